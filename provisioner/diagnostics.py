@@ -1,0 +1,46 @@
+"""A problem found in the inventory, with its place. Imports nothing of ours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Severity(StrEnum):
+    """How bad a problem is: an error stops every command, a warning stops none."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """One problem in one place.
+
+    Attributes:
+        file: path as the user would type it; empty where no file is concerned.
+        line: 1-based line, 0 where unknown.
+        column: 1-based column, 0 where unknown.
+        code: a stable id, e.g. `facility-id-duplicate`.
+        message: one sentence: which object, what is wrong.
+        hint: what to do next.
+        object: id of the object, e.g. `facility/kcl-bg-001`.
+        severity: error or warning.
+    """
+
+    file: str
+    line: int
+    column: int
+    code: str
+    message: str
+    hint: str = ""
+    object: str = ""
+    severity: Severity = Severity.ERROR
+
+    @property
+    def place(self) -> str:
+        """`file:line:column`, as far as it is known."""
+        parts = [self.file or "inventory"]
+        if self.line:
+            parts += [str(self.line), str(self.column)]
+        return ":".join(parts)

@@ -1,0 +1,1 @@
+"""The declarative inventory: model < rules < load."""

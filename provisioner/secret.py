@@ -1,0 +1,66 @@
+"""A value that must not be shown: masked wherever it is printed, revealed by name only."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+
+
+class Secret:
+    """A text that no log, plan, report or error may show.
+
+    `repr`, `str` and formatting give a mask. `reveal` is the one way out; rendering and the bundle
+    for a host are the places that use it.
+    """
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """Give the text itself."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    def __str__(self) -> str:
+        return "***"
+
+    def __format__(self, spec: str) -> str:
+        return format("***", spec)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and hmac.compare_digest(self._value.encode(), other._value.encode())
+
+    def __hash__(self) -> int:
+        return hash(("Secret", self._value))
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+    def __reduce__(self) -> str | tuple[object, ...]:
+        raise TypeError("a Secret is never pickled: it would land on a disk or in a pipe in the clear")
+
+
+def mediamtx_hash(secret: Secret) -> str:
+    """Give MediaMTX's `sha256:` form of a credential (unsalted; for random secrets of 128 bits and more)."""
+    digest = hashlib.sha256(secret.reveal().encode()).digest()
+    return "sha256:" + base64.b64encode(digest).decode()
+
+
+def host_digest_key(digest_key: Secret, host: str) -> Secret:
+    """Derive the key of one host's HMAC digests from the vault's digest key.
+
+    A plain hash over a file that holds a camera password lets anybody guess the password from a plan;
+    a key per host keeps one host's digests from telling about another's.
+    """
+    mac = hmac.new(digest_key.reveal().encode(), b"provisioner/host-digest/" + host.encode(), hashlib.sha256)
+    return Secret(mac.hexdigest())
+
+
+def keyed_digest(key: Secret, content: bytes) -> str:
+    """Give the HMAC-SHA-256 of a content, in the form the on-host code gives it too."""
+    return "hmac-sha256:" + hmac.new(key.reveal().encode(), content, hashlib.sha256).hexdigest()
