@@ -1,0 +1,175 @@
+"""The types of the desired state: one `HostSpec` a managed host, one `SiteSpec` a gateway."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from ipaddress import IPv4Address, IPv4Network
+
+from provisioner.inventory.model import MediamtxArtefact, Ssh, StreamName
+from provisioner.secret import Secret
+
+TUNNEL = "wg-prov"
+RTSP_PORT = 8554
+API_PORT = 9997
+# Ethernet would allow 1420 and PPPoE 1412; 1380 also passes mobile uplinks, and one value on both
+# ends keeps a camera's segments from being too large for the gateway's side of the tunnel.
+TUNNEL_MTU = 1380
+KEEPALIVE_S = 25
+
+
+class HostKind(StrEnum):
+    """What a managed host is for."""
+
+    RELAY = "relay"
+    CENTRE = "centre"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a relay pulls a stream from: through the tunnel, at the site's port map."""
+
+    address: IPv4Address
+    port: int
+    rtsp_path: str
+    username: str
+    password: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class MediaPath:
+    """One path of a relay: a stream of a camera, always pulled or on demand."""
+
+    name: str
+    province: str
+    facility: str
+    camera: str
+    device: str
+    stream: StreamName
+    source: Source
+    on_demand: bool
+    codec: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A WireGuard peer. `name` is `site/…`, `centre/…` or `relay/…`; allowed IPs never overlap on a host."""
+
+    name: str
+    public_key: str
+    psk: Secret
+    allowed_ips: tuple[IPv4Network, ...]
+    endpoint: tuple[IPv4Address, int] | None = None
+    keepalive_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tunnel:
+    """The interface `wg-prov`: one address, one route a pool, never a route a peer."""
+
+    address: IPv4Address
+    listen_port: int | None
+    routes: tuple[IPv4Network, ...]
+    peers: tuple[Peer, ...]
+    mtu: int = TUNNEL_MTU
+
+
+@dataclass(frozen=True, slots=True)
+class Firewall:
+    """What `table inet provisioner` lets through; all else is dropped in input and forward."""
+
+    management_networks: tuple[IPv4Network, ...]
+    ssh_port: int
+    wireguard_port: int
+    centres: tuple[IPv4Address, ...]
+    cameras: tuple[tuple[IPv4Address, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A MediaMTX user. The hash is MediaMTX's own `sha256:` form of a random secret."""
+
+    name: str
+    secret_hash: str
+    addresses: tuple[str, ...]
+    action: str
+
+
+@dataclass(frozen=True, slots=True)
+class RelayService:
+    """What MediaMTX on a relay does."""
+
+    address: IPv4Address
+    users: tuple[User, ...]
+    paths: tuple[MediaPath, ...]
+    artefact: MediamtxArtefact
+
+
+@dataclass(frozen=True, slots=True)
+class HostSpec:
+    """What one managed host should hold.
+
+    Attributes:
+        id: the relay's or the centre's id.
+        carriers: the carriers that the host serves, one for a relay.
+        digest_key: key of the HMAC digests over this host's files.
+        readers: on a centre, the reader secret of each carrier.
+    """
+
+    id: str
+    kind: HostKind
+    carriers: tuple[str, ...]
+    address: IPv4Address
+    ssh: Ssh
+    digest_key: Secret
+    tunnel: Tunnel
+    firewall: Firewall | None = None
+    relay: RelayService | None = None
+    readers: dict[str, Secret] = field(default_factory=dict)
+
+    @property
+    def paths(self) -> tuple[MediaPath, ...]:
+        """The media paths of a relay; none on a centre."""
+        return self.relay.paths if self.relay else ()
+
+
+@dataclass(frozen=True, slots=True)
+class PortMap:
+    """One device of a site: the port on the tunnel address and where it leads."""
+
+    device: str
+    port: int
+    address: IPv4Address
+    device_port: int
+
+
+@dataclass(frozen=True, slots=True)
+class SiteSpec:
+    """What a site's gateway should hold (access mode `pull_portmap`)."""
+
+    facility: str
+    province: str
+    relay: str
+    relay_public_key: str
+    relay_endpoint: tuple[IPv4Address, int]
+    relay_address: IPv4Address
+    address: IPv4Address
+    psk: Secret
+    lan: IPv4Network
+    lan_interface: str
+    port_maps: tuple[PortMap, ...]
+    mtu: int = TUNNEL_MTU
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredState:
+    """What every managed host should hold, by host id in order."""
+
+    hosts: dict[str, HostSpec]
+
+    @property
+    def paths(self) -> tuple[tuple[HostSpec, MediaPath], ...]:
+        """Every media path with the relay that serves it."""
+        return tuple((h, p) for h in self.hosts.values() for p in h.paths)

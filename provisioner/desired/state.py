@@ -1,0 +1,270 @@
+"""Inventory and secrets to desired state. Pure: same input, same output, whatever the order of files."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from ipaddress import IPv4Address, IPv4Network
+from typing import TypeVar
+
+from provisioner.desired.spec import (
+    KEEPALIVE_S,
+    DesiredState,
+    Firewall,
+    HostKind,
+    HostSpec,
+    MediaPath,
+    Peer,
+    RelayService,
+    Source,
+    Tunnel,
+    User,
+)
+from provisioner.errors import InventoryError, SecretsError
+from provisioner.inventory.makes import rtsp_path
+from provisioner.inventory.model import (
+    Camera,
+    Carrier,
+    CarrierSecrets,
+    Centre,
+    Facility,
+    Inventory,
+    Make,
+    Relay,
+    Secrets,
+    StreamName,
+    device_of,
+    path_name,
+)
+from provisioner.secret import Secret, host_digest_key, mediamtx_hash
+
+T = TypeVar("T")
+
+
+def desired_state(inventory: Inventory, secrets: Secrets) -> DesiredState:
+    """Give what every relay and centre should hold.
+
+    The inventory must be valid and complete (`rules`): allocated, keys made, every secret there.
+
+    Raises:
+        InventoryError: an allocation or a key is missing, with the command that makes it.
+        SecretsError: a secret is missing from the vault.
+    """
+    by_relay: dict[str, list[Facility]] = defaultdict(list)
+    for facility in inventory.rendered_facilities:
+        by_relay[facility.plan.relay].append(facility)
+    hosts = [
+        _relay_host(inventory, secrets, carrier, relay, by_relay.get(relay.id, ()))
+        for carrier, relay in inventory.relays.values()
+    ]
+    hosts += [_centre_host(inventory, secrets, centre) for centre in inventory.centres.values()]
+    return DesiredState({host.id: host for host in sorted(hosts, key=lambda h: h.id)})
+
+
+def _host_key(secrets: Secrets, host: str) -> Secret:
+    if secrets.digest_key is None:
+        raise SecretsError("the vault holds no digest key", hint="run: provisioner keys init", object=host)
+    return host_digest_key(secrets.digest_key, host)
+
+
+def _recorded(value: T | None, what: str, owner: str, command: str) -> T:
+    if value is None:
+        raise InventoryError(f"{owner}: {what} is not recorded", hint=f"run: provisioner {command}", object=owner)
+    return value
+
+
+def _secret_of(values: Mapping[str, T], key: str, what: str) -> T:
+    if key not in values:
+        raise SecretsError(f"the vault holds no {what} of {key}", hint="run: provisioner keys init", object=key)
+    return values[key]
+
+
+# --- relays ---------------------------------------------------------------------------------------
+
+
+def _relay_host(
+    inventory: Inventory, secrets: Secrets, carrier: Carrier, relay: Relay, facilities: Iterable[Facility]
+) -> HostSpec:
+    allocation = _recorded(inventory.allocations.relays.get(relay.id), "its tunnel address", relay.id, "allocate")
+    carrier_secrets = _secret_of(secrets.carriers, carrier.id, "secrets")
+    served = sorted(facilities, key=lambda f: f.id)
+    centres = [inventory.centres[c] for c in sorted(carrier.centres)]
+    centre_addresses = {c.id: _centre_address(inventory, c) for c in centres}
+    paths = sorted((p for f in served for p in _paths(inventory, secrets, f)), key=lambda p: p.name)
+    return HostSpec(
+        id=relay.id,
+        kind=HostKind.RELAY,
+        carriers=(carrier.id,),
+        address=relay.address,
+        ssh=relay.ssh,
+        digest_key=_host_key(secrets, relay.id),
+        tunnel=Tunnel(
+            address=allocation.tunnel_address,
+            listen_port=relay.wireguard_port,
+            routes=(inventory.settings.pools.carriers[carrier.id], inventory.settings.pools.centres),
+            peers=_relay_peers(inventory, carrier_secrets, relay, served, centres),
+        ),
+        firewall=Firewall(
+            management_networks=tuple(sorted(carrier.management_networks)),
+            ssh_port=relay.ssh.port,
+            wireguard_port=relay.wireguard_port,
+            centres=tuple(sorted(centre_addresses.values())),
+            cameras=tuple(sorted({(p.source.address, p.source.port) for p in paths})),
+        ),
+        relay=RelayService(
+            address=allocation.tunnel_address,
+            users=_users(inventory, carrier_secrets, relay, centre_addresses),
+            paths=tuple(paths),
+            artefact=inventory.settings.mediamtx,
+        ),
+    )
+
+
+def _centre_address(inventory: Inventory, centre: Centre) -> IPv4Address:
+    allocation = inventory.allocations.centres.get(centre.id)
+    return _recorded(allocation, "its tunnel address", centre.id, "allocate").tunnel_address
+
+
+def _relay_peers(
+    inventory: Inventory, secrets: CarrierSecrets, relay: Relay, served: list[Facility], centres: list[Centre]
+) -> tuple[Peer, ...]:
+    psks = _secret_of(secrets.centre_psks, relay.id, "pre-shared keys")
+    of_centres = (
+        Peer(
+            name=f"centre/{centre.id}",
+            public_key=_recorded(
+                inventory.allocations.centres[centre.id].public_key, "its public key", centre.id, "keys init"
+            ),
+            psk=_secret_of(psks, centre.id, f"pre-shared key with {relay.id}"),
+            allowed_ips=(IPv4Network(_centre_address(inventory, centre)),),
+        )
+        for centre in centres
+    )
+    of_sites = (
+        Peer(
+            name=f"site/{facility.id}",
+            public_key=_recorded(
+                facility.gateway.public_key, "gateway.public_key", facility.id, f"site-package {facility.id}"
+            ),
+            psk=_secret_of(secrets.site_psks, facility.id, "pre-shared key"),
+            allowed_ips=(IPv4Network(_site(inventory, facility)[0]),),
+        )
+        for facility in served
+    )
+    return (*of_centres, *of_sites)
+
+
+def _site(inventory: Inventory, facility: Facility) -> tuple[IPv4Address, Mapping[str, int]]:
+    site = _recorded(inventory.allocations.sites.get(facility.id), "its tunnel address", facility.id, "allocate")
+    return site.tunnel_address, site.ports
+
+
+def _users(
+    inventory: Inventory, secrets: CarrierSecrets, relay: Relay, centres: Mapping[str, IPv4Address]
+) -> tuple[User, ...]:
+    allocation = inventory.allocations.relays[relay.id]
+    own = (
+        User(
+            "api",
+            _recorded(allocation.api_hash, "its API password's hash", relay.id, "keys init"),
+            ("127.0.0.1",),
+            "api",
+        ),
+        User(
+            "probe",
+            _recorded(allocation.probe_hash, "its probe password's hash", relay.id, "keys init"),
+            (str(allocation.tunnel_address),),
+            "read",
+        ),
+    )
+    readers = (
+        User(
+            f"centre-{centre}",
+            mediamtx_hash(_secret_of(secrets.readers, centre, "reader secret")),
+            (str(address),),
+            "read",
+        )
+        for centre, address in centres.items()
+    )
+    return (*own, *readers)
+
+
+def _paths(inventory: Inventory, secrets: Secrets, facility: Facility) -> Iterable[MediaPath]:
+    address, ports = _site(inventory, facility)
+    makes = {r.id: r.make for r in facility.recorders}
+    logins = _secret_of(secrets.cameras, facility.id, "camera credentials")
+    for camera in facility.cameras:
+        device = device_of(camera)
+        login = _secret_of(logins, device, f"credentials in {facility.id}")
+        for name, stream in ((StreamName.SUB, camera.streams.sub), (StreamName.MAIN, camera.streams.main)):
+            if stream is None:
+                continue
+            yield MediaPath(
+                name=path_name(facility, camera, name),
+                province=facility.province,
+                facility=facility.id,
+                camera=camera.id,
+                device=device,
+                stream=name,
+                source=Source(
+                    address=address,
+                    port=_recorded(ports.get(device), f"the port of {device}", facility.id, "allocate"),
+                    rtsp_path=stream.rtsp_path or _pattern(camera, makes, name),
+                    username=login.username,
+                    password=login.password,
+                ),
+                on_demand=name is StreamName.MAIN,
+                codec=stream.codec.value,
+                width=stream.width,
+                height=stream.height,
+            )
+
+
+def _pattern(camera: Camera, makes: Mapping[str, Make], stream: StreamName) -> str:
+    if camera.recorder is not None:
+        return rtsp_path(makes[camera.recorder], camera.channel, stream, recorder=True)
+    if camera.make is None:  # the model has refused this already
+        raise InventoryError(f"camera {camera.id} has neither a make nor a recorder")
+    return rtsp_path(camera.make, camera.channel, stream, recorder=False)
+
+
+# --- centres --------------------------------------------------------------------------------------
+
+
+def _centre_host(inventory: Inventory, secrets: Secrets, centre: Centre) -> HostSpec:
+    carriers = sorted((c for c in inventory.carriers.values() if centre.id in c.centres), key=lambda c: c.id)
+    pools = inventory.settings.pools
+    return HostSpec(
+        id=centre.id,
+        kind=HostKind.CENTRE,
+        carriers=tuple(c.id for c in carriers),
+        address=centre.address,
+        ssh=centre.ssh,
+        digest_key=_host_key(secrets, centre.id),
+        tunnel=Tunnel(
+            address=_centre_address(inventory, centre),
+            listen_port=None,
+            routes=tuple(pools.carriers[c.id] for c in carriers),
+            peers=tuple(
+                _relay_as_peer(inventory, _secret_of(secrets.carriers, c.id, "secrets"), relay, centre)
+                for c in carriers
+                for relay in sorted(c.relays, key=lambda r: r.id)
+            ),
+        ),
+        readers={
+            c.id: _secret_of(_secret_of(secrets.carriers, c.id, "secrets").readers, centre.id, "reader secret")
+            for c in carriers
+        },
+    )
+
+
+def _relay_as_peer(inventory: Inventory, secrets: CarrierSecrets, relay: Relay, centre: Centre) -> Peer:
+    allocation = _recorded(inventory.allocations.relays.get(relay.id), "its tunnel address", relay.id, "allocate")
+    return Peer(
+        name=f"relay/{relay.id}",
+        public_key=_recorded(allocation.public_key, "its public key", relay.id, "keys init"),
+        psk=_secret_of(_secret_of(secrets.centre_psks, relay.id, "pre-shared keys"), centre.id, "pre-shared key"),
+        allowed_ips=(IPv4Network(allocation.tunnel_address),),
+        endpoint=(relay.wireguard_endpoint, relay.wireguard_port),
+        keepalive_s=KEEPALIVE_S,
+    )
