@@ -6,12 +6,13 @@ prove about itself is checked here; what needs two objects is in `rules`.
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, StringConstraints, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, StringConstraints, model_validator
 
 from provisioner.secret import Secret
 
@@ -25,8 +26,21 @@ SafeName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._:
 """What may reach an Ansible variable: anything else could be a template that runs code on the controller."""
 
 HostKey = Annotated[str, StringConstraints(pattern=r"^(ssh-ed25519|ecdsa-sha2-nistp256|ssh-rsa) [A-Za-z0-9+/]+=*$")]
+Text = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]+$", max_length=300)]
+"""A name or a reference that people read: one line."""
+
 Port = Annotated[int, Field(ge=1, le=65535)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
+def _iso_day(value: object) -> object:
+    """Refuse what pydantic takes for seconds since 1970: the text `20210510` would be a day in 1970."""
+    if isinstance(value, str) and not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
+        raise ValueError("a day is written YYYY-MM-DD")
+    return value
+
+
+Day = Annotated[date, BeforeValidator(_iso_day)]
 
 
 def _secret(value: object) -> Secret:
@@ -45,8 +59,6 @@ class Model(BaseModel):
     """Base of all inventory objects: frozen, and strict about keys and types."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, arbitrary_types_allowed=True)
-
-
 
 
 class ProvinceScheme(StrEnum):
@@ -178,10 +190,10 @@ class Settings(Model):
 class Instruction(Model):
     """An order: `before` is strict (before 10 May means until the last moment of 9 May, Vietnam time)."""
 
-    ref: str
-    issuer: str
-    issued_on: date
-    before: date
+    ref: Text
+    issuer: Text
+    issued_on: Day
+    before: Day
     scope: Annotated[tuple[ManagingBody, ...], Field(min_length=1)]
 
 
@@ -197,9 +209,9 @@ class Designation(Model):
 
     province: Slug
     carrier: Slug
-    since: date
-    until: date | None = None
-    source: str
+    since: Day
+    until: Day | None = None
+    source: Text
 
 
 class Designations(Model):
@@ -245,7 +257,7 @@ class Carrier(Model):
 
     version: Literal[1]
     id: Slug
-    name: str
+    name: Text
     management_networks: Annotated[tuple[IPv4Network, ...], Field(min_length=1)]
     own_networks: tuple[IPv4Network, ...] = ()
     centres: Annotated[tuple[Slug, ...], Field(min_length=1)]
@@ -257,7 +269,7 @@ class Centre(Model):
 
     version: Literal[1]
     id: Slug
-    name: str
+    name: Text
     address: IPv4Address
     ssh: Ssh
 
@@ -343,7 +355,7 @@ class Facility(Model):
     version: Literal[1]
     id: Slug
     province: Slug
-    name: str
+    name: Text
     kind: FacilityKind
     managing_body: ManagingBody
     operating: Operating
@@ -474,5 +486,3 @@ def path_name(facility: Facility, camera: Camera, stream: StreamName) -> str:
 def device_of(camera: Camera) -> str:
     """Give the id of the device that answers for a camera: its recorder's, or its own."""
     return camera.recorder or camera.id
-
-

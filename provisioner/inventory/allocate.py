@@ -1,0 +1,194 @@
+"""Tunnel addresses and site ports: first free, recorded once, never moved, never given out again.
+
+Pure. What is recorded already stays as it is; what is new is served in the order of ids, so that the
+order of files and list items decides nothing; what is gone leaves a tombstone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+from itertools import chain
+
+from provisioner.diagnostics import Problem
+from provisioner.errors import InventoryError
+from provisioner.inventory.model import (
+    Allocations,
+    CentreAllocation,
+    Facility,
+    Inventory,
+    Operating,
+    RelayAllocation,
+    SiteAllocation,
+    Tombstone,
+    device_of,
+)
+
+_LAST_PORT = 65535
+_CENTRES = "centres"
+
+
+def needs_addresses(facility: Facility) -> bool:
+    """Tell whether a facility holds tunnel addresses: proposed and standby ones do, closed ones do not."""
+    return facility.operating is not Operating.CLOSED
+
+
+def devices_of(facility: Facility) -> tuple[str, ...]:
+    """Give the devices that get a port: recorders, and cameras with an address of their own; sorted."""
+    return tuple(sorted({device_of(camera) for camera in facility.cameras} | {r.id for r in facility.recorders}))
+
+
+def allocate(inventory: Inventory) -> Allocations:
+    """Complete the lock for an inventory; gives an equal value where nothing is missing.
+
+    Raises:
+        InventoryError: a pool or a site's range of ports is used up.
+    """
+    work = _Allocation(inventory, _tombstones(inventory))
+    relays = work.relays()
+    centres = work.centres()
+    sites = work.sites()
+    if work.problems:
+        raise InventoryError("addresses are used up", problems=tuple(work.problems), hint="see the problems listed")
+    stones = tuple(sorted(work.tombstones, key=_stone_order))
+    return Allocations(relays=relays, centres=centres, sites=sites, tombstones=stones)
+
+
+def _stone_order(stone: Tombstone) -> tuple[str, int, int, str]:
+    return stone.pool, int(stone.tunnel_address or 0), stone.port or 0, stone.object
+
+
+def _tombstones(inventory: Inventory) -> tuple[Tombstone, ...]:
+    """Give the old tombstones and those of everything that is gone now."""
+    return tuple(chain(inventory.allocations.tombstones, _gone_hosts(inventory), _gone_sites(inventory)))
+
+
+def _gone_hosts(inventory: Inventory) -> Iterator[Tombstone]:
+    lock = inventory.allocations
+    for name, relay in lock.relays.items():
+        if name not in inventory.relays:
+            address = relay.tunnel_address
+            yield Tombstone(object=f"relay/{name}", pool=_pool_of(inventory, address), tunnel_address=address)
+    for name, centre in lock.centres.items():
+        if name not in inventory.centres:
+            yield Tombstone(object=f"centre/{name}", pool=_CENTRES, tunnel_address=centre.tunnel_address)
+
+
+def _pool_of(inventory: Inventory, address: IPv4Address) -> str:
+    """Name the pool of a removed relay's address; its carrier's file may be gone as well."""
+    pools = inventory.settings.pools.carriers
+    return next((f"carriers/{name}" for name, pool in sorted(pools.items()) if address in pool), "carriers")
+
+
+def _gone_sites(inventory: Inventory) -> Iterator[Tombstone]:
+    for name, site in inventory.allocations.sites.items():
+        facility = inventory.facilities.get(name)
+        if facility is None or not _keeps(site, facility):
+            pool = f"carriers/{site.carrier}"
+            yield Tombstone(object=f"site/{name}", pool=pool, tunnel_address=site.tunnel_address)
+        if facility is None:
+            continue
+        for device in sorted(set(site.ports) - set(devices_of(facility))):
+            pool = f"site/{name}"
+            yield Tombstone(object=f"site/{name}/{device}", pool=pool, port=site.ports[device])
+
+
+def _keeps(site: SiteAllocation, facility: Facility) -> bool:
+    return needs_addresses(facility) and site.carrier == facility.plan.carrier
+
+
+@dataclass
+class _Allocation:
+    """One run: which addresses are taken grows as it goes."""
+
+    inventory: Inventory
+    tombstones: tuple[Tombstone, ...]
+
+    def __post_init__(self) -> None:
+        lock = self.inventory.allocations
+        recorded = (lock.relays, lock.centres, lock.sites)
+        self.taken = {entry.tunnel_address for listing in recorded for entry in listing.values()}
+        self.taken |= {stone.tunnel_address for stone in self.tombstones if stone.tunnel_address}
+        self.problems: list[Problem] = []
+        self._free: dict[IPv4Network, Iterator[IPv4Address]] = {}
+
+    def relays(self) -> dict[str, RelayAllocation]:
+        old = self.inventory.allocations.relays
+        found: dict[str, RelayAllocation] = {}
+        for name, (carrier, _) in sorted(self.inventory.relays.items()):
+            if name in old:
+                found[name] = old[name]
+            elif address := self._next(f"carriers/{carrier.id}", f"relay/{name}"):
+                found[name] = RelayAllocation(tunnel_address=address)
+        return found
+
+    def centres(self) -> dict[str, CentreAllocation]:
+        old = self.inventory.allocations.centres
+        found: dict[str, CentreAllocation] = {}
+        for name in sorted(self.inventory.centres):
+            if name in old:
+                found[name] = old[name]
+            elif address := self._next(_CENTRES, f"centre/{name}"):
+                found[name] = CentreAllocation(tunnel_address=address)
+        return found
+
+    def sites(self) -> dict[str, SiteAllocation]:
+        found: dict[str, SiteAllocation] = {}
+        for name, facility in sorted(self.inventory.facilities.items()):
+            if not needs_addresses(facility):
+                continue
+            carrier = facility.plan.carrier
+            if address := self._site_address(facility):
+                found[name] = SiteAllocation(carrier=carrier, tunnel_address=address, ports=self._ports(facility))
+        return found
+
+    def _site_address(self, facility: Facility) -> IPv4Address | None:
+        old = self.inventory.allocations.sites.get(facility.id)
+        if old and _keeps(old, facility):
+            return old.tunnel_address
+        return self._next(f"carriers/{facility.plan.carrier}", f"site/{facility.id}")
+
+    def _ports(self, facility: Facility) -> dict[str, int]:
+        """Give each device its port: the recorded one, or the first that no device of this site ever had."""
+        old = self.inventory.allocations.sites.get(facility.id)
+        recorded: Mapping[str, int] = old.ports if old else {}
+        gone = {stone.port for stone in self.tombstones if stone.pool == f"site/{facility.id}"}
+        free = _free_ports(self.inventory.settings.pools.first_site_port, gone | set(recorded.values()))
+        ports: dict[str, int] = {}
+        for device in devices_of(facility):
+            port = recorded.get(device) or next(free, None)
+            if port is None:
+                self._exhausted(f"site/{facility.id}", "ports", f"its ports above {_LAST_PORT} do not exist")
+                break
+            ports[device] = port
+        return dict(sorted(ports.items()))
+
+    def _next(self, pool: str, name: str) -> IPv4Address | None:
+        """Take the first free address of a pool."""
+        pools = self.inventory.settings.pools
+        network = pools.centres if pool == _CENTRES else pools.carriers.get(pool.partition("/")[2])
+        if network is None:
+            self._exhausted(name, "pool", f"there is no pool {pool}")
+            return None
+        free = self._free.setdefault(network, _addresses(network))
+        address = next((a for a in free if a not in self.taken), None)
+        if address is None:
+            self._exhausted(name, "pool", f"no address is left in the pool {pool} {network}")
+            return None
+        self.taken.add(address)
+        return address
+
+    def _exhausted(self, name: str, what: str, why: str) -> None:
+        hint = "add capacity in inventory.yml; addresses that were in use are not given out again"
+        message = f"{name.replace('/', ' ', 1)}: {why}"
+        self.problems.append(Problem("", 0, 0, f"{what}-exhausted", message, hint, name))
+
+
+def _addresses(network: IPv4Network) -> Iterator[IPv4Address]:
+    """Give a pool's addresses in order; those that end in .0 are left out, as old routers drop them."""
+    return (address for address in network.hosts() if int(address) & 0xFF)
+
+
+def _free_ports(first: int, used: Collection[int | None]) -> Iterator[int]:
+    return (port for port in range(first, _LAST_PORT + 1) if port not in used)

@@ -1,0 +1,70 @@
+"""RTSP paths by make: pure, from the vendors' documents.
+
+Hikvision: ISAPI, `channel * 100 + stream`. Dahua and its OEMs KBVision and Imou: `realmonitor`.
+Uniview: `media/video` on cameras, `unicast` on recorders. Axis: VAPIX, `media.amp`. EZVIZ: `h264`.
+"""
+
+from __future__ import annotations
+
+from provisioner.inventory.model import Camera, Facility, Make, Stream, StreamName
+
+_DAHUA_FAMILY = frozenset({Make.DAHUA, Make.KBVISION, Make.IMOU})
+_AXIS_SUB = "&resolution=640x360"
+
+
+class NoRtspPathError(ValueError):
+    """A make has no path pattern for what is asked; the message says why."""
+
+
+def rtsp_path(make: Make, channel: int, stream: StreamName, *, recorder: bool = False) -> str:
+    """Give the path and query of a device's RTSP address.
+
+    Args:
+        make: the device's make.
+        channel: 1-based channel; cameras have one.
+        stream: `main` or `sub`.
+        recorder: whether the device is a recorder.
+
+    Raises:
+        NoRtspPathError: the make has no known pattern.
+    """
+    sub = stream is StreamName.SUB
+    if make is Make.HIKVISION:
+        return f"/Streaming/Channels/{channel}0{2 if sub else 1}"
+    if make in _DAHUA_FAMILY:
+        return f"/cam/realmonitor?channel={channel}&subtype={int(sub)}"
+    if make is Make.UNIVIEW:
+        return f"/unicast/c{channel}/s{int(sub)}/live" if recorder else f"/media/video{2 if sub else 1}"
+    if make is Make.AXIS:
+        return f"/axis-media/media.amp?camera={channel}&videocodec=h264" + (_AXIS_SUB if sub else "")
+    if make is Make.EZVIZ:
+        return f"/h264/ch{channel}/{stream.value}/av_stream"
+    raise NoRtspPathError(f"the make {make.value} has no RTSP path of its own")
+
+
+def stream_of(camera: Camera, name: StreamName) -> Stream:
+    """Give a camera's stream.
+
+    Raises:
+        KeyError: the camera has no such stream.
+    """
+    found = camera.streams.sub if name is StreamName.SUB else camera.streams.main
+    if found is None:
+        raise KeyError(name.value)
+    return found
+
+
+def stream_path(facility: Facility, camera: Camera, name: StreamName) -> str:
+    """Give the RTSP path of a camera's stream: the one written out, or its make's.
+
+    Raises:
+        NoRtspPathError: neither is there.
+        KeyError: the camera's recorder or stream does not exist.
+    """
+    written = stream_of(camera, name).rtsp_path
+    if written:
+        return written
+    if camera.recorder is None:
+        return rtsp_path(camera.make or Make.GENERIC, camera.channel, name)
+    makes = {recorder.id: recorder.make for recorder in facility.recorders}
+    return rtsp_path(makes[camera.recorder], camera.channel, name, recorder=True)

@@ -1,0 +1,156 @@
+"""Rules on the lock: what is recorded is consistent, and everything that needs an entry has one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from ipaddress import IPv4Address, IPv4Network
+
+from provisioner.diagnostics import Problem
+from provisioner.inventory.allocate import devices_of, needs_addresses
+from provisioner.inventory.model import CentreAllocation, RelayAllocation
+from provisioner.inventory.rules.view import View
+
+ALLOCATION_MISSING = "allocation-missing"
+HOST_KEYS_MISSING = "host-keys-missing"
+GATEWAY_KEY_MISSING = "gateway-key-missing"
+
+_RUN_ALLOCATE = "run `provisioner allocate` and commit allocations.lock.yml"
+_RUN_KEYS = "run `provisioner keys init` and commit allocations.lock.yml"
+_NEVER_EDIT = "take the file back from Git: `provisioner allocate` alone writes it"
+
+Entry = tuple[tuple[str, str], IPv4Address, IPv4Network | None]
+"""An entry's path in the lock, its address, and the pool that it has to be of."""
+
+
+def _entries(view: View) -> Iterator[Entry]:
+    lock, pools = view.inventory.allocations, view.inventory.settings.pools
+    carriers = {relay: carrier.id for relay, (carrier, _) in view.inventory.relays.items()}
+    for name, relay in lock.relays.items():
+        yield ("relays", name), relay.tunnel_address, pools.carriers.get(carriers.get(name, ""))
+    for name, centre in lock.centres.items():
+        yield ("centres", name), centre.tunnel_address, pools.centres
+    for name, site in lock.sites.items():
+        yield ("sites", name), site.tunnel_address, pools.carriers.get(site.carrier)
+
+
+def addresses_are_of_their_pools(view: View) -> Iterator[Problem]:
+    """A recorded address lies in its pool: a pool cannot be moved under addresses that are in use."""
+    for path, address, pool in _entries(view):
+        if pool is not None and address not in pool:
+            message = f"{path[0][:-1]} {path[1]}: {address} lies outside the pool {pool}"
+            hint = "set the pool back in inventory.yml: addresses that are in use do not move"
+            yield view.problem("allocations", (*path, "tunnel_address"), "allocation-outside-pool", message, hint)
+
+
+def addresses_are_recorded_once(view: View) -> Iterator[Problem]:
+    """One tunnel address belongs to one peer, and one that was in use is not given out again."""
+    lock = view.inventory.allocations
+    seen = {stone.tunnel_address: f"the removed {stone.object}" for stone in lock.tombstones if stone.tunnel_address}
+    for path, address, _ in _entries(view):
+        name = f"{path[0][:-1]} {path[1]}"
+        if address in seen:
+            code = "allocation-reused" if seen[address].startswith("the removed") else "allocation-duplicate"
+            message = f"{name}: {address} belongs to {seen[address]}"
+            yield view.problem("allocations", (*path, "tunnel_address"), code, message, _NEVER_EDIT)
+        seen.setdefault(address, name)
+
+
+def ports_are_recorded_once(view: View) -> Iterator[Problem]:
+    """A site's port belongs to one device for ever."""
+    lock = view.inventory.allocations
+    for name, site in lock.sites.items():
+        gone = [stone for stone in lock.tombstones if stone.pool == f"site/{name}" and stone.port]
+        seen = {stone.port: f"the removed {stone.object}" for stone in gone}
+        for device, port in site.ports.items():
+            if port in seen:
+                message = f"site {name}: {device}: port {port} belongs to {seen[port]}"
+                path = ("sites", name, "ports", device)
+                yield view.problem("allocations", path, "allocation-port-duplicate", message, _NEVER_EDIT)
+            seen.setdefault(port, device)
+
+
+def missing_allocations(view: View) -> Iterator[Problem]:
+    """Everything that takes part in the tunnels has its address and ports, and nothing else has.
+
+    A warning would not do: without the entry there is nothing to render.
+    """
+    lock = view.inventory.allocations
+    relays, centres = set(view.inventory.relays), set(view.inventory.centres)
+    yield from _missing(view, "relay", relays, lock.relays)
+    yield from _missing(view, "centre", centres, lock.centres)
+    for owner, facility in view.facilities():
+        if not needs_addresses(facility):
+            continue
+        site = lock.sites.get(facility.id)
+        if site is None or site.carrier != facility.plan.carrier:
+            message = f"no tunnel address of {facility.plan.carrier} is recorded"
+            yield view.problem(owner, (), ALLOCATION_MISSING, message, _RUN_ALLOCATE)
+        elif lacking := sorted(set(devices_of(facility)) - set(site.ports)):
+            message = f"no port is recorded for {', '.join(lacking)}"
+            yield view.problem(owner, (), ALLOCATION_MISSING, message, _RUN_ALLOCATE)
+        elif surplus := sorted(set(site.ports) - set(devices_of(facility))):
+            message = f"site {facility.id}: {', '.join(surplus)} left the facility's file"
+            yield view.problem("allocations", ("sites", facility.id), ALLOCATION_MISSING, message, _RUN_ALLOCATE)
+    yield from _left_over(view)
+
+
+def _missing(view: View, kind: str, names: set[str], recorded: Mapping[str, object]) -> Iterator[Problem]:
+    for name in sorted(names - set(recorded)):
+        owner, path = _spot(view, kind, name)
+        message = f"no tunnel address is recorded for {kind} {name}"
+        yield view.problem(owner, path, ALLOCATION_MISSING, message, _RUN_ALLOCATE)
+
+
+def _spot(view: View, kind: str, name: str) -> tuple[str, tuple[str | int, ...]]:
+    if kind == "centre":
+        return f"centre/{name}", ()
+    carrier, relay = view.inventory.relays[name]
+    return f"carrier/{carrier.id}", ("relays", carrier.relays.index(relay))
+
+
+def _left_over(view: View) -> Iterator[Problem]:
+    """Entries of what is gone or closed have to become tombstones."""
+    lock, inventory = view.inventory.allocations, view.inventory
+    alive = {name for name, facility in inventory.facilities.items() if needs_addresses(facility)}
+    alive |= {owner.partition("/")[2] for owner in view.broken if owner.startswith("facility/")}
+    gone = [("sites", name) for name in lock.sites if name not in alive]
+    if not any(owner.startswith("carrier/") for owner in view.broken):
+        gone += [("relays", name) for name in lock.relays if name not in inventory.relays]
+    gone += [("centres", name) for name in lock.centres if not view.knows(f"centre/{name}")]
+    for kind, name in gone:
+        message = f"{kind[:-1]} {name} is closed or gone, but its address is still recorded as in use"
+        yield view.problem("allocations", (kind, name), ALLOCATION_MISSING, message, _RUN_ALLOCATE)
+
+
+def missing_keys(view: View) -> Iterator[Problem]:
+    """Relays, centres and rendered sites have the public keys that their peers need."""
+    lock = view.inventory.allocations
+    for kind, hosts in (("relay", lock.relays), ("centre", lock.centres)):
+        known = view.inventory.relays if kind == "relay" else view.inventory.centres
+        for name, host in hosts.items():
+            if name in known and (lacking := _lacking(host)):
+                owner, path = _spot(view, kind, name)
+                message = f"{kind} {name} has no {' and no '.join(lacking)} recorded"
+                yield view.problem(owner, path, HOST_KEYS_MISSING, message, _RUN_KEYS)
+    for owner, facility in view.facilities():
+        if facility.rendered and facility.gateway.public_key is None:
+            message = "the gateway's public key is not known"
+            hint = (
+                f"make the site's package with `provisioner site-package {facility.id}`, install it on the gateway,"
+                " and write the public key that it prints into this file as gateway.public_key"
+            )
+            yield view.problem(owner, ("gateway",), GATEWAY_KEY_MISSING, message, hint)
+
+
+def _lacking(host: RelayAllocation | CentreAllocation) -> list[str]:
+    parts = [("public key", host.public_key)]
+    if isinstance(host, RelayAllocation):
+        parts += [("API password hash", host.api_hash), ("probe password hash", host.probe_hash)]
+    return [name for name, value in parts if value is None]
+
+
+RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (
+    addresses_are_of_their_pools,
+    addresses_are_recorded_once,
+    ports_are_recorded_once,
+)

@@ -1,0 +1,124 @@
+"""Rules on relays and centres: one namespace of hosts, references that exist, capacity, keys of their own."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from ipaddress import IPv4Address
+
+from provisioner.diagnostics import Problem
+from provisioner.inventory.rules.view import View
+
+Spot = tuple[str, tuple[str | int, ...]]
+"""An owner and a path in its file."""
+
+
+def _hosts(view: View) -> Iterator[tuple[str, Spot, IPv4Address]]:
+    """Give each relay and centre: id, place, address."""
+    for carrier in view.inventory.carriers.values():
+        for index, relay in enumerate(carrier.relays):
+            yield relay.id, (f"carrier/{carrier.id}", ("relays", index)), relay.address
+    for centre in view.inventory.centres.values():
+        yield centre.id, (f"centre/{centre.id}", ()), centre.address
+
+
+def host_ids_are_unique(view: View) -> Iterator[Problem]:
+    """Relays and centres share one namespace: both are hosts of one Ansible inventory."""
+    seen: dict[str, Spot] = {}
+    for name, (owner, path), _ in _hosts(view):
+        if name in seen:
+            first = view.where(seen[name][0], *seen[name][1], "id")
+            message = f"the host id {name} is used twice; first in {first}"
+            yield view.problem(owner, (*path, "id"), "host-id-duplicate", message, "give one of the hosts another id")
+        seen.setdefault(name, (owner, path))
+
+
+def host_addresses_are_unique(view: View) -> Iterator[Problem]:
+    """Two hosts at one address would be one host that is configured twice."""
+    seen: dict[IPv4Address, str] = {}
+    for name, (owner, path), address in _hosts(view):
+        if address in seen and seen[address] != name:
+            message = f"host {name}: {address} is also the address of {seen[address]}"
+            yield view.problem(owner, (*path, "address"), "host-address-duplicate", message, "correct one of the two")
+        seen.setdefault(address, name)
+
+
+def centres_exist(view: View) -> Iterator[Problem]:
+    """A carrier's centres have files, and no centre is named twice."""
+    for carrier in view.inventory.carriers.values():
+        for index, centre in enumerate(carrier.centres):
+            path = ("centres", index)
+            if not view.knows(f"centre/{centre}"):
+                message, hint = f"centre {centre} has no file", f"write centres/{centre}.yml, or correct the name"
+                yield view.problem(f"carrier/{carrier.id}", path, "centre-unknown", message, hint)
+            if centre in carrier.centres[:index]:
+                message = f"centre {centre} is named twice"
+                yield view.problem(f"carrier/{carrier.id}", path, "centre-duplicate", message, "name it once")
+
+
+def plans_name_a_relay_of_their_carrier(view: View) -> Iterator[Problem]:
+    """A facility's carrier exists, and its relay is one of that carrier's."""
+    owners = {relay_id: carrier.id for relay_id, (carrier, _) in view.inventory.relays.items()}
+    for owner, facility in view.facilities():
+        plan = facility.plan
+        if not view.knows(f"carrier/{plan.carrier}"):
+            message, hint = f"carrier {plan.carrier} has no file", f"write carriers/{plan.carrier}.yml"
+            yield view.problem(owner, ("plan", "carrier"), "carrier-unknown", message, hint)
+        elif owners.get(plan.relay, plan.carrier) != plan.carrier:
+            message = f"relay {plan.relay} belongs to {owners[plan.relay]}, not to {plan.carrier}"
+            hint = f"choose one of {plan.carrier}'s relays: {_relays(view, plan.carrier)}"
+            yield view.problem(owner, ("plan", "relay"), "relay-of-other-carrier", message, hint)
+        elif plan.relay not in owners and f"carrier/{plan.carrier}" not in view.broken:
+            message = f"relay {plan.relay} does not exist"
+            hint = f"choose one of {plan.carrier}'s relays: {_relays(view, plan.carrier)}"
+            yield view.problem(owner, ("plan", "relay"), "relay-unknown", message, hint)
+
+
+def _relays(view: View, carrier: str) -> str:
+    return ", ".join(relay.id for relay in view.inventory.carriers[carrier].relays)
+
+
+def relays_hold_their_paths(view: View) -> Iterator[Problem]:
+    """A relay carries no more paths than its max_paths; one camera's stream is one path."""
+    load: Counter[str] = Counter()
+    for facility in view.inventory.rendered_facilities:
+        load[facility.plan.relay] += sum(2 if camera.streams.main else 1 for camera in facility.cameras)
+    for carrier in view.inventory.carriers.values():
+        for index, relay in enumerate(carrier.relays):
+            if load[relay.id] > relay.max_paths:
+                message = f"relay {relay.id} would carry {load[relay.id]} paths; its max_paths is {relay.max_paths}"
+                hint = "move facilities to another relay, or raise max_paths if the host was measured to bear it"
+                path = ("relays", index, "max_paths")
+                yield view.problem(f"carrier/{carrier.id}", path, "relay-over-capacity", message, hint)
+
+
+def public_keys_are_unique(view: View) -> Iterator[Problem]:
+    """WireGuard knows a peer by its key: two peers with one key are one peer, and the second takes its addresses."""
+    seen: dict[str, str] = {}
+    for key, owner, path, name in _keys(view):
+        if key in seen:
+            message = f"the public key of {name} is also that of {seen[key]}"
+            hint = "generate a new key on one of the two: a private key never leaves the host where it was born"
+            yield view.problem(owner, path, "public-key-duplicate", message, hint)
+        seen.setdefault(key, name)
+
+
+def _keys(view: View) -> Iterator[tuple[str, str, tuple[str | int, ...], str]]:
+    lock = view.inventory.allocations
+    for kind, hosts in (("relays", lock.relays), ("centres", lock.centres)):
+        for name, host in hosts.items():
+            if host.public_key:
+                yield host.public_key, "allocations", (kind, name, "public_key"), name
+    for owner, facility in view.facilities():
+        if facility.gateway.public_key:
+            yield facility.gateway.public_key, owner, ("gateway", "public_key"), f"the gateway of {facility.id}"
+
+
+RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (
+    host_ids_are_unique,
+    host_addresses_are_unique,
+    centres_exist,
+    plans_name_a_relay_of_their_carrier,
+    relays_hold_their_paths,
+    public_keys_are_unique,
+)

@@ -1,0 +1,116 @@
+"""Rules on networks: tunnel pools keep clear of each other and of everything that is reached another way.
+
+Facility LANs may overlap each other (192.168.1.0/24 is everywhere); that is normal, not a problem.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from ipaddress import IPv4Network
+from itertools import combinations
+
+from provisioner.diagnostics import Problem, Severity
+from provisioner.inventory.rules.view import View
+
+_WIDEST_MANAGEMENT = 8
+_SMALLEST_POOL = 30
+
+
+def _pools(view: View) -> list[tuple[str, tuple[str | int, ...], IPv4Network]]:
+    pools = view.inventory.settings.pools
+    named = [("the centres' pool", ("pools", "centres"), pools.centres)]
+    return [*named, *((f"{c}'s pool", ("pools", "carriers", c), n) for c, n in sorted(pools.carriers.items()))]
+
+
+def pools_are_complete(view: View) -> Iterator[Problem]:
+    """Every carrier has a pool, and every pool belongs to a carrier and can hold addresses."""
+    for carrier in view.inventory.carriers:
+        if carrier not in view.inventory.settings.pools.carriers:
+            message = f"carrier {carrier} has no pool of tunnel addresses"
+            hint = f"add pools.carriers.{carrier}: a private network that {carrier} uses nowhere else"
+            yield view.problem("inventory", ("pools", "carriers"), "pool-missing", message, hint)
+    for carrier in view.inventory.settings.pools.carriers:
+        if not view.knows(f"carrier/{carrier}"):
+            message, hint = f"the pool of {carrier} belongs to no carrier", f"write carriers/{carrier}.yml"
+            yield view.problem("inventory", ("pools", "carriers", carrier), "carrier-unknown", message, hint)
+    for name, path, network in _pools(view):
+        if network.prefixlen > _SMALLEST_POOL:
+            message, hint = f"{name} {network} has no room for two addresses", "write a network of /30 or larger"
+            yield view.problem("inventory", path, "pool-too-small", message, hint)
+
+
+def pools_do_not_overlap(view: View) -> Iterator[Problem]:
+    """A tunnel address belongs to one pool: WireGuard cannot route one address to two peers."""
+    for (name, _, one), (other_name, path, other) in combinations(_pools(view), 2):
+        if one.overlaps(other):
+            message = f"{other_name} {other} overlaps {name} {one}"
+            yield view.problem("inventory", path, "pool-overlap", message, "choose separate networks")
+
+
+def pools_keep_clear_of_carriers(view: View) -> Iterator[Problem]:
+    """A relay routes its pools into the tunnel: a pool over a carrier's or a management network cuts it off."""
+    for name, path, pool in _pools(view):
+        for carrier in view.inventory.carriers.values():
+            for what, networks in (
+                ("own network", carrier.own_networks),
+                ("management network", carrier.management_networks),
+            ):
+                for network in networks:
+                    if pool.overlaps(network) and network.prefixlen:
+                        message = f"{name} {pool} overlaps {carrier.id}'s {what} {network}"
+                        hint = "choose a network that the carrier does not use: a relay would lose its way to it"
+                        yield view.problem("inventory", path, "pool-over-carrier-network", message, hint)
+
+
+def hosts_stand_outside_pools(view: View) -> Iterator[Problem]:
+    """A host's outer address inside a pool would send the tunnel's own packets into the tunnel."""
+    pools = _pools(view)
+    for carrier in view.inventory.carriers.values():
+        for index, relay in enumerate(carrier.relays):
+            for key, address in (("address", relay.address), ("endpoint", relay.endpoint)):
+                for name, _, pool in pools:
+                    if address and address in pool:
+                        message = f"relay {relay.id}: {key} {address} lies in {name} {pool}"
+                        spot = ("relays", index, key)
+                        hint = "write the host's outer address, not its tunnel address"
+                        yield view.problem(f"carrier/{carrier.id}", spot, "host-address-in-pool", message, hint)
+    for centre in view.inventory.centres.values():
+        for name, _, pool in pools:
+            if centre.address in pool:
+                message = f"address {centre.address} lies in {name} {pool}"
+                hint = "write the host's outer address, not its tunnel address"
+                yield view.problem(f"centre/{centre.id}", ("address",), "host-address-in-pool", message, hint)
+
+
+def lans_keep_clear_of_pools(view: View) -> Iterator[Problem]:
+    """A facility's LAN inside a tunnel pool would be unreachable, or would swallow the tunnel."""
+    for owner, facility in view.facilities():
+        for name, _, pool in _pools(view):
+            if facility.gateway.lan.overlaps(pool):
+                message = f"the LAN {facility.gateway.lan} overlaps {name} {pool}"
+                hint = "renumber the LAN, or move the pool before anything is allocated from it"
+                yield view.problem(owner, ("gateway", "lan"), "lan-over-pool", message, hint)
+
+
+def management_is_narrow(view: View) -> Iterator[Problem]:
+    """Management networks are where SSH may come from: the whole Internet is not one of them."""
+    for carrier in view.inventory.carriers.values():
+        for index, network in enumerate(carrier.management_networks):
+            if network.prefixlen >= _WIDEST_MANAGEMENT:
+                continue
+            severity = Severity.WARNING if network.prefixlen else Severity.ERROR
+            message = f"the management network {network} opens SSH to {network.num_addresses} addresses"
+            hint = "name the NOC's own networks"
+            path = ("management_networks", index)
+            owner = f"carrier/{carrier.id}"
+            yield view.problem(owner, path, "management-network-open", message, hint, severity=severity)
+
+
+RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (
+    pools_are_complete,
+    pools_do_not_overlap,
+    pools_keep_clear_of_carriers,
+    hosts_stand_outside_pools,
+    lans_keep_clear_of_pools,
+    management_is_narrow,
+)

@@ -1,0 +1,224 @@
+"""Strict YAML over libyaml's event stream: plain values, and the place of each one on demand.
+
+The rules are those of YAML 1.2's core schema, less what has bitten people: anchors, aliases, tags,
+merge keys, duplicate keys and second documents are faults with a place; a number with a leading zero
+(`08`), a sexagesimal (`1:30`) and `no`, `yes`, `on`, `off` stay texts. No input gives a traceback.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from provisioner.inventory.places import Mark, Path
+
+MAX_BYTES = 4 * 1024 * 1024
+MAX_DEPTH = 32
+"""A facility file is seven levels deep; libyaml's own limit is far beyond Python's stack."""
+
+_NULLS = frozenset({"", "~", "null", "Null", "NULL"})
+_BOOLS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+_INT = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})\Z")
+_FLOAT = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})?(\.[0-9]{1,17}|\.(?=[eE]|\Z)|(?=[eE]))([eE][-+]?[0-9]{1,2})?\Z")
+_BASED = re.compile(r"0(x[0-9a-fA-F]{1,15}|o[0-7]{1,15})\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something that strict YAML refuses, with its place (1-based)."""
+
+    code: str
+    message: str
+    hint: str
+    line: int
+    column: int
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A parsed file: its value, what is wrong with it, and (if asked for) the place of each value and key."""
+
+    value: Any
+    faults: tuple[Fault, ...]
+    values: dict[Path, Mark]
+    keys: dict[Path, Mark]
+
+
+def parse(data: bytes, *, marks: bool = False) -> Document:
+    """Parse one file. `marks` also records places; that doubles the memory, so it is done on failure only."""
+    reader = _Reader(marks=marks)
+    value: Any = None
+    try:
+        value = reader.read(_decoded(data))
+    except _Stop as stop:
+        reader.faults.append(stop.fault)
+    except yaml.MarkedYAMLError as error:
+        reader.faults.append(_syntax_fault(error))
+    except yaml.reader.ReaderError as error:
+        reader.faults.append(_character_fault(data, error))
+    return Document(value, tuple(reader.faults), reader.values, reader.keys)
+
+
+class _Stop(Exception):  # noqa: N818 (a way out of the recursion, not an error of ours)
+    """Nothing more can be read from this file."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.message)
+        self.fault = fault
+
+
+def _decoded(data: bytes) -> bytes:
+    if len(data) > MAX_BYTES:
+        raise _Stop(Fault("yaml-syntax", f"the file has more than {MAX_BYTES} bytes", "split it", 1, 1))
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line, column = _line_column(data[: error.start])
+        hint = "save the file as UTF-8"
+        raise _Stop(Fault("yaml-encoding", "the text is not UTF-8", hint, line, column)) from None
+    return text.encode()
+
+
+def _line_column(before: bytes) -> tuple[int, int]:
+    lines = before.decode("utf-8", "replace").split("\n")
+    return len(lines), len(lines[-1]) + 1
+
+
+def _syntax_fault(error: yaml.MarkedYAMLError) -> Fault:
+    mark = error.problem_mark or error.context_mark
+    line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+    what = " ".join(part for part in (error.context, error.problem) if part)
+    return Fault("yaml-syntax", f"not YAML: {what}", _syntax_hint(what), line, column)
+
+
+def _syntax_hint(what: str) -> str:
+    if "tab" in what or "cannot start any token" in what:
+        return "indent with spaces; quote a text that starts with a special character"
+    if "mapping values" in what:
+        return "quote a text that contains ': '"
+    return "look at the indentation, brackets and quotes around this place"
+
+
+def _character_fault(data: bytes, error: yaml.reader.ReaderError) -> Fault:
+    line, column = _line_column(data[: max(error.position, 0)])
+    return Fault("yaml-encoding", "a control character is not allowed", "remove it", line, column)
+
+
+def _scalar(text: str) -> str | int | float | bool | None:
+    """Resolve a plain scalar."""
+    if text in _NULLS:
+        return None
+    if text in _BOOLS:
+        return _BOOLS[text]
+    return _number(text) if text[0] in "0123456789+-." else text
+
+
+def _number(text: str) -> str | int | float:
+    if _INT.match(text):
+        return int(text)
+    if _BASED.match(text):
+        return int(text, 0)
+    return float(text) if _FLOAT.match(text) and any(c.isdigit() for c in text) else text
+
+
+@dataclass(slots=True)
+class _Reader:
+    """Builds plain values from events; its recursion is bounded by MAX_DEPTH."""
+
+    marks: bool
+    faults: list[Fault] = field(default_factory=list)
+    values: dict[Path, Mark] = field(default_factory=dict)
+    keys: dict[Path, Mark] = field(default_factory=dict)
+    _parser: Any = None
+
+    def read(self, data: bytes) -> Any:
+        self._parser = yaml.CSafeLoader(data)  # libyaml's parser; its constructor is never asked
+        self._next()
+        start = self._next()
+        if isinstance(start, yaml.StreamEndEvent):
+            return None
+        self._check_directives(start)
+        value = self._node(self._next(), (), 0)
+        self._next()
+        after = self._next()
+        if not isinstance(after, yaml.StreamEndEvent):
+            self._fault(after, "yaml-documents", "a second document starts here", "keep one document a file")
+        return value
+
+    def _next(self) -> Any:
+        return self._parser.get_event()
+
+    def _fault(self, event: Any, code: str, message: str, hint: str) -> None:
+        mark = event.start_mark
+        self.faults.append(Fault(code, message, hint, mark.line + 1, mark.column + 1))
+
+    def _check_directives(self, start: Any) -> None:
+        if start.version or start.tags:
+            self._fault(start, "yaml-directive", "a % directive is not allowed", "remove the line")
+
+    def _check_properties(self, event: Any) -> None:
+        if event.anchor is not None:
+            self._fault(event, "yaml-anchor", "an anchor (&) is not allowed", "write the value out where it is used")
+        if event.tag is not None:
+            self._fault(event, "yaml-tag", "a tag (!) is not allowed", _tag_hint(event.tag))
+
+    def _node(self, event: Any, path: Path, depth: int) -> Any:
+        if isinstance(event, yaml.AliasEvent):
+            self._fault(event, "yaml-alias", "an alias (*) is not allowed", "write the value out; quote a text with *")
+            return None
+        self._check_properties(event)
+        if self.marks:
+            mark = event.start_mark
+            plain = isinstance(event, yaml.ScalarEvent) and not event.style
+            self.values[path] = Mark(mark.line + 1, mark.column + 1, plain=plain)
+        if isinstance(event, yaml.ScalarEvent):
+            return event.value if event.style else _scalar(event.value)
+        if depth >= MAX_DEPTH:
+            mark = event.start_mark
+            hint = "a facility file needs seven levels"
+            message = f"more than {MAX_DEPTH} levels of nesting"
+            raise _Stop(Fault("yaml-depth", message, hint, mark.line + 1, mark.column + 1))
+        if isinstance(event, yaml.SequenceStartEvent):
+            return self._sequence(path, depth + 1)
+        return self._mapping(path, depth + 1)
+
+    def _sequence(self, path: Path, depth: int) -> list[Any]:
+        items: list[Any] = []
+        while not isinstance(event := self._next(), yaml.SequenceEndEvent):
+            items.append(self._node(event, (*path, len(items)) if self.marks else path, depth))
+        return items
+
+    def _mapping(self, path: Path, depth: int) -> dict[str, Any]:
+        entries: dict[str, Any] = {}
+        first: dict[str, int] = {}
+        while not isinstance(event := self._next(), yaml.MappingEndEvent):
+            key = self._key(event, depth)
+            if key in entries:
+                message = f"the key {key!r} stands twice; the first one is in line {first[key]}"
+                self._fault(event, "key-duplicate", message, "remove one of the two")
+            first.setdefault(key, event.start_mark.line + 1)
+            below = (*path, key) if self.marks else path
+            if self.marks:
+                self.keys[below] = Mark(event.start_mark.line + 1, event.start_mark.column + 1)
+            entries[key] = self._node(self._next(), below, depth)
+        return entries
+
+    def _key(self, event: Any, depth: int) -> str:
+        """Give a key as it is written: `08` and `no` are good keys."""
+        if not isinstance(event, yaml.ScalarEvent):
+            self._fault(event, "yaml-key", "a key has to be a text", "quote the key")
+            self._node(event, (), depth)
+            return ""
+        self._check_properties(event)
+        if event.value == "<<" and not event.style:
+            self._fault(event, "yaml-merge", "a merge key (<<) is not allowed", "write the keys out")
+        return str(event.value)
+
+
+def _tag_hint(tag: str) -> str:
+    if tag == "!vault":
+        return "encrypt whole files under secrets/, not single values"
+    return "remove it; quote the value where a text is meant"
