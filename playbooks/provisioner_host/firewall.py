@@ -1,0 +1,152 @@
+"""`table inet provisioner`: read, compare, check, load. No other table is ever touched."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from provisioner_host import places
+from provisioner_host.namespace import inside, scratch
+from provisioner_host.shell import Failed, run
+
+Items = dict[str, Any]
+_LIST = ["nft", "-j", "list", "table", *places.TABLE]
+_COUNTERS = {"packets", "bytes"}
+
+
+def live() -> Items | None:
+    """Give the live table by item, or None where it is not loaded."""
+    listed = run(_LIST, check=False)
+    return items(json.loads(listed.stdout)) if listed.returncode == 0 else None
+
+
+def intended(path: Path) -> Items:
+    """Give what a file makes of the table, by loading it in a scratch namespace of this very host.
+
+    Texts can't be compared: nft sorts, merges and renames, each version in its own way. The same nft and
+    the same kernel on both sides give the same answer (measured on nft 1.0.6).
+
+    Raises:
+        Failed: nft refuses the file.
+    """
+    with scratch() as name:
+        run(inside(name, ["nft", "-f", str(path)]))
+        return items(json.loads(run(inside(name, _LIST)).stdout))
+
+
+def items(document: dict[str, Any]) -> Items:
+    """Give a listed table as named items: chains, sets, their elements, rules and the rules' order."""
+    found: Items = {}
+    order: dict[str, list[str]] = {}
+    for entry in document["nftables"]:
+        for kind, value in entry.items():
+            if kind == "chain":
+                kept = {k: v for k, v in value.items() if k in {"type", "hook", "prio", "policy"}}
+                found[f"chain {value['name']}"] = kept
+                order.setdefault(value["name"], [])
+            elif kind in {"set", "map"}:
+                found.update(_set_items(kind, value))
+            elif kind == "rule":
+                chain = value["chain"]
+                name = _rule_name(value, order.setdefault(chain, []))
+                order[chain].append(name)
+                found[name] = _without_counters(value["expr"])
+    found.update({f"order {chain}": names for chain, names in order.items()})
+    return found
+
+
+def _set_items(kind: str, value: dict[str, Any]) -> Items:
+    dynamic = "timeout" in value or {"dynamic", "timeout"} & set(value.get("flags", ()))
+    kept = {k: v for k, v in value.items() if k in {"type", "flags", "timeout", "size", "map"}}
+    found: Items = {f"{kind} {value['name']}": kept}
+    if not dynamic:
+        found.update({f"element {value['name']} {_text(e)}": "" for e in value.get("elem", ())})
+    return found
+
+
+def _rule_name(rule: dict[str, Any], before: list[str]) -> str:
+    name = f"rule {rule['chain']}/{rule.get('comment') or 'unnamed'}"
+    same = sum(1 for other in before if other.split("#")[0] == name)
+    return f"{name}#{same + 1}" if same else name
+
+
+def _without_counters(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: 0 if k in _COUNTERS else _without_counters(v) for k, v in value.items() if k != "handle"}
+    if isinstance(value, list):
+        return [_without_counters(v) for v in value]
+    return value
+
+
+def _text(element: Any) -> str:
+    match element:
+        case list():
+            text = " : ".join(map(_text, element))
+        case {"elem": {"val": value}}:
+            text = _text(value)
+        case {"concat": parts}:
+            text = " . ".join(map(_text, parts))
+        case {"prefix": {"addr": address, "len": length}}:
+            text = f"{address}/{length}"
+        case {"range": ends}:
+            text = "-".join(map(_text, ends))
+        case dict():
+            text = json.dumps(element, sort_keys=True)
+        case _:
+            text = str(element)
+    return text
+
+
+def differences(wanted: Items, found: Items | None) -> list[dict[str, str]]:
+    """Give what would have to change, as `{name, action}`; an order counts only where the names agree."""
+    found = found or {}
+    changes = []
+    for name in sorted(set(wanted) | set(found)):
+        if name not in found:
+            action = "create"
+        elif name not in wanted:
+            action = "delete"
+        elif wanted[name] != found[name]:
+            action = "update"
+        else:
+            continue
+        if name.startswith("order ") and sorted(wanted.get(name, ())) != sorted(found.get(name, ())):
+            continue
+        changes.append({"name": name, "action": action})
+    return changes
+
+
+def check(path: Path) -> None:
+    """Let nft read a file without loading it.
+
+    Raises:
+        Failed: nft refuses it.
+    """
+    run(["nft", "-c", "-f", str(path)])
+
+
+def load(path: Path) -> None:
+    """Load a file: one transaction, the old table stays when it fails.
+
+    Raises:
+        Failed: nft refuses it.
+    """
+    run(["nft", "-f", str(path)])
+
+
+def delete() -> None:
+    """Take our table away, if it is there."""
+    if live() is not None:
+        run(["nft", "delete", "table", *places.TABLE])
+
+
+def load_installed() -> None:
+    """What the unit does at boot: load the installed file.
+
+    Raises:
+        Failed: there is none, or nft refuses it.
+    """
+    if not places.NFT_FILE.exists():
+        raise Failed(f"{places.NFT_FILE} is missing")
+    load(places.NFT_FILE)

@@ -1,0 +1,114 @@
+"""What a host is now, without its secrets: the facts that a plan is made from."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+from provisioner_host import files, firewall, places, relay, tunnel, units
+from provisioner_host.shell import Failed, run
+
+_NEEDED = {"nft": "nftables", "wg": "wireguard-tools", "ip": "iproute2", "ffmpeg": "ffmpeg", "setpriv": "util-linux"}
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+
+
+def observe(request: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Give the host's facts.
+
+    The request names the desired files, units and program, and `files/nft` in the folder is the intended
+    firewall, which is compared here because only this host's nft can tell what its rules mean.
+    """
+    key = request["digest_key"]
+    manifest = files.read_json(places.MANIFEST)
+    owned = sorted({*request["files"], *(manifest or {}).get("files", ())})
+    facts: dict[str, Any] = {
+        "host": _host(),
+        "missing_packages": missing_packages(),
+        "manifest": manifest,
+        "files": {path: files.describe(Path(path), key) for path in owned},
+        "units": units.states(request["units"]),
+        "tunnel": tunnel.live(key),
+        "armed": files.read_json(places.ARMED),
+        "keys": {p.name: p.exists() for p in (places.WG_KEY, places.API_PASSWORD, places.PROBE_PASSWORD)},
+    }
+    live = firewall.live() if shutil.which("nft") else None
+    facts["firewall"] = {"present": live is not None, "differences": _differences(folder / "files/nft", live)}
+    if request.get("program"):
+        facts["program"] = program(Path(request["program"]), manifest)
+        facts["relay"] = _relay_file(key)
+        facts["runtime"] = relay.runtime()
+    facts["live_digest"] = live_digest(facts, live, key)
+    return facts
+
+
+def _host() -> dict[str, Any]:
+    machine = platform.machine()
+    return {
+        "arch": _ARCHITECTURES.get(machine, machine),
+        "python": ".".join(map(str, sys.version_info[:3])),
+        "boot_id": Path("/proc/sys/kernel/random/boot_id").read_text().strip(),
+    }
+
+
+def missing_packages() -> list[str]:
+    """Give the packages that this host lacks; they are a precondition, we never install them."""
+    missing = {package for program, package in _NEEDED.items() if shutil.which(program) is None}
+    if not kernel_has_wireguard() and shutil.which("wireguard-go") is None:
+        missing.add("wireguard-go")
+    return sorted(missing)
+
+
+def kernel_has_wireguard() -> bool:
+    """Tell whether the kernel knows WireGuard, built in or as a module."""
+    if Path("/sys/module/wireguard").exists():
+        return True
+    return bool(shutil.which("modprobe")) and run(["modprobe", "-n", "-q", "wireguard"], check=False).returncode == 0
+
+
+def _differences(intended: Path, live: firewall.Items | None) -> list[dict[str, str]]:
+    if not intended.exists():
+        return [] if live is None else [{"name": "table inet provisioner", "action": "delete"}]
+    if shutil.which("nft") is None:
+        return [{"name": "table inet provisioner", "action": "create"}]
+    return firewall.differences(firewall.intended(intended), live)
+
+
+def program(path: Path, manifest: dict[str, Any] | None) -> dict[str, Any]:
+    """Give what is known of an installed MediaMTX: there, whole, and its version as it says it."""
+    if not path.exists():
+        return {"present": False, "whole": False, "version": ""}
+    with path.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    recorded = (manifest or {}).get("programs", {}).get(str(path))
+    try:
+        version = run([str(path), "--version"]).stdout.strip()
+    except (Failed, OSError):
+        version = ""
+    return {"present": True, "whole": recorded == digest, "version": version}
+
+
+def _relay_file(key: str) -> dict[str, Any] | None:
+    try:
+        return relay.describe(places.MEDIAMTX_FILE.read_text(encoding="utf-8", errors="replace"), key)
+    except FileNotFoundError:
+        return None
+
+
+def live_digest(facts: dict[str, Any], live: firewall.Items | None, key: str) -> str:
+    """Give one digest over what of a host a plan rests on.
+
+    Viewers, endpoints, handshakes, counters, dynamic set elements and process ids are not in it.
+    """
+    rests_on = {
+        "files": facts["files"],
+        "units": {name: {k: v for k, v in unit.items() if k != "pid"} for name, unit in facts["units"].items()},
+        "tunnel": tunnel.configuration(facts["tunnel"]),
+        "firewall": live,
+        "program": facts.get("program"),
+        "armed": facts["armed"],
+    }
+    return files.keyed_digest(key, files.canonical(rests_on))

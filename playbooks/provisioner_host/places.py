@@ -1,0 +1,41 @@
+"""Where things lie on a host, and what they are called. The names are a contract: docs/design.md, part 4."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+ETC = Path("/etc/provisioner")
+KEYS = ETC / "keys"
+LIB = Path("/usr/local/lib/provisioner")
+STATE = Path("/var/lib/provisioner")
+RUN = Path("/run/provisioner")
+UNIT_FOLDER = Path("/etc/systemd/system")
+
+HOST_PROGRAM = LIB / "provisioner-host"
+MEDIAMTX_FILE = ETC / "mediamtx.yml"
+NFT_FILE = ETC / "provisioner.nft"
+WG_FILE = ETC / "wg-prov.conf"
+PSK_FILE = ETC / "wg-prov.psk"
+TUNNEL_FILE = ETC / "tunnel.json"
+WG_KEY = KEYS / "wg-prov.key"
+API_PASSWORD = KEYS / "api.password"
+PROBE_PASSWORD = KEYS / "probe.password"
+
+MANIFEST = STATE / "manifest.json"
+LAST_GOOD = STATE / "last-good"
+ARMED = STATE / "armed.json"
+RECEIPTS = STATE / "receipts"
+LOCK = RUN / "lock"
+
+USER = "mediamtx"
+TUNNEL = "wg-prov"
+TABLE = ("inet", "provisioner")
+API_PORT = 9997
+RTSP_PORT = 8554
+SENTINEL_PREFIX = "cfg/"
+
+UNIT_MEDIAMTX = "provisioner-mediamtx.service"
+UNIT_NFT = "provisioner-nft.service"
+UNIT_WG = "provisioner-wg.service"
+UNIT_REVERT = "provisioner-revert.service"
+REVERT_UNIT_FILE = UNIT_FOLDER / UNIT_REVERT

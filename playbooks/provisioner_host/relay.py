@@ -1,0 +1,224 @@
+"""MediaMTX on the host: its file read back, its Control API asked, a new file tried before it is live."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from provisioner_host import places
+from provisioner_host.files import canonical, keyed_digest
+from provisioner_host.namespace import batch, inside, scratch
+from provisioner_host.shell import Failed, run, scrub
+
+# A write within a second of the last reload is silently lost (measured on 1.20.1), so there is more between.
+WRITE_GAP_S = 1.6
+_PATH_LINE = re.compile(r'^  ("(?:[^"\\]|\\.)*"): (\{.*\})$')
+_SETTING_LINE = re.compile(r"^([A-Za-z][A-Za-z0-9]*): (.*)$")
+
+
+def as_mediamtx(argv: list[str]) -> list[str]:
+    """Give the command that runs as MediaMTX's own user."""
+    return ["setpriv", "--reuid", places.USER, "--regid", places.USER, "--clear-groups", "--no-new-privs", *argv]
+
+
+# --- the file -------------------------------------------------------------------------------------
+
+
+def describe(content: str, key: str) -> dict[str, Any]:
+    """Give a relay file's settings and paths without their secrets.
+
+    We write one setting or path a line. A line that we would not write is counted in `foreign`.
+    """
+    settings: dict[str, Any] = {}
+    paths: dict[str, Any] = {}
+    sentinel, foreign = None, 0
+    for line in content.splitlines():
+        if not line.strip() or line.startswith("#") or line == "paths:":
+            continue
+        try:
+            if found := _PATH_LINE.match(line):
+                name, value = json.loads(found[1]), json.loads(found[2])
+                if name.startswith(places.SENTINEL_PREFIX):
+                    sentinel = name
+                else:
+                    paths[name] = describe_path(value, key)
+            elif found := _SETTING_LINE.match(line):
+                settings[found[1]] = _setting(found[1], found[2], key)
+            else:
+                foreign += 1
+        except ValueError:
+            foreign += 1
+    return {"settings": settings, "paths": paths, "sentinel": sentinel, "foreign": foreign}
+
+
+def describe_path(value: dict[str, Any], key: str) -> dict[str, Any]:
+    """Give a path without its credentials: its settings, and a keyed digest of the whole."""
+    shown = {k: v for k, v in value.items() if k != "source"}
+    if "source" in value:
+        shown["source"] = without_login(str(value["source"]))
+    return {
+        "settings": shown,
+        "digest": keyed_digest(key, canonical(value)),
+        "source_digest": keyed_digest(key, str(value.get("source", "")).encode()),
+    }
+
+
+def without_login(source: str) -> str:
+    """Give a source's address without its credentials."""
+    scheme, separator, rest = source.partition("://")
+    if not separator:
+        return source
+    head, slash, tail = rest.partition("/")
+    return f"{scheme}://{head.rpartition('@')[2]}{slash}{tail}"
+
+
+def _setting(name: str, text: str, key: str) -> Any:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = text
+    if name == "authInternalUsers" and isinstance(value, list):
+        return [{**user, "pass": keyed_digest(key, str(user.get("pass")).encode())} for user in value]
+    return value
+
+
+# --- the Control API ------------------------------------------------------------------------------
+
+
+def api(path: str, timeout_s: float = 5) -> Any:
+    """Ask the Control API on loopback.
+
+    Raises:
+        Failed: no answer, or one that is no answer to the question.
+    """
+    password = places.API_PASSWORD.read_text().strip()
+    login = base64.b64encode(f"api:{password}".encode()).decode()
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{places.API_PORT}{path}", headers={"Authorization": f"Basic {login}"}
+    )
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(request, timeout=timeout_s) as answer:
+            return json.load(answer)
+    except (OSError, ValueError) as error:
+        raise Failed(f"the relay's Control API: {error}") from None
+
+
+def runtime() -> dict[str, Any] | None:
+    """Give what the running relay says of itself: version, start, sentinel, viewers by path."""
+    try:
+        told = api("/v3/info")
+        listed = api("/v3/paths/list?itemsPerPage=1000000")["items"]
+    except (Failed, FileNotFoundError, KeyError):
+        return None
+    names = [item["name"] for item in listed]
+    return {
+        "version": told.get("version", ""),
+        "started": told.get("started", ""),
+        "sentinel": next((n for n in names if n.startswith(places.SENTINEL_PREFIX)), None),
+        "viewers": {item["name"]: len(item["readers"]) for item in listed if item.get("readers")},
+    }
+
+
+def wait_for(sentinel: str, seconds: float) -> bool:
+    """Wait until the relay has read the file that this sentinel belongs to."""
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            api(f"/v3/config/paths/get/{sentinel}", timeout_s=2)
+        except Failed:
+            if time.monotonic() > until:
+                return False
+            time.sleep(0.1)
+        else:
+            return True
+
+
+def wait_for_gap() -> None:
+    """Wait until the relay will see the next write of its file."""
+    try:
+        age = time.time() - places.MEDIAMTX_FILE.stat().st_mtime
+    except FileNotFoundError:
+        return
+    # A clock that jumped back gives a negative age: then a whole gap is waited.
+    time.sleep(max(0.0, min(WRITE_GAP_S, WRITE_GAP_S - age)))
+
+
+# --- trying a file --------------------------------------------------------------------------------
+
+
+def check(program: Path, conf: Path) -> None:
+    """Let this very MediaMTX parse a file without opening a socket, then start it in a scratch namespace.
+
+    The parse: with a log file that cannot be opened MediaMTX reads and validates its whole file, then
+    stops at the log (measured on 1.20.1, which has no option for it).
+
+    Raises:
+        Failed: MediaMTX refuses the file, or does not open its sockets.
+    """
+    tried = run(
+        as_mediamtx([str(program), str(conf)]),
+        env={"MTX_LOGDESTINATIONS": "file", "MTX_LOGFILE": "/nonexistent/x"},
+        check=False,
+        timeout_s=60,
+    )
+    said = scrub(tried.stdout + tried.stderr)
+    if "/nonexistent/x" not in said:
+        raise Failed(f"MediaMTX refuses its new file: {_error_of(said)}")
+    _start_aside(program, conf)
+
+
+def _error_of(said: str) -> str:
+    errors = [line for line in said.splitlines() if "ERR" in line]
+    return (errors or said.splitlines() or ["it said nothing"])[-1][-400:]
+
+
+def _start_aside(program: Path, conf: Path) -> None:
+    addresses = _addresses(conf.read_text())
+    with scratch() as name:
+        batch(["link set lo up", *(f"address replace {a}/32 dev lo" for a, _ in addresses)], name)
+        with subprocess.Popen(
+            inside(name, as_mediamtx([str(program), str(conf)])),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
+        ) as process:
+            try:
+                _await_sockets(process, {port for _, port in addresses})
+            finally:
+                process.kill()
+
+
+def _addresses(content: str) -> list[tuple[str, int]]:
+    found = re.findall(r'^(?:rtspAddress|apiAddress): "([0-9.]+):(\d+)"$', content, re.MULTILINE)
+    return [(address, int(port)) for address, port in found]
+
+
+def _await_sockets(process: subprocess.Popen[bytes], ports: set[int]) -> None:
+    until = time.monotonic() + 15
+    while process.poll() is None and time.monotonic() < until:
+        if ports <= _listening(process.pid):
+            return
+        time.sleep(0.03)
+    process.kill()
+    said = scrub((process.stdout.read() if process.stdout else b"").decode(errors="replace"))
+    raise Failed(f"MediaMTX does not start with its new file: {_error_of(said)}")
+
+
+def _listening(pid: int) -> set[int]:
+    ports = set()
+    for table in ("tcp", "tcp6"):
+        try:
+            lines = Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]
+        except OSError:
+            continue
+        ports |= {int(f[1].rpartition(":")[2], 16) for f in map(str.split, lines) if f[3] == "0A"}
+    return ports

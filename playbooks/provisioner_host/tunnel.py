@@ -1,0 +1,173 @@
+"""The tunnel `wg-prov`: read, check, bring up, change without cutting anybody."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from provisioner_host import places
+from provisioner_host.files import keyed_digest
+from provisioner_host.namespace import inside, scratch
+from provisioner_host.shell import Failed, run
+
+
+def spliced(conf: Path, psk_file: Path) -> str:
+    """Give the file that `wg` takes: the rendered one with the private key and the pre-shared keys put in.
+
+    A `syncconf` file without `PrivateKey` erases the live key, and one without `[Interface]` moves the
+    port: both are refused here.
+
+    Raises:
+        Failed: the key is missing, or a peer has no pre-shared key.
+    """
+    if not places.WG_KEY.exists():
+        raise Failed(f"{places.WG_KEY} is missing: run provisioner keys init")
+    psks = dict(line.split() for line in psk_file.read_text().splitlines())
+    lines = []
+    for line in conf.read_text().splitlines():
+        lines.append(line)
+        if line.strip() == "[Interface]":
+            lines.append(f"PrivateKey = {places.WG_KEY.read_text().strip()}")
+        if line.startswith("PublicKey = "):
+            peer = line.removeprefix("PublicKey = ")
+            if peer not in psks:
+                raise Failed(f"peer {peer} has no pre-shared key in {psk_file}")
+            lines.append(f"PresharedKey = {psks[peer]}")
+    if "[Interface]" not in (line.strip() for line in lines):
+        raise Failed(f"{conf} has no [Interface]")
+    return "\n".join(lines) + "\n"
+
+
+@contextlib.contextmanager
+def _private(text: str) -> Iterator[str]:
+    places.RUN.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = places.RUN / f"wg-{os.getpid()}.conf"
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        with os.fdopen(descriptor, "w") as stream:
+            stream.write(text)
+        yield str(path)
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def check(conf: Path, psk_file: Path) -> None:
+    """Try a file on a scratch interface in a scratch namespace (`wg-quick strip` checks nothing).
+
+    Raises:
+        Failed: `wg` refuses it.
+    """
+    interface = f"wgc{os.getpid() % 10**9}"
+    with scratch() as name, _private(spliced(conf, psk_file)) as text:
+        if run(["ip", "-n", name, "link", "add", interface, "type", "wireguard"], check=False).returncode != 0:
+            run(inside(name, ["wireguard-go", interface]))
+        run(inside(name, ["wg", "setconf", interface, text]))
+
+
+def exists() -> bool:
+    """Tell whether the interface is there."""
+    return run(["ip", "link", "show", places.TUNNEL], check=False).returncode == 0
+
+
+def up() -> None:
+    """Bring the installed tunnel up, or bring a running one to what is installed; nobody is cut.
+
+    `syncconf`, never `setconf`: that one resets every session.
+
+    Raises:
+        Failed: a program refused, or a file is missing.
+    """
+    link = json.loads(places.TUNNEL_FILE.read_text())
+    if not exists() and run(["ip", "link", "add", places.TUNNEL, "type", "wireguard"], check=False).returncode != 0:
+        run(["wireguard-go", places.TUNNEL])
+    with _private(spliced(places.WG_FILE, places.PSK_FILE)) as text:
+        run(["wg", "syncconf", places.TUNNEL, text])
+    run(["ip", "link", "set", places.TUNNEL, "mtu", str(link["mtu"]), "up"])
+    _exactly(link)
+
+
+def _exactly(link: dict[str, Any]) -> None:
+    now = live_link()
+    for address in set(now["addresses"]) - {link["address"]}:
+        run(["ip", "address", "del", address, "dev", places.TUNNEL])
+    run(["ip", "address", "replace", link["address"], "dev", places.TUNNEL])
+    for route in set(now["routes"]) - set(link["routes"]):
+        run(["ip", "route", "del", route, "dev", places.TUNNEL])
+    source = link["address"].partition("/")[0]
+    for route in link["routes"]:
+        run(["ip", "route", "replace", route, "dev", places.TUNNEL, "src", source])
+
+
+def down() -> None:
+    """Take the tunnel down."""
+    if exists():
+        run(["ip", "link", "del", places.TUNNEL])
+
+
+def live_link() -> dict[str, Any]:
+    """Give the interface's addresses, routes and MTU."""
+    described = run(["ip", "-j", "address", "show", "dev", places.TUNNEL], check=False)
+    if described.returncode != 0:
+        return {"addresses": [], "routes": [], "mtu": 0}
+    device = json.loads(described.stdout)[0]
+    routes = json.loads(run(["ip", "-j", "route", "show", "dev", places.TUNNEL], check=False).stdout or "[]")
+    return {
+        "addresses": sorted(
+            f"{a['local']}/{a['prefixlen']}" for a in device.get("addr_info", ()) if a["family"] == "inet"
+        ),
+        "routes": sorted(_network(r["dst"]) for r in routes),
+        "mtu": device["mtu"],
+    }
+
+
+def _network(text: str) -> str:
+    return text if "/" in text else f"{text}/32"
+
+
+def live(key: str) -> dict[str, Any] | None:
+    """Give the live tunnel without its secrets, or None where it is not up.
+
+    Pre-shared keys come as keyed digests; endpoints, handshakes and counters are in it, and are left out
+    of the live digest.
+    """
+    dumped = run(["wg", "show", places.TUNNEL, "dump"], check=False)
+    if dumped.returncode != 0:
+        return None
+    first, *lines = dumped.stdout.splitlines()
+    _, public_key, port, _ = first.split("\t")
+    return {
+        "public_key": public_key,
+        "listen_port": int(port),
+        **live_link(),
+        "peers": {peer["public_key"]: peer for peer in (_peer(line, key) for line in lines)},
+    }
+
+
+def _peer(line: str, key: str) -> dict[str, Any]:
+    public_key, psk, endpoint, allowed, handshake, rx, tx, keepalive = line.split("\t")
+    return {
+        "public_key": public_key,
+        "psk": keyed_digest(key, psk.encode()) if psk != "(none)" else None,
+        "endpoint": None if endpoint == "(none)" else endpoint,
+        "allowed_ips": sorted(allowed.split(",")) if allowed != "(none)" else [],
+        "keepalive_s": None if keepalive == "off" else int(keepalive),
+        "handshake": int(handshake),
+        "received_bytes": int(rx),
+        "sent_bytes": int(tx),
+    }
+
+
+def configuration(found: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Give what of a live tunnel is configuration: without endpoints, handshakes and counters.
+
+    A tunnel without a fixed port has a random one, which is no configuration either.
+    """
+    if found is None:
+        return None
+    kept = {"psk", "allowed_ips", "keepalive_s"}
+    peers = {name: {k: peer[k] for k in kept} for name, peer in found["peers"].items()}
+    return {**{k: found[k] for k in ("public_key", "addresses", "routes", "mtu")}, "peers": peers}

@@ -1,0 +1,38 @@
+"""systemd units of ours: their state and what is done with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from provisioner_host.shell import run
+
+_SHOWN = "Id,ActiveState,SubState,UnitFileState,NeedDaemonReload,DropInPaths,MainPID"
+
+
+def states(names: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Give each unit's state by name, in one call."""
+    wanted = list(names)
+    if not wanted:
+        return {}
+    shown = run(["systemctl", "show", f"--property={_SHOWN}", *wanted]).stdout
+    found = {}
+    for block in shown.strip().split("\n\n"):
+        fields = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
+        found[fields["Id"]] = {
+            "active": fields["ActiveState"],
+            "enabled": fields["UnitFileState"] or "absent",
+            "reload": fields["NeedDaemonReload"] == "yes",
+            "drop_ins": sorted(fields["DropInPaths"].split()),
+            "pid": int(fields["MainPID"]),
+        }
+    return found
+
+
+def systemctl(*words: str, check: bool = True, timeout_s: float = 30) -> None:
+    """Tell systemd to do something.
+
+    Raises:
+        Failed: it could not, and `check` is set.
+    """
+    run(["systemctl", *words], check=check, timeout_s=timeout_s)

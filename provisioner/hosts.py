@@ -1,0 +1,53 @@
+"""What is asked of hosts and what they answer, whoever carries it. `ansible` is the real carrier."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Protocol
+
+from provisioner.desired.spec import HostSpec
+
+
+@dataclass(frozen=True, slots=True)
+class HostCall:
+    """One operation for one host.
+
+    Attributes:
+        request: the JSON document for the on-host program; it may hold secrets and is never shown.
+        files: contents that travel beside it, by name under `files/`.
+        artefact: a large file that travels as `files/artefact`.
+    """
+
+    spec: HostSpec
+    request: Mapping[str, Any] = field(repr=False)
+    files: Mapping[str, bytes] = field(repr=False, default_factory=dict)
+    artefact: Path | None = None
+
+
+class CallOutcome(StrEnum):
+    """How a call ended."""
+
+    ANSWERED = "answered"
+    UNREACHABLE = "unreachable"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class HostAnswer:
+    """What a host answered, or why there is no answer. One host's failure is data, not an exception."""
+
+    host: str
+    outcome: CallOutcome
+    document: Mapping[str, Any] = field(repr=False, default_factory=dict)
+    error: str = ""
+
+
+class HostRunner(Protocol):
+    """Carries calls to hosts, all at the same time, each in one round trip over a new connection."""
+
+    def call(self, calls: Sequence[HostCall], *, timeout_s: float) -> dict[str, HostAnswer]:
+        """Give an answer for every call, by host id."""
+        ...

@@ -1,0 +1,113 @@
+"""Quoting of values for the formats that we render. Pure; every scalar in a template passes one of these.
+
+A value that a format cannot carry is an error, never something that is let through.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Iterable
+from ipaddress import IPv4Address, IPv4Network
+from urllib.parse import quote
+
+from provisioner.desired.spec import Source
+
+# JSON's own escapes leave these as they are, but YAML readers take some for line breaks or refuse them.
+_YAML_UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]")
+_ENCODER = json.JSONEncoder(ensure_ascii=False)
+_NFT_TEXT = re.compile(r"^[A-Za-z0-9_.:/-]{1,64}$")
+_WG_VALUE = re.compile(r"^[A-Za-z0-9+/=_.:,-]+$")
+_SYSTEMD_WORD = re.compile(r"^[A-Za-z0-9/_.+-]+$")
+
+# What stays as it is in a source's path and query. `$` is not in it: MediaMTX would take `$G1` for a group.
+_PATH_SAFE = "/?&=:;,+@!*()'~-._%"
+
+
+def flow(value: object) -> str:
+    """Give a value as one line of YAML flow style (JSON, with what YAML forbids escaped)."""
+    text = _ENCODER.encode(value)
+    return _YAML_UNSAFE.sub(lambda m: f"\\u{ord(m.group()):04x}", text)
+
+
+def nft(value: object) -> str:
+    """Give a number, an address, a network or an `address . port` pair for nft."""
+    if isinstance(value, bool):
+        raise TypeError("nft has no booleans")
+    if isinstance(value, int | IPv4Address | IPv4Network):
+        return str(value)
+    if isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], IPv4Address):  # noqa: PLR2004
+        return f"{value[0]} . {int(value[1])}"
+    raise TypeError(f"{type(value).__name__} is not a value for nft")
+
+
+def nft_list(values: Iterable[object]) -> str:
+    """Give the elements of a set or map; a map's element is a `(key, value)` pair of pairs."""
+    return ", ".join(_nft_element(value) for value in values)
+
+
+def _nft_element(value: object) -> str:
+    if isinstance(value, tuple) and len(value) == 2 and isinstance(value[1], tuple):  # noqa: PLR2004
+        return f"{nft(value[0])} : {nft(value[1])}"
+    return nft(value)
+
+
+def nft_text(value: str) -> str:
+    """Give a quoted name for nft; it knows no escapes, so only plain names pass."""
+    if not _NFT_TEXT.match(value):
+        raise ValueError(f"{value!r} is not a name that nft can hold")
+    return f'"{value}"'
+
+
+def wg(value: object) -> str:
+    """Give a value for a WireGuard file: one line, no comment sign; a pair is an endpoint."""
+    text = f"{value[0]}:{value[1]}" if isinstance(value, tuple) else str(value)
+    if not _WG_VALUE.match(text):
+        raise ValueError("a value for a WireGuard file has a character that the format cannot carry")
+    return text
+
+
+def wg_list(values: Iterable[object]) -> str:
+    """Give a comma list for a WireGuard file."""
+    return ", ".join(wg(value) for value in values)
+
+
+def systemd(value: str) -> str:
+    """Give a word for a unit file; specifiers, quotes and spaces are refused."""
+    if not _SYSTEMD_WORD.match(value):
+        raise ValueError(f"{value!r} is not a plain word for a unit")
+    return value
+
+
+def sh(value: object) -> str:
+    """Give a word for a POSIX shell."""
+    return shlex.quote(str(value))
+
+
+def comment(value: object) -> str:
+    """Give a text for a comment: one line."""
+    return re.sub(r"[^\x20-\x7e]", "?", str(value))
+
+
+def source_url(source: Source) -> str:
+    """Give a source's address with its credentials, as MediaMTX takes it.
+
+    Credentials are percent-encoded whole (a raw `#`, `/` or `%` is fatal to MediaMTX's parse, and `$G1` in
+    the value would be substituted); the path and query keep their own signs.
+    """
+    login = f"{quote(source.username, safe='')}:{quote(source.password.reveal(), safe='')}"
+    return f"rtsp://{login}@{source.address}:{source.port}{quote(source.rtsp_path, safe=_PATH_SAFE)}"
+
+
+FILTERS = {
+    "flow": flow,
+    "nft": nft,
+    "nft_list": nft_list,
+    "nft_text": nft_text,
+    "wg": wg,
+    "wg_list": wg_list,
+    "systemd": systemd,
+    "sh": sh,
+    "comment": comment,
+}
