@@ -89,9 +89,15 @@ def files_of(root: Path) -> Iterator[File]:
             yield File(root, f"{folder}/{path.name}", f"{kind}/{path.stem}", model)
     for path in _yml(root / "facilities", "*/*.yml"):
         yield File(root, f"facilities/{path.parent.name}/{path.name}", f"facility/{path.stem}", Facility)
-    for path in _yml(root / "secrets", "**/*.yml"):
-        relative = path.relative_to(root).as_posix()
-        yield File(root, relative, relative.removesuffix(".yml"), None)
+    yield from secret_files_of(root)
+
+
+def secret_files_of(root: Path) -> Iterator[File]:
+    """Give the encrypted files: the owner of `secrets/cameras/bac-giang.yml` is `secrets/cameras/bac-giang`."""
+    for pattern in ("inventory.yml", "cameras/*.yml", "carriers/*.yml"):
+        for path in _yml(root / "secrets", pattern):
+            relative = path.relative_to(root).as_posix()
+            yield File(root, relative, relative.removesuffix(".yml"), None)
 
 
 def _yml(folder: Path, pattern: str) -> list[Path]:

@@ -146,6 +146,9 @@ class _Reading:
             self.broken.add(file.owner)
             self._problem(file, "file-unreadable", f"cannot be read: {error.strerror}", "correct its permissions")
             return
+        if file.model is None:
+            self._take_encrypted(file, data)
+            return
         source = Source(file.shown, data, marks_of)
         document = parse(data)
         self.contents.append((file.relative, _canonical(document, data)))
@@ -153,8 +156,17 @@ class _Reading:
             self._duplicate(file)
             return
         self.sources[file.owner] = source
-        if file.model is not None:
-            self._validate(file, document, source)
+        self._validate(file, document, source)
+
+    def _take_encrypted(self, file: File, data: bytes) -> None:
+        self.contents.append((file.relative, hashlib.sha256(data).hexdigest()))
+        if not data.startswith(b"$ANSIBLE_VAULT;"):
+            message = f"{file.owner}: the file is not encrypted"
+            hint = (
+                f"ansible-vault encrypt --encrypt-vault-id secrets {file.shown}; if it was ever committed in the"
+                " clear, change the secrets in it: Git does not forget"
+            )
+            self._problem(file, "secret-not-encrypted", message, hint)
 
     def _validate(self, file: File, document: Document, source: Source) -> None:
         before = len(self.problems)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from provisioner.inventory.atomic import write_atomic
 from provisioner.inventory.layout import LOCK_NAME
 from provisioner.inventory.model import Allocations
+from provisioner.inventory.plain_yaml import render_mapping
 
 _HEADER = """\
 # Recorded addresses, ports, public keys and hashes. Written by `provisioner allocate` and
@@ -20,7 +19,11 @@ _HEADER = """\
 def render_lock(allocations: Allocations) -> str:
     """Give the lock's text; entries are in the order of their names."""
     document = allocations.model_dump(mode="json", exclude_none=True)
-    return _HEADER + "\n".join(_lines(document, "")) + "\n"
+    return _HEADER + render_mapping({key: _sorted(value) for key, value in document.items()})
+
+
+def _sorted(value: Any) -> Any:
+    return dict(sorted(value.items())) if isinstance(value, dict) else value
 
 
 def write_lock(root: Path, allocations: Allocations) -> Path:
@@ -32,24 +35,3 @@ def write_lock(root: Path, allocations: Allocations) -> Path:
     path = root / LOCK_NAME
     write_atomic(path, render_lock(allocations))
     return path
-
-
-def _lines(mapping: Mapping[str, Any], indent: str) -> Iterator[str]:
-    for key, value in mapping.items():
-        # Keys stand plain: ids hold nothing that YAML would misread, and the loader takes every key as a text.
-        if isinstance(value, dict) and value:
-            yield f"{indent}{key}:"
-            yield from _lines(dict(sorted(value.items())) if indent == "" else value, indent + "  ")
-        elif isinstance(value, list) and value:
-            yield f"{indent}{key}:"
-            yield from (f"{indent}  - {{ {_flow(item)} }}" for item in value)
-        else:
-            yield f"{indent}{key}: {_scalar(value)}"
-
-
-def _flow(item: Mapping[str, Any]) -> str:
-    return ", ".join(f"{key}: {_scalar(value)}" for key, value in item.items())
-
-
-def _scalar(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)

@@ -424,7 +424,7 @@ class Allocations(Model):
 class Credentials(Model):
     """A camera's or recorder's RTSP login."""
 
-    username: str
+    username: Text
     password: SecretText
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 Path = tuple[str | int, ...]
 """The way to a value inside a file: keys and list positions."""
@@ -55,9 +56,14 @@ class Source:
     data: bytes = field(repr=False)
     mark: Callable[[bytes], Marks] = field(repr=False, compare=False)
 
+    @cached_property
+    def marks(self) -> Marks:
+        """The places of everything in this file."""
+        return self.mark(self.data)
+
     def at(self, path: Path, *, key: bool = False) -> Place:
-        """Give the place of a value in this file; parses the file again."""
-        found = self.mark(self.data).nearest(path, key=key)
+        """Give the place of a value in this file; the first call parses the file again."""
+        found = self.marks.nearest(path, key=key)
         return Place(self.shown, found.line, found.column)
 
 

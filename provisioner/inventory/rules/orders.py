@@ -51,8 +51,8 @@ def designations_are_periods(view: View) -> Iterator[Problem]:
     for (_, earlier), (index, other) in combinations(listed, 2):
         if _overlap(earlier, other):
             message = f"{other.province} is designated to {other.carrier} twice for the same days"
-            path = ("designations", index)
-            yield view.problem("designations", path, "designation-duplicate", message, "leave one of the two out")
+            spot = ("designations", index)
+            yield view.problem("designations", spot, "designation-duplicate", message, "leave one of the two out")
 
 
 def _overlap(one: Designation, other: Designation) -> bool:

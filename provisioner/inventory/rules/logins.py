@@ -1,0 +1,150 @@
+"""Rules on secrets: what is rendered has its logins and keys, and no login is a factory's.
+
+Messages name devices and places, never a value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from provisioner.diagnostics import Problem, Severity
+from provisioner.inventory.allocate import devices_of, needs_addresses
+from provisioner.inventory.model import Credentials, Facility, Inventory, Secrets
+from provisioner.inventory.places import Places
+
+SECRETS_MISSING = "secrets-missing"
+
+_FACTORY = frozenset(
+    {
+        *("", "0000", "000000", "00000000", "1111", "111111", "1234", "12345", "123456", "1234567", "12345678"),
+        *("123456789", "54321", "666666", "888888", "88888888", "9999", "4321", "abc123", "abcd1234", "a1234567"),
+        *("admin", "admin123", "admin1234", "admin12345", "admin@123", "admin123456", "camera", "default", "ikwb"),
+        *("fliradmin", "hik12345", "hikvision", "dahua", "kbvision", "meinsm", "pass", "password", "root", "system"),
+        *("supervisor", "tljwpbo6", "ubnt", "user", "guest", "service", "xc3511", "vizxv", "juantech", "wbox123"),
+    }
+)
+"""Passwords that makes ship with, or that installers leave behind (domain reference: vendors' documents)."""
+
+_RUN_KEYS = "run `provisioner keys init`: it makes them and writes them encrypted"
+
+
+@dataclass(frozen=True)
+class SecretsView:
+    """The arguments of every rule on secrets.
+
+    Attributes:
+        inventory: what the secrets have to serve.
+        secrets: what could be read.
+        places: where it stands, by file: the owner of a file is e.g. `secrets/cameras/bac-giang`.
+        owners: which file holds a facility's logins.
+        root: the inventory's folder, for naming files that do not exist yet.
+    """
+
+    inventory: Inventory
+    secrets: Secrets
+    places: Places
+    owners: Mapping[str, str]
+    root: Path
+
+    def problem(self, owner: str, path: tuple[str, ...], code: str, message: str, hint: str) -> Problem:
+        """Give a problem in a file under secrets/, with its place; there need be no such file yet."""
+        place = self.places.at(owner, *path, key=True)
+        file = place.file or str(self.root / f"{owner}.yml")
+        return Problem(file, place.line, place.column, code, message, hint, owner)
+
+
+def check_secrets(view: SecretsView) -> tuple[Problem, ...]:
+    """Run every rule on secrets and give all problems, sorted by place."""
+    return tuple(sorted(problem for rule in RULES for problem in rule(view)))
+
+
+def logins_are_complete(view: SecretsView) -> Iterator[Problem]:
+    """Each device of a rendered facility has a login."""
+    for facility in view.inventory.rendered_facilities:
+        known = view.secrets.cameras.get(facility.id, {})
+        for device in devices_of(facility):
+            if device not in known:
+                owner = f"secrets/cameras/{facility.province}"
+                message = f"facility {facility.id}: {device} has no login"
+                hint = (
+                    f"add it with `ansible-vault edit {view.root / owner}.yml`:"
+                    f" {facility.id}: {{ {device}: {{ username: …, password: … }} }}"
+                )
+                yield view.problem(owner, (facility.id,), "login-missing", message, hint)
+
+
+def _all(view: SecretsView) -> Iterator[tuple[str, str, Credentials, str]]:
+    for facility, logins in view.secrets.cameras.items():
+        for device, login in logins.items():
+            yield facility, device, login, view.owners[facility]
+
+
+def logins_are_changed(view: SecretsView) -> Iterator[Problem]:
+    """A factory password is everybody's password, and so is one that repeats the user's name."""
+    for facility, device, login, owner in _all(view):
+        plain = login.password.reveal().casefold()
+        if plain in _FACTORY or plain == login.username.casefold():
+            message = f"facility {facility}: the password of {device} is a factory's or repeats the user's name"
+            hint = "change it on the device, then here"
+            path = (facility, device, "password")
+            yield view.problem(owner, path, "password-factory", message, hint)
+
+
+def logins_are_used(view: SecretsView) -> Iterator[Problem]:
+    """A login belongs to a device of a facility of that province; one of nobody should be erased."""
+    for facility, device, _, owner in _all(view):
+        known = view.inventory.facilities.get(facility)
+        province = owner.rpartition("/")[2]
+        if known is None or device not in devices_of(known):
+            message = f"facility {facility}: the login of {device} belongs to no device"
+            path = (facility, device)
+            problem = view.problem(owner, path, "login-unused", message, "remove it")
+            yield replace(problem, severity=Severity.WARNING)
+        elif known.province != province:
+            message = f"facility {facility} is of {known.province}, not of {province}"
+            hint = f"move its logins to secrets/cameras/{known.province}.yml"
+            yield view.problem(owner, (facility, device), "login-misplaced", message, hint)
+
+
+def keys_are_made(view: SecretsView) -> Iterator[Problem]:
+    """The digest key, the readers' secrets and the pre-shared keys are there."""
+    if view.secrets.digest_key is None:
+        owner = "secrets/inventory"
+        yield view.problem(owner, (), SECRETS_MISSING, "there is no digest key", _RUN_KEYS)
+    for carrier, lacking in _lacking(view):
+        owner = f"secrets/carriers/{carrier}"
+        message = f"carrier {carrier}: there is no {lacking}"
+        yield view.problem(owner, (), SECRETS_MISSING, message, _RUN_KEYS)
+
+
+def _lacking(view: SecretsView) -> Iterator[tuple[str, str]]:
+    for name, carrier in view.inventory.carriers.items():
+        known = view.secrets.carriers.get(name)
+        readers = known.readers if known else {}
+        site_psks = known.site_psks if known else {}
+        centre_psks = known.centre_psks if known else {}
+        for centre in carrier.centres:
+            if centre not in readers:
+                yield name, f"reader secret for centre {centre}"
+            for relay in carrier.relays:
+                if centre not in centre_psks.get(relay.id, {}):
+                    yield name, f"pre-shared key between relay {relay.id} and centre {centre}"
+        for facility in _sites_of(view, name):
+            if facility.id not in site_psks:
+                yield name, f"pre-shared key for facility {facility.id}"
+
+
+def _sites_of(view: SecretsView, carrier: str) -> Iterator[Facility]:
+    for _, facility in sorted(view.inventory.facilities.items()):
+        if facility.plan.carrier == carrier and needs_addresses(facility):
+            yield facility
+
+
+RULES: tuple[Callable[[SecretsView], Iterator[Problem]], ...] = (
+    logins_are_complete,
+    logins_are_changed,
+    logins_are_used,
+    keys_are_made,
+)

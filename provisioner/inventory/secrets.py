@@ -1,0 +1,204 @@
+"""The encrypted half of an inventory: camera logins, and what `keys init` made (docs/design.md, part 3).
+
+A problem here has a place, and never a value or an unknown key: either may be a mistyped password.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import RootModel, ValidationError
+
+from provisioner.diagnostics import Problem, Severity
+from provisioner.errors import InventoryError
+from provisioner.inventory.atomic import write_atomic
+from provisioner.inventory.explain import Subject, problems_of
+from provisioner.inventory.layout import File, secret_files_of
+from provisioner.inventory.load import marks_of, validated
+from provisioner.inventory.model import (
+    CarrierSecrets,
+    Credentials,
+    Inventory,
+    InventorySecrets,
+    Model,
+    Secrets,
+    Slug,
+)
+from provisioner.inventory.places import Places, Source
+from provisioner.inventory.plain_yaml import render_mapping
+from provisioner.inventory.rules.logins import SecretsView, check_secrets
+from provisioner.inventory.strict_yaml import parse
+from provisioner.secret import Secret
+from provisioner.vault import SECRETS_ID, VaultPasswords, decrypt, encrypt, is_encrypted
+
+_HEADER = "# Written by `provisioner keys init`; encrypted with the vault id `secrets`.\n"
+
+
+class CameraLogins(RootModel[dict[Slug, dict[Slug, Credentials]]]):
+    """`secrets/cameras/<province>.yml`: logins by facility, then by device."""
+
+
+@dataclass(frozen=True)
+class LoadedSecrets:
+    """What the encrypted files say.
+
+    Attributes:
+        secrets: all that could be read.
+        problems: what is wrong with single files, sorted by place.
+        places: where it stands.
+        owners: which file holds a facility's logins, e.g. `secrets/cameras/bac-giang`.
+    """
+
+    secrets: Secrets
+    problems: tuple[Problem, ...]
+    places: Places
+    owners: dict[str, str]
+
+
+def read_secrets(root: Path, passwords: VaultPasswords) -> LoadedSecrets:
+    """Open and read every file under secrets/.
+
+    Raises:
+        SecretsError: a file cannot be opened.
+    """
+    reading = _Reading(root, passwords)
+    for file in secret_files_of(root):
+        reading.read(file)
+    secrets = Secrets(digest_key=reading.digest_key, cameras=reading.cameras, carriers=reading.carriers)
+    return LoadedSecrets(secrets, tuple(sorted(reading.problems)), Places(reading.sources), reading.owners)
+
+
+def check(root: Path, loaded: LoadedSecrets, inventory: Inventory) -> tuple[Problem, ...]:
+    """Give all problems of the secrets, in single files and against the inventory, sorted by place."""
+    view = SecretsView(inventory, loaded.secrets, loaded.places, loaded.owners, root)
+    return tuple(sorted([*loaded.problems, *check_secrets(view)]))
+
+
+def load_secrets(
+    root: Path, passwords: VaultPasswords, inventory: Inventory, *, tolerate: Collection[str] = ()
+) -> Secrets:
+    """Load secrets that have to be complete for an inventory.
+
+    Args:
+        root: the inventory's folder.
+        passwords: where the vault's passwords come from.
+        inventory: what the secrets have to serve.
+        tolerate: codes of problems that the calling command is there to solve, e.g. `secrets-missing`.
+
+    Raises:
+        SecretsError: a file cannot be opened.
+        InventoryError: with every problem.
+    """
+    loaded = read_secrets(root, passwords)
+    found = check(root, loaded, inventory)
+    errors = tuple(p for p in found if p.severity is Severity.ERROR and p.code not in tolerate)
+    if errors:
+        message = f"the secrets of {root} are invalid: {len(errors)} problem{'s' if len(errors) > 1 else ''}"
+        raise InventoryError(message, problems=errors, hint="correct the places listed")
+    return loaded.secrets
+
+
+def write_inventory_secrets(root: Path, secrets: InventorySecrets, passwords: VaultPasswords) -> bool:
+    """Write `secrets/inventory.yml`, encrypted; tells whether anything changed.
+
+    Raises:
+        SecretsError: no password is set, or it cannot be read.
+    """
+    return _write(root / "secrets" / "inventory.yml", secrets, passwords)
+
+
+def write_carrier_secrets(root: Path, carrier: str, secrets: CarrierSecrets, passwords: VaultPasswords) -> bool:
+    """Write `secrets/carriers/<carrier>.yml`, encrypted; tells whether anything changed.
+
+    Raises:
+        SecretsError: no password is set, or it cannot be read.
+    """
+    return _write(root / "secrets" / "carriers" / f"{carrier}.yml", secrets, passwords)
+
+
+def _write(path: Path, secrets: Model, passwords: VaultPasswords) -> bool:
+    """Encrypt and replace a file; an equal content stays as it is, since a new salt would change its digest."""
+    text = (_HEADER + render_mapping(_revealed(dict(secrets)))).encode()
+    if path.is_file():
+        data = path.read_bytes()
+        if is_encrypted(data) and decrypt(data, passwords, name=str(path)) == text:
+            return False
+    write_atomic(path, encrypt(text, passwords.password(SECRETS_ID), SECRETS_ID), mode=0o600)
+    return True
+
+
+def _revealed(value: Any) -> Any:
+    if isinstance(value, Secret):
+        return value.reveal()
+    if isinstance(value, dict):
+        return {key: _revealed(below) for key, below in sorted(value.items())}
+    return value
+
+
+class _Reading:
+    """One pass over the encrypted files."""
+
+    def __init__(self, root: Path, passwords: VaultPasswords) -> None:
+        self.root = root
+        self.passwords = passwords
+        self.problems: list[Problem] = []
+        self.sources: dict[str, Source] = {}
+        self.owners: dict[str, str] = {}
+        self.digest_key: Secret | None = None
+        self.cameras: dict[str, dict[str, Credentials]] = {}
+        self.carriers: dict[str, CarrierSecrets] = {}
+
+    def read(self, file: File) -> None:
+        data = file.path.read_bytes()
+        if not is_encrypted(data):
+            return  # `load` reports it: that needs no password
+        source = Source(file.shown, decrypt(data, self.passwords, name=file.shown), marks_of)
+        self.sources[file.owner] = source
+        folder, name = file.owner.split("/")[-2:]
+        if folder == "cameras":
+            self._keep_logins(self._model(file, source, CameraLogins), file)
+        elif folder == "carriers":
+            found = self._model(file, source, CarrierSecrets)
+            self.carriers |= {name: found} if isinstance(found, CarrierSecrets) else {}
+        else:
+            kept = self._model(file, source, InventorySecrets)
+            self.digest_key = kept.digest_key if isinstance(kept, InventorySecrets) else None
+
+    def _model(self, file: File, source: Source, schema: Any) -> Any:
+        document = parse(source.data)
+        if document.faults:
+            self.problems += _faults(file, document.faults)
+            return None
+        try:
+            return validated(schema, document.value)
+        except ValidationError as error:
+            subject = Subject(source, file.owner, document.value, _inner(schema), secret=True)
+            self.problems += problems_of(error, subject)
+            return None
+
+    def _keep_logins(self, found: Any, file: File) -> None:
+        if not isinstance(found, CameraLogins):
+            return
+        for facility, logins in found.root.items():
+            if facility in self.cameras:
+                place = self.sources[file.owner].at((facility,), key=True)
+                message = f"facility {facility} has logins in two files"
+                hint = "keep them in the file of its province"
+                self.problems.append(
+                    Problem(place.file, place.line, place.column, "secret-duplicate", message, hint, file.owner)
+                )
+            self.cameras.setdefault(facility, logins)
+            self.owners.setdefault(facility, file.owner)
+
+
+def _inner(schema: Any) -> Any:
+    return dict[Slug, dict[Slug, Credentials]] if schema is CameraLogins else schema
+
+
+def _faults(file: File, faults: Any) -> Iterator[Problem]:
+    for fault in faults:
+        message = f"{file.owner}: {'a key stands twice' if fault.code == 'key-duplicate' else fault.message}"
+        yield Problem(file.shown, fault.line, fault.column, fault.code, message, fault.hint, file.owner)
