@@ -1,0 +1,111 @@
+"""The engines under test, and what they share."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from .camera import CameraYard
+from .clip import Clip, encode
+from .relay import Engine, Relay
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from .relay import Document
+
+    StartRelay = Callable[..., Relay]
+
+STANDIN: Final = "stand-in"
+REAL: Final = "MediaMTX"
+
+_HERE: Final = Path(__file__).parent
+_BUILD: Final = _HERE.parent / "lab" / "standin" / "build.py"
+_MISSING: Final = "no real MediaMTX found (MEDIAMTX_BIN, or mediamtx on PATH): only the stand-in is tested"
+
+
+def _real_program() -> Path | None:
+    named = os.environ.get("MEDIAMTX_BIN")
+    if named:
+        return Path(named)
+    found = shutil.which("mediamtx")
+    return Path(found) if found else None
+
+
+def _version(program: Path) -> str:
+    answer = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=10, check=True)
+    return answer.stdout.strip()
+
+
+def _engines_line() -> str:
+    program = _real_program()
+    if program is None:
+        return f"relay engines: the stand-in; {_MISSING}"
+    return f"relay engines: the stand-in, and the real MediaMTX {_version(program)} at {program}"
+
+
+def pytest_report_header() -> str:
+    """Say aloud what is tested."""
+    return _engines_line()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say it again at the end, where a header is not printed (as with -q)."""
+    terminalreporter.write_line(_engines_line())
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run every test on every engine."""
+    if "engine" in metafunc.fixturenames:
+        names = [STANDIN] if _real_program() is None else [STANDIN, REAL]
+        metafunc.parametrize("engine", names, indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
+def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Engine:
+    """A relay program."""
+    if request.param == REAL:
+        program = _real_program()
+        assert program is not None
+        return Engine(REAL, program, _version(program))
+    target = tmp_path_factory.mktemp("standin") / "mediamtx"
+    subprocess.run([sys.executable, _BUILD, target], check=True, timeout=60)
+    # The host's python3 runs the file by its first line; here the tests' own does.
+    target.write_bytes(b"#!" + sys.executable.encode() + b"\n" + target.read_bytes().partition(b"\n")[2])
+    return Engine(STANDIN, target, _version(target))
+
+
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Clip:
+    """The picture that every fake camera shows."""
+    return encode(tmp_path_factory.mktemp("clip"))
+
+
+@pytest.fixture
+def yard(clip: Clip) -> Iterator[CameraYard]:
+    """Where a test sets up its cameras."""
+    with CameraYard(clip) as cameras:
+        yield cameras
+
+
+@pytest.fixture
+def start_relay(engine: Engine, tmp_path: Path) -> Iterator[StartRelay]:
+    """Start relays that end with the test."""
+    started: list[Relay] = []
+
+    def start(paths: Document | None = None, **config: object) -> Relay:
+        folder = tmp_path / f"relay-{len(started)}"
+        folder.mkdir()
+        relay = Relay(engine, folder, {"paths": paths or {}, **config})
+        started.append(relay)
+        return relay.__enter__()
+
+    yield start
+    for relay in started:
+        relay.__exit__(None, None, None)
