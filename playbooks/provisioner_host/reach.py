@@ -1,0 +1,138 @@
+"""Whether devices answer behind tunnels: TCP connections and the tunnel's own counters, as evidence."""
+
+from __future__ import annotations
+
+import errno
+import selectors
+import socket
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from provisioner_host import tunnel
+
+Device = tuple[str, int]
+
+_CLASSES = {
+    0: "ok",
+    errno.ECONNREFUSED: "refused",
+    errno.EHOSTUNREACH: "no-route",
+    errno.ENETUNREACH: "no-route",
+    errno.ETIMEDOUT: "timeout",
+    errno.EPERM: "not-permitted",
+    errno.EACCES: "not-permitted",
+}
+# Below the usual limit of 1024 open files.
+_AT_ONCE = 500
+# A live peer that gets packets and has none to send answers with a keepalive after 10 s (WireGuard's
+# KEEPALIVE_TIMEOUT), so that silence for longer than this tells a dead tunnel from a missing port map.
+_KEEPALIVE_S = 12
+
+
+def connect_all(devices: Iterable[Device], timeout_s: float) -> list[dict[str, Any]]:
+    """Connect to every device, all at the same time, and give how each answered."""
+    wanted = sorted(set(devices))
+    found: list[dict[str, Any]] = []
+    for first in range(0, len(wanted), _AT_ONCE):
+        found += _connect(wanted[first : first + _AT_ONCE], timeout_s)
+    return found
+
+
+def _connect(devices: list[Device], timeout_s: float) -> list[dict[str, Any]]:
+    begun = time.monotonic()
+    found = []
+    with selectors.DefaultSelector() as waiting:
+        for device in devices:
+            link = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            link.settimeout(0)
+            code = link.connect_ex(device)
+            if code == errno.EINPROGRESS:
+                waiting.register(link, selectors.EVENT_WRITE, (device, link))
+            else:
+                found.append(_outcome(device, code, begun))
+                link.close()
+        while waiting.get_map() and (left := begun + timeout_s - time.monotonic()) > 0:
+            for key, _ in waiting.select(left):
+                device, link = key.data
+                found.append(_outcome(device, link.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR), begun))
+                waiting.unregister(link)
+                link.close()
+        for key in list(waiting.get_map().values()):
+            device, link = key.data
+            found.append(_outcome(device, errno.ETIMEDOUT, begun))
+            link.close()
+    return found
+
+
+def _outcome(device: Device, code: int, begun: float) -> dict[str, Any]:
+    return {
+        "address": device[0],
+        "port": device[1],
+        "outcome": _CLASSES.get(code, errno.errorcode.get(code, str(code))),
+        "seconds": round(time.monotonic() - begun, 2),
+    }
+
+
+def again(connected: list[dict[str, Any]], timeout_s: float) -> list[dict[str, Any]]:
+    """Try the devices that timed out once more.
+
+    A gateway still sends to a camera that was unplugged a moment ago, until its neighbour entry ages;
+    only then does it answer that there is no route.
+    """
+    late = [(c["address"], c["port"]) for c in connected if c["outcome"] == "timeout"]
+    retried = {(c["address"], c["port"]): c for c in connect_all(late, timeout_s)}
+    return [retried.get((c["address"], c["port"]), c) for c in connected]
+
+
+def live_tunnel(key: str) -> dict[str, Any]:
+    """Give the live tunnel's routes and its peers by public key; none where the tunnel is not up."""
+    return tunnel.live(key) or {"routes": [], "peers": {}}
+
+
+def wait_for_keepalive(
+    before: dict[str, Any],
+    key: str,
+    devices: list[dict[str, Any]],
+    connected: list[dict[str, Any]],
+    begun: float,
+) -> dict[str, Any]:
+    """Give the tunnel again, after a while where it matters.
+
+    It matters for a peer all of whose devices timed out and from which nothing came since: a tunnel that
+    went down a moment ago still has a fresh handshake.
+
+    Args:
+        before: the live tunnel before the first connection.
+        key: the key of the host's digests.
+        devices: the request's devices, each with the public key of its peer.
+        connected: how each device answered.
+        begun: when the connections began, on the monotonic clock.
+    """
+    timed_out = {(c["address"], c["port"]) for c in connected if c["outcome"] == "timeout"}
+    silent = {d["peer"] for d in devices} - {d["peer"] for d in devices if (d["address"], d["port"]) not in timed_out}
+    while True:
+        now = live_tunnel(key)
+        waiting = [p for p in silent if _received(now, p) <= _received(before, p)]
+        if not waiting or time.monotonic() > begun + _KEEPALIVE_S:
+            return now
+        time.sleep(1)
+
+
+def _received(live: dict[str, Any], peer: str) -> int:
+    return int(live["peers"].get(peer, {"received_bytes": 0})["received_bytes"])
+
+
+def evidence_of_tunnel(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
+    """Give the routes, and of each peer who owns which addresses, how old its handshake is, what came and went."""
+    now = time.time()
+    first = before["peers"]
+    peers = {
+        name: {
+            "allowed_ips": peer["allowed_ips"],
+            "handshake_age_s": round(now - peer["handshake"], 1) if peer["handshake"] else None,
+            "received_bytes": [first.get(name, peer)["received_bytes"], peer["received_bytes"]],
+            "sent_bytes": [first.get(name, peer)["sent_bytes"], peer["sent_bytes"]],
+        }
+        for name, peer in after["peers"].items()
+    }
+    return {"routes": after["routes"], "peers": peers}

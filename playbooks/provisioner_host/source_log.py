@@ -1,0 +1,50 @@
+"""Why a source is down: MediaMTX 1.20 says it in its log only."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from provisioner_host import places
+from provisioner_host.shell import Failed, run, scrub
+
+_SOURCE = re.compile(r"^\[path (\S+)\] \[RTSP source\] (.*)$", re.DOTALL)
+_KEPT = 3
+_SHOWN = 300
+
+
+def last_errors(paths: Iterable[str], since_s: float) -> dict[str, list[str]]:
+    """Give the last different errors of each path's source, the newest first, without credentials."""
+    unit = places.UNIT_MEDIAMTX.removesuffix(".service")
+    try:
+        said = run(["journalctl", "-u", unit, "-o", "cat", "--no-pager", "-q", f"--since=-{since_s:.0f}s"], check=False)
+    except (Failed, UnicodeDecodeError):
+        return {}
+    return parse(said.stdout, set(paths))
+
+
+def parse(text: str, paths: set[str]) -> dict[str, list[str]]:
+    """Give the errors out of the log's lines, one JSON document a line."""
+    found: dict[str, list[str]] = {}
+    for line in reversed(text.splitlines()):
+        message = _error(line)
+        matched = _SOURCE.match(message) if message else None
+        if matched is None or matched[1] not in paths:
+            continue
+        errors = found.setdefault(matched[1], [])
+        shown = scrub(matched[2])[:_SHOWN]
+        if len(errors) < _KEPT and shown not in errors:
+            errors.append(shown)
+    return found
+
+
+def _error(line: str) -> str | None:
+    try:
+        entry: Any = json.loads(line)
+    except ValueError:
+        return None
+    if not isinstance(entry, dict) or entry.get("level") != "ERR":
+        return None
+    return str(entry.get("message", ""))
