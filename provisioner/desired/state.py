@@ -21,15 +21,13 @@ from provisioner.desired.spec import (
     User,
 )
 from provisioner.errors import InventoryError, SecretsError
-from provisioner.inventory.makes import rtsp_path
+from provisioner.inventory.makes import stream_path
 from provisioner.inventory.model import (
-    Camera,
     Carrier,
     CarrierSecrets,
     Centre,
     Facility,
     Inventory,
-    Make,
     Relay,
     Secrets,
     StreamName,
@@ -191,7 +189,6 @@ def _users(
 
 def _paths(inventory: Inventory, secrets: Secrets, facility: Facility) -> Iterable[MediaPath]:
     address, ports = _site(inventory, facility)
-    makes = {r.id: r.make for r in facility.recorders}
     logins = _secret_of(secrets.cameras, facility.id, "camera credentials")
     for camera in facility.cameras:
         device = device_of(camera)
@@ -209,7 +206,7 @@ def _paths(inventory: Inventory, secrets: Secrets, facility: Facility) -> Iterab
                 source=Source(
                     address=address,
                     port=_recorded(ports.get(device), f"the port of {device}", facility.id, "allocate"),
-                    rtsp_path=stream.rtsp_path or _pattern(camera, makes, name),
+                    rtsp_path=stream_path(facility, camera, name),
                     username=login.username,
                     password=login.password,
                 ),
@@ -218,14 +215,6 @@ def _paths(inventory: Inventory, secrets: Secrets, facility: Facility) -> Iterab
                 width=stream.width,
                 height=stream.height,
             )
-
-
-def _pattern(camera: Camera, makes: Mapping[str, Make], stream: StreamName) -> str:
-    if camera.recorder is not None:
-        return rtsp_path(makes[camera.recorder], camera.channel, stream, recorder=True)
-    if camera.make is None:  # the model has refused this already
-        raise InventoryError(f"camera {camera.id} has neither a make nor a recorder")
-    return rtsp_path(camera.make, camera.channel, stream, recorder=False)
 
 
 # --- centres --------------------------------------------------------------------------------------

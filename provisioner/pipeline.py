@@ -1,0 +1,266 @@
+"""The only place that knows the order of the stages."""
+
+from __future__ import annotations
+
+import secrets as random
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from functools import cached_property
+from pathlib import Path
+
+from provisioner.ansible import AnsibleRunner
+from provisioner.apply import HostResult, Job, Options, Outcome, apply
+from provisioner.artefact import fetch
+from provisioner.changes import Action, Change, Resource
+from provisioner.desired import DesiredState, desired_state
+from provisioner.desired.sites import site_spec
+from provisioner.desired.spec import HostSpec
+from provisioner.diff import changes_of
+from provisioner.errors import HostError, UsageError
+from provisioner.facts import HostFacts
+from provisioner.hosts import HostRunner
+from provisioner.inventory.load import load, load_inventory
+from provisioner.inventory.lock import write_lock
+from provisioner.inventory.model import Inventory, InventorySecrets, Secrets
+from provisioner.inventory.rules import GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
+from provisioner.inventory.rules.logins import SECRETS_MISSING
+from provisioner.inventory.secrets import load_secrets, write_carrier_secrets, write_inventory_secrets
+from provisioner.keys import completed, key_hosts, make_host_keys, recorded
+from provisioner.observe import observe
+from provisioner.plan import Basis, Plan
+from provisioner.render import RenderedFile, program_path, render_host, render_site
+from provisioner.selection import Limit, chosen_hosts, refuse_outside
+from provisioner.templates import Templates, load_templates
+from provisioner.vault import VaultPasswords
+
+
+@dataclass(frozen=True)
+class Session:
+    """One command's work on one inventory: what was loaded is loaded once.
+
+    Attributes:
+        root: the inventory's folder.
+        environment: the caller's environment (vault passwords, SSH key).
+        today: the day on which designations have to hold.
+    """
+
+    root: Path
+    environment: Mapping[str, str] = field(repr=False)
+    today: date
+
+    @cached_property
+    def templates(self) -> Templates:
+        """The templates and the on-host program."""
+        return load_templates()
+
+    @cached_property
+    def runner(self) -> HostRunner:
+        """The carrier of calls to hosts."""
+        return AnsibleRunner(self.templates, self.environment)
+
+    @cached_property
+    def passwords(self) -> VaultPasswords:
+        """Where the vault's passwords come from."""
+        return VaultPasswords.from_environment(self.environment)
+
+    @cached_property
+    def inventory(self) -> Inventory:
+        """The inventory, valid and complete."""
+        return load_inventory(self.root, today=self.today)
+
+    @cached_property
+    def secrets(self) -> Secrets:
+        """The vault's content, complete."""
+        return load_secrets(self.root, self.passwords, self.inventory)
+
+    @cached_property
+    def state(self) -> DesiredState:
+        """What every host should hold."""
+        return desired_state(self.inventory, self.secrets)
+
+    @cached_property
+    def files(self) -> dict[str, tuple[RenderedFile, ...]]:
+        """Every host's rendered files."""
+        return {host: render_host(spec, self.templates) for host, spec in self.state.hosts.items()}
+
+    @cached_property
+    def digest(self) -> str:
+        """The digest of the inventory's content."""
+        return load(self.root).digest
+
+    @cached_property
+    def commit(self) -> str:
+        """The inventory's commit, empty outside Git."""
+        argv = ["git", "-C", str(self.root), "rev-parse", "HEAD"]
+        try:
+            found = subprocess.run(argv, capture_output=True, text=True, timeout=10, check=False)
+        except (OSError, subprocess.TimeoutExpired):
+            return ""
+        return found.stdout.strip() if found.returncode == 0 else ""
+
+    def basis(self, live: Mapping[str, str]) -> Basis:
+        """Give what a plan of this session rests on."""
+        return Basis(self.digest, self.templates.digest, dict(live))
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A plan, what was read to make it, and the hosts that could not be read."""
+
+    plan: Plan
+    hosts: tuple[HostSpec, ...]
+    facts: Mapping[str, HostFacts]
+    unreadable: Mapping[str, HostError]
+
+
+# --- plan and apply -------------------------------------------------------------------------------
+
+
+def make_plan(session: Session, limit: Limit) -> Planned:
+    """Observe the chosen hosts and compare them with the desired state.
+
+    Raises:
+        InventoryError, SecretsError, RenderError: there is nothing to compare with.
+        UsageError: the limit takes no host.
+        PolicyError: a chosen host has pending changes outside the limit.
+    """
+    hosts = chosen_hosts(session.state, limit)
+    facts, errors = observe(hosts, session.files, session.runner)
+    changes: list[Change] = []
+    for spec in hosts:
+        if spec.id in facts:
+            changes += changes_of(spec, session.files[spec.id], facts[spec.id])
+    live = {host: found.live_digest for host, found in facts.items()}
+    left_out = tuple(sorted(set(session.state.hosts) - {h.id for h in hosts}))
+    plan = Plan(session.basis(live), tuple(changes), session.commit, left_out)
+    refuse_outside(limit, hosts, plan.pending)
+    return Planned(plan, hosts, facts, errors)
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What became of an apply: each host's result, and what a fresh plan still finds."""
+
+    run: str
+    results: tuple[HostResult, ...]
+    remaining: tuple[Change, ...]
+
+
+def enact(
+    session: Session, planned: Planned, *, expected: Mapping[str, str] | None = None, options: Options | None = None
+) -> Applied:
+    """Enact a plan on the hosts that change, then plan afresh.
+
+    Args:
+        session: the same session that the plan was made in.
+        planned: the plan, as made now.
+        expected: each host's live digest in the reviewed plan; those of `planned` otherwise.
+        options: for tests.
+
+    Raises:
+        HostError: MediaMTX's program cannot be had; nothing was touched.
+    """
+    run = new_run_id()
+    expected = expected or planned.plan.basis.live
+    changed = [spec for spec in planned.hosts if spec.id in planned.plan.hosts]
+    jobs = [_job(session, spec, planned, expected.get(spec.id, "")) for spec in changed]
+    results = {result.host: result for result in apply(jobs, run, session.runner, options)} if jobs else {}
+    for spec in planned.hosts:
+        if spec.id in planned.unreadable:
+            error = planned.unreadable[spec.id]
+            results[spec.id] = HostResult(spec.id, Outcome.UNREACHABLE, f"{error.message}; {error.hint}")
+        elif spec.id not in results:
+            results[spec.id] = HostResult(spec.id, Outcome.UNCHANGED)
+    return Applied(run, tuple(results[host] for host in sorted(results)), _remaining(session, changed, results))
+
+
+def new_run_id() -> str:
+    """Give a run's id: when it began, and what tells it from another one."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{random.token_hex(3)}"
+
+
+def _job(session: Session, spec: HostSpec, planned: Planned, expected: str) -> Job:
+    files, facts = session.files[spec.id], planned.facts[spec.id]
+    if spec.relay is None or not _needs_program(spec, planned.plan.changes):
+        return Job(spec, files, facts, expected)
+    artefact = spec.relay.artefact
+    path = fetch(artefact, facts.arch, session.root, session.environment)
+    checksum = {str(arch): digest for arch, digest in artefact.sha256.items()}[facts.arch]
+    return Job(spec, files, facts, expected, path, checksum)
+
+
+def _needs_program(spec: HostSpec, changes: Sequence[Change]) -> bool:
+    path = program_path(spec.relay.artefact) if spec.relay else ""
+    return any(
+        c.host == spec.id and c.resource is Resource.FILE and c.name == path and c.action is not Action.NOOP
+        for c in changes
+    )
+
+
+def _remaining(session: Session, changed: Sequence[HostSpec], results: Mapping[str, HostResult]) -> tuple[Change, ...]:
+    """A fresh plan of what was applied must be empty; what it still finds is an error of ours or new drift."""
+    done = [spec for spec in changed if results[spec.id].outcome is Outcome.APPLIED]
+    if not done:
+        return ()
+    facts, _ = observe(done, session.files, session.runner)
+    found = (changes_of(spec, session.files[spec.id], facts[spec.id]) for spec in done if spec.id in facts)
+    return tuple(change for changes in found for change in changes if change.action is not Action.NOOP)
+
+
+# --- keys and site packages -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class KeysMade:
+    """What `keys init` did: files written, hosts asked, hosts that did not answer."""
+
+    written: tuple[Path, ...]
+    hosts: tuple[str, ...]
+    unreadable: Mapping[str, HostError]
+
+
+def init_keys(session: Session) -> KeysMade:
+    """Let hosts make their keys, record the public halves in the lock, draw the vault's secrets.
+
+    Raises:
+        InventoryError, SecretsError: the inventory is invalid, or the vault cannot be opened.
+    """
+    tolerate = {HOST_KEYS_MISSING, GATEWAY_KEY_MISSING}
+    inventory = load_inventory(session.root, today=session.today, tolerate=tolerate)
+    old = load_secrets(session.root, session.passwords, inventory, tolerate={SECRETS_MISSING})
+    new = completed(inventory, old)
+    made, errors = make_host_keys(key_hosts(inventory), session.runner)
+    written = []
+    if new.digest_key is not None and write_inventory_secrets(
+        session.root, InventorySecrets(digest_key=new.digest_key), session.passwords
+    ):
+        written.append(session.root / "secrets/inventory.yml")
+    for carrier, secrets in new.carriers.items():
+        if write_carrier_secrets(session.root, carrier, secrets, session.passwords):
+            written.append(session.root / f"secrets/carriers/{carrier}.yml")
+    lock = recorded(inventory.allocations, made)
+    if lock != inventory.allocations:
+        written.append(write_lock(session.root, lock))
+    return KeysMade(tuple(written), tuple(sorted(made)), errors)
+
+
+def site_packages(session: Session, facilities: Sequence[str]) -> dict[str, tuple[RenderedFile, ...]]:
+    """Give the package of each named facility, or of every rendered one.
+
+    Raises:
+        UsageError: there is no such facility, or it is not rendered.
+    """
+    inventory = load_inventory(session.root, today=session.today, tolerate={GATEWAY_KEY_MISSING})
+    secrets = load_secrets(session.root, session.passwords, inventory)
+    rendered = {facility.id: facility for facility in inventory.rendered_facilities}
+    unknown = sorted(set(facilities) - set(rendered))
+    if unknown:
+        raise UsageError(
+            f"{unknown[0]} is no facility with an agreed plan that is open",
+            hint=f"those are: {', '.join(rendered) or 'none'}",
+            object=unknown[0],
+        )
+    chosen = facilities or tuple(rendered)
+    return {name: render_site(site_spec(inventory, secrets, rendered[name]), session.templates) for name in chosen}
