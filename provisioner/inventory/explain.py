@@ -175,9 +175,17 @@ class _Explanation:
             return f'quote it: "{_as_written(self.found)}"'
         if kind == "int_type":
             return _number_hint(self.found) if not self.subject.secret else "write a whole number without quotes"
-        if kind == "value_error" and "host bits" in self._sentence():
-            return "write the network's first address, e.g. 192.168.1.0/24"
+        if kind == "value_error":
+            return _sentence_hint(self._sentence())
         return _GENERAL_HINTS.get(kind, "look at the example inventory")
+
+
+def _sentence_hint(sentence: str) -> str:
+    if "host bits" in sentence:
+        return "write the network's first address, e.g. 192.168.1.0/24"
+    if "YYYY-MM-DD" in sentence or "month" in sentence or "day" in sentence:
+        return "write a day that exists as YYYY-MM-DD, e.g. 2021-05-10"
+    return "look at the example inventory"
 
 
 _GENERAL_HINTS = {

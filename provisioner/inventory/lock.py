@@ -30,7 +30,7 @@ def write_lock(root: Path, allocations: Allocations) -> Path:
     """Replace an inventory's lock and give its path.
 
     Raises:
-        OSError: the file cannot be written; the old one is untouched.
+        InventoryError: the file cannot be written; the old one is untouched.
     """
     path = root / LOCK_NAME
     write_atomic(path, render_lock(allocations))

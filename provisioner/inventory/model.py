@@ -7,12 +7,12 @@ prove about itself is checked here; what needs two objects is in `rules`.
 from __future__ import annotations
 
 import re
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, StringConstraints, model_validator
 
 from provisioner.secret import Secret
 
@@ -33,14 +33,16 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
-def _iso_day(value: object) -> object:
-    """Refuse what pydantic takes for seconds since 1970: the text `20210510` would be a day in 1970."""
-    if isinstance(value, str) and not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
-        raise ValueError("a day is written YYYY-MM-DD")
-    return value
+def _day(value: object) -> date:
+    """Take a day and nothing else: pydantic reads the text `20210510` as seconds since 1970."""
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return value
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
+        return date.fromisoformat(value)
+    raise ValueError("a day is written YYYY-MM-DD")
 
 
-Day = Annotated[date, BeforeValidator(_iso_day)]
+Day = Annotated[date, PlainValidator(_day, json_schema_input_type=date)]
 
 
 def _secret(value: object) -> Secret:

@@ -50,12 +50,14 @@ class LoadedSecrets:
         problems: what is wrong with single files, sorted by place.
         places: where it stands.
         owners: which file holds a facility's logins, e.g. `secrets/cameras/bac-giang`.
+        broken: files that could not be understood.
     """
 
     secrets: Secrets
     problems: tuple[Problem, ...]
     places: Places
     owners: dict[str, str]
+    broken: frozenset[str]
 
 
 def read_secrets(root: Path, passwords: VaultPasswords) -> LoadedSecrets:
@@ -68,12 +70,14 @@ def read_secrets(root: Path, passwords: VaultPasswords) -> LoadedSecrets:
     for file in secret_files_of(root):
         reading.read(file)
     secrets = Secrets(digest_key=reading.digest_key, cameras=reading.cameras, carriers=reading.carriers)
-    return LoadedSecrets(secrets, tuple(sorted(reading.problems)), Places(reading.sources), reading.owners)
+    return LoadedSecrets(
+        secrets, tuple(sorted(reading.problems)), Places(reading.sources), reading.owners, frozenset(reading.broken)
+    )
 
 
 def check(root: Path, loaded: LoadedSecrets, inventory: Inventory) -> tuple[Problem, ...]:
     """Give all problems of the secrets, in single files and against the inventory, sorted by place."""
-    view = SecretsView(inventory, loaded.secrets, loaded.places, loaded.owners, root)
+    view = SecretsView(inventory, loaded.secrets, loaded.places, loaded.owners, loaded.broken, root)
     return tuple(sorted([*loaded.problems, *check_secrets(view)]))
 
 
@@ -138,6 +142,13 @@ def _revealed(value: Any) -> Any:
     return value
 
 
+def _bytes(file: File) -> bytes:
+    try:
+        return file.path.read_bytes()
+    except OSError:
+        return b""  # `load` reports it
+
+
 class _Reading:
     """One pass over the encrypted files."""
 
@@ -147,13 +158,15 @@ class _Reading:
         self.problems: list[Problem] = []
         self.sources: dict[str, Source] = {}
         self.owners: dict[str, str] = {}
+        self.broken: set[str] = set()
         self.digest_key: Secret | None = None
         self.cameras: dict[str, dict[str, Credentials]] = {}
         self.carriers: dict[str, CarrierSecrets] = {}
 
     def read(self, file: File) -> None:
-        data = file.path.read_bytes()
+        data = _bytes(file)
         if not is_encrypted(data):
+            self.broken.add(file.owner)
             return  # `load` reports it: that needs no password
         source = Source(file.shown, decrypt(data, self.passwords, name=file.shown), marks_of)
         self.sources[file.owner] = source
@@ -171,12 +184,14 @@ class _Reading:
         document = parse(source.data)
         if document.faults:
             self.problems += _faults(file, document.faults)
+            self.broken.add(file.owner)
             return None
         try:
             return validated(schema, document.value)
         except ValidationError as error:
             subject = Subject(source, file.owner, document.value, _inner(schema), secret=True)
             self.problems += problems_of(error, subject)
+            self.broken.add(file.owner)
             return None
 
     def _keep_logins(self, found: Any, file: File) -> None:

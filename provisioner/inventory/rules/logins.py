@@ -5,7 +5,7 @@ Messages name devices and places, never a value.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -39,6 +39,7 @@ class SecretsView:
         secrets: what could be read.
         places: where it stands, by file: the owner of a file is e.g. `secrets/cameras/bac-giang`.
         owners: which file holds a facility's logins.
+        broken: files that could not be understood: what they lack is not known.
         root: the inventory's folder, for naming files that do not exist yet.
     """
 
@@ -46,6 +47,7 @@ class SecretsView:
     secrets: Secrets
     places: Places
     owners: Mapping[str, str]
+    broken: Collection[str]
     root: Path
 
     def problem(self, owner: str, path: tuple[str, ...], code: str, message: str, hint: str) -> Problem:
@@ -64,9 +66,11 @@ def logins_are_complete(view: SecretsView) -> Iterator[Problem]:
     """Each device of a rendered facility has a login."""
     for facility in view.inventory.rendered_facilities:
         known = view.secrets.cameras.get(facility.id, {})
+        owner = f"secrets/cameras/{facility.province}"
+        if owner in view.broken:
+            continue
         for device in devices_of(facility):
             if device not in known:
-                owner = f"secrets/cameras/{facility.province}"
                 message = f"facility {facility.id}: {device} has no login"
                 hint = (
                     f"add it with `ansible-vault edit {view.root / owner}.yml`:"
@@ -110,11 +114,13 @@ def logins_are_used(view: SecretsView) -> Iterator[Problem]:
 
 def keys_are_made(view: SecretsView) -> Iterator[Problem]:
     """The digest key, the readers' secrets and the pre-shared keys are there."""
-    if view.secrets.digest_key is None:
-        owner = "secrets/inventory"
+    owner = "secrets/inventory"
+    if view.secrets.digest_key is None and owner not in view.broken:
         yield view.problem(owner, (), SECRETS_MISSING, "there is no digest key", _RUN_KEYS)
     for carrier, lacking in _lacking(view):
         owner = f"secrets/carriers/{carrier}"
+        if owner in view.broken:
+            continue
         message = f"carrier {carrier}: there is no {lacking}"
         yield view.problem(owner, (), SECRETS_MISSING, message, _RUN_KEYS)
 

@@ -1,0 +1,62 @@
+"""What every command gets: the inventory's folder, the format of its output, and the environment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta, timezone
+from pathlib import Path
+
+from provisioner.errors import UsageError
+
+VIETNAM = timezone(timedelta(hours=7), "ICT")
+"""The zone in which orders and designations count their days; it has no summer time."""
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """One call of the program.
+
+    Attributes:
+        chosen: the folder named by `-i`, or None.
+        json: whether standard output is one JSON document.
+        env: the environment.
+    """
+
+    chosen: Path | None
+    json: bool
+    env: Mapping[str, str] = field(repr=False)
+
+    @property
+    def inventory(self) -> Path:
+        """The inventory's folder.
+
+        Raises:
+            UsageError: none was named.
+        """
+        named = self.chosen or (
+            Path(self.env["PROVISIONER_INVENTORY"]) if self.env.get("PROVISIONER_INVENTORY") else None
+        )
+        if named is None:
+            hint = "add -i DIR before the command, e.g. -i inventories/example, or set PROVISIONER_INVENTORY"
+            raise UsageError("no inventory is named", hint=hint)
+        return named
+
+    @property
+    def color(self) -> bool | None:
+        """What click should do about colour: never with NO_COLOR, else as the terminal asks."""
+        return False if self.env.get("NO_COLOR") else None
+
+
+def today() -> date:
+    """Give the day in Vietnam."""
+    return datetime.now(VIETNAM).date()
+
+
+def state_dir(env: Mapping[str, str]) -> Path:
+    """Give the folder of the program's own state; PROVISIONER_STATE may be a database URL, which is no folder."""
+    named = env.get("PROVISIONER_STATE", "")
+    if named and "://" not in named:
+        return Path(named)
+    base = env.get("XDG_STATE_HOME") or str(Path(env.get("HOME", "~")).expanduser() / ".local" / "state")
+    return Path(base) / "provisioner"

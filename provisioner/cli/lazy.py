@@ -1,0 +1,38 @@
+"""A click group that imports a command when it is run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+import click
+
+from provisioner.cli.commands import Entry
+
+
+class LazyGroup(click.Group):
+    """A group over a table of commands; listing and help need none of their modules."""
+
+    def __init__(self, *args: Any, commands_table: Mapping[str, Entry], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._table = commands_table
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Give the names in the order of the alphabet."""
+        return sorted([*super().list_commands(ctx), *self._table])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command."""
+        entry = self._table.get(cmd_name)
+        if entry is None:
+            return super().get_command(ctx, cmd_name)
+        found = getattr(import_module(entry.module), entry.attribute)
+        if not isinstance(found, click.Command):
+            raise TypeError(f"{entry.module}.{entry.attribute} is not a click command")
+        return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 (click's)
+        """Write the table's own lines of help."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, self._table[name].help) for name in sorted(self._table)])

@@ -1,0 +1,121 @@
+"""The program's entry: options, the table of commands, and what each kind of failure looks like."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from provisioner import __version__
+from provisioner.cli.commands import COMMANDS
+from provisioner.cli.context import Invocation, state_dir
+from provisioner.cli.lazy import LazyGroup
+from provisioner.cli.output import error_document, print_document, print_error
+from provisioner.errors import ProvisionerError
+
+_INTERNAL = 70
+_INTERRUPTED = 130
+_REPORT_HINT = "this is a defect of provisioner: report it with that file, which names no inventory value"
+
+
+@click.group(
+    cls=LazyGroup,
+    commands_table=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.option(
+    "-i",
+    "--inventory",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="The inventory's folder; PROVISIONER_INVENTORY otherwise.",
+)
+@click.option(
+    "--output",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="Text for people, or one JSON document on standard output.",
+)
+@click.version_option(__version__, prog_name="provisioner", message="%(prog)s %(version)s")
+@click.pass_context
+def cli(ctx: click.Context, inventory: Path | None, output: str) -> None:
+    """Turn an inventory of camera sites into verified video paths."""
+    ctx.obj = Invocation(inventory, output == "json", ctx.obj)
+
+
+def main() -> NoReturn:
+    """Run the program and end the process with its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # a terminal without Vietnamese letters is no reason to stop
+    sys.exit(run(sys.argv[1:], os.environ))
+
+
+def run(arguments: Sequence[str], env: Mapping[str, str]) -> int:
+    """Run one command and give its exit code; every failure is printed here and nowhere else."""
+    as_json = _wants_json(arguments)
+    color = False if env.get("NO_COLOR") else None
+    try:
+        code = cli.main(list(arguments), prog_name="provisioner", standalone_mode=False, obj=env)
+    except ProvisionerError as error:
+        print_error(error, as_json=as_json, color=color)
+        return error.exit_code
+    except click.ClickException as error:
+        return _usage(error, as_json=as_json)
+    except click.Abort:
+        return _INTERRUPTED
+    except Exception as error:  # noqa: BLE001 (the last door: nothing of ours is outside it)
+        return _defect(error, env, as_json=as_json)
+    return code if isinstance(code, int) else 0
+
+
+def _wants_json(arguments: Sequence[str]) -> bool:
+    """Tell the format before click has parsed anything: wrong usage is answered in it as well."""
+    pairs = zip(arguments, [*arguments[1:], ""], strict=True)
+    return any(one == "--output=json" or (one == "--output" and two == "json") for one, two in pairs)
+
+
+def _usage(error: click.ClickException, *, as_json: bool) -> int:
+    hint = "see provisioner --help"
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        hint = f"see {error.ctx.command_path} --help"
+    if as_json:
+        print_document(error_document("usage", error.format_message(), hint))
+    else:
+        click.echo(f"error: {error.format_message()}\nhint: {hint}", err=True)
+    return error.exit_code if error.exit_code > 1 else 2
+
+
+def _defect(error: Exception, env: Mapping[str, str], *, as_json: bool) -> int:
+    log = _write_trace(error, env)
+    message = f"internal error ({type(error).__name__}); the trace is in {log or 'no file: the state folder is closed'}"
+    if as_json:
+        print_document(error_document("internal", message, _REPORT_HINT))
+    else:
+        click.echo(f"error: {message}\nhint: {_REPORT_HINT}", err=True)
+    return _INTERNAL
+
+
+def _write_trace(error: Exception, env: Mapping[str, str]) -> Path | None:
+    """Keep the trace without the exceptions' own words: those may quote a value, the frames do not."""
+    lines = [f"provisioner {__version__}, Python {sys.version.split()[0]}\n"]
+    seen: BaseException | None = error
+    while seen is not None:
+        lines += [*traceback.format_tb(seen.__traceback__), f"{type(seen).__qualname__}\n"]
+        seen = seen.__cause__ or seen.__context__
+    folder = state_dir(env) / "runs"
+    path = folder / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{os.getpid()}.log"
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.touch(mode=0o600)
+        path.write_text("".join(lines), encoding="utf-8")
+    except OSError:
+        return None
+    return path

@@ -1,0 +1,99 @@
+"""`provisioner validate`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from pathlib import Path
+
+import click
+
+from provisioner.cli.context import Invocation, today
+from provisioner.cli.output import counted, print_document, problem_document, problem_lines
+from provisioner.diagnostics import Problem, Severity
+from provisioner.errors import InventoryError
+from provisioner.inventory import secrets
+from provisioner.inventory.load import Loaded, check, load
+from provisioner.inventory.model import Inventory
+from provisioner.vault import VaultPasswords
+
+_COUNTS = ("provinces", "carriers", "relays", "facilities", "cameras", "paths")
+
+
+@click.command()
+@click.option(
+    "--date",
+    "day",
+    type=click.DateTime(["%Y-%m-%d"]),
+    help="Judge designations as of this day; today in Vietnam otherwise.",
+)
+@click.pass_obj
+def validate(invocation: Invocation, day: datetime | None) -> int:
+    """Check the inventory and list every problem.
+
+    Needs no network. Without a vault password all but the secrets is checked. Ends with 3 if there is
+    an error, with 0 if there are warnings only.
+
+    Example: provisioner -i inventories/example validate
+    """
+    root = invocation.inventory
+    loaded = load(root)
+    problems = _all_problems(root, loaded, invocation.env, day.date() if day else today())
+    errors = sum(problem.severity is Severity.ERROR for problem in problems)
+    counts = counts_of(loaded.partial)
+    if invocation.json:
+        print_document(_document(problems, counts, ok=not errors))
+    else:
+        for line in (*problem_lines(problems), _summary(errors, len(problems) - errors, counts)):
+            click.echo(line, color=invocation.color)
+    return InventoryError.exit_code if errors else 0
+
+
+def _all_problems(root: Path, loaded: Loaded, env: Mapping[str, str], day: date) -> list[Problem]:
+    problems = list(check(loaded, today=day))
+    passwords = VaultPasswords.from_environment(env)
+    if not passwords:
+        problems.append(_not_checked())
+    elif loaded.partial:
+        problems += secrets.check(root, secrets.read_secrets(root, passwords), loaded.partial)
+    return sorted(problems)
+
+
+def _not_checked() -> Problem:
+    hint = "set ANSIBLE_VAULT_PASSWORD_FILE or ANSIBLE_VAULT_IDENTITY_LIST to check them as well"
+    message = "secrets not checked: no vault password is set"
+    return Problem("", 0, 0, "secrets-not-checked", message, hint, "secrets", Severity.WARNING)
+
+
+def counts_of(inventory: Inventory | None) -> dict[str, int]:
+    """Count what an inventory declares; `paths` are those that hosts are to carry."""
+    if inventory is None:
+        return dict.fromkeys(_COUNTS, 0)
+    facilities = inventory.facilities.values()
+    streams = [camera.streams for facility in inventory.rendered_facilities for camera in facility.cameras]
+    return {
+        "provinces": len({facility.province for facility in facilities}),
+        "carriers": len(inventory.carriers),
+        "relays": len(inventory.relays),
+        "facilities": len(facilities),
+        "cameras": sum(len(facility.cameras) for facility in facilities),
+        "paths": sum(2 if stream.main else 1 for stream in streams),
+    }
+
+
+def _document(problems: list[Problem], counts: dict[str, int], *, ok: bool) -> dict[str, object]:
+    return {
+        "schema": "provisioner/validate",
+        "version": 1,
+        "ok": ok,
+        "counts": counts,
+        "problems": [problem_document(problem) for problem in problems],
+    }
+
+
+def _summary(errors: int, warnings: int, counts: dict[str, int]) -> str:
+    nouns = ("province", "carrier", "relay", "facility", "camera", "path")
+    found = ", ".join(counted(counts[name], noun) for name, noun in zip(_COUNTS, nouns, strict=True))
+    if errors:
+        return f"invalid: {counted(errors, 'error')}, {counted(warnings, 'warning')} ({found})"
+    return f"valid: {found}" + (f" ({counted(warnings, 'warning')})" if warnings else "")
