@@ -1,7 +1,8 @@
 """RTSP paths by make: pure, from the vendors' documents.
 
 Hikvision: ISAPI, `channel * 100 + stream`. Dahua and its OEMs KBVision and Imou: `realmonitor`.
-Uniview: `media/video` on cameras, `unicast` on recorders. Axis: VAPIX, `media.amp`. EZVIZ: `h264`.
+Uniview: `media/video` on cameras, `unicast` on recorders. Axis: VAPIX, `media.amp` with
+stream profiles named `main` and `sub`, which the installer makes on the camera. EZVIZ: `h264`.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 from provisioner.inventory.model import Camera, Facility, Make, Stream, StreamName
 
 _DAHUA_FAMILY = frozenset({Make.DAHUA, Make.KBVISION, Make.IMOU})
-_AXIS_SUB = "&resolution=640x360"
 
 
 class NoRtspPathError(ValueError):
@@ -36,7 +36,7 @@ def rtsp_path(make: Make, channel: int, stream: StreamName, *, recorder: bool = 
     if make is Make.UNIVIEW:
         return f"/unicast/c{channel}/s{int(sub)}/live" if recorder else f"/media/video{2 if sub else 1}"
     if make is Make.AXIS:
-        return f"/axis-media/media.amp?camera={channel}&videocodec=h264" + (_AXIS_SUB if sub else "")
+        return f"/axis-media/media.amp?camera={channel}&streamprofile={stream.value}"
     if make is Make.EZVIZ:
         return f"/h264/ch{channel}/{stream.value}/av_stream"
     raise NoRtspPathError(f"the make {make.value} has no RTSP path of its own")
