@@ -1,0 +1,59 @@
+"""Verdicts to incidents: what is broken once is reported once, with all the paths that suffer. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from provisioner.verify.result import Cause, Incident, Layer, PathVerdict, Verdict
+from provisioner.verify.selection import Wanted
+
+Key = tuple[Layer, str, Cause]
+
+
+def incidents_of(verdicts: Sequence[PathVerdict], wanted: Iterable[Wanted]) -> tuple[Incident, ...]:
+    """Give the incidents, the highest layer and the most paths first."""
+    groups: dict[Key, list[PathVerdict]] = defaultdict(list)
+    for verdict in verdicts:
+        if verdict.verdict is not Verdict.UP and verdict.layer is not None:
+            groups[verdict.layer, verdict.object, verdict.cause].append(verdict)
+    devices = {w.path.name: (w.path.facility, w.path.device) for w in wanted}
+    groups = _whole_sites(groups, devices)
+    groups = _whole_recorders(groups, devices)
+    found = (
+        Incident(layer, name, cause, tuple(sorted(p.path for p in paths)), paths[0].detail)
+        for (layer, name, cause), paths in groups.items()
+    )
+    return tuple(sorted(found, key=lambda i: (i.layer.rank, -len(i.paths), i.object, i.cause)))
+
+
+def _whole_sites(
+    groups: dict[Key, list[PathVerdict]], devices: dict[str, tuple[str, str]]
+) -> dict[Key, list[PathVerdict]]:
+    """Make one incident of a site none of whose ports is mapped."""
+    of_site: dict[str, set[str]] = defaultdict(set)
+    for facility, device in devices.values():
+        of_site[facility].add(f"{facility}/{device}")
+    for facility, names in of_site.items():
+        missing = [(Layer.SITE, name, Cause.PORT_MAP_MISSING) for name in sorted(names)]
+        if len(missing) > 1 and all(key in groups for key in missing):
+            groups[Layer.SITE, facility, Cause.PORT_MAP_MISSING] = [p for key in missing for p in groups.pop(key)]
+    return groups
+
+
+def _whole_recorders(
+    groups: dict[Key, list[PathVerdict]], devices: dict[str, tuple[str, str]]
+) -> dict[Key, list[PathVerdict]]:
+    """Make one incident of a recorder all of whose channels are silent."""
+    of_device: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for path, device in devices.items():
+        of_device[device].add(path)
+    for (site, name), paths in of_device.items():
+        silent = {
+            key: found
+            for key, found in groups.items()
+            if key[0] is Layer.CAMERA and key[2] is Cause.SILENT and {p.path for p in found} <= paths
+        }
+        if len(silent) > 1 and {p.path for found in silent.values() for p in found} == paths:
+            groups[Layer.RECORDER, f"{site}/{name}", Cause.SILENT] = [p for key in silent for p in groups.pop(key)]
+    return groups

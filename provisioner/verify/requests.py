@@ -1,0 +1,118 @@
+"""What each host is asked: one `probe` a host, relays and centres in the same round. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from provisioner.desired.spec import HostSpec
+from provisioner.hosts import HostCall
+from provisioner.verify.selection import Wanted
+
+# Reads of silent paths take the longest, several at once; beyond half an hour what is left is not checked.
+_FIXED_S = 120.0
+_PER_PATH_S = 4.0
+_LONGEST_S = 1800.0
+
+
+@dataclass(frozen=True, slots=True)
+class ObserveRequest:
+    """How a host's own facts are read: the request of `observe`, and the files that go with it."""
+
+    request: Mapping[str, Any]
+    files: Mapping[str, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much a probe may take of a host.
+
+    Attributes:
+        deadline_s: when it has to answer; None gives a time by the number of paths.
+    """
+
+    deadline_s: float | None = None
+    max_readers: int = 8
+    sample_s: float = 5
+    read_s: float = 25
+
+    def deadline_for(self, paths: int) -> float:
+        """Give the deadline of a host with so many paths to read."""
+        return self.deadline_s or min(_LONGEST_S, _FIXED_S + _PER_PATH_S * paths)
+
+
+def probe_calls(
+    wanted: Iterable[Wanted], observe: Mapping[str, ObserveRequest], limits: Limits
+) -> tuple[HostCall, ...]:
+    """Give one call for every relay that serves, and every centre that reads, one of the paths.
+
+    Args:
+        wanted: the paths to check.
+        observe: by host id, how its facts are read.
+        limits: how much a probe may take.
+    """
+    of_relay: dict[str, list[Wanted]] = defaultdict(list)
+    of_centre: dict[str, list[Wanted]] = defaultdict(list)
+    hosts: dict[str, HostSpec] = {}
+    for one in wanted:
+        of_relay[one.relay.id].append(one)
+        hosts[one.relay.id] = one.relay
+        for centre in one.centres:
+            of_centre[centre.id].append(one)
+            hosts[centre.id] = centre
+    calls = []
+    for host, spec in sorted(hosts.items()):
+        request = _base(observe[host], limits, len(of_relay[host]) + len(of_centre[host]))
+        if of_relay[host]:
+            request["relay"] = _relay(spec, of_relay[host])
+        if of_centre[host]:
+            request["centre"] = _centre(spec, of_centre[host])
+        calls.append(HostCall(spec, request, observe[host].files))
+    return tuple(calls)
+
+
+def _base(observe: ObserveRequest, limits: Limits, paths: int) -> dict[str, Any]:
+    return {
+        "operation": "probe",
+        "observe": dict(observe.request),
+        "deadline_s": limits.deadline_for(paths),
+        "max_readers": limits.max_readers,
+        "sample_s": limits.sample_s,
+        "read_s": limits.read_s,
+    }
+
+
+def _relay(spec: HostSpec, wanted: list[Wanted]) -> dict[str, Any]:
+    return {
+        "address": str(spec.tunnel.address),
+        "paths": [
+            {
+                "name": w.path.name,
+                "on_demand": w.path.on_demand,
+                "address": str(w.path.source.address),
+                "port": w.path.source.port,
+                "peer": w.peer_key,
+            }
+            for w in wanted
+        ],
+    }
+
+
+def _centre(spec: HostSpec, wanted: list[Wanted]) -> dict[str, Any]:
+    by_relay: dict[str, list[Wanted]] = defaultdict(list)
+    for one in wanted:
+        by_relay[one.relay.id].append(one)
+    return {
+        "relays": [
+            {
+                "relay": relay,
+                "address": str(of[0].relay.tunnel.address),
+                "user": f"centre-{spec.id}",
+                "secret": spec.readers[of[0].carrier].reveal(),
+                "paths": [w.path.name for w in of],
+            }
+            for relay, of in sorted(by_relay.items())
+        ]
+    }

@@ -1,0 +1,227 @@
+"""The result of a verification, and its JSON document (docs/design.md, parts 7 and 8). Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from provisioner.changes import Action, Change
+
+LEVELS: Mapping[int, str] = {
+    1: "host equals the desired state",
+    2: "tunnel",
+    3: "camera port answers",
+    4: "relay receives",
+    5: "key frame decoded on the relay",
+    6: "picture moves",
+    7: "key frame decoded at the centre",
+}
+"""What each level states, in short."""
+
+APPLICABLE = (1, 2, 3, 4, 5, 7)
+"""The levels that are checked; level 6 is not, so that 7 follows 5."""
+
+
+class Verdict(StrEnum):
+    """What is said of a path, from the best to the worst that can be said."""
+
+    UP = "up"
+    DEGRADED = "degraded"
+    UNKNOWN = "unknown"
+    DOWN = "down"
+    MAINTENANCE = "maintenance"
+    QUARANTINED = "quarantined"
+
+
+class Layer(StrEnum):
+    """Where something is broken, from the highest: what is broken above explains what is broken below."""
+
+    HOST = "host"
+    RELAY = "relay"
+    FIREWALL = "firewall"
+    TUNNEL = "tunnel"
+    SITE = "site"
+    RECORDER = "recorder"
+    CAMERA = "camera"
+    STREAM = "stream"
+    PICTURE = "picture"
+
+    @property
+    def rank(self) -> int:
+        """Its place, 0 for the highest."""
+        return list(Layer).index(self)
+
+
+class Cause(StrEnum):
+    """Why a path is not up."""
+
+    NONE = ""
+    HOST_UNREACHABLE = "host unreachable"
+    RELAY_STOPPED = "relay stopped"
+    FIREWALL = "firewall"
+    TUNNEL_DOWN = "tunnel down"
+    PORT_MAP_MISSING = "port map missing"
+    CAMERA_REFUSES = "camera refuses"
+    CAMERA_UNPLUGGED = "camera unplugged"
+    WRONG_PASSWORD = "wrong password"  # noqa: S105 (the words of a verdict)
+    NO_SUCH_STREAM = "no such stream"
+    SILENT = "silent"
+    PICTURE_DIFFERS = "picture differs"
+    CENTRE_CANNOT_READ = "centre cannot read"
+    DRIFT = "drift"
+    NOT_CHECKED = "not checked"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class PathVerdict:
+    """What is said of one path.
+
+    Attributes:
+        level: the highest level passed with all applicable lower ones passed; 0 is none. Level 1 is about
+            the host, so that a good picture over a drifted host has level 0, is `degraded`, and shows in
+            `passed` how far it really came.
+        passed: every level that passed.
+        object: what is broken, with `layer`; empty when up.
+        detail: the evidence in words.
+        checked_at: when evidence was gathered; None where there is none.
+    """
+
+    path: str
+    carrier: str
+    province: str
+    facility: str
+    camera: str
+    relay: str
+    verdict: Verdict
+    level: int
+    cause: Cause
+    checked_at: datetime | None
+    passed: tuple[int, ...] = ()
+    layer: Layer | None = None
+    object: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """One thing that is broken, and the paths that suffer from it."""
+
+    layer: Layer
+    object: str
+    cause: Cause
+    paths: tuple[str, ...]
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HostReport:
+    """One host: whether it answered, and its drift.
+
+    Attributes:
+        outcome: `answered`, `unreachable` or `failed`.
+        drift: what differs from the desired state; None where that could not be read.
+    """
+
+    host: str
+    outcome: str
+    error: str
+    drift: tuple[Change, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyResult:
+    """What a verification found.
+
+    Attributes:
+        engine: what serves the paths, as it names itself; the lab's stand-in is never called MediaMTX.
+    """
+
+    engine: str
+    started_at: datetime
+    finished_at: datetime
+    paths: tuple[PathVerdict, ...]
+    incidents: tuple[Incident, ...]
+    hosts: tuple[HostReport, ...] = ()
+
+    @property
+    def all_up(self) -> bool:
+        """Whether there are paths and every one of them is up."""
+        return bool(self.paths) and all(p.verdict is Verdict.UP for p in self.paths)
+
+    @property
+    def exit_code(self) -> int:
+        """0 when every path is up, else 1."""
+        return 0 if self.all_up else 1
+
+
+def summary_of(paths: Iterable[PathVerdict]) -> dict[str, int]:
+    """Count paths by verdict."""
+    counts = Counter(p.verdict for p in paths)
+    shown = (Verdict.UP, Verdict.DEGRADED, Verdict.DOWN, Verdict.UNKNOWN, Verdict.MAINTENANCE, Verdict.QUARANTINED)
+    return {"paths": counts.total(), **{v.value: counts[v] for v in shown}}
+
+
+def effective(changes: Iterable[Change]) -> tuple[Change, ...]:
+    """Leave out the changes that change nothing."""
+    return tuple(c for c in changes if c.action is not Action.NOOP)
+
+
+def verify_document(result: VerifyResult) -> dict[str, Any]:
+    """Give the `verify` document."""
+    return {
+        "schema": "provisioner/verify",
+        "version": 1,
+        "engine": result.engine,
+        "started_at": _time(result.started_at),
+        "finished_at": _time(result.finished_at),
+        "summary": summary_of(result.paths),
+        "level_names": {str(n): LEVELS[n] for n in APPLICABLE},
+        "paths": [_path(p) for p in result.paths],
+        "incidents": [_incident(i) for i in result.incidents],
+        "hosts": [_host(h) for h in result.hosts],
+    }
+
+
+def _time(moment: datetime | None) -> str | None:
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z") if moment else None
+
+
+def _path(path: PathVerdict) -> dict[str, Any]:
+    return {
+        "path": path.path,
+        "carrier": path.carrier,
+        "province": path.province,
+        "facility": path.facility,
+        "camera": path.camera,
+        "relay": path.relay,
+        "verdict": path.verdict.value,
+        "level": path.level,
+        "cause": path.cause.value,
+        "checked_at": _time(path.checked_at),
+        "passed": list(path.passed),
+        "layer": path.layer.value if path.layer else None,
+        "object": path.object,
+        "detail": path.detail,
+    }
+
+
+def _incident(incident: Incident) -> dict[str, Any]:
+    return {
+        "layer": incident.layer.value,
+        "object": incident.object,
+        "cause": incident.cause.value,
+        "paths": list(incident.paths),
+        "detail": incident.detail,
+    }
+
+
+def _host(host: HostReport) -> dict[str, Any]:
+    drift = None
+    if host.drift is not None:
+        drift = [{"resource": c.resource.value, "name": c.name, "action": c.action.value} for c in host.drift]
+    return {"host": host.host, "outcome": host.outcome, "error": host.error, "drift": drift}

@@ -1,0 +1,79 @@
+"""Verify paths: one visit to every host at the same time, then the verdicts. The effect stage of verification."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+
+from provisioner.changes import Change
+from provisioner.facts import HostFacts, engine_name
+from provisioner.hosts import CallOutcome, HostAnswer, HostRunner
+from provisioner.verify.evidence import HostEvidence, parse_evidence
+from provisioner.verify.incidents import incidents_of
+from provisioner.verify.judge import judge
+from provisioner.verify.requests import Limits, ObserveRequest, probe_calls
+from provisioner.verify.result import HostReport, VerifyResult, effective
+from provisioner.verify.selection import Wanted
+
+# For the way there and back, and for the facts, which are read before the reads are counted.
+_MARGIN_S = 120.0
+DEFAULT_LIMITS = Limits()
+
+
+def verify(
+    wanted: Sequence[Wanted],
+    runner: HostRunner,
+    *,
+    observe: Mapping[str, ObserveRequest],
+    compare: Callable[[HostFacts], Iterable[Change]],
+    clock: Callable[[], datetime],
+    limits: Limits = DEFAULT_LIMITS,
+) -> VerifyResult:
+    """Check paths on their relays and from their centres.
+
+    Args:
+        wanted: the paths, at least one (`selection.select` refuses an empty set).
+        runner: carries the calls.
+        observe: by host id, how a host's own facts are read.
+        compare: gives what differs from the desired state on a host, from its facts.
+        clock: gives the time, with its zone.
+        limits: how much a probe may take of a host.
+    """
+    calls = probe_calls(wanted, observe, limits)
+    started = clock()
+    longest = max((float(c.request["deadline_s"]) for c in calls), default=0.0)
+    answers = runner.call(calls, timeout_s=longest + _MARGIN_S)
+    finished = clock()
+    # A runner that lost a host has not heard of it: that is no evidence either.
+    missing = {c.spec.id: HostAnswer(c.spec.id, CallOutcome.FAILED, error="there is no answer") for c in calls}
+    evidence = {host: parse_evidence(answer) for host, answer in sorted((missing | answers).items())}
+    drift = {e.host: tuple(compare(e.facts)) for e in evidence.values() if e.facts is not None}
+    verdicts = judge(wanted, evidence, drift, finished)
+    return VerifyResult(
+        engine=engine_of(evidence.values()),
+        started_at=started,
+        finished_at=finished,
+        paths=verdicts,
+        incidents=incidents_of(verdicts, wanted),
+        hosts=tuple(_report(e, drift) for e in evidence.values()),
+    )
+
+
+def engine_of(evidence: Iterable[HostEvidence]) -> str:
+    """Give the name of what serves the paths, as the running program names itself, else as the installed one does."""
+    versions = []
+    for facts in (e.facts for e in evidence):
+        if facts is not None:
+            running = str((facts.runtime or {}).get("version", ""))
+            versions.append(running or str((facts.program or {}).get("version", "")))
+    return engine_name(versions)
+
+
+def _report(evidence: HostEvidence, drift: Mapping[str, tuple[Change, ...]]) -> HostReport:
+    changes = drift.get(evidence.host)
+    return HostReport(
+        host=evidence.host,
+        outcome=evidence.outcome.value,
+        error=evidence.error,
+        drift=None if changes is None else effective(changes),
+    )
