@@ -1,0 +1,112 @@
+"""Control over one camera: what goes wrong with cameras in the field, on demand."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from subprocess import CompletedProcess
+from typing import Final, Protocol
+
+from .seed import device_document
+from .topology import Device, Place, Stream
+
+_PICTURES: Final = "/run/lab/pictures"
+_WRITE: Final = 'umask 077; mkdir -p "$(dirname "$0")" && cat > "$0.new" && mv "$0.new" "$0"'
+
+
+class Picture(StrEnum):
+    """What a camera shows; SILENT answers every request and then sends nothing."""
+
+    MOVING = "moving"
+    FROZEN = "frozen"
+    BLACK = "black"
+    VIDEO_LOSS = "video-loss"
+    SILENT = "silent"
+
+
+class Execute(Protocol):
+    """How a command is run in a host."""
+
+    def __call__(self, host: str, argv: Sequence[str], *, stdin: str | None = None) -> CompletedProcess[str]:
+        """Run the command."""
+
+
+@dataclass(frozen=True)
+class CameraControl:
+    """One camera of a running lab.
+
+    What concerns the device as a whole (stop, unplug, password) concerns all channels where the device is a recorder.
+    A reboot of the gateway undoes all but a changed password.
+    """
+
+    place: Place
+    execute: Execute = field(repr=False)
+    read_password: Callable[[], str] = field(repr=False)
+    keep_password: Callable[[str], None] = field(repr=False)
+
+    @property
+    def device(self) -> Device:
+        """The device that the camera is, or whose channel it is."""
+        return self.place.device
+
+    @property
+    def password(self) -> str:
+        """The device's present password."""
+        return self.read_password()
+
+    def url(self, stream: Stream) -> str:
+        """Return the URL of a stream within the site's LAN, with user and password."""
+        return self.device.url(stream, self.password)
+
+    def stop(self) -> None:
+        """End the device's program: connections are refused."""
+        self._run("systemctl", "stop", self._unit)
+
+    def start(self) -> None:
+        """Start the device's program again."""
+        self._run("systemctl", "start", self._unit)
+
+    def unplug(self) -> None:
+        """Pull the device's network cable: it answers nothing, not even ARP."""
+        self._run("ip", "link", "set", self._cable, "down")
+        self._forget_neighbour()
+
+    def plug(self) -> None:
+        """Put the cable back."""
+        self._run("ip", "link", "set", self._cable, "up")
+        self._forget_neighbour()
+
+    def change_password(self, password: str) -> None:
+        """Give the device another password; as with real ones, that ends what was running."""
+        document = device_document(self.device, password)
+        self._write(f"/etc/lab/devices/{self.device.id}.json", document)
+        self._run("systemctl", "restart", self._unit)
+        self.keep_password(password)
+
+    def show(self, picture: Picture) -> None:
+        """Change this camera's picture, for those who watch already too."""
+        file = f"{_PICTURES}/{self.device.id}.json"
+        shown = self._run("sh", "-c", 'if [ -e "$0" ]; then cat "$0"; fi', file).stdout
+        pictures: dict[str, str] = json.loads(shown) if shown else {}
+        self._write(file, json.dumps({**pictures, self.place.camera.id: picture.value}))
+        self._run("systemctl", "try-reload-or-restart", self._unit)
+
+    @property
+    def _unit(self) -> str:
+        return f"camera@{self.device.id}.service"
+
+    @property
+    def _cable(self) -> str:
+        return f"lan-{self.device.id}"
+
+    def _forget_neighbour(self) -> None:
+        # The gateway must ask for the device anew, and not wait for what it remembers of it.
+        self._run("ip", "neigh", "flush", "dev", self.place.gateway.bridge)
+
+    def _run(self, *argv: str, stdin: str | None = None) -> CompletedProcess[str]:
+        return self.execute(self.place.gateway.name, argv, stdin=stdin)
+
+    def _write(self, path: str, content: str) -> None:
+        self._run("sh", "-c", _WRITE, path, stdin=content)

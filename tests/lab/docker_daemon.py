@@ -1,0 +1,103 @@
+"""A Docker daemon to work with: the one that runs, or one started here."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Self
+
+from .docker_cli import INSTALL, compose_command, docker
+from .errors import LabError
+
+_START_SECONDS: Final = 40
+_LOG: Final = Path("/run/provisioner-lab/dockerd.log")
+_CGROUPS: Final = Path("/sys/fs/cgroup")
+
+
+@dataclass
+class DockerDaemon:
+    """A daemon that answers; `process` is set where it was started here."""
+
+    process: subprocess.Popen[bytes] | None = None
+
+    @classmethod
+    def ensure(cls) -> Self:
+        """Find the running daemon, or start one where root may; say what to install where neither can be."""
+        if not shutil.which("docker"):
+            raise LabError(f"Docker is missing; install it: {INSTALL}")
+        if _answers():
+            daemon = cls()
+        elif os.geteuid() == 0 and shutil.which("dockerd"):
+            daemon = cls(_start())
+        elif os.geteuid() == 0:
+            raise LabError(f"no Docker daemon answers and dockerd is not installed; install it: {INSTALL}")
+        else:
+            raise LabError("no Docker daemon answers: start it (systemctl start docker), and be in the group docker")
+        compose_command()
+        return daemon
+
+    def stop(self) -> None:
+        """End the daemon where it was started here; one that was found is left alone."""
+        if self.process is None:
+            return
+        self.process.terminate()
+        self.process.wait(timeout=_START_SECONDS)
+        self.process = None
+
+
+def _answers() -> bool:
+    try:
+        return docker("version", "--format", "{{.Server.Version}}", check=False, timeout=10).returncode == 0
+    except LabError:
+        return False
+
+
+def _start() -> subprocess.Popen[bytes]:
+    _mount_control_groups()
+    _LOG.parent.mkdir(mode=0o755, exist_ok=True)
+    with _LOG.open("ab") as log:
+        # A session of its own: Ctrl-C in the terminal ends a test run, not the daemon of the kept labs.
+        process = subprocess.Popen(
+            ["dockerd"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        )
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        if _answers():
+            return process
+        time.sleep(0.3)
+    if process.poll() is None:
+        process.terminate()
+        process.wait(timeout=_START_SECONDS)
+    last = " / ".join(_LOG.read_text(encoding="utf-8", errors="replace").splitlines()[-5:])
+    raise LabError(f"dockerd did not start; its log {_LOG} ends: {last}")
+
+
+def _mount_control_groups() -> None:
+    """Complete the old hierarchies: a machine without systemd may have some of them, or none."""
+    if (_CGROUPS / "cgroup.controllers").exists():
+        return
+    mounted = Path("/proc/self/mounts").read_text(encoding="utf-8")
+    if f" {_CGROUPS} " not in mounted:
+        _mount("tmpfs", _CGROUPS, "mode=755", "tmpfs")
+    for name in _controllers():
+        if f" {_CGROUPS / name} " not in mounted:
+            _mount("cgroup", _CGROUPS / name, name, "cgroup")
+    # systemd in a container keeps its units here.
+    if f" {_CGROUPS / 'systemd'} " not in mounted:
+        _mount("cgroup", _CGROUPS / "systemd", "none,name=systemd", "cgroup")
+
+
+def _controllers() -> list[str]:
+    """Return the kernel's controllers that are switched on and that no mounted hierarchy holds."""
+    rows = [line.split() for line in Path("/proc/cgroups").read_text(encoding="ascii").splitlines()[1:]]
+    return [name for name, hierarchy, _, enabled in rows if enabled == "1" and hierarchy == "0"]
+
+
+def _mount(kind: str, target: Path, options: str, source: str) -> None:
+    target.mkdir(exist_ok=True)
+    # Best effort: dockerd itself names the one that it cannot do without.
+    subprocess.run(["mount", "-t", kind, "-o", options, source, str(target)], check=False, capture_output=True)

@@ -1,0 +1,104 @@
+"""The one image of all lab hosts, made when its recipe has changed."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from shutil import which
+from typing import Final
+
+from .docker_cli import INSTALL, LABEL, docker
+from .errors import LabError
+
+RECIPE: Final = Path(__file__).parent / "image"
+_BASE_RECIPE: Final = ("base.Dockerfile", "base.sh", "customise.sh", "dpkg-excludes", "packages.txt")
+_PULL_SECONDS: Final = 60
+_BUILD_SECONDS: Final = 900
+
+
+def image() -> str:
+    """Return the tag of the image, built first where there is none for this recipe."""
+    tag = f"provisioner-lab:{_digest(_all_files())}"
+    if not _exists(tag):
+        with _alone():
+            if not _exists(tag):
+                _build(tag)
+    return tag
+
+
+def _build(tag: str) -> None:
+    base = f"provisioner-lab-base:{_digest([RECIPE / name for name in _BASE_RECIPE])}"
+    if not _exists(base):
+        _build_base(base)
+    arguments = ("--build-arg", f"BASE={base}", "--label", f"{LABEL}=image", "--tag", tag)
+    docker("build", "--quiet", *arguments, str(RECIPE), timeout=_BUILD_SECONDS)
+
+
+def _build_base(tag: str) -> None:
+    if _can_pull():
+        arguments = ("--file", str(RECIPE / "base.Dockerfile"), "--label", f"{LABEL}=image", "--tag", tag)
+        docker("build", "--quiet", *arguments, str(RECIPE), timeout=_BUILD_SECONDS)
+        return
+    if os.geteuid() != 0 or not which("mmdebstrap"):
+        raise LabError(f"no image can be pulled here, and to make one root and mmdebstrap are needed: {INSTALL}")
+    _import_base(tag)
+
+
+def _can_pull() -> bool:
+    try:
+        return docker("pull", "--quiet", "debian:12-slim", check=False, timeout=_PULL_SECONDS).returncode == 0
+    except LabError:
+        return False
+
+
+def _import_base(tag: str) -> None:
+    with tempfile.TemporaryFile() as log:
+        making = subprocess.Popen(["sh", str(RECIPE / "base.sh")], stdout=subprocess.PIPE, stderr=log)
+        with making:
+            importing = subprocess.run(
+                ["docker", "import", "--change", f"LABEL {LABEL}=image", "-", tag],
+                stdin=making.stdout,
+                capture_output=True,
+                check=False,
+                timeout=_BUILD_SECONDS,
+            )
+        if making.returncode:
+            # What was imported from half a stream must not be taken for the image.
+            docker("image", "rm", tag, check=False)
+            log.seek(0)
+            raise LabError("base image: " + log.read().decode(errors="replace")[-3000:])
+    if importing.returncode:
+        raise LabError(f"base image: {importing.stderr.decode(errors='replace').strip()}")
+
+
+def _exists(tag: str) -> bool:
+    return docker("image", "inspect", "--format", "{{.Id}}", tag, check=False).returncode == 0
+
+
+def _all_files() -> list[Path]:
+    return sorted(path for path in RECIPE.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+
+
+def _digest(files: list[Path]) -> str:
+    total = hashlib.sha256()
+    for path in files:
+        mode = "x" if os.access(path, os.X_OK) else "-"
+        content = hashlib.sha256(path.read_bytes()).hexdigest()
+        total.update(f"{path.relative_to(RECIPE)} {mode} {content}\n".encode())
+    return total.hexdigest()[:16]
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Let one process at a time build."""
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "provisioner"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lab-image.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

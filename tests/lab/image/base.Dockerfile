@@ -1,0 +1,8 @@
+# The base system where images can be pulled; base.sh makes the same one where they cannot.
+FROM debian:12-slim
+COPY dpkg-excludes /etc/dpkg/dpkg.cfg.d/lab-excludes
+COPY packages.txt customise.sh /root/
+RUN apt-get update \
+ && grep -v '^#' /root/packages.txt | DEBIAN_FRONTEND=noninteractive xargs apt-get install -y --no-install-recommends \
+ && sh /root/customise.sh \
+ && rm /root/packages.txt /root/customise.sh

@@ -1,0 +1,12 @@
+#!/bin/sh
+# Writes the base system as a tar stream, made from Debian's packages alone: for machines that cannot pull images.
+set -eu
+here=$(dirname "$0")
+exec mmdebstrap --variant=minbase --format=tar \
+  --aptopt='APT::Install-Recommends "false"' --aptopt='Acquire::Languages "none"' \
+  --setup-hook='mkdir -p "$1/etc/dpkg/dpkg.cfg.d"' --setup-hook="cp '$here/dpkg-excludes' \"\$1/etc/dpkg/dpkg.cfg.d/lab-excludes\"" \
+  --include="$(grep -v '^#' "$here/packages.txt" | paste -sd, -)" \
+  --customize-hook="cp '$here/customise.sh' \"\$1/root/customise.sh\"" \
+  --customize-hook='chroot "$1" sh /root/customise.sh' \
+  --customize-hook='rm "$1/root/customise.sh"' \
+  bookworm -

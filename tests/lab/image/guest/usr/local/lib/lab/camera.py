@@ -1,0 +1,203 @@
+"""A camera, or a recorder with several channels: an RTSP server that sends prepared H.264 clips for ever.
+
+Usage: `camera.py DEVICE`. `/etc/lab/devices/DEVICE.json` says what the device is; `/run/lab/pictures/DEVICE.json`, read at
+start and at SIGHUP, says which picture each camera shows: moving (the default), frozen, black, video-loss or silent.
+Clips are sent as they are: nothing is encoded here, so that twelve of these cost next to nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import gi
+
+gi.require_version("Gst", "1.0")
+gi.require_version("GstRtspServer", "1.0")
+from gi.repository import GLib, Gst, GstRtsp, GstRtspServer  # noqa: E402
+
+CLIPS = Path("/usr/share/lab-camera")
+DEVICES = Path("/etc/lab/devices")
+PICTURES = Path("/run/lab/pictures")
+# A clip starts each access unit with a delimiter (NAL type 9).
+DELIMITER = re.compile(rb"\x00\x00\x00\x01\x09")
+LAUNCH = (
+    "( appsrc name=source is-live=true format=time max-bytes=0 "
+    "caps=video/x-h264,stream-format=byte-stream,alignment=au,width={width},height={height},framerate={rate}/1 "
+    "! rtph264pay name=pay0 pt=96 config-interval=-1 )"
+)
+
+
+def access_units(clip: bytes) -> list[bytes]:
+    """Split an Annex B stream into its pictures."""
+    starts = [match.start() for match in DELIMITER.finditer(clip)]
+    return [clip[start:end] for start, end in zip(starts, [*starts[1:], len(clip)], strict=True)]
+
+
+def without_key_picture(units: list[bytes]) -> bytes:
+    """Return parameter sets and a dependent picture: enough to be described, nothing that can be shown."""
+    nals = re.split(rb"(?=\x00\x00\x00\x01)|(?<!\x00)(?=\x00\x00\x01)", units[0])
+    sets = b"".join(nal for nal in nals if nal.lstrip(b"\x00")[1:2] and nal.lstrip(b"\x00")[1] & 31 in {7, 8})
+    return sets + units[1]
+
+
+@dataclass
+class Channel:
+    """One stream of one camera: its clips, and the picture it shows at present."""
+
+    camera: str
+    clip: str
+    kind: str
+    rate: int
+    pictures: dict[str, str]
+    clips: dict[str, list[bytes]] = field(default_factory=dict)
+
+    def units(self, picture: str) -> list[bytes]:
+        """Return the pictures of the clip to be shown, loaded once."""
+        name = f"{self.clip if picture in {'moving', 'silent'} else picture}-{self.kind}"
+        if name not in self.clips:
+            self.clips[name] = access_units((CLIPS / f"{name}.h264").read_bytes())
+        return self.clips[name]
+
+    def unit(self, number: int) -> bytes | None:
+        """Return picture `number` of a reader's stream, or nothing where the camera keeps silent."""
+        picture = self.pictures.get(self.camera, "moving")
+        units = self.units(picture)
+        if picture == "silent":
+            return without_key_picture(units) if number == 0 else None
+        return units[number % len(units)]
+
+
+class Feed:
+    """Sends one reader's pictures, each at its time."""
+
+    def __init__(self, media: GstRtspServer.RTSPMedia, channel: Channel) -> None:
+        """Start with the first picture of the clip, a key picture."""
+        self.channel = channel
+        self.pipeline = media.get_element()
+        self.source = self.pipeline.get_by_name("source")
+        self.sent = 0
+        self.origin: int | None = None
+        self.timer = GLib.timeout_add(1000 // channel.rate // 2, self.tick)
+        media.connect("unprepared", self.stop)
+
+    def now(self) -> int | None:
+        """Return the running time of the stream, once it has a clock."""
+        clock = self.source.get_clock()
+        return clock.get_time() - self.source.get_base_time() if clock else None
+
+    def tick(self) -> bool:
+        """Send all pictures that are due: counted from the first one, so that timer jitter never adds up."""
+        now = self.now()
+        if now is None:
+            return True
+        if self.origin is None:
+            self.origin = now
+        interval = Gst.SECOND // self.channel.rate
+        while self.origin + self.sent * interval <= now:
+            if not self.send(self.origin + self.sent * interval, interval):
+                self.timer = 0
+                return False
+            self.sent += 1
+        return True
+
+    def send(self, time: int, duration: int) -> bool:
+        """Send one picture; false when the reader has gone."""
+        unit = self.channel.unit(self.sent)
+        if unit is None:
+            return True
+        buffer = Gst.Buffer.new_wrapped(unit)
+        buffer.pts = buffer.dts = time
+        buffer.duration = duration
+        return bool(self.source.emit("push-buffer", buffer) == Gst.FlowReturn.OK)
+
+    def stop(self, _media: GstRtspServer.RTSPMedia) -> None:
+        """End with the reader."""
+        if self.timer:
+            GLib.source_remove(self.timer)
+            self.timer = 0
+
+
+class Mounts(GstRtspServer.RTSPMountPoints):
+    """Mount points whose name includes the query, as for cameras that put the channel there."""
+
+    def do_make_path(self, url: GstRtsp.RTSPUrl) -> str:
+        """Name the mount point of a request."""
+        return f"{url.abspath}?{url.query}" if url.query else str(url.abspath)
+
+
+def authentication(device: dict[str, Any]) -> GstRtspServer.RTSPAuth:
+    """Accept the device's one user, by digest only."""
+    token = GstRtspServer.RTSPToken()
+    token.set_string("media.factory.role", "viewer")
+    auth = GstRtspServer.RTSPAuth()
+    auth.set_supported_methods(GstRtsp.RTSPAuthMethod.DIGEST)
+    auth.set_realm(device["realm"])
+    auth.add_digest(device["user"], device["password"], token)
+    return auth
+
+
+def factory(stream: dict[str, Any], channel: Channel) -> GstRtspServer.RTSPMediaFactory:
+    """Make what serves one stream; each reader gets its own, so that no reader can hold up another."""
+    made = GstRtspServer.RTSPMediaFactory()
+    made.set_launch(LAUNCH.format(**stream))
+    made.set_shared(False)
+    made.set_latency(0)
+    permissions = GstRtspServer.RTSPPermissions()
+    permissions.add_permission_for_role("viewer", "media.factory.access", True)
+    permissions.add_permission_for_role("viewer", "media.factory.construct", True)
+    made.set_permissions(permissions)
+    made.connect("media-configure", lambda _factory, media: Feed(media, channel))
+    return made
+
+
+def read_pictures(device: str, into: dict[str, str]) -> None:
+    """Read which picture each camera shows."""
+    file = PICTURES / f"{device}.json"
+    into.clear()
+    if file.exists():
+        into.update(json.loads(file.read_text(encoding="utf-8")))
+
+
+def tell_systemd(message: bytes) -> None:
+    """Say that the device is ready."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if address:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as connection:
+            connection.sendto(message, address.replace("@", "\0", 1) if address.startswith("@") else address)
+
+
+def main(name: str) -> None:
+    """Serve for ever."""
+    device = json.loads((DEVICES / f"{name}.json").read_text(encoding="utf-8"))
+    pictures: dict[str, str] = {}
+    read_pictures(name, pictures)
+    Gst.init(None)
+    server = GstRtspServer.RTSPServer()
+    server.set_address("0.0.0.0")
+    server.set_service(str(device["port"]))
+    mounts = Mounts()
+    for stream in device["streams"]:
+        channel = Channel(stream["camera"], stream["clip"], stream["kind"], stream["rate"], pictures)
+        mounts.add_factory(stream["target"], factory(stream, channel))
+    server.set_mount_points(mounts)
+    server.set_auth(authentication(device))
+    if not server.attach(None):
+        sys.exit(f"{name}: port {device['port']} cannot be opened")
+    loop = GLib.MainLoop()
+    GLib.unix_signal_add(GLib.PRIORITY_HIGH, signal.SIGHUP, lambda: read_pictures(name, pictures) or True)
+    # Sessions of readers that vanished are only forgotten when asked.
+    GLib.timeout_add_seconds(2, lambda: server.get_session_pool().cleanup() >= 0)
+    tell_systemd(b"READY=1")
+    loop.run()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
