@@ -1,0 +1,37 @@
+"""Writing rendered files into a folder that a person named."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from provisioner.errors import UsageError
+from provisioner.render import RenderedFile
+
+
+def write_tree(folder: Path, files: Iterable[RenderedFile]) -> list[Path]:
+    """Write files below a new or empty folder; a secret file gets mode 0600, and so its folder 0700.
+
+    Raises:
+        UsageError: the folder holds something already.
+    """
+    if folder.exists() and any(folder.iterdir()):
+        raise UsageError(f"{folder} is not empty", hint="name a new folder: files with secrets go into it")
+    written = []
+    for file in files:
+        path = folder / file.path.lstrip("/")
+        _make(path.parent)
+        mode = 0o600 if file.secret else file.mode
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(file.content)
+            os.fchmod(stream.fileno(), mode)
+        written.append(path)
+    return written
+
+
+def _make(folder: Path) -> None:
+    if not folder.exists():
+        _make(folder.parent)
+        folder.mkdir(mode=0o700)

@@ -1,0 +1,55 @@
+"""`provisioner keys`."""
+
+from __future__ import annotations
+
+import click
+
+from provisioner.cli.context import Invocation, today
+from provisioner.cli.output import counted, print_document
+from provisioner.errors import HostError
+from provisioner.pipeline import KeysMade, Session, init_keys
+
+
+@click.group()
+def keys() -> None:
+    """Make the keys and secrets that hosts and the vault hold."""
+
+
+@keys.command()
+@click.pass_obj
+def init(invocation: Invocation) -> int:
+    """Let every relay and centre make its keys, and draw the vault's secrets.
+
+    Private keys and passwords are born on the hosts and stay there; public keys and hashes go into
+    allocations.lock.yml, reader secrets and pre-shared keys into secrets/. What is there already stays.
+    Ends with 5 if a host could not be reached; run it again then.
+
+    Example: provisioner -i inventories/example keys init
+    """
+    made = init_keys(Session(invocation.inventory, invocation.env, today()))
+    if invocation.json:
+        print_document(_document(made))
+    else:
+        _print(made, invocation)
+    return HostError.exit_code if made.unreadable else 0
+
+
+def _document(made: KeysMade) -> dict[str, object]:
+    return {
+        "schema": "provisioner/keys",
+        "version": 1,
+        "written": [str(path) for path in made.written],
+        "hosts": list(made.hosts),
+        "unreadable": {host: error.message for host, error in sorted(made.unreadable.items())},
+    }
+
+
+def _print(made: KeysMade, invocation: Invocation) -> None:
+    for path in made.written:
+        click.echo(f"wrote {path}: commit it")
+    if not made.written:
+        click.echo("nothing to make: every key and secret is there")
+    click.echo(f"{counted(len(made.hosts), 'host')} with keys: {', '.join(made.hosts) or 'none'}")
+    for _, error in sorted(made.unreadable.items()):
+        click.echo(click.style("error:", fg="red", bold=True) + f" {error.message}", err=True, color=invocation.color)
+        click.echo(f"  hint: {error.hint}", err=True)

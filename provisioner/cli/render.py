@@ -1,0 +1,38 @@
+"""`provisioner render`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from provisioner.cli.context import Invocation, today
+from provisioner.cli.files import write_tree
+from provisioner.cli.output import counted, print_document
+from provisioner.pipeline import Session
+from provisioner.selection import chosen_hosts, parse_limits
+
+
+@click.command()
+@click.option(
+    "--out", "folder", type=click.Path(path_type=Path), required=True, metavar="DIR", help="A new or empty folder."
+)
+@click.option("--limit", "limits", multiple=True, metavar="KIND=NAME", help="Only these hosts: carrier, host, …")
+@click.pass_obj
+def render(invocation: Invocation, folder: Path, limits: tuple[str, ...]) -> int:
+    """Write every file as it should lie on each host.
+
+    Contacts no host. The relay files hold camera passwords: they are written with mode 0600 into a
+    folder with mode 0700, and belong into no repository.
+
+    Example: provisioner -i inventories/example render --out /run/user/1000/rendered
+    """
+    session = Session(invocation.inventory, invocation.env, today())
+    written: list[Path] = []
+    for spec in chosen_hosts(session.state, parse_limits(limits)):
+        written += write_tree(folder / spec.id, session.files[spec.id])
+    if invocation.json:
+        print_document({"schema": "provisioner/render", "version": 1, "files": [str(path) for path in written]})
+    else:
+        click.echo(f"wrote {counted(len(written), 'file')} below {folder}; those of relays hold secrets")
+    return 0

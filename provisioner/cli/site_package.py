@@ -1,0 +1,40 @@
+"""`provisioner site-package`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from provisioner.cli.context import Invocation, today
+from provisioner.cli.files import write_tree
+from provisioner.cli.output import print_document
+from provisioner.pipeline import Session, site_packages
+
+
+@click.command("site-package")
+@click.argument("facilities", nargs=-1, metavar="[FACILITY]…")
+@click.option(
+    "--out", "folder", type=click.Path(path_type=Path), required=True, metavar="DIR", help="A new or empty folder."
+)
+@click.pass_obj
+def site_package(invocation: Invocation, facilities: tuple[str, ...], folder: Path) -> int:
+    """Write what a technician installs on a site's gateway.
+
+    One folder a facility, with install.sh: run as root on the gateway it brings up the tunnel and the
+    port map, and prints the public key that goes into the facility's file at gateway.public_key. The
+    package holds the site's pre-shared key: hand it over by a channel that you trust, and remove it.
+
+    Example: provisioner -i inventories/example site-package kcl-bg-001 --out /run/user/1000/sites
+    """
+    session = Session(invocation.inventory, invocation.env, today())
+    packages = site_packages(session, facilities)
+    for facility, files in packages.items():
+        write_tree(folder / facility, files)
+    if invocation.json:
+        listed = {facility: str(folder / facility) for facility in packages}
+        print_document({"schema": "provisioner/site-package", "version": 1, "packages": listed})
+        return 0
+    for facility in packages:
+        click.echo(f"wrote {folder / facility}: run install.sh in it on the gateway of {facility}, as root")
+    return 0
