@@ -204,7 +204,9 @@ class CameraYard:
         self._thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """Stop every camera and the thread."""
         for camera in self._cameras:
             self.stop(camera)

@@ -42,7 +42,9 @@ class Dialogue:
         """Hold the connection."""
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """Drop the connection."""
         self.close()
 
@@ -110,8 +112,14 @@ class HeldReader:
         """Hold the stream."""
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """Hang up."""
+        self.hang_up()
+
+    def hang_up(self) -> None:
+        """Close the connection, cut or not."""
         with contextlib.suppress(OSError):
             self._dialogue.socket.shutdown(socket.SHUT_RDWR)
         self._thread.join(_TIMEOUT)

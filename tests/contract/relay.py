@@ -124,7 +124,9 @@ class Relay:
         assert self.exit_code is None, self.log()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """End the process that was started, and no other."""
         assert self._process is not None
         if self._process.poll() is None:
@@ -195,12 +197,13 @@ class Relay:
         self, place: str, *, method: str = "GET", credentials: tuple[str, str] | None = (API_USER, API_PASSWORD)
     ) -> Answer:
         """Ask the Control API."""
-        request = urllib.request.Request(f"http://127.0.0.1:{self.api_port}{place}", method=method)
+        address = f"http://127.0.0.1:{self.api_port}{place}"
+        request = urllib.request.Request(address, method=method)
         if credentials is not None:
             token = base64.b64encode(":".join(credentials).encode()).decode()
             request.add_header("Authorization", f"Basic {token}")
         try:
-            with urllib.request.urlopen(request, timeout=_BOUND) as reply:
+            with urllib.request.urlopen(request, timeout=_BOUND) as reply:  # noqa: S310
                 return Answer(reply.status, reply.read())
         except urllib.error.HTTPError as error:
             return Answer(error.code, error.read())
@@ -233,7 +236,9 @@ class Answer:
         return document
 
 
-def dry_run(engine: Engine, folder: Path, text: str, extra: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+def dry_run(
+    engine: Engine, folder: Path, text: str, extra: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     """Let an engine check a configuration without sockets: the log that cannot open ends it."""
     file = folder / "new.yml"
     file.write_bytes(text.encode())

@@ -106,7 +106,7 @@ def test_many_readers_of_one_camera(relay: Relay) -> None:
         assert session["outboundBytes"] > 0
     finally:
         for reader in readers:
-            reader.__exit__(None, None, None)
+            reader.hang_up()
     wait_for(lambda: not relay.path(PATH)["readers"])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -14,7 +15,7 @@ from .reader import HeldReader, describe
 from .relay import API_PASSWORD, API_USER, READER, READER_HASH, READER_PASSWORD, Relay, free_port, wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from .camera import FakeCamera
     from .clip import Clip
@@ -42,17 +43,20 @@ class Pair:
     def hold(self) -> None:
         """See to it that both readers receive."""
         for name in (A, B):
-            wait_for(lambda name=name: self.relay.path(name).get("inboundBytes"))
+            self._wait_for_bytes(name)
             if name not in self.readers:
                 self.readers[name] = HeldReader(self.relay.rtsp_port, name, CREDENTIALS)
             assert self.readers[name].flows()
+
+    def _wait_for_bytes(self, name: str) -> None:
+        wait_for(lambda: self.relay.path(name).get("inboundBytes"))
 
     def was_cut(self, name: str) -> bool:
         """Whether a reader lost its connection; if so it is forgotten."""
         reader = self.readers[name]
         if reader.was_cut(0) or not reader.flows():
             assert reader.was_cut(_SOON), "the reader is neither cut nor served"
-            del self.readers[name]
+            self.readers.pop(name).hang_up()
             return True
         return False
 
@@ -67,10 +71,10 @@ def pair(engine: Engine, clip: Clip, tmp_path_factory: pytest.TempPathFactory) -
             pair = Pair(relay, cameras, {})
             yield pair
             for reader in pair.readers.values():
-                reader.__exit__(None, None, None)
+                reader.hang_up()
 
 
-Change = "Callable[[Relay], None]"
+Change = Callable[[Relay], None]
 
 
 def _nothing(_relay: Relay) -> None:
@@ -108,6 +112,10 @@ def _move_rtsp(relay: Relay) -> None:
     relay.config["rtspAddress"] = f"127.0.0.1:{relay.rtsp_port}"
 
 
+def _add_path(relay: Relay) -> None:
+    relay.config["paths"]["hn/site-c/cam-1/sub"] = {}
+
+
 def _add_user(relay: Relay) -> None:
     relay.config["authInternalUsers"].append({"user": "other", "pass": READER_HASH, "permissions": []})
 
@@ -115,7 +123,7 @@ def _add_user(relay: Relay) -> None:
 # change, is A cut, is B cut, does A's camera get a new connection
 RULES: Final[dict[str, tuple[Change, bool, bool, bool]]] = {
     "same content": (_nothing, False, False, False),
-    "new path": (_set_path(A), False, False, False),
+    "new path": (_add_path, False, False, False),
     "new user": (_add_user, False, False, False),
     "recording key of a path": (_set_path(A, recordDeleteAfter="2d"), False, False, False),
     "recording key of the defaults": (_set_defaults(recordSegmentDuration="30m"), False, False, False),

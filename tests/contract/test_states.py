@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.contract
 
 CREDENTIALS: Final = (READER, READER_PASSWORD)
-PASSWORD: Final = "p@ss/w#rd:?%ü"  # noqa: S105 (of a fake camera)
+PASSWORD: Final = "p@ss/w#rd:?%ü"
 
 _START_TIMEOUT: Final = 1.0
 _REFUSED: Final = "dial tcp 127.0.0.1:{port}: connect: connection refused"

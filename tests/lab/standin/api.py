@@ -61,6 +61,7 @@ class Api:
     def __init__(
         self,
         config: Config,
+        *,
         started: str,
         authenticator: Authenticator,
         paths: PathTable,

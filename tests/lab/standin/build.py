@@ -61,4 +61,4 @@ def _yaml_folder() -> Path:
 
 
 if __name__ == "__main__":
-    print(build(Path(sys.argv[1])))
+    build(Path(sys.argv[1]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import datetime as dt
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--version", action="store_true", help="print version")
     options = parser.parse_args(arguments)
     if options.version:
-        print(VERSION)
+        sys.stdout.write(f"{VERSION}\n")
         return 0
     file = Path(options.confpath)
     try:
@@ -33,16 +34,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _warn(config.deprecation(key))
         log = Log(loaded)
     except (ConfigError, StartError) as error:
-        print(f"ERR: {error}", flush=True)
+        sys.stdout.write(f"ERR: {error}\n")
         return 1
+    sys.stdout.flush()
     return asyncio.run(_run(file, loaded, log))
 
 
 def _warn(message: str) -> None:
     """The log is not open yet: the real relay warns in its plain format here."""
-    import datetime
-
-    print(f"{datetime.datetime.now().astimezone():%Y/%m/%d %H:%M:%S} {Level.WAR.name} {message}", flush=True)
+    sys.stdout.write(f"{dt.datetime.now().astimezone():%Y/%m/%d %H:%M:%S} {Level.WAR.name} {message}\n")
 
 
 async def _run(file: Path, loaded: config.Config, log: Log) -> int:

@@ -327,11 +327,11 @@ def _validate_auth(values: Values) -> None:
 
 def _validate_rtsp(values: Values) -> None:
     encryption = values["rtspEncryption"]
-    mode = f"when RTSP is enabled and RTSP encryption is {{}}"
+    state = "must be set when RTSP is enabled and RTSP encryption is"
     plain = encryption in ("no", "optional")
-    _require(not plain or values["rtspAddress"], "'rtspAddress' must be set " + mode.format("'no' or 'optional'"))
+    _require(not plain or values["rtspAddress"], f"'rtspAddress' {state} 'no' or 'optional'")
     secure = encryption in ("optional", "strict")
-    _require(not secure or values["rtspsAddress"], "'rtspsAddress' must be set " + mode.format("'optional' or 'strict'"))
+    _require(not secure or values["rtspsAddress"], f"'rtspsAddress' {state} 'optional' or 'strict'")
     methods = _items(values, "rtspAuthMethods")
     _require(methods, "at least one 'rtspAuthMethods' must be provided")
     if "digest" not in methods:

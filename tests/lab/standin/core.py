@@ -63,7 +63,7 @@ class Relay:
     def _say(self, error: Exception) -> None:
         """A refusal is no log line of the real relay: it must stand out in any format."""
         if isinstance(error, NotImplementedHereError):
-            print(f"ERR: {error}", flush=True)
+            print(f"ERR: {error}", flush=True)  # noqa: T201 (not in the log's format)
         self._log.error(str(error))
 
     def _accept(self, loaded: Config) -> None:
@@ -124,7 +124,14 @@ class Relay:
             await server.start()
             self._rtsp = server
         if self._api is None and self._config.flag("api"):
-            api = Api(self._config, self._started, self._authenticator, self._paths, self._rtsp, self._log)
+            api = Api(
+                self._config,
+                started=self._started,
+                authenticator=self._authenticator,
+                paths=self._paths,
+                server=self._rtsp,
+                log=self._log,
+            )
             await api.start()
             self._api = api
 

@@ -14,7 +14,14 @@ if TYPE_CHECKING:
 _SERVERS: Final = ("hls", "webrtc", "rtmp", "srt", "moq")
 _SWITCHES: Final = ("metrics", "pprof", "playback", "dumpPackets", "apiEncryption")
 _GLOBAL_TEXTS: Final = ("runOnConnect", "runOnDisconnect")
-_PATH_SWITCHES: Final = ("record", "alwaysAvailable", "forward", "useAbsoluteTimestamp", "rtspAnyPort", "rtspDemuxMpegts")
+_PATH_SWITCHES: Final = (
+    "record",
+    "alwaysAvailable",
+    "forward",
+    "useAbsoluteTimestamp",
+    "rtspAnyPort",
+    "rtspDemuxMpegts",
+)
 _PATH_TEXTS: Final = (
     "runOnInit",
     "runOnDemand",
@@ -38,7 +45,7 @@ def refuse_unknown(config: Config) -> None:
     Raises:
         NotImplementedHereError: with the name of the feature.
     """
-    for feature in (*_global_features(config), *_user_features(config)):
+    for feature in (*_global_features(config), *_choice_features(config), *_user_features(config)):
         raise NotImplementedHereError(feature)
     for path in config.paths.values():
         for feature in _path_features(path):
@@ -65,6 +72,12 @@ def _global_features(config: Config) -> Iterator[str]:
     for key in (*_SWITCHES, *_GLOBAL_TEXTS):
         if config.values[key]:
             yield key
+    for key in ("apiTrustedProxies", "rtspTrustedProxies"):
+        if config.items(key):
+            yield key
+
+
+def _choice_features(config: Config) -> Iterator[str]:
     if "syslog" in config.items("logDestinations"):
         yield "logDestinations: syslog"
     if config.text("authMethod") != "internal":
@@ -75,9 +88,6 @@ def _global_features(config: Config) -> Iterator[str]:
         yield "rtspAuthMethods: digest"
     if "rtspTransports" in config.given and config.items("rtspTransports") != ("tcp",):
         yield "rtspTransports other than tcp"
-    for key in ("apiTrustedProxies", "rtspTrustedProxies"):
-        if config.items(key):
-            yield key
 
 
 def _user_features(config: Config) -> Iterator[str]:

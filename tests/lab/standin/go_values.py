@@ -24,9 +24,7 @@ _DAYS: Final = re.compile(r"(-?[0-9]+)d")
 _PART: Final = re.compile(r"([0-9]*\.?[0-9]*)([^0-9.]*)")
 _SIZE: Final = re.compile(r"\s*([0-9.]+)\s*([KMGTPE]?)(I?B)?\s*", re.IGNORECASE)
 _SIZE_POWERS: Final = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4, "P": 5, "E": 6}
-_BAD_SIZE: Final = (
-    "byte quantity must be a positive integer with a unit of measurement like M, MB, MiB, G, GiB, or GB"
-)
+_BAD_SIZE: Final = "byte quantity must be a positive integer with a unit of measurement like M, MB, MiB, G, GiB, or GB"
 _ESCAPE: Final = re.compile(r"%(?![0-9a-fA-F]{2})")
 _USERINFO: Final = re.compile(r"[A-Za-z0-9\-._:~!$&'()*+,;=%@]*")
 _HOST_NAME: Final = re.compile(r"[^\s/?#\[\]@<>\"\\^`{|}\x00-\x1f:]*")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import enum
 import json
 import sys
@@ -70,7 +70,7 @@ class Log:
             target.flush()
 
     def _line(self, level: Level, message: str) -> str:
-        now = datetime.datetime.now().astimezone()
+        now = dt.datetime.now().astimezone()
         if self._structured:
             stamp = now.isoformat(timespec="microseconds")
             quoted = json.dumps(message, ensure_ascii=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import datetime
+import datetime as dt
 import enum
 from typing import TYPE_CHECKING, Final
 
@@ -63,7 +63,7 @@ _HOT_KEYS: Final = frozenset(
 
 def timestamp() -> str:
     """Now, as the Control API writes times."""
-    return datetime.datetime.now(datetime.UTC).isoformat().replace("+00:00", "Z")
+    return dt.datetime.now(dt.UTC).isoformat().replace("+00:00", "Z")
 
 
 class _Demand(enum.Enum):

@@ -35,7 +35,8 @@ _SESSION_TIMEOUT: Final = 55
 _MAX_PACKET: Final = 1460
 _TRACK: Final = "/trackID="
 _BAD_SETUP: Final = (
-    "invalid SETUP path. This typically happens when VLC fails a request, and then switches to an unsupported RTSP dialect"
+    "invalid SETUP path. This typically happens when VLC fails a request, "
+    "and then switches to an unsupported RTSP dialect"
 )
 
 

@@ -29,7 +29,14 @@ _LABELS: Final = {
     "L16": "LPCM",
     "MP2T": "MPEG-TS",
 }
-_STATIC: Final = {"0": "PCMU/8000", "8": "PCMA/8000", "9": "G722/8000", "14": "MPA/90000", "26": "JPEG/90000", "33": "MP2T/90000"}
+_STATIC: Final = {
+    "0": "PCMU/8000",
+    "8": "PCMA/8000",
+    "9": "G722/8000",
+    "14": "MPA/90000",
+    "26": "JPEG/90000",
+    "33": "MP2T/90000",
+}
 _RTP_HEAD: Final = 12
 _H264_SETS: Final = {7: "sps", 8: "pps"}
 _H265_SETS: Final = {32: "vps", 33: "sps", 34: "pps"}
@@ -65,7 +72,7 @@ class Track:
             return sps.h265(self.sets.get("sps", b"")).document()
         _, _, rest = self.encoding.partition("/")
         rate, _, channels = rest.partition("/")
-        sound = {"sampleRate": int(rate or 0), "channelCount": int(channels or 1)}
+        sound: dict[str, object] = {"sampleRate": int(rate or 0), "channelCount": int(channels or 1)}
         if self.codec == "G711":
             return {"muLaw": self.encoding.upper().startswith("PCMU"), **sound}
         return sound if self.codec == "MPEG-4 Audio" else None
@@ -113,9 +120,9 @@ class Track:
         return _H264_SETS if self.codec == "H264" else _H265_SETS
 
     def _learn_aggregate(self, payload: bytes) -> None:
-        while len(payload) > 2:  # noqa: PLR2004 (each unit has a length of two bytes)
+        while len(payload) > 2:
             end = 2 + int.from_bytes(payload[:2], "big")
-            if end > 2:  # noqa: PLR2004
+            if end > 2:
                 self.remember(payload[2:end])
             payload = payload[end:]
 
@@ -158,7 +165,7 @@ def _attribute(section: str, name: str) -> str:
 
 def _track(section: str) -> Track | None:
     first = section.partition("\n")[0].split()
-    if len(first) < 4 or "\na=sendonly" in section:  # noqa: PLR2004 (media, port, profile, format)
+    if len(first) < 4 or "\na=sendonly" in section:
         return None
     media, _, profile, payload_type = first[:4]
     encoding = _mapped(section, "rtpmap", payload_type)

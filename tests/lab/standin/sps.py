@@ -93,7 +93,8 @@ def _h264(sps: bytes) -> Picture:
         width -= (left + right) * (1 if chroma == _YUV_444 else 2)
         height -= (top + bottom) * (2 - frames_only) * (2 if chroma == 1 else 1)
     major, minor = divmod(level, 10)
-    return Picture(width, height, _H264_PROFILES.get(profile, str(profile)), f"{major}.{minor}" if minor else str(major))
+    named = _H264_PROFILES.get(profile, str(profile))
+    return Picture(width, height, named, f"{major}.{minor}" if minor else str(major))
 
 
 def _h264_chroma(bits: _Bits) -> int:
@@ -106,7 +107,7 @@ def _h264_chroma(bits: _Bits) -> int:
     if bits.take(1):
         for index in range(12 if chroma == _YUV_444 else 8):
             if bits.take(1):
-                _skip_scaling_list(bits, 16 if index < 6 else 64)  # noqa: PLR2004 (six small lists come first)
+                _skip_scaling_list(bits, 16 if index < 6 else 64)
     return chroma
 
 

@@ -130,7 +130,7 @@ class WireReader:
     def _take_message(self, end: int) -> Message | None:
         lines = self._buffer[:end].decode("utf-8", errors="replace").split("\r\n")
         start = lines[0].split(" ", 2)
-        if len(start) < 2 or not (start[0].startswith("RTSP/") or start[-1] == "RTSP/1.0"):  # noqa: PLR2004
+        if len(start) < 2 or not (start[0].startswith("RTSP/") or start[-1] == "RTSP/1.0"):
             message = f"expected 'RTSP/1.0', got '{lines[0]}'"
             raise WireError(message)
         headers: dict[str, list[str]] = {}
@@ -143,7 +143,7 @@ class WireReader:
             return None
         body = bytes(self._buffer[end + _FRAME_HEAD : stop])
         del self._buffer[:stop]
-        return Message((start[0], start[1], start[2] if len(start) > 2 else ""), headers, body)  # noqa: PLR2004
+        return Message((start[0], start[1], start[2] if len(start) > 2 else ""), headers, body)
 
 
 def _length(text: str) -> int:

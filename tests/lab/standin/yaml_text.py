@@ -56,7 +56,8 @@ def _located(text: str, error: yaml.MarkedYAMLError) -> str:
 
 def _snippet(text: str, line: int, column: int) -> str:
     lines = text.splitlines()
-    shown = [f"   {index + 1} | {lines[index]}" for index in range(max(0, line - _SNIPPET_LINES), min(line, len(lines)))]
+    before = range(max(0, line - _SNIPPET_LINES), min(line, len(lines)))
+    shown = [f"   {index + 1} | {lines[index]}" for index in before]
     if line < len(lines):
         shown.append(f">  {line + 1} | {lines[line]}")
     return "\n" + "\n".join([*shown, " " * (column + 7) + "^"]) + "\n"
