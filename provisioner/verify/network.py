@@ -19,16 +19,21 @@ _SHOWN = 3
 
 
 def host_check(case: Case) -> Check:
-    """Level 1: the hosts under the path equal the desired state; centres count as well as the relay."""
-    for host in (case.wanted.relay.id, *(c.id for c in case.wanted.centres)):
-        changes = case.drift_of(host)
+    """Level 1: the hosts under the path equal the desired state; centres count as well as the relay.
+
+    A centre that told nothing at all is left to level 7.
+    """
+    answered = (c.id for c in case.wanted.centres if c.id in case.hosts and case.hosts[c.id].centre)
+    hosts = {host: case.drift_of(host) for host in (case.wanted.relay.id, *answered)}
+    for host, changes in hosts.items():
+        if changes is None:
+            error = case.hosts[host].error
+            return not_checked(1, host, f"its facts were not read: {error}" if error else "its facts were not read")
+    for host, changes in hosts.items():
         if changes:
             first = ", ".join(f"{c.action.value} {c.resource.value} {c.name}" for c in changes[:_SHOWN])
             more = f" and {len(changes) - _SHOWN} more" if len(changes) > _SHOWN else ""
             return failed(1, Layer.HOST, host, Cause.DRIFT, f"to mend: {first}{more}")
-    if case.drift_of(case.wanted.relay.id) is None:
-        error = case.hosts[case.wanted.relay.id].error
-        return not_checked(1, case.wanted.relay.id, f"its facts were not read: {error}" if error else "no facts")
     return passed(1)
 
 

@@ -1,0 +1,93 @@
+"""A verification as one HTML page: no script, nothing from elsewhere, readable on paper and in the dark. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import jinja2
+
+from provisioner.report.text import clean, seconds_of, sentence, worst_of
+from provisioner.report.totals import SEVERITY, Total, local_time, total_of, totals_by
+from provisioner.verify.result import APPLICABLE, LEVELS, Incident, PathVerdict, Verdict, VerifyResult
+
+MOST_LISTED = 3000
+"""Above so many paths only those that are not up are listed: a page of 100 MB helps nobody."""
+
+_DRIFT_LISTED = 20
+
+
+@dataclass(frozen=True, slots=True)
+class _Facility:
+    """A facility's paths, with the worst verdict among them."""
+
+    name: str
+    province: str
+    worst: Verdict
+    total: Total
+    paths: Sequence[PathVerdict]
+
+
+def html_page(result: VerifyResult) -> str:
+    """Give the page. Every value is escaped; it holds ids and verdicts, never names of people or secrets."""
+    complete = len(result.paths) <= MOST_LISTED
+    total = total_of("", result.paths)
+    return _template().render(
+        result=result,
+        sentence=sentence(result),
+        as_of=local_time(result.finished_at),
+        seconds=seconds_of(result),
+        tiles=[(v.value, getattr(total, v.value)) for v in _tiles(total)],
+        total=total,
+        share=f"{100 * total.up / total.paths:.1f}".rstrip("0").rstrip(".") if total.paths else "0",
+        incidents=_with_verdicts(result),
+        totals=[
+            ("Carrier", totals_by(result.paths, lambda p: p.carrier)),
+            ("Province", totals_by(result.paths, lambda p: p.province)),
+        ],
+        columns=[v.value for v in _tiles(total)],
+        hosts=result.hosts,
+        drift_listed=_DRIFT_LISTED,
+        facilities=_facilities(result.paths, complete=complete),
+        complete=complete,
+        levels=[(n, LEVELS[n]) for n in APPLICABLE],
+    )
+
+
+def _tiles(total: Total) -> list[Verdict]:
+    """Give the verdicts that have a tile: the usual ones always, the rest where there are some."""
+    usual = [Verdict.UP, Verdict.DEGRADED, Verdict.DOWN, Verdict.UNKNOWN]
+    return usual + [v for v in (Verdict.MAINTENANCE, Verdict.QUARANTINED) if getattr(total, v.value)]
+
+
+def _with_verdicts(result: VerifyResult) -> list[tuple[Verdict, Incident]]:
+    by_name = {p.path: p for p in result.paths}
+    return [(worst_of(by_name[name] for name in i.paths), i) for i in result.incidents]
+
+
+def _facilities(paths: Sequence[PathVerdict], *, complete: bool) -> list[_Facility]:
+    groups: dict[tuple[str, str], list[PathVerdict]] = defaultdict(list)
+    for path in paths:
+        groups[path.province, path.facility].append(path)
+    found = []
+    for (province, name), group in groups.items():
+        listed = group if complete else [p for p in group if p.verdict is not Verdict.UP]
+        if listed:
+            found.append(_Facility(name, province, worst_of(group), total_of(name, group), listed))
+    return sorted(found, key=lambda f: (SEVERITY.index(f.worst), f.province, f.name))
+
+
+@lru_cache(maxsize=1)
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("provisioner.report", "."),
+        undefined=jinja2.StrictUndefined,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["clean"] = clean
+    return environment.get_template("verify.html.j2")

@@ -1,0 +1,124 @@
+"""A verification as text, for terminals and logs. Pure; colours only when they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import click
+
+from provisioner.report.totals import SEVERITY, Total, local_time, total_of, totals_by
+from provisioner.verify.result import HostReport, Incident, PathVerdict, Verdict, VerifyResult
+
+_COLOURS = {Verdict.UP: "green", Verdict.DEGRADED: "yellow", Verdict.DOWN: "red", Verdict.UNKNOWN: "magenta"}
+_LISTED = 5
+_DRIFT_LISTED = 10
+
+
+def text_report(result: VerifyResult, *, detail: bool = False, color: bool = False) -> str:
+    """Give the report: the engine, totals, incidents with their causes, and with `detail` every path."""
+    sections = [
+        _head(result, color=color),
+        _totals("carrier", totals_by(result.paths, lambda p: p.carrier)),
+        _totals("province", totals_by(result.paths, lambda p: p.province)),
+        _incidents(result, detail=detail, color=color),
+        _hosts(result.hosts),
+        _paths(result.paths, color=color) if detail else (),
+    ]
+    return "\n\n".join("\n".join(lines) for lines in map(list, sections) if lines) + "\n"
+
+
+def sentence(result: VerifyResult) -> str:
+    """Say in one line how many paths are up, and what the others are."""
+    total = total_of("", result.paths)
+    if not total.paths:
+        return "no path was checked"
+    if total.all_up:
+        return f"all {total.paths} paths are up" if total.paths > 1 else "the path is up"
+    others = ", ".join(f"{n} {v.value}" for v in SEVERITY if v is not Verdict.UP and (n := getattr(total, v.value)))
+    return f"{total.up} of {total.paths} paths are up: {others}"
+
+
+def clean(text: str) -> str:
+    """Replace what is not printable: details quote other programs, which may speak to the terminal."""
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
+def seconds_of(result: VerifyResult) -> int:
+    """Give how long the verification took."""
+    return round((result.finished_at - result.started_at).total_seconds())
+
+
+def _head(result: VerifyResult, *, color: bool) -> Iterator[str]:
+    yield f"engine: {clean(result.engine)}"
+    yield f"as of: {local_time(result.finished_at)} (took {seconds_of(result)} s)"
+    said = sentence(result)
+    yield click.style(said, fg="green" if result.all_up else "red", bold=True) if color else said
+
+
+def _totals(noun: str, totals: Sequence[Total]) -> Iterator[str]:
+    shown = [v for v in SEVERITY if v is Verdict.UP or any(getattr(t, v.value) for t in totals)]
+    shown.sort(key=lambda v: v is not Verdict.UP)
+    names = [noun, "paths", *(v.value for v in shown)]
+    rows = [[t.name, str(t.paths), *(str(getattr(t, v.value)) for v in shown)] for t in totals]
+    return _table(names, rows)
+
+
+def _table(names: list[str], rows: list[list[str]]) -> Iterator[str]:
+    widths = [max(map(len, column)) for column in zip(names, *rows, strict=True)]
+    for row in (names, *rows):
+        first, *others = (
+            cell.ljust(width) if i == 0 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        yield "  ".join([first, *others])
+
+
+def worst_of(paths: Iterable[PathVerdict]) -> Verdict:
+    """Give the worst verdict among some paths."""
+    return min((p.verdict for p in paths), key=SEVERITY.index, default=Verdict.UNKNOWN)
+
+
+def _incidents(result: VerifyResult, *, detail: bool, color: bool) -> Iterator[str]:
+    by_name = {p.path: p for p in result.paths}
+    if result.incidents:
+        yield f"incidents: {len(result.incidents)}"
+    for incident in result.incidents:
+        verdict = worst_of(by_name[name] for name in incident.paths)
+        count = f"{len(incident.paths)} path{'s' if len(incident.paths) > 1 else ''}"
+        yield f"  {_word(verdict, color=color)}  {incident.layer.value} {incident.object}: {incident.cause}, {count}"
+        yield from (f"            {line}" for line in _below(incident, detail=detail))
+
+
+def _below(incident: Incident, *, detail: bool) -> Iterator[str]:
+    if incident.detail:
+        yield clean(incident.detail)
+    shown = incident.paths if detail else incident.paths[:_LISTED]
+    yield from shown
+    if len(shown) < len(incident.paths):
+        yield f"… and {len(incident.paths) - len(shown)} more"
+
+
+def _word(verdict: Verdict, *, color: bool) -> str:
+    word = verdict.value.ljust(8)
+    return click.style(word, fg=_COLOURS.get(verdict, "cyan")) if color else word
+
+
+def _hosts(hosts: Iterable[HostReport]) -> Iterator[str]:
+    """Say what is wrong with hosts; those that answered and are as desired are not listed."""
+    for host in hosts:
+        if host.outcome != "answered":
+            yield f"host {host.host}: {host.outcome}: {clean(host.error)}".rstrip(": ")
+        elif host.drift is None:
+            yield f"host {host.host}: not compared with the desired state: {clean(host.error)}".rstrip(": ")
+        elif host.drift:
+            yield f"host {host.host}: drift"
+            yield from (f"  {c.action.value} {c.resource.value} {clean(c.name)}" for c in host.drift[:_DRIFT_LISTED])
+            if len(host.drift) > _DRIFT_LISTED:
+                yield f"  … and {len(host.drift) - _DRIFT_LISTED} more"
+
+
+def _paths(paths: Sequence[PathVerdict], *, color: bool) -> Iterator[str]:
+    width = max((len(p.path) for p in paths), default=0)
+    for path in paths:
+        why = ": ".join(clean(part) for part in (path.cause.value, path.detail) if part)
+        yield f"{_word(path.verdict, color=color)}  level {path.level}  {path.path.ljust(width)}  {why}".rstrip()

@@ -1,0 +1,165 @@
+"""Each cause, as a case: what the hosts told, which verdicts and incidents that gives."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+import yaml
+from pydantic import BaseModel, ConfigDict
+
+from provisioner.changes import Action, Change, Impact, Resource
+from provisioner.hosts import CallOutcome, HostAnswer
+from provisioner.verify.result import Cause, VerifyResult
+
+from .world import CENTRE, PATHS, RELAY, documents, judged, matching, merged
+
+CASES = Path(__file__).parents[2] / "cases" / "verify"
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class _Relay(_Strict):
+    """What differs on the relay. `peers` is by facility, `devices` by `address:port`, the rest by path pattern."""
+
+    unreachable: str | None = None
+    failed: str | None = None
+    facts: Literal["missing"] | None = None
+    firewall: list[dict[Literal["name", "action"], str]] | Literal["absent"] = []
+    unit: str = "active"
+    api_error: str = ""
+    tunnel: Literal["up", "absent"] = "up"
+    routes: list[str] | None = None
+    peers: dict[str, dict[str, Any] | Literal["absent"]] = {}
+    devices: dict[str, str | None] = {}
+    samples: dict[str, list[dict[str, Any] | None]] = {}
+    reads: dict[str, dict[str, Any] | None] = {}
+    errors: dict[str, list[str]] = {}
+
+
+class _Centre(_Strict):
+    unreachable: str | None = None
+    failed: str | None = None
+    reads: dict[str, dict[str, Any] | None] = {}
+
+
+class _Expected(_Strict):
+    verdict: str
+    level: int
+    cause: str
+    passed: list[int] | None = None
+
+
+class _Incident(_Strict):
+    layer: str
+    object: str
+    cause: str
+    paths: int
+
+
+class _Case(_Strict):
+    """A case; paths that `verdicts` does not name are up."""
+
+    says: str
+    relay: _Relay = _Relay()
+    centre: _Centre = _Centre()
+    drift: dict[str, list[str]] = {}
+    verdicts: dict[str, _Expected] = {}
+    incidents: list[_Incident] = []
+
+
+def _relay_answer(case: _Relay) -> HostAnswer:
+    if case.unreachable is not None or case.failed is not None:
+        return _no_answer(RELAY, case.unreachable, case.failed)
+    document = documents()[RELAY]
+    if case.facts == "missing":
+        document |= {"facts": None, "facts_error": "nft: no such program on this host"}
+    elif case.firewall == "absent":
+        document["facts"]["firewall"] = {
+            "present": False,
+            "differences": [{"name": "element cameras 100.64.0.4 . 10554", "action": "create"}],
+        }
+    else:
+        document["facts"]["firewall"]["differences"] = case.firewall
+    told = document["relay"]
+    told |= {"unit": case.unit, "api_error": case.api_error}
+    if case.tunnel == "absent":
+        told["tunnel"] = {"routes": [], "peers": {}}
+    if case.routes is not None:
+        told["tunnel"]["routes"] = case.routes
+    for facility, peer in case.peers.items():
+        key = f"key of site/{facility}"
+        if peer == "absent":
+            del told["tunnel"]["peers"][key]
+        else:
+            told["tunnel"]["peers"][key] = merged(told["tunnel"]["peers"][key], peer)
+    told["devices"] = [d | {"outcome": case.devices.get(f"{d['address']}:{d['port']}", "ok")} for d in told["devices"]]
+    told["devices"] = [d for d in told["devices"] if d["outcome"] is not None]
+    _change_paths(told, case)
+    return HostAnswer(RELAY, CallOutcome.ANSWERED, document)
+
+
+def _change_paths(told: dict[str, Any], case: _Relay) -> None:
+    for pattern, samples in case.samples.items():
+        for name in matching(pattern):
+            told["paths"][name]["samples"] = samples
+    for pattern, read in case.reads.items():
+        for name in matching(pattern):
+            told["paths"][name]["read"] = read
+    for pattern, errors in case.errors.items():
+        told["errors"] |= dict.fromkeys(matching(pattern), errors)
+
+
+def _centre_answer(case: _Centre) -> HostAnswer:
+    if case.unreachable is not None or case.failed is not None:
+        return _no_answer(CENTRE, case.unreachable, case.failed)
+    document = documents()[CENTRE]
+    for pattern, read in case.reads.items():
+        document["centre"]["relays"][RELAY] |= dict.fromkeys(matching(pattern), read)
+    return HostAnswer(CENTRE, CallOutcome.ANSWERED, document)
+
+
+def _no_answer(host: str, unreachable: str | None, failed: str | None) -> HostAnswer:
+    outcome = CallOutcome.FAILED if unreachable is None else CallOutcome.UNREACHABLE
+    return HostAnswer(host, outcome, error=unreachable or failed or "")
+
+
+def _result(case: _Case) -> VerifyResult:
+    drift = {
+        host: [Change(host, Resource.FILE, name, Action.UPDATE, Impact.PATH, "content differs") for name in names]
+        for host, names in case.drift.items()
+    }
+    return judged({RELAY: _relay_answer(case.relay), CENTRE: _centre_answer(case.centre)}, drift)
+
+
+def _load(path: Path) -> _Case:
+    return _Case.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+
+
+@pytest.mark.parametrize("path", sorted(CASES.glob("*.yml")), ids=lambda p: p.stem)
+def test_evidence_gives_these_verdicts_and_incidents(path: Path) -> None:
+    case = _load(path)
+    result = _result(case)
+    expected = dict.fromkeys((p.name for p in PATHS), _Expected(verdict="up", level=7, cause=""))
+    for pattern, verdict in case.verdicts.items():
+        expected |= dict.fromkeys(matching(pattern), verdict)
+    for found in result.paths:
+        wanted = expected[found.path]
+        told = (found.verdict.value, found.level, found.cause.value)
+        assert told == (wanted.verdict, wanted.level, wanted.cause), (found.path, found.detail)
+        if wanted.passed is not None:
+            assert list(found.passed) == wanted.passed, found.path
+    incidents = [
+        _Incident(layer=i.layer.value, object=i.object, cause=i.cause.value, paths=len(i.paths))
+        for i in result.incidents
+    ]
+    assert incidents == case.incidents
+
+
+def test_every_cause_has_a_case() -> None:
+    cases = [_load(path) for path in CASES.glob("*.yml")]
+    covered = {verdict.cause for case in cases for verdict in case.verdicts.values()}
+    assert covered == {cause.value for cause in Cause} - {""}

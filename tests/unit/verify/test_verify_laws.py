@@ -1,0 +1,161 @@
+"""Laws of verdicts: no evidence is never up, drift never helps, order never matters, secrets never show."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from provisioner.hosts import CallOutcome, HostAnswer
+from provisioner.report.html import html_page
+from provisioner.report.text import text_report
+from provisioner.verify.evidence import parse_evidence
+from provisioner.verify.judge import judge
+from provisioner.verify.result import Verdict, VerifyResult, verify_document
+from provisioner.verify.selection import select
+
+from .world import CANARY, CENTRE, FINISHED, PATHS, RELAY, answers, change, documents, judged, state
+
+_GOODNESS = [Verdict.DOWN, Verdict.UNKNOWN, Verdict.DEGRADED, Verdict.UP]
+_SAMPLES = st.one_of(
+    st.none(),
+    st.fixed_dictionaries(
+        {
+            "available": st.booleans(),
+            "online": st.booleans(),
+            "inbound_bytes": st.integers(0, 3),
+            "tracks": st.just([]),
+        }
+    ),
+)
+_READS = st.one_of(
+    st.none(),
+    st.just({"not_run": "no time was left"}),
+    st.fixed_dictionaries(
+        {"error": st.just("x"), "status": st.sampled_from([None, 400, 401, 404]), "timed_out": st.booleans()}
+    ),
+    st.fixed_dictionaries(
+        {
+            "codec": st.sampled_from(["h264", "hevc"]),
+            "width": st.sampled_from([640, 1920]),
+            "height": st.sampled_from([360, 1080]),
+            "after": _SAMPLES,
+        }
+    ),
+)
+_OUTCOMES = st.sampled_from(["ok", "refused", "no-route", "timeout", "not-permitted", "ECONNRESET"])
+_LOG = st.sampled_from(["bad status code: 401 (Unauthorized)", "TCP timeout", "no route to host", "EOF"])
+
+
+@st.composite
+def _worlds(draw: st.DrawFn) -> dict[str, HostAnswer]:
+    """Give answers in which anything may be broken, or kept as it is when all is well."""
+    told = documents()
+    relay = told[RELAY]["relay"]
+    for device in relay["devices"]:
+        device["outcome"] = draw(st.one_of(st.just("ok"), _OUTCOMES))
+    for peer in relay["tunnel"]["peers"].values():
+        peer["handshake_age_s"] = draw(st.sampled_from([30, 30, 900, None]))
+        peer["received_bytes"] = draw(st.sampled_from([[1, 2], [1, 1]]))
+        peer["sent_bytes"] = draw(st.sampled_from([[1, 2], [1, 1]]))
+    for name in sorted(relay["paths"]):
+        _break_path(draw, relay, told[CENTRE]["centre"]["relays"][RELAY], name)
+    if draw(st.integers(0, 5)) == 0:
+        relay["unit"] = "failed"
+    for host in (RELAY, CENTRE):
+        if draw(st.integers(0, 5)) == 0:
+            told[host]["facts"] = None
+    outcome = st.sampled_from([CallOutcome.ANSWERED] * 6 + [CallOutcome.UNREACHABLE, CallOutcome.FAILED])
+    outcomes = {host: draw(outcome) for host in told}
+    return {
+        host: HostAnswer(host, outcomes[host], document if outcomes[host] is CallOutcome.ANSWERED else {})
+        for host, document in told.items()
+    }
+
+
+def _break_path(draw: st.DrawFn, relay: dict[str, Any], read_at_centre: dict[str, Any], name: str) -> None:
+    if draw(st.booleans()):
+        relay["paths"][name]["samples"] = [draw(_SAMPLES), draw(_SAMPLES)]
+    if draw(st.booleans()):
+        relay["paths"][name]["read"] = draw(_READS)
+    if draw(st.booleans()):
+        read_at_centre[name] = draw(_READS)
+    if draw(st.booleans()):
+        relay["errors"][name] = [draw(_LOG)]
+
+
+@given(_worlds())
+@settings(max_examples=150, deadline=None)
+def test_summary_counts_add_up_and_every_path_has_a_verdict(given_answers: dict[str, HostAnswer]) -> None:
+    result = judged(given_answers)
+    summary = verify_document(result)["summary"]
+    assert summary["paths"] == len(PATHS) == sum(v for k, v in summary.items() if k != "paths")
+
+
+@given(_worlds(), st.sampled_from([p.name for p in PATHS]), st.sampled_from(["read", "samples", "centre", "device"]))
+@settings(max_examples=150, deadline=None)
+def test_a_path_without_evidence_is_never_up(given_answers: dict[str, HostAnswer], name: str, lost: str) -> None:
+    told = {host: copy.deepcopy(dict(answer.document)) for host, answer in given_answers.items()}
+    if told[RELAY] and lost in {"read", "samples"}:
+        told[RELAY]["relay"]["paths"][name][lost] = None if lost == "read" else [None, None]
+    if told[RELAY] and lost == "device":
+        told[RELAY]["relay"]["devices"] = []
+    if told[CENTRE] and lost == "centre":
+        del told[CENTRE]["centre"]["relays"][RELAY][name]
+    result = judged({h: HostAnswer(h, a.outcome, told[h]) for h, a in given_answers.items()})
+    assert next(p for p in result.paths if p.path == name).verdict is not Verdict.UP
+
+
+@given(_worlds())
+@settings(max_examples=150, deadline=None)
+def test_drift_never_makes_a_path_better(given_answers: dict[str, HostAnswer]) -> None:
+    before = judged(given_answers)
+    for host in (RELAY, CENTRE):
+        after = judged(given_answers, {host: [change(host=host)]})
+        for old, new in zip(before.paths, after.paths, strict=True):
+            assert _GOODNESS.index(new.verdict) <= _GOODNESS.index(old.verdict)
+            assert new.level <= old.level
+
+
+@given(_worlds(), st.randoms())
+@settings(max_examples=100, deadline=None)
+def test_the_order_of_hosts_and_paths_never_matters(given_answers: dict[str, HostAnswer], random: Any) -> None:
+    wanted = list(select(state(), {}))
+    evidence = [parse_evidence(a) for a in given_answers.values()]
+    first = judge(wanted, {e.host: e for e in evidence}, {}, FINISHED)
+    random.shuffle(wanted)
+    random.shuffle(evidence)
+    assert judge(wanted, {e.host: e for e in evidence}, {}, FINISHED) == first
+
+
+@given(_worlds())
+@settings(max_examples=150, deadline=None)
+def test_every_path_that_is_not_up_is_in_exactly_one_incident(given_answers: dict[str, HostAnswer]) -> None:
+    result = judged(given_answers, {RELAY: [change()]})
+    listed = sorted(path for incident in result.incidents for path in incident.paths)
+    assert listed == sorted(p.path for p in result.paths if p.verdict is not Verdict.UP)
+
+
+@given(_worlds())
+@settings(max_examples=150, deadline=None)
+def test_up_means_every_applicable_level_passed(given_answers: dict[str, HostAnswer]) -> None:
+    for path in judged(given_answers).paths:
+        assert (path.verdict is Verdict.UP) == (path.passed == (1, 2, 3, 4, 5, 7))
+        assert (path.level == 7) == (path.verdict is Verdict.UP)
+
+
+def test_no_secret_is_in_the_result_or_in_a_report() -> None:
+    result: VerifyResult = judged(answers())
+    shown = [repr(result), json.dumps(verify_document(result)), text_report(result, detail=True), html_page(result)]
+    assert not [text for text in shown if CANARY in text]
+
+
+def test_an_answer_that_cannot_be_read_is_no_evidence() -> None:
+    broken = documents()[RELAY]
+    del broken["relay"]["tunnel"]
+    result = judged(answers({RELAY: broken}))
+    assert {p.verdict for p in result.paths} == {Verdict.UNKNOWN}
+    assert result.hosts[0].error == "its answer cannot be read (KeyError)"

@@ -1,0 +1,250 @@
+"""A small world in which all is well: one relay, one centre, two sites, five paths; cases break it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from fnmatch import fnmatch
+from ipaddress import IPv4Address, IPv4Network
+from typing import Any
+
+from provisioner.changes import Action, Change, Impact, Resource
+from provisioner.desired.spec import (
+    DesiredState,
+    Firewall,
+    HostKind,
+    HostSpec,
+    MediaPath,
+    Peer,
+    RelayService,
+    Source,
+    Tunnel,
+)
+from provisioner.hosts import CallOutcome, HostAnswer, HostCall
+from provisioner.inventory.model import MediamtxArtefact, Ssh, StreamName
+from provisioner.secret import Secret
+from provisioner.verify.evidence import parse_evidence
+from provisioner.verify.incidents import incidents_of
+from provisioner.verify.judge import judge
+from provisioner.verify.requests import ObserveRequest
+from provisioner.verify.result import HostReport, VerifyResult, effective
+from provisioner.verify.selection import select
+
+CANARY = "c4nary-pa55word"
+RELAY, CENTRE = "edge-1", "ioc-hn"
+STARTED = datetime(2021, 5, 11, 17, 0, 0, tzinfo=UTC)
+FINISHED = datetime(2021, 5, 11, 17, 1, 30, tzinfo=UTC)
+RECORDER, OWN, OTHER = ("100.64.0.4", 10554), ("100.64.0.4", 10555), ("100.64.0.5", 10554)
+
+
+def media_path(facility: str, camera: str, stream: StreamName, device: str, where: tuple[str, int]) -> MediaPath:
+    """Give a path whose `main` is on demand, in H265 and large."""
+    on_demand = stream is StreamName.MAIN
+    return MediaPath(
+        name=f"bac-giang/{facility}/{camera}/{stream.value}",
+        province="bac-giang",
+        facility=facility,
+        camera=camera,
+        device=device,
+        stream=stream,
+        source=Source(IPv4Address(where[0]), where[1], "/x", "admin", Secret(CANARY)),
+        on_demand=on_demand,
+        codec="h265" if on_demand else "h264",
+        width=1920 if on_demand else 640,
+        height=1080 if on_demand else 360,
+    )
+
+
+PATHS = (
+    media_path("kcl-001", "cam-01", StreamName.MAIN, "nvr-1", RECORDER),
+    media_path("kcl-001", "cam-01", StreamName.SUB, "nvr-1", RECORDER),
+    media_path("kcl-001", "cam-02", StreamName.SUB, "nvr-1", RECORDER),
+    media_path("kcl-001", "cam-09", StreamName.SUB, "cam-09", OWN),
+    media_path("kcl-002", "cam-01", StreamName.SUB, "cam-01", OTHER),
+)
+
+
+def _peer(name: str, address: str) -> Peer:
+    return Peer(name, f"key of {name}", Secret(CANARY), (IPv4Network(address),))
+
+
+def _ssh() -> Ssh:
+    return Ssh(user="ops", host_key="ssh-ed25519 AAAA")
+
+
+def relay_spec() -> HostSpec:
+    """Give the relay."""
+    address = IPv4Address("100.64.0.1")
+    peers = (
+        _peer(f"centre/{CENTRE}", "100.127.0.2"),
+        _peer("site/kcl-001", "100.64.0.4"),
+        _peer("site/kcl-002", "100.64.0.5"),
+    )
+    return HostSpec(
+        id=RELAY,
+        kind=HostKind.RELAY,
+        carriers=("viettel",),
+        address=IPv4Address("192.0.2.1"),
+        ssh=_ssh(),
+        digest_key=Secret(CANARY),
+        tunnel=Tunnel(address, 51820, (IPv4Network("100.64.0.0/16"), IPv4Network("100.127.0.0/24")), peers),
+        firewall=Firewall((), 22, 51820, (IPv4Address("100.127.0.2"),), ()),
+        relay=RelayService(address, (), PATHS, MediamtxArtefact(version="1.20.1", sha256={})),
+    )
+
+
+def centre_spec() -> HostSpec:
+    """Give the monitoring centre."""
+    peer = _peer(f"relay/{RELAY}", "100.64.0.1")
+    return HostSpec(
+        id=CENTRE,
+        kind=HostKind.CENTRE,
+        carriers=("viettel",),
+        address=IPv4Address("192.0.2.2"),
+        ssh=_ssh(),
+        digest_key=Secret(CANARY),
+        tunnel=Tunnel(IPv4Address("100.127.0.2"), None, (IPv4Network("100.64.0.0/16"),), (peer,)),
+        readers={"viettel": Secret(CANARY)},
+    )
+
+
+def state() -> DesiredState:
+    """Give the desired state of both."""
+    return DesiredState({spec.id: spec for spec in (relay_spec(), centre_spec())})
+
+
+# --- evidence in which all is well ----------------------------------------------------------------
+
+
+def facts(*, relay: bool) -> dict[str, Any]:
+    """Give a host's facts, as `observe` answers."""
+    document: dict[str, Any] = {
+        "host": {"arch": "amd64"},
+        "missing_packages": [],
+        "files": {},
+        "manifest": None,
+        "units": {},
+        "tunnel": None,
+        "firewall": {"present": relay, "differences": []},
+        "keys": {},
+        "armed": None,
+        "live_digest": "",
+    }
+    if relay:
+        document["runtime"] = {"version": "v1.20.1", "started": "", "sentinel": None, "viewers": {}}
+    return document
+
+
+def _live_peer(address: str, age: float | None = 30) -> dict[str, Any]:
+    return {
+        "allowed_ips": [f"{address}/32"],
+        "handshake_age_s": age,
+        "received_bytes": [1000, 2000],
+        "sent_bytes": [1000, 2000],
+    }
+
+
+def _frame(path: MediaPath) -> dict[str, Any]:
+    codec = "hevc" if path.codec == "h265" else path.codec
+    return {"codec": codec, "width": path.width, "height": path.height, "seconds": 1.2}
+
+
+def _path_evidence(path: MediaPath) -> dict[str, Any]:
+    tracks: list[Any] = []
+    flowing = {"available": True, "online": True, "inbound_bytes": 9000, "tracks": tracks}
+    if path.on_demand:
+        idle = {"available": False, "online": True, "inbound_bytes": 0, "tracks": tracks}
+        return {"samples": [idle, dict(idle)], "read": _frame(path) | {"after": flowing}}
+    return {"samples": [flowing | {"inbound_bytes": 1000}, flowing], "read": _frame(path)}
+
+
+def documents() -> dict[str, dict[str, Any]]:
+    """Give the answers of both hosts, all well."""
+    tunnel = {
+        "routes": ["100.127.0.0/24", "100.64.0.0/16"],
+        "peers": {
+            f"key of centre/{CENTRE}": _live_peer("100.127.0.2"),
+            "key of site/kcl-001": _live_peer("100.64.0.4"),
+            "key of site/kcl-002": _live_peer("100.64.0.5"),
+        },
+    }
+    relay = {
+        "unit": "active",
+        "api_error": "",
+        "tunnel": tunnel,
+        "devices": [{"address": a, "port": p, "outcome": "ok", "seconds": 0.01} for a, p in (RECORDER, OWN, OTHER)],
+        "paths": {p.name: _path_evidence(p) for p in PATHS},
+        "errors": {},
+    }
+    centre = {
+        "tunnel": {"routes": ["100.64.0.0/16"], "peers": {f"key of relay/{RELAY}": _live_peer("100.64.0.1")}},
+        "relays": {RELAY: {p.name: _frame(p) for p in PATHS}},
+    }
+    return {
+        RELAY: {"facts": facts(relay=True), "facts_error": "", "relay": relay, "seconds": 9.0},
+        CENTRE: {"facts": facts(relay=False), "facts_error": "", "centre": centre, "seconds": 9.0},
+    }
+
+
+def answers(changed: Mapping[str, dict[str, Any]] | None = None) -> dict[str, HostAnswer]:
+    """Give the hosts' answers, those of `changed` instead of the good ones."""
+    every = documents() | dict(changed or {})
+    return {host: HostAnswer(host, CallOutcome.ANSWERED, document) for host, document in every.items()}
+
+
+def change(name: str = "/etc/provisioner/mediamtx.yml", host: str = RELAY) -> Change:
+    """Give one difference of a host."""
+    return Change(host, Resource.FILE, name, Action.UPDATE, Impact.PATH, "content differs")
+
+
+def judged(
+    given: Mapping[str, HostAnswer], drift: Mapping[str, Sequence[Change]] | None = None, limits: Iterable[str] = ()
+) -> VerifyResult:
+    """Give the result of answers, as `run.verify` does, without a runner."""
+    wanted = select(state(), {"facility": frozenset(limits)} if limits else {})
+    evidence = {host: parse_evidence(answer) for host, answer in given.items()}
+    known: dict[str, Sequence[Change]] = {e.host: () for e in evidence.values() if e.facts is not None}
+    known.update({host: changes for host, changes in (drift or {}).items() if host in known})
+    verdicts = judge(wanted, evidence, known, FINISHED)
+    hosts = tuple(
+        HostReport(e.host, e.outcome.value, e.error, effective(known[e.host]) if e.host in known else None)
+        for e in evidence.values()
+    )
+    incidents = incidents_of(verdicts, wanted)
+    return VerifyResult("mediamtx 1.20.1", STARTED, FINISHED, verdicts, incidents, hosts)
+
+
+def matching(pattern: str) -> list[str]:
+    """Give the paths that a pattern names; a pattern that names none is a mistake of the test."""
+    found = [p.name for p in PATHS if fnmatch(p.name, pattern)]
+    assert found, f"{pattern} names no path"
+    return found
+
+
+def merged(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Give a document with some values replaced, however deep."""
+    result = copy.deepcopy(base)
+    for key, value in over.items():
+        old = result.get(key)
+        result[key] = merged(old, value) if isinstance(old, dict) and isinstance(value, Mapping) else value
+    return result
+
+
+class RecordingRunner:
+    """A runner that gives prepared answers and keeps the calls."""
+
+    def __init__(self, prepared: Mapping[str, HostAnswer]) -> None:
+        self.prepared = prepared
+        self.calls: list[HostCall] = []
+        self.timeout_s = 0.0
+
+    def call(self, calls: Sequence[HostCall], *, timeout_s: float) -> dict[str, HostAnswer]:
+        """Give the prepared answers of the hosts that are called."""
+        self.calls, self.timeout_s = list(calls), timeout_s
+        return {c.spec.id: self.prepared[c.spec.id] for c in calls if c.spec.id in self.prepared}
+
+
+def observe_requests() -> dict[str, ObserveRequest]:
+    """Give how both hosts' facts are read."""
+    return {h: ObserveRequest({"digest_key": "k", "files": [], "units": []}, {"nft": b"x"}) for h in (RELAY, CENTRE)}
