@@ -28,7 +28,7 @@ READER_PASSWORD: Final = "reader-password"
 READER_HASH: Final = "sha256:azZUgE2/6GqCGPViA7o5HBy//XxuUMU6j6+J5RIwgSc="
 
 # One write in less than a second after another is lost.
-WRITE_GAP: Final = 1.2
+WRITE_GAP: Final = 1.1
 
 _BOUND: Final = 10.0
 _POLL: Final = 0.03
@@ -207,6 +207,10 @@ class Relay:
                 return Answer(reply.status, reply.read())
         except urllib.error.HTTPError as error:
             return Answer(error.code, error.read())
+
+    def wait_for_log(self, text: str) -> None:
+        """Wait until it has said so; a line may follow what it tells of."""
+        wait_for(lambda: text in self.log())
 
     def path(self, name: str) -> Document:
         """The document of one path."""

@@ -58,7 +58,7 @@ def test_reading(start_relay: StartRelay, yard: CameraYard) -> None:
         got = dict(zip(expected, pool.map(status, expected), strict=True))
     assert got == expected
     assert time.monotonic() - began < _LONGEST_DELAY
-    assert "failed to authenticate: authentication failed" in relay.log()
+    relay.wait_for_log("failed to authenticate: authentication failed")
 
 
 def test_a_reader_without_credentials_is_asked_for_them(start_relay: StartRelay, yard: CameraYard) -> None:

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from .reader import HeldReader
-from .relay import API_USER, READER, READER_PASSWORD, wait_for
+from .relay import API_USER, READER, READER_PASSWORD, Relay, wait_for
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from .camera import CameraYard
     from .conftest import StartRelay
-    from .relay import Relay
+    from .relay import Document, Engine
 
 pytestmark = pytest.mark.contract
 
@@ -22,10 +24,12 @@ NAMES: Final = [f"hn/site/cam-{number}/sub" for number in range(1, 6)]
 UNKNOWN: Final = str(uuid.UUID(int=0))
 
 
-@pytest.fixture
-def relay(start_relay: StartRelay) -> Relay:
+@pytest.fixture(scope="module")
+def relay(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Relay]:
     """A relay with five paths."""
-    return start_relay({name: {"source": SOURCE, "sourceOnDemand": True} for name in reversed(NAMES)})
+    paths: Document = {name: {"source": SOURCE, "sourceOnDemand": True} for name in reversed(NAMES)}
+    with Relay(engine, tmp_path_factory.mktemp("api"), {"paths": paths}) as running:
+        yield running
 
 
 @pytest.mark.parametrize("place", ["/v3/paths/list", "/v3/config/paths/list"])

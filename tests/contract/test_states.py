@@ -104,7 +104,7 @@ def test_a_silent_camera_is_available_without_bytes_until_the_timeout(site: Rela
     wait_for(lambda: site.path("hn/silent")["available"], 12)
     assert site.path("hn/silent")["inboundBytes"] == 0
     wait_for(lambda: not site.path("hn/silent")["available"])
-    assert "ERR [path hn/silent] [RTSP source] TCP timeout" in site.log()
+    site.wait_for_log("ERR [path hn/silent] [RTSP source] TCP timeout")
     assert site.path("hn/silent")["online"]
 
 
@@ -119,8 +119,8 @@ def test_a_camera_on_demand(site: Relay) -> None:
         time.sleep(1.5)  # longer than it stays without readers
         assert reader.flows()
     wait_for(lambda: not site.path("hn/demand")["available"])
-    assert "[path hn/demand] [RTSP source] started on demand" in site.log()
-    assert "[path hn/demand] [RTSP source] stopped: not needed by anyone" in site.log()
+    site.wait_for_log("[path hn/demand] [RTSP source] started on demand")
+    site.wait_for_log("[path hn/demand] [RTSP source] stopped: not needed by anyone")
 
 
 def test_a_description_alone_starts_a_camera_on_demand(site: Relay) -> None:
@@ -134,7 +134,7 @@ def test_a_dead_camera_on_demand_answers_after_the_start_timeout(site: Relay) ->
     began = time.monotonic()
     assert describe(site.rtsp_port, "hn/demand-dead", CREDENTIALS).status == 400
     assert _START_TIMEOUT <= time.monotonic() - began < _START_TIMEOUT + 1
-    assert "source of path 'hn/demand-dead' has timed out" in site.log()
+    site.wait_for_log("source of path 'hn/demand-dead' has timed out")
 
 
 def test_a_sentinel_has_no_stream(site: Relay) -> None:
