@@ -156,6 +156,8 @@ class _Explanation:
             return self._sentence()
         if self.is_key:
             return "the key cannot be a name here" if self.subject.secret else f"{self.path[-1]!r} cannot be a key here"
+        if self.found is None and not self.path:
+            return "the file is empty"
         shown = "the value" if self.subject.secret else _shown(self.found)
         return f"{shown} is not {_expected(kind, self.detail, schema_at(self.subject.schema, self.path))}"
 

@@ -153,7 +153,7 @@ class _Reading:
         document = parse(data)
         self.contents.append((file.relative, _canonical(document, data)))
         if file.owner in self.sources:
-            self._duplicate(file)
+            self._duplicate(file, source)
             return
         self.sources[file.owner] = source
         self._validate(file, document, source)
@@ -197,15 +197,17 @@ class _Reading:
                 code = f"{file.kind}-file-misplaced"
                 self.problems.append(Problem(place.file, place.line, place.column, code, message, hint, file.owner))
 
-    def _duplicate(self, file: File) -> None:
+    def _duplicate(self, file: File, source: Source) -> None:
         first = self.sources[file.owner].shown
         self.broken.add(file.owner)
         message = f"{file.owner.replace('/', ' ', 1)}: the id is used twice: in {first} and in {file.shown}"
         hint = "give one of the two another id: a facility's id is unique in the whole inventory"
-        self._problem(file, f"{file.kind}-id-duplicate", message, hint, line=1)
+        place = source.at(("id",))
+        code = f"{file.kind}-id-duplicate"
+        self.problems.append(Problem(place.file, place.line, place.column, code, message, hint, file.owner))
 
-    def _problem(self, file: File, code: str, message: str, hint: str, *, line: int = 0) -> None:
-        self.problems.append(Problem(file.shown, line, line, code, message, hint, file.owner))
+    def _problem(self, file: File, code: str, message: str, hint: str) -> None:
+        self.problems.append(Problem(file.shown, 0, 0, code, message, hint, file.owner))
 
     def result(self) -> Loaded:
         partial = self._inventory()

@@ -13,7 +13,7 @@ _UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 
 def render_mapping(mapping: Mapping[str, Any]) -> str:
     """Give the text of a mapping; keys are ids and stand plain, mappings below the first level are not sorted."""
-    return "".join(f"{line}\n" for line in _lines(mapping, ""))
+    return "".join(f"{line}\n" for line in _lines(mapping, "")) or "{}\n"
 
 
 def _lines(mapping: Mapping[str, Any], indent: str) -> Iterator[str]:

@@ -19,6 +19,11 @@ MAX_BYTES = 4 * 1024 * 1024
 MAX_DEPTH = 32
 """A facility file is seven levels deep; libyaml's own limit is far beyond Python's stack."""
 
+_TEMPLATE_HINT = (
+    "nothing in an inventory is a template: one that reached Ansible would run code on the controller; write the"
+    " value itself, in quotes if it holds braces"
+)
+
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _BOOLS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 _INT = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})\Z")
@@ -152,8 +157,7 @@ class _Reader:
         return self._parser.get_event()
 
     def _fault(self, event: Any, code: str, message: str, hint: str) -> None:
-        mark = event.start_mark
-        self.faults.append(Fault(code, message, hint, mark.line + 1, mark.column + 1))
+        self.faults.append(_at(event, code, message, hint))
 
     def _check_directives(self, start: Any) -> None:
         if start.version or start.tags:
@@ -177,10 +181,8 @@ class _Reader:
         if isinstance(event, yaml.ScalarEvent):
             return event.value if event.style else _scalar(event.value)
         if depth >= MAX_DEPTH:
-            mark = event.start_mark
-            hint = "a facility file needs seven levels"
             message = f"more than {MAX_DEPTH} levels of nesting"
-            raise _Stop(Fault("yaml-depth", message, hint, mark.line + 1, mark.column + 1))
+            raise _Stop(_at(event, "yaml-depth", message, "a facility file needs seven levels"))
         if isinstance(event, yaml.SequenceStartEvent):
             return self._sequence(path, depth + 1)
         return self._mapping(path, depth + 1)
@@ -208,6 +210,8 @@ class _Reader:
 
     def _key(self, event: Any, depth: int) -> str:
         """Give a key as it is written: `08` and `no` are good keys."""
+        if isinstance(event, yaml.MappingStartEvent) and event.flow_style:
+            raise _Stop(_at(event, "yaml-template", "{{ … }} is not a value", _TEMPLATE_HINT))
         if not isinstance(event, yaml.ScalarEvent):
             self._fault(event, "yaml-key", "a key has to be a text", "quote the key")
             self._node(event, (), depth)
@@ -216,6 +220,11 @@ class _Reader:
         if event.value == "<<" and not event.style:
             self._fault(event, "yaml-merge", "a merge key (<<) is not allowed", "write the keys out")
         return str(event.value)
+
+
+def _at(event: Any, code: str, message: str, hint: str) -> Fault:
+    mark = event.start_mark
+    return Fault(code, message, hint, mark.line + 1, mark.column + 1)
 
 
 def _tag_hint(tag: str) -> str:

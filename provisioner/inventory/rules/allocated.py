@@ -97,8 +97,13 @@ def missing_allocations(view: View) -> Iterator[Problem]:
 def _missing(view: View, kind: str, names: set[str], recorded: Mapping[str, object]) -> Iterator[Problem]:
     for name in sorted(names - set(recorded)):
         owner, path = _spot(view, kind, name)
-        message = f"no tunnel address is recorded for {kind} {name}"
+        message = f"{_named(kind, name)}no tunnel address is recorded"
         yield view.problem(owner, path, ALLOCATION_MISSING, message, _RUN_ALLOCATE)
+
+
+def _named(kind: str, name: str) -> str:
+    """Name a relay inside its carrier's file; a centre is named by its own."""
+    return f"relay {name}: " if kind == "relay" else ""
 
 
 def _spot(view: View, kind: str, name: str) -> tuple[str, tuple[str | int, ...]]:
@@ -130,7 +135,7 @@ def missing_keys(view: View) -> Iterator[Problem]:
         for name, host in hosts.items():
             if name in known and (lacking := _lacking(host)):
                 owner, path = _spot(view, kind, name)
-                message = f"{kind} {name} has no {' and no '.join(lacking)} recorded"
+                message = f"{_named(kind, name)}not recorded yet: {', '.join(lacking)}"
                 yield view.problem(owner, path, HOST_KEYS_MISSING, message, _RUN_KEYS)
     for owner, facility in view.facilities():
         if facility.rendered and facility.gateway.public_key is None:

@@ -1,0 +1,139 @@
+"""Factories of inventories, as plain values and as files; every test changes what it is about."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from provisioner.inventory.model import Allocations, Inventory
+from provisioner.inventory.places import Places
+from provisioner.inventory.rules import View
+
+TODAY = date(2021, 5, 9)
+HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+
+
+def public_key(name: str) -> str:
+    """Give a key that has the form of a WireGuard key."""
+    return base64.b64encode(hashlib.sha256(name.encode()).digest()).decode()
+
+
+def settings(**changes: Any) -> dict[str, Any]:
+    pools = {"centres": "10.90.0.0/24", "carriers": {"viettel": "10.91.0.0/16", "vnpt": "10.92.0.0/16"}}
+    artefact = {"version": "1.20.1", "sha256": {"amd64": "0" * 64}}
+    plain = {"version": 1, "id": "test", "province_scheme": "gso-2021", "pools": pools, "mediamtx": artefact}
+    return plain | changes
+
+
+def relay(name: str, number: int, **changes: Any) -> dict[str, Any]:
+    ssh = {"user": "deploy", "host_key": HOST_KEY}
+    return {"id": name, "address": f"203.0.113.{number}", "ssh": ssh} | changes
+
+
+def carrier(name: str = "viettel", number: int = 11, **changes: Any) -> dict[str, Any]:
+    plain = {
+        "version": 1,
+        "id": name,
+        "name": name,
+        "management_networks": ["198.51.100.0/27"],
+        "centres": ["centre"],
+        "relays": [relay(f"relay-{name}-1", number)],
+    }
+    return plain | changes
+
+
+def centre(name: str = "centre", number: int = 31, **changes: Any) -> dict[str, Any]:
+    ssh = {"user": "deploy", "host_key": HOST_KEY}
+    return {"version": 1, "id": name, "name": name, "address": f"203.0.113.{number}", "ssh": ssh} | changes
+
+
+def camera(name: str = "cam-01", host: int = 11, **changes: Any) -> dict[str, Any]:
+    plain = {
+        "id": name,
+        "zone": "cong",
+        "make": "hikvision",
+        "address": f"192.168.1.{host}",
+        "streams": {"sub": {"width": 640, "height": 360}},
+    }
+    return {key: value for key, value in (plain | changes).items() if value is not None}
+
+
+def channel(name: str, number: int, recorder: str = "nvr-01", **changes: Any) -> dict[str, Any]:
+    return camera(name, make=None, address=None, recorder=recorder, channel=number, **changes)
+
+
+def recorder(name: str = "nvr-01", host: int = 20, **changes: Any) -> dict[str, Any]:
+    return {"id": name, "make": "hikvision", "address": f"192.168.1.{host}"} | changes
+
+
+def facility(name: str = "kcl-bg-001", **changes: Any) -> dict[str, Any]:
+    plain = {
+        "version": 1,
+        "id": name,
+        "province": "bac-giang",
+        "name": "Trường Ví Dụ",
+        "kind": "school",
+        "managing_body": "ubnd_tinh",
+        "operating": "open",
+        "plan": {"state": "agreed", "carrier": "viettel", "relay": "relay-viettel-1"},
+        "gateway": {"public_key": public_key(name), "lan": "192.168.1.0/24", "lan_interface": "br-lan"},
+        "cameras": [camera()],
+    }
+    return plain | changes
+
+
+def designation(province: str = "bac-giang", carrier: str = "viettel", **changes: Any) -> dict[str, Any]:
+    return {"province": province, "carrier": carrier, "since": "2021-05-06", "source": "invented"} | changes
+
+
+def inventory(**changes: Any) -> Inventory:
+    """Give an inventory from plain values; lists of objects become mappings by id."""
+    plain: dict[str, Any] = {
+        "settings": settings(),
+        "instructions": [],
+        "designations": [designation(), designation("quang-nam", "vnpt")],
+        "carriers": [carrier()],
+        "centres": [centre()],
+        "facilities": [facility()],
+        "allocations": {},
+    }
+    plain |= changes
+    for listing in ("carriers", "centres", "facilities"):
+        plain[listing] = {item["id"]: item for item in sorted(plain[listing], key=lambda item: str(item["id"]))}
+    return Inventory.model_validate_json(json.dumps(plain))
+
+
+def with_lock(found: Inventory, lock: Allocations) -> Inventory:
+    return found.model_copy(update={"allocations": lock})
+
+
+def view(found: Inventory, *, today: date = TODAY) -> View:
+    return View(found, Places({}), today)
+
+
+def write_inventory(root: Path, files: Mapping[str, Any] | None = None) -> Path:
+    """Write an inventory's files as JSON, which is YAML; `files` replaces, or with None removes, some."""
+    plain: dict[str, Any] = {
+        "inventory.yml": settings(),
+        "instructions.yml": {"version": 1, "instructions": []},
+        "designations.yml": {"version": 1, "designations": [designation()]},
+        "carriers/viettel.yml": carrier(),
+        "carriers/vnpt.yml": carrier("vnpt", 21),
+        "centres/centre.yml": centre(),
+        "facilities/bac-giang/kcl-bg-001.yml": facility(),
+    }
+    for name, value in (plain | dict(files or {})).items():
+        if value is None:
+            continue
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(value, bytes):
+            path.write_bytes(value)
+        else:
+            path.write_text(value if isinstance(value, str) else json.dumps(value), encoding="utf-8")
+    return root

@@ -1,0 +1,115 @@
+"""Laws of allocation: nobody moves, nothing is given out twice, order decides nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from provisioner.inventory.allocate import allocate
+from provisioner.inventory.lock import render_lock
+from provisioner.inventory.model import Allocations, Inventory
+from provisioner.inventory.rules import check
+from provisioner.inventory.strict_yaml import parse
+from tests import inventories as make
+
+NAMES = [f"kcl-bg-{number:03}" for number in range(1, 8)]
+DEVICES = [f"cam-{number:02}" for number in range(1, 6)]
+
+Sites = dict[str, tuple[list[str], str]]
+"""Facility ids with their devices, and `open`, `standby` or `closed`."""
+
+sites = st.dictionaries(
+    st.sampled_from(NAMES),
+    st.tuples(
+        st.lists(st.sampled_from(DEVICES), min_size=1, max_size=5, unique=True),
+        st.sampled_from(["open", "standby", "closed"]),
+    ),
+    max_size=7,
+)
+
+
+def facilities(chosen: Sites) -> list[dict[str, Any]]:
+    return [
+        make.facility(name, operating=state, cameras=[make.camera(d, 10 + int(d[-2:])) for d in devices])
+        for name, (devices, state) in chosen.items()
+    ]
+
+
+def inventory(chosen: Sites, lock: Allocations | None = None) -> Inventory:
+    found = make.inventory(facilities=facilities(chosen))
+    return make.with_lock(found, lock) if lock else found
+
+
+def history(steps: list[Sites]) -> list[Allocations]:
+    """Allocate for one inventory after another, each with the lock of the one before."""
+    locks = [Allocations()]
+    for step in steps:
+        locks.append(allocate(inventory(step, locks[-1])))
+    return locks[1:]
+
+
+@given(sites)
+def test_allocating_twice_changes_nothing(chosen: Sites) -> None:
+    once = allocate(inventory(chosen))
+    assert allocate(inventory(chosen, once)) == once
+
+
+@given(sites, st.randoms(use_true_random=False))
+def test_the_order_of_files_and_of_cameras_decides_nothing(chosen: Sites, random: Any) -> None:
+    names = list(chosen)
+    random.shuffle(names)
+    shuffled = {name: (random.sample(chosen[name][0], len(chosen[name][0])), chosen[name][1]) for name in names}
+    assert render_lock(allocate(inventory(shuffled))) == render_lock(allocate(inventory(chosen)))
+
+
+@given(sites, sites)
+def test_what_stays_never_moves(before: Sites, after: Sites) -> None:
+    first, second = history([before, after])
+    for name in set(first.sites) & set(second.sites):
+        assert second.sites[name].tunnel_address == first.sites[name].tunnel_address
+        for device in set(first.sites[name].ports) & set(second.sites[name].ports):
+            assert second.sites[name].ports[device] == first.sites[name].ports[device]
+    assert second.relays == first.relays
+    assert second.centres == first.centres
+
+
+@settings(max_examples=50)
+@given(st.lists(sites, min_size=2, max_size=5))
+def test_no_address_ever_belongs_to_two_objects(steps: list[Sites]) -> None:
+    owner: dict[object, str] = {}
+    for lock in history(steps):
+        for name, site in lock.sites.items():
+            assert owner.setdefault(site.tunnel_address, name) == name
+            gone = {stone.tunnel_address for stone in lock.tombstones}
+            assert site.tunnel_address not in gone
+
+
+@settings(max_examples=50)
+@given(st.lists(st.lists(st.sampled_from(DEVICES), min_size=1, unique=True), min_size=2, max_size=5))
+def test_no_port_of_an_open_site_ever_belongs_to_two_devices(steps: list[list[str]]) -> None:
+    owner: dict[int, str] = {}
+    gone: set[int] = set()
+    for lock in history([{NAMES[0]: (devices, "open")} for devices in steps]):
+        ports = lock.sites[NAMES[0]].ports
+        for device, port in ports.items():
+            assert owner.setdefault(port, device) == device
+            assert port not in gone
+        gone = set(owner) - set(ports.values())
+
+
+@settings(max_examples=50)
+@given(st.lists(sites, min_size=1, max_size=4))
+def test_the_rules_accept_every_lock_that_allocate_makes(steps: list[Sites]) -> None:
+    lock = history(steps)[-1]
+    problems = check(make.view(inventory(steps[-1], lock)))
+    assert [p.code for p in problems if p.code.startswith("allocation")] == []
+
+
+@given(sites)
+def test_a_rendered_lock_reads_back_as_it_was(chosen: Sites) -> None:
+    lock = allocate(inventory(chosen))
+    document = parse(render_lock(lock).encode())
+    assert document.faults == ()
+    assert document.value == lock.model_dump(mode="json", exclude_none=True)

@@ -1,0 +1,91 @@
+"""Laws of the loader: any bytes give a value or faults, in bounded time, never a traceback."""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from provisioner.inventory.load import check, load
+from provisioner.inventory.plain_yaml import render_mapping
+from provisioner.inventory.strict_yaml import Document, parse
+from tests import inventories as make
+
+EXAMPLE = Path(__file__).parents[2] / "inventories" / "example"
+YAMLISH = st.text("abn0189:-?,[]{}&*!|>'\"%@`#~<=.+ \t\n\r\\x\u2028é\ufeff\x00", max_size=200)
+
+KEYS = st.text("abcdefghijklmnopqrstuvwxyz0123456789-", min_size=1, max_size=8).filter(lambda key: key[0] != "-")
+
+plain = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**15), 10**15) | st.text(st.characters(exclude_categories=["Cs"])),
+    lambda inner: st.dictionaries(KEYS, inner, max_size=4),
+    max_leaves=20,
+)
+
+
+def assert_sound(document: Document) -> None:
+    for fault in document.faults:
+        assert fault.line >= 1
+        assert fault.column >= 1
+        assert fault.code
+        assert fault.hint
+    json.dumps(document.value)
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_give_a_value_or_faults_with_places(data: bytes) -> None:
+    assert_sound(parse(data, marks=True))
+
+
+@given(YAMLISH)
+def test_any_text_that_looks_like_yaml_gives_a_value_or_faults_with_places(text: str) -> None:
+    assert_sound(parse(text.encode(), marks=True))
+
+
+@given(YAMLISH)
+def test_marks_do_not_change_what_is_read(text: str) -> None:
+    with_marks, without = parse(text.encode(), marks=True), parse(text.encode())
+    assert (with_marks.value, with_marks.faults) == (without.value, without.faults)
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow])
+@given(st.dictionaries(KEYS, plain, max_size=5))
+def test_what_we_write_reads_back_as_it_was(mapping: dict[str, Any]) -> None:
+    document = parse(render_mapping(mapping).encode())
+    assert document.faults == ()
+    assert document.value == mapping
+
+
+@pytest.mark.parametrize(
+    "unit", ["[", "{a: ", "- ", "? ", "[[", "a:\n", "&a ", "!!a ", "'", '"', "|\n", "\t", "%", "*a "]
+)
+def test_repetition_ends_quickly(unit: str) -> None:
+    started = time.monotonic()
+    assert_sound(parse(unit.encode() * 50_000))
+    assert time.monotonic() - started < 5
+
+
+def test_a_file_that_is_too_large_is_refused_without_being_parsed() -> None:
+    (fault,) = parse(b"a" * (4 * 1024 * 1024 + 1)).faults
+    assert "bytes" in fault.message
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_damaged_facility_file_is_reported_at_its_own_place(tmp_path: Path, data: st.DataObject) -> None:
+    whole = (EXAMPLE / "facilities" / "bac-giang" / "kcl-bg-001.yml").read_bytes()
+    cut = data.draw(st.integers(0, len(whole)))
+    noise = data.draw(st.binary(max_size=8))
+    root = make.write_inventory(tmp_path, {"facilities/bac-giang/kcl-bg-001.yml": whole[:cut] + noise})
+    loaded = load(root)
+    for problem in check(loaded, today=date(2021, 5, 9)):
+        assert problem.message
+        assert problem.hint
+        assert problem.line >= 1 or not problem.file
+    assert (loaded.inventory is None) == any("kcl-bg-001.yml" in problem.file for problem in loaded.problems)

@@ -1,0 +1,253 @@
+"""Each rule finds what it is for, and finds nothing in an inventory that is right."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import pytest
+
+from provisioner.diagnostics import Severity
+from provisioner.inventory.allocate import allocate
+from provisioner.inventory.model import Inventory
+from provisioner.inventory.rules import RULES, check
+from tests import inventories as make
+
+MAIN = {"sub": {"width": 640, "height": 360}, "main": {"width": 1920, "height": 1080}}
+
+
+def complete(**changes: Any) -> Inventory:
+    """Give an inventory with a full lock and all keys."""
+    found = make.inventory(**changes)
+    lock = allocate(found)
+    digest = "sha256:" + "A" * 43 + "="
+    relays = {
+        name: entry.model_copy(update={"public_key": make.public_key(name), "api_hash": digest, "probe_hash": digest})
+        for name, entry in lock.relays.items()
+    }
+    centres = {
+        name: entry.model_copy(update={"public_key": make.public_key(name)}) for name, entry in lock.centres.items()
+    }
+    return make.with_lock(found, lock.model_copy(update={"relays": relays, "centres": centres}))
+
+
+def codes(found: Inventory, today: date = make.TODAY) -> list[str]:
+    return [problem.code for problem in check(make.view(found, today=today))]
+
+
+VNPT_SITE = make.facility(
+    "kcl-qn-001",
+    province="quang-nam",
+    plan={"state": "agreed", "carrier": "vnpt", "relay": "relay-vnpt-1"},
+    recorders=[make.recorder()],
+    cameras=[make.channel("cam-01", 1), make.channel("cam-02", 2, streams=MAIN)],
+)
+BOTH = [make.carrier(), make.carrier("vnpt", 21)]
+
+
+def settings(**pools: Any) -> dict[str, Any]:
+    plain = make.settings()
+    return plain | {"pools": plain["pools"] | pools}
+
+
+def test_an_inventory_that_is_right_has_no_problems() -> None:
+    assert codes(complete(carriers=BOTH, facilities=[make.facility(), VNPT_SITE])) == []
+
+
+def test_lans_that_overlap_each_other_are_normal() -> None:
+    sites = [make.facility(name) for name in ("kcl-bg-001", "kcl-bg-002")]
+    assert codes(complete(carriers=BOTH, facilities=sites)) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"facilities": [make.facility(province="bac-ninh-cu")]}, "province-unknown"),
+        ({"designations": [make.designation("bac-gian")]}, "province-unknown"),
+        ({"designations": [make.designation(carrier="fpt"), make.designation()]}, "carrier-unknown"),
+        ({"designations": []}, "carrier-not-designated"),
+        ({"designations": [make.designation(until="2021-05-08")]}, "carrier-not-designated"),
+        ({"designations": [make.designation(since="2021-05-10")]}, "carrier-not-designated"),
+        ({"designations": [make.designation(), make.designation()]}, "designation-duplicate"),
+        ({"designations": [make.designation(), make.designation(until="2021-05-01")]}, "designation-period"),
+        (
+            {
+                "instructions": [
+                    {
+                        "ref": "1",
+                        "issuer": "x",
+                        "issued_on": "2021-05-06",
+                        "before": "2021-05-06",
+                        "scope": ["ubnd_tinh"],
+                    }
+                ]
+            },
+            "instruction-deadline",
+        ),
+        (
+            {"carriers": [make.carrier(), make.carrier("vnpt", 21, relays=[make.relay("relay-viettel-1", 22)])]},
+            "host-id-duplicate",
+        ),
+        ({"centres": [make.centre(), make.centre("relay-viettel-1", 32)]}, "host-id-duplicate"),
+        ({"centres": [make.centre(number=11)]}, "host-address-duplicate"),
+        ({"carriers": [make.carrier(centres=["centre", "other"])]}, "centre-unknown"),
+        ({"carriers": [make.carrier(centres=["centre", "centre"])]}, "centre-duplicate"),
+        (
+            {
+                "carriers": BOTH,
+                "facilities": [make.facility(plan={"state": "agreed", "carrier": "viettel", "relay": "relay-vnpt-1"})],
+            },
+            "relay-of-other-carrier",
+        ),
+        (
+            {"facilities": [make.facility(plan={"state": "agreed", "carrier": "viettel", "relay": "no"})]},
+            "relay-unknown",
+        ),
+        (
+            {
+                "carriers": [make.carrier(relays=[make.relay("relay-viettel-1", 11, max_paths=1)])],
+                "facilities": [make.facility(cameras=[make.camera(streams=MAIN)])],
+            },
+            "relay-over-capacity",
+        ),
+        ({"settings": settings(centres="10.91.3.0/24")}, "pool-overlap"),
+        ({"settings": settings(centres="10.89.0.0/31")}, "pool-too-small"),
+        ({"carriers": [make.carrier(own_networks=["10.0.0.0/8"])]}, "pool-over-carrier-network"),
+        ({"carriers": [make.carrier(management_networks=["10.91.9.0/24"])]}, "pool-over-carrier-network"),
+        ({"carriers": [make.carrier(management_networks=["0.0.0.0/0"])]}, "management-network-open"),
+        (
+            {"carriers": [make.carrier(relays=[make.relay("relay-viettel-1", 11, endpoint="10.91.0.77")])]},
+            "host-address-in-pool",
+        ),
+        ({"centres": [make.centre(address="10.90.0.7")]}, "host-address-in-pool"),
+        ({"facilities": [make.facility(cameras=[make.camera(), make.camera()])]}, "device-id-duplicate"),
+        ({"facilities": [make.facility(recorders=[make.recorder("cam-01")])]}, "device-id-duplicate"),
+        ({"facilities": [make.facility(cameras=[make.channel("cam-01", 1)])]}, "recorder-unknown"),
+        (
+            {
+                "facilities": [
+                    make.facility(recorders=[make.recorder()], cameras=[make.channel("a", 1), make.channel("b", 1)])
+                ]
+            },
+            "channel-duplicate",
+        ),
+        ({"facilities": [make.facility(cameras=[make.camera(address="192.168.2.1")])]}, "address-outside-lan"),
+        ({"facilities": [make.facility(cameras=[make.camera(address="192.168.1.255")])]}, "address-outside-lan"),
+        ({"facilities": [make.facility(cameras=[make.camera(), make.camera("cam-02")])]}, "address-duplicate"),
+        ({"facilities": [make.facility(cameras=[make.camera(make="generic")])]}, "rtsp-path-missing"),
+        (
+            {"facilities": [make.facility(gateway={"lan": "192.168.1.0/24", "lan_interface": "br-lan"})]},
+            "gateway-key-missing",
+        ),
+        (
+            {
+                "facilities": [
+                    make.facility(),
+                    make.facility("kcl-bg-002", gateway=make.facility()["gateway"]),
+                ]
+            },
+            "public-key-duplicate",
+        ),
+    ],
+)
+def test_each_rule_finds_what_it_is_for(changes: dict[str, Any], code: str) -> None:
+    plain: dict[str, Any] = {"carriers": BOTH} | changes
+    assert code in codes(complete(**plain))
+
+
+def test_two_designations_one_after_the_other_do_not_overlap() -> None:
+    periods = [make.designation(until="2021-05-07"), make.designation(since="2021-05-08")]
+    assert codes(complete(carriers=BOTH, designations=periods)) == []
+
+
+@pytest.mark.parametrize(("day", "held"), [(6, True), (8, True), (9, False)])
+def test_a_designation_holds_on_its_first_and_on_its_last_day(day: int, *, held: bool) -> None:
+    found = complete(carriers=BOTH, designations=[make.designation(until="2021-05-08")])
+    assert ("carrier-not-designated" not in codes(found, date(2021, 5, day))) == held
+
+
+def test_a_closed_facility_needs_neither_designation_nor_address_nor_key() -> None:
+    site = make.facility(operating="closed", gateway={"lan": "192.168.1.0/24", "lan_interface": "lan0"})
+    assert codes(complete(carriers=BOTH, designations=[], facilities=[site])) == []
+
+
+def test_a_carrier_without_a_pool_is_told_to_get_one() -> None:
+    found = make.inventory(settings=settings(carriers={"vnpt": "10.92.0.0/16"}))
+    assert "pool-missing" in codes(found)
+
+
+def test_same_address_on_another_port_is_another_device() -> None:
+    cameras = [make.camera(), make.camera("cam-02", port=555)]
+    assert codes(complete(carriers=BOTH, facilities=[make.facility(cameras=cameras)])) == []
+
+
+def test_a_wide_management_network_is_a_warning_and_an_open_one_an_error() -> None:
+    found = complete(carriers=[make.carrier(management_networks=["0.0.0.0/1", "0.0.0.0/0"]), BOTH[1]])
+    problems = [p for p in check(make.view(found)) if p.code == "management-network-open"]
+    assert {p.severity for p in problems} == {Severity.WARNING, Severity.ERROR}
+
+
+def test_every_problem_says_what_to_do_next() -> None:
+    found = make.inventory(designations=[], carriers=[make.carrier(centres=["nowhere"])], centres=[])
+    problems = check(make.view(found))
+    assert len({problem.code for problem in problems}) >= 3
+    assert all(problem.hint and problem.message and problem.object for problem in problems)
+
+
+def test_every_rule_says_what_it_holds() -> None:
+    assert len(RULES) == len(set(RULES))
+    assert all(rule.__doc__ for rule in RULES)
+
+
+SITE = {"kcl-bg-001": {"carrier": "viettel", "tunnel_address": "10.91.0.2", "ports": {"cam-01": 10554}}}
+RELAY = {"relay-viettel-1": {"tunnel_address": "10.91.0.1"}}
+CENTRE = {"centre": {"tunnel_address": "10.90.0.1"}}
+
+
+@pytest.mark.parametrize(
+    ("lock", "code"),
+    [
+        ({"relays": RELAY, "centres": CENTRE}, "allocation-missing"),
+        ({"relays": RELAY, "sites": SITE}, "allocation-missing"),
+        ({"centres": CENTRE, "sites": SITE}, "allocation-missing"),
+        ({"sites": {"kcl-bg-001": SITE["kcl-bg-001"] | {"ports": {}}}}, "allocation-missing"),
+        (
+            {"sites": {"kcl-bg-001": SITE["kcl-bg-001"] | {"ports": {"cam-01": 10554, "cam-9": 10555}}}},
+            "allocation-missing",
+        ),
+        ({"sites": {"kcl-bg-001": SITE["kcl-bg-001"] | {"carrier": "vnpt"}}}, "allocation-missing"),
+        ({"sites": SITE | {"kcl-bg-009": SITE["kcl-bg-001"]}}, "allocation-duplicate"),
+        ({"sites": {"kcl-bg-001": SITE["kcl-bg-001"] | {"tunnel_address": "10.92.0.2"}}}, "allocation-outside-pool"),
+        ({"relays": {"relay-viettel-1": {"tunnel_address": "10.90.0.9"}}}, "allocation-outside-pool"),
+        ({"relays": {"old-relay": {"tunnel_address": "10.91.0.9"}}}, "allocation-missing"),
+        ({"centres": {"old-centre": {"tunnel_address": "10.90.0.9"}}}, "allocation-missing"),
+        (
+            {
+                "sites": SITE,
+                "tombstones": [{"object": "site/x", "pool": "carriers/viettel", "tunnel_address": "10.91.0.2"}],
+            },
+            "allocation-reused",
+        ),
+        (
+            {
+                "sites": SITE,
+                "tombstones": [{"object": "site/kcl-bg-001/cam-0", "pool": "site/kcl-bg-001", "port": 10554}],
+            },
+            "allocation-port-duplicate",
+        ),
+        (
+            {"sites": {"kcl-bg-001": SITE["kcl-bg-001"] | {"ports": {"a": 10554, "b": 10554}}}},
+            "allocation-port-duplicate",
+        ),
+        ({"relays": RELAY}, "host-keys-missing"),
+        ({"centres": CENTRE}, "host-keys-missing"),
+    ],
+)
+def test_a_lock_that_is_not_right_is_told_why(lock: dict[str, Any], code: str) -> None:
+    assert code in codes(make.inventory(allocations=lock))
+
+
+def test_a_port_of_another_site_is_no_conflict() -> None:
+    stones = [{"object": "site/kcl-bg-002/cam-01", "pool": "site/kcl-bg-002", "port": 10554}]
+    found = make.inventory(allocations={"relays": RELAY, "centres": CENTRE, "sites": SITE, "tombstones": stones})
+    assert set(codes(found)) - {"host-keys-missing", "carrier-unknown"} == set()
