@@ -127,7 +127,12 @@ def write_inventory(root: Path, files: Mapping[str, Any] | None = None) -> Path:
         "centres/centre.yml": centre(),
         "facilities/bac-giang/kcl-bg-001.yml": facility(),
     }
-    for name, value in (plain | dict(files or {})).items():
+    return write_files(root, plain | dict(files or {}))
+
+
+def write_files(root: Path, files: Mapping[str, Any]) -> Path:
+    """Write some files of an inventory; None leaves one out."""
+    for name, value in files.items():
         if value is None:
             continue
         path = root / name
@@ -135,5 +140,6 @@ def write_inventory(root: Path, files: Mapping[str, Any] | None = None) -> Path:
         if isinstance(value, bytes):
             path.write_bytes(value)
         else:
-            path.write_text(value if isinstance(value, str) else json.dumps(value), encoding="utf-8")
+            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            path.write_text(text, encoding="utf-8")
     return root

@@ -1,0 +1,163 @@
+"""The encrypted half: complete, not a factory's, and never shown."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from provisioner.errors import InventoryError, SecretsError
+from provisioner.inventory import secrets
+from provisioner.inventory.load import load
+from provisioner.inventory.model import CarrierSecrets, Inventory, InventorySecrets
+from provisioner.inventory.rules.logins import SECRETS_MISSING
+from provisioner.secret import Secret
+from provisioner.vault import VaultPasswords, encrypt
+from tests import inventories as make
+
+PASSWORD = "the vault's own"
+SHOWN_NOWHERE = "Sup3r-s3cret-ăn-cơm"
+LOGIN = {"username": "viewer", "password": SHOWN_NOWHERE}
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return make.write_inventory(tmp_path / "inv", {"carriers/vnpt.yml": None, "inventory.yml": one_pool()})
+
+
+@pytest.fixture
+def passwords(tmp_path: Path) -> VaultPasswords:
+    (tmp_path / "password").write_text(PASSWORD, encoding="utf-8")
+    return VaultPasswords.from_environment({"ANSIBLE_VAULT_PASSWORD_FILE": str(tmp_path / "password")})
+
+
+def one_pool() -> dict[str, Any]:
+    plain = make.settings()
+    return plain | {"pools": plain["pools"] | {"carriers": {"viettel": "10.91.0.0/16"}}}
+
+
+def put(root: Path, name: str, value: object) -> None:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    make.write_files(root, {f"secrets/{name}": encrypt(text.encode(), PASSWORD.encode(), "secrets")})
+
+
+def complete(root: Path, passwords: VaultPasswords) -> None:
+    put(root, "cameras/bac-giang.yml", {"kcl-bg-001": {"cam-01": LOGIN}})
+    secrets.write_inventory_secrets(root, InventorySecrets(digest_key=Secret("digest")), passwords)
+    made = CarrierSecrets(
+        readers={"centre": Secret("reader")},
+        site_psks={"kcl-bg-001": Secret("psk")},
+        centre_psks={"relay-viettel-1": {"centre": Secret("psk")}},
+    )
+    secrets.write_carrier_secrets(root, "viettel", made, passwords)
+
+
+def inventory(root: Path) -> Inventory:
+    found = load(root)
+    assert found.problems == ()
+    assert found.inventory is not None
+    return found.inventory
+
+
+def problems(root: Path, passwords: VaultPasswords) -> list[tuple[str, int, int]]:
+    found = secrets.check(root, secrets.read_secrets(root, passwords), inventory(root))
+    for problem in found:
+        assert SHOWN_NOWHERE not in repr(problem)
+    return [(problem.code, problem.line, problem.column) for problem in found]
+
+
+def test_complete_secrets_have_no_problem(root: Path, passwords: VaultPasswords) -> None:
+    complete(root, passwords)
+    assert problems(root, passwords) == []
+    found = secrets.load_secrets(root, passwords, inventory(root))
+    assert found.cameras["kcl-bg-001"]["cam-01"].password.reveal() == SHOWN_NOWHERE
+    assert SHOWN_NOWHERE not in repr(found)
+
+
+def test_what_keys_init_makes_can_be_missing_where_it_is_tolerated(root: Path, passwords: VaultPasswords) -> None:
+    put(root, "cameras/bac-giang.yml", {"kcl-bg-001": {"cam-01": LOGIN}})
+    assert {code for code, _, _ in problems(root, passwords)} == {"secrets-missing"}
+    with pytest.raises(InventoryError) as caught:
+        secrets.load_secrets(root, passwords, inventory(root))
+    messages = [problem.message for problem in caught.value.problems]
+    assert messages == [
+        "carrier viettel: there is no pre-shared key between relay relay-viettel-1 and centre centre",
+        "carrier viettel: there is no pre-shared key for facility kcl-bg-001",
+        "carrier viettel: there is no reader secret for centre centre",
+        "there is no digest key",
+    ]
+    secrets.load_secrets(root, passwords, inventory(root), tolerate={SECRETS_MISSING})
+
+
+@pytest.mark.parametrize(
+    ("logins", "expected"),
+    [
+        ({}, [("login-missing", 1, 1)]),
+        ({"kcl-bg-001": {"cam-01": {"username": "viewer"}}}, [("key-missing", 1, 27)]),
+        ({"kcl-bg-001": {"cam-01": LOGIN | {SHOWN_NOWHERE: "x"}}}, [("key-unknown", 1, 85)]),
+        ({"kcl-bg-001": {"cam-01": {"username": "a", "password": 12345}}}, [("value-invalid", 1, 57)]),
+        ({"kcl-bg-001": {"cam-01": {"username": "", "password": "x"}}}, [("value-invalid", 1, 40)]),
+        ({"kcl-bg-001": {"cam-01": {"username": SHOWN_NOWHERE + "\n", "password": "x"}}}, [("value-invalid", 1, 40)]),
+        ({"kcl-bg-001": {"cam-01": LOGIN}, "Not an id": {}}, [("value-invalid", 1, 87)]),
+        ({"kcl-bg-001": {"cam-01": LOGIN | {"password": "12345"}}}, [("password-factory", 1, 50)]),
+        ({"kcl-bg-001": {"cam-01": LOGIN | {"password": "Admin"}}}, [("password-factory", 1, 50)]),
+        ({"kcl-bg-001": {"cam-01": {"username": "Same", "password": "same"}}}, [("password-factory", 1, 48)]),
+        ({"kcl-bg-001": {"cam-01": LOGIN, "cam-09": LOGIN}}, [("login-unused", 1, 86)]),
+        (f"kcl-bg-001: {{ cam-01: {{ username: a, password: {SHOWN_NOWHERE}", [("yaml-syntax", 2, 1)]),
+        (f"{SHOWN_NOWHERE}: 1\n{SHOWN_NOWHERE}: 2\n", [("key-duplicate", 2, 1)]),
+    ],
+)
+def test_a_login_that_is_not_right_is_told_by_place_and_never_by_value(
+    root: Path, passwords: VaultPasswords, logins: object, expected: list[tuple[str, int, int]]
+) -> None:
+    complete(root, passwords)
+    put(root, "cameras/bac-giang.yml", logins)
+    assert problems(root, passwords) == expected
+
+
+def test_a_login_in_another_provinces_file_is_told_where_it_belongs(root: Path, passwords: VaultPasswords) -> None:
+    complete(root, passwords)
+    (root / "secrets" / "cameras" / "bac-giang.yml").unlink()
+    put(root, "cameras/hai-duong.yml", {"kcl-bg-001": {"cam-01": LOGIN}})
+    assert [code for code, _, _ in problems(root, passwords)] == ["login-misplaced"]
+
+
+def test_a_facility_in_two_files_is_told(root: Path, passwords: VaultPasswords) -> None:
+    complete(root, passwords)
+    put(root, "cameras/hai-duong.yml", {"kcl-bg-001": {"cam-01": LOGIN}})
+    assert [code for code, _, _ in problems(root, passwords)] == ["secret-duplicate"]
+
+
+def test_a_facility_that_is_not_rendered_needs_no_login(root: Path, passwords: VaultPasswords) -> None:
+    complete(root, passwords)
+    put(root, "cameras/bac-giang.yml", {})
+    make.write_files(root, {"facilities/bac-giang/kcl-bg-001.yml": make.facility(operating="standby")})
+    assert problems(root, passwords) == []
+
+
+def test_a_plain_file_under_secrets_is_an_error_that_needs_no_password(root: Path) -> None:
+    make.write_files(root, {"secrets/inventory.yml": f"digest_key: {SHOWN_NOWHERE}\n"})
+    (problem,) = [p for p in load(root).problems if p.file.endswith("secrets/inventory.yml")]
+    assert problem.code == "secret-not-encrypted"
+    assert "ansible-vault encrypt" in problem.hint
+    assert SHOWN_NOWHERE not in repr(problem)
+
+
+def test_without_a_password_an_encrypted_file_is_an_error_that_names_it(root: Path, passwords: VaultPasswords) -> None:
+    complete(root, passwords)
+    with pytest.raises(SecretsError, match=r"secrets/inventory\.yml: encrypted"):
+        secrets.read_secrets(root, VaultPasswords())
+
+
+def test_writing_equal_secrets_again_leaves_the_file_as_it_is(root: Path, passwords: VaultPasswords) -> None:
+    path = root / "secrets" / "inventory.yml"
+    assert secrets.write_inventory_secrets(root, InventorySecrets(digest_key=Secret("one")), passwords)
+    first = path.read_bytes()
+    assert not secrets.write_inventory_secrets(root, InventorySecrets(digest_key=Secret("one")), passwords)
+    assert path.read_bytes() == first
+    assert secrets.write_inventory_secrets(root, InventorySecrets(digest_key=Secret("two")), passwords)
+    assert path.read_bytes() != first
+    assert b"two" not in path.read_bytes()
+    assert path.stat().st_mode & 0o077 == 0
