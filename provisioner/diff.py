@@ -142,7 +142,14 @@ def _endpoint(endpoint: tuple[IPv4Address, int]) -> str:
 # --- rules ----------------------------------------------------------------------------------------
 
 
+_TABLE = "table inet provisioner"
+
+
 def _rule_changes(spec: HostSpec, facts: HostFacts) -> Iterator[Change]:
+    if spec.firewall is not None and not facts.firewall["present"]:
+        reason = f"the host does not have it ({len(facts.firewall['differences'])} chains, sets, elements and rules)"
+        yield Change(spec.id, Resource.RULE, _TABLE, Action.CREATE, Impact.HOT, reason)
+        return
     for item in facts.firewall["differences"]:
         action = Action(item["action"])
         reason = {
@@ -151,8 +158,7 @@ def _rule_changes(spec: HostSpec, facts: HostFacts) -> Iterator[Change]:
         }.get(action, "the live table has another one")
         yield Change(spec.id, Resource.RULE, item["name"], action, Impact.HOT, reason)
     if spec.firewall is not None and not facts.firewall["differences"]:
-        name = "table inet provisioner"
-        yield Change(spec.id, Resource.RULE, name, Action.NOOP, Impact.NONE, "the live table is as intended")
+        yield Change(spec.id, Resource.RULE, _TABLE, Action.NOOP, Impact.NONE, "the live table is as intended")
 
 
 # --- files ----------------------------------------------------------------------------------------

@@ -203,12 +203,17 @@ def _differs(change: Transaction, path: Path) -> bool:
 
 
 # --- the switch -----------------------------------------------------------------------------------
+# systemd is asked for as little as can be: a daemon-reload costs more than all the rest of a small change.
 
 
 def _arm(change: Transaction) -> None:
     # The code that returns is the code that saved: it comes before the switch, whatever else differs.
+    reload = _differs(change, places.REVERT_UNIT_FILE)
     for path in last_good.CARRIERS:
-        _put(change, path)
+        if _differs(change, path):
+            _put(change, path)
+    if reload:
+        units.systemctl("daemon-reload")
     dead_man.arm(change.run_id, float(change.request["confirm_s"]))
 
 
@@ -219,33 +224,45 @@ def _put(change: Transaction, path: Path) -> None:
 
 
 def _switch(change: Transaction, facts: dict[str, Any]) -> None:
-    stale_unit = _differs_unit(change)
+    restart_relay = _differs_unit(change, facts)
+    reload = any(_differs(change, Path(path)) for path in change.wanted if path.endswith(".service"))
+    reload = reload or any(unit["reload"] or unit["drop_ins"] for unit in facts["units"].values())
     change.step("files", lambda: _put_files(change, facts))
-    change.step("units", lambda: units.systemctl("daemon-reload"))
+    if reload:
+        change.step("units", lambda: units.systemctl("daemon-reload"))
     if str(places.NFT_FILE) in change.wanted:
         change.step("rules", lambda: firewall.load(places.NFT_FILE) if _must_load(facts) else None)
-        change.step("firewall unit", lambda: units.systemctl("enable", "--now", places.UNIT_NFT))
-    change.step("tunnel", _switch_tunnel)
+        change.step("firewall unit", lambda: _on(places.UNIT_NFT, facts))
+    change.step("tunnel", lambda: _switch_tunnel(facts))
     if str(places.MEDIAMTX_FILE) in change.wanted:
-        change.step("relay", lambda: _switch_relay(change, restart=stale_unit))
+        change.step("relay", lambda: _switch_relay(change, facts, restart=restart_relay))
 
 
-def _switch_tunnel() -> None:
-    units.systemctl("enable", places.UNIT_WG)
-    active = units.states([places.UNIT_WG])[places.UNIT_WG]["active"] == "active"
-    if active and tunnel.exists():
+def _on(name: str, facts: dict[str, Any]) -> None:
+    """Enable and start a unit, where it is not so already."""
+    state = facts["units"].get(name, {})
+    if state.get("enabled") != "enabled":
+        units.systemctl("enable", name)
+    if state.get("active") != "active":
+        units.systemctl("start", name)
+
+
+def _switch_tunnel(facts: dict[str, Any]) -> None:
+    state = facts["units"].get(places.UNIT_WG, {})
+    if state.get("active") == "active" and tunnel.exists():
         tunnel.up()
     else:
         # The unit starts it, so that a user-space WireGuard lives in the unit and not in this session.
         units.systemctl("restart", places.UNIT_WG)
+    if state.get("enabled") != "enabled":
+        units.systemctl("enable", places.UNIT_WG)
 
 
-def _differs_unit(change: Transaction) -> bool:
+def _differs_unit(change: Transaction, facts: dict[str, Any]) -> bool:
     unit = places.UNIT_FOLDER / places.UNIT_MEDIAMTX
     if str(unit) not in change.wanted:
         return False
-    drop_ins = units.states([places.UNIT_MEDIAMTX])[places.UNIT_MEDIAMTX]["drop_ins"]
-    return _differs(change, unit) or bool(drop_ins)
+    return _differs(change, unit) or bool(facts["units"].get(places.UNIT_MEDIAMTX, {}).get("drop_ins"))
 
 
 def _put_files(change: Transaction, facts: dict[str, Any]) -> None:
@@ -267,15 +284,13 @@ def _misowned(change: Transaction, path: Path) -> bool:
     return (path.owner(), path.group()) != (wanted["owner"], wanted["group"])
 
 
-def _switch_relay(change: Transaction, *, restart: bool) -> None:
-    differs = _differs(change, places.MEDIAMTX_FILE)
-    if differs or _misowned(change, places.MEDIAMTX_FILE):
+def _switch_relay(change: Transaction, facts: dict[str, Any], *, restart: bool) -> None:
+    if _differs(change, places.MEDIAMTX_FILE) or _misowned(change, places.MEDIAMTX_FILE):
         relay.wait_for_gap()
         _put(change, places.MEDIAMTX_FILE)
-    active = units.states([places.UNIT_MEDIAMTX])[places.UNIT_MEDIAMTX]["active"] == "active"
-    units.systemctl("enable", places.UNIT_MEDIAMTX)
-    if restart or not active:
+    if restart:
         units.systemctl("restart", places.UNIT_MEDIAMTX)
+    _on(places.UNIT_MEDIAMTX, facts)
     sentinel = str(change.request["sentinel"])
     if relay.wait_for(sentinel, 5):
         return

@@ -60,10 +60,11 @@ def arm(run_id: str, seconds: float) -> None:
         Failed: the watcher does not run, so nothing may be switched.
     """
     files.write_json(places.ARMED, {"run": run_id, "boot": boot_id(), "due": now() + seconds})
-    units.systemctl("daemon-reload")
-    units.systemctl("enable", places.UNIT_REVERT)
+    if units.states([places.UNIT_REVERT])[places.UNIT_REVERT]["enabled"] != "enabled":
+        units.systemctl("enable", places.UNIT_REVERT)
     units.systemctl("restart", places.UNIT_REVERT)
-    if units.states([places.UNIT_REVERT])[places.UNIT_REVERT]["active"] != "active":
+    state = units.states([places.UNIT_REVERT])[places.UNIT_REVERT]
+    if (state["active"], state["enabled"]) != ("active", "enabled"):
         disarm()
         raise Failed("the unit that returns this host to last-good does not run: nothing was changed")
 

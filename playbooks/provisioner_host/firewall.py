@@ -66,7 +66,7 @@ def _set_items(kind: str, value: dict[str, Any]) -> Items:
 
 
 def _rule_name(rule: dict[str, Any], before: list[str]) -> str:
-    name = f"rule {rule['chain']}/{rule.get('comment') or 'unnamed'}"
+    name = f"{rule['chain']}/{rule.get('comment') or 'unnamed'}"
     same = sum(1 for other in before if other.split("#")[0] == name)
     return f"{name}#{same + 1}" if same else name
 

@@ -18,6 +18,8 @@ from provisioner_host.shell import Failed, run, scrub
 _CODEC = re.compile(r"Stream #\d+:\d+[^\n]*?: Video: (\w+)")
 _FRAME = re.compile(r"Parsed_showinfo[^\n]*\bs:(\d+)x(\d+)\b[^\n]*\biskey:1\b")
 _STATUS = re.compile(r"method [A-Z]+ failed: (\d{3})\b|Server returned (\d{3})\b")
+# What `nice` and `setpriv` end with when they cannot start a program: then nothing was read.
+_NOT_STARTED = {126, 127}
 _SHOWN = 300
 # Enough to learn what a stream is when its description does not say it; the key frame itself ends the read.
 _PROBE_BYTES = 500_000
@@ -69,6 +71,9 @@ def read(
     try:
         done = run(wrap(_command()), stdin=login.script(path, timeout_s), timeout_s=timeout_s, check=False)
         found = parse(login.scrubbed(done.stderr))
+        if done.returncode in _NOT_STARTED or done.stderr.startswith("setpriv: "):
+            # Nothing was read, so it is evidence of nothing.
+            found = {"not_run": found.get("error", "ffmpeg was not started")}
     except Failed as error:
         found = {"error": login.scrubbed(str(error)), "status": None, "timed_out": "no answer within" in str(error)}
     except UnicodeDecodeError:

@@ -1,0 +1,40 @@
+"""What all tests share: `--update-golden`, and what the terminal says of the engines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add our options."""
+    parser.addoption("--update-golden", action="store_true", help="write golden trees anew instead of comparing")
+
+
+@pytest.fixture
+def golden_tree(request: pytest.FixtureRequest) -> Callable[[str, Mapping[str, bytes]], None]:
+    """Give a check that a whole tree of files is as the golden one: no file more, none less, the same bytes."""
+
+    def check(name: str, tree: Mapping[str, bytes]) -> None:
+        folder = GOLDEN / name
+        if request.config.getoption("--update-golden"):
+            _update(folder, tree)
+        found = {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+        assert sorted(found) == sorted(tree), f"run pytest --update-golden and read the diff of {folder}"
+        for path, content in tree.items():
+            assert found[path].decode() == content.decode(), f"{path}: run pytest --update-golden and read the diff"
+
+    return check
+
+
+def _update(folder: Path, tree: Mapping[str, bytes]) -> None:
+    for old in [p for p in folder.rglob("*") if p.is_file()] if folder.exists() else []:
+        old.unlink()
+    for path, content in tree.items():
+        target = folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content)

@@ -1,0 +1,77 @@
+"""Factories of desired states: an inventory of plain values, allocated, with keys that are told by names."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from functools import cache
+from typing import Any
+
+from provisioner.desired import DesiredState, desired_state
+from provisioner.inventory.allocate import allocate
+from provisioner.inventory.model import CarrierSecrets, Credentials, Inventory, Secrets, device_of
+from provisioner.keys import recorded
+from provisioner.render import RenderedFile, render_host
+from provisioner.secret import Secret
+from provisioner.templates import Templates, load_templates
+from tests import inventories
+
+
+@cache
+def templates() -> Templates:
+    """Give the project's own templates."""
+    return load_templates()
+
+
+def facility(name: str = "kcl-bg-001", count: int = 2, **changes: Any) -> dict[str, Any]:
+    """Give a facility with so many cameras of its own, a key, and an agreed plan."""
+    listed = [inventories.camera(f"cam-{n:02}", 10 + n) for n in range(1, count + 1)]
+    plain = inventories.facility(name, cameras=listed)
+    plain["gateway"] = plain["gateway"] | {"public_key": inventories.public_key(name)}
+    return plain | changes
+
+
+def complete(inventory: Inventory) -> Inventory:
+    """Give an inventory with addresses and host keys, as `allocate` and `keys init` would leave it."""
+    lock = allocate(inventory)
+    told = {host: _told(host) for host in (*lock.relays, *lock.centres)}
+    return inventories.with_lock(inventory, recorded(lock, told))
+
+
+def _told(host: str) -> dict[str, str]:
+    hashed = {name: "sha256:" + _digest(f"{host}/{name}") for name in ("api_hash", "probe_hash")}
+    return {"public_key": inventories.public_key(host), **hashed}
+
+
+def _digest(name: str) -> str:
+    return base64.b64encode(hashlib.sha256(name.encode()).digest()).decode()
+
+
+def secrets_of(inventory: Inventory, password: str = "mật khẩu@:/#?%$G1") -> Secrets:
+    """Give secrets that are told by names, one password for all cameras."""
+    carriers = {
+        carrier.id: CarrierSecrets(
+            readers={centre: Secret(f"reader-{carrier.id}-{centre}") for centre in carrier.centres},
+            site_psks={site: Secret(_digest(f"psk/{site}")) for site in inventory.allocations.sites},
+            centre_psks={
+                r.id: {c: Secret(_digest(f"psk/{r.id}/{c}")) for c in carrier.centres} for r in carrier.relays
+            },
+        )
+        for carrier in inventory.carriers.values()
+    }
+    logins = {
+        found.id: {device_of(c): Credentials(username="admin", password=Secret(password)) for c in found.cameras}
+        for found in inventory.facilities.values()
+    }
+    return Secrets(digest_key=Secret("digest-key"), cameras=logins, carriers=carriers)
+
+
+def state_of(inventory: Inventory, password: str = "mật khẩu@:/#?%$G1") -> DesiredState:
+    """Give the desired state of an inventory that lacks nothing but what this module adds."""
+    found = complete(inventory)
+    return desired_state(found, secrets_of(found, password))
+
+
+def files_of(state: DesiredState) -> dict[str, tuple[RenderedFile, ...]]:
+    """Give every host's rendered files."""
+    return {host: render_host(spec, templates()) for host, spec in state.hosts.items()}

@@ -1,0 +1,181 @@
+"""The lab's inventory as a scratch repository, and the real commands run on it, as a NOC engineer would."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from provisioner.vault import encrypt
+
+from .engine import Engine
+from .errors import LabError
+from .lab import Lab
+from .topology import CENTRE, GATEWAYS, RELAYS, Network
+
+_SOURCE: Final = Path(__file__).parents[2] / "inventories/lab"
+_GIT: Final = ("-c", "user.name=Lab", "-c", "user.email=lab@example.com")
+
+
+class Deployment:
+    """A filled-in copy of `inventories/lab`, under Git, with its own vault password, in the lab's private folder."""
+
+    def __init__(self, lab: Lab, engine: Engine) -> None:
+        """Take a lab and the engine whose program is to be deployed; use `prepare` first."""
+        self.lab = lab
+        self.engine = engine
+        self.root = lab.directory / "inventory"
+        self.password_file = lab.directory / "vault-password"
+        self.state = lab.directory / "state"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment of the commands: what a pipeline would set."""
+        kept = {k: v for k, v in os.environ.items() if k in {"PATH", "HOME", "LANG", "TERM", "NO_COLOR"}}
+        return kept | {
+            "ANSIBLE_VAULT_PASSWORD_FILE": str(self.password_file),
+            "PROVISIONER_INVENTORY": str(self.root),
+            "PROVISIONER_SSH_KEY": str(self.lab.ssh_key),
+            "PROVISIONER_STATE": str(self.state),
+        }
+
+    # --- the scratch repository -------------------------------------------------------------------
+
+    def prepare(self) -> None:
+        """Copy the inventory, fill in addresses and keys, encrypt the cameras' logins, and commit."""
+        shutil.copytree(_SOURCE, self.root)
+        self.password_file.touch(mode=0o600)
+        self.password_file.write_text(secrets.token_urlsafe(24), encoding="ascii")
+        self._fill_hosts()
+        self._fill_artefact()
+        self._write_logins()
+        self.git("init", "--quiet", "--initial-branch=main")
+        self.commit("the lab's inventory")
+
+    def _fill_hosts(self) -> None:
+        networks = f"[{self.lab.subnet(Network.MGMT)}]"
+        for relay in RELAYS:
+            path = self.root / f"carriers/{relay.carrier}.yml"
+            self._fill_host(path, relay.name)
+            endpoint = self.lab.address(relay.name, Network.WAN)
+            self.substitute(path, r"(endpoint: )\S+", rf"\g<1>{endpoint}")
+            self.substitute(path, r"(management_networks: )\[.*\]", rf"\g<1>{networks}")
+        self._fill_host(self.root / f"centres/{CENTRE.name}.yml", CENTRE.name)
+
+    def _fill_host(self, path: Path, host: str) -> None:
+        self.substitute(path, r"(\baddress: )\S+", rf"\g<1>{self.lab.address(host, Network.MGMT)}")
+        self.substitute(path, r"(host_key: ).*", rf"\g<1>{self.lab.host_key(host)}")
+
+    def _fill_artefact(self) -> None:
+        path = self.root / "inventory.yml"
+        self.substitute(path, r"(source: ).*", rf"\g<1>file:{self.engine.path}")
+        self.substitute(path, r'amd64: ".*"', f'{self.engine.arch}: "{self.engine.sha256}"')
+
+    def _write_logins(self) -> None:
+        by_province: dict[str, dict[str, dict[str, dict[str, str]]]] = {}
+        for gateway in GATEWAYS:
+            logins = by_province.setdefault(gateway.province, {}).setdefault(gateway.facility, {})
+            for device in gateway.devices:
+                logins[device.id] = {
+                    "username": device.user,
+                    "password": self.lab.camera(f"{gateway.facility}/{device.cameras[0].id}").password,
+                }
+        for province, facilities in by_province.items():
+            self.write_secret(f"cameras/{province}.yml", facilities)
+
+    def write_secret(self, name: str, document: Mapping[str, Any]) -> None:
+        """Write an encrypted file below secrets/; JSON is YAML."""
+        path = self.root / "secrets" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        password = self.password_file.read_text(encoding="ascii").strip().encode()
+        text = json.dumps(document, ensure_ascii=False, indent=2).encode()
+        path.write_text(encrypt(text, password, "secrets"), encoding="ascii")
+
+    def substitute(self, path: Path, pattern: str, replacement: str) -> None:
+        """Edit a file as a person would, in one place.
+
+        Raises:
+            LabError: the place is not there.
+        """
+        text, count = re.subn(pattern, replacement, path.read_text(encoding="utf-8"), count=1)
+        if not count:
+            raise LabError(f"{path}: nothing to replace for {pattern}")
+        path.write_text(text, encoding="utf-8")
+
+    def git(self, *words: str) -> str:
+        """Run git in the scratch repository."""
+        done = subprocess.run(
+            ["git", *_GIT, "-C", str(self.root), *words], check=True, capture_output=True, text=True, timeout=30
+        )
+        return done.stdout
+
+    def commit(self, message: str) -> None:
+        """Commit everything."""
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--allow-empty", "--message", message)
+
+    def facility_file(self, facility: str) -> Path:
+        """Give a facility's file."""
+        return next(self.root.glob(f"facilities/*/{facility}.yml"))
+
+    # --- the commands -----------------------------------------------------------------------------
+
+    def run(self, *words: str, check: bool = True, timeout: float = 240) -> subprocess.CompletedProcess[str]:
+        """Run `provisioner` with these words.
+
+        Raises:
+            LabError: it ended with another code than 0, and `check` is set.
+        """
+        done = subprocess.run(
+            [str(Path(sys.executable).with_name("provisioner")), *words],
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        if check and done.returncode != 0:
+            raise LabError(f"provisioner {' '.join(words)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+        return done
+
+    def document(self, *words: str, codes: tuple[int, ...] = (0,)) -> dict[str, Any]:
+        """Run a command for its JSON document.
+
+        Raises:
+            LabError: it ended with a code that is not expected.
+        """
+        done = self.run("--output", "json", *words, check=False)
+        if done.returncode not in codes:
+            raise LabError(f"provisioner {' '.join(words)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
+
+    def install_sites(self) -> None:
+        """Do the technicians' part: install each site package on its gateway, note the key that it prints."""
+        folder = self.lab.directory / f"sites-{secrets.token_hex(3)}"
+        self.run("site-package", "--out", str(folder))
+        for gateway in GATEWAYS:
+            key = self.lab.install_site_package(gateway.name, folder / gateway.facility)
+            path = self.facility_file(gateway.facility)
+            if "public_key:" in path.read_text(encoding="utf-8").replace("# public_key", ""):
+                self.substitute(path, r"( +public_key: ).*", rf'\g<1>"{key}"')
+            else:
+                self.substitute(path, r"(\n +)(lan: )", rf'\g<1>public_key: "{key}"\g<1>\g<2>')
+        shutil.rmtree(folder)
+
+    def deploy(self) -> dict[str, Any]:
+        """Do the whole way to running relays; give the document of apply."""
+        self.run("allocate")
+        self.run("keys", "init")
+        self.install_sites()
+        self.commit("addresses, keys and gateways")
+        self.run("validate")
+        return self.document("apply", "--yes")

@@ -1,0 +1,95 @@
+"""Each file as it lies on a host, in whole trees that a reviewer reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import pytest
+import yaml
+
+from provisioner.desired.sites import site_spec
+from provisioner.errors import RenderError
+from provisioner.quoting import source_url
+from provisioner.render import HOST_PROGRAM, MEDIAMTX_FILE, render_host, render_site
+from provisioner.templates import Templates
+from tests import fleets, inventories
+
+Golden = Callable[[str, Mapping[str, bytes]], None]
+
+
+def scenario() -> tuple[dict[str, dict[str, bytes]], dict[str, bytes]]:
+    """Give two carriers, one site behind a recorder: every host's files, and one site's package."""
+    recorder_site = fleets.facility(
+        "kcl-bg-002",
+        recorders=[inventories.recorder()],
+        cameras=[inventories.channel(f"cam-0{n}", n) for n in (1, 2)],
+    )
+    elsewhere = fleets.facility(
+        "kcl-qn-001",
+        province="quang-nam",
+        plan={"state": "agreed", "carrier": "vnpt", "relay": "relay-vnpt-1"},
+    )
+    found = fleets.complete(
+        inventories.inventory(
+            carriers=[inventories.carrier(), inventories.carrier("vnpt", 12)],
+            facilities=[fleets.facility(), recorder_site, elsewhere],
+        )
+    )
+    secrets = fleets.secrets_of(found)
+    state = fleets.desired_state(found, secrets)
+    # The on-host program is code of ours, not a rendered text: its own tests read it.
+    hosts = {
+        host: {f.path.lstrip("/"): f.content for f in files if f.path != HOST_PROGRAM}
+        for host, files in fleets.files_of(state).items()
+    }
+    site = render_site(site_spec(found, secrets, found.facilities["kcl-bg-002"]), fleets.templates())
+    return hosts, {file.path: file.content for file in site}
+
+
+def test_every_file_of_every_host_is_as_the_golden_tree(golden_tree: Golden) -> None:
+    hosts, _ = scenario()
+    golden_tree(
+        "two-relays", {f"{host}/{path}": content for host, files in hosts.items() for path, content in files.items()}
+    )
+
+
+def test_a_site_package_is_as_the_golden_tree(golden_tree: Golden) -> None:
+    _, site = scenario()
+    golden_tree("site-kcl-bg-002", site)
+
+
+def test_a_relay_file_is_yaml_that_says_what_was_desired() -> None:
+    state = fleets.state_of(inventories.inventory(facilities=[fleets.facility()]))
+    spec = state.hosts["relay-viettel-1"]
+    files = {file.path: file for file in render_host(spec, fleets.templates())}
+    found = yaml.safe_load(files[MEDIAMTX_FILE].content)
+    sources = {name: path["source"] for name, path in found["paths"].items() if not name.startswith("cfg/")}
+    assert sources == {path.name: source_url(path.source) for path in spec.paths}
+    for protocol in ("hls", "webrtc", "rtmp", "srt", "moq", "playback", "metrics", "pprof"):
+        assert found[protocol] is False
+    assert {user["user"] for user in found["authInternalUsers"]} == {"api", "probe", "centre-centre"}
+    assert files[MEDIAMTX_FILE].mode == 0o640
+    assert files[MEDIAMTX_FILE].secret
+
+
+def test_nobody_may_publish_and_no_file_but_the_psk_file_holds_a_psk() -> None:
+    state = fleets.state_of(inventories.inventory(facilities=[fleets.facility()]))
+    for spec in state.hosts.values():
+        for file in render_host(spec, fleets.templates()):
+            assert b'publish"' not in file.content or b'"action": "publish"' not in file.content
+            for peer in spec.tunnel.peers:
+                assert (peer.psk.reveal().encode() in file.content) == file.path.endswith("wg-prov.psk")
+
+
+def test_a_template_that_asks_for_a_value_it_does_not_get_is_a_render_error() -> None:
+    state = fleets.state_of(inventories.inventory(facilities=[fleets.facility()]))
+    texts = dict(fleets.templates().texts)
+    texts["wireguard/wg-prov.conf.j2"] += "{{ colour | wg }}\n"
+    with pytest.raises(RenderError, match=r"wireguard/wg-prov\.conf\.j2 asks for a value .*'colour' is undefined"):
+        render_host(state.hosts["centre"], Templates(texts, fleets.templates().host_sources))
+
+
+def test_the_host_program_is_the_same_bytes_every_time() -> None:
+    one, other = fleets.load_templates(), fleets.load_templates()
+    assert one.host_program == other.host_program
+    assert one.digest == other.digest
