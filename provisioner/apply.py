@@ -15,8 +15,8 @@ from typing import Any
 from provisioner.desired.spec import HostSpec
 from provisioner.diff import sentinel_of, units_of
 from provisioner.facts import HostFacts
+from provisioner.host_requests import observe_request
 from provisioner.hosts import CallOutcome, HostAnswer, HostCall, HostRunner
-from provisioner.observe import observe_request
 from provisioner.render import MEDIAMTX_FILE, NFT_FILE, RenderedFile, program_path
 
 CONFIRM_S = 60.0

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from provisioner.desired.spec import HostSpec
+from provisioner.errors import HostError
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,3 +52,18 @@ class HostRunner(Protocol):
     def call(self, calls: Sequence[HostCall], *, timeout_s: float) -> dict[str, HostAnswer]:
         """Give an answer for every call, by host id."""
         ...
+
+
+def unreadable(spec: HostSpec, answer: HostAnswer) -> HostError:
+    """Give the error for a host that did not answer, or not well."""
+    if answer.outcome is CallOutcome.UNREACHABLE:
+        return HostError(
+            f"{spec.id} ({spec.address}:{spec.ssh.port}) could not be reached: {answer.error}",
+            hint="check the address, the host key in the inventory, and your SSH key (agent or PROVISIONER_SSH_KEY)",
+            object=spec.id,
+        )
+    return HostError(
+        f"{spec.id} could not be read: {answer.error}",
+        hint=f"log in as {spec.ssh.user} and check that `sudo -n true` and `python3 --version` (3.11 or later) work",
+        object=spec.id,
+    )

@@ -12,9 +12,8 @@ from typing import Any
 
 from provisioner.desired.spec import HostKind, HostSpec, Tunnel
 from provisioner.errors import HostError, InventoryError
-from provisioner.hosts import CallOutcome, HostCall, HostRunner
+from provisioner.hosts import CallOutcome, HostCall, HostRunner, unreadable
 from provisioner.inventory.model import Allocations, CarrierSecrets, Inventory, Secrets
-from provisioner.observe import unreadable
 from provisioner.secret import Secret
 
 KEYS_TIMEOUT_S = 60.0

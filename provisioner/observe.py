@@ -3,30 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from provisioner.desired.spec import HostSpec
-from provisioner.diff import units_of
 from provisioner.errors import HostError
 from provisioner.facts import HostFacts, parse_facts
-from provisioner.hosts import CallOutcome, HostAnswer, HostCall, HostRunner
-from provisioner.render import NFT_FILE, RenderedFile, program_path
+from provisioner.host_requests import observe_request
+from provisioner.hosts import CallOutcome, HostCall, HostRunner, unreadable
+from provisioner.render import RenderedFile
 
 OBSERVE_TIMEOUT_S = 90.0
-
-
-def observe_request(spec: HostSpec, files: Iterable[RenderedFile]) -> tuple[dict[str, Any], dict[str, bytes]]:
-    """Give the request that reads a host, and the contents that go with it."""
-    files = list(files)
-    request = {
-        "operation": "observe",
-        "digest_key": spec.digest_key.reveal(),
-        "files": [file.path for file in files],
-        "units": list(units_of(spec)),
-        "program": program_path(spec.relay.artefact) if spec.relay else None,
-    }
-    rules = [file.content for file in files if file.path == NFT_FILE]
-    return request, {"nft": rules[0]} if rules else {}
 
 
 def observe(
@@ -51,21 +36,6 @@ def observe(
         else:
             facts[call.spec.id] = found
     return facts, errors
-
-
-def unreadable(spec: HostSpec, answer: HostAnswer) -> HostError:
-    """Give the error for a host that did not answer, or not well."""
-    if answer.outcome is CallOutcome.UNREACHABLE:
-        return HostError(
-            f"{spec.id} ({spec.address}:{spec.ssh.port}) could not be reached: {answer.error}",
-            hint="check the address, the host key in the inventory, and your SSH key (agent or PROVISIONER_SSH_KEY)",
-            object=spec.id,
-        )
-    return HostError(
-        f"{spec.id} could not be read: {answer.error}",
-        hint=f"log in as {spec.ssh.user} and check that `sudo -n true` and `python3 --version` (3.11 or later) work",
-        object=spec.id,
-    )
 
 
 def _lacks(spec: HostSpec, packages: tuple[str, ...]) -> HostError:

@@ -6,6 +6,7 @@ What only a kernel can tell (what a rule means) is told apart by the bytes of th
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -42,7 +43,7 @@ class SimulatedHosts:
 
     def __init__(self) -> None:
         self.hosts: dict[str, SimulatedHost] = {}
-        self.before: Callable[[str, str], None] = lambda operation, host: None
+        self.before: Callable[[str, str], object] = _nothing
         self.calls: list[tuple[str, str]] = []
 
     def call(self, calls: Sequence[HostCall], *, timeout_s: float) -> dict[str, HostAnswer]:
@@ -59,6 +60,10 @@ class SimulatedHosts:
             return HostAnswer(call.spec.id, CallOutcome.UNREACHABLE, error="no route")
         document = {"observe": _observe, "apply": _apply, "confirm": _confirm}[operation](host, call)
         return HostAnswer(call.spec.id, CallOutcome.ANSWERED, document)
+
+
+def _nothing(_operation: str, _host: str) -> None:
+    """Break nothing."""
 
 
 def _observe(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
@@ -147,7 +152,7 @@ def _go_live(host: SimulatedHost, call: HostCall) -> None:
     host.peers = {
         p["public_key"]: p | {"psk": psks[p["public_key"]]} for p in peers_in(host.files[WG_FILE][0].decode())
     }
-    host.link = host_files.json.loads(host.files[TUNNEL_FILE][0]) | {"port": call.spec.tunnel.listen_port or 1}
+    host.link = json.loads(host.files[TUNNEL_FILE][0]) | {"port": call.spec.tunnel.listen_port or 1}
     host.units = set(units_of(call.spec))
     if call.request["program"]:
         host.programs.add(call.request["program"]["path"])

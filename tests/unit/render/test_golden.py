@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping
 import pytest
 import yaml
 
+from provisioner.desired import desired_state
 from provisioner.desired.sites import site_spec
 from provisioner.errors import RenderError
 from provisioner.quoting import source_url
 from provisioner.render import HOST_PROGRAM, MEDIAMTX_FILE, render_host, render_site
-from provisioner.templates import Templates
+from provisioner.templates import Templates, load_templates
 from tests import fleets, inventories
 
 Golden = Callable[[str, Mapping[str, bytes]], None]
@@ -36,7 +37,7 @@ def scenario() -> tuple[dict[str, dict[str, bytes]], dict[str, bytes]]:
         )
     )
     secrets = fleets.secrets_of(found)
-    state = fleets.desired_state(found, secrets)
+    state = desired_state(found, secrets)
     # The on-host program is code of ours, not a rendered text: its own tests read it.
     hosts = {
         host: {f.path.lstrip("/"): f.content for f in files if f.path != HOST_PROGRAM}
@@ -90,6 +91,6 @@ def test_a_template_that_asks_for_a_value_it_does_not_get_is_a_render_error() ->
 
 
 def test_the_host_program_is_the_same_bytes_every_time() -> None:
-    one, other = fleets.load_templates(), fleets.load_templates()
+    one, other = load_templates(), load_templates()
     assert one.host_program == other.host_program
     assert one.digest == other.digest
