@@ -163,6 +163,19 @@ def test_the_digest_is_of_what_the_files_say_not_of_how_they_look(tmp_path: Path
     assert load(root).digest == before == load(make.write_inventory(tmp_path / "b")).digest
 
 
+def test_the_order_of_keys_is_not_part_of_the_digest(tmp_path: Path) -> None:
+    plain = make.facility()
+    turned = dict(reversed(plain.items()))
+    one, other = (make.write_inventory(tmp_path / name, {SITE: site}) for name, site in (("a", plain), ("b", turned)))
+    assert load(one).digest == load(other).digest
+
+
+def test_a_byte_order_mark_is_no_part_of_the_text() -> None:
+    found = parse(b"\xef\xbb\xbfid: x\nid: y\n")
+    assert found.value == {"id": "y"}
+    assert [(fault.code, fault.line, fault.column) for fault in found.faults] == [("key-duplicate", 2, 1)]
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -213,6 +226,7 @@ def test_a_lock_written_beside_its_inventory_is_read_back(tmp_path: Path) -> Non
     assert again.allocations == lock
     assert (root / "allocations.lock.yml").read_text(encoding="utf-8") == render_lock(lock)
     assert [path.name for path in root.glob(".*")] == []
+    assert (root / "allocations.lock.yml").stat().st_mode & 0o777 == 0o644
 
 
 @pytest.mark.parametrize("name", ["example", "lab"])

@@ -117,6 +117,17 @@ def test_a_login_that_is_not_right_is_told_by_place_and_never_by_value(
     assert problems(root, passwords) == expected
 
 
+@pytest.mark.parametrize("key", ["username", "password"])
+def test_a_number_where_a_text_is_meant_is_not_repeated_in_the_hint(
+    root: Path, passwords: VaultPasswords, key: str
+) -> None:
+    complete(root, passwords)
+    put(root, "cameras/bac-giang.yml", {"kcl-bg-001": {"cam-01": LOGIN | {key: 90817263}}})
+    found = secrets.check(root, secrets.read_secrets(root, passwords), inventory(root))
+    assert [problem.code for problem in found] == ["value-invalid"]
+    assert "90817263" not in repr(found)
+
+
 def test_a_login_in_another_provinces_file_is_told_where_it_belongs(root: Path, passwords: VaultPasswords) -> None:
     complete(root, passwords)
     (root / "secrets" / "cameras" / "bac-giang.yml").unlink()
