@@ -48,7 +48,7 @@ def html_page(result: VerifyResult) -> str:
             ("Province", totals_by(result.paths, lambda p: p.province)),
         ],
         columns=[v.value for v in _tiles(total)],
-        hosts=result.hosts,
+        hosts=sorted(result.hosts, key=lambda h: (h.outcome == "answered" and h.drift == (), h.host)),
         drift_listed=_DRIFT_LISTED,
         facilities=_facilities(result.paths, complete=complete),
         complete=complete,

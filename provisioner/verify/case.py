@@ -9,7 +9,7 @@ from typing import Any
 from provisioner.changes import Change
 from provisioner.verify.evidence import Device, HostEvidence, RelayEvidence
 from provisioner.verify.result import Cause, Layer, effective
-from provisioner.verify.selection import Wanted
+from provisioner.verify.wanted import Wanted
 
 
 @dataclass(frozen=True, slots=True)

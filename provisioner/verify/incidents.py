@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from provisioner.verify.result import Cause, Incident, Layer, PathVerdict, Verdict
-from provisioner.verify.selection import Wanted
+from provisioner.verify.wanted import Wanted
 
 Key = tuple[Layer, str, Cause]
 

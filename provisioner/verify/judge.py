@@ -24,8 +24,8 @@ from provisioner.verify.case import Case, Check, Finding
 from provisioner.verify.evidence import Device, HostEvidence
 from provisioner.verify.network import host_check, port_check, tunnel_check
 from provisioner.verify.result import Cause, Layer, PathVerdict, Verdict
-from provisioner.verify.selection import Wanted
 from provisioner.verify.stream import centre_check, read_check, relay_check
+from provisioner.verify.wanted import Wanted
 
 _CHECKS = (host_check, tunnel_check, port_check, relay_check, read_check, centre_check)
 _UNSEEN = "no evidence"

@@ -9,7 +9,7 @@ from typing import Any
 
 from provisioner.desired.spec import HostSpec
 from provisioner.hosts import HostCall
-from provisioner.verify.selection import Wanted
+from provisioner.verify.wanted import Wanted
 
 # Reads of silent paths take the longest, several at once; beyond half an hour what is left is not checked.
 _FIXED_S = 120.0

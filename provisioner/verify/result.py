@@ -153,10 +153,15 @@ class VerifyResult:
         """Whether there are paths and every one of them is up."""
         return bool(self.paths) and all(p.verdict is Verdict.UP for p in self.paths)
 
-    @property
-    def exit_code(self) -> int:
-        """0 when every path is up, else 1."""
-        return 0 if self.all_up else 1
+
+# From the mildest: each fails together with those after it. What was not checked may be down.
+_FAILURES = (Verdict.DEGRADED, Verdict.UNKNOWN, Verdict.QUARANTINED, Verdict.DOWN)
+
+
+def exit_code(result: VerifyResult, fail_on: Verdict = Verdict.DEGRADED) -> int:
+    """Give the exit code: 1 if a path is as bad as `fail_on` or worse, or if there is no path at all, else 0."""
+    bad = _FAILURES[_FAILURES.index(fail_on) :]
+    return int(not result.paths or any(path.verdict in bad for path in result.paths))
 
 
 def summary_of(paths: Iterable[PathVerdict]) -> dict[str, int]:

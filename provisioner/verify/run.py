@@ -13,7 +13,7 @@ from provisioner.verify.incidents import incidents_of
 from provisioner.verify.judge import judge
 from provisioner.verify.requests import Limits, ObserveRequest, probe_calls
 from provisioner.verify.result import HostReport, VerifyResult, effective
-from provisioner.verify.selection import Wanted
+from provisioner.verify.wanted import Wanted
 
 # For the way there and back, and for the facts, which are read before the reads are counted.
 _MARGIN_S = 120.0
@@ -32,7 +32,7 @@ def verify(
     """Check paths on their relays and from their centres.
 
     Args:
-        wanted: the paths, at least one (`selection.select` refuses an empty set).
+        wanted: the paths, at least one (`wanted.select` refuses an empty set).
         runner: carries the calls.
         observe: by host id, how a host's own facts are read.
         compare: gives what differs from the desired state on a host, from its facts.

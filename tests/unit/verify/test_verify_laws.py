@@ -15,7 +15,7 @@ from provisioner.report.text import text_report
 from provisioner.verify.evidence import parse_evidence
 from provisioner.verify.judge import judge
 from provisioner.verify.result import Verdict, VerifyResult, verify_document
-from provisioner.verify.selection import select
+from provisioner.verify.wanted import select
 
 from .world import CANARY, CENTRE, FINISHED, PATHS, RELAY, answers, change, documents, judged, state
 
@@ -123,7 +123,7 @@ def test_drift_never_makes_a_path_better(given_answers: dict[str, HostAnswer]) -
 @given(_worlds(), st.randoms())
 @settings(max_examples=100, deadline=None)
 def test_the_order_of_hosts_and_paths_never_matters(given_answers: dict[str, HostAnswer], random: Any) -> None:
-    wanted = list(select(state(), {}))
+    wanted = list(select(state()))
     evidence = [parse_evidence(a) for a in given_answers.values()]
     first = judge(wanted, {e.host: e for e in evidence}, {}, FINISHED)
     random.shuffle(wanted)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from fnmatch import fnmatch
 from ipaddress import IPv4Address, IPv4Network
@@ -29,7 +29,7 @@ from provisioner.verify.incidents import incidents_of
 from provisioner.verify.judge import judge
 from provisioner.verify.requests import ObserveRequest
 from provisioner.verify.result import HostReport, VerifyResult, effective
-from provisioner.verify.selection import select
+from provisioner.verify.wanted import select
 
 CANARY = "c4nary-pa55word"
 RELAY, CENTRE = "edge-1", "ioc-hn"
@@ -198,11 +198,9 @@ def change(name: str = "/etc/provisioner/mediamtx.yml", host: str = RELAY) -> Ch
     return Change(host, Resource.FILE, name, Action.UPDATE, Impact.PATH, "content differs")
 
 
-def judged(
-    given: Mapping[str, HostAnswer], drift: Mapping[str, Sequence[Change]] | None = None, limits: Iterable[str] = ()
-) -> VerifyResult:
+def judged(given: Mapping[str, HostAnswer], drift: Mapping[str, Sequence[Change]] | None = None) -> VerifyResult:
     """Give the result of answers, as `run.verify` does, without a runner."""
-    wanted = select(state(), {"facility": frozenset(limits)} if limits else {})
+    wanted = select(state())
     evidence = {host: parse_evidence(answer) for host, answer in given.items()}
     known: dict[str, Sequence[Change]] = {e.host: () for e in evidence.values() if e.facts is not None}
     known.update({host: changes for host, changes in (drift or {}).items() if host in known})

@@ -1,0 +1,54 @@
+"""`provisioner verify`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from provisioner.cli.context import Invocation, today
+from provisioner.cli.output import print_document
+from provisioner.inventory.atomic import write_atomic
+from provisioner.pipeline import Session, verify_inventory
+from provisioner.report.html import html_page
+from provisioner.report.text import text_report
+from provisioner.selection import parse_limits
+from provisioner.verify.result import Verdict, exit_code, verify_document
+
+
+@click.command()
+@click.option(
+    "--limit",
+    "limits",
+    multiple=True,
+    metavar="KIND=NAME",
+    help="Only these paths: carrier, province, facility or host. May be repeated.",
+)
+@click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Write the report as one HTML page, too.")
+@click.option("--detail", is_flag=True, help="List every path, not only incidents.")
+@click.option(
+    "--fail-on",
+    type=click.Choice(["degraded", "unknown", "down"]),
+    default="degraded",
+    show_default=True,
+    help="End with 1 only if a path is this bad or worse.",
+)
+@click.pass_obj
+def verify(invocation: Invocation, limits: tuple[str, ...], html: Path | None, *, detail: bool, fail_on: str) -> int:
+    """Prove that every camera path is up.
+
+    Visits each relay and each monitoring centre once, at the same time: tunnels, camera ports, what the
+    relay receives, and a decoded key frame of every stream on the relay and at the centre. What was not
+    checked is unknown, never up. Ends with 0 if every path is up, else with 1.
+
+    Example: provisioner -i inventories/example verify --limit province=bac-giang --html report.html
+    """
+    result = verify_inventory(Session(invocation.inventory, invocation.env, today()), parse_limits(limits))
+    if html is not None:
+        write_atomic(html, html_page(result))
+    if invocation.json:
+        print_document(verify_document(result))
+    else:
+        # click takes the colours out where they are not wanted.
+        click.echo(text_report(result, detail=detail, color=True), nl=False, color=invocation.color)
+    return exit_code(result, Verdict(fail_on))

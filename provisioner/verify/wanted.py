@@ -1,0 +1,62 @@
+"""Which paths are checked, and by whom: `--limit` chooses paths here, not hosts. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, replace
+
+from provisioner.desired.spec import DesiredState, HostKind, HostSpec, MediaPath
+from provisioner.errors import UsageError
+from provisioner.selection import Limit
+
+_EVERYTHING = Limit()
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One path to check: the relay that serves it, and the centres that have to read it."""
+
+    relay: HostSpec
+    path: MediaPath
+    centres: tuple[HostSpec, ...]
+
+    @property
+    def carrier(self) -> str:
+        """The carrier of the path's relay."""
+        return self.relay.carriers[0]
+
+    @property
+    def peer_key(self) -> str:
+        """The public key of the site's gateway."""
+        name = f"site/{self.path.facility}"
+        return next((p.public_key for p in self.relay.tunnel.peers if p.name == name), "")
+
+
+def select(state: DesiredState, limit: Limit = _EVERYTHING) -> tuple[Wanted, ...]:
+    """Give the paths to check, in the order of names.
+
+    `host` is the relay that serves a path, or a centre that reads it.
+
+    Raises:
+        UsageError: nothing is selected, so that nothing would be proved.
+    """
+    centres: dict[str, list[HostSpec]] = defaultdict(list)
+    for host in sorted(state.hosts.values(), key=lambda h: h.id):
+        if host.kind is HostKind.CENTRE:
+            for carrier in host.carriers:
+                centres[carrier].append(host)
+    every = (Wanted(h, p, tuple(centres[h.carriers[0]])) for h, p in state.paths)
+    chosen = tuple(sorted((w for w in every if _takes(limit, w)), key=lambda w: w.path.name))
+    if not chosen:
+        shown = " ".join(f"--limit {k}={v}" for k, vs in sorted(limit.wanted.items()) for v in sorted(vs))
+        message = f"{shown} selects no path" if shown else "the inventory has no path to check"
+        hint = "only facilities that are open and whose plan is agreed have paths; see provisioner validate"
+        raise UsageError(message, hint=hint)
+    return chosen
+
+
+def _takes(limit: Limit, wanted: Wanted) -> bool:
+    named = limit.wanted.get("host", frozenset())
+    if named & {c.id for c in wanted.centres}:
+        limit = replace(limit, wanted={kind: names for kind, names in limit.wanted.items() if kind != "host"})
+    return limit.takes_path(wanted.relay, wanted.path)

@@ -1,0 +1,146 @@
+"""The on-host reader against an RTSP server: a decoded key frame, or the error that tells why there is none."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import socket
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from provisioner_host import reach, source_log
+from provisioner_host.rtsp_reader import Login, parse, read
+
+from .camera import CameraYard, FakeCamera, Fault, Scheme
+from .clip import HEIGHT, WIDTH
+
+# Letters that an address must not hold as they are, and those that could end an ffconcat line.
+PASSWORD = "p@ss/w#rd:?% '\\\n-mật"
+
+
+def _login(camera: FakeCamera, password: str = "") -> Login:
+    return Login("127.0.0.1", camera.port, camera.user or "nobody", password or camera.password)
+
+
+@pytest.mark.parametrize("scheme", [Scheme.BASIC, Scheme.DIGEST_MD5])
+def test_a_key_frame_is_decoded_whatever_the_password_holds(yard: CameraYard, scheme: Scheme) -> None:
+    camera = yard.camera(user="probe", password="s3cret-p%40ss", scheme=scheme)
+    found = read(_login(camera), "a/b/c/sub", 15)
+    assert (found["codec"], found["width"], found["height"]) == ("h264", WIDTH, HEIGHT)
+
+
+def test_no_password_can_end_its_line_or_break_the_address() -> None:
+    script = Login("127.0.0.1", 8554, "centre-ioc", PASSWORD).script("a/b/c/sub", 15)
+    lines = script.splitlines()
+    assert lines[0] == "ffconcat version 1.0"
+    assert re.fullmatch(r"file rtsp://centre-ioc:[A-Za-z0-9%._~-]+@127\.0\.0\.1:8554/a/b/c/sub", lines[1])
+    assert all(line.startswith("option ") for line in lines[2:])
+
+
+def test_the_password_is_never_in_an_argument(yard: CameraYard) -> None:
+    camera = yard.camera(user="probe", password="c4nary-secret", fault=Fault.SILENT)
+    reading = threading.Thread(target=read, args=(_login(camera), "a/b/c/sub", 3))
+    reading.start()
+    seen = []
+    until = time.monotonic() + 2.5
+    while time.monotonic() < until and not camera.plays:
+        time.sleep(0.05)
+    for process in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = process.read_bytes()
+        except OSError:
+            continue
+        seen.append(words)
+    reading.join()
+    assert any(b"concat" in words for words in seen)
+    assert not [words for words in seen if b"c4nary-secret" in words]
+
+
+def test_a_wrong_password_is_told_by_its_status_without_the_password(yard: CameraYard) -> None:
+    camera = yard.camera(user="probe", password="right", scheme=Scheme.BASIC)
+    found = read(_login(camera, "wr0ng-secret"), "a/b/c/sub", 15)
+    assert found["status"] == 401
+    assert "wr0ng-secret" not in str(found)
+
+
+def test_a_stream_that_is_not_there_is_told_by_its_status(yard: CameraYard) -> None:
+    assert read(_login(yard.camera(fault=Fault.NOT_FOUND), "x"), "a/b/c/sub", 15)["status"] == 404
+
+
+@pytest.mark.parametrize("fault", [Fault.SILENT, Fault.MUTE])
+def test_a_read_without_a_picture_ends_in_time(yard: CameraYard, fault: Fault) -> None:
+    begun = time.monotonic()
+    found = read(_login(yard.camera(fault=fault), "x"), "a/b/c/sub", 2)
+    assert time.monotonic() - begun < 4
+    assert "codec" not in found
+    assert found["status"] is None
+
+
+def test_nobody_at_the_port_is_an_error_without_status(yard: CameraYard) -> None:
+    camera = yard.camera()
+    yard.stop(camera)
+    found = read(_login(camera, "x"), "a/b/c/sub", 5)
+    assert "refused" in found["error"]
+    assert found["status"] is None
+
+
+def test_a_program_that_was_not_started_read_nothing(yard: CameraYard) -> None:
+    found = read(_login(yard.camera(), "x"), "a/b/c/sub", 5, lambda argv: ["nice", "-n", "0", "no-such-program", *argv])
+    assert "not_run" in found
+
+
+@pytest.mark.parametrize(
+    ("said", "codec"),
+    [
+        ("  Stream #0:0: Video: hevc (Main), yuv420p(tv), 640x360, 10 tbr, 90k tbn", "hevc"),
+        ("  Stream #0:0[0x100]: Audio: aac, 8000 Hz\n  Stream #0:1(und): Video: h264 (High), yuv420p, 640x360", "h264"),
+    ],
+)
+def test_the_decoded_frame_counts_not_the_description(said: str, codec: str) -> None:
+    frame = "[Parsed_showinfo_0 @ 0x1] n:   0 pts: 1 fmt:yuv420p sar:1/1 s:352x288 i:P iskey:1 type:I"
+    assert parse(f"{said}\n{frame}\n") == {"codec": codec, "width": 352, "height": 288}
+    assert "error" in parse(said)
+    assert "error" in parse(f"{said}\n{frame.replace('iskey:1', 'iskey:0')}\n")
+
+
+def test_connections_are_classed(yard: CameraYard) -> None:
+    gone = yard.camera()
+    yard.stop(gone)
+    there = yard.camera()
+    found = reach.connect_all([("127.0.0.1", there.port), ("127.0.0.1", gone.port), ("127.0.0.1", there.port)], 3)
+    assert {d["port"]: d["outcome"] for d in found} == {there.port: "ok", gone.port: "refused"}
+    assert len(found) == 2
+
+
+def test_a_device_that_does_not_answer_times_out_and_is_tried_again() -> None:
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        where = full.getsockname()
+        fillers = [socket.socket() for _ in range(4)]
+        for filler in fillers:
+            filler.settimeout(0)
+            assert filler.connect_ex(where) in {0, errno.EINPROGRESS}
+        begun = time.monotonic()
+        found = reach.connect_all([where], 0.5)
+        assert found[0]["outcome"] == "timeout"
+        assert time.monotonic() - begun < 2
+        for filler in fillers:
+            filler.close()
+    assert reach.again(found, 0.5)[0]["outcome"] == "refused"
+
+
+def test_the_log_gives_each_paths_last_errors_without_credentials() -> None:
+    lines = [
+        '{"timestamp":"t","level":"ERR","message":"[path a/b/c/sub] [RTSP source] TCP timeout"}',
+        '{"timestamp":"t","level":"INF","message":"[path a/b/c/sub] [RTSP source] ready"}',
+        "not JSON",
+        '{"timestamp":"t","level":"ERR","message":"[path a/b/c/sub] [RTSP source] dial rtsp://u:p@h/x: refused"}',
+        '{"timestamp":"t","level":"ERR","message":"[path other] [RTSP source] EOF"}',
+    ]
+    found = source_log.parse(os.linesep.join(lines), {"a/b/c/sub"})
+    assert found == {"a/b/c/sub": ["dial rtsp://***@h/x: refused", "TCP timeout"]}
