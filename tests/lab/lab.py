@@ -231,11 +231,19 @@ class Lab:
         files = seeds(self.ssh_key.with_suffix(".pub").read_text(encoding="ascii"), GATEWAYS, self._record.passwords)
 
         def first_boot(host: str) -> None:
+            if host in MANAGED_HOSTS:
+                self._attach_to_wan(host)
             docker("cp", "-", f"{self.container(host)}:/", stdin=files[host])
             docker("start", self.container(host))
 
         _each(first_boot, HOSTS)
         self.wait_until_booted()
+
+    def _attach_to_wan(self, host: str) -> None:
+        # The older compose gives a container that it does not start only the first of its networks.
+        attached = self._inspect("container", self.container(host))["NetworkSettings"]["Networks"]
+        if self._network(Network.WAN) not in attached:
+            docker("network", "connect", self._network(Network.WAN), self.container(host))
 
     def _wait_for(self, host: str, deadline: float) -> None:
         state = ""

@@ -7,6 +7,7 @@ Clips are sent as they are: nothing is encoded here, so that twelve of these cos
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import re
@@ -20,6 +21,7 @@ from typing import Any
 import gi
 
 gi.require_version("Gst", "1.0")
+gi.require_version("GstRtsp", "1.0")
 gi.require_version("GstRtspServer", "1.0")
 from gi.repository import GLib, Gst, GstRtsp, GstRtspServer  # noqa: E402
 
@@ -129,15 +131,64 @@ class Mounts(GstRtspServer.RTSPMountPoints):
     """Mount points whose name includes the query, as for cameras that put the channel there."""
 
     def do_make_path(self, url: GstRtsp.RTSPUrl) -> str:
-        """Name the mount point of a request."""
+        """Name the stream of a request."""
         return f"{url.abspath}?{url.query}" if url.query else str(url.abspath)
+
+
+class Url(ctypes.Structure):
+    """`GstRTSPUrl`, up to the query."""
+
+    _fields_ = (
+        ("transports", ctypes.c_int),
+        ("family", ctypes.c_int),
+        ("user", ctypes.c_void_p),
+        ("password", ctypes.c_void_p),
+        ("host", ctypes.c_void_p),
+        ("port", ctypes.c_uint16),
+        ("path", ctypes.c_void_p),
+        ("query", ctypes.c_void_p),
+    )
+
+
+class Context(ctypes.Structure):
+    """`GstRTSPContext`, up to the URL."""
+
+    _fields_ = (
+        ("server", ctypes.c_void_p),
+        ("connection", ctypes.c_void_p),
+        ("client", ctypes.c_void_p),
+        ("request", ctypes.c_void_p),
+        ("url", ctypes.POINTER(Url)),
+    )
+
+
+def trim_query(context: GstRtspServer.RTSPContext) -> None:
+    """Take the slash off the end of the request's query, in place.
+
+    The answer to DESCRIBE gives a base URL with a slash at its end, and clients come back with it. The library takes
+    that slash off a path, but not off a query, and Python's own bindings only ever show a copy of the URL.
+    """
+    url = Context.from_address(hash(context)).url
+    if url and url.contents.query:
+        query = ctypes.string_at(url.contents.query)
+        if query.endswith(b"/"):
+            ctypes.memset(url.contents.query + len(query) - 1, 0, 1)
+
+
+class Auth(GstRtspServer.RTSPAuth):
+    """Authentication, which is where every request passes first."""
+
+    def do_check(self, context: GstRtspServer.RTSPContext, check: str) -> bool:
+        """Put the URL in order, then check as usual."""
+        trim_query(context)
+        return bool(GstRtspServer.RTSPAuth.do_check(self, context, check))
 
 
 def authentication(device: dict[str, Any]) -> GstRtspServer.RTSPAuth:
     """Accept the device's one user, by digest only."""
     token = GstRtspServer.RTSPToken()
     token.set_string("media.factory.role", "viewer")
-    auth = GstRtspServer.RTSPAuth()
+    auth = Auth()
     auth.set_supported_methods(GstRtsp.RTSPAuthMethod.DIGEST)
     auth.set_realm(device["realm"])
     auth.add_digest(device["user"], device["password"], token)
