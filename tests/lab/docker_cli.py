@@ -49,9 +49,7 @@ def compose_command() -> tuple[str, ...]:
 def compose(*arguments: str, environment: Mapping[str, str], timeout: float = 120) -> None:
     """Run one compose command with `environment` for what its files leave open."""
     command = [*compose_command(), *arguments]
-    done = subprocess.run(
-        command, env={**os.environ, **environment}, capture_output=True, check=False, timeout=timeout
-    )
+    done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, check=False, timeout=timeout)
     if done.returncode:
         raise LabError(f"{' '.join(command)}: {_last_words(done.stderr)}")
 
@@ -65,9 +63,8 @@ def listed(kind: str, label: str) -> list[str]:
 def _run(
     command: Sequence[str], *, stdin: bytes | None, check: bool, timeout: float
 ) -> subprocess.CompletedProcess[str]:
-    source = {"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}
     try:
-        done = subprocess.run(command, capture_output=True, check=False, timeout=timeout, **source)  # type: ignore[call-overload]
+        done = subprocess.run(command, input=stdin or b"", capture_output=True, check=False, timeout=timeout)
     except subprocess.TimeoutExpired as late:
         raise LabError(f"no answer in {timeout:g} s: {' '.join(command)}") from late
     if check and done.returncode:

@@ -223,9 +223,7 @@ class Lab:
         }
         files = [_HERE / "compose.yml", *_cgroup_file()]
         arguments = [argument for file in files for argument in ("--file", str(file))]
-        compose(
-            "--project-name", self._record.project, *arguments, "up", "--no-start", environment=environment
-        )
+        compose("--project-name", self._record.project, *arguments, "up", "--no-start", environment=environment)
 
     def _boot(self) -> None:
         files = seeds(self.ssh_key.with_suffix(".pub").read_text(encoding="ascii"), GATEWAYS, self._record.passwords)

@@ -7,6 +7,7 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -17,14 +18,14 @@ from .topology import GATEWAYS
 
 PREFIX: Final = "provlab-"
 _RECORD: Final = "lab.json"
-# What passwords of the field look like: every character that URLs, shells and configurations treat as their own, and Vietnamese.
+# What passwords of the field look like: all that URLs, shells and configurations treat as their own, and Vietnamese.
 _SHAPES: Final = (
     "Cam@{}",
     "a:b/{}#c",
     "Giám sát {}",
     "{}?x=1&y%41",
     "$G1{}",
-    'q"u\\o\'te{}',
+    "q\"u\\o'te{}",
     "Đường+{}",
     "{}",
 )
@@ -74,7 +75,9 @@ class Record:
 def recorded() -> Iterator[Record]:
     """Yield the record of every run on this machine."""
     for file in sorted(_memory().glob(f"{PREFIX}*/{_RECORD}")):
-        yield Record(**json.loads(file.read_text(encoding="utf-8")))
+        # A run that ends at this moment takes its record with it.
+        with suppress(FileNotFoundError):
+            yield Record(**json.loads(file.read_text(encoding="utf-8")))
 
 
 def find(run: str | None) -> Record:
@@ -88,9 +91,7 @@ def find(run: str | None) -> Record:
 
 def _draw_passwords() -> dict[str, str]:
     names = [f"{gateway.facility}/{device.id}" for gateway in GATEWAYS for device in gateway.devices]
-    return {
-        name: _SHAPES[index % len(_SHAPES)].format(secrets.token_urlsafe(6)) for index, name in enumerate(names)
-    }
+    return {name: _SHAPES[index % len(_SHAPES)].format(secrets.token_urlsafe(6)) for index, name in enumerate(names)}
 
 
 def _memory() -> Path:

@@ -47,7 +47,9 @@ def managed(public_key: str) -> bytes:
     bundle = Bundle()
     bundle.file(f"home/{SSH_USER}/.ssh/authorized_keys", public_key, mode=0o600, uid=_SSH_UID)
     bundle.link(f"{_WANTS}/ssh.service", "/lib/systemd/system/ssh.service")
-    bundle.link("etc/systemd/system/ssh.service.requires/lab-host-key.service", "/etc/systemd/system/lab-host-key.service")
+    bundle.link(
+        "etc/systemd/system/ssh.service.requires/lab-host-key.service", "/etc/systemd/system/lab-host-key.service"
+    )
     return bundle.finish()
 
 

@@ -39,6 +39,7 @@ class Network(StrEnum):
     WAN = "wan"
 
 
+_LAN: Final = IPv4Interface("192.168.1.1/24")
 _SIZES: Final = {StreamKind.MAIN: (640, 360), StreamKind.SUB: (352, 288)}
 
 
@@ -106,7 +107,7 @@ class Gateway:
     carrier: str
     relay: str
     devices: tuple[Device, ...]
-    lan: IPv4Interface = IPv4Interface("192.168.1.1/24")
+    lan: IPv4Interface = _LAN
     bridge: str = "lan0"
 
     @cached_property
@@ -223,10 +224,7 @@ GATEWAYS: Final = (
     ),
 )
 PLACES: Final = tuple(
-    Place(gateway, device, camera)
-    for gateway in GATEWAYS
-    for device in gateway.devices
-    for camera in device.cameras
+    Place(gateway, device, camera) for gateway in GATEWAYS for device in gateway.devices for camera in device.cameras
 )
 MANAGED_HOSTS: Final = (*(relay.name for relay in RELAYS), CENTRE.name)
 HOSTS: Final = (*MANAGED_HOSTS, *(gateway.name for gateway in GATEWAYS))

@@ -1,7 +1,7 @@
 """A camera, or a recorder with several channels: an RTSP server that sends prepared H.264 clips for ever.
 
-Usage: `camera.py DEVICE`. `/etc/lab/devices/DEVICE.json` says what the device is; `/run/lab/pictures/DEVICE.json`, read at
-start and at SIGHUP, says which picture each camera shows: moving (the default), frozen, black, video-loss or silent.
+Usage: `camera.py DEVICE`. `/etc/lab/devices/DEVICE.json` says what the device is; `/run/lab/pictures/DEVICE.json`,
+read at start and at SIGHUP, says which picture each camera shows: moving (the default), frozen, black, video-loss, silent.
 Clips are sent as they are: nothing is encoded here, so that twelve of these cost next to nothing.
 """
 
@@ -202,8 +202,8 @@ def factory(stream: dict[str, Any], channel: Channel) -> GstRtspServer.RTSPMedia
     made.set_shared(False)
     made.set_latency(0)
     permissions = GstRtspServer.RTSPPermissions()
-    permissions.add_permission_for_role("viewer", "media.factory.access", True)
-    permissions.add_permission_for_role("viewer", "media.factory.construct", True)
+    for permission in ("media.factory.access", "media.factory.construct"):
+        permissions.add_permission_for_role("viewer", permission, True)  # noqa: FBT003 - the library's signature
     made.set_permissions(permissions)
     made.connect("media-configure", lambda _factory, media: Feed(media, channel))
     return made
@@ -232,7 +232,7 @@ def main(name: str) -> None:
     read_pictures(name, pictures)
     Gst.init(None)
     server = GstRtspServer.RTSPServer()
-    server.set_address("0.0.0.0")
+    server.set_address("0.0.0.0")  # noqa: S104 - within its own network namespace
     server.set_service(str(device["port"]))
     mounts = Mounts()
     for stream in device["streams"]:

@@ -1,6 +1,7 @@
 """Build the camera network of a site: a bridge, and a network namespace with one cable for each device.
 
-Runs in the gateway at every boot. Cameras get no default route on purpose: only a gateway that masquerades reaches them.
+Runs in the gateway at every boot. Cameras get no default route on purpose: only a gateway that masquerades reaches
+them.
 """
 
 from __future__ import annotations

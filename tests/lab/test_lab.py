@@ -1,0 +1,335 @@
+"""The lab itself: it boots, its cameras play, what is broken on purpose is broken in the way it should be."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from .cameras import CameraControl, Picture
+from .docker_cli import RUN_LABEL, listed
+from .errors import LabError
+from .lab import Lab
+from .looking import Look, knock, look
+from .reaper import reap
+from .record import recorded
+from .topology import GATEWAYS, HOSTS, MANAGED_HOSTS, PLACES, SSH_USER, Network, Place, StreamKind
+
+pytestmark = pytest.mark.lab
+
+_ROOT = Path(__file__).parents[2]
+_HOLD = "import sys; from tests.lab.lab import Lab; print(Lab.start().run, flush=True); sys.stdin.read()"
+
+
+def ssh(lab: Lab, host: str, *command: str, user: str = SSH_USER, options: tuple[str, ...] = ()) -> tuple[int, str]:
+    address = lab.address(host, Network.MGMT)
+    known = lab.directory / f"known-{secrets.token_hex(4)}"
+    known.write_text(f"{address} {lab.host_key(host)}\n", encoding="ascii")
+    arguments = ["-F", "none", "-i", str(lab.ssh_key), "-o", f"UserKnownHostsFile={known}", "-o", "BatchMode=yes"]
+    arguments += ["-o", "StrictHostKeyChecking=yes", "-o", "ConnectTimeout=5", "-o", "IdentitiesOnly=yes", *options]
+    done = subprocess.run(
+        ["ssh", *arguments, f"{user}@{address}", *command], capture_output=True, text=True, check=False, timeout=30
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def view(lab: Lab, place: Place, kind: StreamKind = StreamKind.SUB) -> Look:
+    return look(lab, place.gateway, lab.camera(place.id).url(place.camera.stream(kind)))
+
+
+def knock_at(lab: Lab, place: Place) -> str:
+    return knock(lab, place.gateway, str(place.device.address.ip), place.device.port)
+
+
+def wait_until_shown(lab: Lab, place: Place, seconds: float = 15) -> Look:
+    deadline = time.monotonic() + seconds
+    while not (seen := view(lab, place)).plays and time.monotonic() < deadline:
+        time.sleep(0.3)
+    return seen
+
+
+@pytest.fixture(params=["kcl-bg-001/cam-01", "kcl-bg-001/cam-04", "kcl-bg-002/cam-02"])
+def victim(lab: Lab, request: pytest.FixtureRequest) -> Iterator[CameraControl]:
+    """A camera that may be broken: an ordinary one, one on another port, one channel of a recorder."""
+    control = lab.camera(request.param)
+    yield control
+    control.plug()
+    control.start()
+    control.show(Picture.MOVING)
+
+
+def test_every_camera_plays_both_streams_as_declared(lab: Lab) -> None:
+    wanted = [(place, stream) for place in PLACES for stream in place.camera.streams]
+    with ThreadPoolExecutor(4) as pool:
+        looks = list(pool.map(lambda each: view(lab, each[0], each[1].kind), wanted))
+    for (place, stream), seen in zip(wanted, looks, strict=True):
+        assert seen.frames, f"{place.id} {stream.kind}"
+        assert seen.frames[0] == (True, stream.width, stream.height), f"{place.id} {stream.kind}"
+        assert (seen.codec, seen.profile) == ("h264", "Constrained Baseline")
+
+
+def test_twelve_cameras_in_four_sites_with_one_recorder() -> None:
+    assert len(PLACES) == len({place.camera.picture for place in PLACES}) == 12
+    assert [len(gateway.cameras) for gateway in GATEWAYS] == [4, 3, 3, 2]
+    assert [gateway.name for gateway in GATEWAYS if any(device.is_recorder for device in gateway.devices)] == ["gw-2"]
+    assert {gateway.lan for gateway in GATEWAYS} == {GATEWAYS[0].lan}
+
+
+def test_the_image_moves(lab: Lab) -> None:
+    url = lab.camera("kcl-bg-001/cam-02").url(PLACES[1].camera.stream(StreamKind.SUB))
+    hashes = [_key_frame(lab, "gw-1", url) for _ in range(2)]
+    assert len(set(hashes)) == 2
+
+
+@pytest.mark.parametrize("place", PLACES, ids=lambda place: place.id)
+def test_wrong_password_is_401_and_wrong_channel_404(lab: Lab, place: Place) -> None:
+    stream = place.camera.stream(StreamKind.SUB)
+    wrong = look(lab, place.gateway, place.device.url(stream, "wrong"))
+    assert "401" in wrong.error
+    url = lab.camera(place.id).url(stream)
+    elsewhere = look(lab, place.gateway, url.removesuffix(stream.target) + stream.target.replace("1", "7") + "x")
+    assert "404" in elsewhere.error
+
+
+def test_a_camera_has_no_way_out_of_its_lan(lab: Lab) -> None:
+    routes = lab.exec("gw-1", ["ip", "netns", "exec", "cam-01", "ip", "-4", "route"]).stdout
+    assert "default" not in routes
+    assert "192.168.1.0/24" in routes
+
+
+def test_stopped_camera_refuses(lab: Lab, victim: CameraControl) -> None:
+    victim.stop()
+    assert knock_at(lab, victim.place) == "ECONNREFUSED"
+    victim.start()
+    assert knock_at(lab, victim.place) == "connected"
+
+
+def test_unplugged_camera_is_unreachable(lab: Lab, victim: CameraControl) -> None:
+    victim.unplug()
+    assert knock_at(lab, victim.place) == "EHOSTUNREACH"
+    victim.plug()
+    assert knock_at(lab, victim.place) == "connected"
+
+
+def test_silent_camera_answers_and_sends_nothing(lab: Lab, victim: CameraControl) -> None:
+    victim.show(Picture.SILENT)
+    seen = view(lab, victim.place)
+    assert knock_at(lab, victim.place) == "connected"
+    assert not seen.plays
+    assert "401" not in seen.error
+    assert "404" not in seen.error
+    victim.show(Picture.MOVING)
+    assert view(lab, victim.place).plays
+
+
+@pytest.mark.parametrize("picture", [Picture.FROZEN, Picture.BLACK, Picture.VIDEO_LOSS])
+def test_still_pictures_are_identical(lab: Lab, picture: Picture) -> None:
+    control = lab.camera("kcl-hd-001/cam-02")
+    control.show(picture)
+    try:
+        url = control.url(control.place.camera.stream(StreamKind.SUB))
+        assert _key_frame(lab, "gw-3", url) == _key_frame(lab, "gw-3", url)
+    finally:
+        control.show(Picture.MOVING)
+
+
+def test_one_silent_channel_leaves_the_others_of_a_recorder(lab: Lab) -> None:
+    control = lab.camera("kcl-bg-002/cam-01")
+    control.show(Picture.SILENT)
+    try:
+        assert not view(lab, control.place).plays
+        assert view(lab, lab.camera("kcl-bg-002/cam-02").place).plays
+    finally:
+        control.show(Picture.MOVING)
+
+
+def test_changed_password_shuts_out_the_old_one_and_is_known_to_whoever_attaches(lab: Lab) -> None:
+    control = lab.camera("kcl-qn-001/cam-02")
+    stream = control.place.camera.stream(StreamKind.SUB)
+    old, new = control.url(stream), "mới@/:#?%$G1"
+    control.change_password(new)
+    assert "401" in look(lab, control.place.gateway, old).error
+    assert view(lab, control.place).plays
+    assert Lab.attach(lab.run).camera("kcl-qn-001/cam-02").password == new
+
+
+def test_ssh_takes_the_key_of_the_run_and_nothing_else(lab: Lab) -> None:
+    for host in MANAGED_HOSTS:
+        assert ssh(lab, host, "sudo", "-n", "id", "-u") == (0, "0\n")
+    code, answer = ssh(lab, "centre", "true", user="root")
+    assert (code, "Permission denied" in answer) == (255, True)
+    code, answer = ssh(lab, "centre", "true", options=("-o", "PubkeyAuthentication=no", "-v"))
+    assert code == 255
+    assert "password" not in answer.partition("Authentications that can continue:")[2].splitlines()[0]
+    assert len({lab.host_key(host) for host in MANAGED_HOSTS}) == len(MANAGED_HOSTS)
+    assert all(lab.host_key(host).startswith("ssh-ed25519 AAAA") for host in MANAGED_HOSTS)
+
+
+def test_hosts_have_what_the_product_needs(lab: Lab) -> None:
+    for host in HOSTS:
+        lab.exec(host, ["sh", "-c", "command -v nft wg wg-quick ip conntrack ffmpeg ffprobe python3"])
+    script = (
+        "ip link add wg-t type wireguard 2>/dev/null || wireguard-go wg-t; wg show wg-t public-key; ip link del wg-t"
+    )
+    lab.exec("relay-viettel-1", ["sh", "-c", script])
+    lab.exec("relay-viettel-1", ["unshare", "-n", "nft", "-f", "-"], stdin="table inet t { chain c { } }")
+    lab.exec("relay-viettel-1", ["systemd-run", "--wait", "--quiet", "-p", "ProtectSystem=strict", "true"])
+
+
+def test_networks_join_who_they_should(lab: Lab) -> None:
+    for host in HOSTS:
+        assert lab.address(host, Network.WAN) in lab.subnet(Network.WAN)
+    for host in MANAGED_HOSTS:
+        assert lab.address(host, Network.MGMT) in lab.subnet(Network.MGMT)
+    with pytest.raises(LabError, match="not attached"):
+        lab.address("gw-1", Network.MGMT)
+    relay = str(lab.address("relay-vnpt-1", Network.WAN))
+    lab.exec("gw-4", ["ping", "-c", "1", "-W", "2", relay])
+
+
+def test_files_go_in_and_out(lab: Lab, tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "a").write_text("mẫu", encoding="utf-8")
+    lab.copy_in("centre", folder, "/run/from-test/renamed")
+    lab.copy_out("centre", "/run/from-test/renamed", tmp_path / "back")
+    assert (tmp_path / "back" / "a").read_text(encoding="utf-8") == "mẫu"
+    lab.copy_in("centre", folder / "a", "/tmp/file")  # noqa: S108 - in the host
+    lab.copy_out("centre", "/tmp/file", tmp_path / "file")  # noqa: S108 - in the host
+    assert (tmp_path / "file").read_text(encoding="utf-8") == "mẫu"
+
+
+def test_site_package_is_run_as_root_and_its_key_returned(lab: Lab, tmp_path: Path) -> None:
+    script = "#!/bin/sh\nset -e\ntest $(id -u) = 0\ntest -e site.conf\necho key: $(wg genkey | wg pubkey)\n"
+    (tmp_path / "install.sh").write_text(script, encoding="ascii")
+    (tmp_path / "site.conf").touch()
+    assert len(lab.install_site_package("gw-2", tmp_path)) == 44
+    (tmp_path / "install.sh").write_text("#!/bin/sh\necho no key\n", encoding="ascii")
+    with pytest.raises(LabError, match="no public key"):
+        lab.install_site_package("gw-2", tmp_path)
+
+
+@pytest.mark.parametrize("network", list(Network))
+def test_cut_host_is_unreachable_until_mended(lab: Lab, network: Network) -> None:
+    asking = "relay-vnpt-1"
+    address = str(lab.address("relay-viettel-1", network))
+    ping = ["ping", "-c", "1", "-W", "1", address]
+    routes = lab.exec("relay-viettel-1", ["ip", "-4", "route"]).stdout
+    assert lab.exec(asking, ping, check=False).returncode == 0
+    lab.cut("relay-viettel-1", network)
+    lab.cut("relay-viettel-1", network)
+    assert lab.exec(asking, ping, check=False).returncode != 0
+    lab.mend("relay-viettel-1", network)
+    lab.mend("relay-viettel-1", network)
+    assert lab.exec(asking, ping, check=False).returncode == 0
+    assert sorted(lab.exec("relay-viettel-1", ["ip", "-4", "route"]).stdout.split("\n")) == sorted(routes.split("\n"))
+
+
+def test_reboot_restores_a_site_with_everything_that_was_broken(lab: Lab) -> None:
+    first, second = lab.camera("kcl-bg-001/cam-01"), lab.camera("kcl-bg-001/cam-02")
+    first.unplug()
+    second.stop()
+    second.show(Picture.SILENT)
+    address = lab.address("gw-1", Network.WAN)
+    lab.reboot("gw-1")
+    assert lab.address("gw-1", Network.WAN) == address
+    assert all(view(lab, place).plays for place in PLACES if place.gateway.name == "gw-1")
+
+
+def test_reboot_keeps_who_a_relay_is(lab: Lab) -> None:
+    def identity() -> tuple[str, ...]:
+        addresses = [str(lab.address("relay-viettel-1", network)) for network in Network]
+        links = lab.exec("relay-viettel-1", ["ip", "-br", "-4", "addr", "show", "dev", "eth1"]).stdout.split()[-1]
+        return (*addresses, links, lab.host_key("relay-viettel-1"))
+
+    boot_id = ["cat", "/proc/1/stat"]
+    before, first = identity(), lab.exec("relay-viettel-1", boot_id).stdout.split()[21]
+    lab.reboot("relay-viettel-1")
+    assert identity() == before
+    assert lab.exec("relay-viettel-1", boot_id).stdout.split()[21] != first
+    assert ssh(lab, "relay-viettel-1", "true") == (0, "")
+
+
+def test_failed_unit_at_boot_is_an_error_that_names_it(lab: Lab) -> None:
+    unit = "[Service]\nType=oneshot\nExecStart=/bin/false\n[Install]\nWantedBy=multi-user.target\n"
+    lab.exec("relay-vnpt-1", ["sh", "-c", "cat > /etc/systemd/system/bad.service"], stdin=unit)
+    lab.exec("relay-vnpt-1", ["systemctl", "enable", "bad"])
+    try:
+        with pytest.raises(LabError, match=r"relay-vnpt-1.*bad\.service"):
+            lab.reboot("relay-vnpt-1")
+    finally:
+        lab.exec("relay-vnpt-1", ["sh", "-c", "systemctl disable bad; rm /etc/systemd/system/bad.service"])
+        lab.reboot("relay-vnpt-1")
+
+
+def test_killed_run_is_reaped_and_a_running_one_is_not(lab: Lab) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", _HOLD],
+        cwd=_ROOT,
+        env={**os.environ, "PYTHONPATH": str(_ROOT)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        run = process.stdout.readline().strip()
+        assert len(listed("container", f"{RUN_LABEL}={run}")) == len(HOSTS)
+        assert run not in reap()
+        process.send_signal(signal.SIGKILL)
+        process.wait(timeout=10)
+    assert run in reap()
+    assert_nothing_is_left_of(run)
+    assert len(listed("container", f"{RUN_LABEL}={lab.run}")) == len(HOSTS)
+
+
+def test_lab_is_up_in_time_and_leaves_nothing_behind() -> None:
+    started = time.monotonic()
+    with Lab.start() as second:
+        assert time.monotonic() - started < 25
+        directory = second.directory
+        assert directory.stat().st_mode & 0o777 == 0o700
+        assert second.ssh_key.stat().st_mode & 0o777 == 0o600
+    assert not directory.exists()
+    assert_nothing_is_left_of(second.run)
+
+
+def test_kept_lab_outlives_its_process_until_it_is_told_to_go() -> None:
+    code = "from tests.lab.lab import Lab; print(Lab.start(keep=True).run)"
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=_ROOT,
+        env={**os.environ, "PYTHONPATH": str(_ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=90,
+    ).stdout.strip()
+    assert run not in reap()
+    assert view(Lab.attach(run), PLACES[0]).plays
+    command = [sys.executable, "-m", "tests.lab", "down", "--run", run]
+    subprocess.run(command, cwd=_ROOT, check=True, capture_output=True, timeout=60)
+    assert_nothing_is_left_of(run)
+
+
+def assert_nothing_is_left_of(run: str) -> None:
+    label = f"{RUN_LABEL}={run}"
+    assert not listed("container", label)
+    assert not listed("network", label)
+    assert run not in {record.run for record in recorded()}
+
+
+def _key_frame(lab: Lab, gateway: str, url: str) -> str:
+    playlist = f"ffconcat version 1.0\nfile '{url}'\noption rtsp_transport tcp\n"
+    # Two looks in the same second of the clip would be equal by right: the frame after the first key picture's second.
+    arguments = ["-v", "error", "-f", "concat", "-safe", "0", "-protocol_whitelist", "pipe,fd,file,rtsp,rtp,tcp,udp"]
+    arguments += ["-skip_frame", "nokey", "-i", "pipe:0", "-frames:v", "3", "-an", "-f", "framemd5", "-"]
+    lines = lab.exec(gateway, ["timeout", "15", "ffmpeg", *arguments], stdin=playlist).stdout.splitlines()
+    return lines[-1].rpartition(",")[2].strip()
