@@ -20,6 +20,7 @@ from provisioner.desired.spec import HostSpec
 from provisioner.diff import changes_of
 from provisioner.errors import HostError, UsageError
 from provisioner.facts import HostFacts
+from provisioner.host_requests import observe_request
 from provisioner.hosts import HostRunner
 from provisioner.inventory.load import load, load_inventory
 from provisioner.inventory.lock import write_lock
@@ -34,6 +35,10 @@ from provisioner.render import RenderedFile, program_path, render_host, render_s
 from provisioner.selection import Limit, chosen_hosts, refuse_outside
 from provisioner.templates import Templates, load_templates
 from provisioner.vault import VaultPasswords
+from provisioner.verify.requests import ObserveRequest
+from provisioner.verify.result import VerifyResult
+from provisioner.verify.run import verify
+from provisioner.verify.wanted import select
 
 
 @dataclass(frozen=True)
@@ -207,6 +212,29 @@ def _remaining(session: Session, changed: Sequence[HostSpec], results: Mapping[s
     facts, _ = observe(done, session.files, session.runner)
     found = (changes_of(spec, session.files[spec.id], facts[spec.id]) for spec in done if spec.id in facts)
     return tuple(change for changes in found for change in changes if change.action is not Action.NOOP)
+
+
+# --- verify ---------------------------------------------------------------------------------------
+
+
+def verify_inventory(session: Session, limit: Limit) -> VerifyResult:
+    """Check every chosen path on its relay and from its centres.
+
+    Raises:
+        InventoryError, SecretsError, RenderError: there is nothing to check against.
+        UsageError: no path is chosen.
+    """
+
+    def compare(facts: HostFacts) -> tuple[Change, ...]:
+        return changes_of(session.state.hosts[facts.host], session.files[facts.host], facts)
+
+    return verify(
+        select(session.state, limit),
+        session.runner,
+        observe={h: ObserveRequest(*observe_request(s, session.files[h])) for h, s in session.state.hosts.items()},
+        compare=compare,
+        clock=lambda: datetime.now(UTC),
+    )
 
 
 # --- keys and site packages -----------------------------------------------------------------------
