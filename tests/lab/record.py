@@ -7,7 +7,6 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -76,8 +75,11 @@ def recorded() -> Iterator[Record]:
     """Yield the record of every run on this machine."""
     for file in sorted(_memory().glob(f"{PREFIX}*/{_RECORD}")):
         # A run that ends at this moment takes its record with it.
-        with suppress(FileNotFoundError):
-            yield Record(**json.loads(file.read_text(encoding="utf-8")))
+        try:
+            text = file.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            continue
+        yield Record(**json.loads(text))
 
 
 def find(run: str | None) -> Record:

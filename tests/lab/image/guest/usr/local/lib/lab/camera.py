@@ -1,7 +1,8 @@
 """A camera, or a recorder with several channels: an RTSP server that sends prepared H.264 clips for ever.
 
 Usage: `camera.py DEVICE`. `/etc/lab/devices/DEVICE.json` says what the device is; `/run/lab/pictures/DEVICE.json`,
-read at start and at SIGHUP, says which picture each camera shows: moving (the default), frozen, black, video-loss, silent.
+read at start and at SIGHUP, says which picture each camera shows: moving (the default), frozen, black, video-loss or
+silent.
 Clips are sent as they are: nothing is encoded here, so that twelve of these cost next to nothing.
 """
 
@@ -14,6 +15,7 @@ import re
 import signal
 import socket
 import sys
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -68,12 +70,12 @@ class Channel:
             self.clips[name] = access_units((CLIPS / f"{name}.h264").read_bytes())
         return self.clips[name]
 
-    def unit(self, number: int) -> bytes | None:
-        """Return picture `number` of a reader's stream, or nothing where the camera keeps silent."""
+    def unit(self, number: int, *, first: bool) -> bytes | None:
+        """Return picture `number`, or nothing where the camera keeps silent; `first` is a reader's first."""
         picture = self.pictures.get(self.camera, "moving")
         units = self.units(picture)
         if picture == "silent":
-            return without_key_picture(units) if number == 0 else None
+            return without_key_picture(units) if first else None
         return units[number % len(units)]
 
 
@@ -81,10 +83,11 @@ class Feed:
     """Sends one reader's pictures, each at its time."""
 
     def __init__(self, media: GstRtspServer.RTSPMedia, channel: Channel) -> None:
-        """Start with the first picture of the clip, a key picture."""
+        """Start with the key picture of this second: what a reader sees depends on when it looks."""
         self.channel = channel
         self.pipeline = media.get_element()
         self.source = self.pipeline.get_by_name("source")
+        self.start = int(time.monotonic()) * channel.rate
         self.sent = 0
         self.origin: int | None = None
         self.timer = GLib.timeout_add(1000 // channel.rate // 2, self.tick)
@@ -110,13 +113,13 @@ class Feed:
             self.sent += 1
         return True
 
-    def send(self, time: int, duration: int) -> bool:
+    def send(self, moment: int, duration: int) -> bool:
         """Send one picture; false when the reader has gone."""
-        unit = self.channel.unit(self.sent)
+        unit = self.channel.unit(self.start + self.sent, first=self.sent == 0)
         if unit is None:
             return True
         buffer = Gst.Buffer.new_wrapped(unit)
-        buffer.pts = buffer.dts = time
+        buffer.pts = buffer.dts = moment
         buffer.duration = duration
         return bool(self.source.emit("push-buffer", buffer) == Gst.FlowReturn.OK)
 
