@@ -21,6 +21,8 @@ _STATUS = re.compile(r"method [A-Z]+ failed: (\d{3})\b|Server returned (\d{3})\b
 # What `nice` and `setpriv` end with when they cannot start a program: then nothing was read.
 _NOT_STARTED = {126, 127}
 _SHOWN = 300
+# ffmpeg's last lines, which it prints with or without an error.
+_NO_ERROR = ("frame=", "video:", "size=")
 # Enough to learn what a stream is when its description does not say it; the key frame itself ends the read.
 _PROBE_BYTES = 500_000
 _ANALYZE_US = 500_000
@@ -70,7 +72,10 @@ def read(
     begun = time.monotonic()
     try:
         done = run(wrap(_command()), stdin=login.script(path, timeout_s), timeout_s=timeout_s, check=False)
-        found = parse(login.scrubbed(done.stderr))
+        # Read first, scrubbed after: a short password may be part of ffmpeg's own words.
+        found = parse(done.stderr)
+        if "error" in found:
+            found["error"] = login.scrubbed(found["error"])[-_SHOWN:]
         if done.returncode in _NOT_STARTED or done.stderr.startswith("setpriv: "):
             # Nothing was read, so it is evidence of nothing.
             found = {"not_run": found.get("error", "ffmpeg was not started")}
@@ -95,6 +100,6 @@ def parse(said: str) -> dict[str, Any]:
     if codec and frame:
         return {"codec": codec[1], "width": int(frame[1]), "height": int(frame[2])}
     status = _STATUS.search(said)
-    lines = [line for line in said.splitlines() if line.strip()]
+    lines = [line for line in said.splitlines() if line.strip() and not line.startswith(_NO_ERROR)]
     number = int(status[1] or status[2]) if status else None
-    return {"error": (lines or ["ffmpeg said nothing"])[-1][-_SHOWN:], "status": number, "timed_out": False}
+    return {"error": (lines or ["ffmpeg said nothing"])[-1], "status": number, "timed_out": False}

@@ -16,10 +16,18 @@ from provisioner_host import reach, source_log
 from provisioner_host.rtsp_reader import Login, parse, read
 
 from .camera import CameraYard, FakeCamera, Fault, Scheme
-from .clip import HEIGHT, WIDTH
+from .clip import HEIGHT, WIDTH, Clip
 
 # Letters that an address must not hold as they are, and those that could end an ffconcat line.
 PASSWORD = "p@ss/w#rd:?% '\\\n-mật"
+
+
+class _Bare(Clip):
+    """A clip that a camera describes without its parameter sets; they come with the key frames."""
+
+    def sdp(self) -> str:
+        """Describe the clip."""
+        return re.sub(r";sprop-parameter-sets=\S+", "", Clip.sdp(self))
 
 
 def _login(camera: FakeCamera, password: str = "") -> Login:
@@ -30,6 +38,16 @@ def _login(camera: FakeCamera, password: str = "") -> Login:
 def test_a_key_frame_is_decoded_whatever_the_password_holds(yard: CameraYard, scheme: Scheme) -> None:
     camera = yard.camera(user="probe", password="s3cret-p%40ss", scheme=scheme)
     found = read(_login(camera), "a/b/c/sub", 15)
+    assert (found["codec"], found["width"], found["height"]) == ("h264", WIDTH, HEIGHT)
+
+
+def test_a_short_password_does_not_garble_what_was_read(yard: CameraYard) -> None:
+    assert read(_login(yard.camera(), "y"), "a/b/c/sub", 15)["codec"] == "h264"
+
+
+def test_a_stream_whose_description_lacks_its_parameter_sets_is_decoded(clip: Clip) -> None:
+    with CameraYard(_Bare(clip.sps, clip.pps, clip.frames)) as yard:
+        found = read(_login(yard.camera(), "x"), "a/b/c/sub", 15)
     assert (found["codec"], found["width"], found["height"]) == ("h264", WIDTH, HEIGHT)
 
 
