@@ -85,7 +85,7 @@ def device_document(device: Device, password: str) -> str:
             "height": stream.height,
             "rate": FRAME_RATE,
         }
-        for camera in device.cameras
+        for camera in (*device.cameras, *device.spare)
         for stream in camera.streams
     ]
     realm = f"{device.make.value} {device.id}"

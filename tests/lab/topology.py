@@ -77,7 +77,10 @@ class Camera:
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """What has an address in a site's LAN: a camera with itself as the one channel, or a recorder with several."""
+    """What has an address in a site's LAN: a camera with itself as the one channel, or a recorder with several.
+
+    A recorder's `spare` channels show something, too, and belong to no camera of the inventory.
+    """
 
     id: str
     make: Make
@@ -85,6 +88,7 @@ class Device:
     port: int
     user: str
     cameras: tuple[Camera, ...]
+    spare: tuple[Camera, ...] = ()
 
     @property
     def is_recorder(self) -> bool:
@@ -170,12 +174,12 @@ def _camera(name: str, make: Make, host: int, picture: int, *, port: int = 554, 
     return Device(name, make, IPv4Interface(f"192.168.1.{host}/24"), port, user, (camera,))
 
 
-def _recorder(name: str, make: Make, host: int, pictures: range) -> Device:
-    cameras = tuple(
+def _recorder(name: str, make: Make, host: int, pictures: range, *, spare: int) -> Device:
+    *cameras, last = (
         Camera(f"cam-{channel:02}", channel, picture, targets(make, channel, recorder=True))
-        for channel, picture in enumerate(pictures, start=1)
+        for channel, picture in enumerate((*pictures, spare), start=1)
     )
-    return Device(name, make, IPv4Interface(f"192.168.1.{host}/24"), 554, "admin", cameras)
+    return Device(name, make, IPv4Interface(f"192.168.1.{host}/24"), 554, "admin", tuple(cameras), (last,))
 
 
 RELAYS: Final = (Relay("relay-viettel-1", "viettel"), Relay("relay-vnpt-1", "vnpt"))
@@ -200,7 +204,7 @@ GATEWAYS: Final = (
         facility="kcl-bg-002",
         carrier="viettel",
         relay="relay-viettel-1",
-        devices=(_recorder("nvr-01", Make.UNIVIEW, 30, range(4, 7)),),
+        devices=(_recorder("nvr-01", Make.UNIVIEW, 30, range(4, 7), spare=12),),
     ),
     Gateway(
         name="gw-3",
