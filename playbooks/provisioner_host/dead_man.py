@@ -44,8 +44,13 @@ def lock(who: str, *, wait_s: float = 0) -> Iterator[None]:
 
 
 def boot_id() -> str:
-    """Give this boot's id: a change that a reboot met was never confirmed."""
-    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    """Give this boot's id: a change that a reboot met was never confirmed.
+
+    The kernel's id and the start of the first process: a container that is restarted keeps its kernel.
+    """
+    kernel = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    started = Path("/proc/1/stat").read_text().rpartition(")")[2].split()[19]
+    return f"{kernel}/{started}"
 
 
 def now() -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import re
 import secrets
 import shutil
@@ -21,6 +22,7 @@ from .lab import Lab
 from .topology import CENTRE, GATEWAYS, RELAYS, Network
 
 _SOURCE: Final = Path(__file__).parents[2] / "inventories/lab"
+_ARCHITECTURES: Final = {"x86_64": "amd64", "aarch64": "arm64"}
 _GIT: Final = ("-c", "user.name=Lab", "-c", "user.email=lab@example.com")
 
 
@@ -34,6 +36,7 @@ class Deployment:
         self.root = lab.directory / "inventory"
         self.password_file = lab.directory / "vault-password"
         self.state = lab.directory / "state"
+        self.transcript: list[str] = []
 
     @property
     def environment(self) -> dict[str, str]:
@@ -76,7 +79,7 @@ class Deployment:
     def _fill_artefact(self) -> None:
         path = self.root / "inventory.yml"
         self.substitute(path, r"(source: ).*", rf"\g<1>file:{self.engine.path}")
-        self.substitute(path, r'amd64: ".*"', f'{self.engine.arch}: "{self.engine.sha256}"')
+        self.substitute(path, r'amd64: ".*"', f'{_ARCHITECTURES[platform.machine()]}: "{self.engine.sha256}"')
 
     def _write_logins(self) -> None:
         by_province: dict[str, dict[str, dict[str, dict[str, str]]]] = {}
@@ -142,6 +145,7 @@ class Deployment:
             timeout=timeout,
             check=False,
         )
+        self.transcript.append(done.stdout + done.stderr)
         if check and done.returncode != 0:
             raise LabError(f"provisioner {' '.join(words)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
         return done

@@ -30,7 +30,7 @@ def fingerprint(deployment: Deployment, host: str) -> str:
     """Give what a person would compare on a host: contents and times of files, rules, tunnel, processes."""
     script = """
     find /etc/provisioner /etc/systemd/system /usr/local/lib/provisioner -type f -printf '%p %T@ %m %u:%g\\n' | sort
-    nft -s list ruleset
+    nft -s list ruleset | grep -v 'elements = .* limit rate'
     wg show all allowed-ips | sort
     systemctl show -p MainPID,ActiveState provisioner-mediamtx provisioner-wg
     """
