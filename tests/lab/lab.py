@@ -29,6 +29,8 @@ from .topology import GATEWAYS, HOSTS, MANAGED_HOSTS, Network, place
 _HERE: Final = Path(__file__).parent
 _BOOT_SECONDS: Final = 60
 _PUBLIC_KEY_BYTES: Final = 32
+_INOTIFY: Final = Path("/proc/sys/fs/inotify/max_user_instances")
+_PLENTY: Final = 1024
 _INTERFACES: Final = {Network.MGMT: "eth0", Network.WAN: "eth1"}
 # A cable pulled and put back: an interface that goes down loses its routes, so they are kept.
 _CUT: Final = """
@@ -252,9 +254,9 @@ class Lab:
                 return
             if state == "degraded":
                 failed = self.exec(host, ["systemctl", "list-units", "--failed", "--plain", "--no-legend"], check=False)
-                raise LabError(f"{host}: units failed at boot: {failed.stdout.strip()}")
+                raise LabError(f"{host}: units failed at boot: {failed.stdout.strip()}{_limit_hint()}")
             time.sleep(0.2)
-        raise LabError(f"{host}: not up in time, state: {state or 'no answer'}")
+        raise LabError(f"{host}: not up in time, state: {state or 'no answer'}{_limit_hint()}")
 
     def _interface(self, host: str, network: Network) -> str:
         self.address(host, network)
@@ -276,6 +278,14 @@ def _each(action: Callable[[str], None], hosts: Iterable[str]) -> None:
 def _cgroup_file() -> list[Path]:
     unified = Path("/sys/fs/cgroup/cgroup.controllers").exists()
     return [] if unified else [_HERE / "compose.cgroup-v1.yml"]
+
+
+def _limit_hint() -> str:
+    """Name the limit of the machine that several labs at once run into first: seven systemds watch many files."""
+    limit = int(_INOTIFY.read_text(encoding="ascii"))
+    if limit >= _PLENTY:
+        return ""
+    return f" (fs.inotify.max_user_instances is {limit}, a lab takes 40: sysctl fs.inotify.max_user_instances={_PLENTY})"
 
 
 def _owned_by_root(info: tarfile.TarInfo) -> tarfile.TarInfo:

@@ -178,7 +178,7 @@ def test_hosts_have_what_the_product_needs(lab: Lab) -> None:
         "ip link add wg-t type wireguard 2>/dev/null || wireguard-go wg-t; wg show wg-t public-key; ip link del wg-t"
     )
     lab.exec("relay-viettel-1", ["sh", "-c", script])
-    lab.exec("relay-viettel-1", ["unshare", "-n", "nft", "-f", "-"], stdin="table inet t { chain c { } }")
+    lab.exec("relay-viettel-1", ["unshare", "-n", "nft", "-f", "-"], stdin="table inet t { chain c { }; }")
     lab.exec("relay-viettel-1", ["systemd-run", "--wait", "--quiet", "-p", "ProtectSystem=strict", "true"])
 
 
