@@ -1,0 +1,1 @@
+"""The demonstration: the whole story with the real commands, on one machine."""

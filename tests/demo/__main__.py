@@ -1,0 +1,106 @@
+"""Run the demo: `python -m tests.demo [--keep]`. It touches only containers and folders of its own."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from types import FrameType
+from typing import Final
+
+from tests.lab.docker_cli import RUN_LABEL, listed
+from tests.lab.docker_daemon import DockerDaemon
+from tests.lab.engine import Engine, find_engine
+from tests.lab.errors import LabError
+from tests.lab.lab import Lab
+
+from .errors import DemoError
+from .screen import Screen, line
+from .story import OUT, Story, what_next
+
+_INTERRUPTED: Final = 130
+
+
+def main() -> int:
+    """Tell the story; 0 if all came out as it should."""
+    parser = argparse.ArgumentParser(
+        prog="scripts/demo", description="Show the whole on one machine, with the real commands."
+    )
+    parser.add_argument("--keep", action="store_true", help="leave the lab running and say what to try next")
+    keep: bool = parser.parse_args().keep
+    signal.signal(signal.SIGTERM, _as_interrupt)
+    screen = Screen()
+    try:
+        daemon = DockerDaemon.ensure()
+        try:
+            _demo(screen, keep=keep)
+        finally:
+            _end(daemon)
+    except (DemoError, LabError) as error:
+        line()
+        print(f"demo: FAILED after {screen.seconds:.0f} s: {error}", file=sys.stderr, flush=True)  # noqa: T201
+        return 1
+    except KeyboardInterrupt:
+        print(f"\ndemo: interrupted after {screen.seconds:.0f} s; the lab is removed", file=sys.stderr)  # noqa: T201
+        return _INTERRUPTED
+    return 0
+
+
+def _as_interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _demo(screen: Screen, *, keep: bool) -> None:
+    engine = find_engine()
+    _tell_engine(engine)
+    screen.say(
+        """Seven hosts boot now, each a container with systemd: two relays, the monitoring centre, and four site
+        gateways with cameras behind them. The first time an image has to be made, which takes minutes."""
+    )
+    lab = Lab.start(keep=keep)
+    kept = False
+    try:
+        line(f"lab {lab.run} is up after {screen.seconds:.0f} s")
+        story = Story(lab, engine, screen)
+        story.tell()
+        kept = keep
+        _tell_end(screen, engine)
+        if keep:
+            _tell_next(story, lab)
+    finally:
+        if not kept:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            lab.stop()
+
+
+def _tell_engine(engine: Engine) -> None:
+    line(f"engine: {engine.name}")
+    if not engine.is_real:
+        line("  No MediaMTX could be had here, so a small double takes its place, in the lab only.")
+        line("  With the real one: MEDIAMTX_BIN=/path/to/mediamtx scripts/demo")
+
+
+def _tell_end(screen: Screen, engine: Engine) -> None:
+    line()
+    line(f"engine: {engine.name}")
+    line(f"verdicts as a page: {OUT / 'verify.html'}")
+    line(f"with the camera unplugged: {OUT / 'unplugged.html'}")
+    line(f"demo: all as it should be, {screen.seconds:.0f} s in total")
+
+
+def _tell_next(story: Story, lab: Lab) -> None:
+    line()
+    line(f"The lab {lab.run} stays. To go on:")
+    line()
+    for text in what_next(story.deployment, lab):
+        line(f"  {text}")
+
+
+def _end(daemon: DockerDaemon) -> None:
+    """End a daemon that was started here, unless labs are left on it."""
+    if daemon.process is not None and not listed("container", RUN_LABEL):
+        daemon.stop()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

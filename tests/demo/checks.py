@@ -1,0 +1,55 @@
+"""What the demo insists on. Pure: documents and texts in, an error out where they are not as they should be."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, Final
+
+from tests.lab.held_readers import Held
+
+from .errors import DemoError
+
+LONGEST_GAP: Final = 0.5
+RELAY_FILE: Final = "/etc/provisioner/mediamtx.yml"
+
+
+def only_these_paths(plan: Mapping[str, Any], relay: str, paths: Collection[str], *, viewers: int) -> None:
+    """Insist that a plan updates these paths and the relay's file, and touches nothing else anywhere."""
+    found = {
+        (change["host"], change["resource"], change["name"], change["action"])
+        for change in plan["changes"]
+        if change["action"] != "noop"
+    }
+    wanted = {(relay, "path", name, "update") for name in paths} | {(relay, "file", RELAY_FILE, "update")}
+    if found != wanted:
+        listed = ", ".join(" ".join(change) for change in sorted(found ^ wanted))
+        raise DemoError(f"the plan should touch one camera's paths and nothing else; what differs: {listed}")
+    if plan["summary"]["viewers_dropped"] != viewers:
+        raise DemoError(f"the plan counts {plan['summary']['viewers_dropped']} viewers to be dropped, not {viewers}")
+
+
+def readers_undisturbed(readers: Iterable[Held], edited: str) -> None:
+    """Insist that readers of all paths but the edited one played on, without a gap that anybody would see."""
+    for reader in readers:
+        if reader.path == edited:
+            if not reader.end:
+                raise DemoError(f"the reader of {edited} was not cut, although its source has changed")
+        elif not reader.played_on:
+            raise DemoError(f"the reader of {reader.path} was interrupted: {reader.end or 'no packet came'}")
+        elif reader.longest_gap > LONGEST_GAP:
+            raise DemoError(f"{reader.path} stood still for {reader.longest_gap:.2f} s, more than {LONGEST_GAP} s")
+
+
+def all_up(report: str, paths: int) -> None:
+    """Insist that a report says that every path is up."""
+    if f"all {paths} paths are up" not in report:
+        raise DemoError(f"verify should say that all {paths} paths are up")
+
+
+def names_only(report: str, camera: str, cause: str, paths: int) -> None:
+    """Insist that a report names one camera with its facility and the cause, and no other incident."""
+    if not re.search(rf"^ +down +camera {re.escape(camera)}: {re.escape(cause)}, 2 paths$", report, re.MULTILINE):
+        raise DemoError(f"verify should name the camera {camera} with the cause: {cause}")
+    if "incidents: 1\n" not in report or f"{paths - 2} of {paths} paths are up: 2 down\n" not in report:
+        raise DemoError(f"verify should find nothing else wrong than the two paths of {camera}")

@@ -1,0 +1,5 @@
+"""What ends a demo."""
+
+
+class DemoError(Exception):
+    """Something came out otherwise than it should."""

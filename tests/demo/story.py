@@ -1,0 +1,221 @@
+"""The story: from an inventory to pictures at the monitoring centre, a safe change, a fault, its repair."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import time
+from pathlib import Path
+from typing import Any, Final
+
+from tests.lab.deployment import Deployment
+from tests.lab.engine import Engine
+from tests.lab.held_readers import Held, HeldReaders
+from tests.lab.lab import Lab
+from tests.lab.topology import CENTRE, GATEWAYS, MANAGED_HOSTS, PLACES, StreamKind, place
+
+from . import checks
+from .errors import DemoError
+from .screen import Screen, line
+
+ROOT: Final = Path(__file__).parents[2]
+OUT: Final = ROOT / "out" / "demo"
+EDITED: Final = place("kcl-bg-002/cam-03")
+UNPLUGGED: Final = place("kcl-bg-001/cam-02")
+RELAY: Final = EDITED.gateway.relay
+PATHS: Final = 2 * len(PLACES)
+_REPAIR_ATTEMPTS: Final = 6
+_AFTER_CHANGE_SECONDS: Final = 3.0
+
+
+class ShownDeployment(Deployment):
+    """The deployment of the lab, each command shown before it runs and its output after it."""
+
+    def __init__(self, lab: Lab, engine: Engine, screen: Screen) -> None:
+        """Show on this screen."""
+        super().__init__(lab, engine)
+        self._screen = screen
+
+    def run(self, *words: str, check: bool = True, timeout: float = 240) -> subprocess.CompletedProcess[str]:
+        """Run a command in front of everybody."""
+        self._screen.command(shlex.join(["provisioner", *words]))
+        begun = time.monotonic()
+        done = super().run(*words, check=False, timeout=timeout)
+        self._screen.output(done.stdout + done.stderr, time.monotonic() - begun, ended=done.returncode)
+        if check and done.returncode:
+            raise DemoError(f"provisioner {words[0]} ended with {done.returncode}; it should end with 0")
+        return done
+
+
+class Story:
+    """Tells it on a fresh lab."""
+
+    def __init__(self, lab: Lab, engine: Engine, screen: Screen) -> None:
+        """Take a lab that has just booted."""
+        self._lab = lab
+        self._screen = screen
+        self.deployment = ShownDeployment(lab, engine, screen)
+        self._plan = lab.directory / "plan.json"
+
+    def tell(self) -> None:
+        """Tell the whole.
+
+        Raises:
+            DemoError: something came out otherwise than it should.
+        """
+        self._inventory()
+        self._keys_and_sites()
+        self._first_apply()
+        self._small_change()
+        self._fault()
+
+    # --- parts ------------------------------------------------------------------------------------
+
+    def _inventory(self) -> None:
+        self._screen.part("An inventory in Git")
+        self._screen.say(
+            f"""A copy of inventories/lab, filled in with the addresses and SSH host keys of this lab: {len(GATEWAYS)}
+            quarantine facilities in three provinces, {len(PLACES)} cameras, two carriers with a relay each, one
+            monitoring centre. Camera passwords are in vault-encrypted files. First, addresses in the tunnels and ports
+            at the sites are recorded."""
+        )
+        self.deployment.prepare()
+        self.deployment.run("allocate")
+
+    def _keys_and_sites(self) -> None:
+        self._screen.part("Keys, and the technicians' part")
+        self._screen.say("Private keys are born on the hosts and stay there; the inventory gets the public halves.")
+        self.deployment.run("keys", "init")
+        self._screen.say(
+            """Each facility gets a package for its gateway. Technicians run install.sh there as root; the public key
+            that it prints is noted in the facility's file. All sites have the same LAN, 192.168.1.0/24, as real ones
+            do."""
+        )
+        self.deployment.install_sites()
+        self._git("diff", "--unified=0", "--", "facilities", only=("+++", "+  "))
+        self.deployment.commit("addresses, keys and gateways")
+        self.deployment.run("validate")
+
+    def _first_apply(self) -> None:
+        self._screen.part("Plan, apply, verify")
+        self._screen.say(
+            "The plan names every change on every host. What is applied is exactly the plan that was seen."
+        )
+        self._make_plan()
+        self._screen.say(
+            """Each host checks everything beside what runs, switches in one transaction, and goes back by itself unless
+            it is confirmed over a new SSH connection."""
+        )
+        self.deployment.run("apply", str(self._plan))
+        self._screen.say(
+            """Up means proved: the tunnel, the camera's port, packets at the relay, and a key frame decoded both at the
+            relay and at the monitoring centre."""
+        )
+        report = self.deployment.run("verify").stdout
+        checks.all_up(report, PATHS)
+
+    def _small_change(self) -> None:
+        self._screen.part("One camera changes, nobody else notices")
+        spare = EDITED.device.spare[0].channel
+        self._screen.say(
+            f"""The recorder of {EDITED.gateway.facility} shows {EDITED.camera.id} on channel {spare} from now on. One
+            line of the inventory changes."""
+        )
+        file = self.deployment.facility_file(EDITED.gateway.facility)
+        before = rf"(- id: {EDITED.camera.id}\n(?:    .*\n)*?    channel: ){EDITED.camera.channel}\b"
+        self.deployment.substitute(file, before, rf"\g<1>{spare}")
+        self._git("diff", only=("---", "+++", "-  ", "+  "))
+        self.deployment.commit(f"{EDITED.id} is on channel {spare}")
+        paths = [p.path(StreamKind.SUB) for p in PLACES if p.gateway.relay == RELAY]
+        self._screen.say(f"At the monitoring centre {len(paths)} readers play what {RELAY} relays.")
+        with HeldReaders(self.deployment, RELAY, paths) as readers:
+            plan = self._make_plan()
+            checks.only_these_paths(plan, RELAY, {EDITED.path(kind) for kind in StreamKind}, viewers=1)
+            self._screen.say(
+                "Checked: the plan touches the two paths of that camera and no other, and cuts one reader."
+            )
+            self.deployment.run("apply", str(self._plan))
+            time.sleep(_AFTER_CHANGE_SECONDS)
+            seen = readers.finish()
+        self._tell_readers(seen)
+
+    def _tell_readers(self, seen: list[Held]) -> None:
+        line()
+        width = max(len(reader.path) for reader in seen)
+        line(f"{'reader at ' + CENTRE.name:<{width}}  packets  largest gap")
+        for reader in seen:
+            line(f"{reader.path:<{width}}  {reader.packets:>7}  {reader.longest_gap:>9.2f} s  {reader.end}".rstrip())
+        checks.readers_undisturbed(seen, EDITED.path(StreamKind.SUB))
+        others = [reader for reader in seen if reader.played_on]
+        worst = max(reader.longest_gap for reader in others)
+        self._screen.say(
+            f"""Checked: {len(others)} readers of other paths were never interrupted; the largest gap between two
+            packets was {worst:.2f} s (allowed: {checks.LONGEST_GAP} s; cameras send a picture every 0.1 s)."""
+        )
+
+    def _fault(self) -> None:
+        self._screen.part("A camera is unplugged, and plugged in again")
+        camera = self._lab.camera(UNPLUGGED.id)
+        self._screen.say(f"Somebody pulls the network cable of {UNPLUGGED.camera.id} in {UNPLUGGED.gateway.facility}.")
+        camera.unplug()
+        done = self.deployment.run("verify", "--html", _shown_path("unplugged.html"), check=False)
+        if done.returncode != 1:
+            raise DemoError(f"verify ended with {done.returncode}; with a camera unplugged it should end with 1")
+        checks.names_only(done.stdout, UNPLUGGED.id, "camera unplugged", PATHS)
+        self._screen.say(
+            "Checked: verify ends with 1 and names the facility, the camera and the cause. The cable is put back."
+        )
+        camera.plug()
+        self._wait_until_up()
+
+    def _wait_until_up(self) -> None:
+        for _ in range(_REPAIR_ATTEMPTS):
+            done = self.deployment.run("verify", "--html", _shown_path("verify.html"), check=False)
+            if done.returncode == 0:
+                checks.all_up(done.stdout, PATHS)
+                return
+            if done.returncode != 1:
+                raise DemoError(f"verify ended with {done.returncode}")
+        raise DemoError(f"{UNPLUGGED.id} is plugged in again, but not all paths came up")
+
+    # --- means ------------------------------------------------------------------------------------
+
+    def _make_plan(self) -> dict[str, Any]:
+        self.deployment.run("plan", "--out", str(self._plan))
+        document: dict[str, Any] = json.loads(self._plan.read_text(encoding="utf-8"))
+        return document
+
+    def _git(self, *words: str, only: tuple[str, ...]) -> None:
+        self._screen.command(shlex.join(["git", *words]))
+        shown = [text for text in self.deployment.git(*words).splitlines() if text.startswith(only)]
+        self._screen.output("\n".join(shown))
+
+
+def _shown_path(name: str) -> str:
+    """Give a page's path as a person in this folder would write it."""
+    OUT.mkdir(parents=True, exist_ok=True)
+    return os.path.relpath(OUT / name)
+
+
+def what_next(deployment: Deployment, lab: Lab) -> list[str]:
+    """Give the lines that say what to do with a lab that was kept."""
+    python = ROOT / ".venv/bin/python"
+    names = ("PROVISIONER_INVENTORY", "ANSIBLE_VAULT_PASSWORD_FILE", "PROVISIONER_SSH_KEY", "PROVISIONER_STATE")
+    inside = f"{python} -m tests.lab exec --run {lab.run}"
+    facility, device = UNPLUGGED.gateway, UNPLUGGED.device
+    return [
+        f"cd {shlex.quote(str(ROOT))}",
+        f'export PATH={shlex.quote(str(ROOT / ".venv/bin"))}:"$PATH"',
+        *(f"export {name}={shlex.quote(deployment.environment[name])}" for name in names),
+        "provisioner verify --detail",
+        f'"${{EDITOR:-nano}}" {shlex.quote(str(deployment.facility_file(EDITED.gateway.facility)))}',
+        "provisioner plan",
+        "provisioner apply",
+        f"{inside} {facility.name} systemctl stop camera@{device.id}  # then: provisioner verify",
+        f"{inside} {facility.name} systemctl start camera@{device.id}",
+        f"{inside} {MANAGED_HOSTS[0]} nft list table inet provisioner",
+        f"{inside} {MANAGED_HOSTS[0]} wg show",
+        f"{python} -m tests.lab down --run {lab.run}  # removes the lab",
+    ]

@@ -1,0 +1,124 @@
+"""Readers at the monitoring centre that hold paths of a relay open, and measure the gaps between packets."""
+
+from __future__ import annotations
+
+import json
+import select
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from provisioner.cli.context import today
+from provisioner.pipeline import Session
+
+from .deployment import Deployment
+from .errors import LabError
+from .topology import CENTRE
+
+_PROGRAM: Final = Path(__file__).with_name("rtsp_hold.py")
+_PORT: Final = 8554
+_START_SECONDS: Final = 40
+_STOP_SECONDS: Final = 15
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What one reader saw: packets, the longest time between two of them, and why it ended if it did."""
+
+    path: str
+    packets: int
+    longest_gap: float
+    end: str
+
+    @property
+    def played_on(self) -> bool:
+        """Whether the picture came and the connection was never lost."""
+        return self.packets > 0 and not self.end
+
+
+class HeldReaders:
+    """A context in which readers play; `finish` ends them and gives what they saw."""
+
+    def __init__(self, deployment: Deployment, relay: str, paths: Sequence[str]) -> None:
+        """Take the paths of a relay that are to be played at the centre."""
+        self._lab = deployment.lab
+        self._order = _order(deployment, relay, paths)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        """Start, and wait until every path plays or has failed."""
+        container = self._lab.container(CENTRE.name)
+        program = _PROGRAM.read_text(encoding="utf-8")
+        command = ["docker", "exec", "--interactive", container, "python3", "-c", program]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+        try:
+            self._tell(json.dumps(self._order).encode() + b"\n")
+            self._line(_START_SECONDS)
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Hang up."""
+        self._end()
+
+    def finish(self) -> list[Held]:
+        """End the readers and give what each saw.
+
+        Raises:
+            LabError: the readers' program has gone.
+        """
+        self._tell(b"stop\n")
+        document = json.loads(self._line(_STOP_SECONDS))
+        return [Held(path, **seen) for path, seen in document.items()]
+
+    def _tell(self, line: bytes) -> None:
+        assert self._process is not None
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(line)
+        except OSError as error:
+            raise LabError("the readers at the centre have gone") from error
+
+    def _line(self, seconds: float) -> bytes:
+        assert self._process is not None
+        assert self._process.stdout is not None
+        line = b""
+        while not line.endswith(b"\n"):
+            if not select.select([self._process.stdout], [], [], seconds)[0]:
+                raise LabError(f"the readers at the centre said nothing for {seconds} s")
+            if not (part := self._process.stdout.read(1 << 16)):
+                raise LabError("the readers at the centre have gone")
+            line += part
+        return line
+
+    def _end(self) -> None:
+        if self._process is None:
+            return
+        # The program in the container ends with its standard input.
+        with self._process as process:
+            if process.stdin is not None:
+                process.stdin.close()
+            try:
+                process.wait(_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+        self._process = None
+
+
+def _order(deployment: Deployment, relay: str, paths: Sequence[str]) -> dict[str, object]:
+    session = Session(deployment.root, deployment.environment, today())
+    spec, centre = session.state.hosts[relay], session.state.hosts[CENTRE.name]
+    return {
+        "address": str(spec.tunnel.address),
+        "port": _PORT,
+        "user": f"centre-{CENTRE.name}",
+        "password": centre.readers[spec.carriers[0]].reveal(),
+        "paths": list(paths),
+    }

@@ -1,0 +1,136 @@
+"""Plays RTSP paths over TCP and measures how evenly their packets come. Runs on a lab host; standard library only.
+
+The first line on standard input is a JSON object: address, port, user, password, paths. When every path plays or has
+failed, one line says so; when standard input has another line, or ends, the last line tells what each reader saw.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import select
+import socket
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import BinaryIO, Final
+
+_PATIENCE: Final = 15.0
+_LONGEST: Final = 600.0
+_RTP_CHANNEL: Final = 0
+_DOLLAR: Final = 0x24
+_OK: Final = 200
+
+
+class RefusedError(Exception):
+    """The server answered with something else than success."""
+
+
+@dataclass
+class Session:
+    """One connection to the server, up to PLAY."""
+
+    url: str
+    authorization: str
+    stream: BinaryIO
+    connection: socket.socket
+    sequence: int = 0
+
+    def ask(self, method: str, url: str, **headers: str) -> tuple[dict[str, str], str]:
+        """Send a request; give the headers and the body of its answer."""
+        self.sequence += 1
+        fields = {"CSeq": str(self.sequence), "Authorization": self.authorization, **headers}
+        head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+        self.connection.sendall(f"{method} {url} RTSP/1.0\r\n{head}\r\n".encode())
+        status = self.stream.readline().split()
+        if len(status) < 2 or int(status[1]) != _OK:
+            raise RefusedError(f"{method}: {b' '.join(status[1:]).decode() or 'hung up'}")
+        answer: dict[str, str] = {}
+        while (line := self.stream.readline().decode().strip()) != "":
+            name, _, value = line.partition(":")
+            answer[name.lower()] = value.strip()
+        return answer, self.stream.read(int(answer.get("content-length", "0"))).decode()
+
+    def play(self) -> None:
+        """Describe, set up the video over this connection, and play."""
+        headers, description = self.ask("DESCRIBE", self.url, Accept="application/sdp")
+        base = headers.get("content-base", self.url)
+        transport = "RTP/AVP/TCP;unicast;interleaved=0-1"
+        headers, _ = self.ask("SETUP", track(base, description), Transport=transport)
+        self.ask("PLAY", base, Session=headers["session"].partition(";")[0])
+
+
+def track(base: str, description: str) -> str:
+    """Give the URL of the video in a description."""
+    found = re.search(r"^m=video .*?^a=control:(\S+)", description, re.MULTILINE | re.DOTALL)
+    control = found[1] if found else "trackID=0"
+    return control if control.startswith("rtsp://") else f"{base.rstrip('/')}/{control}"
+
+
+@dataclass
+class Reader:
+    """Holds one path open."""
+
+    path: str
+    packets: int = 0
+    longest_gap: float = 0.0
+    end: str = ""
+    playing: threading.Event = field(default_factory=threading.Event)
+    latest: float = 0.0
+
+    def run(self, address: str, port: int, authorization: str) -> None:
+        """Read until the connection ends or nothing comes any more."""
+        try:
+            with (
+                socket.create_connection((address, port), timeout=_PATIENCE) as connection,
+                connection.makefile("rb") as stream,
+            ):
+                Session(f"rtsp://{address}:{port}/{self.path}", authorization, stream, connection).play()
+                while self.receive(stream):
+                    pass
+                self.end = "cut by the relay"
+        except (OSError, ValueError, KeyError, RefusedError) as error:
+            self.end = str(error) or type(error).__name__
+        self.playing.set()
+
+    def receive(self, stream: BinaryIO) -> bool:
+        """Take one packet; false at the end."""
+        head = stream.read(4)
+        if len(head) < 4 or head[0] != _DOLLAR:
+            return False
+        stream.read(int.from_bytes(head[2:], "big"))
+        if head[1] == _RTP_CHANNEL:
+            now = time.monotonic()
+            if self.packets:
+                self.longest_gap = max(self.longest_gap, now - self.latest)
+            self.latest = now
+            self.packets += 1
+            self.playing.set()
+        return True
+
+    def report(self) -> dict[str, object]:
+        """Tell what was seen; a silence that lasts counts as a gap, too."""
+        silence = time.monotonic() - self.latest if self.packets and not self.end else 0.0
+        return {"packets": self.packets, "longest_gap": max(self.longest_gap, silence), "end": self.end}
+
+
+def main() -> None:
+    """Play all paths until told to stop."""
+    order = json.loads(sys.stdin.readline())
+    login = f"{order['user']}:{order['password']}".encode()
+    authorization = f"Basic {base64.b64encode(login).decode()}"
+    readers = [Reader(path) for path in order["paths"]]
+    for reader in readers:
+        arguments = (order["address"], order["port"], authorization)
+        threading.Thread(target=reader.run, args=arguments, daemon=True).start()
+    for reader in readers:
+        reader.playing.wait(_PATIENCE)
+    print("ready", flush=True)  # noqa: T201 - its answer
+    select.select([sys.stdin], [], [], _LONGEST)
+    print(json.dumps({reader.path: reader.report() for reader in readers}), flush=True)  # noqa: T201 - its answer
+
+
+if __name__ == "__main__":
+    main()
