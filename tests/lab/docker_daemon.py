@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
@@ -16,6 +17,7 @@ from .errors import LabError
 _START_SECONDS: Final = 40
 _LOG: Final = Path("/run/provisioner-lab/dockerd.log")
 _CGROUPS: Final = Path("/sys/fs/cgroup")
+_NEEDED: Final = {"blkio", "cpu", "cpuacct", "cpuset", "devices", "freezer", "memory", "pids"}
 
 
 @dataclass
@@ -92,12 +94,13 @@ def _mount_control_groups() -> None:
 
 
 def _controllers() -> list[str]:
-    """Return the kernel's controllers that are switched on and that no mounted hierarchy holds."""
+    """Return the controllers that Docker works with, that the kernel has on and that no mounted hierarchy holds."""
     rows = [line.split() for line in Path("/proc/cgroups").read_text(encoding="ascii").splitlines()[1:]]
-    return [name for name, hierarchy, _, enabled in rows if enabled == "1" and hierarchy == "0"]
+    return [name for name, hierarchy, _, enabled in rows if name in _NEEDED and enabled == "1" and hierarchy == "0"]
 
 
 def _mount(kind: str, target: Path, options: str, source: str) -> None:
-    target.mkdir(exist_ok=True)
     # Best effort: dockerd itself names the one that it cannot do without.
+    with suppress(OSError):
+        target.mkdir(exist_ok=True)
     subprocess.run(["mount", "-t", kind, "-o", options, source, str(target)], check=False, capture_output=True)

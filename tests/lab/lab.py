@@ -285,7 +285,8 @@ def _limit_hint() -> str:
     limit = int(_INOTIFY.read_text(encoding="ascii"))
     if limit >= _PLENTY:
         return ""
-    return f" (fs.inotify.max_user_instances is {limit}, a lab takes 40: sysctl fs.inotify.max_user_instances={_PLENTY})"
+    advice = f"sysctl fs.inotify.max_user_instances={_PLENTY}"
+    return f" (fs.inotify.max_user_instances is {limit}, and a lab takes 40: {advice})"
 
 
 def _owned_by_root(info: tarfile.TarInfo) -> tarfile.TarInfo:

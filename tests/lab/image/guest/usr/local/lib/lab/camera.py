@@ -130,7 +130,7 @@ class Feed:
             self.timer = 0
 
 
-class Mounts(GstRtspServer.RTSPMountPoints):
+class Mounts(GstRtspServer.RTSPMountPoints):  # type: ignore[misc]  # bindings are untyped
     """Mount points whose name includes the query, as for cameras that put the channel there."""
 
     def do_make_path(self, url: GstRtsp.RTSPUrl) -> str:
@@ -178,7 +178,7 @@ def trim_query(context: GstRtspServer.RTSPContext) -> None:
             ctypes.memset(url.contents.query + len(query) - 1, 0, 1)
 
 
-class Auth(GstRtspServer.RTSPAuth):
+class Auth(GstRtspServer.RTSPAuth):  # type: ignore[misc]  # bindings are untyped
     """Authentication, which is where every request passes first."""
 
     def do_check(self, context: GstRtspServer.RTSPContext, check: str) -> bool:
@@ -212,12 +212,13 @@ def factory(stream: dict[str, Any], channel: Channel) -> GstRtspServer.RTSPMedia
     return made
 
 
-def read_pictures(device: str, into: dict[str, str]) -> None:
-    """Read which picture each camera shows."""
+def read_pictures(device: str, into: dict[str, str]) -> bool:
+    """Read which picture each camera shows; called again at the next signal."""
     file = PICTURES / f"{device}.json"
     into.clear()
     if file.exists():
         into.update(json.loads(file.read_text(encoding="utf-8")))
+    return True
 
 
 def tell_systemd(message: bytes) -> None:
@@ -246,7 +247,7 @@ def main(name: str) -> None:
     if not server.attach(None):
         sys.exit(f"{name}: port {device['port']} cannot be opened")
     loop = GLib.MainLoop()
-    GLib.unix_signal_add(GLib.PRIORITY_HIGH, signal.SIGHUP, lambda: read_pictures(name, pictures) or True)
+    GLib.unix_signal_add(GLib.PRIORITY_HIGH, signal.SIGHUP, read_pictures, name, pictures)
     # Sessions of readers that vanished are only forgotten when asked.
     GLib.timeout_add_seconds(2, lambda: server.get_session_pool().cleanup() >= 0)
     tell_systemd(b"READY=1")
