@@ -291,7 +291,7 @@ def test_killed_run_is_reaped_and_a_running_one_is_not(lab: Lab) -> None:
 def test_lab_is_up_in_time_and_leaves_nothing_behind() -> None:
     started = time.monotonic()
     with Lab.start() as second:
-        assert time.monotonic() - started < 25
+        assert time.monotonic() - started < 60
         directory = second.directory
         assert directory.stat().st_mode & 0o777 == 0o700
         assert second.ssh_key.stat().st_mode & 0o777 == 0o600
