@@ -118,8 +118,10 @@ def _part(engine: Engine, found: list[_Round]) -> Part:
             figures += [call, call_cpu]
             ratios.append(Ratio(f"{group}: ordinary role / transaction call, wall clock", plain, call))
             ratios.append(Ratio(f"{group}: ordinary role / transaction call, controller CPU", plain_cpu, call_cpu))
-            gates = {"observe": "observe and fresh plan, wall clock", "confirm": "confirm, wall clock"}
-            figures += [per_host(group, name, [_of(d, op, "seconds") for d in told]) for op, name in gates.items()]
+            for operation, name in {"observe": "observe and fresh plan", "confirm": "confirm"}.items():
+                for what, unit in (("seconds", "wall clock"), ("cpu", "controller CPU")):
+                    values = [_of(document, operation, what) for document in told]
+                    figures.append(per_host(group, f"{name}, {unit}", values))
         figures += [whole, cpu, plain, plain_cpu]
     return Part(f"lab: {len(_HOSTS)} relays, engine {engine.name}", tuple(figures), tuple(ratios), _NOTES)
 
