@@ -68,6 +68,10 @@ class HeldReaders:
         """Hang up."""
         self._end()
 
+    def mark(self) -> None:
+        """Count the longest gaps from now, not from the beginning."""
+        self._tell(b"mark\n")
+
     def finish(self) -> list[Held]:
         """End the readers and give what each saw.
 

@@ -1,7 +1,8 @@
 """Plays RTSP paths over TCP and measures how evenly their packets come. Runs on a lab host; standard library only.
 
 The first line on standard input is a JSON object: address, port, user, password, paths. When every path plays or has
-failed, one line says so; when standard input has another line, or ends, the last line tells what each reader saw.
+failed, one line says so. A line `mark` makes the longest gaps count from now; at any other line, or the end of
+standard input, the last line tells what each reader saw.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ _PATIENCE: Final = 15.0
 _LONGEST: Final = 600.0
 _RTP_CHANNEL: Final = 0
 _DOLLAR: Final = 0x24
+_TIMEOUT: Final = 60
 _OK: Final = 200
 
 
@@ -37,16 +39,29 @@ class Session:
     stream: BinaryIO
     connection: socket.socket
     sequence: int = 0
+    id: str = ""
+    # A server forgets a session that asks for nothing, however much it is sent.
+    keepalive_s: float = _TIMEOUT / 3
+    asked: float = 0.0
 
-    def ask(self, method: str, url: str, **headers: str) -> tuple[dict[str, str], str]:
-        """Send a request; give the headers and the body of its answer."""
+    def send(self, method: str, url: str, **headers: str) -> None:
+        """Send a request."""
         self.sequence += 1
+        self.asked = time.monotonic()
         fields = {"CSeq": str(self.sequence), "Authorization": self.authorization, **headers}
         head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
         self.connection.sendall(f"{method} {url} RTSP/1.0\r\n{head}\r\n".encode())
-        status = self.stream.readline().split()
+
+    def ask(self, method: str, url: str, **headers: str) -> tuple[dict[str, str], str]:
+        """Send a request; give the headers and the body of its answer."""
+        self.send(method, url, **headers)
+        return self.answer(self.stream.readline())
+
+    def answer(self, first: bytes) -> tuple[dict[str, str], str]:
+        """Read an answer of which the first line is known."""
+        status = first.split()
         if len(status) < 2 or int(status[1]) != _OK:
-            raise RefusedError(f"{method}: {b' '.join(status[1:]).decode() or 'hung up'}")
+            raise RefusedError(b" ".join(status[1:]).decode() or "hung up")
         answer: dict[str, str] = {}
         while (line := self.stream.readline().decode().strip()) != "":
             name, _, value = line.partition(":")
@@ -59,7 +74,15 @@ class Session:
         base = headers.get("content-base", self.url)
         transport = "RTP/AVP/TCP;unicast;interleaved=0-1"
         headers, _ = self.ask("SETUP", track(base, description), Transport=transport)
-        self.ask("PLAY", base, Session=headers["session"].partition(";")[0])
+        self.id, _, parameters = headers["session"].partition(";")
+        if told := re.search(r"timeout=(\d+)", parameters):
+            self.keepalive_s = int(told[1]) / 3
+        self.ask("PLAY", base, Session=self.id)
+
+    def keep_alive(self) -> None:
+        """Ask for something now and then; the answer comes between packets."""
+        if time.monotonic() - self.asked > self.keepalive_s:
+            self.send("OPTIONS", self.url, Session=self.id)
 
 
 def track(base: str, description: str) -> str:
@@ -87,20 +110,24 @@ class Reader:
                 socket.create_connection((address, port), timeout=_PATIENCE) as connection,
                 connection.makefile("rb") as stream,
             ):
-                Session(f"rtsp://{address}:{port}/{self.path}", authorization, stream, connection).play()
-                while self.receive(stream):
-                    pass
+                session = Session(f"rtsp://{address}:{port}/{self.path}", authorization, stream, connection)
+                session.play()
+                while self.receive(session):
+                    session.keep_alive()
                 self.end = "cut by the relay"
         except (OSError, ValueError, KeyError, RefusedError) as error:
             self.end = str(error) or type(error).__name__
         self.playing.set()
 
-    def receive(self, stream: BinaryIO) -> bool:
-        """Take one packet; false at the end."""
-        head = stream.read(4)
-        if len(head) < 4 or head[0] != _DOLLAR:
+    def receive(self, session: Session) -> bool:
+        """Take one packet, or an answer between packets; false at the end."""
+        head = session.stream.read(4)
+        if len(head) < 4:
             return False
-        stream.read(int.from_bytes(head[2:], "big"))
+        if head[0] != _DOLLAR:
+            session.answer(head + session.stream.readline())
+            return True
+        session.stream.read(int.from_bytes(head[2:], "big"))
         if head[1] == _RTP_CHANNEL:
             now = time.monotonic()
             if self.packets:
@@ -109,6 +136,10 @@ class Reader:
             self.packets += 1
             self.playing.set()
         return True
+
+    def mark(self) -> None:
+        """Count the longest gap from now."""
+        self.longest_gap = 0.0
 
     def report(self) -> dict[str, object]:
         """Tell what was seen; a silence that lasts counts as a gap, too."""
@@ -128,7 +159,12 @@ def main() -> None:
     for reader in readers:
         reader.playing.wait(_PATIENCE)
     print("ready", flush=True)  # noqa: T201 - its answer
-    select.select([sys.stdin], [], [], _LONGEST)
+    until = time.monotonic() + _LONGEST
+    while select.select([sys.stdin], [], [], max(0.0, until - time.monotonic()))[0]:
+        if sys.stdin.readline().strip() != "mark":
+            break
+        for reader in readers:
+            reader.mark()
     print(json.dumps({reader.path: reader.report() for reader in readers}), flush=True)  # noqa: T201 - its answer
 
 
