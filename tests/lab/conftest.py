@@ -7,15 +7,58 @@ from collections.abc import Iterator
 import pytest
 
 from .deployment import Deployment
+from .docker_cli import compose_command
 from .engine import Engine, find_engine
 from .lab import Lab
 
 
 @pytest.fixture(scope="session")
-def lab() -> Iterator[Lab]:
+def prepared() -> Iterator[Lab]:
+    """A run that was drawn, without hosts yet; its compose project is pytest-docker's to create and remove."""
+    lab = Lab.prepare()
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in lab.compose_environment.items():
+            patch.setenv(name, value)
+        yield lab
+    lab.stop()
+
+
+@pytest.fixture(scope="session")
+def docker_compose_command() -> str:
+    """Compose as this machine has it: the plugin, or the older program of its own."""
+    return " ".join(compose_command())
+
+
+@pytest.fixture(scope="session")
+def docker_compose_file(prepared: Lab) -> list[str]:
+    """The lab's compose files."""
+    return [str(path) for path in prepared.compose_files]
+
+
+@pytest.fixture(scope="session")
+def docker_compose_project_name(prepared: Lab) -> str:
+    """The run's own project."""
+    return prepared.project
+
+
+@pytest.fixture(scope="session")
+def docker_setup() -> str:
+    """Create only: the hosts are seeded before their first boot."""
+    return "up --no-start"
+
+
+@pytest.fixture(scope="session")
+def docker_cleanup() -> str:
+    """Leave nothing."""
+    return "down --volumes --timeout 1"
+
+
+@pytest.fixture(scope="session")
+def lab(prepared: Lab, docker_services: object) -> Lab:
     """A running lab, removed at the end of the session."""
-    with Lab.start() as running:
-        yield running
+    assert docker_services
+    prepared.boot()
+    return prepared
 
 
 @pytest.fixture(scope="session")

@@ -36,6 +36,7 @@ class Deployment:
         self.root = lab.directory / "inventory"
         self.password_file = lab.directory / "vault-password"
         self.state = lab.directory / "state"
+        self.runtime = lab.directory / "runtime"
         self.transcript: list[str] = []
 
     @property
@@ -47,6 +48,7 @@ class Deployment:
             "PROVISIONER_INVENTORY": str(self.root),
             "PROVISIONER_SSH_KEY": str(self.lab.ssh_key),
             "PROVISIONER_STATE": str(self.state),
+            "XDG_RUNTIME_DIR": str(self.runtime),
         }
 
     # --- the scratch repository -------------------------------------------------------------------
@@ -54,6 +56,7 @@ class Deployment:
     def prepare(self) -> None:
         """Copy the inventory, fill in addresses and keys, encrypt the cameras' logins, and commit."""
         shutil.copytree(_SOURCE, self.root)
+        self.runtime.mkdir(mode=0o700)
         self.password_file.touch(mode=0o600)
         self.password_file.write_text(secrets.token_urlsafe(24), encoding="ascii")
         self._fill_hosts()

@@ -62,15 +62,26 @@ class Lab:
     @classmethod
     def start(cls, *, keep: bool = False) -> Self:
         """Create and boot all hosts; a kept lab outlives this process."""
-        DockerDaemon.ensure()
-        reap()
-        lab = cls(Record.new(image=image(), keep=keep))
+        lab = cls.prepare(keep=keep)
         try:
-            lab._create()
-            lab._boot()
+            compose(*lab.compose_arguments, "up", "--no-start", environment=lab.compose_environment)
+            lab.boot()
         except BaseException:
             lab.stop()
             raise
+        return lab
+
+    @classmethod
+    def prepare(cls, *, keep: bool = False) -> Self:
+        """Draw a run and make what its hosts need, before there is any host."""
+        DockerDaemon.ensure()
+        reap()
+        lab = cls(Record.new(image=image(), keep=keep))
+        subprocess.run(
+            ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", lab.project, "-f", str(lab.ssh_key)],
+            check=True,
+            stdin=subprocess.DEVNULL,
+        )
         return lab
 
     @classmethod
@@ -97,6 +108,33 @@ class Lab:
     def run(self) -> str:
         """Id of the run."""
         return self._record.run
+
+    @property
+    def project(self) -> str:
+        """Name of the compose project."""
+        return self._record.project
+
+    @property
+    def compose_files(self) -> list[Path]:
+        """What compose makes the hosts from."""
+        return [_HERE / "compose.yml", *_cgroup_file()]
+
+    @property
+    def compose_arguments(self) -> list[str]:
+        """The project and the files, as compose takes them."""
+        files = [argument for file in self.compose_files for argument in ("--file", str(file))]
+        return ["--project-name", self.project, *files]
+
+    @property
+    def compose_environment(self) -> dict[str, str]:
+        """What the compose files leave open."""
+        return {
+            "LAB_IMAGE": self._record.image,
+            "LAB_PROJECT": self.project,
+            "LAB_RUN": self.run,
+            "LAB_OWNER": self._record.owner,
+            "LAB_KEEP": "yes" if self._record.keep else "no",
+        }
 
     @property
     def directory(self) -> Path:
@@ -210,24 +248,8 @@ class Lab:
         deadline = time.monotonic() + seconds
         _each(lambda host: self._wait_for(host, deadline), hosts)
 
-    def _create(self) -> None:
-        subprocess.run(
-            ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", self._record.project, "-f", str(self.ssh_key)],
-            check=True,
-            stdin=subprocess.DEVNULL,
-        )
-        environment = {
-            "LAB_IMAGE": self._record.image,
-            "LAB_PROJECT": self._record.project,
-            "LAB_RUN": self.run,
-            "LAB_OWNER": self._record.owner,
-            "LAB_KEEP": "yes" if self._record.keep else "no",
-        }
-        files = [_HERE / "compose.yml", *_cgroup_file()]
-        arguments = [argument for file in files for argument in ("--file", str(file))]
-        compose("--project-name", self._record.project, *arguments, "up", "--no-start", environment=environment)
-
-    def _boot(self) -> None:
+    def boot(self) -> None:
+        """Seed the created hosts, start them, and wait until they are up."""
         files = seeds(self.ssh_key.with_suffix(".pub").read_text(encoding="ascii"), GATEWAYS, self._record.passwords)
 
         def first_boot(host: str) -> None:

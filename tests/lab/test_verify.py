@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.destructive]
 
 
 def verified(
-    deployment: Deployment, *words: str, until: Callable[[dict[str, Any]], bool], tries: int = 4
+    deployment: Deployment, *words: str, until: Callable[[dict[str, Any]], bool], tries: int = 6
 ) -> dict[str, Any]:
     """Verify until the picture is what is expected, a few times: relays notice a dead camera after seconds."""
     for _ in range(tries):
@@ -37,16 +37,13 @@ def causes(found: dict[str, Any], *, stream: str = "sub") -> dict[str, str]:
     }
 
 
+def verdicts(found: dict[str, Any]) -> set[tuple[str, str]]:
+    """Give each carrier with the verdicts of its paths."""
+    return {(path["carrier"], path["verdict"]) for path in found["paths"]}
+
+
 def all_up(found: dict[str, Any]) -> bool:
     return bool(found["summary"]["up"] == found["summary"]["paths"])
-
-
-@pytest.fixture(autouse=True)
-def _up_before_and_after(deployment: Deployment) -> Iterator[None]:
-    yield
-    deployment.document("apply", "--yes")
-    found = verified(deployment, until=all_up, tries=6)
-    assert all_up(found), found["incidents"]
 
 
 def test_every_path_of_a_healthy_lab_is_up_at_level_seven(deployment: Deployment) -> None:
@@ -55,7 +52,7 @@ def test_every_path_of_a_healthy_lab_is_up_at_level_seven(deployment: Deployment
     assert all_up(found), found["incidents"]
     assert {path["level"] for path in found["paths"]} == {7}
     assert found["incidents"] == []
-    assert found["engine"] == deployment.engine.name or deployment.engine.name.startswith("stand-in")
+    assert found["engine"].split(" (")[0] == deployment.engine.name.split(" (")[0]
 
 
 def test_each_broken_camera_and_site_is_named_with_its_own_cause(deployment: Deployment) -> None:
@@ -78,8 +75,8 @@ def test_each_broken_camera_and_site_is_named_with_its_own_cause(deployment: Dep
         changed = lab.camera("kcl-bg-001/cam-03")
         mending.callback(changed.change_password, changed.password)
         changed.change_password("Somebody-changed-it-1")
-        lab.exec("gw-2", ["ip", "link", "set", "wg-prov", "down"])
-        mending.callback(lab.exec, "gw-2", ["systemctl", "restart", "provisioner-site"])
+        lab.exec("gw-2", ["systemctl", "stop", "provisioner-site"])
+        mending.callback(lab.exec, "gw-2", ["systemctl", "start", "provisioner-site"])
         lab.exec("gw-3", ["nft", "delete", "element", "inet", "provisioner_site", "port_maps", "{ 10554 }"])
         lab.exec("gw-3", ["conntrack", "-D", "-p", "tcp", "--dport", "10554"], check=False)
         mending.callback(lab.exec, "gw-3", ["systemctl", "restart", "provisioner-site"])
@@ -118,12 +115,12 @@ def test_a_broken_relay_is_one_incident_with_its_cause(deployment: Deployment, c
 
 def test_an_unreachable_host_makes_its_paths_unknown_and_hides_no_other(deployment: Deployment) -> None:
     deployment.lab.cut("relay-vnpt-1", Network.MGMT)
+    expected = {("vnpt", "unknown"), ("viettel", "up")}
     try:
-        found = deployment.document("verify", codes=(1,))
+        found = verified(deployment, until=lambda f: verdicts(f) == expected)
     finally:
         deployment.lab.mend("relay-vnpt-1", Network.MGMT)
-    verdicts = {(path["carrier"], path["verdict"]) for path in found["paths"]}
-    assert verdicts == {("vnpt", "unknown"), ("viettel", "up")}
+    assert verdicts(found) == expected, found["incidents"]
     assert set(causes(found).values()) == {"host unreachable"}
     assert [(i["layer"], i["object"]) for i in found["incidents"]] == [("host", "relay-vnpt-1")]
 
@@ -145,5 +142,6 @@ def test_a_silent_camera_and_one_without_the_stream_are_told_apart(deployment: D
 
 def test_a_good_picture_over_a_drifted_host_is_degraded(deployment: Deployment) -> None:
     deployment.lab.exec("relay-vnpt-1", ["sh", "-c", "echo '# by hand' >> /etc/provisioner/wg-prov.conf"])
-    found = deployment.document("verify", "--limit", "carrier=vnpt", codes=(1,))
+    only = ("--limit", "carrier=vnpt")
+    found = verified(deployment, *only, until=lambda f: verdicts(f) == {("vnpt", "degraded")})
     assert {(path["verdict"], path["cause"]) for path in found["paths"]} == {("degraded", "drift")}
