@@ -38,7 +38,10 @@ def readers_undisturbed(readers: Iterable[Held], edited: str) -> None:
         elif not reader.played_on:
             raise DemoError(f"the reader of {reader.path} was interrupted: {reader.end or 'no packet came'}")
         elif reader.longest_gap > LONGEST_GAP:
-            raise DemoError(f"{reader.path} stood still for {reader.longest_gap:.2f} s, more than {LONGEST_GAP} s")
+            raise DemoError(
+                f"{reader.path} stood still for {reader.longest_gap:.2f} s, more than {LONGEST_GAP} s"
+                f" (before the change, with nothing but this machine's load: {reader.gap_before:.2f} s)"
+            )
 
 
 def all_up(report: str, paths: int) -> None:

@@ -145,9 +145,10 @@ class Story:
     def _tell_readers(self, seen: list[Held]) -> None:
         line()
         width = max(len(reader.path) for reader in seen)
-        line(f"{'reader at ' + CENTRE.name:<{width}}  packets  largest gap")
+        line(f"{'reader at ' + CENTRE.name:<{width}}  packets  largest gap: before  during the change")
         for reader in seen:
-            line(f"{reader.path:<{width}}  {reader.packets:>7}  {reader.longest_gap:>9.2f} s  {reader.end}".rstrip())
+            gaps = f"{reader.gap_before:>17.2f} s  {reader.longest_gap:>15.2f} s"
+            line(f"{reader.path:<{width}}  {reader.packets:>7}  {gaps}  {reader.end}".rstrip())
         checks.readers_undisturbed(seen, EDITED.path(StreamKind.SUB))
         others = [reader for reader in seen if reader.played_on]
         worst = max(reader.longest_gap for reader in others)

@@ -26,12 +26,16 @@ _STOP_SECONDS: Final = 15
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What one reader saw: packets, the longest time between two of them, and why it ended if it did."""
+    """What one reader saw: packets, the longest time between two of them, and why it ended if it did.
+
+    `gap_before` is that time until `mark`: what is long there already is this machine's doing.
+    """
 
     path: str
     packets: int
     longest_gap: float
     end: str
+    gap_before: float = 0.0
 
     @property
     def played_on(self) -> bool:

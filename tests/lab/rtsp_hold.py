@@ -99,6 +99,7 @@ class Reader:
     path: str
     packets: int = 0
     longest_gap: float = 0.0
+    gap_before: float = 0.0
     end: str = ""
     playing: threading.Event = field(default_factory=threading.Event)
     latest: float = 0.0
@@ -138,13 +139,14 @@ class Reader:
         return True
 
     def mark(self) -> None:
-        """Count the longest gap from now."""
-        self.longest_gap = 0.0
+        """Count the longest gap from now, and keep what it was until now."""
+        self.gap_before, self.longest_gap = self.longest_gap, 0.0
 
     def report(self) -> dict[str, object]:
         """Tell what was seen; a silence that lasts counts as a gap, too."""
         silence = time.monotonic() - self.latest if self.packets and not self.end else 0.0
-        return {"packets": self.packets, "longest_gap": max(self.longest_gap, silence), "end": self.end}
+        gaps = {"longest_gap": max(self.longest_gap, silence), "gap_before": self.gap_before}
+        return {"packets": self.packets, **gaps, "end": self.end}
 
 
 def main() -> None:
