@@ -22,7 +22,7 @@ from provisioner.errors import HostError, UsageError
 from provisioner.facts import HostFacts
 from provisioner.host_requests import observe_request
 from provisioner.hosts import HostRunner
-from provisioner.inventory.load import load, load_inventory
+from provisioner.inventory.load import Loaded, load, load_inventory, valid_inventory
 from provisioner.inventory.lock import write_lock
 from provisioner.inventory.model import Inventory, InventorySecrets, Secrets
 from provisioner.inventory.rules import GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
@@ -73,7 +73,11 @@ class Session:
     @cached_property
     def inventory(self) -> Inventory:
         """The inventory, valid and complete."""
-        return load_inventory(self.root, today=self.today)
+        return valid_inventory(self._loaded, self.root, today=self.today)
+
+    @cached_property
+    def _loaded(self) -> Loaded:
+        return load(self.root)
 
     @cached_property
     def secrets(self) -> Secrets:
@@ -93,7 +97,7 @@ class Session:
     @cached_property
     def digest(self) -> str:
         """The digest of the inventory's content."""
-        return load(self.root).digest
+        return self._loaded.digest
 
     @cached_property
     def commit(self) -> str:

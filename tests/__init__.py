@@ -1,0 +1,1 @@
+"""Tests; what several of them share are the factories and doubles in this folder."""

@@ -13,6 +13,8 @@ from __future__ import annotations
 import json
 import os
 import shlex
+from pathlib import Path
+from typing import Any
 
 from ansible.plugins.action import ActionBase
 
@@ -40,11 +42,10 @@ class ActionModule(ActionBase):
 
     TRANSFERS_FILES = False
 
-    def run(self, tmp=None, task_vars=None):
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Run the bundle and write the answer beside it; the result itself says only that there is one."""
         result = super().run(tmp, task_vars)
-        with open(self._task.args["bundle"], "rb") as stream:
-            bundle = stream.read()
+        bundle = Path(self._task.args["bundle"]).read_bytes()
         done = self._low_level_execute_command(
             "/usr/bin/python3 -I -S -c " + shlex.quote(BOOTSTRAP), in_data=bundle, sudoable=True
         )

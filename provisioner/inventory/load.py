@@ -91,7 +91,15 @@ def load_inventory(root: Path, *, today: date, tolerate: Collection[str] = ()) -
     Raises:
         InventoryError: with every problem.
     """
-    loaded = load(root)
+    return valid_inventory(load(root), root, today=today, tolerate=tolerate)
+
+
+def valid_inventory(loaded: Loaded, root: Path, *, today: date, tolerate: Collection[str] = ()) -> Inventory:
+    """Give what was loaded, if it is valid; as `load_inventory`.
+
+    Raises:
+        InventoryError: with every problem.
+    """
     errors = [p for p in check(loaded, today=today) if p.severity is Severity.ERROR and p.code not in tolerate]
     if errors or loaded.inventory is None:
         count = f"{len(errors)} problem" + ("s" if len(errors) != 1 else "")
