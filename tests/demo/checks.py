@@ -40,7 +40,7 @@ def readers_undisturbed(readers: Iterable[Held], edited: str) -> None:
         elif reader.longest_gap > LONGEST_GAP:
             raise DemoError(
                 f"{reader.path} stood still for {reader.longest_gap:.2f} s, more than {LONGEST_GAP} s"
-                f" (before the change, with nothing but this machine's load: {reader.gap_before:.2f} s)"
+                f" (before the change: {reader.gap_before:.2f} s)"
             )
 
 

@@ -28,7 +28,7 @@ _STOP_SECONDS: Final = 15
 class Held:
     """What one reader saw: packets, the longest time between two of them, and why it ended if it did.
 
-    `gap_before` is that time until `mark`: what is long there already is this machine's doing.
+    `gap_before` is that time until `mark`: what is long there already is not the doing of what came after.
     """
 
     path: str
