@@ -14,7 +14,7 @@ from typing import Any
 
 from provisioner.desired.spec import HostSpec
 from provisioner.diff import sentinel_of, units_of
-from provisioner.facts import HostFacts
+from provisioner.facts import HostFacts, parse_facts
 from provisioner.host_requests import observe_request
 from provisioner.hosts import CallOutcome, HostAnswer, HostCall, HostRunner
 from provisioner.render import MEDIAMTX_FILE, NFT_FILE, RenderedFile, program_path
@@ -55,6 +55,7 @@ class HostResult:
         receipt: path of the receipt on the host, empty where there is none.
         seconds: the transaction's own time on the host, without waiting for anything else.
         refusal: why it was not started, None otherwise.
+        facts: the host as it was right after its change was confirmed.
     """
 
     host: str
@@ -64,6 +65,7 @@ class HostResult:
     seconds: float = 0.0
     refusal: Refusal | None = None
     steps: tuple[Mapping[str, Any], ...] = ()
+    facts: HostFacts | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,13 +160,7 @@ def _common(job: Job, run_id: str) -> dict[str, Any]:
 
 def _confirm(jobs: Sequence[Job], run_id: str, runner: HostRunner, options: Options) -> dict[str, HostAnswer]:
     """Come back over new connections. A host that does not answer is asked until it must have returned."""
-    waiting = {
-        job.spec.id: HostCall(
-            job.spec,
-            {"operation": "confirm", **_common(job, run_id), "files": [file.path for file in job.files]},
-        )
-        for job in jobs
-    }
+    waiting = {job.spec.id: _confirmation(job, run_id) for job in jobs}
     answers: dict[str, HostAnswer] = {}
     until = options.clock() + options.confirm_s + 60.0
     while waiting:
@@ -176,6 +172,13 @@ def _confirm(jobs: Sequence[Job], run_id: str, runner: HostRunner, options: Opti
             break
         options.sleep(_RETRY_S)
     return answers
+
+
+def _confirmation(job: Job, run_id: str) -> HostCall:
+    observed, contents = observe_request(job.spec, job.files)
+    files = [file.path for file in job.files]
+    request = {"operation": "confirm", **_common(job, run_id), "files": files, "observe": observed}
+    return HostCall(job.spec, request, contents)
 
 
 # --- the results ----------------------------------------------------------------------------------
@@ -220,7 +223,9 @@ def _second(host: str, first: HostAnswer, answer: HostAnswer) -> HostResult:
         "rollback-failed": Outcome.ROLLBACK_FAILED,
     }.get(str(told["outcome"]), Outcome.NOT_STARTED)
     cause = str(told["cause"]) or (first.error if outcome is not Outcome.APPLIED else "")
-    return HostResult(host, outcome, cause, str(told.get("receipt", "")), round(seconds, 3), steps=steps)
+    facts = parse_facts(host, dict(told["facts"])) if outcome is Outcome.APPLIED else None
+    receipt = str(told.get("receipt", ""))
+    return HostResult(host, outcome, cause, receipt, round(seconds, 3), steps=steps, facts=facts)
 
 
 def _seconds(told: Mapping[str, Any]) -> float:

@@ -20,6 +20,7 @@ UNIT_MEDIAMTX = "provisioner-mediamtx.service"
 UNIT_NFT = "provisioner-nft.service"
 UNIT_REVERT = "provisioner-revert.service"
 UNIT_WG = "provisioner-wg.service"
+_CANONICAL = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 _SETTING_LINE = re.compile(r"^([A-Za-z][A-Za-z0-9]*): (.*)$")
 _SENTINEL_LINE = re.compile(rf'^  "({SENTINEL_PREFIX}[0-9a-f]+)": ', re.MULTILINE)
 
@@ -51,7 +52,7 @@ def sentinel_of(content: bytes) -> str:
 
 def canonical(document: object) -> bytes:
     """Give a document as JSON, byte for byte as the on-host program does."""
-    return json.dumps(document, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
+    return _CANONICAL.encode(document).encode()
 
 
 # --- paths ----------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets as random
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import cached_property
@@ -182,7 +182,7 @@ def enact(
             results[spec.id] = HostResult(spec.id, Outcome.UNREACHABLE, f"{error.message}; {error.hint}")
         elif spec.id not in results:
             results[spec.id] = HostResult(spec.id, Outcome.UNCHANGED)
-    return Applied(run, tuple(results[host] for host in sorted(results)), _remaining(session, changed, results))
+    return Applied(run, tuple(results[host] for host in sorted(results)), _remaining(session, results.values()))
 
 
 def new_run_id() -> str:
@@ -208,13 +208,13 @@ def _needs_program(spec: HostSpec, changes: Sequence[Change]) -> bool:
     )
 
 
-def _remaining(session: Session, changed: Sequence[HostSpec], results: Mapping[str, HostResult]) -> tuple[Change, ...]:
+def _remaining(session: Session, results: Iterable[HostResult]) -> tuple[Change, ...]:
     """A fresh plan of what was applied must be empty; what it still finds is an error of ours or new drift."""
-    done = [spec for spec in changed if results[spec.id].outcome is Outcome.APPLIED]
-    if not done:
-        return ()
-    facts, _ = observe(done, session.files, session.runner)
-    found = (changes_of(spec, session.files[spec.id], facts[spec.id]) for spec in done if spec.id in facts)
+    found = (
+        changes_of(session.state.hosts[result.host], session.files[result.host], result.facts)
+        for result in results
+        if result.facts is not None
+    )
     return tuple(change for changes in found for change in changes if change.action is not Action.NOOP)
 
 

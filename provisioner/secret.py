@@ -63,4 +63,4 @@ def host_digest_key(digest_key: Secret, host: str) -> Secret:
 
 def keyed_digest(key: Secret, content: bytes) -> str:
     """Give the HMAC-SHA-256 of a content, in the form the on-host code gives it too."""
-    return "hmac-sha256:" + hmac.new(key.reveal().encode(), content, hashlib.sha256).hexdigest()
+    return "hmac-sha256:" + hmac.digest(key.reveal().encode(), content, "sha256").hex()

@@ -182,4 +182,5 @@ def _confirm(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
         return {"outcome": "not-started", "cause": "not waiting", "steps": [], "run": request["run"]}
     host.armed = None
     host.manifest = {"files": sorted(request["files"]), "run": request["run"]}
-    return {"outcome": "applied", "cause": "", "steps": [], "run": request["run"], "receipt": "/receipt"}
+    answer = {"outcome": "applied", "cause": "", "steps": [], "run": request["run"], "receipt": "/receipt"}
+    return answer | {"facts": _observe(host, call)}

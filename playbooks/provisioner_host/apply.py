@@ -326,12 +326,13 @@ def health(request: dict[str, Any]) -> None:
         raise Failed("MediaMTX does not hold the file that was written")
 
 
-def confirm(request: dict[str, Any]) -> dict[str, Any]:
+def confirm(request: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Make a change persistent: the controller has come back over a new connection.
 
-    Another run's change is not confirmed, and a change that is not healthy any more goes back.
+    Another run's change is not confirmed, and a change that is not healthy any more goes back. The answer
+    brings the host's facts as they are now, for the fresh plan.
     """
-    change = Transaction(request, Path("/nonexistent"))
+    change = Transaction(request, folder)
     with dead_man.lock(change.run_id, wait_s=20):
         armed = files.read_json(places.ARMED)
         if armed is None or armed["run"] != change.run_id:
@@ -347,7 +348,8 @@ def confirm(request: dict[str, Any]) -> dict[str, Any]:
         dead_man.disarm()
         change.step("save last-good", lambda: last_good.save(sorted(request["files"])))
         last_good.receipt(change.run_id, "applied", "", change.steps)
-        return {**_answer(change, "applied"), "receipt": str(places.RECEIPTS / f"{change.run_id}.json")}
+        receipt = str(places.RECEIPTS / f"{change.run_id}.json")
+        return {**_answer(change, "applied"), "receipt": receipt, "facts": observe(request["observe"], folder)}
 
 
 def _forget_programs(manifest: dict[str, Any], request: dict[str, Any]) -> None:

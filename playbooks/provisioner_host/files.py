@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import grp
-import hashlib
 import hmac
 import json
 import os
@@ -13,15 +12,17 @@ import stat
 from pathlib import Path
 from typing import Any
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
 
 def keyed_digest(key: str, content: bytes) -> str:
     """Give the HMAC-SHA-256 of a content; the controller computes the same one."""
-    return "hmac-sha256:" + hmac.new(key.encode(), content, hashlib.sha256).hexdigest()
+    return "hmac-sha256:" + hmac.digest(key.encode(), content, "sha256").hex()
 
 
 def canonical(document: object) -> bytes:
     """Give a document as JSON, the same bytes for the same content."""
-    return json.dumps(document, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
+    return _CANONICAL.encode(document).encode()
 
 
 def describe(path: Path, key: str) -> dict[str, Any] | None:

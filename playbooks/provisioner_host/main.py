@@ -38,7 +38,7 @@ def _operation(request: dict[str, Any], folder: Path) -> dict[str, Any]:
         case "apply":
             return apply.apply(request, folder)
         case "confirm":
-            return apply.confirm(request)
+            return apply.confirm(request, folder)
         case "renew":
             dead_man.renew(request["run"], float(request["confirm_s"]))
             return {}

@@ -73,7 +73,7 @@ def _named(path: Path) -> Engine:
 def _engine(path: Path) -> Engine:
     version = _version(path)
     number = VERSION.removeprefix("v")
-    name = f"mediamtx {number}" if version == VERSION else f"stand-in {number} (not the real MediaMTX)"
+    name = f"mediamtx {number}" if version == VERSION else f"stand-in {number} (not MediaMTX)"
     return Engine(path, _sha256(path), version, name)
 
 

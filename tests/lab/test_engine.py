@@ -65,7 +65,7 @@ def test_other_version_on_the_path_is_passed_over(home: Path) -> None:
 
 def test_without_any_the_stand_in_says_that_it_is_one(home: Path) -> None:
     found = find_engine()
-    assert found.name == "stand-in 1.20.1 (not the real MediaMTX)"
+    assert found.name == "stand-in 1.20.1 (not MediaMTX)"
     assert found.version == "v1.20.1+standin"
     assert not found.is_real
     assert found.path.is_relative_to(home / "cache")
