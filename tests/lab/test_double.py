@@ -1,0 +1,104 @@
+"""The hosts in memory that the laws run on and real hosts pass one suite: they tell and plan alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from provisioner.apply import Job, Outcome, apply
+from provisioner.changes import Action, Resource
+from provisioner.diff import changes_of
+from provisioner.facts import HostFacts
+from provisioner.hosts import HostRunner
+from provisioner.observe import observe
+from provisioner.pipeline import Session
+from tests.simulated import SimulatedHosts
+
+from .deployment import Deployment
+
+pytestmark = [pytest.mark.lab, pytest.mark.contract]
+HOST = "relay-vnpt-1"
+
+
+@dataclass(frozen=True)
+class Hosts:
+    """A carrier of calls to hosts that hold what the inventory says."""
+
+    session: Callable[[], Session]
+    runner: HostRunner
+
+    def facts(self) -> HostFacts:
+        session = self.session()
+        found, errors = observe([session.state.hosts[HOST]], session.files, self.runner)
+        assert not errors
+        return found[HOST]
+
+    def pending(self) -> set[tuple[str, str, str, str]]:
+        session = self.session()
+        found = changes_of(session.state.hosts[HOST], session.files[HOST], self.facts())
+        # What a rule means only a kernel knows: the double tells files of rules apart, not rules.
+        return {
+            (c.resource, c.name, c.action, c.impact)
+            for c in found
+            if c.action is not Action.NOOP and c.resource is not Resource.RULE
+        }
+
+    def apply(self, expected: str | None = None) -> Outcome:
+        session, facts = self.session(), self.facts()
+        job = Job(session.state.hosts[HOST], session.files[HOST], facts, expected or facts.live_digest)
+        (result,) = apply([job], f"double-{datetime.now(UTC):%H%M%S%f}", self.runner)
+        return result.outcome
+
+
+@pytest.fixture(params=["simulated", "real"])
+def hosts(request: pytest.FixtureRequest, deployment: Deployment) -> Hosts:
+    def session() -> Session:
+        return Session(deployment.root, deployment.environment, datetime.now(UTC).date())
+
+    if request.param == "real":
+        return Hosts(session, session().runner)
+    simulated = Hosts(session, SimulatedHosts())
+    # An empty host lacks MediaMTX's program too; the double installs it with the first change.
+    assert simulated.apply() is Outcome.APPLIED
+    return simulated
+
+
+def shape(value: Any, depth: int = 2) -> Any:
+    """Give the keys of a document, so deep."""
+    if isinstance(value, dict) and depth:
+        return {key: shape(below, depth - 1) for key, below in value.items()}
+    return type(value).__name__
+
+
+def test_what_is_applied_is_as_desired(hosts: Hosts) -> None:
+    assert hosts.pending() == set()
+
+
+def test_facts_have_one_shape(hosts: Hosts, deployment: Deployment) -> None:
+    real = Hosts(hosts.session, Session(deployment.root, deployment.environment, datetime.now(UTC).date()).runner)
+    ours, theirs = hosts.facts(), real.facts()
+    assert shape(ours.units) == shape(theirs.units)
+    assert shape(ours.files, 1) == shape(theirs.files, 1)
+    assert ours.relay == theirs.relay
+    assert ours.program == theirs.program or deployment.engine.name.startswith("stand-in")
+    assert set(ours.runtime or ()) == set(theirs.runtime or ())
+
+
+def test_an_edited_channel_is_the_same_plan_and_applies(hosts: Hosts, deployment: Deployment) -> None:
+    deployment.substitute(deployment.facility_file("kcl-qn-001"), r"(make: dahua\n)", r"\g<1>    channel: 2\n")
+    assert hosts.pending() == {
+        ("path", "quang-nam/kcl-qn-001/cam-01/main", "update", "path"),
+        ("path", "quang-nam/kcl-qn-001/cam-01/sub", "update", "path"),
+        ("file", "/etc/provisioner/mediamtx.yml", "update", "none"),
+    }
+    assert hosts.apply() is Outcome.APPLIED
+    assert hosts.pending() == set()
+
+
+def test_a_plan_of_another_state_is_not_started(hosts: Hosts) -> None:
+    assert hosts.apply("hmac-sha256:" + "0" * 64) is Outcome.NOT_STARTED
+    assert hosts.pending() == set()
