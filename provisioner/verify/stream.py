@@ -101,6 +101,9 @@ def read_check(case: Case) -> Check:
         return _probe_refused(case, 5, read)
     if read.status is not None:
         return _source_failure(case, 5, Cause.UNKNOWN, read.error)
+    # The source was started for this reader, who waited in vain: the camera answers, and sends no picture.
+    if read.timed_out and case.wanted.path.on_demand:
+        return failed(5, Layer.STREAM, name, Cause.SILENT, "no picture came while a reader waited")
     return failed(5, Layer.PICTURE, name, Cause.UNKNOWN, f"no key frame: {read.error}")
 
 
