@@ -152,11 +152,14 @@ def test_one_silent_channel_leaves_the_others_of_a_recorder(lab: Lab) -> None:
 def test_changed_password_shuts_out_the_old_one_and_is_known_to_whoever_attaches(lab: Lab) -> None:
     control = lab.camera("kcl-qn-001/cam-02")
     stream = control.place.camera.stream(StreamKind.SUB)
-    old, new = control.url(stream), "mới@/:#?%$G1"
+    old, new, before = control.url(stream), "mới@/:#?%$G1", control.password
     control.change_password(new)
-    assert "401" in look(lab, control.place.gateway, old).error
-    assert view(lab, control.place).plays
-    assert Lab.attach(lab.run).camera("kcl-qn-001/cam-02").password == new
+    try:
+        assert "401" in look(lab, control.place.gateway, old).error
+        assert view(lab, control.place).plays
+        assert Lab.attach(lab.run).camera("kcl-qn-001/cam-02").password == new
+    finally:
+        control.change_password(before)
 
 
 def test_ssh_takes_the_key_of_the_run_and_nothing_else(lab: Lab) -> None:
