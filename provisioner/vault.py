@@ -158,7 +158,11 @@ def _parse(data: bytes, name: str) -> _Envelope:
         hint = "encrypt it with ansible-vault encrypt --encrypt-vault-id"
         raise SecretsError(f"{name}: not a vault file of format 1.1 or 1.2", hint=hint, object=name)
     try:
-        salt, mac, ciphertext = (unhexlify(part) for part in unhexlify(b"".join(body.split())).split(b"\n", 2))
+        envelope = unhexlify(b"".join(body.split()))
+        # Written in small letters only: another case would be another file with the same content.
+        salt, mac, ciphertext = (unhexlify(part) for part in envelope.split(b"\n", 2))
+        if envelope != envelope.lower():
+            raise ValueError(name)  # noqa: TRY301 (translated right below)
     except (HexError, ValueError):
         raise SecretsError(f"{name}: the vault file is damaged", hint="take it back from Git", object=name) from None
     return _Envelope(fields[3] if len(fields) > 3 else "default", salt, mac, ciphertext)  # noqa: PLR2004

@@ -28,7 +28,9 @@ def main() -> int:
     )
     parser.add_argument("--keep", action="store_true", help="leave the lab running and say what to try next")
     keep: bool = parser.parse_args().keep
-    signal.signal(signal.SIGTERM, _as_interrupt)
+    # A shell's background jobs inherit an ignored SIGINT: here both mean "clean up and end".
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _as_interrupt)
     screen = Screen()
     try:
         daemon = DockerDaemon.ensure()
