@@ -21,8 +21,8 @@ from provisioner.render import MEDIAMTX_FILE, NFT_FILE, RenderedFile, program_pa
 
 CONFIRM_S = 60.0
 TRANSACTION_TIMEOUT_S = 240.0
-# After a lock-out the host is back within the confirm window and the time that its return takes.
-RETURN_TIMEOUT_S = CONFIRM_S + 60.0
+# What a host may take for its return to last-good once the confirm window is over.
+RETURN_S = 60.0
 _RETRY_S = 5.0
 
 
@@ -162,7 +162,7 @@ def _confirm(jobs: Sequence[Job], run_id: str, runner: HostRunner, options: Opti
     """Come back over new connections. A host that does not answer is asked until it must have returned."""
     waiting = {job.spec.id: _confirmation(job, run_id) for job in jobs}
     answers: dict[str, HostAnswer] = {}
-    until = options.clock() + options.confirm_s + 60.0
+    until = options.clock() + options.confirm_s + RETURN_S
     while waiting:
         for host, answer in runner.call(list(waiting.values()), timeout_s=60.0).items():
             answers[host] = answer
