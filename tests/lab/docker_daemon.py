@@ -17,6 +17,8 @@ from .errors import LabError
 _START_SECONDS: Final = 40
 _LOG: Final = Path("/run/provisioner-lab/dockerd.log")
 _CGROUPS: Final = Path("/sys/fs/cgroup")
+# A daemon started here outlives the labs of this process, and a Popen that is dropped while it runs is a warning.
+_STARTED: Final[list[subprocess.Popen[bytes]]] = []
 _NEEDED: Final = {"blkio", "cpu", "cpuacct", "cpuset", "devices", "freezer", "memory", "pids"}
 
 
@@ -66,6 +68,7 @@ def _start() -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
             ["dockerd"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
         )
+    _STARTED.append(process)
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         if _answers():
