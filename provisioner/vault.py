@@ -35,7 +35,7 @@ _LINE = 80
 _SCRIPT_TIMEOUT_S = 60
 _HOW_TO_SET = (
     "set ANSIBLE_VAULT_PASSWORD_FILE to the password's file or program, or ANSIBLE_VAULT_IDENTITY_LIST to"
-    " secrets@FILE,contacts@FILE"
+    " secrets@FILE,contacts-PROVINCE@FILE"
 )
 
 
@@ -72,6 +72,11 @@ class VaultPasswords:
     def __bool__(self) -> bool:
         return bool(self.sources)
 
+    def only(self, *vault_ids: str) -> VaultPasswords:
+        """Give the sources of some vault ids, in the order in which the ids are named; no default serves them."""
+        chosen = tuple(source for vault_id in vault_ids for source in self.sources if source[0] == vault_id)
+        return VaultPasswords(chosen, self.env)
+
     def password(self, vault_id: str) -> bytes:
         """Give the password to encrypt with under a vault id: its own, or the default one.
 
@@ -80,14 +85,14 @@ class VaultPasswords:
         """
         for known_id, path in self.sources:
             if known_id in {vault_id, "default"}:
-                return _read_password(path, known_id, self.env)
+                return read_password(path, known_id, self.env)
         raise SecretsError(f"no vault password is set for the vault id {vault_id}", hint=_HOW_TO_SET)
 
     def candidates(self, vault_id: str) -> Iterator[bytes]:
         """Give the passwords to try on a file, those of its own vault id first, as Ansible does."""
         own = [s for s in self.sources if s[0] == vault_id]
         for known_id, path in own + [s for s in self.sources if s[0] != vault_id]:
-            yield _read_password(path, known_id, self.env)
+            yield read_password(path, known_id, self.env)
 
 
 def is_encrypted(data: bytes) -> bool:
@@ -116,6 +121,15 @@ def decrypt(data: bytes, passwords: VaultPasswords, *, name: str) -> bytes:
     tried = ", ".join(str(path) for _, path in passwords.sources)
     hint = f"the passwords tried came from {tried}; {_HOW_TO_SET}"
     raise SecretsError(f"{name}: no vault password fits, or the file was changed", hint=hint, object=name)
+
+
+def opened_with(data: bytes, password: bytes, *, name: str) -> bytes | None:
+    """Give a vault file's content if one password opens it.
+
+    Raises:
+        SecretsError: the file is damaged.
+    """
+    return _open(_parse(data, name), password)
 
 
 def encrypt(data: bytes, password: bytes, vault_id: str, *, salt: bytes | None = None) -> str:
@@ -191,17 +205,25 @@ def _aes_ctr(keys: _Keys, data: bytes) -> bytes:
     return context.update(data) + context.finalize()
 
 
-def _read_password(path: Path, vault_id: str, env: Mapping[str, str]) -> bytes:
-    """Read a password's file, or run it if it is a program, as Ansible does."""
+def read_password(path: Path, vault_id: str, env: Mapping[str, str]) -> bytes:
+    """Read a password's file, or run it if it is a program, as Ansible does.
+
+    Raises:
+        SecretsError: it cannot be read, or is empty.
+    """
     try:
-        program = bool(path.stat().st_mode & (stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH))
-        found = _run_program(path, vault_id, env) if program else path.read_bytes().strip()
+        found = _run_program(path, vault_id, env) if is_program(path) else path.read_bytes().strip()
     except OSError as error:
         hint = f"{_HOW_TO_SET}; a file that is not a program must not be executable"
         raise SecretsError(f"the vault password {path} cannot be read: {error.strerror}", hint=hint) from None
     if not found:
         raise SecretsError(f"the vault password {path} is empty", hint=_HOW_TO_SET)
     return found
+
+
+def is_program(path: Path) -> bool:
+    """Tell whether a password comes from a program that lies there, and not from the file itself."""
+    return bool(path.stat().st_mode & (stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH))
 
 
 def _run_program(path: Path, vault_id: str, env: Mapping[str, str]) -> bytes:
