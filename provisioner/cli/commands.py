@@ -20,6 +20,7 @@ COMMANDS: dict[str, Entry] = {
     "allocate": Entry("provisioner.cli.allocate", "allocate", "Record tunnel addresses and ports of what is new."),
     "apply": Entry("provisioner.cli.apply", "apply", "Bring hosts to what the inventory says, or back."),
     "drift": Entry("provisioner.cli.plan", "drift", "Tell whether hosts are as the inventory says."),
+    "geography": Entry("provisioner.cli.geography", "geography", "Look provinces up: the lists of 2021 and 2025."),
     "keys": Entry("provisioner.cli.keys", "keys", "Make the keys and secrets that hosts and the vault hold."),
     "plan": Entry("provisioner.cli.plan", "plan", "Show what apply would change, and whom it would cut."),
     "render": Entry("provisioner.cli.render", "render", "Write every file as it should lie on each host."),

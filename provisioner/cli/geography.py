@@ -1,0 +1,129 @@
+"""`provisioner geography`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import click
+
+from provisioner.cli.context import Invocation
+from provisioner.cli.output import counted, print_document
+from provisioner.geography import SCHEMES, Province, convert, find, provinces, read_province
+
+_scheme = click.Choice(SCHEMES)
+
+
+@click.group()
+def geography() -> None:
+    """Look provinces up, and convert between the lists of 2021 and 2025.
+
+    Needs no inventory. A name has to be exact: case, marks, spaces and the words for province and city
+    do not count, and nothing is guessed.
+    """
+
+
+@geography.command()
+@click.argument("text")
+@click.option("--scheme", type=_scheme, help="The list that the text is of; both otherwise.")
+@click.pass_obj
+def lookup(invocation: Invocation, text: str, scheme: str | None) -> int:
+    """Show which province a name, slug or code is.
+
+    Seven codes are another province in the other list: without --scheme such a code ends with 2.
+
+    Example: provisioner geography lookup "TP. HCM"
+    """
+    found = find(text, scheme)
+    if invocation.json:
+        print_document(_document(found))
+    else:
+        _print(line for province in found for line in _block(province))
+    return 0
+
+
+@geography.command("convert")
+@click.argument("text")
+@click.option("--from", "source", type=_scheme, required=True, help="The list that the text is of.")
+@click.option("--to", "target", type=_scheme, help="The list to convert to; the other one otherwise.")
+@click.pass_obj
+def convert_command(invocation: Invocation, text: str, source: str, target: str | None) -> int:
+    """Show where a province is in the other list.
+
+    It is in exactly one province of 2025, and in one or several of 2021.
+
+    Example: provisioner geography convert bac-giang --from gso-2021
+    """
+    province = read_province(text, source)
+    units = convert(province, target or next(scheme for scheme in SCHEMES if scheme != source))
+    if invocation.json:
+        print_document(_document(units) | {"from": _entry(province)})
+    else:
+        _print([_line(province), *(f"  → {_line(unit)}" for unit in units)])
+    return 0
+
+
+@geography.command("list")
+@click.option("--scheme", type=_scheme, required=True, help="Which list.")
+@click.pass_obj
+def list_command(invocation: Invocation, scheme: str) -> int:
+    """Show every province of a list.
+
+    In columns: code, slug, name, phone area codes, and the codes of 2021 that a merged province is from.
+
+    Example: provisioner geography list --scheme gso-2025
+    """
+    listed = provinces(scheme)
+    if invocation.json:
+        print_document(_document(listed))
+    else:
+        _print([f"{scheme}: {counted(len(listed), 'province')}", *map(_row, listed)])
+    return 0
+
+
+def _print(lines: Iterable[str]) -> None:
+    for line in lines:
+        click.echo(line.rstrip())
+
+
+def _line(province: Province) -> str:
+    return f"{province.scheme} {province.code} {province.slug}: {province.name}"
+
+
+def _row(province: Province) -> str:
+    merged = f"  from {', '.join(province.merged_from)}" if len(province.merged_from) > 1 else ""
+    return f"{province.code}  {province.slug:16} {province.name:18} {', '.join(province.area_codes):17}{merged}"
+
+
+def _block(province: Province) -> Iterator[str]:
+    yield _line(province)
+    if province.aliases:
+        yield f"  also written {', '.join(province.aliases)}"
+    yield f"  phone {', '.join(province.area_codes)}"
+    yield f"  since {province.valid_from}" + (f", until {province.valid_to}" if province.valid_to else "")
+    others = _others(province)
+    verb = "made of" if province.merged_from else "went into"
+    yield f"  {verb} {', '.join(map(str, others))} of {others[0].scheme}"
+
+
+def _others(province: Province) -> tuple[Province, ...]:
+    """Give the units of the other list."""
+    return convert(province, SCHEMES[0] if province.scheme == SCHEMES[1] else SCHEMES[1])
+
+
+def _document(listed: Iterable[Province]) -> dict[str, object]:
+    return {"schema": "provisioner/geography", "version": 1, "provinces": [_entry(province) for province in listed]}
+
+
+def _entry(province: Province) -> dict[str, object]:
+    return {
+        **_reference(province),
+        "aliases": list(province.aliases),
+        "area_codes": list(province.area_codes),
+        "valid_from": province.valid_from.isoformat(),
+        "valid_to": province.valid_to.isoformat() if province.valid_to else None,
+        "other": [_reference(unit) for unit in _others(province)],
+    }
+
+
+def _reference(province: Province) -> dict[str, object]:
+    return {"scheme": province.scheme, "code": province.code, "slug": province.slug, "name": province.name}

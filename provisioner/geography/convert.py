@@ -1,0 +1,57 @@
+"""From the provinces of 2021 to those of 2025 and back."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from provisioner.geography.faults import AmbiguousProvinceError
+from provisioner.geography.lookup import by_slug
+from provisioner.geography.province import SCHEMES, Province, provinces
+
+
+def merged_into(province: Province) -> Province:
+    """Give the unit of 2025 in which a province's territory is; a unit of 2025 is its own."""
+    return province if province.scheme == SCHEMES[1] else _heirs()[province.code]
+
+
+@cache
+def _heirs() -> dict[str, Province]:
+    return {old: new for new in provinces(SCHEMES[1]) for old in new.merged_from}
+
+
+def convert(province: Province, scheme: str) -> tuple[Province, ...]:
+    """Give the units of a scheme that a province's territory is in: exactly one of 2025, one or more of 2021.
+
+    Raises:
+        UnknownSchemeError: no such scheme.
+    """
+    units = provinces(scheme)
+    if province.scheme == scheme:
+        return (province,)
+    if scheme == SCHEMES[1]:
+        return (merged_into(province),)
+    return tuple(unit for unit in units if unit.code in province.merged_from)
+
+
+def unit_today(slug: str, slug_scheme: str, scheme: str) -> Province:
+    """Give the unit of `scheme` to which a facility belongs whose frozen slug is of `slug_scheme`.
+
+    Args:
+        slug: the province's slug in the facility's file and paths, frozen when it was registered.
+        slug_scheme: the list which that slug is of.
+        scheme: the list that is in use: of designations and reports.
+
+    Raises:
+        UnknownSchemeError: one of the two lists does not exist.
+        UnknownProvinceError: the slug is not of its list.
+        AmbiguousProvinceError: the list in use is older than the slug, and the unit was several then.
+    """
+    province = by_slug(slug, slug_scheme)
+    units = convert(province, scheme)
+    if len(units) > 1:
+        listed = ", ".join(map(str, units))
+        raise AmbiguousProvinceError(
+            f"{province} of {slug_scheme} is several provinces in {scheme}: {listed}",
+            hint=f"a list in use is not older than the slugs: set it to {slug_scheme}",
+        )
+    return units[0]

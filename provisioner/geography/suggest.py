@@ -1,0 +1,58 @@
+"""What to write instead of a name or code that is not known: for a person to choose, never chosen here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from difflib import get_close_matches
+
+from provisioner.geography.names import match
+from provisioner.geography.province import Province, provinces
+from provisioner.vietnamese import Legacy, fold, possible_readings, read_legacy
+
+_MOST = 3
+_LONGEST = 100
+
+
+def hint_for_code(code: str, scheme: str) -> str:
+    """Give the hint for an unknown code."""
+    near = [str(province) for province in provinces(scheme) if province.code == code.strip().zfill(2)]
+    if near:
+        return f"did you mean {near[0]}? A code is a text of two digits"
+    return f"codes are two digits, with gaps: `provisioner geography list --scheme {scheme}` shows them"
+
+
+def hint_for_name(text: str, scheme: str) -> str:
+    """Give the hint for an unknown name: the encoding that it seems to be in, or what it resembles."""
+    legacy = _legacy(text[:_LONGEST], scheme)
+    if legacy:
+        return f"the text looks like {legacy.encoding} and would say {legacy.reading!r}: convert it to Unicode"
+    close = [str(province) for province in similar(text, scheme)]
+    if close:
+        return f"did you mean {' or '.join(close)}?"
+    return f"`provisioner geography list --scheme {scheme}` shows all names"
+
+
+def _legacy(text: str, scheme: str) -> Legacy | None:
+    """Take the reading in which the text is a province: short names look alike in several encodings."""
+    likely = read_legacy(text)
+    candidates = ((likely,) if likely else ()) + possible_readings(text)
+    whole = (one for one in candidates if "\ufffd" not in one.reading and match(one.reading, scheme))
+    return next(whole, likely)
+
+
+def similar(text: str, scheme: str) -> tuple[Province, ...]:
+    """Give the provinces that a text contains as words, then those that are written like it; three at most."""
+    return tuple(dict.fromkeys((*_contained(text, scheme), *_close(text, scheme))))[:_MOST]
+
+
+def _contained(text: str, scheme: str) -> Iterator[Province]:
+    words = f"-{fold(text[:_LONGEST])}-"
+    for province in provinces(scheme):
+        if any(f"-{fold(name)}-" in words for name in (province.name, *province.aliases)):
+            yield province
+
+
+def _close(text: str, scheme: str) -> Iterator[Province]:
+    names = {fold(name): province for province in provinces(scheme) for name in (province.name, *province.aliases)}
+    for key in get_close_matches(fold(text[:_LONGEST]), names, n=_MOST, cutoff=0.75):
+        yield names[key]
