@@ -19,11 +19,13 @@ class Entry(NamedTuple):
 COMMANDS: dict[str, Entry] = {
     "allocate": Entry("provisioner.cli.allocate", "allocate", "Record tunnel addresses and ports of what is new."),
     "apply": Entry("provisioner.cli.apply", "apply", "Bring hosts to what the inventory says, or back."),
+    "contacts": Entry("provisioner.cli.contacts", "contacts", "Check, list, find and erase contacts: personal data."),
     "drift": Entry("provisioner.cli.plan", "drift", "Tell whether hosts are as the inventory says."),
     "geography": Entry("provisioner.cli.geography", "geography", "Look provinces up: the lists of 2021 and 2025."),
     "keys": Entry("provisioner.cli.keys", "keys", "Make the keys and secrets that hosts and the vault hold."),
     "plan": Entry("provisioner.cli.plan", "plan", "Show what apply would change, and whom it would cut."),
     "render": Entry("provisioner.cli.render", "render", "Write every file as it should lie on each host."),
+    "sign-off": Entry("provisioner.cli.sign_off", "sign_off", "Record that a plan was agreed as it stands."),
     "site-package": Entry("provisioner.cli.site_package", "site_package", "Write what a site's gateway needs."),
     "validate": Entry("provisioner.cli.validate", "validate", "Check the inventory and list every problem."),
     "verify": Entry("provisioner.cli.verify", "verify", "Prove that every camera path is up."),

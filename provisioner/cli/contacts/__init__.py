@@ -1,0 +1,25 @@
+"""`provisioner contacts`: the only commands that open personal data."""
+
+from __future__ import annotations
+
+import click
+
+from provisioner.cli.contacts.checking import check
+from provisioner.cli.contacts.erasing import erase
+from provisioner.cli.contacts.finding import find
+from provisioner.cli.contacts.listing import list_
+
+__all__ = ["contacts"]
+
+
+@click.group()
+def contacts() -> None:
+    """Check, list, find and erase the facilities' contacts.
+
+    Contacts are personal data: each province's are encrypted with a password of their own, each access
+    is recorded in contacts-access.log in the state folder, and no other command can open them.
+    """
+
+
+for _command in (check, erase, find, list_):
+    contacts.add_command(_command)

@@ -1,0 +1,151 @@
+"""What every command about contacts needs: where they are, what opens them, who asks, and the record of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import click
+
+from provisioner.cli.context import VIETNAM, Invocation, state_dir
+from provisioner.contacts.access_log import Access, record, system_user
+from provisioner.contacts.model import PERSONAL_FIELDS, shown
+from provisioner.contacts.search import Found
+from provisioner.contacts.store import contacts_folder
+from provisioner.diagnostics import Severity
+from provisioner.errors import InventoryError, UsageError
+from provisioner.geography import provinces
+from provisioner.inventory.load import load
+from provisioner.inventory.model import Inventory
+from provisioner.vault import VaultPasswords
+
+folder_option = click.option(
+    "--contacts",
+    "chosen",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="The folder of contacts; PROVISIONER_CONTACTS or contacts/ in the inventory otherwise.",
+)
+purpose_option = click.option("--purpose", required=True, metavar="TEXT", help="What for: it goes into the access log.")
+requester_option = click.option(
+    "--requester", metavar="WHO", help="On whose behalf; the user of this machine otherwise."
+)
+force_option = click.option("--force", is_flag=True, help="Overwrite the file if it is there.")
+texts_argument = click.argument("texts", nargs=-1, required=True, metavar="TEXT…")
+facilities_option = click.option(
+    "--facility", "facilities", multiple=True, metavar="ID", help="Only records of this facility. May be repeated."
+)
+
+
+@dataclass(frozen=True)
+class Desk:
+    """One access to contacts.
+
+    Attributes:
+        invocation: the call of the program.
+        chosen: the folder named by `--contacts`, or None.
+        purpose: what for, for the access log.
+        requester: on whose behalf.
+        now: when, in Vietnam's time.
+    """
+
+    invocation: Invocation
+    chosen: Path | None
+    purpose: str
+    requester: str
+    now: datetime
+
+    @cached_property
+    def folder(self) -> Path:
+        """The folder of contacts."""
+        return contacts_folder(self.chosen, self.invocation.env, self.invocation.inventory)
+
+    @cached_property
+    def passwords(self) -> VaultPasswords:
+        """Where passwords come from."""
+        return VaultPasswords.from_environment(self.invocation.env)
+
+    @cached_property
+    def inventory(self) -> Inventory:
+        """What can be read of the inventory: its other problems are no reason to refuse a person's request.
+
+        Raises:
+            InventoryError: nothing can be read of it.
+        """
+        found = load(self.invocation.inventory)
+        if found.partial is None:
+            raise InventoryError(
+                f"the inventory {self.invocation.inventory} cannot be understood",
+                problems=tuple(p for p in found.problems if p.severity is Severity.ERROR),
+                hint="run: provisioner validate",
+            )
+        return found.partial
+
+    @property
+    def today(self) -> date:
+        """The day in Vietnam."""
+        return self.now.date()
+
+    def record(self, action: str, names: Iterable[str], records: int) -> None:
+        """Record the access before its result is shown.
+
+        Raises:
+            PolicyError: it cannot be recorded.
+        """
+        folder = state_dir(self.invocation.env) / self.inventory.settings.id
+        record(folder, Access(self.now, action, self.purpose, self.requester, tuple(names), records))
+
+    def province_name(self, slug: str) -> str:
+        """Give a province's name in Vietnamese.
+
+        Raises:
+            UsageError: the inventory's list of provinces has no such province.
+        """
+        names = {p.slug: p.name for p in provinces(self.inventory.settings.province_scheme)}
+        if slug not in names:
+            used = sorted({facility.province for facility in self.inventory.facilities.values()})
+            raise UsageError(f"there is no province {slug}", hint=f"this inventory has: {', '.join(used)}", object=slug)
+        return names[slug]
+
+
+def open_desk(invocation: Invocation, chosen: Path | None, purpose: str, requester: str | None) -> Desk:
+    """Give the desk of a command that begins now."""
+    return Desk(invocation, chosen, purpose, requester or system_user(), datetime.now(VIETNAM))
+
+
+def document(command: str, **fields: Any) -> dict[str, Any]:
+    """Give the JSON document of a command about contacts."""
+    return {"schema": "provisioner/contacts", "version": 1, "command": command, **fields}
+
+
+def records(found: Iterable[Found], *, show: bool) -> list[dict[str, Any]]:
+    """Give where records stand, and with `show` what they say."""
+    return [_place(one) | (_personal(one) if show else {}) for one in found]
+
+
+def print_records(found: Iterable[Found], *, show: bool) -> None:
+    """Print where records stand, one a line, and with `show` what they say."""
+    for one in found:
+        place = _place(one)
+        until = f"to {place['valid_to']}" if place["valid_to"] else "on"
+        words = [place["province"], place["facility"], place["role"], f"from {place['valid_from']} {until}"]
+        click.echo("  ".join(words + [value for value in _personal(one).values() if value and show]))
+
+
+def _place(one: Found) -> dict[str, str]:
+    contact = one.contact
+    return {
+        "province": one.province,
+        "facility": contact.facility,
+        "role": contact.role.value,
+        "valid_from": str(contact.valid_from),
+        "valid_to": str(contact.valid_to or ""),
+    }
+
+
+def _personal(one: Found) -> dict[str, str]:
+    return {name: shown(getattr(one.contact, name)) for name in PERSONAL_FIELDS}

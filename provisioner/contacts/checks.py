@@ -1,0 +1,171 @@
+"""The rules of contacts: pure, all problems at once, and none of them shows a person's data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from provisioner.contacts.emails import read_email
+from provisioner.contacts.model import Contact, ContactsFile, Role
+from provisioner.contacts.names import read_line, read_name
+from provisioner.contacts.phones import read_phone
+from provisioner.contacts.reading import FieldProblem, Reading
+from provisioner.contacts.store import file_of
+from provisioner.diagnostics import Problem, Severity
+from provisioner.inventory.model import Facility, Operating
+from provisioner.inventory.places import Places
+from provisioner.vietnamese import fold
+
+_READERS: dict[str, Callable[[object], Reading]] = {
+    "full_name": read_name,
+    "title": read_line,
+    "phone": read_phone,
+    "email": read_email,
+    "note": read_line,
+    "source": read_line,
+}
+_FORMS = {"phone": "phone-form", "email": "email-form"}
+_WORDS = {"full_name": "full name", "title": "title", "phone": "phone", "email": "e-mail"}
+
+
+@dataclass(frozen=True)
+class ContactsView:
+    """What the rules judge.
+
+    Attributes:
+        files: contacts by province.
+        facilities: every facility of the inventory, by id.
+        provinces: the provinces to be judged.
+        places: where contacts stand.
+        broken: provinces whose contacts could not be understood: nothing is known about them.
+        today: the day in Vietnam.
+        folder: the folder of contacts.
+    """
+
+    files: Mapping[str, ContactsFile]
+    facilities: Mapping[str, Facility]
+    provinces: frozenset[str]
+    places: Places
+    broken: frozenset[str]
+    today: date
+    folder: Path
+
+
+def check_contacts(view: ContactsView) -> tuple[Problem, ...]:
+    """Give every problem of the contacts, sorted by place."""
+    found: list[Problem] = []
+    for province in view.provinces:
+        file = view.files.get(province)
+        for number, contact in enumerate(file.contacts if file else ()):
+            one = _One(view, province, number, contact)
+            found += [*one.fields(), *one.days(), *one.facility()]
+        if file:
+            found += _duplicates(view, province, file)
+        if province not in view.broken:
+            found += _representatives(view, province)
+    return tuple(sorted(found))
+
+
+def lacks_representative(contacts: tuple[Contact, ...], facility: str, day: date) -> bool:
+    """Whether a facility has no current representative with all that clause 1 of letter 1407/BTTTT-CVT asks for."""
+    return not any(not contact.lacking for contact in _current_representatives(contacts, facility, day))
+
+
+@dataclass(frozen=True)
+class _One:
+    """One contact, and where it stands."""
+
+    view: ContactsView
+    province: str
+    number: int
+    contact: Contact
+
+    def fields(self) -> Iterator[Problem]:
+        for name, read in _READERS.items():
+            secret = getattr(self.contact, name)
+            if secret is None:
+                continue
+            reading = read(secret.reveal())
+            for problem in reading.problems:
+                yield self._problem(name, problem.code, *problem.wording(), problem.severity)
+            if reading.value is not None and reading.value != secret:
+                code = _FORMS.get(name, "text-form")
+                yield self._problem(name, code, *FieldProblem(code).wording())
+        if self.contact.phone is None and self.contact.email is None:
+            message = "there is neither a phone number nor an e-mail address"
+            yield self._problem("full_name", "contact-unreachable", message, "add one of them, or remove the contact")
+
+    def days(self) -> Iterator[Problem]:
+        if self.contact.valid_to is not None and self.contact.valid_to < self.contact.valid_from:
+            hint = "valid_to is the last day of the duty: correct one of the two"
+            yield self._problem("valid_to", "contact-days", "the day is before valid_from", hint)
+
+    def facility(self) -> Iterator[Problem]:
+        known = self.view.facilities.get(self.contact.facility)
+        if known is None:
+            hint = "correct the id, or register the facility first"
+            yield self._problem("facility", "contact-facility-unknown", "there is no such facility", hint)
+        elif known.province != self.province:
+            hint = f"move the contact to contacts/{known.province}.yml"
+            message = f"{known.id} is a facility of {known.province}"
+            yield self._problem("facility", "contact-facility-misplaced", message, hint)
+        elif known.operating is Operating.CLOSED:
+            hint = "personal data is kept no longer than it is needed: remove the contact, or erase the person"
+            message = f"{known.id} is closed"
+            yield self._problem("facility", "contact-outlived", message, hint, Severity.WARNING)
+
+    def _problem(self, name: str, code: str, message: str, hint: str, severity: Severity = Severity.ERROR) -> Problem:
+        owner = f"contacts/{self.province}"
+        place = self.view.places.at(owner, "contacts", self.number, name)
+        text = f"contacts {self.province}: contact {self.number + 1} ({self.contact.facility}): {name}: {message}"
+        return Problem(place.file, place.line, place.column, code, text, hint, owner, severity)
+
+
+def _duplicates(view: ContactsView, province: str, file: ContactsFile) -> Iterator[Problem]:
+    seen: dict[tuple[str, ...], int] = {}
+    for number, contact in enumerate(file.contacts):
+        until = contact.valid_to or date.max
+        key = (contact.facility, contact.role, fold(contact.full_name.reveal()))
+        first = seen.setdefault(key, number)
+        other = file.contacts[first]
+        if first != number and contact.valid_from <= (other.valid_to or date.max) and other.valid_from <= until:
+            place = view.places.at(f"contacts/{province}", "contacts", number, "full_name")
+            message = (
+                f"contacts {province}: contact {number + 1} ({contact.facility}): the same person has the same role"
+                f" in contact {first + 1}, at the same time"
+            )
+            hint = "keep one of the two"
+            owner = f"contacts/{province}"
+            yield Problem(place.file, place.line, place.column, "contact-duplicate", message, hint, owner)
+
+
+def _representatives(view: ContactsView, province: str) -> Iterator[Problem]:
+    """Find facilities without a representative whom the ministry could call."""
+    file = view.files.get(province)
+    contacts = file.contacts if file else ()
+    shown = str(file_of(view.folder, province))
+    for facility in sorted(view.facilities.values(), key=lambda f: f.id):
+        if facility.province != province or facility.operating is not Operating.OPEN:
+            continue
+        current = _current_representatives(contacts, facility.id, view.today)
+        if not current:
+            others = any(c.facility == facility.id and c.role is Role.REPRESENTATIVE for c in contacts)
+            message = "there is no current representative" + ("; the days of those listed are over or to come" * others)
+            hint = "add one with full name, title, phone and e-mail (clause 1 of letter 1407/BTTTT-CVT)"
+            yield _of_facility(shown, facility, "representative-missing", message, hint)
+        elif all(contact.lacking for contact in current):
+            least = min(current, key=lambda contact: len(contact.lacking))
+            lacking = ", ".join(_WORDS[name] for name in least.lacking)
+            message = f"the representative lacks: {lacking}"
+            hint = "add it: the consolidated list has to have full name, title, phone and e-mail"
+            yield _of_facility(shown, facility, "representative-incomplete", message, hint)
+
+
+def _of_facility(shown: str, facility: Facility, code: str, message: str, hint: str) -> Problem:
+    return Problem(shown, 0, 0, code, f"facility {facility.id}: {message}", hint, f"facility/{facility.id}")
+
+
+def _current_representatives(contacts: tuple[Contact, ...], facility: str, day: date) -> tuple[Contact, ...]:
+    return tuple(c for c in contacts if c.facility == facility and c.role is Role.REPRESENTATIVE and c.is_current(day))

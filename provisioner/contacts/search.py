@@ -1,0 +1,131 @@
+"""Finding the records of one person, by phone, e-mail or name. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from provisioner.contacts.emails import read_email
+from provisioner.contacts.model import Contact, ContactsFile, shown
+from provisioner.contacts.phones import read_phone
+from provisioner.errors import UsageError
+from provisioner.secret import Secret
+from provisioner.vietnamese import fold
+
+_LAST_DIGITS = 8
+"""As many digits of a phone number tell who it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A contact and where it stands."""
+
+    province: str
+    contact: Contact
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """One thing that is known of a person: a phone number, an e-mail address, or a name or a part of it."""
+
+    text: Secret
+    phone: Secret | None
+    email: str
+    name: str
+
+    def names(self, contact: Contact, *, whole: bool) -> bool:
+        """Whether a contact has this phone, e-mail or name; with `whole` a part of a name does not count."""
+        if self.phone:
+            return contact.phone is not None and _phone_of(contact) == self.phone
+        if self.email:
+            return shown(contact.email).casefold() == self.email
+        name = fold(contact.full_name.reveal())
+        return name == self.name or (not whole and f"-{self.name}-" in f"-{name}-")
+
+    def is_named_in(self, text: str) -> bool:
+        """Whether a text, such as the purpose of a search, says this of the person."""
+        if self.phone:
+            return self.phone.reveal()[-_LAST_DIGITS:] in re.sub(r"[^0-9]", "", text)
+        return self.email in text.casefold() if self.email else f"-{self.name}-" in f"-{fold(text)}-"
+
+
+def sought(text: str) -> Sought:
+    """Take a text as a phone number, an e-mail address or a name, whichever it is.
+
+    Raises:
+        UsageError: it is none of them, so that it could match nobody or everybody.
+    """
+    email = read_email(text).value if "@" in text else None
+    phone = None if email else read_phone(text).value
+    name = "" if email or phone else fold(text)
+    if not (email or phone) and ("@" in text or not any(c.isalpha() for c in name)):
+        hint = "name a whole phone number, a whole e-mail address, or words of a name"
+        raise UsageError("the text is no phone number, no e-mail address and no name", hint=hint)
+    return Sought(Secret(text), phone, email.reveal().casefold() if email else "", name)
+
+
+def find(
+    files: Mapping[str, ContactsFile],
+    known: Collection[Sought],
+    *,
+    facilities: Collection[str] = (),
+    whole: bool = False,
+) -> tuple[Found, ...]:
+    """Give every contact that has all of what is known of a person, in the order of provinces and files."""
+    return tuple(
+        Found(province, contact)
+        for province, file in sorted(files.items())
+        for contact in file.contacts
+        if all(one.names(contact, whole=whole) for one in known) and (not facilities or contact.facility in facilities)
+    )
+
+
+def refuse_several_people(found: Collection[Found], known: Collection[Sought], *, placed: bool) -> None:
+    """Refuse to take several people for one: names repeat, and offices share a phone.
+
+    Args:
+        found: the contacts that match.
+        known: what was asked for.
+        placed: whether the facilities were named as well: a name at named facilities is one person.
+
+    Raises:
+        UsageError: the contacts may be of more than one person.
+    """
+    hint = "say more of the person: phone, e-mail and name together, or --facility for each facility"
+    if len({fold(one.contact.full_name.reveal()) for one in found}) > 1:
+        raise UsageError("the records bear different names: they may be of several people", hint=hint)
+    by_name_alone = all(one.name for one in known)
+    if by_name_alone and not placed and len(list(_circles(found))) > 1:
+        raise UsageError("several people may bear this name: the records share no phone and no e-mail", hint=hint)
+
+
+def related(files: Mapping[str, ContactsFile], found: Collection[Found]) -> int:
+    """Count the other records that share a phone, an e-mail or a name with those found: somebody has to look."""
+    marks = {mark for one in found for mark in _marks(one.contact)}
+    marks |= {fold(one.contact.full_name.reveal()) for one in found}
+    others = (c for p, file in files.items() for c in file.contacts if Found(p, c) not in found)
+    return sum(bool(marks & {*_marks(c), fold(c.full_name.reveal())}) for c in others)
+
+
+def _circles(found: Iterable[Found]) -> Iterator[set[str]]:
+    """Give the groups of contacts that hang together by a shared phone or e-mail."""
+    circles: list[set[str]] = []
+    for number, one in enumerate(found):
+        marks = set(_marks(one.contact)) or {f"alone {number}"}
+        joined = [circle for circle in circles if circle & marks]
+        circles = [circle for circle in circles if not circle & marks] + [marks.union(*joined)]
+    yield from circles
+
+
+def _marks(contact: Contact) -> Iterator[str]:
+    phone = _phone_of(contact)
+    if phone:
+        yield phone.reveal()
+    if contact.email:
+        yield contact.email.reveal().casefold()
+
+
+def _phone_of(contact: Contact) -> Secret | None:
+    """Give a contact's phone as it is compared: in E.164 even where the file has another form."""
+    return read_phone(contact.phone.reveal()).value or contact.phone if contact.phone else None

@@ -1,0 +1,259 @@
+"""Reading and writing `contacts/<province>.yml`; what is on a disk is always encrypted."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from provisioner.contacts.keyring import open_contacts, own_password, vault_id
+from provisioner.contacts.model import Contact, ContactsFile
+from provisioner.diagnostics import Problem, Severity
+from provisioner.errors import InventoryError, LockedError, UsageError
+from provisioner.inventory.atomic import write_atomic
+from provisioner.inventory.explain import Subject, problems_of
+from provisioner.inventory.load import marks_of, validated
+from provisioner.inventory.places import Places, Source
+from provisioner.inventory.plain_yaml import scalar
+from provisioner.inventory.strict_yaml import parse
+from provisioner.secret import Secret
+from provisioner.vault import VaultPasswords, encrypt, is_encrypted
+
+ENVIRONMENT = "PROVISIONER_CONTACTS"
+_HEADER = """\
+# Personal data: only for the contacts of this province's facilities. Edit with `ansible-vault edit`; removing a
+# person here leaves what older commits say: `provisioner contacts erase` removes that as well.
+"""
+
+
+@dataclass(frozen=True)
+class LoadedContacts:
+    """What the files of some provinces say.
+
+    Attributes:
+        files: what could be read, by province.
+        problems: what is wrong with single files, sorted by place; no value is in them.
+        places: where it stands; a file's owner is e.g. `contacts/bac-giang`.
+        broken: provinces whose file could not be understood.
+    """
+
+    files: Mapping[str, ContactsFile]
+    problems: tuple[Problem, ...]
+    places: Places
+    broken: frozenset[str]
+
+
+def contacts_folder(chosen: Path | None, env: Mapping[str, str], inventory: Path) -> Path:
+    """Give the folder of contacts: the one named, that of PROVISIONER_CONTACTS, or `contacts/` in the inventory.
+
+    Raises:
+        UsageError: there is no such folder.
+    """
+    named = chosen or (Path(env[ENVIRONMENT]) if env.get(ENVIRONMENT) else None)
+    folder = named or inventory / "contacts"
+    if not folder.is_dir():
+        hint = f"check out the contacts and name their folder with --contacts DIR or {ENVIRONMENT}"
+        raise UsageError(f"there is no folder of contacts at {folder}", hint=hint)
+    return folder
+
+
+def file_of(folder: Path, province: str) -> Path:
+    """Give the file of a province's contacts."""
+    return folder / f"{province}.yml"
+
+
+def provinces_in(folder: Path) -> tuple[str, ...]:
+    """Give the provinces that have a file, in the order of their names."""
+    return tuple(sorted(path.stem for path in folder.glob("*.yml") if not path.name.startswith(".")))
+
+
+def read_contacts(folder: Path, passwords: VaultPasswords, provinces: Collection[str] | None = None) -> LoadedContacts:
+    """Open and read contacts, of some provinces or of all.
+
+    A named province without a file has none; that is no problem here.
+
+    Raises:
+        SecretsError: a file cannot be opened. One that is not searched is never passed over in silence.
+    """
+    reading = _Reading(folder, passwords)
+    if provinces is None:
+        reading.find_misplaced()
+    for province in provinces_in(folder):
+        if provinces is None or province in provinces:
+            reading.read(province)
+    problems = tuple(sorted(reading.problems))
+    return LoadedContacts(reading.files, problems, Places(reading.sources), frozenset(reading.broken))
+
+
+def valid_contacts(folder: Path, passwords: VaultPasswords, provinces: Collection[str] | None = None) -> LoadedContacts:
+    """Read contacts whose files have to be understood; as `read_contacts`.
+
+    Raises:
+        SecretsError: a file cannot be opened.
+        InventoryError: with every problem.
+    """
+    loaded = read_contacts(folder, passwords, provinces)
+    errors = tuple(p for p in loaded.problems if p.severity is Severity.ERROR)
+    if errors:
+        raise InventoryError(f"the contacts of {folder} are invalid", problems=errors, hint="correct the places listed")
+    return loaded
+
+
+def write_contacts(folder: Path, province: str, contacts: Iterable[Contact], passwords: VaultPasswords) -> bool:
+    """Replace a province's contacts, encrypted with its own password; tells whether anything changed.
+
+    Contacts are written in an order of their own. If the file says the same already, whatever its order
+    and comments, its bytes stay as they are.
+
+    Args:
+        folder: the folder of contacts; it is made where it is missing.
+        province: the province's slug.
+        contacts: all contacts of the province: who is not among them is gone from the file.
+        passwords: where the passwords come from.
+
+    Raises:
+        SecretsError: the old file cannot be opened, or the province has no password of its own.
+        InventoryError: the old file cannot be understood, or the new one cannot be written.
+        LockedError: somebody else is changing the contacts.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    ordered = in_order(contacts)
+    with locked(folder):
+        known = valid_contacts(folder, passwords, [province]).files.get(province)
+        if known is not None and in_order(known.contacts) == ordered:
+            return False
+        password = own_password(passwords, province)
+        text = render_contacts(province, ordered).encode()
+        write_atomic(file_of(folder, province), encrypt(text, password, vault_id(province)), mode=0o600)
+    return True
+
+
+def in_order(contacts: Iterable[Contact]) -> tuple[Contact, ...]:
+    """Give contacts in the order in which files and lists have them."""
+    return tuple(sorted(contacts, key=lambda contact: contact.order))
+
+
+def render_contacts(province: str, contacts: Iterable[Contact]) -> str:
+    """Give a file's plain text: the same contacts always give the same bytes."""
+    lines = [f"version: 1\nprovince: {province}\n", "contacts:\n"]
+    for contact in contacts:
+        fields = [(name, value) for name, value in contact if value is not None]
+        lines += [
+            f"  {' ' if index else '-'} {name}: {_written(value)}\n" for index, (name, value) in enumerate(fields)
+        ]
+    return _HEADER + "".join(lines if len(lines) > 2 else [lines[0], "contacts: []\n"])  # noqa: PLR2004 (no contact)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the folder for one writer.
+
+    Raises:
+        LockedError: somebody else has it.
+    """
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            hint = "wait until they are done, then run the command again"
+            raise LockedError(f"somebody else is changing the contacts in {folder}", hint=hint) from None
+        yield
+    finally:
+        os.close(handle)
+
+
+def _written(value: object) -> str:
+    return scalar(value.reveal() if isinstance(value, Secret) else str(value))
+
+
+@dataclass
+class _Reading:
+    """One pass over the files."""
+
+    folder: Path
+    passwords: VaultPasswords
+    files: dict[str, ContactsFile] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    sources: dict[str, Source] = field(default_factory=dict)
+    broken: set[str] = field(default_factory=set)
+
+    def find_misplaced(self) -> None:
+        """Find YAML files that nothing reads: contacts in them would be missed without a word."""
+        read = {file_of(self.folder, province) for province in provinces_in(self.folder)}
+        for path in sorted(self.folder.rglob("*")):
+            hidden = any(part.startswith(".") for part in path.relative_to(self.folder).parts)
+            if path.suffix in {".yml", ".yaml"} and path not in read and not hidden and path.is_file():
+                message = f"{path.name} is not a file of contacts: nothing reads it"
+                hint = "contacts are in contacts/<province>.yml, one file a province"
+                self.problems.append(Problem(str(path), 0, 0, "file-unexpected", message, hint))
+
+    def read(self, province: str) -> None:
+        path, owner = file_of(self.folder, province), f"contacts/{province}"
+        before = len(self.problems)
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            self._problem(
+                path, owner, "file-unreadable", f"cannot be read: {error.strerror}", "correct its permissions"
+            )
+            data = None
+        if data is not None and not is_encrypted(data):
+            self._problem(
+                path, owner, "contacts-not-encrypted", "the file is not encrypted", _encrypt_hint(path, province)
+            )
+        elif data is not None:
+            plain = open_contacts(data, self.passwords, province, name=str(path))
+            self._understand(province, Source(str(path), plain, marks_of))
+        if len(self.problems) > before:
+            self.broken.add(province)
+
+    def _understand(self, province: str, source: Source) -> None:
+        owner = f"contacts/{province}"
+        self.sources[owner] = source
+        document = parse(source.data)
+        for fault in document.faults:
+            message = "a key stands twice" if fault.code == "key-duplicate" else fault.message
+            self.problems.append(
+                Problem(
+                    source.shown,
+                    fault.line,
+                    fault.column,
+                    fault.code,
+                    f"contacts {province}: {message}",
+                    fault.hint,
+                    owner,
+                )
+            )
+        if document.faults:
+            return
+        try:
+            found: ContactsFile = validated(ContactsFile, document.value)
+        except ValidationError as error:
+            self.problems += problems_of(error, Subject(source, owner, document.value, ContactsFile, secret=True))
+            return
+        if found.province != province:
+            place = source.at(("province",))
+            message = f"contacts {province}: the file is of {found.province}"
+            hint = f"rename it to {found.province}.yml, or write province: {province}"
+            self.problems.append(
+                Problem(place.file, place.line, place.column, "contacts-file-misplaced", message, hint, owner)
+            )
+            return
+        self.files[province] = found
+
+    def _problem(self, path: Path, owner: str, code: str, message: str, hint: str) -> None:
+        shown = f"{owner.replace('/', ' ')}: {message}"
+        self.problems.append(Problem(str(path), 0, 0, code, shown, hint, owner))
+
+
+def _encrypt_hint(path: Path, province: str) -> str:
+    return (
+        f"ansible-vault encrypt --encrypt-vault-id {vault_id(province)} {path}; if it was ever committed in the clear,"
+        " the persons have to be told: Git does not forget"
+    )
