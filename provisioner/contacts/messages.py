@@ -43,7 +43,7 @@ _EN: dict[str, Wording] = {
     "phone-letter-o": Wording("a letter O stands where a zero is meant", "type the number again with zeros"),
     "phone-letters": Wording("there are letters in the phone number", "write the number alone"),
     "phone-signs": Wording(
-        "there are signs in the phone number that do not belong to one", "write digits, e.g. 0912 000 001"
+        "there are signs in the phone number that do not belong to one", "write digits, e.g. 0300 000 001"
     ),
     "phone-extension": Wording(
         "there is an extension after the phone number", "write the number alone; the extension can go into the note"
@@ -56,10 +56,10 @@ _EN: dict[str, Wording] = {
     "phone-short": Wording("the phone number is too short", "add what is missing; landlines need their area code"),
     "phone-long": Wording("the phone number is too long", "write one number, with no more than its own digits"),
     "phone-invalid": Wording(
-        "no such phone number can exist", "correct it, e.g. 0912 000 001 or +84912000001; area codes changed in 2017"
+        "no such phone number can exist", "correct it, e.g. 0300 000 001 or +84300000001; area codes changed in 2017"
     ),
     "phone-form": Wording(
-        "the phone number is not in the form +84912000001", "write country code and digits, in quotes, without spaces"
+        "the phone number is not in the form +84300000001", "write country code and digits, in quotes, without spaces"
     ),
     "phone-service": Wording(
         "a service number (1800, 1900), not a person's", "ask for a number at which the person answers"
@@ -103,7 +103,7 @@ _VI: dict[str, Wording] = {
     ),
     "phone-letter-o": Wording("Có chữ O ở chỗ của số 0", "Gõ lại bằng số 0"),
     "phone-letters": Wording("Có chữ cái trong số điện thoại", "Chỉ ghi số điện thoại"),
-    "phone-signs": Wording("Có ký tự không thuộc số điện thoại", "Chỉ ghi chữ số, ví dụ 0912 000 001"),
+    "phone-signs": Wording("Có ký tự không thuộc số điện thoại", "Chỉ ghi chữ số, ví dụ 0300 000 001"),
     "phone-extension": Wording("Có số máy lẻ sau số điện thoại", "Chỉ ghi số chính; số máy lẻ ghi vào cột Ghi chú"),
     "phone-several": Wording("Có nhiều hơn một số điện thoại", "Giữ một số; số kia ghi thành một đầu mối khác"),
     "phone-old-mobile": Wording(
@@ -113,9 +113,9 @@ _VI: dict[str, Wording] = {
     "phone-short": Wording("Số điện thoại thiếu chữ số", "Bổ sung cho đủ; số cố định phải có mã vùng"),
     "phone-long": Wording("Số điện thoại thừa chữ số", "Chỉ ghi một số, đủ chữ số"),
     "phone-invalid": Wording(
-        "Không thể có số điện thoại này", "Sửa lại, ví dụ 0912 000 001 hoặc +84912000001; mã vùng đã đổi từ năm 2017"
+        "Không thể có số điện thoại này", "Sửa lại, ví dụ 0300 000 001 hoặc +84300000001; mã vùng đã đổi từ năm 2017"
     ),
-    "phone-form": Wording("Số điện thoại chưa ở dạng +84912000001", "Ghi mã nước và chữ số, không có dấu cách"),
+    "phone-form": Wording("Số điện thoại chưa ở dạng +84300000001", "Ghi mã nước và chữ số, không có dấu cách"),
     "phone-service": Wording(
         "Số tổng đài (1800, 1900), không phải số của cá nhân", "Hỏi số mà người đó trực tiếp nghe"
     ),

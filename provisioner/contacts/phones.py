@@ -54,7 +54,7 @@ def read_phone(value: object) -> Reading:
         value: a text, or the number that a spreadsheet made of one (its leading zero is put back).
 
     Returns:
-        The number in E.164 (`+84912000001`), with warnings; or the one error that stands against it.
+        The number in E.164 (`+84300000001`), with warnings; or the one error that stands against it.
     """
     text = _as_text(value)
     if text is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 
 from openpyxl import Workbook
 from openpyxl.cell import Cell
@@ -78,7 +78,7 @@ def consolidated_list(
     _write_missing(sheet, last + 2, [f"{name} - {facilities.get(name, '')}".strip(" -") for name in without])
     _lay_out(sheet, header, last, f"{request.requester} - {stamp}")
     book.properties.creator = "provisioner"
-    book.properties.created = book.properties.modified = request.as_of.replace(tzinfo=None)
+    book.properties.created = request.as_of.astimezone(UTC).replace(tzinfo=None)
     out = io.BytesIO()
     book.save(out)
     return out.getvalue()
@@ -107,7 +107,7 @@ def _write_title(sheet: Worksheet, request: ListRequest, stamp: str) -> int:
     )
     for row, line in enumerate(lines, start=1):
         cell = _put(sheet, row, 1, line)
-        cell.font = Font(bold=row == 1, size=14 if row == 1 else 11, italic=row == len(lines))
+        cell.font = _font(bold=row == 1, size=14 if row == 1 else 11, italic=row == len(lines))
         sheet.merge_cells(f"A{row}:{_LAST}{row}")
     header = len(lines) + 2
     for column, (title, width) in enumerate(_COLUMNS, start=1):
@@ -122,7 +122,7 @@ def _write_missing(sheet: Worksheet, row: int, missing: list[str]) -> None:
     title = f"Cơ sở đang hoạt động chưa có đầu mối đại diện đủ thông tin ({len(missing)}):"
     for number, line in enumerate((title, *missing)):
         cell = _put(sheet, row + number, 1, line)
-        cell.font = Font(bold=number == 0)
+        cell.font = _font(bold=number == 0)
         sheet.merge_cells(f"A{row + number}:{_LAST}{row + number}")
 
 
@@ -134,8 +134,9 @@ def _put(sheet: Worksheet, row: int, column: int, text: str) -> Cell:
     cell = sheet.cell(row, column)
     if not isinstance(cell, Cell):  # never: cells are merged after they are written
         raise TypeError(cell)
-    cell.value = f"'{line}" if quoted else line
-    cell.data_type = "s"
+    if line:
+        cell.value = f"'{line}" if quoted else line
+        cell.data_type = "s"
     cell.number_format = _TEXT_FORMAT
     cell.quotePrefix = True
     return cell
@@ -145,9 +146,13 @@ def _style(cell: Cell, *, bold: bool) -> None:
     side = Side(style="thin")
     cell.border = Border(left=side, right=side, top=side, bottom=side)
     cell.alignment = Alignment(wrap_text=True, vertical="top", horizontal="center" if bold else None)
+    cell.font = _font(bold=bold)
     if bold:
-        cell.font = Font(bold=True)
         cell.fill = PatternFill("solid", fgColor="DDDDDD")
+
+
+def _font(*, bold: bool, size: int = 11, italic: bool = False) -> Font:
+    return Font(name="Times New Roman", size=size, bold=bold, italic=italic)
 
 
 def _lay_out(sheet: Worksheet, header: int, last: int, mark: str) -> None:
