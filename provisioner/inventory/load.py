@@ -30,8 +30,9 @@ from provisioner.inventory.model import (
     Model,
     Settings,
 )
-from provisioner.inventory.places import Marks, Places, Source
+from provisioner.inventory.places import Places, Source
 from provisioner.inventory.strict_yaml import Document, parse
+from provisioner.inventory.yaml_places import PlacesIn
 
 M = TypeVar("M", bound=Model)
 
@@ -109,10 +110,9 @@ def valid_inventory(loaded: Loaded, root: Path, *, today: date, tolerate: Collec
     return loaded.inventory
 
 
-def marks_of(data: bytes) -> Marks:
-    """Give the places of a file's values; parses it once more."""
-    document = parse(data, marks=True)
-    return Marks(document.values, document.keys)
+def marks_of(data: bytes) -> PlacesIn:
+    """Give the places of a file's values; they are looked up when they are asked for."""
+    return PlacesIn(data)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Protocol
 
 Path = tuple[str | int, ...]
 """The way to a value inside a file: keys and list positions."""
@@ -12,11 +13,10 @@ Path = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A 1-based position; `plain` says that the scalar stands there without quotes."""
+    """A 1-based position."""
 
     line: int
     column: int
-    plain: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,21 +48,42 @@ class Place:
         return f"{self.file}:{self.line}:{self.column}"
 
 
+class Nearest(Protocol):
+    """Whatever knows the places in one file: `Marks`, or something that looks them up when asked."""
+
+    def nearest(self, path: Path, *, key: bool = False) -> Mark:
+        """Give the place of a value (or of its key), or of the closest thing around it that exists."""
+        ...
+
+
+class Located(Protocol):
+    """A file whose values have places."""
+
+    @property
+    def shown(self) -> str:
+        """Its path as the user would type it."""
+        ...
+
+    def at(self, path: Path, *, key: bool = False) -> Place:
+        """Give the place of a value in this file, as near as it is known."""
+        ...
+
+
 @dataclass(frozen=True)
 class Source:
     """A file of the inventory: its path as the user would type it, its bytes, and how to mark them."""
 
     shown: str
     data: bytes = field(repr=False)
-    mark: Callable[[bytes], Marks] = field(repr=False, compare=False)
+    mark: Callable[[bytes], Nearest] = field(repr=False, compare=False)
 
     @cached_property
-    def marks(self) -> Marks:
+    def marks(self) -> Nearest:
         """The places of everything in this file."""
         return self.mark(self.data)
 
     def at(self, path: Path, *, key: bool = False) -> Place:
-        """Give the place of a value in this file; the first call parses the file again."""
+        """Give the place of a value in this file; the file is parsed again for it."""
         found = self.marks.nearest(path, key=key)
         return Place(self.shown, found.line, found.column)
 
@@ -71,7 +92,7 @@ class Source:
 class Places:
     """Where each object of an inventory stands; an owner is e.g. `facility/kcl-bg-001` or `allocations`."""
 
-    sources: Mapping[str, Source]
+    sources: Mapping[str, Located]
 
     def at(self, owner: str, *path: str | int, key: bool = False) -> Place:
         """Give the place of a value of an object, as near as it is known."""

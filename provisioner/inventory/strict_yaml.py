@@ -1,34 +1,32 @@
 """Strict YAML over libyaml's event stream: plain values, and the place of each one on demand.
 
 The rules are those of YAML 1.2's core schema, less what has bitten people: anchors, aliases, tags,
-merge keys, duplicate keys and second documents are faults with a place; a number with a leading zero
-(`08`), a sexagesimal (`1:30`) and `no`, `yes`, `on`, `off` stay texts. No input gives a traceback.
+merge keys, duplicate keys and second documents are faults with a place; `yaml_scalars` says what stays
+a text. No input gives a traceback, and none takes longer than its length explains.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
 
 from provisioner.inventory.places import Mark, Path
+from provisioner.inventory.yaml_quick import GAVE_UP, read_quickly
+from provisioner.inventory.yaml_scalars import resolve
 
 MAX_BYTES = 4 * 1024 * 1024
+"""The largest file that is read; the lock, which grows with the country, has a limit of its own."""
 MAX_DEPTH = 32
 """A facility file is seven levels deep; libyaml's own limit is far beyond Python's stack."""
+MAX_FAULTS = 100
+"""More than this in one file is one mistake made over and over, or not YAML at all."""
 
 _TEMPLATE_HINT = (
     "nothing in an inventory is a template: one that reached Ansible would run code on the controller; write the"
     " value itself, in quotes if it holds braces"
 )
-
-_NULLS = frozenset({"", "~", "null", "Null", "NULL"})
-_BOOLS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
-_INT = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})\Z")
-_FLOAT = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})?(\.[0-9]{1,17}|\.(?=[eE]|\Z)|(?=[eE]))([eE][-+]?[0-9]{1,2})?\Z")
-_BASED = re.compile(r"0(x[0-9a-fA-F]{1,15}|o[0-7]{1,15})\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +50,20 @@ class Document:
     keys: dict[Path, Mark]
 
 
-def parse(data: bytes, *, marks: bool = False) -> Document:
-    """Parse one file. `marks` also records places; that doubles the memory, so it is done on failure only."""
+def parse(data: bytes, *, marks: bool = False, max_bytes: int = MAX_BYTES) -> Document:
+    """Parse one file.
+
+    Args:
+        data: its bytes.
+        marks: whether to record places too; that doubles the memory, so it is done on failure only.
+        max_bytes: a larger file is not read at all.
+    """
     reader = _Reader(marks=marks)
     value: Any = None
     try:
-        value = reader.read(_decoded(data))
+        text = _decoded(data, max_bytes)
+        quick = GAVE_UP if marks else read_quickly(text, MAX_DEPTH)
+        value = reader.read(text) if quick is GAVE_UP else quick
     except _Stop as stop:
         reader.faults.append(stop.fault)
     except yaml.MarkedYAMLError as error:
@@ -75,9 +81,9 @@ class _Stop(Exception):  # noqa: N818 (a way out of the recursion, not an error 
         self.fault = fault
 
 
-def _decoded(data: bytes) -> bytes:
-    if len(data) > MAX_BYTES:
-        raise _Stop(Fault("yaml-syntax", f"the file has more than {MAX_BYTES} bytes", "split it", 1, 1))
+def _decoded(data: bytes, max_bytes: int) -> bytes:
+    if len(data) > max_bytes:
+        raise _Stop(Fault("yaml-too-large", f"the file has more than {max_bytes} bytes", "split it", 1, 1))
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -112,23 +118,6 @@ def _character_fault(data: bytes, error: yaml.reader.ReaderError) -> Fault:
     return Fault("yaml-encoding", "a control character is not allowed", "remove it", line, column)
 
 
-def _scalar(text: str) -> str | int | float | bool | None:
-    """Resolve a plain scalar."""
-    if text in _NULLS:
-        return None
-    if text in _BOOLS:
-        return _BOOLS[text]
-    return _number(text) if text[0] in "0123456789+-." else text
-
-
-def _number(text: str) -> str | int | float:
-    if _INT.match(text):
-        return int(text)
-    if _BASED.match(text):
-        return int(text, 0)
-    return float(text) if _FLOAT.match(text) and any(c.isdigit() for c in text) else text
-
-
 @dataclass(slots=True)
 class _Reader:
     """Builds plain values from events; its recursion is bounded by MAX_DEPTH."""
@@ -157,6 +146,9 @@ class _Reader:
         return self._parser.get_event()
 
     def _fault(self, event: Any, code: str, message: str, hint: str) -> None:
+        if len(self.faults) == MAX_FAULTS:
+            told = f"there are more than {MAX_FAULTS} faults; the rest of the file is not judged"
+            raise _Stop(_at(event, "yaml-too-many-faults", told, "correct the ones listed first"))
         self.faults.append(_at(event, code, message, hint))
 
     def _check_directives(self, start: Any) -> None:
@@ -175,11 +167,9 @@ class _Reader:
             return None
         self._check_properties(event)
         if self.marks:
-            mark = event.start_mark
-            plain = isinstance(event, yaml.ScalarEvent) and not event.style
-            self.values[path] = Mark(mark.line + 1, mark.column + 1, plain=plain)
+            self.values[path] = Mark(event.start_mark.line + 1, event.start_mark.column + 1)
         if isinstance(event, yaml.ScalarEvent):
-            return event.value if event.style else _scalar(event.value)
+            return event.value if event.style else resolve(event.value)
         if depth >= MAX_DEPTH:
             message = f"more than {MAX_DEPTH} levels of nesting"
             raise _Stop(_at(event, "yaml-depth", message, "a facility file needs seven levels"))

@@ -13,8 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from provisioner.inventory.load import check, load
+from provisioner.inventory.places import Marks
 from provisioner.inventory.plain_yaml import render_mapping
-from provisioner.inventory.strict_yaml import Document, parse
+from provisioner.inventory.strict_yaml import MAX_DEPTH, MAX_FAULTS, Document, parse
+from provisioner.inventory.yaml_places import PlacesIn, locate
+from provisioner.inventory.yaml_quick import GAVE_UP, read_quickly
 from tests import inventories as make
 
 EXAMPLE = Path(__file__).parents[2] / "inventories" / "example"
@@ -54,6 +57,36 @@ def test_marks_do_not_change_what_is_read(text: str) -> None:
     assert (with_marks.value, with_marks.faults) == (without.value, without.faults)
 
 
+@given(YAMLISH | st.dictionaries(KEYS, plain, max_size=5).map(render_mapping))
+def test_the_quick_way_reads_what_the_careful_way_reads_or_gives_up(text: str) -> None:
+    careful, quick = parse(text.encode(), marks=True), read_quickly(text.encode(), MAX_DEPTH)
+    if quick is not GAVE_UP:
+        assert careful.faults == ()
+        assert repr(quick) == repr(careful.value)
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow])
+@given(st.dictionaries(KEYS, plain, min_size=1, max_size=5), st.data())
+def test_a_place_is_the_same_whether_one_is_looked_up_or_all_are_marked(
+    mapping: dict[str, Any], data: st.DataObject
+) -> None:
+    text = render_mapping(mapping).encode()
+    document = parse(text, marks=True)
+    known = Marks(document.values, document.keys)
+    path = data.draw(st.sampled_from(sorted(document.values, key=str)))
+    path += data.draw(st.sampled_from([(), ("no-such-key",), (7,), ("no-such-key", 0)]))
+    asked = PlacesIn(text)
+    for key in (False, True) * 3:
+        assert locate(text, path, key=key) == known.nearest(path, key=key) == asked.nearest(path, key=key)
+
+
+@given(st.binary(max_size=300) | YAMLISH.map(str.encode), st.lists(KEYS | st.integers(0, 3), max_size=4))
+def test_a_place_in_any_bytes_is_a_place(data: bytes, path: list[str | int]) -> None:
+    found = locate(data, tuple(path))
+    assert found.line >= 1
+    assert found.column >= 1
+
+
 @settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(KEYS, plain, max_size=5))
 def test_what_we_write_reads_back_as_it_was(mapping: dict[str, Any]) -> None:
@@ -69,6 +102,12 @@ def test_repetition_ends_quickly(unit: str) -> None:
     started = time.monotonic()
     assert_sound(parse(unit.encode() * 50_000))
     assert time.monotonic() - started < 5
+
+
+def test_many_faults_end_with_a_word_about_the_rest() -> None:
+    faults = parse(b"a: 1\n" * 5000).faults
+    assert [fault.code for fault in faults] == ["key-duplicate"] * MAX_FAULTS + ["yaml-too-many-faults"]
+    assert faults[-1].line == MAX_FAULTS + 2
 
 
 def test_a_file_that_is_too_large_is_refused_without_being_parsed() -> None:
