@@ -115,16 +115,17 @@ def _coded_or_named(text: str, scheme: str) -> Province | None:
 
 
 def _unknown(text: str, scheme: str, kind: str, hint: str) -> UnknownProvinceError:
-    """Say what a text is in the other list, if it is something there: most who write it mean that."""
+    """Say what else a text is, a name or something of the other list, if it is: most who write it mean that."""
     message = f"{shown(text)} is no {kind} of {scheme}"
-    for other in SCHEMES:
-        found = _coded_or_named(clean(text), other) if other != scheme else None
-        heir = next((new for new in provinces(scheme) if found and found.code in new.merged_from), None)
-        if found and heir:
-            message += f": in {other} it is {found}, whose territory is in {heir} now"
-            return UnknownProvinceError(message, hint=f"write {heir.slug}, or read it by {other}")
-        if found:
-            return UnknownProvinceError(f"{message}: it is {found} in {other}", hint=f"read it by {other}")
+    here = match(text, scheme)
+    if here:
+        return UnknownProvinceError(f"{message}: it is {here} there", hint=f"write {here.slug}")
+    other = next(one for one in SCHEMES if one != scheme)
+    found = _coded_or_named(clean(text), other)
+    heir = next((new for new in provinces(scheme) if found and found.code in new.merged_from), None)
+    if found and heir:
+        message += f": in {other} it is {found}, whose territory is in {heir} now"
+        return UnknownProvinceError(message, hint=f"write {heir.slug}, or read it by {other}")
     return UnknownProvinceError(message, hint=hint)
 
 

@@ -33,11 +33,14 @@ def hint_for_name(text: str, scheme: str) -> str:
 
 
 def _legacy(text: str, scheme: str) -> Legacy | None:
-    """Take the reading in which the text is a province: short names look alike in several encodings."""
+    """Take the reading in which the text is a province, best with its very marks: short names look alike."""
     likely = read_legacy(text)
     candidates = ((likely,) if likely else ()) + possible_readings(text)
-    whole = (one for one in candidates if "\ufffd" not in one.reading and match(one.reading, scheme))
-    return next(whole, likely)
+    named = [
+        (one, found) for one in candidates if (found := match(one.reading, scheme)) and "\ufffd" not in one.reading
+    ]
+    exact = (one for one, found in named if found.name.casefold() in one.reading.casefold())
+    return next(exact, named[0][0] if named else likely)
 
 
 def similar(text: str, scheme: str) -> tuple[Province, ...]:

@@ -111,9 +111,9 @@ _SCATTERED = re.compile("á[º»]|Ä[\u2018\x90]|Æ[°¡]|[ÃĂ][¡-¿]")
 def _read_mojibake(text: str) -> str | None:
     lossy = None
     for page in _PAGES:
-        if not all(c < "\x80" or c in page for c in text):
+        if not all(c < "\xa0" or c in page for c in text):
             continue
-        data = bytes(page.get(c, ord(c) & 0x7F) for c in text)
+        data = bytes(page.get(c) or ord(c) for c in text)  # below 0xA0 control characters stand for themselves
         try:
             return _latin(data.decode("utf-8"))
         except UnicodeDecodeError:
