@@ -87,7 +87,11 @@ def completed(inventory: Inventory, secrets: Secrets) -> Secrets:
     carriers = dict(secrets.carriers)
     for carrier in inventory.carriers.values():
         known = carriers.get(carrier.id) or CarrierSecrets()
-        sites = sorted(name for name, site in inventory.allocations.sites.items() if site.carrier == carrier.id)
+        sites = sorted(
+            name
+            for name, site in inventory.allocations.sites.items()
+            if carrier.id in {site.carrier, site.successor.carrier if site.successor else None}
+        )
         carriers[carrier.id] = CarrierSecrets(
             readers={c: known.readers.get(c) or _random() for c in sorted(carrier.centres)},
             site_psks={s: known.site_psks.get(s) or _psk() for s in sites},

@@ -167,21 +167,20 @@ def render_site(spec: SiteSpec, templates: Templates) -> tuple[RenderedFile, ...
     """
     values = {
         "facility": spec.facility,
-        "relay": spec.relay,
-        "relay_public_key": spec.relay_public_key,
-        "relay_address": spec.relay_address,
-        "relay_endpoint": spec.relay_endpoint,
-        "address": spec.address,
         "keepalive_s": KEEPALIVE_S,
         "lan_interface": spec.lan_interface,
+        "links": spec.links,
         "mtu": spec.mtu,
         "port_maps": [(m.port, (m.address, m.device_port)) for m in spec.port_maps],
         "tunnel": TUNNEL,
     }
     names = {"install.sh": 0o755, "site-up": 0o755, "site-down": 0o755}
-    names |= {"provisioner-site.nft": 0o600, "provisioner-site.service": 0o644, "wg-prov.conf": 0o600}
+    names |= {"provisioner-site.nft": 0o600, "provisioner-site.service": 0o644}
     files = [RenderedFile(n, _fill(templates, f"site/{n}.j2", values), mode) for n, mode in names.items()]
-    files.append(RenderedFile("wg.psk", (spec.psk.reveal() + "\n").encode(), 0o600, secret=True))
+    for link in spec.links:
+        peer = _fill(templates, "site/peer.conf.j2", values | {"link": link})
+        files.append(RenderedFile(f"peers/{link.relay}.conf", peer, 0o600))
+        files.append(RenderedFile(f"peers/{link.relay}.psk", (link.psk.reveal() + "\n").encode(), 0o600, secret=True))
     return tuple(sorted(files, key=lambda f: f.path))
 
 

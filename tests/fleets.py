@@ -28,7 +28,7 @@ def facility(name: str = "kcl-bg-001", count: int = 2, **changes: Any) -> dict[s
     listed = [inventories.camera(f"cam-{n:02}", 10 + n) for n in range(1, count + 1)]
     plain = inventories.facility(name, cameras=listed)
     plain["gateway"] = plain["gateway"] | {"public_key": inventories.public_key(name)}
-    return plain | changes
+    return inventories.signed(plain | changes)
 
 
 def complete(inventory: Inventory) -> Inventory:

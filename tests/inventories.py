@@ -10,9 +10,15 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from provisioner.inventory.model import Allocations, Inventory
+from pydantic import ValidationError
+
+from provisioner.inventory.edit import Flow, edited
+from provisioner.inventory.load import validated
+from provisioner.inventory.model import Allocations, Facility, Inventory, Party
 from provisioner.inventory.places import Places
 from provisioner.inventory.rules import View
+from provisioner.inventory.signed import signed_content
+from provisioner.inventory.strict_yaml import parse
 
 TODAY = date(2021, 5, 9)
 HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
@@ -82,9 +88,48 @@ def facility(name: str = "kcl-bg-001", **changes: Any) -> dict[str, Any]:
         "operating": "open",
         "plan": {"state": "agreed", "carrier": "viettel", "relay": "relay-viettel-1"},
         "gateway": {"public_key": public_key(name), "lan": "192.168.1.0/24", "lan_interface": "br-lan"},
+        "survey": survey(),
         "cameras": [camera()],
     }
-    return plain | changes
+    return signed(plain | changes)
+
+
+def survey(**changes: Any) -> dict[str, Any]:
+    counts = {"present": 1, "fit": 1, "missing": 0}
+    plain = {"surveyed_on": "2021-05-07", "by": ["dic", "carrier"], "uplink": {"kind": "fibre"}, "cameras": counts}
+    return plain | {"verdict": "ready"} | changes
+
+
+def signed(plain: dict[str, Any]) -> dict[str, Any]:
+    """Give a facility whose agreed plans are signed by all three; what is no facility stays as it is."""
+    try:
+        found = Facility.model_validate_json(json.dumps(plain))
+    except ValidationError:
+        return plain
+    plans = {"plan": found.plan, "successor": found.successor}
+    return plain | {
+        key: plain[key] | {"sign_offs": sign_offs(signed_content(found, plan))}
+        for key, plan in plans.items()
+        if plan and plan.agreed
+    }
+
+
+def sign_file(path: Path) -> None:
+    """Let all three agree anew to what a facility's file says."""
+    path.write_text(signed_text(path.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+def signed_text(text: str) -> str:
+    """Give a facility file's text with its plan signed by all three."""
+    data = text.encode()
+    found: Facility = validated(Facility, parse(data).value)
+    assert found.plan
+    new = [Flow(item) for item in sign_offs(signed_content(found, found.plan))]
+    return edited(data, {("plan", "sign_offs"): new}).decode()
+
+
+def sign_offs(content: str) -> list[dict[str, str]]:
+    return [{"by": p.value, "signed_on": "2021-05-08", "content": content, "source": "invented"} for p in Party]
 
 
 def designation(province: str = "bac-giang", carrier: str = "viettel", **changes: Any) -> dict[str, Any]:

@@ -57,6 +57,8 @@ def _entries(lock: Allocations) -> Iterator[tuple[str, str, int]]:
         for name, host in hosts.items():
             yield f"{kind}/{name}", str(host.tunnel_address), 0
     for name, site in lock.sites.items():
+        if site.successor:
+            yield f"site/{name}", str(site.successor.tunnel_address), 0
         for device, port in site.ports.items():
             yield f"site/{name}/{device}", "", port
 

@@ -2,46 +2,62 @@
 
 from __future__ import annotations
 
-from provisioner.desired.spec import PortMap, SiteSpec
+from provisioner.desired.spec import PortMap, SiteLink, SiteSpec
 from provisioner.errors import InventoryError, SecretsError
-from provisioner.inventory.model import Facility, Inventory, Secrets
+from provisioner.inventory.model import Connection, Facility, Inventory, Secrets, SiteAllocation
 
 
 def site_spec(inventory: Inventory, secrets: Secrets, facility: Facility) -> SiteSpec:
-    """Give a facility's gateway as it should be.
+    """Give a rendered facility's gateway as it should be.
 
     Raises:
         InventoryError: the site or its relay is not allocated, or the relay has no key yet.
         SecretsError: the vault has no pre-shared key for the site.
     """
     site = inventory.allocations.sites.get(facility.id)
-    if site is None:
+    connections = facility.connections
+    if site is None or not connections:
         raise InventoryError(
             f"{facility.id}: its tunnel address is not recorded", hint="run: provisioner allocate", object=facility.id
         )
-    _, relay = inventory.relays[facility.plan.relay]
+    gateway = connections[0].gateway
+    return SiteSpec(
+        facility=facility.id,
+        province=facility.province,
+        links=tuple(_link(inventory, secrets, connection, site) for connection in connections),
+        lan=gateway.lan,
+        lan_interface=gateway.lan_interface,
+        port_maps=port_maps(facility, site.ports),
+    )
+
+
+def _link(inventory: Inventory, secrets: Secrets, connection: Connection, site: SiteAllocation) -> SiteLink:
+    plan, name = connection.plan, connection.facility.id
+    _, relay = inventory.relays[plan.relay]
     allocation = inventory.allocations.relays.get(relay.id)
     if allocation is None or allocation.public_key is None:
         raise InventoryError(
             f"{relay.id}: its public key is not recorded", hint="run: provisioner keys init", object=relay.id
         )
-    carrier = secrets.carriers.get(facility.plan.carrier)
-    if carrier is None or facility.id not in carrier.site_psks:
-        raise SecretsError(
-            f"the vault holds no pre-shared key of {facility.id}", hint="run: provisioner keys init", object=facility.id
+    held = site.successor if connection.successor else site
+    if held is None or held.carrier != plan.carrier:
+        raise InventoryError(
+            f"{name}: its tunnel address of {plan.carrier} is not recorded",
+            hint="run: provisioner allocate",
+            object=name,
         )
-    return SiteSpec(
-        facility=facility.id,
-        province=facility.province,
+    carrier = secrets.carriers.get(plan.carrier)
+    if carrier is None or name not in carrier.site_psks:
+        raise SecretsError(
+            f"the vault holds no pre-shared key of {name}", hint="run: provisioner keys init", object=name
+        )
+    return SiteLink(
         relay=relay.id,
         relay_public_key=allocation.public_key,
         relay_endpoint=(relay.wireguard_endpoint, relay.wireguard_port),
         relay_address=allocation.tunnel_address,
-        address=site.tunnel_address,
-        psk=carrier.site_psks[facility.id],
-        lan=facility.gateway.lan,
-        lan_interface=facility.gateway.lan_interface,
-        port_maps=port_maps(facility, site.ports),
+        address=held.tunnel_address,
+        psk=carrier.site_psks[name],
     )
 
 

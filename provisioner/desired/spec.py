@@ -146,17 +146,27 @@ class PortMap:
 
 
 @dataclass(frozen=True, slots=True)
-class SiteSpec:
-    """What a site's gateway should hold (access mode `pull_portmap`)."""
+class SiteLink:
+    """A site's end of its tunnel to one relay: `address` is the site's own in that carrier's pool."""
 
-    facility: str
-    province: str
     relay: str
     relay_public_key: str
     relay_endpoint: tuple[IPv4Address, int]
     relay_address: IPv4Address
     address: IPv4Address
     psk: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class SiteSpec:
+    """What a site's gateway should hold (access mode `pull_portmap`).
+
+    While a province changes its carrier there are two links; the ports are the same on both.
+    """
+
+    facility: str
+    province: str
+    links: tuple[SiteLink, ...]
     lan: IPv4Network
     lan_interface: str
     port_maps: tuple[PortMap, ...]

@@ -26,7 +26,7 @@ from provisioner.inventory.model import (
     Carrier,
     CarrierSecrets,
     Centre,
-    Facility,
+    Connection,
     Inventory,
     Relay,
     Secrets,
@@ -48,9 +48,9 @@ def desired_state(inventory: Inventory, secrets: Secrets) -> DesiredState:
         InventoryError: an allocation or a key is missing, with the command that makes it.
         SecretsError: a secret is missing from the vault.
     """
-    by_relay: dict[str, list[Facility]] = defaultdict(list)
-    for facility in inventory.rendered_facilities:
-        by_relay[facility.plan.relay].append(facility)
+    by_relay: dict[str, list[Connection]] = defaultdict(list)
+    for connection in inventory.connections:
+        by_relay[connection.plan.relay].append(connection)
     hosts = [
         _relay_host(inventory, secrets, carrier, relay, by_relay.get(relay.id, ()))
         for carrier, relay in inventory.relays.values()
@@ -81,14 +81,14 @@ def _secret_of(values: Mapping[str, T], key: str, what: str) -> T:
 
 
 def _relay_host(
-    inventory: Inventory, secrets: Secrets, carrier: Carrier, relay: Relay, facilities: Iterable[Facility]
+    inventory: Inventory, secrets: Secrets, carrier: Carrier, relay: Relay, connections: Iterable[Connection]
 ) -> HostSpec:
     allocation = _recorded(inventory.allocations.relays.get(relay.id), "its tunnel address", relay.id, "allocate")
     carrier_secrets = _secret_of(secrets.carriers, carrier.id, "secrets")
-    served = sorted(facilities, key=lambda f: f.id)
+    served = sorted(connections, key=lambda c: c.facility.id)
     centres = [inventory.centres[c] for c in sorted(carrier.centres)]
     centre_addresses = {c.id: _centre_address(inventory, c) for c in centres}
-    paths = sorted((p for f in served for p in _paths(inventory, secrets, f)), key=lambda p: p.name)
+    paths = sorted((p for c in served for p in _paths(inventory, secrets, c)), key=lambda p: p.name)
     return HostSpec(
         id=relay.id,
         kind=HostKind.RELAY,
@@ -124,7 +124,7 @@ def _centre_address(inventory: Inventory, centre: Centre) -> IPv4Address:
 
 
 def _relay_peers(
-    inventory: Inventory, secrets: CarrierSecrets, relay: Relay, served: list[Facility], centres: list[Centre]
+    inventory: Inventory, secrets: CarrierSecrets, relay: Relay, served: list[Connection], centres: list[Centre]
 ) -> tuple[Peer, ...]:
     psks = _secret_of(secrets.centre_psks, relay.id, "pre-shared keys")
     of_centres = (
@@ -140,21 +140,28 @@ def _relay_peers(
     )
     of_sites = (
         Peer(
-            name=f"site/{facility.id}",
+            name=f"site/{connection.facility.id}",
             public_key=_recorded(
-                facility.gateway.public_key, "gateway.public_key", facility.id, f"site-package {facility.id}"
+                connection.gateway.public_key,
+                "gateway.public_key",
+                connection.facility.id,
+                f"site-package {connection.facility.id}",
             ),
-            psk=_secret_of(secrets.site_psks, facility.id, "pre-shared key"),
-            allowed_ips=(IPv4Network(_site(inventory, facility)[0]),),
+            psk=_secret_of(secrets.site_psks, connection.facility.id, "pre-shared key"),
+            allowed_ips=(IPv4Network(_site(inventory, connection)[0]),),
         )
-        for facility in served
+        for connection in served
     )
     return (*of_centres, *of_sites)
 
 
-def _site(inventory: Inventory, facility: Facility) -> tuple[IPv4Address, Mapping[str, int]]:
-    site = _recorded(inventory.allocations.sites.get(facility.id), "its tunnel address", facility.id, "allocate")
-    return site.tunnel_address, site.ports
+def _site(inventory: Inventory, connection: Connection) -> tuple[IPv4Address, Mapping[str, int]]:
+    name = connection.facility.id
+    site = _recorded(inventory.allocations.sites.get(name), "its tunnel address", name, "allocate")
+    if not connection.successor:
+        return site.tunnel_address, site.ports
+    second = _recorded(site.successor, "its tunnel address of the next carrier", name, "allocate")
+    return second.tunnel_address, site.ports
 
 
 def _users(
@@ -187,8 +194,9 @@ def _users(
     return (*own, *readers)
 
 
-def _paths(inventory: Inventory, secrets: Secrets, facility: Facility) -> Iterable[MediaPath]:
-    address, ports = _site(inventory, facility)
+def _paths(inventory: Inventory, secrets: Secrets, connection: Connection) -> Iterable[MediaPath]:
+    facility = connection.facility
+    address, ports = _site(inventory, connection)
     logins = _secret_of(secrets.cameras, facility.id, "camera credentials")
     for camera in facility.cameras:
         device = device_of(camera)

@@ -21,6 +21,7 @@ from provisioner.inventory.model import (
     Operating,
     RelayAllocation,
     SiteAllocation,
+    SuccessorAllocation,
     Tombstone,
     device_of,
 )
@@ -29,9 +30,17 @@ _LAST_PORT = 65535
 _CENTRES = "centres"
 
 
-def needs_addresses(facility: Facility) -> bool:
-    """Tell whether a facility holds tunnel addresses: proposed and standby ones do, closed ones do not."""
-    return facility.operating is not Operating.CLOSED
+def carrier_of(facility: Facility) -> str | None:
+    """Give the carrier in whose pool a facility holds a tunnel address, or None where it needs none.
+
+    With a plan it holds one, proposed and on standby as well; closed ones do not.
+    """
+    return facility.plan.carrier if facility.plan and facility.operating is not Operating.CLOSED else None
+
+
+def next_carrier_of(facility: Facility) -> str | None:
+    """Give the next carrier, in whose pool the site holds a second address until the change is over."""
+    return facility.successor.carrier if facility.successor and carrier_of(facility) else None
 
 
 def devices_of(facility: Facility) -> tuple[str, ...]:
@@ -84,18 +93,16 @@ def _pool_of(inventory: Inventory, address: IPv4Address) -> str:
 def _gone_sites(inventory: Inventory) -> Iterator[Tombstone]:
     for name, site in inventory.allocations.sites.items():
         facility = inventory.facilities.get(name)
-        if facility is None or not _keeps(site, facility):
-            pool = f"carriers/{site.carrier}"
-            yield Tombstone(object=f"site/{name}", pool=pool, tunnel_address=site.tunnel_address)
+        kept = {carrier_of(facility), next_carrier_of(facility)} if facility else set()
+        for held in (site, site.successor):
+            if held and held.carrier not in kept:
+                pool = f"carriers/{held.carrier}"
+                yield Tombstone(object=f"site/{name}", pool=pool, tunnel_address=held.tunnel_address)
         if facility is None:
             continue
         for device in sorted(set(site.ports) - set(devices_of(facility))):
             pool = f"site/{name}"
             yield Tombstone(object=f"site/{name}/{device}", pool=pool, port=site.ports[device])
-
-
-def _keeps(site: SiteAllocation, facility: Facility) -> bool:
-    return needs_addresses(facility) and site.carrier == facility.plan.carrier
 
 
 @dataclass
@@ -109,6 +116,7 @@ class _Allocation:
         lock = self.inventory.allocations
         recorded = (lock.relays, lock.centres, lock.sites)
         self.taken = {entry.tunnel_address for listing in recorded for entry in listing.values()}
+        self.taken |= {site.successor.tunnel_address for site in lock.sites.values() if site.successor}
         self.taken |= {stone.tunnel_address for stone in self.tombstones if stone.tunnel_address}
         self.problems: list[Problem] = []
         self._free: dict[IPv4Network, Iterator[IPv4Address]] = {}
@@ -136,18 +144,24 @@ class _Allocation:
     def sites(self) -> dict[str, SiteAllocation]:
         found: dict[str, SiteAllocation] = {}
         for name, facility in sorted(self.inventory.facilities.items()):
-            if not needs_addresses(facility):
-                continue
-            carrier = facility.plan.carrier
-            if address := self._site_address(facility):
-                found[name] = SiteAllocation(carrier=carrier, tunnel_address=address, ports=self._ports(facility))
+            carrier, later = carrier_of(facility), next_carrier_of(facility)
+            if carrier and (address := self._site_address(facility, carrier)):
+                second = self._site_address(facility, later) if later else None
+                found[name] = SiteAllocation(
+                    carrier=carrier,
+                    tunnel_address=address,
+                    ports=self._ports(facility),
+                    successor=SuccessorAllocation(carrier=later, tunnel_address=second) if later and second else None,
+                )
         return found
 
-    def _site_address(self, facility: Facility) -> IPv4Address | None:
+    def _site_address(self, facility: Facility, carrier: str) -> IPv4Address | None:
+        """Give the site's recorded address of a carrier; a successor that became the plan keeps its own."""
         old = self.inventory.allocations.sites.get(facility.id)
-        if old and _keeps(old, facility):
-            return old.tunnel_address
-        return self._next(f"carriers/{facility.plan.carrier}", f"site/{facility.id}")
+        for held in (old, old.successor if old else None):
+            if held and held.carrier == carrier:
+                return held.tunnel_address
+        return self._next(f"carriers/{carrier}", f"site/{facility.id}")
 
     def _ports(self, facility: Facility) -> dict[str, int]:
         """Give each device its port: the recorded one, or the first that no device of this site ever had."""

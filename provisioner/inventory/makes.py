@@ -7,7 +7,7 @@ stream profiles named `main` and `sub`, which the installer makes on the camera.
 
 from __future__ import annotations
 
-from provisioner.inventory.model import Camera, Facility, Make, Stream, StreamName
+from provisioner.inventory.model import Camera, Facility, Make, Stream, StreamName, channel_of
 
 _DAHUA_FAMILY = frozenset({Make.DAHUA, Make.KBVISION, Make.IMOU})
 
@@ -66,5 +66,5 @@ def stream_path(facility: Facility, camera: Camera, name: StreamName) -> str:
         return written
     if camera.recorder is None:
         return rtsp_path(camera.make or Make.GENERIC, camera.channel, name)
-    makes = {recorder.id: recorder.make for recorder in facility.recorders}
-    return rtsp_path(makes[camera.recorder], camera.channel, name, recorder=True)
+    recorder = {recorder.id: recorder for recorder in facility.recorders}[camera.recorder]
+    return rtsp_path(recorder.make, channel_of(camera, recorder), name, recorder=True)

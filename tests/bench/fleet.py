@@ -94,6 +94,7 @@ class _Facility:
         )
         recorders = _RECORDERS.format(make=chance.choice(_MAKES)) if with_recorder else ""
         self.text = head + recorders + "cameras:\n" + "".join(_cameras(chance, cameras, recorder=with_recorder))
+        self.text = inventories.signed_text(self.text)
 
 
 _HEAD: Final = """\
@@ -104,6 +105,12 @@ name: Trường THPT Ví Dụ {number}
 kind: {kind}
 managing_body: ubnd_tinh
 operating: open
+survey:
+  surveyed_on: 2021-05-07
+  by: [dic, carrier]
+  uplink: {{ kind: fibre, upload_mbps: 40, address: dynamic }}
+  cameras: {{ present: 10, fit: 10, missing: 0 }}
+  verdict: ready
 plan:
   state: agreed
   carrier: {carrier}

@@ -10,6 +10,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any, Final
 
+from tests import inventories
 from tests.bench.child import BenchError, Usage, run
 from tests.bench.figures import Figure, Part, Ratio
 from tests.bench.plain_side import PlainRole
@@ -73,7 +74,8 @@ def _edit(deployment: Deployment, facility: str, camera: str) -> None:
     path = deployment.facility_file(facility)
     head, mark, tail = path.read_text(encoding="utf-8").partition(f"- id: {camera}\n")
     old, new = (_BEFORE, _AFTER) if tail.index(_BEFORE) < _index(tail, _AFTER) else (_AFTER, _BEFORE)
-    path.write_text(head + mark + tail.replace(old, new, 1), encoding="utf-8")
+    changed = head + mark + tail.replace(old, new, 1)
+    path.write_text(inventories.signed_text(changed), encoding="utf-8")
 
 
 def _index(text: str, part: str) -> int:

@@ -24,6 +24,7 @@ from provisioner.changes import Action
 from provisioner.hosts import HostAnswer, HostCall
 from provisioner.pipeline import Planned, Session, enact, make_plan
 from provisioner.selection import Limit
+from tests import inventories
 from tests.bench.fleet import TODAY
 from tests.simulated import SimulatedHosts
 
@@ -110,7 +111,7 @@ def _one_facility_changed(root: Path) -> Iterator[None]:
     before = path.read_text(encoding="utf-8")
     after = before.replace(_SUB, _OTHER_SUB, 1)
     assert after != before
-    path.write_text(after, encoding="utf-8")
+    path.write_text(inventories.signed_text(after), encoding="utf-8")
     try:
         yield
     finally:

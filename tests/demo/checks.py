@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping
+from subprocess import CompletedProcess
 from typing import Any, Final
 
+from provisioner.inventory.model import Party
 from tests.lab.held_readers import Held
 
 from .errors import DemoError
 
+_INVALID: Final = 3
 LONGEST_GAP: Final = 0.5
 RELAY_FILE: Final = "/etc/provisioner/mediamtx.yml"
 
@@ -27,6 +30,14 @@ def only_these_paths(plan: Mapping[str, Any], relay: str, paths: Collection[str]
         raise DemoError(f"the plan should touch one camera's paths and nothing else; what differs: {listed}")
     if plan["summary"]["viewers_dropped"] != viewers:
         raise DemoError(f"the plan counts {plan['summary']['viewers_dropped']} viewers to be dropped, not {viewers}")
+
+
+def refused(done: CompletedProcess[str], facility: str) -> None:
+    """Insist that an edit of what was signed is refused, once for each party."""
+    if done.returncode != _INVALID or done.stderr.count(f"facility {facility}: ") + done.stdout.count(
+        f"facility {facility}: "
+    ) != len(Party):
+        raise DemoError(f"validate should refuse the edit of {facility} once for each of the three who signed")
 
 
 def readers_undisturbed(readers: Iterable[Held], edited: str) -> None:

@@ -123,10 +123,17 @@ class Story:
             f"""The recorder of {EDITED.gateway.facility} shows {EDITED.camera.id} on channel {spare} from now on. One
             line of the inventory changes."""
         )
-        file = self.deployment.facility_file(EDITED.gateway.facility)
+        facility = EDITED.gateway.facility
+        file = self.deployment.facility_file(facility)
         before = rf"(- id: {EDITED.camera.id}\n(?:    .*\n)*?    channel: ){EDITED.camera.channel}\b"
         self.deployment.substitute(file, before, rf"\g<1>{spare}")
         self._git("diff")
+        self._screen.say(
+            "What DIC, Health and the carrier signed is not this: until they agree, nothing is changed anywhere."
+        )
+        checks.refused(self.deployment.run("validate", check=False), facility)
+        agreed = ("--by", "dic", "--by", "health", "--by", "carrier", "--source", "invented minutes 02")
+        self.deployment.run("sign-off", facility, *agreed)
         self.deployment.commit(f"{EDITED.id} is on channel {spare}")
         paths = [p.path(StreamKind.SUB) for p in PLACES if p.gateway.relay == RELAY]
         self._screen.say(f"At the monitoring centre {len(paths)} readers play what {RELAY} relays.")

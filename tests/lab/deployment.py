@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from provisioner.vault import encrypt
+from tests import inventories
 
 from .engine import Engine
 from .errors import LabError
@@ -130,6 +131,12 @@ class Deployment:
     def facility_file(self, facility: str) -> Path:
         """Give a facility's file."""
         return next(self.root.glob(f"facilities/*/{facility}.yml"))
+
+    def edit_facility(self, facility: str, before: str, after: str) -> None:
+        """Edit a facility's file, and let DIC, Health and the carrier agree to it."""
+        path = self.facility_file(facility)
+        self.substitute(path, before, after)
+        inventories.sign_file(path)
 
     # --- the commands -----------------------------------------------------------------------------
 

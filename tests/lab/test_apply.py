@@ -138,8 +138,7 @@ class RebootingRunner:
 
 @pytest.mark.destructive
 def test_a_reboot_before_the_confirmation_brings_the_last_good_state(deployment: Deployment) -> None:
-    path = deployment.facility_file("kcl-qn-001")
-    deployment.substitute(path, r"(channel: )?(\bmake: dahua\n)", r"\g<2>    channel: 2\n")
+    deployment.edit_facility("kcl-qn-001", r"(channel: )?(\bmake: dahua\n)", r"\g<2>    channel: 2\n")
     work = session(deployment)
     planned = make_plan(work, Limit({"host": frozenset({OTHER})}))
     assert planned.plan.pending
@@ -166,7 +165,7 @@ def replace_program(deployment: Deployment, script: str) -> None:
 def test_a_program_that_does_not_take_the_file_is_refused_before_the_switch(deployment: Deployment) -> None:
     before = deployment.lab.exec(OTHER, ["cat", "/etc/systemd/system/provisioner-mediamtx.service"]).stdout
     replace_program(deployment, "#!/bin/sh\necho 'ERR: json: unknown field'\nexit 1\n")
-    deployment.substitute(deployment.facility_file("kcl-qn-001"), r"(make: dahua\n)", r"\g<1>    channel: 2\n")
+    deployment.edit_facility("kcl-qn-001", r"(make: dahua\n)", r"\g<1>    channel: 2\n")
     applied = deployment.document("apply", "--yes", "--limit", f"host={OTHER}", codes=(7,))
     (host,) = applied["hosts"]
     assert (host["outcome"], "MediaMTX refuses its new file" in host["cause"]) == ("not-started", True)
@@ -196,7 +195,7 @@ def test_a_saved_plan_is_enacted_or_refused_host_by_host(deployment: Deployment)
     assert outcomes[RELAY]["outcome"] == "not-started"
     assert "moved since the plan was made" in outcomes[RELAY]["cause"]
     assert outcomes[OTHER]["outcome"] == "applied"
-    deployment.substitute(deployment.facility_file("kcl-qn-001"), r"(make: dahua\n)", r"\g<1>    channel: 2\n")
+    deployment.edit_facility("kcl-qn-001", r"(make: dahua\n)", r"\g<1>    channel: 2\n")
     done = deployment.run("apply", saved, check=False)
     assert done.returncode == 8
     assert "is stale: the inventory was sha256:" in done.stderr
@@ -205,8 +204,7 @@ def test_a_saved_plan_is_enacted_or_refused_host_by_host(deployment: Deployment)
 def test_a_change_outside_the_limit_on_a_chosen_host_is_refused(deployment: Deployment) -> None:
     before = fingerprint(deployment, RELAY)
     for facility in ("kcl-bg-001", "kcl-hd-001"):
-        path = deployment.facility_file(facility)
-        deployment.substitute(path, r"(make: hikvision\n)", r"\g<1>    channel: 2\n")
+        deployment.edit_facility(facility, r"(make: hikvision\n)", r"\g<1>    channel: 2\n")
     done = deployment.run("apply", "--yes", "--limit", "facility=kcl-bg-001", check=False)
     assert done.returncode == 6
     assert "path hai-duong/kcl-hd-001/cam-03/main on relay-viettel-1" in done.stderr

@@ -89,7 +89,7 @@ def test_facts_have_one_shape(hosts: Hosts, deployment: Deployment) -> None:
 
 
 def test_an_edited_channel_is_the_same_plan_and_applies(hosts: Hosts, deployment: Deployment) -> None:
-    deployment.substitute(deployment.facility_file("kcl-qn-001"), r"(make: dahua\n)", r"\g<1>    channel: 2\n")
+    deployment.edit_facility("kcl-qn-001", r"(make: dahua\n)", r"\g<1>    channel: 2\n")
     assert hosts.pending() == {
         ("path", "quang-nam/kcl-qn-001/cam-01/main", "update", "path"),
         ("path", "quang-nam/kcl-qn-001/cam-01/sub", "update", "path"),

@@ -129,7 +129,7 @@ def test_a_silent_camera_and_one_without_the_stream_are_told_apart(deployment: D
 
     silent = deployment.lab.camera("kcl-qn-001/cam-02")
     silent.show(Picture.SILENT)
-    deployment.substitute(deployment.facility_file("kcl-qn-001"), r"(make: dahua\n)", r"\g<1>    channel: 9\n")
+    deployment.edit_facility("kcl-qn-001", r"(make: dahua\n)", r"\g<1>    channel: 9\n")
     try:
         deployment.document("apply", "--yes")
         expected = {"kcl-qn-001/cam-01": "no such stream", "kcl-qn-001/cam-02": "silent"}

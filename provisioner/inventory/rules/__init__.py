@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from provisioner.diagnostics import Problem
-from provisioner.inventory.rules import allocated, hosts, networks, orders, sites
+from provisioner.inventory.rules import allocated, hosts, networks, orders, plans, sites
 from provisioner.inventory.rules.allocated import (
     ALLOCATION_MISSING,
     GATEWAY_KEY_MISSING,
@@ -31,6 +31,7 @@ RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (
     *hosts.RULES,
     *networks.RULES,
     *sites.RULES,
+    *plans.RULES,
     *allocated.RULES,
     missing_allocations,
     missing_keys,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from ipaddress import IPv4Address, IPv4Network
 
 from provisioner.diagnostics import Problem
-from provisioner.inventory.allocate import devices_of, needs_addresses
+from provisioner.inventory.allocate import carrier_of, devices_of, next_carrier_of
 from provisioner.inventory.model import CentreAllocation, RelayAllocation
 from provisioner.inventory.rules.view import View
 
@@ -18,7 +18,7 @@ _RUN_ALLOCATE = "run `provisioner allocate` and commit allocations.lock.yml"
 _RUN_KEYS = "run `provisioner keys init` and commit allocations.lock.yml"
 _NEVER_EDIT = "take the file back from Git: `provisioner allocate` alone writes it"
 
-Entry = tuple[tuple[str, str], IPv4Address, IPv4Network | None]
+Entry = tuple[tuple[str, ...], IPv4Address, IPv4Network | None]
 """An entry's path in the lock, its address, and the pool that it has to be of."""
 
 
@@ -31,6 +31,9 @@ def _entries(view: View) -> Iterator[Entry]:
         yield ("centres", name), centre.tunnel_address, pools.centres
     for name, site in lock.sites.items():
         yield ("sites", name), site.tunnel_address, pools.carriers.get(site.carrier)
+        if site.successor:
+            pool = pools.carriers.get(site.successor.carrier)
+            yield ("sites", name, "successor"), site.successor.tunnel_address, pool
 
 
 def addresses_are_of_their_pools(view: View) -> Iterator[Problem]:
@@ -79,12 +82,20 @@ def missing_allocations(view: View) -> Iterator[Problem]:
     yield from _missing(view, "relay", relays, lock.relays)
     yield from _missing(view, "centre", centres, lock.centres)
     for owner, facility in view.facilities():
-        if not needs_addresses(facility):
+        carrier, later = carrier_of(facility), next_carrier_of(facility)
+        if carrier is None:
             continue
         site = lock.sites.get(facility.id)
-        if site is None or site.carrier != facility.plan.carrier:
-            message = f"no tunnel address of {facility.plan.carrier} is recorded"
+        second = site.successor.carrier if site and site.successor else None
+        if site is None or site.carrier != carrier:
+            message = f"no tunnel address of {carrier} is recorded"
             yield view.problem(owner, (), ALLOCATION_MISSING, message, _RUN_ALLOCATE)
+        elif later and second != later:
+            message = f"no tunnel address of the next carrier {later} is recorded"
+            yield view.problem(owner, ("successor",), ALLOCATION_MISSING, message, _RUN_ALLOCATE)
+        elif second and not later:
+            message = f"site {facility.id}: its address of {second} is recorded, but the file names no successor"
+            yield view.problem("allocations", ("sites", facility.id), ALLOCATION_MISSING, message, _RUN_ALLOCATE)
         elif lacking := sorted(set(devices_of(facility)) - set(site.ports)):
             message = f"no port is recorded for {', '.join(lacking)}"
             yield view.problem(owner, (), ALLOCATION_MISSING, message, _RUN_ALLOCATE)
@@ -116,7 +127,7 @@ def _spot(view: View, kind: str, name: str) -> tuple[str, tuple[str | int, ...]]
 def _left_over(view: View) -> Iterator[Problem]:
     """Entries of what is gone or closed have to become tombstones."""
     lock, inventory = view.inventory.allocations, view.inventory
-    alive = {name for name, facility in inventory.facilities.items() if needs_addresses(facility)}
+    alive = {name for name, facility in inventory.facilities.items() if carrier_of(facility)}
     alive |= {owner.partition("/")[2] for owner in view.broken if owner.startswith("facility/")}
     gone = [("sites", name) for name in lock.sites if name not in alive]
     if not any(owner.startswith("carrier/") for owner in view.broken):
@@ -138,7 +149,7 @@ def missing_keys(view: View) -> Iterator[Problem]:
                 message = f"{_named(kind, name)}not recorded yet: {', '.join(lacking)}"
                 yield view.problem(owner, path, HOST_KEYS_MISSING, message, _RUN_KEYS)
     for owner, facility in view.facilities():
-        if facility.rendered and facility.gateway.public_key is None:
+        if facility.rendered and facility.gateway and facility.gateway.public_key is None:
             message = "the gateway's public key is not known"
             hint = (
                 f"make the site's package with `provisioner site-package {facility.id}`, install it on the gateway,"

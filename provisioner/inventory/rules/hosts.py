@@ -59,19 +59,18 @@ def centres_exist(view: View) -> Iterator[Problem]:
 def plans_name_a_relay_of_their_carrier(view: View) -> Iterator[Problem]:
     """A facility's carrier exists, and its relay is one of that carrier's."""
     owners = {relay_id: carrier.id for relay_id, (carrier, _) in view.inventory.relays.items()}
-    for owner, facility in view.facilities():
-        plan = facility.plan
+    for owner, key, _, plan in view.plans():
         if not view.knows(f"carrier/{plan.carrier}"):
             message, hint = f"carrier {plan.carrier} has no file", f"write carriers/{plan.carrier}.yml"
-            yield view.problem(owner, ("plan", "carrier"), "carrier-unknown", message, hint)
+            yield view.problem(owner, (key, "carrier"), "carrier-unknown", message, hint)
         elif owners.get(plan.relay, plan.carrier) != plan.carrier:
             message = f"relay {plan.relay} belongs to {owners[plan.relay]}, not to {plan.carrier}"
             hint = f"choose one of {plan.carrier}'s relays: {_relays(view, plan.carrier)}"
-            yield view.problem(owner, ("plan", "relay"), "relay-of-other-carrier", message, hint)
+            yield view.problem(owner, (key, "relay"), "relay-of-other-carrier", message, hint)
         elif plan.relay not in owners and f"carrier/{plan.carrier}" not in view.broken:
             message = f"relay {plan.relay} does not exist"
             hint = f"choose one of {plan.carrier}'s relays: {_relays(view, plan.carrier)}"
-            yield view.problem(owner, ("plan", "relay"), "relay-unknown", message, hint)
+            yield view.problem(owner, (key, "relay"), "relay-unknown", message, hint)
 
 
 def _relays(view: View, carrier: str) -> str:
@@ -81,8 +80,9 @@ def _relays(view: View, carrier: str) -> str:
 def relays_hold_their_paths(view: View) -> Iterator[Problem]:
     """A relay carries no more paths than its max_paths; one camera's stream is one path."""
     load: Counter[str] = Counter()
-    for facility in view.inventory.rendered_facilities:
-        load[facility.plan.relay] += sum(2 if camera.streams.main else 1 for camera in facility.cameras)
+    for connection in view.inventory.connections:
+        cameras = connection.facility.cameras
+        load[connection.plan.relay] += sum(2 if camera.streams.main else 1 for camera in cameras)
     for carrier in view.inventory.carriers.values():
         for index, relay in enumerate(carrier.relays):
             if load[relay.id] > relay.max_paths:
@@ -110,7 +110,7 @@ def _keys(view: View) -> Iterator[tuple[str, str, tuple[str | int, ...], str]]:
             if host.public_key:
                 yield host.public_key, "allocations", (kind, name, "public_key"), name
     for owner, facility in view.facilities():
-        if facility.gateway.public_key:
+        if facility.gateway and facility.gateway.public_key:
             yield facility.gateway.public_key, owner, ("gateway", "public_key"), f"the gateway of {facility.id}"
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from provisioner.diagnostics import Problem, Severity
-from provisioner.inventory.allocate import devices_of, needs_addresses
+from provisioner.inventory.allocate import carrier_of, devices_of, next_carrier_of
 from provisioner.inventory.model import Credentials, Facility, Inventory, Secrets
 from provisioner.inventory.places import Places
 
@@ -144,7 +144,7 @@ def _lacking(view: SecretsView) -> Iterator[tuple[str, str]]:
 
 def _sites_of(view: SecretsView, carrier: str) -> Iterator[Facility]:
     for _, facility in sorted(view.inventory.facilities.items()):
-        if facility.plan.carrier == carrier and needs_addresses(facility):
+        if carrier in {carrier_of(facility), next_carrier_of(facility)}:
             yield facility
 
 

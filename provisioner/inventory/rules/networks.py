@@ -84,8 +84,11 @@ def hosts_stand_outside_pools(view: View) -> Iterator[Problem]:
 
 def lans_keep_clear_of_pools(view: View) -> Iterator[Problem]:
     """A facility's LAN inside a tunnel pool would be unreachable, or would swallow the tunnel."""
+    pools = _pools(view)
     for owner, facility in view.facilities():
-        for name, _, pool in _pools(view):
+        if facility.gateway is None:
+            continue
+        for name, _, pool in pools:
             if facility.gateway.lan.overlaps(pool):
                 message = f"the LAN {facility.gateway.lan} overlaps {name} {pool}"
                 hint = "renumber the LAN, or move the pool before anything is allocated from it"

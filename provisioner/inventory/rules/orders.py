@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import date
 from difflib import get_close_matches
 from itertools import combinations
 
-from provisioner.diagnostics import Problem
+from provisioner.diagnostics import Problem, Severity
 from provisioner.geography import provinces
-from provisioner.inventory.model import Designation
+from provisioner.inventory.model import Designation, Facility, Instruction, Operating
 from provisioner.inventory.rules.view import View
+
+Path = tuple[str | int, ...]
+"""A place in a file."""
 
 
 def provinces_are_known(view: View) -> Iterator[Problem]:
@@ -20,7 +24,7 @@ def provinces_are_known(view: View) -> Iterator[Problem]:
         yield from _province(view, owner, ("province",), facility.province)
 
 
-def _province(view: View, owner: str, path: tuple[str | int, ...], slug: str) -> Iterator[Problem]:
+def _province(view: View, owner: str, path: Path, slug: str) -> Iterator[Problem]:
     scheme = view.inventory.settings.province_scheme
     known = {province.slug for province in provinces(scheme)}
     if slug in known:
@@ -64,47 +68,109 @@ def _overlap(one: Designation, other: Designation) -> bool:
 def carriers_are_designated(view: View) -> Iterator[Problem]:
     """A facility's carrier is designated for its province on the day (letter 1407/BTTTT-CVT, item 4 and annex).
 
-    A closed facility keeps its file as a record: the province's designation may have moved on.
+    A change of carrier is make-before-break: a carrier whose designation has ended serves on while the
+    province has another one, until that one's connection is accepted. A closed facility keeps its file
+    as a record.
     """
     if "designations" in view.broken:
         return
-    for owner, facility in view.facilities():
-        if facility.operating.value == "closed":
+    for owner, key, facility, plan in view.plans():
+        if facility.operating is Operating.CLOSED:
             continue
         held = _designated(view, facility.province)
-        if facility.plan.carrier not in held:
-            message = (
-                f"carrier {facility.plan.carrier} is not designated for {facility.province} on {view.today}"
-                f" (designated: {', '.join(held) or 'none'})"
-            )
-            hint = "correct plan.carrier, or add the ministry's designation to designations.yml with its source"
-            yield view.problem(owner, ("plan", "carrier"), "carrier-not-designated", message, hint)
+        if plan.carrier in held:
+            continue
+        if key == "plan" and held and _ended(view, facility.province, plan.carrier):
+            yield from _overdue_change(view, owner, facility, plan.carrier, held)
+            continue
+        message = (
+            f"carrier {plan.carrier} is not designated for {facility.province} on {view.today}"
+            f" (designated: {', '.join(held) or 'none'})"
+        )
+        hint = f"correct {key}.carrier, or add the ministry's designation to designations.yml with its source"
+        yield view.problem(owner, (key, "carrier"), "carrier-not-designated", message, hint)
+
+
+def _overdue_change(view: View, owner: str, facility: Facility, carrier: str, held: list[str]) -> Iterator[Problem]:
+    """Say that the carrier has changed and this facility has not: nothing is cut because a day has passed."""
+    message = f"carrier {carrier} is designated for {facility.province} no longer (designated: {', '.join(held)})"
+    hint = f"write a successor plan with {held[0]}: both carriers serve until the new connection is accepted"
+    if facility.successor and facility.successor.carrier in held:
+        hint = "when the successor's connection is accepted, make it the plan and remove successor"
+    yield view.problem(owner, ("plan", "carrier"), "carrier-change-due", message, hint, severity=Severity.WARNING)
 
 
 def _designated(view: View, province: str) -> list[str]:
     return sorted(
         {
             d.carrier
-            for d in view.inventory.designations
-            if d.province == province and d.since <= view.today and (d.until is None or view.today <= d.until)
+            for d in view.designations_of(province)
+            if d.since <= view.today and (d.until is None or view.today <= d.until)
         }
     )
 
 
+def _ended(view: View, province: str, carrier: str) -> bool:
+    designations = view.designations_of(province)
+    return any(d.carrier == carrier and d.until is not None and d.until < view.today for d in designations)
+
+
+def successors_are_of_another_carrier(view: View) -> Iterator[Problem]:
+    """A successor is the next carrier's connection beside an agreed plan."""
+    for owner, facility in view.facilities():
+        if facility.successor is None:
+            continue
+        if facility.plan is None:
+            message, hint = "a successor needs a plan that it follows", "write the carrier's plan as plan"
+            yield view.problem(owner, ("successor",), "successor-without-plan", message, hint)
+        elif facility.successor.carrier == facility.plan.carrier:
+            message = f"the successor has the same carrier as the plan, {facility.plan.carrier}"
+            hint = "to move to another relay of the same carrier, edit plan.relay and have it signed again"
+            yield view.problem(owner, ("successor", "carrier"), "successor-same-carrier", message, hint)
+
+
 def instructions_are_distinct(view: View) -> Iterator[Problem]:
     """An order has a reference of its own and a deadline after its day."""
-    seen: dict[str, int] = {}
+    seen: set[str] = set()
     for index, order in enumerate(view.inventory.instructions):
         if order.ref in seen:
             message = f"{order.ref} stands twice"
-            path = ("instructions", index, "ref")
+            path: Path = ("instructions", index, "ref")
             yield view.problem("instructions", path, "instruction-duplicate", message, "leave one of the two out")
-        seen.setdefault(order.ref, index)
-        if order.before <= order.issued_on:
-            message = f"{order.ref}: the deadline {order.before} is not after the day of issue {order.issued_on}"
-            path = ("instructions", index, "before")
-            hint = "'before' is strict: before 2021-05-10 means until the last moment of 2021-05-09"
-            yield view.problem("instructions", path, "instruction-deadline", message, hint)
+        seen.add(order.ref)
+        for path, before in _deadlines(index, order):
+            if before <= order.issued_on:
+                message = f"{order.ref}: the deadline {before} is not after the day of issue {order.issued_on}"
+                hint = "'before' is strict: before 2021-05-10 means until the last moment of 2021-05-09"
+                yield view.problem("instructions", path, "instruction-deadline", message, hint)
+
+
+def _deadlines(index: int, order: Instruction) -> Iterator[tuple[Path, date]]:
+    yield ("instructions", index, "before"), order.before
+    for key, days in (("provinces", order.provinces), ("facilities", order.facilities)):
+        yield from ((("instructions", index, key, name), day) for name, day in days.items())
+
+
+def instructions_refer_to_known_things(view: View) -> Iterator[Problem]:
+    """Orders that are extended or superseded, provinces and facilities with a day of their own all exist."""
+    earlier: dict[str, date] = {}
+    for order in view.inventory.instructions:
+        earlier.setdefault(order.ref, order.issued_on)
+    for index, order in enumerate(view.inventory.instructions):
+        for key, refs in (("extends", order.extends), ("supersedes", order.supersedes)):
+            for number, ref in enumerate(refs):
+                if ref not in earlier or ref == order.ref or earlier[ref] > order.issued_on:
+                    message = f"{order.ref} {key} {ref}, which is no earlier order here"
+                    path: Path = ("instructions", index, key, number)
+                    hint = "add that order, or correct the reference"
+                    yield view.problem("instructions", path, "instruction-unknown", message, hint)
+        for slug in order.provinces:
+            yield from _province(view, "instructions", ("instructions", index, "provinces", slug), slug)
+        for name in order.facilities:
+            if name not in view.inventory.facilities and f"facility/{name}" not in view.broken:
+                message = f"{order.ref}: facility {name} does not exist"
+                path = ("instructions", index, "facilities", name)
+                yield view.problem("instructions", path, "facility-unknown", message, "correct the id")
 
 
 RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (
@@ -112,5 +178,7 @@ RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (
     designated_carriers_exist,
     designations_are_periods,
     carriers_are_designated,
+    successors_are_of_another_carrier,
     instructions_are_distinct,
+    instructions_refer_to_known_things,
 )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from ipaddress import IPv4Address
 
-from provisioner.diagnostics import Problem
+from provisioner.diagnostics import Problem, Severity
 from provisioner.inventory.makes import NoRtspPathError, stream_path
-from provisioner.inventory.model import Facility, StreamName
+from provisioner.inventory.model import Facility, Recorder, StreamName, channel_of
 from provisioner.inventory.rules.view import View
 
 Item = tuple[str | int, ...]
@@ -47,20 +48,91 @@ def channels_are_unique(view: View) -> Iterator[Problem]:
     """One channel of a recorder is one camera."""
     for owner, facility in view.facilities():
         seen: dict[tuple[str, int], str] = {}
+        recorders = {recorder.id: recorder for recorder in facility.recorders}
         for index, camera in enumerate(facility.cameras):
             if not camera.recorder:
                 continue
-            channel = (camera.recorder, camera.channel)
+            channel = (camera.recorder, channel_of(camera, recorders.get(camera.recorder)))
             if channel in seen:
-                message = f"camera {camera.id}: channel {camera.channel} of {camera.recorder} is also {seen[channel]}"
+                message = f"camera {camera.id}: channel {channel[1]} of {camera.recorder} is also {seen[channel]}"
                 hint = "correct the channel; on hybrid recorders IP channels begin after the analog ones"
                 yield view.problem(owner, ("cameras", index, "channel"), "channel-duplicate", message, hint)
             seen.setdefault(channel, camera.id)
 
 
+def channels_exist(view: View) -> Iterator[Problem]:
+    """A channel is one of those that its recorder has; on hybrid ones the IP channels follow the analog ones."""
+    for owner, facility in view.facilities():
+        recorders = {recorder.id: recorder for recorder in facility.recorders}
+        for index, camera in enumerate(facility.cameras):
+            recorder = recorders.get(camera.recorder or "")
+            if recorder is None:
+                continue
+            if camera.ip_channel is not None and recorder.analog_channels is None:
+                message = f"camera {camera.id}: ip_channel counts from the end of {recorder.id}'s analog channels"
+                hint = f"write analog_channels at recorder {recorder.id}, or channel instead of ip_channel"
+                yield view.problem(owner, ("cameras", index, "ip_channel"), "channel-unknown", message, hint)
+            elif _last_channel(recorder) < channel_of(camera, recorder):
+                key = "channel" if camera.ip_channel is None else "ip_channel"
+                message = (
+                    f"camera {camera.id}: {recorder.id} has {recorder.analog_channels or 0} analog and"
+                    f" {recorder.ip_channels or 0} IP channels; there is no channel {channel_of(camera, recorder)}"
+                )
+                yield view.problem(owner, ("cameras", index, key), "channel-unknown", message, "correct the channel")
+
+
+def _last_channel(recorder: Recorder) -> float:
+    """Give the last channel, or infinity where the recorder's channels are not written down."""
+    if recorder.analog_channels is None and recorder.ip_channels is None:
+        return math.inf
+    return (recorder.analog_channels or 0) + (recorder.ip_channels or 0)
+
+
+def recorders_bear_the_load(view: View) -> Iterator[Problem]:
+    """A recorder serves so many sessions and so much video at once; every stream that we may pull counts."""
+    for owner, facility in view.facilities():
+        relays = len(facility.connections) or 1
+        for index, recorder in enumerate(facility.recorders):
+            streams = [
+                stream
+                for camera in facility.cameras
+                if camera.recorder == recorder.id
+                for stream in (camera.streams.sub, camera.streams.main)
+                if stream
+            ]
+            sessions, kbps = len(streams) * relays, sum(stream.kbps or 0 for stream in streams) * relays
+            if recorder.max_sessions is not None and sessions > recorder.max_sessions:
+                message = (
+                    f"recorder {recorder.id}: we would open {sessions} sessions; it serves {recorder.max_sessions}"
+                )
+                hint = "leave out main streams, or connect some cameras by their own address"
+                path = ("recorders", index, "max_sessions")
+                yield view.problem(owner, path, "recorder-over-capacity", message, hint)
+            if recorder.max_out_kbps is not None and kbps > recorder.max_out_kbps:
+                message = f"recorder {recorder.id}: we would pull {kbps} kbit/s; it sends {recorder.max_out_kbps}"
+                hint = "contract lower rates, or leave out main streams"
+                path = ("recorders", index, "max_out_kbps")
+                yield view.problem(owner, path, "recorder-over-capacity", message, hint)
+
+
+def uplinks_bear_the_load(view: View) -> Iterator[Problem]:
+    """The line bears the streams that are always pulled, from every relay that pulls them."""
+    for owner, facility in view.facilities():
+        upload = facility.survey.uplink.upload_mbps if facility.survey else None
+        kbps = sum(camera.streams.sub.kbps or 0 for camera in facility.cameras) * (len(facility.connections) or 1)
+        if upload is not None and kbps > upload * 1000:
+            message = f"the sub streams need {kbps / 1000:g} Mbit/s; the line sends {upload:g}"
+            hint = "contract lower rates, or a faster line"
+            path = ("survey", "uplink", "upload_mbps")
+            severity = Severity.WARNING
+            yield view.problem(owner, path, "uplink-over-capacity", message, hint, severity=severity)
+
+
 def devices_stand_in_the_lan(view: View) -> Iterator[Problem]:
     """The gateway forwards into its LAN only."""
     for owner, facility in view.facilities():
+        if facility.gateway is None:
+            continue
         lan = facility.gateway.lan
         for path, name, address, _ in _devices(facility):
             if address not in lan:
@@ -114,6 +186,9 @@ RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (
     device_ids_are_unique,
     recorders_exist,
     channels_are_unique,
+    channels_exist,
+    recorders_bear_the_load,
+    uplinks_bear_the_load,
     devices_stand_in_the_lan,
     device_addresses_are_unique,
     streams_have_paths,

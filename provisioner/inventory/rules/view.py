@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 
 from provisioner.diagnostics import Problem, Severity
-from provisioner.inventory.model import Facility, Inventory
+from provisioner.inventory.model import ConnectionPlan, Designation, Facility, Inventory
 from provisioner.inventory.places import Places
 
 
@@ -51,6 +52,25 @@ class View:
         """Give each facility with its owner name, in the order of ids."""
         for name, facility in self.inventory.facilities.items():
             yield f"facility/{name}", facility
+
+    def plans(self) -> Iterator[tuple[str, str, Facility, ConnectionPlan]]:
+        """Give each plan and successor: owner, key in the file, facility, plan."""
+        for owner, facility in self.facilities():
+            if facility.plan:
+                yield owner, "plan", facility, facility.plan
+            if facility.successor:
+                yield owner, "successor", facility, facility.successor
+
+    def designations_of(self, province: str) -> tuple[Designation, ...]:
+        """Give the designations of a province."""
+        return self._designations.get(province, ())
+
+    @cached_property
+    def _designations(self) -> dict[str, tuple[Designation, ...]]:
+        found: dict[str, tuple[Designation, ...]] = {}
+        for designation in self.inventory.designations:
+            found[designation.province] = (*found.get(designation.province, ()), designation)
+        return found
 
     def knows(self, owner: str) -> bool:
         """Tell whether an object exists, or might exist in a file that could not be read."""

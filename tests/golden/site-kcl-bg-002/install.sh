@@ -14,13 +14,15 @@ done
 mkdir -p /etc/provisioner-site /usr/local/lib/provisioner-site
 chmod 0700 /etc/provisioner-site
 [ -s /etc/provisioner-site/wg.key ] || wg genkey >/etc/provisioner-site/wg.key
-install -m 0600 "$here/wg.psk" /etc/provisioner-site/wg.psk
-install -m 0600 "$here/wg-prov.conf" /etc/provisioner-site/wg-prov.conf
+rm -rf /etc/provisioner-site/peers
+mkdir /etc/provisioner-site/peers
+install -m 0600 "$here"/peers/* /etc/provisioner-site/peers/
 install -m 0600 "$here/provisioner-site.nft" /etc/provisioner-site/provisioner-site.nft
 install -m 0755 "$here/site-up" "$here/site-down" /usr/local/lib/provisioner-site/
 install -m 0644 "$here/provisioner-site.service" /etc/systemd/system/provisioner-site.service
 nft -c -f /etc/provisioner-site/provisioner-site.nft >&2
 systemctl daemon-reload >&2
 systemctl enable provisioner-site.service >&2
-systemctl restart provisioner-site.service >&2
+# A running tunnel is brought to its new state without an interruption.
+systemctl reload-or-restart provisioner-site.service >&2
 wg pubkey </etc/provisioner-site/wg.key

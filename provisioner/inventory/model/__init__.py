@@ -1,0 +1,109 @@
+"""The inventory as typed, frozen values: what the files on disk may say (docs/design.md, part 3).
+
+Unknown keys are errors; numbers are never taken from texts nor texts from numbers. What one file can
+prove about itself is checked here; what needs two objects is in `rules`.
+"""
+
+from __future__ import annotations
+
+from provisioner.inventory.model.allocations import (
+    Allocations,
+    CentreAllocation,
+    RelayAllocation,
+    SiteAllocation,
+    SuccessorAllocation,
+    Tombstone,
+)
+from provisioner.inventory.model.base import Model, SecretText, Slug
+from provisioner.inventory.model.connection import (
+    Access,
+    Blocked,
+    BlockOwner,
+    BlockReason,
+    ConnectionPlan,
+    Gateway,
+    Party,
+    PlanState,
+    SignOff,
+    Survey,
+    SurveyVerdict,
+    Uplink,
+    UplinkKind,
+)
+from provisioner.inventory.model.devices import (
+    Camera,
+    Codec,
+    Make,
+    Recorder,
+    Stream,
+    StreamName,
+    Streams,
+    Zone,
+    channel_of,
+    device_of,
+)
+from provisioner.inventory.model.facility import Capacity, Connection, Facility, FacilityKind, Operating, path_name
+from provisioner.inventory.model.hosts import Carrier, Centre, Relay, Ssh
+from provisioner.inventory.model.orders import Designation, Designations, Instruction, Instructions, ManagingBody
+from provisioner.inventory.model.settings import MediamtxArtefact, Pools, ProvinceScheme, Settings
+from provisioner.inventory.model.vaulted import CarrierSecrets, Credentials, InventorySecrets, Secrets
+from provisioner.inventory.model.whole import Inventory
+
+__all__ = [
+    "Access",
+    "Allocations",
+    "BlockOwner",
+    "BlockReason",
+    "Blocked",
+    "Camera",
+    "Capacity",
+    "Carrier",
+    "CarrierSecrets",
+    "Centre",
+    "CentreAllocation",
+    "Codec",
+    "Connection",
+    "ConnectionPlan",
+    "Credentials",
+    "Designation",
+    "Designations",
+    "Facility",
+    "FacilityKind",
+    "Gateway",
+    "Instruction",
+    "Instructions",
+    "Inventory",
+    "InventorySecrets",
+    "Make",
+    "ManagingBody",
+    "MediamtxArtefact",
+    "Model",
+    "Operating",
+    "Party",
+    "PlanState",
+    "Pools",
+    "ProvinceScheme",
+    "Recorder",
+    "Relay",
+    "RelayAllocation",
+    "SecretText",
+    "Secrets",
+    "Settings",
+    "SignOff",
+    "SiteAllocation",
+    "Slug",
+    "Ssh",
+    "Stream",
+    "StreamName",
+    "Streams",
+    "SuccessorAllocation",
+    "Survey",
+    "SurveyVerdict",
+    "Tombstone",
+    "Uplink",
+    "UplinkKind",
+    "Zone",
+    "channel_of",
+    "device_of",
+    "path_name",
+]

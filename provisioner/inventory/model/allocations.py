@@ -1,0 +1,63 @@
+"""`allocations.lock.yml`: what was assigned to whom, for ever."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address
+from typing import Annotated, Literal
+
+from pydantic import StringConstraints
+
+from provisioner.inventory.model.base import Model, Port, PublicKey, Slug
+
+HashedSecret = Annotated[str, StringConstraints(pattern=r"^sha256:[A-Za-z0-9+/]{43}=$")]
+
+
+class RelayAllocation(Model):
+    """What `allocate` and `keys init` recorded of a relay."""
+
+    tunnel_address: IPv4Address
+    public_key: PublicKey | None = None
+    api_hash: HashedSecret | None = None
+    probe_hash: HashedSecret | None = None
+
+
+class CentreAllocation(Model):
+    """What `allocate` and `keys init` recorded of a centre."""
+
+    tunnel_address: IPv4Address
+    public_key: PublicKey | None = None
+
+
+class SuccessorAllocation(Model):
+    """A site's second tunnel address, in the next carrier's pool; the ports are the same."""
+
+    carrier: Slug
+    tunnel_address: IPv4Address
+
+
+class SiteAllocation(Model):
+    """A site's tunnel address and the port of each of its devices (a camera of its own, or a recorder)."""
+
+    carrier: Slug
+    tunnel_address: IPv4Address
+    ports: dict[Slug, Port]
+    successor: SuccessorAllocation | None = None
+
+
+class Tombstone(Model):
+    """An address or a port that was in use and is not given out again."""
+
+    object: str
+    pool: str
+    tunnel_address: IPv4Address | None = None
+    port: Port | None = None
+
+
+class Allocations(Model):
+    """`allocations.lock.yml`: written by `allocate` and `keys init` alone, reviewed in Git."""
+
+    version: Literal[1] = 1
+    relays: dict[Slug, RelayAllocation] = {}
+    centres: dict[Slug, CentreAllocation] = {}
+    sites: dict[Slug, SiteAllocation] = {}
+    tombstones: tuple[Tombstone, ...] = ()

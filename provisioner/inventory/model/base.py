@@ -1,0 +1,61 @@
+"""The forms that values in an inventory's files have: ids, names, days, ports, secrets."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, datetime
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, StringConstraints
+
+from provisioner.secret import Secret
+
+Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=63)]
+"""Ids and path segments: MediaMTX allows more in a path name, but a frozen id has to survive URLs and file names."""
+
+PublicKey = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$")]
+"""A WireGuard public key: 32 bytes in base64."""
+
+SafeName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._:-]*$", max_length=128)]
+"""What may reach an Ansible variable: anything else could be a template that runs code on the controller."""
+
+HostKey = Annotated[str, StringConstraints(pattern=r"^(ssh-ed25519|ecdsa-sha2-nistp256|ssh-rsa) [A-Za-z0-9+/]+=*$")]
+Text = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]+$", max_length=300)]
+"""A name or a reference that people read: one line."""
+
+Positive = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=0)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
+def _day(value: object) -> date:
+    """Take a day and nothing else: pydantic reads the text `20210510` as seconds since 1970."""
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return value
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
+        return date.fromisoformat(value)
+    raise ValueError("a day is written YYYY-MM-DD")
+
+
+Day = Annotated[date, PlainValidator(_day, json_schema_input_type=date)]
+
+
+def _secret(value: object) -> Secret:
+    if isinstance(value, Secret):
+        return value
+    if isinstance(value, str) and value:
+        return Secret(value)
+    raise ValueError("a secret is a text that is not empty")
+
+
+SecretText = Annotated[Secret, PlainValidator(_secret)]
+"""A text in a file, a masked value in memory."""
+
+
+class Model(BaseModel):
+    """Base of all inventory objects: frozen, and strict about keys and types."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, arbitrary_types_allowed=True, use_attribute_docstrings=True
+    )

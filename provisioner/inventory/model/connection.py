@@ -1,0 +1,200 @@
+"""A facility's survey, its connection plans with their sign-offs, what blocks it, and its gateway."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from ipaddress import IPv4Network
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from provisioner.inventory.model.base import Count, Day, Model, PublicKey, Slug, Text
+from provisioner.inventory.model.devices import Zone
+
+
+class Party(StrEnum):
+    """Who surveys a facility and agrees its plan (letter 1407/BTTTT-CVT, item 2)."""
+
+    DIC = "dic"
+    HEALTH = "health"
+    CARRIER = "carrier"
+
+
+# --- survey ---------------------------------------------------------------------------------------
+
+
+class UplinkKind(StrEnum):
+    """How a facility reaches the Internet."""
+
+    FIBRE = "fibre"
+    LEASED_LINE = "leased_line"
+    MOBILE = "mobile"
+    OTHER = "other"
+    NONE = "none"
+
+
+class UplinkAddress(StrEnum):
+    """What address the uplink has from outside."""
+
+    STATIC = "static"
+    DYNAMIC = "dynamic"
+    CGNAT = "cgnat"
+
+
+class Uplink(Model):
+    """A facility's line."""
+
+    kind: UplinkKind
+    provider: Text | None = None
+    upload_mbps: Annotated[float, Field(gt=0, le=100_000)] | None = None
+    """Megabits a second towards the Internet; cameras' rates are held against it."""
+    address: UplinkAddress | None = None
+    router: Text | None = None
+    """Make and model of the modem or router."""
+
+
+class RtspState(StrEnum):
+    """Whether the devices give their video out by RTSP."""
+
+    ENABLED = "enabled"
+    DISABLED = "disabled"
+    CLOUD_ONLY = "cloud_only"
+    LOCKED = "locked"
+
+
+class LoginState(StrEnum):
+    """Whether the devices' logins were handed over (they go into the vault, never into this file)."""
+
+    RECEIVED = "received"
+    MISSING = "missing"
+
+
+class CameraCount(Model):
+    """How many cameras the survey found, how many of them will do, and how many are to be added."""
+
+    present: Count
+    fit: Count
+    missing: Count
+
+
+class SurveyVerdict(StrEnum):
+    """What the survey says."""
+
+    READY = "ready"
+    NEEDS_CAMERAS = "needs_cameras"
+    NEEDS_REPAIR = "needs_repair"
+    NEEDS_REPLACEMENT = "needs_replacement"
+    NEEDS_UPLINK = "needs_uplink"
+    NOT_POSSIBLE = "not_possible"
+
+
+class Survey(Model):
+    """The state of a facility's cameras as DIC, Health and the carrier found it; no person is named here."""
+
+    surveyed_on: Day
+    """The day of the survey."""
+    by: Annotated[tuple[Party, ...], Field(min_length=1)]
+    """Who took part."""
+    uplink: Uplink
+    rtsp: RtspState | None = None
+    logins: LoginState | None = None
+    cameras: CameraCount
+    gaps: tuple[Zone, ...] = ()
+    """Zones of order 4403/CV-BCĐ that exist here and have no camera that will do."""
+    verdict: SurveyVerdict
+    obstacles: Text | None = None
+    advice: Text | None = None
+
+
+# --- plan -----------------------------------------------------------------------------------------
+
+
+class Access(StrEnum):
+    """How a relay reaches a site's cameras."""
+
+    PULL_PORTMAP = "pull_portmap"
+
+
+class PlanState(StrEnum):
+    """Whether DIC, Health and the carrier have agreed the connection plan."""
+
+    PROPOSED = "proposed"
+    AGREED = "agreed"
+
+
+class SignOff(Model):
+    """One party's agreement to what the plan says, by a hash of the signed content."""
+
+    by: Party
+    signed_on: Day
+    """The day of the agreement."""
+    content: Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
+    """What was signed; `provisioner sign-off` writes it, and any later edit of the content shows."""
+    source: Text
+    """The minutes or letter that holds the agreement; no name of a person."""
+
+
+class ConnectionPlan(Model):
+    """What DIC, Health and the carrier agree: who carries the site, over which relay, and how.
+
+    The signed content is the carrier, the relay, the access mode, the recorders and the cameras with
+    their streams. An agreed plan carries the sign-offs of all three over exactly that.
+    """
+
+    state: PlanState
+    carrier: Slug
+    relay: Slug
+    access: Access = Access.PULL_PORTMAP
+    sign_offs: tuple[SignOff, ...] = ()
+
+    @property
+    def agreed(self) -> bool:
+        """Whether the plan says that it is agreed; the rules hold the sign-offs against it."""
+        return self.state is PlanState.AGREED
+
+
+# --- what stands in the way -----------------------------------------------------------------------
+
+
+class BlockReason(StrEnum):
+    """Why a facility cannot be connected yet; the reasons that provinces reported."""
+
+    NO_COOPERATION = "no_cooperation"
+    NO_CAMERAS = "no_cameras"
+    OBSOLETE_DEVICE = "obsolete_device"
+    RTSP_UNAVAILABLE = "rtsp_unavailable"
+    CREDENTIALS_MISSING = "credentials_missing"
+    NO_UPLINK = "no_uplink"
+    CGNAT_UDP_BLOCKED = "cgnat_udp_blocked"
+    SECURITY_POLICY = "security_policy"
+    NEEDS_INVESTMENT = "needs_investment"
+    NOT_IN_SCOPE = "not_in_scope"
+
+
+class BlockOwner(StrEnum):
+    """Who has to act."""
+
+    FACILITY = "facility"
+    DIC = "dic"
+    HEALTH = "health"
+    CARRIER = "carrier"
+    PROVINCE = "province"
+    MINISTRY = "ministry"
+
+
+class Blocked(Model):
+    """What keeps a facility from being connected, and who does what about it until when."""
+
+    reason: BlockReason
+    owner: BlockOwner
+    since: Day
+    next_action: Text
+    due: Day
+
+
+class Gateway(Model):
+    """The site's router into the tunnel. The private key is born on it and stays there."""
+
+    public_key: PublicKey | None = None
+    lan: IPv4Network
+    lan_interface: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9._-]{0,14}$")]

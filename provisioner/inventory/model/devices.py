@@ -1,0 +1,143 @@
+"""Cameras, recorders and their streams, as a facility's file has them."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from ipaddress import IPv4Address
+from typing import Annotated
+
+from pydantic import Field, StringConstraints, model_validator
+
+from provisioner.inventory.model.base import Model, Port, Positive, Slug, Text
+
+
+class Make(StrEnum):
+    """Makes of cameras and recorders with an RTSP address pattern of their own."""
+
+    HIKVISION = "hikvision"
+    DAHUA = "dahua"
+    KBVISION = "kbvision"
+    IMOU = "imou"
+    UNIVIEW = "uniview"
+    AXIS = "axis"
+    EZVIZ = "ezviz"
+    GENERIC = "generic"
+
+
+class Zone(StrEnum):
+    """Where a camera may look, after the list of order 4403/CV-BCĐ; never inside a room, toilet or bath."""
+
+    HANH_LANG = "hanh_lang"
+    SANH_TANG = "sanh_tang"
+    SAN = "san"
+    LAY_MAU = "lay_mau"
+    TIEP_DON = "tiep_don"
+    KIEM_TRA_Y_TE = "kiem_tra_y_te"
+    NHAN_DO = "nhan_do"
+    NGOAI_NHA_TAM_VE_SINH = "ngoai_nha_tam_ve_sinh"
+    CONG = "cong"
+    KHAC = "khac"
+
+
+class StreamName(StrEnum):
+    """`sub` is always pulled, `main` on demand."""
+
+    SUB = "sub"
+    MAIN = "main"
+
+
+class Codec(StrEnum):
+    """Video codecs that relays forward and checks decode."""
+
+    H264 = "h264"
+    H265 = "h265"
+
+
+class Stream(Model):
+    """What was contracted of a stream; level 5 holds the decoded frame against codec and size."""
+
+    codec: Codec = Codec.H264
+    width: Annotated[int, Field(ge=16, le=7680)]
+    """Pixels."""
+    height: Annotated[int, Field(ge=16, le=4320)]
+    """Pixels."""
+    kbps: Annotated[int, Field(ge=16, le=100_000)] | None = None
+    """The contracted mean rate, in kilobits a second; recorder and uplink limits are held against it."""
+    fps: Annotated[int, Field(ge=1, le=120)] | None = None
+    """Frames a second."""
+    rtsp_path: Annotated[str, StringConstraints(pattern=r"^/[\x21-\x7e]*$")] | None = None
+    """Path and query of the device's RTSP address, without host and login; the make's own where it is left out."""
+
+
+class Streams(Model):
+    """A camera's streams: `sub` always, `main` if it is wanted."""
+
+    sub: Stream
+    main: Stream | None = None
+
+
+class Recorder(Model):
+    """A recorder (NVR, DVR): one address, several channels, one failure."""
+
+    id: Slug
+    make: Make
+    model: Text | None = None
+    address: IPv4Address
+    port: Port = 554
+    analog_channels: Annotated[int, Field(ge=0, le=256)] | None = None
+    """On hybrid recorders: how many analog inputs come before the first IP channel."""
+    ip_channels: Annotated[int, Field(ge=0, le=256)] | None = None
+    """How many IP channels the recorder can take."""
+    max_sessions: Positive | None = None
+    """How many RTSP sessions it serves at once; every stream that we pull is one."""
+    max_out_kbps: Positive | None = None
+    """How much video it sends out, in kilobits a second."""
+
+
+class Camera(Model):
+    """A camera: an IP camera with an address of its own, or a channel of a recorder."""
+
+    id: Slug
+    zone: Zone
+    location: Text | None = None
+    """Where it hangs, for people; no name of a person belongs here."""
+    make: Make | None = None
+    model: Text | None = None
+    address: IPv4Address | None = None
+    port: Port = 554
+    recorder: Slug | None = None
+    channel: Annotated[int, Field(ge=1, le=256)] = 1
+    """The recorder's channel as its RTSP address counts them."""
+    ip_channel: Annotated[int, Field(ge=1, le=256)] | None = None
+    """On a hybrid recorder: the number among its IP channels; they follow the analog ones."""
+    audio: bool = False
+    """Whether sound was asked for; without it a stream that carries sound is reported."""
+    streams: Streams
+
+    @model_validator(mode="after")
+    def _own_address_or_recorder(self) -> Camera:
+        if (self.address is None) == (self.recorder is None):
+            raise ValueError("a camera has either an address of its own or a recorder")
+        if self.address is not None and self.make is None:
+            raise ValueError("a camera with an address of its own needs its make")
+        if self.recorder is not None and self.make is not None:
+            raise ValueError("a recorder's channel takes the recorder's make: leave out make")
+        if self.ip_channel is not None and (self.recorder is None or "channel" in self.model_fields_set):
+            raise ValueError("ip_channel stands instead of channel, with a recorder")
+        return self
+
+
+def device_of(camera: Camera) -> str:
+    """Give the id of the device that answers for a camera: its recorder's, or its own."""
+    return camera.recorder or camera.id
+
+
+def channel_of(camera: Camera, recorder: Recorder | None) -> int:
+    """Give the channel that a camera's RTSP address names.
+
+    On hybrid recorders IP channels come after the analog ones: with 16 analog inputs the first is 17
+    (Hikvision's and Dahua's numbering).
+    """
+    if camera.ip_channel is None:
+        return camera.channel
+    return (recorder.analog_channels or 0 if recorder else 0) + camera.ip_channel

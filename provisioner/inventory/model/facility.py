@@ -1,0 +1,109 @@
+"""`facilities/<province>/<facility>.yml`: one quarantine facility, one file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+from provisioner.inventory.model.base import Day, Model, Positive, Slug, Text
+from provisioner.inventory.model.connection import Blocked, ConnectionPlan, Gateway, Survey
+from provisioner.inventory.model.devices import Camera, Recorder, StreamName
+from provisioner.inventory.model.orders import ManagingBody
+
+
+class Operating(StrEnum):
+    """Whether people are in the facility; only open ones are rendered."""
+
+    OPEN = "open"
+    STANDBY = "standby"
+    CLOSED = "closed"
+
+
+class FacilityKind(StrEnum):
+    """What the building is when nobody is in quarantine."""
+
+    SCHOOL = "school"
+    DORMITORY = "dormitory"
+    HOTEL = "hotel"
+    BARRACKS = "barracks"
+    HOSPITAL = "hospital"
+    FACTORY = "factory"
+    OTHER = "other"
+
+
+class Capacity(Model):
+    """How large a facility is; enough cameras is judged against it."""
+
+    people: Positive
+    rooms: Positive | None = None
+    floors: Positive | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A facility carried by one relay: an agreed plan with the gateway that makes it possible.
+
+    Attributes:
+        facility: whose cameras are pulled.
+        plan: the agreed plan, or the agreed successor.
+        gateway: the site's router.
+        successor: whether this is the next carrier's connection, made before the old one is broken.
+    """
+
+    facility: Facility
+    plan: ConnectionPlan
+    gateway: Gateway
+    successor: bool
+
+
+class Facility(Model):
+    """One quarantine facility, one file, named by the facility's id.
+
+    A facility is registered first; survey, plan, gateway and cameras come as the work goes on. What
+    its state is follows from this file and from what apply and verification proved; nobody types it.
+    """
+
+    version: Literal[1]
+    id: Slug
+    """Unique in the whole inventory, frozen at registration."""
+    province: Slug
+    """The province's slug, frozen at registration."""
+    name: Text
+    kind: FacilityKind
+    managing_body: ManagingBody
+    operating: Operating
+    """`open` while people are in it; `closed` removes it from every host."""
+    opened_on: Day | None = None
+    closed_on: Day | None = None
+    capacity: Capacity | None = None
+    notice_posted_on: Day | None = None
+    """Since when people are told that cameras record here."""
+    contact_confirmed_on: Day | None = None
+    """When the DIC's list named a current representative; who it is stands in contacts/ alone."""
+    survey: Survey | None = None
+    plan: ConnectionPlan | None = None
+    successor: ConnectionPlan | None = None
+    """The next carrier's plan: both serve until the new connection is accepted."""
+    blocked: Blocked | None = None
+    gateway: Gateway | None = None
+    recorders: tuple[Recorder, ...] = ()
+    cameras: tuple[Camera, ...] = ()
+
+    @property
+    def connections(self) -> tuple[Connection, ...]:
+        """The connections that hosts carry: none unless people are in it and a plan is agreed."""
+        if self.operating is not Operating.OPEN or self.gateway is None:
+            return ()
+        plans = ((self.plan, False), (self.successor, True))
+        return tuple(Connection(self, p, self.gateway, successor=later) for p, later in plans if p and p.agreed)
+
+    @property
+    def rendered(self) -> bool:
+        """Whether hosts carry this facility: an agreed plan, and people in it."""
+        return bool(self.connections)
+
+
+def path_name(facility: Facility, camera: Camera, stream: StreamName) -> str:
+    """Give a media path's name, e.g. `bac-giang/kcl-001/cam-03/sub`."""
+    return f"{facility.province}/{facility.id}/{camera.id}/{stream.value}"

@@ -1,0 +1,60 @@
+"""`carriers/<carrier>.yml` and `centres/<centre>.yml`: the managed hosts and whose they are."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Network
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from provisioner.inventory.model.base import HostKey, Model, Port, SafeName, Slug, Text
+
+
+class Ssh(Model):
+    """How the controller logs in: a normal user with sudo, and the host key that it must see."""
+
+    user: SafeName
+    port: Port = 22
+    host_key: HostKey
+
+
+class Relay(Model):
+    """A host of a carrier that pulls cameras through tunnels and serves the centres.
+
+    `address` is where the controller's SSH goes; `endpoint` is where gateways and centres send
+    WireGuard (the same, unless the relay has a second interface).
+    """
+
+    id: Slug
+    address: IPv4Address
+    endpoint: IPv4Address | None = None
+    wireguard_port: Port = 51820
+    ssh: Ssh
+    max_paths: Annotated[int, Field(ge=1)] = 1000
+
+    @property
+    def wireguard_endpoint(self) -> IPv4Address:
+        """Where peers send WireGuard."""
+        return self.endpoint or self.address
+
+
+class Carrier(Model):
+    """`carriers/<carrier>.yml`: a designated enterprise, its management networks and its relays."""
+
+    version: Literal[1]
+    id: Slug
+    name: Text
+    management_networks: Annotated[tuple[IPv4Network, ...], Field(min_length=1)]
+    own_networks: tuple[IPv4Network, ...] = ()
+    centres: Annotated[tuple[Slug, ...], Field(min_length=1)]
+    relays: Annotated[tuple[Relay, ...], Field(min_length=1)]
+
+
+class Centre(Model):
+    """`centres/<centre>.yml`: a monitoring centre; it reads from every carrier that names it."""
+
+    version: Literal[1]
+    id: Slug
+    name: Text
+    address: IPv4Address
+    ssh: Ssh

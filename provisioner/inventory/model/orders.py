@@ -1,0 +1,76 @@
+"""`instructions.yml` and `designations.yml`: what was ordered, by when, and which carrier serves whom."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from provisioner.inventory.model.base import Day, Model, Slug, Text
+
+
+class ManagingBody(StrEnum):
+    """Who runs the facility; the orders' scope is by this."""
+
+    UBND_TINH = "ubnd_tinh"
+    UBND_HUYEN = "ubnd_huyen"
+    QUAN_DOI = "quan_doi"
+    CONG_AN = "cong_an"
+    DOANH_NGHIEP = "doanh_nghiep"
+
+
+class Instruction(Model):
+    """An order: which facilities have to be connected, and before which day.
+
+    `before` is strict, as letter 1407/BTTTT-CVT has it ("trước ngày 10/5/2021"): before 10 May means until
+    the last moment of 9 May, Vietnam time.
+    """
+
+    ref: Text
+    """The order's number, e.g. 1407/BTTTT-CVT."""
+    issuer: Text
+    """The body that issued it."""
+    issued_on: Day
+    """The day of issue."""
+    before: Day
+    """The first day that is too late, for every facility in scope without a day of its own."""
+    scope: Annotated[tuple[ManagingBody, ...], Field(min_length=1)]
+    """The managing bodies whose facilities the order binds."""
+    extends: tuple[Text, ...] = ()
+    """Refs of orders that stay in force beside this one, which adds facilities or detail."""
+    supersedes: tuple[Text, ...] = ()
+    """Refs of orders that count no longer where this one binds."""
+    provinces: dict[Slug, Day] = {}
+    """Days that a province set for itself, by its slug."""
+    facilities: dict[Slug, Day] = {}
+    """Days that were set for single facilities, by id."""
+
+
+class Instructions(Model):
+    """`instructions.yml`: the orders that facilities are held against."""
+
+    version: Literal[1]
+    instructions: tuple[Instruction, ...]
+
+
+class Designation(Model):
+    """Which carrier serves a province, from when to when, and which document says so."""
+
+    province: Slug
+    """The province's slug in the inventory's scheme."""
+    carrier: Slug
+    """The carrier's id."""
+    since: Day
+    """The first day."""
+    until: Day | None = None
+    """The last day; open where it is left out."""
+    source: Text
+    """The document that designates."""
+
+
+class Designations(Model):
+    """`designations.yml`: one or more carriers a province; a province without one is an error, never a default."""
+
+    version: Literal[1]
+    designations: tuple[Designation, ...]

@@ -1,0 +1,53 @@
+"""`inventory.yml`: what holds for the whole inventory."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from ipaddress import IPv4Network
+from typing import Annotated, Literal
+
+from pydantic import StringConstraints
+
+from provisioner.inventory.model.base import Model, Port, Sha256, Slug
+
+
+class ProvinceScheme(StrEnum):
+    """The list of provinces that an inventory's province slugs and codes are of."""
+
+    GSO_2021 = "gso-2021"
+    GSO_2025 = "gso-2025"
+
+
+class Pools(Model):
+    """Where tunnel addresses and site ports come from.
+
+    A carrier's pool is a setting, not a default: 100.64.0.0/10 is carrier space and may be in use
+    inside that very carrier.
+    """
+
+    centres: IPv4Network
+    carriers: dict[Slug, IPv4Network]
+    first_site_port: Port = 10554
+
+
+class MediamtxArtefact(Model):
+    """The relay program to install: a pinned version, from where, and its checksums.
+
+    `source` is `release` (the official release), an `https://` or `http://` address of a mirror with
+    `{version}` and `{arch}` to be filled in, or `file:` and a path. The checksum is of the file as it
+    is fetched, a `.tar.gz` of the release or the bare program, by architecture (`amd64`, `arm64`).
+    """
+
+    version: Annotated[str, StringConstraints(pattern=r"^1\.(20\.[1-9]\d*|21\.\d+)$")]
+    source: Annotated[str, StringConstraints(pattern=r"^(release|https?://\S+|file:\S+)$")] = "release"
+    sha256: dict[Literal["amd64", "arm64"], Sha256]
+
+
+class Settings(Model):
+    """`inventory.yml`: what holds for the whole inventory."""
+
+    version: Literal[1]
+    id: Slug
+    province_scheme: ProvinceScheme
+    pools: Pools
+    mediamtx: MediamtxArtefact

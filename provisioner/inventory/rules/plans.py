@@ -1,0 +1,141 @@
+"""Rules on the way to a connection: survey, agreed plan with three sign-offs, what an agreed plan needs, dates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import date
+
+from provisioner.diagnostics import Problem, Severity
+from provisioner.inventory.model import ConnectionPlan, Facility, Operating, Party
+from provisioner.inventory.rules.view import View
+from provisioner.inventory.signed import missing_parties, stale_sign_offs
+
+_NAMES = {Party.DIC: "the DIC", Party.HEALTH: "the Health department", Party.CARRIER: "the carrier"}
+
+
+def agreed_plans_are_complete(view: View) -> Iterator[Problem]:
+    """An agreed plan has a gateway and cameras: there is nothing to connect without them."""
+    for owner, key, facility, plan in view.plans():
+        if not plan.agreed:
+            continue
+        for what in ("gateway", "cameras"):
+            if not getattr(facility, what):
+                message = f"the {key} is agreed, but the file has no {what}"
+                hint = f"add {what}, or write {key}.state: proposed"
+                yield view.problem(owner, (key, "state"), "plan-incomplete", message, hint)
+
+
+def plans_are_signed(view: View) -> Iterator[Problem]:
+    """DIC, Health and the carrier have signed exactly what an agreed plan says.
+
+    An edit without new sign-offs is an error, never a removal: what hosts carry stays until the
+    inventory is valid again.
+    """
+    for owner, key, facility, plan in view.plans():
+        if facility.operating is Operating.CLOSED:
+            continue
+        yield from _signatures(view, owner, key, plan)
+        severity = Severity.ERROR if plan.agreed else Severity.WARNING
+        for index, sign_off in stale_sign_offs(facility, plan):
+            message = (
+                f"{_NAMES[sign_off.by]} signed another content on {sign_off.signed_on}: carrier, relay, access,"
+                " recorders, cameras or streams were edited since"
+            )
+            path = (key, "sign_offs", index, "content")
+            command = _command(facility, key, sign_off.by)
+            hint = f"undo the edit, or let {_NAMES[sign_off.by]} agree to it and run {command}"
+            yield view.problem(owner, path, "sign-off-stale", message, hint, severity=severity)
+
+
+def _signatures(view: View, owner: str, key: str, plan: ConnectionPlan) -> Iterator[Problem]:
+    seen: set[Party] = set()
+    for index, sign_off in enumerate(plan.sign_offs):
+        if sign_off.by in seen:
+            message = f"{_NAMES[sign_off.by]} signed twice"
+            path = (key, "sign_offs", index, "by")
+            yield view.problem(owner, path, "sign-off-duplicate", message, "keep the newer one")
+        seen.add(sign_off.by)
+        if sign_off.signed_on > view.today:
+            message = f"the sign-off of {_NAMES[sign_off.by]} is of {sign_off.signed_on}, a day to come"
+            path = (key, "sign_offs", index, "signed_on")
+            yield view.problem(owner, path, "date-in-the-future", message, "write the day on which it was signed")
+    if plan.agreed and (missing := missing_parties(plan)):
+        names = ", ".join(_NAMES[party] for party in missing)
+        message = f"the {key} is agreed, but the sign-off is missing of: {names}"
+        commands = " ".join(f"--by {party.value}" for party in missing)
+        name = owner.partition("/")[2]
+        hint = f"run `provisioner sign-off {name} {commands} …` with the minutes as --source, or write state: proposed"
+        yield view.problem(owner, (key, "state"), "sign-off-missing", message, hint)
+
+
+def _command(facility: Facility, key: str, party: Party) -> str:
+    successor = " --successor" if key == "successor" else ""
+    return f"`provisioner sign-off {facility.id} --by {party.value}{successor} …`"
+
+
+def days_have_passed(view: View) -> Iterator[Problem]:
+    """What is noted as done was done: no survey, opening or sign-off of a day to come."""
+    for owner, facility in view.facilities():
+        for path, day in _past_days(facility):
+            if day and day > view.today:
+                message = f"{path[-1]} is {day}, a day to come"
+                yield view.problem(owner, path, "date-in-the-future", message, "write the day on which it was done")
+        if facility.opened_on and facility.closed_on and facility.closed_on < facility.opened_on:
+            message = f"closed_on {facility.closed_on} is before opened_on {facility.opened_on}"
+            yield view.problem(owner, ("closed_on",), "dates-in-disorder", message, "correct one of the two days")
+        if facility.closed_on and facility.operating is not Operating.CLOSED:
+            message = f"closed_on is {facility.closed_on}, but operating is {facility.operating.value}"
+            hint = "write operating: closed to remove it from every host, or remove closed_on"
+            yield view.problem(owner, ("closed_on",), "dates-in-disorder", message, hint)
+
+
+def _past_days(facility: Facility) -> Iterator[tuple[tuple[str, ...], date | None]]:
+    yield ("opened_on",), facility.opened_on
+    yield ("notice_posted_on",), facility.notice_posted_on
+    yield ("contact_confirmed_on",), facility.contact_confirmed_on
+    if facility.survey:
+        yield ("survey", "surveyed_on"), facility.survey.surveyed_on
+    if facility.blocked:
+        yield ("blocked", "since"), facility.blocked.since
+
+
+def surveys_come_before_plans(view: View) -> Iterator[Problem]:
+    """The present cameras are surveyed before a plan is agreed (letter 1407/BTTTT-CVT, item 2)."""
+    for owner, key, facility, plan in view.plans():
+        if not plan.agreed or facility.operating is Operating.CLOSED:
+            continue
+        if facility.survey is None:
+            message = f"the {key} is agreed, but there is no survey"
+            hint = "add survey: what DIC, Health and the carrier found there"
+            yield view.problem(owner, (key, "state"), "survey-missing", message, hint, severity=Severity.WARNING)
+            continue
+        early = [sign_off for sign_off in plan.sign_offs if sign_off.signed_on < facility.survey.surveyed_on]
+        if early and key == "plan":
+            message = f"the plan was signed on {early[0].signed_on}, before the survey of {facility.survey.surveyed_on}"
+            path = ("survey", "surveyed_on")
+            hint = "correct one of the two days"
+            yield view.problem(owner, path, "dates-in-disorder", message, hint, severity=Severity.WARNING)
+
+
+def blocks_are_in_order(view: View) -> Iterator[Problem]:
+    """A facility that is blocked is due some day, and not yet connected by an agreed plan that works."""
+    for owner, facility in view.facilities():
+        blocked = facility.blocked
+        if blocked is None:
+            continue
+        if blocked.due < blocked.since:
+            message = f"blocked: due {blocked.due} is before since {blocked.since}"
+            yield view.problem(owner, ("blocked", "due"), "dates-in-disorder", message, "correct one of the two days")
+        elif blocked.due < view.today and facility.operating is not Operating.CLOSED:
+            message = f"blocked ({blocked.reason.value}): {blocked.owner.value} was due on {blocked.due}"
+            hint = "write what is done next and until when, or remove blocked if it is solved"
+            yield view.problem(owner, ("blocked", "due"), "block-overdue", message, hint, severity=Severity.WARNING)
+
+
+RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (
+    agreed_plans_are_complete,
+    plans_are_signed,
+    days_have_passed,
+    surveys_come_before_plans,
+    blocks_are_in_order,
+)

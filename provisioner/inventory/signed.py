@@ -1,0 +1,47 @@
+"""What DIC, Health and the carrier sign when they agree a connection plan (letter 1407/BTTTT-CVT, item 2). Pure.
+
+The signed content is the carrier, the relay, the access mode, and the recorders and cameras with their
+streams. What is left at its default does not count, so that a new key of a later version changes nothing
+that was signed; neither does the order of recorders and cameras in the file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from provisioner.inventory.model import ConnectionPlan, Facility, Model, Party, SignOff
+
+PARTIES = tuple(Party)
+
+
+def signed_content(facility: Facility, plan: ConnectionPlan) -> str:
+    """Give the hash of what is signed, as `sha256:` and 64 hexadecimal digits."""
+    content = {
+        "facility": facility.id,
+        "plan": plan.model_dump(mode="json", include={"carrier", "relay", "access"}),
+        "recorders": _by_id(facility.recorders),
+        "cameras": _by_id(facility.cameras),
+    }
+    text = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+
+def _by_id(items: tuple[Model, ...]) -> dict[str, Any]:
+    plain = (item.model_dump(mode="json", exclude_defaults=True) for item in items)
+    return {item["id"]: item for item in plain}
+
+
+def missing_parties(plan: ConnectionPlan) -> tuple[Party, ...]:
+    """Give the parties that have not signed."""
+    signed = {sign_off.by for sign_off in plan.sign_offs}
+    return tuple(party for party in PARTIES if party not in signed)
+
+
+def stale_sign_offs(facility: Facility, plan: ConnectionPlan) -> tuple[tuple[int, SignOff], ...]:
+    """Give the sign-offs over another content than today's, with their places in the list."""
+    if not plan.sign_offs:
+        return ()
+    content = signed_content(facility, plan)
+    return tuple((n, s) for n, s in enumerate(plan.sign_offs) if s.content != content)

@@ -1,0 +1,81 @@
+"""`sign-off` writes what was agreed, and a later edit shows."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from provisioner.cli.main import run
+from provisioner.inventory.load import check, load
+from tests import inventories as make
+
+SITE = "facilities/bac-giang/kcl-bg-001.yml"
+ALL = ("--by", "dic", "--by", "health", "--by", "carrier", "--source", "12/BB", "--on", "2021-05-08")
+
+
+def unsigned() -> str:
+    """Give a facility's file as people write it, agreed and not signed."""
+    plain = make.facility()
+    plain["plan"].pop("sign_offs")
+    return "# Who wrote this cares.\n" + json.dumps(plain, ensure_ascii=False, indent=1) + "\n"
+
+
+def codes(root: Path) -> list[str]:
+    return [p.code for p in check(load(root), today=make.TODAY) if p.code.startswith("sign-off")]
+
+
+def test_three_sign_offs_make_the_plan_agreed_and_an_edit_takes_them_away(tmp_path: Path) -> None:
+    root = make.write_inventory(tmp_path, {SITE: unsigned()})
+    assert codes(root) == ["sign-off-missing"]
+    assert run(["-i", str(root), "sign-off", "kcl-bg-001", *ALL], {}) == 0
+    assert codes(root) == []
+    text = (root / SITE).read_text(encoding="utf-8")
+    assert text.startswith("# Who wrote this cares.\n")
+    (root / SITE).write_text(text.replace("192.168.1.11", "192.168.1.12"), encoding="utf-8")
+    assert codes(root) == ["sign-off-stale"] * 3
+
+
+def test_a_new_agreement_takes_the_place_of_the_old_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = make.write_inventory(tmp_path, {SITE: make.facility(cameras=[make.camera(host=12)])})
+    text = (root / SITE).read_text(encoding="utf-8").replace("192.168.1.12", "192.168.1.13")
+    (root / SITE).write_text(text, encoding="utf-8")
+    assert run(["-i", str(root), "sign-off", "kcl-bg-001", "--by", "health", "--source", "13/BB"], {}) == 0
+    assert codes(root) == ["sign-off-stale"] * 2
+    assert "still to sign what kcl-bg-001 says now: dic, carrier" in capsys.readouterr().out
+    signed = load(root).partial
+    assert signed
+    plan = signed.facilities["kcl-bg-001"].plan
+    assert plan
+    assert [s.by.value for s in plan.sign_offs] == ["dic", "health", "carrier"]
+
+
+def test_signing_again_what_is_signed_changes_no_byte(tmp_path: Path) -> None:
+    root = make.write_inventory(tmp_path, {SITE: unsigned()})
+    for _ in range(2):
+        assert run(["-i", str(root), "sign-off", "kcl-bg-001", *ALL], {}) == 0
+        before = (root / SITE).read_bytes()
+    assert (root / SITE).read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["nobody", *ALL], 2),
+        (["kcl-bg-001", "--by", "mayor", "--source", "x"], 2),
+        (["kcl-bg-001", *ALL, "--on", "2999-01-01"], 2),
+        (["kcl-bg-001", *ALL, "--successor"], 2),
+        (["kcl-bg-001", "--by", "dic"], 2),
+    ],
+)
+def test_what_cannot_be_signed_is_refused_and_changes_nothing(tmp_path: Path, arguments: list[str], code: int) -> None:
+    root = make.write_inventory(tmp_path, {SITE: unsigned()})
+    before = (root / SITE).read_bytes()
+    assert run(["-i", str(root), "sign-off", *arguments], {}) == code
+    assert (root / SITE).read_bytes() == before
+
+
+def test_a_file_with_errors_is_not_signed(tmp_path: Path) -> None:
+    root = make.write_inventory(tmp_path, {SITE: make.facility(colour="red")})
+    assert run(["-i", str(root), "sign-off", "kcl-bg-001", *ALL], {}) == 3
