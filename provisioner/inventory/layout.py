@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,13 +28,19 @@ _SINGLE: dict[str, tuple[str, type[Model]]] = {
     LOCK_NAME: ("allocations", Allocations),
 }
 _FOLDERS: dict[str, tuple[str, type[Model]]] = {"carriers": ("carrier", Carrier), "centres": ("centre", Centre)}
+_SECRETS = "secrets"
+_CONTACTS = "contacts"
+_SECRET_FOLDERS = frozenset({(_SECRETS, "cameras"), (_SECRETS, "carriers")})
+_NOBODY: tuple[str, None] = ("", None)
+_LINKS_FOLLOWED = frozenset({*_FOLDERS, "facilities", _SECRETS})
+_FACILITY_DEPTH = 3
 _LAYOUT_HINT = (
     "files are inventory.yml, instructions.yml, designations.yml, carriers/<carrier>.yml, centres/<centre>.yml,"
     " facilities/<province>/<facility>.yml, and encrypted ones under secrets/ and contacts/"
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class File:
     """A file of the inventory.
 
@@ -57,7 +64,7 @@ class File:
     @property
     def shown(self) -> str:
         """The path as the user would type it; printable whatever bytes it holds."""
-        return str(self.path).encode("utf-8", "backslashreplace").decode()
+        return _printable(str(self.path))
 
     @property
     def kind(self) -> str:
@@ -79,40 +86,113 @@ class File:
         return "/".join(parts)
 
 
-def files_of(root: Path) -> Iterator[File]:
-    """Give the inventory's files in an order that does not depend on the disk; contacts/ is not among them."""
-    for name, (owner, model) in _SINGLE.items():
-        if (root / name).is_file():
-            yield File(root, name, owner, model)
-    for folder, (kind, model) in _FOLDERS.items():
-        for path in _yml(root / folder, "*.yml"):
-            yield File(root, f"{folder}/{path.name}", f"{kind}/{path.stem}", model)
-    for path in _yml(root / "facilities", "*/*.yml"):
-        yield File(root, f"facilities/{path.parent.name}/{path.name}", f"facility/{path.stem}", Facility)
-    yield from secret_files_of(root)
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What an inventory's folder holds.
+
+    Attributes:
+        files: the files that say something, in an order that does not depend on the disk.
+        problems: YAML files that nobody reads (a facility in the wrong folder would be missed without a
+            word), and folders that cannot be read.
+    """
+
+    files: tuple[File, ...]
+    problems: tuple[Problem, ...]
+
+
+def layout_of(root: Path) -> Layout:
+    """Look through an inventory's folder; contacts/ and everything hidden is left alone."""
+    files: list[File] = []
+    problems: list[Problem] = []
+    for folder, entries in _walk(str(root), ()):
+        if entries is None:
+            problems.append(_unreadable(File(root, "/".join(folder), "", None)))
+            continue
+        for entry in entries:
+            file = _file(root, folder, entry)
+            if isinstance(file, Problem):
+                problems.append(file)
+            else:
+                files.append(file)
+    return Layout(tuple(files), tuple(problems))
 
 
 def secret_files_of(root: Path) -> Iterator[File]:
     """Give the encrypted files: the owner of `secrets/cameras/bac-giang.yml` is `secrets/cameras/bac-giang`."""
-    for pattern in ("inventory.yml", "cameras/*.yml", "carriers/*.yml"):
-        for path in _yml(root / "secrets", pattern):
-            relative = path.relative_to(root).as_posix()
-            yield File(root, relative, relative.removesuffix(".yml"), None)
+    for folder, entries in _walk(str(root), (_SECRETS,)):
+        found = (_file(root, folder, entry) for entry in entries or ())
+        yield from (file for file in found if isinstance(file, File))
 
 
-def _yml(folder: Path, pattern: str) -> list[Path]:
-    return sorted(p for p in folder.glob(pattern) if p.is_file() and not p.name.startswith("."))
+def _walk(root: str, folder: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], list[os.DirEntry[str]] | None]]:
+    """Give each folder with its YAML files, then what lies below; None for one that cannot be read."""
+    try:
+        with os.scandir("/".join((root, *folder))) as listing:
+            entries = sorted((e for e in listing if not e.name.startswith(".")), key=lambda entry: entry.name)
+    except FileNotFoundError:
+        return
+    except OSError:
+        yield folder, None
+        return
+    folders = [entry for entry in entries if _is_folder(entry, follow=_link_counts((*folder, entry.name)))]
+    yield folder, [e for e in entries if e.name.endswith((".yml", ".yaml")) and not _is_folder(e, follow=True)]
+    for entry in folders:
+        if folder or entry.name != _CONTACTS:
+            yield from _walk(root, (*folder, entry.name))
 
 
-def find_misplaced(root: Path) -> Iterator[Problem]:
-    """Find YAML files that no one reads: a facility in the wrong folder would be missed without a word."""
-    read = {file.path for file in files_of(root)}
-    for path in sorted(root.glob("**/*")):
-        parts = path.relative_to(root).parts
-        if parts[0] == "contacts" or any(part.startswith(".") for part in parts):
-            continue
-        if path.suffix in {".yml", ".yaml"} and path not in read and not path.is_dir():
-            relative = "/".join(parts)
-            file = File(root, relative, relative, None)
-            message = f"{relative} is not a file of an inventory: nothing reads it"
-            yield Problem(file.shown, 0, 0, "file-unexpected", message, _LAYOUT_HINT, "")
+def _link_counts(parts: tuple[str, ...]) -> bool:
+    """Tell whether a folder may be a link; elsewhere a link could lead round in circles."""
+    return parts[0] in _LINKS_FOLLOWED and len(parts) < _FACILITY_DEPTH
+
+
+def _is_folder(entry: os.DirEntry[str], *, follow: bool) -> bool:
+    try:
+        return entry.is_dir(follow_symlinks=follow)
+    except OSError:
+        return False  # a link to itself is a file that nobody can read
+
+
+def _is_regular(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file()
+    except OSError:
+        return False
+
+
+def _file(root: Path, folder: tuple[str, ...], entry: os.DirEntry[str]) -> File | Problem:
+    """Tell what a file is: one that the inventory has, or one that nobody reads."""
+    relative = "/".join((*folder, entry.name))
+    owner, model = _SINGLE.get(entry.name, _NOBODY) if not folder else _listed(folder, entry.name)
+    if not owner or not _is_regular(entry):
+        return _unexpected(File(root, relative, "", None))
+    return File(root, relative, owner, model)
+
+
+def _listed(folder: tuple[str, ...], name: str) -> tuple[str, type[Model] | None]:
+    if not name.endswith(".yml"):
+        return _NOBODY
+    stem = name.removesuffix(".yml")
+    if folder[0] == "facilities" and len(folder) == _FACILITY_DEPTH - 1:
+        return f"facility/{stem}", Facility
+    if folder[0] in _FOLDERS and len(folder) == 1:
+        kind, model = _FOLDERS[folder[0]]
+        return f"{kind}/{stem}", model
+    if folder in _SECRET_FOLDERS or (folder == (_SECRETS,) and stem == "inventory"):
+        return "/".join((*folder, stem)), None
+    return _NOBODY
+
+
+def _printable(path: str) -> str:
+    """Give a path with whatever bytes are no text written out."""
+    return path.encode("utf-8", "backslashreplace").decode()
+
+
+def _unexpected(file: File) -> Problem:
+    message = f"{_printable(file.relative)} is not a file of an inventory: nothing reads it"
+    return Problem(file.shown, 0, 0, "file-unexpected", message, _LAYOUT_HINT, "")
+
+
+def _unreadable(folder: File) -> Problem:
+    message = f"the folder {_printable(folder.relative) or '.'} cannot be read: what it holds is not checked"
+    return Problem(folder.shown, 0, 0, "folder-unreadable", message, "correct its permissions", "")

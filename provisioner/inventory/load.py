@@ -18,7 +18,7 @@ from provisioner.diagnostics import Problem, Severity
 from provisioner.errors import InventoryError
 from provisioner.inventory import rules
 from provisioner.inventory.explain import Subject, problems_of
-from provisioner.inventory.layout import File, files_of, find_misplaced
+from provisioner.inventory.layout import File, layout_of
 from provisioner.inventory.model import (
     Allocations,
     Carrier,
@@ -139,9 +139,10 @@ class _Reading:
     contents: list[tuple[str, str]] = field(default_factory=list)
 
     def read_all(self) -> None:
-        for file in files_of(self.root):
+        layout = layout_of(self.root)
+        for file in layout.files:
             self._read(file)
-        self.problems += find_misplaced(self.root)
+        self.problems += layout.problems
         for name in ("instructions", "designations"):
             if name not in self.sources:
                 message, hint = f"{name}.yml is missing", f"write {name}.yml; see inventories/example"

@@ -1,0 +1,94 @@
+"""Which files an inventory has: all of them are found, in one order, and none is missed without a word."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from provisioner.inventory.layout import layout_of, secret_files_of
+
+
+def lay_out(root: Path, *names: str) -> Path:
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"a: 1\n")
+    return root
+
+
+def test_every_kind_of_file_has_its_owner_and_its_place_in_the_order(tmp_path: Path) -> None:
+    lay_out(
+        tmp_path,
+        *("secrets/inventory.yml", "secrets/carriers/vnpt.yml", "secrets/cameras/ha-nam.yml", "inventory.yml"),
+        *("facilities/ha-nam/b.yml", "facilities/ha-nam/a.yml", "facilities/an-giang/c.yml", "designations.yml"),
+        *("centres/x.yml", "carriers/vnpt.yml", "instructions.yml", "allocations.lock.yml"),
+    )
+    found = layout_of(tmp_path)
+    assert found.problems == ()
+    assert [file.owner for file in found.files] == [
+        *("allocations", "designations", "instructions", "inventory", "carrier/vnpt", "centre/x"),
+        *("facility/c", "facility/a", "facility/b"),
+        *("secrets/inventory", "secrets/cameras/ha-nam", "secrets/carriers/vnpt"),
+    ]
+    assert list(secret_files_of(tmp_path)) == [file for file in found.files if file.model is None]
+    assert all(file.path.is_file() for file in found.files)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("inventory.yaml", "extra.yml", "facilities/a.yml", "facilities/ha-nam/a.yaml", "facilities/ha-nam/x/a.yml"),
+        *("carriers/x/a.yml", "secrets/a.yml", "secrets/contacts/a.yml", "secrets/cameras/x/a.yml", "deep/er/a.yml"),
+    ],
+)
+def test_a_file_that_nobody_reads_is_told(tmp_path: Path, name: str) -> None:
+    found = layout_of(lay_out(tmp_path, name))
+    assert found.files == ()
+    assert [(problem.code, problem.file) for problem in found.problems] == [("file-unexpected", f"{tmp_path}/{name}")]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["contacts/ha-nam.yml", ".git/a.yml", "facilities/ha-nam/.a.yml", ".a.yml", "notes.txt", "facilities/.x/a.yml"],
+)
+def test_contacts_and_hidden_files_are_left_alone(tmp_path: Path, name: str) -> None:
+    found = layout_of(lay_out(tmp_path, name))
+    assert (found.files, found.problems) == ((), ())
+
+
+def test_what_is_no_regular_file_is_told_and_never_opened(tmp_path: Path) -> None:
+    folder = tmp_path / "facilities/ha-nam"
+    folder.mkdir(parents=True)
+    os.mkfifo(folder / "pipe.yml")
+    (folder / "itself.yml").symlink_to("itself.yml")
+    (folder / "nowhere.yml").symlink_to("gone.yml")
+    found = layout_of(tmp_path)
+    assert found.files == ()
+    assert [problem.code for problem in found.problems] == ["file-unexpected"] * 3
+
+
+def test_a_province_may_be_a_link_and_a_link_elsewhere_does_not_lead_round(tmp_path: Path) -> None:
+    elsewhere = lay_out(tmp_path / "elsewhere", "a.yml")
+    root = lay_out(tmp_path / "inv", "facilities/an-giang/b.yml")
+    (root / "facilities/ha-nam").symlink_to(elsewhere)
+    (root / "round").symlink_to(root)
+    (root / "facilities/an-giang/round").symlink_to(root)
+    found = layout_of(root)
+    assert [file.owner for file in found.files] == ["facility/b", "facility/a"]
+    assert found.problems == ()
+
+
+def test_a_folder_that_cannot_be_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lay_out(tmp_path, "facilities/ha-nam/a.yml")
+    scan = os.scandir
+
+    def refuse(path: str) -> object:
+        if path.endswith("ha-nam"):
+            raise PermissionError
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    (problem,) = layout_of(tmp_path).problems
+    assert (problem.code, problem.file) == ("folder-unreadable", f"{tmp_path}/facilities/ha-nam")
