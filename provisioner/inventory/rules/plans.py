@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from datetime import date
 
 from provisioner.diagnostics import Problem, Severity
-from provisioner.inventory.model import ConnectionPlan, Facility, Operating, Party
+from provisioner.inventory.model import ConnectionPlan, Facility, Operating, Party, SignOff
 from provisioner.inventory.rules.view import View
 from provisioner.inventory.signed import missing_parties, stale_sign_offs
 
@@ -35,16 +35,22 @@ def plans_are_signed(view: View) -> Iterator[Problem]:
         if facility.operating is Operating.CLOSED:
             continue
         yield from _signatures(view, owner, key, plan)
-        severity = Severity.ERROR if plan.agreed else Severity.WARNING
-        for index, sign_off in stale_sign_offs(facility, plan):
-            message = (
-                f"{_NAMES[sign_off.by]} signed another content on {sign_off.signed_on}: carrier, relay, access,"
-                " recorders, cameras or streams were edited since"
-            )
-            path = (key, "sign_offs", index, "content")
-            command = _command(facility, key, sign_off.by)
-            hint = f"undo the edit, or let {_NAMES[sign_off.by]} agree to it and run {command}"
-            yield view.problem(owner, path, "sign-off-stale", message, hint, severity=severity)
+        if stale := [sign_off for _, sign_off in stale_sign_offs(facility, plan)]:
+            yield _stale(view, owner, key, plan, stale)
+
+
+def _stale(view: View, owner: str, key: str, plan: ConnectionPlan, stale: list[SignOff]) -> Problem:
+    names = _listed([f"{_NAMES[sign_off.by]} ({sign_off.signed_on})" for sign_off in stale])
+    message = f"edited since it was signed by {names}: carrier, relay, access, recorders, cameras or streams"
+    command = " ".join(["--successor" if key == "successor" else "", *(f"--by {s.by.value}" for s in stale)]).strip()
+    facility = owner.partition("/")[2]
+    hint = f"undo the edit, or let them agree to it and run `provisioner sign-off {facility} {command} --source …`"
+    severity = Severity.ERROR if plan.agreed else Severity.WARNING
+    return view.problem(owner, (key, "sign_offs"), "sign-off-stale", message, hint, severity=severity)
+
+
+def _listed(names: list[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def _signatures(view: View, owner: str, key: str, plan: ConnectionPlan) -> Iterator[Problem]:
@@ -66,11 +72,6 @@ def _signatures(view: View, owner: str, key: str, plan: ConnectionPlan) -> Itera
         name = owner.partition("/")[2]
         hint = f"run `provisioner sign-off {name} {commands} …` with the minutes as --source, or write state: proposed"
         yield view.problem(owner, (key, "state"), "sign-off-missing", message, hint)
-
-
-def _command(facility: Facility, key: str, party: Party) -> str:
-    successor = " --successor" if key == "successor" else ""
-    return f"`provisioner sign-off {facility.id} --by {party.value}{successor} …`"
 
 
 def days_have_passed(view: View) -> Iterator[Problem]:
