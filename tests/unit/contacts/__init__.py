@@ -1,0 +1,1 @@
+"""Tests of contacts: the personal data of the job, all of it invented."""
