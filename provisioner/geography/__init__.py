@@ -6,7 +6,7 @@ same name means other territory. The type of a unit (city or province) changes a
 
 from __future__ import annotations
 
-from provisioner.geography.convert import convert, merged_into, unit_today
+from provisioner.geography.convert import convert, lies_in, merged_into, unit_today
 from provisioner.geography.faults import (
     AmbiguousProvinceError,
     ContradictoryProvinceError,
@@ -31,6 +31,7 @@ __all__ = [
     "collisions",
     "convert",
     "find",
+    "lies_in",
     "merged_into",
     "provinces",
     "read_province",

@@ -33,6 +33,11 @@ def convert(province: Province, scheme: str) -> tuple[Province, ...]:
     return tuple(unit for unit in units if unit.code in province.merged_from)
 
 
+def lies_in(part: Province, whole: Province) -> bool:
+    """Tell whether all of a province's territory is in another one, of whichever lists they are."""
+    return convert(part, whole.scheme) == (whole,)
+
+
 def unit_today(slug: str, slug_scheme: str, scheme: str) -> Province:
     """Give the unit of `scheme` to which a facility belongs whose frozen slug is of `slug_scheme`.
 

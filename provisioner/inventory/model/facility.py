@@ -10,6 +10,7 @@ from provisioner.inventory.model.base import Day, Model, Positive, Slug, Text
 from provisioner.inventory.model.connection import Blocked, ConnectionPlan, Gateway, Survey
 from provisioner.inventory.model.devices import Camera, Recorder, StreamName
 from provisioner.inventory.model.orders import ManagingBody
+from provisioner.inventory.model.settings import ProvinceScheme
 
 
 class Operating(StrEnum):
@@ -68,7 +69,9 @@ class Facility(Model):
     id: Slug
     """Unique in the whole inventory, frozen at registration."""
     province: Slug
-    """The province's slug, frozen at registration."""
+    """The province's slug, frozen at registration: no merger of provinces changes it."""
+    province_scheme: ProvinceScheme | None = None
+    """The list that the slug is of, where it is not the inventory's; frozen with it."""
     name: Text
     kind: FacilityKind
     managing_body: ManagingBody

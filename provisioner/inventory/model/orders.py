@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from provisioner.inventory.model.base import Day, Model, Slug, Text
+from provisioner.inventory.model.settings import ProvinceScheme
 
 
 class ManagingBody(StrEnum):
@@ -43,6 +44,8 @@ class Instruction(Model):
     """Refs of orders that count no longer where this one binds."""
     provinces: dict[Slug, Day] = {}
     """Days that a province set for itself, by its slug."""
+    province_scheme: ProvinceScheme | None = None
+    """The list that these slugs are of, where it is not the inventory's: an old order names old provinces."""
     facilities: dict[Slug, Day] = {}
     """Days that were set for single facilities, by id."""
 
@@ -58,7 +61,9 @@ class Designation(Model):
     """Which carrier serves a province, from when to when, and which document says so."""
 
     province: Slug
-    """The province's slug in the inventory's scheme."""
+    """The province's slug."""
+    province_scheme: ProvinceScheme | None = None
+    """The list that the slug is of, where it is not the inventory's: an old document names an old province."""
     carrier: Slug
     """The carrier's id."""
     since: Day

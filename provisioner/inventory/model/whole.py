@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from provisioner.geography import Province, ProvinceError, by_slug, lies_in, unit_today
 from provisioner.inventory.model.allocations import Allocations
 from provisioner.inventory.model.base import Model, Slug
 from provisioner.inventory.model.facility import Connection, Facility
 from provisioner.inventory.model.hosts import Carrier, Centre, Relay
 from provisioner.inventory.model.orders import Designation, Instruction
-from provisioner.inventory.model.settings import Settings
+from provisioner.inventory.model.settings import ProvinceScheme, Settings
 
 
 class Inventory(Model):
@@ -35,3 +36,29 @@ class Inventory(Model):
     def connections(self) -> tuple[Connection, ...]:
         """What hosts carry, in the order of facilities' ids; a change of carrier has two of one facility."""
         return tuple(c for _, f in sorted(self.facilities.items()) for c in f.connections)
+
+    def scheme_of(self, own: ProvinceScheme | None) -> ProvinceScheme:
+        """Give the list that a record's province slugs are of: its own, or the inventory's."""
+        return own or self.settings.province_scheme
+
+    def province_today(self, facility: Facility) -> Province:
+        """Give the province in the inventory's list in which a facility is today; its slug and paths stay.
+
+        Raises:
+            ProvinceError: the slug is not of its list, or its list is newer than the inventory's.
+        """
+        return unit_today(facility.province, self.scheme_of(facility.province_scheme), self.settings.province_scheme)
+
+    def is_in(self, facility: Facility, slug: str, own: ProvinceScheme | None) -> bool:
+        """Tell whether a facility is in the province that a designation or an order names.
+
+        Args:
+            facility: the facility, by its frozen slug.
+            slug: the province named.
+            own: that record's `province_scheme`.
+        """
+        try:
+            part = by_slug(facility.province, self.scheme_of(facility.province_scheme))
+            return lies_in(part, by_slug(slug, self.scheme_of(own)))
+        except ProvinceError:
+            return False

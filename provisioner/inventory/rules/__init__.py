@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from provisioner.diagnostics import Problem
-from provisioner.inventory.rules import allocated, hosts, networks, orders, plans, sites
+from provisioner.inventory.rules import allocated, hosts, networks, orders, plans, provinces, sites
 from provisioner.inventory.rules.allocated import (
     ALLOCATION_MISSING,
     GATEWAY_KEY_MISSING,
@@ -27,6 +27,7 @@ __all__ = [
 ]
 
 RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (
+    *provinces.RULES,
     *orders.RULES,
     *hosts.RULES,
     *networks.RULES,

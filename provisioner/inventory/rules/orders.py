@@ -1,38 +1,18 @@
-"""Rules on provinces, designations and instructions: who is allowed to carry what, and since when."""
+"""Rules on designations and instructions: who is allowed to carry what, and since when."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import date
-from difflib import get_close_matches
 from itertools import combinations
 
 from provisioner.diagnostics import Problem, Severity
-from provisioner.geography import provinces
 from provisioner.inventory.model import Designation, Facility, Instruction, Operating
+from provisioner.inventory.rules.provinces import province_name
 from provisioner.inventory.rules.view import View
 
 Path = tuple[str | int, ...]
 """A place in a file."""
-
-
-def provinces_are_known(view: View) -> Iterator[Problem]:
-    """A province's slug is of the inventory's scheme: the same name means other territory in another one."""
-    for index, designation in enumerate(view.inventory.designations):
-        yield from _province(view, "designations", ("designations", index, "province"), designation.province)
-    for owner, facility in view.facilities():
-        yield from _province(view, owner, ("province",), facility.province)
-
-
-def _province(view: View, owner: str, path: Path, slug: str) -> Iterator[Problem]:
-    scheme = view.inventory.settings.province_scheme
-    known = {province.slug for province in provinces(scheme)}
-    if slug in known:
-        return
-    close = get_close_matches(slug, sorted(known), n=1)
-    hint = f"did you mean {close[0]}?" if close else "write the province's slug, e.g. bac-giang"
-    message = f"{slug!r} is not a province of the scheme {scheme.value}"
-    yield view.problem(owner, path, "province-unknown", message, hint)
 
 
 def designated_carriers_exist(view: View) -> Iterator[Problem]:
@@ -60,7 +40,7 @@ def designations_are_periods(view: View) -> Iterator[Problem]:
 
 
 def _overlap(one: Designation, other: Designation) -> bool:
-    if (one.province, one.carrier) != (other.province, other.carrier):
+    if (one.province, one.province_scheme, one.carrier) != (other.province, other.province_scheme, other.carrier):
         return False
     return (one.until is None or other.since <= one.until) and (other.until is None or one.since <= other.until)
 
@@ -77,14 +57,14 @@ def carriers_are_designated(view: View) -> Iterator[Problem]:
     for owner, key, facility, plan in view.plans():
         if facility.operating is Operating.CLOSED:
             continue
-        held = _designated(view, facility.province)
+        held = _designated(view, facility)
         if plan.carrier in held:
             continue
-        if key == "plan" and held and _ended(view, facility.province, plan.carrier):
+        if key == "plan" and held and _ended(view, facility, plan.carrier):
             yield from _overdue_change(view, owner, facility, plan.carrier, held)
             continue
         message = (
-            f"carrier {plan.carrier} is not designated for {facility.province} on {view.today}"
+            f"carrier {plan.carrier} is not designated for {province_name(view, facility)} on {view.today}"
             f" (designated: {', '.join(held) or 'none'})"
         )
         hint = f"correct {key}.carrier, or add the ministry's designation to designations.yml with its source"
@@ -93,25 +73,26 @@ def carriers_are_designated(view: View) -> Iterator[Problem]:
 
 def _overdue_change(view: View, owner: str, facility: Facility, carrier: str, held: list[str]) -> Iterator[Problem]:
     """Say that the carrier has changed and this facility has not: nothing is cut because a day has passed."""
-    message = f"carrier {carrier} is designated for {facility.province} no longer (designated: {', '.join(held)})"
+    name = province_name(view, facility)
+    message = f"carrier {carrier} is designated for {name} no longer (designated: {', '.join(held)})"
     hint = f"write a successor plan with {held[0]}: both carriers serve until the new connection is accepted"
     if facility.successor and facility.successor.carrier in held:
         hint = "when the successor's connection is accepted, make it the plan and remove successor"
     yield view.problem(owner, ("plan", "carrier"), "carrier-change-due", message, hint, severity=Severity.WARNING)
 
 
-def _designated(view: View, province: str) -> list[str]:
+def _designated(view: View, facility: Facility) -> list[str]:
     return sorted(
         {
             d.carrier
-            for d in view.designations_of(province)
+            for d in view.designations_of(facility)
             if d.since <= view.today and (d.until is None or view.today <= d.until)
         }
     )
 
 
-def _ended(view: View, province: str, carrier: str) -> bool:
-    designations = view.designations_of(province)
+def _ended(view: View, facility: Facility, carrier: str) -> bool:
+    designations = view.designations_of(facility)
     return any(d.carrier == carrier and d.until is not None and d.until < view.today for d in designations)
 
 
@@ -152,7 +133,7 @@ def _deadlines(index: int, order: Instruction) -> Iterator[tuple[Path, date]]:
 
 
 def instructions_refer_to_known_things(view: View) -> Iterator[Problem]:
-    """Orders that are extended or superseded, provinces and facilities with a day of their own all exist."""
+    """Orders that are extended or superseded, and facilities with a day of their own, all exist."""
     earlier: dict[str, date] = {}
     for order in view.inventory.instructions:
         earlier.setdefault(order.ref, order.issued_on)
@@ -164,8 +145,6 @@ def instructions_refer_to_known_things(view: View) -> Iterator[Problem]:
                     path: Path = ("instructions", index, key, number)
                     hint = "add that order, or correct the reference"
                     yield view.problem("instructions", path, "instruction-unknown", message, hint)
-        for slug in order.provinces:
-            yield from _province(view, "instructions", ("instructions", index, "provinces", slug), slug)
         for name in order.facilities:
             if name not in view.inventory.facilities and f"facility/{name}" not in view.broken:
                 message = f"{order.ref}: facility {name} does not exist"
@@ -174,7 +153,6 @@ def instructions_refer_to_known_things(view: View) -> Iterator[Problem]:
 
 
 RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (
-    provinces_are_known,
     designated_carriers_exist,
     designations_are_periods,
     carriers_are_designated,

@@ -8,7 +8,7 @@ from datetime import date
 from functools import cached_property
 
 from provisioner.diagnostics import Problem, Severity
-from provisioner.inventory.model import ConnectionPlan, Designation, Facility, Inventory
+from provisioner.inventory.model import ConnectionPlan, Designation, Facility, Inventory, ProvinceScheme
 from provisioner.inventory.places import Places
 
 
@@ -61,16 +61,19 @@ class View:
             if facility.successor:
                 yield owner, "successor", facility, facility.successor
 
-    def designations_of(self, province: str) -> tuple[Designation, ...]:
-        """Give the designations of a province."""
-        return self._designations.get(province, ())
+    def designations_of(self, facility: Facility) -> tuple[Designation, ...]:
+        """Give the designations of the province that a facility is in, whichever list each of the two names."""
+        return self._designations[facility.province, facility.province_scheme]
 
     @cached_property
-    def _designations(self) -> dict[str, tuple[Designation, ...]]:
-        found: dict[str, tuple[Designation, ...]] = {}
-        for designation in self.inventory.designations:
-            found[designation.province] = (*found.get(designation.province, ()), designation)
-        return found
+    def _designations(self) -> dict[tuple[str, ProvinceScheme | None], tuple[Designation, ...]]:
+        known = {(f.province, f.province_scheme): f for f in self.inventory.facilities.values()}
+        return {
+            key: tuple(
+                d for d in self.inventory.designations if self.inventory.is_in(facility, d.province, d.province_scheme)
+            )
+            for key, facility in known.items()
+        }
 
     def knows(self, owner: str) -> bool:
         """Tell whether an object exists, or might exist in a file that could not be read."""

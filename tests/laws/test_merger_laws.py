@@ -1,0 +1,107 @@
+"""A merger of provinces moves no path, no address and no key: no file on any host changes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from provisioner.geography import by_slug, merged_into, provinces, unit_today
+from provisioner.inventory.allocate import allocate
+from provisioner.inventory.model import Inventory, ProvinceScheme
+from provisioner.inventory.rules import check
+from tests import fleets
+from tests import inventories as make
+
+OLD, NEW = "gso-2021", "gso-2025"
+SLUGS = [province.slug for province in provinces(OLD)]
+CARRIERS = {"viettel": 11, "vnpt": 21}
+
+Fleet = dict[str, tuple[str, str, int]]
+"""Facility ids with their province of 2021, their carrier and how many cameras they have."""
+
+fleet = st.dictionaries(
+    st.sampled_from([f"kcl-{number:03}" for number in range(1, 9)]),
+    st.tuples(st.sampled_from(SLUGS), st.sampled_from(sorted(CARRIERS)), st.integers(1, 3)),
+    min_size=1,
+    max_size=6,
+)
+
+
+def inventory(chosen: Fleet, scheme: str, designations: list[dict[str, Any]], **frozen: str) -> Inventory:
+    """Give an inventory of these facilities; `frozen` stands in every facility's file."""
+    facilities = [
+        fleets.facility(
+            name,
+            count,
+            province=slug,
+            plan={"state": "agreed", "carrier": carrier, "relay": f"relay-{carrier}-1"},
+            **frozen,
+        )
+        for name, (slug, carrier, count) in chosen.items()
+    ]
+    return make.inventory(
+        settings=make.settings(province_scheme=scheme),
+        carriers=[make.carrier(name, number) for name, number in CARRIERS.items()],
+        designations=designations,
+        facilities=facilities,
+    )
+
+
+def before(chosen: Fleet) -> Inventory:
+    pairs = sorted({(slug, carrier) for slug, carrier, _ in chosen.values()})
+    return inventory(chosen, OLD, [make.designation(*pair) for pair in pairs])
+
+
+def after(chosen: Fleet) -> Inventory:
+    """Give the inventory as it is after 2025-07-01: designations are of new provinces, slugs are frozen."""
+    pairs = sorted({(merged_into(by_slug(slug, OLD)).slug, carrier) for slug, carrier, _ in chosen.values()})
+    return inventory(chosen, NEW, [make.designation(*pair) for pair in pairs], province_scheme=OLD)
+
+
+def with_old_designations(chosen: Fleet) -> Inventory:
+    """Give the inventory that moved on and kept its designations as they were written."""
+    pairs = sorted({(slug, carrier) for slug, carrier, _ in chosen.values()})
+    kept = [make.designation(*pair, province_scheme=OLD) for pair in pairs]
+    return inventory(chosen, NEW, kept, province_scheme=OLD)
+
+
+@settings(max_examples=20)
+@given(fleet)
+def test_every_host_keeps_every_file(chosen: Fleet) -> None:
+    old, new = fleets.state_of(before(chosen)), fleets.state_of(after(chosen))
+    assert fleets.files_of(new) == fleets.files_of(old)
+    paths = {path.name for host in new.hosts.values() for path in host.paths}
+    assert {name.split("/")[0] for name in paths} == {slug for slug, _, _ in chosen.values()}
+
+
+@given(fleet)
+def test_no_address_and_no_port_is_given_anew(chosen: Fleet) -> None:
+    lock = allocate(before(chosen))
+    assert allocate(make.with_lock(after(chosen), lock)) == lock
+
+
+@given(fleet)
+def test_the_rules_accept_an_inventory_before_and_after(chosen: Fleet) -> None:
+    for found in (before(chosen), after(chosen), with_old_designations(chosen)):
+        assert check(make.view(fleets.complete(found))) == ()
+
+
+@given(fleet)
+def test_every_facility_is_in_the_province_of_today(chosen: Fleet) -> None:
+    found = after(chosen)
+    for name, (slug, _, _) in chosen.items():
+        today = found.province_today(found.facilities[name])
+        assert today == unit_today(slug, OLD, NEW) == merged_into(by_slug(slug, OLD))
+        assert found.facilities[name].province == slug
+
+
+@given(fleet, st.sampled_from(SLUGS))
+def test_a_province_of_2021_holds_only_what_was_in_it(chosen: Fleet, slug: str) -> None:
+    found = after(chosen)
+    heir = merged_into(by_slug(slug, OLD)).slug
+    for name, (frozen, _, _) in chosen.items():
+        facility = found.facilities[name]
+        assert found.is_in(facility, heir, None) == (merged_into(by_slug(frozen, OLD)).slug == heir)
+        assert found.is_in(facility, slug, ProvinceScheme.GSO_2021) == (frozen == slug)
