@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
+from provisioner.vietnamese import fold
 
 ZONE_RULE = (
     "order 4403/CV-BCĐ of 2021-05-30 allows corridors, lobbies, yards, gates and the outside of shared baths and"
@@ -42,6 +41,4 @@ PATTERN_HINTS = {
 
 def is_inside_a_room(zone: str) -> bool:
     """Tell whether a zone's name says the inside of a room, toilet or bath, in Vietnamese or English."""
-    text = unicodedata.normalize("NFD", zone.casefold().replace("đ", "d"))
-    plain = "".join(c for c in text if not unicodedata.combining(c))
-    return re.sub(r"[^a-z0-9]+", "_", plain).strip("_") in _ROOM_WORDS
+    return fold(zone).replace("-", "_") in _ROOM_WORDS
