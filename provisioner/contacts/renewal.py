@@ -117,6 +117,8 @@ def finish(folder: Path, passwords: VaultPasswords, provinces: Iterable[str]) ->
 
 def _finish(file: Path, source: Path, province: str) -> bool:
     """Go on after the last step that is on the disk; tells whether the new password is in force."""
+    for left in file.parent.glob(f".{file.name}.????????"):
+        left.unlink()  # the new file, before it had its name
     data, name = file.read_bytes(), vault_id(province)
     if _opens(data, pending(source), name, file):
         _switch(source)
