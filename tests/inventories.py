@@ -120,12 +120,16 @@ def sign_file(path: Path) -> None:
 
 
 def signed_text(text: str) -> str:
-    """Give a facility file's text with its plan signed by all three."""
+    """Give a facility file's text with its agreed plans signed by all three."""
     data = text.encode()
     found: Facility = validated(Facility, parse(data).value)
-    assert found.plan
-    new = [Flow(item) for item in sign_offs(signed_content(found, found.plan))]
-    return edited(data, {("plan", "sign_offs"): new}).decode()
+    plans = {"plan": found.plan, "successor": found.successor}
+    new = {
+        (key, "sign_offs"): [Flow(item) for item in sign_offs(signed_content(found, plan))]
+        for key, plan in plans.items()
+        if plan and plan.agreed
+    }
+    return edited(data, new).decode()
 
 
 def sign_offs(content: str) -> list[dict[str, str]]:

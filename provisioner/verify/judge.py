@@ -50,7 +50,7 @@ def judge(
         path = one.path
         siblings[one.relay.id, path.facility].add((str(path.source.address), path.source.port))
     verdicts = []
-    for one in sorted(wanted, key=lambda w: w.path.name):
+    for one in sorted(wanted, key=lambda w: (w.path.name, w.relay.id)):
         told = evidence.get(one.relay.id)
         if told is None or told.relay is None:
             verdicts.append(_unseen(one, told))

@@ -46,7 +46,7 @@ def select(state: DesiredState, limit: Limit = _EVERYTHING) -> tuple[Wanted, ...
             for carrier in host.carriers:
                 centres[carrier].append(host)
     every = (Wanted(h, p, tuple(centres[h.carriers[0]])) for h, p in state.paths)
-    chosen = tuple(sorted((w for w in every if _takes(limit, w)), key=lambda w: w.path.name))
+    chosen = tuple(sorted((w for w in every if _takes(limit, w)), key=lambda w: (w.path.name, w.relay.id)))
     if not chosen:
         shown = " ".join(f"--limit {k}={v}" for k, vs in sorted(limit.wanted.items()) for v in sorted(vs))
         message = f"{shown} selects no path" if shown else "the inventory has no path to check"
