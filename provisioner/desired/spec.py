@@ -51,6 +51,7 @@ class MediaPath:
     codec: str
     width: int
     height: int
+    audio: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -222,6 +222,7 @@ def _paths(inventory: Inventory, secrets: Secrets, connection: Connection) -> It
                 codec=stream.codec.value,
                 width=stream.width,
                 height=stream.height,
+                audio=camera.audio,
             )
 
 

@@ -35,11 +35,12 @@ class Tunnel:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What MediaMTX said of a path at one moment."""
+    """What MediaMTX said of a path at one moment; `codecs` are those of its tracks, in MediaMTX's words."""
 
     available: bool
     online: bool
     inbound_bytes: int
+    codecs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +151,12 @@ def _peer(document: Mapping[str, Any]) -> Peer:
 def _sample(document: Mapping[str, Any] | None) -> Sample | None:
     if document is None:
         return None
-    return Sample(document["available"] is True, document["online"] is True, int(document["inbound_bytes"]))
+    return Sample(
+        available=document["available"] is True,
+        online=document["online"] is True,
+        inbound_bytes=int(document["inbound_bytes"]),
+        codecs=tuple(str(track["codec"]) for track in document.get("tracks", ())),
+    )
 
 
 def _read(document: Mapping[str, Any]) -> Read:

@@ -23,7 +23,7 @@ from provisioner.hosts import CallOutcome
 from provisioner.verify.case import Case, Check, Finding
 from provisioner.verify.evidence import Device, HostEvidence
 from provisioner.verify.network import host_check, port_check, tunnel_check
-from provisioner.verify.result import Cause, Layer, PathVerdict, Verdict
+from provisioner.verify.result import IMPERFECT, Cause, Layer, PathVerdict, Verdict
 from provisioner.verify.stream import centre_check, read_check, relay_check
 from provisioner.verify.wanted import Wanted
 
@@ -95,14 +95,14 @@ def _conclusion(checks: Sequence[Check]) -> tuple[Verdict, Finding | None]:
 
 def _root(failures: Sequence[Finding]) -> Finding:
     stopped = (f for f in failures if f.cause is Cause.RELAY_STOPPED)
-    broken = (f for f in failures if f.cause is not Cause.PICTURE_DIFFERS)
+    broken = (f for f in failures if f.cause not in IMPERFECT)
     return next(stopped, None) or next(broken, failures[0])
 
 
 def _severity(others: Sequence[Check]) -> Verdict:
     """Judge a path of which something from level 2 on failed, by what came of the picture (levels 4, 5, 7)."""
     picture = [c for c in others if c.level >= 4]  # noqa: PLR2004 (the level's number)
-    if any(c.passed is False and c.finding and c.finding.cause is not Cause.PICTURE_DIFFERS for c in picture):
+    if any(c.passed is False and c.finding and c.finding.cause not in IMPERFECT for c in picture):
         return Verdict.DOWN
     if all(c.passed is not None for c in picture):
         return Verdict.DEGRADED

@@ -71,10 +71,15 @@ class Cause(StrEnum):
     NO_SUCH_STREAM = "no such stream"
     SILENT = "silent"
     PICTURE_DIFFERS = "picture differs"
+    SENDS_SOUND = "sends sound"
     CENTRE_CANNOT_READ = "centre cannot read"
     DRIFT = "drift"
     NOT_CHECKED = "not checked"
     UNKNOWN = "unknown"
+
+
+IMPERFECT = frozenset({Cause.PICTURE_DIFFERS, Cause.SENDS_SOUND})
+"""A picture comes, and it is not what was agreed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,13 @@ _SAID: tuple[tuple[re.Pattern[str], Cause], ...] = (
 )
 
 _UNAUTHORIZED = 401
+# MediaMTX's names of sound (1.20.1). It forwards every track of a source and cannot leave one out.
+_SOUND = frozenset(
+    {
+        *("Opus", "FLAC", "Vorbis", "MPEG-4 Audio", "MPEG-4 Audio LATM", "MPEG-1/2 Audio", "AC3", "Speex"),
+        *("G726", "G722", "G711", "LPCM"),
+    }
+)
 
 
 def relay_check(case: Case) -> Check:
@@ -90,13 +97,14 @@ def _source_failure(case: Case, level: int, otherwise: Cause, detail: str) -> Ch
 
 
 def read_check(case: Case) -> Check:
-    """Level 5: a reader on the relay decoded a key frame of the declared codec and size."""
+    """Level 5: a reader on the relay decoded a key frame of the declared codec and size, without sound unless asked."""
     relay, name = case.wanted.relay.id, case.wanted.path.name
     read = case.relay.reads.get(name)
     if read is None or not read.run:
         return not_checked(5, relay, read.error if read else "the path was not read")
     if read.frame is not None:
-        return _picture_check(case, 5, read.frame)
+        picture = _picture_check(case, 5, read.frame)
+        return _sound_check(case, read) if picture.passed else picture
     if read.status == _UNAUTHORIZED:
         return _probe_refused(case, 5, read)
     if read.status is not None:
@@ -119,6 +127,18 @@ def _picture_check(case: Case, level: int, frame: tuple[str, int, int]) -> Check
         return passed(level)
     detail = "{} {}x{} instead of {} {}x{}".format(*frame, *declared)
     return failed(level, Layer.PICTURE, path.name, Cause.PICTURE_DIFFERS, detail)
+
+
+def _sound_check(case: Case, read: Read) -> Check:
+    """People in quarantine are filmed for an order of the ministry, not listened to: sound is off unless asked for."""
+    path = case.wanted.path
+    seen = (read.after, *case.relay.samples.get(path.name, ()))
+    sound = sorted({codec for sample in seen if sample for codec in sample.codecs} & _SOUND)
+    if not sound or path.audio:
+        return passed(5)
+    way = f"switch sound off on {case.device_name}, or write audio: true if it was asked for"
+    detail = f"it carries {', '.join(sound)}: {way}"
+    return failed(5, Layer.STREAM, path.name, Cause.SENDS_SOUND, detail)
 
 
 def centre_check(case: Case) -> Check:

@@ -27,7 +27,7 @@ _SAMPLES = st.one_of(
             "available": st.booleans(),
             "online": st.booleans(),
             "inbound_bytes": st.integers(0, 3),
-            "tracks": st.just([]),
+            "tracks": st.lists(st.fixed_dictionaries({"codec": st.sampled_from(["H264", "G711", "KLV"])}), max_size=2),
         }
     ),
 )
