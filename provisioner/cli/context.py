@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime
 from pathlib import Path
 
 from provisioner.errors import UsageError
-
-VIETNAM = timezone(timedelta(hours=7), "ICT")
-"""The zone in which orders and designations count their days; it has no summer time."""
+from provisioner.vietnam import VIETNAM
 
 
 @dataclass(frozen=True)

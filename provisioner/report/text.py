@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import click
 
-from provisioner.report.totals import SEVERITY, Total, local_time, total_of, totals_by
+from provisioner.report.totals import SEVERITY, Total, total_of, totals_by
 from provisioner.verify.result import HostReport, Incident, PathVerdict, Verdict, VerifyResult
+from provisioner.vietnam import local_time
 
 _COLOURS = {Verdict.UP: "green", Verdict.DEGRADED: "yellow", Verdict.DOWN: "red", Verdict.UNKNOWN: "magenta"}
 _LISTED = 5

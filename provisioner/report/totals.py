@@ -5,12 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
 
 from provisioner.verify.result import PathVerdict, Verdict, summary_of
-
-VIETNAM = timezone(timedelta(hours=7))
-"""The zone of every time that people read; it has no summer time."""
 
 # The worst first, as people read a list of problems.
 SEVERITY = (
@@ -53,8 +49,3 @@ def totals_by(paths: Iterable[PathVerdict], key: Callable[[PathVerdict], str]) -
     for path in paths:
         groups[key(path)].append(path)
     return tuple(total_of(name, group) for name, group in sorted(groups.items()))
-
-
-def local_time(moment: datetime) -> str:
-    """Give a moment as people in Vietnam read it, with its zone."""
-    return moment.astimezone(VIETNAM).strftime("%Y-%m-%d %H:%M:%S +07:00")

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from provisioner.cli.context import VIETNAM, Invocation, state_dir
+from provisioner.cli.context import Invocation, state_dir
 from provisioner.contacts.access_log import Access, record, system_user
 from provisioner.contacts.model import PERSONAL_FIELDS, shown
 from provisioner.contacts.search import Found
@@ -22,6 +22,7 @@ from provisioner.geography import provinces
 from provisioner.inventory.load import load
 from provisioner.inventory.model import Inventory
 from provisioner.vault import VaultPasswords
+from provisioner.vietnam import VIETNAM
 
 folder_option = click.option(
     "--contacts",
