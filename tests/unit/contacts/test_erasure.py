@@ -329,13 +329,25 @@ def test_no_old_commit_can_be_opened_after_an_erasure(folder: Path, keys: VaultP
     commit(folder)
     book.put(folder, "bac-giang", [book.contact(), book.other(), book.other(5)])
     commit(folder)
-    git(folder, "branch", "side", "HEAD~1")
+    git(folder, "checkout", "--quiet", "-b", "side", "HEAD~1")
+    book.put(folder, "bac-giang", [book.contact(), book.other(6)])
+    commit(folder)
+    git(folder, "checkout", "--quiet", "-")
     planned = erased(folder, keys)
-    assert [renewal.earlier for renewal in planned.renewals] == [2, 1]
+    assert [renewal.earlier for renewal in planned.renewals] == [3, 1]
     commit(folder)
     found = versions(folder)
-    assert len(found) == 3
-    assert [opens(version, tmp_path / "keys") for version in found] == [True, False, False]
+    assert len(found) == 4
+    assert sorted(opens(version, tmp_path / "keys") for version in found) == [False, False, False, True]
+
+
+def test_a_commit_that_no_branch_has_any_more_counts_as_well(folder: Path, keys: VaultPasswords) -> None:
+    git(folder, "init", "--quiet")
+    commit(folder)
+    book.put(folder, "bac-giang", [book.contact(), book.other(6)])
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--amend", "--no-edit")
+    assert [renewal.earlier for renewal in erased(folder, keys).renewals] == [2, 1]
 
 
 def test_a_second_erasure_counts_all_earlier_versions(folder: Path, keys: VaultPasswords) -> None:

@@ -95,6 +95,11 @@ def test_a_phone_number_is_shown_with_its_plus_and_stays_text() -> None:
     assert (cell.value, cell.data_type, cell.number_format, cell.quotePrefix) == (book.PHONE, "s", "@", True)
 
 
+def test_what_looks_like_an_error_of_a_spreadsheet_is_text() -> None:
+    cell = sheet(book.contact(title="#N/A"))["E8"]
+    assert (cell.value, cell.data_type) == ("#N/A", "s")
+
+
 def test_a_list_without_contacts_is_a_list() -> None:
     assert len(rows(sheet())) == 7
 
