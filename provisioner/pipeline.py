@@ -67,8 +67,8 @@ class Session:
 
     @cached_property
     def passwords(self) -> VaultPasswords:
-        """Where the vault's passwords come from."""
-        return VaultPasswords.from_environment(self.environment)
+        """Where the passwords of `secrets/` come from."""
+        return VaultPasswords.from_environment(self.environment).for_secrets()
 
     @cached_property
     def inventory(self) -> Inventory:

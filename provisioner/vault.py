@@ -77,6 +77,11 @@ class VaultPasswords:
         chosen = tuple(source for vault_id in vault_ids for source in self.sources if source[0] == vault_id)
         return VaultPasswords(chosen, self.env)
 
+    def for_secrets(self) -> VaultPasswords:
+        """Give the sources that may open `secrets/`: those of contacts are for contacts alone, and never read."""
+        kept = tuple(s for s in self.sources if s[0] != CONTACTS_ID and not s[0].startswith(f"{CONTACTS_ID}-"))
+        return VaultPasswords(kept, self.env)
+
     def password(self, vault_id: str) -> bytes:
         """Give the password to encrypt with under a vault id: its own, or the default one.
 

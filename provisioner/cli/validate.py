@@ -51,7 +51,7 @@ def validate(invocation: Invocation, day: datetime | None) -> int:
 
 def _all_problems(root: Path, loaded: Loaded, env: Mapping[str, str], day: date) -> list[Problem]:
     problems = list(check(loaded, today=day))
-    passwords = VaultPasswords.from_environment(env)
+    passwords = VaultPasswords.from_environment(env).for_secrets()
     if not passwords:
         problems.append(_not_checked())
     elif loaded.partial:

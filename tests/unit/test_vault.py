@@ -160,6 +160,14 @@ def test_each_vault_id_has_its_own_password_and_the_default_serves_the_rest(tmp_
         only_contacts.password("secrets")
 
 
+def test_passwords_of_contacts_never_serve_secrets(tmp_path: Path) -> None:
+    listed = f"contacts@{tmp_path}/one,contacts-bac-giang@{tmp_path}/two,secrets@{tmp_path}/three,{tmp_path}/four"
+    found = VaultPasswords.from_environment({"ANSIBLE_VAULT_IDENTITY_LIST": listed})
+    assert [vault_id for vault_id, _ in found.for_secrets().sources] == ["secrets", "default"]
+    assert found.only("contacts-bac-giang").sources == (("contacts-bac-giang", tmp_path / "two"),)
+    assert not VaultPasswords.from_environment({"ANSIBLE_VAULT_IDENTITY_LIST": listed.split(",")[1]}).for_secrets()
+
+
 @pytest.mark.parametrize("env", [{}, {"ANSIBLE_VAULT_PASSWORD_FILE": ""}, {"ANSIBLE_VAULT_IDENTITY_LIST": " , "}])
 def test_an_empty_setting_is_no_setting(env: dict[str, str]) -> None:
     assert not VaultPasswords.from_environment(env)

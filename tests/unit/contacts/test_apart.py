@@ -8,7 +8,6 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -122,12 +121,19 @@ def test_the_contract_of_the_layers_names_who_may_import_contacts() -> None:
     )
 
 
-def _masked(world: Path) -> Iterator[Path]:
-    yield from (world / "inv" / "contacts").iterdir()
-
-
-def test_validate_says_nothing_of_contacts_that_it_cannot_open(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for path in _masked(world):
+def test_validate_neither_opens_contacts_nor_runs_what_gives_their_passwords(
+    world: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path in (world / "inv" / "contacts").iterdir():
         path.write_text(path.read_text(encoding="utf-8")[:-40], encoding="utf-8")
-    assert run(["-i", "inv", "validate"], environment(world, contacts=False)) == 0
+    program = book.key(world / "keys", "program", f"#!/bin/sh\ntouch {world}/was-run\necho password")
+    program.chmod(0o700)
+    env = {"ANSIBLE_VAULT_IDENTITY_LIST": f"contacts-bac-giang@{program}"}
+    assert run(["-i", "inv", "validate"], env) == 0
+    assert "secrets not checked" in capsys.readouterr().out
+    assert run(["-i", "inv", "validate"], env | environment(world, contacts=False)) == 0
     assert "contacts" not in capsys.readouterr().out
+    book.key(world / "keys", "wrong")
+    env["ANSIBLE_VAULT_IDENTITY_LIST"] += f",secrets@{world}/keys/wrong"
+    assert run(["-i", "inv", "validate"], env) == 12
+    assert not (world / "was-run").exists()
