@@ -12,11 +12,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from provisioner.diagnostics import Problem
+from provisioner.inventory import rules
 from provisioner.inventory.edit import Flow, edited
 from provisioner.inventory.load import validated
 from provisioner.inventory.model import Allocations, Facility, Inventory, Party
 from provisioner.inventory.places import Places
-from provisioner.inventory.rules import View
 from provisioner.inventory.signed import signed_content
 from provisioner.inventory.strict_yaml import parse
 
@@ -161,8 +162,9 @@ def with_lock(found: Inventory, lock: Allocations) -> Inventory:
     return found.model_copy(update={"allocations": lock})
 
 
-def view(found: Inventory, *, today: date = TODAY) -> View:
-    return View(found, Places({}), today)
+def check(found: Inventory, *, today: date = TODAY) -> tuple[Problem, ...]:
+    """Hold an inventory against every rule."""
+    return rules.check(found, Places({}), today)
 
 
 def write_inventory(root: Path, files: Mapping[str, Any] | None = None) -> Path:

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from itertools import chain
+from typing import Protocol
 
 from provisioner.diagnostics import Problem
 from provisioner.errors import InventoryError
@@ -30,7 +31,35 @@ _LAST_PORT = 65535
 _CENTRES = "centres"
 
 
-def carrier_of(facility: Facility) -> str | None:
+class Carried(Protocol):
+    """Whatever names a carrier: a plan, or its outline."""
+
+    @property
+    def carrier(self) -> str:
+        """The carrier's id."""
+        ...
+
+
+class Holder(Protocol):
+    """Whatever may hold tunnel addresses: a facility, or its outline."""
+
+    @property
+    def operating(self) -> Operating:
+        """Whether people are in it."""
+        ...
+
+    @property
+    def plan(self) -> Carried | None:
+        """Its plan."""
+        ...
+
+    @property
+    def successor(self) -> Carried | None:
+        """The next carrier's plan."""
+        ...
+
+
+def carrier_of(facility: Holder) -> str | None:
     """Give the carrier in whose pool a facility holds a tunnel address, or None where it needs none.
 
     With a plan it holds one, proposed and on standby as well; closed ones do not.
@@ -38,7 +67,7 @@ def carrier_of(facility: Facility) -> str | None:
     return facility.plan.carrier if facility.plan and facility.operating is not Operating.CLOSED else None
 
 
-def next_carrier_of(facility: Facility) -> str | None:
+def next_carrier_of(facility: Holder) -> str | None:
     """Give the next carrier, in whose pool the site holds a second address until the change is over."""
     return facility.successor.carrier if facility.successor and carrier_of(facility) else None
 

@@ -77,7 +77,7 @@ def check(loaded: Loaded, *, today: date) -> tuple[Problem, ...]:
     """Give all problems of an inventory: of its files and across them, sorted by place."""
     found = list(loaded.problems)
     if loaded.partial:
-        found += rules.check(rules.View(loaded.partial, loaded.places, today, loaded.broken))
+        found += rules.check(loaded.partial, loaded.places, today, loaded.broken)
     return tuple(sorted(found))
 
 

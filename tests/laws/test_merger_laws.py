@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from provisioner.geography import by_slug, merged_into, provinces, unit_today
 from provisioner.inventory.allocate import allocate
 from provisioner.inventory.model import Inventory, ProvinceScheme
-from provisioner.inventory.rules import check
 from tests import fleets
 from tests import inventories as make
 
@@ -85,7 +84,7 @@ def test_no_address_and_no_port_is_given_anew(chosen: Fleet) -> None:
 @given(fleet)
 def test_the_rules_accept_an_inventory_before_and_after(chosen: Fleet) -> None:
     for found in (before(chosen), after(chosen), with_old_designations(chosen)):
-        assert check(make.view(fleets.complete(found))) == ()
+        assert make.check(fleets.complete(found)) == ()
 
 
 @given(fleet)

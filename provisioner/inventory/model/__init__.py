@@ -47,7 +47,7 @@ from provisioner.inventory.model.hosts import Carrier, Centre, Relay, Ssh
 from provisioner.inventory.model.orders import Designation, Designations, Instruction, Instructions, ManagingBody
 from provisioner.inventory.model.settings import MediamtxArtefact, Pools, ProvinceScheme, Settings
 from provisioner.inventory.model.vaulted import CarrierSecrets, Credentials, InventorySecrets, Secrets
-from provisioner.inventory.model.whole import Inventory
+from provisioner.inventory.model.whole import Frame, InProvince, Inventory
 
 __all__ = [
     "Access",
@@ -69,7 +69,9 @@ __all__ = [
     "Designations",
     "Facility",
     "FacilityKind",
+    "Frame",
     "Gateway",
+    "InProvince",
     "Instruction",
     "Instructions",
     "Inventory",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from provisioner.geography import Province, ProvinceError, by_slug, lies_in, unit_today
 from provisioner.inventory.model.allocations import Allocations
 from provisioner.inventory.model.base import Model, Slug
@@ -11,15 +13,28 @@ from provisioner.inventory.model.orders import Designation, Instruction
 from provisioner.inventory.model.settings import ProvinceScheme, Settings
 
 
-class Inventory(Model):
-    """A loaded inventory. Mappings are by id and in the order of ids."""
+class InProvince(Protocol):
+    """Whatever has a frozen province: a facility, or its outline."""
+
+    @property
+    def province(self) -> str:
+        """The province's slug."""
+        ...
+
+    @property
+    def province_scheme(self) -> ProvinceScheme | None:
+        """The list that the slug is of, where it is not the inventory's."""
+        ...
+
+
+class Frame(Model):
+    """An inventory without its facilities: what they are held against. Mappings are in the order of ids."""
 
     settings: Settings
     instructions: tuple[Instruction, ...]
     designations: tuple[Designation, ...]
     carriers: dict[Slug, Carrier]
     centres: dict[Slug, Centre]
-    facilities: dict[Slug, Facility]
     allocations: Allocations
 
     @property
@@ -27,21 +42,11 @@ class Inventory(Model):
         """Every relay by id, with its carrier."""
         return {r.id: (c, r) for c in self.carriers.values() for r in c.relays}
 
-    @property
-    def rendered_facilities(self) -> tuple[Facility, ...]:
-        """The facilities that hosts carry, in the order of their ids."""
-        return tuple(f for _, f in sorted(self.facilities.items()) if f.rendered)
-
-    @property
-    def connections(self) -> tuple[Connection, ...]:
-        """What hosts carry, in the order of facilities' ids; a change of carrier has two of one facility."""
-        return tuple(c for _, f in sorted(self.facilities.items()) for c in f.connections)
-
     def scheme_of(self, own: ProvinceScheme | None) -> ProvinceScheme:
         """Give the list that a record's province slugs are of: its own, or the inventory's."""
         return own or self.settings.province_scheme
 
-    def province_today(self, facility: Facility) -> Province:
+    def province_today(self, facility: InProvince) -> Province:
         """Give the province in the inventory's list in which a facility is today; its slug and paths stay.
 
         Raises:
@@ -49,7 +54,7 @@ class Inventory(Model):
         """
         return unit_today(facility.province, self.scheme_of(facility.province_scheme), self.settings.province_scheme)
 
-    def is_in(self, facility: Facility, slug: str, own: ProvinceScheme | None) -> bool:
+    def is_in(self, facility: InProvince, slug: str, own: ProvinceScheme | None) -> bool:
         """Tell whether a facility is in the province that a designation or an order names.
 
         Args:
@@ -62,3 +67,19 @@ class Inventory(Model):
             return lies_in(part, by_slug(slug, self.scheme_of(own)))
         except ProvinceError:
             return False
+
+
+class Inventory(Frame):
+    """A loaded inventory. Mappings are by id and in the order of ids."""
+
+    facilities: dict[Slug, Facility]
+
+    @property
+    def rendered_facilities(self) -> tuple[Facility, ...]:
+        """The facilities that hosts carry, in the order of their ids."""
+        return tuple(f for _, f in sorted(self.facilities.items()) if f.rendered)
+
+    @property
+    def connections(self) -> tuple[Connection, ...]:
+        """What hosts carry, in the order of facilities' ids; a change of carrier has two of one facility."""
+        return tuple(c for _, f in sorted(self.facilities.items()) for c in f.connections)

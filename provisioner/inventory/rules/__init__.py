@@ -1,10 +1,19 @@
-"""What two objects have to agree on: pure rules over a whole inventory, all of them run, all problems at once."""
+"""What one file's model cannot say: pure rules, all of them run, all problems at once.
+
+There are two kinds. A rule on one facility's file (`SITE_RULES`) sees that file alone, cameras and all;
+what it finds is kept between runs, so that only files that changed are judged again. A rule across files
+(`RULES`) sees every facility in outline, and the rest of the inventory; it runs each time.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from datetime import date
 
 from provisioner.diagnostics import Problem
+from provisioner.inventory.model import Inventory
+from provisioner.inventory.outline import outline_of
+from provisioner.inventory.places import Places
 from provisioner.inventory.rules import allocated, hosts, networks, orders, plans, provinces, sites
 from provisioner.inventory.rules.allocated import (
     ALLOCATION_MISSING,
@@ -13,6 +22,7 @@ from provisioner.inventory.rules.allocated import (
     missing_allocations,
     missing_keys,
 )
+from provisioner.inventory.rules.site_view import Days, SiteRule, SiteView
 from provisioner.inventory.rules.view import View
 
 __all__ = [
@@ -20,25 +30,47 @@ __all__ = [
     "GATEWAY_KEY_MISSING",
     "HOST_KEYS_MISSING",
     "RULES",
+    "SITE_RULES",
+    "Days",
+    "SiteView",
     "View",
     "check",
+    "check_across",
+    "check_site",
     "missing_allocations",
     "missing_keys",
 ]
+
+SITE_RULES: tuple[SiteRule, ...] = (*sites.RULES, *plans.RULES)
 
 RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (
     *provinces.RULES,
     *orders.RULES,
     *hosts.RULES,
     *networks.RULES,
-    *sites.RULES,
-    *plans.RULES,
     *allocated.RULES,
     missing_allocations,
     missing_keys,
 )
 
 
-def check(view: View) -> tuple[Problem, ...]:
-    """Run every rule and give all problems, sorted by place."""
-    return tuple(sorted(problem for rule in RULES for problem in rule(view)))
+def check_site(site: SiteView) -> tuple[Problem, ...]:
+    """Run every rule on one facility's file."""
+    return tuple(problem for rule in SITE_RULES for problem in rule(site))
+
+
+def check_across(view: View) -> tuple[Problem, ...]:
+    """Run every rule across files."""
+    return tuple(problem for rule in RULES for problem in rule(view))
+
+
+def check(
+    inventory: Inventory, places: Places, today: date, broken: Collection[str] = frozenset()
+) -> tuple[Problem, ...]:
+    """Run every rule on an inventory that is at hand as a whole, and give all problems, sorted by place."""
+    found: list[Problem] = []
+    for name, facility in inventory.facilities.items():
+        found += check_site(SiteView(facility, Days(today), places.sources.get(f"facility/{name}")))
+    outlines = {name: outline_of(facility) for name, facility in inventory.facilities.items()}
+    found += check_across(View(inventory, outlines, places, today, broken))
+    return tuple(sorted(found))

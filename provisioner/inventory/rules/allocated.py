@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from ipaddress import IPv4Address, IPv4Network
 
 from provisioner.diagnostics import Problem
-from provisioner.inventory.allocate import carrier_of, devices_of, next_carrier_of
+from provisioner.inventory.allocate import carrier_of, next_carrier_of
 from provisioner.inventory.model import CentreAllocation, RelayAllocation
 from provisioner.inventory.rules.view import View
 
@@ -96,10 +96,10 @@ def missing_allocations(view: View) -> Iterator[Problem]:
         elif second and not later:
             message = f"site {facility.id}: its address of {second} is recorded, but the file names no successor"
             yield view.problem("allocations", ("sites", facility.id), ALLOCATION_MISSING, message, _RUN_ALLOCATE)
-        elif lacking := sorted(set(devices_of(facility)) - set(site.ports)):
+        elif lacking := sorted(set(facility.devices) - set(site.ports)):
             message = f"no port is recorded for {', '.join(lacking)}"
             yield view.problem(owner, (), ALLOCATION_MISSING, message, _RUN_ALLOCATE)
-        elif surplus := sorted(set(site.ports) - set(devices_of(facility))):
+        elif surplus := sorted(set(site.ports) - set(facility.devices)):
             message = f"site {facility.id}: {', '.join(surplus)} left the facility's file"
             yield view.problem("allocations", ("sites", facility.id), ALLOCATION_MISSING, message, _RUN_ALLOCATE)
     yield from _left_over(view)
@@ -127,7 +127,7 @@ def _spot(view: View, kind: str, name: str) -> tuple[str, tuple[str | int, ...]]
 def _left_over(view: View) -> Iterator[Problem]:
     """Entries of what is gone or closed have to become tombstones."""
     lock, inventory = view.inventory.allocations, view.inventory
-    alive = {name for name, facility in inventory.facilities.items() if carrier_of(facility)}
+    alive = {name for name, facility in view.outlines.items() if carrier_of(facility)}
     alive |= {owner.partition("/")[2] for owner in view.broken if owner.startswith("facility/")}
     gone = [("sites", name) for name in lock.sites if name not in alive]
     if not any(owner.startswith("carrier/") for owner in view.broken):
@@ -149,7 +149,7 @@ def missing_keys(view: View) -> Iterator[Problem]:
                 message = f"{_named(kind, name)}not recorded yet: {', '.join(lacking)}"
                 yield view.problem(owner, path, HOST_KEYS_MISSING, message, _RUN_KEYS)
     for owner, facility in view.facilities():
-        if facility.rendered and facility.gateway and facility.gateway.public_key is None:
+        if facility.rendered and facility.public_key is None:
             message = "the gateway's public key is not known"
             hint = (
                 f"make the site's package with `provisioner site-package {facility.id}`, install it on the gateway,"

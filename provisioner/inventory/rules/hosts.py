@@ -80,9 +80,9 @@ def _relays(view: View, carrier: str) -> str:
 def relays_hold_their_paths(view: View) -> Iterator[Problem]:
     """A relay carries no more paths than its max_paths; one camera's stream is one path."""
     load: Counter[str] = Counter()
-    for connection in view.inventory.connections:
-        cameras = connection.facility.cameras
-        load[connection.plan.relay] += sum(2 if camera.streams.main else 1 for camera in cameras)
+    for _, facility in view.facilities():
+        for plan in facility.connections:
+            load[plan.relay] += facility.paths
     for carrier in view.inventory.carriers.values():
         for index, relay in enumerate(carrier.relays):
             if load[relay.id] > relay.max_paths:
@@ -110,8 +110,8 @@ def _keys(view: View) -> Iterator[tuple[str, str, tuple[str | int, ...], str]]:
             if host.public_key:
                 yield host.public_key, "allocations", (kind, name, "public_key"), name
     for owner, facility in view.facilities():
-        if facility.gateway and facility.gateway.public_key:
-            yield facility.gateway.public_key, owner, ("gateway", "public_key"), f"the gateway of {facility.id}"
+        if facility.public_key:
+            yield facility.public_key, owner, ("gateway", "public_key"), f"the gateway of {facility.id}"
 
 
 RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (

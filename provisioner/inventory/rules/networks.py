@@ -85,14 +85,17 @@ def hosts_stand_outside_pools(view: View) -> Iterator[Problem]:
 def lans_keep_clear_of_pools(view: View) -> Iterator[Problem]:
     """A facility's LAN inside a tunnel pool would be unreachable, or would swallow the tunnel."""
     pools = _pools(view)
+    found: dict[str, list[tuple[str, IPv4Network]]] = {}
     for owner, facility in view.facilities():
-        if facility.gateway is None:
+        lan = facility.lan
+        if lan is None:
             continue
-        for name, _, pool in pools:
-            if facility.gateway.lan.overlaps(pool):
-                message = f"the LAN {facility.gateway.lan} overlaps {name} {pool}"
-                hint = "renumber the LAN, or move the pool before anything is allocated from it"
-                yield view.problem(owner, ("gateway", "lan"), "lan-over-pool", message, hint)
+        if lan not in found:  # a country has thousands of LANs and a handful of different ones
+            found[lan] = [(name, pool) for name, _, pool in pools if pool.overlaps(IPv4Network(lan))]
+        for name, pool in found[lan]:
+            message = f"the LAN {lan} overlaps {name} {pool}"
+            hint = "renumber the LAN, or move the pool before anything is allocated from it"
+            yield view.problem(owner, ("gateway", "lan"), "lan-over-pool", message, hint)
 
 
 def management_is_narrow(view: View) -> Iterator[Problem]:

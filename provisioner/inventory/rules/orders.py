@@ -7,7 +7,8 @@ from datetime import date
 from itertools import combinations
 
 from provisioner.diagnostics import Problem, Severity
-from provisioner.inventory.model import Designation, Facility, Instruction, Operating
+from provisioner.inventory.model import Designation, Instruction, Operating
+from provisioner.inventory.outline import Outline
 from provisioner.inventory.rules.provinces import province_name
 from provisioner.inventory.rules.view import View
 
@@ -71,7 +72,7 @@ def carriers_are_designated(view: View) -> Iterator[Problem]:
         yield view.problem(owner, (key, "carrier"), "carrier-not-designated", message, hint)
 
 
-def _overdue_change(view: View, owner: str, facility: Facility, carrier: str, held: list[str]) -> Iterator[Problem]:
+def _overdue_change(view: View, owner: str, facility: Outline, carrier: str, held: list[str]) -> Iterator[Problem]:
     """Say that the carrier has changed and this facility has not: nothing is cut because a day has passed."""
     name = province_name(view, facility)
     message = f"carrier {carrier} is designated for {name} no longer (designated: {', '.join(held)})"
@@ -81,7 +82,7 @@ def _overdue_change(view: View, owner: str, facility: Facility, carrier: str, he
     yield view.problem(owner, ("plan", "carrier"), "carrier-change-due", message, hint, severity=Severity.WARNING)
 
 
-def _designated(view: View, facility: Facility) -> list[str]:
+def _designated(view: View, facility: Outline) -> list[str]:
     return sorted(
         {
             d.carrier
@@ -91,23 +92,9 @@ def _designated(view: View, facility: Facility) -> list[str]:
     )
 
 
-def _ended(view: View, facility: Facility, carrier: str) -> bool:
+def _ended(view: View, facility: Outline, carrier: str) -> bool:
     designations = view.designations_of(facility)
     return any(d.carrier == carrier and d.until is not None and d.until < view.today for d in designations)
-
-
-def successors_are_of_another_carrier(view: View) -> Iterator[Problem]:
-    """A successor is the next carrier's connection beside an agreed plan."""
-    for owner, facility in view.facilities():
-        if facility.successor is None:
-            continue
-        if facility.plan is None:
-            message, hint = "a successor needs a plan that it follows", "write the carrier's plan as plan"
-            yield view.problem(owner, ("successor",), "successor-without-plan", message, hint)
-        elif facility.successor.carrier == facility.plan.carrier:
-            message = f"the successor has the same carrier as the plan, {facility.plan.carrier}"
-            hint = "to move to another relay of the same carrier, edit plan.relay and have it signed again"
-            yield view.problem(owner, ("successor", "carrier"), "successor-same-carrier", message, hint)
 
 
 def instructions_are_distinct(view: View) -> Iterator[Problem]:
@@ -146,7 +133,7 @@ def instructions_refer_to_known_things(view: View) -> Iterator[Problem]:
                     hint = "add that order, or correct the reference"
                     yield view.problem("instructions", path, "instruction-unknown", message, hint)
         for name in order.facilities:
-            if name not in view.inventory.facilities and f"facility/{name}" not in view.broken:
+            if name not in view.outlines and f"facility/{name}" not in view.broken:
                 message = f"{order.ref}: facility {name} does not exist"
                 path = ("instructions", index, "facilities", name)
                 yield view.problem("instructions", path, "facility-unknown", message, "correct the id")
@@ -156,7 +143,6 @@ RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (
     designated_carriers_exist,
     designations_are_periods,
     carriers_are_designated,
-    successors_are_of_another_carrier,
     instructions_are_distinct,
     instructions_refer_to_known_things,
 )

@@ -2,92 +2,92 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import date
 
 from provisioner.diagnostics import Problem, Severity
 from provisioner.inventory.model import ConnectionPlan, Facility, Operating, Party, SignOff
-from provisioner.inventory.rules.view import View
+from provisioner.inventory.rules.site_view import SiteRule, SiteView
 from provisioner.inventory.signed import missing_parties, stale_sign_offs
 
 _NAMES = {Party.DIC: "the DIC", Party.HEALTH: "the Health department", Party.CARRIER: "the carrier"}
 
 
-def agreed_plans_are_complete(view: View) -> Iterator[Problem]:
+def agreed_plans_are_complete(site: SiteView) -> Iterator[Problem]:
     """An agreed plan has a gateway and cameras: there is nothing to connect without them."""
-    for owner, key, facility, plan in view.plans():
+    for key, plan in site.plans():
         if not plan.agreed:
             continue
         for what in ("gateway", "cameras"):
-            if not getattr(facility, what):
+            if not getattr(site.facility, what):
                 message = f"the {key} is agreed, but the file has no {what}"
                 hint = f"add {what}, or write {key}.state: proposed"
-                yield view.problem(owner, (key, "state"), "plan-incomplete", message, hint)
+                yield site.problem((key, "state"), "plan-incomplete", message, hint)
 
 
-def plans_are_signed(view: View) -> Iterator[Problem]:
+def plans_are_signed(site: SiteView) -> Iterator[Problem]:
     """DIC, Health and the carrier have signed exactly what an agreed plan says.
 
     An edit without new sign-offs is an error, never a removal: what hosts carry stays until the
     inventory is valid again.
     """
-    for owner, key, facility, plan in view.plans():
-        if facility.operating is Operating.CLOSED:
-            continue
-        yield from _signatures(view, owner, key, plan)
-        if stale := [sign_off for _, sign_off in stale_sign_offs(facility, plan)]:
-            yield _stale(view, owner, key, plan, stale)
+    if site.facility.operating is Operating.CLOSED:
+        return
+    for key, plan in site.plans():
+        yield from _signatures(site, key, plan)
+        if stale := [sign_off for _, sign_off in stale_sign_offs(site.facility, plan)]:
+            yield _stale(site, key, plan, stale)
 
 
-def _stale(view: View, owner: str, key: str, plan: ConnectionPlan, stale: list[SignOff]) -> Problem:
+def _stale(site: SiteView, key: str, plan: ConnectionPlan, stale: list[SignOff]) -> Problem:
     names = _listed([f"{_NAMES[sign_off.by]} ({sign_off.signed_on})" for sign_off in stale])
     message = f"edited since it was signed by {names}: carrier, relay, access, recorders, cameras or streams"
     command = " ".join(["--successor" if key == "successor" else "", *(f"--by {s.by.value}" for s in stale)]).strip()
-    facility = owner.partition("/")[2]
-    hint = f"undo the edit, or let them agree to it and run `provisioner sign-off {facility} {command} --source …`"
+    name = site.facility.id
+    hint = f"undo the edit, or let them agree to it and run `provisioner sign-off {name} {command} --source …`"
     severity = Severity.ERROR if plan.agreed else Severity.WARNING
-    return view.problem(owner, (key, "sign_offs"), "sign-off-stale", message, hint, severity=severity)
+    return site.problem((key, "sign_offs"), "sign-off-stale", message, hint, severity=severity)
 
 
 def _listed(names: list[str]) -> str:
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
-def _signatures(view: View, owner: str, key: str, plan: ConnectionPlan) -> Iterator[Problem]:
+def _signatures(site: SiteView, key: str, plan: ConnectionPlan) -> Iterator[Problem]:
     seen: set[Party] = set()
     for index, sign_off in enumerate(plan.sign_offs):
         if sign_off.by in seen:
             message = f"{_NAMES[sign_off.by]} signed twice"
             path = (key, "sign_offs", index, "by")
-            yield view.problem(owner, path, "sign-off-duplicate", message, "keep the newer one")
+            yield site.problem(path, "sign-off-duplicate", message, "keep the newer one")
         seen.add(sign_off.by)
-        if sign_off.signed_on > view.today:
+        if site.days.is_to_come(sign_off.signed_on):
             message = f"the sign-off of {_NAMES[sign_off.by]} is of {sign_off.signed_on}, a day to come"
             path = (key, "sign_offs", index, "signed_on")
-            yield view.problem(owner, path, "date-in-the-future", message, "write the day on which it was signed")
+            yield site.problem(path, "date-in-the-future", message, "write the day on which it was signed")
     if plan.agreed and (missing := missing_parties(plan)):
         names = ", ".join(_NAMES[party] for party in missing)
         message = f"the {key} is agreed, but the sign-off is missing of: {names}"
         commands = " ".join(f"--by {party.value}" for party in missing)
-        name = owner.partition("/")[2]
+        name = site.facility.id
         hint = f"run `provisioner sign-off {name} {commands} …` with the minutes as --source, or write state: proposed"
-        yield view.problem(owner, (key, "state"), "sign-off-missing", message, hint)
+        yield site.problem((key, "state"), "sign-off-missing", message, hint)
 
 
-def days_have_passed(view: View) -> Iterator[Problem]:
+def days_have_passed(site: SiteView) -> Iterator[Problem]:
     """What is noted as done was done: no survey, opening or sign-off of a day to come."""
-    for owner, facility in view.facilities():
-        for path, day in _past_days(facility):
-            if day and day > view.today:
-                message = f"{path[-1]} is {day}, a day to come"
-                yield view.problem(owner, path, "date-in-the-future", message, "write the day on which it was done")
-        if facility.opened_on and facility.closed_on and facility.closed_on < facility.opened_on:
-            message = f"closed_on {facility.closed_on} is before opened_on {facility.opened_on}"
-            yield view.problem(owner, ("closed_on",), "dates-in-disorder", message, "correct one of the two days")
-        if facility.closed_on and facility.operating is not Operating.CLOSED:
-            message = f"closed_on is {facility.closed_on}, but operating is {facility.operating.value}"
-            hint = "write operating: closed to remove it from every host, or remove closed_on"
-            yield view.problem(owner, ("closed_on",), "dates-in-disorder", message, hint)
+    facility = site.facility
+    for path, day in _past_days(facility):
+        if day and site.days.is_to_come(day):
+            message = f"{path[-1]} is {day}, a day to come"
+            yield site.problem(path, "date-in-the-future", message, "write the day on which it was done")
+    if facility.opened_on and facility.closed_on and facility.closed_on < facility.opened_on:
+        message = f"closed_on {facility.closed_on} is before opened_on {facility.opened_on}"
+        yield site.problem(("closed_on",), "dates-in-disorder", message, "correct one of the two days")
+    if facility.closed_on and facility.operating is not Operating.CLOSED:
+        message = f"closed_on is {facility.closed_on}, but operating is {facility.operating.value}"
+        hint = "write operating: closed to remove it from every host, or remove closed_on"
+        yield site.problem(("closed_on",), "dates-in-disorder", message, hint)
 
 
 def _past_days(facility: Facility) -> Iterator[tuple[tuple[str, ...], date | None]]:
@@ -100,43 +100,60 @@ def _past_days(facility: Facility) -> Iterator[tuple[tuple[str, ...], date | Non
         yield ("blocked", "since"), facility.blocked.since
 
 
-def surveys_come_before_plans(view: View) -> Iterator[Problem]:
+def surveys_come_before_plans(site: SiteView) -> Iterator[Problem]:
     """The present cameras are surveyed before a plan is agreed (letter 1407/BTTTT-CVT, item 2)."""
-    for owner, key, facility, plan in view.plans():
-        if not plan.agreed or facility.operating is Operating.CLOSED:
+    survey = site.facility.survey
+    if site.facility.operating is Operating.CLOSED:
+        return
+    for key, plan in site.plans():
+        if not plan.agreed:
             continue
-        if facility.survey is None:
+        if survey is None:
             message = f"the {key} is agreed, but there is no survey"
             hint = "add survey: what DIC, Health and the carrier found there"
-            yield view.problem(owner, (key, "state"), "survey-missing", message, hint, severity=Severity.WARNING)
+            yield site.problem((key, "state"), "survey-missing", message, hint, severity=Severity.WARNING)
             continue
-        early = [sign_off for sign_off in plan.sign_offs if sign_off.signed_on < facility.survey.surveyed_on]
+        early = [sign_off for sign_off in plan.sign_offs if sign_off.signed_on < survey.surveyed_on]
         if early and key == "plan":
-            message = f"the plan was signed on {early[0].signed_on}, before the survey of {facility.survey.surveyed_on}"
+            message = f"the plan was signed on {early[0].signed_on}, before the survey of {survey.surveyed_on}"
             path = ("survey", "surveyed_on")
             hint = "correct one of the two days"
-            yield view.problem(owner, path, "dates-in-disorder", message, hint, severity=Severity.WARNING)
+            yield site.problem(path, "dates-in-disorder", message, hint, severity=Severity.WARNING)
 
 
-def blocks_are_in_order(view: View) -> Iterator[Problem]:
+def blocks_are_in_order(site: SiteView) -> Iterator[Problem]:
     """A facility that is blocked is due some day, and not yet connected by an agreed plan that works."""
-    for owner, facility in view.facilities():
-        blocked = facility.blocked
-        if blocked is None:
-            continue
-        if blocked.due < blocked.since:
-            message = f"blocked: due {blocked.due} is before since {blocked.since}"
-            yield view.problem(owner, ("blocked", "due"), "dates-in-disorder", message, "correct one of the two days")
-        elif blocked.due < view.today and facility.operating is not Operating.CLOSED:
-            message = f"blocked ({blocked.reason.value}): {blocked.owner.value} was due on {blocked.due}"
-            hint = "write what is done next and until when, or remove blocked if it is solved"
-            yield view.problem(owner, ("blocked", "due"), "block-overdue", message, hint, severity=Severity.WARNING)
+    blocked = site.facility.blocked
+    if blocked is None:
+        return
+    if blocked.due < blocked.since:
+        message = f"blocked: due {blocked.due} is before since {blocked.since}"
+        yield site.problem(("blocked", "due"), "dates-in-disorder", message, "correct one of the two days")
+    elif site.facility.operating is not Operating.CLOSED and site.days.has_passed(blocked.due):
+        message = f"blocked ({blocked.reason.value}): {blocked.owner.value} was due on {blocked.due}"
+        hint = "write what is done next and until when, or remove blocked if it is solved"
+        yield site.problem(("blocked", "due"), "block-overdue", message, hint, severity=Severity.WARNING)
 
 
-RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (
+def successors_are_of_another_carrier(site: SiteView) -> Iterator[Problem]:
+    """A successor is the next carrier's connection beside an agreed plan."""
+    plan, successor = site.facility.plan, site.facility.successor
+    if successor is None:
+        return
+    if plan is None:
+        message, hint = "a successor needs a plan that it follows", "write the carrier's plan as plan"
+        yield site.problem(("successor",), "successor-without-plan", message, hint)
+    elif successor.carrier == plan.carrier:
+        message = f"the successor has the same carrier as the plan, {plan.carrier}"
+        hint = "to move to another relay of the same carrier, edit plan.relay and have it signed again"
+        yield site.problem(("successor", "carrier"), "successor-same-carrier", message, hint)
+
+
+RULES: tuple[SiteRule, ...] = (
     agreed_plans_are_complete,
     plans_are_signed,
     days_have_passed,
     surveys_come_before_plans,
     blocks_are_in_order,
+    successors_are_of_another_carrier,
 )

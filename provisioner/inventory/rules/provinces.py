@@ -12,7 +12,7 @@ from functools import cache
 
 from provisioner.diagnostics import Problem
 from provisioner.geography import SCHEMES, AmbiguousProvinceError, ProvinceError, by_slug, merged_into, provinces
-from provisioner.inventory.model import Facility, ProvinceScheme
+from provisioner.inventory.model import InProvince, ProvinceScheme
 from provisioner.inventory.rules.view import View
 
 _Path = tuple[str | int, ...]
@@ -62,22 +62,18 @@ def _slugs(scheme: str) -> frozenset[str]:
 def facilities_have_a_province_today(view: View) -> Iterator[Problem]:
     """The inventory's list is not older than a facility's: a province of 2025 was several before."""
     for owner, facility in view.facilities():
-        try:
-            view.inventory.province_today(facility)
-        except AmbiguousProvinceError as error:
+        found = view.province_today(facility)
+        if isinstance(found, AmbiguousProvinceError):  # provinces_are_known tells of the others
             hint = f"write province_scheme: {SCHEMES[-1]} in inventory.yml, or correct the facility's"
-            yield view.problem(owner, ("province_scheme",), "province-scheme-newer", error.message, hint)
-        except ProvinceError:
-            continue  # provinces_are_known says so
+            yield view.problem(owner, ("province_scheme",), "province-scheme-newer", found.message, hint)
 
 
-def province_name(view: View, facility: Facility) -> str:
+def province_name(view: View, facility: InProvince) -> str:
     """Give the slug of the province that a facility is in today, with its frozen slug where that is another."""
-    try:
-        today = view.inventory.province_today(facility).slug
-    except ProvinceError:
+    found = view.province_today(facility)
+    if isinstance(found, ProvinceError) or found.slug == facility.province:
         return facility.province
-    return today if today == facility.province else f"{today} (formerly {facility.province})"
+    return f"{found.slug} (formerly {facility.province})"
 
 
 RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (provinces_are_known, facilities_have_a_province_today)

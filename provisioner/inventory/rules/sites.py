@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from ipaddress import IPv4Address
 
 from provisioner.diagnostics import Problem, Severity
 from provisioner.inventory.makes import NoRtspPathError, stream_path
 from provisioner.inventory.model import Facility, Recorder, StreamName, channel_of
-from provisioner.inventory.rules.view import View
+from provisioner.inventory.rules.site_view import SiteRule, SiteView
 
 Item = tuple[str | int, ...]
 
 
-def device_ids_are_unique(view: View) -> Iterator[Problem]:
+def device_ids_are_unique(site: SiteView) -> Iterator[Problem]:
     """Cameras and recorders of one facility share one namespace: ports and logins go by device."""
-    for owner, facility in view.facilities():
-        seen: dict[str, str] = {}
-        for kind, index, name in _device_names(facility):
-            if name in seen:
-                message = f"the id {name} is used twice: by a {seen[name]} and by a {kind[:-1]}"
-                hint = "give one of the devices another id"
-                yield view.problem(owner, (kind, index, "id"), "device-id-duplicate", message, hint)
-            seen.setdefault(name, kind[:-1])
+    facility = site.facility
+    seen: dict[str, str] = {}
+    for kind, index, name in _device_names(facility):
+        if name in seen:
+            message = f"the id {name} is used twice: by a {seen[name]} and by a {kind[:-1]}"
+            hint = "give one of the devices another id"
+            yield site.problem((kind, index, "id"), "device-id-duplicate", message, hint)
+        seen.setdefault(name, kind[:-1])
 
 
 def _device_names(facility: Facility) -> Iterator[tuple[str, int, str]]:
@@ -33,52 +33,52 @@ def _device_names(facility: Facility) -> Iterator[tuple[str, int, str]]:
         yield "cameras", index, camera.id
 
 
-def recorders_exist(view: View) -> Iterator[Problem]:
+def recorders_exist(site: SiteView) -> Iterator[Problem]:
     """A channel's recorder is one of the facility's recorders."""
-    for owner, facility in view.facilities():
-        known = [recorder.id for recorder in facility.recorders]
-        for index, camera in enumerate(facility.cameras):
-            if camera.recorder and camera.recorder not in known:
-                message = f"camera {camera.id}: recorder {camera.recorder} does not exist"
-                hint = f"the recorders here are {', '.join(known)}" if known else "list it under recorders"
-                yield view.problem(owner, ("cameras", index, "recorder"), "recorder-unknown", message, hint)
+    facility = site.facility
+    known = [recorder.id for recorder in facility.recorders]
+    for index, camera in enumerate(facility.cameras):
+        if camera.recorder and camera.recorder not in known:
+            message = f"camera {camera.id}: recorder {camera.recorder} does not exist"
+            hint = f"the recorders here are {', '.join(known)}" if known else "list it under recorders"
+            yield site.problem(("cameras", index, "recorder"), "recorder-unknown", message, hint)
 
 
-def channels_are_unique(view: View) -> Iterator[Problem]:
+def channels_are_unique(site: SiteView) -> Iterator[Problem]:
     """One channel of a recorder is one camera."""
-    for owner, facility in view.facilities():
-        seen: dict[tuple[str, int], str] = {}
-        recorders = {recorder.id: recorder for recorder in facility.recorders}
-        for index, camera in enumerate(facility.cameras):
-            if not camera.recorder:
-                continue
-            channel = (camera.recorder, channel_of(camera, recorders.get(camera.recorder)))
-            if channel in seen:
-                message = f"camera {camera.id}: channel {channel[1]} of {camera.recorder} is also {seen[channel]}"
-                hint = "correct the channel; on hybrid recorders IP channels begin after the analog ones"
-                yield view.problem(owner, ("cameras", index, "channel"), "channel-duplicate", message, hint)
-            seen.setdefault(channel, camera.id)
+    facility = site.facility
+    seen: dict[tuple[str, int], str] = {}
+    recorders = {recorder.id: recorder for recorder in facility.recorders}
+    for index, camera in enumerate(facility.cameras):
+        if not camera.recorder:
+            continue
+        channel = (camera.recorder, channel_of(camera, recorders.get(camera.recorder)))
+        if channel in seen:
+            message = f"camera {camera.id}: channel {channel[1]} of {camera.recorder} is also {seen[channel]}"
+            hint = "correct the channel; on hybrid recorders IP channels begin after the analog ones"
+            yield site.problem(("cameras", index, "channel"), "channel-duplicate", message, hint)
+        seen.setdefault(channel, camera.id)
 
 
-def channels_exist(view: View) -> Iterator[Problem]:
+def channels_exist(site: SiteView) -> Iterator[Problem]:
     """A channel is one of those that its recorder has; on hybrid ones the IP channels follow the analog ones."""
-    for owner, facility in view.facilities():
-        recorders = {recorder.id: recorder for recorder in facility.recorders}
-        for index, camera in enumerate(facility.cameras):
-            recorder = recorders.get(camera.recorder or "")
-            if recorder is None:
-                continue
-            if camera.ip_channel is not None and recorder.analog_channels is None:
-                message = f"camera {camera.id}: ip_channel counts from the end of {recorder.id}'s analog channels"
-                hint = f"write analog_channels at recorder {recorder.id}, or channel instead of ip_channel"
-                yield view.problem(owner, ("cameras", index, "ip_channel"), "channel-unknown", message, hint)
-            elif _last_channel(recorder) < channel_of(camera, recorder):
-                key = "channel" if camera.ip_channel is None else "ip_channel"
-                message = (
-                    f"camera {camera.id}: {recorder.id} has {recorder.analog_channels or 0} analog and"
-                    f" {recorder.ip_channels or 0} IP channels; there is no channel {channel_of(camera, recorder)}"
-                )
-                yield view.problem(owner, ("cameras", index, key), "channel-unknown", message, "correct the channel")
+    facility = site.facility
+    recorders = {recorder.id: recorder for recorder in facility.recorders}
+    for index, camera in enumerate(facility.cameras):
+        recorder = recorders.get(camera.recorder or "")
+        if recorder is None:
+            continue
+        if camera.ip_channel is not None and recorder.analog_channels is None:
+            message = f"camera {camera.id}: ip_channel counts from the end of {recorder.id}'s analog channels"
+            hint = f"write analog_channels at recorder {recorder.id}, or channel instead of ip_channel"
+            yield site.problem(("cameras", index, "ip_channel"), "channel-unknown", message, hint)
+        elif _last_channel(recorder) < channel_of(camera, recorder):
+            key = "channel" if camera.ip_channel is None else "ip_channel"
+            message = (
+                f"camera {camera.id}: {recorder.id} has {recorder.analog_channels or 0} analog and"
+                f" {recorder.ip_channels or 0} IP channels; there is no channel {channel_of(camera, recorder)}"
+            )
+            yield site.problem(("cameras", index, key), "channel-unknown", message, "correct the channel")
 
 
 def _last_channel(recorder: Recorder) -> float:
@@ -88,71 +88,69 @@ def _last_channel(recorder: Recorder) -> float:
     return (recorder.analog_channels or 0) + (recorder.ip_channels or 0)
 
 
-def recorders_bear_the_load(view: View) -> Iterator[Problem]:
+def recorders_bear_the_load(site: SiteView) -> Iterator[Problem]:
     """A recorder serves so many sessions and so much video at once; every stream that we may pull counts."""
-    for owner, facility in view.facilities():
-        relays = len(facility.connections) or 1
-        for index, recorder in enumerate(facility.recorders):
-            streams = [
-                stream
-                for camera in facility.cameras
-                if camera.recorder == recorder.id
-                for stream in (camera.streams.sub, camera.streams.main)
-                if stream
-            ]
-            sessions, kbps = len(streams) * relays, sum(stream.kbps or 0 for stream in streams) * relays
-            if recorder.max_sessions is not None and sessions > recorder.max_sessions:
-                message = (
-                    f"recorder {recorder.id}: we would open {sessions} sessions; it serves {recorder.max_sessions}"
-                )
-                hint = "leave out main streams, or connect some cameras by their own address"
-                path = ("recorders", index, "max_sessions")
-                yield view.problem(owner, path, "recorder-over-capacity", message, hint)
-            if recorder.max_out_kbps is not None and kbps > recorder.max_out_kbps:
-                message = f"recorder {recorder.id}: we would pull {kbps} kbit/s; it sends {recorder.max_out_kbps}"
-                hint = "contract lower rates, or leave out main streams"
-                path = ("recorders", index, "max_out_kbps")
-                yield view.problem(owner, path, "recorder-over-capacity", message, hint)
+    facility = site.facility
+    relays = len(facility.connections) or 1
+    for index, recorder in enumerate(facility.recorders):
+        streams = [
+            stream
+            for camera in facility.cameras
+            if camera.recorder == recorder.id
+            for stream in (camera.streams.sub, camera.streams.main)
+            if stream
+        ]
+        sessions, kbps = len(streams) * relays, sum(stream.kbps or 0 for stream in streams) * relays
+        if recorder.max_sessions is not None and sessions > recorder.max_sessions:
+            message = f"recorder {recorder.id}: we would open {sessions} sessions; it serves {recorder.max_sessions}"
+            hint = "leave out main streams, or connect some cameras by their own address"
+            path = ("recorders", index, "max_sessions")
+            yield site.problem(path, "recorder-over-capacity", message, hint)
+        if recorder.max_out_kbps is not None and kbps > recorder.max_out_kbps:
+            message = f"recorder {recorder.id}: we would pull {kbps} kbit/s; it sends {recorder.max_out_kbps}"
+            hint = "contract lower rates, or leave out main streams"
+            path = ("recorders", index, "max_out_kbps")
+            yield site.problem(path, "recorder-over-capacity", message, hint)
 
 
-def uplinks_bear_the_load(view: View) -> Iterator[Problem]:
+def uplinks_bear_the_load(site: SiteView) -> Iterator[Problem]:
     """The line bears the streams that are always pulled, from every relay that pulls them."""
-    for owner, facility in view.facilities():
-        upload = facility.survey.uplink.upload_mbps if facility.survey else None
-        kbps = sum(camera.streams.sub.kbps or 0 for camera in facility.cameras) * (len(facility.connections) or 1)
-        if upload is not None and kbps > upload * 1000:
-            message = f"the sub streams need {kbps / 1000:g} Mbit/s; the line sends {upload:g}"
-            hint = "contract lower rates, or a faster line"
-            path = ("survey", "uplink", "upload_mbps")
-            severity = Severity.WARNING
-            yield view.problem(owner, path, "uplink-over-capacity", message, hint, severity=severity)
+    facility = site.facility
+    upload = facility.survey.uplink.upload_mbps if facility.survey else None
+    kbps = sum(camera.streams.sub.kbps or 0 for camera in facility.cameras) * (len(facility.connections) or 1)
+    if upload is not None and kbps > upload * 1000:
+        message = f"the sub streams need {kbps / 1000:g} Mbit/s; the line sends {upload:g}"
+        hint = "contract lower rates, or a faster line"
+        path = ("survey", "uplink", "upload_mbps")
+        severity = Severity.WARNING
+        yield site.problem(path, "uplink-over-capacity", message, hint, severity=severity)
 
 
-def devices_stand_in_the_lan(view: View) -> Iterator[Problem]:
+def devices_stand_in_the_lan(site: SiteView) -> Iterator[Problem]:
     """The gateway forwards into its LAN only."""
-    for owner, facility in view.facilities():
-        if facility.gateway is None:
-            continue
-        lan = facility.gateway.lan
-        for path, name, address, _ in _devices(facility):
-            if address not in lan:
-                message, hint = f"{name}: {address} lies outside the LAN {lan}", "correct the address or gateway.lan"
-                yield view.problem(owner, (*path, "address"), "address-outside-lan", message, hint)
-            elif lan.num_addresses > 2 and address in {lan.network_address, lan.broadcast_address}:  # noqa: PLR2004
-                message = f"{name}: {address} is the LAN's network or broadcast address"
-                yield view.problem(owner, (*path, "address"), "address-outside-lan", message, "correct the address")
+    facility = site.facility
+    if facility.gateway is None:
+        return
+    lan = facility.gateway.lan
+    for path, name, address, _ in _devices(facility):
+        if address not in lan:
+            message, hint = f"{name}: {address} lies outside the LAN {lan}", "correct the address or gateway.lan"
+            yield site.problem((*path, "address"), "address-outside-lan", message, hint)
+        elif lan.num_addresses > 2 and address in {lan.network_address, lan.broadcast_address}:  # noqa: PLR2004
+            message = f"{name}: {address} is the LAN's network or broadcast address"
+            yield site.problem((*path, "address"), "address-outside-lan", message, "correct the address")
 
 
-def device_addresses_are_unique(view: View) -> Iterator[Problem]:
+def device_addresses_are_unique(site: SiteView) -> Iterator[Problem]:
     """Two devices of a facility do not answer at one address and port."""
-    for owner, facility in view.facilities():
-        seen: dict[tuple[IPv4Address, int], str] = {}
-        for path, name, address, port in _devices(facility):
-            if (address, port) in seen:
-                message = f"{name}: {address} port {port} is also {seen[address, port]}"
-                hint = "correct one of the two; channels of a recorder name the recorder instead of an address"
-                yield view.problem(owner, (*path, "address"), "address-duplicate", message, hint)
-            seen.setdefault((address, port), name)
+    facility = site.facility
+    seen: dict[tuple[IPv4Address, int], str] = {}
+    for path, name, address, port in _devices(facility):
+        if (address, port) in seen:
+            message = f"{name}: {address} port {port} is also {seen[address, port]}"
+            hint = "correct one of the two; channels of a recorder name the recorder instead of an address"
+            yield site.problem((*path, "address"), "address-duplicate", message, hint)
+        seen.setdefault((address, port), name)
 
 
 def _devices(facility: Facility) -> Iterator[tuple[Item, str, IPv4Address, int]]:
@@ -163,26 +161,26 @@ def _devices(facility: Facility) -> Iterator[tuple[Item, str, IPv4Address, int]]
             yield ("cameras", index), f"camera {camera.id}", camera.address, camera.port
 
 
-def streams_have_paths(view: View) -> Iterator[Problem]:
+def streams_have_paths(site: SiteView) -> Iterator[Problem]:
     """Every stream has an RTSP path: by its make, or written out."""
-    for owner, facility in view.facilities():
-        known = {recorder.id for recorder in facility.recorders}
-        for index, camera in enumerate(facility.cameras):
-            if camera.recorder and camera.recorder not in known:
+    facility = site.facility
+    known = {recorder.id for recorder in facility.recorders}
+    for index, camera in enumerate(facility.cameras):
+        if camera.recorder and camera.recorder not in known:
+            continue
+        for name in StreamName:
+            if name is StreamName.MAIN and camera.streams.main is None:
                 continue
-            for name in StreamName:
-                if name is StreamName.MAIN and camera.streams.main is None:
-                    continue
-                try:
-                    stream_path(facility, camera, name)
-                except NoRtspPathError as error:
-                    path = ("cameras", index, "streams", name.value)
-                    message = f"camera {camera.id}: stream {name.value}: {error}"
-                    hint = "write rtsp_path: the path and query of the device's RTSP address, without host and login"
-                    yield view.problem(owner, path, "rtsp-path-missing", message, hint)
+            try:
+                stream_path(facility, camera, name)
+            except NoRtspPathError as error:
+                path = ("cameras", index, "streams", name.value)
+                message = f"camera {camera.id}: stream {name.value}: {error}"
+                hint = "write rtsp_path: the path and query of the device's RTSP address, without host and login"
+                yield site.problem(path, "rtsp-path-missing", message, hint)
 
 
-RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (
+RULES: tuple[SiteRule, ...] = (
     device_ids_are_unique,
     recorders_exist,
     channels_are_unique,

@@ -1,29 +1,35 @@
-"""What a rule sees: the inventory, where its objects stand, the day, and what could not be read."""
+"""What a rule across files sees: the inventory in outline, where its objects stand, the day, what is not known."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 
 from provisioner.diagnostics import Problem, Severity
-from provisioner.inventory.model import ConnectionPlan, Designation, Facility, Inventory, ProvinceScheme
+from provisioner.geography import Province, ProvinceError, by_slug, lies_in
+from provisioner.inventory.model import Designation, Frame, InProvince, ProvinceScheme
+from provisioner.inventory.outline import Outline, PlanOutline
 from provisioner.inventory.places import Places
+
+_Key = tuple[str, ProvinceScheme | None]
 
 
 @dataclass(frozen=True)
 class View:
-    """The arguments of every rule.
+    """The argument of every rule across files.
 
     Attributes:
-        inventory: what could be read.
+        inventory: what could be read, but for the facilities.
+        outlines: the facilities in outline, in the order of ids.
         places: where its objects stand.
         today: the day on which designations have to hold.
         broken: owners whose files could not be understood: a reference to them is not an error.
     """
 
-    inventory: Inventory
+    inventory: Frame
+    outlines: Mapping[str, Outline]
     places: Places
     today: date
     broken: Collection[str] = frozenset()
@@ -48,12 +54,12 @@ class View:
         place = self.places.at(owner, *path)
         return f"{place.file}:{place.line}" if place.file else owner
 
-    def facilities(self) -> Iterator[tuple[str, Facility]]:
+    def facilities(self) -> Iterator[tuple[str, Outline]]:
         """Give each facility with its owner name, in the order of ids."""
-        for name, facility in self.inventory.facilities.items():
+        for name, facility in self.outlines.items():
             yield f"facility/{name}", facility
 
-    def plans(self) -> Iterator[tuple[str, str, Facility, ConnectionPlan]]:
+    def plans(self) -> Iterator[tuple[str, str, Outline, PlanOutline]]:
         """Give each plan and successor: owner, key in the file, facility, plan."""
         for owner, facility in self.facilities():
             if facility.plan:
@@ -61,19 +67,50 @@ class View:
             if facility.successor:
                 yield owner, "successor", facility, facility.successor
 
-    def designations_of(self, facility: Facility) -> tuple[Designation, ...]:
+    def designations_of(self, facility: InProvince) -> tuple[Designation, ...]:
         """Give the designations of the province that a facility is in, whichever list each of the two names."""
-        return self._designations[facility.province, facility.province_scheme]
+        key = facility.province, facility.province_scheme
+        if key not in self._designations:
+            self._designations[key] = tuple(self._designating(key))
+        return self._designations[key]
 
     @cached_property
-    def _designations(self) -> dict[tuple[str, ProvinceScheme | None], tuple[Designation, ...]]:
-        known = {(f.province, f.province_scheme): f for f in self.inventory.facilities.values()}
-        return {
-            key: tuple(
-                d for d in self.inventory.designations if self.inventory.is_in(facility, d.province, d.province_scheme)
-            )
-            for key, facility in known.items()
-        }
+    def _designations(self) -> dict[_Key, tuple[Designation, ...]]:
+        """What was found out before: a country has a few dozen provinces and thousands of facilities."""
+        return {}
+
+    def _designating(self, key: _Key) -> Iterator[Designation]:
+        own = self._province(key)
+        for designation in self.inventory.designations if own else ():
+            named = self._province((designation.province, designation.province_scheme))
+            if own and named and lies_in(own, named):
+                yield designation
+
+    def _province(self, key: _Key) -> Province | None:
+        if key not in self._provinces:
+            try:
+                self._provinces[key] = by_slug(key[0], self.inventory.scheme_of(key[1]))
+            except ProvinceError:
+                self._provinces[key] = None
+        return self._provinces[key]
+
+    @cached_property
+    def _provinces(self) -> dict[_Key, Province | None]:
+        return {}
+
+    def province_today(self, facility: InProvince) -> Province | ProvinceError:
+        """Give the province that a facility is in today, or why that cannot be said."""
+        key = facility.province, facility.province_scheme
+        if key not in self._today:
+            try:
+                self._today[key] = self.inventory.province_today(facility)
+            except ProvinceError as error:
+                self._today[key] = error
+        return self._today[key]
+
+    @cached_property
+    def _today(self) -> dict[_Key, Province | ProvinceError]:
+        return {}
 
     def knows(self, owner: str) -> bool:
         """Tell whether an object exists, or might exist in a file that could not be read."""

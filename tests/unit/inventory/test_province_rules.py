@@ -9,7 +9,6 @@ import pytest
 from provisioner.diagnostics import Problem, Severity
 from provisioner.geography import AmbiguousProvinceError
 from provisioner.inventory.model import ProvinceScheme
-from provisioner.inventory.rules import check
 from tests import fleets
 from tests import inventories as make
 
@@ -26,7 +25,7 @@ def problems(
         designations=list(designations),
         instructions=list(orders),
     )
-    return list(check(make.view(fleets.complete(found))))
+    return list(make.check(fleets.complete(found)))
 
 
 def order(**changes: Any) -> dict[str, Any]:

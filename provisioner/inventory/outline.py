@@ -1,0 +1,125 @@
+"""What the rest of an inventory needs to know of a facility: its file without survey, dates and cameras.
+
+Rules across files go over outlines: those of ten thousand facilities are read from the cache in a
+twentieth of the time that the facilities themselves take. A rule that has to know more of a facility is
+either a rule on its file alone (`rules.SiteView`), or adds a field here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from provisioner.inventory.allocate import devices_of
+from provisioner.inventory.model import ConnectionPlan, Facility, Operating, PlanState, ProvinceScheme
+
+
+class PlanOutline(NamedTuple):
+    """A plan or successor without its sign-offs."""
+
+    state: PlanState
+    carrier: str
+    relay: str
+
+    @property
+    def agreed(self) -> bool:
+        """Whether the plan says that it is agreed."""
+        return self.state is PlanState.AGREED
+
+
+class Outline(NamedTuple):
+    """A facility without survey, dates and cameras.
+
+    Attributes:
+        id: the facility's id; `province`, `province_scheme`, `operating` as well are as in its file.
+        plan: carrier and relay, and whether that is agreed; `successor` is the next carrier's.
+        has_gateway: whether the file describes the site's router; `public_key` and `lan` are the router's.
+        devices: what gets a port: recorders, and cameras with an address of their own; sorted.
+        cameras: how many there are.
+        paths: how many media paths those have: one each stream.
+    """
+
+    id: str
+    province: str
+    province_scheme: ProvinceScheme | None
+    operating: Operating
+    plan: PlanOutline | None
+    successor: PlanOutline | None
+    has_gateway: bool
+    public_key: str | None
+    lan: str | None
+    devices: tuple[str, ...]
+    cameras: int
+    paths: int
+
+    @property
+    def connections(self) -> tuple[PlanOutline, ...]:
+        """The plans that hosts carry out, as `Facility.connections` has them."""
+        if self.operating is not Operating.OPEN or not self.has_gateway:
+            return ()
+        return tuple(plan for plan in (self.plan, self.successor) if plan and plan.agreed)
+
+    @property
+    def rendered(self) -> bool:
+        """Whether hosts carry this facility."""
+        return bool(self.connections)
+
+
+def outline_of(facility: Facility) -> Outline:
+    """Give a facility's outline."""
+    gateway = facility.gateway
+    return Outline(
+        id=facility.id,
+        province=facility.province,
+        province_scheme=facility.province_scheme,
+        operating=facility.operating,
+        plan=_plan_outline(facility.plan),
+        successor=_plan_outline(facility.successor),
+        has_gateway=gateway is not None,
+        public_key=gateway.public_key if gateway else None,
+        lan=str(gateway.lan) if gateway else None,
+        devices=devices_of(facility),
+        cameras=len(facility.cameras),
+        paths=sum(2 if camera.streams.main else 1 for camera in facility.cameras),
+    )
+
+
+def _plan_outline(plan: ConnectionPlan | None) -> PlanOutline | None:
+    return PlanOutline(plan.state, plan.carrier, plan.relay) if plan else None
+
+
+def packed(outline: Outline) -> list[Any]:
+    """Give an outline as JSON's own values, without names: it is written ten thousand times."""
+    return list(outline)
+
+
+def unpacked(values: Sequence[Any]) -> Outline:
+    """Give the outline that was packed.
+
+    Raises:
+        ValueError, TypeError, LookupError: these are no packed outline.
+    """
+    name, province, scheme, operating, plan, successor, has_gateway, key, lan, devices, cameras, paths = values
+    return Outline(
+        name,
+        province,
+        ProvinceScheme(scheme) if scheme else None,
+        _OPERATING[operating],
+        _unpacked_plan(plan),
+        _unpacked_plan(successor),
+        has_gateway,
+        key,
+        lan,
+        tuple(devices),
+        cameras,
+        paths,
+    )
+
+
+def _unpacked_plan(values: Sequence[Any] | None) -> PlanOutline | None:
+    return PlanOutline(_STATES[values[0]], values[1], values[2]) if values else None
+
+
+# An enumeration's own look-up takes as long as all the rest of an outline.
+_OPERATING = {member.value: member for member in Operating}
+_STATES = {member.value: member for member in PlanState}
