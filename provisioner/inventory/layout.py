@@ -18,6 +18,7 @@ from provisioner.inventory.model import (
     Model,
     Settings,
 )
+from provisioner.vault import is_encrypted
 
 LOCK_NAME = "allocations.lock.yml"
 
@@ -101,9 +102,9 @@ class Layout:
 
 
 def layout_of(root: Path) -> Layout:
-    """Look through an inventory's folder; contacts/ and everything hidden is left alone."""
+    """Look through an inventory's folder; of contacts/ no more than whether it is encrypted, of what is hidden nothing."""
     files: list[File] = []
-    problems: list[Problem] = []
+    problems: list[Problem] = list(_contacts_in_the_clear(root))
     for folder, entries in _walk(str(root), ()):
         if entries is None:
             problems.append(_unreadable(File(root, "/".join(folder), "", None)))
@@ -115,6 +116,23 @@ def layout_of(root: Path) -> Layout:
             else:
                 files.append(file)
     return Layout(tuple(files), tuple(problems))
+
+
+def _contacts_in_the_clear(root: Path) -> Iterator[Problem]:
+    """Find contacts that anybody can read: no password is needed to see that."""
+    for path in sorted((root / _CONTACTS).glob("*.y*ml")):
+        file = File(root, f"{_CONTACTS}/{path.name}", f"{_CONTACTS}/{path.stem}", None)
+        try:
+            closed = path.is_dir() or is_encrypted(path.read_bytes())
+        except OSError:
+            continue  # whoever may not read them has no need to
+        if not closed:
+            hint = (
+                f"ansible-vault encrypt --encrypt-vault-id {_CONTACTS}-{path.stem} {file.shown}; if it was ever committed"
+                " in the clear, the persons have to be told: Git does not forget"
+            )
+            message = f"contacts {path.stem}: the file is not encrypted"
+            yield Problem(file.shown, 0, 0, "contacts-not-encrypted", message, hint, file.owner)
 
 
 def secret_files_of(root: Path) -> Iterator[File]:

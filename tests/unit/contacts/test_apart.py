@@ -15,6 +15,7 @@ import pytest
 from provisioner import pipeline
 from provisioner.cli.commands import COMMANDS
 from provisioner.cli.main import run
+from provisioner.contacts.store import render_contacts
 from provisioner.vault import VaultPasswords
 from tests.simulated import SimulatedHosts
 
@@ -137,3 +138,15 @@ def test_validate_neither_opens_contacts_nor_runs_what_gives_their_passwords(
     env["ANSIBLE_VAULT_IDENTITY_LIST"] += f",secrets@{world}/keys/wrong"
     assert run(["-i", "inv", "validate"], env) == 12
     assert not (world / "was-run").exists()
+
+
+def test_validate_tells_of_contacts_in_the_clear_and_shows_none(
+    world: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = world / "inv" / "contacts" / "bac-giang.yml"
+    path.write_text(render_contacts("bac-giang", [book.contact()]), encoding="utf-8")
+    assert run(["-i", "inv", "validate"], environment(world, contacts=False)) == 3
+    out = capsys.readouterr().out
+    assert "error: inv/contacts/bac-giang.yml: contacts bac-giang: the file is not encrypted" in out
+    assert "ansible-vault encrypt --encrypt-vault-id contacts-bac-giang" in out
+    assert not canaries_in(out)
