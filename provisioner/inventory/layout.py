@@ -102,7 +102,7 @@ class Layout:
 
 
 def layout_of(root: Path) -> Layout:
-    """Look through an inventory's folder; of contacts/ no more than whether it is encrypted, of what is hidden nothing."""
+    """Look through an inventory's folder, not at what is hidden; contacts/ only has to be encrypted."""
     files: list[File] = []
     problems: list[Problem] = list(_contacts_in_the_clear(root))
     for folder, entries in _walk(str(root), ()):
@@ -120,7 +120,7 @@ def layout_of(root: Path) -> Layout:
 
 def _contacts_in_the_clear(root: Path) -> Iterator[Problem]:
     """Find contacts that anybody can read: no password is needed to see that."""
-    for path in sorted((root / _CONTACTS).glob("*.y*ml")):
+    for path in sorted((root / _CONTACTS).glob("[!.]*.y*ml")):
         file = File(root, f"{_CONTACTS}/{path.name}", f"{_CONTACTS}/{path.stem}", None)
         try:
             closed = path.is_dir() or is_encrypted(path.read_bytes())
@@ -128,8 +128,8 @@ def _contacts_in_the_clear(root: Path) -> Iterator[Problem]:
             continue  # whoever may not read them has no need to
         if not closed:
             hint = (
-                f"ansible-vault encrypt --encrypt-vault-id {_CONTACTS}-{path.stem} {file.shown}; if it was ever committed"
-                " in the clear, the persons have to be told: Git does not forget"
+                f"ansible-vault encrypt --encrypt-vault-id {_CONTACTS}-{path.stem} {file.shown}; if it was ever"
+                " committed in the clear, the persons have to be told: Git does not forget"
             )
             message = f"contacts {path.stem}: the file is not encrypted"
             yield Problem(file.shown, 0, 0, "contacts-not-encrypted", message, hint, file.owner)

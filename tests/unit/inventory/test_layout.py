@@ -51,11 +51,20 @@ def test_a_file_that_nobody_reads_is_told(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["contacts/ha-nam.yml", ".git/a.yml", "facilities/ha-nam/.a.yml", ".a.yml", "notes.txt", "facilities/.x/a.yml"],
+    ["contacts/.a.yml", ".git/a.yml", "facilities/ha-nam/.a.yml", ".a.yml", "notes.txt", "facilities/.x/a.yml"],
 )
-def test_contacts_and_hidden_files_are_left_alone(tmp_path: Path, name: str) -> None:
+def test_hidden_files_are_left_alone(tmp_path: Path, name: str) -> None:
     found = layout_of(lay_out(tmp_path, name))
     assert (found.files, found.problems) == ((), ())
+
+
+def test_contacts_are_no_files_of_an_inventory_but_in_the_clear_they_are_told(tmp_path: Path) -> None:
+    lay_out(tmp_path, "contacts/ha-nam.yml", "contacts/ha-noi.yml")
+    (tmp_path / "contacts/ha-noi.yml").write_bytes(b"$ANSIBLE_VAULT;1.2;AES256;contacts-ha-noi\n00\n")
+    found = layout_of(tmp_path)
+    assert found.files == ()
+    told = [(problem.code, problem.file, problem.object) for problem in found.problems]
+    assert told == [("contacts-not-encrypted", f"{tmp_path}/contacts/ha-nam.yml", "contacts/ha-nam")]
 
 
 def test_what_is_no_regular_file_is_told_and_never_opened(tmp_path: Path) -> None:
