@@ -24,6 +24,7 @@ _SINGULAR = {
     "designations": "designation",
     "instructions": "instruction",
     "tombstones": "tombstone",
+    "contacts": "contact",
 }
 
 
