@@ -1,0 +1,104 @@
+"""Which orders bind a facility, and until when it has to be connected. Pure.
+
+`before` is strict, as letter 1407/BTTTT-CVT has it ("trước ngày 10/5/2021"): before 10 May 2021 is the time until
+2021-05-10T00:00+07:00, and that very moment is too late. The clock is Vietnam's, whatever the machine's is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+
+from provisioner.inventory.model import Facility, Instruction, Inventory
+from provisioner.vietnam import aware, start_of
+
+_Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Duty:
+    """An order that binds a facility, with the day that holds for this facility.
+
+    Attributes:
+        order: the order.
+        before: the first day that is too late.
+        place: where that day stands in instructions.yml.
+    """
+
+    order: Instruction
+    before: date
+    place: _Path
+
+    @property
+    def deadline(self) -> datetime:
+        """The first moment that is too late."""
+        return start_of(self.before)
+
+    def met_by(self, connected_at: datetime) -> bool:
+        """Tell whether a facility that was connected at a moment is in time."""
+        return aware(connected_at) < self.deadline
+
+
+class Timeliness(StrEnum):
+    """How a facility stands against the deadline that governs it."""
+
+    NOT_BOUND = "not_bound"
+    DUE = "due"
+    ON_TIME = "on_time"
+    LATE = "late"
+    OVERDUE = "overdue"
+
+
+def duties_of(inventory: Inventory, facility: Facility) -> tuple[Duty, ...]:
+    """Give the orders that bind a facility, in the order of the file.
+
+    An order binds whom its scope names by managing body. One that is superseded counts no longer where
+    the order that supersedes it binds, and stays in force elsewhere; what superseded it may be superseded
+    itself, that revives nothing. A day of the facility's own counts before one of its province, and that
+    before the order's.
+    """
+    in_scope = [(n, o) for n, o in enumerate(inventory.instructions) if facility.managing_body in o.scope]
+    return tuple(_duty(inventory, facility, n, o) for n, o in in_scope if not _superseded(n, o, in_scope))
+
+
+def _superseded(index: int, order: Instruction, in_scope: list[tuple[int, Instruction]]) -> bool:
+    """Tell whether a later order ends this one; of two of one day the later one in the file is later."""
+    own = order.issued_on, index
+    return any(order.ref in other.supersedes and own < (other.issued_on, n) for n, other in in_scope)
+
+
+def _duty(inventory: Inventory, facility: Facility, index: int, order: Instruction) -> Duty:
+    own = order.facilities.get(facility.id)
+    if own is not None:
+        return Duty(order, own, ("instructions", index, "facilities", facility.id))
+    for slug, day in _of_province(inventory, facility, order):
+        return Duty(order, day, ("instructions", index, "provinces", slug))
+    return Duty(order, order.before, ("instructions", index, "before"))
+
+
+def _of_province(inventory: Inventory, facility: Facility, order: Instruction) -> Iterator[tuple[str, date]]:
+    for slug, day in order.provinces.items():
+        if inventory.is_in(facility, slug, order.province_scheme):
+            yield slug, day
+
+
+def governing(duties: tuple[Duty, ...]) -> Duty | None:
+    """Give the duty with the earliest deadline, the first of equal ones; None where no order binds."""
+    return min(duties, key=lambda duty: duty.before, default=None)
+
+
+def timeliness(duty: Duty | None, connected_at: datetime | None, now: datetime) -> Timeliness:
+    """Hold a facility against its governing duty.
+
+    Args:
+        duty: the governing duty.
+        connected_at: when it was first connected, with its zone; None if it never was.
+        now: the moment of the report, with its zone.
+    """
+    if duty is None:
+        return Timeliness.NOT_BOUND
+    if connected_at is not None:
+        return Timeliness.ON_TIME if duty.met_by(connected_at) else Timeliness.LATE
+    return Timeliness.DUE if aware(now) < duty.deadline else Timeliness.OVERDUE

@@ -1,0 +1,171 @@
+"""Laws of deadlines: the scope binds, the superseding order ends, the nearest day counts, before is strict."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from provisioner.inventory.deadlines import Duty, Timeliness, duties_of, governing, timeliness
+from provisioner.inventory.model import Facility, Instructions, Inventory, ManagingBody
+from provisioner.vietnam import VIETNAM, day_of, start_of
+from tests import inventories as make
+
+DAYS = st.dates(date(2021, 5, 1), date(2021, 7, 1))
+BODIES = [body.value for body in ManagingBody]
+ZONES = st.integers(-12, 14).map(lambda hours: timezone(timedelta(hours=hours)))
+MOMENTS = st.datetimes(datetime(2021, 4, 1), datetime(2021, 8, 1), timezones=ZONES)  # noqa: DTZ001 (timezones adds it)
+BASE = make.inventory()
+TICK = timedelta(microseconds=1)
+
+
+@st.composite
+def _orders(draw: st.DrawFn) -> list[dict[str, Any]]:
+    """Give orders as a file has them: each may end earlier ones, and have days for provinces and facilities."""
+    orders: list[dict[str, Any]] = []
+    for number, issued_on in enumerate(sorted(draw(st.lists(DAYS, max_size=5)))):
+        refs = [order["ref"] for order in orders]
+        orders.append(
+            {
+                "ref": f"{number}/CV",
+                "issuer": "invented",
+                "issued_on": str(issued_on),
+                "before": str(draw(DAYS)),
+                "scope": draw(st.lists(st.sampled_from(BODIES), min_size=1, unique=True)),
+                "supersedes": draw(st.lists(st.sampled_from(refs), unique=True)) if refs else [],
+                "provinces": draw(st.dictionaries(st.sampled_from(["bac-giang", "quang-nam"]), DAYS.map(str))),
+                "facilities": draw(st.dictionaries(st.sampled_from(["kcl-bg-001", "kcl-bg-002"]), DAYS.map(str))),
+            }
+        )
+    return orders
+
+
+def world(orders: list[dict[str, Any]], body: str) -> tuple[Inventory, Facility]:
+    read = Instructions.model_validate_json(json.dumps({"version": 1, "instructions": orders}))
+    facility = BASE.facilities["kcl-bg-001"].model_copy(update={"managing_body": ManagingBody(body)})
+    return BASE.model_copy(update={"instructions": read.instructions}), facility
+
+
+@given(orders=_orders(), body=st.sampled_from(BODIES))
+def test_the_orders_in_scope_that_no_later_one_in_scope_ends_bind(orders: list[dict[str, Any]], body: str) -> None:
+    in_scope = [order for order in orders if body in order["scope"]]
+    ended = {ref for order in in_scope for ref in order["supersedes"]}
+    duties = duties_of(*world(orders, body))
+    assert [duty.order.ref for duty in duties] == [o["ref"] for o in in_scope if o["ref"] not in ended]
+    assert bool(duties) == bool(in_scope)
+
+
+@given(orders=_orders(), body=st.sampled_from(BODIES))
+def test_an_order_for_other_bodies_changes_nothing(orders: list[dict[str, Any]], body: str) -> None:
+    outside = {"ref": "x", "issuer": "x", "issued_on": "2021-07-02", "before": "2021-07-03"}
+    others = [other for other in BODIES if other != body]
+    added = [*orders, outside | {"scope": others, "supersedes": [order["ref"] for order in orders]}]
+    assert duties_of(*world(added, body)) == duties_of(*world(orders, body))
+
+
+@given(orders=_orders(), body=st.sampled_from(BODIES))
+def test_the_nearest_day_counts_and_its_place_is_told(orders: list[dict[str, Any]], body: str) -> None:
+    plain = {order["ref"]: order for order in orders}
+    for duty in duties_of(*world(orders, body)):
+        order = plain[duty.order.ref]
+        before = order["facilities"].get("kcl-bg-001") or order["provinces"].get("bac-giang") or order["before"]
+        assert str(duty.before) == before
+        told: Any = {"instructions": orders}
+        for key in duty.place:
+            told = told[key]
+        assert told == before
+
+
+@given(orders=_orders(), body=st.sampled_from(BODIES))
+def test_the_earliest_duty_governs(orders: list[dict[str, Any]], body: str) -> None:
+    duties = duties_of(*world(orders, body))
+    found = governing(duties)
+    assert (found is None) == (not duties)
+    assert found is None or found.deadline == min(duty.deadline for duty in duties)
+
+
+@given(orders=_orders(), connected_at=st.none() | MOMENTS, now=MOMENTS)
+def test_in_time_is_strictly_before_the_deadline(
+    orders: list[dict[str, Any]], connected_at: datetime | None, now: datetime
+) -> None:
+    duty = governing(duties_of(*world(orders, "ubnd_tinh")))
+    found = timeliness(duty, connected_at, now)
+    if duty is None:
+        assert found is Timeliness.NOT_BOUND
+        return
+    moment = connected_at or now
+    early = moment < duty.deadline
+    assert early == (day_of(moment) < duty.before)
+    expected = (Timeliness.ON_TIME, Timeliness.LATE) if connected_at else (Timeliness.DUE, Timeliness.OVERDUE)
+    assert found is expected[0 if early else 1]
+
+
+@given(orders=_orders(), first=MOMENTS, second=MOMENTS, now=MOMENTS)
+def test_who_is_connected_earlier_is_never_later(
+    orders: list[dict[str, Any]], first: datetime, second: datetime, now: datetime
+) -> None:
+    duty = governing(duties_of(*world(orders, "ubnd_tinh")))
+    early, late = sorted((first, second))
+    if timeliness(duty, late, now) is Timeliness.ON_TIME:
+        assert timeliness(duty, early, now) is Timeliness.ON_TIME
+
+
+def letter() -> Duty:
+    """Give the duty of the letter: complete before 10 May 2021."""
+    order = {"ref": "1407/BTTTT-CVT", "issuer": "BTTTT", "issued_on": "2021-05-06", "before": "2021-05-10"}
+    duty = governing(duties_of(*world([order | {"scope": ["ubnd_tinh"]}], "ubnd_tinh")))
+    assert duty is not None
+    return duty
+
+
+def test_before_10_may_ends_with_the_last_moment_of_9_may_in_vietnam() -> None:
+    duty = letter()
+    assert duty.deadline.isoformat() == "2021-05-10T00:00:00+07:00"
+    assert duty.met_by(duty.deadline - TICK)
+    assert not duty.met_by(duty.deadline)
+    assert duty.met_by(datetime(2021, 5, 9, 16, 59, 59, tzinfo=UTC))
+    assert not duty.met_by(datetime(2021, 5, 9, 17, 0, 0, tzinfo=UTC))
+
+
+@pytest.fixture
+def zone(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Let the machine's own clock be of another zone."""
+    before = os.environ.get("TZ")
+    os.environ["TZ"] = request.param
+    time.tzset()
+    yield request.param
+    if before is None:
+        del os.environ["TZ"]
+    else:
+        os.environ["TZ"] = before
+    time.tzset()
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Pacific/Kiritimati", "Europe/Berlin"], indirect=True)
+def test_the_machine_s_zone_moves_no_deadline(zone: str) -> None:
+    assert zone
+    assert letter().deadline == datetime(2021, 5, 9, 17, 0, tzinfo=UTC)
+    assert start_of(date(2021, 5, 10)).utcoffset() == timedelta(hours=7)
+
+
+@given(day=st.dates(date(1990, 1, 1), date(2100, 1, 1)))
+def test_the_zone_is_the_same_all_year_and_every_year(day: date) -> None:
+    assert start_of(day).utcoffset() == timedelta(hours=7)
+    assert day_of(start_of(day)) == day
+    assert day_of(start_of(day) - TICK) == day - timedelta(days=1)
+    assert start_of(day).tzinfo is VIETNAM
+
+
+def test_a_moment_without_a_zone_is_held_against_nothing() -> None:
+    naive = datetime(2021, 5, 9, 12)  # noqa: DTZ001 (that is the point)
+    with pytest.raises(ValueError, match="no zone"):
+        letter().met_by(naive)
+    with pytest.raises(ValueError, match="no zone"):
+        timeliness(letter(), None, naive)
