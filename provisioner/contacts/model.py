@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from datetime import date
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Literal
 
-from provisioner.inventory.model import Model, SecretText
+from pydantic import PlainValidator
+
+from provisioner.inventory.model import Model
 from provisioner.inventory.model.base import Day, Slug
 from provisioner.secret import Secret
 from provisioner.vietnamese import fold
@@ -16,6 +18,18 @@ PERSONAL_FIELDS = ("full_name", "title", "phone", "email", "note", "source")
 
 REQUIRED_FIELDS = ("full_name", "title", "phone", "email")
 """What clause 1 of letter 1407/BTTTT-CVT asks for each representative."""
+
+
+def _masked(value: object) -> Secret:
+    if isinstance(value, Secret):
+        return value
+    if isinstance(value, str) and value:
+        return Secret(value)
+    raise ValueError("this is no text, or an empty one: put it in quotes (a number in YAML loses its zero or plus)")
+
+
+Personal = Annotated[Secret, PlainValidator(_masked)]
+"""A text about a person: masked in memory."""
 
 
 class Role(StrEnum):
@@ -47,14 +61,14 @@ class Contact(Model):
 
     facility: Slug
     role: Role
-    full_name: SecretText
-    title: SecretText | None = None
-    phone: SecretText | None = None
-    email: SecretText | None = None
+    full_name: Personal
+    title: Personal | None = None
+    phone: Personal | None = None
+    email: Personal | None = None
     valid_from: Day
     valid_to: Day | None = None
-    note: SecretText | None = None
-    source: SecretText | None = None
+    note: Personal | None = None
+    source: Personal | None = None
 
     def is_current(self, day: date) -> bool:
         """Whether the person has this duty on a day; `valid_to` is the last one."""

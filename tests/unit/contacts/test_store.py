@@ -115,6 +115,16 @@ def test_a_file_that_is_not_right_is_told_by_place_and_never_by_value(
     assert caught.value.problems == loaded.problems
 
 
+def test_a_phone_number_without_quotes_is_told_to_be_one(folder: Path, tmp_path: Path) -> None:
+    text = render_contacts("bac-giang", [book.contact()]).replace(f'"{book.PHONE}"', book.PHONE)
+    book.put(folder, "bac-giang", text)
+    (problem,) = read_contacts(folder, book.passwords(tmp_path / "keys", OWN)).problems
+    assert problem.message == (
+        "contacts bac-giang: contact number 1: phone: this is no text, or an empty one: put it in quotes"
+        " (a number in YAML loses its zero or plus)"
+    )
+
+
 def test_a_file_in_the_clear_is_an_error_that_says_what_to_do(folder: Path, tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "bac-giang.yml").write_text(render_contacts("bac-giang", [book.contact()]), encoding="utf-8")
