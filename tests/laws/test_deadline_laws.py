@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from provisioner.inventory.deadlines import Duty, Timeliness, duties_of, governing, timeliness
@@ -23,6 +23,7 @@ BODIES = [body.value for body in ManagingBody]
 ZONES = st.integers(-12, 14).map(lambda hours: timezone(timedelta(hours=hours)))
 MOMENTS = st.datetimes(datetime(2021, 4, 1), datetime(2021, 8, 1), timezones=ZONES)  # noqa: DTZ001 (timezones adds it)
 BASE = make.inventory()
+FEW = settings(max_examples=40)
 TICK = timedelta(microseconds=1)
 
 
@@ -30,7 +31,7 @@ TICK = timedelta(microseconds=1)
 def _orders(draw: st.DrawFn) -> list[dict[str, Any]]:
     """Give orders as a file has them: each may end earlier ones, and have days for provinces and facilities."""
     orders: list[dict[str, Any]] = []
-    for number, issued_on in enumerate(sorted(draw(st.lists(DAYS, max_size=5)))):
+    for number, issued_on in enumerate(sorted(draw(st.lists(DAYS, max_size=4)))):
         refs = [order["ref"] for order in orders]
         orders.append(
             {
@@ -53,6 +54,7 @@ def world(orders: list[dict[str, Any]], body: str) -> tuple[Inventory, Facility]
     return BASE.model_copy(update={"instructions": read.instructions}), facility
 
 
+@FEW
 @given(orders=_orders(), body=st.sampled_from(BODIES))
 def test_the_orders_in_scope_that_no_later_one_in_scope_ends_bind(orders: list[dict[str, Any]], body: str) -> None:
     in_scope = [order for order in orders if body in order["scope"]]
@@ -62,6 +64,7 @@ def test_the_orders_in_scope_that_no_later_one_in_scope_ends_bind(orders: list[d
     assert bool(duties) == bool(in_scope)
 
 
+@FEW
 @given(orders=_orders(), body=st.sampled_from(BODIES))
 def test_an_order_for_other_bodies_changes_nothing(orders: list[dict[str, Any]], body: str) -> None:
     outside = {"ref": "x", "issuer": "x", "issued_on": "2021-07-02", "before": "2021-07-03"}
@@ -70,6 +73,7 @@ def test_an_order_for_other_bodies_changes_nothing(orders: list[dict[str, Any]],
     assert duties_of(*world(added, body)) == duties_of(*world(orders, body))
 
 
+@FEW
 @given(orders=_orders(), body=st.sampled_from(BODIES))
 def test_the_nearest_day_counts_and_its_place_is_told(orders: list[dict[str, Any]], body: str) -> None:
     plain = {order["ref"]: order for order in orders}
@@ -83,6 +87,7 @@ def test_the_nearest_day_counts_and_its_place_is_told(orders: list[dict[str, Any
         assert told == before
 
 
+@FEW
 @given(orders=_orders(), body=st.sampled_from(BODIES))
 def test_the_earliest_duty_governs(orders: list[dict[str, Any]], body: str) -> None:
     duties = duties_of(*world(orders, body))
@@ -91,6 +96,7 @@ def test_the_earliest_duty_governs(orders: list[dict[str, Any]], body: str) -> N
     assert found is None or found.deadline == min(duty.deadline for duty in duties)
 
 
+@FEW
 @given(orders=_orders(), connected_at=st.none() | MOMENTS, now=MOMENTS)
 def test_in_time_is_strictly_before_the_deadline(
     orders: list[dict[str, Any]], connected_at: datetime | None, now: datetime
@@ -107,6 +113,7 @@ def test_in_time_is_strictly_before_the_deadline(
     assert found is expected[0 if early else 1]
 
 
+@FEW
 @given(orders=_orders(), first=MOMENTS, second=MOMENTS, now=MOMENTS)
 def test_who_is_connected_earlier_is_never_later(
     orders: list[dict[str, Any]], first: datetime, second: datetime, now: datetime
