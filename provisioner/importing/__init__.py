@@ -1,4 +1,4 @@
-"""Spreadsheets of provinces (XLSX, CSV) as they really arrive, and the smallest change of the inventory that they ask for.
+"""Spreadsheets of provinces (XLSX, CSV) as they really arrive, and the smallest change that they ask for.
 
 The way of a file:
 
