@@ -62,7 +62,7 @@ def erase(
     commits cannot be read any more. TEXT is as in find, but a name has to be whole. If it is
     interrupted, run it again: it finishes first. Commit the files that it names.
 
-    Example: provisioner contacts erase - --purpose "request of the person" < person.txt
+    Example: provisioner contacts erase - --yes --purpose "request of the person" < person.txt
     """
     desk = open_desk(invocation, chosen, purpose, requester)
     person = Person(known_of_person(texts, purpose), facilities)
