@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
+
+Audience = Mapping[str, Mapping[str, int]]
+"""Live readers by relay and by path."""
+
+NOBODY: Audience = MappingProxyType({})
 
 
 class Resource(StrEnum):
@@ -36,7 +43,10 @@ class Impact(StrEnum):
     @property
     def rank(self) -> int:
         """Its place in the order of severity."""
-        return list(Impact).index(self)
+        return _RANKS[self]
+
+
+_RANKS = {impact: rank for rank, impact in enumerate(Impact)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +55,10 @@ class Change:
 
     Attributes:
         name: the path's, peer's, rule's, file's or unit's name.
-        viewers: live readers that the change drops.
+        cut: live readers that the change drops, by relay and path. Usually of the host itself; what a
+            centre changes in its own tunnel cuts readers at its relays.
+        province: the province of the facility that it is about, empty where it is about no single one.
+        facility: that facility.
     """
 
     host: str
@@ -54,4 +67,32 @@ class Change:
     action: Action
     impact: Impact
     reason: str
-    viewers: int = 0
+    cut: Audience = field(default_factory=lambda: NOBODY, hash=False)
+    province: str = ""
+    facility: str = ""
+
+    @property
+    def viewers(self) -> int:
+        """How many live readers it drops."""
+        return sum(sum(paths.values()) for paths in self.cut.values())
+
+    @property
+    def pending(self) -> bool:
+        """Whether there is something to do."""
+        return self.action is not Action.NOOP
+
+
+def pending(changes: Iterable[Change]) -> tuple[Change, ...]:
+    """Give the changes that are no no-ops."""
+    return tuple(change for change in changes if change.action is not Action.NOOP)
+
+
+def cut_by(changes: Iterable[Change]) -> dict[str, dict[str, int]]:
+    """Give who is cut by relay and path, nobody twice: a path that several changes cut is cut once."""
+    found: dict[str, dict[str, int]] = {}
+    for change in changes:
+        for relay, paths in change.cut.items():
+            known = found.setdefault(relay, {})
+            for path, viewers in paths.items():
+                known[path] = max(known.get(path, 0), viewers)
+    return {relay: dict(sorted(paths.items())) for relay, paths in sorted(found.items()) if paths}

@@ -14,6 +14,7 @@ class HostFacts:
 
     Attributes:
         live_digest: one digest over what a plan rests on; a host that moved has another one.
+        ssh_peer: the address from which the host saw the controller come, empty where it did not tell.
     """
 
     host: str
@@ -30,11 +31,18 @@ class HostFacts:
     runtime: dict[str, Any] | None
     program: dict[str, Any] | None
     live_digest: str
+    ssh_peer: str = ""
 
     @property
     def viewers(self) -> dict[str, int]:
-        """Live readers by path; empty where the relay does not run."""
+        """Live readers by path; empty where the relay does not run, or does not tell (`counted`)."""
         return dict(self.runtime["viewers"]) if self.runtime else {}
+
+    @property
+    def counted(self) -> bool:
+        """Whether it is known who watches: the relay told, or it does not run. A centre has no viewers of its own."""
+        states = (unit["active"] for name, unit in self.units.items() if name.startswith("provisioner-mediamtx"))
+        return self.runtime is not None or all(state in {"inactive", "failed"} for state in states)
 
 
 def parse_facts(host: str, document: dict[str, Any]) -> HostFacts:
@@ -54,6 +62,7 @@ def parse_facts(host: str, document: dict[str, Any]) -> HostFacts:
         runtime=document.get("runtime"),
         program=document.get("program"),
         live_digest=document["live_digest"],
+        ssh_peer=document["host"].get("ssh_peer") or "",
     )
 
 
