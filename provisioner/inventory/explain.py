@@ -186,6 +186,8 @@ class _Explanation:
 def _sentence_hint(sentence: str) -> str:
     if "host bits" in sentence:
         return "write the network's first address, e.g. 192.168.1.0/24"
+    if "THH:MM" in sentence:
+        return "write it as 2021-05-22T06:00, a minute that exists"
     if "YYYY-MM-DD" in sentence or "month" in sentence or "day" in sentence:
         return "write a day that exists as YYYY-MM-DD, e.g. 2021-05-10"
     return "look at the example inventory"
@@ -256,7 +258,7 @@ def schema_at(schema: Any, path: Path) -> Any:
     for part in path:
         origin, args = get_origin(here), get_args(here)
         if isinstance(here, type) and issubclass(here, BaseModel):
-            found = here.model_fields.get(str(part))
+            found = next((f for name, f in here.model_fields.items() if (f.alias or name) == part), None)
             here = _bare(found.annotation) if found else None
         elif origin is dict:
             here = _bare(args[1])
@@ -278,7 +280,7 @@ def _bare(annotation: Any) -> Any:
 
 def _keys(schema: Any) -> list[str]:
     fields: Mapping[str, Any] = getattr(schema, "model_fields", {})
-    return list(fields)
+    return [field.alias or name for name, field in fields.items()]
 
 
 def _choices(schema: Any) -> str:

@@ -35,6 +35,9 @@ PATTERN_HINTS = {
     r"^/[\x21-\x7e]*$": "an RTSP path begins with '/' and holds no spaces or accents",
     r"^[a-z][a-z0-9._-]{0,14}$": "an interface's name on the gateway, e.g. br-lan",
     r"^[^\x00-\x1f\x7f]+$": "write one line of text",
+    r"^[a-z0-9]+(-[a-z0-9]+)*(/[a-z0-9]+(-[a-z0-9]+)*){1,2}$": (
+        "write how the paths begin: <province>/<facility>, or <province>/<facility>/<device>"
+    ),
     r"^sha256:[A-Za-z0-9+/]{43}=$": "`provisioner keys init` writes this; do not edit it",
 }
 

@@ -45,6 +45,7 @@ from provisioner.inventory.model.devices import (
 from provisioner.inventory.model.facility import Capacity, Connection, Facility, FacilityKind, Operating, path_name
 from provisioner.inventory.model.hosts import Carrier, Centre, Relay, Ssh
 from provisioner.inventory.model.orders import Designation, Designations, Instruction, Instructions, ManagingBody
+from provisioner.inventory.model.policy import Freeze, Limits, Move, Policy
 from provisioner.inventory.model.settings import MediamtxArtefact, Pools, ProvinceScheme, Settings
 from provisioner.inventory.model.vaulted import CarrierSecrets, Credentials, InventorySecrets, Secrets
 from provisioner.inventory.model.whole import Frame, InProvince, Inventory
@@ -70,19 +71,23 @@ __all__ = [
     "Facility",
     "FacilityKind",
     "Frame",
+    "Freeze",
     "Gateway",
     "InProvince",
     "Instruction",
     "Instructions",
     "Inventory",
     "InventorySecrets",
+    "Limits",
     "Make",
     "ManagingBody",
     "MediamtxArtefact",
     "Model",
+    "Move",
     "Operating",
     "Party",
     "PlanState",
+    "Policy",
     "Pools",
     "ProvinceScheme",
     "Recorder",

@@ -61,3 +61,5 @@ class Allocations(Model):
     centres: dict[Slug, CentreAllocation] = {}
     sites: dict[Slug, SiteAllocation] = {}
     tombstones: tuple[Tombstone, ...] = ()
+    protected: tuple[str, ...] = ()
+    """What is protected, e.g. `facility/kcl-bg-001`: known here even when its own block is deleted."""

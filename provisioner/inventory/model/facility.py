@@ -89,6 +89,8 @@ class Facility(Model):
     successor: ConnectionPlan | None = None
     """The next carrier's plan: both serve until the new connection is accepted."""
     blocked: Blocked | None = None
+    protected: bool = False
+    """Whether its paths may be taken away only after this was removed, in a change of its own."""
     gateway: Gateway | None = None
     recorders: tuple[Recorder, ...] = ()
     cameras: tuple[Camera, ...] = ()

@@ -31,6 +31,8 @@ class Relay(Model):
     wireguard_port: Port = 51820
     ssh: Ssh
     max_paths: Annotated[int, Field(ge=1)] = 1000
+    protected: bool = False
+    """Whether it may leave the inventory only after this was removed, in a change of its own."""
 
     @property
     def wireguard_endpoint(self) -> IPv4Address:
@@ -58,3 +60,5 @@ class Centre(Model):
     name: Text
     address: IPv4Address
     ssh: Ssh
+    protected: bool = False
+    """Whether it may leave the inventory, or stop reading, only after this was removed, in a change of its own."""

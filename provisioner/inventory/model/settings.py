@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import StringConstraints
 
 from provisioner.inventory.model.base import Model, Port, Sha256, Slug
+from provisioner.inventory.model.policy import Move, Policy
 
 
 class ProvinceScheme(StrEnum):
@@ -51,3 +52,7 @@ class Settings(Model):
     province_scheme: ProvinceScheme
     pools: Pools
     mediamtx: MediamtxArtefact
+    policy: Policy = Policy()
+    """How much one plan may do; what is left out has limits that are safe for a small fleet."""
+    moved: tuple[Move, ...] = ()
+    """Ids that became others; remove an entry when nobody reads its old names any more."""

@@ -1,0 +1,79 @@
+"""`inventory.yml`: how much one plan may do, when nothing may be done, and what went over to another name."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import Field, PlainValidator, StringConstraints
+
+from provisioner.inventory.model.base import Count, Day, Model, Text
+from provisioner.vietnam import VIETNAM
+
+_MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(Z|[+-][0-9]{2}:[0-9]{2})?")
+
+
+def _moment(value: object) -> datetime:
+    """Take a moment to the minute; one without a zone is Vietnam's."""
+    if isinstance(value, datetime):
+        return value
+    if isinstance(value, str) and _MOMENT.fullmatch(value):
+        found = datetime.fromisoformat(value)
+        return found if found.tzinfo else found.replace(tzinfo=VIETNAM)
+    raise ValueError("a moment is written YYYY-MM-DDTHH:MM, in Vietnam's time")
+
+
+Moment = Annotated[datetime, PlainValidator(_moment, json_schema_input_type=str)]
+Percent = Annotated[int, Field(ge=0, le=100)]
+PathPrefix = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*(/[a-z0-9]+(-[a-z0-9]+)*){1,2}$")]
+"""`<province>/<facility>` or `<province>/<facility>/<device>`, as paths begin."""
+
+
+class Limits(Model):
+    """How much one plan may do before somebody has to raise a limit by its name."""
+
+    deletions: Count = 100
+    """Paths that no relay serves afterwards."""
+    deletion_percent: Percent = 30
+    """The same, as a share of all paths."""
+    hosts: Count = 25
+    """Hosts that change."""
+    all_impact: Count = 1
+    """Hosts on which every path reconnects."""
+    viewers: Count = 20
+    """Live readers that are cut."""
+    freeze: Count = 0
+    """Changes inside a window of `freeze`."""
+
+
+class Freeze(Model):
+    """A time in which nothing changes."""
+
+    begin: Moment = Field(alias="from")
+    """Its first minute, in Vietnam's time unless a zone is written."""
+    until: Moment
+    """The first minute in which changes are free again."""
+    reason: Text
+
+
+class Policy(Model):
+    """What holds a plan back."""
+
+    limits: Limits = Limits()
+    freeze: tuple[Freeze, ...] = ()
+
+
+class Move(Model):
+    """An id that became another one: a facility's, or that of a device in it.
+
+    Addresses, ports and keys stay with the site. While the entry is there, relays serve the paths under
+    both names, so that nobody who reads the old one is cut.
+    """
+
+    old: PathPrefix = Field(alias="from")
+    """The old beginning of the paths, e.g. `bac-giang/kcl-bg-001` or `bac-giang/kcl-bg-001/cam-03`."""
+    new: PathPrefix = Field(alias="to")
+    """The new one, as long as the old."""
+    until: Day
+    """The day from which on the entry should be removed, and the old names with it."""
