@@ -13,7 +13,8 @@ one sentence that names the object and the place, and a hint that says what to d
     ├─ StalePlanError            8   the plan is not of this inventory, or the host has moved
     ├─ LockedError               9   somebody else holds the host
     ├─ RollbackError            11   rollback failed: a person is needed now
-    └─ SecretsError             12   secrets cannot be opened
+    ├─ SecretsError             12   secrets cannot be opened
+    └─ StateError               13   the history of runs cannot be opened or written
 """
 
 from __future__ import annotations
@@ -121,3 +122,10 @@ class SecretsError(ProvisionerError):
 
     exit_code = 12
     code = "secrets-closed"
+
+
+class StateError(ProvisionerError):
+    """The history of runs cannot be opened, read or written."""
+
+    exit_code = 13
+    code = "state-closed"

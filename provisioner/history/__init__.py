@@ -1,0 +1,1 @@
+"""The history of runs: what apply and verification did and showed, recorded once and never changed."""

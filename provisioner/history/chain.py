@@ -1,0 +1,128 @@
+"""The chain of entries, held against itself and against all that its hashes cover."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from provisioner.history.records import (
+    FacilityCheck,
+    canonical,
+    checks_digest,
+    digest,
+    genesis,
+    linked,
+    moment_text,
+)
+from provisioner.history.tables import checks, documents, entries, held, holdings
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something that is not as it was recorded.
+
+    Attributes:
+        number: the entry's place in the chain, from 1.
+        message: what is wrong.
+    """
+
+    number: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """What a check of the chain found.
+
+    Attributes:
+        length: how many entries there are.
+        head: the last entry's hash. Who keeps it elsewhere can tell later that no entry was cut off the end.
+        faults: what is wrong, in the order of the chain.
+    """
+
+    length: int
+    head: str
+    faults: tuple[Fault, ...]
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.faults
+
+
+def checked(connection: Connection, inventory: str) -> Chain:
+    """Check the whole history of an inventory.
+
+    Args:
+        connection: a transaction that reads.
+        inventory: the inventory's id.
+    """
+    faults: list[Fault] = []
+    previous, length = genesis(inventory), 0
+    query = select(entries).where(entries.c.inventory == inventory).order_by(entries.c.number)
+    for length, row in enumerate(connection.execution_options(yield_per=200).execute(query), start=1):
+        if row.number != length:
+            faults.append(Fault(length, f"entry {length} is missing: the next one is {row.number}"))
+        faults += [Fault(row.number, message) for message in _of_entry(connection, row, previous)]
+        previous = row.hash
+    faults += [Fault(0, message) for message in _of_sets(connection, inventory)]
+    return Chain(length, previous, tuple(faults))
+
+
+def _of_entry(connection: Connection, row: Row[Any], previous: str) -> Iterator[str]:
+    if row.previous != previous:
+        yield "it does not follow the entry before"
+    if row.hash != linked(row.previous, row.content):
+        yield "its content was changed"
+        return
+    told = json.loads(row.content)
+    columns = {"number": row.number, "run": row.run, "step": row.step, "operation": row.operation}
+    if columns | {"at": moment_text(row.at)} != {name: told[name] for name in (*columns, "at")}:
+        yield "a column says something else than its content"
+    if "outcome" in told:
+        yield from _of_ending(connection, row, told)
+
+
+def _of_ending(connection: Connection, row: Row[Any], told: dict[str, Any]) -> Iterator[str]:
+    document = select(documents.c.packed).where(documents.c.inventory == row.inventory, documents.c.run == row.run)
+    if _digest_of(connection.scalar(document)) != told["document"]:
+        yield "its document is missing or was changed"
+    own = checks.c.inventory == row.inventory, checks.c.number == row.number
+    found = (
+        FacilityCheck(c.facility, c.content, c.relay, c.at, c.pulled, c.checked, c.proved)
+        for c in connection.execute(select(checks).where(*own))
+    )
+    if checks_digest(found) != told["checks"]:
+        yield "its checks of facilities were changed"
+    seen = select(holdings).where(holdings.c.inventory == row.inventory, holdings.c.number == row.number)
+    if {h.host: [moment_text(h.at), h.held] for h in connection.execute(seen)} != told["holdings"]:
+        yield "what it says of hosts was changed"
+
+
+def _digest_of(packed: bytes | None) -> str | None:
+    if packed is None:
+        return None
+    try:
+        return digest(zlib.decompress(packed).decode())
+    except (zlib.error, UnicodeDecodeError):
+        return ""
+
+
+def _of_sets(connection: Connection, inventory: str) -> Iterator[str]:
+    """Check what hosts were shown to hold: it is kept by its own hash."""
+    query = select(held.c.digest, held.c.facility, held.c.content).where(held.c.inventory == inventory)
+    found: dict[str, dict[str, str]] = {digest(canonical({})): {}}
+    for row in connection.execute(query):
+        found.setdefault(row.digest, {})[row.facility] = row.content
+    for kept, facilities in found.items():
+        if digest(canonical(facilities)) != kept:
+            yield f"the set of facilities {kept} was changed"
+    named = select(holdings.c.held).where(holdings.c.inventory == inventory, holdings.c.held.is_not(None)).distinct()
+    for row in connection.execute(named):
+        if row.held not in found:
+            yield f"the set of facilities {row.held} is missing"

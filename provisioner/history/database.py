@@ -1,0 +1,186 @@
+"""The only door to the database: how it is opened, how one process at a time writes, what its errors become."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, select, text
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+
+from provisioner.errors import StateError
+from provisioner.history.place import VARIABLE, Place
+from provisioner.history.tables import SCHEMA, entries, metadata, schema
+
+_WAIT_S = 30
+_TO_WRITE = "provisioner_to_write"
+_SQLITE, _POSTGRESQL = "sqlite", "postgresql"
+_URL_HINT = f"{VARIABLE} is a folder, or postgresql+psycopg://USER:PASSWORD@HOST/DATABASE"
+_DRIVER_HINT = "install it: pip install 'provisioner[postgresql]'"
+
+
+class Database:
+    """An opened database. Connections are made when they are needed, and every one is a transaction."""
+
+    def __init__(self, place: Place, engine: Engine) -> None:
+        self.place = place
+        self._engine = engine
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Give a transaction that reads one state of things.
+
+        Raises:
+            StateError: the database does not answer.
+        """
+        with _told(self.place, "read"), self._connect(isolation_level="REPEATABLE READ") as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """Give a transaction that no other writer of this inventory's history overlaps; it is kept or undone whole.
+
+        Raises:
+            StateError: the database does not answer, or another process holds it for too long.
+        """
+        with _told(self.place, "written"), self._connect() as connection, connection.begin():
+            _alone(connection, self.place.inventory)
+            yield connection
+
+    def _connect(self, isolation_level: str | None = None) -> Connection:
+        connection = self._engine.connect()
+        if isolation_level is None:
+            return connection.execution_options(**{_TO_WRITE: True})
+        if connection.dialect.name == _POSTGRESQL:
+            return connection.execution_options(isolation_level=isolation_level)
+        return connection
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._engine.dispose()
+
+
+def open_database(place: Place, *, create: bool) -> Database | None:
+    """Open the database of a place.
+
+    Args:
+        place: where it is.
+        create: whether to make what is missing; else a place that holds no history gives None.
+
+    Raises:
+        StateError: it cannot be opened, or a newer version made it.
+    """
+    if place.file and not place.file.exists() and not create:
+        return None
+    if place.file:
+        _make_private(place.file)
+    with _told(place, "opened"):
+        database = Database(place, _engine(place))
+    with database.reading() as connection:
+        made = inspect(connection).has_table(entries.name)
+    if not made:
+        if not create:
+            return None
+        with database.writing() as connection:
+            _create(connection)
+    with database.reading() as connection:
+        _refuse_other(connection, place)
+    return database
+
+
+def _create(connection: Connection) -> None:
+    """Make the tables; where two processes begin at once, the second finds them made."""
+    _alone(connection, "schema")
+    metadata.create_all(connection)
+    if connection.scalar(select(schema.c.version)) is None:
+        connection.execute(schema.insert().values(version=SCHEMA))
+
+
+def _refuse_other(connection: Connection, place: Place) -> None:
+    found = connection.scalar(select(schema.c.version))
+    if found != SCHEMA:
+        raise StateError(
+            f"the history in {place.shown} is of another version ({found}; this program's is {SCHEMA})",
+            hint="use the version of provisioner that wrote it last",
+        )
+
+
+# --- SQLite and PostgreSQL ------------------------------------------------------------------------
+
+
+def _engine(place: Place) -> Engine:
+    if place.file:
+        url = URL.create(_SQLITE, database=str(place.file))
+        engine = create_engine(url, connect_args={"timeout": _WAIT_S}, hide_parameters=True)
+        event.listen(engine, "connect", _without_implicit_transactions)
+        event.listen(engine, "begin", _begin)
+        return engine
+    return create_engine(_server(place.url), hide_parameters=True, connect_args={"connect_timeout": _WAIT_S})
+
+
+def _without_implicit_transactions(connection: Any, _record: Any) -> None:
+    """Let SQLAlchemy begin and end transactions: Python's module would begin some too late."""
+    connection.isolation_level = None
+
+
+def _begin(connection: Connection) -> None:
+    """Take SQLite's lock at once to write: who reads first and writes then may find that somebody wrote between."""
+    to_write = connection.get_execution_options().get(_TO_WRITE)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if to_write else "BEGIN")
+
+
+def _server(named: str) -> URL:
+    try:
+        url = make_url(named)
+    except ArgumentError:
+        raise StateError(f"{VARIABLE} is neither a folder nor a database URL", hint=_URL_HINT) from None
+    if url.get_backend_name() != _POSTGRESQL:
+        raise StateError(f"{VARIABLE} names a database of the kind {url.get_backend_name()}", hint=_URL_HINT)
+    return url.set(drivername=f"{_POSTGRESQL}+psycopg")
+
+
+def _alone(connection: Connection, what: str) -> None:
+    """Wait until no other process writes; SQLite's transactions are alone from their beginning."""
+    if connection.dialect.name == _POSTGRESQL:
+        key = int.from_bytes(hashlib.sha256(f"provisioner/{what}".encode()).digest()[:8], "big", signed=True)
+        connection.execute(text(f"SET LOCAL lock_timeout = '{_WAIT_S}s'"))
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": key})
+
+
+def _make_private(file: Path) -> None:
+    """Make the file and its folder so that only the user can open them, and keep them so.
+
+    Raises:
+        StateError: that cannot be done.
+    """
+    try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file.parent.chmod(0o700)
+        os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
+        file.chmod(0o600)
+    except OSError as error:
+        raise StateError(
+            f"the history {file} cannot be opened: {error.strerror}",
+            hint=f"give yourself the folder, or name another one with {VARIABLE}",
+        ) from error
+
+
+@contextmanager
+def _told(place: Place, verb: str) -> Iterator[None]:
+    """Let the database's errors become ours; what it was asked, and with what, is not told."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise StateError(f"{place.shown} needs the driver {error.name}", hint=_DRIVER_HINT) from None
+    except NoSuchModuleError:
+        raise StateError(f"{VARIABLE} names an unknown kind of database", hint=_URL_HINT) from None
+    except SQLAlchemyError as error:
+        said = str(getattr(error, "orig", None) or type(error).__name__).strip().partition("\n")[0]
+        raise StateError(
+            f"the history in {place.shown} cannot be {verb}: {said}",
+            hint=f"see that it is there, has room and is not held by another process; {VARIABLE} names another place",
+        ) from None

@@ -1,0 +1,211 @@
+"""What is recorded of a run, its canonical text, and the hash that chains it to the one before. Pure.
+
+A run leaves two entries: `begun` before it touches anything, `ended` with what became of it. A run that only began was
+killed, or runs now: what its hosts hold is not known.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from provisioner.vietnam import aware
+
+
+class Step(StrEnum):
+    """Which of a run's two entries it is."""
+
+    BEGUN = "begun"
+    ENDED = "ended"
+
+
+class Operation(StrEnum):
+    """What kind of run it is."""
+
+    APPLY = "apply"
+    VERIFY = "verify"
+    ROLLBACK = "rollback"
+
+
+@dataclass(frozen=True, slots=True)
+class FacilityCheck:
+    """What one verification showed of a facility's pulled paths on one relay.
+
+    Attributes:
+        content: the hash of the facility's signed content, of which these are the paths.
+        at: when the last of its paths was checked.
+        pulled: how many paths are always pulled (`sub`), whatever a limit left out.
+        checked: how many of them had to be checked in this run.
+        proved: how many were up at level 7.
+    """
+
+    facility: str
+    content: str
+    relay: str
+    at: datetime
+    pulled: int
+    checked: int
+    proved: int
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """What one run showed a host to hold.
+
+    Attributes:
+        at: the earliest moment at which that may have been seen: a verification that began before a change of the
+            host was over does not overrule it.
+        held: the hash of each facility's content, by the facility's id; None where the run left it unknown.
+    """
+
+    host: str
+    at: datetime
+    held: Mapping[str, str] | None
+
+    @property
+    def held_digest(self) -> str | None:
+        """The hash of what it holds; None where that is not known."""
+        return None if self.held is None else digest(canonical(dict(self.held)))
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run: what it is of.
+
+    Attributes:
+        started: when it began, with its zone.
+        commit: the inventory's commit, empty outside Git.
+        digest: the digest of the inventory's content.
+        plan: the plan's digest, empty where there is none.
+        who: the user, the machine and the job.
+        tool: this program's version.
+        limit: `KIND=NAME` texts; empty where all was chosen.
+    """
+
+    id: str
+    operation: Operation
+    started: datetime
+    commit: str
+    digest: str
+    who: Mapping[str, str]
+    tool: str
+    plan: str = ""
+    limit: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What became of a run.
+
+    Attributes:
+        document: the command's own JSON document; no secret is ever in one.
+        holdings: what hosts were shown to hold; of a host that is not named nothing new is known.
+        checks: what was shown of facilities.
+    """
+
+    finished: datetime
+    outcome: str
+    document: Mapping[str, Any] | None = None
+    holdings: tuple[Holding, ...] = ()
+    checks: tuple[FacilityCheck, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A run as the history tells it; without an ending it was killed, or runs now."""
+
+    run: Run
+    finished: datetime | None = None
+    outcome: str = ""
+    hosts: tuple[str, ...] = field(default=())
+
+
+# --- text and hash --------------------------------------------------------------------------------
+
+
+def canonical(value: Any) -> str:
+    """Give a plain value as one text, the same for equal values."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def digest(text: str) -> str:
+    """Give the hash of a text, as `sha256:` and 64 hexadecimal digits."""
+    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+
+def genesis(inventory: str) -> str:
+    """Give what stands for the entry before the first: a chain cannot pass for another inventory's."""
+    return digest(f"provisioner history of {inventory}")
+
+
+def linked(previous: str, content: str) -> str:
+    """Give an entry's hash: over its content and the hash of the entry before."""
+    return digest(f"{previous}\n{content}")
+
+
+def moment_text(moment: datetime) -> str:
+    """Give a moment as entries have it, to the microsecond, in UTC."""
+    return aware(moment).astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def begun_content(run: Run, hosts: Iterable[str]) -> dict[str, Any]:
+    """Give what the first entry of a run says: `hosts` are those that it is about to change."""
+    return _run_content(run, Step.BEGUN, run.started) | {"hosts": sorted(hosts)}
+
+
+def ended_content(run: Run, ending: Ending) -> dict[str, Any]:
+    """Give what the last entry of a run says; large parts stand elsewhere, and their hashes here."""
+    return _run_content(run, Step.ENDED, ending.finished) | {
+        "outcome": ending.outcome,
+        "document": None if ending.document is None else digest(canonical(ending.document)),
+        "checks": checks_digest(ending.checks),
+        "holdings": {h.host: [moment_text(h.at), h.held_digest] for h in ending.holdings},
+    }
+
+
+def _run_content(run: Run, step: Step, at: datetime) -> dict[str, Any]:
+    return {
+        "run": run.id,
+        "step": step.value,
+        "at": moment_text(at),
+        "operation": run.operation.value,
+        "started": moment_text(run.started),
+        "inventory": {"commit": run.commit, "digest": run.digest},
+        "plan": run.plan,
+        "who": dict(run.who),
+        "tool": run.tool,
+        "limit": list(run.limit),
+    }
+
+
+def checks_digest(checks: Iterable[FacilityCheck]) -> str:
+    """Give the hash of a verification's checks, in whatever order they come."""
+    rows = sorted([c.facility, c.relay, c.content, moment_text(c.at), c.pulled, c.checked, c.proved] for c in checks)
+    return digest(canonical(rows))
+
+
+def recorded_of(begun: Mapping[str, Any] | None, ended: Mapping[str, Any] | None) -> Recorded:
+    """Give a run out of its entries, of which there is one at least."""
+    told = ended or begun
+    if told is None:
+        raise ValueError("a run has an entry")
+    run = Run(
+        id=told["run"],
+        operation=Operation(told["operation"]),
+        started=datetime.fromisoformat(told["started"]),
+        commit=told["inventory"]["commit"],
+        digest=told["inventory"]["digest"],
+        who=told["who"],
+        tool=told["tool"],
+        plan=told["plan"],
+        limit=tuple(told["limit"]),
+    )
+    hosts = tuple(begun["hosts"]) if begun else ()
+    if ended is None:
+        return Recorded(run, hosts=hosts)
+    return Recorded(run, datetime.fromisoformat(ended["at"]), ended["outcome"], hosts)

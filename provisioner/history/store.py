@@ -1,0 +1,162 @@
+"""The history of one inventory: entries are added, never changed, and each is chained to the one before."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, insert, select
+
+from provisioner.history.chain import Chain, checked
+from provisioner.history.database import Database, open_database
+from provisioner.history.place import Place
+from provisioner.history.records import (
+    Ending,
+    Holding,
+    Recorded,
+    Run,
+    Step,
+    begun_content,
+    canonical,
+    ended_content,
+    genesis,
+    linked,
+    recorded_of,
+)
+from provisioner.history.shown import evidence
+from provisioner.history.tables import checks, documents, entries, held, holdings
+from provisioner.lifecycle.evidence import ACCEPTANCE, Evidence
+
+
+class History:
+    """The history of one inventory.
+
+    Every method raises `StateError` where the database does not answer.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.place = database.place
+        self._mine = database.place.inventory
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._database.close()
+
+    def begin(self, run: Run, hosts: Iterable[str]) -> None:
+        """Record that a run begins, and which hosts it is about to change.
+
+        Raises:
+            StateError: it cannot be recorded; then nothing may be changed.
+        """
+        with self._database.writing() as connection:
+            self._append(connection, run, Step.BEGUN, run.started, begun_content(run, hosts))
+
+    def end(self, run: Run, ending: Ending) -> None:
+        """Record what became of a run: all of it, or nothing."""
+        with self._database.writing() as connection:
+            number = self._append(connection, run, Step.ENDED, ending.finished, ended_content(run, ending))
+            own = {"inventory": self._mine, "number": number}
+            if ending.document is not None:
+                packed = zlib.compress(canonical(ending.document).encode())
+                connection.execute(insert(documents).values(inventory=self._mine, run=run.id, packed=packed))
+            if ending.checks:
+                names = ("facility", "relay", "content", "at", "pulled", "checked", "proved")
+                rows = [own | {name: getattr(check, name) for name in names} for check in ending.checks]
+                connection.execute(insert(checks), rows)
+            for holding in ending.holdings:
+                self._keep(connection, holding)
+                seen = {"host": holding.host, "at": holding.at, "held": holding.held_digest}
+                connection.execute(insert(holdings).values(**own, **seen))
+
+    def _append(self, connection: Connection, run: Run, step: Step, at: datetime, content: Mapping[str, Any]) -> int:
+        newest = (
+            select(entries.c.number, entries.c.hash)
+            .where(entries.c.inventory == self._mine)
+            .order_by(entries.c.number.desc())
+            .limit(1)
+        )
+        last = connection.execute(newest).first()
+        number, previous = (last.number + 1, last.hash) if last else (1, genesis(self._mine))
+        text = canonical({**content, "number": number})
+        row = {"inventory": self._mine, "number": number, "run": run.id, "step": step.value, "at": at}
+        chained = {"content": text, "previous": previous, "hash": linked(previous, text)}
+        connection.execute(insert(entries).values(**row, operation=run.operation.value, **chained))
+        return int(number)
+
+    def _keep(self, connection: Connection, holding: Holding) -> None:
+        """Keep what a host holds, unless it is there already: night after night it is the same."""
+        own = {"inventory": self._mine, "digest": holding.held_digest}
+        there = select(held.c.digest).where(held.c.inventory == self._mine, held.c.digest == holding.held_digest)
+        if holding.held and connection.execute(there.limit(1)).first() is None:
+            rows = [own | {"facility": facility, "content": content} for facility, content in holding.held.items()]
+            connection.execute(insert(held), rows)
+
+    # --- reading ----------------------------------------------------------------------------------
+
+    def runs(self, limit: int | None = None) -> tuple[Recorded, ...]:
+        """Give the runs, the one that began last first; `limit` takes only so many."""
+        with self._database.reading() as connection:
+            told: dict[str, dict[str, Any]] = {}
+            for content in self._contents(connection):
+                if limit is not None and content["run"] not in told and len(told) == limit:
+                    break
+                told.setdefault(content["run"], {})[content["step"]] = content
+        found = (recorded_of(steps.get(Step.BEGUN), steps.get(Step.ENDED)) for steps in told.values())
+        return tuple(sorted(found, key=lambda recorded: recorded.run.started, reverse=True))
+
+    def _contents(self, connection: Connection) -> Iterator[dict[str, Any]]:
+        newest_first = (
+            select(entries.c.content).where(entries.c.inventory == self._mine).order_by(entries.c.number.desc())
+        )
+        for row in connection.execution_options(yield_per=500).execute(newest_first):
+            yield json.loads(row.content)
+
+    def document(self, run: str) -> dict[str, Any] | None:
+        """Give the JSON document that a run left, or None."""
+        query = select(documents.c.packed).where(documents.c.inventory == self._mine, documents.c.run == run)
+        with self._database.reading() as connection:
+            packed = connection.scalar(query)
+        if packed is None:
+            return None
+        found = json.loads(zlib.decompress(packed))
+        return dict(found)
+
+    def evidence(self, acceptance: timedelta = ACCEPTANCE) -> Evidence:
+        """Give all that the runs showed.
+
+        Args:
+            acceptance: how much later a facility has to be up again to be accepted.
+        """
+        with self._database.reading() as connection:
+            return evidence(connection, self._mine, acceptance)
+
+    def verify_chain(self) -> Chain:
+        """Hold every entry against its hash and the entry before, and all else that is kept against the entries."""
+        with self._database.reading() as connection:
+            return checked(connection, self._mine)
+
+
+def open_history(place: Place) -> History:
+    """Open the history of a place to record runs in it; what is missing is made.
+
+    Raises:
+        StateError: it cannot be opened.
+    """
+    database = open_database(place, create=True)
+    if database is None:
+        raise TypeError("a database that may be made is there")
+    return History(database)
+
+
+def find_history(place: Place) -> History | None:
+    """Open the history of a place to read it; None where no run was ever recorded there.
+
+    Raises:
+        StateError: there is one, and it cannot be opened.
+    """
+    database = open_database(place, create=False)
+    return History(database) if database else None

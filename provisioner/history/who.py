@@ -1,0 +1,39 @@
+"""Who runs the program, for the record: the user of this machine, and the pipeline's job where there is one."""
+
+from __future__ import annotations
+
+import os
+import platform
+import pwd
+from collections.abc import Mapping
+
+# By system: the variable that tells it, and those that name the job. Addresses may hold tokens: only ids are read.
+_JOBS = (
+    ("gitlab", "GITLAB_CI", ("CI_PROJECT_PATH", "CI_JOB_ID")),
+    ("github", "GITHUB_ACTIONS", ("GITHUB_REPOSITORY", "GITHUB_RUN_ID")),
+    ("jenkins", "JENKINS_URL", ("JOB_NAME", "BUILD_NUMBER")),
+)
+_LENGTH = 120
+
+
+def who(environment: Mapping[str, str]) -> dict[str, str]:
+    """Give the user, the machine, and the job as `system:project#number`, empty outside a pipeline."""
+    return {"user": _user(), "machine": _clean(platform.node()), "job": _job(environment)}
+
+
+def _user() -> str:
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
+
+
+def _job(environment: Mapping[str, str]) -> str:
+    for system, told_by, names in _JOBS:
+        if environment.get(told_by):
+            return f"{system}:{'#'.join(_clean(environment.get(name, '')) for name in names)}"
+    return "ci:unnamed" if environment.get("CI") else ""
+
+
+def _clean(text: str) -> str:
+    return "".join(c for c in text if c.isprintable())[:_LENGTH]

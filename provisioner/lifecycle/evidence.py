@@ -1,0 +1,106 @@
+"""What apply and verification have shown so far, as values; the history gives them. Pure.
+
+What is shown of a facility is shown of its signed content (`inventory.signed`): a hash over carrier, relay, access
+mode, recorders and cameras. A camera that is added later has shown nothing, and the facility has not, either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+ACCEPTANCE_HOURS = 24
+"""A facility is accepted when it is up again at least so long after it was first up: a day and a night, since cameras
+and lines fail by the hour of the day (infrared light, evening traffic, what is switched off at night)."""
+
+ACCEPTANCE = timedelta(hours=ACCEPTANCE_HOURS)
+
+Content = tuple[str, str]
+"""A facility's id and the hash of its signed content."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Shown:
+    """When something was shown, and by which run."""
+
+    at: datetime
+    run: str
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """All pulled paths of a facility's content were up at level 7, in one verification each time.
+
+    Attributes:
+        first: the first time; the facility is connected since.
+        again: the first time that was at least `ACCEPTANCE_HOURS` later; None if there was none yet.
+        last: the latest time.
+    """
+
+    first: Shown
+    again: Shown | None
+    last: Shown
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """The last word on what a host holds.
+
+    Attributes:
+        held: the content of each facility that it carries, by the facility's id; None where nobody knows, because
+            a change of the host was begun and its end was not seen.
+    """
+
+    shown: Shown
+    held: Mapping[str, str] | None
+
+    def may_hold(self, facility: str) -> bool:
+        """Tell whether the host carries a facility, or nobody knows that it does not."""
+        return self.held is None or facility in self.held
+
+
+@dataclass(frozen=True, slots=True)
+class LastCheck:
+    """The latest verification of a facility's paths on one relay.
+
+    Attributes:
+        pulled: how many paths are always pulled (`sub`).
+        checked: how many of them this verification had to check.
+        proved: how many were up at level 7.
+    """
+
+    shown: Shown
+    relay: str
+    content: str
+    pulled: int
+    checked: int
+    proved: int
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that was shown, until now.
+
+    Attributes:
+        runs: how many runs are recorded.
+        carried: by content and host, when the host was first shown to hold it.
+        holders: by facility, every host that ever was shown to hold it.
+        words: by host, the last word on it.
+        without: by facility and host, since when the host was shown to be without it again.
+        proofs: by content, when all its pulled paths were up.
+        connected: by facility, when all pulled paths of what was then its content were first up.
+        checks: by facility, the latest verification on each of its relays.
+    """
+
+    runs: int = 0
+    carried: Mapping[Content, Mapping[str, Shown]] = field(default_factory=dict)
+    holders: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    words: Mapping[str, Word] = field(default_factory=dict)
+    without: Mapping[tuple[str, str], Shown] = field(default_factory=dict)
+    proofs: Mapping[Content, Proof] = field(default_factory=dict)
+    connected: Mapping[str, Shown] = field(default_factory=dict)
+    checks: Mapping[str, tuple[LastCheck, ...]] = field(default_factory=dict)
+
+
+NO_EVIDENCE = Evidence()
