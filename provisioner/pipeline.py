@@ -22,6 +22,7 @@ from provisioner.errors import HostError, UsageError
 from provisioner.facts import HostFacts
 from provisioner.host_requests import observe_request
 from provisioner.hosts import HostRunner
+from provisioner.inventory.cache import Cache, cache_of
 from provisioner.inventory.load import Loaded, load, load_inventory, valid_inventory
 from provisioner.inventory.lock import write_lock
 from provisioner.inventory.model import Inventory, InventorySecrets, Secrets
@@ -73,11 +74,16 @@ class Session:
     @cached_property
     def inventory(self) -> Inventory:
         """The inventory, valid and complete."""
-        return valid_inventory(self._loaded, self.root, today=self.today)
+        return valid_inventory(self._loaded, self.root)
 
     @cached_property
     def _loaded(self) -> Loaded:
-        return load(self.root)
+        return load(self.root, today=self.today, cache=self.cache)
+
+    @property
+    def cache(self) -> Cache | None:
+        """What earlier runs read of the inventory's files."""
+        return cache_of(self.root, self.environment)
 
     @cached_property
     def secrets(self) -> Secrets:
@@ -192,12 +198,13 @@ def new_run_id() -> str:
 
 def _job(session: Session, spec: HostSpec, planned: Planned, expected: str) -> Job:
     files, facts = session.files[spec.id], planned.facts[spec.id]
+    changes = tuple(change for change in planned.plan.pending if change.host == spec.id)
     if spec.relay is None or not _needs_program(spec, planned.plan.changes):
-        return Job(spec, files, facts, expected)
+        return Job(spec, files, facts, expected, changes=changes)
     artefact = spec.relay.artefact
     path = fetch(artefact, facts.arch, session.root, session.environment)
     checksum = {str(arch): digest for arch, digest in artefact.sha256.items()}[facts.arch]
-    return Job(spec, files, facts, expected, path, checksum)
+    return Job(spec, files, facts, expected, path, checksum, changes)
 
 
 def _needs_program(spec: HostSpec, changes: Sequence[Change]) -> bool:
@@ -260,7 +267,7 @@ def init_keys(session: Session) -> KeysMade:
         InventoryError, SecretsError: the inventory is invalid, or the vault cannot be opened.
     """
     tolerate = {HOST_KEYS_MISSING, GATEWAY_KEY_MISSING}
-    inventory = load_inventory(session.root, today=session.today, tolerate=tolerate)
+    inventory = load_inventory(session.root, today=session.today, cache=session.cache, tolerate=tolerate)
     old = load_secrets(session.root, session.passwords, inventory, tolerate={SECRETS_MISSING})
     new = completed(inventory, old)
     made, errors = make_host_keys(key_hosts(inventory), session.runner)
@@ -284,7 +291,7 @@ def site_packages(session: Session, facilities: Sequence[str]) -> dict[str, tupl
     Raises:
         UsageError: there is no such facility, or it is not rendered.
     """
-    inventory = load_inventory(session.root, today=session.today, tolerate={GATEWAY_KEY_MISSING})
+    inventory = load_inventory(session.root, today=session.today, cache=session.cache, tolerate={GATEWAY_KEY_MISSING})
     secrets = load_secrets(session.root, session.passwords, inventory)
     rendered = {facility.id: facility for facility in inventory.rendered_facilities}
     unknown = sorted(set(facilities) - set(rendered))

@@ -15,9 +15,9 @@ from pydantic import ValidationError
 from provisioner.diagnostics import Problem
 from provisioner.inventory import rules
 from provisioner.inventory.edit import Flow, edited
-from provisioner.inventory.load import validated
 from provisioner.inventory.model import Allocations, Facility, Inventory, Party
 from provisioner.inventory.places import Places
+from provisioner.inventory.reading import validated
 from provisioner.inventory.signed import signed_content
 from provisioner.inventory.strict_yaml import parse
 

@@ -9,6 +9,7 @@ import click
 from provisioner.cli.context import Invocation, today
 from provisioner.cli.output import print_document
 from provisioner.inventory.allocate import allocate as allocations_for
+from provisioner.inventory.cache import cache_of
 from provisioner.inventory.load import load_inventory
 from provisioner.inventory.lock import write_lock
 from provisioner.inventory.model import Allocations
@@ -27,7 +28,9 @@ def allocate(invocation: Invocation) -> int:
 
     Example: provisioner -i inventories/example allocate
     """
-    inventory = load_inventory(invocation.inventory, today=today(), tolerate=_TOLERATED)
+    inventory = load_inventory(
+        invocation.inventory, today=today(), tolerate=_TOLERATED, cache=cache_of(invocation.inventory, invocation.env)
+    )
     old, new = inventory.allocations, allocations_for(inventory)
     assigned, retired = list(_assigned(old, new)), list(_retired(old, new))
     path = write_lock(invocation.inventory, new) if new != old else None

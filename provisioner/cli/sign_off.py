@@ -42,7 +42,7 @@ def sign_off(
 
     Example: provisioner -i inventories/example sign-off kcl-bg-001 --by dic --by health --by carrier --source "12/BB"
     """
-    loaded = load(invocation.inventory)
+    loaded = load(invocation.inventory, today=today())
     found = loaded.partial.facilities.get(facility) if loaded.partial else None
     if found is None:
         raise _unknown(facility, {p.object for p in loaded.problems})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 
 import click
@@ -12,12 +12,11 @@ from provisioner.cli.context import Invocation, today
 from provisioner.cli.output import counted, print_document, problem_document, problem_lines
 from provisioner.diagnostics import Problem, Severity
 from provisioner.errors import InventoryError
-from provisioner.inventory import secrets
+from provisioner.inventory.cache import cache_of
 from provisioner.inventory.load import Loaded, check, load
-from provisioner.inventory.model import Inventory
-from provisioner.vault import VaultPasswords
 
 _COUNTS = ("provinces", "carriers", "relays", "facilities", "cameras", "paths")
+_PASSWORDS = ("ANSIBLE_VAULT_IDENTITY_LIST", "ANSIBLE_VAULT_PASSWORD_FILE")
 
 
 @click.command()
@@ -37,10 +36,11 @@ def validate(invocation: Invocation, day: datetime | None) -> int:
     Example: provisioner -i inventories/example validate
     """
     root = invocation.inventory
-    loaded = load(root)
-    problems = _all_problems(root, loaded, invocation.env, day.date() if day else today())
+    cache = cache_of(root, invocation.env)
+    loaded = load(root, today=day.date() if day else today(), cache=cache)
+    problems = _all_problems(root, loaded, invocation.env)
     errors = sum(problem.severity is Severity.ERROR for problem in problems)
-    counts = counts_of(loaded.partial)
+    counts = counts_of(loaded)
     if invocation.json:
         print_document(_document(problems, counts, ok=not errors))
     else:
@@ -49,14 +49,23 @@ def validate(invocation: Invocation, day: datetime | None) -> int:
     return InventoryError.exit_code if errors else 0
 
 
-def _all_problems(root: Path, loaded: Loaded, env: Mapping[str, str], day: date) -> list[Problem]:
-    problems = list(check(loaded, today=day))
+def _all_problems(root: Path, loaded: Loaded, env: Mapping[str, str]) -> list[Problem]:
+    return sorted([*check(loaded), *_problems_of_secrets(root, loaded, env)])
+
+
+def _problems_of_secrets(root: Path, loaded: Loaded, env: Mapping[str, str]) -> tuple[Problem, ...]:
+    if not any(env.get(name, "").strip() for name in _PASSWORDS):
+        return (_not_checked(),)
+    # Without passwords the libraries behind the vault are not needed, and they take their time.
+    from provisioner.inventory import secrets  # noqa: PLC0415
+    from provisioner.vault import VaultPasswords  # noqa: PLC0415
+
     passwords = VaultPasswords.from_environment(env).for_secrets()
     if not passwords:
-        problems.append(_not_checked())
-    elif loaded.partial:
-        problems += secrets.check(root, secrets.read_secrets(root, passwords), loaded.partial)
-    return sorted(problems)
+        return (_not_checked(),)
+    if loaded.partial is None:
+        return ()
+    return secrets.check(root, secrets.read_secrets(root, passwords), loaded.partial)
 
 
 def _not_checked() -> Problem:
@@ -65,19 +74,18 @@ def _not_checked() -> Problem:
     return Problem("", 0, 0, "secrets-not-checked", message, hint, "secrets", Severity.WARNING)
 
 
-def counts_of(inventory: Inventory | None) -> dict[str, int]:
+def counts_of(loaded: Loaded) -> dict[str, int]:
     """Count what an inventory declares; `paths` are those that hosts are to carry."""
-    if inventory is None:
+    if loaded.frame is None:
         return dict.fromkeys(_COUNTS, 0)
-    facilities = inventory.facilities.values()
-    streams = [camera.streams for facility in inventory.rendered_facilities for camera in facility.cameras]
+    facilities = loaded.outlines.values()
     return {
         "provinces": len({facility.province for facility in facilities}),
-        "carriers": len(inventory.carriers),
-        "relays": len(inventory.relays),
+        "carriers": len(loaded.frame.carriers),
+        "relays": len(loaded.frame.relays),
         "facilities": len(facilities),
-        "cameras": sum(len(facility.cameras) for facility in facilities),
-        "paths": sum(2 if stream.main else 1 for stream in streams),
+        "cameras": sum(facility.cameras for facility in facilities),
+        "paths": sum(facility.paths for facility in facilities if facility.rendered),
     }
 
 

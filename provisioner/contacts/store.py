@@ -17,10 +17,11 @@ from provisioner.diagnostics import Problem, Severity
 from provisioner.errors import InventoryError, LockedError, UsageError
 from provisioner.inventory.atomic import write_atomic
 from provisioner.inventory.explain import Subject, problems_of
-from provisioner.inventory.load import marks_of, validated
 from provisioner.inventory.places import Places, Source
 from provisioner.inventory.plain_yaml import scalar
+from provisioner.inventory.reading import validated
 from provisioner.inventory.strict_yaml import parse
+from provisioner.inventory.yaml_places import PlacesIn
 from provisioner.secret import Secret
 from provisioner.vault import VaultPasswords, encrypt, is_encrypted
 
@@ -209,7 +210,7 @@ class _Reading:
             )
         elif data is not None:
             plain = open_contacts(data, self.passwords, province, name=str(path))
-            self._understand(province, Source(str(path), plain, marks_of))
+            self._understand(province, Source(str(path), plain, PlacesIn))
         if len(self.problems) > before:
             self.broken.add(province)
 

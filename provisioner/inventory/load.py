@@ -5,33 +5,37 @@ from __future__ import annotations
 import gc
 import hashlib
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
-
-from pydantic import ValidationError
+from typing import TypeVar
 
 from provisioner.diagnostics import Problem, Severity
 from provisioner.errors import InventoryError
 from provisioner.inventory import rules
-from provisioner.inventory.explain import Subject, problems_of
-from provisioner.inventory.layout import File, layout_of
+from provisioner.inventory.cache import Cache
+from provisioner.inventory.kept import Kept
+from provisioner.inventory.layout import VAULT_MARK, File, layout_of
 from provisioner.inventory.model import (
     Allocations,
     Carrier,
     Centre,
     Designations,
     Facility,
+    Frame,
     Instructions,
     Inventory,
     Model,
     Settings,
 )
-from provisioner.inventory.places import Places, Source
-from provisioner.inventory.strict_yaml import Document, parse
+from provisioner.inventory.outline import Outline
+from provisioner.inventory.places import Located, Places, Source
+from provisioner.inventory.reading import OnDisk, bytes_of, read, text_of, validated_text
+from provisioner.inventory.side_by_side import sites_of
+from provisioner.inventory.site_reading import Site, unreadable
 from provisioner.inventory.yaml_places import PlacesIn
 
 M = TypeVar("M", bound=Model)
@@ -42,24 +46,48 @@ class Loaded:
     """What the files say.
 
     Attributes:
-        inventory: the inventory, or None where any file has an error.
-        partial: what could be read, for the rules to judge as well; None without settings or lock.
+        today: the day for which they are judged.
+        frame: what could be read, but for the facilities; None without settings or lock.
+        outlines: the facilities in outline, by id.
         broken: owners whose files have errors: nothing is known about them.
         problems: what is wrong with single files, sorted by place.
+        found: what the rules on single files found.
         digest: `sha256:…` over all contents but contacts/; comments, file order and commits do not count.
         places: where each object stands.
+        facilities: gives the facilities by id; at ten thousand of them that takes seconds.
     """
 
-    inventory: Inventory | None
-    partial: Inventory | None
+    today: date
+    frame: Frame | None
+    outlines: Mapping[str, Outline]
     broken: frozenset[str]
     problems: tuple[Problem, ...]
+    found: tuple[Problem, ...]
     digest: str
     places: Places
+    facilities: Callable[[], dict[str, Facility]] = field(repr=False, compare=False)
+
+    @cached_property
+    def partial(self) -> Inventory | None:
+        """What could be read, as a whole; None without settings or lock."""
+        if self.frame is None:
+            return None
+        with _without_collector():
+            return Inventory.model_construct(**dict(self.frame), facilities=self.facilities())
+
+    @property
+    def inventory(self) -> Inventory | None:
+        """The inventory, or None where any file has an error."""
+        return None if any(p.severity is Severity.ERROR for p in self.problems) else self.partial
 
 
-def load(root: Path) -> Loaded:
+def load(root: Path, *, today: date, cache: Cache | None = None) -> Loaded:
     """Read every file of an inventory; finds all problems, raises only where there is no inventory at all.
+
+    Args:
+        root: the inventory's folder.
+        today: the day on which what is noted in files has to hold.
+        cache: what earlier runs read.
 
     Raises:
         InventoryError: the folder holds no inventory.yml.
@@ -68,51 +96,46 @@ def load(root: Path) -> Loaded:
         hint = "name the inventory's folder with -i DIR or PROVISIONER_INVENTORY"
         raise InventoryError(f"{root} holds no inventory.yml", hint=hint)
     with _without_collector():
-        reading = _Reading(root)
-        reading.read_all()
-        return reading.result()
+        return _Loading(root, today, Kept(cache, root)).load()
 
 
-def check(loaded: Loaded, *, today: date) -> tuple[Problem, ...]:
+def check(loaded: Loaded) -> tuple[Problem, ...]:
     """Give all problems of an inventory: of its files and across them, sorted by place."""
-    found = list(loaded.problems)
-    if loaded.partial:
-        found += rules.check(loaded.partial, loaded.places, today, loaded.broken)
-    return tuple(sorted(found))
+    across: tuple[Problem, ...] = ()
+    if loaded.frame:
+        view = rules.View(loaded.frame, loaded.outlines, loaded.places, loaded.today, loaded.broken)
+        across = rules.check_across(view)
+    return tuple(sorted([*loaded.problems, *loaded.found, *across]))
 
 
-def load_inventory(root: Path, *, today: date, tolerate: Collection[str] = ()) -> Inventory:
+def load_inventory(root: Path, *, today: date, tolerate: Collection[str] = (), cache: Cache | None = None) -> Inventory:
     """Load an inventory that has to be valid.
 
     Args:
         root: the inventory's folder.
         today: the day on which designations have to hold.
         tolerate: codes of problems that the calling command is there to solve, e.g. `allocation-missing`.
+        cache: what earlier runs read.
 
     Raises:
         InventoryError: with every problem.
     """
-    return valid_inventory(load(root), root, today=today, tolerate=tolerate)
+    return valid_inventory(load(root, today=today, cache=cache), root, tolerate=tolerate)
 
 
-def valid_inventory(loaded: Loaded, root: Path, *, today: date, tolerate: Collection[str] = ()) -> Inventory:
+def valid_inventory(loaded: Loaded, root: Path, *, tolerate: Collection[str] = ()) -> Inventory:
     """Give what was loaded, if it is valid; as `load_inventory`.
 
     Raises:
         InventoryError: with every problem.
     """
-    errors = [p for p in check(loaded, today=today) if p.severity is Severity.ERROR and p.code not in tolerate]
+    errors = [p for p in check(loaded) if p.severity is Severity.ERROR and p.code not in tolerate]
     if errors or loaded.inventory is None:
         count = f"{len(errors)} problem" + ("s" if len(errors) != 1 else "")
         raise InventoryError(
             f"the inventory {root} is invalid: {count}", problems=tuple(errors), hint="correct the places listed"
         )
     return loaded.inventory
-
-
-def marks_of(data: bytes) -> PlacesIn:
-    """Give the places of a file's values; they are looked up when they are asked for."""
-    return PlacesIn(data)
 
 
 @contextmanager
@@ -128,48 +151,101 @@ def _without_collector() -> Iterator[None]:
 
 
 @dataclass
-class _Reading:
+class _Loading:
     """One pass over the files; the only mutable thing here, and it does not leave this module."""
 
     root: Path
+    today: date
+    kept: Kept
     problems: list[Problem] = field(default_factory=list)
-    sources: dict[str, Source] = field(default_factory=dict)
+    found: list[Problem] = field(default_factory=list)
+    sources: dict[str, Located] = field(default_factory=dict)
     broken: set[str] = field(default_factory=set)
     parsed: dict[str, Model] = field(default_factory=dict)
+    texts: dict[str, tuple[str, str]] = field(default_factory=dict)
+    outlines: dict[str, Outline] = field(default_factory=dict)
+    understood: list[tuple[File, Site]] = field(default_factory=list)
     contents: list[tuple[str, str]] = field(default_factory=list)
 
-    def read_all(self) -> None:
+    def load(self) -> Loaded:
         layout = layout_of(self.root)
-        for file in layout.files:
-            self._read(file)
         self.problems += layout.problems
-        for name in ("instructions", "designations"):
-            if name not in self.sources:
-                message, hint = f"{name}.yml is missing", f"write {name}.yml; see inventories/example"
-                self._problem(File(self.root, f"{name}.yml", name, Model), "file-missing", message, hint)
+        facilities = [file for file in layout.files if file.model is Facility]
+        sites, changed = self._known(facilities)
+        with sites_of(changed, self.today) as collect:
+            for file in layout.files:
+                if file.model is not Facility:
+                    self._read(file)
+            anew = {file.relative: site for file, site in zip(changed, collect(), strict=True)}
+        sites |= anew
+        self.kept.keep(sites, anew)
+        self.kept.keep_others(self.texts)
+        for file in facilities:
+            self._take_site(file, sites[file.relative])
+        self._miss_files()
+        return self._result()
+
+    def _known(self, facilities: list[File]) -> tuple[dict[str, Site], list[File]]:
+        """Give what earlier runs found out about files with these very bytes, and the files that are left."""
+        kept = self.kept.sites()
+        sites: dict[str, Site] = {}
+        left = []
+        for file in facilities:
+            site = kept.get(file.relative)
+            if site and site.holds_on(self.today) and _digest(file) == site.digest:
+                sites[file.relative] = site
+            else:
+                left.append(file)
+        return sites, left
+
+    def _take_site(self, file: File, site: Site) -> None:
+        self.contents.append((file.relative, site.content))
+        if file.owner in self.sources:
+            self._duplicate(file)
+            return
+        self.sources[file.owner] = OnDisk(file, site.digest)
+        self.problems += site.faults
+        self.found += site.found
+        if site.faults:
+            self.broken.add(file.owner)
+        if site.outline:
+            self.outlines[site.outline.id] = site.outline
+            self.understood.append((file, site))
 
     def _read(self, file: File) -> None:
         try:
-            data = file.path.read_bytes()
+            data = bytes_of(file)
         except OSError as error:
             self.broken.add(file.owner)
-            self._problem(file, "file-unreadable", f"cannot be read: {error.strerror}", "correct its permissions")
+            self.problems.append(unreadable(file, error))
             return
         if file.model is None:
             self._take_encrypted(file, data)
             return
-        source = Source(file.shown, data, marks_of)
-        document = parse(data)
-        self.contents.append((file.relative, _canonical(document, data)))
-        if file.owner in self.sources:
-            self._duplicate(file, source)
-            return
-        self.sources[file.owner] = source
-        self._validate(file, document, source)
+        digest = hashlib.sha256(data).hexdigest()
+        text = self.kept.other(file.relative, digest)
+        if text is not None:
+            self.sources[file.owner] = Source(file.shown, data, PlacesIn)
+            self.parsed[file.owner] = validated_text(file.model, text)
+        else:
+            text = self._read_anew(file, data)
+        if file.owner not in self.broken:
+            self.texts[file.relative] = digest, text
+        self.contents.append((file.relative, hashlib.sha256(text.encode()).hexdigest() if text else digest))
+
+    def _read_anew(self, file: File, data: bytes) -> str:
+        reading = read(file, data)
+        self.sources[file.owner] = reading.source
+        self.problems += reading.problems
+        if reading.model is not None:
+            self.parsed[file.owner] = reading.model
+        if reading.problems:
+            self.broken.add(file.owner)
+        return reading.text
 
     def _take_encrypted(self, file: File, data: bytes) -> None:
         self.contents.append((file.relative, hashlib.sha256(data).hexdigest()))
-        if not data.startswith(b"$ANSIBLE_VAULT;"):
+        if not data.startswith(VAULT_MARK):
             message = f"{file.owner}: the file is not encrypted"
             hint = (
                 f"ansible-vault encrypt --encrypt-vault-id secrets {file.shown}; if it was ever committed in the"
@@ -177,72 +253,57 @@ class _Reading:
             )
             self._problem(file, "secret-not-encrypted", message, hint)
 
-    def _validate(self, file: File, document: Document, source: Source) -> None:
-        before = len(self.problems)
-        for fault in document.faults:
-            message = f"{file.owner.replace('/', ' ', 1)}: {fault.message}"
-            self.problems.append(
-                Problem(file.shown, fault.line, fault.column, fault.code, message, fault.hint, file.owner)
-            )
-        if not document.faults:
-            try:
-                self.parsed[file.owner] = validated(file.model, document.value)
-            except ValidationError as error:
-                self.problems += problems_of(error, Subject(source, file.owner, document.value, file.model))
-            else:
-                self._check_name(file, source)
-        if len(self.problems) > before:
-            self.broken.add(file.owner)
-
-    def _check_name(self, file: File, source: Source) -> None:
-        """Hold a file's name and folder against the ids in it."""
-        model = self.parsed[file.owner]
-        for key, expected in file.expected.items():
-            value = getattr(model, key)
-            if value != expected:
-                place = source.at((key,))
-                message = f"{file.owner.replace('/', ' ', 1)}: {key} is {value}, but the file stands at {file.relative}"
-                hint = f"move the file to {file.moved(key, value)}, or write {key}: {expected}"
-                code = f"{file.kind}-file-misplaced"
-                self.problems.append(Problem(place.file, place.line, place.column, code, message, hint, file.owner))
-
-    def _duplicate(self, file: File, source: Source) -> None:
+    def _duplicate(self, file: File) -> None:
         first = self.sources[file.owner].shown
         self.broken.add(file.owner)
         message = f"{file.owner.replace('/', ' ', 1)}: the id is used twice: in {first} and in {file.shown}"
         hint = "give one of the two another id: a facility's id is unique in the whole inventory"
-        place = source.at(("id",))
+        place = OnDisk(file, _digest(file)).at(("id",))
         code = f"{file.kind}-id-duplicate"
         self.problems.append(Problem(place.file, place.line, place.column, code, message, hint, file.owner))
+
+    def _miss_files(self) -> None:
+        for name in ("instructions", "designations"):
+            if name not in self.sources:
+                message, hint = f"{name}.yml is missing", f"write {name}.yml; see inventories/example"
+                self._problem(File(self.root, f"{name}.yml", name, Model), "file-missing", message, hint)
 
     def _problem(self, file: File, code: str, message: str, hint: str) -> None:
         self.problems.append(Problem(file.shown, 0, 0, code, message, hint, file.owner))
 
-    def result(self) -> Loaded:
-        partial = self._inventory()
-        whole = partial if not any(p.severity is Severity.ERROR for p in self.problems) else None
+    def _result(self) -> Loaded:
         digest = hashlib.sha256(json.dumps(sorted(self.contents)).encode()).hexdigest()
         return Loaded(
-            inventory=whole,
-            partial=partial,
+            today=self.today,
+            frame=self._frame(),
+            outlines=dict(sorted(self.outlines.items())),
             broken=frozenset(self.broken),
             problems=tuple(sorted(self.problems)),
+            found=tuple(self.found),
             digest=f"sha256:{digest}",
             places=Places(self.sources),
+            facilities=self._facilities,
         )
 
-    def _inventory(self) -> Inventory | None:
+    def _facilities(self) -> dict[str, Facility]:
+        found = {}
+        for file, site in self.understood:
+            text = site.text or self.kept.text(file.relative, site.digest) or text_of(file, site.digest)
+            facility: Facility = validated_text(Facility, text)
+            found[facility.id] = facility
+        return dict(sorted(found.items()))
+
+    def _frame(self) -> Frame | None:
         settings, lock = self.parsed.get("inventory"), self.parsed.get("allocations", Allocations())
         if not isinstance(settings, Settings) or not isinstance(lock, Allocations) or "allocations" in self.broken:
             return None
         instructions, designations = self.parsed.get("instructions"), self.parsed.get("designations")
-        return Inventory.model_construct(
+        return Frame.model_construct(
             settings=settings,
             instructions=instructions.instructions if isinstance(instructions, Instructions) else (),
             designations=designations.designations if isinstance(designations, Designations) else (),
             carriers=self._by_id(Carrier),
             centres=self._by_id(Centre),
-            facilities=self._by_id(Facility),
             allocations=lock,
         )
 
@@ -251,13 +312,8 @@ class _Reading:
         return dict(sorted(found.items()))
 
 
-def validated(model: Any, value: Any) -> Any:
-    """Hold a plain value against a model; JSON mode lets texts be addresses, days and enums, and nothing more."""
-    return model.model_validate_json(json.dumps(value))
-
-
-def _canonical(document: Document, data: bytes) -> str:
-    """Give what counts of a file: its values where it has some, its bytes where it has not (vault files)."""
-    if document.faults or not isinstance(document.value, dict):
-        return hashlib.sha256(data).hexdigest()
-    return json.dumps(document.value, sort_keys=True)
+def _digest(file: File) -> str:
+    try:
+        return hashlib.sha256(bytes_of(file)).hexdigest()
+    except OSError:
+        return ""

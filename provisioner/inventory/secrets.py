@@ -17,7 +17,6 @@ from provisioner.errors import InventoryError
 from provisioner.inventory.atomic import write_atomic
 from provisioner.inventory.explain import Subject, problems_of
 from provisioner.inventory.layout import File, secret_files_of
-from provisioner.inventory.load import marks_of, validated
 from provisioner.inventory.model import (
     CarrierSecrets,
     Credentials,
@@ -29,8 +28,10 @@ from provisioner.inventory.model import (
 )
 from provisioner.inventory.places import Places, Source
 from provisioner.inventory.plain_yaml import render_mapping
+from provisioner.inventory.reading import validated
 from provisioner.inventory.rules.logins import SecretsView, check_secrets
 from provisioner.inventory.strict_yaml import parse
+from provisioner.inventory.yaml_places import PlacesIn
 from provisioner.secret import Secret
 from provisioner.vault import SECRETS_ID, VaultPasswords, decrypt, encrypt, is_encrypted
 
@@ -168,7 +169,7 @@ class _Reading:
         if not is_encrypted(data):
             self.broken.add(file.owner)
             return  # `load` reports it: that needs no password
-        source = Source(file.shown, decrypt(data, self.passwords, name=file.shown), marks_of)
+        source = Source(file.shown, decrypt(data, self.passwords, name=file.shown), PlacesIn)
         self.sources[file.owner] = source
         folder, name = file.owner.split("/")[-2:]
         if folder == "cameras":

@@ -122,8 +122,8 @@ def test_a_damaged_facility_file_is_reported_at_its_own_place(tmp_path: Path, da
     cut = data.draw(st.integers(0, len(whole)))
     noise = data.draw(st.binary(max_size=8))
     root = make.write_inventory(tmp_path, {"facilities/bac-giang/kcl-bg-001.yml": whole[:cut] + noise})
-    loaded = load(root)
-    for problem in check(loaded, today=date(2021, 5, 9)):
+    loaded = load(root, today=date(2021, 5, 9))
+    for problem in check(loaded):
         assert problem.message
         assert problem.hint
         assert problem.line >= 1 or not problem.file

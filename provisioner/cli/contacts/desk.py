@@ -77,7 +77,7 @@ class Desk:
         Raises:
             InventoryError: nothing can be read of it.
         """
-        found = load(self.invocation.inventory)
+        found = load(self.invocation.inventory, today=self.today)
         if found.partial is None:
             raise InventoryError(
                 f"the inventory {self.invocation.inventory} cannot be understood",

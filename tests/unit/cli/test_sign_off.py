@@ -23,7 +23,7 @@ def unsigned() -> str:
 
 
 def codes(root: Path) -> list[str]:
-    return [p.code for p in check(load(root), today=make.TODAY) if p.code.startswith("sign-off")]
+    return [p.code for p in check(load(root, today=make.TODAY)) if p.code.startswith("sign-off")]
 
 
 def test_three_sign_offs_make_the_plan_agreed_and_an_edit_takes_them_away(tmp_path: Path) -> None:
@@ -44,7 +44,7 @@ def test_a_new_agreement_takes_the_place_of_the_old_one(tmp_path: Path, capsys: 
     assert run(["-i", str(root), "sign-off", "kcl-bg-001", "--by", "health", "--source", "13/BB"], {}) == 0
     assert codes(root) == ["sign-off-stale"]
     assert "still to sign what kcl-bg-001 says now: dic, carrier" in capsys.readouterr().out
-    signed = load(root).partial
+    signed = load(root, today=make.TODAY).partial
     assert signed
     plan = signed.facilities["kcl-bg-001"].plan
     assert plan

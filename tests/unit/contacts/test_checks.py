@@ -12,8 +12,8 @@ from provisioner.contacts.checks import ContactsView, check_contacts
 from provisioner.contacts.model import Contact, ContactsFile
 from provisioner.contacts.store import render_contacts
 from provisioner.diagnostics import Severity
-from provisioner.inventory.load import marks_of
 from provisioner.inventory.places import Places, Source
+from provisioner.inventory.yaml_places import PlacesIn
 from tests import inventories
 
 from . import book
@@ -30,7 +30,7 @@ def view(*listed: Contact, facilities: list[dict[str, Any]] | None = None, **cha
         "files": {"bac-giang": ContactsFile(version=1, province="bac-giang", contacts=listed)},
         "facilities": found,
         "provinces": frozenset({"bac-giang"}),
-        "places": Places({"contacts/bac-giang": Source("contacts/bac-giang.yml", text, marks_of)}),
+        "places": Places({"contacts/bac-giang": Source("contacts/bac-giang.yml", text, PlacesIn)}),
         "broken": frozenset(),
         "today": TODAY,
         "folder": FOLDER,

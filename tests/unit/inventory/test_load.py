@@ -22,7 +22,7 @@ TO_BE_MADE = {ALLOCATION_MISSING, HOST_KEYS_MISSING, GATEWAY_KEY_MISSING}
 
 
 def codes(root: Path) -> list[str]:
-    return [problem.code for problem in load(root).problems]
+    return [problem.code for problem in load(root, today=make.TODAY).problems]
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_a_plain_scalar_is_read_as_the_core_schema_says_and_no_further(text: str
 )
 def test_a_value_of_another_type_is_never_bent_into_shape(tmp_path: Path, changes: dict[str, Any], code: str) -> None:
     root = make.write_inventory(tmp_path, {SITE: make.facility(**changes)})
-    loaded = load(root)
+    loaded = load(root, today=make.TODAY)
     assert [p.code for p in loaded.problems] == [code]
     assert loaded.inventory is None
     assert all(p.hint and p.line >= 1 for p in loaded.problems)
@@ -107,7 +107,7 @@ def test_a_day_is_written_in_one_way_only(tmp_path: Path, day: object) -> None:
 def test_a_user_that_ansible_could_take_for_more_than_a_name_is_refused(tmp_path: Path, user: str) -> None:
     relay = make.relay("relay-viettel-1", 11, ssh={"user": user, "host_key": make.HOST_KEY})
     root = make.write_inventory(tmp_path, {"carriers/viettel.yml": make.carrier(relays=[relay])})
-    (problem,) = load(root).problems
+    (problem,) = load(root, today=make.TODAY).problems
     assert problem.code == "host-user-unsafe"
     assert "run a command on the controller" in problem.hint
 
@@ -145,28 +145,32 @@ def test_what_the_calling_command_makes_is_tolerated(tmp_path: Path) -> None:
 @pytest.mark.parametrize("missing", ["instructions.yml", "designations.yml"])
 def test_a_file_that_has_to_be_there_is_missed_by_name(tmp_path: Path, missing: str) -> None:
     root = make.write_inventory(tmp_path, {missing: None})
-    assert [(p.code, p.file) for p in load(root).problems] == [("file-missing", str(root / missing))]
+    assert [(p.code, p.file) for p in load(root, today=make.TODAY).problems] == [("file-missing", str(root / missing))]
 
 
 def test_a_folder_without_an_inventory_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InventoryError, match=r"holds no inventory\.yml"):
-        load(tmp_path)
+        load(tmp_path, today=make.TODAY)
 
 
 def test_the_digest_is_of_what_the_files_say_not_of_how_they_look(tmp_path: Path) -> None:
     root = make.write_inventory(tmp_path / "a")
-    before = load(root).digest
+    before = load(root, today=make.TODAY).digest
     path = root / SITE
     path.write_text("# a comment\n" + path.read_text(encoding="utf-8") + "\n", encoding="utf-8")
     make.write_inventory(root / "contacts", {})
-    assert load(root).digest == before == load(make.write_inventory(tmp_path / "b")).digest
+    assert (
+        load(root, today=make.TODAY).digest
+        == before
+        == load(make.write_inventory(tmp_path / "b"), today=make.TODAY).digest
+    )
 
 
 def test_the_order_of_keys_is_not_part_of_the_digest(tmp_path: Path) -> None:
     plain = make.facility()
     turned = dict(reversed(plain.items()))
     one, other = (make.write_inventory(tmp_path / name, {SITE: site}) for name, site in (("a", plain), ("b", turned)))
-    assert load(one).digest == load(other).digest
+    assert load(one, today=make.TODAY).digest == load(other, today=make.TODAY).digest
 
 
 def test_a_byte_order_mark_is_no_part_of_the_text() -> None:
@@ -187,13 +191,13 @@ def test_a_byte_order_mark_is_no_part_of_the_text() -> None:
 )
 def test_every_change_of_content_changes_the_digest(tmp_path: Path, name: str, value: object) -> None:
     root = make.write_inventory(tmp_path)
-    before = load(root).digest
-    assert load(make.write_inventory(root, {name: value})).digest != before
+    before = load(root, today=make.TODAY).digest
+    assert load(make.write_inventory(root, {name: value}), today=make.TODAY).digest != before
 
 
 def test_places_lead_to_the_value_itself(tmp_path: Path) -> None:
     text = "version: 1\nid: kcl-bg-001\ncameras:\n  - id: cam-01\n    port: 554\n"
-    places = load(make.write_inventory(tmp_path, {SITE: text})).places
+    places = load(make.write_inventory(tmp_path, {SITE: text}), today=make.TODAY).places
     found = places.at("facility/kcl-bg-001", "cameras", 0, "port")
     assert (found.line, found.column) == (5, 11)
     assert places.at("facility/kcl-bg-001", "cameras", 0, "zone").line == 4
@@ -212,7 +216,7 @@ def test_a_name_of_any_bytes_can_be_reported(tmp_path: Path) -> None:
     name = os.fsencode(root / "facilities" / "bac-giang") + b"/\xff\xfe.yml"
     with open(name, "wb") as stream:  # noqa: PTH123 (a name that is no text)
         stream.write(b"a: 1\n")
-    for problem in load(root).problems:
+    for problem in load(root, today=make.TODAY).problems:
         problem.place.encode()
 
 
@@ -230,4 +234,4 @@ def test_a_lock_written_beside_its_inventory_is_read_back(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("name", ["example", "lab"])
 def test_the_inventories_in_the_repository_have_no_problem_in_any_file(name: str) -> None:
-    assert load(INVENTORIES / name).problems == ()
+    assert load(INVENTORIES / name, today=make.TODAY).problems == ()

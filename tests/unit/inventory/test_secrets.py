@@ -55,7 +55,7 @@ def complete(root: Path, passwords: VaultPasswords) -> None:
 
 
 def inventory(root: Path) -> Inventory:
-    found = load(root)
+    found = load(root, today=make.TODAY)
     assert found.problems == ()
     assert found.inventory is not None
     return found.inventory
@@ -150,7 +150,7 @@ def test_a_facility_that_is_not_rendered_needs_no_login(root: Path, passwords: V
 
 def test_a_plain_file_under_secrets_is_an_error_that_needs_no_password(root: Path) -> None:
     make.write_files(root, {"secrets/inventory.yml": f"digest_key: {SHOWN_NOWHERE}\n"})
-    (problem,) = [p for p in load(root).problems if p.file.endswith("secrets/inventory.yml")]
+    (problem,) = [p for p in load(root, today=make.TODAY).problems if p.file.endswith("secrets/inventory.yml")]
     assert problem.code == "secret-not-encrypted"
     assert "ansible-vault encrypt" in problem.hint
     assert SHOWN_NOWHERE not in repr(problem)

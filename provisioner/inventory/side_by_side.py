@@ -1,0 +1,82 @@
+"""Reading many facilities in several processes, while this one reads the rest of the inventory.
+
+Few files are read here: to start a process takes as long as to read some hundred of them. The processes
+are forked where that is safe, that is where no other thread could hold a lock at that moment, and started
+afresh otherwise. One that is killed takes nothing with it: what it had not read is read here.
+"""
+
+from __future__ import annotations
+
+import gc
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from datetime import date
+from typing import Final
+
+from provisioner.inventory.layout import File
+from provisioner.inventory.site_reading import Site, read_site
+
+MANY: Final = 256
+"""From so many files on, other processes help."""
+_CHUNK: Final = 64
+_MOST: Final = 8
+
+Collect = Callable[[], list[Site]]
+
+
+@contextmanager
+def sites_of(files: Sequence[File], today: date, *, workers: int | None = None) -> Iterator[Collect]:
+    """Begin to read facilities' files; what is given waits for them, in the order of the files.
+
+    Args:
+        files: the files.
+        today: the day on which rules judge them.
+        workers: how many processes; by default as many as there are cores, or none for a few files.
+    """
+    count = _workers(len(files)) if workers is None else workers
+    if not count:
+        yield lambda: [read_site(file, today) for file in files]
+        return
+    chunks = [files[start : start + _CHUNK] for start in range(0, len(files), _CHUNK)]
+    pool = ProcessPoolExecutor(count, mp_context=multiprocessing.get_context(_method()), initializer=_begin)
+    try:
+        begun = [pool.submit(_read_chunk, chunk, today) for chunk in chunks]
+        yield lambda: _collected(begun, chunks, today)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _workers(files: int) -> int:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, _MOST) if files >= MANY and cores > 1 else 0
+
+
+def _method() -> str:
+    return "fork" if sys.platform == "linux" and threading.active_count() == 1 else "spawn"
+
+
+def _begin() -> None:
+    """Prepare a process: Ctrl-C ends the one that started it, and the collector finds nothing worth its time."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    gc.disable()
+
+
+def _read_chunk(files: Sequence[File], today: date) -> list[Site]:
+    return [read_site(file, today) for file in files]
+
+
+def _collected(begun: Sequence[Future[list[Site]]], chunks: Sequence[Sequence[File]], today: date) -> list[Site]:
+    found: list[Site] = []
+    for future, chunk in zip(begun, chunks, strict=True):
+        try:
+            found += future.result()
+        except BrokenProcessPool:
+            found += _read_chunk(chunk, today)
+    return found
