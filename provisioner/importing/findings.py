@@ -32,17 +32,17 @@ class Remark:
     fills: tuple[tuple[str, str], ...] = ()
 
 
-def error(code: str, **fills: object) -> Remark:
+def error(code: str, /, **fills: object) -> Remark:
     """Give a remark that keeps its row out."""
     return Remark(code, Level.ERROR, _texts(fills))
 
 
-def warning(code: str, **fills: object) -> Remark:
+def warning(code: str, /, **fills: object) -> Remark:
     """Give a remark that somebody should look at."""
     return Remark(code, Level.WARNING, _texts(fills))
 
 
-def note(code: str, **fills: object) -> Remark:
+def note(code: str, /, **fills: object) -> Remark:
     """Give a remark that says what was done."""
     return Remark(code, Level.NOTE, _texts(fills))
 
