@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from provisioner.desired.spec import HostSpec
 from provisioner.errors import HostError
@@ -51,6 +51,15 @@ class HostRunner(Protocol):
 
     def call(self, calls: Sequence[HostCall], *, timeout_s: float) -> dict[str, HostAnswer]:
         """Give an answer for every call, by host id."""
+        ...
+
+
+@runtime_checkable
+class StreamingRunner(Protocol):
+    """A `HostRunner` that gives each answer as soon as it is there."""
+
+    def stream(self, calls: Sequence[HostCall], *, timeout_s: float) -> Iterator[HostAnswer]:
+        """Give an answer for every call, in the order in which they come; several threads may do so at once."""
         ...
 
 

@@ -6,6 +6,7 @@ What only a kernel can tell (what a rule means) is told apart by the bytes of th
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from provisioner_host import relay as host_relay
 from provisioner_host import tunnel as host_tunnel
 
 File = tuple[bytes, int, str, str]
+GENERATIONS = 3
 
 
 @dataclass
@@ -34,16 +36,22 @@ class SimulatedHost:
     manifest: dict[str, Any] | None = None
     armed: dict[str, Any] | None = None
     viewers: dict[str, int] = field(default_factory=dict)
+    dark: set[str] = field(default_factory=set)
+    before: dict[str, Any] = field(default_factory=dict)
+    last_good: dict[str, Any] | None = None
+    generations: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    receipts: dict[str, tuple[str, str]] = field(default_factory=dict)
     reachable: bool = True
     writes: int = 0
 
 
 class SimulatedHosts:
-    """A `HostRunner` over hosts in memory; `before` is called with every operation and may break something."""
+    """A `HostRunner` over hosts in memory; `before` and `after` see every operation and may break something."""
 
     def __init__(self) -> None:
         self.hosts: dict[str, SimulatedHost] = {}
         self.before: Callable[[str, str], object] = _nothing
+        self.after: Callable[[str, str], object] = _nothing
         self.calls: list[tuple[str, str]] = []
 
     def call(self, calls: Sequence[HostCall], *, timeout_s: float) -> dict[str, HostAnswer]:
@@ -58,7 +66,17 @@ class SimulatedHosts:
         host = self.hosts.setdefault(call.spec.id, SimulatedHost())
         if not host.reachable:
             return HostAnswer(call.spec.id, CallOutcome.UNREACHABLE, error="no route")
-        document = {"observe": _observe, "apply": _apply, "confirm": _confirm}[operation](host, call)
+        operations = {
+            "observe": _observe,
+            "apply": _apply,
+            "rollback": _rollback,
+            "look": _look,
+            "confirm": _confirm,
+            "abort": _abort,
+            "status": _status,
+        }
+        document = operations[operation](host, call)
+        self.after(operation, call.spec.id)
         return HostAnswer(call.spec.id, CallOutcome.ANSWERED, document)
 
 
@@ -136,14 +154,15 @@ def _apply(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
     facts = _observe(host, call)
     if facts["live_digest"] != request["expected_live_digest"]:
         return answer | {"outcome": "stale", "facts": facts}
+    host.last_good, host.before = _state(host), _looked(host, call)
     for path in set((host.manifest or {}).get("files", ())) - set(request["files"]):
         host.files.pop(path, None)
     for path, wanted in request["files"].items():
         host.files[path] = (call.files[wanted["content"]], wanted["mode"], wanted["owner"], wanted["group"])
     host.writes += 1
     _go_live(host, call)
-    host.armed = {"run": request["run"]}
-    return answer | {"outcome": "armed"}
+    host.armed = {"run": request["run"], "kind": "apply", "target": ""}
+    return answer | {"outcome": "armed", "before": host.before}
 
 
 def _go_live(host: SimulatedHost, call: HostCall) -> None:
@@ -176,11 +195,110 @@ def peers_in(conf: str) -> list[dict[str, Any]]:
     return peers
 
 
+def _over(host: SimulatedHost, run: str) -> dict[str, Any] | None:
+    if host.armed is not None and host.armed["run"] == run:
+        return None
+    told = host.receipts.get(run)
+    if told is None:
+        return {"outcome": "not-started", "cause": "nothing is known of this run here", "steps": [], "run": run}
+    return {"outcome": told[0], "cause": told[1], "steps": [], "run": run, "receipt": "/receipt"}
+
+
+def _look(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
+    run = str(call.request["run"])
+    return _over(host, run) or _answer(run, "armed") | {"after": _looked(host, call)}
+
+
+def _looked(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
+    """Tell what a look sees: every path gives the picture that the inventory declares, but those that are dark."""
+    wanted = {path.name: path for path in call.spec.paths}
+    paths = {}
+    for asked in (call.request.get("gate") or {}).get("paths", ()):
+        path = wanted[asked["name"]]
+        sample = {"available": True, "online": True, "inbound_bytes": 0, "tracks": []}
+        read = {"codec": path.codec, "width": path.width, "height": path.height}
+        dark = path.name in host.dark
+        paths[path.name] = {
+            "samples": [sample, sample | {"inbound_bytes": 0 if dark else 9}],
+            "read": {"error": "no frame", "status": None} if dark else read,
+        }
+    relay = {"unit": "active", "api_error": "", "tunnel": {"routes": [], "peers": {}}, "devices": [], "errors": {}}
+    return {"sessions": {}, "relay": relay | {"paths": paths} if paths else None}
+
+
+def _answer(run: str, outcome: str, cause: str = "") -> dict[str, Any]:
+    return {"outcome": outcome, "cause": cause, "steps": [{"name": "all", "seconds": 0.1}], "run": run}
+
+
 def _confirm(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
-    request = call.request
-    if host.armed is None or host.armed["run"] != request["run"]:
-        return {"outcome": "not-started", "cause": "not waiting", "steps": [], "run": request["run"]}
+    run = str(call.request["run"])
+    if (over := _over(host, run)) is not None:
+        return over
+    armed, host.armed = host.armed or {}, None
+    if armed["kind"] == "rollback":
+        numbers = [n for n, (name, _) in enumerate(host.generations) if name == armed["target"]]
+        host.generations = host.generations[: numbers[0]]
+    else:
+        host.manifest = {"files": sorted(call.request["files"]), "run": run}
+    host.generations = [*host.generations, (run, host.last_good or {})][-GENERATIONS:]
+    host.receipts[run] = ("applied", "")
+    return _answer(run, "applied") | {"receipt": "/receipt", "facts": _observe(host, call)}
+
+
+def _abort(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
+    run = str(call.request["run"])
+    if (over := _over(host, run)) is not None:
+        return over
+    go_back(host, str(call.request["cause"]))
+    return _answer(run, "rolled-back", str(call.request["cause"]))
+
+
+def go_back(host: SimulatedHost, cause: str) -> None:
+    """Return to last-good, as the host does by itself when nobody confirms."""
+    assert host.armed is not None
+    assert host.last_good is not None
+    run = str(host.armed["run"])
+    _put(host, host.last_good)
     host.armed = None
-    host.manifest = {"files": sorted(request["files"]), "run": request["run"]}
-    answer = {"outcome": "applied", "cause": "", "steps": [], "run": request["run"], "receipt": "/receipt"}
-    return answer | {"facts": _observe(host, call)}
+    host.receipts[run] = ("rolled-back", cause)
+
+
+def _status(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
+    run = str(call.request["run"])
+    return _over(host, run) or _answer(run, "armed") | {"before": host.before}
+
+
+def _rollback(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
+    run, target = str(call.request["run"]), str(call.request["target"])
+    if host.armed is not None:
+        return _answer(run, "locked", f"run {host.armed['run']} waits")
+    kept = dict(host.generations)
+    if not target and host.generations:
+        target = host.generations[-1][0]
+    if target not in kept:
+        return _answer(run, "refused", f"this host keeps no state of before {target}")
+    host.last_good = _state(host)
+    then, now = _paths(kept[target]), _paths(host.last_good)
+    host.armed = {"run": run, "kind": "rollback", "target": target}
+    host.writes += 1
+    host.before = _looked(host, call)
+    _put(host, kept[target])
+    affected = sorted(name for name in {*then, *now} if then.get(name) != now.get(name))
+    return _answer(run, "armed") | {"before": host.before, "affected": affected}
+
+
+def _paths(state: dict[str, Any]) -> dict[str, Any]:
+    content = state.get("files", {}).get(MEDIAMTX_FILE)
+    return dict(host_relay.describe(content[0].decode(), "")["paths"]) if content else {}
+
+
+_STATE = ("files", "rules", "peers", "link", "units", "manifest")
+
+
+def _state(host: SimulatedHost) -> dict[str, Any]:
+    return {name: copy.deepcopy(getattr(host, name)) for name in _STATE}
+
+
+def _put(host: SimulatedHost, state: dict[str, Any]) -> None:
+    for name in _STATE:
+        setattr(host, name, copy.deepcopy(state[name]))

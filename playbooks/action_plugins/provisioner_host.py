@@ -20,11 +20,15 @@ from ansible.plugins.action import ActionBase
 
 MARK = "PROVISIONER-ANSWER "
 
-# The bundle is unpacked on tmpfs, root only, and is gone before the answer is read.
+# The bundle is unpacked on tmpfs, root only, and is gone before the answer is read; what a process that was
+# killed left there goes with the next one.
 BOOTSTRAP = """
 import os, shutil, sys, tarfile, tempfile
 os.umask(0o077)
-folder = tempfile.mkdtemp(prefix="provisioner-", dir="/run")
+for name in os.listdir("/run"):
+    if name.startswith("provisioner-bundle-") and not os.path.exists("/proc/" + name.split("-")[2]):
+        shutil.rmtree(os.path.join("/run", name), ignore_errors=True)
+folder = tempfile.mkdtemp(prefix=f"provisioner-bundle-{os.getpid()}-", dir="/run")
 try:
     with tarfile.open(fileobj=sys.stdin.buffer, mode="r|") as bundle:
         bundle.extractall(folder, filter="data") if hasattr(tarfile, "data_filter") else bundle.extractall(folder)
@@ -54,7 +58,11 @@ class ActionModule(ActionBase):
             said = (done.get("stderr") or done["stdout"] or "").strip()[-600:]
             return {**result, "failed": True, "msg": f"the host gave no answer (code {done['rc']}): {said}"}
         answer = json.loads(line[len(MARK) :])
-        descriptor = os.open(self._task.args["answer"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        # Whole or not at all: the controller takes it as soon as it is there.
+        target = Path(self._task.args["answer"])
+        beside = target.with_name(f".{target.name}")
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
             json.dump(answer, stream)
+        beside.replace(target)
         return {**result, "changed": False}

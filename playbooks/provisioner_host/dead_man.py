@@ -3,44 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from provisioner_host import files, last_good, places, units
+from provisioner_host import files, last_good, lease, places, units
+from provisioner_host.lease import now
 from provisioner_host.shell import Failed
 
-
-class Locked(Failed):
-    """Somebody else is changing this host."""
-
-
-@contextlib.contextmanager
-def lock(who: str, *, wait_s: float = 0) -> Iterator[None]:
-    """Hold the host: one change at a time.
-
-    Raises:
-        Locked: somebody else holds it, after `wait_s`.
-    """
-    places.RUN.mkdir(mode=0o755, parents=True, exist_ok=True)
-    with places.LOCK.open("a+") as stream:
-        until = time.monotonic() + wait_s
-        while True:
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() >= until:
-                    stream.seek(0)
-                    raise Locked(f"held by {stream.read().strip() or 'another run'}") from None
-                time.sleep(0.2)
-        stream.truncate(0)
-        stream.write(who)
-        stream.flush()
-        yield
+# However often the controller renews it: so long after the arming a change is confirmed or gone.
+LONGEST_S = 900.0
+_LOCK_S = 30.0
+_RETRY_S = (2.0, 5.0, 15.0, 30.0)
 
 
 def boot_id() -> str:
@@ -53,37 +28,66 @@ def boot_id() -> str:
     return f"{kernel}/{started}"
 
 
-def now() -> float:
-    """Give seconds since boot, sleep included: a jump of the clock moves no deadline."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
+def armed() -> dict[str, Any] | None:
+    """Give what the switch is armed for, or None where it is not.
+
+    A record that cannot be read is a change about which nothing is known: it is due at once.
+    """
+    if not places.ARMED.exists():
+        return None
+    found = files.read_json(places.ARMED)
+    if isinstance(found, dict) and isinstance(found.get("run"), str) and isinstance(found.get("due"), int | float):
+        return found
+    # It may be gone since it was looked for.
+    return {"run": "unknown", "due": 0.0, "damaged": True} if places.ARMED.exists() else None
 
 
-def arm(run_id: str, seconds: float) -> None:
+def arm(run_id: str, seconds: float, kind: str = "apply", target: str = "") -> None:
     """Arm the switch and start what watches it.
+
+    Args:
+        run_id: the run that will confirm.
+        seconds: how long it waits for the first word.
+        kind: `apply` or `rollback`.
+        target: of a rollback, the generation that it goes back to.
 
     Raises:
         Failed: the watcher does not run, so nothing may be switched.
     """
-    files.write_json(places.ARMED, {"run": run_id, "boot": boot_id(), "due": now() + seconds})
+    begun = now()
+    record = {"run": run_id, "boot": boot_id(), "since": begun, "due": begun + seconds, "kind": kind, "target": target}
+    files.write_json(places.ARMED, record)
+    try:
+        _watch()
+    except (Failed, OSError):
+        disarm()
+        raise
+
+
+def _watch() -> None:
     if units.states([places.UNIT_REVERT])[places.UNIT_REVERT]["enabled"] != "enabled":
         units.systemctl("enable", places.UNIT_REVERT)
     units.systemctl("restart", places.UNIT_REVERT)
     state = units.states([places.UNIT_REVERT])[places.UNIT_REVERT]
     if (state["active"], state["enabled"]) != ("active", "enabled"):
-        disarm()
         raise Failed("the unit that returns this host to last-good does not run: nothing was changed")
 
 
 def renew(run_id: str, seconds: float) -> None:
-    """Move the deadline, while the controller is still deciding.
+    """Move the deadline, while the controller is still deciding; never beyond 15 minutes from the arming.
+
+    Whoever calls holds the host's lock.
 
     Raises:
-        Failed: the switch is not armed for this run.
+        Failed: the switch is not armed for this run, or the longest time is over.
     """
-    armed = files.read_json(places.ARMED)
-    if armed is None or armed["run"] != run_id:
+    found = armed()
+    if found is None or found["run"] != run_id:
         raise Failed("the switch is not armed for this run")
-    files.write_json(places.ARMED, armed | {"due": now() + seconds})
+    last = float(found.get("since", 0.0)) + LONGEST_S
+    if now() >= last:
+        raise Failed(f"{LONGEST_S:.0f} s are over: this host returns to last-good")
+    files.write_json(places.ARMED, found | {"due": min(now() + seconds, last)})
 
 
 def disarm() -> None:
@@ -96,36 +100,58 @@ def disarm() -> None:
 
 def revert_at_boot() -> None:
     """After a reboot inside the window: put the files back before anything reads them."""
-    armed = files.read_json(places.ARMED)
-    if armed is not None and armed.get("boot") == boot_id():
+    found = armed()
+    if found is None or found.get("boot") == boot_id():
         return
-    with lock("return to last-good at boot", wait_s=10):
-        _revert(armed, "the host was rebooted before the change was confirmed", live=False)
+    with lease.lock("return to last-good at boot", wait_s=10):
+        # The first try is made before anything of ours runs; a later one finds it running.
+        running = any(state["active"] == "active" for state in units.states(last_good.UNITS).values())
+        give_back(found, "the host was rebooted before the change was confirmed", live=running)
 
 
 def revert_when_due() -> None:
-    """Watch the deadline; when it passes, return to last-good."""
-    while (armed := files.read_json(places.ARMED)) is not None:
-        if armed["due"] > now():
-            time.sleep(min(1.0, max(0.05, armed["due"] - now())))
+    """Watch the deadline; when it passes, return to last-good, and try again until that has worked."""
+    failures = 0
+    while (found := armed()) is not None:
+        if found["due"] > now():
+            time.sleep(min(1.0, max(0.05, found["due"] - now())))
             continue
-        with lock("return to last-good", wait_s=30):
-            armed = files.read_json(places.ARMED)
-            if armed is None or armed["due"] > now():
-                continue
-            _revert(armed, "nobody confirmed the change in time", live=True)
+        try:
+            with lease.lock("return to last-good", wait_s=_LOCK_S):
+                found = armed()
+                if found is None or found["due"] > now():
+                    continue
+                give_back(found, cause_of(found), live=True)
+        except (Failed, OSError):
+            time.sleep(_RETRY_S[min(failures, len(_RETRY_S) - 1)])
+            failures += 1
+            continue
         return
 
 
-def _revert(armed: dict[str, Any] | None, cause: str, *, live: bool) -> None:
-    run_id = armed["run"] if armed else "unknown"
+def cause_of(found: dict[str, Any]) -> str:
+    """Give why an armed host returns."""
+    if found.get("damaged"):
+        return "the record of the change that waited could not be read"
+    return "nobody confirmed the change in time"
+
+
+def give_back(found: dict[str, Any], cause: str, *, live: bool) -> None:
+    """Return to last-good and write the receipt. The switch stays armed until that has worked.
+
+    Whoever calls holds the host's lock.
+
+    Raises:
+        Failed: it did not work; the receipt says `rollback-failed` until it does.
+    """
+    run_id = str(found["run"])
     try:
         last_good.restore(live=live)
     except (Failed, OSError) as error:
         last_good.receipt(run_id, "rollback-failed", f"{cause}; then: {error}", [])
         raise
-    finally:
-        places.ARMED.unlink(missing_ok=True)
-        with contextlib.suppress(OSError):
-            os.sync()
+    places.ARMED.unlink(missing_ok=True)
+    lease.release(run_id)
+    with contextlib.suppress(OSError):
+        os.sync()
     last_good.receipt(run_id, "rolled-back", cause, [])

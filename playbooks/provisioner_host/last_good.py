@@ -1,4 +1,4 @@
-"""The last-good state of a host: saved before a change, returned to when the change is not confirmed.
+"""Saved states of a host: last-good, which a change that is not confirmed returns to, and the generations before it.
 
 MediaMTX, firewall, tunnel and units go back together. Whoever calls holds the host's lock.
 """
@@ -6,10 +6,12 @@ MediaMTX, firewall, tunnel and units go back together. Whoever calls holds the h
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import stat
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,37 +21,46 @@ from provisioner_host.shell import Failed
 UNITS = (places.UNIT_NFT, places.UNIT_WG, places.UNIT_MEDIAMTX)
 # What carries the return itself goes last: it is running while the rest goes back.
 CARRIERS = (places.HOST_PROGRAM, places.REVERT_UNIT_FILE)
+_RECEIPTS_KEPT = 50
 
 
 def save(owned: list[str]) -> None:
     """Save every owned file as it is now, and the units' states; in one step, by renaming a folder."""
     beside = places.LAST_GOOD.with_name("last-good.new")
     shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir(mode=0o700)
-    saved = []
-    for number, path in enumerate(map(Path, owned)):
-        if not path.is_file():
-            continue
-        shutil.copyfile(path, beside / str(number))
-        status = path.stat()
-        saved.append(
-            {"path": str(path), "content": str(number), "mode": stat.S_IMODE(status.st_mode)}
-            | {"uid": status.st_uid, "gid": status.st_gid}
-        )
+    try:
+        _save_in(beside, owned)
+        shutil.rmtree(places.LAST_GOOD, ignore_errors=True)
+        beside.rename(places.LAST_GOOD)
+    except BaseException:
+        shutil.rmtree(beside, ignore_errors=True)
+        raise
+    files.sync_folder(places.STATE)
+
+
+def _save_in(folder: Path, owned: list[str]) -> None:
+    folder.mkdir(mode=0o700)
+    saved = [_saved(path, str(number), folder) for number, path in enumerate(map(Path, owned)) if path.is_file()]
     state = {
         "files": saved,
         "absent": sorted(set(owned) - {f["path"] for f in saved}),
-        "units": units.states(UNITS),
+        "units": units.states((*UNITS, places.UNIT_REVERT)),
         "firewall": firewall.live() is not None,
         "manifest": files.read_json(places.MANIFEST),
     }
-    files.write_json(beside / "state.json", state)
-    for entry in beside.iterdir():
+    files.write_json(folder / "state.json", state)
+    if places.MANIFEST.exists():
+        shutil.copyfile(places.MANIFEST, folder / "manifest")
+    for entry in folder.iterdir():
         _durable(entry)
-    files.sync_folder(beside)
-    shutil.rmtree(places.LAST_GOOD, ignore_errors=True)
-    beside.rename(places.LAST_GOOD)
-    files.sync_folder(places.STATE)
+    files.sync_folder(folder)
+
+
+def _saved(path: Path, content: str, folder: Path) -> dict[str, Any]:
+    shutil.copyfile(path, folder / content)
+    status = path.stat()
+    rights = {"mode": stat.S_IMODE(status.st_mode), "uid": status.st_uid, "gid": status.st_gid}
+    return {"path": str(path), "content": content, **rights}
 
 
 def _durable(path: Path) -> None:
@@ -60,93 +71,133 @@ def _durable(path: Path) -> None:
         os.close(descriptor)
 
 
-def _state() -> dict[str, Any]:
-    state = files.read_json(places.LAST_GOOD / "state.json")
-    if state is None:
-        raise Failed(f"{places.LAST_GOOD} is missing or damaged: a person is needed")
-    return dict(state)
+def state_of(folder: Path) -> dict[str, Any]:
+    """Give a saved state.
+
+    Raises:
+        Failed: it is missing or damaged.
+    """
+    state = files.read_json(folder / "state.json")
+    if not isinstance(state, dict) or not {"files", "absent", "units", "firewall", "manifest"} <= set(state):
+        raise Failed(f"{folder} is missing or damaged: a person is needed")
+    if any(not (folder / saved["content"]).is_file() for saved in state["files"]):
+        raise Failed(f"{folder} lacks a saved file: a person is needed")
+    return state
 
 
-def restore_files(*, carriers: bool = True) -> list[str]:
-    """Put every file back as it was; give the paths that changed. MediaMTX's file is left for its own step."""
-    state = _state()
-    changed = []
-    for saved in state["files"]:
-        path = Path(saved["path"])
-        if path == places.MEDIAMTX_FILE or (path in CARRIERS and not carriers):
-            continue
-        if _put_back(saved):
-            changed.append(str(path))
-    for text in state["absent"]:
-        path = Path(text)
-        if path == places.MEDIAMTX_FILE or (path in CARRIERS and not carriers):
-            continue
-        if path.exists():
-            path.unlink()
-            changed.append(text)
-    return changed
+# --- going back -----------------------------------------------------------------------------------
 
 
-def _put_back(saved: dict[str, Any]) -> bool:
-    path = Path(saved["path"])
-    content = (places.LAST_GOOD / saved["content"]).read_bytes()
-    with contextlib.suppress(FileNotFoundError):
-        status = path.stat()
-        rights = (stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid)
-        if rights == (saved["mode"], saved["uid"], saved["gid"]) and path.read_bytes() == content:
-            return False
-    files.write(path, content, mode=saved["mode"])
-    os.chown(path, saved["uid"], saved["gid"])
-    path.chmod(saved["mode"])
-    return True
+def restore(*, live: bool = True, folder: Path | None = None, carriers: bool = True) -> None:
+    """Return to a saved state: files, and with `live` also what runs. At boot nothing of ours runs yet.
 
-
-def _restore_relay_file() -> bool:
-    state = _state()
-    saved = next((f for f in state["files"] if f["path"] == str(places.MEDIAMTX_FILE)), None)
-    if saved is None:
-        places.MEDIAMTX_FILE.unlink(missing_ok=True)
-        return False
-    relay.wait_for_gap()
-    return _put_back(saved)
-
-
-def restore(*, live: bool = True) -> None:
-    """Return to last-good: files, and with `live` also what runs. At boot nothing of ours runs yet.
+    Args:
+        live: whether what runs goes back too.
+        folder: the saved state; last-good otherwise.
+        carriers: whether the program and unit that carry a return go back too.
 
     Raises:
         Failed: a step did not work; the others were done all the same.
     """
-    state = _state()
+    folder = folder or places.LAST_GOOD
+    state = state_of(folder)
     before = state["units"]
     wrong: list[str] = []
-    changed = restore_files(carriers=False)
-    relay_changed = _restore_relay_file()
+    changed: list[str] = []
+    relay_changed: list[bool] = []
+
+    def attempt(step: Callable[[], Any]) -> None:
+        try:
+            step()
+        except (Failed, OSError) as error:
+            wrong.append(str(error))
+
+    attempt(lambda: changed.extend(restore_files(folder, wrong)))
+    attempt(lambda: relay_changed.append(_restore_relay_file(folder, state)))
     if live:
-        wrong = [
-            told
-            for step in (
-                lambda: _firewall_back(present=state["firewall"]),
-                lambda: _tunnel_back(before),
-                lambda: _relay_back(before, changed, relay_changed=relay_changed),
-            )
-            if (told := _attempt(step))
-        ]
-    _units_back(before)
-    _manifest_back(state["manifest"])
-    restore_files()
+        attempt(lambda: _firewall_back(present=state["firewall"]))
+        attempt(lambda: _tunnel_back(before))
+        attempt(lambda: _relay_back(before, changed, relay_changed=any(relay_changed)))
+    attempt(lambda: _units_back(before))
+    attempt(lambda: _manifest_back(folder, state))
+    if carriers:
+        attempt(lambda: restore_carriers(folder))
     if live:
         units.systemctl("daemon-reload", check=False)
     if wrong:
         raise Failed("; ".join(wrong))
 
 
-def _attempt(step: Any) -> str:
+def restore_files(folder: Path, wrong: list[str]) -> list[str]:
+    """Put files back as they were; give the paths that changed. What has a step of its own is left for it."""
+    state = state_of(folder)
+    apart = {places.MEDIAMTX_FILE, *CARRIERS}
+    changed = []
+    for saved in state["files"]:
+        try:
+            if Path(saved["path"]) not in apart and _put_back(folder, saved):
+                changed.append(str(saved["path"]))
+        except OSError as error:
+            wrong.append(f"{saved['path']}: {error.strerror or error}")
+    return changed + [text for text in state["absent"] if Path(text) not in apart and _remove(Path(text))]
+
+
+def restore_carriers(folder: Path) -> None:
+    """Put the program and the unit that carry a return back; where they were absent, take them away."""
+    state = state_of(folder)
+    carriers = {str(path) for path in CARRIERS}
+    if str(places.REVERT_UNIT_FILE) in state["absent"]:
+        units.systemctl("disable", places.UNIT_REVERT, check=False)
+    for saved in state["files"]:
+        if saved["path"] in carriers:
+            _put_back(folder, saved)
+    for text in carriers & set(state["absent"]):
+        _remove(Path(text))
+
+
+def _remove(path: Path) -> bool:
+    there = path.exists()
+    path.unlink(missing_ok=True)
+    return there
+
+
+def _put_back(folder: Path, saved: dict[str, Any]) -> bool:
+    path, copy = Path(saved["path"]), folder / saved["content"]
+    rights = (saved["mode"], saved["uid"], saved["gid"])
+    content = copy.read_bytes()
+    with contextlib.suppress(FileNotFoundError):
+        status = path.stat()
+        if (stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid) == rights and path.read_bytes() == content:
+            return False
+    _replace(path, copy, content, saved["mode"])
+    os.chown(path, saved["uid"], saved["gid"])
+    path.chmod(saved["mode"])
+    return True
+
+
+def _replace(path: Path, copy: Path, content: bytes, mode: int) -> None:
     try:
-        step()
-    except (Failed, OSError) as error:
-        return str(error)
-    return ""
+        files.write(path, content, mode=mode)
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+            raise
+        # A full disk must not keep a host from its way back: the saved copy itself takes no more room.
+        beside = path.with_name(f".{path.name}.new")
+        beside.unlink(missing_ok=True)
+        os.link(copy, beside)
+        beside.replace(path)
+        # Two names for one file are still there where old and new were one and the same.
+        beside.unlink(missing_ok=True)
+
+
+def _restore_relay_file(folder: Path, state: dict[str, Any]) -> bool:
+    saved = next((f for f in state["files"] if f["path"] == str(places.MEDIAMTX_FILE)), None)
+    if saved is None:
+        if str(places.MEDIAMTX_FILE) in state["absent"]:
+            places.MEDIAMTX_FILE.unlink(missing_ok=True)
+        return False
+    relay.wait_for_gap()
+    return _put_back(folder, saved)
 
 
 def _firewall_back(*, present: bool) -> None:
@@ -158,11 +209,14 @@ def _firewall_back(*, present: bool) -> None:
 
 def _tunnel_back(before: dict[str, Any]) -> None:
     units.systemctl("daemon-reload")
-    if before[places.UNIT_WG]["active"] == "active":
-        tunnel.up()
-    else:
+    if before[places.UNIT_WG]["active"] != "active":
         units.systemctl("stop", places.UNIT_WG, check=False)
         tunnel.down()
+    elif tunnel.exists():
+        tunnel.up()
+    else:
+        # The unit starts it, so that a user-space WireGuard lives in the unit and not in this process.
+        units.systemctl("restart", places.UNIT_WG)
 
 
 def _relay_back(before: dict[str, Any], changed: list[str], *, relay_changed: bool) -> None:
@@ -182,8 +236,8 @@ def _await_sentinel(*, rewrite: bool) -> None:
         return
     if rewrite:
         relay.wait_for_gap()
-        os.utime(places.MEDIAMTX_FILE)
-        _rewrite(places.MEDIAMTX_FILE)
+        with contextlib.suppress(OSError):
+            _rewrite(places.MEDIAMTX_FILE)
     if not relay.wait_for(sentinel, 8):
         units.systemctl("restart", places.UNIT_MEDIAMTX)
         if not relay.wait_for(sentinel, 8):
@@ -197,23 +251,83 @@ def _rewrite(path: Path) -> None:
 
 
 def _units_back(before: dict[str, Any]) -> None:
-    for name, state in before.items():
-        verb = "enable" if state["enabled"] == "enabled" else "disable"
+    for name in UNITS:
+        verb = "enable" if before[name]["enabled"] == "enabled" else "disable"
         units.systemctl(verb, name, check=False)
 
 
-def _manifest_back(manifest: Any) -> None:
+def _manifest_back(folder: Path, state: dict[str, Any]) -> None:
+    now = files.read_json(places.MANIFEST) or {}
+    manifest = state["manifest"]
     if manifest is None:
         places.MANIFEST.unlink(missing_ok=True)
-    else:
-        files.write_json(places.MANIFEST, manifest)
+    elif now != manifest:
+        _replace(places.MANIFEST, folder / "manifest", (folder / "manifest").read_bytes(), 0o600)
+    # A program that came with the change goes with it; one that a saved state needs stays.
+    kept = set((manifest or {}).get("programs", ())) | programs_of_generations()
+    for text in sorted(set(now.get("programs", ())) - kept):
+        Path(text).unlink(missing_ok=True)
 
 
-def receipt(run_id: str, outcome: str, cause: str, steps: list[dict[str, Any]]) -> dict[str, Any]:
-    """Write the receipt of a run: the result of record. Give it."""
-    document = {"run": run_id, "outcome": outcome, "cause": cause, "steps": steps, "at": int(time.time())}
-    files.folder(places.RECEIPTS, 0o700)
-    files.write_json(places.RECEIPTS / f"{run_id}.json", document)
-    for old in sorted(places.RECEIPTS.glob("*.json"), key=lambda p: p.stat().st_mtime)[:-50]:
-        old.unlink(missing_ok=True)
+# --- generations ----------------------------------------------------------------------------------
+
+KEPT = 3
+
+
+def keep(run_id: str) -> None:
+    """Keep last-good as the state before a run, which is confirmed now; the oldest of more than three goes."""
+    files.folder(places.GENERATIONS, 0o700)
+    target = places.GENERATIONS / run_id
+    shutil.rmtree(target, ignore_errors=True)
+    number = max((g["number"] for g in generations()), default=0) + 1
+    places.LAST_GOOD.rename(target)
+    files.write_json(target / "generation.json", {"run": run_id, "number": number, "at": int(time.time())})
+    for old in generations()[KEPT:]:
+        forget(str(old["run"]))
+
+
+def generations() -> list[dict[str, Any]]:
+    """Give the kept generations, the newest first: the run that came after, its number, when it was kept."""
+    found = [files.read_json(path) for path in places.GENERATIONS.glob("*/generation.json")]
+    whole = [g for g in found if isinstance(g, dict) and {"run", "number", "at"} <= set(g)]
+    return sorted(whole, key=lambda g: -int(g["number"]))
+
+
+def forget(run_id: str) -> None:
+    """Forget a generation."""
+    shutil.rmtree(places.GENERATIONS / run_id, ignore_errors=True)
+
+
+def programs_of_generations() -> set[str]:
+    """Give the MediaMTX programs that a kept generation runs."""
+    programs: set[str] = set()
+    for generation in generations():
+        state = files.read_json(places.GENERATIONS / str(generation["run"]) / "state.json") or {}
+        programs |= set((state.get("manifest") or {}).get("programs", ()))
+    return programs
+
+
+# --- receipts -------------------------------------------------------------------------------------
+
+
+def receipt(run_id: str, outcome: str, cause: str, steps: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
+    """Write the receipt of a run: the result of record. Give it.
+
+    Where it cannot be written the answer still has it; a full disk must not undo what was done.
+    """
+    document = {"run": run_id, "outcome": outcome, "cause": cause, "steps": steps, "at": int(time.time()), **more}
+    with contextlib.suppress(OSError):
+        files.folder(places.RECEIPTS, 0o700)
+        files.write_json(places.RECEIPTS / f"{run_id}.json", document)
+        for old in sorted(places.RECEIPTS.glob("*.json"), key=lambda p: p.stat().st_mtime)[:-_RECEIPTS_KEPT]:
+            old.unlink(missing_ok=True)
     return document
+
+
+def receipt_of(run_id: str) -> dict[str, Any] | None:
+    """Give a run's receipt; a damaged one is told as such, and is no result."""
+    path = places.RECEIPTS / f"{run_id}.json"
+    found = files.read_json(path)
+    if isinstance(found, dict) and found.get("run") == run_id and isinstance(found.get("outcome"), str):
+        return found
+    return {"run": run_id, "outcome": "unreadable", "cause": f"{path} is damaged"} if path.exists() else None

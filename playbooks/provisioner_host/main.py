@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import signal
 import sys
+import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from provisioner_host import apply, dead_man, firewall, keys, observe, probe, tunnel
+from provisioner_host import apply, confirm, dead_man, firewall, keys, observe, probe, rollback, tunnel
 from provisioner_host.shell import Failed, scrub
 
 ANSWER = "PROVISIONER-ANSWER "
@@ -25,27 +27,33 @@ def serve(folder: str) -> None:
         answer = {"ok": True, "answer": _operation(request, place)}
     except Failed as error:
         answer = {"ok": False, "error": scrub(str(error))}
+    except Exception as error:  # noqa: BLE001 (a defect of ours; its own words may quote a value, the place does not)
+        answer = {"ok": False, "error": f"{request['operation']}: {type(error).__name__} at {_place(error)}"}
     sys.stdout.write("\n" + ANSWER + json.dumps(answer) + "\n")
     sys.stdout.flush()
 
 
+def _place(error: Exception) -> str:
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{Path(frame.filename).name}:{frame.lineno}"
+
+
 def _operation(request: dict[str, Any], folder: Path) -> dict[str, Any]:
-    match request["operation"]:
-        case "observe":
-            return observe.observe(request, folder)
-        case "keys":
-            return keys.make(request)
-        case "apply":
-            return apply.apply(request, folder)
-        case "confirm":
-            return apply.confirm(request, folder)
-        case "renew":
-            dead_man.renew(request["run"], float(request["confirm_s"]))
-            return {}
-        case "probe":
-            return probe.probe(request, folder)
-        case other:
-            raise Failed(f"this host program knows no operation {other}")
+    operations: dict[str, Callable[[dict[str, Any], Path], dict[str, Any]]] = {
+        "observe": observe.observe,
+        "keys": lambda request, _: keys.make(request),
+        "apply": apply.apply,
+        "rollback": rollback.rollback,
+        "look": confirm.look,
+        "confirm": confirm.confirm,
+        "abort": confirm.abort,
+        "status": confirm.status,
+        "probe": probe.probe,
+    }
+    name = str(request["operation"])
+    if name not in operations:
+        raise Failed(f"this host program knows no operation {name}")
+    return operations[name](request, folder)
 
 
 def command(words: list[str]) -> int:

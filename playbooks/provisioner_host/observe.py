@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from provisioner_host import files, firewall, places, relay, tunnel, units
+from provisioner_host import dead_man, files, firewall, last_good, places, relay, tunnel, units
 from provisioner_host.shell import Failed, run
 
 _NEEDED = {"nft": "nftables", "wg": "wireguard-tools", "ip": "iproute2", "ffmpeg": "ffmpeg", "setpriv": "util-linux"}
@@ -32,7 +32,8 @@ def observe(request: dict[str, Any], folder: Path) -> dict[str, Any]:
         "files": {path: files.describe(Path(path), key) for path in owned},
         "units": units.states(request["units"]),
         "tunnel": tunnel.live(key),
-        "armed": files.read_json(places.ARMED),
+        "armed": dead_man.armed(),
+        "generations": last_good.generations(),
         "keys": {p.name: p.exists() for p in (places.WG_KEY, places.API_PASSWORD, places.PROBE_PASSWORD)},
     }
     live = firewall.live() if shutil.which("nft") else None

@@ -23,9 +23,11 @@ PROBE_PASSWORD = KEYS / "probe.password"
 
 MANIFEST = STATE / "manifest.json"
 LAST_GOOD = STATE / "last-good"
+GENERATIONS = STATE / "generations"
 ARMED = STATE / "armed.json"
 RECEIPTS = STATE / "receipts"
 LOCK = RUN / "lock"
+LEASE = RUN / "lease.json"
 
 USER = "mediamtx"
 TUNNEL = "wg-prov"

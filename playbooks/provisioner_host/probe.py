@@ -63,12 +63,12 @@ def probe(request: dict[str, Any], folder: Path) -> dict[str, Any]:
 def _relay(wanted: dict[str, Any], key: str, limits: Limits) -> dict[str, Any]:
     paths = {p["name"]: p for p in wanted["paths"]}
     tunnel = reach.live_tunnel(key)
-    first, error = _sample(paths)
+    first, error = sample(paths)
     sampled = begun = time.monotonic()
     devices = reach.connect_all(((p["address"], p["port"]) for p in paths.values()), limits.connect_s)
     time.sleep(max(0.0, sampled + limits.sample_s - time.monotonic()))
-    second, later_error = _sample(paths)
-    reads = _reads_of_relay(wanted, paths, (first, second), limits)
+    second, later_error = sample(paths)
+    reads = reads_of_relay(wanted, paths, (first, second), limits)
     if time.monotonic() < limits.until:
         devices = reach.again(devices, limits.connect_s)
     tunnel_after = reach.wait_for_keepalive(tunnel, key, wanted["paths"], devices, begun)
@@ -90,7 +90,8 @@ def _unit() -> str:
         return "unknown"
 
 
-def _sample(paths: dict[str, Any]) -> tuple[dict[str, Any], str]:
+def sample(paths: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    """Give what MediaMTX says of the paths now, and its error, empty where there is none."""
     try:
         listed = relay.api("/v3/paths/list?itemsPerPage=1000000")["items"]
     except (Failed, OSError, KeyError) as error:
@@ -109,9 +110,10 @@ def _state(item: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _reads_of_relay(
+def reads_of_relay(
     wanted: dict[str, Any], paths: dict[str, Any], samples: tuple[dict[str, Any], dict[str, Any]], limits: Limits
 ) -> Reads:
+    """Read every path for a key frame, as the relay's own probe user; those that flow come first."""
     try:
         password = places.PROBE_PASSWORD.read_text().strip()
     except OSError as error:

@@ -9,6 +9,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,51 @@ def describe(content: str, key: str) -> dict[str, Any]:
         except ValueError:
             foreign += 1
     return {"settings": settings, "paths": paths, "sentinel": sentinel, "foreign": foreign}
+
+
+def read_file() -> str:
+    """Give the live file, empty where there is none."""
+    try:
+        return places.MEDIAMTX_FILE.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return ""
+
+
+def stages(live: str, wanted: str, size: int) -> Iterator[tuple[str, str]]:
+    """Give the files on the way to a file that has many more paths: each with its own sentinel.
+
+    All that is no new path is as in the wanted file from the first step on; new paths come `size` at a time,
+    in the order of the file. The wanted file itself is the last step, and is not given.
+    """
+    known = set(_paths_by_line(live).values())
+    new = [number for number, name in _paths_by_line(wanted).items() if name not in known]
+    lines = wanted.splitlines(keepends=True)
+    sentinel = describe(wanted, "")["sentinel"]
+    if sentinel is None:
+        return
+    for step, shown in enumerate(range(size, len(new), size)):
+        name = f"{sentinel}{step:04x}"
+        hidden = set(new[shown:])
+        text = "".join(line for number, line in enumerate(lines) if number not in hidden)
+        yield name, text.replace(json.dumps(sentinel), json.dumps(name))
+
+
+def _paths_by_line(content: str) -> dict[int, str]:
+    found = ((number, _PATH_LINE.match(line)) for number, line in enumerate(content.splitlines()))
+    named = {number: str(json.loads(match[1])) for number, match in found if match}
+    return {number: name for number, name in named.items() if not name.startswith(places.SENTINEL_PREFIX)}
+
+
+def program_in(unit: str) -> Path:
+    """Give the program that a unit of ours starts.
+
+    Raises:
+        Failed: the unit starts none.
+    """
+    found = re.search(r'^ExecStart="?([^" ]+)"? ', unit, re.MULTILINE)
+    if found is None:
+        raise Failed(f"{places.UNIT_MEDIAMTX} starts no program")
+    return Path(found[1])
 
 
 def describe_path(value: dict[str, Any], key: str) -> dict[str, Any]:

@@ -42,6 +42,11 @@ def spliced(conf: Path, psk_file: Path) -> str:
     return "\n".join(lines) + "\n"
 
 
+def peers_in(conf: str) -> list[str]:
+    """Give the public keys of a rendered file's peers."""
+    return [line.removeprefix("PublicKey = ") for line in conf.splitlines() if line.startswith("PublicKey = ")]
+
+
 @contextlib.contextmanager
 def _private(text: str) -> Iterator[str]:
     places.RUN.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,10 @@ from provisioner.templates import HOST_PACKAGE, Templates, data_folder
 # What may stand in an Ansible variable: a `{{ lookup(…) }}` there runs code on the controller.
 _SAFE = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9._:-]*$")
 _MAX_FORKS = 50
+# Beyond the time of the calls themselves: for ansible-runner to start and to notice.
+_MARGIN_S = 10.0
+_GRACE_S = 3.0
+_MOMENT_S = 0.05
 
 
 class AnsibleRunner:
@@ -49,15 +54,35 @@ class AnsibleRunner:
         Raises:
             HostError: ansible-runner itself did not work, or there is no tmpfs for secrets.
         """
+        return {answer.host: answer for answer in self.stream(calls, timeout_s=timeout_s)}
+
+    def stream(self, calls: Sequence[HostCall], *, timeout_s: float) -> Iterator[HostAnswer]:
+        """Give an answer for every call as soon as it is there; those of silent hosts come at the end.
+
+        Raises:
+            HostError: ansible-runner itself did not work, or there is no tmpfs for secrets.
+        """
         if not calls:
-            return {}
+            return
         with private_folder(self._environment) as folder:
             self._lay_out(folder, calls)
-            self._run(folder, timeout_s, min(len(calls), _MAX_FORKS))
-            return {call.spec.id: _answer(folder, call.spec.id) for call in calls}
+            waiting = [call.spec.id for call in calls]
+            with self._child(folder, timeout_s, min(len(calls), _MAX_FORKS)) as child:
+                for _ in _until_end(child, timeout_s + _MARGIN_S):
+                    here = {host: found for host in waiting if (found := _answer(folder, host)) is not None}
+                    waiting = [host for host in waiting if host not in here]
+                    yield from here.values()
+                    if not waiting:
+                        break
+                code = child.poll()
+            if code not in {None, 0} or (code == 0 and not (folder / "outcome.json").exists()):
+                tail = (folder / "said").read_text(errors="replace").strip().splitlines()[-1:]
+                raise HostError(f"ansible-runner did not work: {' '.join(tail)}", hint="run scripts/setup again")
+            for host in waiting:
+                yield HostAnswer(host, CallOutcome.UNREACHABLE, error=f"no answer within {timeout_s:.0f} s")
 
     def _lay_out(self, folder: Path, calls: Sequence[HostCall]) -> None:
-        for name in ("inventory", "bundles", "answers", "home"):
+        for name in ("inventory", "bundles", "answers", "failures", "home"):
             (folder / name).mkdir(mode=0o700)
         hosts, known = {}, []
         for call in calls:
@@ -108,29 +133,38 @@ class AnsibleRunner:
             environment["SSH_AUTH_SOCK"] = agent
         return environment
 
-    def _run(self, folder: Path, timeout_s: float, forks: int) -> None:
+    @contextlib.contextmanager
+    def _child(self, folder: Path, timeout_s: float, forks: int) -> Iterator[subprocess.Popen[bytes]]:
         playbooks = str(data_folder("playbooks"))
         argv = [sys.executable, "-m", "provisioner.ansible.child", str(folder), playbooks, str(timeout_s), str(forks)]
         environment = {"HOME": str(folder / "home"), "LC_ALL": "C.UTF-8", **_python_path(self._environment)}
         environment["PATH"] = f"{Path(sys.executable).parent}:{self._environment.get('PATH', '/usr/bin:/bin')}"
         # A session of its own: Ctrl-C at the terminal reaches us, and we decide what it means for hosts in flight.
-        with subprocess.Popen(
-            argv,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        ) as child:
+        # The pipe to it says whether we live: at its end the child removes the private folder and ends, too.
+        with (
+            (folder / "said").open("wb") as said,
+            subprocess.Popen(
+                argv,
+                env=environment,
+                stdin=subprocess.PIPE,
+                stdout=said,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            ) as child,
+        ):
             try:
-                said, _ = child.communicate(timeout=timeout_s + 30)
-            except subprocess.TimeoutExpired:
-                said = b"it did not end in time"
+                yield child
             finally:
-                _end(child)
-        if not (folder / "outcome.json").exists():
-            tail = said.decode(errors="replace").strip().splitlines()[-1:]
-            raise HostError(f"ansible-runner did not work: {' '.join(tail)}", hint="run scripts/setup again")
+                _kill(child)
+
+
+def _until_end(child: subprocess.Popen[bytes], seconds: float) -> Iterator[bool]:
+    """Give whether the child runs, every moment until it does not or its time is over, and once after it."""
+    until = time.monotonic() + seconds
+    while child.poll() is None and time.monotonic() < until:
+        yield True
+        time.sleep(_MOMENT_S)
+    yield False
 
 
 def _python_path(environment: Mapping[str, str]) -> dict[str, str]:
@@ -138,14 +172,16 @@ def _python_path(environment: Mapping[str, str]) -> dict[str, str]:
     return {"PYTHONPATH": path} if path else {}
 
 
-def _end(child: subprocess.Popen[bytes]) -> None:
+def _kill(child: subprocess.Popen[bytes]) -> None:
+    """End the child and its Ansible; hosts in flight finish by themselves."""
+    if child.stdin is not None:
+        with contextlib.suppress(OSError):
+            child.stdin.close()
     if child.poll() is None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            child.wait(5)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGKILL)
+            child.wait(_GRACE_S)
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(child.pid, signal.SIGKILL)
 
 
 def _refuse_unsafe(*values: str) -> None:
@@ -166,7 +202,9 @@ def private_folder(environment: Mapping[str, str]) -> Iterator[Path]:
     tmpfs = {mount[1] for mount in mounts if mount[2] == "tmpfs"}
     for candidate in candidates:
         if candidate and os.access(candidate, os.W_OK) and _mount_of(Path(candidate)) in tmpfs:
-            folder = Path(tempfile.mkdtemp(prefix="provisioner-", dir=candidate))
+            _sweep(Path(candidate))
+            prefix = f"provisioner-{os.getpid()}-{_started(os.getpid())}-"
+            folder = Path(tempfile.mkdtemp(prefix=prefix, dir=candidate))
             break
     else:
         raise HostError(
@@ -177,6 +215,22 @@ def private_folder(environment: Mapping[str, str]) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _started(pid: int) -> str:
+    """Give when a process began, as the kernel counts; empty where it is gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return ""
+
+
+def _sweep(parent: Path) -> None:
+    """Remove the private folders of processes that are gone: one that was killed could not remove its own."""
+    for folder in parent.glob("provisioner-*-*-*"):
+        _, pid, started, *_ = folder.name.split("-")
+        if pid.isdigit() and folder.owner() == Path(f"/proc/{os.getpid()}").owner() and _started(int(pid)) != started:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _mount_of(path: Path) -> str:
@@ -205,20 +259,15 @@ def _add(bundle: tarfile.TarFile, name: str, content: bytes) -> None:
     bundle.addfile(entry, io.BytesIO(content))
 
 
-def _answer(folder: Path, host: str) -> HostAnswer:
-    try:
+def _answer(folder: Path, host: str) -> HostAnswer | None:
+    """Give a host's answer, or why there will be none; None as long as neither is known."""
+    with contextlib.suppress(FileNotFoundError):
         document: dict[str, Any] = json.loads((folder / "answers" / f"{host}.json").read_text())
-    except FileNotFoundError:
-        return _no_answer(folder, host)
-    if document["ok"]:
-        return HostAnswer(host, CallOutcome.ANSWERED, document["answer"])
-    return HostAnswer(host, CallOutcome.FAILED, error=document["error"])
-
-
-def _no_answer(folder: Path, host: str) -> HostAnswer:
-    outcome = json.loads((folder / "outcome.json").read_text())
-    failure = outcome["failures"].get(host)
-    if failure is None:
-        return HostAnswer(host, CallOutcome.UNREACHABLE, error=f"no answer ({outcome['status']})")
-    kind = CallOutcome.UNREACHABLE if failure["kind"] == "unreachable" else CallOutcome.FAILED
-    return HostAnswer(host, kind, error=" ".join(failure["message"].split())[:600])
+        if document["ok"]:
+            return HostAnswer(host, CallOutcome.ANSWERED, document["answer"])
+        return HostAnswer(host, CallOutcome.FAILED, error=document["error"])
+    with contextlib.suppress(FileNotFoundError):
+        failure = json.loads((folder / "failures" / f"{host}.json").read_text())
+        kind = CallOutcome.UNREACHABLE if failure["kind"] == "unreachable" else CallOutcome.FAILED
+        return HostAnswer(host, kind, error=" ".join(failure["message"].split())[:600])
+    return None

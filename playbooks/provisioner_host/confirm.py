@@ -1,0 +1,156 @@
+"""The second word: look again and renew, confirm, return at once, or tell what became of a run."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import Any
+
+from provisioner_host import dead_man, files, gate, last_good, lease, places
+from provisioner_host.health import health, health_of_saved
+from provisioner_host.observe import observe
+from provisioner_host.shell import Failed
+from provisioner_host.transaction import OPERATION_S, Transaction
+
+_GONE = "not-started"
+_LOCK_S = 20.0
+
+
+def look(request: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Renew the switch over this new connection, then look at the paths; the gate decides on the controller.
+
+    The answer's `outcome` is `armed`, or what became of the change.
+    """
+    change = Transaction(request, folder)
+    with lease.lock(change.run_id, wait_s=_LOCK_S):
+        if (over := _over(change)) is not None:
+            return over
+        try:
+            dead_man.renew(change.run_id, change.confirm_s)
+            lease.extend(change.run_id, change.confirm_s + OPERATION_S)
+        except OSError as error:
+            return change.back(f"the switch could not be renewed: {error.strerror or error}")
+        except Failed as error:
+            return change.back(str(error))
+    return change.answer("armed", after=change.step("look", lambda: gate.look(request.get("gate") or {})))
+
+
+def confirm(request: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Make a change persistent: the controller has come back over a new connection.
+
+    Another run's change is not confirmed, and a change that is not healthy any more goes back. The answer
+    brings the host's facts as they are now, for the fresh plan.
+    """
+    change = Transaction(request, folder)
+    with lease.lock(change.run_id, wait_s=_LOCK_S):
+        if (over := _over(change)) is not None:
+            return over
+        armed = dead_man.armed() or {}
+        try:
+            if armed.get("kind") == "rollback":
+                change.step("persist", lambda: _persist_rollback(change, str(armed["target"])))
+            else:
+                change.step("health", lambda: health(request))
+                change.step("persist", lambda: _persist(change))
+        except Failed as error:
+            return change.back(str(error))
+        dead_man.disarm()
+        _remember(change, armed)
+        receipt = change.receipt("applied")
+        lease.release(change.run_id)
+    try:
+        facts = observe(request["observe"], folder)
+    except (Failed, OSError):
+        facts = None
+    return change.answer("applied", receipt=receipt, facts=facts)
+
+
+def _persist(change: Transaction) -> None:
+    manifest = files.read_json(places.MANIFEST) or {}
+    owned = sorted(change.request["files"])
+    files.write_json(places.MANIFEST, manifest | {"files": owned, "run": change.run_id})
+
+
+def _persist_rollback(change: Transaction, target: str) -> None:
+    folder = places.GENERATIONS / target
+    state = last_good.state_of(folder)
+    health_of_saved(folder, state)
+    manifest = files.read_json(places.MANIFEST)
+    if manifest is not None:
+        files.write_json(places.MANIFEST, manifest | {"run": change.run_id})
+    last_good.restore_carriers(folder)
+
+
+def _remember(change: Transaction, armed: dict[str, Any]) -> None:
+    """Keep the state before as a generation, save the new one; what fails here is told and undoes nothing."""
+    try:
+        kept = last_good.generations()
+        if armed.get("kind") == "rollback":
+            gone = next((int(g["number"]) for g in kept if g["run"] == armed["target"]), 0)
+            for generation in kept:
+                if int(generation["number"]) >= gone:
+                    last_good.forget(str(generation["run"]))
+        change.step("keep generation", lambda: last_good.keep(change.run_id))
+        manifest = files.read_json(places.MANIFEST) or {}
+        change.step("save last-good", lambda: last_good.save(sorted(manifest.get("files", ()))))
+        _forget_programs(change)
+    except (Failed, OSError) as error:
+        change.notes.append(f"confirmed, but the saved states are not up to date: {error}")
+
+
+def _forget_programs(change: Transaction) -> None:
+    """Remove MediaMTX programs that we installed and that neither this state nor a kept generation runs."""
+    manifest = files.read_json(places.MANIFEST)
+    program = change.request.get("program")
+    if manifest is None or program is None:
+        return
+    kept = {program["path"], *last_good.programs_of_generations()}
+    gone = sorted(set(manifest.get("programs", {})) - kept)
+    if gone:
+        programs = {k: v for k, v in manifest["programs"].items() if k not in gone}
+        files.write_json(places.MANIFEST, manifest | {"programs": programs})
+    for text in gone:
+        Path(text).unlink(missing_ok=True)
+
+
+def abort(request: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Return to last-good at once: the gate decided so, or a person."""
+    change = Transaction(request, folder)
+    with lease.lock(change.run_id, wait_s=_LOCK_S):
+        return _over(change) or change.back(str(request["cause"]))
+
+
+def status(request: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Tell what became of a run here: waiting, applied, rolled back, or never started."""
+    change = Transaction(request, folder)
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(lease.lock("status", wait_s=_LOCK_S))
+        except lease.Locked as error:
+            return change.answer("busy", str(error), holder=lease.holder())
+        over = _over(change)
+        told = last_good.receipt_of(change.run_id) or {}
+        answer = over or change.answer("armed", before=told.get("before") or {})
+        return answer | {"lease": lease.holder(), "generations": last_good.generations()}
+
+
+def _over(change: Transaction) -> dict[str, Any] | None:
+    """Give what became of a change that does not wait any more; None where it waits.
+
+    The receipt says it. Without one that can be read the manifest says whether the run was confirmed.
+    """
+    armed = dead_man.armed()
+    if armed is not None and armed["run"] == change.run_id:
+        return None
+    told = last_good.receipt_of(change.run_id)
+    confirmed = (files.read_json(places.MANIFEST) or {}).get("run") == change.run_id
+    if told is None or told["outcome"] in {"armed", "unreadable"}:
+        damaged = f" ({told['cause']})" if told is not None and told["outcome"] == "unreadable" else ""
+        if confirmed:
+            return change.answer("applied", f"the host's record says it was confirmed{damaged}" if damaged else "")
+        if told is not None:
+            cause = f"the change is not waiting any more, and its return left no receipt{damaged}"
+            return change.answer("rolled-back", cause)
+        return change.answer(_GONE, "nothing is known of this run here")
+    receipt = str(places.RECEIPTS / f"{change.run_id}.json")
+    return change.answer(told["outcome"], str(told.get("cause", "")), receipt=receipt)

@@ -1,0 +1,74 @@
+"""What the path gate looks at, before a switch and after it: paths that are read, sessions, peers."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from provisioner_host import places, probe, relay, source_log, tunnel, units
+from provisioner_host.shell import Failed, scrub
+
+_LOG_S = 60
+
+
+def look(request: dict[str, Any]) -> dict[str, Any]:
+    """Give how the paths of the request are, and who reads what.
+
+    The request names the `paths` that are read for a key frame, and how long that may take; without paths
+    nothing is read. What could not be looked at is told as such and stops nothing.
+    """
+    found: dict[str, Any] = {"sessions": sessions(), "relay": None}
+    if request.get("paths"):
+        found["relay"] = _evidence(request)
+    return found
+
+
+def sessions() -> dict[str, Any]:
+    """Give every path with its source and readers, every peer with its last handshake, and the relay's start.
+
+    `paths` and `started` are None where there is no relay that answers.
+    """
+    found: dict[str, Any] = {"started": None, "paths": None, "peers": {}}
+    try:
+        listed = relay.api("/v3/paths/list?itemsPerPage=1000000")["items"]
+        found["started"] = str(relay.api("/v3/info").get("started", ""))
+        found["paths"] = {p["name"]: _path(p) for p in listed if not p["name"].startswith(places.SENTINEL_PREFIX)}
+    except (Failed, OSError, KeyError):
+        pass
+    try:
+        live = tunnel.live("")
+    except Failed:
+        live = None
+    found["peers"] = {name: peer["handshake"] for name, peer in (live or {"peers": {}})["peers"].items()}
+    return found
+
+
+def _path(item: dict[str, Any]) -> dict[str, Any]:
+    online = bool(item.get("online"))
+    return {
+        "online": online,
+        "since": str(item.get("onlineTime") or "") if online else "",
+        "readers": sorted(str(reader.get("id", "")) for reader in item.get("readers") or ()),
+    }
+
+
+def _evidence(request: dict[str, Any]) -> dict[str, Any]:
+    """Gather what levels 4 and 5 of the ladder need, and no more: a relay's own failure shows in both."""
+    limits = probe.Limits(request)
+    paths = {p["name"]: p for p in request["paths"]}
+    first, error = probe.sample(paths)
+    time.sleep(limits.sample_s)
+    second, later = probe.sample(paths)
+    reads = probe.reads_of_relay(request, paths, (first, second), limits)
+    try:
+        unit = str(units.states([places.UNIT_MEDIAMTX])[places.UNIT_MEDIAMTX]["active"])
+    except (Failed, KeyError):
+        unit = "unknown"
+    return {
+        "unit": unit,
+        "api_error": scrub(later or error),
+        "tunnel": {"routes": [], "peers": {}},
+        "devices": [],
+        "paths": {name: {"samples": [first.get(name), second.get(name)], "read": reads.get(name)} for name in paths},
+        "errors": source_log.last_errors(paths, _LOG_S),
+    }

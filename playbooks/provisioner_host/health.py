@@ -1,0 +1,57 @@
+"""Reading back what was switched: units, rules, tunnel, relay."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from provisioner_host import firewall, places, relay, tunnel, units
+from provisioner_host.shell import Failed
+
+
+def health(request: dict[str, Any]) -> None:
+    """Read back: units run, rules and tunnel are as intended, MediaMTX has read its file.
+
+    Raises:
+        Failed: something is not as it was meant, by name.
+    """
+    for name, state in units.states(request["units"]).items():
+        if name != places.UNIT_REVERT and (state["active"] != "active" or state["enabled"] != "enabled"):
+            raise Failed(f"{name} is {state['active']} and {state['enabled']}")
+    if str(places.NFT_FILE) in request["files"]:
+        wrong = firewall.differences(firewall.intended(places.NFT_FILE), firewall.live())
+        if wrong:
+            raise Failed(f"the live rules differ from the file: {wrong[0]['name']}")
+    found = tunnel.live("")
+    if found is None:
+        raise Failed("the tunnel is not up")
+    missing = set(request["peers"]) ^ set(found["peers"])
+    if missing:
+        raise Failed(f"the tunnel's peers differ: {min(missing)}")
+    if request.get("sentinel") and not relay.wait_for(str(request["sentinel"]), 5):
+        raise Failed("MediaMTX does not hold the file that was written")
+
+
+def health_of_saved(folder: Path, state: dict[str, Any]) -> None:
+    """Read back that the host is at a saved state.
+
+    Raises:
+        Failed: something is not as it was saved, by name.
+    """
+    saved = {f["path"]: folder / f["content"] for f in state["files"]}
+    for path, copy in saved.items():
+        live = Path(path)
+        if live not in (places.HOST_PROGRAM, places.REVERT_UNIT_FILE) and live.read_bytes() != copy.read_bytes():
+            raise Failed(f"{path} is not as it was saved")
+    on = [name for name, unit in state["units"].items() if unit["active"] == "active" and name != places.UNIT_REVERT]
+    if state["units"][places.UNIT_WG]["active"] != "active" or str(places.WG_FILE) not in saved:
+        if tunnel.exists():
+            raise Failed("the tunnel is up, and was not")
+        return
+    peers = tunnel.peers_in(saved[str(places.WG_FILE)].read_text())
+    relay_file = saved.get(str(places.MEDIAMTX_FILE))
+    runs = state["units"][places.UNIT_MEDIAMTX]["active"] == "active"
+    described = relay.describe(relay_file.read_text(), "") if relay_file and runs else {"sentinel": None}
+    rules = [str(places.NFT_FILE)] if state["firewall"] and str(places.NFT_FILE) in saved else []
+    enabled = [name for name in on if state["units"][name]["enabled"] == "enabled"]
+    health({"units": enabled, "files": rules, "peers": peers, "sentinel": described["sentinel"]})

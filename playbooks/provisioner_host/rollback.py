@@ -1,0 +1,96 @@
+"""Back to the state before a run: a transaction like any other, with a kept generation as what is wanted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from provisioner_host import aside, dead_man, files, firewall, gate, last_good, lease, lockout, places, relay, tunnel
+from provisioner_host.health import health_of_saved
+from provisioner_host.shell import Failed
+from provisioner_host.transaction import OPERATION_S, Transaction, begin
+
+
+def rollback(request: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Return to the state before the run that the request names as `target`; leave it armed for confirmation.
+
+    The answer is that of an apply; `affected` names the paths that differ between the two states.
+    """
+    change = Transaction(request, folder)
+    try:
+        with lease.lock(change.run_id):
+            return begin(change) or _locked(change)
+    except lease.Locked as error:
+        return change.answer("locked", str(error), holder=lease.holder())
+    except (Failed, OSError) as error:
+        lease.release(change.run_id)
+        return change.answer("refused", str(error))
+
+
+def _locked(change: Transaction) -> dict[str, Any]:
+    target = _target(change)
+    if target is None:
+        wanted = change.request.get("target") or "any run"
+        return change.refused(f"this host keeps no state of before {wanted}")
+    generation = places.GENERATIONS / target
+    before: dict[str, Any] = {}
+    try:
+        state = last_good.state_of(generation)
+        affected = _affected(generation, state)
+        before |= change.step("paths before", lambda: gate.look(change.request.get("gate") or {}))
+        change.step("save last-good", lambda: last_good.save(_owned(state)))
+        _check_aside(change, generation, state)
+    except Failed as error:
+        return change.refused(str(error))
+    kind: dict[str, Any] = {"kind": "rollback", "target": target, "affected": affected}
+    receipt = change.receipt("armed", "the change waits for its confirmation", before=before, **kind)
+    try:
+        change.step("arm", lambda: dead_man.arm(change.run_id, change.confirm_s, "rollback", target))
+        change.step("go back", lambda: last_good.restore(folder=generation, carriers=False))
+        change.step("health", lambda: health_of_saved(generation, state))
+        lease.extend(change.run_id, OPERATION_S)
+        dead_man.renew(change.run_id, change.confirm_s)
+    except Failed as error:
+        return change.back(str(error))
+    except Exception as error:  # noqa: BLE001  whatever it is, the host must not stay between two states
+        return change.back(f"{type(error).__name__}: {error}")
+    return change.answer("armed", before=before, receipt=receipt, **kind)
+
+
+def _target(change: Transaction) -> str | None:
+    """Give the generation: that of the run that is named, or the newest."""
+    kept = [str(g["run"]) for g in last_good.generations()]
+    wanted = change.request.get("target")
+    if not wanted:
+        return kept[0] if kept else None
+    return str(wanted) if wanted in kept else None
+
+
+def _owned(state: dict[str, Any]) -> list[str]:
+    listed = (files.read_json(places.MANIFEST) or {}).get("files", ())
+    return sorted({*listed, *state["absent"], *(f["path"] for f in state["files"])})
+
+
+def _affected(generation: Path, state: dict[str, Any]) -> list[str]:
+    saved = next((f["content"] for f in state["files"] if f["path"] == str(places.MEDIAMTX_FILE)), None)
+    then = relay.describe((generation / saved).read_text(), "")["paths"] if saved else {}
+    now = relay.describe(relay.read_file(), "")["paths"]
+    return sorted(name for name in {*then, *now} if then.get(name) != now.get(name))
+
+
+def _check_aside(change: Transaction, generation: Path, state: dict[str, Any]) -> None:
+    saved = {f["path"]: generation / f["content"] for f in state["files"]}
+    if rules := saved.get(str(places.NFT_FILE)):
+        ssh = change.request["lockout"]
+        change.step("check rules", lambda: firewall.check(rules))
+        if ssh["check"]:
+            change.step("check lock-out", lambda: lockout.check(rules, ssh["ssh_port"], ssh["networks"]))
+    if (conf := saved.get(str(places.WG_FILE))) and (psk := saved.get(str(places.PSK_FILE))):
+        change.step("check tunnel", lambda: tunnel.check(conf, psk))
+    unit = saved.get(str(places.UNIT_FOLDER / places.UNIT_MEDIAMTX))
+    relay_file = saved.get(str(places.MEDIAMTX_FILE))
+    if unit is not None and relay_file is not None:
+        program, content = relay.program_in(unit.read_text()), relay_file.read_bytes()
+        if not program.exists():
+            raise Failed(f"check relay: {program} is not on this host any more")
+        change.step("check relay", lambda: aside.check_relay(program, content))

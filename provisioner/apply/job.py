@@ -1,0 +1,184 @@
+"""One host to change: what it should hold, what is shipped, and the calls that carry it. Pure."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from provisioner.apply.gate import GateRules, Touched, touched_by
+from provisioner.changes import Change
+from provisioner.desired.spec import RTSP_PORT, HostSpec
+from provisioner.diff import sentinel_of, units_of
+from provisioner.facts import HostFacts
+from provisioner.host_requests import observe_request
+from provisioner.hosts import HostCall
+from provisioner.render import MEDIAMTX_FILE, RenderedFile, program_path
+
+CONFIRM_S = 60.0
+TRANSACTION_TIMEOUT_S = 240.0
+# What a host may take for its return to last-good once the confirm window is over.
+RETURN_S = 60.0
+# A look ends well before the switch that it renewed.
+_LOOK_SHARE = 0.6
+_READ_S = 12.0
+_READERS = 8
+_BEFORE_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One host to change: what it should hold, what it was when the plan was made, what to ship.
+
+    Attributes:
+        changes: the host's changes in the plan: what the gate looks at.
+        rollback: the run whose change is undone, or None where the rendered files are applied. Empty is the
+            newest run that the host keeps a state of.
+    """
+
+    spec: HostSpec
+    files: tuple[RenderedFile, ...]
+    facts: HostFacts
+    expected: str
+    artefact: Path | None = None
+    artefact_sha256: str = ""
+    changes: tuple[Change, ...] = ()
+    rollback: str | None = None
+
+    @property
+    def touched(self) -> Touched:
+        """What the change touches; of a rollback only the host can tell."""
+        if self.rollback is None:
+            return touched_by(self.spec, self.changes)
+        return Touched(read=tuple(p for p in self.spec.paths if not p.on_demand), everything=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a rollout runs. Only tests forgo the lock-out check or the gate; no command can.
+
+    Attributes:
+        confirm_s: how long a host waits for the next word before it returns.
+        gate: how strict the path gate is; None confirms at once.
+        max_failed: so many hosts may fail before no further wave is started.
+        pause_after: the wave after which the rollout pauses, empty for none.
+        who: who changes the hosts, as the lease and the receipt tell it.
+    """
+
+    confirm_s: float = CONFIRM_S
+    lockout_check: bool = True
+    sleep: Callable[[float], None] = field(default=time.sleep)
+    clock: Callable[[], float] = field(default=time.monotonic)
+    gate: GateRules | None = field(default_factory=GateRules)
+    max_failed: int = 0
+    pause_after: str = ""
+    who: str = ""
+
+
+# --- the calls ------------------------------------------------------------------------------------
+
+
+def first_call(job: Job, run_id: str, options: Options) -> HostCall:
+    """Give the call that changes the host and leaves it armed."""
+    if job.rollback is not None:
+        request = {
+            "operation": "rollback",
+            **_common(job, run_id, options),
+            "target": job.rollback,
+            "lockout": _lockout(job, options),
+            "gate": _look(job, job.touched, _BEFORE_S) if options.gate else {},
+        }
+        return HostCall(job.spec, request)
+    observed, contents = observe_request(job.spec, job.files)
+    contents |= {str(number): file.content for number, file in enumerate(job.files)}
+    request = {
+        "operation": "apply",
+        **_common(job, run_id, options),
+        "files": {file.path: _described(number, file) for number, file in enumerate(job.files)},
+        "observe": observed,
+        "expected_live_digest": job.expected,
+        "lockout": _lockout(job, options),
+        "gate": _look(job, _existing(job.touched), _BEFORE_S) if options.gate else {},
+    }
+    return HostCall(job.spec, request, contents, job.artefact)
+
+
+def look_call(job: Job, run_id: str, options: Options, touched: Touched) -> HostCall:
+    """Give the call that renews the switch over a new connection, and looks at the paths."""
+    look = _look(job, touched, options.confirm_s * _LOOK_SHARE)
+    return HostCall(job.spec, {"operation": "look", **_common(job, run_id, options), "gate": look})
+
+
+def confirm_call(job: Job, run_id: str, options: Options) -> HostCall:
+    """Give the call that makes the change persistent."""
+    observed, contents = observe_request(job.spec, job.files)
+    files = [file.path for file in job.files]
+    request = {"operation": "confirm", **_common(job, run_id, options), "files": files, "observe": observed}
+    return HostCall(job.spec, request, contents)
+
+
+def abort_call(job: Job, run_id: str, options: Options, cause: str) -> HostCall:
+    """Give the call that returns the host to last-good at once."""
+    return HostCall(job.spec, {"operation": "abort", **_common(job, run_id, options), "cause": cause})
+
+
+def status_call(job: Job, run_id: str, options: Options) -> HostCall:
+    """Give the call that asks what became of the run."""
+    return HostCall(job.spec, {"operation": "status", **_common(job, run_id, options)})
+
+
+def look_seconds(options: Options) -> float:
+    """Give how long one look may take, there and back: a slow host is given up, not waited for."""
+    return options.confirm_s * _LOOK_SHARE + 20
+
+
+def _lockout(job: Job, options: Options) -> dict[str, Any]:
+    firewall = job.spec.firewall
+    return {
+        "check": options.lockout_check,
+        "ssh_port": job.spec.ssh.port,
+        "networks": [str(n) for n in firewall.management_networks] if firewall else [],
+    }
+
+
+def _existing(touched: Touched) -> Touched:
+    return Touched(read=tuple(p for p in touched.read if p.name not in touched.new))
+
+
+def _look(job: Job, touched: Touched, deadline_s: float) -> dict[str, Any]:
+    return {
+        "address": str(job.spec.tunnel.address),
+        "port": RTSP_PORT,
+        "paths": [{"name": path.name, "on_demand": path.on_demand} for path in touched.read],
+        "deadline_s": deadline_s,
+        "sample_s": 1,
+        "read_s": min(_READ_S, deadline_s),
+        "max_readers": _READERS,
+    }
+
+
+def _described(number: int, file: RenderedFile) -> dict[str, Any]:
+    return {"content": str(number), "mode": file.mode, "owner": file.owner, "group": file.group}
+
+
+def _common(job: Job, run_id: str, options: Options) -> Mapping[str, Any]:
+    spec = job.spec
+    relay_file = next((file.content for file in job.files if file.path == MEDIAMTX_FILE), b"")
+    program = None
+    if spec.relay is not None:
+        program = {
+            "path": program_path(spec.relay.artefact),
+            "artefact": job.artefact is not None or None,
+            "sha256": job.artefact_sha256,
+        }
+    return {
+        "run": run_id,
+        "who": options.who,
+        "confirm_s": options.confirm_s,
+        "units": list(units_of(spec)),
+        "peers": [peer.public_key for peer in spec.tunnel.peers],
+        "sentinel": sentinel_of(relay_file),
+        "program": program,
+    }

@@ -1,0 +1,43 @@
+"""What a rollout writes down before and after each of its steps: enough to go on after its own death."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One line of a run's journal.
+
+    Attributes:
+        host: empty for the run as a whole.
+        step: `run`, `wave`, `start`, `armed`, `gate`, `confirm`, `abort`, `end`, …
+        state: `begin` before the step, `done` or what came of it after it.
+        detail: no secret, no personal data: causes, seconds, digests.
+    """
+
+    host: str
+    step: str
+    state: str
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Journal(Protocol):
+    """Where a run's steps are written down, each durable before the next begins."""
+
+    def write(self, step: Step) -> None:
+        """Write one step down."""
+        ...
+
+
+class MemoryJournal:
+    """A journal that lives as long as its process: for hosts in memory."""
+
+    def __init__(self) -> None:
+        self.steps: list[Step] = []
+
+    def write(self, step: Step) -> None:
+        """Write one step down."""
+        self.steps.append(step)

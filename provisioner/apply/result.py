@@ -1,0 +1,124 @@
+"""What became of hosts: outcomes, the exit code, and the document of an apply. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from provisioner.facts import HostFacts
+
+
+class Outcome(StrEnum):
+    """What became of one host."""
+
+    APPLIED = "applied"
+    ROLLED_BACK = "rolled-back"
+    UNCHANGED = "unchanged"
+    NOT_STARTED = "not-started"
+    UNREACHABLE = "unreachable"
+    ROLLBACK_FAILED = "rollback-failed"
+
+
+class Refusal(StrEnum):
+    """Why a host was not started."""
+
+    STALE = "stale"
+    LOCKED = "locked"
+    LOCK_OUT = "lock-out"
+    CHECK = "check"
+    HOST = "host"
+    HELD_BACK = "held-back"
+
+
+@dataclass(frozen=True, slots=True)
+class HostResult:
+    """What became of one host, and why.
+
+    Attributes:
+        receipt: path of the receipt on the host, empty where there is none.
+        seconds: the transaction's own time on the host, without waiting for anything else.
+        refusal: why it was not started, None otherwise.
+        facts: the host as it was right after its change was confirmed.
+        notes: what a person should know although it changed nothing: new paths without a picture, a lease
+            that was taken over, a reader who left meanwhile.
+        wave: the wave that the host was in, empty outside a rollout.
+        not_up: new paths that gave no picture.
+    """
+
+    host: str
+    outcome: Outcome
+    cause: str = ""
+    receipt: str = ""
+    seconds: float = 0.0
+    refusal: Refusal | None = None
+    steps: tuple[Mapping[str, Any], ...] = ()
+    facts: HostFacts | None = field(default=None, repr=False)
+    notes: tuple[str, ...] = ()
+    wave: str = ""
+    not_up: tuple[str, ...] = ()
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether it counts against the number of hosts that may fail."""
+        held_back = self.refusal is Refusal.HELD_BACK
+        return self.outcome not in {Outcome.APPLIED, Outcome.UNCHANGED} and not held_back
+
+
+def outcome_of(results: Sequence[HostResult]) -> str:
+    """Give the whole's outcome: `applied`, `rolled-back`, `partial` or `nothing-to-do`."""
+    done = {result.outcome for result in results} - {Outcome.UNCHANGED}
+    if not done:
+        return "nothing-to-do"
+    if done == {Outcome.APPLIED}:
+        return "applied"
+    return "partial" if Outcome.APPLIED in done else "rolled-back"
+
+
+def exit_code(results: Sequence[HostResult]) -> int:
+    """Give the exit code for all hosts: the worst cause decides (docs/design.md, part 8).
+
+    Hosts that were held back because another one failed add nothing to that one's code.
+    """
+    order = [11, 7, 9, 8, 6, 5]
+    codes = {_code(result) for result in results}
+    return next((code for code in order if code in codes), 0)
+
+
+def _code(result: HostResult) -> int:
+    if result.refusal is not None:
+        refused = {Refusal.STALE: 8, Refusal.LOCKED: 9, Refusal.LOCK_OUT: 6, Refusal.HOST: 5, Refusal.HELD_BACK: 0}
+        return refused.get(result.refusal, 7)
+    return {
+        Outcome.ROLLBACK_FAILED: 11,
+        Outcome.ROLLED_BACK: 7,
+        Outcome.NOT_STARTED: 7,
+        Outcome.UNREACHABLE: 5,
+    }.get(result.outcome, 0)
+
+
+def document(plan_digest: str, results: Sequence[HostResult]) -> dict[str, Any]:
+    """Give the JSON document of an apply."""
+    return {
+        "schema": "provisioner/apply",
+        "version": 1,
+        "plan": plan_digest,
+        "outcome": outcome_of(results),
+        "hosts": [host_document(result) for result in results],
+    }
+
+
+def host_document(result: HostResult) -> dict[str, Any]:
+    """Give one host's part of the document."""
+    return {
+        "host": result.host,
+        "outcome": result.outcome.value,
+        "receipt": result.receipt,
+        "seconds": result.seconds,
+        "cause": result.cause,
+        "steps": [dict(step) for step in result.steps],
+        "wave": result.wave,
+        "notes": list(result.notes),
+        "not_up": list(result.not_up),
+    }
