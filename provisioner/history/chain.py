@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import BigInteger, Connection, Row, Select, select, type_coerce
 
 from provisioner.history.records import (
     FacilityCheck,
@@ -19,7 +19,7 @@ from provisioner.history.records import (
     linked,
     moment_text,
 )
-from provisioner.history.tables import checks, documents, entries, held, holdings
+from provisioner.history.tables import checks, documents, entries, held, holdings, moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +63,32 @@ def checked(connection: Connection, inventory: str) -> Chain:
         inventory: the inventory's id.
     """
     faults: list[Fault] = []
-    previous, length = genesis(inventory), 0
-    query = select(entries).where(entries.c.inventory == inventory).order_by(entries.c.number)
-    for length, row in enumerate(connection.execution_options(yield_per=200).execute(query), start=1):
-        if row.number != length:
-            faults.append(Fault(length, f"entry {length} is missing: the next one is {row.number}"))
-        faults += [Fault(row.number, message) for message in _of_entry(connection, row, previous)]
-        previous = row.hash
+    previous, due = genesis(inventory), 1
+    numbers = connection.scalars(
+        select(entries.c.number).where(entries.c.inventory == inventory).order_by(entries.c.number)
+    ).all()
+    for number in numbers:
+        if number != due:
+            faults.append(Fault(due, f"it is missing: the next one is {number}"))
+        row = connection.execute(_entry(inventory, number)).one()
+        faults += [Fault(number, message) for message in _readable(connection, row, previous)]
+        previous, due = row.hash, number + 1
     faults += [Fault(0, message) for message in _of_sets(connection, inventory)]
-    return Chain(length, previous, tuple(faults))
+    return Chain(len(numbers), previous, tuple(faults))
+
+
+def _entry(inventory: str, number: int) -> Select[Any]:
+    plain = type_coerce(entries.c.at, BigInteger).label("at")
+    columns = (column for column in entries.c if column.name != "at")
+    return select(*columns, plain).where(entries.c.inventory == inventory, entries.c.number == number)
+
+
+def _readable(connection: Connection, row: Row[Any], previous: str) -> list[str]:
+    """Check an entry; SQLite keeps anything in any column, so that a changed value may be none at all."""
+    try:
+        return list(_of_entry(connection, row, previous))
+    except (TypeError, ValueError, OverflowError):
+        return ["a value of it cannot be read"]
 
 
 def _of_entry(connection: Connection, row: Row[Any], previous: str) -> Iterator[str]:
@@ -82,7 +99,7 @@ def _of_entry(connection: Connection, row: Row[Any], previous: str) -> Iterator[
         return
     told = json.loads(row.content)
     columns = {"number": row.number, "run": row.run, "step": row.step, "operation": row.operation}
-    if columns | {"at": moment_text(row.at)} != {name: told[name] for name in (*columns, "at")}:
+    if columns | {"at": moment_text(moment(row.at))} != {name: told[name] for name in (*columns, "at")}:
         yield "a column says something else than its content"
     if "outcome" in told:
         yield from _of_ending(connection, row, told)

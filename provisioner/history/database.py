@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -80,16 +80,22 @@ def open_database(place: Place, *, create: bool) -> Database | None:
         _make_private(place.file)
     with _told(place, "opened"):
         database = Database(place, _engine(place))
-    with database.reading() as connection:
-        made = inspect(connection).has_table(entries.name)
-    if not made:
-        if not create:
-            return None
-        with database.writing() as connection:
-            _create(connection)
-    with database.reading() as connection:
-        _refuse_other(connection, place)
+    with ExitStack() as opened:
+        opened.callback(database.close)
+        if not _is_made(database):
+            if not create:
+                return None
+            with database.writing() as connection:
+                _create(connection)
+        with database.reading() as connection:
+            _refuse_other(connection, place)
+        opened.pop_all()
     return database
+
+
+def _is_made(database: Database) -> bool:
+    with database.reading() as connection:
+        return inspect(connection).has_table(entries.name)
 
 
 def _create(connection: Connection) -> None:

@@ -124,7 +124,7 @@ class HostsShown:
             yield from ((host, Shown(found.run.started, found.run.id)) for host in found.hosts)
 
     def _next_known(self, host: str, after: Shown) -> Shown:
-        """Give when a host was next seen after a moment; its last word is later, and known."""
+        """Give when a host was next seen after a moment; of two sights of one moment its last word is the later."""
         at = type_coerce(holdings.c.at, BigInteger)
         query = (
             select(at.label("moment"), entries.c.run)
@@ -134,5 +134,5 @@ class HostsShown:
             .order_by(at, holdings.c.number)
             .limit(1)
         )
-        row = self._connection.execute(query).one()
-        return Shown(moment(row.moment), row.run)
+        row = self._connection.execute(query).first()
+        return Shown(moment(row.moment), row.run) if row else self.words[host].shown

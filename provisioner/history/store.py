@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, func, insert, select
 
 from provisioner.history.chain import Chain, checked
 from provisioner.history.database import Database, open_database
@@ -98,22 +98,17 @@ class History:
     # --- reading ----------------------------------------------------------------------------------
 
     def runs(self, limit: int | None = None) -> tuple[Recorded, ...]:
-        """Give the runs, the one that began last first; `limit` takes only so many."""
+        """Give the runs, the one that began last first; `limit` takes only so many of the latest entries' runs."""
+        latest = select(entries.c.run).where(entries.c.inventory == self._mine).group_by(entries.c.run)
+        latest = latest.order_by(func.max(entries.c.number).desc()).limit(limit)
+        query = select(entries.c.content).where(entries.c.inventory == self._mine, entries.c.run.in_(latest))
+        told: dict[str, dict[str, Any]] = {}
         with self._database.reading() as connection:
-            told: dict[str, dict[str, Any]] = {}
-            for content in self._contents(connection):
-                if limit is not None and content["run"] not in told and len(told) == limit:
-                    break
+            for row in connection.execute(query):
+                content = json.loads(row.content)
                 told.setdefault(content["run"], {})[content["step"]] = content
         found = (recorded_of(steps.get(Step.BEGUN), steps.get(Step.ENDED)) for steps in told.values())
-        return tuple(sorted(found, key=lambda recorded: recorded.run.started, reverse=True))
-
-    def _contents(self, connection: Connection) -> Iterator[dict[str, Any]]:
-        newest_first = (
-            select(entries.c.content).where(entries.c.inventory == self._mine).order_by(entries.c.number.desc())
-        )
-        for row in connection.execution_options(yield_per=500).execute(newest_first):
-            yield json.loads(row.content)
+        return tuple(sorted(found, key=lambda recorded: (recorded.run.started, recorded.run.id), reverse=True))
 
     def document(self, run: str) -> dict[str, Any] | None:
         """Give the JSON document that a run left, or None."""
