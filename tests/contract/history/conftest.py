@@ -7,6 +7,7 @@ import os
 import pwd
 import shutil
 import signal
+import sqlite3
 import subprocess
 import tempfile
 import time
@@ -17,6 +18,7 @@ from typing import Final
 
 import psycopg
 import pytest
+from sqlalchemy import Engine, event
 
 from provisioner.history.place import Place
 
@@ -122,6 +124,19 @@ def _ordinary_user(folder: Path) -> tuple[str, list[str]]:
     shutil.chown(folder, name)
     group = str(pwd.getpwnam(name).pw_gid)
     return name, ["setpriv", f"--reuid={name}", f"--regid={group}", "--clear-groups", "--pdeathsig=INT"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_waiting_for_the_disk() -> Iterator[None]:
+    """Let SQLite not wait until its file is on the disk: no test pulls the plug."""
+
+    def hurry(connection: object, _record: object) -> None:
+        if isinstance(connection, sqlite3.Connection):
+            connection.execute("PRAGMA synchronous = OFF")
+
+    event.listen(Engine, "connect", hurry)
+    yield
+    event.remove(Engine, "connect", hurry)
 
 
 @pytest.fixture(scope="session")
