@@ -21,7 +21,7 @@ class Access:
 
     Attributes:
         at: when, in Vietnam's time.
-        action: `list`, `find`, `show`, `export`, `erase` or `check`.
+        action: `list`, `find`, `show`, `export`, `erase`, `check` or `import`.
         purpose: what for, in the words of who asked.
         requester: on whose behalf; the user of this machine otherwise.
         provinces: whose contacts were opened.

@@ -105,7 +105,14 @@ def valid_contacts(folder: Path, passwords: VaultPasswords, provinces: Collectio
     return loaded
 
 
-def write_contacts(folder: Path, province: str, contacts: Iterable[Contact], passwords: VaultPasswords) -> bool:
+def write_contacts(
+    folder: Path,
+    province: str,
+    contacts: Iterable[Contact],
+    passwords: VaultPasswords,
+    *,
+    known: Iterable[Contact] | None = None,
+) -> bool:
     """Replace a province's contacts, encrypted with its own password; tells whether anything changed.
 
     Contacts are written in an order of their own. If the file says the same already, whatever its order
@@ -116,17 +123,21 @@ def write_contacts(folder: Path, province: str, contacts: Iterable[Contact], pas
         province: the province's slug.
         contacts: all contacts of the province: who is not among them is gone from the file.
         passwords: where the passwords come from.
+        known: what the caller made them from; if the file says anything else by now, nothing is written.
 
     Raises:
         SecretsError: the old file cannot be opened, or the province has no password of its own.
         InventoryError: the old file cannot be understood, or the new one cannot be written.
-        LockedError: somebody else is changing the contacts.
+        LockedError: somebody else is changing the contacts, or has changed them.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     ordered = in_order(contacts)
     with locked(folder):
-        known = valid_contacts(folder, passwords, [province]).files.get(province)
-        if known is not None and in_order(known.contacts) == ordered:
+        found = valid_contacts(folder, passwords, [province]).files.get(province)
+        if known is not None and in_order(known) != in_order(found.contacts if found else ()):
+            message = f"the contacts of {province} were changed meanwhile"
+            raise LockedError(message, hint="run the same command again", object=province)
+        if found is not None and in_order(found.contacts) == ordered:
             return False
         password = own_password(passwords, province)
         text = render_contacts(province, ordered).encode()

@@ -152,6 +152,6 @@ def representatives_not_named(people: People, rows: Sequence[tuple[Record, str]]
     named = {(facility, fold(record.get("full_name") or "")) for record, facility in rows}
     sheet = {facility for _, facility in rows}
     for contact in people.known or ():
-        if contact.facility in sheet and contact.role is Role.REPRESENTATIVE and contact.is_current(people.today):
-            if (contact.facility, fold(contact.full_name.reveal())) not in named:
-                yield contact.facility
+        listed = contact.facility in sheet and contact.role is Role.REPRESENTATIVE and contact.is_current(people.today)
+        if listed and (contact.facility, fold(contact.full_name.reveal())) not in named:
+            yield contact.facility

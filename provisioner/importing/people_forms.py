@@ -29,7 +29,7 @@ _MILLION = 1_000_000
 
 
 def _name(cell: Cell) -> Taken:
-    return taken_from(read_name(values.unquoted(cell.value) if isinstance(cell.value, str) else cell.value))
+    return taken_from(read_name(_bare(cell)))
 
 
 def _personal_line(cell: Cell) -> Taken:
@@ -37,11 +37,15 @@ def _personal_line(cell: Cell) -> Taken:
 
 
 def _phone(cell: Cell) -> Taken:
-    return taken_from(read_phone(cell.value))
+    return taken_from(read_phone(_bare(cell)))
 
 
 def _email(cell: Cell) -> Taken:
-    return taken_from(read_email(cell.value))
+    return taken_from(read_email(_bare(cell)))
+
+
+def _bare(cell: Cell) -> object:
+    return values.unquoted(cell.value) if isinstance(cell.value, str) else cell.value
 
 
 FACILITIES = Form(

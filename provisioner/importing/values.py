@@ -40,6 +40,7 @@ _UNITS = re.compile(
 )
 _GROUPED = re.compile(r"[0-9]{1,3}(?:[.][0-9]{3})+|[0-9]{1,3}(?:,[0-9]{3})+")
 _RANGE = re.compile(r"[0-9]+\s*(?:-|\u2013|đến|tới|~|/)\s*[0-9]+")
+_QUOTED = re.compile(r"'+[=+\-@]")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.-]*")
 _LONGEST_ID = 63
 _IN_ROOM = re.compile(
@@ -49,7 +50,7 @@ _IN_ROOM = re.compile(
 
 def unquoted(text: str) -> str:
     """Give a text without the quote that keeps a spreadsheet from taking it for a formula."""
-    return text[1:] if text[:1] == "'" and text[1:2] in {"=", "+", "-", "@"} and text[1:2] else text
+    return text[1:] if _QUOTED.match(text) else text
 
 
 def line(cell: Cell) -> Taken:
@@ -116,6 +117,8 @@ def decimal(most: int) -> Reader:
     """Give the reader of a positive number with a comma or a point."""
 
     def read(cell: Cell) -> Taken:
+        if isinstance(cell.value, str) and _GROUPED.fullmatch(_UNITS.sub("", clean(cell.value)).strip()):
+            return Taken(None, (error("number-ambiguous"),))
         number, remarks = _number(cell)
         if number is None:
             return Taken(None, remarks)

@@ -1,0 +1,198 @@
+"""`provisioner import`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from provisioner.cli.context import Invocation, state_dir
+from provisioner.cli.output import print_document
+from provisioner.diagnostics import Severity
+from provisioner.errors import InventoryError, SecretsError, UsageError
+from provisioner.geography import SCHEMES, Province, by_slug
+from provisioner.importing.document import document
+from provisioner.importing.exporting import Filling
+from provisioner.importing.findings import Finding, Level, Spot, warning
+from provisioner.importing.messages import Language
+from provisioner.importing.proposal import Known, propose, provinces_of_contacts
+from provisioner.importing.report import Outcome, finding_lines, hint_word, level_word, read_lines, summary_lines
+from provisioner.importing.report_sheet import report_sheet
+from provisioner.importing.sources import Sources, read_sources
+from provisioner.importing.template import filled_template
+from provisioner.importing.workbooks import write_workbook
+from provisioner.importing.writing import ContactFiles, FacilityFiles, folder_for, write
+from provisioner.inventory.load import Loaded, load
+from provisioner.inventory.model import Inventory
+from provisioner.vault import VaultPasswords
+from provisioner.vietnam import VIETNAM
+
+_COLOURS = {Level.ERROR: "red", Level.WARNING: "yellow", Level.NOTE: "cyan"}
+_path = click.Path(path_type=Path)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Options:
+    """The command's options; the help of each is where it is declared."""
+
+    files: tuple[Path, ...]
+    to_write: bool
+    partial: bool
+    lang: str
+    report: Path | None
+    province: str | None
+    template: Path | None
+    fill: str | None
+    with_contacts: bool
+    chosen: Path | None
+    purpose: str
+    requester: str | None
+    force: bool
+
+
+@click.command("import")
+@click.argument("files", nargs=-1, type=_path, metavar="FILE…")
+@click.option("--write", "to_write", is_flag=True, help="Write what the sheets ask for, if nothing in them is wrong.")
+@click.option("--partial", is_flag=True, help="With --write: write the rows that are right all the same.")
+@click.option("--lang", type=click.Choice([one.value for one in Language]), default="vi", show_default=True)
+@click.option("--report", type=_path, metavar="OUT.xlsx", help="Write the findings as a spreadsheet as well.")
+@click.option("--province", metavar="SLUG", help="The province of rows that name none.")
+@click.option("--template", type=_path, metavar="OUT.xlsx", help="Write the workbook that provinces fill in.")
+@click.option("--fill", metavar="SLUG", help="With --template: fill in what the inventory has of a province.")
+@click.option("--with-contacts", is_flag=True, help="With --fill: fill in its contacts as well. Personal data.")
+@click.option("--contacts", "chosen", type=_path, metavar="DIR", help="The folder of contacts.")
+@click.option("--purpose", default="import", show_default=True, metavar="TEXT", help="What for: for the access log.")
+@click.option("--requester", metavar="WHO", help="On whose behalf; the user of this machine otherwise.")
+@click.option("--force", is_flag=True, help="Overwrite OUT.xlsx if it is there.")
+@click.pass_obj
+def import_(invocation: Invocation, /, **options: Any) -> int:
+    """Read spreadsheets of provinces, and say what is wrong in them, cell by cell.
+
+    Reads XLSX and CSV. Changes nothing without --write; with it, facility files and encrypted contacts get
+    the smallest edit. No value that may be a password or a person's data is shown. Ends with 3 if the
+    sheets have errors, with 12 if contacts are to be written and cannot be opened.
+
+    Example: provisioner -i inventories/example import bac-giang.xlsx --lang en
+    """
+    chosen = _Options(**options)
+    _refuse_nonsense(chosen)
+    if chosen.template is not None:
+        return _write_template(invocation, chosen, chosen.template)
+    return _Import(invocation, chosen, datetime.now(VIETNAM)).run()
+
+
+def _refuse_nonsense(options: _Options) -> None:
+    if bool(options.files) == (options.template is not None):
+        raise UsageError("name the files to read, or --template OUT.xlsx", hint="see provisioner import --help")
+    if options.partial and not options.to_write:
+        raise UsageError("--partial is about --write", hint="add --write, or leave --partial out")
+    if (options.fill and options.template is None) or (options.with_contacts and not options.fill):
+        raise UsageError("--fill is about --template, and --with-contacts about --fill", hint="add what is missing")
+    if options.to_write and options.template is not None:
+        raise UsageError("--write is about files to read", hint="leave it out")
+
+
+def _loaded(invocation: Invocation, now: datetime) -> tuple[Loaded, Inventory]:
+    loaded = load(invocation.inventory, today=now.date())
+    if loaded.partial is None:
+        raise InventoryError(
+            f"the inventory {invocation.inventory} cannot be understood",
+            problems=tuple(p for p in loaded.problems if p.severity is Severity.ERROR),
+            hint="run: provisioner validate",
+        )
+    return loaded, loaded.partial
+
+
+def _contact_files(invocation: Invocation, options: _Options, inventory: Inventory) -> ContactFiles:
+    return ContactFiles(
+        folder_for(options.chosen, invocation.env, invocation.inventory),
+        VaultPasswords.from_environment(invocation.env),
+        state_dir(invocation.env) / inventory.settings.id,
+        options.purpose,
+        options.requester,
+    )
+
+
+@dataclass(frozen=True)
+class _Import:
+    """One import."""
+
+    invocation: Invocation
+    options: _Options
+    now: datetime
+
+    def run(self) -> int:
+        loaded, inventory = _loaded(self.invocation, self.now)
+        default = self._default(inventory)
+        contacts = _contact_files(self.invocation, self.options, inventory)
+        files = FacilityFiles(self.invocation.inventory, inventory)
+        known = Known(inventory, loaded.broken, files.read, default, self.now.date())
+        sources = read_sources(self.options.files)
+        opened, found = self._open(contacts, sources, known)
+        proposal = propose(sources.records, known, opened, [*sources.findings, *found])
+        written: tuple[str, ...] = ()
+        if self.options.to_write and (self.options.partial or not proposal.errors):
+            written = write(proposal, files, contacts)
+        outcome = Outcome(sources, proposal, self.options.to_write, written)
+        self._show(outcome)
+        return InventoryError.exit_code if proposal.errors else 0
+
+    def _default(self, inventory: Inventory) -> Province | None:
+        named = self.options.province
+        return by_slug(named, inventory.settings.province_scheme) if named else None
+
+    def _open(
+        self, contacts: ContactFiles, sources: Sources, known: Known
+    ) -> tuple[Mapping[str, Any], tuple[Finding, ...]]:
+        """Open the contacts that rows are about; a dry run can do without."""
+        provinces = provinces_of_contacts(sources.records, known)
+        try:
+            return contacts.open(provinces, self.now, to_write=self.options.to_write), ()
+        except SecretsError as closed:
+            if self.options.to_write:
+                raise
+            remark = warning("contacts-not-compared", province=", ".join(sorted(provinces)), cause=closed.message)
+            return {}, (Finding(Spot(sources.files[0]), remark),)
+
+    def _show(self, outcome: Outcome) -> None:
+        language = Language(self.options.lang)
+        if self.options.report is not None:
+            write_workbook(self.options.report, report_sheet(outcome, language), force=self.options.force)
+        if self.invocation.json:
+            print_document(document(outcome, language))
+            return
+        for line in read_lines(outcome.sources, language):
+            click.echo(line)
+        for level, message, hint in finding_lines(outcome.proposal.findings, language):
+            word = click.style(f"{level_word(level, language)}:", fg=_COLOURS[level], bold=True)
+            click.echo(f"{word} {message}", color=self.invocation.color)
+            if level is not Level.NOTE:
+                click.echo(f"  {hint_word(language)}: {hint}")
+        for line in summary_lines(outcome, language):
+            click.echo(line)
+
+
+def _write_template(invocation: Invocation, options: _Options, out: Path) -> int:
+    """Write the workbook that provinces fill in, empty or with what there is."""
+    now = datetime.now(VIETNAM)
+    named = invocation.chosen or invocation.env.get("PROVISIONER_INVENTORY")
+    inventory = _loaded(invocation, now)[1] if named or options.fill else None
+    filling = None
+    if inventory is not None and options.fill:
+        by_slug(options.fill, inventory.settings.province_scheme)
+        contacts = {}
+        if options.with_contacts:
+            contacts = _contact_files(invocation, options, inventory).open([options.fill], now, to_write=False)
+        filling = Filling(inventory, options.fill, contacts.get(options.fill, ()))
+    scheme = inventory.settings.province_scheme if inventory else SCHEMES[-1]
+    write_workbook(out, filled_template(scheme, filling), force=options.force)
+    if invocation.json:
+        fields = {"file": str(out), "province": options.fill or "", "contacts": options.with_contacts}
+        print_document({"schema": "provisioner/import-template", "version": 1, **fields})
+    else:
+        click.echo(f"wrote {out}" + ("; it holds personal data" if options.with_contacts else ""))
+    return 0

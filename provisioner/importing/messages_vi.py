@@ -1,0 +1,191 @@
+"""What is said of a spreadsheet, in Vietnamese. No sentence repeats a cell."""
+
+from __future__ import annotations
+
+from provisioner.contacts.messages import Wording
+
+_TEXT = "Định dạng cột là Text rồi gõ lại"
+
+VIETNAMESE: dict[str, Wording] = {
+    # the file
+    "file-missing": Wording("Không có tệp này", "Kiểm tra lại tên tệp"),
+    "file-unreadable": Wording("Không đọc được tệp: {cause}", "Kiểm tra quyền truy cập tệp"),
+    "file-not-regular": Wording("Đây không phải là tệp thông thường", "Chọn tệp .xlsx hoặc .csv"),
+    "file-empty": Wording("Tệp trống", "Yêu cầu gửi lại"),
+    "file-too-large": Wording("Tệp (hoặc nội dung giải nén) lớn hơn {limit} MB", "Tách theo quận, huyện"),
+    "file-too-many-rows": Wording("Trang tính có dữ liệu dưới dòng {limit}", "Xóa phần thừa hoặc tách tệp"),
+    "file-too-many-columns": Wording("Trang tính có dữ liệu bên phải cột thứ {limit}", "Xóa phần thừa hoặc tách tệp"),
+    "file-too-many-cells": Wording("Tệp có hơn {limit} ô dữ liệu hoặc ô gộp", "Tách theo quận, huyện"),
+    "file-too-many-sheets": Wording("Tệp có hơn {limit} trang tính", "Xóa các trang không cần thiết"),
+    "file-damaged": Wording("Tệp hỏng: không giải nén hoặc không đọc được", "Mở bằng Excel rồi lưu lại thành .xlsx"),
+    "file-encrypted": Wording(
+        "Tệp được đặt mật khẩu", "Mở ra và lưu lại không có mật khẩu; mật khẩu gửi theo cách khác"
+    ),
+    "file-macros": Wording("Tệp có chứa macro", "Lưu lại dạng Excel Workbook (.xlsx), không có macro"),
+    "file-xls": Wording("Tệp Excel đời cũ (.xls, trước 2007)", "Lưu lại dạng Excel Workbook (.xlsx)"),
+    "file-xlsb": Wording("Tệp Excel nhị phân (.xlsb)", "Lưu lại dạng Excel Workbook (.xlsx)"),
+    "file-ods": Wording("Tệp OpenDocument (.ods)", "Lưu lại dạng Excel Workbook (.xlsx)"),
+    "file-strict": Wording("Tệp ở dạng Strict Open XML", "Lưu lại dạng Excel Workbook (.xlsx)"),
+    "file-html": Wording("Đây là trang web hoặc XML mang tên bảng tính", "Lưu lại dạng Excel Workbook (.xlsx)"),
+    "file-not-sheet": Wording("Đây không phải là bảng tính", "Gửi tệp .xlsx hoặc .csv"),
+    "file-encoding": Wording(
+        "Chữ ở bảng mã {encoding}", "Chuyển sang Unicode rồi lưu dạng Excel Workbook (.xlsx) hoặc CSV UTF-8"
+    ),
+    "file-encoding-unknown": Wording("Chữ không phải Unicode", "Lưu lại dạng Excel Workbook (.xlsx) hoặc CSV UTF-8"),
+    "file-quotes": Wording("Gần dòng {row} có dấu nháy kép không đóng", "Lưu lại thành .xlsx"),
+    # the sheet
+    "header-missing": Wording(
+        "Không tìm thấy dòng tiêu đề: 20 dòng đầu không có dòng nào có từ ba cột quen biết trở lên",
+        "Đặt dòng tiêu đề của mẫu lên trên bảng",
+    ),
+    "sheet-encoding": Wording("Chữ ở bảng mã {encoding}", "Chuyển sang Unicode, ví dụ bằng UniKey"),
+    "sheet-ignored": Wording(
+        "Trang tính không có dòng tiêu đề quen biết: không đọc", "Không cần sửa nếu không phải bảng dữ liệu"
+    ),
+    "sheet-hidden": Wording("Trang tính đang ẩn: không đọc", "Bỏ ẩn hoặc xóa trang"),
+    "template-version": Wording(
+        "Trang tính thuộc phiên bản mẫu khác", "Lấy mẫu mới; chương trình đọc phiên bản {version}"
+    ),
+    # columns
+    "column-password": Wording(
+        "Cột này là cột mật khẩu: tệp này không được chứa mật khẩu",
+        "Xóa cột; mật khẩu gửi theo kênh riêng. Mật khẩu đã ghi trong tệp này cần được đổi",
+    ),
+    "column-duplicate": Wording("Cột {header} có hai lần", "Chỉ giữ một cột"),
+    "column-unknown": Wording("Cột không có trong mẫu: không đọc", "Bỏ qua, hoặc đổi tiêu đề theo mẫu"),
+    "column-nameless": Wording("Cột có dữ liệu nhưng không có tiêu đề: không đọc", "Ghi tiêu đề hoặc xóa cột"),
+    "column-elsewhere": Wording("Cột thuộc trang {sheet}: không đọc ở đây", "Chuyển sang trang đó"),
+    "column-not-kept": Wording("Cột có trong danh mục nhưng hệ thống không lưu", "Không cần sửa"),
+    "column-hidden": Wording("Cột đang ẩn; vẫn được đọc", "Kiểm tra xem có cần đọc cột này không"),
+    "column-missing": Wording("Thiếu cột {column}: mục mới bắt buộc phải có", "Thêm cột và điền giá trị"),
+    # rows
+    "row-hidden": Wording("Dòng đang ẩn: không đọc", "Bỏ ẩn hoặc xóa dòng"),
+    "row-total": Wording("Dòng tổng cộng: bỏ qua", "Không cần sửa"),
+    "row-section": Wording("Dòng tiêu đề mục trong bảng: bỏ qua", "Không cần sửa"),
+    "row-outside": Wording("Dòng ở dưới bảng, ít nội dung: không đọc", "Nếu là dữ liệu thì xóa dòng trống phía trên"),
+    "row-duplicate": Wording("Trùng với dòng {row}", "Chỉ giữ một dòng"),
+    "row-contradicts": Wording("Khác với dòng {row} của cùng một camera", "Sửa một trong hai dòng"),
+    # cells
+    "required-missing": Wording("Thiếu {column}", "Điền giá trị"),
+    "formula-no-value": Wording("Ô có công thức chưa có kết quả", "Mở bằng Excel rồi lưu lại, hoặc gõ giá trị"),
+    "cell-broken": Wording("Ô bị lỗi Excel (ví dụ #REF!, #N/A)", "Gõ lại giá trị"),
+    "cell-merged": Wording(
+        "Ô bị gộp với ô phía trên, nhưng cột này mỗi dòng một giá trị", "Bỏ gộp ô và điền từng dòng"
+    ),
+    "ditto-own": Wording("Ghi “như trên” ở cột mà mỗi dòng một giá trị", "Ghi giá trị"),
+    "ditto-nothing": Wording("Ghi “như trên” nhưng ô phía trên trống", "Ghi giá trị"),
+    "text-encoding": Wording("Chữ ở bảng mã {encoding}", "Chuyển sang Unicode, ví dụ bằng UniKey, hoặc gõ lại"),
+    "password-in-text": Wording(
+        "Nội dung có vẻ chứa mật khẩu hoặc tài khoản",
+        "Xóa khỏi ô và gửi theo kênh riêng; nếu đúng là mật khẩu thì cần đổi. Nếu không phải, ghi cách khác",
+    ),
+    "personal-in-text": Wording(
+        "Nội dung có số điện thoại hoặc thư điện tử", "Chuyển sang trang Đầu mối, nơi dữ liệu được mã hóa"
+    ),
+    "id-number": Wording("Ô là số, không phải mã", _TEXT),
+    "id-form": Wording("Mã chỉ gồm chữ không dấu, chữ số và dấu gạch nối", "Ghi như kcl-bg-001"),
+    "number-form": Wording("Không phải là số", "Chỉ ghi chữ số"),
+    "number-day": Wording("Excel đã đổi số thành ngày tháng", _TEXT),
+    "number-several": Wording("Có nhiều số, hoặc ghi từ … đến", "Chỉ ghi một số"),
+    "number-not-whole": Wording("Không phải số nguyên", "Nếu dấu chấm để phân cách hàng nghìn thì bỏ đi"),
+    "number-ambiguous": Wording(
+        "Dấu chấm hoặc phẩy trước ba chữ số: hàng nghìn hay số lẻ?", "Ghi không có dấu, hoặc một chữ số sau dấu"
+    ),
+    "number-range": Wording("Số phải nằm trong khoảng {least} đến {most}", "Sửa lại"),
+    "number-grouped": Wording("Đọc là {number}: dấu chấm hoặc phẩy phân cách hàng nghìn", "Không cần sửa nếu đúng"),
+    "day-form": Wording("Không phải ngày tháng", "Ghi ngày/tháng/năm, ví dụ 07/05/2021"),
+    "day-short-year": Wording("Năm chỉ có hai chữ số", "Ghi đủ bốn chữ số, ví dụ 07/05/2021"),
+    "day-order": Wording("Không có tháng này: ngày và tháng bị đảo", "Ghi ngày/tháng/năm"),
+    "day-unreal": Wording("Không có ngày này, hoặc ngày không hợp lý", "Sửa lại"),
+    "day-serial": Wording("Ngày đang ở dạng số; đọc là {day}", "Không cần sửa nếu đúng"),
+    "address-form": Wording("Không phải địa chỉ IPv4", "Ghi đủ bốn số, ví dụ 192.168.1.64"),
+    "address-number": Wording("Excel đã đổi địa chỉ thành số", _TEXT),
+    "address-port": Wording("Địa chỉ và cổng ghi chung một ô", "Ghi cổng vào cột Cổng RTSP"),
+    "address-zeros": Wording("Trong địa chỉ có số bắt đầu bằng 0", "Bỏ các số 0 ở đầu"),
+    "address-public": Wording("Không phải địa chỉ mạng LAN", "Ghi địa chỉ của camera trong mạng nội bộ"),
+    "network-form": Wording("Không phải dải mạng", "Ghi như 192.168.1.0/24"),
+    "network-host": Wording("Đây là một địa chỉ trong mạng, không phải dải mạng", "Nếu là {network} thì ghi như vậy"),
+    "size-form": Wording("Không phải độ phân giải, hoặc có nhiều nghĩa", "Ghi rộng x cao, ví dụ 1920x1080"),
+    "rtsp-path-form": Wording("Không phải đường dẫn RTSP", "Ghi phần sau địa chỉ và cổng, bắt đầu từ dấu /"),
+    "choice-unknown": Wording("Không có trong danh sách", "Chọn theo mẫu: {allowed}"),
+    "zone-forbidden": Wording(
+        "Camera không được quan sát trong phòng ở, nhà tắm, nhà vệ sinh (công văn 4403/CV-BCĐ)",
+        "Chuyển vị trí camera hoặc bỏ camera này",
+    ),
+    "location-room": Wording("Vị trí có vẻ ở trong phòng hoặc nhà tắm", "Hỏi lại: công văn 4403/CV-BCĐ không cho phép"),
+    # provinces and facilities
+    "province-unknown": Wording("Không có tỉnh, thành phố này trong danh mục {scheme}", "Ghi đủ tên tỉnh, thành phố"),
+    "province-similar": Wording("Không có tỉnh, thành phố này trong danh mục {scheme}", "Có phải là: {similar}?"),
+    "province-contradiction": Wording(
+        "Tên và mã tỉnh không khớp: theo {scheme}, tên là {name}, mã là {coded}", "Sửa tên hoặc mã"
+    ),
+    "facility-unknown": Wording("Không có cơ sở này", "Sửa mã hoặc tên, hoặc thêm cơ sở ở trang Cơ sở"),
+    "facility-missing": Wording("Dòng không ghi cơ sở nào", "Ghi Mã cơ sở hoặc Tên cơ sở ở từng dòng"),
+    "facility-ambiguous": Wording("Nhiều cơ sở có tên này: {facilities}", "Ghi Mã cơ sở"),
+    "facility-unreadable": Wording("Tệp của {facility} đang có lỗi", "Chạy `provisioner validate` và sửa trước"),
+    "facility-row-bad": Wording("Dòng của chính cơ sở đó đang có lỗi", "Sửa dòng đó trước"),
+    "facility-province": Wording("{facility} thuộc {province}; tỉnh được cố định khi đăng ký", "Sửa mã hoặc tỉnh"),
+    "facility-matched": Wording("Không có mã: nhận ra theo tên là {facility}", "Ghi mã vào bảng"),
+    "facility-name-known": Wording("{facility} có cùng tên trong cùng tỉnh", "Nếu là một thì ghi mã đó"),
+    "facility-name-differs": Wording("{facility} có tên khác", "Kiểm tra lại mã"),
+    "id-proposed": Wording("Mới: được cấp mã {facility}", "Ghi mã vào bảng; mã không bao giờ đổi"),
+    "id-retired": Wording("{facility} là mã của cơ sở đã đóng và đã xóa", "Để trống mã"),
+    "capacity-people": Wording("Có số phòng hoặc số tầng nhưng thiếu số người", "Điền Sức chứa"),
+    # surveys
+    "survey-older": Wording("Đã có lần khảo sát sau đó, ngày {day}", "Bỏ dòng này hoặc sửa ngày"),
+    "survey-newer": Wording("Thay cho lần khảo sát ngày {day}", "Không cần sửa"),
+    "counts-disagree": Wording("{fit} camera đạt yêu cầu nhưng chỉ có {present} camera", "Sửa một trong hai số"),
+    "lan-not-kept": Wording(
+        "Cơ sở chưa có thiết bị cổng nên chưa lưu dải LAN; chỉ dùng để kiểm tra địa chỉ", "Không cần sửa"
+    ),
+    "block-incomplete": Wording("Vướng mắc còn thiếu: {columns}", "Điền cho đủ"),
+    "block-stands": Wording("Hệ thống vẫn đang ghi vướng mắc", "Nếu đã xong thì xóa `blocked` trong tệp của cơ sở"),
+    # devices
+    "device-contradiction": Wording("Camera IP không có đầu ghi và kênh", "Sửa Loại thiết bị hoặc xóa ô này"),
+    "device-id-taken": Wording("{device} là một đầu ghi của cơ sở này", "Đặt mã khác cho camera"),
+    "column-not-of-recorder": Wording("Đầu ghi không có giá trị này: không đọc", "Xóa ô này"),
+    "recorder-missing": Wording("Không ghi đầu ghi của kênh", "Ghi Mã đầu ghi hoặc địa chỉ của đầu ghi"),
+    "recorder-differs": Wording("Đầu ghi {recorder} có giá trị khác", "Sửa lại, hoặc đổi ở dòng của chính đầu ghi"),
+    "channel-twice": Wording("Ghi cả Kênh số và Kênh IP số", "Chỉ giữ một"),
+    # contacts
+    "title-missing": Wording("Chưa có chức danh", "Bổ sung chức danh; danh sách bắt buộc phải có"),
+    "contact-days": Wording("Ngày kết thúc trước ngày bắt đầu", "Sửa một trong hai ngày"),
+    "contact-of-closed": Wording("Cơ sở đã đóng: cần xóa đầu mối", "Bỏ dòng này"),
+    "contact-not-in-sheet": Wording(
+        "{facility} đang có đại diện không có trong danh sách này",
+        "Nếu đã thôi nhiệm vụ thì ghi Đến ngày hoặc xóa đầu mối",
+    ),
+    "contacts-not-compared": Wording(
+        "Chưa so sánh được với đầu mối đã có của {province}: {cause}", "Khi ghi cần có mật khẩu của tỉnh"
+    ),
+    # what follows
+    "sign-off-needed": Wording(
+        "{facility}: nội dung mà {parties} đã ký thay đổi",
+        "Sau khi ghi, các bên thống nhất lại rồi chạy `provisioner sign-off {facility} …`",
+    ),
+    "file-cannot-be-edited": Wording("Không sửa được tệp của {facility}: {cause}", "Sửa tệp bằng tay"),
+    "value-refused": Wording("{where} không nhận giá trị này", "Sửa lại"),
+}
+
+OF_RULES: dict[str, Wording] = {
+    "": Wording("Trái quy tắc của hệ thống: {message}", "{hint}"),
+    "address-duplicate": Wording("Hai thiết bị có cùng địa chỉ và cổng ({message})", "Sửa một trong hai"),
+    "address-outside-lan": Wording("Địa chỉ nằm ngoài dải mạng LAN ({message})", "Sửa địa chỉ hoặc dải mạng"),
+    "block-overdue": Wording("Hạn xử lý vướng mắc đã qua ({message})", "Ghi việc cần làm và hạn mới"),
+    "carrier-not-designated": Wording(
+        "Tỉnh chưa có doanh nghiệp được chỉ định ({message})", "Bổ sung designations.yml"
+    ),
+    "channel-duplicate": Wording("Hai camera cùng một kênh ({message})", "Sửa một trong hai"),
+    "channel-unknown": Wording("Đầu ghi không có kênh này ({message})", "Sửa số kênh"),
+    "date-in-the-future": Wording("Ngày chưa tới ({message})", "Ghi ngày đã thực hiện"),
+    "dates-in-disorder": Wording("Các ngày không đúng thứ tự ({message})", "Sửa một trong hai ngày"),
+    "device-id-duplicate": Wording("Hai thiết bị có cùng mã ({message})", "Đặt mã khác"),
+    "lan-over-pool": Wording("Dải mạng trùng với mạng của hệ thống ({message})", "Báo đơn vị vận hành"),
+    "recorder-over-capacity": Wording("Vượt quá khả năng của đầu ghi ({message})", "Bớt luồng chính hoặc giảm bitrate"),
+    "recorder-unknown": Wording("Không có đầu ghi này ({message})", "Sửa mã đầu ghi, hoặc thêm dòng của đầu ghi"),
+    "rtsp-path-missing": Wording("Thiếu đường dẫn RTSP: hãng này không có đường dẫn mặc định", "Điền Đường dẫn RTSP"),
+    "uplink-over-capacity": Wording(
+        "Đường truyền không đủ cho các luồng phụ ({message})", "Giảm bitrate hoặc nâng đường truyền"
+    ),
+}
+"""Sentences for what the inventory's rules find; the rule's own words stand behind them."""
