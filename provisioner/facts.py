@@ -14,6 +14,7 @@ class HostFacts:
 
     Attributes:
         live_digest: one digest over what a plan rests on; a host that moved has another one.
+        generations: the states that the host can return to, the newest first: `run` is the one that came after.
         ssh_peer: the address from which the host saw the controller come, empty where it did not tell.
     """
 
@@ -32,6 +33,7 @@ class HostFacts:
     program: dict[str, Any] | None
     live_digest: str
     ssh_peer: str = ""
+    generations: tuple[dict[str, Any], ...] = ()
 
     @property
     def viewers(self) -> dict[str, int]:
@@ -62,6 +64,7 @@ def parse_facts(host: str, document: dict[str, Any]) -> HostFacts:
         runtime=document.get("runtime"),
         program=document.get("program"),
         live_digest=document["live_digest"],
+        generations=tuple(document.get("generations", ())),
         ssh_peer=document["host"].get("ssh_peer") or "",
     )
 

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import secrets as random
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import cached_property
 from pathlib import Path
 
 from provisioner.ansible import AnsibleRunner
-from provisioner.apply import HostResult, Job, Options, Outcome, apply
-from provisioner.artefact import fetch
-from provisioner.changes import Action, Change, Resource
+from provisioner.changes import Change
 from provisioner.desired import DesiredState, desired_state
 from provisioner.desired.sites import site_spec
 from provisioner.desired.spec import HostSpec
@@ -32,7 +30,7 @@ from provisioner.inventory.secrets import load_secrets, write_carrier_secrets, w
 from provisioner.keys import completed, key_hosts, make_host_keys, recorded
 from provisioner.observe import observe
 from provisioner.plan import Basis, Plan
-from provisioner.render import RenderedFile, program_path, render_host, render_site
+from provisioner.render import RenderedFile, render_host, render_site
 from provisioner.selection import Limit, chosen_hosts, refuse_outside
 from provisioner.templates import Templates, load_templates
 from provisioner.vault import VaultPasswords
@@ -154,75 +152,9 @@ def make_plan(session: Session, limit: Limit) -> Planned:
     return Planned(plan, hosts, facts, errors)
 
 
-@dataclass(frozen=True)
-class Applied:
-    """What became of an apply: each host's result, and what a fresh plan still finds."""
-
-    run: str
-    results: tuple[HostResult, ...]
-    remaining: tuple[Change, ...]
-
-
-def enact(
-    session: Session, planned: Planned, *, expected: Mapping[str, str] | None = None, options: Options | None = None
-) -> Applied:
-    """Enact a plan on the hosts that change, then plan afresh.
-
-    Args:
-        session: the same session that the plan was made in.
-        planned: the plan, as made now.
-        expected: each host's live digest in the reviewed plan; those of `planned` otherwise.
-        options: for tests.
-
-    Raises:
-        HostError: MediaMTX's program cannot be had; nothing was touched.
-    """
-    run = new_run_id()
-    expected = expected or planned.plan.basis.live
-    changed = [spec for spec in planned.hosts if spec.id in planned.plan.hosts]
-    jobs = [_job(session, spec, planned, expected.get(spec.id, "")) for spec in changed]
-    results = {result.host: result for result in apply(jobs, run, session.runner, options)} if jobs else {}
-    for spec in planned.hosts:
-        if spec.id in planned.unreadable:
-            error = planned.unreadable[spec.id]
-            results[spec.id] = HostResult(spec.id, Outcome.UNREACHABLE, f"{error.message}; {error.hint}")
-        elif spec.id not in results:
-            results[spec.id] = HostResult(spec.id, Outcome.UNCHANGED)
-    return Applied(run, tuple(results[host] for host in sorted(results)), _remaining(session, results.values()))
-
-
 def new_run_id() -> str:
     """Give a run's id: when it began, and what tells it from another one."""
     return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{random.token_hex(3)}"
-
-
-def _job(session: Session, spec: HostSpec, planned: Planned, expected: str) -> Job:
-    files, facts = session.files[spec.id], planned.facts[spec.id]
-    changes = tuple(change for change in planned.plan.pending if change.host == spec.id)
-    if spec.relay is None or not _needs_program(spec, planned.plan.changes):
-        return Job(spec, files, facts, expected, changes=changes)
-    artefact = spec.relay.artefact
-    path = fetch(artefact, facts.arch, session.root, session.environment)
-    checksum = {str(arch): digest for arch, digest in artefact.sha256.items()}[facts.arch]
-    return Job(spec, files, facts, expected, path, checksum, changes)
-
-
-def _needs_program(spec: HostSpec, changes: Sequence[Change]) -> bool:
-    path = program_path(spec.relay.artefact) if spec.relay else ""
-    return any(
-        c.host == spec.id and c.resource is Resource.FILE and c.name == path and c.action is not Action.NOOP
-        for c in changes
-    )
-
-
-def _remaining(session: Session, results: Iterable[HostResult]) -> tuple[Change, ...]:
-    """A fresh plan of what was applied must be empty; what it still finds is an error of ours or new drift."""
-    found = (
-        changes_of(session.state.hosts[result.host], session.files[result.host], result.facts)
-        for result in results
-        if result.facts is not None
-    )
-    return tuple(change for changes in found for change in changes if change.action is not Action.NOOP)
 
 
 # --- verify ---------------------------------------------------------------------------------------

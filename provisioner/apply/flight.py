@@ -61,9 +61,10 @@ class Flight:
         run_id: the run.
         options: how the rollout runs.
         resumed: whether the host is asked first what became of the run there.
+        abort: why a host that waits returns at once; empty lets it go on.
     """
 
-    def __init__(self, job: Job, run_id: str, options: Options, *, resumed: bool = False) -> None:
+    def __init__(self, job: Job, run_id: str, options: Options, *, resumed: bool = False, abort: str = "") -> None:
         self.job, self.run_id, self.options = job, run_id, options
         self.phase = Phase.STATUS if resumed else Phase.START
         self.result: HostResult | None = None
@@ -73,7 +74,8 @@ class Flight:
         self._before, self._after = Seen(), Seen()
         self._looking_since: float | None = None
         self._heard = options.clock()
-        self._cause = ""
+        self._cause = abort
+        self._abort = bool(abort)
         self._lost = ""
         self._notes: tuple[str, ...] = ()
         self._not_up: tuple[str, ...] = ()
@@ -124,7 +126,7 @@ class Flight:
         match self.phase:
             case Phase.STATUS | Phase.START if outcome == "armed":
                 return self._armed(told)
-            case Phase.STATUS if outcome == "not-started" and not self._sent:
+            case Phase.STATUS if outcome == "not-started" and not self._sent and not self._abort:
                 self.phase = Phase.START
                 return [Step(self.host, "status", outcome)], 0.0
             case Phase.STATUS if outcome == "busy" and not self._too_long_busy():
@@ -133,11 +135,6 @@ class Flight:
                 return self._looked(told)
             case _:
                 return self._ended(told), 0.0
-
-    def abort(self, cause: str) -> None:
-        """Have the host return to last-good with the next call."""
-        if self.phase in {Phase.LOOK, Phase.CONFIRM}:
-            self.phase, self._cause = Phase.ABORT, cause
 
     def _too_long_busy(self) -> bool:
         """Whether an operation that outlived its connection has held the host for longer than one may take."""
@@ -152,7 +149,7 @@ class Flight:
             self._touched = touched_names(self.job.spec, told.get("affected", ()))
         self._before = seen_in(self.job.spec, self._touched.read, told.get("before") or {})
         gated = self.options.gate is not None and self.job.spec.relay is not None
-        self.phase = Phase.LOOK if gated else Phase.CONFIRM
+        self.phase = Phase.ABORT if self._abort else Phase.LOOK if gated else Phase.CONFIRM
         return [Step(self.host, "armed", "done", {"up_before": len(self._before.up)})], 0.0
 
     def _looked(self, told: Mapping[str, Any]) -> tuple[list[Step], float]:
@@ -217,4 +214,6 @@ class Flight:
         notes = tuple(dict.fromkeys(self._notes))
         told: dict[str, Any] = {"steps": self._steps, "notes": notes, "wave": self.wave, "not_up": self._not_up}
         self.result = HostResult(self.host, outcome, cause, seconds=seconds, **told, **more)
-        return [Step(self.host, "end", outcome.value, {"cause": cause, "seconds": seconds})]
+        refusal = more.get("refusal")
+        detail = {"cause": cause, "seconds": seconds, "wave": self.wave, "refusal": refusal.value if refusal else ""}
+        return [Step(self.host, "end", outcome.value, detail)]

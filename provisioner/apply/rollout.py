@@ -73,6 +73,7 @@ def roll_out(
     waves: Sequence[Wave] = (),
     progress: Progress | None = None,
     stop: Callable[[], bool] = _never,
+    abort: str = "",
 ) -> Rollout:
     """Change the hosts of the jobs, wave by wave, and give what became of each.
 
@@ -85,10 +86,11 @@ def roll_out(
         waves: those of the run that goes on; else they are made from the jobs.
         progress: what is known of the run that goes on.
         stop: whether somebody asked to stop: no host is started any more, those on their way finish.
+        abort: why hosts that wait return to last-good instead of being confirmed; empty lets them go on.
     """
     progress = progress or Progress()
     flights = {
-        job.spec.id: Flight(job, run_id, options, resumed=job.spec.id in progress.started)
+        job.spec.id: Flight(job, run_id, options, resumed=job.spec.id in progress.started, abort=abort)
         for job in jobs
         if job.spec.id not in progress.results
     }

@@ -18,8 +18,9 @@ from typing import Any
 
 from provisioner.apply import Outcome
 from provisioner.cli.context import today
+from provisioner.enacting import enact
 from provisioner.hosts import HostAnswer, HostCall, HostRunner
-from provisioner.pipeline import Session, enact, make_plan
+from provisioner.pipeline import Session, make_plan
 from provisioner.selection import Limit
 
 

@@ -21,8 +21,9 @@ from typing import Any, Final, TypeVar
 
 from provisioner.apply import Options
 from provisioner.changes import Action
+from provisioner.enacting import enact
 from provisioner.hosts import HostAnswer, HostCall
-from provisioner.pipeline import Planned, Session, enact, make_plan
+from provisioner.pipeline import Planned, Session, make_plan
 from provisioner.selection import Limit
 from tests import inventories
 from tests.bench.fleet import TODAY

@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 import pytest
 
 from provisioner.apply import Options, Outcome
+from provisioner.enacting import enact
 from provisioner.hosts import HostAnswer, HostCall, HostRunner
-from provisioner.pipeline import Session, enact, make_plan
+from provisioner.pipeline import Session, make_plan
 from provisioner.selection import Limit
 
 from .deployment import Deployment

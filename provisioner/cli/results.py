@@ -1,0 +1,88 @@
+"""What `apply` and `rollback` print of hosts, and the options that both take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import click
+
+from provisioner.apply import NAMES, GateRules, HostResult, Options, Outcome
+from provisioner.cli.interrupt import INTERRUPTED
+from provisioner.cli.output import counted
+from provisioner.enacting import Applied, Way
+from provisioner.runs import approval_of
+
+_COLOURS = {Outcome.APPLIED: "green", Outcome.UNCHANGED: "white"}
+_SHOWN = 5
+
+
+def rollout_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of a rollout to a command."""
+    options = (
+        click.option("--max-failed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N",
+                     help="So many hosts may fail before no further wave is started."),
+        click.option("--pause-after", type=click.Choice(NAMES), default=None, help="Pause when this wave is through."),
+        click.option("--min-new-up", type=click.FloatRange(0, 1), default=0.0, show_default=True, metavar="SHARE",
+                     help="This share of new paths has to give a picture, else the host returns."),
+        click.option("--max-lost", type=click.FloatRange(0, 1), default=0.0, show_default=True, metavar="SHARE",
+                     help="This share of paths that gave a picture before may give none after."),
+        click.option("--require-up", "required", multiple=True, metavar="PATH",
+                     help="This path, or all that begin so, has to give a picture whatever it gave before."),
+        click.option("--gate-patience", type=click.FloatRange(5, 600), default=60.0, show_default=True,
+                     metavar="SECONDS", help="So long paths may take to come back."),
+        click.option("--approval", default="", metavar="TEXT", help="What approved this: it goes into the record."),
+    )  # fmt: skip
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def way_of(chosen: Mapping[str, Any], environment: Mapping[str, str], stop: Callable[[], bool]) -> Way:
+    """Give the way of a run from its options."""
+    gate = GateRules(
+        patience_s=chosen["gate_patience"],
+        settle_s=min(GateRules().settle_s, chosen["gate_patience"]),
+        max_lost=chosen["max_lost"],
+        min_new_up=chosen["min_new_up"],
+        required=tuple(chosen["required"]),
+    )
+    options = Options(gate=gate, max_failed=chosen["max_failed"], pause_after=chosen["pause_after"] or "")
+    return Way(options, approval_of(chosen["approval"], environment), stop)
+
+
+def host_line(result: HostResult, word: str = "") -> str:
+    """Give one host's line: what became of it, how long it took, why."""
+    outcome = click.style(word or result.outcome.value, fg=_COLOURS.get(result.outcome, "red"), bold=True)
+    took = f" in {result.seconds:.2f} s" if result.seconds else ""
+    cause = f": {result.cause}" if result.cause else ""
+    return f"{result.host}: {outcome}{took}{cause}"
+
+
+def note_lines(result: HostResult) -> list[str]:
+    """Give what a person should know of a host although it changed nothing."""
+    more = len(result.notes) - _SHOWN
+    shown = [f"  note: {note}" for note in result.notes[:_SHOWN]]
+    return shown + ([f"  and {counted(more, 'note')} more; --output json has all"] if more > 0 else [])
+
+
+def ended_lines(applied: Applied) -> list[str]:
+    """Give why a run ended before its end, and what to do next."""
+    lines = [f"note: {note}" for note in applied.notes]
+    if applied.ended in {"paused", "interrupted"}:
+        lines.append(f"run {applied.run} {_is(applied.ended)}")
+        lines.append("hint: provisioner apply --resume goes on, provisioner apply --abort ends it")
+    if applied.ended == "stopped":
+        lines.append(f"the rollout was stopped: {applied.cause.removeprefix('not started: ')}")
+    return lines
+
+
+def _is(ended: str) -> str:
+    return "pauses" if ended == "paused" else "was interrupted"
+
+
+def code_of(applied: Applied, code: int) -> int:
+    """Give the exit code of a run: an interrupt is told unless something worse happened."""
+    if applied.ended == "interrupted" and code in {0, 1}:
+        return INTERRUPTED
+    return code

@@ -1,0 +1,101 @@
+"""`provisioner rollback`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from provisioner.apply import HostResult, Outcome, Refusal, exit_code, host_document
+from provisioner.cli.context import Invocation, today
+from provisioner.cli.interrupt import stoppable
+from provisioner.cli.output import counted, print_document
+from provisioner.cli.results import code_of, ended_lines, host_line, note_lines, rollout_options, way_of
+from provisioner.enacting import Applied, Return, plan_rollback, roll_back
+from provisioner.errors import RollbackError, UsageError
+from provisioner.pipeline import Session
+
+_WORDS = {Outcome.APPLIED: "returned", Outcome.ROLLED_BACK: "stayed"}
+
+
+@click.command()
+@click.argument("targets", nargs=-1, metavar="[HOST…|RUN]")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@rollout_options
+@click.pass_obj
+def rollback(invocation: Invocation, /, targets: tuple[str, ...], *, yes: bool, **chosen: Any) -> int:
+    """Return hosts to the state before a run.
+
+    With a RUN, the hosts that it changed return to their state before it; with hosts, each returns to
+    its state before its own last run; without either, the last run is undone. A host keeps its last
+    three states. Going back is a change like any other: checked aside, in waves, looked at, confirmed,
+    and it can be undone the same way. The inventory stays as it is: the next plan names the difference.
+
+    Example: provisioner -i inventories/example rollback relay-viettel-1
+    """
+    session = Session(invocation.inventory, invocation.env, today())
+    with stoppable() as stop:
+        way = way_of(chosen, invocation.env, stop)
+        planned = plan_rollback(session, targets)
+        _ask(invocation, planned, yes=yes)
+        applied = roll_back(session, planned, way)
+    _show(invocation, planned, applied)
+    return code_of(applied, rollback_code(applied.results))
+
+
+def rollback_code(results: tuple[HostResult, ...]) -> int:
+    """Give the exit code: a host that did not return as it was told is a failed rollback."""
+    failed = any(
+        result.outcome in {Outcome.ROLLED_BACK, Outcome.ROLLBACK_FAILED}
+        or result.refusal in {Refusal.CHECK, Refusal.LOCK_OUT}
+        for result in results
+    )
+    return RollbackError.exit_code if failed else exit_code(results)
+
+
+def _ask(invocation: Invocation, planned: Return, *, yes: bool) -> None:
+    if not invocation.json:
+        for host, (run, at) in planned.hosts.items():
+            click.echo(f"{host}: back to its state before run {run}, kept since {at:%Y-%m-%d %H:%M} UTC", err=True)
+        for host, error in planned.unreadable.items():
+            click.echo(f"{host}: {error.message}", err=True)
+    if yes or not planned.hosts:
+        return
+    if invocation.json or not sys.stdin.isatty():
+        raise UsageError("nobody is here to answer whether to go back", hint="add --yes")
+    if not click.confirm("Go back?", err=True):
+        raise click.Abort
+
+
+def _show(invocation: Invocation, planned: Return, applied: Applied) -> None:
+    if invocation.json:
+        print_document(_document(planned, applied))
+        return
+    for result in applied.results:
+        for line in (host_line(result, _WORDS.get(result.outcome, "")), *note_lines(result)):
+            click.echo(line, color=invocation.color)
+    for line in ended_lines(applied):
+        click.echo(line, color=invocation.color)
+    done = sum(result.outcome is Outcome.APPLIED for result in applied.results)
+    if done:
+        click.echo(f"{counted(done, 'host')} returned, run {applied.run}; the inventory still says what was undone")
+
+
+def _document(planned: Return, applied: Applied) -> dict[str, Any]:
+    done = sum(result.outcome is Outcome.APPLIED for result in applied.results)
+    outcome = "returned" if done == len(applied.results) else "partial" if done else "failed"
+    return {
+        "schema": "provisioner/rollback",
+        "version": 1,
+        "run": applied.run,
+        "outcome": outcome,
+        "ended": applied.ended,
+        "notes": list(applied.notes),
+        "hosts": [
+            host_document(result)
+            | {"outcome": _WORDS.get(result.outcome, result.outcome.value)}
+            | {"target": planned.hosts.get(result.host, ("",))[0]}
+            for result in applied.results
+        ],
+    }

@@ -1,0 +1,81 @@
+"""The journal of a running change: one row a step, durable before the next step begins."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, insert, select
+
+from provisioner.history.database import open_database
+from provisioner.history.place import Place
+from provisioner.history.records import canonical, digest
+from provisioner.history.tables import events
+
+BEGIN = "begin"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One step of a run.
+
+    Attributes:
+        host: empty for the run as a whole.
+        state: `begin` before the step, else what came of it.
+        detail: plain values; never a secret.
+    """
+
+    at: datetime
+    host: str
+    step: str
+    state: str
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+class EventLog:
+    """The steps of one inventory's runs.
+
+    Args:
+        place: where the history is.
+
+    Raises:
+        StateError: the database cannot be opened. Every method raises it where the database does not answer.
+    """
+
+    def __init__(self, place: Place) -> None:
+        database = open_database(place, create=True)
+        if database is None:
+            raise TypeError("a database that may be made is there")
+        self._database = database
+        self._mine = place.inventory
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._database.close()
+
+    def add(self, run: str, event: Event) -> None:
+        """Write one step down; it is durable afterwards."""
+        told = canonical({"state": event.state, **event.detail})
+        column = "before" if event.state == BEGIN else "after"
+        row = {"inventory": self._mine, "run": run, "at": event.at, "host": event.host, "step": event.step}
+        own = (events.c.inventory == self._mine, events.c.run == run)
+        with self._database.writing() as connection:
+            last = connection.scalar(select(func.max(events.c.sequence)).where(*own)) or 0
+            connection.execute(insert(events).values(**row, sequence=last + 1, **{column: told}))
+
+    def of(self, run: str) -> tuple[Event, ...]:
+        """Give a run's steps in order."""
+        query = select(events).where(events.c.inventory == self._mine, events.c.run == run).order_by(events.c.sequence)
+        with self._database.reading() as connection:
+            found = []
+            for row in connection.execute(query):
+                told = json.loads(row.before if row.after is None else row.after)
+                found.append(Event(row.at, row.host, row.step, told.pop("state"), told))
+        return tuple(found)
+
+    def digest_of(self, run: str) -> str:
+        """Give the hash over a run's steps; the run's document holds it, and the chain holds the document's."""
+        return digest(canonical([[e.at.isoformat(), e.host, e.step, e.state, e.detail] for e in self.of(run)]))
