@@ -51,6 +51,6 @@ def check(facility: str = "kcl-bg-001", number: int = 1, **changes: Any) -> Faci
 
 
 def holding(number: int = 1, host: str = "relay-1", held: dict[str, str] | None = None, **changes: Any) -> Holding:
-    """Give what that run saw on a host: without `held` nobody knows."""
-    plain: dict[str, Any] = {"host": host, "at": START + number * HOUR, "held": held}
+    """Give what that run saw on a host and nothing else there: without `held` nobody knows."""
+    plain: dict[str, Any] = {"host": host, "at": START + number * HOUR, "held": held, "exact": held is not None}
     return Holding(**(plain | changes))

@@ -117,7 +117,7 @@ def _of_ending(connection: Connection, row: Row[Any], told: dict[str, Any]) -> I
     if checks_digest(found) != told["checks"]:
         yield "its checks of facilities were changed"
     seen = select(holdings).where(holdings.c.inventory == row.inventory, holdings.c.number == row.number)
-    if {h.host: [moment_text(h.at), h.held] for h in connection.execute(seen)} != told["holdings"]:
+    if {h.host: [moment_text(h.at), h.held, h.exact] for h in connection.execute(seen)} != told["holdings"]:
         yield "what it says of hosts was changed"
 
 

@@ -15,6 +15,7 @@ from provisioner.history.records import Step, recorded_of
 from provisioner.history.tables import entries, held, holdings, microseconds, moment
 from provisioner.lifecycle.evidence import Content, Shown, Word
 
+_Sight = tuple[str, str | None, bool]
 _EMPTY: Mapping[str, str] = MappingProxyType({})
 
 
@@ -24,6 +25,7 @@ class _Span:
 
     host: str
     held: Mapping[str, str] | None
+    exact: bool
     first: Shown
     last: Shown
 
@@ -40,17 +42,17 @@ class HostsShown:
         """By host, the last word on it; a change that was begun and not ended takes the word back."""
         last: dict[str, Word] = {}
         for span in sorted(self._spans, key=lambda span: span.last):
-            last[span.host] = Word(span.last, span.held)
+            last[span.host] = Word(span.last, span.held, span.exact)
         for host, began in self._unfinished():
             if host not in last or last[host].shown.at <= began.at:
-                last[host] = Word(began, None)
+                last[host] = Word(began, None, exact=False)
         return dict(sorted(last.items()))
 
     def carried(self) -> dict[Content, dict[str, Shown]]:
         """By content and host, when the host was first shown to hold it."""
         found: dict[Content, dict[str, Shown]] = defaultdict(dict)
         for span in self._spans:
-            for content in (span.held or _EMPTY).items():
+            for content in (item for item in (span.held or _EMPTY).items() if item[1]):
                 found[content][span.host] = min(span.first, found[content].get(span.host, span.first))
         return dict(found)
 
@@ -77,7 +79,11 @@ class HostsShown:
     def _spans(self) -> tuple[_Span, ...]:
         spans = self._grouped()
         at = type_coerce(holdings.c.at, BigInteger)
-        same = and_(holdings.c.host == spans.c.host, holdings.c.held.is_not_distinct_from(spans.c.held))
+        same = and_(
+            holdings.c.host == spans.c.host,
+            holdings.c.held.is_not_distinct_from(spans.c.held),
+            holdings.c.exact == spans.c.exact,
+        )
         query = (
             select(spans, at.label("moment"), entries.c.run)
             .select_from(holdings)
@@ -86,21 +92,22 @@ class HostsShown:
             .where(holdings.c.inventory == self._mine, or_(at == spans.c.first, at == spans.c.last))
             .order_by(holdings.c.number.desc())
         )
-        shown: dict[tuple[str, str | None], dict[int, Shown]] = defaultdict(dict)
-        ends: dict[tuple[str, str | None], tuple[int, int]] = {}
+        shown: dict[_Sight, dict[int, Shown]] = defaultdict(dict)
+        ends: dict[_Sight, tuple[int, int]] = {}
         for row in self._connection.execute(query):
-            shown[row.host, row.held][row.moment] = Shown(moment(row.moment), row.run)
-            ends[row.host, row.held] = row.first, row.last
+            key = row.host, row.held, row.exact
+            shown[key][row.moment] = Shown(moment(row.moment), row.run)
+            ends[key] = row.first, row.last
         return tuple(
-            _Span(key[0], self._held(key[1]), shown[key][first], shown[key][last])
+            _Span(key[0], self._held(key[1]), key[2], shown[key][first], shown[key][last])
             for key, (first, last) in ends.items()
         )
 
     def _grouped(self) -> Subquery:
         at = type_coerce(holdings.c.at, BigInteger)
-        columns = holdings.c.host, holdings.c.held, func.min(at).label("first"), func.max(at).label("last")
-        query = select(*columns).where(holdings.c.inventory == self._mine)
-        return query.group_by(holdings.c.host, holdings.c.held).subquery()
+        by = holdings.c.host, holdings.c.held, holdings.c.exact
+        query = select(*by, func.min(at).label("first"), func.max(at).label("last"))
+        return query.where(holdings.c.inventory == self._mine).group_by(*by).subquery()
 
     def _held(self, digest: str | None) -> Mapping[str, str] | None:
         return None if digest is None else self._sets.get(digest, _EMPTY)
@@ -124,12 +131,12 @@ class HostsShown:
             yield from ((host, Shown(found.run.started, found.run.id)) for host in found.hosts)
 
     def _next_known(self, host: str, after: Shown) -> Shown:
-        """Give when a host was next seen after a moment; of two sights of one moment its last word is the later."""
+        """Give when a host was next seen whole after a moment; of two sights of one moment its last word is later."""
         at = type_coerce(holdings.c.at, BigInteger)
         query = (
             select(at.label("moment"), entries.c.run)
             .join(entries, and_(entries.c.inventory == holdings.c.inventory, entries.c.number == holdings.c.number))
-            .where(holdings.c.inventory == self._mine, holdings.c.host == host, holdings.c.held.is_not(None))
+            .where(holdings.c.inventory == self._mine, holdings.c.host == host, holdings.c.exact)
             .where(at > microseconds(after.at))
             .order_by(at, holdings.c.number)
             .limit(1)

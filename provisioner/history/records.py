@@ -60,12 +60,15 @@ class Holding:
     Attributes:
         at: the earliest moment at which that may have been seen: a verification that began before a change of the
             host was over does not overrule it.
-        held: the hash of each facility's content, by the facility's id; None where the run left it unknown.
+        held: the hash of each facility's content, by the facility's id; None where the run left it unknown. The hash
+            is empty where something of the facility is there that is not as its file says.
+        exact: whether the host was as desired in all else, too, so that of no other facility anything is left.
     """
 
     host: str
     at: datetime
     held: Mapping[str, str] | None
+    exact: bool = False
 
     @property
     def held_digest(self) -> str | None:
@@ -164,7 +167,7 @@ def ended_content(run: Run, ending: Ending) -> dict[str, Any]:
         "outcome": ending.outcome,
         "document": None if ending.document is None else digest(canonical(ending.document)),
         "checks": checks_digest(ending.checks),
-        "holdings": {h.host: [moment_text(h.at), h.held_digest] for h in ending.holdings},
+        "holdings": {h.host: [moment_text(h.at), h.held_digest, h.exact] for h in ending.holdings},
     }
 
 

@@ -69,7 +69,7 @@ class History:
                 connection.execute(insert(checks), rows)
             for holding in ending.holdings:
                 self._keep(connection, holding)
-                seen = {"host": holding.host, "at": holding.at, "held": holding.held_digest}
+                seen = {"host": holding.host, "at": holding.at, "held": holding.held_digest, "exact": holding.exact}
                 connection.execute(insert(holdings).values(**own, **seen))
 
     def _append(self, connection: Connection, run: Run, step: Step, at: datetime, content: Mapping[str, Any]) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Dialect,
     Index,
@@ -105,6 +106,7 @@ holdings = Table(
     Column("number", BigInteger, primary_key=True, autoincrement=False),
     Column("at", Moment, nullable=False),
     Column("held", String(71)),
+    Column("exact", Boolean, nullable=False),
 )
 
 held = Table(

@@ -49,15 +49,18 @@ class Word:
 
     Attributes:
         held: the content of each facility that it carries, by the facility's id; None where nobody knows, because
-            a change of the host was begun and its end was not seen.
+            a change of the host was begun and its end was not seen. The content is empty where something of the
+            facility was there that is not as its file says.
+        exact: whether the host was as desired in all else, too, so that of no other facility anything is left.
     """
 
     shown: Shown
     held: Mapping[str, str] | None
+    exact: bool
 
     def may_hold(self, facility: str) -> bool:
-        """Tell whether the host carries a facility, or nobody knows that it does not."""
-        return self.held is None or facility in self.held
+        """Tell whether the host holds anything of a facility, or nobody knows that it does not."""
+        return self.held is None or not self.exact or facility in self.held
 
 
 @dataclass(frozen=True, slots=True)

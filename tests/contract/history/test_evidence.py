@@ -47,13 +47,16 @@ def _pasts(draw: st.DrawFn) -> list[Past]:
         if hosts and killed:
             pasts.append(Past(run, hosts, None))
             continue
-        held = st.none() | st.dictionaries(st.sampled_from(_FACILITIES), _CONTENTS)
-        holdings = draw(st.dictionaries(st.sampled_from(_HOSTS), held))
+        held = st.none() | st.dictionaries(st.sampled_from(_FACILITIES), _CONTENTS | st.just(""))
+        holdings = draw(st.dictionaries(st.sampled_from(_HOSTS), st.tuples(held, st.booleans())))
         counted = st.tuples(_CONTENTS, st.integers(0, 2), st.integers(0, 2))
         checks = draw(st.dictionaries(st.sampled_from(_FACILITIES), counted))
         ending = make.ending(
             hour,
-            holdings=tuple(make.holding(hour, host, kept) for host, kept in holdings.items()),
+            holdings=tuple(
+                make.holding(hour, host, kept, exact=exact and kept is not None)
+                for host, (kept, exact) in holdings.items()
+            ),
             checks=tuple(
                 make.check(name, hour, content=content, pulled=pulled, checked=pulled, proved=min(pulled, proved))
                 for name, (content, pulled, proved) in checks.items()
@@ -73,16 +76,17 @@ def read(pasts: list[Past]) -> Evidence:
         if moments:
             proofs[key] = _proof(moments)
     seen = sorted(_seen(ended), key=lambda one: one[0].at)
-    words = {holding.host: Word(shown, holding.held) for shown, holding in seen}
+    words = {holding.host: Word(shown, holding.held, holding.exact) for shown, holding in seen}
     for past in pasts:
         for host in past.hosts if past.ending is None else ():
             if host not in words or words[host].shown.at <= past.run.started:
-                words[host] = Word(Shown(past.run.started, past.run.id), None)
+                words[host] = Word(Shown(past.run.started, past.run.id), None, exact=False)
     carried: dict[tuple[str, str], dict[str, Shown]] = {}
     holders: dict[str, frozenset[str]] = {}
     for shown, holding in seen:
         for facility, content in (holding.held or {}).items():
-            carried.setdefault((facility, content), {}).setdefault(holding.host, shown)
+            if content:
+                carried.setdefault((facility, content), {}).setdefault(holding.host, shown)
             holders[facility] = holders.get(facility, frozenset()) | {holding.host}
     connected: dict[str, Shown] = {}
     for (facility, _), proof in sorted(proofs.items()):
@@ -134,9 +138,9 @@ def _without(
         for host in hosts:
             if words[host].may_hold(facility):
                 continue
-            sights = [(shown, h.held) for shown, h in seen if h.host == host]
-            last_held = max(shown.at for shown, held in sights if held and facility in held)
-            later = [shown for shown, held in sights if held is not None and shown.at > last_held]
+            sights = [(shown, h) for shown, h in seen if h.host == host]
+            last_held = max(shown.at for shown, h in sights if h.held and facility in h.held)
+            later = [shown for shown, h in sights if h.exact and shown.at > last_held]
             found[facility, host] = later[0]
     return found
 

@@ -151,6 +151,7 @@ def test_what_nobody_touched_is_whole(history: History) -> None:
         ("DELETE FROM provisioner_checks", 3, "checks"),
         ("DELETE FROM provisioner_holdings WHERE host = 'relay-2'", 2, "hosts"),
         ("UPDATE provisioner_holdings SET held = NULL WHERE host = 'relay-1'", 2, "hosts"),
+        ("UPDATE provisioner_holdings SET exact = NOT exact", 2, "hosts"),
         ("UPDATE provisioner_held SET facility = 'kcl-bg-002'", 0, "set of facilities"),
         ("DELETE FROM provisioner_held", 0, "set of facilities"),
     ],
