@@ -11,9 +11,14 @@ import hashlib
 import json
 from typing import Any
 
-from provisioner.inventory.model import ConnectionPlan, Facility, Model, Party, SignOff
+from pydantic import TypeAdapter
+
+from provisioner.inventory.model import Camera, ConnectionPlan, Facility, Party, Recorder, SignOff
 
 PARTIES = tuple(Party)
+# One call for all of them: a country has a hundred thousand cameras, and each is held against its sign-offs.
+_RECORDERS = TypeAdapter(tuple[Recorder, ...])
+_CAMERAS = TypeAdapter(tuple[Camera, ...])
 
 
 def signed_content(facility: Facility, plan: ConnectionPlan) -> str:
@@ -21,16 +26,15 @@ def signed_content(facility: Facility, plan: ConnectionPlan) -> str:
     content = {
         "facility": facility.id,
         "plan": plan.model_dump(mode="json", include={"carrier", "relay", "access"}),
-        "recorders": _by_id(facility.recorders),
-        "cameras": _by_id(facility.cameras),
+        "recorders": _by_id(_RECORDERS, facility.recorders),
+        "cameras": _by_id(_CAMERAS, facility.cameras),
     }
     text = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
 
 
-def _by_id(items: tuple[Model, ...]) -> dict[str, Any]:
-    plain = (item.model_dump(mode="json", exclude_defaults=True) for item in items)
-    return {item["id"]: item for item in plain}
+def _by_id(adapter: TypeAdapter[Any], items: tuple[Any, ...]) -> dict[str, Any]:
+    return {item["id"]: item for item in adapter.dump_python(items, mode="json", exclude_defaults=True)}
 
 
 def missing_parties(plan: ConnectionPlan) -> tuple[Party, ...]:
