@@ -211,13 +211,13 @@ def _look(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
 
 def _looked(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
     """Tell what a look sees: every path gives the picture that the inventory declares, but those that are dark."""
-    wanted = {path.name: path for path in call.spec.paths}
+    wanted, live = {path.name: path for path in call.spec.paths}, _paths(_state(host))
     paths = {}
     for asked in (call.request.get("gate") or {}).get("paths", ()):
         path = wanted[asked["name"]]
         sample = {"available": True, "online": True, "inbound_bytes": 0, "tracks": []}
         read = {"codec": path.codec, "width": path.width, "height": path.height}
-        dark = path.name in host.dark
+        dark = path.name in host.dark or path.name not in live
         paths[path.name] = {
             "samples": [sample, sample | {"inbound_bytes": 0 if dark else 9}],
             "read": {"error": "no frame", "status": None} if dark else read,
@@ -284,7 +284,8 @@ def _rollback(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
     host.before = _looked(host, call)
     _put(host, kept[target])
     affected = sorted(name for name in {*then, *now} if then.get(name) != now.get(name))
-    return _answer(run, "armed") | {"before": host.before, "affected": affected}
+    removed = sorted(set(now) - set(then))
+    return _answer(run, "armed") | {"before": host.before, "affected": affected, "removed": removed}
 
 
 def _paths(state: dict[str, Any]) -> dict[str, Any]:

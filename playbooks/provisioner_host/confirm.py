@@ -130,7 +130,8 @@ def status(request: dict[str, Any], folder: Path) -> dict[str, Any]:
             return change.answer("busy", str(error), holder=lease.holder())
         over = _over(change)
         told = last_good.receipt_of(change.run_id) or {}
-        answer = over or change.answer("armed", before=told.get("before") or {})
+        kept = {name: told.get(name) or empty for name, empty in (("before", {}), ("affected", []), ("removed", []))}
+        answer = over or change.answer("armed", **kept)
         return answer | {"lease": lease.holder(), "generations": last_good.generations()}
 
 

@@ -36,13 +36,13 @@ def _locked(change: Transaction) -> dict[str, Any]:
     before: dict[str, Any] = {}
     try:
         state = last_good.state_of(generation)
-        affected = _affected(generation, state)
-        before |= change.step("paths before", lambda: gate.look(change.request.get("gate") or {}))
+        affected, removed = _affected(generation, state)
+        before |= change.step("paths before", lambda: gate.look(_look(change, set(affected) - set(removed))))
         change.step("save last-good", lambda: last_good.save(_owned(state)))
         _check_aside(change, generation, state)
     except Failed as error:
         return change.refused(str(error))
-    kind: dict[str, Any] = {"kind": "rollback", "target": target, "affected": affected}
+    kind: dict[str, Any] = {"kind": "rollback", "target": target, "affected": affected, "removed": removed}
     receipt = change.receipt("armed", "the change waits for its confirmation", before=before, **kind)
     try:
         change.step("arm", lambda: dead_man.arm(change.run_id, change.confirm_s, "rollback", target))
@@ -71,11 +71,19 @@ def _owned(state: dict[str, Any]) -> list[str]:
     return sorted({*listed, *state["absent"], *(f["path"] for f in state["files"])})
 
 
-def _affected(generation: Path, state: dict[str, Any]) -> list[str]:
+def _affected(generation: Path, state: dict[str, Any]) -> tuple[list[str], list[str]]:
+    """Give the paths that differ between the two states, and those of them that go."""
     saved = next((f["content"] for f in state["files"] if f["path"] == str(places.MEDIAMTX_FILE)), None)
     then = relay.describe((generation / saved).read_text(), "")["paths"] if saved else {}
     now = relay.describe(relay.read_file(), "")["paths"]
-    return sorted(name for name in {*then, *now} if then.get(name) != now.get(name))
+    affected = sorted(name for name in {*then, *now} if then.get(name) != now.get(name))
+    return affected, sorted(set(now) - set(then))
+
+
+def _look(change: Transaction, names: set[str]) -> dict[str, Any]:
+    """Give the request's look without the paths that are the same in both states."""
+    asked: dict[str, Any] = change.request.get("gate") or {}
+    return asked | {"paths": [path for path in asked.get("paths", ()) if path["name"] in names]}
 
 
 def _check_aside(change: Transaction, generation: Path, state: dict[str, Any]) -> None:

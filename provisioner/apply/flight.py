@@ -146,7 +146,7 @@ class Flight:
 
     def _armed(self, told: Mapping[str, Any]) -> tuple[list[Step], float]:
         if self.job.rollback is not None:
-            self._touched = touched_names(self.job.spec, told.get("affected", ()))
+            self._touched = touched_names(self.job.spec, told.get("affected", ()), told.get("removed", ()))
         self._before = seen_in(self.job.spec, self._touched.read, told.get("before") or {})
         gated = self.options.gate is not None and self.job.spec.relay is not None
         self.phase = Phase.ABORT if self._abort else Phase.LOOK if gated else Phase.CONFIRM

@@ -93,10 +93,10 @@ def touched_by(spec: HostSpec, changes: Iterable[Change]) -> Touched:
     )
 
 
-def touched_names(spec: HostSpec, names: Iterable[str]) -> Touched:
-    """Give what is touched where a host itself told which paths differ (a rollback)."""
-    named = frozenset(names)
-    read = tuple(p for p in spec.paths if p.name in named and not p.on_demand)
+def touched_names(spec: HostSpec, names: Iterable[str], removed: Iterable[str]) -> Touched:
+    """Give what is touched where a host itself told which paths differ (a rollback), and which go."""
+    named, gone = frozenset(names), frozenset(removed)
+    read = tuple(p for p in spec.paths if p.name in named - gone and not p.on_demand)
     return Touched(read=read, named=named, everything=True)
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import click
 import pytest
 
-from provisioner import errors, pipeline
+from provisioner import enacting, errors, pipeline
 from provisioner.changes import Impact
 from provisioner.cli.commands import COMMANDS
 from provisioner.cli.main import cli, run
@@ -89,7 +89,7 @@ def hosts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> SimulatedHosts:
     program = tmp_path / "mediamtx"
     program.touch()
     monkeypatch.setattr(pipeline, "AnsibleRunner", lambda _templates, _environment: simulated)
-    monkeypatch.setattr(pipeline, "fetch", lambda *_arguments: program)
+    monkeypatch.setattr(enacting, "fetch", lambda *_arguments: program)
     return simulated
 
 
@@ -103,7 +103,10 @@ def terminal(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "80")
     hosts.hosts["relay-viettel-1"] = SimulatedHost(viewers={WATCHED: 2})
-    unlocked = {"ANSIBLE_VAULT_PASSWORD_FILE": f"{EXAMPLE}/.vault-password"}
+    unlocked = {
+        "ANSIBLE_VAULT_PASSWORD_FILE": f"{EXAMPLE}/.vault-password",
+        "XDG_STATE_HOME": str(tmp_path / "state"),
+    }
     assert run(["-i", EXAMPLE, "apply", "--yes"], unlocked) == 0
     capsys.readouterr()
     return Terminal(tmp_path, capsys)
