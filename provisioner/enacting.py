@@ -30,13 +30,14 @@ from provisioner.diff import changes_of
 from provisioner.errors import HostError, UsageError
 from provisioner.facts import HostFacts
 from provisioner.history.place import Place, place_of
-from provisioner.history.records import Operation, Run
+from provisioner.history.records import Holding, Operation, Run
 from provisioner.history.who import who
 from provisioner.observe import observe
 from provisioner.pipeline import Planned, Session, new_run_id
 from provisioner.plan import Basis
 from provisioner.render import program_path
 from provisioner.runs import Intent, RunLog, Unfinished, unfinished, who_text
+from provisioner.showing import contents_of, shown_by_change
 
 
 def _never() -> bool:
@@ -164,7 +165,8 @@ def abort(session: Session) -> Applied:
         left = [_held_back(job.spec.id) for job in jobs if job.spec.id not in seen | set(found.progress.results)]
         applied = Applied(found.run.id, _sorted([*done.results, *through, *left, *others]), plan=found.run.plan)
         log.write(Step("", "run", "aborted"))
-        log.end("aborted", applied.document | {"journal": log.digest()})
+        shown = _shown(session, found.run.operation, done.results, _remaining(session, done.results))
+        log.end("aborted", applied.document | {"journal": log.digest()}, shown)
     finally:
         log.close()
     return applied
@@ -210,13 +212,22 @@ def _recorded(
 def _closed(session: Session, run: Run, log: RunLog, done: Rollout, others: Sequence[HostResult]) -> Applied:
     results = _sorted([*done.results, *others])
     notes = (f"the journal could not be written: {log.broken}",) if log.broken else ()
-    remaining = _remaining(session, results) if run.operation is Operation.APPLY else ()
+    differing = _remaining(session, results)
+    remaining = differing if run.operation is Operation.APPLY else ()
     applied = Applied(run.id, results, remaining, run.plan, done.ended, done.cause, notes)
     log.write(Step("", "run", done.ended, {"cause": done.cause}))
     if done.ended in {"done", "stopped"}:
         shown = applied.document | {"journal": log.digest()}
-        log.end(str(shown["outcome"]), shown)
+        log.end(str(shown["outcome"]), shown, _shown(session, run.operation, done.results, differing))
     return applied
+
+
+def _shown(
+    session: Session, operation: Operation, results: Sequence[HostResult], differing: Iterable[Change]
+) -> tuple[Holding, ...]:
+    """Give what the hosts that were started are known to hold now."""
+    contents = contents_of(session.inventory)
+    return shown_by_change(operation, session.state, contents, results, differing=differing, at=datetime.now(UTC))
 
 
 def _sorted(results: Iterable[HostResult]) -> tuple[HostResult, ...]:

@@ -13,7 +13,7 @@ from provisioner.changes import Action, Change, Impact, Resource
 from provisioner.errors import StalePlanError, StateError, UsageError
 from provisioner.history.journal import Event, EventLog
 from provisioner.history.place import Place
-from provisioner.history.records import Ending, Operation, Recorded, Run
+from provisioner.history.records import Ending, Holding, Operation, Recorded, Run
 from provisioner.history.store import History, open_history
 from provisioner.plan import Basis
 
@@ -123,10 +123,10 @@ class RunLog:
         except StateError:
             return ""
 
-    def end(self, outcome: str, document: Mapping[str, Any]) -> None:
-        """Record what became of the run: it cannot be taken up again."""
+    def end(self, outcome: str, document: Mapping[str, Any], holdings: tuple[Holding, ...] = ()) -> None:
+        """Record what became of the run, and what hosts were shown to hold: it cannot be taken up again."""
         try:
-            self._history.end(self.run, Ending(datetime.now(UTC), outcome, document))
+            self._history.end(self.run, Ending(datetime.now(UTC), outcome, document, holdings))
         except StateError as error:
             self.broken = self.broken or error.message
 

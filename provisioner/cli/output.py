@@ -55,6 +55,13 @@ def print_error(error: ProvisionerError, *, as_json: bool, color: bool | None) -
         click.echo(f"hint: {error.hint}", err=True, color=color)
 
 
+def print_warning(message: str, hint: str, *, color: bool | None) -> None:
+    """Print on standard error what a person should know although the command did what it was asked."""
+    click.echo(click.style("warning:", fg="yellow", bold=True) + f" {message}", err=True, color=color)
+    if hint:
+        click.echo(f"  hint: {hint}", err=True, color=color)
+
+
 def error_document(
     code: str,
     message: str,

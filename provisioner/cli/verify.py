@@ -7,9 +7,11 @@ from pathlib import Path
 import click
 
 from provisioner.cli.context import Invocation, today
-from provisioner.cli.output import print_document
+from provisioner.cli.output import print_document, print_warning
+from provisioner.errors import StateError
 from provisioner.inventory.atomic import write_atomic
 from provisioner.pipeline import Session, verify_inventory
+from provisioner.recording import record_verification
 from provisioner.report.html import html_page
 from provisioner.report.text import text_report
 from provisioner.selection import parse_limits
@@ -39,11 +41,17 @@ def verify(invocation: Invocation, limits: tuple[str, ...], html: Path | None, *
 
     Visits each relay and each monitoring centre once, at the same time: tunnels, camera ports, what the
     relay receives, and a decoded key frame of every stream on the relay and at the centre. What was not
-    checked is unknown, never up. Ends with 0 if every path is up, else with 1.
+    checked is unknown, never up. Ends with 0 if every path is up, else with 1. What was found is recorded,
+    and moves facilities on (`provisioner status`); where it cannot be, a warning says so.
 
     Example: provisioner -i inventories/example verify --limit province=bac-giang --html report.html
     """
-    result = verify_inventory(Session(invocation.inventory, invocation.env, today()), parse_limits(limits))
+    session = Session(invocation.inventory, invocation.env, today())
+    result = verify_inventory(session, parse_limits(limits))
+    try:
+        record_verification(session, result, limits)
+    except StateError as error:
+        print_warning(f"this verification is not recorded: {error.message}", error.hint, color=invocation.color)
     if html is not None:
         write_atomic(html, html_page(result))
     if invocation.json:
