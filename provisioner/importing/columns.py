@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from provisioner.importing import values
@@ -105,18 +105,15 @@ class Form:
 
     def find(self, header: str) -> Column | None:
         """Give the column that a header names; brackets and numbers in it do not count."""
-        for written in _header_forms(header):
-            column = self._by_header.get(word_key(written))
-            if column:
-                return column
-        return None
+        return next((self._by_header[key] for key in _header_keys(header) if key in self._by_header), None)
 
 
-def _header_forms(header: str) -> Iterator[str]:
-    yield header
+@lru_cache(maxsize=8192)
+def _header_keys(header: str) -> tuple[str, ...]:
+    """Give the keys of a header as it stands, without what is in brackets, and without a number before it."""
     bare = re.sub(r"\([^()]*\)|\[[^\[\]]*\]", " ", header)
-    yield bare
-    yield re.sub(r"^\s*(?:[0-9]{1,2}|[ivx]{1,4}|[a-z])\s*[.)/]\s*", "", bare, flags=re.IGNORECASE)
+    numberless = re.sub(r"^\s*(?:[0-9]{1,2}|[ivx]{1,4}|[a-z])\s*[.)/]\s*", "", bare, flags=re.IGNORECASE)
+    return tuple(dict.fromkeys(map(word_key, (header, bare, numberless))))
 
 
 NUMBER = Column("number", "STT", "TT|Số TT|Số thứ tự|No", show=_nothing, advice="Số thứ tự; không dùng khi nhập")

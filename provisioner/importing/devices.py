@@ -125,8 +125,10 @@ class DeviceDraft:
                 name = camera.known.get("recorder")
         device = self._recorders.get(name or "")
         if device is None:
-            if name is None and record.get("address") is None:
-                self._draft.say(record, error("recorder-missing"), "recorder_id")
+            if record.get("address") is None:
+                self._draft.say(
+                    record, error("recorder-unnamed" if name is None else "recorder-not-there"), "recorder_id"
+                )
                 return None
             if not self._draft.require(record, "make", "address"):
                 return None

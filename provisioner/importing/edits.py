@@ -9,9 +9,20 @@ from typing import Any
 
 from provisioner.importing.draft import Draft, Wanted, Way
 from provisioner.inventory.edit import EditError, Flow, edited
-from provisioner.inventory.model import Camera, Facility, Recorder, Stream, Survey
-from provisioner.inventory.model.connection import Blocked, CameraCount, Uplink
-from provisioner.inventory.model.facility import Capacity
+from provisioner.inventory.model import (
+    Blocked,
+    Camera,
+    Capacity,
+    Facility,
+    Gateway,
+    Model,
+    Recorder,
+    Stream,
+    Streams,
+    Survey,
+    Uplink,
+)
+from provisioner.inventory.model.connection import CameraCount
 from provisioner.inventory.places import Path
 from provisioner.inventory.strict_yaml import parse
 from provisioner.vietnamese import clean
@@ -19,12 +30,11 @@ from provisioner.vietnamese import clean
 _LISTS = frozenset({"cameras", "recorders"})
 _DEFAULTS = {"port": 554, "codec": "h264", "audio": False, "channel": 1}
 """What the model takes where nothing is written: writing it out would change a file and say nothing new."""
-_ORDER = [
-    *("version", "id"),
-    *(name for model in (Facility, Survey, Uplink, CameraCount, Capacity, Blocked) for name in model.model_fields),
-    *(name for model in (Recorder, Camera, Stream) for name in model.model_fields),
-]
-_RANK = {name: rank for rank, name in reversed(list(enumerate(_ORDER)))}
+_MODELS: tuple[type[Model], ...] = (
+    *(Facility, Survey, Uplink, CameraCount, Capacity, Blocked, Gateway),
+    *(Recorder, Camera, Streams, Stream),
+)
+"""Whose order of keys new mappings take."""
 _FREE_TEXTS = frozenset(
     {"name", "model", "location", "provider", "router", "obstacles", "advice", "next_action", "rtsp_path"}
 )
@@ -200,7 +210,10 @@ def _are_items(value: Any) -> bool:
 
 
 def _sorted(keys: Iterable[str]) -> list[str]:
-    return sorted(keys, key=lambda key: _RANK.get(key, len(_RANK)))
+    """Order keys as the first model that has them all."""
+    given = list(keys)
+    order = next((list(m.model_fields) for m in _MODELS if set(given) <= set(m.model_fields)), given)
+    return sorted(given, key=order.index)
 
 
 def _styled(value: Any) -> Any:

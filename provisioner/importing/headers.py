@@ -20,6 +20,8 @@ _LONGEST_HEADER = 120
 _FIRST_CELLS = 4
 """A header is told by its first cells: no table begins with many columns that nobody knows."""
 
+_BEGINNINGS = frozenset({"number", "facility_id", "facility_name", "name", "full_name", "camera_id"})
+
 
 @dataclass(frozen=True)
 class Header:
@@ -104,38 +106,28 @@ def _tables(filled: FilledGrid, block: list[int]) -> list[Header]:
     for row in block:
         for cell in _texts(filled, row):
             texts.setdefault(cell.column, []).append(cell)
+    return _side_by_side(filled, block, texts)
+
+
+def _side_by_side(filled: FilledGrid, block: list[int], texts: Mapping[int, list[Cell]]) -> list[Header]:
     header = _header(filled, block, texts)
     if header is None:
         return []
-    start = _repetition(header)
-    if start is None:
-        return [header]
-    left = _header(filled, block, {c: t for c, t in texts.items() if c < start})
-    right = _header(filled, block, {c: t for c, t in texts.items() if c >= start})
-    return [left, *_beside(filled, block, texts, start)] if left and right else [header]
+    for start in _repetitions(header):
+        left = _header(filled, block, {column: cells for column, cells in texts.items() if column < start})
+        right = _side_by_side(filled, block, {column: cells for column, cells in texts.items() if column >= start})
+        if left and right:
+            return [left, *right]
+    return [header]
 
 
-def _beside(filled: FilledGrid, block: list[int], texts: dict[int, list[Cell]], start: int) -> list[Header]:
-    rest = {column: cells for column, cells in texts.items() if column >= start}
-    right = _header(filled, block, rest)
-    again = _repetition(right) if right else None
-    if right is None or again is None:
-        return [right] if right else []
-    left = _header(filled, block, {c: t for c, t in rest.items() if c < again})
-    return [*([left] if left else []), *_beside(filled, block, texts, again)]
-
-
-def _repetition(header: Header) -> int | None:
-    """Give the column from which on the table's first columns come again."""
-    first = min(header.columns)
-    repeated = {header.columns[first].key, *(c.key for c in header.columns.values() if c.key != "number")}
+def _repetitions(header: Header) -> Iterator[int]:
+    """Give the columns at which a key with which tables begin comes again."""
     seen: set[str] = set()
     for place, column in sorted(header.columns.items()):
-        if column.key in seen and column.key in repeated:
-            others = [c.key for p, c in header.columns.items() if p >= place]
-            return place if len(set(others)) >= LEAST_HEADERS else None
+        if column.key in seen and column.key in _BEGINNINGS:
+            yield place
         seen.add(column.key)
-    return None
 
 
 def _header(filled: FilledGrid, block: list[int], texts: Mapping[int, list[Cell]]) -> Header | None:

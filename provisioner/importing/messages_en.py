@@ -167,7 +167,10 @@ ENGLISH: dict[str, Wording] = {
     ),
     "device-id-taken": Wording("{device} is a recorder of this facility", "give the camera another id"),
     "column-not-of-recorder": Wording("a recorder has no such value: it was not read", "empty the cell"),
-    "recorder-missing": Wording("the channel's recorder is not named", "write Mã đầu ghi, or its address"),
+    "recorder-unnamed": Wording("the channel's recorder is not named", "write Mã đầu ghi, or its address"),
+    "recorder-not-there": Wording(
+        "the facility has no such recorder", "correct the id, or give the recorder a row of its own"
+    ),
     "recorder-differs": Wording(
         "recorder {recorder} has another value", "correct it, or change it in the recorder's own row"
     ),

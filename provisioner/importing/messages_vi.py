@@ -144,7 +144,8 @@ VIETNAMESE: dict[str, Wording] = {
     "device-contradiction": Wording("Camera IP không có đầu ghi và kênh", "Sửa Loại thiết bị hoặc xóa ô này"),
     "device-id-taken": Wording("{device} là một đầu ghi của cơ sở này", "Đặt mã khác cho camera"),
     "column-not-of-recorder": Wording("Đầu ghi không có giá trị này: không đọc", "Xóa ô này"),
-    "recorder-missing": Wording("Không ghi đầu ghi của kênh", "Ghi Mã đầu ghi hoặc địa chỉ của đầu ghi"),
+    "recorder-unnamed": Wording("Không ghi đầu ghi của kênh", "Ghi Mã đầu ghi hoặc địa chỉ của đầu ghi"),
+    "recorder-not-there": Wording("Cơ sở không có đầu ghi này", "Sửa mã đầu ghi, hoặc thêm một dòng cho đầu ghi"),
     "recorder-differs": Wording("Đầu ghi {recorder} có giá trị khác", "Sửa lại, hoặc đổi ở dòng của chính đầu ghi"),
     "channel-twice": Wording("Ghi cả Kênh số và Kênh IP số", "Chỉ giữ một"),
     # contacts

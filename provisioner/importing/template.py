@@ -21,8 +21,13 @@ _FIRST_ROW = 6
 _LAST_LISTED_ROW = 2_000
 _LIST_SHEET = "Danh mục"
 _GUIDE_SHEET = "Hướng dẫn"
-_NARROW, _WIDE = 12, 34
-_WIDTHS = {"number": 8, "name": _WIDE, "facility_name": _WIDE, "obstacles": _WIDE, "advice": _WIDE, "full_name": 26}
+_NARROW, _WIDE = 13, 34
+_TEXTS = frozenset(
+    {"name", "facility_name", "full_name", "title", "email", "location", "obstacles", "advice", "block_next"}
+)
+_HEADER_HEIGHT = 48
+_LINE_HEIGHT = 15
+_MOST_ON_A_PAGE = 20
 _REQUIRED = " *"
 
 
@@ -90,14 +95,17 @@ def _write_form(sheet: Worksheet, form: Form, lists: _Lists, lines: tuple[Line, 
             put(sheet, _FIRST_ROW + number - 1, place, text, BODY)
     sheet.row_dimensions[_KEY_ROW].hidden = True
     sheet.freeze_panes = f"{'D' if form.kind is Kind.FACILITIES else 'C'}{_EXAMPLE_ROW}"
-    landscape(sheet, _HEADER_ROW)
+    sheet.row_dimensions[_HEADER_ROW].height = _HEADER_HEIGHT
+    sheet.row_dimensions[_EXAMPLE_ROW].height = 2 * _LINE_HEIGHT
+    sheet.print_title_cols = "A:C"
+    landscape(sheet, _HEADER_ROW, pages=1 + len(columns) // _MOST_ON_A_PAGE)
 
 
 def _lay_out(sheet: Worksheet, place: int, column: Column, lists: _Lists) -> None:
     name = get_column_letter(place)
-    longest = max(map(len, column.choice.labels)) if column.choice else len(column.header)
+    longest = max(map(len, column.choice.labels)) if column.choice else _WIDE if column.key in _TEXTS else 0
     dimension = sheet.column_dimensions[name]
-    dimension.width = _WIDTHS.get(column.key, min(max(longest + 2, _NARROW), _WIDE))
+    dimension.width = 7 if column.key == "number" else min(max(longest, _NARROW), _WIDE)
     dimension.number_format = TEXT_FORMAT  # what is typed stays as it is typed: phones keep their zero
     rule = lists.rule(column)
     if rule is not None:
@@ -125,6 +133,8 @@ def _write_guide(sheet: Worksheet) -> None:
             texts = (form.title, column.header, "có" if column.required else "", column.advice, chosen)
             for place, text in enumerate(texts, start=1):
                 put(sheet, row, place, text)
+            lines = max(-(-len(column.advice) // 55), -(-len(chosen) // 65), 1)
+            sheet.row_dimensions[row].height = lines * _LINE_HEIGHT
     for name, width in zip("ABCDE", (12, 34, 10, 60, 70), strict=True):
         sheet.column_dimensions[name].width = width
     landscape(sheet, 1)

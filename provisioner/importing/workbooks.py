@@ -54,7 +54,8 @@ def put(sheet: Worksheet, row: int, column: int, text: str, look: Look = BODY) -
     cell.number_format = TEXT_FORMAT
     cell.quotePrefix = True
     cell.font = Font(name="Times New Roman", size=look.size, bold=look.bold, italic=look.italic, color=look.colour)
-    cell.alignment = Alignment(wrap_text=look.border, vertical="top", horizontal="center" if look.centred else None)
+    middle = "center" if look.centred else None
+    cell.alignment = Alignment(wrap_text=look.border, vertical=middle or "top", horizontal=middle)
     if look.border:
         side = Side(style="thin", color="A6A6A6")
         cell.border = Border(left=side, right=side, top=side, bottom=side)
@@ -67,10 +68,11 @@ def neutral(text: str) -> str:
     return f"'{text}" if _FORMULA.match(text) and not _PHONE.fullmatch(text) else text
 
 
-def landscape(sheet: Worksheet, header_row: int) -> None:
-    """Make a sheet ready to print: on A4, as wide as the page, its header on every page."""
+def landscape(sheet: Worksheet, header_row: int, *, pages: int = 1) -> None:
+    """Make a sheet ready to print: on A4, as wide as so many pages, its header on every page."""
     sheet.page_setup.orientation = "landscape"
     sheet.page_setup.paperSize = _A4
+    sheet.page_setup.fitToWidth = pages
     sheet.page_setup.fitToHeight = 0
     sheet.sheet_properties.pageSetUpPr = PageSetupProperties(fitToPage=True)
     sheet.print_title_rows = f"{header_row}:{header_row}"
