@@ -17,6 +17,7 @@ from provisioner.apply import (
     Options,
     Outcome,
     Progress,
+    Refusal,
     Rollout,
     Step,
     document,
@@ -27,14 +28,15 @@ from provisioner.artefact import fetch
 from provisioner.changes import Action, Change, Resource
 from provisioner.desired.spec import HostSpec
 from provisioner.diff import changes_of
-from provisioner.errors import HostError, UsageError
+from provisioner.errors import HostError, PolicyError, UsageError
 from provisioner.facts import HostFacts
 from provisioner.history.place import Place, place_of
 from provisioner.history.records import Holding, Operation, Run
 from provisioner.history.who import who
 from provisioner.observe import observe
 from provisioner.pipeline import Planned, Session, new_run_id
-from provisioner.plan import Basis
+from provisioner.plan import Basis, Plan, Saved, moved_hosts
+from provisioner.plan.seen import told_shortly
 from provisioner.render import program_path
 from provisioner.runs import Intent, RunLog, Unfinished, unfinished, who_text
 from provisioner.showing import contents_of, shown_by_change
@@ -93,7 +95,7 @@ def enact(
     session: Session,
     planned: Planned,
     *,
-    expected: Mapping[str, str] | None = None,
+    saved: Saved | None = None,
     options: Options | None = None,
     way: Way = USUAL,
 ) -> Applied:
@@ -102,17 +104,20 @@ def enact(
     Args:
         session: the same session that the plan was made in.
         planned: the plan, as made now.
-        expected: each host's live digest in the reviewed plan; those of `planned` otherwise.
+        saved: the plan that was reviewed; hosts that moved since it was made are not started.
         options: how strict and how patient; those of `way` otherwise.
         way: how the run goes.
 
     Raises:
+        PolicyError: the plan is refused; nothing was touched.
         HostError: MediaMTX's program cannot be had; nothing was touched.
         StateError: the run cannot be recorded; nothing was touched.
     """
     way = replace(way, options=options or way.options)
-    live = dict(expected or planned.plan.basis.live)
-    changed = [spec for spec in planned.hosts if spec.id in planned.plan.hosts]
+    _refuse(planned.plan, saved, way.options)
+    stale = moved_hosts(saved, planned.plan, planned.seen) if saved else {}
+    live = dict(planned.plan.basis.live)
+    changed = [spec for spec in planned.hosts if spec.id in planned.plan.hosts and spec.id not in stale]
     jobs = [_job(session, spec, planned, live.get(spec.id, "")) for spec in changed]
     intent = Intent(
         basis=replace(planned.plan.basis, live=live),
@@ -122,7 +127,7 @@ def enact(
         max_failed=way.options.max_failed,
     )
     run = _run(session, Operation.APPLY, way, planned.plan.basis.digest)
-    others = _others(planned)
+    others = _others(planned, stale)
     if not jobs:
         return Applied(run.id, others, plan=run.plan)
     return _recorded(session, run, jobs, intent, way, others=others)
@@ -234,11 +239,29 @@ def _sorted(results: Iterable[HostResult]) -> tuple[HostResult, ...]:
     return tuple(sorted(results, key=lambda result: result.host))
 
 
-def _others(planned: Planned) -> tuple[HostResult, ...]:
-    """Give the hosts that are not changed: those that could not be read, and those that are as desired."""
+def _refuse(plan: Plan, saved: Saved | None, options: Options) -> None:
+    """Refuse a plan that policy holds back: as it is now, whatever it was when it was reviewed.
+
+    Raises:
+        PolicyError: with the first reason.
+    """
+    refused = [r for r in plan.refused if r.policy != "lock_out" or options.lockout_check]
+    if refused:
+        more = f" (and {len(refused) - 1} more reasons)" if len(refused) > 1 else ""
+        raise PolicyError(f"{refused[0].message}{more}", hint=refused[0].hint, object=refused[0].host)
+    if saved is not None and "outside_limit" in saved.refused:
+        hint = "make a plan of whole hosts: provisioner plan --limit host=… --out FILE"
+        raise PolicyError("the plan was made with a limit that cuts through hosts with other changes", hint=hint)
+
+
+def _others(planned: Planned, stale: Mapping[str, list[str]]) -> tuple[HostResult, ...]:
+    """Give the hosts that are not changed: those that moved, could not be read, or are as desired."""
     found = []
     for spec in planned.hosts:
-        if spec.id in planned.unreadable:
+        if spec.id in stale:
+            cause = f"the host has moved since the plan was made: {told_shortly(stale[spec.id])}"
+            found.append(HostResult(spec.id, Outcome.NOT_STARTED, cause, refusal=Refusal.STALE))
+        elif spec.id in planned.unreadable:
             error = planned.unreadable[spec.id]
             found.append(HostResult(spec.id, Outcome.UNREACHABLE, f"{error.message}; {error.hint}"))
         elif spec.id not in planned.plan.hosts:

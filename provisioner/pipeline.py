@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets as random
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import cached_property
 from pathlib import Path
@@ -29,9 +29,11 @@ from provisioner.inventory.rules.logins import SECRETS_MISSING
 from provisioner.inventory.secrets import load_secrets, write_carrier_secrets, write_inventory_secrets
 from provisioner.keys import completed, key_hosts, make_host_keys, recorded
 from provisioner.observe import observe
-from provisioner.plan import Basis, Plan
+from provisioner.plan import Basis, Plan, Seen, saved_text, seal_key, seen_of
+from provisioner.plan.build import Observed, build_plan
 from provisioner.render import RenderedFile, render_host, render_site
-from provisioner.selection import Limit, chosen_hosts, refuse_outside
+from provisioner.secret import Secret
+from provisioner.selection import Limit, chosen_hosts
 from provisioner.templates import Templates, load_templates
 from provisioner.vault import VaultPasswords
 from provisioner.verify.requests import ObserveRequest
@@ -117,6 +119,12 @@ class Session:
         """Give what a plan of this session rests on."""
         return Basis(self.digest, self.templates.digest, dict(live))
 
+    @property
+    def seal_key(self) -> Secret:
+        """The key of saved plans' seals."""
+        # An inventory that is complete has a digest key; `desired_state` says so otherwise.
+        return seal_key(self.secrets.digest_key or Secret(""))
+
 
 @dataclass(frozen=True)
 class Planned:
@@ -127,28 +135,42 @@ class Planned:
     facts: Mapping[str, HostFacts]
     unreadable: Mapping[str, HostError]
 
+    @property
+    def seen(self) -> dict[str, Seen]:
+        """What was seen on each host, so that one that moves can say what moved."""
+        read = [spec for spec in self.hosts if spec.id in self.facts]
+        names = {spec.id: {peer.public_key: peer.name for peer in spec.tunnel.peers} for spec in read}
+        return {spec.id: seen_of(self.facts[spec.id], names[spec.id]) for spec in read}
+
+    def text(self, key: Secret) -> str:
+        """Give the plan as it is saved, sealed with a key."""
+        return saved_text(self.plan, self.seen, key)
+
 
 # --- plan and apply -------------------------------------------------------------------------------
 
 
-def make_plan(session: Session, limit: Limit) -> Planned:
-    """Observe the chosen hosts and compare them with the desired state.
+def make_plan(
+    session: Session, limit: Limit, *, allow: Mapping[str, int] | None = None, now: datetime | None = None
+) -> Planned:
+    """Observe the chosen hosts, compare them with the desired state, and judge the difference.
+
+    Args:
+        session: the inventory.
+        limit: which hosts.
+        allow: limits of the policy that are raised for this plan.
+        now: the moment, for freeze windows; this one where it is left out.
 
     Raises:
         InventoryError, SecretsError, RenderError: there is nothing to compare with.
         UsageError: the limit takes no host.
-        PolicyError: a chosen host has pending changes outside the limit.
     """
     hosts = chosen_hosts(session.state, limit)
     facts, errors = observe(hosts, session.files, session.runner)
-    changes: list[Change] = []
-    for spec in hosts:
-        if spec.id in facts:
-            changes += changes_of(spec, session.files[spec.id], facts[spec.id])
-    live = {host: found.live_digest for host, found in facts.items()}
-    left_out = tuple(sorted(set(session.state.hosts) - {h.id for h in hosts}))
-    plan = Plan(session.basis(live), tuple(changes), session.commit, left_out)
-    refuse_outside(limit, hosts, plan.pending)
+    unreadable = {host: error.message for host, error in errors.items()}
+    observed = Observed(session.inventory, session.state, hosts, session.files, facts, unreadable)
+    basis = replace(session.basis({}), allow=dict(allow or {}))
+    plan = build_plan(observed, basis, limit, now or datetime.now(UTC), session.commit)
     return Planned(plan, hosts, facts, errors)
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from provisioner.changes import Change, Resource
 from provisioner.desired.spec import DesiredState, HostSpec, MediaPath
-from provisioner.errors import PolicyError, UsageError
+from provisioner.errors import UsageError
 
 KINDS = ("carrier", "province", "facility", "host")
 
@@ -70,27 +70,18 @@ def chosen_hosts(state: DesiredState, limit: Limit) -> tuple[HostSpec, ...]:
     return chosen
 
 
-def refuse_outside(limit: Limit, hosts: Sequence[HostSpec], pending: Iterable[Change]) -> None:
-    """Refuse a change of a chosen host that the limit does not name: a host changes whole or not at all.
+def outside_of(limit: Limit, pending: Iterable[Change]) -> tuple[Change, ...]:
+    """Give the changes of chosen hosts that a limit by province or facility does not name.
 
-    Raises:
-        PolicyError: it names what is outside.
+    What is about no facility (files, units, the rest of the table) goes with the host.
     """
     if not limit.by_site:
-        return
-    inside = {(h.id, p.name) for h in hosts for p in h.paths if limit.takes_path(h, p)}
-    sites = {f"site/{p.facility}" for h in hosts for p in h.paths if limit.takes_path(h, p)}
-    outside = [
-        c
-        for c in pending
-        if (c.resource is Resource.PATH and (c.host, c.name) not in inside)
-        or (c.resource is Resource.PEER and c.name not in sites)
-    ]
-    if outside:
-        named = ", ".join(f"{c.resource.value} {c.name} on {c.host}" for c in outside[:5])
-        more = f" and {len(outside) - 5} more" if len(outside) > 5 else ""  # noqa: PLR2004 (what fits a line)
-        raise PolicyError(
-            f"changes outside the limit are pending on a chosen host: {named}{more}",
-            hint="apply without --limit, or with --limit host=…: a host is changed whole",
-            object=outside[0].host,
-        )
+        return ()
+    return tuple(change for change in pending if not _takes_change(limit, change))
+
+
+def _takes_change(limit: Limit, change: Change) -> bool:
+    if not change.facility and change.resource not in {Resource.PATH, Resource.PEER}:
+        return True
+    found = {"province": change.province, "facility": change.facility}
+    return all(found[kind] in names for kind, names in limit.wanted.items() if kind in found)

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from provisioner_host import dead_man, files, firewall, last_good, places, relay, tunnel, units
+from provisioner_host import dead_man, files, firewall, last_good, lockout, places, relay, tunnel, units
 from provisioner_host.shell import Failed, run
 
 _NEEDED = {"nft": "nftables", "wg": "wireguard-tools", "ip": "iproute2", "ffmpeg": "ffmpeg", "setpriv": "util-linux"}
@@ -52,6 +52,7 @@ def _host() -> dict[str, Any]:
         "arch": _ARCHITECTURES.get(machine, machine),
         "python": ".".join(map(str, sys.version_info[:3])),
         "boot_id": Path("/proc/sys/kernel/random/boot_id").read_text().strip(),
+        "ssh_peer": lockout.connection_peer(),
     }
 
 

@@ -14,16 +14,19 @@ from provisioner.cli.interrupt import stoppable
 from provisioner.cli.output import counted, print_document
 from provisioner.cli.plan_text import plan_lines
 from provisioner.cli.results import code_of, ended_lines, host_line, note_lines, rollout_options, way_of
+from provisioner.cli.terminal import stderr_of
 from provisioner.enacting import Applied, abort, enact, resume
 from provisioner.errors import ApplyError, StalePlanError, UsageError
 from provisioner.pipeline import Planned, Session, make_plan
-from provisioner.plan import Basis, read_saved, refuse_other
-from provisioner.selection import parse_limits
+from provisioner.plan import Saved, read_saved, refuse_other
+from provisioner.policy import parse_allowances
+from provisioner.selection import Limit, parse_limits
 
 
 @click.command()
 @click.argument("saved", required=False, type=click.Path(path_type=Path), metavar="[PLAN]")
 @click.option("--limit", "limits", multiple=True, metavar="KIND=NAME", help="Only these hosts: carrier, host, …")
+@click.option("--allow", "allows", multiple=True, metavar="NAME=NUMBER", help="Raise a limit of the policy.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--resume", "resumed", is_flag=True, help="Go on with the last run that has not ended.")
 @click.option("--abort", "aborted", is_flag=True, help="End the last run that has not ended; hosts that wait return.")
@@ -34,6 +37,7 @@ def apply(
     /,
     saved: Path | None,
     limits: tuple[str, ...],
+    allows: tuple[str, ...],
     *,
     yes: bool,
     resumed: bool,
@@ -50,7 +54,7 @@ def apply(
     Example: provisioner -i inventories/example apply plan.json
     """
     session = Session(invocation.inventory, invocation.env, today())
-    if (resumed or aborted) and (saved or limits or (resumed and aborted)):
+    if (resumed or aborted) and (saved or limits or allows or (resumed and aborted)):
         raise UsageError("--resume and --abort stand alone", hint="the run knows its plan and its hosts")
     if aborted:
         applied = abort(session)
@@ -60,37 +64,39 @@ def apply(
             if resumed:
                 applied = resume(session, way)
             else:
-                planned, basis = _planned(invocation, session, saved, limits, yes=yes)
-                applied = enact(session, planned, expected=basis.live if basis else None, way=way)
+                reviewed = _reviewed(session, saved, given=bool(limits or allows)) if saved else None
+                if reviewed is not None:
+                    limit, allow = Limit({"host": frozenset(reviewed.hosts)}), reviewed.basis.allow
+                else:
+                    limit, allow = parse_limits(limits), parse_allowances(allows)
+                planned = make_plan(session, limit, allow=allow)
+                if reviewed is None:
+                    _ask(invocation, planned, yes=yes)
+                applied = enact(session, planned, saved=reviewed, way=way)
     _show(invocation, applied)
     code = exit_code(applied.results) or (ApplyError.exit_code if applied.remaining or applied.notes else 0)
     return code_of(applied, code)
 
 
-def _planned(
-    invocation: Invocation, session: Session, saved: Path | None, limits: tuple[str, ...], *, yes: bool
-) -> tuple[Planned, Basis | None]:
-    basis = _saved_basis(saved) if saved else None
-    if basis is not None:
-        refuse_other(basis, session.basis(basis.live), str(saved))
-    planned = make_plan(session, parse_limits(limits))
-    if basis is None:
-        _ask(invocation, planned, yes=yes)
-    return planned, basis
-
-
-def _saved_basis(saved: Path) -> Basis:
+def _reviewed(session: Session, saved: Path, *, given: bool) -> Saved:
+    """Read a saved plan; which hosts it takes and what it is allowed stands in it."""
+    if given:
+        hint = "leave --limit and --allow out, or make a new plan with them: provisioner plan --out FILE"
+        raise UsageError(f"{saved} is applied as it was reviewed", hint=hint)
     try:
-        return read_saved(saved.read_text(encoding="utf-8"), str(saved))
+        text = saved.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         raise StalePlanError(f"{saved} cannot be read", hint="make one: provisioner plan --out FILE") from None
+    reviewed = read_saved(text, str(saved), session.seal_key)
+    refuse_other(reviewed.basis, session.basis({}), str(saved))
+    return reviewed
 
 
 def _ask(invocation: Invocation, planned: Planned, *, yes: bool) -> None:
     if not invocation.json:
-        for line in plan_lines(planned.plan):
-            click.echo(line, color=invocation.color, err=True)
-    if planned.plan.is_empty or yes:
+        terminal = stderr_of(invocation.env, color=invocation.color)
+        terminal.print(plan_lines(planned.plan, terminal))
+    if planned.plan.is_empty or planned.plan.refused or yes:
         return
     if invocation.json or not sys.stdin.isatty():
         raise UsageError("nobody is here to answer whether to apply this plan", hint="add --yes, or name a saved plan")

@@ -19,11 +19,13 @@ class Invocation:
         chosen: the folder named by `-i`, or None.
         json: whether standard output is one JSON document.
         env: the environment.
+        markdown: whether it is one comment in Markdown; only for commands that have one.
     """
 
     chosen: Path | None
     json: bool
     env: Mapping[str, str] = field(repr=False)
+    markdown: bool = False
 
     @property
     def inventory(self) -> Path:

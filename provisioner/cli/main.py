@@ -21,6 +21,7 @@ from provisioner.errors import ProvisionerError
 
 _INTERNAL = 70
 _INTERRUPTED = 130
+_WITH_MARKDOWN = ("drift", "plan")
 _REPORT_HINT = "this is a defect of provisioner: report it with that file, which names no inventory value"
 
 
@@ -38,16 +39,18 @@ _REPORT_HINT = "this is a defect of provisioner: report it with that file, which
 )
 @click.option(
     "--output",
-    type=click.Choice(["text", "json"]),
+    type=click.Choice(["text", "json", "markdown"]),
     default="text",
     show_default=True,
-    help="Text for people, or one JSON document on standard output.",
+    help="Text for people, one JSON document on standard output, or (plan, drift) one merge-request comment.",
 )
 @click.version_option(__version__, prog_name="provisioner", message="%(prog)s %(version)s")
 @click.pass_context
 def cli(ctx: click.Context, inventory: Path | None, output: str) -> None:
     """Turn an inventory of camera sites into verified video paths."""
-    ctx.obj = Invocation(inventory, output == "json", ctx.obj)
+    if output == "markdown" and ctx.invoked_subcommand not in _WITH_MARKDOWN:
+        raise click.UsageError(f"{ctx.invoked_subcommand} has no Markdown: only {' and '.join(_WITH_MARKDOWN)} have")
+    ctx.obj = Invocation(inventory, output == "json", ctx.obj, markdown=output == "markdown")
 
 
 def main() -> NoReturn:

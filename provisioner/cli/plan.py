@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
 from provisioner.cli.context import Invocation, today
 from provisioner.cli.output import print_document
+from provisioner.cli.plan_check import check
 from provisioner.cli.plan_text import plan_lines
-from provisioner.errors import HostError
+from provisioner.cli.terminal import stdout_of
+from provisioner.errors import HostError, PolicyError, UsageError
 from provisioner.inventory.atomic import write_atomic
 from provisioner.pipeline import Planned, Session, make_plan
 from provisioner.plan import DRIFT_SCHEMA, SCHEMA, document
+from provisioner.policy import parse_allowances
+from provisioner.report.plan_markdown import plan_comment
 from provisioner.selection import parse_limits
 
 _CHANGES = 10
@@ -25,29 +28,49 @@ _limit = click.option(
     help="Only these: carrier, province, facility or host. May be repeated.",
 )
 _all = click.option("--all", "everything", is_flag=True, help="List what is as desired, too.")
+_details = click.option("-v", "--details", is_flag=True, help="List every change with its reason, by host.")
 
 
 @click.command()
 @_limit
+@click.option("--allow", "allows", multiple=True, metavar="NAME=NUMBER", help="Raise a limit of the policy.")
+@_details
 @_all
 @click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Save the plan, for apply FILE.")
+@click.option("--check", "expected", metavar="DIGEST|FILE", help="End with 8 if the plan is another one now.")
 @click.option("--exit-code", "tell", is_flag=True, help="End with 10 if there are changes.")
 @click.pass_obj
-def plan(invocation: Invocation, limits: tuple[str, ...], out: Path | None, *, everything: bool, tell: bool) -> int:
+def plan(
+    invocation: Invocation,
+    limits: tuple[str, ...],
+    allows: tuple[str, ...],
+    out: Path | None,
+    expected: str | None,
+    *,
+    details: bool,
+    everything: bool,
+    tell: bool,
+) -> int:
     """Show what apply would change, on which host, and whom it would cut.
 
-    Reads every chosen host and changes nothing. Ends with 5 if a host could not be read: its changes
-    are not in the plan.
+    Reads every chosen host and changes nothing. Ends with 6 if a policy refuses the plan, and with 5 if a
+    host could not be read: its changes are not in the plan. With --check it compares instead: 0 if the plan
+    is still the one of that digest or file, 8 with what moved if it is not.
 
     Example: provisioner -i inventories/example plan --out plan.json
     """
-    planned = make_plan(Session(invocation.inventory, invocation.env, today()), parse_limits(limits))
+    session = Session(invocation.inventory, invocation.env, today())
+    allow = parse_allowances(allows)
+    if expected is not None:
+        if out or tell or everything:
+            raise UsageError("--check compares and shows nothing else", hint="leave --out, --all and --exit-code out")
+        return check(invocation, session, expected, parse_limits(limits), allow)
+    planned = make_plan(session, parse_limits(limits), allow=allow)
     if out is not None:
-        write_atomic(
-            out,
-            json.dumps(document(planned.plan, everything=True), ensure_ascii=False, indent=1, sort_keys=True) + "\n",
-        )
-    _show(invocation, planned, SCHEMA, everything=everything)
+        write_atomic(out, planned.text(session.seal_key), mode=0o600)
+    _show(invocation, planned, SCHEMA, details=details, everything=everything)
+    if planned.plan.refused:
+        return PolicyError.exit_code
     if planned.unreadable:
         return HostError.exit_code
     return _CHANGES if tell and not planned.plan.is_empty else 0
@@ -55,28 +78,32 @@ def plan(invocation: Invocation, limits: tuple[str, ...], out: Path | None, *, e
 
 @click.command()
 @_limit
+@_details
 @_all
 @click.pass_obj
-def drift(invocation: Invocation, limits: tuple[str, ...], *, everything: bool) -> int:
+def drift(invocation: Invocation, limits: tuple[str, ...], *, details: bool, everything: bool) -> int:
     """Tell whether hosts are as the inventory says: 0 if they are, 10 if not.
+
+    A policy that would hold the correction back is shown and does not change the exit code.
 
     Example: provisioner -i inventories/example drift --limit carrier=viettel
     """
     planned = make_plan(Session(invocation.inventory, invocation.env, today()), parse_limits(limits))
-    _show(invocation, planned, DRIFT_SCHEMA, everything=everything)
+    _show(invocation, planned, DRIFT_SCHEMA, details=details, everything=everything)
     if planned.unreadable:
         return HostError.exit_code
     return 0 if planned.plan.is_empty else _CHANGES
 
 
-def _show(invocation: Invocation, planned: Planned, schema: str, *, everything: bool) -> None:
+def _show(invocation: Invocation, planned: Planned, schema: str, *, details: bool, everything: bool) -> None:
     if invocation.json:
-        shown = document(planned.plan, everything=everything, schema=schema)
-        shown["unreadable"] = {host: error.message for host, error in sorted(planned.unreadable.items())}
-        print_document(shown)
+        print_document(document(planned.plan, everything=everything, schema=schema))
         return
-    for line in plan_lines(planned.plan, everything=everything):
-        click.echo(line, color=invocation.color)
+    if invocation.markdown:
+        click.echo(plan_comment(planned.plan), nl=False)
+        return
+    terminal = stdout_of(invocation.env, color=invocation.color)
+    terminal.print(plan_lines(planned.plan, terminal, details=details, everything=everything))
     for _, error in sorted(planned.unreadable.items()):
         click.echo(click.style("error:", fg="red", bold=True) + f" {error.message}", err=True, color=invocation.color)
         click.echo(f"  hint: {error.hint}", err=True)

@@ -1,64 +1,172 @@
-"""A plan as people read it: totals first, then hosts, then each change with its reason."""
+"""A plan as people read it: totals first, then what cuts somebody, and every change with its reason on demand."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import click
 
-from provisioner.changes import Action, Change, Impact, Resource
+from provisioner.changes import Action, Change, Impact
 from provisioner.cli.output import counted
-from provisioner.plan import Plan, summary
+from provisioner.cli.terminal import Terminal
+from provisioner.plan import Plan, Totals, totals_of
+from provisioner.plan.totals import Row
+from provisioner.policy import Refusal
+from provisioner.report.text import clean
 
 _SIGNS = {Action.CREATE: "+", Action.UPDATE: "~", Action.DELETE: "-", Action.NOOP: "="}
 _COLOURS = {Action.CREATE: "green", Action.UPDATE: "yellow", Action.DELETE: "red", Action.NOOP: "white"}
-_IMPACTS = {
+IMPACTS = {
     Impact.NONE: "nothing that runs is touched",
     Impact.HOT: "nobody notices",
     Impact.PATH: "this path's readers reconnect",
     Impact.ALL: "EVERY path of the relay reconnects",
 }
+_CUTTING = 20
+_FACILITIES = 20
+_NAMED = 8
 
 
-def plan_lines(plan: Plan, *, everything: bool = False) -> Iterator[str]:
-    """Give a plan's lines; with `everything` the no-ops as well."""
-    counts = summary(plan.changes)
-    shown = plan.changes if everything else plan.pending
-    yield from _totals(plan, counts)
-    for host in sorted({change.host for change in shown}):
-        yield ""
-        yield click.style(f"{host}:", bold=True)
-        yield from _host_lines(c for c in shown if c.host == host)
-    if plan.left_out:
-        yield ""
-        yield f"left out by --limit: {', '.join(plan.left_out)}"
+def plan_lines(plan: Plan, terminal: Terminal, *, details: bool = False, everything: bool = False) -> Iterator[str]:
+    """Give a plan's lines.
+
+    Args:
+        plan: the plan.
+        terminal: what the lines are laid out for.
+        details: list every change by host, instead of those that cut somebody.
+        everything: list no-ops as well; implies `details`.
+    """
+    changing = plan.pending
+    totals = totals_of(changing, plan.carriers)
+    yield from _head(plan, changing, totals)
+    if changing:
+        yield from _carriers(totals, terminal)
+        yield from _facilities(totals, terminal, whole=details)
+    yield from _refused(plan.refused, terminal)
+    if details or everything:
+        yield from _by_host(plan.changes if everything else changing, terminal)
+    elif changing:
+        yield from _cutting(changing, terminal)
+    yield from _left_out(plan, terminal)
     yield ""
     yield f"plan {plan.basis.digest}"
 
 
-def _totals(plan: Plan, counts: dict[str, object]) -> Iterator[str]:
-    if plan.is_empty:
+def _head(plan: Plan, changing: Sequence[Change], totals: Totals) -> Iterator[str]:
+    if not changing:
         yield f"no change: {counted(len(plan.changes), 'resource')} as desired"
         return
-    words = ", ".join(f"{counts[a.value]} to {a.value}" for a in Action if a is not Action.NOOP and counts[a.value])
-    yield click.style(f"{words} on {counted(len(plan.hosts), 'host')}", bold=True) + f" ({counts['noop']} as desired)"
-    dropped = counts["viewers_dropped"]
-    worst = max((c.impact for c in plan.pending), key=lambda impact: impact.rank)
-    yield f"viewers dropped: {dropped}; worst impact: {worst.value} ({_IMPACTS[worst]})"
-    yield from _by_facility(plan.pending)
+    actions = Counter(change.action for change in changing)
+    words = ", ".join(f"{actions[a]} to {a.value}" for a in Action if actions[a])
+    as_desired = len(plan.changes) - len(changing)
+    yield click.style(f"{words} on {counted(len(plan.hosts), 'host')}", bold=True) + f" ({as_desired} as desired)"
+    dropped = str(totals.viewers)
+    if plan.uncounted:
+        dropped += f", and those of {', '.join(plan.uncounted)}, which are not known"
+    yield f"viewers dropped: {dropped}; worst impact: {totals.worst.value} ({IMPACTS[totals.worst]})"
+    if plan.basis.allow:
+        yield "allowed for this plan: " + ", ".join(f"{name}={number}" for name, number in plan.basis.allow.items())
 
 
-def _by_facility(pending: Iterable[Change]) -> Iterator[str]:
-    paths = Counter(tuple(c.name.split("/")[:2]) for c in pending if c.resource is Resource.PATH)
-    for province in sorted({name[0] for name in paths}):
-        listed = [f"{name[1]} {counted(n, 'path')}" for name, n in sorted(paths.items()) if name[0] == province]
-        yield f"  {province}: {', '.join(listed)}"
+def _carriers(totals: Totals, terminal: Terminal) -> Iterator[str]:
+    yield ""
+    yield from _rows("carrier", totals.carriers, terminal)
 
 
-def _host_lines(changes: Iterable[Change]) -> Iterator[str]:
-    for change in changes:
-        sign = click.style(_SIGNS[change.action], fg=_COLOURS[change.action], bold=True)
-        viewers = f", drops {counted(change.viewers, 'viewer')}" if change.viewers else ""
-        impact = f" [{change.impact.value}{viewers}]" if change.action is not Action.NOOP else ""
-        yield f"  {sign} {change.resource.value:<4} {change.name}{impact}: {change.reason}"
+def _facilities(totals: Totals, terminal: Terminal, *, whole: bool) -> Iterator[str]:
+    """Give provinces with their facilities below them; the worst ones where there are many."""
+    if not totals.provinces:
+        return
+    shown = sorted(totals.facilities, key=lambda key: _severity(totals.facilities[key]), reverse=True)
+    shown = shown if whole else shown[:_FACILITIES]
+    rows: dict[str, Row] = {}
+    for province, row in totals.provinces.items():
+        rows[province] = row
+        below = sorted(key for key in shown if key[0] == province)
+        rows |= {f"  {facility}": totals.facilities[province, facility] for _, facility in below}
+    yield ""
+    yield from _rows("province", rows, terminal)
+    if len(shown) < len(totals.facilities):
+        yield f"  … and {counted(len(totals.facilities) - len(shown), 'facility')} more: --details lists them"
+
+
+def _severity(row: Row) -> tuple[int, int, int]:
+    return row.impact.rank, row.viewers, sum(row.actions.values())
+
+
+def _rows(noun: str, rows: Mapping[str, Row], terminal: Terminal) -> list[str]:
+    names = [noun, "hosts", "create", "update", "delete", "viewers dropped", "impact"]
+    cells = [
+        [
+            clean(name),
+            str(len(row.hosts)),
+            *(str(row.actions[action]) for action in (Action.CREATE, Action.UPDATE, Action.DELETE)),
+            str(row.viewers),
+            row.impact.value,
+        ]
+        for name, row in rows.items()
+    ]
+    return terminal.table(names, cells)
+
+
+def _refused(refused: Sequence[Refusal], terminal: Terminal) -> Iterator[str]:
+    if not refused:
+        return
+    yield ""
+    yield click.style(f"refused, for {counted(len(refused), 'reason')}:", fg="red", bold=True)
+    for refusal in refused:
+        yield from terminal.below(f"  {click.style(refusal.policy, fg='red')}", clean(refusal.message), 4)
+        yield from terminal.below("    hint", refusal.hint, 6)
+
+
+def _cutting(changing: Sequence[Change], terminal: Terminal) -> Iterator[str]:
+    cutting = sorted((c for c in changing if c.impact.rank >= Impact.PATH.rank), key=_worst_first)
+    if cutting:
+        yield ""
+        yield click.style("who reconnects:", bold=True)
+        for change in cutting[:_CUTTING]:
+            yield from _change_lines(change, terminal, f" on {change.host}")
+    hidden = Counter(
+        c.resource for c in [*cutting[_CUTTING:], *(c for c in changing if c.impact.rank < Impact.PATH.rank)]
+    )
+    if hidden:
+        named = ", ".join(counted(number, resource.value) for resource, number in sorted(hidden.items()))
+        yield ""
+        yield f"{'also' if cutting else 'nobody reconnects'}: {named}; --details lists every change"
+
+
+def _worst_first(change: Change) -> tuple[int, int, str, str]:
+    return -change.impact.rank, -change.viewers, change.host, change.name
+
+
+def _by_host(changes: Iterable[Change], terminal: Terminal) -> Iterator[str]:
+    listed = list(changes)
+    for host in sorted({change.host for change in listed}):
+        yield ""
+        yield click.style(f"{host}:", bold=True)
+        for change in listed:
+            if change.host == host:
+                yield from _change_lines(change, terminal)
+
+
+def _change_lines(change: Change, terminal: Terminal, where: str = "") -> list[str]:
+    sign = click.style(_SIGNS[change.action], fg=_COLOURS[change.action], bold=True)
+    viewers = f", drops {counted(change.viewers, 'viewer')}" if change.viewers else ""
+    impact = f" [{change.impact.value}{viewers}]" if change.pending else ""
+    head = f"  {sign} {change.resource.value:<4} {clean(change.name)}{where}{impact}"
+    return terminal.below(head, clean(change.reason), 6)
+
+
+def _left_out(plan: Plan, terminal: Terminal) -> Iterator[str]:
+    if plan.left_out or plan.outside or plan.notes:
+        yield ""
+    if plan.left_out:
+        named = ", ".join(plan.left_out[:_NAMED])
+        more = f" and {len(plan.left_out) - _NAMED} more" if len(plan.left_out) > _NAMED else ""
+        text = f"{counted(len(plan.left_out), 'host')}, not read: {named}{more}"
+        yield from terminal.below("left out by --limit", text, 2)
+    if plan.outside:
+        yield f"outside --limit on chosen hosts: {counted(len(plan.outside), 'pending change')}"
+    for note in plan.notes:
+        yield from terminal.below("note", note, 2)

@@ -38,7 +38,10 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class MediaPath:
-    """One path of a relay: a stream of a camera, always pulled or on demand."""
+    """One path of a relay: a stream of a camera, always pulled or on demand.
+
+    `alias_of` is the path's own name where this is an old one that is still served (`moved`).
+    """
 
     name: str
     province: str
@@ -52,6 +55,7 @@ class MediaPath:
     width: int
     height: int
     audio: bool = False
+    alias_of: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
 from typing import TypeVar
 
@@ -34,6 +35,7 @@ from provisioner.inventory.model import (
     device_of,
     path_name,
 )
+from provisioner.inventory.moves import old_names
 from provisioner.secret import Secret, host_digest_key, mediamtx_hash
 
 T = TypeVar("T")
@@ -48,6 +50,7 @@ def desired_state(inventory: Inventory, secrets: Secrets) -> DesiredState:
         InventoryError: an allocation or a key is missing, with the command that makes it.
         SecretsError: a secret is missing from the vault.
     """
+    _refuse_unknown_moves(inventory)
     by_relay: dict[str, list[Connection]] = defaultdict(list)
     for connection in inventory.connections:
         by_relay[connection.plan.relay].append(connection)
@@ -57,6 +60,17 @@ def desired_state(inventory: Inventory, secrets: Secrets) -> DesiredState:
     ]
     hosts += [_centre_host(inventory, secrets, centre) for centre in inventory.centres.values()]
     return DesiredState({host.id: host for host in sorted(hosts, key=lambda h: h.id)})
+
+
+def _refuse_unknown_moves(inventory: Inventory) -> None:
+    """Refuse a moved id whose new name no device has: its old paths would be gone without a word."""
+    for move in inventory.settings.moved:
+        _, name, *device = move.new.split("/")
+        facility = inventory.facilities.get(name)
+        known = {c.id for c in facility.cameras} | {r.id for r in facility.recorders} if facility else set()
+        if facility and device and device[0] not in known:
+            hint = "write the id that it has now under moved in inventory.yml, or remove the entry"
+            raise InventoryError(f"moved: {move.new} is no device of {name}", hint=hint, object=name)
 
 
 def _host_key(secrets: Secrets, host: str) -> Secret:
@@ -204,7 +218,7 @@ def _paths(inventory: Inventory, secrets: Secrets, connection: Connection) -> It
         for name, stream in ((StreamName.SUB, camera.streams.sub), (StreamName.MAIN, camera.streams.main)):
             if stream is None:
                 continue
-            yield MediaPath(
+            path = MediaPath(
                 name=path_name(facility, camera, name),
                 province=facility.province,
                 facility=facility.id,
@@ -224,6 +238,9 @@ def _paths(inventory: Inventory, secrets: Secrets, connection: Connection) -> It
                 height=stream.height,
                 audio=camera.audio,
             )
+            yield path
+            for old in old_names(inventory.settings.moved, path.name):
+                yield replace(path, name=old, alias_of=path.name)
 
 
 # --- centres --------------------------------------------------------------------------------------

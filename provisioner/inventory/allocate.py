@@ -26,6 +26,7 @@ from provisioner.inventory.model import (
     Tombstone,
     device_of,
 )
+from provisioner.inventory.moves import moved_lock
 
 _LAST_PORT = 65535
 _CENTRES = "centres"
@@ -83,6 +84,12 @@ def allocate(inventory: Inventory) -> Allocations:
     Raises:
         InventoryError: a pool or a site's range of ports is used up.
     """
+    lock = moved_lock(
+        inventory.allocations,
+        inventory.settings.moved,
+        {name: devices_of(facility) for name, facility in inventory.facilities.items()},
+    )
+    inventory = inventory.model_copy(update={"allocations": lock})
     work = _Allocation(inventory, _tombstones(inventory))
     relays = work.relays()
     centres = work.centres()
@@ -90,7 +97,22 @@ def allocate(inventory: Inventory) -> Allocations:
     if work.problems:
         raise InventoryError("addresses are used up", problems=tuple(work.problems), hint="see the problems listed")
     stones = tuple(sorted(work.tombstones, key=_stone_order))
-    return Allocations(relays=relays, centres=centres, sites=sites, tombstones=stones)
+    marks = protected_marks(inventory, lock.protected)
+    return Allocations(relays=relays, centres=centres, sites=sites, tombstones=stones, protected=marks)
+
+
+def protected_marks(inventory: Inventory, recorded: Collection[str]) -> tuple[str, ...]:
+    """Give what is protected, and what was when its block was deleted: only an edit of the block unprotects.
+
+    Args:
+        inventory: what there is now.
+        recorded: what was protected before.
+    """
+    protected: dict[str, bool] = {f"facility/{f.id}": f.protected for f in inventory.facilities.values()}
+    protected |= {f"relay/{name}": relay.protected for name, (_, relay) in inventory.relays.items()}
+    protected |= {f"centre/{name}": centre.protected for name, centre in inventory.centres.items()}
+    gone = set(recorded) - set(protected)
+    return tuple(sorted(gone | {name for name, is_protected in protected.items() if is_protected}))
 
 
 def _stone_order(stone: Tombstone) -> tuple[str, int, int, str]:

@@ -37,6 +37,7 @@ class Outline(NamedTuple):
         devices: what gets a port: recorders, and cameras with an address of their own; sorted.
         cameras: how many there are.
         paths: how many media paths those have: one each stream.
+        protected: as in its file.
     """
 
     id: str
@@ -51,6 +52,7 @@ class Outline(NamedTuple):
     devices: tuple[str, ...]
     cameras: int
     paths: int
+    protected: bool
 
     @property
     def connections(self) -> tuple[PlanOutline, ...]:
@@ -81,6 +83,7 @@ def outline_of(facility: Facility) -> Outline:
         devices=devices_of(facility),
         cameras=len(facility.cameras),
         paths=sum(2 if camera.streams.main else 1 for camera in facility.cameras),
+        protected=facility.protected,
     )
 
 
@@ -99,7 +102,9 @@ def unpacked(values: Sequence[Any]) -> Outline:
     Raises:
         ValueError, TypeError, LookupError: these are no packed outline.
     """
-    name, province, scheme, operating, plan, successor, has_gateway, key, lan, devices, cameras, paths = values
+    name, province, scheme, operating, plan, successor, has_gateway, key, lan, devices, cameras, paths, protected = (
+        values
+    )
     return Outline(
         name,
         province,
@@ -113,6 +118,7 @@ def unpacked(values: Sequence[Any]) -> Outline:
         tuple(devices),
         cameras,
         paths,
+        protected,
     )
 
 

@@ -6,7 +6,7 @@ A problem here has a place, and never a value or an unknown key: either may be a
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from pydantic import RootModel, ValidationError
 
 from provisioner.diagnostics import Problem, Severity
 from provisioner.errors import InventoryError
+from provisioner.inventory.allocate import devices_of
 from provisioner.inventory.atomic import write_atomic
 from provisioner.inventory.explain import Subject, problems_of
 from provisioner.inventory.layout import File, secret_files_of
@@ -26,6 +27,7 @@ from provisioner.inventory.model import (
     Secrets,
     Slug,
 )
+from provisioner.inventory.moves import moved_owner, moved_secrets
 from provisioner.inventory.places import Places, Source
 from provisioner.inventory.plain_yaml import render_mapping
 from provisioner.inventory.reading import validated
@@ -78,8 +80,22 @@ def read_secrets(root: Path, passwords: VaultPasswords) -> LoadedSecrets:
 
 def check(root: Path, loaded: LoadedSecrets, inventory: Inventory) -> tuple[Problem, ...]:
     """Give all problems of the secrets, in single files and against the inventory, sorted by place."""
+    loaded = carried(loaded, inventory)
     view = SecretsView(inventory, loaded.secrets, loaded.places, loaded.owners, loaded.broken, root)
     return tuple(sorted([*loaded.problems, *check_secrets(view)]))
+
+
+def carried(loaded: LoadedSecrets, inventory: Inventory) -> LoadedSecrets:
+    """Give secrets under the ids that facilities and devices have now, where `moved` says what they were."""
+    moves = inventory.settings.moved
+    if not moves:
+        return loaded
+    devices = {name: devices_of(facility) for name, facility in inventory.facilities.items()}
+    return replace(
+        loaded,
+        secrets=moved_secrets(loaded.secrets, moves, devices),
+        owners=moved_owner(loaded.owners, moves, devices),
+    )
 
 
 def load_secrets(
@@ -97,7 +113,7 @@ def load_secrets(
         SecretsError: a file cannot be opened.
         InventoryError: with every problem.
     """
-    loaded = read_secrets(root, passwords)
+    loaded = carried(read_secrets(root, passwords), inventory)
     found = check(root, loaded, inventory)
     errors = tuple(p for p in found if p.severity is Severity.ERROR and p.code not in tolerate)
     if errors:

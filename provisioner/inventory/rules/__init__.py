@@ -14,7 +14,7 @@ from provisioner.diagnostics import Problem
 from provisioner.inventory.model import Inventory
 from provisioner.inventory.outline import outline_of
 from provisioner.inventory.places import Places
-from provisioner.inventory.rules import allocated, hosts, networks, orders, plans, provinces, sites
+from provisioner.inventory.rules import allocated, hosts, networks, orders, plans, policies, provinces, sites
 from provisioner.inventory.rules.allocated import (
     ALLOCATION_MISSING,
     GATEWAY_KEY_MISSING,
@@ -49,6 +49,7 @@ RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (
     *hosts.RULES,
     *networks.RULES,
     *allocated.RULES,
+    *policies.RULES,
     missing_allocations,
     missing_keys,
 )

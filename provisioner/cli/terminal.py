@@ -1,0 +1,85 @@
+"""What standard output can show: its width if a person watches, its letters, its colours."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TextIO
+
+import click
+
+_PLAIN = str.maketrans({"→": "->", "…": "...", "·": "-"})
+_NARROWEST = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Terminal:
+    """How lines are laid out and printed.
+
+    Attributes:
+        width: columns of the terminal; None for a file or a pipe, whose lines are as long as they are.
+        encoding: of the stream.
+        color: as click takes it: False for never, None for as the stream is.
+        stream: where lines go.
+    """
+
+    width: int | None
+    encoding: str
+    color: bool | None
+    stream: TextIO
+
+    @classmethod
+    def of(cls, stream: TextIO, env: Mapping[str, str], *, color: bool | None) -> Terminal:
+        """Give the terminal behind a stream, or what stands for one behind a file."""
+        watched = stream.isatty()
+        width = max(_NARROWEST, shutil.get_terminal_size().columns) if watched else None
+        never = color is False or env.get("TERM") == "dumb"
+        return cls(width, getattr(stream, "encoding", None) or "utf-8", False if never else None, stream)
+
+    def print(self, lines: Iterable[str]) -> None:
+        """Print lines; where an arrow cannot be written, `->` is."""
+        for line in lines:
+            click.echo(self.written(line), file=self.stream, color=self.color)
+
+    def written(self, line: str) -> str:
+        """Give a line in the letters that the stream has."""
+        try:
+            line.encode(self.encoding)
+        except (UnicodeEncodeError, LookupError):
+            return line.translate(_PLAIN)
+        return line
+
+    def below(self, head: str, text: str, indent: int) -> list[str]:
+        """Give `head: text` as one line, or where that is too long for the terminal as several."""
+        if not text:
+            return [head]
+        if self.width is None or len(click.unstyle(head)) + 2 + len(text) <= self.width:
+            return [f"{head}: {text}"]
+        margin = " " * indent
+        return [f"{head}:", *textwrap.wrap(text, self.width, initial_indent=margin, subsequent_indent=margin)]
+
+    def table(self, names: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+        """Give a table: the first column to the left, numbers to the right; what is too wide is cut in the first."""
+        widths = [max(map(len, column)) for column in zip(names, *rows, strict=True)]
+        if self.width is not None:
+            widths[0] = max(8, min(widths[0], self.width - sum(w + 2 for w in widths[1:])))
+        return [_row(row, widths) for row in (names, *rows)]
+
+
+def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
+    first = cells[0] if len(cells[0]) <= widths[0] else cells[0][: widths[0] - 1] + "…"
+    others = (cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True))
+    return "  ".join([first.ljust(widths[0]), *others]).rstrip()
+
+
+def stdout_of(env: Mapping[str, str], *, color: bool | None) -> Terminal:
+    """Give standard output as it is now."""
+    return Terminal.of(sys.stdout, env, color=color)
+
+
+def stderr_of(env: Mapping[str, str], *, color: bool | None) -> Terminal:
+    """Give standard error as it is now."""
+    return Terminal.of(sys.stderr, env, color=color)

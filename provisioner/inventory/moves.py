@@ -1,0 +1,152 @@
+"""Ids that became others (`moved` in inventory.yml): what goes over to the new name. Pure.
+
+A site's address, its ports, its pre-shared key and its cameras' logins belong to the site, whatever it is
+called: they go over to the new id, and leave no tombstone. Paths are another matter. MediaMTX knows no
+renaming: under a new name a path is a new path, and who reads the old one is cut. So relays serve both
+names for as long as the entry is there, each with a source of its own; that costs a second session with
+each camera, and is what cuts nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import TypeVar
+
+from provisioner.inventory.model import Allocations, CarrierSecrets, Move, Secrets, SiteAllocation, Tombstone
+
+T = TypeVar("T")
+_FACILITY, _DEVICE = 2, 3
+
+
+def old_names(moves: Sequence[Move], name: str) -> tuple[str, ...]:
+    """Give the names that a path had, the latest first; none where nothing of it was moved."""
+    found: list[str] = []
+    here = name
+    while move := _latest(moves, here):
+        here = move.old + here[len(move.new) :]
+        if here in found or here == name:
+            break  # a circle, which the rules report
+        found.append(here)
+    return tuple(found)
+
+
+def _latest(moves: Sequence[Move], name: str) -> Move | None:
+    """Give the move that gave a name its longest beginning: a device's before its facility's."""
+    fitting = [move for move in moves if name == move.new or name.startswith(move.new + "/")]
+    return max(fitting, key=lambda move: len(move.new), default=None)
+
+
+def old_facilities(moves: Sequence[Move], facility: str) -> tuple[str, ...]:
+    """Give the ids that a facility had, the latest first."""
+    before = {_parts(m.new)[1]: _parts(m.old)[1] for m in moves if len(_parts(m.new)) == _FACILITY}
+    return _chain(before, facility)
+
+
+def old_devices(moves: Sequence[Move], facility: str, device: str) -> tuple[str, ...]:
+    """Give the ids that a device of a facility had, the latest first."""
+    known = {facility, *old_facilities(moves, facility)}
+    own = [m for m in moves if len(_parts(m.new)) == _DEVICE and _parts(m.new)[1] in known]
+    return _chain({_parts(m.new)[2]: _parts(m.old)[2] for m in own}, device)
+
+
+def _parts(prefix: str) -> list[str]:
+    return prefix.split("/")
+
+
+def _chain(before: Mapping[str, str], name: str) -> tuple[str, ...]:
+    found: list[str] = []
+    while (name := before.get(name, "")) and name not in found:
+        found.append(name)
+    return tuple(found)
+
+
+# --- the lock -------------------------------------------------------------------------------------
+
+
+def moved_lock(lock: Allocations, moves: Sequence[Move], devices: Mapping[str, Collection[str]]) -> Allocations:
+    """Give a lock in which what was moved stands under its new id; the same one where nothing has to.
+
+    Args:
+        lock: as it is recorded.
+        moves: the inventory's.
+        devices: the devices of every facility that there is.
+    """
+    taken = {name: old for name in devices if (old := _source(lock.sites, moves, name, devices))}
+    sites: dict[str, SiteAllocation] = {}
+    renamed = {old: new for new, old in taken.items()}
+    for name, site in lock.sites.items():
+        new = renamed.get(name, name)
+        ports = _renamed_ports(site, moves, new, devices.get(new, ()))
+        sites[new] = site if ports == site.ports else site.model_copy(update={"ports": ports})
+    if list(sites.items()) == list(lock.sites.items()):
+        return lock
+    stones = tuple(_renamed_stone(stone, renamed) for stone in lock.tombstones)
+    marks = tuple(_renamed_mark(mark, renamed) for mark in lock.protected)
+    return lock.model_copy(update={"sites": dict(sorted(sites.items())), "tombstones": stones, "protected": marks})
+
+
+def _source(known: Mapping[str, object], moves: Sequence[Move], name: str, there: Collection[str]) -> str | None:
+    """Give the old id from which something goes over to a facility that has nothing of its own."""
+    if name in known:
+        return None
+    return next((old for old in old_facilities(moves, name) if old in known and old not in there), None)
+
+
+def _renamed_ports(
+    site: SiteAllocation, moves: Sequence[Move], facility: str, devices: Collection[str]
+) -> dict[str, int]:
+    return dict(sorted(_by_device(site.ports, moves, facility, devices).items()))
+
+
+def _renamed_stone(stone: Tombstone, renamed: Mapping[str, str]) -> Tombstone:
+    pool, owner = (_renamed_site(text, renamed) for text in (stone.pool, stone.object))
+    return stone.model_copy(update={"pool": pool, "object": owner})
+
+
+def _renamed_site(text: str, renamed: Mapping[str, str]) -> str:
+    parts = text.split("/")
+    return "/".join([parts[0], renamed.get(parts[1], parts[1]), *parts[2:]]) if parts[0] == "site" else text
+
+
+def _renamed_mark(mark: str, renamed: Mapping[str, str]) -> str:
+    kind, _, name = mark.partition("/")
+    return f"{kind}/{renamed.get(name, name)}" if kind == "facility" else mark
+
+
+# --- secrets --------------------------------------------------------------------------------------
+
+
+def moved_secrets(secrets: Secrets, moves: Sequence[Move], devices: Mapping[str, Collection[str]]) -> Secrets:
+    """Give secrets in which what was moved stands under its new id; the same ones where nothing has to."""
+    if not moves:
+        return secrets
+    cameras = _renamed(secrets.cameras, moves, devices)
+    for name, logins in cameras.items():
+        cameras[name] = _by_device(logins, moves, name, devices.get(name, ()))
+    carriers = {name: _moved_carrier(carrier, moves, devices) for name, carrier in secrets.carriers.items()}
+    return secrets.model_copy(update={"cameras": cameras, "carriers": carriers})
+
+
+def _by_device(logins: Mapping[str, T], moves: Sequence[Move], facility: str, devices: Collection[str]) -> dict[str, T]:
+    found = dict(logins)
+    for device in sorted(set(devices) - set(found)):
+        old = next((o for o in old_devices(moves, facility, device) if o in found and o not in devices), None)
+        if old:
+            found[device] = found.pop(old)
+    return found
+
+
+def _moved_carrier(
+    carrier: CarrierSecrets, moves: Sequence[Move], devices: Mapping[str, Collection[str]]
+) -> CarrierSecrets:
+    return carrier.model_copy(update={"site_psks": _renamed(carrier.site_psks, moves, devices)})
+
+
+def _renamed(values: Mapping[str, T], moves: Sequence[Move], there: Collection[str]) -> dict[str, T]:
+    taken = {old: name for name in there if (old := _source(values, moves, name, there))}
+    return {taken.get(name, name): value for name, value in values.items()}
+
+
+def moved_owner(owners: Mapping[str, str], moves: Sequence[Move], there: Collection[str]) -> dict[str, str]:
+    """Give which file holds a facility's logins, by the facility's new id."""
+    return _renamed(owners, moves, there)

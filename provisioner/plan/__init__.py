@@ -1,0 +1,30 @@
+"""The plan: every change of every chosen host, its digest, its totals, its documents. Pure."""
+
+from __future__ import annotations
+
+from provisioner.plan.basis import Basis, desired_digest
+from provisioner.plan.document import DRIFT_SCHEMA, SCHEMA, document
+from provisioner.plan.model import Plan
+from provisioner.plan.saved import Saved, moved_hosts, read_saved, refuse_other, saved_text, seal_key
+from provisioner.plan.seen import Seen, moved, seen_of
+from provisioner.plan.totals import Totals, totals_of
+
+__all__ = [
+    "DRIFT_SCHEMA",
+    "SCHEMA",
+    "Basis",
+    "Plan",
+    "Saved",
+    "Seen",
+    "Totals",
+    "desired_digest",
+    "document",
+    "moved",
+    "moved_hosts",
+    "read_saved",
+    "refuse_other",
+    "saved_text",
+    "seal_key",
+    "seen_of",
+    "totals_of",
+]

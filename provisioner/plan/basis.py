@@ -1,0 +1,50 @@
+"""What a plan rests on, as digests: with another one of these it is another plan. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+
+from provisioner import __version__
+from provisioner.desired.spec import HostSpec
+from provisioner.render import RenderedFile
+from provisioner.secret import keyed_digest
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What a plan rests on. Commit, times, viewers, counters and handshakes are not in it.
+
+    Attributes:
+        inventory: digest of the inventory's content.
+        templates: digest of the templates and the on-host program.
+        live: each host's live digest; these hosts and no others are in the plan.
+        version: of this program.
+        desired: each host's digest over the files that it should hold.
+        allow: limits that were raised for this plan, by name: what was reviewed is what is allowed.
+    """
+
+    inventory: str
+    templates: str
+    live: Mapping[str, str]
+    version: str = __version__
+    desired: Mapping[str, str] = field(default_factory=dict)
+    allow: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def digest(self) -> str:
+        """One digest over all of it."""
+        named = asdict(self) | {"live": dict(self.live), "desired": dict(self.desired), "allow": dict(self.allow)}
+        text = json.dumps(named, sort_keys=True, separators=(",", ":"))
+        return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+
+def desired_digest(spec: HostSpec, files: Iterable[RenderedFile]) -> str:
+    """Give a digest over all that a host should hold; keyed, as some of it is secret."""
+    state = hashlib.sha256()
+    for file in sorted(files, key=lambda file: file.path):
+        head = f"{file.path}\0{file.mode:o}\0{file.owner}:{file.group}\0{len(file.content)}\0"
+        state.update(head.encode() + file.content)
+    return keyed_digest(spec.digest_key, state.digest())

@@ -1,0 +1,156 @@
+"""From what was read to a plan: compared, judged, checked against locking anybody out. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from provisioner.changes import Change, pending
+from provisioner.desired.spec import DesiredState, HostSpec
+from provisioner.diff import Fleet, changes_of
+from provisioner.facts import HostFacts
+from provisioner.inventory.model import Inventory
+from provisioner.lockout import locked_out, required_sources
+from provisioner.plan.basis import Basis, desired_digest
+from provisioner.plan.model import Plan
+from provisioner.policy import Refusal, Subject, judge
+from provisioner.render import NFT_FILE, RenderedFile
+from provisioner.selection import Limit, outside_of
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What a plan is made of.
+
+    Attributes:
+        hosts: the chosen ones.
+        files: every host's rendered files.
+        facts: of the hosts that could be read.
+        unreadable: why the others could not.
+    """
+
+    inventory: Inventory
+    state: DesiredState
+    hosts: Sequence[HostSpec]
+    files: Mapping[str, tuple[RenderedFile, ...]]
+    facts: Mapping[str, HostFacts]
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+
+
+def build_plan(observed: Observed, basis: Basis, limit: Limit, now: datetime, commit: str = "") -> Plan:
+    """Give the plan.
+
+    Args:
+        observed: what was read.
+        basis: the inventory, the templates, this program and what was allowed; hosts are added here.
+        limit: what was chosen.
+        now: the moment, for freeze windows.
+        commit: the inventory's commit.
+    """
+    facts, files = observed.facts, observed.files
+    fleet = fleet_of(observed.state, facts)
+    read = [spec for spec in observed.hosts if spec.id in facts]
+    changes = [c for spec in read for c in changes_of(spec, files[spec.id], facts[spec.id], fleet)]
+    outside = outside_of(limit, pending(changes))
+    uncounted = frozenset(spec.id for spec in read if spec.relay and not facts[spec.id].counted)
+    changed = {change.host for change in changes if change.pending}
+    subject = _subject(observed, changes, uncounted)
+    refused = [
+        *judge(observed.inventory.settings.policy, subject, now, basis.allow),
+        *_outside(outside),
+        *(r for spec in read if spec.id in changed for r in _locked_out(observed, spec)),
+    ]
+    return Plan(
+        basis=Basis(
+            basis.inventory,
+            basis.templates,
+            {spec.id: facts[spec.id].live_digest for spec in read},
+            basis.version,
+            {spec.id: desired_digest(spec, files[spec.id]) for spec in read},
+            basis.allow,
+        ),
+        changes=tuple(changes),
+        commit=commit,
+        left_out=tuple(sorted(set(observed.state.hosts) - {spec.id for spec in observed.hosts})),
+        outside=outside,
+        carriers=carriers_of(observed.state),
+        refused=tuple(refused),
+        uncounted=tuple(sorted(uncounted)),
+        unreadable=observed.unreadable,
+        notes=tuple(_notes(observed, read, changed)),
+    )
+
+
+def carriers_of(state: DesiredState) -> dict[str, str]:
+    """Give the carrier of each relay."""
+    return {spec.id: spec.carriers[0] for spec in state.hosts.values() if spec.relay}
+
+
+def fleet_of(state: DesiredState, facts: Mapping[str, HostFacts]) -> Fleet:
+    """Give what each host's comparison has to know of the others."""
+    served: dict[str, list[str]] = defaultdict(list)
+    for spec, path in state.paths:
+        served[path.name].append(spec.id)
+    return Fleet(
+        served_by={name: tuple(relays) for name, relays in served.items()},
+        relays={str(spec.tunnel.address): spec.id for spec in state.hosts.values() if spec.relay},
+        audiences={host: found.viewers for host, found in facts.items()},
+    )
+
+
+def _subject(observed: Observed, changes: Sequence[Change], uncounted: frozenset[str]) -> Subject:
+    inventory, marks = observed.inventory, observed.inventory.allocations.protected
+    facilities = {f.id for f in inventory.facilities.values() if f.protected}
+    return Subject(
+        changes=changes,
+        served=frozenset(path.name for _, path in observed.state.paths),
+        uncounted=uncounted,
+        protected=frozenset(facilities | {m.removeprefix("facility/") for m in marks if m.startswith("facility/")}),
+        protected_keys=dict(_protected_keys(inventory)),
+    )
+
+
+def _protected_keys(inventory: Inventory) -> Iterator[tuple[str, str]]:
+    lock = inventory.allocations
+    relays = {name for name, (_, relay) in inventory.relays.items() if relay.protected}
+    centres = {name for name, centre in inventory.centres.items() if centre.protected}
+    for kind, recorded, own in (("relay", lock.relays, relays), ("centre", lock.centres, centres)):
+        for name, entry in recorded.items():
+            if entry.public_key and (name in own or f"{kind}/{name}" in lock.protected):
+                yield entry.public_key, f"{kind} {name}"
+
+
+def _outside(outside: Sequence[Change]) -> Iterator[Refusal]:
+    """A host is changed whole or not at all: what a limit does not name would be changed with it."""
+    if outside:
+        named = ", ".join(f"{c.resource.value} {c.name} on {c.host}" for c in outside[:5])
+        more = f" and {len(outside) - 5} more" if len(outside) > 5 else ""  # noqa: PLR2004 (what fits a line)
+        message = f"changes outside the limit are pending on a chosen host: {named}{more}"
+        hint = "apply without --limit, or with --limit host=…: a host is changed whole"
+        yield Refusal("outside_limit", message, hint, 0, len(outside), outside[0].host)
+
+
+def _rules(observed: Observed, spec: HostSpec) -> str:
+    return next((f.content.decode() for f in observed.files[spec.id] if f.path == NFT_FILE), "")
+
+
+def _locked_out(observed: Observed, spec: HostSpec) -> Iterator[Refusal]:
+    if spec.firewall is None or spec.id not in observed.inventory.relays:
+        return
+    carrier, relay = observed.inventory.relays[spec.id]
+    sources = required_sources(carrier.management_networks, observed.facts[spec.id].ssh_peer)
+    for source in locked_out(_rules(observed, spec), relay.ssh.port, sources):
+        message = f"{spec.id}: its new rules would refuse new SSH connections from {source.who}"
+        hint = f"add it to management_networks of carriers/{carrier.id}.yml, if SSH is to come from there"
+        yield Refusal("lock_out", message, hint, host=spec.id)
+
+
+def _notes(observed: Observed, read: Sequence[HostSpec], changed: set[str]) -> Iterator[str]:
+    silent = [s.id for s in read if s.firewall and s.id in changed and not observed.facts[s.id].ssh_peer]
+    if silent:
+        yield (
+            f"lock-out was checked for the management networks only: {', '.join(silent)} did not tell from which"
+            " address this controller comes"
+        )

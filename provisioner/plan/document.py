@@ -1,0 +1,96 @@
+"""A plan as its JSON document (docs/plan.md). Pure; no secret is in it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from provisioner.changes import Action, Change, Impact, pending
+from provisioner.plan.model import Plan
+from provisioner.plan.totals import Totals, totals_of
+from provisioner.policy import Refusal
+
+SCHEMA = "provisioner/plan"
+DRIFT_SCHEMA = "provisioner/drift"
+
+
+def document(plan: Plan, *, everything: bool = False, schema: str = SCHEMA) -> dict[str, Any]:
+    """Give the plan's document; no-ops are counted, and listed with `everything`."""
+    changing = plan.pending
+    totals = totals_of(changing, plan.carriers)
+    listed = plan.changes if everything else changing
+    return {
+        "schema": schema,
+        "version": 1,
+        "digest": plan.basis.digest,
+        "inventory": {"commit": plan.commit, "digest": plan.basis.inventory},
+        "templates": plan.basis.templates,
+        "tool": plan.basis.version,
+        "live": dict(sorted(plan.basis.live.items())),
+        "desired": dict(sorted(plan.basis.desired.items())),
+        "allow": dict(sorted(plan.basis.allow.items())),
+        "summary": summary(plan.changes, totals) | {"viewers_unknown": list(plan.uncounted)},
+        "totals": totals_document(totals),
+        "viewers_by_path": {relay: dict(paths) for relay, paths in totals.cut.items()},
+        "changes": [change_document(change) for change in listed],
+        "left_out": list(plan.left_out),
+        "outside_limit": [{"host": c.host, "resource": c.resource.value, "name": c.name} for c in plan.outside],
+        "refused": [refusal_document(refusal) for refusal in plan.refused],
+        "unreadable": dict(sorted(plan.unreadable.items())),
+        "notes": list(plan.notes),
+    }
+
+
+def summary(changes: Iterable[Change], totals: Totals) -> dict[str, Any]:
+    """Give the counts of a plan's document; `changes` are all, no-ops included."""
+    changes = list(changes)
+    actions = Counter(change.action for change in changes)
+    changing = pending(changes)
+    impacts = Counter(change.impact for change in changing)
+    return {
+        **{action.value: actions[action] for action in Action},
+        "hosts": len({change.host for change in changing}),
+        "viewers_dropped": totals.viewers,
+        "impact": {impact.value: impacts[impact] for impact in Impact},
+    }
+
+
+def totals_document(totals: Totals) -> dict[str, Any]:
+    """Give the rows of carriers, provinces and facilities."""
+    return {
+        "carriers": [{"carrier": name, **row.document()} for name, row in totals.carriers.items()],
+        "provinces": [{"province": name, **row.document()} for name, row in totals.provinces.items()],
+        "facilities": [
+            {"province": province, "facility": facility, **row.document()}
+            for (province, facility), row in totals.facilities.items()
+        ],
+    }
+
+
+def change_document(change: Change) -> dict[str, Any]:
+    """Give one change."""
+    return {
+        "host": change.host,
+        "resource": change.resource.value,
+        "name": change.name,
+        "action": change.action.value,
+        "impact": change.impact.value,
+        "viewers": change.viewers,
+        "viewers_by_path": {relay: dict(paths) for relay, paths in change.cut.items()},
+        "reason": change.reason,
+        "province": change.province,
+        "facility": change.facility,
+    }
+
+
+def refusal_document(refusal: Refusal) -> dict[str, Any]:
+    """Give one refusal; `limit` and `value` are null where it is about no number."""
+    return {
+        "policy": refusal.policy,
+        "limit": refusal.limit,
+        "value": refusal.value,
+        "host": refusal.host,
+        "message": refusal.message,
+        "hint": refusal.hint,
+    }

@@ -1,0 +1,52 @@
+"""The plan: every change of every chosen host, and what there is to say about it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from provisioner.changes import Change, pending
+from provisioner.plan.basis import Basis
+from provisioner.policy import Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Every change of the chosen hosts, no-ops included.
+
+    Attributes:
+        commit: the inventory's commit, shown and not in the digest; empty outside Git.
+        left_out: hosts that a limit leaves out; they were not read.
+        outside: pending changes of chosen hosts that the limit does not name.
+        carriers: the carrier of each relay; what is not in it is a centre.
+        refused: why it is not to be applied as it stands.
+        uncounted: hosts of which it is not known who watches.
+        unreadable: hosts that could not be read, and why: their changes are not in the plan.
+        notes: what else a reader has to know, e.g. what could not be checked.
+    """
+
+    basis: Basis
+    changes: tuple[Change, ...]
+    commit: str = ""
+    left_out: tuple[str, ...] = ()
+    outside: tuple[Change, ...] = ()
+    carriers: Mapping[str, str] = field(default_factory=dict)
+    refused: tuple[Refusal, ...] = ()
+    uncounted: tuple[str, ...] = ()
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def pending(self) -> tuple[Change, ...]:
+        """The changes that are no no-ops."""
+        return pending(self.changes)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing but no-ops."""
+        return not any(change.pending for change in self.changes)
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The hosts that change, in order."""
+        return tuple(sorted({change.host for change in self.pending}))

@@ -1,0 +1,187 @@
+"""A plan in a file: canonical JSON, sealed, so that exactly what was reviewed is what is applied. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from provisioner.errors import StalePlanError
+from provisioner.plan.basis import Basis
+from provisioner.plan.document import SCHEMA, document
+from provisioner.plan.model import Plan
+from provisioner.plan.seen import Seen, moved, seen_in
+from provisioner.secret import Secret
+
+_AGAIN = "make a new plan, and have it reviewed: provisioner plan --out FILE"
+Row = tuple[str, str, str, str]
+"""A change as it can be compared: resource, name, action, reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A plan that was saved.
+
+    Attributes:
+        basis: what it rests on.
+        rows: its pending changes by host.
+        seen: what it saw on each host.
+        refused: the policies that held it back when it was made.
+    """
+
+    basis: Basis
+    rows: Mapping[str, frozenset[Row]]
+    seen: Mapping[str, Seen]
+    refused: tuple[str, ...]
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The hosts that it is about."""
+        return tuple(sorted(self.basis.live))
+
+
+def seal_key(digest_key: Secret) -> Secret:
+    """Derive the key of saved plans' seals from the vault's digest key."""
+    return Secret(hmac.new(digest_key.reveal().encode(), b"provisioner/plan-seal", hashlib.sha256).hexdigest())
+
+
+def saved_text(plan: Plan, seen: Mapping[str, Seen], key: Secret) -> str:
+    """Give a plan as it is saved: the same plan always gives the same bytes."""
+    whole = document(plan) | {"seen": {host: dict(items) for host, items in seen.items()}}
+    return _pretty(whole | {"seal": _seal(whole, key)})
+
+
+def _seal(whole: Mapping[str, Any], key: Secret) -> str:
+    """Give the seal: an HMAC over everything else in the document."""
+    text = json.dumps(whole, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return "hmac-sha256:" + hmac.digest(key.reveal().encode(), text.encode(), "sha256").hex()
+
+
+def _pretty(whole: Mapping[str, Any]) -> str:
+    return json.dumps(whole, sort_keys=True, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+
+
+def read_saved(text: str, origin: str, key: Secret) -> Saved:
+    """Give a saved plan.
+
+    Args:
+        text: the file's content.
+        origin: the file's name, for messages.
+        key: of the seal.
+
+    Raises:
+        StalePlanError: the file is no saved plan, or anything in it was changed after it was made.
+    """
+    try:
+        whole = json.loads(text, object_pairs_hook=_no_twins, parse_float=_refuse, parse_constant=_refuse)
+        seal = whole.pop("seal")
+        genuine = whole["schema"] == SCHEMA and hmac.compare_digest(str(seal), _seal(whole, key))
+        found = _saved(whole) if genuine else None
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise StalePlanError(f"{origin} is not a saved plan", hint="make one: provisioner plan --out FILE") from None
+    if found is None or found.basis.digest != whole["digest"]:
+        message = f"{origin} was changed after it was made, or it was made with another vault's key"
+        raise StalePlanError(message, hint=_AGAIN)
+    return found
+
+
+def _no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key stands twice")
+    return found
+
+
+def _refuse(_text: str) -> NoReturn:
+    raise ValueError("no number of a plan has a fraction")
+
+
+def _saved(whole: Mapping[str, Any]) -> Saved:
+    basis = Basis(
+        inventory=whole["inventory"]["digest"],
+        templates=whole["templates"],
+        live=dict(whole["live"]),
+        version=whole["tool"],
+        desired=dict(whole["desired"]),
+        allow=dict(whole["allow"]),
+    )
+    rows: dict[str, set[Row]] = {host: set() for host in basis.live}
+    for item in whole["changes"]:
+        rows[item["host"]].add((item["resource"], item["name"], item["action"], item["reason"]))
+    refused = tuple(str(item["policy"]) for item in whole["refused"])
+    return Saved(basis, {host: frozenset(found) for host, found in rows.items()}, seen_in(whole["seen"]), refused)
+
+
+# --- stale ----------------------------------------------------------------------------------------
+
+
+def refuse_other(saved: Basis, now: Basis, origin: str) -> None:
+    """Refuse a saved plan of another inventory, other templates or another version of this tool.
+
+    Hosts that moved are refused one by one.
+
+    Raises:
+        StalePlanError: it names what moved.
+    """
+    if other := moved_basis(saved, now):
+        raise StalePlanError(f"{origin} is stale: {'; '.join(other)}", hint=_AGAIN)
+
+
+def moved_basis(saved: Basis, now: Basis) -> list[str]:
+    """Name what all hosts share and what moved since a plan was made."""
+    compared = (
+        ("the inventory", saved.inventory, now.inventory),
+        ("the templates", saved.templates, now.templates),
+        ("this tool", saved.version, now.version),
+    )
+    return [f"{what} was {old} when the plan was made and is {new} now" for what, old, new in compared if old != new]
+
+
+def moved_hosts(saved: Saved, now: Plan, seen: Mapping[str, Seen]) -> dict[str, list[str]]:
+    """Give what moved on each host of a saved plan, by host; hosts that are as they were are not in it.
+
+    Args:
+        saved: the plan that was reviewed.
+        now: a fresh plan of the same hosts.
+        seen: what the fresh plan saw.
+    """
+    fresh = rows_of(now)
+    found = {}
+    for host, live in saved.basis.live.items():
+        if host in now.unreadable:
+            continue
+        same = live == now.basis.live.get(host) and saved.basis.desired.get(host) == now.basis.desired.get(host)
+        if not same:
+            found[host] = _moved(saved, host, fresh.get(host, frozenset()), seen.get(host, {}))
+    return dict(sorted(found.items()))
+
+
+def _moved(saved: Saved, host: str, rows: frozenset[Row], seen: Seen) -> list[str]:
+    items = moved(saved.seen.get(host, {}), seen)
+    known = {item.partition(" was ")[0] for item in items}
+    had = saved.rows.get(host, frozenset())
+    for resource, name, action, reason in sorted(rows - had):
+        if f"{resource} {name}" not in known:
+            items.append(f"{resource} {name} was {_had(had, resource, name)} and is now to {action} ({reason})")
+    renamed = {(resource, name) for resource, name, _, _ in rows}
+    for resource, name, action, _ in sorted(had - rows):
+        if (resource, name) not in renamed and f"{resource} {name}" not in known:
+            items.append(f"{resource} {name} was to {action} and needs nothing any more")
+    return items or ["something that the plan does not list"]
+
+
+def _had(rows: Iterable[Row], resource: str, name: str) -> str:
+    had = next((row for row in rows if row[:2] == (resource, name)), None)
+    return f"to {had[2]} ({had[3]})" if had else "as desired"
+
+
+def rows_of(plan: Plan) -> dict[str, frozenset[Row]]:
+    """Give a plan's pending changes by host, as they can be compared."""
+    rows: dict[str, set[Row]] = {host: set() for host in plan.basis.live}
+    for change in plan.pending:
+        row = (change.resource.value, change.name, change.action.value, change.reason)
+        rows.setdefault(change.host, set()).add(row)
+    return {host: frozenset(found) for host, found in rows.items()}

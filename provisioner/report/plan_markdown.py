@@ -1,0 +1,216 @@
+"""A plan as one comment on a merge request. Pure.
+
+It is always short enough for every forge, whatever the plan: what does not fit is counted and named as left
+out. Names and reasons may come from a host, where anybody may have written them: they stand in code spans,
+which render no markup, and call nobody by `@`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+from provisioner.changes import Action, Change, Impact
+from provisioner.plan import Plan, Totals, totals_of
+from provisioner.plan.totals import Row
+from provisioner.report.text import clean
+
+MAX_BYTES = 60_000
+"""GitHub takes 65,536 characters and GitLab more; bytes are counted, so that letters of any kind fit."""
+
+_NAME = 160
+_REASON = 400
+_REFUSALS = 12
+_ROWS = 80
+_CUTTING = 50
+_HOSTS = 20
+_TAIL = 600
+"""Kept free for the sentences that say what was left out."""
+
+
+def plan_comment(plan: Plan) -> str:
+    """Give a plan as Markdown of at most `MAX_BYTES` bytes."""
+    changing = plan.pending
+    totals = totals_of(changing, plan.carriers)
+    page = _Page()
+    page.must(_head(plan, changing, totals))
+    page.must(_refused(plan))
+    if changing:
+        page.must(_table("carrier", [(name, row) for name, row in totals.carriers.items()]))
+        page.must(_table("province", [(name, row) for name, row in totals.provinces.items()]))
+    page.must(_left_out(plan))
+    cutting = sorted((c for c in changing if c.impact.rank >= Impact.PATH.rank), key=_worst_first)
+    page.may("**Who reconnects**, the worst first:", [_item(c) for c in cutting[:_CUTTING]], len(cutting), "change")
+    facilities = sorted(totals.facilities.items(), key=lambda item: _severity(item[1]), reverse=True)
+    rows = [_cells(f"{province}/{facility}", row) for (province, facility), row in facilities]
+    page.fold("By facility", _heading("facility"), rows, "facility")
+    page.fold("Every change", [], [_item(c) for c in sorted(changing, key=_worst_first)], "change")
+    return page.text()
+
+
+class _Page:
+    """A text that grows to its bound and no further."""
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+        self._left = MAX_BYTES
+
+    def must(self, lines: Iterable[str]) -> None:
+        """Add lines that are bounded by how they are made."""
+        for line in lines:
+            self._add(line)
+
+    def may(self, title: str, items: Sequence[str], total: int, noun: str) -> None:
+        """Add a list as far as there is room; says how many it leaves out."""
+        if not items:
+            return
+        self._add(title)
+        self._add("")
+        shown = self._fill(items, _TAIL * 3)
+        if shown < total:
+            self._add(f"- … and {_counted(total - shown, noun)} more")
+        self._add("")
+
+    def fold(self, title: str, heading: Sequence[str], items: Sequence[str], noun: str) -> None:
+        """Add a folded list as far as there is room; says what it leaves out."""
+        if not items:
+            return
+        if self._left < _TAIL * 2:
+            self._add(f"{title}: left out of this comment for its length.")
+            self._add("")
+            return
+        self.must([f"<details><summary>{title} ({len(items)})</summary>", "", *heading])
+        shown = self._fill(items, _TAIL)
+        self._add("")
+        if shown < len(items):
+            self._add(f"{_counted(len(items) - shown, noun)} left out of this comment: `provisioner plan --details`.")
+            self._add("")
+        self.must(["</details>", ""])
+
+    def text(self) -> str:
+        """Give the whole."""
+        return "\n".join(self._lines).rstrip("\n") + "\n"
+
+    def _fill(self, items: Sequence[str], reserve: int) -> int:
+        for shown, item in enumerate(items):
+            if self._left - len(item.encode()) - 1 < reserve:
+                return shown
+            self._add(item)
+        return len(items)
+
+    def _add(self, line: str) -> None:
+        self._lines.append(line)
+        self._left -= len(line.encode()) + 1
+
+
+def code(text: str, limit: int = _NAME) -> str:
+    """Give a text that somebody else wrote as a code span: one line, nothing in it is markup.
+
+    Args:
+        text: the text.
+        limit: how many bytes of it to show.
+    """
+    shown = clean(text)
+    if len(shown.encode()) > limit:
+        shown = shown.encode()[:limit].decode(errors="ignore") + "…"
+    fence = "`"
+    while fence in shown:
+        fence += "`"
+    pad = " " if shown.startswith("`") or shown.endswith("`") or not shown.strip() else ""
+    return f"{fence}{pad}{shown or '-'}{pad}{fence}"
+
+
+def _head(plan: Plan, changing: Sequence[Change], totals: Totals) -> Iterator[str]:
+    if not changing:
+        yield f"### Plan: no change ({_counted(len(plan.changes), 'resource')} as desired)"
+    else:
+        actions = Counter(change.action for change in changing)
+        words = ", ".join(f"{actions[a]} to {a.value}" for a in Action if actions[a])
+        yield f"### Plan: {words} on {_counted(len(plan.hosts), 'host')}"
+    yield ""
+    verdict = f"{_counted(totals.viewers, 'viewer')} dropped, worst impact **{totals.worst.value}**"
+    if plan.uncounted:
+        verdict += f"; viewers not known on {_hosts(plan.uncounted)}"
+    yield f"{'**Refused.** ' if plan.refused else ''}{verdict}."
+    yield ""
+    commit = f", commit {code(plan.commit)}" if plan.commit else ""
+    yield f"Digest {code(plan.basis.digest)}{commit}"
+    if plan.basis.allow:
+        allowed = ", ".join(f"{name}={number}" for name, number in plan.basis.allow.items())
+        yield f"Allowed for this plan: {code(allowed, 400)}"
+    yield ""
+
+
+def _refused(plan: Plan) -> Iterator[str]:
+    for refusal in plan.refused[:_REFUSALS]:
+        yield f"- **{refusal.policy}**: {code(refusal.message, _REASON)}; {code(refusal.hint, _REASON)}"
+    if len(plan.refused) > _REFUSALS:
+        yield f"- … and {_counted(len(plan.refused) - _REFUSALS, 'reason')} more"
+    if plan.refused:
+        yield ""
+
+
+def _heading(noun: str) -> list[str]:
+    return [
+        f"| {noun} | hosts | create | update | delete | viewers dropped | impact |",
+        "|---|--:|--:|--:|--:|--:|---|",
+    ]
+
+
+def _table(noun: str, rows: Sequence[tuple[str, Row]]) -> Iterator[str]:
+    if not rows:
+        return
+    ranked = sorted(rows, key=lambda item: _severity(item[1]), reverse=True)
+    kept = dict(ranked[:_ROWS])
+    yield from _heading(noun)
+    yield from (_cells(name, row) for name, row in rows if name in kept)
+    yield ""
+    if len(rows) > _ROWS:
+        yield f"{len(rows) - _ROWS} more rows left out."
+        yield ""
+
+
+def _cells(name: str, row: Row) -> str:
+    counts = " | ".join(str(row.actions[action]) for action in (Action.CREATE, Action.UPDATE, Action.DELETE))
+    # A bar would end the cell, even in a code span.
+    shown = code(name, 80).replace("|", "\\|")
+    return f"| {shown} | {len(row.hosts)} | {counts} | {row.viewers} | {row.impact.value} |"
+
+
+def _severity(row: Row) -> tuple[int, int, int]:
+    return row.impact.rank, row.viewers, sum(row.actions.values())
+
+
+def _worst_first(change: Change) -> tuple[int, int, str, str]:
+    return -change.impact.rank, -change.viewers, change.host, change.name
+
+
+def _item(change: Change) -> str:
+    viewers = f", drops {_counted(change.viewers, 'viewer')}" if change.viewers else ""
+    head = f"- {change.action.value} {change.resource.value} {code(change.name)} on {code(change.host)}"
+    return f"{head}, {change.impact.value}{viewers}: {code(change.reason, _REASON)}"
+
+
+def _left_out(plan: Plan) -> Iterator[str]:
+    said = []
+    if plan.left_out:
+        said.append(f"Left out by `--limit`, not read: {_hosts(plan.left_out)}")
+    if plan.outside:
+        said.append(f"{_counted(len(plan.outside), 'pending change')} of chosen hosts outside `--limit`")
+    if plan.unreadable:
+        said.append(f"**Not read**, their changes are not in the plan: {_hosts(sorted(plan.unreadable))}")
+    said += [code(note, _REASON) for note in plan.notes[:_REFUSALS]]
+    for line in said:
+        yield f"{line}."
+        yield ""
+
+
+def _hosts(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _HOSTS} more" if len(names) > _HOSTS else ""
+    return ", ".join(code(name, 70) for name in names[:_HOSTS]) + more
+
+
+def _counted(number: int, noun: str) -> str:
+    if number == 1:
+        return f"1 {noun}"
+    return f"{number} {noun[:-1]}ies" if noun.endswith("ty") else f"{number} {noun}s"
