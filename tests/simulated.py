@@ -42,6 +42,7 @@ class SimulatedHost:
     generations: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     receipts: dict[str, tuple[str, str]] = field(default_factory=dict)
     reachable: bool = True
+    ssh_peer: str = ""
     writes: int = 0
 
 
@@ -90,7 +91,7 @@ def _observe(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
     owned = sorted({*request["files"], *((host.manifest or {}).get("files", ()))})
     intended = call.files.get("nft")
     facts: dict[str, Any] = {
-        "host": {"arch": "amd64", "python": "3.11.2", "boot_id": "boot"},
+        "host": {"arch": "amd64", "python": "3.11.2", "boot_id": "boot", "ssh_peer": host.ssh_peer or _inside(call)},
         "missing_packages": [],
         "manifest": host.manifest,
         "files": {path: _described(host.files.get(path), key) for path in owned},
@@ -113,6 +114,12 @@ def _observe(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
     rests_on["tunnel"] = host_tunnel.configuration(facts["tunnel"])
     facts["live_digest"] = host_files.keyed_digest(key, host_files.canonical(rests_on))
     return facts
+
+
+def _inside(call: HostCall) -> str | None:
+    """Give an address from which SSH may come: where the controller is, unless a test says otherwise."""
+    firewall = call.spec.firewall
+    return str(next(iter(firewall.management_networks[0].hosts()))) if firewall else None
 
 
 def _described(file: File | None, key: str) -> dict[str, Any] | None:
