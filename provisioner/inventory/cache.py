@@ -146,12 +146,18 @@ def _tidy(folder: Path) -> None:
 
 @cache
 def stamp() -> str | None:
-    """Give what tells this code from any other, or None where that is not known for sure.
+    """Give what tells this code from any other, or None where that is not known for sure."""
+    return stamp_of(Path(__file__).parents[1], _LOADED_AT - _IMPORTS_TAKE_S)
 
-    Source files that changed after this process began are not the code that runs, and where there are
-    none, nothing is known.
+
+def stamp_of(package: Path, imported_at: float) -> str | None:
+    """Give what tells one state of a package's sources, and of what they rest on, from any other.
+
+    Args:
+        package: the package's folder.
+        imported_at: since when its code runs, in seconds since 1970: source files that changed later are
+            not that code, and nothing is known then. Neither is where there are no source files.
     """
-    package = Path(__file__).parents[1]
     digest = hashlib.sha256()
     versions = (_FORMAT, __version__, sys.version, pydantic.VERSION, pydantic_core.__version__, yaml.__version__)
     digest.update(repr((*versions, yaml.__with_libyaml__, _libyaml_version())).encode())
@@ -159,7 +165,7 @@ def stamp() -> str | None:
         sources = sorted(_sources(package))
         for path in sources:
             found, data = path.stat(), path.read_bytes()
-            if max(found.st_mtime, found.st_ctime) > _LOADED_AT - _IMPORTS_TAKE_S:
+            if max(found.st_mtime, found.st_ctime) > imported_at:
                 return None
             digest.update(f"{path.relative_to(package)}\n{len(data)}\n".encode() + data)
     except OSError:

@@ -286,11 +286,15 @@ class _Loading:
         )
 
     def _facilities(self) -> dict[str, Facility]:
-        found = {}
+        found, again = {}, {}
         for file, site in self.understood:
-            text = site.text or self.kept.text(file.relative, site.digest) or text_of(file, site.digest)
+            text = site.text or self.kept.text(file.relative, site.digest)
+            if text is None:
+                text = text_of(file, site.digest)
+                again[file.relative] = site._replace(text=text)
             facility: Facility = validated_text(Facility, text)
             found[facility.id] = facility
+        self.kept.keep({file.relative: site for file, site in self.understood} | again, again)
         return dict(sorted(found.items()))
 
     def _frame(self) -> Frame | None:

@@ -1,0 +1,221 @@
+"""Laws of loading: what earlier runs kept, and how many processes read, change nothing of the answer."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from provisioner.diagnostics import Problem
+from provisioner.errors import InventoryError
+from provisioner.inventory import side_by_side
+from provisioner.inventory.cache import Cache
+from provisioner.inventory.layout import File, layout_of
+from provisioner.inventory.load import Loaded, check, load
+from provisioner.inventory.model import Facility, Inventory
+from provisioner.inventory.site_reading import Site, read_site
+from tests import inventories as make
+
+DAYS = [date(2021, 5, day) for day in (1, 8, 9, 20)]
+NAMES = [f"kcl-bg-00{n}" for n in range(1, 5)]
+BLOCKED = {
+    "reason": "no_uplink",
+    "owner": "carrier",
+    "since": "2021-05-02",
+    "next_action": "a line is laid",
+    "due": "2021-05-15",
+}
+
+
+def path_of(name: str, province: str = "bac-giang") -> str:
+    return f"facilities/{province}/{name}.yml"
+
+
+# --- what a facility's file may become ------------------------------------------------------------
+
+Change = Callable[[str], Any]
+CHANGES: dict[str, Change] = {
+    "right": make.facility,
+    "closed": lambda name: make.facility(name, operating="closed"),
+    "another camera": lambda name: make.facility(name, cameras=[make.camera(), make.camera("cam-02", 12)]),
+    "blocked": lambda name: make.facility(name, blocked=BLOCKED),
+    "opened later": lambda name: make.facility(name, opened_on="2021-05-09"),
+    "address twice": lambda name: make.facility(name, cameras=[make.camera(), make.camera("cam-02")]),
+    "unsigned": lambda name: make.facility(name) | {"kind": "hotel", "cameras": [make.camera(port=555)]},
+    "unknown key": lambda name: make.facility(name, colour="red"),
+    "another id": lambda name: make.facility(name + "x"),
+    "not yaml": lambda _name: "a: [",
+    "gone": lambda _name: None,
+}
+edits = st.tuples(st.sampled_from(NAMES), st.sampled_from(sorted(CHANGES)))
+carriers = st.sampled_from([{}, {"carriers/viettel.yml": make.carrier(name="Viettel")}, {"carriers/vnpt.yml": "a: ["}])
+steps = st.lists(st.tuples(st.lists(edits, max_size=3), carriers, st.sampled_from(DAYS)), min_size=2, max_size=5)
+
+
+def seen(loaded: Loaded) -> tuple[tuple[Problem, ...], Inventory | None, str, Any, frozenset[str]]:
+    """Give everything that a user of what was loaded can notice."""
+    return check(loaded), loaded.partial, loaded.digest, dict(loaded.outlines), loaded.broken
+
+
+def write(root: Path, changes: list[tuple[str, str]], others: dict[str, Any]) -> None:
+    for name, change in changes:
+        content = CHANGES[change](name)
+        (root / path_of(name)).unlink(missing_ok=True)
+        make.write_files(root, {path_of(name): content})
+    make.write_files(root, others)
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(script=steps)
+def test_after_any_edits_the_answer_is_that_of_a_run_without_a_cache(tmp_path: Path, script: list[Any]) -> None:
+    shutil.rmtree(tmp_path)
+    root = make.write_inventory(tmp_path / "inv", {path_of(name): make.facility(name) for name in NAMES})
+    (tmp_path / "cache").mkdir()
+    cache = Cache(tmp_path / "cache", "code")
+    for changes, others, today in script:
+        write(root, changes, others)
+        assert seen(load(root, today=today, cache=cache)) == seen(load(root, today=today))
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_damage_to_what_was_kept_changes_no_answer_and_is_mended(tmp_path: Path, data: st.DataObject) -> None:
+    shutil.rmtree(tmp_path)
+    root = make.write_inventory(tmp_path / "inv", {path_of(name): make.facility(name) for name in NAMES})
+    (tmp_path / "cache").mkdir()
+    cache = Cache(tmp_path / "cache", "code")
+    before = seen(load(root, today=make.TODAY, cache=cache))
+    kept = sorted((tmp_path / "cache").iterdir())
+    whole = {path: path.read_bytes() for path in kept}
+    hit = data.draw(st.sampled_from(kept))
+    cut = data.draw(st.integers(0, len(whole[hit])))
+    hit.write_bytes(whole[hit][:cut] + data.draw(st.binary(max_size=20)))
+    assert seen(load(root, today=make.TODAY, cache=cache)) == before
+    assert seen(load(root, today=make.TODAY, cache=cache)) == before
+    assert hit.read_bytes() == whole[hit]
+
+
+def test_a_file_that_did_not_change_is_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = make.write_inventory(tmp_path / "inv", {path_of(name): make.facility(name) for name in NAMES})
+    (tmp_path / "cache").mkdir()
+    cache = Cache(tmp_path / "cache", "code")
+    first = seen(load(root, today=make.TODAY, cache=cache))
+    read: list[str] = []
+
+    def note(file: File, today: date) -> Site:
+        read.append(file.relative)
+        return read_site(file, today)
+
+    monkeypatch.setattr(side_by_side, "read_site", note)
+    assert seen(load(root, today=make.TODAY, cache=cache)) == first
+    assert read == []
+    write(root, [(NAMES[1], "closed")], {})
+    load(root, today=make.TODAY, cache=cache)
+    assert read == [path_of(NAMES[1])]
+    load(root, today=date(2021, 12, 1), cache=cache)
+    assert read == [path_of(NAMES[1])], "no rule's answer depends on this day"
+
+
+def test_on_a_day_on_which_a_rule_answers_otherwise_the_file_is_judged_again(tmp_path: Path) -> None:
+    root = make.write_inventory(tmp_path / "inv", {path_of(NAMES[0]): make.facility(NAMES[0], blocked=BLOCKED)})
+    (tmp_path / "cache").mkdir()
+    cache = Cache(tmp_path / "cache", "code")
+    overdue, to_come = "block-overdue", "date-in-the-future"
+    for day, told in [(16, {overdue}), (15, set()), (8, set()), (7, {to_come}), (8, set()), (16, {overdue})]:
+        found = check(load(root, today=date(2021, 5, day), cache=cache))
+        assert {problem.code for problem in found} & {overdue, to_come} == told, day
+
+
+def test_nothing_of_secrets_and_contacts_is_kept_nor_of_files_with_faults(tmp_path: Path) -> None:
+    canaries = [f"canary-{word}" for word in ("secret", "contact", "unknown", "broken", "clear")]
+    secret, contact, unknown, broken, clear = canaries
+    root = make.write_inventory(
+        tmp_path / "inv",
+        {
+            "secrets/inventory.yml": f"$ANSIBLE_VAULT;1.1;AES256\n{secret}\n",
+            "secrets/cameras/bac-giang.yml": f"kcl: {{ cam: {{ username: a, password: {clear} }} }}",
+            "contacts/bac-giang.yml": f"- {contact}",
+            path_of(NAMES[1]): make.facility(NAMES[1], password=unknown),
+            path_of(NAMES[2]): f"password: [{broken}",
+            "carriers/vnpt.yml": make.carrier("vnpt", 21, password=unknown),
+        },
+    )
+    (tmp_path / "cache").mkdir()
+    load(root, today=make.TODAY, cache=Cache(tmp_path / "cache", "code"))
+    kept = [path.read_bytes().decode() for path in (tmp_path / "cache").iterdir()]
+    assert any(NAMES[0] in text for text in kept)
+    assert [canary for canary in canaries if any(canary in text for text in kept)] == []
+
+
+# --- several processes ----------------------------------------------------------------------------
+
+
+@contextmanager
+def started_by(method: str) -> Iterator[None]:
+    with mock.patch.object(side_by_side, "_method", return_value=method):
+        yield
+
+
+def many(root: Path, count: int) -> list[File]:
+    listed = {path_of(f"kcl-{n:03}"): CHANGES[sorted(CHANGES)[n % 10]](f"kcl-{n:03}") for n in range(count)}
+    return [file for file in layout_of(make.write_inventory(root, listed)).files if file.model is Facility]
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_several_processes_read_what_one_reads(tmp_path: Path, method: str) -> None:
+    files = many(tmp_path, 150)
+    with started_by(method), side_by_side.sites_of(files, make.TODAY, workers=2) as collect:
+        found = collect()
+    assert found == [read_site(file, make.TODAY) for file in files]
+
+
+def test_what_a_killed_process_had_to_read_is_read_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = many(tmp_path, 150)
+    expected = [read_site(file, make.TODAY) for file in files]
+
+    def dies(file: File, today: date) -> Site:
+        if multiprocessing.parent_process() and file is not files[0]:
+            os._exit(9)
+        return read_site(file, today)
+
+    monkeypatch.setattr(side_by_side, "read_site", dies)
+    with started_by("fork"), side_by_side.sites_of(files, make.TODAY, workers=2) as collect:
+        assert collect() == expected
+
+
+def test_few_files_need_no_process_and_many_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2})
+    files = many(tmp_path, 20)
+    with mock.patch.object(side_by_side, "ProcessPoolExecutor", side_effect=AssertionError) as pool:
+        with side_by_side.sites_of(files, make.TODAY) as collect:
+            assert len(collect()) == len(files)
+        monkeypatch.setattr(side_by_side, "MANY", 10)
+        with pytest.raises(AssertionError), side_by_side.sites_of(files, make.TODAY):
+            pass
+    assert pool.call_args.args == (3,)
+
+
+def test_an_inventory_that_changes_while_it_is_read_is_an_error(tmp_path: Path) -> None:
+    root = make.write_inventory(tmp_path / "inv")
+    (tmp_path / "cache").mkdir()
+    cache = Cache(tmp_path / "cache", "code")
+    load(root, today=make.TODAY, cache=cache)
+    for changes in ([], [("kcl-bg-001", "closed")]):
+        loaded = load(root, today=make.TODAY, cache=cache)
+        for kept in (tmp_path / "cache").glob("texts-*"):
+            kept.unlink()
+        write(root, changes, {})
+        if not changes:
+            assert loaded.facilities().keys() == {"kcl-bg-001"}
+    with pytest.raises(InventoryError, match="changed while the inventory was read"):
+        loaded.facilities()
