@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets as random
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
@@ -32,6 +31,7 @@ from provisioner.observe import observe
 from provisioner.plan import Basis, Plan, Seen, saved_text, seal_key, seen_of
 from provisioner.plan.build import Observed, build_plan
 from provisioner.render import RenderedFile, render_host, render_site
+from provisioner.revision import commit_of
 from provisioner.secret import Secret
 from provisioner.selection import Limit, chosen_hosts
 from provisioner.templates import Templates, load_templates
@@ -108,12 +108,7 @@ class Session:
     @cached_property
     def commit(self) -> str:
         """The inventory's commit, empty outside Git."""
-        argv = ["git", "-C", str(self.root), "rev-parse", "HEAD"]
-        try:
-            found = subprocess.run(argv, capture_output=True, text=True, timeout=10, check=False)
-        except (OSError, subprocess.TimeoutExpired):
-            return ""
-        return found.stdout.strip() if found.returncode == 0 else ""
+        return commit_of(self.root)
 
     def basis(self, live: Mapping[str, str]) -> Basis:
         """Give what a plan of this session rests on."""

@@ -11,10 +11,11 @@ from provisioner.cli.output import print_document
 from provisioner.cli.plan_check import check
 from provisioner.cli.plan_text import plan_lines
 from provisioner.cli.terminal import stdout_of
+from provisioner.comparing import compare
 from provisioner.errors import HostError, PolicyError, UsageError
 from provisioner.inventory.atomic import write_atomic
 from provisioner.pipeline import Planned, Session, make_plan
-from provisioner.plan import DRIFT_SCHEMA, SCHEMA, document
+from provisioner.plan import DRIFT_SCHEMA, SCHEMA, Plan, compare_document, document
 from provisioner.policy import parse_allowances
 from provisioner.report.plan_markdown import plan_comment
 from provisioner.selection import parse_limits
@@ -38,24 +39,30 @@ _details = click.option("-v", "--details", is_flag=True, help="List every change
 @_all
 @click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Save the plan, for apply FILE.")
 @click.option("--check", "expected", metavar="DIGEST|FILE", help="End with 8 if the plan is another one now.")
+@click.option("--offline", is_flag=True, help="Ask no host: compare with an older revision, --against.")
+@click.option("--against", metavar="REF", help="With --offline: a branch, tag or commit, e.g. origin/main.")
 @click.option("--exit-code", "tell", is_flag=True, help="End with 10 if there are changes.")
 @click.pass_obj
 def plan(
     invocation: Invocation,
+    /,
+    *,
     limits: tuple[str, ...],
     allows: tuple[str, ...],
     out: Path | None,
     expected: str | None,
-    *,
+    against: str | None,
     details: bool,
     everything: bool,
+    offline: bool,
     tell: bool,
 ) -> int:
     """Show what apply would change, on which host, and whom it would cut.
 
     Reads every chosen host and changes nothing. Ends with 6 if a policy refuses the plan, and with 5 if a
     host could not be read: its changes are not in the plan. With --check it compares instead: 0 if the plan
-    is still the one of that digest or file, 8 with what moved if it is not.
+    is still the one of that digest or file, 8 with what moved if it is not. With --offline it says what an
+    edit of the inventory means, without hosts and without the vault; such a plan cannot be applied.
 
     Example: provisioner -i inventories/example plan --out plan.json
     """
@@ -65,6 +72,14 @@ def plan(
         if out or tell or everything:
             raise UsageError("--check compares and shows nothing else", hint="leave --out, --all and --exit-code out")
         return check(invocation, session, expected, parse_limits(limits), allow)
+    if offline or against is not None:
+        if not (offline and against) or out:
+            hint = "write --offline --against REF, and leave --out out: what no host was asked for is never applied"
+            raise UsageError("--offline and --against go together, and save nothing", hint=hint)
+        compared = compare(session, against, parse_limits(limits), allow=allow)
+        _show_plan(invocation, compared, SCHEMA, details=details, everything=everything)
+        code = PolicyError.exit_code if compared.refused else 0
+        return code or (_CHANGES if tell and not compared.is_empty else 0)
     planned = make_plan(session, parse_limits(limits), allow=allow)
     if out is not None:
         write_atomic(out, planned.text(session.seal_key), mode=0o600)
@@ -96,14 +111,21 @@ def drift(invocation: Invocation, limits: tuple[str, ...], *, details: bool, eve
 
 
 def _show(invocation: Invocation, planned: Planned, schema: str, *, details: bool, everything: bool) -> None:
-    if invocation.json:
-        print_document(document(planned.plan, everything=everything, schema=schema))
+    _show_plan(invocation, planned.plan, schema, details=details, everything=everything)
+    if invocation.json or invocation.markdown:
         return
-    if invocation.markdown:
-        click.echo(plan_comment(planned.plan), nl=False)
-        return
-    terminal = stdout_of(invocation.env, color=invocation.color)
-    terminal.print(plan_lines(planned.plan, terminal, details=details, everything=everything))
     for _, error in sorted(planned.unreadable.items()):
         click.echo(click.style("error:", fg="red", bold=True) + f" {error.message}", err=True, color=invocation.color)
         click.echo(f"  hint: {error.hint}", err=True)
+
+
+def _show_plan(invocation: Invocation, shown: Plan, schema: str, *, details: bool, everything: bool) -> None:
+    if invocation.json and shown.against:
+        print_document(compare_document(shown, everything=everything))
+    elif invocation.json:
+        print_document(document(shown, everything=everything, schema=schema))
+    elif invocation.markdown:
+        click.echo(plan_comment(shown), nl=False)
+    else:
+        terminal = stdout_of(invocation.env, color=invocation.color)
+        terminal.print(plan_lines(shown, terminal, details=details, everything=everything))

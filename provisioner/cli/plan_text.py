@@ -41,40 +41,39 @@ def plan_lines(plan: Plan, terminal: Terminal, *, details: bool = False, everyth
     totals = totals_of(changing, plan.carriers)
     yield from _head(plan, changing, totals)
     if changing:
-        yield from _carriers(totals, terminal)
-        yield from _facilities(totals, terminal, whole=details)
+        yield ""
+        yield from _rows("carrier", totals.carriers, terminal, viewers=plan.against is None)
+        yield from _facilities(totals, terminal, whole=details, viewers=plan.against is None)
     yield from _refused(plan.refused, terminal)
     if details or everything:
         yield from _by_host(plan.changes if everything else changing, terminal)
     elif changing:
         yield from _cutting(changing, terminal)
     yield from _left_out(plan, terminal)
-    yield ""
-    yield f"plan {plan.basis.digest}"
+    if plan.against is None:
+        yield ""
+        yield f"plan {plan.basis.digest}"
 
 
 def _head(plan: Plan, changing: Sequence[Change], totals: Totals) -> Iterator[str]:
     if not changing:
-        yield f"no change: {counted(len(plan.changes), 'resource')} as desired"
+        since = f" since {plan.against.name}" if plan.against else ""
+        yield f"no change{since}: {counted(len(plan.changes), 'resource')} as desired"
         return
     actions = Counter(change.action for change in changing)
     words = ", ".join(f"{actions[a]} to {a.value}" for a in Action if actions[a])
     as_desired = len(plan.changes) - len(changing)
     yield click.style(f"{words} on {counted(len(plan.hosts), 'host')}", bold=True) + f" ({as_desired} as desired)"
+    worst = f"worst impact: {totals.worst.value} ({IMPACTS[totals.worst]})"
     dropped = str(totals.viewers)
     if plan.uncounted:
         dropped += f", and those of {', '.join(plan.uncounted)}, which are not known"
-    yield f"viewers dropped: {dropped}; worst impact: {totals.worst.value} ({IMPACTS[totals.worst]})"
+    yield worst if plan.against else f"viewers dropped: {dropped}; {worst}"
     if plan.basis.allow:
         yield "allowed for this plan: " + ", ".join(f"{name}={number}" for name, number in plan.basis.allow.items())
 
 
-def _carriers(totals: Totals, terminal: Terminal) -> Iterator[str]:
-    yield ""
-    yield from _rows("carrier", totals.carriers, terminal)
-
-
-def _facilities(totals: Totals, terminal: Terminal, *, whole: bool) -> Iterator[str]:
+def _facilities(totals: Totals, terminal: Terminal, *, whole: bool, viewers: bool) -> Iterator[str]:
     """Give provinces with their facilities below them; the worst ones where there are many."""
     if not totals.provinces:
         return
@@ -86,7 +85,7 @@ def _facilities(totals: Totals, terminal: Terminal, *, whole: bool) -> Iterator[
         below = sorted(key for key in shown if key[0] == province)
         rows |= {f"  {facility}": totals.facilities[province, facility] for _, facility in below}
     yield ""
-    yield from _rows("province", rows, terminal)
+    yield from _rows("province", rows, terminal, viewers=viewers)
     if len(shown) < len(totals.facilities):
         yield f"  … and {counted(len(totals.facilities) - len(shown), 'facility')} more: --details lists them"
 
@@ -95,14 +94,15 @@ def _severity(row: Row) -> tuple[int, int, int]:
     return row.impact.rank, row.viewers, sum(row.actions.values())
 
 
-def _rows(noun: str, rows: Mapping[str, Row], terminal: Terminal) -> list[str]:
-    names = [noun, "hosts", "create", "update", "delete", "viewers dropped", "impact"]
+def _rows(noun: str, rows: Mapping[str, Row], terminal: Terminal, *, viewers: bool) -> list[str]:
+    actions = (Action.CREATE, Action.UPDATE, Action.DELETE)
+    names = [noun, "hosts", *(action.value for action in actions), *(["viewers dropped"] * viewers), "impact"]
     cells = [
         [
             clean(name),
             str(len(row.hosts)),
-            *(str(row.actions[action]) for action in (Action.CREATE, Action.UPDATE, Action.DELETE)),
-            str(row.viewers),
+            *(str(row.actions[action]) for action in actions),
+            *([str(row.viewers)] * viewers),
             row.impact.value,
         ]
         for name, row in rows.items()

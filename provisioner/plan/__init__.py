@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from provisioner.plan.basis import Basis, desired_digest
-from provisioner.plan.document import DRIFT_SCHEMA, SCHEMA, document
-from provisioner.plan.model import Plan
+from provisioner.plan.document import DRIFT_SCHEMA, SCHEMA, compare_document, document
+from provisioner.plan.model import Against, Plan
 from provisioner.plan.saved import Saved, moved_hosts, read_saved, refuse_other, saved_text, seal_key
 from provisioner.plan.seen import Seen, moved, seen_of
 from provisioner.plan.totals import Totals, totals_of
@@ -12,11 +12,13 @@ from provisioner.plan.totals import Totals, totals_of
 __all__ = [
     "DRIFT_SCHEMA",
     "SCHEMA",
+    "Against",
     "Basis",
     "Plan",
     "Saved",
     "Seen",
     "Totals",
+    "compare_document",
     "desired_digest",
     "document",
     "moved",

@@ -29,6 +29,7 @@ class Observed:
         files: every host's rendered files.
         facts: of the hosts that could be read.
         unreadable: why the others could not.
+        before: an older revision that is compared with: what it protects is protected.
     """
 
     inventory: Inventory
@@ -37,6 +38,7 @@ class Observed:
     files: Mapping[str, tuple[RenderedFile, ...]]
     facts: Mapping[str, HostFacts]
     unreadable: Mapping[str, str] = field(default_factory=dict)
+    before: Inventory | None = None
 
 
 def build_plan(observed: Observed, basis: Basis, limit: Limit, now: datetime, commit: str = "") -> Plan:
@@ -101,15 +103,21 @@ def fleet_of(state: DesiredState, facts: Mapping[str, HostFacts]) -> Fleet:
 
 
 def _subject(observed: Observed, changes: Sequence[Change], uncounted: frozenset[str]) -> Subject:
-    inventory, marks = observed.inventory, observed.inventory.allocations.protected
-    facilities = {f.id for f in inventory.facilities.values() if f.protected}
+    inventories = [observed.inventory, *([observed.before] if observed.before else [])]
     return Subject(
         changes=changes,
         served=frozenset(path.name for _, path in observed.state.paths),
         uncounted=uncounted,
-        protected=frozenset(facilities | {m.removeprefix("facility/") for m in marks if m.startswith("facility/")}),
-        protected_keys=dict(_protected_keys(inventory)),
+        protected=frozenset(name for inventory in inventories for name in _protected_facilities(inventory)),
+        protected_keys={key: owner for inventory in inventories for key, owner in _protected_keys(inventory)},
     )
+
+
+def _protected_facilities(inventory: Inventory) -> set[str]:
+    """Give what its block protects, and what the lock says was protected when its block was deleted."""
+    named = {f.id for f in inventory.facilities.values() if f.protected}
+    marks = (mark.partition("/") for mark in inventory.allocations.protected)
+    return named | {name for kind, _, name in marks if kind == "facility" and name not in inventory.facilities}
 
 
 def _protected_keys(inventory: Inventory) -> Iterator[tuple[str, str]]:
@@ -149,7 +157,7 @@ def _locked_out(observed: Observed, spec: HostSpec) -> Iterator[Refusal]:
 
 def _notes(observed: Observed, read: Sequence[HostSpec], changed: set[str]) -> Iterator[str]:
     silent = [s.id for s in read if s.firewall and s.id in changed and not observed.facts[s.id].ssh_peer]
-    if silent:
+    if silent and observed.before is None:
         yield (
             f"lock-out was checked for the management networks only: {', '.join(silent)} did not tell from which"
             " address this controller comes"

@@ -13,6 +13,7 @@ from provisioner.policy import Refusal
 
 SCHEMA = "provisioner/plan"
 DRIFT_SCHEMA = "provisioner/drift"
+COMPARE_SCHEMA = "provisioner/compare"
 
 
 def document(plan: Plan, *, everything: bool = False, schema: str = SCHEMA) -> dict[str, Any]:
@@ -40,6 +41,22 @@ def document(plan: Plan, *, everything: bool = False, schema: str = SCHEMA) -> d
         "unreadable": dict(sorted(plan.unreadable.items())),
         "notes": list(plan.notes),
     }
+
+
+def compare_document(plan: Plan, *, everything: bool = False) -> dict[str, Any]:
+    """Give the document of two revisions compared: a plan's, without hosts, digest and viewers."""
+    whole = document(plan, everything=everything, schema=COMPARE_SCHEMA)
+    of_hosts = {"digest", "live", "desired", "unreadable", "viewers_by_path"}
+    shown = {key: value for key, value in whole.items() if key not in of_hosts}
+    for key in ("viewers_dropped", "viewers_unknown"):
+        del shown["summary"][key]
+    for row in (row for rows in shown["totals"].values() for row in rows):
+        del row["viewers"]
+    for change in shown["changes"]:
+        del change["viewers"], change["viewers_by_path"]
+    against = plan.against
+    told = {"name": against.name, "commit": against.commit, "digest": against.digest} if against else None
+    return shown | {"against": told}
 
 
 def summary(changes: Iterable[Change], totals: Totals) -> dict[str, Any]:

@@ -11,6 +11,20 @@ from provisioner.policy import Refusal
 
 
 @dataclass(frozen=True, slots=True)
+class Against:
+    """The older revision that a plan without hosts was compared with.
+
+    Attributes:
+        name: as it was asked for.
+        digest: of the inventory's content then.
+    """
+
+    name: str
+    commit: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """Every change of the chosen hosts, no-ops included.
 
@@ -23,6 +37,8 @@ class Plan:
         uncounted: hosts of which it is not known who watches.
         unreadable: hosts that could not be read, and why: their changes are not in the plan.
         notes: what else a reader has to know, e.g. what could not be checked.
+        against: the revision that was compared with instead of hosts; such a plan cannot be applied, and knows
+            of no viewers.
     """
 
     basis: Basis
@@ -35,6 +51,7 @@ class Plan:
     uncounted: tuple[str, ...] = ()
     unreadable: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    against: Against | None = None
 
     @property
     def pending(self) -> tuple[Change, ...]:

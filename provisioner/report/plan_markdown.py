@@ -32,18 +32,19 @@ def plan_comment(plan: Plan) -> str:
     """Give a plan as Markdown of at most `MAX_BYTES` bytes."""
     changing = plan.pending
     totals = totals_of(changing, plan.carriers)
+    viewers = plan.against is None
     page = _Page()
     page.must(_head(plan, changing, totals))
     page.must(_refused(plan))
     if changing:
-        page.must(_table("carrier", [(name, row) for name, row in totals.carriers.items()]))
-        page.must(_table("province", [(name, row) for name, row in totals.provinces.items()]))
+        page.must(_table("carrier", list(totals.carriers.items()), viewers=viewers))
+        page.must(_table("province", list(totals.provinces.items()), viewers=viewers))
     page.must(_left_out(plan))
     cutting = sorted((c for c in changing if c.impact.rank >= Impact.PATH.rank), key=_worst_first)
     page.may("**Who reconnects**, the worst first:", [_item(c) for c in cutting[:_CUTTING]], len(cutting), "change")
     facilities = sorted(totals.facilities.items(), key=lambda item: _severity(item[1]), reverse=True)
-    rows = [_cells(f"{province}/{facility}", row) for (province, facility), row in facilities]
-    page.fold("By facility", _heading("facility"), rows, "facility")
+    rows = [_cells(f"{province}/{facility}", row, viewers=viewers) for (province, facility), row in facilities]
+    page.fold("By facility", _heading("facility", viewers=viewers), rows, "facility")
     page.fold("Every change", [], [_item(c) for c in sorted(changing, key=_worst_first)], "change")
     return page.text()
 
@@ -128,13 +129,17 @@ def _head(plan: Plan, changing: Sequence[Change], totals: Totals) -> Iterator[st
         words = ", ".join(f"{actions[a]} to {a.value}" for a in Action if actions[a])
         yield f"### Plan: {words} on {_counted(len(plan.hosts), 'host')}"
     yield ""
-    verdict = f"{_counted(totals.viewers, 'viewer')} dropped, worst impact **{totals.worst.value}**"
+    worst = f"worst impact **{totals.worst.value}**"
+    verdict = worst if plan.against else f"{_counted(totals.viewers, 'viewer')} dropped, {worst}"
     if plan.uncounted:
         verdict += f"; viewers not known on {_hosts(plan.uncounted)}"
-    yield f"{'**Refused.** ' if plan.refused else ''}{verdict}."
+    yield f"{'**Refused.** ' if plan.refused else ''}{verdict[:1].upper()}{verdict[1:]}."
     yield ""
     commit = f", commit {code(plan.commit)}" if plan.commit else ""
-    yield f"Digest {code(plan.basis.digest)}{commit}"
+    if plan.against:
+        yield f"Compared with {code(plan.against.name)}, commit {code(plan.against.commit)}; no host was asked."
+    else:
+        yield f"Digest {code(plan.basis.digest)}{commit}"
     if plan.basis.allow:
         allowed = ", ".join(f"{name}={number}" for name, number in plan.basis.allow.items())
         yield f"Allowed for this plan: {code(allowed, 400)}"
@@ -150,31 +155,33 @@ def _refused(plan: Plan) -> Iterator[str]:
         yield ""
 
 
-def _heading(noun: str) -> list[str]:
+def _heading(noun: str, *, viewers: bool) -> list[str]:
+    more = " viewers dropped |" if viewers else ""
     return [
-        f"| {noun} | hosts | create | update | delete | viewers dropped | impact |",
-        "|---|--:|--:|--:|--:|--:|---|",
+        f"| {noun} | hosts | create | update | delete |{more} impact |",
+        f"|---|--:|--:|--:|--:|{'--:|' if viewers else ''}---|",
     ]
 
 
-def _table(noun: str, rows: Sequence[tuple[str, Row]]) -> Iterator[str]:
+def _table(noun: str, rows: Sequence[tuple[str, Row]], *, viewers: bool) -> Iterator[str]:
     if not rows:
         return
     ranked = sorted(rows, key=lambda item: _severity(item[1]), reverse=True)
     kept = dict(ranked[:_ROWS])
-    yield from _heading(noun)
-    yield from (_cells(name, row) for name, row in rows if name in kept)
+    yield from _heading(noun, viewers=viewers)
+    yield from (_cells(name, row, viewers=viewers) for name, row in rows if name in kept)
     yield ""
     if len(rows) > _ROWS:
         yield f"{len(rows) - _ROWS} more rows left out."
         yield ""
 
 
-def _cells(name: str, row: Row) -> str:
+def _cells(name: str, row: Row, *, viewers: bool) -> str:
     counts = " | ".join(str(row.actions[action]) for action in (Action.CREATE, Action.UPDATE, Action.DELETE))
     # A bar would end the cell, even in a code span.
     shown = code(name, 80).replace("|", "\\|")
-    return f"| {shown} | {len(row.hosts)} | {counts} | {row.viewers} | {row.impact.value} |"
+    more = f" {row.viewers} |" if viewers else ""
+    return f"| {shown} | {len(row.hosts)} | {counts} |{more} {row.impact.value} |"
 
 
 def _severity(row: Row) -> tuple[int, int, int]:
