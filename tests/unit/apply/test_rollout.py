@@ -1,0 +1,112 @@
+"""Waves, failures, pauses, interrupts, and answers that come one by one."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from provisioner.apply import MemoryJournal, Options, Outcome, Refusal, Wave, exit_code, roll_out, waves_of
+from provisioner.hosts import HostAnswer, HostCall
+from tests.simulated import SimulatedHosts
+from tests.unit.apply.world import Controller, state
+
+SITES = {"kcl-bg-001": 2}
+RELAY, CENTRE = "relay-viettel-1", "centre"
+
+
+@pytest.mark.parametrize(("allowed", "ended"), [(0, "stopped"), (1, "done")])
+def test_hosts_of_later_waves_are_not_started_after_a_failure_unless_it_is_allowed(allowed: int, ended: str) -> None:
+    controller = Controller()
+    jobs = controller.jobs(state(SITES))
+    controller.hosts.hosts[RELAY].armed = {"run": "somebody", "kind": "apply", "target": ""}
+    done = controller.run(jobs, "run-1", controller.options(max_failed=allowed))
+    results = {r.host: r for r in done.results}
+    assert results[RELAY].refusal is Refusal.LOCKED
+    assert results[CENTRE].outcome is (Outcome.NOT_STARTED if ended == "stopped" else Outcome.APPLIED)
+    assert ("apply", CENTRE) in controller.hosts.calls or ended == "stopped"
+    assert done.ended == ended
+    assert exit_code(done.results) == 9
+    assert RELAY in done.cause or ended == "done"
+
+
+def test_a_pause_leaves_later_waves_for_the_next_call() -> None:
+    controller = Controller()
+    jobs = controller.jobs(state(SITES))
+    waves = waves_of(job.spec for job in jobs)
+    paused = controller.run(jobs, "run-1", controller.options(pause_after="canary"))
+    assert paused.ended == "paused"
+    assert {r.host: r.outcome for r in paused.results} == {RELAY: Outcome.APPLIED, CENTRE: Outcome.NOT_STARTED}
+    gone_on = controller.run(jobs, "run-1", waves=waves, progress=controller.progress("run-1"))
+    assert {r.host: r.outcome for r in gone_on.results} == {RELAY: Outcome.APPLIED, CENTRE: Outcome.APPLIED}
+    assert [host for operation, host in controller.hosts.calls if operation == "apply"] == [RELAY, CENTRE]
+
+
+def test_an_interrupt_starts_no_further_host_and_finishes_those_on_their_way() -> None:
+    controller = Controller()
+    asked: list[bool] = []
+    controller.hosts.before = lambda operation, _host: asked.append(True) if operation == "look" else None
+    done = controller.run(controller.jobs(state(SITES)), "run-1", stop=lambda: bool(asked))
+    assert done.ended == "interrupted"
+    assert {r.host: r.outcome for r in done.results} == {RELAY: Outcome.APPLIED, CENTRE: Outcome.NOT_STARTED}
+    assert exit_code(done.results) == 0
+
+
+def test_an_abort_returns_hosts_that_wait() -> None:
+    controller = Controller()
+    controller.apply(state({}))
+    before = controller.contents()
+    jobs = [job for job in controller.jobs(state(SITES)) if job.spec.id == RELAY]
+
+    class Gone(BaseException):
+        pass
+
+    def die(operation: str, _host: str) -> None:
+        if operation == "look":
+            raise Gone
+
+    controller.hosts.before = die
+    try:
+        controller.run(jobs, "run-2")
+    except Gone:
+        controller.hosts.before = lambda _operation, _host: None
+    assert controller.hosts.hosts[RELAY].armed is not None
+    done = controller.run(jobs, "run-2", progress=controller.progress("run-2"), abort="ended by hand")
+    assert [(r.outcome, r.cause) for r in done.results] == [(Outcome.ROLLED_BACK, "ended by hand")]
+    assert controller.contents() == before
+
+
+class SlowHosts:
+    """A streaming carrier over hosts in memory in which one host is slow."""
+
+    def __init__(self, hosts: SimulatedHosts, slow: str, seconds: float) -> None:
+        self._hosts, self._slow, self._seconds = hosts, slow, seconds
+        self._lock = threading.Lock()
+        self.ended: dict[str, float] = {}
+
+    def call(self, calls: Sequence[HostCall], *, timeout_s: float) -> dict[str, HostAnswer]:
+        """Give an answer for every call, by host id."""
+        return {answer.host: answer for answer in self.stream(calls, timeout_s=timeout_s)}
+
+    def stream(self, calls: Sequence[HostCall], *, timeout_s: float) -> Iterator[HostAnswer]:
+        """Give the slow host's first answer late."""
+        for call in sorted(calls, key=lambda c: c.spec.id == self._slow):
+            if call.spec.id == self._slow and call.request["operation"] in {"apply", "rollback"}:
+                time.sleep(self._seconds)
+            with self._lock:
+                answer = self._hosts.call([call], timeout_s=timeout_s)[call.spec.id]
+            if call.request["operation"] == "confirm":
+                self.ended[call.spec.id] = time.monotonic()
+            yield answer
+
+
+def test_a_host_is_confirmed_as_soon_as_it_is_ready_not_after_the_slowest() -> None:
+    controller = Controller()
+    jobs = controller.jobs(state(SITES))
+    runner = SlowHosts(controller.hosts, RELAY, 1.5)
+    together = (Wave("all", (CENTRE, RELAY)),)
+    done = roll_out(jobs, "run-1", runner, Options(), MemoryJournal(), waves=together)
+    assert {r.outcome for r in done.results} == {Outcome.APPLIED}
+    assert runner.ended[RELAY] - runner.ended[CENTRE] > 0.8
