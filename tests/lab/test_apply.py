@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -98,13 +99,26 @@ def test_a_stopped_tunnel_and_a_flushed_firewall_are_drift_and_come_back(deploym
     assert deployment.run("drift").returncode == 0
 
 
-def test_rules_that_would_lock_the_controller_out_are_refused_before_the_switch(deployment: Deployment) -> None:
+def test_rules_that_would_lock_the_controller_out_are_refused_with_the_plan(deployment: Deployment) -> None:
     before = fingerprint(deployment, RELAY)
     shut_out(deployment)
-    applied = deployment.document("apply", "--yes", codes=(6,))
-    (relay,) = [host for host in applied["hosts"] if host["host"] == RELAY]
-    assert relay["outcome"] == "not-started"
-    assert f"{deployment.lab.controller_address()} (this connection)" in relay["cause"]
+    (refusal,) = deployment.document("plan", codes=(6,))["refused"]
+    assert (refusal["policy"], refusal["host"]) == ("lock_out", RELAY)
+    assert deployment.lab.controller_address() in refusal["message"]
+    refused = deployment.document("apply", "--yes", codes=(6,))
+    assert (refused["schema"], refused["code"]) == ("provisioner/error", "refused")
+    assert fingerprint(deployment, RELAY) == before
+
+
+def test_rules_that_would_lock_the_controller_out_are_refused_by_the_host_too(deployment: Deployment) -> None:
+    before = fingerprint(deployment, RELAY)
+    shut_out(deployment)
+    work = session(deployment)
+    planned = make_plan(work, Limit())
+    applied = enact(work, replace(planned, plan=replace(planned.plan, refused=())))
+    (relay,) = [result for result in applied.results if result.host == RELAY]
+    assert relay.outcome is Outcome.NOT_STARTED
+    assert f"{deployment.lab.controller_address()} (this connection)" in relay.cause
     assert fingerprint(deployment, RELAY) == before
 
 
