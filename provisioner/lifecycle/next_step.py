@@ -1,0 +1,99 @@
+"""What has to happen for a facility to come one step further, in one sentence. Pure."""
+
+from __future__ import annotations
+
+from provisioner.inventory.model import Facility, Party, SurveyVerdict
+from provisioner.inventory.signed import signed_content
+from provisioner.lifecycle.evidence import ACCEPTANCE, Evidence
+from provisioner.lifecycle.standing import Progress, Standing
+from provisioner.lifecycle.states import State
+from provisioner.vietnam import local_time
+
+PARTIES = {Party.DIC: "the DIC", Party.HEALTH: "the Health department", Party.CARRIER: "the carrier"}
+
+_VERDICTS = {
+    SurveyVerdict.READY: "write plan: carrier, relay and the cameras with their streams",
+    SurveyVerdict.NEEDS_CAMERAS: "the cameras that are missing have to be put up",
+    SurveyVerdict.NEEDS_REPAIR: "what is broken has to be repaired",
+    SurveyVerdict.NEEDS_REPLACEMENT: "devices that will not do have to be replaced",
+    SurveyVerdict.NEEDS_UPLINK: "the site needs a line that carries its cameras",
+    SurveyVerdict.NOT_POSSIBLE: "the survey says that it cannot be connected: find another way, or write blocked",
+}
+
+
+_SIMPLE = {
+    State.REGISTERED: "the province names a representative (contacts list): then write contact_confirmed_on",
+    State.CONTACT_CONFIRMED: "DIC, Health and the carrier survey the cameras: then write survey",
+    State.SUSPENDED: "write operating: open when people come",
+    State.CLOSED: "nothing: no host holds anything of it",
+}
+_AT_AN_END = frozenset({State.DECOMMISSIONING, State.CLOSED})
+
+
+def next_step(standing: Standing, evidence: Evidence) -> str:
+    """Give what has to happen next, and who does it where that is known."""
+    facility, state = standing.facility, standing.state
+    blocked = facility.blocked
+    if blocked and not standing.is_connected and state not in _AT_AN_END:
+        return f"{blocked.next_action} ({blocked.owner.value}, until {blocked.due})"
+    if state in _SIMPLE:
+        return _SIMPLE[state]
+    if state is State.DECOMMISSIONING:
+        return f"run provisioner apply, then provisioner verify: {', '.join(standing.left_on)} has to be seen clear"
+    if state is State.SURVEYED and facility.survey:
+        return _VERDICTS[facility.survey.verdict]
+    if state is State.ACTIVE:
+        return _of_successor(facility, evidence)
+    return _of_plan(facility, evidence, state)
+
+
+def _of_plan(facility: Facility, evidence: Evidence, state: State) -> str:
+    if facility.plan is None:
+        return ""
+    progress = Progress(facility, facility.plan, evidence)
+    if state is State.PLAN_PROPOSED:
+        return _to_agree(progress)
+    if state is State.PLAN_AGREED:
+        return _to_provision(progress)
+    if state is State.PROVISIONED:
+        return _to_connect(progress)
+    if progress.proof is None:
+        return ""
+    due = progress.proof.first.at + ACCEPTANCE
+    return f"run provisioner verify after {local_time(due)}: all its paths have to be up once more"
+
+
+def _to_agree(progress: Progress) -> str:
+    content = signed_content(progress.facility, progress.plan)
+    signed = {sign_off.by for sign_off in progress.plan.sign_offs if sign_off.content == content}
+    missing = [party for party in Party if party not in signed]
+    if not missing:
+        return "all three have signed: write plan.state: agreed"
+    words = " ".join(f"--by {party.value}" for party in missing)
+    names = ", ".join(PARTIES[party] for party in missing)
+    return f"{names} have to agree: provisioner sign-off {progress.facility.id} {words} --source …"
+
+
+def _to_provision(progress: Progress) -> str:
+    gateway = progress.facility.gateway
+    if gateway is None or gateway.public_key is None:
+        return f"install provisioner site-package {progress.facility.id} on the gateway, and write gateway.public_key"
+    return f"run provisioner apply: {', '.join(progress.relays)} has not been seen to hold what is signed"
+
+
+def _to_connect(progress: Progress) -> str:
+    check = progress.last_check
+    if check is None:
+        return "run provisioner verify: none of its paths was checked yet"
+    if check.checked < check.pulled:
+        return f"run provisioner verify without a limit: {check.checked} of {check.pulled} paths were checked"
+    return f"{check.pulled - check.proved} of {check.pulled} paths were not up: see provisioner verify --detail"
+
+
+def _of_successor(facility: Facility, evidence: Evidence) -> str:
+    if facility.successor is None:
+        return "nothing: it is verified every night"
+    steps = Progress(facility, facility.successor, evidence).steps
+    if State.ACCEPTED in steps:
+        return "the successor's connection is accepted: make it the plan, and remove successor"
+    return f"the successor ({facility.successor.carrier}) is {max(steps, key=list(State).index).words}"

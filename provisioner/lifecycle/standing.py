@@ -1,0 +1,176 @@
+"""Where one facility stands: derived from its file and from what was shown. Pure.
+
+Up to `plan_agreed` the facility's file tells; `provisioned`, `connected` and `accepted` are shown by apply and
+verification, of the content that is signed now. Nothing here decides what hosts carry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+
+from provisioner.inventory.model import ConnectionPlan, Facility, Operating
+from provisioner.inventory.signed import missing_parties, signed_content
+from provisioner.lifecycle.evidence import Evidence, LastCheck, Proof, Shown
+from provisioner.lifecycle.states import STEPS, Since, State
+
+
+def is_agreed(facility: Facility, plan: ConnectionPlan) -> bool:
+    """Tell whether DIC, Health and the carrier have signed exactly what a plan says now."""
+    if not plan.agreed or missing_parties(plan):
+        return False
+    content = signed_content(facility, plan)
+    return all(sign_off.content == content for sign_off in plan.sign_offs)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far one connection of a facility has come: the plan's own, or its successor's.
+
+    Attributes:
+        facility: whose.
+        plan: the plan, whatever its state.
+        evidence: all that was shown.
+    """
+
+    facility: Facility
+    plan: ConnectionPlan
+    evidence: Evidence
+
+    @cached_property
+    def agreed(self) -> bool:
+        """Whether all three have signed what the plan says now."""
+        return is_agreed(self.facility, self.plan)
+
+    @cached_property
+    def content(self) -> tuple[str, str]:
+        """The facility and the hash of its content by this plan."""
+        return self.facility.id, signed_content(self.facility, self.plan)
+
+    @property
+    def relays(self) -> tuple[str, ...]:
+        """The relays that should carry it."""
+        return (self.plan.relay,)
+
+    @property
+    def carried(self) -> Mapping[str, Shown]:
+        """By relay, when it was first shown to hold the content that is signed now."""
+        found = self.evidence.carried.get(self.content, {})
+        return {relay: found[relay] for relay in self.relays if relay in found}
+
+    @property
+    def proof(self) -> Proof | None:
+        """When all pulled paths of the content that is signed now were up at the centre."""
+        return self.evidence.proofs.get(self.content)
+
+    @property
+    def last_check(self) -> LastCheck | None:
+        """The latest verification of the content that is signed now."""
+        checks = self.evidence.checks.get(self.facility.id, ())
+        own = (check for check in checks if check.content == self.content[1] and check.relay in self.relays)
+        return max(own, key=lambda check: check.shown, default=None)
+
+    @cached_property
+    def steps(self) -> dict[State, Since]:
+        """The steps that this connection has reached, each with its day or moment."""
+        found: dict[State, Since] = {State.PLAN_PROPOSED: None}
+        if not self.agreed:
+            return found
+        found[State.PLAN_AGREED] = max(sign_off.signed_on for sign_off in self.plan.sign_offs)
+        proof = self.proof
+        seen = [shown.at for shown in self.carried.values()]
+        if len(seen) == len(self.relays):
+            found[State.PROVISIONED] = max(seen)
+        elif proof:
+            # A path that is up at level 7 is on a relay that is as desired (level 1).
+            found[State.PROVISIONED] = proof.first.at
+        if proof:
+            found[State.CONNECTED] = proof.first.at
+        if proof and proof.again:
+            found[State.ACCEPTED] = proof.again.at
+        return found
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a facility stands.
+
+    Attributes:
+        state: the state.
+        since: since when, as far as anybody knows.
+        steps: the steps that were reached, with their days and moments; some may be left out on the way.
+        connected_at: when all pulled paths of what was then its content were first up at the centre; the moment that
+            is held against deadlines. A camera that is added later does not change it.
+        left_on: of a closed facility, the hosts that hold something of it, or of which nobody knows that they do not.
+    """
+
+    facility: Facility
+    state: State
+    since: Since
+    steps: Mapping[State, Since]
+    connected_at: datetime | None
+    left_on: tuple[str, ...] = ()
+
+    @property
+    def reached(self) -> State:
+        """The furthest step, whatever the facility does now."""
+        return max(self.steps, key=STEPS.index)
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether people are in it and all pulled paths of its content were up at the centre."""
+        return self.facility.operating is Operating.OPEN and State.CONNECTED in self.steps
+
+
+def standing_of(facility: Facility, evidence: Evidence) -> Standing:
+    """Give where a facility stands."""
+    steps = dict(_steps(facility, evidence))
+    connected = evidence.connected.get(facility.id)
+    connected_at = connected.at if connected else None
+    furthest = max(steps, key=STEPS.index)
+    state, since = furthest, steps[furthest]
+    left_on: tuple[str, ...] = ()
+    if facility.operating is Operating.STANDBY:
+        state, since = State.SUSPENDED, None
+    elif facility.operating is Operating.CLOSED:
+        left_on = _left_on(facility, evidence)
+        state = State.DECOMMISSIONING if left_on else State.CLOSED
+        since = facility.closed_on if left_on else _gone_since(facility, evidence)
+    elif furthest is State.ACCEPTED:
+        state = State.ACTIVE
+    return Standing(facility, state, since, steps, connected_at, left_on)
+
+
+def _steps(facility: Facility, evidence: Evidence) -> Iterator[tuple[State, Since]]:
+    yield State.REGISTERED, None
+    if facility.contact_confirmed_on:
+        yield State.CONTACT_CONFIRMED, facility.contact_confirmed_on
+    if facility.survey:
+        yield State.SURVEYED, facility.survey.surveyed_on
+    if facility.plan:
+        yield from Progress(facility, facility.plan, evidence).steps.items()
+
+
+# --- closing --------------------------------------------------------------------------------------
+
+
+def _hosts_to_see(facility: Facility, evidence: Evidence) -> list[str]:
+    """Give the hosts that have to be seen without a closed facility: those that held it, and those that should have.
+
+    A relay that the inventory has no longer counts as well: nobody saw that it was cleared.
+    """
+    plans = (plan for plan in (facility.plan, facility.successor) if plan and plan.agreed)
+    return sorted(evidence.holders.get(facility.id, frozenset()) | {plan.relay for plan in plans})
+
+
+def _left_on(facility: Facility, evidence: Evidence) -> tuple[str, ...]:
+    words = evidence.words
+    hosts = _hosts_to_see(facility, evidence)
+    return tuple(host for host in hosts if host not in words or words[host].may_hold(facility.id))
+
+
+def _gone_since(facility: Facility, evidence: Evidence) -> Since:
+    moments = [shown.at for (name, _), shown in evidence.without.items() if name == facility.id]
+    return max(moments) if moments else facility.closed_on

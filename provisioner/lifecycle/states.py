@@ -1,0 +1,53 @@
+"""The states of a facility, and the words for them."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from enum import StrEnum
+
+from provisioner.vietnam import local_time
+
+Since = datetime | date | None
+"""A moment that was observed, a day that a file names, or nothing that anybody wrote down."""
+
+
+class State(StrEnum):
+    """Where a facility stands, from registration to closing (docs/lifecycle.md)."""
+
+    REGISTERED = "registered"
+    CONTACT_CONFIRMED = "contact_confirmed"
+    SURVEYED = "surveyed"
+    PLAN_PROPOSED = "plan_proposed"
+    PLAN_AGREED = "plan_agreed"
+    PROVISIONED = "provisioned"
+    CONNECTED = "connected"
+    ACCEPTED = "accepted"
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+    DECOMMISSIONING = "decommissioning"
+    CLOSED = "closed"
+
+    @property
+    def words(self) -> str:
+        """Its name as it is read."""
+        return self.value.replace("_", " ")
+
+
+STEPS = (
+    State.REGISTERED,
+    State.CONTACT_CONFIRMED,
+    State.SURVEYED,
+    State.PLAN_PROPOSED,
+    State.PLAN_AGREED,
+    State.PROVISIONED,
+    State.CONNECTED,
+    State.ACCEPTED,
+)
+"""The steps of the way to a connection, in order: a facility stands at the furthest one that it has reached."""
+
+
+def since_text(since: Since) -> str:
+    """Give a day or a moment as people in Vietnam read it, empty where none is known."""
+    if isinstance(since, datetime):
+        return local_time(since)
+    return str(since) if since else ""

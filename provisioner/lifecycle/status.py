@@ -1,0 +1,71 @@
+"""Every facility: where it stands, and how it stands against the order that governs it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from provisioner.inventory.deadlines import Duty, Timeliness, duties_of, governing, timeliness
+from provisioner.inventory.model import Facility, Inventory, Operating
+from provisioner.lifecycle.evidence import Evidence
+from provisioner.lifecycle.next_step import next_step
+from provisioner.lifecycle.standing import Standing, standing_of
+
+
+@dataclass(frozen=True)
+class FacilityStatus:
+    """One facility's status.
+
+    Attributes:
+        duties: the orders that bind it; none where it is closed and was never connected.
+        duty: the one with the earliest deadline.
+        next: what has to happen.
+    """
+
+    standing: Standing
+    duties: tuple[Duty, ...]
+    duty: Duty | None
+    timeliness: Timeliness
+    next: str
+
+    @property
+    def facility(self) -> Facility:
+        """Whose status."""
+        return self.standing.facility
+
+    @property
+    def carrier(self) -> str:
+        """The carrier of its plan, empty where it has none."""
+        return self.facility.plan.carrier if self.facility.plan else ""
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether something that is written down keeps it from being connected."""
+        blocked, closed = self.facility.blocked, self.facility.operating is Operating.CLOSED
+        return blocked is not None and not closed and not self.standing.is_connected
+
+
+def statuses(
+    inventory: Inventory, evidence: Evidence, now: datetime, facilities: Iterable[Facility] | None = None
+) -> tuple[FacilityStatus, ...]:
+    """Give the status of facilities, in the order of ids.
+
+    Args:
+        inventory: what the files say.
+        evidence: what was shown.
+        now: the moment of the report, with its zone.
+        facilities: those that are asked for; all of them otherwise.
+    """
+    chosen = inventory.facilities.values() if facilities is None else facilities
+    return tuple(_status(inventory, evidence, now, f) for f in sorted(chosen, key=lambda f: f.id))
+
+
+def _status(inventory: Inventory, evidence: Evidence, now: datetime, facility: Facility) -> FacilityStatus:
+    standing = standing_of(facility, evidence)
+    held = facility.operating is not Operating.CLOSED or standing.connected_at is not None
+    duties = duties_of(inventory, facility) if held else ()
+    duty = governing(duties)
+    return FacilityStatus(
+        standing, duties, duty, timeliness(duty, standing.connected_at, now), next_step(standing, evidence)
+    )

@@ -1,0 +1,224 @@
+"""Why a facility stands where it stands and is rendered or not, in sentences with their places. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from provisioner.inventory.deadlines import Duty
+from provisioner.inventory.model import ConnectionPlan, Facility, Operating
+from provisioner.inventory.places import Places
+from provisioner.inventory.signed import missing_parties, stale_sign_offs
+from provisioner.lifecycle.evidence import Evidence, Shown
+from provisioner.lifecycle.next_step import PARTIES
+from provisioner.lifecycle.standing import Progress, Standing
+from provisioner.lifecycle.states import State
+from provisioner.vietnam import local_time
+
+_OPERATING = {
+    Operating.OPEN: "people are in it (operating: open)",
+    Operating.STANDBY: "nobody is in it now (operating: standby), so no host carries it",
+    Operating.CLOSED: "it is closed (operating: closed), so no host may carry it",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One sentence, and where what it says is written.
+
+    Attributes:
+        file: the file as the user would type it; empty for what was observed.
+        line: 1-based, 0 where no file says it.
+    """
+
+    text: str
+    file: str = ""
+    line: int = 0
+
+
+@dataclass(frozen=True)
+class Telling:
+    """All that the reasons are made of.
+
+    Attributes:
+        standing: where the facility stands.
+        evidence: all that was shown.
+        duties: the orders that bind it.
+        places: where the inventory's objects are written.
+    """
+
+    standing: Standing
+    evidence: Evidence
+    duties: tuple[Duty, ...]
+    places: Places
+
+    @property
+    def facility(self) -> Facility:
+        """Whose reasons."""
+        return self.standing.facility
+
+    def said(self, text: str, *path: str | int) -> Reason:
+        """Give a reason that stands in the facility's file."""
+        place = self.places.at(f"facility/{self.facility.id}", *path)
+        return Reason(text, place.file, place.line)
+
+
+def reasons(telling: Telling) -> tuple[Reason, ...]:
+    """Give the reasons in the order of the way: what the file says, what was shown, orders, obstacles."""
+    return (
+        *_of_file(telling),
+        *_of_rendering(telling),
+        *_of_evidence(telling),
+        *_of_successor(telling),
+        *_of_duties(telling),
+        *_of_block(telling),
+    )
+
+
+def _of_file(telling: Telling) -> Iterator[Reason]:
+    facility = telling.facility
+    yield telling.said(_OPERATING[facility.operating], "operating")
+    if facility.contact_confirmed_on:
+        yield telling.said(
+            f"its representative was confirmed on {facility.contact_confirmed_on}", "contact_confirmed_on"
+        )
+    else:
+        yield telling.said("no representative is confirmed (contact_confirmed_on)")
+    if facility.survey:
+        by = ", ".join(party.value for party in facility.survey.by)
+        text = f"it was surveyed on {facility.survey.surveyed_on} by {by}: {facility.survey.verdict.value}"
+        yield telling.said(text, "survey", "verdict")
+    else:
+        yield telling.said("it was not surveyed (survey)")
+    if facility.plan:
+        yield from _of_plan(telling, facility.plan, "plan")
+    else:
+        yield telling.said("it has no plan (plan)")
+
+
+def _of_plan(telling: Telling, plan: ConnectionPlan, key: str) -> Iterator[Reason]:
+    over = f"{plan.carrier} over {plan.relay}"
+    for index, sign_off in stale_sign_offs(telling.facility, plan):
+        text = f"{PARTIES[sign_off.by]} signed another content of the {key} on {sign_off.signed_on}"
+        yield telling.said(text, key, "sign_offs", index, "content")
+    missing = ", ".join(PARTIES[party] for party in missing_parties(plan))
+    if not plan.agreed:
+        text = f"the {key} ({over}) is proposed, not agreed" + (f"; still to sign: {missing}" if missing else "")
+    elif missing:
+        text = f"the {key} ({over}) says that it is agreed, but did not get the signature of: {missing}"
+    else:
+        last = max(sign_off.signed_on for sign_off in plan.sign_offs)
+        text = f"the {key} ({over}) is agreed: DIC, Health and the carrier have signed, the last on {last}"
+    yield telling.said(text, key, "state")
+
+
+def _of_rendering(telling: Telling) -> Iterator[Reason]:
+    facility = telling.facility
+    if facility.rendered:
+        text = "so it is rendered: its relay is to pull its cameras"
+    elif facility.operating is Operating.OPEN and facility.plan and facility.plan.agreed:
+        text = "it is not rendered: the file has no gateway"
+    elif facility.operating is Operating.OPEN:
+        text = "so it is not rendered: only an agreed plan is"
+    else:
+        text = "so it is not rendered: only a facility that is open is"
+    yield Reason(text)
+    if facility.rendered and facility.gateway and facility.gateway.public_key is None:
+        yield telling.said("its gateway's key is missing (gateway.public_key)", "gateway")
+
+
+# --- what was shown -------------------------------------------------------------------------------
+
+
+def _seen(shown: Shown) -> str:
+    return f"{local_time(shown.at)} (run {shown.run})"
+
+
+def _of_evidence(telling: Telling) -> Iterator[Reason]:
+    facility, evidence = telling.facility, telling.evidence
+    for host in telling.standing.left_on:
+        yield Reason(_left(facility.id, host, evidence))
+    for (name, host), shown in sorted(evidence.without.items()):
+        if name == facility.id and not facility.rendered:
+            yield Reason(f"{host} is without it since {_seen(shown)}")
+    if facility.plan and facility.operating is not Operating.CLOSED:
+        yield from _of_progress(Progress(facility, facility.plan, evidence), telling)
+
+
+def _left(facility: str, host: str, evidence: Evidence) -> str:
+    word = evidence.words.get(host)
+    if word is None:
+        return f"nobody has seen what {host} holds"
+    if word.held is None:
+        return f"what {host} holds is not known: a change of it began at {_seen(word.shown)} and its end was not seen"
+    if facility in word.held:
+        return f"{host} still held something of it at {_seen(word.shown)}"
+    return f"{host} was not as desired at {_seen(word.shown)}, so that something of it may be left there"
+
+
+def _of_progress(progress: Progress, telling: Telling) -> Iterator[Reason]:
+    if not progress.agreed:
+        return
+    for relay in progress.relays:
+        yield from _of_relay(progress, relay, telling)
+    proof, check = progress.proof, progress.last_check
+    if proof:
+        yield Reason(f"all its pulled paths were up at the centre first at {_seen(proof.first)}")
+        again = f"and again at {_seen(proof.again)}: accepted" if proof.again else "and not yet again a day later"
+        yield Reason(again)
+    elif telling.standing.connected_at:
+        yield Reason(
+            f"it was connected first at {local_time(telling.standing.connected_at)}, with another content;"
+            " what is signed now has not been up as a whole"
+        )
+    if check:
+        of = f"{check.proved} of {check.pulled} pulled paths were up at the centre"
+        left = "" if check.checked == check.pulled else f", {check.checked} were checked"
+        yield Reason(f"at the last verification {of}{left}, at {_seen(check.shown)}")
+    else:
+        yield Reason("what is signed now was never verified")
+
+
+def _of_relay(progress: Progress, relay: str, telling: Telling) -> Iterator[Reason]:
+    shown, word = progress.carried.get(relay), telling.evidence.words.get(relay)
+    if shown is None:
+        yield Reason(f"{relay} has not been seen to hold what is signed now")
+        return
+    yield Reason(f"{relay} holds what is signed since {_seen(shown)}")
+    if word is None or not telling.facility.rendered:
+        return
+    if word.held is None:
+        yield Reason(f"what {relay} holds now is not known: a change of it began at {_seen(word.shown)}")
+    elif word.held.get(telling.facility.id) != progress.content[1]:
+        yield Reason(f"by the last word {relay} does not hold it as signed any more, at {_seen(word.shown)}")
+
+
+def _of_successor(telling: Telling) -> Iterator[Reason]:
+    facility = telling.facility
+    if facility.successor and facility.operating is not Operating.CLOSED:
+        yield from _of_plan(telling, facility.successor, "successor")
+        steps = Progress(facility, facility.successor, telling.evidence).steps
+        furthest = max(steps, key=list(State).index)
+        yield Reason(f"the successor's connection is {furthest.words}; both carriers serve until it is accepted")
+
+
+# --- orders and obstacles -------------------------------------------------------------------------
+
+
+def _of_duties(telling: Telling) -> Iterator[Reason]:
+    if not telling.duties:
+        body = telling.facility.managing_body.value
+        yield telling.said(f"no order binds it: none has {body} in its scope", "managing_body")
+    connected_at = telling.standing.connected_at
+    for duty in telling.duties:
+        place = telling.places.at("instructions", *duty.place)
+        met = "" if connected_at is None else "; it was in time" if duty.met_by(connected_at) else "; it was late"
+        text = f"{duty.order.ref} binds it: connected before {duty.before}, 00:00 in Vietnam{met}"
+        yield Reason(text, place.file, place.line)
+
+
+def _of_block(telling: Telling) -> Iterator[Reason]:
+    blocked = telling.facility.blocked
+    if blocked:
+        acts = f"{blocked.owner.value} acts until {blocked.due}"
+        yield telling.said(f"it is blocked since {blocked.since} ({blocked.reason.value}): {acts}", "blocked", "reason")

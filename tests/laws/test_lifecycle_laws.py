@@ -1,0 +1,212 @@
+"""Laws of a facility's state: evidence only moves it on, what nobody proved is not connected, gone means seen gone."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from provisioner.inventory.deadlines import Timeliness
+from provisioner.inventory.model import Facility, Operating
+from provisioner.inventory.places import Places
+from provisioner.inventory.signed import signed_content
+from provisioner.lifecycle.evidence import ACCEPTANCE, NO_EVIDENCE, Evidence
+from provisioner.lifecycle.next_step import next_step
+from provisioner.lifecycle.standing import standing_of
+from provisioner.lifecycle.states import STEPS, State
+from provisioner.lifecycle.status import statuses
+from provisioner.lifecycle.why import Telling, reasons
+from tests import inventories as make
+from tests.histories import content
+from tests.pasts import Past, pasts, read
+
+FEW = settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+NAME = "kcl-bg-001"
+RELAY = "relay-viettel-1"
+AGREED = make.inventory().facilities[NAME]
+assert AGREED.plan
+SIGNED = signed_content(AGREED, AGREED.plan)
+RECORDED = pasts(contents=(SIGNED, SIGNED, content(9)), facilities=(NAME, "kcl-bg-002"), hosts=(RELAY, "relay-9"))
+NOW = datetime(2021, 5, 20, tzinfo=UTC)
+
+
+def facility(**changes: Any) -> Facility:
+    """Give a facility whose plan is as `AGREED`'s unless it is changed."""
+    return make.inventory(facilities=[make.facility(**changes)]).facilities[NAME]
+
+
+FILES = st.sampled_from(
+    [
+        facility(plan=None, survey=None, gateway=None, cameras=[]),
+        facility(plan=None, survey=None, gateway=None, cameras=[], contact_confirmed_on="2021-05-07"),
+        facility(plan=None, gateway=None, cameras=[]),
+        facility(plan={"state": "proposed", "carrier": "viettel", "relay": RELAY}),
+        AGREED,
+        facility(contact_confirmed_on="2021-05-07"),
+        facility(operating="standby"),
+        facility(operating="closed", closed_on="2021-06-01"),
+        facility(operating="closed", plan=None, gateway=None, cameras=[]),
+    ]
+)
+
+
+def rank(state: State) -> int:
+    return STEPS.index(state)
+
+
+@FEW
+@given(found=FILES, recorded=RECORDED)
+def test_evidence_only_moves_a_facility_on(found: Facility, recorded: list[Past]) -> None:
+    standings = [standing_of(found, read(recorded[:count])) for count in range(len(recorded) + 1)]
+    ranks = [rank(standing.reached) for standing in standings]
+    assert ranks == sorted(ranks)
+    moments = [standing.connected_at for standing in standings if standing.connected_at]
+    assert moments == sorted(moments, reverse=True)
+
+
+@FEW
+@given(found=FILES, recorded=RECORDED)
+def test_connected_is_who_was_up_whole_in_one_verification(found: Facility, recorded: list[Past]) -> None:
+    agreed = found.plan is not None and found.plan.agreed
+    checks = [c for past in recorded if past.ending for c in past.ending.checks if c.facility == NAME]
+    whole = [c.at for c in checks if c.content == SIGNED and 0 < c.pulled == c.proved]
+    steps = standing_of(found, read(recorded)).steps
+    assert (State.CONNECTED in steps) == (agreed and bool(whole))
+    if State.CONNECTED in steps:
+        assert steps[State.CONNECTED] == min(whole)
+        assert State.PROVISIONED in steps
+        again = [at for at in whole if at >= min(whole) + ACCEPTANCE]
+        assert steps.get(State.ACCEPTED) == (min(again) if again else None)
+
+
+@FEW
+@given(recorded=RECORDED)
+def test_provisioned_is_whose_relay_was_seen_to_hold_what_is_signed(recorded: list[Past]) -> None:
+    held = [
+        holding.at
+        for past in recorded
+        if past.ending
+        for holding in past.ending.holdings
+        if holding.host == RELAY and (holding.held or {}).get(NAME) == SIGNED
+    ]
+    steps = standing_of(AGREED, read(recorded)).steps
+    assert State.PROVISIONED not in steps or held or State.CONNECTED in steps
+    if held:
+        assert steps[State.PROVISIONED] == min(held)
+
+
+@FEW
+@given(recorded=RECORDED)
+def test_no_evidence_makes_up_for_a_signature(recorded: list[Past]) -> None:
+    evidence = read(recorded)
+    assert AGREED.plan is not None
+    unsigned = AGREED.plan.model_copy(update={"sign_offs": AGREED.plan.sign_offs[:2]})
+    stale = AGREED.plan.sign_offs[0].model_copy(update={"content": content(9)})
+    edited = AGREED.plan.model_copy(update={"sign_offs": (stale, *AGREED.plan.sign_offs[1:])})
+    for plan in (unsigned, edited):
+        found = AGREED.model_copy(update={"plan": plan})
+        assert standing_of(found, evidence).reached is State.PLAN_PROPOSED
+
+
+@FEW
+@given(recorded=RECORDED)
+def test_a_new_camera_has_to_be_proved_and_takes_no_deadline_back(recorded: list[Past]) -> None:
+    evidence = read(recorded)
+    larger = facility(cameras=[make.camera(), make.camera("cam-02", 12)])
+    before, after = standing_of(AGREED, evidence), standing_of(larger, evidence)
+    assert after.reached is State.PLAN_AGREED
+    assert after.connected_at == before.connected_at
+
+
+@FEW
+@given(found=FILES, recorded=RECORDED)
+def test_active_is_accepted_and_open_and_standby_is_suspended(found: Facility, recorded: list[Past]) -> None:
+    standing = standing_of(found, read(recorded))
+    is_open, accepted = found.operating is Operating.OPEN, State.ACCEPTED in standing.steps
+    assert (standing.state is State.ACTIVE) == (is_open and accepted)
+    assert (standing.state is State.SUSPENDED) == (found.operating is Operating.STANDBY)
+    closed = standing.state in {State.DECOMMISSIONING, State.CLOSED}
+    assert closed == (found.operating is Operating.CLOSED)
+    if is_open and not accepted:
+        assert standing.state is standing.reached
+
+
+@FEW
+@given(recorded=RECORDED)
+def test_closed_is_what_every_host_was_seen_without(recorded: list[Past]) -> None:
+    evidence = read(recorded)
+    hosts = {RELAY}
+    for past in recorded:
+        for holding in past.ending.holdings if past.ending else ():
+            if NAME in (holding.held or {}):
+                hosts.add(holding.host)
+    words = evidence.words
+    clear = all(host in words and words[host].exact and NAME not in (words[host].held or {}) for host in hosts)
+    standing = standing_of(facility(operating="closed"), evidence)
+    assert (standing.state is State.CLOSED) == clear
+    assert bool(standing.left_on) == (not clear)
+
+
+def test_what_never_was_agreed_nor_seen_is_closed_at_once() -> None:
+    found = facility(operating="closed", closed_on="2021-06-01", plan=None, gateway=None, cameras=[])
+    assert standing_of(found, NO_EVIDENCE).state is State.CLOSED
+
+
+def test_a_relay_that_nobody_has_seen_is_not_taken_for_clear() -> None:
+    standing = standing_of(facility(operating="closed"), NO_EVIDENCE)
+    assert (standing.state, standing.left_on) == (State.DECOMMISSIONING, (RELAY,))
+
+
+@FEW
+@given(found=FILES, recorded=RECORDED, blocked=st.booleans())
+def test_everything_is_explained_and_has_a_next_step(found: Facility, recorded: list[Past], *, blocked: bool) -> None:
+    evidence = read(recorded)
+    if blocked:
+        found = facility(**BLOCK) if found.plan is None else found.model_copy(update={"blocked": _blocked().blocked})
+    standing = standing_of(found, evidence)
+    assert next_step(standing, evidence)
+    told = reasons(Telling(standing, evidence, (), Places({})))
+    assert told
+    assert all(reason.text.isprintable() and reason.text for reason in told)
+
+
+BLOCK: dict[str, Any] = {
+    "blocked": {
+        "reason": "no_cooperation",
+        "owner": "province",
+        "since": "2021-05-08",
+        "next_action": "the province writes to the hotel",
+        "due": "2021-05-12",
+    }
+}
+
+
+def _blocked() -> Facility:
+    return facility(**BLOCK)
+
+
+@FEW
+@given(recorded=RECORDED)
+def test_what_blocks_a_facility_changes_no_state(recorded: list[Past]) -> None:
+    evidence = read(recorded)
+    assert standing_of(_blocked(), evidence).state is standing_of(AGREED, evidence).state
+
+
+@FEW
+@given(found=FILES, recorded=RECORDED)
+def test_only_who_was_never_connected_is_overdue(found: Facility, recorded: list[Past]) -> None:
+    order = {"ref": "1407/BTTTT-CVT", "issuer": "x", "issued_on": "2021-05-06", "before": "2021-05-10"}
+    world = make.inventory(instructions=[order | {"scope": ["ubnd_tinh"]}]).model_copy(
+        update={"facilities": {NAME: found}}
+    )
+    evidence: Evidence = read(recorded)
+    (status,) = statuses(world, evidence, NOW)
+    connected_at = status.standing.connected_at
+    if connected_at is None:
+        closed = found.operating is Operating.CLOSED
+        assert status.timeliness is (Timeliness.NOT_BOUND if closed else Timeliness.OVERDUE)
+    else:
+        early = connected_at < datetime(2021, 5, 9, 17, tzinfo=UTC)
+        assert status.timeliness is (Timeliness.ON_TIME if early else Timeliness.LATE)
