@@ -53,7 +53,7 @@ def _locked(change: Transaction) -> dict[str, Any]:
         switch.switch(change, facts)
         change.step("health", lambda: health(change.request))
         lease.extend(change.run_id, OPERATION_S)
-        dead_man.renew(change.run_id, change.confirm_s)
+        dead_man.renew(change.run_id, change.confirm_s, dead_man.WAITING)
     except Failed as error:
         return change.back(str(error))
     except Exception as error:  # noqa: BLE001  whatever it is, the host must not stay between two states

@@ -130,7 +130,9 @@ def status(request: dict[str, Any], folder: Path) -> dict[str, Any]:
             return change.answer("busy", str(error), holder=lease.holder())
         over = _over(change)
         told = last_good.receipt_of(change.run_id) or {}
-        kept = {name: told.get(name) or empty for name, empty in (("before", {}), ("affected", []), ("removed", []))}
+        kept: dict[str, Any] = {
+            name: told.get(name) or empty for name, empty in (("before", {}), ("affected", []), ("removed", []))
+        }
         answer = over or change.answer("armed", **kept)
         return answer | {"lease": lease.holder(), "generations": last_good.generations()}
 
@@ -138,11 +140,17 @@ def status(request: dict[str, Any], folder: Path) -> dict[str, Any]:
 def _over(change: Transaction) -> dict[str, Any] | None:
     """Give what became of a change that does not wait any more; None where it waits.
 
-    The receipt says it. Without one that can be read the manifest says whether the run was confirmed.
+    The receipt says it. Without one that can be read the manifest says whether the run was confirmed. Whoever
+    calls holds the lock, so a change that is still switching has lost its program: it goes back.
     """
     armed = dead_man.armed()
     if armed is not None and armed["run"] == change.run_id:
+        if armed.get("phase") == dead_man.SWITCHING:
+            return change.back("the change was cut off in the middle of its switch")
         return None
+    if armed is not None and armed.get("damaged"):
+        dead_man.give_back(armed, dead_man.cause_of(armed), live=True)
+        dead_man.disarm()
     told = last_good.receipt_of(change.run_id)
     confirmed = (files.read_json(places.MANIFEST) or {}).get("run") == change.run_id
     if told is None or told["outcome"] in {"armed", "unreadable"}:

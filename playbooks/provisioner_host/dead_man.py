@@ -14,6 +14,8 @@ from provisioner_host.shell import Failed
 
 # However often the controller renews it: so long after the arming a change is confirmed or gone.
 LONGEST_S = 900.0
+# Between these two the host is neither old nor new: a change that is found there without its program goes back.
+SWITCHING, WAITING = "switching", "waiting"
 _LOCK_S = 30.0
 _RETRY_S = (2.0, 5.0, 15.0, 30.0)
 
@@ -55,8 +57,8 @@ def arm(run_id: str, seconds: float, kind: str = "apply", target: str = "") -> N
         Failed: the watcher does not run, so nothing may be switched.
     """
     begun = now()
-    record = {"run": run_id, "boot": boot_id(), "since": begun, "due": begun + seconds, "kind": kind, "target": target}
-    files.write_json(places.ARMED, record)
+    record = {"run": run_id, "boot": boot_id(), "since": begun, "due": begun + seconds, "phase": SWITCHING}
+    files.write_json(places.ARMED, record | {"kind": kind, "target": target})
     try:
         _watch()
     except (Failed, OSError):
@@ -73,10 +75,15 @@ def _watch() -> None:
         raise Failed("the unit that returns this host to last-good does not run: nothing was changed")
 
 
-def renew(run_id: str, seconds: float) -> None:
+def renew(run_id: str, seconds: float, phase: str = "") -> None:
     """Move the deadline, while the controller is still deciding; never beyond 15 minutes from the arming.
 
     Whoever calls holds the host's lock.
+
+    Args:
+        run_id: the run.
+        seconds: from now.
+        phase: `waiting` once the switch is done; empty leaves it.
 
     Raises:
         Failed: the switch is not armed for this run, or the longest time is over.
@@ -87,7 +94,8 @@ def renew(run_id: str, seconds: float) -> None:
     last = float(found.get("since", 0.0)) + LONGEST_S
     if now() >= last:
         raise Failed(f"{LONGEST_S:.0f} s are over: this host returns to last-good")
-    files.write_json(places.ARMED, found | {"due": min(now() + seconds, last)})
+    found |= {"due": min(now() + seconds, last), "phase": phase or found.get("phase", WAITING)}
+    files.write_json(places.ARMED, found)
 
 
 def disarm() -> None:

@@ -49,7 +49,7 @@ def _locked(change: Transaction) -> dict[str, Any]:
         change.step("go back", lambda: last_good.restore(folder=generation, carriers=False))
         change.step("health", lambda: health_of_saved(generation, state))
         lease.extend(change.run_id, OPERATION_S)
-        dead_man.renew(change.run_id, change.confirm_s)
+        dead_man.renew(change.run_id, change.confirm_s, dead_man.WAITING)
     except Failed as error:
         return change.back(str(error))
     except Exception as error:  # noqa: BLE001  whatever it is, the host must not stay between two states

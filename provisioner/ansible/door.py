@@ -95,7 +95,7 @@ class AnsibleRunner:
             }
             port = spec.ssh.port
             known.append(f"{spec.address if port == 22 else f'[{spec.address}]:{port}'} {spec.ssh.host_key}\n")  # noqa: PLR2004
-            _bundle(folder / "bundles" / f"{spec.id}.tar", call, self._templates)
+            write_bundle(folder / "bundles" / f"{spec.id}.tar", call, self._templates)
         variables = {"bundles": str(folder / "bundles"), "answers": str(folder / "answers")}
         inventory = {"all": {"hosts": hosts, "vars": variables}}
         (folder / "inventory/hosts.json").write_text(json.dumps(inventory))
@@ -240,7 +240,8 @@ def _mount_of(path: Path) -> str:
     return str(path)
 
 
-def _bundle(path: Path, call: HostCall, templates: Templates) -> None:
+def write_bundle(path: Path, call: HostCall, templates: Templates) -> None:
+    """Write what travels for one call: the on-host program, the request, and the files that go with it."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as stream, tarfile.open(fileobj=stream, mode="w") as bundle:
         for name, source in templates.host_sources.items():

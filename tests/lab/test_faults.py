@@ -1,0 +1,179 @@
+"""Whatever goes wrong while a host is changed, it is at its old state or at its new one, and the report says which."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from provisioner.apply import GateRules, Job, MemoryJournal, Options, Outcome, roll_out
+from provisioner.apply.job import status_call
+from provisioner.changes import Action
+from provisioner.diff import changes_of
+from provisioner.observe import observe
+from provisioner.pipeline import Session
+from tests import inventories
+
+from .deployment import Deployment
+from .direct import DirectRunner
+from .faults import FAULTS
+from .faulty import ControllerDied, Fault, FaultyRunner
+from .fingerprint import Fingerprint, fingerprint, foreign, plant_foreign
+from .lab import Lab
+
+pytestmark = [pytest.mark.lab, pytest.mark.destructive]
+_RELAYS = ("relay-viettel-1", "relay-vnpt-1")
+_ARMED = "/var/lib/provisioner/armed.json"
+_CHANGED = {Outcome.APPLIED: "new", Outcome.ROLLED_BACK: "old", Outcome.NOT_STARTED: "old"}
+
+
+@dataclass
+class Subject:
+    """A relay between two states: each fault meets it on the way from the one it has to the other."""
+
+    lab: Lab
+    host: str
+    sessions: Mapping[str, Session]
+    prints: dict[str, Fingerprint]
+    foreign: str
+    at: str = "one"
+    number: int = 0
+
+    @property
+    def other(self) -> str:
+        """The state that it does not have."""
+        return "two" if self.at == "one" else "one"
+
+    def job(self, state: str) -> Job:
+        """Give the job that brings the host to a state."""
+        session = self.sessions[state]
+        spec, files = session.state.hosts[self.host], session.files[self.host]
+        facts, errors = observe([spec], session.files, self.runner)
+        assert not errors, errors
+        found = facts[self.host]
+        pending = tuple(c for c in changes_of(spec, files, found) if c.action is not Action.NOOP)
+        return Job(spec, files, found, found.live_digest, changes=pending)
+
+    @property
+    def runner(self) -> DirectRunner:
+        """The carrier without faults."""
+        return DirectRunner(self.lab, self.sessions["one"].templates)
+
+    def change(self, fault: Fault) -> tuple[str, str]:
+        """Change the host to its other state, with a fault; give what the report says, and why."""
+        self.number += 1
+        run = f"fault-{self.host}-{self.number}-{time.time_ns() % 10**9}"
+        job = self.job(self.other)
+        if fault.before:
+            self.lab.exec(self.host, ["sh", "-c", fault.before], check=False)
+        options = Options(confirm_s=fault.confirm_s, gate=GateRules(patience_s=4, settle_s=0), who="test")
+        runner = FaultyRunner(self.lab, self.sessions["one"].templates, fault)
+        try:
+            (result,) = roll_out([job], run, runner, options, MemoryJournal()).results
+            said, cause = result.outcome.value, result.cause
+        except ControllerDied:
+            said, cause = "", ""
+        self.wait_until_decided()
+        if fault.after:
+            self.lab.exec(self.host, ["sh", "-c", fault.after], check=False)
+        if not said:
+            answer = self.runner.call([status_call(job, run, options)], timeout_s=60)[self.host]
+            said, cause = str(answer.document["outcome"]), str(answer.document["cause"])
+        return said, cause
+
+    def wait_until_decided(self) -> None:
+        """Wait until the host does not wait any more."""
+        until = time.monotonic() + 60
+        while self.lab.exec(self.host, ["test", "-e", _ARMED], check=False).returncode == 0:
+            assert time.monotonic() < until, f"{self.host} is still armed"
+            time.sleep(0.3)
+
+    def settled(self) -> Fingerprint:
+        """Give the fingerprint, once the relay is read back or has come back."""
+        until = time.monotonic() + 12
+        while True:
+            found = fingerprint(self.lab, self.host)
+            if found in self.prints.values() or time.monotonic() > until:
+                return found
+            time.sleep(0.5)
+
+    def accepts_ssh(self) -> bool:
+        """Tell whether the controller's next SSH connection would be answered."""
+        spec = self.sessions["one"].state.hosts[self.host]
+        try:
+            with socket.create_connection((str(spec.address), spec.ssh.port), timeout=5) as link:
+                return link.recv(4).startswith(b"SSH")
+        except OSError:
+            return False
+
+
+def meet(subject: Subject, fault: Fault) -> list[str]:
+    """Let a host meet a fault; give what is wrong afterwards."""
+    old, new = subject.at, subject.other
+    said, cause = subject.change(fault)
+    found = subject.settled()
+    wrong = []
+    where = {subject.prints[old].text: "old", subject.prints[new].text: "new"}.get(found.text, "between")
+    if where == "between":
+        from_old, from_new = (found.differences(subject.prints[state]) for state in (old, new))
+        wrong.append(f"is half-changed: differs from the old state by {from_old}, from the new one by {from_new}")
+    else:
+        subject.at = old if where == "old" else new
+        if fault.expected not in {"either", where}:
+            wrong.append(f"is at its {where} state")
+    told = {"applied": "new", "rolled-back": "old", "not-started": "old", "rollback-failed": "old", "refused": "old"}
+    if told.get(said) != where:
+        wrong.append(f"is at its {where} state and is reported as {said}")
+    if foreign(subject.lab, subject.host) != subject.foreign:
+        wrong.append("something that is not ours was touched")
+    if not subject.accepts_ssh():
+        wrong.append("does not let the controller in")
+    return [f"{subject.host}, {fault.name}: {text} ({said}: {cause})" for text in wrong]
+
+
+@pytest.fixture
+def subjects(deployment: Deployment, tmp_path: Path) -> list[Subject]:
+    """Both relays, with both of their states known; nothing of somebody else's is missing afterwards."""
+    changed = tmp_path / "changed"
+    shutil.copytree(deployment.root, changed)
+    for name, before, after in (
+        ("kcl-hd-001", r"operating: open", "operating: closed"),
+        ("kcl-qn-001", r"  - id: cam-02(?:.*\n)+", ""),
+    ):
+        path = next(changed.glob(f"facilities/*/{name}.yml"))
+        deployment.substitute(path, before, after)
+        if "closed" not in after:
+            inventories.sign_file(path)
+    deployment.run("-i", str(changed), "allocate")
+    today = datetime.now(UTC).date()
+    roots = {"one": deployment.root, "two": changed}
+    sessions = {state: Session(root, deployment.environment, today) for state, root in roots.items()}
+    found = []
+    for host in _RELAYS:
+        plant_foreign(deployment.lab, host)
+        subject = Subject(deployment.lab, host, sessions, {}, foreign(deployment.lab, host))
+        for _ in range(2):
+            subject.prints[subject.at] = fingerprint(deployment.lab, host)
+            assert subject.change(Fault("none"))[0] == "applied"
+            subject.at = subject.other
+        assert fingerprint(deployment.lab, host).differences(subject.prints["one"]) == []
+        found.append(subject)
+    return found
+
+
+def test_no_fault_leaves_a_host_between_two_states(subjects: list[Subject]) -> None:
+    assert len(FAULTS) >= 40
+    turns: dict[str, list[Fault]] = {subject.host: [] for subject in subjects}
+    for number, fault in enumerate(FAULTS):
+        turns[fault.only or subjects[number % 2].host].append(fault)
+    with ThreadPoolExecutor(len(subjects)) as pool:
+        met = pool.map(lambda s: [wrong for fault in turns[s.host] for wrong in meet(s, fault)], subjects)
+        wrong = [text for texts in met for text in texts]
+    assert wrong == [], "\n".join(wrong)

@@ -1,0 +1,229 @@
+"""Rollouts with the real commands: the path gate, going back, two controllers, death, and a new MediaMTX."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .deployment import Deployment
+from .fingerprint import fingerprint
+
+pytestmark = [pytest.mark.lab, pytest.mark.destructive]
+RELAY, OTHER = "relay-vnpt-1", "relay-viettel-1"
+PATH = "quang-nam/kcl-qn-001/cam-01/sub"
+ONLY = ("--limit", f"host={RELAY}")
+
+
+def wrong_channel(deployment: Deployment) -> None:
+    """Declare a channel that the camera does not have: the relay takes it, and no picture comes."""
+    deployment.edit_facility("kcl-qn-001", r"(make: dahua\n)", r"\g<1>    channel: 2\n")
+
+
+def fewer_cameras(deployment: Deployment) -> None:
+    """Take a camera out of the inventory."""
+    deployment.edit_facility("kcl-qn-001", r"  - id: cam-02(?:.*\n)+", "")
+    deployment.run("allocate")
+
+
+@contextmanager
+def running(deployment: Deployment, *words: str) -> Iterator[subprocess.Popen[str]]:
+    """Run a command beside the test; it is ended with the test."""
+    argv = [str(Path(sys.executable).with_name("provisioner")), "--output", "json", *words]
+    with subprocess.Popen(
+        argv,
+        env=deployment.environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def until(true: Callable[[], bool], seconds: float = 60) -> None:
+    """Wait for something."""
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.1)
+
+
+def is_armed(deployment: Deployment, host: str = RELAY) -> bool:
+    """Tell whether a host waits for its confirmation."""
+    armed = ["grep", "-q", '"phase": "waiting"', "/var/lib/provisioner/armed.json"]
+    return deployment.lab.exec(host, armed, check=False).returncode == 0
+
+
+def disarmed(deployment: Deployment, host: str = RELAY) -> bool:
+    """Tell whether a host waits for nothing."""
+    return deployment.lab.exec(host, ["test", "-e", "/var/lib/provisioner/armed.json"], check=False).returncode != 0
+
+
+def host_in(document: dict[str, Any], host: str = RELAY) -> dict[str, Any]:
+    """Give one host's part of a document."""
+    (found,) = [entry for entry in document["hosts"] if entry["host"] == host]
+    return dict(found)
+
+
+def private_folders(deployment: Deployment) -> list[str]:
+    """Give what lies where bundles travel through on this machine."""
+    return [entry.name for entry in deployment.runtime.iterdir()]
+
+
+def test_a_change_that_costs_a_picture_is_taken_back_and_names_the_path(deployment: Deployment) -> None:
+    before = fingerprint(deployment.lab, RELAY)
+    wrong_channel(deployment)
+    applied = deployment.document("apply", "--yes", "--gate-patience", "6", codes=(7,))
+    found = host_in(applied)
+    assert found["outcome"] == "rolled-back"
+    assert found["cause"].startswith(f"path gate: no picture after the change: {PATH}")
+    assert fingerprint(deployment.lab, RELAY).differences(before) == []
+
+
+def test_back_is_back_and_the_record_is_whole(deployment: Deployment) -> None:
+    before = fingerprint(deployment.lab, RELAY)
+    fewer_cameras(deployment)
+    applied = deployment.document("apply", "--yes", "--approval", "change 7")
+    assert host_in(applied)["outcome"] == "applied"
+    after = fingerprint(deployment.lab, RELAY)
+    assert after.differences(before)
+    back = deployment.document("rollback", applied["run"], "--yes")
+    assert (back["outcome"], host_in(back)["outcome"]) == ("returned", "returned")
+    assert fingerprint(deployment.lab, RELAY).differences(before) == []
+    again = deployment.document("rollback", RELAY, "--yes")
+    assert again["outcome"] == "returned"
+    assert fingerprint(deployment.lab, RELAY).differences(after) == []
+    runs = deployment.document("history")["runs"]
+    assert [(r["operation"], r["state"]) for r in runs[:3]] == [
+        ("rollback", "applied"), ("rollback", "applied"), ("apply", "applied"),
+    ]  # fmt: skip
+    told = deployment.document("history", applied["run"])
+    assert (told["plan"], told["who"]["approval"]) == (applied["plan"], "change 7")
+    steps = [(s["step"], s["state"]) for s in told["steps"] if s["host"] == RELAY]
+    assert steps[:2] == [("start", "begin"), ("armed", "done")]
+    assert steps[-1] == ("end", "applied")
+    assert deployment.document("history", "verify")["ok"] is True
+    assert deployment.run("rollback", "no-such-run", "--yes", check=False).returncode == 2
+
+
+def test_a_second_controller_is_told_who_holds_the_host(deployment: Deployment) -> None:
+    wrong_channel(deployment)
+    with running(deployment, "apply", "--yes", "--gate-patience", "25") as first:
+        until(lambda: is_armed(deployment))
+        second = deployment.document("apply", "--yes", codes=(8, 9))
+        found = host_in(second)
+        assert found["outcome"] == "not-started"
+        assert "waits for its confirmation: " in found["cause"]
+        assert f"{os.uname().nodename}" in found["cause"]
+        first.wait(120)
+        assert first.returncode == 7
+    assert disarmed(deployment)
+
+
+def test_a_killed_controller_leaves_nothing_here_and_its_run_is_taken_up(deployment: Deployment) -> None:
+    fewer_cameras(deployment)
+    with running(deployment, "apply", "--yes", *ONLY) as process:
+        until(lambda: is_armed(deployment))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    until(lambda: not private_folders(deployment), 15)
+    resumed = deployment.document("apply", "--resume")
+    assert host_in(resumed)["outcome"] == "applied"
+    assert deployment.run("apply", "--resume", check=False).returncode == 2
+
+
+def test_a_killed_controllers_run_is_ended_by_hand(deployment: Deployment) -> None:
+    before = fingerprint(deployment.lab, RELAY)
+    wrong_channel(deployment)
+    with running(deployment, "apply", "--yes", *ONLY) as process:
+        until(lambda: is_armed(deployment))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    ended = deployment.document("apply", "--abort", codes=(7,))
+    assert (host_in(ended)["outcome"], host_in(ended)["cause"]) == ("rolled-back", "ended by hand")
+    assert fingerprint(deployment.lab, RELAY).differences(before) == []
+
+
+def test_an_interrupt_brings_hosts_on_their_way_to_their_end(deployment: Deployment) -> None:
+    fewer_cameras(deployment)
+    with running(deployment, "apply", "--yes", *ONLY) as process:
+        until(lambda: is_armed(deployment))
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=120)
+    assert process.returncode == 130, out + err
+    assert "no further host is started" in err
+    assert disarmed(deployment)
+    assert deployment.document("history")["runs"][0]["state"] == "interrupted"
+    assert host_in(deployment.document("apply", "--resume"))["outcome"] == "applied"
+
+
+def test_a_rollout_pauses_after_the_canaries_and_goes_on(deployment: Deployment) -> None:
+    for host in (RELAY, "centre"):
+        deployment.lab.exec(host, ["sh", "-c", "echo '# drift' >> /etc/provisioner/tunnel.json"])
+    paused = deployment.document("apply", "--yes", "--pause-after", "canary")
+    assert paused["ended"] == "paused"
+    outcomes = {entry["host"]: entry["outcome"] for entry in paused["hosts"]}
+    assert (outcomes[RELAY], outcomes["centre"]) == ("applied", "not-started")
+    gone_on = deployment.document("apply", "--resume")
+    assert (gone_on["ended"], host_in(gone_on, "centre")["outcome"]) == ("done", "applied")
+
+
+def with_engine(deployment: Deployment, program: Path) -> None:
+    """Declare another build of MediaMTX."""
+    digest = hashlib.sha256(program.read_bytes()).hexdigest()
+    path = deployment.root / "inventory.yml"
+    deployment.substitute(path, r"(source: ).*", rf"\g<1>file:{program}")
+    deployment.substitute(path, r'(amd64|arm64): ".*"', rf'\g<1>: "{digest}"')
+
+
+def test_a_new_mediamtx_is_tried_aside_switched_and_can_be_left_again(deployment: Deployment) -> None:
+    before = fingerprint(deployment.lab, RELAY)
+    program = deployment.lab.directory / "mediamtx-next"
+    shutil.copy(deployment.engine.path, program)
+    with program.open("ab") as file:
+        file.write(b"\n" if deployment.engine.is_real else b"")
+    if not deployment.engine.is_real:
+        # Another build of the stand-in: the same program with other bytes.
+        program.write_bytes(program.read_bytes().replace(b"#!/usr/bin/python3\n", b"#!/usr/bin/python3 -B\n", 1))
+    with_engine(deployment, program)
+    applied = deployment.document("apply", "--yes", *ONLY)
+    found = host_in(applied)
+    assert found["outcome"] == "applied", found
+    assert {"install MediaMTX", "check relay"} <= {step["name"] for step in found["steps"]}
+    assert "program" in fingerprint(deployment.lab, RELAY).differences(before)
+    back = deployment.document("rollback", RELAY, "--yes")
+    assert back["outcome"] == "returned", back
+    assert fingerprint(deployment.lab, RELAY).differences(before) == []
+
+
+def test_a_new_mediamtx_that_gives_no_picture_is_left_again(deployment: Deployment) -> None:
+    before = fingerprint(deployment.lab, RELAY)
+    find = "sed -n 's/^ExecStart=\\([^ ]*\\) .*/\\1/p' /etc/systemd/system/provisioner-mediamtx.service"
+    good = deployment.lab.exec(RELAY, ["sh", "-c", find]).stdout.strip()
+    program = deployment.lab.directory / "mediamtx-bad"
+    # Aside there is no tunnel and all is well; live it starts, reads its file, and is gone a little later.
+    script = f"""#!/bin/sh
+[ "$1" = --version ] && exec {good} --version
+ip link show wg-prov >/dev/null 2>&1 || exec {good} "$@"
+timeout 4 {good} "$@"
+sleep infinity
+"""
+    program.write_text(script, encoding="ascii")
+    with_engine(deployment, program)
+    applied = deployment.document("apply", "--yes", "--gate-patience", "8", *ONLY, codes=(7,))
+    assert host_in(applied)["outcome"] == "rolled-back", applied
+    until(lambda: not fingerprint(deployment.lab, RELAY).differences(before), 20)
