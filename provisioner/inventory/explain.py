@@ -4,18 +4,33 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import Enum
-from typing import TYPE_CHECKING, Any, get_args, get_origin
+from datetime import date
+from ipaddress import IPv4Address, IPv4Network
+from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from provisioner.diagnostics import Problem
+from provisioner.inventory.corrections import (
+    ask,
+    for_address,
+    for_choice,
+    for_day,
+    for_number,
+    for_text,
+    for_truth,
+)
+from provisioner.inventory.typed_paths import choices_of, keys_of, schema_at
 from provisioner.inventory.wording import PATTERN_HINTS, UNSAFE_USER_HINT, ZONE_RULE, is_inside_a_room
+from provisioner.inventory.yaml_places import written_at
 
 if TYPE_CHECKING:
     from provisioner.inventory.places import Path, Source
+
+MAX_PROBLEMS = 100
+"""More than this in one file is one mistake made over and over."""
 
 _SINGULAR = {
     "cameras": "camera",
@@ -46,13 +61,22 @@ class Subject:
     schema: Any
     secret: bool = False
 
+    def written(self, path: Path) -> str:
+        """Give a value as it stands in the file, letter by letter: of 1.20 the number would be 1.2."""
+        return written_at(self.source.data, path)
+
 
 def problems_of(error: ValidationError, subject: Subject) -> Iterator[Problem]:
-    """Give a problem for each of pydantic's errors that says something of its own."""
-    for detail in error.errors(include_url=False):
-        if detail["type"] == "too_short" and detail["input"]:
-            continue  # its items are reported one by one
+    """Give a problem for each of pydantic's errors that says something of its own; of very many, the first ones."""
+    # A list that is too short because of its items is told by these, one by one.
+    own = [d for d in error.errors(include_url=False) if not (d["type"] == "too_short" and d["input"])]
+    for detail in own[:MAX_PROBLEMS]:
         yield _Explanation(subject, detail).problem()
+    if (left := len(own) - MAX_PROBLEMS) > 0:
+        message = f"{subject.owner.replace('/', ' ', 1)}: {left} more problems are not listed"
+        place = subject.source.at(())
+        hint = "correct the ones that are listed first"
+        yield Problem(place.file, place.line, place.column, "problems-not-listed", message, hint, subject.owner)
 
 
 def label(owner: str, value: Any, path: Path) -> str:
@@ -139,12 +163,12 @@ class _Explanation:
     def _missing(self) -> tuple[str, str, str]:
         key = self.path[-1]
         schema = schema_at(self.subject.schema, self.path)
-        allowed = _choices(schema)
+        allowed = choices_of(schema)
         hint = f"add '{key}: …'" + (f", one of {allowed}" if allowed else "")
         return "key-missing", f"{key!r} is missing", hint
 
     def _unknown_key(self) -> tuple[str, str, str]:
-        known = _keys(schema_at(self.subject.schema, self.path[:-1]))
+        known = keys_of(schema_at(self.subject.schema, self.path[:-1]))
         if self.subject.secret:
             return "key-unknown", "a key here is not known", f"the keys here are {', '.join(known)}"
         key = str(self.path[-1])
@@ -153,14 +177,15 @@ class _Explanation:
         return "key-unknown", f"{key!r} is not a known key", hint
 
     def _wrong(self, kind: str) -> str:
-        if kind == "value_error":
+        schema = schema_at(self.subject.schema, self.path)
+        if kind == "value_error" and (schema not in _ADDRESSES or "host bits" in self._sentence()):
             return self._sentence()
         if self.is_key:
             return "the key cannot be a name here" if self.subject.secret else f"{self.path[-1]!r} cannot be a key here"
         if self.found is None and not self.path:
             return "the file is empty"
         shown = "the value" if self.subject.secret else _shown(self.found)
-        return f"{shown} is not {_expected(kind, self.detail, schema_at(self.subject.schema, self.path))}"
+        return f"{shown} is not {_expected(kind, self.detail, schema)}"
 
     def _sentence(self) -> str:
         text = str(self.detail["ctx"]["error"])
@@ -170,32 +195,52 @@ class _Explanation:
         return text if isinstance(self.found, dict) or shown.strip("'") in text else f"{shown}: {text}"
 
     def _hint(self, kind: str) -> str:
-        if kind in {"enum", "literal_error"}:
-            return "one of " + str(self.detail["ctx"]["expected"]).replace("'", "").replace(" or ", ", ")
+        """Say what to write; of a secret file no value may be repeated."""
+        schema, ctx = schema_at(self.subject.schema, self.path), self.detail.get("ctx", {})
         if kind == "string_pattern_mismatch":
-            return PATTERN_HINTS.get(self.detail["ctx"]["pattern"], "look at the example inventory")
-        if kind == "string_type" and isinstance(self.found, bool | int | float) and not self.subject.secret:
-            return f'quote it: "{_as_written(self.found)}"'
-        if kind == "int_type":
-            return _number_hint(self.found) if not self.subject.secret else "write a whole number without quotes"
-        if kind == "value_error":
-            return _sentence_hint(self._sentence())
-        return _GENERAL_HINTS.get(kind, "look at the example inventory")
+            return PATTERN_HINTS.get(ctx["pattern"], _EXAMPLE)
+        if kind in _BOUNDS:
+            return ask(self._field, f"a number of {_expected(kind, self.detail, schema)}")
+        if self.subject.secret or self.is_key or isinstance(self.found, dict | list):
+            return _GENERAL_HINTS.get(kind, _EXAMPLE)
+        return self._correction(kind, schema, ctx)
+
+    def _correction(self, kind: str, schema: Any, ctx: Any) -> str:
+        field, found = self._field, self.found
+        if schema in _ADDRESSES:
+            return for_address(field, found, network=schema is IPv4Network)
+        if schema is date:
+            return for_day(field, found)
+        if kind in _NUMBERS:
+            return for_number(field, found, whole=kind == "int_type")
+        if kind in _CHOICES:
+            return for_choice(field, found, re.findall(r"'?([^',]+?)'?(?:, | or |$)", str(ctx["expected"])))
+        if kind == "string_type":
+            return ask(field, "a text") if found is None else for_text(field, self.subject.written(self.path))
+        return for_truth(field, found) if kind == "bool_type" else self._general(kind)
+
+    def _general(self, kind: str) -> str:
+        if kind == "value_error" and "THH:MM" in self._sentence():
+            return "write it as 2021-05-22T06:00, a minute that exists"
+        return _GENERAL_HINTS.get(kind, _EXAMPLE)
+
+    @property
+    def _field(self) -> str:
+        return self.path[-1] if self.path and isinstance(self.path[-1], str) else ""
 
 
-def _sentence_hint(sentence: str) -> str:
-    if "host bits" in sentence:
-        return "write the network's first address, e.g. 192.168.1.0/24"
-    if "THH:MM" in sentence:
-        return "write it as 2021-05-22T06:00, a minute that exists"
-    if "YYYY-MM-DD" in sentence or "month" in sentence or "day" in sentence:
-        return "write a day that exists as YYYY-MM-DD, e.g. 2021-05-10"
-    return "look at the example inventory"
-
-
+_EXAMPLE = "look at the example inventory"
+_NUMBERS = frozenset({"int_type", "float_type"})
+_CHOICES = frozenset({"enum", "literal_error"})
+_BOUNDS = frozenset({"greater_than_equal", "less_than_equal", "greater_than", "less_than"})
+_ADDRESSES = {IPv4Address: "an IPv4 address", IPv4Network: "an IPv4 network"}
 _GENERAL_HINTS = {
-    "date_type": "write it as YYYY-MM-DD",
-    "date_parsing": "write it as YYYY-MM-DD, a day that exists",
+    "string_type": "write a text here",
+    "int_type": "write a whole number without quotes",
+    "float_type": "write a number without quotes",
+    "bool_type": "write true or false",
+    "enum": "write one value here",
+    "value_error": _EXAMPLE,
     "model_type": "write keys and values here",
     "dict_type": "write keys and values here",
     "tuple_type": "write a list here: each item begins with '- '",
@@ -205,8 +250,8 @@ _GENERAL_HINTS = {
 _EXPECTED = {
     "string_type": "a text",
     "int_type": "a whole number",
-    "date_type": "a day",
-    "date_parsing": "a day",
+    "float_type": "a number",
+    "bool_type": "true or false",
     "model_type": "a mapping",
     "dict_type": "a mapping",
     "tuple_type": "a list",
@@ -220,14 +265,14 @@ _EXPECTED = {
 
 def _expected(kind: str, detail: Any, schema: Any) -> str:
     ctx = detail.get("ctx", {})
-    if kind == "greater_than_equal":
-        return f"{ctx['ge']} or more"
-    if kind == "less_than_equal":
-        return f"{ctx['le']} or less"
+    if kind in _BOUNDS:
+        bound = next(ctx[name] for name in ("ge", "le", "gt", "lt") if name in ctx)
+        words = {"greater_than_equal": "{} or more", "less_than_equal": "{} or less", "greater_than": "more than {}"}
+        return words.get(kind, "less than {}").format(f"{bound:g}")
     if kind == "string_too_long":
         return f"a text of {ctx['max_length']} characters or fewer"
-    if kind == "string_type" and getattr(schema, "__name__", "").startswith("IPv4"):
-        return "an address in quotes or with dots"
+    if schema in _ADDRESSES:
+        return _ADDRESSES[schema]
     return _EXPECTED.get(kind, f"valid ({kind})")
 
 
@@ -242,48 +287,3 @@ def _shown(value: Any) -> str:
 
 def _as_written(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _number_hint(found: Any) -> str:
-    if isinstance(found, str) and re.fullmatch(r"0+[0-9]+", found):
-        return f"write {int(found)}: a number with a leading zero is a text"
-    if isinstance(found, str) and re.fullmatch(r"[0-9]+", found):
-        return f"write {int(found)} without quotes"
-    return "write a whole number without quotes"
-
-
-def schema_at(schema: Any, path: Path) -> Any:
-    """Give the type that a path leads to, without `Annotated` and `None`."""
-    here = _bare(schema)
-    for part in path:
-        origin, args = get_origin(here), get_args(here)
-        if isinstance(here, type) and issubclass(here, BaseModel):
-            found = next((f for name, f in here.model_fields.items() if (f.alias or name) == part), None)
-            here = _bare(found.annotation) if found else None
-        elif origin is dict:
-            here = _bare(args[1])
-        elif origin is tuple:
-            here = _bare(args[0])
-        else:
-            return None
-    return here
-
-
-def _bare(annotation: Any) -> Any:
-    while hasattr(annotation, "__metadata__"):
-        annotation = annotation.__origin__
-    options = [a for a in get_args(annotation) if a is not type(None)]
-    if type(None) in get_args(annotation) and len(options) == 1:
-        return _bare(options[0])
-    return annotation
-
-
-def _keys(schema: Any) -> list[str]:
-    fields: Mapping[str, Any] = getattr(schema, "model_fields", {})
-    return [field.alias or name for name, field in fields.items()]
-
-
-def _choices(schema: Any) -> str:
-    if isinstance(schema, type) and issubclass(schema, Enum):
-        return ", ".join(str(member.value) for member in schema)
-    return ""

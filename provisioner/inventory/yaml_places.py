@@ -7,6 +7,7 @@ where many places of one file are wanted it is read as a whole, once.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import cached_property
 from typing import Any
 
@@ -51,23 +52,32 @@ class PlacesIn:
 
 def locate(data: bytes, path: Path, *, key: bool = False) -> Mark:
     """Give the place of a value (or of its key), or of the closest thing around it; reads no further than that."""
-    found = Mark(1, 1)
+    event = _nearest(data, path, key=key)
+    return Mark(event.start_mark.line + 1, event.start_mark.column + 1) if event else Mark(1, 1)
+
+
+def written_at(data: bytes, path: Path) -> str:
+    """Give the scalar at a place, or the closest one, as it is written there: 1.20 is not 1.2."""
+    return str(getattr(_nearest(data, path, key=False), "value", ""))
+
+
+def _nearest(data: bytes, path: Path, *, key: bool) -> Any:
+    """Give the event of a value, or of what is closest around it; None where there is nothing at all."""
+    found = None
     next_event = CSafeLoader(data.removeprefix(_BYTE_ORDER_MARK)).get_event
-    try:
-        for mark in _way(next_event, path, key=key):
-            found = mark
-    except YAMLError:
-        pass  # the file ends here; what was found is the nearest
+    with suppress(YAMLError):  # the file ends there; what was found is the nearest
+        for event in _way(next_event, path, key=key):
+            found = event
     return found
 
 
-def _way(next_event: Callable[[], Any], path: Path, *, key: bool) -> Iterator[Mark]:
-    """Give the place of the document, then of each value on the way."""
+def _way(next_event: Callable[[], Any], path: Path, *, key: bool) -> Iterator[Any]:
+    """Give the document's event, then that of each value on the way."""
     next_event()
     if type(next_event()) is not DocumentStartEvent:
         return
     event = next_event()
-    yield _mark(event)
+    yield event
     for position, part in enumerate(path, start=1):
         step = _entry if isinstance(part, str) else _item
         if type(event) is not (MappingStartEvent if isinstance(part, str) else SequenceStartEvent):
@@ -76,11 +86,7 @@ def _way(next_event: Callable[[], Any], path: Path, *, key: bool) -> Iterator[Ma
         if pair is None:
             return
         at_key, event = pair
-        yield _mark(at_key if key and position == len(path) else event)
-
-
-def _mark(event: Any) -> Mark:
-    return Mark(event.start_mark.line + 1, event.start_mark.column + 1)
+        yield at_key if key and position == len(path) else event
 
 
 def _entry(next_event: Callable[[], Any], wanted: Any) -> tuple[Any, Any] | None:

@@ -1,0 +1,128 @@
+"""What to write instead of a value that another reader of YAML, or another country, would have taken.
+
+YAML 1.1 makes numbers of `010` (8) and `1:30` (90) and truth values of `no` and `on`; Vietnamese writes
+the day before the month and a comma in a fraction. Here such a value is a text, and a field that wants
+something else refuses it: each correction names the field and what to write into it. Pure.
+
+Fields are named by their last key; an item of a list has none.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import date
+from ipaddress import IPv4Address, IPv4Network
+from typing import Any
+
+_YES = frozenset({"yes", "y", "on", "true", "1", "có"})
+_NO = frozenset({"no", "n", "off", "false", "0", "không"})
+_ALIKE = 0.7
+
+
+def ask(field: str, what: str) -> str:
+    """Say what kind of value to write."""
+    return f"write {what} for {field}" if field else f"write {what}"
+
+
+def for_number(field: str, found: Any, *, whole: bool) -> str:
+    """Say how to write a number; `whole` is whether a fraction is not allowed."""
+    kind = "a whole number" if whole else "a number"
+    if isinstance(found, float) and whole and found.is_integer():
+        return _write(field, int(found))
+    if not isinstance(found, str):
+        return ask(field, kind)
+    text = found.strip()
+    if re.fullmatch(r"[-+]?[0-9]+(:[0-5]?[0-9])+", text):
+        return f"{ask(field, kind)}; {text} is a text here (older readers of YAML count it in sixties)"
+    if re.fullmatch(r"[-+]?0[0-9]+", text):
+        return f"{_write(field, int(text))}; with a leading zero it is a text here (older readers take it for octal)"
+    number, rest = _number_in(text, whole=whole)
+    if not number or rest[:1].isdigit():
+        return f"{ask(field, kind)}, without quotes"
+    return f"{_write(field, number)}, without " + (repr(rest) if rest else "quotes")
+
+
+def _number_in(text: str, *, whole: bool) -> tuple[str, str]:
+    """Give the number that a text begins with, and the rest of it: thousands apart, a comma for the fraction."""
+    plain = re.sub(r"(?<=[0-9])[_ ](?=[0-9]{3})", "", text)
+    if not whole:
+        plain = re.sub(r"(?<=[0-9]),(?=[0-9]+\b)", ".", plain)
+    found = re.match(r"[-+]?[0-9]+\b" if whole else r"[-+]?[0-9]+(\.[0-9]+)?\b", plain)
+    return (found[0], plain[found.end() :].strip()) if found else ("", "")
+
+
+def for_truth(field: str, found: Any) -> str:
+    """Say how to write a truth value: YAML 1.2 knows two words."""
+    text = str(found).strip().lower()
+    if text in _YES or text in _NO:
+        return f"{_write(field, 'true' if text in _YES else 'false')}, without quotes"
+    return ask(field, "true or false")
+
+
+def for_text(field: str, written: str) -> str:
+    """Say how to write a text that looks like a number or a truth value.
+
+    Args:
+        field: the field.
+        written: what stands there, letter by letter: of 1.20 the number would be 1.2.
+    """
+    return _write(field, json.dumps(written, ensure_ascii=False))
+
+
+def for_day(field: str, found: Any) -> str:
+    """Say how to write a day; two readings of one text are not chosen between."""
+    text = str(found).strip()
+    if re.fullmatch(r"[0-9]{8}", text):
+        text = f"{text[:4]}-{text[4:6]}-{text[6:]}"
+    parts = [int(part) for part in re.findall(r"[0-9]+", text)[:3]]
+    readings: list[date] = []
+    if re.match(r"[0-9]{4}\D", text):
+        readings = _days(parts)
+    elif re.fullmatch(r"[0-9]{1,2}[./-][0-9]{1,2}[./-][0-9]{4}", text):
+        day, month, year = parts
+        readings = _days([year, month, day], [year, day, month])
+    if readings:
+        among = " or ".join(map(str, readings))
+        return _write(field, among) + (", whichever is meant" if len(readings) > 1 else "")
+    return f"write {field or 'it'} as YYYY-MM-DD, a day that exists, e.g. 2021-05-10"
+
+
+def _days(*candidates: Sequence[int]) -> list[date]:
+    """Give the days that exist among some readings of one text, each once."""
+    found: dict[date, None] = {}
+    for parts in candidates:
+        with suppress(ValueError, TypeError, OverflowError):
+            found[date(*parts)] = None
+    return list(found)
+
+
+def for_choice(field: str, found: Any, choices: Sequence[str]) -> str:
+    """Say which of the known values is meant, if that can be seen, and which there are."""
+    if len(choices) == 1:
+        return _write(field, choices[0])
+    text = str(found).strip().lower().replace("-", "_").replace(" ", "_")
+    close = [text] if text in choices else difflib.get_close_matches(text, choices, n=1, cutoff=_ALIKE)
+    listed = f"one of {', '.join(choices)}"
+    return f"{_write(field, close[0])}; it is {listed}" if close and isinstance(found, str) else listed
+
+
+def for_address(field: str, found: Any, *, network: bool) -> str:
+    """Say how to write an IPv4 address or network."""
+    numbers = re.fullmatch(r"([0-9]+)\.([0-9]+)\.([0-9]+)\.([0-9]+)(/[0-9]{1,2})?", str(found).strip())
+    if numbers:
+        plain = ".".join(str(int(number)) for number in numbers.groups()[:4])
+        with suppress(ValueError):  # a number is too large: which one is meant cannot be seen
+            if network:
+                return _write(field, IPv4Network(plain + (numbers[5] or "/24"), strict=False))
+            return _write(field, IPv4Address(plain))
+    if network:
+        return f"write {field or 'it'} as a network's first address and its length, e.g. 192.168.1.0/24"
+    return f"write {field or 'it'} as four numbers from 0 to 255 with dots between, e.g. 192.168.1.10"
+
+
+def _write(field: str, value: Any) -> str:
+    return f"write {field}: {value}" if field else f"write {value}"
