@@ -11,6 +11,7 @@ from provisioner.diagnostics import Problem
 from provisioner.inventory.load import load
 from tests import inventories as make
 
+ADDRESS = "four numbers from 0 to 255 with dots between, e.g. 192.168.1.10"
 SITE = "facilities/bac-giang/kcl-bg-001.yml"
 TEXT = """\
 version: 1
@@ -67,7 +68,7 @@ def problems(folder: Path, text: str) -> list[Problem]:
         *(("opened_on", "2021-5-6", "2021-05-06"), ("opened_on", "20210506", "2021-05-06")),
         *(("opened_on", "2021-05-06 00:00:00", "2021-05-06"), ("opened_on", "25/05/2021", "2021-05-25")),
         *(("opened_on", "2021/05/06", "2021-05-06"), ("opened_on", "05/05/2021", "2021-05-05")),
-        *(("operating", "Open", "open"), ("operating", "opne", "open"), ("kind", "School", "school")),
+        *(("operating", "Open", "open"), ("operating", "opne", "open")),
         *(("managing_body", "UBND tinh", "ubnd_tinh"), ("managing_body", "ubnd-tinh", "ubnd_tinh")),
         *(("address", "192.168.001.011", "192.168.1.11"), ("address", "192.168.1.11/24", "192.168.1.11")),
         *(("lan", "192.168.1.1/24", "192.168.1.0/24"), ("lan", "192.168.001.000/24", "192.168.1.0/24")),
@@ -108,9 +109,9 @@ def test_what_the_hint_says_to_write_is_accepted(tmp_path: Path, field: str, wri
         (
             "address",
             "192.168.1.300",
-            "write address as four numbers from 0 to 255 with dots between, e.g. 192.168.1.10",
+            f"write address as {ADDRESS}",
         ),
-        ("address", "3232235777", "write address as four numbers from 0 to 255 with dots between, e.g. 192.168.1.10"),
+        ("address", "3232235777", f"write address as {ADDRESS}"),
         ("lan", "192.168.1.0/33", "write lan as a network's first address and its length, e.g. 192.168.1.0/24"),
         ("upload_mbps", "0", "write a number of more than 0 for upload_mbps"),
     ],
