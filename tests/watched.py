@@ -1,0 +1,85 @@
+"""Hosts in memory that also answer probes: every camera sends, unless a test says that it is silent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from provisioner.desired.spec import HostSpec, MediaPath
+from provisioner.hosts import CallOutcome, HostAnswer, HostCall
+from tests.simulated import SimulatedHosts
+
+
+class WatchedHosts(SimulatedHosts):
+    """Hosts whose cameras send, but for the paths in `silent`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.silent: set[str] = set()
+        self._specs: dict[str, HostSpec] = {}
+
+    def call(self, calls: Sequence[HostCall], *, timeout_s: float) -> dict[str, HostAnswer]:
+        """Answer every call; a probe with what a relay and a centre would tell of such cameras."""
+        self._specs |= {call.spec.id: call.spec for call in calls}
+        probes = [call for call in calls if call.request["operation"] == "probe"]
+        others = [call for call in calls if call.request["operation"] != "probe"]
+        answers = super().call(others, timeout_s=timeout_s)
+        return answers | {call.spec.id: self._probed(call) for call in probes}
+
+    def _probed(self, call: HostCall) -> HostAnswer:
+        observed = replace(call, request={"operation": "observe", **call.request["observe"]})
+        answer = super().call([observed], timeout_s=1.0)[call.spec.id]
+        if answer.outcome is not CallOutcome.ANSWERED:
+            return answer
+        told: dict[str, Any] = {"facts": answer.document, "facts_error": "", "seconds": 1.0}
+        tunnel = {
+            "routes": [str(route) for route in call.spec.tunnel.routes],
+            "peers": {peer.public_key: _peer([str(ip) for ip in peer.allowed_ips]) for peer in call.spec.tunnel.peers},
+        }
+        if "relay" in call.request:
+            told["relay"] = self._relay(call, tunnel)
+        if "centre" in call.request:
+            told["centre"] = {"tunnel": tunnel, "relays": self._read_at_centre(call)}
+        return HostAnswer(call.spec.id, CallOutcome.ANSWERED, told)
+
+    def _relay(self, call: HostCall, tunnel: dict[str, Any]) -> dict[str, Any]:
+        asked = {path["name"]: path for path in call.request["relay"]["paths"]}
+        devices = {(path["address"], path["port"]) for path in asked.values()}
+        return {
+            "unit": "active",
+            "api_error": "",
+            "tunnel": tunnel,
+            "devices": [{"address": a, "port": p, "outcome": "ok", "seconds": 0.01} for a, p in sorted(devices)],
+            "paths": {path.name: self._sent(path) for path in call.spec.paths if path.name in asked},
+            "errors": {},
+        }
+
+    def _sent(self, path: MediaPath) -> dict[str, Any]:
+        sends = path.name not in self.silent
+        sample: dict[str, Any] = {
+            "available": sends,
+            "online": sends,
+            "inbound_bytes": 9000 if sends else 0,
+            "tracks": [],
+        }
+        idle = sample | {"available": not path.on_demand and sends, "inbound_bytes": 0}
+        return {"samples": [idle, idle if path.on_demand else sample], "read": self._read(path) | {"after": sample}}
+
+    def _read(self, path: MediaPath) -> dict[str, Any]:
+        if path.name in self.silent:
+            return {"error": "no picture came", "timed_out": True, "seconds": 25.0}
+        codec = "hevc" if path.codec == "h265" else path.codec
+        return {"codec": codec, "width": path.width, "height": path.height, "seconds": 1.0}
+
+    def _read_at_centre(self, call: HostCall) -> dict[str, Any]:
+        found = {}
+        for one in call.request["centre"]["relays"]:
+            paths = {path.name: path for path in self._specs[one["relay"]].paths}
+            found[one["relay"]] = {name: self._read(paths[name]) for name in one["paths"]}
+        return found
+
+
+def _peer(allowed_ips: list[str]) -> dict[str, Any]:
+    moved = {"received_bytes": [1000, 2000], "sent_bytes": [1000, 2000]}
+    return {"allowed_ips": allowed_ips, "handshake_age_s": 30, **moved}
