@@ -8,6 +8,7 @@ from datetime import date, datetime
 from pathlib import Path
 
 from provisioner.errors import UsageError
+from provisioner.history.place import state_folder
 from provisioner.vietnam import VIETNAM
 
 
@@ -48,15 +49,16 @@ class Invocation:
         return False if self.env.get("NO_COLOR") else None
 
 
+def now() -> datetime:
+    """Give the moment, in Vietnam's time."""
+    return datetime.now(VIETNAM)
+
+
 def today() -> date:
     """Give the day in Vietnam."""
-    return datetime.now(VIETNAM).date()
+    return now().date()
 
 
 def state_dir(env: Mapping[str, str]) -> Path:
     """Give the folder of the program's own state; PROVISIONER_STATE may be a database URL, which is no folder."""
-    named = env.get("PROVISIONER_STATE", "")
-    if named and "://" not in named:
-        return Path(named)
-    base = env.get("XDG_STATE_HOME") or str(Path(env.get("HOME", "~")).expanduser() / ".local" / "state")
-    return Path(base) / "provisioner"
+    return state_folder(env)
