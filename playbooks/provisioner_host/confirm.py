@@ -129,6 +129,9 @@ def status(request: dict[str, Any], folder: Path) -> dict[str, Any]:
         except lease.Locked as error:
             return change.answer("busy", str(error), holder=lease.holder())
         over = _over(change)
+        if over is not None:
+            # The run itself asks, and nothing of it goes on here: a lease that a killed program left is its own.
+            lease.release(change.run_id)
         told = last_good.receipt_of(change.run_id) or {}
         kept: dict[str, Any] = {
             name: told.get(name) or empty for name, empty in (("before", {}), ("affected", []), ("removed", []))

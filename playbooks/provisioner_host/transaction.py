@@ -13,8 +13,8 @@ from typing import Any
 from provisioner_host import dead_man, files, last_good, lease, places
 from provisioner_host.shell import Failed, scrub
 
-# What a host may take for one operation; its lease is held so long at least.
-OPERATION_S = 300.0
+# How long a lease holds from one operation to the next; while one runs the lock itself holds the host.
+OPERATION_S = 60.0
 
 
 @dataclass

@@ -131,6 +131,8 @@ def meet(subject: Subject, fault: Fault) -> list[str]:
     told = {"applied": "new", "rolled-back": "old", "not-started": "old", "rollback-failed": "old", "refused": "old"}
     if told.get(said) != where:
         wrong.append(f"is at its {where} state and is reported as {said}")
+    if "held by" in cause:
+        wrong.append("met nothing: the fault before left a lease")
     if foreign(subject.lab, subject.host) != subject.foreign:
         wrong.append("something that is not ours was touched")
     if not subject.accepts_ssh():

@@ -27,8 +27,8 @@ def path(since: str = "1", readers: tuple[str, ...] = (), *, online: bool = True
     return {"online": online, "since": since, "readers": list(readers)}
 
 
-def sessions(started: str = "s", **paths: dict[str, Any]) -> dict[str, Any]:
-    return {"started": started, "paths": paths, "peers": {"key": 100}}
+def sessions(*started: str, **paths: Any) -> dict[str, Any]:
+    return {"started": "".join(started), "paths": paths, "peers": {"key": 100}}
 
 
 @pytest.mark.parametrize(
