@@ -1,10 +1,12 @@
-"""What `scripts/bench` runs: `offline`, `lab`, or both."""
+"""What `scripts/bench` runs: `offline`, `rollout`, or both."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +18,7 @@ from tests.bench.offline import measure as measure_offline
 _CAUTION: Final = (
     "wall clock is only as good as the machine is quiet; with a load above its cores, read CPU seconds instead"
 )
+_HOSTS: Final = (2, 8, 20)
 
 
 def say(line: str) -> None:
@@ -33,21 +36,22 @@ def progress(line: str) -> None:
 def main() -> int:
     """Read the command line, measure, print; 1 where something could not be measured."""
     options = _parser().parse_args()
+    # Asked to end, it removes its hosts first; those of a killed one are removed by the next.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     found = machine()
     say(machine_line(found))
     say(f"note: {_CAUTION}")
     parts: list[Part] = []
     failed = False
-    for name in [options.part] if options.part else ["offline", "lab"]:
+    for name in [options.part] if options.part else ["offline", "rollout"]:
         try:
-            part = _measure(name, options)
+            for part in _measure(name, options):
+                parts.append(part)
+                for line in ("", *part.lines()):
+                    say(line)
         except (BenchError, _lab_error()) as error:
             progress(f"{name}: not measured: {error}")
             failed = True
-            continue
-        parts.append(part)
-        for line in ("", *part.lines()):
-            say(line)
     if options.json:
         options.json.write_text(json.dumps(_document(found, parts), indent=1) + "\n", encoding="utf-8")
     return int(failed)
@@ -55,21 +59,34 @@ def main() -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
-    parser.add_argument("part", nargs="?", choices=["offline", "lab"], help="one part; both otherwise")
+    parser.add_argument("part", nargs="?", choices=["offline", "rollout"], help="one part; both otherwise")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there, too")
-    parser.add_argument("--runs", type=int, default=3, help="runs of each thing, if time allows (3)")
-    parser.add_argument("--seed", type=int, default=1, help="seed of the generated inventories (1)")
-    parser.add_argument("--cameras", type=int, action="append", help="size of the generated inventory; may be repeated")
+    offline = parser.add_argument_group("offline")
+    offline.add_argument("--runs", type=int, default=3, help="runs of each thing, if time allows (3)")
+    offline.add_argument("--seed", type=int, default=1, help="seed of the generated inventories (1)")
+    offline.add_argument("--cameras", type=int, action="append", help="size of the inventory; may be repeated")
+    rollout = parser.add_argument_group("rollout")
+    rollout.add_argument("--hosts", type=_counts, default=_HOSTS, metavar="N,N", help="sizes of the fleets (2,8,20)")
+    rollout.add_argument("--rounds", type=int, default=3, help="rounds of all sides, if time allows (3)")
+    rollout.add_argument("--minutes", type=float, default=40, help="no further round starts after these (40)")
     return parser
 
 
-def _measure(name: str, options: argparse.Namespace) -> Part:
-    if name == "offline":
-        return measure_offline(options.cameras or SIZES, options.runs, options.seed, progress)
-    # Not before it is needed: a child is a copy of this process until it starts, and its peak memory tells.
-    from tests.bench.lab_part import measure  # noqa: PLC0415
+def _counts(text: str) -> tuple[int, ...]:
+    counts = tuple(int(word) for word in text.split(","))
+    if min(counts) < 1:
+        raise argparse.ArgumentTypeError(f"{text}: a fleet has one host at least")
+    return counts
 
-    return measure(options.runs, progress)
+
+def _measure(name: str, options: argparse.Namespace) -> Iterator[Part]:
+    if name == "offline":
+        yield measure_offline(options.cameras or SIZES, options.runs, options.seed, progress)
+        return
+    # Not before it is needed: a child is a copy of this process until it starts, and its peak memory tells.
+    from tests.bench.rollout.part import measure  # noqa: PLC0415
+
+    yield from measure(options.hosts, options.rounds, options.minutes, progress)
 
 
 def _lab_error() -> type[Exception]:

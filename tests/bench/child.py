@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,10 +50,13 @@ def run(argv: Sequence[str], env: Mapping[str, str], *, cwd: Path | None = None,
         process = subprocess.Popen(
             argv, env=dict(env), cwd=cwd, stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True
         )
-        timer = threading.Timer(timeout_s, process.kill)
+        timer = threading.Timer(timeout_s, _end, [process])
         timer.start()
         try:
             _, status, usage = os.wait4(process.pid, 0)
+        except BaseException:
+            _end(process)
+            raise
         finally:
             timer.cancel()
         seconds = time.monotonic() - started
@@ -63,3 +68,9 @@ def run(argv: Sequence[str], env: Mapping[str, str], *, cwd: Path | None = None,
         tail = (said + complained).strip()[-2000:]
         raise BenchError(f"{' '.join(argv)} ended with {process.returncode}:\n{tail}")
     return Usage(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / _KIB_PER_MIB, said)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a child and those of its own children that stayed in its session."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)

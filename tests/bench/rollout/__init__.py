@@ -1,0 +1,1 @@
+"""How fast an apply is at 2, 8 and 20 hosts, beside an ordinary Ansible role and pyinfra on the same hosts."""

@@ -1,0 +1,114 @@
+"""One process that changes every host in one call: `python -m tests.bench.rollout.transaction DIR HOST…`.
+
+The requests are the product's own: what a plan of now would send each host. They go out together and
+without a path gate, so that the call is told apart from the waiting. Prints JSON: wall clock and CPU
+seconds of the Ansible children for each call, and what the hosts tell of each step.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from provisioner.cli.context import today
+from provisioner.enacting import enact
+from provisioner.hosts import CallOutcome, HostAnswer, HostCall, HostRunner
+from provisioner.pipeline import Session, make_plan
+from provisioner.selection import Limit
+from tests.bench.child import BenchError
+
+_TIMEOUT_S = 240.0
+
+
+@dataclass
+class Overheard:
+    """Carries observations once, answers them again, and keeps every change instead of carrying it."""
+
+    inner: HostRunner
+    seen: dict[str, HostAnswer] = field(default_factory=dict)
+    observed: dict[str, float] = field(default_factory=dict)
+    changes: dict[str, HostCall] = field(default_factory=dict)
+
+    def call(self, calls: Sequence[HostCall], *, timeout_s: float) -> dict[str, HostAnswer]:
+        """Answer every call; a change is refused."""
+        if all(call.request["operation"] == "observe" for call in calls):
+            missing = [call for call in calls if call.spec.id not in self.seen]
+            if missing:
+                started, cpu = time.monotonic(), _children()
+                self.seen |= self.inner.call(missing, timeout_s=timeout_s)
+                self.observed = {"seconds": time.monotonic() - started, "cpu": _children() - cpu}
+            return {call.spec.id: self.seen[call.spec.id] for call in calls}
+        self.changes |= {call.spec.id: call for call in calls if call.request["operation"] == "apply"}
+        return {call.spec.id: _refused(call.spec.id) for call in calls}
+
+
+def _refused(host: str) -> HostAnswer:
+    return HostAnswer(host, CallOutcome.ANSWERED, {"outcome": "refused", "cause": "kept for the bench", "steps": []})
+
+
+def measure(root: Path, hosts: Sequence[str]) -> dict[str, Any]:
+    """Change the hosts in one call, confirm in a second one; give what each took.
+
+    Raises:
+        BenchError: a host did not change.
+    """
+    session = Session(root, os.environ, today())
+    runner = session.runner
+    overheard = Overheard(runner)
+    vars(session)["runner"] = overheard
+    make_plan(session, Limit({"host": frozenset(hosts)}))
+    # One host at a time: a refusal holds back the rest of a rollout.
+    for host in hosts:
+        enact(session, make_plan(session, Limit({"host": frozenset({host})})))
+    changes = [_without_gate(overheard.changes[host]) for host in hosts]
+    told: dict[str, Any] = {"observe": dict(overheard.observed), "apply": _timed(runner, changes, "armed")}
+    told["confirm"] = _timed(runner, [_confirmation(call) for call in changes], "applied")
+    return told
+
+
+def _without_gate(call: HostCall) -> HostCall:
+    return replace(call, request=dict(call.request) | ({"gate": {}} if "gate" in call.request else {}))
+
+
+def _confirmation(call: HostCall) -> HostCall:
+    request = dict(call.request) | {"operation": "confirm", "files": list(call.request["files"])}
+    return HostCall(call.spec, request, {name: data for name, data in call.files.items() if name == "nft"})
+
+
+def _timed(runner: HostRunner, calls: Sequence[HostCall], outcome: str) -> dict[str, Any]:
+    started, cpu = time.monotonic(), _children()
+    answers = runner.call(calls, timeout_s=_TIMEOUT_S)
+    seconds, spent = time.monotonic() - started, _children() - cpu
+    other = {host: _said(answer) for host, answer in answers.items() if answer.document.get("outcome") != outcome}
+    if other:
+        raise BenchError(f"these hosts should have answered {outcome}: {other}")
+    return {"seconds": seconds, "cpu": spent, "steps": _steps([answer.document for answer in answers.values()])}
+
+
+def _said(answer: HostAnswer) -> str:
+    return answer.error or f"{answer.document.get('outcome')}: {answer.document.get('cause')}"
+
+
+def _steps(documents: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Give each step's mean seconds on a host."""
+    total: dict[str, float] = {}
+    for document in documents:
+        for step in document["steps"]:
+            total[step["name"]] = total.get(step["name"], 0.0) + float(step["seconds"])
+    return {name: seconds / len(documents) for name, seconds in total.items()}
+
+
+def _children() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(measure(Path(sys.argv[1]), sys.argv[2:])))
