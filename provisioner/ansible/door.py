@@ -69,7 +69,8 @@ class AnsibleRunner:
             waiting = [call.spec.id for call in calls]
             with self._child(folder, timeout_s, min(len(calls), _MAX_FORKS)) as child:
                 for _ in _until_end(child, timeout_s + _MARGIN_S):
-                    here = {host: found for host in waiting if (found := _answer(folder, host)) is not None}
+                    known = _known(folder)
+                    here = {h: found for h in waiting if h in known and (found := _answer(folder, h)) is not None}
                     waiting = [host for host in waiting if host not in here]
                     yield from here.values()
                     if not waiting:
@@ -258,6 +259,12 @@ def _add(bundle: tarfile.TarFile, name: str, content: bytes) -> None:
     entry.size = len(content)
     entry.mode = 0o600
     bundle.addfile(entry, io.BytesIO(content))
+
+
+def _known(folder: Path) -> set[str]:
+    """Give the hosts of which something has come; two folders are listed, however many hosts there are."""
+    entries = (*(folder / "answers").iterdir(), *(folder / "failures").iterdir())
+    return {entry.name.removesuffix(".json") for entry in entries if not entry.name.startswith(".")}
 
 
 def _answer(folder: Path, host: str) -> HostAnswer | None:
