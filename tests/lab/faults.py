@@ -117,6 +117,16 @@ until [ -e /run/blocked ]; do sleep 0.1; done""",
         after="rm -f /run/blocked",
     ),
 )
+_STEPS: Final = (
+    Fault("new paths come one by one", {"switch": "STAGGER = 1\n"}, expected="new"),
+    Fault("new paths come one by one, or go", {"switch": "STAGGER = 1\n"}, expected="new"),
+    Fault(
+        "killed between two steps of new paths",
+        {"switch": "STAGGER = 1\n"} | _killed("lease", "extend"),
+        confirm_s=_SOON,
+    ),
+    Fault("no room between two steps of new paths", {"switch": "STAGGER = 1\n"} | _full(9), expected="either"),
+)
 _MEANWHILE: Final = (
     Fault("the relay dies", meanwhile="systemctl kill -s KILL provisioner-mediamtx"),
     Fault("the relay is stopped", meanwhile="systemctl stop provisioner-mediamtx", at="confirm"),
@@ -149,4 +159,4 @@ _CONTROLLER: Final = (
     Fault("SSH is cut for a moment", lost=1, expected="new"),
 )
 
-FAULTS: Final = (*_DISK, *_KILLS, *_PROGRAMS, *_MEANWHILE, *_CONTROLLER)
+FAULTS: Final = (*_DISK, *_KILLS, *_PROGRAMS, *_STEPS, *_MEANWHILE, *_CONTROLLER)

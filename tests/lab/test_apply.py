@@ -153,7 +153,8 @@ class RebootingRunner:
 
 @pytest.mark.destructive
 def test_a_reboot_before_the_confirmation_brings_the_last_good_state(deployment: Deployment) -> None:
-    deployment.edit_facility("kcl-qn-001", r"(channel: )?(\bmake: dahua\n)", r"\g<2>    channel: 2\n")
+    deployment.edit_facility("kcl-qn-001", r"  - id: cam-02(?:.*\n)+", "")
+    deployment.run("allocate")
     work = session(deployment)
     planned = make_plan(work, Limit({"host": frozenset({OTHER})}))
     assert planned.plan.pending
