@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
 import click
 
+from provisioner import __version__
 from provisioner.cli.context import Invocation, today
 from provisioner.cli.output import counted, print_document, problem_document, problem_lines
 from provisioner.diagnostics import Problem, Severity
-from provisioner.errors import InventoryError
+from provisioner.errors import InventoryError, UsageError
 from provisioner.inventory.cache import cache_of
 from provisioner.inventory.load import Loaded, check, load
 
@@ -26,27 +28,46 @@ _PASSWORDS = ("ANSIBLE_VAULT_IDENTITY_LIST", "ANSIBLE_VAULT_PASSWORD_FILE")
     type=click.DateTime(["%Y-%m-%d"]),
     help="Judge designations as of this day; today in Vietnam otherwise.",
 )
+@click.option(
+    "--sarif",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write the problems to FILE as well, as SARIF 2.1.0, which merge requests show beside the lines.",
+)
+@click.option("--no-cache", is_flag=True, help="Read every file anew, and keep nothing for the next run.")
 @click.pass_obj
-def validate(invocation: Invocation, day: datetime | None) -> int:
+def validate(invocation: Invocation, day: datetime | None, sarif: Path | None, *, no_cache: bool) -> int:
     """Check the inventory and list every problem.
 
     Needs no network. Without a vault password all but the secrets is checked. Ends with 3 if there is
-    an error, with 0 if there are warnings only.
+    an error, with 0 if there are warnings only. docs/problems.md has a line on every code.
 
     Example: provisioner -i inventories/example validate
     """
     root = invocation.inventory
-    cache = cache_of(root, invocation.env)
+    cache = None if no_cache else cache_of(root, invocation.env)
     loaded = load(root, today=day.date() if day else today(), cache=cache)
     problems = _all_problems(root, loaded, invocation.env)
     errors = sum(problem.severity is Severity.ERROR for problem in problems)
     counts = counts_of(loaded)
+    if sarif:
+        _write_sarif(sarif, problems)
     if invocation.json:
         print_document(_document(problems, counts, ok=not errors))
     else:
         for line in (*problem_lines(problems), _summary(errors, len(problems) - errors, counts)):
             click.echo(line, color=invocation.color)
     return InventoryError.exit_code if errors else 0
+
+
+def _write_sarif(path: Path, problems: list[Problem]) -> None:
+    from provisioner.report.sarif import sarif_log  # noqa: PLC0415 (few runs need it)
+
+    log = sarif_log(problems, version=__version__, folder=str(Path.cwd()))
+    try:
+        path.write_text(json.dumps(log, ensure_ascii=False, indent=1) + "\n", "utf-8", "backslashreplace")
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}", hint="name another file") from error
 
 
 def _all_problems(root: Path, loaded: Loaded, env: Mapping[str, str]) -> list[Problem]:

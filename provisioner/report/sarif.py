@@ -1,0 +1,85 @@
+"""Problems as a SARIF 2.1.0 log (OASIS), which merge requests show beside the lines that they are about. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import posixpath
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+from typing import Any, Final
+from urllib.parse import quote
+
+from provisioner.catalogue import CATALOGUE, Entry
+from provisioner.diagnostics import Problem, Severity
+
+SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+_ROOT: Final = "%SRCROOT%"
+_LEVELS: Final = {Severity.ERROR: "error", Severity.WARNING: "warning"}
+
+
+def sarif_log(problems: Sequence[Problem], *, version: str, folder: str) -> dict[str, Any]:
+    """Give the log of one run of `validate`.
+
+    Args:
+        problems: what was found.
+        version: the program's version.
+        folder: the absolute path that files are shown relative to: where the command was run, which in a
+            pipeline is the top of the checkout.
+    """
+    codes = sorted({problem.code for problem in problems})
+    run = {
+        "tool": {"driver": {"name": "provisioner", "version": version, "rules": [_rule(code) for code in codes]}},
+        "columnKind": "unicodeCodePoints",
+        "originalUriBaseIds": {_ROOT: {"description": {"text": "The folder in which the command was run."}}},
+        "invocations": [{"executionSuccessful": True}],
+        "results": [_result(problem, codes.index(problem.code), folder) for problem in problems],
+    }
+    return {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
+
+
+def _rule(code: str) -> dict[str, Any]:
+    """Describe a code; one that is not in the catalogue is said to be only what it is called."""
+    entry = CATALOGUE.get(code, Entry(f"{code}.", "Do what the message says."))
+    return {
+        "id": code,
+        "name": "".join(word.capitalize() for word in code.split("-")),
+        "shortDescription": {"text": entry.meaning},
+        "help": {
+            "text": f"{entry.meaning} {entry.mending}",
+            "markdown": f"{entry.meaning}\n\n**To mend it:** {entry.mending}",
+        },
+    }
+
+
+def _result(problem: Problem, index: int, folder: str) -> dict[str, Any]:
+    uri = _uri(problem.file, folder) if problem.file else ""
+    result: dict[str, Any] = {
+        "ruleId": problem.code,
+        "ruleIndex": index,
+        "level": _LEVELS[problem.severity],
+        "message": {"text": f"{problem.message}; {problem.hint}" if problem.hint else problem.message},
+        "locations": [_location(problem, uri)] if uri else [],
+        "partialFingerprints": {"problem/v1": _fingerprint(problem, uri)},
+    }
+    if problem.object:
+        result["properties"] = {"object": problem.object}
+    return result
+
+
+def _location(problem: Problem, uri: str) -> dict[str, Any]:
+    physical: dict[str, Any] = {"artifactLocation": {"uri": uri, "uriBaseId": _ROOT}}
+    if problem.line:
+        physical["region"] = {"startLine": problem.line, "startColumn": max(problem.column, 1)}
+    return {"physicalLocation": physical}
+
+
+def _uri(file: str, folder: str) -> str:
+    """Give a file's path from the folder, as a relative URI."""
+    relative = posixpath.relpath(PurePosixPath(folder, file), folder)
+    return quote(relative, safe="/")
+
+
+def _fingerprint(problem: Problem, uri: str) -> str:
+    """Tell a problem from others; lines move, and it stays the same problem."""
+    parts = f"{problem.code}\n{uri}\n{problem.object}\n{problem.message}"
+    return hashlib.sha256(parts.encode("utf-8", "backslashreplace")).hexdigest()

@@ -1,0 +1,105 @@
+"""docs/problems.md has a line on every code, and the catalogue behind it is what the code uses."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from provisioner.catalogue import CATALOGUE, SECTIONS
+from provisioner.contacts.messages import CATALOGUE as CELLS
+from provisioner.contacts.messages import Language
+
+ROOT = Path(__file__).parents[3]
+PAGE = ROOT / "docs/problems.md"
+PLACES = ("provisioner/inventory", "provisioner/contacts", "provisioner/cli/validate.py")
+CODE = re.compile(r"[a-z]+(-[a-z0-9]+)+\Z")
+# Words of the same form that are something else; each with what it is.
+NO_CODES = {
+    "cat-file": "Git",
+    "e-mail": "a word",
+    "gso-2021": "a list of provinces",
+    "gso-2025": "a list of provinces",
+    "ls-files": "Git",
+    "rev-list": "Git",
+    "site-package": "a command",
+    "sign-off": "a command",
+    "utf-8": "an encoding",
+    "utf-8-sig": "an encoding",
+}
+
+TABLE = ("| code | meaning | mending |", "|---|---|---|")
+HEAD = """\
+# Problems
+
+Each problem that `validate` finds has a code. Codes never change their meaning: pipelines may filter by them, in the
+document of `--output json`, or in the SARIF file that `validate --sarif FILE` writes for merge requests. The message
+of a problem names the object, its file, line and column; the hint below it says what to write or to run.
+
+An **error** ends `validate` with exit code 3 and stops every other command; a **warning** stops none. Some codes are
+one or the other, by how bad the single case is.
+
+This page is made from `provisioner/catalogue.py`; a test holds both against the code.
+"""
+
+
+def page() -> str:
+    """Give the page as it has to be."""
+    parts = [HEAD]
+    for title, section in SECTIONS.items():
+        rows = [f"| `{code}` | {entry.meaning} | {entry.mending} |" for code, entry in section.items()]
+        parts.append("\n".join([f"## {title}", "", *TABLE, *rows, ""]))
+    rows = [f"| `{code}` | {said.message} | {said.hint} |" for code, said in CELLS[Language.EN].items()]
+    parts.append(
+        "\n".join(["## Single fields of contacts", "", "| code | meaning | mending |", "|---|---|---|", *rows, ""])
+    )
+    return "\n".join(parts)
+
+
+def test_the_page_is_what_the_catalogue_says(request: pytest.FixtureRequest) -> None:
+    if request.config.getoption("--update-golden"):
+        PAGE.write_text(page(), encoding="utf-8")
+    assert PAGE.read_text(encoding="utf-8") == page(), "run pytest --update-golden and read the diff"
+
+
+def literals() -> Iterator[tuple[str, bool]]:
+    """Give every text in the code that has the form of a code, or, in f-strings, of the end of one."""
+    for place in PLACES:
+        path = ROOT / place
+        for file in [path] if path.is_file() else sorted(path.rglob("*.py")):
+            tree = ast.parse(file.read_text(encoding="utf-8"))
+            inside = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
+            for node in ast.walk(tree):
+                if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                    if id(node) not in inside and CODE.match(node.value):
+                        yield node.value, True
+                    elif id(node) in inside and re.fullmatch(r"(-[a-z]+)+", node.value):
+                        yield node.value, False
+
+
+def test_every_code_in_the_code_is_in_the_catalogue_and_the_other_way_round() -> None:
+    known = set(CATALOGUE) | set(CELLS[Language.EN])
+    found = list(literals())
+    whole = {text for text, complete in found if complete} - set(NO_CODES)
+    ends = {text for text, complete in found if not complete}
+    assert whole - known == set(), "add them to provisioner/catalogue.py, or to NO_CODES"
+    assert {end for end in ends if not any(code.endswith(end) for code in known)} == set()
+    made = {code for code in known if code in whole or any(code.endswith(end) for end in ends)}
+    assert known - made == set(), "nothing has these codes any more"
+
+
+def test_no_code_stands_in_two_sections() -> None:
+    assert sum(map(len, SECTIONS.values())) == len(CATALOGUE)
+    assert set(CATALOGUE).isdisjoint(CELLS[Language.EN])
+
+
+@pytest.mark.parametrize("code", sorted(CATALOGUE))
+def test_an_entry_is_two_sentences_in_plain_words(code: str) -> None:
+    assert CODE.match(code)
+    for sentence in CATALOGUE[code]:
+        assert sentence[0].isupper()
+        assert sentence.endswith(".")
+        assert "|" not in sentence
