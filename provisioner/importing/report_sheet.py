@@ -7,7 +7,7 @@ from openpyxl.utils import get_column_letter
 
 from provisioner.importing.messages import LEVELS, Language, wording
 from provisioner.importing.report import Outcome
-from provisioner.importing.workbooks import HEADER, landscape, put, saved
+from provisioner.spreadsheet import HEADER, landscape, put, saved
 
 _HEADERS = {
     Language.VI: ("STT", "Mức độ", "Tệp", "Trang", "Ô", "Cột", "Giá trị", "Vấn đề", "Cách sửa", "Mã"),

@@ -14,7 +14,7 @@ from provisioner.importing.exporting import Filling, Line
 from provisioner.importing.forms import FORMS
 from provisioner.importing.guide import EXAMPLES, GUIDE, TITLES
 from provisioner.importing.tables import EXAMPLE_MARK, VERSION, VERSION_MARK
-from provisioner.importing.workbooks import BODY, EXAMPLE, HEADER, REMARK, TEXT_FORMAT, TITLE, landscape, put, saved
+from provisioner.spreadsheet import BODY, EXAMPLE, HEADER, REMARK, TEXT_FORMAT, TITLE, landscape, put, saved
 
 _KEY_ROW, _HEADER_ROW, _EXAMPLE_ROW = 3, 4, 5
 _FIRST_ROW = 6
