@@ -30,6 +30,7 @@ COMMANDS: dict[str, Entry] = {
     "rollback": Entry("provisioner.cli.rollback", "rollback", "Return hosts to the state before a run."),
     "sign-off": Entry("provisioner.cli.sign_off", "sign_off", "Record that a plan was agreed as it stands."),
     "site-package": Entry("provisioner.cli.site_package", "site_package", "Write what a site's gateway needs."),
+    "status": Entry("provisioner.cli.status", "status", "Show where facilities stand, and against which deadline."),
     "validate": Entry("provisioner.cli.validate", "validate", "Check the inventory and list every problem."),
     "verify": Entry("provisioner.cli.verify", "verify", "Prove that every camera path is up."),
 }

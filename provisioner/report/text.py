@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import click
 
+from provisioner.report.tables import text_table
 from provisioner.report.totals import SEVERITY, Total, total_of, totals_by
 from provisioner.verify.result import HostReport, Incident, PathVerdict, Verdict, VerifyResult
 from provisioner.vietnam import local_time
@@ -61,17 +62,7 @@ def _totals(noun: str, totals: Sequence[Total]) -> Iterator[str]:
     shown.sort(key=lambda v: v is not Verdict.UP)
     names = [noun, "paths", *(v.value for v in shown)]
     rows = [[t.name, str(t.paths), *(str(getattr(t, v.value)) for v in shown)] for t in totals]
-    return _table(names, rows)
-
-
-def _table(names: list[str], rows: list[list[str]]) -> Iterator[str]:
-    widths = [max(map(len, column)) for column in zip(names, *rows, strict=True)]
-    for row in (names, *rows):
-        first, *others = (
-            cell.ljust(width) if i == 0 else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        yield "  ".join([first, *others])
+    return text_table(names, rows, numbers=True)
 
 
 def worst_of(paths: Iterable[PathVerdict]) -> Verdict:

@@ -29,6 +29,7 @@ _VARYING = {
     r"\bsha256:[0-9a-f]{64}\b": "sha256:…",
     r"\brun \d{8}T\d{6}Z-[0-9a-f]{6}\b": "run …",
     r"\b\d+\.\d\d s\b": "… s",
+    r"\b\d{4}-\d\d-\d\d \d\d:\d\d(?::\d\d)?\b": "…",
 }
 
 

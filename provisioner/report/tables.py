@@ -1,0 +1,22 @@
+"""Tables as text: columns as wide as they have to be. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+
+def text_table(names: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: bool) -> Iterator[str]:
+    """Give a table's lines.
+
+    Args:
+        names: the header.
+        rows: the cells, as many as there are names.
+        numbers: whether all columns but the first are numbers, and stand to the right.
+    """
+    widths = [max(map(len, column)) for column in zip(names, *rows, strict=True)]
+    for row in (names, *rows):
+        cells = (
+            cell.rjust(width) if numbers and column else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        yield "  ".join(cells).rstrip()
