@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import resource
 import signal
 import subprocess
 import tempfile
@@ -14,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _KIB_PER_MIB = 1024
+_PR_SET_CHILD_SUBREAPER = 36
+_ORPHANS_S = 2.0
 
 
 class BenchError(Exception):
@@ -26,7 +30,7 @@ class Usage:
 
     Attributes:
         seconds: wall clock, from its start to its end.
-        cpu: user and system seconds of it and of the children that it waited for.
+        cpu: user and system seconds of it and of all that it started.
         mib: the largest resident memory of it or of one of those children.
         output: what it wrote to standard output.
     """
@@ -41,11 +45,15 @@ def run(argv: Sequence[str], env: Mapping[str, str], *, cwd: Path | None = None,
     """Run a command that has to end with 0.
 
     Memory is honest only while this process is smaller than the child: until `exec` a child is a copy of it.
+    What the child leaves running or unwaited is adopted, and counted when it ends within moments.
 
     Raises:
         BenchError: it ended with another code, or not in time.
     """
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        adopt_orphans()
+        reap_orphans()
+        before = children_cpu()
         started = time.monotonic()
         process = subprocess.Popen(
             argv, env=dict(env), cwd=cwd, stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True
@@ -60,6 +68,8 @@ def run(argv: Sequence[str], env: Mapping[str, str], *, cwd: Path | None = None,
         finally:
             timer.cancel()
         seconds = time.monotonic() - started
+        reap_orphans()
+        cpu = children_cpu() - before
         process.returncode = os.waitstatus_to_exitcode(status)
         out.seek(0)
         err.seek(0)
@@ -67,10 +77,38 @@ def run(argv: Sequence[str], env: Mapping[str, str], *, cwd: Path | None = None,
     if process.returncode:
         tail = (said + complained).strip()[-2000:]
         raise BenchError(f"{' '.join(argv)} ended with {process.returncode}:\n{tail}")
-    return Usage(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / _KIB_PER_MIB, said)
+    return Usage(seconds, cpu, usage.ru_maxrss / _KIB_PER_MIB, said)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     """End a child and those of its own children that stayed in its session."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
+
+
+# --- children of children -------------------------------------------------------------------------
+
+
+def adopt_orphans() -> None:
+    """Become the parent of every process below that loses its own, so that its time is counted here."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+        raise BenchError(f"prctl: {os.strerror(ctypes.get_errno())}")
+
+
+def reap_orphans() -> None:
+    """Wait for the adopted processes that are about to end; one that goes on is left alone."""
+    until = time.monotonic() + _ORPHANS_S
+    while time.monotonic() < until:
+        try:
+            pid, _ = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if pid == 0:
+            time.sleep(0.02)
+
+
+def children_cpu() -> float:
+    """Give user and system seconds of all processes below that have ended and were waited for."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime

@@ -19,6 +19,7 @@ from tests.lab.engine import Engine
 ROOT: Final = Path(__file__).parents[3]
 _TIMEOUT_S: Final = 300
 _UNREACHABLE: Final = 5
+_AT_ONCE: Final = 4
 
 
 class Controller:
@@ -43,10 +44,11 @@ class Controller:
             "XDG_RUNTIME_DIR": str(self._folder / "runtime"),
         }
 
-    def deploy(self) -> Usage:
+    def deploy(self) -> None:
         """Write the inventory, make addresses and keys, and bring every host to it for the first time.
 
-        Without gates and in one wave: no camera answers here, and a gate waits for those.
+        Without gates: no camera answers here, and a gate waits for those. A few hosts at a time: each first
+        start of a relay takes a core for a while.
 
         Raises:
             BenchError: a command failed, or a host was not changed.
@@ -60,13 +62,17 @@ class Controller:
         self._prepare("allocate")
         self.inventory.add_centre_key()
         self._prepare("keys", "init", codes=(0, _UNREACHABLE))
-        usage = self.transaction()
+        for number in range(0, len(self.hosts.names), _AT_ONCE):
+            self._child("tests.bench.rollout.transaction", *self.hosts.names[number : number + _AT_ONCE])
         self.apply(outcome="nothing-to-do")
-        return usage
 
     def transaction(self) -> Usage:
         """Bring all hosts to the inventory in one call, and confirm."""
-        return self.child("tests.bench.rollout.transaction")
+        return self._child("tests.bench.rollout.transaction", *self.hosts.names)
+
+    def write_wanted(self, folder: Path) -> None:
+        """Write what every host should hold, for the sides that the product is compared with."""
+        self._child("tests.bench.rollout.wanted", str(folder), *self.hosts.names)
 
     def apply(self, *, outcome: str) -> Usage:
         """Apply to every relay, gates and all; give what the command cost.
@@ -83,9 +89,8 @@ class Controller:
             raise BenchError(f"the apply should end with {outcome}: {usage.output[-2000:]}")
         return usage
 
-    def child(self, module: str, *words: str) -> Usage:
-        """Run a module of the bench on the inventory and all hosts."""
-        argv = [sys.executable, "-m", module, str(self.inventory.root), *words, *self.hosts.names]
+    def _child(self, module: str, *words: str) -> Usage:
+        argv = [sys.executable, "-m", module, str(self.inventory.root), *words]
         return run(argv, self.environment, cwd=ROOT, timeout_s=_TIMEOUT_S)
 
     @property

@@ -38,7 +38,7 @@ class _Fleet:
     def take_wanted(self) -> None:
         """Write down for the other sides what is wanted now; no part of what is measured."""
         shutil.rmtree(self.wanted, ignore_errors=True)
-        self.controller.child("tests.bench.rollout.wanted", str(self.wanted))
+        self.controller.write_wanted(self.wanted)
         for side in self.others:
             side.take()
 
@@ -68,10 +68,10 @@ def measure(counts: Sequence[int], rounds: int, minutes: float, say: Callable[[s
         before = busy_cores()
         say(f"rollout: {fits} hosts, engine {engine.name}; other work keeps {before:.2f} cores busy; starting")
         with RelayHosts.start(fits) as hosts:
-            fleet, first = _deploy(hosts, engine, program)
+            fleet = _deploy(hosts, engine, program)
             say(f"rollout: deployed, {budget.left:.0f} s left for {rounds} rounds")
             done = budget.repeat(partial(_round, fleet, say), rounds)
-        yield part(Found(fits, engine.name, first, done), (before, busy_cores()), notes)
+        yield part(Found(fits, engine.name, done), (before, busy_cores()), notes)
 
 
 def _pyinfra(say: Callable[[str], None]) -> tuple[Path | None, list[str]]:
@@ -82,13 +82,13 @@ def _pyinfra(say: Callable[[str], None]) -> tuple[Path | None, list[str]]:
         return None, ["pyinfra was not measured: it could not be installed"]
 
 
-def _deploy(hosts: RelayHosts, engine: Engine, program: Path | None) -> tuple[_Fleet, dict[str, Any]]:
-    """Bring the hosts to the inventory for the first time; give what that told, too."""
+def _deploy(hosts: RelayHosts, engine: Engine, program: Path | None) -> _Fleet:
+    """Bring the hosts to the inventory for the first time."""
     controller = Controller(hosts, engine)
-    first = controller.deploy()
+    controller.deploy()
     wanted = hosts.directory / "wanted"
     pyinfra = Pyinfra(hosts, wanted, program) if program else None
-    return _Fleet(controller, PlainRole(hosts, wanted), pyinfra, wanted), _told(first)
+    return _Fleet(controller, PlainRole(hosts, wanted), pyinfra, wanted)
 
 
 def _round(fleet: _Fleet, say: Callable[[str], None]) -> Round:

@@ -44,11 +44,10 @@ class Round:
 
 @dataclass(frozen=True)
 class Found:
-    """What was measured on one fleet; `first` is what the first deployment told."""
+    """What was measured on one fleet."""
 
     hosts: int
     engine: str
-    first: dict[str, Any]
     rounds: list[Round]
 
 

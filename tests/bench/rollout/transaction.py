@@ -2,14 +2,13 @@
 
 The requests are the product's own: what a plan of now would send each host. They go out together and
 without a path gate, so that the call is told apart from the waiting. Prints JSON: wall clock and CPU
-seconds of the Ansible children for each call, and what the hosts tell of each step.
+seconds of the Ansible processes for each call, and what the hosts tell of each step.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import resource
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -22,7 +21,7 @@ from provisioner.enacting import enact
 from provisioner.hosts import CallOutcome, HostAnswer, HostCall, HostRunner
 from provisioner.pipeline import Session, make_plan
 from provisioner.selection import Limit
-from tests.bench.child import BenchError
+from tests.bench.child import BenchError, adopt_orphans, children_cpu, reap_orphans
 
 _TIMEOUT_S = 240.0
 
@@ -41,9 +40,8 @@ class Overheard:
         if all(call.request["operation"] == "observe" for call in calls):
             missing = [call for call in calls if call.spec.id not in self.seen]
             if missing:
-                started, cpu = time.monotonic(), _children()
-                self.seen |= self.inner.call(missing, timeout_s=timeout_s)
-                self.observed = {"seconds": time.monotonic() - started, "cpu": _children() - cpu}
+                answers, self.observed = _timed(self.inner, missing, timeout_s)
+                self.seen |= answers
             return {call.spec.id: self.seen[call.spec.id] for call in calls}
         self.changes |= {call.spec.id: call for call in calls if call.request["operation"] == "apply"}
         return {call.spec.id: _refused(call.spec.id) for call in calls}
@@ -59,6 +57,7 @@ def measure(root: Path, hosts: Sequence[str]) -> dict[str, Any]:
     Raises:
         BenchError: a host did not change.
     """
+    adopt_orphans()
     session = Session(root, os.environ, today())
     runner = session.runner
     overheard = Overheard(runner)
@@ -68,8 +67,8 @@ def measure(root: Path, hosts: Sequence[str]) -> dict[str, Any]:
     for host in hosts:
         enact(session, make_plan(session, Limit({"host": frozenset({host})})))
     changes = [_without_gate(overheard.changes[host]) for host in hosts]
-    told: dict[str, Any] = {"observe": dict(overheard.observed), "apply": _timed(runner, changes, "armed")}
-    told["confirm"] = _timed(runner, [_confirmation(call) for call in changes], "applied")
+    told: dict[str, Any] = {"observe": dict(overheard.observed), "apply": _carried(runner, changes, "armed")}
+    told["confirm"] = _carried(runner, [_confirmation(call) for call in changes], "applied")
     return told
 
 
@@ -82,14 +81,22 @@ def _confirmation(call: HostCall) -> HostCall:
     return HostCall(call.spec, request, {name: data for name, data in call.files.items() if name == "nft"})
 
 
-def _timed(runner: HostRunner, calls: Sequence[HostCall], outcome: str) -> dict[str, Any]:
-    started, cpu = time.monotonic(), _children()
-    answers = runner.call(calls, timeout_s=_TIMEOUT_S)
-    seconds, spent = time.monotonic() - started, _children() - cpu
+def _carried(runner: HostRunner, calls: Sequence[HostCall], outcome: str) -> dict[str, Any]:
+    answers, told = _timed(runner, calls, _TIMEOUT_S)
     other = {host: _said(answer) for host, answer in answers.items() if answer.document.get("outcome") != outcome}
     if other:
         raise BenchError(f"these hosts should have answered {outcome}: {other}")
-    return {"seconds": seconds, "cpu": spent, "steps": _steps([answer.document for answer in answers.values()])}
+    return told | {"steps": _steps([answer.document for answer in answers.values()])}
+
+
+def _timed(
+    runner: HostRunner, calls: Sequence[HostCall], timeout_s: float
+) -> tuple[dict[str, HostAnswer], dict[str, float]]:
+    started, cpu = time.monotonic(), children_cpu()
+    answers = runner.call(calls, timeout_s=timeout_s)
+    seconds = time.monotonic() - started
+    reap_orphans()
+    return answers, {"seconds": seconds, "cpu": children_cpu() - cpu}
 
 
 def _said(answer: HostAnswer) -> str:
@@ -103,11 +110,6 @@ def _steps(documents: Sequence[Mapping[str, Any]]) -> dict[str, float]:
         for step in document["steps"]:
             total[step["name"]] = total.get(step["name"], 0.0) + float(step["seconds"])
     return {name: seconds / len(documents) for name, seconds in total.items()}
-
-
-def _children() -> float:
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
 
 
 if __name__ == "__main__":
