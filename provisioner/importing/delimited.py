@@ -6,6 +6,7 @@ import csv
 import io
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from itertools import islice
 
 from provisioner.importing import limits
@@ -77,10 +78,9 @@ def _separator(text: str) -> str:
 
 
 def _fit(text: str, separator: str) -> tuple[int, int]:
-    try:
-        sample = list(islice(_reader(text, separator), _SAMPLE_ROWS))
-    except csv.Error:
-        return (0, 0)
+    sample: list[list[str]] = []
+    with suppress(csv.Error):  # it is told when the table is read
+        sample.extend(islice(_reader(text, separator), _SAMPLE_ROWS))
     return max((known_headers(row) for row in sample), default=0), max(map(len, sample), default=0)
 
 

@@ -26,6 +26,8 @@ from provisioner.importing.grid import Cell, Grid, Merged, State
 
 _MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 _ON = frozenset({"1", "true", "on"})
+_STYLES = "xl/styles.xml"
+_CELL_TAGS = frozenset(f"{_MAIN}{name}" for name in ("row", "c", "v", "f", "is", "t"))
 _CLOSED = 0x1
 """The flag of a zip entry that needs a password."""
 
@@ -60,11 +62,25 @@ def _refuse_archive(archive: ZipFile) -> None:
         raise FileRefusedError(error("file-xlsb"))
     if "[content_types].xml" not in names or not any(name.startswith("xl/") for name in names):
         raise FileRefusedError(error("file-ods" if "content.xml" in names else "file-not-sheet"))
-    unpacked = sum(entry.file_size for entry in entries)
-    largest = max(entry.file_size for entry in entries)
-    too_much = unpacked > limits.MAX_UNPACKED_BYTES or largest > limits.MAX_PART_BYTES
-    if too_much or len(entries) > limits.MAX_PARTS:
+    parts = {entry.filename.lower(): entry.file_size for entry in entries if _is_read(entry.filename)}
+    too_large = any(size > _limit(name) for name, size in parts.items())
+    if too_large or sum(parts.values()) > limits.MAX_UNPACKED_BYTES or len(entries) > limits.MAX_PARTS:
         raise FileRefusedError(error("file-too-large", limit=limits.MAX_UNPACKED_BYTES // 2**20))
+    if "xl/sharedstrings.xml" in parts:
+        strings = archive.read(next(e for e in entries if e.filename.lower() == "xl/sharedstrings.xml"))
+        if strings.count(b"si>") > 4 * limits.MAX_CELLS:
+            raise FileRefusedError(error("file-too-many-cells", limit=limits.MAX_CELLS))
+
+
+def _is_read(name: str) -> bool:
+    """Tell whether a part is ever unpacked: pictures are not, whatever their size."""
+    return name.lower().endswith((".xml", ".rels"))
+
+
+def _limit(name: str) -> int:
+    if name.startswith("xl/worksheets/") or name == "xl/sharedstrings.xml":
+        return limits.MAX_PART_BYTES
+    return limits.MAX_PART_BYTES if name == _STYLES else limits.MAX_OTHER_BYTES
 
 
 def _grids(data: bytes) -> Iterator[Grid]:
@@ -80,10 +96,11 @@ def _grids(data: bytes) -> Iterator[Grid]:
     parts = {sheet.name: relation.target for sheet, relation in reader.parser.find_sheets()}
     if len(parts) > limits.MAX_SHEETS:
         raise FileRefusedError(error("file-too-many-sheets", limit=limits.MAX_SHEETS))
-    room = limits.MAX_CELLS
+    room, elements = limits.MAX_CELLS, limits.MAX_ELEMENTS
     for sheet in reader.wb.worksheets:
         with reader.archive.open(parts[sheet.title]) as part:
-            seen = _Seen.of(part)
+            seen = _Seen.of(part, elements)
+        elements -= seen.elements
         rows = _values(sheet, seen.formulas, room)
         room -= sum(map(len, rows.values()))
         yield Grid(
@@ -104,9 +121,10 @@ def _refuse_strict(reader: ExcelReader) -> None:
 
 
 def _apply_styles(reader: ExcelReader) -> None:
-    """Take from the styles which numbers are days; broken ones only make days numbers, which are read too."""
+    """Take from the styles which numbers are days; without them days are numbers, which are read as well."""
     with suppress(Exception):  # other programs write styles that openpyxl refuses
-        apply_stylesheet(reader.archive, reader.wb)
+        if reader.archive.getinfo(_STYLES).file_size <= limits.MAX_OTHER_BYTES:
+            apply_stylesheet(reader.archive, reader.wb)
 
 
 def _values(sheet: Any, formulas: set[tuple[int, int]], room: int) -> dict[int, dict[int, Cell]]:
@@ -133,11 +151,14 @@ class _Seen:
     hidden_rows: set[int] = field(default_factory=set)
     hidden_columns: set[int] = field(default_factory=set)
     formulas: set[tuple[int, int]] = field(default_factory=set)
+    elements: int = 0
+    rare: int = 0
 
     @classmethod
-    def of(cls, part: BinaryIO | Any) -> _Seen:
+    def of(cls, part: BinaryIO | Any, room: int) -> _Seen:
         seen, row = cls(), 0
         for _, element in iterparse(part):
+            seen._count(element.tag, room)
             if element.tag == f"{_MAIN}row":
                 row = int(float(element.get("r") or row + 1))
                 seen._row(row, element)
@@ -150,6 +171,13 @@ class _Seen:
                 continue
             element.clear()
         return seen
+
+    def _count(self, tag: str, room: int) -> None:
+        """Stop reading where a sheet has no end."""
+        self.elements += 1
+        self.rare += tag not in _CELL_TAGS
+        if self.elements > room or self.rare > limits.MAX_RARE_ELEMENTS:
+            raise FileRefusedError(error("file-too-many-cells", limit=limits.MAX_CELLS))
 
     def _row(self, row: int, element: Any) -> None:
         if element.get("hidden") in _ON:
