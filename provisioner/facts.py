@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Any
 
 
@@ -65,8 +66,16 @@ def parse_facts(host: str, document: dict[str, Any]) -> HostFacts:
         program=document.get("program"),
         live_digest=document["live_digest"],
         generations=tuple(document.get("generations", ())),
-        ssh_peer=document["host"].get("ssh_peer") or "",
+        ssh_peer=_address(document["host"].get("ssh_peer")),
     )
+
+
+def _address(text: object) -> str:
+    """Give an address without its zone, empty where it is none: a host may tell anything."""
+    try:
+        return str(ip_address(str(text).partition("%")[0]))
+    except ValueError:
+        return ""
 
 
 def engine_name(versions: list[str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, collapse_addresses
 from typing import TypeVar
 
 from provisioner.desired.spec import (
@@ -117,7 +117,8 @@ def _relay_host(
             peers=_relay_peers(inventory, carrier_secrets, relay, served, centres),
         ),
         firewall=Firewall(
-            management_networks=tuple(sorted(carrier.management_networks)),
+            # nft takes no two elements that overlap.
+            management_networks=tuple(collapse_addresses(carrier.management_networks)),
             ssh_port=relay.ssh.port,
             wireguard_port=relay.wireguard_port,
             centres=tuple(sorted(centre_addresses.values())),

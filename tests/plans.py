@@ -1,0 +1,121 @@
+"""A fleet in memory that is planned and applied: what the laws of plans go over."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+from provisioner.apply import Job, Options, Outcome, apply
+from provisioner.desired import DesiredState, desired_state
+from provisioner.inventory.allocate import devices_of
+from provisioner.inventory.model import Allocations, Inventory, Secrets
+from provisioner.inventory.moves import moved_secrets
+from provisioner.observe import observe
+from provisioner.pipeline import Planned
+from provisioner.plan import Basis
+from provisioner.plan.build import Observed, build_plan
+from provisioner.secret import Secret
+from provisioner.selection import Limit, chosen_hosts
+from tests import fleets, inventories
+from tests.simulated import SimulatedHosts
+
+NOW = datetime(2021, 5, 9, 3, 0, tzinfo=UTC)
+KEY = Secret("key-of-seals")
+PASSWORD = "mật khẩu@:/#?%$G1"
+_MANY = 10**6
+EVERYTHING: Mapping[str, int] = {
+    "deletions": _MANY,
+    "deletion_percent": 100,
+    "hosts": _MANY,
+    "all_impact": _MANY,
+    "viewers": _MANY,
+    "freeze": _MANY,
+}
+"""Allowances for a test that is about something else."""
+
+
+@dataclass
+class World:
+    """Hosts in memory, and the lock and secrets of the inventory that they hold."""
+
+    hosts: SimulatedHosts = field(default_factory=SimulatedHosts)
+    lock: Allocations = field(default_factory=Allocations)
+    secrets: Secrets | None = None
+    runs: int = 0
+
+    def complete(self, inventory: Inventory) -> Inventory:
+        """Give an inventory with the lock as `allocate` would leave it after what was recorded before."""
+        return fleets.complete(inventories.with_lock(inventory, self.lock))
+
+    def state(self, inventory: Inventory, password: str = PASSWORD) -> tuple[Inventory, Secrets, DesiredState]:
+        """Give the complete inventory, its secrets and what hosts should hold."""
+        whole = self.complete(inventory)
+        secrets = self._secrets(whole, password)
+        return whole, secrets, desired_state(whole, secrets)
+
+    def _secrets(self, inventory: Inventory, password: str) -> Secrets:
+        new = fleets.secrets_of(inventory, password)
+        if self.secrets is None:
+            return new
+        devices = {name: devices_of(facility) for name, facility in inventory.facilities.items()}
+        old = moved_secrets(self.secrets, inventory.settings.moved, devices)
+        carriers = {
+            name: found.model_copy(update={"site_psks": found.site_psks | _psks(old, name)})
+            for name, found in new.carriers.items()
+        }
+        return new.model_copy(update={"carriers": carriers})
+
+    def plan(
+        self,
+        inventory: Inventory,
+        *,
+        limit: Limit | None = None,
+        allow: Mapping[str, int] = EVERYTHING,
+        now: datetime = NOW,
+        password: str = PASSWORD,
+    ) -> Planned:
+        """Give the plan that makes hosts what an inventory says."""
+        whole, _, state = self.state(inventory, password)
+        files = fleets.files_of(state)
+        hosts = chosen_hosts(state, limit or Limit())
+        facts, errors = observe(hosts, files, self.hosts)
+        unreadable = {host: error.message for host, error in errors.items()}
+        observed = Observed(whole, state, hosts, files, facts, unreadable)
+        plan = build_plan(observed, Basis("inventory", "templates", {}, allow=allow), limit or Limit(), now)
+        return Planned(plan, hosts, facts, errors)
+
+    def apply(self, inventory: Inventory, *, password: str = PASSWORD) -> Planned:
+        """Bring all hosts to what an inventory says, and give the plan that was enacted."""
+        whole, secrets, state = self.state(inventory, password)
+        planned = self.plan(inventory, password=password)
+        files = fleets.files_of(state)
+        jobs = [
+            Job(state.hosts[host], files[host], planned.facts[host], planned.facts[host].live_digest)
+            for host in planned.plan.hosts
+        ]
+        self.runs += 1
+        options = Options(gate=None, sleep=lambda _seconds: None)
+        results = apply(jobs, f"run-{self.runs}", self.hosts, options) if jobs else ()
+        assert {result.outcome for result in results} <= {Outcome.APPLIED}, results
+        self.lock, self.secrets = whole.allocations, secrets
+        return planned
+
+    def watch(self, relay: str, viewers: Mapping[str, int]) -> None:
+        """Let people read paths at a relay."""
+        self.hosts.hosts[relay].viewers = dict(viewers)
+
+
+def _psks(secrets: Secrets, carrier: str) -> dict[str, Secret]:
+    return secrets.carriers[carrier].site_psks if carrier in secrets.carriers else {}
+
+
+def of(found: Mapping[str, int], **changes: object) -> Inventory:
+    """Give an inventory of one carrier: facilities with so many cameras."""
+    facilities = [fleets.facility(name, cameras) for name, cameras in found.items()]
+    return inventories.inventory(**({"facilities": facilities} | changes))
+
+
+def without_refusals(planned: Planned) -> Planned:
+    """Give a plan as if nothing held it back."""
+    return replace(planned, plan=replace(planned.plan, refused=()))
