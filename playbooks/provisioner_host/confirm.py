@@ -98,6 +98,18 @@ def _remember(change: Transaction, armed: dict[str, Any]) -> None:
         change.notes.append(f"confirmed, but the saved states are not up to date: {error}")
 
 
+def _remember_late(change: Transaction) -> None:
+    """Do what a confirmation that was killed after its word had been taken left undone."""
+    try:
+        if places.LAST_GOOD.exists() and not (places.GENERATIONS / change.run_id).exists():
+            last_good.keep(change.run_id)
+        manifest = files.read_json(places.MANIFEST) or {}
+        last_good.save(sorted(manifest.get("files", ())))
+        change.receipt("applied")
+    except (Failed, OSError) as error:
+        change.notes.append(f"confirmed, but the saved states are not up to date: {error}")
+
+
 def _forget_programs(change: Transaction) -> None:
     """Remove MediaMTX programs that we installed and that neither this state nor a kept generation runs."""
     manifest = files.read_json(places.MANIFEST)
@@ -129,9 +141,6 @@ def status(request: dict[str, Any], folder: Path) -> dict[str, Any]:
         except lease.Locked as error:
             return change.answer("busy", str(error), holder=lease.holder())
         over = _over(change)
-        if over is not None:
-            # The run itself asks, and nothing of it goes on here: a lease that a killed program left is its own.
-            lease.release(change.run_id)
         told = last_good.receipt_of(change.run_id) or {}
         kept: dict[str, Any] = {
             name: told.get(name) or empty for name, empty in (("before", {}), ("affected", []), ("removed", []))
@@ -154,11 +163,14 @@ def _over(change: Transaction) -> dict[str, Any] | None:
     if armed is not None and armed.get("damaged"):
         dead_man.give_back(armed, dead_man.cause_of(armed), live=True)
         dead_man.disarm()
+    # The run itself asks, and nothing of it goes on here: a lease that a killed program left is its own.
+    lease.release(change.run_id)
     told = last_good.receipt_of(change.run_id)
     confirmed = (files.read_json(places.MANIFEST) or {}).get("run") == change.run_id
     if told is None or told["outcome"] in {"armed", "unreadable"}:
         damaged = f" ({told['cause']})" if told is not None and told["outcome"] == "unreadable" else ""
         if confirmed:
+            _remember_late(change)
             return change.answer("applied", f"the host's record says it was confirmed{damaged}" if damaged else "")
         if told is not None:
             cause = f"the change is not waiting any more, and its return left no receipt{damaged}"

@@ -81,6 +81,7 @@ class Flight:
         self._not_up: tuple[str, ...] = ()
         self._steps: tuple[Mapping[str, Any], ...] = ()
         self._sent = False
+        self._unseen = ""
         self._busy_since: float | None = None
 
     @property
@@ -136,6 +137,12 @@ class Flight:
             case _:
                 return self._ended(told), 0.0
 
+    def _looked_in_vain(self) -> bool:
+        """Whether looks were asked for, and got no answer, for longer than the gate has patience."""
+        if self._looking_since is None or self.options.gate is None or self._abort:
+            return False
+        return self.options.clock() - self._looking_since > max(self.options.gate.patience_s, RETURN_S)
+
     def _too_long_busy(self) -> bool:
         """Whether an operation that outlived its connection has held the host for longer than one may take."""
         now = self.options.clock()
@@ -150,6 +157,8 @@ class Flight:
         self._before = seen_in(self.job.spec, self._touched.read, told.get("before") or {})
         gated = self.options.gate is not None and self.job.spec.relay is not None
         self.phase = Phase.ABORT if self._abort else Phase.LOOK if gated else Phase.CONFIRM
+        if self._looked_in_vain():
+            self.phase, self._cause = Phase.ABORT, f"path gate: the host could not be looked at: {self._unseen}"
         return [Step(self.host, "armed", "done", {"up_before": len(self._before.up)})], 0.0
 
     def _looked(self, told: Mapping[str, Any]) -> tuple[list[Step], float]:
@@ -199,14 +208,15 @@ class Flight:
             self._lost = answer.error
         elif self.phase is Phase.START:
             self._heard = now
-        if self.phase in {Phase.START, Phase.STATUS}:
-            self.phase = Phase.STATUS
+        asked, self.phase = self.phase, Phase.STATUS
+        if asked in {Phase.START, Phase.STATUS}:
             self._lost = self._lost or answer.error
         window = self.options.confirm_s + RETURN_S
         if now - self._heard > window:
             cause = f"no new connection after the change; the host returns to last-good by itself: {answer.error}"
             return self._end(Outcome.UNREACHABLE, cause), 0.0
-        return [Step(self.host, self.phase.value, "no answer", {"error": answer.error})], _RETRY_S
+        self._unseen = answer.error
+        return [Step(self.host, asked.value, "no answer", {"error": answer.error})], _RETRY_S
 
     def _end(self, outcome: Outcome, cause: str, **more: Any) -> list[Step]:
         self.phase = Phase.END
