@@ -7,6 +7,7 @@ what was wanted: an edit that would say anything else is never returned.
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -66,6 +67,8 @@ def _found(value: Any, path: Path) -> Any:
 
 
 _MISSING = object()
+_ADDRESS = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?:/[0-9]{1,2})?")
+"""An IPv4 address or network: with three dots it is a number to nobody."""
 
 
 def _with(value: Any, path: Path, new: Any) -> Any:
@@ -241,7 +244,7 @@ def _scalar(value: Any) -> str:
 def _reads_plain(text: str) -> bool:
     """Tell whether a text needs no quotes, by the older rules of YAML 1.1 as well (where `no` is false)."""
     if not text or not text[0].isalpha() or not text[-1].isalnum() or any(c in text for c in ":#,[]{}\"'\n\t&*!|>%@`"):
-        return _is_day(text)
+        return _is_day(text) or bool(_ADDRESS.fullmatch(text))
     return text.isprintable() and yaml.safe_load(text) == text
 
 
