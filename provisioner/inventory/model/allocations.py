@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Address
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import StringConstraints
 
-from provisioner.inventory.model.base import Model, Port, PublicKey, Slug
+from provisioner.inventory.model.base import Model, Port, PublicKey, Slug, Version
 
 HashedSecret = Annotated[str, StringConstraints(pattern=r"^sha256:[A-Za-z0-9+/]{43}=$")]
 
@@ -56,7 +56,7 @@ class Tombstone(Model):
 class Allocations(Model):
     """`allocations.lock.yml`: written by `allocate` and `keys init` alone, reviewed in Git."""
 
-    version: Literal[1] = 1
+    version: Version = 1
     relays: dict[Slug, RelayAllocation] = {}
     centres: dict[Slug, CentreAllocation] = {}
     sites: dict[Slug, SiteAllocation] = {}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from datetime import date, datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, StringConstraints
 
 from provisioner.secret import Secret
 
@@ -39,6 +39,15 @@ def _day(value: object) -> date:
 
 
 Day = Annotated[date, PlainValidator(_day, json_schema_input_type=date)]
+
+
+def _strictly_whole(value: object) -> object:
+    """Tell 1 from `true` and from 1.0, which are equal to it in Python."""
+    return value if type(value) is int else repr(value)
+
+
+Version = Annotated[Literal[1], BeforeValidator(_strictly_whole)]
+"""The version of a file's form; another one will be another model."""
 
 
 def _secret(value: object) -> Secret:

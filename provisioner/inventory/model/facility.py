@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
 
-from provisioner.inventory.model.base import Day, Model, Positive, Slug, Text
+from provisioner.inventory.model.base import Day, Model, Positive, Slug, Text, Version
 from provisioner.inventory.model.connection import Blocked, ConnectionPlan, Gateway, Survey
 from provisioner.inventory.model.devices import Camera, Recorder, StreamName
 from provisioner.inventory.model.orders import ManagingBody
@@ -65,7 +64,7 @@ class Facility(Model):
     its state is follows from this file and from what apply and verification proved; nobody types it.
     """
 
-    version: Literal[1]
+    version: Version
     id: Slug
     """Unique in the whole inventory, frozen at registration."""
     province: Slug

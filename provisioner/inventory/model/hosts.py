@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv4Network
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
-from provisioner.inventory.model.base import HostKey, Model, Port, SafeName, Slug, Text
+from provisioner.inventory.model.base import HostKey, Model, Port, SafeName, Slug, Text, Version
 
 
 class Ssh(Model):
@@ -43,7 +43,7 @@ class Relay(Model):
 class Carrier(Model):
     """`carriers/<carrier>.yml`: a designated enterprise, its management networks and its relays."""
 
-    version: Literal[1]
+    version: Version
     id: Slug
     name: Text
     management_networks: Annotated[tuple[IPv4Network, ...], Field(min_length=1)]
@@ -55,7 +55,7 @@ class Carrier(Model):
 class Centre(Model):
     """`centres/<centre>.yml`: a monitoring centre; it reads from every carrier that names it."""
 
-    version: Literal[1]
+    version: Version
     id: Slug
     name: Text
     address: IPv4Address

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
-from provisioner.inventory.model.base import Day, Model, Slug, Text
+from provisioner.inventory.model.base import Day, Model, Slug, Text, Version
 from provisioner.inventory.model.settings import ProvinceScheme
 
 
@@ -53,7 +53,7 @@ class Instruction(Model):
 class Instructions(Model):
     """`instructions.yml`: the orders that facilities are held against."""
 
-    version: Literal[1]
+    version: Version
     instructions: tuple[Instruction, ...]
 
 
@@ -77,5 +77,5 @@ class Designation(Model):
 class Designations(Model):
     """`designations.yml`: one or more carriers a province; a province without one is an error, never a default."""
 
-    version: Literal[1]
+    version: Version
     designations: tuple[Designation, ...]

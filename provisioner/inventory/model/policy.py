@@ -24,7 +24,8 @@ def _moment(value: object) -> datetime:
     raise ValueError("a moment is written YYYY-MM-DDTHH:MM, in Vietnam's time")
 
 
-Moment = Annotated[datetime, PlainValidator(_moment, json_schema_input_type=str)]
+_Written = Annotated[str, Field(pattern=f"^{_MOMENT.pattern}$", examples=["2021-05-22T06:00"])]
+Moment = Annotated[datetime, PlainValidator(_moment, json_schema_input_type=_Written)]
 Percent = Annotated[int, Field(ge=0, le=100)]
 PathPrefix = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*(/[a-z0-9]+(-[a-z0-9]+)*){1,2}$")]
 """`<province>/<facility>` or `<province>/<facility>/<device>`, as paths begin."""

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import StringConstraints
 
-from provisioner.inventory.model.base import Model, Port, Sha256, Slug
+from provisioner.inventory.model.base import Model, Port, Sha256, Slug, Version
 from provisioner.inventory.model.policy import Move, Policy
 
 
@@ -47,7 +47,7 @@ class MediamtxArtefact(Model):
 class Settings(Model):
     """`inventory.yml`: what holds for the whole inventory."""
 
-    version: Literal[1]
+    version: Version
     id: Slug
     province_scheme: ProvinceScheme
     pools: Pools

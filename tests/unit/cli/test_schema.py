@@ -1,0 +1,49 @@
+"""`provisioner schema`: one schema, all of them as files, or the list of kinds."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from provisioner.cli.main import run
+from provisioner.inventory.schema import KINDS, schema_of
+
+EDITORS = (Path(__file__).parents[3] / "docs/editors.md").read_text(encoding="utf-8")
+
+
+def test_a_kind_is_printed_as_json_whatever_the_output(capsys: pytest.CaptureFixture[str]) -> None:
+    for options in ([], ["--output", "json"]):
+        assert run([*options, "schema", "facility"], {}) == 0
+        assert json.loads(capsys.readouterr().out) == schema_of("facility")
+
+
+def test_all_are_written_under_the_names_that_the_guide_uses(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["--output", "json", "schema", "--out", str(tmp_path / "new/folder")], {}) == 0
+    written = [Path(path) for path in json.loads(capsys.readouterr().out)["written"]]
+    assert {path.name for path in written} == set(re.findall(r"[a-z]+\.schema\.json", EDITORS))
+    assert len(written) == len(KINDS)
+    for path in written:
+        assert json.loads(path.read_text(encoding="utf-8")) == schema_of(path.name.partition(".")[0])
+
+
+def test_without_a_kind_the_kinds_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["schema"], {}) == 0
+    listed = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert [line[0] for line in listed] == list(KINDS)
+    assert ["facility", "facilities/*/*.yml"] in listed
+    assert run(["--output", "json", "schema"], {}) == 0
+    assert list(json.loads(capsys.readouterr().out)["kinds"]) == list(KINDS)
+
+
+def test_what_does_not_exist_or_cannot_be_written_is_wrong_usage(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["schema", "hospital"], {}) == 2
+    (tmp_path / "file").touch()
+    assert run(["schema", "--out", str(tmp_path / "file/x")], {}) == 2
+    assert "cannot be written" in capsys.readouterr().err
