@@ -1,8 +1,9 @@
-"""Writing rendered files into a folder that a person named."""
+"""Writing files where a person named a place for them."""
 
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -35,3 +36,25 @@ def _make(folder: Path) -> None:
     if not folder.exists():
         _make(folder.parent)
         folder.mkdir(mode=0o700)
+
+
+def write_report(path: Path, content: bytes, *, force: bool) -> None:
+    """Write a report for people with mode 0600: which places hold people in quarantine is not for everybody.
+
+    Raises:
+        UsageError: there is a file already, or it cannot be written.
+    """
+    if path.exists() and not force:
+        raise UsageError(f"{path} is there already", hint="name another file, or overwrite it with --force")
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(content)
+            Path(temporary).replace(path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        hint = "name a file in a folder that is there and that you can write to"
+        raise UsageError(f"{path} cannot be written: {error.strerror}", hint=hint) from None

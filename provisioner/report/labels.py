@@ -1,0 +1,132 @@
+"""The Vietnamese words that reports for provinces and the ministry use. Pure.
+
+Where the importer's template has a word for the same value, it is the same word, so that a report can be read beside
+the sheets that provinces sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+from provisioner.inventory.deadlines import Timeliness
+from provisioner.inventory.model import (
+    BlockOwner,
+    BlockReason,
+    FacilityKind,
+    ManagingBody,
+    Operating,
+    Party,
+    SurveyVerdict,
+    UplinkKind,
+    Zone,
+)
+from provisioner.inventory.model.connection import LoginState, RtspState, UplinkAddress
+from provisioner.lifecycle.states import State
+from provisioner.report.zones import Cover
+
+_WORDS: tuple[tuple[StrEnum, str], ...] = (
+    (State.REGISTERED, "Đã đăng ký"),
+    (State.CONTACT_CONFIRMED, "Đã có đầu mối"),
+    (State.SURVEYED, "Đã khảo sát"),
+    (State.PLAN_PROPOSED, "Đã đề xuất phương án"),
+    (State.PLAN_AGREED, "Đã thống nhất phương án"),
+    (State.PROVISIONED, "Đã cấu hình"),
+    (State.CONNECTED, "Đã kết nối"),
+    (State.ACCEPTED, "Đã nghiệm thu"),
+    (State.ACTIVE, "Đang vận hành"),
+    (State.SUSPENDED, "Tạm dừng"),
+    (State.DECOMMISSIONING, "Đang gỡ bỏ"),
+    (State.CLOSED, "Đã kết thúc"),
+    (Timeliness.NOT_BOUND, "Không áp dụng"),
+    (Timeliness.DUE, "Chưa đến hạn"),
+    (Timeliness.ON_TIME, "Đúng hạn"),
+    (Timeliness.LATE, "Trễ hạn"),
+    (Timeliness.OVERDUE, "Quá hạn"),
+    (FacilityKind.SCHOOL, "Trường học"),
+    (FacilityKind.DORMITORY, "Ký túc xá"),
+    (FacilityKind.HOTEL, "Khách sạn"),
+    (FacilityKind.BARRACKS, "Doanh trại"),
+    (FacilityKind.HOSPITAL, "Cơ sở y tế"),
+    (FacilityKind.FACTORY, "Nhà máy"),
+    (FacilityKind.OTHER, "Khác"),
+    (ManagingBody.UBND_TINH, "UBND tỉnh"),
+    (ManagingBody.UBND_HUYEN, "UBND huyện"),
+    (ManagingBody.QUAN_DOI, "Quân đội"),
+    (ManagingBody.CONG_AN, "Công an"),
+    (ManagingBody.DOANH_NGHIEP, "Doanh nghiệp"),
+    (Operating.OPEN, "Đang hoạt động"),
+    (Operating.STANDBY, "Dự phòng"),
+    (Operating.CLOSED, "Đã đóng"),
+    (Party.DIC, "Sở TT&TT"),
+    (Party.HEALTH, "Sở Y tế"),
+    (Party.CARRIER, "Doanh nghiệp viễn thông"),
+    (UplinkKind.FIBRE, "Cáp quang"),
+    (UplinkKind.LEASED_LINE, "Kênh thuê riêng"),
+    (UplinkKind.MOBILE, "Di động"),
+    (UplinkKind.OTHER, "Khác"),
+    (UplinkKind.NONE, "Không có"),
+    (UplinkAddress.STATIC, "Tĩnh"),
+    (UplinkAddress.DYNAMIC, "Động"),
+    (UplinkAddress.CGNAT, "CGNAT"),
+    (RtspState.ENABLED, "Đã bật"),
+    (RtspState.DISABLED, "Chưa bật"),
+    (RtspState.CLOUD_ONLY, "Chỉ xem qua ứng dụng"),
+    (RtspState.LOCKED, "Bị khóa"),
+    (LoginState.RECEIVED, "Đã nhận"),
+    (LoginState.MISSING, "Chưa nhận"),
+    (SurveyVerdict.READY, "Đạt, kết nối được"),
+    (SurveyVerdict.NEEDS_CAMERAS, "Cần bổ sung camera"),
+    (SurveyVerdict.NEEDS_REPAIR, "Cần sửa chữa"),
+    (SurveyVerdict.NEEDS_REPLACEMENT, "Cần thay thế thiết bị"),
+    (SurveyVerdict.NEEDS_UPLINK, "Cần đường truyền"),
+    (SurveyVerdict.NOT_POSSIBLE, "Không kết nối được"),
+    (BlockReason.NO_COOPERATION, "Cơ sở chưa phối hợp"),
+    (BlockReason.NO_CAMERAS, "Chưa có camera"),
+    (BlockReason.OBSOLETE_DEVICE, "Thiết bị cũ, không tương thích"),
+    (BlockReason.RTSP_UNAVAILABLE, "Không lấy được luồng RTSP"),
+    (BlockReason.CREDENTIALS_MISSING, "Chưa có tài khoản thiết bị"),
+    (BlockReason.NO_UPLINK, "Chưa có đường truyền"),
+    (BlockReason.CGNAT_UDP_BLOCKED, "Nhà mạng chặn UDP (CGNAT)"),
+    (BlockReason.SECURITY_POLICY, "Quy định an ninh"),
+    (BlockReason.NEEDS_INVESTMENT, "Chờ kinh phí"),
+    (BlockReason.NOT_IN_SCOPE, "Không thuộc phạm vi"),
+    (BlockOwner.FACILITY, "Cơ sở cách ly"),
+    (BlockOwner.DIC, "Sở TT&TT"),
+    (BlockOwner.HEALTH, "Sở Y tế"),
+    (BlockOwner.CARRIER, "Doanh nghiệp viễn thông"),
+    (BlockOwner.PROVINCE, "UBND tỉnh"),
+    (BlockOwner.MINISTRY, "Bộ TT&TT"),
+    (Cover.COVERED, "Có camera"),
+    (Cover.PLANNED, "Thiếu khi khảo sát, nay đã bố trí"),
+    (Cover.GAP, "Thiếu camera"),
+    (Cover.NO_CAMERA, "Không có camera, khảo sát không ghi là thiếu"),
+    (Cover.UNKNOWN, "Chưa khảo sát"),
+    (Zone.HANH_LANG, "Hành lang"),
+    (Zone.SANH_TANG, "Sảnh tầng"),
+    (Zone.SAN, "Sân"),
+    (Zone.LAY_MAU, "Khu lấy mẫu"),
+    (Zone.TIEP_DON, "Khu tiếp đón"),
+    (Zone.KIEM_TRA_Y_TE, "Khu kiểm tra y tế"),
+    (Zone.NHAN_DO, "Khu nhận đồ"),
+    (Zone.NGOAI_NHA_TAM_VE_SINH, "Ngoài nhà tắm, nhà vệ sinh chung"),
+    (Zone.CONG, "Cổng"),
+    (Zone.KHAC, "Khu vực công cộng khác"),
+)
+
+
+def _by_type(words: Iterable[tuple[StrEnum, str]]) -> dict[type[StrEnum], dict[str, str]]:
+    """Sort the words by the lists of values that they are of: `closed` is a value of two of them."""
+    found: dict[type[StrEnum], dict[str, str]] = {}
+    for value, word in words:
+        found.setdefault(type(value), {})[value.value] = word
+    return found
+
+
+LABELS = _by_type(_WORDS)
+"""By list of values: the word for each value."""
+
+
+def label(value: StrEnum | None) -> str:
+    """Give the word for a value, empty for none."""
+    return "" if value is None else LABELS[type(value)][value.value]
