@@ -78,7 +78,7 @@ _KILLS: Final = (
     Fault("killed before the switch waits", _killed("dead_man", "renew")),
     Fault("killed when all is switched", _killed("dead_man", "renew", after=True), expected="new"),
     Fault("killed in a look", _killed("gate", "look"), of="look", confirm_s=_SOON),
-    Fault("killed before it is disarmed", _killed("dead_man", "disarm"), of="confirm", expected="new"),
+    Fault("killed before it is disarmed", _killed("dead_man", "disarm"), of="confirm", confirm_s=_SOON),
     Fault("killed after it is disarmed", _killed("dead_man", "disarm", after=True), of="confirm", expected="new"),
     Fault("killed before the new last-good", _killed("last_good", "keep"), of="confirm", expected="new"),
 )
