@@ -1,0 +1,130 @@
+"""Laws of the exports: what is counted adds up, whatever the facilities are and whatever was shown."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from provisioner.inventory.model import BlockReason, Facility, ManagingBody, Operating
+from provisioner.inventory.signed import signed_content
+from provisioner.lifecycle.status import FacilityStatus, statuses
+from provisioner.report.progress import Group, Place, place_of, progress
+from provisioner.report.surveys import SurveyGroup, surveys
+from provisioner.report.zones import LISTED_ZONES, Cover, zones
+from tests import inventories as make
+from tests.histories import content
+from tests.pasts import Past, pasts, read
+
+FEW = settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow])
+NOW = datetime(2021, 5, 20, tzinfo=UTC)
+NAMES = tuple(f"kcl-{number}" for number in range(5))
+BLOCKS = ("no_cooperation", "no_cameras", "obsolete_device")
+
+
+def _plain(name: str, **changes: Any) -> Facility:
+    return make.inventory(facilities=[make.facility(name, **changes)]).facilities[name]
+
+
+AGREED = {name: _plain(name) for name in NAMES}
+CONTENTS = [signed_content(found, found.plan) for found in AGREED.values() if found.plan]
+REGISTERED = {name: _plain(name, plan=None, survey=None, gateway=None, cameras=[]) for name in NAMES}
+SURVEYED = {
+    name: _plain(name, plan=None, gateway=None, cameras=[], survey=make.survey(verdict="needs_cameras", gaps=["san"]))
+    for name in NAMES
+}
+BLOCK = {"owner": "dic", "since": "2021-05-08", "next_action": "x", "due": "2021-05-12"}
+BLOCKED = [_plain("x", blocked=BLOCK | {"reason": reason}).blocked for reason in BLOCKS]
+
+
+@st.composite
+def _facilities(draw: st.DrawFn) -> dict[str, Facility]:
+    found = {}
+    for name in draw(st.sets(st.sampled_from(NAMES))):
+        facility = draw(st.sampled_from([AGREED[name], AGREED[name], REGISTERED[name], SURVEYED[name]]))
+        changes = {
+            "operating": draw(st.sampled_from(list(Operating))),
+            "managing_body": draw(st.sampled_from([ManagingBody.UBND_TINH, ManagingBody.QUAN_DOI])),
+            "province": draw(st.sampled_from(["bac-giang", "hai-duong"])),
+            "blocked": draw(st.sampled_from([None, *BLOCKED])),
+        }
+        found[name] = facility.model_copy(update=changes)
+    return dict(sorted(found.items()))
+
+
+RECORDED = pasts(contents=(*CONTENTS, content(9)), facilities=NAMES, hosts=("relay-viettel-1",))
+
+
+def judged(found: dict[str, Facility], recorded: list[Past]) -> tuple[FacilityStatus, ...]:
+    order = {"ref": "1407", "issuer": "x", "issued_on": "2021-05-06", "before": "2021-05-10", "scope": ["ubnd_tinh"]}
+    inventory = make.inventory(instructions=[order]).model_copy(update={"facilities": found})
+    return statuses(inventory, read(recorded), NOW)
+
+
+def counts(group: Group) -> list[int]:
+    blocked = [group.blocked.get(reason, 0) for reason in BlockReason]
+    numbers = [group.facilities, group.connected, group.late, group.suspended, group.under_way, group.overdue]
+    return [*numbers, group.cameras, group.cameras_connected, *blocked]
+
+
+@FEW
+@given(found=_facilities(), recorded=RECORDED)
+def test_progress_adds_up(found: dict[str, Facility], recorded: list[Past]) -> None:
+    listed = judged(found, recorded)
+    report = progress(listed, lambda status: status.facility.province)
+    for group in (report.total, *report.by_province, *report.by_carrier, *report.by_managing_body):
+        parts = group.connected + group.blocked_in_all + group.suspended + group.under_way
+        assert group.facilities == parts
+        assert group.late <= group.connected
+        assert group.overdue <= group.facilities - group.connected
+        assert group.cameras_connected <= group.cameras
+    for groups in (report.by_province, report.by_carrier, report.by_managing_body):
+        assert [sum(column) for column in zip(*map(counts, groups), strict=True)] == (
+            counts(report.total) if groups else []
+        )
+        assert len({group.key for group in groups}) == len(groups)
+    assert report.total.facilities + report.closed == len(found)
+    assert len(report.listed) == report.total.facilities
+
+
+@FEW
+@given(found=_facilities(), recorded=RECORDED)
+def test_a_facility_is_counted_as_connected_iff_it_is(found: dict[str, Facility], recorded: list[Past]) -> None:
+    for status in judged(found, recorded):
+        if place_of(status) is Place.CONNECTED:
+            assert status.facility.operating is Operating.OPEN
+            assert status.standing.connected_at is not None
+        if status.facility.blocked and status.facility.operating is not Operating.CLOSED:
+            assert place_of(status) in {Place.CONNECTED, Place.BLOCKED}
+
+
+def survey_counts(group: SurveyGroup) -> list[int]:
+    numbers = [group.facilities, group.surveyed, group.missing]
+    return [*numbers, group.cameras_present, group.cameras_fit, group.cameras_missing]
+
+
+@FEW
+@given(found=_facilities())
+def test_surveys_add_up(found: dict[str, Facility]) -> None:
+    report = surveys(found.values(), lambda facility: facility.province)
+    for group in (report.total, *report.by_province):
+        assert group.facilities == group.surveyed + group.missing
+    summed = [sum(column) for column in zip(*map(survey_counts, report.by_province), strict=True)]
+    assert summed == (survey_counts(report.total) if report.by_province else [])
+
+
+@FEW
+@given(found=_facilities())
+def test_zones_add_up_and_what_nobody_looked_at_is_unknown(found: dict[str, Facility]) -> None:
+    report = zones(found.values())
+    counted = [facility for facility in found.values() if facility.operating is not Operating.CLOSED]
+    for group in report.by_zone:
+        assert sum(group.covers.values()) == group.facilities == len(counted)
+    assert len(report.listed) == len(counted) * len(LISTED_ZONES)
+    for one in report.listed:
+        if one.facility.survey is None and not one.cameras:
+            assert one.cover is Cover.UNKNOWN
+        if one.cover in {Cover.COVERED, Cover.PLANNED}:
+            assert one.cameras

@@ -1,0 +1,342 @@
+"""`status` and `export` over a story that is told with its moments; the page about the lifecycle shows it."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from openpyxl import load_workbook
+
+from provisioner.cli import overview
+from provisioner.cli.main import run
+from provisioner.history.place import place_of
+from provisioner.history.records import Ending, FacilityCheck, Holding, Operation
+from provisioner.history.store import History, open_history
+from provisioner.importing import choices
+from provisioner.inventory import model
+from provisioner.inventory.load import load_inventory
+from provisioner.inventory.model.connection import LoginState, RtspState, UplinkAddress
+from provisioner.lifecycle.states import State
+from provisioner.report.labels import LABELS, label
+from provisioner.showing import Contents, contents_of
+from provisioner.vietnam import VIETNAM
+from tests import histories
+
+ROOT = Path(__file__).parents[3]
+PAGE = (ROOT / "docs/lifecycle.md").read_text(encoding="utf-8")
+EXAMPLE = Path("inventories/example")
+RELAYS = {"relay-viettel-1": ("kcl-bg-001", "kcl-bg-002", "kcl-hd-001"), "relay-vnpt-1": ("kcl-qn-001",)}
+PULLED = {"kcl-bg-001": 4, "kcl-bg-002": 2, "kcl-hd-001": 3, "kcl-qn-001": 2}
+NOW = datetime(2021, 6, 13, 8, 0, tzinfo=VIETNAM)
+SECOND = timedelta(seconds=1)
+
+
+def at(day: str, clock: str) -> datetime:
+    """Give a moment by Vietnam's clock."""
+    return datetime.fromisoformat(f"{day}T{clock}").replace(tzinfo=VIETNAM)
+
+
+class Story:
+    """The program with the example, a history, and a clock that stands at one moment."""
+
+    def __init__(self, history: History, contents: Contents, environment: dict[str, str]) -> None:
+        self.history, self.contents, self.environment = history, contents, environment
+
+    def run(self, *arguments: str) -> int:
+        return run(["-i", str(EXAMPLE), *arguments], self.environment)
+
+    def apply(self, moment: datetime, hosts: dict[str, tuple[str, ...]]) -> None:
+        """Record an apply: what each relay holds since."""
+        holdings = tuple(
+            Holding(host, moment, {name: self.contents[host][name] for name in names}, exact=True)
+            for host, names in hosts.items()
+        )
+        told = histories.run(1, Operation.APPLY, id=f"apply-{moment:%m%d}", started=moment - SECOND)
+        self.history.begin(told, sorted(hosts))
+        self.history.end(told, Ending(moment, "applied", {}, holdings))
+
+    def verify(self, moment: datetime, proved: dict[str, int]) -> None:
+        """Record a verification: how many of each facility's pulled paths were up at the centre."""
+        checks = tuple(
+            FacilityCheck(name, self.contents[relay][name], relay, moment, PULLED[name], PULLED[name], proved[name])
+            for relay, names in RELAYS.items()
+            for name in names
+            if name in proved
+        )
+        told = histories.run(1, id=f"verify-{moment:%m%d-%H%M}", started=moment - SECOND)
+        self.history.end(told, Ending(moment, "not-up", {}, (), checks))
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Tell the story of the page: an apply, two nights, and a camera in Quảng Nam that does not answer."""
+    folder = tmp_path_factory.mktemp("story")
+    shutil.copytree(ROOT / EXAMPLE, folder / EXAMPLE)
+    with closing(open_history(place_of(environment(folder), "example"))) as history:
+        story = Story(history, contents_of(load_inventory(folder / EXAMPLE, today=NOW.date())), {})
+        story.apply(at("2021-05-08", "19:32:00"), RELAYS)
+        night = {"kcl-bg-001": 4, "kcl-bg-002": 1, "kcl-hd-001": 0, "kcl-qn-001": 1}
+        story.verify(at("2021-05-09", "23:59:59"), night)
+        story.verify(at("2021-05-10", "00:00:00"), {"kcl-bg-002": 2})
+        story.verify(at("2021-05-11", "00:10:00"), night | {"kcl-bg-002": 2, "kcl-hd-001": 3})
+    return folder
+
+
+def environment(folder: Path) -> dict[str, str]:
+    return {"HOME": str(folder), "XDG_STATE_HOME": str(folder / "state"), "NO_COLOR": "1"}
+
+
+@pytest.fixture
+def story(told: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Story]:
+    """Give a copy of the story that a test may change."""
+    shutil.copytree(told, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(overview, "now", lambda: NOW)
+    env = environment(tmp_path)
+    with closing(open_history(place_of(env, "example"))) as history:
+        yield Story(history, contents_of(load_inventory(EXAMPLE, today=NOW.date())), env)
+
+
+def document(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    found = json.loads(capsys.readouterr().out)
+    assert isinstance(found, dict)
+    return found
+
+
+def test_the_page_shows_what_the_commands_print(story: Story, capsys: pytest.CaptureFixture[str]) -> None:
+    blocks = re.findall(r"^```console\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    steps = [part.partition("\n") for block in blocks for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]]
+    assert len(steps) == 3
+    for command, _, shown in steps:
+        assert run(command.split()[1:], story.environment) == 0
+        assert capsys.readouterr().out == shown
+
+
+def test_the_moment_of_the_deadline_itself_is_too_late(story: Story, capsys: pytest.CaptureFixture[str]) -> None:
+    assert story.run("--output", "json", "status") == 0
+    told = {one["facility"]: one for one in document(capsys)["facilities"]}
+    assert (told["kcl-bg-001"]["connected_at"], told["kcl-bg-001"]["timeliness"]) == (
+        "2021-05-09T23:59:59+07:00",
+        "on_time",
+    )
+    assert (told["kcl-bg-002"]["connected_at"], told["kcl-bg-002"]["timeliness"]) == (
+        "2021-05-10T00:00:00+07:00",
+        "late",
+    )
+    assert told["kcl-qn-003"]["deadline"]["order"] == "4403/CV-BCĐ"
+    assert told["kcl-hd-003"]["deadline"]["before"] == "2021-06-08"
+
+
+def test_the_document_of_status(story: Story, capsys: pytest.CaptureFixture[str]) -> None:
+    assert story.run("--output", "json", "status", "kcl-qn-001", "--why") == 0
+    found = document(capsys)
+    assert (found["schema"], found["version"], found["as_of"]) == ("provisioner/status", 1, "2021-06-13T08:00:00+07:00")
+    (one,) = found["facilities"]
+    assert (one["state"], one["reached"], one["connected"], one["blocked"]) == (
+        "provisioned",
+        "provisioned",
+        False,
+        None,
+    )
+    assert one["steps"]["plan_agreed"] == "2021-05-08"
+    assert one["steps"]["provisioned"] == "2021-05-08T19:32:00+07:00"
+    assert one["last_checks"][0]["proved"] == 1
+    assert {"text", "file", "line"} == set(one["why"][0])
+    state = next(reason for reason in one["why"] if "is agreed" in reason["text"])
+    path, line = Path(state["file"]), state["line"]
+    assert path.read_text(encoding="utf-8").splitlines()[line - 1].strip() == "state: agreed"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [
+        (["--limit", "province=hai-duong"], ["kcl-hd-001", "kcl-hd-002", "kcl-hd-003"]),
+        (["--limit", "carrier=vnpt"], ["kcl-qn-001", "kcl-qn-002"]),
+        (["--limit", "host=relay-vnpt-1", "--limit", "facility=kcl-qn-001"], ["kcl-qn-001"]),
+        (["kcl-qn-003", "kcl-bg-001"], ["kcl-bg-001", "kcl-qn-003"]),
+    ],
+)
+def test_names_and_limits_choose(
+    story: Story, arguments: list[str], names: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert story.run("--output", "json", "status", *arguments) == 0
+    assert [one["facility"] for one in document(capsys)["facilities"]] == names
+
+
+@pytest.mark.parametrize("arguments", [["kcl-zz-001"], ["--limit", "province=ha-noi"], ["--limit", "nonsense"]])
+def test_what_chooses_nothing_is_wrong_usage(story: Story, arguments: list[str]) -> None:
+    assert story.run("status", *arguments) == 2
+
+
+def test_an_edit_that_nobody_signed_is_explained(story: Story, capsys: pytest.CaptureFixture[str]) -> None:
+    path = EXAMPLE / "facilities/bac-giang/kcl-bg-001.yml"
+    path.write_text(path.read_text(encoding="utf-8").replace("channel: 17", "channel: 18"), encoding="utf-8")
+    assert story.run("status", "--why", "kcl-bg-001") == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("kcl-bg-001: plan proposed\n")
+    assert "the DIC signed another content of the plan on 2021-05-08 (" in out
+    assert "the inventory has 1 error: hosts stay as they are" in err
+    assert "error: inventories/example/facilities/bac-giang/kcl-bg-001.yml:" in out
+
+
+def test_a_facility_that_cannot_be_read_is_not_left_out_in_silence(
+    story: Story, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (EXAMPLE / "facilities/bac-giang/kcl-bg-002.yml").write_text("version: 1\nid: [\n", encoding="utf-8")
+    assert story.run("status") == 3
+    assert "facility kcl-bg-002 cannot be read" in capsys.readouterr().err
+    assert story.run("status", "kcl-bg-002") == 3
+    assert story.run("--output", "json", "status") == 3
+    assert document(capsys)["unreadable"] == ["kcl-bg-002"]
+    assert story.run("export", "progress") == 3
+
+
+def test_without_a_history_it_says_that_nothing_is_known(story: Story, capsys: pytest.CaptureFixture[str]) -> None:
+    story.environment["XDG_STATE_HOME"] = "/nonexistent"
+    assert story.run("status", "kcl-bg-001") == 0
+    out, err = capsys.readouterr()
+    assert "plan agreed" in out
+    assert "warning: no run is recorded in /nonexistent/provisioner/example/state.db" in err
+
+
+def test_a_history_that_cannot_be_read_is_no_empty_one(story: Story, tmp_path: Path) -> None:
+    file = tmp_path / "state/provisioner/example/state.db"
+    story.history.close()
+    file.write_bytes(b"this is no database, whatever it is called" * 100)
+    assert story.run("status") == 13
+
+
+def test_a_closed_facility_is_closed_when_its_relay_was_seen_without_it(
+    story: Story, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = EXAMPLE / "facilities/bac-giang/kcl-bg-002.yml"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("operating: open", "operating: closed\nclosed_on: 2021-06-01"), encoding="utf-8")
+    assert story.run("status", "kcl-bg-002", "--why") == 0
+    out = capsys.readouterr().out
+    assert out.startswith("kcl-bg-002: decommissioning since 2021-06-01\n")
+    assert "relay-viettel-1 still held something of it at 2021-05-08 19:32:00 +07:00 (run apply-0508)" in out
+    story.apply(at("2021-06-02", "09:00:00"), RELAYS | {"relay-viettel-1": ("kcl-bg-001", "kcl-hd-001")})
+    assert story.run("status", "kcl-bg-002") == 0
+    assert "kcl-bg-002  closed  2021-06-02 09:00" in capsys.readouterr().out
+
+
+# --- export ---------------------------------------------------------------------------------------
+
+
+def sheets(path: Path) -> dict[str, list[list[Any]]]:
+    book = load_workbook(io.BytesIO(path.read_bytes()))
+    return {sheet.title: [[cell.value for cell in row] for row in sheet.iter_rows()] for sheet in book.worksheets}
+
+
+def test_the_spreadsheet_of_progress_is_the_document_in_vietnamese(
+    story: Story, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "progress.xlsx"
+    assert story.run("--output", "json", "export", "progress", "--out", str(out)) == 0
+    found = document(capsys)
+    assert (found["schema"], found["report"]) == ("provisioner/export", "progress")
+    pages = sheets(out)
+    assert list(pages) == ["Theo tỉnh", "Theo doanh nghiệp", "Theo cơ quan quản lý", "Danh sách cơ sở"]
+    rows = pages["Theo tỉnh"]
+    assert rows[0][0] == "TIẾN ĐỘ KẾT NỐI CAMERA CÁC CƠ SỞ CÁCH LY TẬP TRUNG"
+    assert rows[1][0] == "Thời điểm: 08:00 ngày 13/06/2021 (giờ Việt Nam)"
+    header, *body, total = rows[4:]
+    assert header[:3] == ["Tỉnh/Thành phố", "Tổng số cơ sở", "Đã kết nối"]
+    assert [row[0] for row in body] == ["Bắc Giang", "Hải Dương", "Quảng Nam"]
+    assert total[1:] == [sum(column) for column in zip(*(row[1:] for row in body), strict=True)]
+    assert (total[0], total[1], total[2]) == ("Tổng cộng", found["total"]["facilities"], found["total"]["connected"])
+    listed = {row[1]: row for row in pages["Danh sách cơ sở"][5:]}
+    assert set(listed) == {one["facility"] for one in found["facilities"]}
+    assert listed["kcl-bg-002"][6:12] == [
+        "Đang vận hành",
+        "11/05/2021 00:10",
+        "10/05/2021 00:00",
+        "1407/BTTTT-CVT",
+        "10/05/2021",
+        "Trễ hạn",
+    ]
+    assert listed["kcl-hd-003"][12] == "Thiết bị cũ, không tương thích"
+    assert out.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(("what", "pages"), [("surveys", 2), ("zones", 2)])
+def test_the_other_exports_are_written_as_well(
+    story: Story, tmp_path: Path, what: str, pages: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / f"{what}.xlsx"
+    assert story.run("export", what, "--out", str(out)) == 0
+    assert capsys.readouterr().out.startswith("as of: 2021-06-13 08:00:00 +07:00")
+    assert len(sheets(out)) == pages
+    assert story.run("export", what, "--out", str(out)) == 2
+    assert story.run("export", what, "--out", str(out), "--force") == 0
+
+
+def test_zones_of_the_survey_that_have_no_camera_are_named(story: Story, capsys: pytest.CaptureFixture[str]) -> None:
+    assert story.run("--output", "json", "export", "zones") == 0
+    lacking = {(one["facility"], one["zone"]): one["cover"] for one in document(capsys)["lacking"]}
+    assert lacking["kcl-bg-001", "san"] == "gap"
+    assert lacking["kcl-qn-003", "cong"] == "unknown"
+    assert ("kcl-hd-001", "cong") not in lacking
+
+
+@pytest.mark.parametrize("lead", ["=", "+", "-", "@"])
+def test_a_cell_that_begins_like_a_formula_is_none(story: Story, tmp_path: Path, lead: str) -> None:
+    path = EXAMPLE / "facilities/hai-duong/kcl-hd-003.yml"
+    text = path.read_text(encoding="utf-8").replace(
+        "next_action: the province", f'next_action: "{lead}HYPERLINK(1) the province'
+    )
+    path.write_text(re.sub(r"(next_action: \".*)$", r'\1"', text, flags=re.MULTILINE), encoding="utf-8")
+    out = tmp_path / "progress.xlsx"
+    assert story.run("export", "progress", "--out", str(out)) == 0
+    book = load_workbook(out)
+    cells = [cell for sheet in book.worksheets for row in sheet.iter_rows() for cell in row if cell.value is not None]
+    assert {cell.data_type for cell in cells} <= {"s", "n"}
+    (planted,) = [cell.value for cell in cells if "HYPERLINK" in str(cell.value)]
+    assert str(planted).startswith(f"'{lead}")
+
+
+def test_no_export_opens_contacts(story: Story, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The contacts of the example stay closed: no password of theirs is there, and nothing of them comes out."""
+    for what in ("progress", "surveys", "zones"):
+        assert story.run("export", what, "--out", str(tmp_path / f"{what}.xlsx")) == 0
+        told = capsys.readouterr().out + str(sheets(tmp_path / f"{what}.xlsx"))
+        assert "example.com" not in told
+        assert "+843000000" not in told
+
+
+# --- words ----------------------------------------------------------------------------------------
+
+
+def test_every_value_that_a_report_may_show_has_a_vietnamese_word() -> None:
+    for values, words in LABELS.items():
+        assert {value.value for value in values} == set(words)
+        assert len(set(words.values())) == len(words)
+    assert State in LABELS
+
+
+def test_the_words_are_those_of_the_importers_template() -> None:
+    pairs = [
+        (model.FacilityKind, choices.KINDS),
+        (model.ManagingBody, choices.BODIES),
+        (model.Operating, choices.OPERATING),
+        (model.Party, choices.PARTIES),
+        (model.UplinkKind, choices.UPLINKS),
+        (UplinkAddress, choices.UPLINK_ADDRESSES),
+        (RtspState, choices.RTSP),
+        (LoginState, choices.LOGINS),
+        (model.SurveyVerdict, choices.VERDICTS),
+        (model.BlockReason, choices.OBSTACLES),
+        (model.BlockOwner, choices.OWNERS),
+        (model.Zone, choices.ZONES),
+    ]
+    for values, choice in pairs:
+        assert [label(value) for value in values] == [choice.label(value.value) for value in values]
