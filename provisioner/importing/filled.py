@@ -18,7 +18,7 @@ class FilledGrid:
     @cached_property
     def numbers(self) -> tuple[int, ...]:
         """The rows that hold something, in order."""
-        return tuple(sorted(self.grid.rows))
+        return tuple(sorted(number for number, cells in self.grid.rows.items() if cells))
 
     @cached_property
     def _merged(self) -> dict[int, list[Merged]]:
