@@ -51,7 +51,7 @@ def status(invocation: Invocation, facilities: tuple[str, ...], limits: tuple[st
 
 
 def _explained(seen: Overview, status: FacilityStatus) -> Explained:
-    telling = Telling(status.standing, seen.evidence, status.duties, seen.loaded.places)
+    telling = Telling(status.standing, seen.evidence, status.duties, seen.inventory.instructions, seen.loaded.places)
     problems = tuple(problem for problem in seen.problems if problem.object == f"facility/{status.facility.id}")
     return Explained(status, reasons(telling), problems)
 

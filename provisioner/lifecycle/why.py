@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from provisioner.inventory.deadlines import Duty
-from provisioner.inventory.model import ConnectionPlan, Facility, Operating
+from provisioner.inventory.model import BlockReason, ConnectionPlan, Facility, Instruction, Operating
 from provisioner.inventory.places import Places
 from provisioner.inventory.signed import missing_parties, stale_sign_offs
 from provisioner.lifecycle.evidence import Evidence, Shown
@@ -44,12 +44,14 @@ class Telling:
         standing: where the facility stands.
         evidence: all that was shown.
         duties: the orders that bind it.
+        orders: all orders, in the order of the file.
         places: where the inventory's objects are written.
     """
 
     standing: Standing
     evidence: Evidence
     duties: tuple[Duty, ...]
+    orders: tuple[Instruction, ...]
     places: Places
 
     @property
@@ -71,6 +73,7 @@ def reasons(telling: Telling) -> tuple[Reason, ...]:
         *_of_evidence(telling),
         *_of_successor(telling),
         *_of_duties(telling),
+        *_of_other_orders(telling),
         *_of_block(telling),
     )
 
@@ -217,8 +220,20 @@ def _of_duties(telling: Telling) -> Iterator[Reason]:
         yield Reason(text, place.file, place.line)
 
 
+def _of_other_orders(telling: Telling) -> Iterator[Reason]:
+    """Say where an order has a day for the facility and does not bind it: that day counts for nothing."""
+    bound = {duty.order.ref for duty in telling.duties}
+    for index, order in enumerate(telling.orders):
+        if telling.facility.id in order.facilities and order.ref not in bound:
+            place = telling.places.at("instructions", "instructions", index, "facilities", telling.facility.id)
+            yield Reason(f"{order.ref} has a day for it, and does not bind it", place.file, place.line)
+
+
 def _of_block(telling: Telling) -> Iterator[Reason]:
     blocked = telling.facility.blocked
     if blocked:
         acts = f"{blocked.owner.value} acts until {blocked.due}"
         yield telling.said(f"it is blocked since {blocked.since} ({blocked.reason.value}): {acts}", "blocked", "reason")
+        if blocked.reason is BlockReason.NOT_IN_SCOPE and telling.duties:
+            refs = ", ".join(duty.order.ref for duty in telling.duties)
+            yield telling.said(f"it is said to be out of scope, and {refs} binds it", "blocked", "reason")

@@ -167,7 +167,7 @@ def test_everything_is_explained_and_has_a_next_step(found: Facility, recorded: 
         found = facility(**BLOCK) if found.plan is None else found.model_copy(update={"blocked": _blocked().blocked})
     standing = standing_of(found, evidence)
     assert next_step(standing, evidence)
-    told = reasons(Telling(standing, evidence, (), Places({})))
+    told = reasons(Telling(standing, evidence, (), (), Places({})))
     assert told
     assert all(reason.text.isprintable() and reason.text for reason in told)
 
@@ -210,3 +210,19 @@ def test_only_who_was_never_connected_is_overdue(found: Facility, recorded: list
     else:
         early = connected_at < datetime(2021, 5, 9, 17, tzinfo=UTC)
         assert status.timeliness is (Timeliness.ON_TIME if early else Timeliness.LATE)
+
+
+def test_a_day_that_counts_for_nothing_and_a_scope_that_is_denied_are_told() -> None:
+    out_of_scope = BLOCK["blocked"] | {"reason": "not_in_scope"}
+    found = facility(blocked=out_of_scope)
+    order = {"issuer": "x", "issued_on": "2021-05-06", "before": "2021-05-10"}
+    orders = [
+        order | {"ref": "1/CV", "scope": ["ubnd_tinh"]},
+        order | {"ref": "2/CV", "scope": ["quan_doi"], "facilities": {NAME: "2021-05-20"}},
+    ]
+    world = make.inventory(instructions=orders).model_copy(update={"facilities": {NAME: found}})
+    (status,) = statuses(world, NO_EVIDENCE, NOW)
+    telling = Telling(status.standing, NO_EVIDENCE, status.duties, world.instructions, Places({}))
+    told = [reason.text for reason in reasons(telling)]
+    assert "2/CV has a day for it, and does not bind it" in told
+    assert "it is said to be out of scope, and 1/CV binds it" in told

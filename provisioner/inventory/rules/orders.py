@@ -120,17 +120,20 @@ def _deadlines(index: int, order: Instruction) -> Iterator[tuple[Path, date]]:
 
 
 def instructions_refer_to_known_things(view: View) -> Iterator[Problem]:
-    """Orders that are extended or superseded, and facilities with a day of their own, all exist."""
-    earlier: dict[str, date] = {}
-    for order in view.inventory.instructions:
-        earlier.setdefault(order.ref, order.issued_on)
+    """Orders that are extended or superseded, and facilities with a day of their own, all exist.
+
+    Of two orders of one day the later one in the file is later, as `deadlines` has it.
+    """
+    earlier: dict[str, tuple[date, int]] = {}
+    for index, order in enumerate(view.inventory.instructions):
+        earlier.setdefault(order.ref, (order.issued_on, index))
     for index, order in enumerate(view.inventory.instructions):
         for key, refs in (("extends", order.extends), ("supersedes", order.supersedes)):
             for number, ref in enumerate(refs):
-                if ref not in earlier or ref == order.ref or earlier[ref] > order.issued_on:
+                if ref not in earlier or earlier[ref] >= (order.issued_on, index):
                     message = f"{order.ref} {key} {ref}, which is no earlier order here"
                     path: Path = ("instructions", index, key, number)
-                    hint = "add that order, or correct the reference"
+                    hint = "add that order, correct the reference, or put the older of the two first"
                     yield view.problem("instructions", path, "instruction-unknown", message, hint)
         for name in order.facilities:
             if name not in view.outlines and f"facility/{name}" not in view.broken:
