@@ -7,7 +7,7 @@ from ipaddress import AddressValueError, IPv4Address, IPv4Network, NetmaskValueE
 
 from provisioner.importing.findings import error, warning
 from provisioner.importing.grid import Cell
-from provisioner.importing.screening import holds_login
+from provisioner.importing.screening import tells_login
 from provisioner.importing.values import Taken
 from provisioner.vietnamese import clean, fold
 
@@ -71,6 +71,6 @@ def picture_size(cell: Cell) -> Taken:
 def rtsp_path(cell: Cell) -> Taken:
     """Read the path and query of an RTSP address; logins in it are refused, host and port as well."""
     text = cell.text.strip()
-    if holds_login(text) or "@" in text:
+    if tells_login(text) or "@" in text:
         return Taken(None, (error("password-in-text"),))
     return Taken(text) if _RTSP_PATH.fullmatch(text) else Taken(None, (error("rtsp-path-form"),))

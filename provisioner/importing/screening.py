@@ -18,12 +18,12 @@ _PASSWORD_TOLD = re.compile(
     re.IGNORECASE,
 )
 """That passwords are missing is a usual obstacle and may be written; what they are may not."""
-_LOGIN_IN_URL = re.compile(r"//[^/\s@]*@|[?&_](?:user|usr|password|passwd|pwd|pass)=", re.IGNORECASE)
+_LOGIN_IN_URL = re.compile(r"//[^/\s@]*@|[/?&_](?:user|usr|password|passwd|pwd|pass)=", re.IGNORECASE)
 _LOGIN_PAIR = re.compile(r"\b(?:admin|root|user|administrator)\s*[/:|,;]\s*\S", re.IGNORECASE)
 _ODD_SIGNS = frozenset("@!#$%^&*?~=<>\\")
 _SHORTEST_PASSWORD = 5
 _EMAIL = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]+")
-_PHONE = re.compile(r"(?<![0-9.])(?:\+?84|0)[0-9](?:[ .-]?[0-9]){7,9}(?![0-9])")
+_PHONE = re.compile(r"(?<![0-9.])(?:\+?84|0)[ .()-]{0,2}[0-9](?:[ .()-]{0,2}[0-9]){7,9}(?![0-9])")
 
 _SAFE_NUMBER = re.compile(r"[+-]?[0-9]{1,5}(?:[.,][0-9]{1,4})?")
 _SAFE_ADDRESS = re.compile(r"[0-9]{1,3}(?:[.,][0-9]{0,3}){1,4}(?:/[0-9]{1,2})?")
@@ -41,10 +41,13 @@ def is_password_header(header: str) -> bool:
 
 def holds_login(text: str) -> bool:
     """Tell whether a text seems to hold a password: by its words, as part of an address, or by its looks."""
+    return tells_login(text) or any(_looks_made_up(word) for word in text.split() if not _EMAIL.fullmatch(word))
+
+
+def tells_login(text: str) -> bool:
+    """Tell whether a text says by words or as part of an address that it holds a password; signs alone do not count."""
     composed = unicodedata.normalize("NFC", text)
-    if _PASSWORD_TOLD.search(composed) or _LOGIN_IN_URL.search(composed) or _LOGIN_PAIR.search(composed):
-        return True
-    return any(_looks_made_up(word) for word in composed.split() if not _EMAIL.fullmatch(word))
+    return bool(_PASSWORD_TOLD.search(composed) or _LOGIN_IN_URL.search(composed) or _LOGIN_PAIR.search(composed))
 
 
 def _looks_made_up(word: str) -> bool:
