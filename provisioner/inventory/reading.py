@@ -16,11 +16,13 @@ from provisioner.inventory.explain import Subject, problems_of
 from provisioner.inventory.layout import LOCK_NAME, File
 from provisioner.inventory.model import Model
 from provisioner.inventory.places import Path, Place, Source
-from provisioner.inventory.strict_yaml import MAX_BYTES, parse
+from provisioner.inventory.strict_yaml import parse
 from provisioner.inventory.yaml_places import PlacesIn, locate
 
-MAX_LOCK_BYTES = 64 * 1024 * 1024
-"""The lock grows with the country: ten thousand sites take three MiB."""
+MAX_FILE_BYTES = 1024 * 1024
+"""Three thousand cameras in one facility: far more than any has, and little enough to be refused in seconds."""
+MAX_LOCK_BYTES = 16 * 1024 * 1024
+"""The lock grows with the country: ten thousand sites take one and a half MiB."""
 
 _MOSTLY = 64 * 1024
 _BLOCK = 4 * 1024 * 1024
@@ -95,7 +97,7 @@ def bytes_of(file: File) -> bytes:
 
 def max_bytes(file: File) -> int:
     """Give the size up to which a file is read."""
-    return MAX_LOCK_BYTES if file.relative == LOCK_NAME else MAX_BYTES
+    return MAX_LOCK_BYTES if file.relative == LOCK_NAME else MAX_FILE_BYTES
 
 
 def read(file: File, data: bytes) -> Reading:

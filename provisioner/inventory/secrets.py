@@ -37,6 +37,8 @@ from provisioner.inventory.yaml_places import PlacesIn
 from provisioner.secret import Secret
 from provisioner.vault import SECRETS_ID, VaultPasswords, decrypt, encrypt, is_encrypted
 
+_MAX_BYTES = 16 * 1024 * 1024
+"""A province's logins: those of a thousand facilities take one MiB."""
 _HEADER = "# Written by `provisioner keys init`; encrypted with the vault id `secrets`.\n"
 
 
@@ -198,7 +200,7 @@ class _Reading:
             self.digest_key = kept.digest_key if isinstance(kept, InventorySecrets) else None
 
     def _model(self, file: File, source: Source, schema: Any) -> Any:
-        document = parse(source.data)
+        document = parse(source.data, max_bytes=_MAX_BYTES)
         if document.faults:
             self.problems += _faults(file, document.faults)
             self.broken.add(file.owner)

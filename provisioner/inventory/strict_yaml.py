@@ -17,7 +17,7 @@ from provisioner.inventory.yaml_quick import GAVE_UP, read_quickly
 from provisioner.inventory.yaml_scalars import resolve
 
 MAX_BYTES = 4 * 1024 * 1024
-"""The largest file that is read; the lock, which grows with the country, has a limit of its own."""
+"""The largest text that is read where nobody says another limit."""
 MAX_DEPTH = 32
 """A facility file is seven levels deep; libyaml's own limit is far beyond Python's stack."""
 MAX_FAULTS = 100

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import shutil
@@ -16,6 +17,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from provisioner.catalogue import CATALOGUE
+from provisioner.cli.main import run
 from provisioner.diagnostics import Problem
 from provisioner.errors import InventoryError
 from provisioner.inventory import side_by_side
@@ -155,6 +158,39 @@ def test_nothing_of_secrets_and_contacts_is_kept_nor_of_files_with_faults(tmp_pa
     kept = [path.read_bytes().decode() for path in (tmp_path / "cache").iterdir()]
     assert any(NAMES[0] in text for text in kept)
     assert [canary for canary in canaries if any(canary in text for text in kept)] == []
+
+
+# --- no input gives a traceback --------------------------------------------------------------------
+
+OTHER_FILES = [
+    *("inventory.yml", "instructions.yml", "designations.yml", "allocations.lock.yml", "carriers/viettel.yml"),
+    *("centres/centre.yml", path_of("kcl-bg-001"), "secrets/inventory.yml", "contacts/bac-giang.yml", "stray.yml"),
+]
+garbage = st.binary(max_size=200) | st.sampled_from(
+    [b"[]", b"{}", b"- a", b"a", b"version: 1", b"version: {a: [b]}", b"null"]
+)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(name=st.sampled_from(OTHER_FILES), noise=garbage, cut=st.integers(0, 400))
+def test_whatever_stands_in_a_file_validate_answers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, noise: bytes, cut: int
+) -> None:
+    shutil.rmtree(tmp_path)
+    root = make.write_inventory(tmp_path / "inv", {"allocations.lock.yml": {"version": 1}})
+    whole = (root / name).read_bytes() if (root / name).exists() else b""
+    make.write_files(root, {name: whole[:cut] + noise})
+    code = run(["-i", str(root), "--output", "json", "validate", "--sarif", str(tmp_path / "out.sarif")], {})
+    document = json.loads(capsys.readouterr().out)
+    assert code in {0, 3}
+    assert document["schema"] == "provisioner/validate"
+    for problem in document["problems"]:
+        assert problem["code"] in CATALOGUE
+        assert problem["message"]
+        assert problem["hint"]
+    assert len(json.loads((tmp_path / "out.sarif").read_text("utf-8"))["runs"][0]["results"]) == len(
+        document["problems"]
+    )
 
 
 # --- several processes ----------------------------------------------------------------------------

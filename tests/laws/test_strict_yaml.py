@@ -12,9 +12,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from provisioner.inventory.layout import File
 from provisioner.inventory.load import check, load
+from provisioner.inventory.model import Facility
 from provisioner.inventory.places import Marks
 from provisioner.inventory.plain_yaml import render_mapping
+from provisioner.inventory.reading import MAX_FILE_BYTES, read
 from provisioner.inventory.strict_yaml import MAX_DEPTH, MAX_FAULTS, Document, parse
 from provisioner.inventory.yaml_places import PlacesIn, locate
 from provisioner.inventory.yaml_quick import GAVE_UP, read_quickly
@@ -102,6 +105,31 @@ def test_repetition_ends_quickly(unit: str) -> None:
     started = time.monotonic()
     assert_sound(parse(unit.encode() * 50_000))
     assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "- {a: b, c: d}\n" * 100_000,
+        "".join(f"k{n}: {n}\n" for n in range(90_000)),
+        "cameras:\n" + "- {id: X, zone: q, port: no}\n" * 40_000,
+        "cameras: [" + "1," * 500_000 + "]",
+        "{" + ",".join(f"k{n}: 1" for n in range(90_000)) + "}",
+        'name: "' + "\\x41" * 200_000 + '"',
+        "name: " + "a b " * 250_000,
+        "cameras: &a [*a, *a, *a]\n" * 40_000,
+    ],
+    ids=lambda text: text[:12],
+)
+def test_a_file_of_the_largest_size_is_refused_in_seconds(tmp_path: Path, text: str) -> None:
+    data = text.encode()[:MAX_FILE_BYTES]
+    assert len(data) > MAX_FILE_BYTES // 2
+    file = File(tmp_path, "facilities/bac-giang/kcl-bg-001.yml", "facility/kcl-bg-001", Facility)
+    started = time.process_time()
+    found = read(file, data)
+    assert time.process_time() - started < 15
+    assert 0 < len(found.problems) <= MAX_FAULTS + 1
+    assert all(problem.line >= 1 and problem.hint for problem in found.problems)
 
 
 def test_many_faults_end_with_a_word_about_the_rest() -> None:
