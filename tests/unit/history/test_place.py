@@ -1,0 +1,128 @@
+"""Where the history is, who is recorded, and that what opens a database is told to nobody."""
+
+from __future__ import annotations
+
+import builtins
+import os
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from provisioner.errors import StateError
+from provisioner.history.place import Place, place_of, state_folder
+from provisioner.history.store import find_history, open_history
+from provisioner.history.who import who
+
+CANARY = "canary-pa55word"
+
+
+@pytest.mark.parametrize(
+    ("environment", "file"),
+    [
+        ({"HOME": "/home/noc"}, "/home/noc/.local/state/provisioner/example/state.db"),
+        ({"HOME": "/home/noc", "XDG_STATE_HOME": "/var/state"}, "/var/state/provisioner/example/state.db"),
+        ({"PROVISIONER_STATE": "/srv/state", "XDG_STATE_HOME": "/var/state"}, "/srv/state/example/state.db"),
+    ],
+)
+def test_the_file_is_in_the_state_folder_of_the_inventory(environment: dict[str, str], file: str) -> None:
+    assert place_of(environment, "example") == Place("example", Path(file))
+
+
+def test_a_url_names_a_server_and_no_folder() -> None:
+    url = f"postgresql+psycopg://noc:{CANARY}@db.example.com/provisioner"
+    environment = {"PROVISIONER_STATE": url, "XDG_STATE_HOME": "/var/state"}
+    place = place_of(environment, "example")
+    assert (place.file, place.url) == (None, url)
+    assert state_folder(environment) == Path("/var/state/provisioner")
+    assert CANARY not in f"{place} {place!r} {place.shown}"
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        (f"postgresql+psycopg://noc:{CANARY}@127.0.0.1:1/provisioner?connect_timeout=1", "cannot be read"),
+        (f"postgresql://noc:{CANARY}@127.0.0.1:1/provisioner", "cannot be read"),
+        (f"mysql://noc:{CANARY}@db.example.com/provisioner", "of the kind mysql"),
+        (f"sqlite:////tmp/{CANARY}.db", "of the kind sqlite"),
+        (f"nonsense://noc:{CANARY}@x", "of the kind nonsense"),
+        (f"://{CANARY}", "neither a folder nor a database URL"),
+    ],
+)
+def test_a_database_that_cannot_be_had_is_told_without_what_opens_it(url: str, words: str) -> None:
+    for opened in (open_history, find_history):
+        with pytest.raises(StateError) as raised:
+            opened(place_of({"PROVISIONER_STATE": url}, "example"))
+        error = raised.value
+        assert words in error.message
+        assert error.hint
+        assert CANARY not in f"{error.message} {error.hint} {error.object} {error.__cause__}"
+
+
+def test_a_missing_driver_is_told_with_what_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = builtins.__import__
+
+    def without_psycopg(name: str, *arguments: Any, **more: Any) -> ModuleType:
+        if name == "psycopg":
+            raise ModuleNotFoundError("No module named 'psycopg'", name="psycopg")
+        return real(name, *arguments, **more)
+
+    monkeypatch.setattr(builtins, "__import__", without_psycopg)
+    with pytest.raises(StateError, match="needs the driver psycopg") as raised:
+        open_history(Place("example", None, "postgresql+psycopg://db.example.com/provisioner"))
+    assert "pip install" in raised.value.hint
+
+
+def test_a_history_is_kept_private_even_where_it_was_not(tmp_path: Path) -> None:
+    file = tmp_path / "example" / "state.db"
+    file.parent.mkdir(mode=0o755)
+    file.touch(mode=0o644)
+    open_history(Place("example", file)).close()
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert file.parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StateError, match="cannot be opened: Not a directory"):
+        open_history(Place("example", tmp_path / "file" / "example" / "state.db"))
+
+
+def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "state.db"
+    file.write_text("this is a text, and a long one at that" * 50, encoding="utf-8")
+    with pytest.raises(StateError, match="file is not a database"):
+        open_history(Place("example", file))
+
+
+# --- who ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("environment", "job"),
+    [
+        ({}, ""),
+        ({"GITLAB_CI": "true", "CI": "true", "CI_PROJECT_PATH": "noc/inv", "CI_JOB_ID": "7"}, "gitlab:noc/inv#7"),
+        ({"GITHUB_ACTIONS": "true", "GITHUB_REPOSITORY": "noc/inv", "GITHUB_RUN_ID": "8"}, "github:noc/inv#8"),
+        ({"JENKINS_URL": "https://ci.example.com", "JOB_NAME": "inv", "BUILD_NUMBER": "9"}, "jenkins:inv#9"),
+        ({"CI": "true"}, "ci:unnamed"),
+    ],
+)
+def test_a_pipeline_s_job_is_named_by_its_ids(environment: dict[str, str], job: str) -> None:
+    secret = {"CI_JOB_TOKEN": CANARY, "CI_JOB_URL": f"https://x:{CANARY}@example.com", "GITHUB_TOKEN": CANARY}
+    found = who(environment | secret)
+    assert found["job"] == job
+    assert CANARY not in str(found)
+
+
+def test_the_user_is_the_one_of_this_machine_whatever_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert who({"USER": "somebody-else"})["user"] != "somebody-else"
+    monkeypatch.setattr(os, "getuid", lambda: 54321)
+    assert who({})["user"] == "54321"
+
+
+def test_what_a_pipeline_calls_itself_cannot_break_a_line() -> None:
+    found = who({"GITLAB_CI": "1", "CI_PROJECT_PATH": "a\n\x1b[31mb" + "c" * 500, "CI_JOB_ID": "7"})
+    assert found["job"].isprintable()
+    assert len(found["job"]) < 200
