@@ -43,6 +43,9 @@ class SimulatedHost:
     receipts: dict[str, tuple[str, str]] = field(default_factory=dict)
     reachable: bool = True
     ssh_peer: str = ""
+    sentinel: str = ""
+    silent: bool = False
+    runs_without_file: bool = False
     writes: int = 0
 
 
@@ -106,8 +109,9 @@ def _observe(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
         facts["program"] = {"present": present, "whole": present, "version": "v1.20.1" if present else ""}
         content = host.files.get(MEDIAMTX_FILE)
         facts["relay"] = host_relay.describe(content[0].decode(), key) if content else None
-        running = content is not None and "provisioner-mediamtx.service" in host.units
-        sentinel = facts["relay"]["sentinel"] if running else None
+        there = content is not None or host.runs_without_file
+        running = there and "provisioner-mediamtx.service" in host.units and not host.silent
+        sentinel = host.sentinel or (facts["relay"]["sentinel"] if content and running else None)
         told = {"version": "v1.20.1", "started": "", "sentinel": sentinel, "viewers": host.viewers}
         facts["runtime"] = told if running else None
     rests_on = {k: facts[k] for k in ("files", "units", "armed")} | {"rules": (host.rules or b"").decode()}

@@ -28,8 +28,10 @@ def path_changes(at: Comparison) -> Iterator[Change]:
     for path in at.spec.paths:
         yield _path_change(at, path, at.live_paths.get(path.name))
     wanted = {path.name for path in at.spec.paths}
-    for name in sorted(set(at.live_paths) - wanted):
-        yield _gone(at, name)
+    gone = sorted(set(at.live_paths) - wanted)
+    now_called = _new_names(at) if gone else {}
+    for name in gone:
+        yield _gone(at, name, now_called)
 
 
 def _path_change(at: Comparison, path: MediaPath, found: Mapping[str, Any] | None) -> Change:
@@ -77,10 +79,19 @@ def _told(name: str, value: object) -> str:
     return str(value)[:20] if name in _TOLD else "set"
 
 
-def _gone(at: Comparison, name: str) -> Change:
+def _new_names(at: Comparison) -> dict[str, str]:
+    """Give the names under which streams become paths, by their sources without login."""
+    new = (path for path in at.spec.paths if path.name not in at.live_paths)
+    return {without_login(str(path_settings(path)["source"])): path.name for path in new}
+
+
+def _gone(at: Comparison, name: str, now_called: Mapping[str, str]) -> Change:
     others = at.fleet.served_by.get(name, ())
+    renamed = now_called.get(str(at.live_paths[name]["settings"].get("source")))
     reason = "no open facility with an agreed plan has it"
     if others:
         reason = f"{', '.join(others)} serves it from now on; it is no longer served here"
+    elif renamed:
+        reason = f"its stream is {renamed} from now on; `moved` in inventory.yml would serve both names for a while"
     cut = at.watching(name)
     return Change(at.spec.id, Resource.PATH, name, Action.DELETE, Impact.PATH, reason, cut, *place_of(name))

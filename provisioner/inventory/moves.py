@@ -32,20 +32,27 @@ def old_names(moves: Sequence[Move], name: str) -> tuple[str, ...]:
 
 def _latest(moves: Sequence[Move], name: str) -> Move | None:
     """Give the move that gave a name its longest beginning: a device's before its facility's."""
-    fitting = [move for move in moves if name == move.new or name.startswith(move.new + "/")]
+    fitting = [m for m in moves if (name == m.new or name.startswith(m.new + "/")) and _is_of_one_kind(m)]
     return max(fitting, key=lambda move: len(move.new), default=None)
+
+
+def _is_of_one_kind(move: Move) -> bool:
+    """Tell whether a facility became a facility, or a device a device; the rules report another one."""
+    return len(_parts(move.old)) == len(_parts(move.new))
 
 
 def old_facilities(moves: Sequence[Move], facility: str) -> tuple[str, ...]:
     """Give the ids that a facility had, the latest first."""
-    before = {_parts(m.new)[1]: _parts(m.old)[1] for m in moves if len(_parts(m.new)) == _FACILITY}
+    before = {
+        _parts(m.new)[1]: _parts(m.old)[1] for m in moves if len(_parts(m.new)) == len(_parts(m.old)) == _FACILITY
+    }
     return _chain(before, facility)
 
 
 def old_devices(moves: Sequence[Move], facility: str, device: str) -> tuple[str, ...]:
     """Give the ids that a device of a facility had, the latest first."""
     known = {facility, *old_facilities(moves, facility)}
-    own = [m for m in moves if len(_parts(m.new)) == _DEVICE and _parts(m.new)[1] in known]
+    own = [m for m in moves if len(_parts(m.new)) == len(_parts(m.old)) == _DEVICE and _parts(m.new)[1] in known]
     return _chain({_parts(m.new)[2]: _parts(m.old)[2] for m in own}, device)
 
 

@@ -1,0 +1,102 @@
+"""Laws of two revisions compared: it says what the plan would say of hosts that are as the older one has them."""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from provisioner.changes import Change, Resource
+from provisioner.desired import desired_state
+from provisioner.inventory.model import Inventory
+from provisioner.plan import Basis, Plan
+from provisioner.plan.build import Observed, build_plan
+from provisioner.plan.offline import facts_of_revision, placeholders
+from provisioner.selection import Limit
+from tests import fleets, inventories
+from tests.plans import EVERYTHING, NOW, World, of
+
+FEW = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+names = st.sampled_from([f"kcl-bg-{n:03}" for n in range(1, 6)])
+facilities = st.dictionaries(names, st.integers(min_value=1, max_value=3), max_size=4)
+versions = st.sampled_from(["1.20.1", "1.21.1"])
+management = st.sampled_from([["198.51.100.0/27"], ["198.51.100.0/27", "192.0.2.0/24"]])
+
+
+def compared(old: Inventory, new: Inventory) -> Plan:
+    before, after = (desired_state(found, placeholders(found)) for found in (old, new))
+    files = fleets.files_of(after)
+    facts = facts_of_revision(before, fleets.files_of(before), files)
+    observed = Observed(new, after, tuple(after.hosts.values()), files, facts, before=old)
+    return build_plan(observed, Basis("i", "t", {}, allow=EVERYTHING), Limit(), NOW)
+
+
+def rows(plan: Plan) -> set[tuple[str, str, str, str, str]]:
+    """Give the pending changes; what a rule means only a kernel knows, and what is in a file only the vault."""
+    return {row(c) for c in plan.pending if c.resource not in {Resource.RULE, Resource.FILE}}
+
+
+def row(change: Change) -> tuple[str, str, str, str, str]:
+    return change.host, change.resource.value, change.name, change.action.value, change.impact.value
+
+
+def inventory(found: dict[str, int], version: str, networks: list[str]) -> Inventory:
+    artefact = {"version": version, "sha256": {"amd64": "0" * 64}}
+    return of(
+        found,
+        settings=inventories.settings(mediamtx=artefact),
+        carriers=[inventories.carrier(management_networks=networks)],
+    )
+
+
+@FEW
+@given(
+    old=st.tuples(facilities, versions, management),
+    new=st.tuples(facilities, versions, management),
+)
+def test_it_says_what_a_plan_says_of_hosts_that_are_as_the_older_revision_has_them(
+    old: tuple[dict[str, int], str, list[str]], new: tuple[dict[str, int], str, list[str]]
+) -> None:
+    world = World()
+    world.apply(inventory(*old))
+    online = world.plan(inventory(*new))
+    before = world.complete(inventory(*old))
+    offline = compared(before, world.complete(inventory(*new)))
+    assert rows(offline) == rows(online.plan)
+    paths = {c.name for c in online.plan.pending if c.resource is Resource.FILE}
+    assert {c.name for c in offline.pending if c.resource is Resource.FILE} == paths
+
+
+@FEW
+@given(found=facilities)
+def test_a_revision_compared_with_itself_is_no_change(found: dict[str, int]) -> None:
+    world = World()
+    world.apply(of(found))
+    same = world.complete(of(found))
+    assert compared(same, same).is_empty
+
+
+def test_rules_are_named_as_hosts_name_them() -> None:
+    world = World()
+    world.apply(of({"kcl-bg-001": 1}))
+    before = world.complete(of({"kcl-bg-001": 1}))
+    networks = inventories.carrier(management_networks=["192.0.2.0/24"])
+    after = world.complete(of({"kcl-bg-001": 1, "kcl-bg-002": 1}, carriers=[networks]))
+    found = {(c.name, c.action.value) for c in compared(before, after).pending if c.resource is Resource.RULE}
+    assert found == {
+        ("element cameras 10.91.0.3 . 10554", "create"),
+        ("element management 192.0.2.0/24", "create"),
+        ("element management 198.51.100.0/27", "delete"),
+    }
+
+
+def test_what_the_older_revision_protects_is_protected_though_the_same_edit_unprotects_and_deletes_it() -> None:
+    world = World()
+    world.apply(inventories.inventory(facilities=[fleets.facility(protected=True), fleets.facility("kcl-bg-002")]))
+    before = world.complete(
+        inventories.inventory(facilities=[fleets.facility(protected=True), fleets.facility("kcl-bg-002")])
+    )
+    after = world.complete(of({"kcl-bg-002": 2}))
+    after = inventories.with_lock(after, after.allocations.model_copy(update={"protected": ()}))
+    (refusal,) = compared(before, after).refused
+    assert (refusal.policy, refusal.value) == ("protected", 2)
+    assert "kcl-bg-001" in refusal.message

@@ -1,0 +1,222 @@
+"""What each kind of difference on a host means for those who watch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+from provisioner.changes import Action, Change, Impact, Resource
+from provisioner.render import MEDIAMTX_FILE
+from tests import inventories
+from tests.plans import World, of
+from tests.simulated import SimulatedHost
+
+RELAY = "relay-viettel-1"
+SITE = "bac-giang/kcl-bg-001/cam-01/sub"
+ELSEWHERE = "bac-giang/kcl-bg-002/cam-01/sub"
+EVERYBODY = {RELAY: {SITE: 2, ELSEWHERE: 3}}
+
+
+@dataclass
+class Found:
+    """A relay that was changed by hand, and the change that a plan names for one of its resources."""
+
+    world: World
+
+    @property
+    def host(self) -> SimulatedHost:
+        return self.world.hosts.hosts[RELAY]
+
+    def plan(self, resource: Resource, name: str = "") -> Change:
+        changes = self.world.plan(of({"kcl-bg-001": 1, "kcl-bg-002": 1})).plan.pending
+        (found,) = [c for c in changes if c.resource is resource and c.name.endswith(name) and c.host == RELAY]
+        return found
+
+    def edit(self, path: str, change: Callable[[bytes], bytes]) -> None:
+        content, mode, owner, group = self.host.files[path]
+        changed = change(content)
+        assert changed != content
+        self.host.files[path] = (changed, mode, owner, group)
+
+
+@pytest.fixture
+def relay() -> Found:
+    world = World()
+    world.apply(of({"kcl-bg-001": 1, "kcl-bg-002": 1}))
+    world.watch(RELAY, {SITE: 2, ELSEWHERE: 3})
+    return Found(world)
+
+
+# --- MediaMTX's file ------------------------------------------------------------------------------
+
+
+def test_a_setting_that_restarts_paths_cuts_everybody(relay: Found) -> None:
+    relay.edit(MEDIAMTX_FILE, lambda text: text.replace(b'readTimeout: "10s"', b'readTimeout: "20s"'))
+    found = relay.plan(Resource.FILE, "mediamtx.yml")
+    assert (found.impact, found.cut, found.reason) == (Impact.ALL, EVERYBODY, "settings differ: readTimeout")
+
+
+def test_users_are_hot(relay: Found) -> None:
+    relay.edit(MEDIAMTX_FILE, lambda text: text.replace(b'"user": "probe"', b'"user": "prober"'))
+    found = relay.plan(Resource.FILE, "mediamtx.yml")
+    assert (found.impact, found.viewers) == (Impact.HOT, 0)
+
+
+def test_lines_that_are_not_ours_may_mean_anything(relay: Found) -> None:
+    relay.edit(MEDIAMTX_FILE, lambda text: text + b"pathDefaults:\n  maxReaders: 5\n")
+    found = relay.plan(Resource.FILE, "mediamtx.yml")
+    assert (found.impact, found.cut) == (Impact.ALL, EVERYBODY)
+    assert "2 foreign lines" in found.reason
+
+
+def test_a_file_that_is_gone_under_a_running_relay_says_nothing_of_what_runs(relay: Found) -> None:
+    del relay.host.files[MEDIAMTX_FILE]
+    relay.host.runs_without_file = True
+    found = relay.plan(Resource.FILE, "mediamtx.yml")
+    assert (found.action, found.impact, found.cut) == (Action.CREATE, Impact.ALL, EVERYBODY)
+
+
+def test_a_relay_that_has_not_read_its_file_may_run_on_any(relay: Found) -> None:
+    relay.host.sentinel = "cfg/000000000000"
+    found = relay.plan(Resource.UNIT, "mediamtx.service")
+    assert (found.impact, found.cut, found.reason) == (Impact.ALL, EVERYBODY, "it has not read its file")
+
+
+def test_a_path_whose_setting_differs_tells_both_values_and_cuts_its_own_readers(relay: Found) -> None:
+    def on_udp(text: bytes) -> bytes:
+        head, line, tail = text.partition(b'"bac-giang/kcl-bg-001/cam-01/sub": ')
+        return head + line + tail.replace(b'"rtspTransport": "tcp"', b'"rtspTransport": "udp"', 1)
+
+    relay.edit(MEDIAMTX_FILE, on_udp)
+    found = relay.plan(Resource.PATH)
+    assert (found.name, found.reason, found.cut) == (SITE, "rtspTransport udp → tcp", {RELAY: {SITE: 2}})
+    assert (found.province, found.facility) == ("bac-giang", "kcl-bg-001")
+
+
+def test_a_setting_that_somebody_added_is_named_and_its_value_is_not(relay: Found) -> None:
+    def hooked(text: bytes) -> bytes:
+        return text.replace(b'"rtspTransport": "tcp"', b'"rtspTransport": "tcp", "runOnRead": "curl -u a:s3cret x"', 1)
+
+    relay.edit(MEDIAMTX_FILE, hooked)
+    found = relay.plan(Resource.PATH)
+    assert found.reason == "runOnRead set → unset"
+    assert "s3cret" not in repr(found)
+
+
+# --- tunnel ---------------------------------------------------------------------------------------
+
+
+def peer_of(relay: Found, address: str) -> str:
+    return next(key for key, peer in relay.host.peers.items() if peer["allowed_ips"] == [address])
+
+
+def test_a_new_pre_shared_key_cuts_nobody(relay: Found) -> None:
+    relay.host.peers[peer_of(relay, "10.91.0.2/32")]["psk"] = "another"
+    found = relay.plan(Resource.PEER)
+    assert (found.name, found.impact) == ("site/kcl-bg-001", Impact.HOT)
+    assert found.reason == "pre-shared key differs: used from the next handshake on"
+
+
+def test_another_key_of_a_site_reconnects_the_site_and_no_other(relay: Found) -> None:
+    old = peer_of(relay, "10.91.0.2/32")
+    relay.host.peers["A" * 43 + "="] = relay.host.peers.pop(old)
+    found = relay.plan(Resource.PEER)
+    assert (found.name, found.action, found.impact) == ("site/kcl-bg-001", Action.UPDATE, Impact.PATH)
+    assert found.reason == f"public key {'A' * 43}= → {old}"
+    assert found.cut == {RELAY: {SITE: 2}}
+
+
+def test_another_key_of_a_centre_reconnects_all_who_read_from_there(relay: Found) -> None:
+    old = peer_of(relay, "10.90.0.1/32")
+    relay.host.peers["A" * 43 + "="] = relay.host.peers.pop(old)
+    found = relay.plan(Resource.PEER)
+    assert (found.name, found.impact, found.cut) == ("centre/centre", Impact.ALL, EVERYBODY)
+
+
+def test_a_stranger_is_told_by_what_it_holds(relay: Found) -> None:
+    relay.host.peers["B" * 43 + "="] = {
+        "allowed_ips": ["10.99.0.9/32"],
+        "psk": "x",
+        "endpoint": None,
+        "keepalive_s": None,
+    }
+    found = relay.plan(Resource.PEER)
+    assert (found.name, found.action) == (f"unknown/{'B' * 43}=", Action.DELETE)
+    assert (found.impact, found.cut) == (Impact.ALL, EVERYBODY), "it may be where somebody reads from"
+    assert "10.99.0.9/32" in found.reason
+
+
+def test_addresses_that_go_back_to_their_owner_cut_what_is_pulled_from_them(relay: Found) -> None:
+    key = peer_of(relay, "10.91.0.2/32")
+    relay.host.peers[key]["allowed_ips"] = ["10.91.0.2/32", "10.91.0.3/32"]
+    relay.host.peers[peer_of(relay, "10.91.0.3/32")]["allowed_ips"] = []
+    changes = relay.world.plan(of({"kcl-bg-001": 1, "kcl-bg-002": 1})).plan.pending
+    found = {c.name: c for c in changes if c.resource is Resource.PEER}
+    assert found["site/kcl-bg-001"].cut == {RELAY: {ELSEWHERE: 3}}
+    assert found["site/kcl-bg-001"].reason == "allowed IPs 10.91.0.2/32, 10.91.0.3/32 → 10.91.0.2/32"
+    assert (found["site/kcl-bg-002"].impact, found["site/kcl-bg-002"].viewers) == (Impact.HOT, 0)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "impact", "said"),
+    [
+        ("address", "10.91.0.77/32", Impact.ALL, "address 10.91.0.77/32 → 10.91.0.1/32"),
+        ("port", 4444, Impact.ALL, "port 4444 → 51820"),
+        ("mtu", 1500, Impact.HOT, "MTU 1500 → 1380"),
+        (
+            "routes",
+            ["10.91.0.0/16", "10.7.0.0/16"],
+            Impact.HOT,
+            "route 10.90.0.0/24 is missing; route 10.7.0.0/16 is not ours",
+        ),
+    ],
+)
+def test_the_interface_itself(relay: Found, key: str, value: object, impact: Impact, said: str) -> None:
+    assert relay.host.link is not None
+    relay.host.link[key] = value
+    found = relay.plan(Resource.UNIT, "wg.service")
+    assert (found.impact, found.reason) == (impact, said)
+    assert found.cut == (EVERYBODY if impact is Impact.ALL else {})
+
+
+def test_a_centre_that_changes_its_own_end_cuts_readers_at_its_relays() -> None:
+    world = World()
+    world.apply(of({"kcl-bg-001": 1}))
+    world.watch(RELAY, {SITE: 2})
+    link = world.hosts.hosts["centre"].link
+    assert link is not None
+    link["address"] = "10.90.0.77/32"
+    found = [c for c in world.plan(of({"kcl-bg-001": 1})).plan.pending if c.host == "centre"]
+    assert [(c.impact, c.cut) for c in found if c.resource is Resource.UNIT] == [(Impact.ALL, {RELAY: {SITE: 2}})]
+
+
+# --- rules, units ---------------------------------------------------------------------------------
+
+
+def test_another_program_is_a_restart() -> None:
+    world = World()
+    world.apply(of({"kcl-bg-001": 1}))
+    world.watch(RELAY, {SITE: 2})
+    newer = inventories.settings(mediamtx={"version": "1.21.1", "sha256": {"amd64": "1" * 64}})
+    pending = world.plan(of({"kcl-bg-001": 1}, settings=newer)).plan.pending
+    cutting = [c for c in pending if c.impact is Impact.ALL]
+    assert [(c.resource, c.name, c.cut) for c in cutting] == [
+        (Resource.UNIT, "provisioner-mediamtx.service", {RELAY: {SITE: 2}})
+    ]
+
+
+def test_a_unit_that_is_stopped_has_nobody_to_cut(relay: Found) -> None:
+    relay.host.units.discard("provisioner-mediamtx.service")
+    found = relay.plan(Resource.UNIT, "mediamtx.service")
+    assert (found.impact, found.viewers) == (Impact.HOT, 0)
+
+
+def test_who_watches_is_not_known_where_the_relay_does_not_tell(relay: Found) -> None:
+    relay.host.silent = True
+    planned = relay.world.plan(of({"kcl-bg-001": 1, "kcl-bg-002": 2}), allow={})
+    assert planned.plan.uncounted == (RELAY,)
+    assert "viewers_unknown" in {refusal.policy for refusal in planned.plan.refused}
+    allowed = relay.world.plan(of({"kcl-bg-001": 1, "kcl-bg-002": 2}), allow={"viewers": 20, "all_impact": 1})
+    assert allowed.plan.refused == ()
