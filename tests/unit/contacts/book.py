@@ -16,7 +16,7 @@ PHONE = "+84300777001"
 EMAIL = "canary-yen@example.com"
 TITLE = "Hiệu trưởng Canary"
 NOTE = "Ghi chú canary"
-CANARIES = (NAME, PHONE, PHONE[3:], EMAIL, TITLE, NOTE, "Hoàng Yến", "Yến Canary", "canary-yen", "trưởng Canary", "chú canary")
+CANARIES = (NAME, PHONE, PHONE[3:], EMAIL, TITLE, NOTE, "Hoàng Yến", "Yến Canary", "canary-yen", "chú canary")
 """What no output may hold, in the forms in which it could get there."""
 
 
