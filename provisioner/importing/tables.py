@@ -15,6 +15,7 @@ from provisioner.importing.forms import FORMS
 from provisioner.importing.grid import Cell, Grid
 from provisioner.importing.headers import LEAST_HEADERS, Header, encoding_of_header, find_headers
 from provisioner.importing.screening import is_password_header, safe_words
+from provisioner.vietnamese import clean
 
 VERSION = 1
 VERSION_MARK = "provisioner/import/"
@@ -24,7 +25,8 @@ EXAMPLE_MARK = "Ví dụ"
 _SILENT_SHEETS = frozenset({"huongdan", "danhmuc", "readme"})
 _DITTO = frozenset({"nt", "nhutren", "nhtren", "nhtr", "idem"})
 _DITTO_SIGNS = frozenset({'"', "''", "\u2033", "\u3003", "\u201d", "\u201c", "-\u2033-", '-"-'})
-_TOTAL = re.compile(r"(?:tong|tongcong|tongso|cong|congtong|tongso[a-z]*)")
+_TOTAL = re.compile(r"(?:tổng(?:\s+(?:cộng|số).{0,40})?|cộng|tong cong)\s*:?", re.IGNORECASE)
+"""With its marks: without them a sum (cộng) and a gate (cổng) are one word."""
 _SECTION = re.compile(r"[IVX]{1,5}\.?|[A-ZĐ]\.?")
 _COLUMN_NUMBER = re.compile(r"\(?\[?\s*([0-9]{1,2})\s*\]?\)?")
 
@@ -179,7 +181,7 @@ class _Reading:
         if number in self.filled.grid.hidden_rows:
             return error("row-hidden")
         texts = [cell.text.strip() for cell in own.values() if isinstance(cell.value, str)]
-        if any(_TOTAL.fullmatch(word_key(text)) for text in texts[:2]):
+        if any(_TOTAL.fullmatch(clean(text)) for text in texts[:2]):
             return note("row-total")
         mark = own.get("number")
         alone = len(own) - (mark is not None)

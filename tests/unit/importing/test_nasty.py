@@ -208,7 +208,7 @@ def test_several_tables_on_one_sheet() -> None:
         ("II. CAMERA",),
         made.CAMERA_HEADER,
         ("A", None, "Huyện Việt Yên"),
-        made.camera_row("cam-02", 12),
+        made.camera_row("cam-02", 12, zone="Cổng"),  # a gate is no sum (cộng)
         (),
         ("Người lập biểu", None, None, "Trưởng phòng"),
         (),
@@ -230,6 +230,7 @@ def test_several_tables_on_one_sheet() -> None:
         ("Tổng hợp!A17", "row-duplicate"),
     ]
     assert sorted(facilities_of(proposal)) == ["kcl-bg-001", "kcl-bg-002"]
+    assert b"cam-02" in facilities_of(proposal)["kcl-bg-001"]
     assert names(proposal) == [("kcl-bg-001", "Trần Văn Mẫu"), ("kcl-bg-001", "Lê Mẫu")]
 
 

@@ -1,0 +1,325 @@
+"""What rows come to: ids, surveys, obstacles, recorders, streams; and that an edit is no larger than it has to be."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from provisioner.importing.findings import Level
+from provisioner.importing.proposal import Proposal
+from provisioner.inventory.model import Facility, Inventory, Tombstone
+from provisioner.inventory.reading import validated
+from provisioner.inventory.strict_yaml import parse
+from tests import inventories as make
+from tests.unit.importing import sheets as made
+from tests.unit.importing.sheets import Rows, book, proposal_of, told
+
+DEVICE_HEADER = (
+    *("Mã cơ sở", "Mã camera", "Khu vực", "Loại thiết bị", "Hãng", "Mã đầu ghi", "Kênh số", "Địa chỉ IP", "Cổng RTSP"),
+    *("Độ phân giải luồng phụ", "Độ phân giải luồng chính"),
+)
+
+
+def of(plain: Mapping[str, Any], sheets: Mapping[str, Rows], **changes: Any) -> Proposal:
+    """Give what sheets ask of an inventory with one facility."""
+    inventory = make.inventory(facilities=[plain], **changes)
+    return proposal_of(book(sheets), inventory, files={str(plain["id"]): json.dumps(plain).encode()})
+
+
+def after(proposal: Proposal, facility: str = "kcl-bg-001") -> dict[str, Any]:
+    found = parse(proposal.edits[facility].after).value
+    assert isinstance(found, dict)
+    assert validated(Facility, found)
+    return found
+
+
+def codes(proposal: Proposal, *levels: Level) -> list[str]:
+    return [code for _, code in told(proposal.findings, *levels)]
+
+
+def device(name: Any = None, **changes: Any) -> tuple[Any, ...]:
+    plain: dict[str, Any] = dict.fromkeys(("kind", "make", "recorder", "channel", "address", "port", "main"))
+    plain |= {"zone": "Cổng", "sub": "640x360"} | changes
+    keys = ("zone", "kind", "make", "recorder", "channel", "address", "port", "sub", "main")
+    return ("kcl-bg-001", name, *(plain[key] for key in keys))
+
+
+# --- facilities -----------------------------------------------------------------------------------
+
+
+def test_ids_follow_the_highest_one_in_use_anywhere() -> None:
+    inventory = make.inventory(facilities=[make.facility("kcl-bg-001"), make.facility("kcl-bg-007")])
+    rows = [made.FACILITY_HEADER, made.facility_row("Trường B"), made.facility_row("Trường C", province="Hà Giang")]
+    proposal = proposal_of(book({"Cơ sở": rows}), inventory)
+    assert sorted(proposal.edits) == ["kcl-bg-008", "kcl-hg-001"]
+    assert proposal.provinces == {"kcl-bg-008": "bac-giang", "kcl-hg-001": "ha-giang"}
+
+
+def test_an_id_that_was_retired_is_not_given_again() -> None:
+    inventory = _with_tombstone(make.inventory(), "site/kcl-bg-009")
+    rows = [made.FACILITY_HEADER, made.facility_row("Trường B"), made.facility_row("Trường C", id="kcl-bg-009")]
+    proposal = proposal_of(book({"Cơ sở": rows}), inventory)
+    assert sorted(proposal.edits) == ["kcl-bg-010"]
+    assert codes(proposal, Level.ERROR) == ["id-retired"]
+
+
+def _with_tombstone(inventory: Inventory, name: str) -> Inventory:
+    lock = inventory.allocations.model_copy(
+        update={"tombstones": (Tombstone(object=name, pool="viettel", port=10554),)}
+    )
+    return make.with_lock(inventory, lock)
+
+
+def test_a_facility_without_an_id_is_known_by_its_name_in_its_province() -> None:
+    rows = [made.FACILITY_HEADER, made.facility_row("TRƯỜNG  ví dụ", kind="Ký túc xá")]
+    proposal = proposal_of(book({"Cơ sở": rows}))
+    assert codes(proposal) == ["facility-matched"]
+    assert after(proposal)["kind"] == "dormitory"
+    elsewhere = [made.FACILITY_HEADER, made.facility_row("Trường Ví Dụ", province="Hải Dương")]
+    assert sorted(proposal_of(book({"Cơ sở": elsewhere})).edits) == ["kcl-hd-001"]
+
+
+def test_a_facility_stays_in_its_province() -> None:
+    rows = [made.FACILITY_HEADER, made.facility_row("Trường Ví Dụ", id="kcl-bg-001", province="Hải Dương")]
+    assert codes(proposal_of(book({"Cơ sở": rows}))) == ["facility-province"]
+
+
+def test_after_a_merger_either_name_of_the_province_fits() -> None:
+    plain = make.facility(province_scheme="gso-2021")
+    for name in ("Bắc Giang", "Bắc Ninh"):
+        rows = [made.FACILITY_HEADER, made.facility_row("Trường Ví Dụ", id="kcl-bg-001", province=name)]
+        settings = make.settings(province_scheme="gso-2025")
+        proposal = of(plain, {"Cơ sở": rows}, settings=settings, designations=[])
+        assert codes(proposal, Level.ERROR) == []
+
+
+def test_a_new_facility_needs_its_columns_and_what_hangs_on_it_waits() -> None:
+    facilities: Rows = [("Mã cơ sở", "Tên cơ sở", "Tỉnh", "Loại cơ sở"), (None, "Trường B", "Bắc Giang", "Trường học")]
+    contacts: Rows = [("Tên cơ sở", *made.CONTACT_HEADER[2:]), ("Trường B", *made.contact_row()[2:])]
+    proposal = proposal_of(book({"Cơ sở": facilities, "Đầu mối": contacts}))
+    assert told(proposal.findings) == [
+        ("Cơ sở!1", "column-missing"),
+        ("Cơ sở!1", "column-missing"),
+        ("Đầu mối!A2", "facility-row-bad"),
+    ]
+    assert proposal.edits == {}
+    assert proposal.people == {}
+
+
+# --- surveys --------------------------------------------------------------------------------------
+
+
+def survey_of(
+    plain: Mapping[str, Any], *rows: tuple[Any, ...], header: tuple[str, ...] = made.SURVEY_HEADER
+) -> Proposal:
+    return of(plain, {"Khảo sát": [header, *rows]})
+
+
+def test_a_survey_of_the_same_day_is_edited_and_keeps_the_rest() -> None:
+    plain = make.facility(survey=make.survey(advice="Giữ lại", surveyed_on="2021-05-08"))
+    proposal = survey_of(plain, made.survey_row())
+    assert codes(proposal) == []
+    assert after(proposal)["survey"]["advice"] == "Giữ lại"
+    assert after(proposal)["survey"]["cameras"] == {"present": 6, "fit": 4, "missing": 2}
+
+
+def test_a_later_survey_takes_the_place_of_the_old_one_as_a_whole() -> None:
+    plain = make.facility(survey=make.survey(advice="Bỏ đi"))
+    proposal = survey_of(plain, made.survey_row())
+    assert codes(proposal) == ["survey-newer"]
+    assert "advice" not in after(proposal)["survey"]
+
+
+def test_an_earlier_survey_is_an_error_and_so_are_counts_that_cannot_be() -> None:
+    assert codes(survey_of(make.facility(), made.survey_row(day="06/05/2021"))) == ["survey-older"]
+    assert codes(survey_of(make.facility(), made.survey_row(counts=(4, 6, 0))), Level.ERROR) == ["counts-disagree"]
+
+
+def test_a_first_survey_needs_all_that_the_model_needs() -> None:
+    plain = {key: value for key, value in make.facility(plan=None).items() if value is not None and key != "survey"}
+    proposal = survey_of(plain, made.survey_row(by=None, verdict=None))
+    assert told(proposal.findings) == [("Khảo sát!C2", "required-missing"), ("Khảo sát!H2", "required-missing")]
+
+
+BLOCK = ("Vướng mắc", "Đơn vị xử lý", "Việc cần làm", "Hạn xử lý")
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected", "blocked"),
+    [
+        (
+            ("Chờ kinh phí", "UBND tỉnh", "Duyệt chi", "20/05/2021"),
+            [],
+            {"reason": "needs_investment", "since": "2021-05-07"},
+        ),
+        (("Chờ kinh phí", "UBND tỉnh", None, None), ["block-incomplete"], None),
+        (("Không", None, None, None), [], None),
+        (("Mưa", None, None, None), ["choice-unknown"], None),
+    ],
+)
+def test_an_obstacle_is_whole_or_not_taken(
+    cells: tuple[Any, ...], expected: list[str], blocked: dict[str, str] | None
+) -> None:
+    row = (*made.survey_row(day="07/05/2021"), *cells)
+    proposal = survey_of(make.facility(), row, header=(*made.SURVEY_HEADER, *BLOCK))
+    assert codes(proposal, Level.ERROR) == expected
+    if blocked:
+        assert blocked.items() <= after(proposal)["blocked"].items()
+
+
+def test_an_obstacle_of_the_file_is_edited_and_never_taken_away() -> None:
+    there = {"reason": "no_uplink", "owner": "dic", "since": "2021-05-01", "next_action": "x", "due": "2021-05-20"}
+    plain, header = make.facility(blocked=there), (*made.SURVEY_HEADER, *BLOCK)
+    edited = survey_of(plain, (*made.survey_row(day="07/05/2021"), None, None, None, "30/05/2021"), header=header)
+    assert after(edited)["blocked"] == there | {"due": "2021-05-30"}
+    solved = survey_of(plain, (*made.survey_row(day="07/05/2021"), "Không vướng mắc", None, None, None), header=header)
+    assert codes(solved) == ["block-stands"]
+    assert after(solved)["blocked"] == there
+
+
+def test_a_lan_goes_to_the_gateway_or_holds_addresses_to_it() -> None:
+    header = (*made.SURVEY_HEADER, "Dải mạng LAN")
+    row = (*made.survey_row(day="07/05/2021"), "192.168.1.0/25")
+    assert after(survey_of(make.facility(), row, header=header))["gateway"]["lan"] == "192.168.1.0/25"
+    plain = {key: value for key, value in make.facility(plan=None).items() if key not in {"gateway", "plan"}}
+    sheets: dict[str, Rows] = {
+        "Khảo sát": [header, row],
+        "Camera": [made.CAMERA_HEADER, made.camera_row("cam-02", 200)],
+    }
+    proposal = of(plain, sheets)
+    assert told(proposal.findings) == [("Khảo sát!I2", "lan-not-kept"), ("Camera!E2", "address-outside-lan")]
+
+
+# --- devices --------------------------------------------------------------------------------------
+
+
+def devices(plain: Mapping[str, Any], *rows: tuple[Any, ...], header: tuple[str, ...] = DEVICE_HEADER) -> Proposal:
+    return of(plain, {"Camera": [header, *rows]})
+
+
+BARE = {key: value for key, value in make.facility().items() if key not in {"plan", "cameras"}}
+
+
+def test_a_recorder_with_a_row_of_its_own_and_its_channels() -> None:
+    proposal = devices(
+        BARE,
+        device("cam-01", kind="Kênh đầu ghi", recorder="nvr-01", channel=1),
+        device("cam-02", kind="Kênh đầu ghi", recorder="nvr-01", channel=2, main="1080p"),
+        device(zone=None, kind="Đầu ghi", recorder="nvr-01", make="Dahua", address="192.168.1.20", port=8554, sub=None),
+    )
+    assert codes(proposal) == []
+    assert after(proposal)["recorders"] == [{"id": "nvr-01", "make": "dahua", "address": "192.168.1.20", "port": 8554}]
+    first, second = after(proposal)["cameras"]
+    sub = {"width": 640, "height": 360}
+    assert first == {"id": "cam-01", "zone": "cong", "recorder": "nvr-01", "channel": 1, "streams": {"sub": sub}}
+    assert second["streams"] == {"sub": sub, "main": {"width": 1920, "height": 1080}}
+
+
+def test_a_recorder_that_only_its_channels_describe() -> None:
+    proposal = devices(
+        BARE,
+        device(kind="Kênh đầu ghi", make="Hikvision", channel=1, address="192.168.1.20"),
+        device(kind="Kênh đầu ghi", make="Hikvision", channel=2, address="192.168.1.20"),
+        device(kind="Kênh đầu ghi", make="Dahua", channel=3, address="192.168.1.20"),
+        device(kind="Kênh đầu ghi", channel=4),
+    )
+    assert codes(proposal, Level.ERROR) == ["recorder-differs", "recorder-unnamed"]
+    assert [r["id"] for r in after(proposal)["recorders"]] == ["nvr-01"]
+    assert [(c["id"], c["channel"]) for c in after(proposal)["cameras"]] == [("cam-01", 1), ("cam-02", 2)]
+
+
+def test_a_camera_without_an_id_is_known_by_where_it_is() -> None:
+    plain = make.facility(recorders=[make.recorder()], cameras=[make.camera(host=11), make.channel("cam-02", 3)])
+    proposal = devices(
+        plain,
+        device(zone="Sân", address="192.168.1.11", make="Hikvision"),
+        device(zone="Sảnh", recorder="nvr-01", channel=3),
+        device(zone="Sân", address="192.168.1.12", make="Hikvision"),
+    )
+    assert codes(proposal, Level.NOTE) == ["id-proposed"]
+    assert [(c["id"], c["zone"]) for c in after(proposal)["cameras"]] == [
+        ("cam-01", "san"),
+        ("cam-02", "sanh_tang"),
+        ("cam-03", "san"),
+    ]
+
+
+def test_a_camera_that_moves_to_a_recorder_is_written_anew() -> None:
+    plain = make.facility(recorders=[make.recorder()], cameras=[make.camera(location="Cổng chính")])
+    proposal = devices(plain, device("cam-01", kind="Kênh đầu ghi", recorder="nvr-01", channel=5, sub=None))
+    (camera,) = after(proposal)["cameras"]
+    assert camera == {
+        "id": "cam-01",
+        "zone": "cong",
+        "location": "Cổng chính",
+        "recorder": "nvr-01",
+        "channel": 5,
+        "streams": {"sub": {"width": 640, "height": 360}},
+    }
+    back = devices(
+        plain | {"cameras": [camera]}, device("cam-01", kind="Camera IP", make="Axis", address="192.168.1.40")
+    )
+    assert {"make": "axis", "address": "192.168.1.40"}.items() <= after(back)["cameras"][0].items()
+    assert "recorder" not in after(back)["cameras"][0]
+
+
+def test_a_table_with_one_row_a_stream() -> None:
+    header = ("Mã cơ sở", "Mã camera", "Khu vực", "Hãng", "Địa chỉ IP", "Luồng", "Độ phân giải", "Bitrate")
+    rows: Rows = [
+        header,
+        ("kcl-bg-001", "cam-02", "Sân", "Axis", "192.168.1.12", "Chính", "1920x1080", 2048),
+        ("kcl-bg-001", "cam-02", "Sân", "Axis", "192.168.1.12", "Phụ", "640x360", 512),
+        ("kcl-bg-001", "cam-02", None, None, None, "Phụ", "640x360", 512),
+        ("kcl-bg-001", "cam-03", "Sân", "Axis", "192.168.1.13", "Phụ", "640x360", None),
+        ("kcl-bg-001", "cam-03", "Cổng", "Axis", "192.168.1.13", "Chính", "640x360", None),
+        ("kcl-bg-001", "cam-04", "Cổng", "Axis", "192.168.1.14", "Chính", "640x360", None),
+    ]
+    proposal = of(make.facility(), {"Camera": rows})
+    assert told(proposal.findings, Level.ERROR) == [
+        ("Camera!B4", "row-duplicate"),
+        ("Camera!C6", "row-contradicts"),
+        ("Camera!G7", "required-missing"),
+    ]
+    streams = {c["id"]: c["streams"] for c in after(proposal)["cameras"]}
+    assert streams["cam-02"]["sub"] == {"width": 640, "height": 360, "kbps": 512}
+    assert streams["cam-02"]["main"] == {"width": 1920, "height": 1080, "kbps": 2048}
+    assert "main" not in streams["cam-03"]
+
+
+def test_a_recorder_takes_no_values_of_a_camera() -> None:
+    proposal = devices(BARE, device(kind="Đầu ghi", recorder="nvr-01", make="Dahua", address="192.168.1.20"))
+    assert told(proposal.findings) == [("Camera!C2", "column-not-of-recorder"), ("Camera!J2", "column-not-of-recorder")]
+
+
+def test_what_is_the_default_is_not_written_out() -> None:
+    header = (*made.CAMERA_HEADER, "Cổng RTSP", "Chuẩn nén luồng phụ", "Có âm thanh")
+    rows: Rows = [header, (*made.camera_row("cam-01", 11, zone="Cổng"), 554, "H.264", "Không")]
+    proposal = of(make.facility(), {"Camera": rows})
+    assert proposal.changed == ()
+    assert proposal.findings == ()
+
+
+def test_what_was_signed_is_named_where_it_changes() -> None:
+    proposal = devices(make.facility(), device("cam-01", zone="Sân", sub=None))
+    assert proposal.resign == {"kcl-bg-001": ("dic", "health", "carrier")}
+    untouched = proposal_of(book({"Cơ sở": [made.FACILITY_HEADER, made.facility_row("Trường Ví Dụ", kind="Khác")]}))
+    assert untouched.resign == {}
+
+
+def test_rows_that_hang_on_a_row_with_an_error_are_kept_out_and_the_rest_is_not() -> None:
+    """The second camera is right only as long as the first, whose address it has, is not taken."""
+    proposal = devices(
+        make.facility(),
+        device("cam-02", address="192.168.1.11", make="Axis"),
+        device("cam-03", address="192.168.1.13", make="Axis"),
+        device("cam-04", address="192.168.1.13", make="Axis"),
+        device("cam-05", address="192.168.1.15", make="Axis"),
+    )
+    assert told(proposal.findings, Level.ERROR) == [
+        ("Camera!H2", "address-duplicate"),
+        ("Camera!H4", "address-duplicate"),
+    ]
+    assert [c["id"] for c in after(proposal)["cameras"]] == ["cam-01", "cam-03", "cam-05"]
