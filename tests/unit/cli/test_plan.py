@@ -1,0 +1,365 @@
+"""`plan`, `drift` and `apply PLAN` as they are called, on hosts in memory."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from provisioner import enacting, pipeline
+from provisioner.cli.main import run
+from tests.simulated import SimulatedHosts
+
+ROOT = Path(__file__).parents[3]
+EXAMPLE = "inventories/example"
+RELAY = "relay-viettel-1"
+WATCHED = "bac-giang/kcl-bg-001/cam-03/sub"
+
+
+@dataclass
+class Terminal:
+    """A checkout of the example whose hosts hold it, and somebody who calls the program there."""
+
+    root: Path
+    hosts: SimulatedHosts
+    capsys: pytest.CaptureFixture[str]
+
+    def __call__(self, *words: str, vault: bool = True) -> tuple[int, str, str]:
+        env = {"HOME": str(self.root), "XDG_STATE_HOME": str(self.root / "state")}
+        env |= {"ANSIBLE_VAULT_PASSWORD_FILE": f"{EXAMPLE}/.vault-password"} if vault else {}
+        self.capsys.readouterr()
+        code = run(["-i", EXAMPLE, *words], env)
+        out, err = self.capsys.readouterr()
+        return code, out, err
+
+    def document(self, *words: str, vault: bool = True) -> tuple[int, Any]:
+        code, out, _ = self("--output", "json", *words, vault=vault)
+        return code, json.loads(out)
+
+    def edit(self, path: str, old: str, new: str) -> None:
+        file = self.root / EXAMPLE / path
+        text = file.read_text(encoding="utf-8")
+        assert old in text
+        file.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+    def other_channel(self, facility: str = "kcl-bg-001") -> None:
+        """Let a recorder's camera come from another channel, agreed by all."""
+        self.edit(f"facilities/bac-giang/{facility}.yml", "channel: 17", "channel: 18")
+        parties = ["--by", "dic", "--by", "health", "--by", "carrier"]
+        assert self("sign-off", facility, *parties, "--on", "2021-06-01", "--source", "02/BB")[0] == 0
+
+    def close(self, path: str) -> None:
+        self.edit(f"facilities/{path}.yml", "operating: open", "operating: closed")
+        assert self("allocate")[0] == 0
+
+    def policy(self, text: str) -> None:
+        with (self.root / EXAMPLE / "inventory.yml").open("a", encoding="utf-8") as stream:
+            stream.write(text)
+
+
+@pytest.fixture
+def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Terminal:
+    hosts = SimulatedHosts()
+    program = tmp_path / "mediamtx"
+    program.touch()
+    monkeypatch.setattr(pipeline, "AnsibleRunner", lambda _templates, _environment: hosts)
+    monkeypatch.setattr(enacting, "fetch", lambda *_arguments: program)
+    shutil.copytree(ROOT / EXAMPLE, tmp_path / EXAMPLE)
+    git(tmp_path, "init", "-q")
+    git(tmp_path, "add", "inventories")
+    git(tmp_path, "-c", "user.name=A", "-c", "user.email=a@example.com", "commit", "-qm", "A")
+    monkeypatch.chdir(tmp_path)
+    terminal = Terminal(tmp_path, hosts, capsys)
+    assert terminal("apply", "--yes")[0] == 0
+    hosts.hosts[RELAY].viewers = {WATCHED: 2}
+    return terminal
+
+
+def git(folder: Path, *words: str) -> None:
+    subprocess.run(["git", *words], cwd=folder, check=True, capture_output=True, timeout=30)
+
+
+# --- exit codes -----------------------------------------------------------------------------------
+
+
+def test_no_change_ends_with_0_and_a_change_with_10_where_it_is_asked_for(call: Terminal) -> None:
+    assert call("plan", "--exit-code")[0] == 0
+    assert call("drift")[0] == 0
+    call.other_channel()
+    assert call("plan")[0] == 0
+    assert call("plan", "--exit-code")[0] == 10
+    assert call("drift")[0] == 10
+
+
+def test_a_refused_plan_ends_with_6_and_is_shown_all_the_same(call: Terminal) -> None:
+    call.policy("policy: { limits: { viewers: 1 } }\n")
+    call.other_channel()
+    code, found = call.document("plan", "--exit-code")
+    assert code == 6
+    assert len(found["changes"]) == 2
+    assert found["refused"] == [
+        {
+            "policy": "viewers",
+            "limit": 1,
+            "value": 2,
+            "host": "",
+            "message": "2 viewers would be cut; the limit is 1",
+            "hint": "make the change smaller, e.g. by --limit; or, if this is meant, add --allow viewers=2",
+        }
+    ]
+    assert call("plan", "--allow", "viewers=2")[0] == 0
+    assert call("drift")[0] == 10
+    code, out, _ = call("plan")
+    assert (code, "refused, for 1 reason:" in out) == (6, True)
+
+
+def test_a_refused_plan_is_not_applied_and_nobody_is_asked(call: Terminal) -> None:
+    call.policy("policy: { limits: { viewers: 1 } }\n")
+    call.other_channel()
+    writes = call.hosts.hosts[RELAY].writes
+    code, _, err = call("apply")
+    assert (code, "2 viewers would be cut" in err, "Apply this plan" in err) == (6, True, False)
+    assert call("apply", "--yes")[0] == 6
+    assert call.hosts.hosts[RELAY].writes == writes
+    assert call("apply", "--yes", "--allow", "viewers=2")[0] == 0
+
+
+def test_a_host_that_cannot_be_read_ends_with_5_and_is_named(call: Terminal) -> None:
+    call.hosts.hosts[RELAY].reachable = False
+    code, found = call.document("plan")
+    assert (code, set(found["unreadable"])) == (5, {RELAY})
+    assert RELAY not in found["live"]
+
+
+def test_a_limit_that_leaves_changes_of_a_chosen_host_out_is_6_with_their_names(call: Terminal) -> None:
+    call.other_channel()
+    call.close("hai-duong/kcl-hd-001")
+    code, found = call.document("plan", "--limit", "facility=kcl-bg-001", "--allow", "deletion_percent=100")
+    assert code == 6
+    assert {item["name"] for item in found["outside_limit"]} >= {"hai-duong/kcl-hd-001/cam-01/sub"}
+    assert found["left_out"] == ["centre-hn", "relay-vnpt-1"]
+    code, out, _ = call("plan", "--limit", f"host={RELAY}", "--allow", "deletion_percent=100")
+    assert (code, "left out by --limit: 2 hosts, not read: centre-hn, relay-vnpt-1" in out) == (0, True)
+
+
+# --- saved plans ----------------------------------------------------------------------------------
+
+
+def test_a_saved_plan_is_private_and_applies_as_it_was_reviewed(call: Terminal) -> None:
+    call.other_channel()
+    assert call("plan", "--out", "plan.json")[0] == 0
+    assert Path("plan.json").stat().st_mode & 0o077 == 0
+    code, done = call.document("apply", "plan.json")
+    assert (code, done["outcome"]) == (0, "applied")
+    assert done["plan"] == json.loads(Path("plan.json").read_text(encoding="utf-8"))["digest"]
+
+
+def test_a_saved_plan_takes_its_own_hosts_and_no_others(call: Terminal) -> None:
+    call.other_channel()
+    assert call("plan", "--limit", f"host={RELAY}", "--out", "plan.json")[0] == 0
+    call.hosts.calls.clear()
+    assert call("apply", "plan.json")[0] == 0
+    assert {host for _, host in call.hosts.calls} == {RELAY}
+    code, _, err = call("apply", "plan.json", "--limit", f"host={RELAY}")
+    assert (code, "applied as it was reviewed" in err) == (2, True)
+
+
+def test_what_was_allowed_is_in_the_plan_and_can_neither_be_added_nor_edited(call: Terminal) -> None:
+    call.policy("policy: { limits: { viewers: 1 } }\n")
+    call.other_channel()
+    _, without = call.document("plan")
+    assert call("plan", "--allow", "viewers=2", "--out", "plan.json")[0] == 0
+    _, allowed = call.document("plan", "--allow", "viewers=2")
+    assert (allowed["allow"], allowed["digest"] == without["digest"]) == ({"viewers": 2}, False)
+    code, _, err = call("apply", "plan.json", "--allow", "viewers=99")
+    assert (code, "applied as it was reviewed" in err) == (2, True)
+    text = Path("plan.json").read_text(encoding="utf-8")
+    Path("plan.json").write_text(text.replace('"viewers": 2\n', '"viewers": 9\n', 1), encoding="utf-8")
+    code, _, err = call("apply", "plan.json")
+    assert (code, "was changed after it was made" in err) == (8, True)
+    Path("plan.json").write_text(text, encoding="utf-8")
+    call.hosts.hosts[RELAY].viewers = {WATCHED: 3}
+    code, _, err = call("apply", "plan.json")
+    assert (code, "3 viewers would be cut; the limit is 2" in err) == (6, True)
+    call.hosts.hosts[RELAY].viewers = {WATCHED: 2}
+    assert call("apply", "plan.json")[0] == 0
+
+
+def test_a_saved_plan_of_another_inventory_is_stale(call: Terminal) -> None:
+    call.other_channel()
+    assert call("plan", "--out", "plan.json")[0] == 0
+    call.edit("facilities/hai-duong/kcl-hd-001.yml", "name: ", "name: Other ")
+    code, _, err = call("apply", "plan.json")
+    assert (code, "plan.json is stale: the inventory was sha256:" in err) == (8, True)
+
+
+def test_hosts_that_moved_are_named_with_what_moved_and_the_others_apply(call: Terminal) -> None:
+    call.other_channel()
+    assert call("plan", "--out", "plan.json")[0] == 0
+    call.hosts.hosts["relay-vnpt-1"].units.discard("provisioner-nft.service")
+    code, done = call.document("apply", "plan.json")
+    outcomes = {host["host"]: host for host in done["hosts"]}
+    assert code == 8
+    assert outcomes[RELAY]["outcome"] == "applied"
+    assert outcomes["relay-vnpt-1"]["outcome"] == "not-started"
+    moved = "unit provisioner-nft.service was active, enabled and is inactive, absent"
+    assert moved in outcomes["relay-vnpt-1"]["cause"]
+
+
+# --- --check --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("by", ["digest", "file"])
+def test_check_is_0_while_the_plan_is_the_same_and_8_with_what_moved_after(call: Terminal, by: str) -> None:
+    call.other_channel()
+    assert call("plan", "--out", "plan.json")[0] == 0
+    digest = json.loads(Path("plan.json").read_text(encoding="utf-8"))["digest"]
+    expected = digest if by == "digest" else "plan.json"
+    call.hosts.hosts[RELAY].viewers = {WATCHED: 9}
+    git(call.root, "-c", "user.name=A", "-c", "user.email=a@example.com", "commit", "-qam", "B")
+    assert call("plan", "--check", expected)[:2] == (0, f"the plan is still {digest}\n")
+    call.hosts.hosts["centre-hn"].units.discard("provisioner-wg.service")
+    code, found = call.document("plan", "--check", expected)
+    assert (code, found["same"], found["expected"]) == (8, False, digest)
+    if by == "file":
+        moved = {"host": "centre-hn", "what": "unit provisioner-wg.service was active, enabled and is inactive, absent"}
+        assert moved in found["moved"]
+    else:
+        assert found["moved"] == [
+            {
+                "host": "",
+                "what": "what moved is not known from a digest alone: check the saved plan itself, --check FILE",
+            }
+        ]
+    code, out, _ = call("plan", "--check", expected)
+    assert (code, out.startswith("stale: the plan was sha256:")) == (8, True)
+
+
+def test_check_names_an_edited_inventory(call: Terminal) -> None:
+    assert call("plan", "--out", "plan.json")[0] == 0
+    call.other_channel()
+    code, found = call.document("plan", "--check", "plan.json")
+    assert code == 8
+    assert found["moved"][0]["what"].startswith("the inventory was sha256:")
+    named = {item["what"].partition(" was ")[0] for item in found["moved"] if item["host"] == RELAY}
+    assert f"path {WATCHED}" in named
+
+
+def test_check_of_an_unreadable_host_is_5_and_never_the_same(call: Terminal) -> None:
+    assert call("plan", "--out", "plan.json")[0] == 0
+    call.hosts.hosts["centre-hn"].reachable = False
+    code, found = call.document("plan", "--check", "plan.json")
+    assert (code, found["same"], set(found["unreadable"])) == (5, False, {"centre-hn"})
+
+
+WRONG = (
+    ["--check", "nothing"],
+    ["--check", "plan.json", "--limit", "host=centre-hn"],
+    ["--check", "plan.json", "--allow", "hosts=3"],
+    ["--check", "plan.json", "--out", "x"],
+    ["--offline"],
+    ["--against", "HEAD"],
+    ["--offline", "--against", "HEAD", "--out", "x"],
+    ["--offline", "--against", "no-such-branch"],
+    ["--offline", "--against", "--upload-pack=x"],
+    ["--allow", "hosts"],
+)
+
+
+def test_wrong_usage_ends_with_2(call: Terminal) -> None:
+    assert call("plan", "--out", "plan.json")[0] == 0
+    for words in WRONG:
+        code, out, err = call("plan", *words)
+        assert (code, out, "hint: " in err) == (2, "", True), words
+
+
+# --- protected ------------------------------------------------------------------------------------
+
+
+def test_a_protected_facility_is_not_closed_nor_deleted_until_it_is_unprotected(call: Terminal) -> None:
+    path = "facilities/bac-giang/kcl-bg-002.yml"
+    call.edit(path, "operating: open", "operating: open\nprotected: true")
+    code, _, err = call("plan")
+    assert (code, "the lock does not know it" in err) == (3, True)
+    assert call("allocate")[0] == 0
+    assert "facility/kcl-bg-002" in (call.root / EXAMPLE / "allocations.lock.yml").read_text(encoding="utf-8")
+    call.close("bac-giang/kcl-bg-002")
+    code, found = call.document("plan", "--allow", "deletion_percent=100", "--allow", "deletions=1000")
+    assert (code, [refusal["policy"] for refusal in found["refused"]]) == (6, ["protected"])
+    (call.root / EXAMPLE / path).unlink()
+    code, _, err = call("plan")
+    assert (code, "facility kcl-bg-002 is protected, and it is not in the inventory any more" in err) == (3, True)
+    assert call("allocate")[0] == 3
+    git(call.root, "checkout", "--", f"{EXAMPLE}/{path}")
+    assert call("allocate")[0] == 0
+    call.close("bac-giang/kcl-bg-002")
+    assert call("plan", "--allow", "deletion_percent=100")[0] == 0
+
+
+# --- freeze ---------------------------------------------------------------------------------------
+
+
+def test_a_freeze_refuses_changes_and_no_empty_plan(call: Terminal) -> None:
+    window = "{ from: 2000-01-01T00:00, until: 2100-01-01T00:00, reason: the long quiet }"
+    call.policy(f"policy:\n  freeze:\n    - {window}\n")
+    assert call("plan")[0] == 0
+    call.other_channel()
+    code, out, _ = call("plan")
+    assert (code, "frozen, 2 changes until 2100-01-01 00:00 (Vietnam): the long quiet" in out) == (6, True)
+    assert call("plan", "--allow", "freeze=2")[0] == 0
+
+
+# --- offline --------------------------------------------------------------------------------------
+
+
+def test_two_revisions_are_compared_with_no_host_asked_and_no_vault(call: Terminal) -> None:
+    call.other_channel()
+    call.edit("secrets/cameras/bac-giang.yml", "\n", "\n\n")
+    call.hosts.calls.clear()
+    code, found = call.document("plan", "--offline", "--against", "HEAD", "--exit-code", vault=False)
+    assert (code, found["schema"], call.hosts.calls) == (10, "provisioner/compare", [])
+    (path,) = [change for change in found["changes"] if change["resource"] == "path"]
+    assert (path["name"], path["action"], path["impact"]) == (WATCHED, "update", "path")
+    assert "viewers" not in path
+    assert "viewers_dropped" not in found["summary"]
+    assert any(note.startswith("secrets/cameras/bac-giang.yml changed") for note in found["notes"])
+    assert len(found["against"]["commit"]) == 40
+
+
+def test_an_older_revision_that_is_broken_is_told_so(call: Terminal) -> None:
+    call.edit("facilities/bac-giang/kcl-bg-001.yml", "kind: school", "kind: castle")
+    git(call.root, "-c", "user.name=A", "-c", "user.email=a@example.com", "commit", "-qam", "broken")
+    call.edit("facilities/bac-giang/kcl-bg-001.yml", "kind: castle", "kind: school")
+    code, _, err = call("plan", "--offline", "--against", "HEAD", vault=False)
+    assert (code, "the inventory of HEAD is invalid" in err, "castle" in err) == (3, True, True)
+
+
+# --- outputs --------------------------------------------------------------------------------------
+
+
+def test_markdown_is_one_comment(call: Terminal) -> None:
+    call.other_channel()
+    code, out, err = call("--output", "markdown", "plan")
+    assert (code, err) == (0, "")
+    assert out.startswith("### Plan: 2 to update on 1 host\n")
+    assert f"`{WATCHED}`" in out
+    assert call("--output", "markdown", "plan", "--offline", "--against", "HEAD", vault=False)[0] == 0
+
+
+def test_markdown_of_another_command_is_wrong_usage(call: Terminal) -> None:
+    code, out, err = call("--output", "markdown", "validate")
+    assert (code, out, "has no Markdown" in err) == (2, "", True)
+
+
+def test_details_lists_every_change_and_all_the_no_ops_too(call: Terminal) -> None:
+    call.other_channel()
+    short, details, everything = (call("plan", *words)[1] for words in ([], ["--details"], ["--all"]))
+    assert "file /etc/provisioner/mediamtx.yml" not in short
+    assert "  ~ file /etc/provisioner/mediamtx.yml [none]: content differs" in details
+    assert "  = peer site/kcl-bg-001: the tunnel has it" in everything
+    assert len(short) < len(details) < len(everything)
