@@ -265,8 +265,16 @@ def _others(planned: Planned, stale: Mapping[str, list[str]]) -> tuple[HostResul
             error = planned.unreadable[spec.id]
             found.append(HostResult(spec.id, Outcome.UNREACHABLE, f"{error.message}; {error.hint}"))
         elif spec.id not in planned.plan.hosts:
-            found.append(HostResult(spec.id, Outcome.UNCHANGED))
+            found.append(_as_desired(spec.id, planned.facts[spec.id].armed))
     return tuple(found)
+
+
+def _as_desired(host: str, armed: Mapping[str, Any] | None) -> HostResult:
+    """A host that is as desired, unless that is somebody's change which may still be taken back."""
+    if armed is None:
+        return HostResult(host, Outcome.UNCHANGED)
+    cause = f"run {armed['run']} waits for its confirmation: {armed.get('who') or 'of somebody'}"
+    return HostResult(host, Outcome.NOT_STARTED, cause, refusal=Refusal.LOCKED)
 
 
 def _run(session: Session, operation: Operation, way: Way, plan: str, limit: tuple[str, ...] = ()) -> Run:

@@ -44,12 +44,13 @@ def armed() -> dict[str, Any] | None:
     return {"run": "unknown", "due": 0.0, "damaged": True} if places.ARMED.exists() else None
 
 
-def arm(run_id: str, seconds: float, kind: str = "apply", target: str = "") -> None:
+def arm(run_id: str, seconds: float, who: str, kind: str = "apply", target: str = "") -> None:
     """Arm the switch and start what watches it.
 
     Args:
         run_id: the run that will confirm.
         seconds: how long it waits for the first word.
+        who: who changes the host, for whoever comes meanwhile.
         kind: `apply` or `rollback`.
         target: of a rollback, the generation that it goes back to.
 
@@ -58,7 +59,7 @@ def arm(run_id: str, seconds: float, kind: str = "apply", target: str = "") -> N
     """
     begun = now()
     record = {"run": run_id, "boot": boot_id(), "since": begun, "due": begun + seconds, "phase": SWITCHING}
-    files.write_json(places.ARMED, record | {"kind": kind, "target": target})
+    files.write_json(places.ARMED, record | {"kind": kind, "target": target, "who": who})
     try:
         _watch()
     except (Failed, OSError):

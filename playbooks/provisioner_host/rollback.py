@@ -45,7 +45,8 @@ def _locked(change: Transaction) -> dict[str, Any]:
     kind: dict[str, Any] = {"kind": "rollback", "target": target, "affected": affected, "removed": removed}
     receipt = change.receipt("armed", "the change waits for its confirmation", before=before, **kind)
     try:
-        change.step("arm", lambda: dead_man.arm(change.run_id, change.confirm_s, "rollback", target))
+        who = str(change.request.get("who", ""))
+        change.step("arm", lambda: dead_man.arm(change.run_id, change.confirm_s, who, "rollback", target))
         change.step("go back", lambda: last_good.restore(folder=generation, carriers=False))
         change.step("health", lambda: health_of_saved(generation, state))
         lease.extend(change.run_id, OPERATION_S)

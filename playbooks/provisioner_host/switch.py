@@ -27,7 +27,7 @@ def arm(change: Transaction) -> None:
             change.put(path)
     if reload:
         units.systemctl("daemon-reload")
-    dead_man.arm(change.run_id, change.confirm_s)
+    dead_man.arm(change.run_id, change.confirm_s, str(change.request.get("who", "")))
 
 
 def switch(change: Transaction, facts: dict[str, Any]) -> None:
