@@ -27,6 +27,7 @@ _LAB: Final = Path(__file__).parents[2] / "lab"
 _NETWORK: Final = "mgmt"
 _BOOT_SECONDS: Final = 120
 _AT_ONCE: Final = 8
+_CGROUPS: Final = Path("/sys/fs/cgroup")
 _INOTIFY: Final = Path("/proc/sys/fs/inotify/max_user_instances")
 # Three of systemd, one of wireguard-go, one of the relay, and one more of either while a change is tried aside.
 _INSTANCES: Final = 6
@@ -99,6 +100,15 @@ class RelayHosts:
         found = self._inspect("network", f"{self._record.project}_{_NETWORK}")
         return IPv4Network(found[0]["IPAM"]["Config"][0]["Subnet"])
 
+    def cpu_seconds(self) -> float:
+        """Give the processor seconds that all hosts have taken since they were started."""
+        return sum(map(_cpu_seconds, self._init_processes))
+
+    @cached_property
+    def _init_processes(self) -> tuple[int, ...]:
+        found = self._inspect("container", *(self._container(name) for name in self.names))
+        return tuple(int(each["State"]["Pid"]) for each in found)
+
     # --- start --------------------------------------------------------------------------------------
 
     def _create(self) -> None:
@@ -156,11 +166,23 @@ class RelayHosts:
 def _compose_document(project: str, names: Iterable[str]) -> dict[str, Any]:
     """Give what compose makes the hosts from: each is run as a host of the lab is."""
     lab = yaml.safe_load((_LAB / "compose.yml").read_text(encoding="utf-8"))
-    unified = Path("/sys/fs/cgroup/cgroup.controllers").exists()
+    unified = (_CGROUPS / "cgroup.controllers").exists()
     old = yaml.safe_load((_LAB / "compose.cgroup-v1.yml").read_text(encoding="utf-8"))
     common = lab["x-host"] | ({} if unified else old["x-cgroup"]) | {"networks": [_NETWORK]}
     services = {name: common | {"hostname": name, "container_name": f"{project}-{name}"} for name in names}
     return {"services": services, "networks": {_NETWORK: {"labels": lab["x-labels"]}}}
+
+
+def _cpu_seconds(pid: int) -> float:
+    """Read the account of a container's control group: the older one counts nanoseconds, the unified one micro."""
+    for line in Path(f"/proc/{pid}/cgroup").read_text(encoding="ascii").splitlines():
+        _, controllers, path = line.split(":", 2)
+        group = path.removesuffix("/init.scope").lstrip("/")
+        if "cpuacct" in controllers.split(","):
+            return int((_CGROUPS / "cpuacct" / group / "cpuacct.usage").read_text(encoding="ascii")) / 1e9
+        if not controllers and (stat := _CGROUPS / group / "cpu.stat").exists():
+            return int(stat.read_text(encoding="ascii").split()[1]) / 1e6
+    raise BenchError(f"no control group counts the processor time of process {pid}")
 
 
 def _without_bus() -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -17,13 +18,14 @@ from tests.bench.rollout.controller import Controller
 from tests.bench.rollout.hosts import RelayHosts, limit_advice, room_for_hosts
 from tests.bench.rollout.plain_side import PlainRole
 from tests.bench.rollout.pyinfra_side import Pyinfra, install
-from tests.bench.rollout.table import Found, Round, part
+from tests.bench.rollout.table import Cost, Found, Round, part
 from tests.bench.rounds import Budget
 from tests.lab.docker_daemon import DockerDaemon
 from tests.lab.engine import Engine, find_engine
 
 # What a host's share of the time costs beside what a fleet costs anyway, in hosts.
 _FIXED: Final = 3
+_IDLE_S: Final = 5.0
 
 
 @dataclass(frozen=True)
@@ -97,31 +99,41 @@ def _round(fleet: _Fleet, say: Callable[[str], None]) -> Round:
     After another side's change ours must find nothing to do: all have done the same.
     """
     controller, inventory = fleet.controller, fleet.controller.inventory
+    meter = _Meter(controller.hosts, say)
     inventory.change_whole()
-    transaction = controller.transaction()
-    _progress(say, "transaction", transaction)
-    changed: dict[str, Usage] = {}
+    transaction = meter.take("transaction", controller.transaction)
+    changed: dict[str, Cost] = {}
     nothing = []
     for side in fleet.others:
         inventory.change_whole()
         fleet.take_wanted()
-        changed[side.name] = side.run(changes=True)
-        _progress(say, f"{side.name}, changed", changed[side.name])
-        nothing.append(controller.apply(outcome="nothing-to-do"))
-        _progress(say, "whole apply, nothing to do", nothing[-1])
+        changed[side.name] = meter.take(f"{side.name}, changed", partial(side.run, changes=True))
+        nothing.append(meter.take("whole apply, nothing to do", partial(controller.apply, outcome="nothing-to-do")))
     inventory.change_small()
-    whole = controller.apply(outcome="applied")
-    _progress(say, "whole apply, changed", whole)
+    whole = meter.take("whole apply, changed", partial(controller.apply, outcome="applied"))
     fleet.take_wanted()
-    unchanged = {}
-    for side in fleet.others:
-        unchanged[side.name] = side.run(changes=False)
-        _progress(say, f"{side.name}, unchanged", unchanged[side.name])
-    return Round(transaction, _told(transaction), whole, nothing, changed, unchanged)
+    unchanged = {
+        side.name: meter.take(f"{side.name}, unchanged", partial(side.run, changes=False)) for side in fleet.others
+    }
+    return Round(transaction, _told(transaction.usage), whole, nothing, changed, unchanged)
 
 
-def _progress(say: Callable[[str], None], name: str, usage: Usage) -> None:
-    say(f"rollout:   {name}: {usage.seconds:.1f} s, {usage.cpu:.1f} s CPU")
+class _Meter:
+    """Takes what something costs, on the hosts too, less what those take when nobody calls."""
+
+    def __init__(self, hosts: RelayHosts, say: Callable[[str], None]) -> None:
+        self._hosts = hosts
+        self._say = say
+        before, started = hosts.cpu_seconds(), time.monotonic()
+        time.sleep(_IDLE_S)
+        self._idle = (hosts.cpu_seconds() - before) / (time.monotonic() - started)
+
+    def take(self, name: str, action: Callable[[], Usage]) -> Cost:
+        before, started = self._hosts.cpu_seconds(), time.monotonic()
+        usage = action()
+        spent = self._hosts.cpu_seconds() - before - self._idle * (time.monotonic() - started)
+        self._say(f"rollout:   {name}: {usage.seconds:.1f} s, CPU {usage.cpu:.1f} s here, {spent:.1f} s on the hosts")
+        return Cost(usage, max(0.0, spent))
 
 
 def _told(usage: Usage) -> dict[str, Any]:

@@ -23,23 +23,31 @@ _NONE: Final = "without a change"
 
 
 @dataclass(frozen=True)
+class Cost:
+    """What one process cost here, and in processor seconds on all hosts beyond what they take when nobody calls."""
+
+    usage: Usage
+    hosts_cpu: float
+
+
+@dataclass(frozen=True)
 class Round:
     """What one round cost.
 
     Attributes:
-        transaction: the process that makes the whole change in one call, and `told` what it says of its calls.
+        transaction: the process that makes the whole change and confirms it; `told` is what it says of its calls.
         whole: an apply with waves and gates, of the small change.
         nothing: applies that find nothing to do.
         changed: the other sides with the whole change.
         unchanged: the other sides without a change.
     """
 
-    transaction: Usage
+    transaction: Cost
     told: dict[str, Any]
-    whole: Usage
-    nothing: list[Usage]
-    changed: dict[str, Usage]
-    unchanged: dict[str, Usage]
+    whole: Cost
+    nothing: list[Cost]
+    changed: dict[str, Cost]
+    unchanged: dict[str, Cost]
 
 
 @dataclass(frozen=True)
@@ -73,7 +81,7 @@ class _Table:
         figures = self._calls() + self._steps()
         rounds = self._found.rounds
         changed = self._processes(_CHANGE, "whole apply", [r.whole for r in rounds])
-        nothing = self._processes(_NONE, "whole apply", [usage for r in rounds for usage in r.nothing])
+        nothing = self._processes(_NONE, "whole apply", [cost for r in rounds for cost in r.nothing])
         sides = list(rounds[0].changed)
         ratios: list[Ratio] = []
         with_change, without = list(changed), list(nothing)
@@ -89,10 +97,14 @@ class _Table:
     def _calls(self) -> list[Figure]:
         told = [each.told for each in self._found.rounds]
         names = {"observe": "observation call", "apply": "transaction call", "confirm": "confirmation call"}
+        hosts_cpu = [each.transaction.hosts_cpu for each in self._found.rounds]
         return [
-            self._figure("calls", f"{name}, {what}", [float(each[call][key]) for each in told])
-            for call, name in names.items()
-            for key, what in (("seconds", "wall clock"), ("cpu", "controller CPU"))
+            *(
+                self._figure("calls", f"{name}, {what}", [float(each[call][key]) for each in told])
+                for call, name in names.items()
+                for key, what in (("seconds", "wall clock"), ("cpu", "controller CPU"))
+            ),
+            self._figure("calls", "the three together, CPU on the host", hosts_cpu),
         ]
 
     def _steps(self) -> list[Figure]:
@@ -100,10 +112,11 @@ class _Table:
         told = [each.told["apply"]["steps"] for each in self._found.rounds]
         return [Figure("transaction, on a host", name, "s", tuple(each[name] for each in told)) for name in told[0]]
 
-    def _processes(self, group: str, name: str, usages: Sequence[Usage]) -> list[Figure]:
+    def _processes(self, group: str, name: str, costs: Sequence[Cost]) -> list[Figure]:
         return [
-            self._figure(group, f"{name}, wall clock", [usage.seconds for usage in usages]),
-            self._figure(group, f"{name}, controller CPU", [usage.cpu for usage in usages]),
+            self._figure(group, f"{name}, wall clock", [cost.usage.seconds for cost in costs]),
+            self._figure(group, f"{name}, controller CPU", [cost.usage.cpu for cost in costs]),
+            self._figure(group, f"{name}, CPU on the host", [cost.hosts_cpu for cost in costs]),
         ]
 
     def _figure(self, group: str, name: str, values: Sequence[float]) -> Figure:
@@ -112,9 +125,9 @@ class _Table:
 
 def _ratios(group: str, side: str, theirs: Sequence[Figure], ours: dict[str, Sequence[Figure]]) -> list[Ratio]:
     return [
-        Ratio(f"{group}: {side} / {name}, {what}", top, bottom)
+        Ratio(f"{group}: {side} / {name}, {top.name.rpartition(', ')[2]}", top, bottom)
         for name, figures in ours.items()
-        for what, top, bottom in zip(("wall clock", "controller CPU"), theirs, figures, strict=True)
+        for top, bottom in zip(theirs, figures, strict=False)
     ]
 
 
@@ -147,5 +160,6 @@ _NOTES: Final = (
     "whole apply with a change: load, observe, plan, waves, gates, confirm, fresh plan; of one on-demand path a host",
     "ordinary role and pyinfra: the same files, rules, tunnel, relay with read-back and units; our next plan is empty",
     "ordinary role and pyinfra: neither checks aside, saves the state before, or returns by itself",
-    "controller CPU: user and system seconds of the process and its children; the hosts' share is not in it",
+    "controller CPU: user and system seconds of the process and all that it started; the hosts' share is not in it",
+    "CPU on the host: of all its processes, less what the idle hosts took just before the round; cores are shared here",
 )
