@@ -26,6 +26,7 @@ from provisioner.importing.sources import Sources, read_sources
 from provisioner.importing.template import filled_template
 from provisioner.importing.workbooks import write_workbook
 from provisioner.importing.writing import ContactFiles, FacilityFiles, folder_for, write
+from provisioner.inventory.cache import cache_of
 from provisioner.inventory.load import Loaded, load
 from provisioner.inventory.model import Inventory
 from provisioner.vault import VaultPasswords
@@ -97,7 +98,7 @@ def _refuse_nonsense(options: _Options) -> None:
 
 
 def _loaded(invocation: Invocation, now: datetime) -> tuple[Loaded, Inventory]:
-    loaded = load(invocation.inventory, today=now.date())
+    loaded = load(invocation.inventory, today=now.date(), cache=cache_of(invocation.inventory, invocation.env))
     if loaded.partial is None:
         raise InventoryError(
             f"the inventory {invocation.inventory} cannot be understood",
@@ -150,6 +151,8 @@ class _Import:
     ) -> tuple[Mapping[str, Any], tuple[Finding, ...]]:
         """Open the contacts that rows are about; a dry run can do without."""
         provinces = provinces_of_contacts(sources.records, known)
+        if not provinces:
+            return {}, ()
         try:
             return contacts.open(provinces, self.now, to_write=self.options.to_write), ()
         except SecretsError as closed:
@@ -186,7 +189,8 @@ def _write_template(invocation: Invocation, options: _Options, out: Path) -> int
         by_slug(options.fill, inventory.settings.province_scheme)
         contacts = {}
         if options.with_contacts:
-            contacts = _contact_files(invocation, options, inventory).open([options.fill], now, to_write=False)
+            opened = _contact_files(invocation, options, inventory)
+            contacts = opened.open([options.fill], now, to_write=False, action="export")
         filling = Filling(inventory, options.fill, contacts.get(options.fill, ()))
     scheme = inventory.settings.province_scheme if inventory else SCHEMES[-1]
     write_workbook(out, filled_template(scheme, filling), force=options.force)

@@ -64,9 +64,11 @@ class Draft:
             self.wanted.append(Wanted(way, found, record, key))
 
     def require(self, record: Record, *keys: str) -> bool:
-        """Tell whether a row has values in some columns; each one that is missing is a finding."""
+        """Tell whether a row has values in some columns; each one that is empty is a finding."""
         missing = [key for key in keys if record.get(key) is None]
         for key in missing:
+            if key in record.filled:
+                continue  # what stands there was not understood, and that is told already
             header = record.table.form.by_key[key].header
             if record.column(key) in record.table.places:
                 self.say(record, error("required-missing", column=header), key)

@@ -53,7 +53,7 @@ def find_headers(filled: FilledGrid) -> tuple[Header, ...]:
         if block:
             found += _tables(filled, block)
             block = []
-        if (found or row <= HEADER_ROWS) and _is_header(filled, row):
+        if (found or row <= HEADER_ROWS) and _is_header(filled, row, mostly=bool(found)):
             block = [row]
     return tuple(found + (_tables(filled, block) if block else []))
 
@@ -89,11 +89,13 @@ def _texts(filled: FilledGrid, row: int) -> Iterator[Cell]:
             yield cell
 
 
-def _is_header(filled: FilledGrid, row: int) -> bool:
+def _is_header(filled: FilledGrid, row: int, *, mostly: bool = False) -> bool:
+    """Tell whether a row is a header; below a table most of its texts have to be headers: words in data may be, too."""
     if not any(any(_columns(cell.text)) for cell in islice(_texts(filled, row), _FIRST_CELLS)):
         return False
     found = [_columns(cell.text) for cell in _texts(filled, row)]
-    return any(_count(found, number) >= LEAST_HEADERS for number in range(len(FORMS)))
+    least = max(LEAST_HEADERS, (len(found) + 1) // 2 if mostly else 0)
+    return any(_count(found, number) >= least for number in range(len(FORMS)))
 
 
 def _count(found: list[tuple[Column | None, ...]], number: int) -> int:

@@ -15,7 +15,7 @@ from provisioner.importing.edits import Edit
 from provisioner.importing.findings import Finding, Level, Remark
 from provisioner.importing.records import Record
 from provisioner.inventory import rules
-from provisioner.inventory.model import Facility, Gateway, Inventory
+from provisioner.inventory.model import Allocations, Facility, Gateway, Inventory
 from provisioner.inventory.places import Path, Place, Places
 from provisioner.inventory.reading import validated
 from provisioner.inventory.rules import ALLOCATION_MISSING, GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
@@ -114,7 +114,7 @@ def _problems(
     if lan and facility.gateway is None:
         gateway = Gateway(lan=IPv4Network(lan), lan_interface="lan")
         facility = facility.model_copy(update={"gateway": gateway})
-    alone = inventory.model_copy(update={"facilities": {facility.id: facility}})
+    alone = inventory.model_copy(update={"facilities": {facility.id: facility}, "allocations": Allocations()})
     for problem in rules.check(alone, places, today):
         if problem.object == f"facility/{facility.id}" and problem.code not in _NOT_OF_A_SHEET:
             yield problem

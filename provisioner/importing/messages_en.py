@@ -65,6 +65,10 @@ ENGLISH: dict[str, Wording] = {
     "column-missing": Wording("the column {column} is missing: new entries need it", "add it with its values"),
     # rows
     "row-hidden": Wording("the row is hidden: it was not read", "unhide it, or delete it"),
+    "row-example": Wording(
+        "the row is marked as the example, and holds something else: it was not read",
+        "write a number over {mark}, or delete the row",
+    ),
     "row-total": Wording("a row of sums: left out", "nothing"),
     "row-section": Wording("a heading within the table: left out", "nothing"),
     "row-outside": Wording("a row below the table with little in it: it was not read", "if it is data, close the gap"),
@@ -147,6 +151,9 @@ ENGLISH: dict[str, Wording] = {
         "{facility} has the same name in the same province", "if it is the same, write that id"
     ),
     "facility-name-differs": Wording("{facility} has another name", "look whether the id is right"),
+    "facility-leaves-hosts": Wording(
+        "{facility} is carried by hosts: once this is applied they carry it no longer", "nothing, if that is meant"
+    ),
     "id-proposed": Wording("new: it gets the id {facility}", "write the id into the sheet; it never changes"),
     "id-retired": Wording("{facility} is the id of a facility that was closed and removed", "leave the id empty"),
     "capacity-people": Wording("rooms or floors are given, but not for how many people", "fill in Sức chứa"),

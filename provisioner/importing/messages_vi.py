@@ -60,6 +60,9 @@ VIETNAMESE: dict[str, Wording] = {
     "column-missing": Wording("Thiếu cột {column}: mục mới bắt buộc phải có", "Thêm cột và điền giá trị"),
     # rows
     "row-hidden": Wording("Dòng đang ẩn: không đọc", "Bỏ ẩn hoặc xóa dòng"),
+    "row-example": Wording(
+        "Dòng ghi là ví dụ nhưng nội dung đã thay đổi: không đọc", "Ghi số thứ tự thay cho chữ {mark}, hoặc xóa dòng"
+    ),
     "row-total": Wording("Dòng tổng cộng: bỏ qua", "Không cần sửa"),
     "row-section": Wording("Dòng tiêu đề mục trong bảng: bỏ qua", "Không cần sửa"),
     "row-outside": Wording("Dòng ở dưới bảng, ít nội dung: không đọc", "Nếu là dữ liệu thì xóa dòng trống phía trên"),
@@ -128,6 +131,9 @@ VIETNAMESE: dict[str, Wording] = {
     "facility-matched": Wording("Không có mã: nhận ra theo tên là {facility}", "Ghi mã vào bảng"),
     "facility-name-known": Wording("{facility} có cùng tên trong cùng tỉnh", "Nếu là một thì ghi mã đó"),
     "facility-name-differs": Wording("{facility} có tên khác", "Kiểm tra lại mã"),
+    "facility-leaves-hosts": Wording(
+        "{facility} đang được kết nối: khi áp dụng sẽ ngừng kết nối", "Không cần sửa nếu đúng ý"
+    ),
     "id-proposed": Wording("Mới: được cấp mã {facility}", "Ghi mã vào bảng; mã không bao giờ đổi"),
     "id-retired": Wording("{facility} là mã của cơ sở đã đóng và đã xóa", "Để trống mã"),
     "capacity-people": Wording("Có số phòng hoặc số tầng nhưng thiếu số người", "Điền Sức chứa"),

@@ -61,7 +61,8 @@ class People:
             site: what the inventory says of it; None for a new one.
         """
         if record.get("full_name") is None:
-            self._say(record, error("required-missing", column="Họ và tên"), "full_name", facility)
+            if "full_name" not in record.filled:
+                self._say(record, error("required-missing", column="Họ và tên"), "full_name", facility)
             return False
         index = self._index(record, facility)
         if index is not None and index in self._taken:
@@ -116,7 +117,8 @@ class People:
         else:
             missing = [] if contact.phone or contact.email else ["phone"]
         for key in missing:
-            self._say(record, error(_MISSING[key]), key, contact.facility)
+            if key not in record.filled:
+                self._say(record, error(_MISSING[key]), key, contact.facility)
         return not missing
 
     def _put(self, record: Record, contact: Contact, index: int | None) -> None:

@@ -27,6 +27,7 @@ from provisioner.inventory.model import Inventory
 
 _Row = tuple[str, int, int]
 _MOST_ROUNDS = 20
+_LACKING = frozenset({"required-missing", "column-missing", "title-missing", "phone-empty", "email-empty"})
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def propose(
     errors: list[Finding] = []
     for number in range(_MOST_ROUNDS):
         attempt = _Attempt(known, contacts)
-        attempt.work(rows)
+        attempt.work(rows, probe=number == 0)
         errors += [f for f in attempt.findings if f.remark.level is Level.ERROR]
         spoiled = attempt.spoiled()
         if number == _MOST_ROUNDS - 2:  # a chain that long is no table of this world: no row of it is taken
@@ -130,12 +131,14 @@ class _Attempt:
     resign: dict[str, tuple[str, ...]] = field(default_factory=dict)
     _registry: Registry = field(init=False)
     _rows: dict[Kind, dict[str, list[Record]]] = field(default_factory=dict)
+    _unsound: dict[Kind, dict[str, list[Record]]] = field(default_factory=dict)
     _bad: set[_Row] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self._registry = Registry(self.known.inventory, self.known.broken, self.known.default)
 
-    def work(self, rows: list[Record]) -> None:
+    def work(self, rows: list[Record], *, probe: bool) -> None:
+        """Work out what the sound rows ask for; with `probe` also what the others lack."""
         self.register(rows)
         for facility, listed in self.rows_of(Kind.FACILITIES).items():
             want_facility(self._draft(facility), listed[0])
@@ -144,6 +147,8 @@ class _Attempt:
         for facility, listed in self.rows_of(Kind.CAMERAS).items():
             DeviceDraft(self._draft(facility)).want(listed)
         self._take_people()
+        if probe:
+            self._probe()
         for draft in self.drafts.values():
             self.findings += draft.findings
             self._edit(draft)
@@ -156,8 +161,9 @@ class _Attempt:
         for kind in (Kind.CONTACTS, Kind.SURVEYS, Kind.CAMERAS):
             for record in of[kind]:
                 found = self._registry.find(record)
-                if found is not None and record.sound:
-                    self._rows.setdefault(kind, {}).setdefault(found, []).append(record)
+                if found is not None:
+                    kept = self._rows if record.sound else self._unsound
+                    kept.setdefault(kind, {}).setdefault(found, []).append(record)
         self.findings += self._registry.findings
 
     def rows_of(self, kind: Kind) -> dict[str, list[Record]]:
@@ -180,6 +186,23 @@ class _Attempt:
         want_survey(draft, listed[0])
         for record in listed[1:]:
             draft.say(record, error("row-duplicate", row=listed[0].number), "facility_id")
+
+    def _probe(self) -> None:
+        """Find what rows with errors lack besides, so that all of it is told at once; nothing of them is kept."""
+        for kind, by_facility in self._unsound.items():
+            for facility, listed in by_facility.items():
+                site = self.known.inventory.facilities.get(facility)
+                for record in listed:
+                    scratch = Draft(facility, site, self.province(facility))
+                    people = People(scratch.province, self.contacts.get(scratch.province), self.known.today)
+                    if kind is Kind.CONTACTS:
+                        people.take(record, facility, site)
+                    elif kind is Kind.SURVEYS:
+                        want_survey(scratch, record)
+                    else:
+                        DeviceDraft(scratch).want([replace(record, sound=True)])
+                    found = [*scratch.findings, *people.findings]
+                    self.findings += [f for f in found if f.remark.code in _LACKING]
 
     # --- contacts ---------------------------------------------------------------------------------
 

@@ -24,12 +24,14 @@ class Record:
         number: its row.
         values: what was understood, by key; it may be personal data.
         sound: whether no cell of it has an error.
+        filled: the columns in which something stands, understood or not.
     """
 
     table: Table = field(repr=False)
     number: int
     values: Mapping[str, Any] = field(repr=False)
     sound: bool
+    filled: frozenset[str] = frozenset()
 
     @property
     def kind(self) -> Kind:
@@ -67,13 +69,14 @@ def read_records(sheets: Iterable[Sheet]) -> tuple[list[Record], list[Finding]]:
     findings: list[Finding] = []
     for sheet in sheets:
         findings += sheet.findings
-        spoiled = {(f.spot.number, f.spot.row) for f in sheet.findings if f.remark.level is Level.ERROR}
+        spoiled = {(f.spot.row, f.spot.column) for f in sheet.findings if f.remark.level is Level.ERROR}
         for table in sheet.tables:
             for row in table.rows:
                 values, found = _read(table, row)
                 errors = any(f.remark.level is Level.ERROR for f in found)
-                sound = not errors and (table.spot.number, row.number) not in spoiled
-                records.append(Record(table, row.number, values, sound))
+                told = {key for key, place in table.places.items() if (row.number, place) in spoiled}
+                filled = frozenset({*row.cells, *told})
+                records.append(Record(table, row.number, values, not errors and not told, filled))
                 findings += found
     return records, findings
 

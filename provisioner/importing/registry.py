@@ -35,6 +35,7 @@ class Registry:
     new: dict[str, str] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     _names: dict[str, set[tuple[str, str]]] = field(default_factory=dict)
+    _names_of: dict[str, set[str]] = field(default_factory=dict)
     _unsound: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -49,6 +50,7 @@ class Registry:
 
     def _name(self, name: str, province: str, facility: str) -> None:
         self._names.setdefault(fold(name), set()).add((province, facility))
+        self._names_of.setdefault(facility, set()).add(fold(name))
 
     # --- rows of the sheet of facilities ----------------------------------------------------------
 
@@ -99,8 +101,7 @@ class Registry:
     def _by_own_name(self, record: Record, province: str) -> str | None:
         name = record.get("name")
         if name is None:
-            if record.sound:
-                self._missing(record, "name")
+            self._missing(record, "name")
             return None
         same = sorted(facility for where, facility in self._names.get(fold(name), ()) if where == province)
         if len(same) > 1:
@@ -114,7 +115,7 @@ class Registry:
     def _is_complete(self, record: Record, province: str, given: str) -> bool:
         """Tell whether a row has what a new facility needs."""
         missing = [key for key in _REQUIRED if record.get(key) is None and not (key == "province" and province)]
-        for key in missing if record.sound else ():
+        for key in missing:
             self._missing(record, key, given)
         return record.sound and not missing
 
@@ -152,13 +153,15 @@ class Registry:
             return None
         if found is None and self.default is not None:
             return self.default.slug
-        if found is None and record.get("facility_id") is None and record.sound:
+        if found is None and record.get("facility_id") is None:
             self._missing(record, "province")
             return None
         return found or ""
 
     def _missing(self, record: Record, key: str, facility: str = "") -> None:
         """Say that a new facility lacks something; once for the table where it has no such column."""
+        if key in record.filled:
+            return
         column = record.table.form.by_key[key].header
         if key in record.table.places:
             self._say(record, error("required-missing", column=column), key, facility)
@@ -177,17 +180,14 @@ class Registry:
         """Give the facility that a row of another sheet is about; None, with a finding, where it cannot be told."""
         given, name = record.get("facility_id"), record.get("facility_name")
         if given is None and name is None:
-            if record.sound:
+            if not {"facility_id", "facility_name"} & record.filled:
                 key = "facility_id" if "facility_id" in record.table.places else "facility_name"
                 self._say(record, error("facility-missing"), key)
             return None
         found = self._by_id(record, given) if given is not None else self._by_name(record, name)
-        if found and name and given and fold(name) not in {fold(n) for n in self._names_of(found)}:
+        if found and name and given and fold(name) not in self._names_of[found]:
             self._say(record, warning("facility-name-differs", facility=found), "facility_name", found)
         return found
-
-    def _names_of(self, facility: str) -> Iterator[str]:
-        yield from (name for name, places in self._names.items() if any(found == facility for _, found in places))
 
     def _by_id(self, record: Record, given: str) -> str | None:
         if given in self.inventory.facilities or given in self.new:

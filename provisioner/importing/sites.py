@@ -7,7 +7,7 @@ from datetime import date
 from provisioner.importing.draft import Draft
 from provisioner.importing.findings import error, note, warning
 from provisioner.importing.records import Record
-from provisioner.inventory.model import Survey
+from provisioner.inventory.model import Operating, Survey
 
 _PLAIN = ("name", "kind", "managing_body", "operating", "opened_on", "closed_on", "notice_posted_on")
 _CAPACITY = ("people", "rooms", "floors")
@@ -34,6 +34,9 @@ def want_facility(draft: Draft, record: Record) -> None:
     """Take a row of the sheet of facilities."""
     for key in _PLAIN:
         draft.want(record, (key,), key)
+    operating = record.get("operating")
+    if draft.existing and draft.existing.rendered and operating not in (None, Operating.OPEN.value):
+        draft.say(record, warning("facility-leaves-hosts", facility=draft.facility), "operating")
     if draft.existing is None:
         draft.want(record, ("province",), "province", draft.province)
     capacity = draft.existing.capacity if draft.existing else None

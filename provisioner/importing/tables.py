@@ -13,6 +13,7 @@ from provisioner.importing.filled import FilledGrid
 from provisioner.importing.findings import Finding, Remark, Spot, error, note, warning
 from provisioner.importing.forms import FORMS
 from provisioner.importing.grid import Cell, Grid
+from provisioner.importing.guide import EXAMPLES
 from provisioner.importing.headers import LEAST_HEADERS, Header, encoding_of_header, find_headers
 from provisioner.importing.screening import is_password_header, safe_words
 from provisioner.vietnamese import clean
@@ -20,7 +21,7 @@ from provisioner.vietnamese import clean
 VERSION = 1
 VERSION_MARK = "provisioner/import/"
 EXAMPLE_MARK = "Ví dụ"
-"""What stands in the first column of the template's example row, which is never read."""
+"""What stands in the first column of the template's example row."""
 
 _SILENT_SHEETS = frozenset({"huongdan", "danhmuc", "readme"})
 _DITTO = frozenset({"nt", "nhutren", "nhtren", "nhtr", "idem"})
@@ -81,9 +82,10 @@ def read_sheet(grid: Grid, spot: Spot, *, alone: bool) -> Sheet:
         alone: whether no other sheet of the file may hold a table: then one has to be here.
     """
     sheet, filled = Sheet(), FilledGrid(grid)
-    if not grid.rows or (word_key(grid.name) in _SILENT_SHEETS and not alone):
-        return sheet
     headers = find_headers(filled)
+    silent = word_key(grid.name) in _SILENT_SHEETS and (grid.hidden or (not headers and not alone))
+    if not filled.numbers or silent:
+        return sheet
     if grid.hidden:
         sheet.findings += [Finding(spot, warning("sheet-hidden"))] if headers else []
         return sheet
@@ -163,7 +165,7 @@ class _Reading:
         for number in self._body():
             found = {key: self.filled.grid.at(number, place) for key, place in places.items()}
             own = {key: cell for key, cell in found.items() if not cell.is_empty}
-            if not own or _is_example(own) or _is_prenumbered(own) or (not above and _is_numbering(own)):
+            if not own or _is_prenumbered(own) or self._is_example(own) or (not above and _is_numbering(own)):
                 continue
             gap, last = bool(above) and number > last + 1, number
             remark = self._no_data(number, own, gap=gap)
@@ -180,6 +182,8 @@ class _Reading:
         """Tell why a row is no data: hidden, a heading, a sum, or a text below the table."""
         if number in self.filled.grid.hidden_rows:
             return error("row-hidden")
+        if "number" in own and word_key(own["number"].text).startswith(word_key(EXAMPLE_MARK)):
+            return error("row-example", mark=EXAMPLE_MARK)
         texts = [cell.text.strip() for cell in own.values() if isinstance(cell.value, str)]
         if any(_TOTAL.fullmatch(clean(text)) for text in texts[:2]):
             return note("row-total")
@@ -191,6 +195,11 @@ class _Reading:
         if across and len(own) <= 1:
             return note("row-section")
         return warning("row-outside") if gap and len(own) < LEAST_HEADERS else None
+
+    def _is_example(self, own: Mapping[str, Cell]) -> bool:
+        """Tell the template's example row, marked or not; one that somebody wrote over is no example any more."""
+        shown = {key: clean(cell.text) for key, cell in own.items() if key != "number"}
+        return shown == EXAMPLES[self.header.form.kind]
 
     def _cell(self, number: int, place: int, column: Column, above: Mapping[str, Cell]) -> Cell | None:
         """Give a cell with what a merged range or the words "as above" put there."""
@@ -252,11 +261,6 @@ class _Reading:
 
 def _is_ditto(cell: Cell) -> bool:
     return isinstance(cell.value, str) and (cell.value.strip() in _DITTO_SIGNS or word_key(cell.value) in _DITTO)
-
-
-def _is_example(own: Mapping[str, Cell]) -> bool:
-    mark = own.get("number")
-    return mark is not None and word_key(mark.text).startswith(word_key(EXAMPLE_MARK))
 
 
 def _is_prenumbered(own: Mapping[str, Cell]) -> bool:

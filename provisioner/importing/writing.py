@@ -60,13 +60,16 @@ class ContactFiles:
     purpose: str
     requester: str | None
 
-    def open(self, provinces: Collection[str], now: datetime, *, to_write: bool) -> dict[str, tuple[Contact, ...]]:
+    def open(
+        self, provinces: Collection[str], now: datetime, *, to_write: bool, action: str = "import"
+    ) -> dict[str, tuple[Contact, ...]]:
         """Give the contacts of provinces; the access is recorded before anything is told.
 
         Args:
             provinces: their slugs.
             now: when, in Vietnam's time.
             to_write: whether each province has to have a password of its own.
+            action: what the access log calls it.
 
         Raises:
             SecretsError: one cannot be opened.
@@ -80,17 +83,10 @@ class ContactFiles:
             loaded = valid_contacts(self.folder, self.passwords, [province]) if self.folder.is_dir() else None
             file = loaded.files.get(province) if loaded else None
             found[province] = file.contacts if file else ()
-        self.note(provinces, sum(map(len, found.values())), now)
-        return found
-
-    def note(self, provinces: Collection[str], records: int, now: datetime) -> None:
-        """Record an access.
-
-        Raises:
-            PolicyError: it cannot be recorded.
-        """
         requester = self.requester or system_user()
-        record(self.state, Access(now, "import", self.purpose, requester, provinces, records))
+        records = sum(map(len, found.values()))
+        record(self.state, Access(now, action, self.purpose, requester, provinces, records))
+        return found
 
 
 def folder_for(chosen: Path | None, env: Mapping[str, str], inventory: Path) -> Path:

@@ -323,3 +323,28 @@ def test_rows_that_hang_on_a_row_with_an_error_are_kept_out_and_the_rest_is_not(
         ("Camera!H4", "address-duplicate"),
     ]
     assert [c["id"] for c in after(proposal)["cameras"]] == ["cam-01", "cam-03", "cam-05"]
+
+
+def test_all_that_a_row_lacks_is_told_at_once() -> None:
+    rows = [made.CAMERA_HEADER, made.camera_row("cam-02", address="x", zone=None, size=None)]
+    contacts = [made.CONTACT_HEADER, made.contact_row(phone="1/2", email=None, title=None)]
+    surveys = [made.SURVEY_HEADER, made.survey_row(day="08/05/2021", by="ai", verdict=None)]
+    facilities = [made.FACILITY_HEADER, made.facility_row("Trường B", kind="nhà", body=None)]
+    sheets: dict[str, Rows] = {"Cơ sở": facilities, "Đầu mối": contacts, "Khảo sát": surveys, "Camera": rows}
+    assert told(of(make.facility(), sheets).findings) == [
+        ("Cơ sở!E2", "choice-unknown"),
+        ("Cơ sở!F2", "required-missing"),
+        ("Đầu mối!D2", "title-missing"),
+        ("Đầu mối!E2", "phone-several"),
+        ("Đầu mối!F2", "email-empty"),
+        ("Khảo sát!C2", "choice-unknown"),
+        ("Khảo sát!H2", "required-missing"),
+        ("Camera!C2", "required-missing"),
+        ("Camera!E2", "address-form"),
+        ("Camera!F2", "required-missing"),
+    ]
+
+
+def test_a_facility_that_hosts_carry_is_not_closed_without_a_warning() -> None:
+    rows = [made.FACILITY_HEADER, made.facility_row("Trường Ví Dụ", operating="Đã đóng")]
+    assert codes(proposal_of(book({"Cơ sở": rows})), Level.WARNING) == ["facility-leaves-hosts"]

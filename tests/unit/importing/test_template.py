@@ -76,10 +76,18 @@ def test_the_example_is_not_read_and_would_be_right() -> None:
     workbook = opened()
     for form in FORMS:
         workbook[form.title]["A5"] = "1"
+        for cell in workbook[form.title][5]:
+            cell.value = str(cell.value or "").replace("THPT Ví Dụ", "THPT Mẫu") or None
     proposal = proposal_of(saved(workbook), contacts={"ha-noi": ()})
     assert told(proposal.findings, Level.ERROR, Level.WARNING) == []
     assert sorted(proposal.edits) == ["kcl-hn-001"]
     assert proposal.people["ha-noi"].new == 1
+
+
+def test_an_example_that_somebody_wrote_over_is_not_lost_without_a_word() -> None:
+    workbook = opened()
+    workbook["Cơ sở"].cell(5, places(workbook, FACILITIES)["name"]).value = "Trường thật"
+    assert told(proposal_of(saved(workbook)).findings) == [("Cơ sở!5", "row-example")]
 
 
 def test_every_example_is_of_a_column_that_is_asked() -> None:
