@@ -22,6 +22,8 @@ from provisioner_host import tunnel as host_tunnel
 File = tuple[bytes, int, str, str]
 GENERATIONS = 3
 
+_LONG_AGO = 1_620_000_000
+
 
 @dataclass
 class SimulatedHost:
@@ -101,6 +103,7 @@ def _observe(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
         "units": {name: _unit(host, name) for name in request["units"]},
         "tunnel": _tunnel(host, key),
         "armed": host.armed,
+        "generations": [{"run": run, "at": _LONG_AGO} for run, _ in reversed(host.generations)],
         "keys": {},
         "firewall": {"present": host.rules is not None, "differences": _differences(host, intended)},
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -11,10 +12,16 @@ from provisioner.cli.context import Invocation
 from provisioner.cli.output import print_document
 from provisioner.errors import UsageError
 from provisioner.inventory.schema import KINDS, PATHS, schema_of
+from provisioner.schemas import DOCUMENTS, document_schema
+
+_LISTED = {**PATHS, **{name: f"what `{name}` prints with --output json" for name in DOCUMENTS}}
+_LISTED |= {"compare": "what `plan --offline` prints with --output json"}
+_LISTED |= {"plan-check": "what `plan --check` prints with --output json"}
+_LISTED |= {"error": "what any command prints with --output json where it has no result"}
 
 
 @click.command()
-@click.argument("kind", required=False, type=click.Choice(list(KINDS)))
+@click.argument("kind", required=False, type=click.Choice(list(_LISTED)), metavar="[KIND]")
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
@@ -23,9 +30,9 @@ from provisioner.inventory.schema import KINDS, PATHS, schema_of
 )
 @click.pass_obj
 def schema(invocation: Invocation, kind: str | None, out: Path | None) -> int:
-    """Print the JSON Schema of a kind of file, for editors (docs/editors.md).
+    """Print the JSON Schema of a kind of file, for editors (docs/editors.md), or of a command's document.
 
-    Without a kind, and without --out, it lists the kinds and where their files stand.
+    Without a kind, and without --out, it lists the kinds: where their files stand, or who prints them.
 
     Example: provisioner schema facility
     """
@@ -36,13 +43,17 @@ def schema(invocation: Invocation, kind: str | None, out: Path | None) -> int:
         else:
             click.echo("\n".join(f"wrote {path}" for path in written))
     elif kind is not None:
-        print_document(schema_of(kind))
+        print_document(_schema(kind))
     elif invocation.json:
-        print_document({"schema": "provisioner/schema", "version": 1, "kinds": dict(PATHS)})
+        print_document({"schema": "provisioner/schema", "version": 1, "kinds": _LISTED})
     else:
-        width = max(map(len, PATHS))
-        click.echo("\n".join(f"{name:{width}}  {path}" for name, path in PATHS.items()))
+        width = max(map(len, _LISTED))
+        click.echo("\n".join(f"{name:{width}}  {what}" for name, what in _LISTED.items()))
     return 0
+
+
+def _schema(kind: str) -> dict[str, Any]:
+    return schema_of(kind) if kind in KINDS else document_schema(kind)
 
 
 def _write(folder: Path, kinds: list[str]) -> list[str]:
@@ -51,7 +62,7 @@ def _write(folder: Path, kinds: list[str]) -> list[str]:
         folder.mkdir(parents=True, exist_ok=True)
         for kind in kinds:
             path = folder / f"{kind}.schema.json"
-            path.write_text(json.dumps(schema_of(kind), ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+            path.write_text(json.dumps(_schema(kind), ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
             written.append(str(path))
     except OSError as error:
         raise UsageError(f"{folder} cannot be written: {error.strerror}", hint="name another folder") from error

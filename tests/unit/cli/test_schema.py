@@ -10,6 +10,7 @@ import pytest
 
 from provisioner.cli.main import run
 from provisioner.inventory.schema import KINDS, schema_of
+from provisioner.schemas import DOCUMENTS, document_schema
 
 EDITORS = (Path(__file__).parents[3] / "docs/editors.md").read_text(encoding="utf-8")
 
@@ -34,10 +35,15 @@ def test_all_are_written_under_the_names_that_the_guide_uses(
 def test_without_a_kind_the_kinds_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["schema"], {}) == 0
     listed = [line.split() for line in capsys.readouterr().out.splitlines()]
-    assert [line[0] for line in listed] == list(KINDS)
+    assert [line[0] for line in listed] == [*KINDS, *DOCUMENTS]
     assert ["facility", "facilities/*/*.yml"] in listed
     assert run(["--output", "json", "schema"], {}) == 0
-    assert list(json.loads(capsys.readouterr().out)["kinds"]) == list(KINDS)
+    assert list(json.loads(capsys.readouterr().out)["kinds"]) == [*KINDS, *DOCUMENTS]
+
+
+def test_the_schema_of_a_document_is_printed_too(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["schema", "plan"], {}) == 0
+    assert json.loads(capsys.readouterr().out) == document_schema("plan")
 
 
 def test_what_does_not_exist_or_cannot_be_written_is_wrong_usage(

@@ -1,0 +1,34 @@
+"""JSON Schemas (draft 2020-12) of the documents that commands print with `--output json`. Imports nothing of ours.
+
+They are a contract: fields may be added, none changes its meaning.
+"""
+
+from __future__ import annotations
+
+import json
+from importlib import resources
+from typing import Any, Final
+
+DOCUMENTS: Final = (
+    "apply",
+    "compare",
+    "drift",
+    "error",
+    "plan",
+    "plan-check",
+    "rollback",
+    "validate",
+    "verify",
+)
+"""The documents that have a schema; the field `schema` of a document is `provisioner/` and one of these."""
+
+
+def document_schema(name: str) -> dict[str, Any]:
+    """Give the schema of a document.
+
+    Raises:
+        FileNotFoundError: there is no such document, or the installation is broken.
+    """
+    text = resources.files(__name__).joinpath(f"{name}.json").read_text(encoding="utf-8")
+    found: dict[str, Any] = json.loads(text)
+    return found
