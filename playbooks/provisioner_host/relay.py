@@ -6,12 +6,13 @@ import base64
 import json
 import re
 import subprocess
+import tempfile
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from provisioner_host import places
 from provisioner_host.files import canonical, keyed_digest
@@ -228,17 +229,19 @@ def _error_of(said: str) -> str:
 
 def _start_aside(program: Path, conf: Path) -> None:
     addresses = _addresses(conf.read_text())
-    with scratch() as name:
+    # A file and no pipe: MediaMTX logs a line or two a path before all its sockets are open, and a full pipe
+    # that nobody reads stops it there (1,000 paths never came up).
+    with scratch() as name, tempfile.TemporaryFile(dir=conf.parent) as said:
         batch(["link set lo up", *(f"address replace {a}/32 dev lo" for a, _ in addresses)], name)
         with subprocess.Popen(
             inside(name, as_mediamtx([str(program), str(conf)])),
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=said,
             stderr=subprocess.STDOUT,
             env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
         ) as process:
             try:
-                _await_sockets(process, {port for _, port in addresses})
+                _await_sockets(process, {port for _, port in addresses}, said)
             finally:
                 process.kill()
 
@@ -248,14 +251,15 @@ def _addresses(content: str) -> list[tuple[str, int]]:
     return [(address, int(port)) for address, port in found]
 
 
-def _await_sockets(process: subprocess.Popen[bytes], ports: set[int]) -> None:
+def _await_sockets(process: subprocess.Popen[bytes], ports: set[int], log: IO[bytes]) -> None:
     until = time.monotonic() + 15
     while process.poll() is None and time.monotonic() < until:
         if ports <= _listening(process.pid):
             return
         time.sleep(0.03)
     process.kill()
-    said = scrub((process.stdout.read() if process.stdout else b"").decode(errors="replace"))
+    log.seek(0)
+    said = scrub(log.read().decode(errors="replace"))
     raise Failed(f"MediaMTX does not start with its new file: {_error_of(said)}")
 
 
