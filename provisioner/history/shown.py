@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from datetime import timedelta
 
-from sqlalchemy import BigInteger, ColumnElement, Connection, Subquery, and_, func, or_, select, type_coerce
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    FromClause,
+    ScalarSelect,
+    Subquery,
+    and_,
+    func,
+    select,
+    type_coerce,
+)
 
 from provisioner.history.hosts_shown import HostsShown
 from provisioner.history.tables import checks, entries, moment
@@ -20,91 +32,91 @@ def evidence(connection: Connection, inventory: str, acceptance: timedelta) -> E
         inventory: the inventory's id.
         acceptance: how much later than the first proof the one has to be that accepts.
     """
-    proofs = _proofs(connection, inventory, acceptance)
+    ended = select(entries.c.number, entries.c.run).where(entries.c.inventory == inventory)
+    runs = {row.number: row.run for row in connection.execute(ended)}
+    proofs = _proofs(connection, inventory, acceptance, runs)
     connected: dict[str, Shown] = {}
     for (facility, _), proof in proofs.items():
         connected[facility] = min(proof.first, connected.get(facility, proof.first))
     hosts = HostsShown(connection, inventory)
-    runs = select(func.count(entries.c.run.distinct())).where(entries.c.inventory == inventory)
     return Evidence(
-        runs=connection.scalar(runs) or 0,
+        runs=len(set(runs.values())),
         carried=hosts.carried(),
         holders=hosts.holders(),
         words=hosts.words,
         without=hosts.without(),
         proofs=proofs,
         connected=connected,
-        checks=_last_checks(connection, inventory),
+        checks=_last_checks(connection, inventory, runs),
     )
 
 
 # --- facilities -----------------------------------------------------------------------------------
 
 
-def _proofs(connection: Connection, inventory: str, acceptance: timedelta) -> dict[Content, Proof]:
-    """Give when each content was first, once more, and last proved whole."""
-    spans = _spans(inventory)
-    again = _again(inventory, spans, acceptance)
-    at = type_coerce(checks.c.at, BigInteger)
-    query = (
-        select(checks.c.facility, checks.c.content, at.label("moment"), entries.c.run)
-        .add_columns(spans.c.first, spans.c.last, again.c.again)
-        .join(spans, _same(spans))
-        .outerjoin(again, _same(again))
-        .join(entries, and_(entries.c.inventory == checks.c.inventory, entries.c.number == checks.c.number))
-        .where(_whole(inventory), or_(at == spans.c.first, at == spans.c.last, at == again.c.again))
-        .order_by(checks.c.number.desc())  # of two of one moment the earlier entry is read last, and stays
-    )
-    shown: dict[Content, dict[int, Shown]] = defaultdict(dict)
-    wanted: dict[Content, tuple[int, int | None, int]] = {}
-    for row in connection.execute(query):
-        key = row.facility, row.content
-        shown[key][row.moment] = Shown(moment(row.moment), row.run)
-        wanted[key] = row.first, row.again, row.last
-    return {
-        key: Proof(shown[key][first], None if later is None else shown[key][later], shown[key][last])
-        for key, (first, later, last) in wanted.items()
-    }
-
-
-def _spans(inventory: str) -> Subquery:
-    at = type_coerce(checks.c.at, BigInteger)
+def _proofs(
+    connection: Connection, inventory: str, acceptance: timedelta, runs: Mapping[int, str]
+) -> dict[Content, Proof]:
+    """Give when each content was first, once more, and last proved whole, and by which runs."""
+    at = _plain(checks)
     columns = checks.c.facility, checks.c.content, func.min(at).label("first"), func.max(at).label("last")
-    return select(*columns).where(_whole(inventory)).group_by(checks.c.facility, checks.c.content).subquery()
+    spans = select(*columns).where(_whole(checks, inventory)).group_by(checks.c.facility, checks.c.content).subquery()
+    accepting = _plain(_LATER) >= spans.c.first + acceptance // timedelta(microseconds=1)
+    query = select(
+        spans,
+        _earliest(_LATER.c.number, inventory, spans, _plain(_LATER) == spans.c.first).label("first_entry"),
+        _earliest(_LATER.c.number, inventory, spans, _plain(_LATER) == spans.c.last).label("last_entry"),
+        _earliest(_plain(_LATER), inventory, spans, accepting).label("again"),
+        _earliest(_LATER.c.number, inventory, spans, accepting).label("again_entry"),
+    )
+    found = {}
+    for row in connection.execute(query):
+        again = None if row.again is None else Shown(moment(row.again), runs[row.again_entry])
+        first, last = Shown(moment(row.first), runs[row.first_entry]), Shown(moment(row.last), runs[row.last_entry])
+        found[row.facility, row.content] = Proof(first, again, last)
+    return found
 
 
-def _again(inventory: str, spans: Subquery, acceptance: timedelta) -> Subquery:
-    at = type_coerce(checks.c.at, BigInteger)
-    columns = checks.c.facility, checks.c.content, func.min(at).label("again")
-    later = at >= spans.c.first + acceptance // timedelta(microseconds=1)
-    query = select(*columns).join(spans, _same(spans)).where(_whole(inventory), later)
-    return query.group_by(checks.c.facility, checks.c.content).subquery()
+_LATER = checks.alias("later")
 
 
-def _same(other: Subquery) -> ColumnElement[bool]:
-    return and_(checks.c.facility == other.c.facility, checks.c.content == other.c.content)
+def _plain(table: FromClause) -> ColumnElement[int]:
+    """Give the moments of a table as the whole numbers that they are."""
+    return type_coerce(table.c.at, BigInteger)
 
 
-def _whole(inventory: str) -> ColumnElement[bool]:
+def _earliest(
+    column: ColumnElement[int], inventory: str, spans: Subquery, when: ColumnElement[bool]
+) -> ScalarSelect[int]:
+    """Give a column of the earliest whole check of a content; of two of one moment that which was recorded first."""
+    query = select(column).where(_whole(_LATER, inventory), _same(_LATER, spans), when)
+    return query.order_by(_LATER.c.at, _LATER.c.number).limit(1).scalar_subquery()
+
+
+def _same(one: FromClause, other: FromClause) -> ColumnElement[bool]:
+    return and_(one.c.facility == other.c.facility, one.c.content == other.c.content)
+
+
+def _whole(table: FromClause, inventory: str) -> ColumnElement[bool]:
     """Choose the checks in which every pulled path was up at level 7."""
-    return and_(checks.c.inventory == inventory, checks.c.pulled > 0, checks.c.proved == checks.c.pulled)
+    return and_(table.c.inventory == inventory, table.c.pulled > 0, table.c.proved == table.c.pulled)
 
 
-def _last_checks(connection: Connection, inventory: str) -> dict[str, tuple[LastCheck, ...]]:
+def _last_checks(connection: Connection, inventory: str, runs: Mapping[int, str]) -> dict[str, tuple[LastCheck, ...]]:
     """Give the latest check of each facility on each relay."""
     by = checks.c.facility, checks.c.relay
     newest = select(*by, func.max(checks.c.number).label("number")).where(checks.c.inventory == inventory)
     last = newest.group_by(*by).subquery()
     query = (
-        select(checks, entries.c.run)
-        .join(last, and_(checks.c.facility == last.c.facility, checks.c.relay == last.c.relay))
-        .join(entries, and_(entries.c.inventory == checks.c.inventory, entries.c.number == checks.c.number))
-        .where(checks.c.inventory == inventory, checks.c.number == last.c.number)
+        select(checks)
+        .select_from(last)
+        .join(checks, and_(*(checks.c[name] == last.c[name] for name in ("facility", "relay", "number"))))
+        .where(checks.c.inventory == inventory)
         .order_by(*by)
     )
     found: dict[str, list[LastCheck]] = defaultdict(list)
     for row in connection.execute(query):
-        shown = Shown(row.at, row.run)
+        shown = Shown(row.at, runs[row.number])
         check = LastCheck(shown, row.relay, row.content, row.pulled, row.checked, row.proved)
         found[row.facility].append(check)
     return {facility: tuple(checked) for facility, checked in found.items()}

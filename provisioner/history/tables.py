@@ -95,7 +95,8 @@ checks = Table(
     Column("pulled", Integer, nullable=False),
     Column("checked", Integer, nullable=False),
     Column("proved", Integer, nullable=False),
-    Index("provisioner_checks_by_content", "inventory", "facility", "content", "at"),
+    Index("provisioner_checks_by_content", "inventory", "facility", "content", "at", "pulled", "proved", "number"),
+    Index("provisioner_checks_by_relay", "inventory", "facility", "relay", "number"),
 )
 
 holdings = Table(
