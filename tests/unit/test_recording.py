@@ -153,7 +153,7 @@ def test_no_secret_gets_into_the_history(controller: Controller) -> None:
 
 
 def _secrets_of(controller: Controller) -> set[str]:
-    session = pipeline.Session(controller.root, controller.environment, date(2021, 5, 9))
+    session = pipeline.Session(controller.root, controller.environment, date(2021, 6, 13))
     found = {login.password.reveal() for of in session.secrets.cameras.values() for login in of.values()}
     for carrier in session.secrets.carriers.values():
         found |= {secret.reveal() for secret in (*carrier.readers.values(), *carrier.site_psks.values())}
