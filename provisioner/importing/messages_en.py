@@ -154,6 +154,7 @@ ENGLISH: dict[str, Wording] = {
     "facility-leaves-hosts": Wording(
         "{facility} is carried by hosts: once this is applied they carry it no longer", "nothing, if that is meant"
     ),
+    "facility-renamed": Wording("{facility} has another name so far", "look whether the id is right"),
     "id-proposed": Wording("new: it gets the id {facility}", "write the id into the sheet; it never changes"),
     "id-retired": Wording("{facility} is the id of a facility that was closed and removed", "leave the id empty"),
     "capacity-people": Wording("rooms or floors are given, but not for how many people", "fill in Sức chứa"),

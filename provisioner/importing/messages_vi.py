@@ -134,6 +134,7 @@ VIETNAMESE: dict[str, Wording] = {
     "facility-leaves-hosts": Wording(
         "{facility} đang được kết nối: khi áp dụng sẽ ngừng kết nối", "Không cần sửa nếu đúng ý"
     ),
+    "facility-renamed": Wording("{facility} đang có tên khác", "Kiểm tra lại mã"),
     "id-proposed": Wording("Mới: được cấp mã {facility}", "Ghi mã vào bảng; mã không bao giờ đổi"),
     "id-retired": Wording("{facility} là mã của cơ sở đã đóng và đã xóa", "Để trống mã"),
     "capacity-people": Wording("Có số phòng hoặc số tầng nhưng thiếu số người", "Điền Sức chứa"),

@@ -14,6 +14,7 @@ _HEADERS = {
     Language.EN: ("No", "Level", "File", "Sheet", "Cell", "Column", "Value", "Problem", "How to mend it", "Code"),
 }
 _TITLES = {Language.VI: "Kết quả kiểm tra", Language.EN: "Findings"}
+_LINE_HEIGHT = 15
 _WIDTHS = (6, 10, 24, 12, 8, 24, 20, 56, 56, 22)
 
 
@@ -32,6 +33,8 @@ def report_sheet(outcome: Outcome, language: Language) -> bytes:
         texts = (str(number), level, *place_texts, words.message, words.hint, finding.remark.code)
         for place, text in enumerate(texts, start=1):
             put(sheet, number + 1, place, text)
+        lines = max(-(-len(text) // width) for text, width in zip(texts, _WIDTHS, strict=True))
+        sheet.row_dimensions[number + 1].height = max(lines, 1) * _LINE_HEIGHT
     sheet.freeze_panes = "A2"
     sheet.auto_filter.ref = f"A1:{get_column_letter(len(_WIDTHS))}{len(outcome.proposal.findings) + 1}"
     landscape(sheet, 1)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from datetime import date
+from enum import Enum
+from typing import Any
 
-from provisioner.importing.draft import Draft
+from provisioner.importing.draft import Draft, Way
 from provisioner.importing.findings import error, note, warning
 from provisioner.importing.records import Record
 from provisioner.inventory.model import Operating, Survey
+from provisioner.vietnamese import fold
 
 _PLAIN = ("name", "kind", "managing_body", "operating", "opened_on", "closed_on", "notice_posted_on")
 _CAPACITY = ("people", "rooms", "floors")
@@ -19,7 +22,8 @@ _UPLINK = {
     "router": "router",
 }
 _COUNTS = ("present", "fit", "missing")
-_SURVEY = ("rtsp", "logins", "gaps", "verdict", "obstacles", "advice")
+_DEVICES = ("rtsp", "logins")
+_FOUND = ("gaps", "verdict", "obstacles", "advice")
 _NEW_SURVEY = ("by", "uplink_kind", *_COUNTS, "verdict")
 _BLOCK = {
     "block_reason": "reason",
@@ -34,6 +38,9 @@ def want_facility(draft: Draft, record: Record) -> None:
     """Take a row of the sheet of facilities."""
     for key in _PLAIN:
         draft.want(record, (key,), key)
+    name = record.get("name")
+    if draft.existing and name and fold(name) != fold(draft.existing.name):
+        draft.say(record, warning("facility-renamed", facility=draft.facility), "name")
     operating = record.get("operating")
     if draft.existing and draft.existing.rendered and operating not in (None, Operating.OPEN.value):
         draft.say(record, warning("facility-leaves-hosts", facility=draft.facility), "operating")
@@ -64,9 +71,21 @@ def want_survey(draft: Draft, record: Record) -> None:
             return
         if known is not None:
             draft.whole.add(("survey",))
+            _keep_site(draft, record, known)
             draft.say(record, note("survey-newer", day=f"{known.surveyed_on:%d/%m/%Y}"), "surveyed_on")
     _want_findings(draft, record)
     _compare_counts(draft, record, known)
+
+
+def _keep_site(draft: Draft, record: Record, known: Survey) -> None:
+    """Keep what an older survey says of line and devices where the new table has no such column at all."""
+    kept: dict[str, tuple[Way, Any]] = {
+        key: (("survey", "uplink", name), getattr(known.uplink, name)) for key, name in _UPLINK.items()
+    }
+    kept |= {key: (("survey", key), getattr(known, key)) for key in _DEVICES}
+    for key, (way, value) in kept.items():
+        if key not in record.table.places:
+            draft.want(record, way, key, value.value if isinstance(value, Enum) else value)
 
 
 def _want_findings(draft: Draft, record: Record) -> None:
@@ -74,11 +93,11 @@ def _want_findings(draft: Draft, record: Record) -> None:
     draft.want(record, ("survey", "by"), "by")
     for key, name in _UPLINK.items():
         draft.want(record, ("survey", "uplink", name), key)
-    for key in ("rtsp", "logins"):
+    for key in _DEVICES:
         draft.want(record, ("survey", key), key)
     for key in _COUNTS:
         draft.want(record, ("survey", "cameras", key), key)
-    for key in _SURVEY[2:]:
+    for key in _FOUND:
         draft.want(record, ("survey", key), key)
 
 

@@ -133,6 +133,19 @@ def test_a_later_survey_takes_the_place_of_the_old_one_as_a_whole() -> None:
     assert "advice" not in after(proposal)["survey"]
 
 
+def test_of_a_replaced_survey_stays_what_the_new_table_does_not_ask() -> None:
+    line = {"kind": "mobile", "upload_mbps": 12, "address": "cgnat"}
+    plain = make.facility(
+        survey=make.survey(uplink=line, rtsp="locked", logins="missing", obstacles="Cũ", gaps=["san"])
+    )
+    header = (*made.SURVEY_HEADER, "IP tĩnh/động", "Bật RTSP")
+    proposal = survey_of(plain, (*made.survey_row(), None, "Đã bật"), header=header)
+    kept = after(proposal)["survey"]
+    assert kept["uplink"] == {"kind": "fibre", "upload_mbps": 12}
+    assert (kept["rtsp"], kept["logins"]) == ("enabled", "missing")
+    assert not {"obstacles", "gaps"} & set(kept)
+
+
 def test_an_earlier_survey_is_an_error_and_so_are_counts_that_cannot_be() -> None:
     assert codes(survey_of(make.facility(), made.survey_row(day="06/05/2021"))) == ["survey-older"]
     assert codes(survey_of(make.facility(), made.survey_row(counts=(4, 6, 0))), Level.ERROR) == ["counts-disagree"]
@@ -343,6 +356,13 @@ def test_all_that_a_row_lacks_is_told_at_once() -> None:
         ("Camera!E2", "address-form"),
         ("Camera!F2", "required-missing"),
     ]
+
+
+def test_another_name_for_an_id_is_told() -> None:
+    rows = [made.FACILITY_HEADER, made.facility_row("Trường Khác", id="kcl-bg-001")]
+    proposal = proposal_of(book({"Cơ sở": rows}))
+    assert told(proposal.findings) == [("Cơ sở!D2", "facility-renamed")]
+    assert after(proposal)["name"] == "Trường Khác"
 
 
 def test_a_facility_that_hosts_carry_is_not_closed_without_a_warning() -> None:
