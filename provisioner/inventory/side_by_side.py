@@ -8,20 +8,20 @@ afresh otherwise. One that is killed takes nothing with it: what it had not read
 from __future__ import annotations
 
 import gc
-import multiprocessing
 import os
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from datetime import date
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from provisioner.inventory.layout import File
 from provisioner.inventory.site_reading import Site, read_site
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 MANY: Final = 256
 """From so many files on, other processes help."""
@@ -44,6 +44,10 @@ def sites_of(files: Sequence[File], today: date, *, workers: int | None = None) 
     if not count:
         yield lambda: [read_site(file, today) for file in files]
         return
+    # A run that finds most files known does without these, and without the time that they take.
+    import multiprocessing  # noqa: PLC0415
+    from concurrent.futures import ProcessPoolExecutor  # noqa: PLC0415
+
     chunks = [files[start : start + _CHUNK] for start in range(0, len(files), _CHUNK)]
     pool = ProcessPoolExecutor(count, mp_context=multiprocessing.get_context(_method()), initializer=_begin)
     try:
@@ -73,6 +77,8 @@ def _read_chunk(files: Sequence[File], today: date) -> list[Site]:
 
 
 def _collected(begun: Sequence[Future[list[Site]]], chunks: Sequence[Sequence[File]], today: date) -> list[Site]:
+    from concurrent.futures.process import BrokenProcessPool  # noqa: PLC0415
+
     found: list[Site] = []
     for future, chunk in zip(begun, chunks, strict=True):
         try:

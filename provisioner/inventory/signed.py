@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from functools import cache
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -16,9 +17,6 @@ from pydantic import TypeAdapter
 from provisioner.inventory.model import Camera, ConnectionPlan, Facility, Party, Recorder, SignOff
 
 PARTIES = tuple(Party)
-# One call for all of them: a country has a hundred thousand cameras, and each is held against its sign-offs.
-_RECORDERS = TypeAdapter(tuple[Recorder, ...])
-_CAMERAS = TypeAdapter(tuple[Camera, ...])
 
 
 def signed_content(facility: Facility, plan: ConnectionPlan) -> str:
@@ -26,11 +24,17 @@ def signed_content(facility: Facility, plan: ConnectionPlan) -> str:
     content = {
         "facility": facility.id,
         "plan": plan.model_dump(mode="json", include={"carrier", "relay", "access"}),
-        "recorders": _by_id(_RECORDERS, facility.recorders),
-        "cameras": _by_id(_CAMERAS, facility.cameras),
+        "recorders": _by_id(_listing(Recorder), facility.recorders),
+        "cameras": _by_id(_listing(Camera), facility.cameras),
     }
     text = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+
+@cache
+def _listing(item: Any) -> TypeAdapter[Any]:
+    """Give what writes out all items in one call: a country has a hundred thousand cameras."""
+    return TypeAdapter(tuple[item, ...])
 
 
 def _by_id(adapter: TypeAdapter[Any], items: tuple[Any, ...]) -> dict[str, Any]:

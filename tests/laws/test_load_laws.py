@@ -232,7 +232,7 @@ def test_what_a_killed_process_had_to_read_is_read_here(tmp_path: Path, monkeypa
 def test_few_files_need_no_process_and_many_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2})
     files = many(tmp_path, 20)
-    with mock.patch.object(side_by_side, "ProcessPoolExecutor", side_effect=AssertionError) as pool:
+    with mock.patch("concurrent.futures.ProcessPoolExecutor", side_effect=AssertionError) as pool:
         with side_by_side.sites_of(files, make.TODAY) as collect:
             assert len(collect()) == len(files)
         monkeypatch.setattr(side_by_side, "MANY", 10)

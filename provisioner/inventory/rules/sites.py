@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import cache
 from ipaddress import IPv4Address
 
 from provisioner.diagnostics import Problem, Severity
-from provisioner.inventory.makes import NoRtspPathError, stream_path
-from provisioner.inventory.model import Facility, Recorder, StreamName, channel_of
+from provisioner.inventory.makes import NoRtspPathError, rtsp_path, stream_path
+from provisioner.inventory.model import Facility, Make, Recorder, StreamName, channel_of
 from provisioner.inventory.rules.site_view import SiteRule, SiteView
 
 Item = tuple[str | int, ...]
@@ -164,9 +165,10 @@ def _devices(facility: Facility) -> Iterator[tuple[Item, str, IPv4Address, int]]
 def streams_have_paths(site: SiteView) -> Iterator[Problem]:
     """Every stream has an RTSP path: by its make, or written out."""
     facility = site.facility
-    known = {recorder.id for recorder in facility.recorders}
+    makes = {recorder.id: recorder.make for recorder in facility.recorders}
     for index, camera in enumerate(facility.cameras):
-        if camera.recorder and camera.recorder not in known:
+        make = makes.get(camera.recorder) if camera.recorder else camera.make
+        if make is None or _has_paths(make):
             continue
         for name in StreamName:
             if name is StreamName.MAIN and camera.streams.main is None:
@@ -178,6 +180,15 @@ def streams_have_paths(site: SiteView) -> Iterator[Problem]:
                 message = f"camera {camera.id}: stream {name.value}: {error}"
                 hint = "write rtsp_path: the path and query of the device's RTSP address, without host and login"
                 yield site.problem(path, "rtsp-path-missing", message, hint)
+
+
+@cache
+def _has_paths(make: Make) -> bool:
+    """Tell whether a make has a pattern for every stream of its own."""
+    try:
+        return all(rtsp_path(make, 1, name, recorder=kind) for name in StreamName for kind in (False, True))
+    except NoRtspPathError:
+        return False
 
 
 RULES: tuple[SiteRule, ...] = (
