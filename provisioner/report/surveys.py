@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from provisioner.inventory.model import Facility, Operating, SurveyVerdict
+from provisioner.inventory.model import Facility, Operating, Survey, SurveyVerdict
 
 
 @dataclass(frozen=True)
@@ -92,5 +92,26 @@ def group_document(group: SurveyGroup) -> dict[str, Any]:
 def facility_document(facility: Facility) -> dict[str, Any]:
     """Give one facility's survey as documents have it; `survey` is None where there was none."""
     told = {"facility": facility.id, "name": facility.name, "province": facility.province}
-    survey = facility.survey
-    return told | {"survey": survey.model_dump(mode="json") if survey else None}
+    return told | {"survey": _survey(facility.survey) if facility.survey else None}
+
+
+def _survey(survey: Survey) -> dict[str, Any]:
+    uplink, cameras = survey.uplink, survey.cameras
+    return {
+        "surveyed_on": str(survey.surveyed_on),
+        "by": [party.value for party in survey.by],
+        "uplink": {
+            "kind": uplink.kind.value,
+            "provider": uplink.provider,
+            "upload_mbps": uplink.upload_mbps,
+            "address": uplink.address.value if uplink.address else None,
+            "router": uplink.router,
+        },
+        "rtsp": survey.rtsp.value if survey.rtsp else None,
+        "logins": survey.logins.value if survey.logins else None,
+        "cameras": {"present": cameras.present, "fit": cameras.fit, "missing": cameras.missing},
+        "gaps": [zone.value for zone in survey.gaps],
+        "verdict": survey.verdict.value,
+        "obstacles": survey.obstacles,
+        "advice": survey.advice,
+    }

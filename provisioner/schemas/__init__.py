@@ -14,9 +14,12 @@ DOCUMENTS: Final = (
     "compare",
     "drift",
     "error",
+    "export",
+    "import",
     "plan",
     "plan-check",
     "rollback",
+    "status",
     "validate",
     "verify",
 )

@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime, timedelta
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +23,18 @@ from provisioner.history.records import Ending, FacilityCheck, Holding, Operatio
 from provisioner.history.store import History, open_history
 from provisioner.importing import choices
 from provisioner.inventory import model
+from provisioner.inventory.deadlines import Timeliness
 from provisioner.inventory.load import load_inventory
 from provisioner.inventory.model.connection import LoginState, RtspState, UplinkAddress
 from provisioner.lifecycle.states import State
 from provisioner.report.labels import LABELS, label
+from provisioner.report.progress import Place
+from provisioner.report.zones import Cover
+from provisioner.schemas import document_schema
 from provisioner.showing import Contents, contents_of
 from provisioner.vietnam import VIETNAM
 from tests import histories
+from tests.unit.cli.test_documents import holds
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs/lifecycle.md").read_text(encoding="utf-8")
@@ -340,3 +346,42 @@ def test_the_words_are_those_of_the_importers_template() -> None:
     ]
     for values, choice in pairs:
         assert [label(value) for value in values] == [choice.label(value.value) for value in values]
+
+
+# --- schemas --------------------------------------------------------------------------------------
+
+
+def test_the_documents_are_as_their_schemas_say(story: Story, capsys: pytest.CaptureFixture[str]) -> None:
+    closed = EXAMPLE / "facilities/bac-giang/kcl-bg-002.yml"
+    text = closed.read_text(encoding="utf-8").replace("operating: open", "operating: closed\nclosed_on: 2021-06-01")
+    closed.write_text(text, encoding="utf-8")
+    for words in ([], ["--why"], ["kcl-hd-003", "--why"]):
+        assert story.run("--output", "json", "status", *words) == 0
+        holds("status", document(capsys))
+    for what in ("progress", "surveys", "zones"):
+        assert story.run("--output", "json", "export", what) == 0
+        holds("export", document(capsys))
+
+
+@pytest.mark.parametrize(
+    ("name", "field", "values"),
+    [
+        ("status", "state", State),
+        ("status", "timeliness", Timeliness),
+        ("status", "managing_body", model.ManagingBody),
+        ("export", "cover", Cover),
+        ("export", "counted_as", Place),
+        ("export", "verdict", model.SurveyVerdict),
+    ],
+)
+def test_a_schema_names_every_value_that_there_may_be(name: str, field: str, values: type[StrEnum]) -> None:
+    def found(schema: Any) -> Iterator[list[str]]:
+        inner = schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ()
+        if isinstance(schema, dict) and isinstance(schema.get(field), dict) and "enum" in schema[field]:
+            yield schema[field]["enum"]
+        for value in inner:
+            yield from found(value)
+
+    listed = list(found(document_schema(name)))
+    assert listed
+    assert all(one == [value.value for value in values] for one in listed)
