@@ -20,6 +20,7 @@ from provisioner.inventory.atomic import write_atomic
 from provisioner.inventory.load import check, load
 from provisioner.vault import VaultPasswords
 from tests import inventories as make
+from tests.unit.cli.test_documents import holds
 from tests.unit.contacts import book as people
 from tests.unit.importing import sheets as made
 from tests.unit.importing.sheets import Rows, book
@@ -72,7 +73,9 @@ class Desk:
 
     def document(self, *arguments: str | Path) -> Any:
         self.run(*arguments, json_output=True)
-        return json.loads(self.out)
+        found = json.loads(self.out)
+        holds("import", found)
+        return found
 
     def tree(self) -> dict[str, bytes]:
         return {str(p.relative_to(self.root)): p.read_bytes() for p in sorted(self.root.rglob("*")) if p.is_file()}
@@ -164,6 +167,17 @@ def test_the_document_lists_everything(desk: Desk) -> None:
         ("kcl-bg-002", "create"),
     ]
     assert found["contacts"] == [{"province": "bac-giang", "compared": True, "new": 1, "changed": 0, "unchanged": 0}]
+
+
+def test_documents_are_as_their_schema_says_whatever_is_in_the_sheets(desk: Desk) -> None:
+    (desk.root / SITE).write_text(json.dumps(make.facility(), ensure_ascii=False), encoding="utf-8")
+    (desk.folder / "broken.xlsx").write_bytes(b"PK\x03\x04")
+    sheet = desk.sheet("a.xlsx", clean_sheets())
+    assert desk.document(desk.folder / "broken.xlsx")["tables"] == []
+    found = desk.document(sheet, "--write")
+    assert len(found["written"]) == 3
+    assert found["facilities"][0]["sign_offs_needed"] == ["dic", "health", "carrier"]
+    assert desk.document(sheet)["facilities"] == []
 
 
 def test_an_edit_of_what_was_signed_asks_for_new_sign_offs(desk: Desk) -> None:
