@@ -37,7 +37,8 @@ def main() -> int:
     """Read the command line, measure, print; 1 where something could not be measured."""
     options = _parser().parse_args()
     # Asked to end, it removes its hosts first; those of a killed one are removed by the next.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    for asked in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(asked, lambda number, _: sys.exit(128 + number))
     found = machine()
     say(machine_line(found))
     say(f"note: {_CAUTION}")
