@@ -48,10 +48,6 @@ def verify(invocation: Invocation, limits: tuple[str, ...], html: Path | None, *
     """
     session = Session(invocation.inventory, invocation.env, today())
     result = verify_inventory(session, parse_limits(limits))
-    try:
-        record_verification(session, result, limits)
-    except StateError as error:
-        print_warning(f"this verification is not recorded: {error.message}", error.hint, color=invocation.color)
     if html is not None:
         write_atomic(html, html_page(result))
     if invocation.json:
@@ -59,4 +55,8 @@ def verify(invocation: Invocation, limits: tuple[str, ...], html: Path | None, *
     else:
         # click takes the colours out where they are not wanted.
         click.echo(text_report(result, detail=detail, color=True), nl=False, color=invocation.color)
+    try:
+        record_verification(session, result, limits)
+    except StateError as error:
+        print_warning(f"this verification is not recorded: {error.message}", error.hint, color=invocation.color)
     return exit_code(result, Verdict(fail_on))
