@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sqlite3
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -122,15 +123,22 @@ def _engine(place: Place) -> Engine:
     if place.file:
         url = URL.create(_SQLITE, database=str(place.file))
         engine = create_engine(url, connect_args={"timeout": _WAIT_S}, hide_parameters=True)
-        event.listen(engine, "connect", _without_implicit_transactions)
+        event.listen(engine, "connect", _prepare)
         event.listen(engine, "begin", _begin)
         return engine
     return create_engine(_server(place.url), hide_parameters=True, connect_args={"connect_timeout": _WAIT_S})
 
 
-def _without_implicit_transactions(connection: Any, _record: Any) -> None:
-    """Let SQLAlchemy begin and end transactions: Python's module would begin some too late."""
+def _prepare(connection: Any, _record: Any) -> None:
+    """Prepare SQLite for several processes.
+
+    SQLAlchemy begins and ends transactions: Python's module would begin some too late. With the write-ahead log readers
+    do not hinder writers: checking a long chain may take longer than a step of an apply can wait.
+    """
     connection.isolation_level = None
+    # Where another process is making the file now, it is the one that switches; the file remembers.
+    with suppress(sqlite3.OperationalError):
+        connection.execute("PRAGMA journal_mode = WAL")
 
 
 def _begin(connection: Connection) -> None:

@@ -171,6 +171,19 @@ def test_whoever_keeps_the_head_sees_that_the_end_was_cut_off(history: History) 
     assert history.verify_chain().head != head
 
 
+def test_who_reads_for_long_hinders_nobody_who_writes(history: History) -> None:
+    fill(history)
+    reader = open_database(history.place, create=False)
+    assert reader is not None
+    with reader.reading() as connection:
+        count = text("SELECT count(*) FROM provisioner_entries")
+        before = connection.scalar(count)
+        history.end(make.run(3), make.ending(3))
+        assert connection.scalar(count) == before
+    reader.close()
+    assert history.verify_chain().length == 4
+
+
 # --- several processes at once --------------------------------------------------------------------
 
 _WRITER = """

@@ -78,8 +78,11 @@ def test_a_history_is_kept_private_even_where_it_was_not(tmp_path: Path) -> None
     file = tmp_path / "example" / "state.db"
     file.parent.mkdir(mode=0o755)
     file.touch(mode=0o644)
-    open_history(Place("example", file)).close()
-    assert file.stat().st_mode & 0o777 == 0o600
+    history = open_history(Place("example", file))
+    history.runs()
+    modes = {path.name: path.stat().st_mode & 0o777 for path in file.parent.iterdir()}
+    assert set(modes.values()) == {0o600}, modes
+    history.close()
     assert file.parent.stat().st_mode & 0o777 == 0o700
 
 
