@@ -125,7 +125,7 @@ def signed_text(text: str) -> str:
     data = text.encode()
     found: Facility = validated(Facility, parse(data).value)
     plans = {"plan": found.plan, "successor": found.successor}
-    new = {
+    new: dict[tuple[str | int, ...], Any] = {
         (key, "sign_offs"): [Flow(item) for item in sign_offs(signed_content(found, plan))]
         for key, plan in plans.items()
         if plan and plan.agreed

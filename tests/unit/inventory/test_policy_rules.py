@@ -27,7 +27,7 @@ OURS = (
 
 
 def problems(found: Inventory, today: date = make.TODAY) -> list[Problem]:
-    return [problem for problem in check(found, Places({}), today) if problem.code in OURS | {ALLOCATION_MISSING}]
+    return [problem for problem in check(found, Places({}), today) if problem.code in {*OURS, ALLOCATION_MISSING}]
 
 
 def codes(found: Inventory, today: date = make.TODAY) -> list[str]:
