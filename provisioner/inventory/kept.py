@@ -42,7 +42,7 @@ class Texts:
     def _known(self) -> dict[str, tuple[str, str]]:
         found: dict[str, tuple[str, str]] = {}
         try:
-            for line in (self._cache.read(self._name) or b"").decode("ascii").split("\n")[:-1]:
+            for line in (self._cache.read(self._name) or b"").decode().split("\n")[:-1]:
                 head, _, text = line.partition("\t")
                 relative, digest = json.loads(head)
                 found[relative] = digest, text
@@ -53,7 +53,7 @@ class Texts:
     def write(self, known: Mapping[str, tuple[str, str]]) -> None:
         """Replace everything that is known; `known` gives the digest and the text of each path."""
         lines = [f"{json.dumps([relative, digest])}\t{text}\n" for relative, (digest, text) in known.items()]
-        self._cache.write(self._name, "".join(lines).encode("ascii"))
+        self._cache.write(self._name, "".join(lines).encode())
 
 
 class Kept:
@@ -80,10 +80,10 @@ class Kept:
             return {}
 
     def _site(self, row: list[Any]) -> Site:
-        relative, digest, content, since, before, problems, outline = row
+        relative, digest, since, before, problems, outline = row
         found = tuple(self._problems(relative, outline[0], problems)) if problems else ()
         span = date.fromordinal(since), date.fromordinal(before)
-        return Site(digest, content, unpacked(outline), (), found, *span)
+        return Site(digest, unpacked(outline), (), found, *span)
 
     def _problems(self, relative: str, name: str, rows: list[list[Any]]) -> Iterator[Problem]:
         file = File(self._root, relative, f"facility/{name}", Facility)
@@ -139,4 +139,4 @@ def _row(relative: str, site: Site) -> list[Any]:
         raise ValueError(f"{relative} is not understood")
     problems = [[p.line, p.column, p.code, p.message, p.hint, p.severity.value] for p in site.found]
     days = site.since.toordinal(), site.before.toordinal()
-    return [relative, site.digest, site.content, *days, problems, packed(site.outline)]
+    return [relative, site.digest, *days, problems, packed(site.outline)]

@@ -33,7 +33,7 @@ from provisioner.inventory.model import (
 )
 from provisioner.inventory.outline import Outline
 from provisioner.inventory.places import Located, Places, Source
-from provisioner.inventory.reading import OnDisk, bytes_of, read, text_of, validated_text
+from provisioner.inventory.reading import OnDisk, bytes_of, content_of, read, text_of, validated_text
 from provisioner.inventory.side_by_side import sites_of
 from provisioner.inventory.site_reading import Site, unreadable
 from provisioner.inventory.yaml_places import PlacesIn
@@ -52,8 +52,8 @@ class Loaded:
         broken: owners whose files have errors: nothing is known about them.
         problems: what is wrong with single files, sorted by place.
         found: what the rules on single files found.
-        digest: `sha256:…` over all contents but contacts/; comments, file order and commits do not count.
         places: where each object stands.
+        contents: gives the digest of what each file says, by its path.
         facilities: gives the facilities by id; at ten thousand of them that takes seconds.
     """
 
@@ -63,9 +63,15 @@ class Loaded:
     broken: frozenset[str]
     problems: tuple[Problem, ...]
     found: tuple[Problem, ...]
-    digest: str
     places: Places
+    contents: Callable[[], dict[str, str]] = field(repr=False, compare=False)
     facilities: Callable[[], dict[str, Facility]] = field(repr=False, compare=False)
+
+    @cached_property
+    def digest(self) -> str:
+        """`sha256:…` over all contents but contacts/; comments, file order and commits do not count."""
+        listed = json.dumps(sorted(self.contents().items()))
+        return f"sha256:{hashlib.sha256(listed.encode()).hexdigest()}"
 
     @cached_property
     def partial(self) -> Inventory | None:
@@ -164,8 +170,9 @@ class _Loading:
     parsed: dict[str, Model] = field(default_factory=dict)
     texts: dict[str, tuple[str, str]] = field(default_factory=dict)
     outlines: dict[str, Outline] = field(default_factory=dict)
+    sites: list[tuple[File, Site]] = field(default_factory=list)
     understood: list[tuple[File, Site]] = field(default_factory=list)
-    contents: list[tuple[str, str]] = field(default_factory=list)
+    others: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     def load(self) -> Loaded:
         layout = layout_of(self.root)
@@ -199,7 +206,7 @@ class _Loading:
         return sites, left
 
     def _take_site(self, file: File, site: Site) -> None:
-        self.contents.append((file.relative, site.content))
+        self.sites.append((file, site))
         if file.owner in self.sources:
             self._duplicate(file)
             return
@@ -231,7 +238,7 @@ class _Loading:
             text = self._read_anew(file, data)
         if file.owner not in self.broken:
             self.texts[file.relative] = digest, text
-        self.contents.append((file.relative, hashlib.sha256(text.encode()).hexdigest() if text else digest))
+        self.others[file.relative] = digest, text
 
     def _read_anew(self, file: File, data: bytes) -> str:
         reading = read(file, data)
@@ -244,7 +251,7 @@ class _Loading:
         return reading.text
 
     def _take_encrypted(self, file: File, data: bytes) -> None:
-        self.contents.append((file.relative, hashlib.sha256(data).hexdigest()))
+        self.others[file.relative] = hashlib.sha256(data).hexdigest(), ""
         if not data.startswith(VAULT_MARK):
             message = f"{file.owner}: the file is not encrypted"
             hint = (
@@ -272,7 +279,6 @@ class _Loading:
         self.problems.append(Problem(file.shown, 0, 0, code, message, hint, file.owner))
 
     def _result(self) -> Loaded:
-        digest = hashlib.sha256(json.dumps(sorted(self.contents)).encode()).hexdigest()
         return Loaded(
             today=self.today,
             frame=self._frame(),
@@ -280,22 +286,36 @@ class _Loading:
             broken=frozenset(self.broken),
             problems=tuple(sorted(self.problems)),
             found=tuple(self.found),
-            digest=f"sha256:{digest}",
             places=Places(self.sources),
+            contents=self._contents,
             facilities=self._facilities,
         )
 
     def _facilities(self) -> dict[str, Facility]:
+        found = {}
+        for text in self._site_texts().values():
+            facility: Facility = validated_text(Facility, text)
+            found[facility.id] = facility
+        return dict(sorted(found.items()))
+
+    def _site_texts(self) -> dict[str, str]:
+        """Give what each facility's file says that is understood, by its path."""
         found, again = {}, {}
         for file, site in self.understood:
             text = site.text or self.kept.text(file.relative, site.digest)
             if text is None:
                 text = text_of(file, site.digest)
                 again[file.relative] = site._replace(text=text)
-            facility: Facility = validated_text(Facility, text)
-            found[facility.id] = facility
+            found[file.relative] = text
         self.kept.keep({file.relative: site for file, site in self.understood} | again, again)
-        return dict(sorted(found.items()))
+        return found
+
+    def _contents(self) -> dict[str, str]:
+        texts = self._site_texts()
+        found = {relative: content_of(text, digest) for relative, (digest, text) in self.others.items()}
+        for file, site in self.sites:
+            found[file.relative] = content_of(texts.get(file.relative, ""), site.digest)
+        return found
 
     def _frame(self) -> Frame | None:
         settings, lock = self.parsed.get("inventory"), self.parsed.get("allocations", Allocations())

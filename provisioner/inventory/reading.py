@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import from_json, to_json
 
 from provisioner.diagnostics import Problem
 from provisioner.errors import InventoryError
@@ -34,7 +35,6 @@ class Reading:
 
     Attributes:
         digest: the SHA-256 of its bytes.
-        content: the SHA-256 of what it says; comments and the order of keys do not count.
         text: what it says as JSON; empty where it cannot be understood.
         model: the same, typed; None where it does not fit.
         problems: what is wrong with it.
@@ -42,7 +42,6 @@ class Reading:
     """
 
     digest: str
-    content: str
     text: str
     model: Model | None
     problems: tuple[Problem, ...]
@@ -104,7 +103,7 @@ def read(file: File, data: bytes) -> Reading:
     """Hold a file against strict YAML, its model, and its own name; vault files are not for here."""
     source = Source(file.shown, data, PlacesIn)
     document = parse(data, max_bytes=max_bytes(file))
-    text = "" if document.faults else canonical(document.value)
+    text = "" if document.faults else as_json(document.value)
     problems: tuple[Problem, ...] = ()
     model = None
     if document.faults:
@@ -120,10 +119,7 @@ def read(file: File, data: bytes) -> Reading:
             problems = tuple(problems_of(error, Subject(source, file.owner, document.value, file.model)))
     if model is not None:
         problems = _misnamed(file, model, source)
-    digest = hashlib.sha256(data).hexdigest()
-    understood = isinstance(document.value, dict) and not document.faults
-    content = hashlib.sha256(text.encode()).hexdigest() if understood else digest
-    return Reading(digest, content, text, model, problems, source)
+    return Reading(hashlib.sha256(data).hexdigest(), text, model, problems, source)
 
 
 def _misnamed(file: File, model: Model, source: Source) -> tuple[Problem, ...]:
@@ -140,9 +136,22 @@ def _misnamed(file: File, model: Model, source: Source) -> tuple[Problem, ...]:
     return tuple(found)
 
 
-def canonical(value: Any) -> str:
-    """Give a plain value as JSON that does not depend on the order of keys."""
-    return json.dumps(value, sort_keys=True)
+def as_json(value: Any) -> str:
+    """Give a plain value as JSON, in the order of its keys."""
+    return to_json(value).decode()
+
+
+def content_of(text: str, digest: str) -> str:
+    """Give the SHA-256 of what a file says; comments and the order of keys do not count.
+
+    Args:
+        text: what it says, as JSON; empty where it cannot be understood.
+        digest: the SHA-256 of its bytes, which counts where it says no mapping.
+    """
+    value = from_json(text) if text else None
+    if not isinstance(value, dict):
+        return digest
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def validated(model: Any, value: Any) -> Any:
@@ -151,7 +160,7 @@ def validated(model: Any, value: Any) -> Any:
     Raises:
         ValidationError: it does not fit.
     """
-    return validated_text(model, canonical(value))
+    return validated_text(model, as_json(value))
 
 
 def text_of(file: File, digest: str) -> str:
@@ -167,7 +176,7 @@ def text_of(file: File, digest: str) -> str:
     if hashlib.sha256(data).hexdigest() != digest:
         message = f"{file.shown} was changed while the inventory was read"
         raise InventoryError(message, hint="run the command again", object=file.owner)
-    return canonical(parse(data, max_bytes=max_bytes(file)).value)
+    return as_json(parse(data, max_bytes=max_bytes(file)).value)
 
 
 def validated_text(model: Any, text: str) -> Any:

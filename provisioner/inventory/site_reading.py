@@ -18,7 +18,6 @@ class Site(NamedTuple):
 
     Attributes:
         digest: the SHA-256 of its bytes; empty where it cannot be read.
-        content: the SHA-256 of what it says.
         outline: what the rest of the inventory needs to know; None where the file cannot be understood.
         faults: why it cannot be understood, or that it stands in the wrong place.
         found: what the rules on single files found.
@@ -27,7 +26,6 @@ class Site(NamedTuple):
     """
 
     digest: str
-    content: str
     outline: Outline | None
     faults: tuple[Problem, ...]
     found: tuple[Problem, ...]
@@ -45,16 +43,14 @@ def read_site(file: File, today: date) -> Site:
     try:
         data = bytes_of(file)
     except OSError as error:
-        return Site("", "", None, (unreadable(file, error),), (), date.min, date.max)
+        return Site("", None, (unreadable(file, error),), (), date.min, date.max)
     reading = read(file, data)
     if not isinstance(reading.model, Facility):
-        return Site(reading.digest, reading.content, None, reading.problems, (), date.min, date.max)
+        return Site(reading.digest, None, reading.problems, (), date.min, date.max)
     days = rules.Days(today)
     found = rules.check_site(rules.SiteView(reading.model, days, reading.source))
     outline = outline_of(reading.model)
-    return Site(
-        reading.digest, reading.content, outline, reading.problems, found, days.since, days.before, reading.text
-    )
+    return Site(reading.digest, outline, reading.problems, found, days.since, days.before, reading.text)
 
 
 def unreadable(file: File, error: OSError) -> Problem:

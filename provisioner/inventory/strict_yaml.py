@@ -20,6 +20,7 @@ MAX_BYTES = 4 * 1024 * 1024
 """The largest text that is read where nobody says another limit."""
 MAX_DEPTH = 32
 """A facility file is seven levels deep; libyaml's own limit is far beyond Python's stack."""
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 MAX_FAULTS = 100
 """More than this in one file is one mistake made over and over, or not YAML at all."""
 
@@ -58,12 +59,19 @@ def parse(data: bytes, *, marks: bool = False, max_bytes: int = MAX_BYTES) -> Do
         marks: whether to record places too; that doubles the memory, so it is done on failure only.
         max_bytes: a larger file is not read at all.
     """
+    try:
+        text = _decoded(data, max_bytes)
+    except _Stop as stop:
+        return Document(None, (stop.fault,), {}, {})
+    quick = GAVE_UP if marks else read_quickly(text, MAX_DEPTH)
+    return Document(quick, (), {}, {}) if quick is not GAVE_UP else _read_carefully(text, marks=marks)
+
+
+def _read_carefully(data: bytes, *, marks: bool) -> Document:
     reader = _Reader(marks=marks)
     value: Any = None
     try:
-        text = _decoded(data, max_bytes)
-        quick = GAVE_UP if marks else read_quickly(text, MAX_DEPTH)
-        value = reader.read(text) if quick is GAVE_UP else quick
+        value = reader.read(data)
     except _Stop as stop:
         reader.faults.append(stop.fault)
     except yaml.MarkedYAMLError as error:
@@ -90,7 +98,7 @@ def _decoded(data: bytes, max_bytes: int) -> bytes:
         line, column = _line_column(data[: error.start])
         hint = "save the file as UTF-8"
         raise _Stop(Fault("yaml-encoding", "the text is not UTF-8", hint, line, column)) from None
-    return text.encode()
+    return text.encode() if data.startswith(_BYTE_ORDER_MARK) else data
 
 
 def _line_column(before: bytes) -> tuple[int, int]:
