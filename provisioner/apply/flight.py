@@ -203,14 +203,10 @@ class Flight:
     def _unanswered(self, answer: HostAnswer) -> tuple[list[Step], float]:
         """No answer: the host may have switched. It is asked until it must have returned by itself."""
         now = self.options.clock()
-        if self.phase is Phase.START and answer.outcome is CallOutcome.FAILED:
-            # The on-host program itself could not do it, or its end was lost: what is written there tells.
-            self._lost = answer.error
-        elif self.phase is Phase.START:
-            self._heard = now
         asked, self.phase = self.phase, Phase.STATUS
-        if asked in {Phase.START, Phase.STATUS}:
-            self._lost = self._lost or answer.error
+        if asked is Phase.START:
+            # It may have been armed as late as now.
+            self._lost, self._heard = answer.error, now
         window = self.options.confirm_s + RETURN_S
         if now - self._heard > window:
             cause = f"no new connection after the change; the host returns to last-good by itself: {answer.error}"

@@ -49,7 +49,9 @@ class Hosts:
 
     def apply(self, expected: str | None = None) -> Outcome:
         session, facts = self.session(), self.facts()
-        job = Job(session.state.hosts[HOST], session.files[HOST], facts, expected or facts.live_digest)
+        spec, files = session.state.hosts[HOST], session.files[HOST]
+        changes = tuple(c for c in changes_of(spec, files, facts) if c.action is not Action.NOOP)
+        job = Job(spec, files, facts, expected or facts.live_digest, changes=changes)
         (result,) = apply([job], f"double-{datetime.now(UTC):%H%M%S%f}", self.runner)
         return result.outcome
 

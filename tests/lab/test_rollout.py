@@ -16,6 +16,10 @@ from typing import Any
 
 import pytest
 
+from provisioner.history.journal import EventLog
+from provisioner.history.place import place_of
+from provisioner.history.store import open_history
+
 from .deployment import Deployment
 from .fingerprint import fingerprint
 
@@ -54,7 +58,7 @@ def running(deployment: Deployment, *words: str) -> Iterator[subprocess.Popen[st
             process.kill()
 
 
-def until(true: Callable[[], bool], seconds: float = 60) -> None:
+def until(true: Callable[[], bool], seconds: float = 150) -> None:
     """Wait for something."""
     end = time.monotonic() + seconds
     while not true():
@@ -63,9 +67,16 @@ def until(true: Callable[[], bool], seconds: float = 60) -> None:
 
 
 def is_armed(deployment: Deployment, host: str = RELAY) -> bool:
-    """Tell whether a host waits for its confirmation."""
-    armed = ["grep", "-q", '"phase": "waiting"', "/var/lib/provisioner/armed.json"]
-    return deployment.lab.exec(host, armed, check=False).returncode == 0
+    """Tell whether the last run has a host that waits for its confirmation, as the journal has it."""
+    place = place_of(deployment.environment, "lab")
+    history, log = open_history(place), EventLog(place)
+    try:
+        (last,) = history.runs(1)
+        steps = {(event.host, event.step) for event in log.of(last.run.id)}
+    finally:
+        history.close()
+        log.close()
+    return last.finished is None and (host, "armed") in steps
 
 
 def disarmed(deployment: Deployment, host: str = RELAY) -> bool:
@@ -218,6 +229,7 @@ def test_a_new_mediamtx_that_gives_no_picture_is_left_again(deployment: Deployme
     # Aside there is no tunnel and all is well; live it starts, reads its file, and is gone a little later.
     script = f"""#!/bin/sh
 [ "$1" = --version ] && exec {good} --version
+[ -n "$MTX_LOGFILE" ] && exec {good} "$@"
 ip link show wg-prov >/dev/null 2>&1 || exec {good} "$@"
 timeout 4 {good} "$@"
 sleep infinity
