@@ -1,7 +1,7 @@
 """What the cache keeps of facilities' files: outlines and findings, and beside them what the files say.
 
-Both are spread over some files by the facilities' paths, so that an edit of one facility rewrites a
-thirtieth of it. A file with faults is not kept: it is read again until it is mended.
+Both are spread over many files by the facilities' paths, so that an edit of one facility rewrites one of
+them. A file with faults is not kept: it is read again until it is mended.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from provisioner.inventory.model import Facility
 from provisioner.inventory.outline import packed, unpacked
 from provisioner.inventory.site_reading import Site
 
-_PARTS: Final = 32
+_PARTS: Final = 128
 
 
 class Texts:
@@ -62,8 +62,13 @@ class Kept:
     def __init__(self, cache: Cache | None, root: Path) -> None:
         self._cache = cache
         self._root = root
-        self._texts = {part: Texts(cache, f"texts-{part:02}") for part in range(_PARTS)} if cache else {}
+        self._texts = {part: Texts(cache, f"texts-{part:03}") for part in range(_PARTS)} if cache else {}
         self._others = Texts(cache, "others") if cache else None
+
+    @property
+    def cache(self) -> Cache | None:
+        """Where it is kept."""
+        return self._cache
 
     def sites(self) -> dict[str, Site]:
         """Give what is known of facilities' files, without their texts."""
@@ -73,7 +78,7 @@ class Kept:
         return found
 
     def _outlines(self, part: int) -> dict[str, Site]:
-        body = self._cache.read(f"outlines-{part:02}") if self._cache else None
+        body = self._cache.read(f"outlines-{part:03}") if self._cache else None
         try:
             return {row[0]: self._site(row) for row in from_json(body)} if body else {}
         except (ValueError, TypeError, LookupError):
@@ -92,7 +97,7 @@ class Kept:
 
     def text(self, relative: str, digest: str) -> str | None:
         """Give what a facility's file of these bytes says, as JSON, if it is known."""
-        return self._texts[_part(relative)].get(relative, digest) if self._texts else None
+        return self._texts[part_of(relative)].get(relative, digest) if self._texts else None
 
     def other(self, relative: str, digest: str) -> str | None:
         """Give what another file of these bytes says, as JSON, if it is known."""
@@ -112,20 +117,38 @@ class Kept:
         """
         if self._cache is None:
             return
-        parts = {_part(relative) for relative in changed if _is_fit(relative, sites[relative])}
+        parts = {
+            part_of(relative) for relative in changed if sites[relative].text and _is_fit(relative, sites[relative])
+        }
         listed: dict[int, dict[str, Site]] = {part: {} for part in parts}
         for relative, site in sites.items():
-            if (part := _part(relative)) in listed and _is_fit(relative, site):
+            if (part := part_of(relative)) in listed and _is_fit(relative, site):
                 listed[part][relative] = site
         for part, below in listed.items():
-            rows = json.dumps([_row(relative, site) for relative, site in below.items()], separators=(",", ":"))
-            self._cache.write(f"outlines-{part:02}", rows.encode("ascii"))
             texts = {relative: site.text or self.text(relative, site.digest) for relative, site in below.items()}
-            known = {relative: (below[relative].digest, text) for relative, text in texts.items() if text}
-            self._texts[part].write(known)
+            write_part(
+                self._cache,
+                part,
+                {relative: site._replace(text=texts[relative] or "") for relative, site in below.items()},
+            )
 
 
-def _part(relative: str) -> int:
+def write_part(cache: Cache, part: int, sites: Mapping[str, Site]) -> None:
+    """Write everything that a part holds.
+
+    Args:
+        cache: where to.
+        part: its number.
+        sites: what is known of its files, with their texts, by path; those that may not be kept are left out.
+    """
+    fit = {relative: site for relative, site in sites.items() if _is_fit(relative, site)}
+    rows = json.dumps([_row(relative, site) for relative, site in fit.items()], separators=(",", ":"))
+    cache.write(f"outlines-{part:03}", rows.encode("ascii"))
+    Texts(cache, f"texts-{part:03}").write({name: (site.digest, site.text) for name, site in fit.items() if site.text})
+
+
+def part_of(relative: str) -> int:
+    """Give the number of the part in which a facility's file is kept."""
     return zlib.crc32(relative.encode("utf-8", "surrogateescape")) % _PARTS
 
 

@@ -179,11 +179,11 @@ class _Loading:
         self.problems += layout.problems
         facilities = [file for file in layout.files if file.model is Facility]
         sites, changed = self._known(facilities)
-        with sites_of(changed, self.today) as collect:
+        with sites_of(changed, self.today, cache=self.kept.cache, known=bool(sites)) as collect:
             for file in layout.files:
                 if file.model is not Facility:
                     self._read(file)
-            anew = {file.relative: site for file, site in zip(changed, collect(), strict=True)}
+            anew = collect()
         sites |= anew
         self.kept.keep(sites, anew)
         self.kept.keep_others(self.texts)

@@ -15,8 +15,10 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
+from provisioner.inventory.cache import Cache
+from provisioner.inventory.kept import part_of, write_part
 from provisioner.inventory.layout import File
 from provisioner.inventory.site_reading import Site, read_site
 
@@ -28,27 +30,31 @@ MANY: Final = 256
 _CHUNK: Final = 64
 _MOST: Final = 8
 
-Collect = Callable[[], list[Site]]
+Collect = Callable[[], dict[str, Site]]
 
 
 @contextmanager
-def sites_of(files: Sequence[File], today: date, *, workers: int | None = None) -> Iterator[Collect]:
-    """Begin to read facilities' files; what is given waits for them, in the order of the files.
+def sites_of(
+    files: Sequence[File], today: date, *, cache: Cache | None = None, known: bool = True, workers: int | None = None
+) -> Iterator[Collect]:
+    """Begin to read facilities' files; what is given waits for them, and gives them by path.
 
     Args:
         files: the files.
         today: the day on which rules judge them.
+        cache: where a process keeps what it has read, so that texts need not be handed over.
+        known: whether the cache knows any other file: then what is new has to be put between that.
         workers: how many processes; by default as many as there are cores, or none for a few files.
     """
     count = _workers(len(files)) if workers is None else workers
     if not count:
-        yield lambda: [read_site(file, today) for file in files]
+        yield lambda: _read_chunk(_Chunk(files), today)
         return
     # A run that finds most files known does without these, and without the time that they take.
     import multiprocessing  # noqa: PLC0415
     from concurrent.futures import ProcessPoolExecutor  # noqa: PLC0415
 
-    chunks = [files[start : start + _CHUNK] for start in range(0, len(files), _CHUNK)]
+    chunks = _chunks(files) if known or cache is None else _parts(files, cache)
     pool = ProcessPoolExecutor(count, mp_context=multiprocessing.get_context(_method()), initializer=_begin)
     try:
         begun = [pool.submit(_read_chunk, chunk, today) for chunk in chunks]
@@ -72,17 +78,40 @@ def _begin() -> None:
     gc.disable()
 
 
-def _read_chunk(files: Sequence[File], today: date) -> list[Site]:
-    return [read_site(file, today) for file in files]
+class _Chunk(NamedTuple):
+    """Files for one process to read at once; a whole part of the cache where there is one to write."""
+
+    files: Sequence[File]
+    cache: Cache | None = None
+    part: int = 0
 
 
-def _collected(begun: Sequence[Future[list[Site]]], chunks: Sequence[Sequence[File]], today: date) -> list[Site]:
+def _chunks(files: Sequence[File]) -> list[_Chunk]:
+    return [_Chunk(files[start : start + _CHUNK]) for start in range(0, len(files), _CHUNK)]
+
+
+def _parts(files: Sequence[File], cache: Cache) -> list[_Chunk]:
+    found: dict[int, list[File]] = {}
+    for file in files:
+        found.setdefault(part_of(file.relative), []).append(file)
+    return [_Chunk(below, cache, part) for part, below in sorted(found.items())]
+
+
+def _read_chunk(chunk: _Chunk, today: date) -> dict[str, Site]:
+    found = {file.relative: read_site(file, today) for file in chunk.files}
+    if chunk.cache is None:
+        return found
+    write_part(chunk.cache, chunk.part, found)
+    return {relative: site if site.faults else site._replace(text="") for relative, site in found.items()}
+
+
+def _collected(begun: Sequence[Future[dict[str, Site]]], chunks: Sequence[_Chunk], today: date) -> dict[str, Site]:
     from concurrent.futures.process import BrokenProcessPool  # noqa: PLC0415
 
-    found: list[Site] = []
+    found: dict[str, Site] = {}
     for future, chunk in zip(begun, chunks, strict=True):
         try:
-            found += future.result()
+            found |= future.result()
         except BrokenProcessPool:
-            found += _read_chunk(chunk, today)
+            found |= _read_chunk(chunk, today)
     return found

@@ -21,6 +21,7 @@ from provisioner.catalogue import CATALOGUE
 from provisioner.cli.main import run
 from provisioner.diagnostics import Problem
 from provisioner.errors import InventoryError
+from provisioner.inventory import load as loading
 from provisioner.inventory import side_by_side
 from provisioner.inventory.cache import Cache
 from provisioner.inventory.layout import File, layout_of
@@ -212,12 +213,34 @@ def test_several_processes_read_what_one_reads(tmp_path: Path, method: str) -> N
     files = many(tmp_path, 150)
     with started_by(method), side_by_side.sites_of(files, make.TODAY, workers=2) as collect:
         found = collect()
-    assert found == [read_site(file, make.TODAY) for file in files]
+    assert found == {file.relative: read_site(file, make.TODAY) for file in files}
+
+
+def test_several_processes_keep_what_they_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = {path_of(f"kcl-{n:03}"): CHANGES[sorted(CHANGES)[n % 10]](f"kcl-{n:03}") for n in range(60)}
+    root = make.write_inventory(tmp_path / "inv", listed)
+    (tmp_path / "cache").mkdir()
+    cache = Cache(tmp_path / "cache", "code")
+    alone = seen(load(root, today=make.TODAY))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
+    monkeypatch.setattr(side_by_side, "MANY", 10)
+    assert seen(load(root, today=make.TODAY, cache=cache)) == alone
+    read: list[str] = []
+
+    def note(file: File, today: date) -> Site:
+        read.append(file.relative)
+        return read_site(file, today)
+
+    monkeypatch.setattr(side_by_side, "read_site", note)
+    monkeypatch.setattr(side_by_side, "MANY", 1000)
+    with mock.patch.object(loading, "text_of", side_effect=AssertionError):
+        assert seen(load(root, today=make.TODAY, cache=cache)) == alone
+    assert 0 < len(read) < 40, "only files with faults are read again"
 
 
 def test_what_a_killed_process_had_to_read_is_read_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = many(tmp_path, 150)
-    expected = [read_site(file, make.TODAY) for file in files]
+    expected = {file.relative: read_site(file, make.TODAY) for file in files}
 
     def dies(file: File, today: date) -> Site:
         if multiprocessing.parent_process() and file is not files[0]:
