@@ -1,4 +1,4 @@
-"""What `scripts/bench` runs: `offline`, `rollout`, or both."""
+"""What `scripts/bench` runs: `offline`, `national`, `rollout`, or all of them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from tests.bench.child import BenchError
 from tests.bench.figures import Part, machine, machine_line
+from tests.bench.national import measure as measure_national
 from tests.bench.offline import SIZES
 from tests.bench.offline import measure as measure_offline
 
@@ -44,7 +45,7 @@ def main() -> int:
     say(f"note: {_CAUTION}")
     parts: list[Part] = []
     failed = False
-    for name in [options.part] if options.part else ["offline", "rollout"]:
+    for name in [options.part] if options.part else ["offline", "national", "rollout"]:
         try:
             for part in _measure(name, options):
                 parts.append(part)
@@ -60,9 +61,9 @@ def main() -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
-    parser.add_argument("part", nargs="?", choices=["offline", "rollout"], help="one part; both otherwise")
+    parser.add_argument("part", nargs="?", choices=["offline", "national", "rollout"], help="one part; all otherwise")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there, too")
-    offline = parser.add_argument_group("offline")
+    offline = parser.add_argument_group("offline, national")
     offline.add_argument("--runs", type=int, default=3, help="runs of each thing, if time allows (3)")
     offline.add_argument("--seed", type=int, default=1, help="seed of the generated inventories (1)")
     offline.add_argument("--cameras", type=int, action="append", help="size of the inventory; may be repeated")
@@ -83,6 +84,9 @@ def _counts(text: str) -> tuple[int, ...]:
 def _measure(name: str, options: argparse.Namespace) -> Iterator[Part]:
     if name == "offline":
         yield measure_offline(options.cameras or SIZES, options.runs, options.seed, progress)
+        return
+    if name == "national":
+        yield measure_national(options.runs, options.seed, progress)
         return
     # Not before it is needed: a child is a copy of this process until it starts, and its peak memory tells.
     from tests.bench.rollout.part import measure  # noqa: PLC0415
