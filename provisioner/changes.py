@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
+from typing import NamedTuple
 
 Audience = Mapping[str, Mapping[str, int]]
 """Live readers by relay and by path."""
@@ -49,9 +49,10 @@ class Impact(StrEnum):
 _RANKS = {impact: rank for rank, impact in enumerate(Impact)}
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """One item of a plan: what is done with which resource, why, and whom it cuts.
+
+    A country's plan has two hundred thousand of them, no-ops mostly: a tuple is made in a quarter of the time.
 
     Attributes:
         name: the path's, peer's, rule's, file's or unit's name.
@@ -67,7 +68,7 @@ class Change:
     action: Action
     impact: Impact
     reason: str
-    cut: Audience = field(default_factory=lambda: NOBODY, hash=False)
+    cut: Audience = NOBODY
     province: str = ""
     facility: str = ""
 

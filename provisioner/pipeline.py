@@ -11,6 +11,7 @@ from pathlib import Path
 
 from provisioner.ansible import AnsibleRunner
 from provisioner.changes import Change
+from provisioner.collector import without_collector
 from provisioner.desired import DesiredState, desired_state
 from provisioner.desired.sites import site_spec
 from provisioner.desired.spec import HostSpec
@@ -93,12 +94,16 @@ class Session:
     @cached_property
     def state(self) -> DesiredState:
         """What every host should hold."""
-        return desired_state(self.inventory, self.secrets)
+        inventory, secrets = self.inventory, self.secrets
+        with without_collector():
+            return desired_state(inventory, secrets)
 
     @cached_property
     def files(self) -> dict[str, tuple[RenderedFile, ...]]:
         """Every host's rendered files."""
-        return {host: render_host(spec, self.templates) for host, spec in self.state.hosts.items()}
+        hosts, templates = self.state.hosts, self.templates
+        with without_collector():
+            return {host: render_host(spec, templates) for host, spec in hosts.items()}
 
     @cached_property
     def digest(self) -> str:
@@ -165,7 +170,8 @@ def make_plan(
     unreadable = {host: error.message for host, error in errors.items()}
     observed = Observed(session.inventory, session.state, hosts, session.files, facts, unreadable)
     basis = replace(session.basis({}), allow=dict(allow or {}))
-    plan = build_plan(observed, basis, limit, now or datetime.now(UTC), session.commit)
+    with without_collector():
+        plan = build_plan(observed, basis, limit, now or datetime.now(UTC), session.commit)
     return Planned(plan, hosts, facts, errors)
 
 

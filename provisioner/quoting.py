@@ -9,7 +9,9 @@ import json
 import re
 import shlex
 from collections.abc import Iterable
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network
+from json.encoder import encode_basestring
 from urllib.parse import quote
 
 from provisioner.desired.spec import Source
@@ -19,6 +21,7 @@ _YAML_UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff
 _ENCODER = json.JSONEncoder(ensure_ascii=False)
 _NFT_TEXT = re.compile(r"^[A-Za-z0-9_.:/-]{1,64}$")
 _WG_VALUE = re.compile(r"^[A-Za-z0-9+/=_.:,-]+$")
+_UNRESERVED = re.compile(r"[A-Za-z0-9_.~-]*")  # what `quote` leaves as it is
 _SYSTEMD_WORD = re.compile(r"^[A-Za-z0-9/_.+-]+$")
 
 # What stays as it is in a source's path and query. `$` is not in it: MediaMTX would take `$G1` for a group.
@@ -27,7 +30,9 @@ _PATH_SAFE = "/?&=:;,+@!*()'~-._%"
 
 def flow(value: object) -> str:
     """Give a value as one line of YAML flow style (JSON, with what YAML forbids escaped)."""
-    text = _ENCODER.encode(value)
+    text = encode_basestring(value) if type(value) is str else _ENCODER.encode(value)
+    if text.isascii() and "\x7f" not in text:
+        return text
     return _YAML_UNSAFE.sub(lambda m: f"\\u{ord(m.group()):04x}", text)
 
 
@@ -96,8 +101,28 @@ def source_url(source: Source) -> str:
     Credentials are percent-encoded whole (a raw `#`, `/` or `%` is fatal to MediaMTX's parse, and `$G1` in
     the value would be substituted); the path and query keep their own signs.
     """
-    login = f"{quote(source.username, safe='')}:{quote(source.password.reveal(), safe='')}"
-    return f"rtsp://{login}@{source.address}:{source.port}{quote(source.rtsp_path, safe=_PATH_SAFE)}"
+    login = _login(source.username, source.password.reveal())
+    return f"rtsp://{login}@{_address(source.address)}:{source.port}{_path(source.rtsp_path)}"
+
+
+# A facility's streams come one after the other, with one address and few logins and paths among them.
+@lru_cache(maxsize=64)
+def _login(username: str, password: str) -> str:
+    return f"{_whole(username)}:{_whole(password)}"
+
+
+def _whole(text: str) -> str:
+    return text if _UNRESERVED.fullmatch(text) else quote(text, safe="")
+
+
+@lru_cache(maxsize=64)
+def _address(address: IPv4Address) -> str:
+    return str(address)
+
+
+@lru_cache(maxsize=1024)
+def _path(text: str) -> str:
+    return quote(text, safe=_PATH_SAFE)
 
 
 FILTERS = {

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Final
 
 import jinja2
 
@@ -22,7 +23,7 @@ from provisioner.desired.spec import (
 )
 from provisioner.errors import RenderError
 from provisioner.inventory.model import MediamtxArtefact
-from provisioner.quoting import FILTERS, source_url
+from provisioner.quoting import FILTERS, flow, source_url
 from provisioner.secret import keyed_digest
 from provisioner.templates import Templates
 
@@ -64,15 +65,26 @@ def program_path(artefact: MediamtxArtefact) -> str:
 
 def path_settings(path: MediaPath) -> dict[str, object]:
     """Give a media path's settings as MediaMTX takes them."""
-    settings: dict[str, object] = {"source": source_url(path.source), "rtspTransport": "tcp"}
-    if path.on_demand:
-        # The start timeout is above readTimeout, else a camera that hangs leaves no line in the log.
-        settings |= {
-            "sourceOnDemand": True,
-            "sourceOnDemandStartTimeout": "15s",
-            "sourceOnDemandCloseAfter": "10s",
-        }
-    return settings
+    return {"source": source_url(path.source)} | (_ON_DEMAND if path.on_demand else _PULLED)
+
+
+_PULLED: Final[dict[str, object]] = {"rtspTransport": "tcp"}
+# The start timeout is above readTimeout, else a camera that hangs leaves no line in the log.
+_ON_DEMAND: Final[dict[str, object]] = {
+    **_PULLED,
+    "sourceOnDemand": True,
+    "sourceOnDemandStartTimeout": "15s",
+    "sourceOnDemandCloseAfter": "10s",
+}
+_REST: Final = {True: flow(_ON_DEMAND)[1:], False: flow(_PULLED)[1:]}
+
+
+def path_line(path: MediaPath) -> str:
+    """Give a media path's line in MediaMTX's file: its name, and its settings in YAML flow style.
+
+    A country has two hundred thousand of them: what all have in common is quoted once.
+    """
+    return f'  {flow(path.name)}: {{"source": {flow(source_url(path.source))}, {_REST[path.on_demand]}\n'
 
 
 def user_settings(user: User) -> dict[str, object]:
@@ -144,7 +156,7 @@ def _mediamtx_file(spec: HostSpec, templates: Templates) -> RenderedFile:
         "users": [user_settings(user) for user in relay.users],
         "api_address": f"127.0.0.1:{API_PORT}",
         "rtsp_address": f"{relay.address}:{RTSP_PORT}",
-        "paths": [{"name": path.name, "settings": path_settings(path)} for path in relay.paths],
+        "path_lines": "".join(map(path_line, relay.paths)),
         "sentinel": None,
     }
     bare = _fill(templates, "mediamtx/mediamtx.yml.j2", values)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network
+from typing import NamedTuple
 
 from provisioner.inventory.model import MediamtxArtefact, Ssh, StreamName
 from provisioner.secret import Secret
@@ -25,9 +26,11 @@ class HostKind(StrEnum):
     CENTRE = "centre"
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Where a relay pulls a stream from: through the tunnel, at the site's port map."""
+class Source(NamedTuple):
+    """Where a relay pulls a stream from: through the tunnel, at the site's port map.
+
+    This and `MediaPath` are tuples, as a country has two hundred thousand of each.
+    """
 
     address: IPv4Address
     port: int
@@ -36,8 +39,7 @@ class Source:
     password: Secret
 
 
-@dataclass(frozen=True, slots=True)
-class MediaPath:
+class MediaPath(NamedTuple):
     """One path of a relay: a stream of a camera, always pulled or on demand.
 
     `alias_of` is the path's own name where this is an old one that is still served (`moved`).

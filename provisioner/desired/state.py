@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network, collapse_addresses
+from operator import attrgetter
 from typing import TypeVar
 
 from provisioner.desired.spec import (
@@ -102,7 +102,7 @@ def _relay_host(
     served = sorted(connections, key=lambda c: c.facility.id)
     centres = [inventory.centres[c] for c in sorted(carrier.centres)]
     centre_addresses = {c.id: _centre_address(inventory, c) for c in centres}
-    paths = sorted((p for c in served for p in _paths(inventory, secrets, c)), key=lambda p: p.name)
+    paths = sorted((p for c in served for p in _paths(inventory, secrets, c)), key=attrgetter("name"))
     return HostSpec(
         id=relay.id,
         kind=HostKind.RELAY,
@@ -122,7 +122,7 @@ def _relay_host(
             ssh_port=relay.ssh.port,
             wireguard_port=relay.wireguard_port,
             centres=tuple(sorted(centre_addresses.values())),
-            cameras=tuple(sorted({(p.source.address, p.source.port) for p in paths})),
+            cameras=_devices(paths),
         ),
         relay=RelayService(
             address=allocation.tunnel_address,
@@ -213,9 +213,11 @@ def _paths(inventory: Inventory, secrets: Secrets, connection: Connection) -> It
     facility = connection.facility
     address, ports = _site(inventory, connection)
     logins = _secret_of(secrets.cameras, facility.id, "camera credentials")
+    moves = inventory.settings.moved
     for camera in facility.cameras:
         device = device_of(camera)
         login = _secret_of(logins, device, f"credentials in {facility.id}")
+        port = _recorded(ports.get(device), f"the port of {device}", facility.id, "allocate")
         for name, stream in ((StreamName.SUB, camera.streams.sub), (StreamName.MAIN, camera.streams.main)):
             if stream is None:
                 continue
@@ -228,20 +230,26 @@ def _paths(inventory: Inventory, secrets: Secrets, connection: Connection) -> It
                 stream=name,
                 source=Source(
                     address=address,
-                    port=_recorded(ports.get(device), f"the port of {device}", facility.id, "allocate"),
+                    port=port,
                     rtsp_path=stream_path(facility, camera, name),
                     username=login.username,
                     password=login.password,
                 ),
                 on_demand=name is StreamName.MAIN,
-                codec=stream.codec.value,
+                codec=str(stream.codec),
                 width=stream.width,
                 height=stream.height,
                 audio=camera.audio,
             )
             yield path
-            for old in old_names(inventory.settings.moved, path.name):
-                yield replace(path, name=old, alias_of=path.name)
+            if moves:
+                yield from (path._replace(name=old, alias_of=path.name) for old in old_names(moves, path.name))
+
+
+def _devices(paths: Iterable[MediaPath]) -> tuple[tuple[IPv4Address, int], ...]:
+    """Give where a relay finds devices; a device of several streams is there once."""
+    found = {(path.facility, path.device): (path.source.address, path.source.port) for path in paths}
+    return tuple(sorted(set(found.values()), key=lambda device: (int(device[0]), device[1])))
 
 
 # --- centres --------------------------------------------------------------------------------------

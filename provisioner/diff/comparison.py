@@ -20,14 +20,19 @@ class Fleet:
     """What one host's plan has to know of the other hosts.
 
     Attributes:
-        served_by: the relays that serve a path by the desired state; two while a province changes its carrier.
+        serving: the paths that each relay serves by the desired state; a path is at two relays while its
+            province changes its carrier.
         relays: relays by tunnel address.
         audiences: live readers by relay and path, of the relays that were read.
     """
 
-    served_by: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    serving: Mapping[str, frozenset[str]] = field(default_factory=dict)
     relays: Mapping[str, str] = field(default_factory=dict)
     audiences: Audience = field(default_factory=dict)
+
+    def served_by(self, path: str) -> tuple[str, ...]:
+        """Give the relays that serve a path by the desired state."""
+        return tuple(relay for relay, paths in self.serving.items() if path in paths)
 
 
 @dataclass(frozen=True)
@@ -85,6 +90,11 @@ class Comparison:
         for path in self.spec.paths:
             found[str(path.source.address)].append(path)
         return found
+
+    @cached_property
+    def provinces(self) -> Mapping[str, str]:
+        """The provinces of the facilities that the host carries."""
+        return {path.facility: path.province for path in self.spec.paths}
 
     @cached_property
     def live_by_address(self) -> Mapping[str, list[str]]:

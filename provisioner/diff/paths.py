@@ -22,8 +22,7 @@ def path_changes(at: Comparison) -> Iterator[Change]:
     if at.spec.relay is None:
         return
     if at.same_relay_file:
-        for path in at.spec.paths:
-            yield at.noop(Resource.PATH, path.name, _SAME, (path.province, path.facility))
+        yield from _all_same(at)
         return
     for path in at.spec.paths:
         yield _path_change(at, path, at.live_paths.get(path.name))
@@ -32,6 +31,12 @@ def path_changes(at: Comparison) -> Iterator[Change]:
     now_called = _new_names(at) if gone else {}
     for name in gone:
         yield _gone(at, name, now_called)
+
+
+def _all_same(at: Comparison) -> Iterator[Change]:
+    host, path, noop, none = at.spec.id, Resource.PATH, Action.NOOP, Impact.NONE
+    for p in at.spec.paths:
+        yield Change(host, path, p.name, noop, none, _SAME, NOBODY, p.province, p.facility)
 
 
 def _path_change(at: Comparison, path: MediaPath, found: Mapping[str, Any] | None) -> Change:
@@ -86,7 +91,7 @@ def _new_names(at: Comparison) -> dict[str, str]:
 
 
 def _gone(at: Comparison, name: str, now_called: Mapping[str, str]) -> Change:
-    others = at.fleet.served_by.get(name, ())
+    others = at.fleet.served_by(name)
     renamed = now_called.get(str(at.live_paths[name]["settings"].get("source")))
     reason = "no open facility with an agreed plan has it"
     if others:

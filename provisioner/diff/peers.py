@@ -120,5 +120,5 @@ def _bare(network: str) -> str:
 def _where(at: Comparison, peer: Peer) -> tuple[str, str]:
     if not peer.name.startswith(_SITE):
         return "", ""
-    province, _ = at.site_at(_bare(str(peer.allowed_ips[0])))
-    return province, peer.name.removeprefix(_SITE)
+    facility = peer.name.removeprefix(_SITE)
+    return at.provinces.get(facility, ""), facility

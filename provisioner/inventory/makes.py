@@ -66,5 +66,7 @@ def stream_path(facility: Facility, camera: Camera, name: StreamName) -> str:
         return written
     if camera.recorder is None:
         return rtsp_path(camera.make or Make.GENERIC, camera.channel, name)
-    recorder = {recorder.id: recorder for recorder in facility.recorders}[camera.recorder]
+    recorder = next((r for r in facility.recorders if r.id == camera.recorder), None)
+    if recorder is None:
+        raise KeyError(camera.recorder)
     return rtsp_path(recorder.make, channel_of(camera, recorder), name, recorder=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -55,10 +54,11 @@ def build_plan(observed: Observed, basis: Basis, limit: Limit, now: datetime, co
     fleet = fleet_of(observed.state, facts)
     read = [spec for spec in observed.hosts if spec.id in facts]
     changes = [c for spec in read for c in changes_of(spec, files[spec.id], facts[spec.id], fleet)]
-    outside = outside_of(limit, pending(changes))
+    changing = pending(changes)
+    outside = outside_of(limit, changing)
     uncounted = frozenset(spec.id for spec in read if spec.relay and not facts[spec.id].counted)
-    changed = {change.host for change in changes if change.pending}
-    subject = _subject(observed, changes, uncounted)
+    changed = {change.host for change in changing}
+    subject = _subject(observed, changing, fleet, uncounted)
     refused = [
         *judge(observed.inventory.settings.policy, subject, now, basis.allow),
         *_outside(outside),
@@ -92,21 +92,18 @@ def carriers_of(state: DesiredState) -> dict[str, str]:
 
 def fleet_of(state: DesiredState, facts: Mapping[str, HostFacts]) -> Fleet:
     """Give what each host's comparison has to know of the others."""
-    served: dict[str, list[str]] = defaultdict(list)
-    for spec, path in state.paths:
-        served[path.name].append(spec.id)
     return Fleet(
-        served_by={name: tuple(relays) for name, relays in served.items()},
+        serving={spec.id: frozenset(path.name for path in spec.paths) for spec in state.hosts.values() if spec.relay},
         relays={str(spec.tunnel.address): spec.id for spec in state.hosts.values() if spec.relay},
         audiences={host: found.viewers for host, found in facts.items()},
     )
 
 
-def _subject(observed: Observed, changes: Sequence[Change], uncounted: frozenset[str]) -> Subject:
+def _subject(observed: Observed, changing: Sequence[Change], fleet: Fleet, uncounted: frozenset[str]) -> Subject:
     inventories = [observed.inventory, *([observed.before] if observed.before else [])]
     return Subject(
-        changes=changes,
-        served=frozenset(path.name for _, path in observed.state.paths),
+        changes=changing,
+        served=frozenset().union(*fleet.serving.values()),
         uncounted=uncounted,
         protected=frozenset(name for inventory in inventories for name in _protected_facilities(inventory)),
         protected_keys={key: owner for inventory in inventories for key, owner in _protected_keys(inventory)},

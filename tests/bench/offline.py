@@ -36,6 +36,8 @@ def measure(sizes: Sequence[int], runs: int, seed: int, say: Callable[[str], Non
             found = size.measure()
         figures += found
         ratios += _ratios(cameras, found)
+    say("offline: planning for a country, in memory")
+    figures += _nationwide(runs)
     return Part(f"offline: generated inventories, seed {seed}", tuple(figures), tuple(ratios), (*_NOTES, _floor()))
 
 
@@ -113,6 +115,20 @@ class _Size:
             "ANSIBLE_VAULT_PASSWORD_FILE": str(self.root.with_name("vault-password")),
             "PYTHONPATH": str(_ROOT / "playbooks"),
         }
+
+
+def _nationwide(runs: int) -> list[Figure]:
+    """Give what a plan costs without loading and without hosts, with ten times the largest inventory here."""
+    environment = {**os.environ, "PYTHONPATH": str(_ROOT / "playbooks")}
+    told = (run([sys.executable, "-m", "tests.bench.nationwide"], environment, cwd=_ROOT).output for _ in range(runs))
+    found = [json.loads(output) for output in told]
+    group = "100,000 cameras, 130 hosts, in memory"
+    figures = [
+        Figure(group, f"{name}, {stage}, CPU", "s", tuple(each[key][stage] for each in found))
+        for key, name in (("cold", "plan, empty hosts"), ("changed", "plan, one facility changed"))
+        for stage in ("all", "state", "files", "compare")
+    ]
+    return [*figures, Figure(group, "both, peak memory", "MiB", tuple(each["mib"] for each in found))]
 
 
 _PLANS: Final = {

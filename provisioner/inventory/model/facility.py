@@ -110,4 +110,4 @@ class Facility(Model):
 
 def path_name(facility: Facility, camera: Camera, stream: StreamName) -> str:
     """Give a media path's name, e.g. `bac-giang/kcl-001/cam-03/sub`."""
-    return f"{facility.province}/{facility.id}/{camera.id}/{stream.value}"
+    return f"{facility.province}/{facility.id}/{camera.id}/{stream}"
