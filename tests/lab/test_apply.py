@@ -104,7 +104,7 @@ def test_rules_that_would_lock_the_controller_out_are_refused_with_the_plan(depl
     shut_out(deployment)
     (refusal,) = deployment.document("plan", codes=(6,))["refused"]
     assert (refusal["policy"], refusal["host"]) == ("lock_out", RELAY)
-    assert deployment.lab.controller_address() in refusal["message"]
+    assert str(deployment.lab.controller_address()) in refusal["message"]
     refused = deployment.document("apply", "--yes", codes=(6,))
     assert (refused["schema"], refused["code"]) == ("provisioner/error", "refused")
     assert fingerprint(deployment, RELAY) == before
