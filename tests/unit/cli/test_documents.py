@@ -55,7 +55,7 @@ def test_every_schema_that_is_shipped_is_listed() -> None:
 
 
 def test_documents_of_plans_are_as_their_schemas_say(call: Terminal) -> None:
-    call.policy("policy: { limits: { viewers: 1 } }\n")
+    call.limit_viewers()
     call.other_channel()
     call.close("hai-duong/kcl-hd-001")
     call.hosts.hosts["relay-vnpt-1"].reachable = False

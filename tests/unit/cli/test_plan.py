@@ -57,9 +57,9 @@ class Terminal:
         self.edit(f"facilities/{path}.yml", "operating: open", "operating: closed")
         assert self("allocate")[0] == 0
 
-    def policy(self, text: str) -> None:
-        with (self.root / EXAMPLE / "inventory.yml").open("a", encoding="utf-8") as stream:
-            stream.write(text)
+    def limit_viewers(self) -> None:
+        """Let a plan cut one viewer, and no more."""
+        self.edit("inventory.yml", "viewers: 20", "viewers: 1")
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def test_no_change_ends_with_0_and_a_change_with_10_where_it_is_asked_for(call: 
 
 
 def test_a_refused_plan_ends_with_6_and_is_shown_all_the_same(call: Terminal) -> None:
-    call.policy("policy: { limits: { viewers: 1 } }\n")
+    call.limit_viewers()
     call.other_channel()
     code, found = call.document("plan", "--exit-code")
     assert code == 6
@@ -119,7 +119,7 @@ def test_a_refused_plan_ends_with_6_and_is_shown_all_the_same(call: Terminal) ->
 
 
 def test_a_refused_plan_is_not_applied_and_nobody_is_asked(call: Terminal) -> None:
-    call.policy("policy: { limits: { viewers: 1 } }\n")
+    call.limit_viewers()
     call.other_channel()
     writes = call.hosts.hosts[RELAY].writes
     code, _, err = call("apply")
@@ -170,7 +170,7 @@ def test_a_saved_plan_takes_its_own_hosts_and_no_others(call: Terminal) -> None:
 
 
 def test_what_was_allowed_is_in_the_plan_and_can_neither_be_added_nor_edited(call: Terminal) -> None:
-    call.policy("policy: { limits: { viewers: 1 } }\n")
+    call.limit_viewers()
     call.other_channel()
     _, without = call.document("plan")
     assert call("plan", "--allow", "viewers=2", "--out", "plan.json")[0] == 0
@@ -305,12 +305,18 @@ def test_a_protected_facility_is_not_closed_nor_deleted_until_it_is_unprotected(
 
 
 def test_a_freeze_refuses_changes_and_no_empty_plan(call: Terminal) -> None:
-    window = "{ from: 2000-01-01T00:00, until: 2100-01-01T00:00, reason: the long quiet }"
-    call.policy(f"policy:\n  freeze:\n    - {window}\n")
+    call.edit(
+        "inventory.yml",
+        "from: 2021-05-22T00:00, until: 2021-05-24T06:00",
+        "from: 2000-01-01T00:00, until: 2100-01-01T00:00",
+    )
     assert call("plan")[0] == 0
     call.other_channel()
     code, out, _ = call("plan")
-    assert (code, "frozen, 2 changes until 2100-01-01 00:00 (Vietnam): the long quiet" in out) == (6, True)
+    assert (code, "frozen, 2 changes until 2100-01-01 00:00 (Vietnam): the days around the elections" in out) == (
+        6,
+        True,
+    )
     assert call("plan", "--allow", "freeze=2")[0] == 0
 
 
