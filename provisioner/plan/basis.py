@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 
 from provisioner import __version__
+from provisioner.changes import Change
 from provisioner.desired.spec import HostSpec
 from provisioner.render import RenderedFile
 from provisioner.secret import keyed_digest
@@ -23,6 +24,8 @@ class Basis:
         live: each host's live digest; these hosts and no others are in the plan.
         version: of this program.
         desired: each host's digest over the files that it should hold.
+        planned: each host's digest over what is to be done there: what a relay runs on, or a tunnel's port, may
+            move without a file or a unit.
         allow: limits that were raised for this plan, by name: what was reviewed is what is allowed.
     """
 
@@ -31,14 +34,23 @@ class Basis:
     live: Mapping[str, str]
     version: str = __version__
     desired: Mapping[str, str] = field(default_factory=dict)
+    planned: Mapping[str, str] = field(default_factory=dict)
     allow: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:
         """One digest over all of it."""
-        named = asdict(self) | {"live": dict(self.live), "desired": dict(self.desired), "allow": dict(self.allow)}
-        text = json.dumps(named, sort_keys=True, separators=(",", ":"))
-        return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+        return _sha256(asdict(self))
+
+
+def _sha256(document: object) -> str:
+    text = json.dumps(document, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+
+def planned_digest(pending: Iterable[Change]) -> str:
+    """Give a digest over a host's pending changes; viewers are not in it."""
+    return _sha256(sorted([c.resource.value, c.name, c.action.value, c.impact.value, c.reason] for c in pending))
 
 
 def desired_digest(spec: HostSpec, files: Iterable[RenderedFile]) -> str:

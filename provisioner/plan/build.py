@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -12,7 +13,7 @@ from provisioner.diff import Fleet, changes_of
 from provisioner.facts import HostFacts
 from provisioner.inventory.model import Inventory
 from provisioner.lockout import locked_out, required_sources
-from provisioner.plan.basis import Basis, desired_digest
+from provisioner.plan.basis import Basis, desired_digest, planned_digest
 from provisioner.plan.model import Plan
 from provisioner.policy import Refusal, Subject, judge
 from provisioner.render import NFT_FILE, RenderedFile
@@ -57,12 +58,14 @@ def build_plan(observed: Observed, basis: Basis, limit: Limit, now: datetime, co
     changing = pending(changes)
     outside = outside_of(limit, changing)
     uncounted = frozenset(spec.id for spec in read if spec.relay and not facts[spec.id].counted)
-    changed = {change.host for change in changing}
+    by_host: dict[str, list[Change]] = defaultdict(list)
+    for change in changing:
+        by_host[change.host].append(change)
     subject = _subject(observed, changing, fleet, uncounted)
     refused = [
         *judge(observed.inventory.settings.policy, subject, now, basis.allow),
         *_outside(outside),
-        *(r for spec in read if spec.id in changed for r in _locked_out(observed, spec)),
+        *(r for spec in read if spec.id in by_host for r in _locked_out(observed, spec)),
     ]
     return Plan(
         basis=Basis(
@@ -71,6 +74,7 @@ def build_plan(observed: Observed, basis: Basis, limit: Limit, now: datetime, co
             {spec.id: facts[spec.id].live_digest for spec in read},
             basis.version,
             {spec.id: desired_digest(spec, files[spec.id]) for spec in read},
+            {spec.id: planned_digest(by_host.get(spec.id, ())) for spec in read},
             basis.allow,
         ),
         changes=tuple(changes),
@@ -81,7 +85,7 @@ def build_plan(observed: Observed, basis: Basis, limit: Limit, now: datetime, co
         refused=tuple(refused),
         uncounted=tuple(sorted(uncounted)),
         unreadable=observed.unreadable,
-        notes=tuple(_notes(observed, read, changed)),
+        notes=tuple(_notes(observed, read, by_host)),
     )
 
 
@@ -152,7 +156,7 @@ def _locked_out(observed: Observed, spec: HostSpec) -> Iterator[Refusal]:
         yield Refusal("lock_out", message, hint, host=spec.id)
 
 
-def _notes(observed: Observed, read: Sequence[HostSpec], changed: set[str]) -> Iterator[str]:
+def _notes(observed: Observed, read: Sequence[HostSpec], changed: Collection[str]) -> Iterator[str]:
     silent = [s.id for s in read if s.firewall and s.id in changed and not observed.facts[s.id].ssh_peer]
     if silent and observed.before is None:
         yield (

@@ -30,6 +30,7 @@ def document(plan: Plan, *, everything: bool = False, schema: str = SCHEMA) -> d
         "tool": plan.basis.version,
         "live": dict(sorted(plan.basis.live.items())),
         "desired": dict(sorted(plan.basis.desired.items())),
+        "planned": dict(sorted(plan.basis.planned.items())),
         "allow": dict(sorted(plan.basis.allow.items())),
         "summary": summary(plan.changes, totals) | {"viewers_unknown": list(plan.uncounted)},
         "totals": totals_document(totals),
@@ -46,7 +47,7 @@ def document(plan: Plan, *, everything: bool = False, schema: str = SCHEMA) -> d
 def compare_document(plan: Plan, *, everything: bool = False) -> dict[str, Any]:
     """Give the document of two revisions compared: a plan's, without hosts, digest and viewers."""
     whole = document(plan, everything=everything, schema=COMPARE_SCHEMA)
-    of_hosts = {"digest", "live", "desired", "unreadable", "viewers_by_path"}
+    of_hosts = {"digest", "live", "desired", "planned", "unreadable", "viewers_by_path"}
     shown = {key: value for key, value in whole.items() if key not in of_hosts}
     for key in ("viewers_dropped", "viewers_unknown"):
         del shown["summary"][key]

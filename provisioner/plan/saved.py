@@ -106,6 +106,7 @@ def _saved(whole: Mapping[str, Any]) -> Saved:
         live=dict(whole["live"]),
         version=whole["tool"],
         desired=dict(whole["desired"]),
+        planned=dict(whole["planned"]),
         allow=dict(whole["allow"]),
     )
     rows: dict[str, set[Row]] = {host: set() for host in basis.live}
@@ -150,13 +151,15 @@ def moved_hosts(saved: Saved, now: Plan, seen: Mapping[str, Seen]) -> dict[str, 
     """
     fresh = rows_of(now)
     found = {}
-    for host, live in saved.basis.live.items():
-        if host in now.unreadable:
-            continue
-        same = live == now.basis.live.get(host) and saved.basis.desired.get(host) == now.basis.desired.get(host)
-        if not same:
+    for host in saved.basis.live:
+        if host not in now.unreadable and _of(saved.basis, host) != _of(now.basis, host):
             found[host] = _moved(saved, host, fresh.get(host, frozenset()), seen.get(host, {}))
     return dict(sorted(found.items()))
+
+
+def _of(basis: Basis, host: str) -> tuple[str | None, ...]:
+    """Give what of a basis is one host's."""
+    return basis.live.get(host), basis.desired.get(host), basis.planned.get(host)
 
 
 def _moved(saved: Saved, host: str, rows: frozenset[Row], seen: Seen) -> list[str]:

@@ -162,3 +162,17 @@ def test_hosts_that_did_not_move_are_not_named() -> None:
     now = world.plan(of({"kcl-bg-001": 2}))
     assert moved_hosts(reviewed, now.plan, now.seen) == {}
     assert now.plan.basis.digest == reviewed.basis.digest
+
+
+def test_what_no_file_and_no_unit_tells_moves_a_host_too() -> None:
+    world, inventory = World(), of({"kcl-bg-001": 1})
+    world.apply(inventory)
+    planned = world.plan(inventory)
+    reviewed = read_saved(planned.text(KEY), "plan.json", KEY)
+    world.hosts.hosts[RELAY].sentinel = "cfg/000000000000"
+    now = world.plan(inventory)
+    assert now.plan.basis.live == planned.plan.basis.live
+    assert now.plan.basis.digest != planned.plan.basis.digest
+    assert moved_hosts(reviewed, now.plan, now.seen) == {
+        RELAY: ["unit provisioner-mediamtx.service was as desired and is now to update (it has not read its file)"]
+    }
