@@ -139,6 +139,10 @@ _HOSTS = {
     "freeze-in-disorder": Entry("A freeze of changes ends before it begins.", "Correct one of the two moments."),
     "move-unsound": Entry("An entry under `moved` does not lead from an old id to a new one.", "Correct the entry."),
     "move-over": Entry("An old name is served beyond its day.", "See who still reads it; then remove the entry."),
+    "move-unfinished": Entry(
+        "Secrets of a moved id still stand under the old one.",
+        "Rename logins, run `provisioner keys init`; then remove the entry of `moved`.",
+    ),
     "protected-removed": Entry(
         "Something protected is not in the inventory any more.", "Take it back, or lift its protection first."
     ),

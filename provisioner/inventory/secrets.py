@@ -82,9 +82,10 @@ def read_secrets(root: Path, passwords: VaultPasswords) -> LoadedSecrets:
 
 def check(root: Path, loaded: LoadedSecrets, inventory: Inventory) -> tuple[Problem, ...]:
     """Give all problems of the secrets, in single files and against the inventory, sorted by place."""
+    old = _under_old_ids(loaded, inventory)
     loaded = carried(loaded, inventory)
     view = SecretsView(inventory, loaded.secrets, loaded.places, loaded.owners, loaded.broken, root)
-    return tuple(sorted([*loaded.problems, *check_secrets(view)]))
+    return tuple(sorted([*loaded.problems, *old, *check_secrets(view)]))
 
 
 def carried(loaded: LoadedSecrets, inventory: Inventory) -> LoadedSecrets:
@@ -98,6 +99,26 @@ def carried(loaded: LoadedSecrets, inventory: Inventory) -> LoadedSecrets:
         secrets=moved_secrets(loaded.secrets, moves, devices),
         owners=moved_owner(loaded.owners, moves, devices),
     )
+
+
+def _under_old_ids(loaded: LoadedSecrets, inventory: Inventory) -> Iterator[Problem]:
+    """Warn of what has to be written under its new id before the entry of `moved` goes: it would be missing then."""
+    new = carried(loaded, inventory)
+    for facility, owner in new.owners.items():
+        if loaded.secrets.cameras.get(facility) != new.secrets.cameras.get(facility):
+            message = f"facility {facility}: its logins still stand under an older id"
+            hint = "rename them with `ansible-vault edit`, before the entry of moved is removed"
+            yield _warning(loaded, owner, message, hint)
+    for name, carrier in new.secrets.carriers.items():
+        for facility in sorted(carrier.site_psks.keys() - loaded.secrets.carriers[name].site_psks.keys()):
+            message = f"facility {facility}: its pre-shared key still stands under an older id"
+            hint = "run `provisioner keys init`, before the entry of moved is removed: a new key would cut the site off"
+            yield _warning(loaded, f"secrets/carriers/{name}", message, hint)
+
+
+def _warning(loaded: LoadedSecrets, owner: str, message: str, hint: str) -> Problem:
+    place = loaded.places.at(owner)
+    return Problem(place.file, place.line, place.column, "move-unfinished", message, hint, owner, Severity.WARNING)
 
 
 def load_secrets(

@@ -301,6 +301,36 @@ def test_a_protected_facility_is_not_closed_nor_deleted_until_it_is_unprotected(
     assert call("plan", "--allow", "deletion_percent=100")[0] == 0
 
 
+# --- moved ----------------------------------------------------------------------------------------
+
+
+def test_a_facility_gets_another_id_and_nobody_is_cut(call: Terminal) -> None:
+    old, new = "kcl-bg-001", "kcl-bg-101"
+    folder = call.root / EXAMPLE / "facilities/bac-giang"
+    (folder / f"{old}.yml").rename(folder / f"{new}.yml")
+    call.edit(f"facilities/bac-giang/{new}.yml", f"id: {old}", f"id: {new}")
+    with (call.root / EXAMPLE / "inventory.yml").open("a", encoding="utf-8") as stream:
+        stream.write(f"moved:\n  - {{ from: bac-giang/{old}, to: bac-giang/{new}, until: 2100-01-01 }}\n")
+    parties = ["--by", "dic", "--by", "health", "--by", "carrier"]
+    assert call("sign-off", new, *parties, "--on", "2021-06-01", "--source", "02/BB")[0] == 0
+    before = (call.root / EXAMPLE / "allocations.lock.yml").read_text(encoding="utf-8")
+    assert call("allocate")[0] == 0
+    after = (call.root / EXAMPLE / "allocations.lock.yml").read_text(encoding="utf-8")
+    assert sorted(after.replace(new, old).splitlines()) == sorted([*before.splitlines(), "protected: []"])
+    code, found = call.document("validate")
+    assert (code, [problem["code"] for problem in found["problems"]]) == (0, ["move-unfinished"] * 2)
+    code, found = call.document("plan")
+    assert (code, found["summary"]["viewers_dropped"], found["summary"]["delete"]) == (0, 0, 0)
+    created = {change["name"] for change in found["changes"] if change["resource"] == "path"}
+    assert f"bac-giang/{new}/cam-03/sub" in created
+    assert all(name.startswith(f"bac-giang/{new}/") for name in created)
+    assert {change["resource"] for change in found["changes"]} == {"path", "file"}
+    assert call("apply", "--yes")[0] == 0
+    call.edit("inventory.yml", f"moved:\n  - {{ from: bac-giang/{old}, to: bac-giang/{new}, until: 2100-01-01 }}\n", "")
+    code, _, err = call("plan")
+    assert (code, f"facility {new}: " in err, "has no login" in err) == (3, True, True)
+
+
 # --- freeze ---------------------------------------------------------------------------------------
 
 
