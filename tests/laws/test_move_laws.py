@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from provisioner.changes import Action, Resource, cut_by
 from provisioner.errors import InventoryError
-from provisioner.inventory.allocate import allocate
+from provisioner.inventory.allocate import allocate, devices_of
 from provisioner.inventory.model import Inventory, Move
-from provisioner.inventory.moves import old_names
+from provisioner.inventory.moves import moved_secrets, old_names
+from provisioner.keys import completed
 from tests import fleets, inventories
 from tests.plans import World, of
 
@@ -159,6 +160,17 @@ def test_a_tombstone_of_a_renamed_site_goes_along_so_that_its_ports_are_not_give
     moved = renamed({}, [move(f"bac-giang/{BEFORE}", f"bac-giang/{AFTER}")], 3)
     lock = world.complete(moved).allocations
     assert sorted(lock.sites[AFTER].ports.values()) == [10554, 10557, 10558]
+
+
+def test_keys_init_writes_the_sites_own_pre_shared_key_under_its_new_id() -> None:
+    world = World()
+    world.apply(of({BEFORE: 2}))
+    assert world.secrets is not None
+    old = world.secrets.carriers["viettel"].site_psks[BEFORE]
+    moved = world.complete(renamed({}, [move(f"bac-giang/{BEFORE}", f"bac-giang/{AFTER}")], 2))
+    devices = {name: devices_of(facility) for name, facility in moved.facilities.items()}
+    written = completed(moved, moved_secrets(world.secrets, moved.settings.moved, devices))
+    assert dict(written.carriers["viettel"].site_psks) == {AFTER: old}
 
 
 def test_a_moved_device_that_does_not_exist_is_refused_before_anything_is_planned() -> None:
