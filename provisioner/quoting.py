@@ -101,28 +101,23 @@ def source_url(source: Source) -> str:
     Credentials are percent-encoded whole (a raw `#`, `/` or `%` is fatal to MediaMTX's parse, and `$G1` in
     the value would be substituted); the path and query keep their own signs.
     """
-    login = _login(source.username, source.password.reveal())
-    return f"rtsp://{login}@{_address(source.address)}:{source.port}{_path(source.rtsp_path)}"
+    return source_head(source) + quoted_path(source.rtsp_path)
 
 
-# A facility's streams come one after the other, with one address and few logins and paths among them.
-@lru_cache(maxsize=64)
-def _login(username: str, password: str) -> str:
-    return f"{_whole(username)}:{_whole(password)}"
+def source_head(source: Source) -> str:
+    """Give the beginning of a source's address, up to the path: what all streams of a device have in common."""
+    login = f"{_whole(source.username)}:{_whole(source.password.reveal())}"
+    return f"rtsp://{login}@{source.address}:{source.port}"
+
+
+@lru_cache(maxsize=4096)
+def quoted_path(text: str) -> str:
+    """Give the path and query of a source's address, with its own signs kept; there are few different ones."""
+    return quote(text, safe=_PATH_SAFE)
 
 
 def _whole(text: str) -> str:
     return text if _UNRESERVED.fullmatch(text) else quote(text, safe="")
-
-
-@lru_cache(maxsize=64)
-def _address(address: IPv4Address) -> str:
-    return str(address)
-
-
-@lru_cache(maxsize=1024)
-def _path(text: str) -> str:
-    return quote(text, safe=_PATH_SAFE)
 
 
 FILTERS = {

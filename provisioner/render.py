@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
@@ -18,12 +18,13 @@ from provisioner.desired.spec import (
     HostSpec,
     MediaPath,
     SiteSpec,
+    Source,
     Tunnel,
     User,
 )
 from provisioner.errors import RenderError
 from provisioner.inventory.model import MediamtxArtefact
-from provisioner.quoting import FILTERS, flow, source_url
+from provisioner.quoting import FILTERS, flow, quoted_path, source_head, source_url
 from provisioner.secret import keyed_digest
 from provisioner.templates import Templates
 
@@ -79,12 +80,27 @@ _ON_DEMAND: Final[dict[str, object]] = {
 _REST: Final = {True: flow(_ON_DEMAND)[1:], False: flow(_PULLED)[1:]}
 
 
-def path_line(path: MediaPath) -> str:
-    """Give a media path's line in MediaMTX's file: its name, and its settings in YAML flow style.
+def path_lines(paths: Iterable[MediaPath]) -> str:
+    """Give media paths' lines in MediaMTX's file: each its name, and its settings in YAML flow style.
 
-    A country has two hundred thousand of them: what all have in common is quoted once.
+    A country has two hundred thousand of them: what a device's streams have in common is quoted once.
     """
-    return f'  {flow(path.name)}: {{"source": {flow(source_url(path.source))}, {_REST[path.on_demand]}\n'
+    known: dict[tuple[str, str], tuple[Source, str]] = {}
+    lines = []
+    for path in paths:
+        source, device = path.source, (path.facility, path.device)
+        seen = known.get(device)
+        if seen is None or not _is_of_one_device(seen[0], source):
+            seen = known[device] = (source, source_head(source))
+        url = seen[1] + quoted_path(source.rtsp_path)
+        lines.append(f'  {flow(path.name)}: {{"source": {flow(url)}, {_REST[path.on_demand]}\n')
+    return "".join(lines)
+
+
+def _is_of_one_device(one: Source, other: Source) -> bool:
+    """Tell whether two sources have all but the path in common; the same values are the same objects."""
+    same = one.address is other.address and one.password is other.password
+    return same and (one.port, one.username) == (other.port, other.username)
 
 
 def user_settings(user: User) -> dict[str, object]:
@@ -156,7 +172,7 @@ def _mediamtx_file(spec: HostSpec, templates: Templates) -> RenderedFile:
         "users": [user_settings(user) for user in relay.users],
         "api_address": f"127.0.0.1:{API_PORT}",
         "rtsp_address": f"{relay.address}:{RTSP_PORT}",
-        "path_lines": "".join(map(path_line, relay.paths)),
+        "path_lines": path_lines(relay.paths),
         "sentinel": None,
     }
     bare = _fill(templates, "mediamtx/mediamtx.yml.j2", values)

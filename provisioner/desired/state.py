@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import IPv4Address, IPv4Network, collapse_addresses
 from operator import attrgetter
 from typing import TypeVar
@@ -22,12 +22,13 @@ from provisioner.desired.spec import (
     User,
 )
 from provisioner.errors import InventoryError, SecretsError
-from provisioner.inventory.makes import stream_path
+from provisioner.inventory.makes import behind, path_behind
 from provisioner.inventory.model import (
     Carrier,
     CarrierSecrets,
     Centre,
     Connection,
+    Credentials,
     Inventory,
     Relay,
     Secrets,
@@ -39,6 +40,7 @@ from provisioner.inventory.moves import old_names
 from provisioner.secret import Secret, host_digest_key, mediamtx_hash
 
 T = TypeVar("T")
+_SUB, _MAIN = StreamName.SUB, StreamName.MAIN
 
 
 def desired_state(inventory: Inventory, secrets: Secrets) -> DesiredState:
@@ -209,41 +211,44 @@ def _users(
     return (*own, *readers)
 
 
-def _paths(inventory: Inventory, secrets: Secrets, connection: Connection) -> Iterable[MediaPath]:
-    facility = connection.facility
+def _paths(inventory: Inventory, secrets: Secrets, connection: Connection) -> Iterator[MediaPath]:
+    """Give a facility's paths at one relay; a country has two hundred thousand, so what is the same is asked once."""
+    facility, moves = connection.facility, inventory.settings.moved
     address, ports = _site(inventory, connection)
     logins = _secret_of(secrets.cameras, facility.id, "camera credentials")
-    moves = inventory.settings.moved
+    province, site = facility.province, facility.id
+    recorders = {recorder.id: recorder for recorder in facility.recorders}
     for camera in facility.cameras:
         device = device_of(camera)
-        login = _secret_of(logins, device, f"credentials in {facility.id}")
-        port = _recorded(ports.get(device), f"the port of {device}", facility.id, "allocate")
-        for name, stream in ((StreamName.SUB, camera.streams.sub), (StreamName.MAIN, camera.streams.main)):
+        username, password = _login(logins, device, site)
+        port = _recorded(ports.get(device), f"the port of {device}", site, "allocate")
+        streams, at, audio = camera.streams, behind(camera, recorders), camera.audio
+        for name, stream in ((_SUB, streams.sub), (_MAIN, streams.main)):
             if stream is None:
                 continue
+            source = Source(address, port, path_behind(at, stream, name), username, password)
             path = MediaPath(
-                name=path_name(facility, camera, name),
-                province=facility.province,
-                facility=facility.id,
-                camera=camera.id,
-                device=device,
-                stream=name,
-                source=Source(
-                    address=address,
-                    port=port,
-                    rtsp_path=stream_path(facility, camera, name),
-                    username=login.username,
-                    password=login.password,
-                ),
-                on_demand=name is StreamName.MAIN,
-                codec=str(stream.codec),
-                width=stream.width,
-                height=stream.height,
-                audio=camera.audio,
+                path_name(facility, camera, name),
+                province,
+                site,
+                camera.id,
+                device,
+                name,
+                source,
+                name is _MAIN,
+                stream.codec,
+                stream.width,
+                stream.height,
+                audio,
             )
             yield path
             if moves:
                 yield from (path._replace(name=old, alias_of=path.name) for old in old_names(moves, path.name))
+
+
+def _login(logins: Mapping[str, Credentials], device: str, site: str) -> tuple[str, Secret]:
+    login = _secret_of(logins, device, f"credentials in {site}")
+    return login.username, login.password
 
 
 def _devices(paths: Iterable[MediaPath]) -> tuple[tuple[IPv4Address, int], ...]:

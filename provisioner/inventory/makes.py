@@ -7,7 +7,10 @@ stream profiles named `main` and `sub`, which the installer makes on the camera.
 
 from __future__ import annotations
 
-from provisioner.inventory.model import Camera, Facility, Make, Stream, StreamName, channel_of
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from provisioner.inventory.model import Camera, Facility, Make, Recorder, Stream, StreamName, channel_of
 
 _DAHUA_FAMILY = frozenset({Make.DAHUA, Make.KBVISION, Make.IMOU})
 
@@ -54,6 +57,39 @@ def stream_of(camera: Camera, name: StreamName) -> Stream:
     return found
 
 
+class Behind(NamedTuple):
+    """What answers for a camera: the make and the channel of its recorder, or its own."""
+
+    make: Make
+    channel: int
+    recorder: bool
+
+
+def behind(camera: Camera, recorders: Mapping[str, Recorder]) -> Behind:
+    """Give what answers for a camera.
+
+    Args:
+        camera: the camera.
+        recorders: the facility's recorders by id.
+
+    Raises:
+        KeyError: the camera's recorder does not exist.
+    """
+    if camera.recorder is None:
+        return Behind(camera.make or Make.GENERIC, camera.channel, recorder=False)
+    recorder = recorders[camera.recorder]
+    return Behind(recorder.make, channel_of(camera, recorder), recorder=True)
+
+
+def path_behind(at: Behind, stream: Stream, name: StreamName) -> str:
+    """Give the RTSP path of a stream: the one written out, or its make's.
+
+    Raises:
+        NoRtspPathError: neither is there.
+    """
+    return stream.rtsp_path or rtsp_path(at.make, at.channel, name, recorder=at.recorder)
+
+
 def stream_path(facility: Facility, camera: Camera, name: StreamName) -> str:
     """Give the RTSP path of a camera's stream: the one written out, or its make's.
 
@@ -61,12 +97,7 @@ def stream_path(facility: Facility, camera: Camera, name: StreamName) -> str:
         NoRtspPathError: neither is there.
         KeyError: the camera's recorder or stream does not exist.
     """
-    written = stream_of(camera, name).rtsp_path
-    if written:
-        return written
-    if camera.recorder is None:
-        return rtsp_path(camera.make or Make.GENERIC, camera.channel, name)
-    recorder = next((r for r in facility.recorders if r.id == camera.recorder), None)
-    if recorder is None:
-        raise KeyError(camera.recorder)
-    return rtsp_path(recorder.make, channel_of(camera, recorder), name, recorder=True)
+    stream = stream_of(camera, name)
+    if stream.rtsp_path:
+        return stream.rtsp_path
+    return path_behind(behind(camera, {recorder.id: recorder for recorder in facility.recorders}), stream, name)
