@@ -30,6 +30,7 @@ from provisioner.inventory.model import Inventory, Zone
 from provisioner.inventory.reading import validated
 from provisioner.inventory.strict_yaml import parse
 from provisioner.spreadsheet import neutral
+from provisioner.vietnamese import legacy_encoding
 from tests import inventories as make
 from tests.unit.importing import sheets as made
 
@@ -47,7 +48,12 @@ ANY_CELL = st.one_of(
     st.timedeltas(),
     st.none(),
 )
-WORDS = st.text("abcdđeêghiouưáảãạ ắ", min_size=1, max_size=12).map(lambda text: "Tr" + " ".join(text.split()))
+# What reads as a word of an older encoding ("Tráa" is one of TCVN3) is refused as such, and so is none of these.
+WORDS = (
+    st.text("abcdđeêghiouưáảãạ ắ", min_size=1, max_size=12)
+    .map(lambda text: "Tr" + " ".join(text.split()))
+    .filter(lambda text: legacy_encoding(text) is None)
+)
 
 
 def grid_of(form: Form, rows: Sequence[Sequence[object]], **changes: Any) -> Grid:
