@@ -174,7 +174,10 @@ def _make_private(file: Path) -> None:
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         file.parent.chmod(0o700)
-        os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
+        # Only a new file is opened here: to close a file takes away every lock that this process has on it,
+        # SQLite's too, and the last of other processes to leave would then remove the log that is in use.
+        with suppress(FileExistsError):
+            os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         file.chmod(0o600)
     except OSError as error:
         raise StateError(
