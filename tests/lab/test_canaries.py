@@ -26,8 +26,8 @@ cat > /dev/shm/patterns
 grep -rlFf /dev/shm/patterns /etc /var /run /tmp /usr/local /home /root 2>/dev/null
 rm /dev/shm/patterns
 """
-# Where a secret has to be on a host: root only, or MediaMTX's own file.
-_HOMES = ("/etc/provisioner/", "/var/lib/provisioner/last-good/")
+# Where a secret has to be on a host: root only, or MediaMTX's own file. The generations are what a rollback returns to.
+_HOMES = ("/etc/provisioner/", "/var/lib/provisioner/last-good/", "/var/lib/provisioner/generations/")
 
 
 def canaries(deployment: Deployment) -> dict[str, str]:
@@ -120,7 +120,6 @@ def test_on_a_host_secrets_lie_in_root_only_files_and_nowhere_else(deployment: D
         assert [path for path in listed if not path.startswith(_HOMES)] == [], host
         rights = deployment.lab.exec(host, ["find", *_HOMES, "-type", "f", "-perm", "/o=r"]).stdout.split()
         assert not set(rights) & set(listed), host
-        folders = deployment.lab.exec(
-            host, ["stat", "-c", "%a %U:%G", "/etc/provisioner", "/etc/provisioner/keys"]
-        ).stdout
-        assert folders.split("\n")[:2] == ["750 root:mediamtx", "700 root:root"]
+        closed = ("/etc/provisioner", "/etc/provisioner/keys", "/var/lib/provisioner/generations")
+        folders = deployment.lab.exec(host, ["stat", "-c", "%a %U:%G", *closed]).stdout
+        assert folders.split("\n")[:3] == ["750 root:mediamtx", "700 root:root", "700 root:root"]

@@ -9,7 +9,9 @@ from pathlib import Path
 from provisioner.history.database import open_database
 from provisioner.history.place import Place
 
-_VISIT = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('SELECT count(*) FROM sqlite_master'); c.close()"
+_VISIT = (
+    "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('SELECT count(*) FROM sqlite_master'); c.close()"
+)
 
 
 def test_a_database_that_is_opened_again_stays_locked_against_the_last_of_others_to_leave(tmp_path: Path) -> None:
