@@ -1,10 +1,10 @@
-"""The process that ansible-runner runs in.
+"""The process that ansible-runner runs in, and the one that watches over it.
 
 ansible-runner replaces signal handlers and kills its process group on cancel, so it gets a process of its
-own. What it learns of a host without an answer becomes a file at once; the answers are files already.
+own. Why a host's worker has ended becomes a file at once; the answers are files already.
 
-Standard input is the parent's sign of life: at its end, however that came, the private folder is removed
-and every process below this one is ended.
+Standard input is the controller's sign of life: at its end, however that came, every process below the
+watching one is ended and the private folder is removed.
 """
 
 from __future__ import annotations
@@ -12,61 +12,88 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import shutil
 import signal
 import sys
-import threading
 from pathlib import Path
 from typing import Any
 
 import ansible_runner
 
 
-def main(private: str, playbooks: str, timeout_s: str, forks: str) -> int:
+def main(private: str, playbooks: str, forks: str) -> int:
     """Run the one playbook over the private folder; 0 when ansible-runner itself worked."""
     folder = Path(private)
-    threading.Thread(target=_guard, args=(folder,), daemon=True).start()
+    pid = os.fork()
+    if pid:
+        return _watch(pid, folder)
+    _carry(folder, playbooks, int(forks))
+    return 0
 
+
+def _carry(folder: Path, playbooks: str, forks: int) -> None:
     def on_event(event: dict[str, Any]) -> bool:
         kind = event.get("event", "")
         if kind in {"runner_on_unreachable", "runner_on_failed"}:
             data = event["event_data"]
             result = data.get("res") or {}
             said = str(result.get("msg") or result.get("censored") or "no reason given")
-            failure = {"kind": kind.removeprefix("runner_on_"), "message": said}
+            failure = {"kind": kind.removeprefix("runner_on_"), "error": said}
             beside = folder / "failures" / f".{data['host']}"
             beside.write_text(json.dumps(failure))
-            beside.replace(folder / "failures" / f"{data['host']}.json")
+            beside.replace(folder / "failures" / data["host"])
         return False  # nothing is kept on disk
 
     done = ansible_runner.run(
-        private_data_dir=private,
+        private_data_dir=str(folder),
         project_dir=playbooks,
         playbook="operation.yml",
         inventory=str(folder / "inventory/hosts.json"),
         envvars=json.loads((folder / "environment.json").read_text()),
         event_handler=on_event,
         quiet=True,
-        forks=int(forks),
-        timeout=int(float(timeout_s)),
+        forks=forks,
     )
     (folder / "outcome.json").write_text(json.dumps({"status": done.status}))
-    return 0
 
 
-def _guard(folder: Path) -> None:
-    """Wait for the parent's end, then leave nothing: neither files nor processes."""
-    while os.read(0, 1024):
-        pass
+def _watch(pid: int, folder: Path) -> int:
+    """Wait for the end of what carries, or of the controller; after that one's leave neither files nor processes."""
+    carrying = os.pidfd_open(pid)
+    while True:
+        ready, _, _ = select.select([0, carrying], [], [])
+        if carrying in ready:
+            return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        if not os.read(0, 1024):
+            break
     # What still writes into the folder goes first; hosts finish what they have begun without us.
-    for pid in _below(os.getpid()):
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.kill(pid, signal.SIGKILL)
+    _end_all_below(os.getpid())
+    os.waitpid(pid, 0)
     shutil.rmtree(folder, ignore_errors=True)
-    os._exit(1)
+    return 1
 
 
-def _below(root: int) -> list[int]:
+def _end_all_below(root: int) -> None:
+    """End every process below one. All are stopped before the first is killed, so that none begins another."""
+    stopped = set[int]()
+    calm = 0
+    while calm < 2:  # noqa: PLR2004 (one that was beginning another when it was stopped shows at the second look)
+        new = _below(root) - stopped
+        calm = 0 if new else calm + 1
+        for pid in new:
+            _signal(pid, signal.SIGSTOP)
+        stopped |= new
+    for pid in stopped:
+        _signal(pid, signal.SIGKILL)
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, number)
+
+
+def _below(root: int) -> set[int]:
     """Give every process below one; pexpect gives Ansible a session of its own, so a group is not enough."""
     parents: dict[int, int] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
@@ -76,7 +103,7 @@ def _below(root: int) -> list[int]:
     while new:
         new = {pid for pid, parent in parents.items() if parent in new} - found
         found |= new
-    return sorted(found)
+    return found
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Final
 
-from provisioner.ansible.door import write_bundle
+from provisioner.ansible.bundle import write_bundle
 from provisioner.hosts import CallOutcome, HostAnswer, HostCall
 from provisioner.templates import Templates
 
@@ -32,14 +32,17 @@ def _plugin() -> ModuleType:
     return module
 
 
+_ACTION = _plugin()
+BOOTSTRAP: Final = str(_ACTION.BOOTSTRAP)
+MARK: Final = str(_ACTION.MARK)
+
+
 class DirectRunner:
     """Carries calls by `docker exec`."""
 
     def __init__(self, lab: Lab, templates: Templates) -> None:
         """Take the lab and the on-host program to carry."""
         self._lab, self._templates = lab, templates
-        plugin = _plugin()
-        self._bootstrap, self._mark = str(plugin.BOOTSTRAP), str(plugin.MARK)
 
     def call(self, calls: Sequence[HostCall], *, timeout_s: float) -> dict[str, HostAnswer]:
         """Give an answer for every call, by host id."""
@@ -55,14 +58,14 @@ class DirectRunner:
             write_bundle(path, call, self._templates)
             content = path.read_bytes()
             path.touch()
-        argv = ["/usr/bin/python3", "-I", "-S", "-c", self._bootstrap]
+        argv = ["/usr/bin/python3", "-I", "-S", "-c", BOOTSTRAP]
         done = self._lab.exec(host, argv, stdin=content, check=False, timeout=timeout_s)
-        line = next((x for x in reversed(done.stdout.splitlines()) if x.startswith(self._mark)), None)
+        line = next((x for x in reversed(done.stdout.splitlines()) if x.startswith(MARK)), None)
         if line is None:
             return HostAnswer(
                 host, CallOutcome.FAILED, error=f"no answer (code {done.returncode}): {done.stderr[-300:]}"
             )
-        answer = json.loads(line[len(self._mark) :])
+        answer = json.loads(line[len(MARK) :])
         if answer["ok"]:
             return HostAnswer(host, CallOutcome.ANSWERED, answer["answer"])
         return HostAnswer(host, CallOutcome.FAILED, error=answer["error"])
