@@ -1,4 +1,4 @@
-"""Read hosts: one call a host, all at the same time. An effect stage; it writes nothing anywhere."""
+"""Read hosts: one call a host, all at the same time. An effect stage; of what a host holds it changes nothing."""
 
 from __future__ import annotations
 

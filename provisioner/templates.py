@@ -12,6 +12,20 @@ from pathlib import Path
 _PACKAGE = Path(__file__).resolve().parent
 HOST_PACKAGE = "provisioner_host"
 _EPOCH = (1980, 1, 1, 0, 0, 0)
+# A zip keeps no bytecode. Where a bundle brought this very program since the boot, its copy there has some.
+_MAIN = f"""
+import sys
+copy = "/run/provisioner-program-DIGEST"
+sys.path.insert(0, copy)
+try:
+    from {HOST_PACKAGE}.installed import command
+except Exception:
+    sys.path.remove(copy)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "{HOST_PACKAGE}"]:
+        del sys.modules[name]
+    from {HOST_PACKAGE}.installed import command
+sys.exit(command(sys.argv[1:]))
+""".lstrip()
 
 
 def data_folder(name: str) -> Path:
@@ -48,13 +62,17 @@ class Templates:
         return "sha256:" + state.hexdigest()
 
     @cached_property
+    def host_digest(self) -> str:
+        """Digest over the on-host program alone, as a host computes it of what a bundle brings."""
+        return hashlib.sha256(repr(sorted(self.host_sources.items())).encode()).hexdigest()[:32]
+
+    @cached_property
     def host_program(self) -> bytes:
         """The on-host program as one executable file; the same bytes every time."""
         buffer = io.BytesIO()
         buffer.write(b"#!/usr/bin/python3 -I\n")
         with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-            main = f"import sys\nfrom {HOST_PACKAGE}.main import command\nsys.exit(command(sys.argv[1:]))\n"
-            _add(archive, "__main__.py", main.encode())
+            _add(archive, "__main__.py", _MAIN.replace("DIGEST", self.host_digest).encode())
             for name in sorted(self.host_sources):
                 _add(archive, f"{HOST_PACKAGE}/{name}", self.host_sources[name])
         return buffer.getvalue()

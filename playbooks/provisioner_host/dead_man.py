@@ -107,6 +107,19 @@ def disarm() -> None:
     units.systemctl("stop", "--no-block", places.UNIT_REVERT, check=False)
 
 
+def watch() -> None:
+    """What the unit does: after a reboot put back what nobody confirmed, say that it watches, and watch.
+
+    systemd starts what is ordered after the unit, and `arm` goes on, only when that has been said.
+
+    Raises:
+        Failed: what a reboot met could not be put back; systemd starts this again.
+    """
+    revert_at_boot()
+    units.notify_ready()
+    revert_when_due()
+
+
 def revert_at_boot() -> None:
     """After a reboot inside the window: put the files back before anything reads them."""
     found = armed()

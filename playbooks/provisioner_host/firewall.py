@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 from provisioner_host import places
+from provisioner_host.known import identity, known
 from provisioner_host.namespace import inside, scratch
-from provisioner_host.shell import Failed, run
+from provisioner_host.shell import PATH, Failed, run
 
 Items = dict[str, Any]
 _LIST = ["nft", "-j", "list", "table", *places.TABLE]
@@ -27,9 +30,18 @@ def intended(path: Path) -> Items:
     Texts can't be compared: nft sorts, merges and renames, each version in its own way. The same nft and
     the same kernel on both sides give the same answer (measured on nft 1.0.6).
 
+    It is kept until the boot, for this content and this nft.
+
     Raises:
         Failed: nft refuses the file.
     """
+    program = shutil.which("nft", path=PATH)
+    key = [hashlib.sha256(path.read_bytes()).hexdigest(), identity(Path(program)) if program else []]
+    found: Items = known("rules", key, lambda: _loaded_aside(path))
+    return found
+
+
+def _loaded_aside(path: Path) -> Items:
     with scratch() as name:
         run(inside(name, ["nft", "-f", str(path)]))
         return items(json.loads(run(inside(name, _LIST)).stdout))

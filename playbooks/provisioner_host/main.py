@@ -1,4 +1,4 @@
-"""The two ways in: a bundle over standard input, and a word on the command line of the installed program."""
+"""The way in over SSH: a bundle over standard input, its one operation, and the answer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from provisioner_host import apply, confirm, dead_man, firewall, keys, observe, probe, rollback, tunnel
+from provisioner_host import apply, confirm, keys, observe, probe, rollback
 from provisioner_host.shell import Failed, scrub
 
 ANSWER = "PROVISIONER-ANSWER "
@@ -54,23 +54,3 @@ def _operation(request: dict[str, Any], folder: Path) -> dict[str, Any]:
     if name not in operations:
         raise Failed(f"this host program knows no operation {name}")
     return operations[name](request, folder)
-
-
-def command(words: list[str]) -> int:
-    """Do what a unit asks for; give the exit code."""
-    actions = {
-        "nft-up": firewall.load_installed,
-        "wg-up": tunnel.up,
-        "wg-down": tunnel.down,
-        "revert-at-boot": dead_man.revert_at_boot,
-        "revert-when-due": dead_man.revert_when_due,
-    }
-    if len(words) != 1 or words[0] not in actions:
-        sys.stderr.write(f"usage: provisioner-host {{{'|'.join(actions)}}}\n")
-        return 2
-    try:
-        actions[words[0]]()
-    except (Failed, OSError) as error:
-        sys.stderr.write(f"{words[0]}: {scrub(str(error))}\n")
-        return 1
-    return 0

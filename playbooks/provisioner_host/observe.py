@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from provisioner_host import dead_man, files, firewall, last_good, lockout, places, relay, tunnel, units
+from provisioner_host.known import identity, known
 from provisioner_host.shell import Failed, run
 
 _NEEDED = {"nft": "nftables", "wg": "wireguard-tools", "ip": "iproute2", "ffmpeg": "ffmpeg", "setpriv": "util-linux"}
@@ -83,14 +84,23 @@ def program(path: Path, manifest: dict[str, Any] | None) -> dict[str, Any]:
     """Give what is known of an installed MediaMTX: there, whole, and its version as it says it."""
     if not path.exists():
         return {"present": False, "whole": False, "version": ""}
-    with path.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    recorded = (manifest or {}).get("programs", {}).get(str(path))
+    same = [str(path), identity(path)]
+    digest = known("digest", same, lambda: _digest(path))
     try:
-        version = run([str(path), "--version"]).stdout.strip()
+        version = str(known("version", same, lambda: _version(path)))
     except (Failed, OSError):
         version = ""
+    recorded = (manifest or {}).get("programs", {}).get(str(path))
     return {"present": True, "whole": recorded == digest, "version": version}
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _version(path: Path) -> str:
+    return run([str(path), "--version"]).stdout.strip()
 
 
 def _relay_file(key: str) -> dict[str, Any] | None:

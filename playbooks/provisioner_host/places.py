@@ -28,6 +28,8 @@ ARMED = STATE / "armed.json"
 RECEIPTS = STATE / "receipts"
 LOCK = RUN / "lock"
 LEASE = RUN / "lease.json"
+# What was found out since the boot and holds as long as what it was found out from is the same.
+KNOWN = RUN / "known"
 
 USER = "mediamtx"
 TUNNEL = "wg-prov"

@@ -6,6 +6,7 @@ import re
 import subprocess
 from collections.abc import Sequence
 
+PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 _LOGIN = re.compile(r"(rtsps?://)[^\s\"'<>]*@")
 
 
@@ -31,7 +32,7 @@ def run(
     Raises:
         Failed: it is not there, took too long, or (with `check`) ended with another code than 0.
     """
-    environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"} | (env or {})
+    environment = {"PATH": PATH, "LC_ALL": "C.UTF-8"} | (env or {})
     try:
         done = subprocess.run(
             list(argv), input=stdin, capture_output=True, text=True, timeout=timeout_s, check=False, env=environment

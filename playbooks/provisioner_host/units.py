@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import Iterable
 from typing import Any
 
@@ -36,3 +38,12 @@ def systemctl(*words: str, check: bool = True, timeout_s: float = 30) -> None:
         Failed: it could not, and `check` is set.
     """
     run(["systemctl", *words], check=check, timeout_s=timeout_s)
+
+
+def notify_ready() -> None:
+    """Tell systemd that this service is up (sd_notify(3)); outside a service nobody is told."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as link:
+        link.sendto(b"READY=1", f"\0{address[1:]}" if address.startswith("@") else address)

@@ -1,0 +1,30 @@
+"""The other way in: what units call, a word on the command line of the installed program.
+
+It imports only what those words need: the switch is armed no sooner than this has started.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from provisioner_host import dead_man, firewall, tunnel
+from provisioner_host.shell import Failed, scrub
+
+
+def command(words: list[str]) -> int:
+    """Do what a unit asks for; give the exit code."""
+    actions = {
+        "nft-up": firewall.load_installed,
+        "wg-up": tunnel.up,
+        "wg-down": tunnel.down,
+        "revert": dead_man.watch,
+    }
+    if len(words) != 1 or words[0] not in actions:
+        sys.stderr.write(f"usage: provisioner-host {{{'|'.join(actions)}}}\n")
+        return 2
+    try:
+        actions[words[0]]()
+    except (Failed, OSError) as error:
+        sys.stderr.write(f"{words[0]}: {scrub(str(error))}\n")
+        return 1
+    return 0

@@ -1,0 +1,129 @@
+"""The on-host program: carried by a bundle, kept with its bytecode until the boot, installed as one file."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from provisioner import templates as templates_module
+from provisioner.ansible.bundle import write_bundle
+from provisioner.hosts import HostCall
+from provisioner.templates import Templates, load_templates
+from provisioner_host import known as known_module
+from provisioner_host.known import identity, known
+from tests.lab.direct import BOOTSTRAP, MARK
+
+from .world import state
+
+
+def carried(run: Path, templates: Templates, operation: str = "nothing") -> dict[str, object]:
+    """Do on this machine what a host does with a bundle, with another folder in the place of /run."""
+    bundle = run.with_name("bundle.tar")
+    bundle.unlink(missing_ok=True)
+    write_bundle(bundle, HostCall(state({}).hosts["centre"], {"operation": operation}), templates)
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", BOOTSTRAP.replace("/run", str(run))],
+        input=bundle.read_bytes(),
+        capture_output=True,
+        check=True,
+    )
+    (line,) = [line for line in done.stdout.decode().splitlines() if line.startswith(MARK)]
+    answer: dict[str, object] = json.loads(line.removeprefix(MARK))
+    return answer
+
+
+def test_a_program_is_kept_under_its_digest_with_bytecode_and_a_request_is_not(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    templates = load_templates()
+    for _ in range(2):
+        assert "knows no operation" in str(carried(run, templates)["error"])
+        (kept,) = run.iterdir()
+        assert kept.name == f"provisioner-program-{templates.host_digest}"
+    assert list((kept / "provisioner_host/__pycache__").glob("observe.*.pyc"))
+    assert {path.stat().st_mode & 0o077 for path in (kept, *kept.rglob("*"))} == {0}
+
+
+def test_a_program_of_another_version_goes_after_an_hour(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    old, young = run / "provisioner-program-old", run / "provisioner-program-young"
+    for folder in (old, young):
+        folder.mkdir(parents=True)
+    os.utime(old, (1, 1))
+    templates = load_templates()
+    carried(run, templates)
+    assert {entry.name for entry in run.iterdir()} == {young.name, f"provisioner-program-{templates.host_digest}"}
+
+
+@pytest.mark.parametrize("damage", [False, True], ids=["whole", "damaged"])
+def test_the_installed_program_starts_from_its_kept_copy_and_without_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, damage: bool
+) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    monkeypatch.setattr(templates_module, "_MAIN", templates_module._MAIN.replace("/run", str(run)))  # noqa: SLF001
+    templates = load_templates()
+    program = tmp_path / "provisioner-host"
+    program.write_bytes(templates.host_program)
+
+    def said() -> str:
+        done = subprocess.run(
+            [sys.executable, "-I", str(program), "no-such-word"], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 2, done.stderr
+        return done.stderr
+
+    usage = said()
+    assert usage == "usage: provisioner-host {nft-up|wg-up|wg-down|revert}\n"
+    carried(run, templates)
+    copy = run / f"provisioner-program-{templates.host_digest}/provisioner_host/installed.py"
+    text = copy.read_text()
+    copy.write_text("raise ValueError\n" if damage else text.replace("usage:", "copy:"))
+    assert said() == (usage if damage else usage.replace("usage:", "copy:"))
+
+
+def test_what_is_known_is_found_out_anew_when_what_it_came_from_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(known_module.places, "KNOWN", tmp_path / "known")
+    program = tmp_path / "program"
+    program.write_bytes(b"one")
+    asked = []
+
+    def ask() -> str:
+        def find_out() -> str:
+            asked.append(program.read_text())
+            return asked[-1]
+
+        return str(known("digest", identity(program), find_out))
+
+    assert [ask(), ask()] == ["one", "one"]
+    times = program.stat()
+    program.write_bytes(b"two")
+    os.utime(program, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert ask() == "two", "same size, same time of change, another content"
+    for kept in (tmp_path / "known").iterdir():
+        kept.write_text("{damaged")
+    assert ask() == "two"
+    assert asked == ["one", "two", "two"]
+
+
+def test_what_is_known_is_bounded_and_nothing_that_failed_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(known_module.places, "KNOWN", tmp_path / "known")
+    for number in range(50):
+        assert known("number", number, lambda number=number: number * 2) == number * 2
+    assert len(list((tmp_path / "known").iterdir())) <= 21
+
+    def fail() -> None:
+        raise OSError
+
+    for _ in range(2):
+        with pytest.raises(OSError):
+            known("failing", 1, fail)
