@@ -217,6 +217,15 @@ def test_every_document_here_is_right(kind: str) -> None:
         assert list(validator(kind).iter_errors(document)) == []
 
 
+@given(mutated())
+def test_what_is_read_is_written_as_json_and_read_back(drawn: tuple[str, Any]) -> None:
+    kind, document = drawn
+    if model_errors(kind, document):
+        return
+    found = validated(KINDS[kind], document)
+    assert validated(KINDS[kind], found.model_dump(mode="json", by_alias=True, exclude_unset=True)) == found
+
+
 @pytest.mark.parametrize("root", INVENTORIES, ids=lambda root: str(root.name))
 def test_editors_accept_the_inventories_of_the_repository(root: Path) -> None:
     seen = 0
