@@ -54,6 +54,13 @@ class Frame(Model):
         """
         return unit_today(facility.province, self.scheme_of(facility.province_scheme), self.settings.province_scheme)
 
+    def province_counted(self, facility: InProvince) -> str:
+        """Give the slug of the province under which a facility is counted: today's, or its own if there is no such."""
+        try:
+            return self.province_today(facility).slug
+        except ProvinceError:
+            return facility.province
+
     def is_in(self, facility: InProvince, slug: str, own: ProvinceScheme | None) -> bool:
         """Tell whether a facility is in the province that a designation or an order names.
 
