@@ -31,6 +31,7 @@ _SIGN_OFF = make.sign_offs("sha256:" + "0" * 64)
 FULL_FACILITY = make.facility(
     province_scheme="gso-2021",
     opened_on="2021-05-06",
+    location={"street": "x", "ward": "y", "district": "z"},
     capacity={"people": 10, "rooms": 3},
     notice_posted_on="2021-05-06",
     survey=make.survey(
