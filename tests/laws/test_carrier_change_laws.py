@@ -1,4 +1,4 @@
-"""A change of carrier is made before it is broken: a relay that serves does not change while another joins or leaves."""
+"""A change of carrier is made before it is broken: what serves does not change while another joins or leaves."""
 
 from __future__ import annotations
 
