@@ -184,7 +184,7 @@ _SECRETS = {
     "secrets-missing": Entry("A key or secret of ours is not in the vault.", "Run `provisioner keys init`."),
     "secret-duplicate": Entry("A facility has logins in two files.", "Keep them in its province's file."),
     "login-missing": Entry("A device has no login.", "Add it with `ansible-vault edit`."),
-    "login-unused": Entry("A login belongs to no device.", "Remove it."),
+    "login-unused": Entry("A login belongs to no device, or its facility is closed.", "Remove it."),
     "login-misplaced": Entry("A login is in another province's file.", "Move it."),
     "password-factory": Entry("A password is a factory's, or the user's name.", "Change it on the device, then here."),
 }

@@ -165,6 +165,7 @@ def make_plan(
         InventoryError, SecretsError, RenderError: there is nothing to compare with.
         UsageError: the limit takes no host.
     """
+    limit = limit.by(session.inventory.settings.province_scheme)
     hosts = chosen_hosts(session.state, limit)
     facts, errors = observe(hosts, session.files, session.runner)
     unreadable = {host: error.message for host, error in errors.items()}
@@ -195,7 +196,7 @@ def verify_inventory(session: Session, limit: Limit) -> VerifyResult:
         return changes_of(session.state.hosts[facts.host], session.files[facts.host], facts)
 
     return verify(
-        select(session.state, limit),
+        select(session.state, limit.by(session.inventory.settings.province_scheme)),
         session.runner,
         observe={h: ObserveRequest(*observe_request(s, session.files[h])) for h, s in session.state.hosts.items()},
         compare=compare,

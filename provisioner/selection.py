@@ -2,36 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 from provisioner.changes import Change, Resource
 from provisioner.desired.spec import DesiredState, HostSpec, MediaPath
 from provisioner.errors import UsageError
+from provisioner.geography import parts_of
 
 KINDS = ("carrier", "province", "facility", "host")
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """Wanted names by kind; kinds are joined by "and", the names of a kind by "or". Empty takes everything."""
+    """Wanted names by kind; kinds are joined by "and", the names of a kind by "or". Empty takes everything.
+
+    Attributes:
+        wanted: the names as they were given.
+        parts: the provinces of 2021 that are in the provinces named, once `by` said of which list those are.
+    """
 
     wanted: dict[str, frozenset[str]] = field(default_factory=dict)
+    parts: frozenset[str] = frozenset()
+
+    def by(self, scheme: str) -> Limit:
+        """Read names of provinces by an inventory's list.
+
+        Paths keep the slug that was frozen in them; who names the province of today means all that is in it.
+        """
+        named = self.wanted.get("province", ())
+        return replace(self, parts=frozenset(part for slug in named for part in parts_of(slug, scheme)))
+
+    def takes(self, found: Mapping[str, Collection[str]]) -> bool:
+        """Whether what has these names is chosen; kinds that are not in `found` do not count."""
+        return all(
+            not (names | self.parts if kind == "province" else names).isdisjoint(found[kind])
+            for kind, names in self.wanted.items()
+            if kind in found
+        )
 
     def takes_path(self, host: HostSpec, path: MediaPath) -> bool:
         """Whether a path is chosen."""
-        found = {
-            "carrier": set(host.carriers),
-            "province": {path.province},
-            "facility": {path.facility},
-            "host": {host.id},
-        }
-        return all(names & found[kind] for kind, names in self.wanted.items())
+        return self.takes(
+            {
+                "carrier": host.carriers,
+                "province": (path.province,),
+                "facility": (path.facility,),
+                "host": (host.id,),
+            }
+        )
 
     def takes_host(self, host: HostSpec) -> bool:
         """Whether a host is chosen: by its own names, or because a chosen path is on it."""
-        own = {"carrier": set(host.carriers), "host": {host.id}}
-        if not all(names & own[kind] for kind, names in self.wanted.items() if kind in own):
+        if not self.takes({"carrier": host.carriers, "host": (host.id,)}):
             return False
         if self.by_site:
             return any(self.takes_path(host, path) for path in host.paths)
@@ -83,5 +106,4 @@ def outside_of(limit: Limit, pending: Iterable[Change]) -> tuple[Change, ...]:
 def _takes_change(limit: Limit, change: Change) -> bool:
     if not change.facility and change.resource not in {Resource.PATH, Resource.PEER}:
         return True
-    found = {"province": change.province, "facility": change.facility}
-    return all(found[kind] in names for kind, names in limit.wanted.items() if kind in found)
+    return limit.takes({"province": (change.province,), "facility": (change.facility,)})

@@ -37,6 +37,7 @@ HEADER = Look(bold=True, fill="DDEBF7", centred=True)
 BODY = Look()
 EXAMPLE = Look(italic=True, colour="7F7F7F", fill="F2F2F2")
 TITLE = Look(bold=True, size=14, border=False)
+PLAIN = Look(border=False)
 REMARK = Look(italic=True, border=False)
 
 

@@ -186,7 +186,7 @@ def _write_template(invocation: Invocation, options: _Options, out: Path) -> int
     inventory = _loaded(invocation, now)[1] if named or options.fill else None
     filling = None
     if inventory is not None and options.fill:
-        by_slug(options.fill, inventory.settings.province_scheme)
+        inventory.province_of_folder(options.fill)
         contacts = {}
         if options.with_contacts:
             opened = _contact_files(invocation, options, inventory)

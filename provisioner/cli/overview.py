@@ -66,9 +66,10 @@ class Overview:
         for name in names:
             self._refuse_unknown(name)
         named = [f for f in self.inventory.facilities.values() if not names or f.id in names]
+        limit = limit.by(self.inventory.settings.province_scheme)
         chosen = [facility for facility in named if self._takes(limit, facility)]
         if not chosen:
-            provinces = sorted({f.province for f in self.inventory.facilities.values()})
+            provinces = sorted({self.inventory.province_counted(f) for f in self.inventory.facilities.values()})
             raise UsageError("no facility is chosen", hint=f"provinces here are: {', '.join(provinces) or 'none'}")
         return statuses(self.inventory, self.evidence, self.now, chosen)
 
@@ -82,13 +83,14 @@ class Overview:
 
     def _takes(self, limit: Limit, facility: Facility) -> bool:
         plans = [plan for plan in (facility.plan, facility.successor) if plan]
-        found = {
-            "carrier": {plan.carrier for plan in plans},
-            "province": {facility.province},
-            "facility": {facility.id},
-            "host": {plan.relay for plan in plans},
-        }
-        return all(names & found[kind] for kind, names in limit.wanted.items())
+        return limit.takes(
+            {
+                "carrier": {plan.carrier for plan in plans},
+                "province": {facility.province},
+                "facility": {facility.id},
+                "host": {plan.relay for plan in plans},
+            }
+        )
 
 
 def overview(invocation: Invocation) -> Overview:

@@ -29,7 +29,8 @@ def render(invocation: Invocation, folder: Path, limits: tuple[str, ...]) -> int
     """
     session = Session(invocation.inventory, invocation.env, today())
     written: list[Path] = []
-    for spec in chosen_hosts(session.state, parse_limits(limits)):
+    limit = parse_limits(limits).by(session.inventory.settings.province_scheme)
+    for spec in chosen_hosts(session.state, limit):
         written += write_tree(folder / spec.id, session.files[spec.id])
     if invocation.json:
         print_document({"schema": "provisioner/render", "version": 1, "files": [str(path) for path in written]})

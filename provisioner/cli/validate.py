@@ -100,8 +100,9 @@ def counts_of(loaded: Loaded) -> dict[str, int]:
     if loaded.frame is None:
         return dict.fromkeys(_COUNTS, 0)
     facilities = loaded.outlines.values()
+    one_a_province = {(facility.province, facility.province_scheme): facility for facility in facilities}.values()
     return {
-        "provinces": len({facility.province for facility in facilities}),
+        "provinces": len({loaded.frame.province_counted(facility) for facility in one_a_province}),
         "carriers": len(loaded.frame.carriers),
         "relays": len(loaded.frame.relays),
         "facilities": len(facilities),

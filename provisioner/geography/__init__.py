@@ -6,7 +6,7 @@ same name means other territory. The type of a unit (city or province) changes a
 
 from __future__ import annotations
 
-from provisioner.geography.convert import convert, lies_in, merged_into, unit_today
+from provisioner.geography.convert import convert, lies_in, merged_into, parts_of, unit_today
 from provisioner.geography.faults import (
     AmbiguousProvinceError,
     ContradictoryProvinceError,
@@ -33,6 +33,7 @@ __all__ = [
     "find",
     "lies_in",
     "merged_into",
+    "parts_of",
     "provinces",
     "read_province",
     "unit_today",

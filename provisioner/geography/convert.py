@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from provisioner.geography.faults import AmbiguousProvinceError
+from provisioner.geography.faults import AmbiguousProvinceError, UnknownProvinceError
 from provisioner.geography.lookup import by_slug
 from provisioner.geography.province import SCHEMES, Province, provinces
 
@@ -36,6 +36,14 @@ def convert(province: Province, scheme: str) -> tuple[Province, ...]:
 def lies_in(part: Province, whole: Province) -> bool:
     """Tell whether all of a province's territory is in another one, of whichever lists they are."""
     return convert(part, whole.scheme) == (whole,)
+
+
+def parts_of(slug: str, scheme: str) -> frozenset[str]:
+    """Give the slugs of 2021 whose territory is in a province of `scheme`; none where the slug is not of it."""
+    try:
+        return frozenset(unit.slug for unit in convert(by_slug(slug, scheme), SCHEMES[0]))
+    except UnknownProvinceError:
+        return frozenset()
 
 
 def unit_today(slug: str, slug_scheme: str, scheme: str) -> Province:

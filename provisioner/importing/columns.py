@@ -139,8 +139,23 @@ def shared() -> tuple[Column, ...]:
     )
 
 
-PLACES = (
-    Column("district", "Quận/Huyện", "Huyện|Huyện/TX/TP|Huyện/Thị xã|Huyện, thị xã|Quận", kept=False, asked=False),
-    Column("ward", "Xã/Phường", "Xã|Phường|Xã/Phường/Thị trấn|Xã, phường", kept=False, asked=False),
-    Column("street", "Địa chỉ", "Địa chỉ cơ sở|Địa điểm", kept=False, asked=False),
-)
+_LEFT_OUT = {"kept": False, "asked": False}
+
+
+def district(**others: Any) -> Column:
+    """Give the column of the district, as it was until 2025."""
+    return Column("district", "Quận/Huyện", "Huyện|Huyện/TX/TP|Huyện/Thị xã|Huyện, thị xã|Quận", **others)
+
+
+def ward(**others: Any) -> Column:
+    """Give the column of the ward or commune."""
+    return Column("ward", "Xã/Phường", "Xã|Phường|Xã/Phường/Thị trấn|Xã, phường", **others)
+
+
+def street(**others: Any) -> Column:
+    """Give the column of number and street."""
+    return Column("street", "Địa chỉ", "Địa chỉ cơ sở|Địa điểm", **others)
+
+
+PLACES = (district(**_LEFT_OUT), ward(**_LEFT_OUT), street(**_LEFT_OUT))
+"""Where a facility is, on sheets of other things: known, and kept from the sheet of facilities alone."""

@@ -15,6 +15,7 @@ from provisioner.inventory.model import (
     Capacity,
     Facility,
     Gateway,
+    Location,
     Model,
     Recorder,
     Stream,
@@ -31,12 +32,15 @@ _LISTS = frozenset({"cameras", "recorders"})
 _DEFAULTS = {"port": 554, "codec": "h264", "audio": False, "channel": 1}
 """What the model takes where nothing is written: writing it out would change a file and say nothing new."""
 _MODELS: tuple[type[Model], ...] = (
-    *(Facility, Survey, Uplink, CameraCount, Capacity, Blocked, Gateway),
+    *(Facility, Location, Survey, Uplink, CameraCount, Capacity, Blocked, Gateway),
     *(Recorder, Camera, Streams, Stream),
 )
 """Whose order of keys new mappings take."""
 _FREE_TEXTS = frozenset(
-    {"name", "model", "location", "provider", "router", "obstacles", "advice", "next_action", "rtsp_path"}
+    {
+        *("name", "street", "ward", "district", "model", "location", "provider", "router"),
+        *("obstacles", "advice", "next_action", "rtsp_path"),
+    }
 )
 """Keys whose values a report does not repeat: people write anything there."""
 _LONGEST_LINE = 100

@@ -56,7 +56,9 @@ class Filling:
         capacity = facility.capacity.model_dump() if facility.capacity else {}
         plain = ("name", "kind", "managing_body", "operating", "opened_on", "closed_on", "notice_posted_on")
         own = {key: getattr(facility, key) for key in plain}
-        return {"facility_id": facility.id, "province": by_slug(facility.province, scheme).name, **own, **capacity}
+        where = facility.location.model_dump() if facility.location else {}
+        named = {"facility_id": facility.id, "province": by_slug(facility.province, scheme).name}
+        return named | own | where | capacity
 
 
 def _survey(facility: Facility) -> dict[str, Any]:

@@ -28,9 +28,12 @@ GUIDE = (
 EXAMPLES: Mapping[Kind, Mapping[str, str]] = {
     Kind.FACILITIES: {
         "province": "Hà Nội",
+        "district": "Quận Ví Dụ",
+        "ward": "Phường Ví Dụ",
         "name": "Trường THPT Ví Dụ",
         "kind": "Trường học",
         "managing_body": "UBND tỉnh",
+        "street": "Số 1, đường Ví Dụ",
         "people": "200",
         "rooms": "40",
         "floors": "3",

@@ -131,6 +131,10 @@ ENGLISH: dict[str, Wording] = {
     # provinces and facilities
     "province-unknown": Wording("this is no province of the list {scheme}", "write its name in full"),
     "province-similar": Wording("this is no province of the list {scheme}", "is one of these meant? {similar}"),
+    "province-merged": Wording(
+        "this is no province of the list {scheme}; in {older} it is {old}, whose territory is in {now} today",
+        "write the province of today, or the id of a facility that was registered before",
+    ),
     "province-contradiction": Wording(
         "name and code disagree: by {scheme} the name is {name}, the code {coded}", "correct one of the two"
     ),

@@ -119,6 +119,10 @@ VIETNAMESE: dict[str, Wording] = {
     # provinces and facilities
     "province-unknown": Wording("Không có tỉnh, thành phố này trong danh mục {scheme}", "Ghi đủ tên tỉnh, thành phố"),
     "province-similar": Wording("Không có tỉnh, thành phố này trong danh mục {scheme}", "Có phải là: {similar}?"),
+    "province-merged": Wording(
+        "Không có tỉnh, thành phố này trong danh mục {scheme}; theo {older} là {old}, nay thuộc {now}",
+        "Ghi tên tỉnh, thành phố hiện nay, hoặc ghi mã cơ sở đã đăng ký trước đây",
+    ),
     "province-contradiction": Wording(
         "Tên và mã tỉnh không khớp: theo {scheme}, tên là {name}, mã là {coded}", "Sửa tên hoặc mã"
     ),

@@ -18,8 +18,11 @@ from provisioner.importing.columns import (
     Kind,
     chosen,
     day,
+    district,
     number,
     shared,
+    street,
+    ward,
 )
 from provisioner.importing.grid import Cell
 from provisioner.importing.screening import masked, safe_id, safe_number, safe_words
@@ -65,6 +68,8 @@ FACILITIES = Form(
         ),
         Column("province", "Tỉnh/Thành phố", PROVINCE, show=safe_words, required=True, advice="Tên tỉnh, thành phố"),
         Column("province_code", "Mã tỉnh", "Mã tỉnh/thành phố|Mã địa phương", show=safe_number, asked=False),
+        district(),
+        ward(),
         Column("name", "Tên cơ sở", f"{FACILITY_NAMES}|facility_name", own=True, required=True),
         chosen("kind", "Loại cơ sở", words.KINDS, "Loại hình|Loại hình cơ sở|Loại", required=True),
         chosen(
@@ -74,6 +79,7 @@ FACILITIES = Form(
             "Đơn vị quản lý|Cấp quản lý|Đơn vị chủ quản|Cơ quan chủ quản",
             required=True,
         ),
+        street(advice="Số nhà, đường hoặc thôn, xóm của cơ sở; không ghi địa chỉ của cá nhân"),
         number("people", "Sức chứa (người)", _MILLION, "Sức chứa|Quy mô|Quy mô (người)|Công suất|Số người"),
         number("rooms", "Số phòng", _MILLION),
         number("floors", "Số tầng", 200),
@@ -89,7 +95,6 @@ FACILITIES = Form(
         day(
             "notice_posted_on", "Ngày niêm yết thông báo có camera", "Ngày niêm yết thông báo|Ngày thông báo có camera"
         ),
-        *PLACES,
         Column("note", "Ghi chú", "Note", kept=False, asked=False),
     ),
 )

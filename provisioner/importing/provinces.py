@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from provisioner.geography import ContradictoryProvinceError, Province, ProvinceError, by_code, by_name, read_province
+from provisioner.geography import (
+    SCHEMES,
+    ContradictoryProvinceError,
+    Province,
+    ProvinceError,
+    by_code,
+    by_name,
+    merged_into,
+    read_province,
+)
 from provisioner.geography.suggest import similar
 from provisioner.importing.findings import Remark, error
 from provisioner.importing.records import Record
@@ -40,6 +49,9 @@ def _is_name(text: str, scheme: str) -> bool:
 
 
 def _unknown(text: str, scheme: str) -> Remark:
+    if scheme != SCHEMES[0] and _is_name(text, SCHEMES[0]):
+        old = by_name(text, SCHEMES[0])
+        return error("province-merged", scheme=scheme, old=old, older=SCHEMES[0], now=merged_into(old))
     close: list[Province] = list(similar(text, scheme))
     coded = _coded(text.zfill(2), scheme)
     if coded:  # Excel took the zero

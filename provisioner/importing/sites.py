@@ -13,6 +13,7 @@ from provisioner.inventory.model import Operating, Survey
 from provisioner.vietnamese import fold
 
 _PLAIN = ("name", "kind", "managing_body", "operating", "opened_on", "closed_on", "notice_posted_on")
+_LOCATION = ("street", "ward", "district")
 _CAPACITY = ("people", "rooms", "floors")
 _UPLINK = {
     "uplink_kind": "kind",
@@ -38,6 +39,8 @@ def want_facility(draft: Draft, record: Record) -> None:
     """Take a row of the sheet of facilities."""
     for key in _PLAIN:
         draft.want(record, (key,), key)
+    for key in _LOCATION:
+        draft.want(record, ("location", key), key)
     name = record.get("name")
     if draft.existing and name and fold(name) != fold(draft.existing.name):
         draft.say(record, warning("facility-renamed", facility=draft.facility), "name")

@@ -23,7 +23,10 @@ _LIST_SHEET = "Danh mục"
 _GUIDE_SHEET = "Hướng dẫn"
 _NARROW, _WIDE = 13, 34
 _TEXTS = frozenset(
-    {"name", "facility_name", "full_name", "title", "email", "location", "obstacles", "advice", "block_next"}
+    {
+        *("name", "facility_name", "street", "full_name", "title", "email"),
+        *("location", "obstacles", "advice", "block_next"),
+    }
 )
 _HEADER_HEIGHT = 48
 _LINE_HEIGHT = 15

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from provisioner.inventory.model import Facility, Party, SurveyVerdict
+from provisioner.inventory.model import ConnectionPlan, Facility, Party, SurveyVerdict
 from provisioner.inventory.signed import signed_content
 from provisioner.lifecycle.evidence import ACCEPTANCE, Evidence
 from provisioner.lifecycle.standing import Progress, Standing
@@ -42,9 +42,13 @@ def next_step(standing: Standing, evidence: Evidence) -> str:
         return f"run provisioner apply, then provisioner verify: {', '.join(standing.left_on)} has to be seen clear"
     if state is State.SURVEYED and facility.survey:
         return _VERDICTS[facility.survey.verdict]
-    if state is State.ACTIVE:
+    if state is State.ACTIVE or _is_accepted(facility.successor, facility, evidence):
         return _of_successor(facility, evidence)
     return _of_plan(facility, evidence, state)
+
+
+def _is_accepted(plan: ConnectionPlan | None, facility: Facility, evidence: Evidence) -> bool:
+    return plan is not None and State.ACCEPTED in Progress(facility, plan, evidence).steps
 
 
 def _of_plan(facility: Facility, evidence: Evidence, state: State) -> str:
@@ -93,7 +97,7 @@ def _to_connect(progress: Progress) -> str:
 def _of_successor(facility: Facility, evidence: Evidence) -> str:
     if facility.successor is None:
         return "nothing: it is verified every night"
-    steps = Progress(facility, facility.successor, evidence).steps
-    if State.ACCEPTED in steps:
+    if _is_accepted(facility.successor, facility, evidence):
         return "the successor's connection is accepted: make it the plan, and remove successor"
+    steps = Progress(facility, facility.successor, evidence).steps
     return f"the successor ({facility.successor.carrier}) is {max(steps, key=list(State).index).words}"

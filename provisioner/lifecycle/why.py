@@ -202,17 +202,20 @@ def _of_successor(telling: Telling) -> Iterator[Reason]:
         yield from _of_plan(telling, facility.successor, "successor")
         steps = Progress(facility, facility.successor, telling.evidence).steps
         furthest = max(steps, key=list(State).index)
-        yield Reason(f"the successor's connection is {furthest.words}; both carriers serve until it is accepted")
+        until = "the plan" if State.ACCEPTED in steps else "accepted"
+        yield Reason(f"the successor's connection is {furthest.words}; both carriers serve until it is {until}")
 
 
 # --- orders and obstacles -------------------------------------------------------------------------
 
 
 def _of_duties(telling: Telling) -> Iterator[Reason]:
-    if not telling.duties:
+    connected_at = telling.standing.connected_at
+    if telling.facility.operating is Operating.CLOSED and connected_at is None:
+        yield Reason("it was closed without ever being connected: it is held against no order")
+    elif not telling.duties:
         body = telling.facility.managing_body.value
         yield telling.said(f"no order binds it: none has {body} in its scope", "managing_body")
-    connected_at = telling.standing.connected_at
     for duty in telling.duties:
         place = telling.places.at("instructions", *duty.place)
         met = "" if connected_at is None else "; it was in time" if duty.met_by(connected_at) else "; it was late"

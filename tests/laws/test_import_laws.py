@@ -190,6 +190,7 @@ def facilities(draw: st.DrawFn) -> dict[str, Any]:
     changes: dict[str, Any] = {
         "survey": survey,
         "opened_on": draw(days),
+        "location": draw(st.fixed_dictionaries({}, optional={"street": WORDS, "ward": WORDS, "district": WORDS})),
         "capacity": {"people": draw(st.integers(1, 999))},
         "recorders": [make.recorder(port=draw(st.sampled_from([554, 8554])), analog_channels=8)],
         "cameras": cameras,

@@ -7,9 +7,11 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from provisioner.changes import Action, Change, Impact, Resource
 from provisioner.geography import by_slug, merged_into, provinces, unit_today
 from provisioner.inventory.allocate import allocate
 from provisioner.inventory.model import Inventory, ProvinceScheme
+from provisioner.selection import outside_of, parse_limits
 from tests import fleets
 from tests import inventories as make
 
@@ -104,3 +106,34 @@ def test_a_province_of_2021_holds_only_what_was_in_it(chosen: Fleet, slug: str) 
         facility = found.facilities[name]
         assert found.is_in(facility, heir, None) == (merged_into(by_slug(frozen, OLD)).slug == heir)
         assert found.is_in(facility, slug, ProvinceScheme.GSO_2021) == (frozen == slug)
+
+
+@given(fleet, st.sampled_from([province.slug for province in provinces(NEW)] + SLUGS))
+def test_a_limit_takes_all_that_is_in_the_province_of_today(chosen: Fleet, slug: str) -> None:
+    """A name of the inventory's list means that province; one that only the older list has means the older one."""
+    limit = parse_limits([f"province={slug}"]).by(NEW)
+    expected = {
+        name for name, (frozen, _, _) in chosen.items() if slug in {frozen, merged_into(by_slug(frozen, OLD)).slug}
+    }
+    state = fleets.state_of(after(chosen))
+    assert {path.facility for host, path in state.paths if limit.takes_path(host, path)} == expected
+    changes = [
+        Change("relay", Resource.PATH, name, Action.CREATE, Impact.NONE, "", province=frozen, facility=name)
+        for name, (frozen, _, _) in chosen.items()
+    ]
+    assert {change.facility for change in outside_of(limit, changes)} == chosen.keys() - expected
+
+
+@given(fleet, st.sampled_from(SLUGS))
+def test_a_limit_by_the_older_list_takes_what_was_in_that_province(chosen: Fleet, slug: str) -> None:
+    limit = parse_limits([f"province={slug}"]).by(OLD)
+    state = fleets.state_of(before(chosen))
+    expected = {name for name, (frozen, _, _) in chosen.items() if frozen == slug}
+    assert {path.facility for host, path in state.paths if limit.takes_path(host, path)} == expected
+
+
+@given(fleet)
+def test_provinces_are_counted_as_they_are_today(chosen: Fleet) -> None:
+    for found in (before(chosen), after(chosen)):
+        counted = {found.province_counted(facility) for facility in found.facilities.values()}
+        assert counted == {found.province_today(facility).slug for facility in found.facilities.values()}

@@ -1,10 +1,10 @@
-"""Every problem of a file points at the token that is wrong, whatever stands before it."""
+"""Every problem of a file, of whatever kind, points at the token that is wrong, whatever stands before it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import pytest
 import yaml
@@ -63,8 +63,125 @@ cameras:
 """
 
 
-def tokens(node: yaml.Node | None) -> Iterator[tuple[yaml.Node, yaml.Node | None]]:
-    """Give every scalar value with its key; items of a list have none."""
+FILES: dict[str, str] = {
+    SITE: TEXT,
+    "inventory.yml": """\
+# Những gì chung 🎥
+version: 1
+id: "test"
+province_scheme: gso-2021
+pools:
+  centres: 10.90.0.0/24
+  carriers: { viettel: 10.91.0.0/16, 'vnpt': 10.92.0.0/16 }
+  first_site_port: 10554   # of each site
+mediamtx:
+  version: 1.20.1
+  source: release
+  sha256:
+    amd64: c91ea00e80f9ce42df26af77b842c53e7b10d7b88482b8959bd284d8bf18f50d
+policy:
+  limits: { deletions: 3, deletion_percent: 40 }
+  freeze:
+    -   from: 2021-05-22T00:00
+        until: 2021-05-24T06:00
+        reason: "ngày bầu cử 🎓"
+moved:
+  - { from: bac-giang/kcl-bg-009, to: bac-giang/kcl-bg-001, until: 2021-06-01 }
+""",
+    "instructions.yml": """\
+version: 1
+instructions:
+  - ref: 1407/BTTTT-CVT
+    issuer: "Bộ Thông tin và Truyền thông 🎥"
+    issued_on: 2021-05-06
+    before: 2021-05-10
+    scope: [ubnd_tinh]
+  -   ref: 4403/CV-BCĐ
+      issuer: Ban Chỉ đạo
+      issued_on: 2021-05-30
+      before: 2021-06-12
+      scope:
+        - ubnd_tinh
+        - quan_doi
+      extends: ["1407/BTTTT-CVT"]
+      province_scheme: gso-2021
+      provinces: { bac-giang: 2021-06-08 }
+      facilities:
+        kcl-bg-001: 2021-06-09   # its own
+""",
+    "designations.yml": """\
+version: 1
+designations:
+  - { province: bac-giang, carrier: viettel, since: 2021-05-06, source: "văn bản 🎓, mục 4" }
+  -   province: bac-ninh
+      province_scheme: gso-2025
+      carrier: 'vnpt'
+      since: 2025-07-01
+      until: 2031-07-01
+      source: văn bản
+""",
+    "carriers/viettel.yml": """\
+version: 1
+id: viettel
+name: "Viettel 🎥"
+management_networks: [198.51.100.0/27, '198.51.100.64/27']
+own_networks: [100.64.0.0/10]
+centres:
+  - centre
+relays:
+  -   id: relay-viettel-1
+      address: 203.0.113.11
+      endpoint: 203.0.113.12
+      ssh:
+        user: deploy
+        port: 2222
+        host_key: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA
+      max_paths: 800
+""",
+    "centres/centre.yml": """\
+version: 1
+id: centre
+name: Trung tâm giám sát 🎥
+address: 203.0.113.31
+ssh:
+  user: deploy
+  host_key: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA
+""",
+    "allocations.lock.yml": """\
+version: 1
+relays:
+  relay-viettel-1:
+    tunnel_address: "10.91.0.1"
+    public_key: "2y8TvVdv0kVULOoKlK/kVv7oZnESHIcxJYCxiGOM+jE="
+    api_hash: "sha256:dgHWKn8VV3depqWy5RXcQwPLZmtMSIlvw9e8qczh/K8="
+centres:
+  centre: { tunnel_address: "10.90.0.1" }
+sites:
+  kcl-bg-001:
+    carrier: "viettel"
+    tunnel_address: "10.91.0.2"
+    ports:
+      cam-01: 10554
+      nvr-01: 10555
+    successor: { carrier: "vnpt", tunnel_address: "10.92.0.2" }
+tombstones:
+  - { object: "site/kcl-bg-009", pool: "carriers/viettel", tunnel_address: "10.91.0.9" }
+""",
+}
+MAPPINGS_BY_NAME = {"carriers", "sha256", "provinces", "facilities", "relays", "centres", "sites", "ports"}
+"""Mappings whose keys are names: there is no key that they do not know."""
+
+
+class Token(NamedTuple):
+    """A scalar value of a file, with its key; items of a list have none."""
+
+    file: str
+    value: yaml.Node
+    key: yaml.Node | None
+    named: bool
+
+
+def tokens(file: str, node: yaml.Node | None, parent: str = "") -> Iterator[Token]:
     items: list[tuple[yaml.Node | None, yaml.Node]] = []
     if isinstance(node, yaml.MappingNode):
         items = list(node.value)
@@ -72,67 +189,71 @@ def tokens(node: yaml.Node | None) -> Iterator[tuple[yaml.Node, yaml.Node | None
         items = [(None, value) for value in node.value]
     for key, value in items:
         if isinstance(value, yaml.ScalarNode):
-            yield value, key
+            yield Token(file, value, key, named=isinstance(node, yaml.MappingNode) and parent in MAPPINGS_BY_NAME)
         else:
-            yield from tokens(value)
+            yield from tokens(file, value, key.value if isinstance(key, yaml.ScalarNode) else "")
 
 
-TOKENS = list(tokens(yaml.compose(TEXT, Loader=yaml.SafeLoader)))
-KEYED = [token for token in TOKENS if token[1] is not None]
+TOKENS = [token for file, text in FILES.items() for token in tokens(file, yaml.compose(text, Loader=yaml.SafeLoader))]
+KEYED = [token for token in TOKENS if token.key is not None]
 
 
-def with_token(node: yaml.Node, token: str) -> str:
-    return TEXT[: node.start_mark.index] + token + TEXT[node.end_mark.index :]
+def put_at(token: Token, node: yaml.Node, written: str) -> str:
+    """Give the token's file with something else in the place of a node."""
+    text = FILES[token.file]
+    return text[: node.start_mark.index] + written + text[node.end_mark.index :]
 
 
-def problems(folder: Path, text: str) -> list[Problem]:
-    root = make.write_inventory(folder, {SITE: text})
-    return [problem for problem in check(load(root, today=make.TODAY)) if problem.file.endswith(SITE)]
+def problems(folder: Path, text: str, file: str = SITE) -> list[Problem]:
+    root = make.write_inventory(folder, FILES | {file: text})
+    return [problem for problem in check(load(root, today=make.TODAY)) if problem.file.endswith(file)]
 
 
 def at(node: yaml.Node) -> tuple[int, int]:
     return node.start_mark.line + 1, node.start_mark.column + 1
 
 
-def test_the_text_is_right(tmp_path: Path) -> None:
-    assert {problem.code for problem in problems(tmp_path, TEXT)} <= {"block-overdue"}
-    assert len(TOKENS) > 40
+@pytest.mark.parametrize("file", FILES)
+def test_the_text_is_right(tmp_path: Path, file: str) -> None:
+    found = {problem.code for problem in problems(tmp_path, FILES[file], file)}
+    assert not {code for code in found if code.startswith(("yaml", "key", "value"))}
+    assert len([token for token in TOKENS if token.file == file]) > 4
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(token=st.sampled_from(TOKENS), written=st.sampled_from(["[]", "{}", "[1, 2]"]))
-def test_a_value_of_a_wrong_type_is_told_at_its_own_token(tmp_path: Path, token: Any, written: str) -> None:
-    value, _ = token
-    found = problems(tmp_path, with_token(value, written))
-    assert [(p.line, p.column) for p in found if p.code == "value-invalid"] == [at(value)]
+def test_a_value_of_a_wrong_type_is_told_at_its_own_token(tmp_path: Path, token: Token, written: str) -> None:
+    found = problems(tmp_path, put_at(token, token.value, written), token.file)
+    assert [(p.line, p.column) for p in found if p.code == "value-invalid"] == [at(token.value)]
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(token=st.sampled_from(KEYED))
-def test_an_unknown_key_is_told_at_the_key(tmp_path: Path, token: Any) -> None:
-    _, key = token
-    found = problems(tmp_path, with_token(key, "nonesuch"))
-    assert [(p.line, p.column) for p in found if p.code == "key-unknown"] == [at(key)]
+@settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(token=st.sampled_from([token for token in KEYED if not token.named]))
+def test_an_unknown_key_is_told_at_the_key(tmp_path: Path, token: Token) -> None:
+    assert token.key is not None
+    found = problems(tmp_path, put_at(token, token.key, "nonesuch"), token.file)
+    assert [(p.line, p.column) for p in found if p.code == "key-unknown"] == [at(token.key)]
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(token=st.sampled_from(TOKENS), written=st.sampled_from(["&a x", "*a", "!t x"]))
-def test_what_strict_yaml_refuses_is_told_at_its_own_token(tmp_path: Path, token: Any, written: str) -> None:
-    value, _ = token
-    found = problems(tmp_path, with_token(value, written))
-    assert [(p.line, p.column) for p in found] == [at(value)]
+def test_what_strict_yaml_refuses_is_told_at_its_own_token(tmp_path: Path, token: Token, written: str) -> None:
+    found = problems(tmp_path, put_at(token, token.value, written), token.file)
+    assert [(p.line, p.column) for p in found] == [at(token.value)]
     assert found[0].code in {"yaml-anchor", "yaml-alias", "yaml-tag"}
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(token=st.sampled_from(KEYED))
-def test_a_key_that_stands_twice_is_told_at_the_second(tmp_path: Path, token: Any) -> None:
-    value, key = token
-    before = TEXT[: key.start_mark.index]
+def test_a_key_that_stands_twice_is_told_at_the_second(tmp_path: Path, token: Token) -> None:
+    text, value, key = FILES[token.file], token.value, token.key
+    assert key is not None
+    before = text[: key.start_mark.index]
     column = key.start_mark.column
     flow = "{" in before.rsplit("\n", 1)[-1]
-    again = f"{TEXT[key.start_mark.index : value.end_mark.index]}" + (", " if flow else "\n" + " " * column)
-    found = [p for p in problems(tmp_path, before + again + TEXT[key.start_mark.index :]) if p.code == "key-duplicate"]
+    again = f"{text[key.start_mark.index : value.end_mark.index]}" + (", " if flow else "\n" + " " * column)
+    written = before + again + text[key.start_mark.index :]
+    found = [p for p in problems(tmp_path, written, token.file) if p.code == "key-duplicate"]
     line = key.start_mark.line + 1
     assert [p.line for p in found] == [line if flow else line + 1]
     assert [p.column for p in found] == [column + 1 + (len(again) if flow else 0)]

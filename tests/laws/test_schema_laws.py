@@ -31,6 +31,7 @@ _SIGN_OFF = make.sign_offs("sha256:" + "0" * 64)
 FULL_FACILITY = make.facility(
     province_scheme="gso-2021",
     opened_on="2021-05-06",
+    location={"street": "x", "ward": "y", "district": "z"},
     capacity={"people": 10, "rooms": 3},
     notice_posted_on="2021-05-06",
     survey=make.survey(
@@ -215,6 +216,15 @@ def test_every_document_here_is_right(kind: str) -> None:
     for document in DOCUMENTS[kind]:
         assert model_errors(kind, document) == []
         assert list(validator(kind).iter_errors(document)) == []
+
+
+@given(mutated())
+def test_what_is_read_is_written_as_json_and_read_back(drawn: tuple[str, Any]) -> None:
+    kind, document = drawn
+    if model_errors(kind, document):
+        return
+    found = validated(KINDS[kind], document)
+    assert validated(KINDS[kind], found.model_dump(mode="json", by_alias=True, exclude_unset=True)) == found
 
 
 @pytest.mark.parametrize("root", INVENTORIES, ids=lambda root: str(root.name))

@@ -69,7 +69,7 @@ def test_an_apply_shows_what_its_relays_hold(controller: Controller) -> None:
     evidence = controller.evidence
     held = {host: set(word.held or ()) for host, word in evidence.words.items()}
     assert held["relay-viettel-1"] == {"kcl-bg-001", "kcl-bg-002", "kcl-hd-001"}
-    assert held["relay-vnpt-1"] == {"kcl-qn-001"}
+    assert held["relay-vnpt-1"] == {"kcl-hd-001", "kcl-qn-001"}
     assert all(word.exact for word in evidence.words.values())
     assert evidence.proofs == {}
     with closing(controller.history) as history:

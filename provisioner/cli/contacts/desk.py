@@ -18,7 +18,7 @@ from provisioner.contacts.search import Found
 from provisioner.contacts.store import contacts_folder
 from provisioner.diagnostics import Severity
 from provisioner.errors import InventoryError, UsageError
-from provisioner.geography import provinces
+from provisioner.geography import UnknownProvinceError
 from provisioner.inventory.load import load
 from provisioner.inventory.model import Inventory
 from provisioner.vault import VaultPasswords
@@ -104,13 +104,13 @@ class Desk:
         """Give a province's name in Vietnamese.
 
         Raises:
-            UsageError: the inventory's list of provinces has no such province.
+            UsageError: neither the inventory's list of provinces nor a facility has such a province.
         """
-        names = {p.slug: p.name for p in provinces(self.inventory.settings.province_scheme)}
-        if slug not in names:
-            used = sorted({facility.province for facility in self.inventory.facilities.values()})
-            raise UsageError(f"there is no province {slug}", hint=f"this inventory has: {', '.join(used)}", object=slug)
-        return names[slug]
+        try:
+            return self.inventory.province_of_folder(slug).name
+        except UnknownProvinceError:
+            used = ", ".join(sorted({facility.province for facility in self.inventory.facilities.values()}))
+            raise UsageError(f"there is no province {slug}", hint=f"this inventory has: {used}", object=slug) from None
 
 
 def open_desk(invocation: Invocation, chosen: Path | None, purpose: str, requester: str | None) -> Desk:

@@ -42,7 +42,15 @@ from provisioner.inventory.model.devices import (
     channel_of,
     device_of,
 )
-from provisioner.inventory.model.facility import Capacity, Connection, Facility, FacilityKind, Operating, path_name
+from provisioner.inventory.model.facility import (
+    Capacity,
+    Connection,
+    Facility,
+    FacilityKind,
+    Location,
+    Operating,
+    path_name,
+)
 from provisioner.inventory.model.hosts import Carrier, Centre, Relay, Ssh
 from provisioner.inventory.model.orders import Designation, Designations, Instruction, Instructions, ManagingBody
 from provisioner.inventory.model.policy import Freeze, Limits, Move, Policy
@@ -79,6 +87,7 @@ __all__ = [
     "Inventory",
     "InventorySecrets",
     "Limits",
+    "Location",
     "Make",
     "ManagingBody",
     "MediamtxArtefact",

@@ -6,7 +6,15 @@ import re
 from datetime import date, datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, StringConstraints
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    StringConstraints,
+)
 
 from provisioner.secret import Secret
 
@@ -38,7 +46,11 @@ def _day(value: object) -> date:
     raise ValueError("a day is written YYYY-MM-DD")
 
 
-Day = Annotated[date, PlainValidator(_day, json_schema_input_type=date)]
+Day = Annotated[
+    date,
+    PlainValidator(_day, json_schema_input_type=date),
+    PlainSerializer(date.isoformat, return_type=str, when_used="json"),
+]
 
 
 def _strictly_whole(value: object) -> object:

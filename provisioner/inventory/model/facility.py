@@ -32,6 +32,16 @@ class FacilityKind(StrEnum):
     OTHER = "other"
 
 
+class Location(Model):
+    """Where a facility is, for people who have to find it; the province stands apart, as it is part of the paths."""
+
+    street: Text | None = None
+    """Number and street, hamlet or village; the facility's own address, never a person's."""
+    ward: Text | None = None
+    district: Text | None = None
+    """As the province wrote it: since 2025-07-01 there are none."""
+
+
 class Capacity(Model):
     """How large a facility is; enough cameras is judged against it."""
 
@@ -78,6 +88,7 @@ class Facility(Model):
     """`open` while people are in it; `closed` removes it from every host."""
     opened_on: Day | None = None
     closed_on: Day | None = None
+    location: Location | None = None
     capacity: Capacity | None = None
     notice_posted_on: Day | None = None
     """Since when people are told that cameras record here."""

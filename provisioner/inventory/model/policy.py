@@ -6,7 +6,7 @@ import re
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import Field, PlainValidator, StringConstraints
+from pydantic import Field, PlainSerializer, PlainValidator, StringConstraints
 
 from provisioner.inventory.model.base import Count, Day, Model, Text
 from provisioner.vietnam import VIETNAM
@@ -25,7 +25,11 @@ def _moment(value: object) -> datetime:
 
 
 _Written = Annotated[str, Field(pattern=f"^{_MOMENT.pattern}$", examples=["2021-05-22T06:00"])]
-Moment = Annotated[datetime, PlainValidator(_moment, json_schema_input_type=_Written)]
+Moment = Annotated[
+    datetime,
+    PlainValidator(_moment, json_schema_input_type=_Written),
+    PlainSerializer(lambda moment: moment.isoformat(timespec="minutes"), return_type=str, when_used="json"),
+]
 Percent = Annotated[int, Field(ge=0, le=100)]
 PathPrefix = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*(/[a-z0-9]+(-[a-z0-9]+)*){1,2}$")]
 """`<province>/<facility>` or `<province>/<facility>/<device>`, as paths begin."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from provisioner.geography import Province, ProvinceError, by_slug, lies_in, unit_today
+from provisioner.geography import Province, ProvinceError, UnknownProvinceError, by_slug, lies_in, unit_today
 from provisioner.inventory.model.allocations import Allocations
 from provisioner.inventory.model.base import Model, Slug
 from provisioner.inventory.model.facility import Connection, Facility
@@ -54,6 +54,13 @@ class Frame(Model):
         """
         return unit_today(facility.province, self.scheme_of(facility.province_scheme), self.settings.province_scheme)
 
+    def province_counted(self, facility: InProvince) -> str:
+        """Give the slug of the province under which a facility is counted: today's, or its own if there is no such."""
+        try:
+            return self.province_today(facility).slug
+        except ProvinceError:
+            return facility.province
+
     def is_in(self, facility: InProvince, slug: str, own: ProvinceScheme | None) -> bool:
         """Tell whether a facility is in the province that a designation or an order names.
 
@@ -73,6 +80,20 @@ class Inventory(Frame):
     """A loaded inventory. Mappings are by id and in the order of ids."""
 
     facilities: dict[Slug, Facility]
+
+    def province_of_folder(self, slug: str) -> Province:
+        """Give the province that folders and files are named by: of the inventory's list, or frozen in a facility.
+
+        Raises:
+            UnknownProvinceError: the inventory's list has no such province, and no facility was registered in it.
+        """
+        try:
+            return by_slug(slug, self.settings.province_scheme)
+        except UnknownProvinceError:
+            frozen = next((f.province_scheme for f in self.facilities.values() if f.province == slug), None)
+            if frozen is None:
+                raise
+            return by_slug(slug, frozen)
 
     @property
     def rendered_facilities(self) -> tuple[Facility, ...]:

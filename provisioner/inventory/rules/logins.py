@@ -11,7 +11,7 @@ from pathlib import Path
 
 from provisioner.diagnostics import Problem, Severity
 from provisioner.inventory.allocate import carrier_of, devices_of, next_carrier_of
-from provisioner.inventory.model import Credentials, Facility, Inventory, Secrets
+from provisioner.inventory.model import Credentials, Facility, Inventory, Operating, Secrets
 from provisioner.inventory.places import Places
 
 SECRETS_MISSING = "secrets-missing"
@@ -97,7 +97,7 @@ def logins_are_changed(view: SecretsView) -> Iterator[Problem]:
 
 
 def logins_are_used(view: SecretsView) -> Iterator[Problem]:
-    """A login belongs to a device of a facility of that province; one of nobody should be erased."""
+    """A login belongs to a device of a facility of that province; one of nobody, or of a closed one, should go."""
     for facility, device, _, owner in _all(view):
         known = view.inventory.facilities.get(facility)
         province = owner.rpartition("/")[2]
@@ -110,6 +110,11 @@ def logins_are_used(view: SecretsView) -> Iterator[Problem]:
             message = f"facility {facility} is of {known.province}, not of {province}"
             hint = f"move its logins to secrets/cameras/{known.province}.yml"
             yield view.problem(owner, (facility, device), "login-misplaced", message, hint)
+        elif known.operating is Operating.CLOSED:
+            message = f"facility {facility} is closed, and the login of {device} is still there"
+            hint = "remove it once every host was seen without the facility: see provisioner status"
+            problem = view.problem(owner, (facility, device), "login-unused", message, hint)
+            yield replace(problem, severity=Severity.WARNING)
 
 
 def keys_are_made(view: SecretsView) -> Iterator[Problem]:

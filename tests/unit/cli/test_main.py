@@ -34,7 +34,7 @@ def test_the_example_is_valid_with_its_secrets(capsys: pytest.CaptureFixture[str
         "schema": "provisioner/validate",
         "version": 1,
         "ok": True,
-        "counts": {"provinces": 3, "carriers": 2, "relays": 2, "facilities": 8, "cameras": 13, "paths": 18},
+        "counts": {"provinces": 3, "carriers": 2, "relays": 2, "facilities": 9, "cameras": 14, "paths": 18},
         "problems": [],
     }
 
@@ -44,7 +44,7 @@ def test_the_example_is_valid_with_a_warning_without_the_password(capsys: pytest
     assert capsys.readouterr().out == (
         "warning: secrets not checked: no vault password is set\n"
         "  hint: set ANSIBLE_VAULT_PASSWORD_FILE or ANSIBLE_VAULT_IDENTITY_LIST to check them as well\n"
-        "valid: 3 provinces, 2 carriers, 2 relays, 8 facilities, 13 cameras, 18 paths (1 warning)\n"
+        "valid: 3 provinces, 2 carriers, 2 relays, 9 facilities, 14 cameras, 18 paths (1 warning)\n"
     )
 
 

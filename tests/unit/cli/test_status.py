@@ -40,6 +40,8 @@ ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs/lifecycle.md").read_text(encoding="utf-8")
 EXAMPLE = Path("inventories/example")
 RELAYS = {"relay-viettel-1": ("kcl-bg-001", "kcl-bg-002", "kcl-hd-001"), "relay-vnpt-1": ("kcl-qn-001",)}
+HANDED_OVER = RELAYS | {"relay-vnpt-1": ("kcl-hd-001", "kcl-qn-001")}
+"""What relays hold while Hải Dương changes its carrier: kcl-hd-001 is carried by both."""
 PULLED = {"kcl-bg-001": 4, "kcl-bg-002": 2, "kcl-hd-001": 3, "kcl-qn-001": 2}
 NOW = datetime(2021, 6, 13, 8, 0, tzinfo=VIETNAM)
 SECOND = timedelta(seconds=1)
@@ -69,11 +71,11 @@ class Story:
         self.history.begin(told, sorted(hosts))
         self.history.end(told, Ending(moment, "applied", {}, holdings))
 
-    def verify(self, moment: datetime, proved: dict[str, int]) -> None:
-        """Record a verification: how many of each facility's pulled paths were up at the centre."""
+    def verify(self, moment: datetime, proved: dict[str, int], relays: dict[str, tuple[str, ...]] = RELAYS) -> None:
+        """Record a verification: how many of each facility's pulled paths were up at the centre, over each relay."""
         checks = tuple(
             FacilityCheck(name, self.contents[relay][name], relay, moment, PULLED[name], PULLED[name], proved[name])
-            for relay, names in RELAYS.items()
+            for relay, names in relays.items()
             for name in names
             if name in proved
         )
@@ -83,7 +85,7 @@ class Story:
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Tell the story of the page: an apply, two nights, and a camera in Quảng Nam that does not answer."""
+    """Tell the story of the page: an apply, two nights, a camera that does not answer, and a change of carrier."""
     folder = tmp_path_factory.mktemp("story")
     shutil.copytree(ROOT / EXAMPLE, folder / EXAMPLE)
     with closing(open_history(place_of(environment(folder), "example"))) as history:
@@ -93,6 +95,9 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Path:
         story.verify(at("2021-05-09", "23:59:59"), night)
         story.verify(at("2021-05-10", "00:00:00"), {"kcl-bg-002": 2})
         story.verify(at("2021-05-11", "00:10:00"), night | {"kcl-bg-002": 2, "kcl-hd-001": 3})
+        story.apply(at("2021-06-08", "14:05:00"), HANDED_OVER)
+        for day in ("2021-06-09", "2021-06-10"):
+            story.verify(at(day, "00:10:00"), {"kcl-hd-001": 3}, HANDED_OVER)
     return folder
 
 
@@ -120,7 +125,7 @@ def document(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
 def test_the_page_shows_what_the_commands_print(story: Story, capsys: pytest.CaptureFixture[str]) -> None:
     blocks = re.findall(r"^```console\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
     steps = [part.partition("\n") for block in blocks for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]]
-    assert len(steps) == 3
+    assert len(steps) == 4
     for command, _, shown in steps:
         assert run(command.split()[1:], story.environment) == 0
         assert capsys.readouterr().out == shown
@@ -165,7 +170,7 @@ def test_the_document_of_status(story: Story, capsys: pytest.CaptureFixture[str]
     ("arguments", "names"),
     [
         (["--limit", "province=hai-duong"], ["kcl-hd-001", "kcl-hd-002", "kcl-hd-003"]),
-        (["--limit", "carrier=vnpt"], ["kcl-qn-001", "kcl-qn-002"]),
+        (["--limit", "carrier=vnpt"], ["kcl-hd-001", "kcl-qn-001", "kcl-qn-002"]),
         (["--limit", "host=relay-vnpt-1", "--limit", "facility=kcl-qn-001"], ["kcl-qn-001"]),
         (["kcl-qn-003", "kcl-bg-001"], ["kcl-bg-001", "kcl-qn-003"]),
     ],
@@ -225,14 +230,54 @@ def test_a_closed_facility_is_closed_when_its_relay_was_seen_without_it(
 ) -> None:
     path = EXAMPLE / "facilities/bac-giang/kcl-bg-002.yml"
     text = path.read_text(encoding="utf-8")
-    path.write_text(text.replace("operating: open", "operating: closed\nclosed_on: 2021-06-01"), encoding="utf-8")
+    path.write_text(text.replace("operating: open", "operating: closed\nclosed_on: 2021-06-11"), encoding="utf-8")
     assert story.run("status", "kcl-bg-002", "--why") == 0
     out = capsys.readouterr().out
-    assert out.startswith("kcl-bg-002: decommissioning since 2021-06-01\n")
-    assert "relay-viettel-1 still held something of it at 2021-05-08 19:32:00 +07:00 (run apply-0508)" in out
-    story.apply(at("2021-06-02", "09:00:00"), RELAYS | {"relay-viettel-1": ("kcl-bg-001", "kcl-hd-001")})
+    assert out.startswith("kcl-bg-002: decommissioning since 2021-06-11\n")
+    assert "relay-viettel-1 still held something of it at 2021-06-08 14:05:00 +07:00 (run apply-0608)" in out
+    story.apply(at("2021-06-12", "09:00:00"), HANDED_OVER | {"relay-viettel-1": ("kcl-bg-001", "kcl-hd-001")})
     assert story.run("status", "kcl-bg-002") == 0
-    assert "kcl-bg-002  closed  2021-06-02 09:00" in capsys.readouterr().out
+    assert "kcl-bg-002  closed  2021-06-12 09:00" in capsys.readouterr().out
+
+
+def test_a_facility_that_closed_before_it_was_ever_connected_is_held_against_no_order(
+    story: Story, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert story.run("status", "kcl-bg-003", "--why") == 0
+    out = capsys.readouterr().out
+    assert "it was closed without ever being connected: it is held against no order" in out
+    assert "binds it" not in out
+    assert "in its scope" not in out
+
+
+def test_a_successor_that_is_accepted_becomes_the_plan_and_keeps_its_address_and_its_evidence(
+    story: Story, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = EXAMPLE / "facilities/hai-duong/kcl-hd-001.yml"
+    text = path.read_text(encoding="utf-8")
+    plan, successor = text.index("plan:\n"), text.index("successor:\n")
+    path.write_text(text[:plan] + text[successor:].replace("successor:", "plan:", 1), encoding="utf-8")
+    assert story.run("allocate") == 0
+    assert "retired site/kcl-hd-001: 10.91.0.4" in capsys.readouterr().out
+    site = load_inventory(EXAMPLE, today=NOW.date()).allocations.sites["kcl-hd-001"]
+    assert (site.carrier, str(site.tunnel_address), site.successor) == ("vnpt", "10.92.0.4", None)
+    assert story.run("validate") == 0
+    assert story.run("status", "kcl-hd-001", "--why") == 0
+    out = capsys.readouterr().out
+    assert "kcl-hd-001: active since 2021-06-10 00:10\n" in out
+    assert "  next: nothing: it is verified every night" in out
+
+
+def test_the_next_carrier_is_taken_even_where_the_old_one_never_worked(
+    story: Story, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = EXAMPLE / "facilities/hai-duong/kcl-hd-001.yml"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("state: agreed", "state: proposed", 1), encoding="utf-8")
+    assert story.run("status", "kcl-hd-001", "--why") == 0
+    out = capsys.readouterr().out
+    assert out.startswith("kcl-hd-001: plan proposed")
+    assert "  next: the successor's connection is accepted: make it the plan, and remove successor" in out
 
 
 # --- export ---------------------------------------------------------------------------------------
@@ -353,7 +398,7 @@ def test_the_words_are_those_of_the_importers_template() -> None:
 
 def test_the_documents_are_as_their_schemas_say(story: Story, capsys: pytest.CaptureFixture[str]) -> None:
     closed = EXAMPLE / "facilities/bac-giang/kcl-bg-002.yml"
-    text = closed.read_text(encoding="utf-8").replace("operating: open", "operating: closed\nclosed_on: 2021-06-01")
+    text = closed.read_text(encoding="utf-8").replace("operating: open", "operating: closed\nclosed_on: 2021-06-11")
     closed.write_text(text, encoding="utf-8")
     for words in ([], ["--why"], ["kcl-hd-003", "--why"]):
         assert story.run("--output", "json", "status", *words) == 0

@@ -100,7 +100,8 @@ def terminal(
 ) -> Terminal:
     """A checkout whose example runs on the hosts, with two people who watch one path."""
     shutil.copytree(ROOT / EXAMPLE, tmp_path / EXAMPLE)
-    shell(tmp_path, "git init -q && git add inventories && git -c user.name=A -c user.email=a@example.com commit -qm A")
+    shell(tmp_path, "git init -q && git config user.name A && git config user.email a@example.com")
+    shell(tmp_path, "git add inventories && git commit -qm A")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "80")
     hosts.hosts["relay-viettel-1"] = SimulatedHost(viewers={WATCHED: 2})

@@ -263,7 +263,7 @@ def test_letters_of_old_encodings() -> None:
 
 def test_passwords_and_people_where_they_do_not_belong() -> None:
     facilities: Rows = [
-        (*made.FACILITY_HEADER, "Mật khẩu wifi", "Địa chỉ", "Màu sơn", None),
+        (*made.FACILITY_HEADER, "Mật khẩu wifi", "Ghi chú", "Màu sơn", None),
         (*made.facility_row("Trường Một 0300 000 009"), "canary", "Số 1", "xanh", "?"),
         (*made.facility_row("Trường Hai", 2), "", "", "", ""),
     ]

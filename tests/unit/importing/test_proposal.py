@@ -50,6 +50,30 @@ def device(name: Any = None, **changes: Any) -> tuple[Any, ...]:
 # --- facilities -----------------------------------------------------------------------------------
 
 
+def test_where_a_facility_is_is_kept_and_an_empty_cell_takes_nothing_from_it() -> None:
+    header = (*made.FACILITY_HEADER, "Huyện", "Xã", "Địa chỉ")
+    plain = make.facility(location={"street": "Số 2", "ward": "Xã Cũ"})
+    rows = [
+        header,
+        (*made.facility_row("Trường Ví Dụ", id="kcl-bg-001"), "Huyện Mẫu", "Xã Mới", None),
+        (*made.facility_row("Trường Hai", 2), None, None, "Thôn Ví Dụ"),
+        (*made.facility_row("Trường Ba", 3), None, None, "hỏi cô Mẫu, 0300 000 001"),
+    ]
+    proposal = of(plain, {"Cơ sở": rows})
+    assert after(proposal)["location"] == {"street": "Số 2", "ward": "Xã Mới", "district": "Huyện Mẫu"}
+    assert after(proposal, "kcl-bg-002")["location"] == {"street": "Thôn Ví Dụ"}
+    assert told(proposal.findings, Level.ERROR) == [("Cơ sở!J4", "personal-in-text")]
+    told_of = {change.way: (change.before, change.after) for change in proposal.edits["kcl-bg-001"].changes}
+    assert told_of["location.ward"] == ("", "")
+
+
+def test_an_address_on_another_sheet_may_be_a_persons_and_is_not_kept() -> None:
+    rows = [(*made.CONTACT_HEADER, "Địa chỉ"), (*made.contact_row(), "Số 3")]
+    proposal = of(make.facility(contact_confirmed_on="2021-05-07"), {"Đầu mối": rows})
+    assert "column-not-kept" in codes(proposal, Level.NOTE)
+    assert proposal.changed == ()
+
+
 def test_ids_follow_the_highest_one_in_use_anywhere() -> None:
     inventory = make.inventory(facilities=[make.facility("kcl-bg-001"), make.facility("kcl-bg-007")])
     rows = [made.FACILITY_HEADER, made.facility_row("Trường B"), made.facility_row("Trường C", province="Hà Giang")]

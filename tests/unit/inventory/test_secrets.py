@@ -141,6 +141,16 @@ def test_a_facility_in_two_files_is_told(root: Path, passwords: VaultPasswords) 
     assert [code for code, _, _ in problems(root, passwords)] == ["secret-duplicate"]
 
 
+def test_the_logins_of_a_facility_that_closed_should_go(root: Path, passwords: VaultPasswords) -> None:
+    complete(root, passwords)
+    make.write_files(root, {"facilities/bac-giang/kcl-bg-001.yml": make.facility(operating="closed")})
+    (problem,) = secrets.check(root, secrets.read_secrets(root, passwords), inventory(root))
+    assert (problem.code, problem.severity.value) == ("login-unused", "warning")
+    assert problem.message == "facility kcl-bg-001 is closed, and the login of cam-01 is still there"
+    put(root, "cameras/bac-giang.yml", {})
+    assert problems(root, passwords) == []
+
+
 def test_a_facility_that_is_not_rendered_needs_no_login(root: Path, passwords: VaultPasswords) -> None:
     complete(root, passwords)
     put(root, "cameras/bac-giang.yml", {})
