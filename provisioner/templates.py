@@ -70,7 +70,7 @@ class Templates:
     def host_program(self) -> bytes:
         """The on-host program as one executable file; the same bytes every time."""
         buffer = io.BytesIO()
-        buffer.write(b"#!/usr/bin/python3 -I\n")
+        buffer.write(b"#!/usr/bin/python3 -IS\n")
         with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
             _add(archive, "__main__.py", _MAIN.replace("DIGEST", self.host_digest).encode())
             for name in sorted(self.host_sources):

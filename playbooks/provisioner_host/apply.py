@@ -39,7 +39,7 @@ def _locked(change: Transaction) -> dict[str, Any]:
             lease.release(change.run_id)
             return change.answer("stale", facts=facts)
         before |= change.step("paths before", lambda: gate.look(change.request.get("gate") or {}))
-        change.step("save last-good", lambda: last_good.save(_owned(change, facts)))
+        change.step("save last-good", lambda: last_good.save(_owned(change, facts), _seen(facts)))
         change.request["had"] = sorted((facts["manifest"] or {}).get("programs", ()))
         aside.install_program(change)
         aside.check(change, facts)
@@ -63,3 +63,7 @@ def _locked(change: Transaction) -> dict[str, Any]:
 
 def _owned(change: Transaction, facts: dict[str, Any]) -> list[str]:
     return sorted({*change.wanted, *((facts["manifest"] or {}).get("files", ()))})
+
+
+def _seen(facts: dict[str, Any]) -> dict[str, Any]:
+    return {"units": facts["units"], "firewall": facts["firewall"]["present"]}

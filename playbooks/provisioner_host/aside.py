@@ -71,7 +71,7 @@ def check(change: Transaction, facts: dict[str, Any]) -> None:
     wanted = change.wanted
     if str(places.NFT_FILE) in wanted:
         rules = change.staged(places.NFT_FILE)
-        change.step("check rules", lambda: firewall.check(rules))
+        change.step("check rules", lambda: firewall.intended(rules))
         if must_load(facts) and change.request["lockout"]["check"]:
             ssh = change.request["lockout"]
             change.step("check lock-out", lambda: lockout.check(rules, ssh["ssh_port"], ssh["networks"]))

@@ -46,16 +46,17 @@ def confirm(request: dict[str, Any], folder: Path) -> dict[str, Any]:
         if (over := _over(change)) is not None:
             return over
         armed = dead_man.armed() or {}
+        seen: dict[str, Any] = {}
         try:
             if armed.get("kind") == "rollback":
                 change.step("persist", lambda: _persist_rollback(change, str(armed["target"])))
             else:
-                change.step("health", lambda: health(request))
+                seen = change.step("health", lambda: health(request))
                 change.step("persist", lambda: _persist(change))
         except Failed as error:
             return change.back(str(error))
         dead_man.disarm()
-        _remember(change, armed)
+        _remember(change, armed, seen)
         receipt = change.receipt("applied")
         lease.release(change.run_id)
     try:
@@ -81,7 +82,7 @@ def _persist_rollback(change: Transaction, target: str) -> None:
     last_good.restore_carriers(folder)
 
 
-def _remember(change: Transaction, armed: dict[str, Any]) -> None:
+def _remember(change: Transaction, armed: dict[str, Any], seen: dict[str, Any]) -> None:
     """Keep the state before as a generation, save the new one; what fails here is told and undoes nothing."""
     try:
         kept = last_good.generations()
@@ -92,7 +93,7 @@ def _remember(change: Transaction, armed: dict[str, Any]) -> None:
                     last_good.forget(str(generation["run"]))
         change.step("keep generation", lambda: last_good.keep(change.run_id))
         manifest = files.read_json(places.MANIFEST) or {}
-        change.step("save last-good", lambda: last_good.save(sorted(manifest.get("files", ()))))
+        change.step("save last-good", lambda: last_good.save(sorted(manifest.get("files", ())), seen))
         _forget_programs(change)
     except (Failed, OSError) as error:
         change.notes.append(f"confirmed, but the saved states are not up to date: {error}")

@@ -68,7 +68,8 @@ def arm(run_id: str, seconds: float, who: str, kind: str = "apply", target: str 
 
 
 def _watch() -> None:
-    if units.states([places.UNIT_REVERT])[places.UNIT_REVERT]["enabled"] != "enabled":
+    # systemd's own link, asked for without systemd; what it says of the unit afterwards is what counts.
+    if not (places.UNIT_FOLDER / "sysinit.target.wants" / places.UNIT_REVERT).is_symlink():
         units.systemctl("enable", places.UNIT_REVERT)
     units.systemctl("restart", places.UNIT_REVERT)
     state = units.states([places.UNIT_REVERT])[places.UNIT_REVERT]

@@ -10,7 +10,7 @@ from typing import Any
 
 from provisioner_host import places
 from provisioner_host.known import identity, known
-from provisioner_host.namespace import inside, scratch
+from provisioner_host.namespace import scratch
 from provisioner_host.shell import PATH, Failed, run
 
 Items = dict[str, Any]
@@ -42,9 +42,9 @@ def intended(path: Path) -> Items:
 
 
 def _loaded_aside(path: Path) -> Items:
-    with scratch() as name:
-        run(inside(name, ["nft", "-f", str(path)]))
-        return items(json.loads(run(inside(name, _LIST)).stdout))
+    with scratch() as aside:
+        aside.run(["nft", "-f", str(path)])
+        return items(json.loads(aside.run(_LIST).stdout))
 
 
 def items(document: dict[str, Any]) -> Items:
@@ -127,15 +127,6 @@ def differences(wanted: Items, found: Items | None) -> list[dict[str, str]]:
             continue
         changes.append({"name": name, "action": action})
     return changes
-
-
-def check(path: Path) -> None:
-    """Let nft read a file without loading it.
-
-    Raises:
-        Failed: nft refuses it.
-    """
-    run(["nft", "-c", "-f", str(path)])
 
 
 def load(path: Path) -> None:

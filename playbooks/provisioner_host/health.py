@@ -9,17 +9,22 @@ from provisioner_host import firewall, places, relay, tunnel, units
 from provisioner_host.shell import Failed
 
 
-def health(request: dict[str, Any]) -> None:
+def health(request: dict[str, Any]) -> dict[str, Any]:
     """Read back: units run, rules and tunnel are as intended, MediaMTX has read its file.
+
+    Give what was read, for `last_good.save`.
 
     Raises:
         Failed: something is not as it was meant, by name.
     """
-    for name, state in units.states(request["units"]).items():
+    seen: dict[str, Any] = {"units": units.states(request["units"])}
+    for name, state in seen["units"].items():
         if name != places.UNIT_REVERT and (state["active"] != "active" or state["enabled"] != "enabled"):
             raise Failed(f"{name} is {state['active']} and {state['enabled']}")
     if str(places.NFT_FILE) in request["files"]:
-        wrong = firewall.differences(firewall.intended(places.NFT_FILE), firewall.live())
+        live = firewall.live()
+        seen["firewall"] = live is not None
+        wrong = firewall.differences(firewall.intended(places.NFT_FILE), live)
         if wrong:
             raise Failed(f"the live rules differ from the file: {wrong[0]['name']}")
     found = tunnel.live("")
@@ -30,6 +35,7 @@ def health(request: dict[str, Any]) -> None:
         raise Failed(f"the tunnel's peers differ: {min(missing)}")
     if request.get("sentinel") and not relay.wait_for(str(request["sentinel"]), 5):
         raise Failed("MediaMTX does not hold the file that was written")
+    return seen
 
 
 def health_of_saved(folder: Path, state: dict[str, Any]) -> None:

@@ -19,17 +19,23 @@ from provisioner_host import files, firewall, places, relay, tunnel, units
 from provisioner_host.shell import Failed
 
 UNITS = (places.UNIT_NFT, places.UNIT_WG, places.UNIT_MEDIAMTX)
+_SAVED_UNITS = (*UNITS, places.UNIT_REVERT)
 # What carries the return itself goes last: it is running while the rest goes back.
 CARRIERS = (places.HOST_PROGRAM, places.REVERT_UNIT_FILE)
 _RECEIPTS_KEPT = 50
 
 
-def save(owned: list[str]) -> None:
-    """Save every owned file as it is now, and the units' states; in one step, by renaming a folder."""
+def save(owned: list[str], seen: dict[str, Any] | None = None) -> None:
+    """Save every owned file as it is now, and the units' states; in one step, by renaming a folder.
+
+    Args:
+        owned: the files' paths.
+        seen: what this operation has just read: `units` by name, and whether our `firewall` is loaded.
+    """
     beside = places.LAST_GOOD.with_name("last-good.new")
     shutil.rmtree(beside, ignore_errors=True)
     try:
-        _save_in(beside, owned)
+        _save_in(beside, owned, seen or {})
         shutil.rmtree(places.LAST_GOOD, ignore_errors=True)
         beside.rename(places.LAST_GOOD)
     except BaseException:
@@ -38,14 +44,15 @@ def save(owned: list[str]) -> None:
     files.sync_folder(places.STATE)
 
 
-def _save_in(folder: Path, owned: list[str]) -> None:
+def _save_in(folder: Path, owned: list[str], seen: dict[str, Any]) -> None:
     folder.mkdir(mode=0o700)
     saved = [_saved(path, str(number), folder) for number, path in enumerate(map(Path, owned)) if path.is_file()]
+    known = {name: state for name, state in seen.get("units", {}).items() if name in _SAVED_UNITS}
     state = {
         "files": saved,
         "absent": sorted(set(owned) - {f["path"] for f in saved}),
-        "units": units.states((*UNITS, places.UNIT_REVERT)),
-        "firewall": firewall.live() is not None,
+        "units": known | units.states(name for name in _SAVED_UNITS if name not in known),
+        "firewall": seen["firewall"] if "firewall" in seen else firewall.live() is not None,
         "manifest": files.read_json(places.MANIFEST),
     }
     files.write_json(folder / "state.json", state)

@@ -2,40 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import ipaddress
-import json
 import os
-import subprocess
+import selectors
+import socket
+import time
 from pathlib import Path
 
-from provisioner_host.namespace import batch, inside, scratch
-from provisioner_host.shell import Failed, run
+from provisioner_host.namespace import Scratch, scratch
+from provisioner_host.shell import Failed
 
-_LISTEN = """
-import socket, sys
-server = socket.create_server((sys.argv[1], int(sys.argv[2])), backlog=64)
-server.settimeout(20)
-print("listening", flush=True)
-try:
-    while True:
-        server.accept()[0].close()
-except OSError:
-    pass
-"""
-_KNOCK = """
-import json, socket, sys
-from concurrent.futures import ThreadPoolExecutor
-host, port = sys.argv[1], int(sys.argv[2])
-def knock(source):
-    try:
-        socket.create_connection((host, port), timeout=2.5, source_address=(source, 0)).close()
-        return True
-    except OSError:
-        return False
-sources = sys.argv[3:]
-with ThreadPoolExecutor(32) as pool:
-    print(json.dumps(dict(zip(sources, pool.map(knock, sources)))))
-"""
+# A first SYN that is lost is sent again after a second.
+_PATIENCE_S = 2.5
 _HOST_SIDE = "192.0.2.1"  # stands for the host: the rules for SSH never name the host's own address
 
 
@@ -76,7 +56,7 @@ def check(rules: Path, ssh_port: int, networks: list[str]) -> None:
     knocking = sources(networks, peer)
     with scratch() as host, scratch() as client:
         _wire(host, client, knocking)
-        run(inside(host, ["nft", "-f", str(rules)]))
+        host.run(["nft", "-f", str(rules)])
         answered = _knock(host, client, ssh_port, knocking)
     shut = [source for source in knocking if not answered.get(source)]
     if shut:
@@ -84,40 +64,42 @@ def check(rules: Path, ssh_port: int, networks: list[str]) -> None:
         raise Failed(f"lock-out: the new rules would refuse new SSH connections from {who}")
 
 
-def _wire(host: str, client: str, knocking: list[str]) -> None:
-    link = f"pl{os.getpid() % 10**9}"
-    batch([f"link add {link}h netns {host} type veth peer name {link}c netns {client}"])
-    batch(
+def _wire(host: Scratch, client: Scratch, knocking: list[str]) -> None:
+    host.ip(
         [
+            f"link add prov-h type veth peer name prov-c netns {client.path}",
             "link set lo up",
-            f"address add {_HOST_SIDE}/32 dev {link}h",
-            f"link set {link}h up",
-            *(f"route replace {s}/32 dev {link}h" for s in knocking),
-        ],
-        host,
+            f"address add {_HOST_SIDE}/32 dev prov-h",
+            "link set prov-h up",
+            *(f"route replace {s}/32 dev prov-h" for s in knocking),
+        ]
     )
-    batch(
+    client.ip(
         [
             "link set lo up",
-            *(f"address add {s}/32 dev {link}c" for s in knocking),
-            f"link set {link}c up",
-            f"route add {_HOST_SIDE}/32 dev {link}c",
-        ],
-        client,
+            *(f"address add {s}/32 dev prov-c" for s in knocking),
+            "link set prov-c up",
+            f"route add {_HOST_SIDE}/32 dev prov-c",
+        ]
     )
 
 
-def _knock(host: str, client: str, port: int, knocking: list[str]) -> dict[str, bool]:
-
-    python = ["/usr/bin/python3", "-I", "-S", "-c"]
-    with subprocess.Popen(
-        inside(host, [*python, _LISTEN, _HOST_SIDE, str(port)]), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    ) as listener:
-        try:
-            if listener.stdout is None or listener.stdout.readline().strip() != b"listening":
-                raise Failed("the lock-out check could not listen in its scratch namespace")
-            said = run(inside(client, [*python, _KNOCK, _HOST_SIDE, str(port), *knocking]), timeout_s=30).stdout
-            answered: dict[str, bool] = json.loads(said)
-            return answered
-        finally:
-            listener.kill()
+def _knock(host: Scratch, client: Scratch, port: int, knocking: list[str]) -> dict[str, bool]:
+    """Connect from every source at the same time; tell which connections came about."""
+    until = time.monotonic() + _PATIENCE_S
+    answered = dict.fromkeys(knocking, False)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(host.call(lambda: socket.create_server((_HOST_SIDE, port), backlog=len(knocking) + 8)))
+        waiting = stack.enter_context(selectors.DefaultSelector())
+        for source in knocking:
+            link = stack.enter_context(client.call(lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM)))
+            link.settimeout(0)
+            link.bind((source, 0))
+            if link.connect_ex((_HOST_SIDE, port)) in {0, errno.EINPROGRESS}:
+                waiting.register(link, selectors.EVENT_WRITE, (source, link))
+        while waiting.get_map() and (left := until - time.monotonic()) > 0:
+            for key, _ in waiting.select(left):
+                source, link = key.data
+                answered[source] = link.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0
+                waiting.unregister(link)
+    return answered

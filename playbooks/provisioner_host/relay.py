@@ -5,18 +5,17 @@ from __future__ import annotations
 import base64
 import json
 import re
+import socket
 import subprocess
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
 from provisioner_host import places
 from provisioner_host.files import canonical, keyed_digest
-from provisioner_host.namespace import batch, inside, scratch
+from provisioner_host.namespace import scratch
 from provisioner_host.shell import PATH, Failed, scrub
 
 # A write within a second of the last reload is silently lost (measured on 1.20.1), so there is more between.
@@ -142,18 +141,24 @@ def _setting(name: str, text: str, key: str) -> Any:
 def api(path: str, timeout_s: float = 5) -> Any:
     """Ask the Control API on loopback.
 
+    By hand, in HTTP/1.0 (one answer, whole, then the end): the import of `urllib` takes longer than all
+    that a small change asks.
+
     Raises:
         Failed: no answer, or one that is no answer to the question.
     """
     password = places.API_PASSWORD.read_text().strip()
     login = base64.b64encode(f"api:{password}".encode()).decode()
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{places.API_PORT}{path}", headers={"Authorization": f"Basic {login}"}
-    )
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    head = (f"GET {path} HTTP/1.0", "Host: 127.0.0.1", f"Authorization: Basic {login}", "", "")
     try:
-        with opener.open(request, timeout=timeout_s) as answer:
-            return json.load(answer)
+        with socket.create_connection(("127.0.0.1", places.API_PORT), timeout_s) as link:
+            link.sendall("\r\n".join(head).encode())
+            with link.makefile("rb") as stream:
+                answer = stream.read()
+        status, _, rest = answer.partition(b"\r\n")
+        if status.split()[1:2] != [b"200"]:
+            raise Failed(f"the relay's Control API: {status[:60].decode(errors='replace') or 'no answer'}")
+        return json.loads(rest.partition(b"\r\n\r\n")[2])
     except (OSError, ValueError) as error:
         raise Failed(f"the relay's Control API: {error}") from None
 
@@ -183,7 +188,7 @@ def wait_for(sentinel: str, seconds: float) -> bool:
         except Failed:
             if time.monotonic() > until:
                 return False
-            time.sleep(0.1)
+            time.sleep(0.04)
         else:
             return True
 
@@ -215,19 +220,23 @@ def check(program: Path, conf: Path) -> None:
         raise Failed("MediaMTX's new file names no address, so that nothing shows whether it is taken")
     # A file and no pipe: MediaMTX logs a line or two a path before all its sockets are open, and a full pipe
     # that nobody reads stops it there (1,000 paths never came up).
-    with scratch() as name, tempfile.TemporaryFile(dir=conf.parent) as said:
-        batch(["link set lo up", *(f"address replace {a}/32 dev lo" for a, _ in addresses)], name)
-        with subprocess.Popen(
-            inside(name, as_mediamtx([str(program), str(conf)])),
-            stdin=subprocess.DEVNULL,
-            stdout=said,
-            stderr=subprocess.STDOUT,
-            env={"PATH": PATH},
-        ) as process:
+    with scratch() as aside, tempfile.TemporaryFile(dir=conf.parent) as said:
+        aside.ip(["link set lo up", *(f"address replace {a}/32 dev lo" for a, _ in addresses)])
+        with aside.call(lambda: _started(program, conf, said)) as process:
             try:
                 _await_sockets(process, {port for _, port in addresses}, said)
             finally:
                 process.kill()
+
+
+def _started(program: Path, conf: Path, said: IO[bytes]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        as_mediamtx([str(program), str(conf)]),
+        stdin=subprocess.DEVNULL,
+        stdout=said,
+        stderr=subprocess.STDOUT,
+        env={"PATH": PATH},
+    )
 
 
 def _addresses(content: str) -> list[tuple[str, int]]:

@@ -91,7 +91,7 @@ def _check_aside(change: Transaction, generation: Path, state: dict[str, Any]) -
     saved = {f["path"]: generation / f["content"] for f in state["files"]}
     if rules := saved.get(str(places.NFT_FILE)):
         ssh = change.request["lockout"]
-        change.step("check rules", lambda: firewall.check(rules))
+        change.step("check rules", lambda: firewall.intended(rules))
         if ssh["check"]:
             change.step("check lock-out", lambda: lockout.check(rules, ssh["ssh_port"], ssh["networks"]))
     if (conf := saved.get(str(places.WG_FILE))) and (psk := saved.get(str(places.PSK_FILE))):

@@ -96,7 +96,8 @@ def _put_files(change: Transaction, facts: dict[str, Any]) -> None:
 
 def _switch_relay(change: Transaction, facts: dict[str, Any], *, restart: bool) -> None:
     if change.differs(places.MEDIAMTX_FILE) or change.misowned(places.MEDIAMTX_FILE):
-        _put_relay_file(change, stagger=not restart)
+        running = facts["units"].get(places.UNIT_MEDIAMTX, {}).get("active") == "active"
+        _put_relay_file(change, stagger=running and not restart)
     if restart:
         units.systemctl("restart", places.UNIT_MEDIAMTX)
     _on(places.UNIT_MEDIAMTX, facts)
@@ -110,8 +111,7 @@ def _switch_relay(change: Transaction, facts: dict[str, Any], *, restart: bool) 
 
 
 def _put_relay_file(change: Transaction, *, stagger: bool) -> None:
-    running = units.states([places.UNIT_MEDIAMTX])[places.UNIT_MEDIAMTX]["active"] == "active"
-    if stagger and running:
+    if stagger:
         _put_in_steps(change)
     relay.wait_for_gap()
     change.put(places.MEDIAMTX_FILE)

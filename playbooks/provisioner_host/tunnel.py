@@ -11,7 +11,7 @@ from typing import Any
 
 from provisioner_host import places
 from provisioner_host.files import keyed_digest
-from provisioner_host.namespace import inside, scratch
+from provisioner_host.namespace import scratch
 from provisioner_host.shell import Failed, run
 
 
@@ -67,10 +67,10 @@ def check(conf: Path, psk_file: Path) -> None:
         Failed: `wg` refuses it.
     """
     interface = f"wgc{os.getpid() % 10**9}"
-    with scratch() as name, _private(spliced(conf, psk_file)) as text:
-        if run(["ip", "-n", name, "link", "add", interface, "type", "wireguard"], check=False).returncode != 0:
-            run(inside(name, ["wireguard-go", interface]))
-        run(inside(name, ["wg", "setconf", interface, text]))
+    with scratch() as aside, _private(spliced(conf, psk_file)) as text:
+        if aside.run(["ip", "link", "add", interface, "type", "wireguard"], check=False).returncode != 0:
+            aside.run(["wireguard-go", interface])
+        aside.run(["wg", "setconf", interface, text])
 
 
 def exists() -> bool:
@@ -91,20 +91,21 @@ def up() -> None:
         run(["wireguard-go", places.TUNNEL])
     with _private(spliced(places.WG_FILE, places.PSK_FILE)) as text:
         run(["wg", "syncconf", places.TUNNEL, text])
-    run(["ip", "link", "set", places.TUNNEL, "mtu", str(link["mtu"]), "up"])
     _exactly(link)
 
 
 def _exactly(link: dict[str, Any]) -> None:
+    """Give the interface this address, these routes and this MTU, and no others, in one go."""
     now = live_link()
-    for address in set(now["addresses"]) - {link["address"]}:
-        run(["ip", "address", "del", address, "dev", places.TUNNEL])
-    run(["ip", "address", "replace", link["address"], "dev", places.TUNNEL])
-    for route in set(now["routes"]) - set(link["routes"]):
-        run(["ip", "route", "del", route, "dev", places.TUNNEL])
     source = link["address"].partition("/")[0]
-    for route in link["routes"]:
-        run(["ip", "route", "replace", route, "dev", places.TUNNEL, "src", source])
+    commands = [
+        f"link set {places.TUNNEL} mtu {link['mtu']} up",
+        *(f"address del {a} dev {places.TUNNEL}" for a in sorted(set(now["addresses"]) - {link["address"]})),
+        f"address replace {link['address']} dev {places.TUNNEL}",
+        *(f"route del {r} dev {places.TUNNEL}" for r in sorted(set(now["routes"]) - set(link["routes"]))),
+        *(f"route replace {r} dev {places.TUNNEL} src {source}" for r in link["routes"]),
+    ]
+    run(["ip", "-batch", "-"], stdin="\n".join(commands) + "\n")
 
 
 def down() -> None:

@@ -109,6 +109,21 @@ def reap_orphans() -> None:
 
 
 def children_cpu() -> float:
-    """Give user and system seconds of all processes below that have ended and were waited for."""
+    """Give user and system seconds of all processes below: those that were waited for, and those that live."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
+    return usage.ru_utime + usage.ru_stime + sum(_cpu_of_living().values())
+
+
+def _cpu_of_living() -> dict[int, float]:
+    """Give the seconds of each living process below, with those of the children that it waited for."""
+    parents, seconds = {}, {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError, ValueError, IndexError):
+            fields = stat.read_text().rpartition(")")[2].split()
+            parents[int(stat.parent.name)] = int(fields[1])
+            seconds[int(stat.parent.name)] = sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+    found, new = set[int](), {os.getpid()}
+    while new:
+        new = {pid for pid, parent in parents.items() if parent in new} - found
+        found |= new
+    return {pid: seconds[pid] for pid in found}

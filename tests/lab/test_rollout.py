@@ -229,7 +229,6 @@ def test_a_new_mediamtx_that_gives_no_picture_is_left_again(deployment: Deployme
     # Aside there is no tunnel and all is well; live it starts, reads its file, and is gone a little later.
     script = f"""#!/bin/sh
 [ "$1" = --version ] && exec {good} --version
-[ -n "$MTX_LOGFILE" ] && exec {good} "$@"
 ip link show wg-prov >/dev/null 2>&1 || exec {good} "$@"
 timeout 4 {good} "$@"
 sleep infinity

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from provisioner import templates as templates_module
 from provisioner.ansible.bundle import write_bundle
 from provisioner.hosts import HostCall
 from provisioner.templates import Templates, load_templates
-from provisioner_host import known as known_module
+from provisioner_host import places
 from provisioner_host.known import identity, known
 from tests.lab.direct import BOOTSTRAP, MARK
 
@@ -90,7 +91,7 @@ def test_the_installed_program_starts_from_its_kept_copy_and_without_one(
 def test_what_is_known_is_found_out_anew_when_what_it_came_from_changes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(known_module.places, "KNOWN", tmp_path / "known")
+    monkeypatch.setattr(places, "KNOWN", tmp_path / "known")
     program = tmp_path / "program"
     program.write_bytes(b"one")
     asked = []
@@ -116,9 +117,9 @@ def test_what_is_known_is_found_out_anew_when_what_it_came_from_changes(
 def test_what_is_known_is_bounded_and_nothing_that_failed_is_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(known_module.places, "KNOWN", tmp_path / "known")
+    monkeypatch.setattr(places, "KNOWN", tmp_path / "known")
     for number in range(50):
-        assert known("number", number, lambda number=number: number * 2) == number * 2
+        assert known("number", number, partial(int.__mul__, number, 2)) == number * 2
     assert len(list((tmp_path / "known").iterdir())) <= 21
 
     def fail() -> None:
