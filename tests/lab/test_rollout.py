@@ -226,11 +226,11 @@ def test_a_new_mediamtx_that_gives_no_picture_is_left_again(deployment: Deployme
     find = "sed -n 's/^ExecStart=\\([^ ]*\\) .*/\\1/p' /etc/systemd/system/provisioner-mediamtx.service"
     good = deployment.lab.exec(RELAY, ["sh", "-c", find]).stdout.strip()
     program = deployment.lab.directory / "mediamtx-bad"
-    # Aside there is no tunnel and all is well; live it starts, reads its file, and is gone a little later.
+    # Aside there is no tunnel and all is well; live it starts, reads its file, and is gone before a look has ended.
     script = f"""#!/bin/sh
 [ "$1" = --version ] && exec {good} --version
 ip link show wg-prov >/dev/null 2>&1 || exec {good} "$@"
-timeout 4 {good} "$@"
+timeout 1.5 {good} "$@"
 sleep infinity
 """
     program.write_text(script, encoding="ascii")
