@@ -149,7 +149,7 @@ def api(path: str, timeout_s: float = 5) -> Any:
     """
     password = places.API_PASSWORD.read_text().strip()
     login = base64.b64encode(f"api:{password}".encode()).decode()
-    head = (f"GET {path} HTTP/1.0", "Host: 127.0.0.1", f"Authorization: Basic {login}", "", "")
+    head = (f"GET {path} HTTP/1.0", "Host: 127.0.0.1", f"Authorization: Basic {login}", "Connection: close", "", "")
     try:
         with socket.create_connection(("127.0.0.1", places.API_PORT), timeout_s) as link:
             link.sendall("\r\n".join(head).encode())

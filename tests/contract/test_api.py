@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import socket
 import uuid
 from typing import TYPE_CHECKING, Final
 
 import pytest
 
 from .reader import HeldReader
-from .relay import API_USER, READER, READER_PASSWORD, Relay, wait_for
+from .relay import API_PASSWORD, API_USER, READER, READER_PASSWORD, Relay, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,6 +48,20 @@ def test_pages(relay: Relay, place: str) -> None:
     assert page("?itemsPerPage=2147483647") == (5, 1, NAMES)
     for query in ("?itemsPerPage=0", "?itemsPerPage=x", "?page=-1"):
         assert relay.api(place + query).status == 400
+
+
+def test_a_request_of_http_1_0_gets_one_whole_answer_and_the_end(relay: Relay) -> None:
+    """What asks on a host speaks no more of HTTP than this."""
+    token = base64.b64encode(f"{API_USER}:{API_PASSWORD}".encode()).decode()
+    head = f"GET /v3/config/paths/list?itemsPerPage=1000 HTTP/1.0\r\nAuthorization: Basic {token}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", relay.api_port), timeout=5) as link:
+        link.sendall(head.encode())
+        with link.makefile("rb") as stream:
+            status, *_ = stream.readline().decode().split(" ")[1:]
+            body = stream.read().partition(b"\r\n\r\n")[2]
+    assert status == "200"
+    assert json.loads(body)["itemCount"] == 5
+    assert len(body) > 3000, "long enough to come in chunks by HTTP/1.1"
 
 
 def test_the_configuration_is_shown_with_camera_passwords_and_without_others(relay: Relay) -> None:

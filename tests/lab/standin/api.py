@@ -53,6 +53,7 @@ class _Request:
     path: str
     query: dict[str, list[str]]
     headers: dict[str, str]
+    last: bool
 
 
 class Api:
@@ -101,7 +102,7 @@ class Api:
         try:
             while (request := await _read(reader)) is not None:
                 await self._answer(request, writer)
-                if request.headers.get("connection", "").lower() == "close":
+                if request.last:
                     break
         except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError):
             pass
@@ -218,12 +219,14 @@ async def _read(reader: asyncio.StreamReader) -> _Request | None:
     except asyncio.IncompleteReadError:
         return None
     lines = head.decode("latin-1").split("\r\n")
-    method, target, _ = lines[0].split(" ", 2)
+    method, target, version = lines[0].split(" ", 2)
     pairs = (line.partition(":") for line in lines[1:] if line)
     headers = {name.strip().lower(): value.strip() for name, _, value in pairs}
     await reader.readexactly(min(int(headers.get("content-length", "0")), _MAX_NUMBER))
     parts = urlsplit(target)
-    return _Request(method, unquote(parts.path), parse_qs(parts.query), headers)
+    connection = headers.get("connection", "").lower()
+    last = connection == "close" or (version == "HTTP/1.0" and connection != "keep-alive")
+    return _Request(method, unquote(parts.path), parse_qs(parts.query), headers, last)
 
 
 def _found(document: dict[str, object] | None, otherwise: str) -> dict[str, object]:
