@@ -205,7 +205,7 @@ def peers_in(conf: str) -> list[dict[str, Any]]:
         elif name == "Endpoint":
             peers[-1]["endpoint"] = value
         elif name == "PersistentKeepalive":
-            peers[-1]["keepalive_s"] = int(value)
+            peers[-1]["keepalive_s"] = None if value == "off" else int(value)
     return peers
 
 

@@ -131,7 +131,7 @@ def test_a_silent_camera_and_one_without_the_stream_are_told_apart(deployment: D
     deployment.edit_facility("kcl-qn-001", r"(make: dahua\n)", r"\g<1>    channel: 9\n")
     try:
         # The path gate would not let a wrong channel stay: it is told to let every picture go.
-        deployment.document("apply", "--yes", "--max-lost", "1")
+        deployment.document("apply", "--yes", "--max-lost", "1", "--gate-patience", "5")
         expected = {"kcl-qn-001/cam-01": "no such stream", "kcl-qn-001/cam-02": "silent"}
         found = verified(deployment, "--limit", "carrier=vnpt", until=lambda f: causes(f) == expected)
     finally:
