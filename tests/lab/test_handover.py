@@ -14,6 +14,7 @@ from tests import inventories
 
 from .deployment import Deployment
 from .held_readers import HeldReaders
+from .test_verify import all_up, verified
 from .topology import GATEWAYS, StreamKind, place
 
 pytestmark = pytest.mark.lab
@@ -64,6 +65,8 @@ def _served(deployment: Deployment) -> dict[str, set[str]]:
 
 def test_both_carriers_serve_until_the_new_connection_is_the_plan(handed_back: Deployment) -> None:
     deployment = handed_back
+    # A site whose peer a test before took away and gave back makes its next handshake after two minutes.
+    verified(deployment, "--limit", f"facility={GATEWAY.facility}", until=all_up, tries=12)
     file = deployment.facility_file(GATEWAY.facility)
     designation = Flow(province="hai-duong", carrier="vnpt", since="2021-06-01", source="illustrative, for the lab")
     _write(deployment.root / "designations.yml", {("designations", 3): designation})

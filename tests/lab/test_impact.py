@@ -27,12 +27,14 @@ class Kind:
     name: str
     make: Callable[[Deployment], None]
     cut: frozenset[str] = frozenset()
+    # Watched beside the streams that are always pulled.
+    watched: frozenset[str] = frozenset()
     # An edit by hand that the relay takes at once: readers come when it has calmed down.
     settle: bool = False
 
 
 def _of(*beginnings: str) -> frozenset[str]:
-    return frozenset(path for path in EVERY | {MAIN} if path.startswith(beginnings))
+    return frozenset(path for path in EVERY if path.startswith(beginnings))
 
 
 def _edited(facility: str, before: str, after: str) -> Callable[[Deployment], None]:
@@ -45,6 +47,14 @@ def _edited(facility: str, before: str, after: str) -> Callable[[Deployment], No
 
 def _undone(deployment: Deployment) -> None:
     deployment.git("reset", "--quiet", "--hard")
+
+
+def _after_undoing(make: Callable[[Deployment], None]) -> Callable[[Deployment], None]:
+    def both(deployment: Deployment) -> None:
+        _undone(deployment)
+        make(deployment)
+
+    return both
 
 
 def _closed(deployment: Deployment) -> None:
@@ -73,18 +83,19 @@ KINDS = (
         _edited("kcl-bg-002", r"channel: 1\n", "channel: 4\n"),
         _of("bac-giang/kcl-bg-002/cam-01/"),
     ),
-    Kind("the channel back", _undone, _of("bac-giang/kcl-bg-002/cam-01/")),
     Kind(
-        "a stream on demand that somebody watches",
-        _edited("kcl-bg-001", r"(make: dahua\n(?:.*\n)*?      main: \{)", r'\g<1> rtsp_path: "/live/none",'),
-        frozenset({MAIN}),
+        "the channel back, and a stream on demand that somebody watches",
+        _after_undoing(_edited("kcl-bg-001", r"(make: dahua\n(?:.*\n)*?      main: \{)", r'\g<1> rtsp_path: "/none",')),
+        _of("bac-giang/kcl-bg-002/cam-01/") | {MAIN},
+        watched=frozenset({MAIN}),
     ),
-    Kind("the stream back, which nobody can watch meanwhile", _undone),
-    Kind("a management network", _network),
-    Kind("the network goes", _undone),
-    Kind("a camera goes", _edited("kcl-bg-001", r"  - id: cam-04(?:.*\n)+", ""), _of("bac-giang/kcl-bg-001/cam-04/")),
-    Kind("the camera comes back", _undone),
-    Kind("a facility closes", _closed, _of("hai-duong/kcl-hd-001/")),
+    Kind("the stream back, and a management network", _after_undoing(_network)),
+    Kind(
+        "the network goes, and a camera",
+        _after_undoing(_edited("kcl-bg-001", r"  - id: cam-04(?:.*\n)+", "")),
+        _of("bac-giang/kcl-bg-001/cam-04/"),
+    ),
+    Kind("the camera comes back, and a facility closes", _after_undoing(_closed), _of("hai-duong/kcl-hd-001/")),
     Kind("the facility opens again", _undone),
     Kind("a peer's keepalive, by hand", _by_hand(f"wg set wg-prov peer {_PEER} persistent-keepalive 7")),
     Kind("a file that nothing reads until the boot, by hand", _by_hand("echo '#' >> /etc/provisioner/wg-prov.conf")),
@@ -95,7 +106,7 @@ KINDS = (
     Kind(
         "a setting of all, by hand",
         _by_hand(f"sed -i s/logLevel:.info/logLevel:\\ warn/ {_FILE}"),
-        _of(""),
+        frozenset(EVERY),
         settle=True,
     ),
     Kind(
@@ -103,7 +114,7 @@ KINDS = (
         _by_hand(
             f"mkdir -p {_DROP_IN}; printf '[Service]\\nNice=5\\n' > {_DROP_IN}/nice.conf; systemctl daemon-reload"
         ),
-        _of(""),
+        frozenset(EVERY),
     ),
 )
 
@@ -126,7 +137,7 @@ def test_a_plan_says_whom_each_kind_of_change_cuts(deployment: Deployment) -> No
         kind.make(deployment)
         if kind.settle:
             verified(deployment, "--limit", "carrier=viettel", until=_pictures)
-        with HeldReaders(deployment, RELAY, sorted(EVERY | {MAIN})) as readers:
+        with HeldReaders(deployment, RELAY, sorted(EVERY | kind.watched)) as readers:
             said = _predicted(deployment, allowed)
             deployment.document("apply", "--yes", "--max-lost", "1", "--gate-patience", "5", *ONLY, *allowed)
             seen = readers.finish()
@@ -136,4 +147,6 @@ def test_a_plan_says_whom_each_kind_of_change_cuts(deployment: Deployment) -> No
             wrong.append(f"{kind.name}: the plan said {sorted(said)}, cut were {sorted(cut)} of {len(held)}")
         if len(held) < len(EVERY) // 2:
             wrong.append(f"{kind.name}: only {len(held)} readers had a picture")
+    # The facility that was closed makes its next handshake after two minutes: later tests find it up.
+    verified(deployment, "--limit", "carrier=viettel", until=_pictures, tries=12)
     assert not wrong, "\n".join(wrong)

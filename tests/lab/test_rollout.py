@@ -133,7 +133,7 @@ def test_back_is_back_and_the_record_is_whole(deployment: Deployment) -> None:
 
 def test_a_second_controller_is_told_who_holds_the_host(deployment: Deployment) -> None:
     wrong_channel(deployment)
-    with running(deployment, "apply", "--yes", "--gate-patience", "25") as first:
+    with running(deployment, "apply", "--yes", "--gate-patience", "20") as first:
         until(lambda: is_armed(deployment))
         second = deployment.document("apply", "--yes", codes=(9,))
         found = host_in(second)
