@@ -13,7 +13,6 @@ import weakref
 from collections.abc import Iterator, Mapping, Sequence
 
 from provisioner.ansible.play import Play
-from provisioner.desired.spec import HostSpec
 from provisioner.hosts import CallOutcome, HostAnswer, HostCall
 from provisioner.templates import Templates
 
@@ -80,16 +79,10 @@ class AnsibleRunner:
         """Give every call to a worker that waits for one, or else to a new play's."""
         with self._lock:
             plays = {call.spec.id: play for call in calls for play in self._plays if play.takes(call.spec)}
-            new = [call.spec for call in calls if call.spec.id not in plays]
-            for play, specs in self._opened(new):
-                plays |= {spec.id: play for spec in specs}
+            if new := [call.spec for call in calls if call.spec.id not in plays]:
+                self._plays.append(Play(new, self._templates, self._environment))
+                plays |= {spec.id: self._plays[-1] for spec in new}
             return {(play, play.post(call)): call for call in calls for play in (plays[call.spec.id],)}
-
-    def _opened(self, specs: Sequence[HostSpec]) -> Iterator[tuple[Play, Sequence[HostSpec]]]:
-        if specs:
-            play = Play(specs, self._templates, self._environment)
-            self._plays.append(play)
-            yield play, specs
 
     def _come(self, posted: _Posted) -> list[HostAnswer]:
         """Take what has come, off the posted calls too."""

@@ -1,29 +1,14 @@
-"""A folder for what travels to hosts: on tmpfs, the caller's alone, and gone afterwards whatever happened."""
+"""A folder for what travels to hosts: on tmpfs, the caller's alone; what killed processes left there is removed."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from provisioner.errors import HostError
-
-
-@contextlib.contextmanager
-def private_folder(environment: Mapping[str, str]) -> Iterator[Path]:
-    """Give a folder of mode 0700 on tmpfs; it is gone afterwards, whatever happened.
-
-    Raises:
-        HostError: this machine has no tmpfs that we may write to.
-    """
-    folder = make_private_folder(environment)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def make_private_folder(environment: Mapping[str, str]) -> Path:
