@@ -1,0 +1,26 @@
+"""What the bench plans with: a country's inventory, not only a district's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.bench import fleet, planning
+
+_CAMERAS = 60
+
+
+def test_more_hosts_than_policy_lets_through_unasked_are_planned_and_applied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "inventory"
+    relays = {carrier: [f"relay-{carrier}-{n}" for n in range(1, 14)] for carrier in ("viettel", "vnpt")}
+    monkeypatch.setattr(fleet, "_relays", lambda _: relays)
+    fleet.generate(root, _CAMERAS, seed=1)
+    monkeypatch.setenv("ANSIBLE_VAULT_PASSWORD_FILE", str(tmp_path / fleet.PASSWORD_FILE))
+
+    found = planning.measure(root)
+
+    assert found["cold"]["hosts"] > 25
+    assert (found["unchanged"]["pending"], found["changed"]["pending"]) == (0, 2)
