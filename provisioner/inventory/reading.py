@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import from_json, to_json
 
+from provisioner.canonical import canonical_json
 from provisioner.diagnostics import Problem
 from provisioner.errors import InventoryError
 from provisioner.inventory.explain import Subject, problems_of
@@ -151,7 +151,7 @@ def content_of(text: str, digest: str) -> str:
     value = from_json(text) if text else None
     if not isinstance(value, dict):
         return digest
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(canonical_json(value)).hexdigest()
 
 
 def validated(model: Any, value: Any) -> Any:

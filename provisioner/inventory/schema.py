@@ -7,7 +7,12 @@ everything between files.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import ast
+import inspect
+from collections.abc import Iterator, Mapping
+from functools import cache
+from itertools import pairwise
+from textwrap import dedent
 from typing import Any, Final
 
 from provisioner.inventory.model import (
@@ -73,8 +78,39 @@ def schema_of(kind: str) -> dict[str, Any]:
         KeyError: there is no such kind.
     """
     model = KINDS[kind]
-    found: dict[str, Any] = _formed(model.model_json_schema(mode="validation"))
+    bare = model.model_json_schema(mode="validation")
+    for name, part in {model.__name__: bare, **bare.get("$defs", {})}.items():
+        _describe(part, _docstrings().get(name, {}))
+    found: dict[str, Any] = _formed(bare)
     return {"$schema": DIALECT, "$id": f"provisioner:{kind}", **found, "title": f"{PATHS[kind]} of an inventory"}
+
+
+def _describe(part: dict[str, Any], docstrings: Mapping[str, str]) -> None:
+    """Add to each property what its field's docstring says."""
+    for name, node in part.get("properties", {}).items():
+        if name in docstrings:
+            node["description"] = docstrings[name]
+
+
+@cache
+def _docstrings() -> dict[str, dict[str, str]]:
+    """Give the docstrings of all models' fields, under the names that their files know them by."""
+    return {model.__name__: dict(_documented(model)) for model in _models(Model)}
+
+
+def _models(model: type[Model]) -> Iterator[type[Model]]:
+    for below in model.__subclasses__():
+        yield below
+        yield from _models(below)
+
+
+def _documented(model: type[Model]) -> Iterator[tuple[str, str]]:
+    (body,) = ast.parse(dedent(inspect.getsource(model))).body
+    statements = body.body if isinstance(body, ast.ClassDef) else []
+    for field, text in pairwise(statements):
+        match field, text:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(said))):
+                yield model.model_fields[name].alias or name, inspect.cleandoc(said)
 
 
 def _formed(node: Any) -> Any:

@@ -8,12 +8,12 @@ that was signed; neither does the order of recorders and cameras in the file.
 from __future__ import annotations
 
 import hashlib
-import json
 from functools import cache
 from typing import Any
 
 from pydantic import TypeAdapter
 
+from provisioner.canonical import canonical_json
 from provisioner.inventory.model import Camera, ConnectionPlan, Facility, Party, Recorder, SignOff
 
 PARTIES = tuple(Party)
@@ -27,8 +27,7 @@ def signed_content(facility: Facility, plan: ConnectionPlan) -> str:
         "recorders": _by_id(_listing(Recorder), facility.recorders),
         "cameras": _by_id(_listing(Camera), facility.cameras),
     }
-    text = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+    return "sha256:" + hashlib.sha256(canonical_json(content)).hexdigest()
 
 
 @cache

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 
 from provisioner import __version__
+from provisioner.canonical import canonical_json
 from provisioner.changes import Change
 from provisioner.desired.spec import HostSpec
 from provisioner.render import RenderedFile
@@ -44,8 +44,7 @@ class Basis:
 
 
 def _sha256(document: object) -> str:
-    text = json.dumps(document, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+    return "sha256:" + hashlib.sha256(canonical_json(document)).hexdigest()
 
 
 def planned_digest(pending: Iterable[Change]) -> str:

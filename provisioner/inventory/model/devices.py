@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from ipaddress import IPv4Address
 from typing import Annotated
 
 from pydantic import Field, StringConstraints, model_validator
 
-from provisioner.inventory.model.base import Model, Port, Positive, Slug, Text
+from provisioner.inventory.model.base import LanAddress, Model, Port, Positive, Slug, Text
 
 
 class Make(StrEnum):
@@ -82,7 +81,7 @@ class Recorder(Model):
     id: Slug
     make: Make
     model: Text | None = None
-    address: IPv4Address
+    address: LanAddress
     port: Port = 554
     analog_channels: Annotated[int, Field(ge=0, le=256)] | None = None
     """On hybrid recorders: how many analog inputs come before the first IP channel."""
@@ -103,7 +102,7 @@ class Camera(Model):
     """Where it hangs, for people; no name of a person belongs here."""
     make: Make | None = None
     model: Text | None = None
-    address: IPv4Address | None = None
+    address: LanAddress | None = None
     port: Port = 554
     recorder: Slug | None = None
     channel: Annotated[int, Field(ge=1, le=256)] = 1
