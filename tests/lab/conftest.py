@@ -81,7 +81,8 @@ def deployment(_deployed: Deployment) -> Iterator[Deployment]:
     yield _deployed
     _deployed.git("reset", "--quiet", "--hard")
     _deployed.git("clean", "--quiet", "--force", "-d")
-    _deployed.document("apply", "--yes")
+    if not _deployed.is_as_desired():
+        _deployed.document("apply", "--yes")
 
 
 @pytest.hookimpl(trylast=True)

@@ -14,9 +14,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from provisioner.cli.context import today
+from provisioner.pipeline import Session, make_plan
+from provisioner.selection import Limit
 from provisioner.vault import encrypt
 from tests import inventories
 
+from .direct import DirectRunner
 from .engine import Engine
 from .errors import LabError
 from .lab import Lab
@@ -171,6 +175,13 @@ class Deployment:
             raise LabError(f"provisioner {' '.join(words)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
         found: dict[str, Any] = json.loads(done.stdout)
         return found
+
+    def is_as_desired(self) -> bool:
+        """Tell whether no host differs from the inventory: as `plan` has it, but past SSH and Ansible, in no time."""
+        session = Session(self.root, self.environment, today())
+        vars(session)["runner"] = DirectRunner(self.lab, session.templates)
+        planned = make_plan(session, Limit())
+        return not planned.unreadable and not planned.plan.pending
 
     def install_sites(self) -> None:
         """Do the technicians' part: install each site package on its gateway, note the key that it prints."""

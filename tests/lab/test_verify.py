@@ -127,11 +127,12 @@ def test_an_unreachable_host_makes_its_paths_unknown_and_hides_no_other(deployme
 
 def test_a_silent_camera_and_one_without_the_stream_are_told_apart(deployment: Deployment) -> None:
     silent = deployment.lab.camera("kcl-qn-001/cam-02")
-    silent.show(Picture.SILENT)
     deployment.edit_facility("kcl-qn-001", r"(make: dahua\n)", r"\g<1>    channel: 9\n")
     try:
-        # The path gate would not let a wrong channel stay: it is told to let every picture go.
+        # The path gate would not let a wrong channel stay: it is told to let every picture go. What falls silent
+        # meanwhile would be an undeclared change, so that comes afterwards.
         deployment.document("apply", "--yes", "--max-lost", "1", "--gate-patience", "5")
+        silent.show(Picture.SILENT)
         expected = {"kcl-qn-001/cam-01": "no such stream", "kcl-qn-001/cam-02": "silent"}
         found = verified(deployment, "--limit", "carrier=vnpt", until=lambda f: causes(f) == expected)
     finally:
