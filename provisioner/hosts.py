@@ -20,12 +20,15 @@ class HostCall:
         request: the JSON document for the on-host program; it may hold secrets and is never shown.
         files: contents that travel beside it, by name under `files/`.
         artefact: a large file that travels as `files/artefact`.
+        shares: whether it may go over the connection of the call before, and leave it to the next one. A change
+            may share the observation's. What proves that a host can still be reached must not.
     """
 
     spec: HostSpec
     request: Mapping[str, Any] = field(repr=False)
     files: Mapping[str, bytes] = field(repr=False, default_factory=dict)
     artefact: Path | None = None
+    shares: bool = False
 
 
 class CallOutcome(StrEnum):
@@ -47,7 +50,7 @@ class HostAnswer:
 
 
 class HostRunner(Protocol):
-    """Carries calls to hosts, all at the same time, each in one round trip over a new connection."""
+    """Carries calls to hosts, all at once, in one round trip each; over a new connection unless one may be shared."""
 
     def call(self, calls: Sequence[HostCall], *, timeout_s: float) -> dict[str, HostAnswer]:
         """Give an answer for every call, by host id."""

@@ -21,7 +21,7 @@ def observe(
     calls = []
     for spec in specs:
         request, contents = observe_request(spec, files[spec.id])
-        calls.append(HostCall(spec, request, contents))
+        calls.append(HostCall(spec, request, contents, shares=True))
     answers = runner.call(calls, timeout_s=OBSERVE_TIMEOUT_S)
     facts: dict[str, HostFacts] = {}
     errors: dict[str, HostError] = {}

@@ -7,7 +7,7 @@
 
 No module is packed or copied, and nothing of a bundle stands in an argument or a variable. Starting Ansible
 costs ten times a call, so a host's worker stays and takes one call after the other, each over a connection
-of its own.
+of its own unless the call may share one.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
 MARK = "PROVISIONER-ANSWER "
+# A connection that may be shared waits so long for the next call; ssh(1) takes the first value of an option.
+SHARED = "-o ControlMaster=auto -o ControlPersist=30 -o ControlPath={link} "
 
 # The request is unpacked on tmpfs, root only, and is gone before the answer is read; what a process that was
 # killed left there goes with the next one. The program holds no secret: it stays there under its own digest with
@@ -69,7 +71,7 @@ finally:
 
 
 class ActionModule(ActionBase):
-    """`provisioner_host: {box: FOLDER, answers: FOLDER, stays: BOOL}`; both are on the controller's tmpfs."""
+    """`provisioner_host: {box: FOLDER, answers: FOLDER, link: SOCKET, stays: BOOL}`; all on the controller's tmpfs."""
 
     TRANSFERS_FILES = False
 
@@ -77,9 +79,12 @@ class ActionModule(ActionBase):
         """Carry what the box's pipe names, until it ends; the answers are files, the result says only that."""
         result = super().run(tmp, task_vars)
         box, answers = Path(self._task.args["box"]), Path(self._task.args["answers"])
+        own = self._connection.get_option("ssh_args")
+        shared = SHARED.format(link=self._task.args["link"]) + own
         with (box / "calls").open(encoding="ascii") as calls:
             while line := calls.readline():
-                number = line.strip()
+                number, way = line.split()
+                self._connection.set_option("ssh_args", shared if way == "shared" else own)
                 _write(answers / number, self._carry(box / f"{number}.tar"))
                 if not boolean(self._task.args["stays"]):
                     break

@@ -61,19 +61,21 @@ def arm(run_id: str, seconds: float, who: str, kind: str = "apply", target: str 
     record = {"run": run_id, "boot": boot_id(), "since": begun, "due": begun + seconds, "phase": SWITCHING}
     files.write_json(places.ARMED, record | {"kind": kind, "target": target, "who": who})
     try:
-        _watch()
+        _watch(run_id)
     except (Failed, OSError):
         disarm()
         raise
 
 
-def _watch() -> None:
-    # systemd's own link, asked for without systemd; what it says of the unit afterwards is what counts.
-    if not (places.UNIT_FOLDER / "sysinit.target.wants" / places.UNIT_REVERT).is_symlink():
+def _watch(run_id: str) -> None:
+    # systemd's own link, asked for without systemd.
+    enabled = places.UNIT_FOLDER / "sysinit.target.wants" / places.UNIT_REVERT
+    if not enabled.is_symlink():
         units.systemctl("enable", places.UNIT_REVERT)
+    places.WATCHED.unlink(missing_ok=True)
     units.systemctl("restart", places.UNIT_REVERT)
-    state = units.states([places.UNIT_REVERT])[places.UNIT_REVERT]
-    if (state["active"], state["enabled"]) != ("active", "enabled"):
+    # systemd waits until the watcher says that it watches; it has written down what.
+    if not enabled.is_symlink() or not places.WATCHED.is_file() or places.WATCHED.read_text() != run_id:
         raise Failed("the unit that returns this host to last-good does not run: nothing was changed")
 
 
@@ -117,6 +119,9 @@ def watch() -> None:
         Failed: what a reboot met could not be put back; systemd starts this again.
     """
     revert_at_boot()
+    if (found := armed()) is not None:
+        places.RUN.mkdir(mode=0o755, exist_ok=True)
+        places.WATCHED.write_text(str(found["run"]))
     units.notify_ready()
     revert_when_due()
 

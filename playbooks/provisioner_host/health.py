@@ -27,10 +27,10 @@ def health(request: dict[str, Any]) -> dict[str, Any]:
         wrong = firewall.differences(firewall.intended(places.NFT_FILE), live)
         if wrong:
             raise Failed(f"the live rules differ from the file: {wrong[0]['name']}")
-    found = tunnel.live("")
-    if found is None:
+    peers = tunnel.live_peers("")
+    if peers is None:
         raise Failed("the tunnel is not up")
-    missing = set(request["peers"]) ^ set(found["peers"])
+    missing = set(request["peers"]) ^ set(peers)
     if missing:
         raise Failed(f"the tunnel's peers differ: {min(missing)}")
     if request.get("sentinel") and not relay.wait_for(str(request["sentinel"]), 5):

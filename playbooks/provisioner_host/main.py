@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import signal
 import sys
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from provisioner_host import apply, confirm, keys, observe, probe, rollback
+from provisioner_host import apply, confirm, keys, observe, rollback
 from provisioner_host.shell import Failed, scrub
 
 ANSWER = "PROVISIONER-ANSWER "
@@ -34,8 +33,17 @@ def serve(folder: str) -> None:
 
 
 def _place(error: Exception) -> str:
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{Path(frame.filename).name}:{frame.lineno}"
+    # By hand: to import `traceback` costs every call more than most of what it does.
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    return f"{Path(place.tb_frame.f_code.co_filename).name}:{place.tb_lineno}" if place else "an unknown place"
+
+
+def _probe(request: dict[str, Any], folder: Path) -> dict[str, Any]:
+    from provisioner_host import probe  # noqa: PLC0415 (what reads streams is imported where streams are read)
+
+    return probe.probe(request, folder)
 
 
 def _operation(request: dict[str, Any], folder: Path) -> dict[str, Any]:
@@ -48,7 +56,7 @@ def _operation(request: dict[str, Any], folder: Path) -> dict[str, Any]:
         "confirm": confirm.confirm,
         "abort": confirm.abort,
         "status": confirm.status,
-        "probe": probe.probe,
+        "probe": _probe,
     }
     name = str(request["operation"])
     if name not in operations:

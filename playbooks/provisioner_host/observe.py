@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import platform
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -48,7 +48,7 @@ def observe(request: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def _host() -> dict[str, Any]:
-    machine = platform.machine()
+    machine = os.uname().machine
     return {
         "arch": _ARCHITECTURES.get(machine, machine),
         "python": ".".join(map(str, sys.version_info[:3])),

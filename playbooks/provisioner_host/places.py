@@ -28,6 +28,7 @@ ARMED = STATE / "armed.json"
 RECEIPTS = STATE / "receipts"
 LOCK = RUN / "lock"
 LEASE = RUN / "lease.json"
+WATCHED = RUN / "watched"
 # What was found out since the boot and holds as long as what it was found out from is the same.
 KNOWN = RUN / "known"
 

@@ -6,7 +6,6 @@ import contextlib
 import stat
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +16,15 @@ from provisioner_host.shell import Failed, scrub
 OPERATION_S = 60.0
 
 
-@dataclass
 class Transaction:
     """One run on this host: what is wanted, where it is staged, and what was done so far."""
 
-    request: dict[str, Any]
-    folder: Path
-    steps: list[dict[str, Any]] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    # No dataclass: to import what makes one takes longer than most steps.
+    def __init__(self, request: dict[str, Any], folder: Path) -> None:
+        self.request = request
+        self.folder = folder
+        self.steps: list[dict[str, Any]] = []
+        self.notes: list[str] = []
 
     @property
     def run_id(self) -> str:

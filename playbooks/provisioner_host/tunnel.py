@@ -14,6 +14,8 @@ from provisioner_host.files import keyed_digest
 from provisioner_host.namespace import scratch
 from provisioner_host.shell import Failed, run
 
+_INTERFACES = Path("/sys/class/net")
+
 
 def spliced(conf: Path, psk_file: Path) -> str:
     """Give the file that `wg` takes: the rendered one with the private key and the pre-shared keys put in.
@@ -74,8 +76,8 @@ def check(conf: Path, psk_file: Path) -> None:
 
 
 def exists() -> bool:
-    """Tell whether the interface is there."""
-    return run(["ip", "link", "show", places.TUNNEL], check=False).returncode == 0
+    """Tell whether the interface is there: the kernel's own list is a folder."""
+    return (_INTERFACES / places.TUNNEL).exists()
 
 
 def up() -> None:
@@ -140,17 +142,25 @@ def live(key: str) -> dict[str, Any] | None:
     Pre-shared keys come as keyed digests; endpoints, handshakes and counters are in it, and are left out
     of the live digest.
     """
-    dumped = run(["wg", "show", places.TUNNEL, "dump"], check=False)
-    if dumped.returncode != 0:
+    if (lines := _dump()) is None:
         return None
-    first, *lines = dumped.stdout.splitlines()
-    _, public_key, port, _ = first.split("\t")
-    return {
-        "public_key": public_key,
-        "listen_port": int(port),
-        **live_link(),
-        "peers": {peer["public_key"]: peer for peer in (_peer(line, key) for line in lines)},
-    }
+    _, public_key, port, _ = lines[0].split("\t")
+    return {"public_key": public_key, "listen_port": int(port), **live_link(), "peers": _peers(lines[1:], key)}
+
+
+def live_peers(key: str) -> dict[str, dict[str, Any]] | None:
+    """Give the live tunnel's peers by public key, as `live` does, or None where it is not up."""
+    lines = _dump()
+    return None if lines is None else _peers(lines[1:], key)
+
+
+def _dump() -> list[str] | None:
+    dumped = run(["wg", "show", places.TUNNEL, "dump"], check=False)
+    return dumped.stdout.splitlines() if dumped.returncode == 0 else None
+
+
+def _peers(lines: list[str], key: str) -> dict[str, dict[str, Any]]:
+    return {peer["public_key"]: peer for peer in (_peer(line, key) for line in lines)}
 
 
 def _peer(line: str, key: str) -> dict[str, Any]:

@@ -4,12 +4,14 @@ ansible-runner replaces signal handlers and kills its process group on cancel, s
 own. Why a host's worker has ended becomes a file at once; the answers are files already.
 
 Standard input is the controller's sign of life: at its end, however that came, every process below the
-watching one is ended and the private folder is removed.
+watching one is ended and the private folder is removed. Connections that wait for another call are below it
+too: ssh puts them into the background, and what loses its parent there becomes the watching one's.
 """
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
 import os
 import select
@@ -21,10 +23,13 @@ from typing import Any
 
 import ansible_runner
 
+_PR_SET_CHILD_SUBREAPER = 36
+
 
 def main(private: str, playbooks: str, forks: str) -> int:
     """Run the one playbook over the private folder; 0 when ansible-runner itself worked."""
     folder = Path(private)
+    _adopt_orphans()
     pid = os.fork()
     if pid:
         return _watch(pid, folder)
@@ -64,7 +69,9 @@ def _watch(pid: int, folder: Path) -> int:
     while True:
         ready, _, _ = select.select([0, carrying], [], [])
         if carrying in ready:
-            return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+            code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+            _end_all_below(os.getpid())
+            return code
         if not os.read(0, 1024):
             break
     # What still writes into the folder goes first; hosts finish what they have begun without us.
@@ -72,6 +79,12 @@ def _watch(pid: int, folder: Path) -> int:
     os.waitpid(pid, 0)
     shutil.rmtree(folder, ignore_errors=True)
     return 1
+
+
+def _adopt_orphans() -> None:
+    """Become the parent of every process below whose own has ended (prctl(2), PR_SET_CHILD_SUBREAPER)."""
+    if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
+        raise OSError(ctypes.get_errno(), "prctl")
 
 
 def _end_all_below(root: int) -> None:

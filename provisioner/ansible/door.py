@@ -24,7 +24,7 @@ _Posted = dict[tuple[Play, int], HostCall]
 
 
 class AnsibleRunner:
-    """Carries calls to hosts over SSH, every call over a new connection.
+    """Carries calls to hosts over SSH, every call over a new connection unless it may share one.
 
     Plays of up to fifty hosts stay open for later calls to the same hosts, until this object is closed,
     collected, or the process ends.

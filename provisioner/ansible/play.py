@@ -1,8 +1,10 @@
 """One Ansible run that stays open: each host's worker takes calls from its box until the play is closed.
 
-Starting Ansible costs a second of processor time, a call over SSH a tenth of that. A worker takes a call's
-number from a pipe, carries the bundle of that number over a connection of its own, and writes the answer
-beside it as a file. The pipe's other end is ours alone: when we are gone, workers read its end and stop.
+Starting Ansible costs a second of processor time, a call over SSH a tenth of that, and of this a new
+connection is the half. A worker takes a call's number from a pipe, carries the bundle of that number, and
+writes the answer beside it as a file. Each call has a connection of its own, unless it may share one: those
+that may find the last one still open, for a while. The pipe's other end is ours alone: when we are gone,
+workers read its end and stop.
 """
 
 from __future__ import annotations
@@ -31,6 +33,8 @@ _SAFE = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9._:-]*$")
 # A worker is a process; a play of more hosts has its workers take one call each, and end.
 MAX_WORKERS = 50
 _GRACE_S = 3.0
+# What a path of a socket may be long at most (unix(7)), less what ssh adds to it for a moment.
+_MAX_SOCKET = 107 - 20
 
 
 class Play:
@@ -52,6 +56,7 @@ class Play:
         self._free = {spec.id: _place(spec) for spec in specs}
         self._busy: set[int] = set()
         self._stays = len(specs) <= MAX_WORKERS
+        self._shares = self._stays
         self._number = 0
         self._pipes: dict[str, int] = {}
         self._folder = make_private_folder(environment)
@@ -76,7 +81,8 @@ class Play:
         self._number += 1
         self._busy.add(self._number)
         write_bundle(self._folder / "boxes" / host / f"{self._number}.tar", call, self._templates)
-        os.write(self._pipes[host], f"{self._number}\n".encode())
+        way = "shared" if call.shares and self._shares else "own"
+        os.write(self._pipes[host], f"{self._number} {way}\n".encode())
         return self._number
 
     def answers(self) -> set[int]:
@@ -165,15 +171,18 @@ class Play:
 
     def _lay_out(self, specs: Sequence[HostSpec], environment: Mapping[str, str]) -> None:
         folder = self._folder
-        for name in ("inventory", "boxes", "answers", "failures", "home"):
+        for name in ("inventory", "boxes", "answers", "failures", "home", "links"):
             (folder / name).mkdir(mode=0o700)
         hosts, known = {}, []
-        for spec in specs:
+        for number, spec in enumerate(specs):
+            link = folder / "links" / str(number)
+            self._shares = self._shares and len(str(link)) <= _MAX_SOCKET
             port = spec.ssh.port
             hosts[spec.id] = {
                 "ansible_host": str(spec.address),
                 "ansible_port": port,
                 "ansible_user": spec.ssh.user,
+                "link": str(link),
             }
             known.append(f"{spec.address if port == 22 else f'[{spec.address}]:{port}'} {spec.ssh.host_key}\n")  # noqa: PLR2004
             self._open_box(spec.id)

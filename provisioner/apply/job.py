@@ -90,7 +90,7 @@ def first_call(job: Job, run_id: str, options: Options) -> HostCall:
             "lockout": _lockout(job, options),
             "gate": _look(job, job.touched, _BEFORE_S) if options.gate else {},
         }
-        return HostCall(job.spec, request)
+        return HostCall(job.spec, request, shares=True)
     observed, contents = observe_request(job.spec, job.files)
     contents |= {str(number): file.content for number, file in enumerate(job.files)}
     request = {
@@ -102,7 +102,7 @@ def first_call(job: Job, run_id: str, options: Options) -> HostCall:
         "lockout": _lockout(job, options),
         "gate": _look(job, _existing(job.touched), _BEFORE_S) if options.gate else {},
     }
-    return HostCall(job.spec, request, contents, job.artefact)
+    return HostCall(job.spec, request, contents, job.artefact, shares=True)
 
 
 def look_call(job: Job, run_id: str, options: Options, touched: Touched) -> HostCall:
