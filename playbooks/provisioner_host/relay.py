@@ -10,12 +10,13 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
 from provisioner_host import places
 from provisioner_host.files import canonical, keyed_digest
-from provisioner_host.namespace import scratch
+from provisioner_host.namespace import Scratch, scratch
 from provisioner_host.shell import PATH, Failed, scrub
 
 # A write within a second of the last reload is silently lost (measured on 1.20.1), so there is more between.
@@ -183,16 +184,22 @@ def runtime() -> dict[str, Any] | None:
 
 def wait_for(sentinel: str, seconds: float) -> bool:
     """Wait until the relay has read the file that this sentinel belongs to."""
-    until = time.monotonic() + seconds
+    begun = time.monotonic()
+    until = begun + seconds
     while True:
         try:
             api(f"/v3/config/paths/get/{sentinel}", timeout_s=2)
         except Failed:
             if time.monotonic() > until:
                 return False
-            time.sleep(0.04)
+            time.sleep(_pause(begun))
         else:
             return True
+
+
+def _pause(begun: float) -> float:
+    """Give how long to wait before the next look: the longer it takes, the less does a moment more matter."""
+    return min(0.5, max(0.03, 0.15 * (time.monotonic() - begun)))
 
 
 def wait_for_gap() -> None:
@@ -226,7 +233,7 @@ def check(program: Path, conf: Path) -> None:
         aside.ip(["link set lo up", *(f"address replace {a}/32 dev lo" for a, _ in addresses)])
         with aside.call(lambda: _started(program, conf, said)) as process:
             try:
-                _await_sockets(process, {port for _, port in addresses}, said)
+                _await_sockets(aside, process, addresses, said)
             finally:
                 process.kill()
 
@@ -247,12 +254,17 @@ def _addresses(content: str) -> list[tuple[str, int]]:
     return [(address, int(port)) for address, port in found]
 
 
-def _await_sockets(process: subprocess.Popen[bytes], ports: set[int], log: IO[bytes]) -> None:
-    until = time.monotonic() + 15
+def _await_sockets(
+    aside: Scratch, process: subprocess.Popen[bytes], addresses: list[tuple[str, int]], log: IO[bytes]
+) -> None:
+    begun = time.monotonic()
+    until = begun + 15
     while process.poll() is None and time.monotonic() < until:
-        if ports <= _listening(process.pid):
+        # By connecting: the kernel's table of sockets is large, and takes longer to read than MediaMTX to start.
+        addresses = [address for address in addresses if not aside.call(partial(_answers, address))]
+        if not addresses:
             return
-        time.sleep(0.03)
+        time.sleep(_pause(begun))
     refused = process.poll() is not None
     process.kill()
     log.seek(0)
@@ -265,12 +277,9 @@ def _error_of(said: str) -> str:
     return (errors or said.splitlines() or ["it said nothing"])[-1][-400:]
 
 
-def _listening(pid: int) -> set[int]:
-    ports = set()
-    for table in ("tcp", "tcp6"):
-        try:
-            lines = Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]
-        except OSError:
-            continue
-        ports |= {int(f[1].rpartition(":")[2], 16) for f in map(str.split, lines) if f[3] == "0A"}
-    return ports
+def _answers(address: tuple[str, int]) -> bool:
+    try:
+        socket.create_connection(address, timeout=2).close()
+    except OSError:
+        return False
+    return True

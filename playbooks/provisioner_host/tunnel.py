@@ -15,6 +15,7 @@ from provisioner_host.namespace import scratch
 from provisioner_host.shell import Failed, run
 
 _INTERFACES = Path("/sys/class/net")
+_READ = "Unable to modify interface"
 
 
 def spliced(conf: Path, psk_file: Path) -> str:
@@ -63,13 +64,23 @@ def _private(text: str) -> Iterator[str]:
 
 
 def check(conf: Path, psk_file: Path) -> None:
-    """Try a file on a scratch interface in a scratch namespace (`wg-quick strip` checks nothing).
+    """Try a file without the live interface (`wg-quick strip` checks nothing).
+
+    `wg` reads the whole file before it looks for the interface: on one that is not there, a good file shows by
+    what it complains of. Where it complains of anything else, a scratch interface in a scratch namespace decides.
 
     Raises:
         Failed: `wg` refuses it.
     """
     interface = f"wgc{os.getpid() % 10**9}"
-    with scratch() as aside, _private(spliced(conf, psk_file)) as text:
+    with _private(spliced(conf, psk_file)) as text:
+        if _READ in run(["wg", "setconf", interface, text], check=False).stderr:
+            return
+        _check_on_scratch(interface, text)
+
+
+def _check_on_scratch(interface: str, text: str) -> None:
+    with scratch() as aside:
         if aside.run(["ip", "link", "add", interface, "type", "wireguard"], check=False).returncode != 0:
             aside.run(["wireguard-go", interface])
         aside.run(["wg", "setconf", interface, text])
