@@ -60,3 +60,8 @@ def test_words_for_formats_without_quotes_pass_unchanged_or_not_at_all(value: st
 def test_nft_refuses_a_name_that_it_could_not_hold(value: str) -> None:
     with pytest.raises(ValueError, match="is not a name that nft can hold"):
         quoting.nft_text(value)
+
+
+@given(value=st.ip_addresses(v=4))
+def test_an_address_is_written_as_it_always_is(value: IPv4Address) -> None:
+    assert quoting.dotted(value) == quoting.nft(value) == str(value)
