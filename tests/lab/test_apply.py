@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -56,6 +59,31 @@ def test_a_second_apply_changes_nothing_on_any_host(deployment: Deployment) -> N
     assert deployment.document("apply", "--yes")["outcome"] == "nothing-to-do"
     assert {host: fingerprint(deployment, host) for host in MANAGED_HOSTS} == before
     assert deployment.run("plan", "--exit-code").returncode == 0
+
+
+def test_a_change_is_confirmed_over_connections_of_its_own_and_none_is_left(deployment: Deployment) -> None:
+    path = deployment.root / "carriers/viettel.yml"
+    deployment.substitute(path, r"(management_networks: \[)", r"\g<1>198.51.100.0/24, ")
+    before = logins(deployment)
+    deployment.document("apply", "--yes", "--limit", f"host={RELAY}")
+    # One observes and changes, one looks, one confirms.
+    assert logins(deployment) - before >= 3
+    assert processes_naming(deployment.runtime) == []
+
+
+def processes_naming(folder: Path) -> list[bytes]:
+    """Give the command lines on this machine that name a folder."""
+    lines = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            lines.append((entry / "cmdline").read_bytes())
+    return [line for line in lines if os.fsencode(folder) in line]
+
+
+def logins(deployment: Deployment) -> int:
+    """Give how many SSH connections the relay has let in."""
+    script = "journalctl -q -o cat | grep -c 'Accepted publickey' || true"
+    return int(deployment.lab.exec(RELAY, ["sh", "-c", script]).stdout)
 
 
 def test_edits_by_hand_are_each_named_by_plan_and_healed_by_apply(deployment: Deployment) -> None:
