@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,7 +53,9 @@ def run(argv: Sequence[str], env: Mapping[str, str], *, cwd: Path | None = None,
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         adopt_orphans()
         reap_orphans()
-        before = children_cpu()
+        # Docker's daemon, where the bench has started it: it belongs to no side.
+        running = frozenset(_cpu_of_living())
+        before = children_cpu(running)
         started = time.monotonic()
         process = subprocess.Popen(
             argv, env=dict(env), cwd=cwd, stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True
@@ -69,7 +71,7 @@ def run(argv: Sequence[str], env: Mapping[str, str], *, cwd: Path | None = None,
             timer.cancel()
         seconds = time.monotonic() - started
         reap_orphans()
-        cpu = children_cpu() - before
+        cpu = children_cpu(running) - before
         process.returncode = os.waitstatus_to_exitcode(status)
         out.seek(0)
         err.seek(0)
@@ -108,14 +110,19 @@ def reap_orphans() -> None:
             time.sleep(0.02)
 
 
-def children_cpu() -> float:
-    """Give user and system seconds of all processes below: those that were waited for, and those that live."""
+def children_cpu(without: Collection[int] = ()) -> float:
+    """Give user and system seconds of all processes below: those that were waited for, and those that live.
+
+    Args:
+        without: living processes that do not count.
+    """
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime + sum(_cpu_of_living().values())
+    living = sum(seconds for pid, seconds in _cpu_of_living().items() if pid not in without)
+    return usage.ru_utime + usage.ru_stime + living
 
 
 def _cpu_of_living() -> dict[int, float]:
-    """Give the seconds of each living process below, with those of the children that it waited for."""
+    """Give the seconds of this process and of each living one below, with those of the children it waited for."""
     parents, seconds = {}, {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError, ValueError, IndexError):
