@@ -119,11 +119,17 @@ def watch() -> None:
         Failed: what a reboot met could not be put back; systemd starts this again.
     """
     revert_at_boot()
-    if (found := armed()) is not None:
-        places.RUN.mkdir(mode=0o755, exist_ok=True)
-        places.WATCHED.write_text(str(found["run"]))
+    _tell_what_is_watched()
     units.notify_ready()
     revert_when_due()
+
+
+def _tell_what_is_watched() -> None:
+    """Write down the run, for `arm`. Where that fails `arm` changes nothing; what is armed already is watched."""
+    found = armed()
+    with contextlib.suppress(OSError):
+        places.RUN.mkdir(mode=0o755, exist_ok=True)
+        places.WATCHED.write_text(str(found["run"]) if found else "")
 
 
 def revert_at_boot() -> None:
