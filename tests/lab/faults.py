@@ -90,6 +90,11 @@ _PROGRAMS: Final = (
     Fault("MediaMTX does not read its file", _fails("relay", "wait_for", times=2, error="Failed('no answer')")),
     Fault("a defect in the switch", _fails("switch", "_switch_tunnel", error="KeyError('a defect')")),
     Fault("the unit that returns does not start", _fails("dead_man", "_watch")),
+    Fault(
+        "the unit that returns cannot say what it watches",
+        before="mkdir -p /run/provisioner/watched",
+        after="rmdir /run/provisioner/watched",
+    ),
     Fault("nft is not to be had", _fails("firewall", "intended", error="OSError(2, 'No such file')")),
     Fault("the clock jumps forward", _clock(3e8), expected="new"),
     Fault("the clock jumps back", _clock(-3e8), expected="new"),
