@@ -92,7 +92,7 @@ _PROGRAMS: Final = (
     Fault("the unit that returns does not start", _fails("dead_man", "_watch")),
     Fault(
         "the unit that returns cannot say what it watches",
-        before="mkdir -p /run/provisioner/watched",
+        before="rm -f /run/provisioner/watched; mkdir /run/provisioner/watched",
         after="rmdir /run/provisioner/watched",
     ),
     Fault("nft is not to be had", _fails("firewall", "intended", error="OSError(2, 'No such file')")),
