@@ -1,4 +1,7 @@
-"""The one image of all lab hosts, made when its recipe has changed."""
+"""The one image of all lab hosts, made when its recipe has changed: `python3 -m tests.lab.image` makes it beforehand.
+
+It needs no package beyond Python's own library, so that it can be made while the others are installed.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from shutil import which
 from typing import Final
 
 from .docker_cli import INSTALL, LABEL, docker
+from .docker_daemon import DockerDaemon
 from .errors import LabError
 
 RECIPE: Final = Path(__file__).parent / "image"
@@ -102,3 +106,8 @@ def _alone() -> Iterator[None]:
     with (folder / "lab-image.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+if __name__ == "__main__":
+    DockerDaemon.ensure()
+    image()
