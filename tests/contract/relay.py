@@ -116,10 +116,10 @@ class Relay:
     def __enter__(self) -> Self:
         """Start and wait until the API answers."""
         self.write()
+        # What is started under nohup, or in a shell's background, inherits signals that are ignored.
+        command = ["env", "--default-signal=HUP,INT", self.engine.program, self.file]
         with (self.folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [self.engine.program, self.file], stdout=log, stderr=log, env=environment(self.environment)
-            )
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, env=environment(self.environment))
         wait_for(lambda: self.exit_code is not None or self._answers())
         assert self.exit_code is None, self.log()
         return self
