@@ -34,7 +34,7 @@ def _locked(change: Transaction) -> dict[str, Any]:
     before: dict[str, Any] = {}
     try:
         change.step("prepare", keys.prepare)
-        facts |= change.step("observe", lambda: observe(change.request["observe"], change.folder))
+        facts |= change.step("observe", lambda: observe(change.request["observe"], change.folder, runtime=False))
         if facts["live_digest"] != change.request["expected_live_digest"]:
             lease.release(change.run_id)
             return change.answer("stale", facts=facts)

@@ -89,8 +89,8 @@ def read_json(path: Path) -> Any:
 
 
 def write_json(path: Path, document: object, mode: int = 0o600) -> None:
-    """Write a JSON document in one step."""
-    write(path, json.dumps(document, indent=1, sort_keys=True).encode() + b"\n", mode=mode)
+    """Write a JSON document in one step; on one line, for which Python takes a tenth of the time."""
+    write(path, json.dumps(document, sort_keys=True).encode() + b"\n", mode=mode)
 
 
 def folder(path: Path, mode: int, group: str = "root") -> None:

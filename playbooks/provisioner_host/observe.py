@@ -17,11 +17,12 @@ _NEEDED = {"nft": "nftables", "wg": "wireguard-tools", "ip": "iproute2", "ffmpeg
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
-def observe(request: dict[str, Any], folder: Path) -> dict[str, Any]:
+def observe(request: dict[str, Any], folder: Path, *, runtime: bool = True) -> dict[str, Any]:
     """Give the host's facts.
 
     The request names the desired files, units and program, and `files/nft` in the folder is the intended
-    firewall, which is compared here because only this host's nft can tell what its rules mean.
+    firewall, which is compared here because only this host's nft can tell what its rules mean. Without
+    `runtime` the relay is not asked what it does now, which is no part of the live digest.
     """
     key = request["digest_key"]
     manifest = files.read_json(places.MANIFEST)
@@ -42,7 +43,7 @@ def observe(request: dict[str, Any], folder: Path) -> dict[str, Any]:
     if request.get("program"):
         facts["program"] = program(Path(request["program"]), manifest)
         facts["relay"] = _relay_file(key)
-        facts["runtime"] = relay.runtime()
+        facts["runtime"] = relay.runtime() if runtime else None
     facts["live_digest"] = live_digest(facts, live, key)
     return facts
 

@@ -90,9 +90,10 @@ def stages(live: str, wanted: str, size: int) -> Iterator[tuple[str, str]]:
 
 
 def _paths_by_line(content: str) -> dict[int, str]:
+    """Give the paths' names as they are written, in their quotes: we write a name in one way only."""
     found = ((number, _PATH_LINE.match(line)) for number, line in enumerate(content.splitlines()))
-    named = {number: str(json.loads(match[1])) for number, match in found if match}
-    return {number: name for number, name in named.items() if not name.startswith(places.SENTINEL_PREFIX)}
+    named = {number: match[1] for number, match in found if match}
+    return {number: name for number, name in named.items() if not name.startswith(f'"{places.SENTINEL_PREFIX}')}
 
 
 def program_in(unit: str) -> Path:

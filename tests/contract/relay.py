@@ -117,7 +117,7 @@ class Relay:
         """Start and wait until the API answers."""
         self.write()
         # What is started under nohup, or in a shell's background, inherits signals that are ignored.
-        command = ["env", "--default-signal=HUP,INT", self.engine.program, self.file]
+        command = ["env", "--default-signal=HUP,INT", str(self.engine.program), str(self.file)]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, env=environment(self.environment))
         wait_for(lambda: self.exit_code is not None or self._answers())
