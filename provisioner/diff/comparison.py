@@ -24,11 +24,13 @@ class Fleet:
             province changes its carrier.
         relays: relays by tunnel address.
         audiences: live readers by relay and path, of the relays that were read.
+        sites: province and facility by the gateway's public key, of every facility that has one, closed ones too.
     """
 
     serving: Mapping[str, frozenset[str]] = field(default_factory=dict)
     relays: Mapping[str, str] = field(default_factory=dict)
     audiences: Audience = field(default_factory=dict)
+    sites: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     def served_by(self, path: str) -> tuple[str, ...]:
         """Give the relays that serve a path by the desired state."""

@@ -52,7 +52,7 @@ def build_plan(observed: Observed, basis: Basis, limit: Limit, now: datetime, co
         commit: the inventory's commit.
     """
     facts, files = observed.facts, observed.files
-    fleet = fleet_of(observed.state, facts)
+    fleet = fleet_of(observed)
     read = [spec for spec in observed.hosts if spec.id in facts]
     changes = [c for spec in read for c in changes_of(spec, files[spec.id], facts[spec.id], fleet)]
     changing = pending(changes)
@@ -94,12 +94,18 @@ def carriers_of(state: DesiredState) -> dict[str, str]:
     return {spec.id: spec.carriers[0] for spec in state.hosts.values() if spec.relay}
 
 
-def fleet_of(state: DesiredState, facts: Mapping[str, HostFacts]) -> Fleet:
+def fleet_of(observed: Observed) -> Fleet:
     """Give what each host's comparison has to know of the others."""
+    relays = [spec for spec in observed.state.hosts.values() if spec.relay]
     return Fleet(
-        serving={spec.id: frozenset(path.name for path in spec.paths) for spec in state.hosts.values() if spec.relay},
-        relays={str(spec.tunnel.address): spec.id for spec in state.hosts.values() if spec.relay},
-        audiences={host: found.viewers for host, found in facts.items()},
+        serving={spec.id: frozenset(path.name for path in spec.paths) for spec in relays},
+        relays={str(spec.tunnel.address): spec.id for spec in relays},
+        audiences={host: found.viewers for host, found in observed.facts.items()},
+        sites={
+            facility.gateway.public_key: (facility.province, facility.id)
+            for facility in observed.inventory.facilities.values()
+            if facility.gateway and facility.gateway.public_key
+        },
     )
 
 

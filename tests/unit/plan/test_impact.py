@@ -9,7 +9,7 @@ import pytest
 
 from provisioner.changes import Action, Change, Impact, Resource
 from provisioner.render import MEDIAMTX_FILE
-from tests import inventories
+from tests import fleets, inventories
 from tests.plans import World, of
 from tests.simulated import SimulatedHost
 
@@ -146,6 +146,25 @@ def test_a_stranger_is_told_by_what_it_holds(relay: Found) -> None:
     assert (found.name, found.action) == (f"unknown/{'B' * 43}=", Action.DELETE)
     assert (found.impact, found.cut) == (Impact.ALL, EVERYBODY), "it may be where somebody reads from"
     assert "10.99.0.9/32" in found.reason
+
+
+def test_a_closed_facility_leaves_by_its_name(relay: Found) -> None:
+    facilities = [fleets.facility("kcl-bg-001", 1, operating="closed"), fleets.facility("kcl-bg-002", 1)]
+    changes = relay.world.plan(inventories.inventory(facilities=facilities)).plan.pending
+    (found,) = [c for c in changes if c.resource is Resource.PEER and c.host == RELAY]
+    assert (found.name, found.action, found.impact) == ("site/kcl-bg-001", Action.DELETE, Impact.PATH)
+    assert (found.province, found.facility, found.cut) == ("bac-giang", "kcl-bg-001", {RELAY: {SITE: 2}})
+    assert found.reason == "no path is pulled from kcl-bg-001 here from now on"
+
+
+def test_a_key_that_a_facility_had_before_is_a_stranger_s(relay: Found) -> None:
+    old = peer_of(relay, "10.91.0.2/32")
+    facilities = [fleets.facility("kcl-bg-001", 1, operating="closed"), fleets.facility("kcl-bg-002", 1)]
+    facilities[0]["gateway"]["public_key"] = inventories.public_key("another")
+    changes = relay.world.plan(inventories.inventory(facilities=facilities)).plan.pending
+    (found,) = [c for c in changes if c.resource is Resource.PEER and c.host == RELAY]
+    assert (found.name, found.facility, found.viewers) == (f"unknown/{old}", "kcl-bg-001", 2)
+    assert "from which kcl-bg-001 is pulled" in found.reason
 
 
 def test_addresses_that_go_back_to_their_owner_cut_what_is_pulled_from_them(relay: Found) -> None:
