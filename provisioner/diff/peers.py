@@ -93,14 +93,15 @@ def _rekeyed(at: Comparison, peer: Peer, old: str) -> Change:
 def _stranger(at: Comparison, public_key: str, found: Mapping[str, Any]) -> Change:
     """Give the end of a peer that nobody wants here: of a facility that we know by its key, or of a stranger."""
     allowed = list(found["allowed_ips"])
-    behind = next(filter(any, (at.site_at(_bare(ip)) for ip in allowed)), ("", ""))
-    where = at.fleet.sites.get(public_key, behind)
-    impact, cut = _impact(at, f"{_SITE}{where[1]}" if where[1] else "", set(allowed))
-    if public_key in at.fleet.sites:
-        name, reason = f"{_SITE}{where[1]}", f"no path is pulled from {where[1]} here from now on"
+    known = at.fleet.sites.get(public_key)
+    where = known or next(filter(any, (at.site_at(_bare(ip)) for ip in allowed)), ("", ""))
+    site = f"{_SITE}{where[1]}" if where[1] else ""
+    impact, cut = _impact(at, site, set(allowed))
+    if known:
+        name, reason = site, f"no path is pulled from {where[1]} here from now on"
     else:
         name, reason = f"unknown/{public_key}", f"no site, centre or relay has this key; it holds {_listed(allowed)}"
-        reason += f", from which {behind[1]} is pulled" if behind[1] else ""
+        reason += f", from which {where[1]} is pulled" if site else ""
     return Change(at.spec.id, Resource.PEER, name, Action.DELETE, impact, reason, cut, *where)
 
 

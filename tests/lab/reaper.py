@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,19 +10,16 @@ from .docker_cli import KEEP_LABEL, LABEL, OWNER_LABEL, RUN_LABEL, docker, liste
 from .owner import Owner
 from .record import recorded
 
-# Docker lets a network go only after its last container, which it may still be taking apart.
-_PATIENCE_S = 20
-_PAUSE_S = 0.3
+_ATTEMPTS = 3
 
 
 def remove(run: str) -> None:
     """Remove everything that carries the label of a run, and its directory; what is not there is no error."""
     label = f"{RUN_LABEL}={run}"
     # A creation that was under way when its process was killed may still add something: look again.
-    until = time.monotonic() + _PATIENCE_S
-    while True:
+    for _ in range(_ATTEMPTS):
         containers, networks = listed("container", label), listed("network", label)
-        if not (containers or networks) or time.monotonic() > until:
+        if not containers and not networks:
             break
         # One after the other: Docker may lose count of who is still in a network that several leave at once, and
         # then refuses to remove it until its daemon starts again.
@@ -31,7 +27,6 @@ def remove(run: str) -> None:
             docker("rm", "--force", "--volumes", container, check=False)
         if networks:
             docker("network", "rm", *networks, check=False)
-        time.sleep(_PAUSE_S)
     for record in recorded():
         if record.run == run:
             record.remove()

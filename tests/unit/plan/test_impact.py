@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from provisioner.changes import Action, Change, Impact, Resource
+from provisioner.inventory.model import Inventory
 from provisioner.render import MEDIAMTX_FILE
 from tests import fleets, inventories
 from tests.plans import World, of
@@ -29,8 +30,8 @@ class Found:
     def host(self) -> SimulatedHost:
         return self.world.hosts.hosts[RELAY]
 
-    def plan(self, resource: Resource, name: str = "") -> Change:
-        changes = self.world.plan(of({"kcl-bg-001": 1, "kcl-bg-002": 1})).plan.pending
+    def plan(self, resource: Resource, name: str = "", *, inventory: Inventory | None = None) -> Change:
+        changes = self.world.plan(inventory or of({"kcl-bg-001": 1, "kcl-bg-002": 1})).plan.pending
         (found,) = [c for c in changes if c.resource is resource and c.name.endswith(name) and c.host == RELAY]
         return found
 
@@ -150,8 +151,7 @@ def test_a_stranger_is_told_by_what_it_holds(relay: Found) -> None:
 
 def test_a_closed_facility_leaves_by_its_name(relay: Found) -> None:
     facilities = [fleets.facility("kcl-bg-001", 1, operating="closed"), fleets.facility("kcl-bg-002", 1)]
-    changes = relay.world.plan(inventories.inventory(facilities=facilities)).plan.pending
-    (found,) = [c for c in changes if c.resource is Resource.PEER and c.host == RELAY]
+    found = relay.plan(Resource.PEER, inventory=inventories.inventory(facilities=facilities))
     assert (found.name, found.action, found.impact) == ("site/kcl-bg-001", Action.DELETE, Impact.PATH)
     assert (found.province, found.facility, found.cut) == ("bac-giang", "kcl-bg-001", {RELAY: {SITE: 2}})
     assert found.reason == "no path is pulled from kcl-bg-001 here from now on"
@@ -161,8 +161,7 @@ def test_a_key_that_a_facility_had_before_is_a_stranger_s(relay: Found) -> None:
     old = peer_of(relay, "10.91.0.2/32")
     facilities = [fleets.facility("kcl-bg-001", 1, operating="closed"), fleets.facility("kcl-bg-002", 1)]
     facilities[0]["gateway"]["public_key"] = inventories.public_key("another")
-    changes = relay.world.plan(inventories.inventory(facilities=facilities)).plan.pending
-    (found,) = [c for c in changes if c.resource is Resource.PEER and c.host == RELAY]
+    found = relay.plan(Resource.PEER, inventory=inventories.inventory(facilities=facilities))
     assert (found.name, found.facility, found.viewers) == (f"unknown/{old}", "kcl-bg-001", 2)
     assert "from which kcl-bg-001 is pulled" in found.reason
 
