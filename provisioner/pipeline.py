@@ -9,34 +9,35 @@ from datetime import UTC, date, datetime
 from functools import cached_property
 from pathlib import Path
 
-from provisioner.ansible import AnsibleRunner
-from provisioner.changes import Change
-from provisioner.collector import without_collector
+from provisioner.base.collector import without_collector
+from provisioner.base.errors import HostError, UsageError
+from provisioner.base.secret import Secret
+from provisioner.base.vault import VaultPasswords
 from provisioner.desired import DesiredState, desired_state
+from provisioner.desired.key_hosts import key_hosts
+from provisioner.desired.limit import Limit, chosen_hosts
 from provisioner.desired.sites import site_spec
 from provisioner.desired.spec import HostSpec
-from provisioner.diff import changes_of
-from provisioner.errors import HostError, UsageError
-from provisioner.facts import HostFacts
-from provisioner.host_requests import observe_request
-from provisioner.hosts import HostRunner
-from provisioner.inventory.cache import Cache, cache_of
-from provisioner.inventory.load import Loaded, load, load_inventory, valid_inventory
-from provisioner.inventory.lock import write_lock
+from provisioner.hosts.ansible import AnsibleRunner
+from provisioner.hosts.facts import HostFacts
+from provisioner.hosts.keys import make_host_keys
+from provisioner.hosts.observe import observe, observe_request
+from provisioner.hosts.runner import HostRunner
+from provisioner.inventory.files.lock import write_lock
+from provisioner.inventory.files.revision import commit_of
+from provisioner.inventory.loader.cache import Cache, cache_of
+from provisioner.inventory.loader.load import Loaded, load, load_inventory, valid_inventory
+from provisioner.inventory.loader.secrets import load_secrets, write_carrier_secrets, write_inventory_secrets
 from provisioner.inventory.model import Inventory, InventorySecrets, Secrets
+from provisioner.inventory.new_secrets import completed, recorded
 from provisioner.inventory.rules import GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
 from provisioner.inventory.rules.logins import SECRETS_MISSING
-from provisioner.inventory.secrets import load_secrets, write_carrier_secrets, write_inventory_secrets
-from provisioner.keys import completed, key_hosts, make_host_keys, recorded
-from provisioner.observe import observe
 from provisioner.plan import Basis, Plan, Seen, saved_text, seal_key, seen_of
 from provisioner.plan.build import Observed, build_plan
-from provisioner.render import RenderedFile, render_host, render_site
-from provisioner.revision import commit_of
-from provisioner.secret import Secret
-from provisioner.selection import Limit, chosen_hosts
-from provisioner.templates import Templates, load_templates
-from provisioner.vault import VaultPasswords
+from provisioner.plan.changes import Change
+from provisioner.plan.diff import changes_of
+from provisioner.render.files import RenderedFile, render_host, render_site
+from provisioner.render.templates import Templates, load_templates
 from provisioner.verify.requests import ObserveRequest
 from provisioner.verify.result import VerifyResult
 from provisioner.verify.run import verify

@@ -7,13 +7,13 @@ import hashlib
 from functools import cache
 from typing import Any
 
+from provisioner.base.secret import Secret
 from provisioner.desired import DesiredState, desired_state
 from provisioner.inventory.allocate import allocate
 from provisioner.inventory.model import CarrierSecrets, Credentials, Inventory, Secrets, device_of
-from provisioner.keys import recorded
-from provisioner.render import RenderedFile, render_host
-from provisioner.secret import Secret
-from provisioner.templates import Templates, load_templates
+from provisioner.inventory.new_secrets import recorded
+from provisioner.render.files import RenderedFile, render_host
+from provisioner.render.templates import Templates, load_templates
 from tests import inventories
 
 

@@ -12,14 +12,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from provisioner.diagnostics import Problem
+from provisioner.base.diagnostics import Problem
 from provisioner.inventory import rules
-from provisioner.inventory.edit import Flow, edited
+from provisioner.inventory.files.edit import Flow, edited
+from provisioner.inventory.files.positions import Places
+from provisioner.inventory.files.strict_yaml import parse
+from provisioner.inventory.loader.one_file import validated
 from provisioner.inventory.model import Allocations, Facility, Inventory, Party
-from provisioner.inventory.places import Places
-from provisioner.inventory.reading import validated
 from provisioner.inventory.signed import signed_content
-from provisioner.inventory.strict_yaml import parse
 
 TODAY = date(2021, 5, 9)
 HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"

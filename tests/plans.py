@@ -7,16 +7,16 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from provisioner.apply import Job, Options, Outcome, apply
+from provisioner.base.secret import Secret
 from provisioner.desired import DesiredState, desired_state
+from provisioner.desired.limit import Limit, chosen_hosts
+from provisioner.hosts.observe import observe
 from provisioner.inventory.allocate import devices_of
 from provisioner.inventory.model import Allocations, Inventory, Secrets
 from provisioner.inventory.moves import moved_secrets
-from provisioner.observe import observe
 from provisioner.pipeline import Planned
 from provisioner.plan import Basis
 from provisioner.plan.build import Observed, build_plan
-from provisioner.secret import Secret
-from provisioner.selection import Limit, chosen_hosts
 from tests import fleets, inventories
 from tests.simulated import SimulatedHosts
 

@@ -12,9 +12,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from provisioner.diff import UNIT_REVERT, units_of
-from provisioner.hosts import CallOutcome, HostAnswer, HostCall
-from provisioner.render import MEDIAMTX_FILE, NFT_FILE, PSK_FILE, TUNNEL_FILE, WG_FILE
+from provisioner.desired.units import UNIT_REVERT, units_of
+from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
+from provisioner.render.files import MEDIAMTX_FILE, NFT_FILE, PSK_FILE, TUNNEL_FILE, WG_FILE
 from provisioner_host import files as host_files
 from provisioner_host import relay as host_relay
 from provisioner_host import tunnel as host_tunnel

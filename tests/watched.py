@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from provisioner.desired.spec import HostSpec, MediaPath
-from provisioner.hosts import CallOutcome, HostAnswer, HostCall
+from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
 from tests.simulated import SimulatedHosts
 
 

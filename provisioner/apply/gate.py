@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from provisioner.changes import Action, Change, Impact, Resource
 from provisioner.desired.spec import HostSpec, MediaPath
-from provisioner.hosts import CallOutcome, HostAnswer
+from provisioner.hosts.runner import CallOutcome, HostAnswer
+from provisioner.plan.changes import Action, Change, Impact, Resource
 from provisioner.verify.case import Case
 from provisioner.verify.evidence import parse_evidence
 from provisioner.verify.stream import read_check, relay_check

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from provisioner.apply.gate import GateRules, Touched, touched_by
-from provisioner.changes import Change
 from provisioner.desired.spec import RTSP_PORT, HostSpec
-from provisioner.diff import sentinel_of, units_of
-from provisioner.facts import HostFacts
-from provisioner.host_requests import observe_request
-from provisioner.hosts import HostCall
-from provisioner.render import MEDIAMTX_FILE, RenderedFile, program_path
+from provisioner.desired.units import units_of
+from provisioner.hosts.facts import HostFacts
+from provisioner.hosts.observe import observe_request
+from provisioner.hosts.runner import HostCall
+from provisioner.plan.changes import Change
+from provisioner.plan.diff import sentinel_of
+from provisioner.render.files import MEDIAMTX_FILE, RenderedFile, program_path
 
 CONFIRM_S = 60.0
 TRANSACTION_TIMEOUT_S = 240.0

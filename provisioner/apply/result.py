@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from provisioner.facts import HostFacts
+from provisioner.hosts.facts import HostFacts
 
 
 class Outcome(StrEnum):

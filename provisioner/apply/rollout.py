@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from provisioner.apply.carrier import Carrier
-from provisioner.apply.flight import Flight
+from provisioner.apply.dispatcher import Carrier
+from provisioner.apply.host_change import Flight
 from provisioner.apply.job import Job, Options
 from provisioner.apply.journal import Journal, MemoryJournal, Step
 from provisioner.apply.result import HostResult, Outcome, Refusal
 from provisioner.apply.waves import Wave, waves_of
-from provisioner.hosts import HostRunner
+from provisioner.hosts.runner import HostRunner
 
 # So many hosts are on their way at once; an interrupt starts none of those that wait.
 _AT_ONCE = 50

@@ -9,9 +9,9 @@ import click
 from provisioner.cli.context import Invocation, today
 from provisioner.cli.output import print_document
 from provisioner.inventory.allocate import allocate as allocations_for
-from provisioner.inventory.cache import cache_of
-from provisioner.inventory.load import load_inventory
-from provisioner.inventory.lock import write_lock
+from provisioner.inventory.files.lock import write_lock
+from provisioner.inventory.loader.cache import cache_of
+from provisioner.inventory.loader.load import load_inventory
 from provisioner.inventory.model import Allocations
 from provisioner.inventory.rules import ALLOCATION_MISSING, GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
 

@@ -9,18 +9,20 @@ from typing import Any
 import click
 
 from provisioner.apply import Outcome, exit_code
+from provisioner.base.errors import ApplyError, StalePlanError, UsageError
 from provisioner.cli.context import Invocation, today
 from provisioner.cli.interrupt import stoppable
 from provisioner.cli.output import counted, print_document
 from provisioner.cli.plan_text import plan_lines
 from provisioner.cli.results import code_of, ended_lines, host_line, note_lines, rollout_options, way_of
 from provisioner.cli.terminal import stderr_of
-from provisioner.enacting import Applied, abort, enact, resume
-from provisioner.errors import ApplyError, StalePlanError, UsageError
+from provisioner.desired.limit import Limit, parse_limits
 from provisioner.pipeline import Planned, Session, make_plan
 from provisioner.plan import Saved, read_saved, refuse_other
-from provisioner.policy import parse_allowances
-from provisioner.selection import Limit, parse_limits
+from provisioner.plan.guards.policy import parse_allowances
+from provisioner.runs.applied import Applied
+from provisioner.runs.apply import enact
+from provisioner.runs.resume import abort, resume
 
 
 @click.command()

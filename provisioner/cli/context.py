@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 
-from provisioner.errors import UsageError
+from provisioner.base.clock import VIETNAM
+from provisioner.base.errors import UsageError
 from provisioner.history.place import state_folder
-from provisioner.vietnam import VIETNAM
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import click
 
+from provisioner.base.clock import local_time
 from provisioner.cli.context import Invocation
 from provisioner.cli.files import write_report
 from provisioner.cli.output import counted, print_document
-from provisioner.cli.overview import Overview, overview
-from provisioner.inventory.load import valid_inventory
+from provisioner.cli.overview import overview_of
+from provisioner.desired.limit import parse_limits
+from provisioner.inventory.loader.load import valid_inventory
 from provisioner.inventory.model import Facility
 from provisioner.inventory.rules import ALLOCATION_MISSING, GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
 from provisioner.lifecycle.status import FacilityStatus
@@ -19,8 +21,7 @@ from provisioner.report.exports import export_document, export_lines
 from provisioner.report.progress import Progress, progress
 from provisioner.report.surveys import Surveys, surveys
 from provisioner.report.zones import Zones, zones
-from provisioner.selection import parse_limits
-from provisioner.vietnam import local_time
+from provisioner.runs.overview import Overview
 
 # What hosts still lack is no reason to report nothing.
 _TOLERATED = frozenset({ALLOCATION_MISSING, GATEWAY_KEY_MISSING, HOST_KEYS_MISSING})
@@ -48,7 +49,7 @@ def export(invocation: Invocation, what: str, out: Path | None, limits: tuple[st
 
     Example: provisioner -i inventories/example export progress --out progress.xlsx
     """
-    seen = overview(invocation)
+    seen = overview_of(invocation)
     valid_inventory(seen.loaded, invocation.inventory, tolerate=_TOLERATED)
     chosen = seen.statuses((), parse_limits(limits))
     report = _report(what, seen, chosen)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from provisioner.errors import UsageError
-from provisioner.render import RenderedFile
+from provisioner.base.atomic_file import replace_file
+from provisioner.base.errors import UsageError
+from provisioner.render.files import RenderedFile
 
 
 def write_tree(folder: Path, files: Iterable[RenderedFile]) -> list[Path]:
@@ -47,14 +47,7 @@ def write_report(path: Path, content: bytes, *, force: bool) -> None:
     if path.exists() and not force:
         raise UsageError(f"{path} is there already", hint="name another file, or overwrite it with --force")
     try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(content)
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        replace_file(path, content)
     except OSError as error:
         hint = "name a file in a folder that is there and that you can write to"
         raise UsageError(f"{path} cannot be written: {error.strerror}", hint=hint) from None

@@ -7,15 +7,15 @@ from typing import Any
 
 import click
 
+from provisioner.base.errors import UsageError
 from provisioner.cli.context import Invocation, today
 from provisioner.cli.output import counted, print_document
-from provisioner.enacting import state_place
-from provisioner.errors import UsageError
 from provisioner.history.journal import Event, EventLog
 from provisioner.history.records import Recorded
 from provisioner.history.store import History, find_history
 from provisioner.pipeline import Session
-from provisioner.runs import state_of
+from provisioner.runs.journal import state_place
+from provisioner.runs.unfinished import state_of
 
 _FAILED = 1
 

@@ -10,27 +10,34 @@ from typing import Any
 
 import click
 
+from provisioner.base.clock import VIETNAM
+from provisioner.base.diagnostics import Severity
+from provisioner.base.errors import InventoryError, SecretsError, UsageError
+from provisioner.base.private_file import write_private
+from provisioner.base.vault import VaultPasswords
 from provisioner.cli.context import Invocation, state_dir
 from provisioner.cli.output import print_document
-from provisioner.diagnostics import Severity
-from provisioner.errors import InventoryError, SecretsError, UsageError
 from provisioner.geography import SCHEMES, Province, by_slug
-from provisioner.importing.document import document
-from provisioner.importing.exporting import Filling
-from provisioner.importing.findings import Finding, Level, Spot, warning
-from provisioner.importing.messages import Language
-from provisioner.importing.proposal import Known, propose, provinces_of_contacts
-from provisioner.importing.report import Outcome, finding_lines, hint_word, level_word, read_lines, summary_lines
-from provisioner.importing.report_sheet import report_sheet
-from provisioner.importing.sources import Sources, read_sources
-from provisioner.importing.template import filled_template
-from provisioner.importing.workbooks import write_workbook
-from provisioner.importing.writing import ContactFiles, FacilityFiles, folder_for, write
-from provisioner.inventory.cache import cache_of
-from provisioner.inventory.load import Loaded, load
+from provisioner.importing.cells.findings import Finding, Level, Spot, warning
+from provisioner.importing.proposal.whole import Known, propose, provinces_of_contacts
+from provisioner.importing.report.document import document
+from provisioner.importing.report.messages import Language
+from provisioner.importing.report.outcome import (
+    Outcome,
+    finding_lines,
+    hint_word,
+    level_word,
+    read_lines,
+    summary_lines,
+)
+from provisioner.importing.report.report_sheet import report_sheet
+from provisioner.importing.tables.sources import Sources, read_sources
+from provisioner.importing.template.fill import Filling
+from provisioner.importing.template.sheets import filled_template
+from provisioner.importing.write import ContactFiles, FacilityFiles, folder_for, write
+from provisioner.inventory.loader.cache import cache_of
+from provisioner.inventory.loader.load import Loaded, load
 from provisioner.inventory.model import Inventory
-from provisioner.vault import VaultPasswords
-from provisioner.vietnam import VIETNAM
 
 _COLOURS = {Level.ERROR: "red", Level.WARNING: "yellow", Level.NOTE: "cyan"}
 _path = click.Path(path_type=Path)
@@ -164,7 +171,7 @@ class _Import:
     def _show(self, outcome: Outcome) -> None:
         language = Language(self.options.lang)
         if self.options.report is not None:
-            write_workbook(self.options.report, report_sheet(outcome, language), force=self.options.force)
+            write_private(self.options.report, report_sheet(outcome, language), force=self.options.force)
         if self.invocation.json:
             print_document(document(outcome, language))
             return
@@ -193,7 +200,7 @@ def _write_template(invocation: Invocation, options: _Options, out: Path) -> int
             contacts = opened.open([options.fill], now, to_write=False, action="export")
         filling = Filling(inventory, options.fill, contacts.get(options.fill, ()))
     scheme = inventory.settings.province_scheme if inventory else SCHEMES[-1]
-    write_workbook(out, filled_template(scheme, filling), force=options.force)
+    write_private(out, filled_template(scheme, filling), force=options.force)
     if invocation.json:
         fields = {"file": str(out), "province": options.fill or "", "contacts": options.with_contacts}
         print_document({"schema": "provisioner/import-template", "version": 1, **fields})

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
+from provisioner.base.errors import HostError
 from provisioner.cli.context import Invocation, today
 from provisioner.cli.output import counted, print_document
-from provisioner.errors import HostError
 from provisioner.pipeline import KeysMade, Session, init_keys
 
 

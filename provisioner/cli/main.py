@@ -13,11 +13,11 @@ from typing import NoReturn
 import click
 
 from provisioner import __version__
+from provisioner.base.errors import ProvisionerError
 from provisioner.cli.commands import COMMANDS
 from provisioner.cli.context import Invocation, state_dir
 from provisioner.cli.lazy import LazyGroup
 from provisioner.cli.output import error_document, print_document, print_error
-from provisioner.errors import ProvisionerError
 
 _INTERNAL = 70
 _INTERRUPTED = 130

@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from provisioner.diagnostics import Problem, Severity
-from provisioner.errors import ProvisionerError
+from provisioner.base.diagnostics import Problem, Severity
+from provisioner.base.errors import ProvisionerError
 
 _COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow"}
 

@@ -6,19 +6,19 @@ from pathlib import Path
 
 import click
 
+from provisioner.base.atomic_file import write_atomic
+from provisioner.base.errors import HostError, PolicyError, UsageError
 from provisioner.cli.context import Invocation, today
 from provisioner.cli.output import print_document
 from provisioner.cli.plan_check import check
 from provisioner.cli.plan_text import plan_lines
 from provisioner.cli.terminal import stdout_of
-from provisioner.comparing import compare
-from provisioner.errors import HostError, PolicyError, UsageError
-from provisioner.inventory.atomic import write_atomic
+from provisioner.desired.limit import parse_limits
 from provisioner.pipeline import Planned, Session, make_plan
 from provisioner.plan import DRIFT_SCHEMA, SCHEMA, Plan, compare_document, document
-from provisioner.policy import parse_allowances
+from provisioner.plan.guards.policy import parse_allowances
 from provisioner.report.plan_markdown import plan_comment
-from provisioner.selection import parse_limits
+from provisioner.runs.compare import compare
 
 _CHANGES = 10
 _limit = click.option(

@@ -9,14 +9,14 @@ from typing import Any
 
 import click
 
+from provisioner.base.errors import HostError, StalePlanError, UsageError
 from provisioner.cli.context import Invocation
 from provisioner.cli.output import print_document
 from provisioner.cli.terminal import stdout_of
-from provisioner.errors import HostError, StalePlanError, UsageError
+from provisioner.desired.limit import Limit
 from provisioner.pipeline import Planned, Session, make_plan
 from provisioner.plan import moved_hosts, read_saved
 from provisioner.plan.saved import Saved, moved_basis
-from provisioner.selection import Limit
 
 SCHEMA = "provisioner/plan-check"
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")

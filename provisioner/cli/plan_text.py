@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import click
 
-from provisioner.changes import Action, Change, Impact
 from provisioner.cli.output import counted
 from provisioner.cli.terminal import Terminal
 from provisioner.plan import Plan, Totals, totals_of
+from provisioner.plan.changes import Action, Change, Impact
+from provisioner.plan.guards.policy import Refusal
 from provisioner.plan.totals import Row
-from provisioner.policy import Refusal
 from provisioner.report.text import clean
 
 _SIGNS = {Action.CREATE: "+", Action.UPDATE: "~", Action.DELETE: "-", Action.NOOP: "="}

@@ -9,8 +9,8 @@ import click
 from provisioner.cli.context import Invocation, today
 from provisioner.cli.files import write_tree
 from provisioner.cli.output import counted, print_document
+from provisioner.desired.limit import chosen_hosts, parse_limits
 from provisioner.pipeline import Session
-from provisioner.selection import chosen_hosts, parse_limits
 
 
 @click.command()

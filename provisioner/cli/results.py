@@ -10,8 +10,8 @@ import click
 from provisioner.apply import NAMES, GateRules, HostResult, Options, Outcome
 from provisioner.cli.interrupt import INTERRUPTED
 from provisioner.cli.output import counted
-from provisioner.enacting import Applied, Way
-from provisioner.runs import approval_of
+from provisioner.runs.applied import Applied
+from provisioner.runs.options import Way, approval_of
 
 _COLOURS = {Outcome.APPLIED: "green", Outcome.UNCHANGED: "white"}
 _SHOWN = 5

@@ -8,13 +8,14 @@ from typing import Any
 import click
 
 from provisioner.apply import HostResult, Outcome, Refusal, exit_code, host_document
+from provisioner.base.errors import RollbackError, UsageError
 from provisioner.cli.context import Invocation, today
 from provisioner.cli.interrupt import stoppable
 from provisioner.cli.output import counted, print_document
 from provisioner.cli.results import code_of, ended_lines, host_line, note_lines, rollout_options, way_of
-from provisioner.enacting import Applied, Return, plan_rollback, roll_back
-from provisioner.errors import RollbackError, UsageError
 from provisioner.pipeline import Session
+from provisioner.runs.applied import Applied
+from provisioner.runs.rollback import Return, plan_rollback, roll_back
 
 _WORDS = {Outcome.APPLIED: "returned", Outcome.ROLLED_BACK: "stayed"}
 

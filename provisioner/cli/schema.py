@@ -8,11 +8,11 @@ from typing import Any
 
 import click
 
+from provisioner.base.errors import UsageError
 from provisioner.cli.context import Invocation
 from provisioner.cli.output import print_document
-from provisioner.errors import UsageError
-from provisioner.inventory.schema import KINDS, PATHS, schema_of
-from provisioner.schemas import DOCUMENTS, document_schema
+from provisioner.cli.schemas import DOCUMENTS, document_schema
+from provisioner.inventory.explanation.schema import KINDS, PATHS, schema_of
 
 _LISTED = {**PATHS, **{name: f"what `{name}` prints with --output json" for name in DOCUMENTS}}
 _LISTED |= {"compare": "what `plan --offline` prints with --output json"}

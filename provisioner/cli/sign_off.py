@@ -7,14 +7,14 @@ from typing import Any
 
 import click
 
+from provisioner.base.atomic_file import write_atomic
+from provisioner.base.errors import InventoryError, UsageError
 from provisioner.cli.context import Invocation, today
 from provisioner.cli.output import print_document
-from provisioner.errors import InventoryError, UsageError
-from provisioner.inventory.atomic import write_atomic
-from provisioner.inventory.edit import EditError, Flow, edited
-from provisioner.inventory.load import load
+from provisioner.inventory.files.edit import EditError, Flow, edited
+from provisioner.inventory.files.positions import Path
+from provisioner.inventory.loader.load import load
 from provisioner.inventory.model import ConnectionPlan, Facility, Party
-from provisioner.inventory.places import Path
 from provisioner.inventory.signed import signed_content
 
 

@@ -6,14 +6,15 @@ from collections.abc import Iterable
 
 import click
 
+from provisioner.base.errors import InventoryError
 from provisioner.cli.context import Invocation
 from provisioner.cli.output import counted, print_document, print_warning
-from provisioner.cli.overview import Overview, overview
-from provisioner.errors import InventoryError
+from provisioner.cli.overview import overview_of
+from provisioner.desired.limit import parse_limits
 from provisioner.lifecycle.status import FacilityStatus
 from provisioner.lifecycle.why import Telling, reasons
 from provisioner.report.status import Explained, status_document, status_lines, why_lines
-from provisioner.selection import parse_limits
+from provisioner.runs.overview import Overview
 
 
 @click.command()
@@ -36,7 +37,7 @@ def status(invocation: Invocation, facilities: tuple[str, ...], limits: tuple[st
 
     Example: provisioner -i inventories/example status --why kcl-bg-001
     """
-    seen = overview(invocation)
+    seen = overview_of(invocation)
     chosen = seen.statuses(facilities, parse_limits(limits))
     _warn(invocation, seen)
     explained = {one.facility.id: _explained(seen, one) for one in chosen} if why else {}

@@ -10,12 +10,12 @@ from pathlib import Path
 import click
 
 from provisioner import __version__
+from provisioner.base.diagnostics import Problem, Severity
+from provisioner.base.errors import InventoryError, UsageError
 from provisioner.cli.context import Invocation, today
 from provisioner.cli.output import counted, print_document, problem_document, problem_lines
-from provisioner.diagnostics import Problem, Severity
-from provisioner.errors import InventoryError, UsageError
-from provisioner.inventory.cache import cache_of
-from provisioner.inventory.load import Loaded, check, load
+from provisioner.inventory.loader.cache import cache_of
+from provisioner.inventory.loader.load import Loaded, check, load
 
 _COUNTS = ("provinces", "carriers", "relays", "facilities", "cameras", "paths")
 _PASSWORDS = ("ANSIBLE_VAULT_IDENTITY_LIST", "ANSIBLE_VAULT_PASSWORD_FILE")
@@ -78,8 +78,8 @@ def _problems_of_secrets(root: Path, loaded: Loaded, env: Mapping[str, str]) -> 
     if not any(env.get(name, "").strip() for name in _PASSWORDS):
         return (_not_checked(),)
     # Without passwords the libraries behind the vault are not needed, and they take their time.
-    from provisioner.inventory import secrets  # noqa: PLC0415
-    from provisioner.vault import VaultPasswords  # noqa: PLC0415
+    from provisioner.base.vault import VaultPasswords  # noqa: PLC0415
+    from provisioner.inventory.loader import secrets  # noqa: PLC0415
 
     passwords = VaultPasswords.from_environment(env).for_secrets()
     if not passwords:

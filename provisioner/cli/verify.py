@@ -6,15 +6,15 @@ from pathlib import Path
 
 import click
 
+from provisioner.base.atomic_file import write_atomic
+from provisioner.base.errors import StateError
 from provisioner.cli.context import Invocation, today
 from provisioner.cli.output import print_document, print_warning
-from provisioner.errors import StateError
-from provisioner.inventory.atomic import write_atomic
+from provisioner.desired.limit import parse_limits
 from provisioner.pipeline import Session, verify_inventory
-from provisioner.recording import record_verification
 from provisioner.report.html import html_page
 from provisioner.report.text import text_report
-from provisioner.selection import parse_limits
+from provisioner.runs.verification import record_verification
 from provisioner.verify.result import Verdict, exit_code, verify_document
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from provisioner.errors import PolicyError
+from provisioner.base.errors import PolicyError
 
 NAME = "contacts-access.log"
 

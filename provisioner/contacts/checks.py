@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from provisioner.base.diagnostics import Problem, Severity
+from provisioner.base.vietnamese import fold
 from provisioner.contacts.emails import read_email
+from provisioner.contacts.field import FieldProblem, Reading
 from provisioner.contacts.model import Contact, ContactsFile, Role
 from provisioner.contacts.names import read_line, read_name
 from provisioner.contacts.phones import read_phone
-from provisioner.contacts.reading import FieldProblem, Reading
 from provisioner.contacts.store import file_of
-from provisioner.diagnostics import Problem, Severity
+from provisioner.inventory.files.positions import Places
 from provisioner.inventory.model import Facility, Operating
-from provisioner.inventory.places import Places
-from provisioner.vietnamese import fold
 
 _READERS: dict[str, Callable[[object], Reading]] = {
     "full_name": read_name,

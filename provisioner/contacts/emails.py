@@ -7,8 +7,8 @@ import unicodedata
 
 from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
 
-from provisioner.contacts.reading import Reading, refused, visible, warning
-from provisioner.secret import Secret
+from provisioner.base.secret import Secret
+from provisioner.contacts.field import Reading, refused, visible, warning
 
 _MOST_CHARACTERS = 320
 _NAMED = re.compile(r"[^<>@]*<([^<>]+)>")

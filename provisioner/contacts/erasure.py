@@ -6,12 +6,12 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from provisioner.base.errors import LockedError, UsageError
+from provisioner.base.vault import VaultPasswords
 from provisioner.contacts.model import ContactsFile
 from provisioner.contacts.renewal import Renewal, finish, prepare, renew
 from provisioner.contacts.search import Found, Sought, find, refuse_several_people, related
 from provisioner.contacts.store import locked, provinces_in, render_contacts, valid_contacts
-from provisioner.errors import LockedError, UsageError
-from provisioner.vault import VaultPasswords
 
 
 @dataclass(frozen=True)

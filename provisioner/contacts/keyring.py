@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from provisioner.errors import SecretsError
-from provisioner.vault import CONTACTS_ID, VaultPasswords, decrypt
+from provisioner.base.errors import SecretsError
+from provisioner.base.vault import CONTACTS_ID, VaultPasswords, decrypt
 
 _RENEWED = ".renewed"
 

@@ -8,10 +8,10 @@ from typing import Annotated, Literal
 
 from pydantic import PlainValidator
 
+from provisioner.base.secret import Secret
+from provisioner.base.vietnamese import fold
 from provisioner.inventory.model import Model
 from provisioner.inventory.model.base import Day, Slug
-from provisioner.secret import Secret
-from provisioner.vietnamese import fold
 
 PERSONAL_FIELDS = ("full_name", "title", "phone", "email", "note", "source")
 """The fields that are masked in memory; facility, role and days tell nothing of a person."""

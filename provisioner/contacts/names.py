@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import unicodedata
 
-from provisioner.contacts.reading import Reading, refused
-from provisioner.secret import Secret
-from provisioner.vietnamese import clean, read_legacy
+from provisioner.base.secret import Secret
+from provisioner.base.vietnamese import clean, read_legacy
+from provisioner.contacts.field import Reading, refused
 
 MAX_LENGTH = 300
 """The longest text that a field may have, in characters."""

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 import phonenumbers
 from phonenumbers import NumberParseException, PhoneNumber, PhoneNumberFormat, PhoneNumberType
 
-from provisioner.contacts.reading import FieldProblem, Reading, refused, visible, warning
-from provisioner.secret import Secret
+from provisioner.base.secret import Secret
+from provisioner.contacts.field import FieldProblem, Reading, refused, visible, warning
 
 _REGION = "VN"
 _COUNTRY = 84

@@ -22,12 +22,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from provisioner.base.atomic_file import write_atomic
+from provisioner.base.errors import InventoryError, PolicyError, SecretsError
+from provisioner.base.vault import VaultPasswords, encrypt, is_encrypted, is_program, opened_with, read_password
 from provisioner.contacts.history import earlier_versions, is_known_to_git
 from provisioner.contacts.keyring import pending, readable_with, vault_id
 from provisioner.contacts.store import file_of, provinces_in
-from provisioner.errors import InventoryError, PolicyError, SecretsError
-from provisioner.inventory.atomic import write_atomic
-from provisioner.vault import VaultPasswords, encrypt, is_encrypted, is_program, opened_with, read_password
 
 _RANDOM_BYTES = 32
 

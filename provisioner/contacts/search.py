@@ -6,12 +6,12 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from provisioner.base.errors import UsageError
+from provisioner.base.secret import Secret
+from provisioner.base.vietnamese import fold
 from provisioner.contacts.emails import read_email
 from provisioner.contacts.model import Contact, ContactsFile, shown
 from provisioner.contacts.phones import read_phone
-from provisioner.errors import UsageError
-from provisioner.secret import Secret
-from provisioner.vietnamese import fold
 
 _LAST_DIGITS = 8
 """As many digits of a phone number tell who it is."""

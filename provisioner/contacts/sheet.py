@@ -11,8 +11,8 @@ from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.header_footer import HeaderFooterItem
 from openpyxl.worksheet.worksheet import Worksheet
 
+from provisioner.base.spreadsheet import HEADER, PLAIN, REMARK, TITLE, Look, landscape, put, saved
 from provisioner.contacts.model import ROLE_LABELS, Contact, shown
-from provisioner.spreadsheet import HEADER, PLAIN, REMARK, TITLE, Look, landscape, put, saved
 
 _COLUMNS = (
     ("STT", 6),

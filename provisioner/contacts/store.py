@@ -11,19 +11,19 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from provisioner.base.atomic_file import write_atomic
+from provisioner.base.diagnostics import Problem, Severity
+from provisioner.base.errors import InventoryError, LockedError, UsageError
+from provisioner.base.secret import Secret
+from provisioner.base.vault import VaultPasswords, encrypt, is_encrypted
 from provisioner.contacts.keyring import open_contacts, own_password, vault_id
 from provisioner.contacts.model import Contact, ContactsFile
-from provisioner.diagnostics import Problem, Severity
-from provisioner.errors import InventoryError, LockedError, UsageError
-from provisioner.inventory.atomic import write_atomic
-from provisioner.inventory.explain import Subject, problems_of
-from provisioner.inventory.places import Places, Source
-from provisioner.inventory.plain_yaml import scalar
-from provisioner.inventory.reading import validated
-from provisioner.inventory.strict_yaml import parse
-from provisioner.inventory.yaml_places import PlacesIn
-from provisioner.secret import Secret
-from provisioner.vault import VaultPasswords, encrypt, is_encrypted
+from provisioner.inventory.explanation.problems import Subject, problems_of
+from provisioner.inventory.files.plain_yaml import scalar
+from provisioner.inventory.files.positions import Places, Source
+from provisioner.inventory.files.strict_yaml import parse
+from provisioner.inventory.files.yaml_places import PlacesIn
+from provisioner.inventory.loader.one_file import validated
 
 ENVIRONMENT = "PROVISIONER_CONTACTS"
 _HEADER = """\

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from provisioner.base.errors import InventoryError, SecretsError
 from provisioner.desired.spec import PortMap, SiteLink, SiteSpec
-from provisioner.errors import InventoryError, SecretsError
 from provisioner.inventory.model import Connection, Facility, Inventory, Secrets, SiteAllocation
 
 

@@ -7,8 +7,8 @@ from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network
 from typing import NamedTuple
 
+from provisioner.base.secret import Secret
 from provisioner.inventory.model import MediamtxArtefact, Ssh, StreamName
-from provisioner.secret import Secret
 
 TUNNEL = "wg-prov"
 RTSP_PORT = 8554

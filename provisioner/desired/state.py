@@ -8,6 +8,8 @@ from ipaddress import IPv4Address, IPv4Network, collapse_addresses
 from operator import attrgetter
 from typing import TypeVar
 
+from provisioner.base.errors import InventoryError, SecretsError
+from provisioner.base.secret import Secret, host_digest_key, mediamtx_hash
 from provisioner.desired.spec import (
     KEEPALIVE_S,
     DesiredState,
@@ -21,7 +23,6 @@ from provisioner.desired.spec import (
     Tunnel,
     User,
 )
-from provisioner.errors import InventoryError, SecretsError
 from provisioner.inventory.makes import behind, path_behind
 from provisioner.inventory.model import (
     Carrier,
@@ -37,7 +38,6 @@ from provisioner.inventory.model import (
     path_name,
 )
 from provisioner.inventory.moves import old_names
-from provisioner.secret import Secret, host_digest_key, mediamtx_hash
 
 T = TypeVar("T")
 _SUB, _MAIN = StreamName.SUB, StreamName.MAIN

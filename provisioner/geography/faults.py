@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from provisioner.errors import UsageError
+from provisioner.base.errors import UsageError
 
 
 class ProvinceError(UsageError):

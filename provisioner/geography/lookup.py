@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from provisioner.base.vietnamese import clean
 from provisioner.geography.faults import (
     AmbiguousProvinceError,
     ContradictoryProvinceError,
@@ -11,7 +12,6 @@ from provisioner.geography.faults import (
 from provisioner.geography.names import match
 from provisioner.geography.province import SCHEMES, Province, collisions, provinces, shown
 from provisioner.geography.suggest import hint_for_code, hint_for_name
-from provisioner.vietnamese import clean
 
 
 def by_code(code: str, scheme: str) -> Province:

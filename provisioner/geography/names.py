@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cache
 
+from provisioner.base.vietnamese import fold
 from provisioner.geography.province import Province, provinces
-from provisioner.vietnamese import fold
 
 _TYPES_BEFORE = ("", "tinh", "thanhpho", "tp")
 _TYPES_BEHIND = ("province", "city")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from difflib import get_close_matches
 
+from provisioner.base.vietnamese import Legacy, fold, possible_readings, read_legacy
 from provisioner.geography.names import match
 from provisioner.geography.province import Province, provinces
-from provisioner.vietnamese import Legacy, fold, possible_readings, read_legacy
 
 _MOST = 3
 _LONGEST = 100

@@ -126,6 +126,6 @@ ALIASES: dict[str, tuple[str, ...]] = {
 }
 """Other names in use, by slug, as far as they name one unit only: BN, QN or HN could be several.
 
-Spaces, hyphens, dots, case and marks need no alias (`provisioner.vietnamese.fold`), nor do the words for
+Spaces, hyphens, dots, case and marks need no alias (`provisioner.base.vietnamese.fold`), nor do the words for
 province and city.
 """

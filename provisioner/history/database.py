@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, select, text
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
-from provisioner.errors import StateError
+from provisioner.base.errors import StateError
 from provisioner.history.place import VARIABLE, Place
 from provisioner.history.tables import SCHEMA, entries, metadata, schema
 

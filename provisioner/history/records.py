@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from provisioner.vietnam import aware
+from provisioner.base.clock import aware
 
 
 class Step(StrEnum):

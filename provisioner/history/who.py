@@ -37,3 +37,9 @@ def _job(environment: Mapping[str, str]) -> str:
 
 def _clean(text: str) -> str:
     return "".join(c for c in text if c.isprintable())[:_LENGTH]
+
+
+def who_text(who: Mapping[str, str]) -> str:
+    """Give who changes hosts in one line, for leases and receipts."""
+    job = f" ({who['job']})" if who.get("job") else ""
+    return f"{who.get('user', '')}@{who.get('machine', '')}{job}"

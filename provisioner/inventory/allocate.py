@@ -12,8 +12,8 @@ from ipaddress import IPv4Address, IPv4Network
 from itertools import chain
 from typing import Protocol
 
-from provisioner.diagnostics import Problem
-from provisioner.errors import InventoryError
+from provisioner.base.diagnostics import Problem
+from provisioner.base.errors import InventoryError
 from provisioner.inventory.model import (
     Allocations,
     CentreAllocation,

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 
+from provisioner.base.clock import aware, start_of
 from provisioner.inventory.model import Facility, Instruction, Inventory
-from provisioner.vietnam import aware, start_of
 
 _Path = tuple[str | int, ...]
 

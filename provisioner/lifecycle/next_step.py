@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from provisioner.base.clock import local_time
 from provisioner.inventory.model import ConnectionPlan, Facility, Party, SurveyVerdict
 from provisioner.inventory.signed import signed_content
 from provisioner.lifecycle.evidence import ACCEPTANCE, Evidence
 from provisioner.lifecycle.standing import Progress, Standing
 from provisioner.lifecycle.states import State
-from provisioner.vietnam import local_time
 
 PARTIES = {Party.DIC: "the DIC", Party.HEALTH: "the Health department", Party.CARRIER: "the carrier"}
 

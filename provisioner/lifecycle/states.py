@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from enum import StrEnum
 
-from provisioner.vietnam import local_time
+from provisioner.base.clock import local_time
 
 Since = datetime | date | None
 """A moment that was observed, a day that a file names, or nothing that anybody wrote down."""

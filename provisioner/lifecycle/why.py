@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from provisioner.base.clock import local_time
 from provisioner.inventory.deadlines import Duty
+from provisioner.inventory.files.positions import Places
 from provisioner.inventory.model import BlockReason, ConnectionPlan, Facility, Instruction, Operating
-from provisioner.inventory.places import Places
 from provisioner.inventory.signed import missing_parties, stale_sign_offs
 from provisioner.lifecycle.evidence import Evidence, Shown
 from provisioner.lifecycle.next_step import PARTIES
 from provisioner.lifecycle.standing import Progress, Standing
 from provisioner.lifecycle.states import State
-from provisioner.vietnam import local_time
 
 _OPERATING = {
     Operating.OPEN: "people are in it (operating: open)",

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 
 from provisioner import __version__
-from provisioner.canonical import canonical_json
-from provisioner.changes import Change
+from provisioner.base.canonical import canonical_json
+from provisioner.base.secret import keyed_digest
 from provisioner.desired.spec import HostSpec
-from provisioner.render import RenderedFile
-from provisioner.secret import keyed_digest
+from provisioner.plan.changes import Change
+from provisioner.render.files import RenderedFile
 
 
 @dataclass(frozen=True, slots=True)

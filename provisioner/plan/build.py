@@ -7,17 +7,18 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from provisioner.changes import Change, pending
+from provisioner.desired.limit import Limit
 from provisioner.desired.spec import DesiredState, HostSpec
-from provisioner.diff import Fleet, changes_of
-from provisioner.facts import HostFacts
+from provisioner.hosts.facts import HostFacts
 from provisioner.inventory.model import Inventory
-from provisioner.lockout import locked_out, required_sources
 from provisioner.plan.basis import Basis, desired_digest, planned_digest
+from provisioner.plan.changes import Change, pending
+from provisioner.plan.diff import Fleet, changes_of
+from provisioner.plan.guards.lockout import locked_out, required_sources
+from provisioner.plan.guards.outside import outside_of
+from provisioner.plan.guards.policy import Refusal, Subject, judge
 from provisioner.plan.model import Plan
-from provisioner.policy import Refusal, Subject, judge
-from provisioner.render import NFT_FILE, RenderedFile
-from provisioner.selection import Limit, outside_of
+from provisioner.render.files import NFT_FILE, RenderedFile
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from provisioner.changes import Action, Change, Impact, pending
+from provisioner.plan.changes import Action, Change, Impact, pending
+from provisioner.plan.guards.policy import Refusal
 from provisioner.plan.model import Plan
 from provisioner.plan.totals import Totals, totals_of
-from provisioner.policy import Refusal
 
 SCHEMA = "provisioner/plan"
 DRIFT_SCHEMA = "provisioner/drift"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from provisioner.changes import Change, pending
 from provisioner.plan.basis import Basis
-from provisioner.policy import Refusal
+from provisioner.plan.changes import Change, pending
+from provisioner.plan.guards.policy import Refusal
 
 
 @dataclass(frozen=True, slots=True)

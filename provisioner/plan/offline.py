@@ -10,15 +10,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from provisioner.base.secret import Secret, keyed_digest
 from provisioner.desired.spec import DesiredState, HostSpec
-from provisioner.diff import UNIT_REVERT, units_of
-from provisioner.diff.relay_file import canonical, sentinel_of, settings_of, without_login
-from provisioner.facts import HostFacts
+from provisioner.desired.units import UNIT_REVERT, units_of
+from provisioner.hosts.facts import HostFacts
 from provisioner.inventory.allocate import devices_of
 from provisioner.inventory.model import CarrierSecrets, Credentials, Inventory, MediamtxArtefact, Secrets
-from provisioner.render import MEDIAMTX_FILE, NFT_FILE, RenderedFile, path_settings, program_path
-from provisioner.ruleset import Ruleset, parse_ruleset
-from provisioner.secret import Secret, keyed_digest
+from provisioner.plan.diff.relay_file import canonical, sentinel_of, settings_of, without_login
+from provisioner.plan.guards.ruleset import Ruleset, parse_ruleset
+from provisioner.render.files import MEDIAMTX_FILE, NFT_FILE, RenderedFile, path_settings, program_path
 
 _NOTHING = Secret("not-known")
 _PSK = Secret("A" * 43 + "=")

@@ -9,12 +9,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from provisioner.errors import StalePlanError
+from provisioner.base.errors import StalePlanError
+from provisioner.base.secret import Secret
 from provisioner.plan.basis import Basis
 from provisioner.plan.document import SCHEMA, document
 from provisioner.plan.model import Plan
 from provisioner.plan.seen import Seen, moved, seen_in
-from provisioner.secret import Secret
 
 _AGAIN = "make a new plan, and have it reviewed: provisioner plan --out FILE"
 Row = tuple[str, str, str, str]

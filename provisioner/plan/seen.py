@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from provisioner.facts import HostFacts
+from provisioner.hosts.facts import HostFacts
 
 Seen = Mapping[str, str]
 """Item to what it was, e.g. `unit provisioner-nft.service` to `active, enabled`; what is not there has no item."""

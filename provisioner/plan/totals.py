@@ -7,8 +7,8 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from provisioner.changes import Action, Change, Impact, cut_by
-from provisioner.diff.comparison import place_of
+from provisioner.plan.changes import Action, Change, Impact, cut_by
+from provisioner.plan.diff.comparison import place_of
 
 K = TypeVar("K", bound=Hashable)
 Cut = Mapping[str, Mapping[str, int]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
+from provisioner.base.clock import VIETNAM
 from provisioner.inventory.model import BlockReason, Facility, ManagingBody, SurveyVerdict
 from provisioner.lifecycle.states import Since
 from provisioner.lifecycle.status import FacilityStatus
@@ -13,7 +14,6 @@ from provisioner.report.pages import Page, Row
 from provisioner.report.progress import Group, Progress
 from provisioner.report.surveys import SurveyGroup, Surveys
 from provisioner.report.zones import Cover, ZoneGroup, Zones
-from provisioner.vietnam import VIETNAM
 
 HEADINGS: Mapping[str, str] = {
     "progress": "TIẾN ĐỘ KẾT NỐI CAMERA CÁC CƠ SỞ CÁCH LY TẬP TRUNG",

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
+from provisioner.base.clock import local_iso
 from provisioner.inventory.model import BlockReason, SurveyVerdict
 from provisioner.report import progress as progress_report
 from provisioner.report import surveys as survey_report
@@ -15,7 +16,6 @@ from provisioner.report.status import facility_document
 from provisioner.report.surveys import SurveyGroup, Surveys
 from provisioner.report.tables import text_table
 from provisioner.report.zones import Cover, Zones
-from provisioner.vietnam import local_iso
 
 _ALL = "all"
 _NO_PLAN = "no plan yet"

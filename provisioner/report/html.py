@@ -9,10 +9,10 @@ from functools import lru_cache
 
 import jinja2
 
+from provisioner.base.clock import local_time
 from provisioner.report.text import clean, seconds_of, sentence, worst_of
 from provisioner.report.totals import SEVERITY, Total, total_of, totals_by
 from provisioner.verify.result import APPLICABLE, LEVELS, Incident, PathVerdict, Verdict, VerifyResult
-from provisioner.vietnam import local_time
 
 MOST_LISTED = 3000
 """Above so many paths only those that are not up are listed: a page of 100 MB helps nobody."""

@@ -10,8 +10,8 @@ from openpyxl import Workbook
 from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.worksheet import Worksheet
 
-from provisioner.spreadsheet import BODY, HEADER, REMARK, TITLE, Look, landscape, put, put_number, saved
-from provisioner.vietnam import VIETNAM
+from provisioner.base.clock import VIETNAM
+from provisioner.base.spreadsheet import BODY, HEADER, REMARK, TITLE, Look, landscape, put, put_number, saved
 
 TOTAL = Look(bold=True, fill="F2F2F2")
 

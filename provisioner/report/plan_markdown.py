@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from provisioner.changes import Action, Change, Impact
 from provisioner.plan import Plan, Totals, totals_of
+from provisioner.plan.changes import Action, Change, Impact
 from provisioner.plan.totals import Row
 from provisioner.report.text import clean
 

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from provisioner.diagnostics import Problem
+from provisioner.base.clock import VIETNAM, local_iso, local_time
+from provisioner.base.diagnostics import Problem
 from provisioner.inventory.deadlines import Duty, Timeliness
 from provisioner.lifecycle.evidence import Evidence
 from provisioner.lifecycle.states import Since, State
 from provisioner.lifecycle.status import FacilityStatus
 from provisioner.lifecycle.why import Reason
 from provisioner.report.tables import text_table
-from provisioner.vietnam import VIETNAM, local_iso, local_time
 
 HELD = {
     Timeliness.NOT_BOUND: "",

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import click
 
+from provisioner.base.clock import local_time
 from provisioner.report.tables import text_table
 from provisioner.report.totals import SEVERITY, Total, total_of, totals_by
 from provisioner.verify.result import HostReport, Incident, PathVerdict, Verdict, VerifyResult
-from provisioner.vietnam import local_time
 
 _COLOURS = {Verdict.UP: "green", Verdict.DEGRADED: "yellow", Verdict.DOWN: "red", Verdict.UNKNOWN: "magenta"}
 _LISTED = 5

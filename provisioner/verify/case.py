@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from provisioner.changes import Change
+from provisioner.plan.changes import Change
 from provisioner.verify.evidence import Device, HostEvidence, RelayEvidence
 from provisioner.verify.result import Cause, Layer, effective
 from provisioner.verify.wanted import Wanted

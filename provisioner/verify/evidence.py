@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from provisioner.facts import HostFacts, parse_facts
-from provisioner.hosts import CallOutcome, HostAnswer
+from provisioner.hosts.facts import HostFacts, parse_facts
+from provisioner.hosts.runner import CallOutcome, HostAnswer
 
 Device = tuple[str, int]
 

@@ -18,8 +18,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from provisioner.changes import Change
-from provisioner.hosts import CallOutcome
+from provisioner.hosts.runner import CallOutcome
+from provisioner.plan.changes import Change
 from provisioner.verify.case import Case, Check, Finding
 from provisioner.verify.evidence import Device, HostEvidence
 from provisioner.verify.network import host_check, port_check, tunnel_check

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from provisioner.desired.spec import HostSpec
-from provisioner.hosts import HostCall
+from provisioner.hosts.runner import HostCall
 from provisioner.verify.wanted import Wanted
 
 # Reads of silent paths take the longest, several at once; beyond half an hour what is left is not checked.

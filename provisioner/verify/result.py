@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from provisioner.changes import Action, Change
+from provisioner.plan.changes import Action, Change
 
 LEVELS: Mapping[int, str] = {
     1: "host equals the desired state",

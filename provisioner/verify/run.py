@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
-from provisioner.changes import Change
-from provisioner.facts import HostFacts, engine_name
-from provisioner.hosts import CallOutcome, HostAnswer, HostRunner
+from provisioner.hosts.facts import HostFacts, engine_name
+from provisioner.hosts.runner import CallOutcome, HostAnswer, HostRunner
+from provisioner.plan.changes import Change
 from provisioner.verify.evidence import HostEvidence, parse_evidence
 from provisioner.verify.incidents import incidents_of
 from provisioner.verify.judge import judge

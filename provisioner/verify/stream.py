@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from provisioner.desired.spec import HostSpec
-from provisioner.hosts import CallOutcome
+from provisioner.hosts.runner import CallOutcome
 from provisioner.verify.case import Case, Check, failed, not_checked, passed
 from provisioner.verify.evidence import Read
 from provisioner.verify.result import Cause, Layer

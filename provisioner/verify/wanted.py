@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, replace
 
+from provisioner.base.errors import UsageError
+from provisioner.desired.limit import Limit
 from provisioner.desired.spec import DesiredState, HostKind, HostSpec, MediaPath
-from provisioner.errors import UsageError
-from provisioner.selection import Limit
 
 _EVERYTHING = Limit()
 

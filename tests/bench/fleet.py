@@ -15,15 +15,15 @@ from math import ceil
 from pathlib import Path
 from typing import Any, Final
 
+from provisioner.base.secret import Secret
+from provisioner.base.vault import SECRETS_ID, VaultPasswords, encrypt
 from provisioner.geography import provinces
-from provisioner.inventory.load import load_inventory
-from provisioner.inventory.lock import write_lock
+from provisioner.inventory.files.lock import write_lock
+from provisioner.inventory.files.plain_yaml import render_mapping
+from provisioner.inventory.loader.load import load_inventory
+from provisioner.inventory.loader.secrets import write_carrier_secrets, write_inventory_secrets
 from provisioner.inventory.model import Inventory, InventorySecrets
-from provisioner.inventory.plain_yaml import render_mapping
 from provisioner.inventory.rules import ALLOCATION_MISSING, HOST_KEYS_MISSING
-from provisioner.inventory.secrets import write_carrier_secrets, write_inventory_secrets
-from provisioner.secret import Secret
-from provisioner.vault import SECRETS_ID, VaultPasswords, encrypt
 from tests import fleets, inventories
 
 PASSWORD_FILE: Final = "vault-password"

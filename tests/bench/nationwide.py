@@ -16,16 +16,16 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
-from provisioner.collector import without_collector
+from provisioner.base.collector import without_collector
+from provisioner.base.secret import Secret
 from provisioner.desired import DesiredState, desired_state
-from provisioner.facts import HostFacts
+from provisioner.desired.limit import Limit
+from provisioner.hosts.facts import HostFacts
 from provisioner.inventory.model import CarrierSecrets, Credentials, Facility, Inventory, Secrets, device_of
 from provisioner.plan import Basis, Plan
 from provisioner.plan.build import Observed, build_plan
 from provisioner.plan.offline import facts_of_revision
-from provisioner.render import RenderedFile, render_host
-from provisioner.secret import Secret
-from provisioner.selection import Limit
+from provisioner.render.files import RenderedFile, render_host
 from tests import fleets, inventories
 
 T = TypeVar("T")

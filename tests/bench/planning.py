@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from provisioner.apply import Options
-from provisioner.changes import Action
-from provisioner.enacting import enact
-from provisioner.hosts import HostAnswer, HostCall
+from provisioner.desired.limit import Limit
+from provisioner.hosts.runner import HostAnswer, HostCall
 from provisioner.pipeline import Planned, Session, make_plan
-from provisioner.selection import Limit
+from provisioner.plan.changes import Action
+from provisioner.runs.apply import enact
 from tests import inventories
 from tests.bench.fleet import TODAY
 from tests.simulated import SimulatedHosts

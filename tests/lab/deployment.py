@@ -14,10 +14,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from provisioner.base.vault import encrypt
 from provisioner.cli.context import today
+from provisioner.desired.limit import Limit
 from provisioner.pipeline import Session, make_plan
-from provisioner.selection import Limit
-from provisioner.vault import encrypt
 from tests import inventories
 
 from .direct import DirectRunner

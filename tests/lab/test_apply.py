@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from provisioner.apply import Options, Outcome
-from provisioner.enacting import enact
-from provisioner.hosts import HostAnswer, HostCall, HostRunner
+from provisioner.desired.limit import Limit
+from provisioner.hosts.runner import HostAnswer, HostCall, HostRunner
 from provisioner.pipeline import Session, make_plan
-from provisioner.selection import Limit
+from provisioner.runs.apply import enact
 
 from .deployment import Deployment
 from .topology import MANAGED_HOSTS

@@ -12,9 +12,9 @@ from urllib.parse import quote
 
 import pytest
 
-from provisioner.inventory.load import load_inventory
-from provisioner.inventory.secrets import load_secrets
-from provisioner.vault import VaultPasswords
+from provisioner.base.vault import VaultPasswords
+from provisioner.inventory.loader.load import load_inventory
+from provisioner.inventory.loader.secrets import load_secrets
 
 from .deployment import Deployment
 from .topology import MANAGED_HOSTS

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from provisioner.apply import Job, Outcome, apply
-from provisioner.changes import Action, Resource
-from provisioner.diff import changes_of
-from provisioner.facts import HostFacts
-from provisioner.hosts import HostRunner
-from provisioner.observe import observe
+from provisioner.hosts.facts import HostFacts
+from provisioner.hosts.observe import observe
+from provisioner.hosts.runner import HostRunner
 from provisioner.pipeline import Session
+from provisioner.plan.changes import Action, Resource
+from provisioner.plan.diff import changes_of
 from tests.simulated import SimulatedHosts
 
 from .deployment import Deployment

@@ -15,10 +15,10 @@ import pytest
 
 from provisioner.apply import GateRules, Job, MemoryJournal, Options, Outcome, roll_out
 from provisioner.apply.job import status_call
-from provisioner.changes import Action
-from provisioner.diff import changes_of
-from provisioner.observe import observe
+from provisioner.hosts.observe import observe
 from provisioner.pipeline import Session
+from provisioner.plan.changes import Action
+from provisioner.plan.diff import changes_of
 from tests import inventories
 
 from .deployment import Deployment

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from provisioner.inventory.edit import Flow, edited
+from provisioner.inventory.files.edit import Flow, edited
 from tests import inventories
 
 from .deployment import Deployment

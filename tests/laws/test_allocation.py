@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from provisioner.inventory.allocate import allocate
-from provisioner.inventory.lock import render_lock
+from provisioner.inventory.files.lock import render_lock
+from provisioner.inventory.files.strict_yaml import parse
 from provisioner.inventory.model import Allocations, Inventory
-from provisioner.inventory.strict_yaml import parse
 from tests import inventories as make
 
 NAMES = [f"kcl-bg-{number:03}" for number in range(1, 8)]

@@ -5,13 +5,13 @@ from __future__ import annotations
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from provisioner.changes import Change, Resource
 from provisioner.desired import desired_state
+from provisioner.desired.limit import Limit
 from provisioner.inventory.model import Inventory
 from provisioner.plan import Basis, Plan
 from provisioner.plan.build import Observed, build_plan
+from provisioner.plan.changes import Change, Resource
 from provisioner.plan.offline import facts_of_revision, placeholders
-from provisioner.selection import Limit
 from tests import fleets, inventories
 from tests.plans import EVERYTHING, NOW, World, of
 

@@ -13,17 +13,17 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from provisioner.base.diagnostics import Severity
+from provisioner.base.vietnamese import fold
 from provisioner.contacts.emails import read_email
+from provisioner.contacts.field import Reading
 from provisioner.contacts.messages import CATALOGUE, Language
 from provisioner.contacts.model import PERSONAL_FIELDS, Contact, ContactsFile, Role
 from provisioner.contacts.names import read_line, read_name
 from provisioner.contacts.phones import read_phone
-from provisioner.contacts.reading import Reading
 from provisioner.contacts.search import find, sought
 from provisioner.contacts.store import render_contacts
-from provisioner.diagnostics import Severity
-from provisioner.inventory.strict_yaml import parse
-from provisioner.vietnamese import fold
+from provisioner.inventory.files.strict_yaml import parse
 
 READERS: tuple[Callable[[object], Reading], ...] = (read_phone, read_email, read_name, read_line)
 MOBILES = st.sampled_from(["32", "39", "52", "56", "70", "79", "81", "89", "91", "96", "98"])

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from provisioner.base.clock import VIETNAM, day_of, start_of
 from provisioner.inventory.deadlines import Duty, Timeliness, duties_of, governing, timeliness
 from provisioner.inventory.model import Facility, Instructions, Inventory, ManagingBody
-from provisioner.vietnam import VIETNAM, day_of, start_of
 from tests import inventories as make
 
 DAYS = st.dates(date(2021, 5, 1), date(2021, 7, 1))

@@ -10,10 +10,10 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from provisioner.base.diagnostics import Problem
+from provisioner.base.vault import VaultPasswords, encrypt
 from provisioner.contacts.store import read_contacts
-from provisioner.diagnostics import Problem
-from provisioner.inventory import secrets
-from provisioner.vault import VaultPasswords, encrypt
+from provisioner.inventory.loader import secrets
 from tests import inventories as make
 
 CANARY = "Canary-9"

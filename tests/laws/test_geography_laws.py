@@ -10,6 +10,7 @@ from contextlib import suppress
 from hypothesis import given
 from hypothesis import strategies as st
 
+from provisioner.base.vietnamese import fold, possible_readings
 from provisioner.geography import (
     SCHEMES,
     Province,
@@ -24,7 +25,6 @@ from provisioner.geography import (
     unit_today,
 )
 from provisioner.geography.names import keys_of
-from provisioner.vietnamese import fold, possible_readings
 
 schemes = st.sampled_from(SCHEMES)
 units = st.sampled_from([province for scheme in SCHEMES for province in provinces(scheme)])

@@ -14,23 +14,23 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provisioner.importing import choices
-from provisioner.importing.columns import Column, Form
-from provisioner.importing.exporting import Filling, decimal_text
-from provisioner.importing.findings import FileRefusedError, Level
-from provisioner.importing.forms import FORMS
-from provisioner.importing.grid import Cell, Grid, Merged
-from provisioner.importing.messages import Language, wording
-from provisioner.importing.opening import grids_of
-from provisioner.importing.proposal import Known, Proposal, propose
-from provisioner.importing.records import read_records
-from provisioner.importing.sources import sheets_of
-from provisioner.importing.values import decimal, unquoted
+from provisioner.base.spreadsheet import neutral
+from provisioner.base.vietnamese import legacy_encoding
+from provisioner.importing.cells.findings import FileRefusedError, Level
+from provisioner.importing.cells.grid import Cell, Grid, Merged
+from provisioner.importing.forms import choices
+from provisioner.importing.forms.columns import Column, Form
+from provisioner.importing.forms.sheets import FORMS
+from provisioner.importing.forms.values import decimal, unquoted
+from provisioner.importing.proposal.whole import Known, Proposal, propose
+from provisioner.importing.report.messages import Language, wording
+from provisioner.importing.tables.file_grids import grids_of
+from provisioner.importing.tables.records import read_records
+from provisioner.importing.tables.sources import sheets_of
+from provisioner.importing.template.fill import Filling, decimal_text
+from provisioner.inventory.files.strict_yaml import parse
+from provisioner.inventory.loader.one_file import validated
 from provisioner.inventory.model import Inventory, Zone
-from provisioner.inventory.reading import validated
-from provisioner.inventory.strict_yaml import parse
-from provisioner.spreadsheet import neutral
-from provisioner.vietnamese import legacy_encoding
 from tests import inventories as make
 from tests.unit.importing import sheets as made
 

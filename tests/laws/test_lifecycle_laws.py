@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from provisioner.inventory.deadlines import Timeliness
+from provisioner.inventory.files.positions import Places
 from provisioner.inventory.model import Facility, Operating
-from provisioner.inventory.places import Places
 from provisioner.inventory.signed import signed_content
 from provisioner.lifecycle.evidence import ACCEPTANCE, NO_EVIDENCE, Evidence
 from provisioner.lifecycle.next_step import next_step

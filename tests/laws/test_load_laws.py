@@ -17,17 +17,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from provisioner.catalogue import CATALOGUE
+from provisioner.base.diagnostics import Problem
+from provisioner.base.errors import InventoryError
 from provisioner.cli.main import run
-from provisioner.diagnostics import Problem
-from provisioner.errors import InventoryError
-from provisioner.inventory import load as loading
-from provisioner.inventory import side_by_side
-from provisioner.inventory.cache import Cache
-from provisioner.inventory.layout import File, layout_of
-from provisioner.inventory.load import Loaded, check, load
+from provisioner.inventory.files.layout import File, layout_of
+from provisioner.inventory.loader import load as loading
+from provisioner.inventory.loader import parallel as side_by_side
+from provisioner.inventory.loader.cache import Cache
+from provisioner.inventory.loader.load import Loaded, check, load
+from provisioner.inventory.loader.one_site import Site, read_site
 from provisioner.inventory.model import Facility, Inventory
-from provisioner.inventory.site_reading import Site, read_site
+from provisioner.report.problem_catalogue import CATALOGUE
 from tests import inventories as make
 
 DAYS = [date(2021, 5, day) for day in (1, 8, 9, 20)]

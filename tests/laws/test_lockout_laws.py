@@ -11,11 +11,11 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from provisioner.base.errors import RenderError
 from provisioner.desired.spec import Firewall, HostSpec
-from provisioner.errors import RenderError
-from provisioner.lockout import Source, locked_out, required_sources
-from provisioner.render import NFT_FILE, render_host
-from provisioner.ruleset import NewConnection, accepts, parse_ruleset
+from provisioner.plan.guards.lockout import Source, locked_out, required_sources
+from provisioner.plan.guards.ruleset import NewConnection, accepts, parse_ruleset
+from provisioner.render.files import NFT_FILE, render_host
 from tests import fleets, inventories
 from tests.plans import World, of
 

@@ -7,11 +7,12 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provisioner.changes import Action, Change, Impact, Resource
+from provisioner.desired.limit import parse_limits
 from provisioner.geography import by_slug, merged_into, provinces, unit_today
 from provisioner.inventory.allocate import allocate
 from provisioner.inventory.model import Inventory, ProvinceScheme
-from provisioner.selection import outside_of, parse_limits
+from provisioner.plan.changes import Action, Change, Impact, Resource
+from provisioner.plan.guards.outside import outside_of
 from tests import fleets
 from tests import inventories as make
 

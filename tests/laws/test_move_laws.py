@@ -8,12 +8,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from provisioner.changes import Action, Resource, cut_by
-from provisioner.errors import InventoryError
+from provisioner.base.errors import InventoryError
 from provisioner.inventory.allocate import allocate, devices_of
 from provisioner.inventory.model import Inventory, Move
 from provisioner.inventory.moves import moved_secrets, old_names
-from provisioner.keys import completed
+from provisioner.inventory.new_secrets import completed
+from provisioner.plan.changes import Action, Resource, cut_by
 from tests import fleets, inventories
 from tests.plans import World, of
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from provisioner.changes import Action, Change, Impact, Resource
 from provisioner.plan import Basis, Plan
-from provisioner.policy import Refusal
+from provisioner.plan.changes import Action, Change, Impact, Resource
+from provisioner.plan.guards.policy import Refusal
 from provisioner.report.plan_markdown import MAX_BYTES, plan_comment
 
 FEW = settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))

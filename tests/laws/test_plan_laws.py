@@ -8,11 +8,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from provisioner.apply import Job, Outcome, apply
-from provisioner.changes import Action, Change, Impact, Resource
 from provisioner.desired import DesiredState
-from provisioner.diff import changes_of
-from provisioner.observe import observe
+from provisioner.hosts.observe import observe
 from provisioner.plan import Basis, Plan, document
+from provisioner.plan.changes import Action, Change, Impact, Resource
+from provisioner.plan.diff import changes_of
 from tests import fleets, inventories
 from tests.simulated import SimulatedHosts
 

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioner.changes import Action, Change, Impact, Resource
-from provisioner.errors import UsageError
+from provisioner.base.clock import VIETNAM
+from provisioner.base.errors import UsageError
 from provisioner.inventory.model import Limits, Policy
-from provisioner.policy import LIMITS, Subject, judge, lost_paths, parse_allowances
-from provisioner.vietnam import VIETNAM
+from provisioner.plan.changes import Action, Change, Impact, Resource
+from provisioner.plan.guards.policy import LIMITS, Subject, judge, lost_paths, parse_allowances
 
 NOW = datetime(2021, 5, 23, 12, 0, tzinfo=VIETNAM)
 FREEZE = {"from": "2021-05-22T00:00", "until": "2021-05-24T06:00", "reason": "elections"}

@@ -11,8 +11,8 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from provisioner.diagnostics import Problem
-from provisioner.inventory.load import check, load
+from provisioner.base.diagnostics import Problem
+from provisioner.inventory.loader.load import check, load
 from tests import inventories as make
 
 SITE = "facilities/bac-giang/kcl-bg-001.yml"

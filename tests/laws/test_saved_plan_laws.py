@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provisioner.errors import StalePlanError
+from provisioner.base.errors import StalePlanError
+from provisioner.base.secret import Secret
 from provisioner.plan import moved_hosts, read_saved
-from provisioner.secret import Secret
 from tests.plans import KEY, World, of
 
 RELAY = "relay-viettel-1"

@@ -19,9 +19,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from provisioner.inventory.reading import validated
-from provisioner.inventory.schema import DIALECT, KINDS, PATHS, schema_of
-from provisioner.inventory.strict_yaml import parse
+from provisioner.inventory.explanation.schema import DIALECT, KINDS, PATHS, schema_of
+from provisioner.inventory.files.strict_yaml import parse
+from provisioner.inventory.loader.one_file import validated
 from tests import inventories as make
 
 ROOT = Path(__file__).parents[2]

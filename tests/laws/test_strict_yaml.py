@@ -12,15 +12,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from provisioner.inventory.layout import File
-from provisioner.inventory.load import check, load
+from provisioner.inventory.files.layout import File
+from provisioner.inventory.files.plain_yaml import render_mapping
+from provisioner.inventory.files.positions import Marks
+from provisioner.inventory.files.strict_yaml import MAX_DEPTH, MAX_FAULTS, Document, parse
+from provisioner.inventory.files.yaml_places import PlacesIn, locate
+from provisioner.inventory.files.yaml_quick import GAVE_UP, read_quickly
+from provisioner.inventory.loader.load import check, load
+from provisioner.inventory.loader.one_file import MAX_FILE_BYTES, read
 from provisioner.inventory.model import Facility
-from provisioner.inventory.places import Marks
-from provisioner.inventory.plain_yaml import render_mapping
-from provisioner.inventory.reading import MAX_FILE_BYTES, read
-from provisioner.inventory.strict_yaml import MAX_DEPTH, MAX_FAULTS, Document, parse
-from provisioner.inventory.yaml_places import PlacesIn, locate
-from provisioner.inventory.yaml_quick import GAVE_UP, read_quickly
 from tests import inventories as make
 
 EXAMPLE = Path(__file__).parents[2] / "inventories" / "example"

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from hypothesis import given
 from hypothesis import strategies as st
 
+from provisioner.base.vietnamese import LegacyEncoding, clean, fold, legacy_encoding, read_legacy
 from provisioner.geography import provinces
-from provisioner.vietnamese import LegacyEncoding, clean, fold, legacy_encoding, read_legacy
 
 NAMES = sorted({province.name for scheme in ("gso-2021", "gso-2025") for province in provinces(scheme)})
 VIETNAMESE = "aàảãáạăằẳẵắặâầẩẫấậeèẻẽéẹêềểễếệiìỉĩíịoòỏõóọôồổỗốộơờởỡớợuùủũúụưừửữứựyỳỷỹýỵđĐÐ bcdghklmnpqrstvx"

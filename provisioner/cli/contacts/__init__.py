@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-from provisioner.cli.contacts.checking import check
-from provisioner.cli.contacts.erasing import erase
-from provisioner.cli.contacts.finding import find
-from provisioner.cli.contacts.listing import list_
+from provisioner.cli.contacts.check import check
+from provisioner.cli.contacts.erase import erase
+from provisioner.cli.contacts.find import find
+from provisioner.cli.contacts.list_ import list_
 
 __all__ = ["contacts"]
 

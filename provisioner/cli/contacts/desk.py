@@ -11,18 +11,18 @@ from typing import Any
 
 import click
 
+from provisioner.base.clock import VIETNAM
+from provisioner.base.diagnostics import Severity
+from provisioner.base.errors import InventoryError, UsageError
+from provisioner.base.vault import VaultPasswords
 from provisioner.cli.context import Invocation, state_dir
 from provisioner.contacts.access_log import Access, record, system_user
 from provisioner.contacts.model import PERSONAL_FIELDS, shown
 from provisioner.contacts.search import Found
 from provisioner.contacts.store import contacts_folder
-from provisioner.diagnostics import Severity
-from provisioner.errors import InventoryError, UsageError
 from provisioner.geography import UnknownProvinceError
-from provisioner.inventory.load import load
+from provisioner.inventory.loader.load import load
 from provisioner.inventory.model import Inventory
-from provisioner.vault import VaultPasswords
-from provisioner.vietnam import VIETNAM
 
 folder_option = click.option(
     "--contacts",

@@ -19,7 +19,7 @@ from pydantic import (
     WrapValidator,
 )
 
-from provisioner.secret import Secret
+from provisioner.base.secret import Secret
 
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=63)]
 """Ids and path segments: MediaMTX allows more in a path name, but a frozen id has to survive URLs and file names."""

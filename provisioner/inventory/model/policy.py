@@ -8,8 +8,8 @@ from typing import Annotated
 
 from pydantic import Field, PlainSerializer, PlainValidator, StringConstraints
 
+from provisioner.base.clock import VIETNAM
 from provisioner.inventory.model.base import Count, Day, Model, Text
-from provisioner.vietnam import VIETNAM
 
 _MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(Z|[+-][0-9]{2}:[0-9]{2})?")
 

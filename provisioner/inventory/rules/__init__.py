@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 from datetime import date
 
-from provisioner.diagnostics import Problem
+from provisioner.base.diagnostics import Problem
+from provisioner.inventory.files.positions import Places
 from provisioner.inventory.model import Inventory
 from provisioner.inventory.outline import outline_of
-from provisioner.inventory.places import Places
 from provisioner.inventory.rules import allocated, hosts, networks, orders, plans, policies, provinces, sites
 from provisioner.inventory.rules.allocated import (
     ALLOCATION_MISSING,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from ipaddress import IPv4Address, IPv4Network
 
-from provisioner.diagnostics import Problem
+from provisioner.base.diagnostics import Problem
 from provisioner.inventory.allocate import carrier_of, next_carrier_of
 from provisioner.inventory.model import CentreAllocation, RelayAllocation
 from provisioner.inventory.rules.view import View

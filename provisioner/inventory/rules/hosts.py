@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from ipaddress import IPv4Address
 
-from provisioner.diagnostics import Problem
+from provisioner.base.diagnostics import Problem
 from provisioner.inventory.rules.view import View
 
 Spot = tuple[str, tuple[str | int, ...]]

@@ -9,10 +9,10 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from provisioner.diagnostics import Problem, Severity
+from provisioner.base.diagnostics import Problem, Severity
 from provisioner.inventory.allocate import carrier_of, devices_of, next_carrier_of
+from provisioner.inventory.files.positions import Places
 from provisioner.inventory.model import Credentials, Facility, Inventory, Operating, Secrets
-from provisioner.inventory.places import Places
 
 SECRETS_MISSING = "secrets-missing"
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from datetime import date
 from itertools import combinations
 
-from provisioner.diagnostics import Problem, Severity
+from provisioner.base.diagnostics import Problem, Severity
 from provisioner.inventory.model import Designation, Instruction, Operating
 from provisioner.inventory.outline import Outline
 from provisioner.inventory.rules.provinces import province_name

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date
 
-from provisioner.diagnostics import Problem, Severity
+from provisioner.base.diagnostics import Problem, Severity
 from provisioner.inventory.model import ConnectionPlan, Facility, Operating, Party, SignOff
 from provisioner.inventory.rules.site_view import SiteRule, SiteView
 from provisioner.inventory.signed import missing_parties, stale_sign_offs

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from difflib import get_close_matches
 from functools import cache
 
-from provisioner.diagnostics import Problem
+from provisioner.base.diagnostics import Problem
 from provisioner.geography import SCHEMES, AmbiguousProvinceError, ProvinceError, by_slug, merged_into, provinces
 from provisioner.inventory.model import InProvince, ProvinceScheme
 from provisioner.inventory.rules.view import View

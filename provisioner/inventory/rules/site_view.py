@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
-from provisioner.diagnostics import Problem, Severity
+from provisioner.base.diagnostics import Problem, Severity
+from provisioner.inventory.files.positions import Located
 from provisioner.inventory.model import ConnectionPlan, Facility
-from provisioner.inventory.places import Located
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from functools import cache
 from ipaddress import IPv4Address
 
-from provisioner.diagnostics import Problem, Severity
+from provisioner.base.diagnostics import Problem, Severity
 from provisioner.inventory.makes import NoRtspPathError, rtsp_path, stream_path
 from provisioner.inventory.model import Facility, Make, Recorder, StreamName, channel_of
 from provisioner.inventory.rules.site_view import SiteRule, SiteView

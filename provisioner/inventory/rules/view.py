@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 
-from provisioner.diagnostics import Problem, Severity
+from provisioner.base.diagnostics import Problem, Severity
 from provisioner.geography import Province, ProvinceError, by_slug, lies_in
+from provisioner.inventory.files.positions import Places
 from provisioner.inventory.model import Designation, Frame, InProvince, ProvinceScheme
 from provisioner.inventory.outline import Outline, PlanOutline
-from provisioner.inventory.places import Places
 
 _Key = tuple[str, ProvinceScheme | None]
 

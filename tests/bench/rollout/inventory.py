@@ -11,12 +11,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from provisioner.base.vault import SECRETS_ID, encrypt
 from provisioner.cli.context import today
-from provisioner.inventory.load import load_inventory
-from provisioner.inventory.lock import write_lock
+from provisioner.inventory.files.lock import write_lock
+from provisioner.inventory.loader.load import load_inventory
+from provisioner.inventory.new_secrets import recorded
 from provisioner.inventory.rules import GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
-from provisioner.keys import recorded
-from provisioner.vault import SECRETS_ID, encrypt
 from tests import inventories
 from tests.bench.rollout.hosts import RelayHosts
 from tests.lab.engine import Engine

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from provisioner.cli.context import today
-from provisioner.enacting import enact
-from provisioner.hosts import CallOutcome, HostAnswer, HostCall, HostRunner
+from provisioner.desired.limit import Limit
+from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, HostRunner
 from provisioner.pipeline import Session, make_plan
-from provisioner.selection import Limit
+from provisioner.runs.apply import enact
 from tests.bench.child import BenchError, adopt_orphans, children_cpu, reap_orphans
 
 _TIMEOUT_S = 240.0

@@ -14,7 +14,7 @@ from typing import Any
 
 from provisioner.cli.context import today
 from provisioner.pipeline import Session
-from provisioner.render import MEDIAMTX_FILE, NFT_FILE, SENTINEL_PREFIX, RenderedFile
+from provisioner.render.files import MEDIAMTX_FILE, NFT_FILE, SENTINEL_PREFIX, RenderedFile
 
 
 def write(root: Path, out: Path, hosts: Sequence[str]) -> None:

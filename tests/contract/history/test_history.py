@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from provisioner.errors import StateError
+from provisioner.base.errors import StateError
 from provisioner.history.database import open_database
 from provisioner.history.place import Place
 from provisioner.history.records import Operation, genesis

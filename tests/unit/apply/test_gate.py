@@ -8,7 +8,7 @@ import pytest
 
 from provisioner.apply import GateRules
 from provisioner.apply.gate import GateVerdict, Seen, Touched, decide, touched_by, undeclared_changes
-from provisioner.changes import Action, Change, Impact, Resource
+from provisioner.plan.changes import Action, Change, Impact, Resource
 from tests.unit.apply.world import state
 
 RULES = GateRules(patience_s=60, settle_s=20)

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from provisioner import templates as templates_module
-from provisioner.ansible.bundle import write_bundle
-from provisioner.hosts import HostCall
-from provisioner.templates import Templates, load_templates
+from provisioner.hosts.ansible.bundle import write_bundle
+from provisioner.hosts.runner import HostCall
+from provisioner.render import templates as templates_module
+from provisioner.render.templates import Templates, load_templates
 from provisioner_host import places
 from provisioner_host.known import identity, known
 from tests.lab.direct import BOOTSTRAP, MARK

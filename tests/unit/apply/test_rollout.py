@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from provisioner.apply import MemoryJournal, Options, Outcome, Refusal, Wave, exit_code, roll_out, waves_of
-from provisioner.hosts import HostAnswer, HostCall
+from provisioner.hosts.runner import HostAnswer, HostCall
 from tests.simulated import SimulatedHosts
 from tests.unit.apply.world import Controller, state
 

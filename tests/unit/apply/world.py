@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from provisioner.apply import HostResult, Job, MemoryJournal, Options, Progress, Rollout, Wave, roll_out
-from provisioner.changes import Action
 from provisioner.desired import DesiredState
-from provisioner.diff import changes_of
 from provisioner.history.journal import Event
-from provisioner.observe import observe
-from provisioner.runs import progress_of
+from provisioner.hosts.observe import observe
+from provisioner.plan.changes import Action
+from provisioner.plan.diff import changes_of
+from provisioner.runs.unfinished import progress_of
 from tests import fleets, inventories
 from tests.simulated import SimulatedHosts
 

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 import openpyxl
 import pytest
 
+from provisioner.base.vault import VaultPasswords
 from provisioner.cli.main import run
 from provisioner.contacts.store import read_contacts
-from provisioner.vault import VaultPasswords
 from tests import inventories
 from tests.unit.contacts import book
 

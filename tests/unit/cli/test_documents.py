@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 
 from provisioner.cli.main import run
-from provisioner.schemas import DOCUMENTS, document_schema
+from provisioner.cli.schemas import DOCUMENTS, document_schema
 from tests.unit.cli.test_plan import EXAMPLE, RELAY, Terminal, call
 
 __all__ = ["call"]  # the fixture
@@ -50,7 +50,7 @@ def test_a_schema_is_one_and_describes_every_field(name: str) -> None:
 
 
 def test_every_schema_that_is_shipped_is_listed() -> None:
-    folder = Path(__file__).parents[3] / "provisioner/schemas"
+    folder = Path(__file__).parents[3] / "provisioner/cli/schemas"
     assert sorted(path.stem for path in folder.glob("*.json")) == list(DOCUMENTS)
 
 

@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 from openpyxl import load_workbook
 
+from provisioner.base.atomic_file import write_atomic
+from provisioner.base.errors import InventoryError
+from provisioner.base.vault import VaultPasswords
 from provisioner.cli.context import today
 from provisioner.cli.main import run
 from provisioner.contacts.store import read_contacts
-from provisioner.errors import InventoryError
-from provisioner.importing import writing
-from provisioner.inventory.atomic import write_atomic
-from provisioner.inventory.load import check, load
-from provisioner.vault import VaultPasswords
+from provisioner.importing import write as writing
+from provisioner.inventory.loader.load import check, load
 from tests import inventories as make
 from tests.unit.cli.test_documents import holds
 from tests.unit.contacts import book as people
@@ -412,7 +412,7 @@ def test_a_write_that_fails_half_way_says_what_is_written(desk: Desk, monkeypatc
             raise InventoryError(f"{path} cannot be written: No space left on device", hint="make room")
         write_atomic(path, text)
 
-    monkeypatch.setattr("provisioner.importing.writing.write_atomic", full)
+    monkeypatch.setattr("provisioner.importing.write.write_atomic", full)
     assert desk.run(desk.sheet("a.xlsx", clean_sheets()), "--write") == 3
     rest = f"{desk.root / NEW}, {desk.root / 'contacts/bac-giang.yml'}"
     assert f"written: {desk.root / SITE}; not written: {rest}" in desk.err

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from provisioner import enacting, pipeline
+from provisioner import pipeline
 from provisioner.cli.main import run
+from provisioner.runs import execution
 from tests.simulated import SimulatedHosts
 
 ROOT = Path(__file__).parents[3]
@@ -68,7 +69,7 @@ def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     program = tmp_path / "mediamtx"
     program.touch()
     monkeypatch.setattr(pipeline, "AnsibleRunner", lambda _templates, _environment: hosts)
-    monkeypatch.setattr(enacting, "fetch", lambda *_arguments: program)
+    monkeypatch.setattr(execution, "fetch", lambda *_arguments: program)
     shutil.copytree(ROOT / EXAMPLE, tmp_path / EXAMPLE)
     git(tmp_path, "init", "-q")
     git(tmp_path, "add", "inventories")

@@ -8,11 +8,11 @@ import os
 import click
 import pytest
 
-from provisioner.changes import Action, Change, Impact, Resource
 from provisioner.cli.plan_text import plan_lines
 from provisioner.cli.terminal import Terminal
 from provisioner.plan import Basis, Plan
-from provisioner.policy import Refusal
+from provisioner.plan.changes import Action, Change, Impact, Resource
+from provisioner.plan.guards.policy import Refusal
 
 RELAY = "relay-viettel-1"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from provisioner.cli.main import run
-from provisioner.inventory.load import check, load
+from provisioner.inventory.loader.load import check, load
 from tests import inventories as make
 
 SITE = "facilities/bac-giang/kcl-bg-001.yml"

@@ -16,23 +16,23 @@ from typing import Any
 import pytest
 from openpyxl import load_workbook
 
+from provisioner.base.clock import VIETNAM
 from provisioner.cli import overview
 from provisioner.cli.main import run
+from provisioner.cli.schemas import document_schema
 from provisioner.history.place import place_of
 from provisioner.history.records import Ending, FacilityCheck, Holding, Operation
 from provisioner.history.store import History, open_history
-from provisioner.importing import choices
+from provisioner.importing.forms import choices
 from provisioner.inventory import model
 from provisioner.inventory.deadlines import Timeliness
-from provisioner.inventory.load import load_inventory
+from provisioner.inventory.loader.load import load_inventory
 from provisioner.inventory.model.connection import LoginState, RtspState, UplinkAddress
 from provisioner.lifecycle.states import State
 from provisioner.report.labels import LABELS, label
 from provisioner.report.progress import Place
 from provisioner.report.zones import Cover
-from provisioner.schemas import document_schema
-from provisioner.showing import Contents, contents_of
-from provisioner.vietnam import VIETNAM
+from provisioner.runs.holdings import Contents, contents_of
 from tests import histories
 from tests.unit.cli.test_documents import holds
 

@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from provisioner.base.vault import VaultPasswords, encrypt
 from provisioner.contacts.model import Contact
 from provisioner.contacts.store import render_contacts
-from provisioner.vault import VaultPasswords, encrypt
 from tests import inventories
 
 NAME = "Nguyễn Thị Hoàng Yến Canary"

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from provisioner import enacting, pipeline
+from provisioner import pipeline
+from provisioner.base.vault import VaultPasswords
 from provisioner.cli.commands import COMMANDS
 from provisioner.cli.main import run
 from provisioner.contacts.store import render_contacts
-from provisioner.vault import VaultPasswords
+from provisioner.runs import execution
 from tests.simulated import SimulatedHosts
 
 from . import book
@@ -34,7 +35,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     hosts = SimulatedHosts()
     (tmp_path / "mediamtx").touch()
     monkeypatch.setattr(pipeline, "AnsibleRunner", lambda _templates, _environment: hosts)
-    monkeypatch.setattr(enacting, "fetch", lambda *_arguments: tmp_path / "mediamtx")
+    monkeypatch.setattr(execution, "fetch", lambda *_arguments: tmp_path / "mediamtx")
     monkeypatch.chdir(tmp_path)
     shutil.copytree(EXAMPLE, tmp_path / "inv")
     shutil.rmtree(tmp_path / "inv" / "contacts")

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
+from provisioner.base.diagnostics import Severity
 from provisioner.contacts.checks import ContactsView, check_contacts
 from provisioner.contacts.model import Contact, ContactsFile
 from provisioner.contacts.store import render_contacts
-from provisioner.diagnostics import Severity
-from provisioner.inventory.places import Places, Source
-from provisioner.inventory.yaml_places import PlacesIn
+from provisioner.inventory.files.positions import Places, Source
+from provisioner.inventory.files.yaml_places import PlacesIn
 from tests import inventories
 
 from . import book

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from provisioner.base.errors import LockedError, PolicyError, SecretsError, UsageError
+from provisioner.base.vault import VaultPasswords, opened_with
 from provisioner.contacts.erasure import Erasure, Person, erase, finish_interrupted, plan_erasure
 from provisioner.contacts.search import sought
 from provisioner.contacts.store import locked, read_contacts
-from provisioner.errors import LockedError, PolicyError, SecretsError, UsageError
-from provisioner.vault import VaultPasswords, opened_with
 
 from . import book
 

@@ -11,9 +11,9 @@ from typing import Any
 import openpyxl
 import pytest
 
+from provisioner.base.clock import VIETNAM
 from provisioner.contacts.model import Contact
 from provisioner.contacts.sheet import ListRequest, consolidated_list
-from provisioner.vietnam import VIETNAM
 
 from . import book
 

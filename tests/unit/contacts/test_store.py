@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from provisioner.base.errors import InventoryError, LockedError, SecretsError, UsageError
+from provisioner.base.vault import decrypt, is_encrypted
 from provisioner.contacts.store import (
     contacts_folder,
     locked,
@@ -16,8 +18,6 @@ from provisioner.contacts.store import (
     valid_contacts,
     write_contacts,
 )
-from provisioner.errors import InventoryError, LockedError, SecretsError, UsageError
-from provisioner.vault import decrypt, is_encrypted
 
 from . import book
 

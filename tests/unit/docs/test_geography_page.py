@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from provisioner.base.vietnamese import legacy_encoding
 from provisioner.geography import by_code, collisions
-from provisioner.vietnamese import legacy_encoding
 
 PAGE = (Path(__file__).parents[3] / "docs" / "geography.md").read_text(encoding="utf-8")
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.catalogue import CATALOGUE, SECTIONS
 from provisioner.contacts.messages import CATALOGUE as CELLS
 from provisioner.contacts.messages import Language
+from provisioner.report.problem_catalogue import CATALOGUE, SECTIONS
 
 ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs/problems.md"
@@ -24,7 +24,9 @@ NO_CODES = {
     "gso-2021": "a list of provinces",
     "gso-2025": "a list of provinces",
     "ls-files": "Git",
+    "ls-tree": "Git",
     "rev-list": "Git",
+    "rev-parse": "Git",
     "site-package": "a command",
     "sign-off": "a command",
     "utf-8": "an encoding",
@@ -42,7 +44,7 @@ of a problem names the object, its file, line and column; the hint below it says
 An **error** ends `validate` with exit code 3 and stops every other command; a **warning** stops none. Some codes are
 one or the other, by how bad the single case is.
 
-This page is made from `provisioner/catalogue.py`; a test holds both against the code.
+This page is made from `provisioner/report/problem_catalogue.py`; a test holds both against the code.
 """
 
 
@@ -85,7 +87,7 @@ def test_every_code_in_the_code_is_in_the_catalogue_and_the_other_way_round() ->
     found = list(literals())
     whole = {text for text, complete in found if complete} - set(NO_CODES)
     ends = {text for text, complete in found if not complete}
-    assert whole - known == set(), "add them to provisioner/catalogue.py, or to NO_CODES"
+    assert whole - known == set(), "add them to provisioner/report/problem_catalogue.py, or to NO_CODES"
     assert {end for end in ends if not any(code.endswith(end) for code in known)} == set()
     made = {code for code in known if code in whole or any(code.endswith(end) for end in ends)}
     assert known - made == set(), "nothing has these codes any more"

@@ -12,12 +12,14 @@ from typing import NamedTuple
 import click
 import pytest
 
-from provisioner import enacting, errors, pipeline
-from provisioner.changes import Impact
+from provisioner import pipeline
+from provisioner.base import errors
 from provisioner.cli.commands import COMMANDS
 from provisioner.cli.main import cli, run
 from provisioner.inventory.makes import rtsp_path
 from provisioner.inventory.model import Make, StreamName
+from provisioner.plan.changes import Impact
+from provisioner.runs import execution
 from tests.simulated import SimulatedHost, SimulatedHosts
 
 ROOT = Path(__file__).parents[3]
@@ -90,7 +92,7 @@ def hosts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> SimulatedHosts:
     program = tmp_path / "mediamtx"
     program.touch()
     monkeypatch.setattr(pipeline, "AnsibleRunner", lambda _templates, _environment: simulated)
-    monkeypatch.setattr(enacting, "fetch", lambda *_arguments: program)
+    monkeypatch.setattr(execution, "fetch", lambda *_arguments: program)
     return simulated
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from provisioner.errors import StateError
+from provisioner.base.errors import StateError
 from provisioner.history.place import Place, place_of, state_folder
 from provisioner.history.store import find_history, open_history
 from provisioner.history.who import who

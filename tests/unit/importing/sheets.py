@@ -12,11 +12,11 @@ from openpyxl import Workbook
 from openpyxl.worksheet.worksheet import Worksheet
 
 from provisioner.contacts.model import Contact
-from provisioner.importing.findings import Finding, Level
-from provisioner.importing.opening import grids_of
-from provisioner.importing.proposal import Known, Proposal, propose
-from provisioner.importing.records import read_records
-from provisioner.importing.sources import sheets_of
+from provisioner.importing.cells.findings import Finding, Level
+from provisioner.importing.proposal.whole import Known, Proposal, propose
+from provisioner.importing.tables.file_grids import grids_of
+from provisioner.importing.tables.records import read_records
+from provisioner.importing.tables.sources import sheets_of
 from provisioner.inventory.model import Inventory
 from tests import inventories as make
 

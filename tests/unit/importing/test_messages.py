@@ -8,10 +8,10 @@ from pathlib import Path
 
 from provisioner.contacts.messages import CATALOGUE as OF_CONTACTS
 from provisioner.contacts.messages import Wording
-from provisioner.importing.findings import Level, Remark, error
-from provisioner.importing.messages import LEVELS, Language, wording
-from provisioner.importing.messages_en import ENGLISH
-from provisioner.importing.messages_vi import OF_RULES, VIETNAMESE
+from provisioner.importing.cells.findings import Level, Remark, error
+from provisioner.importing.report.messages import LEVELS, Language, wording
+from provisioner.importing.report.messages_en import ENGLISH
+from provisioner.importing.report.messages_vi import OF_RULES, VIETNAMESE
 
 SOURCES = Path(__file__).parents[3] / "provisioner"
 
@@ -22,7 +22,7 @@ def gaps(words: Wording) -> set[str]:
 
 def raised() -> set[str]:
     """Give the codes that stand in the source of the importer and of its command."""
-    files = [*(SOURCES / "importing").glob("*.py"), SOURCES / "cli/import_.py"]
+    files = [*(SOURCES / "importing").rglob("*.py"), SOURCES / "cli/import_.py"]
     code = "".join(path.read_text(encoding="utf-8") for path in files if not path.name.startswith("messages"))
     return set(re.findall(r'"([a-z]+(?:-[a-z]+)+)"', code))
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from openpyxl import Workbook
 
-from provisioner.importing.findings import Level
-from provisioner.importing.proposal import Proposal
+from provisioner.importing.cells.findings import Level
+from provisioner.importing.proposal.whole import Proposal
 from tests.unit.importing import sheets as made
 from tests.unit.importing.sheets import Rows, book, findings_of, proposal_of
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from provisioner.importing.findings import Level
-from provisioner.importing.proposal import Proposal
+from provisioner.importing.cells.findings import Level
+from provisioner.importing.proposal.whole import Proposal
+from provisioner.inventory.files.strict_yaml import parse
+from provisioner.inventory.loader.one_file import validated
 from provisioner.inventory.model import Facility, Inventory, Tombstone
-from provisioner.inventory.reading import validated
-from provisioner.inventory.strict_yaml import parse
 from tests import inventories as make
 from tests.unit.importing import sheets as made
 from tests.unit.importing.sheets import Rows, book, proposal_of, told

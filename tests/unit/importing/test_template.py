@@ -9,11 +9,11 @@ import pytest
 from openpyxl import Workbook, load_workbook
 from openpyxl.utils import get_column_letter
 
-from provisioner.importing.columns import Form, Kind
-from provisioner.importing.findings import Level
-from provisioner.importing.forms import FACILITIES, FORMS
-from provisioner.importing.guide import EXAMPLES
-from provisioner.importing.template import filled_template
+from provisioner.importing.cells.findings import Level
+from provisioner.importing.forms.columns import Form, Kind
+from provisioner.importing.forms.guide import EXAMPLES
+from provisioner.importing.forms.sheets import FACILITIES, FORMS
+from provisioner.importing.template.sheets import filled_template
 from tests.unit.importing import sheets as made
 from tests.unit.importing.sheets import book, proposal_of, told
 

@@ -7,12 +7,11 @@ from typing import Any
 
 import pytest
 
-from provisioner.importing import choices
-from provisioner.importing.days import read_day
-from provisioner.importing.forms import CAMERAS, FACILITIES, SURVEYS
-from provisioner.importing.grid import Cell
-from provisioner.importing.networks import address, network, picture_size, rtsp_path
-from provisioner.importing.screening import (
+from provisioner.importing.cells.grid import Cell
+from provisioner.importing.forms import choices
+from provisioner.importing.forms.days import read_day
+from provisioner.importing.forms.networks import address, network, picture_size, rtsp_path
+from provisioner.importing.forms.privacy import (
     holds_login,
     holds_personal_data,
     is_password_header,
@@ -21,7 +20,8 @@ from provisioner.importing.screening import (
     safe_number,
     safe_words,
 )
-from provisioner.importing.values import Reader, decimal, identifier, line, one_of, some_of, whole, yes_no
+from provisioner.importing.forms.sheets import CAMERAS, FACILITIES, SURVEYS
+from provisioner.importing.forms.values import Reader, decimal, identifier, line, one_of, some_of, whole, yes_no
 
 NUMBER, MBPS = whole(1, 10_000), decimal(100_000)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from provisioner.errors import InventoryError
+from provisioner.base.errors import InventoryError
 from provisioner.inventory.allocate import allocate
 from tests import inventories as make
 

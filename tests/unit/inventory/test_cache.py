@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioner.inventory import cache as module
-from provisioner.inventory.cache import Cache, cache_of, stamp_of
+from provisioner.inventory.loader import cache as module
+from provisioner.inventory.loader.cache import Cache, cache_of, stamp_of
 
 BODY = b'[["facilities/a.yml"]]'
 LATER = time.time() + 3600

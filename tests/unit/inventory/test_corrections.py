@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.diagnostics import Problem
-from provisioner.inventory.load import load
+from provisioner.base.diagnostics import Problem
+from provisioner.inventory.loader.load import load
 from tests import inventories as make
 
 ADDRESS = "four numbers from 0 to 255 with dots between, e.g. 192.168.1.10"

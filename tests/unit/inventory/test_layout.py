@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.inventory.layout import layout_of, secret_files_of
+from provisioner.inventory.files.layout import layout_of, secret_files_of
 
 
 def lay_out(root: Path, *names: str) -> Path:

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from provisioner.errors import InventoryError
+from provisioner.base.errors import InventoryError
 from provisioner.inventory.allocate import allocate
-from provisioner.inventory.load import load, load_inventory
-from provisioner.inventory.lock import render_lock, write_lock
+from provisioner.inventory.files.lock import render_lock, write_lock
+from provisioner.inventory.files.strict_yaml import parse
+from provisioner.inventory.loader.load import load, load_inventory
 from provisioner.inventory.rules import ALLOCATION_MISSING, GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
-from provisioner.inventory.strict_yaml import parse
 from tests import inventories as make
 
 SITE = "facilities/bac-giang/kcl-bg-001.yml"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from provisioner.inventory.load import check, load
+from provisioner.inventory.loader.load import check, load
 from tests.national import TODAY, generate
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from provisioner.diagnostics import Problem, Severity
+from provisioner.base.diagnostics import Problem, Severity
 from provisioner.inventory.model import Facility
 from provisioner.inventory.signed import signed_content
 from tests import inventories as make

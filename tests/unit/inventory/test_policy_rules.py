@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from provisioner.diagnostics import Problem, Severity
+from provisioner.base.clock import VIETNAM
+from provisioner.base.diagnostics import Problem, Severity
 from provisioner.inventory.allocate import allocate
+from provisioner.inventory.files.positions import Places
 from provisioner.inventory.model import Allocations, Inventory, Policy
-from provisioner.inventory.places import Places
 from provisioner.inventory.rules import ALLOCATION_MISSING, check
-from provisioner.vietnam import VIETNAM
 from tests import fleets
 from tests import inventories as make
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from provisioner.diagnostics import Problem, Severity
+from provisioner.base.diagnostics import Problem, Severity
 from provisioner.geography import AmbiguousProvinceError
 from provisioner.inventory.model import ProvinceScheme
 from tests import fleets

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from provisioner.diagnostics import Severity
+from provisioner.base.diagnostics import Severity
 from provisioner.inventory.allocate import allocate
 from provisioner.inventory.model import Inventory
 from provisioner.inventory.rules import RULES, SITE_RULES

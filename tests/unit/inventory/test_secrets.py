@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from provisioner.errors import InventoryError, SecretsError
-from provisioner.inventory import secrets
-from provisioner.inventory.load import load
+from provisioner.base.errors import InventoryError, SecretsError
+from provisioner.base.secret import Secret
+from provisioner.base.vault import VaultPasswords, encrypt
+from provisioner.inventory.loader import secrets
+from provisioner.inventory.loader.load import load
 from provisioner.inventory.model import CarrierSecrets, Inventory, InventorySecrets
 from provisioner.inventory.rules.logins import SECRETS_MISSING
-from provisioner.secret import Secret
-from provisioner.vault import VaultPasswords, encrypt
 from tests import inventories as make
 
 PASSWORD = "the vault's own"

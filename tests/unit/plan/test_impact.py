@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from provisioner.changes import Action, Change, Impact, Resource
 from provisioner.inventory.model import Inventory
-from provisioner.render import MEDIAMTX_FILE
+from provisioner.plan.changes import Action, Change, Impact, Resource
+from provisioner.render.files import MEDIAMTX_FILE
 from tests import fleets, inventories
 from tests.plans import World, of
 from tests.simulated import SimulatedHost

@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping
 import pytest
 import yaml
 
+from provisioner.base.errors import RenderError
 from provisioner.desired import desired_state
 from provisioner.desired.sites import site_spec
-from provisioner.errors import RenderError
-from provisioner.quoting import source_url
-from provisioner.render import HOST_PROGRAM, MEDIAMTX_FILE, render_host, render_site
-from provisioner.templates import Templates, load_templates
+from provisioner.render.files import HOST_PROGRAM, MEDIAMTX_FILE, render_host, render_site
+from provisioner.render.quote import source_url
+from provisioner.render.templates import Templates, load_templates
 from tests import fleets, inventories
 
 Golden = Callable[[str, Mapping[str, bytes]], None]

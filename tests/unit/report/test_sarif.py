@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioner.catalogue import CATALOGUE
+from provisioner.base.diagnostics import Problem, Severity
 from provisioner.cli.main import run
-from provisioner.diagnostics import Problem, Severity
+from provisioner.report.problem_catalogue import CATALOGUE
 from provisioner.report.sarif import sarif_log
 from tests import inventories as make
 

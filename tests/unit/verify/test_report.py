@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from provisioner.hosts import CallOutcome, HostAnswer
+from provisioner.hosts.runner import CallOutcome, HostAnswer
 from provisioner.report.document import json_text
 from provisioner.report.html import MOST_LISTED, html_page
 from provisioner.report.text import sentence, text_report

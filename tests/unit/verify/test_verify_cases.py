@@ -9,8 +9,8 @@ import pytest
 import yaml
 from pydantic import BaseModel, ConfigDict
 
-from provisioner.changes import Action, Change, Impact, Resource
-from provisioner.hosts import CallOutcome, HostAnswer
+from provisioner.hosts.runner import CallOutcome, HostAnswer
+from provisioner.plan.changes import Action, Change, Impact, Resource
 from provisioner.verify.result import Cause, VerifyResult
 
 from .world import CENTRE, PATHS, RELAY, documents, judged, matching, merged

@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provisioner.hosts import CallOutcome, HostAnswer
+from provisioner.hosts.runner import CallOutcome, HostAnswer
 from provisioner.report.html import html_page
 from provisioner.report.text import text_report
 from provisioner.verify.evidence import parse_evidence

@@ -7,11 +7,11 @@ from datetime import datetime
 
 import pytest
 
-from provisioner.changes import Action, Change, Impact, Resource
+from provisioner.base.errors import UsageError
+from provisioner.desired.limit import parse_limits
 from provisioner.desired.spec import DesiredState
-from provisioner.errors import UsageError
-from provisioner.hosts import CallOutcome, HostAnswer
-from provisioner.selection import parse_limits
+from provisioner.hosts.runner import CallOutcome, HostAnswer
+from provisioner.plan.changes import Action, Change, Impact, Resource
 from provisioner.verify.requests import Limits, probe_calls
 from provisioner.verify.result import Verdict, VerifyResult, exit_code, verify_document
 from provisioner.verify.run import verify

@@ -9,7 +9,7 @@ from fnmatch import fnmatch
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
-from provisioner.changes import Action, Change, Impact, Resource
+from provisioner.base.secret import Secret
 from provisioner.desired.spec import (
     DesiredState,
     Firewall,
@@ -21,9 +21,9 @@ from provisioner.desired.spec import (
     Source,
     Tunnel,
 )
-from provisioner.hosts import CallOutcome, HostAnswer, HostCall
+from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
 from provisioner.inventory.model import MediamtxArtefact, Ssh, StreamName
-from provisioner.secret import Secret
+from provisioner.plan.changes import Action, Change, Impact, Resource
 from provisioner.verify.evidence import parse_evidence
 from provisioner.verify.incidents import incidents_of
 from provisioner.verify.judge import judge

@@ -1,0 +1,104 @@
+"""Carries the calls of many hosts at once and gives each answer as soon as it is there. An effect stage.
+
+Calls that become due together travel together: one Ansible run carries many. A slow host keeps nobody
+waiting where the runner can give answers one by one (`StreamingRunner`).
+"""
+
+from __future__ import annotations
+
+import heapq
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from provisioner.base.errors import ProvisionerError
+from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, HostRunner, StreamingRunner
+
+# Answers that come within so many seconds of each other have their next calls travel together.
+_TOGETHER_S = 0.25
+_RUNS_AT_ONCE = 4
+_TICK_S = 0.2
+
+
+@dataclass(order=True)
+class _Due:
+    at: float
+    number: int
+    call: HostCall = field(compare=False)
+    timeout_s: float = field(compare=False)
+
+
+class Carrier:
+    """Takes calls, gives answers.
+
+    Args:
+        runner: carries the calls.
+        clock: gives seconds; only differences count.
+        sleep: waits.
+    """
+
+    def __init__(self, runner: HostRunner, clock: Callable[[], float], sleep: Callable[[float], None]) -> None:
+        self._runner, self._clock, self._sleep = runner, clock, sleep
+        self._due: list[_Due] = []
+        self._answers: queue.SimpleQueue[HostAnswer] = queue.SimpleQueue()
+        self._number = 0
+        self._runs = 0
+        self._lock = threading.Lock()
+
+    def send(self, call: HostCall, timeout_s: float, *, after_s: float = 0.0) -> None:
+        """Send a call, at once or after a while; its answer comes from `receive`."""
+        self._number += 1
+        heapq.heappush(self._due, _Due(self._clock() + after_s, self._number, call, timeout_s))
+
+    def receive(self) -> HostAnswer | None:
+        """Give the next answer; None where there is none yet, after a moment."""
+        try:
+            return self._answers.get(timeout=_TOGETHER_S if self._runs else 0)
+        except queue.Empty:
+            pass
+        if self._runs < _RUNS_AT_ONCE and (batch := self._take_due()):
+            self._carry(batch)
+        elif not self._runs and self._due:
+            self._sleep(max(0.0, self._due[0].at - self._clock()))
+        elif self._runs:
+            self._sleep(_TICK_S)
+        return None
+
+    def _take_due(self) -> list[_Due]:
+        """Take the calls that are due and of one kind: those of another kind have another timeout."""
+        now = self._clock()
+        due = [item for item in self._due if item.at <= now]
+        kinds = [str(item.call.request["operation"]) for item in due]
+        batch = [item for item, kind in zip(due, kinds, strict=True) if kind == kinds[0]]
+        self._due = [item for item in self._due if item not in batch]
+        heapq.heapify(self._due)
+        return batch
+
+    def _carry(self, batch: Sequence[_Due]) -> None:
+        calls = [item.call for item in batch]
+        timeout_s = max(item.timeout_s for item in batch)
+        if not isinstance(self._runner, StreamingRunner):
+            for answer in self._runner.call(calls, timeout_s=timeout_s).values():
+                self._answers.put(answer)
+            return
+        with self._lock:
+            self._runs += 1
+        threading.Thread(target=self._stream, args=(self._runner, calls, timeout_s), daemon=True).start()
+
+    def _stream(self, runner: StreamingRunner, calls: Sequence[HostCall], timeout_s: float) -> None:
+        missing = {call.spec.id for call in calls}
+        error = "the run ended without an answer"
+        try:
+            for answer in runner.stream(calls, timeout_s=timeout_s):
+                missing.discard(answer.host)
+                self._answers.put(answer)
+        except ProvisionerError as failure:
+            error = failure.message
+        except Exception as failure:  # noqa: BLE001 (a thread's end must reach the hosts that wait for it)
+            error = f"{type(failure).__name__} while hosts were called"
+        finally:
+            for host in sorted(missing):
+                self._answers.put(HostAnswer(host, CallOutcome.UNREACHABLE, error=error))
+            with self._lock:
+                self._runs -= 1

@@ -1,0 +1,231 @@
+"""One host on its way through a change: which call comes next, given each answer. No effects of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from enum import StrEnum
+from typing import Any
+
+from provisioner.apply.gate import Decision, GateVerdict, Seen, Touched, decide, seen_in, touched_names
+from provisioner.apply.job import (
+    RETURN_S,
+    TRANSACTION_TIMEOUT_S,
+    Job,
+    Options,
+    abort_call,
+    confirm_call,
+    first_call,
+    look_call,
+    look_seconds,
+    status_call,
+)
+from provisioner.apply.journal import Step
+from provisioner.apply.result import HostResult, Outcome, Refusal
+from provisioner.hosts.facts import HostFacts, parse_facts
+from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
+from provisioner.plan import seen
+from provisioner.plan.seen import seen_of
+
+_RETRY_S = 5.0
+_LOOK_AGAIN_S = 1.0
+_CALL_TIMEOUT_S = 60.0
+
+_FIRST: Mapping[str, tuple[Outcome, Refusal | None]] = {
+    "stale": (Outcome.NOT_STARTED, Refusal.STALE),
+    "locked": (Outcome.NOT_STARTED, Refusal.LOCKED),
+    "busy": (Outcome.NOT_STARTED, Refusal.LOCKED),
+    "refused": (Outcome.NOT_STARTED, Refusal.CHECK),
+    "not-started": (Outcome.NOT_STARTED, Refusal.HOST),
+    "applied": (Outcome.APPLIED, None),
+    "rolled-back": (Outcome.ROLLED_BACK, None),
+    "rollback-failed": (Outcome.ROLLBACK_FAILED, None),
+}
+
+
+class Phase(StrEnum):
+    """Where a host is on its way; the journal's names of the steps."""
+
+    STATUS = "status"
+    START = "start"
+    LOOK = "gate"
+    CONFIRM = "confirm"
+    ABORT = "abort"
+    END = "end"
+
+
+class Flight:
+    """One host's change in progress.
+
+    Args:
+        job: the host and what it should hold.
+        run_id: the run.
+        options: how the rollout runs.
+        resumed: whether the host is asked first what became of the run there.
+        abort: why a host that waits returns at once; empty lets it go on.
+    """
+
+    def __init__(self, job: Job, run_id: str, options: Options, *, resumed: bool = False, abort: str = "") -> None:
+        self.job, self.run_id, self.options = job, run_id, options
+        self.phase = Phase.STATUS if resumed else Phase.START
+        self.result: HostResult | None = None
+        self.wave = ""
+        self._touched: Touched = job.touched
+        self._waiting: tuple[str, ...] | None = None
+        self._before, self._after = Seen(), Seen()
+        self._looking_since: float | None = None
+        self._heard = options.clock()
+        self._cause = abort
+        self._abort = bool(abort)
+        self._lost = ""
+        self._notes: tuple[str, ...] = ()
+        self._not_up: tuple[str, ...] = ()
+        self._steps: tuple[Mapping[str, Any], ...] = ()
+        self._sent = False
+        self._unseen = ""
+        self._busy_since: float | None = None
+
+    @property
+    def host(self) -> str:
+        """The host's id."""
+        return self.job.spec.id
+
+    def next_call(self) -> tuple[HostCall, float]:
+        """Give the call of this phase, and how long it may take."""
+        job, run, options = self.job, self.run_id, self.options
+        match self.phase:
+            case Phase.STATUS:
+                return status_call(job, run, options), _CALL_TIMEOUT_S
+            case Phase.START:
+                self._sent = True
+                return first_call(job, run, options), TRANSACTION_TIMEOUT_S
+            case Phase.LOOK:
+                if self._looking_since is None:
+                    self._looking_since = options.clock()
+                return look_call(job, run, options, self._still()), look_seconds(options)
+            case Phase.ABORT:
+                return abort_call(job, run, options, self._cause), _CALL_TIMEOUT_S
+            case _:
+                return confirm_call(job, run, options), _CALL_TIMEOUT_S
+
+    def _still(self) -> Touched:
+        if self._waiting is None:
+            return self._touched
+        return replace(self._touched, read=tuple(p for p in self._touched.read if p.name in self._waiting))
+
+    def take(self, answer: HostAnswer) -> tuple[list[Step], float]:
+        """Take an answer; give what is written down, and how long the next call waits.
+
+        `result` is set when the host is at the end of its way.
+        """
+        if answer.outcome is not CallOutcome.ANSWERED:
+            return self._unanswered(answer)
+        self._heard = self.options.clock()
+        told = answer.document
+        outcome = str(told["outcome"])
+        self._steps += tuple(told.get("steps", ()))
+        self._notes += tuple(map(str, told.get("notes", ())))
+        match self.phase:
+            case Phase.STATUS | Phase.START if outcome == "armed":
+                return self._armed(told)
+            case Phase.STATUS if outcome == "not-started" and not self._sent and not self._abort:
+                self.phase = Phase.START
+                return [Step(self.host, "status", outcome)], 0.0
+            case Phase.STATUS if outcome == "busy" and not self._too_long_busy():
+                return [], _RETRY_S
+            case Phase.LOOK if outcome == "armed":
+                return self._looked(told)
+            case _:
+                return self._ended(told), 0.0
+
+    def _looked_in_vain(self) -> bool:
+        """Whether looks were asked for, and got no answer, for longer than the gate has patience."""
+        if self._looking_since is None or self.options.gate is None or self._abort:
+            return False
+        return self.options.clock() - self._looking_since > max(self.options.gate.patience_s, RETURN_S)
+
+    def _too_long_busy(self) -> bool:
+        """Whether an operation that outlived its connection has held the host for longer than one may take."""
+        now = self.options.clock()
+        self._busy_since = now if self._busy_since is None else self._busy_since
+        return now - self._busy_since > TRANSACTION_TIMEOUT_S
+
+    # --- answers that lead on -----------------------------------------------------------------------
+
+    def _armed(self, told: Mapping[str, Any]) -> tuple[list[Step], float]:
+        if self.job.rollback is not None:
+            self._touched = touched_names(self.job.spec, told.get("affected", ()), told.get("removed", ()))
+        self._before = seen_in(self.job.spec, self._touched.read, told.get("before") or {})
+        gated = self.options.gate is not None and self.job.spec.relay is not None
+        self.phase = Phase.ABORT if self._abort else Phase.LOOK if gated else Phase.CONFIRM
+        if self._looked_in_vain():
+            self.phase, self._cause = Phase.ABORT, f"path gate: the host could not be looked at: {self._unseen}"
+        return [Step(self.host, "armed", "done", {"up_before": len(self._before.up)})], 0.0
+
+    def _looked(self, told: Mapping[str, Any]) -> tuple[list[Step], float]:
+        self._after = self._after.also(seen_in(self.job.spec, self._touched.read, told.get("after") or {}))
+        begun = self._looking_since if self._looking_since is not None else self._heard
+        assert self.options.gate is not None  # noqa: S101 (nobody looks without a gate)
+        decision = decide(self._touched, self._before, self._after, self._heard - begun, self.options.gate)
+        self._notes += decision.notes
+        self._not_up = decision.not_up
+        return self._decided(decision)
+
+    def _decided(self, decision: Decision) -> tuple[list[Step], float]:
+        match decision.verdict:
+            case GateVerdict.WAIT:
+                self._waiting = decision.waiting
+                return [], _LOOK_AGAIN_S
+            case GateVerdict.FAIL:
+                self.phase, self._cause = Phase.ABORT, f"path gate: {decision.cause}"
+                return [Step(self.host, "gate", "failed", {"cause": decision.cause})], 0.0
+            case _:
+                self.phase = Phase.CONFIRM
+                detail = {"up": len(self._after.up), "not_up": list(decision.not_up)}
+                return [Step(self.host, "gate", "passed", detail)], 0.0
+
+    # --- answers that end it, and none ---------------------------------------------------------------
+
+    def _ended(self, told: Mapping[str, Any]) -> list[Step]:
+        outcome, refusal = _FIRST.get(str(told["outcome"]), (Outcome.ROLLED_BACK, None))
+        cause = str(told.get("cause", ""))
+        if refusal is Refusal.STALE:
+            names = ", ".join(moved(self.job.facts, told["facts"])) or "something the plan rests on"
+            cause = f"the host has moved since the plan was made: {names}"
+        if refusal is Refusal.CHECK and "lock-out:" in cause:
+            refusal = Refusal.LOCK_OUT
+        if outcome is not Outcome.APPLIED and self._lost and self._lost not in cause:
+            cause = f"{cause} ({self._lost})" if cause else self._lost
+        facts = (
+            parse_facts(self.host, dict(told["facts"])) if outcome is Outcome.APPLIED and told.get("facts") else None
+        )
+        return self._end(outcome, cause, refusal=refusal, receipt=str(told.get("receipt", "")), facts=facts)
+
+    def _unanswered(self, answer: HostAnswer) -> tuple[list[Step], float]:
+        """No answer: the host may have switched. It is asked until it must have returned by itself."""
+        now = self.options.clock()
+        asked, self.phase = self.phase, Phase.STATUS
+        if asked is Phase.START:
+            # It may have been armed as late as now.
+            self._lost, self._heard = answer.error, now
+        window = self.options.confirm_s + RETURN_S
+        if now - self._heard > window:
+            cause = f"no new connection after the change; the host returns to last-good by itself: {answer.error}"
+            return self._end(Outcome.UNREACHABLE, cause), 0.0
+        self._unseen = answer.error
+        return [Step(self.host, asked.value, "no answer", {"error": answer.error})], _RETRY_S
+
+    def _end(self, outcome: Outcome, cause: str, **more: Any) -> list[Step]:
+        self.phase = Phase.END
+        seconds = round(sum(float(step["seconds"]) for step in self._steps), 3)
+        notes = tuple(dict.fromkeys(self._notes))
+        told: dict[str, Any] = {"steps": self._steps, "notes": notes, "wave": self.wave, "not_up": self._not_up}
+        self.result = HostResult(self.host, outcome, cause, seconds=seconds, **told, **more)
+        refusal = more.get("refusal")
+        detail = {"cause": cause, "seconds": seconds, "wave": self.wave, "refusal": refusal.value if refusal else ""}
+        return [Step(self.host, "end", outcome.value, detail)]
+
+
+def moved(then: HostFacts, now: Mapping[str, Any]) -> list[str]:
+    """Name what moved on a host, with what the plan had and what is there now."""
+    return seen.moved(seen_of(then), seen_of(parse_facts(then.host, dict(now))))

@@ -1,0 +1,101 @@
+"""Writing spreadsheets: cells that stay text, numbers that stay numbers, sheets that can be printed. Pure."""
+
+from __future__ import annotations
+
+import io
+import re
+from dataclasses import dataclass
+
+from openpyxl import Workbook
+from openpyxl.cell import Cell
+from openpyxl.styles import Alignment, Border, Font, PatternFill, Side
+from openpyxl.worksheet.properties import PageSetupProperties
+from openpyxl.worksheet.worksheet import Worksheet
+
+from provisioner.base.vietnamese import clean
+
+TEXT_FORMAT = "@"
+_FORMULA = re.compile(r"'*[=+\-@]")
+_PHONE = re.compile(r"\+[0-9]+")
+_A4 = 9
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a cell looks."""
+
+    bold: bool = False
+    italic: bool = False
+    size: int = 11
+    fill: str = ""
+    colour: str = "000000"
+    border: bool = True
+    centred: bool = False
+
+
+HEADER = Look(bold=True, fill="DDEBF7", centred=True)
+BODY = Look()
+EXAMPLE = Look(italic=True, colour="7F7F7F", fill="F2F2F2")
+TITLE = Look(bold=True, size=14, border=False)
+PLAIN = Look(border=False)
+REMARK = Look(italic=True, border=False)
+
+
+def put(sheet: Worksheet, row: int, column: int, text: str, look: Look = BODY) -> None:
+    """Write a cell that is text and stays text: nothing is read as a formula, no zero and no plus is lost."""
+    cell = _cell(sheet, row, column)
+    line = clean(text)
+    if line:
+        cell.value = neutral(line)
+        cell.data_type = "s"
+    cell.number_format = TEXT_FORMAT
+    cell.quotePrefix = True
+    _dress(cell, look)
+
+
+def put_number(sheet: Worksheet, row: int, column: int, number: int, look: Look = BODY) -> None:
+    """Write a cell that can be summed up."""
+    cell = _cell(sheet, row, column)
+    cell.value = number
+    _dress(cell, look)
+
+
+def _cell(sheet: Worksheet, row: int, column: int) -> Cell:
+    cell = sheet.cell(row, column)
+    if not isinstance(cell, Cell):  # never: cells are merged after they are written
+        raise TypeError(cell)
+    return cell
+
+
+def _dress(cell: Cell, look: Look) -> None:
+    cell.font = Font(name="Times New Roman", size=look.size, bold=look.bold, italic=look.italic, color=look.colour)
+    middle = "center" if look.centred else None
+    cell.alignment = Alignment(wrap_text=look.border, vertical=middle or "top", horizontal=middle)
+    if look.border:
+        side = Side(style="thin", color="A6A6A6")
+        cell.border = Border(left=side, right=side, top=side, bottom=side)
+    if look.fill:
+        cell.fill = PatternFill("solid", fgColor=look.fill)
+
+
+def neutral(text: str) -> str:
+    """Give a text that no spreadsheet takes for a formula; the importer's `unquoted` is the way back."""
+    return f"'{text}" if _FORMULA.match(text) and not _PHONE.fullmatch(text) else text
+
+
+def landscape(sheet: Worksheet, header_row: int, *, pages: int = 1) -> None:
+    """Make a sheet ready to print: on A4, as wide as so many pages, its header on every page."""
+    sheet.page_setup.orientation = "landscape"
+    sheet.page_setup.paperSize = _A4
+    sheet.page_setup.fitToWidth = pages
+    sheet.page_setup.fitToHeight = 0
+    sheet.sheet_properties.pageSetUpPr = PageSetupProperties(fitToPage=True)
+    sheet.print_title_rows = f"{header_row}:{header_row}"
+
+
+def saved(book: Workbook) -> bytes:
+    """Give a workbook's bytes."""
+    book.properties.creator = "provisioner"
+    out = io.BytesIO()
+    book.save(out)
+    return out.getvalue()

@@ -1,0 +1,246 @@
+"""The only door to encrypted files: Ansible Vault 1.1 and 1.2, whole files, read and written.
+
+The format is Ansible's: PBKDF2-HMAC-SHA256 with 10,000 rounds over a salt of 32 bytes gives an AES-256
+key, an HMAC key and a counter block; the HMAC-SHA256 of the AES-CTR ciphertext is checked before
+anything is decrypted. The `ansible-vault` program reads what this writes, and the other way round.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+import stat
+import subprocess
+from binascii import Error as HexError
+from binascii import hexlify, unhexlify
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from cryptography.hazmat.primitives import hashes, padding
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
+
+from provisioner.base.errors import SecretsError
+
+SECRETS_ID = "secrets"
+CONTACTS_ID = "contacts"
+
+_MAGIC = b"$ANSIBLE_VAULT;"
+_ROUNDS = 10_000
+_BLOCK_BITS = 128
+_SALT_BYTES = 32
+_LINE = 80
+_SCRIPT_TIMEOUT_S = 60
+_HOW_TO_SET = (
+    "set ANSIBLE_VAULT_PASSWORD_FILE to the password's file or program, or ANSIBLE_VAULT_IDENTITY_LIST to"
+    " secrets@FILE,contacts-PROVINCE@FILE"
+)
+
+
+@dataclass(frozen=True)
+class VaultPasswords:
+    """Where the vault's passwords come from; none is read before it is needed.
+
+    Attributes:
+        sources: vault ids and files, in the order in which Ansible would try them.
+        env: the environment that a password program gets.
+    """
+
+    sources: tuple[tuple[str, Path], ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def from_environment(cls, env: Mapping[str, str]) -> VaultPasswords:
+        """Take the passwords' sources as Ansible does.
+
+        Raises:
+            SecretsError: an entry asks for a prompt; pipelines have nobody to ask.
+        """
+        sources: list[tuple[str, Path]] = []
+        for entry in env.get("ANSIBLE_VAULT_IDENTITY_LIST", "").split(","):
+            vault_id, at, source = entry.strip().rpartition("@")
+            if source in {"prompt", "prompt_ask_vault_pass"}:
+                raise SecretsError(f"ANSIBLE_VAULT_IDENTITY_LIST: {entry.strip()} would ask", hint=_HOW_TO_SET)
+            if source:
+                sources.append((vault_id if at else "default", Path(source).expanduser()))
+        if env.get("ANSIBLE_VAULT_PASSWORD_FILE", "").strip():
+            sources.append(("default", Path(env["ANSIBLE_VAULT_PASSWORD_FILE"].strip()).expanduser()))
+        return cls(tuple(sources), env)
+
+    def __bool__(self) -> bool:
+        return bool(self.sources)
+
+    def only(self, *vault_ids: str) -> VaultPasswords:
+        """Give the sources of some vault ids, in the order in which the ids are named; no default serves them."""
+        chosen = tuple(source for vault_id in vault_ids for source in self.sources if source[0] == vault_id)
+        return VaultPasswords(chosen, self.env)
+
+    def for_secrets(self) -> VaultPasswords:
+        """Give the sources that may open `secrets/`: those of contacts are for contacts alone, and never read."""
+        kept = tuple(s for s in self.sources if s[0] != CONTACTS_ID and not s[0].startswith(f"{CONTACTS_ID}-"))
+        return VaultPasswords(kept, self.env)
+
+    def password(self, vault_id: str) -> bytes:
+        """Give the password to encrypt with under a vault id: its own, or the default one.
+
+        Raises:
+            SecretsError: none is set, or it cannot be read.
+        """
+        for known_id, path in self.sources:
+            if known_id in {vault_id, "default"}:
+                return read_password(path, known_id, self.env)
+        raise SecretsError(f"no vault password is set for the vault id {vault_id}", hint=_HOW_TO_SET)
+
+    def candidates(self, vault_id: str) -> Iterator[bytes]:
+        """Give the passwords to try on a file, those of its own vault id first, as Ansible does."""
+        own = [s for s in self.sources if s[0] == vault_id]
+        for known_id, path in own + [s for s in self.sources if s[0] != vault_id]:
+            yield read_password(path, known_id, self.env)
+
+
+def is_encrypted(data: bytes) -> bool:
+    """Tell whether a file's bytes begin as a vault file does."""
+    return data.startswith(_MAGIC)
+
+
+def decrypt(data: bytes, passwords: VaultPasswords, *, name: str) -> bytes:
+    """Open a vault file.
+
+    Args:
+        data: the file's bytes.
+        passwords: where the passwords come from.
+        name: the file, for messages.
+
+    Raises:
+        SecretsError: no password is set, none fits, or the file is damaged.
+    """
+    envelope = _parse(data, name)
+    if not passwords:
+        raise SecretsError(f"{name}: encrypted, and no vault password is set", hint=_HOW_TO_SET, object=name)
+    for password in passwords.candidates(envelope.vault_id):
+        plain = _open(envelope, password)
+        if plain is not None:
+            return plain
+    tried = ", ".join(str(path) for _, path in passwords.sources)
+    hint = f"the passwords tried came from {tried}; {_HOW_TO_SET}"
+    raise SecretsError(f"{name}: no vault password fits, or the file was changed", hint=hint, object=name)
+
+
+def opened_with(data: bytes, password: bytes, *, name: str) -> bytes | None:
+    """Give a vault file's content if one password opens it.
+
+    Raises:
+        SecretsError: the file is damaged.
+    """
+    return _open(_parse(data, name), password)
+
+
+def encrypt(data: bytes, password: bytes, vault_id: str, *, salt: bytes | None = None) -> str:
+    """Write a vault file of format 1.2.
+
+    Args:
+        data: the plain content.
+        password: the password's bytes, as `VaultPasswords.password` gives them.
+        vault_id: the label in the file's first line.
+        salt: 32 random bytes; for tests only.
+    """
+    salt = os.urandom(_SALT_BYTES) if salt is None else salt
+    keys = _derive(password, salt)
+    padder = padding.PKCS7(_BLOCK_BITS).padder()
+    ciphertext = _aes_ctr(keys, padder.update(data) + padder.finalize())
+    mac = hmac.digest(keys.mac, ciphertext, "sha256")
+    body = hexlify(b"\n".join(hexlify(part) for part in (salt, mac, ciphertext))).decode()
+    lines = [body[start : start + _LINE] for start in range(0, len(body), _LINE)]
+    return "\n".join([f"$ANSIBLE_VAULT;1.2;AES256;{vault_id}", *lines]) + "\n"
+
+
+class _Envelope(NamedTuple):
+    vault_id: str
+    salt: bytes
+    mac: bytes
+    ciphertext: bytes
+
+
+class _Keys(NamedTuple):
+    cipher: bytes
+    mac: bytes
+    counter: bytes
+
+
+def _parse(data: bytes, name: str) -> _Envelope:
+    header, _, body = data.partition(b"\n")
+    fields = header.decode("utf-8", "replace").strip().split(";")
+    versions = {("1.1", 3), ("1.2", 4)}
+    if not is_encrypted(data) or (fields[1], len(fields)) not in versions or fields[2] != "AES256":
+        hint = "encrypt it with ansible-vault encrypt --encrypt-vault-id"
+        raise SecretsError(f"{name}: not a vault file of format 1.1 or 1.2", hint=hint, object=name)
+    try:
+        envelope = unhexlify(b"".join(body.split()))
+        # Written in small letters only: another case would be another file with the same content.
+        salt, mac, ciphertext = (unhexlify(part) for part in envelope.split(b"\n", 2))
+        if envelope != envelope.lower():
+            raise ValueError(name)  # noqa: TRY301 (translated right below)
+    except (HexError, ValueError):
+        raise SecretsError(f"{name}: the vault file is damaged", hint="take it back from Git", object=name) from None
+    return _Envelope(fields[3] if len(fields) > 3 else "default", salt, mac, ciphertext)  # noqa: PLR2004
+
+
+def _open(envelope: _Envelope, password: bytes) -> bytes | None:
+    keys = _derive(password, envelope.salt)
+    if not hmac.compare_digest(hmac.digest(keys.mac, envelope.ciphertext, "sha256"), envelope.mac):
+        return None
+    unpadder = padding.PKCS7(_BLOCK_BITS).unpadder()
+    try:
+        return unpadder.update(_aes_ctr(keys, envelope.ciphertext)) + unpadder.finalize()
+    except ValueError:
+        return None
+
+
+def _derive(password: bytes, salt: bytes) -> _Keys:
+    kdf = PBKDF2HMAC(algorithm=hashes.SHA256(), length=80, salt=salt, iterations=_ROUNDS)
+    material = kdf.derive(password)
+    return _Keys(material[:32], material[32:64], material[64:])
+
+
+def _aes_ctr(keys: _Keys, data: bytes) -> bytes:
+    # CTR is its own inverse: one function serves both ways.
+    context = Cipher(algorithms.AES(keys.cipher), modes.CTR(keys.counter)).encryptor()
+    return context.update(data) + context.finalize()
+
+
+def read_password(path: Path, vault_id: str, env: Mapping[str, str]) -> bytes:
+    """Read a password's file, or run it if it is a program, as Ansible does.
+
+    Raises:
+        SecretsError: it cannot be read, or is empty.
+    """
+    try:
+        found = _run_program(path, vault_id, env) if is_program(path) else path.read_bytes().strip()
+    except OSError as error:
+        hint = f"{_HOW_TO_SET}; a file that is not a program must not be executable"
+        raise SecretsError(f"the vault password {path} cannot be read: {error.strerror}", hint=hint) from None
+    if not found:
+        raise SecretsError(f"the vault password {path} is empty", hint=_HOW_TO_SET)
+    return found
+
+
+def is_program(path: Path) -> bool:
+    """Tell whether a password comes from a program that lies there, and not from the file itself."""
+    return bool(path.stat().st_mode & (stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH))
+
+
+def _run_program(path: Path, vault_id: str, env: Mapping[str, str]) -> bytes:
+    command = [str(path.absolute())]
+    if path.stem.endswith("-client"):
+        command += ["--vault-id", vault_id]
+    try:
+        done = subprocess.run(command, stdout=subprocess.PIPE, env=dict(env), timeout=_SCRIPT_TIMEOUT_S, check=True)
+    except subprocess.CalledProcessError as error:
+        hint = "run it by hand and look at its message"
+        raise SecretsError(f"the vault password program {path} ended with {error.returncode}", hint=hint) from None
+    except subprocess.TimeoutExpired:
+        hint = "run it by hand: it may be waiting for input"
+        raise SecretsError(f"the vault password program {path} took over {_SCRIPT_TIMEOUT_S} s", hint=hint) from None
+    return done.stdout.strip(b"\r\n")

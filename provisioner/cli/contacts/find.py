@@ -1,0 +1,107 @@
+"""`provisioner contacts find`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import click
+
+from provisioner.base.errors import UsageError
+from provisioner.base.private_file import refuse_existing, write_private
+from provisioner.cli.contacts.desk import (
+    document,
+    facilities_option,
+    folder_option,
+    force_option,
+    open_desk,
+    print_records,
+    purpose_option,
+    records,
+    requester_option,
+    texts_argument,
+)
+from provisioner.cli.context import Invocation
+from provisioner.cli.output import counted, print_document
+from provisioner.contacts import search
+from provisioner.contacts.search import Sought
+from provisioner.contacts.store import valid_contacts
+
+
+@click.command()
+@texts_argument
+@facilities_option
+@click.option("--show", is_flag=True, help="Show the personal data, too, not only where it is.")
+@click.option(
+    "--export", "out", type=click.Path(path_type=Path), metavar="FILE.json", help="Write the records for the person."
+)
+@force_option
+@purpose_option
+@requester_option
+@folder_option
+@click.pass_obj
+def find(
+    invocation: Invocation,
+    *,
+    texts: tuple[str, ...],
+    facilities: tuple[str, ...],
+    show: bool,
+    out: Path | None,
+    force: bool,
+    purpose: str,
+    requester: str | None,
+    chosen: Path | None,
+) -> int:
+    """Find every record of one person, in all provinces.
+
+    TEXT is a phone number, an e-mail address or a name, accents or not; a record has to have all that
+    are given. Other users of this machine can see a command's words: with - they are read from standard
+    input, one a line. Ends with 2 if nothing is found, with 12 if a province could not be searched.
+
+    Example: provisioner contacts find - --purpose "request of the person" < person.txt
+    """
+    desk = open_desk(invocation, chosen, purpose, requester)
+    known = known_of_person(texts, purpose)
+    if out is not None:
+        refuse_existing(out, force=force)
+    files = valid_contacts(desk.folder, desk.passwords).files
+    found = search.find(files, known, facilities=facilities)
+    desk.record("export" if out else "show" if show else "find", files, len(found))
+    if not found:
+        raise nobody(files)
+    if out is not None:
+        exported = document("export", as_of=desk.now.isoformat(timespec="seconds"), records=records(found, show=True))
+        write_private(out, (json.dumps(exported, ensure_ascii=False, indent=1) + "\n").encode(), force=force)
+    if invocation.json:
+        fields = {"provinces": sorted(files), "found": records(found, show=show), "exported": str(out or "")}
+        print_document(document("find", **fields))
+        return 0
+    print_records(found, show=show)
+    click.echo(f"{counted(len(found), 'record')} found, {counted(len(files), 'province')} searched")
+    if out is not None:
+        click.echo(f"wrote {out}: it holds personal data")
+    return 0
+
+
+def known_of_person(texts: tuple[str, ...], purpose: str) -> tuple[Sought, ...]:
+    """Take what is known of a person, from the command line or from standard input.
+
+    Raises:
+        UsageError: a text is nothing that a person has, or it stands in the purpose, which is recorded.
+    """
+    lines = sys.stdin.read().splitlines() if texts == ("-",) else texts
+    known = tuple(search.sought(line) for line in lines if line.strip())
+    if not known:
+        raise UsageError("nothing to search for was given", hint="give a phone number, an e-mail address or a name")
+    if any(one.is_named_in(purpose) for one in known):
+        hint = "say what for without naming the person: the access log holds no personal data"
+        raise UsageError("the purpose names the person", hint=hint)
+    return known
+
+
+def nobody(searched: Iterable[str]) -> UsageError:
+    """Give the error of a search that found nothing; it says where was searched, and not for whom."""
+    names = ", ".join(sorted(searched)) or "no province"
+    return UsageError("no record matches", hint=f"searched: {names}; a phone number or an e-mail has to be whole")

@@ -1,0 +1,45 @@
+"""The hosts whose keys are to be made, before there is a desired state. Pure."""
+
+from __future__ import annotations
+
+from provisioner.base.errors import InventoryError
+from provisioner.base.secret import Secret
+from provisioner.desired.spec import HostKind, HostSpec, Tunnel
+from provisioner.inventory.model import Inventory
+
+
+def key_hosts(inventory: Inventory) -> tuple[HostSpec, ...]:
+    """Give the hosts whose keys are to be made, with no more than is needed to call them.
+
+    Raises:
+        InventoryError: a host has no tunnel address yet.
+    """
+    lock = inventory.allocations
+    missing = sorted((set(inventory.relays) - set(lock.relays)) | (set(inventory.centres) - set(lock.centres)))
+    if missing:
+        raise InventoryError(f"{missing[0]} has no tunnel address", hint="run: provisioner allocate", object=missing[0])
+    specs = [
+        HostSpec(
+            relay.id,
+            HostKind.RELAY,
+            (carrier.id,),
+            relay.address,
+            relay.ssh,
+            Secret(""),
+            Tunnel(lock.relays[relay.id].tunnel_address, relay.wireguard_port, (), ()),
+        )
+        for carrier, relay in inventory.relays.values()
+    ]
+    specs += [
+        HostSpec(
+            centre.id,
+            HostKind.CENTRE,
+            (),
+            centre.address,
+            centre.ssh,
+            Secret(""),
+            Tunnel(lock.centres[centre.id].tunnel_address, None, (), ()),
+        )
+        for centre in inventory.centres.values()
+    ]
+    return tuple(sorted(specs, key=lambda s: s.id))

@@ -1,0 +1,22 @@
+"""The systemd units of a host, by name. Pure."""
+
+from __future__ import annotations
+
+from provisioner.desired.spec import HostSpec
+
+UNIT_MEDIAMTX = "provisioner-mediamtx.service"
+
+
+UNIT_NFT = "provisioner-nft.service"
+
+
+UNIT_REVERT = "provisioner-revert.service"
+
+
+UNIT_WG = "provisioner-wg.service"
+
+
+def units_of(spec: HostSpec) -> tuple[str, ...]:
+    """Give the units that a host should have, in the order in which they start."""
+    relay = (UNIT_NFT, UNIT_WG, UNIT_MEDIAMTX, UNIT_REVERT)
+    return relay if spec.relay else (UNIT_WG, UNIT_REVERT)

@@ -1,0 +1,117 @@
+"""Calls to hosts by ansible-runner: one play, one task, one round trip a call.
+
+ansible-runner's traps are closed here: a child process, a private folder on tmpfs that is removed, host
+keys checked against the inventory's own, no secret in a variable, an argument, the environment or an
+artifact, and our own `ansible.cfg`.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
+
+from provisioner.hosts.ansible.play import Play
+from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
+from provisioner.render.templates import Templates
+
+# Beyond the time of the calls themselves: for ansible-runner to start and to notice.
+_MARGIN_S = 10.0
+_MOMENT_S = 0.02
+
+_Posted = dict[tuple[Play, int], HostCall]
+
+
+class AnsibleRunner:
+    """Carries calls to hosts over SSH, every call over a new connection unless it may share one.
+
+    Plays of up to fifty hosts stay open for later calls to the same hosts, until this object is closed,
+    collected, or the process ends.
+
+    Args:
+        templates: holds the on-host program's sources.
+        environment: the caller's environment; `PROVISIONER_SSH_KEY` names the key, else the agent has it.
+    """
+
+    def __init__(self, templates: Templates, environment: Mapping[str, str]) -> None:
+        self._templates = templates
+        self._environment = environment
+        self._plays: list[Play] = []
+        self._lock = threading.Lock()
+        weakref.finalize(self, _close_all, self._plays)
+
+    def close(self) -> None:
+        """End all plays, and remove what has travelled; hosts in flight finish by themselves."""
+        _close_all(self._plays)
+
+    def call(self, calls: Sequence[HostCall], *, timeout_s: float) -> dict[str, HostAnswer]:
+        """Give an answer for every call, by host id.
+
+        Raises:
+            HostError: ansible-runner itself did not work, or there is no tmpfs for secrets.
+        """
+        return {answer.host: answer for answer in self.stream(calls, timeout_s=timeout_s)}
+
+    def stream(self, calls: Sequence[HostCall], *, timeout_s: float) -> Iterator[HostAnswer]:
+        """Give an answer for every call as soon as it is there; those of silent hosts come at the end.
+
+        Raises:
+            HostError: ansible-runner itself did not work, or there is no tmpfs for secrets.
+        """
+        if not calls:
+            return
+        posted = self._post(calls)
+        until = time.monotonic() + timeout_s + _MARGIN_S
+        try:
+            while posted and time.monotonic() < until:
+                if not (here := self._come(posted)):
+                    time.sleep(_MOMENT_S)
+                yield from here
+            for call in posted.values():
+                yield HostAnswer(call.spec.id, CallOutcome.UNREACHABLE, error=f"no answer within {timeout_s:.0f} s")
+        finally:
+            for play, number in posted:
+                play.give_up(number)
+            self._close_done()
+
+    def _post(self, calls: Sequence[HostCall]) -> _Posted:
+        """Give every call to a worker that waits for one, or else to a new play's."""
+        with self._lock:
+            plays = {call.spec.id: play for call in calls for play in self._plays if play.takes(call.spec)}
+            if new := [call.spec for call in calls if call.spec.id not in plays]:
+                self._plays.append(Play(new, self._templates, self._environment))
+                plays |= {spec.id: self._plays[-1] for spec in new}
+            return {(play, play.post(call)): call for call in calls for play in (plays[call.spec.id],)}
+
+    def _come(self, posted: _Posted) -> list[HostAnswer]:
+        """Take what has come, off the posted calls too."""
+        found = []
+        for play in {play for play, _ in posted}:
+            # Looked at before the answers are: a play that ended has written all that it will write.
+            ended = not play.alive
+            known = play.answers()
+            for key in [key for key in posted if key[0] is play]:
+                call, host = posted[key], posted[key].spec.id
+                if key[1] in known:
+                    found.append(play.take(call, key[1]))
+                elif failure := play.failure(host):
+                    found.append(failure)
+                elif ended:
+                    play.check()
+                    found.append(HostAnswer(host, CallOutcome.FAILED, error="Ansible ended without an answer"))
+                else:
+                    continue
+                del posted[key]
+        return found
+
+    def _close_done(self) -> None:
+        with self._lock:
+            for play in [play for play in self._plays if play.done or not play.alive]:
+                self._plays.remove(play)
+                play.close()
+
+
+def _close_all(plays: list[Play]) -> None:
+    while plays:
+        plays.pop().close()

@@ -1,0 +1,252 @@
+"""One Ansible run that stays open: each host's worker takes calls from its box until the play is closed.
+
+Starting Ansible costs a second of processor time, a call over SSH a tenth of that, and of this a new
+connection is the half. A worker takes a call's number from a pipe, carries the bundle of that number, and
+writes the answer beside it as a file. Each call has a connection of its own, unless it may share one: those
+that may find the last one still open, for a while. The pipe's other end is ours alone: when we are gone,
+workers read its end and stop.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from provisioner.base.errors import HostError
+from provisioner.desired.spec import HostSpec
+from provisioner.hosts.ansible.bundle import write_bundle
+from provisioner.hosts.ansible.private import make_private_folder
+from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
+from provisioner.render.templates import Templates, data_folder
+
+# What may stand in an Ansible variable: a `{{ lookup(…) }}` there runs code on the controller.
+_SAFE = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9._:-]*$")
+# A worker is a process; a play of more hosts has its workers take one call each, and end.
+MAX_WORKERS = 50
+_GRACE_S = 3.0
+# What a path of a socket may be long at most (unix(7)), less what ssh adds to it for a moment.
+_MAX_SOCKET = 107 - 20
+
+
+class Play:
+    """Ansible at work on some hosts, and the boxes through which their workers take calls.
+
+    Args:
+        specs: the hosts; with more than `MAX_WORKERS` each takes one call only.
+        templates: holds the on-host program's sources.
+        environment: the caller's environment; `PROVISIONER_SSH_KEY` names the key, else the agent has it.
+
+    Raises:
+        HostError: there is no tmpfs for secrets, or a host's name or address may not reach Ansible.
+    """
+
+    def __init__(self, specs: Sequence[HostSpec], templates: Templates, environment: Mapping[str, str]) -> None:
+        for spec in specs:
+            _refuse_unsafe(spec.id, str(spec.address), spec.ssh.user)
+        self._templates = templates
+        self._free = {spec.id: _place(spec) for spec in specs}
+        self._busy: set[int] = set()
+        self._stays = len(specs) <= MAX_WORKERS
+        self._shares = self._stays
+        self._number = 0
+        self._pipes: dict[str, int] = {}
+        self._folder = make_private_folder(environment)
+        try:
+            self._lay_out(specs, environment)
+            self._child = self._start(min(len(specs), MAX_WORKERS), environment)
+        except BaseException:
+            self._close_pipes()
+            shutil.rmtree(self._folder, ignore_errors=True)
+            raise
+
+    # --- calls --------------------------------------------------------------------------------------
+
+    def takes(self, spec: HostSpec) -> bool:
+        """Whether a worker waits for a call to this host, as the inventory has it now."""
+        return self._free.get(spec.id) == _place(spec) and self.alive
+
+    def post(self, call: HostCall) -> int:
+        """Give a worker its next call; give the call's number."""
+        host = call.spec.id
+        del self._free[host]
+        self._number += 1
+        self._busy.add(self._number)
+        write_bundle(self._folder / "boxes" / host / f"{self._number}.tar", call, self._templates)
+        way = "shared" if call.shares and self._shares else "own"
+        os.write(self._pipes[host], f"{self._number} {way}\n".encode())
+        return self._number
+
+    def answers(self) -> set[int]:
+        """Give the numbers of the calls of which something has come; one folder is listed, however many hosts."""
+        names = (entry.name for entry in (self._folder / "answers").iterdir())
+        return {int(name) for name in names if name.isdigit()}
+
+    def take(self, call: HostCall, number: int) -> HostAnswer:
+        """Take an answer; the host's worker is free for the next call."""
+        path = self._folder / "answers" / str(number)
+        told: dict[str, Any] = json.loads(path.read_text())
+        path.unlink()
+        self._busy.discard(number)
+        if self._stays:
+            self._free[call.spec.id] = _place(call.spec)
+        return _answer(call.spec.id, told)
+
+    def give_up(self, number: int) -> None:
+        """Wait no longer for an answer; the worker that still waits for it takes no further call."""
+        self._busy.discard(number)
+
+    def failure(self, host: str) -> HostAnswer | None:
+        """Give why a host's worker has ended, as Ansible says it; None where nothing is known."""
+        try:
+            told = json.loads((self._folder / "failures" / host).read_text())
+        except FileNotFoundError:
+            return None
+        return _answer(host, {"ok": False} | told)
+
+    # --- the process --------------------------------------------------------------------------------
+
+    @property
+    def alive(self) -> bool:
+        """Whether Ansible runs."""
+        return self._child.poll() is None
+
+    @property
+    def done(self) -> bool:
+        """Whether no worker waits for a call, and nobody for an answer."""
+        return not self._free and not self._busy
+
+    def check(self) -> None:
+        """See that Ansible, where it has ended, has done its work.
+
+        Raises:
+            HostError: it did not work at all.
+        """
+        code = self._child.poll()
+        if code is None or (code == 0 and (self._folder / "outcome.json").exists()):
+            return
+        said = (self._folder / "said").read_text(errors="replace").strip().splitlines()[-1:]
+        raise HostError(f"ansible-runner did not work: {' '.join(said)}", hint="run scripts/setup again")
+
+    def close(self) -> None:
+        """End Ansible and remove all that travelled; hosts in flight finish by themselves."""
+        self._free = {}
+        self._close_pipes()
+        if self._child.stdin is not None:
+            with contextlib.suppress(OSError):
+                self._child.stdin.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._child.wait(_GRACE_S)
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._child.pid, signal.SIGKILL)
+        self._child.wait()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _close_pipes(self) -> None:
+        for pipe in self._pipes.values():
+            os.close(pipe)
+        self._pipes = {}
+
+    def _start(self, workers: int, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+        folder = self._folder
+        playbooks = str(data_folder("playbooks"))
+        argv = [sys.executable, "-m", "provisioner.hosts.ansible.child", str(folder), playbooks, str(workers)]
+        own = {"HOME": str(folder / "home"), "LC_ALL": "C.UTF-8", "PATH": _path(environment)}
+        if path := environment.get("PYTHONPATH"):
+            own["PYTHONPATH"] = path
+        # A session of its own: Ctrl-C at the terminal reaches us, and we decide what it means for hosts in flight.
+        # The pipe to it says whether we live: at its end the child removes the private folder and ends, too.
+        with (folder / "said").open("wb") as said:
+            return subprocess.Popen(
+                argv, env=own, stdin=subprocess.PIPE, stdout=said, stderr=subprocess.STDOUT, start_new_session=True
+            )
+
+    def _lay_out(self, specs: Sequence[HostSpec], environment: Mapping[str, str]) -> None:
+        folder = self._folder
+        for name in ("inventory", "boxes", "answers", "failures", "home", "links"):
+            (folder / name).mkdir(mode=0o700)
+        hosts, known = {}, []
+        for number, spec in enumerate(specs):
+            link = folder / "links" / str(number)
+            self._shares = self._shares and len(str(link)) <= _MAX_SOCKET
+            port = spec.ssh.port
+            hosts[spec.id] = {
+                "ansible_host": str(spec.address),
+                "ansible_port": port,
+                "ansible_user": spec.ssh.user,
+                "link": str(link),
+            }
+            known.append(f"{spec.address if port == 22 else f'[{spec.address}]:{port}'} {spec.ssh.host_key}\n")  # noqa: PLR2004
+            self._open_box(spec.id)
+        variables = {"boxes": str(folder / "boxes"), "answers": str(folder / "answers"), "stays": self._stays}
+        (folder / "inventory/hosts.json").write_text(json.dumps({"all": {"hosts": hosts, "vars": variables}}))
+        (folder / "known_hosts").write_text("".join(known))
+        (folder / "environment.json").write_text(json.dumps(_ansible_environment(folder, environment)))
+
+    def _open_box(self, host: str) -> None:
+        box = self._folder / "boxes" / host
+        box.mkdir(mode=0o700)
+        os.mkfifo(box / "calls", 0o600)
+        # Open for reading too: so it opens before the worker does, and no call is lost between two of them.
+        self._pipes[host] = os.open(box / "calls", os.O_RDWR | os.O_NONBLOCK)
+
+
+def _place(spec: HostSpec) -> tuple[str, int, str, str]:
+    return str(spec.address), spec.ssh.port, spec.ssh.user, spec.ssh.host_key
+
+
+def _answer(host: str, told: Mapping[str, Any]) -> HostAnswer:
+    if told["ok"]:
+        return HostAnswer(host, CallOutcome.ANSWERED, told["answer"])
+    kind = CallOutcome.UNREACHABLE if told.get("kind") == "unreachable" else CallOutcome.FAILED
+    return HostAnswer(host, kind, error=" ".join(str(told["error"]).split())[:600])
+
+
+def _refuse_unsafe(*values: str) -> None:
+    for value in values:
+        if not _SAFE.match(value):
+            raise HostError(f"{value!r} may not reach Ansible: it could be a template that runs code here")
+
+
+def _path(environment: Mapping[str, str]) -> str:
+    return f"{Path(sys.executable).parent}:{environment.get('PATH', '/usr/bin:/bin')}"
+
+
+def _ansible_environment(folder: Path, environment: Mapping[str, str]) -> dict[str, str]:
+    options = {
+        "BatchMode": "yes",
+        "ConnectTimeout": "10",
+        "ControlMaster": "no",
+        "ControlPath": "none",
+        "GlobalKnownHostsFile": "/dev/null",
+        "PasswordAuthentication": "no",
+        "ServerAliveCountMax": "3",
+        "ServerAliveInterval": "5",
+        "StrictHostKeyChecking": "yes",
+        "UserKnownHostsFile": str(folder / "known_hosts"),
+    }
+    words = ["-F", "/dev/null"]
+    if key := environment.get("PROVISIONER_SSH_KEY"):
+        words += ["-i", key]
+        options["IdentitiesOnly"] = "yes"
+    words += [f"-o {name}={value}" for name, value in options.items()]
+    found = {
+        "ANSIBLE_CONFIG": str(data_folder("playbooks") / "ansible.cfg"),
+        "ANSIBLE_HOME": str(folder / "home"),
+        "ANSIBLE_HOST_KEY_CHECKING": "True",
+        "ANSIBLE_LOCAL_TEMP": str(folder / "home/tmp"),
+        "ANSIBLE_NOCOLOR": "1",
+        "ANSIBLE_SSH_ARGS": " ".join(words),
+        "PATH": _path(environment),
+    }
+    if agent := environment.get("SSH_AUTH_SOCK"):
+        found["SSH_AUTH_SOCK"] = agent
+    return found

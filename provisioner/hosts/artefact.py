@@ -1,0 +1,92 @@
+"""MediaMTX's program as a file to ship: from the release, a mirror or a local file, always by checksum."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import requests
+
+from provisioner.base.errors import HostError
+from provisioner.inventory.model import MediamtxArtefact
+
+_RELEASE = "https://github.com/bluenviron/mediamtx/releases/download/v{version}/mediamtx_v{version}_linux_{arch}.tar.gz"
+_TIMEOUT_S = (10, 120)
+
+
+def fetch(artefact: MediamtxArtefact, arch: str, root: Path, environment: Mapping[str, str]) -> Path:
+    """Give the artefact for an architecture (`amd64`, `arm64`), checked, from the cache where it is there.
+
+    `root` is the inventory's folder: a relative `file:` path is from there.
+
+    Raises:
+        HostError: it cannot be had, or its checksum is another one; nothing is installed then.
+    """
+    wanted = dict(artefact.sha256).get(arch)  # type: ignore[call-overload]
+    if wanted is None:
+        raise HostError(
+            f"the inventory has no checksum of MediaMTX {artefact.version} for {arch}",
+            hint=f"add it to inventory.yml at mediamtx.sha256.{arch}",
+            object="mediamtx",
+        )
+    if artefact.source.startswith("file:"):
+        path = (root / artefact.source.removeprefix("file:")).resolve()
+        return _checked(path, str(wanted), str(path))
+    cached = _cache(environment) / f"{artefact.version}-{arch}-{wanted[:16]}"
+    address = _RELEASE if artefact.source == "release" else artefact.source
+    address = address.replace("{version}", artefact.version).replace("{arch}", arch)
+    if not cached.exists():
+        _download(address, cached, str(wanted))
+    return _checked(cached, str(wanted), address)
+
+
+def _cache(environment: Mapping[str, str]) -> Path:
+    base = environment.get("XDG_CACHE_HOME") or str(Path(environment.get("HOME", "/root")) / ".cache")
+    folder = Path(base) / "provisioner/mediamtx"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _checked(path: Path, wanted: str, origin: str) -> Path:
+    if not path.is_file():
+        raise HostError(f"MediaMTX: {origin} is not there", hint="see mediamtx.source in inventory.yml")
+    found = _digest(path)
+    if found != wanted:
+        raise HostError(
+            f"MediaMTX: the checksum of {origin} is {found}, the inventory says {wanted}",
+            hint="nothing was installed; compare with the release's checksums.sha256",
+            object="mediamtx",
+        )
+    return path
+
+
+def _download(address: str, target: Path, wanted: str) -> None:
+    try:
+        with requests.get(address, stream=True, timeout=_TIMEOUT_S) as answer:
+            answer.raise_for_status()
+            with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as stream:
+                for part in answer.iter_content(1 << 20):
+                    stream.write(part)
+    except requests.RequestException as error:
+        raise HostError(
+            f"MediaMTX: {address} cannot be had: {type(error).__name__}",
+            hint="set mediamtx.source in inventory.yml to a mirror or to file:PATH",
+            object="mediamtx",
+        ) from None
+    beside = Path(stream.name)
+    if _digest(beside) != wanted:
+        found = _digest(beside)
+        beside.unlink()
+        raise HostError(
+            f"MediaMTX: the checksum of {address} is {found}, the inventory says {wanted}",
+            hint="nothing was installed; compare with the release's checksums.sha256",
+            object="mediamtx",
+        )
+    beside.replace(target)

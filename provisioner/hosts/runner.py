@@ -1,0 +1,81 @@
+"""What is asked of hosts and what they answer, whoever carries it. `ansible` is the real carrier."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from provisioner.base.errors import HostError
+from provisioner.desired.spec import HostSpec
+
+
+@dataclass(frozen=True, slots=True)
+class HostCall:
+    """One operation for one host.
+
+    Attributes:
+        request: the JSON document for the on-host program; it may hold secrets and is never shown.
+        files: contents that travel beside it, by name under `files/`.
+        artefact: a large file that travels as `files/artefact`.
+        shares: whether it may go over the connection of the call before, and leave it to the next one. A change
+            may share the observation's. What proves that a host can still be reached must not.
+    """
+
+    spec: HostSpec
+    request: Mapping[str, Any] = field(repr=False)
+    files: Mapping[str, bytes] = field(repr=False, default_factory=dict)
+    artefact: Path | None = None
+    shares: bool = False
+
+
+class CallOutcome(StrEnum):
+    """How a call ended."""
+
+    ANSWERED = "answered"
+    UNREACHABLE = "unreachable"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class HostAnswer:
+    """What a host answered, or why there is no answer. One host's failure is data, not an exception."""
+
+    host: str
+    outcome: CallOutcome
+    document: Mapping[str, Any] = field(repr=False, default_factory=dict)
+    error: str = ""
+
+
+class HostRunner(Protocol):
+    """Carries calls to hosts, all at once, in one round trip each; over a new connection unless one may be shared."""
+
+    def call(self, calls: Sequence[HostCall], *, timeout_s: float) -> dict[str, HostAnswer]:
+        """Give an answer for every call, by host id."""
+        ...
+
+
+@runtime_checkable
+class StreamingRunner(Protocol):
+    """A `HostRunner` that gives each answer as soon as it is there."""
+
+    def stream(self, calls: Sequence[HostCall], *, timeout_s: float) -> Iterator[HostAnswer]:
+        """Give an answer for every call, in the order in which they come; several threads may do so at once."""
+        ...
+
+
+def unreadable(spec: HostSpec, answer: HostAnswer) -> HostError:
+    """Give the error for a host that did not answer, or not well."""
+    if answer.outcome is CallOutcome.UNREACHABLE:
+        return HostError(
+            f"{spec.id} ({spec.address}:{spec.ssh.port}) could not be reached: {answer.error}",
+            hint="check the address, the host key in the inventory, and your SSH key (agent or PROVISIONER_SSH_KEY)",
+            object=spec.id,
+        )
+    return HostError(
+        f"{spec.id} could not be read: {answer.error}",
+        hint=f"log in as {spec.ssh.user} and check that `sudo -n true` and `python3 --version` (3.11 or later) work",
+        object=spec.id,
+    )

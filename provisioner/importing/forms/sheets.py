@@ -1,0 +1,24 @@
+"""The four sheets together, and which of them a header is of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from provisioner.importing.forms.columns import Column, Kind
+from provisioner.importing.forms.device_forms import CAMERAS, SURVEYS
+from provisioner.importing.forms.people_forms import CONTACTS, FACILITIES
+
+__all__ = ["CAMERAS", "CONTACTS", "FACILITIES", "FORMS", "FORM_OF", "SURVEYS", "Column", "Kind"]
+
+FORMS = (FACILITIES, CONTACTS, SURVEYS, CAMERAS)
+FORM_OF = {form.kind: form for form in FORMS}
+WITHOUT_MEANING = frozenset(
+    {"number", "facility_id", "facility_name", "province", "note", "district", "ward", "street"}
+)
+"""Keys that several sheets have: they do not tell which one it is."""
+
+
+def known_headers(row: Iterable[str]) -> int:
+    """Give how many different columns of one sheet the cells of a row are headers of."""
+    texts = [text for text in row if text.strip()]
+    return max(len({column.key for text in texts if (column := form.find(text))}) for form in FORMS)

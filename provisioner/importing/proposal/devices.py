@@ -1,0 +1,298 @@
+"""Rows of cameras and recorders: which device each one is, and what it wants the file to say.
+
+A channel's row may carry its recorder's make, address and port, as tables from provinces do: they are the
+recorder's, and have to agree with what else is said of it. Tables with a row for each stream give a
+camera several rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from provisioner.importing.cells.findings import error, note, warning
+from provisioner.importing.forms.choices import Device
+from provisioner.importing.proposal.draft import Draft
+from provisioner.importing.proposal.registry import next_free
+from provisioner.importing.tables.records import Record
+from provisioner.inventory.model import StreamName
+
+_STREAM_KEYS = ("size", "fps", "codec", "kbps", "rtsp_path")
+_STREAMED = tuple(f"{name.value}_{key}" for name in StreamName for key in _STREAM_KEYS)
+_OF_RECORDERS = ("make", "model", "address", "port", "analog_channels", "ip_channels")
+_OF_CAMERAS_ONLY = ("zone", "channel", "ip_channel", "location", "audio", *_STREAMED)
+_DEFAULT_PORT = 554
+_DIGITS = 2
+
+
+@dataclass
+class _Device:
+    """A camera or recorder as file and rows have it so far."""
+
+    id: str
+    known: dict[str, Any]
+    new: bool
+    record: Record | None = None
+    streams: set[str] = field(default_factory=set)
+
+
+class DeviceDraft:
+    """The devices of one facility."""
+
+    def __init__(self, draft: Draft) -> None:
+        self._draft = draft
+        existing = draft.existing
+        recorders = existing.recorders if existing else ()
+        cameras = existing.cameras if existing else ()
+        self._recorders = {r.id: _Device(r.id, r.model_dump(mode="json"), new=False) for r in recorders}
+        self._cameras = {c.id: _Device(c.id, c.model_dump(mode="json"), new=False) for c in cameras}
+
+    def want(self, records: Iterable[Record]) -> None:
+        """Take the rows: recorders first, then those with ids, so that proposed ids are free ones."""
+        pairs = [(record, self._kind(record)) for record in map(_by_stream, records) if record.sound]
+        order = {Device.RECORDER: 0, Device.CHANNEL: 1, Device.CAMERA: 1}
+        for record, kind in sorted(
+            ((record, kind) for record, kind in pairs if kind),
+            key=lambda pair: (
+                order[pair[1]],
+                pair[0].get("camera_id") is None,
+                pair[0].get("stream") == StreamName.MAIN,
+                pair[0].spot,
+            ),
+        ):
+            if kind is Device.RECORDER:
+                self._want_recorder(record)
+            else:
+                self._want_camera(record, kind)
+
+    def _kind(self, record: Record) -> Device | None:
+        """Tell what a row describes; where it does not say, its columns do."""
+        named = record.get("device")
+        of_channel = [key for key in ("recorder_id", "channel", "ip_channel") if record.get(key) is not None]
+        known = self._cameras.get(record.get("camera_id") or "")
+        if named is None and not of_channel and known is not None and record.get("address") is None:
+            return Device.CHANNEL if known.known.get("recorder") else Device.CAMERA
+        if named is None:
+            return Device.CHANNEL if of_channel else Device.CAMERA
+        if named == Device.CAMERA and of_channel:
+            self._draft.say(record, error("device-contradiction"), of_channel[0])
+            return None
+        return Device(named)
+
+    # --- recorders --------------------------------------------------------------------------------
+
+    def _want_recorder(self, record: Record) -> None:
+        for key in _OF_CAMERAS_ONLY:
+            if record.get(key) is not None:
+                self._draft.say(record, warning("column-not-of-recorder"), key)
+        name = record.get("recorder_id") or record.get("camera_id") or self._recorder_at(record.get("address"))
+        device = self._recorders.get(name or "")
+        if device is None and not self._draft.require(record, "make", "address"):
+            return
+        if device is None:
+            device = self._new_recorder(record, name)
+        elif device.record is not None:
+            self._draft.say(record, error("row-duplicate", row=device.record.number), "recorder_id")
+            return
+        device.record = record
+        self._tell_recorder(device, record, _OF_RECORDERS)
+
+    def _recorder_at(self, address: str | None) -> str | None:
+        found = [device.id for device in self._recorders.values() if address and device.known.get("address") == address]
+        return found[0] if len(found) == 1 else None
+
+    def _new_recorder(self, record: Record, name: str | None) -> _Device:
+        if name is None:
+            name = next_free("nvr", _DIGITS, [*self._recorders, *self._cameras])
+            self._draft.say(record, note("id-proposed", facility=name), "recorder_id")
+        self._recorders[name] = _Device(name, {}, new=True)
+        return self._recorders[name]
+
+    def _tell_recorder(self, device: _Device, record: Record, keys: Iterable[str]) -> None:
+        for key in keys:
+            self._draft.want(record, ("recorders", device.id, key), key)
+            if record.get(key) is not None:
+                device.known[key] = record.get(key)
+
+    def _recorder_of(self, record: Record) -> _Device | None:
+        """Give the recorder of a channel's row; a row that says enough of an unknown one makes it known."""
+        name = record.get("recorder_id")
+        camera = self._cameras.get(record.get("camera_id") or "")
+        if name is None:
+            name = self._recorder_at(record.get("address"))
+            if name is None and record.get("address") is None and camera is not None:
+                name = camera.known.get("recorder")
+        device = self._recorders.get(name or "")
+        if device is None:
+            if record.get("address") is None:
+                self._draft.say(
+                    record, error("recorder-unnamed" if name is None else "recorder-not-there"), "recorder_id"
+                )
+                return None
+            if not self._draft.require(record, "make", "address"):
+                return None
+            device = self._new_recorder(record, name)
+            self._tell_recorder(device, record, ("make", "address", "port", "analog_channels", "ip_channels"))
+            return device
+        return device if self._agrees(device, record) else None
+
+    def _agrees(self, device: _Device, record: Record) -> bool:
+        for key in ("make", "address", "port", "analog_channels", "ip_channels"):
+            given, known = record.get(key), device.known.get(key, _DEFAULT_PORT if key == "port" else None)
+            if given is None or given == known:
+                continue
+            if known is None:
+                self._tell_recorder(device, record, (key,))
+                continue
+            self._draft.say(record, error("recorder-differs", recorder=device.id), key)
+            return False
+        return True
+
+    # --- cameras ----------------------------------------------------------------------------------
+
+    def _want_camera(self, record: Record, kind: Device) -> None:
+        recorder = self._recorder_of(record) if kind is Device.CHANNEL else None
+        if kind is Device.CHANNEL and recorder is None:
+            return
+        device = self._camera(record, recorder)
+        if device is None:
+            return
+        if device.record is not None:
+            self._want_more(device, record)
+            return
+        device.record = record
+        device.streams = _streams_in(record)
+        if self._is_complete(device, record, recorder):
+            self._tell_camera(device, record, recorder)
+
+    def _camera(self, record: Record, recorder: _Device | None) -> _Device | None:
+        name = record.get("camera_id") or self._camera_there(record, recorder)
+        if name in self._recorders:
+            self._draft.say(record, error("device-id-taken", device=name), "camera_id")
+            return None
+        if name is None:
+            name = next_free("cam", _DIGITS, [*self._recorders, *self._cameras])
+            self._draft.say(record, note("id-proposed", facility=name), "camera_id")
+        return self._cameras.setdefault(name, _Device(name, {}, new=True))
+
+    def _camera_there(self, record: Record, recorder: _Device | None) -> str | None:
+        """Give the camera that a row without an id is about: the one at the same address, or on the same channel."""
+        for device in self._cameras.values():
+            known = device.known
+            if recorder is not None:
+                same = all(known.get(key) == record.get(key) for key in ("channel", "ip_channel") if record.get(key))
+                if (
+                    known.get("recorder") == recorder.id
+                    and same
+                    and (record.get("channel") or record.get("ip_channel"))
+                ):
+                    return device.id
+            elif known.get("address") == record.get("address") is not None:
+                port = record.get("port")
+                if port is None or port == (known.get("port") or _DEFAULT_PORT):
+                    return device.id
+        return None
+
+    def _is_complete(self, device: _Device, record: Record, recorder: _Device | None) -> bool:
+        """Tell whether there is enough for a camera, with what is known of it."""
+        if device.new:
+            needed = ["zone", "sub_size"] + ([] if recorder else ["make", "address"])
+            if recorder and record.get("channel") is None and record.get("ip_channel") is None:
+                needed.append("channel")
+            if not self._draft.require(record, *needed):
+                return False
+        elif recorder is None and device.known.get("recorder") and not self._draft.require(record, "make", "address"):
+            return False
+        if record.get("channel") is not None and record.get("ip_channel") is not None:
+            self._draft.say(record, error("channel-twice"), "ip_channel")
+            return False
+        return self._has_sizes(device, record)
+
+    def _has_sizes(self, device: _Device, record: Record) -> bool:
+        for name in _streams_in(record):
+            known = (device.known.get("streams") or {}).get(name)
+            if not known and not self._draft.require(record, f"{name}_size"):
+                return False
+        return True
+
+    def _tell_camera(self, device: _Device, record: Record, recorder: _Device | None) -> None:
+        way = ("cameras", device.id)
+        known = device.known
+        keys = ["zone", "location", "model", "audio"]
+        if recorder is None:
+            keys += ["make", "address", "port"]
+        else:
+            self._draft.want(record, (*way, "recorder"), "recorder_id", recorder.id)
+            keys += ["channel", "ip_channel"]
+        moved = (recorder is None and known.get("recorder")) or (recorder is not None and known.get("address"))
+        renumbered = (record.get("channel") and known.get("ip_channel")) or (
+            record.get("ip_channel") and known and known.get("ip_channel") is None
+        )
+        if not device.new and (moved or renumbered):
+            self._draft.whole.add(way)
+            self._keep(device, record, recorder)
+        for key in keys:
+            self._draft.want(record, (*way, key), key)
+        device.known = known | {key: record.get(key) for key in keys if record.get(key) is not None}
+        device.known |= {"recorder": recorder.id} if recorder else {}
+        for name in device.streams:
+            self._tell_stream(device, record, name)
+
+    def _keep(self, device: _Device, record: Record, recorder: _Device | None) -> None:
+        """Write a camera anew with what stays true of it: it has become another kind of device, or counts otherwise."""
+        gone = {"make", "address", "port"} if recorder else {"recorder"}
+        gone |= (
+            {"channel", "ip_channel"} if not recorder or record.get("channel") or record.get("ip_channel") else set()
+        )
+        for key, value in device.known.items():
+            if key in gone | {"id", "streams"} or value is None:
+                continue
+            self._draft.want(record, ("cameras", device.id, key), key, value)
+        for name, stream in (device.known.get("streams") or {}).items():
+            for key, value in (stream or {}).items():
+                self._draft.want(record, ("cameras", device.id, "streams", name, key), f"{name}_{key}", value)
+
+    def _tell_stream(self, device: _Device, record: Record, name: str) -> None:
+        way = ("cameras", device.id, "streams", name)
+        size = record.get(f"{name}_size")
+        if size is not None:
+            self._draft.want(record, (*way, "width"), f"{name}_size", size[0])
+            self._draft.want(record, (*way, "height"), f"{name}_size", size[1])
+        for key in ("codec", "kbps", "fps", "rtsp_path"):
+            self._draft.want(record, (*way, key), f"{name}_{key}")
+
+    def _want_more(self, device: _Device, record: Record) -> None:
+        """Take a further row of a camera: its other stream, and nothing that contradicts the first row."""
+        first = device.record
+        more = _streams_in(record)
+        if first is None or not more or more & device.streams or record.get("stream") is None:
+            self._draft.say(record, error("row-duplicate", row=first.number if first else 0), "camera_id")
+            return
+        for key, value in record.values.items():
+            if (
+                key not in _STREAMED
+                and key not in {"stream", "facility_id", "facility_name"}
+                and first.get(key) != value
+            ):
+                self._draft.say(record, error("row-contradicts", row=first.number), key)
+                return
+        if self._has_sizes(device, record):
+            device.streams |= more
+            for name in more:
+                self._tell_stream(device, record, name)
+
+
+def _by_stream(record: Record) -> Record:
+    """Give a row of a table with one row a stream the keys of its stream; without a word it is the sub stream."""
+    if not any(record.get(key) is not None for key in _STREAM_KEYS):
+        return record
+    name = record.get("stream") or StreamName.SUB.value
+    values = {f"{name}_{key}" if key in _STREAM_KEYS else key: value for key, value in record.values.items()}
+    return replace(record, values=values)
+
+
+def _streams_in(record: Record) -> set[str]:
+    return {
+        name.value for name in StreamName if any(record.get(f"{name.value}_{key}") is not None for key in _STREAM_KEYS)
+    }

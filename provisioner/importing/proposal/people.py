@@ -1,0 +1,159 @@
+"""Rows of contacts, and what becomes of a province's contacts. Every personal value stays masked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from provisioner.base.secret import Secret
+from provisioner.base.vietnamese import fold
+from provisioner.contacts.model import REQUIRED_FIELDS, Contact, Role
+from provisioner.importing.cells.findings import Finding, Remark, error, warning
+from provisioner.importing.tables.records import Record
+from provisioner.inventory.model import Facility, Operating
+
+_PERSONAL = ("full_name", "title", "phone", "email", "note", "source")
+_MISSING = {"title": "title-missing", "phone": "phone-empty", "email": "email-empty"}
+
+
+@dataclass
+class People:
+    """A province's contacts while rows are taken.
+
+    Attributes:
+        province: the slug.
+        known: what the encrypted file says; None where it was not opened, so that nothing can be compared.
+        contacts: what it is to say.
+        today: the first day of who comes without one.
+        new: how many are added.
+        changed: how many are changed.
+        confirmed: facilities whose representative is new, or was completed.
+        findings: what was found on the way.
+    """
+
+    province: str
+    known: tuple[Contact, ...] | None
+    today: date
+    contacts: list[Contact] = field(default_factory=list)
+    new: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    confirmed: dict[str, Record] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+    _taken: dict[int, Record] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.contacts = list(self.known or ())
+
+    @property
+    def differs(self) -> bool:
+        """Whether the encrypted file has to be written."""
+        return bool(self.new or self.changed)
+
+    def take(self, record: Record, facility: str, site: Facility | None) -> bool:
+        """Take a row; tells whether it counts.
+
+        Args:
+            record: the row.
+            facility: the facility that it is about.
+            site: what the inventory says of it; None for a new one.
+        """
+        if record.get("full_name") is None:
+            if "full_name" not in record.filled:
+                self._say(record, error("required-missing", column="Họ và tên"), "full_name", facility)
+            return False
+        index = self._index(record, facility)
+        if index is not None and index in self._taken:
+            self._say(record, error("row-duplicate", row=self._taken[index].number), "full_name", facility)
+            return False
+        old = self.contacts[index] if index is not None else None
+        contact = self._merged(record, facility, old)
+        if not self._may_be(record, contact):
+            return False
+        if site is not None and site.operating is Operating.CLOSED:
+            self._say(record, warning("contact-of-closed"), "facility_id", facility)
+        self._put(record, contact, index)
+        return True
+
+    def _index(self, record: Record, facility: str) -> int | None:
+        """Give the contact that a row is about: the same person in the same role at the same facility and time."""
+        role, name = _role(record), fold(record.get("full_name"))
+        since = _day(record.get("valid_from"))
+        same = [
+            (number, contact)
+            for number, contact in enumerate(self.contacts)
+            if (contact.facility, contact.role, fold(contact.full_name.reveal())) == (facility, role, name)
+        ]
+        if since is None:
+            running = [number for number, contact in same if contact.is_current(self.today)]
+            latest = [number for number, _ in sorted(same, key=lambda pair: pair[1].valid_from)]
+            return next(iter(running[-1:] or latest[-1:]), None)
+        exact = [number for number, contact in same if contact.valid_from == since]
+        until = _day(record.get("valid_to")) or date.max
+        overlapping = [n for n, c in same if c.valid_from <= until and since <= (c.valid_to or date.max)]
+        return next(iter(exact or overlapping), None)
+
+    def _merged(self, record: Record, facility: str, old: Contact | None) -> Contact:
+        """Put a row over what is known: an empty cell takes nothing away."""
+        fields: dict[str, Any] = {
+            "facility": facility,
+            "role": _role(record),
+            "valid_from": old.valid_from if old else self.today,
+        }
+        fields |= {key: getattr(old, key) for key in (*_PERSONAL, "valid_to")} if old else {}
+        fields |= {key: Secret(record.get(key)) for key in _PERSONAL if record.get(key) is not None}
+        fields |= {key: day for key in ("valid_from", "valid_to") if (day := _day(record.get(key)))}
+        return Contact.model_validate(fields)
+
+    def _may_be(self, record: Record, contact: Contact) -> bool:
+        """Tell whether a contact can stand: the letter asks for four fields of a representative."""
+        if contact.valid_to is not None and contact.valid_to < contact.valid_from:
+            self._say(record, error("contact-days"), "valid_to", contact.facility)
+            return False
+        if contact.role is Role.REPRESENTATIVE:
+            missing = [key for key in REQUIRED_FIELDS if getattr(contact, key) is None]
+        else:
+            missing = [] if contact.phone or contact.email else ["phone"]
+        for key in missing:
+            if key not in record.filled:
+                self._say(record, error(_MISSING[key]), key, contact.facility)
+        return not missing
+
+    def _put(self, record: Record, contact: Contact, index: int | None) -> None:
+        if index is None:
+            index = len(self.contacts)
+            self.contacts.append(contact)
+            self.new += 1
+        elif self.contacts[index] == contact:
+            self.unchanged += 1
+            self._taken[index] = record
+            return
+        else:
+            self.contacts[index] = contact
+            self.changed += 1
+        self._taken[index] = record
+        if contact.role is Role.REPRESENTATIVE and contact.is_current(self.today):
+            self.confirmed.setdefault(contact.facility, record)
+
+    def _say(self, record: Record, remark: Remark, key: str, facility: str) -> None:
+        self.findings.append(record.finding(remark, key, facility))
+
+
+def _role(record: Record) -> Role:
+    return Role(record.get("role") or Role.REPRESENTATIVE)
+
+
+def _day(value: str | None) -> date | None:
+    return date.fromisoformat(value) if value else None
+
+
+def representatives_not_named(people: People, rows: Sequence[tuple[Record, str]]) -> Iterable[str]:
+    """Give facilities of the sheet whose file names a current representative that the sheet does not have."""
+    named = {(facility, fold(record.get("full_name") or "")) for record, facility in rows}
+    sheet = {facility for _, facility in rows}
+    for contact in people.known or ():
+        listed = contact.facility in sheet and contact.role is Role.REPRESENTATIVE and contact.is_current(people.today)
+        if listed and (contact.facility, fold(contact.full_name.reveal())) not in named:
+            yield contact.facility

@@ -1,0 +1,141 @@
+"""What the inventory has of a province, as rows of the template: reading them back changes nothing. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from provisioner.contacts.model import Contact, shown
+from provisioner.geography import by_slug
+from provisioner.importing.forms import choices as words
+from provisioner.importing.forms.choices import Device
+from provisioner.importing.forms.columns import Kind
+from provisioner.importing.forms.sheets import FORM_OF
+from provisioner.inventory.model import Camera, Facility, Inventory, Recorder, StreamName
+
+Line = Mapping[str, str]
+"""A row: texts by the keys of their columns."""
+
+_GROUP = 3
+
+
+@dataclass(frozen=True)
+class Filling:
+    """What a template is filled with.
+
+    Attributes:
+        inventory: what there is.
+        province: the slug of the facilities' folder.
+        contacts: the province's contacts, or none.
+    """
+
+    inventory: Inventory
+    province: str
+    contacts: tuple[Contact, ...] = ()
+
+    @property
+    def _facilities(self) -> tuple[Facility, ...]:
+        return tuple(f for _, f in sorted(self.inventory.facilities.items()) if f.province == self.province)
+
+    def lines(self, kind: Kind) -> tuple[Line, ...]:
+        """Give the rows of a sheet."""
+        if kind is Kind.CONTACTS:
+            found = [_contact(contact) for contact in self.contacts]
+        elif kind is Kind.FACILITIES:
+            found = [self._facility(facility) for facility in self._facilities]
+        elif kind is Kind.SURVEYS:
+            found = [_survey(facility) for facility in self._facilities if facility.survey]
+        else:
+            found = [line for facility in self._facilities for line in _devices(facility)]
+        return tuple(_filled(kind, line) for line in found)
+
+    def _facility(self, facility: Facility) -> dict[str, Any]:
+        scheme = self.inventory.scheme_of(facility.province_scheme)
+        capacity = facility.capacity.model_dump() if facility.capacity else {}
+        plain = ("name", "kind", "managing_body", "operating", "opened_on", "closed_on", "notice_posted_on")
+        own = {key: getattr(facility, key) for key in plain}
+        where = facility.location.model_dump() if facility.location else {}
+        named = {"facility_id": facility.id, "province": by_slug(facility.province, scheme).name}
+        return named | own | where | capacity
+
+
+def _survey(facility: Facility) -> dict[str, Any]:
+    survey, blocked = facility.survey, facility.blocked
+    if survey is None:
+        return {}
+    line = {
+        "facility_id": facility.id,
+        "facility_name": facility.name,
+        "surveyed_on": survey.surveyed_on,
+        "by": "; ".join(words.PARTIES.label(party) for party in survey.by),
+        "uplink_kind": survey.uplink.kind,
+        "uplink_provider": survey.uplink.provider,
+        "upload_mbps": survey.uplink.upload_mbps,
+        "uplink_address": survey.uplink.address,
+        "router": survey.uplink.router,
+        "lan": facility.gateway.lan if facility.gateway else None,
+        **survey.cameras.model_dump(),
+        "gaps": "; ".join(words.ZONES.label(zone) for zone in survey.gaps),
+        **{key: getattr(survey, key) for key in ("rtsp", "logins", "verdict", "obstacles", "advice")},
+    }
+    if blocked:
+        line |= {"block_reason": blocked.reason, "block_owner": blocked.owner, "block_since": blocked.since}
+        line |= {"block_next": blocked.next_action, "block_due": blocked.due}
+    return line
+
+
+def _devices(facility: Facility) -> Iterator[dict[str, Any]]:
+    shared = {"facility_id": facility.id, "facility_name": facility.name}
+    for recorder in facility.recorders:
+        yield shared | _recorder(recorder)
+    for camera in facility.cameras:
+        yield shared | _camera(camera)
+
+
+def _recorder(recorder: Recorder) -> dict[str, Any]:
+    line = {"device": Device.RECORDER, "recorder_id": recorder.id}
+    keys = ("make", "model", "address", "port", "analog_channels", "ip_channels")
+    return line | {key: getattr(recorder, key) for key in keys}
+
+
+def _camera(camera: Camera) -> dict[str, Any]:
+    line: dict[str, Any] = {"camera_id": camera.id, "audio": "Có" if camera.audio else None}
+    line |= {key: getattr(camera, key) for key in ("zone", "location", "model")}
+    if camera.recorder:
+        numbered = {"ip_channel": camera.ip_channel} if camera.ip_channel else {"channel": camera.channel}
+        line |= {"device": Device.CHANNEL, "recorder_id": camera.recorder, **numbered}
+    else:
+        line |= {"device": Device.CAMERA, "make": camera.make, "address": camera.address, "port": camera.port}
+    for name in StreamName:
+        stream = camera.streams.sub if name is StreamName.SUB else camera.streams.main
+        if stream:
+            line[f"{name.value}_size"] = f"{stream.width}x{stream.height}"
+            line |= {f"{name.value}_{key}": getattr(stream, key) for key in ("codec", "kbps", "fps", "rtsp_path")}
+    return line
+
+
+def _contact(contact: Contact) -> dict[str, Any]:
+    personal = {key: shown(getattr(contact, key)) for key in ("full_name", "title", "phone", "email", "note", "source")}
+    days = {"valid_from": contact.valid_from, "valid_to": contact.valid_to}
+    return {"facility_id": contact.facility, "role": contact.role, **personal, **days}
+
+
+def _filled(kind: Kind, line: Mapping[str, Any]) -> Line:
+    columns = FORM_OF[kind].by_key
+    return {key: _text(columns[key].choice, value) for key, value in line.items() if value not in (None, "")}
+
+
+def _text(choice: words.Choice | None, value: Any) -> str:
+    if choice is not None and value in choice.words:
+        return choice.label(value)
+    if isinstance(value, date):
+        return f"{value:%d/%m/%Y}"
+    return decimal_text(value) if isinstance(value, float) else str(value)
+
+
+def decimal_text(value: float) -> str:
+    """Give a number with a comma; three digits behind it would be read as grouped thousands, so there are four."""
+    whole, _, rest = f"{value:f}".rstrip("0").rstrip(".").partition(".")
+    return f"{whole},{rest}{'0' if len(rest) == _GROUP else ''}" if rest else whole

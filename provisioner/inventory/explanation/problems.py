@@ -1,0 +1,289 @@
+"""From pydantic's errors to problems: which object, what is wrong, where it stands, what to do next."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from ipaddress import IPv4Address, IPv4Network
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from provisioner.base.diagnostics import Problem
+from provisioner.inventory.explanation.corrections import (
+    ask,
+    for_address,
+    for_choice,
+    for_day,
+    for_number,
+    for_text,
+    for_truth,
+)
+from provisioner.inventory.explanation.sentences import PATTERN_HINTS, UNSAFE_USER_HINT, ZONE_RULE, is_inside_a_room
+from provisioner.inventory.explanation.typed_paths import choices_of, keys_of, schema_at
+from provisioner.inventory.files.yaml_places import written_at
+
+if TYPE_CHECKING:
+    from provisioner.inventory.files.positions import Path, Source
+
+MAX_PROBLEMS = 100
+"""More than this in one file is one mistake made over and over."""
+
+_SINGULAR = {
+    "cameras": "camera",
+    "recorders": "recorder",
+    "relays": "relay",
+    "designations": "designation",
+    "instructions": "instruction",
+    "tombstones": "tombstone",
+    "contacts": "contact",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A parsed file to explain errors of.
+
+    Attributes:
+        source: the file.
+        owner: the object it describes, e.g. `facility/kcl-bg-001`.
+        value: the plain value that was validated.
+        schema: the type it was validated against.
+        secret: whether no value and no unknown key may appear in a message.
+    """
+
+    source: Source
+    owner: str
+    value: Any
+    schema: Any
+    secret: bool = False
+
+    def written(self, path: Path) -> str:
+        """Give a value as it stands in the file, letter by letter: of 1.20 the number would be 1.2."""
+        return written_at(self.source.data, path)
+
+
+def problems_of(error: ValidationError, subject: Subject) -> Iterator[Problem]:
+    """Give a problem for each of pydantic's errors that says something of its own; of very many, the first ones."""
+    # A list that is too short because of its items is told by these, one by one.
+    own = [d for d in error.errors(include_url=False) if not (d["type"] == "too_short" and d["input"])]
+    for detail in own[:MAX_PROBLEMS]:
+        yield _Explanation(subject, detail).problem()
+    if (left := len(own) - MAX_PROBLEMS) > 0:
+        message = f"{subject.owner.replace('/', ' ', 1)}: {left} more problems are not listed"
+        place = subject.source.at(())
+        hint = "correct the ones that are listed first"
+        yield Problem(place.file, place.line, place.column, "problems-not-listed", message, hint, subject.owner)
+
+
+def label(owner: str, value: Any, path: Path) -> str:
+    """Name the object that a path leads to, as people call it: `facility kcl-bg-001: camera cam-03: zone`."""
+    words = [owner.replace("/", " ", 1)]
+    here = value
+    for index, part in enumerate(path):
+        here = _step(here, part)
+        if isinstance(part, int) and index:
+            words[-1] = _item_label(str(path[index - 1]), part, here)
+        else:
+            words.append(str(part))
+    return ": ".join(words)
+
+
+def _item_label(listing: str, index: int, item: Any) -> str:
+    named = item.get("id", item.get("ref", item.get("province"))) if isinstance(item, dict) else None
+    if isinstance(named, str):
+        return f"{_SINGULAR.get(listing, listing)} {named}"
+    return f"{_SINGULAR.get(listing, listing)} number {index + 1}"
+
+
+def _step(value: Any, part: str | int) -> Any:
+    if isinstance(part, int):
+        return value[part] if isinstance(value, list) and part < len(value) else None
+    return value.get(part) if isinstance(value, dict) else None
+
+
+@dataclass(frozen=True)
+class _Explanation:
+    subject: Subject
+    detail: Any
+
+    @property
+    def path(self) -> Path:
+        return tuple(part for part in self.detail["loc"] if part != "[key]")
+
+    @property
+    def is_key(self) -> bool:
+        loc = self.detail["loc"]
+        return bool(loc) and loc[-1] == "[key]"
+
+    @property
+    def found(self) -> Any:
+        """The offending value; never to be shown from a secret file."""
+        value = self.subject.value
+        for part in self.path:
+            value = _step(value, part)
+        return value
+
+    def problem(self) -> Problem:
+        kind = str(self.detail["type"])
+        special = self._special()
+        if special:
+            code, message, hint = special
+        elif kind == "missing":
+            code, message, hint = self._missing()
+        elif kind == "extra_forbidden":
+            code, message, hint = self._unknown_key()
+        else:
+            code, message, hint = "value-invalid", self._wrong(kind), self._hint(kind)
+        return self._placed(kind, code, message, hint)
+
+    def _placed(self, kind: str, code: str, message: str, hint: str) -> Problem:
+        path = self.path
+        about = path[:-1] if kind in {"missing", "extra_forbidden"} else path
+        at_key = kind == "extra_forbidden" or self.is_key
+        place = self.subject.source.at(about if kind == "missing" else path, key=at_key)
+        text = f"{label(self.subject.owner, self.subject.value, about)}: {message}"
+        return Problem(place.file, place.line, place.column, code, text, hint, self.subject.owner)
+
+    def _special(self) -> tuple[str, str, str] | None:
+        """Give the cases with a rule of their own behind them."""
+        found = self.found
+        if not isinstance(found, str) or self.subject.secret:
+            return None
+        if self.path[-1:] == ("zone",) and is_inside_a_room(found):
+            return "zone-forbidden", f"a camera may not look into a room, toilet or bath ({found!r})", ZONE_RULE
+        if self.path[-2:] == ("ssh", "user") and self.detail["type"] == "string_pattern_mismatch":
+            message = f"{found!r} is not the name of a user that can be passed on safely"
+            return "host-user-unsafe", message, UNSAFE_USER_HINT
+        return None
+
+    def _missing(self) -> tuple[str, str, str]:
+        key = self.path[-1]
+        schema = schema_at(self.subject.schema, self.path)
+        allowed = choices_of(schema)
+        hint = f"add '{key}: …'" + (f", one of {allowed}" if allowed else "")
+        return "key-missing", f"{key!r} is missing", hint
+
+    def _unknown_key(self) -> tuple[str, str, str]:
+        known = keys_of(schema_at(self.subject.schema, self.path[:-1]))
+        if self.subject.secret:
+            return "key-unknown", "a key here is not known", f"the keys here are {', '.join(known)}"
+        key = str(self.path[-1])
+        close = difflib.get_close_matches(key, known, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"the keys here are {', '.join(known)}"
+        return "key-unknown", f"{key!r} is not a known key", hint
+
+    def _wrong(self, kind: str) -> str:
+        schema = schema_at(self.subject.schema, self.path)
+        if kind == "value_error" and (schema not in _ADDRESSES or "host bits" in self._sentence()):
+            return self._sentence()
+        if self.is_key:
+            return "the key cannot be a name here" if self.subject.secret else f"{self.path[-1]!r} cannot be a key here"
+        if self.found is None and not self.path:
+            return "the file is empty"
+        shown = "the value" if self.subject.secret else _shown(self.found)
+        return f"{shown} is not {_expected(kind, self.detail, schema)}"
+
+    def _sentence(self) -> str:
+        text = str(self.detail["ctx"]["error"])
+        if self.subject.secret:
+            return "the value is not allowed" if re.search(r"['\"]", text) else text
+        shown = _shown(self.found)
+        return text if isinstance(self.found, dict) or shown.strip("'") in text else f"{shown}: {text}"
+
+    def _hint(self, kind: str) -> str:
+        """Say what to write; of a secret file no value may be repeated."""
+        schema, ctx = schema_at(self.subject.schema, self.path), self.detail.get("ctx", {})
+        if kind == "string_pattern_mismatch":
+            return PATTERN_HINTS.get(ctx["pattern"], _EXAMPLE)
+        if kind in _BOUNDS:
+            return ask(self._field, f"a number of {_expected(kind, self.detail, schema)}")
+        if self.subject.secret or self.is_key or isinstance(self.found, dict | list):
+            return _GENERAL_HINTS.get(kind, _EXAMPLE)
+        return self._correction(kind, schema, ctx)
+
+    def _correction(self, kind: str, schema: Any, ctx: Any) -> str:
+        field, found = self._field, self.found
+        if schema in _ADDRESSES:
+            return for_address(field, found, network=schema is IPv4Network)
+        if schema is date:
+            return for_day(field, found)
+        if kind in _NUMBERS:
+            return for_number(field, found, whole=kind == "int_type")
+        if kind in _CHOICES:
+            return for_choice(field, found, re.findall(r"'?([^',]+?)'?(?:, | or |$)", str(ctx["expected"])))
+        if kind == "string_type":
+            return ask(field, "a text") if found is None else for_text(field, self.subject.written(self.path))
+        return for_truth(field, found) if kind == "bool_type" else self._general(kind)
+
+    def _general(self, kind: str) -> str:
+        if kind == "value_error" and "THH:MM" in self._sentence():
+            return "write it as 2021-05-22T06:00, a minute that exists"
+        return _GENERAL_HINTS.get(kind, _EXAMPLE)
+
+    @property
+    def _field(self) -> str:
+        return self.path[-1] if self.path and isinstance(self.path[-1], str) else ""
+
+
+_EXAMPLE = "look at the example inventory"
+_NUMBERS = frozenset({"int_type", "float_type"})
+_CHOICES = frozenset({"enum", "literal_error"})
+_BOUNDS = frozenset({"greater_than_equal", "less_than_equal", "greater_than", "less_than"})
+_ADDRESSES = {IPv4Address: "an IPv4 address", IPv4Network: "an IPv4 network"}
+_GENERAL_HINTS = {
+    "string_type": "write a text here",
+    "int_type": "write a whole number without quotes",
+    "float_type": "write a number without quotes",
+    "bool_type": "write true or false",
+    "enum": "write one value here",
+    "value_error": _EXAMPLE,
+    "model_type": "write keys and values here",
+    "dict_type": "write keys and values here",
+    "tuple_type": "write a list here: each item begins with '- '",
+    "too_short": "name at least one",
+}
+
+_EXPECTED = {
+    "string_type": "a text",
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "model_type": "a mapping",
+    "dict_type": "a mapping",
+    "tuple_type": "a list",
+    "enum": "one of the known values",
+    "literal_error": "an allowed value",
+    "too_short": "long enough",
+    "string_too_long": "short enough",
+    "string_pattern_mismatch": "of the right form",
+}
+
+
+def _expected(kind: str, detail: Any, schema: Any) -> str:
+    ctx = detail.get("ctx", {})
+    if kind in _BOUNDS:
+        bound = next(ctx[name] for name in ("ge", "le", "gt", "lt") if name in ctx)
+        words = {"greater_than_equal": "{} or more", "less_than_equal": "{} or less", "greater_than": "more than {}"}
+        return words.get(kind, "less than {}").format(f"{bound:g}")
+    if kind == "string_too_long":
+        return f"a text of {ctx['max_length']} characters or fewer"
+    if schema in _ADDRESSES:
+        return _ADDRESSES[schema]
+    return _EXPECTED.get(kind, f"valid ({kind})")
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dict | list):
+        return "a mapping" if isinstance(value, dict) else ("an empty list" if not value else "a list")
+    if value is None:
+        return "nothing"
+    text = repr(value) if isinstance(value, str) else _as_written(value)
+    return text if len(text) <= 80 else text[:77] + "…'"  # noqa: PLR2004 (a message stays a line)
+
+
+def _as_written(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

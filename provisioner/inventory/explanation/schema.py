@@ -1,0 +1,138 @@
+"""The files of an inventory as JSON Schemas (draft 2020-12), for editors and other people's tools. Pure.
+
+They are made of the models, and say all that JSON Schema can say of one file. What it cannot say is left
+to `validate`: whether a day exists, whether a network has host bits, what two keys have to agree on, and
+everything between files.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections.abc import Iterator, Mapping
+from functools import cache
+from itertools import pairwise
+from textwrap import dedent
+from typing import Any, Final
+
+from provisioner.inventory.explanation.sentences import PATTERN_HINTS
+from provisioner.inventory.model import (
+    Allocations,
+    Carrier,
+    Centre,
+    Designations,
+    Facility,
+    Instructions,
+    Model,
+    Settings,
+)
+
+DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+KINDS: Final[Mapping[str, type[Model]]] = {
+    "inventory": Settings,
+    "instructions": Instructions,
+    "designations": Designations,
+    "carrier": Carrier,
+    "centre": Centre,
+    "facility": Facility,
+    "allocations": Allocations,
+}
+"""The kinds of files, with the model of each."""
+PATHS: Final[Mapping[str, str]] = {
+    "inventory": "inventory.yml",
+    "instructions": "instructions.yml",
+    "designations": "designations.yml",
+    "carrier": "carriers/*.yml",
+    "centre": "centres/*.yml",
+    "facility": "facilities/*/*.yml",
+    "allocations": "allocations.lock.yml",
+}
+"""Where files of each kind stand."""
+
+_OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+_ADDRESS = rf"{_OCTET}(\.{_OCTET}){{3}}"
+_FORMS: Final[Mapping[str, dict[str, Any]]] = {
+    "date": {
+        "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$",
+        "description": "A day: YYYY-MM-DD.",
+        "examples": ["2021-05-10"],
+    },
+    "ipv4": {
+        "pattern": f"^{_ADDRESS}$",
+        "description": "An IPv4 address.",
+        "examples": ["192.168.1.10"],
+    },
+    "ipv4network": {
+        "pattern": rf"^{_ADDRESS}(/([0-9]|[12][0-9]|3[0-2]|{_ADDRESS}))?$",
+        "description": "An IPv4 network: its first address and its length.",
+        "examples": ["192.168.1.0/24"],
+    },
+}
+"""Forms that editors would otherwise not check: to JSON Schema `format` is a comment."""
+
+
+def schema_of(kind: str) -> dict[str, Any]:
+    """Give the schema of a kind of file.
+
+    Raises:
+        KeyError: there is no such kind.
+    """
+    model = KINDS[kind]
+    bare = model.model_json_schema(mode="validation")
+    for name, part in {model.__name__: bare, **bare.get("$defs", {})}.items():
+        _describe(part, _docstrings().get(name, {}))
+    found: dict[str, Any] = _formed(bare)
+    return {"$schema": DIALECT, "$id": f"provisioner:{kind}", **found, "title": f"{PATHS[kind]} of an inventory"}
+
+
+def _describe(part: dict[str, Any], docstrings: Mapping[str, str]) -> None:
+    """Add to each property what its field's docstring says."""
+    for name, node in part.get("properties", {}).items():
+        if name in docstrings:
+            node["description"] = docstrings[name]
+
+
+@cache
+def _docstrings() -> dict[str, dict[str, str]]:
+    """Give the docstrings of all models' fields, under the names that their files know them by."""
+    return {model.__name__: dict(_documented(model)) for model in _models(Model)}
+
+
+def _models(model: type[Model]) -> Iterator[type[Model]]:
+    for below in model.__subclasses__():
+        yield below
+        yield from _models(below)
+
+
+def _documented(model: type[Model]) -> Iterator[tuple[str, str]]:
+    (body,) = ast.parse(dedent(inspect.getsource(model))).body
+    statements = body.body if isinstance(body, ast.ClassDef) else []
+    for field, text in pairwise(statements):
+        match field, text:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(said))):
+                yield model.model_fields[name].alias or name, inspect.cleandoc(said)
+
+
+def _formed(node: Any) -> Any:
+    """Add to each text what it has to look like, in words and by an example."""
+    if isinstance(node, list):
+        return [_formed(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    found = {key: _formed(value) for key, value in node.items()}
+    if "patternProperties" in found:
+        found.setdefault("additionalProperties", False)
+    if found.get("type") != "string":
+        return found
+    form = _FORMS.get(found.get("format", ""), {})
+    if found.get("format") == "ipv4network":
+        del found["format"]  # of our own making: nobody else knows it
+    if found.get("pattern") in PATTERN_HINTS:
+        hint = PATTERN_HINTS[found["pattern"]]
+        example = hint.partition(", e.g. ")[2]
+        form = {"description": _sentence(hint)} | ({"examples": [example]} if example else {})
+    return form | found
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."

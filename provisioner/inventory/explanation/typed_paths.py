@@ -1,0 +1,50 @@
+"""The type that a path into a file leads to, by the models: what a value there has to be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+from typing import Any, get_args, get_origin
+
+from pydantic import BaseModel
+
+from provisioner.inventory.files.positions import Path
+
+
+def schema_at(schema: Any, path: Path) -> Any:
+    """Give the type that a path leads to, without `Annotated` and `None`."""
+    here = _bare(schema)
+    for part in path:
+        origin, args = get_origin(here), get_args(here)
+        if isinstance(here, type) and issubclass(here, BaseModel):
+            found = next((f for name, f in here.model_fields.items() if (f.alias or name) == part), None)
+            here = _bare(found.annotation) if found else None
+        elif origin is dict:
+            here = _bare(args[1])
+        elif origin is tuple:
+            here = _bare(args[0])
+        else:
+            return None
+    return here
+
+
+def _bare(annotation: Any) -> Any:
+    while hasattr(annotation, "__metadata__"):
+        annotation = annotation.__origin__
+    options = [a for a in get_args(annotation) if a is not type(None)]
+    if type(None) in get_args(annotation) and len(options) == 1:
+        return _bare(options[0])
+    return annotation
+
+
+def keys_of(schema: Any) -> list[str]:
+    """Give the keys that a mapping of this type may have, as they stand in files."""
+    fields: Mapping[str, Any] = getattr(schema, "model_fields", {})
+    return [field.alias or name for name, field in fields.items()]
+
+
+def choices_of(schema: Any) -> str:
+    """Give the values of an enumeration, one after the other; nothing for another type."""
+    if isinstance(schema, type) and issubclass(schema, Enum):
+        return ", ".join(str(member.value) for member in schema)
+    return ""

@@ -1,0 +1,223 @@
+"""Which file of an inventory's folder says what (docs/design.md, part 3)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from provisioner.base.diagnostics import Problem
+from provisioner.inventory.model import (
+    Allocations,
+    Carrier,
+    Centre,
+    Designations,
+    Facility,
+    Instructions,
+    Model,
+    Settings,
+)
+
+LOCK_NAME = "allocations.lock.yml"
+VAULT_MARK = b"$ANSIBLE_VAULT;"
+"""How an encrypted file begins; `provisioner.base.vault` reads the rest, and needs libraries that this does not."""
+
+_SINGLE: dict[str, tuple[str, type[Model]]] = {
+    "inventory.yml": ("inventory", Settings),
+    "instructions.yml": ("instructions", Instructions),
+    "designations.yml": ("designations", Designations),
+    LOCK_NAME: ("allocations", Allocations),
+}
+_FOLDERS: dict[str, tuple[str, type[Model]]] = {"carriers": ("carrier", Carrier), "centres": ("centre", Centre)}
+_SECRETS = "secrets"
+_CONTACTS = "contacts"
+_SECRET_FOLDERS = frozenset({(_SECRETS, "cameras"), (_SECRETS, "carriers")})
+_NOBODY: tuple[str, None] = ("", None)
+_LINKS_FOLLOWED = frozenset({*_FOLDERS, "facilities", _SECRETS})
+_FACILITY_DEPTH = 3
+_LAYOUT_HINT = (
+    "files are inventory.yml, instructions.yml, designations.yml, carriers/<carrier>.yml, centres/<centre>.yml,"
+    " facilities/<province>/<facility>.yml, and encrypted ones under secrets/ and contacts/"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file of the inventory.
+
+    Attributes:
+        root: the inventory's folder, as the user named it.
+        relative: the path inside it, with `/`.
+        owner: the object it describes, e.g. `facility/kcl-bg-001`.
+        model: what it has to be; None for encrypted files.
+    """
+
+    root: Path
+    relative: str
+    owner: str
+    model: type[Model] | None
+
+    @property
+    def path(self) -> Path:
+        """Where it is."""
+        return self.root / self.relative
+
+    @property
+    def shown(self) -> str:
+        """The path as the user would type it; printable whatever bytes it holds."""
+        return _printable(str(self.path))
+
+    @property
+    def kind(self) -> str:
+        """The owner's kind: `facility`, `carrier`, …."""
+        return self.owner.partition("/")[0]
+
+    @property
+    def expected(self) -> dict[str, str]:
+        """The ids that the file's name and folder promise."""
+        parts = self.relative.removesuffix(".yml").split("/")
+        if self.kind == "facility":
+            return {"id": parts[2], "province": parts[1]}
+        return {"id": parts[1]} if self.kind in {"carrier", "centre"} else {}
+
+    def moved(self, key: str, value: str) -> str:
+        """Give the path at which the file would agree with an id in it."""
+        parts = self.relative.split("/")
+        parts[1 if key == "province" else -1] = value if key == "province" else f"{value}.yml"
+        return "/".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What an inventory's folder holds.
+
+    Attributes:
+        files: the files that say something, in an order that does not depend on the disk.
+        problems: YAML files that nobody reads (a facility in the wrong folder would be missed without a
+            word), and folders that cannot be read.
+    """
+
+    files: tuple[File, ...]
+    problems: tuple[Problem, ...]
+
+
+def layout_of(root: Path) -> Layout:
+    """Look through an inventory's folder, not at what is hidden; contacts/ only has to be encrypted."""
+    files: list[File] = []
+    problems: list[Problem] = list(_contacts_in_the_clear(root))
+    for folder, entries in _walk(str(root), ()):
+        if entries is None:
+            problems.append(_unreadable(File(root, "/".join(folder), "", None)))
+            continue
+        for entry in entries:
+            file = _file(root, folder, entry)
+            if isinstance(file, Problem):
+                problems.append(file)
+            else:
+                files.append(file)
+    return Layout(tuple(files), tuple(problems))
+
+
+def _contacts_in_the_clear(root: Path) -> Iterator[Problem]:
+    """Find contacts that anybody can read: no password is needed to see that."""
+    for path in sorted((root / _CONTACTS).glob("[!.]*.y*ml")):
+        file = File(root, f"{_CONTACTS}/{path.name}", f"{_CONTACTS}/{path.stem}", None)
+        if _is_in_the_clear(path):
+            hint = (
+                f"ansible-vault encrypt --encrypt-vault-id {_CONTACTS}-{path.stem} {file.shown}; if it was ever"
+                " committed in the clear, the persons have to be told: Git does not forget"
+            )
+            message = f"contacts {path.stem}: the file is not encrypted"
+            yield Problem(file.shown, 0, 0, "contacts-not-encrypted", message, hint, file.owner)
+
+
+def _is_in_the_clear(path: Path) -> bool:
+    try:
+        if not path.is_file():
+            return False
+        with path.open("rb") as stream:
+            return stream.read(len(VAULT_MARK)) != VAULT_MARK
+    except OSError:
+        return False  # whoever may not read them has no need to
+
+
+def secret_files_of(root: Path) -> Iterator[File]:
+    """Give the encrypted files: the owner of `secrets/cameras/bac-giang.yml` is `secrets/cameras/bac-giang`."""
+    for folder, entries in _walk(str(root), (_SECRETS,)):
+        found = (_file(root, folder, entry) for entry in entries or ())
+        yield from (file for file in found if isinstance(file, File))
+
+
+def _walk(root: str, folder: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], list[os.DirEntry[str]] | None]]:
+    """Give each folder with its YAML files, then what lies below; None for one that cannot be read."""
+    try:
+        with os.scandir("/".join((root, *folder))) as listing:
+            entries = sorted((e for e in listing if not e.name.startswith(".")), key=lambda entry: entry.name)
+    except FileNotFoundError:
+        return
+    except OSError:
+        yield folder, None
+        return
+    folders = [entry for entry in entries if _is_folder(entry, follow=_link_counts((*folder, entry.name)))]
+    yield folder, [e for e in entries if e.name.endswith((".yml", ".yaml")) and not _is_folder(e, follow=True)]
+    for entry in folders:
+        if folder or entry.name != _CONTACTS:
+            yield from _walk(root, (*folder, entry.name))
+
+
+def _link_counts(parts: tuple[str, ...]) -> bool:
+    """Tell whether a folder may be a link; elsewhere a link could lead round in circles."""
+    return parts[0] in _LINKS_FOLLOWED and len(parts) < _FACILITY_DEPTH
+
+
+def _is_folder(entry: os.DirEntry[str], *, follow: bool) -> bool:
+    try:
+        return entry.is_dir(follow_symlinks=follow)
+    except OSError:
+        return False  # a link to itself is a file that nobody can read
+
+
+def _is_regular(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file()
+    except OSError:
+        return False
+
+
+def _file(root: Path, folder: tuple[str, ...], entry: os.DirEntry[str]) -> File | Problem:
+    """Tell what a file is: one that the inventory has, or one that nobody reads."""
+    relative = "/".join((*folder, entry.name))
+    owner, model = _SINGLE.get(entry.name, _NOBODY) if not folder else _listed(folder, entry.name)
+    if not owner or not _is_regular(entry):
+        return _unexpected(File(root, relative, "", None))
+    return File(root, relative, owner, model)
+
+
+def _listed(folder: tuple[str, ...], name: str) -> tuple[str, type[Model] | None]:
+    if not name.endswith(".yml"):
+        return _NOBODY
+    stem = name.removesuffix(".yml")
+    if folder[0] == "facilities" and len(folder) == _FACILITY_DEPTH - 1:
+        return f"facility/{stem}", Facility
+    if folder[0] in _FOLDERS and len(folder) == 1:
+        kind, model = _FOLDERS[folder[0]]
+        return f"{kind}/{stem}", model
+    if folder in _SECRET_FOLDERS or (folder == (_SECRETS,) and stem == "inventory"):
+        return "/".join((*folder, stem)), None
+    return _NOBODY
+
+
+def _printable(path: str) -> str:
+    """Give a path with whatever bytes are no text written out."""
+    return path.encode("utf-8", "backslashreplace").decode()
+
+
+def _unexpected(file: File) -> Problem:
+    message = f"{_printable(file.relative)} is not a file of an inventory: nothing reads it"
+    return Problem(file.shown, 0, 0, "file-unexpected", message, _LAYOUT_HINT, "")
+
+
+def _unreadable(folder: File) -> Problem:
+    message = f"the folder {_printable(folder.relative) or '.'} cannot be read: what it holds is not checked"
+    return Problem(folder.shown, 0, 0, "folder-unreadable", message, "correct its permissions", "")

@@ -1,0 +1,37 @@
+"""`allocations.lock.yml` as text: the same value always gives the same bytes, so that Git shows what changed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from provisioner.base.atomic_file import write_atomic
+from provisioner.inventory.files.layout import LOCK_NAME
+from provisioner.inventory.files.plain_yaml import render_mapping
+from provisioner.inventory.model import Allocations
+
+_HEADER = """\
+# Recorded addresses, ports, public keys and hashes. Written by `provisioner allocate` and
+# `provisioner keys init` alone; review the change in Git, do not edit by hand.
+"""
+
+
+def render_lock(allocations: Allocations) -> str:
+    """Give the lock's text; entries are in the order of their names."""
+    document = allocations.model_dump(mode="json", exclude_none=True)
+    return _HEADER + render_mapping({key: _sorted(value) for key, value in document.items()})
+
+
+def _sorted(value: Any) -> Any:
+    return dict(sorted(value.items())) if isinstance(value, dict) else value
+
+
+def write_lock(root: Path, allocations: Allocations) -> Path:
+    """Replace an inventory's lock and give its path.
+
+    Raises:
+        InventoryError: the file cannot be written; the old one is untouched.
+    """
+    path = root / LOCK_NAME
+    write_atomic(path, render_lock(allocations))
+    return path

@@ -1,0 +1,117 @@
+"""Where one value of a file stands, without marking the whole of it.
+
+A problem names one place, and places asked for are mostly near a file's head: reading stops there. Only
+where many places of one file are wanted it is read as a whole, once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import cached_property
+from typing import Any
+
+from yaml import CSafeLoader, YAMLError
+from yaml.events import (
+    DocumentStartEvent,
+    MappingEndEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+)
+
+from provisioner.inventory.files.positions import Mark, Marks, Path
+from provisioner.inventory.files.strict_yaml import parse
+
+_SINGLE_LOOKUPS = 4
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_STARTS = (MappingStartEvent, SequenceStartEvent)
+_ENDS = (MappingEndEvent, SequenceEndEvent)
+
+
+class PlacesIn:
+    """The places of one file's values, found on demand."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._asked = 0
+
+    def nearest(self, path: Path, *, key: bool = False) -> Mark:
+        """Give the place of a value (or of its key), or of the closest thing around it that exists."""
+        self._asked += 1
+        if self._asked <= _SINGLE_LOOKUPS:
+            return locate(self._data, path, key=key)
+        return self._all.nearest(path, key=key)
+
+    @cached_property
+    def _all(self) -> Marks:
+        document = parse(self._data, marks=True, max_bytes=len(self._data))
+        return Marks(document.values, document.keys)
+
+
+def locate(data: bytes, path: Path, *, key: bool = False) -> Mark:
+    """Give the place of a value (or of its key), or of the closest thing around it; reads no further than that."""
+    event = _nearest(data, path, key=key)
+    return Mark(event.start_mark.line + 1, event.start_mark.column + 1) if event else Mark(1, 1)
+
+
+def written_at(data: bytes, path: Path) -> str:
+    """Give the scalar at a place, or the closest one, as it is written there: 1.20 is not 1.2."""
+    return str(getattr(_nearest(data, path, key=False), "value", ""))
+
+
+def _nearest(data: bytes, path: Path, *, key: bool) -> Any:
+    """Give the event of a value, or of what is closest around it; None where there is nothing at all."""
+    found = None
+    next_event = CSafeLoader(data.removeprefix(_BYTE_ORDER_MARK)).get_event
+    with suppress(YAMLError):  # the file ends there; what was found is the nearest
+        for event in _way(next_event, path, key=key):
+            found = event
+    return found
+
+
+def _way(next_event: Callable[[], Any], path: Path, *, key: bool) -> Iterator[Any]:
+    """Give the document's event, then that of each value on the way."""
+    next_event()
+    if type(next_event()) is not DocumentStartEvent:
+        return
+    event = next_event()
+    yield event
+    for position, part in enumerate(path, start=1):
+        step = _entry if isinstance(part, str) else _item
+        if type(event) is not (MappingStartEvent if isinstance(part, str) else SequenceStartEvent):
+            return
+        pair = step(next_event, part)
+        if pair is None:
+            return
+        at_key, event = pair
+        yield at_key if key and position == len(path) else event
+
+
+def _entry(next_event: Callable[[], Any], wanted: Any) -> tuple[Any, Any] | None:
+    """Give a key and its value, or None at the mapping's end."""
+    while type(event := next_event()) is not MappingEndEvent:
+        if type(event) is ScalarEvent and event.value == wanted:
+            return event, next_event()
+        _skip(event, next_event)
+        _skip(next_event(), next_event)
+    return None
+
+
+def _item(next_event: Callable[[], Any], wanted: Any) -> tuple[Any, Any] | None:
+    """Give an item, which has no key of its own, or None at the sequence's end."""
+    position = 0
+    while type(event := next_event()) is not SequenceEndEvent:
+        if position == wanted:
+            return event, event
+        _skip(event, next_event)
+        position += 1
+    return None
+
+
+def _skip(event: Any, next_event: Callable[[], Any]) -> None:
+    open_levels = int(isinstance(event, _STARTS))
+    while open_levels:
+        event = next_event()
+        open_levels += isinstance(event, _STARTS) - isinstance(event, _ENDS)

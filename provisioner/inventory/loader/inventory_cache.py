@@ -1,0 +1,165 @@
+"""What the cache keeps of facilities' files: outlines and findings, and beside them what the files say.
+
+Both are spread over many files by the facilities' paths, so that an edit of one facility rewrites one of
+them. A file with faults is not kept: it is read again until it is mended.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Collection, Iterator, Mapping
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic_core import from_json
+
+from provisioner.base.diagnostics import Problem, Severity
+from provisioner.inventory.files.layout import File
+from provisioner.inventory.loader.cache import Cache
+from provisioner.inventory.loader.one_site import Site
+from provisioner.inventory.model import Facility
+from provisioner.inventory.outline import packed, unpacked
+
+_PARTS: Final = 128
+
+
+class Texts:
+    """What some files say, as JSON, under their paths and the SHA-256 of their bytes."""
+
+    def __init__(self, cache: Cache, name: str) -> None:
+        self._cache = cache
+        self._name = name
+
+    def get(self, relative: str, digest: str) -> str | None:
+        """Give what a file of these bytes says, if it is known."""
+        known = self._known.get(relative)
+        return known[1] if known and known[0] == digest else None
+
+    @cached_property
+    def _known(self) -> dict[str, tuple[str, str]]:
+        found: dict[str, tuple[str, str]] = {}
+        try:
+            for line in (self._cache.read(self._name) or b"").decode().split("\n")[:-1]:
+                head, _, text = line.partition("\t")
+                relative, digest = json.loads(head)
+                found[relative] = digest, text
+        except ValueError:
+            return {}
+        return found
+
+    def write(self, known: Mapping[str, tuple[str, str]]) -> None:
+        """Replace everything that is known; `known` gives the digest and the text of each path."""
+        lines = [f"{json.dumps([relative, digest])}\t{text}\n" for relative, (digest, text) in known.items()]
+        self._cache.write(self._name, "".join(lines).encode())
+
+
+class Kept:
+    """What the cache knows of an inventory's files, by their paths; without a cache, nothing."""
+
+    def __init__(self, cache: Cache | None, root: Path) -> None:
+        self._cache = cache
+        self._root = root
+        self._texts = {part: Texts(cache, f"texts-{part:03}") for part in range(_PARTS)} if cache else {}
+        self._others = Texts(cache, "others") if cache else None
+
+    @property
+    def cache(self) -> Cache | None:
+        """Where it is kept."""
+        return self._cache
+
+    def sites(self) -> dict[str, Site]:
+        """Give what is known of facilities' files, without their texts."""
+        found: dict[str, Site] = {}
+        for part in self._texts:
+            found |= self._outlines(part)
+        return found
+
+    def _outlines(self, part: int) -> dict[str, Site]:
+        body = self._cache.read(f"outlines-{part:03}") if self._cache else None
+        try:
+            return {row[0]: self._site(row) for row in from_json(body)} if body else {}
+        except (ValueError, TypeError, LookupError):
+            return {}
+
+    def _site(self, row: list[Any]) -> Site:
+        relative, digest, since, before, problems, outline = row
+        found = tuple(self._problems(relative, outline[0], problems)) if problems else ()
+        span = date.fromordinal(since), date.fromordinal(before)
+        return Site(digest, unpacked(outline), (), found, *span)
+
+    def _problems(self, relative: str, name: str, rows: list[list[Any]]) -> Iterator[Problem]:
+        file = File(self._root, relative, f"facility/{name}", Facility)
+        for line, column, code, message, hint, severity in rows:
+            yield Problem(file.shown, line, column, code, message, hint, file.owner, Severity(severity))
+
+    def text(self, relative: str, digest: str) -> str | None:
+        """Give what a facility's file of these bytes says, as JSON, if it is known."""
+        return self._texts[part_of(relative)].get(relative, digest) if self._texts else None
+
+    def other(self, relative: str, digest: str) -> str | None:
+        """Give what another file of these bytes says, as JSON, if it is known."""
+        return self._others.get(relative, digest) if self._others else None
+
+    def keep_others(self, known: Mapping[str, tuple[str, str]]) -> None:
+        """Write what files other than facilities' say, where that is not what was known."""
+        if self._others and any(self._others.get(name, digest) is None for name, (digest, _) in known.items()):
+            self._others.write(known)
+
+    def keep(self, sites: Mapping[str, Site], changed: Collection[str]) -> None:
+        """Write the parts in which something changed.
+
+        Args:
+            sites: everything that is known now, by path.
+            changed: paths of what was read anew.
+        """
+        if self._cache is None:
+            return
+        parts = {
+            part_of(relative) for relative in changed if sites[relative].text and _is_fit(relative, sites[relative])
+        }
+        listed: dict[int, dict[str, Site]] = {part: {} for part in parts}
+        for relative, site in sites.items():
+            if (part := part_of(relative)) in listed and _is_fit(relative, site):
+                listed[part][relative] = site
+        for part, below in listed.items():
+            texts = {relative: site.text or self.text(relative, site.digest) for relative, site in below.items()}
+            write_part(
+                self._cache,
+                part,
+                {relative: site._replace(text=texts[relative] or "") for relative, site in below.items()},
+            )
+
+
+def write_part(cache: Cache, part: int, sites: Mapping[str, Site]) -> None:
+    """Write everything that a part holds.
+
+    Args:
+        cache: where to.
+        part: its number.
+        sites: what is known of its files, with their texts, by path; those that may not be kept are left out.
+    """
+    fit = {relative: site for relative, site in sites.items() if _is_fit(relative, site)}
+    rows = json.dumps([_row(relative, site) for relative, site in fit.items()], separators=(",", ":"))
+    cache.write(f"outlines-{part:03}", rows.encode("ascii"))
+    Texts(cache, f"texts-{part:03}").write({name: (site.digest, site.text) for name, site in fit.items() if site.text})
+
+
+def part_of(relative: str) -> int:
+    """Give the number of the part in which a facility's file is kept."""
+    return zlib.crc32(relative.encode("utf-8", "surrogateescape")) % _PARTS
+
+
+def _is_fit(relative: str, site: Site) -> bool:
+    """Tell whether a file may be kept: one that is understood, with a path that JSON can hold."""
+    return site.outline is not None and not site.faults and relative.isprintable()
+
+
+def _row(relative: str, site: Site) -> list[Any]:
+    if site.outline is None:
+        raise ValueError(f"{relative} is not understood")
+    problems = [[p.line, p.column, p.code, p.message, p.hint, p.severity.value] for p in site.found]
+    days = site.since.toordinal(), site.before.toordinal()
+    return [relative, site.digest, *days, problems, packed(site.outline)]

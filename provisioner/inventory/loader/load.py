@@ -1,0 +1,343 @@
+"""From an inventory's files to typed values, with every problem that the files have and its place."""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import json
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+from typing import TypeVar
+
+from provisioner.base.diagnostics import Problem, Severity
+from provisioner.base.errors import InventoryError
+from provisioner.inventory import rules
+from provisioner.inventory.files.layout import VAULT_MARK, File, layout_of
+from provisioner.inventory.files.positions import Located, Places, Source
+from provisioner.inventory.files.yaml_places import PlacesIn
+from provisioner.inventory.loader.cache import Cache
+from provisioner.inventory.loader.inventory_cache import Kept
+from provisioner.inventory.loader.one_file import OnDisk, bytes_of, content_of, read, text_of, validated_text
+from provisioner.inventory.loader.one_site import Site, unreadable
+from provisioner.inventory.loader.parallel import sites_of
+from provisioner.inventory.model import (
+    Allocations,
+    Carrier,
+    Centre,
+    Designations,
+    Facility,
+    Frame,
+    Instructions,
+    Inventory,
+    Model,
+    Settings,
+)
+from provisioner.inventory.outline import Outline
+
+M = TypeVar("M", bound=Model)
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What the files say.
+
+    Attributes:
+        today: the day for which they are judged.
+        frame: what could be read, but for the facilities; None without settings or lock.
+        outlines: the facilities in outline, by id.
+        broken: owners whose files have errors: nothing is known about them.
+        problems: what is wrong with single files, sorted by place.
+        found: what the rules on single files found.
+        places: where each object stands.
+        contents: gives the digest of what each file says, by its path.
+        facilities: gives the facilities by id; at ten thousand of them that takes seconds.
+    """
+
+    today: date
+    frame: Frame | None
+    outlines: Mapping[str, Outline]
+    broken: frozenset[str]
+    problems: tuple[Problem, ...]
+    found: tuple[Problem, ...]
+    places: Places
+    contents: Callable[[], dict[str, str]] = field(repr=False, compare=False)
+    facilities: Callable[[], dict[str, Facility]] = field(repr=False, compare=False)
+
+    @cached_property
+    def digest(self) -> str:
+        """`sha256:…` over all contents but contacts/; comments, file order and commits do not count."""
+        listed = json.dumps(sorted(self.contents().items()))
+        return f"sha256:{hashlib.sha256(listed.encode()).hexdigest()}"
+
+    @cached_property
+    def partial(self) -> Inventory | None:
+        """What could be read, as a whole; None without settings or lock."""
+        if self.frame is None:
+            return None
+        with _without_collector():
+            return Inventory.model_construct(**dict(self.frame), facilities=self.facilities())
+
+    @property
+    def inventory(self) -> Inventory | None:
+        """The inventory, or None where any file has an error."""
+        return None if any(p.severity is Severity.ERROR for p in self.problems) else self.partial
+
+
+def load(root: Path, *, today: date, cache: Cache | None = None) -> Loaded:
+    """Read every file of an inventory; finds all problems, raises only where there is no inventory at all.
+
+    Args:
+        root: the inventory's folder.
+        today: the day on which what is noted in files has to hold.
+        cache: what earlier runs read.
+
+    Raises:
+        InventoryError: the folder holds no inventory.yml.
+    """
+    if not (root / "inventory.yml").is_file():
+        hint = "name the inventory's folder with -i DIR or PROVISIONER_INVENTORY"
+        raise InventoryError(f"{root} holds no inventory.yml", hint=hint)
+    with _without_collector():
+        return _Loading(root, today, Kept(cache, root)).load()
+
+
+def check(loaded: Loaded) -> tuple[Problem, ...]:
+    """Give all problems of an inventory: of its files and across them, sorted by place."""
+    across: tuple[Problem, ...] = ()
+    if loaded.frame:
+        view = rules.View(loaded.frame, loaded.outlines, loaded.places, loaded.today, loaded.broken)
+        across = rules.check_across(view)
+    return tuple(sorted([*loaded.problems, *loaded.found, *across]))
+
+
+def load_inventory(root: Path, *, today: date, tolerate: Collection[str] = (), cache: Cache | None = None) -> Inventory:
+    """Load an inventory that has to be valid.
+
+    Args:
+        root: the inventory's folder.
+        today: the day on which designations have to hold.
+        tolerate: codes of problems that the calling command is there to solve, e.g. `allocation-missing`.
+        cache: what earlier runs read.
+
+    Raises:
+        InventoryError: with every problem.
+    """
+    return valid_inventory(load(root, today=today, cache=cache), root, tolerate=tolerate)
+
+
+def valid_inventory(loaded: Loaded, root: Path, *, tolerate: Collection[str] = ()) -> Inventory:
+    """Give what was loaded, if it is valid; as `load_inventory`.
+
+    Raises:
+        InventoryError: with every problem.
+    """
+    errors = [p for p in check(loaded) if p.severity is Severity.ERROR and p.code not in tolerate]
+    if errors or loaded.inventory is None:
+        count = f"{len(errors)} problem" + ("s" if len(errors) != 1 else "")
+        raise InventoryError(
+            f"the inventory {root} is invalid: {count}", problems=tuple(errors), hint="correct the places listed"
+        )
+    return loaded.inventory
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Switch the cyclic collector off: on 3,000 files it costs more than the parser does."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+@dataclass
+class _Loading:
+    """One pass over the files; the only mutable thing here, and it does not leave this module."""
+
+    root: Path
+    today: date
+    kept: Kept
+    problems: list[Problem] = field(default_factory=list)
+    found: list[Problem] = field(default_factory=list)
+    sources: dict[str, Located] = field(default_factory=dict)
+    broken: set[str] = field(default_factory=set)
+    parsed: dict[str, Model] = field(default_factory=dict)
+    texts: dict[str, tuple[str, str]] = field(default_factory=dict)
+    outlines: dict[str, Outline] = field(default_factory=dict)
+    sites: list[tuple[File, Site]] = field(default_factory=list)
+    understood: list[tuple[File, Site]] = field(default_factory=list)
+    others: dict[str, tuple[str, str]] = field(default_factory=dict)
+
+    def load(self) -> Loaded:
+        layout = layout_of(self.root)
+        self.problems += layout.problems
+        facilities = [file for file in layout.files if file.model is Facility]
+        sites, changed = self._known(facilities)
+        with sites_of(changed, self.today, cache=self.kept.cache, known=bool(sites)) as collect:
+            for file in layout.files:
+                if file.model is not Facility:
+                    self._read(file)
+            anew = collect()
+        sites |= anew
+        self.kept.keep(sites, anew)
+        self.kept.keep_others(self.texts)
+        for file in facilities:
+            self._take_site(file, sites[file.relative])
+        self._miss_files()
+        return self._result()
+
+    def _known(self, facilities: list[File]) -> tuple[dict[str, Site], list[File]]:
+        """Give what earlier runs found out about files with these very bytes, and the files that are left."""
+        kept = self.kept.sites()
+        sites: dict[str, Site] = {}
+        left = []
+        for file in facilities:
+            site = kept.get(file.relative)
+            if site and site.holds_on(self.today) and _digest(file) == site.digest:
+                sites[file.relative] = site
+            else:
+                left.append(file)
+        return sites, left
+
+    def _take_site(self, file: File, site: Site) -> None:
+        self.sites.append((file, site))
+        if file.owner in self.sources:
+            self._duplicate(file)
+            return
+        self.sources[file.owner] = OnDisk(file, site.digest)
+        self.problems += site.faults
+        self.found += site.found
+        if site.faults:
+            self.broken.add(file.owner)
+        if site.outline:
+            self.outlines[site.outline.id] = site.outline
+            self.understood.append((file, site))
+
+    def _read(self, file: File) -> None:
+        try:
+            data = bytes_of(file)
+        except OSError as error:
+            self.broken.add(file.owner)
+            self.problems.append(unreadable(file, error))
+            return
+        if file.model is None:
+            self._take_encrypted(file, data)
+            return
+        digest = hashlib.sha256(data).hexdigest()
+        text = self.kept.other(file.relative, digest)
+        if text is not None:
+            self.sources[file.owner] = Source(file.shown, data, PlacesIn)
+            self.parsed[file.owner] = validated_text(file.model, text)
+        else:
+            text = self._read_anew(file, data)
+        if file.owner not in self.broken:
+            self.texts[file.relative] = digest, text
+        self.others[file.relative] = digest, text
+
+    def _read_anew(self, file: File, data: bytes) -> str:
+        reading = read(file, data)
+        self.sources[file.owner] = reading.source
+        self.problems += reading.problems
+        if reading.model is not None:
+            self.parsed[file.owner] = reading.model
+        if reading.problems:
+            self.broken.add(file.owner)
+        return reading.text
+
+    def _take_encrypted(self, file: File, data: bytes) -> None:
+        self.others[file.relative] = hashlib.sha256(data).hexdigest(), ""
+        if not data.startswith(VAULT_MARK):
+            message = f"{file.owner}: the file is not encrypted"
+            hint = (
+                f"ansible-vault encrypt --encrypt-vault-id secrets {file.shown}; if it was ever committed in the"
+                " clear, change the secrets in it: Git does not forget"
+            )
+            self._problem(file, "secret-not-encrypted", message, hint)
+
+    def _duplicate(self, file: File) -> None:
+        first = self.sources[file.owner].shown
+        self.broken.add(file.owner)
+        message = f"{file.owner.replace('/', ' ', 1)}: the id is used twice: in {first} and in {file.shown}"
+        hint = "give one of the two another id: a facility's id is unique in the whole inventory"
+        place = OnDisk(file, _digest(file)).at(("id",))
+        code = f"{file.kind}-id-duplicate"
+        self.problems.append(Problem(place.file, place.line, place.column, code, message, hint, file.owner))
+
+    def _miss_files(self) -> None:
+        for name in ("instructions", "designations"):
+            if name not in self.sources:
+                message, hint = f"{name}.yml is missing", f"write {name}.yml; see inventories/example"
+                self._problem(File(self.root, f"{name}.yml", name, Model), "file-missing", message, hint)
+
+    def _problem(self, file: File, code: str, message: str, hint: str) -> None:
+        self.problems.append(Problem(file.shown, 0, 0, code, message, hint, file.owner))
+
+    def _result(self) -> Loaded:
+        return Loaded(
+            today=self.today,
+            frame=self._frame(),
+            outlines=dict(sorted(self.outlines.items())),
+            broken=frozenset(self.broken),
+            problems=tuple(sorted(self.problems)),
+            found=tuple(self.found),
+            places=Places(self.sources),
+            contents=self._contents,
+            facilities=self._facilities,
+        )
+
+    def _facilities(self) -> dict[str, Facility]:
+        found = {}
+        for text in self._site_texts().values():
+            facility: Facility = validated_text(Facility, text)
+            found[facility.id] = facility
+        return dict(sorted(found.items()))
+
+    def _site_texts(self) -> dict[str, str]:
+        """Give what each facility's file says that is understood, by its path."""
+        found, again = {}, {}
+        for file, site in self.understood:
+            text = site.text or self.kept.text(file.relative, site.digest)
+            if text is None:
+                text = text_of(file, site.digest)
+                again[file.relative] = site._replace(text=text)
+            found[file.relative] = text
+        self.kept.keep({file.relative: site for file, site in self.understood} | again, again)
+        return found
+
+    def _contents(self) -> dict[str, str]:
+        texts = self._site_texts()
+        found = {relative: content_of(text, digest) for relative, (digest, text) in self.others.items()}
+        for file, site in self.sites:
+            found[file.relative] = content_of(texts.get(file.relative, ""), site.digest)
+        return found
+
+    def _frame(self) -> Frame | None:
+        settings, lock = self.parsed.get("inventory"), self.parsed.get("allocations", Allocations())
+        if not isinstance(settings, Settings) or not isinstance(lock, Allocations) or "allocations" in self.broken:
+            return None
+        instructions, designations = self.parsed.get("instructions"), self.parsed.get("designations")
+        return Frame.model_construct(
+            settings=settings,
+            instructions=instructions.instructions if isinstance(instructions, Instructions) else (),
+            designations=designations.designations if isinstance(designations, Designations) else (),
+            carriers=self._by_id(Carrier),
+            centres=self._by_id(Centre),
+            allocations=lock,
+        )
+
+    def _by_id(self, model: type[M]) -> dict[str, M]:
+        found = {m.id: m for m in self.parsed.values() if isinstance(m, model)}  # type: ignore[attr-defined]
+        return dict(sorted(found.items()))
+
+
+def _digest(file: File) -> str:
+    try:
+        return hashlib.sha256(bytes_of(file)).hexdigest()
+    except OSError:
+        return ""

@@ -1,0 +1,184 @@
+"""What one file of an inventory says, and everything that is wrong with it: pure, from its bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import from_json, to_json
+
+from provisioner.base.canonical import canonical_json
+from provisioner.base.diagnostics import Problem
+from provisioner.base.errors import InventoryError
+from provisioner.inventory.explanation.problems import Subject, problems_of
+from provisioner.inventory.files.layout import LOCK_NAME, File
+from provisioner.inventory.files.positions import Path, Place, Source
+from provisioner.inventory.files.strict_yaml import parse
+from provisioner.inventory.files.yaml_places import PlacesIn, locate
+from provisioner.inventory.model import Model
+
+MAX_FILE_BYTES = 1024 * 1024
+"""Three thousand cameras in one facility: far more than any has, and little enough to be refused in seconds."""
+MAX_LOCK_BYTES = 16 * 1024 * 1024
+"""The lock grows with the country: ten thousand sites take one and a half MiB."""
+
+_MOSTLY = 64 * 1024
+_BLOCK = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one file says.
+
+    Attributes:
+        digest: the SHA-256 of its bytes.
+        text: what it says as JSON; empty where it cannot be understood.
+        model: the same, typed; None where it does not fit.
+        problems: what is wrong with it.
+        source: where its values stand.
+    """
+
+    digest: str
+    text: str
+    model: Model | None
+    problems: tuple[Problem, ...]
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class OnDisk:
+    """A file that is read again when a place in it is wanted; `digest` is the SHA-256 of what was read before."""
+
+    file: File
+    digest: str
+
+    @property
+    def shown(self) -> str:
+        """The file's path as the user would type it."""
+        return self.file.shown
+
+    def at(self, path: Path, *, key: bool = False) -> Place:
+        """Give the place of a value in this file, without line and column where the file is another by now."""
+        try:
+            data = bytes_of(self.file)
+        except OSError:
+            data = b""
+        if hashlib.sha256(data).hexdigest() != self.digest:
+            return Place(self.shown, 0, 0)
+        found = locate(data, path, key=key)
+        return Place(self.shown, found.line, found.column)
+
+
+def bytes_of(file: File) -> bytes:
+    """Give a file's bytes; of one that is too large, no more than shows that.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    path = os.path.join(file.root, file.relative)  # noqa: PTH118 (ten thousand times a run, and the quickest way)
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        data = os.read(descriptor, _MOSTLY)
+        if len(data) < _MOSTLY:
+            return data
+        parts = [data]
+        left = max_bytes(file) + 1 - len(data)
+        while left > 0 and (more := os.read(descriptor, min(left, _BLOCK))):
+            parts.append(more)
+            left -= len(more)
+        return b"".join(parts)
+    finally:
+        os.close(descriptor)
+
+
+def max_bytes(file: File) -> int:
+    """Give the size up to which a file is read."""
+    return MAX_LOCK_BYTES if file.relative == LOCK_NAME else MAX_FILE_BYTES
+
+
+def read(file: File, data: bytes) -> Reading:
+    """Hold a file against strict YAML, its model, and its own name; vault files are not for here."""
+    source = Source(file.shown, data, PlacesIn)
+    document = parse(data, max_bytes=max_bytes(file))
+    text = "" if document.faults else as_json(document.value)
+    problems: tuple[Problem, ...] = ()
+    model = None
+    if document.faults:
+        name = file.owner.replace("/", " ", 1)
+        problems = tuple(
+            Problem(file.shown, f.line, f.column, f.code, f"{name}: {f.message}", f.hint, file.owner)
+            for f in document.faults
+        )
+    else:
+        try:
+            model = validated_text(file.model, text)
+        except ValidationError as error:
+            problems = tuple(problems_of(error, Subject(source, file.owner, document.value, file.model)))
+    if model is not None:
+        problems = _misnamed(file, model, source)
+    return Reading(hashlib.sha256(data).hexdigest(), text, model, problems, source)
+
+
+def _misnamed(file: File, model: Model, source: Source) -> tuple[Problem, ...]:
+    """Hold a file's name and folder against the ids in it."""
+    found = []
+    for key, expected in file.expected.items():
+        value = getattr(model, key)
+        if value != expected:
+            place = source.at((key,))
+            message = f"{file.owner.replace('/', ' ', 1)}: {key} is {value}, but the file stands at {file.relative}"
+            hint = f"move the file to {file.moved(key, value)}, or write {key}: {expected}"
+            code = f"{file.kind}-file-misplaced"
+            found.append(Problem(place.file, place.line, place.column, code, message, hint, file.owner))
+    return tuple(found)
+
+
+def as_json(value: Any) -> str:
+    """Give a plain value as JSON, in the order of its keys."""
+    return to_json(value).decode()
+
+
+def content_of(text: str, digest: str) -> str:
+    """Give the SHA-256 of what a file says; comments and the order of keys do not count.
+
+    Args:
+        text: what it says, as JSON; empty where it cannot be understood.
+        digest: the SHA-256 of its bytes, which counts where it says no mapping.
+    """
+    value = from_json(text) if text else None
+    if not isinstance(value, dict):
+        return digest
+    return hashlib.sha256(canonical_json(value)).hexdigest()
+
+
+def validated(model: Any, value: Any) -> Any:
+    """Hold a plain value against a model; JSON mode lets texts be addresses, days and enums, and nothing more.
+
+    Raises:
+        ValidationError: it does not fit.
+    """
+    return validated_text(model, as_json(value))
+
+
+def text_of(file: File, digest: str) -> str:
+    """Read a file without faults once more, and give what it says as JSON.
+
+    Raises:
+        InventoryError: it is not the file any more that was read before.
+    """
+    try:
+        data = bytes_of(file)
+    except OSError:
+        data = b""
+    if hashlib.sha256(data).hexdigest() != digest:
+        message = f"{file.shown} was changed while the inventory was read"
+        raise InventoryError(message, hint="run the command again", object=file.owner)
+    return as_json(parse(data, max_bytes=max_bytes(file)).value)
+
+
+def validated_text(model: Any, text: str) -> Any:
+    """Hold a value that is written as JSON against a model; as `validated`."""
+    return model.model_validate_json(text)

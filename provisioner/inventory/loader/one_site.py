@@ -1,0 +1,59 @@
+"""What one facility's file says and what is wrong with it, as far as it is needed without its cameras."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import NamedTuple
+
+from provisioner.base.diagnostics import Problem
+from provisioner.inventory import rules
+from provisioner.inventory.files.layout import File
+from provisioner.inventory.loader.one_file import bytes_of, read
+from provisioner.inventory.model import Facility
+from provisioner.inventory.outline import Outline, outline_of
+
+
+class Site(NamedTuple):
+    """What was found out about one facility's file.
+
+    Attributes:
+        digest: the SHA-256 of its bytes; empty where it cannot be read.
+        outline: what the rest of the inventory needs to know; None where the file cannot be understood.
+        faults: why it cannot be understood, or that it stands in the wrong place.
+        found: what the rules on single files found.
+        since: the first day on which the rules find the same, and `before` the first day after those.
+        text: what it says, as JSON; empty where it is not understood, or was not read anew.
+    """
+
+    digest: str
+    outline: Outline | None
+    faults: tuple[Problem, ...]
+    found: tuple[Problem, ...]
+    since: date
+    before: date
+    text: str = ""
+
+    def holds_on(self, today: date) -> bool:
+        """Tell whether the rules find the same on a day."""
+        return self.since <= today < self.before
+
+
+def read_site(file: File, today: date) -> Site:
+    """Read one facility's file and judge it by the rules on single files; never raises for what a file is."""
+    try:
+        data = bytes_of(file)
+    except OSError as error:
+        return Site("", None, (unreadable(file, error),), (), date.min, date.max)
+    reading = read(file, data)
+    if not isinstance(reading.model, Facility):
+        return Site(reading.digest, None, reading.problems, (), date.min, date.max)
+    days = rules.Days(today)
+    found = rules.check_site(rules.SiteView(reading.model, days, reading.source))
+    outline = outline_of(reading.model)
+    return Site(reading.digest, outline, reading.problems, found, days.since, days.before, reading.text)
+
+
+def unreadable(file: File, error: OSError) -> Problem:
+    """Say that a file cannot be read."""
+    message = f"cannot be read: {error.strerror}"
+    return Problem(file.shown, 0, 0, "file-unreadable", message, "correct its permissions", file.owner)

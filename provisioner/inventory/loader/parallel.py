@@ -1,0 +1,117 @@
+"""Reading many facilities in several processes, while this one reads the rest of the inventory.
+
+Few files are read here: to start a process takes as long as to read some hundred of them. The processes
+are forked where that is safe, that is where no other thread could hold a lock at that moment, and started
+afresh otherwise. One that is killed takes nothing with it: what it had not read is read here.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from provisioner.inventory.files.layout import File
+from provisioner.inventory.loader.cache import Cache
+from provisioner.inventory.loader.inventory_cache import part_of, write_part
+from provisioner.inventory.loader.one_site import Site, read_site
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+MANY: Final = 256
+"""From so many files on, other processes help."""
+_CHUNK: Final = 64
+_MOST: Final = 8
+
+Collect = Callable[[], dict[str, Site]]
+
+
+@contextmanager
+def sites_of(
+    files: Sequence[File], today: date, *, cache: Cache | None = None, known: bool = True, workers: int | None = None
+) -> Iterator[Collect]:
+    """Begin to read facilities' files; what is given waits for them, and gives them by path.
+
+    Args:
+        files: the files.
+        today: the day on which rules judge them.
+        cache: where a process keeps what it has read, so that texts need not be handed over.
+        known: whether the cache knows any other file: then what is new has to be put between that.
+        workers: how many processes; by default as many as there are cores, or none for a few files.
+    """
+    count = _workers(len(files)) if workers is None else workers
+    if not count:
+        yield lambda: _read_chunk(_Chunk(files), today)
+        return
+    # A run that finds most files known does without these, and without the time that they take.
+    import multiprocessing  # noqa: PLC0415
+    from concurrent.futures import ProcessPoolExecutor  # noqa: PLC0415
+
+    chunks = _chunks(files) if known or cache is None else _parts(files, cache)
+    pool = ProcessPoolExecutor(count, mp_context=multiprocessing.get_context(_method()), initializer=_begin)
+    try:
+        begun = [pool.submit(_read_chunk, chunk, today) for chunk in chunks]
+        yield lambda: _collected(begun, chunks, today)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _workers(files: int) -> int:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, _MOST) if files >= MANY and cores > 1 else 0
+
+
+def _method() -> str:
+    return "fork" if sys.platform == "linux" and threading.active_count() == 1 else "spawn"
+
+
+def _begin() -> None:
+    """Prepare a process: Ctrl-C ends the one that started it, and the collector finds nothing worth its time."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    gc.disable()
+
+
+class _Chunk(NamedTuple):
+    """Files for one process to read at once; a whole part of the cache where there is one to write."""
+
+    files: Sequence[File]
+    cache: Cache | None = None
+    part: int = 0
+
+
+def _chunks(files: Sequence[File]) -> list[_Chunk]:
+    return [_Chunk(files[start : start + _CHUNK]) for start in range(0, len(files), _CHUNK)]
+
+
+def _parts(files: Sequence[File], cache: Cache) -> list[_Chunk]:
+    found: dict[int, list[File]] = {}
+    for file in files:
+        found.setdefault(part_of(file.relative), []).append(file)
+    return [_Chunk(below, cache, part) for part, below in sorted(found.items())]
+
+
+def _read_chunk(chunk: _Chunk, today: date) -> dict[str, Site]:
+    found = {file.relative: read_site(file, today) for file in chunk.files}
+    if chunk.cache is None:
+        return found
+    write_part(chunk.cache, chunk.part, found)
+    return {relative: site if site.faults else site._replace(text="") for relative, site in found.items()}
+
+
+def _collected(begun: Sequence[Future[dict[str, Site]]], chunks: Sequence[_Chunk], today: date) -> dict[str, Site]:
+    from concurrent.futures.process import BrokenProcessPool  # noqa: PLC0415
+
+    found: dict[str, Site] = {}
+    for future, chunk in zip(begun, chunks, strict=True):
+        try:
+            found |= future.result()
+        except BrokenProcessPool:
+            found |= _read_chunk(chunk, today)
+    return found

@@ -1,0 +1,50 @@
+"""What `keys init` adds to an inventory: public keys and hashes in the lock, and secrets that only the vault holds."""
+
+from __future__ import annotations
+
+import base64
+import secrets as random
+from collections.abc import Mapping
+from typing import Any
+
+from provisioner.base.secret import Secret
+from provisioner.inventory.model import Allocations, CarrierSecrets, Inventory, Secrets
+
+
+def recorded(allocations: Allocations, made: Mapping[str, Mapping[str, Any]]) -> Allocations:
+    """Give the lock with what hosts told of their keys. Pure."""
+    relays = {k: v.model_copy(update=dict(made[k])) if k in made else v for k, v in allocations.relays.items()}
+    centres = {
+        k: v.model_copy(update={"public_key": made[k]["public_key"]}) if k in made else v
+        for k, v in allocations.centres.items()
+    }
+    return allocations.model_copy(update={"relays": relays, "centres": centres})
+
+
+def completed(inventory: Inventory, secrets: Secrets) -> Secrets:
+    """Give the vault's secrets with what is missing drawn; what is there stays. Camera logins are people's."""
+    carriers = dict(secrets.carriers)
+    for carrier in inventory.carriers.values():
+        known = carriers.get(carrier.id) or CarrierSecrets()
+        sites = sorted(
+            name
+            for name, site in inventory.allocations.sites.items()
+            if carrier.id in {site.carrier, site.successor.carrier if site.successor else None}
+        )
+        carriers[carrier.id] = CarrierSecrets(
+            readers={c: known.readers.get(c) or _random() for c in sorted(carrier.centres)},
+            site_psks={s: known.site_psks.get(s) or _psk() for s in sites},
+            centre_psks={
+                relay.id: {c: known.centre_psks.get(relay.id, {}).get(c) or _psk() for c in sorted(carrier.centres)}
+                for relay in carrier.relays
+            },
+        )
+    return secrets.model_copy(update={"carriers": carriers, "digest_key": secrets.digest_key or _random()})
+
+
+def _random() -> Secret:
+    return Secret(random.token_urlsafe(32))
+
+
+def _psk() -> Secret:
+    return Secret(base64.b64encode(random.token_bytes(32)).decode())

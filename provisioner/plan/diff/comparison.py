@@ -1,0 +1,133 @@
+"""What a host's comparison is made of: desired state, files, facts, and what is known of the other hosts. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from provisioner.base.secret import keyed_digest
+from provisioner.desired.spec import HostSpec, MediaPath
+from provisioner.hosts.facts import HostFacts
+from provisioner.plan.changes import NOBODY, Action, Audience, Change, Impact, Resource
+from provisioner.render.files import MEDIAMTX_FILE, RenderedFile
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """What one host's plan has to know of the other hosts.
+
+    Attributes:
+        serving: the paths that each relay serves by the desired state; a path is at two relays while its
+            province changes its carrier.
+        relays: relays by tunnel address.
+        audiences: live readers by relay and path, of the relays that were read.
+        sites: province and facility by the gateway's public key, of every facility that has one, closed ones too.
+    """
+
+    serving: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    relays: Mapping[str, str] = field(default_factory=dict)
+    audiences: Audience = field(default_factory=dict)
+    sites: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+
+    def served_by(self, path: str) -> tuple[str, ...]:
+        """Give the relays that serve a path by the desired state."""
+        return tuple(relay for relay, paths in self.serving.items() if path in paths)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One host, desired and live."""
+
+    spec: HostSpec
+    files: Mapping[str, RenderedFile]
+    facts: HostFacts
+    fleet: Fleet
+
+    @cached_property
+    def live_paths(self) -> Mapping[str, Mapping[str, Any]]:
+        """The paths in the host's relay file, by name."""
+        return self.facts.relay["paths"] if self.facts.relay else {}
+
+    @cached_property
+    def same_relay_file(self) -> bool:
+        """Whether the live relay file is the rendered one, byte for byte: then so is all that is in it."""
+        file, found = self.files.get(MEDIAMTX_FILE), self.facts.files.get(MEDIAMTX_FILE)
+        if file is None or not found or self.facts.relay is None:
+            return False
+        return bool(found["digest"] == keyed_digest(self.spec.digest_key, file.content))
+
+    @cached_property
+    def viewers(self) -> Mapping[str, int]:
+        """Live readers by path."""
+        return self.facts.viewers
+
+    @property
+    def everybody(self) -> Audience:
+        """All who watch at this relay; on a centre, all who watch at its relays."""
+        if self.spec.relay is not None:
+            return self.audience(self.viewers)
+        allowed = (ip for peer in self.spec.tunnel.peers for ip in peer.allowed_ips)
+        return self.at_relays(str(ip.network_address) for ip in allowed)
+
+    def at_relays(self, addresses: Iterable[str]) -> Audience:
+        """Give those who watch at the relays that have these tunnel addresses."""
+        relays = (self.fleet.relays.get(address, "") for address in addresses)
+        return {relay: self.fleet.audiences[relay] for relay in relays if self.fleet.audiences.get(relay)}
+
+    def watching(self, *paths: str) -> Audience:
+        """Give those who watch these paths at this relay."""
+        return self.audience({path: self.viewers[path] for path in paths if path in self.viewers})
+
+    def audience(self, viewers: Mapping[str, int]) -> Audience:
+        """Give viewers by path as this relay's audience."""
+        return {self.spec.id: dict(sorted(viewers.items()))} if viewers else NOBODY
+
+    @cached_property
+    def wanted_by_address(self) -> Mapping[str, list[MediaPath]]:
+        """The desired paths by the site's tunnel address."""
+        found: dict[str, list[MediaPath]] = defaultdict(list)
+        for path in self.spec.paths:
+            found[str(path.source.address)].append(path)
+        return found
+
+    @cached_property
+    def provinces(self) -> Mapping[str, str]:
+        """The provinces of the facilities that the host carries."""
+        return {path.facility: path.province for path in self.spec.paths}
+
+    @cached_property
+    def live_by_address(self) -> Mapping[str, list[str]]:
+        """The live paths by the address that they are pulled from."""
+        found: dict[str, list[str]] = defaultdict(list)
+        for name, path in self.live_paths.items():
+            found[host_of(str(path["settings"].get("source", "")))].append(name)
+        return found
+
+    def pulled_from(self, address: str) -> list[str]:
+        """Give the live paths that are pulled from a site's address."""
+        return self.live_by_address.get(address, [])
+
+    def site_at(self, address: str) -> tuple[str, str]:
+        """Give province and facility of a site's tunnel address: by the desired paths, else by the live ones."""
+        if wanted := self.wanted_by_address.get(address):
+            return wanted[0].province, wanted[0].facility
+        names = self.pulled_from(address)
+        return place_of(names[0]) if names else ("", "")
+
+    def noop(self, resource: Resource, name: str, reason: str, where: tuple[str, str] = ("", "")) -> Change:
+        """Give a resource of which nothing has to change, with why."""
+        return Change(self.spec.id, resource, name, Action.NOOP, Impact.NONE, reason, NOBODY, *where)
+
+
+def host_of(source: str) -> str:
+    """Give the host of a source's address."""
+    return source.partition("://")[2].partition("/")[0].rpartition("@")[2].partition(":")[0]
+
+
+def place_of(path: str) -> tuple[str, str]:
+    """Give province and facility of a path by its name; a name that is not of our form has none."""
+    parts = path.split("/")
+    return (parts[0], parts[1]) if len(parts) == 4 else ("", "")  # noqa: PLR2004 (province/facility/camera/stream)

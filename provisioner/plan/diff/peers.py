@@ -1,0 +1,127 @@
+"""WireGuard peers: desired against the live interface. Pure.
+
+`wg syncconf` leaves every session alone that it does not have to touch. WireGuard knows a peer by its
+key: a peer that gets another key is taken out and put in anew, and what flows through it reconnects. A new
+pre-shared key is used from the next handshake on, within two minutes or so. An allowed address that is
+taken away is unreachable at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from ipaddress import IPv4Address
+from typing import Any
+
+from provisioner.base.secret import keyed_digest
+from provisioner.desired.spec import Peer
+from provisioner.plan.changes import NOBODY, Action, Audience, Change, Impact, Resource
+from provisioner.plan.diff.comparison import Comparison, place_of
+
+_SITE, _CENTRE = "site/", "centre/"
+Live = Mapping[str, Mapping[str, Any]]
+
+
+def peer_changes(at: Comparison) -> Iterator[Change]:
+    """Give a change for each peer that is desired or live."""
+    live: dict[str, Mapping[str, Any]] = dict(at.facts.tunnel["peers"]) if at.facts.tunnel else {}
+    wanted = at.spec.tunnel.peers
+    found = {peer.public_key: live.pop(peer.public_key, None) for peer in wanted}
+    for peer in wanted:
+        present = found[peer.public_key]
+        if present is not None:
+            yield _present(at, peer, present)
+        elif old := _old_key(at, peer, live):
+            live.pop(old)
+            yield _rekeyed(at, peer, old)
+        else:
+            reason = "the tunnel does not have it" if at.facts.tunnel else "there is no tunnel yet"
+            where = _where(at, peer)
+            yield Change(at.spec.id, Resource.PEER, peer.name, Action.CREATE, Impact.HOT, reason, NOBODY, *where)
+    for public_key in sorted(live):
+        yield _stranger(at, public_key, live[public_key])
+
+
+def _old_key(at: Comparison, peer: Peer, strangers: Live) -> str | None:
+    """Give the live peer that nobody wants and that holds this peer's address, unless another facility is behind it."""
+    own = {str(network) for network in peer.allowed_ips}
+    behind = {place_of(path)[1] for ip in own for path in at.pulled_from(_bare(ip))}
+    if behind - {peer.name.removeprefix(_SITE)}:
+        return None
+    return next((key for key in sorted(strangers) if own & set(strangers[key]["allowed_ips"])), None)
+
+
+def _present(at: Comparison, peer: Peer, found: Mapping[str, Any]) -> Change:
+    differing = _differences(at, peer, found)
+    if not differing:
+        reason = "the tunnel has it with the same addresses, pre-shared key and endpoint"
+        return at.noop(Resource.PEER, peer.name, reason, _where(at, peer))
+    lost = set(found["allowed_ips"]) - {str(network) for network in peer.allowed_ips}
+    impact, cut = _impact(at, peer.name, lost) if lost else (Impact.HOT, NOBODY)
+    reason = "; ".join(differing)
+    return Change(at.spec.id, Resource.PEER, peer.name, Action.UPDATE, impact, reason, cut, *_where(at, peer))
+
+
+def _differences(at: Comparison, peer: Peer, found: Mapping[str, Any]) -> list[str]:
+    told = []
+    wanted, live = sorted(map(str, peer.allowed_ips)), list(found["allowed_ips"])
+    if wanted != live:
+        told.append(f"allowed IPs {_listed(live)} → {_listed(wanted)}")
+    if found["psk"] != keyed_digest(at.spec.digest_key, peer.psk.reveal().encode()):
+        told.append("pre-shared key differs: used from the next handshake on")
+    if found["keepalive_s"] != peer.keepalive_s:
+        told.append(f"keepalive {found['keepalive_s'] or 'off'} → {peer.keepalive_s or 'off'}")
+    # A peer without an endpoint of its own roams: where it was last seen is no configuration.
+    if peer.endpoint is not None and found["endpoint"] != _endpoint(peer.endpoint):
+        told.append(f"endpoint {found['endpoint'] or 'none'} → {_endpoint(peer.endpoint)}")
+    return told
+
+
+def _listed(values: Iterable[str]) -> str:
+    return ", ".join(values) or "none"
+
+
+def _endpoint(endpoint: tuple[IPv4Address, int]) -> str:
+    return f"{endpoint[0]}:{endpoint[1]}"
+
+
+def _rekeyed(at: Comparison, peer: Peer, old: str) -> Change:
+    impact, cut = _impact(at, peer.name, {str(network) for network in peer.allowed_ips})
+    reason = f"public key {old} → {peer.public_key}"
+    return Change(at.spec.id, Resource.PEER, peer.name, Action.UPDATE, impact, reason, cut, *_where(at, peer))
+
+
+def _stranger(at: Comparison, public_key: str, found: Mapping[str, Any]) -> Change:
+    """Give the end of a peer that nobody wants here: of a facility that we know by its key, or of a stranger."""
+    allowed = list(found["allowed_ips"])
+    known = at.fleet.sites.get(public_key)
+    where = known or next(filter(any, (at.site_at(_bare(ip)) for ip in allowed)), ("", ""))
+    site = f"{_SITE}{where[1]}" if where[1] else ""
+    impact, cut = _impact(at, site, set(allowed))
+    if known:
+        name, reason = site, f"no path is pulled from {where[1]} here from now on"
+    else:
+        name, reason = f"unknown/{public_key}", f"no site, centre or relay has this key; it holds {_listed(allowed)}"
+        reason += f", from which {where[1]} is pulled" if site else ""
+    return Change(at.spec.id, Resource.PEER, name, Action.DELETE, impact, reason, cut, *where)
+
+
+def _impact(at: Comparison, name: str, lost: set[str]) -> tuple[Impact, Audience]:
+    """Give whom it cuts that these addresses are out of reach, if only for a moment."""
+    if at.spec.relay is None:
+        return Impact.ALL, at.at_relays(sorted(map(_bare, lost)))
+    pulled = [path for ip in sorted(lost) for path in at.pulled_from(_bare(ip))]
+    if name.startswith(_CENTRE) or not (pulled or name.startswith(_SITE)):
+        # A centre, or somebody who may be one: which of the readers are its own is not known.
+        return Impact.ALL, at.everybody
+    return Impact.PATH, at.watching(*pulled)
+
+
+def _bare(network: str) -> str:
+    return network.removesuffix("/32")
+
+
+def _where(at: Comparison, peer: Peer) -> tuple[str, str]:
+    if not peer.name.startswith(_SITE):
+        return "", ""
+    facility = peer.name.removeprefix(_SITE)
+    return at.provinces.get(facility, ""), facility

@@ -1,0 +1,98 @@
+"""Units: what should run against what systemd says, and the tunnel's interface. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from provisioner.desired.units import UNIT_MEDIAMTX, UNIT_REVERT, UNIT_WG, units_of
+from provisioner.plan.changes import NOBODY, Action, Change, Impact, Resource
+from provisioner.plan.diff.comparison import Comparison
+from provisioner.plan.diff.files import file_differences
+from provisioner.render.files import UNITS
+
+
+def unit_changes(at: Comparison) -> Iterator[Change]:
+    """Give a change for each unit."""
+    for name in units_of(at.spec):
+        yield _unit_change(at, name)
+
+
+def _unit_change(at: Comparison, name: str) -> Change:
+    state = at.facts.units.get(name)
+    path = f"{UNITS}/{name}"
+    file = at.facts.files.get(path)
+    if state is None or file is None:
+        return Change(at.spec.id, Resource.UNIT, name, Action.CREATE, Impact.HOT, "the host does not have it")
+    hot: list[str] = _wrongs(name, state)
+    cutting: list[str] = []
+    if file_differences(at.spec, at.files[path], file):
+        (cutting if name == UNIT_MEDIAMTX else hot).append("its file differs")
+    if state["drop_ins"]:
+        (cutting if name == UNIT_MEDIAMTX else hot).append(f"overridden by {', '.join(state['drop_ins'])}")
+    if name == UNIT_WG:
+        cutting += _interface_wrongs(at, state)
+        hot += _link_wrongs(at)
+    if name == UNIT_MEDIAMTX:
+        cutting += _relay_wrongs(at)
+    if not (hot or cutting):
+        return at.noop(Resource.UNIT, name, _as_desired(name))
+    impact, cut = (Impact.ALL, at.everybody) if cutting else (Impact.HOT, NOBODY)
+    reason = "; ".join([*cutting, *hot])
+    return Change(at.spec.id, Resource.UNIT, name, Action.UPDATE, impact, reason, cut)
+
+
+def _as_desired(name: str) -> str:
+    running = "enabled" if name == UNIT_REVERT else "active and enabled"
+    return running + {
+        UNIT_WG: ", with the same address, port, MTU and routes",
+        UNIT_MEDIAMTX: ", and has read its file",
+    }.get(name, "")
+
+
+def _wrongs(name: str, state: Mapping[str, Any]) -> list[str]:
+    wrong = []
+    if name != UNIT_REVERT and state["active"] != "active":
+        wrong.append(f"it is {state['active']}")
+    if state["enabled"] != "enabled":
+        wrong.append(f"it is {state['enabled']}")
+    if state["reload"]:
+        wrong.append("systemd has not read its file")
+    return wrong
+
+
+def _interface_wrongs(at: Comparison, state: Mapping[str, Any]) -> list[str]:
+    """Give what cannot change without everybody's sessions: the interface itself, its address, its port."""
+    tunnel, live = at.spec.tunnel, at.facts.tunnel
+    if live is None:
+        # Restarted: and MediaMTX with it, which requires it.
+        return ["the interface is not there"] if state["active"] == "active" else []
+    wrong = []
+    if live["addresses"] != [f"{tunnel.address}/32"]:
+        wrong.append(f"address {', '.join(live['addresses']) or 'none'} → {tunnel.address}/32")
+    if tunnel.listen_port is not None and live["listen_port"] != tunnel.listen_port:
+        wrong.append(f"port {live['listen_port']} → {tunnel.listen_port}")
+    return wrong
+
+
+def _link_wrongs(at: Comparison) -> list[str]:
+    """Give what the interface changes under its sessions' feet."""
+    tunnel, live = at.spec.tunnel, at.facts.tunnel
+    if live is None:
+        return []
+    wrong = [] if live["mtu"] == tunnel.mtu else [f"MTU {live['mtu']} → {tunnel.mtu}"]
+    wanted, found = {str(route) for route in tunnel.routes}, set(live["routes"])
+    wrong += [f"route {route} is missing" for route in sorted(wanted - found)]
+    return wrong + [f"route {route} is not ours" for route in sorted(found - wanted)]
+
+
+def _relay_wrongs(at: Comparison) -> list[str]:
+    facts = at.facts
+    if facts.relay is None or facts.units[UNIT_MEDIAMTX]["active"] != "active":
+        return []
+    if facts.runtime is None:
+        return ["its Control API does not answer"]
+    if facts.runtime["sentinel"] != facts.relay["sentinel"]:
+        # It runs on another file than the one that its paths were compared with.
+        return ["it has not read its file"]
+    return []

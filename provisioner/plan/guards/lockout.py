@@ -1,0 +1,43 @@
+"""Would the rules that are to be loaded still let the controller and the carrier's engineers in? Pure.
+
+Each host tries the same again with packets before it loads anything; this is told while it is still a plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from ipaddress import ip_network
+
+from provisioner.plan.guards.ruleset import Network, NewConnection, accepts, parse_ruleset
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Somebody who must be able to open SSH: a network, and who that is."""
+
+    network: Network
+    who: str
+
+
+def required_sources(management: Iterable[Network], ssh_peer: str) -> Iterator[Source]:
+    """Give who must not be locked out: each management network, and the address that this run came from.
+
+    Args:
+        management: the management networks of the host's carrier.
+        ssh_peer: the controller as the host saw it come; empty where the host did not tell.
+    """
+    for network in management:
+        yield Source(network, f"the management network {network}")
+    if ssh_peer:
+        yield Source(ip_network(ssh_peer), f"this controller, which the host sees as {ssh_peer}")
+
+
+def locked_out(rules: str, ssh_port: int, sources: Iterable[Source]) -> tuple[Source, ...]:
+    """Give those of the sources from which a new SSH connection would not be accepted everywhere in them.
+
+    Raises:
+        RenderError: the rules hold something that is not of our template: nothing can be said.
+    """
+    ruleset = parse_ruleset(rules)
+    return tuple(s for s in sources if not accepts(ruleset, NewConnection(s.network, ssh_port)))

@@ -1,0 +1,168 @@
+"""What holds a plan back: limits, freeze windows, protected objects. Pure.
+
+Every limit is a number with a name. The inventory says it, and somebody who means it raises it for one
+plan: `--allow NAME=NUMBER`. What is protected cannot be allowed: it is unprotected first, in a change of
+its own that somebody reviews.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from provisioner.base.clock import VIETNAM
+from provisioner.base.errors import UsageError
+from provisioner.inventory.model import Freeze, Limits, Policy
+from provisioner.plan.changes import Action, Change, Impact, Resource, cut_by, pending
+
+LIMITS = tuple(Limits.model_fields)
+PROTECTED = "protected"
+VIEWERS_UNKNOWN = "viewers_unknown"
+_MANY = 5
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Refusal:
+    """Why a plan is not to be applied as it stands.
+
+    Attributes:
+        policy: the limit's name, or `protected`, `lock_out`, `outside_limit`, `viewers_unknown`.
+        message: one sentence.
+        hint: what to do next.
+        limit: what is allowed; None where it is no number.
+        value: what the plan does.
+        host: the host concerned, empty where it is about the whole plan.
+    """
+
+    policy: str
+    message: str
+    hint: str
+    limit: int | None = None
+    value: int | None = None
+    host: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is judged.
+
+    Attributes:
+        changes: all changes of the plan.
+        served: names of all paths that some relay serves by the desired state, of hosts outside the plan too.
+        uncounted: hosts of which it is not known who watches.
+        protected: ids of protected facilities.
+        protected_keys: protected relays and centres by their tunnel's public key.
+    """
+
+    changes: Sequence[Change]
+    served: frozenset[str]
+    uncounted: frozenset[str] = frozenset()
+    protected: frozenset[str] = frozenset()
+    protected_keys: Mapping[str, str] = field(default_factory=dict)
+
+
+def parse_allowances(texts: Iterable[str]) -> dict[str, int]:
+    """Give allowances from `NAME=NUMBER` texts.
+
+    Raises:
+        UsageError: a text is not understood.
+    """
+    found: dict[str, int] = {}
+    for text in texts:
+        name, equals, number = text.partition("=")
+        if name not in LIMITS or not equals or not (number.isascii() and number.isdigit()) or len(number) > 9:  # noqa: PLR2004 (no plan is larger)
+            hint = f"write --allow NAME=NUMBER, NAME one of {', '.join(LIMITS)}"
+            raise UsageError(f"--allow {text} is not understood", hint=hint)
+        found[name] = int(number)
+    return dict(sorted(found.items()))
+
+
+def judge(policy: Policy, subject: Subject, now: datetime, allowed: Mapping[str, int]) -> tuple[Refusal, ...]:
+    """Give why a plan is not to be applied; nothing where it may be.
+
+    Args:
+        policy: the inventory's.
+        subject: the plan, and what there is to know about it.
+        now: the moment, for freeze windows.
+        allowed: limits that were raised for this plan.
+    """
+    limits = {name: max(getattr(policy.limits, name), allowed.get(name, 0)) for name in LIMITS}
+    measured = _measured(policy, subject, now)
+    refusals = [
+        Refusal(name, f"{words}; the limit is {limits[name]}", _hint(name, value), limits[name], value)
+        for name, value, words in measured
+        if value > limits[name]
+    ]
+    if "viewers" not in allowed:
+        refusals += _uncounted(subject)
+    return (*refusals, *_protected(subject))
+
+
+def _hint(name: str, value: int) -> str:
+    return f"make the change smaller, e.g. by --limit; or, if this is meant, add --allow {name}={value}"
+
+
+def _measured(policy: Policy, subject: Subject, now: datetime) -> Iterator[tuple[str, int, str]]:
+    changing = pending(subject.changes)
+    lost = lost_paths(subject)
+    share = -(-100 * len(lost) // len(lost | subject.served)) if lost else 0
+    hosts = {change.host for change in changing}
+    cut_whole = sorted({change.host for change in changing if change.impact is Impact.ALL})
+    viewers = sum(sum(paths.values()) for paths in cut_by(changing).values())
+    yield "deletions", len(lost), f"{_counted(len(lost), 'path')} would be served nowhere any more"
+    yield "deletion_percent", share, f"{share} % of all paths would be served nowhere any more"
+    yield "hosts", len(hosts), f"{_counted(len(hosts), 'host')} would change"
+    words = f"every path would reconnect on {_counted(len(cut_whole), 'host')}: {_named(cut_whole)}"
+    yield "all_impact", len(cut_whole), words
+    yield "viewers", viewers, f"{_counted(viewers, 'viewer')} would be cut"
+    if frozen := frozen_at(policy, now):
+        until = frozen.until.astimezone(VIETNAM)
+        words = f"{_counted(len(changing), 'change')} until {until:%Y-%m-%d %H:%M} (Vietnam): {frozen.reason}"
+        yield "freeze", len(changing), f"frozen, {words}"
+
+
+def frozen_at(policy: Policy, now: datetime) -> Freeze | None:
+    """Give the freeze window in which a moment lies: the one that lasts longest."""
+    windows = [window for window in policy.freeze if window.begin <= now < window.until]
+    return max(windows, key=lambda window: window.until, default=None)
+
+
+def lost_paths(subject: Subject) -> set[str]:
+    """Give the paths that no relay serves afterwards; one that went to another relay is not lost."""
+    deleted = (c.name for c in subject.changes if c.resource is Resource.PATH and c.action is Action.DELETE)
+    return set(deleted) - subject.served
+
+
+def _uncounted(subject: Subject) -> Iterator[Refusal]:
+    cutting = {c.host for c in pending(subject.changes) if c.impact.rank >= Impact.PATH.rank}
+    for host in sorted(cutting & subject.uncounted):
+        message = f"{host}: some paths would reconnect, and who watches there is not known: its relay does not tell"
+        hint = "find out why its Control API does not answer; or, if this is meant, add --allow viewers=NUMBER"
+        yield Refusal(VIEWERS_UNKNOWN, message, hint, host=host)
+
+
+def _protected(subject: Subject) -> Iterator[Refusal]:
+    lost = lost_paths(subject)
+    owners = {c.name: c.facility for c in subject.changes if c.name in lost and c.facility in subject.protected}
+    for facility in sorted(set(owners.values())):
+        gone = sorted(name for name, owner in owners.items() if owner == facility)
+        message = f"facility {facility} is protected, and {_counted(len(gone), 'path')} of it would go: {_named(gone)}"
+        hint = f"undo the edit; or first write `protected: false` into the file of {facility}, and have that reviewed"
+        yield Refusal(PROTECTED, message, hint, 0, len(gone))
+    for change in subject.changes:
+        key = change.name.removeprefix("unknown/")
+        if change.resource is Resource.PEER and change.action is Action.DELETE and key in subject.protected_keys:
+            owner = subject.protected_keys[key]
+            message = f"{owner} is protected, and {change.host} would forget it as a peer"
+            hint = f"undo the edit; or first write `protected: false` for {owner}, and have that reviewed"
+            yield Refusal(PROTECTED, message, hint, 0, 1, change.host)
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
+def _named(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _MANY} more" if len(names) > _MANY else ""
+    return ", ".join(names[:_MANY]) + more

@@ -1,0 +1,97 @@
+"""Where templates, playbooks and the on-host program are found, and their bytes. The effect beside `render`."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zipfile
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+HOST_PACKAGE = "provisioner_host"
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+# A zip keeps no bytecode. Where a bundle brought this very program since the boot, its copy there has some.
+_MAIN = f"""
+import sys
+copy = "/run/provisioner-program-DIGEST"
+sys.path.insert(0, copy)
+try:
+    from {HOST_PACKAGE}.installed import command
+except Exception:
+    sys.path.remove(copy)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "{HOST_PACKAGE}"]:
+        del sys.modules[name]
+    from {HOST_PACKAGE}.installed import command
+sys.exit(command(sys.argv[1:]))
+""".lstrip()
+
+
+def data_folder(name: str) -> Path:
+    """Give the folder of our data: inside an installed wheel, or the checkout's own.
+
+    Raises:
+        FileNotFoundError: neither is there; the installation is broken.
+    """
+    for parent in (_PACKAGE / "_data", _PACKAGE.parent):
+        if (parent / name).is_dir():
+            return parent / name
+    raise FileNotFoundError(f"the installation lacks its {name} folder: install provisioner again")
+
+
+@dataclass(frozen=True)
+class Templates:
+    """The texts that rendering uses.
+
+    Attributes:
+        texts: template text by name, e.g. `nftables/provisioner.nft.j2`.
+        host_sources: the on-host program's modules, file name to bytes.
+    """
+
+    texts: dict[str, str]
+    host_sources: dict[str, bytes]
+
+    @cached_property
+    def digest(self) -> str:
+        """Digest over every template and the on-host program; part of a plan's digest."""
+        state = hashlib.sha256()
+        named = {name: text.encode() for name, text in self.texts.items()} | self.host_sources
+        for name in sorted(named):
+            state.update(f"{name}\0{len(named[name])}\0".encode() + named[name])
+        return "sha256:" + state.hexdigest()
+
+    @cached_property
+    def host_digest(self) -> str:
+        """Digest over the on-host program alone, as a host computes it of what a bundle brings."""
+        return hashlib.sha256(repr(sorted(self.host_sources.items())).encode()).hexdigest()[:32]
+
+    @cached_property
+    def host_program(self) -> bytes:
+        """The on-host program as one executable file; the same bytes every time."""
+        buffer = io.BytesIO()
+        buffer.write(b"#!/usr/bin/python3 -IS\n")
+        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+            _add(archive, "__main__.py", _MAIN.replace("DIGEST", self.host_digest).encode())
+            for name in sorted(self.host_sources):
+                _add(archive, f"{HOST_PACKAGE}/{name}", self.host_sources[name])
+        return buffer.getvalue()
+
+
+def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
+    entry = zipfile.ZipInfo(name, _EPOCH)
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    entry.external_attr = 0o644 << 16
+    archive.writestr(entry, content)
+
+
+def load_templates() -> Templates:
+    """Read all templates and the on-host program's sources.
+
+    Raises:
+        FileNotFoundError: the installation lacks them.
+    """
+    root = data_folder("mediamtx-templates")
+    texts = {p.relative_to(root).as_posix(): p.read_text(encoding="utf-8") for p in sorted(root.rglob("*.j2"))}
+    host = data_folder("playbooks") / HOST_PACKAGE
+    return Templates(texts, {p.name: p.read_bytes() for p in sorted(host.glob("*.py"))})

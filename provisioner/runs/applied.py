@@ -1,0 +1,42 @@
+"""What became of a run that changes hosts, and its JSON document."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from provisioner.apply import (
+    HostResult,
+    document,
+)
+from provisioner.plan.changes import Change
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What became of a run: each host's result, and what a fresh plan still finds.
+
+    Attributes:
+        plan: the digest of the plan that was enacted.
+        ended: `done`, `stopped`, `paused` or `interrupted`; of the last two the run can be taken up again.
+        cause: why it ended before its end.
+        notes: what a person should know of the run itself.
+    """
+
+    run: str
+    results: tuple[HostResult, ...]
+    remaining: tuple[Change, ...] = ()
+    plan: str = ""
+    ended: str = "done"
+    cause: str = ""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The JSON document of the run."""
+        return document(self.plan, self.results) | {
+            "run": self.run,
+            "ended": self.ended,
+            "notes": list(self.notes),
+            "remaining": [{"host": c.host, "name": c.name, "reason": c.reason} for c in self.remaining],
+        }

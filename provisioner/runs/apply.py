@@ -1,0 +1,113 @@
+"""A plan applied to the hosts that change. Above `pipeline`, which makes the plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from provisioner.apply import (
+    HostResult,
+    Job,
+    Options,
+    Outcome,
+    Refusal,
+    waves_of,
+)
+from provisioner.base.errors import PolicyError
+from provisioner.desired.spec import HostSpec
+from provisioner.history.records import Operation
+from provisioner.pipeline import Planned, Session
+from provisioner.plan import Plan, Saved, moved_hosts
+from provisioner.plan.seen import told_shortly
+from provisioner.runs.applied import Applied
+from provisioner.runs.execution import carry_out, needs_program, new_run, with_program
+from provisioner.runs.intent import Intent
+from provisioner.runs.options import USUAL, Way
+
+
+def enact(
+    session: Session,
+    planned: Planned,
+    *,
+    saved: Saved | None = None,
+    options: Options | None = None,
+    way: Way = USUAL,
+) -> Applied:
+    """Enact a plan on the hosts that change, then plan afresh.
+
+    Args:
+        session: the same session that the plan was made in.
+        planned: the plan, as made now.
+        saved: the plan that was reviewed; hosts that moved since it was made are not started.
+        options: how strict and how patient; those of `way` otherwise.
+        way: how the run goes.
+
+    Raises:
+        PolicyError: the plan is refused; nothing was touched.
+        HostError: MediaMTX's program cannot be had; nothing was touched.
+        StateError: the run cannot be recorded; nothing was touched.
+    """
+    way = replace(way, options=options or way.options)
+    _refuse(planned.plan, saved, way.options)
+    stale = moved_hosts(saved, planned.plan, planned.seen) if saved else {}
+    live = dict(planned.plan.basis.live)
+    changed = [spec for spec in planned.hosts if spec.id in planned.plan.hosts and spec.id not in stale]
+    jobs = [_job(session, spec, planned, live.get(spec.id, "")) for spec in changed]
+    intent = Intent(
+        basis=replace(planned.plan.basis, live=live),
+        waves=waves_of(changed),
+        live={spec.id: live.get(spec.id, "") for spec in changed},
+        changes={job.spec.id: job.changes for job in jobs},
+        max_failed=way.options.max_failed,
+    )
+    run = new_run(session, Operation.APPLY, way, planned.plan.basis.digest)
+    others = _others(planned, stale)
+    if not jobs:
+        return Applied(run.id, others, plan=run.plan)
+    return carry_out(session, run, jobs, intent, way, others=others)
+
+
+def _refuse(plan: Plan, saved: Saved | None, options: Options) -> None:
+    """Refuse a plan that policy holds back: as it is now, whatever it was when it was reviewed.
+
+    Raises:
+        PolicyError: with the first reason.
+    """
+    refused = [r for r in plan.refused if r.policy != "lock_out" or options.lockout_check]
+    if refused:
+        more = f" (and {len(refused) - 1} more reasons)" if len(refused) > 1 else ""
+        raise PolicyError(f"{refused[0].message}{more}", hint=refused[0].hint, object=refused[0].host)
+    if saved is not None and "outside_limit" in saved.refused:
+        hint = "make a plan of whole hosts: provisioner plan --limit host=… --out FILE"
+        raise PolicyError("the plan was made with a limit that cuts through hosts with other changes", hint=hint)
+
+
+def _others(planned: Planned, stale: Mapping[str, list[str]]) -> tuple[HostResult, ...]:
+    """Give the hosts that are not changed: those that moved, could not be read, or are as desired."""
+    found = []
+    for spec in planned.hosts:
+        if spec.id in stale:
+            cause = f"the host has moved since the plan was made: {told_shortly(stale[spec.id])}"
+            found.append(HostResult(spec.id, Outcome.NOT_STARTED, cause, refusal=Refusal.STALE))
+        elif spec.id in planned.unreadable:
+            error = planned.unreadable[spec.id]
+            found.append(HostResult(spec.id, Outcome.UNREACHABLE, f"{error.message}; {error.hint}"))
+        elif spec.id not in planned.plan.hosts:
+            found.append(_as_desired(spec.id, planned.facts[spec.id].armed))
+    return tuple(found)
+
+
+def _as_desired(host: str, armed: Mapping[str, Any] | None) -> HostResult:
+    """A host that is as desired, unless that is somebody's change which may still be taken back."""
+    if armed is None:
+        return HostResult(host, Outcome.UNCHANGED)
+    cause = f"run {armed['run']} waits for its confirmation: {armed.get('who') or 'of somebody'}"
+    return HostResult(host, Outcome.NOT_STARTED, cause, refusal=Refusal.LOCKED)
+
+
+def _job(session: Session, spec: HostSpec, planned: Planned, expected: str) -> Job:
+    files, facts = session.files[spec.id], planned.facts[spec.id]
+    changes = tuple(change for change in planned.plan.pending if change.host == spec.id)
+    job = Job(spec, files, facts, expected, changes=changes)
+    return with_program(session, job) if needs_program(spec, changes) else job

@@ -1,0 +1,76 @@
+"""Two revisions of an inventory compared, without hosts and without the vault."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from provisioner.base.diagnostics import Severity
+from provisioner.base.errors import InventoryError
+from provisioner.desired import DesiredState, desired_state
+from provisioner.desired.limit import Limit, chosen_hosts
+from provisioner.inventory.files.layout import secret_files_of
+from provisioner.inventory.files.revision import revision
+from provisioner.inventory.loader.load import load
+from provisioner.inventory.model import Inventory
+from provisioner.pipeline import Session
+from provisioner.plan import Against, Plan
+from provisioner.plan.build import Observed, build_plan
+from provisioner.plan.offline import facts_of_revision, not_known, placeholders
+from provisioner.render.files import RenderedFile, render_host
+from provisioner.render.templates import Templates
+
+
+def compare(
+    session: Session, name: str, limit: Limit, *, allow: Mapping[str, int] | None = None, now: datetime | None = None
+) -> Plan:
+    """Compare the inventory with an older revision of itself: no host is contacted, no vault is opened.
+
+    Args:
+        session: the inventory as it is in its folder.
+        name: the older revision, e.g. `origin/main`.
+        limit: which hosts.
+        allow: limits of the policy that are raised.
+        now: the moment, for freeze windows.
+
+    Raises:
+        InventoryError: one of the two is no inventory that could be rendered.
+        UsageError: there is no such revision, or the limit takes no host.
+    """
+    with revision(session.root, name) as old:
+        loaded = load(old.root, today=session.today)
+        if loaded.inventory is None:
+            errors = tuple(p for p in loaded.problems if p.severity is Severity.ERROR)
+            hint = "compare with a revision whose files can be read"
+            raise InventoryError(f"the inventory of {name} is invalid", problems=errors, hint=hint)
+        before = _Rendered.of(loaded.inventory, session.templates)
+        after = _Rendered.of(session.inventory, session.templates)
+        left = sorted(before.state.hosts.keys() - after.state.hosts.keys())
+        notes = tuple(not_known(_encrypted(old.root), _encrypted(session.root), left))
+        limit = limit.by(session.inventory.settings.province_scheme)
+        hosts = chosen_hosts(after.state, limit)
+        facts = facts_of_revision(before.state, before.files, after.files)
+        observed = Observed(session.inventory, after.state, hosts, after.files, facts, before=loaded.inventory)
+        basis = replace(session.basis({}), allow=dict(allow or {}))
+        plan = build_plan(observed, basis, limit, now or datetime.now(UTC), session.commit)
+        return replace(plan, notes=notes, against=Against(name, old.commit, loaded.digest))
+
+
+@dataclass(frozen=True)
+class _Rendered:
+    """An inventory's hosts and files, with secrets that say nothing."""
+
+    state: DesiredState
+    files: dict[str, tuple[RenderedFile, ...]]
+
+    @classmethod
+    def of(cls, inventory: Inventory, templates: Templates) -> _Rendered:
+        state = desired_state(inventory, placeholders(inventory))
+        return cls(state, {host: render_host(spec, templates) for host, spec in state.hosts.items()})
+
+
+def _encrypted(root: Path) -> dict[str, bytes]:
+    """Give an inventory's encrypted files as they are."""
+    return {file.relative: file.path.read_bytes() for file in secret_files_of(root)}

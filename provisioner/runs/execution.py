@@ -1,0 +1,138 @@
+"""A rollout with the journal beside it, and the record of what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from provisioner import __version__
+from provisioner.apply import (
+    HostResult,
+    Job,
+    Progress,
+    Rollout,
+    Step,
+    roll_out,
+)
+from provisioner.desired.spec import HostSpec
+from provisioner.history.records import Holding, Operation, Run
+from provisioner.history.who import who, who_text
+from provisioner.hosts.artefact import fetch
+from provisioner.pipeline import Session, new_run_id
+from provisioner.plan.changes import Action, Change, Resource
+from provisioner.plan.diff import changes_of
+from provisioner.render.files import program_path
+from provisioner.runs.applied import Applied
+from provisioner.runs.holdings import contents_of, shown_by_change
+from provisioner.runs.intent import Intent
+from provisioner.runs.journal import RunLog, state_place
+from provisioner.runs.options import Way
+
+
+def carry_out(
+    session: Session,
+    run: Run,
+    jobs: Sequence[Job],
+    intent: Intent,
+    way: Way,
+    *,
+    others: Sequence[HostResult] = (),
+    progress: Progress | None = None,
+) -> Applied:
+    """Roll out with the journal beside it, and record what became of it."""
+    options = replace(way.options, who=who_text(run.who))
+    log = RunLog(state_place(session), run)
+    try:
+        if progress is None:
+            log.begin([job.spec.id for job in jobs], intent)
+        else:
+            log.write(Step("", "run", "resumed", {"who": options.who}))
+        done = roll_out(
+            jobs,
+            run.id,
+            session.runner,
+            options,
+            log,
+            waves=intent.waves,
+            progress=progress,
+            stop=lambda: way.stop() or bool(log.broken),
+        )
+        return _closed_run(session, run, log, done, others)
+    finally:
+        log.close()
+
+
+def _closed_run(session: Session, run: Run, log: RunLog, done: Rollout, others: Sequence[HostResult]) -> Applied:
+    results = by_host([*done.results, *others])
+    notes = (f"the journal could not be written: {log.broken}",) if log.broken else ()
+    differing = remaining_changes(session, results)
+    remaining = differing if run.operation is Operation.APPLY else ()
+    applied = Applied(run.id, results, remaining, run.plan, done.ended, done.cause, notes)
+    log.write(Step("", "run", done.ended, {"cause": done.cause}))
+    if done.ended in {"done", "stopped"}:
+        shown = applied.document | {"journal": log.digest()}
+        log.end(str(shown["outcome"]), shown, holdings_after(session, run.operation, done.results, differing))
+    return applied
+
+
+def holdings_after(
+    session: Session, operation: Operation, results: Sequence[HostResult], differing: Iterable[Change]
+) -> tuple[Holding, ...]:
+    """Give what the hosts that were started are known to hold now."""
+    contents = contents_of(session.inventory)
+    return shown_by_change(operation, session.state, contents, results, differing=differing, at=datetime.now(UTC))
+
+
+def by_host(results: Iterable[HostResult]) -> tuple[HostResult, ...]:
+    """Results in the order of their hosts' ids."""
+    return tuple(sorted(results, key=lambda result: result.host))
+
+
+def new_run(session: Session, operation: Operation, way: Way, plan: str, limit: tuple[str, ...] = ()) -> Run:
+    """A run that begins now: who, with what approval, on which inventory."""
+    people = who(session.environment) | ({"approval": way.approval} if way.approval else {})
+    return Run(
+        id=new_run_id(),
+        operation=operation,
+        started=datetime.now(UTC),
+        commit=session.commit,
+        digest=session.digest,
+        who=people,
+        tool=__version__,
+        plan=plan,
+        limit=limit,
+    )
+
+
+def with_program(session: Session, job: Job) -> Job:
+    """The job with MediaMTX's program to ship.
+
+    Raises:
+        HostError: the program cannot be had.
+    """
+    if job.spec.relay is None:
+        return job
+    artefact = job.spec.relay.artefact
+    path = fetch(artefact, job.facts.arch, session.root, session.environment)
+    checksum = {str(arch): digest for arch, digest in artefact.sha256.items()}[job.facts.arch]
+    return replace(job, artefact=path, artefact_sha256=checksum)
+
+
+def needs_program(spec: HostSpec, changes: Sequence[Change]) -> bool:
+    """Whether the changes of a host include MediaMTX's program."""
+    path = program_path(spec.relay.artefact) if spec.relay else ""
+    return any(
+        c.host == spec.id and c.resource is Resource.FILE and c.name == path and c.action is not Action.NOOP
+        for c in changes
+    )
+
+
+def remaining_changes(session: Session, results: Iterable[HostResult]) -> tuple[Change, ...]:
+    """A fresh plan of what was applied must be empty; what it still finds is an error of ours or new drift."""
+    found = (
+        changes_of(session.state.hosts[result.host], session.files[result.host], result.facts)
+        for result in results
+        if result.facts is not None
+    )
+    return tuple(change for changes in found for change in changes if change.action is not Action.NOOP)

@@ -1,0 +1,144 @@
+"""What a run showed of hosts and facilities, as the history keeps it. Pure.
+
+A host is told to hold what was read from it, held against the desired state of this very inventory: what is as desired
+has the hash of the facility's signed content; of what differs only that something of it is there.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+
+from provisioner.apply import HostResult, Outcome
+from provisioner.desired.spec import DesiredState, HostKind, HostSpec
+from provisioner.history.records import FacilityCheck, Holding, Operation
+from provisioner.inventory.model import Inventory
+from provisioner.inventory.signed import signed_content
+from provisioner.plan.changes import Action, Change, Resource, pending
+from provisioner.verify.result import PathVerdict, Verdict, VerifyResult
+
+Contents = Mapping[str, Mapping[str, str]]
+"""By relay: the hash of the signed content of each facility that it should carry, by the facility's id."""
+
+_AT_THE_CENTRE = 7
+_UNLIKE = ""
+
+
+def contents_of(inventory: Inventory) -> Contents:
+    """Give what each relay should carry."""
+    found: dict[str, dict[str, str]] = {relay: {} for relay in inventory.relays}
+    for connection in inventory.connections:
+        content = signed_content(connection.facility, connection.plan)
+        found[connection.plan.relay][connection.facility.id] = content
+    return found
+
+
+# --- hosts ----------------------------------------------------------------------------------------
+
+
+def holding(spec: HostSpec, contents: Mapping[str, str], differing: Iterable[Change], at: datetime) -> Holding:
+    """Give what a relay holds, out of what differs on it from the desired state.
+
+    Args:
+        spec: the relay.
+        contents: what it should carry.
+        differing: the changes that would make it as desired; no-ops may be among them.
+        at: the earliest moment at which it may have been read.
+    """
+    open_changes = pending(differing)
+    absent: dict[str, set[str]] = defaultdict(set)
+    for change in open_changes:
+        if change.resource is Resource.PATH and change.action is Action.CREATE:
+            absent[change.facility].add(change.name)
+    touched = {change.facility for change in open_changes if change.facility}
+    paths: dict[str, set[str]] = defaultdict(set)
+    for path in spec.paths:
+        paths[path.facility].add(path.name)
+    held = {
+        facility: _UNLIKE if facility in touched else content
+        for facility, content in contents.items()
+        if absent[facility] != paths[facility]
+    }
+    strangers = {change.facility for change in open_changes if change.facility and change.facility not in contents}
+    return Holding(spec.id, at, held | dict.fromkeys(strangers, _UNLIKE), exact=not open_changes)
+
+
+def shown_by_change(
+    operation: Operation,
+    state: DesiredState,
+    contents: Contents,
+    results: Sequence[HostResult],
+    *,
+    differing: Iterable[Change],
+    at: datetime,
+) -> tuple[Holding, ...]:
+    """Give what a run that changes hosts showed of those that it had started.
+
+    Args:
+        operation: an apply, or a rollback.
+        state: what every host should hold.
+        contents: what each relay should carry.
+        results: what became of the hosts that the run was to change, not of others.
+        differing: what differed from the desired state on the hosts whose results have facts.
+        at: when the run ended.
+    """
+    by_host: dict[str, list[Change]] = defaultdict(list)
+    for change in differing:
+        by_host[change.host].append(change)
+    found = []
+    for result in results:
+        spec = state.hosts.get(result.host)
+        if spec is None or spec.kind is not HostKind.RELAY:
+            continue
+        if result.facts is not None:
+            found.append(holding(spec, contents[spec.id], by_host[spec.id], at))
+        elif _left_unknown(operation, result.outcome):
+            found.append(Holding(spec.id, at, None))
+    return tuple(found)
+
+
+def _left_unknown(operation: Operation, outcome: Outcome) -> bool:
+    """Tell whether a host may be another than before: one that an apply returned to last-good is as it was."""
+    if operation is Operation.ROLLBACK:
+        return outcome not in {Outcome.NOT_STARTED, Outcome.UNCHANGED}
+    return outcome in {Outcome.APPLIED, Outcome.UNREACHABLE, Outcome.ROLLBACK_FAILED}
+
+
+def shown_of_hosts(state: DesiredState, contents: Contents, result: VerifyResult) -> tuple[Holding, ...]:
+    """Give what a verification showed of the relays that it could compare with the desired state."""
+    reports = {report.host: report.drift for report in result.hosts if report.drift is not None}
+    relays = (spec for spec in state.hosts.values() if spec.kind is HostKind.RELAY and spec.id in reports)
+    return tuple(holding(spec, contents[spec.id], reports[spec.id] or (), result.started_at) for spec in relays)
+
+
+# --- facilities -----------------------------------------------------------------------------------
+
+
+def shown_of_facilities(state: DesiredState, contents: Contents, result: VerifyResult) -> tuple[FacilityCheck, ...]:
+    """Give what a verification showed of the pulled paths of each facility that it checked at all."""
+    verdicts = {(verdict.relay, verdict.path): verdict for verdict in result.paths}
+    return tuple(
+        check
+        for relay, facilities in sorted(contents.items())
+        for facility, content in sorted(facilities.items())
+        for check in _checked(state.hosts[relay], facility, content, verdicts)
+    )
+
+
+def _checked(
+    spec: HostSpec, facility: str, content: str, verdicts: Mapping[tuple[str, str], PathVerdict]
+) -> Iterator[FacilityCheck]:
+    pulled = [path.name for path in spec.paths if path.facility == facility and not path.on_demand]
+    checked = [verdicts[spec.id, name] for name in pulled if (spec.id, name) in verdicts]
+    moments = [verdict.checked_at for verdict in checked if verdict.checked_at is not None]
+    # Where no path gave any evidence there is no moment, and nothing to tell.
+    if moments:
+        proved = sum(_is_proved(verdict) for verdict in checked)
+        yield FacilityCheck(facility, content, spec.id, max(moments), len(pulled), len(checked), proved)
+
+
+def _is_proved(verdict: PathVerdict) -> bool:
+    """Tell whether a path was up up to the monitoring centre; what was not checked is not."""
+    up = verdict.verdict is Verdict.UP and verdict.level == _AT_THE_CENTRE
+    return up and verdict.checked_at is not None

@@ -1,0 +1,62 @@
+"""All that a run needs to be taken up again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from provisioner.apply import Wave
+from provisioner.plan import Basis
+from provisioner.plan.changes import Action, Change, Impact, Resource
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """All that a run needs to be taken up again: what it rests on, and what it is about to do.
+
+    Attributes:
+        live: each host's live digest in the plan that is enacted.
+        changes: the plan's changes by host, for the path gate.
+        rollback: by host, the run whose change is undone; empty for an apply.
+    """
+
+    basis: Basis
+    waves: tuple[Wave, ...]
+    live: Mapping[str, str]
+    changes: Mapping[str, tuple[Change, ...]]
+    rollback: Mapping[str, str] = field(default_factory=dict)
+    max_failed: int = 0
+
+    def plain(self) -> dict[str, Any]:
+        """Give it as plain values for the journal."""
+        kept = {host: [_plain_change(c) for c in of] for host, of in self.changes.items()}
+        return {
+            "basis": asdict(self.basis) | {"live": dict(self.basis.live)},
+            "waves": [[wave.name, list(wave.hosts)] for wave in self.waves],
+            "live": dict(self.live),
+            "changes": kept,
+            "rollback": dict(self.rollback),
+            "max_failed": self.max_failed,
+        }
+
+
+def intent_of(plain: Mapping[str, Any]) -> Intent:
+    """Give an intent back from the journal."""
+    return Intent(
+        basis=Basis(**plain["basis"]),
+        waves=tuple(Wave(name, tuple(hosts)) for name, hosts in plain["waves"]),
+        live=dict(plain["live"]),
+        changes={host: tuple(_change(host, c) for c in of) for host, of in plain["changes"].items()},
+        rollback=dict(plain["rollback"]),
+        max_failed=int(plain["max_failed"]),
+    )
+
+
+def _plain_change(change: Change) -> list[str]:
+    return [change.resource.value, change.name, change.action.value, change.impact.value]
+
+
+def _change(host: str, plain: Sequence[str]) -> Change:
+    resource, name, action, impact = plain
+    return Change(host, Resource(resource), name, Action(action), Impact(impact), "as recorded")

@@ -1,0 +1,77 @@
+"""The journal of a run: begun, each step, ended; and where the inventory's history is."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from provisioner.apply import Step
+from provisioner.base.errors import StateError
+from provisioner.history.journal import Event, EventLog
+from provisioner.history.place import Place, place_of
+from provisioner.history.records import Ending, Holding, Run
+from provisioner.history.store import History, open_history
+from provisioner.pipeline import Session
+from provisioner.runs.intent import Intent
+
+
+class RunLog:
+    """One run's lines in the history: begun, each step, ended.
+
+    A journal that cannot be written any more starts no further host: `broken` says so. Hosts on their way
+    are brought to their end, and their receipts tell of it.
+    """
+
+    def __init__(self, place: Place, run: Run) -> None:
+        self.run = run
+        self.broken = ""
+        self._history: History = open_history(place)
+        self._events = EventLog(place)
+        self._lock = threading.Lock()
+
+    def begin(self, hosts: Iterable[str], intent: Intent) -> None:
+        """Record the run before anything is touched.
+
+        Raises:
+            StateError: it cannot be recorded; then nothing may be changed.
+        """
+        self._history.begin(self.run, hosts)
+        self._events.add(self.run.id, _event(Step("", "run", "begin", intent.plain())))
+
+    def write(self, step: Step) -> None:
+        """Write one step down."""
+        with self._lock:
+            try:
+                self._events.add(self.run.id, _event(step))
+            except StateError as error:
+                self.broken = self.broken or error.message
+
+    def digest(self) -> str:
+        """Give the hash over the journal, empty where it cannot be read."""
+        try:
+            return self._events.digest_of(self.run.id)
+        except StateError:
+            return ""
+
+    def end(self, outcome: str, document: Mapping[str, Any], holdings: tuple[Holding, ...] = ()) -> None:
+        """Record what became of the run, and what hosts were shown to hold: it cannot be taken up again."""
+        try:
+            self._history.end(self.run, Ending(datetime.now(UTC), outcome, document, holdings))
+        except StateError as error:
+            self.broken = self.broken or error.message
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._events.close()
+        self._history.close()
+
+
+def _event(step: Step) -> Event:
+    return Event(datetime.now(UTC), step.host, step.step, step.state, step.detail)
+
+
+def state_place(session: Session) -> Place:
+    """Give where the history of the session's inventory is."""
+    return place_of(session.environment, session.inventory.settings.id)

@@ -1,0 +1,33 @@
+"""How a run goes: how strict, who approved it, when to stop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from provisioner.apply import (
+    Options,
+)
+
+
+@dataclass(frozen=True)
+class Way:
+    """How a run goes: how strict, who approved it, and whether somebody asks to stop."""
+
+    options: Options = field(default_factory=Options)
+    approval: str = ""
+    stop: Callable[[], bool] = lambda: False
+
+
+USUAL = Way()
+
+
+_APPROVALS = (("CI_MERGE_REQUEST_IID", "merge request !"), ("GITHUB_REF", "ref "), ("CHANGE_ID", "change "))
+
+
+def approval_of(text: str, environment: Mapping[str, str]) -> str:
+    """Give what approved a change: the text that was given, else what the pipeline says of itself."""
+    if text or environment.get("PROVISIONER_APPROVAL"):
+        return (text or environment["PROVISIONER_APPROVAL"])[:200]
+    found = ((prefix, environment.get(name, "")) for name, prefix in _APPROVALS)
+    return next((f"{prefix}{value}"[:200] for prefix, value in found if value), "")

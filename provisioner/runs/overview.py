@@ -1,0 +1,119 @@
+"""What `status` and `export` look at: the inventory, all that was shown, and the moment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from provisioner.base.diagnostics import Problem, Severity
+from provisioner.base.errors import InventoryError, UsageError
+from provisioner.desired.limit import Limit
+from provisioner.history.place import Place, place_of
+from provisioner.history.store import find_history
+from provisioner.inventory.loader.cache import cache_of
+from provisioner.inventory.loader.load import Loaded, check, load
+from provisioner.inventory.model import Facility, Inventory
+from provisioner.lifecycle.evidence import NO_EVIDENCE, Evidence
+from provisioner.lifecycle.status import FacilityStatus, statuses
+
+
+@dataclass(frozen=True)
+class Overview:
+    """One look at the whole.
+
+    Attributes:
+        loaded: the inventory's files, and what is wrong with them.
+        inventory: what could be read of them.
+        problems: every problem, sorted by place.
+        evidence: all that was shown.
+        place: where the history is.
+        now: the moment, in Vietnam's time.
+    """
+
+    loaded: Loaded
+    inventory: Inventory
+    problems: tuple[Problem, ...]
+    evidence: Evidence
+    place: Place
+    now: datetime
+
+    @property
+    def unreadable(self) -> tuple[str, ...]:
+        """The ids of facilities whose files cannot be understood."""
+        owners = (owner.partition("/") for owner in self.loaded.broken)
+        return tuple(sorted(name for kind, _, name in owners if kind == "facility"))
+
+    @property
+    def errors(self) -> tuple[Problem, ...]:
+        """The problems that keep the inventory from being applied."""
+        return tuple(problem for problem in self.problems if problem.severity is Severity.ERROR)
+
+    def statuses(self, names: Sequence[str], limit: Limit) -> tuple[FacilityStatus, ...]:
+        """Give the status of the chosen facilities.
+
+        Args:
+            names: ids; none takes all.
+            limit: what else chooses.
+
+        Raises:
+            UsageError: there is no such facility, or nothing is chosen.
+            InventoryError: a facility that was named cannot be read.
+        """
+        for name in names:
+            self._refuse_unknown(name)
+        named = [f for f in self.inventory.facilities.values() if not names or f.id in names]
+        limit = limit.by(self.inventory.settings.province_scheme)
+        chosen = [facility for facility in named if self._takes(limit, facility)]
+        if not chosen:
+            provinces = sorted({self.inventory.province_counted(f) for f in self.inventory.facilities.values()})
+            raise UsageError("no facility is chosen", hint=f"provinces here are: {', '.join(provinces) or 'none'}")
+        return statuses(self.inventory, self.evidence, self.now, chosen)
+
+    def _refuse_unknown(self, name: str) -> None:
+        if name in self.unreadable:
+            problems = tuple(p for p in self.problems if p.object == f"facility/{name}")
+            hint = "correct the places listed"
+            raise InventoryError(f"facility {name} cannot be read", problems=problems, hint=hint, object=name)
+        if name not in self.inventory.facilities:
+            raise UsageError(f"there is no facility {name}", hint="name the id in its file", object=name)
+
+    def _takes(self, limit: Limit, facility: Facility) -> bool:
+        plans = [plan for plan in (facility.plan, facility.successor) if plan]
+        return limit.takes(
+            {
+                "carrier": {plan.carrier for plan in plans},
+                "province": {facility.province},
+                "facility": {facility.id},
+                "host": {plan.relay for plan in plans},
+            }
+        )
+
+
+def overview(root: Path, environment: Mapping[str, str], now: datetime) -> Overview:
+    """Look at the whole; an inventory with errors is looked at as far as it can be read.
+
+    Raises:
+        InventoryError: nothing can be read of it.
+        StateError: there is a history, and it cannot be read.
+    """
+    loaded = load(root, today=now.date(), cache=cache_of(root, environment))
+    problems = check(loaded)
+    if loaded.partial is None:
+        errors = tuple(problem for problem in problems if problem.severity is Severity.ERROR)
+        raise InventoryError(
+            f"the inventory {root} cannot be understood", problems=errors, hint="correct the places listed"
+        )
+    place = place_of(environment, loaded.partial.settings.id)
+    evidence = _evidence(place)
+    return Overview(loaded, loaded.partial, problems, evidence, place, now)
+
+
+def _evidence(place: Place) -> Evidence:
+    history = find_history(place)
+    if history is None:
+        return NO_EVIDENCE
+    with closing(history):
+        return history.evidence()

@@ -1,0 +1,93 @@
+"""Hosts returned to the state before a run: a transaction with the same checks, gate and switch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from provisioner.apply import (
+    HostResult,
+    Job,
+    Outcome,
+    waves_of,
+)
+from provisioner.base.errors import HostError, UsageError
+from provisioner.history.records import Operation
+from provisioner.hosts.facts import HostFacts
+from provisioner.hosts.observe import observe
+from provisioner.pipeline import Session
+from provisioner.plan import Basis
+from provisioner.runs.applied import Applied
+from provisioner.runs.execution import carry_out, new_run
+from provisioner.runs.intent import Intent
+from provisioner.runs.options import USUAL, Way
+
+
+@dataclass(frozen=True)
+class Return:
+    """What a rollback would do: by host, the run whose change is undone and when that state was kept."""
+
+    hosts: Mapping[str, tuple[str, datetime]]
+    facts: Mapping[str, HostFacts]
+    unreadable: Mapping[str, HostError]
+
+
+def plan_rollback(session: Session, targets: Sequence[str]) -> Return:
+    """See which hosts can return, and to before which run.
+
+    Args:
+        session: the session.
+        targets: host ids, or one run id; none takes the last run that a host of this inventory knows.
+
+    Raises:
+        UsageError: a target is neither, or no host keeps a state to return to.
+    """
+    hosts = session.state.hosts
+    named = {target for target in targets if target in hosts}
+    runs = [target for target in targets if target not in hosts]
+    if len(runs) > 1 or (runs and named):
+        raise UsageError("a rollback takes hosts, or one run", hint="see provisioner history for runs")
+    facts, errors = observe([hosts[h] for h in sorted(named or set(hosts))], session.files, session.runner)
+    kept = {host: {str(g["run"]): g for g in found.generations} for host, found in facts.items()}
+    newest = {host: next(iter(of), "") for host, of in kept.items()}
+    run = runs[0] if runs else max((r for r in newest.values() if r), default="")
+    chosen = {host: newest[host] for host in named & set(kept)} if named else {h: run for h in kept if run in kept[h]}
+    found = {
+        host: (target, datetime.fromtimestamp(int(kept[host][target]["at"]), UTC))
+        for host, target in chosen.items()
+        if target
+    }
+    if not found and not errors:
+        known = sorted({r for of in kept.values() for r in of})
+        what = f"a state of before {run}" if runs else "a state to return to"
+        raise UsageError(f"no host keeps {what}", hint=f"kept are states of before: {', '.join(known) or 'none'}")
+    return Return(found, facts, errors)
+
+
+def roll_back(session: Session, planned: Return, way: Way = USUAL) -> Applied:
+    """Return hosts to the state before a run: a transaction with the same checks, gate and switch.
+
+    Raises:
+        StateError: the run cannot be recorded; nothing was touched.
+    """
+    hosts = session.state.hosts
+    jobs = [
+        Job(hosts[host], session.files[host], planned.facts[host], "", rollback=target)
+        for host, (target, _) in sorted(planned.hosts.items())
+    ]
+    others = tuple(
+        HostResult(host, Outcome.UNREACHABLE, error.message) for host, error in sorted(planned.unreadable.items())
+    )
+    run = new_run(session, Operation.ROLLBACK, way, "")
+    if not jobs:
+        return Applied(run.id, others)
+    intent = Intent(
+        basis=Basis(session.digest, session.templates.digest, {}),
+        waves=waves_of(job.spec for job in jobs),
+        live={},
+        changes={},
+        rollback={host: target for host, (target, _) in planned.hosts.items()},
+        max_failed=way.options.max_failed,
+    )
+    return carry_out(session, run, jobs, intent, way, others=others)

@@ -1,0 +1,96 @@
+"""The last run that began and has not ended, and how far each host is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from provisioner.apply import HostResult, Outcome, Progress, Refusal
+from provisioner.base.errors import StalePlanError, UsageError
+from provisioner.history.journal import Event, EventLog
+from provisioner.history.place import Place
+from provisioner.history.records import Operation, Recorded, Run
+from provisioner.history.store import open_history
+from provisioner.plan import Basis
+from provisioner.runs.intent import Intent, intent_of
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """A run that began and has not ended: killed, interrupted or paused."""
+
+    run: Run
+    intent: Intent
+    progress: Progress
+    paused: bool
+
+    def refuse_other(self, basis: Basis) -> None:
+        """Refuse to go on with another inventory, other templates or another version of this tool.
+
+        Raises:
+            StalePlanError: it names what moved.
+        """
+        was = self.intent.basis
+        for what, old, new in (
+            ("the inventory", was.inventory, basis.inventory),
+            ("the templates", was.templates, basis.templates),
+            ("this tool", was.version, basis.version),
+        ):
+            if old != new:
+                raise StalePlanError(
+                    f"run {self.run.id} cannot go on: {what} was {old} when it began and is {new} now",
+                    hint="check out what it began with, or end it with `provisioner apply --abort` and apply anew",
+                    object=self.run.id,
+                )
+
+
+def unfinished(place: Place) -> Unfinished:
+    """Give the last run that changes hosts and has not ended.
+
+    Raises:
+        UsageError: there is none.
+        StateError: the history does not answer.
+    """
+    history, log = open_history(place), EventLog(place)
+    try:
+        found = next((r for r in history.runs() if r.run.operation is not Operation.VERIFY), None)
+        events = log.of(found.run.id) if found else ()
+    finally:
+        history.close()
+        log.close()
+    begun = next((e for e in events if e.step == "run" and e.state == "begin"), None)
+    if found is None or found.finished is not None or begun is None:
+        raise UsageError("no run is unfinished", hint="see provisioner history")
+    return Unfinished(found.run, intent_of(begun.detail), progress_of(events), _is_paused(events))
+
+
+def _is_paused(events: Sequence[Event]) -> bool:
+    last = [event.state for event in events if event.step == "run"]
+    return last[-1:] == ["paused"]
+
+
+def progress_of(events: Iterable[Event]) -> Progress:
+    """Give which hosts are through, and which were started."""
+    results: dict[str, HostResult] = {}
+    started: set[str] = set()
+    for event in events:
+        if event.host and event.step == "start":
+            started.add(event.host)
+        if event.host and event.step == "end":
+            refusal = event.detail.get("refusal")
+            results[event.host] = HostResult(
+                event.host,
+                Outcome(event.state),
+                str(event.detail.get("cause", "")),
+                refusal=Refusal(refusal) if refusal else None,
+                seconds=float(event.detail.get("seconds", 0.0)),
+                wave=str(event.detail.get("wave", "")),
+            )
+    return Progress(results, frozenset(started - set(results)))
+
+
+def state_of(recorded: Recorded, events: Sequence[Event]) -> str:
+    """Give a run's state in a word: its outcome, or `paused`, `interrupted`, `unfinished`."""
+    if recorded.finished is not None:
+        return recorded.outcome
+    return next((e.state for e in reversed(events) if e.step == "run" and e.state != "begin"), "unfinished")

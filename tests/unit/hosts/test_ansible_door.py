@@ -1,0 +1,189 @@
+"""What ansible-runner leaves behind is nothing: no file, no process, no secret where others can read it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from ipaddress import IPv4Address
+from pathlib import Path
+
+import pytest
+
+from provisioner.hosts.ansible import AnsibleRunner, door, play
+from provisioner.hosts.runner import CallOutcome, HostCall
+from tests import fleets
+from tests.unit.apply.world import state
+
+CANARY = "canary-secret-of-a-bundle"
+# A host that never answers: the address is for documentation, so that the call hangs until it is killed.
+_CALL = """
+import sys
+from dataclasses import replace
+from ipaddress import IPv4Address
+from provisioner.hosts.ansible import AnsibleRunner
+from provisioner.hosts.runner import HostCall
+from tests import fleets
+from tests.unit.apply.world import state
+spec = state({}).hosts["centre"]
+spec = replace(spec, address=IPv4Address(sys.argv[2]))
+runner = AnsibleRunner(fleets.templates(), {"XDG_RUNTIME_DIR": sys.argv[1], "PATH": "/usr/bin:/bin"})
+call = HostCall(spec, {"operation": "observe", "secret": "CANARY"}, {"file": b"CANARY"})
+for answer in runner.stream([call], timeout_s=60):
+    print(answer.outcome.value, answer.error)
+""".replace("CANARY", CANARY)
+
+
+@pytest.fixture
+def runtime() -> Path:
+    """Give a private folder on tmpfs."""
+    folder = Path("/dev/shm") / f"door-{os.getpid()}-{time.time_ns()}"  # noqa: S108 (tmpfs is the point)
+    folder.mkdir(mode=0o700)
+    return folder
+
+
+def start(runtime: Path, address: str) -> subprocess.Popen[str]:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    process = subprocess.Popen(
+        [sys.executable, "-", str(runtime), address],
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    # Over standard input: the test's own secret must not stand in an argument either.
+    if process.stdin is not None:
+        process.stdin.write(_CALL)
+        process.stdin.close()
+        process.stdin = None
+    return process
+
+
+def processes_of(folder: Path) -> list[str]:
+    """Give the command lines that name a folder, from all processes of this machine."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            told = words + (entry / "environ").read_bytes().decode(errors="replace")
+        except OSError:
+            continue
+        if str(folder) in told:
+            found.append(told)
+    return found
+
+
+def until_gone(runtime: Path, seconds: float) -> bool:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if not list(runtime.iterdir()) and not processes_of(runtime):
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def test_a_killed_controller_leaves_no_file_and_no_process(runtime: Path) -> None:
+    with start(runtime, "192.0.2.1") as process:
+        end = time.monotonic() + 30
+        while not any("ansible-playbook" in line for line in processes_of(runtime)):
+            assert time.monotonic() < end, process.stdout.read() if process.stdout else ""
+            time.sleep(0.05)
+        told = processes_of(runtime)
+        modes = {path.stat().st_mode & 0o077 for path in runtime.iterdir()}
+        os.killpg(process.pid, signal.SIGKILL)
+    assert until_gone(runtime, 10), (list(runtime.rglob("*")), processes_of(runtime))
+    assert modes == {0}
+    assert not any(CANARY in line for line in told), "a secret stands in an argument or in the environment"
+    runtime.rmdir()
+
+
+def test_a_host_that_cannot_be_reached_is_told_and_nothing_stays(runtime: Path) -> None:
+    with start(runtime, "127.0.0.9") as process:
+        out, _ = process.communicate(timeout=60)
+    assert out.startswith("unreachable"), out
+    assert CANARY not in out
+    assert list(runtime.iterdir()) == []
+    runtime.rmdir()
+
+
+@pytest.fixture
+def runner(runtime: Path) -> Iterator[AnsibleRunner]:
+    """Give a runner, closed afterwards: then nothing may be left of it."""
+    found = AnsibleRunner(fleets.templates(), {"XDG_RUNTIME_DIR": str(runtime), "PATH": "/usr/bin:/bin"})
+    yield found
+    found.close()
+    assert until_gone(runtime, 10), (list(runtime.rglob("*")), processes_of(runtime))
+    runtime.rmdir()
+
+
+def observation(host: str, port: int = 1) -> HostCall:
+    """Give a call to a port of this machine; nobody answers at the first one."""
+    spec = state({}).hosts["centre"]
+    ssh = spec.ssh.model_copy(update={"port": port})
+    return HostCall(replace(spec, id=host, address=IPv4Address("127.0.0.1"), ssh=ssh), {"operation": "observe"})
+
+
+def plays_at_work(runtime: Path) -> list[str]:
+    """Give the private folders of the plays that are open."""
+    return sorted(entry.name for entry in runtime.iterdir())
+
+
+def test_later_calls_go_through_the_ansible_that_runs_already(runner: AnsibleRunner, runtime: Path) -> None:
+    calls = [observation("one"), observation("two")]
+    first = runner.call(calls, timeout_s=30)
+    (at_work,) = plays_at_work(runtime)
+    second = runner.call(calls[1:], timeout_s=30)
+    third = runner.call(calls, timeout_s=30)
+    assert plays_at_work(runtime) == [at_work]
+    for answers in (first, second, third):
+        assert {answer.outcome for answer in answers.values()} == {CallOutcome.UNREACHABLE}
+        assert all("refused" in answer.error for answer in answers.values()), answers
+    assert set(third) == {"one", "two"}
+
+
+def test_a_host_whose_place_has_changed_is_called_at_its_new_one(runner: AnsibleRunner, runtime: Path) -> None:
+    assert "port 1:" in runner.call([observation("one", 1)], timeout_s=30)["one"].error
+    assert "port 2:" in runner.call([observation("one", 2)], timeout_s=30)["one"].error
+    assert len(plays_at_work(runtime)) == 2
+
+
+def test_hosts_that_outnumber_the_workers_are_all_called_and_no_play_stays(
+    runner: AnsibleRunner, runtime: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(play, "MAX_WORKERS", 2)
+    answers = runner.call([observation(f"host-{number}") for number in range(5)], timeout_s=60)
+    assert {answer.outcome for answer in answers.values()} == {CallOutcome.UNREACHABLE}
+    assert len(answers) == 5
+    assert plays_at_work(runtime) == []
+
+
+def test_a_worker_that_hangs_is_not_asked_again(
+    runner: AnsibleRunner, runtime: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(door, "_MARGIN_S", 0)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        calls = [observation("silent", silent.getsockname()[1]), observation("one")]
+        runner.call(calls[1:], timeout_s=30)
+        found = runner.call(calls, timeout_s=2)
+        assert found["silent"].error == "no answer within 2 s"
+        assert "refused" in found["one"].error
+        before = plays_at_work(runtime)
+        again = runner.call(calls[:1], timeout_s=1)
+    assert again["silent"].outcome is CallOutcome.UNREACHABLE
+    assert set(before) <= set(plays_at_work(runtime))
+
+
+def test_a_runner_that_is_forgotten_leaves_nothing(runtime: Path) -> None:
+    found = AnsibleRunner(fleets.templates(), {"XDG_RUNTIME_DIR": str(runtime), "PATH": "/usr/bin:/bin"})
+    found.call([observation("one")], timeout_s=30)
+    assert plays_at_work(runtime)
+    del found
+    assert until_gone(runtime, 10), (list(runtime.rglob("*")), processes_of(runtime))
+    runtime.rmdir()

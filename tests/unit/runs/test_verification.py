@@ -1,0 +1,193 @@
+"""Apply and verify record what they did and showed; no secret is in it, and no failure to record changes a result."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import zlib
+from contextlib import closing
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from provisioner import pipeline
+from provisioner.cli.main import run
+from provisioner.history.place import place_of
+from provisioner.history.records import Operation
+from provisioner.history.store import History, find_history
+from provisioner.lifecycle.evidence import Evidence
+from provisioner.runs import execution
+from tests.watched import WatchedHosts
+
+EXAMPLE = Path(__file__).parents[3] / "inventories" / "example"
+CANARY = "canary-Mat:khau@/#?%$G1"
+
+
+class Controller:
+    """The program with a copy of the example, hosts in memory and a state of its own."""
+
+    def __init__(self, folder: Path, hosts: WatchedHosts) -> None:
+        self.root, self.hosts = folder / "example", hosts
+        shutil.copytree(EXAMPLE, self.root)
+        self.environment = {
+            "ANSIBLE_VAULT_PASSWORD_FILE": str(self.root / ".vault-password"),
+            "XDG_STATE_HOME": str(folder / "state"),
+            "GITLAB_CI": "true",
+            "CI_PROJECT_PATH": "noc/inventory",
+            "CI_JOB_ID": "4711",
+            "CI_JOB_TOKEN": CANARY,
+            "CI_JOB_URL": f"https://x:{CANARY}@git.example.com/4711",
+        }
+
+    def run(self, *arguments: str, **environment: str) -> int:
+        return run(["-i", str(self.root), *arguments], self.environment | environment)
+
+    @property
+    def history(self) -> History:
+        found = find_history(place_of(self.environment, "example"))
+        assert found is not None
+        return found
+
+    @property
+    def evidence(self) -> Evidence:
+        with closing(self.history) as history:
+            return history.evidence()
+
+
+@pytest.fixture
+def controller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Controller:
+    """Give a controller whose hosts are in memory."""
+    hosts, program = WatchedHosts(), tmp_path / "mediamtx"
+    program.touch()
+    monkeypatch.setattr(pipeline, "AnsibleRunner", lambda *_arguments: hosts)
+    monkeypatch.setattr(execution, "fetch", lambda *_arguments: program)
+    return Controller(tmp_path, hosts)
+
+
+def test_an_apply_shows_what_its_relays_hold(controller: Controller) -> None:
+    assert controller.run("apply", "--yes") == 0
+    evidence = controller.evidence
+    held = {host: set(word.held or ()) for host, word in evidence.words.items()}
+    assert held["relay-viettel-1"] == {"kcl-bg-001", "kcl-bg-002", "kcl-hd-001"}
+    assert held["relay-vnpt-1"] == {"kcl-hd-001", "kcl-qn-001"}
+    assert all(word.exact for word in evidence.words.values())
+    assert evidence.proofs == {}
+    with closing(controller.history) as history:
+        (recorded,) = history.runs()
+    assert (recorded.run.operation, recorded.outcome) == (Operation.APPLY, "applied")
+    assert recorded.run.who["job"] == "gitlab:noc/inventory#4711"
+
+
+def test_a_verification_connects_who_is_up_whole_and_nobody_else(controller: Controller) -> None:
+    controller.run("apply", "--yes")
+    controller.hosts.silent = {"bac-giang/kcl-bg-001/cam-02/sub"}
+    assert controller.run("verify") == 1
+    evidence = controller.evidence
+    assert set(evidence.connected) == {"kcl-bg-002", "kcl-hd-001", "kcl-qn-001"}
+    (check,) = evidence.checks["kcl-bg-001"]
+    assert (check.pulled, check.checked, check.proved) == (4, 4, 3)
+    controller.hosts.silent = set()
+    assert controller.run("verify") == 0
+    assert "kcl-bg-001" in controller.evidence.connected
+
+
+def test_a_limit_records_only_what_was_checked(controller: Controller) -> None:
+    controller.run("apply", "--yes")
+    assert controller.run("verify", "--limit", "facility=kcl-bg-002") == 0
+    evidence = controller.evidence
+    assert set(evidence.checks) == {"kcl-bg-002"}
+    assert set(evidence.connected) == {"kcl-bg-002"}
+    with closing(controller.history) as history:
+        assert history.runs()[0].run.limit == ("facility=kcl-bg-002",)
+
+
+def test_a_path_that_drifted_away_is_told_and_a_host_that_does_not_answer_says_nothing(controller: Controller) -> None:
+    controller.run("apply", "--yes")
+    before = controller.evidence.words["relay-vnpt-1"]
+    controller.hosts.hosts["relay-vnpt-1"].reachable = False
+    relay = controller.hosts.hosts["relay-viettel-1"]
+    relay.peers.clear()
+    assert controller.run("verify") == 1
+    words = controller.evidence.words
+    assert words["relay-vnpt-1"] == before
+    assert not words["relay-viettel-1"].exact
+    assert set((words["relay-viettel-1"].held or {}).values()) == {""}
+
+
+def test_a_closed_facility_is_shown_gone(controller: Controller) -> None:
+    controller.run("apply", "--yes")
+    path = controller.root / "facilities/bac-giang/kcl-bg-002.yml"
+    path.write_text(path.read_text(encoding="utf-8").replace("operating: open", "operating: closed"), encoding="utf-8")
+    assert controller.run("allocate") == 0
+    assert controller.run("apply", "--yes") == 0
+    evidence = controller.evidence
+    assert evidence.holders["kcl-bg-002"] == {"relay-viettel-1"}
+    assert not evidence.words["relay-viettel-1"].may_hold("kcl-bg-002")
+    assert ("kcl-bg-002", "relay-viettel-1") in evidence.without
+
+
+# --- secrets, and a place that cannot be written --------------------------------------------------
+
+
+def everything_in(file: Path) -> str:
+    """Give all that a history's file holds, packed documents opened."""
+    told = [file.read_bytes().decode("utf-8", "replace")]
+    with closing(sqlite3.connect(file)) as connection:
+        for (packed,) in connection.execute("SELECT packed FROM provisioner_documents"):
+            told.append(zlib.decompress(packed).decode())
+    return "\n".join(told)
+
+
+def test_no_secret_gets_into_the_history(controller: Controller) -> None:
+    """The passwords of cameras, the secrets of readers, pre-shared keys, and what a pipeline's environment holds."""
+    controller.run("apply", "--yes")
+    controller.hosts.silent = {"bac-giang/kcl-bg-001/cam-02/sub"}
+    controller.run("verify")
+    file = Path(controller.environment["XDG_STATE_HOME"]) / "provisioner/example/state.db"
+    told = everything_in(file)
+    assert "kcl-bg-001" in told
+    assert CANARY not in told
+    secrets = _secrets_of(controller)
+    assert len(secrets) > 10
+    assert {secret for secret in secrets if secret in told} == set()
+
+
+def _secrets_of(controller: Controller) -> set[str]:
+    session = pipeline.Session(controller.root, controller.environment, date(2021, 6, 13))
+    found = {login.password.reveal() for of in session.secrets.cameras.values() for login in of.values()}
+    for carrier in session.secrets.carriers.values():
+        found |= {secret.reveal() for secret in (*carrier.readers.values(), *carrier.site_psks.values())}
+    return found
+
+
+def test_the_history_is_private(controller: Controller) -> None:
+    controller.run("apply", "--yes")
+    folder = Path(controller.environment["XDG_STATE_HOME"]) / "provisioner/example"
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert (folder / "state.db").stat().st_mode & 0o777 == 0o600
+
+
+def _unusable(tmp_path: Path) -> dict[str, str]:
+    (tmp_path / "file").write_text("no folder", encoding="utf-8")
+    return {"PROVISIONER_STATE": str(tmp_path / "file")}
+
+
+def test_an_apply_that_cannot_be_recorded_does_not_begin(
+    controller: Controller, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert controller.run("apply", "--yes", **_unusable(tmp_path)) == 13
+    assert "cannot be opened" in capsys.readouterr().err
+    assert {operation for operation, _ in controller.hosts.calls} == {"observe"}
+
+
+def test_a_verification_that_cannot_be_recorded_says_so_and_stays_what_it_is(
+    controller: Controller, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    controller.run("apply", "--yes")
+    capsys.readouterr()
+    assert controller.run("verify", **_unusable(tmp_path)) == 0
+    out, err = capsys.readouterr()
+    assert "paths are up" in out
+    assert err.startswith("warning: this verification is not recorded: ")
+    assert "hint: " in err
