@@ -32,7 +32,7 @@ from provisioner.inventory.model import Inventory, InventorySecrets, Secrets
 from provisioner.inventory.new_secrets import completed, recorded
 from provisioner.inventory.rules import GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
 from provisioner.inventory.rules.logins import SECRETS_MISSING
-from provisioner.plan import Basis, Plan, Seen, saved_text, seal_key, seen_of
+from provisioner.plan import Basis, HostItems, Plan, saved_text, seal_key, seen_of
 from provisioner.plan.build import Observed, build_plan
 from provisioner.plan.changes import Change
 from provisioner.plan.diff import changes_of
@@ -137,7 +137,7 @@ class Planned:
     unreadable: Mapping[str, HostError]
 
     @property
-    def seen(self) -> dict[str, Seen]:
+    def seen(self) -> dict[str, HostItems]:
         """What was seen on each host, so that one that moves can say what moved."""
         read = [spec for spec in self.hosts if spec.id in self.facts]
         names = {spec.id: {peer.public_key: peer.name for peer in spec.tunnel.peers} for spec in read}

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from provisioner.apply import Job, Options, Outcome, apply
+from provisioner.apply import HostOutcome, Job, RolloutOptions, apply
 from provisioner.base.secret import Secret
 from provisioner.desired import DesiredState, desired_state
 from provisioner.desired.limit import Limit, chosen_hosts
@@ -95,9 +95,9 @@ class World:
             for host in planned.plan.hosts
         ]
         self.runs += 1
-        options = Options(gate=None, sleep=lambda _seconds: None)
+        options = RolloutOptions(gate=None, sleep=lambda _seconds: None)
         results = apply(jobs, f"run-{self.runs}", self.hosts, options) if jobs else ()
-        assert {result.outcome for result in results} <= {Outcome.APPLIED}, results
+        assert {result.outcome for result in results} <= {HostOutcome.APPLIED}, results
         self.lock, self.secrets = whole.allocations, secrets
         return planned
 

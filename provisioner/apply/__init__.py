@@ -1,10 +1,18 @@
 """Enact a plan: waves of hosts, one transaction a host, each confirmed over new connections. An effect stage."""
 
 from provisioner.apply.gate import GateRules
-from provisioner.apply.job import CONFIRM_S, RETURN_S, TRANSACTION_TIMEOUT_S, Job, Options
-from provisioner.apply.journal import Journal, MemoryJournal, Step
-from provisioner.apply.result import HostResult, Outcome, Refusal, document, exit_code, host_document, outcome_of
-from provisioner.apply.rollout import Progress, Rollout, apply, roll_out
+from provisioner.apply.job import CONFIRM_S, RETURN_S, TRANSACTION_TIMEOUT_S, Job, RolloutOptions
+from provisioner.apply.journal import Journal, JournalStep, MemoryJournal
+from provisioner.apply.result import (
+    HostOutcome,
+    HostResult,
+    NotStartedBecause,
+    apply_document,
+    exit_code,
+    host_document,
+    outcome_of,
+)
+from provisioner.apply.rollout import Rollout, RunProgress, apply, roll_out
 from provisioner.apply.waves import NAMES, Wave, waves_of
 
 __all__ = [
@@ -13,19 +21,19 @@ __all__ = [
     "RETURN_S",
     "TRANSACTION_TIMEOUT_S",
     "GateRules",
+    "HostOutcome",
     "HostResult",
     "Job",
     "Journal",
+    "JournalStep",
     "MemoryJournal",
-    "Options",
-    "Outcome",
-    "Progress",
-    "Refusal",
+    "NotStartedBecause",
     "Rollout",
-    "Step",
+    "RolloutOptions",
+    "RunProgress",
     "Wave",
     "apply",
-    "document",
+    "apply_document",
     "exit_code",
     "host_document",
     "outcome_of",

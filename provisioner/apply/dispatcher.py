@@ -29,7 +29,7 @@ class _Due:
     timeout_s: float = field(compare=False)
 
 
-class Carrier:
+class Dispatcher:
     """Takes calls, gives answers.
 
     Args:

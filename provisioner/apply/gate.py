@@ -24,7 +24,7 @@ from provisioner.plan.changes import Action, Change, Impact, Resource
 from provisioner.verify.case import Case
 from provisioner.verify.evidence import parse_evidence
 from provisioner.verify.stream import read_check, relay_check
-from provisioner.verify.wanted import Wanted
+from provisioner.verify.wanted import PathToCheck
 
 # Paths that are read because everything on the relay may be touched: so many, spread over the sites.
 _SAMPLE = 48
@@ -133,31 +133,31 @@ def _spread(paths: Sequence[MediaPath]) -> list[MediaPath]:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class PathsSeen:
     """One look at a host: which of the read paths gave a picture, why the others did not, and who reads what."""
 
     up: frozenset[str] = frozenset()
     why_not: Mapping[str, str] = field(default_factory=dict)
     sessions: Mapping[str, Any] = field(default_factory=dict)
 
-    def also(self, later: Seen) -> Seen:
+    def also(self, later: PathsSeen) -> PathsSeen:
         """Give this look and a later one as one: a picture that was seen once was seen."""
         up = self.up | later.up
         why_not = {name: why for name, why in {**self.why_not, **later.why_not}.items() if name not in up}
-        return Seen(up, why_not, later.sessions or self.sessions)
+        return PathsSeen(up, why_not, later.sessions or self.sessions)
 
 
-def seen_in(spec: HostSpec, paths: Iterable[MediaPath], told: Mapping[str, Any]) -> Seen:
+def seen_in(spec: HostSpec, paths: Iterable[MediaPath], told: Mapping[str, Any]) -> PathsSeen:
     """Give what a host's look shows; a path counts as up from level 5, a decoded key frame on the relay."""
     sessions = dict(told.get("sessions") or {})
     evidence = parse_evidence(HostAnswer(spec.id, CallOutcome.ANSWERED, {"relay": told.get("relay")}))
     if evidence.relay is None:
-        return Seen(sessions=sessions)
+        return PathsSeen(sessions=sessions)
     up, why_not = set(), {}
     for path in paths:
         if path.name not in evidence.relay.samples:
             continue
-        case = Case(Wanted(spec, path, ()), evidence.relay, {spec.id: evidence}, {}, frozenset())
+        case = Case(PathToCheck(spec, path, ()), evidence.relay, {spec.id: evidence}, {}, frozenset())
         # Level 5 first: it says more of what a viewer gets.
         checks = (read_check(case), relay_check(case))
         failed = next((c.finding for c in checks if not c.passed and c.finding), None)
@@ -165,7 +165,7 @@ def seen_in(spec: HostSpec, paths: Iterable[MediaPath], told: Mapping[str, Any])
             up.add(path.name)
         else:
             why_not[path.name] = f"{failed.cause.value}: {failed.detail}" if failed.detail else failed.cause.value
-    return Seen(frozenset(up), why_not, sessions)
+    return PathsSeen(frozenset(up), why_not, sessions)
 
 
 # --- the decision ---------------------------------------------------------------------------------
@@ -195,7 +195,7 @@ class Decision:
     not_up: tuple[str, ...] = ()
 
 
-def decide(touched: Touched, before: Seen, after: Seen, elapsed_s: float, rules: GateRules) -> Decision:
+def decide(touched: Touched, before: PathsSeen, after: PathsSeen, elapsed_s: float, rules: GateRules) -> Decision:
     """Decide on a host's change.
 
     Args:
@@ -226,14 +226,14 @@ def decide(touched: Touched, before: Seen, after: Seen, elapsed_s: float, rules:
     return Decision(GateVerdict.PASS, notes=tuple(notes), not_up=tuple(new_missing))
 
 
-def _lost(missing: Sequence[str], new_missing: Sequence[str], after: Seen) -> str:
+def _lost(missing: Sequence[str], new_missing: Sequence[str], after: PathsSeen) -> str:
     if missing:
         more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""  # noqa: PLR2004 (what fits a line)
         return f"no picture after the change: {'; '.join(_why(name, after) for name in missing[:3])}{more}"
     return f"{len(new_missing)} new paths give no picture: {_why(new_missing[0], after)}"
 
 
-def _why(name: str, seen: Seen) -> str:
+def _why(name: str, seen: PathsSeen) -> str:
     why = seen.why_not.get(name, "")
     return f"{name} ({why})" if why else name
 

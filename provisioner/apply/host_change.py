@@ -7,12 +7,12 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import Any
 
-from provisioner.apply.gate import Decision, GateVerdict, Seen, Touched, decide, seen_in, touched_names
+from provisioner.apply.gate import Decision, GateVerdict, PathsSeen, Touched, decide, seen_in, touched_names
 from provisioner.apply.job import (
     RETURN_S,
     TRANSACTION_TIMEOUT_S,
     Job,
-    Options,
+    RolloutOptions,
     abort_call,
     confirm_call,
     first_call,
@@ -20,8 +20,8 @@ from provisioner.apply.job import (
     look_seconds,
     status_call,
 )
-from provisioner.apply.journal import Step
-from provisioner.apply.result import HostResult, Outcome, Refusal
+from provisioner.apply.journal import JournalStep
+from provisioner.apply.result import HostOutcome, HostResult, NotStartedBecause
 from provisioner.hosts.facts import HostFacts, parse_facts
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
 from provisioner.plan import seen
@@ -31,15 +31,15 @@ _RETRY_S = 5.0
 _LOOK_AGAIN_S = 1.0
 _CALL_TIMEOUT_S = 60.0
 
-_FIRST: Mapping[str, tuple[Outcome, Refusal | None]] = {
-    "stale": (Outcome.NOT_STARTED, Refusal.STALE),
-    "locked": (Outcome.NOT_STARTED, Refusal.LOCKED),
-    "busy": (Outcome.NOT_STARTED, Refusal.LOCKED),
-    "refused": (Outcome.NOT_STARTED, Refusal.CHECK),
-    "not-started": (Outcome.NOT_STARTED, Refusal.HOST),
-    "applied": (Outcome.APPLIED, None),
-    "rolled-back": (Outcome.ROLLED_BACK, None),
-    "rollback-failed": (Outcome.ROLLBACK_FAILED, None),
+_FIRST: Mapping[str, tuple[HostOutcome, NotStartedBecause | None]] = {
+    "stale": (HostOutcome.NOT_STARTED, NotStartedBecause.STALE),
+    "locked": (HostOutcome.NOT_STARTED, NotStartedBecause.LOCKED),
+    "busy": (HostOutcome.NOT_STARTED, NotStartedBecause.LOCKED),
+    "refused": (HostOutcome.NOT_STARTED, NotStartedBecause.CHECK),
+    "not-started": (HostOutcome.NOT_STARTED, NotStartedBecause.HOST),
+    "applied": (HostOutcome.APPLIED, None),
+    "rolled-back": (HostOutcome.ROLLED_BACK, None),
+    "rollback-failed": (HostOutcome.ROLLBACK_FAILED, None),
 }
 
 
@@ -54,7 +54,7 @@ class Phase(StrEnum):
     END = "end"
 
 
-class Flight:
+class HostChange:
     """One host's change in progress.
 
     Args:
@@ -65,14 +65,16 @@ class Flight:
         abort: why a host that waits returns at once; empty lets it go on.
     """
 
-    def __init__(self, job: Job, run_id: str, options: Options, *, resumed: bool = False, abort: str = "") -> None:
+    def __init__(
+        self, job: Job, run_id: str, options: RolloutOptions, *, resumed: bool = False, abort: str = ""
+    ) -> None:
         self.job, self.run_id, self.options = job, run_id, options
         self.phase = Phase.STATUS if resumed else Phase.START
         self.result: HostResult | None = None
         self.wave = ""
         self._touched: Touched = job.touched
         self._waiting: tuple[str, ...] | None = None
-        self._before, self._after = Seen(), Seen()
+        self._before, self._after = PathsSeen(), PathsSeen()
         self._looking_since: float | None = None
         self._heard = options.clock()
         self._cause = abort
@@ -113,7 +115,7 @@ class Flight:
             return self._touched
         return replace(self._touched, read=tuple(p for p in self._touched.read if p.name in self._waiting))
 
-    def take(self, answer: HostAnswer) -> tuple[list[Step], float]:
+    def take(self, answer: HostAnswer) -> tuple[list[JournalStep], float]:
         """Take an answer; give what is written down, and how long the next call waits.
 
         `result` is set when the host is at the end of its way.
@@ -130,7 +132,7 @@ class Flight:
                 return self._armed(told)
             case Phase.STATUS if outcome == "not-started" and not self._sent and not self._abort:
                 self.phase = Phase.START
-                return [Step(self.host, "status", outcome)], 0.0
+                return [JournalStep(self.host, "status", outcome)], 0.0
             case Phase.STATUS if outcome == "busy" and not self._too_long_busy():
                 return [], _RETRY_S
             case Phase.LOOK if outcome == "armed":
@@ -152,7 +154,7 @@ class Flight:
 
     # --- answers that lead on -----------------------------------------------------------------------
 
-    def _armed(self, told: Mapping[str, Any]) -> tuple[list[Step], float]:
+    def _armed(self, told: Mapping[str, Any]) -> tuple[list[JournalStep], float]:
         if self.job.rollback is not None:
             self._touched = touched_names(self.job.spec, told.get("affected", ()), told.get("removed", ()))
         self._before = seen_in(self.job.spec, self._touched.read, told.get("before") or {})
@@ -160,9 +162,9 @@ class Flight:
         self.phase = Phase.ABORT if self._abort else Phase.LOOK if gated else Phase.CONFIRM
         if self._looked_in_vain():
             self.phase, self._cause = Phase.ABORT, f"path gate: the host could not be looked at: {self._unseen}"
-        return [Step(self.host, "armed", "done", {"up_before": len(self._before.up)})], 0.0
+        return [JournalStep(self.host, "armed", "done", {"up_before": len(self._before.up)})], 0.0
 
-    def _looked(self, told: Mapping[str, Any]) -> tuple[list[Step], float]:
+    def _looked(self, told: Mapping[str, Any]) -> tuple[list[JournalStep], float]:
         self._after = self._after.also(seen_in(self.job.spec, self._touched.read, told.get("after") or {}))
         begun = self._looking_since if self._looking_since is not None else self._heard
         assert self.options.gate is not None  # noqa: S101 (nobody looks without a gate)
@@ -171,37 +173,39 @@ class Flight:
         self._not_up = decision.not_up
         return self._decided(decision)
 
-    def _decided(self, decision: Decision) -> tuple[list[Step], float]:
+    def _decided(self, decision: Decision) -> tuple[list[JournalStep], float]:
         match decision.verdict:
             case GateVerdict.WAIT:
                 self._waiting = decision.waiting
                 return [], _LOOK_AGAIN_S
             case GateVerdict.FAIL:
                 self.phase, self._cause = Phase.ABORT, f"path gate: {decision.cause}"
-                return [Step(self.host, "gate", "failed", {"cause": decision.cause})], 0.0
+                return [JournalStep(self.host, "gate", "failed", {"cause": decision.cause})], 0.0
             case _:
                 self.phase = Phase.CONFIRM
                 detail = {"up": len(self._after.up), "not_up": list(decision.not_up)}
-                return [Step(self.host, "gate", "passed", detail)], 0.0
+                return [JournalStep(self.host, "gate", "passed", detail)], 0.0
 
     # --- answers that end it, and none ---------------------------------------------------------------
 
-    def _ended(self, told: Mapping[str, Any]) -> list[Step]:
-        outcome, refusal = _FIRST.get(str(told["outcome"]), (Outcome.ROLLED_BACK, None))
+    def _ended(self, told: Mapping[str, Any]) -> list[JournalStep]:
+        outcome, refusal = _FIRST.get(str(told["outcome"]), (HostOutcome.ROLLED_BACK, None))
         cause = str(told.get("cause", ""))
-        if refusal is Refusal.STALE:
-            names = ", ".join(moved(self.job.facts, told["facts"])) or "something the plan rests on"
+        if refusal is NotStartedBecause.STALE:
+            names = ", ".join(moved_facts(self.job.facts, told["facts"])) or "something the plan rests on"
             cause = f"the host has moved since the plan was made: {names}"
-        if refusal is Refusal.CHECK and "lock-out:" in cause:
-            refusal = Refusal.LOCK_OUT
-        if outcome is not Outcome.APPLIED and self._lost and self._lost not in cause:
+        if refusal is NotStartedBecause.CHECK and "lock-out:" in cause:
+            refusal = NotStartedBecause.LOCK_OUT
+        if outcome is not HostOutcome.APPLIED and self._lost and self._lost not in cause:
             cause = f"{cause} ({self._lost})" if cause else self._lost
         facts = (
-            parse_facts(self.host, dict(told["facts"])) if outcome is Outcome.APPLIED and told.get("facts") else None
+            parse_facts(self.host, dict(told["facts"]))
+            if outcome is HostOutcome.APPLIED and told.get("facts")
+            else None
         )
         return self._end(outcome, cause, refusal=refusal, receipt=str(told.get("receipt", "")), facts=facts)
 
-    def _unanswered(self, answer: HostAnswer) -> tuple[list[Step], float]:
+    def _unanswered(self, answer: HostAnswer) -> tuple[list[JournalStep], float]:
         """No answer: the host may have switched. It is asked until it must have returned by itself."""
         now = self.options.clock()
         asked, self.phase = self.phase, Phase.STATUS
@@ -211,11 +215,11 @@ class Flight:
         window = self.options.confirm_s + RETURN_S
         if now - self._heard > window:
             cause = f"no new connection after the change; the host returns to last-good by itself: {answer.error}"
-            return self._end(Outcome.UNREACHABLE, cause), 0.0
+            return self._end(HostOutcome.UNREACHABLE, cause), 0.0
         self._unseen = answer.error
-        return [Step(self.host, asked.value, "no answer", {"error": answer.error})], _RETRY_S
+        return [JournalStep(self.host, asked.value, "no answer", {"error": answer.error})], _RETRY_S
 
-    def _end(self, outcome: Outcome, cause: str, **more: Any) -> list[Step]:
+    def _end(self, outcome: HostOutcome, cause: str, **more: Any) -> list[JournalStep]:
         self.phase = Phase.END
         seconds = round(sum(float(step["seconds"]) for step in self._steps), 3)
         notes = tuple(dict.fromkeys(self._notes))
@@ -223,9 +227,9 @@ class Flight:
         self.result = HostResult(self.host, outcome, cause, seconds=seconds, **told, **more)
         refusal = more.get("refusal")
         detail = {"cause": cause, "seconds": seconds, "wave": self.wave, "refusal": refusal.value if refusal else ""}
-        return [Step(self.host, "end", outcome.value, detail)]
+        return [JournalStep(self.host, "end", outcome.value, detail)]
 
 
-def moved(then: HostFacts, now: Mapping[str, Any]) -> list[str]:
+def moved_facts(then: HostFacts, now: Mapping[str, Any]) -> list[str]:
     """Name what moved on a host, with what the plan had and what is there now."""
-    return seen.moved(seen_of(then), seen_of(parse_facts(then.host, dict(now))))
+    return seen.moved_items(seen_of(then), seen_of(parse_facts(then.host, dict(now))))

@@ -57,7 +57,7 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class RolloutOptions:
     """How a rollout runs. Only tests forgo the lock-out check or the gate; no command can.
 
     Attributes:
@@ -81,7 +81,7 @@ class Options:
 # --- the calls ------------------------------------------------------------------------------------
 
 
-def first_call(job: Job, run_id: str, options: Options) -> HostCall:
+def first_call(job: Job, run_id: str, options: RolloutOptions) -> HostCall:
     """Give the call that changes the host and leaves it armed."""
     if job.rollback is not None:
         request = {
@@ -106,13 +106,13 @@ def first_call(job: Job, run_id: str, options: Options) -> HostCall:
     return HostCall(job.spec, request, contents, job.artefact, shares=True)
 
 
-def look_call(job: Job, run_id: str, options: Options, touched: Touched) -> HostCall:
+def look_call(job: Job, run_id: str, options: RolloutOptions, touched: Touched) -> HostCall:
     """Give the call that renews the switch over a new connection, and looks at the paths."""
     look = _look(job, touched, options.confirm_s * _LOOK_SHARE)
     return HostCall(job.spec, {"operation": "look", **_common(job, run_id, options), "gate": look})
 
 
-def confirm_call(job: Job, run_id: str, options: Options) -> HostCall:
+def confirm_call(job: Job, run_id: str, options: RolloutOptions) -> HostCall:
     """Give the call that makes the change persistent."""
     observed, contents = observe_request(job.spec, job.files)
     files = [file.path for file in job.files]
@@ -120,22 +120,22 @@ def confirm_call(job: Job, run_id: str, options: Options) -> HostCall:
     return HostCall(job.spec, request, contents)
 
 
-def abort_call(job: Job, run_id: str, options: Options, cause: str) -> HostCall:
+def abort_call(job: Job, run_id: str, options: RolloutOptions, cause: str) -> HostCall:
     """Give the call that returns the host to last-good at once."""
     return HostCall(job.spec, {"operation": "abort", **_common(job, run_id, options), "cause": cause})
 
 
-def status_call(job: Job, run_id: str, options: Options) -> HostCall:
+def status_call(job: Job, run_id: str, options: RolloutOptions) -> HostCall:
     """Give the call that asks what became of the run."""
     return HostCall(job.spec, {"operation": "status", **_common(job, run_id, options)})
 
 
-def look_seconds(options: Options) -> float:
+def look_seconds(options: RolloutOptions) -> float:
     """Give how long one look may take, there and back: a slow host is given up, not waited for."""
     return options.confirm_s * _LOOK_SHARE + 20
 
 
-def _lockout(job: Job, options: Options) -> dict[str, Any]:
+def _lockout(job: Job, options: RolloutOptions) -> dict[str, Any]:
     firewall = job.spec.firewall
     return {
         "check": options.lockout_check,
@@ -164,7 +164,7 @@ def _described(number: int, file: RenderedFile) -> dict[str, Any]:
     return {"content": str(number), "mode": file.mode, "owner": file.owner, "group": file.group}
 
 
-def _common(job: Job, run_id: str, options: Options) -> Mapping[str, Any]:
+def _common(job: Job, run_id: str, options: RolloutOptions) -> Mapping[str, Any]:
     spec = job.spec
     relay_file = next((file.content for file in job.files if file.path == MEDIAMTX_FILE), b"")
     program = None

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class JournalStep:
     """One line of a run's journal.
 
     Attributes:
@@ -27,7 +27,7 @@ class Step:
 class Journal(Protocol):
     """Where a run's steps are written down, each durable before the next begins."""
 
-    def write(self, step: Step) -> None:
+    def write(self, step: JournalStep) -> None:
         """Write one step down."""
         ...
 
@@ -36,8 +36,8 @@ class MemoryJournal:
     """A journal that lives as long as its process: for hosts in memory."""
 
     def __init__(self) -> None:
-        self.steps: list[Step] = []
+        self.steps: list[JournalStep] = []
 
-    def write(self, step: Step) -> None:
+    def write(self, step: JournalStep) -> None:
         """Write one step down."""
         self.steps.append(step)

@@ -10,7 +10,7 @@ from typing import Any
 from provisioner.hosts.facts import HostFacts
 
 
-class Outcome(StrEnum):
+class HostOutcome(StrEnum):
     """What became of one host."""
 
     APPLIED = "applied"
@@ -21,7 +21,7 @@ class Outcome(StrEnum):
     ROLLBACK_FAILED = "rollback-failed"
 
 
-class Refusal(StrEnum):
+class NotStartedBecause(StrEnum):
     """Why a host was not started."""
 
     STALE = "stale"
@@ -48,11 +48,11 @@ class HostResult:
     """
 
     host: str
-    outcome: Outcome
+    outcome: HostOutcome
     cause: str = ""
     receipt: str = ""
     seconds: float = 0.0
-    refusal: Refusal | None = None
+    refusal: NotStartedBecause | None = None
     steps: tuple[Mapping[str, Any], ...] = ()
     facts: HostFacts | None = field(default=None, repr=False)
     notes: tuple[str, ...] = ()
@@ -62,18 +62,18 @@ class HostResult:
     @property
     def is_failure(self) -> bool:
         """Whether it counts against the number of hosts that may fail."""
-        held_back = self.refusal is Refusal.HELD_BACK
-        return self.outcome not in {Outcome.APPLIED, Outcome.UNCHANGED} and not held_back
+        held_back = self.refusal is NotStartedBecause.HELD_BACK
+        return self.outcome not in {HostOutcome.APPLIED, HostOutcome.UNCHANGED} and not held_back
 
 
 def outcome_of(results: Sequence[HostResult]) -> str:
     """Give the whole's outcome: `applied`, `rolled-back`, `partial` or `nothing-to-do`."""
-    done = {result.outcome for result in results} - {Outcome.UNCHANGED}
+    done = {result.outcome for result in results} - {HostOutcome.UNCHANGED}
     if not done:
         return "nothing-to-do"
-    if done == {Outcome.APPLIED}:
+    if done == {HostOutcome.APPLIED}:
         return "applied"
-    return "partial" if Outcome.APPLIED in done else "rolled-back"
+    return "partial" if HostOutcome.APPLIED in done else "rolled-back"
 
 
 def exit_code(results: Sequence[HostResult]) -> int:
@@ -88,17 +88,23 @@ def exit_code(results: Sequence[HostResult]) -> int:
 
 def _code(result: HostResult) -> int:
     if result.refusal is not None:
-        refused = {Refusal.STALE: 8, Refusal.LOCKED: 9, Refusal.LOCK_OUT: 6, Refusal.HOST: 5, Refusal.HELD_BACK: 0}
+        refused = {
+            NotStartedBecause.STALE: 8,
+            NotStartedBecause.LOCKED: 9,
+            NotStartedBecause.LOCK_OUT: 6,
+            NotStartedBecause.HOST: 5,
+            NotStartedBecause.HELD_BACK: 0,
+        }
         return refused.get(result.refusal, 7)
     return {
-        Outcome.ROLLBACK_FAILED: 11,
-        Outcome.ROLLED_BACK: 7,
-        Outcome.NOT_STARTED: 7,
-        Outcome.UNREACHABLE: 5,
+        HostOutcome.ROLLBACK_FAILED: 11,
+        HostOutcome.ROLLED_BACK: 7,
+        HostOutcome.NOT_STARTED: 7,
+        HostOutcome.UNREACHABLE: 5,
     }.get(result.outcome, 0)
 
 
-def document(plan_digest: str, results: Sequence[HostResult]) -> dict[str, Any]:
+def apply_document(plan_digest: str, results: Sequence[HostResult]) -> dict[str, Any]:
     """Give the JSON document of an apply."""
     return {
         "schema": "provisioner/apply",

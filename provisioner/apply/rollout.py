@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from provisioner.apply.dispatcher import Carrier
-from provisioner.apply.host_change import Flight
-from provisioner.apply.job import Job, Options
-from provisioner.apply.journal import Journal, MemoryJournal, Step
-from provisioner.apply.result import HostResult, Outcome, Refusal
+from provisioner.apply.dispatcher import Dispatcher
+from provisioner.apply.host_change import HostChange
+from provisioner.apply.job import Job, RolloutOptions
+from provisioner.apply.journal import Journal, JournalStep, MemoryJournal
+from provisioner.apply.result import HostOutcome, HostResult, NotStartedBecause
 from provisioner.apply.waves import Wave, waves_of
 from provisioner.hosts.runner import HostRunner
 
@@ -25,7 +25,7 @@ def _never() -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class RunProgress:
     """What is known of a run that goes on: which hosts are through, and which were started.
 
     Attributes:
@@ -54,24 +54,24 @@ def apply(
     jobs: Sequence[Job],
     run_id: str,
     runner: HostRunner,
-    options: Options | None = None,
+    options: RolloutOptions | None = None,
     *,
     journal: Journal | None = None,
     stop: Callable[[], bool] = _never,
 ) -> tuple[HostResult, ...]:
     """Change every host of the jobs and give what became of each; never raises for a single host."""
-    return roll_out(jobs, run_id, runner, options or Options(), journal or MemoryJournal(), stop=stop).results
+    return roll_out(jobs, run_id, runner, options or RolloutOptions(), journal or MemoryJournal(), stop=stop).results
 
 
 def roll_out(
     jobs: Sequence[Job],
     run_id: str,
     runner: HostRunner,
-    options: Options,
+    options: RolloutOptions,
     journal: Journal,
     *,
     waves: Sequence[Wave] = (),
-    progress: Progress | None = None,
+    progress: RunProgress | None = None,
     stop: Callable[[], bool] = _never,
     abort: str = "",
 ) -> Rollout:
@@ -88,16 +88,16 @@ def roll_out(
         stop: whether somebody asked to stop: no host is started any more, those on their way finish.
         abort: why hosts that wait return to last-good instead of being confirmed; empty lets them go on.
     """
-    progress = progress or Progress()
+    progress = progress or RunProgress()
     flights = {
-        job.spec.id: Flight(job, run_id, options, resumed=job.spec.id in progress.started, abort=abort)
+        job.spec.id: HostChange(job, run_id, options, resumed=job.spec.id in progress.started, abort=abort)
         for job in jobs
         if job.spec.id not in progress.results
     }
-    work = _Work(flights, dict(progress.results), Carrier(runner, options.clock, options.sleep), journal, stop)
+    work = _Work(flights, dict(progress.results), Dispatcher(runner, options.clock, options.sleep), journal, stop)
     ended, cause = _fly(work, waves or waves_of(job.spec for job in jobs), options, progress)
     held_back = {
-        host: HostResult(host, Outcome.NOT_STARTED, cause, refusal=Refusal.HELD_BACK)
+        host: HostResult(host, HostOutcome.NOT_STARTED, cause, refusal=NotStartedBecause.HELD_BACK)
         for host in flights
         if host not in work.results
     }
@@ -109,9 +109,9 @@ def roll_out(
 class _Work:
     """The hosts on their way, and those that are through."""
 
-    flights: Mapping[str, Flight]
+    flights: Mapping[str, HostChange]
     results: dict[str, HostResult]
-    carrier: Carrier
+    carrier: Dispatcher
     journal: Journal
     stop: Callable[[], bool]
 
@@ -121,7 +121,7 @@ class _Work:
         return sorted(host for host, result in self.results.items() if result.is_failure)
 
 
-def _fly(work: _Work, waves: Sequence[Wave], options: Options, progress: Progress) -> tuple[str, str]:
+def _fly(work: _Work, waves: Sequence[Wave], options: RolloutOptions, progress: RunProgress) -> tuple[str, str]:
     # Hosts that were started before are looked after first, whatever wave they were in.
     open_hosts = [host for host in work.flights if host in progress.started]
     if open_hosts:
@@ -142,7 +142,7 @@ def _fly(work: _Work, waves: Sequence[Wave], options: Options, progress: Progres
 
 def _wave(work: _Work, wave: Wave) -> bool:
     """Bring a wave's hosts through; give whether all of them were started."""
-    work.journal.write(Step("", "wave", "begin", {"wave": wave.name, "hosts": list(wave.hosts)}))
+    work.journal.write(JournalStep("", "wave", "begin", {"wave": wave.name, "hosts": list(wave.hosts)}))
     waiting, flying = list(wave.hosts), set[str]()
     while waiting or flying:
         if waiting and not work.stop():
@@ -165,11 +165,11 @@ def _wave(work: _Work, wave: Wave) -> bool:
             flying.discard(flight.host)
         else:
             _send(work, flight, wait_s)
-    work.journal.write(Step("", "wave", "done" if not waiting else "interrupted", {"wave": wave.name}))
+    work.journal.write(JournalStep("", "wave", "done" if not waiting else "interrupted", {"wave": wave.name}))
     return not waiting
 
 
-def _send(work: _Work, flight: Flight, wait_s: float) -> None:
+def _send(work: _Work, flight: HostChange, wait_s: float) -> None:
     call, timeout_s = flight.next_call()
-    work.journal.write(Step(flight.host, flight.phase.value, "begin"))
+    work.journal.write(JournalStep(flight.host, flight.phase.value, "begin"))
     work.carrier.send(call, timeout_s, after_s=wait_s)

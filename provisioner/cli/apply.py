@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from provisioner.apply import Outcome, exit_code
+from provisioner.apply import HostOutcome, exit_code
 from provisioner.base.errors import ApplyError, StalePlanError, UsageError
 from provisioner.cli.context import Invocation, today
 from provisioner.cli.interrupt import stoppable
@@ -115,10 +115,10 @@ def _show(invocation: Invocation, applied: Applied) -> None:
             click.echo(line, color=invocation.color)
     for line in ended_lines(applied):
         click.echo(line, color=invocation.color)
-    done = sum(result.outcome is Outcome.APPLIED for result in applied.results)
+    done = sum(result.outcome is HostOutcome.APPLIED for result in applied.results)
     if done:
         click.echo(f"{counted(done, 'host')} applied, run {applied.run}; a fresh plan {_fresh(applied)}")
-    elif all(result.outcome is Outcome.UNCHANGED for result in applied.results):
+    elif all(result.outcome is HostOutcome.UNCHANGED for result in applied.results):
         click.echo("nothing to do")
 
 

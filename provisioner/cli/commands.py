@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 
-class Entry(NamedTuple):
+class CommandEntry(NamedTuple):
     """A command: the module and attribute of its click object, and one line of help."""
 
     module: str
@@ -16,23 +16,25 @@ class Entry(NamedTuple):
     help: str
 
 
-COMMANDS: dict[str, Entry] = {
-    "allocate": Entry("provisioner.cli.allocate", "allocate", "Record tunnel addresses and ports of what is new."),
-    "apply": Entry("provisioner.cli.apply", "apply", "Bring hosts to what the inventory says, or back."),
-    "contacts": Entry("provisioner.cli.contacts", "contacts", "Check, list, find and erase contacts: personal data."),
-    "drift": Entry("provisioner.cli.plan", "drift", "Tell whether hosts are as the inventory says."),
-    "export": Entry("provisioner.cli.export", "export", "Count progress, surveys and zones for the ministry."),
-    "geography": Entry("provisioner.cli.geography", "geography", "Look provinces up: the lists of 2021 and 2025."),
-    "history": Entry("provisioner.cli.history", "history", "Show what was changed, by whom, and what became of it."),
-    "import": Entry("provisioner.cli.import_", "import_", "Read spreadsheets of provinces, checked cell by cell."),
-    "keys": Entry("provisioner.cli.keys", "keys", "Make the keys and secrets that hosts and the vault hold."),
-    "plan": Entry("provisioner.cli.plan", "plan", "Show what apply would change, and whom it would cut."),
-    "render": Entry("provisioner.cli.render", "render", "Write every file as it should lie on each host."),
-    "rollback": Entry("provisioner.cli.rollback", "rollback", "Return hosts to the state before a run."),
-    "schema": Entry("provisioner.cli.schema", "schema", "Print JSON Schemas of the inventory's files, for editors."),
-    "sign-off": Entry("provisioner.cli.sign_off", "sign_off", "Record that a plan was agreed as it stands."),
-    "site-package": Entry("provisioner.cli.site_package", "site_package", "Write what a site's gateway needs."),
-    "status": Entry("provisioner.cli.status", "status", "Show where facilities stand, and against which deadline."),
-    "validate": Entry("provisioner.cli.validate", "validate", "Check the inventory and list every problem."),
-    "verify": Entry("provisioner.cli.verify", "verify", "Prove that every camera path is up."),
+_COMMANDS: dict[str, tuple[str, str, str]] = {
+    "allocate": ("provisioner.cli.allocate", "allocate", "Record tunnel addresses and ports of what is new."),
+    "apply": ("provisioner.cli.apply", "apply", "Bring hosts to what the inventory says, or back."),
+    "contacts": ("provisioner.cli.contacts", "contacts", "Check, list, find and erase contacts: personal data."),
+    "drift": ("provisioner.cli.plan", "drift", "Tell whether hosts are as the inventory says."),
+    "export": ("provisioner.cli.export", "export", "Count progress, surveys and zones for the ministry."),
+    "geography": ("provisioner.cli.geography", "geography", "Look provinces up: the lists of 2021 and 2025."),
+    "history": ("provisioner.cli.history", "history", "Show what was changed, by whom, and what became of it."),
+    "import": ("provisioner.cli.import_", "import_", "Read spreadsheets of provinces, checked cell by cell."),
+    "keys": ("provisioner.cli.keys", "keys", "Make the keys and secrets that hosts and the vault hold."),
+    "plan": ("provisioner.cli.plan", "plan", "Show what apply would change, and whom it would cut."),
+    "render": ("provisioner.cli.render", "render", "Write every file as it should lie on each host."),
+    "rollback": ("provisioner.cli.rollback", "rollback", "Return hosts to the state before a run."),
+    "schema": ("provisioner.cli.schema", "schema", "Print JSON Schemas of the inventory's files, for editors."),
+    "sign-off": ("provisioner.cli.sign_off", "sign_off", "Record that a plan was agreed as it stands."),
+    "site-package": ("provisioner.cli.site_package", "site_package", "Write what a site's gateway needs."),
+    "status": ("provisioner.cli.status", "status", "Show where facilities stand, and against which deadline."),
+    "validate": ("provisioner.cli.validate", "validate", "Check the inventory and list every problem."),
+    "verify": ("provisioner.cli.verify", "verify", "Prove that every camera path is up."),
 }
+
+COMMANDS = {name: CommandEntry(*row) for name, row in _COMMANDS.items()}

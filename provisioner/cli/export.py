@@ -18,7 +18,7 @@ from provisioner.inventory.model import Facility
 from provisioner.inventory.rules import ALLOCATION_MISSING, GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
 from provisioner.lifecycle.status import FacilityStatus
 from provisioner.report.exports import export_document, export_lines
-from provisioner.report.progress import Progress, progress
+from provisioner.report.progress import ProgressReport, progress
 from provisioner.report.surveys import Surveys, surveys
 from provisioner.report.zones import Zones, zones
 from provisioner.runs.overview import Overview
@@ -72,7 +72,7 @@ def _province_of(seen: Overview) -> Callable[[Facility], str]:
     return lambda facility: seen.inventory.province_today(facility).slug
 
 
-def _report(what: str, seen: Overview, chosen: tuple[FacilityStatus, ...]) -> Progress | Surveys | Zones:
+def _report(what: str, seen: Overview, chosen: tuple[FacilityStatus, ...]) -> ProgressReport | Surveys | Zones:
     facilities = [status.facility for status in chosen]
     province_of = _province_of(seen)
     if what == "progress":
@@ -80,14 +80,14 @@ def _report(what: str, seen: Overview, chosen: tuple[FacilityStatus, ...]) -> Pr
     return surveys(facilities, province_of) if what == "surveys" else zones(facilities)
 
 
-def _book(what: str, seen: Overview, report: Progress | Surveys | Zones) -> bytes:
+def _book(what: str, seen: Overview, report: ProgressReport | Surveys | Zones) -> bytes:
     # The spreadsheet library is imported where there is a spreadsheet to write.
     from provisioner.report import books  # noqa: PLC0415
     from provisioner.report.pages import workbook  # noqa: PLC0415
 
     names = {p.slug: p.name for p in map(seen.inventory.province_today, seen.inventory.facilities.values())}
     province_of = _province_of(seen)
-    if isinstance(report, Progress):
+    if isinstance(report, ProgressReport):
         pages = books.progress_pages(report, names, province_of)
     elif isinstance(report, Surveys):
         pages = books.survey_pages(report, names, province_of)

@@ -18,12 +18,12 @@ from provisioner.base.vault import VaultPasswords
 from provisioner.cli.context import Invocation, state_dir
 from provisioner.cli.output import print_document
 from provisioner.geography import SCHEMES, Province, by_slug
-from provisioner.importing.cells.findings import Finding, Level, Spot, warning
+from provisioner.importing.cells.findings import CellPosition, Finding, Level, warning
 from provisioner.importing.proposal.whole import Known, propose, provinces_of_contacts
-from provisioner.importing.report.document import document
+from provisioner.importing.report.document import import_document
 from provisioner.importing.report.messages import Language
 from provisioner.importing.report.outcome import (
-    Outcome,
+    ImportResult,
     finding_lines,
     hint_word,
     level_word,
@@ -145,7 +145,7 @@ class _Import:
         written: tuple[str, ...] = ()
         if self.options.to_write and (self.options.partial or not proposal.errors):
             written = write(proposal, files, contacts)
-        outcome = Outcome(sources, proposal, self.options.to_write, written)
+        outcome = ImportResult(sources, proposal, self.options.to_write, written)
         self._show(outcome)
         return InventoryError.exit_code if proposal.errors else 0
 
@@ -166,14 +166,14 @@ class _Import:
             if self.options.to_write:
                 raise
             remark = warning("contacts-not-compared", province=", ".join(sorted(provinces)), cause=closed.message)
-            return {}, (Finding(Spot(sources.files[0]), remark),)
+            return {}, (Finding(CellPosition(sources.files[0]), remark),)
 
-    def _show(self, outcome: Outcome) -> None:
+    def _show(self, outcome: ImportResult) -> None:
         language = Language(self.options.lang)
         if self.options.report is not None:
             write_private(self.options.report, report_sheet(outcome, language), force=self.options.force)
         if self.invocation.json:
-            print_document(document(outcome, language))
+            print_document(import_document(outcome, language))
             return
         for line in read_lines(outcome.sources, language):
             click.echo(line)

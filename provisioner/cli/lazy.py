@@ -8,13 +8,13 @@ from typing import Any
 
 import click
 
-from provisioner.cli.commands import Entry
+from provisioner.cli.commands import CommandEntry
 
 
 class LazyGroup(click.Group):
     """A group over a table of commands; listing and help need none of their modules."""
 
-    def __init__(self, *args: Any, commands_table: Mapping[str, Entry], **kwargs: Any) -> None:
+    def __init__(self, *args: Any, commands_table: Mapping[str, CommandEntry], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._table = commands_table
 

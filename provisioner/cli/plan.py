@@ -15,7 +15,7 @@ from provisioner.cli.plan_text import plan_lines
 from provisioner.cli.terminal import stdout_of
 from provisioner.desired.limit import parse_limits
 from provisioner.pipeline import Planned, Session, make_plan
-from provisioner.plan import DRIFT_SCHEMA, SCHEMA, Plan, compare_document, document
+from provisioner.plan import DRIFT_SCHEMA, SCHEMA, Plan, compare_document, plan_document
 from provisioner.plan.guards.policy import parse_allowances
 from provisioner.report.plan_markdown import plan_comment
 from provisioner.runs.compare import compare
@@ -123,7 +123,7 @@ def _show_plan(invocation: Invocation, shown: Plan, schema: str, *, details: boo
     if invocation.json and shown.against:
         print_document(compare_document(shown, everything=everything))
     elif invocation.json:
-        print_document(document(shown, everything=everything, schema=schema))
+        print_document(plan_document(shown, everything=everything, schema=schema))
     elif invocation.markdown:
         click.echo(plan_comment(shown), nl=False)
     else:

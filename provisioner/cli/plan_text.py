@@ -11,8 +11,8 @@ from provisioner.cli.output import counted
 from provisioner.cli.terminal import Terminal
 from provisioner.plan import Plan, Totals, totals_of
 from provisioner.plan.changes import Action, Change, Impact
-from provisioner.plan.guards.policy import Refusal
-from provisioner.plan.totals import Row
+from provisioner.plan.guards.policy import PlanRefusal
+from provisioner.plan.totals import TotalsRow
 from provisioner.report.text import clean
 
 _SIGNS = {Action.CREATE: "+", Action.UPDATE: "~", Action.DELETE: "-", Action.NOOP: "="}
@@ -79,7 +79,7 @@ def _facilities(totals: Totals, terminal: Terminal, *, whole: bool, viewers: boo
         return
     shown = sorted(totals.facilities, key=lambda key: _severity(totals.facilities[key]), reverse=True)
     shown = shown if whole else shown[:_FACILITIES]
-    rows: dict[str, Row] = {}
+    rows: dict[str, TotalsRow] = {}
     for province, row in totals.provinces.items():
         rows[province] = row
         below = sorted(key for key in shown if key[0] == province)
@@ -90,11 +90,11 @@ def _facilities(totals: Totals, terminal: Terminal, *, whole: bool, viewers: boo
         yield f"  … and {counted(len(totals.facilities) - len(shown), 'facility')} more: --details lists them"
 
 
-def _severity(row: Row) -> tuple[int, int, int]:
+def _severity(row: TotalsRow) -> tuple[int, int, int]:
     return row.impact.rank, row.viewers, sum(row.actions.values())
 
 
-def _rows(noun: str, rows: Mapping[str, Row], terminal: Terminal, *, viewers: bool) -> list[str]:
+def _rows(noun: str, rows: Mapping[str, TotalsRow], terminal: Terminal, *, viewers: bool) -> list[str]:
     actions = (Action.CREATE, Action.UPDATE, Action.DELETE)
     names = [noun, "hosts", *(action.value for action in actions), *(["viewers dropped"] * viewers), "impact"]
     cells = [
@@ -110,7 +110,7 @@ def _rows(noun: str, rows: Mapping[str, Row], terminal: Terminal, *, viewers: bo
     return terminal.table(names, cells)
 
 
-def _refused(refused: Sequence[Refusal], terminal: Terminal) -> Iterator[str]:
+def _refused(refused: Sequence[PlanRefusal], terminal: Terminal) -> Iterator[str]:
     if not refused:
         return
     yield ""

@@ -7,13 +7,13 @@ from typing import Any
 
 import click
 
-from provisioner.apply import NAMES, GateRules, HostResult, Options, Outcome
+from provisioner.apply import NAMES, GateRules, HostOutcome, HostResult, RolloutOptions
 from provisioner.cli.interrupt import INTERRUPTED
 from provisioner.cli.output import counted
 from provisioner.runs.applied import Applied
-from provisioner.runs.options import Way, approval_of
+from provisioner.runs.options import RunOptions, approval_of
 
-_COLOURS = {Outcome.APPLIED: "green", Outcome.UNCHANGED: "white"}
+_COLOURS = {HostOutcome.APPLIED: "green", HostOutcome.UNCHANGED: "white"}
 _SHOWN = 5
 
 
@@ -38,7 +38,7 @@ def rollout_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def way_of(chosen: Mapping[str, Any], environment: Mapping[str, str], stop: Callable[[], bool]) -> Way:
+def way_of(chosen: Mapping[str, Any], environment: Mapping[str, str], stop: Callable[[], bool]) -> RunOptions:
     """Give the way of a run from its options."""
     gate = GateRules(
         patience_s=chosen["gate_patience"],
@@ -47,8 +47,8 @@ def way_of(chosen: Mapping[str, Any], environment: Mapping[str, str], stop: Call
         min_new_up=chosen["min_new_up"],
         required=tuple(chosen["required"]),
     )
-    options = Options(gate=gate, max_failed=chosen["max_failed"], pause_after=chosen["pause_after"] or "")
-    return Way(options, approval_of(chosen["approval"], environment), stop)
+    options = RolloutOptions(gate=gate, max_failed=chosen["max_failed"], pause_after=chosen["pause_after"] or "")
+    return RunOptions(options, approval_of(chosen["approval"], environment), stop)
 
 
 def host_line(result: HostResult, word: str = "") -> str:

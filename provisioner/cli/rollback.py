@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from provisioner.apply import HostResult, Outcome, Refusal, exit_code, host_document
+from provisioner.apply import HostOutcome, HostResult, NotStartedBecause, exit_code, host_document
 from provisioner.base.errors import RollbackError, UsageError
 from provisioner.cli.context import Invocation, today
 from provisioner.cli.interrupt import stoppable
@@ -15,9 +15,9 @@ from provisioner.cli.output import counted, print_document
 from provisioner.cli.results import code_of, ended_lines, host_line, note_lines, rollout_options, way_of
 from provisioner.pipeline import Session
 from provisioner.runs.applied import Applied
-from provisioner.runs.rollback import Return, plan_rollback, roll_back
+from provisioner.runs.rollback import RollbackPlan, plan_rollback, roll_back
 
-_WORDS = {Outcome.APPLIED: "returned", Outcome.ROLLED_BACK: "stayed"}
+_WORDS = {HostOutcome.APPLIED: "returned", HostOutcome.ROLLED_BACK: "stayed"}
 
 
 @click.command()
@@ -48,14 +48,14 @@ def rollback(invocation: Invocation, /, targets: tuple[str, ...], *, yes: bool, 
 def rollback_code(results: tuple[HostResult, ...]) -> int:
     """Give the exit code: a host that did not return as it was told is a failed rollback."""
     failed = any(
-        result.outcome in {Outcome.ROLLED_BACK, Outcome.ROLLBACK_FAILED}
-        or result.refusal in {Refusal.CHECK, Refusal.LOCK_OUT}
+        result.outcome in {HostOutcome.ROLLED_BACK, HostOutcome.ROLLBACK_FAILED}
+        or result.refusal in {NotStartedBecause.CHECK, NotStartedBecause.LOCK_OUT}
         for result in results
     )
     return RollbackError.exit_code if failed else exit_code(results)
 
 
-def _ask(invocation: Invocation, planned: Return, *, yes: bool) -> None:
+def _ask(invocation: Invocation, planned: RollbackPlan, *, yes: bool) -> None:
     if not invocation.json:
         for host, (run, at) in planned.hosts.items():
             click.echo(f"{host}: back to its state before run {run}, kept since {at:%Y-%m-%d %H:%M} UTC", err=True)
@@ -69,7 +69,7 @@ def _ask(invocation: Invocation, planned: Return, *, yes: bool) -> None:
         raise click.Abort
 
 
-def _show(invocation: Invocation, planned: Return, applied: Applied) -> None:
+def _show(invocation: Invocation, planned: RollbackPlan, applied: Applied) -> None:
     if invocation.json:
         print_document(_document(planned, applied))
         return
@@ -78,13 +78,13 @@ def _show(invocation: Invocation, planned: Return, applied: Applied) -> None:
             click.echo(line, color=invocation.color)
     for line in ended_lines(applied):
         click.echo(line, color=invocation.color)
-    done = sum(result.outcome is Outcome.APPLIED for result in applied.results)
+    done = sum(result.outcome is HostOutcome.APPLIED for result in applied.results)
     if done:
         click.echo(f"{counted(done, 'host')} returned, run {applied.run}; the inventory still says what was undone")
 
 
-def _document(planned: Return, applied: Applied) -> dict[str, Any]:
-    done = sum(result.outcome is Outcome.APPLIED for result in applied.results)
+def _document(planned: RollbackPlan, applied: Applied) -> dict[str, Any]:
+    done = sum(result.outcome is HostOutcome.APPLIED for result in applied.results)
     outcome = "returned" if done == len(applied.results) else "partial" if done else "failed"
     return {
         "schema": "provisioner/rollback",

@@ -12,7 +12,7 @@ from provisioner.base.errors import InventoryError, UsageError
 from provisioner.cli.context import Invocation, today
 from provisioner.cli.output import print_document
 from provisioner.inventory.files.edit import EditError, Flow, edited
-from provisioner.inventory.files.positions import Path
+from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.loader.load import load
 from provisioner.inventory.model import ConnectionPlan, Facility, Party
 from provisioner.inventory.signed import signed_content
@@ -90,7 +90,7 @@ def _unknown(facility: str, broken: set[str]) -> InventoryError | UsageError:
     return UsageError(f"there is no facility {facility}", hint="name the id in its file", object=facility)
 
 
-def _changes(key: str, plan: ConnectionPlan, signed: list[Flow]) -> dict[Path, Any]:
+def _changes(key: str, plan: ConnectionPlan, signed: list[Flow]) -> dict[KeyPath, Any]:
     """Give where each sign-off goes: the place of the party's older one, or the end of the list."""
     if not plan.sign_offs:
         return {(key, "sign_offs"): signed}

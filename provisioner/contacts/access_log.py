@@ -16,7 +16,7 @@ NAME = "contacts-access.log"
 
 
 @dataclass(frozen=True)
-class Access:
+class AccessRecord:
     """One access. It holds nothing of the persons, and never what was searched for.
 
     Attributes:
@@ -36,7 +36,7 @@ class Access:
     records: int
 
 
-def record(folder: Path, access: Access) -> None:
+def record(folder: Path, access: AccessRecord) -> None:
     """Append one line to the log of an inventory.
 
     Args:

@@ -10,7 +10,7 @@ from pathlib import Path
 from provisioner.base.diagnostics import Problem, Severity
 from provisioner.base.vietnamese import fold
 from provisioner.contacts.emails import read_email
-from provisioner.contacts.field import FieldProblem, Reading
+from provisioner.contacts.field import FieldProblem, FieldReading
 from provisioner.contacts.model import Contact, ContactsFile, Role
 from provisioner.contacts.names import read_line, read_name
 from provisioner.contacts.phones import read_phone
@@ -18,7 +18,7 @@ from provisioner.contacts.store import file_of
 from provisioner.inventory.files.positions import Places
 from provisioner.inventory.model import Facility, Operating
 
-_READERS: dict[str, Callable[[object], Reading]] = {
+_READERS: dict[str, Callable[[object], FieldReading]] = {
     "full_name": read_name,
     "title": read_line,
     "phone": read_phone,

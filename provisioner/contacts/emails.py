@@ -8,13 +8,13 @@ import unicodedata
 from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
 
 from provisioner.base.secret import Secret
-from provisioner.contacts.field import Reading, refused, visible, warning
+from provisioner.contacts.field import FieldReading, refused, visible, warning
 
 _MOST_CHARACTERS = 320
 _NAMED = re.compile(r"[^<>@]*<([^<>]+)>")
 
 
-def read_email(value: object) -> Reading:
+def read_email(value: object) -> FieldReading:
     """Read one e-mail address. Never raises.
 
     Args:
@@ -36,7 +36,7 @@ def read_email(value: object) -> Reading:
     address = _normal(text)
     if address is None:
         return refused("email-reserved" if _is_reserved(text) else "email-invalid")
-    return Reading(Secret(address), () if address.isascii() else (warning("email-accents"),))
+    return FieldReading(Secret(address), () if address.isascii() else (warning("email-accents"),))
 
 
 def _bare(text: str) -> str:
@@ -45,7 +45,7 @@ def _bare(text: str) -> str:
     return text.removeprefix("mailto:").strip(" ;,")
 
 
-def _wrong_form(text: str) -> Reading | None:
+def _wrong_form(text: str) -> FieldReading | None:
     """Give the error of a text that is not one address alone, with what may have been meant."""
     if text.count("@") != 1:
         return refused("email-several" if "@" in text else "email-no-at")

@@ -30,7 +30,7 @@ class FieldProblem:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class FieldReading:
     """A field as it was understood.
 
     Attributes:
@@ -42,9 +42,9 @@ class Reading:
     problems: tuple[FieldProblem, ...] = ()
 
 
-def refused(code: str, suggestion: str | None = None) -> Reading:
+def refused(code: str, suggestion: str | None = None) -> FieldReading:
     """Give the reading of a field that cannot be taken."""
-    return Reading(None, (FieldProblem(code, suggestion=Secret(suggestion) if suggestion else None),))
+    return FieldReading(None, (FieldProblem(code, suggestion=Secret(suggestion) if suggestion else None),))
 
 
 def warning(code: str) -> FieldProblem:

@@ -6,7 +6,7 @@ import unicodedata
 
 from provisioner.base.secret import Secret
 from provisioner.base.vietnamese import clean, read_legacy
-from provisioner.contacts.field import Reading, refused
+from provisioner.contacts.field import FieldReading, refused
 
 MAX_LENGTH = 300
 """The longest text that a field may have, in characters."""
@@ -15,7 +15,7 @@ MAX_LENGTH = 300
 _FORBIDDEN = frozenset({"Cc", "Cs", "Co", "Cn"})
 
 
-def read_line(value: object) -> Reading:
+def read_line(value: object) -> FieldReading:
     """Read one line of text, such as a title or a note: NFC, one space between words. Never raises.
 
     Args:
@@ -32,10 +32,10 @@ def read_line(value: object) -> Reading:
     if legacy := read_legacy(value):
         return refused("text-garbled", clean(legacy.reading))
     text = clean(value)
-    return Reading(Secret(text)) if text else refused("text-empty")
+    return FieldReading(Secret(text)) if text else refused("text-empty")
 
 
-def read_name(value: object) -> Reading:
+def read_name(value: object) -> FieldReading:
     """Read a person's name: one line of text with letters in it. Never raises."""
     reading = read_line(value)
     if reading.value and not any(c.isalpha() for c in reading.value.reveal()):

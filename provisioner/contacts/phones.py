@@ -14,7 +14,7 @@ import phonenumbers
 from phonenumbers import NumberParseException, PhoneNumber, PhoneNumberFormat, PhoneNumberType
 
 from provisioner.base.secret import Secret
-from provisioner.contacts.field import FieldProblem, Reading, refused, visible, warning
+from provisioner.contacts.field import FieldProblem, FieldReading, refused, visible, warning
 
 _REGION = "VN"
 _COUNTRY = 84
@@ -47,7 +47,7 @@ _PERSONAL = frozenset({PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE, Phone
 _SERVICES = frozenset({PhoneNumberType.TOLL_FREE, PhoneNumberType.PREMIUM_RATE, PhoneNumberType.SHARED_COST})
 
 
-def read_phone(value: object) -> Reading:
+def read_phone(value: object) -> FieldReading:
     """Read one phone number. Never raises.
 
     Args:
@@ -69,7 +69,7 @@ def read_phone(value: object) -> Reading:
     number = _valid(text)
     if number is None:
         return _impossible(text)
-    return Reading(Secret(_e164(number)), tuple(_warnings(number)))
+    return FieldReading(Secret(_e164(number)), tuple(_warnings(number)))
 
 
 def _as_text(value: object) -> str | None:
@@ -85,7 +85,7 @@ def _as_text(value: object) -> str | None:
     return decimal[1] if decimal else text
 
 
-def _wrong_form(text: str) -> Reading | None:
+def _wrong_form(text: str) -> FieldReading | None:
     """Give the error of a text that is not one number alone; the order is from the most telling one on."""
     if _SCIENTIFIC.fullmatch(text):
         return refused("phone-scientific")
@@ -96,7 +96,7 @@ def _wrong_form(text: str) -> Reading | None:
     return None if _FORM.fullmatch(text) else _wrong_characters(text)
 
 
-def _wrong_characters(text: str) -> Reading:
+def _wrong_characters(text: str) -> FieldReading:
     with_zeros = _LETTER_O.sub(_zeros, text)
     if _FORM.fullmatch(with_zeros):
         return refused("phone-letter-o", _suggestion(with_zeros))
@@ -133,7 +133,7 @@ def _suggestion(text: str) -> str | None:
     return _e164(number) if number else None
 
 
-def _impossible(text: str) -> Reading:
+def _impossible(text: str) -> FieldReading:
     digits = re.sub(r"[^0-9+]", "", text)
     if old := _OLD_MOBILE.fullmatch(digits):
         return refused("phone-old-mobile", _suggestion("0" + _NEW_PREFIXES[old[1]] + old[2]))

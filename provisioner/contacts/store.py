@@ -18,9 +18,9 @@ from provisioner.base.secret import Secret
 from provisioner.base.vault import VaultPasswords, encrypt, is_encrypted
 from provisioner.contacts.keyring import open_contacts, own_password, vault_id
 from provisioner.contacts.model import Contact, ContactsFile
-from provisioner.inventory.explanation.problems import Subject, problems_of
+from provisioner.inventory.explanation.problems import ParsedFile, problems_of
 from provisioner.inventory.files.plain_yaml import scalar
-from provisioner.inventory.files.positions import Places, Source
+from provisioner.inventory.files.positions import Places, SourceFile
 from provisioner.inventory.files.strict_yaml import parse
 from provisioner.inventory.files.yaml_places import PlacesIn
 from provisioner.inventory.loader.one_file import validated
@@ -81,7 +81,7 @@ def read_contacts(folder: Path, passwords: VaultPasswords, provinces: Collection
     Raises:
         SecretsError: a file cannot be opened. One that is not searched is never passed over in silence.
     """
-    reading = _Reading(folder, passwords)
+    reading = _ContactsPass(folder, passwords)
     if provinces is None:
         reading.find_misplaced()
     for province in provinces_in(folder):
@@ -185,14 +185,14 @@ def _written(value: object) -> str:
 
 
 @dataclass
-class _Reading:
+class _ContactsPass:
     """One pass over the files."""
 
     folder: Path
     passwords: VaultPasswords
     files: dict[str, ContactsFile] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
-    sources: dict[str, Source] = field(default_factory=dict)
+    sources: dict[str, SourceFile] = field(default_factory=dict)
     broken: set[str] = field(default_factory=set)
 
     def find_misplaced(self) -> None:
@@ -221,11 +221,11 @@ class _Reading:
             )
         elif data is not None:
             plain = open_contacts(data, self.passwords, province, name=str(path))
-            self._understand(province, Source(str(path), plain, PlacesIn))
+            self._understand(province, SourceFile(str(path), plain, PlacesIn))
         if len(self.problems) > before:
             self.broken.add(province)
 
-    def _understand(self, province: str, source: Source) -> None:
+    def _understand(self, province: str, source: SourceFile) -> None:
         owner = f"contacts/{province}"
         self.sources[owner] = source
         document = parse(source.data)
@@ -247,7 +247,7 @@ class _Reading:
         try:
             found: ContactsFile = validated(ContactsFile, document.value)
         except ValidationError as error:
-            self.problems += problems_of(error, Subject(source, owner, document.value, ContactsFile, secret=True))
+            self.problems += problems_of(error, ParsedFile(source, owner, document.value, ContactsFile, secret=True))
             return
         if found.province != province:
             place = source.at(("province",))

@@ -26,7 +26,7 @@ class HostKind(StrEnum):
     CENTRE = "centre"
 
 
-class Source(NamedTuple):
+class StreamSource(NamedTuple):
     """Where a relay pulls a stream from: through the tunnel, at the site's port map.
 
     This and `MediaPath` are tuples, as a country has two hundred thousand of each.
@@ -51,7 +51,7 @@ class MediaPath(NamedTuple):
     camera: str
     device: str
     stream: StreamName
-    source: Source
+    source: StreamSource
     on_demand: bool
     codec: str
     width: int

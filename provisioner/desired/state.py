@@ -19,7 +19,7 @@ from provisioner.desired.spec import (
     MediaPath,
     Peer,
     RelayService,
-    Source,
+    StreamSource,
     Tunnel,
     User,
 )
@@ -226,7 +226,7 @@ def _paths(inventory: Inventory, secrets: Secrets, connection: Connection) -> It
         for name, stream in ((_SUB, streams.sub), (_MAIN, streams.main)):
             if stream is None:
                 continue
-            source = Source(address, port, path_behind(at, stream, name), username, password)
+            source = StreamSource(address, port, path_behind(at, stream, name), username, password)
             path = MediaPath(
                 path_name(facility, camera, name),
                 province,

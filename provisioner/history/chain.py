@@ -23,7 +23,7 @@ from provisioner.history.tables import checks, documents, entries, held, holding
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class ChainFault:
     """Something that is not as it was recorded.
 
     Attributes:
@@ -36,7 +36,7 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
-class Chain:
+class ChainReport:
     """What a check of the chain found.
 
     Attributes:
@@ -47,7 +47,7 @@ class Chain:
 
     length: int
     head: str
-    faults: tuple[Fault, ...]
+    faults: tuple[ChainFault, ...]
 
     @property
     def whole(self) -> bool:
@@ -55,26 +55,26 @@ class Chain:
         return not self.faults
 
 
-def checked(connection: Connection, inventory: str) -> Chain:
+def checked(connection: Connection, inventory: str) -> ChainReport:
     """Check the whole history of an inventory.
 
     Args:
         connection: a transaction that reads.
         inventory: the inventory's id.
     """
-    faults: list[Fault] = []
+    faults: list[ChainFault] = []
     previous, due = genesis(inventory), 1
     numbers = connection.scalars(
         select(entries.c.number).where(entries.c.inventory == inventory).order_by(entries.c.number)
     ).all()
     for number in numbers:
         if number != due:
-            faults.append(Fault(due, f"it is missing: the next one is {number}"))
+            faults.append(ChainFault(due, f"it is missing: the next one is {number}"))
         row = connection.execute(_entry(inventory, number)).one()
-        faults += [Fault(number, message) for message in _readable(connection, row, previous)]
+        faults += [ChainFault(number, message) for message in _readable(connection, row, previous)]
         previous, due = row.hash, number + 1
-    faults += [Fault(0, message) for message in _of_sets(connection, inventory)]
-    return Chain(len(numbers), previous, tuple(faults))
+    faults += [ChainFault(0, message) for message in _of_sets(connection, inventory)]
+    return ChainReport(len(numbers), previous, tuple(faults))
 
 
 def _entry(inventory: str, number: int) -> Select[Any]:

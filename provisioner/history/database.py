@@ -14,7 +14,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, m
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from provisioner.base.errors import StateError
-from provisioner.history.place import VARIABLE, Place
+from provisioner.history.place import VARIABLE, StatePlace
 from provisioner.history.tables import SCHEMA, entries, metadata, schema
 
 _WAIT_S = 30
@@ -27,7 +27,7 @@ _DRIVER_HINT = "install it: pip install 'provisioner[postgresql]'"
 class Database:
     """An opened database. Connections are made when they are needed, and every one is a transaction."""
 
-    def __init__(self, place: Place, engine: Engine) -> None:
+    def __init__(self, place: StatePlace, engine: Engine) -> None:
         self.place = place
         self._engine = engine
 
@@ -65,7 +65,7 @@ class Database:
         self._engine.dispose()
 
 
-def open_database(place: Place, *, create: bool) -> Database | None:
+def open_database(place: StatePlace, *, create: bool) -> Database | None:
     """Open the database of a place.
 
     Args:
@@ -107,7 +107,7 @@ def _create(connection: Connection) -> None:
         connection.execute(schema.insert().values(version=SCHEMA))
 
 
-def _refuse_other(connection: Connection, place: Place) -> None:
+def _refuse_other(connection: Connection, place: StatePlace) -> None:
     found = connection.scalar(select(schema.c.version))
     if found != SCHEMA:
         raise StateError(
@@ -119,7 +119,7 @@ def _refuse_other(connection: Connection, place: Place) -> None:
 # --- SQLite and PostgreSQL ------------------------------------------------------------------------
 
 
-def _engine(place: Place) -> Engine:
+def _engine(place: StatePlace) -> Engine:
     if place.file:
         url = URL.create(_SQLITE, database=str(place.file))
         engine = create_engine(url, connect_args={"timeout": _WAIT_S}, hide_parameters=True)
@@ -187,7 +187,7 @@ def _make_private(file: Path) -> None:
 
 
 @contextmanager
-def _told(place: Place, verb: str) -> Iterator[None]:
+def _told(place: StatePlace, verb: str) -> Iterator[None]:
     """Let the database's errors become ours; what it was asked, and with what, is not told."""
     try:
         yield

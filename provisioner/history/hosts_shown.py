@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from sqlalchemy import BigInteger, Connection, Subquery, and_, func, or_, select, type_coerce
 
-from provisioner.history.records import Step, recorded_of
+from provisioner.history.records import EntryKind, recorded_of
 from provisioner.history.tables import entries, held, holdings, microseconds, moment
 from provisioner.lifecycle.evidence import Content, Shown, Word
 
@@ -122,9 +122,9 @@ class HostsShown:
 
     def _unfinished(self) -> Iterator[tuple[str, Shown]]:
         """Give the hosts that runs were about to change of which no end is recorded, and when those began."""
-        ended = select(entries.c.run).where(entries.c.inventory == self._mine, entries.c.step == Step.ENDED.value)
+        ended = select(entries.c.run).where(entries.c.inventory == self._mine, entries.c.step == EntryKind.ENDED.value)
         query = select(entries.c.content).where(
-            entries.c.inventory == self._mine, entries.c.step == Step.BEGUN.value, entries.c.run.not_in(ended)
+            entries.c.inventory == self._mine, entries.c.step == EntryKind.BEGUN.value, entries.c.run.not_in(ended)
         )
         for row in self._connection.execute(query.order_by(entries.c.number)):
             found = recorded_of(json.loads(row.content), None)

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import func, insert, select
 
 from provisioner.history.database import open_database
-from provisioner.history.place import Place
+from provisioner.history.place import StatePlace
 from provisioner.history.records import canonical, digest
 from provisioner.history.tables import events
 
@@ -45,7 +45,7 @@ class EventLog:
         StateError: the database cannot be opened. Every method raises it where the database does not answer.
     """
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: StatePlace) -> None:
         database = open_database(place, create=True)
         if database is None:
             raise TypeError("a database that may be made is there")

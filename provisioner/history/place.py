@@ -11,7 +11,7 @@ FILE = "state.db"
 
 
 @dataclass(frozen=True)
-class Place:
+class StatePlace:
     """Where the history of one inventory is.
 
     Attributes:
@@ -39,9 +39,9 @@ def state_folder(environment: Mapping[str, str]) -> Path:
     return Path(base) / "provisioner"
 
 
-def place_of(environment: Mapping[str, str], inventory: str) -> Place:
+def state_place_of(environment: Mapping[str, str], inventory: str) -> StatePlace:
     """Give the place of an inventory's history."""
     named = environment.get(VARIABLE, "")
     if "://" in named:
-        return Place(inventory, None, named)
-    return Place(inventory, state_folder(environment) / inventory / FILE)
+        return StatePlace(inventory, None, named)
+    return StatePlace(inventory, state_folder(environment) / inventory / FILE)

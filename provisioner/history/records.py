@@ -17,7 +17,7 @@ from typing import Any
 from provisioner.base.clock import aware
 
 
-class Step(StrEnum):
+class EntryKind(StrEnum):
     """Which of a run's two entries it is."""
 
     BEGUN = "begun"
@@ -158,12 +158,12 @@ def moment_text(moment: datetime) -> str:
 
 def begun_content(run: Run, hosts: Iterable[str]) -> dict[str, Any]:
     """Give what the first entry of a run says: `hosts` are those that it is about to change."""
-    return _run_content(run, Step.BEGUN, run.started) | {"hosts": sorted(hosts)}
+    return _run_content(run, EntryKind.BEGUN, run.started) | {"hosts": sorted(hosts)}
 
 
 def ended_content(run: Run, ending: Ending) -> dict[str, Any]:
     """Give what the last entry of a run says; large parts stand elsewhere, and their hashes here."""
-    return _run_content(run, Step.ENDED, ending.finished) | {
+    return _run_content(run, EntryKind.ENDED, ending.finished) | {
         "outcome": ending.outcome,
         "document": None if ending.document is None else digest(canonical(ending.document)),
         "checks": checks_digest(ending.checks),
@@ -171,7 +171,7 @@ def ended_content(run: Run, ending: Ending) -> dict[str, Any]:
     }
 
 
-def _run_content(run: Run, step: Step, at: datetime) -> dict[str, Any]:
+def _run_content(run: Run, step: EntryKind, at: datetime) -> dict[str, Any]:
     return {
         "run": run.id,
         "step": step.value,

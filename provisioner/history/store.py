@@ -10,15 +10,15 @@ from typing import Any
 
 from sqlalchemy import Connection, func, insert, select
 
-from provisioner.history.chain import Chain, checked
+from provisioner.history.chain import ChainReport, checked
 from provisioner.history.database import Database, open_database
-from provisioner.history.place import Place
+from provisioner.history.place import StatePlace
 from provisioner.history.records import (
     Ending,
+    EntryKind,
     Holding,
     Recorded,
     Run,
-    Step,
     begun_content,
     canonical,
     ended_content,
@@ -53,12 +53,12 @@ class History:
             StateError: it cannot be recorded; then nothing may be changed.
         """
         with self._database.writing() as connection:
-            self._append(connection, run, Step.BEGUN, run.started, begun_content(run, hosts))
+            self._append(connection, run, EntryKind.BEGUN, run.started, begun_content(run, hosts))
 
     def end(self, run: Run, ending: Ending) -> None:
         """Record what became of a run: all of it, or nothing."""
         with self._database.writing() as connection:
-            number = self._append(connection, run, Step.ENDED, ending.finished, ended_content(run, ending))
+            number = self._append(connection, run, EntryKind.ENDED, ending.finished, ended_content(run, ending))
             own = {"inventory": self._mine, "number": number}
             if ending.document is not None:
                 packed = zlib.compress(canonical(ending.document).encode())
@@ -72,7 +72,9 @@ class History:
                 seen = {"host": holding.host, "at": holding.at, "held": holding.held_digest, "exact": holding.exact}
                 connection.execute(insert(holdings).values(**own, **seen))
 
-    def _append(self, connection: Connection, run: Run, step: Step, at: datetime, content: Mapping[str, Any]) -> int:
+    def _append(
+        self, connection: Connection, run: Run, step: EntryKind, at: datetime, content: Mapping[str, Any]
+    ) -> int:
         newest = (
             select(entries.c.number, entries.c.hash)
             .where(entries.c.inventory == self._mine)
@@ -107,7 +109,7 @@ class History:
             for row in connection.execute(query):
                 content = json.loads(row.content)
                 told.setdefault(content["run"], {})[content["step"]] = content
-        found = (recorded_of(steps.get(Step.BEGUN), steps.get(Step.ENDED)) for steps in told.values())
+        found = (recorded_of(steps.get(EntryKind.BEGUN), steps.get(EntryKind.ENDED)) for steps in told.values())
         return tuple(sorted(found, key=lambda recorded: (recorded.run.started, recorded.run.id), reverse=True))
 
     def document(self, run: str) -> dict[str, Any] | None:
@@ -129,13 +131,13 @@ class History:
         with self._database.reading() as connection:
             return evidence(connection, self._mine, acceptance)
 
-    def verify_chain(self) -> Chain:
+    def verify_chain(self) -> ChainReport:
         """Hold every entry against its hash and the entry before, and all else that is kept against the entries."""
         with self._database.reading() as connection:
             return checked(connection, self._mine)
 
 
-def open_history(place: Place) -> History:
+def open_history(place: StatePlace) -> History:
     """Open the history of a place to record runs in it; what is missing is made.
 
     Raises:
@@ -147,7 +149,7 @@ def open_history(place: Place) -> History:
     return History(database)
 
 
-def find_history(place: Place) -> History | None:
+def find_history(place: StatePlace) -> History | None:
     """Open the history of a place to read it; None where no run was ever recorded there.
 
     Raises:

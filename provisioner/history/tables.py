@@ -40,7 +40,7 @@ def moment(whole: int) -> datetime:
     return _EPOCH + whole * _MICROSECOND
 
 
-class Moment(TypeDecorator[datetime]):
+class MomentColumn(TypeDecorator[datetime]):
     """A moment with its zone, kept as whole microseconds since 1970: exact, ordered, and the same in every database."""
 
     impl = BigInteger
@@ -67,7 +67,7 @@ entries = Table(
     Column("run", String(63), nullable=False),
     Column("step", String(15), nullable=False),
     Column("operation", String(31), nullable=False),
-    Column("at", Moment, nullable=False),
+    Column("at", MomentColumn, nullable=False),
     Column("content", Text, nullable=False),
     Column("previous", String(71), nullable=False),
     Column("hash", String(71), nullable=False),
@@ -91,7 +91,7 @@ checks = Table(
     Column("facility", String(63), primary_key=True),
     Column("relay", String(63), primary_key=True),
     Column("content", String(71), nullable=False),
-    Column("at", Moment, nullable=False),
+    Column("at", MomentColumn, nullable=False),
     Column("pulled", Integer, nullable=False),
     Column("checked", Integer, nullable=False),
     Column("proved", Integer, nullable=False),
@@ -105,7 +105,7 @@ holdings = Table(
     Column("inventory", String(63), primary_key=True),
     Column("host", String(63), primary_key=True),
     Column("number", BigInteger, primary_key=True, autoincrement=False),
-    Column("at", Moment, nullable=False),
+    Column("at", MomentColumn, nullable=False),
     Column("held", String(71)),
     Column("exact", Boolean, nullable=False),
 )
@@ -125,7 +125,7 @@ events = Table(
     Column("inventory", String(63), primary_key=True),
     Column("run", String(63), primary_key=True),
     Column("sequence", BigInteger, primary_key=True, autoincrement=False),
-    Column("at", Moment, nullable=False),
+    Column("at", MomentColumn, nullable=False),
     Column("host", String(63), nullable=False),
     Column("step", String(63), nullable=False),
     Column("before", Text),

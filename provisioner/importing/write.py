@@ -10,7 +10,7 @@ from pathlib import Path
 from provisioner.base.atomic_file import write_atomic
 from provisioner.base.errors import InventoryError, LockedError, ProvisionerError, UsageError
 from provisioner.base.vault import VaultPasswords
-from provisioner.contacts.access_log import Access, record, system_user
+from provisioner.contacts.access_log import AccessRecord, record, system_user
 from provisioner.contacts.keyring import own_password
 from provisioner.contacts.model import Contact
 from provisioner.contacts.store import contacts_folder, file_of, valid_contacts, write_contacts
@@ -85,7 +85,7 @@ class ContactFiles:
             found[province] = file.contacts if file else ()
         requester = self.requester or system_user()
         records = sum(map(len, found.values()))
-        record(self.state, Access(now, action, self.purpose, requester, provinces, records))
+        record(self.state, AccessRecord(now, action, self.purpose, requester, provinces, records))
         return found
 
 

@@ -6,8 +6,8 @@ from provisioner.base.clock import local_time
 from provisioner.inventory.model import ConnectionPlan, Facility, Party, SurveyVerdict
 from provisioner.inventory.signed import signed_content
 from provisioner.lifecycle.evidence import ACCEPTANCE, Evidence
-from provisioner.lifecycle.standing import Progress, Standing
-from provisioner.lifecycle.states import State
+from provisioner.lifecycle.standing import ConnectionProgress, Standing
+from provisioner.lifecycle.states import FacilityState
 
 PARTIES = {Party.DIC: "the DIC", Party.HEALTH: "the Health department", Party.CARRIER: "the carrier"}
 
@@ -22,12 +22,12 @@ _VERDICTS = {
 
 
 _SIMPLE = {
-    State.REGISTERED: "the province names a representative (contacts list): then write contact_confirmed_on",
-    State.CONTACT_CONFIRMED: "DIC, Health and the carrier survey the cameras: then write survey",
-    State.SUSPENDED: "write operating: open when people come",
-    State.CLOSED: "nothing: no host holds anything of it",
+    FacilityState.REGISTERED: "the province names a representative (contacts list): then write contact_confirmed_on",
+    FacilityState.CONTACT_CONFIRMED: "DIC, Health and the carrier survey the cameras: then write survey",
+    FacilityState.SUSPENDED: "write operating: open when people come",
+    FacilityState.CLOSED: "nothing: no host holds anything of it",
 }
-_AT_AN_END = frozenset({State.DECOMMISSIONING, State.CLOSED})
+_AT_AN_END = frozenset({FacilityState.DECOMMISSIONING, FacilityState.CLOSED})
 
 
 def next_step(standing: Standing, evidence: Evidence) -> str:
@@ -38,28 +38,28 @@ def next_step(standing: Standing, evidence: Evidence) -> str:
         return f"{blocked.next_action} ({blocked.owner.value}, until {blocked.due})"
     if state in _SIMPLE:
         return _SIMPLE[state]
-    if state is State.DECOMMISSIONING:
+    if state is FacilityState.DECOMMISSIONING:
         return f"run provisioner apply, then provisioner verify: {', '.join(standing.left_on)} has to be seen clear"
-    if state is State.SURVEYED and facility.survey:
+    if state is FacilityState.SURVEYED and facility.survey:
         return _VERDICTS[facility.survey.verdict]
-    if state is State.ACTIVE or _is_accepted(facility.successor, facility, evidence):
+    if state is FacilityState.ACTIVE or _is_accepted(facility.successor, facility, evidence):
         return _of_successor(facility, evidence)
     return _of_plan(facility, evidence, state)
 
 
 def _is_accepted(plan: ConnectionPlan | None, facility: Facility, evidence: Evidence) -> bool:
-    return plan is not None and State.ACCEPTED in Progress(facility, plan, evidence).steps
+    return plan is not None and FacilityState.ACCEPTED in ConnectionProgress(facility, plan, evidence).steps
 
 
-def _of_plan(facility: Facility, evidence: Evidence, state: State) -> str:
+def _of_plan(facility: Facility, evidence: Evidence, state: FacilityState) -> str:
     if facility.plan is None:
         return ""
-    progress = Progress(facility, facility.plan, evidence)
-    if state is State.PLAN_PROPOSED:
+    progress = ConnectionProgress(facility, facility.plan, evidence)
+    if state is FacilityState.PLAN_PROPOSED:
         return _to_agree(progress)
-    if state is State.PLAN_AGREED:
+    if state is FacilityState.PLAN_AGREED:
         return _to_provision(progress)
-    if state is State.PROVISIONED:
+    if state is FacilityState.PROVISIONED:
         return _to_connect(progress)
     if progress.proof is None:
         return ""
@@ -67,7 +67,7 @@ def _of_plan(facility: Facility, evidence: Evidence, state: State) -> str:
     return f"run provisioner verify after {local_time(due)}: all its paths have to be up once more"
 
 
-def _to_agree(progress: Progress) -> str:
+def _to_agree(progress: ConnectionProgress) -> str:
     content = signed_content(progress.facility, progress.plan)
     signed = {sign_off.by for sign_off in progress.plan.sign_offs if sign_off.content == content}
     missing = [party for party in Party if party not in signed]
@@ -78,14 +78,14 @@ def _to_agree(progress: Progress) -> str:
     return f"{names} have to agree: provisioner sign-off {progress.facility.id} {words} --source …"
 
 
-def _to_provision(progress: Progress) -> str:
+def _to_provision(progress: ConnectionProgress) -> str:
     gateway = progress.facility.gateway
     if gateway is None or gateway.public_key is None:
         return f"install provisioner site-package {progress.facility.id} on the gateway, and write gateway.public_key"
     return f"run provisioner apply: {', '.join(progress.relays)} has not been seen to hold what is signed"
 
 
-def _to_connect(progress: Progress) -> str:
+def _to_connect(progress: ConnectionProgress) -> str:
     check = progress.last_check
     if check is None:
         return "run provisioner verify: none of its paths was checked yet"
@@ -99,5 +99,5 @@ def _of_successor(facility: Facility, evidence: Evidence) -> str:
         return "nothing: it is verified every night"
     if _is_accepted(facility.successor, facility, evidence):
         return "the successor's connection is accepted: make it the plan, and remove successor"
-    steps = Progress(facility, facility.successor, evidence).steps
-    return f"the successor ({facility.successor.carrier}) is {max(steps, key=list(State).index).words}"
+    steps = ConnectionProgress(facility, facility.successor, evidence).steps
+    return f"the successor ({facility.successor.carrier}) is {max(steps, key=list(FacilityState).index).words}"

@@ -14,7 +14,7 @@ from functools import cached_property
 from provisioner.inventory.model import ConnectionPlan, Facility, Operating
 from provisioner.inventory.signed import missing_parties, signed_content
 from provisioner.lifecycle.evidence import Evidence, LastCheck, Proof, Shown
-from provisioner.lifecycle.states import STEPS, Since, State
+from provisioner.lifecycle.states import STEPS, FacilityState, Since
 
 
 def is_agreed(facility: Facility, plan: ConnectionPlan) -> bool:
@@ -26,7 +26,7 @@ def is_agreed(facility: Facility, plan: ConnectionPlan) -> bool:
 
 
 @dataclass(frozen=True)
-class Progress:
+class ConnectionProgress:
     """How far one connection of a facility has come: the plan's own, or its successor's.
 
     Attributes:
@@ -73,23 +73,23 @@ class Progress:
         return max(own, key=lambda check: check.shown, default=None)
 
     @cached_property
-    def steps(self) -> dict[State, Since]:
+    def steps(self) -> dict[FacilityState, Since]:
         """The steps that this connection has reached, each with its day or moment."""
-        found: dict[State, Since] = {State.PLAN_PROPOSED: None}
+        found: dict[FacilityState, Since] = {FacilityState.PLAN_PROPOSED: None}
         if not self.agreed:
             return found
-        found[State.PLAN_AGREED] = max(sign_off.signed_on for sign_off in self.plan.sign_offs)
+        found[FacilityState.PLAN_AGREED] = max(sign_off.signed_on for sign_off in self.plan.sign_offs)
         proof = self.proof
         seen = [shown.at for shown in self.carried.values()]
         if len(seen) == len(self.relays):
-            found[State.PROVISIONED] = max(seen)
+            found[FacilityState.PROVISIONED] = max(seen)
         elif proof:
             # A path that is up at level 7 is on a relay that is as desired (level 1).
-            found[State.PROVISIONED] = proof.first.at
+            found[FacilityState.PROVISIONED] = proof.first.at
         if proof:
-            found[State.CONNECTED] = proof.first.at
+            found[FacilityState.CONNECTED] = proof.first.at
         if proof and proof.again:
-            found[State.ACCEPTED] = proof.again.at
+            found[FacilityState.ACCEPTED] = proof.again.at
         return found
 
 
@@ -107,21 +107,21 @@ class Standing:
     """
 
     facility: Facility
-    state: State
+    state: FacilityState
     since: Since
-    steps: Mapping[State, Since]
+    steps: Mapping[FacilityState, Since]
     connected_at: datetime | None
     left_on: tuple[str, ...] = ()
 
     @property
-    def reached(self) -> State:
+    def reached(self) -> FacilityState:
         """The furthest step, whatever the facility does now."""
         return max(self.steps, key=STEPS.index)
 
     @property
     def is_connected(self) -> bool:
         """Whether people are in it and all pulled paths of its content were up at the centre."""
-        return self.facility.operating is Operating.OPEN and State.CONNECTED in self.steps
+        return self.facility.operating is Operating.OPEN and FacilityState.CONNECTED in self.steps
 
 
 def standing_of(facility: Facility, evidence: Evidence) -> Standing:
@@ -133,24 +133,24 @@ def standing_of(facility: Facility, evidence: Evidence) -> Standing:
     state, since = furthest, steps[furthest]
     left_on: tuple[str, ...] = ()
     if facility.operating is Operating.STANDBY:
-        state, since = State.SUSPENDED, None
+        state, since = FacilityState.SUSPENDED, None
     elif facility.operating is Operating.CLOSED:
         left_on = _left_on(facility, evidence)
-        state = State.DECOMMISSIONING if left_on else State.CLOSED
+        state = FacilityState.DECOMMISSIONING if left_on else FacilityState.CLOSED
         since = facility.closed_on if left_on else _gone_since(facility, evidence)
-    elif furthest is State.ACCEPTED:
-        state = State.ACTIVE
+    elif furthest is FacilityState.ACCEPTED:
+        state = FacilityState.ACTIVE
     return Standing(facility, state, since, steps, connected_at, left_on)
 
 
-def _steps(facility: Facility, evidence: Evidence) -> Iterator[tuple[State, Since]]:
-    yield State.REGISTERED, None
+def _steps(facility: Facility, evidence: Evidence) -> Iterator[tuple[FacilityState, Since]]:
+    yield FacilityState.REGISTERED, None
     if facility.contact_confirmed_on:
-        yield State.CONTACT_CONFIRMED, facility.contact_confirmed_on
+        yield FacilityState.CONTACT_CONFIRMED, facility.contact_confirmed_on
     if facility.survey:
-        yield State.SURVEYED, facility.survey.surveyed_on
+        yield FacilityState.SURVEYED, facility.survey.surveyed_on
     if facility.plan:
-        yield from Progress(facility, facility.plan, evidence).steps.items()
+        yield from ConnectionProgress(facility, facility.plan, evidence).steps.items()
 
 
 # --- closing --------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ Since = datetime | date | None
 """A moment that was observed, a day that a file names, or nothing that anybody wrote down."""
 
 
-class State(StrEnum):
+class FacilityState(StrEnum):
     """Where a facility stands, from registration to closing (docs/lifecycle.md)."""
 
     REGISTERED = "registered"
@@ -34,14 +34,14 @@ class State(StrEnum):
 
 
 STEPS = (
-    State.REGISTERED,
-    State.CONTACT_CONFIRMED,
-    State.SURVEYED,
-    State.PLAN_PROPOSED,
-    State.PLAN_AGREED,
-    State.PROVISIONED,
-    State.CONNECTED,
-    State.ACCEPTED,
+    FacilityState.REGISTERED,
+    FacilityState.CONTACT_CONFIRMED,
+    FacilityState.SURVEYED,
+    FacilityState.PLAN_PROPOSED,
+    FacilityState.PLAN_AGREED,
+    FacilityState.PROVISIONED,
+    FacilityState.CONNECTED,
+    FacilityState.ACCEPTED,
 )
 """The steps of the way to a connection, in order: a facility stands at the furthest one that it has reached."""
 

@@ -12,8 +12,8 @@ from provisioner.inventory.model import BlockReason, ConnectionPlan, Facility, I
 from provisioner.inventory.signed import missing_parties, stale_sign_offs
 from provisioner.lifecycle.evidence import Evidence, Shown
 from provisioner.lifecycle.next_step import PARTIES
-from provisioner.lifecycle.standing import Progress, Standing
-from provisioner.lifecycle.states import State
+from provisioner.lifecycle.standing import ConnectionProgress, Standing
+from provisioner.lifecycle.states import FacilityState
 
 _OPERATING = {
     Operating.OPEN: "people are in it (operating: open)",
@@ -145,7 +145,7 @@ def _of_evidence(telling: Telling) -> Iterator[Reason]:
         if name == facility.id and not facility.rendered:
             yield Reason(f"{host} is without it since {_seen(shown)}")
     if facility.plan and facility.operating is not Operating.CLOSED:
-        yield from _of_progress(Progress(facility, facility.plan, evidence), telling)
+        yield from _of_progress(ConnectionProgress(facility, facility.plan, evidence), telling)
 
 
 def _left(facility: str, host: str, evidence: Evidence) -> str:
@@ -159,7 +159,7 @@ def _left(facility: str, host: str, evidence: Evidence) -> str:
     return f"{host} was not as desired at {_seen(word.shown)}, so that something of it may be left there"
 
 
-def _of_progress(progress: Progress, telling: Telling) -> Iterator[Reason]:
+def _of_progress(progress: ConnectionProgress, telling: Telling) -> Iterator[Reason]:
     if not progress.agreed:
         return
     for relay in progress.relays:
@@ -182,7 +182,7 @@ def _of_progress(progress: Progress, telling: Telling) -> Iterator[Reason]:
         yield Reason("what is signed now was never verified")
 
 
-def _of_relay(progress: Progress, relay: str, telling: Telling) -> Iterator[Reason]:
+def _of_relay(progress: ConnectionProgress, relay: str, telling: Telling) -> Iterator[Reason]:
     shown, word = progress.carried.get(relay), telling.evidence.words.get(relay)
     if shown is None:
         yield Reason(f"{relay} has not been seen to hold what is signed now")
@@ -200,9 +200,9 @@ def _of_successor(telling: Telling) -> Iterator[Reason]:
     facility = telling.facility
     if facility.successor and facility.operating is not Operating.CLOSED:
         yield from _of_plan(telling, facility.successor, "successor")
-        steps = Progress(facility, facility.successor, telling.evidence).steps
-        furthest = max(steps, key=list(State).index)
-        until = "the plan" if State.ACCEPTED in steps else "accepted"
+        steps = ConnectionProgress(facility, facility.successor, telling.evidence).steps
+        furthest = max(steps, key=list(FacilityState).index)
+        until = "the plan" if FacilityState.ACCEPTED in steps else "accepted"
         yield Reason(f"the successor's connection is {furthest.words}; both carriers serve until it is {until}")
 
 

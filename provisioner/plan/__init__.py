@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from provisioner.plan.basis import Basis, desired_digest
-from provisioner.plan.document import DRIFT_SCHEMA, SCHEMA, compare_document, document
+from provisioner.plan.document import DRIFT_SCHEMA, SCHEMA, compare_document, plan_document
 from provisioner.plan.model import Against, Plan
 from provisioner.plan.saved import Saved, moved_hosts, read_saved, refuse_other, saved_text, seal_key
-from provisioner.plan.seen import Seen, moved, seen_of
+from provisioner.plan.seen import HostItems, moved_items, seen_of
 from provisioner.plan.totals import Totals, totals_of
 
 __all__ = [
@@ -14,15 +14,15 @@ __all__ = [
     "SCHEMA",
     "Against",
     "Basis",
+    "HostItems",
     "Plan",
     "Saved",
-    "Seen",
     "Totals",
     "compare_document",
     "desired_digest",
-    "document",
-    "moved",
     "moved_hosts",
+    "moved_items",
+    "plan_document",
     "read_saved",
     "refuse_other",
     "saved_text",

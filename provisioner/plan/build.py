@@ -16,7 +16,7 @@ from provisioner.plan.changes import Change, pending
 from provisioner.plan.diff import Fleet, changes_of
 from provisioner.plan.guards.lockout import locked_out, required_sources
 from provisioner.plan.guards.outside import outside_of
-from provisioner.plan.guards.policy import Refusal, Subject, judge
+from provisioner.plan.guards.policy import PlanInQuestion, PlanRefusal, refusals_of
 from provisioner.plan.model import Plan
 from provisioner.render.files import NFT_FILE, RenderedFile
 
@@ -64,7 +64,7 @@ def build_plan(observed: Observed, basis: Basis, limit: Limit, now: datetime, co
         by_host[change.host].append(change)
     subject = _subject(observed, changing, fleet, uncounted)
     refused = [
-        *judge(observed.inventory.settings.policy, subject, now, basis.allow),
+        *refusals_of(observed.inventory.settings.policy, subject, now, basis.allow),
         *_outside(outside),
         *(r for spec in read if spec.id in by_host for r in _locked_out(observed, spec)),
     ]
@@ -110,9 +110,9 @@ def fleet_of(observed: Observed) -> Fleet:
     )
 
 
-def _subject(observed: Observed, changing: Sequence[Change], fleet: Fleet, uncounted: frozenset[str]) -> Subject:
+def _subject(observed: Observed, changing: Sequence[Change], fleet: Fleet, uncounted: frozenset[str]) -> PlanInQuestion:
     inventories = [observed.inventory, *([observed.before] if observed.before else [])]
-    return Subject(
+    return PlanInQuestion(
         changes=changing,
         served=frozenset().union(*fleet.serving.values()),
         uncounted=uncounted,
@@ -138,21 +138,21 @@ def _protected_keys(inventory: Inventory) -> Iterator[tuple[str, str]]:
                 yield entry.public_key, f"{kind} {name}"
 
 
-def _outside(outside: Sequence[Change]) -> Iterator[Refusal]:
+def _outside(outside: Sequence[Change]) -> Iterator[PlanRefusal]:
     """A host is changed whole or not at all: what a limit does not name would be changed with it."""
     if outside:
         named = ", ".join(f"{c.resource.value} {c.name} on {c.host}" for c in outside[:5])
         more = f" and {len(outside) - 5} more" if len(outside) > 5 else ""  # noqa: PLR2004 (what fits a line)
         message = f"changes outside the limit are pending on a chosen host: {named}{more}"
         hint = "apply without --limit, or with --limit host=…: a host is changed whole"
-        yield Refusal("outside_limit", message, hint, 0, len(outside), outside[0].host)
+        yield PlanRefusal("outside_limit", message, hint, 0, len(outside), outside[0].host)
 
 
 def _rules(observed: Observed, spec: HostSpec) -> str:
     return next((f.content.decode() for f in observed.files[spec.id] if f.path == NFT_FILE), "")
 
 
-def _locked_out(observed: Observed, spec: HostSpec) -> Iterator[Refusal]:
+def _locked_out(observed: Observed, spec: HostSpec) -> Iterator[PlanRefusal]:
     if spec.firewall is None or spec.id not in observed.inventory.relays:
         return
     carrier, relay = observed.inventory.relays[spec.id]
@@ -160,7 +160,7 @@ def _locked_out(observed: Observed, spec: HostSpec) -> Iterator[Refusal]:
     for source in locked_out(_rules(observed, spec), relay.ssh.port, sources):
         message = f"{spec.id}: its new rules would refuse new SSH connections from {source.who}"
         hint = f"add it to management_networks of carriers/{carrier.id}.yml, if SSH is to come from there"
-        yield Refusal("lock_out", message, hint, host=spec.id)
+        yield PlanRefusal("lock_out", message, hint, host=spec.id)
 
 
 def _notes(observed: Observed, read: Sequence[HostSpec], changed: Collection[str]) -> Iterator[str]:

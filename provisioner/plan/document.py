@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from provisioner.plan.changes import Action, Change, Impact, pending
-from provisioner.plan.guards.policy import Refusal
+from provisioner.plan.guards.policy import PlanRefusal
 from provisioner.plan.model import Plan
 from provisioner.plan.totals import Totals, totals_of
 
@@ -16,7 +16,7 @@ DRIFT_SCHEMA = "provisioner/drift"
 COMPARE_SCHEMA = "provisioner/compare"
 
 
-def document(plan: Plan, *, everything: bool = False, schema: str = SCHEMA) -> dict[str, Any]:
+def plan_document(plan: Plan, *, everything: bool = False, schema: str = SCHEMA) -> dict[str, Any]:
     """Give the plan's document; no-ops are counted, and listed with `everything`."""
     changing = plan.pending
     totals = totals_of(changing, plan.carriers)
@@ -46,7 +46,7 @@ def document(plan: Plan, *, everything: bool = False, schema: str = SCHEMA) -> d
 
 def compare_document(plan: Plan, *, everything: bool = False) -> dict[str, Any]:
     """Give the document of two revisions compared: a plan's, without hosts, digest and viewers."""
-    whole = document(plan, everything=everything, schema=COMPARE_SCHEMA)
+    whole = plan_document(plan, everything=everything, schema=COMPARE_SCHEMA)
     of_hosts = {"digest", "live", "desired", "planned", "unreadable", "viewers_by_path"}
     shown = {key: value for key, value in whole.items() if key not in of_hosts}
     for key in ("viewers_dropped", "viewers_unknown"):
@@ -102,7 +102,7 @@ def change_document(change: Change) -> dict[str, Any]:
     }
 
 
-def refusal_document(refusal: Refusal) -> dict[str, Any]:
+def refusal_document(refusal: PlanRefusal) -> dict[str, Any]:
     """Give one refusal; `limit` and `value` are null where it is about no number."""
     return {
         "policy": refusal.policy,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from provisioner.plan.basis import Basis
 from provisioner.plan.changes import Change, pending
-from provisioner.plan.guards.policy import Refusal
+from provisioner.plan.guards.policy import PlanRefusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Plan:
     left_out: tuple[str, ...] = ()
     outside: tuple[Change, ...] = ()
     carriers: Mapping[str, str] = field(default_factory=dict)
-    refused: tuple[Refusal, ...] = ()
+    refused: tuple[PlanRefusal, ...] = ()
     uncounted: tuple[str, ...] = ()
     unreadable: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()

@@ -12,12 +12,12 @@ from typing import Any, NoReturn
 from provisioner.base.errors import StalePlanError
 from provisioner.base.secret import Secret
 from provisioner.plan.basis import Basis
-from provisioner.plan.document import SCHEMA, document
+from provisioner.plan.document import SCHEMA, plan_document
 from provisioner.plan.model import Plan
-from provisioner.plan.seen import Seen, moved, seen_in
+from provisioner.plan.seen import HostItems, moved_items, seen_in
 
 _AGAIN = "make a new plan, and have it reviewed: provisioner plan --out FILE"
-Row = tuple[str, str, str, str]
+ChangeRow = tuple[str, str, str, str]
 """A change as it can be compared: resource, name, action, reason."""
 
 
@@ -33,8 +33,8 @@ class Saved:
     """
 
     basis: Basis
-    rows: Mapping[str, frozenset[Row]]
-    seen: Mapping[str, Seen]
+    rows: Mapping[str, frozenset[ChangeRow]]
+    seen: Mapping[str, HostItems]
     refused: tuple[str, ...]
 
     @property
@@ -48,9 +48,9 @@ def seal_key(digest_key: Secret) -> Secret:
     return Secret(hmac.new(digest_key.reveal().encode(), b"provisioner/plan-seal", hashlib.sha256).hexdigest())
 
 
-def saved_text(plan: Plan, seen: Mapping[str, Seen], key: Secret) -> str:
+def saved_text(plan: Plan, seen: Mapping[str, HostItems], key: Secret) -> str:
     """Give a plan as it is saved: the same plan always gives the same bytes."""
-    whole = document(plan) | {"seen": {host: dict(items) for host, items in seen.items()}}
+    whole = plan_document(plan) | {"seen": {host: dict(items) for host, items in seen.items()}}
     return _pretty(whole | {"seal": _seal(whole, key)})
 
 
@@ -109,7 +109,7 @@ def _saved(whole: Mapping[str, Any]) -> Saved:
         planned=dict(whole["planned"]),
         allow=dict(whole["allow"]),
     )
-    rows: dict[str, set[Row]] = {host: set() for host in basis.live}
+    rows: dict[str, set[ChangeRow]] = {host: set() for host in basis.live}
     for item in whole["changes"]:
         rows[item["host"]].add((item["resource"], item["name"], item["action"], item["reason"]))
     refused = tuple(str(item["policy"]) for item in whole["refused"])
@@ -141,7 +141,7 @@ def moved_basis(saved: Basis, now: Basis) -> list[str]:
     return [f"{what} was {old} when the plan was made and is {new} now" for what, old, new in compared if old != new]
 
 
-def moved_hosts(saved: Saved, now: Plan, seen: Mapping[str, Seen]) -> dict[str, list[str]]:
+def moved_hosts(saved: Saved, now: Plan, seen: Mapping[str, HostItems]) -> dict[str, list[str]]:
     """Give what moved on each host of a saved plan, by host; hosts that are as they were are not in it.
 
     Args:
@@ -162,8 +162,8 @@ def _of(basis: Basis, host: str) -> tuple[str | None, ...]:
     return basis.live.get(host), basis.desired.get(host), basis.planned.get(host)
 
 
-def _moved(saved: Saved, host: str, rows: frozenset[Row], seen: Seen) -> list[str]:
-    items = moved(saved.seen.get(host, {}), seen)
+def _moved(saved: Saved, host: str, rows: frozenset[ChangeRow], seen: HostItems) -> list[str]:
+    items = moved_items(saved.seen.get(host, {}), seen)
     known = {item.partition(" was ")[0] for item in items}
     had = saved.rows.get(host, frozenset())
     for resource, name, action, reason in sorted(rows - had):
@@ -176,14 +176,14 @@ def _moved(saved: Saved, host: str, rows: frozenset[Row], seen: Seen) -> list[st
     return items or ["something that the plan does not list"]
 
 
-def _had(rows: Iterable[Row], resource: str, name: str) -> str:
+def _had(rows: Iterable[ChangeRow], resource: str, name: str) -> str:
     had = next((row for row in rows if row[:2] == (resource, name)), None)
     return f"to {had[2]} ({had[3]})" if had else "as desired"
 
 
-def rows_of(plan: Plan) -> dict[str, frozenset[Row]]:
+def rows_of(plan: Plan) -> dict[str, frozenset[ChangeRow]]:
     """Give a plan's pending changes by host, as they can be compared."""
-    rows: dict[str, set[Row]] = {host: set() for host in plan.basis.live}
+    rows: dict[str, set[ChangeRow]] = {host: set() for host in plan.basis.live}
     for change in plan.pending:
         row = (change.resource.value, change.name, change.action.value, change.reason)
         rows.setdefault(change.host, set()).add(row)

@@ -11,14 +11,14 @@ from typing import Any
 
 from provisioner.hosts.facts import HostFacts
 
-Seen = Mapping[str, str]
+HostItems = Mapping[str, str]
 """Item to what it was, e.g. `unit provisioner-nft.service` to `active, enabled`; what is not there has no item."""
 
 _SHORT = 12
 _LISTED = 5
 
 
-def seen_of(facts: HostFacts, names: Mapping[str, str] | None = None) -> Seen:
+def seen_of(facts: HostFacts, names: Mapping[str, str] | None = None) -> HostItems:
     """Give what of a host's facts its live digest rests on, in words.
 
     Args:
@@ -29,7 +29,7 @@ def seen_of(facts: HostFacts, names: Mapping[str, str] | None = None) -> Seen:
     return dict(sorted(items))
 
 
-def moved(then: Seen, now: Seen) -> list[str]:
+def moved_items(then: HostItems, now: HostItems) -> list[str]:
     """Name what moved, with what the plan had and what is there now."""
     told = []
     for item in sorted(then.keys() | now.keys()):
@@ -101,6 +101,6 @@ def _others(facts: HostFacts) -> Iterator[tuple[str, str]]:
         yield "change", f"waiting for the confirmation of run {facts.armed['run']}"
 
 
-def seen_in(document: Mapping[str, Any]) -> dict[str, Seen]:
+def seen_in(document: Mapping[str, Any]) -> dict[str, HostItems]:
     """Give what a saved plan saw, by host."""
     return {str(host): {str(k): str(v) for k, v in items.items()} for host, items in document.items()}

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from provisioner.plan.changes import Action, Change, Impact, cut_by
-from provisioner.plan.diff.comparison import place_of
+from provisioner.plan.diff.comparison import owner_of_path
 
 K = TypeVar("K", bound=Hashable)
 Cut = Mapping[str, Mapping[str, int]]
@@ -18,7 +18,7 @@ CENTRES = "centres"
 
 
 @dataclass
-class Row:
+class TotalsRow:
     """What is done with the resources of one carrier, province or facility, and whom it cuts."""
 
     hosts: set[str] = field(default_factory=set)
@@ -47,9 +47,9 @@ class Totals:
         worst: the worst impact of all.
     """
 
-    carriers: Mapping[str, Row]
-    provinces: Mapping[str, Row]
-    facilities: Mapping[tuple[str, str], Row]
+    carriers: Mapping[str, TotalsRow]
+    provinces: Mapping[str, TotalsRow]
+    facilities: Mapping[tuple[str, str], TotalsRow]
     cut: Cut
     worst: Impact
 
@@ -73,21 +73,21 @@ def totals_of(changes: Iterable[Change], carriers: Mapping[str, str]) -> Totals:
     by_facility = _rows((c for c in changes if c.facility), lambda change: (change.province, change.facility))
     for relay, paths in cut.items():
         for path, viewers in paths.items():
-            province, facility = place_of(path)
-            by_carrier.setdefault(carriers.get(relay) or CENTRES, Row()).viewers += viewers
+            province, facility = owner_of_path(path)
+            by_carrier.setdefault(carriers.get(relay) or CENTRES, TotalsRow()).viewers += viewers
             if facility:
-                by_province.setdefault(province, Row()).viewers += viewers
-                by_facility.setdefault((province, facility), Row()).viewers += viewers
+                by_province.setdefault(province, TotalsRow()).viewers += viewers
+                by_facility.setdefault((province, facility), TotalsRow()).viewers += viewers
     worst = max((c.impact for c in changes), key=lambda impact: impact.rank, default=Impact.NONE)
     return Totals(_ordered(by_carrier), _ordered(by_province), _ordered(by_facility), cut, worst)
 
 
-def _rows(changes: Iterable[Change], key: Callable[[Change], K]) -> dict[K, Row]:
-    rows: dict[K, Row] = {}
+def _rows(changes: Iterable[Change], key: Callable[[Change], K]) -> dict[K, TotalsRow]:
+    rows: dict[K, TotalsRow] = {}
     for change in changes:
-        rows.setdefault(key(change), Row()).add(change)
+        rows.setdefault(key(change), TotalsRow()).add(change)
     return rows
 
 
-def _ordered(rows: Mapping[K, Row]) -> dict[K, Row]:
+def _ordered(rows: Mapping[K, TotalsRow]) -> dict[K, TotalsRow]:
     return dict(sorted(rows.items()))

@@ -20,7 +20,7 @@ from provisioner.desired.spec import (
     HostSpec,
     MediaPath,
     SiteSpec,
-    Source,
+    StreamSource,
     Tunnel,
     User,
 )
@@ -85,7 +85,7 @@ def path_lines(paths: Iterable[MediaPath]) -> str:
 
     A country has two hundred thousand of them: what a device's streams have in common is quoted once.
     """
-    known: dict[tuple[str, str], tuple[Source, str]] = {}
+    known: dict[tuple[str, str], tuple[StreamSource, str]] = {}
     lines = []
     for path in paths:
         source, device = path.source, (path.facility, path.device)
@@ -97,7 +97,7 @@ def path_lines(paths: Iterable[MediaPath]) -> str:
     return "".join(lines)
 
 
-def _is_of_one_device(one: Source, other: Source) -> bool:
+def _is_of_one_device(one: StreamSource, other: StreamSource) -> bool:
     """Tell whether two sources have all but the path in common; the same values are the same objects."""
     same = one.address is other.address and one.password is other.password
     return same and (one.port, one.username) == (other.port, other.username)

@@ -14,7 +14,7 @@ from ipaddress import IPv4Address, IPv4Network
 from json.encoder import encode_basestring
 from urllib.parse import quote
 
-from provisioner.desired.spec import Source
+from provisioner.desired.spec import StreamSource
 
 # JSON's own escapes leave these as they are, but YAML readers take some for line breaks or refuse them.
 _YAML_UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]")
@@ -97,7 +97,7 @@ def comment(value: object) -> str:
     return re.sub(r"[^\x20-\x7e]", "?", str(value))
 
 
-def source_url(source: Source) -> str:
+def source_url(source: StreamSource) -> str:
     """Give a source's address with its credentials, as MediaMTX takes it.
 
     Credentials are percent-encoded whole (a raw `#`, `/` or `%` is fatal to MediaMTX's parse, and `$G1` in
@@ -106,7 +106,7 @@ def source_url(source: Source) -> str:
     return source_head(source) + quoted_path(source.rtsp_path)
 
 
-def source_head(source: Source) -> str:
+def source_head(source: StreamSource) -> str:
     """Give the beginning of a source's address, up to the path: what all streams of a device have in common."""
     login = f"{_whole(source.username)}:{_whole(source.password.reveal())}"
     return f"rtsp://{login}@{dotted(source.address)}:{source.port}"

@@ -10,8 +10,8 @@ from provisioner.inventory.model import BlockReason, Facility, ManagingBody, Sur
 from provisioner.lifecycle.states import Since
 from provisioner.lifecycle.status import FacilityStatus
 from provisioner.report.labels import label
-from provisioner.report.pages import Page, Row
-from provisioner.report.progress import Group, Progress
+from provisioner.report.pages import Page, SheetRow
+from provisioner.report.progress import Group, ProgressReport
 from provisioner.report.surveys import SurveyGroup, Surveys
 from provisioner.report.zones import Cover, ZoneGroup, Zones
 
@@ -37,7 +37,9 @@ def day_text(since: Since) -> str:
 # --- progress -------------------------------------------------------------------------------------
 
 
-def progress_pages(report: Progress, provinces: Names, province_of: Callable[[Facility], str]) -> tuple[Page, ...]:
+def progress_pages(
+    report: ProgressReport, provinces: Names, province_of: Callable[[Facility], str]
+) -> tuple[Page, ...]:
     """Give the pages of the report on progress.
 
     Args:
@@ -81,7 +83,7 @@ def _count_columns(name: str, reasons: Sequence[BlockReason]) -> tuple[tuple[str
     )
 
 
-def _counts(group: Group, name: str, reasons: Sequence[BlockReason]) -> Row:
+def _counts(group: Group, name: str, reasons: Sequence[BlockReason]) -> SheetRow:
     blocked = (group.blocked.get(reason, 0) for reason in reasons)
     before = (name, group.facilities, group.connected, group.late, group.blocked_in_all)
     after = (group.suspended, group.under_way, group.overdue, group.cameras, group.cameras_connected)
@@ -108,7 +110,7 @@ _LISTED = (
 )
 
 
-def _listed(number: int, status: FacilityStatus, province: str) -> Row:
+def _listed(number: int, status: FacilityStatus, province: str) -> SheetRow:
     facility, standing, duty = status.facility, status.standing, status.duty
     blocked = facility.blocked if status.is_blocked else None
     return (
@@ -157,7 +159,7 @@ def survey_pages(report: Surveys, provinces: Names, province_of: Callable[[Facil
     )
 
 
-def _survey_counts(group: SurveyGroup, name: str) -> Row:
+def _survey_counts(group: SurveyGroup, name: str) -> SheetRow:
     verdicts = (group.verdicts.get(verdict, 0) for verdict in SurveyVerdict)
     cameras = (group.cameras_present, group.cameras_fit, group.cameras_missing)
     return (name, group.facilities, group.surveyed, group.missing, *verdicts, *cameras)
@@ -185,7 +187,7 @@ _SURVEYED = (
 )
 
 
-def _surveyed(number: int, facility: Facility, province: str) -> Row:
+def _surveyed(number: int, facility: Facility, province: str) -> SheetRow:
     head = (number, facility.id, facility.name, province)
     survey = facility.survey
     if survey is None:
@@ -227,5 +229,5 @@ def zone_pages(report: Zones, provinces: Names, province_of: Callable[[Facility]
     )
 
 
-def _zone_counts(group: ZoneGroup) -> Row:
+def _zone_counts(group: ZoneGroup) -> SheetRow:
     return (label(group.zone), group.facilities, *(group.covers[cover] for cover in Cover))

@@ -11,7 +11,7 @@ from provisioner.inventory.model import BlockReason, SurveyVerdict
 from provisioner.report import progress as progress_report
 from provisioner.report import surveys as survey_report
 from provisioner.report import zones as zone_report
-from provisioner.report.progress import Group, Progress
+from provisioner.report.progress import Group, ProgressReport
 from provisioner.report.status import facility_document
 from provisioner.report.surveys import SurveyGroup, Surveys
 from provisioner.report.tables import text_table
@@ -21,7 +21,7 @@ _ALL = "all"
 _NO_PLAN = "no plan yet"
 
 
-def export_document(report: Progress | Surveys | Zones, as_of: datetime, runs: int) -> dict[str, Any]:
+def export_document(report: ProgressReport | Surveys | Zones, as_of: datetime, runs: int) -> dict[str, Any]:
     """Give the `export` document.
 
     Args:
@@ -30,14 +30,14 @@ def export_document(report: Progress | Surveys | Zones, as_of: datetime, runs: i
         runs: how many runs the evidence is of.
     """
     head = {"schema": "provisioner/export", "version": 1, "as_of": local_iso(as_of), "runs": runs}
-    if isinstance(report, Progress):
+    if isinstance(report, ProgressReport):
         return head | {"report": "progress"} | _progress(report)
     if isinstance(report, Surveys):
         return head | {"report": "surveys"} | _surveys(report)
     return head | {"report": "zones"} | _zones(report)
 
 
-def _progress(report: Progress) -> dict[str, Any]:
+def _progress(report: ProgressReport) -> dict[str, Any]:
     document = progress_report.group_document
     return {
         "total": document(report.total, ""),
@@ -46,7 +46,7 @@ def _progress(report: Progress) -> dict[str, Any]:
         "by_managing_body": [document(group, "managing_body") for group in report.by_managing_body],
         "closed": report.closed,
         "facilities": [
-            facility_document(status) | {"counted_as": progress_report.place_of(status).value}
+            facility_document(status) | {"counted_as": progress_report.counted_as(status).value}
             for status in report.listed
         ],
     }
@@ -70,9 +70,9 @@ def _zones(report: Zones) -> dict[str, Any]:
 # --- text -----------------------------------------------------------------------------------------
 
 
-def export_lines(report: Progress | Surveys | Zones) -> Iterator[str]:
+def export_lines(report: ProgressReport | Surveys | Zones) -> Iterator[str]:
     """Give the counts as tables."""
-    if isinstance(report, Progress):
+    if isinstance(report, ProgressReport):
         yield from _progress_lines(report)
     elif isinstance(report, Surveys):
         yield from _survey_lines(report)
@@ -80,7 +80,7 @@ def export_lines(report: Progress | Surveys | Zones) -> Iterator[str]:
         yield from _zone_lines(report)
 
 
-def _progress_lines(report: Progress) -> Iterator[str]:
+def _progress_lines(report: ProgressReport) -> Iterator[str]:
     reasons = [reason for reason in BlockReason if reason in report.total.blocked]
     yield from _group_table("province", report.by_province, report.total, reasons)
     yield ""

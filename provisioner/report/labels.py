@@ -22,22 +22,22 @@ from provisioner.inventory.model import (
     Zone,
 )
 from provisioner.inventory.model.connection import LoginState, RtspState, UplinkAddress
-from provisioner.lifecycle.states import State
+from provisioner.lifecycle.states import FacilityState
 from provisioner.report.zones import Cover
 
 _WORDS: tuple[tuple[StrEnum, str], ...] = (
-    (State.REGISTERED, "Đã đăng ký"),
-    (State.CONTACT_CONFIRMED, "Đã có đầu mối"),
-    (State.SURVEYED, "Đã khảo sát"),
-    (State.PLAN_PROPOSED, "Đã đề xuất phương án"),
-    (State.PLAN_AGREED, "Đã thống nhất phương án"),
-    (State.PROVISIONED, "Đã cấu hình"),
-    (State.CONNECTED, "Đã kết nối"),
-    (State.ACCEPTED, "Đã nghiệm thu"),
-    (State.ACTIVE, "Đang vận hành"),
-    (State.SUSPENDED, "Tạm dừng"),
-    (State.DECOMMISSIONING, "Đang gỡ bỏ"),
-    (State.CLOSED, "Đã kết thúc"),
+    (FacilityState.REGISTERED, "Đã đăng ký"),
+    (FacilityState.CONTACT_CONFIRMED, "Đã có đầu mối"),
+    (FacilityState.SURVEYED, "Đã khảo sát"),
+    (FacilityState.PLAN_PROPOSED, "Đã đề xuất phương án"),
+    (FacilityState.PLAN_AGREED, "Đã thống nhất phương án"),
+    (FacilityState.PROVISIONED, "Đã cấu hình"),
+    (FacilityState.CONNECTED, "Đã kết nối"),
+    (FacilityState.ACCEPTED, "Đã nghiệm thu"),
+    (FacilityState.ACTIVE, "Đang vận hành"),
+    (FacilityState.SUSPENDED, "Tạm dừng"),
+    (FacilityState.DECOMMISSIONING, "Đang gỡ bỏ"),
+    (FacilityState.CLOSED, "Đã kết thúc"),
     (Timeliness.NOT_BOUND, "Không áp dụng"),
     (Timeliness.DUE, "Chưa đến hạn"),
     (Timeliness.ON_TIME, "Đúng hạn"),

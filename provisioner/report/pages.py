@@ -15,7 +15,7 @@ from provisioner.base.spreadsheet import BODY, HEADER, REMARK, TITLE, Look, land
 
 TOTAL = Look(bold=True, fill="F2F2F2")
 
-Row = Sequence[str | int]
+SheetRow = Sequence[str | int]
 """A row's cells: texts, and numbers that can be summed up."""
 
 
@@ -32,8 +32,8 @@ class Page:
 
     title: str
     columns: Sequence[tuple[str, int]]
-    rows: Sequence[Row]
-    total: Row = ()
+    rows: Sequence[SheetRow]
+    total: SheetRow = ()
 
 
 def workbook(heading: str, basis: str, as_of: datetime, pages: Sequence[Page]) -> bytes:
@@ -74,7 +74,7 @@ def _write(sheet: Worksheet, page: Page, lines: Sequence[str]) -> None:
     landscape(sheet, header)
 
 
-def _put_row(sheet: Worksheet, row: int, cells: Row, look: Look) -> None:
+def _put_row(sheet: Worksheet, row: int, cells: SheetRow, look: Look) -> None:
     for column, cell in enumerate(cells, start=1):
         if isinstance(cell, str):
             put(sheet, row, column, cell, look)

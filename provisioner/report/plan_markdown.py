@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from provisioner.plan import Plan, Totals, totals_of
 from provisioner.plan.changes import Action, Change, Impact
-from provisioner.plan.totals import Row
+from provisioner.plan.totals import TotalsRow
 from provisioner.report.text import clean
 
 MAX_BYTES = 60_000
@@ -163,7 +163,7 @@ def _heading(noun: str, *, viewers: bool) -> list[str]:
     ]
 
 
-def _table(noun: str, rows: Sequence[tuple[str, Row]], *, viewers: bool) -> Iterator[str]:
+def _table(noun: str, rows: Sequence[tuple[str, TotalsRow]], *, viewers: bool) -> Iterator[str]:
     if not rows:
         return
     ranked = sorted(rows, key=lambda item: _severity(item[1]), reverse=True)
@@ -176,7 +176,7 @@ def _table(noun: str, rows: Sequence[tuple[str, Row]], *, viewers: bool) -> Iter
         yield ""
 
 
-def _cells(name: str, row: Row, *, viewers: bool) -> str:
+def _cells(name: str, row: TotalsRow, *, viewers: bool) -> str:
     counts = " | ".join(str(row.actions[action]) for action in (Action.CREATE, Action.UPDATE, Action.DELETE))
     # A bar would end the cell, even in a code span.
     shown = code(name, 80).replace("|", "\\|")
@@ -184,7 +184,7 @@ def _cells(name: str, row: Row, *, viewers: bool) -> str:
     return f"| {shown} | {len(row.hosts)} | {counts} |{more} {row.impact.value} |"
 
 
-def _severity(row: Row) -> tuple[int, int, int]:
+def _severity(row: TotalsRow) -> tuple[int, int, int]:
     return row.impact.rank, row.viewers, sum(row.actions.values())
 
 

@@ -10,198 +10,214 @@ from __future__ import annotations
 from typing import NamedTuple
 
 
-class Entry(NamedTuple):
+class ProblemEntry(NamedTuple):
     """What a code means, and how such a problem is mended: a sentence each."""
 
     meaning: str
     mending: str
 
 
-_FILES = {
-    "file-missing": Entry("A file that every inventory has is not there.", "Write it; inventories/example has one."),
-    "file-unexpected": Entry(
-        "A YAML file stands where nothing reads it.", "Move it to its place, or take it out of the inventory."
+_Section = dict[str, tuple[str, str]]
+
+_FILES: _Section = {
+    "file-missing": ("A file that every inventory has is not there.", "Write it; inventories/example has one."),
+    "file-unexpected": (
+        "A YAML file stands where nothing reads it.",
+        "Move it to its place, or take it out of the inventory.",
     ),
-    "file-unreadable": Entry("A file cannot be read.", "Correct its permissions."),
-    "folder-unreadable": Entry(
-        "A folder cannot be read: what it holds is not checked.", "Correct the folder's permissions."
+    "file-unreadable": ("A file cannot be read.", "Correct its permissions."),
+    "folder-unreadable": (
+        "A folder cannot be read: what it holds is not checked.",
+        "Correct the folder's permissions.",
     ),
-    "facility-file-misplaced": Entry(
+    "facility-file-misplaced": (
         "A facility's file is not named by its id, or not in its province's folder.",
         "Move the file, or correct the id or the province in it.",
     ),
-    "carrier-file-misplaced": Entry("A carrier's file is not named by its id.", "Rename the file, or correct the id."),
-    "centre-file-misplaced": Entry("A centre's file is not named by its id.", "Rename the file, or correct the id."),
-    "facility-id-duplicate": Entry(
-        "Two facilities have one id; ids are unique in the whole inventory.", "Give one of the two another id."
+    "carrier-file-misplaced": ("A carrier's file is not named by its id.", "Rename the file, or correct the id."),
+    "centre-file-misplaced": ("A centre's file is not named by its id.", "Rename the file, or correct the id."),
+    "facility-id-duplicate": (
+        "Two facilities have one id; ids are unique in the whole inventory.",
+        "Give one of the two another id.",
     ),
-    "secret-not-encrypted": Entry(
-        "A file under secrets/ is in the clear.", "Encrypt it; if it was ever committed, change what it holds."
+    "secret-not-encrypted": (
+        "A file under secrets/ is in the clear.",
+        "Encrypt it; if it was ever committed, change what it holds.",
     ),
-    "contacts-not-encrypted": Entry(
-        "A file under contacts/ is in the clear.", "Encrypt it; if it was ever committed, the persons have to be told."
+    "contacts-not-encrypted": (
+        "A file under contacts/ is in the clear.",
+        "Encrypt it; if it was ever committed, the persons have to be told.",
     ),
 }
 
-_YAML = {
-    "yaml-syntax": Entry("The file is not YAML.", "Look at indentation, brackets and quotes around the place."),
-    "yaml-encoding": Entry("The file is not UTF-8 text, or holds a control character.", "Save it as UTF-8."),
-    "yaml-too-large": Entry("The file is larger than any inventory needs.", "Split it, or find out what fills it."),
-    "yaml-depth": Entry("The file is nested deeper than any inventory needs.", "Write it flatter."),
-    "yaml-documents": Entry("A file holds more than one document.", "Keep one document a file."),
-    "yaml-directive": Entry("A % directive stands at the beginning.", "Remove the line."),
-    "yaml-anchor": Entry("An anchor (&name) is used.", "Write the value out where it is used."),
-    "yaml-alias": Entry("An alias (*name) is used.", "Write the value out; quote a text that begins with *."),
-    "yaml-merge": Entry("A merge key (<<) is used.", "Write the keys out."),
-    "yaml-tag": Entry("A tag (!name) is used.", "Remove it; quote the value where a text is meant."),
-    "yaml-template": Entry("A template ({{ … }}) stands where a value belongs.", "Write the value itself."),
-    "yaml-key": Entry("A key is not a text.", "Quote the key."),
-    "yaml-too-many-faults": Entry("So many faults that the rest of the file is not judged.", "Correct the first ones."),
-    "key-duplicate": Entry("A key stands twice in one mapping; readers differ in which one counts.", "Remove one."),
+_YAML: _Section = {
+    "yaml-syntax": ("The file is not YAML.", "Look at indentation, brackets and quotes around the place."),
+    "yaml-encoding": ("The file is not UTF-8 text, or holds a control character.", "Save it as UTF-8."),
+    "yaml-too-large": ("The file is larger than any inventory needs.", "Split it, or find out what fills it."),
+    "yaml-depth": ("The file is nested deeper than any inventory needs.", "Write it flatter."),
+    "yaml-documents": ("A file holds more than one document.", "Keep one document a file."),
+    "yaml-directive": ("A % directive stands at the beginning.", "Remove the line."),
+    "yaml-anchor": ("An anchor (&name) is used.", "Write the value out where it is used."),
+    "yaml-alias": ("An alias (*name) is used.", "Write the value out; quote a text that begins with *."),
+    "yaml-merge": ("A merge key (<<) is used.", "Write the keys out."),
+    "yaml-tag": ("A tag (!name) is used.", "Remove it; quote the value where a text is meant."),
+    "yaml-template": ("A template ({{ … }}) stands where a value belongs.", "Write the value itself."),
+    "yaml-key": ("A key is not a text.", "Quote the key."),
+    "yaml-too-many-faults": ("So many faults that the rest of the file is not judged.", "Correct the first ones."),
+    "key-duplicate": ("A key stands twice in one mapping; readers differ in which one counts.", "Remove one."),
 }
 
-_VALUES = {
-    "key-missing": Entry("A key that has to be there is not.", "Add it."),
-    "key-unknown": Entry("A key is not known; it would be ignored by anybody less strict.", "Correct or remove it."),
-    "value-invalid": Entry("A value is of another type or form than its key allows.", "Write what the hint says."),
-    "zone-forbidden": Entry(
+_VALUES: _Section = {
+    "key-missing": ("A key that has to be there is not.", "Add it."),
+    "key-unknown": ("A key is not known; it would be ignored by anybody less strict.", "Correct or remove it."),
+    "value-invalid": ("A value is of another type or form than its key allows.", "Write what the hint says."),
+    "zone-forbidden": (
         "A camera is said to look into a room, toilet or bath, which order 4403/CV-BCĐ forbids.",
         "Move the camera, or leave it out.",
     ),
-    "host-user-unsafe": Entry(
-        "An SSH user's name has signs that Ansible could take for a template.", "Use letters, digits and '_.:-'."
+    "host-user-unsafe": (
+        "An SSH user's name has signs that Ansible could take for a template.",
+        "Use letters, digits and '_.:-'.",
     ),
-    "problems-not-listed": Entry("One file has more problems than are listed.", "Correct the ones listed first."),
+    "problems-not-listed": ("One file has more problems than are listed.", "Correct the ones listed first."),
 }
 
-_ORDERS = {
-    "province-unknown": Entry("A slug is not of the list of provinces that it is said to be of.", "Correct it."),
-    "province-scheme-newer": Entry(
-        "A facility's list of provinces is newer than the inventory's.", "Move the inventory on to the newer list."
+_ORDERS: _Section = {
+    "province-unknown": ("A slug is not of the list of provinces that it is said to be of.", "Correct it."),
+    "province-scheme-newer": (
+        "A facility's list of provinces is newer than the inventory's.",
+        "Move the inventory on to the newer list.",
     ),
-    "designation-period": Entry("A designation ends before it begins.", "Correct one of the two days."),
-    "designation-duplicate": Entry(
-        "A carrier is designated for a province twice for the same days.", "Leave one of the two out."
+    "designation-period": ("A designation ends before it begins.", "Correct one of the two days."),
+    "designation-duplicate": (
+        "A carrier is designated for a province twice for the same days.",
+        "Leave one of the two out.",
     ),
-    "instruction-duplicate": Entry("An order stands twice.", "Leave one of the two out."),
-    "instruction-deadline": Entry("An order's deadline is not after its day of issue.", "Correct one of the two days."),
-    "instruction-unknown": Entry("An order refers to one that is not there before it.", "Add that, or correct it."),
-    "facility-unknown": Entry("An order names a facility that does not exist.", "Correct the id."),
-    "carrier-unknown": Entry("A carrier is named that has no file.", "Write its file, or correct the name."),
-    "carrier-not-designated": Entry(
+    "instruction-duplicate": ("An order stands twice.", "Leave one of the two out."),
+    "instruction-deadline": ("An order's deadline is not after its day of issue.", "Correct one of the two days."),
+    "instruction-unknown": ("An order refers to one that is not there before it.", "Add that, or correct it."),
+    "facility-unknown": ("An order names a facility that does not exist.", "Correct the id."),
+    "carrier-unknown": ("A carrier is named that has no file.", "Write its file, or correct the name."),
+    "carrier-not-designated": (
         "A facility's carrier is not designated for its province on the day.",
         "Correct the plan, or add the ministry's designation with its source.",
     ),
-    "carrier-change-due": Entry(
+    "carrier-change-due": (
         "The province has another carrier by now, and the facility has not.",
         "Write a successor plan with the new carrier; both serve until it is accepted.",
     ),
 }
 
-_PLANS = {
-    "plan-incomplete": Entry("An agreed plan lacks the gateway or the cameras.", "Add them, or propose it only."),
-    "sign-off-missing": Entry(
-        "An agreed plan is not signed by DIC, Health and the carrier.", "Record the agreement with `sign-off`."
+_PLANS: _Section = {
+    "plan-incomplete": ("An agreed plan lacks the gateway or the cameras.", "Add them, or propose it only."),
+    "sign-off-missing": (
+        "An agreed plan is not signed by DIC, Health and the carrier.",
+        "Record the agreement with `sign-off`.",
     ),
-    "sign-off-stale": Entry(
-        "What was signed was edited since.", "Undo the edit, or have it agreed again and record that with `sign-off`."
+    "sign-off-stale": (
+        "What was signed was edited since.",
+        "Undo the edit, or have it agreed again and record that with `sign-off`.",
     ),
-    "sign-off-duplicate": Entry("One party signed one plan twice.", "Keep the newer one."),
-    "survey-missing": Entry("A plan was agreed without a survey.", "Add what was found there."),
-    "successor-without-plan": Entry("A successor follows no plan.", "Write the plan that it follows."),
-    "successor-same-carrier": Entry("A successor has the plan's own carrier.", "Edit the plan and have it signed."),
-    "date-in-the-future": Entry("What is noted as done is of a day to come.", "Write the day on which it was done."),
-    "dates-in-disorder": Entry("Two days contradict each other.", "Correct one of the two."),
-    "block-overdue": Entry(
-        "What was to be done about a blocked facility is overdue.", "Write what is next and until when."
-    ),
+    "sign-off-duplicate": ("One party signed one plan twice.", "Keep the newer one."),
+    "survey-missing": ("A plan was agreed without a survey.", "Add what was found there."),
+    "successor-without-plan": ("A successor follows no plan.", "Write the plan that it follows."),
+    "successor-same-carrier": ("A successor has the plan's own carrier.", "Edit the plan and have it signed."),
+    "date-in-the-future": ("What is noted as done is of a day to come.", "Write the day on which it was done."),
+    "dates-in-disorder": ("Two days contradict each other.", "Correct one of the two."),
+    "block-overdue": ("What was to be done about a blocked facility is overdue.", "Write what is next and until when."),
 }
 
-_HOSTS = {
-    "host-id-duplicate": Entry("Two relays or centres have one id.", "Give one of them another id."),
-    "host-address-duplicate": Entry("Two hosts have one address.", "Correct one of the two."),
-    "centre-unknown": Entry("A carrier names a centre that has no file.", "Write its file, or correct the name."),
-    "centre-duplicate": Entry("A carrier names a centre twice.", "Name it once."),
-    "relay-unknown": Entry("A plan names a relay that does not exist.", "Choose one of the carrier's relays."),
-    "relay-of-other-carrier": Entry("A plan's relay belongs to another carrier.", "Choose one of the plan's carrier."),
-    "relay-over-capacity": Entry(
-        "A relay would carry more paths than it was measured to bear.", "Move facilities, or raise max_paths."
+_HOSTS: _Section = {
+    "host-id-duplicate": ("Two relays or centres have one id.", "Give one of them another id."),
+    "host-address-duplicate": ("Two hosts have one address.", "Correct one of the two."),
+    "centre-unknown": ("A carrier names a centre that has no file.", "Write its file, or correct the name."),
+    "centre-duplicate": ("A carrier names a centre twice.", "Name it once."),
+    "relay-unknown": ("A plan names a relay that does not exist.", "Choose one of the carrier's relays."),
+    "relay-of-other-carrier": ("A plan's relay belongs to another carrier.", "Choose one of the plan's carrier."),
+    "relay-over-capacity": (
+        "A relay would carry more paths than it was measured to bear.",
+        "Move facilities, or raise max_paths.",
     ),
-    "public-key-duplicate": Entry("Two peers have one WireGuard key.", "Make a new key on one of the two."),
-    "pool-missing": Entry("A carrier has no pool of tunnel addresses.", "Add one in inventory.yml."),
-    "pool-too-small": Entry("A pool has no room for two addresses.", "Write a network of /30 or larger."),
-    "pool-overlap": Entry("Two pools overlap.", "Choose separate networks."),
-    "pool-over-carrier-network": Entry(
-        "A pool overlaps a network of a carrier: relays would lose their way to it.", "Choose another network."
+    "public-key-duplicate": ("Two peers have one WireGuard key.", "Make a new key on one of the two."),
+    "pool-missing": ("A carrier has no pool of tunnel addresses.", "Add one in inventory.yml."),
+    "pool-too-small": ("A pool has no room for two addresses.", "Write a network of /30 or larger."),
+    "pool-overlap": ("Two pools overlap.", "Choose separate networks."),
+    "pool-over-carrier-network": (
+        "A pool overlaps a network of a carrier: relays would lose their way to it.",
+        "Choose another network.",
     ),
-    "host-address-in-pool": Entry("A host's outer address lies in a tunnel pool.", "Write its outer address."),
-    "management-network-open": Entry("A management network is so wide that it protects nothing.", "Name the NOC's."),
-    "freeze-in-disorder": Entry("A freeze of changes ends before it begins.", "Correct one of the two moments."),
-    "move-unsound": Entry("An entry under `moved` does not lead from an old id to a new one.", "Correct the entry."),
-    "move-over": Entry("An old name is served beyond its day.", "See who still reads it; then remove the entry."),
-    "move-unfinished": Entry(
+    "host-address-in-pool": ("A host's outer address lies in a tunnel pool.", "Write its outer address."),
+    "management-network-open": ("A management network is so wide that it protects nothing.", "Name the NOC's."),
+    "freeze-in-disorder": ("A freeze of changes ends before it begins.", "Correct one of the two moments."),
+    "move-unsound": ("An entry under `moved` does not lead from an old id to a new one.", "Correct the entry."),
+    "move-over": ("An old name is served beyond its day.", "See who still reads it; then remove the entry."),
+    "move-unfinished": (
         "Secrets of a moved id still stand under the old one.",
         "Rename logins, run `provisioner keys init`; then remove the entry of `moved`.",
     ),
-    "protected-removed": Entry(
-        "Something protected is not in the inventory any more.", "Take it back, or lift its protection first."
+    "protected-removed": (
+        "Something protected is not in the inventory any more.",
+        "Take it back, or lift its protection first.",
     ),
 }
 
-_SITES = {
-    "device-id-duplicate": Entry("Two devices of one facility have one id.", "Give one of them another id."),
-    "recorder-unknown": Entry("A camera names a recorder that the facility does not have.", "List it, or correct it."),
-    "channel-duplicate": Entry("Two cameras are one channel of one recorder.", "Correct the channel."),
-    "channel-unknown": Entry("A channel is not one of those that its recorder has.", "Correct the channel."),
-    "recorder-over-capacity": Entry(
-        "More would be asked of a recorder than it serves.", "Leave out main streams, or contract lower rates."
+_SITES: _Section = {
+    "device-id-duplicate": ("Two devices of one facility have one id.", "Give one of them another id."),
+    "recorder-unknown": ("A camera names a recorder that the facility does not have.", "List it, or correct it."),
+    "channel-duplicate": ("Two cameras are one channel of one recorder.", "Correct the channel."),
+    "channel-unknown": ("A channel is not one of those that its recorder has.", "Correct the channel."),
+    "recorder-over-capacity": (
+        "More would be asked of a recorder than it serves.",
+        "Leave out main streams, or contract lower rates.",
     ),
-    "uplink-over-capacity": Entry("The sub streams need more than the line sends.", "Contract lower rates."),
-    "address-outside-lan": Entry("A device's address is not in the gateway's LAN.", "Correct the address or the LAN."),
-    "address-duplicate": Entry("Two devices answer at one address and port.", "Correct one of the two."),
-    "rtsp-path-missing": Entry("The make has no RTSP path that is known.", "Write the stream's rtsp_path."),
-    "lan-over-pool": Entry("A facility's LAN overlaps a tunnel pool.", "Renumber the LAN, or move the unused pool."),
+    "uplink-over-capacity": ("The sub streams need more than the line sends.", "Contract lower rates."),
+    "address-outside-lan": ("A device's address is not in the gateway's LAN.", "Correct the address or the LAN."),
+    "address-duplicate": ("Two devices answer at one address and port.", "Correct one of the two."),
+    "rtsp-path-missing": ("The make has no RTSP path that is known.", "Write the stream's rtsp_path."),
+    "lan-over-pool": ("A facility's LAN overlaps a tunnel pool.", "Renumber the LAN, or move the unused pool."),
 }
 
-_LOCK = {
-    "allocation-missing": Entry(
-        "The lock lacks an entry, or has one of what is gone.", "Run `provisioner allocate` and commit the lock."
+_LOCK: _Section = {
+    "allocation-missing": (
+        "The lock lacks an entry, or has one of what is gone.",
+        "Run `provisioner allocate` and commit the lock.",
     ),
-    "allocation-outside-pool": Entry("A recorded address is not of its pool.", "Set the pool back."),
-    "allocation-duplicate": Entry("An address is recorded twice.", "Take the lock back from Git."),
-    "allocation-reused": Entry("An address of a tombstone is in use again.", "Take the lock back from Git."),
-    "allocation-port-duplicate": Entry("A site's port is recorded twice.", "Take the lock back from Git."),
-    "pool-exhausted": Entry("A pool has no address left.", "Add capacity; used addresses are not given out again."),
-    "ports-exhausted": Entry("A site has no port left.", "Use a lower first_site_port, or fewer devices."),
-    "host-keys-missing": Entry("A host's keys are not recorded yet.", "Run `provisioner keys init`."),
-    "gateway-key-missing": Entry(
-        "A gateway's public key is not known.", "Install the site's package and write the key that it prints."
+    "allocation-outside-pool": ("A recorded address is not of its pool.", "Set the pool back."),
+    "allocation-duplicate": ("An address is recorded twice.", "Take the lock back from Git."),
+    "allocation-reused": ("An address of a tombstone is in use again.", "Take the lock back from Git."),
+    "allocation-port-duplicate": ("A site's port is recorded twice.", "Take the lock back from Git."),
+    "pool-exhausted": ("A pool has no address left.", "Add capacity; used addresses are not given out again."),
+    "ports-exhausted": ("A site has no port left.", "Use a lower first_site_port, or fewer devices."),
+    "host-keys-missing": ("A host's keys are not recorded yet.", "Run `provisioner keys init`."),
+    "gateway-key-missing": (
+        "A gateway's public key is not known.",
+        "Install the site's package and write the key that it prints.",
     ),
 }
 
-_SECRETS = {
-    "secrets-not-checked": Entry("No vault password is set: secrets were not checked.", "Set one to check them too."),
-    "secrets-missing": Entry("A key or secret of ours is not in the vault.", "Run `provisioner keys init`."),
-    "secret-duplicate": Entry("A facility has logins in two files.", "Keep them in its province's file."),
-    "login-missing": Entry("A device has no login.", "Add it with `ansible-vault edit`."),
-    "login-unused": Entry("A login belongs to no device, or its facility is closed.", "Remove it."),
-    "login-misplaced": Entry("A login is in another province's file.", "Move it."),
-    "password-factory": Entry("A password is a factory's, or the user's name.", "Change it on the device, then here."),
+_SECRETS: _Section = {
+    "secrets-not-checked": ("No vault password is set: secrets were not checked.", "Set one to check them too."),
+    "secrets-missing": ("A key or secret of ours is not in the vault.", "Run `provisioner keys init`."),
+    "secret-duplicate": ("A facility has logins in two files.", "Keep them in its province's file."),
+    "login-missing": ("A device has no login.", "Add it with `ansible-vault edit`."),
+    "login-unused": ("A login belongs to no device, or its facility is closed.", "Remove it."),
+    "login-misplaced": ("A login is in another province's file.", "Move it."),
+    "password-factory": ("A password is a factory's, or the user's name.", "Change it on the device, then here."),
 }
 
-_CONTACTS = {
-    "contacts-file-misplaced": Entry("A file of contacts is not named by its province.", "Rename the file."),
-    "contact-duplicate": Entry("A person is listed twice for one facility.", "Keep one of the two."),
-    "contact-days": Entry("A contact's duty ends before it begins.", "Correct one of the two days."),
-    "contact-outlived": Entry("A contact is of a facility that is closed.", "Remove the contact, or erase the person."),
-    "contact-unreachable": Entry("A contact has neither phone nor e-mail.", "Add one of the two."),
-    "contact-facility-unknown": Entry("A contact is of a facility that does not exist.", "Correct the id."),
-    "contact-facility-misplaced": Entry("A contact is in another province's file.", "Move it."),
-    "representative-missing": Entry("A facility has no current representative.", "Add one, as letter 1407 asks."),
-    "representative-incomplete": Entry("A representative lacks what the list has to have.", "Add it."),
+_CONTACTS: _Section = {
+    "contacts-file-misplaced": ("A file of contacts is not named by its province.", "Rename the file."),
+    "contact-duplicate": ("A person is listed twice for one facility.", "Keep one of the two."),
+    "contact-days": ("A contact's duty ends before it begins.", "Correct one of the two days."),
+    "contact-outlived": ("A contact is of a facility that is closed.", "Remove the contact, or erase the person."),
+    "contact-unreachable": ("A contact has neither phone nor e-mail.", "Add one of the two."),
+    "contact-facility-unknown": ("A contact is of a facility that does not exist.", "Correct the id."),
+    "contact-facility-misplaced": ("A contact is in another province's file.", "Move it."),
+    "representative-missing": ("A facility has no current representative.", "Add one, as letter 1407 asks."),
+    "representative-incomplete": ("A representative lacks what the list has to have.", "Add it."),
 }
 
-SECTIONS: dict[str, dict[str, Entry]] = {
+_SECTIONS: dict[str, _Section] = {
     "Files": _FILES,
     "YAML": _YAML,
     "Keys and values": _VALUES,
@@ -213,4 +229,8 @@ SECTIONS: dict[str, dict[str, Entry]] = {
     "Secrets": _SECRETS,
     "Contacts": _CONTACTS,
 }
-CATALOGUE: dict[str, Entry] = {code: entry for section in SECTIONS.values() for code, entry in section.items()}
+
+SECTIONS: dict[str, dict[str, ProblemEntry]] = {
+    title: {code: ProblemEntry(*row) for code, row in section.items()} for title, section in _SECTIONS.items()
+}
+CATALOGUE: dict[str, ProblemEntry] = {code: entry for section in SECTIONS.values() for code, entry in section.items()}

@@ -13,7 +13,7 @@ from provisioner.inventory.model import BlockReason, Operating
 from provisioner.lifecycle.status import FacilityStatus
 
 
-class Place(StrEnum):
+class CountedAs(StrEnum):
     """Where a facility that is not closed is counted; in exactly one of these."""
 
     CONNECTED = "connected"
@@ -22,15 +22,15 @@ class Place(StrEnum):
     UNDER_WAY = "under_way"
 
 
-def place_of(status: FacilityStatus) -> Place:
+def counted_as(status: FacilityStatus) -> CountedAs:
     """Give where a facility is counted: one that is connected is not blocked, one that is blocked is not on standby."""
     if status.standing.is_connected:
-        return Place.CONNECTED
+        return CountedAs.CONNECTED
     if status.is_blocked:
-        return Place.BLOCKED
+        return CountedAs.BLOCKED
     if status.facility.operating is Operating.STANDBY:
-        return Place.SUSPENDED
-    return Place.UNDER_WAY
+        return CountedAs.SUSPENDED
+    return CountedAs.UNDER_WAY
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Progress:
+class ProgressReport:
     """The whole report.
 
     Attributes:
@@ -81,7 +81,7 @@ class Progress:
     closed: int
 
 
-def progress(statuses: Sequence[FacilityStatus], province_of: Callable[[FacilityStatus], str]) -> Progress:
+def progress(statuses: Sequence[FacilityStatus], province_of: Callable[[FacilityStatus], str]) -> ProgressReport:
     """Count facilities.
 
     Args:
@@ -89,7 +89,7 @@ def progress(statuses: Sequence[FacilityStatus], province_of: Callable[[Facility
         province_of: gives the province under which one is counted.
     """
     listed = tuple(status for status in statuses if status.facility.operating is not Operating.CLOSED)
-    return Progress(
+    return ProgressReport(
         total=_group("", listed),
         by_province=_grouped(listed, province_of),
         by_carrier=_grouped(listed, lambda status: status.carrier),
@@ -107,22 +107,22 @@ def _grouped(listed: Iterable[FacilityStatus], key: Callable[[FacilityStatus], s
 
 
 def _group(key: str, group: Sequence[FacilityStatus]) -> Group:
-    places: dict[Place, list[FacilityStatus]] = defaultdict(list)
+    places: dict[CountedAs, list[FacilityStatus]] = defaultdict(list)
     for status in group:
-        places[place_of(status)].append(status)
+        places[counted_as(status)].append(status)
     blocked: dict[BlockReason, int] = defaultdict(int)
-    for status in places[Place.BLOCKED]:
+    for status in places[CountedAs.BLOCKED]:
         if status.facility.blocked:
             blocked[status.facility.blocked.reason] += 1
-    connected = places[Place.CONNECTED]
+    connected = places[CountedAs.CONNECTED]
     return Group(
         key=key,
         facilities=len(group),
         connected=len(connected),
         late=sum(status.timeliness is Timeliness.LATE for status in connected),
         blocked={reason: blocked[reason] for reason in BlockReason if blocked[reason]},
-        suspended=len(places[Place.SUSPENDED]),
-        under_way=len(places[Place.UNDER_WAY]),
+        suspended=len(places[CountedAs.SUSPENDED]),
+        under_way=len(places[CountedAs.UNDER_WAY]),
         overdue=sum(status.timeliness is Timeliness.OVERDUE for status in group),
         cameras=sum(len(status.facility.cameras) for status in group),
         cameras_connected=sum(len(status.facility.cameras) for status in connected),

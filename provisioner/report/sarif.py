@@ -10,7 +10,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from provisioner.base.diagnostics import Problem, Severity
-from provisioner.report.problem_catalogue import CATALOGUE, Entry
+from provisioner.report.problem_catalogue import CATALOGUE, ProblemEntry
 
 SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _ROOT: Final = "%SRCROOT%"
@@ -39,7 +39,7 @@ def sarif_log(problems: Sequence[Problem], *, version: str, folder: str) -> dict
 
 def _rule(code: str) -> dict[str, Any]:
     """Describe a code; one that is not in the catalogue is said to be only what it is called."""
-    entry = CATALOGUE.get(code, Entry(f"{code}.", "Do what the message says."))
+    entry = CATALOGUE.get(code, ProblemEntry(f"{code}.", "Do what the message says."))
     return {
         "id": code,
         "name": "".join(word.capitalize() for word in code.split("-")),

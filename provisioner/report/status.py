@@ -12,7 +12,7 @@ from provisioner.base.clock import VIETNAM, local_iso, local_time
 from provisioner.base.diagnostics import Problem
 from provisioner.inventory.deadlines import Duty, Timeliness
 from provisioner.lifecycle.evidence import Evidence
-from provisioner.lifecycle.states import Since, State
+from provisioner.lifecycle.states import FacilityState, Since
 from provisioner.lifecycle.status import FacilityStatus
 from provisioner.lifecycle.why import Reason
 from provisioner.report.tables import text_table
@@ -76,7 +76,7 @@ def sum_line(statuses: Iterable[FacilityStatus]) -> str:
     """Say how many facilities there are, in which states, and how many are overdue or blocked."""
     listed = list(statuses)
     states = Counter(status.standing.state for status in listed)
-    told = ", ".join(f"{states[state]} {state.words}" for state in State if states[state])
+    told = ", ".join(f"{states[state]} {state.words}" for state in FacilityState if states[state])
     noun = "facility" if len(listed) == 1 else "facilities"
     overdue = sum(status.timeliness is Timeliness.OVERDUE for status in listed)
     blocked = sum(status.is_blocked for status in listed)

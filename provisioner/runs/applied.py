@@ -7,7 +7,7 @@ from typing import Any
 
 from provisioner.apply import (
     HostResult,
-    document,
+    apply_document,
 )
 from provisioner.plan.changes import Change
 
@@ -34,7 +34,7 @@ class Applied:
     @property
     def document(self) -> dict[str, Any]:
         """The JSON document of the run."""
-        return document(self.plan, self.results) | {
+        return apply_document(self.plan, self.results) | {
             "run": self.run,
             "ended": self.ended,
             "notes": list(self.notes),

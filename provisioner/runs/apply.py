@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 from provisioner.apply import (
+    HostOutcome,
     HostResult,
     Job,
-    Options,
-    Outcome,
-    Refusal,
+    NotStartedBecause,
+    RolloutOptions,
     waves_of,
 )
 from provisioner.base.errors import PolicyError
@@ -23,7 +23,7 @@ from provisioner.plan.seen import told_shortly
 from provisioner.runs.applied import Applied
 from provisioner.runs.execution import carry_out, needs_program, new_run, with_program
 from provisioner.runs.intent import Intent
-from provisioner.runs.options import USUAL, Way
+from provisioner.runs.options import USUAL, RunOptions
 
 
 def enact(
@@ -31,8 +31,8 @@ def enact(
     planned: Planned,
     *,
     saved: Saved | None = None,
-    options: Options | None = None,
-    way: Way = USUAL,
+    options: RolloutOptions | None = None,
+    way: RunOptions = USUAL,
 ) -> Applied:
     """Enact a plan on the hosts that change, then plan afresh.
 
@@ -68,7 +68,7 @@ def enact(
     return carry_out(session, run, jobs, intent, way, others=others)
 
 
-def _refuse(plan: Plan, saved: Saved | None, options: Options) -> None:
+def _refuse(plan: Plan, saved: Saved | None, options: RolloutOptions) -> None:
     """Refuse a plan that policy holds back: as it is now, whatever it was when it was reviewed.
 
     Raises:
@@ -89,10 +89,10 @@ def _others(planned: Planned, stale: Mapping[str, list[str]]) -> tuple[HostResul
     for spec in planned.hosts:
         if spec.id in stale:
             cause = f"the host has moved since the plan was made: {told_shortly(stale[spec.id])}"
-            found.append(HostResult(spec.id, Outcome.NOT_STARTED, cause, refusal=Refusal.STALE))
+            found.append(HostResult(spec.id, HostOutcome.NOT_STARTED, cause, refusal=NotStartedBecause.STALE))
         elif spec.id in planned.unreadable:
             error = planned.unreadable[spec.id]
-            found.append(HostResult(spec.id, Outcome.UNREACHABLE, f"{error.message}; {error.hint}"))
+            found.append(HostResult(spec.id, HostOutcome.UNREACHABLE, f"{error.message}; {error.hint}"))
         elif spec.id not in planned.plan.hosts:
             found.append(_as_desired(spec.id, planned.facts[spec.id].armed))
     return tuple(found)
@@ -101,9 +101,9 @@ def _others(planned: Planned, stale: Mapping[str, list[str]]) -> tuple[HostResul
 def _as_desired(host: str, armed: Mapping[str, Any] | None) -> HostResult:
     """A host that is as desired, unless that is somebody's change which may still be taken back."""
     if armed is None:
-        return HostResult(host, Outcome.UNCHANGED)
+        return HostResult(host, HostOutcome.UNCHANGED)
     cause = f"run {armed['run']} waits for its confirmation: {armed.get('who') or 'of somebody'}"
-    return HostResult(host, Outcome.NOT_STARTED, cause, refusal=Refusal.LOCKED)
+    return HostResult(host, HostOutcome.NOT_STARTED, cause, refusal=NotStartedBecause.LOCKED)
 
 
 def _job(session: Session, spec: HostSpec, planned: Planned, expected: str) -> Job:

@@ -10,9 +10,9 @@ from provisioner import __version__
 from provisioner.apply import (
     HostResult,
     Job,
-    Progress,
+    JournalStep,
     Rollout,
-    Step,
+    RunProgress,
     roll_out,
 )
 from provisioner.desired.spec import HostSpec
@@ -27,7 +27,7 @@ from provisioner.runs.applied import Applied
 from provisioner.runs.holdings import contents_of, shown_by_change
 from provisioner.runs.intent import Intent
 from provisioner.runs.journal import RunLog, state_place
-from provisioner.runs.options import Way
+from provisioner.runs.options import RunOptions
 
 
 def carry_out(
@@ -35,10 +35,10 @@ def carry_out(
     run: Run,
     jobs: Sequence[Job],
     intent: Intent,
-    way: Way,
+    way: RunOptions,
     *,
     others: Sequence[HostResult] = (),
-    progress: Progress | None = None,
+    progress: RunProgress | None = None,
 ) -> Applied:
     """Roll out with the journal beside it, and record what became of it."""
     options = replace(way.options, who=who_text(run.who))
@@ -47,7 +47,7 @@ def carry_out(
         if progress is None:
             log.begin([job.spec.id for job in jobs], intent)
         else:
-            log.write(Step("", "run", "resumed", {"who": options.who}))
+            log.write(JournalStep("", "run", "resumed", {"who": options.who}))
         done = roll_out(
             jobs,
             run.id,
@@ -69,7 +69,7 @@ def _closed_run(session: Session, run: Run, log: RunLog, done: Rollout, others: 
     differing = remaining_changes(session, results)
     remaining = differing if run.operation is Operation.APPLY else ()
     applied = Applied(run.id, results, remaining, run.plan, done.ended, done.cause, notes)
-    log.write(Step("", "run", done.ended, {"cause": done.cause}))
+    log.write(JournalStep("", "run", done.ended, {"cause": done.cause}))
     if done.ended in {"done", "stopped"}:
         shown = applied.document | {"journal": log.digest()}
         log.end(str(shown["outcome"]), shown, holdings_after(session, run.operation, done.results, differing))
@@ -89,7 +89,7 @@ def by_host(results: Iterable[HostResult]) -> tuple[HostResult, ...]:
     return tuple(sorted(results, key=lambda result: result.host))
 
 
-def new_run(session: Session, operation: Operation, way: Way, plan: str, limit: tuple[str, ...] = ()) -> Run:
+def new_run(session: Session, operation: Operation, way: RunOptions, plan: str, limit: tuple[str, ...] = ()) -> Run:
     """A run that begins now: who, with what approval, on which inventory."""
     people = who(session.environment) | ({"approval": way.approval} if way.approval else {})
     return Run(

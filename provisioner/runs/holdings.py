@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
-from provisioner.apply import HostResult, Outcome
+from provisioner.apply import HostOutcome, HostResult
 from provisioner.desired.spec import DesiredState, HostKind, HostSpec
 from provisioner.history.records import FacilityCheck, Holding, Operation
 from provisioner.inventory.model import Inventory
@@ -98,11 +98,11 @@ def shown_by_change(
     return tuple(found)
 
 
-def _left_unknown(operation: Operation, outcome: Outcome) -> bool:
+def _left_unknown(operation: Operation, outcome: HostOutcome) -> bool:
     """Tell whether a host may be another than before: one that an apply returned to last-good is as it was."""
     if operation is Operation.ROLLBACK:
-        return outcome not in {Outcome.NOT_STARTED, Outcome.UNCHANGED}
-    return outcome in {Outcome.APPLIED, Outcome.UNREACHABLE, Outcome.ROLLBACK_FAILED}
+        return outcome not in {HostOutcome.NOT_STARTED, HostOutcome.UNCHANGED}
+    return outcome in {HostOutcome.APPLIED, HostOutcome.UNREACHABLE, HostOutcome.ROLLBACK_FAILED}
 
 
 def shown_of_hosts(state: DesiredState, contents: Contents, result: VerifyResult) -> tuple[Holding, ...]:

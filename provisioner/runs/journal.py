@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from provisioner.apply import Step
+from provisioner.apply import JournalStep
 from provisioner.base.errors import StateError
 from provisioner.history.journal import Event, EventLog
-from provisioner.history.place import Place, place_of
+from provisioner.history.place import StatePlace, state_place_of
 from provisioner.history.records import Ending, Holding, Run
 from provisioner.history.store import History, open_history
 from provisioner.pipeline import Session
@@ -24,7 +24,7 @@ class RunLog:
     are brought to their end, and their receipts tell of it.
     """
 
-    def __init__(self, place: Place, run: Run) -> None:
+    def __init__(self, place: StatePlace, run: Run) -> None:
         self.run = run
         self.broken = ""
         self._history: History = open_history(place)
@@ -38,9 +38,9 @@ class RunLog:
             StateError: it cannot be recorded; then nothing may be changed.
         """
         self._history.begin(self.run, hosts)
-        self._events.add(self.run.id, _event(Step("", "run", "begin", intent.plain())))
+        self._events.add(self.run.id, _event(JournalStep("", "run", "begin", intent.plain())))
 
-    def write(self, step: Step) -> None:
+    def write(self, step: JournalStep) -> None:
         """Write one step down."""
         with self._lock:
             try:
@@ -68,10 +68,10 @@ class RunLog:
         self._history.close()
 
 
-def _event(step: Step) -> Event:
+def _event(step: JournalStep) -> Event:
     return Event(datetime.now(UTC), step.host, step.step, step.state, step.detail)
 
 
-def state_place(session: Session) -> Place:
+def state_place(session: Session) -> StatePlace:
     """Give where the history of the session's inventory is."""
-    return place_of(session.environment, session.inventory.settings.id)
+    return state_place_of(session.environment, session.inventory.settings.id)

@@ -6,20 +6,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from provisioner.apply import (
-    Options,
+    RolloutOptions,
 )
 
 
 @dataclass(frozen=True)
-class Way:
+class RunOptions:
     """How a run goes: how strict, who approved it, and whether somebody asks to stop."""
 
-    options: Options = field(default_factory=Options)
+    options: RolloutOptions = field(default_factory=RolloutOptions)
     approval: str = ""
     stop: Callable[[], bool] = lambda: False
 
 
-USUAL = Way()
+USUAL = RunOptions()
 
 
 _APPROVALS = (("CI_MERGE_REQUEST_IID", "merge request !"), ("GITHUB_REF", "ref "), ("CHANGE_ID", "change "))

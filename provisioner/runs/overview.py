@@ -11,7 +11,7 @@ from pathlib import Path
 from provisioner.base.diagnostics import Problem, Severity
 from provisioner.base.errors import InventoryError, UsageError
 from provisioner.desired.limit import Limit
-from provisioner.history.place import Place, place_of
+from provisioner.history.place import StatePlace, state_place_of
 from provisioner.history.store import find_history
 from provisioner.inventory.loader.cache import cache_of
 from provisioner.inventory.loader.load import Loaded, check, load
@@ -37,7 +37,7 @@ class Overview:
     inventory: Inventory
     problems: tuple[Problem, ...]
     evidence: Evidence
-    place: Place
+    place: StatePlace
     now: datetime
 
     @property
@@ -106,12 +106,12 @@ def overview(root: Path, environment: Mapping[str, str], now: datetime) -> Overv
         raise InventoryError(
             f"the inventory {root} cannot be understood", problems=errors, hint="correct the places listed"
         )
-    place = place_of(environment, loaded.partial.settings.id)
+    place = state_place_of(environment, loaded.partial.settings.id)
     evidence = _evidence(place)
     return Overview(loaded, loaded.partial, problems, evidence, place, now)
 
 
-def _evidence(place: Place) -> Evidence:
+def _evidence(place: StatePlace) -> Evidence:
     history = find_history(place)
     if history is None:
         return NO_EVIDENCE

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from provisioner.apply import (
+    HostOutcome,
     HostResult,
     Job,
-    Options,
-    Outcome,
-    Progress,
-    Step,
+    JournalStep,
+    RolloutOptions,
+    RunProgress,
     roll_out,
 )
 from provisioner.desired.spec import HostSpec
@@ -28,11 +28,11 @@ from provisioner.runs.execution import (
     with_program,
 )
 from provisioner.runs.journal import RunLog, state_place
-from provisioner.runs.options import USUAL, Way
+from provisioner.runs.options import USUAL, RunOptions
 from provisioner.runs.unfinished import Unfinished, unfinished
 
 
-def resume(session: Session, way: Way = USUAL) -> Applied:
+def resume(session: Session, way: RunOptions = USUAL) -> Applied:
     """Take the last unfinished run up again: hosts that were started are asked first what became of them.
 
     Raises:
@@ -55,10 +55,10 @@ def abort(session: Session) -> Applied:
         StateError: the history does not answer.
     """
     found = unfinished(state_place(session))
-    started = replace(found, progress=Progress(found.progress.results, found.progress.started))
+    started = replace(found, progress=RunProgress(found.progress.results, found.progress.started))
     jobs, others = _jobs_of(session, started)
     open_jobs = [job for job in jobs if job.spec.id in found.progress.started]
-    way = Way(options=Options(who=who_text(who(session.environment))))
+    way = RunOptions(options=RolloutOptions(who=who_text(who(session.environment))))
     log = RunLog(state_place(session), found.run)
     try:
         done = roll_out(
@@ -68,7 +68,7 @@ def abort(session: Session) -> Applied:
         through = [result for host, result in found.progress.results.items() if host not in seen]
         left = [_held_back(job.spec.id) for job in jobs if job.spec.id not in seen | set(found.progress.results)]
         applied = Applied(found.run.id, by_host([*done.results, *through, *left, *others]), plan=found.run.plan)
-        log.write(Step("", "run", "aborted"))
+        log.write(JournalStep("", "run", "aborted"))
         shown = holdings_after(session, found.run.operation, done.results, remaining_changes(session, done.results))
         log.end("aborted", applied.document | {"journal": log.digest()}, shown)
     finally:
@@ -77,7 +77,7 @@ def abort(session: Session) -> Applied:
 
 
 def _held_back(host: str) -> HostResult:
-    return HostResult(host, Outcome.NOT_STARTED, "the run was ended by hand")
+    return HostResult(host, HostOutcome.NOT_STARTED, "the run was ended by hand")
 
 
 def _jobs_of(session: Session, found: Unfinished) -> tuple[list[Job], list[HostResult]]:
@@ -90,11 +90,11 @@ def _jobs_of(session: Session, found: Unfinished) -> tuple[list[Job], list[HostR
     facts, errors = observe(asked, session.files, session.runner) if asked else ({}, {})
     jobs, others = (
         [],
-        [HostResult(host, Outcome.UNREACHABLE, "the inventory does not have it any more") for host in gone],
+        [HostResult(host, HostOutcome.UNREACHABLE, "the inventory does not have it any more") for host in gone],
     )
     for spec in specs:
         if spec.id in errors:
-            others.append(HostResult(spec.id, Outcome.UNREACHABLE, errors[spec.id].message))
+            others.append(HostResult(spec.id, HostOutcome.UNREACHABLE, errors[spec.id].message))
         elif spec.id in facts or spec.id in through:
             jobs.append(_job_again(session, spec, facts.get(spec.id), found))
     return jobs, others

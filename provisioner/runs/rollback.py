@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from provisioner.apply import (
+    HostOutcome,
     HostResult,
     Job,
-    Outcome,
     waves_of,
 )
 from provisioner.base.errors import HostError, UsageError
@@ -21,11 +21,11 @@ from provisioner.plan import Basis
 from provisioner.runs.applied import Applied
 from provisioner.runs.execution import carry_out, new_run
 from provisioner.runs.intent import Intent
-from provisioner.runs.options import USUAL, Way
+from provisioner.runs.options import USUAL, RunOptions
 
 
 @dataclass(frozen=True)
-class Return:
+class RollbackPlan:
     """What a rollback would do: by host, the run whose change is undone and when that state was kept."""
 
     hosts: Mapping[str, tuple[str, datetime]]
@@ -33,7 +33,7 @@ class Return:
     unreadable: Mapping[str, HostError]
 
 
-def plan_rollback(session: Session, targets: Sequence[str]) -> Return:
+def plan_rollback(session: Session, targets: Sequence[str]) -> RollbackPlan:
     """See which hosts can return, and to before which run.
 
     Args:
@@ -62,10 +62,10 @@ def plan_rollback(session: Session, targets: Sequence[str]) -> Return:
         known = sorted({r for of in kept.values() for r in of})
         what = f"a state of before {run}" if runs else "a state to return to"
         raise UsageError(f"no host keeps {what}", hint=f"kept are states of before: {', '.join(known) or 'none'}")
-    return Return(found, facts, errors)
+    return RollbackPlan(found, facts, errors)
 
 
-def roll_back(session: Session, planned: Return, way: Way = USUAL) -> Applied:
+def roll_back(session: Session, planned: RollbackPlan, way: RunOptions = USUAL) -> Applied:
     """Return hosts to the state before a run: a transaction with the same checks, gate and switch.
 
     Raises:
@@ -77,7 +77,7 @@ def roll_back(session: Session, planned: Return, way: Way = USUAL) -> Applied:
         for host, (target, _) in sorted(planned.hosts.items())
     ]
     others = tuple(
-        HostResult(host, Outcome.UNREACHABLE, error.message) for host, error in sorted(planned.unreadable.items())
+        HostResult(host, HostOutcome.UNREACHABLE, error.message) for host, error in sorted(planned.unreadable.items())
     )
     run = new_run(session, Operation.ROLLBACK, way, "")
     if not jobs:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from provisioner.apply import HostResult, Outcome, Progress, Refusal
+from provisioner.apply import HostOutcome, HostResult, NotStartedBecause, RunProgress
 from provisioner.base.errors import StalePlanError, UsageError
 from provisioner.history.journal import Event, EventLog
-from provisioner.history.place import Place
+from provisioner.history.place import StatePlace
 from provisioner.history.records import Operation, Recorded, Run
 from provisioner.history.store import open_history
 from provisioner.plan import Basis
@@ -21,7 +21,7 @@ class Unfinished:
 
     run: Run
     intent: Intent
-    progress: Progress
+    progress: RunProgress
     paused: bool
 
     def refuse_other(self, basis: Basis) -> None:
@@ -44,7 +44,7 @@ class Unfinished:
                 )
 
 
-def unfinished(place: Place) -> Unfinished:
+def unfinished(place: StatePlace) -> Unfinished:
     """Give the last run that changes hosts and has not ended.
 
     Raises:
@@ -69,7 +69,7 @@ def _is_paused(events: Sequence[Event]) -> bool:
     return last[-1:] == ["paused"]
 
 
-def progress_of(events: Iterable[Event]) -> Progress:
+def progress_of(events: Iterable[Event]) -> RunProgress:
     """Give which hosts are through, and which were started."""
     results: dict[str, HostResult] = {}
     started: set[str] = set()
@@ -80,13 +80,13 @@ def progress_of(events: Iterable[Event]) -> Progress:
             refusal = event.detail.get("refusal")
             results[event.host] = HostResult(
                 event.host,
-                Outcome(event.state),
+                HostOutcome(event.state),
                 str(event.detail.get("cause", "")),
-                refusal=Refusal(refusal) if refusal else None,
+                refusal=NotStartedBecause(refusal) if refusal else None,
                 seconds=float(event.detail.get("seconds", 0.0)),
                 wave=str(event.detail.get("wave", "")),
             )
-    return Progress(results, frozenset(started - set(results)))
+    return RunProgress(results, frozenset(started - set(results)))
 
 
 def state_of(recorded: Recorded, events: Sequence[Event]) -> str:

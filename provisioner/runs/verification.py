@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 
 from provisioner import __version__
-from provisioner.history.place import place_of
+from provisioner.history.place import state_place_of
 from provisioner.history.records import Ending, Operation, Run
 from provisioner.history.store import open_history
 from provisioner.history.who import who
@@ -47,6 +47,6 @@ def record_verification(session: Session, result: VerifyResult, limit: tuple[str
         holdings=shown_of_hosts(session.state, contents, result),
         checks=shown_of_facilities(session.state, contents, result),
     )
-    with closing(open_history(place_of(session.environment, session.inventory.settings.id))) as history:
+    with closing(open_history(state_place_of(session.environment, session.inventory.settings.id))) as history:
         history.end(run, ending)
     return run.id

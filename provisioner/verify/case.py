@@ -9,11 +9,11 @@ from typing import Any
 from provisioner.plan.changes import Change
 from provisioner.verify.evidence import Device, HostEvidence, RelayEvidence
 from provisioner.verify.result import Cause, Layer, effective
-from provisioner.verify.wanted import Wanted
+from provisioner.verify.wanted import PathToCheck
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Shortfall:
     """Why a level failed, or could not be checked."""
 
     layer: Layer
@@ -28,7 +28,7 @@ class Check:
 
     level: int
     passed: bool | None
-    finding: Finding | None = None
+    finding: Shortfall | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Case:
         siblings: the devices of the same site that were tried.
     """
 
-    wanted: Wanted
+    wanted: PathToCheck
     relay: RelayEvidence
     hosts: Mapping[str, HostEvidence]
     drift: Mapping[str, Sequence[Change]]
@@ -105,9 +105,9 @@ def passed(level: int) -> Check:
 
 def failed(level: int, layer: Layer, name: str, cause: Cause, detail: str = "") -> Check:
     """Give the outcome of a level that failed."""
-    return Check(level, passed=False, finding=Finding(layer, name, cause, detail))
+    return Check(level, passed=False, finding=Shortfall(layer, name, cause, detail))
 
 
 def not_checked(level: int, host: str, detail: str, cause: Cause = Cause.NOT_CHECKED) -> Check:
     """Give the outcome of a level about which there is no evidence: never a pass."""
-    return Check(level, passed=None, finding=Finding(Layer.HOST, host, cause, detail))
+    return Check(level, passed=None, finding=Shortfall(Layer.HOST, host, cause, detail))

@@ -16,7 +16,7 @@ _CODECS = {"hevc": "h265"}
 
 
 @dataclass(frozen=True, slots=True)
-class Peer:
+class LivePeer:
     """A live peer. `received` and `sent` are the bytes before and after packets were sent to its devices."""
 
     allowed_ips: tuple[str, ...]
@@ -26,11 +26,11 @@ class Peer:
 
 
 @dataclass(frozen=True, slots=True)
-class Tunnel:
+class LiveTunnel:
     """The live tunnel: its routes and its peers by public key."""
 
     routes: tuple[str, ...]
-    peers: dict[str, Peer]
+    peers: dict[str, LivePeer]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class RelayEvidence:
 
     unit: str
     api_error: str
-    tunnel: Tunnel
+    tunnel: LiveTunnel
     devices: dict[Device, str]
     samples: dict[str, tuple[Sample | None, Sample | None]]
     reads: dict[str, Read]
@@ -77,7 +77,7 @@ class RelayEvidence:
 class CentreEvidence:
     """What a centre read, by relay and path."""
 
-    tunnel: Tunnel
+    tunnel: LiveTunnel
     reads: dict[str, dict[str, Read]]
 
 
@@ -133,14 +133,14 @@ def _centre(document: Mapping[str, Any]) -> CentreEvidence:
     return CentreEvidence(_tunnel(document["tunnel"]), reads)
 
 
-def _tunnel(document: Mapping[str, Any]) -> Tunnel:
-    return Tunnel(tuple(document["routes"]), {key: _peer(p) for key, p in document["peers"].items()})
+def _tunnel(document: Mapping[str, Any]) -> LiveTunnel:
+    return LiveTunnel(tuple(document["routes"]), {key: _peer(p) for key, p in document["peers"].items()})
 
 
-def _peer(document: Mapping[str, Any]) -> Peer:
+def _peer(document: Mapping[str, Any]) -> LivePeer:
     age = document["handshake_age_s"]
     received, sent = document["received_bytes"], document["sent_bytes"]
-    return Peer(
+    return LivePeer(
         allowed_ips=tuple(document["allowed_ips"]),
         handshake_age_s=None if age is None else float(age),
         received=(int(received[0]), int(received[1])),

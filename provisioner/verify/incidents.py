@@ -6,12 +6,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from provisioner.verify.result import Cause, Incident, Layer, PathVerdict, Verdict
-from provisioner.verify.wanted import Wanted
+from provisioner.verify.wanted import PathToCheck
 
 Key = tuple[Layer, str, Cause]
 
 
-def incidents_of(verdicts: Sequence[PathVerdict], wanted: Iterable[Wanted]) -> tuple[Incident, ...]:
+def incidents_of(verdicts: Sequence[PathVerdict], wanted: Iterable[PathToCheck]) -> tuple[Incident, ...]:
     """Give the incidents, the highest layer and the most paths first."""
     groups: dict[Key, list[PathVerdict]] = defaultdict(list)
     for verdict in verdicts:

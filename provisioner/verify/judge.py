@@ -20,19 +20,19 @@ from datetime import datetime
 
 from provisioner.hosts.runner import CallOutcome
 from provisioner.plan.changes import Change
-from provisioner.verify.case import Case, Check, Finding
+from provisioner.verify.case import Case, Check, Shortfall
 from provisioner.verify.evidence import Device, HostEvidence
 from provisioner.verify.network import host_check, port_check, tunnel_check
 from provisioner.verify.result import IMPERFECT, Cause, Layer, PathVerdict, Verdict
 from provisioner.verify.stream import centre_check, read_check, relay_check
-from provisioner.verify.wanted import Wanted
+from provisioner.verify.wanted import PathToCheck
 
 _CHECKS = (host_check, tunnel_check, port_check, relay_check, read_check, centre_check)
 _UNSEEN = "no evidence"
 
 
 def judge(
-    wanted: Sequence[Wanted],
+    wanted: Sequence[PathToCheck],
     evidence: Mapping[str, HostEvidence],
     drift: Mapping[str, Sequence[Change]],
     checked_at: datetime,
@@ -66,11 +66,11 @@ def judge(
     return tuple(verdicts)
 
 
-def _unseen(wanted: Wanted, told: HostEvidence | None) -> PathVerdict:
+def _unseen(wanted: PathToCheck, told: HostEvidence | None) -> PathVerdict:
     unreachable = told is not None and told.outcome is CallOutcome.UNREACHABLE
     cause = Cause.HOST_UNREACHABLE if unreachable else Cause.NOT_CHECKED
     detail = (told.error if told else "") or _UNSEEN
-    return _verdict(wanted, Verdict.UNKNOWN, (), Finding(Layer.HOST, wanted.relay.id, cause, detail), None)
+    return _verdict(wanted, Verdict.UNKNOWN, (), Shortfall(Layer.HOST, wanted.relay.id, cause, detail), None)
 
 
 def _judged(case: Case, checked_at: datetime) -> PathVerdict:
@@ -79,7 +79,7 @@ def _judged(case: Case, checked_at: datetime) -> PathVerdict:
     return _verdict(case.wanted, verdict, checks, finding, checked_at)
 
 
-def _conclusion(checks: Sequence[Check]) -> tuple[Verdict, Finding | None]:
+def _conclusion(checks: Sequence[Check]) -> tuple[Verdict, Shortfall | None]:
     host, others = checks[0], checks[1:]
     failures = [c.finding for c in others if c.passed is False and c.finding]
     unseen = next((c.finding for c in checks if c.passed is None), None)
@@ -93,7 +93,7 @@ def _conclusion(checks: Sequence[Check]) -> tuple[Verdict, Finding | None]:
     return Verdict.UP, None
 
 
-def _root(failures: Sequence[Finding]) -> Finding:
+def _root(failures: Sequence[Shortfall]) -> Shortfall:
     stopped = (f for f in failures if f.cause is Cause.RELAY_STOPPED)
     broken = (f for f in failures if f.cause not in IMPERFECT)
     return next(stopped, None) or next(broken, failures[0])
@@ -111,7 +111,11 @@ def _severity(others: Sequence[Check]) -> Verdict:
 
 
 def _verdict(
-    wanted: Wanted, verdict: Verdict, checks: Sequence[Check], finding: Finding | None, checked_at: datetime | None
+    wanted: PathToCheck,
+    verdict: Verdict,
+    checks: Sequence[Check],
+    finding: Shortfall | None,
+    checked_at: datetime | None,
 ) -> PathVerdict:
     level = 0
     for check in checks:

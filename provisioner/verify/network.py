@@ -10,7 +10,7 @@ from __future__ import annotations
 from ipaddress import ip_address, ip_network
 
 from provisioner.verify.case import Case, Check, failed, not_checked, passed
-from provisioner.verify.evidence import Peer
+from provisioner.verify.evidence import LivePeer
 from provisioner.verify.result import Cause, Layer
 
 # WireGuard rejects a session's packets after 180 s without a new handshake.
@@ -53,7 +53,7 @@ def tunnel_check(case: Case) -> Check:
     return _peer_check(case, peer)
 
 
-def _peer_check(case: Case, peer: Peer) -> Check:
+def _peer_check(case: Case, peer: LivePeer) -> Check:
     site, age = case.wanted.path.facility, peer.handshake_age_s
     # A clock that jumped back gives a negative age: nothing but a handshake makes one at all.
     fresh = age is not None and age <= HANDSHAKE_S
@@ -70,13 +70,13 @@ def _peer_check(case: Case, peer: Peer) -> Check:
     return failed(2, Layer.TUNNEL, site, Cause.TUNNEL_DOWN, detail)
 
 
-def _alive(case: Case, peer: Peer) -> bool:
+def _alive(case: Case, peer: LivePeer) -> bool:
     """Tell whether something came through this tunnel while we looked; that needs a valid session."""
     answered = any(case.relay.devices.get(d) in {"ok", "refused"} for d in case.siblings)
     return peer.handshake_age_s is not None and (answered or peer.received[1] > peer.received[0])
 
 
-def _silent(case: Case, peer: Peer) -> bool:
+def _silent(case: Case, peer: LivePeer) -> bool:
     """Tell whether packets went out and nothing at all came back: a tunnel that went down a moment ago."""
     outcomes = {case.relay.devices.get(d) for d in case.siblings}
     return outcomes == {"timeout"} and peer.sent[1] > peer.sent[0] and not _cameras_blocked(case)

@@ -9,7 +9,7 @@ from typing import Any
 
 from provisioner.desired.spec import HostSpec
 from provisioner.hosts.runner import HostCall
-from provisioner.verify.wanted import Wanted
+from provisioner.verify.wanted import PathToCheck
 
 # Reads of silent paths take the longest, several at once; beyond half an hour what is left is not checked.
 _FIXED_S = 120.0
@@ -26,7 +26,7 @@ class ObserveRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ProbeLimits:
     """How much a probe may take of a host.
 
     Attributes:
@@ -44,7 +44,7 @@ class Limits:
 
 
 def probe_calls(
-    wanted: Iterable[Wanted], observe: Mapping[str, ObserveRequest], limits: Limits
+    wanted: Iterable[PathToCheck], observe: Mapping[str, ObserveRequest], limits: ProbeLimits
 ) -> tuple[HostCall, ...]:
     """Give one call for every relay that serves, and every centre that reads, one of the paths.
 
@@ -53,8 +53,8 @@ def probe_calls(
         observe: by host id, how its facts are read.
         limits: how much a probe may take.
     """
-    of_relay: dict[str, list[Wanted]] = defaultdict(list)
-    of_centre: dict[str, list[Wanted]] = defaultdict(list)
+    of_relay: dict[str, list[PathToCheck]] = defaultdict(list)
+    of_centre: dict[str, list[PathToCheck]] = defaultdict(list)
     hosts: dict[str, HostSpec] = {}
     for one in wanted:
         of_relay[one.relay.id].append(one)
@@ -73,7 +73,7 @@ def probe_calls(
     return tuple(calls)
 
 
-def _base(observe: ObserveRequest, limits: Limits, paths: int) -> dict[str, Any]:
+def _base(observe: ObserveRequest, limits: ProbeLimits, paths: int) -> dict[str, Any]:
     return {
         "operation": "probe",
         "observe": dict(observe.request),
@@ -84,7 +84,7 @@ def _base(observe: ObserveRequest, limits: Limits, paths: int) -> dict[str, Any]
     }
 
 
-def _relay(spec: HostSpec, wanted: list[Wanted]) -> dict[str, Any]:
+def _relay(spec: HostSpec, wanted: list[PathToCheck]) -> dict[str, Any]:
     return {
         "address": str(spec.tunnel.address),
         "paths": [
@@ -100,8 +100,8 @@ def _relay(spec: HostSpec, wanted: list[Wanted]) -> dict[str, Any]:
     }
 
 
-def _centre(spec: HostSpec, wanted: list[Wanted]) -> dict[str, Any]:
-    by_relay: dict[str, list[Wanted]] = defaultdict(list)
+def _centre(spec: HostSpec, wanted: list[PathToCheck]) -> dict[str, Any]:
+    by_relay: dict[str, list[PathToCheck]] = defaultdict(list)
     for one in wanted:
         by_relay[one.relay.id].append(one)
     return {

@@ -11,23 +11,23 @@ from provisioner.plan.changes import Change
 from provisioner.verify.evidence import HostEvidence, parse_evidence
 from provisioner.verify.incidents import incidents_of
 from provisioner.verify.judge import judge
-from provisioner.verify.requests import Limits, ObserveRequest, probe_calls
+from provisioner.verify.requests import ObserveRequest, ProbeLimits, probe_calls
 from provisioner.verify.result import HostReport, VerifyResult, effective
-from provisioner.verify.wanted import Wanted
+from provisioner.verify.wanted import PathToCheck
 
 # For the way there and back, and for the facts, which are read before the reads are counted.
 _MARGIN_S = 120.0
-DEFAULT_LIMITS = Limits()
+DEFAULT_LIMITS = ProbeLimits()
 
 
 def verify(
-    wanted: Sequence[Wanted],
+    wanted: Sequence[PathToCheck],
     runner: HostRunner,
     *,
     observe: Mapping[str, ObserveRequest],
     compare: Callable[[HostFacts], Iterable[Change]],
     clock: Callable[[], datetime],
-    limits: Limits = DEFAULT_LIMITS,
+    limits: ProbeLimits = DEFAULT_LIMITS,
 ) -> VerifyResult:
     """Check paths on their relays and from their centres.
 

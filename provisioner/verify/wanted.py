@@ -13,7 +13,7 @@ _EVERYTHING = Limit()
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class PathToCheck:
     """One path to check: the relay that serves it, and the centres that have to read it."""
 
     relay: HostSpec
@@ -32,7 +32,7 @@ class Wanted:
         return next((p.public_key for p in self.relay.tunnel.peers if p.name == name), "")
 
 
-def select(state: DesiredState, limit: Limit = _EVERYTHING) -> tuple[Wanted, ...]:
+def select(state: DesiredState, limit: Limit = _EVERYTHING) -> tuple[PathToCheck, ...]:
     """Give the paths to check, in the order of names.
 
     `host` is the relay that serves a path, or a centre that reads it.
@@ -45,7 +45,7 @@ def select(state: DesiredState, limit: Limit = _EVERYTHING) -> tuple[Wanted, ...
         if host.kind is HostKind.CENTRE:
             for carrier in host.carriers:
                 centres[carrier].append(host)
-    every = (Wanted(h, p, tuple(centres[h.carriers[0]])) for h, p in state.paths)
+    every = (PathToCheck(h, p, tuple(centres[h.carriers[0]])) for h, p in state.paths)
     chosen = tuple(sorted((w for w in every if _takes(limit, w)), key=lambda w: (w.path.name, w.relay.id)))
     if not chosen:
         shown = " ".join(f"--limit {k}={v}" for k, vs in sorted(limit.wanted.items()) for v in sorted(vs))
@@ -55,7 +55,7 @@ def select(state: DesiredState, limit: Limit = _EVERYTHING) -> tuple[Wanted, ...
     return chosen
 
 
-def _takes(limit: Limit, wanted: Wanted) -> bool:
+def _takes(limit: Limit, wanted: PathToCheck) -> bool:
     named = limit.wanted.get("host", frozenset())
     if named & {c.id for c in wanted.centres}:
         limit = replace(limit, wanted={kind: names for kind, names in limit.wanted.items() if kind != "host"})

@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from provisioner.apply import Options
+from provisioner.apply import RolloutOptions
 from provisioner.desired.limit import Limit
 from provisioner.hosts.runner import HostAnswer, HostCall
 from provisioner.pipeline import Planned, Session, make_plan
@@ -102,7 +102,7 @@ def _time(stages: dict[str, float], name: str, action: Callable[[], T]) -> T:
 
 def _install(session: Session, planned: Planned, hosts: TimedHosts) -> None:
     """Bring the hosts in memory to the desired state."""
-    applied = enact(session, planned, options=Options(sleep=lambda _: None))
+    applied = enact(session, planned, options=RolloutOptions(sleep=lambda _: None))
     assert not applied.remaining
     assert hosts.inner.hosts
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.apply import Options, Outcome
+from provisioner.apply import HostOutcome, RolloutOptions
 from provisioner.desired.limit import Limit
 from provisioner.hosts.runner import HostAnswer, HostCall, HostRunner
 from provisioner.pipeline import Session, make_plan
@@ -145,7 +145,7 @@ def test_rules_that_would_lock_the_controller_out_are_refused_by_the_host_too(de
     planned = make_plan(work, Limit())
     applied = enact(work, replace(planned, plan=replace(planned.plan, refused=())))
     (relay,) = [result for result in applied.results if result.host == RELAY]
-    assert relay.outcome is Outcome.NOT_STARTED
+    assert relay.outcome is HostOutcome.NOT_STARTED
     assert f"{deployment.lab.controller_address()} (this connection)" in relay.cause
     assert fingerprint(deployment, RELAY) == before
 
@@ -156,10 +156,10 @@ def test_a_lock_out_forced_past_the_check_heals_itself_within_ninety_seconds(dep
     work = session(deployment)
     planned = make_plan(work, Limit())
     started = time.monotonic()
-    applied = enact(work, planned, options=Options(lockout_check=False))
+    applied = enact(work, planned, options=RolloutOptions(lockout_check=False))
     took = time.monotonic() - started
     results = {result.host: result for result in applied.results}
-    assert results[RELAY].outcome is Outcome.ROLLED_BACK
+    assert results[RELAY].outcome is HostOutcome.ROLLED_BACK
     assert results[RELAY].cause == "nobody confirmed the change in time"
     assert took <= 90, took
     deployment.git("reset", "--quiet", "--hard")
@@ -189,7 +189,7 @@ def test_a_reboot_before_the_confirmation_brings_the_last_good_state(deployment:
     vars(work)["runner"] = RebootingRunner(work.runner, deployment, OTHER)
     (result,) = enact(work, planned).results
     assert (result.outcome, result.cause) == (
-        Outcome.ROLLED_BACK,
+        HostOutcome.ROLLED_BACK,
         "the host was rebooted before the change was confirmed",
     )
     deployment.git("reset", "--quiet", "--hard")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from provisioner.apply import Job, Outcome, apply
+from provisioner.apply import HostOutcome, Job, apply
 from provisioner.hosts.facts import HostFacts
 from provisioner.hosts.observe import observe
 from provisioner.hosts.runner import HostRunner
@@ -48,7 +48,7 @@ class Hosts:
             if c.action is not Action.NOOP and c.resource is not Resource.RULE
         }
 
-    def apply(self, expected: str | None = None) -> Outcome:
+    def apply(self, expected: str | None = None) -> HostOutcome:
         session, facts = self.session(), self.facts()
         spec, files = session.state.hosts[HOST], session.files[HOST]
         changes = tuple(c for c in changes_of(spec, files, facts) if c.action is not Action.NOOP)
@@ -66,7 +66,7 @@ def hosts(request: pytest.FixtureRequest, deployment: Deployment) -> Hosts:
         return Hosts(session, session().runner)
     simulated = Hosts(session, SimulatedHosts())
     # An empty host lacks MediaMTX's program too; the double installs it with the first change.
-    assert simulated.apply() is Outcome.APPLIED
+    assert simulated.apply() is HostOutcome.APPLIED
     return simulated
 
 
@@ -102,10 +102,10 @@ def test_an_edited_channel_is_the_same_plan_and_applies(hosts: Hosts, deployment
         ("path", "bac-giang/kcl-bg-002/cam-01/sub", "update", "path"),
         ("file", "/etc/provisioner/mediamtx.yml", "update", "none"),
     }
-    assert hosts.apply() is Outcome.APPLIED
+    assert hosts.apply() is HostOutcome.APPLIED
     assert hosts.pending() == set()
 
 
 def test_a_plan_of_another_state_is_not_started(hosts: Hosts) -> None:
-    assert hosts.apply("hmac-sha256:" + "0" * 64) is Outcome.NOT_STARTED
+    assert hosts.apply("hmac-sha256:" + "0" * 64) is HostOutcome.NOT_STARTED
     assert hosts.pending() == set()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.apply import GateRules, Job, MemoryJournal, Options, Outcome, roll_out
+from provisioner.apply import GateRules, HostOutcome, Job, MemoryJournal, RolloutOptions, roll_out
 from provisioner.apply.job import status_call
 from provisioner.hosts.observe import observe
 from provisioner.pipeline import Session
@@ -32,7 +32,7 @@ from .test_verify import all_up, verified
 pytestmark = [pytest.mark.lab, pytest.mark.destructive]
 _RELAYS = ("relay-viettel-1", "relay-vnpt-1")
 _ARMED = "/var/lib/provisioner/armed.json"
-_CHANGED = {Outcome.APPLIED: "new", Outcome.ROLLED_BACK: "old", Outcome.NOT_STARTED: "old"}
+_CHANGED = {HostOutcome.APPLIED: "new", HostOutcome.ROLLED_BACK: "old", HostOutcome.NOT_STARTED: "old"}
 
 
 @dataclass
@@ -74,7 +74,7 @@ class Subject:
         job = self.job(self.other)
         if fault.before:
             self.lab.exec(self.host, ["sh", "-c", fault.before], check=False)
-        options = Options(confirm_s=fault.confirm_s, gate=GateRules(patience_s=4, settle_s=0), who="test")
+        options = RolloutOptions(confirm_s=fault.confirm_s, gate=GateRules(patience_s=4, settle_s=0), who="test")
         runner = FaultyRunner(self.lab, self.sessions["one"].templates, fault)
         try:
             (result,) = roll_out([job], run, runner, options, MemoryJournal()).results

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from provisioner.history.journal import EventLog
-from provisioner.history.place import place_of
+from provisioner.history.place import state_place_of
 from provisioner.history.store import open_history
 
 from .deployment import Deployment
@@ -68,7 +68,7 @@ def until(true: Callable[[], bool], seconds: float = 150) -> None:
 
 def is_armed(deployment: Deployment, host: str = RELAY) -> bool:
     """Tell whether the last run has a host that waits for its confirmation, as the journal has it."""
-    place = place_of(deployment.environment, "lab")
+    place = state_place_of(deployment.environment, "lab")
     history, log = open_history(place), EventLog(place)
     try:
         (last,) = history.runs(1)

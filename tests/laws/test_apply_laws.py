@@ -8,7 +8,7 @@ from dataclasses import replace
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from provisioner.apply import GateRules, Outcome, waves_of
+from provisioner.apply import GateRules, HostOutcome, waves_of
 from provisioner.desired import DesiredState
 from tests.simulated import SimulatedHosts, go_back
 from tests.unit.apply.world import Controller, at_call, state
@@ -35,7 +35,7 @@ def die_of_old_age(hosts: SimulatedHosts) -> None:
 
 def applied(controller: Controller, desired: DesiredState, run: str) -> None:
     results = controller.apply(desired, run)
-    assert {result.outcome for result in results.values()} <= {Outcome.APPLIED}, results
+    assert {result.outcome for result in results.values()} <= {HostOutcome.APPLIED}, results
 
 
 @FEW
@@ -47,11 +47,11 @@ def test_a_rollback_of_an_apply_is_what_was_before(old: dict[str, int], new: dic
     jobs = controller.jobs(state(new))
     changed = {job.spec.id for job in jobs}
     done = controller.run(jobs, "run-2")
-    assert {result.outcome for result in done.results} <= {Outcome.APPLIED}
+    assert {result.outcome for result in done.results} <= {HostOutcome.APPLIED}
     after = controller.contents()
     back = [job for job in controller.jobs(state(new), rollback="run-2") if job.spec.id in changed]
     returned = controller.run(back, "run-3")
-    assert {result.outcome for result in returned.results} <= {Outcome.APPLIED}
+    assert {result.outcome for result in returned.results} <= {HostOutcome.APPLIED}
     assert controller.contents() == before
     again = [job for job in controller.jobs(state(new), rollback="run-3") if job.spec.id in changed]
     controller.run(again, "run-4")
@@ -85,8 +85,8 @@ def test_a_run_that_was_killed_at_any_step_and_resumed_leaves_every_host_old_or_
     applied(fresh, state(new), "run-2")
     now, then = controller.contents(), fresh.contents()
     for host in now:
-        outcome = told.get(host, Outcome.UNCHANGED)
-        expected = then if outcome is Outcome.APPLIED else before
+        outcome = told.get(host, HostOutcome.UNCHANGED)
+        expected = then if outcome is HostOutcome.APPLIED else before
         assert now[host] == expected[host], (host, outcome)
 
 
@@ -102,7 +102,7 @@ def test_a_host_whose_touched_path_goes_dark_is_as_before(old: dict[str, int], d
         controller.hosts.hosts[host].dark.add(dark) if operation == "look" else None
     )
     results = controller.apply(state(old, "another password"), "run-2")
-    assert results["relay-viettel-1"].outcome is Outcome.ROLLED_BACK
+    assert results["relay-viettel-1"].outcome is HostOutcome.ROLLED_BACK
     assert dark in results["relay-viettel-1"].cause
     assert controller.contents()["relay-viettel-1"] == before["relay-viettel-1"]
 
@@ -116,7 +116,7 @@ def test_a_path_that_was_dark_before_decides_nothing_unless_it_is_required(old: 
     controller.hosts.hosts["relay-viettel-1"].dark.add(path)
     rules = GateRules(required=(path,)) if dark else GateRules()
     results = controller.apply(state(old, "another password"), "run-2", gate=rules)
-    assert results["relay-viettel-1"].outcome is (Outcome.ROLLED_BACK if dark else Outcome.APPLIED)
+    assert results["relay-viettel-1"].outcome is (HostOutcome.ROLLED_BACK if dark else HostOutcome.APPLIED)
 
 
 @FEW

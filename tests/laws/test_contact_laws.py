@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from provisioner.base.diagnostics import Severity
 from provisioner.base.vietnamese import fold
 from provisioner.contacts.emails import read_email
-from provisioner.contacts.field import Reading
+from provisioner.contacts.field import FieldReading
 from provisioner.contacts.messages import CATALOGUE, Language
 from provisioner.contacts.model import PERSONAL_FIELDS, Contact, ContactsFile, Role
 from provisioner.contacts.names import read_line, read_name
@@ -25,7 +25,7 @@ from provisioner.contacts.search import find, sought
 from provisioner.contacts.store import render_contacts
 from provisioner.inventory.files.strict_yaml import parse
 
-READERS: tuple[Callable[[object], Reading], ...] = (read_phone, read_email, read_name, read_line)
+READERS: tuple[Callable[[object], FieldReading], ...] = (read_phone, read_email, read_name, read_line)
 MOBILES = st.sampled_from(["32", "39", "52", "56", "70", "79", "81", "89", "91", "96", "98"])
 AREAS = st.sampled_from(["204", "220", "235", "24", "28"])
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from provisioner.inventory.model import BlockReason, Facility, ManagingBody, Operating
 from provisioner.inventory.signed import signed_content
 from provisioner.lifecycle.status import FacilityStatus, statuses
-from provisioner.report.progress import Group, Place, place_of, progress
+from provisioner.report.progress import CountedAs, Group, counted_as, progress
 from provisioner.report.surveys import SurveyGroup, surveys
 from provisioner.report.zones import LISTED_ZONES, Cover, zones
 from tests import inventories as make
@@ -93,11 +93,11 @@ def test_progress_adds_up(found: dict[str, Facility], recorded: list[Past]) -> N
 @given(found=_facilities(), recorded=RECORDED)
 def test_a_facility_is_counted_as_connected_iff_it_is(found: dict[str, Facility], recorded: list[Past]) -> None:
     for status in judged(found, recorded):
-        if place_of(status) is Place.CONNECTED:
+        if counted_as(status) is CountedAs.CONNECTED:
             assert status.facility.operating is Operating.OPEN
             assert status.standing.connected_at is not None
         if status.facility.blocked and status.facility.operating is not Operating.CLOSED:
-            assert place_of(status) in {Place.CONNECTED, Place.BLOCKED}
+            assert counted_as(status) in {CountedAs.CONNECTED, CountedAs.BLOCKED}
 
 
 def survey_counts(group: SurveyGroup) -> list[int]:

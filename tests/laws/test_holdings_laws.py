@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from provisioner.apply import HostResult, Outcome
+from provisioner.apply import HostOutcome, HostResult
 from provisioner.desired import DesiredState
 from provisioner.history.records import Operation
 from provisioner.hosts.observe import observe
@@ -65,16 +65,16 @@ def test_only_where_the_end_was_not_seen_is_it_unknown_what_a_host_holds() -> No
             operation, state, contents, (HostResult(RELAY, outcome),), differing=(), at=AT
         )
         for operation in (Operation.APPLY, Operation.ROLLBACK)
-        for outcome in Outcome
+        for outcome in HostOutcome
     }
     unknown = {key for key, shown in told.items() if shown and shown[0].held is None}
     assert unknown == {
-        (Operation.APPLY, Outcome.APPLIED),
-        (Operation.APPLY, Outcome.UNREACHABLE),
-        (Operation.APPLY, Outcome.ROLLBACK_FAILED),
-        (Operation.ROLLBACK, Outcome.APPLIED),
-        (Operation.ROLLBACK, Outcome.UNREACHABLE),
-        (Operation.ROLLBACK, Outcome.ROLLBACK_FAILED),
-        (Operation.ROLLBACK, Outcome.ROLLED_BACK),
+        (Operation.APPLY, HostOutcome.APPLIED),
+        (Operation.APPLY, HostOutcome.UNREACHABLE),
+        (Operation.APPLY, HostOutcome.ROLLBACK_FAILED),
+        (Operation.ROLLBACK, HostOutcome.APPLIED),
+        (Operation.ROLLBACK, HostOutcome.UNREACHABLE),
+        (Operation.ROLLBACK, HostOutcome.ROLLBACK_FAILED),
+        (Operation.ROLLBACK, HostOutcome.ROLLED_BACK),
     }
     assert all(not shown for key, shown in told.items() if key not in unknown)

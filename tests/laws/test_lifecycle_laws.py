@@ -15,7 +15,7 @@ from provisioner.inventory.signed import signed_content
 from provisioner.lifecycle.evidence import ACCEPTANCE, NO_EVIDENCE, Evidence
 from provisioner.lifecycle.next_step import next_step
 from provisioner.lifecycle.standing import standing_of
-from provisioner.lifecycle.states import STEPS, State
+from provisioner.lifecycle.states import STEPS, FacilityState
 from provisioner.lifecycle.status import statuses
 from provisioner.lifecycle.why import Telling, reasons
 from tests import inventories as make
@@ -52,7 +52,7 @@ FILES = st.sampled_from(
 )
 
 
-def rank(state: State) -> int:
+def rank(state: FacilityState) -> int:
     return STEPS.index(state)
 
 
@@ -73,12 +73,12 @@ def test_connected_is_who_was_up_whole_in_one_verification(found: Facility, reco
     checks = [c for past in recorded if past.ending for c in past.ending.checks if c.facility == NAME]
     whole = [c.at for c in checks if c.content == SIGNED and 0 < c.pulled == c.proved]
     steps = standing_of(found, read(recorded)).steps
-    assert (State.CONNECTED in steps) == (agreed and bool(whole))
-    if State.CONNECTED in steps:
-        assert steps[State.CONNECTED] == min(whole)
-        assert State.PROVISIONED in steps
+    assert (FacilityState.CONNECTED in steps) == (agreed and bool(whole))
+    if FacilityState.CONNECTED in steps:
+        assert steps[FacilityState.CONNECTED] == min(whole)
+        assert FacilityState.PROVISIONED in steps
         again = [at for at in whole if at >= min(whole) + ACCEPTANCE]
-        assert steps.get(State.ACCEPTED) == (min(again) if again else None)
+        assert steps.get(FacilityState.ACCEPTED) == (min(again) if again else None)
 
 
 @FEW
@@ -92,9 +92,9 @@ def test_provisioned_is_whose_relay_was_seen_to_hold_what_is_signed(recorded: li
         if holding.host == RELAY and (holding.held or {}).get(NAME) == SIGNED
     ]
     steps = standing_of(AGREED, read(recorded)).steps
-    assert State.PROVISIONED not in steps or held or State.CONNECTED in steps
+    assert FacilityState.PROVISIONED not in steps or held or FacilityState.CONNECTED in steps
     if held:
-        assert steps[State.PROVISIONED] == min(held)
+        assert steps[FacilityState.PROVISIONED] == min(held)
 
 
 @FEW
@@ -107,7 +107,7 @@ def test_no_evidence_makes_up_for_a_signature(recorded: list[Past]) -> None:
     edited = AGREED.plan.model_copy(update={"sign_offs": (stale, *AGREED.plan.sign_offs[1:])})
     for plan in (unsigned, edited):
         found = AGREED.model_copy(update={"plan": plan})
-        assert standing_of(found, evidence).reached is State.PLAN_PROPOSED
+        assert standing_of(found, evidence).reached is FacilityState.PLAN_PROPOSED
 
 
 @FEW
@@ -116,7 +116,7 @@ def test_a_new_camera_has_to_be_proved_and_takes_no_deadline_back(recorded: list
     evidence = read(recorded)
     larger = facility(cameras=[make.camera(), make.camera("cam-02", 12)])
     before, after = standing_of(AGREED, evidence), standing_of(larger, evidence)
-    assert after.reached is State.PLAN_AGREED
+    assert after.reached is FacilityState.PLAN_AGREED
     assert after.connected_at == before.connected_at
 
 
@@ -124,10 +124,10 @@ def test_a_new_camera_has_to_be_proved_and_takes_no_deadline_back(recorded: list
 @given(found=FILES, recorded=RECORDED)
 def test_active_is_accepted_and_open_and_standby_is_suspended(found: Facility, recorded: list[Past]) -> None:
     standing = standing_of(found, read(recorded))
-    is_open, accepted = found.operating is Operating.OPEN, State.ACCEPTED in standing.steps
-    assert (standing.state is State.ACTIVE) == (is_open and accepted)
-    assert (standing.state is State.SUSPENDED) == (found.operating is Operating.STANDBY)
-    closed = standing.state in {State.DECOMMISSIONING, State.CLOSED}
+    is_open, accepted = found.operating is Operating.OPEN, FacilityState.ACCEPTED in standing.steps
+    assert (standing.state is FacilityState.ACTIVE) == (is_open and accepted)
+    assert (standing.state is FacilityState.SUSPENDED) == (found.operating is Operating.STANDBY)
+    closed = standing.state in {FacilityState.DECOMMISSIONING, FacilityState.CLOSED}
     assert closed == (found.operating is Operating.CLOSED)
     if is_open and not accepted:
         assert standing.state is standing.reached
@@ -145,18 +145,18 @@ def test_closed_is_what_every_host_was_seen_without(recorded: list[Past]) -> Non
     words = evidence.words
     clear = all(host in words and words[host].exact and NAME not in (words[host].held or {}) for host in hosts)
     standing = standing_of(facility(operating="closed"), evidence)
-    assert (standing.state is State.CLOSED) == clear
+    assert (standing.state is FacilityState.CLOSED) == clear
     assert bool(standing.left_on) == (not clear)
 
 
 def test_what_never_was_agreed_nor_seen_is_closed_at_once() -> None:
     found = facility(operating="closed", closed_on="2021-06-01", plan=None, gateway=None, cameras=[])
-    assert standing_of(found, NO_EVIDENCE).state is State.CLOSED
+    assert standing_of(found, NO_EVIDENCE).state is FacilityState.CLOSED
 
 
 def test_a_relay_that_nobody_has_seen_is_not_taken_for_clear() -> None:
     standing = standing_of(facility(operating="closed"), NO_EVIDENCE)
-    assert (standing.state, standing.left_on) == (State.DECOMMISSIONING, (RELAY,))
+    assert (standing.state, standing.left_on) == (FacilityState.DECOMMISSIONING, (RELAY,))
 
 
 @FEW

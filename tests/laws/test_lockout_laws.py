@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from provisioner.base.errors import RenderError
 from provisioner.desired.spec import Firewall, HostSpec
-from provisioner.plan.guards.lockout import Source, locked_out, required_sources
+from provisioner.plan.guards.lockout import SshOrigin, locked_out, required_sources
 from provisioner.plan.guards.ruleset import NewConnection, accepts, parse_ruleset
 from provisioner.render.files import NFT_FILE, render_host
 from tests import fleets, inventories
@@ -81,7 +81,7 @@ def test_ssh_passes_from_management_networks_and_from_nowhere_else(
 def test_a_network_passes_only_if_every_address_of_it_does(firewall: Firewall, wanted: IPv4Network) -> None:
     covered = sum(n.num_addresses for n in firewall.management_networks if n.subnet_of(wanted))
     whole = covered == wanted.num_addresses or any(wanted.subnet_of(n) for n in firewall.management_networks)
-    found = locked_out(rendered(firewall), firewall.ssh_port, [Source(wanted, "somebody")])
+    found = locked_out(rendered(firewall), firewall.ssh_port, [SshOrigin(wanted, "somebody")])
     assert (found == ()) == whole
 
 
@@ -111,7 +111,7 @@ def test_rules_that_are_not_understood_are_never_taken_for_open(old: str, new: s
     text = rendered(Firewall((IPv4Network("192.0.2.0/24"),), 22, 51820, (), ()))
     assert old in text
     with pytest.raises(RenderError):
-        locked_out(text.replace(old, new), 22, [Source(IPv4Network("192.0.2.0/24"), "somebody")])
+        locked_out(text.replace(old, new), 22, [SshOrigin(IPv4Network("192.0.2.0/24"), "somebody")])
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_rules_that_lost_something_are_a_lock_out(old: str) -> None:
         "elements = { 192.0.2.0/24 }": "elements = { 198.51.100.0/24 }",
     }
     changed = text.replace("\t\t" + old + "\n", "") if old not in replaced else text.replace(old, replaced[old])
-    assert locked_out(changed, 22, [Source(IPv4Network("192.0.2.0/24"), "somebody")])
+    assert locked_out(changed, 22, [SshOrigin(IPv4Network("192.0.2.0/24"), "somebody")])
 
 
 def nft_checks() -> bool:

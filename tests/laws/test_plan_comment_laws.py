@@ -12,7 +12,7 @@ from markdown_it.token import Token
 
 from provisioner.plan import Basis, Plan
 from provisioner.plan.changes import Action, Change, Impact, Resource
-from provisioner.plan.guards.policy import Refusal
+from provisioner.plan.guards.policy import PlanRefusal
 from provisioner.report.plan_markdown import MAX_BYTES, plan_comment
 
 FEW = settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
@@ -59,7 +59,9 @@ plans = st.builds(
     changes=st.lists(changes(), max_size=15).map(tuple),
     commit=short,
     left_out=st.lists(short, max_size=4).map(tuple),
-    refused=st.lists(st.builds(Refusal, st.sampled_from(["hosts", "lock_out"]), words, words), max_size=4).map(tuple),
+    refused=st.lists(st.builds(PlanRefusal, st.sampled_from(["hosts", "lock_out"]), words, words), max_size=4).map(
+        tuple
+    ),
     uncounted=st.lists(short, max_size=3).map(tuple),
     unreadable=st.dictionaries(short, words, max_size=3),
     notes=st.lists(words, max_size=3).map(tuple),

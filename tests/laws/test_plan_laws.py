@@ -7,10 +7,10 @@ import json
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from provisioner.apply import Job, Outcome, apply
+from provisioner.apply import HostOutcome, Job, apply
 from provisioner.desired import DesiredState
 from provisioner.hosts.observe import observe
-from provisioner.plan import Basis, Plan, document
+from provisioner.plan import Basis, Plan, plan_document
 from provisioner.plan.changes import Action, Change, Impact, Resource
 from provisioner.plan.diff import changes_of
 from tests import fleets, inventories
@@ -41,7 +41,7 @@ def enact(desired: DesiredState, hosts: SimulatedHosts, *, only: tuple[str, ...]
     chosen = [spec for host, spec in desired.hosts.items() if host in (only or tuple(desired.hosts))]
     facts, _ = observe(chosen, files, hosts)
     jobs = [Job(spec, files[spec.id], facts[spec.id], facts[spec.id].live_digest) for spec in chosen]
-    assert {result.outcome for result in apply(jobs, "run-1", hosts)} == {Outcome.APPLIED}
+    assert {result.outcome for result in apply(jobs, "run-1", hosts)} == {HostOutcome.APPLIED}
 
 
 def pending(changes: list[Change]) -> list[Change]:
@@ -94,7 +94,7 @@ def test_no_secret_is_in_a_plan_or_in_what_is_printed_of_it(found: dict[str, int
     enact(state(found, "another one"), hosts)
     desired = state(found)
     changes = plan_of(desired, hosts)
-    text = json.dumps(document(Plan(Basis("i", "t", {}), tuple(changes)), everything=True), ensure_ascii=False)
+    text = json.dumps(plan_document(Plan(Basis("i", "t", {}), tuple(changes)), everything=True), ensure_ascii=False)
     text += repr(desired) + repr(fleets.files_of(desired)) + repr(changes)
     for secret in secrets_in(desired):
         assert secret not in text
@@ -128,7 +128,7 @@ def test_viewers_are_counted_on_the_paths_that_are_cut(found: dict[str, int], vi
     hosts.hosts["relay-viettel-1"].viewers = watched
     plan = Plan(Basis("i", "t", {}), tuple(plan_of(state({}), hosts)))
     there = {path.name for _, path in state(found).paths}
-    assert document(plan)["summary"]["viewers_dropped"] == sum(n for path, n in watched.items() if path in there)
+    assert plan_document(plan)["summary"]["viewers_dropped"] == sum(n for path, n in watched.items() if path in there)
 
 
 def test_a_host_that_moved_since_the_plan_is_refused_and_the_mover_is_named() -> None:
@@ -141,9 +141,9 @@ def test_a_host_that_moved_since_the_plan_is_refused_and_the_mover_is_named() ->
     hosts.hosts["centre"].files["/etc/provisioner/wg-prov.conf"] = (content + b"#", mode, owner, group)
     jobs = [Job(s, files[s.id], facts[s.id], facts[s.id].live_digest) for s in desired.hosts.values()]
     results = {result.host: result for result in apply(jobs, "run-2", hosts)}
-    assert results["centre"].outcome is Outcome.NOT_STARTED
+    assert results["centre"].outcome is HostOutcome.NOT_STARTED
     assert "/etc/provisioner/wg-prov.conf" in results["centre"].cause
-    assert results["relay-viettel-1"].outcome is Outcome.APPLIED
+    assert results["relay-viettel-1"].outcome is HostOutcome.APPLIED
 
 
 def test_a_second_apply_cannot_confirm_the_first_ones_change() -> None:
@@ -155,7 +155,7 @@ def test_a_second_apply_cannot_confirm_the_first_ones_change() -> None:
     facts, _ = observe(desired.hosts.values(), files, hosts)
     job = Job(desired.hosts["centre"], files["centre"], facts["centre"], facts["centre"].live_digest)
     (result,) = apply([job], "run-3", hosts)
-    assert (result.outcome, "somebody-else" in result.cause) == (Outcome.NOT_STARTED, True)
+    assert (result.outcome, "somebody-else" in result.cause) == (HostOutcome.NOT_STARTED, True)
     assert hosts.hosts["centre"].armed == {"run": "somebody-else"}
 
 

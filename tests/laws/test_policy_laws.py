@@ -13,7 +13,7 @@ from provisioner.base.clock import VIETNAM
 from provisioner.base.errors import UsageError
 from provisioner.inventory.model import Limits, Policy
 from provisioner.plan.changes import Action, Change, Impact, Resource
-from provisioner.plan.guards.policy import LIMITS, Subject, judge, lost_paths, parse_allowances
+from provisioner.plan.guards.policy import LIMITS, PlanInQuestion, lost_paths, parse_allowances, refusals_of
 
 NOW = datetime(2021, 5, 23, 12, 0, tzinfo=VIETNAM)
 FREEZE = {"from": "2021-05-22T00:00", "until": "2021-05-24T06:00", "reason": "elections"}
@@ -35,7 +35,7 @@ def changes(draw: st.DrawFn) -> Change:
 
 
 subjects = st.builds(
-    Subject,
+    PlanInQuestion,
     changes=st.lists(changes(), max_size=12),
     served=st.frozensets(st.builds("bac-giang/kcl-00{}/cam-0{}/sub".format, st.integers(1, 2), st.integers(1, 6))),
     uncounted=st.frozensets(st.sampled_from(["relay-a", "relay-b"])),
@@ -46,49 +46,53 @@ allowances = st.dictionaries(st.sampled_from(LIMITS), st.integers(0, 200))
 
 
 @given(subject=subjects, low=limits, raised=st.dictionaries(st.sampled_from(LIMITS), st.integers(0, 100)))
-def test_a_raised_limit_never_refuses_more(subject: Subject, low: dict[str, int], raised: dict[str, int]) -> None:
+def test_a_raised_limit_never_refuses_more(
+    subject: PlanInQuestion, low: dict[str, int], raised: dict[str, int]
+) -> None:
     high = {name: max(number, raised.get(name, 0)) for name, number in low.items()}
-    before = judge(policy(limits=low, freeze=[FREEZE]), subject, NOW, {})
-    after = judge(policy(limits=high, freeze=[FREEZE]), subject, NOW, {})
+    before = refusals_of(policy(limits=low, freeze=[FREEZE]), subject, NOW, {})
+    after = refusals_of(policy(limits=high, freeze=[FREEZE]), subject, NOW, {})
     assert {refusal.policy for refusal in after} <= {refusal.policy for refusal in before}
 
 
 @given(subject=subjects, low=limits, allowed=allowances, more=allowances)
 def test_a_larger_allowance_never_refuses_more(
-    subject: Subject, low: dict[str, int], allowed: dict[str, int], more: dict[str, int]
+    subject: PlanInQuestion, low: dict[str, int], allowed: dict[str, int], more: dict[str, int]
 ) -> None:
     larger = allowed | {name: max(number, allowed.get(name, 0)) for name, number in more.items()}
-    before = {r.policy for r in judge(policy(limits=low, freeze=[FREEZE]), subject, NOW, allowed)}
-    after = {r.policy for r in judge(policy(limits=low, freeze=[FREEZE]), subject, NOW, larger)}
+    before = {r.policy for r in refusals_of(policy(limits=low, freeze=[FREEZE]), subject, NOW, allowed)}
+    after = {r.policy for r in refusals_of(policy(limits=low, freeze=[FREEZE]), subject, NOW, larger)}
     assert after <= before
 
 
 @given(subject=subjects, low=limits)
-def test_what_a_refusal_asks_for_is_enough(subject: Subject, low: dict[str, int]) -> None:
+def test_what_a_refusal_asks_for_is_enough(subject: PlanInQuestion, low: dict[str, int]) -> None:
     found = policy(limits=low, freeze=[FREEZE])
-    refused = judge(found, subject, NOW, {})
+    refused = refusals_of(found, subject, NOW, {})
     asked = {r.policy: r.value for r in refused if r.policy in LIMITS}
     assert all(
         f"--allow {name}={value}" in r.hint for r in refused for name, value in [(r.policy, r.value)] if name in LIMITS
     )
-    still = judge(found, subject, NOW, {name: value or 0 for name, value in asked.items()})
+    still = refusals_of(found, subject, NOW, {name: value or 0 for name, value in asked.items()})
     assert not {r.policy for r in still} & set(LIMITS)
 
 
 @given(subject=subjects, low=limits, allowed=allowances)
-def test_what_is_protected_cannot_be_allowed(subject: Subject, low: dict[str, int], allowed: dict[str, int]) -> None:
-    refused = judge(policy(limits=low), subject, NOW, allowed)
+def test_what_is_protected_cannot_be_allowed(
+    subject: PlanInQuestion, low: dict[str, int], allowed: dict[str, int]
+) -> None:
+    refused = refusals_of(policy(limits=low), subject, NOW, allowed)
     lost = lost_paths(subject)
     owners = {c.facility for c in subject.changes if c.name in lost} & subject.protected
     assert len([r for r in refused if r.policy == "protected"]) == len(owners)
 
 
 @given(subject=subjects)
-def test_an_empty_plan_is_never_refused(subject: Subject) -> None:
+def test_an_empty_plan_is_never_refused(subject: PlanInQuestion) -> None:
     noops = [Change(c.host, c.resource, c.name, Action.NOOP, Impact.NONE, "as it is") for c in subject.changes]
     strictest = dict.fromkeys(LIMITS, 0)
-    empty = Subject(noops, subject.served, subject.uncounted, subject.protected)
-    assert judge(policy(limits=strictest, freeze=[FREEZE]), empty, NOW, {}) == ()
+    empty = PlanInQuestion(noops, subject.served, subject.uncounted, subject.protected)
+    assert refusals_of(policy(limits=strictest, freeze=[FREEZE]), empty, NOW, {}) == ()
 
 
 @given(minutes=st.integers(-5000, 5000))
@@ -96,7 +100,7 @@ def test_a_freeze_holds_from_its_first_minute_to_before_its_last(minutes: int) -
     start, end = datetime(2021, 5, 22, tzinfo=VIETNAM), datetime(2021, 5, 24, 6, tzinfo=VIETNAM)
     change = Change("relay-a", Resource.FILE, "/etc/x", Action.UPDATE, Impact.NONE, "differs")
     now = NOW + timedelta(minutes=minutes)
-    refused = judge(policy(freeze=[FREEZE]), Subject([change], frozenset()), now, {})
+    refused = refusals_of(policy(freeze=[FREEZE]), PlanInQuestion([change], frozenset()), now, {})
     assert [r.policy for r in refused] == (["freeze"] if start <= now < end else [])
     assert all("elections" in r.message and "2021-05-24 06:00" in r.message for r in refused)
 
@@ -105,7 +109,7 @@ def test_the_default_limits_let_small_edits_through_and_hold_large_ones() -> Non
     def deleting(number: int, of: int) -> list[str]:
         names = [f"bac-giang/kcl-001/cam-{n}/sub" for n in range(of)]
         gone = [Change("relay-a", Resource.PATH, n, Action.DELETE, Impact.PATH, "gone") for n in names[:number]]
-        return [r.policy for r in judge(Policy(), Subject(gone, frozenset(names[number:])), NOW, {})]
+        return [r.policy for r in refusals_of(Policy(), PlanInQuestion(gone, frozenset(names[number:])), NOW, {})]
 
     assert deleting(1, 10) == []
     assert deleting(3, 10) == []

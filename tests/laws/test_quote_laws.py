@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provisioner.base.secret import Secret
-from provisioner.desired.spec import Source
+from provisioner.desired.spec import StreamSource
 from provisioner.render import quote as quoting
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
@@ -32,7 +32,9 @@ def test_flow_is_one_line_and_yaml_reads_it_back(value: object) -> None:
 
 @given(password=texts.filter(bool), username=texts.filter(bool))
 def test_a_source_gives_back_its_credentials_and_holds_no_substitution(username: str, password: str) -> None:
-    source = Source(IPv4Address("10.91.0.2"), 10554, "/cam/realmonitor?channel=1&subtype=1", username, Secret(password))
+    source = StreamSource(
+        IPv4Address("10.91.0.2"), 10554, "/cam/realmonitor?channel=1&subtype=1", username, Secret(password)
+    )
     url = quoting.source_url(source)
     parts = urlsplit(url)
     assert (unquote(parts.username or ""), unquote(parts.password or "")) == (username, password)

@@ -13,7 +13,7 @@ from provisioner.cli.plan_text import plan_lines
 from provisioner.cli.terminal import Terminal
 from provisioner.desired.limit import Limit
 from provisioner.inventory.model import Inventory
-from provisioner.plan import document, saved_text
+from provisioner.plan import plan_document, saved_text
 from provisioner.plan.changes import Action, Impact, Resource, cut_by
 from provisioner.report.plan_markdown import plan_comment
 from tests import fleets, inventories
@@ -45,7 +45,7 @@ def test_no_viewer_is_counted_twice_and_none_is_made_up(
     world.apply(of(old))
     world.watch(RELAY, viewers)
     planned = world.plan(of(new))
-    told = document(planned.plan)
+    told = plan_document(planned.plan)
     by_path = told["viewers_by_path"].get(RELAY, {})
     assert told["summary"]["viewers_dropped"] == sum(by_path.values()) <= sum(viewers.values())
     assert by_path.items() <= viewers.items()
@@ -63,7 +63,7 @@ def test_what_cuts_everybody_names_everybody_once(found: dict[str, int], viewers
     world.watch(RELAY, viewers)
     settings_ = inventories.settings(mediamtx={"version": "1.21.1", "sha256": {"amd64": "1" * 64}})
     planned = world.plan(of(found, settings=settings_))
-    told = document(planned.plan)
+    told = plan_document(planned.plan)
     everything = [c for c in told["changes"] if c["impact"] == "all"]
     assert everything
     assert all(change["viewers_by_path"] == ({RELAY: viewers} if viewers else {}) for change in everything)
@@ -170,9 +170,9 @@ def test_a_path_of_two_relays_has_two_audiences() -> None:
     world.watch("relay-vnpt-1", {path: 4})
     planned = world.plan(both, password="a new one")
     assert cut_by(planned.plan.pending) == {RELAY: {path: 3}, "relay-vnpt-1": {path: 4}}
-    rows = {row["carrier"]: row["viewers"] for row in document(planned.plan)["totals"]["carriers"]}
+    rows = {row["carrier"]: row["viewers"] for row in plan_document(planned.plan)["totals"]["carriers"]}
     assert rows == {"viettel": 3, "vnpt": 4}
-    (province,) = document(planned.plan)["totals"]["provinces"]
+    (province,) = plan_document(planned.plan)["totals"]["provinces"]
     assert (province["viewers"], province["hosts"]) == (7, 2)
 
 

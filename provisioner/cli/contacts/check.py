@@ -9,7 +9,7 @@ import click
 
 from provisioner.base.diagnostics import Problem, Severity
 from provisioner.base.errors import InventoryError
-from provisioner.cli.contacts.desk import document, folder_option, open_desk, requester_option
+from provisioner.cli.contacts.desk import contacts_document, folder_option, open_desk, requester_option
 from provisioner.cli.context import Invocation
 from provisioner.cli.output import counted, print_document, problem_document, problem_lines
 from provisioner.contacts.checks import ContactsView, check_contacts
@@ -50,7 +50,7 @@ def _show(invocation: Invocation, problems: Collection[Problem], judged: Collect
     code = InventoryError.exit_code if errors else 0
     if invocation.json:
         fields = {"ok": not errors, "provinces": sorted(judged), "contacts": count}
-        print_document(document("check", **fields, problems=[problem_document(p) for p in problems]))
+        print_document(contacts_document("check", **fields, problems=[problem_document(p) for p in problems]))
         return code
     for line in problem_lines(problems):
         click.echo(line, color=invocation.color)

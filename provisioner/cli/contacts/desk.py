@@ -16,7 +16,7 @@ from provisioner.base.diagnostics import Severity
 from provisioner.base.errors import InventoryError, UsageError
 from provisioner.base.vault import VaultPasswords
 from provisioner.cli.context import Invocation, state_dir
-from provisioner.contacts.access_log import Access, record, system_user
+from provisioner.contacts.access_log import AccessRecord, record, system_user
 from provisioner.contacts.model import PERSONAL_FIELDS, shown
 from provisioner.contacts.search import Found
 from provisioner.contacts.store import contacts_folder
@@ -98,7 +98,7 @@ class Desk:
             PolicyError: it cannot be recorded.
         """
         folder = state_dir(self.invocation.env) / self.inventory.settings.id
-        record(folder, Access(self.now, action, self.purpose, self.requester, tuple(names), records))
+        record(folder, AccessRecord(self.now, action, self.purpose, self.requester, tuple(names), records))
 
     def province_name(self, slug: str) -> str:
         """Give a province's name in Vietnamese.
@@ -118,7 +118,7 @@ def open_desk(invocation: Invocation, chosen: Path | None, purpose: str, request
     return Desk(invocation, chosen, purpose, requester or system_user(), datetime.now(VIETNAM))
 
 
-def document(command: str, **fields: Any) -> dict[str, Any]:
+def contacts_document(command: str, **fields: Any) -> dict[str, Any]:
     """Give the JSON document of a command about contacts."""
     return {"schema": "provisioner/contacts", "version": 1, "command": command, **fields}
 

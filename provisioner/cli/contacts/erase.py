@@ -10,7 +10,7 @@ import click
 
 from provisioner.base.errors import UsageError
 from provisioner.cli.contacts.desk import (
-    document,
+    contacts_document,
     facilities_option,
     folder_option,
     open_desk,
@@ -104,7 +104,7 @@ def _show(invocation: Invocation, planned: Erasure, finished: tuple[str, ...]) -
             "finished": list(finished),
             "related": planned.related,
         }
-        print_document(document("erase", **fields))
+        print_document(contacts_document("erase", **fields))
         return
     print_records(planned.found, show=False)
     click.echo(f"erased {counted(len(planned.found), 'record')}")

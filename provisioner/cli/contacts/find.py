@@ -12,7 +12,7 @@ import click
 from provisioner.base.errors import UsageError
 from provisioner.base.private_file import refuse_existing, write_private
 from provisioner.cli.contacts.desk import (
-    document,
+    contacts_document,
     facilities_option,
     folder_option,
     force_option,
@@ -72,11 +72,13 @@ def find(
     if not found:
         raise nobody(files)
     if out is not None:
-        exported = document("export", as_of=desk.now.isoformat(timespec="seconds"), records=records(found, show=True))
+        exported = contacts_document(
+            "export", as_of=desk.now.isoformat(timespec="seconds"), records=records(found, show=True)
+        )
         write_private(out, (json.dumps(exported, ensure_ascii=False, indent=1) + "\n").encode(), force=force)
     if invocation.json:
         fields = {"provinces": sorted(files), "found": records(found, show=show), "exported": str(out or "")}
-        print_document(document("find", **fields))
+        print_document(contacts_document("find", **fields))
         return 0
     print_records(found, show=show)
     click.echo(f"{counted(len(found), 'record')} found, {counted(len(files), 'province')} searched")

@@ -9,7 +9,7 @@ import click
 
 from provisioner.base.private_file import refuse_existing, write_private
 from provisioner.cli.contacts.desk import (
-    document,
+    contacts_document,
     folder_option,
     force_option,
     open_desk,
@@ -69,7 +69,7 @@ def list_(
     write_private(out, content, force=force)
     if invocation.json:
         fields = {"file": str(out), "province": province, "contacts": len(listed), "without_representative": without}
-        print_document(document("list", **fields))
+        print_document(contacts_document("list", **fields))
         return 0
     click.echo(f"wrote {out}: {counted(len(listed), 'contact')} of {province}; it holds personal data")
     if without:

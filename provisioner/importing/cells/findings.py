@@ -52,7 +52,7 @@ def _texts(fills: dict[str, object]) -> tuple[tuple[str, str], ...]:
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Spot:
+class CellPosition:
     """A place in a spreadsheet.
 
     Attributes:
@@ -92,7 +92,7 @@ class Finding:
         object: the facility concerned, e.g. `facility/kcl-bg-001`.
     """
 
-    spot: Spot
+    spot: CellPosition
     remark: Remark
     shown: str = ""
     object: str = ""

@@ -9,7 +9,7 @@ from enum import Enum
 from openpyxl.utils import get_column_letter
 
 
-class State(Enum):
+class CellState(Enum):
     """What a cell's value is worth."""
 
     PLAIN = "plain"
@@ -33,12 +33,12 @@ class Cell:
     row: int
     column: int
     value: object = field(default=None, repr=False)
-    state: State = State.PLAIN
+    state: CellState = CellState.PLAIN
 
     @property
     def is_empty(self) -> bool:
         """Whether nobody wrote anything here."""
-        if self.state is not State.PLAIN:
+        if self.state is not CellState.PLAIN:
             return False
         return self.value is None or (isinstance(self.value, str) and not self.value.strip())
 

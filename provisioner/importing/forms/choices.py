@@ -29,7 +29,7 @@ from provisioner.inventory.model import (
 from provisioner.inventory.model.connection import LoginState, RtspState, UplinkAddress
 
 
-class Device(StrEnum):
+class DeviceKind(StrEnum):
     """What a row of the sheet of cameras describes."""
 
     CAMERA = "camera"
@@ -217,9 +217,9 @@ ZONES = _choice(
 )
 DEVICES = _choice(
     (
-        (Device.CAMERA, "Camera IP | IP camera | Camera mạng"),
-        (Device.CHANNEL, "Kênh đầu ghi | Kênh | Camera qua đầu ghi | Camera analog"),
-        (Device.RECORDER, "Đầu ghi | Đầu ghi hình | NVR | DVR"),
+        (DeviceKind.CAMERA, "Camera IP | IP camera | Camera mạng"),
+        (DeviceKind.CHANNEL, "Kênh đầu ghi | Kênh | Camera qua đầu ghi | Camera analog"),
+        (DeviceKind.RECORDER, "Đầu ghi | Đầu ghi hình | NVR | DVR"),
     )
 )
 MAKES = _choice(

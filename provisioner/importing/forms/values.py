@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from provisioner.base.vietnamese import clean, fold
-from provisioner.contacts.field import Reading
+from provisioner.contacts.field import FieldReading
 from provisioner.contacts.messages import CATALOGUE, Language
 from provisioner.contacts.names import read_line
 from provisioner.importing.cells.findings import Level, Remark, error, warning
@@ -76,7 +76,7 @@ def location(cell: Cell) -> Taken:
     return Taken(taken.value, (warning("location-room"),)) if _IN_ROOM.match(fold(taken.value)) else taken
 
 
-def taken_from(reading: Reading) -> Taken:
+def taken_from(reading: FieldReading) -> Taken:
     """Take over what a reader of contacts gives; its suggestion is personal data and stays behind."""
     value = None if reading.value is None else reading.value.reveal()
     return Taken(value, tuple(Remark(p.code, Level(p.severity.value)) for p in reading.problems))

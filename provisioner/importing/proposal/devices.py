@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from provisioner.importing.cells.findings import error, note, warning
-from provisioner.importing.forms.choices import Device
+from provisioner.importing.forms.choices import DeviceKind
 from provisioner.importing.proposal.draft import Draft
 from provisioner.importing.proposal.registry import next_free
 from provisioner.importing.tables.records import Record
@@ -51,7 +51,7 @@ class DeviceDraft:
     def want(self, records: Iterable[Record]) -> None:
         """Take the rows: recorders first, then those with ids, so that proposed ids are free ones."""
         pairs = [(record, self._kind(record)) for record in map(_by_stream, records) if record.sound]
-        order = {Device.RECORDER: 0, Device.CHANNEL: 1, Device.CAMERA: 1}
+        order = {DeviceKind.RECORDER: 0, DeviceKind.CHANNEL: 1, DeviceKind.CAMERA: 1}
         for record, kind in sorted(
             ((record, kind) for record, kind in pairs if kind),
             key=lambda pair: (
@@ -61,24 +61,24 @@ class DeviceDraft:
                 pair[0].spot,
             ),
         ):
-            if kind is Device.RECORDER:
+            if kind is DeviceKind.RECORDER:
                 self._want_recorder(record)
             else:
                 self._want_camera(record, kind)
 
-    def _kind(self, record: Record) -> Device | None:
+    def _kind(self, record: Record) -> DeviceKind | None:
         """Tell what a row describes; where it does not say, its columns do."""
         named = record.get("device")
         of_channel = [key for key in ("recorder_id", "channel", "ip_channel") if record.get(key) is not None]
         known = self._cameras.get(record.get("camera_id") or "")
         if named is None and not of_channel and known is not None and record.get("address") is None:
-            return Device.CHANNEL if known.known.get("recorder") else Device.CAMERA
+            return DeviceKind.CHANNEL if known.known.get("recorder") else DeviceKind.CAMERA
         if named is None:
-            return Device.CHANNEL if of_channel else Device.CAMERA
-        if named == Device.CAMERA and of_channel:
+            return DeviceKind.CHANNEL if of_channel else DeviceKind.CAMERA
+        if named == DeviceKind.CAMERA and of_channel:
             self._draft.say(record, error("device-contradiction"), of_channel[0])
             return None
-        return Device(named)
+        return DeviceKind(named)
 
     # --- recorders --------------------------------------------------------------------------------
 
@@ -151,9 +151,9 @@ class DeviceDraft:
 
     # --- cameras ----------------------------------------------------------------------------------
 
-    def _want_camera(self, record: Record, kind: Device) -> None:
-        recorder = self._recorder_of(record) if kind is Device.CHANNEL else None
-        if kind is Device.CHANNEL and recorder is None:
+    def _want_camera(self, record: Record, kind: DeviceKind) -> None:
+        recorder = self._recorder_of(record) if kind is DeviceKind.CHANNEL else None
+        if kind is DeviceKind.CHANNEL and recorder is None:
             return
         device = self._camera(record, recorder)
         if device is None:

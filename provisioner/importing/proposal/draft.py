@@ -15,7 +15,7 @@ Way = tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Wanted:
+class WantedValue:
     """A value that a cell asks for.
 
     Attributes:
@@ -48,7 +48,7 @@ class Draft:
     facility: str
     existing: Facility | None
     province: str
-    wanted: list[Wanted] = field(default_factory=list)
+    wanted: list[WantedValue] = field(default_factory=list)
     whole: set[Way] = field(default_factory=set)
     lan: str | None = None
     findings: list[Finding] = field(default_factory=list)
@@ -61,7 +61,7 @@ class Draft:
         """Wish for the value of a column, or for one that follows from it; nothing where the cell is empty."""
         found = record.get(key) if value is None else value
         if found is not None:
-            self.wanted.append(Wanted(way, found, record, key))
+            self.wanted.append(WantedValue(way, found, record, key))
 
     def require(self, record: Record, *keys: str) -> bool:
         """Tell whether a row has values in some columns; each one that is empty is a finding."""

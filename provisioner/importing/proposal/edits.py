@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from provisioner.base.vietnamese import clean
-from provisioner.importing.proposal.draft import Draft, Wanted, Way
+from provisioner.importing.proposal.draft import Draft, WantedValue, Way
 from provisioner.inventory.files.edit import EditError, Flow, edited
-from provisioner.inventory.files.positions import Path
+from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.files.strict_yaml import parse
 from provisioner.inventory.model import (
     Blocked,
@@ -47,7 +47,7 @@ _LONGEST_LINE = 100
 
 
 @dataclass(frozen=True)
-class Change:
+class FieldChange:
     """One value that changes in a file.
 
     Attributes:
@@ -76,8 +76,8 @@ class Edit:
     facility: str
     before: bytes | None
     after: bytes
-    changes: tuple[Change, ...]
-    origins: Mapping[Way, Wanted]
+    changes: tuple[FieldChange, ...]
+    origins: Mapping[Way, WantedValue]
 
     @property
     def changed(self) -> bool:
@@ -191,7 +191,7 @@ def _same(old: Any, new: Any) -> bool:
 # --- the edit -------------------------------------------------------------------------------------
 
 
-def _differences(old: Any, new: Any, path: Path) -> Iterator[tuple[Path, Any]]:
+def _differences(old: Any, new: Any, path: KeyPath) -> Iterator[tuple[KeyPath, Any]]:
     """Give the fewest places at which values have to be set, in the order of the model."""
     if isinstance(old, dict) and isinstance(new, dict) and not set(old) - set(new):
         for key in _sorted(new):
@@ -232,7 +232,7 @@ def _styled(value: Any) -> Any:
     return Flow(ordered) if plain and short else ordered
 
 
-def _told(old: Any, new: Any, way: Way) -> Iterator[Change]:
+def _told(old: Any, new: Any, way: Way) -> Iterator[FieldChange]:
     """Give what changes, for people: a new mapping is told value by value as well."""
     if isinstance(new, dict):
         before = old if isinstance(old, dict) else {}
@@ -246,7 +246,7 @@ def _told(old: Any, new: Any, way: Way) -> Iterator[Change]:
                 yield from _told(known.get(item.get("id")), item, (*way, str(item.get("id"))))
     else:
         free = bool(way) and way[-1] in _FREE_TEXTS
-        yield Change(".".join(way), "" if free else _shown(old), "" if free else _shown(new))
+        yield FieldChange(".".join(way), "" if free else _shown(old), "" if free else _shown(new))
 
 
 def _shown(value: Any) -> str:

@@ -11,11 +11,11 @@ from pydantic import ValidationError
 
 from provisioner.base.diagnostics import Problem, Severity
 from provisioner.importing.cells.findings import Finding, Level, Remark
-from provisioner.importing.proposal.draft import Wanted, Way
+from provisioner.importing.proposal.draft import WantedValue, Way
 from provisioner.importing.proposal.edits import Edit
 from provisioner.importing.tables.records import Record
 from provisioner.inventory import rules
-from provisioner.inventory.files.positions import Path, Place, Places
+from provisioner.inventory.files.positions import KeyPath, Places, Position
 from provisioner.inventory.files.strict_yaml import parse
 from provisioner.inventory.loader.one_file import validated
 from provisioner.inventory.model import Allocations, Facility, Gateway, Inventory
@@ -50,19 +50,19 @@ class _Origins:
 
     def __init__(self, edit: Edit) -> None:
         self.shown = edit.facility
-        self.wanted: list[Wanted] = []
+        self.wanted: list[WantedValue] = []
         self._edit = edit
         self._document = parse(edit.after).value
 
-    def at(self, path: Path, *, key: bool = False) -> Place:  # noqa: ARG002 (the protocol's)
+    def at(self, path: KeyPath, *, key: bool = False) -> Position:  # noqa: ARG002 (the protocol's)
         """Give a place whose line is the number of a wish; 0 where no cell asks for anything near it."""
         found = self.find(path)
         if found is None:
-            return Place(self.shown, 0, 0)
+            return Position(self.shown, 0, 0)
         self.wanted.append(found)
-        return Place(self.shown, len(self.wanted), 0)
+        return Position(self.shown, len(self.wanted), 0)
 
-    def find(self, path: Path) -> Wanted | None:
+    def find(self, path: KeyPath) -> WantedValue | None:
         """Give the wish for a value, for something in it, or for something beside it."""
         way = self._way(path)
         for length in range(len(way), 0, -1):
@@ -72,7 +72,7 @@ class _Origins:
                 return found
         return next(iter(self._edit.origins.values()), None)
 
-    def _way(self, path: Path) -> Way:
+    def _way(self, path: KeyPath) -> Way:
         way: list[str] = []
         here = self._document
         for part in path:
@@ -85,7 +85,7 @@ class _Origins:
         return tuple(way)
 
 
-def judge(edit: Edit, inventory: Inventory, lan: str | None, today: date) -> Judged:
+def check_edit(edit: Edit, inventory: Inventory, lan: str | None, today: date) -> Judged:
     """Hold a facility as it will be against the model and the rules.
 
     Args:
@@ -128,7 +128,7 @@ def _finding(problem: Problem, origins: _Origins) -> Finding:
     )
 
 
-def _at(wanted: Wanted | None, remark: Remark) -> Finding:
+def _at(wanted: WantedValue | None, remark: Remark) -> Finding:
     if wanted is None:
         raise LookupError(remark.code)  # never: an edit without wishes changes nothing and is not judged
     facility = dict(remark.fills).get("facility", "")

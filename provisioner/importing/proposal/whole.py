@@ -19,7 +19,7 @@ from provisioner.importing.proposal.draft import Draft
 from provisioner.importing.proposal.edits import Edit, edit_of
 from provisioner.importing.proposal.people import People, representatives_not_named
 from provisioner.importing.proposal.registry import Registry
-from provisioner.importing.proposal.rule_check import judge
+from provisioner.importing.proposal.rule_check import check_edit
 from provisioner.importing.proposal.sites import want_facility, want_survey
 from provisioner.importing.tables.records import Record
 from provisioner.inventory.files.edit import EditError
@@ -246,7 +246,7 @@ class _Attempt:
         self.edits[draft.facility] = edit
         if not edit.changed:
             return
-        judged = judge(edit, self.known.inventory, draft.lan, self.known.today)
+        judged = check_edit(edit, self.known.inventory, draft.lan, self.known.today)
         self.findings += judged.findings
         self._bad |= {_row(record) for record in judged.spoiled}
         if judged.signed:

@@ -6,10 +6,10 @@ from typing import Any
 
 from provisioner.importing.cells.findings import Finding
 from provisioner.importing.report.messages import Language, wording
-from provisioner.importing.report.outcome import Outcome
+from provisioner.importing.report.outcome import ImportResult
 
 
-def document(outcome: Outcome, language: Language) -> dict[str, Any]:
+def import_document(outcome: ImportResult, language: Language) -> dict[str, Any]:
     """Give the document; values of cells are in it only as far as they may be shown."""
     proposal = outcome.proposal
     return {

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from provisioner.importing.cells.findings import Finding, Level
-from provisioner.importing.proposal.edits import Change, Edit
+from provisioner.importing.proposal.edits import Edit, FieldChange
 from provisioner.importing.proposal.people import People
 from provisioner.importing.proposal.whole import Proposal
 from provisioner.importing.report.messages import LEVELS, Language, wording
@@ -58,7 +58,7 @@ _PHRASES: dict[Language, dict[str, str]] = {
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ImportResult:
     """What an import came to.
 
     Attributes:
@@ -108,7 +108,7 @@ def read_lines(sources: Sources, language: Language) -> Iterator[str]:
             yield phrases["read"].format(file=file, tables=told)
 
 
-def summary_lines(outcome: Outcome, language: Language) -> Iterator[str]:
+def summary_lines(outcome: ImportResult, language: Language) -> Iterator[str]:
     """Tell what changes, and what comes next."""
     phrases = _PHRASES[language]
     if outcome.changes:
@@ -130,7 +130,7 @@ def _edit_line(edit: Edit, language: Language) -> str:
     return f"~ {edit.facility}: {'; '.join([*told, *([phrases['more'].format(count=more)] if more else [])])}"
 
 
-def _change(change: Change) -> str:
+def _change(change: FieldChange) -> str:
     if not change.before and not change.after:
         return change.way
     return f"{change.way} {change.before + ' ' if change.before else ''}→ {change.after}"
@@ -151,7 +151,7 @@ def _sums(findings: Iterable[Finding], language: Language) -> str:
     )
 
 
-def _ending(outcome: Outcome, language: Language) -> Iterator[str]:
+def _ending(outcome: ImportResult, language: Language) -> Iterator[str]:
     phrases = _PHRASES[language]
     if outcome.written:
         yield phrases["partly" if outcome.proposal.errors else "written"].format(files=len(outcome.written))

@@ -7,7 +7,7 @@ from openpyxl.utils import get_column_letter
 
 from provisioner.base.spreadsheet import HEADER, landscape, put, saved
 from provisioner.importing.report.messages import LEVELS, Language, wording
-from provisioner.importing.report.outcome import Outcome
+from provisioner.importing.report.outcome import ImportResult
 
 _HEADERS = {
     Language.VI: ("STT", "Mức độ", "Tệp", "Trang", "Ô", "Cột", "Giá trị", "Vấn đề", "Cách sửa", "Mã"),
@@ -18,7 +18,7 @@ _LINE_HEIGHT = 15
 _WIDTHS = (6, 10, 24, 12, 8, 24, 20, 56, 56, 22)
 
 
-def report_sheet(outcome: Outcome, language: Language) -> bytes:
+def report_sheet(outcome: ImportResult, language: Language) -> bytes:
     """Give the findings as an XLSX file."""
     book = Workbook()
     sheet = book.worksheets[0]

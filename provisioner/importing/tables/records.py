@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from provisioner.base.vietnamese import read_legacy
-from provisioner.importing.cells.findings import Finding, Level, Remark, Spot, error
-from provisioner.importing.cells.grid import Cell, State
+from provisioner.importing.cells.findings import CellPosition, Finding, Level, Remark, error
+from provisioner.importing.cells.grid import Cell, CellState
 from provisioner.importing.cells.limits import MAX_TEXT
 from provisioner.importing.forms.columns import Column, Kind
 from provisioner.importing.forms.values import Taken
-from provisioner.importing.tables.sheet import Row, Sheet, Table
+from provisioner.importing.tables.sheet import Sheet, Table, TableRow
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,11 @@ class Record:
         return self.table.form.kind
 
     @property
-    def spot(self) -> Spot:
+    def spot(self) -> CellPosition:
         """The row."""
         return self.table.at(self.number)
 
-    def at(self, key: str) -> Spot:
+    def at(self, key: str) -> CellPosition:
         """The row's cell in a column; the row itself where the table has no such column."""
         return self.table.at(self.number, self.column(key))
 
@@ -81,7 +81,7 @@ def read_records(sheets: Iterable[Sheet]) -> tuple[list[Record], list[Finding]]:
     return records, findings
 
 
-def _read(table: Table, row: Row) -> tuple[dict[str, Any], list[Finding]]:
+def _read(table: Table, row: TableRow) -> tuple[dict[str, Any], list[Finding]]:
     values: dict[str, Any] = {}
     findings: list[Finding] = []
     for key, cell in row.cells.items():
@@ -97,8 +97,8 @@ def _read(table: Table, row: Row) -> tuple[dict[str, Any], list[Finding]]:
 
 
 def _taken(cell: Cell, column: Column) -> Taken:
-    if cell.state is not State.PLAIN:
-        return Taken(None, (error("formula-no-value" if cell.state is State.FORMULA else "cell-broken"),))
+    if cell.state is not CellState.PLAIN:
+        return Taken(None, (error("formula-no-value" if cell.state is CellState.FORMULA else "cell-broken"),))
     if isinstance(cell.value, str):
         if len(cell.value) > MAX_TEXT:
             return Taken(None, (error("text-too-long"),))

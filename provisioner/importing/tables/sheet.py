@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from provisioner.base.vietnamese import clean
-from provisioner.importing.cells.findings import Finding, Remark, Spot, error, note, warning
+from provisioner.importing.cells.findings import CellPosition, Finding, Remark, error, note, warning
 from provisioner.importing.cells.grid import Cell, Grid
 from provisioner.importing.forms.choices import word_key
 from provisioner.importing.forms.columns import Column, Form
@@ -33,7 +33,7 @@ _COLUMN_NUMBER = re.compile(r"\(?\[?\s*([0-9]{1,2})\s*\]?\)?")
 
 
 @dataclass(frozen=True)
-class Row:
+class TableRow:
     """A row of data: its cells by the keys of their columns, empty ones left out."""
 
     number: int
@@ -52,13 +52,13 @@ class Table:
         rows: its data.
     """
 
-    spot: Spot
+    spot: CellPosition
     form: Form
     header_row: int
     places: Mapping[str, int]
-    rows: tuple[Row, ...]
+    rows: tuple[TableRow, ...]
 
-    def at(self, row: int, key: str = "") -> Spot:
+    def at(self, row: int, key: str = "") -> CellPosition:
         """Give the place of a row's cell; of the row where the table has no such column."""
         place = self.places.get(key, 0)
         header = self.form.by_key[key].header if key in self.form.by_key else ""
@@ -73,7 +73,7 @@ class Sheet:
     findings: list[Finding] = field(default_factory=list)
 
 
-def read_sheet(grid: Grid, spot: Spot, *, alone: bool) -> Sheet:
+def read_sheet(grid: Grid, spot: CellPosition, *, alone: bool) -> Sheet:
     """Give the tables of a sheet.
 
     Args:
@@ -96,7 +96,7 @@ def read_sheet(grid: Grid, spot: Spot, *, alone: bool) -> Sheet:
         sheet.findings.append(Finding(spot, _no_header(filled, alone=alone)))
     for number, header in enumerate(headers):
         below = [h.first_row for h in headers[number + 1 :] if h.first_row > header.last_row]
-        reading = _Reading(filled, header, spot, min(below, default=None), _neighbour(headers, header))
+        reading = _TableReader(filled, header, spot, min(below, default=None), _neighbour(headers, header))
         sheet.tables.append(reading.table())
         sheet.findings += reading.findings
     return sheet
@@ -123,12 +123,12 @@ def _neighbour(headers: tuple[Header, ...], header: Header) -> int | None:
 
 
 @dataclass
-class _Reading:
+class _TableReader:
     """One table being read."""
 
     filled: FilledGrid
     header: Header
-    spot: Spot
+    spot: CellPosition
     end: int | None
     right: int | None
     findings: list[Finding] = field(default_factory=list)
@@ -160,7 +160,7 @@ class _Reading:
             if row > self.header.last_row and (self.end is None or row < self.end):
                 yield row
 
-    def _rows(self, places: Mapping[str, int]) -> Iterator[Row]:
+    def _rows(self, places: Mapping[str, int]) -> Iterator[TableRow]:
         last, above = self.header.last_row, dict[str, Cell]()
         for number in self._body():
             found = {key: self.filled.grid.at(number, place) for key, place in places.items()}
@@ -176,7 +176,7 @@ class _Reading:
                 key: self._cell(number, place, self.header.form.by_key[key], above) for key, place in places.items()
             }
             above = {key: cell for key, cell in cells.items() if cell is not None}
-            yield Row(number, {key: cell for key, cell in above.items() if key != "number"})
+            yield TableRow(number, {key: cell for key, cell in above.items() if key != "number"})
 
     def _no_data(self, number: int, own: Mapping[str, Cell], *, gap: bool) -> Remark | None:
         """Tell why a row is no data: hidden, a heading, a sum, or a text below the table."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from provisioner.importing.cells.findings import FileRefusedError, Finding, Spot
+from provisioner.importing.cells.findings import CellPosition, FileRefusedError, Finding
 from provisioner.importing.cells.grid import Grid
 from provisioner.importing.tables.file_grids import grids_of, read_file
 from provisioner.importing.tables.records import Record, read_records
@@ -39,7 +39,7 @@ def read_sources(paths: Iterable[Path]) -> Sources:
         try:
             sheets += sheets_of(str(path), grids_of(read_file(path)))
         except FileRefusedError as refused:
-            sheets.append(Sheet(findings=[Finding(Spot(str(path)), refused.remark)]))
+            sheets.append(Sheet(findings=[Finding(CellPosition(str(path)), refused.remark)]))
     records, findings = read_records(sheets)
     tables = tuple(table for sheet in sheets for table in sheet.tables)
     return Sources(tuple(names), tables, tuple(records), tuple(findings))
@@ -51,7 +51,7 @@ def sheets_of(file: str, grids: Iterable[Grid]) -> list[Sheet]:
     Raises:
         FileRefusedError: its merged ranges are made to fill the memory.
     """
-    numbered = [(grid, Spot(file, number, grid.name)) for number, grid in enumerate(grids, start=1)]
+    numbered = [(grid, CellPosition(file, number, grid.name)) for number, grid in enumerate(grids, start=1)]
     sheets = [read_sheet(grid, spot, alone=False) for grid, spot in numbered]
     if any(sheet.tables for sheet in sheets):
         return sheets

@@ -22,7 +22,7 @@ from openpyxl.utils.cell import coordinate_to_tuple, range_boundaries
 
 from provisioner.importing.cells import limits
 from provisioner.importing.cells.findings import FileRefusedError, error
-from provisioner.importing.cells.grid import Cell, Grid, Merged, State
+from provisioner.importing.cells.grid import Cell, CellState, Grid, Merged
 
 _MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 _ON = frozenset({"1", "true", "on"})
@@ -133,13 +133,13 @@ def _values(sheet: Any, formulas: set[tuple[int, int]], room: int) -> dict[int, 
     for found in sheet.iter_rows(max_row=limits.MAX_ROWS, max_col=limits.MAX_COLUMNS):
         for cell in found:
             if cell.value is not None:
-                state = State.BROKEN if cell.data_type == "e" else State.PLAIN
+                state = CellState.BROKEN if cell.data_type == "e" else CellState.PLAIN
                 rows.setdefault(cell.row, {})[cell.column] = Cell(cell.row, cell.column, cell.value, state)
                 room -= 1
         if room < 0:
             raise FileRefusedError(error("file-too-many-cells", limit=limits.MAX_CELLS))
     for row, column in formulas:
-        rows.setdefault(row, {})[column] = Cell(row, column, None, State.FORMULA)
+        rows.setdefault(row, {})[column] = Cell(row, column, None, CellState.FORMULA)
     return rows
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from provisioner.contacts.model import Contact, shown
 from provisioner.geography import by_slug
 from provisioner.importing.forms import choices as words
-from provisioner.importing.forms.choices import Device
+from provisioner.importing.forms.choices import DeviceKind
 from provisioner.importing.forms.columns import Kind
 from provisioner.importing.forms.sheets import FORM_OF
 from provisioner.inventory.model import Camera, Facility, Inventory, Recorder, StreamName
@@ -95,7 +95,7 @@ def _devices(facility: Facility) -> Iterator[dict[str, Any]]:
 
 
 def _recorder(recorder: Recorder) -> dict[str, Any]:
-    line = {"device": Device.RECORDER, "recorder_id": recorder.id}
+    line = {"device": DeviceKind.RECORDER, "recorder_id": recorder.id}
     keys = ("make", "model", "address", "port", "analog_channels", "ip_channels")
     return line | {key: getattr(recorder, key) for key in keys}
 
@@ -105,9 +105,9 @@ def _camera(camera: Camera) -> dict[str, Any]:
     line |= {key: getattr(camera, key) for key in ("zone", "location", "model")}
     if camera.recorder:
         numbered = {"ip_channel": camera.ip_channel} if camera.ip_channel else {"channel": camera.channel}
-        line |= {"device": Device.CHANNEL, "recorder_id": camera.recorder, **numbered}
+        line |= {"device": DeviceKind.CHANNEL, "recorder_id": camera.recorder, **numbered}
     else:
-        line |= {"device": Device.CAMERA, "make": camera.make, "address": camera.address, "port": camera.port}
+        line |= {"device": DeviceKind.CAMERA, "make": camera.make, "address": camera.address, "port": camera.port}
     for name in StreamName:
         stream = camera.streams.sub if name is StreamName.SUB else camera.streams.main
         if stream:

@@ -27,7 +27,7 @@ from provisioner.inventory.explanation.typed_paths import choices_of, keys_of, s
 from provisioner.inventory.files.yaml_places import written_at
 
 if TYPE_CHECKING:
-    from provisioner.inventory.files.positions import Path, Source
+    from provisioner.inventory.files.positions import KeyPath, SourceFile
 
 MAX_PROBLEMS = 100
 """More than this in one file is one mistake made over and over."""
@@ -44,7 +44,7 @@ _SINGULAR = {
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class ParsedFile:
     """A parsed file to explain errors of.
 
     Attributes:
@@ -55,18 +55,18 @@ class Subject:
         secret: whether no value and no unknown key may appear in a message.
     """
 
-    source: Source
+    source: SourceFile
     owner: str
     value: Any
     schema: Any
     secret: bool = False
 
-    def written(self, path: Path) -> str:
+    def written(self, path: KeyPath) -> str:
         """Give a value as it stands in the file, letter by letter: of 1.20 the number would be 1.2."""
         return written_at(self.source.data, path)
 
 
-def problems_of(error: ValidationError, subject: Subject) -> Iterator[Problem]:
+def problems_of(error: ValidationError, subject: ParsedFile) -> Iterator[Problem]:
     """Give a problem for each of pydantic's errors that says something of its own; of very many, the first ones."""
     # A list that is too short because of its items is told by these, one by one.
     own = [d for d in error.errors(include_url=False) if not (d["type"] == "too_short" and d["input"])]
@@ -79,7 +79,7 @@ def problems_of(error: ValidationError, subject: Subject) -> Iterator[Problem]:
         yield Problem(place.file, place.line, place.column, "problems-not-listed", message, hint, subject.owner)
 
 
-def label(owner: str, value: Any, path: Path) -> str:
+def label(owner: str, value: Any, path: KeyPath) -> str:
     """Name the object that a path leads to, as people call it: `facility kcl-bg-001: camera cam-03: zone`."""
     words = [owner.replace("/", " ", 1)]
     here = value
@@ -107,11 +107,11 @@ def _step(value: Any, part: str | int) -> Any:
 
 @dataclass(frozen=True)
 class _Explanation:
-    subject: Subject
+    subject: ParsedFile
     detail: Any
 
     @property
-    def path(self) -> Path:
+    def path(self) -> KeyPath:
         return tuple(part for part in self.detail["loc"] if part != "[key]")
 
     @property

@@ -8,10 +8,10 @@ from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 
-from provisioner.inventory.files.positions import Path
+from provisioner.inventory.files.positions import KeyPath
 
 
-def schema_at(schema: Any, path: Path) -> Any:
+def schema_at(schema: Any, path: KeyPath) -> Any:
     """Give the type that a path leads to, without `Annotated` and `None`."""
     here = _bare(schema)
     for part in path:

@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from provisioner.inventory.files.plain_yaml import scalar
-from provisioner.inventory.files.positions import Path
+from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.files.strict_yaml import parse
 
 
@@ -27,7 +27,7 @@ class Flow(dict[str, Any]):
     """A mapping to be written on one line: `{ by: dic, signed_on: 2021-05-08 }`."""
 
 
-def edited(data: bytes, changes: Mapping[Path, Any]) -> bytes:
+def edited(data: bytes, changes: Mapping[KeyPath, Any]) -> bytes:
     """Give a file's text with values set.
 
     Args:
@@ -57,7 +57,7 @@ def edited(data: bytes, changes: Mapping[Path, Any]) -> bytes:
     return result
 
 
-def _found(value: Any, path: Path) -> Any:
+def _found(value: Any, path: KeyPath) -> Any:
     for part in path:
         try:
             value = value[part]
@@ -71,7 +71,7 @@ _ADDRESS = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?:/[0-9]{1,2})?")
 """An IPv4 address or network: with three dots it is a number to nobody."""
 
 
-def _with(value: Any, path: Path, new: Any) -> Any:
+def _with(value: Any, path: KeyPath, new: Any) -> Any:
     if not path:
         return _plain(new)
     parent = _found(value, path[:-1])
@@ -121,7 +121,7 @@ class _Place:
         return None
 
 
-def _set(text: str, path: Path, value: Any) -> str:
+def _set(text: str, path: KeyPath, value: Any) -> str:
     place = _Place(yaml.compose(text, Loader=yaml.CSafeLoader), None, 0, flow=False)
     for depth, part in enumerate(path):
         found = place.child(part)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
 
-Path = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 """The way to a value inside a file: keys and list positions."""
 
 
@@ -23,10 +23,10 @@ class Mark:
 class Marks:
     """The places of one file's values and keys."""
 
-    values: Mapping[Path, Mark]
-    keys: Mapping[Path, Mark]
+    values: Mapping[KeyPath, Mark]
+    keys: Mapping[KeyPath, Mark]
 
-    def nearest(self, path: Path, *, key: bool = False) -> Mark:
+    def nearest(self, path: KeyPath, *, key: bool = False) -> Mark:
         """Give the place of a value (or of its key), or of the closest thing around it that exists."""
         if key and path in self.keys:
             return self.keys[path]
@@ -37,7 +37,7 @@ class Marks:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Position:
     """A file as the user would type it, and a position in it (0 where unknown)."""
 
     file: str
@@ -51,7 +51,7 @@ class Place:
 class Nearest(Protocol):
     """Whatever knows the places in one file: `Marks`, or something that looks them up when asked."""
 
-    def nearest(self, path: Path, *, key: bool = False) -> Mark:
+    def nearest(self, path: KeyPath, *, key: bool = False) -> Mark:
         """Give the place of a value (or of its key), or of the closest thing around it that exists."""
         ...
 
@@ -64,13 +64,13 @@ class Located(Protocol):
         """Its path as the user would type it."""
         ...
 
-    def at(self, path: Path, *, key: bool = False) -> Place:
+    def at(self, path: KeyPath, *, key: bool = False) -> Position:
         """Give the place of a value in this file, as near as it is known."""
         ...
 
 
 @dataclass(frozen=True)
-class Source:
+class SourceFile:
     """A file of the inventory: its path as the user would type it, its bytes, and how to mark them."""
 
     shown: str
@@ -82,10 +82,10 @@ class Source:
         """The places of everything in this file."""
         return self.mark(self.data)
 
-    def at(self, path: Path, *, key: bool = False) -> Place:
+    def at(self, path: KeyPath, *, key: bool = False) -> Position:
         """Give the place of a value in this file; the file is parsed again for it."""
         found = self.marks.nearest(path, key=key)
-        return Place(self.shown, found.line, found.column)
+        return Position(self.shown, found.line, found.column)
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class Places:
 
     sources: Mapping[str, Located]
 
-    def at(self, owner: str, *path: str | int, key: bool = False) -> Place:
+    def at(self, owner: str, *path: str | int, key: bool = False) -> Position:
         """Give the place of a value of an object, as near as it is known."""
         source = self.sources.get(owner)
-        return source.at(path, key=key) if source else Place("", 0, 0)
+        return source.at(path, key=key) if source else Position("", 0, 0)

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from provisioner.inventory.files.positions import Mark, Path
+from provisioner.inventory.files.positions import KeyPath, Mark
 from provisioner.inventory.files.yaml_quick import GAVE_UP, read_quickly
 from provisioner.inventory.files.yaml_scalars import resolve
 
@@ -31,7 +31,7 @@ _TEMPLATE_HINT = (
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class YamlFault:
     """Something that strict YAML refuses, with its place (1-based)."""
 
     code: str
@@ -46,9 +46,9 @@ class Document:
     """A parsed file: its value, what is wrong with it, and (if asked for) the place of each value and key."""
 
     value: Any
-    faults: tuple[Fault, ...]
-    values: dict[Path, Mark]
-    keys: dict[Path, Mark]
+    faults: tuple[YamlFault, ...]
+    values: dict[KeyPath, Mark]
+    keys: dict[KeyPath, Mark]
 
 
 def parse(data: bytes, *, marks: bool = False, max_bytes: int = MAX_BYTES) -> Document:
@@ -84,20 +84,20 @@ def _read_carefully(data: bytes, *, marks: bool) -> Document:
 class _Stop(Exception):  # noqa: N818 (a way out of the recursion, not an error of ours)
     """Nothing more can be read from this file."""
 
-    def __init__(self, fault: Fault) -> None:
+    def __init__(self, fault: YamlFault) -> None:
         super().__init__(fault.message)
         self.fault = fault
 
 
 def _decoded(data: bytes, max_bytes: int) -> bytes:
     if len(data) > max_bytes:
-        raise _Stop(Fault("yaml-too-large", f"the file has more than {max_bytes} bytes", "split it", 1, 1))
+        raise _Stop(YamlFault("yaml-too-large", f"the file has more than {max_bytes} bytes", "split it", 1, 1))
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line, column = _line_column(data[: error.start])
         hint = "save the file as UTF-8"
-        raise _Stop(Fault("yaml-encoding", "the text is not UTF-8", hint, line, column)) from None
+        raise _Stop(YamlFault("yaml-encoding", "the text is not UTF-8", hint, line, column)) from None
     return text.encode() if data.startswith(_BYTE_ORDER_MARK) else data
 
 
@@ -106,11 +106,11 @@ def _line_column(before: bytes) -> tuple[int, int]:
     return len(lines), len(lines[-1]) + 1
 
 
-def _syntax_fault(error: yaml.MarkedYAMLError) -> Fault:
+def _syntax_fault(error: yaml.MarkedYAMLError) -> YamlFault:
     mark = error.problem_mark or error.context_mark
     line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
     what = " ".join(part for part in (error.context, error.problem) if part)
-    return Fault("yaml-syntax", f"not YAML: {what}", _syntax_hint(what), line, column)
+    return YamlFault("yaml-syntax", f"not YAML: {what}", _syntax_hint(what), line, column)
 
 
 def _syntax_hint(what: str) -> str:
@@ -121,9 +121,9 @@ def _syntax_hint(what: str) -> str:
     return "look at the indentation, brackets and quotes around this place"
 
 
-def _character_fault(data: bytes, error: yaml.reader.ReaderError) -> Fault:
+def _character_fault(data: bytes, error: yaml.reader.ReaderError) -> YamlFault:
     line, column = _line_column(data[: max(error.position, 0)])
-    return Fault("yaml-encoding", "a control character is not allowed", "remove it", line, column)
+    return YamlFault("yaml-encoding", "a control character is not allowed", "remove it", line, column)
 
 
 @dataclass(slots=True)
@@ -131,9 +131,9 @@ class _Reader:
     """Builds plain values from events; its recursion is bounded by MAX_DEPTH."""
 
     marks: bool
-    faults: list[Fault] = field(default_factory=list)
-    values: dict[Path, Mark] = field(default_factory=dict)
-    keys: dict[Path, Mark] = field(default_factory=dict)
+    faults: list[YamlFault] = field(default_factory=list)
+    values: dict[KeyPath, Mark] = field(default_factory=dict)
+    keys: dict[KeyPath, Mark] = field(default_factory=dict)
     _parser: Any = None
 
     def read(self, data: bytes) -> Any:
@@ -169,7 +169,7 @@ class _Reader:
         if event.tag is not None:
             self._fault(event, "yaml-tag", "a tag (!) is not allowed", _tag_hint(event.tag))
 
-    def _node(self, event: Any, path: Path, depth: int) -> Any:
+    def _node(self, event: Any, path: KeyPath, depth: int) -> Any:
         if isinstance(event, yaml.AliasEvent):
             self._fault(event, "yaml-alias", "an alias (*) is not allowed", "write the value out; quote a text with *")
             return None
@@ -185,13 +185,13 @@ class _Reader:
             return self._sequence(path, depth + 1)
         return self._mapping(path, depth + 1)
 
-    def _sequence(self, path: Path, depth: int) -> list[Any]:
+    def _sequence(self, path: KeyPath, depth: int) -> list[Any]:
         items: list[Any] = []
         while not isinstance(event := self._next(), yaml.SequenceEndEvent):
             items.append(self._node(event, (*path, len(items)) if self.marks else path, depth))
         return items
 
-    def _mapping(self, path: Path, depth: int) -> dict[str, Any]:
+    def _mapping(self, path: KeyPath, depth: int) -> dict[str, Any]:
         entries: dict[str, Any] = {}
         first: dict[str, int] = {}
         while not isinstance(event := self._next(), yaml.MappingEndEvent):
@@ -220,9 +220,9 @@ class _Reader:
         return str(event.value)
 
 
-def _at(event: Any, code: str, message: str, hint: str) -> Fault:
+def _at(event: Any, code: str, message: str, hint: str) -> YamlFault:
     mark = event.start_mark
-    return Fault(code, message, hint, mark.line + 1, mark.column + 1)
+    return YamlFault(code, message, hint, mark.line + 1, mark.column + 1)
 
 
 def _tag_hint(tag: str) -> str:

@@ -21,7 +21,7 @@ from yaml.events import (
     SequenceStartEvent,
 )
 
-from provisioner.inventory.files.positions import Mark, Marks, Path
+from provisioner.inventory.files.positions import KeyPath, Mark, Marks
 from provisioner.inventory.files.strict_yaml import parse
 
 _SINGLE_LOOKUPS = 4
@@ -37,7 +37,7 @@ class PlacesIn:
         self._data = data
         self._asked = 0
 
-    def nearest(self, path: Path, *, key: bool = False) -> Mark:
+    def nearest(self, path: KeyPath, *, key: bool = False) -> Mark:
         """Give the place of a value (or of its key), or of the closest thing around it that exists."""
         self._asked += 1
         if self._asked <= _SINGLE_LOOKUPS:
@@ -50,18 +50,18 @@ class PlacesIn:
         return Marks(document.values, document.keys)
 
 
-def locate(data: bytes, path: Path, *, key: bool = False) -> Mark:
+def locate(data: bytes, path: KeyPath, *, key: bool = False) -> Mark:
     """Give the place of a value (or of its key), or of the closest thing around it; reads no further than that."""
     event = _nearest(data, path, key=key)
     return Mark(event.start_mark.line + 1, event.start_mark.column + 1) if event else Mark(1, 1)
 
 
-def written_at(data: bytes, path: Path) -> str:
+def written_at(data: bytes, path: KeyPath) -> str:
     """Give the scalar at a place, or the closest one, as it is written there: 1.20 is not 1.2."""
     return str(getattr(_nearest(data, path, key=False), "value", ""))
 
 
-def _nearest(data: bytes, path: Path, *, key: bool) -> Any:
+def _nearest(data: bytes, path: KeyPath, *, key: bool) -> Any:
     """Give the event of a value, or of what is closest around it; None where there is nothing at all."""
     found = None
     next_event = CSafeLoader(data.removeprefix(_BYTE_ORDER_MARK)).get_event
@@ -71,7 +71,7 @@ def _nearest(data: bytes, path: Path, *, key: bool) -> Any:
     return found
 
 
-def _way(next_event: Callable[[], Any], path: Path, *, key: bool) -> Iterator[Any]:
+def _way(next_event: Callable[[], Any], path: KeyPath, *, key: bool) -> Iterator[Any]:
     """Give the document's event, then that of each value on the way."""
     next_event()
     if type(next_event()) is not DocumentStartEvent:

@@ -56,7 +56,7 @@ class Texts:
         self._cache.write(self._name, "".join(lines).encode())
 
 
-class Kept:
+class KnownSites:
     """What the cache knows of an inventory's files, by their paths; without a cache, nothing."""
 
     def __init__(self, cache: Cache | None, root: Path) -> None:

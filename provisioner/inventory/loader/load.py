@@ -17,10 +17,10 @@ from provisioner.base.diagnostics import Problem, Severity
 from provisioner.base.errors import InventoryError
 from provisioner.inventory import rules
 from provisioner.inventory.files.layout import VAULT_MARK, File, layout_of
-from provisioner.inventory.files.positions import Located, Places, Source
+from provisioner.inventory.files.positions import Located, Places, SourceFile
 from provisioner.inventory.files.yaml_places import PlacesIn
 from provisioner.inventory.loader.cache import Cache
-from provisioner.inventory.loader.inventory_cache import Kept
+from provisioner.inventory.loader.inventory_cache import KnownSites
 from provisioner.inventory.loader.one_file import OnDisk, bytes_of, content_of, read, text_of, validated_text
 from provisioner.inventory.loader.one_site import Site, unreadable
 from provisioner.inventory.loader.parallel import sites_of
@@ -102,7 +102,7 @@ def load(root: Path, *, today: date, cache: Cache | None = None) -> Loaded:
         hint = "name the inventory's folder with -i DIR or PROVISIONER_INVENTORY"
         raise InventoryError(f"{root} holds no inventory.yml", hint=hint)
     with _without_collector():
-        return _Loading(root, today, Kept(cache, root)).load()
+        return _Loading(root, today, KnownSites(cache, root)).load()
 
 
 def check(loaded: Loaded) -> tuple[Problem, ...]:
@@ -162,7 +162,7 @@ class _Loading:
 
     root: Path
     today: date
-    kept: Kept
+    kept: KnownSites
     problems: list[Problem] = field(default_factory=list)
     found: list[Problem] = field(default_factory=list)
     sources: dict[str, Located] = field(default_factory=dict)
@@ -232,7 +232,7 @@ class _Loading:
         digest = hashlib.sha256(data).hexdigest()
         text = self.kept.other(file.relative, digest)
         if text is not None:
-            self.sources[file.owner] = Source(file.shown, data, PlacesIn)
+            self.sources[file.owner] = SourceFile(file.shown, data, PlacesIn)
             self.parsed[file.owner] = validated_text(file.model, text)
         else:
             text = self._read_anew(file, data)

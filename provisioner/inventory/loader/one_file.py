@@ -13,9 +13,9 @@ from pydantic_core import from_json, to_json
 from provisioner.base.canonical import canonical_json
 from provisioner.base.diagnostics import Problem
 from provisioner.base.errors import InventoryError
-from provisioner.inventory.explanation.problems import Subject, problems_of
+from provisioner.inventory.explanation.problems import ParsedFile, problems_of
 from provisioner.inventory.files.layout import LOCK_NAME, File
-from provisioner.inventory.files.positions import Path, Place, Source
+from provisioner.inventory.files.positions import KeyPath, Position, SourceFile
 from provisioner.inventory.files.strict_yaml import parse
 from provisioner.inventory.files.yaml_places import PlacesIn, locate
 from provisioner.inventory.model import Model
@@ -30,7 +30,7 @@ _BLOCK = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class FileContent:
     """What one file says.
 
     Attributes:
@@ -45,7 +45,7 @@ class Reading:
     text: str
     model: Model | None
     problems: tuple[Problem, ...]
-    source: Source
+    source: SourceFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +60,16 @@ class OnDisk:
         """The file's path as the user would type it."""
         return self.file.shown
 
-    def at(self, path: Path, *, key: bool = False) -> Place:
+    def at(self, path: KeyPath, *, key: bool = False) -> Position:
         """Give the place of a value in this file, without line and column where the file is another by now."""
         try:
             data = bytes_of(self.file)
         except OSError:
             data = b""
         if hashlib.sha256(data).hexdigest() != self.digest:
-            return Place(self.shown, 0, 0)
+            return Position(self.shown, 0, 0)
         found = locate(data, path, key=key)
-        return Place(self.shown, found.line, found.column)
+        return Position(self.shown, found.line, found.column)
 
 
 def bytes_of(file: File) -> bytes:
@@ -99,9 +99,9 @@ def max_bytes(file: File) -> int:
     return MAX_LOCK_BYTES if file.relative == LOCK_NAME else MAX_FILE_BYTES
 
 
-def read(file: File, data: bytes) -> Reading:
+def read(file: File, data: bytes) -> FileContent:
     """Hold a file against strict YAML, its model, and its own name; vault files are not for here."""
-    source = Source(file.shown, data, PlacesIn)
+    source = SourceFile(file.shown, data, PlacesIn)
     document = parse(data, max_bytes=max_bytes(file))
     text = "" if document.faults else as_json(document.value)
     problems: tuple[Problem, ...] = ()
@@ -116,13 +116,13 @@ def read(file: File, data: bytes) -> Reading:
         try:
             model = validated_text(file.model, text)
         except ValidationError as error:
-            problems = tuple(problems_of(error, Subject(source, file.owner, document.value, file.model)))
+            problems = tuple(problems_of(error, ParsedFile(source, file.owner, document.value, file.model)))
     if model is not None:
         problems = _misnamed(file, model, source)
-    return Reading(hashlib.sha256(data).hexdigest(), text, model, problems, source)
+    return FileContent(hashlib.sha256(data).hexdigest(), text, model, problems, source)
 
 
-def _misnamed(file: File, model: Model, source: Source) -> tuple[Problem, ...]:
+def _misnamed(file: File, model: Model, source: SourceFile) -> tuple[Problem, ...]:
     """Hold a file's name and folder against the ids in it."""
     found = []
     for key, expected in file.expected.items():

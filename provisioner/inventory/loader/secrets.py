@@ -18,10 +18,10 @@ from provisioner.base.errors import InventoryError
 from provisioner.base.secret import Secret
 from provisioner.base.vault import SECRETS_ID, VaultPasswords, decrypt, encrypt, is_encrypted
 from provisioner.inventory.allocate import devices_of
-from provisioner.inventory.explanation.problems import Subject, problems_of
+from provisioner.inventory.explanation.problems import ParsedFile, problems_of
 from provisioner.inventory.files.layout import File, secret_files_of
 from provisioner.inventory.files.plain_yaml import render_mapping
-from provisioner.inventory.files.positions import Places, Source
+from provisioner.inventory.files.positions import Places, SourceFile
 from provisioner.inventory.files.strict_yaml import parse
 from provisioner.inventory.files.yaml_places import PlacesIn
 from provisioner.inventory.loader.one_file import validated
@@ -71,7 +71,7 @@ def read_secrets(root: Path, passwords: VaultPasswords) -> LoadedSecrets:
     Raises:
         SecretsError: a file cannot be opened.
     """
-    reading = _Reading(root, passwords)
+    reading = _SecretsPass(root, passwords)
     for file in secret_files_of(root):
         reading.read(file)
     secrets = Secrets(digest_key=reading.digest_key, cameras=reading.cameras, carriers=reading.carriers)
@@ -189,14 +189,14 @@ def _bytes(file: File) -> bytes:
         return b""  # `load` reports it
 
 
-class _Reading:
+class _SecretsPass:
     """One pass over the encrypted files."""
 
     def __init__(self, root: Path, passwords: VaultPasswords) -> None:
         self.root = root
         self.passwords = passwords
         self.problems: list[Problem] = []
-        self.sources: dict[str, Source] = {}
+        self.sources: dict[str, SourceFile] = {}
         self.owners: dict[str, str] = {}
         self.broken: set[str] = set()
         self.digest_key: Secret | None = None
@@ -208,7 +208,7 @@ class _Reading:
         if not is_encrypted(data):
             self.broken.add(file.owner)
             return  # `load` reports it: that needs no password
-        source = Source(file.shown, decrypt(data, self.passwords, name=file.shown), PlacesIn)
+        source = SourceFile(file.shown, decrypt(data, self.passwords, name=file.shown), PlacesIn)
         self.sources[file.owner] = source
         folder, name = file.owner.split("/")[-2:]
         if folder == "cameras":
@@ -220,7 +220,7 @@ class _Reading:
             kept = self._model(file, source, InventorySecrets)
             self.digest_key = kept.digest_key if isinstance(kept, InventorySecrets) else None
 
-    def _model(self, file: File, source: Source, schema: Any) -> Any:
+    def _model(self, file: File, source: SourceFile, schema: Any) -> Any:
         document = parse(source.data, max_bytes=_MAX_BYTES)
         if document.faults:
             self.problems += _faults(file, document.faults)
@@ -229,7 +229,7 @@ class _Reading:
         try:
             return validated(schema, document.value)
         except ValidationError as error:
-            subject = Subject(source, file.owner, document.value, _inner(schema), secret=True)
+            subject = ParsedFile(source, file.owner, document.value, _inner(schema), secret=True)
             self.problems += problems_of(error, subject)
             self.broken.add(file.owner)
             return None

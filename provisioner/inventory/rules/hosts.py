@@ -9,11 +9,11 @@ from ipaddress import IPv4Address
 from provisioner.base.diagnostics import Problem
 from provisioner.inventory.rules.view import View
 
-Spot = tuple[str, tuple[str | int, ...]]
+OwnerPath = tuple[str, tuple[str | int, ...]]
 """An owner and a path in its file."""
 
 
-def _hosts(view: View) -> Iterator[tuple[str, Spot, IPv4Address]]:
+def _hosts(view: View) -> Iterator[tuple[str, OwnerPath, IPv4Address]]:
     """Give each relay and centre: id, place, address."""
     for carrier in view.inventory.carriers.values():
         for index, relay in enumerate(carrier.relays):
@@ -24,7 +24,7 @@ def _hosts(view: View) -> Iterator[tuple[str, Spot, IPv4Address]]:
 
 def host_ids_are_unique(view: View) -> Iterator[Problem]:
     """Relays and centres share one namespace: both are hosts of one Ansible inventory."""
-    seen: dict[str, Spot] = {}
+    seen: dict[str, OwnerPath] = {}
     for name, (owner, path), _ in _hosts(view):
         if name in seen:
             first = view.where(seen[name][0], *seen[name][1], "id")

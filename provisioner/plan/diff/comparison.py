@@ -115,7 +115,7 @@ class Comparison:
         if wanted := self.wanted_by_address.get(address):
             return wanted[0].province, wanted[0].facility
         names = self.pulled_from(address)
-        return place_of(names[0]) if names else ("", "")
+        return owner_of_path(names[0]) if names else ("", "")
 
     def noop(self, resource: Resource, name: str, reason: str, where: tuple[str, str] = ("", "")) -> Change:
         """Give a resource of which nothing has to change, with why."""
@@ -127,7 +127,7 @@ def host_of(source: str) -> str:
     return source.partition("://")[2].partition("/")[0].rpartition("@")[2].partition(":")[0]
 
 
-def place_of(path: str) -> tuple[str, str]:
+def owner_of_path(path: str) -> tuple[str, str]:
     """Give province and facility of a path by its name; a name that is not of our form has none."""
     parts = path.split("/")
     return (parts[0], parts[1]) if len(parts) == 4 else ("", "")  # noqa: PLR2004 (province/facility/camera/stream)

@@ -8,7 +8,7 @@ from typing import Any
 from provisioner.base.secret import keyed_digest
 from provisioner.desired.spec import MediaPath
 from provisioner.plan.changes import NOBODY, Action, Change, Impact, Resource
-from provisioner.plan.diff.comparison import Comparison, place_of
+from provisioner.plan.diff.comparison import Comparison, owner_of_path
 from provisioner.plan.diff.relay_file import canonical, without_login
 from provisioner.plan.diff.reload_rules import caution, impact_of_path_settings
 from provisioner.render.files import path_settings
@@ -99,4 +99,4 @@ def _gone(at: Comparison, name: str, now_called: Mapping[str, str]) -> Change:
     elif renamed:
         reason = f"its stream is {renamed} from now on; `moved` in inventory.yml would serve both names for a while"
     cut = at.watching(name)
-    return Change(at.spec.id, Resource.PATH, name, Action.DELETE, Impact.PATH, reason, cut, *place_of(name))
+    return Change(at.spec.id, Resource.PATH, name, Action.DELETE, Impact.PATH, reason, cut, *owner_of_path(name))

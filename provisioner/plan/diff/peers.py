@@ -15,7 +15,7 @@ from typing import Any
 from provisioner.base.secret import keyed_digest
 from provisioner.desired.spec import Peer
 from provisioner.plan.changes import NOBODY, Action, Audience, Change, Impact, Resource
-from provisioner.plan.diff.comparison import Comparison, place_of
+from provisioner.plan.diff.comparison import Comparison, owner_of_path
 
 _SITE, _CENTRE = "site/", "centre/"
 Live = Mapping[str, Mapping[str, Any]]
@@ -44,7 +44,7 @@ def peer_changes(at: Comparison) -> Iterator[Change]:
 def _old_key(at: Comparison, peer: Peer, strangers: Live) -> str | None:
     """Give the live peer that nobody wants and that holds this peer's address, unless another facility is behind it."""
     own = {str(network) for network in peer.allowed_ips}
-    behind = {place_of(path)[1] for ip in own for path in at.pulled_from(_bare(ip))}
+    behind = {owner_of_path(path)[1] for ip in own for path in at.pulled_from(_bare(ip))}
     if behind - {peer.name.removeprefix(_SITE)}:
         return None
     return next((key for key in sorted(strangers) if own & set(strangers[key]["allowed_ips"])), None)

@@ -13,14 +13,14 @@ from provisioner.plan.guards.ruleset import Network, NewConnection, accepts, par
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class SshOrigin:
     """Somebody who must be able to open SSH: a network, and who that is."""
 
     network: Network
     who: str
 
 
-def required_sources(management: Iterable[Network], ssh_peer: str) -> Iterator[Source]:
+def required_sources(management: Iterable[Network], ssh_peer: str) -> Iterator[SshOrigin]:
     """Give who must not be locked out: each management network, and the address that this run came from.
 
     Args:
@@ -28,12 +28,12 @@ def required_sources(management: Iterable[Network], ssh_peer: str) -> Iterator[S
         ssh_peer: the controller as the host saw it come; empty where the host did not tell.
     """
     for network in management:
-        yield Source(network, f"the management network {network}")
+        yield SshOrigin(network, f"the management network {network}")
     if ssh_peer:
-        yield Source(ip_network(ssh_peer), f"this controller, which the host sees as {ssh_peer}")
+        yield SshOrigin(ip_network(ssh_peer), f"this controller, which the host sees as {ssh_peer}")
 
 
-def locked_out(rules: str, ssh_port: int, sources: Iterable[Source]) -> tuple[Source, ...]:
+def locked_out(rules: str, ssh_port: int, sources: Iterable[SshOrigin]) -> tuple[SshOrigin, ...]:
     """Give those of the sources from which a new SSH connection would not be accepted everywhere in them.
 
     Raises:

@@ -23,7 +23,7 @@ _MANY = 5
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Refusal:
+class PlanRefusal:
     """Why a plan is not to be applied as it stands.
 
     Attributes:
@@ -44,7 +44,7 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class PlanInQuestion:
     """What is judged.
 
     Attributes:
@@ -78,7 +78,9 @@ def parse_allowances(texts: Iterable[str]) -> dict[str, int]:
     return dict(sorted(found.items()))
 
 
-def judge(policy: Policy, subject: Subject, now: datetime, allowed: Mapping[str, int]) -> tuple[Refusal, ...]:
+def refusals_of(
+    policy: Policy, subject: PlanInQuestion, now: datetime, allowed: Mapping[str, int]
+) -> tuple[PlanRefusal, ...]:
     """Give why a plan is not to be applied; nothing where it may be.
 
     Args:
@@ -90,7 +92,7 @@ def judge(policy: Policy, subject: Subject, now: datetime, allowed: Mapping[str,
     limits = {name: max(getattr(policy.limits, name), allowed.get(name, 0)) for name in LIMITS}
     measured = _measured(policy, subject, now)
     refusals = [
-        Refusal(name, f"{words}; the limit is {limits[name]}", _hint(name, value), limits[name], value)
+        PlanRefusal(name, f"{words}; the limit is {limits[name]}", _hint(name, value), limits[name], value)
         for name, value, words in measured
         if value > limits[name]
     ]
@@ -103,7 +105,7 @@ def _hint(name: str, value: int) -> str:
     return f"make the change smaller, e.g. by --limit; or, if this is meant, add --allow {name}={value}"
 
 
-def _measured(policy: Policy, subject: Subject, now: datetime) -> Iterator[tuple[str, int, str]]:
+def _measured(policy: Policy, subject: PlanInQuestion, now: datetime) -> Iterator[tuple[str, int, str]]:
     changing = pending(subject.changes)
     lost = lost_paths(subject)
     share = -(-100 * len(lost) // len(lost | subject.served)) if lost else 0
@@ -128,35 +130,35 @@ def frozen_at(policy: Policy, now: datetime) -> Freeze | None:
     return max(windows, key=lambda window: window.until, default=None)
 
 
-def lost_paths(subject: Subject) -> set[str]:
+def lost_paths(subject: PlanInQuestion) -> set[str]:
     """Give the paths that no relay serves afterwards; one that went to another relay is not lost."""
     deleted = (c.name for c in subject.changes if c.resource is Resource.PATH and c.action is Action.DELETE)
     return set(deleted) - subject.served
 
 
-def _uncounted(subject: Subject) -> Iterator[Refusal]:
+def _uncounted(subject: PlanInQuestion) -> Iterator[PlanRefusal]:
     cutting = {c.host for c in pending(subject.changes) if c.impact.rank >= Impact.PATH.rank}
     for host in sorted(cutting & subject.uncounted):
         message = f"{host}: some paths would reconnect, and who watches there is not known: its relay does not tell"
         hint = "find out why its Control API does not answer; or, if this is meant, add --allow viewers=NUMBER"
-        yield Refusal(VIEWERS_UNKNOWN, message, hint, host=host)
+        yield PlanRefusal(VIEWERS_UNKNOWN, message, hint, host=host)
 
 
-def _protected(subject: Subject) -> Iterator[Refusal]:
+def _protected(subject: PlanInQuestion) -> Iterator[PlanRefusal]:
     lost = lost_paths(subject)
     owners = {c.name: c.facility for c in subject.changes if c.name in lost and c.facility in subject.protected}
     for facility in sorted(set(owners.values())):
         gone = sorted(name for name, owner in owners.items() if owner == facility)
         message = f"facility {facility} is protected, and {_counted(len(gone), 'path')} of it would go: {_named(gone)}"
         hint = f"undo the edit; or first write `protected: false` into the file of {facility}, and have that reviewed"
-        yield Refusal(PROTECTED, message, hint, 0, len(gone))
+        yield PlanRefusal(PROTECTED, message, hint, 0, len(gone))
     for change in subject.changes:
         key = change.name.removeprefix("unknown/")
         if change.resource is Resource.PEER and change.action is Action.DELETE and key in subject.protected_keys:
             owner = subject.protected_keys[key]
             message = f"{owner} is protected, and {change.host} would forget it as a peer"
             hint = f"undo the edit; or first write `protected: false` for {owner}, and have that reviewed"
-            yield Refusal(PROTECTED, message, hint, 0, 1, change.host)
+            yield PlanRefusal(PROTECTED, message, hint, 0, 1, change.host)
 
 
 def _counted(number: int, noun: str) -> str:

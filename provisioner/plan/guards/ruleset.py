@@ -37,7 +37,7 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
-class Chain:
+class RuleChain:
     """A base chain with its rules in order."""
 
     hook: str
@@ -50,7 +50,7 @@ class Ruleset:
     """Our table: set elements as texts, and chains."""
 
     sets: Mapping[str, tuple[str, ...]]
-    chains: Mapping[str, Chain]
+    chains: Mapping[str, RuleChain]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ def parse_ruleset(text: str) -> Ruleset:
     """
     sets = {name: _elements(body) for name, body in _SET.findall(text)}
     chains = {
-        name: Chain(hook, policy, tuple(_rule(line) for line in body.splitlines()))
+        name: RuleChain(hook, policy, tuple(_rule(line) for line in body.splitlines()))
         for name, hook, policy, body in _CHAIN.findall(text)
     }
     if "input" not in chains:

@@ -20,7 +20,7 @@ import psycopg
 import pytest
 from sqlalchemy import Engine, event
 
-from provisioner.history.place import Place
+from provisioner.history.place import StatePlace
 
 SQLITE: Final = "SQLite"
 POSTGRESQL: Final = "PostgreSQL"
@@ -154,9 +154,9 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture
-def place(database: str, request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+def place(database: str, request: pytest.FixtureRequest, tmp_path: Path) -> StatePlace:
     """Give a place where nothing was ever recorded."""
     if database == SQLITE:
-        return Place("test", tmp_path / "state" / "test" / "state.db")
+        return StatePlace("test", tmp_path / "state" / "test" / "state.db")
     found: Server = request.getfixturevalue("server")
-    return Place("test", None, found.new_database())
+    return StatePlace("test", None, found.new_database())

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from provisioner.history.place import Place
+from provisioner.history.place import StatePlace
 from provisioner.history.records import Operation
 from provisioner.history.store import History, open_history
 from provisioner.lifecycle.evidence import Shown
@@ -25,16 +25,16 @@ _NAMES = itertools.count(1)
 
 
 @pytest.fixture(scope="module")
-def somewhere(database: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Place:
+def somewhere(database: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> StatePlace:
     """Give a place for any number of histories."""
     if database == SQLITE:
-        return Place("test", tmp_path_factory.mktemp("histories") / "state.db")
+        return StatePlace("test", tmp_path_factory.mktemp("histories") / "state.db")
     server: Server = request.getfixturevalue("server")
-    return Place("test", None, server.new_database())
+    return StatePlace("test", None, server.new_database())
 
 
 @contextmanager
-def new_history(somewhere: Place) -> Iterator[History]:
+def new_history(somewhere: StatePlace) -> Iterator[History]:
     """Give an empty history beside all others."""
     with closing(open_history(replace(somewhere, inventory=f"test-{next(_NAMES)}"))) as history:
         yield history
@@ -42,7 +42,7 @@ def new_history(somewhere: Place) -> Iterator[History]:
 
 @settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow])
 @given(recorded=pasts())
-def test_the_evidence_is_what_a_plain_reading_of_all_runs_says(somewhere: Place, recorded: list[Past]) -> None:
+def test_the_evidence_is_what_a_plain_reading_of_all_runs_says(somewhere: StatePlace, recorded: list[Past]) -> None:
     with new_history(somewhere) as history:
         for past in recorded:
             if past.run.operation is Operation.APPLY:
@@ -54,7 +54,7 @@ def test_the_evidence_is_what_a_plain_reading_of_all_runs_says(somewhere: Place,
 
 
 @pytest.mark.parametrize(("later", "accepted"), [(0, False), (-1, False), (23, False), (24, True), (25, True)])
-def test_who_is_up_again_a_day_later_is_accepted(somewhere: Place, later: int, *, accepted: bool) -> None:
+def test_who_is_up_again_a_day_later_is_accepted(somewhere: StatePlace, later: int, *, accepted: bool) -> None:
     first, again = (make.check(number=number) for number in (2, 2 + later))
     with new_history(somewhere) as history:
         history.end(make.run(1), make.ending(1, checks=(first,)))
@@ -64,7 +64,7 @@ def test_who_is_up_again_a_day_later_is_accepted(somewhere: Place, later: int, *
     assert proof.again == (Shown(again.at, "run-2") if accepted else None)
 
 
-def test_a_verification_that_began_before_a_change_does_not_overrule_it(somewhere: Place) -> None:
+def test_a_verification_that_began_before_a_change_does_not_overrule_it(somewhere: StatePlace) -> None:
     apply, verify = make.run(2, Operation.APPLY), make.run(1)
     held = {"kcl-1": make.content()}
     with new_history(somewhere) as history:

@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from provisioner.base.errors import StateError
 from provisioner.history.database import open_database
-from provisioner.history.place import Place
+from provisioner.history.place import StatePlace
 from provisioner.history.records import Operation, genesis
 from provisioner.history.store import History, find_history, open_history
 from tests import histories as make
@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
-def history(place: Place) -> Iterator[History]:
+def history(place: StatePlace) -> Iterator[History]:
     """Open a history in which nothing is recorded yet."""
     opened = open_history(place)
     yield opened
@@ -39,7 +39,7 @@ def fill(history: History) -> None:
     history.end(make.run(2), make.ending(2, checks=(make.check(number=2),), document={"paths": []}))
 
 
-def change(place: Place, statement: str) -> None:
+def change(place: StatePlace, statement: str) -> None:
     """Do to the tables what no program of ours does."""
     database = open_database(place, create=False)
     assert database is not None
@@ -48,7 +48,7 @@ def change(place: Place, statement: str) -> None:
     database.close()
 
 
-def test_where_nothing_was_recorded_there_is_no_history(place: Place) -> None:
+def test_where_nothing_was_recorded_there_is_no_history(place: StatePlace) -> None:
     assert find_history(place) is None
     if place.file:
         assert not place.file.parent.exists()
@@ -86,7 +86,7 @@ def test_a_history_is_there_when_it_is_opened_again(history: History) -> None:
 
 def test_inventories_in_one_database_know_nothing_of_each_other(history: History) -> None:
     fill(history)
-    other = open_history(Place("other", history.place.file, history.place.url))
+    other = open_history(StatePlace("other", history.place.file, history.place.url))
     assert other.runs() == ()
     assert other.evidence().words == {}
     assert (other.verify_chain().length, other.verify_chain().head) == (0, genesis("other"))
@@ -205,7 +205,7 @@ for number in range(int(count)):
 """
 
 
-def test_processes_that_write_at_once_never_fork_the_chain(place: Place) -> None:
+def test_processes_that_write_at_once_never_fork_the_chain(place: StatePlace) -> None:
     count, names = 8, ("a", "b", "c")
     argv = [sys.executable, "-c", _WRITER, str(place.file or ""), place.url]
     writers = [

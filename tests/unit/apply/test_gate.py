@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from provisioner.apply import GateRules
-from provisioner.apply.gate import GateVerdict, Seen, Touched, decide, touched_by, undeclared_changes
+from provisioner.apply.gate import GateVerdict, PathsSeen, Touched, decide, touched_by, undeclared_changes
 from provisioner.plan.changes import Action, Change, Impact, Resource
 from tests.unit.apply.world import state
 
@@ -19,8 +19,8 @@ NAMES = [path.name for path in PULLED]
 BOTH = Touched(read=PULLED[:2], named=frozenset(NAMES[:2]))
 
 
-def up(*names: str, **sessions: Any) -> Seen:
-    return Seen(frozenset(names), {}, sessions)
+def up(*names: str, **sessions: Any) -> PathsSeen:
+    return PathsSeen(frozenset(names), {}, sessions)
 
 
 def path(since: str = "1", readers: tuple[str, ...] = (), *, online: bool = True) -> dict[str, Any]:

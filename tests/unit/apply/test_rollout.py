@@ -8,7 +8,16 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from provisioner.apply import MemoryJournal, Options, Outcome, Refusal, Wave, exit_code, roll_out, waves_of
+from provisioner.apply import (
+    HostOutcome,
+    MemoryJournal,
+    NotStartedBecause,
+    RolloutOptions,
+    Wave,
+    exit_code,
+    roll_out,
+    waves_of,
+)
 from provisioner.hosts.runner import HostAnswer, HostCall
 from tests.simulated import SimulatedHosts
 from tests.unit.apply.world import Controller, state
@@ -24,8 +33,8 @@ def test_hosts_of_later_waves_are_not_started_after_a_failure_unless_it_is_allow
     controller.hosts.hosts[RELAY].armed = {"run": "somebody", "kind": "apply", "target": ""}
     done = controller.run(jobs, "run-1", controller.options(max_failed=allowed))
     results = {r.host: r for r in done.results}
-    assert results[RELAY].refusal is Refusal.LOCKED
-    assert results[CENTRE].outcome is (Outcome.NOT_STARTED if ended == "stopped" else Outcome.APPLIED)
+    assert results[RELAY].refusal is NotStartedBecause.LOCKED
+    assert results[CENTRE].outcome is (HostOutcome.NOT_STARTED if ended == "stopped" else HostOutcome.APPLIED)
     assert ("apply", CENTRE) in controller.hosts.calls or ended == "stopped"
     assert done.ended == ended
     assert exit_code(done.results) == 9
@@ -38,9 +47,9 @@ def test_a_pause_leaves_later_waves_for_the_next_call() -> None:
     waves = waves_of(job.spec for job in jobs)
     paused = controller.run(jobs, "run-1", controller.options(pause_after="canary"))
     assert paused.ended == "paused"
-    assert {r.host: r.outcome for r in paused.results} == {RELAY: Outcome.APPLIED, CENTRE: Outcome.NOT_STARTED}
+    assert {r.host: r.outcome for r in paused.results} == {RELAY: HostOutcome.APPLIED, CENTRE: HostOutcome.NOT_STARTED}
     gone_on = controller.run(jobs, "run-1", waves=waves, progress=controller.progress("run-1"))
-    assert {r.host: r.outcome for r in gone_on.results} == {RELAY: Outcome.APPLIED, CENTRE: Outcome.APPLIED}
+    assert {r.host: r.outcome for r in gone_on.results} == {RELAY: HostOutcome.APPLIED, CENTRE: HostOutcome.APPLIED}
     assert [host for operation, host in controller.hosts.calls if operation == "apply"] == [RELAY, CENTRE]
 
 
@@ -50,7 +59,7 @@ def test_an_interrupt_starts_no_further_host_and_finishes_those_on_their_way() -
     controller.hosts.before = lambda operation, _host: asked.append(True) if operation == "look" else None
     done = controller.run(controller.jobs(state(SITES)), "run-1", stop=lambda: bool(asked))
     assert done.ended == "interrupted"
-    assert {r.host: r.outcome for r in done.results} == {RELAY: Outcome.APPLIED, CENTRE: Outcome.NOT_STARTED}
+    assert {r.host: r.outcome for r in done.results} == {RELAY: HostOutcome.APPLIED, CENTRE: HostOutcome.NOT_STARTED}
     assert exit_code(done.results) == 0
 
 
@@ -74,7 +83,7 @@ def test_an_abort_returns_hosts_that_wait() -> None:
         controller.hosts.before = lambda _operation, _host: None
     assert controller.hosts.hosts[RELAY].armed is not None
     done = controller.run(jobs, "run-2", progress=controller.progress("run-2"), abort="ended by hand")
-    assert [(r.outcome, r.cause) for r in done.results] == [(Outcome.ROLLED_BACK, "ended by hand")]
+    assert [(r.outcome, r.cause) for r in done.results] == [(HostOutcome.ROLLED_BACK, "ended by hand")]
     assert controller.contents() == before
 
 
@@ -107,6 +116,6 @@ def test_a_host_is_confirmed_as_soon_as_it_is_ready_not_after_the_slowest() -> N
     jobs = controller.jobs(state(SITES))
     runner = SlowHosts(controller.hosts, RELAY, 1.5)
     together = (Wave("all", (CENTRE, RELAY)),)
-    done = roll_out(jobs, "run-1", runner, Options(), MemoryJournal(), waves=together)
-    assert {r.outcome for r in done.results} == {Outcome.APPLIED}
+    done = roll_out(jobs, "run-1", runner, RolloutOptions(), MemoryJournal(), waves=together)
+    assert {r.outcome for r in done.results} == {HostOutcome.APPLIED}
     assert runner.ended[RELAY] - runner.ended[CENTRE] > 0.8

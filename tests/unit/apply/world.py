@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from provisioner.apply import HostResult, Job, MemoryJournal, Options, Progress, Rollout, Wave, roll_out
+from provisioner.apply import HostResult, Job, MemoryJournal, Rollout, RolloutOptions, RunProgress, Wave, roll_out
 from provisioner.desired import DesiredState
 from provisioner.history.journal import Event
 from provisioner.hosts.observe import observe
@@ -49,9 +49,9 @@ class Controller:
     clock: Clock = field(default_factory=Clock)
     journals: dict[str, MemoryJournal] = field(default_factory=dict)
 
-    def options(self, **changes: Any) -> Options:
+    def options(self, **changes: Any) -> RolloutOptions:
         """Give options on the controller's clock."""
-        return Options(clock=self.clock, sleep=self.clock.sleep, **changes)
+        return RolloutOptions(clock=self.clock, sleep=self.clock.sleep, **changes)
 
     def jobs(self, desired: DesiredState, *, rollback: str | None = None) -> list[Job]:
         """Observe all hosts and give a job for each that is not as desired; of a rollback for each."""
@@ -67,7 +67,7 @@ class Controller:
                 jobs.append(Job(spec, files[spec.id], found, found.live_digest, changes=pending, rollback=rollback))
         return jobs
 
-    def run(self, jobs: list[Job], run: str = "run-1", options: Options | None = None, **more: Any) -> Rollout:
+    def run(self, jobs: list[Job], run: str = "run-1", options: RolloutOptions | None = None, **more: Any) -> Rollout:
         """Roll out with a journal."""
         journal = self.journals.setdefault(run, MemoryJournal())
         return roll_out(jobs, run, self.hosts, options or self.options(), journal, **more)
@@ -77,7 +77,7 @@ class Controller:
         done = self.run(self.jobs(desired), run, self.options(**more))
         return {result.host: result for result in done.results}
 
-    def progress(self, run: str) -> Progress:
+    def progress(self, run: str) -> RunProgress:
         """Give what the run's journal tells."""
         now = datetime.now(UTC)
         return progress_of(Event(now, s.host, s.step, s.state, s.detail) for s in self.journals[run].steps)

@@ -13,7 +13,7 @@ import pytest
 
 from provisioner import __version__
 from provisioner.cli import main as program
-from provisioner.cli.commands import COMMANDS, Entry
+from provisioner.cli.commands import COMMANDS, CommandEntry
 from provisioner.cli.main import cli, run
 from provisioner.cli.output import counted
 from tests import inventories as make
@@ -193,7 +193,7 @@ def test_every_command_can_be_imported_and_has_help_and_an_example() -> None:
 
 
 def test_a_table_entry_that_is_no_command_is_a_defect(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(COMMANDS, "odd", Entry("provisioner", "__version__", "odd"))
+    monkeypatch.setitem(COMMANDS, "odd", CommandEntry("provisioner", "__version__", "odd"))
     with pytest.raises(TypeError, match="not a click command"):
         cli.get_command(click.Context(cli), "odd")
 

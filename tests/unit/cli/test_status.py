@@ -20,7 +20,7 @@ from provisioner.base.clock import VIETNAM
 from provisioner.cli import overview
 from provisioner.cli.main import run
 from provisioner.cli.schemas import document_schema
-from provisioner.history.place import place_of
+from provisioner.history.place import state_place_of
 from provisioner.history.records import Ending, FacilityCheck, Holding, Operation
 from provisioner.history.store import History, open_history
 from provisioner.importing.forms import choices
@@ -28,9 +28,9 @@ from provisioner.inventory import model
 from provisioner.inventory.deadlines import Timeliness
 from provisioner.inventory.loader.load import load_inventory
 from provisioner.inventory.model.connection import LoginState, RtspState, UplinkAddress
-from provisioner.lifecycle.states import State
+from provisioner.lifecycle.states import FacilityState
 from provisioner.report.labels import LABELS, label
-from provisioner.report.progress import Place
+from provisioner.report.progress import CountedAs
 from provisioner.report.zones import Cover
 from provisioner.runs.holdings import Contents, contents_of
 from tests import histories
@@ -88,7 +88,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Tell the story of the page: an apply, two nights, a camera that does not answer, and a change of carrier."""
     folder = tmp_path_factory.mktemp("story")
     shutil.copytree(ROOT / EXAMPLE, folder / EXAMPLE)
-    with closing(open_history(place_of(environment(folder), "example"))) as history:
+    with closing(open_history(state_place_of(environment(folder), "example"))) as history:
         story = Story(history, contents_of(load_inventory(folder / EXAMPLE, today=NOW.date())), {})
         story.apply(at("2021-05-08", "19:32:00"), RELAYS)
         night = {"kcl-bg-001": 4, "kcl-bg-002": 1, "kcl-hd-001": 0, "kcl-qn-001": 1}
@@ -112,7 +112,7 @@ def story(told: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(overview, "now", lambda: NOW)
     env = environment(tmp_path)
-    with closing(open_history(place_of(env, "example"))) as history:
+    with closing(open_history(state_place_of(env, "example"))) as history:
         yield Story(history, contents_of(load_inventory(EXAMPLE, today=NOW.date())), env)
 
 
@@ -371,7 +371,7 @@ def test_every_value_that_a_report_may_show_has_a_vietnamese_word() -> None:
     for values, words in LABELS.items():
         assert {value.value for value in values} == set(words)
         assert len(set(words.values())) == len(words)
-    assert State in LABELS
+    assert FacilityState in LABELS
 
 
 def test_the_words_are_those_of_the_importers_template() -> None:
@@ -411,11 +411,11 @@ def test_the_documents_are_as_their_schemas_say(story: Story, capsys: pytest.Cap
 @pytest.mark.parametrize(
     ("name", "field", "values"),
     [
-        ("status", "state", State),
+        ("status", "state", FacilityState),
         ("status", "timeliness", Timeliness),
         ("status", "managing_body", model.ManagingBody),
         ("export", "cover", Cover),
-        ("export", "counted_as", Place),
+        ("export", "counted_as", CountedAs),
         ("export", "verdict", model.SurveyVerdict),
     ],
 )

@@ -12,7 +12,7 @@ from provisioner.base.diagnostics import Severity
 from provisioner.contacts.checks import ContactsView, check_contacts
 from provisioner.contacts.model import Contact, ContactsFile
 from provisioner.contacts.store import render_contacts
-from provisioner.inventory.files.positions import Places, Source
+from provisioner.inventory.files.positions import Places, SourceFile
 from provisioner.inventory.files.yaml_places import PlacesIn
 from tests import inventories
 
@@ -30,7 +30,7 @@ def view(*listed: Contact, facilities: list[dict[str, Any]] | None = None, **cha
         "files": {"bac-giang": ContactsFile(version=1, province="bac-giang", contacts=listed)},
         "facilities": found,
         "provinces": frozenset({"bac-giang"}),
-        "places": Places({"contacts/bac-giang": Source("contacts/bac-giang.yml", text, PlacesIn)}),
+        "places": Places({"contacts/bac-giang": SourceFile("contacts/bac-giang.yml", text, PlacesIn)}),
         "broken": frozenset(),
         "today": TODAY,
         "folder": FOLDER,

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from provisioner.contacts.emails import read_email
-from provisioner.contacts.field import Reading
+from provisioner.contacts.field import FieldReading
 from provisioner.contacts.messages import Language
 from provisioner.contacts.names import read_line, read_name
 from provisioner.contacts.phones import read_phone
 
 
-def told(reading: Reading) -> tuple[str | None, list[str], str | None]:
+def told(reading: FieldReading) -> tuple[str | None, list[str], str | None]:
     """Give value, codes and suggestion in the clear."""
     suggestions = [p.suggestion.reveal() for p in reading.problems if p.suggestion]
     value = reading.value.reveal() if reading.value else None

@@ -13,7 +13,7 @@ import pytest
 
 from provisioner import pipeline
 from provisioner.cli.main import run
-from provisioner.history.place import place_of
+from provisioner.history.place import state_place_of
 from provisioner.history.records import Operation
 from provisioner.history.store import History, find_history
 from provisioner.lifecycle.evidence import Evidence
@@ -45,7 +45,7 @@ class Controller:
 
     @property
     def history(self) -> History:
-        found = find_history(place_of(self.environment, "example"))
+        found = find_history(state_place_of(self.environment, "example"))
         assert found is not None
         return found
 

@@ -12,7 +12,7 @@ from provisioner.desired.limit import parse_limits
 from provisioner.desired.spec import DesiredState
 from provisioner.hosts.runner import CallOutcome, HostAnswer
 from provisioner.plan.changes import Action, Change, Impact, Resource
-from provisioner.verify.requests import Limits, probe_calls
+from provisioner.verify.requests import ProbeLimits, probe_calls
 from provisioner.verify.result import Verdict, VerifyResult, exit_code, verify_document
 from provisioner.verify.run import verify
 from provisioner.verify.wanted import select
@@ -56,7 +56,7 @@ def test_relay_and_centre_are_asked_in_one_round() -> None:
 
 
 def test_the_relay_gets_where_to_connect_and_which_peer_owns_it() -> None:
-    call, _ = probe_calls(select(state()), observe_requests(), Limits())
+    call, _ = probe_calls(select(state()), observe_requests(), ProbeLimits())
     paths = call.request["relay"]["paths"]
     assert call.request["relay"]["address"] == "100.64.0.1"
     assert paths[0] == {
@@ -71,7 +71,7 @@ def test_the_relay_gets_where_to_connect_and_which_peer_owns_it() -> None:
 
 
 def test_the_centre_gets_its_reader_of_each_relay() -> None:
-    _, call = probe_calls(select(state()), observe_requests(), Limits())
+    _, call = probe_calls(select(state()), observe_requests(), ProbeLimits())
     assert call.request["centre"]["relays"] == [
         {
             "relay": RELAY,

@@ -18,7 +18,7 @@ from provisioner.desired.spec import (
     MediaPath,
     Peer,
     RelayService,
-    Source,
+    StreamSource,
     Tunnel,
 )
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
@@ -48,7 +48,7 @@ def media_path(facility: str, camera: str, stream: StreamName, device: str, wher
         camera=camera,
         device=device,
         stream=stream,
-        source=Source(IPv4Address(where[0]), where[1], "/x", "admin", Secret(CANARY)),
+        source=StreamSource(IPv4Address(where[0]), where[1], "/x", "admin", Secret(CANARY)),
         on_demand=on_demand,
         codec="h265" if on_demand else "h264",
         width=1920 if on_demand else 640,
