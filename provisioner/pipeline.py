@@ -117,7 +117,7 @@ class Session:
         return commit_of(self.root)
 
     def basis(self, live: Mapping[str, str]) -> Basis:
-        """Give what a plan of this session rests on."""
+        """What a plan of this session rests on."""
         return Basis(self.digest, self.templates.digest, dict(live))
 
     @property
@@ -144,7 +144,7 @@ class Planned:
         return {spec.id: seen_of(self.facts[spec.id], names[spec.id]) for spec in read}
 
     def text(self, key: Secret) -> str:
-        """Give the plan as it is saved, sealed with a key."""
+        """The plan as it is saved, sealed with a key."""
         return saved_text(self.plan, self.seen, key)
 
 
@@ -178,7 +178,7 @@ def make_plan(
 
 
 def new_run_id() -> str:
-    """Give a run's id: when it began, and what tells it from another one."""
+    """A run's id: when it began, and what tells it from another one."""
     return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{random.token_hex(3)}"
 
 
@@ -243,7 +243,7 @@ def init_keys(session: Session) -> KeysMade:
 
 
 def site_packages(session: Session, facilities: Sequence[str]) -> dict[str, tuple[RenderedFile, ...]]:
-    """Give the package of each named facility, or of every rendered one.
+    """The package of each named facility, or of every rendered one.
 
     Raises:
         UsageError: there is no such facility, or it is not rendered.

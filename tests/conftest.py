@@ -22,7 +22,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture
 def golden_tree(request: pytest.FixtureRequest) -> Callable[[str, Mapping[str, bytes]], None]:
-    """Give a check that a whole tree of files is as the golden one: no file more, none less, the same bytes."""
+    """A check that a whole tree of files is as the golden one: no file more, none less, the same bytes."""
 
     def check(name: str, tree: Mapping[str, bytes]) -> None:
         folder = GOLDEN / name

@@ -19,12 +19,12 @@ from tests import inventories
 
 @cache
 def templates() -> Templates:
-    """Give the project's own templates."""
+    """The project's own templates."""
     return load_templates()
 
 
 def facility(name: str = "kcl-bg-001", count: int = 2, **changes: Any) -> dict[str, Any]:
-    """Give a facility with so many cameras of its own, a key, and an agreed plan."""
+    """A facility with so many cameras of its own, a key, and an agreed plan."""
     listed = [inventories.camera(f"cam-{n:02}", 10 + n) for n in range(1, count + 1)]
     plain = inventories.facility(name, cameras=listed)
     plain["gateway"] = plain["gateway"] | {"public_key": inventories.public_key(name)}
@@ -32,7 +32,7 @@ def facility(name: str = "kcl-bg-001", count: int = 2, **changes: Any) -> dict[s
 
 
 def complete(inventory: Inventory) -> Inventory:
-    """Give an inventory with addresses and host keys, as `allocate` and `keys init` would leave it."""
+    """An inventory with addresses and host keys, as `allocate` and `keys init` would leave it."""
     lock = allocate(inventory)
     told = {host: _told(host) for host in (*lock.relays, *lock.centres)}
     return inventories.with_lock(inventory, recorded(lock, told))
@@ -48,7 +48,7 @@ def _digest(name: str) -> str:
 
 
 def secrets_of(inventory: Inventory, password: str = "mật khẩu@:/#?%$G1") -> Secrets:
-    """Give secrets that are told by names, one password for all cameras."""
+    """Secrets that are told by names, one password for all cameras."""
     carriers = {
         carrier.id: CarrierSecrets(
             readers={centre: Secret(f"reader-{carrier.id}-{centre}") for centre in carrier.centres},
@@ -67,11 +67,11 @@ def secrets_of(inventory: Inventory, password: str = "mật khẩu@:/#?%$G1") ->
 
 
 def state_of(inventory: Inventory, password: str = "mật khẩu@:/#?%$G1") -> DesiredState:
-    """Give the desired state of an inventory that lacks nothing but what this module adds."""
+    """The desired state of an inventory that lacks nothing but what this module adds."""
     found = complete(inventory)
     return desired_state(found, secrets_of(found, password))
 
 
 def files_of(state: DesiredState) -> dict[str, tuple[RenderedFile, ...]]:
-    """Give every host's rendered files."""
+    """Every host's rendered files."""
     return {host: render_host(spec, templates()) for host, spec in state.hosts.items()}

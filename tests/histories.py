@@ -12,12 +12,12 @@ HOUR = timedelta(hours=1)
 
 
 def content(number: int = 1) -> str:
-    """Give a hash that stands for a signed content."""
+    """A hash that stands for a signed content."""
     return f"sha256:{number:064x}"
 
 
 def run(number: int = 1, operation: Operation = Operation.VERIFY, **changes: Any) -> Run:
-    """Give the run that began so many hours after the first."""
+    """The run that began so many hours after the first."""
     plain: dict[str, Any] = {
         "id": f"run-{number}",
         "operation": operation,
@@ -31,13 +31,13 @@ def run(number: int = 1, operation: Operation = Operation.VERIFY, **changes: Any
 
 
 def ending(number: int = 1, **changes: Any) -> Ending:
-    """Give the end of that run, a minute after it began."""
+    """The end of that run, a minute after it began."""
     plain: dict[str, Any] = {"finished": START + number * HOUR + timedelta(minutes=1), "outcome": "up"}
     return Ending(**(plain | changes))
 
 
 def check(facility: str = "kcl-bg-001", number: int = 1, **changes: Any) -> FacilityCheck:
-    """Give a check in which all of a facility's paths were up, in that run."""
+    """A check in which all of a facility's paths were up, in that run."""
     plain: dict[str, Any] = {
         "facility": facility,
         "content": content(),
@@ -51,6 +51,6 @@ def check(facility: str = "kcl-bg-001", number: int = 1, **changes: Any) -> Faci
 
 
 def holding(number: int = 1, host: str = "relay-1", held: dict[str, str] | None = None, **changes: Any) -> Holding:
-    """Give what that run saw on a host and nothing else there: without `held` nobody knows."""
+    """What that run saw on a host and nothing else there: without `held` nobody knows."""
     plain: dict[str, Any] = {"host": host, "at": START + number * HOUR, "held": held, "exact": held is not None}
     return Holding(**(plain | changes))

@@ -26,7 +26,7 @@ HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA
 
 
 def public_key(name: str) -> str:
-    """Give a key that has the form of a WireGuard key."""
+    """A key that has the form of a WireGuard key."""
     return base64.b64encode(hashlib.sha256(name.encode()).digest()).decode()
 
 
@@ -102,7 +102,7 @@ def survey(**changes: Any) -> dict[str, Any]:
 
 
 def signed(plain: dict[str, Any]) -> dict[str, Any]:
-    """Give a facility whose agreed plans are signed by all three; what is no facility stays as it is."""
+    """A facility whose agreed plans are signed by all three; what is no facility stays as it is."""
     try:
         found = Facility.model_validate_json(json.dumps(plain))
     except ValidationError:
@@ -121,7 +121,7 @@ def sign_file(path: Path) -> None:
 
 
 def signed_text(text: str) -> str:
-    """Give a facility file's text with its agreed plans signed by all three."""
+    """A facility file's text with its agreed plans signed by all three."""
     data = text.encode()
     found: Facility = validated(Facility, parse(data).value)
     plans = {"plan": found.plan, "successor": found.successor}
@@ -142,7 +142,7 @@ def designation(province: str = "bac-giang", carrier: str = "viettel", **changes
 
 
 def inventory(**changes: Any) -> Inventory:
-    """Give an inventory from plain values; lists of objects become mappings by id."""
+    """An inventory from plain values; lists of objects become mappings by id."""
     plain: dict[str, Any] = {
         "settings": settings(),
         "instructions": [],

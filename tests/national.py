@@ -151,7 +151,7 @@ class _Site:
         self._lan = chance.choice(_LANS)
 
     def text(self) -> str:
-        """Give the file's text."""
+        """The file's text."""
         parts = [self._head()]
         if self._stage != "registered":
             parts.append(self._survey())
@@ -191,7 +191,7 @@ class _Site:
         )
 
     def _recorded(self) -> Iterator[str]:
-        """Give recorders with up to 32 channels each, hybrid ones as well, and their cameras."""
+        """Recorders with up to 32 channels each, hybrid ones as well, and their cameras."""
         yield "recorders:\n"
         recorders = [(f"nvr-{n:02}", self._chance.choice([0, 0, 8])) for n in range(1, ceil(self._count / 32) + 1)]
         for host, (name, analog) in enumerate(recorders, start=10):
@@ -206,7 +206,7 @@ class _Site:
             yield self._camera(number, f"    recorder: {name}\n    {key}: {value}\n")
 
     def _alone(self) -> Iterator[str]:
-        """Give cameras with an address of their own."""
+        """Cameras with an address of their own."""
         yield "cameras:\n"
         for number in range(self._count):
             make = self._chance.choice(_MAKES)

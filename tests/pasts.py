@@ -38,7 +38,7 @@ def pasts(
     facilities: Sequence[str] = FACILITIES,
     hosts: Sequence[str] = HOSTS,
 ) -> list[Past]:
-    """Give runs in the order in which they were recorded, which is not always the order of their times."""
+    """Runs in the order in which they were recorded, which is not always the order of their times."""
     content = st.sampled_from(contents)
     held: st.SearchStrategy[dict[str, str]] = st.dictionaries(
         st.sampled_from(facilities), content | st.just("")
@@ -69,7 +69,7 @@ def _past(
     holdings: Mapping[str, tuple[dict[str, str] | None, bool] | None],
     killed: tuple[str, ...],
 ) -> Past:
-    """Give one run; `killed` are the hosts that it was about to change when it was killed."""
+    """One run; `killed` are the hosts that it was about to change when it was killed."""
     operation = Operation.APPLY if killed or number % 2 else Operation.VERIFY
     # No two runs see a host at one moment.
     began = make.START + hour * make.HOUR + timedelta(seconds=number)
@@ -144,7 +144,7 @@ def _proof(moments: list[Shown]) -> Proof:
 
 
 def _earliest(moments: list[Shown]) -> Shown:
-    """Give the earliest moment; of two the one that was recorded first."""
+    """The earliest moment; of two the one that was recorded first."""
     return min(moments, key=lambda shown: shown.at)
 
 

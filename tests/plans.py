@@ -45,11 +45,11 @@ class World:
     runs: int = 0
 
     def complete(self, inventory: Inventory) -> Inventory:
-        """Give an inventory with the lock as `allocate` would leave it after what was recorded before."""
+        """An inventory with the lock as `allocate` would leave it after what was recorded before."""
         return fleets.complete(inventories.with_lock(inventory, self.lock))
 
     def state(self, inventory: Inventory, password: str = PASSWORD) -> tuple[Inventory, Secrets, DesiredState]:
-        """Give the complete inventory, its secrets and what hosts should hold."""
+        """The complete inventory, its secrets and what hosts should hold."""
         whole = self.complete(inventory)
         secrets = self._secrets(whole, password)
         return whole, secrets, desired_state(whole, secrets)
@@ -75,7 +75,7 @@ class World:
         now: datetime = NOW,
         password: str = PASSWORD,
     ) -> Planned:
-        """Give the plan that makes hosts what an inventory says."""
+        """The plan that makes hosts what an inventory says."""
         whole, _, state = self.state(inventory, password)
         files = fleets.files_of(state)
         hosts = chosen_hosts(state, limit or Limit())
@@ -111,11 +111,11 @@ def _psks(secrets: Secrets, carrier: str) -> dict[str, Secret]:
 
 
 def of(found: Mapping[str, int], **changes: object) -> Inventory:
-    """Give an inventory of one carrier: facilities with so many cameras."""
+    """An inventory of one carrier: facilities with so many cameras."""
     facilities = [fleets.facility(name, cameras) for name, cameras in found.items()]
     return inventories.inventory(**({"facilities": facilities} | changes))
 
 
 def without_refusals(planned: Planned) -> Planned:
-    """Give a plan as if nothing held it back."""
+    """A plan as if nothing held it back."""
     return replace(planned, plan=replace(planned.plan, refused=()))

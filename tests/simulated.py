@@ -124,7 +124,7 @@ def _observe(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
 
 
 def _inside(call: HostCall) -> str | None:
-    """Give an address from which SSH may come: where the controller is, unless a test says otherwise."""
+    """An address from which SSH may come: where the controller is, unless a test says otherwise."""
     firewall = call.spec.firewall
     return str(next(iter(firewall.management_networks[0].hosts()))) if firewall else None
 
@@ -192,7 +192,7 @@ def _go_live(host: SimulatedHost, call: HostCall) -> None:
 
 
 def peers_in(conf: str) -> list[dict[str, Any]]:
-    """Give the peers of a WireGuard file."""
+    """The peers of a WireGuard file."""
     peers: list[dict[str, Any]] = []
     for line in conf.splitlines():
         name, _, value = line.partition(" = ")

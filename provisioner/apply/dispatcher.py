@@ -52,7 +52,7 @@ class Dispatcher:
         heapq.heappush(self._due, _Due(self._clock() + after_s, self._number, call, timeout_s))
 
     def receive(self) -> HostAnswer | None:
-        """Give the next answer; None where there is none yet, after a moment."""
+        """The next answer; None where there is none yet, after a moment."""
         try:
             return self._answers.get(timeout=_TOGETHER_S if self._runs else 0)
         except queue.Empty:

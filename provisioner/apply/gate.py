@@ -71,7 +71,7 @@ class Touched:
 
 
 def touched_by(spec: HostSpec, changes: Iterable[Change]) -> Touched:
-    """Give what a host's changes touch; nothing on a host without a relay."""
+    """What a host's changes touch; nothing on a host without a relay."""
     pending = [c for c in changes if c.host == spec.id and c.action is not Action.NOOP]
     if spec.relay is None or not pending:
         return Touched()
@@ -94,7 +94,7 @@ def touched_by(spec: HostSpec, changes: Iterable[Change]) -> Touched:
 
 
 def touched_names(spec: HostSpec, names: Iterable[str], removed: Iterable[str]) -> Touched:
-    """Give what is touched where a host itself told which paths differ (a rollback), and which go."""
+    """What is touched where a host itself told which paths differ (a rollback), and which go."""
     named, gone = frozenset(names), frozenset(removed)
     read = tuple(p for p in spec.paths if p.name in named - gone and not p.on_demand)
     return Touched(read=read, named=named, everything=True)
@@ -141,14 +141,14 @@ class PathsSeen:
     sessions: Mapping[str, Any] = field(default_factory=dict)
 
     def also(self, later: PathsSeen) -> PathsSeen:
-        """Give this look and a later one as one: a picture that was seen once was seen."""
+        """This look and a later one as one: a picture that was seen once was seen."""
         up = self.up | later.up
         why_not = {name: why for name, why in {**self.why_not, **later.why_not}.items() if name not in up}
         return PathsSeen(up, why_not, later.sessions or self.sessions)
 
 
 def seen_in(spec: HostSpec, paths: Iterable[MediaPath], told: Mapping[str, Any]) -> PathsSeen:
-    """Give what a host's look shows; a path counts as up from level 5, a decoded key frame on the relay."""
+    """What a host's look shows; a path counts as up from level 5, a decoded key frame on the relay."""
     sessions = dict(told.get("sessions") or {})
     evidence = parse_evidence(HostAnswer(spec.id, CallOutcome.ANSWERED, {"relay": told.get("relay")}))
     if evidence.relay is None:
@@ -242,7 +242,7 @@ def _why(name: str, seen: PathsSeen) -> str:
 
 
 def undeclared_changes(touched: Touched, before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str, ...]:
-    """Give what changed although the plan does not name it: paths, their sources, all their readers, peers."""
+    """What changed although the plan does not name it: paths, their sources, all their readers, peers."""
     if touched.everything or not before or not after:
         return ()
     return (*_relay_changes(touched, before, after), *_peer_changes(touched, before, after))

@@ -93,7 +93,7 @@ class HostChange:
         return self.job.spec.id
 
     def next_call(self) -> tuple[HostCall, float]:
-        """Give the call of this phase, and how long it may take."""
+        """The call of this phase, and how long it may take."""
         job, run, options = self.job, self.run_id, self.options
         match self.phase:
             case Phase.STATUS:

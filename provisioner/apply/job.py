@@ -82,7 +82,7 @@ class RolloutOptions:
 
 
 def first_call(job: Job, run_id: str, options: RolloutOptions) -> HostCall:
-    """Give the call that changes the host and leaves it armed."""
+    """The call that changes the host and leaves it armed."""
     if job.rollback is not None:
         request = {
             "operation": "rollback",
@@ -107,13 +107,13 @@ def first_call(job: Job, run_id: str, options: RolloutOptions) -> HostCall:
 
 
 def look_call(job: Job, run_id: str, options: RolloutOptions, touched: Touched) -> HostCall:
-    """Give the call that renews the switch over a new connection, and looks at the paths."""
+    """The call that renews the switch over a new connection, and looks at the paths."""
     look = _look(job, touched, options.confirm_s * _LOOK_SHARE)
     return HostCall(job.spec, {"operation": "look", **_common(job, run_id, options), "gate": look})
 
 
 def confirm_call(job: Job, run_id: str, options: RolloutOptions) -> HostCall:
-    """Give the call that makes the change persistent."""
+    """The call that makes the change persistent."""
     observed, contents = observe_request(job.spec, job.files)
     files = [file.path for file in job.files]
     request = {"operation": "confirm", **_common(job, run_id, options), "files": files, "observe": observed}
@@ -121,17 +121,17 @@ def confirm_call(job: Job, run_id: str, options: RolloutOptions) -> HostCall:
 
 
 def abort_call(job: Job, run_id: str, options: RolloutOptions, cause: str) -> HostCall:
-    """Give the call that returns the host to last-good at once."""
+    """The call that returns the host to last-good at once."""
     return HostCall(job.spec, {"operation": "abort", **_common(job, run_id, options), "cause": cause})
 
 
 def status_call(job: Job, run_id: str, options: RolloutOptions) -> HostCall:
-    """Give the call that asks what became of the run."""
+    """The call that asks what became of the run."""
     return HostCall(job.spec, {"operation": "status", **_common(job, run_id, options)})
 
 
 def look_seconds(options: RolloutOptions) -> float:
-    """Give how long one look may take, there and back: a slow host is given up, not waited for."""
+    """How long one look may take, there and back: a slow host is given up, not waited for."""
     return options.confirm_s * _LOOK_SHARE + 20
 
 

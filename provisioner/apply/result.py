@@ -67,7 +67,7 @@ class HostResult:
 
 
 def outcome_of(results: Sequence[HostResult]) -> str:
-    """Give the whole's outcome: `applied`, `rolled-back`, `partial` or `nothing-to-do`."""
+    """The outcome of the whole: `applied`, `rolled-back`, `partial` or `nothing-to-do`."""
     done = {result.outcome for result in results} - {HostOutcome.UNCHANGED}
     if not done:
         return "nothing-to-do"
@@ -77,7 +77,7 @@ def outcome_of(results: Sequence[HostResult]) -> str:
 
 
 def exit_code(results: Sequence[HostResult]) -> int:
-    """Give the exit code for all hosts: the worst cause decides (docs/design.md, part 8).
+    """The exit code for all hosts: the worst cause decides (docs/design.md, part 8).
 
     Hosts that were held back because another one failed add nothing to that one's code.
     """
@@ -105,7 +105,7 @@ def _code(result: HostResult) -> int:
 
 
 def apply_document(plan_digest: str, results: Sequence[HostResult]) -> dict[str, Any]:
-    """Give the JSON document of an apply."""
+    """The JSON document of an apply."""
     return {
         "schema": "provisioner/apply",
         "version": 1,
@@ -116,7 +116,7 @@ def apply_document(plan_digest: str, results: Sequence[HostResult]) -> dict[str,
 
 
 def host_document(result: HostResult) -> dict[str, Any]:
-    """Give one host's part of the document."""
+    """One host's part of the document."""
     return {
         "host": result.host,
         "outcome": result.outcome.value,

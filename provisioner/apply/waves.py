@@ -23,7 +23,7 @@ class Wave:
 
 
 def waves_of(specs: Iterable[HostSpec]) -> tuple[Wave, ...]:
-    """Give the waves of the hosts that change; the shares count all hosts that are done by then.
+    """The waves of the hosts that change; the shares count all hosts that are done by then.
 
     The canary of a carrier is its relay with the fewest paths. Carriers take turns, and monitoring centres
     come last: they belong to several carriers.

@@ -9,12 +9,12 @@ VIETNAM = timezone(timedelta(hours=7), "ICT")
 
 
 def start_of(day: date) -> datetime:
-    """Give the first moment of a day in Vietnam."""
+    """The first moment of a day in Vietnam."""
     return datetime.combine(day, time(), VIETNAM)
 
 
 def day_of(moment: datetime) -> date:
-    """Give the day on which a moment lies in Vietnam.
+    """The day on which a moment lies in Vietnam.
 
     Raises:
         ValueError: the moment has no zone, so that nobody can tell.
@@ -23,7 +23,7 @@ def day_of(moment: datetime) -> date:
 
 
 def aware(moment: datetime) -> datetime:
-    """Give a moment back if it has a zone.
+    """The same moment, which has to have a zone.
 
     Raises:
         ValueError: it has none.
@@ -34,10 +34,10 @@ def aware(moment: datetime) -> datetime:
 
 
 def local_time(moment: datetime) -> str:
-    """Give a moment as people in Vietnam read it, with its zone."""
+    """A moment as people in Vietnam read it, with its zone."""
     return aware(moment).astimezone(VIETNAM).strftime("%Y-%m-%d %H:%M:%S +07:00")
 
 
 def local_iso(moment: datetime) -> str:
-    """Give a moment as documents have it: in Vietnam's time, with its zone."""
+    """A moment as documents have it: in Vietnam's time, with its zone."""
     return aware(moment).astimezone(VIETNAM).isoformat(timespec="seconds")

@@ -20,7 +20,7 @@ class Secret:
         self._value = value
 
     def reveal(self) -> str:
-        """Give the text itself."""
+        """The text itself."""
         return self._value
 
     def __repr__(self) -> str:
@@ -46,7 +46,7 @@ class Secret:
 
 
 def mediamtx_hash(secret: Secret) -> str:
-    """Give MediaMTX's `sha256:` form of a credential (unsalted; for random secrets of 128 bits and more)."""
+    """MediaMTX's `sha256:` form of a credential (unsalted; for random secrets of 128 bits and more)."""
     digest = hashlib.sha256(secret.reveal().encode()).digest()
     return "sha256:" + base64.b64encode(digest).decode()
 
@@ -62,5 +62,5 @@ def host_digest_key(digest_key: Secret, host: str) -> Secret:
 
 
 def keyed_digest(key: Secret, content: bytes) -> str:
-    """Give the HMAC-SHA-256 of a content, in the form the on-host code gives it too."""
+    """The HMAC-SHA-256 of a content, in the form the on-host code gives it too."""
     return "hmac-sha256:" + hmac.digest(key.reveal().encode(), content, "sha256").hex()

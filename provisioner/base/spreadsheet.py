@@ -79,7 +79,7 @@ def _dress(cell: Cell, look: Look) -> None:
 
 
 def neutral(text: str) -> str:
-    """Give a text that no spreadsheet takes for a formula; the importer's `unquoted` is the way back."""
+    """A text that no spreadsheet takes for a formula; the importer's `unquoted` is the way back."""
     return f"'{text}" if _FORMULA.match(text) and not _PHONE.fullmatch(text) else text
 
 
@@ -94,7 +94,7 @@ def landscape(sheet: Worksheet, header_row: int, *, pages: int = 1) -> None:
 
 
 def saved(book: Workbook) -> bytes:
-    """Give a workbook's bytes."""
+    """A workbook's bytes."""
     book.properties.creator = "provisioner"
     out = io.BytesIO()
     book.save(out)

@@ -73,17 +73,17 @@ class VaultPasswords:
         return bool(self.sources)
 
     def only(self, *vault_ids: str) -> VaultPasswords:
-        """Give the sources of some vault ids, in the order in which the ids are named; no default serves them."""
+        """The sources of some vault ids, in the order in which the ids are named; no default serves them."""
         chosen = tuple(source for vault_id in vault_ids for source in self.sources if source[0] == vault_id)
         return VaultPasswords(chosen, self.env)
 
     def for_secrets(self) -> VaultPasswords:
-        """Give the sources that may open `secrets/`: those of contacts are for contacts alone, and never read."""
+        """The sources that may open `secrets/`: those of contacts are for contacts alone, and never read."""
         kept = tuple(s for s in self.sources if s[0] != CONTACTS_ID and not s[0].startswith(f"{CONTACTS_ID}-"))
         return VaultPasswords(kept, self.env)
 
     def password(self, vault_id: str) -> bytes:
-        """Give the password to encrypt with under a vault id: its own, or the default one.
+        """The password to encrypt with under a vault id: its own, or the default one.
 
         Raises:
             SecretsError: none is set, or it cannot be read.
@@ -94,7 +94,7 @@ class VaultPasswords:
         raise SecretsError(f"no vault password is set for the vault id {vault_id}", hint=_HOW_TO_SET)
 
     def candidates(self, vault_id: str) -> Iterator[bytes]:
-        """Give the passwords to try on a file, those of its own vault id first, as Ansible does."""
+        """The passwords to try on a file, those of its own vault id first, as Ansible does."""
         own = [s for s in self.sources if s[0] == vault_id]
         for known_id, path in own + [s for s in self.sources if s[0] != vault_id]:
             yield read_password(path, known_id, self.env)
@@ -129,7 +129,7 @@ def decrypt(data: bytes, passwords: VaultPasswords, *, name: str) -> bytes:
 
 
 def opened_with(data: bytes, password: bytes, *, name: str) -> bytes | None:
-    """Give a vault file's content if one password opens it.
+    """A vault file's content if one password opens it.
 
     Raises:
         SecretsError: the file is damaged.

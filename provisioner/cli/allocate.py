@@ -55,7 +55,7 @@ def _item(name: str, address: object = "", port: int = 0) -> dict[str, object]:
 
 
 def _entries(lock: Allocations) -> Iterator[tuple[str, str, int]]:
-    """Give everything that a lock holds in use: object, address, port."""
+    """Everything that a lock holds in use: object, address, port."""
     for kind, hosts in (("relay", lock.relays), ("centre", lock.centres), ("site", lock.sites)):
         for name, host in hosts.items():
             yield f"{kind}/{name}", str(host.tunnel_address), 0

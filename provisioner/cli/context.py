@@ -50,15 +50,15 @@ class Invocation:
 
 
 def now() -> datetime:
-    """Give the moment, in Vietnam's time."""
+    """The moment, in Vietnam's time."""
     return datetime.now(VIETNAM)
 
 
 def today() -> date:
-    """Give the day in Vietnam."""
+    """The day in Vietnam."""
     return now().date()
 
 
 def state_dir(env: Mapping[str, str]) -> Path:
-    """Give the folder of the program's own state; PROVISIONER_STATE may be a database URL, which is no folder."""
+    """The folder of the program's own state; PROVISIONER_STATE may be a database URL, which is no folder."""
     return state_folder(env)

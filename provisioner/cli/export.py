@@ -68,7 +68,7 @@ def export(invocation: Invocation, what: str, out: Path | None, limits: tuple[st
 
 
 def _province_of(seen: Overview) -> Callable[[Facility], str]:
-    """Give the province in which a facility is today, by the inventory's list."""
+    """The province in which a facility is today, by the inventory's list."""
     return lambda facility: seen.inventory.province_today(facility).slug
 
 

@@ -25,7 +25,7 @@ class Stop:
 
 @contextlib.contextmanager
 def stoppable() -> Iterator[Stop]:
-    """Give what tells of a first signal; a second one ends the command, and hosts on their way return by themselves."""
+    """What tells of a first signal; a second one ends the command, and hosts on their way return by themselves."""
     stop = Stop()
 
     def asked(_number: int, _frame: FrameType | None) -> None:

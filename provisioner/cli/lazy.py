@@ -19,7 +19,7 @@ class LazyGroup(click.Group):
         self._table = commands_table
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Give the names in the order of the alphabet."""
+        """The names in the order of the alphabet."""
         return sorted([*super().list_commands(ctx), *self._table])
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:

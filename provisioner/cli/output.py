@@ -20,7 +20,7 @@ def print_document(document: Mapping[str, Any]) -> None:
 
 
 def problem_lines(problems: Iterable[Problem]) -> Iterable[str]:
-    """Give each problem as `error: file:line:column: message` and its hint below."""
+    """Each problem as `error: file:line:column: message` and its hint below."""
     for problem in problems:
         severity = click.style(f"{problem.severity.value}:", fg=_COLOURS[problem.severity], bold=True)
         yield f"{severity} {problem.place}: {problem.message}" if problem.file else f"{severity} {problem.message}"
@@ -29,7 +29,7 @@ def problem_lines(problems: Iterable[Problem]) -> Iterable[str]:
 
 
 def problem_document(problem: Problem) -> dict[str, object]:
-    """Give a problem as it stands in the documents of `validate` and of errors."""
+    """A problem as it stands in the documents of `validate` and of errors."""
     return {
         "severity": problem.severity.value,
         "code": problem.code,
@@ -69,7 +69,7 @@ def error_document(
     object: str = "",  # noqa: A002 (the document's own word)
     problems: Iterable[Problem] = (),
 ) -> dict[str, Any]:
-    """Give the error document; `problems` is there only where there are some."""
+    """The error document; `problems` is there only where there are some."""
     document: dict[str, Any] = {
         "schema": "provisioner/error",
         "version": 1,
@@ -83,7 +83,7 @@ def error_document(
 
 
 def counted(number: int, noun: str) -> str:
-    """Give a number with its noun: `1 error`, `2 facilities`."""
+    """A number with its noun: `1 error`, `2 facilities`."""
     if number == 1:
         return f"1 {noun}"
     return f"{number} {noun[:-1]}ies" if noun.endswith("ty") else f"{number} {noun}s"

@@ -57,7 +57,7 @@ def _saved(session: Session, name: str, *, given: bool) -> Saved:
 
 
 def _moved(session: Session, saved: Saved | None, planned: Planned) -> list[tuple[str, str]]:
-    """Give what moved, as host (empty for all) and words."""
+    """What moved, as host (empty for all) and words."""
     if saved is None:
         return [("", _UNKNOWN)]
     everywhere = [("", words) for words in moved_basis(saved.basis, session.basis({}))]

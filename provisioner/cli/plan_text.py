@@ -29,7 +29,7 @@ _NAMED = 8
 
 
 def plan_lines(plan: Plan, terminal: Terminal, *, details: bool = False, everything: bool = False) -> Iterator[str]:
-    """Give a plan's lines.
+    """A plan's lines.
 
     Args:
         plan: the plan.
@@ -74,7 +74,7 @@ def _head(plan: Plan, changing: Sequence[Change], totals: Totals) -> Iterator[st
 
 
 def _facilities(totals: Totals, terminal: Terminal, *, whole: bool, viewers: bool) -> Iterator[str]:
-    """Give provinces with their facilities below them; the worst ones where there are many."""
+    """Provinces with their facilities below them; the worst ones where there are many."""
     if not totals.provinces:
         return
     shown = sorted(totals.facilities, key=lambda key: _severity(totals.facilities[key]), reverse=True)

@@ -39,7 +39,7 @@ def rollout_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def way_of(chosen: Mapping[str, Any], environment: Mapping[str, str], stop: Callable[[], bool]) -> RunOptions:
-    """Give the way of a run from its options."""
+    """The way of a run from its options."""
     gate = GateRules(
         patience_s=chosen["gate_patience"],
         settle_s=min(GateRules().settle_s, chosen["gate_patience"]),
@@ -52,7 +52,7 @@ def way_of(chosen: Mapping[str, Any], environment: Mapping[str, str], stop: Call
 
 
 def host_line(result: HostResult, word: str = "") -> str:
-    """Give one host's line: what became of it, how long it took, why."""
+    """One host's line: what became of it, how long it took, why."""
     outcome = click.style(word or result.outcome.value, fg=_COLOURS.get(result.outcome, "red"), bold=True)
     took = f" in {result.seconds:.2f} s" if result.seconds else ""
     cause = f": {result.cause}" if result.cause else ""
@@ -60,14 +60,14 @@ def host_line(result: HostResult, word: str = "") -> str:
 
 
 def note_lines(result: HostResult) -> list[str]:
-    """Give what a person should know of a host although it changed nothing."""
+    """What a person should know of a host although it changed nothing."""
     more = len(result.notes) - _SHOWN
     shown = [f"  note: {note}" for note in result.notes[:_SHOWN]]
     return shown + ([f"  and {counted(more, 'note')} more; --output json has all"] if more > 0 else [])
 
 
 def ended_lines(applied: Applied) -> list[str]:
-    """Give why a run ended before its end, and what to do next."""
+    """Why a run ended before its end, and what to do next."""
     lines = [f"note: {note}" for note in applied.notes]
     if applied.ended in {"paused", "interrupted"}:
         lines.append(f"run {applied.run} {_is(applied.ended)}")
@@ -82,7 +82,7 @@ def _is(ended: str) -> str:
 
 
 def code_of(applied: Applied, code: int) -> int:
-    """Give the exit code of a run: an interrupt is told unless something worse happened."""
+    """The exit code of a run: an interrupt is told unless something worse happened."""
     if applied.ended == "interrupted" and code in {0, 1}:
         return INTERRUPTED
     return code

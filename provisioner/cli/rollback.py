@@ -46,7 +46,7 @@ def rollback(invocation: Invocation, /, targets: tuple[str, ...], *, yes: bool, 
 
 
 def rollback_code(results: tuple[HostResult, ...]) -> int:
-    """Give the exit code: a host that did not return as it was told is a failed rollback."""
+    """The exit code: a host that did not return as it was told is a failed rollback."""
     failed = any(
         result.outcome in {HostOutcome.ROLLED_BACK, HostOutcome.ROLLBACK_FAILED}
         or result.refusal in {NotStartedBecause.CHECK, NotStartedBecause.LOCK_OUT}

@@ -91,7 +91,7 @@ def _unknown(facility: str, broken: set[str]) -> InventoryError | UsageError:
 
 
 def _changes(key: str, plan: ConnectionPlan, signed: list[Flow]) -> dict[KeyPath, Any]:
-    """Give where each sign-off goes: the place of the party's older one, or the end of the list."""
+    """Where each sign-off goes: the place of the party's older one, or the end of the list."""
     if not plan.sign_offs:
         return {(key, "sign_offs"): signed}
     places = {sign_off.by.value: index for index, sign_off in enumerate(plan.sign_offs)}

@@ -33,7 +33,7 @@ class Terminal:
 
     @classmethod
     def of(cls, stream: TextIO, env: Mapping[str, str], *, color: bool | None) -> Terminal:
-        """Give the terminal behind a stream, or what stands for one behind a file."""
+        """The terminal behind a stream, or what stands for one behind a file."""
         watched = stream.isatty()
         width = max(_NARROWEST, shutil.get_terminal_size().columns) if watched else None
         never = color is False or env.get("TERM") == "dumb"
@@ -45,7 +45,7 @@ class Terminal:
             click.echo(self.written(line), file=self.stream, color=self.color)
 
     def written(self, line: str) -> str:
-        """Give a line in the letters that the stream has."""
+        """A line in the letters that the stream has."""
         try:
             line.encode(self.encoding)
         except (UnicodeEncodeError, LookupError):
@@ -53,7 +53,7 @@ class Terminal:
         return line
 
     def below(self, head: str, text: str, indent: int) -> list[str]:
-        """Give `head: text` as one line, or where that is too long for the terminal as several."""
+        """`head: text` as one line, or where that is too long for the terminal as several."""
         if not text:
             return [head]
         if self.width is None or len(click.unstyle(head)) + 2 + len(text) <= self.width:
@@ -62,7 +62,7 @@ class Terminal:
         return [f"{head}:", *textwrap.wrap(text, self.width, initial_indent=margin, subsequent_indent=margin)]
 
     def table(self, names: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-        """Give a table: the first column to the left, numbers to the right; what is too wide is cut in the first."""
+        """A table: the first column to the left, numbers to the right; what is too wide is cut in the first."""
         widths = [max(map(len, column)) for column in zip(names, *rows, strict=True)]
         if self.width is not None:
             widths[0] = max(8, min(widths[0], self.width - sum(w + 2 for w in widths[1:])))
@@ -76,10 +76,10 @@ def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def stdout_of(env: Mapping[str, str], *, color: bool | None) -> Terminal:
-    """Give standard output as it is now."""
+    """Standard output as it is now."""
     return Terminal.of(sys.stdout, env, color=color)
 
 
 def stderr_of(env: Mapping[str, str], *, color: bool | None) -> Terminal:
-    """Give standard error as it is now."""
+    """Standard error as it is now."""
     return Terminal.of(sys.stderr, env, color=color)

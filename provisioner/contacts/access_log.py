@@ -73,7 +73,7 @@ def record(folder: Path, access: AccessRecord) -> None:
 
 
 def system_user() -> str:
-    """Give the user of this machine by its id: the environment's own word could be anybody's."""
+    """The user of this machine by its id: the environment's own word could be anybody's."""
     uid = os.getuid()
     try:
         return pwd.getpwuid(uid).pw_name

@@ -54,7 +54,7 @@ class ContactsView:
 
 
 def check_contacts(view: ContactsView) -> tuple[Problem, ...]:
-    """Give every problem of the contacts, sorted by place."""
+    """Every problem of the contacts, sorted by place."""
     found: list[Problem] = []
     for province in view.provinces:
         file = view.files.get(province)

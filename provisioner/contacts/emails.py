@@ -46,7 +46,7 @@ def _bare(text: str) -> str:
 
 
 def _wrong_form(text: str) -> FieldReading | None:
-    """Give the error of a text that is not one address alone, with what may have been meant."""
+    """The error of a text that is not one address alone, with what may have been meant."""
     if text.count("@") != 1:
         return refused("email-several" if "@" in text else "email-no-at")
     if re.search(r"[;/|\n\r]", text):

@@ -25,7 +25,7 @@ class FieldProblem:
     suggestion: Secret | None = None
 
     def wording(self, language: Language = Language.EN) -> Wording:
-        """Give message and hint in a language."""
+        """Message and hint in a language."""
         return CATALOGUE[language][self.code]
 
 
@@ -43,17 +43,17 @@ class FieldReading:
 
 
 def refused(code: str, suggestion: str | None = None) -> FieldReading:
-    """Give the reading of a field that cannot be taken."""
+    """The reading of a field that cannot be taken."""
     return FieldReading(None, (FieldProblem(code, suggestion=Secret(suggestion) if suggestion else None),))
 
 
 def warning(code: str) -> FieldProblem:
-    """Give a problem that leaves the value as it is."""
+    """A problem that leaves the value as it is."""
     return FieldProblem(code, Severity.WARNING)
 
 
 def visible(text: str) -> str:
-    """Give a text without what nobody sees in it.
+    """A text without what nobody sees in it.
 
     Copied phone numbers and names hold zero-width spaces, no-break spaces and direction marks.
     """

@@ -9,7 +9,7 @@ _TIMEOUT_S = 60
 
 
 def earlier_versions(path: Path) -> tuple[bytes, ...] | None:
-    """Give every content that a file has had in this checkout's Git, on any branch, stash or reflog.
+    """Every content that a file has had in this checkout's Git, on any branch, stash or reflog.
 
     None where that cannot be known: the folder is in no Git checkout, or Git does not answer.
     """

@@ -11,12 +11,12 @@ _RENEWED = ".renewed"
 
 
 def vault_id(province: str) -> str:
-    """Give the vault id of a province's contacts, e.g. `contacts-bac-giang`."""
+    """The vault id of a province's contacts, e.g. `contacts-bac-giang`."""
     return f"{CONTACTS_ID}-{province}"
 
 
 def readable_with(passwords: VaultPasswords, province: str) -> VaultPasswords:
-    """Give the passwords that may open a province's contacts: its own, then one for all provinces.
+    """The passwords that may open a province's contacts: its own, then one for all provinces.
 
     The password of `secrets` is never tried: a pipeline that merges changes has it, and must not read contacts.
     """
@@ -24,7 +24,7 @@ def readable_with(passwords: VaultPasswords, province: str) -> VaultPasswords:
 
 
 def own_password(passwords: VaultPasswords, province: str) -> bytes:
-    """Give the password to encrypt with: the province's own. One for all could not be renewed for one person.
+    """The password to encrypt with: the province's own. One for all could not be renewed for one person.
 
     Raises:
         SecretsError: there is none, or it cannot be read.
@@ -54,7 +54,7 @@ def open_contacts(data: bytes, passwords: VaultPasswords, province: str, *, name
 
 
 def pending(path: Path) -> Path:
-    """Give the place of the password that is to replace another one, while an erasure is under way."""
+    """The place of the password that is to replace another one, while an erasure is under way."""
     return path.with_name(path.name + _RENEWED)
 
 

@@ -86,7 +86,7 @@ def _as_text(value: object) -> str | None:
 
 
 def _wrong_form(text: str) -> FieldReading | None:
-    """Give the error of a text that is not one number alone; the order is from the most telling one on."""
+    """The error of a text that is not one number alone; the order is from the most telling one on."""
     if _SCIENTIFIC.fullmatch(text):
         return refused("phone-scientific")
     if _is_several(text):

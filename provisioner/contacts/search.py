@@ -72,7 +72,7 @@ def find(
     facilities: Collection[str] = (),
     whole: bool = False,
 ) -> tuple[Found, ...]:
-    """Give every contact that has all of what is known of a person, in the order of provinces and files."""
+    """Every contact that has all of what is known of a person, in the order of provinces and files."""
     return tuple(
         Found(province, contact)
         for province, file in sorted(files.items())
@@ -109,7 +109,7 @@ def related(files: Mapping[str, ContactsFile], found: Collection[Found]) -> int:
 
 
 def _circles(found: Iterable[Found]) -> Iterator[set[str]]:
-    """Give the groups of contacts that hang together by a shared phone or e-mail."""
+    """The groups of contacts that hang together by a shared phone or e-mail."""
     circles: list[set[str]] = []
     for number, one in enumerate(found):
         marks = set(_marks(one.contact)) or {f"alone {number}"}
@@ -127,5 +127,5 @@ def _marks(contact: Contact) -> Iterator[str]:
 
 
 def _phone_of(contact: Contact) -> Secret | None:
-    """Give a contact's phone as it is compared: in E.164 even where the file has another form."""
+    """A contact's phone as it is compared: in E.164 even where the file has another form."""
     return read_phone(contact.phone.reveal()).value or contact.phone if contact.phone else None

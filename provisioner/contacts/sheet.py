@@ -50,7 +50,7 @@ class ListRequest:
 def consolidated_list(
     request: ListRequest, contacts: Iterable[Contact], facilities: Mapping[str, str], without: Iterable[str]
 ) -> bytes:
-    """Give the list as an XLSX file.
+    """The list as an XLSX file.
 
     Every cell is text, so that nothing is read as a formula or loses a zero or a plus.
 

@@ -50,7 +50,7 @@ class LoadedContacts:
 
 
 def contacts_folder(chosen: Path | None, env: Mapping[str, str], inventory: Path) -> Path:
-    """Give the folder of contacts: the one named, that of PROVISIONER_CONTACTS, or `contacts/` in the inventory.
+    """The folder of contacts: the one named, that of PROVISIONER_CONTACTS, or `contacts/` in the inventory.
 
     Raises:
         UsageError: there is no such folder.
@@ -64,12 +64,12 @@ def contacts_folder(chosen: Path | None, env: Mapping[str, str], inventory: Path
 
 
 def file_of(folder: Path, province: str) -> Path:
-    """Give the file of a province's contacts."""
+    """The file of a province's contacts."""
     return folder / f"{province}.yml"
 
 
 def provinces_in(folder: Path) -> tuple[str, ...]:
-    """Give the provinces that have a file, in the order of their names."""
+    """The provinces that have a file, in the order of their names."""
     return tuple(sorted(path.stem for path in folder.glob("*.yml") if not path.name.startswith(".")))
 
 
@@ -146,12 +146,12 @@ def write_contacts(
 
 
 def in_order(contacts: Iterable[Contact]) -> tuple[Contact, ...]:
-    """Give contacts in the order in which files and lists have them."""
+    """Contacts in the order in which files and lists have them."""
     return tuple(sorted(contacts, key=lambda contact: contact.order))
 
 
 def render_contacts(province: str, contacts: Iterable[Contact]) -> str:
-    """Give a file's plain text: the same contacts always give the same bytes."""
+    """A file's plain text: the same contacts always give the same bytes."""
     lines = [f"version: 1\nprovince: {province}\n", "contacts:\n"]
     for contact in contacts:
         fields = [(name, value) for name, value in contact if value is not None]

@@ -9,7 +9,7 @@ from provisioner.inventory.model import Inventory
 
 
 def key_hosts(inventory: Inventory) -> tuple[HostSpec, ...]:
-    """Give the hosts whose keys are to be made, with no more than is needed to call them.
+    """The hosts whose keys are to be made, with no more than is needed to call them.
 
     Raises:
         InventoryError: a host has no tunnel address yet.

@@ -66,7 +66,7 @@ class Limit:
 
 
 def parse_limits(texts: Iterable[str]) -> Limit:
-    """Give a limit from `kind=name` texts.
+    """A limit from `kind=name` texts.
 
     Raises:
         UsageError: a text is not `carrier=…`, `province=…`, `facility=…` or `host=…`.
@@ -81,7 +81,7 @@ def parse_limits(texts: Iterable[str]) -> Limit:
 
 
 def chosen_hosts(state: DesiredState, limit: Limit) -> tuple[HostSpec, ...]:
-    """Give the hosts that a limit takes.
+    """The hosts that a limit takes.
 
     Raises:
         UsageError: it takes none.

@@ -8,7 +8,7 @@ from provisioner.inventory.model import Connection, Facility, Inventory, Secrets
 
 
 def site_spec(inventory: Inventory, secrets: Secrets, facility: Facility) -> SiteSpec:
-    """Give a rendered facility's gateway as it should be.
+    """A rendered facility's gateway as it should be.
 
     Raises:
         InventoryError: the site or its relay is not allocated, or the relay has no key yet.
@@ -62,7 +62,7 @@ def _link(inventory: Inventory, secrets: Secrets, connection: Connection, site: 
 
 
 def port_maps(facility: Facility, ports: dict[str, int]) -> tuple[PortMap, ...]:
-    """Give the port map of a site: one entry a device, in the order of ports."""
+    """The port map of a site: one entry a device, in the order of ports."""
     devices = {r.id: (r.address, r.port) for r in facility.recorders}
     devices |= {c.id: (c.address, c.port) for c in facility.cameras if c.address is not None}
     missing = sorted(set(devices) - set(ports))

@@ -44,7 +44,7 @@ _SUB, _MAIN = StreamName.SUB, StreamName.MAIN
 
 
 def desired_state(inventory: Inventory, secrets: Secrets) -> DesiredState:
-    """Give what every relay and centre should hold.
+    """What every relay and centre should hold.
 
     The inventory must be valid and complete (`rules`): allocated, keys made, every secret there.
 
@@ -212,7 +212,7 @@ def _users(
 
 
 def _paths(inventory: Inventory, secrets: Secrets, connection: Connection) -> Iterator[MediaPath]:
-    """Give a facility's paths at one relay; a country has two hundred thousand, so what is the same is asked once."""
+    """A facility's paths at one relay; a country has two hundred thousand, so what is the same is asked once."""
     facility, moves = connection.facility, inventory.settings.moved
     address, ports = _site(inventory, connection)
     logins = _secret_of(secrets.cameras, facility.id, "camera credentials")
@@ -252,7 +252,7 @@ def _login(logins: Mapping[str, Credentials], device: str, site: str) -> tuple[s
 
 
 def _devices(paths: Iterable[MediaPath]) -> tuple[tuple[IPv4Address, int], ...]:
-    """Give where a relay finds devices; a device of several streams is there once."""
+    """Where a relay finds devices; a device of several streams is there once."""
     found = {(path.facility, path.device): (path.source.address, path.source.port) for path in paths}
     return tuple(sorted(set(found.values()), key=lambda device: (int(device[0]), device[1])))
 

@@ -17,6 +17,6 @@ UNIT_WG = "provisioner-wg.service"
 
 
 def units_of(spec: HostSpec) -> tuple[str, ...]:
-    """Give the units that a host should have, in the order in which they start."""
+    """The units that a host should have, in the order in which they start."""
     relay = (UNIT_NFT, UNIT_WG, UNIT_MEDIAMTX, UNIT_REVERT)
     return relay if spec.relay else (UNIT_WG, UNIT_REVERT)

@@ -10,7 +10,7 @@ from provisioner.geography.province import SCHEMES, Province, provinces
 
 
 def merged_into(province: Province) -> Province:
-    """Give the unit of 2025 in which a province's territory is; a unit of 2025 is its own."""
+    """The unit of 2025 in which a province's territory is; a unit of 2025 is its own."""
     return province if province.scheme == SCHEMES[1] else _heirs()[province.code]
 
 
@@ -20,7 +20,7 @@ def _heirs() -> dict[str, Province]:
 
 
 def convert(province: Province, scheme: str) -> tuple[Province, ...]:
-    """Give the units of a scheme that a province's territory is in: exactly one of 2025, one or more of 2021.
+    """The units of a scheme that a province's territory is in: exactly one of 2025, one or more of 2021.
 
     Raises:
         UnknownSchemeError: no such scheme.
@@ -39,7 +39,7 @@ def lies_in(part: Province, whole: Province) -> bool:
 
 
 def parts_of(slug: str, scheme: str) -> frozenset[str]:
-    """Give the slugs of 2021 whose territory is in a province of `scheme`; none where the slug is not of it."""
+    """The slugs of 2021 whose territory is in a province of `scheme`; none where the slug is not of it."""
     try:
         return frozenset(unit.slug for unit in convert(by_slug(slug, scheme), SCHEMES[0]))
     except UnknownProvinceError:
@@ -47,7 +47,7 @@ def parts_of(slug: str, scheme: str) -> frozenset[str]:
 
 
 def unit_today(slug: str, slug_scheme: str, scheme: str) -> Province:
-    """Give the unit of `scheme` to which a facility belongs whose frozen slug is of `slug_scheme`.
+    """The unit of `scheme` to which a facility belongs whose frozen slug is of `slug_scheme`.
 
     Args:
         slug: the province's slug in the facility's file and paths, frozen when it was registered.

@@ -15,7 +15,7 @@ from provisioner.geography.suggest import hint_for_code, hint_for_name
 
 
 def by_code(code: str, scheme: str) -> Province:
-    """Give the province of a code.
+    """The province of a code.
 
     Raises:
         UnknownSchemeError: no such scheme.
@@ -28,7 +28,7 @@ def by_code(code: str, scheme: str) -> Province:
 
 
 def by_slug(slug: str, scheme: str) -> Province:
-    """Give the province of a slug, letter by letter.
+    """The province of a slug, letter by letter.
 
     Raises:
         UnknownSchemeError: no such scheme.
@@ -41,7 +41,7 @@ def by_slug(slug: str, scheme: str) -> Province:
 
 
 def by_name(text: str, scheme: str) -> Province:
-    """Give the province of a name, an alias or a slug, with or without the unit's type (tỉnh, thành phố, TP).
+    """The province of a name, an alias or a slug, with or without the unit's type (tỉnh, thành phố, TP).
 
     Case, marks, composition, spaces, hyphens and dots do not count; everything else has to be exact.
 
@@ -56,7 +56,7 @@ def by_name(text: str, scheme: str) -> Province:
 
 
 def read_province(text: str, scheme: str, code: str | None = None) -> Province:
-    """Give the province that a text names: a code of two digits, a name, an alias or a slug.
+    """The province that a text names: a code of two digits, a name, an alias or a slug.
 
     Args:
         text: as it was written.
@@ -80,7 +80,7 @@ def read_province(text: str, scheme: str, code: str | None = None) -> Province:
 
 
 def find(text: str, scheme: str | None = None) -> tuple[Province, ...]:
-    """Give what a text names in one list, or in each list that knows it.
+    """What a text names in one list, or in each list that knows it.
 
     Raises:
         UnknownSchemeError: no such scheme.

@@ -13,7 +13,7 @@ _TYPES_BEHIND = ("province", "city")
 
 
 def match(text: str, scheme: str) -> Province | None:
-    """Give the province that a name, an alias or a slug is of, with or without the unit's type; or None.
+    """The province that a name, an alias or a slug is of, with or without the unit's type; or None.
 
     Raises:
         UnknownSchemeError: no such scheme.
@@ -22,7 +22,7 @@ def match(text: str, scheme: str) -> Province | None:
 
 
 def keys_of(province: Province) -> Iterator[str]:
-    """Give every key under which a province is found."""
+    """Every key under which a province is found."""
     for name in (province.name, province.slug, *province.aliases):
         key = _key(name)
         yield from (word + key for word in _TYPES_BEFORE)

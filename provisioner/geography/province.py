@@ -52,7 +52,7 @@ class Province:
 
 @cache
 def provinces(scheme: str) -> tuple[Province, ...]:
-    """Give the provinces of a scheme in the order of their codes.
+    """The provinces of a scheme in the order of their codes.
 
     Raises:
         UnknownSchemeError: no such scheme.
@@ -81,7 +81,7 @@ def _of_2025(code: str, slug: str, name: str, merged_from: tuple[str, ...]) -> P
 
 @cache
 def collisions() -> tuple[str, ...]:
-    """Give the codes that name one province in 2021 and another in 2025; 46 is one place under two names."""
+    """The codes that name one province in 2021 and another in 2025; 46 is one place under two names."""
     old = {province.code: province.name for province in provinces(SCHEMES[0])}
     return tuple(
         new.code for new in provinces(SCHEMES[1]) if new.name != old[new.code] and new.merged_from != (new.code,)
@@ -89,5 +89,5 @@ def collisions() -> tuple[str, ...]:
 
 
 def shown(text: str, length: int = 60) -> str:
-    """Give a text for a message: one line, quoted, not longer than somebody wants to read."""
+    """A text for a message: one line, quoted, not longer than somebody wants to read."""
     return repr(text if len(text) <= length else text[:length] + "…")

@@ -14,7 +14,7 @@ _LONGEST = 100
 
 
 def hint_for_code(code: str, scheme: str) -> str:
-    """Give the hint for an unknown code."""
+    """The hint for an unknown code."""
     near = [str(province) for province in provinces(scheme) if province.code == code.strip().zfill(2)]
     if near:
         return f"did you mean {near[0]}? A code is a text of two digits"
@@ -22,7 +22,7 @@ def hint_for_code(code: str, scheme: str) -> str:
 
 
 def hint_for_name(text: str, scheme: str) -> str:
-    """Give the hint for an unknown name: the encoding that it seems to be in, or what it resembles."""
+    """The hint for an unknown name: the encoding that it seems to be in, or what it resembles."""
     legacy = _legacy(text[:_LONGEST], scheme)
     if legacy:
         return f"the text looks like {legacy.encoding} and would say {legacy.reading!r}: convert it to Unicode"
@@ -44,7 +44,7 @@ def _legacy(text: str, scheme: str) -> Legacy | None:
 
 
 def similar(text: str, scheme: str) -> tuple[Province, ...]:
-    """Give the provinces that a text contains as words, then those that are written like it; three at most."""
+    """The provinces that a text contains as words, then those that are written like it; three at most."""
     return tuple(dict.fromkeys((*_contained(text, scheme), *_close(text, scheme))))[:_MOST]
 
 

@@ -33,7 +33,7 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """Give a transaction that reads one state of things.
+        """A transaction that reads one state of things.
 
         Raises:
             StateError: the database does not answer.
@@ -43,7 +43,7 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """Give a transaction that no other writer of this inventory's history overlaps; it is kept or undone whole.
+        """A transaction that no other writer of this inventory's history overlaps; it is kept or undone whole.
 
         Raises:
             StateError: the database does not answer, or another process holds it for too long.
@@ -61,7 +61,7 @@ class Database:
         return connection
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Return the connections."""
         self._engine.dispose()
 
 

@@ -121,7 +121,7 @@ class HostsShown:
         return dict(found)
 
     def _unfinished(self) -> Iterator[tuple[str, Shown]]:
-        """Give the hosts that runs were about to change of which no end is recorded, and when those began."""
+        """The hosts that runs were about to change of which no end is recorded, and when those began."""
         ended = select(entries.c.run).where(entries.c.inventory == self._mine, entries.c.step == EntryKind.ENDED.value)
         query = select(entries.c.content).where(
             entries.c.inventory == self._mine, entries.c.step == EntryKind.BEGUN.value, entries.c.run.not_in(ended)
@@ -131,7 +131,7 @@ class HostsShown:
             yield from ((host, Shown(found.run.started, found.run.id)) for host in found.hosts)
 
     def _next_known(self, host: str, after: Shown) -> Shown:
-        """Give when a host was next seen whole after a moment; of two sights of one moment its last word is later."""
+        """When a host was next seen whole after a moment; of two sights of one moment its last word is later."""
         at = type_coerce(holdings.c.at, BigInteger)
         query = (
             select(at.label("moment"), entries.c.run)

@@ -53,7 +53,7 @@ class EventLog:
         self._mine = place.inventory
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Return the connections."""
         self._database.close()
 
     def add(self, run: str, event: Event) -> None:
@@ -67,7 +67,7 @@ class EventLog:
             connection.execute(insert(events).values(**row, sequence=last + 1, **{column: told}))
 
     def of(self, run: str) -> tuple[Event, ...]:
-        """Give a run's steps in order."""
+        """A run's steps in order."""
         query = select(events).where(events.c.inventory == self._mine, events.c.run == run).order_by(events.c.sequence)
         with self._database.reading() as connection:
             found = []
@@ -77,5 +77,5 @@ class EventLog:
         return tuple(found)
 
     def digest_of(self, run: str) -> str:
-        """Give the hash over a run's steps; the run's document holds it, and the chain holds the document's."""
+        """The hash over a run's steps; the run's document holds it, and the chain holds the document's."""
         return digest(canonical([[e.at.isoformat(), e.host, e.step, e.state, e.detail] for e in self.of(run)]))

@@ -31,7 +31,7 @@ class StatePlace:
 
 
 def state_folder(environment: Mapping[str, str]) -> Path:
-    """Give the folder of the program's own state; `PROVISIONER_STATE` may be a database URL, which is no folder."""
+    """The folder of the program's own state; `PROVISIONER_STATE` may be a database URL, which is no folder."""
     named = environment.get(VARIABLE, "")
     if named and "://" not in named:
         return Path(named)
@@ -40,7 +40,7 @@ def state_folder(environment: Mapping[str, str]) -> Path:
 
 
 def state_place_of(environment: Mapping[str, str], inventory: str) -> StatePlace:
-    """Give the place of an inventory's history."""
+    """The place of an inventory's history."""
     named = environment.get(VARIABLE, "")
     if "://" in named:
         return StatePlace(inventory, None, named)

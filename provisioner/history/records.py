@@ -132,37 +132,37 @@ class Recorded:
 
 
 def canonical(value: Any) -> str:
-    """Give a plain value as one text, the same for equal values."""
+    """A plain value as one text, the same for equal values."""
     return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
 def digest(text: str) -> str:
-    """Give the hash of a text, as `sha256:` and 64 hexadecimal digits."""
+    """The hash of a text, as `sha256:` and 64 hexadecimal digits."""
     return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
 
 
 def genesis(inventory: str) -> str:
-    """Give what stands for the entry before the first: a chain cannot pass for another inventory's."""
+    """What stands for the entry before the first: a chain cannot pass for another inventory's."""
     return digest(f"provisioner history of {inventory}")
 
 
 def linked(previous: str, content: str) -> str:
-    """Give an entry's hash: over its content and the hash of the entry before."""
+    """An entry's hash: over its content and the hash of the entry before."""
     return digest(f"{previous}\n{content}")
 
 
 def moment_text(moment: datetime) -> str:
-    """Give a moment as entries have it, to the microsecond, in UTC."""
+    """A moment as entries have it, to the microsecond, in UTC."""
     return aware(moment).astimezone(UTC).isoformat(timespec="microseconds")
 
 
 def begun_content(run: Run, hosts: Iterable[str]) -> dict[str, Any]:
-    """Give what the first entry of a run says: `hosts` are those that it is about to change."""
+    """What the first entry of a run says: `hosts` are those that it is about to change."""
     return _run_content(run, EntryKind.BEGUN, run.started) | {"hosts": sorted(hosts)}
 
 
 def ended_content(run: Run, ending: Ending) -> dict[str, Any]:
-    """Give what the last entry of a run says; large parts stand elsewhere, and their hashes here."""
+    """What the last entry of a run says; large parts stand elsewhere, and their hashes here."""
     return _run_content(run, EntryKind.ENDED, ending.finished) | {
         "outcome": ending.outcome,
         "document": None if ending.document is None else digest(canonical(ending.document)),
@@ -187,13 +187,13 @@ def _run_content(run: Run, step: EntryKind, at: datetime) -> dict[str, Any]:
 
 
 def checks_digest(checks: Iterable[FacilityCheck]) -> str:
-    """Give the hash of a verification's checks, in whatever order they come."""
+    """The hash of a verification's checks, in whatever order they come."""
     rows = sorted([c.facility, c.relay, c.content, moment_text(c.at), c.pulled, c.checked, c.proved] for c in checks)
     return digest(canonical(rows))
 
 
 def recorded_of(begun: Mapping[str, Any] | None, ended: Mapping[str, Any] | None) -> Recorded:
-    """Give a run out of its entries, of which there is one at least."""
+    """A run out of its entries, of which there is one at least."""
     told = ended or begun
     if told is None:
         raise ValueError("a run has an entry")

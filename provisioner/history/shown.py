@@ -25,7 +25,7 @@ from provisioner.lifecycle.evidence import Content, Evidence, LastCheck, Proof, 
 
 
 def evidence(connection: Connection, inventory: str, acceptance: timedelta) -> Evidence:
-    """Give all that the runs of an inventory have shown.
+    """All that the runs of an inventory have shown.
 
     Args:
         connection: a transaction that reads.
@@ -57,7 +57,7 @@ def evidence(connection: Connection, inventory: str, acceptance: timedelta) -> E
 def _proofs(
     connection: Connection, inventory: str, acceptance: timedelta, runs: Mapping[int, str]
 ) -> dict[Content, Proof]:
-    """Give when each content was first, once more, and last proved whole, and by which runs."""
+    """When each content was first, once more, and last proved whole, and by which runs."""
     at = _plain(checks)
     columns = checks.c.facility, checks.c.content, func.min(at).label("first"), func.max(at).label("last")
     spans = select(*columns).where(_whole(checks, inventory)).group_by(checks.c.facility, checks.c.content).subquery()
@@ -81,14 +81,14 @@ _LATER = checks.alias("later")
 
 
 def _plain(table: FromClause) -> ColumnElement[int]:
-    """Give the moments of a table as the whole numbers that they are."""
+    """The moments of a table as the whole numbers that they are."""
     return type_coerce(table.c.at, BigInteger)
 
 
 def _earliest(
     column: ColumnElement[int], inventory: str, spans: Subquery, when: ColumnElement[bool]
 ) -> ScalarSelect[int]:
-    """Give a column of the earliest whole check of a content; of two of one moment that which was recorded first."""
+    """A column of the earliest whole check of a content; of two of one moment that which was recorded first."""
     query = select(column).where(_whole(_LATER, inventory), _same(_LATER, spans), when)
     return query.order_by(_LATER.c.at, _LATER.c.number).limit(1).scalar_subquery()
 
@@ -103,7 +103,7 @@ def _whole(table: FromClause, inventory: str) -> ColumnElement[bool]:
 
 
 def _last_checks(connection: Connection, inventory: str, runs: Mapping[int, str]) -> dict[str, tuple[LastCheck, ...]]:
-    """Give the latest check of each facility on each relay."""
+    """The latest check of each facility on each relay."""
     by = checks.c.facility, checks.c.relay
     newest = select(*by, func.max(checks.c.number).label("number")).where(checks.c.inventory == inventory)
     last = newest.group_by(*by).subquery()

@@ -43,7 +43,7 @@ class History:
         self._mine = database.place.inventory
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Return the connections."""
         self._database.close()
 
     def begin(self, run: Run, hosts: Iterable[str]) -> None:
@@ -100,7 +100,7 @@ class History:
     # --- reading ----------------------------------------------------------------------------------
 
     def runs(self, limit: int | None = None) -> tuple[Recorded, ...]:
-        """Give the runs, the one that began last first; `limit` takes only so many of the latest entries' runs."""
+        """The runs, the one that began last first; `limit` takes only so many of the latest entries' runs."""
         latest = select(entries.c.run).where(entries.c.inventory == self._mine).group_by(entries.c.run)
         latest = latest.order_by(func.max(entries.c.number).desc()).limit(limit)
         query = select(entries.c.content).where(entries.c.inventory == self._mine, entries.c.run.in_(latest))
@@ -113,7 +113,7 @@ class History:
         return tuple(sorted(found, key=lambda recorded: (recorded.run.started, recorded.run.id), reverse=True))
 
     def document(self, run: str) -> dict[str, Any] | None:
-        """Give the JSON document that a run left, or None."""
+        """The JSON document that a run left, or None."""
         query = select(documents.c.packed).where(documents.c.inventory == self._mine, documents.c.run == run)
         with self._database.reading() as connection:
             packed = connection.scalar(query)
@@ -123,7 +123,7 @@ class History:
         return dict(found)
 
     def evidence(self, acceptance: timedelta = ACCEPTANCE) -> Evidence:
-        """Give all that the runs showed.
+        """All that the runs showed.
 
         Args:
             acceptance: how much later a facility has to be up again to be accepted.

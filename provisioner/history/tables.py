@@ -31,12 +31,12 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 def microseconds(moment: datetime) -> int:
-    """Give a moment as the tables have it."""
+    """A moment as the tables have it."""
     return (moment - _EPOCH) // _MICROSECOND
 
 
 def moment(whole: int) -> datetime:
-    """Give the moment that the tables mean."""
+    """The moment that the tables mean."""
     return _EPOCH + whole * _MICROSECOND
 
 

@@ -17,7 +17,7 @@ _LENGTH = 120
 
 
 def who(environment: Mapping[str, str]) -> dict[str, str]:
-    """Give the user, the machine, and the job as `system:project#number`, empty outside a pipeline."""
+    """The user, the machine, and the job as `system:project#number`, empty outside a pipeline."""
     return {"user": _user(), "machine": _clean(platform.node()), "job": _job(environment)}
 
 
@@ -40,6 +40,6 @@ def _clean(text: str) -> str:
 
 
 def who_text(who: Mapping[str, str]) -> str:
-    """Give who changes hosts in one line, for leases and receipts."""
+    """Who changes hosts in one line, for leases and receipts."""
     job = f" ({who['job']})" if who.get("job") else ""
     return f"{who.get('user', '')}@{who.get('machine', '')}{job}"

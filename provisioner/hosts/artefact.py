@@ -17,7 +17,7 @@ _TIMEOUT_S = (10, 120)
 
 
 def fetch(artefact: MediamtxArtefact, arch: str, root: Path, environment: Mapping[str, str]) -> Path:
-    """Give the artefact for an architecture (`amd64`, `arm64`), checked, from the cache where it is there.
+    """The artefact for an architecture (`amd64`, `arm64`), checked, from the cache where it is there.
 
     `root` is the inventory's folder: a relative `file:` path is from there.
 

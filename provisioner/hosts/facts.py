@@ -49,7 +49,7 @@ class HostFacts:
 
 
 def parse_facts(host: str, document: dict[str, Any]) -> HostFacts:
-    """Give a host's facts from the answer of its `observe`."""
+    """A host's facts from the answer of its `observe`."""
     return HostFacts(
         host=host,
         arch=document["host"]["arch"],
@@ -71,7 +71,7 @@ def parse_facts(host: str, document: dict[str, Any]) -> HostFacts:
 
 
 def _address(text: object) -> str:
-    """Give an address without its zone, empty where it is none: a host may tell anything."""
+    """An address without its zone, empty where it is none: a host may tell anything."""
     try:
         return str(ip_address(str(text).partition("%")[0]))
     except ValueError:
@@ -79,7 +79,7 @@ def _address(text: object) -> str:
 
 
 def engine_name(versions: list[str]) -> str:
-    """Give the name of the relay engine for every output, from what the programs say of themselves.
+    """The name of the relay engine for every output, from what the programs say of themselves.
 
     MediaMTX prints `v1.20.1`; the lab's stand-in prints `v1.20.1+standin` and is never called MediaMTX.
     """

@@ -18,7 +18,7 @@ OBSERVE_TIMEOUT_S = 90.0
 def observe(
     specs: Iterable[HostSpec], files: Mapping[str, tuple[RenderedFile, ...]], runner: HostRunner
 ) -> tuple[dict[str, HostFacts], dict[str, HostError]]:
-    """Give the facts of every host that answers, and the error of each that does not."""
+    """The facts of every host that answers, and the error of each that does not."""
     calls = []
     for spec in specs:
         request, contents = observe_request(spec, files[spec.id])
@@ -48,7 +48,7 @@ def _lacks(spec: HostSpec, packages: tuple[str, ...]) -> HostError:
 
 
 def observe_request(spec: HostSpec, files: Iterable[RenderedFile]) -> tuple[dict[str, Any], dict[str, bytes]]:
-    """Give the request that reads a host, and the contents that go with it."""
+    """The request that reads a host, and the contents that go with it."""
     files = list(files)
     request = {
         "operation": "observe",

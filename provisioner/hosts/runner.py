@@ -53,7 +53,7 @@ class HostRunner(Protocol):
     """Carries calls to hosts, all at once, in one round trip each; over a new connection unless one may be shared."""
 
     def call(self, calls: Sequence[HostCall], *, timeout_s: float) -> dict[str, HostAnswer]:
-        """Give an answer for every call, by host id."""
+        """An answer for every call, by host id."""
         ...
 
 
@@ -62,12 +62,12 @@ class StreamingRunner(Protocol):
     """A `HostRunner` that gives each answer as soon as it is there."""
 
     def stream(self, calls: Sequence[HostCall], *, timeout_s: float) -> Iterator[HostAnswer]:
-        """Give an answer for every call, in the order in which they come; several threads may do so at once."""
+        """An answer for every call, in the order in which they come; several threads may do so at once."""
         ...
 
 
 def unreadable(spec: HostSpec, answer: HostAnswer) -> HostError:
-    """Give the error for a host that did not answer, or not well."""
+    """The error for a host that did not answer, or not well."""
     if answer.outcome is CallOutcome.UNREACHABLE:
         return HostError(
             f"{spec.id} ({spec.address}:{spec.ssh.port}) could not be reached: {answer.error}",

@@ -26,11 +26,11 @@ class FacilityFiles:
     inventory: Inventory
 
     def path(self, province: str, facility: str) -> Path:
-        """Give a facility's file."""
+        """A facility's file."""
         return self.root / "facilities" / province / f"{facility}.yml"
 
     def read(self, facility: str) -> bytes:
-        """Give what a known facility's file says.
+        """What a known facility's file says.
 
         Raises:
             InventoryError: it cannot be read.
@@ -63,7 +63,7 @@ class ContactFiles:
     def open(
         self, provinces: Collection[str], now: datetime, *, to_write: bool, action: str = "import"
     ) -> dict[str, tuple[Contact, ...]]:
-        """Give the contacts of provinces; the access is recorded before anything is told.
+        """The contacts of provinces; the access is recorded before anything is told.
 
         Args:
             provinces: their slugs.
@@ -90,7 +90,7 @@ class ContactFiles:
 
 
 def folder_for(chosen: Path | None, env: Mapping[str, str], inventory: Path) -> Path:
-    """Give the folder of contacts; one that nobody named need not be there yet.
+    """The folder of contacts; one that nobody named need not be there yet.
 
     Raises:
         UsageError: a folder that was named is not there.

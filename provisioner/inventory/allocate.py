@@ -61,7 +61,7 @@ class Holder(Protocol):
 
 
 def carrier_of(facility: Holder) -> str | None:
-    """Give the carrier in whose pool a facility holds a tunnel address, or None where it needs none.
+    """The carrier in whose pool a facility holds a tunnel address, or None where it needs none.
 
     With a plan it holds one, proposed and on standby as well; closed ones do not.
     """
@@ -69,12 +69,12 @@ def carrier_of(facility: Holder) -> str | None:
 
 
 def next_carrier_of(facility: Holder) -> str | None:
-    """Give the next carrier, in whose pool the site holds a second address until the change is over."""
+    """The next carrier, in whose pool the site holds a second address until the change is over."""
     return facility.successor.carrier if facility.successor and carrier_of(facility) else None
 
 
 def devices_of(facility: Facility) -> tuple[str, ...]:
-    """Give the devices that get a port: recorders, and cameras with an address of their own; sorted."""
+    """The devices that get a port: recorders, and cameras with an address of their own; sorted."""
     return tuple(sorted({device_of(camera) for camera in facility.cameras} | {r.id for r in facility.recorders}))
 
 
@@ -102,7 +102,7 @@ def allocate(inventory: Inventory) -> Allocations:
 
 
 def protected_marks(inventory: Inventory, recorded: Collection[str]) -> tuple[str, ...]:
-    """Give what is protected, and what was when its block was deleted: only an edit of the block unprotects.
+    """What is protected, and what was when its block was deleted: only an edit of the block unprotects.
 
     Args:
         inventory: what there is now.
@@ -120,7 +120,7 @@ def _stone_order(stone: Tombstone) -> tuple[str, int, int, str]:
 
 
 def _tombstones(inventory: Inventory) -> tuple[Tombstone, ...]:
-    """Give the old tombstones and those of everything that is gone now."""
+    """The old tombstones and those of everything that is gone now."""
     return tuple(chain(inventory.allocations.tombstones, _gone_hosts(inventory), _gone_sites(inventory)))
 
 
@@ -207,7 +207,7 @@ class _Allocation:
         return found
 
     def _site_address(self, facility: Facility, carrier: str) -> IPv4Address | None:
-        """Give the site's recorded address of a carrier; a successor that became the plan keeps its own."""
+        """The site's recorded address of a carrier; a successor that became the plan keeps its own."""
         old = self.inventory.allocations.sites.get(facility.id)
         for held in (old, old.successor if old else None):
             if held and held.carrier == carrier:
@@ -215,7 +215,7 @@ class _Allocation:
         return self._next(f"carriers/{carrier}", f"site/{facility.id}")
 
     def _ports(self, facility: Facility) -> dict[str, int]:
-        """Give each device its port: the recorded one, or the first that no device of this site ever had."""
+        """Each device its port: the recorded one, or the first that no device of this site ever had."""
         old = self.inventory.allocations.sites.get(facility.id)
         recorded: Mapping[str, int] = old.ports if old else {}
         gone = {stone.port for stone in self.tombstones if stone.pool == f"site/{facility.id}"}
@@ -251,7 +251,7 @@ class _Allocation:
 
 
 def _addresses(network: IPv4Network) -> Iterator[IPv4Address]:
-    """Give a pool's addresses in order; those that end in .0 are left out, as old routers drop them."""
+    """A pool's addresses in order; those that end in .0 are left out, as old routers drop them."""
     return (address for address in network.hosts() if int(address) & 0xFF)
 
 

@@ -52,7 +52,7 @@ class Timeliness(StrEnum):
 
 
 def duties_of(inventory: Inventory, facility: Facility) -> tuple[Duty, ...]:
-    """Give the orders that bind a facility, in the order of the file.
+    """The orders that bind a facility, in the order of the file.
 
     An order binds whom its scope names by managing body. One that is superseded counts no longer where
     the order that supersedes it binds, and stays in force elsewhere; what superseded it may be superseded
@@ -85,7 +85,7 @@ def _of_province(inventory: Inventory, facility: Facility, order: Instruction) -
 
 
 def governing(duties: tuple[Duty, ...]) -> Duty | None:
-    """Give the duty with the earliest deadline, the first of equal ones; None where no order binds."""
+    """The duty with the earliest deadline, the first of equal ones; None where no order binds."""
     return min(duties, key=lambda duty: duty.before, default=None)
 
 

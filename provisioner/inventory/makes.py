@@ -20,7 +20,7 @@ class NoRtspPathError(ValueError):
 
 
 def rtsp_path(make: Make, channel: int, stream: StreamName, *, recorder: bool = False) -> str:
-    """Give the path and query of a device's RTSP address.
+    """The path and query of a device's RTSP address.
 
     Args:
         make: the device's make.
@@ -46,7 +46,7 @@ def rtsp_path(make: Make, channel: int, stream: StreamName, *, recorder: bool = 
 
 
 def stream_of(camera: Camera, name: StreamName) -> Stream:
-    """Give a camera's stream.
+    """A camera's stream.
 
     Raises:
         KeyError: the camera has no such stream.
@@ -66,7 +66,7 @@ class Behind(NamedTuple):
 
 
 def behind(camera: Camera, recorders: Mapping[str, Recorder]) -> Behind:
-    """Give what answers for a camera.
+    """What answers for a camera.
 
     Args:
         camera: the camera.
@@ -82,7 +82,7 @@ def behind(camera: Camera, recorders: Mapping[str, Recorder]) -> Behind:
 
 
 def path_behind(at: Behind, stream: Stream, name: StreamName) -> str:
-    """Give the RTSP path of a stream: the one written out, or its make's.
+    """The RTSP path of a stream: the one written out, or its make's.
 
     Raises:
         NoRtspPathError: neither is there.
@@ -91,7 +91,7 @@ def path_behind(at: Behind, stream: Stream, name: StreamName) -> str:
 
 
 def stream_path(facility: Facility, camera: Camera, name: StreamName) -> str:
-    """Give the RTSP path of a camera's stream: the one written out, or its make's.
+    """The RTSP path of a camera's stream: the one written out, or its make's.
 
     Raises:
         NoRtspPathError: neither is there.

@@ -19,7 +19,7 @@ _FACILITY, _DEVICE = 2, 3
 
 
 def old_names(moves: Sequence[Move], name: str) -> tuple[str, ...]:
-    """Give the names that a path had, the latest first; none where nothing of it was moved."""
+    """The names that a path had, the latest first; none where nothing of it was moved."""
     found: list[str] = []
     here = name
     while move := _latest(moves, here):
@@ -31,7 +31,7 @@ def old_names(moves: Sequence[Move], name: str) -> tuple[str, ...]:
 
 
 def _latest(moves: Sequence[Move], name: str) -> Move | None:
-    """Give the move that gave a name its longest beginning: a device's before its facility's."""
+    """The move that gave a name its longest beginning: a device's before its facility's."""
     fitting = [m for m in moves if (name == m.new or name.startswith(m.new + "/")) and _is_of_one_kind(m)]
     return max(fitting, key=lambda move: len(move.new), default=None)
 
@@ -42,7 +42,7 @@ def _is_of_one_kind(move: Move) -> bool:
 
 
 def old_facilities(moves: Sequence[Move], facility: str) -> tuple[str, ...]:
-    """Give the ids that a facility had, the latest first."""
+    """The ids that a facility had, the latest first."""
     before = {
         _parts(m.new)[1]: _parts(m.old)[1] for m in moves if len(_parts(m.new)) == len(_parts(m.old)) == _FACILITY
     }
@@ -50,7 +50,7 @@ def old_facilities(moves: Sequence[Move], facility: str) -> tuple[str, ...]:
 
 
 def old_devices(moves: Sequence[Move], facility: str, device: str) -> tuple[str, ...]:
-    """Give the ids that a device of a facility had, the latest first."""
+    """The ids that a device of a facility had, the latest first."""
     known = {facility, *old_facilities(moves, facility)}
     own = [m for m in moves if len(_parts(m.new)) == len(_parts(m.old)) == _DEVICE and _parts(m.new)[1] in known]
     return _chain({_parts(m.new)[2]: _parts(m.old)[2] for m in own}, device)
@@ -71,7 +71,7 @@ def _chain(before: Mapping[str, str], name: str) -> tuple[str, ...]:
 
 
 def moved_lock(lock: Allocations, moves: Sequence[Move], devices: Mapping[str, Collection[str]]) -> Allocations:
-    """Give a lock in which what was moved stands under its new id; the same one where nothing has to.
+    """A lock in which what was moved stands under its new id; the same one where nothing has to.
 
     Args:
         lock: as it is recorded.
@@ -93,7 +93,7 @@ def moved_lock(lock: Allocations, moves: Sequence[Move], devices: Mapping[str, C
 
 
 def _source(known: Mapping[str, object], moves: Sequence[Move], name: str, there: Collection[str]) -> str | None:
-    """Give the old id from which something goes over to a facility that has nothing of its own."""
+    """The old id from which something goes over to a facility that has nothing of its own."""
     if name in known:
         return None
     return next((old for old in old_facilities(moves, name) if old in known and old not in there), None)
@@ -124,7 +124,7 @@ def _renamed_mark(mark: str, renamed: Mapping[str, str]) -> str:
 
 
 def moved_secrets(secrets: Secrets, moves: Sequence[Move], devices: Mapping[str, Collection[str]]) -> Secrets:
-    """Give secrets in which what was moved stands under its new id; the same ones where nothing has to."""
+    """Secrets in which what was moved stands under its new id; the same ones where nothing has to."""
     if not moves:
         return secrets
     cameras = _renamed(secrets.cameras, moves, devices)
@@ -155,5 +155,5 @@ def _renamed(values: Mapping[str, T], moves: Sequence[Move], there: Collection[s
 
 
 def moved_owner(owners: Mapping[str, str], moves: Sequence[Move], there: Collection[str]) -> dict[str, str]:
-    """Give which file holds a facility's logins, by the facility's new id."""
+    """Which file holds a facility's logins, by the facility's new id."""
     return _renamed(owners, moves, there)

@@ -12,7 +12,7 @@ from provisioner.inventory.model import Allocations, CarrierSecrets, Inventory, 
 
 
 def recorded(allocations: Allocations, made: Mapping[str, Mapping[str, Any]]) -> Allocations:
-    """Give the lock with what hosts told of their keys. Pure."""
+    """The lock with what hosts told of their keys. Pure."""
     relays = {k: v.model_copy(update=dict(made[k])) if k in made else v for k, v in allocations.relays.items()}
     centres = {
         k: v.model_copy(update={"public_key": made[k]["public_key"]}) if k in made else v
@@ -22,7 +22,7 @@ def recorded(allocations: Allocations, made: Mapping[str, Mapping[str, Any]]) ->
 
 
 def completed(inventory: Inventory, secrets: Secrets) -> Secrets:
-    """Give the vault's secrets with what is missing drawn; what is there stays. Camera logins are people's."""
+    """The vault's secrets with what is missing drawn; what is there stays. Camera logins are people's."""
     carriers = dict(secrets.carriers)
     for carrier in inventory.carriers.values():
         known = carriers.get(carrier.id) or CarrierSecrets()

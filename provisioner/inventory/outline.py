@@ -68,7 +68,7 @@ class Outline(NamedTuple):
 
 
 def outline_of(facility: Facility) -> Outline:
-    """Give a facility's outline."""
+    """A facility's outline."""
     gateway = facility.gateway
     return Outline(
         id=facility.id,
@@ -92,12 +92,12 @@ def _plan_outline(plan: ConnectionPlan | None) -> PlanOutline | None:
 
 
 def packed(outline: Outline) -> list[Any]:
-    """Give an outline as JSON's own values, without names: it is written ten thousand times."""
+    """An outline as JSON's own values, without names: it is written ten thousand times."""
     return list(outline)
 
 
 def unpacked(values: Sequence[Any]) -> Outline:
-    """Give the outline that was packed.
+    """The outline that was packed.
 
     Raises:
         ValueError, TypeError, LookupError: these are no packed outline.

@@ -20,7 +20,7 @@ PARTIES = tuple(Party)
 
 
 def signed_content(facility: Facility, plan: ConnectionPlan) -> str:
-    """Give the hash of what is signed, as `sha256:` and 64 hexadecimal digits."""
+    """The hash of what is signed, as `sha256:` and 64 hexadecimal digits."""
     content = {
         "facility": facility.id,
         "plan": plan.model_dump(mode="json", include={"carrier", "relay", "access"}),
@@ -32,7 +32,7 @@ def signed_content(facility: Facility, plan: ConnectionPlan) -> str:
 
 @cache
 def _listing(item: Any) -> TypeAdapter[Any]:
-    """Give what writes out all items in one call: a country has a hundred thousand cameras."""
+    """What writes out all items in one call: a country has a hundred thousand cameras."""
     return TypeAdapter(tuple[item, ...])
 
 
@@ -41,13 +41,13 @@ def _by_id(adapter: TypeAdapter[Any], items: tuple[Any, ...]) -> dict[str, Any]:
 
 
 def missing_parties(plan: ConnectionPlan) -> tuple[Party, ...]:
-    """Give the parties that have not signed."""
+    """The parties that have not signed."""
     signed = {sign_off.by for sign_off in plan.sign_offs}
     return tuple(party for party in PARTIES if party not in signed)
 
 
 def stale_sign_offs(facility: Facility, plan: ConnectionPlan) -> tuple[tuple[int, SignOff], ...]:
-    """Give the sign-offs over another content than today's, with their places in the list."""
+    """The sign-offs over another content than today's, with their places in the list."""
     if not plan.sign_offs:
         return ()
     content = signed_content(facility, plan)

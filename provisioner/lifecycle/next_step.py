@@ -31,7 +31,7 @@ _AT_AN_END = frozenset({FacilityState.DECOMMISSIONING, FacilityState.CLOSED})
 
 
 def next_step(standing: Standing, evidence: Evidence) -> str:
-    """Give what has to happen next, and who does it where that is known."""
+    """What has to happen next, and who does it where that is known."""
     facility, state = standing.facility, standing.state
     blocked = facility.blocked
     if blocked and not standing.is_connected and state not in _AT_AN_END:

@@ -125,7 +125,7 @@ class Standing:
 
 
 def standing_of(facility: Facility, evidence: Evidence) -> Standing:
-    """Give where a facility stands."""
+    """Where a facility stands."""
     steps = dict(_steps(facility, evidence))
     connected = evidence.connected.get(facility.id)
     connected_at = connected.at if connected else None
@@ -157,7 +157,7 @@ def _steps(facility: Facility, evidence: Evidence) -> Iterator[tuple[FacilitySta
 
 
 def _hosts_to_see(facility: Facility, evidence: Evidence) -> list[str]:
-    """Give the hosts that have to be seen without a closed facility: those that held it, and those that should have.
+    """The hosts that have to be seen without a closed facility: those that held it, and those that should have.
 
     A relay that the inventory has no longer counts as well: nobody saw that it was cleared.
     """

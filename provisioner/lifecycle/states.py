@@ -47,7 +47,7 @@ STEPS = (
 
 
 def since_text(since: Since) -> str:
-    """Give a day or a moment as people in Vietnam read it, empty where none is known."""
+    """A day or a moment as people in Vietnam read it, empty where none is known."""
     if isinstance(since, datetime):
         return local_time(since)
     return str(since) if since else ""

@@ -49,7 +49,7 @@ class FacilityStatus:
 def statuses(
     inventory: Inventory, evidence: Evidence, now: datetime, facilities: Iterable[Facility] | None = None
 ) -> tuple[FacilityStatus, ...]:
-    """Give the status of facilities, in the order of ids.
+    """The status of facilities, in the order of ids.
 
     Args:
         inventory: what the files say.

@@ -60,13 +60,13 @@ class Telling:
         return self.standing.facility
 
     def said(self, text: str, *path: str | int) -> Reason:
-        """Give a reason that stands in the facility's file."""
+        """A reason that stands in the facility's file."""
         place = self.places.at(f"facility/{self.facility.id}", *path)
         return Reason(text, place.file, place.line)
 
 
 def reasons(telling: Telling) -> tuple[Reason, ...]:
-    """Give the reasons in the order of the way: what the file says, what was shown, orders, obstacles."""
+    """The reasons in the order of the way: what the file says, what was shown, orders, obstacles."""
     return (
         *_of_file(telling),
         *_of_rendering(telling),

@@ -48,12 +48,12 @@ def _sha256(document: object) -> str:
 
 
 def planned_digest(pending: Iterable[Change]) -> str:
-    """Give a digest over a host's pending changes; viewers are not in it."""
+    """A digest over a host's pending changes; viewers are not in it."""
     return _sha256(sorted([c.resource.value, c.name, c.action.value, c.impact.value, c.reason] for c in pending))
 
 
 def desired_digest(spec: HostSpec, files: Iterable[RenderedFile]) -> str:
-    """Give a digest over all that a host should hold; keyed, as some of it is secret."""
+    """A digest over all that a host should hold; keyed, as some of it is secret."""
     state = hashlib.sha256()
     for file in sorted(files, key=lambda file: file.path):
         head = f"{file.path}\0{file.mode:o}\0{file.owner}:{file.group}\0{len(file.content)}\0"

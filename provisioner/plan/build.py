@@ -43,7 +43,7 @@ class Observed:
 
 
 def build_plan(observed: Observed, basis: Basis, limit: Limit, now: datetime, commit: str = "") -> Plan:
-    """Give the plan.
+    """The plan.
 
     Args:
         observed: what was read.
@@ -91,12 +91,12 @@ def build_plan(observed: Observed, basis: Basis, limit: Limit, now: datetime, co
 
 
 def carriers_of(state: DesiredState) -> dict[str, str]:
-    """Give the carrier of each relay."""
+    """The carrier of each relay."""
     return {spec.id: spec.carriers[0] for spec in state.hosts.values() if spec.relay}
 
 
 def fleet_of(observed: Observed) -> Fleet:
-    """Give what each host's comparison has to know of the others."""
+    """What each host's comparison has to know of the others."""
     relays = [spec for spec in observed.state.hosts.values() if spec.relay]
     return Fleet(
         serving={spec.id: frozenset(path.name for path in spec.paths) for spec in relays},
@@ -122,7 +122,7 @@ def _subject(observed: Observed, changing: Sequence[Change], fleet: Fleet, uncou
 
 
 def _protected_facilities(inventory: Inventory) -> set[str]:
-    """Give what its block protects, and what the lock says was protected when its block was deleted."""
+    """What its block protects, and what the lock says was protected when its block was deleted."""
     named = {f.id for f in inventory.facilities.values() if f.protected}
     marks = (mark.partition("/") for mark in inventory.allocations.protected)
     return named | {name for kind, _, name in marks if kind == "facility" and name not in inventory.facilities}

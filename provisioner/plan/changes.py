@@ -84,12 +84,12 @@ class Change(NamedTuple):
 
 
 def pending(changes: Iterable[Change]) -> tuple[Change, ...]:
-    """Give the changes that are no no-ops."""
+    """The changes that are no no-ops."""
     return tuple(change for change in changes if change.action is not Action.NOOP)
 
 
 def cut_by(changes: Iterable[Change]) -> dict[str, dict[str, int]]:
-    """Give who is cut by relay and path, nobody twice: a path that several changes cut is cut once."""
+    """Who is cut by relay and path, nobody twice: a path that several changes cut is cut once."""
     found: dict[str, dict[str, int]] = {}
     for change in changes:
         for relay, paths in change.cut.items():

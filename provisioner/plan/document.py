@@ -17,7 +17,7 @@ COMPARE_SCHEMA = "provisioner/compare"
 
 
 def plan_document(plan: Plan, *, everything: bool = False, schema: str = SCHEMA) -> dict[str, Any]:
-    """Give the plan's document; no-ops are counted, and listed with `everything`."""
+    """The plan's document; no-ops are counted, and listed with `everything`."""
     changing = plan.pending
     totals = totals_of(changing, plan.carriers)
     listed = plan.changes if everything else changing
@@ -45,7 +45,7 @@ def plan_document(plan: Plan, *, everything: bool = False, schema: str = SCHEMA)
 
 
 def compare_document(plan: Plan, *, everything: bool = False) -> dict[str, Any]:
-    """Give the document of two revisions compared: a plan's, without hosts, digest and viewers."""
+    """The document of two revisions compared: a plan's, without hosts, digest and viewers."""
     whole = plan_document(plan, everything=everything, schema=COMPARE_SCHEMA)
     of_hosts = {"digest", "live", "desired", "planned", "unreadable", "viewers_by_path"}
     shown = {key: value for key, value in whole.items() if key not in of_hosts}
@@ -61,7 +61,7 @@ def compare_document(plan: Plan, *, everything: bool = False) -> dict[str, Any]:
 
 
 def summary(changes: Iterable[Change], totals: Totals) -> dict[str, Any]:
-    """Give the counts of a plan's document; `changes` are all, no-ops included."""
+    """The counts of a plan's document; `changes` are all, no-ops included."""
     changes = list(changes)
     actions = Counter(change.action for change in changes)
     changing = pending(changes)
@@ -75,7 +75,7 @@ def summary(changes: Iterable[Change], totals: Totals) -> dict[str, Any]:
 
 
 def totals_document(totals: Totals) -> dict[str, Any]:
-    """Give the rows of carriers, provinces and facilities."""
+    """The rows of carriers, provinces and facilities."""
     return {
         "carriers": [{"carrier": name, **row.document()} for name, row in totals.carriers.items()],
         "provinces": [{"province": name, **row.document()} for name, row in totals.provinces.items()],
@@ -87,7 +87,7 @@ def totals_document(totals: Totals) -> dict[str, Any]:
 
 
 def change_document(change: Change) -> dict[str, Any]:
-    """Give one change."""
+    """One change."""
     return {
         "host": change.host,
         "resource": change.resource.value,
@@ -103,7 +103,7 @@ def change_document(change: Change) -> dict[str, Any]:
 
 
 def refusal_document(refusal: PlanRefusal) -> dict[str, Any]:
-    """Give one refusal; `limit` and `value` are null where it is about no number."""
+    """One refusal; `limit` and `value` are null where it is about no number."""
     return {
         "policy": refusal.policy,
         "limit": refusal.limit,

@@ -25,7 +25,7 @@ _PSK = Secret("A" * 43 + "=")
 
 
 def placeholders(inventory: Inventory) -> Secrets:
-    """Give secrets that say nothing, the same ones for every revision: what is secret makes no difference then."""
+    """Secrets that say nothing, the same ones for every revision: what is secret makes no difference then."""
     login = Credentials(username="not-known", password=_NOTHING)
     facilities = inventory.facilities
     return Secrets(
@@ -48,7 +48,7 @@ Files = Mapping[str, tuple[RenderedFile, ...]]
 
 
 def facts_of_revision(state: DesiredState, files: Files, new_files: Files) -> dict[str, HostFacts]:
-    """Give the facts of every host of the new revision, as the older one would have left it.
+    """The facts of every host of the new revision, as the older one would have left it.
 
     Args:
         state: of the older revision.
@@ -62,7 +62,7 @@ def facts_of_revision(state: DesiredState, files: Files, new_files: Files) -> di
 
 
 def _bare(host: str, wanted: Sequence[RenderedFile]) -> HostFacts:
-    """Give the facts of a host that the older revision does not have: nothing of ours is on it."""
+    """The facts of a host that the older revision does not have: nothing of ours is on it."""
     differences = _differences("", _content(wanted, NFT_FILE))
     return HostFacts(
         host=host,
@@ -112,7 +112,7 @@ def _described(spec: HostSpec, file: RenderedFile) -> dict[str, Any]:
 
 
 def _program(artefact: MediamtxArtefact, wanted: Sequence[RenderedFile]) -> dict[str, Any]:
-    """Give what is known of MediaMTX's program: its unit names it, so the same unit has the same program."""
+    """What is known of MediaMTX's program: its unit names it, so the same unit has the same program."""
     path = program_path(artefact).encode()
     same = any(path in file.content for file in wanted if file.path.endswith(".service"))
     return {"present": same, "whole": same, "version": artefact.version if same else ""}
@@ -158,7 +158,7 @@ def _relay(spec: HostSpec, file: RenderedFile) -> dict[str, Any]:
 
 
 def _differences(old: str, new: str) -> list[dict[str, str]]:
-    """Give what differs between two rendered rule files, named as hosts name it."""
+    """What differs between two rendered rule files, named as hosts name it."""
     was, is_now = (dict(_items(parse_ruleset(text))) if text else {} for text in (old, new))
     found = []
     for name in sorted(was.keys() | is_now.keys()):

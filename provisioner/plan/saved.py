@@ -49,13 +49,13 @@ def seal_key(digest_key: Secret) -> Secret:
 
 
 def saved_text(plan: Plan, seen: Mapping[str, HostItems], key: Secret) -> str:
-    """Give a plan as it is saved: the same plan always gives the same bytes."""
+    """A plan as it is saved: the same plan always gives the same bytes."""
     whole = plan_document(plan) | {"seen": {host: dict(items) for host, items in seen.items()}}
     return _pretty(whole | {"seal": _seal(whole, key)})
 
 
 def _seal(whole: Mapping[str, Any], key: Secret) -> str:
-    """Give the seal: an HMAC over everything else in the document."""
+    """The seal: an HMAC over everything else in the document."""
     text = json.dumps(whole, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return "hmac-sha256:" + hmac.digest(key.reveal().encode(), text.encode(), "sha256").hex()
 
@@ -65,7 +65,7 @@ def _pretty(whole: Mapping[str, Any]) -> str:
 
 
 def read_saved(text: str, origin: str, key: Secret) -> Saved:
-    """Give a saved plan.
+    """A saved plan.
 
     Args:
         text: the file's content.
@@ -142,7 +142,7 @@ def moved_basis(saved: Basis, now: Basis) -> list[str]:
 
 
 def moved_hosts(saved: Saved, now: Plan, seen: Mapping[str, HostItems]) -> dict[str, list[str]]:
-    """Give what moved on each host of a saved plan, by host; hosts that are as they were are not in it.
+    """What moved on each host of a saved plan, by host; hosts that are as they were are not in it.
 
     Args:
         saved: the plan that was reviewed.
@@ -158,7 +158,7 @@ def moved_hosts(saved: Saved, now: Plan, seen: Mapping[str, HostItems]) -> dict[
 
 
 def _of(basis: Basis, host: str) -> tuple[str | None, ...]:
-    """Give what of a basis is one host's."""
+    """What of a basis is one host's."""
     return basis.live.get(host), basis.desired.get(host), basis.planned.get(host)
 
 
@@ -182,7 +182,7 @@ def _had(rows: Iterable[ChangeRow], resource: str, name: str) -> str:
 
 
 def rows_of(plan: Plan) -> dict[str, frozenset[ChangeRow]]:
-    """Give a plan's pending changes by host, as they can be compared."""
+    """A plan's pending changes by host, as they can be compared."""
     rows: dict[str, set[ChangeRow]] = {host: set() for host in plan.basis.live}
     for change in plan.pending:
         row = (change.resource.value, change.name, change.action.value, change.reason)

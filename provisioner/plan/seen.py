@@ -19,7 +19,7 @@ _LISTED = 5
 
 
 def seen_of(facts: HostFacts, names: Mapping[str, str] | None = None) -> HostItems:
-    """Give what of a host's facts its live digest rests on, in words.
+    """What of a host's facts its live digest rests on, in words.
 
     Args:
         facts: what was read.
@@ -46,7 +46,7 @@ def moved_items(then: HostItems, now: HostItems) -> list[str]:
 
 
 def told_shortly(items: list[str]) -> str:
-    """Give a list as one text: the first few, and how many more there are."""
+    """A list as one text: the first few, and how many more there are."""
     more = f"; and {len(items) - _LISTED} more" if len(items) > _LISTED else ""
     return "; ".join(items[:_LISTED]) + more
 
@@ -102,5 +102,5 @@ def _others(facts: HostFacts) -> Iterator[tuple[str, str]]:
 
 
 def seen_in(document: Mapping[str, Any]) -> dict[str, HostItems]:
-    """Give what a saved plan saw, by host."""
+    """What a saved plan saw, by host."""
     return {str(host): {str(k): str(v) for k, v in items.items()} for host, items in document.items()}

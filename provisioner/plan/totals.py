@@ -33,7 +33,7 @@ class TotalsRow:
         self.impact = max(self.impact, change.impact, key=lambda impact: impact.rank)
 
     def document(self) -> dict[str, Any]:
-        """Give it as it stands in a plan's document."""
+        """The row as it stands in a plan's document."""
         counts = {action.value: self.actions[action] for action in Action if action is not Action.NOOP}
         return counts | {"hosts": len(self.hosts), "impact": self.impact.value, "viewers": self.viewers}
 

@@ -59,13 +59,13 @@ class RenderedFile:
 
 
 def program_path(artefact: MediamtxArtefact) -> str:
-    """Give where a relay's MediaMTX lies: by version and checksum, so that an upgrade never overwrites."""
+    """Where a relay's MediaMTX lies: by version and checksum, so that an upgrade never overwrites."""
     sums = "".join(artefact.sha256[arch][:6] for arch in sorted(artefact.sha256))
     return f"{LIB}/mediamtx-{artefact.version}-{sums}"
 
 
 def path_settings(path: MediaPath) -> dict[str, object]:
-    """Give a media path's settings as MediaMTX takes them."""
+    """A media path's settings as MediaMTX takes them."""
     return {"source": source_url(path.source)} | (_ON_DEMAND if path.on_demand else _PULLED)
 
 
@@ -81,7 +81,7 @@ _REST: Final = {True: flow(_ON_DEMAND)[1:], False: flow(_PULLED)[1:]}
 
 
 def path_lines(paths: Iterable[MediaPath]) -> str:
-    """Give media paths' lines in MediaMTX's file: each its name, and its settings in YAML flow style.
+    """Media paths' lines in MediaMTX's file: each its name, and its settings in YAML flow style.
 
     A country has two hundred thousand of them: what a device's streams have in common is quoted once.
     """
@@ -104,7 +104,7 @@ def _is_of_one_device(one: StreamSource, other: StreamSource) -> bool:
 
 
 def user_settings(user: User) -> dict[str, object]:
-    """Give a user's entry in `authInternalUsers`."""
+    """A user's entry in `authInternalUsers`."""
     return {
         "user": user.name,
         "pass": user.secret_hash,
@@ -114,7 +114,7 @@ def user_settings(user: User) -> dict[str, object]:
 
 
 def render_host(spec: HostSpec, templates: Templates) -> tuple[RenderedFile, ...]:
-    """Give every file that a host should hold, in the order of paths.
+    """Every file that a host should hold, in the order of paths.
 
     Raises:
         RenderError: a template lacks a value, or a value does not fit its format.
@@ -188,7 +188,7 @@ def _unit(name: str, templates: Templates, artefact: MediamtxArtefact | None = N
 
 
 def render_site(spec: SiteSpec, templates: Templates) -> tuple[RenderedFile, ...]:
-    """Give the site package: what a technician installs on a Linux gateway. It holds the site's pre-shared key.
+    """The site package: what a technician installs on a Linux gateway. It holds the site's pre-shared key.
 
     Raises:
         RenderError: as for a host.

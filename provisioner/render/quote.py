@@ -29,7 +29,7 @@ _PATH_SAFE = "/?&=:;,+@!*()'~-._%"
 
 
 def flow(value: object) -> str:
-    """Give a value as one line of YAML flow style (JSON, with what YAML forbids escaped)."""
+    """A value as one line of YAML flow style (JSON, with what YAML forbids escaped)."""
     text = encode_basestring(value) if type(value) is str else _ENCODER.encode(value)
     if text.isascii() and "\x7f" not in text:
         return text
@@ -37,7 +37,7 @@ def flow(value: object) -> str:
 
 
 def nft(value: object) -> str:
-    """Give a number, an address, a network or an `address . port` pair for nft."""
+    """A number, an address, a network or an `address . port` pair for nft."""
     if isinstance(value, bool):
         raise TypeError("nft has no booleans")
     if isinstance(value, IPv4Address):
@@ -50,7 +50,7 @@ def nft(value: object) -> str:
 
 
 def nft_list(values: Iterable[object]) -> str:
-    """Give the elements of a set or map; a map's element is a `(key, value)` pair of pairs."""
+    """The elements of a set or map; a map's element is a `(key, value)` pair of pairs."""
     return ", ".join(_nft_element(value) for value in values)
 
 
@@ -61,14 +61,14 @@ def _nft_element(value: object) -> str:
 
 
 def nft_text(value: str) -> str:
-    """Give a quoted name for nft; it knows no escapes, so only plain names pass."""
+    """A quoted name for nft; it knows no escapes, so only plain names pass."""
     if not _NFT_TEXT.match(value):
         raise ValueError(f"{value!r} is not a name that nft can hold")
     return f'"{value}"'
 
 
 def wg(value: object) -> str:
-    """Give a value for a WireGuard file: one line, no comment sign; a pair is an endpoint."""
+    """A value for a WireGuard file: one line, no comment sign; a pair is an endpoint."""
     text = f"{value[0]}:{value[1]}" if isinstance(value, tuple) else str(value)
     if not _WG_VALUE.match(text):
         raise ValueError("a value for a WireGuard file has a character that the format cannot carry")
@@ -76,29 +76,29 @@ def wg(value: object) -> str:
 
 
 def wg_list(values: Iterable[object]) -> str:
-    """Give a comma list for a WireGuard file."""
+    """A comma list for a WireGuard file."""
     return ", ".join(wg(value) for value in values)
 
 
 def systemd(value: str) -> str:
-    """Give a word for a unit file; specifiers, quotes and spaces are refused."""
+    """A word for a unit file; specifiers, quotes and spaces are refused."""
     if not _SYSTEMD_WORD.match(value):
         raise ValueError(f"{value!r} is not a plain word for a unit")
     return value
 
 
 def sh(value: object) -> str:
-    """Give a word for a POSIX shell."""
+    """A word for a POSIX shell."""
     return shlex.quote(str(value))
 
 
 def comment(value: object) -> str:
-    """Give a text for a comment: one line."""
+    """A text for a comment: one line."""
     return re.sub(r"[^\x20-\x7e]", "?", str(value))
 
 
 def source_url(source: StreamSource) -> str:
-    """Give a source's address with its credentials, as MediaMTX takes it.
+    """A source's address with its credentials, as MediaMTX takes it.
 
     Credentials are percent-encoded whole (a raw `#`, `/` or `%` is fatal to MediaMTX's parse, and `$G1` in
     the value would be substituted); the path and query keep their own signs.
@@ -107,20 +107,20 @@ def source_url(source: StreamSource) -> str:
 
 
 def source_head(source: StreamSource) -> str:
-    """Give the beginning of a source's address, up to the path: what all streams of a device have in common."""
+    """The beginning of a source's address, up to the path: what all streams of a device have in common."""
     login = f"{_whole(source.username)}:{_whole(source.password.reveal())}"
     return f"rtsp://{login}@{dotted(source.address)}:{source.port}"
 
 
 def dotted(address: IPv4Address) -> str:
-    """Give an address as text, as `str` does, in a third of its time: a country's plan writes a hundred thousand."""
+    """An address as text, as `str` does, in a third of its time: a country's plan writes a hundred thousand."""
     number = int(address)
     return f"{number >> 24}.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
 
 
 @lru_cache(maxsize=4096)
 def quoted_path(text: str) -> str:
-    """Give the path and query of a source's address, with its own signs kept; there are few different ones."""
+    """The path and query of a source's address, with its own signs kept; there are few different ones."""
     return quote(text, safe=_PATH_SAFE)
 
 

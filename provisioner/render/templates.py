@@ -29,7 +29,7 @@ sys.exit(command(sys.argv[1:]))
 
 
 def data_folder(name: str) -> Path:
-    """Give the folder of our data: inside an installed wheel, or the checkout's own.
+    """The folder of our data: inside an installed wheel, or the checkout's own.
 
     Raises:
         FileNotFoundError: neither is there; the installation is broken.

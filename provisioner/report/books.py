@@ -28,7 +28,7 @@ Names = Mapping[str, str]
 
 
 def day_text(since: Since) -> str:
-    """Give a day or a moment as Vietnamese reports write it."""
+    """A day or a moment as Vietnamese reports write it."""
     if isinstance(since, datetime):
         return f"{since.astimezone(VIETNAM):%d/%m/%Y %H:%M}"
     return f"{since:%d/%m/%Y}" if since else ""
@@ -40,7 +40,7 @@ def day_text(since: Since) -> str:
 def progress_pages(
     report: ProgressReport, provinces: Names, province_of: Callable[[Facility], str]
 ) -> tuple[Page, ...]:
-    """Give the pages of the report on progress.
+    """The pages of the report on progress.
 
     Args:
         report: the counts.
@@ -137,7 +137,7 @@ def _listed(number: int, status: FacilityStatus, province: str) -> SheetRow:
 
 
 def survey_pages(report: Surveys, provinces: Names, province_of: Callable[[Facility], str]) -> tuple[Page, ...]:
-    """Give the pages of the report on surveys; the arguments are as `progress_pages` has them."""
+    """The pages of the report on surveys; the arguments are as `progress_pages` has them."""
     columns = (
         ("Tỉnh/Thành phố", 26),
         ("Tổng số cơ sở", 10),
@@ -216,7 +216,7 @@ def _surveyed(number: int, facility: Facility, province: str) -> SheetRow:
 
 
 def zone_pages(report: Zones, provinces: Names, province_of: Callable[[Facility], str]) -> tuple[Page, ...]:
-    """Give the pages of the report on zones; the arguments are as `progress_pages` has them."""
+    """The pages of the report on zones; the arguments are as `progress_pages` has them."""
     columns = (("Khu vực", 32), ("Tổng số cơ sở", 10), *((label(cover), 18) for cover in Cover))
     lacking = [
         (n, one.facility.id, one.facility.name, provinces[province_of(one.facility)], label(one.zone), label(one.cover))

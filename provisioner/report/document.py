@@ -8,5 +8,5 @@ from provisioner.verify.result import VerifyResult, verify_document
 
 
 def json_text(result: VerifyResult) -> str:
-    """Give the `verify` document as JSON, Vietnamese letters as they are."""
+    """The `verify` document as JSON, Vietnamese letters as they are."""
     return json.dumps(verify_document(result), ensure_ascii=False, indent=2) + "\n"

@@ -22,7 +22,7 @@ _NO_PLAN = "no plan yet"
 
 
 def export_document(report: ProgressReport | Surveys | Zones, as_of: datetime, runs: int) -> dict[str, Any]:
-    """Give the `export` document.
+    """The `export` document.
 
     Args:
         report: which of the three.
@@ -71,7 +71,7 @@ def _zones(report: Zones) -> dict[str, Any]:
 
 
 def export_lines(report: ProgressReport | Surveys | Zones) -> Iterator[str]:
-    """Give the counts as tables."""
+    """The counts as tables."""
     if isinstance(report, ProgressReport):
         yield from _progress_lines(report)
     elif isinstance(report, Surveys):

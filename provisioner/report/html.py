@@ -32,7 +32,7 @@ class _Facility:
 
 
 def html_page(result: VerifyResult) -> str:
-    """Give the page. Every value is escaped; it holds ids and verdicts, never names of people or secrets."""
+    """The page. Every value is escaped; it holds ids and verdicts, never names of people or secrets."""
     complete = len(result.paths) <= MOST_LISTED
     total = total_of("", result.paths)
     return _template().render(
@@ -58,7 +58,7 @@ def html_page(result: VerifyResult) -> str:
 
 
 def _tiles(total: Total) -> list[Verdict]:
-    """Give the verdicts that have a tile: the usual ones always, the rest where there are some."""
+    """The verdicts that have a tile: the usual ones always, the rest where there are some."""
     usual = [Verdict.UP, Verdict.DEGRADED, Verdict.DOWN, Verdict.UNKNOWN]
     return usual + [v for v in (Verdict.MAINTENANCE, Verdict.QUARANTINED) if getattr(total, v.value)]
 

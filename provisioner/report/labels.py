@@ -128,5 +128,5 @@ LABELS = _by_type(_WORDS)
 
 
 def label(value: StrEnum | None) -> str:
-    """Give the word for a value, empty for none."""
+    """The word for a value, empty for none."""
     return "" if value is None else LABELS[type(value)][value.value]

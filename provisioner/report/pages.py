@@ -37,7 +37,7 @@ class Page:
 
 
 def workbook(heading: str, basis: str, as_of: datetime, pages: Sequence[Page]) -> bytes:
-    """Give a workbook.
+    """A workbook.
 
     Args:
         heading: what stands above every page.

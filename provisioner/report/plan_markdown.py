@@ -29,7 +29,7 @@ _TAIL = 600
 
 
 def plan_comment(plan: Plan) -> str:
-    """Give a plan as Markdown of at most `MAX_BYTES` bytes."""
+    """A plan as Markdown of at most `MAX_BYTES` bytes."""
     changing = plan.pending
     totals = totals_of(changing, plan.carriers)
     viewers = plan.against is None
@@ -89,7 +89,7 @@ class _Page:
         self.must(["</details>", ""])
 
     def text(self) -> str:
-        """Give the whole."""
+        """The whole."""
         return "\n".join(self._lines).rstrip("\n") + "\n"
 
     def _fill(self, items: Sequence[str], reserve: int) -> int:
@@ -105,7 +105,7 @@ class _Page:
 
 
 def code(text: str, limit: int = _NAME) -> str:
-    """Give a text that somebody else wrote as a code span: one line, nothing in it is markup.
+    """A text that somebody else wrote as a code span: one line, nothing in it is markup.
 
     Args:
         text: the text.

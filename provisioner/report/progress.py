@@ -23,7 +23,7 @@ class CountedAs(StrEnum):
 
 
 def counted_as(status: FacilityStatus) -> CountedAs:
-    """Give where a facility is counted: one that is connected is not blocked, one that is blocked is not on standby."""
+    """Where a facility is counted: one that is connected is not blocked, one that is blocked is not on standby."""
     if status.standing.is_connected:
         return CountedAs.CONNECTED
     if status.is_blocked:
@@ -130,7 +130,7 @@ def _group(key: str, group: Sequence[FacilityStatus]) -> Group:
 
 
 def group_document(group: Group, key: str) -> dict[str, Any]:
-    """Give a group's counts as documents have them; `key` names what it is a group of, empty for all."""
+    """A group's counts as documents have them; `key` names what it is a group of, empty for all."""
     named = {key: group.key} if key else {}
     return named | {
         "facilities": group.facilities,

@@ -18,7 +18,7 @@ _LEVELS: Final = {Severity.ERROR: "error", Severity.WARNING: "warning"}
 
 
 def sarif_log(problems: Sequence[Problem], *, version: str, folder: str) -> dict[str, Any]:
-    """Give the log of one run of `validate`.
+    """The log of one run of `validate`.
 
     Args:
         problems: what was found.
@@ -74,7 +74,7 @@ def _location(problem: Problem, uri: str) -> dict[str, Any]:
 
 
 def _uri(file: str, folder: str) -> str:
-    """Give a file's path from the folder, as a relative URI."""
+    """A file's path from the folder, as a relative URI."""
     relative = posixpath.relpath(PurePosixPath(folder, file), folder)
     return quote(relative, safe="/")
 

@@ -45,7 +45,7 @@ class Explained:
 
 
 def status_lines(statuses: Sequence[FacilityStatus], evidence: Evidence, now: datetime) -> Iterator[str]:
-    """Give the table, and what it comes to."""
+    """The table, and what it comes to."""
     yield f"as of: {local_time(now)}, by the evidence of {evidence.runs} run{'' if evidence.runs == 1 else 's'}"
     yield ""
     yield from text_table(_NAMES, [_row(status) for status in statuses], numbers=False)
@@ -66,7 +66,7 @@ def _row(status: FacilityStatus) -> tuple[str, ...]:
 
 
 def short(since: Since) -> str:
-    """Give a day, or a moment to the minute as Vietnam's clock has it."""
+    """A day, or a moment to the minute as Vietnam's clock has it."""
     if isinstance(since, datetime):
         return f"{since.astimezone(VIETNAM):%Y-%m-%d %H:%M}"
     return str(since) if since else ""
@@ -84,7 +84,7 @@ def sum_line(statuses: Iterable[FacilityStatus]) -> str:
 
 
 def why_lines(explained: Explained) -> Iterator[str]:
-    """Give one facility's reasons, each with its place, and what comes next."""
+    """One facility's reasons, each with its place, and what comes next."""
     standing = explained.status.standing
     since = f" since {short(standing.since)}" if standing.since else ""
     yield f"{explained.status.facility.id}: {standing.state.words}{since}"
@@ -102,7 +102,7 @@ def why_lines(explained: Explained) -> Iterator[str]:
 def status_document(
     statuses: Sequence[FacilityStatus], evidence: Evidence, now: datetime, why: Mapping[str, Explained]
 ) -> dict[str, Any]:
-    """Give the `status` document; `why` holds the reasons of those facilities of which they are wanted."""
+    """The `status` document; `why` holds the reasons of those facilities of which they are wanted."""
     return {
         "schema": "provisioner/status",
         "version": 1,
@@ -113,7 +113,7 @@ def status_document(
 
 
 def facility_document(status: FacilityStatus) -> dict[str, Any]:
-    """Give what every document says of one facility."""
+    """What every document says of one facility."""
     standing, facility = status.standing, status.facility
     return {
         "facility": facility.id,
@@ -135,7 +135,7 @@ def facility_document(status: FacilityStatus) -> dict[str, Any]:
 
 
 def since_document(since: Since) -> str | None:
-    """Give a moment with Vietnam's zone, a day as a day, None where nothing is known."""
+    """A moment with Vietnam's zone, a day as a day, None where nothing is known."""
     if isinstance(since, datetime):
         return local_iso(since)
     return str(since) if since else None

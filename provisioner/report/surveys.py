@@ -76,7 +76,7 @@ def _group(key: str, group: Sequence[Facility]) -> SurveyGroup:
 
 
 def group_document(group: SurveyGroup) -> dict[str, Any]:
-    """Give a group's counts as documents have them."""
+    """A group's counts as documents have them."""
     named = {"province": group.key} if group.key else {}
     return named | {
         "facilities": group.facilities,
@@ -90,7 +90,7 @@ def group_document(group: SurveyGroup) -> dict[str, Any]:
 
 
 def facility_document(facility: Facility) -> dict[str, Any]:
-    """Give one facility's survey as documents have it; `survey` is None where there was none."""
+    """One facility's survey as documents have it; `survey` is None where there was none."""
     told = {"facility": facility.id, "name": facility.name, "province": facility.province}
     return told | {"survey": _survey(facility.survey) if facility.survey else None}
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 
 def text_table(names: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: bool) -> Iterator[str]:
-    """Give a table's lines.
+    """A table's lines.
 
     Args:
         names: the header.

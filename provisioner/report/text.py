@@ -17,7 +17,7 @@ _DRIFT_LISTED = 10
 
 
 def text_report(result: VerifyResult, *, detail: bool = False, color: bool = False) -> str:
-    """Give the report: the engine, totals, incidents with their causes, and with `detail` every path."""
+    """The report: the engine, totals, incidents with their causes, and with `detail` every path."""
     sections = [
         _head(result, color=color),
         _totals("carrier", totals_by(result.paths, lambda p: p.carrier)),
@@ -46,7 +46,7 @@ def clean(text: str) -> str:
 
 
 def seconds_of(result: VerifyResult) -> int:
-    """Give how long the verification took."""
+    """How long the verification took."""
     return round((result.finished_at - result.started_at).total_seconds())
 
 
@@ -66,7 +66,7 @@ def _totals(noun: str, totals: Sequence[Total]) -> Iterator[str]:
 
 
 def worst_of(paths: Iterable[PathVerdict]) -> Verdict:
-    """Give the worst verdict among some paths."""
+    """The worst verdict among some paths."""
     return min((p.verdict for p in paths), key=SEVERITY.index, default=Verdict.UNKNOWN)
 
 

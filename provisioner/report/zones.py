@@ -97,12 +97,12 @@ def _group(zone: Zone, listed: Iterable[ZoneCover]) -> ZoneGroup:
 
 
 def group_document(group: ZoneGroup) -> dict[str, Any]:
-    """Give a zone's counts as documents have them."""
+    """A zone's counts as documents have them."""
     counts = {cover.value: count for cover, count in group.covers.items()}
     return {"zone": group.zone.value, "facilities": group.facilities, **counts}
 
 
 def cover_document(one: ZoneCover) -> dict[str, Any]:
-    """Give one zone of one facility as documents have it."""
+    """One zone of one facility as documents have it."""
     told = {"facility": one.facility.id, "province": one.facility.province, "zone": one.zone.value}
     return told | {"cameras": one.cameras, "cover": one.cover.value}

@@ -84,7 +84,7 @@ def _refuse(plan: Plan, saved: Saved | None, options: RolloutOptions) -> None:
 
 
 def _others(planned: Planned, stale: Mapping[str, list[str]]) -> tuple[HostResult, ...]:
-    """Give the hosts that are not changed: those that moved, could not be read, or are as desired."""
+    """The hosts that are not changed: those that moved, could not be read, or are as desired."""
     found = []
     for spec in planned.hosts:
         if spec.id in stale:

@@ -72,5 +72,5 @@ class _Rendered:
 
 
 def _encrypted(root: Path) -> dict[str, bytes]:
-    """Give an inventory's encrypted files as they are."""
+    """An inventory's encrypted files as they are."""
     return {file.relative: file.path.read_bytes() for file in secret_files_of(root)}

@@ -79,7 +79,7 @@ def _closed_run(session: Session, run: Run, log: RunLog, done: Rollout, others: 
 def holdings_after(
     session: Session, operation: Operation, results: Sequence[HostResult], differing: Iterable[Change]
 ) -> tuple[Holding, ...]:
-    """Give what the hosts that were started are known to hold now."""
+    """What the hosts that were started are known to hold now."""
     contents = contents_of(session.inventory)
     return shown_by_change(operation, session.state, contents, results, differing=differing, at=datetime.now(UTC))
 

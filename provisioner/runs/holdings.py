@@ -26,7 +26,7 @@ _UNLIKE = ""
 
 
 def contents_of(inventory: Inventory) -> Contents:
-    """Give what each relay should carry."""
+    """What each relay should carry."""
     found: dict[str, dict[str, str]] = {relay: {} for relay in inventory.relays}
     for connection in inventory.connections:
         content = signed_content(connection.facility, connection.plan)
@@ -38,7 +38,7 @@ def contents_of(inventory: Inventory) -> Contents:
 
 
 def holding(spec: HostSpec, contents: Mapping[str, str], differing: Iterable[Change], at: datetime) -> Holding:
-    """Give what a relay holds, out of what differs on it from the desired state.
+    """What a relay holds, out of what differs on it from the desired state.
 
     Args:
         spec: the relay.
@@ -73,7 +73,7 @@ def shown_by_change(
     differing: Iterable[Change],
     at: datetime,
 ) -> tuple[Holding, ...]:
-    """Give what a run that changes hosts showed of those that it had started.
+    """What a run that changes hosts showed of those that it had started.
 
     Args:
         operation: an apply, or a rollback.
@@ -106,7 +106,7 @@ def _left_unknown(operation: Operation, outcome: HostOutcome) -> bool:
 
 
 def shown_of_hosts(state: DesiredState, contents: Contents, result: VerifyResult) -> tuple[Holding, ...]:
-    """Give what a verification showed of the relays that it could compare with the desired state."""
+    """What a verification showed of the relays that it could compare with the desired state."""
     reports = {report.host: report.drift for report in result.hosts if report.drift is not None}
     relays = (spec for spec in state.hosts.values() if spec.kind is HostKind.RELAY and spec.id in reports)
     return tuple(holding(spec, contents[spec.id], reports[spec.id] or (), result.started_at) for spec in relays)
@@ -116,7 +116,7 @@ def shown_of_hosts(state: DesiredState, contents: Contents, result: VerifyResult
 
 
 def shown_of_facilities(state: DesiredState, contents: Contents, result: VerifyResult) -> tuple[FacilityCheck, ...]:
-    """Give what a verification showed of the pulled paths of each facility that it checked at all."""
+    """What a verification showed of the pulled paths of each facility that it checked at all."""
     verdicts = {(verdict.relay, verdict.path): verdict for verdict in result.paths}
     return tuple(
         check

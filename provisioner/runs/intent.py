@@ -29,7 +29,7 @@ class Intent:
     max_failed: int = 0
 
     def plain(self) -> dict[str, Any]:
-        """Give it as plain values for the journal."""
+        """The intent as plain values for the journal."""
         kept = {host: [_plain_change(c) for c in of] for host, of in self.changes.items()}
         return {
             "basis": asdict(self.basis) | {"live": dict(self.basis.live)},
@@ -42,7 +42,7 @@ class Intent:
 
 
 def intent_of(plain: Mapping[str, Any]) -> Intent:
-    """Give an intent back from the journal."""
+    """An intent as the journal has it."""
     return Intent(
         basis=Basis(**plain["basis"]),
         waves=tuple(Wave(name, tuple(hosts)) for name, hosts in plain["waves"]),

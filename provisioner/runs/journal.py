@@ -49,7 +49,7 @@ class RunLog:
                 self.broken = self.broken or error.message
 
     def digest(self) -> str:
-        """Give the hash over the journal, empty where it cannot be read."""
+        """The hash over the journal, empty where it cannot be read."""
         try:
             return self._events.digest_of(self.run.id)
         except StateError:
@@ -63,7 +63,7 @@ class RunLog:
             self.broken = self.broken or error.message
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Return the connections."""
         self._events.close()
         self._history.close()
 
@@ -73,5 +73,5 @@ def _event(step: JournalStep) -> Event:
 
 
 def state_place(session: Session) -> StatePlace:
-    """Give where the history of the session's inventory is."""
+    """Where the history of the session's inventory is."""
     return state_place_of(session.environment, session.inventory.settings.id)

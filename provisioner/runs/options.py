@@ -26,7 +26,7 @@ _APPROVALS = (("CI_MERGE_REQUEST_IID", "merge request !"), ("GITHUB_REF", "ref "
 
 
 def approval_of(text: str, environment: Mapping[str, str]) -> str:
-    """Give what approved a change: the text that was given, else what the pipeline says of itself."""
+    """What approved a change: the text that was given, else what the pipeline says of itself."""
     if text or environment.get("PROVISIONER_APPROVAL"):
         return (text or environment["PROVISIONER_APPROVAL"])[:200]
     found = ((prefix, environment.get(name, "")) for name, prefix in _APPROVALS)

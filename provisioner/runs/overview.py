@@ -52,7 +52,7 @@ class Overview:
         return tuple(problem for problem in self.problems if problem.severity is Severity.ERROR)
 
     def statuses(self, names: Sequence[str], limit: Limit) -> tuple[FacilityStatus, ...]:
-        """Give the status of the chosen facilities.
+        """The status of the chosen facilities.
 
         Args:
             names: ids; none takes all.

@@ -81,7 +81,7 @@ def _held_back(host: str) -> HostResult:
 
 
 def _jobs_of(session: Session, found: Unfinished) -> tuple[list[Job], list[HostResult]]:
-    """Give the jobs of a run's hosts that are not through, and the results of those that cannot be asked."""
+    """The jobs of a run's hosts that are not through, and the results of those that cannot be asked."""
     names = [host for wave in found.intent.waves for host in wave.hosts]
     specs = [session.state.hosts[host] for host in names if host in session.state.hosts]
     gone = [host for host in names if host not in session.state.hosts]

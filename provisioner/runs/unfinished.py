@@ -45,7 +45,7 @@ class Unfinished:
 
 
 def unfinished(place: StatePlace) -> Unfinished:
-    """Give the last run that changes hosts and has not ended.
+    """The last run that changes hosts and has not ended.
 
     Raises:
         UsageError: there is none.
@@ -70,7 +70,7 @@ def _is_paused(events: Sequence[Event]) -> bool:
 
 
 def progress_of(events: Iterable[Event]) -> RunProgress:
-    """Give which hosts are through, and which were started."""
+    """Which hosts are through, and which were started."""
     results: dict[str, HostResult] = {}
     started: set[str] = set()
     for event in events:
@@ -90,7 +90,7 @@ def progress_of(events: Iterable[Event]) -> RunProgress:
 
 
 def state_of(recorded: Recorded, events: Sequence[Event]) -> str:
-    """Give a run's state in a word: its outcome, or `paused`, `interrupted`, `unfinished`."""
+    """A run's state in a word: its outcome, or `paused`, `interrupted`, `unfinished`."""
     if recorded.finished is not None:
         return recorded.outcome
     return next((e.state for e in reversed(events) if e.step == "run" and e.state != "begin"), "unfinished")

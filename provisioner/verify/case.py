@@ -75,7 +75,7 @@ class Case:
         return second.inbound_bytes > first.inbound_bytes
 
     def drift_of(self, host: str) -> tuple[Change, ...] | None:
-        """Give what differs on a host, or None where that could not be read."""
+        """What differs on a host, or None where that could not be read."""
         changes = self.drift.get(host)
         return None if changes is None else effective(changes)
 
@@ -99,15 +99,15 @@ class Case:
 
 
 def passed(level: int) -> Check:
-    """Give the outcome of a level that passed."""
+    """The outcome of a level that passed."""
     return Check(level, passed=True)
 
 
 def failed(level: int, layer: Layer, name: str, cause: Cause, detail: str = "") -> Check:
-    """Give the outcome of a level that failed."""
+    """The outcome of a level that failed."""
     return Check(level, passed=False, finding=Shortfall(layer, name, cause, detail))
 
 
 def not_checked(level: int, host: str, detail: str, cause: Cause = Cause.NOT_CHECKED) -> Check:
-    """Give the outcome of a level about which there is no evidence: never a pass."""
+    """The outcome of a level about which there is no evidence: never a pass."""
     return Check(level, passed=None, finding=Shortfall(Layer.HOST, host, cause, detail))

@@ -94,7 +94,7 @@ class HostEvidence:
 
 
 def parse_evidence(answer: HostAnswer) -> HostEvidence:
-    """Give a host's evidence from its answer; a document that cannot be read makes the host a failed one."""
+    """A host's evidence from its answer; a document that cannot be read makes the host a failed one."""
     if answer.outcome is not CallOutcome.ANSWERED:
         return HostEvidence(answer.host, answer.outcome, answer.error)
     document = answer.document

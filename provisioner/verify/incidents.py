@@ -12,7 +12,7 @@ Key = tuple[Layer, str, Cause]
 
 
 def incidents_of(verdicts: Sequence[PathVerdict], wanted: Iterable[PathToCheck]) -> tuple[Incident, ...]:
-    """Give the incidents, the highest layer and the most paths first."""
+    """The incidents, the highest layer and the most paths first."""
     groups: dict[Key, list[PathVerdict]] = defaultdict(list)
     for verdict in verdicts:
         if verdict.verdict is not Verdict.UP and verdict.layer is not None:

@@ -37,7 +37,7 @@ def judge(
     drift: Mapping[str, Sequence[Change]],
     checked_at: datetime,
 ) -> tuple[PathVerdict, ...]:
-    """Give the verdict on every path, in the order of names.
+    """The verdict on every path, in the order of names.
 
     Args:
         wanted: the paths that had to be checked.

@@ -39,14 +39,14 @@ class ProbeLimits:
     read_s: float = 25
 
     def deadline_for(self, paths: int) -> float:
-        """Give the deadline of a host with so many paths to read."""
+        """The deadline of a host with so many paths to read."""
         return self.deadline_s or min(_LONGEST_S, _FIXED_S + _PER_PATH_S * paths)
 
 
 def probe_calls(
     wanted: Iterable[PathToCheck], observe: Mapping[str, ObserveRequest], limits: ProbeLimits
 ) -> tuple[HostCall, ...]:
-    """Give one call for every relay that serves, and every centre that reads, one of the paths.
+    """One call for every relay that serves, and every centre that reads, one of the paths.
 
     Args:
         wanted: the paths to check.

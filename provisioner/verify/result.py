@@ -164,7 +164,7 @@ _FAILURES = (Verdict.DEGRADED, Verdict.UNKNOWN, Verdict.QUARANTINED, Verdict.DOW
 
 
 def exit_code(result: VerifyResult, fail_on: Verdict = Verdict.DEGRADED) -> int:
-    """Give the exit code: 1 if a path is as bad as `fail_on` or worse, or if there is no path at all, else 0."""
+    """The exit code: 1 if a path is as bad as `fail_on` or worse, or if there is no path at all, else 0."""
     bad = _FAILURES[_FAILURES.index(fail_on) :]
     return int(not result.paths or any(path.verdict in bad for path in result.paths))
 
@@ -182,7 +182,7 @@ def effective(changes: Iterable[Change]) -> tuple[Change, ...]:
 
 
 def verify_document(result: VerifyResult) -> dict[str, Any]:
-    """Give the `verify` document."""
+    """The `verify` document."""
     return {
         "schema": "provisioner/verify",
         "version": 1,

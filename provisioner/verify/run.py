@@ -60,7 +60,7 @@ def verify(
 
 
 def engine_of(evidence: Iterable[HostEvidence]) -> str:
-    """Give the name of what serves the paths, as the running program names itself, else as the installed one does."""
+    """The name of what serves the paths, as the running program names itself, else as the installed one does."""
     versions = []
     for facts in (e.facts for e in evidence):
         if facts is not None:

@@ -33,7 +33,7 @@ class PathToCheck:
 
 
 def select(state: DesiredState, limit: Limit = _EVERYTHING) -> tuple[PathToCheck, ...]:
-    """Give the paths to check, in the order of names.
+    """The paths to check, in the order of names.
 
     `host` is the relay that serves a path, or a centre that reads it.
 

@@ -111,7 +111,7 @@ def reap_orphans() -> None:
 
 
 def children_cpu(without: Collection[int] = ()) -> float:
-    """Give user and system seconds of all processes below: those that were waited for, and those that live.
+    """User and system seconds of all processes below: those that were waited for, and those that live.
 
     Args:
         without: living processes that do not count.
@@ -122,7 +122,7 @@ def children_cpu(without: Collection[int] = ()) -> float:
 
 
 def _cpu_of_living() -> dict[int, float]:
-    """Give the seconds of this process and of each living one below, with those of the children it waited for."""
+    """The seconds of this process and of each living one below, with those of the children it waited for."""
     parents, seconds = {}, {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError, ValueError, IndexError):

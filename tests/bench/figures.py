@@ -40,7 +40,7 @@ class Figure:
         return statistics.median(self.values)
 
     def document(self) -> dict[str, Any]:
-        """Give it for JSON."""
+        """The values as JSON has them."""
         return {
             "group": self.group,
             "name": self.name,
@@ -61,7 +61,7 @@ class Ratio:
     bottom: Figure
 
     def document(self) -> dict[str, Any]:
-        """Give it for JSON."""
+        """The values as JSON has them."""
         return {
             "name": self.name,
             "of": f"{self.top.group}: {self.top.name}",
@@ -81,7 +81,7 @@ class Part:
     notes: tuple[str, ...]
 
     def document(self) -> dict[str, Any]:
-        """Give it for JSON."""
+        """The values as JSON has them."""
         return {
             "title": self.title,
             "notes": list(self.notes),
@@ -90,7 +90,7 @@ class Part:
         }
 
     def lines(self) -> Iterable[str]:
-        """Give it as text."""
+        """The text."""
         yield self.title
         yield ""
         head = ("", "", "unit", "runs", "min", "median")
@@ -135,7 +135,7 @@ def machine() -> dict[str, Any]:
 
 
 def machine_line(found: dict[str, Any]) -> str:
-    """Give the machine as one line."""
+    """The machine as one line."""
     load = " ".join(f"{value:.2f}" for value in found["load"])
     return (
         f"machine: {found['cores']} cores, {found['memory_gib']} GiB, Python {found['python']},"

@@ -63,7 +63,7 @@ def _sizes(chance: random.Random, cameras: int) -> Iterator[int]:
 
 
 def _relays(cameras: int) -> dict[str, list[str]]:
-    """Give each carrier's relays: two paths a camera at most, and every relay filled to four fifths."""
+    """Each carrier's relays: two paths a camera at most, and every relay filled to four fifths."""
     each = max(1, ceil(cameras * 2 / (_MAX_PATHS * _FILL) / len(_CARRIERS)))
     return {carrier: [f"relay-{carrier}-{n}" for n in range(1, each + 1)] for carrier in _CARRIERS}
 

@@ -39,7 +39,7 @@ Files = dict[str, tuple[RenderedFile, ...]]
 
 
 def inventory() -> Inventory:
-    """Give the country's inventory, complete: half of the sites have a recorder, most cameras a main stream."""
+    """The country's inventory, complete: half of the sites have a recorder, most cameras a main stream."""
     relays = [
         inventories.relay(f"relay-{n:03}", 1, address=f"198.18.0.{n}", max_paths=3000) for n in range(1, RELAYS + 1)
     ]
@@ -60,7 +60,7 @@ def _streams(number: int) -> dict[str, Any]:
 
 
 def _site(like: Facility, number: int) -> Facility:
-    """Give a facility like another one, on a relay of its own number, with a gateway of its own."""
+    """A facility like another one, on a relay of its own number, with a gateway of its own."""
     assert like.plan
     assert like.gateway
     plan = like.plan.model_copy(update={"relay": f"relay-{number % RELAYS + 1:03}"})
@@ -69,7 +69,7 @@ def _site(like: Facility, number: int) -> Facility:
 
 
 def secrets_of(found: Inventory) -> Secrets:
-    """Give every device a login of its own."""
+    """Every device a login of its own."""
     carrier = CarrierSecrets.model_construct(
         readers={"centre": Secret("reader")},
         site_psks={site: Secret(inventories.public_key(site)) for site in found.allocations.sites},
@@ -86,7 +86,7 @@ def secrets_of(found: Inventory) -> Secrets:
 
 
 def edited(found: Inventory) -> Inventory:
-    """Give the inventory with another source for one stream of one camera."""
+    """The inventory with another source for one stream of one camera."""
     site = found.facilities["kcl-00004"]
     camera = site.cameras[3]
     sub = camera.streams.sub.model_copy(update={"rtsp_path": "/other"})

@@ -118,7 +118,7 @@ class _Size:
 
 
 def _nationwide(runs: int) -> list[Figure]:
-    """Give what a plan costs without loading and without hosts, with ten times the largest inventory here."""
+    """What a plan costs without loading and without hosts, with ten times the largest inventory here."""
     environment = {**os.environ, "PYTHONPATH": str(_ROOT / "playbooks")}
     told = (run([sys.executable, "-m", "tests.bench.nationwide"], environment, cwd=_ROOT).output for _ in range(runs))
     found = [json.loads(output) for output in told]

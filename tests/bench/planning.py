@@ -109,7 +109,7 @@ def _install(session: Session, planned: Planned, hosts: TimedHosts) -> None:
 
 @contextmanager
 def _one_facility_changed(root: Path) -> Iterator[None]:
-    """Give one camera of one facility another channel, as a person would, for a while."""
+    """One camera of one facility another channel, as a person would, for a while."""
     path = next(iter(sorted(root.glob("facilities/*/*.yml"))))
     before = path.read_text(encoding="utf-8")
     after = before.replace(_SUB, _OTHER_SUB, 1)

@@ -24,7 +24,7 @@ def _styled(style: str, text: str) -> str:
 
 
 def shortened(output: str, shown: int = _SHOWN) -> list[str]:
-    """Give the lines of an output; of a long one the beginning and the end."""
+    """The lines of an output; of a long one the beginning and the end."""
     lines = output.rstrip().splitlines()
     if len(lines) <= shown:
         return lines

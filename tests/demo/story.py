@@ -204,13 +204,13 @@ class Story:
 
 
 def _shown_path(name: str) -> str:
-    """Give a page's path as a person in this folder would write it."""
+    """A page's path as a person in this folder would write it."""
     OUT.mkdir(parents=True, exist_ok=True)
     return os.path.relpath(OUT / name)
 
 
 def what_next(deployment: Deployment, lab: Lab) -> list[str]:
-    """Give the lines that say what to do with a lab that was kept."""
+    """The lines that say what to do with a lab that was kept."""
     python = ROOT / ".venv/bin/python"
     names = ("PROVISIONER_INVENTORY", "ANSIBLE_VAULT_PASSWORD_FILE", "PROVISIONER_SSH_KEY", "PROVISIONER_STATE")
     inside = f"{python} -m tests.lab exec --run {lab.run}"

@@ -79,7 +79,7 @@ class CameraControl:
         self._forget_neighbour()
 
     def change_password(self, password: str) -> None:
-        """Give the device another password; as with real ones, that ends what was running."""
+        """The device another password; as with real ones, that ends what was running."""
         document = device_document(self.device, password)
         self._write(f"/etc/lab/devices/{self.device.id}.json", document)
         self._run("systemctl", "restart", self._unit)

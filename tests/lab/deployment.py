@@ -133,7 +133,7 @@ class Deployment:
         self.git("commit", "--quiet", "--allow-empty", "--message", message)
 
     def facility_file(self, facility: str) -> Path:
-        """Give a facility's file."""
+        """A facility's file."""
         return next(self.root.glob(f"facilities/*/{facility}.yml"))
 
     def edit_facility(self, facility: str, before: str, after: str) -> None:

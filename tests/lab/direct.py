@@ -45,7 +45,7 @@ class DirectRunner:
         self._lab, self._templates = lab, templates
 
     def call(self, calls: Sequence[HostCall], *, timeout_s: float) -> dict[str, HostAnswer]:
-        """Give an answer for every call, by host id."""
+        """An answer for every call, by host id."""
         with ThreadPoolExecutor(max_workers=max(1, len(calls))) as pool:
             answers = list(pool.map(lambda call: self._one(call, timeout_s), calls))
         return {answer.host: answer for answer in answers}

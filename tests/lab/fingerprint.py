@@ -108,5 +108,5 @@ def plant_foreign(lab: Lab, host: str) -> None:
 
 
 def foreign(lab: Lab, host: str) -> str:
-    """Give what is not ours on a host."""
+    """What is not ours on a host."""
     return lab.exec(host, ["sh", "-c", _FOREIGN], check=False).stdout

@@ -86,7 +86,7 @@ class Session:
 
 
 def track(base: str, description: str) -> str:
-    """Give the URL of the video in a description."""
+    """The URL of the video in a description."""
     found = re.search(r"^m=video .*?^a=control:(\S+)", description, re.MULTILINE | re.DOTALL)
     control = found[1] if found else "trackID=0"
     return control if control.startswith("rtsp://") else f"{base.rstrip('/')}/{control}"

@@ -32,7 +32,7 @@ def session(deployment: Deployment) -> Session:
 
 
 def fingerprint(deployment: Deployment, host: str) -> str:
-    """Give what a person would compare on a host: contents and times of files, rules, tunnel, processes."""
+    """What a person would compare on a host: contents and times of files, rules, tunnel, processes."""
     script = """
     find /etc/provisioner /etc/systemd/system /usr/local/lib/provisioner -type f -printf '%p %T@ %m %u:%g\\n' | sort
     nft -s list ruleset | grep -v 'elements = .* limit rate'
@@ -72,7 +72,7 @@ def test_a_change_is_confirmed_over_connections_of_its_own_and_none_is_left(depl
 
 
 def processes_naming(folder: Path) -> list[bytes]:
-    """Give the command lines on this machine that name a folder."""
+    """The command lines on this machine that name a folder."""
     lines = []
     for entry in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
@@ -81,7 +81,7 @@ def processes_naming(folder: Path) -> list[bytes]:
 
 
 def logins(deployment: Deployment) -> int:
-    """Give how many SSH connections the relay has let in."""
+    """How many SSH connections the relay has let in."""
     script = "journalctl -q -o cat | grep -c 'Accepted publickey' || true"
     return int(deployment.lab.exec(RELAY, ["sh", "-c", script]).stdout)
 

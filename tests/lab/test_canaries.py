@@ -31,7 +31,7 @@ _HOMES = ("/etc/provisioner/", "/var/lib/provisioner/last-good/", "/var/lib/prov
 
 
 def canaries(deployment: Deployment) -> dict[str, str]:
-    """Give every secret of the deployment by what it is, as it is and as URLs have it."""
+    """Every secret of the deployment by what it is, as it is and as URLs have it."""
     passwords = VaultPasswords.from_environment(deployment.environment)
     inventory = load_inventory(deployment.root, today=datetime.now(UTC).date())
     secrets = load_secrets(deployment.root, passwords, inventory)

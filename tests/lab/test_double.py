@@ -71,7 +71,7 @@ def hosts(request: pytest.FixtureRequest, deployment: Deployment) -> Hosts:
 
 
 def shape(value: Any, depth: int = 2) -> Any:
-    """Give the keys of a document, so deep."""
+    """The keys of a document, so deep."""
     if isinstance(value, dict) and depth:
         return {key: shape(below, depth - 1) for key, below in value.items()}
     return type(value).__name__

@@ -53,7 +53,7 @@ class Subject:
         return "two" if self.at == "one" else "one"
 
     def job(self, state: str) -> Job:
-        """Give the job that brings the host to a state."""
+        """The job that brings the host to a state."""
         session = self.sessions[state]
         spec, files = session.state.hosts[self.host], session.files[self.host]
         facts, errors = observe([spec], session.files, self.runner)
@@ -97,7 +97,7 @@ class Subject:
             time.sleep(0.3)
 
     def settled(self) -> Fingerprint:
-        """Give the fingerprint, once the relay is read back or has come back."""
+        """The fingerprint, once the relay is read back or has come back."""
         until = time.monotonic() + 12
         while True:
             found = fingerprint(self.lab, self.host)

@@ -45,7 +45,7 @@ def _write(path: Path, changes: dict[tuple[str | int, ...], Any]) -> None:
 
 
 def _pending(deployment: Deployment) -> dict[str, set[tuple[str, str]]]:
-    """Give what a plan does with paths, by host."""
+    """What a plan does with paths, by host."""
     found: dict[str, set[tuple[str, str]]] = {OLD: set(), NEW: set()}
     for change in deployment.document("plan")["changes"]:
         if change["resource"] == "path":
@@ -54,7 +54,7 @@ def _pending(deployment: Deployment) -> dict[str, set[tuple[str, str]]]:
 
 
 def _served(deployment: Deployment) -> dict[str, set[str]]:
-    """Give which relays prove which paths of the facility to be up."""
+    """Which relays prove which paths of the facility to be up."""
     report = deployment.document("verify", "--limit", f"facility={GATEWAY.facility}")
     found: dict[str, set[str]] = {}
     for path in report["paths"]:
@@ -99,7 +99,7 @@ def test_both_carriers_serve_until_the_new_connection_is_the_plan(handed_back: D
 
 
 def _between(text: str) -> str:
-    """Give what stands between the plan and its successor, which is the file's end."""
+    """What stands between the plan and its successor, which is the file's end."""
     after = text[text.index("plan:\n") + len("plan:\n") : text.index("successor:\n")]
     lines = after.splitlines(keepends=True)
     return "".join(lines[next(n for n, line in enumerate(lines) if not line.startswith(" ")) :])

@@ -85,13 +85,13 @@ def disarmed(deployment: Deployment, host: str = RELAY) -> bool:
 
 
 def host_in(document: dict[str, Any], host: str = RELAY) -> dict[str, Any]:
-    """Give one host's part of a document."""
+    """One host's part of a document."""
     (found,) = [entry for entry in document["hosts"] if entry["host"] == host]
     return dict(found)
 
 
 def private_folders(deployment: Deployment) -> list[str]:
-    """Give what lies where bundles travel through on this machine."""
+    """What lies where bundles travel through on this machine."""
     return [entry.name for entry in deployment.runtime.iterdir()]
 
 

@@ -29,7 +29,7 @@ def verified(
 
 
 def causes(found: dict[str, Any], *, stream: str = "sub") -> dict[str, str]:
-    """Give the cause of every path that is not up, by facility and camera."""
+    """The cause of every path that is not up, by facility and camera."""
     return {
         f"{path['facility']}/{path['camera']}": path["cause"]
         for path in found["paths"]
@@ -38,7 +38,7 @@ def causes(found: dict[str, Any], *, stream: str = "sub") -> dict[str, str]:
 
 
 def verdicts(found: dict[str, Any]) -> set[tuple[str, str]]:
-    """Give each carrier with the verdicts of its paths."""
+    """Each carrier with the verdicts of its paths."""
     return {(path["carrier"], path["verdict"]) for path in found["paths"]}
 
 

@@ -19,7 +19,7 @@ _VALUES = st.recursive(
 
 
 def _turned(value: Any) -> Any:
-    """Give the same value with the keys of every mapping the other way round."""
+    """The same value with the keys of every mapping the other way round."""
     if isinstance(value, dict):
         return {key: _turned(below) for key, below in reversed(value.items())}
     return [_turned(below) for below in value] if isinstance(value, list) else value

@@ -48,7 +48,7 @@ def inventory(chosen: dict[str, tuple[Way, int]], lock: Allocations | None = Non
 
 
 def changed(chosen: Fleet, changing: set[str]) -> list[Inventory]:
-    """Give an inventory before, during and after some facilities change their carrier, each allocated."""
+    """An inventory before, during and after some facilities change their carrier, each allocated."""
     before: dict[str, tuple[Way, int]] = {name: ((carrier, None), count) for name, (carrier, count) in chosen.items()}
     during = before | {n: ((c, OTHER[c]), count) for n, (c, count) in chosen.items() if n in changing}
     after = before | {n: ((OTHER[c], None), count) for n, (c, count) in chosen.items() if n in changing}

@@ -23,7 +23,7 @@ fleet = st.dictionaries(
 
 
 def inventory(chosen: Fleet, closed: set[str], lock: Allocations | None = None) -> Inventory:
-    """Give an allocated inventory of which some facilities are closed."""
+    """An allocated inventory of which some facilities are closed."""
     facilities = [
         fleets.facility(
             name,

@@ -31,7 +31,7 @@ def compared(old: Inventory, new: Inventory) -> Plan:
 
 
 def rows(plan: Plan) -> set[tuple[str, str, str, str, str]]:
-    """Give the pending changes; what a rule means only a kernel knows, and what is in a file only the vault."""
+    """The pending changes; what a rule means only a kernel knows, and what is in a file only the vault."""
     return {row(c) for c in plan.pending if c.resource not in {Resource.RULE, Resource.FILE}}
 
 

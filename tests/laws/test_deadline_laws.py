@@ -29,7 +29,7 @@ TICK = timedelta(microseconds=1)
 
 @st.composite
 def _orders(draw: st.DrawFn) -> list[dict[str, Any]]:
-    """Give orders as a file has them: each may end earlier ones, and have days for provinces and facilities."""
+    """Orders as a file has them: each may end earlier ones, and have days for provinces and facilities."""
     orders: list[dict[str, Any]] = []
     for number, issued_on in enumerate(sorted(draw(st.lists(DAYS, max_size=4)))):
         refs = [order["ref"] for order in orders]
@@ -125,7 +125,7 @@ def test_who_is_connected_earlier_is_never_later(
 
 
 def letter() -> Duty:
-    """Give the duty of the letter: complete before 10 May 2021."""
+    """The duty of the letter: complete before 10 May 2021."""
     order = {"ref": "1407/BTTTT-CVT", "issuer": "BTTTT", "issued_on": "2021-05-06", "before": "2021-05-10"}
     duty = governing(duties_of(*world([order | {"scope": ["ubnd_tinh"]}], "ubnd_tinh")))
     assert duty is not None

@@ -88,7 +88,7 @@ def problems(opened: Opened, file: str, data: bytes) -> list[Problem]:
 
 
 def tokens(node: yaml.Node | None) -> list[yaml.Node]:
-    """Give every scalar value of a document."""
+    """Every scalar value of a document."""
     if isinstance(node, yaml.MappingNode):
         return [token for _, value in node.value for token in tokens(value)]
     if isinstance(node, yaml.SequenceNode):

@@ -115,7 +115,7 @@ def test_no_territory_is_lost_or_invented(unit: Province, scheme: str) -> None:
 
 
 def _letters(number: int) -> dict[str, str]:
-    """Give what has to stand for each letter in an encoding, found by asking it for every possible pair."""
+    """What has to stand for each letter in an encoding, found by asking it for every possible pair."""
     signs = [chr(code) for code in range(0xA1, 0x100)]
     pairs = [*signs, *(base + sign for base in "aeiouyAEIOUYôöÔÖ" for sign in signs)]
     found: dict[str, str] = {}

@@ -54,7 +54,7 @@ def answer(root: Path, capsys: pytest.CaptureFixture[str], name: str, data: byte
 
 
 def rezipped(changes: dict[str, bytes | None]) -> bytes:
-    """Give the workbook with other parts; None leaves one out."""
+    """The workbook with other parts; None leaves one out."""
     out = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(WORKBOOK)) as old, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as new:
         for name in PARTS:

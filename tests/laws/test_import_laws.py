@@ -214,7 +214,7 @@ def test_what_is_exported_and_read_back_changes_nothing(plain: dict[str, Any]) -
 
 
 def _exported(filling: Filling, form: Form) -> Grid:
-    """Give an export's cells as the template holds them, without the workbook around them."""
+    """An export's cells as the template holds them, without the workbook around them."""
     rows = [[neutral(line.get(column.key, "")) for column in form.columns] for line in filling.lines(form.kind)]
     return _plain(form.title, [[column.header for column in form.columns], *rows])
 

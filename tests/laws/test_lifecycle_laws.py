@@ -33,7 +33,7 @@ NOW = datetime(2021, 5, 20, tzinfo=UTC)
 
 
 def facility(**changes: Any) -> Facility:
-    """Give a facility whose plan is as `AGREED`'s unless it is changed."""
+    """A facility whose plan is as `AGREED`'s unless it is changed."""
     return make.inventory(facilities=[make.facility(**changes)]).facilities[NAME]
 
 

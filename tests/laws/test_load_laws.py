@@ -67,7 +67,7 @@ steps = st.lists(st.tuples(st.lists(edits, max_size=3), carriers, st.sampled_fro
 
 
 def seen(loaded: Loaded) -> tuple[tuple[Problem, ...], Inventory | None, str, Any, frozenset[str]]:
-    """Give everything that a user of what was loaded can notice."""
+    """Everything that a user of what was loaded can notice."""
     return check(loaded), loaded.partial, loaded.digest, dict(loaded.outlines), loaded.broken
 
 

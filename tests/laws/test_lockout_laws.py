@@ -26,7 +26,7 @@ ports = st.integers(1, 65535)
 
 
 def apart(found: list[IPv4Network]) -> tuple[IPv4Network, ...]:
-    """Give networks of which none overlaps another, as inventories have them."""
+    """Networks of which none overlaps another, as inventories have them."""
     kept: list[IPv4Network] = []
     for network in found:
         if not any(network.overlaps(other) for other in kept):

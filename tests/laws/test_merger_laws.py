@@ -32,7 +32,7 @@ fleet = st.dictionaries(
 
 
 def inventory(chosen: Fleet, scheme: str, designations: list[dict[str, Any]], **frozen: str) -> Inventory:
-    """Give an inventory of these facilities; `frozen` stands in every facility's file."""
+    """An inventory of these facilities; `frozen` stands in every facility's file."""
     facilities = [
         fleets.facility(
             name,
@@ -57,13 +57,13 @@ def before(chosen: Fleet) -> Inventory:
 
 
 def after(chosen: Fleet) -> Inventory:
-    """Give the inventory as it is after 2025-07-01: designations are of new provinces, slugs are frozen."""
+    """The inventory as it is after 2025-07-01: designations are of new provinces, slugs are frozen."""
     pairs = sorted({(merged_into(by_slug(slug, OLD)).slug, carrier) for slug, carrier, _ in chosen.values()})
     return inventory(chosen, NEW, [make.designation(*pair) for pair in pairs], province_scheme=OLD)
 
 
 def with_old_designations(chosen: Fleet) -> Inventory:
-    """Give the inventory that moved on and kept its designations as they were written."""
+    """The inventory that moved on and kept its designations as they were written."""
     pairs = sorted({(slug, carrier) for slug, carrier, _ in chosen.values()})
     kept = [make.designation(*pair, province_scheme=OLD) for pair in pairs]
     return inventory(chosen, NEW, kept, province_scheme=OLD)

@@ -28,7 +28,7 @@ def move(old: str, new: str, until: str = "2021-07-01") -> dict[str, str]:
 
 
 def renamed(found: dict[str, int], moves: list[dict[str, str]], cameras: int, first: str = "cam-01") -> Inventory:
-    """Give an inventory in which the site BEFORE is called AFTER, with the same gateway."""
+    """An inventory in which the site BEFORE is called AFTER, with the same gateway."""
     plain = fleets.facility(BEFORE, cameras)
     cameras_ = [camera | {"id": first} if camera["id"] == "cam-01" else camera for camera in plain["cameras"]]
     facility = inventories.signed(plain | {"id": AFTER, "cameras": cameras_})

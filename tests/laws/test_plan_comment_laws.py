@@ -69,7 +69,7 @@ plans = st.builds(
 
 
 def tokens(text: str) -> Iterator[Token]:
-    """Give every token that a forge would make of a comment, those inside lines too."""
+    """Every token that a forge would make of a comment, those inside lines too."""
     for token in MarkdownIt("commonmark").enable("table").parse(text):
         yield token
         yield from token.children or ()

@@ -199,7 +199,7 @@ KEYED = [token for token in TOKENS if token.key is not None]
 
 
 def put_at(token: Token, node: yaml.Node, written: str) -> str:
-    """Give the token's file with something else in the place of a node."""
+    """The token's file with something else in the place of a node."""
     text = FILES[token.file]
     return text[: node.start_mark.index] + written + text[node.end_mark.index :]
 

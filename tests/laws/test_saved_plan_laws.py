@@ -22,7 +22,7 @@ Path = tuple[str | int, ...]
 
 @cache
 def saved() -> str:
-    """Give a plan with something of everything in it."""
+    """A plan with something of everything in it."""
     world = World()
     world.apply(of({"kcl-bg-001": 2, "kcl-bg-002": 3}))
     world.watch(RELAY, {"bac-giang/kcl-bg-002/cam-01/sub": 3})
@@ -31,7 +31,7 @@ def saved() -> str:
 
 
 def leaves(value: Any, path: Path = ()) -> list[Path]:
-    """Give the way to every value of a document."""
+    """The way to every value of a document."""
     below = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     return [path, *(leaf for key, found in below for leaf in leaves(found, (*path, key)))][0 if path else 1 :]
 
@@ -56,7 +56,7 @@ def test_a_saved_plan_can_be_read_and_is_canonical() -> None:
 
 
 def other(value: Any) -> Any:
-    """Give a value of the same kind that is another one."""
+    """A value of the same kind that is another one."""
     if isinstance(value, bool):
         return not value
     if isinstance(value, int):

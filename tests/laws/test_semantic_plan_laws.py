@@ -31,7 +31,7 @@ WIDE = Terminal(width=None, encoding="utf-8", color=False, stream=sys.stdout)
 
 
 def shown(planned: Any) -> str:
-    """Give all that a plan is ever printed as."""
+    """All that a plan is ever printed as."""
     lines = [*plan_lines(planned.plan, WIDE, everything=True), *plan_lines(planned.plan, WIDE)]
     return "\n".join([*lines, plan_comment(planned.plan), planned.text(KEY), repr(planned.plan)])
 
@@ -152,7 +152,7 @@ def test_an_update_that_nobody_notices_cuts_nobody(old: dict[str, int], new: dic
 
 
 def carried_by_both(name: str = "kcl-bg-001") -> Inventory:
-    """Give an inventory in which a facility changes its carrier: both connections are there."""
+    """An inventory in which a facility changes its carrier: both connections are there."""
     plan = {"state": "agreed", "carrier": "vnpt", "relay": "relay-vnpt-1"}
     return inventories.inventory(
         carriers=[inventories.carrier(), inventories.carrier("vnpt", 12)],

@@ -10,7 +10,7 @@ _D = str.maketrans({"đ": "d", "ð": "d", "ɖ": "d"})
 
 
 def clean(text: str) -> str:
-    """Give a text as it is kept and shown: composed (NFC), without invisible characters, with single spaces.
+    """A text as it is kept and shown: composed (NFC), without invisible characters, with single spaces.
 
     Letters and marks stay as they were written: `Hoà` does not become `Hòa`.
     """
@@ -18,7 +18,7 @@ def clean(text: str) -> str:
 
 
 def fold(text: str) -> str:
-    """Give the key by which texts are compared, which is also a slug: `[a-z0-9]` and single hyphens, or nothing.
+    """The key by which texts are compared, which is also a slug: `[a-z0-9]` and single hyphens, or nothing.
 
     `Đắk Lắk` is `dak-lak`, whatever its case, the order and place of its marks (`Hoà`, `Hòa`), its
     composition (NFC, NFD), its spaces, and whichever of the three letters that look like Đ was typed.

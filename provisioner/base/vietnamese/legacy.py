@@ -48,7 +48,7 @@ def legacy_encoding(text: str) -> str | None:
 
 
 def read_legacy(text: str) -> Legacy | None:
-    """Give the encoding that a text looks like with what it says in it; as `legacy_encoding`."""
+    """The encoding that a text looks like with what it says in it; as `legacy_encoding`."""
     if text.isascii():
         return None
     composed = unicodedata.normalize("NFC", text)
@@ -63,7 +63,7 @@ def read_legacy(text: str) -> Legacy | None:
 
 
 def possible_readings(text: str) -> tuple[Legacy, ...]:
-    """Give what a text would say in each encoding, likely or not: for who knows which words may stand there."""
+    """What a text would say in each encoding, likely or not: for who knows which words may stand there."""
     composed = unicodedata.normalize("NFC", text)
     if composed.isascii() or not _LATIN.issuperset(composed):
         return ()
@@ -71,7 +71,7 @@ def possible_readings(text: str) -> tuple[Legacy, ...]:
 
 
 def _score(words: list[str], read: Callable[[str], str]) -> int:
-    """Give how many words a reading makes syllables; 0 unless most of them are and one was none before."""
+    """How many words a reading makes syllables; 0 unless most of them are and one was none before."""
     pairs = [(syllable(word), syllable(read(word)), word) for word in words if any(map(str.isalpha, read(word)))]
     # A lone sign is a vowel in some encoding (a half is ẵ in TCVN3): it proves nothing.
     proved = any(new and not old and (new.onset or len(word) >= _PROOF) for old, new, word in pairs)
@@ -91,7 +91,7 @@ def _read(text: str, encoding: LegacyEncoding) -> str:
 
 
 def _bytes_by_character(page: str) -> dict[str, int]:
-    """Give a code page's upper half; a byte that it leaves out is the control character of that number."""
+    """A code page's upper half; a byte that it leaves out is the control character of that number."""
     table = {}
     for number in range(0x80, 0x100):
         try:

@@ -96,7 +96,7 @@ def _tone_fits(read: Syllable, toned: list[tuple[int, str]]) -> bool:
 
 
 def _places(rime: str) -> set[int]:
-    """Give the letters of a rime that may carry its tone."""
+    """The letters of a rime that may carry its tone."""
     vowels = rime.rstrip("cghkmnpt")
     hatted = [index for index, letter in enumerate(vowels) if letter in _HATTED]
     if hatted:

@@ -101,7 +101,7 @@ class Desk:
         record(folder, AccessRecord(self.now, action, self.purpose, self.requester, tuple(names), records))
 
     def province_name(self, slug: str) -> str:
-        """Give a province's name in Vietnamese.
+        """A province's name in Vietnamese.
 
         Raises:
             UsageError: neither the inventory's list of provinces nor a facility has such a province.
@@ -114,17 +114,17 @@ class Desk:
 
 
 def open_desk(invocation: Invocation, chosen: Path | None, purpose: str, requester: str | None) -> Desk:
-    """Give the desk of a command that begins now."""
+    """The desk of a command that begins now."""
     return Desk(invocation, chosen, purpose, requester or system_user(), datetime.now(VIETNAM))
 
 
 def contacts_document(command: str, **fields: Any) -> dict[str, Any]:
-    """Give the JSON document of a command about contacts."""
+    """The JSON document of a command about contacts."""
     return {"schema": "provisioner/contacts", "version": 1, "command": command, **fields}
 
 
 def records(found: Iterable[Found], *, show: bool) -> list[dict[str, Any]]:
-    """Give where records stand, and with `show` what they say."""
+    """Where records stand, and with `show` what they say."""
     return [_place(one) | (_personal(one) if show else {}) for one in found]
 
 

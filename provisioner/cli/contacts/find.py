@@ -104,6 +104,6 @@ def known_of_person(texts: tuple[str, ...], purpose: str) -> tuple[Sought, ...]:
 
 
 def nobody(searched: Iterable[str]) -> UsageError:
-    """Give the error of a search that found nothing; it says where was searched, and not for whom."""
+    """The error of a search that found nothing; it says where was searched, and not for whom."""
     names = ", ".join(sorted(searched)) or "no province"
     return UsageError("no record matches", hint=f"searched: {names}; a phone number or an e-mail has to be whole")

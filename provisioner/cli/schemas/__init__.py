@@ -27,7 +27,7 @@ DOCUMENTS: Final = (
 
 
 def document_schema(name: str) -> dict[str, Any]:
-    """Give the schema of a document.
+    """The schema of a document.
 
     Raises:
         FileNotFoundError: there is no such document, or the installation is broken.

@@ -107,7 +107,7 @@ def _signal(pid: int, number: signal.Signals) -> None:
 
 
 def _below(root: int) -> set[int]:
-    """Give every process below one; pexpect gives Ansible a session of its own, so a group is not enough."""
+    """Every process below one; pexpect gives Ansible a session of its own, so a group is not enough."""
     parents: dict[int, int] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError, ValueError, IndexError):

@@ -46,7 +46,7 @@ class AnsibleRunner:
         _close_all(self._plays)
 
     def call(self, calls: Sequence[HostCall], *, timeout_s: float) -> dict[str, HostAnswer]:
-        """Give an answer for every call, by host id.
+        """An answer for every call, by host id.
 
         Raises:
             HostError: ansible-runner itself did not work, or there is no tmpfs for secrets.
@@ -54,7 +54,7 @@ class AnsibleRunner:
         return {answer.host: answer for answer in self.stream(calls, timeout_s=timeout_s)}
 
     def stream(self, calls: Sequence[HostCall], *, timeout_s: float) -> Iterator[HostAnswer]:
-        """Give an answer for every call as soon as it is there; those of silent hosts come at the end.
+        """An answer for every call as soon as it is there; those of silent hosts come at the end.
 
         Raises:
             HostError: ansible-runner itself did not work, or there is no tmpfs for secrets.
@@ -76,7 +76,7 @@ class AnsibleRunner:
             self._close_done()
 
     def _post(self, calls: Sequence[HostCall]) -> _Posted:
-        """Give every call to a worker that waits for one, or else to a new play's."""
+        """Every call to a worker that waits for one, or else to a new play's."""
         with self._lock:
             plays = {call.spec.id: play for call in calls for play in self._plays if play.takes(call.spec)}
             if new := [call.spec for call in calls if call.spec.id not in plays]:

@@ -75,7 +75,7 @@ class Play:
         return self._free.get(spec.id) == _place(spec) and self.alive
 
     def post(self, call: HostCall) -> int:
-        """Give a worker its next call; give the call's number."""
+        """A worker its next call; give the call's number."""
         host = call.spec.id
         del self._free[host]
         self._number += 1
@@ -86,7 +86,7 @@ class Play:
         return self._number
 
     def answers(self) -> set[int]:
-        """Give the numbers of the calls of which something has come; one folder is listed, however many hosts."""
+        """The numbers of the calls of which something has come; one folder is listed, however many hosts."""
         names = (entry.name for entry in (self._folder / "answers").iterdir())
         return {int(name) for name in names if name.isdigit()}
 
@@ -105,7 +105,7 @@ class Play:
         self._busy.discard(number)
 
     def failure(self, host: str) -> HostAnswer | None:
-        """Give why a host's worker has ended, as Ansible says it; None where nothing is known."""
+        """Why a host's worker has ended, as Ansible says it; None where nothing is known."""
         try:
             told = json.loads((self._folder / "failures" / host).read_text())
         except FileNotFoundError:

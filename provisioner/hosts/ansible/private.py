@@ -32,7 +32,7 @@ def make_private_folder(environment: Mapping[str, str]) -> Path:
 
 
 def _started(pid: int) -> str:
-    """Give when a process began, as the kernel counts; empty where it is gone."""
+    """When a process began, as the kernel counts; empty where it is gone."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
     except (OSError, IndexError):

@@ -33,17 +33,17 @@ class Remark:
 
 
 def error(code: str, /, **fills: object) -> Remark:
-    """Give a remark that keeps its row out."""
+    """A remark that keeps its row out."""
     return Remark(code, Level.ERROR, _texts(fills))
 
 
 def warning(code: str, /, **fills: object) -> Remark:
-    """Give a remark that somebody should look at."""
+    """A remark that somebody should look at."""
     return Remark(code, Level.WARNING, _texts(fills))
 
 
 def note(code: str, /, **fills: object) -> Remark:
-    """Give a remark that says what was done."""
+    """A remark that says what was done."""
     return Remark(code, Level.NOTE, _texts(fills))
 
 
@@ -107,5 +107,5 @@ class FileRefusedError(ValueError):
 
 
 def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Give findings by place, each once."""
+    """Findings by place, each once."""
     return tuple(sorted(dict.fromkeys(findings), key=lambda f: (f.spot, f.remark.code, f.remark.fills)))

@@ -88,10 +88,10 @@ class Grid:
     hidden: bool = False
 
     def at(self, row: int, column: int) -> Cell:
-        """Give a cell; an empty one where there is nothing."""
+        """A cell; an empty one where there is nothing."""
         return self.rows.get(row, {}).get(column) or Cell(row, column)
 
 
 def letter(column: int) -> str:
-    """Give a column's letters as Excel shows them: 1 is A."""
+    """A column's letters as Excel shows them: 1 is A."""
     return get_column_letter(column) if column else ""

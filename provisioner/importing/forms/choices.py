@@ -45,7 +45,7 @@ class YesNo(StrEnum):
 
 
 def word_key(text: str) -> str:
-    """Give the key by which words and headers are compared: small letters and digits alone."""
+    """The key by which words and headers are compared: small letters and digits alone."""
     return fold(text).replace("-", "")
 
 
@@ -69,11 +69,11 @@ class Choice:
         object.__setattr__(self, "keys", keys)
 
     def find(self, text: str) -> str | None:
-        """Give the value that a text means."""
+        """The value that a text means."""
         return self.keys.get(word_key(text))
 
     def label(self, value: str) -> str:
-        """Give the word that we write for a value."""
+        """The word that we write for a value."""
         return self.words[value][0]
 
     @property

@@ -66,17 +66,17 @@ class Column:
 
 
 def chosen(key: str, header: str, choice: Choice, aliases: str = "", **others: Any) -> Column:
-    """Give a column whose cells hold a word of a list."""
+    """A column whose cells hold a word of a list."""
     return Column(key, header, aliases, values.one_of(choice), safe_words, choice, **others)
 
 
 def number(key: str, header: str, most: int, aliases: str = "", *, least: int = 1, **others: Any) -> Column:
-    """Give a column of whole numbers."""
+    """A column of whole numbers."""
     return Column(key, header, aliases, values.whole(least, most), safe_number, **others)
 
 
 def day(key: str, header: str, aliases: str = "", **others: Any) -> Column:
-    """Give a column of days."""
+    """A column of days."""
     return Column(key, header, aliases, read_day, safe_number, **others)
 
 
@@ -104,13 +104,13 @@ class Form:
         return frozenset(map(word_key, (self.kind.value, self.title, *self.titles.split("|"))))
 
     def find(self, header: str) -> Column | None:
-        """Give the column that a header names; brackets and numbers in it do not count."""
+        """The column that a header names; brackets and numbers in it do not count."""
         return next((self._by_header[key] for key in _header_keys(header) if key in self._by_header), None)
 
 
 @lru_cache(maxsize=8192)
 def _header_keys(header: str) -> tuple[str, ...]:
-    """Give the keys of a header as it stands, without what is in brackets, and without a number before it."""
+    """The keys of a header as it stands, without what is in brackets, and without a number before it."""
     bare = re.sub(r"\([^()]*\)|\[[^\[\]]*\]", " ", header)
     numberless = re.sub(r"^\s*(?:[0-9]{1,2}|[ivx]{1,4}|[a-z])\s*[.)/]\s*", "", bare, flags=re.IGNORECASE)
     return tuple(dict.fromkeys(map(word_key, (header, bare, numberless))))
@@ -130,7 +130,7 @@ def _facility_id(advice: str) -> Column:
 
 
 def shared() -> tuple[Column, ...]:
-    """Give the columns by which a row of the other sheets names its facility."""
+    """The columns by which a row of the other sheets names its facility."""
     return (
         NUMBER,
         _facility_id("Mã cơ sở ở trang Cơ sở; nếu chưa có mã thì để trống và ghi Tên cơ sở"),
@@ -143,17 +143,17 @@ _LEFT_OUT = {"kept": False, "asked": False}
 
 
 def district(**others: Any) -> Column:
-    """Give the column of the district, as it was until 2025."""
+    """The column of the district, as it was until 2025."""
     return Column("district", "Quận/Huyện", "Huyện|Huyện/TX/TP|Huyện/Thị xã|Huyện, thị xã|Quận", **others)
 
 
 def ward(**others: Any) -> Column:
-    """Give the column of the ward or commune."""
+    """The column of the ward or commune."""
     return Column("ward", "Xã/Phường", "Xã|Phường|Xã/Phường/Thị trấn|Xã, phường", **others)
 
 
 def street(**others: Any) -> Column:
-    """Give the column of number and street."""
+    """The column of number and street."""
     return Column("street", "Địa chỉ", "Địa chỉ cơ sở|Địa điểm", **others)
 
 

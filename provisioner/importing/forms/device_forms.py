@@ -118,7 +118,7 @@ SURVEYS = Form(
 
 
 def _stream(name: str, title: str) -> Iterator[Column]:
-    """Give the columns of one stream; those of no named stream are of tables with a row a stream."""
+    """The columns of one stream; those of no named stream are of tables with a row a stream."""
     suffix, key = (f" luồng {title}", f"{name}_") if name else ("", "")
     asked = bool(name)
     yield Column(

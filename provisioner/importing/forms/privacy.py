@@ -62,14 +62,14 @@ def holds_personal_data(text: str) -> bool:
 
 
 def safe_number(text: str) -> str:
-    """Give a number, address or day for a report; nothing where the text is something else, or a longer number."""
+    """A number, address or day for a report; nothing where the text is something else, or a longer number."""
     written = text.strip()
     forms = (_SAFE_NUMBER, _SAFE_ADDRESS, _SAFE_DAY)
     return written if any(form.fullmatch(written) for form in forms) else ""
 
 
 def safe_words(text: str) -> str:
-    """Give words of letters for a report; nothing where there is a digit or sign, or one word alone.
+    """Words of letters for a report; nothing where there is a digit or sign, or one word alone.
 
     Passwords of letters alone are one word; what is chosen from a list has several, or is known.
     """
@@ -82,13 +82,13 @@ def safe_words(text: str) -> str:
 
 
 def safe_id(text: str) -> str:
-    """Give an id for a report, where it has the form that ids have here, e.g. kcl-bg-001."""
+    """An id for a report, where it has the form that ids have here, e.g. kcl-bg-001."""
     written = clean(text)
     return written if _SAFE_ID.fullmatch(written) else ""
 
 
 def masked(text: str) -> str:
-    """Give the last three digits of a phone number, so that its cell is recognised; nothing of any other text."""
+    """The last three digits of a phone number, so that its cell is recognised; nothing of any other text."""
     digits = [c for c in text if c.isdigit()]
     others = sum(c.isalpha() for c in text)
     return "…" + "".join(digits[-3:]) if len(digits) >= 8 and not others else ""  # noqa: PLR2004 (a phone number's least)

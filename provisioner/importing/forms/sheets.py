@@ -19,6 +19,6 @@ WITHOUT_MEANING = frozenset(
 
 
 def known_headers(row: Iterable[str]) -> int:
-    """Give how many different columns of one sheet the cells of a row are headers of."""
+    """How many different columns of one sheet the cells of a row are headers of."""
     texts = [text for text in row if text.strip()]
     return max(len({column.key for text in texts if (column := form.find(text))}) for form in FORMS)

@@ -49,7 +49,7 @@ _IN_ROOM = re.compile(
 
 
 def unquoted(text: str) -> str:
-    """Give a text without the quote that keeps a spreadsheet from taking it for a formula."""
+    """A text without the quote that keeps a spreadsheet from taking it for a formula."""
     return text[1:] if _QUOTED.match(text) else text
 
 
@@ -98,7 +98,7 @@ def identifier(cell: Cell) -> Taken:
 
 
 def whole(least: int, most: int) -> Reader:
-    """Give the reader of a whole number."""
+    """The reader of a whole number."""
 
     def read(cell: Cell) -> Taken:
         number, remarks = _number(cell)
@@ -114,7 +114,7 @@ def whole(least: int, most: int) -> Reader:
 
 
 def decimal(most: int) -> Reader:
-    """Give the reader of a positive number with a comma or a point."""
+    """The reader of a positive number with a comma or a point."""
 
     def read(cell: Cell) -> Taken:
         if isinstance(cell.value, str) and _GROUPED.fullmatch(_UNITS.sub("", clean(cell.value)).strip()):
@@ -147,7 +147,7 @@ def _number(cell: Cell) -> tuple[float | None, tuple[Remark, ...]]:
 
 
 def one_of(choice: Choice) -> Reader:
-    """Give the reader of a word from a list."""
+    """The reader of a word from a list."""
 
     def read(cell: Cell) -> Taken:
         found = choice.find(_word(cell))
@@ -157,7 +157,7 @@ def one_of(choice: Choice) -> Reader:
 
 
 def zone(choice: Choice) -> Reader:
-    """Give the reader of a zone; the inside of rooms, toilets and baths has a message of its own."""
+    """The reader of a zone; the inside of rooms, toilets and baths has a message of its own."""
 
     def read(cell: Cell) -> Taken:
         if is_inside_a_room(_word(cell)):
@@ -173,7 +173,7 @@ def obstacle(cell: Cell) -> Taken:
 
 
 def some_of(choice: Choice) -> Reader:
-    """Give the reader of several words in one cell, parted by semicolons, commas or line breaks."""
+    """The reader of several words in one cell, parted by semicolons, commas or line breaks."""
 
     def read(cell: Cell) -> Taken:
         found: list[str] = []

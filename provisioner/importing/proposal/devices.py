@@ -116,7 +116,7 @@ class DeviceDraft:
                 device.known[key] = record.get(key)
 
     def _recorder_of(self, record: Record) -> _Device | None:
-        """Give the recorder of a channel's row; a row that says enough of an unknown one makes it known."""
+        """The recorder of a channel's row; a row that says enough of an unknown one makes it known."""
         name = record.get("recorder_id")
         camera = self._cameras.get(record.get("camera_id") or "")
         if name is None:
@@ -177,7 +177,7 @@ class DeviceDraft:
         return self._cameras.setdefault(name, _Device(name, {}, new=True))
 
     def _camera_there(self, record: Record, recorder: _Device | None) -> str | None:
-        """Give the camera that a row without an id is about: the one at the same address, or on the same channel."""
+        """The camera that a row without an id is about: the one at the same address, or on the same channel."""
         for device in self._cameras.values():
             known = device.known
             if recorder is not None:
@@ -284,7 +284,7 @@ class DeviceDraft:
 
 
 def _by_stream(record: Record) -> Record:
-    """Give a row of a table with one row a stream the keys of its stream; without a word it is the sub stream."""
+    """A row of a table with one row a stream the keys of its stream; without a word it is the sub stream."""
     if not any(record.get(key) is not None for key in _STREAM_KEYS):
         return record
     name = record.get("stream") or StreamName.SUB.value

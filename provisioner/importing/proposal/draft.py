@@ -80,7 +80,7 @@ class Draft:
         return not missing
 
     def spoiled(self) -> Iterator[tuple[str, int, int]]:
-        """Give the rows that have an error: file, sheet, row."""
+        """The rows that have an error: file, sheet, row."""
         for finding in self.findings:
             if finding.remark.level is Level.ERROR:
                 yield finding.spot.file, finding.spot.number, finding.spot.row

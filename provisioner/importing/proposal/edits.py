@@ -86,7 +86,7 @@ class Edit:
 
 
 def edit_of(draft: Draft, before: bytes | None) -> Edit:
-    """Give the edit that a draft asks for.
+    """The edit that a draft asks for.
 
     Raises:
         EditError: the file cannot be edited.
@@ -192,7 +192,7 @@ def _same(old: Any, new: Any) -> bool:
 
 
 def _differences(old: Any, new: Any, path: KeyPath) -> Iterator[tuple[KeyPath, Any]]:
-    """Give the fewest places at which values have to be set, in the order of the model."""
+    """The fewest places at which values have to be set, in the order of the model."""
     if isinstance(old, dict) and isinstance(new, dict) and not set(old) - set(new):
         for key in _sorted(new):
             if key not in old:
@@ -233,7 +233,7 @@ def _styled(value: Any) -> Any:
 
 
 def _told(old: Any, new: Any, way: Way) -> Iterator[FieldChange]:
-    """Give what changes, for people: a new mapping is told value by value as well."""
+    """What changes, for people: a new mapping is told value by value as well."""
     if isinstance(new, dict):
         before = old if isinstance(old, dict) else {}
         for key in _sorted({**before, **new}):

@@ -78,7 +78,7 @@ class People:
         return True
 
     def _index(self, record: Record, facility: str) -> int | None:
-        """Give the contact that a row is about: the same person in the same role at the same facility and time."""
+        """The contact that a row is about: the same person in the same role at the same facility and time."""
         role, name = _role(record), fold(record.get("full_name"))
         since = _day(record.get("valid_from"))
         same = [
@@ -150,7 +150,7 @@ def _day(value: str | None) -> date | None:
 
 
 def representatives_not_named(people: People, rows: Sequence[tuple[Record, str]]) -> Iterable[str]:
-    """Give facilities of the sheet whose file names a current representative that the sheet does not have."""
+    """Facilities of the sheet whose file names a current representative that the sheet does not have."""
     named = {(facility, fold(record.get("full_name") or "")) for record, facility in rows}
     sheet = {facility for _, facility in rows}
     for contact in people.known or ():

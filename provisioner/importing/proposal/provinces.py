@@ -19,7 +19,7 @@ from provisioner.inventory.model import Inventory
 
 
 def province_of(record: Record, inventory: Inventory) -> tuple[str | None, Remark | None]:
-    """Give the slug of the province that a row names, by the list of its facility or of the inventory.
+    """The slug of the province that a row names, by the list of its facility or of the inventory.
 
     None without a remark where the row names none, None with a remark where it cannot be understood.
     """

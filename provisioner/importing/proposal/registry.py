@@ -55,7 +55,7 @@ class Registry:
     # --- rows of the sheet of facilities ----------------------------------------------------------
 
     def register(self, records: Iterable[Record]) -> Iterator[tuple[Record, str]]:
-        """Give each sound row with its facility's id; ids that are given count before new ones are proposed."""
+        """Each sound row with its facility's id; ids that are given count before new ones are proposed."""
         seen: dict[str, Record] = {}
         known: list[tuple[Record, str]] = []
         nameless: list[tuple[Record, str]] = []
@@ -79,7 +79,7 @@ class Registry:
                 yield record, facility
 
     def _identify(self, record: Record, province: str) -> str | None:
-        """Give a row's id; an empty one for a new facility without an id, None where the row cannot be taken."""
+        """A row's id; an empty one for a new facility without an id, None where the row cannot be taken."""
         given = record.get("facility_id")
         if given is None:
             return self._by_own_name(record, province)
@@ -127,7 +127,7 @@ class Registry:
         self._name(record.get("name"), province, facility)
 
     def _propose(self, record: Record, province: str) -> str:
-        """Give a new facility its id: kcl, the first letters of the province's slug, the next free number."""
+        """A new facility its id: kcl, the first letters of the province's slug, the next free number."""
         twin = sorted(f for where, f in self._names.get(fold(record.get("name")), ()) if where == province)
         if twin:  # the same name stood further up: the duplicate is told where rows are compared
             return twin[0]
@@ -146,7 +146,7 @@ class Registry:
             yield from stone.object.split("/")
 
     def _province(self, record: Record) -> str | None:
-        """Give the slug of a row's province; an empty one where none is needed, None where it is not known."""
+        """The slug of a row's province; an empty one where none is needed, None where it is not known."""
         found, remark = province_of(record, self.inventory)
         if remark is not None:
             self._say(record, remark, "province" if record.get("province") else "province_code")
@@ -177,7 +177,7 @@ class Registry:
     # --- rows of the other sheets -----------------------------------------------------------------
 
     def find(self, record: Record) -> str | None:
-        """Give the facility that a row of another sheet is about; None, with a finding, where it cannot be told."""
+        """The facility that a row of another sheet is about; None, with a finding, where it cannot be told."""
         given, name = record.get("facility_id"), record.get("facility_name")
         if given is None and name is None:
             if not {"facility_id", "facility_name"} & record.filled:
@@ -221,7 +221,7 @@ class Registry:
 
 
 def next_free(prefix: str, digits: int, used: Iterable[str]) -> str:
-    """Give `prefix-NNN` with the number after the highest one in use: a gap may be an id that was retired."""
+    """`prefix-NNN` with the number after the highest one in use: a gap may be an id that was retired."""
     pattern = re.compile(rf"{re.escape(prefix)}-([0-9]{{1,9}})")
     numbers = [int(found[1]) for name in used if (found := pattern.fullmatch(name))]
     return f"{prefix}-{max(numbers, default=0) + 1:0{digits}}"

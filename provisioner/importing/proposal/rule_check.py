@@ -55,7 +55,7 @@ class _Origins:
         self._document = parse(edit.after).value
 
     def at(self, path: KeyPath, *, key: bool = False) -> Position:  # noqa: ARG002 (the protocol's)
-        """Give a place whose line is the number of a wish; 0 where no cell asks for anything near it."""
+        """A place whose line is the number of a wish; 0 where no cell asks for anything near it."""
         found = self.find(path)
         if found is None:
             return Position(self.shown, 0, 0)
@@ -63,7 +63,7 @@ class _Origins:
         return Position(self.shown, len(self.wanted), 0)
 
     def find(self, path: KeyPath) -> WantedValue | None:
-        """Give the wish for a value, for something in it, or for something beside it."""
+        """The wish for a value, for something in it, or for something beside it."""
         way = self._way(path)
         for length in range(len(way), 0, -1):
             exact = self._edit.origins.get(way[:length])
@@ -149,7 +149,7 @@ def _refused(edit: Edit, origins: _Origins, refusal: ValidationError) -> Judged:
 
 
 def _signed(old: Facility | None, new: Facility) -> tuple[str, ...]:
-    """Give who signed what the edit changes."""
+    """Who signed what the edit changes."""
     parties: Mapping[str, None] = {}
     for before, after in ((old.plan, new.plan), (old.successor, new.successor)) if old else ():
         if old and before and after and signed_content(old, before) != signed_content(new, after):

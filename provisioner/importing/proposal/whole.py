@@ -108,7 +108,7 @@ def propose(
 
 
 def provinces_of_contacts(records: Iterable[Record], known: Known) -> frozenset[str]:
-    """Give the provinces whose contacts rows are about, without opening any."""
+    """The provinces whose contacts rows are about, without opening any."""
     attempt = _Attempt(known, {})
     attempt.register(list(records))
     return frozenset(attempt.province(facility) for facility, rows in attempt.rows_of(Kind.CONTACTS).items() if rows)
@@ -167,11 +167,11 @@ class _Attempt:
         self.findings += self._registry.findings
 
     def rows_of(self, kind: Kind) -> dict[str, list[Record]]:
-        """Give the sound rows of a sheet by facility."""
+        """The sound rows of a sheet by facility."""
         return self._rows.get(kind, {})
 
     def province(self, facility: str) -> str:
-        """Give the slug that is a facility's folder."""
+        """The slug that is a facility's folder."""
         existing = self.known.inventory.facilities.get(facility)
         return existing.province if existing else self._registry.new[facility]
 
@@ -256,7 +256,7 @@ class _Attempt:
             self.findings.append(rows[0].finding(remark, "", draft.facility))
 
     def spoiled(self) -> set[_Row]:
-        """Give the rows that have an error."""
+        """The rows that have an error."""
         found = {
             (f.spot.file, f.spot.number, f.spot.row)
             for f in self.findings
@@ -265,6 +265,6 @@ class _Attempt:
         return found | self._bad
 
     def proposal(self, found: Iterable[Finding]) -> Proposal:
-        """Give what is left when nothing of it is wrong."""
+        """What is left when nothing of it is wrong."""
         provinces = {facility: self.province(facility) for facility in self.edits}
         return Proposal(in_order([*found, *self.findings]), self.edits, provinces, self.people, self.resign)

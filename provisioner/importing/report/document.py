@@ -10,7 +10,7 @@ from provisioner.importing.report.outcome import ImportResult
 
 
 def import_document(outcome: ImportResult, language: Language) -> dict[str, Any]:
-    """Give the document; values of cells are in it only as far as they may be shown."""
+    """The document; values of cells are in it only as far as they may be shown."""
     proposal = outcome.proposal
     return {
         "schema": "provisioner/import",

@@ -23,7 +23,7 @@ LEVELS: Mapping[Language, Mapping[Level, str]] = {
 
 
 def wording(remark: Remark, language: Language) -> Wording:
-    """Give message and hint of a remark; the inventory's rules bring their own, in English."""
+    """Message and hint of a remark; the inventory's rules bring their own, in English."""
     fills = dict(remark.fills)
     if "message" in fills:
         own = Wording(fills["message"], fills["hint"])

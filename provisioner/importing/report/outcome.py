@@ -80,7 +80,7 @@ class ImportResult:
 
 
 def finding_lines(findings: Iterable[Finding], language: Language) -> Iterator[tuple[Level, str, str]]:
-    """Give each finding's level, its sentence with its place, and its hint."""
+    """Each finding's level, its sentence with its place, and its hint."""
     for finding in findings:
         words = wording(finding.remark, language)
         header = f" ({finding.spot.header})" if finding.spot.header else ""
@@ -89,12 +89,12 @@ def finding_lines(findings: Iterable[Finding], language: Language) -> Iterator[t
 
 
 def level_word(level: Level, language: Language) -> str:
-    """Give a level's name."""
+    """A level's name."""
     return LEVELS[language][level]
 
 
 def hint_word(language: Language) -> str:
-    """Give what stands before a hint."""
+    """What stands before a hint."""
     return _PHRASES[language]["hint"]
 
 

@@ -19,7 +19,7 @@ _WIDTHS = (6, 10, 24, 12, 8, 24, 20, 56, 56, 22)
 
 
 def report_sheet(outcome: ImportResult, language: Language) -> bytes:
-    """Give the findings as an XLSX file."""
+    """The findings as an XLSX file."""
     book = Workbook()
     sheet = book.worksheets[0]
     sheet.title = _TITLES[language]

@@ -31,7 +31,7 @@ _SAMPLE_CHARACTERS = 20_000
 
 
 def read_delimited(data: bytes) -> Grid:
-    """Give the one sheet of a CSV file.
+    """The one sheet of a CSV file.
 
     Raises:
         FileRefusedError: it is no text, its encoding is none of Unicode's, or its quotes do not close.
@@ -73,7 +73,7 @@ def _one_byte_a_letter(data: bytes) -> str:
 
 
 def _separator(text: str) -> str:
-    """Give the separator with which most headers are known; else that with which rows have most cells."""
+    """The separator with which most headers are known; else that with which rows have most cells."""
     return max(_SEPARATORS, key=lambda separator: _fit(text, separator))
 
 

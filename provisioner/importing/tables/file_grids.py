@@ -40,7 +40,7 @@ def read_file(path: Path) -> bytes:
 
 
 def grids_of(data: bytes) -> tuple[Grid, ...]:
-    """Give the sheets of a file; what it is follows from its bytes, not from its name.
+    """The sheets of a file; what it is follows from its bytes, not from its name.
 
     Raises:
         FileRefusedError: it is no spreadsheet that can be read.

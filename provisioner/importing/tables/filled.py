@@ -40,15 +40,15 @@ class FilledGrid:
         return found
 
     def merged_at(self, row: int, column: int) -> Merged | None:
-        """Give the merged range that a cell is part of."""
+        """The merged range that a cell is part of."""
         return next((merged for merged in self._merged.get(row, ()) if merged.holds(row, column)), None)
 
     def merged_across(self, row: int) -> int:
-        """Give how many columns the widest merged range of a row joins."""
+        """How many columns the widest merged range of a row joins."""
         return max((m.last_column - m.first_column + 1 for m in self._merged.get(row, ())), default=1)
 
     def below(self, row: int, column: int) -> Cell | None:
-        """Give what a cell shows because a merged range of its own column begins further up; None if none does."""
+        """What a cell shows because a merged range of its own column begins further up; None if none does."""
         merged = self.merged_at(row, column)
         if merged is None or merged.first_row == row or merged.first_column != column:
             return None
@@ -56,5 +56,5 @@ class FilledGrid:
         return Cell(row, column, first.value, first.state)
 
     def shown(self, row: int, column: int) -> Cell:
-        """Give a cell as Excel shows it."""
+        """A cell as Excel shows it."""
         return self.below(row, column) or self.grid.at(row, column)

@@ -43,7 +43,7 @@ class Header:
 
 
 def find_headers(filled: FilledGrid) -> tuple[Header, ...]:
-    """Give the headers of a sheet from top to bottom, those beside each other from left to right."""
+    """The headers of a sheet from top to bottom, those beside each other from left to right."""
     found: list[Header] = []
     block: list[int] = []
     for row in filled.numbers:
@@ -76,12 +76,12 @@ def encoding_of_header(filled: FilledGrid) -> str | None:
 
 @lru_cache(maxsize=8192)
 def _columns(text: str) -> tuple[Column | None, ...]:
-    """Give the column that a text is the header of, in each of the forms."""
+    """The column that a text is the header of, in each of the forms."""
     return tuple(form.find(text) for form in FORMS)
 
 
 def _texts(filled: FilledGrid, row: int) -> Iterator[Cell]:
-    """Give the cells of a row that may be headers; one that is merged over two rows stands in both."""
+    """The cells of a row that may be headers; one that is merged over two rows stands in both."""
     last = max(filled.grid.rows[row])
     for column in range(1, last + 1):
         cell = filled.shown(row, column)
@@ -103,7 +103,7 @@ def _count(found: list[tuple[Column | None, ...]], number: int) -> int:
 
 
 def _tables(filled: FilledGrid, block: list[int]) -> list[Header]:
-    """Give the tables whose header is a block of rows; where columns repeat, a second table begins beside the first."""
+    """The tables whose header is a block of rows; where columns repeat, a second table begins beside the first."""
     texts: dict[int, list[Cell]] = {}
     for row in block:
         for cell in _texts(filled, row):
@@ -124,7 +124,7 @@ def _side_by_side(filled: FilledGrid, block: list[int], texts: Mapping[int, list
 
 
 def _repetitions(header: Header) -> Iterator[int]:
-    """Give the columns at which a key with which tables begin comes again."""
+    """The columns at which a key with which tables begin comes again."""
     seen: set[str] = set()
     for place, column in sorted(header.columns.items()):
         if column.key in seen and column.key in _BEGINNINGS:
@@ -142,7 +142,7 @@ def _header(filled: FilledGrid, block: list[int], texts: Mapping[int, list[Cell]
 
 
 def _column(form: Form, cells: list[Cell]) -> Column | None:
-    """Give the column of a header of several rows: a key for programs counts most, then the lowest row."""
+    """The column of a header of several rows: a key for programs counts most, then the lowest row."""
     number = FORMS.index(form)
     found = [column for cell in reversed(cells) if (column := _columns(cell.text)[number])]
     exact = (column for column in found if any(cell.text.strip() == column.key for cell in cells))
@@ -150,7 +150,7 @@ def _column(form: Form, cells: list[Cell]) -> Column | None:
 
 
 def _form(filled: FilledGrid, texts: Mapping[int, list[Cell]]) -> Form | None:
-    """Give the sheet that a header is of: the one that the sheet's name says, else the one with most columns."""
+    """The sheet that a header is of: the one that the sheet's name says, else the one with most columns."""
     keys = {form.kind: {c.key for cells in texts.values() if (c := _column(form, cells))} for form in FORMS}
     fitting = [form for form in FORMS if len(keys[form.kind]) >= LEAST_HEADERS and keys[form.kind] - WITHOUT_MEANING]
     title = word_key(filled.grid.name)

@@ -48,23 +48,23 @@ class Record:
         return self.table.at(self.number, self.column(key))
 
     def column(self, key: str) -> str:
-        """Give the column that a key's value is in: a table with a row a stream has `size` for `sub_size`."""
+        """The column that a key's value is in: a table with a row a stream has `size` for `sub_size`."""
         bare = key.partition("_")[2]
         return bare if key not in self.table.places and bare in self.table.places else key
 
     def get(self, key: str) -> Any:
-        """Give a value; None where there is none."""
+        """A value; None where there is none."""
         return self.values.get(key)
 
     def finding(self, remark: Remark, key: str = "", facility: str = "") -> Finding:
-        """Give a finding in one of the row's cells, with its value as far as that may be shown."""
+        """A finding in one of the row's cells, with its value as far as that may be shown."""
         column, value = self.table.form.by_key.get(key), self.values.get(key)
         shown = column.show(str(value)) if column and value is not None else ""
         return Finding(self.at(key), remark, shown, f"facility/{facility}" if facility else "")
 
 
 def read_records(sheets: Iterable[Sheet]) -> tuple[list[Record], list[Finding]]:
-    """Give the rows of sheets, and everything found so far."""
+    """The rows of sheets, and everything found so far."""
     records: list[Record] = []
     findings: list[Finding] = []
     for sheet in sheets:

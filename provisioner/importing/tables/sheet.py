@@ -59,7 +59,7 @@ class Table:
     rows: tuple[TableRow, ...]
 
     def at(self, row: int, key: str = "") -> CellPosition:
-        """Give the place of a row's cell; of the row where the table has no such column."""
+        """The place of a row's cell; of the row where the table has no such column."""
         place = self.places.get(key, 0)
         header = self.form.by_key[key].header if key in self.form.by_key else ""
         return replace(self.spot, row=row, column=place, header=header)
@@ -74,7 +74,7 @@ class Sheet:
 
 
 def read_sheet(grid: Grid, spot: CellPosition, *, alone: bool) -> Sheet:
-    """Give the tables of a sheet.
+    """The tables of a sheet.
 
     Args:
         grid: its cells.
@@ -117,7 +117,7 @@ def _other_version(filled: FilledGrid) -> Remark | None:
 
 
 def _neighbour(headers: tuple[Header, ...], header: Header) -> int | None:
-    """Give the column at which a table beside this one begins."""
+    """The column at which a table beside this one begins."""
     beside = [min(h.columns) for h in headers if h.first_row == header.first_row]
     return min((place for place in beside if place > min(header.columns)), default=None)
 
@@ -202,7 +202,7 @@ class _TableReader:
         return shown == EXAMPLES[self.header.form.kind]
 
     def _cell(self, number: int, place: int, column: Column, above: Mapping[str, Cell]) -> Cell | None:
-        """Give a cell with what a merged range or the words "as above" put there."""
+        """A cell with what a merged range or the words "as above" put there."""
         below = self.filled.below(number, place)
         if below is not None:
             if not column.own:
@@ -251,7 +251,7 @@ class _TableReader:
             self._at_header(place, warning("column-unknown"), safe_words(text))
 
     def _filled_columns(self) -> set[int]:
-        """Give the columns that hold data, and those whose header asks for a password even if they do not."""
+        """The columns that hold data, and those whose header asks for a password even if they do not."""
         columns = {place for place, cell in self.header.texts.items() if is_password_header(cell.text)}
         for number in self._body():
             columns.update(place for place, cell in self.filled.grid.rows[number].items() if not cell.is_empty)

@@ -46,7 +46,7 @@ def read_sources(paths: Iterable[Path]) -> Sources:
 
 
 def sheets_of(file: str, grids: Iterable[Grid]) -> list[Sheet]:
-    """Give the sheets of a file; where none has a table, each one says so.
+    """The sheets of a file; where none has a table, each one says so.
 
     Raises:
         FileRefusedError: its merged ranges are made to fill the memory.

@@ -33,7 +33,7 @@ _CLOSED = 0x1
 
 
 def read_workbook(data: bytes) -> tuple[Grid, ...]:
-    """Give the sheets of an XLSX file in their order.
+    """The sheets of an XLSX file in their order.
 
     Raises:
         FileRefusedError: it is damaged, too large, closed, holds macros, or is no workbook.

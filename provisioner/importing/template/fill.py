@@ -40,7 +40,7 @@ class Filling:
         return tuple(f for _, f in sorted(self.inventory.facilities.items()) if f.province == self.province)
 
     def lines(self, kind: Kind) -> tuple[Line, ...]:
-        """Give the rows of a sheet."""
+        """The rows of a sheet."""
         if kind is Kind.CONTACTS:
             found = [_contact(contact) for contact in self.contacts]
         elif kind is Kind.FACILITIES:
@@ -136,6 +136,6 @@ def _text(choice: words.Choice | None, value: Any) -> str:
 
 
 def decimal_text(value: float) -> str:
-    """Give a number with a comma; three digits behind it would be read as grouped thousands, so there are four."""
+    """A number with a comma; three digits behind it would be read as grouped thousands, so there are four."""
     whole, _, rest = f"{value:f}".rstrip("0").rstrip(".").partition(".")
     return f"{whole},{rest}{'0' if len(rest) == _GROUP else ''}" if rest else whole

@@ -35,7 +35,7 @@ _REQUIRED = " *"
 
 
 def filled_template(scheme: str, filling: Filling | None = None) -> bytes:
-    """Give the template as an XLSX file.
+    """The template as an XLSX file.
 
     Args:
         scheme: the list of provinces to choose from.
@@ -61,7 +61,7 @@ class _Lists:
         self._places: dict[tuple[str, ...], str] = {}
 
     def rule(self, column: Column) -> DataValidation | None:
-        """Give the rule of a column's cells; None where anything may stand."""
+        """The rule of a column's cells; None where anything may stand."""
         words = self._names if column.key == "province" else column.choice.labels if column.choice else ()
         if not words:
             return None

@@ -47,7 +47,7 @@ def for_number(field: str, found: Any, *, whole: bool) -> str:
 
 
 def _number_in(text: str, *, whole: bool) -> tuple[str, str]:
-    """Give the number that a text begins with, and the rest of it: thousands apart, a comma for the fraction."""
+    """The number that a text begins with, and the rest of it: thousands apart, a comma for the fraction."""
     plain = re.sub(r"(?<=[0-9])[_ ](?=[0-9]{3})", "", text)
     if not whole:
         plain = re.sub(r"(?<=[0-9]),(?=[0-9]+\b)", ".", plain)
@@ -92,7 +92,7 @@ def for_day(field: str, found: Any) -> str:
 
 
 def _days(*candidates: Sequence[int]) -> list[date]:
-    """Give the days that exist among some readings of one text, each once."""
+    """The days that exist among some readings of one text, each once."""
     found: dict[date, None] = {}
     for parts in candidates:
         with suppress(ValueError, TypeError, OverflowError):

@@ -62,12 +62,12 @@ class ParsedFile:
     secret: bool = False
 
     def written(self, path: KeyPath) -> str:
-        """Give a value as it stands in the file, letter by letter: of 1.20 the number would be 1.2."""
+        """A value as it stands in the file, letter by letter: of 1.20 the number would be 1.2."""
         return written_at(self.source.data, path)
 
 
 def problems_of(error: ValidationError, subject: ParsedFile) -> Iterator[Problem]:
-    """Give a problem for each of pydantic's errors that says something of its own; of very many, the first ones."""
+    """A problem for each of pydantic's errors that says something of its own; of very many, the first ones."""
     # A list that is too short because of its items is told by these, one by one.
     own = [d for d in error.errors(include_url=False) if not (d["type"] == "too_short" and d["input"])]
     for detail in own[:MAX_PROBLEMS]:
@@ -149,7 +149,7 @@ class _Explanation:
         return Problem(place.file, place.line, place.column, code, text, hint, self.subject.owner)
 
     def _special(self) -> tuple[str, str, str] | None:
-        """Give the cases with a rule of their own behind them."""
+        """The cases with a rule of their own behind them."""
         found = self.found
         if not isinstance(found, str) or self.subject.secret:
             return None

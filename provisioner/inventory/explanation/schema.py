@@ -72,7 +72,7 @@ _FORMS: Final[Mapping[str, dict[str, Any]]] = {
 
 
 def schema_of(kind: str) -> dict[str, Any]:
-    """Give the schema of a kind of file.
+    """The schema of a kind of file.
 
     Raises:
         KeyError: there is no such kind.
@@ -94,7 +94,7 @@ def _describe(part: dict[str, Any], docstrings: Mapping[str, str]) -> None:
 
 @cache
 def _docstrings() -> dict[str, dict[str, str]]:
-    """Give the docstrings of all models' fields, under the names that their files know them by."""
+    """The docstrings of all models' fields, under the names that their files know them by."""
     return {model.__name__: dict(_documented(model)) for model in _models(Model)}
 
 

@@ -12,7 +12,7 @@ from provisioner.inventory.files.positions import KeyPath
 
 
 def schema_at(schema: Any, path: KeyPath) -> Any:
-    """Give the type that a path leads to, without `Annotated` and `None`."""
+    """The type that a path leads to, without `Annotated` and `None`."""
     here = _bare(schema)
     for part in path:
         origin, args = get_origin(here), get_args(here)
@@ -38,13 +38,13 @@ def _bare(annotation: Any) -> Any:
 
 
 def keys_of(schema: Any) -> list[str]:
-    """Give the keys that a mapping of this type may have, as they stand in files."""
+    """The keys that a mapping of this type may have, as they stand in files."""
     fields: Mapping[str, Any] = getattr(schema, "model_fields", {})
     return [field.alias or name for name, field in fields.items()]
 
 
 def choices_of(schema: Any) -> str:
-    """Give the values of an enumeration, one after the other; nothing for another type."""
+    """The values of an enumeration, one after the other; nothing for another type."""
     if isinstance(schema, type) and issubclass(schema, Enum):
         return ", ".join(str(member.value) for member in schema)
     return ""

@@ -28,7 +28,7 @@ class Flow(dict[str, Any]):
 
 
 def edited(data: bytes, changes: Mapping[KeyPath, Any]) -> bytes:
-    """Give a file's text with values set.
+    """A file's text with values set.
 
     Args:
         data: the file, strict YAML without faults, in UTF-8.
@@ -134,7 +134,7 @@ def _set(text: str, path: KeyPath, value: Any) -> str:
 
 
 def _end(text: str, node: Any) -> int:
-    """Give where a node's own text ends: a block's mark stands behind the comments that follow it."""
+    """Where a node's own text ends: a block's mark stands behind the comments that follow it."""
     if isinstance(node, yaml.ScalarNode) and node.style in {"|", ">"}:
         return len(text[: node.end_mark.index].rstrip("\n"))
     if isinstance(node, yaml.ScalarNode) or node.flow_style:
@@ -214,7 +214,7 @@ def _inline(value: Any) -> str:
 
 
 def _block(value: Any, indent: int) -> str:
-    """Give the lines of a collection at an indentation, without the last line break."""
+    """The lines of a collection at an indentation, without the last line break."""
     pad = " " * indent
     lines: list[str] = []
     if isinstance(value, Mapping):
@@ -235,7 +235,7 @@ def _key(key: str) -> str:
 
 
 def _scalar(value: Any) -> str:
-    """Give a token: a text stands plain where every reader of YAML takes it for the same text."""
+    """A token: a text stands plain where every reader of YAML takes it for the same text."""
     if not isinstance(value, str) or not _reads_plain(value):
         return scalar(value)
     return value

@@ -82,7 +82,7 @@ class File:
         return {"id": parts[1]} if self.kind in {"carrier", "centre"} else {}
 
     def moved(self, key: str, value: str) -> str:
-        """Give the path at which the file would agree with an id in it."""
+        """The path at which the file would agree with an id in it."""
         parts = self.relative.split("/")
         parts[1 if key == "province" else -1] = value if key == "province" else f"{value}.yml"
         return "/".join(parts)
@@ -143,14 +143,14 @@ def _is_in_the_clear(path: Path) -> bool:
 
 
 def secret_files_of(root: Path) -> Iterator[File]:
-    """Give the encrypted files: the owner of `secrets/cameras/bac-giang.yml` is `secrets/cameras/bac-giang`."""
+    """The encrypted files: the owner of `secrets/cameras/bac-giang.yml` is `secrets/cameras/bac-giang`."""
     for folder, entries in _walk(str(root), (_SECRETS,)):
         found = (_file(root, folder, entry) for entry in entries or ())
         yield from (file for file in found if isinstance(file, File))
 
 
 def _walk(root: str, folder: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], list[os.DirEntry[str]] | None]]:
-    """Give each folder with its YAML files, then what lies below; None for one that cannot be read."""
+    """Each folder with its YAML files, then what lies below; None for one that cannot be read."""
     try:
         with os.scandir("/".join((root, *folder))) as listing:
             entries = sorted((e for e in listing if not e.name.startswith(".")), key=lambda entry: entry.name)
@@ -209,7 +209,7 @@ def _listed(folder: tuple[str, ...], name: str) -> tuple[str, type[Model] | None
 
 
 def _printable(path: str) -> str:
-    """Give a path with whatever bytes are no text written out."""
+    """A path with whatever bytes are no text written out."""
     return path.encode("utf-8", "backslashreplace").decode()
 
 

@@ -17,7 +17,7 @@ _HEADER = """\
 
 
 def render_lock(allocations: Allocations) -> str:
-    """Give the lock's text; entries are in the order of their names."""
+    """The lock's text; entries are in the order of their names."""
     document = allocations.model_dump(mode="json", exclude_none=True)
     return _HEADER + render_mapping({key: _sorted(value) for key, value in document.items()})
 

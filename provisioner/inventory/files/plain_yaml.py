@@ -12,7 +12,7 @@ _UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 
 
 def render_mapping(mapping: Mapping[str, Any]) -> str:
-    """Give the text of a mapping; keys are ids and stand plain, mappings below the first level are not sorted."""
+    """The text of a mapping; keys are ids and stand plain, mappings below the first level are not sorted."""
     return "".join(f"{line}\n" for line in _lines(mapping, "")) or "{}\n"
 
 
@@ -35,6 +35,6 @@ def _item(item: Any) -> str:
 
 
 def scalar(value: Any) -> str:
-    """Give a text, number, boolean or nothing as one YAML token."""
+    """A text, number, boolean or nothing as one YAML token."""
     text = json.dumps(value, ensure_ascii=False)
     return _UNSAFE.sub(lambda found: f"\\u{ord(found.group()):04x}", text)

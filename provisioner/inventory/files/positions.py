@@ -27,7 +27,7 @@ class Marks:
     keys: Mapping[KeyPath, Mark]
 
     def nearest(self, path: KeyPath, *, key: bool = False) -> Mark:
-        """Give the place of a value (or of its key), or of the closest thing around it that exists."""
+        """The place of a value (or of its key), or of the closest thing around it that exists."""
         if key and path in self.keys:
             return self.keys[path]
         for length in range(len(path), -1, -1):
@@ -52,7 +52,7 @@ class Nearest(Protocol):
     """Whatever knows the places in one file: `Marks`, or something that looks them up when asked."""
 
     def nearest(self, path: KeyPath, *, key: bool = False) -> Mark:
-        """Give the place of a value (or of its key), or of the closest thing around it that exists."""
+        """The place of a value (or of its key), or of the closest thing around it that exists."""
         ...
 
 
@@ -65,7 +65,7 @@ class Located(Protocol):
         ...
 
     def at(self, path: KeyPath, *, key: bool = False) -> Position:
-        """Give the place of a value in this file, as near as it is known."""
+        """The place of a value in this file, as near as it is known."""
         ...
 
 
@@ -83,7 +83,7 @@ class SourceFile:
         return self.mark(self.data)
 
     def at(self, path: KeyPath, *, key: bool = False) -> Position:
-        """Give the place of a value in this file; the file is parsed again for it."""
+        """The place of a value in this file; the file is parsed again for it."""
         found = self.marks.nearest(path, key=key)
         return Position(self.shown, found.line, found.column)
 
@@ -95,6 +95,6 @@ class Places:
     sources: Mapping[str, Located]
 
     def at(self, owner: str, *path: str | int, key: bool = False) -> Position:
-        """Give the place of a value of an object, as near as it is known."""
+        """The place of a value of an object, as near as it is known."""
         source = self.sources.get(owner)
         return source.at(path, key=key) if source else Position("", 0, 0)

@@ -32,7 +32,7 @@ class Revision:
 
 
 def commit_of(root: Path) -> str:
-    """Give the commit that an inventory's folder is checked out at; empty outside Git."""
+    """The commit that an inventory's folder is checked out at; empty outside Git."""
     try:
         return _git(root, "rev-parse", "--verify", "HEAD").decode().strip()
     except UsageError:
@@ -56,7 +56,7 @@ def revision(root: Path, name: str) -> Iterator[Revision]:
 
 
 def _files(root: Path, commit: str, name: str) -> list[tuple[str, bytes]]:
-    """Give the files of the folder in a commit, with what is in them."""
+    """The files of the folder in a commit, with what is in them."""
     listed = _git(root, "ls-tree", "-r", "-z", commit, ".").decode("utf-8", "surrogateescape")
     found: list[tuple[str, str]] = []
     for entry in listed.split("\0")[:-1]:

@@ -207,7 +207,7 @@ class _Reader:
         return entries
 
     def _key(self, event: Any, depth: int) -> str:
-        """Give a key as it is written: `08` and `no` are good keys."""
+        """A key as it is written: `08` and `no` are good keys."""
         if isinstance(event, yaml.MappingStartEvent) and event.flow_style:
             raise _Stop(_at(event, "yaml-template", "{{ … }} is not a value", _TEMPLATE_HINT))
         if not isinstance(event, yaml.ScalarEvent):

@@ -38,7 +38,7 @@ class PlacesIn:
         self._asked = 0
 
     def nearest(self, path: KeyPath, *, key: bool = False) -> Mark:
-        """Give the place of a value (or of its key), or of the closest thing around it that exists."""
+        """The place of a value (or of its key), or of the closest thing around it that exists."""
         self._asked += 1
         if self._asked <= _SINGLE_LOOKUPS:
             return locate(self._data, path, key=key)
@@ -51,18 +51,18 @@ class PlacesIn:
 
 
 def locate(data: bytes, path: KeyPath, *, key: bool = False) -> Mark:
-    """Give the place of a value (or of its key), or of the closest thing around it; reads no further than that."""
+    """The place of a value (or of its key), or of the closest thing around it; reads no further than that."""
     event = _nearest(data, path, key=key)
     return Mark(event.start_mark.line + 1, event.start_mark.column + 1) if event else Mark(1, 1)
 
 
 def written_at(data: bytes, path: KeyPath) -> str:
-    """Give the scalar at a place, or the closest one, as it is written there: 1.20 is not 1.2."""
+    """The scalar at a place, or the closest one, as it is written there: 1.20 is not 1.2."""
     return str(getattr(_nearest(data, path, key=False), "value", ""))
 
 
 def _nearest(data: bytes, path: KeyPath, *, key: bool) -> Any:
-    """Give the event of a value, or of what is closest around it; None where there is nothing at all."""
+    """The event of a value, or of what is closest around it; None where there is nothing at all."""
     found = None
     next_event = CSafeLoader(data.removeprefix(_BYTE_ORDER_MARK)).get_event
     with suppress(YAMLError):  # the file ends there; what was found is the nearest
@@ -72,7 +72,7 @@ def _nearest(data: bytes, path: KeyPath, *, key: bool) -> Any:
 
 
 def _way(next_event: Callable[[], Any], path: KeyPath, *, key: bool) -> Iterator[Any]:
-    """Give the document's event, then that of each value on the way."""
+    """The document's event, then that of each value on the way."""
     next_event()
     if type(next_event()) is not DocumentStartEvent:
         return
@@ -90,7 +90,7 @@ def _way(next_event: Callable[[], Any], path: KeyPath, *, key: bool) -> Iterator
 
 
 def _entry(next_event: Callable[[], Any], wanted: Any) -> tuple[Any, Any] | None:
-    """Give a key and its value, or None at the mapping's end."""
+    """A key and its value, or None at the mapping's end."""
     while type(event := next_event()) is not MappingEndEvent:
         if type(event) is ScalarEvent and event.value == wanted:
             return event, next_event()
@@ -100,7 +100,7 @@ def _entry(next_event: Callable[[], Any], wanted: Any) -> tuple[Any, Any] | None
 
 
 def _item(next_event: Callable[[], Any], wanted: Any) -> tuple[Any, Any] | None:
-    """Give an item, which has no key of its own, or None at the sequence's end."""
+    """An item, which has no key of its own, or None at the sequence's end."""
     position = 0
     while type(event := next_event()) is not SequenceEndEvent:
         if position == wanted:

@@ -32,7 +32,7 @@ class _GiveUp(Exception):  # noqa: N818 (a way out of the recursion, not an erro
 
 
 def read_quickly(data: bytes, max_depth: int) -> Any:
-    """Give the value of a file that holds one mapping, or GAVE_UP.
+    """The value of a file that holds one mapping, or GAVE_UP.
 
     Args:
         data: UTF-8 without a byte order mark.

@@ -20,7 +20,7 @@ _REMEMBERED = 16_384
 
 @lru_cache(maxsize=_REMEMBERED)
 def resolve(text: str) -> Scalar:
-    """Give the value of a scalar that stands without quotes; an inventory says the same few over and over."""
+    """The value of a scalar that stands without quotes; an inventory says the same few over and over."""
     if text in _NULLS:
         return None
     if text in _BOOLS:

@@ -56,7 +56,7 @@ class Cache:
     stamp: str
 
     def read(self, name: str) -> bytes | None:
-        """Give what was kept under a name, or None where that is missing, damaged or of other code."""
+        """What was kept under a name, or None where that is missing, damaged or of other code."""
         try:
             descriptor = os.open(self.folder / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
             with os.fdopen(descriptor, "rb") as stream:
@@ -86,7 +86,7 @@ class Cache:
 
 
 def cache_of(root: Path, env: Mapping[str, str]) -> Cache | None:
-    """Give an inventory's cache in `$XDG_CACHE_HOME/provisioner/inventories`, or None where there can be none.
+    """An inventory's cache in `$XDG_CACHE_HOME/provisioner/inventories`, or None where there can be none.
 
     Args:
         root: the inventory's folder; another path to it leads to the same cache.
@@ -111,7 +111,7 @@ def cache_of(root: Path, env: Mapping[str, str]) -> Cache | None:
 
 
 def _base(env: Mapping[str, str]) -> Path | None:
-    """Give the user's folder of caches; a relative XDG_CACHE_HOME does not count, as its specification says."""
+    """The user's folder of caches; a relative XDG_CACHE_HOME does not count, as its specification says."""
     named, home = Path(env.get("XDG_CACHE_HOME", "")), env.get("HOME", "")
     if named.is_absolute():
         return named
@@ -146,12 +146,12 @@ def _tidy(folder: Path) -> None:
 
 @cache
 def stamp() -> str | None:
-    """Give what tells this code from any other, or None where that is not known for sure."""
+    """What tells this code from any other, or None where that is not known for sure."""
     return stamp_of(Path(__file__).parents[2], _LOADED_AT - _IMPORTS_TAKE_S)
 
 
 def stamp_of(package: Path, imported_at: float) -> str | None:
-    """Give what tells one state of a package's sources, and of what they rest on, from any other.
+    """What tells one state of a package's sources, and of what they rest on, from any other.
 
     Args:
         package: the package's folder.

@@ -34,7 +34,7 @@ class Texts:
         self._name = name
 
     def get(self, relative: str, digest: str) -> str | None:
-        """Give what a file of these bytes says, if it is known."""
+        """What a file of these bytes says, if it is known."""
         known = self._known.get(relative)
         return known[1] if known and known[0] == digest else None
 
@@ -71,7 +71,7 @@ class KnownSites:
         return self._cache
 
     def sites(self) -> dict[str, Site]:
-        """Give what is known of facilities' files, without their texts."""
+        """What is known of facilities' files, without their texts."""
         found: dict[str, Site] = {}
         for part in self._texts:
             found |= self._outlines(part)
@@ -96,11 +96,11 @@ class KnownSites:
             yield Problem(file.shown, line, column, code, message, hint, file.owner, Severity(severity))
 
     def text(self, relative: str, digest: str) -> str | None:
-        """Give what a facility's file of these bytes says, as JSON, if it is known."""
+        """What a facility's file of these bytes says, as JSON, if it is known."""
         return self._texts[part_of(relative)].get(relative, digest) if self._texts else None
 
     def other(self, relative: str, digest: str) -> str | None:
-        """Give what another file of these bytes says, as JSON, if it is known."""
+        """What another file of these bytes says, as JSON, if it is known."""
         return self._others.get(relative, digest) if self._others else None
 
     def keep_others(self, known: Mapping[str, tuple[str, str]]) -> None:
@@ -148,7 +148,7 @@ def write_part(cache: Cache, part: int, sites: Mapping[str, Site]) -> None:
 
 
 def part_of(relative: str) -> int:
-    """Give the number of the part in which a facility's file is kept."""
+    """The number of the part in which a facility's file is kept."""
     return zlib.crc32(relative.encode("utf-8", "surrogateescape")) % _PARTS
 
 

@@ -106,7 +106,7 @@ def load(root: Path, *, today: date, cache: Cache | None = None) -> Loaded:
 
 
 def check(loaded: Loaded) -> tuple[Problem, ...]:
-    """Give all problems of an inventory: of its files and across them, sorted by place."""
+    """All problems of an inventory: of its files and across them, sorted by place."""
     across: tuple[Problem, ...] = ()
     if loaded.frame:
         view = rules.View(loaded.frame, loaded.outlines, loaded.places, loaded.today, loaded.broken)
@@ -130,7 +130,7 @@ def load_inventory(root: Path, *, today: date, tolerate: Collection[str] = (), c
 
 
 def valid_inventory(loaded: Loaded, root: Path, *, tolerate: Collection[str] = ()) -> Inventory:
-    """Give what was loaded, if it is valid; as `load_inventory`.
+    """What was loaded, if it is valid; as `load_inventory`.
 
     Raises:
         InventoryError: with every problem.
@@ -193,7 +193,7 @@ class _Loading:
         return self._result()
 
     def _known(self, facilities: list[File]) -> tuple[dict[str, Site], list[File]]:
-        """Give what earlier runs found out about files with these very bytes, and the files that are left."""
+        """What earlier runs found out about files with these very bytes, and the files that are left."""
         kept = self.kept.sites()
         sites: dict[str, Site] = {}
         left = []
@@ -299,7 +299,7 @@ class _Loading:
         return dict(sorted(found.items()))
 
     def _site_texts(self) -> dict[str, str]:
-        """Give what each facility's file says that is understood, by its path."""
+        """What each facility's file says that is understood, by its path."""
         found, again = {}, {}
         for file, site in self.understood:
             text = site.text or self.kept.text(file.relative, site.digest)

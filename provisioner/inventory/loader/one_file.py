@@ -61,7 +61,7 @@ class OnDisk:
         return self.file.shown
 
     def at(self, path: KeyPath, *, key: bool = False) -> Position:
-        """Give the place of a value in this file, without line and column where the file is another by now."""
+        """The place of a value in this file, without line and column where the file is another by now."""
         try:
             data = bytes_of(self.file)
         except OSError:
@@ -73,7 +73,7 @@ class OnDisk:
 
 
 def bytes_of(file: File) -> bytes:
-    """Give a file's bytes; of one that is too large, no more than shows that.
+    """A file's bytes; of one that is too large, no more than shows that.
 
     Raises:
         OSError: it cannot be read.
@@ -95,7 +95,7 @@ def bytes_of(file: File) -> bytes:
 
 
 def max_bytes(file: File) -> int:
-    """Give the size up to which a file is read."""
+    """The size up to which a file is read."""
     return MAX_LOCK_BYTES if file.relative == LOCK_NAME else MAX_FILE_BYTES
 
 
@@ -137,12 +137,12 @@ def _misnamed(file: File, model: Model, source: SourceFile) -> tuple[Problem, ..
 
 
 def as_json(value: Any) -> str:
-    """Give a plain value as JSON, in the order of its keys."""
+    """A plain value as JSON, in the order of its keys."""
     return to_json(value).decode()
 
 
 def content_of(text: str, digest: str) -> str:
-    """Give the SHA-256 of what a file says; comments and the order of keys do not count.
+    """The SHA-256 of what a file says; comments and the order of keys do not count.
 
     Args:
         text: what it says, as JSON; empty where it cannot be understood.

@@ -81,7 +81,7 @@ def read_secrets(root: Path, passwords: VaultPasswords) -> LoadedSecrets:
 
 
 def check(root: Path, loaded: LoadedSecrets, inventory: Inventory) -> tuple[Problem, ...]:
-    """Give all problems of the secrets, in single files and against the inventory, sorted by place."""
+    """All problems of the secrets, in single files and against the inventory, sorted by place."""
     old = _under_old_ids(loaded, inventory)
     loaded = carried(loaded, inventory)
     view = SecretsView(inventory, loaded.secrets, loaded.places, loaded.owners, loaded.broken, root)
@@ -89,7 +89,7 @@ def check(root: Path, loaded: LoadedSecrets, inventory: Inventory) -> tuple[Prob
 
 
 def carried(loaded: LoadedSecrets, inventory: Inventory) -> LoadedSecrets:
-    """Give secrets under the ids that facilities and devices have now, where `moved` says what they were."""
+    """Secrets under the ids that facilities and devices have now, where `moved` says what they were."""
     moves = inventory.settings.moved
     if not moves:
         return loaded

@@ -60,7 +60,7 @@ Day = Annotated[
 
 
 def _known_address(value: object, validate: ValidatorFunctionWrapHandler) -> object:
-    """Give the address that a text was found to be before: sites are alike, and to read one takes longer than all else.
+    """The address that a text was found to be before: sites are alike, and to read one takes longer than all else.
 
     What is no address is never known: it gets its own error every time.
     """

@@ -127,12 +127,12 @@ class Camera(Model):
 
 
 def device_of(camera: Camera) -> str:
-    """Give the id of the device that answers for a camera: its recorder's, or its own."""
+    """The id of the device that answers for a camera: its recorder's, or its own."""
     return camera.recorder or camera.id
 
 
 def channel_of(camera: Camera, recorder: Recorder | None) -> int:
-    """Give the channel that a camera's RTSP address names.
+    """The channel that a camera's RTSP address names.
 
     On hybrid recorders IP channels come after the analog ones: with 16 analog inputs the first is 17
     (Hikvision's and Dahua's numbering).

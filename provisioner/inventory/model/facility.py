@@ -120,5 +120,5 @@ class Facility(Model):
 
 
 def path_name(facility: Facility, camera: Camera, stream: StreamName) -> str:
-    """Give a media path's name, e.g. `bac-giang/kcl-001/cam-03/sub`."""
+    """A media path's name, e.g. `bac-giang/kcl-001/cam-03/sub`."""
     return f"{facility.province}/{facility.id}/{camera.id}/{stream}"

@@ -43,11 +43,11 @@ class Frame(Model):
         return {r.id: (c, r) for c in self.carriers.values() for r in c.relays}
 
     def scheme_of(self, own: ProvinceScheme | None) -> ProvinceScheme:
-        """Give the list that a record's province slugs are of: its own, or the inventory's."""
+        """The list that a record's province slugs are of: its own, or the inventory's."""
         return own or self.settings.province_scheme
 
     def province_today(self, facility: InProvince) -> Province:
-        """Give the province in the inventory's list in which a facility is today; its slug and paths stay.
+        """The province in the inventory's list in which a facility is today; its slug and paths stay.
 
         Raises:
             ProvinceError: the slug is not of its list, or its list is newer than the inventory's.
@@ -55,7 +55,7 @@ class Frame(Model):
         return unit_today(facility.province, self.scheme_of(facility.province_scheme), self.settings.province_scheme)
 
     def province_counted(self, facility: InProvince) -> str:
-        """Give the slug of the province under which a facility is counted: today's, or its own if there is no such."""
+        """The slug of the province under which a facility is counted: today's, or its own if there is no such."""
         try:
             return self.province_today(facility).slug
         except ProvinceError:
@@ -82,7 +82,7 @@ class Inventory(Frame):
     facilities: dict[Slug, Facility]
 
     def province_of_folder(self, slug: str) -> Province:
-        """Give the province that folders and files are named by: of the inventory's list, or frozen in a facility.
+        """The province that folders and files are named by: of the inventory's list, or frozen in a facility.
 
         Raises:
             UnknownProvinceError: the inventory's list has no such province, and no facility was registered in it.

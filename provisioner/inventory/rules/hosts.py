@@ -14,7 +14,7 @@ OwnerPath = tuple[str, tuple[str | int, ...]]
 
 
 def _hosts(view: View) -> Iterator[tuple[str, OwnerPath, IPv4Address]]:
-    """Give each relay and centre: id, place, address."""
+    """Each relay and centre: id, place, address."""
     for carrier in view.inventory.carriers.values():
         for index, relay in enumerate(carrier.relays):
             yield relay.id, (f"carrier/{carrier.id}", ("relays", index)), relay.address

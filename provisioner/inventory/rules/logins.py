@@ -51,7 +51,7 @@ class SecretsView:
     root: Path
 
     def problem(self, owner: str, path: tuple[str, ...], code: str, message: str, hint: str) -> Problem:
-        """Give a problem in a file under secrets/, with its place; there need be no such file yet."""
+        """A problem in a file under secrets/, with its place; there need be no such file yet."""
         place = self.places.at(owner, *path, key=True)
         file = place.file or str(self.root / f"{owner}.yml")
         return Problem(file, place.line, place.column, code, message, hint, owner)

@@ -28,7 +28,7 @@ def windows_have_an_end(view: View) -> Iterator[Problem]:
 
 
 def _protected(view: View) -> dict[str, bool]:
-    """Give what could be protected, and whether it is."""
+    """What could be protected, and whether it is."""
     found = {f"facility/{name}": facility.protected for name, facility in view.outlines.items()}
     found |= {f"relay/{name}": relay.protected for name, (_, relay) in view.inventory.relays.items()}
     return found | {f"centre/{name}": centre.protected for name, centre in view.inventory.centres.items()}
@@ -155,7 +155,7 @@ def relays_hold_both_names(view: View) -> Iterator[Problem]:
 
 
 def _more_paths(moves: tuple[Move, ...], facility: Outline) -> int:
-    """Give how many paths a facility has more under its old names, at most: a device counts as one camera."""
+    """How many paths a facility has more under its old names, at most: a device counts as one camera."""
     own = f"{facility.province}/{facility.id}"
     whole = len(old_names(moves, own)) * facility.paths
     return whole + sum(2 for move in moves if move.new.startswith(f"{own}/"))

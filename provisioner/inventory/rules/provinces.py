@@ -69,7 +69,7 @@ def facilities_have_a_province_today(view: View) -> Iterator[Problem]:
 
 
 def province_name(view: View, facility: InProvince) -> str:
-    """Give the slug of the province that a facility is in today, with its frozen slug where that is another."""
+    """The slug of the province that a facility is in today, with its frozen slug where that is another."""
     found = view.province_today(facility)
     if isinstance(found, ProvinceError) or found.slug == facility.province:
         return facility.province

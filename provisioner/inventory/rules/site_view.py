@@ -65,7 +65,7 @@ class SiteView:
         *,
         severity: Severity = Severity.ERROR,
     ) -> Problem:
-        """Give a problem of this facility, with its place and its name in front."""
+        """A problem of this facility, with its place and its name in front."""
         owner = f"facility/{self.facility.id}"
         text = f"facility {self.facility.id}: {message}"
         if self.source is None:
@@ -74,7 +74,7 @@ class SiteView:
         return Problem(place.file, place.line, place.column, code, text, hint, owner, severity)
 
     def plans(self) -> Iterator[tuple[str, ConnectionPlan]]:
-        """Give the plan and the successor, as far as there are, with their keys in the file."""
+        """The plan and the successor, as far as there are, with their keys in the file."""
         if self.facility.plan:
             yield "plan", self.facility.plan
         if self.facility.successor:

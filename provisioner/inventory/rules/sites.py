@@ -90,7 +90,7 @@ def channels_exist(site: SiteView) -> Iterator[Problem]:
 
 
 def _last_channel(recorder: Recorder) -> float:
-    """Give the last channel, or infinity where the recorder's channels are not written down."""
+    """The last channel, or infinity where the recorder's channels are not written down."""
     if recorder.analog_channels is None and recorder.ip_channels is None:
         return math.inf
     return (recorder.analog_channels or 0) + (recorder.ip_channels or 0)
@@ -172,7 +172,7 @@ def device_addresses_are_unique(site: SiteView) -> Iterator[Problem]:
 
 
 def _devices(facility: Facility) -> Iterator[tuple[Item, str, IPv4Address, int]]:
-    """Give path, id, address and port of what has an address of its own."""
+    """Path, id, address and port of what has an address of its own."""
     for index, recorder in enumerate(facility.recorders):
         yield ("recorders", index), recorder.id, recorder.address, recorder.port
     for index, camera in enumerate(facility.cameras):

@@ -44,23 +44,23 @@ class View:
         *,
         severity: Severity = Severity.ERROR,
     ) -> Problem:
-        """Give a problem of one object, with its place and its name in front."""
+        """A problem of one object, with its place and its name in front."""
         place = self.places.at(owner, *path)
         text = f"{owner.replace('/', ' ', 1)}: {message}"
         return Problem(place.file, place.line, place.column, code, text, hint, owner, severity)
 
     def where(self, owner: str, *path: str | int) -> str:
-        """Give another object's place for use inside a message."""
+        """Another object's place for use inside a message."""
         place = self.places.at(owner, *path)
         return f"{place.file}:{place.line}" if place.file else owner
 
     def facilities(self) -> Iterator[tuple[str, Outline]]:
-        """Give each facility with its owner name, in the order of ids."""
+        """Each facility with its owner name, in the order of ids."""
         for name, facility in self.outlines.items():
             yield f"facility/{name}", facility
 
     def plans(self) -> Iterator[tuple[str, str, Outline, PlanOutline]]:
-        """Give each plan and successor: owner, key in the file, facility, plan."""
+        """Each plan and successor: owner, key in the file, facility, plan."""
         for owner, facility in self.facilities():
             if facility.plan:
                 yield owner, "plan", facility, facility.plan
@@ -68,7 +68,7 @@ class View:
                 yield owner, "successor", facility, facility.successor
 
     def designations_of(self, facility: InProvince) -> tuple[Designation, ...]:
-        """Give the designations of the province that a facility is in, whichever list each of the two names."""
+        """The designations of the province that a facility is in, whichever list each of the two names."""
         key = facility.province, facility.province_scheme
         if key not in self._designations:
             self._designations[key] = tuple(self._designating(key))
@@ -99,7 +99,7 @@ class View:
         return {}
 
     def province_today(self, facility: InProvince) -> Province | ProvinceError:
-        """Give the province that a facility is in today, or why that cannot be said."""
+        """The province that a facility is in today, or why that cannot be said."""
         key = facility.province, facility.province_scheme
         if key not in self._today:
             try:

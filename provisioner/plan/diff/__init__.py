@@ -33,7 +33,7 @@ __all__ = [
 def changes_of(
     spec: HostSpec, files: Iterable[RenderedFile], facts: HostFacts, fleet: Fleet | None = None
 ) -> tuple[Change, ...]:
-    """Give every change of a host, no-ops included, each with its reason and whom it cuts.
+    """Every change of a host, no-ops included, each with its reason and whom it cuts.
 
     Args:
         spec: what the host should hold.

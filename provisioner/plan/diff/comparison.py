@@ -33,7 +33,7 @@ class Fleet:
     sites: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     def served_by(self, path: str) -> tuple[str, ...]:
-        """Give the relays that serve a path by the desired state."""
+        """The relays that serve a path by the desired state."""
         return tuple(relay for relay, paths in self.serving.items() if path in paths)
 
 
@@ -73,16 +73,16 @@ class Comparison:
         return self.at_relays(str(ip.network_address) for ip in allowed)
 
     def at_relays(self, addresses: Iterable[str]) -> Audience:
-        """Give those who watch at the relays that have these tunnel addresses."""
+        """Those who watch at the relays that have these tunnel addresses."""
         relays = (self.fleet.relays.get(address, "") for address in addresses)
         return {relay: self.fleet.audiences[relay] for relay in relays if self.fleet.audiences.get(relay)}
 
     def watching(self, *paths: str) -> Audience:
-        """Give those who watch these paths at this relay."""
+        """Those who watch these paths at this relay."""
         return self.audience({path: self.viewers[path] for path in paths if path in self.viewers})
 
     def audience(self, viewers: Mapping[str, int]) -> Audience:
-        """Give viewers by path as this relay's audience."""
+        """Viewers by path as this relay's audience."""
         return {self.spec.id: dict(sorted(viewers.items()))} if viewers else NOBODY
 
     @cached_property
@@ -107,27 +107,27 @@ class Comparison:
         return found
 
     def pulled_from(self, address: str) -> list[str]:
-        """Give the live paths that are pulled from a site's address."""
+        """The live paths that are pulled from a site's address."""
         return self.live_by_address.get(address, [])
 
     def site_at(self, address: str) -> tuple[str, str]:
-        """Give province and facility of a site's tunnel address: by the desired paths, else by the live ones."""
+        """Province and facility of a site's tunnel address: by the desired paths, else by the live ones."""
         if wanted := self.wanted_by_address.get(address):
             return wanted[0].province, wanted[0].facility
         names = self.pulled_from(address)
         return owner_of_path(names[0]) if names else ("", "")
 
     def noop(self, resource: Resource, name: str, reason: str, where: tuple[str, str] = ("", "")) -> Change:
-        """Give a resource of which nothing has to change, with why."""
+        """A resource of which nothing has to change, with why."""
         return Change(self.spec.id, resource, name, Action.NOOP, Impact.NONE, reason, NOBODY, *where)
 
 
 def host_of(source: str) -> str:
-    """Give the host of a source's address."""
+    """The host of a source's address."""
     return source.partition("://")[2].partition("/")[0].rpartition("@")[2].partition(":")[0]
 
 
 def owner_of_path(path: str) -> tuple[str, str]:
-    """Give province and facility of a path by its name; a name that is not of our form has none."""
+    """Province and facility of a path by its name; a name that is not of our form has none."""
     parts = path.split("/")
     return (parts[0], parts[1]) if len(parts) == 4 else ("", "")  # noqa: PLR2004 (province/facility/camera/stream)

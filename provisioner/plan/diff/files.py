@@ -15,7 +15,7 @@ from provisioner.render.files import MEDIAMTX_FILE, RenderedFile, program_path
 
 
 def file_changes(at: Comparison) -> Iterator[Change]:
-    """Give a change for each rendered file, each that we installed before, and MediaMTX's program."""
+    """A change for each rendered file, each that we installed before, and MediaMTX's program."""
     for path, file in at.files.items():
         yield _file_change(at, path, file)
     yield from _unlisted(at)
@@ -24,7 +24,7 @@ def file_changes(at: Comparison) -> Iterator[Change]:
 
 
 def file_differences(spec: HostSpec, file: RenderedFile, found: Mapping[str, Any]) -> list[str]:
-    """Give what differs of a file: `content`, or `mode 0644 → 0640` and the like."""
+    """What differs of a file: `content`, or `mode 0644 → 0640` and the like."""
     told = [] if found["digest"] == keyed_digest(spec.digest_key, file.content) else ["content"]
     if found["mode"] != file.mode:
         told.append(f"mode {found['mode']:04o} → {file.mode:04o}")

@@ -18,7 +18,7 @@ _SAME = "the relay's file has it with the same settings"
 
 
 def path_changes(at: Comparison) -> Iterator[Change]:
-    """Give a change for each path that is desired or live."""
+    """A change for each path that is desired or live."""
     if at.spec.relay is None:
         return
     if at.same_relay_file:
@@ -85,7 +85,7 @@ def _told(name: str, value: object) -> str:
 
 
 def _new_names(at: Comparison) -> dict[str, str]:
-    """Give the names under which streams become paths, by their sources without login."""
+    """The names under which streams become paths, by their sources without login."""
     new = (path for path in at.spec.paths if path.name not in at.live_paths)
     return {without_login(str(path_settings(path)["source"])): path.name for path in new}
 

@@ -22,7 +22,7 @@ Live = Mapping[str, Mapping[str, Any]]
 
 
 def peer_changes(at: Comparison) -> Iterator[Change]:
-    """Give a change for each peer that is desired or live."""
+    """A change for each peer that is desired or live."""
     live: dict[str, Mapping[str, Any]] = dict(at.facts.tunnel["peers"]) if at.facts.tunnel else {}
     wanted = at.spec.tunnel.peers
     found = {peer.public_key: live.pop(peer.public_key, None) for peer in wanted}
@@ -42,7 +42,7 @@ def peer_changes(at: Comparison) -> Iterator[Change]:
 
 
 def _old_key(at: Comparison, peer: Peer, strangers: Live) -> str | None:
-    """Give the live peer that nobody wants and that holds this peer's address, unless another facility is behind it."""
+    """The live peer that nobody wants and that holds this peer's address, unless another facility is behind it."""
     own = {str(network) for network in peer.allowed_ips}
     behind = {owner_of_path(path)[1] for ip in own for path in at.pulled_from(_bare(ip))}
     if behind - {peer.name.removeprefix(_SITE)}:
@@ -91,7 +91,7 @@ def _rekeyed(at: Comparison, peer: Peer, old: str) -> Change:
 
 
 def _stranger(at: Comparison, public_key: str, found: Mapping[str, Any]) -> Change:
-    """Give the end of a peer that nobody wants here: of a facility that we know by its key, or of a stranger."""
+    """The end of a peer that nobody wants here: of a facility that we know by its key, or of a stranger."""
     allowed = list(found["allowed_ips"])
     known = at.fleet.sites.get(public_key)
     where = known or next(filter(any, (at.site_at(_bare(ip)) for ip in allowed)), ("", ""))
@@ -106,7 +106,7 @@ def _stranger(at: Comparison, public_key: str, found: Mapping[str, Any]) -> Chan
 
 
 def _impact(at: Comparison, name: str, lost: set[str]) -> tuple[Impact, Audience]:
-    """Give whom it cuts that these addresses are out of reach, if only for a moment."""
+    """Whom it cuts that these addresses are out of reach, if only for a moment."""
     if at.spec.relay is None:
         return Impact.ALL, at.at_relays(sorted(map(_bare, lost)))
     pulled = [path for ip in sorted(lost) for path in at.pulled_from(_bare(ip))]

@@ -15,18 +15,18 @@ _SENTINEL_LINE = re.compile(rf'^  "({SENTINEL_PREFIX}[0-9a-f]+)": ', re.MULTILIN
 
 
 def canonical(document: object) -> bytes:
-    """Give a document as JSON, byte for byte as the on-host program does."""
+    """A document as JSON, byte for byte as the on-host program does."""
     return _CANONICAL.encode(document).encode()
 
 
 def sentinel_of(content: bytes) -> str:
-    """Give the sentinel's name out of a rendered relay file."""
+    """The sentinel's name out of a rendered relay file."""
     found = _SENTINEL_LINE.search(content.decode())
     return found[1] if found else ""
 
 
 def settings_of(content: bytes, key: Secret) -> dict[str, Any]:
-    """Give a rendered relay file's settings as the on-host program describes them."""
+    """A rendered relay file's settings as the on-host program describes them."""
     settings: dict[str, Any] = {}
     for name, text in _SETTING_LINE.findall(content.decode()):
         try:
@@ -40,7 +40,7 @@ def settings_of(content: bytes, key: Secret) -> dict[str, Any]:
 
 
 def without_login(source: str) -> str:
-    """Give a source's address without its credentials."""
+    """A source's address without its credentials."""
     scheme, _, rest = source.partition("://")
     head, slash, tail = rest.partition("/")
     return f"{scheme}://{head.rpartition('@')[2]}{slash}{tail}"

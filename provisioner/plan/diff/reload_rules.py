@@ -63,12 +63,12 @@ _NOT_OF_SERVERS = ("srtp", "srtcp")
 
 
 def impact_of_path_settings(changed: Collection[str]) -> Impact:
-    """Give the impact of changing these settings of one path: `hot`, or its readers reconnect."""
+    """The impact of changing these settings of one path: `hot`, or its readers reconnect."""
     return Impact.HOT if set(changed) <= _HOT_PATH_SETTINGS else Impact.PATH
 
 
 def impact_of_settings(changed: Collection[str], live: Mapping[str, Any]) -> Impact:
-    """Give the impact of changing these settings of the relay: `hot`, or everybody reconnects.
+    """The impact of changing these settings of the relay: `hot`, or everybody reconnects.
 
     Args:
         changed: names of the settings.

@@ -33,7 +33,7 @@ _OTHER = {
 
 
 def rule_changes(at: Comparison) -> Iterator[Change]:
-    """Give a change for each chain, set, element or rule that differs; one no-op where none does."""
+    """A change for each chain, set, element or rule that differs; one no-op where none does."""
     differences = at.facts.firewall["differences"]
     if at.spec.firewall is not None and not at.facts.firewall["present"]:
         reason = f"the host does not have it ({len(differences)} chains, sets, elements and rules)"

@@ -13,7 +13,7 @@ from provisioner.render.files import UNITS
 
 
 def unit_changes(at: Comparison) -> Iterator[Change]:
-    """Give a change for each unit."""
+    """A change for each unit."""
     for name in units_of(at.spec):
         yield _unit_change(at, name)
 
@@ -62,7 +62,7 @@ def _wrongs(name: str, state: Mapping[str, Any]) -> list[str]:
 
 
 def _interface_wrongs(at: Comparison, state: Mapping[str, Any]) -> list[str]:
-    """Give what cannot change without everybody's sessions: the interface itself, its address, its port."""
+    """What cannot change without everybody's sessions: the interface itself, its address, its port."""
     tunnel, live = at.spec.tunnel, at.facts.tunnel
     if live is None:
         # Restarted: and MediaMTX with it, which requires it.
@@ -76,7 +76,7 @@ def _interface_wrongs(at: Comparison, state: Mapping[str, Any]) -> list[str]:
 
 
 def _link_wrongs(at: Comparison) -> list[str]:
-    """Give what the interface changes under its sessions' feet."""
+    """What the interface changes under its sessions' feet."""
     tunnel, live = at.spec.tunnel, at.facts.tunnel
     if live is None:
         return []

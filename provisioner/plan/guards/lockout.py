@@ -21,7 +21,7 @@ class SshOrigin:
 
 
 def required_sources(management: Iterable[Network], ssh_peer: str) -> Iterator[SshOrigin]:
-    """Give who must not be locked out: each management network, and the address that this run came from.
+    """Who must not be locked out: each management network, and the address that this run came from.
 
     Args:
         management: the management networks of the host's carrier.
@@ -34,7 +34,7 @@ def required_sources(management: Iterable[Network], ssh_peer: str) -> Iterator[S
 
 
 def locked_out(rules: str, ssh_port: int, sources: Iterable[SshOrigin]) -> tuple[SshOrigin, ...]:
-    """Give those of the sources from which a new SSH connection would not be accepted everywhere in them.
+    """Those of the sources from which a new SSH connection would not be accepted everywhere in them.
 
     Raises:
         RenderError: the rules hold something that is not of our template: nothing can be said.

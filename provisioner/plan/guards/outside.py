@@ -9,7 +9,7 @@ from provisioner.plan.changes import Change, Resource
 
 
 def outside_of(limit: Limit, pending: Iterable[Change]) -> tuple[Change, ...]:
-    """Give the changes of chosen hosts that a limit by province or facility does not name.
+    """The changes of chosen hosts that a limit by province or facility does not name.
 
     What is about no facility (files, units, the rest of the table) goes with the host.
     """

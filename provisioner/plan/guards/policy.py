@@ -63,7 +63,7 @@ class PlanInQuestion:
 
 
 def parse_allowances(texts: Iterable[str]) -> dict[str, int]:
-    """Give allowances from `NAME=NUMBER` texts.
+    """Allowances from `NAME=NUMBER` texts.
 
     Raises:
         UsageError: a text is not understood.
@@ -81,7 +81,7 @@ def parse_allowances(texts: Iterable[str]) -> dict[str, int]:
 def refusals_of(
     policy: Policy, subject: PlanInQuestion, now: datetime, allowed: Mapping[str, int]
 ) -> tuple[PlanRefusal, ...]:
-    """Give why a plan is not to be applied; nothing where it may be.
+    """Why a plan is not to be applied; nothing where it may be.
 
     Args:
         policy: the inventory's.
@@ -125,13 +125,13 @@ def _measured(policy: Policy, subject: PlanInQuestion, now: datetime) -> Iterato
 
 
 def frozen_at(policy: Policy, now: datetime) -> Freeze | None:
-    """Give the freeze window in which a moment lies: the one that lasts longest."""
+    """The freeze window in which a moment lies: the one that lasts longest."""
     windows = [window for window in policy.freeze if window.begin <= now < window.until]
     return max(windows, key=lambda window: window.until, default=None)
 
 
 def lost_paths(subject: PlanInQuestion) -> set[str]:
-    """Give the paths that no relay serves afterwards; one that went to another relay is not lost."""
+    """The paths that no relay serves afterwards; one that went to another relay is not lost."""
     deleted = (c.name for c in subject.changes if c.resource is Resource.PATH and c.action is Action.DELETE)
     return set(deleted) - subject.served
 

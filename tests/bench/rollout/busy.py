@@ -14,7 +14,7 @@ _IDLE: Final = (3, 4)
 
 
 def busy_cores() -> float:
-    """Give how many cores are busy, over a few seconds."""
+    """How many cores are busy, over a few seconds."""
     idle, started = _idle_seconds(), time.monotonic()
     time.sleep(_SAMPLE_S)
     elapsed = time.monotonic() - started

@@ -101,7 +101,7 @@ class RelayHosts:
         return IPv4Network(found[0]["IPAM"]["Config"][0]["Subnet"])
 
     def cpu_seconds(self) -> float:
-        """Give the processor seconds that all hosts have taken since they were started."""
+        """The processor seconds that all hosts have taken since they were started."""
         return sum(map(_cpu_seconds, self._init_processes))
 
     @cached_property
@@ -164,7 +164,7 @@ class RelayHosts:
 
 
 def _compose_document(project: str, names: Iterable[str]) -> dict[str, Any]:
-    """Give what compose makes the hosts from: each is run as a host of the lab is."""
+    """What compose makes the hosts from: each is run as a host of the lab is."""
     lab = yaml.safe_load((_LAB / "compose.yml").read_text(encoding="utf-8"))
     unified = (_CGROUPS / "cgroup.controllers").exists()
     old = yaml.safe_load((_LAB / "compose.cgroup-v1.yml").read_text(encoding="utf-8"))

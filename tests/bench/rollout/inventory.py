@@ -85,7 +85,7 @@ class Inventory:
     # --- documents ----------------------------------------------------------------------------------
 
     def _varying(self) -> dict[str, Any]:
-        """Give the files that the change touches, in the present variant."""
+        """The files that the change touches, in the present variant."""
         first = {_site(relay, 1): relay for relay in self._hosts.names}
         facilities = {
             _file(site): _facility(site, relay, whole=self._whole, small=self._small) for site, relay in first.items()

@@ -79,7 +79,7 @@ class PlainRole:
 
 @contextmanager
 def _home() -> Iterator[Path]:
-    """Give Ansible a home of its own, and end the shared connections that it leaves there."""
+    """Ansible a home of its own, and end the shared connections that it leaves there."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         try:
             yield Path(folder)

@@ -33,7 +33,7 @@ hosts = [
 
 
 def install() -> Path:
-    """Give pyinfra's program, installed first where it is not there.
+    """Pyinfra's program, installed first where it is not there.
 
     Raises:
         BenchError: it could not be installed.

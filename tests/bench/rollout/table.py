@@ -60,7 +60,7 @@ class Found:
 
 
 def part(found: Found, busy: tuple[float, float], notes: Sequence[str]) -> Part:
-    """Give the part of one fleet."""
+    """The part of one fleet."""
     figures, ratios = _Table(found).all()
     loaded = any(is_loaded(cores) for cores in busy)
     told = f"other work kept {busy[0]:.2f} cores busy before and {busy[1]:.2f} after"
@@ -77,7 +77,7 @@ class _Table:
         self._found = found
 
     def all(self) -> tuple[list[Figure], list[Ratio]]:
-        """Give all figures and ratios."""
+        """All figures and ratios."""
         figures = self._calls() + self._steps()
         rounds = self._found.rounds
         changed = self._processes(_CHANGE, "whole apply", [r.whole for r in rounds])
@@ -108,7 +108,7 @@ class _Table:
         ]
 
     def _steps(self) -> list[Figure]:
-        """Give each step's seconds on a host, as the hosts tell them: those run at the same time."""
+        """Each step's seconds on a host, as the hosts tell them: those run at the same time."""
         told = [each.told["apply"]["steps"] for each in self._found.rounds]
         return [Figure("transaction, on a host", name, "s", tuple(each[name] for each in told)) for name in told[0]]
 

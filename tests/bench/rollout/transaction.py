@@ -104,7 +104,7 @@ def _said(answer: HostAnswer) -> str:
 
 
 def _steps(documents: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """Give each step's mean seconds on a host."""
+    """Each step's mean seconds on a host."""
     total: dict[str, float] = {}
     for document in documents:
         for step in document["steps"]:

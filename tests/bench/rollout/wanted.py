@@ -41,7 +41,7 @@ def _put(folder: Path, file: RenderedFile) -> dict[str, Any]:
 
 
 def _template(text: str) -> dict[str, Any]:
-    """Give the relay's file as values for a template: the settings, and a value for each path."""
+    """The relay's file as values for a template: the settings, and a value for each path."""
     head, mark, tail = text.partition("paths:\n")
     paths = [line.strip().partition('": ') for line in tail.splitlines()]
     names = [name.lstrip('"') for name, _, _ in paths]

@@ -33,7 +33,7 @@ _NUMBERS: Final = itertools.count(1)
 
 
 def _programs() -> Path | None:
-    """Give the folder of the newest server on this machine."""
+    """The folder of the newest server on this machine."""
     found = [Path(p).resolve().parent for p in [shutil.which("initdb")] if p]
     found += sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda p: int(p.parent.name), reverse=True)
     return next((folder for folder in found if (folder / "initdb").exists() and (folder / "postgres").exists()), None)
@@ -117,7 +117,7 @@ class Server:
 
 
 def _ordinary_user(folder: Path) -> tuple[str, list[str]]:
-    """Give who runs the server, and the words that run it so: it refuses to run as root."""
+    """Who runs the server, and the words that run it so: it refuses to run as root."""
     if os.geteuid() != 0:
         return pwd.getpwuid(os.geteuid()).pw_name, []
     name = next(user.pw_name for user in pwd.getpwall() if user.pw_name in {"postgres", "nobody"})
@@ -155,7 +155,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture
 def place(database: str, request: pytest.FixtureRequest, tmp_path: Path) -> StatePlace:
-    """Give a place where nothing was ever recorded."""
+    """A place where nothing was ever recorded."""
     if database == SQLITE:
         return StatePlace("test", tmp_path / "state" / "test" / "state.db")
     found: Server = request.getfixturevalue("server")

@@ -26,7 +26,7 @@ _NAMES = itertools.count(1)
 
 @pytest.fixture(scope="module")
 def somewhere(database: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> StatePlace:
-    """Give a place for any number of histories."""
+    """A place for any number of histories."""
     if database == SQLITE:
         return StatePlace("test", tmp_path_factory.mktemp("histories") / "state.db")
     server: Server = request.getfixturevalue("server")
@@ -35,7 +35,7 @@ def somewhere(database: str, request: pytest.FixtureRequest, tmp_path_factory: p
 
 @contextmanager
 def new_history(somewhere: StatePlace) -> Iterator[History]:
-    """Give an empty history beside all others."""
+    """An empty history beside all others."""
     with closing(open_history(replace(somewhere, inventory=f"test-{next(_NAMES)}"))) as history:
         yield history
 

@@ -138,7 +138,7 @@ class Path:
     # What readers ask.
 
     async def describe(self) -> Stream:
-        """Give the stream, starting the camera if it is on demand.
+        """The stream, starting the camera if it is on demand.
 
         Raises:
             RequestError: there is none.

@@ -96,11 +96,11 @@ class SlowHosts:
         self.ended: dict[str, float] = {}
 
     def call(self, calls: Sequence[HostCall], *, timeout_s: float) -> dict[str, HostAnswer]:
-        """Give an answer for every call, by host id."""
+        """An answer for every call, by host id."""
         return {answer.host: answer for answer in self.stream(calls, timeout_s=timeout_s)}
 
     def stream(self, calls: Sequence[HostCall], *, timeout_s: float) -> Iterator[HostAnswer]:
-        """Give the slow host's first answer late."""
+        """The slow host's first answer late."""
         for call in sorted(calls, key=lambda c: c.spec.id == self._slow):
             if call.spec.id == self._slow and call.request["operation"] in {"apply", "rollback"}:
                 time.sleep(self._seconds)

@@ -36,7 +36,7 @@ class Clock:
 
 
 def state(found: Mapping[str, int], password: str = "secret") -> DesiredState:
-    """Give the desired state of facilities with so many cameras each."""
+    """The desired state of facilities with so many cameras each."""
     listed = [fleets.facility(name, cameras) for name, cameras in found.items()]
     return fleets.state_of(inventories.inventory(facilities=listed), password)
 
@@ -50,7 +50,7 @@ class Controller:
     journals: dict[str, MemoryJournal] = field(default_factory=dict)
 
     def options(self, **changes: Any) -> RolloutOptions:
-        """Give options on the controller's clock."""
+        """Options on the controller's clock."""
         return RolloutOptions(clock=self.clock, sleep=self.clock.sleep, **changes)
 
     def jobs(self, desired: DesiredState, *, rollback: str | None = None) -> list[Job]:
@@ -78,12 +78,12 @@ class Controller:
         return {result.host: result for result in done.results}
 
     def progress(self, run: str) -> RunProgress:
-        """Give what the run's journal tells."""
+        """What the run's journal tells."""
         now = datetime.now(UTC)
         return progress_of(Event(now, s.host, s.step, s.state, s.detail) for s in self.journals[run].steps)
 
     def contents(self) -> dict[str, Any]:
-        """Give all that hosts hold and run, without records of runs."""
+        """All that hosts hold and run, without records of runs."""
         told = {
             name: (host.files, host.rules, host.peers, host.link, sorted(host.units))
             for name, host in self.hosts.hosts.items()
@@ -92,7 +92,7 @@ class Controller:
 
 
 def at_call(number: int, act: Callable[[str, str], object]) -> Callable[[str, str], object]:
-    """Give a hook that acts at the so-manieth call that changes or decides something."""
+    """A hook that acts at the so-manieth call that changes or decides something."""
     calls = 0
 
     def hook(operation: str, host: str) -> None:

@@ -18,7 +18,7 @@ REPORTS = Path(__file__).parents[2] / "golden/report"
 
 
 def closed(schema: Any) -> Any:
-    """Give a schema that allows no field beyond those that it describes."""
+    """A schema that allows no field beyond those that it describes."""
     if isinstance(schema, list):
         return [closed(item) for item in schema]
     if not isinstance(schema, dict):

@@ -16,7 +16,7 @@ ALL = ("--by", "dic", "--by", "health", "--by", "carrier", "--source", "12/BB", 
 
 
 def unsigned() -> str:
-    """Give a facility's file as people write it, agreed and not signed."""
+    """A facility's file as people write it, agreed and not signed."""
     plain = make.facility()
     plain["plan"].pop("sign_offs")
     return "# Who wrote this cares.\n" + json.dumps(plain, ensure_ascii=False, indent=1) + "\n"

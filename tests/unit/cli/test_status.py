@@ -48,7 +48,7 @@ SECOND = timedelta(seconds=1)
 
 
 def at(day: str, clock: str) -> datetime:
-    """Give a moment by Vietnam's clock."""
+    """A moment by Vietnam's clock."""
     return datetime.fromisoformat(f"{day}T{clock}").replace(tzinfo=VIETNAM)
 
 
@@ -107,7 +107,7 @@ def environment(folder: Path) -> dict[str, str]:
 
 @pytest.fixture
 def story(told: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Story]:
-    """Give a copy of the story that a test may change."""
+    """A copy of the story that a test may change."""
     shutil.copytree(told, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(overview, "now", lambda: NOW)

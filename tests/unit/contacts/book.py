@@ -21,7 +21,7 @@ CANARIES = (NAME, PHONE, PHONE[3:], EMAIL, TITLE, NOTE, "Hoàng Yến", "Yến C
 
 
 def contact(facility: str = "kcl-bg-001", **changes: Any) -> Contact:
-    """Give a complete representative; None leaves a field out."""
+    """A complete representative; None leaves a field out."""
     plain: dict[str, Any] = {
         "facility": facility,
         "role": "representative",
@@ -37,7 +37,7 @@ def contact(facility: str = "kcl-bg-001", **changes: Any) -> Contact:
 
 
 def other(number: int = 2, facility: str = "kcl-bg-001", **changes: Any) -> Contact:
-    """Give a contact of somebody else."""
+    """A contact of somebody else."""
     plain = {
         "full_name": f"Trần Văn Mẫu {'Ký' * number}",
         "title": "Kỹ thuật viên",
@@ -59,13 +59,13 @@ def key(folder: Path, name: str, text: str = "") -> Path:
 
 
 def environment(folder: Path, *ids: str) -> dict[str, str]:
-    """Give an environment with a password file for each vault id."""
+    """An environment with a password file for each vault id."""
     entries = (f"{vault_id}@{key(folder, vault_id)}" for vault_id in ids)
     return {"ANSIBLE_VAULT_IDENTITY_LIST": ",".join(entries), "PATH": "/usr/bin:/bin"}
 
 
 def passwords(folder: Path, *ids: str) -> VaultPasswords:
-    """Give passwords, one of its own for each vault id."""
+    """Passwords, one of its own for each vault id."""
     return VaultPasswords.from_environment(environment(folder, *ids))
 
 

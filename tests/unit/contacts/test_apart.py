@@ -47,7 +47,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def environment(world: Path, *, contacts: bool) -> dict[str, str]:
-    """Give an environment, with the passwords of contacts or as a merge pipeline has it."""
+    """An environment, with the passwords of contacts or as a merge pipeline has it."""
     ids = [f"contacts-{province}" for province in PROVINCES] if contacts else []
     env = book.environment(world / "keys", *ids) | {"HOME": str(world), "PATH": os.environ["PATH"]}
     return env | {"ANSIBLE_VAULT_PASSWORD_FILE": str(EXAMPLE / ".vault-password")}

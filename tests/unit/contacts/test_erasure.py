@@ -44,7 +44,7 @@ def erased(folder: Path, keys: VaultPasswords, person: Person = PERSON, given: P
 
 
 def contents(*folders: Path) -> Iterator[bytes]:
-    """Give everything on the disk that could be a password."""
+    """Everything on the disk that could be a password."""
     for folder in folders:
         for path in sorted(folder.rglob("*")):
             if path.is_file():
@@ -220,7 +220,7 @@ def test_a_folder_that_cannot_be_written_is_told_and_the_command_can_be_repeated
 
 
 def refused(folder: Path, keys: VaultPasswords, tmp_path: Path, given: Path | None = None) -> PolicyError:
-    """Give the refusal, and see that nothing was changed by it."""
+    """The refusal, and see that nothing was changed by it."""
     before = snapshot(folder), snapshot(tmp_path / "keys")
     with pytest.raises(PolicyError) as caught:
         erased(folder, keys, given=given)
@@ -317,7 +317,7 @@ def commit(folder: Path) -> None:
 
 
 def versions(folder: Path) -> list[bytes]:
-    """Give all that Git knows of a province's file."""
+    """All that Git knows of a province's file."""
     argv = ["git", "-C", str(folder), "log", "--all", "--format=%H", "--", "bac-giang.yml"]
     commits = subprocess.run(argv, check=True, capture_output=True, text=True).stdout.split()
     show = ["git", "-C", str(folder), "show"]

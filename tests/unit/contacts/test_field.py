@@ -12,7 +12,7 @@ from provisioner.contacts.phones import read_phone
 
 
 def told(reading: FieldReading) -> tuple[str | None, list[str], str | None]:
-    """Give value, codes and suggestion in the clear."""
+    """Value, codes and suggestion in the clear."""
     suggestions = [p.suggestion.reveal() for p in reading.problems if p.suggestion]
     value = reading.value.reveal() if reading.value else None
     return value, [p.code for p in reading.problems], suggestions[0] if suggestions else None

@@ -49,7 +49,7 @@ This page is made from `provisioner/report/problem_catalogue.py`; a test holds b
 
 
 def page() -> str:
-    """Give the page as it has to be."""
+    """The page as it has to be."""
     parts = [HEAD]
     for title, section in SECTIONS.items():
         rows = [f"| `{code}` | {entry.meaning} | {entry.mending} |" for code, entry in section.items()]
@@ -68,7 +68,7 @@ def test_the_page_is_what_the_catalogue_says(request: pytest.FixtureRequest) -> 
 
 
 def literals() -> Iterator[tuple[str, bool]]:
-    """Give every text in the code that has the form of a code, or, in f-strings, of the end of one."""
+    """Every text in the code that has the form of a code, or, in f-strings, of the end of one."""
     for place in PLACES:
         path = ROOT / place
         for file in [path] if path.is_file() else sorted(path.rglob("*.py")):

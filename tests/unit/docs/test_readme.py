@@ -43,7 +43,7 @@ class Step(NamedTuple):
 
 
 def steps() -> Iterator[Step]:
-    """Give every command of the README's console blocks, in order."""
+    """Every command of the README's console blocks, in order."""
     for block in re.findall(r"^```console\n(.*?)^```$", README, re.MULTILINE | re.DOTALL):
         for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
             command, _, output = part.partition("\n")

@@ -41,7 +41,7 @@ for answer in runner.stream([call], timeout_s=60):
 
 @pytest.fixture
 def runtime() -> Path:
-    """Give a private folder on tmpfs."""
+    """A private folder on tmpfs."""
     folder = Path("/dev/shm") / f"door-{os.getpid()}-{time.time_ns()}"  # noqa: S108 (tmpfs is the point)
     folder.mkdir(mode=0o700)
     return folder
@@ -67,7 +67,7 @@ def start(runtime: Path, address: str) -> subprocess.Popen[str]:
 
 
 def processes_of(folder: Path) -> list[str]:
-    """Give the command lines that name a folder, from all processes of this machine."""
+    """The command lines that name a folder, from all processes of this machine."""
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:
@@ -115,7 +115,7 @@ def test_a_host_that_cannot_be_reached_is_told_and_nothing_stays(runtime: Path) 
 
 @pytest.fixture
 def runner(runtime: Path) -> Iterator[AnsibleRunner]:
-    """Give a runner, closed afterwards: then nothing may be left of it."""
+    """A runner, closed afterwards: then nothing may be left of it."""
     found = AnsibleRunner(fleets.templates(), {"XDG_RUNTIME_DIR": str(runtime), "PATH": "/usr/bin:/bin"})
     yield found
     found.close()
@@ -124,14 +124,14 @@ def runner(runtime: Path) -> Iterator[AnsibleRunner]:
 
 
 def observation(host: str, port: int = 1) -> HostCall:
-    """Give a call to a port of this machine; nobody answers at the first one."""
+    """A call to a port of this machine; nobody answers at the first one."""
     spec = state({}).hosts["centre"]
     ssh = spec.ssh.model_copy(update={"port": port})
     return HostCall(replace(spec, id=host, address=IPv4Address("127.0.0.1"), ssh=ssh), {"operation": "observe"})
 
 
 def plays_at_work(runtime: Path) -> list[str]:
-    """Give the private folders of the plays that are open."""
+    """The private folders of the plays that are open."""
     return sorted(entry.name for entry in runtime.iterdir())
 
 

@@ -70,7 +70,7 @@ def survey_row(facility: Any = "kcl-bg-001", day: Any = "08/05/2021", **changes:
 
 
 def book(sheets: Mapping[str, Rows], change: Callable[[Workbook], None] | None = None) -> bytes:
-    """Give a workbook with some sheets, each a list of rows; `change` may do to it what people do."""
+    """A workbook with some sheets, each a list of rows; `change` may do to it what people do."""
     made = Workbook()
     made.remove(made.worksheets[0])
     for name, rows in sheets.items():
@@ -92,7 +92,7 @@ class Told(NamedTuple):
 
 
 def told(findings: Sequence[Finding], *levels: Level) -> list[Told]:
-    """Give places and codes of findings; those of some levels where levels are named."""
+    """Places and codes of findings; those of some levels where levels are named."""
     chosen = [f for f in findings if not levels or f.remark.level in levels]
     return [Told(str(f.spot).removeprefix(f"{FILE}: "), f.remark.code) for f in chosen]
 
@@ -104,7 +104,7 @@ def proposal_of(
     files: Mapping[str, bytes] | None = None,
     file: str = FILE,
 ) -> Proposal:
-    """Give what a workbook asks of an inventory; of one with the facility kcl-bg-001 where none is given."""
+    """What a workbook asks of an inventory; of one with the facility kcl-bg-001 where none is given."""
     known = inventory or make.inventory()
     texts = files or {}
     records, findings = read_records(sheets_of(file, grids_of(data)))
@@ -114,5 +114,5 @@ def proposal_of(
 
 
 def findings_of(data: bytes, *levels: Level) -> list[Told]:
-    """Give what is found in a workbook."""
+    """What is found in a workbook."""
     return told(proposal_of(data).findings, *levels)

@@ -25,7 +25,7 @@ SHEET = "xl/worksheets/sheet1.xml"
 
 
 def refusal(data: bytes) -> str:
-    """Give the code with which bytes are refused."""
+    """The code with which bytes are refused."""
     with pytest.raises(FileRefusedError) as raised:
         sheets_of("x", grids_of(data))
     return raised.value.remark.code

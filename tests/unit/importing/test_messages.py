@@ -21,7 +21,7 @@ def gaps(words: Wording) -> set[str]:
 
 
 def raised() -> set[str]:
-    """Give the codes that stand in the source of the importer and of its command."""
+    """The codes that stand in the source of the importer and of its command."""
     files = [*(SOURCES / "importing").rglob("*.py"), SOURCES / "cli/import_.py"]
     code = "".join(path.read_text(encoding="utf-8") for path in files if not path.name.startswith("messages"))
     return set(re.findall(r'"([a-z]+(?:-[a-z]+)+)"', code))

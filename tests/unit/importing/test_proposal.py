@@ -24,7 +24,7 @@ DEVICE_HEADER = (
 
 
 def of(plain: Mapping[str, Any], sheets: Mapping[str, Rows], **changes: Any) -> Proposal:
-    """Give what sheets ask of an inventory with one facility."""
+    """What sheets ask of an inventory with one facility."""
     inventory = make.inventory(facilities=[plain], **changes)
     return proposal_of(book(sheets), inventory, files={str(plain["id"]): json.dumps(plain).encode()})
 

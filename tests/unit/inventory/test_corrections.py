@@ -46,7 +46,7 @@ cameras:
 
 
 def replaced(field: str, value: str) -> str:
-    """Give the text with one field written otherwise."""
+    """The text with one field written otherwise."""
     text, count = re.subn(rf"^( *(?:- )?{field}:) .*$", lambda m: f"{m[1]} {value}".rstrip(), TEXT, flags=re.MULTILINE)
     assert count == 1
     return text

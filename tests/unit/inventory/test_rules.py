@@ -17,7 +17,7 @@ MAIN = {"sub": {"width": 640, "height": 360}, "main": {"width": 1920, "height": 
 
 
 def complete(**changes: Any) -> Inventory:
-    """Give an inventory with a full lock and all keys."""
+    """An inventory with a full lock and all keys."""
     found = make.inventory(**changes)
     lock = allocate(found)
     digest = "sha256:" + "A" * 43 + "="

@@ -19,7 +19,7 @@ Golden = Callable[[str, Mapping[str, bytes]], None]
 
 
 def scenario() -> tuple[dict[str, dict[str, bytes]], dict[str, bytes]]:
-    """Give two carriers, one site behind a recorder: every host's files, and one site's package."""
+    """Two carriers, one site behind a recorder: every host's files, and one site's package."""
     recorder_site = fleets.facility(
         "kcl-bg-002",
         recorders=[inventories.recorder()],

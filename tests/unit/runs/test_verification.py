@@ -57,7 +57,7 @@ class Controller:
 
 @pytest.fixture
 def controller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Controller:
-    """Give a controller whose hosts are in memory."""
+    """A controller whose hosts are in memory."""
     hosts, program = WatchedHosts(), tmp_path / "mediamtx"
     program.touch()
     monkeypatch.setattr(pipeline, "AnsibleRunner", lambda *_arguments: hosts)
@@ -131,7 +131,7 @@ def test_a_closed_facility_is_shown_gone(controller: Controller) -> None:
 
 
 def everything_in(file: Path) -> str:
-    """Give all that a history's file holds, packed documents opened."""
+    """All that a history's file holds, packed documents opened."""
     told = [file.read_bytes().decode("utf-8", "replace")]
     with closing(sqlite3.connect(file)) as connection:
         for (packed,) in connection.execute("SELECT packed FROM provisioner_documents"):

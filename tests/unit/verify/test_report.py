@@ -22,7 +22,7 @@ _VOID = {"meta", "link", "br", "hr", "img", "input"}
 
 
 def _mixed() -> VerifyResult:
-    """Give a result with paths that are up, degraded, down and unknown."""
+    """A result with paths that are up, degraded, down and unknown."""
     told = documents()
     relay = told[RELAY]["relay"]
     relay["devices"][2]["outcome"] = "refused"

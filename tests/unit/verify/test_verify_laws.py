@@ -52,7 +52,7 @@ _LOG = st.sampled_from(["bad status code: 401 (Unauthorized)", "TCP timeout", "n
 
 @st.composite
 def _worlds(draw: st.DrawFn) -> dict[str, HostAnswer]:
-    """Give answers in which anything may be broken, or kept as it is when all is well."""
+    """Answers in which anything may be broken, or kept as it is when all is well."""
     told = documents()
     relay = told[RELAY]["relay"]
     for device in relay["devices"]:

@@ -39,7 +39,7 @@ RECORDER, OWN, OTHER = ("100.64.0.4", 10554), ("100.64.0.4", 10555), ("100.64.0.
 
 
 def media_path(facility: str, camera: str, stream: StreamName, device: str, where: tuple[str, int]) -> MediaPath:
-    """Give a path whose `main` is on demand, in H265 and large."""
+    """A path whose `main` is on demand, in H265 and large."""
     on_demand = stream is StreamName.MAIN
     return MediaPath(
         name=f"bac-giang/{facility}/{camera}/{stream.value}",
@@ -74,7 +74,7 @@ def _ssh() -> Ssh:
 
 
 def relay_spec() -> HostSpec:
-    """Give the relay."""
+    """The relay."""
     address = IPv4Address("100.64.0.1")
     peers = (
         _peer(f"centre/{CENTRE}", "100.127.0.2"),
@@ -95,7 +95,7 @@ def relay_spec() -> HostSpec:
 
 
 def centre_spec() -> HostSpec:
-    """Give the monitoring centre."""
+    """The monitoring centre."""
     peer = _peer(f"relay/{RELAY}", "100.64.0.1")
     return HostSpec(
         id=CENTRE,
@@ -110,7 +110,7 @@ def centre_spec() -> HostSpec:
 
 
 def state() -> DesiredState:
-    """Give the desired state of both."""
+    """The desired state of both."""
     return DesiredState({spec.id: spec for spec in (relay_spec(), centre_spec())})
 
 
@@ -118,7 +118,7 @@ def state() -> DesiredState:
 
 
 def facts(*, relay: bool) -> dict[str, Any]:
-    """Give a host's facts, as `observe` answers."""
+    """A host's facts, as `observe` answers."""
     document: dict[str, Any] = {
         "host": {"arch": "amd64"},
         "missing_packages": [],
@@ -160,7 +160,7 @@ def _path_evidence(path: MediaPath) -> dict[str, Any]:
 
 
 def documents() -> dict[str, dict[str, Any]]:
-    """Give the answers of both hosts, all well."""
+    """The answers of both hosts, all well."""
     tunnel = {
         "routes": ["100.127.0.0/24", "100.64.0.0/16"],
         "peers": {
@@ -188,18 +188,18 @@ def documents() -> dict[str, dict[str, Any]]:
 
 
 def answers(changed: Mapping[str, dict[str, Any]] | None = None) -> dict[str, HostAnswer]:
-    """Give the hosts' answers, those of `changed` instead of the good ones."""
+    """The hosts' answers, those of `changed` instead of the good ones."""
     every = documents() | dict(changed or {})
     return {host: HostAnswer(host, CallOutcome.ANSWERED, document) for host, document in every.items()}
 
 
 def change(name: str = "/etc/provisioner/mediamtx.yml", host: str = RELAY) -> Change:
-    """Give one difference of a host."""
+    """One difference of a host."""
     return Change(host, Resource.FILE, name, Action.UPDATE, Impact.PATH, "content differs")
 
 
 def judged(given: Mapping[str, HostAnswer], drift: Mapping[str, Sequence[Change]] | None = None) -> VerifyResult:
-    """Give the result of answers, as `run.verify` does, without a runner."""
+    """The result of answers, as `run.verify` does, without a runner."""
     wanted = select(state())
     evidence = {host: parse_evidence(answer) for host, answer in given.items()}
     known: dict[str, Sequence[Change]] = {e.host: () for e in evidence.values() if e.facts is not None}
@@ -214,14 +214,14 @@ def judged(given: Mapping[str, HostAnswer], drift: Mapping[str, Sequence[Change]
 
 
 def matching(pattern: str) -> list[str]:
-    """Give the paths that a pattern names; a pattern that names none is a mistake of the test."""
+    """The paths that a pattern names; a pattern that names none is a mistake of the test."""
     found = [p.name for p in PATHS if fnmatch(p.name, pattern)]
     assert found, f"{pattern} names no path"
     return found
 
 
 def merged(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Give a document with some values replaced, however deep."""
+    """A document with some values replaced, however deep."""
     result = copy.deepcopy(base)
     for key, value in over.items():
         old = result.get(key)
@@ -238,11 +238,11 @@ class RecordingRunner:
         self.timeout_s = 0.0
 
     def call(self, calls: Sequence[HostCall], *, timeout_s: float) -> dict[str, HostAnswer]:
-        """Give the prepared answers of the hosts that are called."""
+        """The prepared answers of the hosts that are called."""
         self.calls, self.timeout_s = list(calls), timeout_s
         return {c.spec.id: self.prepared[c.spec.id] for c in calls if c.spec.id in self.prepared}
 
 
 def observe_requests() -> dict[str, ObserveRequest]:
-    """Give how both hosts' facts are read."""
+    """How both hosts' facts are read."""
     return {h: ObserveRequest({"digest_key": "k", "files": [], "units": []}, {"nft": b"x"}) for h in (RELAY, CENTRE)}
