@@ -15,7 +15,8 @@ from provisioner.base.errors import RenderError
 from provisioner.desired.spec import Firewall, HostSpec
 from provisioner.plan.guards.lockout import SshOrigin, locked_out, required_sources
 from provisioner.plan.guards.ruleset import NewConnection, accepts, parse_ruleset
-from provisioner.render.files import NFT_FILE, render_host
+from provisioner.render.files import NFT_FILE
+from provisioner.render.host import render_host
 from tests import fleets, inventories
 from tests.plans import World, of
 

@@ -10,8 +10,10 @@ import yaml
 from provisioner.base.errors import RenderError
 from provisioner.desired import desired_state
 from provisioner.desired.sites import site_spec
-from provisioner.render.files import HOST_PROGRAM, MEDIAMTX_FILE, render_host, render_site
+from provisioner.render.files import HOST_PROGRAM, MEDIAMTX_FILE
+from provisioner.render.host import render_host
 from provisioner.render.quote import source_url
+from provisioner.render.site import render_site
 from provisioner.render.templates import Templates, load_templates
 from tests import fleets, inventories
 
