@@ -7,9 +7,10 @@ its own that somebody reviews.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final, NamedTuple
 
 from provisioner.base.clock import VIETNAM
 from provisioner.base.errors import UsageError
@@ -68,14 +69,14 @@ def parse_allowances(texts: Iterable[str]) -> dict[str, int]:
     Raises:
         UsageError: a text is not understood.
     """
-    found: dict[str, int] = {}
+    allowances: dict[str, int] = {}
     for text in texts:
         name, equals, number = text.partition("=")
         if name not in LIMITS or not equals or not (number.isascii() and number.isdigit()) or len(number) > 9:  # noqa: PLR2004 (no plan is larger)
             hint = f"write --allow NAME=NUMBER, NAME one of {', '.join(LIMITS)}"
             raise UsageError(f"--allow {text} is not understood", hint=hint)
-        found[name] = int(number)
-    return dict(sorted(found.items()))
+        allowances[name] = int(number)
+    return dict(sorted(allowances.items()))
 
 
 def refusals_of(
@@ -90,11 +91,13 @@ def refusals_of(
         allowed: limits that were raised for this plan.
     """
     limits = {name: max(getattr(policy.limits, name), allowed.get(name, 0)) for name in LIMITS}
-    measured = _measured(policy, subject, now)
+    effect = _effect_of(policy, subject, now)
     refusals = [
-        PlanRefusal(name, f"{words}; the limit is {limits[name]}", _hint(name, value), limits[name], value)
-        for name, value, words in measured
-        if value > limits[name]
+        PlanRefusal(
+            name, f"{words(effect, value)}; the limit is {limits[name]}", _hint(name, value), limits[name], value
+        )
+        for name, of, words in MEASURES
+        if (value := of(effect)) > limits[name]
     ]
     if "viewers" not in allowed:
         refusals += _uncounted(subject)
@@ -105,23 +108,80 @@ def _hint(name: str, value: int) -> str:
     return f"make the change smaller, e.g. by --limit; or, if this is meant, add --allow {name}={value}"
 
 
-def _measured(policy: Policy, subject: PlanInQuestion, now: datetime) -> Iterator[tuple[str, int, str]]:
-    changing = pending(subject.changes)
-    lost = lost_paths(subject)
-    share = -(-100 * len(lost) // len(lost | subject.served)) if lost else 0
-    hosts = {change.host for change in changing}
-    cut_whole = sorted({change.host for change in changing if change.impact is Impact.ALL})
-    viewers = sum(sum(paths.values()) for paths in cut_by(changing).values())
-    yield "deletions", len(lost), f"{_counted(len(lost), 'path')} would be served nowhere any more"
-    yield "deletion_percent", share, f"{share} % of all paths would be served nowhere any more"
-    yield "hosts", len(hosts), f"{_counted(len(hosts), 'host')} would change"
-    words = f"every path would reconnect on {_counted(len(cut_whole), 'host')}: {_named(cut_whole)}"
-    yield "all_impact", len(cut_whole), words
-    yield "viewers", viewers, f"{_counted(viewers, 'viewer')} would be cut"
-    if frozen := frozen_at(policy, now):
-        until = frozen.until.astimezone(VIETNAM)
-        words = f"{_counted(len(changing), 'change')} until {until:%Y-%m-%d %H:%M} (Vietnam): {frozen.reason}"
-        yield "freeze", len(changing), f"frozen, {words}"
+# --- limits ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What a plan does, as the limits measure it.
+
+    Attributes:
+        changing: how many changes are pending.
+        hosts: how many hosts change.
+        lost: how many paths no relay serves afterwards.
+        paths: how many paths there are, lost and served.
+        cut_whole: the hosts on which every path reconnects, in order.
+        viewers: how many live readers are cut.
+        frozen: until when nothing should change, and why; empty outside freeze windows.
+    """
+
+    changing: int
+    hosts: int
+    lost: int
+    paths: int
+    cut_whole: tuple[str, ...]
+    viewers: int
+    frozen: str
+
+
+def _effect_of(policy: Policy, subject: PlanInQuestion, now: datetime) -> Effect:
+    changing, lost, freeze = pending(subject.changes), lost_paths(subject), frozen_at(policy, now)
+    return Effect(
+        changing=len(changing),
+        hosts=len({change.host for change in changing}),
+        lost=len(lost),
+        paths=len(lost | subject.served),
+        cut_whole=tuple(sorted({change.host for change in changing if change.impact is Impact.ALL})),
+        viewers=sum(sum(paths.values()) for paths in cut_by(changing).values()),
+        frozen=f"until {freeze.until.astimezone(VIETNAM):%Y-%m-%d %H:%M} (Vietnam): {freeze.reason}" if freeze else "",
+    )
+
+
+class Measure(NamedTuple):
+    """What is held against one limit.
+
+    Attributes:
+        name: the limit's, a field of the inventory's `Limits`.
+        of: the number.
+        words: the effect and that number as a sentence.
+    """
+
+    name: str
+    of: Callable[[Effect], int]
+    words: Callable[[Effect, int], str]
+
+
+MEASURES: Final = (
+    Measure("deletions", lambda e: e.lost, lambda _, n: f"{_counted(n, 'path')} would be served nowhere any more"),
+    Measure(
+        "deletion_percent",
+        lambda e: -(-100 * e.lost // e.paths) if e.lost else 0,
+        lambda _, n: f"{n} % of all paths would be served nowhere any more",
+    ),
+    Measure("hosts", lambda e: e.hosts, lambda _, n: f"{_counted(n, 'host')} would change"),
+    Measure(
+        "all_impact",
+        lambda e: len(e.cut_whole),
+        lambda e, n: f"every path would reconnect on {_counted(n, 'host')}: {_named(e.cut_whole)}",
+    ),
+    Measure("viewers", lambda e: e.viewers, lambda _, n: f"{_counted(n, 'viewer')} would be cut"),
+    Measure(
+        "freeze",
+        lambda e: e.changing if e.frozen else 0,
+        lambda e, n: f"frozen, {_counted(n, 'change')} {e.frozen}",
+    ),
+)
+"""One for each limit, in the order in which refusals are listed."""
 
 
 def frozen_at(policy: Policy, now: datetime) -> Freeze | None:
@@ -134,6 +194,9 @@ def lost_paths(subject: PlanInQuestion) -> set[str]:
     """The paths that no relay serves afterwards; one that went to another relay is not lost."""
     deleted = (c.name for c in subject.changes if c.resource is Resource.PATH and c.action is Action.DELETE)
     return set(deleted) - subject.served
+
+
+# --- what no number allows ------------------------------------------------------------------------
 
 
 def _uncounted(subject: PlanInQuestion) -> Iterator[PlanRefusal]:
