@@ -20,7 +20,7 @@ from provisioner.render.files import (
     RenderedFile,
     program_path,
 )
-from provisioner.render.fill import fill
+from provisioner.render.jinja import fill
 from provisioner.render.media import path_lines, user_settings
 from provisioner.render.templates import Templates
 

@@ -43,7 +43,7 @@ def path_lines(paths: Iterable[MediaPath]) -> str:
 
 
 def _is_of_one_device(one: StreamSource, other: StreamSource) -> bool:
-    """Tell whether two sources have all but the path in common; the same values are the same objects."""
+    """Whether two sources have all but the path in common; the same values are the same objects."""
     same = one.address is other.address and one.password is other.password
     return same and (one.port, one.username) == (other.port, other.username)
 

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from provisioner.desired.spec import KEEPALIVE_S, TUNNEL, SiteSpec
 from provisioner.inventory.model import Access
 from provisioner.render.files import RenderedFile
-from provisioner.render.fill import fill
+from provisioner.render.jinja import fill
 from provisioner.render.templates import Templates
 
 

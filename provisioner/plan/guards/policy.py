@@ -91,17 +91,16 @@ def refusals_of(
         allowed: limits that were raised for this plan.
     """
     limits = {name: max(getattr(policy.limits, name), allowed.get(name, 0)) for name in LIMITS}
-    effect = _effect_of(policy, subject, now)
-    refusals = [
-        PlanRefusal(
-            name, f"{words(effect, value)}; the limit is {limits[name]}", _hint(name, value), limits[name], value
-        )
-        for name, of, words in MEASURES
-        if (value := of(effect)) > limits[name]
-    ]
-    if "viewers" not in allowed:
-        refusals += _uncounted(subject)
-    return (*refusals, *_protected(subject))
+    uncounted = () if "viewers" in allowed else _uncounted(subject)
+    return (*_over_limit(_effect_of(policy, subject, now), limits), *uncounted, *_protected(subject))
+
+
+def _over_limit(effect: Effect, limits: Mapping[str, int]) -> Iterator[PlanRefusal]:
+    for measure in MEASURES:
+        name, value, limit = measure.name, measure.of(effect), limits[measure.name]
+        if value > limit:
+            message = f"{measure.words(effect, value)}; the limit is {limit}"
+            yield PlanRefusal(name, message, _hint(name, value), limit, value)
 
 
 def _hint(name: str, value: int) -> str:
