@@ -13,14 +13,8 @@ from provisioner.base.clock import VIETNAM
 from provisioner.base.errors import UsageError
 from provisioner.inventory.model import Limits, Policy
 from provisioner.plan.changes import Action, Change, Impact, Resource
-from provisioner.plan.guards.policy import (
-    LIMITS,
-    MEASURES,
-    PlanInQuestion,
-    lost_paths,
-    parse_allowances,
-    refusals_of,
-)
+from provisioner.plan.guards.measures import MEASURES
+from provisioner.plan.guards.policy import LIMITS, PlanInQuestion, lost_paths, parse_allowances, refusals_of
 
 NOW = datetime(2021, 5, 23, 12, 0, tzinfo=VIETNAM)
 FREEZE = {"from": "2021-05-22T00:00", "until": "2021-05-24T06:00", "reason": "elections"}

@@ -7,20 +7,19 @@ its own that somebody reviews.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final, NamedTuple
 
 from provisioner.base.clock import VIETNAM
 from provisioner.base.errors import UsageError
 from provisioner.inventory.model import Freeze, Limits, Policy
 from provisioner.plan.changes import Action, Change, Impact, Resource, cut_by, pending
+from provisioner.plan.guards.measures import MEASURES, Effect, counted, named
 
 LIMITS = tuple(Limits.model_fields)
 PROTECTED = "protected"
 VIEWERS_UNKNOWN = "viewers_unknown"
-_MANY = 5
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -110,29 +109,6 @@ def _hint(name: str, value: int) -> str:
 # --- limits ---------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Effect:
-    """What a plan does, as the limits measure it.
-
-    Attributes:
-        changing: how many changes are pending.
-        hosts: how many hosts change.
-        lost: how many paths no relay serves afterwards.
-        paths: how many paths there are, lost and served.
-        cut_whole: the hosts on which every path reconnects, in order.
-        viewers: how many live readers are cut.
-        frozen: until when nothing should change, and why; empty outside freeze windows.
-    """
-
-    changing: int
-    hosts: int
-    lost: int
-    paths: int
-    cut_whole: tuple[str, ...]
-    viewers: int
-    frozen: str
-
-
 def _effect_of(policy: Policy, subject: PlanInQuestion, now: datetime) -> Effect:
     changing, lost, freeze = pending(subject.changes), lost_paths(subject), frozen_at(policy, now)
     return Effect(
@@ -144,43 +120,6 @@ def _effect_of(policy: Policy, subject: PlanInQuestion, now: datetime) -> Effect
         viewers=sum(sum(paths.values()) for paths in cut_by(changing).values()),
         frozen=f"until {freeze.until.astimezone(VIETNAM):%Y-%m-%d %H:%M} (Vietnam): {freeze.reason}" if freeze else "",
     )
-
-
-class Measure(NamedTuple):
-    """What is held against one limit.
-
-    Attributes:
-        name: the limit's, a field of the inventory's `Limits`.
-        of: the number.
-        words: the effect and that number as a sentence.
-    """
-
-    name: str
-    of: Callable[[Effect], int]
-    words: Callable[[Effect, int], str]
-
-
-MEASURES: Final = (
-    Measure("deletions", lambda e: e.lost, lambda _, n: f"{_counted(n, 'path')} would be served nowhere any more"),
-    Measure(
-        "deletion_percent",
-        lambda e: -(-100 * e.lost // e.paths) if e.lost else 0,
-        lambda _, n: f"{n} % of all paths would be served nowhere any more",
-    ),
-    Measure("hosts", lambda e: e.hosts, lambda _, n: f"{_counted(n, 'host')} would change"),
-    Measure(
-        "all_impact",
-        lambda e: len(e.cut_whole),
-        lambda e, n: f"every path would reconnect on {_counted(n, 'host')}: {_named(e.cut_whole)}",
-    ),
-    Measure("viewers", lambda e: e.viewers, lambda _, n: f"{_counted(n, 'viewer')} would be cut"),
-    Measure(
-        "freeze",
-        lambda e: e.changing if e.frozen else 0,
-        lambda e, n: f"frozen, {_counted(n, 'change')} {e.frozen}",
-    ),
-)
-"""One for each limit, in the order in which refusals are listed."""
 
 
 def frozen_at(policy: Policy, now: datetime) -> Freeze | None:
@@ -211,7 +150,7 @@ def _protected(subject: PlanInQuestion) -> Iterator[PlanRefusal]:
     owners = {c.name: c.facility for c in subject.changes if c.name in lost and c.facility in subject.protected}
     for facility in sorted(set(owners.values())):
         gone = sorted(name for name, owner in owners.items() if owner == facility)
-        message = f"facility {facility} is protected, and {_counted(len(gone), 'path')} of it would go: {_named(gone)}"
+        message = f"facility {facility} is protected, and {counted(len(gone), 'path')} of it would go: {named(gone)}"
         hint = f"undo the edit; or first write `protected: false` into the file of {facility}, and have that reviewed"
         yield PlanRefusal(PROTECTED, message, hint, 0, len(gone))
     for change in subject.changes:
@@ -221,12 +160,3 @@ def _protected(subject: PlanInQuestion) -> Iterator[PlanRefusal]:
             message = f"{owner} is protected, and {change.host} would forget it as a peer"
             hint = f"undo the edit; or first write `protected: false` for {owner}, and have that reviewed"
             yield PlanRefusal(PROTECTED, message, hint, 0, 1, change.host)
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" + ("" if number == 1 else "s")
-
-
-def _named(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _MANY} more" if len(names) > _MANY else ""
-    return ", ".join(names[:_MANY]) + more
