@@ -36,7 +36,9 @@ from provisioner.plan import Basis, HostItems, Plan, saved_text, seal_key, seen_
 from provisioner.plan.build import Observed, build_plan
 from provisioner.plan.changes import Change
 from provisioner.plan.diff import changes_of
-from provisioner.render.files import RenderedFile, render_host, render_site
+from provisioner.render.files import RenderedFile
+from provisioner.render.host import render_host
+from provisioner.render.site import render_site
 from provisioner.render.templates import Templates, load_templates
 from provisioner.verify.requests import ObserveRequest
 from provisioner.verify.result import VerifyResult

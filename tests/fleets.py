@@ -12,7 +12,8 @@ from provisioner.desired import DesiredState, desired_state
 from provisioner.inventory.allocate import allocate
 from provisioner.inventory.model import CarrierSecrets, Credentials, Inventory, Secrets, device_of
 from provisioner.inventory.new_secrets import recorded
-from provisioner.render.files import RenderedFile, render_host
+from provisioner.render.files import RenderedFile
+from provisioner.render.host import render_host
 from provisioner.render.templates import Templates, load_templates
 from tests import inventories
 

@@ -17,7 +17,7 @@ class Limit:
     """Wanted names by kind; kinds are joined by "and", the names of a kind by "or". Empty takes everything.
 
     Attributes:
-        wanted: the names as they were given.
+        wanted: the names as they were typed, by kind.
         parts: the provinces of 2021 that are in the provinces named, once `by` said of which list those are.
     """
 
@@ -32,12 +32,12 @@ class Limit:
         named = self.wanted.get("province", ())
         return replace(self, parts=frozenset(part for slug in named for part in parts_of(slug, scheme)))
 
-    def takes(self, found: Mapping[str, Collection[str]]) -> bool:
-        """Whether what has these names is chosen; kinds that are not in `found` do not count."""
+    def takes(self, names: Mapping[str, Collection[str]]) -> bool:
+        """Whether what has these names is chosen; kinds that are not in `names` do not count."""
         return all(
-            not (names | self.parts if kind == "province" else names).isdisjoint(found[kind])
-            for kind, names in self.wanted.items()
-            if kind in found
+            not (wanted | self.parts if kind == "province" else wanted).isdisjoint(names[kind])
+            for kind, wanted in self.wanted.items()
+            if kind in names
         )
 
     def takes_path(self, host: HostSpec, path: MediaPath) -> bool:
@@ -71,13 +71,13 @@ def parse_limits(texts: Iterable[str]) -> Limit:
     Raises:
         UsageError: a text is not `carrier=…`, `province=…`, `facility=…` or `host=…`.
     """
-    wanted: dict[str, frozenset[str]] = {}
+    names_of: dict[str, frozenset[str]] = {}
     for text in texts:
         kind, equals, name = text.partition("=")
         if kind not in KINDS or not equals or not name:
             raise UsageError(f"--limit {text} is not understood", hint=f"write --limit KIND=NAME, KIND of {KINDS}")
-        wanted[kind] = wanted.get(kind, frozenset()) | {name}
-    return Limit(wanted)
+        names_of[kind] = names_of.get(kind, frozenset()) | {name}
+    return Limit(names_of)
 
 
 def chosen_hosts(state: DesiredState, limit: Limit) -> tuple[HostSpec, ...]:

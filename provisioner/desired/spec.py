@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from provisioner.base.secret import Secret
-from provisioner.inventory.model import MediamtxArtefact, Ssh, StreamName
+from provisioner.inventory.model import Access, MediamtxArtefact, Ssh, StreamName
 
 TUNNEL = "wg-prov"
 RTSP_PORT = 8554
@@ -27,7 +28,7 @@ class HostKind(StrEnum):
 
 
 class StreamSource(NamedTuple):
-    """Where a relay pulls a stream from: through the tunnel, at the site's port map.
+    """Where a relay pulls a stream from: through the tunnel, at an address of the site.
 
     This and `MediaPath` are tuples, as a country has two hundred thousand of each.
     """
@@ -42,7 +43,8 @@ class StreamSource(NamedTuple):
 class MediaPath(NamedTuple):
     """One path of a relay: a stream of a camera, always pulled or on demand.
 
-    `alias_of` is the path's own name where this is an old one that is still served (`moved`).
+    `access` is how the relay reaches the camera's site. `alias_of` is the path's own name where this is an old
+    one that is still served (`moved`).
     """
 
     name: str
@@ -57,6 +59,7 @@ class MediaPath(NamedTuple):
     width: int
     height: int
     audio: bool = False
+    access: Access = Access.PULL_PORTMAP
     alias_of: str = ""
 
 
@@ -143,16 +146,6 @@ class HostSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class PortMap:
-    """One device of a site: the port on the tunnel address and where it leads."""
-
-    device: str
-    port: int
-    address: IPv4Address
-    device_port: int
-
-
-@dataclass(frozen=True, slots=True)
 class SiteLink:
     """A site's end of its tunnel to one relay: `address` is the site's own in that carrier's pool."""
 
@@ -164,19 +157,29 @@ class SiteLink:
     psk: Secret
 
 
+class DeviceMap(Protocol):
+    """Where a gateway leads what a relay sends to the site's devices; each access mode has a form of its own."""
+
+    @property
+    def template_values(self) -> Mapping[str, object]:
+        """What the templates of the mode's site package ask for, by name."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class SiteSpec:
-    """What a site's gateway should hold (access mode `pull_portmap`).
+    """What a site's gateway should hold.
 
-    While a province changes its carrier there are two links; the ports are the same on both.
+    While a province changes its carrier there are two links; `devices` holds for both.
     """
 
     facility: str
     province: str
+    access: Access
     links: tuple[SiteLink, ...]
     lan: IPv4Network
     lan_interface: str
-    port_maps: tuple[PortMap, ...]
+    devices: DeviceMap
     mtu: int = TUNNEL_MTU
 
 

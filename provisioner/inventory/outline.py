@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from provisioner.inventory.allocate import devices_of
-from provisioner.inventory.model import ConnectionPlan, Facility, Operating, PlanState, ProvinceScheme
+from provisioner.inventory.model import Access, ConnectionPlan, Facility, Operating, PlanState, ProvinceScheme
 
 
 class PlanOutline(NamedTuple):
@@ -20,6 +20,7 @@ class PlanOutline(NamedTuple):
     state: PlanState
     carrier: str
     relay: str
+    access: Access
 
     @property
     def agreed(self) -> bool:
@@ -32,9 +33,9 @@ class Outline(NamedTuple):
 
     Attributes:
         id: the facility's id; `province`, `province_scheme`, `operating` as well are as in its file.
-        plan: carrier and relay, and whether that is agreed; `successor` is the next carrier's.
+        plan: carrier, relay and access mode, and whether that is agreed; `successor` is the next carrier's.
         has_gateway: whether the file describes the site's router; `public_key` and `lan` are the router's.
-        devices: what gets a port: recorders, and cameras with an address of their own; sorted.
+        devices: what a relay reaches: recorders, and cameras with an address of their own; sorted.
         cameras: how many there are.
         paths: how many media paths those have: one each stream.
         protected: as in its file.
@@ -88,7 +89,7 @@ def outline_of(facility: Facility) -> Outline:
 
 
 def _plan_outline(plan: ConnectionPlan | None) -> PlanOutline | None:
-    return PlanOutline(plan.state, plan.carrier, plan.relay) if plan else None
+    return PlanOutline(plan.state, plan.carrier, plan.relay, plan.access) if plan else None
 
 
 def packed(outline: Outline) -> list[Any]:
@@ -123,9 +124,10 @@ def unpacked(values: Sequence[Any]) -> Outline:
 
 
 def _unpacked_plan(values: Sequence[Any] | None) -> PlanOutline | None:
-    return PlanOutline(_STATES[values[0]], values[1], values[2]) if values else None
+    return PlanOutline(_STATES[values[0]], values[1], values[2], _ACCESS[values[3]]) if values else None
 
 
 # An enumeration's own look-up takes as long as all the rest of an outline.
 _OPERATING = {member.value: member for member in Operating}
+_ACCESS = {member.value: member for member in Access}
 _STATES = {member.value: member for member in PlanState}

@@ -39,7 +39,7 @@ class Basis:
 
     @property
     def digest(self) -> str:
-        """One digest over all of it."""
+        """The plan's digest: one over all of it."""
         return _sha256(asdict(self))
 
 

@@ -90,10 +90,10 @@ def pending(changes: Iterable[Change]) -> tuple[Change, ...]:
 
 def cut_by(changes: Iterable[Change]) -> dict[str, dict[str, int]]:
     """Who is cut by relay and path, nobody twice: a path that several changes cut is cut once."""
-    found: dict[str, dict[str, int]] = {}
+    readers: dict[str, dict[str, int]] = {}
     for change in changes:
         for relay, paths in change.cut.items():
-            known = found.setdefault(relay, {})
+            of_relay = readers.setdefault(relay, {})
             for path, viewers in paths.items():
-                known[path] = max(known.get(path, 0), viewers)
-    return {relay: dict(sorted(paths.items())) for relay, paths in sorted(found.items()) if paths}
+                of_relay[path] = max(of_relay.get(path, 0), viewers)
+    return {relay: dict(sorted(paths.items())) for relay, paths in sorted(readers.items()) if paths}

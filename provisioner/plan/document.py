@@ -11,12 +11,15 @@ from provisioner.plan.guards.policy import PlanRefusal
 from provisioner.plan.model import Plan
 from provisioner.plan.totals import Totals, totals_of
 
+PlanDocument = dict[str, Any]
+"""The document as a whole; its form is cli/schemas/plan.json, which one type for each level would only repeat."""
+
 SCHEMA = "provisioner/plan"
 DRIFT_SCHEMA = "provisioner/drift"
 COMPARE_SCHEMA = "provisioner/compare"
 
 
-def plan_document(plan: Plan, *, everything: bool = False, schema: str = SCHEMA) -> dict[str, Any]:
+def plan_document(plan: Plan, *, everything: bool = False, schema: str = SCHEMA) -> PlanDocument:
     """The plan's document; no-ops are counted, and listed with `everything`."""
     changing = plan.pending
     totals = totals_of(changing, plan.carriers)
@@ -44,23 +47,23 @@ def plan_document(plan: Plan, *, everything: bool = False, schema: str = SCHEMA)
     }
 
 
-def compare_document(plan: Plan, *, everything: bool = False) -> dict[str, Any]:
+def compare_document(plan: Plan, *, everything: bool = False) -> PlanDocument:
     """The document of two revisions compared: a plan's, without hosts, digest and viewers."""
     whole = plan_document(plan, everything=everything, schema=COMPARE_SCHEMA)
     of_hosts = {"digest", "live", "desired", "planned", "unreadable", "viewers_by_path"}
-    shown = {key: value for key, value in whole.items() if key not in of_hosts}
+    document = {key: value for key, value in whole.items() if key not in of_hosts}
     for key in ("viewers_dropped", "viewers_unknown"):
-        del shown["summary"][key]
-    for row in (row for rows in shown["totals"].values() for row in rows):
+        del document["summary"][key]
+    for row in (row for rows in document["totals"].values() for row in rows):
         del row["viewers"]
-    for change in shown["changes"]:
+    for change in document["changes"]:
         del change["viewers"], change["viewers_by_path"]
     against = plan.against
-    told = {"name": against.name, "commit": against.commit, "digest": against.digest} if against else None
-    return shown | {"against": told}
+    revision = {"name": against.name, "commit": against.commit, "digest": against.digest} if against else None
+    return document | {"against": revision}
 
 
-def summary(changes: Iterable[Change], totals: Totals) -> dict[str, Any]:
+def summary(changes: Iterable[Change], totals: Totals) -> dict[str, object]:
     """The counts of a plan's document; `changes` are all, no-ops included."""
     changes = list(changes)
     actions = Counter(change.action for change in changes)
@@ -74,7 +77,7 @@ def summary(changes: Iterable[Change], totals: Totals) -> dict[str, Any]:
     }
 
 
-def totals_document(totals: Totals) -> dict[str, Any]:
+def totals_document(totals: Totals) -> dict[str, list[dict[str, object]]]:
     """The rows of carriers, provinces and facilities."""
     return {
         "carriers": [{"carrier": name, **row.document()} for name, row in totals.carriers.items()],
@@ -86,7 +89,7 @@ def totals_document(totals: Totals) -> dict[str, Any]:
     }
 
 
-def change_document(change: Change) -> dict[str, Any]:
+def change_document(change: Change) -> dict[str, object]:
     """One change."""
     return {
         "host": change.host,
@@ -102,7 +105,7 @@ def change_document(change: Change) -> dict[str, Any]:
     }
 
 
-def refusal_document(refusal: PlanRefusal) -> dict[str, Any]:
+def refusal_document(refusal: PlanRefusal) -> dict[str, object]:
     """One refusal; `limit` and `value` are null where it is about no number."""
     return {
         "policy": refusal.policy,

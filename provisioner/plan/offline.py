@@ -18,7 +18,8 @@ from provisioner.inventory.allocate import devices_of
 from provisioner.inventory.model import CarrierSecrets, Credentials, Inventory, MediamtxArtefact, Secrets
 from provisioner.plan.diff.relay_file import canonical, sentinel_of, settings_of, without_login
 from provisioner.plan.guards.ruleset import Ruleset, parse_ruleset
-from provisioner.render.files import MEDIAMTX_FILE, NFT_FILE, RenderedFile, path_settings, program_path
+from provisioner.render.files import MEDIAMTX_FILE, NFT_FILE, RenderedFile, program_path
+from provisioner.render.media import path_settings
 
 _NOTHING = Secret("not-known")
 _PSK = Secret("A" * 43 + "=")

@@ -7,12 +7,12 @@ import hmac
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from provisioner.base.errors import StalePlanError
 from provisioner.base.secret import Secret
 from provisioner.plan.basis import Basis
-from provisioner.plan.document import SCHEMA, plan_document
+from provisioner.plan.document import SCHEMA, PlanDocument, plan_document
 from provisioner.plan.model import Plan
 from provisioner.plan.seen import HostItems, moved_items, seen_in
 
@@ -49,18 +49,18 @@ def seal_key(digest_key: Secret) -> Secret:
 
 
 def saved_text(plan: Plan, seen: Mapping[str, HostItems], key: Secret) -> str:
-    """A plan as it is saved: the same plan always gives the same bytes."""
+    """A plan as it is saved: the same bytes for the same plan."""
     whole = plan_document(plan) | {"seen": {host: dict(items) for host, items in seen.items()}}
     return _pretty(whole | {"seal": _seal(whole, key)})
 
 
-def _seal(whole: Mapping[str, Any], key: Secret) -> str:
+def _seal(whole: PlanDocument, key: Secret) -> str:
     """The seal: an HMAC over everything else in the document."""
     text = json.dumps(whole, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return "hmac-sha256:" + hmac.digest(key.reveal().encode(), text.encode(), "sha256").hex()
 
 
-def _pretty(whole: Mapping[str, Any]) -> str:
+def _pretty(whole: PlanDocument) -> str:
     return json.dumps(whole, sort_keys=True, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
 
 
@@ -79,27 +79,27 @@ def read_saved(text: str, origin: str, key: Secret) -> Saved:
         whole = json.loads(text, object_pairs_hook=_no_twins, parse_float=_refuse, parse_constant=_refuse)
         seal = whole.pop("seal")
         genuine = whole["schema"] == SCHEMA and hmac.compare_digest(str(seal), _seal(whole, key))
-        found = _saved(whole) if genuine else None
+        saved = _saved_in(whole) if genuine else None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise StalePlanError(f"{origin} is not a saved plan", hint="make one: provisioner plan --out FILE") from None
-    if found is None or found.basis.digest != whole["digest"]:
+    if saved is None or saved.basis.digest != whole["digest"]:
         message = f"{origin} was changed after it was made, or it was made with another vault's key"
         raise StalePlanError(message, hint=_AGAIN)
-    return found
+    return saved
 
 
-def _no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+def _no_twins(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    document = dict(pairs)
+    if len(document) != len(pairs):
         raise ValueError("a key stands twice")
-    return found
+    return document
 
 
 def _refuse(_text: str) -> NoReturn:
     raise ValueError("no number of a plan has a fraction")
 
 
-def _saved(whole: Mapping[str, Any]) -> Saved:
+def _saved_in(whole: PlanDocument) -> Saved:
     basis = Basis(
         inventory=whole["inventory"]["digest"],
         templates=whole["templates"],
@@ -109,11 +109,11 @@ def _saved(whole: Mapping[str, Any]) -> Saved:
         planned=dict(whole["planned"]),
         allow=dict(whole["allow"]),
     )
-    rows: dict[str, set[ChangeRow]] = {host: set() for host in basis.live}
-    for item in whole["changes"]:
-        rows[item["host"]].add((item["resource"], item["name"], item["action"], item["reason"]))
-    refused = tuple(str(item["policy"]) for item in whole["refused"])
-    return Saved(basis, {host: frozenset(found) for host, found in rows.items()}, seen_in(whole["seen"]), refused)
+    by_host: dict[str, set[ChangeRow]] = {host: set() for host in basis.live}
+    for change in whole["changes"]:
+        by_host[change["host"]].add((change["resource"], change["name"], change["action"], change["reason"]))
+    rows = {host: frozenset(of_host) for host, of_host in by_host.items()}
+    return Saved(basis, rows, seen_in(whole["seen"]), tuple(str(refusal["policy"]) for refusal in whole["refused"]))
 
 
 # --- stale ----------------------------------------------------------------------------------------
@@ -150,41 +150,45 @@ def moved_hosts(saved: Saved, now: Plan, seen: Mapping[str, HostItems]) -> dict[
         seen: what the fresh plan saw.
     """
     fresh = rows_of(now)
-    found = {}
-    for host in saved.basis.live:
-        if host not in now.unreadable and _of(saved.basis, host) != _of(now.basis, host):
-            found[host] = _moved(saved, host, fresh.get(host, frozenset()), seen.get(host, {}))
-    return dict(sorted(found.items()))
+    return {
+        host: _moved_on(saved, host, fresh.get(host, frozenset()), seen.get(host, {}))
+        for host in saved.hosts
+        if host not in now.unreadable and _digests(saved.basis, host) != _digests(now.basis, host)
+    }
 
 
-def _of(basis: Basis, host: str) -> tuple[str | None, ...]:
-    """What of a basis is one host's."""
+def _digests(basis: Basis, host: str) -> tuple[str | None, ...]:
+    """The digests of a basis that are one host's."""
     return basis.live.get(host), basis.desired.get(host), basis.planned.get(host)
 
 
-def _moved(saved: Saved, host: str, rows: frozenset[ChangeRow], seen: HostItems) -> list[str]:
+def _moved_on(saved: Saved, host: str, rows: frozenset[ChangeRow], seen: HostItems) -> list[str]:
+    """What moved on one host, each a sentence; what was seen there comes first, then what is to be done."""
     items = moved_items(saved.seen.get(host, {}), seen)
     known = {item.partition(" was ")[0] for item in items}
-    had = saved.rows.get(host, frozenset())
-    for resource, name, action, reason in sorted(rows - had):
+    reviewed = saved.rows.get(host, frozenset())
+    for resource, name, action, reason in sorted(rows - reviewed):
         if f"{resource} {name}" not in known:
-            items.append(f"{resource} {name} was {_had(had, resource, name)} and is now to {action} ({reason})")
-    renamed = {(resource, name) for resource, name, _, _ in rows}
-    for resource, name, action, _ in sorted(had - rows):
-        if (resource, name) not in renamed and f"{resource} {name}" not in known:
+            items.append(
+                f"{resource} {name} was {_intended(reviewed, resource, name)} and is now to {action} ({reason})"
+            )
+    named = {(resource, name) for resource, name, _, _ in rows}
+    for resource, name, action, _ in sorted(reviewed - rows):
+        if (resource, name) not in named and f"{resource} {name}" not in known:
             items.append(f"{resource} {name} was to {action} and needs nothing any more")
     return items or ["something that the plan does not list"]
 
 
-def _had(rows: Iterable[ChangeRow], resource: str, name: str) -> str:
-    had = next((row for row in rows if row[:2] == (resource, name)), None)
-    return f"to {had[2]} ({had[3]})" if had else "as desired"
+def _intended(rows: Iterable[ChangeRow], resource: str, name: str) -> str:
+    """What the saved plan meant to do with a resource, in words."""
+    row = next((row for row in rows if row[:2] == (resource, name)), None)
+    return f"to {row[2]} ({row[3]})" if row else "as desired"
 
 
 def rows_of(plan: Plan) -> dict[str, frozenset[ChangeRow]]:
     """A plan's pending changes by host, as they can be compared."""
-    rows: dict[str, set[ChangeRow]] = {host: set() for host in plan.basis.live}
+    by_host: dict[str, set[ChangeRow]] = {host: set() for host in plan.basis.live}
     for change in plan.pending:
         row = (change.resource.value, change.name, change.action.value, change.reason)
-        rows.setdefault(change.host, set()).add(row)
-    return {host: frozenset(found) for host, found in rows.items()}
+        by_host.setdefault(change.host, set()).add(row)
+    return {host: frozenset(rows) for host, rows in by_host.items()}

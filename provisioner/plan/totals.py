@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from provisioner.plan.changes import Action, Change, Impact, cut_by
 from provisioner.plan.diff.comparison import owner_of_path
@@ -32,10 +32,10 @@ class TotalsRow:
         self.actions[change.action] += 1
         self.impact = max(self.impact, change.impact, key=lambda impact: impact.rank)
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> dict[str, object]:
         """The row as it stands in a plan's document."""
         counts = {action.value: self.actions[action] for action in Action if action is not Action.NOOP}
-        return counts | {"hosts": len(self.hosts), "impact": self.impact.value, "viewers": self.viewers}
+        return {**counts, "hosts": len(self.hosts), "impact": self.impact.value, "viewers": self.viewers}
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,8 @@ from provisioner.pipeline import Session
 from provisioner.plan import Against, Plan
 from provisioner.plan.build import Observed, build_plan
 from provisioner.plan.offline import facts_of_revision, not_known, placeholders
-from provisioner.render.files import RenderedFile, render_host
+from provisioner.render.files import RenderedFile
+from provisioner.render.host import render_host
 from provisioner.render.templates import Templates
 
 

@@ -7,8 +7,12 @@ camera's own refusal on. A live peer that gets packets and has none to send answ
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from ipaddress import ip_address, ip_network
+from types import MappingProxyType
+from typing import Final
 
+from provisioner.desired.access import Access
 from provisioner.verify.case import Case, Check, failed, not_checked, passed
 from provisioner.verify.evidence import LivePeer
 from provisioner.verify.result import Cause, Layer
@@ -16,6 +20,8 @@ from provisioner.verify.result import Cause, Layer
 # WireGuard rejects a session's packets after 180 s without a new handshake.
 HANDSHAKE_S = 180
 _SHOWN = 3
+UNANSWERED: Final[Mapping[Access, Cause]] = MappingProxyType({Access.PULL_PORTMAP: Cause.PORT_MAP_MISSING})
+"""What is missing at a site, by its access mode, where a device does not answer though the tunnel is up."""
 
 
 def host_check(case: Case) -> Check:
@@ -106,7 +112,7 @@ def _timeout_check(case: Case, where: str) -> Check:
     if errors and "no route to host" in errors[0]:
         return failed(3, case.device_layer, case.device_name, Cause.CAMERA_UNPLUGGED, f"no route to {where}")
     detail = f"{where} does not answer though the tunnel is up"
-    return failed(3, Layer.SITE, case.device_name, Cause.PORT_MAP_MISSING, detail)
+    return failed(3, Layer.SITE, case.device_name, UNANSWERED[case.wanted.path.access], detail)
 
 
 def _blocked(case: Case, where: str) -> Check:

@@ -25,7 +25,8 @@ from provisioner.inventory.model import CarrierSecrets, Credentials, Facility, I
 from provisioner.plan import Basis, Plan
 from provisioner.plan.build import Observed, build_plan
 from provisioner.plan.offline import facts_of_revision
-from provisioner.render.files import RenderedFile, render_host
+from provisioner.render.files import RenderedFile
+from provisioner.render.host import render_host
 from tests import fleets, inventories
 
 T = TypeVar("T")

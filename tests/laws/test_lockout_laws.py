@@ -15,7 +15,8 @@ from provisioner.base.errors import RenderError
 from provisioner.desired.spec import Firewall, HostSpec
 from provisioner.plan.guards.lockout import SshOrigin, locked_out, required_sources
 from provisioner.plan.guards.ruleset import NewConnection, accepts, parse_ruleset
-from provisioner.render.files import NFT_FILE, render_host
+from provisioner.render.files import NFT_FILE
+from provisioner.render.host import render_host
 from tests import fleets, inventories
 from tests.plans import World, of
 
@@ -25,13 +26,13 @@ networks = st.builds(lambda a, p: IPv4Network((a, p), strict=False), addresses, 
 ports = st.integers(1, 65535)
 
 
-def apart(found: list[IPv4Network]) -> tuple[IPv4Network, ...]:
+def apart(drawn: list[IPv4Network]) -> tuple[IPv4Network, ...]:
     """Networks of which none overlaps another, as inventories have them."""
-    kept: list[IPv4Network] = []
-    for network in found:
-        if not any(network.overlaps(other) for other in kept):
-            kept.append(network)
-    return tuple(sorted(kept))
+    disjoint: list[IPv4Network] = []
+    for network in drawn:
+        if not any(network.overlaps(other) for other in disjoint):
+            disjoint.append(network)
+    return tuple(sorted(disjoint))
 
 
 firewalls = st.builds(
@@ -39,8 +40,8 @@ firewalls = st.builds(
     management_networks=st.lists(networks, min_size=1, max_size=6).map(apart),
     ssh_port=ports,
     wireguard_port=ports,
-    centres=st.lists(addresses, max_size=3, unique=True).map(lambda found: tuple(sorted(found))),
-    cameras=st.lists(st.tuples(addresses, ports), max_size=5, unique=True).map(lambda found: tuple(sorted(found))),
+    centres=st.lists(addresses, max_size=3, unique=True).map(lambda listed: tuple(sorted(listed))),
+    cameras=st.lists(st.tuples(addresses, ports), max_size=5, unique=True).map(lambda listed: tuple(sorted(listed))),
 )
 
 
@@ -81,8 +82,8 @@ def test_ssh_passes_from_management_networks_and_from_nowhere_else(
 def test_a_network_passes_only_if_every_address_of_it_does(firewall: Firewall, wanted: IPv4Network) -> None:
     covered = sum(n.num_addresses for n in firewall.management_networks if n.subnet_of(wanted))
     whole = covered == wanted.num_addresses or any(wanted.subnet_of(n) for n in firewall.management_networks)
-    found = locked_out(rendered(firewall), firewall.ssh_port, [SshOrigin(wanted, "somebody")])
-    assert (found == ()) == whole
+    origins = locked_out(rendered(firewall), firewall.ssh_port, [SshOrigin(wanted, "somebody")])
+    assert (origins == ()) == whole
 
 
 @SOME
@@ -95,8 +96,8 @@ def test_no_other_port_is_open_to_management(firewall: Firewall, port: int) -> N
 
 def test_a_controller_that_comes_over_ipv6_is_locked_out_by_a_table_without_ipv6() -> None:
     text = rendered(Firewall((IPv4Network("0.0.0.0/0"),), 22, 51820, (), ()))
-    (found,) = locked_out(text, 22, required_sources([], "2001:db8::1"))
-    assert "2001:db8::1" in found.who
+    (origin,) = locked_out(text, 22, required_sources([], "2001:db8::1"))
+    assert "2001:db8::1" in origin.who
 
 
 @pytest.mark.parametrize(
@@ -176,6 +177,6 @@ def test_a_host_that_does_not_tell_where_the_controller_is_makes_the_plan_say_so
     world = World()
     world.apply(of({"kcl-bg-001": 1}))
     world.hosts.hosts["relay-viettel-1"].ssh_peer = "unknown"
-    told = world.plan(of({"kcl-bg-001": 2})).plan
-    assert (told.refused, len(told.notes)) == ((), 1)
-    assert "relay-viettel-1 did not tell" in told.notes[0]
+    plan = world.plan(of({"kcl-bg-001": 2})).plan
+    assert (plan.refused, len(plan.notes)) == ((), 1)
+    assert "relay-viettel-1 did not tell" in plan.notes[0]

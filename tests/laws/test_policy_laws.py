@@ -13,6 +13,7 @@ from provisioner.base.clock import VIETNAM
 from provisioner.base.errors import UsageError
 from provisioner.inventory.model import Limits, Policy
 from provisioner.plan.changes import Action, Change, Impact, Resource
+from provisioner.plan.guards.measures import MEASURES
 from provisioner.plan.guards.policy import LIMITS, PlanInQuestion, lost_paths, parse_allowances, refusals_of
 
 NOW = datetime(2021, 5, 23, 12, 0, tzinfo=VIETNAM)
@@ -45,6 +46,10 @@ limits = st.fixed_dictionaries({name: st.integers(0, 100) for name in LIMITS})
 allowances = st.dictionaries(st.sampled_from(LIMITS), st.integers(0, 200))
 
 
+def test_every_limit_of_the_inventory_has_one_measure_and_every_measure_a_limit() -> None:
+    assert sorted(measure.name for measure in MEASURES) == sorted(Limits.model_fields)
+
+
 @given(subject=subjects, low=limits, raised=st.dictionaries(st.sampled_from(LIMITS), st.integers(0, 100)))
 def test_a_raised_limit_never_refuses_more(
     subject: PlanInQuestion, low: dict[str, int], raised: dict[str, int]
@@ -67,13 +72,13 @@ def test_a_larger_allowance_never_refuses_more(
 
 @given(subject=subjects, low=limits)
 def test_what_a_refusal_asks_for_is_enough(subject: PlanInQuestion, low: dict[str, int]) -> None:
-    found = policy(limits=low, freeze=[FREEZE])
-    refused = refusals_of(found, subject, NOW, {})
+    strict = policy(limits=low, freeze=[FREEZE])
+    refused = refusals_of(strict, subject, NOW, {})
     asked = {r.policy: r.value for r in refused if r.policy in LIMITS}
     assert all(
         f"--allow {name}={value}" in r.hint for r in refused for name, value in [(r.policy, r.value)] if name in LIMITS
     )
-    still = refusals_of(found, subject, NOW, {name: value or 0 for name, value in asked.items()})
+    still = refusals_of(strict, subject, NOW, {name: value or 0 for name, value in asked.items()})
     assert not {r.policy for r in still} & set(LIMITS)
 
 

@@ -33,7 +33,7 @@ def saved() -> str:
 def leaves(value: Any, path: Path = ()) -> list[Path]:
     """The way to every value of a document."""
     below = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    return [path, *(leaf for key, found in below for leaf in leaves(found, (*path, key)))][0 if path else 1 :]
+    return [path, *(leaf for key, child in below for leaf in leaves(child, (*path, key)))][0 if path else 1 :]
 
 
 def at(document: Any, path: Path) -> Any:
@@ -43,11 +43,11 @@ def at(document: Any, path: Path) -> Any:
 
 
 def test_a_saved_plan_can_be_read_and_is_canonical() -> None:
-    found = read_saved(saved(), "plan.json", KEY)
+    reviewed = read_saved(saved(), "plan.json", KEY)
     whole = json.loads(saved())
-    assert found.basis.digest == whole["digest"]
-    assert found.hosts == ("centre", RELAY)
-    assert {row[1] for row in found.rows[RELAY]} >= {
+    assert reviewed.basis.digest == whole["digest"]
+    assert reviewed.hosts == ("centre", RELAY)
+    assert {row[1] for row in reviewed.rows[RELAY]} >= {
         "bac-giang/kcl-bg-002/cam-01/sub",
         "bac-giang/kcl-bg-001/cam-03/sub",
     }
@@ -84,12 +84,12 @@ def test_a_changed_plan_with_its_own_digest_made_right_is_noticed_too() -> None:
     whole = json.loads(saved())
     changed = copy.deepcopy(whole)
     changed["allow"] = {"deletions": 1000}
-    found = read_saved(saved(), "plan.json", KEY)
+    reviewed = read_saved(saved(), "plan.json", KEY)
     with pytest.raises(StalePlanError, match="was changed after it was made"):
         read_saved(json.dumps(changed), "plan.json", KEY)
     with pytest.raises(StalePlanError, match="another vault's key"):
         read_saved(saved(), "plan.json", Secret("another"))
-    assert found.basis.allow == {}
+    assert reviewed.basis.allow == {}
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from ipaddress import IPv4Address, IPv4Network
 
 from provisioner.base.diagnostics import Problem
-from provisioner.inventory.allocate import carrier_of, next_carrier_of
+from provisioner.inventory.allocate import carrier_of, next_carrier_of, ported
 from provisioner.inventory.model import CentreAllocation, RelayAllocation
 from provisioner.inventory.rules.view import View
 
@@ -87,6 +87,7 @@ def missing_allocations(view: View) -> Iterator[Problem]:
             continue
         site = lock.sites.get(facility.id)
         second = site.successor.carrier if site and site.successor else None
+        devices = set(ported(facility, facility.devices))
         if site is None or site.carrier != carrier:
             message = f"no tunnel address of {carrier} is recorded"
             yield view.problem(owner, (), ALLOCATION_MISSING, message, _RUN_ALLOCATE)
@@ -96,10 +97,10 @@ def missing_allocations(view: View) -> Iterator[Problem]:
         elif second and not later:
             message = f"site {facility.id}: its address of {second} is recorded, but the file names no successor"
             yield view.problem("allocations", ("sites", facility.id), ALLOCATION_MISSING, message, _RUN_ALLOCATE)
-        elif lacking := sorted(set(facility.devices) - set(site.ports)):
+        elif lacking := sorted(devices - set(site.ports)):
             message = f"no port is recorded for {', '.join(lacking)}"
             yield view.problem(owner, (), ALLOCATION_MISSING, message, _RUN_ALLOCATE)
-        elif surplus := sorted(set(site.ports) - set(facility.devices)):
+        elif surplus := sorted(set(site.ports) - devices):
             message = f"site {facility.id}: {', '.join(surplus)} left the facility's file"
             yield view.problem("allocations", ("sites", facility.id), ALLOCATION_MISSING, message, _RUN_ALLOCATE)
     yield from _left_over(view)

@@ -11,7 +11,7 @@ from provisioner.plan.changes import NOBODY, Action, Change, Impact, Resource
 from provisioner.plan.diff.comparison import Comparison, owner_of_path
 from provisioner.plan.diff.relay_file import canonical, without_login
 from provisioner.plan.diff.reload_rules import caution, impact_of_path_settings
-from provisioner.render.files import path_settings
+from provisioner.render.media import path_settings
 
 _TOLD = frozenset({"rtspTransport", "sourceOnDemandStartTimeout", "sourceOnDemandCloseAfter"})
 _SAME = "the relay's file has it with the same settings"

@@ -1,6 +1,6 @@
 """Would the rules that are to be loaded still let the controller and the carrier's engineers in? Pure.
 
-Each host tries the same again with packets before it loads anything; this is told while it is still a plan.
+Each host tries the same again with packets before it loads anything; this says so while it is still a plan.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def required_sources(management: Iterable[Network], ssh_peer: str) -> Iterator[S
 
     Args:
         management: the management networks of the host's carrier.
-        ssh_peer: the controller as the host saw it come; empty where the host did not tell.
+        ssh_peer: the controller as the host saw it come; empty where the host did not say.
     """
     for network in management:
         yield SshOrigin(network, f"the management network {network}")

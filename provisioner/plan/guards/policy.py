@@ -15,11 +15,11 @@ from provisioner.base.clock import VIETNAM
 from provisioner.base.errors import UsageError
 from provisioner.inventory.model import Freeze, Limits, Policy
 from provisioner.plan.changes import Action, Change, Impact, Resource, cut_by, pending
+from provisioner.plan.guards.measures import MEASURES, Effect, counted, named
 
 LIMITS = tuple(Limits.model_fields)
 PROTECTED = "protected"
 VIEWERS_UNKNOWN = "viewers_unknown"
-_MANY = 5
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -68,14 +68,14 @@ def parse_allowances(texts: Iterable[str]) -> dict[str, int]:
     Raises:
         UsageError: a text is not understood.
     """
-    found: dict[str, int] = {}
+    allowances: dict[str, int] = {}
     for text in texts:
         name, equals, number = text.partition("=")
         if name not in LIMITS or not equals or not (number.isascii() and number.isdigit()) or len(number) > 9:  # noqa: PLR2004 (no plan is larger)
             hint = f"write --allow NAME=NUMBER, NAME one of {', '.join(LIMITS)}"
             raise UsageError(f"--allow {text} is not understood", hint=hint)
-        found[name] = int(number)
-    return dict(sorted(found.items()))
+        allowances[name] = int(number)
+    return dict(sorted(allowances.items()))
 
 
 def refusals_of(
@@ -90,38 +90,36 @@ def refusals_of(
         allowed: limits that were raised for this plan.
     """
     limits = {name: max(getattr(policy.limits, name), allowed.get(name, 0)) for name in LIMITS}
-    measured = _measured(policy, subject, now)
-    refusals = [
-        PlanRefusal(name, f"{words}; the limit is {limits[name]}", _hint(name, value), limits[name], value)
-        for name, value, words in measured
-        if value > limits[name]
-    ]
-    if "viewers" not in allowed:
-        refusals += _uncounted(subject)
-    return (*refusals, *_protected(subject))
+    uncounted = () if "viewers" in allowed else _uncounted(subject)
+    return (*_over_limit(_effect_of(policy, subject, now), limits), *uncounted, *_protected(subject))
+
+
+def _over_limit(effect: Effect, limits: Mapping[str, int]) -> Iterator[PlanRefusal]:
+    for measure in MEASURES:
+        name, value, limit = measure.name, measure.of(effect), limits[measure.name]
+        if value > limit:
+            message = f"{measure.words(effect, value)}; the limit is {limit}"
+            yield PlanRefusal(name, message, _hint(name, value), limit, value)
 
 
 def _hint(name: str, value: int) -> str:
     return f"make the change smaller, e.g. by --limit; or, if this is meant, add --allow {name}={value}"
 
 
-def _measured(policy: Policy, subject: PlanInQuestion, now: datetime) -> Iterator[tuple[str, int, str]]:
-    changing = pending(subject.changes)
-    lost = lost_paths(subject)
-    share = -(-100 * len(lost) // len(lost | subject.served)) if lost else 0
-    hosts = {change.host for change in changing}
-    cut_whole = sorted({change.host for change in changing if change.impact is Impact.ALL})
-    viewers = sum(sum(paths.values()) for paths in cut_by(changing).values())
-    yield "deletions", len(lost), f"{_counted(len(lost), 'path')} would be served nowhere any more"
-    yield "deletion_percent", share, f"{share} % of all paths would be served nowhere any more"
-    yield "hosts", len(hosts), f"{_counted(len(hosts), 'host')} would change"
-    words = f"every path would reconnect on {_counted(len(cut_whole), 'host')}: {_named(cut_whole)}"
-    yield "all_impact", len(cut_whole), words
-    yield "viewers", viewers, f"{_counted(viewers, 'viewer')} would be cut"
-    if frozen := frozen_at(policy, now):
-        until = frozen.until.astimezone(VIETNAM)
-        words = f"{_counted(len(changing), 'change')} until {until:%Y-%m-%d %H:%M} (Vietnam): {frozen.reason}"
-        yield "freeze", len(changing), f"frozen, {words}"
+# --- limits ---------------------------------------------------------------------------------------
+
+
+def _effect_of(policy: Policy, subject: PlanInQuestion, now: datetime) -> Effect:
+    changing, lost, freeze = pending(subject.changes), lost_paths(subject), frozen_at(policy, now)
+    return Effect(
+        changing=len(changing),
+        hosts=len({change.host for change in changing}),
+        lost=len(lost),
+        paths=len(lost | subject.served),
+        cut_whole=tuple(sorted({change.host for change in changing if change.impact is Impact.ALL})),
+        viewers=sum(sum(paths.values()) for paths in cut_by(changing).values()),
+        frozen=f"until {freeze.until.astimezone(VIETNAM):%Y-%m-%d %H:%M} (Vietnam): {freeze.reason}" if freeze else "",
+    )
 
 
 def frozen_at(policy: Policy, now: datetime) -> Freeze | None:
@@ -134,6 +132,9 @@ def lost_paths(subject: PlanInQuestion) -> set[str]:
     """The paths that no relay serves afterwards; one that went to another relay is not lost."""
     deleted = (c.name for c in subject.changes if c.resource is Resource.PATH and c.action is Action.DELETE)
     return set(deleted) - subject.served
+
+
+# --- what no number allows ------------------------------------------------------------------------
 
 
 def _uncounted(subject: PlanInQuestion) -> Iterator[PlanRefusal]:
@@ -149,7 +150,7 @@ def _protected(subject: PlanInQuestion) -> Iterator[PlanRefusal]:
     owners = {c.name: c.facility for c in subject.changes if c.name in lost and c.facility in subject.protected}
     for facility in sorted(set(owners.values())):
         gone = sorted(name for name, owner in owners.items() if owner == facility)
-        message = f"facility {facility} is protected, and {_counted(len(gone), 'path')} of it would go: {_named(gone)}"
+        message = f"facility {facility} is protected, and {counted(len(gone), 'path')} of it would go: {named(gone)}"
         hint = f"undo the edit; or first write `protected: false` into the file of {facility}, and have that reviewed"
         yield PlanRefusal(PROTECTED, message, hint, 0, len(gone))
     for change in subject.changes:
@@ -159,12 +160,3 @@ def _protected(subject: PlanInQuestion) -> Iterator[PlanRefusal]:
             message = f"{owner} is protected, and {change.host} would forget it as a peer"
             hint = f"undo the edit; or first write `protected: false` for {owner}, and have that reviewed"
             yield PlanRefusal(PROTECTED, message, hint, 0, 1, change.host)
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" + ("" if number == 1 else "s")
-
-
-def _named(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _MANY} more" if len(names) > _MANY else ""
-    return ", ".join(names[:_MANY]) + more

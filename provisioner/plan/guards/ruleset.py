@@ -78,19 +78,19 @@ def parse_ruleset(text: str) -> Ruleset:
 
 
 def _elements(body: str) -> tuple[str, ...]:
-    found = _ELEMENTS.search(body)
-    return tuple(found[1].split(", ")) if found else ()
+    match = _ELEMENTS.search(body)
+    return tuple(match[1].split(", ")) if match else ()
 
 
 def _rule(line: str) -> Rule:
-    found = _RULE.match(line.strip())
-    if found is None:
+    match = _RULE.match(line.strip())
+    if match is None:
         raise RenderError(f"the rendered firewall has a rule that is not understood: {line.strip()}")
-    return Rule(found["matches"], found["verdict"], found["comment"] or "")
+    return Rule(match["matches"], match["verdict"], match["comment"] or "")
 
 
 def accepts(ruleset: Ruleset, connection: NewConnection) -> bool:
-    """Tell whether the chain `input` accepts a new connection from every address of its source.
+    """Whether the chain `input` accepts a new connection from every address of its source.
 
     Raises:
         RenderError: a rule has a statement that is not known here.
@@ -101,14 +101,14 @@ def accepts(ruleset: Ruleset, connection: NewConnection) -> bool:
             case True:
                 return rule.verdict == "accept"
             case None:
-                # Some of its addresses match and some do not: each half is told for itself.
+                # Some of its addresses match and some do not: each half is judged for itself.
                 halves = connection.source.subnets()
                 return all(accepts(ruleset, NewConnection(half, connection.port)) for half in halves)
     return chain.policy == "accept"
 
 
 def _matches(ruleset: Ruleset, rule: Rule, connection: NewConnection) -> bool | None:
-    """Tell whether a rule matches; None where it does for a part of the source only."""
+    """Whether a rule matches; None where it does for a part of the source only."""
     answers = [*_statements(ruleset, rule, connection)]
     if False in answers:
         return False
@@ -118,17 +118,24 @@ def _matches(ruleset: Ruleset, rule: Rule, connection: NewConnection) -> bool | 
 def _statements(ruleset: Ruleset, rule: Rule, connection: NewConnection) -> Iterator[bool | None]:
     position = 0
     while position < len(rule.matches):
-        found = _MATCHES.match(rule.matches, position)
-        if found is None:
+        statement = _MATCHES.match(rule.matches, position)
+        if statement is None:
             raise RenderError(f"the rendered firewall has a statement that is not known: {rule.matches[position:]}")
-        position = found.end()
-        if found["ct"]:
-            yield "new" in found["states"].split(",")
-        elif found["from"]:
-            yield _within(connection.source, ruleset.sets.get(found["set"], ()))
-        elif found["port"]:
-            yield (found["protocol"], int(found["number"])) == ("tcp", connection.port)
-        elif found["iif"] or found["icmp"] or found["limit"] or found["oif"] or found["l4"] or found["to"]:
+        position = statement.end()
+        if statement["ct"]:
+            yield "new" in statement["states"].split(",")
+        elif statement["from"]:
+            yield _within(connection.source, ruleset.sets.get(statement["set"], ()))
+        elif statement["port"]:
+            yield (statement["protocol"], int(statement["number"])) == ("tcp", connection.port)
+        elif (
+            statement["iif"]
+            or statement["icmp"]
+            or statement["limit"]
+            or statement["oif"]
+            or statement["l4"]
+            or statement["to"]
+        ):
             # Not through this interface, not this protocol, and a first packet exceeds no rate.
             yield False
 

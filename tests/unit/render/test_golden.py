@@ -10,8 +10,10 @@ import yaml
 from provisioner.base.errors import RenderError
 from provisioner.desired import desired_state
 from provisioner.desired.sites import site_spec
-from provisioner.render.files import HOST_PROGRAM, MEDIAMTX_FILE, render_host, render_site
+from provisioner.render.files import HOST_PROGRAM, MEDIAMTX_FILE
+from provisioner.render.host import render_host
 from provisioner.render.quote import source_url
+from provisioner.render.site import render_site
 from provisioner.render.templates import Templates, load_templates
 from tests import fleets, inventories
 
@@ -30,20 +32,20 @@ def scenario() -> tuple[dict[str, dict[str, bytes]], dict[str, bytes]]:
         province="quang-nam",
         plan={"state": "agreed", "carrier": "vnpt", "relay": "relay-vnpt-1"},
     )
-    found = fleets.complete(
+    inventory = fleets.complete(
         inventories.inventory(
             carriers=[inventories.carrier(), inventories.carrier("vnpt", 12)],
             facilities=[fleets.facility(), recorder_site, elsewhere],
         )
     )
-    secrets = fleets.secrets_of(found)
-    state = desired_state(found, secrets)
+    secrets = fleets.secrets_of(inventory)
+    state = desired_state(inventory, secrets)
     # The on-host program is code of ours, not a rendered text: its own tests read it.
     hosts = {
         host: {f.path.lstrip("/"): f.content for f in files if f.path != HOST_PROGRAM}
         for host, files in fleets.files_of(state).items()
     }
-    site = render_site(site_spec(found, secrets, found.facilities["kcl-bg-002"]), fleets.templates())
+    site = render_site(site_spec(inventory, secrets, inventory.facilities["kcl-bg-002"]), fleets.templates())
     return hosts, {file.path: file.content for file in site}
 
 
@@ -63,12 +65,12 @@ def test_a_relay_file_is_yaml_that_says_what_was_desired() -> None:
     state = fleets.state_of(inventories.inventory(facilities=[fleets.facility()]))
     spec = state.hosts["relay-viettel-1"]
     files = {file.path: file for file in render_host(spec, fleets.templates())}
-    found = yaml.safe_load(files[MEDIAMTX_FILE].content)
-    sources = {name: path["source"] for name, path in found["paths"].items() if not name.startswith("cfg/")}
+    document = yaml.safe_load(files[MEDIAMTX_FILE].content)
+    sources = {name: path["source"] for name, path in document["paths"].items() if not name.startswith("cfg/")}
     assert sources == {path.name: source_url(path.source) for path in spec.paths}
     for protocol in ("hls", "webrtc", "rtmp", "srt", "moq", "playback", "metrics", "pprof"):
-        assert found[protocol] is False
-    assert {user["user"] for user in found["authInternalUsers"]} == {"api", "probe", "centre-centre"}
+        assert document[protocol] is False
+    assert {user["user"] for user in document["authInternalUsers"]} == {"api", "probe", "centre-centre"}
     assert files[MEDIAMTX_FILE].mode == 0o640
     assert files[MEDIAMTX_FILE].secret
 

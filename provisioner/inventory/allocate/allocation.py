@@ -1,85 +1,33 @@
-"""Tunnel addresses and site ports: first free, recorded once, never moved, never given out again.
-
-Pure. What is recorded already stays as it is; what is new is served in the order of ids, so that the
-order of files and list items decides nothing; what is gone leaves a tombstone.
-"""
+"""The lock of an inventory, completed: tunnel addresses and the ports of sites. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
-from itertools import chain
-from typing import Protocol
+from typing import Final
 
 from provisioner.base.diagnostics import Problem
 from provisioner.base.errors import InventoryError
+from provisioner.inventory.allocate.holders import carrier_of, devices_of, next_carrier_of, ported
+from provisioner.inventory.allocate.tombstones import CENTRES, tombstone_order, tombstones_of
 from provisioner.inventory.model import (
     Allocations,
     CentreAllocation,
     Facility,
     Inventory,
-    Operating,
     RelayAllocation,
     SiteAllocation,
     SuccessorAllocation,
     Tombstone,
-    device_of,
 )
 from provisioner.inventory.moves import moved_lock
 
-_LAST_PORT = 65535
-_CENTRES = "centres"
-
-
-class Carried(Protocol):
-    """Whatever names a carrier: a plan, or its outline."""
-
-    @property
-    def carrier(self) -> str:
-        """The carrier's id."""
-        ...
-
-
-class Holder(Protocol):
-    """Whatever may hold tunnel addresses: a facility, or its outline."""
-
-    @property
-    def operating(self) -> Operating:
-        """Whether people are in it."""
-        ...
-
-    @property
-    def plan(self) -> Carried | None:
-        """Its plan."""
-        ...
-
-    @property
-    def successor(self) -> Carried | None:
-        """The next carrier's plan."""
-        ...
-
-
-def carrier_of(facility: Holder) -> str | None:
-    """The carrier in whose pool a facility holds a tunnel address, or None where it needs none.
-
-    With a plan it holds one, proposed and on standby as well; closed ones do not.
-    """
-    return facility.plan.carrier if facility.plan and facility.operating is not Operating.CLOSED else None
-
-
-def next_carrier_of(facility: Holder) -> str | None:
-    """The next carrier, in whose pool the site holds a second address until the change is over."""
-    return facility.successor.carrier if facility.successor and carrier_of(facility) else None
-
-
-def devices_of(facility: Facility) -> tuple[str, ...]:
-    """The devices that get a port: recorders, and cameras with an address of their own; sorted."""
-    return tuple(sorted({device_of(camera) for camera in facility.cameras} | {r.id for r in facility.recorders}))
+_LAST_PORT: Final = 65535
 
 
 def allocate(inventory: Inventory) -> Allocations:
-    """Complete the lock for an inventory; gives an equal value where nothing is missing.
+    """The lock of an inventory, complete; an equal value where nothing is missing.
 
     Raises:
         InventoryError: a pool or a site's range of ports is used up.
@@ -90,13 +38,13 @@ def allocate(inventory: Inventory) -> Allocations:
         {name: devices_of(facility) for name, facility in inventory.facilities.items()},
     )
     inventory = inventory.model_copy(update={"allocations": lock})
-    work = _Allocation(inventory, _tombstones(inventory))
+    work = _Allocation(inventory, tombstones_of(inventory))
     relays = work.relays()
     centres = work.centres()
     sites = work.sites()
     if work.problems:
         raise InventoryError("addresses are used up", problems=tuple(work.problems), hint="see the problems listed")
-    stones = tuple(sorted(work.tombstones, key=_stone_order))
+    stones = tuple(sorted(work.tombstones, key=tombstone_order))
     marks = protected_marks(inventory, lock.protected)
     return Allocations(relays=relays, centres=centres, sites=sites, tombstones=stones, protected=marks)
 
@@ -115,50 +63,9 @@ def protected_marks(inventory: Inventory, recorded: Collection[str]) -> tuple[st
     return tuple(sorted(gone | {name for name, is_protected in protected.items() if is_protected}))
 
 
-def _stone_order(stone: Tombstone) -> tuple[str, int, int, str]:
-    return stone.pool, int(stone.tunnel_address or 0), stone.port or 0, stone.object
-
-
-def _tombstones(inventory: Inventory) -> tuple[Tombstone, ...]:
-    """The old tombstones and those of everything that is gone now."""
-    return tuple(chain(inventory.allocations.tombstones, _gone_hosts(inventory), _gone_sites(inventory)))
-
-
-def _gone_hosts(inventory: Inventory) -> Iterator[Tombstone]:
-    lock = inventory.allocations
-    for name, relay in lock.relays.items():
-        if name not in inventory.relays:
-            address = relay.tunnel_address
-            yield Tombstone(object=f"relay/{name}", pool=_pool_of(inventory, address), tunnel_address=address)
-    for name, centre in lock.centres.items():
-        if name not in inventory.centres:
-            yield Tombstone(object=f"centre/{name}", pool=_CENTRES, tunnel_address=centre.tunnel_address)
-
-
-def _pool_of(inventory: Inventory, address: IPv4Address) -> str:
-    """Name the pool of a removed relay's address; its carrier's file may be gone as well."""
-    pools = inventory.settings.pools.carriers
-    return next((f"carriers/{name}" for name, pool in sorted(pools.items()) if address in pool), "carriers")
-
-
-def _gone_sites(inventory: Inventory) -> Iterator[Tombstone]:
-    for name, site in inventory.allocations.sites.items():
-        facility = inventory.facilities.get(name)
-        kept = {carrier_of(facility), next_carrier_of(facility)} if facility else set()
-        for held in (site, site.successor):
-            if held and held.carrier not in kept:
-                pool = f"carriers/{held.carrier}"
-                yield Tombstone(object=f"site/{name}", pool=pool, tunnel_address=held.tunnel_address)
-        if facility is None:
-            continue
-        for device in sorted(set(site.ports) - set(devices_of(facility))):
-            pool = f"site/{name}"
-            yield Tombstone(object=f"site/{name}/{device}", pool=pool, port=site.ports[device])
-
-
 @dataclass
 class _Allocation:
-    """One run: which addresses are taken grows as it goes."""
+    """One run of `allocate`: what is taken grows as it goes."""
 
     inventory: Inventory
     tombstones: tuple[Tombstone, ...]
@@ -174,37 +81,37 @@ class _Allocation:
 
     def relays(self) -> dict[str, RelayAllocation]:
         old = self.inventory.allocations.relays
-        found: dict[str, RelayAllocation] = {}
+        allocations: dict[str, RelayAllocation] = {}
         for name, (carrier, _) in sorted(self.inventory.relays.items()):
             if name in old:
-                found[name] = old[name]
+                allocations[name] = old[name]
             elif address := self._next(f"carriers/{carrier.id}", f"relay/{name}"):
-                found[name] = RelayAllocation(tunnel_address=address)
-        return found
+                allocations[name] = RelayAllocation(tunnel_address=address)
+        return allocations
 
     def centres(self) -> dict[str, CentreAllocation]:
         old = self.inventory.allocations.centres
-        found: dict[str, CentreAllocation] = {}
+        allocations: dict[str, CentreAllocation] = {}
         for name in sorted(self.inventory.centres):
             if name in old:
-                found[name] = old[name]
-            elif address := self._next(_CENTRES, f"centre/{name}"):
-                found[name] = CentreAllocation(tunnel_address=address)
-        return found
+                allocations[name] = old[name]
+            elif address := self._next(CENTRES, f"centre/{name}"):
+                allocations[name] = CentreAllocation(tunnel_address=address)
+        return allocations
 
     def sites(self) -> dict[str, SiteAllocation]:
-        found: dict[str, SiteAllocation] = {}
+        allocations: dict[str, SiteAllocation] = {}
         for name, facility in sorted(self.inventory.facilities.items()):
             carrier, later = carrier_of(facility), next_carrier_of(facility)
             if carrier and (address := self._site_address(facility, carrier)):
                 second = self._site_address(facility, later) if later else None
-                found[name] = SiteAllocation(
+                allocations[name] = SiteAllocation(
                     carrier=carrier,
                     tunnel_address=address,
                     ports=self._ports(facility),
                     successor=SuccessorAllocation(carrier=later, tunnel_address=second) if later and second else None,
                 )
-        return found
+        return allocations
 
     def _site_address(self, facility: Facility, carrier: str) -> IPv4Address | None:
         """The site's recorded address of a carrier; a successor that became the plan keeps its own."""
@@ -221,7 +128,7 @@ class _Allocation:
         gone = {stone.port for stone in self.tombstones if stone.pool == f"site/{facility.id}"}
         free = _free_ports(self.inventory.settings.pools.first_site_port, gone | set(recorded.values()))
         ports: dict[str, int] = {}
-        for device in devices_of(facility):
+        for device in ported(facility, devices_of(facility)):
             port = recorded.get(device) or next(free, None)
             if port is None:
                 self._exhausted(f"site/{facility.id}", "ports", f"its ports above {_LAST_PORT} do not exist")
@@ -232,7 +139,7 @@ class _Allocation:
     def _next(self, pool: str, name: str) -> IPv4Address | None:
         """Take the first free address of a pool."""
         pools = self.inventory.settings.pools
-        network = pools.centres if pool == _CENTRES else pools.carriers.get(pool.partition("/")[2])
+        network = pools.centres if pool == CENTRES else pools.carriers.get(pool.partition("/")[2])
         if network is None:
             self._exhausted(name, "pool", f"there is no pool {pool}")
             return None

@@ -1,0 +1,19 @@
+"""Access modes: how a relay reaches a site's devices. One module a mode, and one row of `ACCESS`. Pure.
+
+What the lock records for a mode is a row of `inventory.allocate.NEEDS`, what lies in its site package one of
+`render.site.PACKAGES`, and what a device that does not answer says one of `verify.network.UNANSWERED`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from provisioner.desired.access.mode import LinkedSite, SiteAccess, linked_site
+from provisioner.desired.access.port_map import PortMapAccess
+from provisioner.inventory.model import Access
+
+__all__ = ["ACCESS", "Access", "LinkedSite", "SiteAccess", "linked_site"]
+
+ACCESS: Final[Mapping[Access, SiteAccess]] = MappingProxyType({Access.PULL_PORTMAP: PortMapAccess()})

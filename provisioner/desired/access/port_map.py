@@ -1,0 +1,69 @@
+"""`pull_portmap`: one tunnel address a site, and a port of it for each device.
+
+Any router will do that has WireGuard and port forwarding. The ports are the same at both addresses while a
+province changes its carrier.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+
+from provisioner.desired.access.mode import LinkedSite
+from provisioner.desired.required import recorded
+from provisioner.inventory.model import Facility, SiteAllocation
+
+
+@dataclass(frozen=True, slots=True)
+class PortMap:
+    """One device of a site: the port on the tunnel address and where it leads."""
+
+    device: str
+    port: int
+    address: IPv4Address
+    device_port: int
+
+
+@dataclass(frozen=True, slots=True)
+class PortMaps:
+    """The port maps of a site: one a device, in the order of ports."""
+
+    entries: tuple[PortMap, ...]
+
+    @property
+    def template_values(self) -> Mapping[str, object]:
+        """What the templates of the mode's site package ask for, by name."""
+        return {"port_maps": [(m.port, (m.address, m.device_port)) for m in self.entries]}
+
+
+class PortMapAccess:
+    """How a relay reaches the devices of a site that maps ports."""
+
+    def allowed_ips(self, site: LinkedSite) -> tuple[IPv4Network, ...]:
+        """The site's tunnel address alone."""
+        return (IPv4Network(site.address),)
+
+    def device_address(self, site: LinkedSite, device: str) -> tuple[IPv4Address, int]:
+        """The site's tunnel address and the device's port of it.
+
+        Raises:
+            InventoryError: the port is not recorded.
+        """
+        name = site.facility.id
+        return site.address, recorded(site.allocation.ports.get(device), f"the port of {device}", name, "allocate")
+
+    def device_map(self, facility: Facility, allocation: SiteAllocation) -> PortMaps:
+        """The port maps of a site.
+
+        Raises:
+            InventoryError: a port is not recorded.
+        """
+        devices = {r.id: (r.address, r.port) for r in facility.recorders}
+        devices |= {c.id: (c.address, c.port) for c in facility.cameras if c.address is not None}
+        ports = {
+            device: recorded(allocation.ports.get(device), f"the port of {device}", facility.id, "allocate")
+            for device in sorted(devices)
+        }
+        maps = (PortMap(device, ports[device], address, port) for device, (address, port) in devices.items())
+        return PortMaps(tuple(sorted(maps, key=lambda m: m.port)))

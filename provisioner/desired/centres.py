@@ -1,0 +1,58 @@
+"""What a monitoring centre should hold: a tunnel to each relay of its carriers, and its readers' secrets. Pure."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network
+
+from provisioner.desired.required import (
+    carrier_secrets,
+    centre_address,
+    host_key,
+    recorded,
+    relay_allocation,
+    secret_of,
+)
+from provisioner.desired.spec import KEEPALIVE_S, HostKind, HostSpec, Peer, Tunnel
+from provisioner.inventory.model import CarrierSecrets, Centre, Inventory, Relay, Secrets
+
+
+def centre_host(inventory: Inventory, secrets: Secrets, centre: Centre) -> HostSpec:
+    """What a monitoring centre should hold.
+
+    Raises:
+        InventoryError: an address or a key is missing, with the command that makes it.
+        SecretsError: a secret is missing from the vault.
+    """
+    carriers = sorted((c for c in inventory.carriers.values() if centre.id in c.centres), key=lambda c: c.id)
+    pools = inventory.settings.pools
+    return HostSpec(
+        id=centre.id,
+        kind=HostKind.CENTRE,
+        carriers=tuple(c.id for c in carriers),
+        address=centre.address,
+        ssh=centre.ssh,
+        digest_key=host_key(secrets, centre.id),
+        tunnel=Tunnel(
+            address=centre_address(inventory, centre),
+            listen_port=None,
+            routes=tuple(pools.carriers[c.id] for c in carriers),
+            peers=tuple(
+                _relay_as_peer(inventory, carrier_secrets(secrets, c.id), relay, centre)
+                for c in carriers
+                for relay in sorted(c.relays, key=lambda r: r.id)
+            ),
+        ),
+        readers={c.id: secret_of(carrier_secrets(secrets, c.id).readers, centre.id, "reader secret") for c in carriers},
+    )
+
+
+def _relay_as_peer(inventory: Inventory, secrets: CarrierSecrets, relay: Relay, centre: Centre) -> Peer:
+    allocation = relay_allocation(inventory, relay)
+    return Peer(
+        name=f"relay/{relay.id}",
+        public_key=recorded(allocation.public_key, "its public key", relay.id, "keys init"),
+        psk=secret_of(secret_of(secrets.centre_psks, relay.id, "pre-shared keys"), centre.id, "pre-shared key"),
+        allowed_ips=(IPv4Network(allocation.tunnel_address),),
+        endpoint=(relay.wireguard_endpoint, relay.wireguard_port),
+        keepalive_s=KEEPALIVE_S,
+    )

@@ -1,0 +1,137 @@
+"""What a relay should hold: its tunnel, its firewall, its media paths and who may read them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from ipaddress import IPv4Address, IPv4Network, collapse_addresses
+from operator import attrgetter
+
+from provisioner.base.secret import mediamtx_hash
+from provisioner.desired.access import ACCESS, linked_site
+from provisioner.desired.paths import media_paths
+from provisioner.desired.required import (
+    carrier_secrets,
+    centre_address,
+    host_key,
+    recorded,
+    relay_allocation,
+    secret_of,
+)
+from provisioner.desired.spec import Firewall, HostKind, HostSpec, MediaPath, Peer, RelayService, Tunnel, User
+from provisioner.inventory.model import Carrier, CarrierSecrets, Centre, Connection, Inventory, Relay, Secrets
+
+
+def relay_host(
+    inventory: Inventory, secrets: Secrets, carrier: Carrier, relay: Relay, connections: Iterable[Connection]
+) -> HostSpec:
+    """What a relay should hold.
+
+    Args:
+        inventory: the whole of it.
+        secrets: those of all carriers and cameras.
+        carrier: the relay's.
+        relay: the relay.
+        connections: the connections that it carries, in any order.
+
+    Raises:
+        InventoryError: an allocation or a key is missing, with the command that makes it.
+        SecretsError: a secret is missing from the vault.
+    """
+    allocation = relay_allocation(inventory, relay)
+    own = carrier_secrets(secrets, carrier.id)
+    served = sorted(connections, key=lambda c: c.facility.id)
+    centres = [inventory.centres[c] for c in sorted(carrier.centres)]
+    centre_addresses = {c.id: centre_address(inventory, c) for c in centres}
+    paths = sorted((p for c in served for p in media_paths(inventory, secrets, c)), key=attrgetter("name"))
+    return HostSpec(
+        id=relay.id,
+        kind=HostKind.RELAY,
+        carriers=(carrier.id,),
+        address=relay.address,
+        ssh=relay.ssh,
+        digest_key=host_key(secrets, relay.id),
+        tunnel=Tunnel(
+            address=allocation.tunnel_address,
+            listen_port=relay.wireguard_port,
+            routes=(inventory.settings.pools.carriers[carrier.id], inventory.settings.pools.centres),
+            peers=_relay_peers(inventory, own, relay, served, centres),
+        ),
+        firewall=Firewall(
+            # nft takes no two elements that overlap.
+            management_networks=tuple(collapse_addresses(carrier.management_networks)),
+            ssh_port=relay.ssh.port,
+            wireguard_port=relay.wireguard_port,
+            centres=tuple(sorted(centre_addresses.values())),
+            cameras=_device_addresses(paths),
+        ),
+        relay=RelayService(
+            address=allocation.tunnel_address,
+            users=_users(inventory, own, relay, centre_addresses),
+            paths=tuple(paths),
+            artefact=inventory.settings.mediamtx,
+        ),
+    )
+
+
+def _relay_peers(
+    inventory: Inventory, secrets: CarrierSecrets, relay: Relay, served: list[Connection], centres: list[Centre]
+) -> tuple[Peer, ...]:
+    psks = secret_of(secrets.centre_psks, relay.id, "pre-shared keys")
+    of_centres = (
+        Peer(
+            name=f"centre/{centre.id}",
+            public_key=recorded(
+                inventory.allocations.centres[centre.id].public_key, "its public key", centre.id, "keys init"
+            ),
+            psk=secret_of(psks, centre.id, f"pre-shared key with {relay.id}"),
+            allowed_ips=(IPv4Network(centre_address(inventory, centre)),),
+        )
+        for centre in centres
+    )
+    return (*of_centres, *(_site_peer(inventory, secrets, connection) for connection in served))
+
+
+def _site_peer(inventory: Inventory, secrets: CarrierSecrets, connection: Connection) -> Peer:
+    name = connection.facility.id
+    return Peer(
+        name=f"site/{name}",
+        public_key=recorded(connection.gateway.public_key, "gateway.public_key", name, f"site-package {name}"),
+        psk=secret_of(secrets.site_psks, name, "pre-shared key"),
+        allowed_ips=ACCESS[connection.plan.access].allowed_ips(linked_site(inventory, connection)),
+    )
+
+
+def _users(
+    inventory: Inventory, secrets: CarrierSecrets, relay: Relay, centres: Mapping[str, IPv4Address]
+) -> tuple[User, ...]:
+    allocation = inventory.allocations.relays[relay.id]
+    own = (
+        User(
+            "api",
+            recorded(allocation.api_hash, "its API password's hash", relay.id, "keys init"),
+            ("127.0.0.1",),
+            "api",
+        ),
+        User(
+            "probe",
+            recorded(allocation.probe_hash, "its probe password's hash", relay.id, "keys init"),
+            (str(allocation.tunnel_address),),
+            "read",
+        ),
+    )
+    readers = (
+        User(
+            f"centre-{centre}",
+            mediamtx_hash(secret_of(secrets.readers, centre, "reader secret")),
+            (str(address),),
+            "read",
+        )
+        for centre, address in centres.items()
+    )
+    return (*own, *readers)
+
+
+def _device_addresses(paths: Iterable[MediaPath]) -> tuple[tuple[IPv4Address, int], ...]:
+    """Where a relay finds devices; a device of several streams is there once."""
+    addresses = {(path.facility, path.device): (path.source.address, path.source.port) for path in paths}
+    return tuple(sorted(set(addresses.values()), key=lambda address: (int(address[0]), address[1])))

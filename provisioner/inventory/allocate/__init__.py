@@ -1,0 +1,12 @@
+"""Tunnel addresses and site ports: first free, recorded once, never moved, never assigned to anybody else.
+
+Pure. What is recorded already stays as it is; what is new is served in the order of ids, so that the
+order of files and list items decides nothing; what is gone leaves a tombstone.
+"""
+
+from __future__ import annotations
+
+from provisioner.inventory.allocate.allocation import allocate, protected_marks
+from provisioner.inventory.allocate.holders import NEEDS, carrier_of, devices_of, next_carrier_of, ported
+
+__all__ = ["NEEDS", "allocate", "carrier_of", "devices_of", "next_carrier_of", "ported", "protected_marks"]

@@ -1,0 +1,82 @@
+"""Who gets a tunnel address, and which devices a port. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final, NamedTuple, Protocol
+
+from provisioner.inventory.model import Access, Facility, Operating, device_of
+
+
+class SiteNeeds(NamedTuple):
+    """What the lock records for a site of an access mode, beside its tunnel address.
+
+    Attributes:
+        device_ports: whether each device gets a port of that address.
+    """
+
+    device_ports: bool
+
+
+NEEDS: Final[Mapping[Access, SiteNeeds]] = MappingProxyType({Access.PULL_PORTMAP: SiteNeeds(device_ports=True)})
+
+
+class Carried(Protocol):
+    """Whatever names a carrier: a plan, or its outline."""
+
+    @property
+    def carrier(self) -> str:
+        """The carrier's id."""
+        ...
+
+    @property
+    def access(self) -> Access:
+        """How its relay reaches the site's devices."""
+        ...
+
+
+class Holder(Protocol):
+    """Whatever may hold tunnel addresses: a facility, or its outline."""
+
+    @property
+    def operating(self) -> Operating:
+        """Whether people are in it."""
+        ...
+
+    @property
+    def plan(self) -> Carried | None:
+        """Its plan."""
+        ...
+
+    @property
+    def successor(self) -> Carried | None:
+        """The next carrier's plan."""
+        ...
+
+
+def carrier_of(facility: Holder) -> str | None:
+    """The carrier in whose pool a facility holds a tunnel address, or None where it needs none.
+
+    With a plan it holds one, proposed and on standby as well; closed ones do not.
+    """
+    return facility.plan.carrier if facility.plan and facility.operating is not Operating.CLOSED else None
+
+
+def next_carrier_of(facility: Holder) -> str | None:
+    """The next carrier, in whose pool the site holds a second address until the change is over."""
+    return facility.successor.carrier if facility.successor and carrier_of(facility) else None
+
+
+def devices_of(facility: Facility) -> tuple[str, ...]:
+    """The devices that a relay reaches: recorders, and cameras with an address of their own; sorted."""
+    return tuple(sorted({device_of(camera) for camera in facility.cameras} | {r.id for r in facility.recorders}))
+
+
+def ported(facility: Holder, devices: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of a facility's devices that get a port: all or none, by the access modes of its plans.
+
+    Without a plan nothing says how the site is reached: then a recorded port is no reason for a tombstone yet.
+    """
+    modes = [plan.access for plan in (facility.plan, facility.successor) if plan] or list(Access)
+    return devices if any(NEEDS[mode].device_ports for mode in modes) else ()

@@ -1,0 +1,56 @@
+"""What is gone, and leaves its address or its port to nobody. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import IPv4Address
+from itertools import chain
+from typing import Final
+
+from provisioner.inventory.allocate.holders import carrier_of, devices_of, next_carrier_of, ported
+from provisioner.inventory.model import Inventory, Tombstone
+
+CENTRES: Final = "centres"
+"""The pool of centres, as tombstones name it; that of a carrier is `carriers/<id>`."""
+
+
+def tombstones_of(inventory: Inventory) -> tuple[Tombstone, ...]:
+    """The old tombstones and those of everything that is gone now."""
+    return tuple(chain(inventory.allocations.tombstones, _gone_hosts(inventory), _gone_sites(inventory)))
+
+
+def _gone_hosts(inventory: Inventory) -> Iterator[Tombstone]:
+    lock = inventory.allocations
+    for name, relay in lock.relays.items():
+        if name not in inventory.relays:
+            address = relay.tunnel_address
+            yield Tombstone(object=f"relay/{name}", pool=_pool_of(inventory, address), tunnel_address=address)
+    for name, centre in lock.centres.items():
+        if name not in inventory.centres:
+            yield Tombstone(object=f"centre/{name}", pool=CENTRES, tunnel_address=centre.tunnel_address)
+
+
+def _pool_of(inventory: Inventory, address: IPv4Address) -> str:
+    """Name the pool of a removed relay's address; its carrier's file may be gone as well."""
+    pools = inventory.settings.pools.carriers
+    return next((f"carriers/{name}" for name, pool in sorted(pools.items()) if address in pool), "carriers")
+
+
+def _gone_sites(inventory: Inventory) -> Iterator[Tombstone]:
+    for name, site in inventory.allocations.sites.items():
+        facility = inventory.facilities.get(name)
+        carriers = {carrier_of(facility), next_carrier_of(facility)} if facility else set()
+        for held in (site, site.successor):
+            if held and held.carrier not in carriers:
+                pool = f"carriers/{held.carrier}"
+                yield Tombstone(object=f"site/{name}", pool=pool, tunnel_address=held.tunnel_address)
+        if facility is None:
+            continue
+        for device in sorted(set(site.ports) - set(ported(facility, devices_of(facility)))):
+            pool = f"site/{name}"
+            yield Tombstone(object=f"site/{name}/{device}", pool=pool, port=site.ports[device])
+
+
+def tombstone_order(stone: Tombstone) -> tuple[str, int, int, str]:
+    """The place of a tombstone in the lock."""
+    return stone.pool, int(stone.tunnel_address or 0), stone.port or 0, stone.object

@@ -1,0 +1,99 @@
+"""HostSpec and templates to files, byte for byte as they lie on the host. Pure and deterministic."""
+
+from __future__ import annotations
+
+import json
+
+from provisioner.base.errors import RenderError
+from provisioner.base.secret import keyed_digest
+from provisioner.desired.spec import API_PORT, RTSP_PORT, TUNNEL, HostSpec, Tunnel
+from provisioner.inventory.model import MediamtxArtefact
+from provisioner.render.files import (
+    HOST_PROGRAM,
+    MEDIAMTX_FILE,
+    NFT_FILE,
+    PSK_FILE,
+    SENTINEL_PREFIX,
+    TUNNEL_FILE,
+    UNITS,
+    WG_FILE,
+    RenderedFile,
+    program_path,
+)
+from provisioner.render.jinja import fill
+from provisioner.render.media import path_lines, user_settings
+from provisioner.render.templates import Templates
+
+
+def render_host(spec: HostSpec, templates: Templates) -> tuple[RenderedFile, ...]:
+    """Every file that a host should hold, in the order of paths.
+
+    Raises:
+        RenderError: a template lacks a value, or a value does not fit its format.
+    """
+    files = [
+        RenderedFile(HOST_PROGRAM, templates.host_program, 0o755),
+        *_tunnel_files(spec.tunnel, templates),
+        _unit("provisioner-wg", templates),
+        _unit("provisioner-revert", templates),
+    ]
+    if spec.firewall is not None:
+        files += [_firewall_file(spec, templates), _unit("provisioner-nft", templates)]
+    if spec.relay is not None:
+        files += [_mediamtx_file(spec, templates), _unit("provisioner-mediamtx", templates, spec.relay.artefact)]
+    return tuple(sorted(files, key=lambda f: f.path))
+
+
+def _tunnel_files(tunnel: Tunnel, templates: Templates) -> tuple[RenderedFile, ...]:
+    conf = fill(templates, "wireguard/wg-prov.conf.j2", {"listen_port": tunnel.listen_port, "peers": tunnel.peers})
+    psks = "".join(f"{p.public_key} {p.psk.reveal()}\n" for p in tunnel.peers)
+    link = {
+        "address": f"{tunnel.address}/32",
+        "interface": TUNNEL,
+        "mtu": tunnel.mtu,
+        "routes": [str(route) for route in tunnel.routes],
+    }
+    return (
+        RenderedFile(WG_FILE, conf, 0o640),
+        RenderedFile(PSK_FILE, psks.encode(), 0o600, secret=True),
+        RenderedFile(TUNNEL_FILE, (json.dumps(link, indent=2, sort_keys=True) + "\n").encode(), 0o640),
+    )
+
+
+def _firewall_file(spec: HostSpec, templates: Templates) -> RenderedFile:
+    firewall = spec.firewall
+    if firewall is None:
+        raise RenderError(f"{spec.id} has no firewall to render", object=spec.id)
+    values = {
+        "management": firewall.management_networks,
+        "centres": firewall.centres,
+        "cameras": firewall.cameras,
+        "ssh_port": firewall.ssh_port,
+        "wireguard_port": firewall.wireguard_port,
+        "rtsp_port": RTSP_PORT,
+        "tunnel": TUNNEL,
+    }
+    return RenderedFile(NFT_FILE, fill(templates, "nftables/provisioner.nft.j2", values), 0o640)
+
+
+def _mediamtx_file(spec: HostSpec, templates: Templates) -> RenderedFile:
+    relay = spec.relay
+    if relay is None:
+        raise RenderError(f"{spec.id} has no relay to render", object=spec.id)
+    values = {
+        "users": [user_settings(user) for user in relay.users],
+        "api_address": f"127.0.0.1:{API_PORT}",
+        "rtsp_address": f"{relay.address}:{RTSP_PORT}",
+        "path_lines": path_lines(relay.paths),
+        "sentinel": None,
+    }
+    bare = fill(templates, "mediamtx/mediamtx.yml.j2", values)
+    # Keyed: the file holds camera passwords, and the sentinel's name is shown by the Control API.
+    sentinel = SENTINEL_PREFIX + keyed_digest(spec.digest_key, bare).rpartition(":")[2][:12]
+    content = fill(templates, "mediamtx/mediamtx.yml.j2", values | {"sentinel": sentinel})
+    return RenderedFile(MEDIAMTX_FILE, content, 0o640, group="mediamtx", secret=True)
+
+
+def _unit(name: str, templates: Templates, artefact: MediamtxArtefact | None = None) -> RenderedFile:
+    values = {"host_program": HOST_PROGRAM, "program": program_path(artefact) if artefact else ""}
+    return RenderedFile(f"{UNITS}/{name}.service", fill(templates, f"systemd/{name}.service.j2", values))

@@ -1,0 +1,58 @@
+"""Media paths and users as MediaMTX's file has them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from provisioner.desired.spec import MediaPath, StreamSource, User
+from provisioner.render.quote import flow, quoted_path, source_head, source_url
+
+
+def path_settings(path: MediaPath) -> dict[str, object]:
+    """A media path's settings as MediaMTX takes them."""
+    return {"source": source_url(path.source)} | (_ON_DEMAND if path.on_demand else _PULLED)
+
+
+_PULLED: Final[dict[str, object]] = {"rtspTransport": "tcp"}
+# The start timeout is above readTimeout, else a camera that hangs leaves no line in the log.
+_ON_DEMAND: Final[dict[str, object]] = {
+    **_PULLED,
+    "sourceOnDemand": True,
+    "sourceOnDemandStartTimeout": "15s",
+    "sourceOnDemandCloseAfter": "10s",
+}
+_REST: Final = {True: flow(_ON_DEMAND)[1:], False: flow(_PULLED)[1:]}
+
+
+def path_lines(paths: Iterable[MediaPath]) -> str:
+    """Media paths' lines in MediaMTX's file: each its name, and its settings in YAML flow style.
+
+    A country has two hundred thousand of them: what a device's streams have in common is quoted once.
+    """
+    known: dict[tuple[str, str], tuple[StreamSource, str]] = {}
+    lines = []
+    for path in paths:
+        source, device = path.source, (path.facility, path.device)
+        first = known.get(device)
+        if first is None or not _is_of_one_device(first[0], source):
+            first = known[device] = (source, source_head(source))
+        url = first[1] + quoted_path(source.rtsp_path)
+        lines.append(f'  {flow(path.name)}: {{"source": {flow(url)}, {_REST[path.on_demand]}\n')
+    return "".join(lines)
+
+
+def _is_of_one_device(one: StreamSource, other: StreamSource) -> bool:
+    """Whether two sources have all but the path in common; the same values are the same objects."""
+    same = one.address is other.address and one.password is other.password
+    return same and (one.port, one.username) == (other.port, other.username)
+
+
+def user_settings(user: User) -> dict[str, object]:
+    """A user's entry in `authInternalUsers`."""
+    return {
+        "user": user.name,
+        "pass": user.secret_hash,
+        "ips": list(user.addresses),
+        "permissions": [{"action": user.action, "path": ""} if user.action == "read" else {"action": user.action}],
+    }

@@ -1,0 +1,58 @@
+"""A site package: what a technician installs on a Linux gateway. Pure; it holds the site's pre-shared key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+from provisioner.desired.spec import KEEPALIVE_S, TUNNEL, SiteSpec
+from provisioner.inventory.model import Access
+from provisioner.render.files import RenderedFile
+from provisioner.render.jinja import fill
+from provisioner.render.templates import Templates
+
+
+class PackageFile(NamedTuple):
+    """One file of a site package: its name there, its template, its permission bits."""
+
+    name: str
+    template: str
+    mode: int
+
+
+_PROGRAMS = (
+    PackageFile("install.sh", "site/install.sh.j2", 0o755),
+    PackageFile("site-up", "site/site-up.j2", 0o755),
+    PackageFile("site-down", "site/site-down.j2", 0o755),
+    PackageFile("provisioner-site.service", "site/provisioner-site.service.j2", 0o644),
+)
+PACKAGES: Final[Mapping[Access, tuple[PackageFile, ...]]] = MappingProxyType(
+    {Access.PULL_PORTMAP: (*_PROGRAMS, PackageFile("provisioner-site.nft", "site/provisioner-site.nft.j2", 0o600))}
+)
+"""The files of a site package by access mode, beside those of the peers."""
+
+
+def render_site(spec: SiteSpec, templates: Templates) -> tuple[RenderedFile, ...]:
+    """The site package, in the order of names.
+
+    Raises:
+        RenderError: a template lacks a value, or a value does not fit its format.
+    """
+    values = {
+        "facility": spec.facility,
+        "keepalive_s": KEEPALIVE_S,
+        "lan_interface": spec.lan_interface,
+        "links": spec.links,
+        "mtu": spec.mtu,
+        "tunnel": TUNNEL,
+        **spec.devices.template_values,
+    }
+    files = [
+        RenderedFile(name, fill(templates, template, values), mode) for name, template, mode in PACKAGES[spec.access]
+    ]
+    for link in spec.links:
+        peer = fill(templates, "site/peer.conf.j2", values | {"link": link})
+        files.append(RenderedFile(f"peers/{link.relay}.conf", peer, 0o600))
+        files.append(RenderedFile(f"peers/{link.relay}.psk", (link.psk.reveal() + "\n").encode(), 0o600, secret=True))
+    return tuple(sorted(files, key=lambda f: f.path))

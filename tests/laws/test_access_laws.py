@@ -1,0 +1,88 @@
+"""Laws of access modes: each has a row in every table, and a relay connects to what is the site's and leads on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from provisioner.desired import desired_state
+from provisioner.desired.access import ACCESS
+from provisioner.desired.sites import site_spec
+from provisioner.inventory.allocate import NEEDS, allocate
+from provisioner.inventory.model import Access, Inventory
+from provisioner.render.site import PACKAGES, render_site
+from provisioner.verify.network import UNANSWERED
+from tests import fleets, inventories
+
+NEXT = {"state": "agreed", "carrier": "vnpt", "relay": "relay-vnpt-1"}
+
+
+@st.composite
+def facilities(draw: st.DrawFn, name: str) -> dict[str, Any]:
+    """A facility of any access mode, with recorders and cameras of its own, and perhaps a next carrier."""
+    mode = draw(st.sampled_from(Access)).value
+    alone = [inventories.camera(f"cam-{n:02}", 10 + n) for n in range(1, draw(st.integers(1, 4)))]
+    recorders = [inventories.recorder(f"nvr-{n:02}", 50 + n) for n in range(1, draw(st.integers(1, 3)))]
+    behind = [inventories.channel(f"cam-9{n}", 1, recorder["id"]) for n, recorder in enumerate(recorders)]
+    plan = {"state": "agreed", "carrier": "viettel", "relay": "relay-viettel-1", "access": mode}
+    changes: dict[str, Any] = {"successor": NEXT | {"access": mode}} if draw(st.booleans()) else {}
+    cameras = draw(st.permutations([*alone, *behind])) or [inventories.camera()]
+    return fleets.facility(name, plan=plan, recorders=recorders, cameras=cameras, **changes)
+
+
+@st.composite
+def inventories_of_sites(draw: st.DrawFn) -> Inventory:
+    names = draw(st.lists(st.sampled_from([f"kcl-bg-00{n}" for n in range(1, 6)]), min_size=1, max_size=3, unique=True))
+    carriers = [inventories.carrier(), inventories.carrier("vnpt", 21)]
+    listed = [draw(facilities(name)) for name in names]
+    return fleets.complete(inventories.inventory(carriers=carriers, facilities=listed))
+
+
+@pytest.mark.parametrize("table", [NEEDS, ACCESS, PACKAGES, UNANSWERED], ids=["lock", "desired", "package", "verify"])
+def test_every_access_mode_has_a_row_in_every_table(table: Mapping[Access, object]) -> None:
+    assert set(table) == set(Access)
+
+
+@settings(max_examples=50)
+@given(inventory=inventories_of_sites())
+def test_what_a_relay_pulls_from_is_an_address_of_that_sites_peer_and_of_no_other(inventory: Inventory) -> None:
+    for relay in desired_state(inventory, fleets.secrets_of(inventory)).hosts.values():
+        owners = {peer.name: peer.allowed_ips for peer in relay.tunnel.peers}
+        for path in relay.paths:
+            inside = [name for name, networks in owners.items() if any(path.source.address in n for n in networks)]
+            assert inside == [f"site/{path.facility}"]
+
+
+@settings(max_examples=50)
+@given(inventory=inventories_of_sites())
+def test_no_two_devices_of_a_relay_are_found_at_one_address_and_port(inventory: Inventory) -> None:
+    for relay in desired_state(inventory, fleets.secrets_of(inventory)).hosts.values():
+        devices = {(path.facility, path.device): (path.source.address, path.source.port) for path in relay.paths}
+        assert len(set(devices.values())) == len(devices)
+        if relay.firewall:
+            assert set(relay.firewall.cameras) == set(devices.values())
+
+
+@settings(max_examples=50)
+@given(inventory=inventories_of_sites())
+def test_a_site_package_names_every_device_of_the_site_by_its_own_address(inventory: Inventory) -> None:
+    secrets = fleets.secrets_of(inventory)
+    for facility in inventory.rendered_facilities:
+        package = render_site(site_spec(inventory, secrets, facility), fleets.templates())
+        text = b"\n".join(file.content for file in package if not file.secret).decode()
+        addresses = [r.address for r in facility.recorders] + [c.address for c in facility.cameras if c.address]
+        assert all(f"{address} . 554" in text for address in addresses)
+
+
+@settings(max_examples=50)
+@given(inventory=inventories_of_sites())
+def test_a_device_has_a_port_in_the_lock_where_its_mode_says_so(inventory: Inventory) -> None:
+    for name, site in allocate(inventory).sites.items():
+        plan = inventory.facilities[name].plan
+        assert plan
+        assert bool(site.ports) == NEEDS[plan.access].device_ports
+    assert not [p.code for p in inventories.check(inventory) if p.code.startswith("allocation")]
