@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 
-from provisioner.contacts.model import Contact, shown
+from provisioner.contacts.model import PERSONAL_FIELDS, Contact, revealed
 from provisioner.geography import by_slug
 from provisioner.importing.forms import choices as words
 from provisioner.importing.forms.all_forms import FORM_OF
@@ -116,7 +116,7 @@ def _camera(camera: Camera) -> dict[str, object]:
 
 
 def _contact(contact: Contact) -> dict[str, object]:
-    personal = {key: shown(getattr(contact, key)) for key in ("full_name", "title", "phone", "email", "note", "source")}
+    personal = {key: revealed(getattr(contact, key)) for key in PERSONAL_FIELDS}
     days = {"valid_from": contact.valid_from, "valid_to": contact.valid_to}
     return {"facility_id": contact.facility, "role": contact.role, **personal, **days}
 

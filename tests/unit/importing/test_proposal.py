@@ -367,7 +367,7 @@ def test_rows_that_hang_on_a_row_with_an_error_are_kept_out_and_the_rest_is_not(
     assert [c["id"] for c in after(proposal)["cameras"]] == ["cam-01", "cam-03", "cam-05"]
 
 
-def test_all_that_a_row_lacks_is_told_at_once() -> None:
+def test_all_that_a_row_lacks_is_reported_at_once() -> None:
     rows = [made.CAMERA_HEADER, made.camera_row("cam-02", address="x", zone=None, size=None)]
     contacts = [made.CONTACT_HEADER, made.contact_row(phone="1/2", email=None, title=None)]
     surveys = [made.SURVEY_HEADER, made.survey_row(day="08/05/2021", by="ai", verdict=None)]
@@ -387,7 +387,7 @@ def test_all_that_a_row_lacks_is_told_at_once() -> None:
     ]
 
 
-def test_another_name_for_an_id_is_told() -> None:
+def test_another_name_for_an_id_is_reported() -> None:
     rows = [made.FACILITY_HEADER, made.facility_row("Trường Khác", id="kcl-bg-001")]
     proposal = proposal_of(book({"Cơ sở": rows}))
     assert placed_codes(proposal.findings) == [("Cơ sở!D2", "facility-renamed")]

@@ -137,7 +137,7 @@ def test_the_guide_names_every_column(kind: FormKind) -> None:
     assert {(form.title, column.header) for column in form.columns if column.asked} <= listed
 
 
-def test_a_sheet_without_a_header_is_told() -> None:
+def test_a_sheet_without_a_header_is_reported() -> None:
     rows: Any = [("Danh sách",), ("Mã cơ sở", "Tên cơ sở"), ("kcl-bg-001", "Trường")]
     assert placed_codes(proposal_of(book({"DS": rows})).findings) == [("DS", "header-missing")]
     both = book({"DS": rows, "Camera": [made.CAMERA_HEADER]})
