@@ -12,7 +12,7 @@ from sqlalchemy import Connection, func, insert, select
 
 from provisioner.history.chain import ChainReport, checked
 from provisioner.history.database import Database, open_database
-from provisioner.history.evidence import evidence
+from provisioner.history.evidence_query import evidence
 from provisioner.history.place import StatePlace
 from provisioner.history.records import (
     BegunContent,

@@ -192,4 +192,4 @@ def test_every_code_of_a_reader_is_in_the_catalogue() -> None:
     folder = Path(__file__).parents[2] / "provisioner" / "contacts"
     source = "".join((folder / name).read_text(encoding="utf-8") for name in ("phones.py", "emails.py", "names.py"))
     unused = {code for code in CATALOGUE[Language.EN] if f'"{code}"' not in source}
-    assert unused == {"phone-form", "email-form", "text-form"}  # those are told by `check`
+    assert unused == {"phone-form", "email-form", "text-form"}  # those are reported by `check`

@@ -1,4 +1,4 @@
-"""`import` answers whatever file it is given: it reads it or refuses it, in seconds, at cells that are there."""
+"""`import` answers whatever the file: it reads it or refuses it, in seconds, at cells that are there."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def answer(root: Path, capsys: pytest.CaptureFixture[str], name: str, data: bytes) -> Any:
-    """Import a file and give the document; what is asked of every answer is asked here."""
+    """Import a file and return the document; what is asked of every answer is asked here."""
     path = root.parent / name
     path.write_bytes(data)
     started = time.process_time()

@@ -88,13 +88,13 @@ class Finding:
     Attributes:
         position: where.
         remark: what.
-        shown: the cell's value, as far as it may be shown.
+        value: the cell's value, as far as it may be shown.
         object: the facility concerned, e.g. `facility/kcl-bg-001`.
     """
 
     position: CellPosition
     remark: Remark
-    shown: str = ""
+    value: str = ""
     object: str = ""
 
 

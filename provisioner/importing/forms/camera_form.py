@@ -80,7 +80,7 @@ CAMERAS = Form(
         ),
         chosen("make", "Hãng", words.MAKES, "Hãng sản xuất|Hãng SX|Nhãn hiệu"),
         Column("model", "Model", "Kiểu|Mẫu|Mã sản phẩm|Chủng loại"),
-        Column("serial", "Số sê-ri", "Serial|Số serial|S/N", kept=False, asked=False),
+        Column("serial", "Số sê-ri", "Serial|Số serial|S/N", stored=False, asked=False),
         Column("recorder_id", "Mã đầu ghi", "Đầu ghi|Mã NVR", values.identifier, safe_id),
         number("channel", "Kênh số", 256, "Kênh|Số kênh|Channel", own=True),
         number(
@@ -107,7 +107,7 @@ CAMERAS = Form(
         chosen("stream", "Luồng (chính/phụ)", words.STREAMS, "Luồng|Stream", asked=False),
         *_stream("", ""),
         Column("audio", "Có âm thanh", "Âm thanh|Thu âm thanh", values.yes_no, safe_words, words.YES_NO),
-        Column("note", "Ghi chú", "Note", kept=False, asked=False),
+        Column("note", "Ghi chú", "Note", stored=False, asked=False),
         *PLACES,
     ),
 )

@@ -30,7 +30,7 @@ class ColumnOptions(TypedDict, total=False):
 
     own: bool
     required: bool
-    kept: bool
+    stored: bool
     asked: bool
     advice: str
 
@@ -52,7 +52,7 @@ class Column:
         choice: the list to choose from.
         own: whether each row has a value of its own, so that a merged cell is a mistake.
         required: whether a new object has to have it; the template marks it.
-        kept: whether the inventory keeps it; others are known, and a finding says that they are left out.
+        stored: whether the inventory has it; others are known, and a finding says that they are left out.
         asked: whether the template has it.
         advice: what the template's guide says of it, in Vietnamese.
     """
@@ -65,7 +65,7 @@ class Column:
     choice: Choice | None = None
     own: bool = False
     required: bool = False
-    kept: bool = True
+    stored: bool = True
     asked: bool = True
     advice: str = ""
 
@@ -151,7 +151,7 @@ def shared() -> tuple[Column, ...]:
     )
 
 
-_LEFT_OUT: ColumnOptions = {"kept": False, "asked": False}
+_LEFT_OUT: ColumnOptions = {"stored": False, "asked": False}
 
 
 def district(**options: Unpack[ColumnOptions]) -> Column:

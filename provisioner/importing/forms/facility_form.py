@@ -67,6 +67,6 @@ FACILITIES = Form(
         day(
             "notice_posted_on", "Ngày niêm yết thông báo có camera", "Ngày niêm yết thông báo|Ngày thông báo có camera"
         ),
-        Column("note", "Ghi chú", "Note", kept=False, asked=False),
+        Column("note", "Ghi chú", "Note", stored=False, asked=False),
     ),
 )

@@ -109,7 +109,7 @@ SURVEYS = Form(
         day("block_since", "Vướng mắc từ ngày", "Ngày phát sinh", advice="Để trống là ngày khảo sát"),
         Column("block_next", "Việc cần làm", "Biện pháp xử lý|Hướng xử lý|Phương án xử lý"),
         day("block_due", "Hạn xử lý", "Thời hạn xử lý|Thời hạn"),
-        Column("note", "Ghi chú", "Note", kept=False, asked=False),
+        Column("note", "Ghi chú", "Note", stored=False, asked=False),
         *PLACES,
     ),
 )

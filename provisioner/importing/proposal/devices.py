@@ -1,8 +1,8 @@
 """Rows of cameras and recorders: which device each one is, and what it wants the file to say.
 
 A channel's row may carry its recorder's make, address and port, as tables from provinces do: they are the
-recorder's, and have to agree with what else is said of it. Tables with a row for each stream give a
-camera several rows.
+recorder's, and have to agree with what else is said of it. In tables with a row for each stream a
+camera has several rows.
 """
 
 from __future__ import annotations

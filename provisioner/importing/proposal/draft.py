@@ -57,9 +57,10 @@ class FacilityDraft:
 
     def want(self, record: Record, path: FieldPath, key: str, value: object = None) -> None:
         """Want the value of a column, or one that follows from it; nothing where the cell is empty."""
-        wanted = record.get(key) if value is None else value
-        if wanted is not None:
-            self.wanted_values.append(WantedValue(path, wanted, record, key))
+        if value is None:
+            value = record.get(key)
+        if value is not None:
+            self.wanted_values.append(WantedValue(path, value, record, key))
 
     def require(self, record: Record, *keys: str) -> bool:
         """Tell whether a row has values in some columns; each one that is empty is a finding."""

@@ -63,6 +63,6 @@ def _problem(finding: Finding, language: Language) -> dict[str, object]:
         "row": position.row,
         "column": position.cell.rstrip("0123456789"),
         "header": position.header,
-        "value": finding.shown,
+        "value": finding.value,
         "object": finding.object,
     }

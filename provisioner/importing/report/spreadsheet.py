@@ -28,7 +28,7 @@ def report_sheet(result: ImportResult, language: Language) -> bytes:
         sheet.column_dimensions[get_column_letter(place)].width = width
     for number, finding in enumerate(result.proposal.findings, start=1):
         position, words = finding.position, wording(finding.remark, language)
-        place_texts = (position.file, position.sheet, position.cell, position.header, finding.shown)
+        place_texts = (position.file, position.sheet, position.cell, position.header, finding.value)
         level = LEVELS[language][finding.remark.level]
         texts = (str(number), level, *place_texts, words.message, words.hint, finding.remark.code)
         for place, text in enumerate(texts, start=1):

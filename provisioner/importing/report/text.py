@@ -61,7 +61,7 @@ def finding_lines(findings: Iterable[Finding], language: Language) -> Iterator[t
     for finding in findings:
         words = wording(finding.remark, language)
         header = f" ({finding.position.header})" if finding.position.header else ""
-        value = f" “{finding.shown}”" if finding.shown else ""
+        value = f" “{finding.value}”" if finding.value else ""
         yield finding.remark.level, f"{finding.position}{header}{value}: {words.message}", words.hint
 
 

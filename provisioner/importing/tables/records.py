@@ -118,7 +118,7 @@ def _read(table: Table, row: TableRow) -> tuple[dict[str, CellValue], list[Findi
     findings: list[Finding] = []
     for key, cell in row.cells.items():
         column = table.form.by_key[key]
-        if not column.kept:
+        if not column.stored:
             continue
         reading = _reading(cell, column)
         if reading.value is not None:

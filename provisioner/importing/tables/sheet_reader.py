@@ -193,7 +193,7 @@ class _TableReader:
                 self._unknown(place, header.text)
         for key, place in places.items():
             column = self.header.form.by_key[key]
-            if not column.kept and place in self._filled_columns():
+            if not column.stored and place in self._filled_columns():
                 self._at_header(place, note("column-not-kept"), column.header)
             if place in self.filled.grid.hidden_columns:
                 self._at_header(place, warning("column-hidden"), column.header)

@@ -1,4 +1,4 @@
-"""Where the history is, who is recorded, and that what opens a database is told to nobody."""
+"""Where the history is, who is recorded, and that what opens a database is shown to nobody."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ten spreadsheets as they arrive: every trap in them is told, with its cell, and nothing else is."""
+"""Ten spreadsheets as they arrive: every trap in them is a finding, with its cell, and nothing else is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The evidence of runs, out of the tables. The database counts: a year of nights is a million checks."""
+"""The evidence of runs, read out of the tables. The database counts: a year of nights is a million checks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from sqlalchemy import (
     type_coerce,
 )
 
-from provisioner.history.host_evidence import HostEvidence
+from provisioner.history.holdings_query import HoldingsQuery
 from provisioner.history.tables import checks, entries, moment
 from provisioner.lifecycle.evidence import Content, Evidence, LastCheck, Proof, Shown
 
@@ -38,7 +38,7 @@ def evidence(connection: Connection, inventory: str, acceptance: timedelta) -> E
     connected: dict[str, Shown] = {}
     for (facility, _), proof in proofs.items():
         connected[facility] = min(proof.first, connected.get(facility, proof.first))
-    hosts = HostEvidence(connection, inventory)
+    hosts = HoldingsQuery(connection, inventory)
     return Evidence(
         runs=len(set(runs.values())),
         carried=hosts.carried(),

@@ -1,4 +1,4 @@
-"""The evidence of runs about hosts: which facilities each holds, held once, and is without again."""
+"""What runs have shown hosts to hold, read out of the tables: now, ever, and no more."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class _Span:
     last: Shown
 
 
-class HostEvidence:
-    """What the runs of one inventory have shown of hosts, as one transaction reads it."""
+class HoldingsQuery:
+    """What the runs of one inventory have shown hosts to hold, as one transaction reads it."""
 
     def __init__(self, connection: Connection, inventory: str) -> None:
         self._connection = connection
