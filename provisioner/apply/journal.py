@@ -1,4 +1,7 @@
-"""What a rollout writes down before and after each of its steps: enough to go on after its own death."""
+"""What a rollout writes down before and after each of its steps: enough to go on after its own death.
+
+Here is the interface, and one in memory; `runs.journal` has the one that is kept, in the history's event log.
+"""
 
 from __future__ import annotations
 

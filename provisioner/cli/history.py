@@ -10,7 +10,7 @@ import click
 from provisioner.base.errors import UsageError
 from provisioner.cli.context import Invocation, today
 from provisioner.cli.output import counted, print_document
-from provisioner.history.journal import Event, EventLog
+from provisioner.history.event_log import Event, EventLog
 from provisioner.history.records import Recorded
 from provisioner.history.store import History, find_history
 from provisioner.pipeline import Session

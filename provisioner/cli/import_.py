@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,28 +17,29 @@ from provisioner.base.vault import VaultPasswords
 from provisioner.cli.context import Invocation, state_dir
 from provisioner.cli.output import print_document
 from provisioner.geography import SCHEMES, Province, by_slug
-from provisioner.importing.cells.findings import CellPosition, Finding, Level, warning
-from provisioner.importing.proposal.whole import Known, propose, provinces_of_contacts
+from provisioner.importing.cells.findings import CellPosition, Finding, FindingLevel, warning
+from provisioner.importing.proposal.build import propose, provinces_of_contacts
+from provisioner.importing.proposal.model import Baseline, ContactsByProvince
 from provisioner.importing.report.document import import_document
 from provisioner.importing.report.messages import Language
-from provisioner.importing.report.outcome import (
-    ImportResult,
+from provisioner.importing.report.result import ImportResult
+from provisioner.importing.report.spreadsheet import report_sheet
+from provisioner.importing.report.text import (
     finding_lines,
     hint_word,
     level_word,
     read_lines,
     summary_lines,
 )
-from provisioner.importing.report.report_sheet import report_sheet
-from provisioner.importing.tables.sources import Sources, read_sources
-from provisioner.importing.template.fill import Filling
-from provisioner.importing.template.sheets import filled_template
+from provisioner.importing.tables.input_files import InputFiles, read_input_files
+from provisioner.importing.template.content import TemplateContent
+from provisioner.importing.template.workbook import filled_template
 from provisioner.importing.write import ContactFiles, FacilityFiles, folder_for, write
 from provisioner.inventory.loader.cache import cache_of
 from provisioner.inventory.loader.load import Loaded, load
 from provisioner.inventory.model import Inventory
 
-_COLOURS = {Level.ERROR: "red", Level.WARNING: "yellow", Level.NOTE: "cyan"}
+_COLOURS = {FindingLevel.ERROR: "red", FindingLevel.WARNING: "yellow", FindingLevel.NOTE: "cyan"}
 _path = click.Path(path_type=Path)
 
 
@@ -138,15 +138,15 @@ class _Import:
         default = self._default(inventory)
         contacts = _contact_files(self.invocation, self.options, inventory)
         files = FacilityFiles(self.invocation.inventory, inventory)
-        known = Known(inventory, loaded.broken, files.read, default, self.now.date())
-        sources = read_sources(self.options.files)
-        opened, found = self._open(contacts, sources, known)
-        proposal = propose(sources.records, known, opened, [*sources.findings, *found])
+        baseline = Baseline(inventory, loaded.broken, files.read, default, self.now.date())
+        inputs = read_input_files(self.options.files)
+        opened, not_opened = self._open(contacts, inputs, baseline)
+        proposal = propose(inputs.records, baseline, opened, [*inputs.findings, *not_opened])
         written: tuple[str, ...] = ()
         if self.options.to_write and (self.options.partial or not proposal.errors):
             written = write(proposal, files, contacts)
-        outcome = ImportResult(sources, proposal, self.options.to_write, written)
-        self._show(outcome)
+        result = ImportResult(inputs, proposal, self.options.to_write, written)
+        self._show(result)
         return InventoryError.exit_code if proposal.errors else 0
 
     def _default(self, inventory: Inventory) -> Province | None:
@@ -154,10 +154,10 @@ class _Import:
         return by_slug(named, inventory.settings.province_scheme) if named else None
 
     def _open(
-        self, contacts: ContactFiles, sources: Sources, known: Known
-    ) -> tuple[Mapping[str, Any], tuple[Finding, ...]]:
+        self, contacts: ContactFiles, inputs: InputFiles, baseline: Baseline
+    ) -> tuple[ContactsByProvince, tuple[Finding, ...]]:
         """Open the contacts that rows are about; a dry run can do without."""
-        provinces = provinces_of_contacts(sources.records, known)
+        provinces = provinces_of_contacts(inputs.records, baseline)
         if not provinces:
             return {}, ()
         try:
@@ -166,23 +166,23 @@ class _Import:
             if self.options.to_write:
                 raise
             remark = warning("contacts-not-compared", province=", ".join(sorted(provinces)), cause=closed.message)
-            return {}, (Finding(CellPosition(sources.files[0]), remark),)
+            return {}, (Finding(CellPosition(inputs.files[0]), remark),)
 
-    def _show(self, outcome: ImportResult) -> None:
+    def _show(self, result: ImportResult) -> None:
         language = Language(self.options.lang)
         if self.options.report is not None:
-            write_private(self.options.report, report_sheet(outcome, language), force=self.options.force)
+            write_private(self.options.report, report_sheet(result, language), force=self.options.force)
         if self.invocation.json:
-            print_document(import_document(outcome, language))
+            print_document(import_document(result, language))
             return
-        for line in read_lines(outcome.sources, language):
+        for line in read_lines(result.inputs, language):
             click.echo(line)
-        for level, message, hint in finding_lines(outcome.proposal.findings, language):
+        for level, message, hint in finding_lines(result.proposal.findings, language):
             word = click.style(f"{level_word(level, language)}:", fg=_COLOURS[level], bold=True)
             click.echo(f"{word} {message}", color=self.invocation.color)
-            if level is not Level.NOTE:
+            if level is not FindingLevel.NOTE:
                 click.echo(f"  {hint_word(language)}: {hint}")
-        for line in summary_lines(outcome, language):
+        for line in summary_lines(result, language):
             click.echo(line)
 
 
@@ -191,16 +191,16 @@ def _write_template(invocation: Invocation, options: _Options, out: Path) -> int
     now = datetime.now(VIETNAM)
     named = invocation.chosen or invocation.env.get("PROVISIONER_INVENTORY")
     inventory = _loaded(invocation, now)[1] if named or options.fill else None
-    filling = None
+    content = None
     if inventory is not None and options.fill:
         inventory.province_of_folder(options.fill)
         contacts = {}
         if options.with_contacts:
             opened = _contact_files(invocation, options, inventory)
             contacts = opened.open([options.fill], now, to_write=False, action="export")
-        filling = Filling(inventory, options.fill, contacts.get(options.fill, ()))
+        content = TemplateContent(inventory, options.fill, contacts.get(options.fill, ()))
     scheme = inventory.settings.province_scheme if inventory else SCHEMES[-1]
-    write_private(out, filled_template(scheme, filling), force=options.force)
+    write_private(out, filled_template(scheme, content), force=options.force)
     if invocation.json:
         fields = {"file": str(out), "province": options.fill or "", "contacts": options.with_contacts}
         print_document({"schema": "provisioner/import-template", "version": 1, **fields})

@@ -11,8 +11,8 @@ from provisioner.cli.context import Invocation
 from provisioner.cli.output import counted, print_document, print_warning
 from provisioner.cli.overview import overview_of
 from provisioner.desired.limit import parse_limits
+from provisioner.lifecycle.reasons import Grounds, reasons
 from provisioner.lifecycle.status import FacilityStatus
-from provisioner.lifecycle.why import Telling, reasons
 from provisioner.report.status import Explained, status_document, status_lines, why_lines
 from provisioner.runs.overview import Overview
 
@@ -52,9 +52,9 @@ def status(invocation: Invocation, facilities: tuple[str, ...], limits: tuple[st
 
 
 def _explained(seen: Overview, status: FacilityStatus) -> Explained:
-    telling = Telling(status.standing, seen.evidence, status.duties, seen.inventory.instructions, seen.loaded.places)
+    grounds = Grounds(status.standing, seen.evidence, status.duties, seen.inventory.instructions, seen.loaded.places)
     problems = tuple(problem for problem in seen.problems if problem.object == f"facility/{status.facility.id}")
-    return Explained(status, reasons(telling), problems)
+    return Explained(status, reasons(grounds), problems)
 
 
 def _warn(invocation: Invocation, seen: Overview) -> None:

@@ -55,17 +55,17 @@ class ContactsView:
 
 def check_contacts(view: ContactsView) -> tuple[Problem, ...]:
     """Every problem of the contacts, sorted by place."""
-    found: list[Problem] = []
+    problems: list[Problem] = []
     for province in view.provinces:
         file = view.files.get(province)
         for number, contact in enumerate(file.contacts if file else ()):
-            one = _One(view, province, number, contact)
-            found += [*one.fields(), *one.days(), *one.facility()]
+            contact_rules = _ContactRules(view, province, number, contact)
+            problems += [*contact_rules.fields(), *contact_rules.days(), *contact_rules.facility()]
         if file:
-            found += _duplicates(view, province, file)
+            problems += _duplicates(view, province, file)
         if province not in view.broken:
-            found += _representatives(view, province)
-    return tuple(sorted(found))
+            problems += _representatives(view, province)
+    return tuple(sorted(problems))
 
 
 def lacks_representative(contacts: tuple[Contact, ...], facility: str, day: date) -> bool:
@@ -74,8 +74,8 @@ def lacks_representative(contacts: tuple[Contact, ...], facility: str, day: date
 
 
 @dataclass(frozen=True)
-class _One:
-    """One contact, and where it stands."""
+class _ContactRules:
+    """The rules of one contact, and where it stands."""
 
     view: ContactsView
     province: str
@@ -124,11 +124,11 @@ class _One:
 
 
 def _duplicates(view: ContactsView, province: str, file: ContactsFile) -> Iterator[Problem]:
-    seen: dict[tuple[str, ...], int] = {}
+    first_numbers: dict[tuple[str, ...], int] = {}
     for number, contact in enumerate(file.contacts):
         until = contact.valid_to or date.max
         key = (contact.facility, contact.role, fold(contact.full_name.reveal()))
-        first = seen.setdefault(key, number)
+        first = first_numbers.setdefault(key, number)
         other = file.contacts[first]
         if first != number and contact.valid_from <= (other.valid_to or date.max) and other.valid_from <= until:
             place = view.places.at(f"contacts/{province}", "contacts", number, "full_name")
@@ -142,10 +142,10 @@ def _duplicates(view: ContactsView, province: str, file: ContactsFile) -> Iterat
 
 
 def _representatives(view: ContactsView, province: str) -> Iterator[Problem]:
-    """Find facilities without a representative whom the ministry could call."""
+    """The facilities without a representative whom the ministry could call."""
     file = view.files.get(province)
     contacts = file.contacts if file else ()
-    shown = str(file_of(view.folder, province))
+    file_name = str(file_of(view.folder, province))
     for facility in sorted(view.facilities.values(), key=lambda f: f.id):
         if facility.province != province or facility.operating is not Operating.OPEN:
             continue
@@ -154,17 +154,17 @@ def _representatives(view: ContactsView, province: str) -> Iterator[Problem]:
             others = any(c.facility == facility.id and c.role is Role.REPRESENTATIVE for c in contacts)
             message = "there is no current representative" + ("; the days of those listed are over or to come" * others)
             hint = "add one with full name, title, phone and e-mail (clause 1 of letter 1407/BTTTT-CVT)"
-            yield _of_facility(shown, facility, "representative-missing", message, hint)
+            yield _of_facility(file_name, facility, "representative-missing", message, hint)
         elif all(contact.lacking for contact in current):
             least = min(current, key=lambda contact: len(contact.lacking))
             lacking = ", ".join(_WORDS[name] for name in least.lacking)
             message = f"the representative lacks: {lacking}"
             hint = "add it: the consolidated list has to have full name, title, phone and e-mail"
-            yield _of_facility(shown, facility, "representative-incomplete", message, hint)
+            yield _of_facility(file_name, facility, "representative-incomplete", message, hint)
 
 
-def _of_facility(shown: str, facility: Facility, code: str, message: str, hint: str) -> Problem:
-    return Problem(shown, 0, 0, code, f"facility {facility.id}: {message}", hint, f"facility/{facility.id}")
+def _of_facility(file_name: str, facility: Facility, code: str, message: str, hint: str) -> Problem:
+    return Problem(file_name, 0, 0, code, f"facility {facility.id}: {message}", hint, f"facility/{facility.id}")
 
 
 def _current_representatives(contacts: tuple[Contact, ...], facility: str, day: date) -> tuple[Contact, ...]:

@@ -1,4 +1,4 @@
-"""Reading e-mail addresses as provinces write them. Nothing is asked of the network."""
+"""The reader of e-mail addresses as provinces write them. Nothing is asked of the network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Removing a person: the records of today, and the password that opens the records of yesterday."""
+"""The erasure of a person: the records of today, and the password that opens the records of yesterday."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from provisioner.base.errors import LockedError, UsageError
 from provisioner.base.vault import VaultPasswords
 from provisioner.contacts.model import ContactsFile
 from provisioner.contacts.renewal import Renewal, finish, prepare, renew
-from provisioner.contacts.search import Found, Sought, find, refuse_several_people, related
+from provisioner.contacts.search import LocatedContact, SearchTerm, find, refuse_several_people, related
 from provisioner.contacts.store import locked, provinces_in, render_contacts, valid_contacts
 
 
@@ -18,7 +18,7 @@ from provisioner.contacts.store import locked, provinces_in, render_contacts, va
 class Person:
     """Whom an erasure is about: what is known of the person, and at which facilities."""
 
-    known: tuple[Sought, ...]
+    terms: tuple[SearchTerm, ...]
     facilities: tuple[str, ...] = ()
 
 
@@ -27,18 +27,18 @@ class Erasure:
     """What an erasure would do, or has done.
 
     Attributes:
-        found: the records of the person.
+        contacts: the records of the person.
         renewals: the passwords that are renewed, one a province.
         related: how many other records share a phone, an e-mail or a name with the person.
     """
 
-    found: tuple[Found, ...]
+    contacts: tuple[LocatedContact, ...]
     renewals: tuple[Renewal, ...]
     related: int
 
 
 def finish_interrupted(folder: Path, passwords: VaultPasswords) -> tuple[str, ...]:
-    """Go on with an erasure that a crash interrupted; give the provinces whose password was renewed by that.
+    """Go on with an erasure that a crash interrupted; returns the provinces whose password was renewed by that.
 
     Raises:
         SecretsError: a province's contacts open with none of the two passwords.
@@ -48,7 +48,7 @@ def finish_interrupted(folder: Path, passwords: VaultPasswords) -> tuple[str, ..
         return finish(folder, passwords, provinces_in(folder))
 
 
-def plan_erasure(folder: Path, passwords: VaultPasswords, person: Person, given: Path | None) -> Erasure:
+def plan_erasure(folder: Path, passwords: VaultPasswords, person: Person, new_password_file: Path | None) -> Erasure:
     """Find what is to be erased, and everything that stands against it; changes nothing.
 
     Raises:
@@ -58,14 +58,14 @@ def plan_erasure(folder: Path, passwords: VaultPasswords, person: Person, given:
         PolicyError: a password cannot be renewed.
     """
     files = valid_contacts(folder, passwords).files
-    found = find(files, person.known, facilities=person.facilities, whole=True)
-    refuse_several_people(found, person.known, placed=bool(person.facilities))
-    provinces = sorted({one.province for one in found})
-    if given and len(provinces) > 1:
+    contacts = find(files, person.terms, facilities=person.facilities, whole=True)
+    refuse_several_people(contacts, person.terms, placed=bool(person.facilities))
+    provinces = sorted({contact.province for contact in contacts})
+    if new_password_file and len(provinces) > 1:
         hint = "erase province by province: name the facilities of one with --facility"
         raise UsageError("one new password cannot serve several provinces", hint=hint)
-    renewals = tuple(prepare(folder, province, passwords, given) for province in provinces)
-    return Erasure(found, renewals, related(files, found))
+    renewals = tuple(prepare(folder, province, passwords, new_password_file) for province in provinces)
+    return Erasure(contacts, renewals, related(files, contacts))
 
 
 def erase(folder: Path, passwords: VaultPasswords, person: Person, planned: Erasure) -> None:
@@ -77,13 +77,13 @@ def erase(folder: Path, passwords: VaultPasswords, person: Person, planned: Eras
     """
     with locked(folder):
         files = valid_contacts(folder, passwords).files
-        if find(files, person.known, facilities=person.facilities, whole=True) != planned.found:
+        if find(files, person.terms, facilities=person.facilities, whole=True) != planned.contacts:
             hint = "run the command again and look at what it finds now"
             raise LockedError("the contacts were changed while you were asked", hint=hint)
         for renewal in planned.renewals:
-            renew(renewal, _without(files[renewal.province], renewal.province, planned.found))
+            renew(renewal, _without(files[renewal.province], renewal.province, planned.contacts))
 
 
-def _without(file: ContactsFile, province: str, found: Collection[Found]) -> bytes:
-    left = [contact for contact in file.contacts if Found(province, contact) not in found]
-    return render_contacts(province, left).encode()
+def _without(file: ContactsFile, province: str, erased: Collection[LocatedContact]) -> bytes:
+    rest = [contact for contact in file.contacts if LocatedContact(province, contact) not in erased]
+    return render_contacts(province, rest).encode()

@@ -1,4 +1,4 @@
-"""What the reader of a field gives: a value, problems, or both. Neither shows a person's data by accident."""
+"""What the reader of a field returns: a value, problems, or both. Neither shows a person's data by accident."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class FieldProblem:
     """What is wrong with one field.
 
     Attributes:
-        code: a stable id, e.g. `phone-several`; `wording` gives its sentences.
+        code: a stable id, e.g. `phone-several`; `wording` has its sentences.
         severity: an error leaves no value, a warning leaves one.
         suggestion: what may have been meant; only a person may decide that, and it is personal data too.
     """
@@ -57,5 +57,5 @@ def visible(text: str) -> str:
 
     Copied phone numbers and names hold zero-width spaces, no-break spaces and direction marks.
     """
-    kept = (" " if unicodedata.category(c) == "Zs" else c for c in text if unicodedata.category(c) != "Cf")
-    return "".join(kept).strip()
+    characters = (" " if unicodedata.category(c) == "Zs" else c for c in text if unicodedata.category(c) != "Cf")
+    return "".join(characters).strip()

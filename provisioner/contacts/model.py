@@ -14,7 +14,7 @@ from provisioner.inventory.model import Model
 from provisioner.inventory.model.base import Day, Slug
 
 PERSONAL_FIELDS = ("full_name", "title", "phone", "email", "note", "source")
-"""The fields that are masked in memory; facility, role and days tell nothing of a person."""
+"""The fields that are masked in memory; facility, role and days say nothing of a person."""
 
 REQUIRED_FIELDS = ("full_name", "title", "phone", "email")
 """What clause 1 of letter 1407/BTTTT-CVT asks for each representative."""
@@ -56,7 +56,7 @@ class Contact(Model):
     """One person's duty at one facility.
 
     A file may hold a contact that still lacks something, or something that cannot be right: `check`
-    tells of it. A person's own request must never fail because of another person's phone number.
+    reports it. A person's own request must never fail because of another person's phone number.
     """
 
     facility: Slug
@@ -82,7 +82,7 @@ class Contact(Model):
     @property
     def order(self) -> tuple[str, ...]:
         """The key by which contacts stand in a file and in a list."""
-        personal = (shown(getattr(self, name)) for name in PERSONAL_FIELDS)
+        personal = (revealed(getattr(self, name)) for name in PERSONAL_FIELDS)
         roles = str(list(Role).index(self.role))
         return (
             self.facility,
@@ -102,6 +102,6 @@ class ContactsFile(Model):
     contacts: tuple[Contact, ...]
 
 
-def shown(value: Secret | None) -> str:
-    """Reveal a field that may be missing; for lists that a person asked for, and for the encrypted file."""
+def revealed(value: Secret | None) -> str:
+    """The text of a field, empty where it is missing; for lists that a person asked for, and for the encrypted file."""
     return value.reveal() if value else ""

@@ -1,4 +1,4 @@
-"""Reading names, titles and notes."""
+"""The readers of names, titles and notes."""
 
 from __future__ import annotations
 

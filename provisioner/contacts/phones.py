@@ -1,4 +1,4 @@
-"""Reading phone numbers as provinces write them.
+"""The reader of phone numbers as provinces write them.
 
 The library for phone numbers is lenient: it drops letters without a word, takes `9.04E+08` for a number,
 and joins what it should not. So the form is judged here before a number is made of it.
@@ -91,8 +91,8 @@ def _wrong_form(text: str) -> FieldReading | None:
         return refused("phone-scientific")
     if _is_several(text):
         return refused("phone-several")
-    if found := _EXTENSION.search(text):
-        return refused("phone-extension", _suggestion(text[: found.start()].rstrip(" (,-")))
+    if extension := _EXTENSION.search(text):
+        return refused("phone-extension", _suggestion(text[: extension.start()].rstrip(" (,-")))
     return None if _FORM.fullmatch(text) else _wrong_characters(text)
 
 

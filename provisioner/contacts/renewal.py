@@ -8,7 +8,7 @@ destroyed after the last file that needed it is replaced; each step is flushed b
     3  the old password is overwritten where it lies
     4  FILE.renewed becomes FILE
 
-After a crash FILE.renewed is there, and it tells which password opens the contacts: `finish` goes on
+After a crash FILE.renewed is there, and it shows which password opens the contacts: `finish` goes on
 from 3, or takes 1 back.
 """
 
@@ -25,7 +25,7 @@ from pathlib import Path
 from provisioner.base.atomic_file import write_atomic
 from provisioner.base.errors import InventoryError, PolicyError, SecretsError
 from provisioner.base.vault import VaultPasswords, encrypt, is_encrypted, is_program, opened_with, read_password
-from provisioner.contacts.history import earlier_versions, is_known_to_git
+from provisioner.contacts.git_versions import earlier_versions, is_known_to_git
 from provisioner.contacts.keyring import pending, readable_with, vault_id
 from provisioner.contacts.store import file_of, provinces_in
 
@@ -40,25 +40,25 @@ class Renewal:
         province: whose contacts.
         file: the encrypted file.
         source: the old password's file; None where the caller keeps the password elsewhere.
-        given: the file of a password made by the caller; None where one is drawn.
+        new_password_file: the file of a password made by the caller; None where one is drawn.
         earlier: how many versions Git has here; None where that is not known.
     """
 
     province: str
     file: Path
     source: Path | None
-    given: Path | None
+    new_password_file: Path | None
     earlier: int | None
 
 
-def prepare(folder: Path, province: str, passwords: VaultPasswords, given: Path | None) -> Renewal:
+def prepare(folder: Path, province: str, passwords: VaultPasswords, new_password_file: Path | None) -> Renewal:
     """Find out whether a province's password can be renewed, so that nothing old can be read. Changes nothing.
 
     Args:
         folder: the folder of contacts.
         province: whose password.
         passwords: where the passwords come from.
-        given: a file with a new password, made by the caller.
+        new_password_file: a file with it, made by the caller; None draws one.
 
     Raises:
         PolicyError: it cannot, or the old password would go on opening something; the hint says what to do.
@@ -67,15 +67,15 @@ def prepare(folder: Path, province: str, passwords: VaultPasswords, given: Path 
     file = file_of(folder, province)
     data = file.read_bytes()
     source, password = _source_that_opens(data, passwords, province, file)
-    if given is None:
+    if new_password_file is None:
         _refuse_unwritable(source, province)
     _refuse_shared(folder, province, passwords, source, password)
     earlier = earlier_versions(file)
     _refuse_readable(file, (data, *(earlier or ())), passwords, province, source)
-    if given is not None:
-        _refuse_known(given, province, passwords)
+    if new_password_file is not None:
+        _refuse_known(new_password_file, province, passwords)
     count = None if earlier is None else len(earlier)
-    return Renewal(province, file, None if given else source.resolve(), given, count)
+    return Renewal(province, file, None if new_password_file else source.resolve(), new_password_file, count)
 
 
 def renew(renewal: Renewal, plain: bytes) -> None:
@@ -83,12 +83,12 @@ def renew(renewal: Renewal, plain: bytes) -> None:
 
     Raises:
         InventoryError: something cannot be written; the same call, after `finish`, goes on from there.
-        SecretsError: the given password cannot be read.
+        SecretsError: the caller's password cannot be read.
     """
     name = vault_id(renewal.province)
     try:
         if renewal.source is None:
-            _replace(renewal, plain, _given_password(renewal))
+            _replace(renewal, plain, _password_of_caller(renewal))
             return
         waiting = pending(renewal.source)
         _write_new(waiting, random.token_urlsafe(_RANDOM_BYTES).encode() + b"\n", renewal.source)
@@ -101,7 +101,7 @@ def renew(renewal: Renewal, plain: bytes) -> None:
 
 
 def finish(folder: Path, passwords: VaultPasswords, provinces: Iterable[str]) -> tuple[str, ...]:
-    """Bring to an end what a crash interrupted; give the provinces whose password was renewed by that.
+    """Bring to an end what a crash interrupted; returns the provinces whose password was renewed by that.
 
     Raises:
         SecretsError: neither password opens the contacts.
@@ -116,7 +116,7 @@ def finish(folder: Path, passwords: VaultPasswords, provinces: Iterable[str]) ->
 
 
 def _finish(file: Path, source: Path, province: str) -> bool:
-    """Go on after the last step that is on the disk; tells whether the new password is in force."""
+    """Go on after the last step that is on the disk; returns whether the new password is in force."""
     for left in file.parent.glob(f".{file.name}.????????"):
         left.unlink()  # the new file, before it had its name
     data, name = file.read_bytes(), vault_id(province)
@@ -137,8 +137,9 @@ def _opens(data: bytes, source: Path, name: str, file: Path) -> bool:
         return False  # half written, or overwritten: it opens nothing
 
 
-def _given_password(renewal: Renewal) -> bytes:
-    return read_password(renewal.given, vault_id(renewal.province), {}) if renewal.given else b""
+def _password_of_caller(renewal: Renewal) -> bytes:
+    path = renewal.new_password_file
+    return read_password(path, vault_id(renewal.province), {}) if path else b""
 
 
 def _replace(renewal: Renewal, plain: bytes, password: bytes) -> None:
@@ -275,13 +276,15 @@ def _version_opens(version: bytes, password: bytes, file: Path) -> bool:
         return False  # a version that is no vault file any more
 
 
-def _refuse_known(given: Path, province: str, passwords: VaultPasswords) -> None:
+def _refuse_known(new_file: Path, province: str, passwords: VaultPasswords) -> None:
     """Refuse a new password that is an old one."""
-    new = read_password(given, vault_id(province), {})
-    known: Mapping[Path, bytes | None] = {path: _plain(path) for _, path in passwords.sources if path != given}
+    new = read_password(new_file, vault_id(province), {})
+    known: Mapping[Path, bytes | None] = {path: _plain(path) for _, path in passwords.sources if path != new_file}
     for path, password in known.items():
         if password == new:
-            raise PolicyError(f"{given} holds the password of {path}", hint="make a new one", object=province)
+            raise PolicyError(f"{new_file} holds the password of {path}", hint="make a new one", object=province)
     for known_id, path in passwords.only(vault_id(province)).sources:
-        if path != given and read_password(path, known_id, passwords.env) == new:
-            raise PolicyError(f"{given} holds the password that {path} gives", hint="make a new one", object=province)
+        if path != new_file and read_password(path, known_id, passwords.env) == new:
+            raise PolicyError(
+                f"{new_file} holds the password that {path} gives", hint="make a new one", object=province
+            )

@@ -1,4 +1,4 @@
-"""Reading and writing `contacts/<province>.yml`; what is on a disk is always encrypted."""
+"""The files `contacts/<province>.yml`, read and written; what is on a disk is always encrypted."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def write_contacts(
     *,
     known: Iterable[Contact] | None = None,
 ) -> bool:
-    """Replace a province's contacts, encrypted with its own password; tells whether anything changed.
+    """Replace a province's contacts, encrypted with its own password; returns whether anything changed.
 
     Contacts are written in an order of their own. If the file says the same already, whatever its order
     and comments, its bytes stay as they are.
@@ -133,11 +133,11 @@ def write_contacts(
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     ordered = in_order(contacts)
     with locked(folder):
-        found = valid_contacts(folder, passwords, [province]).files.get(province)
-        if known is not None and in_order(known) != in_order(found.contacts if found else ()):
+        old = valid_contacts(folder, passwords, [province]).files.get(province)
+        if known is not None and in_order(known) != in_order(old.contacts if old else ()):
             message = f"the contacts of {province} were changed meanwhile"
             raise LockedError(message, hint="run the same command again", object=province)
-        if found is not None and in_order(found.contacts) == ordered:
+        if old is not None and in_order(old.contacts) == ordered:
             return False
         password = own_password(passwords, province)
         text = render_contacts(province, ordered).encode()
@@ -151,7 +151,7 @@ def in_order(contacts: Iterable[Contact]) -> tuple[Contact, ...]:
 
 
 def render_contacts(province: str, contacts: Iterable[Contact]) -> str:
-    """A file's plain text: the same contacts always give the same bytes."""
+    """A file's plain text: the same contacts always make the same bytes."""
     lines = [f"version: 1\nprovince: {province}\n", "contacts:\n"]
     for contact in contacts:
         fields = [(name, value) for name, value in contact if value is not None]
@@ -245,23 +245,23 @@ class _ContactsPass:
         if document.faults:
             return
         try:
-            found: ContactsFile = validated(ContactsFile, document.value)
+            file: ContactsFile = validated(ContactsFile, document.value)
         except ValidationError as error:
             self.problems += problems_of(error, ParsedFile(source, owner, document.value, ContactsFile, secret=True))
             return
-        if found.province != province:
+        if file.province != province:
             place = source.at(("province",))
-            message = f"contacts {province}: the file is of {found.province}"
-            hint = f"rename it to {found.province}.yml, or write province: {province}"
+            message = f"contacts {province}: the file is of {file.province}"
+            hint = f"rename it to {file.province}.yml, or write province: {province}"
             self.problems.append(
                 Problem(place.file, place.line, place.column, "contacts-file-misplaced", message, hint, owner)
             )
             return
-        self.files[province] = found
+        self.files[province] = file
 
     def _problem(self, path: Path, owner: str, code: str, message: str, hint: str) -> None:
-        shown = f"{owner.replace('/', ' ')}: {message}"
-        self.problems.append(Problem(str(path), 0, 0, code, shown, hint, owner))
+        text = f"{owner.replace('/', ' ')}: {message}"
+        self.problems.append(Problem(str(path), 0, 0, code, text, hint, owner))
 
 
 def _encrypt_hint(path: Path, province: str) -> str:

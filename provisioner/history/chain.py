@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Connection, Row, Select, select, type_coerce
 
 from provisioner.history.records import (
+    EndedContent,
     FacilityCheck,
     canonical,
     checks_digest,
@@ -37,7 +38,7 @@ class ChainFault:
 
 @dataclass(frozen=True, slots=True)
 class ChainReport:
-    """What a check of the chain found.
+    """The result of a check of the chain.
 
     Attributes:
         length: how many entries there are.
@@ -97,27 +98,27 @@ def _of_entry(connection: Connection, row: Row[Any], previous: str) -> Iterator[
     if row.hash != linked(row.previous, row.content):
         yield "its content was changed"
         return
-    told = json.loads(row.content)
+    content = json.loads(row.content)
     columns = {"number": row.number, "run": row.run, "step": row.step, "operation": row.operation}
-    if columns | {"at": moment_text(moment(row.at))} != {name: told[name] for name in (*columns, "at")}:
+    if columns | {"at": moment_text(moment(row.at))} != {name: content[name] for name in (*columns, "at")}:
         yield "a column says something else than its content"
-    if "outcome" in told:
-        yield from _of_ending(connection, row, told)
+    if "outcome" in content:
+        yield from _of_ending(connection, row, content)
 
 
-def _of_ending(connection: Connection, row: Row[Any], told: dict[str, Any]) -> Iterator[str]:
+def _of_ending(connection: Connection, row: Row[Any], content: EndedContent) -> Iterator[str]:
     document = select(documents.c.packed).where(documents.c.inventory == row.inventory, documents.c.run == row.run)
-    if _digest_of(connection.scalar(document)) != told["document"]:
+    if _digest_of(connection.scalar(document)) != content["document"]:
         yield "its document is missing or was changed"
     own = checks.c.inventory == row.inventory, checks.c.number == row.number
-    found = (
+    recorded = (
         FacilityCheck(c.facility, c.content, c.relay, c.at, c.pulled, c.checked, c.proved)
         for c in connection.execute(select(checks).where(*own))
     )
-    if checks_digest(found) != told["checks"]:
+    if checks_digest(recorded) != content["checks"]:
         yield "its checks of facilities were changed"
-    seen = select(holdings).where(holdings.c.inventory == row.inventory, holdings.c.number == row.number)
-    if {h.host: [moment_text(h.at), h.held, h.exact] for h in connection.execute(seen)} != told["holdings"]:
+    of_hosts = select(holdings).where(holdings.c.inventory == row.inventory, holdings.c.number == row.number)
+    if {h.host: [moment_text(h.at), h.held, h.exact] for h in connection.execute(of_hosts)} != content["holdings"]:
         yield "what it says of hosts was changed"
 
 
@@ -133,13 +134,13 @@ def _digest_of(packed: bytes | None) -> str | None:
 def _of_sets(connection: Connection, inventory: str) -> Iterator[str]:
     """Check what hosts were shown to hold: it is kept by its own hash."""
     query = select(held.c.digest, held.c.facility, held.c.content).where(held.c.inventory == inventory)
-    found: dict[str, dict[str, str]] = {digest(canonical({})): {}}
+    sets: dict[str, dict[str, str]] = {digest(canonical({})): {}}
     for row in connection.execute(query):
-        found.setdefault(row.digest, {})[row.facility] = row.content
-    for kept, facilities in found.items():
-        if digest(canonical(facilities)) != kept:
-            yield f"the set of facilities {kept} was changed"
+        sets.setdefault(row.digest, {})[row.facility] = row.content
+    for name, facilities in sets.items():
+        if digest(canonical(facilities)) != name:
+            yield f"the set of facilities {name} was changed"
     named = select(holdings.c.held).where(holdings.c.inventory == inventory, holdings.c.held.is_not(None)).distinct()
     for row in connection.execute(named):
-        if row.held not in found:
+        if row.held not in sets:
             yield f"the set of facilities {row.held} is missing"

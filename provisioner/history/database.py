@@ -8,7 +8,6 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, select, text
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
@@ -38,7 +37,7 @@ class Database:
         Raises:
             StateError: the database does not answer.
         """
-        with _told(self.place, "read"), self._connect(isolation_level="REPEATABLE READ") as connection:
+        with _database_errors(self.place, "read"), self._connect(isolation_level="REPEATABLE READ") as connection:
             yield connection
 
     @contextmanager
@@ -48,7 +47,7 @@ class Database:
         Raises:
             StateError: the database does not answer, or another process holds it for too long.
         """
-        with _told(self.place, "written"), self._connect() as connection, connection.begin():
+        with _database_errors(self.place, "written"), self._connect() as connection, connection.begin():
             _alone(connection, self.place.inventory)
             yield connection
 
@@ -70,7 +69,7 @@ def open_database(place: StatePlace, *, create: bool) -> Database | None:
 
     Args:
         place: where it is.
-        create: whether to make what is missing; else a place that holds no history gives None.
+        create: whether to make what is missing; else there is None for a place that holds no history.
 
     Raises:
         StateError: it cannot be opened, or a newer version made it.
@@ -79,7 +78,7 @@ def open_database(place: StatePlace, *, create: bool) -> Database | None:
         return None
     if place.file:
         _make_private(place.file)
-    with _told(place, "opened"):
+    with _database_errors(place, "opened"):
         database = Database(place, _engine(place))
     with ExitStack() as opened:
         opened.callback(database.close)
@@ -108,10 +107,10 @@ def _create(connection: Connection) -> None:
 
 
 def _refuse_other(connection: Connection, place: StatePlace) -> None:
-    found = connection.scalar(select(schema.c.version))
-    if found != SCHEMA:
+    version = connection.scalar(select(schema.c.version))
+    if version != SCHEMA:
         raise StateError(
-            f"the history in {place.shown} is of another version ({found}; this program's is {SCHEMA})",
+            f"the history in {place.shown} is of another version ({version}; this program's is {SCHEMA})",
             hint="use the version of provisioner that wrote it last",
         )
 
@@ -129,7 +128,7 @@ def _engine(place: StatePlace) -> Engine:
     return create_engine(_server(place.url), hide_parameters=True, connect_args={"connect_timeout": _WAIT_S})
 
 
-def _prepare(connection: Any, _record: Any) -> None:
+def _prepare(connection: sqlite3.Connection, _record: object) -> None:
     """Prepare SQLite for several processes.
 
     SQLAlchemy begins and ends transactions: Python's module would begin some too late. With the write-ahead log readers
@@ -187,8 +186,8 @@ def _make_private(file: Path) -> None:
 
 
 @contextmanager
-def _told(place: StatePlace, verb: str) -> Iterator[None]:
-    """Let the database's errors become ours; what it was asked, and with what, is not told."""
+def _database_errors(place: StatePlace, verb: str) -> Iterator[None]:
+    """Let the database's errors become ours; what it was asked, and with what, is left out."""
     try:
         yield
     except ModuleNotFoundError as error:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
+from typing import TypedDict
 
 from provisioner.base.clock import aware
 
@@ -113,14 +113,51 @@ class Ending:
 
     finished: datetime
     outcome: str
-    document: Mapping[str, Any] | None = None
+    document: Mapping[str, object] | None = None
     holdings: tuple[Holding, ...] = ()
     checks: tuple[FacilityCheck, ...] = ()
 
 
+class InventoryVersion(TypedDict):
+    """Of which inventory a run is: its commit, and the digest of its content."""
+
+    commit: str
+    digest: str
+
+
+class RunContent(TypedDict):
+    """What both entries of a run say."""
+
+    run: str
+    step: str
+    at: str
+    operation: str
+    started: str
+    inventory: InventoryVersion
+    plan: str
+    who: dict[str, str]
+    tool: str
+    limit: list[str]
+
+
+class BegunContent(RunContent):
+    """What the first entry of a run says."""
+
+    hosts: list[str]
+
+
+class EndedContent(RunContent):
+    """What the last entry of a run says."""
+
+    outcome: str
+    document: str | None
+    checks: str
+    holdings: dict[str, list[str | bool | None]]
+
+
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """A run as the history tells it; without an ending it was killed, or runs now."""
+    """A run as the history has it; without an ending it was killed, or runs now."""
 
     run: Run
     finished: datetime | None = None
@@ -131,7 +168,7 @@ class Recorded:
 # --- text and hash --------------------------------------------------------------------------------
 
 
-def canonical(value: Any) -> str:
+def canonical(value: object) -> str:
     """A plain value as one text, the same for equal values."""
     return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
@@ -156,14 +193,15 @@ def moment_text(moment: datetime) -> str:
     return aware(moment).astimezone(UTC).isoformat(timespec="microseconds")
 
 
-def begun_content(run: Run, hosts: Iterable[str]) -> dict[str, Any]:
+def begun_content(run: Run, hosts: Iterable[str]) -> BegunContent:
     """What the first entry of a run says: `hosts` are those that it is about to change."""
-    return _run_content(run, EntryKind.BEGUN, run.started) | {"hosts": sorted(hosts)}
+    return {**_run_content(run, EntryKind.BEGUN, run.started), "hosts": sorted(hosts)}
 
 
-def ended_content(run: Run, ending: Ending) -> dict[str, Any]:
+def ended_content(run: Run, ending: Ending) -> EndedContent:
     """What the last entry of a run says; large parts stand elsewhere, and their hashes here."""
-    return _run_content(run, EntryKind.ENDED, ending.finished) | {
+    return {
+        **_run_content(run, EntryKind.ENDED, ending.finished),
         "outcome": ending.outcome,
         "document": None if ending.document is None else digest(canonical(ending.document)),
         "checks": checks_digest(ending.checks),
@@ -171,7 +209,7 @@ def ended_content(run: Run, ending: Ending) -> dict[str, Any]:
     }
 
 
-def _run_content(run: Run, step: EntryKind, at: datetime) -> dict[str, Any]:
+def _run_content(run: Run, step: EntryKind, at: datetime) -> RunContent:
     return {
         "run": run.id,
         "step": step.value,
@@ -192,21 +230,21 @@ def checks_digest(checks: Iterable[FacilityCheck]) -> str:
     return digest(canonical(rows))
 
 
-def recorded_of(begun: Mapping[str, Any] | None, ended: Mapping[str, Any] | None) -> Recorded:
+def recorded_of(begun: BegunContent | None, ended: EndedContent | None) -> Recorded:
     """A run out of its entries, of which there is one at least."""
-    told = ended or begun
-    if told is None:
+    entry = ended or begun
+    if entry is None:
         raise ValueError("a run has an entry")
     run = Run(
-        id=told["run"],
-        operation=Operation(told["operation"]),
-        started=datetime.fromisoformat(told["started"]),
-        commit=told["inventory"]["commit"],
-        digest=told["inventory"]["digest"],
-        who=told["who"],
-        tool=told["tool"],
-        plan=told["plan"],
-        limit=tuple(told["limit"]),
+        id=entry["run"],
+        operation=Operation(entry["operation"]),
+        started=datetime.fromisoformat(entry["started"]),
+        commit=entry["inventory"]["commit"],
+        digest=entry["inventory"]["digest"],
+        who=entry["who"],
+        tool=entry["tool"],
+        plan=entry["plan"],
+        limit=tuple(entry["limit"]),
     )
     hosts = tuple(begun["hosts"]) if begun else ()
     if ended is None:

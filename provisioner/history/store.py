@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,8 +12,11 @@ from sqlalchemy import Connection, func, insert, select
 
 from provisioner.history.chain import ChainReport, checked
 from provisioner.history.database import Database, open_database
+from provisioner.history.evidence_query import evidence
 from provisioner.history.place import StatePlace
 from provisioner.history.records import (
+    BegunContent,
+    EndedContent,
     Ending,
     EntryKind,
     Holding,
@@ -26,7 +29,6 @@ from provisioner.history.records import (
     linked,
     recorded_of,
 )
-from provisioner.history.shown import evidence
 from provisioner.history.tables import checks, documents, entries, held, holdings
 from provisioner.lifecycle.evidence import ACCEPTANCE, Evidence
 
@@ -69,11 +71,11 @@ class History:
                 connection.execute(insert(checks), rows)
             for holding in ending.holdings:
                 self._keep(connection, holding)
-                seen = {"host": holding.host, "at": holding.at, "held": holding.held_digest, "exact": holding.exact}
-                connection.execute(insert(holdings).values(**own, **seen))
+                columns = {"host": holding.host, "at": holding.at, "held": holding.held_digest, "exact": holding.exact}
+                connection.execute(insert(holdings).values(**own, **columns))
 
     def _append(
-        self, connection: Connection, run: Run, step: EntryKind, at: datetime, content: Mapping[str, Any]
+        self, connection: Connection, run: Run, step: EntryKind, at: datetime, content: BegunContent | EndedContent
     ) -> int:
         newest = (
             select(entries.c.number, entries.c.hash)
@@ -104,23 +106,23 @@ class History:
         latest = select(entries.c.run).where(entries.c.inventory == self._mine).group_by(entries.c.run)
         latest = latest.order_by(func.max(entries.c.number).desc()).limit(limit)
         query = select(entries.c.content).where(entries.c.inventory == self._mine, entries.c.run.in_(latest))
-        told: dict[str, dict[str, Any]] = {}
+        by_run: dict[str, dict[str, Any]] = {}
         with self._database.reading() as connection:
             for row in connection.execute(query):
                 content = json.loads(row.content)
-                told.setdefault(content["run"], {})[content["step"]] = content
-        found = (recorded_of(steps.get(EntryKind.BEGUN), steps.get(EntryKind.ENDED)) for steps in told.values())
-        return tuple(sorted(found, key=lambda recorded: (recorded.run.started, recorded.run.id), reverse=True))
+                by_run.setdefault(content["run"], {})[content["step"]] = content
+        runs = (recorded_of(steps.get(EntryKind.BEGUN), steps.get(EntryKind.ENDED)) for steps in by_run.values())
+        return tuple(sorted(runs, key=lambda recorded: (recorded.run.started, recorded.run.id), reverse=True))
 
-    def document(self, run: str) -> dict[str, Any] | None:
+    def document(self, run: str) -> dict[str, object] | None:
         """The JSON document that a run left, or None."""
         query = select(documents.c.packed).where(documents.c.inventory == self._mine, documents.c.run == run)
         with self._database.reading() as connection:
             packed = connection.scalar(query)
         if packed is None:
             return None
-        found = json.loads(zlib.decompress(packed))
-        return dict(found)
+        document: dict[str, object] = json.loads(zlib.decompress(packed))
+        return document
 
     def evidence(self, acceptance: timedelta = ACCEPTANCE) -> Evidence:
         """All that the runs showed.
@@ -132,7 +134,7 @@ class History:
             return evidence(connection, self._mine, acceptance)
 
     def verify_chain(self) -> ChainReport:
-        """Hold every entry against its hash and the entry before, and all else that is kept against the entries."""
+        """Hold every entry against its hash and the entry before, and all else that is stored against the entries."""
         with self._database.reading() as connection:
             return checked(connection, self._mine)
 

@@ -7,7 +7,7 @@ import platform
 import pwd
 from collections.abc import Mapping
 
-# By system: the variable that tells it, and those that name the job. Addresses may hold tokens: only ids are read.
+# By system: the variable that is set by it, and those that name the job. Addresses may hold tokens: only ids are read.
 _JOBS = (
     ("gitlab", "GITLAB_CI", ("CI_PROJECT_PATH", "CI_JOB_ID")),
     ("github", "GITHUB_ACTIONS", ("GITHUB_REPOSITORY", "GITHUB_RUN_ID")),
@@ -29,8 +29,8 @@ def _user() -> str:
 
 
 def _job(environment: Mapping[str, str]) -> str:
-    for system, told_by, names in _JOBS:
-        if environment.get(told_by):
+    for system, marker, names in _JOBS:
+        if environment.get(marker):
             return f"{system}:{'#'.join(_clean(environment.get(name, '')) for name in names)}"
     return "ci:unnamed" if environment.get("CI") else ""
 

@@ -1,4 +1,4 @@
-"""Writing what an import asks for. Every file is replaced whole; what was written before a failure is said."""
+"""The writer of a proposal. Every file is replaced whole; an error says what was written before it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from provisioner.contacts.access_log import AccessRecord, record, system_user
 from provisioner.contacts.keyring import own_password
 from provisioner.contacts.model import Contact
 from provisioner.contacts.store import contacts_folder, file_of, valid_contacts, write_contacts
-from provisioner.importing.proposal.whole import Proposal
+from provisioner.importing.proposal.model import Proposal
 from provisioner.inventory.model import Inventory
 
 
@@ -63,7 +63,7 @@ class ContactFiles:
     def open(
         self, provinces: Collection[str], now: datetime, *, to_write: bool, action: str = "import"
     ) -> dict[str, tuple[Contact, ...]]:
-        """The contacts of provinces; the access is recorded before anything is told.
+        """The contacts of provinces; the access is recorded before anything is shown.
 
         Args:
             provinces: their slugs.
@@ -76,17 +76,17 @@ class ContactFiles:
             InventoryError: one cannot be understood.
             PolicyError: the access cannot be recorded.
         """
-        found: dict[str, tuple[Contact, ...]] = {}
+        contacts: dict[str, tuple[Contact, ...]] = {}
         for province in sorted(provinces):
             if to_write:
                 own_password(self.passwords, province)
             loaded = valid_contacts(self.folder, self.passwords, [province]) if self.folder.is_dir() else None
             file = loaded.files.get(province) if loaded else None
-            found[province] = file.contacts if file else ()
+            contacts[province] = file.contacts if file else ()
         requester = self.requester or system_user()
-        records = sum(map(len, found.values()))
+        records = sum(map(len, contacts.values()))
         record(self.state, AccessRecord(now, action, self.purpose, requester, provinces, records))
-        return found
+        return contacts
 
 
 def folder_for(chosen: Path | None, env: Mapping[str, str], inventory: Path) -> Path:
@@ -115,19 +115,19 @@ def write(proposal: Proposal, files: FacilityFiles, contacts: ContactFiles) -> t
         SecretsError: contacts cannot be written.
     """
     edits = {files.path(proposal.provinces[e.facility], e.facility): e for e in proposal.changed}
-    people = {p.province: p for p in proposal.people.values() if p.differs}
+    drafts = {draft.province: draft for draft in proposal.contact_drafts.values() if draft.differs}
     for path, edit in edits.items():
         _refuse_moved(path, edit.before)
     planned = [str(path) for path in edits]
-    planned += [str(file_of(contacts.folder, province)) for province in people]
+    planned += [str(file_of(contacts.folder, province)) for province in drafts]
     written: list[str] = []
     try:
         for path, edit in edits.items():
             _refuse_moved(path, edit.before)
             write_atomic(path, edit.after.decode())
             written.append(str(path))
-        for province, changed in people.items():
-            write_contacts(contacts.folder, province, changed.contacts, contacts.passwords, known=changed.known)
+        for province, draft in drafts.items():
+            write_contacts(contacts.folder, province, draft.contacts, contacts.passwords, known=draft.known)
             written.append(str(file_of(contacts.folder, province)))
     except ProvisionerError as failure:
         if written:

@@ -1,4 +1,4 @@
-"""What apply and verification have shown so far, as values; the history gives them. Pure.
+"""What apply and verification have shown so far, as values; the history makes them. Pure.
 
 What is shown of a facility is shown of its signed content (`inventory.signed`): a hash over carrier, relay, access
 mode, recorders and cameras. A camera that is added later has shown nothing, and the facility has not, either.

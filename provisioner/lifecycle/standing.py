@@ -1,6 +1,6 @@
 """Where one facility stands: derived from its file and from what was shown. Pure.
 
-Up to `plan_agreed` the facility's file tells; `provisioned`, `connected` and `accepted` are shown by apply and
+Up to `plan_agreed` the facility's file says it; `provisioned`, `connected` and `accepted` are shown by apply and
 verification, of the content that is signed now. Nothing here decides what hosts carry.
 """
 
@@ -57,8 +57,8 @@ class ConnectionProgress:
     @property
     def carried(self) -> Mapping[str, Shown]:
         """By relay, when it was first shown to hold the content that is signed now."""
-        found = self.evidence.carried.get(self.content, {})
-        return {relay: found[relay] for relay in self.relays if relay in found}
+        by_host = self.evidence.carried.get(self.content, {})
+        return {relay: by_host[relay] for relay in self.relays if relay in by_host}
 
     @property
     def proof(self) -> Proof | None:
@@ -75,22 +75,22 @@ class ConnectionProgress:
     @cached_property
     def steps(self) -> dict[FacilityState, Since]:
         """The steps that this connection has reached, each with its day or moment."""
-        found: dict[FacilityState, Since] = {FacilityState.PLAN_PROPOSED: None}
+        steps: dict[FacilityState, Since] = {FacilityState.PLAN_PROPOSED: None}
         if not self.agreed:
-            return found
-        found[FacilityState.PLAN_AGREED] = max(sign_off.signed_on for sign_off in self.plan.sign_offs)
+            return steps
+        steps[FacilityState.PLAN_AGREED] = max(sign_off.signed_on for sign_off in self.plan.sign_offs)
         proof = self.proof
-        seen = [shown.at for shown in self.carried.values()]
-        if len(seen) == len(self.relays):
-            found[FacilityState.PROVISIONED] = max(seen)
+        moments = [shown.at for shown in self.carried.values()]
+        if len(moments) == len(self.relays):
+            steps[FacilityState.PROVISIONED] = max(moments)
         elif proof:
             # A path that is up at level 7 is on a relay that is as desired (level 1).
-            found[FacilityState.PROVISIONED] = proof.first.at
+            steps[FacilityState.PROVISIONED] = proof.first.at
         if proof:
-            found[FacilityState.CONNECTED] = proof.first.at
+            steps[FacilityState.CONNECTED] = proof.first.at
         if proof and proof.again:
-            found[FacilityState.ACCEPTED] = proof.again.at
-        return found
+            steps[FacilityState.ACCEPTED] = proof.again.at
+        return steps
 
 
 @dataclass(frozen=True)

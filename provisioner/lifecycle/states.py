@@ -5,8 +5,6 @@ from __future__ import annotations
 from datetime import date, datetime
 from enum import StrEnum
 
-from provisioner.base.clock import local_time
-
 Since = datetime | date | None
 """A moment that was observed, a day that a file names, or nothing that anybody wrote down."""
 
@@ -44,10 +42,3 @@ STEPS = (
     FacilityState.ACCEPTED,
 )
 """The steps of the way to a connection, in order: a facility stands at the furthest one that it has reached."""
-
-
-def since_text(since: Since) -> str:
-    """A day or a moment as people in Vietnam read it, empty where none is known."""
-    if isinstance(since, datetime):
-        return local_time(since)
-    return str(since) if since else ""

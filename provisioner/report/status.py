@@ -12,9 +12,9 @@ from provisioner.base.clock import VIETNAM, local_iso, local_time
 from provisioner.base.diagnostics import Problem
 from provisioner.inventory.deadlines import Duty, Timeliness
 from provisioner.lifecycle.evidence import Evidence
+from provisioner.lifecycle.reasons import Reason
 from provisioner.lifecycle.states import FacilityState, Since
 from provisioner.lifecycle.status import FacilityStatus
-from provisioner.lifecycle.why import Reason
 from provisioner.report.tables import text_table
 
 HELD = {

@@ -1,4 +1,7 @@
-"""The journal of a run: begun, each step, ended; and where the inventory's history is."""
+"""The journal of a run: begun, each step, ended; and where the inventory's history is.
+
+It is the `Journal` that `apply.journal` declares for a rollout, kept in the history's event log (`history.event_log`).
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from typing import Any
 
 from provisioner.apply import JournalStep
 from provisioner.base.errors import StateError
-from provisioner.history.journal import Event, EventLog
+from provisioner.history.event_log import Event, EventLog
 from provisioner.history.place import StatePlace, state_place_of
 from provisioner.history.records import Ending, Holding, Run
 from provisioner.history.store import History, open_history

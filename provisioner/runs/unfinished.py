@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from provisioner.apply import HostOutcome, HostResult, NotStartedBecause, RunProgress
 from provisioner.base.errors import StalePlanError, UsageError
-from provisioner.history.journal import Event, EventLog
+from provisioner.history.event_log import Event, EventLog
 from provisioner.history.place import StatePlace
 from provisioner.history.records import Operation, Recorded, Run
 from provisioner.history.store import open_history

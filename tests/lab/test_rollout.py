@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from provisioner.history.journal import EventLog
+from provisioner.history.event_log import EventLog
 from provisioner.history.place import state_place_of
 from provisioner.history.store import open_history
 

@@ -21,7 +21,7 @@ from provisioner.contacts.messages import CATALOGUE, Language
 from provisioner.contacts.model import PERSONAL_FIELDS, Contact, ContactsFile, Role
 from provisioner.contacts.names import read_line, read_name
 from provisioner.contacts.phones import read_phone
-from provisioner.contacts.search import find, sought
+from provisioner.contacts.search import find, search_term
 from provisioner.contacts.store import render_contacts
 from provisioner.inventory.files.strict_yaml import parse
 
@@ -82,9 +82,16 @@ def test_every_writing_of_one_number_is_that_number(national: str) -> None:
     expected = "+84" + national
     assume(read_phone(expected).value is not None)  # the numbering plan has holes
     zero = "0" + national
-    ways: list[object] = [zero, expected, "84" + national, "0084" + national, f"(+84) {national}", f"+84 (0){national}"]
-    ways += [_grouped(zero, separator) for separator in " .-\u00a0\u2013"]
-    ways += [
+    spellings: list[object] = [
+        zero,
+        expected,
+        "84" + national,
+        "0084" + national,
+        f"(+84) {national}",
+        f"+84 (0){national}",
+    ]
+    spellings += [_grouped(zero, separator) for separator in " .-\u00a0\u2013"]
+    spellings += [
         f"\u200e {zero}\u202c",
         f"\ufeff{zero}",
         int(national),
@@ -93,11 +100,11 @@ def test_every_writing_of_one_number_is_that_number(national: str) -> None:
         national + ".0",
         zero + "\t",
     ]
-    ways.append("".join(chr(ord(digit) + 0xFEE0) for digit in zero))
-    for way in ways:
-        value = read_phone(way).value
-        assert value is not None, way
-        assert value.reveal() == expected, way
+    spellings.append("".join(chr(ord(digit) + 0xFEE0) for digit in zero))
+    for spelling in spellings:
+        value = read_phone(spelling).value
+        assert value is not None, spelling
+        assert value.reveal() == expected, spelling
 
 
 @given(numbers, numbers, st.sampled_from(["/", " / ", "; ", "\n", " - ", ", ", " hoặc ", " và ", "|", "  "]))
@@ -116,8 +123,8 @@ def test_a_letter_in_a_number_is_never_dropped(national: str, place: int, letter
 @given(st.emails(domains=st.just("example.com")))
 def test_an_address_is_read_whatever_stands_around_it(address: str) -> None:
     expected = read_email(address)
-    for way in (f"  {address}\u200b", f"mailto:{address}", f"Tên <{address}>", f"{address}; "):
-        assert read_email(way) == expected
+    for spelling in (f"  {address}\u200b", f"mailto:{address}", f"Tên <{address}>", f"{address}; "):
+        assert read_email(spelling) == expected
 
 
 @given(words)
@@ -147,8 +154,8 @@ def contacts(draw: st.DrawFn) -> Contact:
 def test_what_is_written_reads_back_as_it_was(listed: list[Contact]) -> None:
     document = parse(render_contacts("bac-giang", listed).encode())
     assert document.faults == ()
-    found = ContactsFile.model_validate_json(json.dumps(document.value))
-    assert found.contacts == tuple(listed)
+    reread = ContactsFile.model_validate_json(json.dumps(document.value))
+    assert reread.contacts == tuple(listed)
 
 
 @given(st.lists(contacts(), max_size=4), contacts())
@@ -156,19 +163,19 @@ def test_everybody_is_found_by_all_that_is_known_of_them(others: list[Contact], 
     files = {"bac-giang": ContactsFile(version=1, province="bac-giang", contacts=(*others, person))}
     name = person.full_name.reveal()
     for text in (name, name.upper(), fold(name).replace("-", " "), unicodedata.normalize("NFD", name)):
-        assert person in [one.contact for one in find(files, [sought(text)], whole=True)]
+        assert person in [one.contact for one in find(files, [search_term(text)], whole=True)]
     phone = person.phone and read_phone(person.phone.reveal()).value
     if phone:
-        assert person in [one.contact for one in find(files, [sought("0" + phone.reveal()[3:])], whole=True)]
+        assert person in [one.contact for one in find(files, [search_term("0" + phone.reveal()[3:])], whole=True)]
 
 
 @given(contacts())
 def test_a_contact_shows_nothing_of_a_person_whatever_is_done_with_it(person: Contact) -> None:
-    shown = f"{person} {person!r} {[person]} {person.model_copy()!r} {dict(person)}"
+    printed = f"{person} {person!r} {[person]} {person.model_copy()!r} {dict(person)}"
     for name in PERSONAL_FIELDS:
         secret = getattr(person, name)
         if secret and len(secret.reveal()) > 5:
-            assert secret.reveal() not in shown
+            assert secret.reveal() not in printed
     with pytest.raises(Exception, match=r"Secret|serialize"):
         person.model_dump_json()
 
@@ -185,4 +192,4 @@ def test_every_code_of_a_reader_is_in_the_catalogue() -> None:
     folder = Path(__file__).parents[2] / "provisioner" / "contacts"
     source = "".join((folder / name).read_text(encoding="utf-8") for name in ("phones.py", "emails.py", "names.py"))
     unused = {code for code in CATALOGUE[Language.EN] if f'"{code}"' not in source}
-    assert unused == {"phone-form", "email-form", "text-form"}  # those are told by `check`
+    assert unused == {"phone-form", "email-form", "text-form"}  # those are reported by `check`

@@ -1,4 +1,4 @@
-"""`import` answers whatever file it is given: it reads it or refuses it, in seconds, at cells that are there."""
+"""`import` answers whatever the file: it reads it or refuses it, in seconds, at cells that are there."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def answer(root: Path, capsys: pytest.CaptureFixture[str], name: str, data: bytes) -> Any:
-    """Import a file and give the document; what is asked of every answer is asked here."""
+    """Import a file and return the document; what is asked of every answer is asked here."""
     path = root.parent / name
     path.write_bytes(data)
     started = time.process_time()
@@ -113,7 +113,7 @@ def test_a_workbook_whose_insides_are_wrong_is_answered(
 
 @settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_a_value_of_a_cell_that_is_wrong_is_told_at_the_cell(
+def test_a_value_of_a_cell_that_is_wrong_has_a_finding_at_the_cell(
     root: Path, capsys: pytest.CaptureFixture[str], data: st.DataObject
 ) -> None:
     """A word that no column takes, in a table that is right otherwise."""
@@ -122,10 +122,10 @@ def test_a_value_of_a_cell_that_is_wrong_is_told_at_the_cell(
     checked = [place for place, name in enumerate(header) if name not in {"STT", "Tên cơ sở"}]
     place = data.draw(st.sampled_from(checked))
     row[place] = data.draw(st.sampled_from(["§§§", "?!", "=1/0", "#REF!"]))
-    found = answer(root, capsys, "a.xlsx", made.book({sheet: [header, row]}))
+    document = answer(root, capsys, "a.xlsx", made.book({sheet: [header, row]}))
     errors = [
         (p["sheet"], p["row"], column_index_from_string(p["column"]))
-        for p in found["problems"]
+        for p in document["problems"]
         if p["severity"] == "error" and p["column"]
     ]
     assert (sheet, 2, place + 1) in errors

@@ -16,18 +16,19 @@ from hypothesis import strategies as st
 
 from provisioner.base.spreadsheet import neutral
 from provisioner.base.vietnamese import legacy_encoding
-from provisioner.importing.cells.findings import FileRefusedError, Level
-from provisioner.importing.cells.grid import Cell, Grid, Merged
+from provisioner.importing.cells.findings import FileRefusedError, FindingLevel
+from provisioner.importing.cells.grid import Cell, Grid, MergedRange
 from provisioner.importing.forms import choices
+from provisioner.importing.forms.all_forms import FORMS
 from provisioner.importing.forms.columns import Column, Form
-from provisioner.importing.forms.sheets import FORMS
 from provisioner.importing.forms.values import decimal, unquoted
-from provisioner.importing.proposal.whole import Known, Proposal, propose
+from provisioner.importing.proposal.build import propose
+from provisioner.importing.proposal.model import Baseline, Proposal
 from provisioner.importing.report.messages import Language, wording
 from provisioner.importing.tables.file_grids import grids_of
+from provisioner.importing.tables.input_files import sheets_of
 from provisioner.importing.tables.records import read_records
-from provisioner.importing.tables.sources import sheets_of
-from provisioner.importing.template.fill import Filling, decimal_text
+from provisioner.importing.template.content import TemplateContent, decimal_text
 from provisioner.inventory.files.strict_yaml import parse
 from provisioner.inventory.loader.one_file import validated
 from provisioner.inventory.model import Inventory, Zone
@@ -72,7 +73,7 @@ def proposed(
     known = inventory or make.inventory()
     texts = files or {"kcl-bg-001": json.dumps(make.facility()).encode()}
     records, findings = read_records(sheets_of("law.xlsx", grids))
-    there = Known(known, frozenset(), texts.__getitem__, None, made.TODAY)
+    there = Baseline(known, frozenset(), texts.__getitem__, None, made.TODAY)
     return propose(records, there, {"bac-giang": ()}, findings)
 
 
@@ -82,7 +83,7 @@ def test_no_cell_makes_an_import_fail_and_everything_found_has_words(data: st.Da
     form = data.draw(st.sampled_from(FORMS))
     rows = data.draw(st.lists(st.lists(ANY_CELL, min_size=1, max_size=len(form.columns)), max_size=4))
     edges = st.integers(1, 6)
-    merged = data.draw(st.lists(st.builds(Merged, edges, edges, edges, edges), max_size=2))
+    merged = data.draw(st.lists(st.builds(MergedRange, edges, edges, edges, edges), max_size=2))
     hidden = data.draw(st.frozensets(st.integers(1, 6), max_size=2))
     grid = grid_of(form, rows, merged=tuple(merged), hidden_rows=hidden, hidden_columns=hidden)
     proposal = proposed([grid])
@@ -95,8 +96,8 @@ def test_no_cell_makes_an_import_fail_and_everything_found_has_words(data: st.Da
 
 @settings(max_examples=60)
 @given(st.data())
-def test_a_right_row_with_one_wild_cell_is_right_or_told(data: st.DataObject) -> None:
-    """A cell that is not taken is told at its own place, or its row is; nothing is lost without a word."""
+def test_a_right_row_with_one_wild_cell_is_right_or_a_finding(data: st.DataObject) -> None:
+    """A cell that is not taken has a finding at its own place, or its row has; nothing is lost without a word."""
     column = data.draw(st.integers(0, len(made.CAMERA_HEADER) - 1))
     wild = data.draw(st.text(min_size=1, max_size=12).filter(lambda text: text.strip()))
     row = list(made.camera_row("cam-02", 12))
@@ -104,8 +105,8 @@ def test_a_right_row_with_one_wild_cell_is_right_or_told(data: st.DataObject) ->
     header = {place: Cell(1, place, text) for place, text in enumerate(made.CAMERA_HEADER, start=1)}
     cells = {place: Cell(2, place, value) for place, value in enumerate(row, start=1)}
     proposal = proposed([Grid("Camera", {1: header, 2: cells})])
-    told = [f for f in proposal.findings if f.spot.row == 2 and f.remark.level is not Level.NOTE]
-    assert told or proposal.changed
+    findings = [f for f in proposal.findings if f.position.row == 2 and f.remark.level is not FindingLevel.NOTE]
+    assert findings or proposal.changed
 
 
 @given(st.sampled_from([(form, column) for form in FORMS for column in form.columns]), st.data())
@@ -118,9 +119,9 @@ def test_a_header_is_known_however_it_is_typed(known: tuple[Form, Column], data:
     space = data.draw(st.sampled_from([" ", "\n", "  ", "\u00a0", "\r\n"]))
     around = data.draw(st.sampled_from(["{}", " {} ", "{}*", "{} (*)", "{}:", "1. {}", "\u200b{}"]))
     text = around.format(composed.replace(" ", space))
-    found = form.find(text)
-    assert found is not None
-    assert found.key == column.key
+    match = form.find(text)
+    assert match is not None
+    assert match.key == column.key
 
 
 @settings(max_examples=30)
@@ -140,8 +141,8 @@ def test_a_second_import_changes_no_byte(facilities: list[tuple[str, str, int]],
     after = [validated(type(inventory.facilities["kcl-bg-001"]), parse(text).value) for text in files.values()]
     second = proposed(grids, inventory.model_copy(update={"facilities": {f.id: f for f in after}}), files)
     assert [(edit.facility, edit.changes) for edit in second.changed] == []
-    errors = [[f for f in p.findings if f.remark.level is Level.ERROR] for p in (first, second)]
-    assert [(f.spot, f.remark.code) for f in errors[0]] == [(f.spot, f.remark.code) for f in errors[1]]
+    errors = [[f for f in p.findings if f.remark.level is FindingLevel.ERROR] for p in (first, second)]
+    assert [(f.position, f.remark.code) for f in errors[0]] == [(f.position, f.remark.code) for f in errors[1]]
 
 
 def _plain(name: str, rows: Sequence[Sequence[object]]) -> Grid:
@@ -206,16 +207,16 @@ def facilities(draw: st.DrawFn) -> dict[str, Any]:
 @given(facilities())
 def test_what_is_exported_and_read_back_changes_nothing(plain: dict[str, Any]) -> None:
     inventory = make.inventory(facilities=[plain])
-    grids = [_exported(Filling(inventory, "bac-giang"), form) for form in FORMS]
+    grids = [_exported(TemplateContent(inventory, "bac-giang"), form) for form in FORMS]
     proposal = proposed(grids, inventory, {"kcl-bg-001": json.dumps(plain).encode()})
-    assert [(f.spot, f.remark) for f in proposal.findings if f.remark.level is Level.ERROR] == []
+    assert [(f.position, f.remark) for f in proposal.findings if f.remark.level is FindingLevel.ERROR] == []
     assert [edit.changes for edit in proposal.changed] == []
     assert set(proposal.edits) == {"kcl-bg-001"}
 
 
-def _exported(filling: Filling, form: Form) -> Grid:
+def _exported(content: TemplateContent, form: Form) -> Grid:
     """An export's cells as the template holds them, without the workbook around them."""
-    rows = [[neutral(line.get(column.key, "")) for column in form.columns] for line in filling.lines(form.kind)]
+    rows = [[neutral(line.get(column.key, "")) for column in form.columns] for line in content.rows(form.kind)]
     return _plain(form.title, [[column.header for column in form.columns], *rows])
 
 

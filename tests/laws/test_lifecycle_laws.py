@@ -14,10 +14,10 @@ from provisioner.inventory.model import Facility, Operating
 from provisioner.inventory.signed import signed_content
 from provisioner.lifecycle.evidence import ACCEPTANCE, NO_EVIDENCE, Evidence
 from provisioner.lifecycle.next_step import next_step
+from provisioner.lifecycle.reasons import Grounds, reasons
 from provisioner.lifecycle.standing import standing_of
 from provisioner.lifecycle.states import STEPS, FacilityState
 from provisioner.lifecycle.status import statuses
-from provisioner.lifecycle.why import Telling, reasons
 from tests import inventories as make
 from tests.histories import content
 from tests.pasts import Past, pasts, read
@@ -57,9 +57,9 @@ def rank(state: FacilityState) -> int:
 
 
 @FEW
-@given(found=FILES, recorded=RECORDED)
-def test_evidence_only_moves_a_facility_on(found: Facility, recorded: list[Past]) -> None:
-    standings = [standing_of(found, read(recorded[:count])) for count in range(len(recorded) + 1)]
+@given(site=FILES, recorded=RECORDED)
+def test_evidence_only_moves_a_facility_on(site: Facility, recorded: list[Past]) -> None:
+    standings = [standing_of(site, read(recorded[:count])) for count in range(len(recorded) + 1)]
     ranks = [rank(standing.reached) for standing in standings]
     assert ranks == sorted(ranks)
     moments = [standing.connected_at for standing in standings if standing.connected_at]
@@ -67,12 +67,12 @@ def test_evidence_only_moves_a_facility_on(found: Facility, recorded: list[Past]
 
 
 @FEW
-@given(found=FILES, recorded=RECORDED)
-def test_connected_is_who_was_up_whole_in_one_verification(found: Facility, recorded: list[Past]) -> None:
-    agreed = found.plan is not None and found.plan.agreed
+@given(site=FILES, recorded=RECORDED)
+def test_connected_is_who_was_up_whole_in_one_verification(site: Facility, recorded: list[Past]) -> None:
+    agreed = site.plan is not None and site.plan.agreed
     checks = [c for past in recorded if past.ending for c in past.ending.checks if c.facility == NAME]
     whole = [c.at for c in checks if c.content == SIGNED and 0 < c.pulled == c.proved]
-    steps = standing_of(found, read(recorded)).steps
+    steps = standing_of(site, read(recorded)).steps
     assert (FacilityState.CONNECTED in steps) == (agreed and bool(whole))
     if FacilityState.CONNECTED in steps:
         assert steps[FacilityState.CONNECTED] == min(whole)
@@ -106,8 +106,8 @@ def test_no_evidence_makes_up_for_a_signature(recorded: list[Past]) -> None:
     stale = AGREED.plan.sign_offs[0].model_copy(update={"content": content(9)})
     edited = AGREED.plan.model_copy(update={"sign_offs": (stale, *AGREED.plan.sign_offs[1:])})
     for plan in (unsigned, edited):
-        found = AGREED.model_copy(update={"plan": plan})
-        assert standing_of(found, evidence).reached is FacilityState.PLAN_PROPOSED
+        site = AGREED.model_copy(update={"plan": plan})
+        assert standing_of(site, evidence).reached is FacilityState.PLAN_PROPOSED
 
 
 @FEW
@@ -121,14 +121,14 @@ def test_a_new_camera_has_to_be_proved_and_takes_no_deadline_back(recorded: list
 
 
 @FEW
-@given(found=FILES, recorded=RECORDED)
-def test_active_is_accepted_and_open_and_standby_is_suspended(found: Facility, recorded: list[Past]) -> None:
-    standing = standing_of(found, read(recorded))
-    is_open, accepted = found.operating is Operating.OPEN, FacilityState.ACCEPTED in standing.steps
+@given(site=FILES, recorded=RECORDED)
+def test_active_is_accepted_and_open_and_standby_is_suspended(site: Facility, recorded: list[Past]) -> None:
+    standing = standing_of(site, read(recorded))
+    is_open, accepted = site.operating is Operating.OPEN, FacilityState.ACCEPTED in standing.steps
     assert (standing.state is FacilityState.ACTIVE) == (is_open and accepted)
-    assert (standing.state is FacilityState.SUSPENDED) == (found.operating is Operating.STANDBY)
+    assert (standing.state is FacilityState.SUSPENDED) == (site.operating is Operating.STANDBY)
     closed = standing.state in {FacilityState.DECOMMISSIONING, FacilityState.CLOSED}
-    assert closed == (found.operating is Operating.CLOSED)
+    assert closed == (site.operating is Operating.CLOSED)
     if is_open and not accepted:
         assert standing.state is standing.reached
 
@@ -150,8 +150,8 @@ def test_closed_is_what_every_host_was_seen_without(recorded: list[Past]) -> Non
 
 
 def test_what_never_was_agreed_nor_seen_is_closed_at_once() -> None:
-    found = facility(operating="closed", closed_on="2021-06-01", plan=None, gateway=None, cameras=[])
-    assert standing_of(found, NO_EVIDENCE).state is FacilityState.CLOSED
+    site = facility(operating="closed", closed_on="2021-06-01", plan=None, gateway=None, cameras=[])
+    assert standing_of(site, NO_EVIDENCE).state is FacilityState.CLOSED
 
 
 def test_a_relay_that_nobody_has_seen_is_not_taken_for_clear() -> None:
@@ -160,16 +160,16 @@ def test_a_relay_that_nobody_has_seen_is_not_taken_for_clear() -> None:
 
 
 @FEW
-@given(found=FILES, recorded=RECORDED, blocked=st.booleans())
-def test_everything_is_explained_and_has_a_next_step(found: Facility, recorded: list[Past], *, blocked: bool) -> None:
+@given(site=FILES, recorded=RECORDED, blocked=st.booleans())
+def test_everything_is_explained_and_has_a_next_step(site: Facility, recorded: list[Past], *, blocked: bool) -> None:
     evidence = read(recorded)
     if blocked:
-        found = facility(**BLOCK) if found.plan is None else found.model_copy(update={"blocked": _blocked().blocked})
-    standing = standing_of(found, evidence)
+        site = facility(**BLOCK) if site.plan is None else site.model_copy(update={"blocked": _blocked().blocked})
+    standing = standing_of(site, evidence)
     assert next_step(standing, evidence)
-    told = reasons(Telling(standing, evidence, (), (), Places({})))
-    assert told
-    assert all(reason.text.isprintable() and reason.text for reason in told)
+    explanation = reasons(Grounds(standing, evidence, (), (), Places({})))
+    assert explanation
+    assert all(reason.text.isprintable() and reason.text for reason in explanation)
 
 
 BLOCK: dict[str, Any] = {
@@ -195,34 +195,34 @@ def test_what_blocks_a_facility_changes_no_state(recorded: list[Past]) -> None:
 
 
 @FEW
-@given(found=FILES, recorded=RECORDED)
-def test_only_who_was_never_connected_is_overdue(found: Facility, recorded: list[Past]) -> None:
+@given(site=FILES, recorded=RECORDED)
+def test_only_who_was_never_connected_is_overdue(site: Facility, recorded: list[Past]) -> None:
     order = {"ref": "1407/BTTTT-CVT", "issuer": "x", "issued_on": "2021-05-06", "before": "2021-05-10"}
     world = make.inventory(instructions=[order | {"scope": ["ubnd_tinh"]}]).model_copy(
-        update={"facilities": {NAME: found}}
+        update={"facilities": {NAME: site}}
     )
     evidence: Evidence = read(recorded)
     (status,) = statuses(world, evidence, NOW)
     connected_at = status.standing.connected_at
     if connected_at is None:
-        closed = found.operating is Operating.CLOSED
+        closed = site.operating is Operating.CLOSED
         assert status.timeliness is (Timeliness.NOT_BOUND if closed else Timeliness.OVERDUE)
     else:
         early = connected_at < datetime(2021, 5, 9, 17, tzinfo=UTC)
         assert status.timeliness is (Timeliness.ON_TIME if early else Timeliness.LATE)
 
 
-def test_a_day_that_counts_for_nothing_and_a_scope_that_is_denied_are_told() -> None:
+def test_a_day_that_counts_for_nothing_and_a_scope_that_is_denied_are_reasons() -> None:
     out_of_scope = BLOCK["blocked"] | {"reason": "not_in_scope"}
-    found = facility(blocked=out_of_scope)
+    site = facility(blocked=out_of_scope)
     order = {"issuer": "x", "issued_on": "2021-05-06", "before": "2021-05-10"}
     orders = [
         order | {"ref": "1/CV", "scope": ["ubnd_tinh"]},
         order | {"ref": "2/CV", "scope": ["quan_doi"], "facilities": {NAME: "2021-05-20"}},
     ]
-    world = make.inventory(instructions=orders).model_copy(update={"facilities": {NAME: found}})
+    world = make.inventory(instructions=orders).model_copy(update={"facilities": {NAME: site}})
     (status,) = statuses(world, NO_EVIDENCE, NOW)
-    telling = Telling(status.standing, NO_EVIDENCE, status.duties, world.instructions, Places({}))
-    told = [reason.text for reason in reasons(telling)]
-    assert "2/CV has a day for it, and does not bind it" in told
-    assert "it is said to be out of scope, and 1/CV binds it" in told
+    grounds = Grounds(status.standing, NO_EVIDENCE, status.duties, world.instructions, Places({}))
+    texts = [reason.text for reason in reasons(grounds)]
+    assert "2/CV has a day for it, and does not bind it" in texts
+    assert "it is said to be out of scope, and 1/CV binds it" in texts

@@ -9,7 +9,7 @@ import click
 
 from provisioner.base.diagnostics import Problem, Severity
 from provisioner.base.errors import InventoryError
-from provisioner.cli.contacts.desk import contacts_document, folder_option, open_desk, requester_option
+from provisioner.cli.contacts.access import contacts_document, folder_option, open_access, requester_option
 from provisioner.cli.context import Invocation
 from provisioner.cli.output import counted, print_document, problem_document, problem_lines
 from provisioner.contacts.checks import ContactsView, check_contacts
@@ -32,16 +32,16 @@ def check(
 
     Example: provisioner -i inventories/example contacts check --province bac-giang
     """
-    desk = open_desk(invocation, chosen, purpose, requester)
+    access = open_access(invocation, chosen, purpose, requester)
     if province is not None:
-        desk.province_name(province)
-    facilities = desk.inventory.facilities
-    every = {facility.province for facility in facilities.values()} | set(provinces_in(desk.folder))
+        access.province_name(province)
+    facilities = access.inventory.facilities
+    every = {facility.province for facility in facilities.values()} | set(provinces_in(access.folder))
     judged = frozenset(every if province is None else [province])
-    loaded = read_contacts(desk.folder, desk.passwords, None if province is None else judged)
+    loaded = read_contacts(access.folder, access.passwords, None if province is None else judged)
     count = sum(len(file.contacts) for file in loaded.files.values())
-    desk.record("check", judged, count)
-    view = ContactsView(loaded.files, facilities, judged, loaded.places, loaded.broken, desk.today, desk.folder)
+    access.record("check", judged, count)
+    view = ContactsView(loaded.files, facilities, judged, loaded.places, loaded.broken, access.today, access.folder)
     return _show(invocation, sorted([*loaded.problems, *check_contacts(view)]), judged, count)
 
 
@@ -60,7 +60,7 @@ def _show(invocation: Invocation, problems: Collection[Problem], judged: Collect
     return code
 
 
-def _summary(errors: int, warnings: int, found: str) -> str:
+def _summary(errors: int, warnings: int, extent: str) -> str:
     if errors:
-        return f"invalid: {counted(errors, 'error')}, {counted(warnings, 'warning')} ({found})"
-    return f"valid: {found}" + (f" ({counted(warnings, 'warning')})" if warnings else "")
+        return f"invalid: {counted(errors, 'error')}, {counted(warnings, 'warning')} ({extent})"
+    return f"valid: {extent}" + (f" ({counted(warnings, 'warning')})" if warnings else "")

@@ -9,18 +9,18 @@ from pathlib import Path
 import click
 
 from provisioner.base.errors import UsageError
-from provisioner.cli.contacts.desk import (
+from provisioner.cli.contacts.access import (
     contacts_document,
     facilities_option,
     folder_option,
-    open_desk,
+    open_access,
     print_records,
     purpose_option,
     records,
     requester_option,
     texts_argument,
 )
-from provisioner.cli.contacts.find import known_of_person, nobody
+from provisioner.cli.contacts.find import nobody, terms_of_person
 from provisioner.cli.context import Invocation
 from provisioner.cli.output import counted, print_document
 from provisioner.contacts import erasure
@@ -36,7 +36,7 @@ from provisioner.contacts.store import provinces_in
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option(
     "--new-password-file",
-    "given",
+    "new_password_file",
     type=click.Path(path_type=Path),
     metavar="FILE",
     help="A new password of your own making, where the old one comes from a program.",
@@ -51,7 +51,7 @@ def erase(
     texts: tuple[str, ...],
     facilities: tuple[str, ...],
     yes: bool,
-    given: Path | None,
+    new_password_file: Path | None,
     purpose: str,
     requester: str | None,
     chosen: Path | None,
@@ -64,19 +64,19 @@ def erase(
 
     Example: provisioner contacts erase - --yes --purpose "request of the person" < person.txt
     """
-    desk = open_desk(invocation, chosen, purpose, requester)
-    person = Person(known_of_person(texts, purpose), facilities)
-    finished = erasure.finish_interrupted(desk.folder, desk.passwords)
+    access = open_access(invocation, chosen, purpose, requester)
+    person = Person(terms_of_person(texts, purpose), facilities)
+    finished = erasure.finish_interrupted(access.folder, access.passwords)
     for province in finished:
         click.echo(f"finished what was interrupted: {vault_id(province)} has its new password", err=True)
-    planned = erasure.plan_erasure(desk.folder, desk.passwords, person, given)
-    if planned.found:
+    planned = erasure.plan_erasure(access.folder, access.passwords, person, new_password_file)
+    if planned.contacts:
         _ask(invocation, planned, yes=yes)
-        desk.record("erase", {one.province for one in planned.found}, len(planned.found))
-        erasure.erase(desk.folder, desk.passwords, person, planned)
+        access.record("erase", {contact.province for contact in planned.contacts}, len(planned.contacts))
+        erasure.erase(access.folder, access.passwords, person, planned)
     else:
-        searched = provinces_in(desk.folder)
-        desk.record("erase", searched, 0)
+        searched = provinces_in(access.folder)
+        access.record("erase", searched, 0)
         if not finished:
             raise nobody(searched)
     _show(invocation, planned, finished)
@@ -89,9 +89,9 @@ def _ask(invocation: Invocation, planned: Erasure, *, yes: bool) -> None:
     if invocation.json or not sys.stdin.isatty():
         hint = "look at the records with find, then add --yes"
         raise UsageError("nobody is here to answer whether to erase", hint=hint)
-    print_records(planned.found, show=False)
+    print_records(planned.contacts, show=False)
     names = ", ".join(vault_id(renewal.province) for renewal in planned.renewals)
-    question = f"Erase {counted(len(planned.found), 'record')} and renew the password of {names}?"
+    question = f"Erase {counted(len(planned.contacts), 'record')} and renew the password of {names}?"
     if not click.confirm(question, err=True):
         raise click.Abort
 
@@ -99,15 +99,15 @@ def _ask(invocation: Invocation, planned: Erasure, *, yes: bool) -> None:
 def _show(invocation: Invocation, planned: Erasure, finished: tuple[str, ...]) -> None:
     if invocation.json:
         fields = {
-            "erased": records(planned.found, show=False),
+            "erased": records(planned.contacts, show=False),
             "renewed": [_renewed(renewal) for renewal in planned.renewals],
             "finished": list(finished),
             "related": planned.related,
         }
         print_document(contacts_document("erase", **fields))
         return
-    print_records(planned.found, show=False)
-    click.echo(f"erased {counted(len(planned.found), 'record')}")
+    print_records(planned.contacts, show=False)
+    click.echo(f"erased {counted(len(planned.contacts), 'record')}")
     for renewal in planned.renewals:
         for line in _lines(renewal):
             click.echo(line)
@@ -120,7 +120,7 @@ def _renewed(renewal: Renewal) -> dict[str, object]:
     return {
         "province": renewal.province,
         "file": str(renewal.file),
-        "password_file": str(renewal.source or renewal.given),
+        "password_file": str(renewal.source or renewal.new_password_file),
         "old_password": "destroyed" if renewal.source else "to-be-destroyed",
         "earlier_versions": renewal.earlier,
     }
@@ -133,7 +133,7 @@ def _lines(renewal: Renewal) -> Iterator[str]:
         yield f"{name}: {renewal.source} holds a new password; the old one is destroyed there"
         yield "  copies of the old password elsewhere still open old commits: have them destroyed"
     else:
-        yield f"{name}: encrypted with the password of {renewal.given}"
+        yield f"{name}: encrypted with the password of {renewal.new_password_file}"
         yield "  put it in the place of the old one in your store, then destroy the old one and its versions there"
     if renewal.earlier is None:
         yield "  Git: nothing is known of earlier versions here"

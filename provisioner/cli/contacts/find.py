@@ -11,12 +11,12 @@ import click
 
 from provisioner.base.errors import UsageError
 from provisioner.base.private_file import refuse_existing, write_private
-from provisioner.cli.contacts.desk import (
+from provisioner.cli.contacts.access import (
     contacts_document,
     facilities_option,
     folder_option,
     force_option,
-    open_desk,
+    open_access,
     print_records,
     purpose_option,
     records,
@@ -26,7 +26,7 @@ from provisioner.cli.contacts.desk import (
 from provisioner.cli.context import Invocation
 from provisioner.cli.output import counted, print_document
 from provisioner.contacts import search
-from provisioner.contacts.search import Sought
+from provisioner.contacts.search import SearchTerm
 from provisioner.contacts.store import valid_contacts
 
 
@@ -62,45 +62,45 @@ def find(
 
     Example: provisioner contacts find - --purpose "request of the person" < person.txt
     """
-    desk = open_desk(invocation, chosen, purpose, requester)
-    known = known_of_person(texts, purpose)
+    access = open_access(invocation, chosen, purpose, requester)
+    terms = terms_of_person(texts, purpose)
     if out is not None:
         refuse_existing(out, force=force)
-    files = valid_contacts(desk.folder, desk.passwords).files
-    found = search.find(files, known, facilities=facilities)
-    desk.record("export" if out else "show" if show else "find", files, len(found))
-    if not found:
+    files = valid_contacts(access.folder, access.passwords).files
+    contacts = search.find(files, terms, facilities=facilities)
+    access.record("export" if out else "show" if show else "find", files, len(contacts))
+    if not contacts:
         raise nobody(files)
     if out is not None:
         exported = contacts_document(
-            "export", as_of=desk.now.isoformat(timespec="seconds"), records=records(found, show=True)
+            "export", as_of=access.now.isoformat(timespec="seconds"), records=records(contacts, show=True)
         )
         write_private(out, (json.dumps(exported, ensure_ascii=False, indent=1) + "\n").encode(), force=force)
     if invocation.json:
-        fields = {"provinces": sorted(files), "found": records(found, show=show), "exported": str(out or "")}
+        fields = {"provinces": sorted(files), "found": records(contacts, show=show), "exported": str(out or "")}
         print_document(contacts_document("find", **fields))
         return 0
-    print_records(found, show=show)
-    click.echo(f"{counted(len(found), 'record')} found, {counted(len(files), 'province')} searched")
+    print_records(contacts, show=show)
+    click.echo(f"{counted(len(contacts), 'record')} found, {counted(len(files), 'province')} searched")
     if out is not None:
         click.echo(f"wrote {out}: it holds personal data")
     return 0
 
 
-def known_of_person(texts: tuple[str, ...], purpose: str) -> tuple[Sought, ...]:
+def terms_of_person(texts: tuple[str, ...], purpose: str) -> tuple[SearchTerm, ...]:
     """Take what is known of a person, from the command line or from standard input.
 
     Raises:
         UsageError: a text is nothing that a person has, or it stands in the purpose, which is recorded.
     """
     lines = sys.stdin.read().splitlines() if texts == ("-",) else texts
-    known = tuple(search.sought(line) for line in lines if line.strip())
-    if not known:
+    terms = tuple(search.search_term(line) for line in lines if line.strip())
+    if not terms:
         raise UsageError("nothing to search for was given", hint="give a phone number, an e-mail address or a name")
-    if any(one.is_named_in(purpose) for one in known):
+    if any(term.is_named_in(purpose) for term in terms):
         hint = "say what for without naming the person: the access log holds no personal data"
         raise UsageError("the purpose names the person", hint=hint)
-    return known
+    return terms
 
 
 def nobody(searched: Iterable[str]) -> UsageError:

@@ -8,18 +8,18 @@ from pathlib import Path
 import click
 
 from provisioner.base.private_file import refuse_existing, write_private
-from provisioner.cli.contacts.desk import (
+from provisioner.cli.contacts.access import (
     contacts_document,
     folder_option,
     force_option,
-    open_desk,
+    open_access,
     purpose_option,
     requester_option,
 )
 from provisioner.cli.context import Invocation
 from provisioner.cli.output import counted, print_document
 from provisioner.contacts.checks import lacks_representative
-from provisioner.contacts.sheet import ListRequest, consolidated_list
+from provisioner.contacts.consolidated_list import ListRequest, consolidated_list
 from provisioner.contacts.store import in_order, valid_contacts
 from provisioner.inventory.model import Facility, Operating
 
@@ -49,23 +49,23 @@ def list_(
 
     Example: provisioner contacts list --province bac-giang --out list.xlsx --purpose "letter 1407"
     """
-    desk = open_desk(invocation, chosen, purpose, requester)
+    access = open_access(invocation, chosen, purpose, requester)
     refuse_existing(out, force=force)
-    name = desk.province_name(province)
-    file = valid_contacts(desk.folder, desk.passwords, [province]).files.get(province)
+    name = access.province_name(province)
+    file = valid_contacts(access.folder, access.passwords, [province]).files.get(province)
     known = file.contacts if file else ()
-    facilities = {f.id: f for f in desk.inventory.facilities.values() if f.province == province}
+    facilities = {f.id: f for f in access.inventory.facilities.values() if f.province == province}
     served = _with_operating(facilities.values(), Operating.OPEN, Operating.STANDBY)
-    listed = [c for c in in_order(known) if c.is_current(desk.today) and c.facility in served]
+    listed = [c for c in in_order(known) if c.is_current(access.today) and c.facility in served]
     opened = _with_operating(facilities.values(), Operating.OPEN)
-    without = [f for f in sorted(opened) if lacks_representative(known, f, desk.today)]
+    without = [f for f in sorted(opened) if lacks_representative(known, f, access.today)]
     content = consolidated_list(
-        ListRequest(name, desk.now, desk.requester, purpose),
+        ListRequest(name, access.now, access.requester, purpose),
         listed,
         {f.id: f.name for f in facilities.values()},
         without,
     )
-    desk.record("list", [province], len(listed))
+    access.record("list", [province], len(listed))
     write_private(out, content, force=force)
     if invocation.json:
         fields = {"file": str(out), "province": province, "contacts": len(listed), "without_representative": without}

@@ -1,4 +1,4 @@
-"""What is found in a spreadsheet, and where. No finding holds a person's data or what may be a password."""
+"""Findings in a spreadsheet, each with its cell. No finding holds a person's data or what may be a password."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from enum import StrEnum
 from provisioner.importing.cells.grid import letter
 
 
-class Level(StrEnum):
+class FindingLevel(StrEnum):
     """How much a finding matters: an error keeps its row out, a warning and a note do not."""
 
     ERROR = "error"
@@ -22,29 +22,29 @@ class Remark:
     """What is to be said, without the place.
 
     Attributes:
-        code: a stable id; `messages` has its sentences in every language.
+        code: a stable id; `report.messages` has its sentences in every language.
         level: how much it matters.
         fills: what stands in the sentences' gaps, by name; each text is fit to be shown.
     """
 
     code: str
-    level: Level = Level.ERROR
+    level: FindingLevel = FindingLevel.ERROR
     fills: tuple[tuple[str, str], ...] = ()
 
 
 def error(code: str, /, **fills: object) -> Remark:
     """A remark that keeps its row out."""
-    return Remark(code, Level.ERROR, _texts(fills))
+    return Remark(code, FindingLevel.ERROR, _texts(fills))
 
 
 def warning(code: str, /, **fills: object) -> Remark:
     """A remark that somebody should look at."""
-    return Remark(code, Level.WARNING, _texts(fills))
+    return Remark(code, FindingLevel.WARNING, _texts(fills))
 
 
 def note(code: str, /, **fills: object) -> Remark:
     """A remark that says what was done."""
-    return Remark(code, Level.NOTE, _texts(fills))
+    return Remark(code, FindingLevel.NOTE, _texts(fills))
 
 
 def _texts(fills: dict[str, object]) -> tuple[tuple[str, str], ...]:
@@ -86,15 +86,15 @@ class Finding:
     """A remark at a place.
 
     Attributes:
-        spot: where.
+        position: where.
         remark: what.
-        shown: the cell's value, as far as it may be shown.
+        value: the cell's value, as far as it may be shown.
         object: the facility concerned, e.g. `facility/kcl-bg-001`.
     """
 
-    spot: CellPosition
+    position: CellPosition
     remark: Remark
-    shown: str = ""
+    value: str = ""
     object: str = ""
 
 
@@ -108,4 +108,4 @@ class FileRefusedError(ValueError):
 
 def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """Findings by place, each once."""
-    return tuple(sorted(dict.fromkeys(findings), key=lambda f: (f.spot, f.remark.code, f.remark.fills)))
+    return tuple(sorted(dict.fromkeys(findings), key=lambda f: (f.position, f.remark.code, f.remark.fills)))

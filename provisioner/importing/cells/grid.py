@@ -54,7 +54,7 @@ _EXACT = 2**53
 
 
 @dataclass(frozen=True, slots=True)
-class Merged:
+class MergedRange:
     """A range of cells that show the value of the first one; 1-based, both ends are in it."""
 
     first_row: int
@@ -82,7 +82,7 @@ class Grid:
 
     name: str
     rows: Mapping[int, Mapping[int, Cell]] = field(repr=False)
-    merged: tuple[Merged, ...] = ()
+    merged: tuple[MergedRange, ...] = ()
     hidden_rows: frozenset[int] = frozenset()
     hidden_columns: frozenset[int] = frozenset()
     hidden: bool = False

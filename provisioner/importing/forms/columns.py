@@ -7,22 +7,32 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property, lru_cache
-from typing import Any
+from typing import TypedDict, Unpack
 
 from provisioner.importing.forms import values
 from provisioner.importing.forms.choices import Choice, word_key
 from provisioner.importing.forms.days import read_day
 from provisioner.importing.forms.privacy import safe_id, safe_number, safe_words
-from provisioner.importing.forms.values import Reader
+from provisioner.importing.forms.values import CellReader
 
 
-class Kind(StrEnum):
+class FormKind(StrEnum):
     """What a table's rows describe."""
 
     FACILITIES = "facilities"
     CONTACTS = "contacts"
     SURVEYS = "surveys"
     CAMERAS = "cameras"
+
+
+class ColumnOptions(TypedDict, total=False):
+    """What a shared column may have of its own: attributes of `Column`, by their names."""
+
+    own: bool
+    required: bool
+    stored: bool
+    asked: bool
+    advice: str
 
 
 def _nothing(_: str) -> str:
@@ -42,7 +52,7 @@ class Column:
         choice: the list to choose from.
         own: whether each row has a value of its own, so that a merged cell is a mistake.
         required: whether a new object has to have it; the template marks it.
-        kept: whether the inventory keeps it; others are known, and said to be left out.
+        stored: whether the inventory has it; others are known, and a finding says that they are left out.
         asked: whether the template has it.
         advice: what the template's guide says of it, in Vietnamese.
     """
@@ -50,12 +60,12 @@ class Column:
     key: str
     header: str
     aliases: str = ""
-    read: Reader = values.line
+    read: CellReader = values.line
     show: Callable[[str], str] = _nothing
     choice: Choice | None = None
     own: bool = False
     required: bool = False
-    kept: bool = True
+    stored: bool = True
     asked: bool = True
     advice: str = ""
 
@@ -65,26 +75,28 @@ class Column:
         return frozenset(map(word_key, (self.key, self.header, *filter(None, self.aliases.split("|")))))
 
 
-def chosen(key: str, header: str, choice: Choice, aliases: str = "", **others: Any) -> Column:
+def chosen(key: str, header: str, choice: Choice, aliases: str = "", **options: Unpack[ColumnOptions]) -> Column:
     """A column whose cells hold a word of a list."""
-    return Column(key, header, aliases, values.one_of(choice), safe_words, choice, **others)
+    return Column(key, header, aliases, values.one_of(choice), safe_words, choice, **options)
 
 
-def number(key: str, header: str, most: int, aliases: str = "", *, least: int = 1, **others: Any) -> Column:
+def number(
+    key: str, header: str, most: int, aliases: str = "", *, least: int = 1, **options: Unpack[ColumnOptions]
+) -> Column:
     """A column of whole numbers."""
-    return Column(key, header, aliases, values.whole(least, most), safe_number, **others)
+    return Column(key, header, aliases, values.whole(least, most), safe_number, **options)
 
 
-def day(key: str, header: str, aliases: str = "", **others: Any) -> Column:
+def day(key: str, header: str, aliases: str = "", **options: Unpack[ColumnOptions]) -> Column:
     """A column of days."""
-    return Column(key, header, aliases, read_day, safe_number, **others)
+    return Column(key, header, aliases, read_day, safe_number, **options)
 
 
 @dataclass(frozen=True)
 class Form:
     """A sheet: its title in the template, other titles that are met, and its columns in order."""
 
-    kind: Kind
+    kind: FormKind
     title: str
     titles: str
     columns: tuple[Column, ...]
@@ -139,22 +151,22 @@ def shared() -> tuple[Column, ...]:
     )
 
 
-_LEFT_OUT = {"kept": False, "asked": False}
+_LEFT_OUT: ColumnOptions = {"stored": False, "asked": False}
 
 
-def district(**others: Any) -> Column:
+def district(**options: Unpack[ColumnOptions]) -> Column:
     """The column of the district, as it was until 2025."""
-    return Column("district", "Quận/Huyện", "Huyện|Huyện/TX/TP|Huyện/Thị xã|Huyện, thị xã|Quận", **others)
+    return Column("district", "Quận/Huyện", "Huyện|Huyện/TX/TP|Huyện/Thị xã|Huyện, thị xã|Quận", **options)
 
 
-def ward(**others: Any) -> Column:
+def ward(**options: Unpack[ColumnOptions]) -> Column:
     """The column of the ward or commune."""
-    return Column("ward", "Xã/Phường", "Xã|Phường|Xã/Phường/Thị trấn|Xã, phường", **others)
+    return Column("ward", "Xã/Phường", "Xã|Phường|Xã/Phường/Thị trấn|Xã, phường", **options)
 
 
-def street(**others: Any) -> Column:
+def street(**options: Unpack[ColumnOptions]) -> Column:
     """The column of number and street."""
-    return Column("street", "Địa chỉ", "Địa chỉ cơ sở|Địa điểm", **others)
+    return Column("street", "Địa chỉ", "Địa chỉ cơ sở|Địa điểm", **options)
 
 
 PLACES = (district(**_LEFT_OUT), ward(**_LEFT_OUT), street(**_LEFT_OUT))

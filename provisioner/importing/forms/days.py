@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from provisioner.base.vietnamese import clean
 from provisioner.importing.cells.findings import error, warning
 from provisioner.importing.cells.grid import Cell
-from provisioner.importing.forms.values import Taken
+from provisioner.importing.forms.values import CellReading
 
 _WRITTEN_DAY = re.compile(
     r"(?:ngày\s*)?([0-9]{1,2})\s*(?:[-/.]|tháng)\s*([0-9]{1,2})\s*(?:[-/.]|năm)\s*([0-9]{2}|[0-9]{4})"
@@ -23,17 +23,17 @@ _MONTHS = 12
 _SHORT_YEAR = 2
 
 
-def read_day(cell: Cell) -> Taken:
+def read_day(cell: Cell) -> CellReading:
     """Read a day: day before month, as Vietnam writes; a number is what Excel counts days by."""
     value = cell.value
     if isinstance(value, date):
         return _day(value.year, value.month, value.day)
     if isinstance(value, int | float) and not isinstance(value, bool):
         return _from_serial(value)
-    return _from_text(clean(value)) if isinstance(value, str) else Taken(None, (error("day-form"),))
+    return _from_text(clean(value)) if isinstance(value, str) else CellReading(None, (error("day-form"),))
 
 
-def _from_text(text: str) -> Taken:
+def _from_text(text: str) -> CellReading:
     text = _CLOCK.sub("", text).strip()
     if _SERIAL.fullmatch(text):
         return _from_serial(int(text))
@@ -41,26 +41,26 @@ def _from_text(text: str) -> Taken:
         return _day(int(iso[1]), int(iso[2]), int(iso[3]))
     written = _WRITTEN_DAY.fullmatch(text.casefold())
     if written is None:
-        return Taken(None, (error("day-form"),))
+        return CellReading(None, (error("day-form"),))
     if len(written[3]) == _SHORT_YEAR:
-        return Taken(None, (error("day-short-year"),))
+        return CellReading(None, (error("day-short-year"),))
     if int(written[2]) > _MONTHS >= int(written[1]):
-        return Taken(None, (error("day-order"),))
+        return CellReading(None, (error("day-order"),))
     return _day(int(written[3]), int(written[2]), int(written[1]))
 
 
-def _day(year: int, month: int, number: int) -> Taken:
+def _day(year: int, month: int, number: int) -> CellReading:
     try:
-        found = date(year, month, number)
+        day = date(year, month, number)
     except ValueError:
-        return Taken(None, (error("day-unreal"),))
+        return CellReading(None, (error("day-unreal"),))
     if not _FIRST_YEAR <= year <= _LAST_YEAR:
-        return Taken(None, (error("day-unreal"),))
-    return Taken(found.isoformat())
+        return CellReading(None, (error("day-unreal"),))
+    return CellReading(day.isoformat())
 
 
-def _from_serial(number: float) -> Taken:
+def _from_serial(number: float) -> CellReading:
     if not _FIRST_SERIAL <= number <= _LAST_SERIAL:
-        return Taken(None, (error("day-form"),))
-    found = _EXCEL_BEGINS + timedelta(days=int(number))
-    return Taken(found.isoformat(), (warning("day-serial", day=f"{found:%d/%m/%Y}"),))
+        return CellReading(None, (error("day-form"),))
+    day = _EXCEL_BEGINS + timedelta(days=int(number))
+    return CellReading(day.isoformat(), (warning("day-serial", day=f"{day:%d/%m/%Y}"),))

@@ -8,8 +8,8 @@ from ipaddress import AddressValueError, IPv4Address, IPv4Network, NetmaskValueE
 from provisioner.base.vietnamese import clean, fold
 from provisioner.importing.cells.findings import error, warning
 from provisioner.importing.cells.grid import Cell
-from provisioner.importing.forms.privacy import tells_login
-from provisioner.importing.forms.values import Taken
+from provisioner.importing.forms.privacy import states_login
+from provisioner.importing.forms.values import CellReading
 
 _RTSP_PATH = re.compile(r"/[\x21-\x7e]*")
 _SIZE = re.compile(r"([0-9]{2,4})\s*[x\u00d7*]\s*([0-9]{2,4})(?:\s*p(?:ixels?|x)?)?", re.IGNORECASE)
@@ -24,53 +24,53 @@ _SIZES = {  # names that mean one size; 2K, 4MP and 5MP are several
 _LEAST_WIDTH, _MOST_WIDTH, _MOST_HEIGHT = 16, 7680, 4320
 
 
-def address(cell: Cell) -> Taken:
+def address(cell: Cell) -> CellReading:
     """Read an IPv4 address of a site's LAN."""
     if not isinstance(cell.value, str):
-        return Taken(None, (error("address-number"),))
+        return CellReading(None, (error("address-number"),))
     text = clean(cell.value)
     if re.fullmatch(r"[0-9]{9,12}|[0-9]{1,6}[.,][0-9]{1,6}|[0-9.,]+e\+?[0-9]+", text, re.IGNORECASE):
-        return Taken(None, (error("address-number"),))
+        return CellReading(None, (error("address-number"),))
     if re.fullmatch(r"[0-9.]+:[0-9]+", text):
-        return Taken(None, (error("address-port"),))
+        return CellReading(None, (error("address-port"),))
     if re.fullmatch(r"0*[0-9]{1,3}(?:[.]0*[0-9]{1,3}){3}", text) and re.search(r"(?:^|[.])0[0-9]", text):
-        return Taken(None, (error("address-zeros"),))
+        return CellReading(None, (error("address-zeros"),))
     try:
-        found = IPv4Address(text)
+        parsed = IPv4Address(text)
     except AddressValueError:
-        return Taken(None, (error("address-form"),))
-    return Taken(str(found), () if found.is_private else (warning("address-public"),))
+        return CellReading(None, (error("address-form"),))
+    return CellReading(str(parsed), () if parsed.is_private else (warning("address-public"),))
 
 
-def network(cell: Cell) -> Taken:
+def network(cell: Cell) -> CellReading:
     """Read a LAN, e.g. 192.168.1.0/24."""
     text = clean(cell.value) if isinstance(cell.value, str) else ""
     try:
-        found = IPv4Network(text, strict=False)
+        lan = IPv4Network(text, strict=False)
     except (AddressValueError, NetmaskValueError, ValueError):
-        return Taken(None, (error("network-form"),))
+        return CellReading(None, (error("network-form"),))
     if "/" not in text:
-        return Taken(None, (error("network-form"),))
-    if not text.startswith(f"{found.network_address}/"):
-        return Taken(None, (error("network-host", network=found),))
-    return Taken(str(found))
+        return CellReading(None, (error("network-form"),))
+    if not text.startswith(f"{lan.network_address}/"):
+        return CellReading(None, (error("network-host", network=lan),))
+    return CellReading(str(lan))
 
 
-def picture_size(cell: Cell) -> Taken:
+def picture_size(cell: Cell) -> CellReading:
     """Read width and height in pixels, or a name that means one size."""
     text = clean(cell.text)
     written = _SIZE.fullmatch(text)
     size = (int(written[1]), int(written[2])) if written else _SIZES.get(fold(text).replace("-", ""))
     if size is None:
-        return Taken(None, (error("size-form"),))
+        return CellReading(None, (error("size-form"),))
     if not (_LEAST_WIDTH <= size[0] <= _MOST_WIDTH and _LEAST_WIDTH <= size[1] <= _MOST_HEIGHT):
-        return Taken(None, (error("size-form"),))
-    return Taken(size)
+        return CellReading(None, (error("size-form"),))
+    return CellReading(size)
 
 
-def rtsp_path(cell: Cell) -> Taken:
+def rtsp_path(cell: Cell) -> CellReading:
     """Read the path and query of an RTSP address; logins in it are refused, host and port as well."""
     text = cell.text.strip()
-    if tells_login(text) or "@" in text:
-        return Taken(None, (error("password-in-text"),))
-    return Taken(text) if _RTSP_PATH.fullmatch(text) else Taken(None, (error("rtsp-path-form"),))
+    if states_login(text) or "@" in text:
+        return CellReading(None, (error("password-in-text"),))
+    return CellReading(text) if _RTSP_PATH.fullmatch(text) else CellReading(None, (error("rtsp-path-form"),))

@@ -41,10 +41,10 @@ def is_password_header(header: str) -> bool:
 
 def holds_login(text: str) -> bool:
     """Tell whether a text seems to hold a password: by its words, as part of an address, or by its looks."""
-    return tells_login(text) or any(_looks_made_up(word) for word in text.split() if not _EMAIL.fullmatch(word))
+    return states_login(text) or any(_looks_made_up(word) for word in text.split() if not _EMAIL.fullmatch(word))
 
 
-def tells_login(text: str) -> bool:
+def states_login(text: str) -> bool:
     """Tell whether a text says by words or as part of an address that it holds a password; signs alone do not count."""
     composed = unicodedata.normalize("NFC", text)
     return bool(_PASSWORD_TOLD.search(composed) or _LOGIN_IN_URL.search(composed) or _LOGIN_PAIR.search(composed))

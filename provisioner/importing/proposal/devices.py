@@ -1,20 +1,19 @@
 """Rows of cameras and recorders: which device each one is, and what it wants the file to say.
 
 A channel's row may carry its recorder's make, address and port, as tables from provinces do: they are the
-recorder's, and have to agree with what else is said of it. Tables with a row for each stream give a
-camera several rows.
+recorder's, and have to agree with what else is said of it. In tables with a row for each stream a
+camera has several rows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from provisioner.importing.cells.findings import error, note, warning
 from provisioner.importing.forms.choices import DeviceKind
-from provisioner.importing.proposal.draft import Draft
-from provisioner.importing.proposal.registry import next_free
+from provisioner.importing.proposal.draft import FacilityDraft
+from provisioner.importing.proposal.facility_registry import next_free
 from provisioner.importing.tables.records import Record
 from provisioner.inventory.model import StreamName
 
@@ -31,16 +30,28 @@ class _Device:
     """A camera or recorder as file and rows have it so far."""
 
     id: str
-    known: dict[str, Any]
+    known: dict[str, object]
     new: bool
     record: Record | None = None
     streams: set[str] = field(default_factory=set)
+
+    @property
+    def recorder(self) -> str | None:
+        """The id of a channel's recorder."""
+        name = self.known.get("recorder")
+        return name if isinstance(name, str) else None
+
+    @property
+    def known_streams(self) -> dict[str, dict[str, object]]:
+        """What the file says of its streams, by their names."""
+        streams = self.known.get("streams")
+        return {name: stream for name, stream in streams.items() if stream} if isinstance(streams, dict) else {}
 
 
 class DeviceDraft:
     """The devices of one facility."""
 
-    def __init__(self, draft: Draft) -> None:
+    def __init__(self, draft: FacilityDraft) -> None:
         self._draft = draft
         existing = draft.existing
         recorders = existing.recorders if existing else ()
@@ -58,7 +69,7 @@ class DeviceDraft:
                 order[pair[1]],
                 pair[0].get("camera_id") is None,
                 pair[0].get("stream") == StreamName.MAIN,
-                pair[0].spot,
+                pair[0].position,
             ),
         ):
             if kind is DeviceKind.RECORDER:
@@ -68,11 +79,11 @@ class DeviceDraft:
 
     def _kind(self, record: Record) -> DeviceKind | None:
         """Tell what a row describes; where it does not say, its columns do."""
-        named = record.get("device")
+        named = record.text("device")
         of_channel = [key for key in ("recorder_id", "channel", "ip_channel") if record.get(key) is not None]
-        known = self._cameras.get(record.get("camera_id") or "")
+        known = self._cameras.get(record.text("camera_id") or "")
         if named is None and not of_channel and known is not None and record.get("address") is None:
-            return DeviceKind.CHANNEL if known.known.get("recorder") else DeviceKind.CAMERA
+            return DeviceKind.CHANNEL if known.recorder else DeviceKind.CAMERA
         if named is None:
             return DeviceKind.CHANNEL if of_channel else DeviceKind.CAMERA
         if named == DeviceKind.CAMERA and of_channel:
@@ -86,7 +97,7 @@ class DeviceDraft:
         for key in _OF_CAMERAS_ONLY:
             if record.get(key) is not None:
                 self._draft.say(record, warning("column-not-of-recorder"), key)
-        name = record.get("recorder_id") or record.get("camera_id") or self._recorder_at(record.get("address"))
+        name = record.text("recorder_id") or record.text("camera_id") or self._recorder_at(record.text("address"))
         device = self._recorders.get(name or "")
         if device is None and not self._draft.require(record, "make", "address"):
             return
@@ -96,11 +107,11 @@ class DeviceDraft:
             self._draft.say(record, error("row-duplicate", row=device.record.number), "recorder_id")
             return
         device.record = record
-        self._tell_recorder(device, record, _OF_RECORDERS)
+        self._put_recorder(device, record, _OF_RECORDERS)
 
     def _recorder_at(self, address: str | None) -> str | None:
-        found = [device.id for device in self._recorders.values() if address and device.known.get("address") == address]
-        return found[0] if len(found) == 1 else None
+        there = [device.id for device in self._recorders.values() if address and device.known.get("address") == address]
+        return there[0] if len(there) == 1 else None
 
     def _new_recorder(self, record: Record, name: str | None) -> _Device:
         if name is None:
@@ -109,7 +120,7 @@ class DeviceDraft:
         self._recorders[name] = _Device(name, {}, new=True)
         return self._recorders[name]
 
-    def _tell_recorder(self, device: _Device, record: Record, keys: Iterable[str]) -> None:
+    def _put_recorder(self, device: _Device, record: Record, keys: Iterable[str]) -> None:
         for key in keys:
             self._draft.want(record, ("recorders", device.id, key), key)
             if record.get(key) is not None:
@@ -117,12 +128,12 @@ class DeviceDraft:
 
     def _recorder_of(self, record: Record) -> _Device | None:
         """The recorder of a channel's row; a row that says enough of an unknown one makes it known."""
-        name = record.get("recorder_id")
-        camera = self._cameras.get(record.get("camera_id") or "")
+        name = record.text("recorder_id")
+        camera = self._cameras.get(record.text("camera_id") or "")
         if name is None:
-            name = self._recorder_at(record.get("address"))
+            name = self._recorder_at(record.text("address"))
             if name is None and record.get("address") is None and camera is not None:
-                name = camera.known.get("recorder")
+                name = camera.recorder
         device = self._recorders.get(name or "")
         if device is None:
             if record.get("address") is None:
@@ -133,17 +144,17 @@ class DeviceDraft:
             if not self._draft.require(record, "make", "address"):
                 return None
             device = self._new_recorder(record, name)
-            self._tell_recorder(device, record, ("make", "address", "port", "analog_channels", "ip_channels"))
+            self._put_recorder(device, record, ("make", "address", "port", "analog_channels", "ip_channels"))
             return device
         return device if self._agrees(device, record) else None
 
     def _agrees(self, device: _Device, record: Record) -> bool:
         for key in ("make", "address", "port", "analog_channels", "ip_channels"):
-            given, known = record.get(key), device.known.get(key, _DEFAULT_PORT if key == "port" else None)
-            if given is None or given == known:
+            value, known = record.get(key), device.known.get(key, _DEFAULT_PORT if key == "port" else None)
+            if value is None or value == known:
                 continue
             if known is None:
-                self._tell_recorder(device, record, (key,))
+                self._put_recorder(device, record, (key,))
                 continue
             self._draft.say(record, error("recorder-differs", recorder=device.id), key)
             return False
@@ -164,10 +175,10 @@ class DeviceDraft:
         device.record = record
         device.streams = _streams_in(record)
         if self._is_complete(device, record, recorder):
-            self._tell_camera(device, record, recorder)
+            self._put_camera(device, record, recorder)
 
     def _camera(self, record: Record, recorder: _Device | None) -> _Device | None:
-        name = record.get("camera_id") or self._camera_there(record, recorder)
+        name = record.text("camera_id") or self._camera_there(record, recorder)
         if name in self._recorders:
             self._draft.say(record, error("device-id-taken", device=name), "camera_id")
             return None
@@ -202,7 +213,7 @@ class DeviceDraft:
                 needed.append("channel")
             if not self._draft.require(record, *needed):
                 return False
-        elif recorder is None and device.known.get("recorder") and not self._draft.require(record, "make", "address"):
+        elif recorder is None and device.recorder and not self._draft.require(record, "make", "address"):
             return False
         if record.get("channel") is not None and record.get("ip_channel") is not None:
             self._draft.say(record, error("channel-twice"), "ip_channel")
@@ -211,33 +222,32 @@ class DeviceDraft:
 
     def _has_sizes(self, device: _Device, record: Record) -> bool:
         for name in _streams_in(record):
-            known = (device.known.get("streams") or {}).get(name)
-            if not known and not self._draft.require(record, f"{name}_size"):
+            if name not in device.known_streams and not self._draft.require(record, f"{name}_size"):
                 return False
         return True
 
-    def _tell_camera(self, device: _Device, record: Record, recorder: _Device | None) -> None:
-        way = ("cameras", device.id)
+    def _put_camera(self, device: _Device, record: Record, recorder: _Device | None) -> None:
+        path = ("cameras", device.id)
         known = device.known
         keys = ["zone", "location", "model", "audio"]
         if recorder is None:
             keys += ["make", "address", "port"]
         else:
-            self._draft.want(record, (*way, "recorder"), "recorder_id", recorder.id)
+            self._draft.want(record, (*path, "recorder"), "recorder_id", recorder.id)
             keys += ["channel", "ip_channel"]
         moved = (recorder is None and known.get("recorder")) or (recorder is not None and known.get("address"))
         renumbered = (record.get("channel") and known.get("ip_channel")) or (
             record.get("ip_channel") and known and known.get("ip_channel") is None
         )
         if not device.new and (moved or renumbered):
-            self._draft.whole.add(way)
+            self._draft.rewritten.add(path)
             self._keep(device, record, recorder)
         for key in keys:
-            self._draft.want(record, (*way, key), key)
+            self._draft.want(record, (*path, key), key)
         device.known = known | {key: record.get(key) for key in keys if record.get(key) is not None}
         device.known |= {"recorder": recorder.id} if recorder else {}
         for name in device.streams:
-            self._tell_stream(device, record, name)
+            self._put_stream(device, record, name)
 
     def _keep(self, device: _Device, record: Record, recorder: _Device | None) -> None:
         """Write a camera anew with what stays true of it: it has become another kind of device, or counts otherwise."""
@@ -249,18 +259,18 @@ class DeviceDraft:
             if key in gone | {"id", "streams"} or value is None:
                 continue
             self._draft.want(record, ("cameras", device.id, key), key, value)
-        for name, stream in (device.known.get("streams") or {}).items():
-            for key, value in (stream or {}).items():
+        for name, stream in device.known_streams.items():
+            for key, value in stream.items():
                 self._draft.want(record, ("cameras", device.id, "streams", name, key), f"{name}_{key}", value)
 
-    def _tell_stream(self, device: _Device, record: Record, name: str) -> None:
-        way = ("cameras", device.id, "streams", name)
+    def _put_stream(self, device: _Device, record: Record, name: str) -> None:
+        path = ("cameras", device.id, "streams", name)
         size = record.get(f"{name}_size")
-        if size is not None:
-            self._draft.want(record, (*way, "width"), f"{name}_size", size[0])
-            self._draft.want(record, (*way, "height"), f"{name}_size", size[1])
+        if isinstance(size, tuple):
+            self._draft.want(record, (*path, "width"), f"{name}_size", size[0])
+            self._draft.want(record, (*path, "height"), f"{name}_size", size[1])
         for key in ("codec", "kbps", "fps", "rtsp_path"):
-            self._draft.want(record, (*way, key), f"{name}_{key}")
+            self._draft.want(record, (*path, key), f"{name}_{key}")
 
     def _want_more(self, device: _Device, record: Record) -> None:
         """Take a further row of a camera: its other stream, and nothing that contradicts the first row."""
@@ -280,7 +290,7 @@ class DeviceDraft:
         if self._has_sizes(device, record):
             device.streams |= more
             for name in more:
-                self._tell_stream(device, record, name)
+                self._put_stream(device, record, name)
 
 
 def _by_stream(record: Record) -> Record:

@@ -1,14 +1,14 @@
-"""From wishes to the smallest edit of a facility's file. Pure: bytes in, bytes out."""
+"""From wanted values to the smallest edit of a facility's file. Pure: bytes in, bytes out."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeGuard
 
 from provisioner.base.vietnamese import clean
-from provisioner.importing.proposal.draft import Draft, WantedValue, Way
+from provisioner.importing.proposal.draft import FacilityDraft, FieldPath, WantedValue
 from provisioner.inventory.files.edit import EditError, Flow, edited
 from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.files.strict_yaml import parse
@@ -51,18 +51,18 @@ class FieldChange:
     """One value that changes in a file.
 
     Attributes:
-        way: where, e.g. `cameras.cam-01.zone`.
+        path: where, e.g. `cameras.cam-01.zone`.
         before: the old value; empty where there was none, or where it is a free text.
         after: the new value; empty where it is a free text.
     """
 
-    way: str
+    path: str
     before: str
     after: str
 
 
 @dataclass(frozen=True)
-class Edit:
+class FacilityEdit:
     """What becomes of a facility's file.
 
     Attributes:
@@ -70,14 +70,14 @@ class Edit:
         before: its bytes; None where there is no file yet.
         after: its new bytes.
         changes: what changes, value by value.
-        origins: the wishes by their ways, those included that change nothing.
+        origins: the wanted values by their paths, those included that change nothing.
     """
 
     facility: str
     before: bytes | None
     after: bytes
     changes: tuple[FieldChange, ...]
-    origins: Mapping[Way, WantedValue]
+    origins: Mapping[FieldPath, WantedValue]
 
     @property
     def changed(self) -> bool:
@@ -85,113 +85,121 @@ class Edit:
         return self.before != self.after
 
 
-def edit_of(draft: Draft, before: bytes | None) -> Edit:
+def edit_of(draft: FacilityDraft, before: bytes | None) -> FacilityEdit:
     """The edit that a draft asks for.
 
     Raises:
         EditError: the file cannot be edited.
     """
     data = f"version: 1\nid: {draft.facility}\n".encode() if before is None else before
-    old = parse(data).value
+    old: object = parse(data).value
     new = _applied(old, draft)
     changes = dict(_differences(old, new, ()))
     after = edited(data, changes) if changes else data
-    origins = {wanted.way: wanted for wanted in draft.wanted}
-    return Edit(draft.facility, before, after, tuple(_told(old, new, ())), origins)
+    origins = {wanted_value.path: wanted_value for wanted_value in draft.wanted_values}
+    return FacilityEdit(draft.facility, before, after, tuple(_field_changes(old, new, ())), origins)
 
 
-def _applied(old: Any, draft: Draft) -> Any:
-    if not isinstance(old, dict):
-        raise EditError("the file is no mapping")
+def _applied(old: object, draft: FacilityDraft) -> object:
     new = copy.deepcopy(old)
-    for way in draft.whole:
-        _empty(new, way)
-    for wanted in draft.wanted:
-        _put(new, wanted.way, wanted.value, old)
-    for way in draft.whole:
-        _restore_comparable(new, old, way)
+    for path in draft.rewritten:
+        _empty(new, path)
+    for wanted_value in draft.wanted_values:
+        _put(new, wanted_value.path, wanted_value.value, old)
+    for path in draft.rewritten:
+        _restore_comparable(new, old, path)
     return new
 
 
-def _empty(document: Any, way: Way) -> None:
-    parent = _step_into(document, way[:-1])
-    if way[-2:-1] and way[-2] in _LISTS:
-        index = _index(parent, way[-1])
-        parent[index] = {"id": way[-1]}
+def _empty(document: object, path: FieldPath) -> None:
+    parent, key = _step_into(document, path[:-1]), path[-1]
+    if isinstance(parent, list):
+        parent[_position(parent, key)] = {"id": key}
     else:
-        parent[way[-1]] = {}
+        _mapping(parent)[key] = {}
 
 
-def _restore_comparable(new: Any, old: Any, way: Way) -> None:
+def _restore_comparable(new: object, old: object, path: FieldPath) -> None:
     """Keep texts of a rewritten mapping as they were spelled where they say the same."""
-    here, there = _look(new, way), _look(old, way)
-    if isinstance(here, dict) and isinstance(there, dict):
-        for key, value in here.items():
-            if key in there and _same(there[key], value):
-                here[key] = there[key]
+    rewritten, original = _value_at(new, path), _value_at(old, path)
+    if isinstance(rewritten, dict) and isinstance(original, dict):
+        for key, value in rewritten.items():
+            if key in original and _same(original[key], value):
+                rewritten[key] = original[key]
 
 
-def _put(document: Any, way: Way, value: Any, old: Any) -> None:
-    *parents, key = way
-    here = document
-    for part, parent in zip(parents, [None, *parents], strict=False):
-        here = _child(here, part, parent)
-    if key not in here and _DEFAULTS.get(key, ...) == value and not _is_told(key, way, old):
+def _put(document: object, path: FieldPath, value: object, old: object) -> None:
+    parent, key = _mapping(_step_into(document, path[:-1])), path[-1]
+    if key not in parent and _DEFAULTS.get(key, ...) == value and not _is_written_out(key, path, old):
         return
-    if key not in here or not _same(here[key], value):
-        here[key] = value
+    if key not in parent or not _same(parent[key], value):
+        parent[key] = value
 
 
-def _is_told(key: str, way: Way, old: Any) -> bool:
+def _is_written_out(key: str, path: FieldPath, old: object) -> bool:
     """Tell whether a value is written out although it is the default: a new camera's channel is."""
-    return key == "channel" and _look(old, way[:-1]) is None
+    return key == "channel" and _value_at(old, path[:-1]) is None
 
 
-def _child(here: Any, part: str, parent: str | None) -> Any:
-    if parent in _LISTS and isinstance(here, list):
-        index = _index(here, part)
-        if index is None:
-            here.append({"id": part})
-            return here[-1]
-        return here[index]
-    if part not in here or here[part] is None:
-        here[part] = [] if part in _LISTS and parent is None else {}
-    return here[part]
+def _step_into(document: object, path: FieldPath) -> object:
+    """The mapping or list at a path; what is missing on the way is made."""
+    node = document
+    for part, parent in zip(path, [None, *path], strict=False):
+        node = _child(node, part, parent)
+    return node
 
 
-def _step_into(document: Any, way: Way) -> Any:
-    here = document
-    for part, parent in zip(way, [None, *way], strict=False):
-        here = _child(here, part, parent)
-    return here
+def _child(node: object, part: str, parent: str | None) -> object:
+    if parent in _LISTS and isinstance(node, list):
+        if _index(node, part) is None:
+            node.append({"id": part})
+        return node[_position(node, part)]
+    mapping = _mapping(node)
+    if mapping.get(part) is None:
+        mapping[part] = [] if part in _LISTS and parent is None else {}
+    return mapping[part]
 
 
-def _look(document: Any, way: Way) -> Any:
-    here = document
-    for part in way:
-        if isinstance(here, list):
-            index = _index(here, part)
-            here = None if index is None else here[index]
+def _value_at(document: object, path: FieldPath) -> object:
+    """The value at a path; None where there is none."""
+    node = document
+    for part in path:
+        if isinstance(node, list):
+            index = _index(node, part)
+            node = None if index is None else node[index]
         else:
-            here = here.get(part) if isinstance(here, dict) else None
-    return here
+            node = node.get(part) if isinstance(node, dict) else None
+    return node
 
 
-def _index(items: Any, name: str) -> Any:
+def _mapping(node: object) -> dict[str, object]:
+    if not isinstance(node, dict):
+        raise EditError("the file is no mapping")
+    return node
+
+
+def _index(items: list[object], name: str) -> int | None:
     return next((n for n, item in enumerate(items) if isinstance(item, dict) and item.get("id") == name), None)
 
 
-def _same(old: Any, new: Any) -> bool:
+def _position(items: list[object], name: str) -> int:
+    index = _index(items, name)
+    if index is None:
+        raise EditError(f"the file has no {name}")
+    return index
+
+
+def _same(old: object, new: object) -> bool:
     """Tell whether two values say the same: spaces and the composition of letters do not count."""
     if isinstance(old, str) and isinstance(new, str):
         return old == new or clean(old) == new
-    return bool(old == new) and isinstance(old, bool) == isinstance(new, bool)
+    return old == new and isinstance(old, bool) == isinstance(new, bool)
 
 
 # --- the edit -------------------------------------------------------------------------------------
 
 
-def _differences(old: Any, new: Any, path: KeyPath) -> Iterator[tuple[KeyPath, Any]]:
+def _differences(old: object, new: object, path: KeyPath) -> Iterator[tuple[KeyPath, object]]:
     """The fewest places at which values have to be set, in the order of the model."""
     if isinstance(old, dict) and isinstance(new, dict) and not set(old) - set(new):
         for key in _sorted(new):
@@ -209,18 +217,18 @@ def _differences(old: Any, new: Any, path: KeyPath) -> Iterator[tuple[KeyPath, A
         yield path, _styled(new)
 
 
-def _are_items(value: Any) -> bool:
+def _are_items(value: object) -> TypeGuard[list[dict[str, object]]]:
     return isinstance(value, list) and all(isinstance(item, dict) for item in value)
 
 
 def _sorted(keys: Iterable[str]) -> list[str]:
     """Order keys as the first model that has them all."""
-    given = list(keys)
-    order = next((list(m.model_fields) for m in _MODELS if set(given) <= set(m.model_fields)), given)
-    return sorted(given, key=order.index)
+    unordered = list(keys)
+    order = next((list(m.model_fields) for m in _MODELS if set(unordered) <= set(m.model_fields)), unordered)
+    return sorted(unordered, key=order.index)
 
 
-def _styled(value: Any) -> Any:
+def _styled(value: object) -> object:
     """Order a new mapping's keys as the model has them, and write short ones on one line."""
     if isinstance(value, list):
         return [_styled(item) for item in value]
@@ -232,24 +240,24 @@ def _styled(value: Any) -> Any:
     return Flow(ordered) if plain and short else ordered
 
 
-def _told(old: Any, new: Any, way: Way) -> Iterator[FieldChange]:
-    """What changes, for people: a new mapping is told value by value as well."""
+def _field_changes(old: object, new: object, path: FieldPath) -> Iterator[FieldChange]:
+    """What changes, for people: a new mapping value by value as well."""
     if isinstance(new, dict):
         before = old if isinstance(old, dict) else {}
         for key in _sorted({**before, **new}):
             if before.get(key, ...) != new.get(key, ...) and key != "id":
-                yield from _told(before.get(key), new.get(key), (*way, key))
+                yield from _field_changes(before.get(key), new.get(key), (*path, key))
     elif _are_items(new) and new:
-        known = {item.get("id"): item for item in old or () if isinstance(item, dict)}
+        known = {item.get("id"): item for item in (old if isinstance(old, list) else ()) if isinstance(item, dict)}
         for item in new:
             if known.get(item.get("id")) != item:
-                yield from _told(known.get(item.get("id")), item, (*way, str(item.get("id"))))
+                yield from _field_changes(known.get(item.get("id")), item, (*path, str(item.get("id"))))
     else:
-        free = bool(way) and way[-1] in _FREE_TEXTS
-        yield FieldChange(".".join(way), "" if free else _shown(old), "" if free else _shown(new))
+        free = bool(path) and path[-1] in _FREE_TEXTS
+        yield FieldChange(".".join(path), "" if free else _text(old), "" if free else _text(new))
 
 
-def _shown(value: Any) -> str:
+def _text(value: object) -> str:
     if isinstance(value, list):
         return ", ".join(map(str, value))
     return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

@@ -23,22 +23,27 @@ def province_of(record: Record, inventory: Inventory) -> tuple[str | None, Remar
 
     None without a remark where the row names none, None with a remark where it cannot be understood.
     """
-    text, code = record.get("province"), record.get("province_code")
-    if text is None and code is None:
+    text, code = record.text("province"), record.text("province_code")
+    named = code if text is None else text
+    if named is None:
         return None, None
-    existing = inventory.facilities.get(record.get("facility_id") or "")
+    existing = inventory.facilities.get(record.text("facility_id") or "")
     own = existing.province_scheme if existing else None
     schemes = dict.fromkeys([*([own] if own else []), inventory.settings.province_scheme])
     remark: Remark | None = None
     for scheme in schemes:
         try:
-            return read_province(text or code, scheme, code if text else None).slug, None
+            return read_province(named, scheme, code if text else None).slug, None
         except ContradictoryProvinceError:
-            named, coded = by_name(text, scheme) if _is_name(text, scheme) else None, by_code(code, scheme)
-            remark = error("province-contradiction", name=named or "?", coded=coded, scheme=scheme)
+            remark = _contradiction(named, code or "", scheme)
         except ProvinceError:
-            remark = _unknown(text or code, scheme)
+            remark = _unknown(named, scheme)
     return None, remark
+
+
+def _contradiction(text: str, code: str, scheme: str) -> Remark:
+    name = by_name(text, scheme) if _is_name(text, scheme) else "?"
+    return error("province-contradiction", name=name, coded=by_code(code, scheme), scheme=scheme)
 
 
 def _is_name(text: str, scheme: str) -> bool:

@@ -10,9 +10,9 @@ from ipaddress import IPv4Network
 from pydantic import ValidationError
 
 from provisioner.base.diagnostics import Problem, Severity
-from provisioner.importing.cells.findings import Finding, Level, Remark
-from provisioner.importing.proposal.draft import WantedValue, Way
-from provisioner.importing.proposal.edits import Edit
+from provisioner.importing.cells.findings import Finding, FindingLevel, Remark
+from provisioner.importing.proposal.draft import FieldPath, WantedValue
+from provisioner.importing.proposal.edits import FacilityEdit
 from provisioner.importing.tables.records import Record
 from provisioner.inventory import rules
 from provisioner.inventory.files.positions import KeyPath, Places, Position
@@ -29,7 +29,7 @@ _NOT_OF_A_SHEET = frozenset(
 
 
 @dataclass(frozen=True)
-class Judged:
+class RuleCheck:
     """What the rules say of an edit.
 
     Attributes:
@@ -48,44 +48,43 @@ class Judged:
 class _Origins:
     """A facility's file whose places are those of the cells that ask for its values."""
 
-    def __init__(self, edit: Edit) -> None:
+    def __init__(self, edit: FacilityEdit) -> None:
         self.shown = edit.facility
-        self.wanted: list[WantedValue] = []
+        self.wanted_values: list[WantedValue] = []
         self._edit = edit
-        self._document = parse(edit.after).value
+        self._document: object = parse(edit.after).value
 
     def at(self, path: KeyPath, *, key: bool = False) -> Position:  # noqa: ARG002 (the protocol's)
-        """A place whose line is the number of a wish; 0 where no cell asks for anything near it."""
-        found = self.find(path)
-        if found is None:
+        """A position whose line is the number of a wanted value; 0 where no cell asks for anything near it."""
+        wanted_value = self.find(path)
+        if wanted_value is None:
             return Position(self.shown, 0, 0)
-        self.wanted.append(found)
-        return Position(self.shown, len(self.wanted), 0)
+        self.wanted_values.append(wanted_value)
+        return Position(self.shown, len(self.wanted_values), 0)
 
     def find(self, path: KeyPath) -> WantedValue | None:
-        """The wish for a value, for something in it, or for something beside it."""
-        way = self._way(path)
-        for length in range(len(way), 0, -1):
-            exact = self._edit.origins.get(way[:length])
-            inner = (wanted for known, wanted in self._edit.origins.items() if known[:length] == way[:length])
-            if found := exact or next(inner, None):
-                return found
-        return next(iter(self._edit.origins.values()), None)
+        """What was wanted at a path, else of something in it, else of something beside it."""
+        origins, parts = self._edit.origins, self._field_path(path)
+        for length in range(len(parts), 0, -1):
+            inner = (value for known, value in origins.items() if known[:length] == parts[:length])
+            if nearest := origins.get(parts[:length]) or next(inner, None):
+                return nearest
+        return next(iter(origins.values()), None)
 
-    def _way(self, path: KeyPath) -> Way:
-        way: list[str] = []
-        here = self._document
+    def _field_path(self, path: KeyPath) -> FieldPath:
+        parts: list[str] = []
+        node = self._document
         for part in path:
             if isinstance(part, int):
-                here = here[part] if isinstance(here, list) and part < len(here) else None
-                way.append(str(here.get("id")) if isinstance(here, dict) else str(part))
+                node = node[part] if isinstance(node, list) and part < len(node) else None
+                parts.append(str(node.get("id")) if isinstance(node, dict) else str(part))
             else:
-                here = here.get(part) if isinstance(here, dict) else None
-                way.append(part)
-        return tuple(way)
+                node = node.get(part) if isinstance(node, dict) else None
+                parts.append(part)
+        return tuple(parts)
 
 
-def check_edit(edit: Edit, inventory: Inventory, lan: str | None, today: date) -> Judged:
+def check_edit(edit: FacilityEdit, inventory: Inventory, lan: str | None, today: date) -> RuleCheck:
     """Hold a facility as it will be against the model and the rules.
 
     Args:
@@ -102,10 +101,10 @@ def check_edit(edit: Edit, inventory: Inventory, lan: str | None, today: date) -
     old = inventory.facilities.get(edit.facility)
     before = {(p.code, p.message) for p in _problems(inventory, old, None, Places({}), today)} if old else set()
     places = Places({f"facility/{edit.facility}": origins})
-    found = [p for p in _problems(inventory, new, lan, places, today) if (p.code, p.message) not in before]
-    findings = [_finding(problem, origins) for problem in found]
-    bad = [origins.wanted[p.line - 1].record for p in found if p.severity is Severity.ERROR and p.line]
-    return Judged(new, tuple(findings), tuple(bad), _signed(old, new))
+    problems = [p for p in _problems(inventory, new, lan, places, today) if (p.code, p.message) not in before]
+    findings = [_finding(problem, origins) for problem in problems]
+    bad = [origins.wanted_values[p.line - 1].record for p in problems if p.severity is Severity.ERROR and p.line]
+    return RuleCheck(new, tuple(findings), tuple(bad), _signed(old, new))
 
 
 def _problems(
@@ -121,31 +120,32 @@ def _problems(
 
 
 def _finding(problem: Problem, origins: _Origins) -> Finding:
-    level = Level.ERROR if problem.severity is Severity.ERROR else Level.WARNING
+    level = FindingLevel.ERROR if problem.severity is Severity.ERROR else FindingLevel.WARNING
     fills = (("message", problem.message.partition(": ")[2]), ("hint", problem.hint))
     return _at(
-        origins.wanted[problem.line - 1] if problem.line else origins.find(()), Remark(problem.code, level, fills)
+        origins.wanted_values[problem.line - 1] if problem.line else origins.find(()),
+        Remark(problem.code, level, fills),
     )
 
 
-def _at(wanted: WantedValue | None, remark: Remark) -> Finding:
-    if wanted is None:
-        raise LookupError(remark.code)  # never: an edit without wishes changes nothing and is not judged
+def _at(origin: WantedValue | None, remark: Remark) -> Finding:
+    if origin is None:
+        raise LookupError(remark.code)  # never: an edit without wanted values changes nothing and is not judged
     facility = dict(remark.fills).get("facility", "")
-    return wanted.record.finding(remark, wanted.key, facility)
+    return origin.record.finding(remark, origin.key, facility)
 
 
-def _refused(edit: Edit, origins: _Origins, refusal: ValidationError) -> Judged:
-    """Say that the model takes a value not; the readers of cells should have seen that."""
+def _refused(edit: FacilityEdit, origins: _Origins, refusal: ValidationError) -> RuleCheck:
+    """The findings of values that the model refuses; the readers of cells should have refused them."""
     findings, records = [], []
     for detail in refusal.errors(include_url=False, include_input=False):
-        wanted = origins.find(tuple(part for part in detail["loc"] if part != "[key]"))
-        if wanted is not None:
+        origin = origins.find(tuple(part for part in detail["loc"] if part != "[key]"))
+        if origin is not None:
             where = ".".join(map(str, detail["loc"]))
             fills = (("where", where), ("facility", edit.facility))
-            findings.append(_at(wanted, Remark("value-refused", Level.ERROR, fills)))
-            records.append(wanted.record)
-    return Judged(None, tuple(findings), tuple(records))
+            findings.append(_at(origin, Remark("value-refused", FindingLevel.ERROR, fills)))
+            records.append(origin.record)
+    return RuleCheck(None, tuple(findings), tuple(records))
 
 
 def _signed(old: Facility | None, new: Facility) -> tuple[str, ...]:

@@ -1,1 +1,1 @@
-"""What an import says: its document, its sheet and its messages, in English and in Vietnamese. Pure."""
+"""The report of an import: document, text, spreadsheet, and the messages of findings in two languages. Pure."""

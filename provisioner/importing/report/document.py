@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from provisioner.importing.cells.findings import Finding
 from provisioner.importing.report.messages import Language, wording
-from provisioner.importing.report.outcome import ImportResult
+from provisioner.importing.report.result import ImportResult
 
 
-def import_document(outcome: ImportResult, language: Language) -> dict[str, Any]:
+def import_document(result: ImportResult, language: Language) -> dict[str, object]:
     """The document; values of cells are in it only as far as they may be shown."""
-    proposal = outcome.proposal
+    proposal = result.proposal
     return {
         "schema": "provisioner/import",
         "version": 1,
@@ -19,13 +17,13 @@ def import_document(outcome: ImportResult, language: Language) -> dict[str, Any]
         "language": language.value,
         "tables": [
             {
-                "file": table.spot.file,
-                "sheet": table.spot.sheet,
+                "file": table.position.file,
+                "sheet": table.position.sheet,
                 "kind": table.form.kind.value,
                 "header_row": table.header_row,
                 "rows": len(table.rows),
             }
-            for table in outcome.sources.tables
+            for table in result.inputs.tables
         ],
         "problems": [_problem(finding, language) for finding in proposal.findings],
         "facilities": [
@@ -33,38 +31,38 @@ def import_document(outcome: ImportResult, language: Language) -> dict[str, Any]
                 "facility": edit.facility,
                 "file": f"facilities/{proposal.provinces[edit.facility]}/{edit.facility}.yml",
                 "action": "create" if edit.before is None else "update",
-                "changes": [{"field": c.way, "before": c.before, "after": c.after} for c in edit.changes],
+                "changes": [{"field": c.path, "before": c.before, "after": c.after} for c in edit.changes],
                 "sign_offs_needed": list(proposal.resign.get(edit.facility, ())),
             }
             for edit in proposal.changed
         ],
         "contacts": [
             {
-                "province": people.province,
-                "compared": people.known is not None,
-                "new": people.new,
-                "changed": people.changed,
-                "unchanged": people.unchanged,
+                "province": draft.province,
+                "compared": draft.known is not None,
+                "new": draft.new,
+                "changed": draft.changed,
+                "unchanged": draft.unchanged,
             }
-            for people in proposal.people.values()
+            for draft in proposal.contact_drafts.values()
         ],
-        "written": list(outcome.written),
+        "written": list(result.written),
     }
 
 
-def _problem(finding: Finding, language: Language) -> dict[str, Any]:
+def _problem(finding: Finding, language: Language) -> dict[str, object]:
     words = wording(finding.remark, language)
-    spot = finding.spot
+    position = finding.position
     return {
         "severity": finding.remark.level.value,
         "code": finding.remark.code,
         "message": words.message,
         "hint": words.hint,
-        "file": spot.file,
-        "sheet": spot.sheet,
-        "row": spot.row,
-        "column": spot.cell.rstrip("0123456789"),
-        "header": spot.header,
-        "value": finding.shown,
+        "file": position.file,
+        "sheet": position.sheet,
+        "row": position.row,
+        "column": position.cell.rstrip("0123456789"),
+        "header": position.header,
+        "value": finding.value,
         "object": finding.object,
     }

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from provisioner.contacts.messages import CATALOGUE as OF_CONTACTS
 from provisioner.contacts.messages import Language, Wording
-from provisioner.importing.cells.findings import Level, Remark
+from provisioner.importing.cells.findings import FindingLevel, Remark
 from provisioner.importing.report.messages_en import ENGLISH
 from provisioner.importing.report.messages_vi import OF_RULES, VIETNAMESE
 
@@ -16,9 +16,9 @@ CATALOGUE: Mapping[Language, Mapping[str, Wording]] = {
     Language.EN: {**OF_CONTACTS[Language.EN], **ENGLISH},
     Language.VI: {**OF_CONTACTS[Language.VI], **VIETNAMESE},
 }
-LEVELS: Mapping[Language, Mapping[Level, str]] = {
-    Language.EN: {Level.ERROR: "error", Level.WARNING: "warning", Level.NOTE: "note"},
-    Language.VI: {Level.ERROR: "lỗi", Level.WARNING: "cảnh báo", Level.NOTE: "ghi chú"},
+LEVELS: Mapping[Language, Mapping[FindingLevel, str]] = {
+    Language.EN: {FindingLevel.ERROR: "error", FindingLevel.WARNING: "warning", FindingLevel.NOTE: "note"},
+    Language.VI: {FindingLevel.ERROR: "lỗi", FindingLevel.WARNING: "cảnh báo", FindingLevel.NOTE: "ghi chú"},
 }
 
 
@@ -29,5 +29,5 @@ def wording(remark: Remark, language: Language) -> Wording:
         own = Wording(fills["message"], fills["hint"])
         translated = OF_RULES.get(remark.code, OF_RULES[""]) if language is Language.VI else None
         return Wording(translated.message.format_map(fills), translated.hint.format_map(fills)) if translated else own
-    found = CATALOGUE[language][remark.code]
-    return Wording(found.message.format_map(fills), found.hint.format_map(fills))
+    words = CATALOGUE[language][remark.code]
+    return Wording(words.message.format_map(fills), words.hint.format_map(fills))

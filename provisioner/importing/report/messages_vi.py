@@ -1,4 +1,4 @@
-"""What is said of a spreadsheet, in Vietnamese. No sentence repeats a cell."""
+"""The messages of findings in Vietnamese. No sentence repeats a cell."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading CSV as Excel writes it: any Unicode encoding, and whichever separator the table is written with."""
+"""The reader of CSV as Excel writes it: any Unicode encoding, and whichever separator the table is written with."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from provisioner.base.vietnamese import legacy_encoding
 from provisioner.importing.cells import limits
 from provisioner.importing.cells.findings import FileRefusedError, error
 from provisioner.importing.cells.grid import Cell, Grid
-from provisioner.importing.forms.sheets import known_headers
+from provisioner.importing.forms.all_forms import known_headers
 
 _MARKS = (  # the longer ones first: the mark of UTF-32 begins as that of UTF-16 does
     (b"\xff\xfe\x00\x00", "utf-32-le"),
@@ -52,14 +52,14 @@ def _decoded(data: bytes) -> str:
     try:
         return data[len(mark) :].decode(encoding)
     except UnicodeDecodeError:
-        found = legacy_encoding(_one_byte_a_letter(data[:_SAMPLE_CHARACTERS]))
-        if found:
-            raise FileRefusedError(error("file-encoding", encoding=found)) from None
+        legacy = legacy_encoding(_one_byte_a_letter(data[:_SAMPLE_CHARACTERS]))
+        if legacy:
+            raise FileRefusedError(error("file-encoding", encoding=legacy)) from None
         raise FileRefusedError(error("file-encoding-unknown")) from None
 
 
 def _guess(data: bytes) -> str:
-    """Tell UTF-16 without its mark by the zeros in every other byte; spaces and digits are ASCII in any table."""
+    """Recognise UTF-16 without its mark by the zeros in every other byte; spaces and digits are ASCII in any table."""
     sample = data[:_SAMPLE_CHARACTERS]
     zeros = [sample[start::2].count(0) for start in (0, 1)]
     if max(zeros) * 10 > len(sample) and len(data) % 2 == 0:
@@ -79,7 +79,7 @@ def _separator(text: str) -> str:
 
 def _fit(text: str, separator: str) -> tuple[int, int]:
     sample: list[list[str]] = []
-    with suppress(csv.Error):  # it is told when the table is read
+    with suppress(csv.Error):  # it is refused when the table is read
         sample.extend(islice(_reader(text, separator), _SAMPLE_ROWS))
     return max((known_headers(row) for row in sample), default=0), max(map(len, sample), default=0)
 

@@ -9,7 +9,7 @@ from provisioner.importing.cells.findings import FileRefusedError, error
 from provisioner.importing.cells.grid import Grid
 from provisioner.importing.cells.limits import MAX_FILE_BYTES
 from provisioner.importing.tables.delimited import read_delimited
-from provisioner.importing.tables.workbook import read_workbook
+from provisioner.importing.tables.xlsx import read_workbook
 
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
@@ -23,10 +23,10 @@ def read_file(path: Path) -> bytes:
         FileRefusedError: it is not, or cannot be read.
     """
     try:
-        found = path.stat()
-        if not stat.S_ISREG(found.st_mode):
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
             raise FileRefusedError(error("file-not-regular"))
-        if found.st_size > MAX_FILE_BYTES:
+        if status.st_size > MAX_FILE_BYTES:
             raise FileRefusedError(error("file-too-large", limit=MAX_FILE_BYTES // 2**20))
         with path.open("rb") as stream:
             data = stream.read(MAX_FILE_BYTES + 1)

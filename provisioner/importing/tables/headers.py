@@ -1,4 +1,4 @@
-"""Finding a sheet's tables: rows in which at least three cells are known headers of one of the four sheets."""
+"""The headers of a sheet's tables: rows in which at least three cells are known headers of one of the four sheets."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from itertools import islice
 from provisioner.base.vietnamese import possible_readings
 from provisioner.importing.cells.grid import Cell
 from provisioner.importing.cells.limits import HEADER_ROWS
+from provisioner.importing.forms.all_forms import FORMS, WITHOUT_MEANING
 from provisioner.importing.forms.choices import word_key
 from provisioner.importing.forms.columns import Column, Form
-from provisioner.importing.forms.sheets import FORMS, WITHOUT_MEANING
-from provisioner.importing.tables.filled import FilledGrid
+from provisioner.importing.tables.filled_grid import FilledGrid
 
 LEAST_HEADERS = 3
 _LONGEST_HEADER = 120
 _FIRST_CELLS = 4
-"""A header is told by its first cells: no table begins with many columns that nobody knows."""
+"""A header is recognised by its first cells: no table begins with many columns that nobody knows."""
 
 _BEGINNINGS = frozenset({"number", "facility_id", "facility_name", "name", "full_name", "camera_id"})
 
@@ -44,18 +44,18 @@ class Header:
 
 def find_headers(filled: FilledGrid) -> tuple[Header, ...]:
     """The headers of a sheet from top to bottom, those beside each other from left to right."""
-    found: list[Header] = []
+    headers: list[Header] = []
     block: list[int] = []
     for row in filled.numbers:
         if block and row == block[-1] + 1 and _is_header(filled, row):
             block.append(row)
             continue
         if block:
-            found += _tables(filled, block)
+            headers += _tables(filled, block)
             block = []
-        if (found or row <= HEADER_ROWS) and _is_header(filled, row, mostly=bool(found)):
+        if (headers or row <= HEADER_ROWS) and _is_header(filled, row, mostly=bool(headers)):
             block = [row]
-    return tuple(found + (_tables(filled, block) if block else []))
+    return tuple(headers + (_tables(filled, block) if block else []))
 
 
 def encoding_of_header(filled: FilledGrid) -> str | None:
@@ -84,7 +84,7 @@ def _texts(filled: FilledGrid, row: int) -> Iterator[Cell]:
     """The cells of a row that may be headers; one that is merged over two rows stands in both."""
     last = max(filled.grid.rows[row])
     for column in range(1, last + 1):
-        cell = filled.shown(row, column)
+        cell = filled.cell(row, column)
         if isinstance(cell.value, str) and 0 < len(cell.value.strip()) <= _LONGEST_HEADER:
             yield cell
 
@@ -93,13 +93,13 @@ def _is_header(filled: FilledGrid, row: int, *, mostly: bool = False) -> bool:
     """Tell whether a row is a header; below a table most of its texts have to be headers: words in data may be, too."""
     if not any(any(_columns(cell.text)) for cell in islice(_texts(filled, row), _FIRST_CELLS)):
         return False
-    found = [_columns(cell.text) for cell in _texts(filled, row)]
-    least = max(LEAST_HEADERS, (len(found) + 1) // 2 if mostly else 0)
-    return any(_count(found, number) >= least for number in range(len(FORMS)))
+    matches = [_columns(cell.text) for cell in _texts(filled, row)]
+    least = max(LEAST_HEADERS, (len(matches) + 1) // 2 if mostly else 0)
+    return any(_count(matches, number) >= least for number in range(len(FORMS)))
 
 
-def _count(found: list[tuple[Column | None, ...]], number: int) -> int:
-    return len({column.key for columns in found if (column := columns[number])})
+def _count(matches: list[tuple[Column | None, ...]], number: int) -> int:
+    return len({column.key for columns in matches if (column := columns[number])})
 
 
 def _tables(filled: FilledGrid, block: list[int]) -> list[Header]:
@@ -125,11 +125,11 @@ def _side_by_side(filled: FilledGrid, block: list[int], texts: Mapping[int, list
 
 def _repetitions(header: Header) -> Iterator[int]:
     """The columns at which a key with which tables begin comes again."""
-    seen: set[str] = set()
+    keys: set[str] = set()
     for place, column in sorted(header.columns.items()):
-        if column.key in seen and column.key in _BEGINNINGS:
+        if column.key in keys and column.key in _BEGINNINGS:
             yield place
-        seen.add(column.key)
+        keys.add(column.key)
 
 
 def _header(filled: FilledGrid, block: list[int], texts: Mapping[int, list[Cell]]) -> Header | None:
@@ -137,16 +137,16 @@ def _header(filled: FilledGrid, block: list[int], texts: Mapping[int, list[Cell]
     if form is None:
         return None
     columns = {place: column for place, cells in texts.items() if (column := _column(form, cells))}
-    shown = {place: cells[-1] for place, cells in texts.items()}
-    return Header(form, block[0], block[-1], columns, shown)
+    lowest = {place: cells[-1] for place, cells in texts.items()}
+    return Header(form, block[0], block[-1], columns, lowest)
 
 
 def _column(form: Form, cells: list[Cell]) -> Column | None:
     """The column of a header of several rows: a key for programs counts most, then the lowest row."""
     number = FORMS.index(form)
-    found = [column for cell in reversed(cells) if (column := _columns(cell.text)[number])]
-    exact = (column for column in found if any(cell.text.strip() == column.key for cell in cells))
-    return next(exact, found[0] if found else None)
+    candidates = [column for cell in reversed(cells) if (column := _columns(cell.text)[number])]
+    exact = (column for column in candidates if any(cell.text.strip() == column.key for cell in cells))
+    return next(exact, candidates[0] if candidates else None)
 
 
 def _form(filled: FilledGrid, texts: Mapping[int, list[Cell]]) -> Form | None:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from provisioner.base.vietnamese import read_legacy
-from provisioner.importing.cells.findings import CellPosition, Finding, Level, Remark, error
+from provisioner.importing.cells.findings import CellPosition, Finding, FindingLevel, Remark, error
 from provisioner.importing.cells.grid import Cell, CellState
 from provisioner.importing.cells.limits import MAX_TEXT
-from provisioner.importing.forms.columns import Column, Kind
-from provisioner.importing.forms.values import Taken
-from provisioner.importing.tables.sheet import Sheet, Table, TableRow
+from provisioner.importing.forms.columns import Column, FormKind
+from provisioner.importing.forms.values import CellReading, CellValue
+from provisioner.importing.tables.table import SheetTables, Table, TableRow
 
 
 @dataclass(frozen=True)
@@ -29,17 +28,17 @@ class Record:
 
     table: Table = field(repr=False)
     number: int
-    values: Mapping[str, Any] = field(repr=False)
+    values: Mapping[str, CellValue] = field(repr=False)
     sound: bool
     filled: frozenset[str] = frozenset()
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> FormKind:
         """What the row describes."""
         return self.table.form.kind
 
     @property
-    def spot(self) -> CellPosition:
+    def position(self) -> CellPosition:
         """The row."""
         return self.table.at(self.number)
 
@@ -52,56 +51,89 @@ class Record:
         bare = key.partition("_")[2]
         return bare if key not in self.table.places and bare in self.table.places else key
 
-    def get(self, key: str) -> Any:
+    def get(self, key: str) -> CellValue | None:
         """A value; None where there is none."""
         return self.values.get(key)
+
+    def text(self, key: str) -> str | None:
+        """The value of a column of texts, ids, days or words; None where there is none.
+
+        Raises:
+            TypeError: the column holds other values.
+        """
+        value = self.values.get(key)
+        if value is None or isinstance(value, str):
+            return value
+        raise TypeError(f"{key} is no column of texts")
+
+    def required_text(self, key: str) -> str:
+        """The text of a column that the row was seen to have.
+
+        Raises:
+            LookupError: it has none.
+        """
+        text = self.text(key)
+        if text is None:
+            raise LookupError(key)
+        return text
+
+    def whole_number(self, key: str) -> int | None:
+        """The value of a column of whole numbers; None where there is none.
+
+        Raises:
+            TypeError: the column holds other values.
+        """
+        value = self.values.get(key)
+        if value is None or isinstance(value, int):
+            return value
+        raise TypeError(f"{key} is no column of whole numbers")
 
     def finding(self, remark: Remark, key: str = "", facility: str = "") -> Finding:
         """A finding in one of the row's cells, with its value as far as that may be shown."""
         column, value = self.table.form.by_key.get(key), self.values.get(key)
-        shown = column.show(str(value)) if column and value is not None else ""
-        return Finding(self.at(key), remark, shown, f"facility/{facility}" if facility else "")
+        showable = column.show(str(value)) if column and value is not None else ""
+        return Finding(self.at(key), remark, showable, f"facility/{facility}" if facility else "")
 
 
-def read_records(sheets: Iterable[Sheet]) -> tuple[list[Record], list[Finding]]:
-    """The rows of sheets, and everything found so far."""
+def read_records(sheets: Iterable[SheetTables]) -> tuple[list[Record], list[Finding]]:
+    """The rows of sheets, and every finding so far."""
     records: list[Record] = []
     findings: list[Finding] = []
     for sheet in sheets:
         findings += sheet.findings
-        spoiled = {(f.spot.row, f.spot.column) for f in sheet.findings if f.remark.level is Level.ERROR}
+        spoiled = {(f.position.row, f.position.column) for f in sheet.findings if f.remark.level is FindingLevel.ERROR}
         for table in sheet.tables:
             for row in table.rows:
-                values, found = _read(table, row)
-                errors = any(f.remark.level is Level.ERROR for f in found)
-                told = {key for key, place in table.places.items() if (row.number, place) in spoiled}
-                filled = frozenset({*row.cells, *told})
-                records.append(Record(table, row.number, values, not errors and not told, filled))
-                findings += found
+                values, of_row = _read(table, row)
+                errors = any(f.remark.level is FindingLevel.ERROR for f in of_row)
+                spoiled_keys = {key for key, place in table.places.items() if (row.number, place) in spoiled}
+                filled = frozenset({*row.cells, *spoiled_keys})
+                records.append(Record(table, row.number, values, not errors and not spoiled_keys, filled))
+                findings += of_row
     return records, findings
 
 
-def _read(table: Table, row: TableRow) -> tuple[dict[str, Any], list[Finding]]:
-    values: dict[str, Any] = {}
+def _read(table: Table, row: TableRow) -> tuple[dict[str, CellValue], list[Finding]]:
+    values: dict[str, CellValue] = {}
     findings: list[Finding] = []
     for key, cell in row.cells.items():
         column = table.form.by_key[key]
-        if not column.kept:
+        if not column.stored:
             continue
-        taken = _taken(cell, column)
-        if taken.value is not None:
-            values[key] = taken.value
-        shown = column.show(cell.text) if taken.remarks else ""
-        findings += [Finding(table.at(row.number, key), remark, shown) for remark in taken.remarks]
+        reading = _reading(cell, column)
+        if reading.value is not None:
+            values[key] = reading.value
+        showable = column.show(cell.text) if reading.remarks else ""
+        findings += [Finding(table.at(row.number, key), remark, showable) for remark in reading.remarks]
     return values, findings
 
 
-def _taken(cell: Cell, column: Column) -> Taken:
+def _reading(cell: Cell, column: Column) -> CellReading:
     if cell.state is not CellState.PLAIN:
-        return Taken(None, (error("formula-no-value" if cell.state is CellState.FORMULA else "cell-broken"),))
+        return CellReading(None, (error("formula-no-value" if cell.state is CellState.FORMULA else "cell-broken"),))
     if isinstance(cell.value, str):
         if len(cell.value) > MAX_TEXT:
-            return Taken(None, (error("text-too-long"),))
-        if found := read_legacy(cell.value):
-            return Taken(None, (error("text-encoding", encoding=found.encoding),))
+            return CellReading(None, (error("text-too-long"),))
+        if legacy := read_legacy(cell.value):
+            return CellReading(None, (error("text-encoding", encoding=legacy.encoding),))
     return column.read(cell)

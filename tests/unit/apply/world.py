@@ -10,7 +10,7 @@ from typing import Any
 
 from provisioner.apply import HostResult, Job, MemoryJournal, Rollout, RolloutOptions, RunProgress, Wave, roll_out
 from provisioner.desired import DesiredState
-from provisioner.history.journal import Event
+from provisioner.history.event_log import Event
 from provisioner.hosts.observe import observe
 from provisioner.plan.changes import Action
 from provisioner.plan.diff import changes_of

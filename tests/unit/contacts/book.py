@@ -32,8 +32,8 @@ def contact(facility: str = "kcl-bg-001", **changes: Any) -> Contact:
         "valid_from": "2021-05-07",
         "note": NOTE,
     }
-    kept = {key: value for key, value in (plain | changes).items() if value is not None}
-    return Contact.model_validate_json(json.dumps(kept))
+    filled = {key: value for key, value in (plain | changes).items() if value is not None}
+    return Contact.model_validate_json(json.dumps(filled))
 
 
 def other(number: int = 2, facility: str = "kcl-bg-001", **changes: Any) -> Contact:
@@ -70,7 +70,7 @@ def passwords(folder: Path, *ids: str) -> VaultPasswords:
 
 
 def put(folder: Path, province: str, content: str | list[Contact], vault_id: str = "", password: str = "") -> Path:
-    """Write a province's file as it is given, encrypted as `environment` lets it be opened."""
+    """Write a province's file as it is, encrypted as `environment` lets it be opened."""
     vault_id = vault_id or f"contacts-{province}"
     text = content if isinstance(content, str) else render_contacts(province, content)
     folder.mkdir(exist_ok=True)
@@ -82,7 +82,7 @@ def put(folder: Path, province: str, content: str | list[Contact], vault_id: str
 
 
 def inventory(root: Path, *facilities: dict[str, Any]) -> Path:
-    """Write an inventory of some facilities; of two in Bắc Giang if none is given."""
+    """Write an inventory of some facilities; of two in Bắc Giang where none is named."""
     listed = facilities or (inventories.facility(), inventories.facility("kcl-bg-002"))
     files = {f"facilities/{f['province']}/{f['id']}.yml": f for f in listed}
     return inventories.write_inventory(root, {"facilities/bac-giang/kcl-bg-001.yml": None} | files)

@@ -20,15 +20,15 @@ from . import book
 
 TODAY = date(2021, 5, 9)
 FOLDER = Path("contacts")
-Told = list[tuple[str, str]]
+Codes = list[tuple[str, str]]
 
 
 def view(*listed: Contact, facilities: list[dict[str, Any]] | None = None, **changes: Any) -> ContactsView:
     text = render_contacts("bac-giang", listed).encode()
-    found = inventories.inventory(facilities=facilities or [inventories.facility()]).facilities
+    known = inventories.inventory(facilities=facilities or [inventories.facility()]).facilities
     plain: dict[str, Any] = {
         "files": {"bac-giang": ContactsFile(version=1, province="bac-giang", contacts=listed)},
-        "facilities": found,
+        "facilities": known,
         "provinces": frozenset({"bac-giang"}),
         "places": Places({"contacts/bac-giang": SourceFile("contacts/bac-giang.yml", text, PlacesIn)}),
         "broken": frozenset(),
@@ -38,16 +38,16 @@ def view(*listed: Contact, facilities: list[dict[str, Any]] | None = None, **cha
     return ContactsView(**(plain | changes))
 
 
-def told(found: ContactsView) -> Told:
-    problems = check_contacts(found)
-    shown = repr(problems) + repr(found)
-    assert not [canary for canary in book.CANARIES if canary in shown]
+def codes(judged: ContactsView) -> Codes:
+    problems = check_contacts(judged)
+    printed = repr(problems) + repr(judged)
+    assert not [canary for canary in book.CANARIES if canary in printed]
     assert all(p.hint and p.file for p in problems)
     return [(p.code, f"{p.file}:{p.line}") for p in problems]
 
 
 def test_a_complete_representative_is_enough() -> None:
-    assert told(view(book.contact(), book.other())) == []
+    assert codes(view(book.contact(), book.other())) == []
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_a_complete_representative_is_enough() -> None:
 def test_each_rule_tells_its_place(listed: list[Contact], expected: list[Any]) -> None:
     if "" in expected:  # nobody is current then, either
         expected = [("representative-missing", ":0"), *expected[1:]]
-    assert told(view(*listed)) == [(code, f"contacts/bac-giang.yml{line}") for code, line in expected]
+    assert codes(view(*listed)) == [(code, f"contacts/bac-giang.yml{line}") for code, line in expected]
 
 
 def test_a_message_names_facility_contact_and_field() -> None:
@@ -97,13 +97,13 @@ def test_a_number_that_is_no_persons_is_a_warning() -> None:
 
 def test_only_open_facilities_need_a_representative_and_closed_ones_should_have_none() -> None:
     closed = [inventories.facility(operating="closed")]
-    assert told(view(facilities=closed)) == []
-    assert told(view(facilities=[inventories.facility(operating="standby")])) == []
+    assert codes(view(facilities=closed)) == []
+    assert codes(view(facilities=[inventories.facility(operating="standby")])) == []
     (problem,) = check_contacts(view(book.contact(), facilities=closed))
     assert (problem.code, problem.severity) == ("contact-outlived", Severity.WARNING)
 
 
-def test_a_facility_of_another_province_is_told_where_it_belongs() -> None:
+def test_a_facility_of_another_province_hears_where_it_belongs() -> None:
     away = [inventories.facility(), inventories.facility("kcl-qn-001", province="quang-nam")]
     (problem,) = check_contacts(view(book.contact(), book.other(facility="kcl-qn-001"), facilities=away))
     assert problem.code == "contact-facility-misplaced"
@@ -111,8 +111,8 @@ def test_a_facility_of_another_province_is_told_where_it_belongs() -> None:
 
 
 def test_a_province_without_a_file_has_no_representative() -> None:
-    assert told(view(files={})) == [("representative-missing", "contacts/bac-giang.yml:0")]
+    assert codes(view(files={})) == [("representative-missing", "contacts/bac-giang.yml:0")]
 
 
 def test_nothing_is_said_of_facilities_whose_contacts_could_not_be_understood() -> None:
-    assert told(view(files={}, broken=frozenset({"bac-giang"}))) == []
+    assert codes(view(files={}, broken=frozenset({"bac-giang"}))) == []

@@ -13,13 +13,13 @@ import pytest
 from provisioner.base.errors import LockedError, PolicyError, SecretsError, UsageError
 from provisioner.base.vault import VaultPasswords, opened_with
 from provisioner.contacts.erasure import Erasure, Person, erase, finish_interrupted, plan_erasure
-from provisioner.contacts.search import sought
+from provisioner.contacts.search import search_term
 from provisioner.contacts.store import locked, read_contacts
 
 from . import book
 
 BG, HD = "contacts-bac-giang", "contacts-hai-duong"
-PERSON = Person((sought(book.PHONE),))
+PERSON = Person((search_term(book.PHONE),))
 
 
 @pytest.fixture
@@ -36,9 +36,9 @@ def keys(tmp_path: Path) -> VaultPasswords:
     return book.passwords(tmp_path / "keys", BG, HD)
 
 
-def erased(folder: Path, keys: VaultPasswords, person: Person = PERSON, given: Path | None = None) -> Erasure:
+def erased(folder: Path, keys: VaultPasswords, person: Person = PERSON, new_file: Path | None = None) -> Erasure:
     finish_interrupted(folder, keys)
-    planned = plan_erasure(folder, keys, person, given)
+    planned = plan_erasure(folder, keys, person, new_file)
     erase(folder, keys, person, planned)
     return planned
 
@@ -62,7 +62,7 @@ def snapshot(folder: Path) -> dict[str, bytes]:
 
 def test_the_person_is_gone_and_the_others_are_there(folder: Path, keys: VaultPasswords) -> None:
     planned = erased(folder, keys)
-    assert [(one.province, one.contact.facility) for one in planned.found] == [
+    assert [(one.province, one.contact.facility) for one in planned.contacts] == [
         ("bac-giang", "kcl-bg-001"),
         ("hai-duong", "kcl-hd-001"),
     ]
@@ -95,7 +95,7 @@ def test_the_old_passwords_own_bytes_are_overwritten(folder: Path, keys: VaultPa
 def test_a_province_without_the_person_keeps_its_file_and_password(folder: Path, tmp_path: Path) -> None:
     keys = book.passwords(tmp_path / "keys", BG, HD)
     (before, password) = (folder / "hai-duong.yml").read_bytes(), (tmp_path / "keys" / HD).read_bytes()
-    erased(folder, keys, Person((sought(book.PHONE),), ("kcl-bg-001",)))
+    erased(folder, keys, Person((search_term(book.PHONE),), ("kcl-bg-001",)))
     assert (folder / "hai-duong.yml").read_bytes() == before
     assert (tmp_path / "keys" / HD).read_bytes() == password
 
@@ -104,7 +104,7 @@ def test_a_province_without_the_person_keeps_its_file_and_password(folder: Path,
 
 
 def dying_at(flush: int, action: Callable[[], object]) -> bool:
-    """Do something in a process that is killed at a flush to the disk; tells whether it came so far."""
+    """Do something in a process that is killed at a flush to the disk; returns whether it came so far."""
     child = os.fork()
     if child == 0:
         flushed, fsync = 0, os.fsync
@@ -128,7 +128,7 @@ def dying_at(flush: int, action: Callable[[], object]) -> bool:
 
 
 def test_whenever_it_dies_the_same_command_finishes_it(folder: Path, keys: VaultPasswords, tmp_path: Path) -> None:
-    here = Person((sought(book.PHONE),), ("kcl-bg-001",))
+    here = Person((search_term(book.PHONE),), ("kcl-bg-001",))
     first = {name: snapshot(tmp_path / name) for name in ("contacts", "keys")}
     flush = 1
     while dying_at(flush, lambda: erased(folder, keys, here)):
@@ -147,7 +147,7 @@ def test_if_it_dies_between_two_provinces_the_same_command_goes_on(
 ) -> None:
     old = snapshot(folder)
     assert dying_at(8, lambda: erased(folder, keys))
-    assert [one.province for one in erased(folder, keys).found] == ["hai-duong"]
+    assert [one.province for one in erased(folder, keys).contacts] == ["hai-duong"]
     assert [len(file.contacts) for file in read_contacts(folder, keys).files.values()] == [1, 1]
     assert not any(opens(data, tmp_path) for data in old.values())
 
@@ -172,7 +172,7 @@ def test_whenever_finishing_dies_it_can_be_finished_again(folder: Path, keys: Va
         assert set(read_contacts(folder, keys).files) == {"bac-giang", "hai-duong"}
 
 
-def test_others_are_told_of_an_interruption(folder: Path, keys: VaultPasswords) -> None:
+def test_others_hear_of_an_interruption(folder: Path, keys: VaultPasswords) -> None:
     assert dying_at(5, lambda: erased(folder, keys))
     with pytest.raises(SecretsError) as caught:
         read_contacts(folder, keys)
@@ -199,7 +199,7 @@ def test_if_neither_password_opens_the_contacts_nothing_is_taken_away(
     assert (tmp_path / "keys" / f"{BG}.renewed").exists()
 
 
-def test_a_folder_that_cannot_be_written_is_told_and_the_command_can_be_repeated(
+def test_a_folder_that_cannot_be_written_is_reported_and_the_command_can_be_repeated(
     folder: Path, keys: VaultPasswords, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     planned = plan_erasure(folder, keys, PERSON, None)
@@ -213,17 +213,17 @@ def test_a_folder_that_cannot_be_written_is_told_and_the_command_can_be_repeated
         with pytest.raises(Exception, match=r"could not be renewed: .*No space left"):
             erase(folder, keys, PERSON, planned)
     assert snapshot(folder) == before
-    assert erased(folder, keys).found == planned.found
+    assert erased(folder, keys).contacts == planned.contacts
 
 
 # --- what is refused ------------------------------------------------------------------------------
 
 
-def refused(folder: Path, keys: VaultPasswords, tmp_path: Path, given: Path | None = None) -> PolicyError:
+def refused(folder: Path, keys: VaultPasswords, tmp_path: Path, new_file: Path | None = None) -> PolicyError:
     """The refusal, and see that nothing was changed by it."""
     before = snapshot(folder), snapshot(tmp_path / "keys")
     with pytest.raises(PolicyError) as caught:
-        erased(folder, keys, given=given)
+        erased(folder, keys, new_file=new_file)
     assert (snapshot(folder), snapshot(tmp_path / "keys")) == before
     assert caught.value.exit_code == 6
     assert caught.value.hint
@@ -270,10 +270,10 @@ def test_a_program_is_refused_and_a_password_of_the_callers_own_is_taken(
     error = refused(folder, keys, tmp_path)
     assert "is a program" in error.message
     assert "--new-password-file FILE" in error.hint
-    person = Person((sought(book.PHONE),), ("kcl-bg-001",))
+    person = Person((search_term(book.PHONE),), ("kcl-bg-001",))
     new, old = book.key(tmp_path, "new", "a new password"), (folder / "bac-giang.yml").read_bytes()
     planned = erased(folder, keys, person, new)
-    assert [(r.source, r.given) for r in planned.renewals] == [(None, new)]
+    assert [(r.source, r.new_password_file) for r in planned.renewals] == [(None, new)]
     data = (folder / "bac-giang.yml").read_bytes()
     assert data.startswith(b"$ANSIBLE_VAULT;1.2;AES256;contacts-bac-giang\n")
     assert opened_with(data, b"a new password", name="new")
@@ -286,7 +286,7 @@ def test_a_new_password_that_is_a_known_one_is_refused(
     folder: Path, keys: VaultPasswords, tmp_path: Path, known: str
 ) -> None:
     new = book.key(tmp_path, "new", f"password of {known}")
-    person = Person((sought(book.PHONE),), ("kcl-bg-001",))
+    person = Person((search_term(book.PHONE),), ("kcl-bg-001",))
     with pytest.raises(PolicyError, match="holds the password"):
         plan_erasure(folder, keys, person, new)
 
@@ -336,9 +336,9 @@ def test_no_old_commit_can_be_opened_after_an_erasure(folder: Path, keys: VaultP
     planned = erased(folder, keys)
     assert [renewal.earlier for renewal in planned.renewals] == [3, 1]
     commit(folder)
-    found = versions(folder)
-    assert len(found) == 4
-    assert sorted(opens(version, tmp_path / "keys") for version in found) == [False, False, False, True]
+    history = versions(folder)
+    assert len(history) == 4
+    assert sorted(opens(version, tmp_path / "keys") for version in history) == [False, False, False, True]
 
 
 def test_a_commit_that_no_branch_has_any_more_counts_as_well(folder: Path, keys: VaultPasswords) -> None:
@@ -355,7 +355,7 @@ def test_a_second_erasure_counts_all_earlier_versions(folder: Path, keys: VaultP
     commit(folder)
     erased(folder, keys)
     commit(folder)
-    planned = erased(folder, keys, Person((sought("lien-he-2@example.com"),)))
+    planned = erased(folder, keys, Person((search_term("lien-he-2@example.com"),)))
     assert [renewal.earlier for renewal in planned.renewals] == [2]
 
 
@@ -388,7 +388,7 @@ def test_a_password_in_git_is_refused(folder: Path, keys: VaultPasswords, tmp_pa
 
 
 def person(*texts: str, facilities: tuple[str, ...] = ()) -> Person:
-    return Person(tuple(sought(text) for text in texts), facilities)
+    return Person(tuple(search_term(text) for text in texts), facilities)
 
 
 @pytest.fixture
@@ -416,22 +416,22 @@ def test_name_and_phone_together_are_one_person_and_the_others_are_counted(
     namesakes: Path, keys: VaultPasswords
 ) -> None:
     planned = plan_erasure(namesakes, keys, person(book.NAME, book.PHONE), None)
-    assert [one.contact for one in planned.found] == [book.contact()]
+    assert [one.contact for one in planned.contacts] == [book.contact()]
     assert planned.related == 2
 
 
 def test_a_part_of_a_name_erases_nobody(folder: Path, keys: VaultPasswords) -> None:
-    assert plan_erasure(folder, keys, person("Hoàng Yến"), None).found == ()
+    assert plan_erasure(folder, keys, person("Hoàng Yến"), None).contacts == ()
 
 
 def test_a_name_that_is_in_two_places_with_one_address_is_one_person(folder: Path, keys: VaultPasswords) -> None:
     book.put(folder, "hai-duong", [book.contact("kcl-hd-001", phone="+84300777009")])
-    assert len(plan_erasure(folder, keys, person(book.NAME), None).found) == 2
+    assert len(plan_erasure(folder, keys, person(book.NAME), None).contacts) == 2
 
 
 def test_a_name_at_named_facilities_is_one_person(namesakes: Path, keys: VaultPasswords) -> None:
     planned = plan_erasure(namesakes, keys, person(book.NAME, facilities=("kcl-bg-001",)), None)
-    assert len(planned.found) == 2
+    assert len(planned.contacts) == 2
 
 
 def test_a_province_that_cannot_be_opened_stops_the_search(folder: Path, tmp_path: Path) -> None:
@@ -459,5 +459,5 @@ def test_two_erasures_never_run_at_once(folder: Path, keys: VaultPasswords) -> N
 @pytest.mark.parametrize("text", ["", "  ", "12", "canary@", "0300 777", "-", "..."])
 def test_what_could_match_nobody_or_everybody_is_no_person(text: str) -> None:
     with pytest.raises(UsageError, match="no phone number, no e-mail address and no name") as caught:
-        sought(text)
+        search_term(text)
     assert text.strip() == "" or f"{text} " not in caught.value.message

@@ -11,7 +11,7 @@ from provisioner.contacts.names import read_line, read_name
 from provisioner.contacts.phones import read_phone
 
 
-def told(reading: FieldReading) -> tuple[str | None, list[str], str | None]:
+def in_the_clear(reading: FieldReading) -> tuple[str | None, list[str], str | None]:
     """Value, codes and suggestion in the clear."""
     suggestions = [p.suggestion.reveal() for p in reading.problems if p.suggestion]
     value = reading.value.reveal() if reading.value else None
@@ -33,7 +33,7 @@ def told(reading: FieldReading) -> tuple[str | None, list[str], str | None]:
     ],
 )
 def test_a_phone_number_is_read_as_it_is_written(cell: object, value: str) -> None:
-    assert told(read_phone(cell)) == (value, [], None)
+    assert in_the_clear(read_phone(cell)) == (value, [], None)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_a_phone_number_is_read_as_it_is_written(cell: object, value: str) -> No
     ],
 )
 def test_what_is_not_one_phone_number_is_refused(cell: object, code: str, suggestion: str | None) -> None:
-    assert told(read_phone(cell)) == (None, [code], suggestion)
+    assert in_the_clear(read_phone(cell)) == (None, [code], suggestion)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_what_is_not_one_phone_number_is_refused(cell: object, code: str, sugges
     ],
 )
 def test_a_number_that_is_no_persons_is_taken_with_a_warning(cell: str, value: str, code: str) -> None:
-    assert told(read_phone(cell)) == (value, [code], None)
+    assert in_the_clear(read_phone(cell)) == (value, [code], None)
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_a_number_that_is_no_persons_is_taken_with_a_warning(cell: str, value: s
     ],
 )
 def test_an_address_is_read_as_it_is_written(cell: str, value: str) -> None:
-    assert told(read_email(cell)) == (value, [], None)
+    assert in_the_clear(read_email(cell)) == (value, [], None)
 
 
 @pytest.mark.parametrize(
@@ -125,11 +125,11 @@ def test_an_address_is_read_as_it_is_written(cell: str, value: str) -> None:
     ],
 )
 def test_what_is_not_one_address_is_refused(cell: object, code: str, suggestion: str | None) -> None:
-    assert told(read_email(cell)) == (None, [code], suggestion)
+    assert in_the_clear(read_email(cell)) == (None, [code], suggestion)
 
 
 def test_an_address_with_accents_is_taken_with_a_warning() -> None:
-    assert told(read_email("liên-hệ@example.com")) == ("liên-hệ@example.com", ["email-accents"], None)
+    assert in_the_clear(read_email("liên-hệ@example.com")) == ("liên-hệ@example.com", ["email-accents"], None)
 
 
 @pytest.mark.parametrize(
@@ -146,15 +146,19 @@ def test_an_address_with_accents_is_taken_with_a_warning() -> None:
     ],
 )
 def test_what_is_no_name_is_refused(cell: object, code: str, suggestion: str | None) -> None:
-    assert told(read_name(cell)) == (None, [code], suggestion)
+    assert in_the_clear(read_name(cell)) == (None, [code], suggestion)
 
 
 def test_a_name_is_composed_and_loses_what_nobody_sees() -> None:
-    assert told(read_name(" Nguye\u0302\u0303n\u00a0 Va\u0306n\u200b Mâ\u0303u ")) == ("Nguyễn Văn Mẫu", [], None)
-    assert told(read_line("Phòng 12\nnhà B")) == ("Phòng 12 nhà B", [], None)
+    assert in_the_clear(read_name(" Nguye\u0302\u0303n\u00a0 Va\u0306n\u200b Mâ\u0303u ")) == (
+        "Nguyễn Văn Mẫu",
+        [],
+        None,
+    )
+    assert in_the_clear(read_line("Phòng 12\nnhà B")) == ("Phòng 12 nhà B", [], None)
 
 
-def test_a_problem_is_told_in_the_language_of_its_reader() -> None:
+def test_a_problem_is_reported_in_the_language_of_its_reader() -> None:
     (problem,) = read_phone("0300777001 / 0300777002").problems
     assert problem.wording().message == "this is more than one phone number"
     assert problem.wording(Language.VI).message == "Có nhiều hơn một số điện thoại"

@@ -1,4 +1,4 @@
-"""The files of contacts: what opens them, what is kept, and what is told of a file that is not right."""
+"""The files of contacts: what opens them, what is kept, and what is said of a file that is not right."""
 
 from __future__ import annotations
 
@@ -57,12 +57,12 @@ def test_a_province_without_contacts_can_be_written_and_read(folder: Path, tmp_p
     assert read_contacts(folder, keys).files["bac-giang"].contacts == ()
 
 
-@pytest.mark.parametrize("given", ["contacts", "secrets", "default"])
+@pytest.mark.parametrize("vault_id", ["contacts", "secrets", "default"])
 def test_nothing_is_written_with_a_password_that_is_not_the_provinces_own(
-    folder: Path, tmp_path: Path, given: str
+    folder: Path, tmp_path: Path, vault_id: str
 ) -> None:
     with pytest.raises(SecretsError) as caught:
-        write_contacts(folder, "bac-giang", [book.contact()], book.passwords(tmp_path / "keys", given))
+        write_contacts(folder, "bac-giang", [book.contact()], book.passwords(tmp_path / "keys", vault_id))
     assert "no password is set for the vault id contacts-bac-giang" in caught.value.message
     assert "contacts-bac-giang@FILE" in caught.value.hint
     assert not list(folder.iterdir())
@@ -99,23 +99,23 @@ def test_a_province_is_opened_by_its_own_password_alone(folder: Path, tmp_path: 
         (render_contacts("bac-giang", [book.contact()]).replace('"representative"', '"Canary"'), "value-invalid", 7),
     ],
 )
-def test_a_file_that_is_not_right_is_told_by_place_and_never_by_value(
+def test_a_file_that_is_not_right_is_reported_by_place_and_never_by_value(
     folder: Path, tmp_path: Path, text: str, code: str, line: int
 ) -> None:
     path = book.put(folder, "bac-giang", text)
     loaded = read_contacts(folder, book.passwords(tmp_path / "keys", OWN))
-    found = {(p.code, p.file, p.line) for p in loaded.problems}
-    assert (code, str(path), line) in found, loaded.problems
+    reported = {(p.code, p.file, p.line) for p in loaded.problems}
+    assert (code, str(path), line) in reported, loaded.problems
     assert loaded.broken == {"bac-giang"}
     assert not loaded.files
-    shown = repr(loaded) + repr(loaded.problems)
-    assert not [canary for canary in book.CANARIES if canary in shown]
+    printed = repr(loaded) + repr(loaded.problems)
+    assert not [canary for canary in book.CANARIES if canary in printed]
     with pytest.raises(InventoryError) as caught:
         valid_contacts(folder, book.passwords(tmp_path / "keys", OWN))
     assert caught.value.problems == loaded.problems
 
 
-def test_a_phone_number_without_quotes_is_told_to_be_one(folder: Path, tmp_path: Path) -> None:
+def test_a_phone_number_without_quotes_is_reported_as_one(folder: Path, tmp_path: Path) -> None:
     text = render_contacts("bac-giang", [book.contact()]).replace(f'"{book.PHONE}"', book.PHONE)
     book.put(folder, "bac-giang", text)
     (problem,) = read_contacts(folder, book.passwords(tmp_path / "keys", OWN)).problems
@@ -133,7 +133,7 @@ def test_a_file_in_the_clear_is_an_error_that_says_what_to_do(folder: Path, tmp_
     assert "ansible-vault encrypt --encrypt-vault-id contacts-bac-giang" in problem.hint
 
 
-def test_a_file_that_nothing_reads_is_told(folder: Path, tmp_path: Path) -> None:
+def test_a_file_that_nothing_reads_is_reported(folder: Path, tmp_path: Path) -> None:
     book.put(folder, "bac-giang", [])
     (folder / "bac-ninh.yaml").touch()
     (folder / "old").mkdir()

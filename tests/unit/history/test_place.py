@@ -1,4 +1,4 @@
-"""Where the history is, who is recorded, and that what opens a database is told to nobody."""
+"""Where the history is, who is recorded, and that what opens a database is shown to nobody."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_a_url_names_a_server_and_no_folder() -> None:
         (f"://{CANARY}", "neither a folder nor a database URL"),
     ],
 )
-def test_a_database_that_cannot_be_had_is_told_without_what_opens_it(url: str, words: str) -> None:
+def test_a_database_that_cannot_be_had_is_named_without_what_opens_it(url: str, words: str) -> None:
     for opened in (open_history, find_history):
         with pytest.raises(StateError) as raised:
             opened(state_place_of({"PROVISIONER_STATE": url}, "example"))
@@ -60,7 +60,7 @@ def test_a_database_that_cannot_be_had_is_told_without_what_opens_it(url: str, w
         assert CANARY not in f"{error.message} {error.hint} {error.object} {error.__cause__}"
 
 
-def test_a_missing_driver_is_told_with_what_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_driver_is_named_with_what_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     real = builtins.__import__
 
     def without_psycopg(name: str, *arguments: Any, **more: Any) -> ModuleType:
@@ -114,9 +114,9 @@ def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
 )
 def test_a_pipeline_s_job_is_named_by_its_ids(environment: dict[str, str], job: str) -> None:
     secret = {"CI_JOB_TOKEN": CANARY, "CI_JOB_URL": f"https://x:{CANARY}@example.com", "GITHUB_TOKEN": CANARY}
-    found = who(environment | secret)
-    assert found["job"] == job
-    assert CANARY not in str(found)
+    author = who(environment | secret)
+    assert author["job"] == job
+    assert CANARY not in str(author)
 
 
 def test_the_user_is_the_one_of_this_machine_whatever_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,6 +126,6 @@ def test_the_user_is_the_one_of_this_machine_whatever_the_environment_says(monke
 
 
 def test_what_a_pipeline_calls_itself_cannot_break_a_line() -> None:
-    found = who({"GITLAB_CI": "1", "CI_PROJECT_PATH": "a\n\x1b[31mb" + "c" * 500, "CI_JOB_ID": "7"})
-    assert found["job"].isprintable()
-    assert len(found["job"]) < 200
+    author = who({"GITLAB_CI": "1", "CI_PROJECT_PATH": "a\n\x1b[31mb" + "c" * 500, "CI_JOB_ID": "7"})
+    assert author["job"].isprintable()
+    assert len(author["job"]) < 200

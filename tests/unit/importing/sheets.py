@@ -12,11 +12,12 @@ from openpyxl import Workbook
 from openpyxl.worksheet.worksheet import Worksheet
 
 from provisioner.contacts.model import Contact
-from provisioner.importing.cells.findings import Finding, Level
-from provisioner.importing.proposal.whole import Known, Proposal, propose
+from provisioner.importing.cells.findings import Finding, FindingLevel
+from provisioner.importing.proposal.build import propose
+from provisioner.importing.proposal.model import Baseline, Proposal
 from provisioner.importing.tables.file_grids import grids_of
+from provisioner.importing.tables.input_files import sheets_of
 from provisioner.importing.tables.records import read_records
-from provisioner.importing.tables.sources import sheets_of
 from provisioner.inventory.model import Inventory
 from tests import inventories as make
 
@@ -84,17 +85,17 @@ def book(sheets: Mapping[str, Rows], change: Callable[[Workbook], None] | None =
     return out.getvalue()
 
 
-class Told(NamedTuple):
+class PlacedCode(NamedTuple):
     """A finding as the tests compare it."""
 
     place: str
     code: str
 
 
-def told(findings: Sequence[Finding], *levels: Level) -> list[Told]:
+def placed_codes(findings: Sequence[Finding], *levels: FindingLevel) -> list[PlacedCode]:
     """Places and codes of findings; those of some levels where levels are named."""
     chosen = [f for f in findings if not levels or f.remark.level in levels]
-    return [Told(str(f.spot).removeprefix(f"{FILE}: "), f.remark.code) for f in chosen]
+    return [PlacedCode(str(f.position).removeprefix(f"{FILE}: "), f.remark.code) for f in chosen]
 
 
 def proposal_of(
@@ -104,15 +105,15 @@ def proposal_of(
     files: Mapping[str, bytes] | None = None,
     file: str = FILE,
 ) -> Proposal:
-    """What a workbook asks of an inventory; of one with the facility kcl-bg-001 where none is given."""
+    """What a workbook asks of an inventory; of one with the facility kcl-bg-001 where none is named."""
     known = inventory or make.inventory()
     texts = files or {}
     records, findings = read_records(sheets_of(file, grids_of(data)))
     plain = {f["id"]: json.dumps(f, ensure_ascii=False).encode() for f in [make.facility()]} | dict(texts)
-    there = Known(known, frozenset(), plain.__getitem__, None, TODAY)
+    there = Baseline(known, frozenset(), plain.__getitem__, None, TODAY)
     return propose(records, there, {"bac-giang": ()} if contacts is None else contacts, findings)
 
 
-def findings_of(data: bytes, *levels: Level) -> list[Told]:
-    """What is found in a workbook."""
-    return told(proposal_of(data).findings, *levels)
+def findings_of(data: bytes, *levels: FindingLevel) -> list[PlacedCode]:
+    """The findings of a workbook."""
+    return placed_codes(proposal_of(data).findings, *levels)

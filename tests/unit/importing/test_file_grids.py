@@ -16,7 +16,7 @@ from openpyxl import Workbook, load_workbook
 from provisioner.importing.cells import limits
 from provisioner.importing.cells.findings import FileRefusedError
 from provisioner.importing.tables.file_grids import grids_of, read_file
-from provisioner.importing.tables.sources import read_sources, sheets_of
+from provisioner.importing.tables.input_files import read_input_files, sheets_of
 from tests.unit.importing import sheets as made
 from tests.unit.importing.sheets import book
 
@@ -236,7 +236,7 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path, monkeypatch: pyte
 def test_one_broken_file_hides_no_other(tmp_path: Path) -> None:
     (tmp_path / "a.xlsx").write_bytes(b"PK\x03\x04")
     (tmp_path / "b.xlsx").write_bytes(GOOD)
-    sources = read_sources([tmp_path / "a.xlsx", tmp_path / "b.xlsx"])
+    sources = read_input_files([tmp_path / "a.xlsx", tmp_path / "b.xlsx"])
     assert [finding.remark.code for finding in sources.findings] == ["file-damaged"]
     assert len(sources.records) == 1
 

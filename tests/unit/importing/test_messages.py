@@ -8,7 +8,7 @@ from pathlib import Path
 
 from provisioner.contacts.messages import CATALOGUE as OF_CONTACTS
 from provisioner.contacts.messages import Wording
-from provisioner.importing.cells.findings import Level, Remark, error
+from provisioner.importing.cells.findings import FindingLevel, Remark, error
 from provisioner.importing.report.messages import LEVELS, Language, wording
 from provisioner.importing.report.messages_en import ENGLISH
 from provisioner.importing.report.messages_vi import OF_RULES, VIETNAMESE
@@ -45,11 +45,11 @@ def test_no_code_of_the_contacts_has_other_words_here() -> None:
 
 def test_the_rules_of_the_inventory_are_told_in_both_languages() -> None:
     remark = Remark(
-        "address-duplicate", Level.ERROR, (("message", "camera cam-01: also cam-02"), ("hint", "correct it"))
+        "address-duplicate", FindingLevel.ERROR, (("message", "camera cam-01: also cam-02"), ("hint", "correct it"))
     )
     assert wording(remark, Language.EN) == ("camera cam-01: also cam-02", "correct it")
     assert wording(remark, Language.VI).message == "Hai thiết bị có cùng địa chỉ và cổng (camera cam-01: also cam-02)"
-    unknown = Remark("some-new-rule", Level.ERROR, (("message", "wrong"), ("hint", "mend it")))
+    unknown = Remark("some-new-rule", FindingLevel.ERROR, (("message", "wrong"), ("hint", "mend it")))
     assert wording(unknown, Language.VI) == ("Trái quy tắc của hệ thống: wrong", "mend it")
     assert all(gaps(words) <= {"message", "hint"} for words in OF_RULES.values())
 
@@ -59,4 +59,4 @@ def test_a_gap_is_filled_as_it_is_and_not_read_again() -> None:
 
 
 def test_every_level_has_a_word() -> None:
-    assert all(set(words) == set(Level) for words in LEVELS.values())
+    assert all(set(words) == set(FindingLevel) for words in LEVELS.values())

@@ -1,4 +1,4 @@
-"""Ten spreadsheets as they arrive: every trap in them is told, with its cell, and nothing else is."""
+"""Ten spreadsheets as they arrive: every trap in them is a finding, with its cell, and nothing else is."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any
 
 from openpyxl import Workbook
 
-from provisioner.importing.cells.findings import Level
-from provisioner.importing.proposal.whole import Proposal
+from provisioner.importing.cells.findings import FindingLevel
+from provisioner.importing.proposal.model import Proposal
 from tests.unit.importing import sheets as made
 from tests.unit.importing.sheets import Rows, book, findings_of, proposal_of
 
-TROUBLE = (Level.ERROR, Level.WARNING)
+TROUBLE = (FindingLevel.ERROR, FindingLevel.WARNING)
 
 
 def with_sheet(name: str, change: Callable[[Any], None]) -> Callable[[Workbook], None]:
@@ -28,7 +28,7 @@ def facilities_of(proposal: Proposal) -> dict[str, bytes]:
 
 
 def names(proposal: Proposal) -> list[tuple[str, str]]:
-    people = proposal.people["bac-giang"].contacts
+    people = proposal.contact_drafts["bac-giang"].contacts
     return [(contact.facility, contact.full_name.reveal()) for contact in people]
 
 
@@ -93,7 +93,7 @@ def test_numbers_that_excel_ate() -> None:
         ("Khảo sát!B2", "survey-newer"),
     ]
     proposal = proposal_of(data)
-    phones = [c.phone.reveal() for c in proposal.people["bac-giang"].contacts if c.phone]
+    phones = [c.phone.reveal() for c in proposal.contact_drafts["bac-giang"].contacts if c.phone]
     assert phones == ["+84300000001", "+84300000002"]
     assert b"upload_mbps: 12.5" in facilities_of(proposal)["kcl-bg-001"]
     assert b"surveyed_on: 2021-05-07" not in facilities_of(proposal)["kcl-bg-001"]

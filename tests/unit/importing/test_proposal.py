@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from provisioner.importing.cells.findings import Level
-from provisioner.importing.proposal.whole import Proposal
+from provisioner.importing.cells.findings import FindingLevel
+from provisioner.importing.proposal.model import Proposal
 from provisioner.inventory.files.strict_yaml import parse
 from provisioner.inventory.loader.one_file import validated
 from provisioner.inventory.model import Facility, Inventory, Tombstone
 from tests import inventories as make
 from tests.unit.importing import sheets as made
-from tests.unit.importing.sheets import Rows, book, proposal_of, told
+from tests.unit.importing.sheets import Rows, book, placed_codes, proposal_of
 
 DEVICE_HEADER = (
     *("Mã cơ sở", "Mã camera", "Khu vực", "Loại thiết bị", "Hãng", "Mã đầu ghi", "Kênh số", "Địa chỉ IP", "Cổng RTSP"),
@@ -30,14 +30,14 @@ def of(plain: Mapping[str, Any], sheets: Mapping[str, Rows], **changes: Any) -> 
 
 
 def after(proposal: Proposal, facility: str = "kcl-bg-001") -> dict[str, Any]:
-    found = parse(proposal.edits[facility].after).value
-    assert isinstance(found, dict)
-    assert validated(Facility, found)
-    return found
+    document = parse(proposal.edits[facility].after).value
+    assert isinstance(document, dict)
+    assert validated(Facility, document)
+    return document
 
 
-def codes(proposal: Proposal, *levels: Level) -> list[str]:
-    return [code for _, code in told(proposal.findings, *levels)]
+def codes(proposal: Proposal, *levels: FindingLevel) -> list[str]:
+    return [code for _, code in placed_codes(proposal.findings, *levels)]
 
 
 def device(name: Any = None, **changes: Any) -> tuple[Any, ...]:
@@ -62,15 +62,15 @@ def test_where_a_facility_is_is_kept_and_an_empty_cell_takes_nothing_from_it() -
     proposal = of(plain, {"Cơ sở": rows})
     assert after(proposal)["location"] == {"street": "Số 2", "ward": "Xã Mới", "district": "Huyện Mẫu"}
     assert after(proposal, "kcl-bg-002")["location"] == {"street": "Thôn Ví Dụ"}
-    assert told(proposal.findings, Level.ERROR) == [("Cơ sở!J4", "personal-in-text")]
-    told_of = {change.way: (change.before, change.after) for change in proposal.edits["kcl-bg-001"].changes}
-    assert told_of["location.ward"] == ("", "")
+    assert placed_codes(proposal.findings, FindingLevel.ERROR) == [("Cơ sở!J4", "personal-in-text")]
+    changes = {change.path: (change.before, change.after) for change in proposal.edits["kcl-bg-001"].changes}
+    assert changes["location.ward"] == ("", "")
 
 
 def test_an_address_on_another_sheet_may_be_a_persons_and_is_not_kept() -> None:
     rows = [(*made.CONTACT_HEADER, "Địa chỉ"), (*made.contact_row(), "Số 3")]
     proposal = of(make.facility(contact_confirmed_on="2021-05-07"), {"Đầu mối": rows})
-    assert "column-not-kept" in codes(proposal, Level.NOTE)
+    assert "column-not-kept" in codes(proposal, FindingLevel.NOTE)
     assert proposal.changed == ()
 
 
@@ -87,7 +87,7 @@ def test_an_id_that_was_retired_is_not_given_again() -> None:
     rows = [made.FACILITY_HEADER, made.facility_row("Trường B"), made.facility_row("Trường C", id="kcl-bg-009")]
     proposal = proposal_of(book({"Cơ sở": rows}), inventory)
     assert sorted(proposal.edits) == ["kcl-bg-010"]
-    assert codes(proposal, Level.ERROR) == ["id-retired"]
+    assert codes(proposal, FindingLevel.ERROR) == ["id-retired"]
 
 
 def _with_tombstone(inventory: Inventory, name: str) -> Inventory:
@@ -117,20 +117,20 @@ def test_after_a_merger_either_name_of_the_province_fits() -> None:
         rows = [made.FACILITY_HEADER, made.facility_row("Trường Ví Dụ", id="kcl-bg-001", province=name)]
         settings = make.settings(province_scheme="gso-2025")
         proposal = of(plain, {"Cơ sở": rows}, settings=settings, designations=[])
-        assert codes(proposal, Level.ERROR) == []
+        assert codes(proposal, FindingLevel.ERROR) == []
 
 
 def test_a_new_facility_needs_its_columns_and_what_hangs_on_it_waits() -> None:
     facilities: Rows = [("Mã cơ sở", "Tên cơ sở", "Tỉnh", "Loại cơ sở"), (None, "Trường B", "Bắc Giang", "Trường học")]
     contacts: Rows = [("Tên cơ sở", *made.CONTACT_HEADER[2:]), ("Trường B", *made.contact_row()[2:])]
     proposal = proposal_of(book({"Cơ sở": facilities, "Đầu mối": contacts}))
-    assert told(proposal.findings) == [
+    assert placed_codes(proposal.findings) == [
         ("Cơ sở!1", "column-missing"),
         ("Cơ sở!1", "column-missing"),
         ("Đầu mối!A2", "facility-row-bad"),
     ]
     assert proposal.edits == {}
-    assert proposal.people == {}
+    assert proposal.contact_drafts == {}
 
 
 # --- surveys --------------------------------------------------------------------------------------
@@ -164,21 +164,23 @@ def test_of_a_replaced_survey_stays_what_the_new_table_does_not_ask() -> None:
     )
     header = (*made.SURVEY_HEADER, "IP tĩnh/động", "Bật RTSP")
     proposal = survey_of(plain, (*made.survey_row(), None, "Đã bật"), header=header)
-    kept = after(proposal)["survey"]
-    assert kept["uplink"] == {"kind": "fibre", "upload_mbps": 12}
-    assert (kept["rtsp"], kept["logins"]) == ("enabled", "missing")
-    assert not {"obstacles", "gaps"} & set(kept)
+    survey = after(proposal)["survey"]
+    assert survey["uplink"] == {"kind": "fibre", "upload_mbps": 12}
+    assert (survey["rtsp"], survey["logins"]) == ("enabled", "missing")
+    assert not {"obstacles", "gaps"} & set(survey)
 
 
 def test_an_earlier_survey_is_an_error_and_so_are_counts_that_cannot_be() -> None:
     assert codes(survey_of(make.facility(), made.survey_row(day="06/05/2021"))) == ["survey-older"]
-    assert codes(survey_of(make.facility(), made.survey_row(counts=(4, 6, 0))), Level.ERROR) == ["counts-disagree"]
+    assert codes(survey_of(make.facility(), made.survey_row(counts=(4, 6, 0))), FindingLevel.ERROR) == [
+        "counts-disagree"
+    ]
 
 
 def test_a_first_survey_needs_all_that_the_model_needs() -> None:
     plain = {key: value for key, value in make.facility(plan=None).items() if value is not None and key != "survey"}
     proposal = survey_of(plain, made.survey_row(by=None, verdict=None))
-    assert told(proposal.findings) == [("Khảo sát!C2", "required-missing"), ("Khảo sát!H2", "required-missing")]
+    assert placed_codes(proposal.findings) == [("Khảo sát!C2", "required-missing"), ("Khảo sát!H2", "required-missing")]
 
 
 BLOCK = ("Vướng mắc", "Đơn vị xử lý", "Việc cần làm", "Hạn xử lý")
@@ -202,7 +204,7 @@ def test_an_obstacle_is_whole_or_not_taken(
 ) -> None:
     row = (*made.survey_row(day="07/05/2021"), *cells)
     proposal = survey_of(make.facility(), row, header=(*made.SURVEY_HEADER, *BLOCK))
-    assert codes(proposal, Level.ERROR) == expected
+    assert codes(proposal, FindingLevel.ERROR) == expected
     if blocked:
         assert blocked.items() <= after(proposal)["blocked"].items()
 
@@ -227,7 +229,7 @@ def test_a_lan_goes_to_the_gateway_or_holds_addresses_to_it() -> None:
         "Camera": [made.CAMERA_HEADER, made.camera_row("cam-02", 200)],
     }
     proposal = of(plain, sheets)
-    assert told(proposal.findings) == [("Khảo sát!I2", "lan-not-kept"), ("Camera!E2", "address-outside-lan")]
+    assert placed_codes(proposal.findings) == [("Khảo sát!I2", "lan-not-kept"), ("Camera!E2", "address-outside-lan")]
 
 
 # --- devices --------------------------------------------------------------------------------------
@@ -263,7 +265,7 @@ def test_a_recorder_that_only_its_channels_describe() -> None:
         device(kind="Kênh đầu ghi", make="Dahua", channel=3, address="192.168.1.20"),
         device(kind="Kênh đầu ghi", channel=4),
     )
-    assert codes(proposal, Level.ERROR) == ["recorder-differs", "recorder-unnamed"]
+    assert codes(proposal, FindingLevel.ERROR) == ["recorder-differs", "recorder-unnamed"]
     assert [r["id"] for r in after(proposal)["recorders"]] == ["nvr-01"]
     assert [(c["id"], c["channel"]) for c in after(proposal)["cameras"]] == [("cam-01", 1), ("cam-02", 2)]
 
@@ -276,7 +278,7 @@ def test_a_camera_without_an_id_is_known_by_where_it_is() -> None:
         device(zone="Sảnh", recorder="nvr-01", channel=3),
         device(zone="Sân", address="192.168.1.12", make="Hikvision"),
     )
-    assert codes(proposal, Level.NOTE) == ["id-proposed"]
+    assert codes(proposal, FindingLevel.NOTE) == ["id-proposed"]
     assert [(c["id"], c["zone"]) for c in after(proposal)["cameras"]] == [
         ("cam-01", "san"),
         ("cam-02", "sanh_tang"),
@@ -315,7 +317,7 @@ def test_a_table_with_one_row_a_stream() -> None:
         ("kcl-bg-001", "cam-04", "Cổng", "Axis", "192.168.1.14", "Chính", "640x360", None),
     ]
     proposal = of(make.facility(), {"Camera": rows})
-    assert told(proposal.findings, Level.ERROR) == [
+    assert placed_codes(proposal.findings, FindingLevel.ERROR) == [
         ("Camera!B4", "row-duplicate"),
         ("Camera!C6", "row-contradicts"),
         ("Camera!G7", "required-missing"),
@@ -328,7 +330,10 @@ def test_a_table_with_one_row_a_stream() -> None:
 
 def test_a_recorder_takes_no_values_of_a_camera() -> None:
     proposal = devices(BARE, device(kind="Đầu ghi", recorder="nvr-01", make="Dahua", address="192.168.1.20"))
-    assert told(proposal.findings) == [("Camera!C2", "column-not-of-recorder"), ("Camera!J2", "column-not-of-recorder")]
+    assert placed_codes(proposal.findings) == [
+        ("Camera!C2", "column-not-of-recorder"),
+        ("Camera!J2", "column-not-of-recorder"),
+    ]
 
 
 def test_what_is_the_default_is_not_written_out() -> None:
@@ -355,20 +360,20 @@ def test_rows_that_hang_on_a_row_with_an_error_are_kept_out_and_the_rest_is_not(
         device("cam-04", address="192.168.1.13", make="Axis"),
         device("cam-05", address="192.168.1.15", make="Axis"),
     )
-    assert told(proposal.findings, Level.ERROR) == [
+    assert placed_codes(proposal.findings, FindingLevel.ERROR) == [
         ("Camera!H2", "address-duplicate"),
         ("Camera!H4", "address-duplicate"),
     ]
     assert [c["id"] for c in after(proposal)["cameras"]] == ["cam-01", "cam-03", "cam-05"]
 
 
-def test_all_that_a_row_lacks_is_told_at_once() -> None:
+def test_all_that_a_row_lacks_is_reported_at_once() -> None:
     rows = [made.CAMERA_HEADER, made.camera_row("cam-02", address="x", zone=None, size=None)]
     contacts = [made.CONTACT_HEADER, made.contact_row(phone="1/2", email=None, title=None)]
     surveys = [made.SURVEY_HEADER, made.survey_row(day="08/05/2021", by="ai", verdict=None)]
     facilities = [made.FACILITY_HEADER, made.facility_row("Trường B", kind="nhà", body=None)]
     sheets: dict[str, Rows] = {"Cơ sở": facilities, "Đầu mối": contacts, "Khảo sát": surveys, "Camera": rows}
-    assert told(of(make.facility(), sheets).findings) == [
+    assert placed_codes(of(make.facility(), sheets).findings) == [
         ("Cơ sở!E2", "choice-unknown"),
         ("Cơ sở!F2", "required-missing"),
         ("Đầu mối!D2", "title-missing"),
@@ -382,13 +387,13 @@ def test_all_that_a_row_lacks_is_told_at_once() -> None:
     ]
 
 
-def test_another_name_for_an_id_is_told() -> None:
+def test_another_name_for_an_id_is_reported() -> None:
     rows = [made.FACILITY_HEADER, made.facility_row("Trường Khác", id="kcl-bg-001")]
     proposal = proposal_of(book({"Cơ sở": rows}))
-    assert told(proposal.findings) == [("Cơ sở!D2", "facility-renamed")]
+    assert placed_codes(proposal.findings) == [("Cơ sở!D2", "facility-renamed")]
     assert after(proposal)["name"] == "Trường Khác"
 
 
 def test_a_facility_that_hosts_carry_is_not_closed_without_a_warning() -> None:
     rows = [made.FACILITY_HEADER, made.facility_row("Trường Ví Dụ", operating="Đã đóng")]
-    assert codes(proposal_of(book({"Cơ sở": rows})), Level.WARNING) == ["facility-leaves-hosts"]
+    assert codes(proposal_of(book({"Cơ sở": rows})), FindingLevel.WARNING) == ["facility-leaves-hosts"]

@@ -9,13 +9,14 @@ import pytest
 from openpyxl import Workbook, load_workbook
 from openpyxl.utils import get_column_letter
 
-from provisioner.importing.cells.findings import Level
-from provisioner.importing.forms.columns import Form, Kind
-from provisioner.importing.forms.guide import EXAMPLES
-from provisioner.importing.forms.sheets import FACILITIES, FORMS
-from provisioner.importing.template.sheets import filled_template
+from provisioner.importing.cells.findings import FindingLevel
+from provisioner.importing.forms.all_forms import FORMS
+from provisioner.importing.forms.columns import Form, FormKind
+from provisioner.importing.forms.facility_form import FACILITIES
+from provisioner.importing.forms.template_texts import EXAMPLES
+from provisioner.importing.template.workbook import filled_template
 from tests.unit.importing import sheets as made
-from tests.unit.importing.sheets import book, proposal_of, told
+from tests.unit.importing.sheets import book, placed_codes, proposal_of
 
 TEMPLATE = filled_template("gso-2021")
 
@@ -52,14 +53,14 @@ def test_every_choice_has_a_list_with_exactly_its_words() -> None:
         sheet = workbook[form.title]
         rules = {str(rule.sqref).partition(":")[0]: rule.formula1 for rule in sheet.data_validations.dataValidation}
         for key, column in places(workbook, form).items():
-            found = form.by_key.get(key)
-            if found is None or (found.choice is None and key != "province"):
+            asked = form.by_key.get(key)
+            if asked is None or (asked.choice is None and key != "province"):
                 continue
             name, _, cells = rules[sheet.cell(5, column).coordinate].replace("'", "").replace("$", "").partition("!")
             listed = [cell.value for (cell,) in workbook[name][cells]]
-            if found.choice:
-                assert tuple(listed) == found.choice.labels
-                assert [found.choice.find(word) for word in listed] == list(found.choice.words)
+            if asked.choice:
+                assert tuple(listed) == asked.choice.labels
+                assert [asked.choice.find(word) for word in listed] == list(asked.choice.words)
             else:
                 assert len(listed) == 63
 
@@ -72,22 +73,22 @@ def test_cells_are_text_so_that_phones_keep_their_zero() -> None:
 
 
 def test_the_example_is_not_read_and_would_be_right() -> None:
-    assert told(proposal_of(TEMPLATE).findings) == []
+    assert placed_codes(proposal_of(TEMPLATE).findings) == []
     workbook = opened()
     for form in FORMS:
         workbook[form.title]["A5"] = "1"
         for cell in workbook[form.title][5]:
             cell.value = str(cell.value or "").replace("THPT Ví Dụ", "THPT Mẫu") or None
     proposal = proposal_of(saved(workbook), contacts={"ha-noi": ()})
-    assert told(proposal.findings, Level.ERROR, Level.WARNING) == []
+    assert placed_codes(proposal.findings, FindingLevel.ERROR, FindingLevel.WARNING) == []
     assert sorted(proposal.edits) == ["kcl-hn-001"]
-    assert proposal.people["ha-noi"].new == 1
+    assert proposal.contact_drafts["ha-noi"].new == 1
 
 
 def test_an_example_that_somebody_wrote_over_is_not_lost_without_a_word() -> None:
     workbook = opened()
     workbook["Cơ sở"].cell(5, places(workbook, FACILITIES)["name"]).value = "Trường thật"
-    assert told(proposal_of(saved(workbook)).findings) == [("Cơ sở!5", "row-example")]
+    assert placed_codes(proposal_of(saved(workbook)).findings) == [("Cơ sở!5", "row-example")]
 
 
 def test_every_example_is_of_a_column_that_is_asked() -> None:
@@ -109,7 +110,7 @@ def test_a_header_that_somebody_changed_is_known_by_its_hidden_key() -> None:
         sheet.cell(6, where[key]).value = value
     sheet.cell(6, where["operating"]).value = "Dự phòng"
     proposal = proposal_of(saved(workbook))
-    assert told(proposal.findings, Level.ERROR, Level.WARNING) == []
+    assert placed_codes(proposal.findings, FindingLevel.ERROR, FindingLevel.WARNING) == []
     assert b"kind: other" in proposal.edits["kcl-bg-002"].after
 
 
@@ -119,27 +120,27 @@ def test_a_column_that_somebody_put_in_is_named_and_not_read() -> None:
     sheet.insert_cols(4)
     sheet["D4"], sheet["D6"] = "Ghi nhớ riêng", "x"
     sheet["B6"], sheet["C6"] = "kcl-bg-001", "Bắc Giang"
-    assert told(proposal_of(saved(workbook)).findings) == [("Cơ sở!D4", "column-unknown")]
+    assert placed_codes(proposal_of(saved(workbook)).findings) == [("Cơ sở!D4", "column-unknown")]
 
 
 def test_another_version_is_not_read() -> None:
     workbook = opened()
     workbook["Camera"]["A3"] = "provisioner/import/2"
-    assert told(proposal_of(saved(workbook)).findings) == [("Camera", "template-version")]
+    assert placed_codes(proposal_of(saved(workbook)).findings) == [("Camera", "template-version")]
 
 
-@pytest.mark.parametrize("kind", list(Kind))
-def test_the_guide_names_every_column(kind: Kind) -> None:
+@pytest.mark.parametrize("kind", list(FormKind))
+def test_the_guide_names_every_column(kind: FormKind) -> None:
     form = next(form for form in FORMS if form.kind is kind)
     guide = [[cell.value for cell in row] for row in opened()["Hướng dẫn"].rows]
     listed = {(row[0], row[1]) for row in guide}
     assert {(form.title, column.header) for column in form.columns if column.asked} <= listed
 
 
-def test_a_sheet_without_a_header_is_told() -> None:
+def test_a_sheet_without_a_header_is_reported() -> None:
     rows: Any = [("Danh sách",), ("Mã cơ sở", "Tên cơ sở"), ("kcl-bg-001", "Trường")]
-    assert told(proposal_of(book({"DS": rows})).findings) == [("DS", "header-missing")]
+    assert placed_codes(proposal_of(book({"DS": rows})).findings) == [("DS", "header-missing")]
     both = book({"DS": rows, "Camera": [made.CAMERA_HEADER]})
-    assert told(proposal_of(both).findings) == [("DS", "sheet-ignored")]
+    assert placed_codes(proposal_of(both).findings) == [("DS", "sheet-ignored")]
     far: Any = [*[("x",)] * 20, made.CAMERA_HEADER, made.camera_row()]
-    assert told(proposal_of(book({"DS": far})).findings) == [("DS", "header-missing")]
+    assert placed_codes(proposal_of(book({"DS": far})).findings) == [("DS", "header-missing")]

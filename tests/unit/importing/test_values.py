@@ -9,7 +9,9 @@ import pytest
 
 from provisioner.importing.cells.grid import Cell
 from provisioner.importing.forms import choices
+from provisioner.importing.forms.camera_form import CAMERAS
 from provisioner.importing.forms.days import read_day
+from provisioner.importing.forms.facility_form import FACILITIES
 from provisioner.importing.forms.networks import address, network, picture_size, rtsp_path
 from provisioner.importing.forms.privacy import (
     holds_login,
@@ -20,13 +22,13 @@ from provisioner.importing.forms.privacy import (
     safe_number,
     safe_words,
 )
-from provisioner.importing.forms.sheets import CAMERAS, FACILITIES, SURVEYS
-from provisioner.importing.forms.values import Reader, decimal, identifier, line, one_of, some_of, whole, yes_no
+from provisioner.importing.forms.survey_form import SURVEYS
+from provisioner.importing.forms.values import CellReader, decimal, identifier, line, one_of, some_of, whole, yes_no
 
 NUMBER, MBPS = whole(1, 10_000), decimal(100_000)
 
 
-def read(reader: Reader, value: object) -> tuple[Any, list[str]]:
+def read(reader: CellReader, value: object) -> tuple[Any, list[str]]:
     taken = reader(Cell(1, 1, value))
     return taken.value, [remark.code for remark in taken.remarks]
 
@@ -74,7 +76,7 @@ def read(reader: Reader, value: object) -> tuple[Any, list[str]]:
         (some_of(choices.PARTIES), "Viettel + Sở TTTT", ["carrier", "dic"]),
     ],
 )
-def test_what_is_understood(reader: Reader, value: object, taken: object) -> None:
+def test_what_is_understood(reader: CellReader, value: object, taken: object) -> None:
     assert read(reader, value) == (taken, [])
 
 
@@ -135,7 +137,7 @@ def test_what_is_understood(reader: Reader, value: object, taken: object) -> Non
         (yes_no, "có lẽ", "choice-unknown"),
     ],
 )
-def test_what_is_refused(reader: Reader, value: object, code: str) -> None:
+def test_what_is_refused(reader: CellReader, value: object, code: str) -> None:
     assert read(reader, value) == (None, [code])
 
 
@@ -149,7 +151,7 @@ def test_what_is_refused(reader: Reader, value: object, code: str) -> None:
         (address, "8.8.8.8", "8.8.8.8", "address-public"),
     ],
 )
-def test_what_is_taken_with_a_warning(reader: Reader, value: object, taken: object, code: str) -> None:
+def test_what_is_taken_with_a_warning(reader: CellReader, value: object, taken: object, code: str) -> None:
     assert read(reader, value) == (taken, [code])
 
 

@@ -7,7 +7,7 @@ from openpyxl.utils import get_column_letter
 
 from provisioner.base.spreadsheet import HEADER, landscape, put, saved
 from provisioner.importing.report.messages import LEVELS, Language, wording
-from provisioner.importing.report.outcome import ImportResult
+from provisioner.importing.report.result import ImportResult
 
 _HEADERS = {
     Language.VI: ("STT", "Mức độ", "Tệp", "Trang", "Ô", "Cột", "Giá trị", "Vấn đề", "Cách sửa", "Mã"),
@@ -18,7 +18,7 @@ _LINE_HEIGHT = 15
 _WIDTHS = (6, 10, 24, 12, 8, 24, 20, 56, 56, 22)
 
 
-def report_sheet(outcome: ImportResult, language: Language) -> bytes:
+def report_sheet(result: ImportResult, language: Language) -> bytes:
     """The findings as an XLSX file."""
     book = Workbook()
     sheet = book.worksheets[0]
@@ -26,9 +26,9 @@ def report_sheet(outcome: ImportResult, language: Language) -> bytes:
     for place, (title, width) in enumerate(zip(_HEADERS[language], _WIDTHS, strict=True), start=1):
         put(sheet, 1, place, title, HEADER)
         sheet.column_dimensions[get_column_letter(place)].width = width
-    for number, finding in enumerate(outcome.proposal.findings, start=1):
-        spot, words = finding.spot, wording(finding.remark, language)
-        place_texts = (spot.file, spot.sheet, spot.cell, spot.header, finding.shown)
+    for number, finding in enumerate(result.proposal.findings, start=1):
+        position, words = finding.position, wording(finding.remark, language)
+        place_texts = (position.file, position.sheet, position.cell, position.header, finding.value)
         level = LEVELS[language][finding.remark.level]
         texts = (str(number), level, *place_texts, words.message, words.hint, finding.remark.code)
         for place, text in enumerate(texts, start=1):
@@ -36,6 +36,6 @@ def report_sheet(outcome: ImportResult, language: Language) -> bytes:
         lines = max(-(-len(text) // width) for text, width in zip(texts, _WIDTHS, strict=True))
         sheet.row_dimensions[number + 1].height = max(lines, 1) * _LINE_HEIGHT
     sheet.freeze_panes = "A2"
-    sheet.auto_filter.ref = f"A1:{get_column_letter(len(_WIDTHS))}{len(outcome.proposal.findings) + 1}"
+    sheet.auto_filter.ref = f"A1:{get_column_letter(len(_WIDTHS))}{len(result.proposal.findings) + 1}"
     landscape(sheet, 1)
     return saved(book)

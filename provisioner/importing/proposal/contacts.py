@@ -5,21 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any
 
 from provisioner.base.secret import Secret
 from provisioner.base.vietnamese import fold
-from provisioner.contacts.model import REQUIRED_FIELDS, Contact, Role
+from provisioner.contacts.model import PERSONAL_FIELDS, REQUIRED_FIELDS, Contact, Role
 from provisioner.importing.cells.findings import Finding, Remark, error, warning
 from provisioner.importing.tables.records import Record
 from provisioner.inventory.model import Facility, Operating
 
-_PERSONAL = ("full_name", "title", "phone", "email", "note", "source")
 _MISSING = {"title": "title-missing", "phone": "phone-empty", "email": "email-empty"}
 
 
 @dataclass
-class People:
+class ContactsDraft:
     """A province's contacts while rows are taken.
 
     Attributes:
@@ -30,7 +28,7 @@ class People:
         new: how many are added.
         changed: how many are changed.
         confirmed: facilities whose representative is new, or was completed.
-        findings: what was found on the way.
+        findings: what is wrong in the rows.
     """
 
     province: str
@@ -53,7 +51,7 @@ class People:
         return bool(self.new or self.changed)
 
     def take(self, record: Record, facility: str, site: Facility | None) -> bool:
-        """Take a row; tells whether it counts.
+        """Take a row; returns whether it counts.
 
         Args:
             record: the row.
@@ -79,8 +77,8 @@ class People:
 
     def _index(self, record: Record, facility: str) -> int | None:
         """The contact that a row is about: the same person in the same role at the same facility and time."""
-        role, name = _role(record), fold(record.get("full_name"))
-        since = _day(record.get("valid_from"))
+        role, name = _role(record), fold(record.required_text("full_name"))
+        since = _day(record.text("valid_from"))
         same = [
             (number, contact)
             for number, contact in enumerate(self.contacts)
@@ -91,20 +89,20 @@ class People:
             latest = [number for number, _ in sorted(same, key=lambda pair: pair[1].valid_from)]
             return next(iter(running[-1:] or latest[-1:]), None)
         exact = [number for number, contact in same if contact.valid_from == since]
-        until = _day(record.get("valid_to")) or date.max
+        until = _day(record.text("valid_to")) or date.max
         overlapping = [n for n, c in same if c.valid_from <= until and since <= (c.valid_to or date.max)]
         return next(iter(exact or overlapping), None)
 
     def _merged(self, record: Record, facility: str, old: Contact | None) -> Contact:
         """Put a row over what is known: an empty cell takes nothing away."""
-        fields: dict[str, Any] = {
+        fields: dict[str, object] = {
             "facility": facility,
             "role": _role(record),
             "valid_from": old.valid_from if old else self.today,
         }
-        fields |= {key: getattr(old, key) for key in (*_PERSONAL, "valid_to")} if old else {}
-        fields |= {key: Secret(record.get(key)) for key in _PERSONAL if record.get(key) is not None}
-        fields |= {key: day for key in ("valid_from", "valid_to") if (day := _day(record.get(key)))}
+        fields |= {key: getattr(old, key) for key in (*PERSONAL_FIELDS, "valid_to")} if old else {}
+        fields |= {key: Secret(text) for key in PERSONAL_FIELDS if (text := record.text(key)) is not None}
+        fields |= {key: day for key in ("valid_from", "valid_to") if (day := _day(record.text(key)))}
         return Contact.model_validate(fields)
 
     def _may_be(self, record: Record, contact: Contact) -> bool:
@@ -142,18 +140,18 @@ class People:
 
 
 def _role(record: Record) -> Role:
-    return Role(record.get("role") or Role.REPRESENTATIVE)
+    return Role(record.text("role") or Role.REPRESENTATIVE)
 
 
 def _day(value: str | None) -> date | None:
     return date.fromisoformat(value) if value else None
 
 
-def representatives_not_named(people: People, rows: Sequence[tuple[Record, str]]) -> Iterable[str]:
+def representatives_not_named(draft: ContactsDraft, rows: Sequence[tuple[Record, str]]) -> Iterable[str]:
     """Facilities of the sheet whose file names a current representative that the sheet does not have."""
-    named = {(facility, fold(record.get("full_name") or "")) for record, facility in rows}
+    named = {(facility, fold(record.text("full_name") or "")) for record, facility in rows}
     sheet = {facility for _, facility in rows}
-    for contact in people.known or ():
-        listed = contact.facility in sheet and contact.role is Role.REPRESENTATIVE and contact.is_current(people.today)
+    for contact in draft.known or ():
+        listed = contact.facility in sheet and contact.role is Role.REPRESENTATIVE and contact.is_current(draft.today)
         if listed and (contact.facility, fold(contact.full_name.reveal())) not in named:
             yield contact.facility

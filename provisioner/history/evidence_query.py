@@ -1,4 +1,4 @@
-"""What the runs have shown, out of the tables. The database counts: a year of nights is a million checks."""
+"""The evidence of runs, read out of the tables. The database counts: a year of nights is a million checks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from sqlalchemy import (
     type_coerce,
 )
 
-from provisioner.history.hosts_shown import HostsShown
+from provisioner.history.holdings_query import HoldingsQuery
 from provisioner.history.tables import checks, entries, moment
 from provisioner.lifecycle.evidence import Content, Evidence, LastCheck, Proof, Shown
 
@@ -38,7 +38,7 @@ def evidence(connection: Connection, inventory: str, acceptance: timedelta) -> E
     connected: dict[str, Shown] = {}
     for (facility, _), proof in proofs.items():
         connected[facility] = min(proof.first, connected.get(facility, proof.first))
-    hosts = HostsShown(connection, inventory)
+    hosts = HoldingsQuery(connection, inventory)
     return Evidence(
         runs=len(set(runs.values())),
         carried=hosts.carried(),
@@ -69,12 +69,12 @@ def _proofs(
         _earliest(_plain(_LATER), inventory, spans, accepting).label("again"),
         _earliest(_LATER.c.number, inventory, spans, accepting).label("again_entry"),
     )
-    found = {}
+    proofs = {}
     for row in connection.execute(query):
         again = None if row.again is None else Shown(moment(row.again), runs[row.again_entry])
         first, last = Shown(moment(row.first), runs[row.first_entry]), Shown(moment(row.last), runs[row.last_entry])
-        found[row.facility, row.content] = Proof(first, again, last)
-    return found
+        proofs[row.facility, row.content] = Proof(first, again, last)
+    return proofs
 
 
 _LATER = checks.alias("later")
@@ -114,9 +114,9 @@ def _last_checks(connection: Connection, inventory: str, runs: Mapping[int, str]
         .where(checks.c.inventory == inventory)
         .order_by(*by)
     )
-    found: dict[str, list[LastCheck]] = defaultdict(list)
+    by_facility: dict[str, list[LastCheck]] = defaultdict(list)
     for row in connection.execute(query):
         shown = Shown(row.at, runs[row.number])
         check = LastCheck(shown, row.relay, row.content, row.pulled, row.checked, row.proved)
-        found[row.facility].append(check)
-    return {facility: tuple(checked) for facility, checked in found.items()}
+        by_facility[row.facility].append(check)
+    return {facility: tuple(checked) for facility, checked in by_facility.items()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 
 from provisioner.importing.cells.findings import FileRefusedError, error
-from provisioner.importing.cells.grid import Cell, Grid, Merged
+from provisioner.importing.cells.grid import Cell, Grid, MergedRange
 from provisioner.importing.cells.limits import MAX_CELLS
 
 
@@ -21,14 +21,14 @@ class FilledGrid:
         return tuple(sorted(number for number, cells in self.grid.rows.items() if cells))
 
     @cached_property
-    def _merged(self) -> dict[int, list[Merged]]:
+    def _merged(self) -> dict[int, list[MergedRange]]:
         """Merged ranges by row, as far down as there are values.
 
         Raises:
             FileRefusedError: they are made to fill the memory.
         """
         last = self.numbers[-1] if self.numbers else 0
-        found: dict[int, list[Merged]] = {}
+        by_row: dict[int, list[MergedRange]] = {}
         room = MAX_CELLS
         for merged in self.grid.merged:
             rows = range(merged.first_row, min(merged.last_row, last) + 1)
@@ -36,10 +36,10 @@ class FilledGrid:
             if room < 0:
                 raise FileRefusedError(error("file-too-many-cells", limit=MAX_CELLS))
             for row in rows:
-                found.setdefault(row, []).append(merged)
-        return found
+                by_row.setdefault(row, []).append(merged)
+        return by_row
 
-    def merged_at(self, row: int, column: int) -> Merged | None:
+    def merged_at(self, row: int, column: int) -> MergedRange | None:
         """The merged range that a cell is part of."""
         return next((merged for merged in self._merged.get(row, ()) if merged.holds(row, column)), None)
 
@@ -55,6 +55,6 @@ class FilledGrid:
         first = self.grid.at(merged.first_row, column)
         return Cell(row, column, first.value, first.state)
 
-    def shown(self, row: int, column: int) -> Cell:
+    def cell(self, row: int, column: int) -> Cell:
         """A cell as Excel shows it."""
         return self.below(row, column) or self.grid.at(row, column)

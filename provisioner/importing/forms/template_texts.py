@@ -1,16 +1,23 @@
-"""The texts of the template: titles, how to fill it in, and an invented example row for each sheet."""
+"""The texts of the template: its version, titles, how to fill it in, and an invented example row for each sheet."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from provisioner.importing.forms.columns import Kind
+from provisioner.importing.forms.columns import FormKind
 
-TITLES: Mapping[Kind, str] = {
-    Kind.FACILITIES: "DANH SÁCH CƠ SỞ CÁCH LY TẬP TRUNG",
-    Kind.CONTACTS: "ĐẦU MỐI LIÊN HỆ CỦA CÁC CƠ SỞ CÁCH LY",
-    Kind.SURVEYS: "KẾT QUẢ KHẢO SÁT HIỆN TRẠNG CAMERA",
-    Kind.CAMERAS: "DANH SÁCH CAMERA VÀ ĐẦU GHI",
+VERSION = 1
+VERSION_MARK = "provisioner/import/"
+"""What stands before the version in a sheet's hidden row."""
+
+EXAMPLE_MARK = "Ví dụ"
+"""What stands in the first column of the template's example row."""
+
+TITLES: Mapping[FormKind, str] = {
+    FormKind.FACILITIES: "DANH SÁCH CƠ SỞ CÁCH LY TẬP TRUNG",
+    FormKind.CONTACTS: "ĐẦU MỐI LIÊN HỆ CỦA CÁC CƠ SỞ CÁCH LY",
+    FormKind.SURVEYS: "KẾT QUẢ KHẢO SÁT HIỆN TRẠNG CAMERA",
+    FormKind.CAMERAS: "DANH SÁCH CAMERA VÀ ĐẦU GHI",
 }
 
 GUIDE = (
@@ -25,8 +32,8 @@ GUIDE = (
     "9. Dòng Ví dụ không được đọc; có thể để nguyên hoặc xóa.",
 )
 
-EXAMPLES: Mapping[Kind, Mapping[str, str]] = {
-    Kind.FACILITIES: {
+EXAMPLES: Mapping[FormKind, Mapping[str, str]] = {
+    FormKind.FACILITIES: {
         "province": "Hà Nội",
         "district": "Quận Ví Dụ",
         "ward": "Phường Ví Dụ",
@@ -40,7 +47,7 @@ EXAMPLES: Mapping[Kind, Mapping[str, str]] = {
         "operating": "Đang hoạt động",
         "opened_on": "07/05/2021",
     },
-    Kind.CONTACTS: {
+    FormKind.CONTACTS: {
         "facility_name": "Trường THPT Ví Dụ",
         "full_name": "Nguyễn Văn Ví Dụ",
         "title": "Hiệu trưởng",
@@ -50,7 +57,7 @@ EXAMPLES: Mapping[Kind, Mapping[str, str]] = {
         "valid_from": "07/05/2021",
         "source": "Công văn số 01 ngày 07/05/2021",
     },
-    Kind.SURVEYS: {
+    FormKind.SURVEYS: {
         "facility_name": "Trường THPT Ví Dụ",
         "surveyed_on": "08/05/2021",
         "by": "Sở TT&TT; Doanh nghiệp viễn thông",
@@ -73,7 +80,7 @@ EXAMPLES: Mapping[Kind, Mapping[str, str]] = {
         "block_next": "Phê duyệt kinh phí mua camera",
         "block_due": "15/05/2021",
     },
-    Kind.CAMERAS: {
+    FormKind.CAMERAS: {
         "facility_name": "Trường THPT Ví Dụ",
         "location": "Hành lang tầng 2, đầu phía đông",
         "zone": "Hành lang",

@@ -9,12 +9,11 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from provisioner.base.spreadsheet import BODY, EXAMPLE, HEADER, REMARK, TEXT_FORMAT, TITLE, landscape, put, saved
 from provisioner.geography import provinces
+from provisioner.importing.forms.all_forms import FORMS
 from provisioner.importing.forms.choices import Choice
-from provisioner.importing.forms.columns import Column, Form, Kind
-from provisioner.importing.forms.guide import EXAMPLES, GUIDE, TITLES
-from provisioner.importing.forms.sheets import FORMS
-from provisioner.importing.tables.sheet import EXAMPLE_MARK, VERSION, VERSION_MARK
-from provisioner.importing.template.fill import Filling, Line
+from provisioner.importing.forms.columns import Column, Form, FormKind
+from provisioner.importing.forms.template_texts import EXAMPLE_MARK, EXAMPLES, GUIDE, TITLES, VERSION, VERSION_MARK
+from provisioner.importing.template.content import TemplateContent, TemplateRow
 
 _KEY_ROW, _HEADER_ROW, _EXAMPLE_ROW = 3, 4, 5
 _FIRST_ROW = 6
@@ -34,19 +33,19 @@ _MOST_ON_A_PAGE = 20
 _REQUIRED = " *"
 
 
-def filled_template(scheme: str, filling: Filling | None = None) -> bytes:
+def filled_template(scheme: str, content: TemplateContent | None = None) -> bytes:
     """The template as an XLSX file.
 
     Args:
         scheme: the list of provinces to choose from.
-        filling: what it is filled with; empty otherwise.
+        content: what it is filled with; empty otherwise.
     """
     book = Workbook()
     _write_guide(book.worksheets[0])
     lists = _Lists(book, tuple(province.name for province in provinces(scheme)))
     for form in FORMS:
         sheet = book.create_sheet(form.title)
-        _write_form(sheet, form, lists, filling.lines(form.kind) if filling else ())
+        _write_form(sheet, form, lists, content.rows(form.kind) if content else ())
     book.move_sheet(_LIST_SHEET, len(FORMS))
     return saved(book)
 
@@ -80,7 +79,7 @@ class _Lists:
         return self._places[words]
 
 
-def _write_form(sheet: Worksheet, form: Form, lists: _Lists, lines: tuple[Line, ...]) -> None:
+def _write_form(sheet: Worksheet, form: Form, lists: _Lists, rows: tuple[TemplateRow, ...]) -> None:
     columns = [column for column in form.columns if column.asked]
     put(sheet, 1, 1, TITLES[form.kind], TITLE)
     put(sheet, 2, 1, f"Cột có dấu{_REQUIRED} là bắt buộc. Cách ghi: xem trang {_GUIDE_SHEET}.", REMARK)
@@ -92,12 +91,12 @@ def _write_form(sheet: Worksheet, form: Form, lists: _Lists, lines: tuple[Line, 
         put(sheet, _EXAMPLE_ROW, place, EXAMPLES[form.kind].get(column.key, ""), EXAMPLE)
         _lay_out(sheet, place, column, lists)
     put(sheet, _EXAMPLE_ROW, 1, EXAMPLE_MARK, EXAMPLE)
-    for number, line in enumerate(lines, start=1):
+    for number, row in enumerate(rows, start=1):
         for place, column in enumerate(columns, start=1):
-            text = str(number) if column.key == "number" else line.get(column.key, "")
+            text = str(number) if column.key == "number" else row.get(column.key, "")
             put(sheet, _FIRST_ROW + number - 1, place, text, BODY)
     sheet.row_dimensions[_KEY_ROW].hidden = True
-    sheet.freeze_panes = f"{'D' if form.kind is Kind.FACILITIES else 'C'}{_EXAMPLE_ROW}"
+    sheet.freeze_panes = f"{'D' if form.kind is FormKind.FACILITIES else 'C'}{_EXAMPLE_ROW}"
     sheet.row_dimensions[_HEADER_ROW].height = _HEADER_HEIGHT
     sheet.row_dimensions[_EXAMPLE_ROW].height = 2 * _LINE_HEIGHT
     sheet.print_title_cols = "A:C"
@@ -132,7 +131,7 @@ def _write_guide(sheet: Worksheet) -> None:
     for form in FORMS:
         for column in (column for column in form.columns if column.asked):
             row += 1
-            chosen = _told(column.choice)
+            chosen = _labels(column.choice)
             texts = (form.title, column.header, "có" if column.required else "", column.advice, chosen)
             for place, text in enumerate(texts, start=1):
                 put(sheet, row, place, text)
@@ -143,5 +142,5 @@ def _write_guide(sheet: Worksheet) -> None:
     landscape(sheet, 1)
 
 
-def _told(choice: Choice | None) -> str:
+def _labels(choice: Choice | None) -> str:
     return "; ".join(choice.labels) if choice else ""

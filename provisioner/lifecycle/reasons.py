@@ -37,12 +37,12 @@ class Reason:
 
 
 @dataclass(frozen=True)
-class Telling:
+class Grounds:
     """All that the reasons are made of.
 
     Attributes:
         standing: where the facility stands.
-        evidence: all that was shown.
+        evidence: what the runs have shown.
         duties: the orders that bind it.
         orders: all orders, in the order of the file.
         places: where the inventory's objects are written.
@@ -59,51 +59,51 @@ class Telling:
         """Whose reasons."""
         return self.standing.facility
 
-    def said(self, text: str, *path: str | int) -> Reason:
-        """A reason that stands in the facility's file."""
+    def written(self, text: str, *path: str | int) -> Reason:
+        """A reason with its place in the facility's file."""
         place = self.places.at(f"facility/{self.facility.id}", *path)
         return Reason(text, place.file, place.line)
 
 
-def reasons(telling: Telling) -> tuple[Reason, ...]:
+def reasons(grounds: Grounds) -> tuple[Reason, ...]:
     """The reasons in the order of the way: what the file says, what was shown, orders, obstacles."""
     return (
-        *_of_file(telling),
-        *_of_rendering(telling),
-        *_of_evidence(telling),
-        *_of_successor(telling),
-        *_of_duties(telling),
-        *_of_other_orders(telling),
-        *_of_block(telling),
+        *_of_file(grounds),
+        *_of_rendering(grounds),
+        *_of_evidence(grounds),
+        *_of_successor(grounds),
+        *_of_duties(grounds),
+        *_of_other_orders(grounds),
+        *_of_block(grounds),
     )
 
 
-def _of_file(telling: Telling) -> Iterator[Reason]:
-    facility = telling.facility
-    yield telling.said(_OPERATING[facility.operating], "operating")
+def _of_file(grounds: Grounds) -> Iterator[Reason]:
+    facility = grounds.facility
+    yield grounds.written(_OPERATING[facility.operating], "operating")
     if facility.contact_confirmed_on:
-        yield telling.said(
+        yield grounds.written(
             f"its representative was confirmed on {facility.contact_confirmed_on}", "contact_confirmed_on"
         )
     else:
-        yield telling.said("no representative is confirmed (contact_confirmed_on)")
+        yield grounds.written("no representative is confirmed (contact_confirmed_on)")
     if facility.survey:
         by = ", ".join(party.value for party in facility.survey.by)
         text = f"it was surveyed on {facility.survey.surveyed_on} by {by}: {facility.survey.verdict.value}"
-        yield telling.said(text, "survey", "verdict")
+        yield grounds.written(text, "survey", "verdict")
     else:
-        yield telling.said("it was not surveyed (survey)")
+        yield grounds.written("it was not surveyed (survey)")
     if facility.plan:
-        yield from _of_plan(telling, facility.plan, "plan")
+        yield from _of_plan(grounds, facility.plan, "plan")
     else:
-        yield telling.said("it has no plan (plan)")
+        yield grounds.written("it has no plan (plan)")
 
 
-def _of_plan(telling: Telling, plan: ConnectionPlan, key: str) -> Iterator[Reason]:
+def _of_plan(grounds: Grounds, plan: ConnectionPlan, key: str) -> Iterator[Reason]:
     over = f"{plan.carrier} over {plan.relay}"
-    for index, sign_off in stale_sign_offs(telling.facility, plan):
+    for index, sign_off in stale_sign_offs(grounds.facility, plan):
         text = f"{PARTIES[sign_off.by]} signed another content of the {key} on {sign_off.signed_on}"
-        yield telling.said(text, key, "sign_offs", index, "content")
+        yield grounds.written(text, key, "sign_offs", index, "content")
     missing = ", ".join(PARTIES[party] for party in missing_parties(plan))
     if not plan.agreed:
         text = f"the {key} ({over}) is proposed, not agreed" + (f"; still to sign: {missing}" if missing else "")
@@ -112,11 +112,11 @@ def _of_plan(telling: Telling, plan: ConnectionPlan, key: str) -> Iterator[Reaso
     else:
         last = max(sign_off.signed_on for sign_off in plan.sign_offs)
         text = f"the {key} ({over}) is agreed: DIC, Health and the carrier have signed, the last on {last}"
-    yield telling.said(text, key, "state")
+    yield grounds.written(text, key, "state")
 
 
-def _of_rendering(telling: Telling) -> Iterator[Reason]:
-    facility = telling.facility
+def _of_rendering(grounds: Grounds) -> Iterator[Reason]:
+    facility = grounds.facility
     if facility.rendered:
         text = "so it is rendered: its relay is to pull its cameras"
     elif facility.operating is Operating.OPEN and facility.plan and facility.plan.agreed:
@@ -127,25 +127,25 @@ def _of_rendering(telling: Telling) -> Iterator[Reason]:
         text = "so it is not rendered: only a facility that is open is"
     yield Reason(text)
     if facility.rendered and facility.gateway and facility.gateway.public_key is None:
-        yield telling.said("its gateway's key is missing (gateway.public_key)", "gateway")
+        yield grounds.written("its gateway's key is missing (gateway.public_key)", "gateway")
 
 
 # --- what was shown -------------------------------------------------------------------------------
 
 
-def _seen(shown: Shown) -> str:
+def _when(shown: Shown) -> str:
     return f"{local_time(shown.at)} (run {shown.run})"
 
 
-def _of_evidence(telling: Telling) -> Iterator[Reason]:
-    facility, evidence = telling.facility, telling.evidence
-    for host in telling.standing.left_on:
+def _of_evidence(grounds: Grounds) -> Iterator[Reason]:
+    facility, evidence = grounds.facility, grounds.evidence
+    for host in grounds.standing.left_on:
         yield Reason(_left(facility.id, host, evidence))
     for (name, host), shown in sorted(evidence.without.items()):
         if name == facility.id and not facility.rendered:
-            yield Reason(f"{host} is without it since {_seen(shown)}")
+            yield Reason(f"{host} is without it since {_when(shown)}")
     if facility.plan and facility.operating is not Operating.CLOSED:
-        yield from _of_progress(ConnectionProgress(facility, facility.plan, evidence), telling)
+        yield from _of_progress(ConnectionProgress(facility, facility.plan, evidence), grounds)
 
 
 def _left(facility: str, host: str, evidence: Evidence) -> str:
@@ -153,54 +153,54 @@ def _left(facility: str, host: str, evidence: Evidence) -> str:
     if word is None:
         return f"nobody has seen what {host} holds"
     if word.held is None:
-        return f"what {host} holds is not known: a change of it began at {_seen(word.shown)} and its end was not seen"
+        return f"what {host} holds is not known: a change of it began at {_when(word.shown)} and its end was not seen"
     if facility in word.held:
-        return f"{host} still held something of it at {_seen(word.shown)}"
-    return f"{host} was not as desired at {_seen(word.shown)}, so that something of it may be left there"
+        return f"{host} still held something of it at {_when(word.shown)}"
+    return f"{host} was not as desired at {_when(word.shown)}, so that something of it may be left there"
 
 
-def _of_progress(progress: ConnectionProgress, telling: Telling) -> Iterator[Reason]:
+def _of_progress(progress: ConnectionProgress, grounds: Grounds) -> Iterator[Reason]:
     if not progress.agreed:
         return
     for relay in progress.relays:
-        yield from _of_relay(progress, relay, telling)
+        yield from _of_relay(progress, relay, grounds)
     proof, check = progress.proof, progress.last_check
     if proof:
-        yield Reason(f"all its pulled paths were up at the centre first at {_seen(proof.first)}")
-        again = f"and again at {_seen(proof.again)}: accepted" if proof.again else "and not yet again a day later"
+        yield Reason(f"all its pulled paths were up at the centre first at {_when(proof.first)}")
+        again = f"and again at {_when(proof.again)}: accepted" if proof.again else "and not yet again a day later"
         yield Reason(again)
-    elif telling.standing.connected_at:
+    elif grounds.standing.connected_at:
         yield Reason(
-            f"it was connected first at {local_time(telling.standing.connected_at)}, with another content;"
+            f"it was connected first at {local_time(grounds.standing.connected_at)}, with another content;"
             " what is signed now has not been up as a whole"
         )
     if check:
         of = f"{check.proved} of {check.pulled} pulled paths were up at the centre"
         left = "" if check.checked == check.pulled else f", {check.checked} were checked"
-        yield Reason(f"at the last verification {of}{left}, at {_seen(check.shown)}")
+        yield Reason(f"at the last verification {of}{left}, at {_when(check.shown)}")
     else:
         yield Reason("what is signed now was never verified")
 
 
-def _of_relay(progress: ConnectionProgress, relay: str, telling: Telling) -> Iterator[Reason]:
-    shown, word = progress.carried.get(relay), telling.evidence.words.get(relay)
+def _of_relay(progress: ConnectionProgress, relay: str, grounds: Grounds) -> Iterator[Reason]:
+    shown, word = progress.carried.get(relay), grounds.evidence.words.get(relay)
     if shown is None:
         yield Reason(f"{relay} has not been seen to hold what is signed now")
         return
-    yield Reason(f"{relay} holds what is signed since {_seen(shown)}")
-    if word is None or not telling.facility.rendered:
+    yield Reason(f"{relay} holds what is signed since {_when(shown)}")
+    if word is None or not grounds.facility.rendered:
         return
     if word.held is None:
-        yield Reason(f"what {relay} holds now is not known: a change of it began at {_seen(word.shown)}")
-    elif word.held.get(telling.facility.id) != progress.content[1]:
-        yield Reason(f"by the last word {relay} does not hold it as signed any more, at {_seen(word.shown)}")
+        yield Reason(f"what {relay} holds now is not known: a change of it began at {_when(word.shown)}")
+    elif word.held.get(grounds.facility.id) != progress.content[1]:
+        yield Reason(f"by the last word {relay} does not hold it as signed any more, at {_when(word.shown)}")
 
 
-def _of_successor(telling: Telling) -> Iterator[Reason]:
-    facility = telling.facility
+def _of_successor(grounds: Grounds) -> Iterator[Reason]:
+    facility = grounds.facility
     if facility.successor and facility.operating is not Operating.CLOSED:
-        yield from _of_plan(telling, facility.successor, "successor")
-        steps = ConnectionProgress(facility, facility.successor, telling.evidence).steps
+        yield from _of_plan(grounds, facility.successor, "successor")
+        steps = ConnectionProgress(facility, facility.successor, grounds.evidence).steps
         furthest = max(steps, key=list(FacilityState).index)
         until = "the plan" if FacilityState.ACCEPTED in steps else "accepted"
         yield Reason(f"the successor's connection is {furthest.words}; both carriers serve until it is {until}")
@@ -209,34 +209,35 @@ def _of_successor(telling: Telling) -> Iterator[Reason]:
 # --- orders and obstacles -------------------------------------------------------------------------
 
 
-def _of_duties(telling: Telling) -> Iterator[Reason]:
-    connected_at = telling.standing.connected_at
-    if telling.facility.operating is Operating.CLOSED and connected_at is None:
+def _of_duties(grounds: Grounds) -> Iterator[Reason]:
+    connected_at = grounds.standing.connected_at
+    if grounds.facility.operating is Operating.CLOSED and connected_at is None:
         yield Reason("it was closed without ever being connected: it is held against no order")
-    elif not telling.duties:
-        body = telling.facility.managing_body.value
-        yield telling.said(f"no order binds it: none has {body} in its scope", "managing_body")
-    for duty in telling.duties:
-        place = telling.places.at("instructions", *duty.place)
+    elif not grounds.duties:
+        body = grounds.facility.managing_body.value
+        yield grounds.written(f"no order binds it: none has {body} in its scope", "managing_body")
+    for duty in grounds.duties:
+        place = grounds.places.at("instructions", *duty.place)
         met = "" if connected_at is None else "; it was in time" if duty.met_by(connected_at) else "; it was late"
         text = f"{duty.order.ref} binds it: connected before {duty.before}, 00:00 in Vietnam{met}"
         yield Reason(text, place.file, place.line)
 
 
-def _of_other_orders(telling: Telling) -> Iterator[Reason]:
+def _of_other_orders(grounds: Grounds) -> Iterator[Reason]:
     """Say where an order has a day for the facility and does not bind it: that day counts for nothing."""
-    bound = {duty.order.ref for duty in telling.duties}
-    for index, order in enumerate(telling.orders):
-        if telling.facility.id in order.facilities and order.ref not in bound:
-            place = telling.places.at("instructions", "instructions", index, "facilities", telling.facility.id)
+    bound = {duty.order.ref for duty in grounds.duties}
+    for index, order in enumerate(grounds.orders):
+        if grounds.facility.id in order.facilities and order.ref not in bound:
+            place = grounds.places.at("instructions", "instructions", index, "facilities", grounds.facility.id)
             yield Reason(f"{order.ref} has a day for it, and does not bind it", place.file, place.line)
 
 
-def _of_block(telling: Telling) -> Iterator[Reason]:
-    blocked = telling.facility.blocked
+def _of_block(grounds: Grounds) -> Iterator[Reason]:
+    blocked = grounds.facility.blocked
     if blocked:
         acts = f"{blocked.owner.value} acts until {blocked.due}"
-        yield telling.said(f"it is blocked since {blocked.since} ({blocked.reason.value}): {acts}", "blocked", "reason")
-        if blocked.reason is BlockReason.NOT_IN_SCOPE and telling.duties:
-            refs = ", ".join(duty.order.ref for duty in telling.duties)
-            yield telling.said(f"it is said to be out of scope, and {refs} binds it", "blocked", "reason")
+        text = f"it is blocked since {blocked.since} ({blocked.reason.value}): {acts}"
+        yield grounds.written(text, "blocked", "reason")
+        if blocked.reason is BlockReason.NOT_IN_SCOPE and grounds.duties:
+            refs = ", ".join(duty.order.ref for duty in grounds.duties)
+            yield grounds.written(f"it is said to be out of scope, and {refs} binds it", "blocked", "reason")

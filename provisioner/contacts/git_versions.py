@@ -1,4 +1,4 @@
-"""What Git still knows of a file. Erasing a person is vain if an old commit can be opened."""
+"""The versions of a file that Git still has. Erasing a person is vain if an old commit can be opened."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a grid to tables of rows by key: merged and repeated cells are filled in, what is no data is left out."""
+"""From a grid to the tables of its sheet: merged and repeated cells are filled in, what is no data is left out."""
 
 from __future__ import annotations
 
@@ -10,18 +10,14 @@ from itertools import pairwise
 from provisioner.base.vietnamese import clean
 from provisioner.importing.cells.findings import CellPosition, Finding, Remark, error, note, warning
 from provisioner.importing.cells.grid import Cell, Grid
+from provisioner.importing.forms.all_forms import FORMS
 from provisioner.importing.forms.choices import word_key
-from provisioner.importing.forms.columns import Column, Form
-from provisioner.importing.forms.guide import EXAMPLES
+from provisioner.importing.forms.columns import Column
 from provisioner.importing.forms.privacy import is_password_header, safe_words
-from provisioner.importing.forms.sheets import FORMS
-from provisioner.importing.tables.filled import FilledGrid
+from provisioner.importing.forms.template_texts import EXAMPLE_MARK, EXAMPLES, VERSION, VERSION_MARK
+from provisioner.importing.tables.filled_grid import FilledGrid
 from provisioner.importing.tables.headers import LEAST_HEADERS, Header, encoding_of_header, find_headers
-
-VERSION = 1
-VERSION_MARK = "provisioner/import/"
-EXAMPLE_MARK = "Ví dụ"
-"""What stands in the first column of the template's example row."""
+from provisioner.importing.tables.table import SheetTables, Table, TableRow
 
 _SILENT_SHEETS = frozenset({"huongdan", "danhmuc", "readme"})
 _DITTO = frozenset({"nt", "nhutren", "nhtren", "nhtr", "idem"})
@@ -32,79 +28,38 @@ _SECTION = re.compile(r"[IVX]{1,5}\.?|[A-ZĐ]\.?")
 _COLUMN_NUMBER = re.compile(r"\(?\[?\s*([0-9]{1,2})\s*\]?\)?")
 
 
-@dataclass(frozen=True)
-class TableRow:
-    """A row of data: its cells by the keys of their columns, empty ones left out."""
-
-    number: int
-    cells: Mapping[str, Cell]
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table of a sheet.
-
-    Attributes:
-        spot: the sheet.
-        form: what it describes.
-        header_row: the last row of its header.
-        places: the columns of its keys.
-        rows: its data.
-    """
-
-    spot: CellPosition
-    form: Form
-    header_row: int
-    places: Mapping[str, int]
-    rows: tuple[TableRow, ...]
-
-    def at(self, row: int, key: str = "") -> CellPosition:
-        """The place of a row's cell; of the row where the table has no such column."""
-        place = self.places.get(key, 0)
-        header = self.form.by_key[key].header if key in self.form.by_key else ""
-        return replace(self.spot, row=row, column=place, header=header)
-
-
-@dataclass
-class Sheet:
-    """What one sheet gave."""
-
-    tables: list[Table] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)
-
-
-def read_sheet(grid: Grid, spot: CellPosition, *, alone: bool) -> Sheet:
+def read_sheet(grid: Grid, position: CellPosition, *, alone: bool) -> SheetTables:
     """The tables of a sheet.
 
     Args:
         grid: its cells.
-        spot: its place.
+        position: its place.
         alone: whether no other sheet of the file may hold a table: then one has to be here.
     """
-    sheet, filled = Sheet(), FilledGrid(grid)
+    sheet, filled = SheetTables(), FilledGrid(grid)
     headers = find_headers(filled)
     silent = word_key(grid.name) in _SILENT_SHEETS and (grid.hidden or (not headers and not alone))
     if not filled.numbers or silent:
         return sheet
     if grid.hidden:
-        sheet.findings += [Finding(spot, warning("sheet-hidden"))] if headers else []
+        sheet.findings += [Finding(position, warning("sheet-hidden"))] if headers else []
         return sheet
     if remark := _other_version(filled):
-        sheet.findings.append(Finding(spot, remark))
+        sheet.findings.append(Finding(position, remark))
         return sheet
     if not headers:
-        sheet.findings.append(Finding(spot, _no_header(filled, alone=alone)))
+        sheet.findings.append(Finding(position, _no_header(filled, alone=alone)))
     for number, header in enumerate(headers):
         below = [h.first_row for h in headers[number + 1 :] if h.first_row > header.last_row]
-        reading = _TableReader(filled, header, spot, min(below, default=None), _neighbour(headers, header))
+        reading = _TableReader(filled, header, position, min(below, default=None), _neighbour(headers, header))
         sheet.tables.append(reading.table())
         sheet.findings += reading.findings
     return sheet
 
 
 def _no_header(filled: FilledGrid, *, alone: bool) -> Remark:
-    if found := encoding_of_header(filled):
-        return error("sheet-encoding", encoding=found)
+    if encoding := encoding_of_header(filled):
+        return error("sheet-encoding", encoding=encoding)
     return error("header-missing") if alone else note("sheet-ignored")
 
 
@@ -128,7 +83,7 @@ class _TableReader:
 
     filled: FilledGrid
     header: Header
-    spot: CellPosition
+    position: CellPosition
     end: int | None
     right: int | None
     findings: list[Finding] = field(default_factory=list)
@@ -137,21 +92,21 @@ class _TableReader:
         places = dict(self._places())
         rows = tuple(self._rows(places))
         self._judge_columns(places)
-        kept = {key: place for key, place in places.items() if key != "number"}
-        return Table(self.spot, self.header.form, self.header.last_row, kept, rows)
+        of_data = {key: place for key, place in places.items() if key != "number"}
+        return Table(self.position, self.header.form, self.header.last_row, of_data, rows)
 
     def _places(self) -> Iterator[tuple[str, int]]:
-        seen: dict[str, int] = {}
+        keys: set[str] = set()
         for place, column in sorted(self.header.columns.items()):
-            if column.key in seen:
+            if column.key in keys:
                 self._at_header(place, error("column-duplicate", header=column.header))
             elif not is_password_header(self.header.texts[place].text):
-                seen[column.key] = place
+                keys.add(column.key)
                 yield column.key, place
 
     def _at_header(self, place: int, remark: Remark, header: str = "") -> None:
-        spot = replace(self.spot, row=self.header.last_row, column=place, header=header)
-        self.findings.append(Finding(spot, remark))
+        position = replace(self.position, row=self.header.last_row, column=place, header=header)
+        self.findings.append(Finding(position, remark))
 
     # --- rows -------------------------------------------------------------------------------------
 
@@ -163,14 +118,14 @@ class _TableReader:
     def _rows(self, places: Mapping[str, int]) -> Iterator[TableRow]:
         last, above = self.header.last_row, dict[str, Cell]()
         for number in self._body():
-            found = {key: self.filled.grid.at(number, place) for key, place in places.items()}
-            own = {key: cell for key, cell in found.items() if not cell.is_empty}
+            row = {key: self.filled.grid.at(number, place) for key, place in places.items()}
+            own = {key: cell for key, cell in row.items() if not cell.is_empty}
             if not own or _is_prenumbered(own) or self._is_example(own) or (not above and _is_numbering(own)):
                 continue
             gap, last = bool(above) and number > last + 1, number
             remark = self._no_data(number, own, gap=gap)
             if remark is not None:
-                self.findings.append(Finding(replace(self.spot, row=number), remark))
+                self.findings.append(Finding(replace(self.position, row=number), remark))
                 continue
             cells = {
                 key: self._cell(number, place, self.header.form.by_key[key], above) for key, place in places.items()
@@ -198,8 +153,8 @@ class _TableReader:
 
     def _is_example(self, own: Mapping[str, Cell]) -> bool:
         """Tell the template's example row, marked or not; one that somebody wrote over is no example any more."""
-        shown = {key: clean(cell.text) for key, cell in own.items() if key != "number"}
-        return shown == EXAMPLES[self.header.form.kind]
+        texts = {key: clean(cell.text) for key, cell in own.items() if key != "number"}
+        return texts == EXAMPLES[self.header.form.kind]
 
     def _cell(self, number: int, place: int, column: Column, above: Mapping[str, Cell]) -> Cell | None:
         """A cell with what a merged range or the words "as above" put there."""
@@ -221,12 +176,12 @@ class _TableReader:
         return replace(above[column.key], row=number)
 
     def _at(self, number: int, place: int, column: Column, remark: Remark) -> None:
-        self.findings.append(Finding(replace(self.spot, row=number, column=place, header=column.header), remark))
+        self.findings.append(Finding(replace(self.position, row=number, column=place, header=column.header), remark))
 
     # --- columns ----------------------------------------------------------------------------------
 
     def _judge_columns(self, places: Mapping[str, int]) -> None:
-        """Tell of columns that are not read; nothing of their values is said."""
+        """Note columns that are not read; nothing of their values is said."""
         known = set(places.values())
         for place in sorted(self._filled_columns() - known):
             header = self.header.texts.get(place)
@@ -238,7 +193,7 @@ class _TableReader:
                 self._unknown(place, header.text)
         for key, place in places.items():
             column = self.header.form.by_key[key]
-            if not column.kept and place in self._filled_columns():
+            if not column.stored and place in self._filled_columns():
                 self._at_header(place, note("column-not-kept"), column.header)
             if place in self.filled.grid.hidden_columns:
                 self._at_header(place, warning("column-hidden"), column.header)
@@ -270,7 +225,7 @@ def _is_prenumbered(own: Mapping[str, Cell]) -> bool:
 
 def _is_numbering(own: Mapping[str, Cell]) -> bool:
     """Tell the row of column numbers, (1) (2) (3) …, which official tables have below their header."""
-    found = [_COLUMN_NUMBER.fullmatch(cell.text.strip()) for cell in sorted(own.values(), key=lambda c: c.column)]
-    numbers = [int(match[1]) for match in found if match]
+    matches = [_COLUMN_NUMBER.fullmatch(cell.text.strip()) for cell in sorted(own.values(), key=lambda c: c.column)]
+    numbers = [int(match[1]) for match in matches if match]
     ascending = all(right > left for left, right in pairwise(numbers))
-    return len(numbers) == len(found) >= LEAST_HEADERS and ascending
+    return len(numbers) == len(matches) >= LEAST_HEADERS and ascending

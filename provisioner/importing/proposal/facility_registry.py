@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from provisioner.base.vietnamese import fold
@@ -18,7 +18,7 @@ _REQUIRED = ("province", "name", "kind", "managing_body", "operating")
 
 
 @dataclass
-class Registry:
+class FacilityRegistry:
     """The facilities of the inventory and of the sheets.
 
     Attributes:
@@ -26,7 +26,7 @@ class Registry:
         broken: ids of facilities whose files cannot be understood.
         default: the province of rows that name none.
         new: the provinces of new facilities, by id.
-        findings: what was found on the way.
+        findings: what is wrong in the rows.
     """
 
     inventory: Inventory
@@ -55,24 +55,24 @@ class Registry:
     # --- rows of the sheet of facilities ----------------------------------------------------------
 
     def register(self, records: Iterable[Record]) -> Iterator[tuple[Record, str]]:
-        """Each sound row with its facility's id; ids that are given count before new ones are proposed."""
-        seen: dict[str, Record] = {}
+        """Each sound row with its facility's id; ids that rows have count before new ones are proposed."""
+        first_rows: dict[str, Record] = {}
         known: list[tuple[Record, str]] = []
         nameless: list[tuple[Record, str]] = []
         for record in records:
             province = self._province(record)
-            found = self._identify(record, province) if province is not None else None
-            if found is None:
+            facility_id = self._identify(record, province) if province is not None else None
+            if facility_id is None:
                 self._spoil(record)
-            elif found:
-                known.append((record, found))
-                if found not in self.inventory.facilities and found not in self.new:
-                    self._add(record, found, province or "")
+            elif facility_id:
+                known.append((record, facility_id))
+                if facility_id not in self.inventory.facilities and facility_id not in self.new:
+                    self._add(record, facility_id, province or "")
             else:
                 nameless.append((record, province or ""))
         known += [(record, self._propose(record, province)) for record, province in nameless]
-        for record, facility in sorted(known, key=lambda pair: pair[0].spot):
-            first = seen.setdefault(facility, record)
+        for record, facility in sorted(known, key=lambda pair: pair[0].position):
+            first = first_rows.setdefault(facility, record)
             if first is not record:
                 self._say(record, error("row-duplicate", row=first.number), "facility_id", facility)
             elif record.sound:
@@ -80,26 +80,26 @@ class Registry:
 
     def _identify(self, record: Record, province: str) -> str | None:
         """A row's id; an empty one for a new facility without an id, None where the row cannot be taken."""
-        given = record.get("facility_id")
-        if given is None:
+        facility_id = record.text("facility_id")
+        if facility_id is None:
             return self._by_own_name(record, province)
-        if f"facility/{given}" in self.broken:
-            self._say(record, error("facility-unreadable", facility=given), "facility_id", given)
+        if f"facility/{facility_id}" in self.broken:
+            self._say(record, error("facility-unreadable", facility=facility_id), "facility_id", facility_id)
             return None
-        existing = self.inventory.facilities.get(given)
+        existing = self.inventory.facilities.get(facility_id)
         if existing is not None:
             if province not in ("", existing.province, self._today(existing)):
-                remark = error("facility-province", facility=given, province=existing.province)
-                self._say(record, remark, "province", given)
+                remark = error("facility-province", facility=facility_id, province=existing.province)
+                self._say(record, remark, "province", facility_id)
                 return None
-            return str(given)
-        if any(given in stone.object.split("/") for stone in self.inventory.allocations.tombstones):
-            self._say(record, error("id-retired", facility=given), "facility_id", given)
+            return facility_id
+        if any(facility_id in stone.object.split("/") for stone in self.inventory.allocations.tombstones):
+            self._say(record, error("id-retired", facility=facility_id), "facility_id", facility_id)
             return None
-        return str(given) if self._is_complete(record, province, given) else None
+        return facility_id if self._is_complete(record, province, facility_id) else None
 
     def _by_own_name(self, record: Record, province: str) -> str | None:
-        name = record.get("name")
+        name = record.text("name")
         if name is None:
             self._missing(record, "name")
             return None
@@ -112,29 +112,31 @@ class Registry:
             return same[0]
         return "" if self._is_complete(record, province, "") else None
 
-    def _is_complete(self, record: Record, province: str, given: str) -> bool:
+    def _is_complete(self, record: Record, province: str, facility: str) -> bool:
         """Tell whether a row has what a new facility needs."""
         missing = [key for key in _REQUIRED if record.get(key) is None and not (key == "province" and province)]
         for key in missing:
-            self._missing(record, key, given)
+            self._missing(record, key, facility)
         return record.sound and not missing
 
     def _add(self, record: Record, facility: str, province: str) -> None:
-        same = sorted(other for where, other in self._names.get(fold(record.get("name")), ()) if where == province)
+        name = record.required_text("name")
+        same = sorted(other for where, other in self._names.get(fold(name), ()) if where == province)
         if same:
             self._say(record, warning("facility-name-known", facility=same[0]), "name", facility)
         self.new[facility] = province
-        self._name(record.get("name"), province, facility)
+        self._name(name, province, facility)
 
     def _propose(self, record: Record, province: str) -> str:
         """A new facility its id: kcl, the first letters of the province's slug, the next free number."""
-        twin = sorted(f for where, f in self._names.get(fold(record.get("name")), ()) if where == province)
-        if twin:  # the same name stood further up: the duplicate is told where rows are compared
+        name = record.required_text("name")
+        twin = sorted(f for where, f in self._names.get(fold(name), ()) if where == province)
+        if twin:  # the same name stood further up: the duplicate is a finding where rows are compared
             return twin[0]
         prefix = "kcl-" + "".join(word[0] for word in province.split("-"))
         facility = next_free(prefix, _DIGITS, self._ids())
         self.new[facility] = province
-        self._name(record.get("name"), province, facility)
+        self._name(name, province, facility)
         self._say(record, note("id-proposed", facility=facility), "facility_id", facility)
         return facility
 
@@ -147,16 +149,16 @@ class Registry:
 
     def _province(self, record: Record) -> str | None:
         """The slug of a row's province; an empty one where none is needed, None where it is not known."""
-        found, remark = province_of(record, self.inventory)
+        slug, remark = province_of(record, self.inventory)
         if remark is not None:
             self._say(record, remark, "province" if record.get("province") else "province_code")
             return None
-        if found is None and self.default is not None:
+        if slug is None and self.default is not None:
             return self.default.slug
-        if found is None and record.get("facility_id") is None:
+        if slug is None and record.get("facility_id") is None:
             self._missing(record, "province")
             return None
-        return found or ""
+        return slug or ""
 
     def _missing(self, record: Record, key: str, facility: str = "") -> None:
         """Say that a new facility lacks something; once for the table where it has no such column."""
@@ -177,25 +179,28 @@ class Registry:
     # --- rows of the other sheets -----------------------------------------------------------------
 
     def find(self, record: Record) -> str | None:
-        """The facility that a row of another sheet is about; None, with a finding, where it cannot be told."""
-        given, name = record.get("facility_id"), record.get("facility_name")
-        if given is None and name is None:
+        """The facility that a row of another sheet is about; None, with a finding, where it does not say."""
+        facility_id, name = record.text("facility_id"), record.text("facility_name")
+        if facility_id is None and name is None:
             if not {"facility_id", "facility_name"} & record.filled:
                 key = "facility_id" if "facility_id" in record.table.places else "facility_name"
                 self._say(record, error("facility-missing"), key)
             return None
-        found = self._by_id(record, given) if given is not None else self._by_name(record, name)
-        if found and name and given and fold(name) not in self._names_of[found]:
-            self._say(record, warning("facility-name-differs", facility=found), "facility_name", found)
-        return found
-
-    def _by_id(self, record: Record, given: str) -> str | None:
-        if given in self.inventory.facilities or given in self.new:
-            return given
-        if f"facility/{given}" in self.broken:
-            remark = error("facility-unreadable", facility=given)
+        if facility_id is not None:
+            facility = self._by_id(record, facility_id)
         else:
-            remark = error("facility-row-bad" if fold(given) in self._unsound else "facility-unknown")
+            facility = self._by_name(record, record.required_text("facility_name"))
+        if facility and name and facility_id and fold(name) not in self._names_of[facility]:
+            self._say(record, warning("facility-name-differs", facility=facility), "facility_name", facility)
+        return facility
+
+    def _by_id(self, record: Record, facility_id: str) -> str | None:
+        if facility_id in self.inventory.facilities or facility_id in self.new:
+            return facility_id
+        if f"facility/{facility_id}" in self.broken:
+            remark = error("facility-unreadable", facility=facility_id)
+        else:
+            remark = error("facility-row-bad" if fold(facility_id) in self._unsound else "facility-unknown")
         self._say(record, remark, "facility_id")
         return None
 
@@ -223,13 +228,5 @@ class Registry:
 def next_free(prefix: str, digits: int, used: Iterable[str]) -> str:
     """`prefix-NNN` with the number after the highest one in use: a gap may be an id that was retired."""
     pattern = re.compile(rf"{re.escape(prefix)}-([0-9]{{1,9}})")
-    numbers = [int(found[1]) for name in used if (found := pattern.fullmatch(name))]
+    numbers = [int(match[1]) for name in used if (match := pattern.fullmatch(name))]
     return f"{prefix}-{max(numbers, default=0) + 1:0{digits}}"
-
-
-def by_facility(pairs: Iterable[tuple[Record, str]]) -> Mapping[str, list[Record]]:
-    """Group rows by their facility."""
-    grouped: dict[str, list[Record]] = {}
-    for record, facility in pairs:
-        grouped.setdefault(facility, []).append(record)
-    return grouped

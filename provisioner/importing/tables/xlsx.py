@@ -1,4 +1,4 @@
-"""Reading XLSX: values by openpyxl, row by row; what it does not tell row by row is read beside it.
+"""The reader of XLSX: values by openpyxl, row by row; what openpyxl leaves out in that mode is read beside it.
 
 A workbook that is loaded as a whole lets one merged range over all of Excel's cells fill the memory. So
 values are streamed, and merged ranges, hidden rows and formulas without a result are taken from the same
@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO
+from typing import IO, Protocol, cast
+from xml.etree.ElementTree import Element
 from zipfile import ZipFile
 
 from defusedxml.ElementTree import iterparse
@@ -22,7 +23,7 @@ from openpyxl.utils.cell import coordinate_to_tuple, range_boundaries
 
 from provisioner.importing.cells import limits
 from provisioner.importing.cells.findings import FileRefusedError, error
-from provisioner.importing.cells.grid import Cell, CellState, Grid, Merged
+from provisioner.importing.cells.grid import Cell, CellState, Grid, MergedRange
 
 _MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 _ON = frozenset({"1", "true", "on"})
@@ -30,6 +31,21 @@ _STYLES = "xl/styles.xml"
 _CELL_TAGS = frozenset(f"{_MAIN}{name}" for name in ("row", "c", "v", "f", "is", "t"))
 _CLOSED = 0x1
 """The flag of a zip entry that needs a password."""
+
+
+class _StreamedCell(Protocol):
+    row: int
+    column: int
+    value: object
+    data_type: str
+
+
+class _StreamedSheet(Protocol):
+    """A sheet as openpyxl streams it; its published types know sheets that are loaded as a whole."""
+
+    def reset_dimensions(self) -> None: ...
+
+    def iter_rows(self, *, max_row: int, max_col: int) -> Iterable[Iterable[_StreamedCell]]: ...
 
 
 def read_workbook(data: bytes) -> tuple[Grid, ...]:
@@ -51,7 +67,7 @@ def read_workbook(data: bytes) -> tuple[Grid, ...]:
 
 
 def _refuse_archive(archive: ZipFile) -> None:
-    """Look at what a zip says of itself; reading never gives more bytes of a part than it says here."""
+    """Look at what a zip says of itself; reading never yields more bytes of a part than it says here."""
     entries = archive.infolist()
     names = {entry.filename.lower() for entry in entries}
     if any(entry.flag_bits & _CLOSED for entry in entries):
@@ -99,16 +115,16 @@ def _grids(data: bytes) -> Iterator[Grid]:
     room, elements = limits.MAX_CELLS, limits.MAX_ELEMENTS
     for sheet in reader.wb.worksheets:
         with reader.archive.open(parts[sheet.title]) as part:
-            seen = _Seen.of(part, elements)
-        elements -= seen.elements
-        rows = _values(sheet, seen.formulas, room)
+            markup = _SheetMarkup.of(part, elements)
+        elements -= markup.elements
+        rows = _values(cast("_StreamedSheet", sheet), markup.formulas, room)
         room -= sum(map(len, rows.values()))
         yield Grid(
             sheet.title,
             rows,
-            tuple(seen.merged),
-            frozenset(seen.hidden_rows),
-            frozenset(seen.hidden_columns),
+            tuple(markup.merged),
+            frozenset(markup.hidden_rows),
+            frozenset(markup.hidden_columns),
             sheet.sheet_state != "visible",
         )
 
@@ -127,11 +143,11 @@ def _apply_styles(reader: ExcelReader) -> None:
             apply_stylesheet(reader.archive, reader.wb)
 
 
-def _values(sheet: Any, formulas: set[tuple[int, int]], room: int) -> dict[int, dict[int, Cell]]:
+def _values(sheet: _StreamedSheet, formulas: set[tuple[int, int]], room: int) -> dict[int, dict[int, Cell]]:
     rows: dict[int, dict[int, Cell]] = {}
     sheet.reset_dimensions()  # what a sheet says of its size may be wrong, and then cells would be cut off
-    for found in sheet.iter_rows(max_row=limits.MAX_ROWS, max_col=limits.MAX_COLUMNS):
-        for cell in found:
+    for cells in sheet.iter_rows(max_row=limits.MAX_ROWS, max_col=limits.MAX_COLUMNS):
+        for cell in cells:
             if cell.value is not None:
                 state = CellState.BROKEN if cell.data_type == "e" else CellState.PLAIN
                 rows.setdefault(cell.row, {})[cell.column] = Cell(cell.row, cell.column, cell.value, state)
@@ -144,10 +160,10 @@ def _values(sheet: Any, formulas: set[tuple[int, int]], room: int) -> dict[int, 
 
 
 @dataclass
-class _Seen:
+class _SheetMarkup:
     """What a sheet's XML says beside the values."""
 
-    merged: list[Merged] = field(default_factory=list)
+    merged: list[MergedRange] = field(default_factory=list)
     hidden_rows: set[int] = field(default_factory=set)
     hidden_columns: set[int] = field(default_factory=set)
     formulas: set[tuple[int, int]] = field(default_factory=set)
@@ -155,22 +171,22 @@ class _Seen:
     rare: int = 0
 
     @classmethod
-    def of(cls, part: BinaryIO | Any, room: int) -> _Seen:
-        seen, row = cls(), 0
+    def of(cls, part: IO[bytes], room: int) -> _SheetMarkup:
+        markup, row = cls(), 0
         for _, element in iterparse(part):
-            seen._count(element.tag, room)
+            markup._count(element.tag, room)
             if element.tag == f"{_MAIN}row":
                 row = int(float(element.get("r") or row + 1))
-                seen._row(row, element)
+                markup._row(row, element)
             elif element.tag == f"{_MAIN}mergeCell":
-                seen._merge(element.get("ref", ""))
+                markup._merge(element.get("ref", ""))
             elif element.tag == f"{_MAIN}col" and element.get("hidden") in _ON:
                 last = min(int(element.get("max", "0")), limits.MAX_COLUMNS)
-                seen.hidden_columns.update(range(int(element.get("min", "0")), last + 1))
+                markup.hidden_columns.update(range(int(element.get("min", "0")), last + 1))
             else:
                 continue
             element.clear()
-        return seen
+        return markup
 
     def _count(self, tag: str, room: int) -> None:
         """Stop reading where a sheet has no end."""
@@ -179,12 +195,13 @@ class _Seen:
         if self.elements > room or self.rare > limits.MAX_RARE_ELEMENTS:
             raise FileRefusedError(error("file-too-many-cells", limit=limits.MAX_CELLS))
 
-    def _row(self, row: int, element: Any) -> None:
+    def _row(self, row: int, element: Element) -> None:
         if element.get("hidden") in _ON:
             self.hidden_rows.add(row)
         column = 0
         for cell in element:
-            column = coordinate_to_tuple(cell.get("r"))[1] if cell.get("r") else column + 1
+            reference = cell.get("r")
+            column = coordinate_to_tuple(reference)[1] if reference else column + 1
             formula, value = cell.find(f"{_MAIN}f"), cell.find(f"{_MAIN}v")
             if formula is None and value is None and cell.find(f"{_MAIN}is") is None:
                 continue
@@ -202,4 +219,4 @@ class _Seen:
             raise FileRefusedError(error("file-too-many-cells", limit=limits.MAX_CELLS))
         first_column, first_row, last_column, last_row = (int(edge or 1) for edge in range_boundaries(reference))
         if (first_row, first_column) != (last_row, last_column):
-            self.merged.append(Merged(first_row, first_column, last_row, last_column))
+            self.merged.append(MergedRange(first_row, first_column, last_row, last_column))

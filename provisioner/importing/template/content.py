@@ -1,28 +1,27 @@
-"""What the inventory has of a province, as rows of the template: reading them back changes nothing. Pure."""
+"""What a template is filled with: the inventory of a province as rows. Reading them back changes nothing. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
 
-from provisioner.contacts.model import Contact, shown
+from provisioner.contacts.model import PERSONAL_FIELDS, Contact, revealed
 from provisioner.geography import by_slug
 from provisioner.importing.forms import choices as words
+from provisioner.importing.forms.all_forms import FORM_OF
 from provisioner.importing.forms.choices import DeviceKind
-from provisioner.importing.forms.columns import Kind
-from provisioner.importing.forms.sheets import FORM_OF
+from provisioner.importing.forms.columns import FormKind
 from provisioner.inventory.model import Camera, Facility, Inventory, Recorder, StreamName
 
-Line = Mapping[str, str]
+TemplateRow = Mapping[str, str]
 """A row: texts by the keys of their columns."""
 
 _GROUP = 3
 
 
 @dataclass(frozen=True)
-class Filling:
+class TemplateContent:
     """What a template is filled with.
 
     Attributes:
@@ -39,19 +38,19 @@ class Filling:
     def _facilities(self) -> tuple[Facility, ...]:
         return tuple(f for _, f in sorted(self.inventory.facilities.items()) if f.province == self.province)
 
-    def lines(self, kind: Kind) -> tuple[Line, ...]:
+    def rows(self, kind: FormKind) -> tuple[TemplateRow, ...]:
         """The rows of a sheet."""
-        if kind is Kind.CONTACTS:
-            found = [_contact(contact) for contact in self.contacts]
-        elif kind is Kind.FACILITIES:
-            found = [self._facility(facility) for facility in self._facilities]
-        elif kind is Kind.SURVEYS:
-            found = [_survey(facility) for facility in self._facilities if facility.survey]
+        if kind is FormKind.CONTACTS:
+            rows = [_contact(contact) for contact in self.contacts]
+        elif kind is FormKind.FACILITIES:
+            rows = [self._facility(facility) for facility in self._facilities]
+        elif kind is FormKind.SURVEYS:
+            rows = [_survey(facility) for facility in self._facilities if facility.survey]
         else:
-            found = [line for facility in self._facilities for line in _devices(facility)]
-        return tuple(_filled(kind, line) for line in found)
+            rows = [row for facility in self._facilities for row in _devices(facility)]
+        return tuple(_texts(kind, row) for row in rows)
 
-    def _facility(self, facility: Facility) -> dict[str, Any]:
+    def _facility(self, facility: Facility) -> dict[str, object]:
         scheme = self.inventory.scheme_of(facility.province_scheme)
         capacity = facility.capacity.model_dump() if facility.capacity else {}
         plain = ("name", "kind", "managing_body", "operating", "opened_on", "closed_on", "notice_posted_on")
@@ -61,11 +60,11 @@ class Filling:
         return named | own | where | capacity
 
 
-def _survey(facility: Facility) -> dict[str, Any]:
+def _survey(facility: Facility) -> dict[str, object]:
     survey, blocked = facility.survey, facility.blocked
     if survey is None:
         return {}
-    line = {
+    row = {
         "facility_id": facility.id,
         "facility_name": facility.name,
         "surveyed_on": survey.surveyed_on,
@@ -81,12 +80,12 @@ def _survey(facility: Facility) -> dict[str, Any]:
         **{key: getattr(survey, key) for key in ("rtsp", "logins", "verdict", "obstacles", "advice")},
     }
     if blocked:
-        line |= {"block_reason": blocked.reason, "block_owner": blocked.owner, "block_since": blocked.since}
-        line |= {"block_next": blocked.next_action, "block_due": blocked.due}
-    return line
+        row |= {"block_reason": blocked.reason, "block_owner": blocked.owner, "block_since": blocked.since}
+        row |= {"block_next": blocked.next_action, "block_due": blocked.due}
+    return row
 
 
-def _devices(facility: Facility) -> Iterator[dict[str, Any]]:
+def _devices(facility: Facility) -> Iterator[dict[str, object]]:
     shared = {"facility_id": facility.id, "facility_name": facility.name}
     for recorder in facility.recorders:
         yield shared | _recorder(recorder)
@@ -94,41 +93,41 @@ def _devices(facility: Facility) -> Iterator[dict[str, Any]]:
         yield shared | _camera(camera)
 
 
-def _recorder(recorder: Recorder) -> dict[str, Any]:
-    line = {"device": DeviceKind.RECORDER, "recorder_id": recorder.id}
+def _recorder(recorder: Recorder) -> dict[str, object]:
+    row = {"device": DeviceKind.RECORDER, "recorder_id": recorder.id}
     keys = ("make", "model", "address", "port", "analog_channels", "ip_channels")
-    return line | {key: getattr(recorder, key) for key in keys}
+    return row | {key: getattr(recorder, key) for key in keys}
 
 
-def _camera(camera: Camera) -> dict[str, Any]:
-    line: dict[str, Any] = {"camera_id": camera.id, "audio": "Có" if camera.audio else None}
-    line |= {key: getattr(camera, key) for key in ("zone", "location", "model")}
+def _camera(camera: Camera) -> dict[str, object]:
+    row: dict[str, object] = {"camera_id": camera.id, "audio": "Có" if camera.audio else None}
+    row |= {key: getattr(camera, key) for key in ("zone", "location", "model")}
     if camera.recorder:
         numbered = {"ip_channel": camera.ip_channel} if camera.ip_channel else {"channel": camera.channel}
-        line |= {"device": DeviceKind.CHANNEL, "recorder_id": camera.recorder, **numbered}
+        row |= {"device": DeviceKind.CHANNEL, "recorder_id": camera.recorder, **numbered}
     else:
-        line |= {"device": DeviceKind.CAMERA, "make": camera.make, "address": camera.address, "port": camera.port}
+        row |= {"device": DeviceKind.CAMERA, "make": camera.make, "address": camera.address, "port": camera.port}
     for name in StreamName:
         stream = camera.streams.sub if name is StreamName.SUB else camera.streams.main
         if stream:
-            line[f"{name.value}_size"] = f"{stream.width}x{stream.height}"
-            line |= {f"{name.value}_{key}": getattr(stream, key) for key in ("codec", "kbps", "fps", "rtsp_path")}
-    return line
+            row[f"{name.value}_size"] = f"{stream.width}x{stream.height}"
+            row |= {f"{name.value}_{key}": getattr(stream, key) for key in ("codec", "kbps", "fps", "rtsp_path")}
+    return row
 
 
-def _contact(contact: Contact) -> dict[str, Any]:
-    personal = {key: shown(getattr(contact, key)) for key in ("full_name", "title", "phone", "email", "note", "source")}
+def _contact(contact: Contact) -> dict[str, object]:
+    personal = {key: revealed(getattr(contact, key)) for key in PERSONAL_FIELDS}
     days = {"valid_from": contact.valid_from, "valid_to": contact.valid_to}
     return {"facility_id": contact.facility, "role": contact.role, **personal, **days}
 
 
-def _filled(kind: Kind, line: Mapping[str, Any]) -> Line:
+def _texts(kind: FormKind, row: Mapping[str, object]) -> TemplateRow:
     columns = FORM_OF[kind].by_key
-    return {key: _text(columns[key].choice, value) for key, value in line.items() if value not in (None, "")}
+    return {key: _text(columns[key].choice, value) for key, value in row.items() if value not in (None, "")}
 
 
-def _text(choice: words.Choice | None, value: Any) -> str:
-    if choice is not None and value in choice.words:
+def _text(choice: words.Choice | None, value: object) -> str:
+    if choice is not None and isinstance(value, str) and value in choice.words:
         return choice.label(value)
     if isinstance(value, date):
         return f"{value:%d/%m/%Y}"

@@ -12,8 +12,8 @@ import openpyxl
 import pytest
 
 from provisioner.base.clock import VIETNAM
+from provisioner.contacts.consolidated_list import ListRequest, consolidated_list
 from provisioner.contacts.model import Contact
-from provisioner.contacts.sheet import ListRequest, consolidated_list
 
 from . import book
 
@@ -26,13 +26,13 @@ def sheet(*listed: Contact, without: tuple[str, ...] = (), request: ListRequest 
     return openpyxl.load_workbook(io.BytesIO(data)).worksheets[0]
 
 
-def rows(found: Any) -> list[tuple[str, ...]]:
-    return [tuple(cell or "" for cell in row) for row in found.iter_rows(values_only=True)]
+def rows(written: Any) -> list[tuple[str, ...]]:
+    return [tuple(cell or "" for cell in row) for row in written.iter_rows(values_only=True)]
 
 
 def test_the_list_says_who_asked_for_it_when_and_what_for() -> None:
-    found = rows(sheet(book.contact()))
-    assert [row[0] for row in found[:5]] == [
+    texts = rows(sheet(book.contact()))
+    assert [row[0] for row in texts[:5]] == [
         "DANH SÁCH ĐẦU MỐI LIÊN HỆ CÁC CƠ SỞ CÁCH LY TẬP TRUNG",
         "Tỉnh/Thành phố: Bắc Giang",
         "Thời điểm lập: 07:30 ngày 09/05/2021 (giờ Việt Nam)",
@@ -43,8 +43,8 @@ def test_the_list_says_who_asked_for_it_when_and_what_for() -> None:
 
 
 def test_each_contact_is_a_row_below_the_header() -> None:
-    found = rows(sheet(book.contact(), book.other(facility="kcl-bg-002", valid_to="2021-05-31", email=None)))
-    assert found[6:] == [
+    texts = rows(sheet(book.contact(), book.other(facility="kcl-bg-002", valid_to="2021-05-31", email=None)))
+    assert texts[6:] == [
         (
             *("STT", "Mã cơ sở", "Cơ sở", "Họ và tên", "Chức danh"),
             *("Số điện thoại", "Thư điện tử", "Vai trò", "Từ ngày", "Đến ngày"),
@@ -66,8 +66,8 @@ def test_notes_and_sources_stay_where_they_are() -> None:
 
 
 def test_facilities_without_a_representative_stand_below_the_list() -> None:
-    found = [row[0] for row in rows(sheet(book.contact(), without=("kcl-bg-002",)))]
-    assert found[-3:] == [
+    first_column = [row[0] for row in rows(sheet(book.contact(), without=("kcl-bg-002",)))]
+    assert first_column[-3:] == [
         "",
         "Cơ sở đang hoạt động chưa có đầu mối đại diện đủ thông tin (1):",
         "kcl-bg-002 - Ký túc xá Ví Dụ 2",
@@ -78,8 +78,8 @@ def test_facilities_without_a_representative_stand_below_the_list() -> None:
 def test_nothing_that_is_written_becomes_a_formula(start: str) -> None:
     evil = f"{start}cmd|' /C calc'!A0"
     listed = book.contact(full_name=evil, title=evil, email=evil, phone=evil)
-    found = sheet(listed, request=ListRequest(evil, REQUEST.as_of, evil, evil), without=())
-    for row in found.iter_rows(min_row=7):
+    written = sheet(listed, request=ListRequest(evil, REQUEST.as_of, evil, evil), without=())
+    for row in written.iter_rows(min_row=7):
         for cell in row:
             assert cell.data_type in {"s", "n"}
             assert cell.value is None or isinstance(cell.value, str)
@@ -105,8 +105,8 @@ def test_a_list_without_contacts_is_a_list() -> None:
 
 
 def test_the_list_is_ready_to_print() -> None:
-    found = sheet(book.contact(), book.other())
-    assert found.page_setup.orientation == "landscape"
-    assert found.print_title_rows == "$7:$7"
-    assert found.freeze_panes == "A8"
-    assert found.auto_filter.ref == "A7:J9"
+    written = sheet(book.contact(), book.other())
+    assert written.page_setup.orientation == "landscape"
+    assert written.print_title_rows == "$7:$7"
+    assert written.freeze_panes == "A8"
+    assert written.auto_filter.ref == "A7:J9"

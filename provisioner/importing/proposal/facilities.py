@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from datetime import date
 from enum import Enum
-from typing import Any
 
 from provisioner.base.vietnamese import fold
 from provisioner.importing.cells.findings import error, note, warning
-from provisioner.importing.proposal.draft import Draft, Way
+from provisioner.importing.proposal.draft import FacilityDraft, FieldPath
 from provisioner.importing.tables.records import Record
 from provisioner.inventory.model import Operating, Survey
 
@@ -35,13 +34,13 @@ _BLOCK = {
 }
 
 
-def want_facility(draft: Draft, record: Record) -> None:
+def want_facility(draft: FacilityDraft, record: Record) -> None:
     """Take a row of the sheet of facilities."""
     for key in _PLAIN:
         draft.want(record, (key,), key)
     for key in _LOCATION:
         draft.want(record, ("location", key), key)
-    name = record.get("name")
+    name = record.text("name")
     if draft.existing and name and fold(name) != fold(draft.existing.name):
         draft.say(record, warning("facility-renamed", facility=draft.facility), "name")
     operating = record.get("operating")
@@ -50,22 +49,22 @@ def want_facility(draft: Draft, record: Record) -> None:
     if draft.existing is None:
         draft.want(record, ("province",), "province", draft.province)
     capacity = draft.existing.capacity if draft.existing else None
-    given = [key for key in _CAPACITY if record.get(key) is not None]
-    if given and capacity is None and "people" not in given:
+    filled = [key for key in _CAPACITY if record.get(key) is not None]
+    if filled and capacity is None and "people" not in filled:
         draft.say(record, error("capacity-people"), "people")
         return
-    for key in given:
+    for key in filled:
         draft.want(record, ("capacity", key), key)
 
 
-def want_survey(draft: Draft, record: Record) -> None:
+def want_survey(draft: FacilityDraft, record: Record) -> None:
     """Take a row of the sheet of surveys: a later day is a new survey, which replaces the old one."""
     _want_block(draft, record)
     _want_lan(draft, record)
     known = draft.existing.survey if draft.existing else None
     if not draft.require(record, "surveyed_on"):
         return
-    day = date.fromisoformat(record.get("surveyed_on"))
+    day = date.fromisoformat(record.required_text("surveyed_on"))
     if known is not None and day < known.surveyed_on:
         draft.say(record, error("survey-older", day=f"{known.surveyed_on:%d/%m/%Y}"), "surveyed_on")
         return
@@ -73,25 +72,25 @@ def want_survey(draft: Draft, record: Record) -> None:
         if not draft.require(record, *_NEW_SURVEY):
             return
         if known is not None:
-            draft.whole.add(("survey",))
+            draft.rewritten.add(("survey",))
             _keep_site(draft, record, known)
             draft.say(record, note("survey-newer", day=f"{known.surveyed_on:%d/%m/%Y}"), "surveyed_on")
     _want_findings(draft, record)
     _compare_counts(draft, record, known)
 
 
-def _keep_site(draft: Draft, record: Record, known: Survey) -> None:
+def _keep_site(draft: FacilityDraft, record: Record, known: Survey) -> None:
     """Keep what an older survey says of line and devices where the new table has no such column at all."""
-    kept: dict[str, tuple[Way, Any]] = {
+    of_site: dict[str, tuple[FieldPath, object]] = {
         key: (("survey", "uplink", name), getattr(known.uplink, name)) for key, name in _UPLINK.items()
     }
-    kept |= {key: (("survey", key), getattr(known, key)) for key in _DEVICES}
-    for key, (way, value) in kept.items():
+    of_site |= {key: (("survey", key), getattr(known, key)) for key in _DEVICES}
+    for key, (path, value) in of_site.items():
         if key not in record.table.places:
-            draft.want(record, way, key, value.value if isinstance(value, Enum) else value)
+            draft.want(record, path, key, value.value if isinstance(value, Enum) else value)
 
 
-def _want_findings(draft: Draft, record: Record) -> None:
+def _want_findings(draft: FacilityDraft, record: Record) -> None:
     draft.want(record, ("survey", "surveyed_on"), "surveyed_on")
     draft.want(record, ("survey", "by"), "by")
     for key, name in _UPLINK.items():
@@ -104,18 +103,20 @@ def _want_findings(draft: Draft, record: Record) -> None:
         draft.want(record, ("survey", key), key)
 
 
-def _compare_counts(draft: Draft, record: Record, known: Survey | None) -> None:
-    """Say that more cameras will do than are there."""
-    present, fit = (
-        record.get(key) if record.get(key) is not None else getattr(known.cameras, key) if known else None
-        for key in ("present", "fit")
-    )
+def _compare_counts(draft: FacilityDraft, record: Record, known: Survey | None) -> None:
+    """Note that more cameras will do than are there."""
+    present, fit = (_count(record, key, known) for key in ("present", "fit"))
     if present is not None and fit is not None and fit > present:
         draft.say(record, error("counts-disagree", fit=fit, present=present), "fit")
 
 
-def _want_lan(draft: Draft, record: Record) -> None:
-    lan = record.get("lan")
+def _count(record: Record, key: str, known: Survey | None) -> int | None:
+    count = record.whole_number(key)
+    return count if count is not None or known is None else int(getattr(known.cameras, key))
+
+
+def _want_lan(draft: FacilityDraft, record: Record) -> None:
+    lan = record.text("lan")
     if lan is None:
         return
     if draft.existing and draft.existing.gateway:
@@ -125,19 +126,19 @@ def _want_lan(draft: Draft, record: Record) -> None:
         draft.say(record, note("lan-not-kept"), "lan")
 
 
-def _want_block(draft: Draft, record: Record) -> None:
+def _want_block(draft: FacilityDraft, record: Record) -> None:
     """Take what keeps a facility from being connected; a file's own entry is never taken away here."""
     reason = record.get("block_reason")
     known = draft.existing.blocked if draft.existing else None
-    given = {key for key in _BLOCK if record.get(key) not in (None, "")}
+    filled = {key for key in _BLOCK if record.get(key) not in (None, "")}
     if reason == "":
         if known is not None:
             draft.say(record, warning("block-stands"), "block_reason")
         return
-    if not given:
+    if not filled:
         return
     if known is None:
-        needed = [key for key in ("block_reason", "block_owner", "block_next", "block_due") if key not in given]
+        needed = [key for key in ("block_reason", "block_owner", "block_next", "block_due") if key not in filled]
         if needed:
             headers = "; ".join(record.table.form.by_key[key].header for key in needed)
             draft.say(record, error("block-incomplete", columns=headers), "block_reason")

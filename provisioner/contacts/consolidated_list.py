@@ -12,7 +12,7 @@ from openpyxl.worksheet.header_footer import HeaderFooterItem
 from openpyxl.worksheet.worksheet import Worksheet
 
 from provisioner.base.spreadsheet import HEADER, PLAIN, REMARK, TITLE, Look, landscape, put, saved
-from provisioner.contacts.model import ROLE_LABELS, Contact, shown
+from provisioner.contacts.model import ROLE_LABELS, Contact, revealed
 
 _COLUMNS = (
     ("STT", 6),
@@ -77,7 +77,7 @@ def consolidated_list(
 
 def _rows(contacts: Iterable[Contact], facilities: Mapping[str, str]) -> Iterable[tuple[str, ...]]:
     for number, contact in enumerate(contacts, start=1):
-        personal = (shown(c) for c in (contact.full_name, contact.title, contact.phone, contact.email))
+        personal = (revealed(c) for c in (contact.full_name, contact.title, contact.phone, contact.email))
         days = (_day(contact.valid_from), _day(contact.valid_to))
         name = facilities.get(contact.facility, "")
         yield (str(number), contact.facility, name, *personal, ROLE_LABELS[contact.role], *days)
@@ -88,7 +88,7 @@ def _day(day: date | None) -> str:
 
 
 def _write_title(sheet: Worksheet, request: ListRequest, stamp: str) -> int:
-    """Write what stands above the list; give the row of the header."""
+    """Write what stands above the list; returns the row of the header."""
     lines = (
         "DANH SÁCH ĐẦU MỐI LIÊN HỆ CÁC CƠ SỞ CÁCH LY TẬP TRUNG",
         f"Tỉnh/Thành phố: {request.province}",

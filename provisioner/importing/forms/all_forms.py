@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from provisioner.importing.forms.columns import Column, Kind
-from provisioner.importing.forms.device_forms import CAMERAS, SURVEYS
-from provisioner.importing.forms.people_forms import CONTACTS, FACILITIES
-
-__all__ = ["CAMERAS", "CONTACTS", "FACILITIES", "FORMS", "FORM_OF", "SURVEYS", "Column", "Kind"]
+from provisioner.importing.forms.camera_form import CAMERAS
+from provisioner.importing.forms.contact_form import CONTACTS
+from provisioner.importing.forms.facility_form import FACILITIES
+from provisioner.importing.forms.survey_form import SURVEYS
 
 FORMS = (FACILITIES, CONTACTS, SURVEYS, CAMERAS)
 FORM_OF = {form.kind: form for form in FORMS}

@@ -1,4 +1,8 @@
-"""The journal of a running change: one row a step, durable before the next step begins."""
+"""The event log: the steps of runs as rows of the database, each durable before the next step begins.
+
+A rollout writes to the `Journal` of `apply.journal`; that of a real run is `runs.journal.RunLog`, which keeps its steps
+here, beside the run's two entries in the history.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import Row, func, insert, select
 
 from provisioner.history.database import open_database
 from provisioner.history.place import StatePlace
@@ -58,24 +62,25 @@ class EventLog:
 
     def add(self, run: str, event: Event) -> None:
         """Write one step down; it is durable afterwards."""
-        told = canonical({"state": event.state, **event.detail})
+        outcome = canonical({"state": event.state, **event.detail})
         column = "before" if event.state == BEGIN else "after"
         row = {"inventory": self._mine, "run": run, "at": event.at, "host": event.host, "step": event.step}
         own = (events.c.inventory == self._mine, events.c.run == run)
         with self._database.writing() as connection:
             last = connection.scalar(select(func.max(events.c.sequence)).where(*own)) or 0
-            connection.execute(insert(events).values(**row, sequence=last + 1, **{column: told}))
+            connection.execute(insert(events).values(**row, sequence=last + 1, **{column: outcome}))
 
     def of(self, run: str) -> tuple[Event, ...]:
         """A run's steps in order."""
         query = select(events).where(events.c.inventory == self._mine, events.c.run == run).order_by(events.c.sequence)
         with self._database.reading() as connection:
-            found = []
-            for row in connection.execute(query):
-                told = json.loads(row.before if row.after is None else row.after)
-                found.append(Event(row.at, row.host, row.step, told.pop("state"), told))
-        return tuple(found)
+            return tuple(map(_event, connection.execute(query)))
 
     def digest_of(self, run: str) -> str:
         """The hash over a run's steps; the run's document holds it, and the chain holds the document's."""
         return digest(canonical([[e.at.isoformat(), e.host, e.step, e.state, e.detail] for e in self.of(run)]))
+
+
+def _event(row: Row[Any]) -> Event:
+    detail = json.loads(row.before if row.after is None else row.after)
+    return Event(row.at, row.host, row.step, detail.pop("state"), detail)

@@ -1,4 +1,4 @@
-"""What the runs have shown of hosts: which facilities each holds, held once, and is without again."""
+"""What runs have shown hosts to hold, read out of the tables: now, ever, and no more."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class _Span:
     last: Shown
 
 
-class HostsShown:
-    """What the runs of one inventory have shown of hosts, as one transaction reads it."""
+class HoldingsQuery:
+    """What the runs of one inventory have shown hosts to hold, as one transaction reads it."""
 
     def __init__(self, connection: Connection, inventory: str) -> None:
         self._connection = connection
@@ -50,19 +50,19 @@ class HostsShown:
 
     def carried(self) -> dict[Content, dict[str, Shown]]:
         """By content and host, when the host was first shown to hold it."""
-        found: dict[Content, dict[str, Shown]] = defaultdict(dict)
+        by_content: dict[Content, dict[str, Shown]] = defaultdict(dict)
         for span in self._spans:
             for content in (item for item in (span.held or _EMPTY).items() if item[1]):
-                found[content][span.host] = min(span.first, found[content].get(span.host, span.first))
-        return dict(found)
+                by_content[content][span.host] = min(span.first, by_content[content].get(span.host, span.first))
+        return dict(by_content)
 
     def holders(self) -> dict[str, frozenset[str]]:
         """By facility, every host that ever was shown to hold it."""
-        found: dict[str, set[str]] = defaultdict(set)
+        by_facility: dict[str, set[str]] = defaultdict(set)
         for span in self._spans:
             for facility in span.held or ():
-                found[facility].add(span.host)
-        return {facility: frozenset(hosts) for facility, hosts in found.items()}
+                by_facility[facility].add(span.host)
+        return {facility: frozenset(hosts) for facility, hosts in by_facility.items()}
 
     def without(self) -> dict[tuple[str, str], Shown]:
         """By facility and host, since when a host that once held it is shown to be without it."""
@@ -114,11 +114,11 @@ class HostsShown:
 
     @cached_property
     def _sets(self) -> dict[str, dict[str, str]]:
-        found: dict[str, dict[str, str]] = defaultdict(dict)
+        sets: dict[str, dict[str, str]] = defaultdict(dict)
         query = select(held.c.digest, held.c.facility, held.c.content).where(held.c.inventory == self._mine)
         for row in self._connection.execute(query):
-            found[row.digest][row.facility] = row.content
-        return dict(found)
+            sets[row.digest][row.facility] = row.content
+        return dict(sets)
 
     def _unfinished(self) -> Iterator[tuple[str, Shown]]:
         """The hosts that runs were about to change of which no end is recorded, and when those began."""
@@ -127,8 +127,8 @@ class HostsShown:
             entries.c.inventory == self._mine, entries.c.step == EntryKind.BEGUN.value, entries.c.run.not_in(ended)
         )
         for row in self._connection.execute(query.order_by(entries.c.number)):
-            found = recorded_of(json.loads(row.content), None)
-            yield from ((host, Shown(found.run.started, found.run.id)) for host in found.hosts)
+            recorded = recorded_of(json.loads(row.content), None)
+            yield from ((host, Shown(recorded.run.started, recorded.run.id)) for host in recorded.hosts)
 
     def _next_known(self, host: str, after: Shown) -> Shown:
         """When a host was next seen whole after a moment; of two sights of one moment its last word is later."""

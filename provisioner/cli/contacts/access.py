@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -17,8 +16,8 @@ from provisioner.base.errors import InventoryError, UsageError
 from provisioner.base.vault import VaultPasswords
 from provisioner.cli.context import Invocation, state_dir
 from provisioner.contacts.access_log import AccessRecord, record, system_user
-from provisioner.contacts.model import PERSONAL_FIELDS, shown
-from provisioner.contacts.search import Found
+from provisioner.contacts.model import PERSONAL_FIELDS, revealed
+from provisioner.contacts.search import LocatedContact
 from provisioner.contacts.store import contacts_folder
 from provisioner.geography import UnknownProvinceError
 from provisioner.inventory.loader.load import load
@@ -43,7 +42,7 @@ facilities_option = click.option(
 
 
 @dataclass(frozen=True)
-class Desk:
+class ContactsAccess:
     """One access to contacts.
 
     Attributes:
@@ -77,14 +76,14 @@ class Desk:
         Raises:
             InventoryError: nothing can be read of it.
         """
-        found = load(self.invocation.inventory, today=self.today)
-        if found.partial is None:
+        loaded = load(self.invocation.inventory, today=self.today)
+        if loaded.partial is None:
             raise InventoryError(
                 f"the inventory {self.invocation.inventory} cannot be understood",
-                problems=tuple(p for p in found.problems if p.severity is Severity.ERROR),
+                problems=tuple(p for p in loaded.problems if p.severity is Severity.ERROR),
                 hint="run: provisioner validate",
             )
-        return found.partial
+        return loaded.partial
 
     @property
     def today(self) -> date:
@@ -113,34 +112,34 @@ class Desk:
             raise UsageError(f"there is no province {slug}", hint=f"this inventory has: {used}", object=slug) from None
 
 
-def open_desk(invocation: Invocation, chosen: Path | None, purpose: str, requester: str | None) -> Desk:
-    """The desk of a command that begins now."""
-    return Desk(invocation, chosen, purpose, requester or system_user(), datetime.now(VIETNAM))
+def open_access(invocation: Invocation, chosen: Path | None, purpose: str, requester: str | None) -> ContactsAccess:
+    """The access of a command that begins now."""
+    return ContactsAccess(invocation, chosen, purpose, requester or system_user(), datetime.now(VIETNAM))
 
 
-def contacts_document(command: str, **fields: Any) -> dict[str, Any]:
+def contacts_document(command: str, **fields: object) -> dict[str, object]:
     """The JSON document of a command about contacts."""
     return {"schema": "provisioner/contacts", "version": 1, "command": command, **fields}
 
 
-def records(found: Iterable[Found], *, show: bool) -> list[dict[str, Any]]:
+def records(contacts: Iterable[LocatedContact], *, show: bool) -> list[dict[str, str]]:
     """Where records stand, and with `show` what they say."""
-    return [_place(one) | (_personal(one) if show else {}) for one in found]
+    return [_place(contact) | (_personal(contact) if show else {}) for contact in contacts]
 
 
-def print_records(found: Iterable[Found], *, show: bool) -> None:
+def print_records(contacts: Iterable[LocatedContact], *, show: bool) -> None:
     """Print where records stand, one a line, and with `show` what they say."""
-    for one in found:
-        place = _place(one)
+    for contact in contacts:
+        place = _place(contact)
         until = f"to {place['valid_to']}" if place["valid_to"] else "on"
         words = [place["province"], place["facility"], place["role"], f"from {place['valid_from']} {until}"]
-        click.echo("  ".join(words + [value for value in _personal(one).values() if value and show]))
+        click.echo("  ".join(words + [value for value in _personal(contact).values() if value and show]))
 
 
-def _place(one: Found) -> dict[str, str]:
-    contact = one.contact
+def _place(located: LocatedContact) -> dict[str, str]:
+    contact = located.contact
     return {
-        "province": one.province,
+        "province": located.province,
         "facility": contact.facility,
         "role": contact.role.value,
         "valid_from": str(contact.valid_from),
@@ -148,5 +147,5 @@ def _place(one: Found) -> dict[str, str]:
     }
 
 
-def _personal(one: Found) -> dict[str, str]:
-    return {name: shown(getattr(one.contact, name)) for name in PERSONAL_FIELDS}
+def _personal(located: LocatedContact) -> dict[str, str]:
+    return {name: revealed(getattr(located.contact, name)) for name in PERSONAL_FIELDS}

@@ -1,0 +1,221 @@
+"""How a proposal is worked out: from rows to edits of facility files, contacts, and every finding. Pure.
+
+A row with an error is kept out, and with it what hangs on it; then all is worked out again, until nothing
+of what is left is wrong. So what would be written is right whether or not the rest is mended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from provisioner.importing.cells.findings import Finding, FindingLevel, error, in_order, note, warning
+from provisioner.importing.forms.columns import FormKind
+from provisioner.importing.proposal.contacts import ContactsDraft, representatives_not_named
+from provisioner.importing.proposal.devices import DeviceDraft
+from provisioner.importing.proposal.draft import FacilityDraft
+from provisioner.importing.proposal.edits import FacilityEdit, edit_of
+from provisioner.importing.proposal.facilities import want_facility, want_survey
+from provisioner.importing.proposal.facility_registry import FacilityRegistry
+from provisioner.importing.proposal.model import Baseline, ContactsByProvince, Proposal
+from provisioner.importing.proposal.rule_check import check_edit
+from provisioner.importing.tables.records import Record
+from provisioner.inventory.files.edit import EditError
+
+_Row = tuple[str, int, int]
+_MOST_ROUNDS = 20
+_LACKING = frozenset({"required-missing", "column-missing", "title-missing", "phone-empty", "email-empty"})
+
+
+def propose(
+    records: Iterable[Record],
+    baseline: Baseline,
+    contacts: ContactsByProvince,
+    earlier: Iterable[Finding] = (),
+) -> Proposal:
+    """Work out what rows ask for.
+
+    Args:
+        records: the rows.
+        baseline: what they are held against.
+        contacts: the contacts by province; None where they were not opened.
+        earlier: the findings of reading the files.
+    """
+    rows = list(records)
+    errors: list[Finding] = []
+    for number in range(_MOST_ROUNDS):
+        attempt = _Attempt(baseline, contacts)
+        attempt.work(rows, probe=number == 0)
+        errors += [f for f in attempt.findings if f.remark.level is FindingLevel.ERROR]
+        spoiled = attempt.spoiled()
+        if number == _MOST_ROUNDS - 2:  # a chain that long is no table of this world: no row of it is taken
+            spoiled |= {_row(record) for record in rows}
+        if not any(record.sound and _row(record) in spoiled for record in rows):
+            break
+        rows = [replace(record, sound=record.sound and _row(record) not in spoiled) for record in rows]
+    return attempt.proposal([*earlier, *errors])
+
+
+def provinces_of_contacts(records: Iterable[Record], baseline: Baseline) -> frozenset[str]:
+    """The provinces whose contacts rows are about, without opening any."""
+    attempt = _Attempt(baseline, {})
+    attempt.register(list(records))
+    return frozenset(
+        attempt.province(facility) for facility, rows in attempt.rows_of(FormKind.CONTACTS).items() if rows
+    )
+
+
+def _row(record: Record) -> _Row:
+    return record.position.file, record.position.number, record.number
+
+
+@dataclass
+class _Attempt:
+    """One working out, with the rows that are sound so far."""
+
+    baseline: Baseline
+    contacts: ContactsByProvince
+    findings: list[Finding] = field(default_factory=list)
+    drafts: dict[str, FacilityDraft] = field(default_factory=dict)
+    edits: dict[str, FacilityEdit] = field(default_factory=dict)
+    contact_drafts: dict[str, ContactsDraft] = field(default_factory=dict)
+    resign: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    _registry: FacilityRegistry = field(init=False)
+    _rows: dict[FormKind, dict[str, list[Record]]] = field(default_factory=dict)
+    _unsound: dict[FormKind, dict[str, list[Record]]] = field(default_factory=dict)
+    _bad: set[_Row] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self._registry = FacilityRegistry(self.baseline.inventory, self.baseline.broken, self.baseline.default)
+
+    def work(self, rows: list[Record], *, probe: bool) -> None:
+        """Work out what the sound rows ask for; with `probe` also what the others lack."""
+        self.register(rows)
+        for facility, listed in self.rows_of(FormKind.FACILITIES).items():
+            want_facility(self._draft(facility), listed[0])
+        for facility, listed in self.rows_of(FormKind.SURVEYS).items():
+            self._survey(facility, listed)
+        for facility, listed in self.rows_of(FormKind.CAMERAS).items():
+            DeviceDraft(self._draft(facility)).want(listed)
+        self._take_contacts()
+        if probe:
+            self._probe()
+        for draft in self.drafts.values():
+            self.findings += draft.findings
+            self._edit(draft)
+
+    def register(self, rows: list[Record]) -> None:
+        """Sort the rows by the facility that each is about."""
+        of = {kind: [record for record in rows if record.kind is kind] for kind in FormKind}
+        for record, facility in self._registry.register(of[FormKind.FACILITIES]):
+            self._rows.setdefault(FormKind.FACILITIES, {}).setdefault(facility, []).append(record)
+        for kind in (FormKind.CONTACTS, FormKind.SURVEYS, FormKind.CAMERAS):
+            for record in of[kind]:
+                about = self._registry.find(record)
+                if about is not None:
+                    rows_of = self._rows if record.sound else self._unsound
+                    rows_of.setdefault(kind, {}).setdefault(about, []).append(record)
+        self.findings += self._registry.findings
+
+    def rows_of(self, kind: FormKind) -> dict[str, list[Record]]:
+        """The sound rows of a sheet by facility."""
+        return self._rows.get(kind, {})
+
+    def province(self, facility: str) -> str:
+        """The slug that is a facility's folder."""
+        existing = self.baseline.inventory.facilities.get(facility)
+        return existing.province if existing else self._registry.new[facility]
+
+    def _draft(self, facility: str) -> FacilityDraft:
+        if facility not in self.drafts:
+            existing = self.baseline.inventory.facilities.get(facility)
+            self.drafts[facility] = FacilityDraft(facility, existing, self.province(facility))
+        return self.drafts[facility]
+
+    def _survey(self, facility: str, listed: list[Record]) -> None:
+        draft = self._draft(facility)
+        want_survey(draft, listed[0])
+        for record in listed[1:]:
+            draft.say(record, error("row-duplicate", row=listed[0].number), "facility_id")
+
+    def _probe(self) -> None:
+        """Find what rows with errors lack besides, so that all of it is said at once; nothing of them is kept."""
+        for kind, by_facility in self._unsound.items():
+            for facility, listed in by_facility.items():
+                site = self.baseline.inventory.facilities.get(facility)
+                for record in listed:
+                    scratch = FacilityDraft(facility, site, self.province(facility))
+                    draft = ContactsDraft(scratch.province, self.contacts.get(scratch.province), self.baseline.today)
+                    if kind is FormKind.CONTACTS:
+                        draft.take(record, facility, site)
+                    elif kind is FormKind.SURVEYS:
+                        want_survey(scratch, record)
+                    else:
+                        DeviceDraft(scratch).want([replace(record, sound=True)])
+                    of_row = [*scratch.findings, *draft.findings]
+                    self.findings += [f for f in of_row if f.remark.code in _LACKING]
+
+    # --- contacts ---------------------------------------------------------------------------------
+
+    def _take_contacts(self) -> None:
+        named: dict[str, list[tuple[Record, str]]] = {}
+        for facility, listed in self.rows_of(FormKind.CONTACTS).items():
+            named.setdefault(self.province(facility), []).extend((record, facility) for record in listed)
+        for province, pairs in named.items():
+            draft = ContactsDraft(province, self.contacts.get(province), self.baseline.today)
+            for record, facility in sorted(pairs, key=lambda pair: pair[0].position):
+                draft.take(record, facility, self.baseline.inventory.facilities.get(facility))
+            self.contact_drafts[province] = draft
+            self.findings += draft.findings
+            for facility in sorted(set(representatives_not_named(draft, pairs))):
+                first = next(record for record, about in pairs if about == facility)
+                self.findings.append(first.finding(note("contact-not-in-sheet", facility=facility), "", facility))
+            self._confirm(draft)
+
+    def _confirm(self, contacts: ContactsDraft) -> None:
+        """Note the day on which the list named a representative; who it is, no facility's file says."""
+        if contacts.known is None:
+            return
+        for facility, record in contacts.confirmed.items():
+            draft = self._draft(facility)
+            if draft.existing is None or draft.existing.contact_confirmed_on is None:
+                draft.want(record, ("contact_confirmed_on",), "full_name", self.baseline.today.isoformat())
+
+    # --- files ------------------------------------------------------------------------------------
+
+    def _edit(self, draft: FacilityDraft) -> None:
+        if not draft.wanted_values:
+            return
+        first = draft.wanted_values[0].record
+        try:
+            edit = edit_of(draft, self.baseline.file_of(draft.facility) if draft.existing else None)
+        except EditError as failure:
+            remark = error("file-cannot-be-edited", facility=draft.facility, cause=failure)
+            self.findings.append(first.finding(remark, "", draft.facility))
+            self._bad |= {_row(value.record) for value in draft.wanted_values}
+            return
+        self.edits[draft.facility] = edit
+        if not edit.changed:
+            return
+        judged = check_edit(edit, self.baseline.inventory, draft.lan, self.baseline.today)
+        self.findings += judged.findings
+        self._bad |= {_row(record) for record in judged.spoiled}
+        if judged.signed:
+            self.resign[draft.facility] = judged.signed
+            remark = warning("sign-off-needed", facility=draft.facility, parties=", ".join(judged.signed))
+            rows = self.rows_of(FormKind.CAMERAS).get(draft.facility, [first])
+            self.findings.append(rows[0].finding(remark, "", draft.facility))
+
+    def spoiled(self) -> set[_Row]:
+        """The rows that have an error."""
+        with_errors = {
+            (f.position.file, f.position.number, f.position.row)
+            for f in self.findings
+            if f.remark.level is FindingLevel.ERROR and f.position.row
+        }
+        return with_errors | self._bad
+
+    def proposal(self, earlier: Iterable[Finding]) -> Proposal:
+        """What is left when nothing of it is wrong."""
+        provinces = {facility: self.province(facility) for facility in self.edits}
+        return Proposal(in_order([*earlier, *self.findings]), self.edits, provinces, self.contact_drafts, self.resign)

@@ -1,0 +1,139 @@
+"""The report of an import as lines of text, in Vietnamese or English. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from provisioner.importing.cells.findings import Finding, FindingLevel
+from provisioner.importing.proposal.contacts import ContactsDraft
+from provisioner.importing.proposal.edits import FacilityEdit, FieldChange
+from provisioner.importing.report.messages import LEVELS, Language, wording
+from provisioner.importing.report.result import ImportResult
+from provisioner.importing.tables.input_files import InputFiles
+
+_MOST_CHANGES = 8
+
+_PHRASES: dict[Language, dict[str, str]] = {
+    Language.EN: {
+        "hint": "hint",
+        "read": "{file}: {tables} (rows)",
+        "table": "{sheet} {rows}",
+        "changes": "would change:",
+        "changed": "changed:",
+        "new": "new",
+        "more": "and {count} more",
+        "people": "contacts of {province}: {new} new, {changed} changed, {same} as they are",
+        "people_closed": "contacts of {province}: rows {new}, not compared",
+        "sums": "errors: {errors}, warnings: {warnings}, notes: {notes}",
+        "nothing": "nothing to change",
+        "dry": "nothing was written; add --write to write it",
+        "mend": "nothing was written; mend the errors, or write the rest with --write --partial",
+        "written": "files written: {files}",
+        "partly": "files written: {files}, without the rows that have errors; mend them and import again",
+        "commit": "commit {file}",
+        "none": "nothing was written",
+    },
+    Language.VI: {
+        "hint": "cách sửa",
+        "read": "{file}: {tables} (số dòng)",
+        "table": "{sheet} {rows}",
+        "changes": "sẽ thay đổi:",
+        "changed": "đã thay đổi:",
+        "new": "mới",
+        "more": "và {count} mục khác",
+        "people": "đầu mối {province}: {new} mới, {changed} thay đổi, {same} không đổi",
+        "people_closed": "đầu mối {province}: {new} dòng, chưa so sánh",
+        "sums": "{errors} lỗi, {warnings} cảnh báo, {notes} ghi chú",
+        "nothing": "không có gì thay đổi",
+        "dry": "chưa ghi gì; thêm --write để ghi",
+        "mend": "chưa ghi gì; sửa các lỗi, hoặc ghi phần còn lại bằng --write --partial",
+        "written": "đã ghi {files} tệp",
+        "partly": "đã ghi {files} tệp, trừ các dòng có lỗi; sửa rồi nhập lại",
+        "commit": "commit {file}",
+        "none": "chưa ghi gì",
+    },
+}
+
+
+def finding_lines(findings: Iterable[Finding], language: Language) -> Iterator[tuple[FindingLevel, str, str]]:
+    """Each finding's level, its sentence with its place, and its hint."""
+    for finding in findings:
+        words = wording(finding.remark, language)
+        header = f" ({finding.position.header})" if finding.position.header else ""
+        value = f" “{finding.value}”" if finding.value else ""
+        yield finding.remark.level, f"{finding.position}{header}{value}: {words.message}", words.hint
+
+
+def level_word(level: FindingLevel, language: Language) -> str:
+    """A level's name."""
+    return LEVELS[language][level]
+
+
+def hint_word(language: Language) -> str:
+    """What stands before a hint."""
+    return _PHRASES[language]["hint"]
+
+
+def read_lines(inputs: InputFiles, language: Language) -> Iterator[str]:
+    """The tables that were read, one line a file."""
+    phrases = _PHRASES[language]
+    for file in inputs.files:
+        tables = [table for table in inputs.tables if table.position.file == file]
+        counts = ", ".join(phrases["table"].format(sheet=t.form.title, rows=len(t.rows)) for t in tables)
+        if counts:
+            yield phrases["read"].format(file=file, tables=counts)
+
+
+def summary_lines(result: ImportResult, language: Language) -> Iterator[str]:
+    """What changes, and what comes next."""
+    phrases = _PHRASES[language]
+    if result.changes:
+        yield phrases["changed" if result.written else "changes"]
+        for edit in result.proposal.changed:
+            yield f"  {_edit_line(edit, language)}"
+    for draft in result.proposal.contact_drafts.values():
+        yield f"  {_contacts_line(draft, language)}"
+    yield _sums(result.proposal.findings, language)
+    yield from _ending(result, language)
+
+
+def _edit_line(edit: FacilityEdit, language: Language) -> str:
+    phrases = _PHRASES[language]
+    if edit.before is None:
+        return f"+ {edit.facility} ({phrases['new']})"
+    changes = [_change(change) for change in edit.changes[:_MOST_CHANGES]]
+    more = len(edit.changes) - len(changes)
+    return f"~ {edit.facility}: {'; '.join([*changes, *([phrases['more'].format(count=more)] if more else [])])}"
+
+
+def _change(change: FieldChange) -> str:
+    if not change.before and not change.after:
+        return change.path
+    return f"{change.path} {change.before + ' ' if change.before else ''}→ {change.after}"
+
+
+def _contacts_line(draft: ContactsDraft, language: Language) -> str:
+    phrases = _PHRASES[language]
+    if draft.known is None:
+        return phrases["people_closed"].format(province=draft.province, new=draft.new)
+    counts = {"new": draft.new, "changed": draft.changed, "same": draft.unchanged}
+    return phrases["people"].format(province=draft.province, **counts)
+
+
+def _sums(findings: Iterable[Finding], language: Language) -> str:
+    counts = Counter(finding.remark.level for finding in findings)
+    return _PHRASES[language]["sums"].format(
+        errors=counts[FindingLevel.ERROR], warnings=counts[FindingLevel.WARNING], notes=counts[FindingLevel.NOTE]
+    )
+
+
+def _ending(result: ImportResult, language: Language) -> Iterator[str]:
+    phrases = _PHRASES[language]
+    if result.written:
+        yield phrases["partly" if result.proposal.errors else "written"].format(files=len(result.written))
+        yield from (phrases["commit"].format(file=file) for file in result.written)
+    elif result.proposal.errors:
+        yield phrases["mend" if not result.write or result.changes else "none"]
+    else:
+        yield phrases["dry" if result.changes else "nothing"]
