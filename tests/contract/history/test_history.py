@@ -189,13 +189,13 @@ def test_who_reads_for_long_hinders_nobody_who_writes(history: History) -> None:
 _WRITER = """
 import sys
 from pathlib import Path
-from provisioner.history.place import Place
+from provisioner.history.place import StatePlace
 from provisioner.history.records import Operation
 from provisioner.history.store import open_history
 from tests import histories as make
 
 file, url, name, count = sys.argv[1:]
-history = open_history(Place("test", Path(file) if file else None, url))
+history = open_history(StatePlace("test", Path(file) if file else None, url))
 print("ready", flush=True)
 sys.stdin.readline()
 for number in range(int(count)):
