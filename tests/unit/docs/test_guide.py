@@ -1,4 +1,4 @@
-"""The README says what the program does: its blocks are run, its tables are compared, its commands exist."""
+"""The guide says what the program does: its blocks are run, its tables are compared, its commands exist."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import click
 import pytest
@@ -21,33 +20,35 @@ from provisioner.inventory.model import Make, StreamName
 from provisioner.plan.changes import Impact
 from provisioner.runs import execution
 from tests.simulated import SimulatedHost, SimulatedHosts
+from tests.unit.docs.pages import ROOT, all_pages, fences, section, steps, text_of
 
-ROOT = Path(__file__).parents[3]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
 EXAMPLE = "inventories/example"
 WATCHED = "bac-giang/kcl-bg-001/cam-03/sub"
-# What differs from run to run, and so does not have to be what the README shows.
+GUIDE = (
+    "README.md",
+    "docs/first-inventory.md",
+    "docs/daily-work.md",
+    "docs/pipelines.md",
+    "docs/watching.md",
+    "docs/reference.md",
+    "docs/hosts.md",
+)
+"""The pages that together tell how the program is used."""
+RUN_HERE = ("docs/contacts.md", "docs/geography.md", "docs/import.md", *(page for page in GUIDE if "hosts" not in page))
+"""Pages with console blocks. Each begins anew: a fresh checkout whose example runs on the hosts."""
+RUN_ELSEWHERE = {"docs/lifecycle.md": "tests/unit/cli/test_status.py"}
+"""Pages whose blocks need another beginning, and the test that makes it and runs them."""
+KEPT_REPORT = "provisioner verify"
+"""The command whose block is a report that other tests keep: simulated hosts give no evidence of pictures."""
+GUIDE_TEXT = "\n".join(map(text_of, GUIDE))
+REFERENCE = text_of("docs/reference.md")
+# What differs from run to run, and so does not have to be what a page shows.
 _VARYING = {
     r"\bsha256:[0-9a-f]{64}\b": "sha256:…",
     r"\brun \d{8}T\d{6}Z-[0-9a-f]{6}\b": "run …",
     r"\b\d+\.\d\d s\b": "… s",
     r"\b\d{4}-\d\d-\d\d \d\d:\d\d(?::\d\d)?\b": "…",
 }
-
-
-class Step(NamedTuple):
-    """A command of the README and what stands below it."""
-
-    command: str
-    output: str
-
-
-def steps() -> Iterator[Step]:
-    """Every command of the README's console blocks, in order."""
-    for block in re.findall(r"^```console\n(.*?)^```$", README, re.MULTILINE | re.DOTALL):
-        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
-            command, _, output = part.partition("\n")
-            yield Step(command, output)
 
 
 def comparable(text: str) -> str:
@@ -57,7 +58,7 @@ def comparable(text: str) -> str:
 
 
 class Terminal:
-    """Somebody at a terminal who types what the README shows."""
+    """Somebody at a terminal who types what a page shows."""
 
     def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         self._folder = folder
@@ -66,8 +67,8 @@ class Terminal:
         self._code = 0
 
     def type(self, command: str) -> str:
-        """Do a command and give what it printed."""
-        words = command.split()
+        """Do a command; what it printed."""
+        words = command.replace("\\\n", " ").split()
         if words[0] == "export":
             name, _, value = words[1].partition("=")
             self._environment[name] = value
@@ -116,16 +117,35 @@ def terminal(
     return Terminal(tmp_path, capsys)
 
 
-def test_every_block_is_what_the_commands_print(terminal: Terminal) -> None:
-    shown = [step for step in steps() if step.command != "provisioner verify"]
-    assert len(shown) > 15
-    for step in shown:
-        assert comparable(terminal.type(step.command)) == comparable(step.output), step.command
+@pytest.mark.parametrize("page", RUN_HERE)
+def test_every_block_is_what_the_commands_print(page: str, terminal: Terminal) -> None:
+    typed = list(steps(text_of(page)))
+    assert typed, "no console block: take the page out of RUN_HERE"
+    for step in typed:
+        if step.command != KEPT_REPORT:
+            assert comparable(terminal.type(step.command)) == comparable(step.output), step.command
 
 
 def test_the_block_of_verify_is_a_kept_report() -> None:
-    (shown,) = (step.output for step in steps() if step.command == "provisioner verify")
-    assert shown == (ROOT / "tests/golden/report/mixed.txt").read_text(encoding="utf-8")
+    reports = [step.output for step in steps(GUIDE_TEXT) if step.command == KEPT_REPORT]
+    assert reports
+    kept = (ROOT / "tests/golden/report/mixed.txt").read_text(encoding="utf-8")
+    assert set(reports) == {kept}
+
+
+def test_no_page_with_a_console_block_is_left_out() -> None:
+    with_blocks = {page for page in all_pages() if any(_is_console(page))}
+    assert with_blocks == set(RUN_HERE) | set(RUN_ELSEWHERE)
+    for page, test in RUN_ELSEWHERE.items():
+        assert f'"{page}"' in text_of(test), f"{test} does not read {page}"
+
+
+def _is_console(page: str) -> Iterator[bool]:
+    """Whether each fence of a page is a console block; a fence that only looks like one is an error."""
+    for fence in fences(text_of(page)):
+        prompts = any(line.lstrip().startswith("$ ") for line in fence.lines)
+        assert not prompts or fence.language == "console", f"{page}:{fence.first}: write ```console"
+        yield fence.language == "console"
 
 
 def _all_commands() -> Iterator[tuple[str, click.Command]]:
@@ -135,24 +155,24 @@ def _all_commands() -> Iterator[tuple[str, click.Command]]:
         assert command is not None
         yield name, command
         if isinstance(command, click.Group):
-            yield from ((f"{name} {below}", found) for below, found in command.commands.items())
+            yield from ((f"{name} {below}", subcommand) for below, subcommand in command.commands.items())
 
 
 @pytest.mark.parametrize(("name", "command"), list(_all_commands()), ids=str)
-def test_every_command_has_help_and_is_in_the_readme(name: str, command: click.Command) -> None:
+def test_every_command_has_help_and_is_in_the_guide(name: str, command: click.Command) -> None:
     assert (command.help or "").strip()
     assert isinstance(command, click.Group) or "Example: provisioner" in (command.help or "")
-    assert f"**{name.partition(' ')[0]}" in README
-    assert name in README
+    assert f"**{name.partition(' ')[0]}" in GUIDE_TEXT
+    assert name in GUIDE_TEXT
 
 
-def test_no_command_of_the_readme_is_invented() -> None:
-    named = set(re.findall(r"\*\*([a-z]+(?:-[a-z]+)?)(?: init)?\*\*", README.partition("### Exit codes")[0]))
+def test_no_command_of_the_guide_is_invented() -> None:
+    named = set(re.findall(r"\*\*([a-z]+(?:-[a-z]+)?)(?: init)?\*\*", GUIDE_TEXT))
     assert named == set(COMMANDS)
 
 
-def test_the_exit_codes_of_the_readme_are_those_of_the_program() -> None:
-    listed = {int(code) for code in re.findall(r"^\| (\d+) \|", README.partition("### Exit codes")[2], re.MULTILINE)}
+def test_the_exit_codes_of_the_reference_are_those_of_the_program() -> None:
+    listed = {int(code) for code in re.findall(r"^\| (\d+) \|", section(REFERENCE, "Exit codes"), re.MULTILINE)}
     raised = {
         kind.exit_code
         for kind in vars(errors).values()
@@ -162,9 +182,15 @@ def test_the_exit_codes_of_the_readme_are_those_of_the_program() -> None:
     assert listed == raised | {0, 1, 10, 70, 130}
 
 
+def test_the_environment_of_the_reference_is_what_the_program_reads() -> None:
+    listed = set(re.findall(r"\bPROVISIONER_[A-Z_]+", section(REFERENCE, "Environment")))
+    sources = (path.read_text(encoding="utf-8") for path in (ROOT / "provisioner").rglob("*.py"))
+    assert listed == {name for text in sources for name in re.findall(r"\bPROVISIONER_[A-Z_]+", text)}
+
+
 def test_the_table_of_makes_is_what_the_program_does() -> None:
     for make in Make:
-        row = re.search(rf"^\| `{make}` \| (.*) \| (.*) \|$", README, re.MULTILINE)
+        row = re.search(rf"^\| `{make}` \| (.*) \| (.*) \|$", REFERENCE, re.MULTILINE)
         assert row is not None, make
         if make is Make.GENERIC:
             continue
@@ -173,18 +199,13 @@ def test_the_table_of_makes_is_what_the_program_does() -> None:
 
 
 def test_impacts_are_all_explained() -> None:
-    assert {impact for impact in Impact if f"| `{impact.value}` |" not in README} == set()
+    assert {impact for impact in Impact if f"| `{impact.value}` |" not in GUIDE_TEXT} == set()
 
 
-def test_every_file_that_the_readme_names_is_there() -> None:
-    folders = ("scripts", "docs", "inventories", "tests", "playbooks")
-    named = re.findall(rf"`((?:{'|'.join(folders)})/[\w./-]+)", README)
-    assert len(named) > 8
-    assert [path for path in named if not (ROOT / path).exists()] == []
-
-
-def test_every_file_of_the_example_is_in_its_table() -> None:
-    kinds = {re.sub(r"<\w+>", "*", name) for name in re.findall(r"^\| `([\w<>./-]+\.yml)` \|", README, re.MULTILINE)}
+def test_every_file_of_the_example_is_listed() -> None:
+    listed = re.findall(
+        r"^- `([\w<>./-]+\.yml)`:", section(text_of("docs/first-inventory.md"), "The files"), re.MULTILINE
+    )
     example = ROOT / EXAMPLE
-    found = {path for kind in kinds for path in example.glob(kind)}
-    assert sorted(found) == sorted(example.rglob("*.yml"))
+    paths = {path for name in listed for path in example.glob(re.sub(r"<\w+>", "*", name))}
+    assert sorted(paths) == sorted(example.rglob("*.yml"))
