@@ -46,6 +46,12 @@ def test_every_block_has_a_language_that_tests_know(page: str) -> None:
     assert {fence.language for fence in fences(text_of(page))} <= LANGUAGES
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_no_picture_has_a_sign_that_ends_its_statement(page: str) -> None:
+    pictures = [fence for fence in fences(text_of(page)) if fence.language == "mermaid"]
+    assert [line for fence in pictures for line in fence.lines if ";" in line or "#" in line] == []
+
+
 def test_the_readme_is_short_and_leads_to_every_page() -> None:
     assert len(text_of("README.md").splitlines()) <= 200
     targets = {target.partition("#")[0] for target in _links("README.md")}
