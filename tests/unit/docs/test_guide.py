@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -16,9 +17,10 @@ from provisioner.base import errors
 from provisioner.cli.commands import COMMANDS
 from provisioner.cli.main import cli, run
 from provisioner.inventory.makes import rtsp_path
-from provisioner.inventory.model import Make, StreamName
+from provisioner.inventory.model import Limits, Make, StreamName
 from provisioner.plan.changes import Impact
 from provisioner.runs import execution
+from provisioner.verify.result import VerifyResult, verify_document
 from tests.simulated import SimulatedHost, SimulatedHosts
 from tests.unit.docs.pages import ROOT, all_pages, fences, section, steps, text_of
 
@@ -52,8 +54,8 @@ _VARYING = {
 
 
 def comparable(text: str) -> str:
-    for pattern, shown in _VARYING.items():
-        text = re.sub(pattern, shown, text)
+    for pattern, placeholder in _VARYING.items():
+        text = re.sub(pattern, placeholder, text)
     return "\n".join(line.rstrip() for line in text.rstrip().splitlines())
 
 
@@ -129,8 +131,8 @@ def test_every_block_is_what_the_commands_print(page: str, terminal: Terminal) -
 def test_the_block_of_verify_is_a_kept_report() -> None:
     reports = [step.output for step in steps(GUIDE_TEXT) if step.command == KEPT_REPORT]
     assert reports
-    kept = (ROOT / "tests/golden/report/mixed.txt").read_text(encoding="utf-8")
-    assert set(reports) == {kept}
+    report = (ROOT / "tests/golden/report/mixed.txt").read_text(encoding="utf-8")
+    assert set(reports) == {report}
 
 
 def test_no_page_with_a_console_block_is_left_out() -> None:
@@ -209,3 +211,15 @@ def test_every_file_of_the_example_is_listed() -> None:
     example = ROOT / EXAMPLE
     paths = {path for name in listed for path in example.glob(re.sub(r"<\w+>", "*", name))}
     assert sorted(paths) == sorted(example.rglob("*.yml"))
+
+
+@pytest.mark.parametrize(("page", "title"), [("docs/watching.md", "Every path"), ("docs/design.md", "7. Verification")])
+def test_the_levels_of_a_page_are_those_that_are_checked(page: str, title: str) -> None:
+    moment = datetime(2021, 6, 1, tzinfo=UTC)
+    checked = verify_document(VerifyResult("e", moment, moment, (), ()))["level_names"]
+    assert re.findall(r"^\| (\d) \|", section(text_of(page), title), re.MULTILINE) == list(checked)
+
+
+def test_the_limits_of_the_page_are_those_of_the_policy() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| .* \| (\d+) \|$", section(text_of("docs/plan.md"), "Policy"), re.MULTILINE)
+    assert rows == [(name, str(number)) for name, number in Limits().model_dump().items()]

@@ -93,9 +93,9 @@ def literals() -> Iterator[tuple[str, bool]]:
 
 def test_every_code_in_the_code_is_in_the_catalogue_and_the_other_way_round() -> None:
     known = set(CATALOGUE) | set(CELLS[Language.EN])
-    found = list(literals())
-    whole = {text for text, complete in found if complete} - set(NO_CODES)
-    ends = {text for text, complete in found if not complete}
+    texts = list(literals())
+    whole = {text for text, complete in texts if complete} - set(NO_CODES)
+    ends = {text for text, complete in texts if not complete}
     assert whole - known == set(), "add them to provisioner/report/problem_catalogue.py, or to NO_CODES"
     assert {end for end in ends if not any(code.endswith(end) for code in known)} == set()
     made = {code for code in known if code in whole or any(code.endswith(end) for end in ends)}
