@@ -22,7 +22,7 @@ from provisioner.plan.changes import Impact
 from provisioner.runs import execution
 from provisioner.verify.result import VerifyResult, verify_document
 from tests.simulated import SimulatedHost, SimulatedHosts
-from tests.unit.docs.pages import ROOT, all_pages, fences, section, steps, text_of
+from tests.unit.docs.pages import ROOT, ConsoleStep, all_pages, fences, section, steps, text_of
 
 EXAMPLE = "inventories/example"
 WATCHED = "bac-giang/kcl-bg-001/cam-03/sub"
@@ -120,12 +120,26 @@ def terminal(
 
 
 @pytest.mark.parametrize("page", RUN_HERE)
-def test_every_block_is_what_the_commands_print(page: str, terminal: Terminal) -> None:
+def test_every_block_is_what_the_commands_print(page: str, terminal: Terminal, request: pytest.FixtureRequest) -> None:
     typed = list(steps(text_of(page)))
     assert typed, "no console block: take the page out of RUN_HERE"
     for step in typed:
-        if step.command != KEPT_REPORT:
-            assert comparable(terminal.type(step.command)) == comparable(step.output), step.command
+        if step.command == KEPT_REPORT:
+            continue
+        printed = terminal.type(step.command)
+        if request.config.getoption("--update-golden") and comparable(printed) != comparable(step.output):
+            update(page, step, printed.rstrip() + "\n")
+        else:
+            assert comparable(printed) == comparable(step.output), (
+                f"{step.command}\nrun pytest --update-golden tests/unit/docs, and read the diff"
+            )
+
+
+def update(page: str, step: ConsoleStep, printed: str) -> None:
+    """Write what a command printed below it."""
+    text, block = text_of(page), f"$ {step.command}\n"
+    assert text.count(block + step.output) == 1, f"{page}: the block of {step.command} stands there twice"
+    (ROOT / page).write_text(text.replace(block + step.output, block + printed), encoding="utf-8")
 
 
 def test_the_block_of_verify_is_a_kept_report() -> None:
