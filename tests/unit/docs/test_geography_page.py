@@ -17,6 +17,6 @@ def test_the_table_of_codes_with_two_names_is_whole() -> None:
 
 
 def test_the_examples_of_other_encodings_are_told() -> None:
-    shown = re.findall(r"([A-Z][\w -]+)\s\(`([^`]*[^\x00-\x7f][^`]*)`\)", PAGE.partition("that is not Unicode")[2])
-    assert len(shown) == 3
-    assert {name: legacy_encoding(text) for name, text in shown} == {name: name for name, _ in shown}
+    examples = re.findall(r"([A-Z][\w -]+)\s\(`([^`]*[^\x00-\x7f][^`]*)`\)", PAGE.partition("that is not Unicode")[2])
+    assert len(examples) == 3
+    assert {name: legacy_encoding(text) for name, text in examples} == {name: name for name, _ in examples}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+import textwrap
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,6 @@ NO_CODES = {
     "utf-8-sig": "an encoding",
 }
 
-TABLE = ("| code | meaning | mending |", "|---|---|---|")
 HEAD = """\
 # Problems
 
@@ -44,21 +44,30 @@ of a problem names the object, its file, line and column; the hint below it says
 An **error** ends `validate` with exit code 3 and stops every other command; a **warning** stops none. Some codes are
 one or the other, by how bad the single case is.
 
-This page is made from `provisioner/report/problem_catalogue.py`; a test holds both against the code.
+Below, each code has its meaning, and after the arrow what mends it. This page is made from
+`provisioner/report/problem_catalogue.py`; a test holds both against the code.
 """
 
 
 def page() -> str:
     """The page as it has to be."""
     parts = [HEAD]
-    for title, section in SECTIONS.items():
-        rows = [f"| `{code}` | {entry.meaning} | {entry.mending} |" for code, entry in section.items()]
-        parts.append("\n".join([f"## {title}", "", *TABLE, *rows, ""]))
-    rows = [f"| `{code}` | {said.message} | {said.hint} |" for code, said in CELLS[Language.EN].items()]
-    parts.append(
-        "\n".join(["## Single fields of contacts", "", "| code | meaning | mending |", "|---|---|---|", *rows, ""])
-    )
-    return "\n".join(parts)
+    for title, entries in SECTIONS.items():
+        parts.append(section(title, ((code, entry.meaning, entry.mending) for code, entry in entries.items())))
+    fields = ((code, said.message, said.hint) for code, said in CELLS[Language.EN].items())
+    return "\n".join([*parts, section("Single fields of contacts", fields)])
+
+
+def section(title: str, rows: Iterable[tuple[str, str, str]]) -> str:
+    """A heading and a list of codes, each wrapped like prose."""
+    lines = [line for row in rows for line in wrapped(*row)]
+    return "\n".join([f"## {title}", "", *lines, ""])
+
+
+def wrapped(code: str, meaning: str, mending: str) -> list[str]:
+    """One code's entry."""
+    text = f"- `{code}`: {meaning} → {mending}"
+    return textwrap.wrap(text, 120, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
 
 
 def test_the_page_is_what_the_catalogue_says(request: pytest.FixtureRequest) -> None:
@@ -84,9 +93,9 @@ def literals() -> Iterator[tuple[str, bool]]:
 
 def test_every_code_in_the_code_is_in_the_catalogue_and_the_other_way_round() -> None:
     known = set(CATALOGUE) | set(CELLS[Language.EN])
-    found = list(literals())
-    whole = {text for text, complete in found if complete} - set(NO_CODES)
-    ends = {text for text, complete in found if not complete}
+    texts = list(literals())
+    whole = {text for text, complete in texts if complete} - set(NO_CODES)
+    ends = {text for text, complete in texts if not complete}
     assert whole - known == set(), "add them to provisioner/report/problem_catalogue.py, or to NO_CODES"
     assert {end for end in ends if not any(code.endswith(end) for code in known)} == set()
     made = {code for code in known if code in whole or any(code.endswith(end) for end in ends)}
@@ -104,4 +113,4 @@ def test_an_entry_is_two_sentences_in_plain_words(code: str) -> None:
     for sentence in CATALOGUE[code]:
         assert sentence[0].isupper()
         assert sentence.endswith(".")
-        assert "|" not in sentence
+        assert not set("|→") & set(sentence)

@@ -1,0 +1,127 @@
+"""The page on the design is what the code is: folders, layers, commands, exit codes, documents, dependencies."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from provisioner.base import errors
+from provisioner.cli.commands import COMMANDS
+from provisioner.cli.schemas import DOCUMENTS
+from tests.house import layers_of
+from tests.unit.docs.pages import ROOT, fences, section, text_of
+
+PAGE = text_of("docs/design.md")
+SETTINGS: Mapping[str, Any] = tomllib.loads(text_of("pyproject.toml"))
+WIDTH = 120
+# Texts of the form of a document's name that are none; each with what it is.
+NO_DOCUMENTS = {"mediamtx": "a folder of the cache", "plan-seal": "what a seal's key is made for"}
+
+
+def tree() -> Iterator[str]:
+    """The paths of the page's tree; a folder ends with `/`."""
+    (fence,) = fences(section(PAGE, "Where things are"))
+    above: list[str] = []
+    for line in fence.lines:
+        depth, name = (len(line) - len(line.lstrip(" "))) // 2, line.split()[0]
+        above = [*above[:depth], name]
+        assert len(above) == depth + 1, f"indented too far: {line}"
+        yield "".join(above)
+
+
+def spans(text: str) -> list[str]:
+    """The code spans of a text, in order."""
+    return re.findall(r"`([^`]+)`", text)
+
+
+def paragraph(beginning: str) -> str:
+    """The paragraph of the page that begins with some words, without them."""
+    (text,) = re.findall(rf"^{re.escape(beginning)}.*?(?=\n\n|\Z)", PAGE, re.MULTILINE | re.DOTALL)
+    return str(text).removeprefix(beginning)
+
+
+def test_everything_in_the_tree_is_there() -> None:
+    named = list(tree())
+    assert len(named) == len(set(named))
+    assert [path for path in named if not (ROOT / path).exists()] == []
+    assert [path for path in named if (ROOT / path).is_dir() != path.endswith("/")] == []
+
+
+def test_every_folder_of_the_package_and_every_layer_that_is_a_folder_is_in_the_tree() -> None:
+    folders = {f"provisioner/{path.parent.name}/" for path in (ROOT / "provisioner").glob("*/__init__.py")}
+    modules = {f"provisioner/{path.name}" for path in (ROOT / "provisioner").glob("[!_]*.py")}
+    layered = {path for container, names in _layered().items() for path in _folders(container, names)}
+    assert folders | modules | layered <= set(tree())
+
+
+def _layered() -> dict[str, set[str]]:
+    """By folder, the names that its contract of layers has."""
+    contracts = SETTINGS["tool"]["importlinter"]["contracts"]
+    containers = {name.replace(".", "/") for c in contracts if c["type"] == "layers" for name in c["containers"]}
+    return {container: set().union(*layers_of(SETTINGS, container)) for container in containers}
+
+
+def _folders(container: str, names: set[str]) -> Iterator[str]:
+    for name in names:
+        if (ROOT / container / name).is_dir():
+            yield f"{container}/{name}/"
+
+
+def test_the_layers_are_those_of_the_contract() -> None:
+    lines = re.findall(r"^\d+\. (.+)$", section(PAGE, "Layers"), re.MULTILINE)
+    assert [set(spans(line)) for line in lines] == layers_of(SETTINGS, "provisioner")
+
+
+def test_the_commands_are_those_of_the_program() -> None:
+    assert spans(paragraph("Commands: ")) == sorted(COMMANDS)
+
+
+def test_the_exit_codes_are_those_of_the_program() -> None:
+    kinds = (kind for kind in vars(errors).values() if isinstance(kind, type))
+    raised = {kind.exit_code for kind in kinds if issubclass(kind, errors.ProvisionerError)}
+    listed = [int(code) for code in re.findall(r"^\| (\d+) \|", section(PAGE, _title(8)), re.MULTILINE)]
+    assert listed == sorted(raised | {0, 1, 10, 70, 130})
+
+
+def _title(number: int) -> str:
+    (title,) = re.findall(rf"^## ({number}\. .+)$", PAGE, re.MULTILINE)
+    return str(title)
+
+
+def test_the_documents_with_a_schema_and_without_one_are_those_of_the_program() -> None:
+    sources = (path.read_text(encoding="utf-8") for path in (ROOT / "provisioner").rglob("*.py"))
+    named = {name for text in sources for name in re.findall(r'"provisioner/([a-z-]+)"', text)} - set(NO_DOCUMENTS)
+    with_schema = spans(paragraph("Documents with a schema (`provisioner schema NAME` prints it): "))
+    without = spans(paragraph("Documents without one: ").partition(". ")[0])
+    assert with_schema == list(DOCUMENTS)
+    assert without == sorted(named - set(DOCUMENTS))
+
+
+def test_the_dependencies_are_those_of_the_package() -> None:
+    project = SETTINGS["project"]
+    optional = project["optional-dependencies"]
+    listed = re.findall(r"^- `([\w-]+)`:", section(PAGE, _title(10)), re.MULTILINE)
+    assert sorted(listed) == sorted(map(_name, [*project["dependencies"], *optional["postgresql"]]))
+    assert spans(paragraph("For development: ")) == list(map(_name, optional["dev"]))
+
+
+def _name(requirement: str) -> str:
+    match = re.match(r"[\w-]+", requirement)
+    assert match is not None
+    return match[0]
+
+
+def test_every_dependency_is_used_by_the_package() -> None:
+    """A page may name only what is there, and the package may declare only what it uses."""
+    imported = {"ansible-core": None, "psycopg": None, "pyyaml": "yaml"}
+    sources = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "provisioner").rglob("*.py"))
+    for requirement in SETTINGS["project"]["dependencies"]:
+        name = _name(requirement)
+        module = imported.get(name, name.replace("-", "_"))
+        assert module is None or re.search(rf"^\s*(?:import|from) {module}\b", sources, re.MULTILINE), name
+
+
+def test_no_line_is_longer_than_the_width() -> None:
+    assert [line for line in PAGE.splitlines() if len(line) > WIDTH] == []
