@@ -11,12 +11,11 @@ from html.parser import HTMLParser
 import pytest
 
 from provisioner.hosts.runner import CallOutcome, HostAnswer
-from provisioner.report.document import json_text
 from provisioner.report.html import MOST_LISTED, html_page
 from provisioner.report.text import sentence, text_report
 from provisioner.verify.result import Cause, Layer, Verdict, VerifyResult, exit_code
 
-from .world import CENTRE, RELAY, answers, change, documents, judged
+from .world import CENTRE, RELAY, answers, change, documents, judged, printed
 
 _VOID = {"meta", "link", "br", "hr", "img", "input"}
 
@@ -50,7 +49,7 @@ def test_reports_are_as_kept(golden_tree: Callable[[str, Mapping[str, bytes]], N
     for name, result in RESULTS.items():
         tree[f"{name}.txt"] = text_report(result)
         tree[f"{name}.detail.txt"] = text_report(result, detail=True)
-        tree[f"{name}.json"] = json_text(result)
+        tree[f"{name}.json"] = printed(result)
         tree[f"{name}.html"] = html_page(result)
     golden_tree("report", {path: text.encode() for path, text in tree.items()})
 
@@ -139,7 +138,7 @@ def test_above_some_thousands_the_page_lists_failures_only() -> None:
 
 
 def test_json_says_what_the_text_says() -> None:
-    document = json.loads(json_text(RESULTS["mixed"]))
+    document = json.loads(printed(RESULTS["mixed"]))
     assert document["summary"] == {
         "paths": 5,
         "up": 2,

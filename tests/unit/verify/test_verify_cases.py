@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +15,7 @@ from provisioner.hosts.runner import CallOutcome, HostAnswer
 from provisioner.plan.changes import Action, Change, Impact, Resource
 from provisioner.verify.result import Cause, VerifyResult
 
-from .world import CENTRE, PATHS, RELAY, documents, judged, matching, merged
+from .world import CENTRE, PATHS, RELAY, documents, judged, matching, merged, printed
 
 CASES = Path(__file__).parents[2] / "cases" / "verify"
 
@@ -163,3 +165,9 @@ def test_every_cause_has_a_case() -> None:
     cases = [_load(path) for path in CASES.glob("*.yml")]
     covered = {verdict.cause for case in cases for verdict in case.verdicts.values()}
     assert covered == {cause.value for cause in Cause} - {""}
+
+
+def test_each_case_prints_the_very_document_that_is_kept(golden_tree: Callable[[str, Mapping[str, bytes]], None]) -> None:
+    digests = {p.stem: hashlib.sha256(printed(_result(_load(p))).encode()).hexdigest() for p in CASES.glob("*.yml")}
+    lines = "".join(f"{digest}  {name}\n" for name, digest in sorted(digests.items()))
+    golden_tree("verify-cases", {"documents.sha256": lines.encode()})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from fnmatch import fnmatch
@@ -28,7 +29,7 @@ from provisioner.verify.evidence import parse_evidence
 from provisioner.verify.incidents import incidents_of
 from provisioner.verify.judge import judge
 from provisioner.verify.requests import ObserveRequest
-from provisioner.verify.result import HostReport, VerifyResult, effective
+from provisioner.verify.result import HostReport, VerifyResult, effective, verify_document
 from provisioner.verify.wanted import select
 
 CANARY = "c4nary-pa55word"
@@ -211,6 +212,11 @@ def judged(given: Mapping[str, HostAnswer], drift: Mapping[str, Sequence[Change]
     )
     incidents = incidents_of(verdicts, wanted)
     return VerifyResult("mediamtx 1.20.1", STARTED, FINISHED, verdicts, incidents, hosts)
+
+
+def printed(result: VerifyResult) -> str:
+    """The document as `verify --output json` prints it."""
+    return json.dumps(verify_document(result), ensure_ascii=False, indent=2) + "\n"
 
 
 def matching(pattern: str) -> list[str]:
