@@ -12,7 +12,8 @@ import jinja2
 from provisioner.base.clock import local_time
 from provisioner.report.text import clean, seconds_of, sentence, worst_of
 from provisioner.report.totals import SEVERITY, Total, total_of, totals_by
-from provisioner.verify.result import APPLICABLE, LEVELS, Incident, PathVerdict, Verdict, VerifyResult
+from provisioner.verify.levels import LEVELS
+from provisioner.verify.result import Incident, PathVerdict, Verdict, VerifyResult
 
 MOST_LISTED = 3000
 """Above so many paths only those that are not up are listed: a page of 100 MB helps nobody."""
@@ -53,7 +54,7 @@ def html_page(result: VerifyResult) -> str:
         drift_listed=_DRIFT_LISTED,
         facilities=_facilities(result.paths, complete=complete),
         complete=complete,
-        levels=[(n, LEVELS[n]) for n in APPLICABLE],
+        levels=LEVELS,
     )
 
 

@@ -1,4 +1,4 @@
-"""One path with all the evidence about it, and what a check of one level gives. Pure."""
+"""One path with all the evidence about it, and what comes of one check. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from provisioner.verify.wanted import PathToCheck
 
 @dataclass(frozen=True, slots=True)
 class Shortfall:
-    """Why a level failed, or could not be checked."""
+    """Why a check failed, or could not be made."""
 
     layer: Layer
     object: str
@@ -24,9 +24,11 @@ class Shortfall:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """The outcome of one level: passed, failed, or not checked (`passed` is None)."""
+    """The outcome of one check: passed, failed, or not checked (`passed` is None).
 
-    level: int
+    Which level it stands for is known to the table of levels alone.
+    """
+
     passed: bool | None
     finding: Shortfall | None = None
 
@@ -98,16 +100,15 @@ class Case:
         return bool(missing) or any(n.startswith((f"rule {chain}/", f"chain {chain}", f"order {chain}")) for n in names)
 
 
-def passed(level: int) -> Check:
-    """The outcome of a level that passed."""
-    return Check(level, passed=True)
+PASSED = Check(passed=True)
+"""The outcome of a check that passed."""
 
 
-def failed(level: int, layer: Layer, name: str, cause: Cause, detail: str = "") -> Check:
-    """The outcome of a level that failed."""
-    return Check(level, passed=False, finding=Shortfall(layer, name, cause, detail))
+def failed(layer: Layer, name: str, cause: Cause, detail: str = "") -> Check:
+    """The outcome of a check that failed."""
+    return Check(passed=False, finding=Shortfall(layer, name, cause, detail))
 
 
-def not_checked(level: int, host: str, detail: str, cause: Cause = Cause.NOT_CHECKED) -> Check:
-    """The outcome of a level about which there is no evidence: never a pass."""
-    return Check(level, passed=None, finding=Shortfall(Layer.HOST, host, cause, detail))
+def not_checked(host: str, detail: str, cause: Cause = Cause.NOT_CHECKED) -> Check:
+    """The outcome of a check for which there is no evidence: never a pass."""
+    return Check(passed=None, finding=Shortfall(Layer.HOST, host, cause, detail))

@@ -1,4 +1,4 @@
-"""Levels 1 to 3: the host, the tunnel, the camera's port. Pure.
+"""Checks of the host, the tunnel and the camera's port. Pure.
 
 What a silence means rests on facts of WireGuard and of our gateways (docs/design.md, part 7): a gateway
 drops tunnel input to unmapped ports, answers "no route" for a camera that is not on its LAN, and passes a
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from ipaddress import ip_address, ip_network
 
-from provisioner.verify.case import Case, Check, failed, not_checked, passed
+from provisioner.verify.case import PASSED, Case, Check, failed, not_checked
 from provisioner.verify.evidence import LivePeer
 from provisioner.verify.result import Cause, Layer
 
@@ -19,37 +19,37 @@ _SHOWN = 3
 
 
 def host_check(case: Case) -> Check:
-    """Level 1: the hosts under the path equal the desired state; centres count as well as the relay.
+    """Check that the hosts under the path equal the desired state; centres count as well as the relay.
 
-    A centre that told nothing at all is left to level 7.
+    A centre that answered nothing at all is left to `centre_check`.
     """
     answered = (c.id for c in case.wanted.centres if c.id in case.hosts and case.hosts[c.id].centre)
     hosts = {host: case.drift_of(host) for host in (case.wanted.relay.id, *answered)}
     for host, changes in hosts.items():
         if changes is None:
             error = case.hosts[host].error
-            return not_checked(1, host, f"its facts were not read: {error}" if error else "its facts were not read")
+            return not_checked(host, f"its facts were not read: {error}" if error else "its facts were not read")
     for host, changes in hosts.items():
         if changes:
             first = ", ".join(f"{c.action.value} {c.resource.value} {c.name}" for c in changes[:_SHOWN])
             more = f" and {len(changes) - _SHOWN} more" if len(changes) > _SHOWN else ""
-            return failed(1, Layer.HOST, host, Cause.DRIFT, f"to mend: {first}{more}")
-    return passed(1)
+            return failed(Layer.HOST, host, Cause.DRIFT, f"to mend: {first}{more}")
+    return PASSED
 
 
 def tunnel_check(case: Case) -> Check:
-    """Level 2: a recent handshake, the allowed IPs, a route."""
+    """Check for a recent handshake, the allowed IPs and a route."""
     site, relay = case.wanted.path.facility, case.wanted.relay.id
     tunnel, address = case.relay.tunnel, case.device[0]
     if not tunnel.peers:
-        return failed(2, Layer.TUNNEL, relay, Cause.TUNNEL_DOWN, "the relay's tunnel is not up")
+        return failed(Layer.TUNNEL, relay, Cause.TUNNEL_DOWN, "the relay's tunnel is not up")
     peer = tunnel.peers.get(case.wanted.peer_key)
     if peer is None:
-        return failed(2, Layer.TUNNEL, site, Cause.TUNNEL_DOWN, "the relay's tunnel lacks the site's peer")
+        return failed(Layer.TUNNEL, site, Cause.TUNNEL_DOWN, "the relay's tunnel lacks the site's peer")
     if not any(_covers(network, address) for network in peer.allowed_ips):
-        return failed(2, Layer.TUNNEL, site, Cause.TUNNEL_DOWN, f"the site's peer does not own {address}")
+        return failed(Layer.TUNNEL, site, Cause.TUNNEL_DOWN, f"the site's peer does not own {address}")
     if not any(_covers(network, address) for network in tunnel.routes):
-        return failed(2, Layer.TUNNEL, relay, Cause.TUNNEL_DOWN, f"no route to {address} through the tunnel")
+        return failed(Layer.TUNNEL, relay, Cause.TUNNEL_DOWN, f"no route to {address} through the tunnel")
     return _peer_check(case, peer)
 
 
@@ -58,16 +58,16 @@ def _peer_check(case: Case, peer: LivePeer) -> Check:
     # A clock that jumped back gives a negative age: nothing but a handshake makes one at all.
     fresh = age is not None and age <= HANDSHAKE_S
     if _alive(case, peer) or (fresh and not _silent(case, peer)):
-        return passed(2)
+        return PASSED
     if case.firewall_blocks("input"):
-        return failed(2, Layer.FIREWALL, case.wanted.relay.id, Cause.FIREWALL, "the relay's input rules have changed")
+        return failed(Layer.FIREWALL, case.wanted.relay.id, Cause.FIREWALL, "the relay's input rules have changed")
     if age is None:
         detail = "there was never a handshake"
     elif not fresh:
         detail = f"the last handshake was {age:.0f} s ago"
     else:
         detail = f"nothing came from the site, though its handshake is {age:.0f} s old"
-    return failed(2, Layer.TUNNEL, site, Cause.TUNNEL_DOWN, detail)
+    return failed(Layer.TUNNEL, site, Cause.TUNNEL_DOWN, detail)
 
 
 def _alive(case: Case, peer: LivePeer) -> bool:
@@ -83,20 +83,20 @@ def _silent(case: Case, peer: LivePeer) -> bool:
 
 
 def port_check(case: Case) -> Check:
-    """Level 3: the camera's port answers from the relay."""
+    """Check that the camera's port answers from the relay."""
     outcome = case.relay.devices.get(case.device)
     name, where = case.device_name, f"{case.device[0]}:{case.device[1]}"
     if outcome is None:
-        return not_checked(3, case.wanted.relay.id, f"{where} was not tried")
+        return not_checked(case.wanted.relay.id, f"{where} was not tried")
     match outcome:
         case "ok":
-            return passed(3)
+            return PASSED
         case "not-permitted":
             return _blocked(case, where)
         case "timeout":
             return _timeout_check(case, where)
     cause = {"refused": Cause.CAMERA_REFUSES, "no-route": Cause.CAMERA_UNPLUGGED}.get(outcome, Cause.UNKNOWN)
-    return failed(3, case.device_layer, name, cause, f"{where}: {outcome}")
+    return failed(case.device_layer, name, cause, f"{where}: {outcome}")
 
 
 def _timeout_check(case: Case, where: str) -> Check:
@@ -104,13 +104,13 @@ def _timeout_check(case: Case, where: str) -> Check:
         return _blocked(case, where)
     errors = case.relay.errors.get(case.wanted.path.name, ())
     if errors and "no route to host" in errors[0]:
-        return failed(3, case.device_layer, case.device_name, Cause.CAMERA_UNPLUGGED, f"no route to {where}")
+        return failed(case.device_layer, case.device_name, Cause.CAMERA_UNPLUGGED, f"no route to {where}")
     detail = f"{where} does not answer though the tunnel is up"
-    return failed(3, Layer.SITE, case.device_name, Cause.PORT_MAP_MISSING, detail)
+    return failed(Layer.SITE, case.device_name, Cause.PORT_MAP_MISSING, detail)
 
 
 def _blocked(case: Case, where: str) -> Check:
-    return failed(3, Layer.FIREWALL, case.wanted.relay.id, Cause.FIREWALL, f"the relay may not connect to {where}")
+    return failed(Layer.FIREWALL, case.wanted.relay.id, Cause.FIREWALL, f"the relay may not connect to {where}")
 
 
 def _cameras_blocked(case: Case) -> bool:

@@ -167,7 +167,7 @@ def test_every_cause_has_a_case() -> None:
     assert covered == {cause.value for cause in Cause} - {""}
 
 
-def test_each_case_prints_the_very_document_that_is_kept(golden_tree: Callable[[str, Mapping[str, bytes]], None]) -> None:
+def test_each_case_prints_the_document_that_is_kept(golden_tree: Callable[[str, Mapping[str, bytes]], None]) -> None:
     digests = {p.stem: hashlib.sha256(printed(_result(_load(p))).encode()).hexdigest() for p in CASES.glob("*.yml")}
     lines = "".join(f"{digest}  {name}\n" for name, digest in sorted(digests.items()))
     golden_tree("verify-cases", {"documents.sha256": lines.encode()})

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from provisioner.hosts.runner import CallOutcome, HostAnswer
 from provisioner.report.html import html_page
 from provisioner.report.text import text_report
+from provisioner.verify.document import verify_document
 from provisioner.verify.evidence import parse_evidence
 from provisioner.verify.judge import judge
-from provisioner.verify.result import Verdict, VerifyResult, verify_document
+from provisioner.verify.result import Verdict, VerifyResult
 from provisioner.verify.wanted import select
 
 from .world import CANARY, CENTRE, FINISHED, PATHS, RELAY, answers, change, documents, judged, state
@@ -51,7 +52,7 @@ _LOG = st.sampled_from(["bad status code: 401 (Unauthorized)", "TCP timeout", "n
 
 
 @st.composite
-def _worlds(draw: st.DrawFn) -> dict[str, HostAnswer]:
+def worlds(draw: st.DrawFn) -> dict[str, HostAnswer]:
     """Answers in which anything may be broken, or kept as it is when all is well."""
     told = documents()
     relay = told[RELAY]["relay"]
@@ -87,7 +88,7 @@ def _break_path(draw: st.DrawFn, relay: dict[str, Any], read_at_centre: dict[str
         relay["errors"][name] = [draw(_LOG)]
 
 
-@given(_worlds())
+@given(worlds())
 @settings(max_examples=150, deadline=None)
 def test_summary_counts_add_up_and_every_path_has_a_verdict(given_answers: dict[str, HostAnswer]) -> None:
     result = judged(given_answers)
@@ -95,7 +96,7 @@ def test_summary_counts_add_up_and_every_path_has_a_verdict(given_answers: dict[
     assert summary["paths"] == len(PATHS) == sum(v for k, v in summary.items() if k != "paths")
 
 
-@given(_worlds(), st.sampled_from([p.name for p in PATHS]), st.sampled_from(["read", "samples", "centre", "device"]))
+@given(worlds(), st.sampled_from([p.name for p in PATHS]), st.sampled_from(["read", "samples", "centre", "device"]))
 @settings(max_examples=150, deadline=None)
 def test_a_path_without_evidence_is_never_up(given_answers: dict[str, HostAnswer], name: str, lost: str) -> None:
     told = {host: copy.deepcopy(dict(answer.document)) for host, answer in given_answers.items()}
@@ -109,7 +110,7 @@ def test_a_path_without_evidence_is_never_up(given_answers: dict[str, HostAnswer
     assert next(p for p in result.paths if p.path == name).verdict is not Verdict.UP
 
 
-@given(_worlds())
+@given(worlds())
 @settings(max_examples=150, deadline=None)
 def test_drift_never_makes_a_path_better(given_answers: dict[str, HostAnswer]) -> None:
     before = judged(given_answers)
@@ -120,7 +121,7 @@ def test_drift_never_makes_a_path_better(given_answers: dict[str, HostAnswer]) -
             assert new.level <= old.level
 
 
-@given(_worlds(), st.randoms())
+@given(worlds(), st.randoms())
 @settings(max_examples=100, deadline=None)
 def test_the_order_of_hosts_and_paths_never_matters(given_answers: dict[str, HostAnswer], random: Any) -> None:
     wanted = list(select(state()))
@@ -131,7 +132,7 @@ def test_the_order_of_hosts_and_paths_never_matters(given_answers: dict[str, Hos
     assert judge(wanted, {e.host: e for e in evidence}, {}, FINISHED) == first
 
 
-@given(_worlds())
+@given(worlds())
 @settings(max_examples=150, deadline=None)
 def test_every_path_that_is_not_up_is_in_exactly_one_incident(given_answers: dict[str, HostAnswer]) -> None:
     result = judged(given_answers, {RELAY: [change()]})
@@ -139,7 +140,7 @@ def test_every_path_that_is_not_up_is_in_exactly_one_incident(given_answers: dic
     assert listed == sorted(p.path for p in result.paths if p.verdict is not Verdict.UP)
 
 
-@given(_worlds())
+@given(worlds())
 @settings(max_examples=150, deadline=None)
 def test_up_means_every_applicable_level_passed(given_answers: dict[str, HostAnswer]) -> None:
     for path in judged(given_answers).paths:

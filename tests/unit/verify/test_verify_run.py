@@ -12,8 +12,9 @@ from provisioner.desired.limit import parse_limits
 from provisioner.desired.spec import DesiredState
 from provisioner.hosts.runner import CallOutcome, HostAnswer
 from provisioner.plan.changes import Action, Change, Impact, Resource
+from provisioner.verify.document import verify_document
 from provisioner.verify.requests import ProbeLimits, probe_calls
-from provisioner.verify.result import Verdict, VerifyResult, exit_code, verify_document
+from provisioner.verify.result import Verdict, VerifyResult, exit_code
 from provisioner.verify.run import verify
 from provisioner.verify.wanted import select
 

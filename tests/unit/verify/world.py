@@ -25,11 +25,12 @@ from provisioner.desired.spec import (
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
 from provisioner.inventory.model import MediamtxArtefact, Ssh, StreamName
 from provisioner.plan.changes import Action, Change, Impact, Resource
+from provisioner.verify.document import verify_document
 from provisioner.verify.evidence import parse_evidence
 from provisioner.verify.incidents import incidents_of
 from provisioner.verify.judge import judge
 from provisioner.verify.requests import ObserveRequest
-from provisioner.verify.result import HostReport, VerifyResult, effective, verify_document
+from provisioner.verify.result import HostReport, VerifyResult, effective
 from provisioner.verify.wanted import select
 
 CANARY = "c4nary-pa55word"
