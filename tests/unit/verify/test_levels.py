@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from itertools import pairwise
+from collections.abc import Collection, Sequence
+from itertools import pairwise, takewhile
 from pathlib import Path
 
 import pytest
@@ -49,24 +50,35 @@ def test_the_gate_judges_by_what_is_decoded_before_what_is_received() -> None:
 
 FAILED = failed(Layer.PICTURE, "x", Cause.UNKNOWN)
 UNKNOWN = not_checked("x", "not looked at")
+INVENTED = 90
 
 
-@given(given_answers=worlds(), outcome=st.sampled_from([PASSED, FAILED, UNKNOWN]))
+def _highest(table: Sequence[Level], passed: Collection[int]) -> int:
+    unbroken = list(takewhile(lambda level: level.number in passed, table))
+    return unbroken[-1].number if unbroken else 0
+
+
+@given(
+    given_answers=worlds(),
+    outcome=st.sampled_from([PASSED, FAILED, UNKNOWN]),
+    place=st.integers(1, len(LEVELS)),
+)
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_a_new_level_is_a_row_and_its_check(given_answers: dict[str, HostAnswer], outcome: Check) -> None:
+def test_a_new_level_is_a_row_and_its_check(given_answers: dict[str, HostAnswer], outcome: Check, place: int) -> None:
     def check(_case: Case) -> Check:
         return outcome
 
-    row = Level(6, "picture moves", STATEMENTS[6], check, Subject.PICTURE)
+    row = Level(INVENTED, "invented", "invented", check, Subject.PICTURE)
+    table = (*LEVELS[:place], row, *LEVELS[place:])
     before = judged(given_answers).paths
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(judge, "LEVELS", tuple(sorted((*LEVELS, row), key=lambda level: level.number)))
+        patch.setattr(judge, "LEVELS", table)
         after = judged(given_answers).paths
     for old, new in zip(before, after, strict=True):
         if old.checked_at is None:
             assert new == old
             continue
-        assert (6 in new.passed) == (outcome is PASSED)
-        assert set(new.passed) - {6} == set(old.passed)
-        assert new.level == max((n for n in STATEMENTS if set(range(1, n + 1)) <= set(new.passed)), default=0)
+        assert (INVENTED in new.passed) == (outcome is PASSED)
+        assert set(new.passed) - {INVENTED} == set(old.passed)
+        assert new.level == _highest(table, new.passed)
         assert (new.verdict is Verdict.UP) == (old.verdict is Verdict.UP and outcome is PASSED)
