@@ -5,12 +5,19 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+import click
+import jsonschema
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from provisioner.cli.export import export
+from provisioner.cli.schemas import document_schema
+from provisioner.geography import SCHEMES, Province, by_slug
 from provisioner.inventory.model import BlockReason, Facility, ManagingBody, Operating
 from provisioner.inventory.signed import signed_content
 from provisioner.lifecycle.status import FacilityStatus, statuses
+from provisioner.report.exports import REPORTS, FacilityList, export_document
 from provisioner.report.progress import CountedAs, Group, counted_as, progress
 from provisioner.report.surveys import SurveyGroup, surveys
 from provisioner.report.zones import LISTED_ZONES, Cover, zones
@@ -128,3 +135,37 @@ def test_zones_add_up_and_what_nobody_looked_at_is_unknown(found: dict[str, Faci
             assert one.cover is Cover.UNKNOWN
         if one.cover in {Cover.COVERED, Cover.PLANNED}:
             assert one.cameras
+
+
+# --- the table of reports -------------------------------------------------------------------------
+
+
+def _province_of(facility: Facility) -> Province:
+    return by_slug(facility.province, SCHEMES[0])
+
+
+def test_the_command_takes_every_report_of_the_table_and_no_other() -> None:
+    choice = next(parameter.type for parameter in export.params if parameter.name == "what")
+    assert isinstance(choice, click.Choice)
+    assert list(choice.choices) == list(REPORTS)
+
+
+@pytest.mark.parametrize("name", REPORTS)
+@FEW
+@given(found=_facilities(), recorded=RECORDED)
+def test_every_report_is_counted_and_shown_in_all_ways(
+    name: str, found: dict[str, Facility], recorded: list[Past]
+) -> None:
+    report, listing = REPORTS[name], FacilityList(judged(found, recorded), _province_of)
+    counted = report.count(listing)
+    document = export_document(name, counted, NOW, len(recorded))
+    assert document["report"] == name
+    jsonschema.validate(document | {"inventory": {"id": "x", "digest": "x"}}, document_schema("export"))
+    lines = list(report.lines(counted))
+    assert lines
+    assert all(line == line.rstrip() for line in lines)
+    pages = report.pages(counted, listing)
+    assert report.heading
+    assert len({page.title for page in pages}) == len(pages) > 0
+    for page in pages:
+        assert all(len(row) == len(page.columns) for row in (*page.rows, page.total) if row)
