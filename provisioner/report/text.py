@@ -34,9 +34,9 @@ def sentence(result: VerifyResult) -> str:
     total = total_of("", result.paths)
     if not total.paths:
         return "no path was checked"
-    if total.all_up:
+    if total.up == total.paths:
         return f"all {total.paths} paths are up" if total.paths > 1 else "the path is up"
-    others = ", ".join(f"{n} {v.value}" for v in SEVERITY if v is not Verdict.UP and (n := getattr(total, v.value)))
+    others = ", ".join(f"{total.counts[v]} {v.value}" for v in SEVERITY if v is not Verdict.UP and v in total.counts)
     return f"{total.up} of {total.paths} paths are up: {others}"
 
 
@@ -53,15 +53,15 @@ def seconds_of(result: VerifyResult) -> int:
 def _head(result: VerifyResult, *, color: bool) -> Iterator[str]:
     yield f"engine: {clean(result.engine)}"
     yield f"as of: {local_time(result.finished_at)} (took {seconds_of(result)} s)"
-    said = sentence(result)
-    yield click.style(said, fg="green" if result.all_up else "red", bold=True) if color else said
+    line = sentence(result)
+    yield click.style(line, fg="green" if result.all_up else "red", bold=True) if color else line
 
 
 def _totals(noun: str, totals: Sequence[Total]) -> Iterator[str]:
-    shown = [v for v in SEVERITY if v is Verdict.UP or any(getattr(t, v.value) for t in totals)]
-    shown.sort(key=lambda v: v is not Verdict.UP)
-    names = [noun, "paths", *(v.value for v in shown)]
-    rows = [[t.name, str(t.paths), *(str(getattr(t, v.value)) for v in shown)] for t in totals]
+    others = [v for v in SEVERITY if v is not Verdict.UP and any(v in total.counts for total in totals)]
+    columns = (Verdict.UP, *others)
+    names = [noun, "paths", *(v.value for v in columns)]
+    rows = [[t.name, str(t.paths), *(str(t.counts.get(v, 0)) for v in columns)] for t in totals]
     return text_table(names, rows, numbers=True)
 
 

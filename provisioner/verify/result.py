@@ -154,11 +154,21 @@ def exit_code(result: VerifyResult, fail_on: Verdict = Verdict.DEGRADED) -> int:
     return int(not result.paths or any(path.verdict in bad for path in result.paths))
 
 
+COUNTED = (
+    Verdict.UP,
+    Verdict.DEGRADED,
+    Verdict.DOWN,
+    Verdict.UNKNOWN,
+    Verdict.MAINTENANCE,
+    Verdict.QUARANTINED,
+)
+"""The verdicts in the order in which documents count them."""
+
+
 def summary_of(paths: Iterable[PathVerdict]) -> dict[str, int]:
     """Count paths by verdict."""
     counts = Counter(p.verdict for p in paths)
-    shown = (Verdict.UP, Verdict.DEGRADED, Verdict.DOWN, Verdict.UNKNOWN, Verdict.MAINTENANCE, Verdict.QUARANTINED)
-    return {"paths": counts.total(), **{v.value: counts[v] for v in shown}}
+    return {"paths": counts.total(), **{v.value: counts[v] for v in COUNTED}}
 
 
 def effective(changes: Iterable[Change]) -> tuple[Change, ...]:
