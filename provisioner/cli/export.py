@@ -13,14 +13,9 @@ from provisioner.cli.files import write_report
 from provisioner.cli.output import counted, print_document
 from provisioner.cli.overview import overview_of
 from provisioner.desired.limit import parse_limits
-from provisioner.inventory.loader.load import valid_inventory
-from provisioner.inventory.rules import ALLOCATION_MISSING, GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
 from provisioner.report.exports import REPORTS, FacilityList, export_document
 from provisioner.report.pages import Page
 from provisioner.runs.overview import Overview
-
-# What hosts still lack is no reason to report nothing.
-_TOLERATED = frozenset({ALLOCATION_MISSING, GATEWAY_KEY_MISSING, HOST_KEYS_MISSING})
 
 
 @click.command()
@@ -44,18 +39,18 @@ def export(invocation: Invocation, what: str, out: Path | None, limits: tuple[st
 
     Example: provisioner -i inventories/example export progress --out progress.xlsx
     """
-    seen = overview_of(invocation)
-    valid_inventory(seen.loaded, invocation.inventory, tolerate=_TOLERATED)
-    listing = FacilityList(seen.statuses((), parse_limits(limits)), seen.inventory.province_today)
+    whole = overview_of(invocation)
+    whole.refuse_errors()
+    listing = FacilityList(whole.statuses((), parse_limits(limits)), whole.inventory.province_today)
     report = REPORTS[what]
     counts = report.count(listing)
     if out is not None:
-        write_report(out, _book(report.heading, report.pages(counts, listing), seen), force=force)
+        write_report(out, _book(report.heading, report.pages(counts, listing), whole), force=force)
     if invocation.json:
-        inventory = {"id": seen.inventory.settings.id, "digest": seen.loaded.digest}
-        print_document(export_document(what, counts, seen.now, seen.evidence.runs) | {"inventory": inventory})
+        inventory = {"id": whole.inventory.settings.id, "digest": whole.loaded.digest}
+        print_document(export_document(what, counts, whole.now, whole.evidence.runs) | {"inventory": inventory})
         return 0
-    click.echo(f"as of: {local_time(seen.now)}, by the evidence of {counted(seen.evidence.runs, 'run')}\n")
+    click.echo(f"as of: {local_time(whole.now)}, by the evidence of {counted(whole.evidence.runs, 'run')}\n")
     for line in report.lines(counts):
         click.echo(line)
     if out is not None:
@@ -63,9 +58,9 @@ def export(invocation: Invocation, what: str, out: Path | None, limits: tuple[st
     return 0
 
 
-def _book(heading: str, pages: Sequence[Page], seen: Overview) -> bytes:
+def _book(heading: str, pages: Sequence[Page], whole: Overview) -> bytes:
     # The spreadsheet library is imported where there is a spreadsheet to write.
     from provisioner.report.workbook import workbook  # noqa: PLC0415
 
-    basis = f"{seen.evidence.runs} lần chạy đã ghi nhận; dữ liệu {seen.inventory.settings.id}, {seen.loaded.digest}"
-    return workbook(heading, basis, seen.now, pages)
+    basis = f"{whole.evidence.runs} lần chạy đã ghi nhận; dữ liệu {whole.inventory.settings.id}, {whole.loaded.digest}"
+    return workbook(heading, basis, whole.now, pages)

@@ -12,8 +12,7 @@ from typing import Any
 import click
 
 from provisioner.base.clock import VIETNAM
-from provisioner.base.diagnostics import Severity
-from provisioner.base.errors import InventoryError, UsageError
+from provisioner.base.errors import UsageError
 from provisioner.base.vault import VaultPasswords
 from provisioner.cli.context import Invocation, state_dir
 from provisioner.contacts.access_log import AccessRecord, record, system_user
@@ -21,7 +20,7 @@ from provisioner.contacts.model import PERSONAL_FIELDS, shown
 from provisioner.contacts.search import Found
 from provisioner.contacts.store import contacts_folder
 from provisioner.geography import UnknownProvinceError
-from provisioner.inventory.loader.load import load
+from provisioner.inventory.loader.partial import load_partial
 from provisioner.inventory.model import Inventory
 
 folder_option = click.option(
@@ -77,14 +76,8 @@ class Desk:
         Raises:
             InventoryError: nothing can be read of it.
         """
-        found = load(self.invocation.inventory, today=self.today)
-        if found.partial is None:
-            raise InventoryError(
-                f"the inventory {self.invocation.inventory} cannot be understood",
-                problems=tuple(p for p in found.problems if p.severity is Severity.ERROR),
-                hint="run: provisioner validate",
-            )
-        return found.partial
+        _, inventory = load_partial(self.invocation.inventory, today=self.today)
+        return inventory
 
     @property
     def today(self) -> date:
