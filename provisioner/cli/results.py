@@ -38,8 +38,8 @@ def rollout_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def way_of(chosen: Mapping[str, Any], environment: Mapping[str, str], stop: Callable[[], bool]) -> RunOptions:
-    """The way of a run from its options."""
+def run_options_of(chosen: Mapping[str, Any], environment: Mapping[str, str], stop: Callable[[], bool]) -> RunOptions:
+    """A run's options out of those of its command."""
     gate = GateRules(
         patience_s=chosen["gate_patience"],
         settle_s=min(GateRules().settle_s, chosen["gate_patience"]),
@@ -47,8 +47,8 @@ def way_of(chosen: Mapping[str, Any], environment: Mapping[str, str], stop: Call
         min_new_up=chosen["min_new_up"],
         required=tuple(chosen["required"]),
     )
-    options = RolloutOptions(gate=gate, max_failed=chosen["max_failed"], pause_after=chosen["pause_after"] or "")
-    return RunOptions(options, approval_of(chosen["approval"], environment), stop)
+    rollout = RolloutOptions(gate=gate, max_failed=chosen["max_failed"], pause_after=chosen["pause_after"] or "")
+    return RunOptions(rollout, approval_of(chosen["approval"], environment), stop)
 
 
 def host_line(result: HostResult, word: str = "") -> str:

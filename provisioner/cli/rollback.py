@@ -12,7 +12,7 @@ from provisioner.base.errors import RollbackError, UsageError
 from provisioner.cli.context import Invocation, today
 from provisioner.cli.interrupt import stoppable
 from provisioner.cli.output import counted, print_document
-from provisioner.cli.results import code_of, ended_lines, host_line, note_lines, rollout_options, way_of
+from provisioner.cli.results import code_of, ended_lines, host_line, note_lines, rollout_options, run_options_of
 from provisioner.pipeline import Session
 from provisioner.runs.applied import Applied
 from provisioner.runs.rollback import RollbackPlan, plan_rollback, roll_back
@@ -37,10 +37,10 @@ def rollback(invocation: Invocation, /, targets: tuple[str, ...], *, yes: bool, 
     """
     session = Session(invocation.inventory, invocation.env, today())
     with stoppable() as stop:
-        way = way_of(chosen, invocation.env, stop)
+        options = run_options_of(chosen, invocation.env, stop)
         planned = plan_rollback(session, targets)
         _ask(invocation, planned, yes=yes)
-        applied = roll_back(session, planned, way)
+        applied = roll_back(session, planned, options)
     _show(invocation, planned, applied)
     return code_of(applied, rollback_code(applied.results))
 
