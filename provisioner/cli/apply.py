@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
 import click
 
@@ -14,7 +14,15 @@ from provisioner.cli.context import Invocation, today
 from provisioner.cli.interrupt import stoppable
 from provisioner.cli.output import counted, print_document
 from provisioner.cli.plan_text import plan_lines
-from provisioner.cli.results import code_of, ended_lines, host_line, note_lines, rollout_options, run_options_of
+from provisioner.cli.results import (
+    RolloutChoices,
+    code_of,
+    ended_lines,
+    host_line,
+    note_lines,
+    rollout_options,
+    run_options_of,
+)
 from provisioner.cli.terminal import stderr_of
 from provisioner.desired.limit import parse_limits
 from provisioner.pipeline import Planned, Session, make_plan
@@ -45,7 +53,7 @@ def apply(
     yes: bool,
     resumed: bool,
     aborted: bool,
-    **chosen: Any,
+    **chosen: Unpack[RolloutChoices],
 ) -> int:
     """Bring hosts to what the inventory says.
 

@@ -104,5 +104,5 @@ def _run_document(past: PastRun) -> Document:
 
 def _event_document(event: Event) -> Document:
     document = {"at": event.at.isoformat(), "host": event.host, "step": event.step, "state": event.state}
-    # The beginning of a run holds its whole plan, which `document` and the plan itself tell better.
+    # The beginning of a run holds its whole plan, which `document` and the plan itself show better.
     return document | ({} if (event.step, event.state) == ("run", "begin") else {"detail": dict(event.detail)})

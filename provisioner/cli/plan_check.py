@@ -21,7 +21,10 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 def check(invocation: Invocation, session: Session, expected: str, limit: Limit, allow: Mapping[str, int]) -> int:
-    """Compare a plan made now with a digest or a saved plan; returns the exit code.
+    """Compare a plan made now with a digest or a saved plan.
+
+    Returns:
+        The exit code.
 
     Raises:
         UsageError: it is neither a digest nor a file, or a file with options of its own.

@@ -77,17 +77,17 @@ def _facilities(totals: Totals, terminal: Terminal, *, whole: bool, viewers: boo
     """Provinces with their facilities below them; the worst ones where there are many."""
     if not totals.provinces:
         return
-    shown = sorted(totals.facilities, key=lambda key: _severity(totals.facilities[key]), reverse=True)
-    shown = shown if whole else shown[:_FACILITIES]
+    names = sorted(totals.facilities, key=lambda key: _severity(totals.facilities[key]), reverse=True)
+    names = names if whole else names[:_FACILITIES]
     rows: dict[str, TotalsRow] = {}
     for province, row in totals.provinces.items():
         rows[province] = row
-        below = sorted(key for key in shown if key[0] == province)
+        below = sorted(key for key in names if key[0] == province)
         rows |= {f"  {facility}": totals.facilities[province, facility] for _, facility in below}
     yield ""
     yield from _rows("province", rows, terminal, viewers=viewers)
-    if len(shown) < len(totals.facilities):
-        yield f"  … and {counted(len(totals.facilities) - len(shown), 'facility')} more: --details lists them"
+    if len(names) < len(totals.facilities):
+        yield f"  … and {counted(len(totals.facilities) - len(names), 'facility')} more: --details lists them"
 
 
 def _severity(row: TotalsRow) -> tuple[int, int, int]:

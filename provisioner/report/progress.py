@@ -85,7 +85,7 @@ def progress(statuses: Sequence[FacilityStatus], province_of: Callable[[Facility
 
     Args:
         statuses: their status.
-        province_of: gives the province under which one is counted.
+        province_of: the province under which one is counted.
     """
     listed = tuple(status for status in statuses if status.facility.operating is not Operating.CLOSED)
     return ProgressReport(

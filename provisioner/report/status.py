@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from provisioner.base.clock import VIETNAM, local_iso, local_time
 from provisioner.base.diagnostics import Problem
+from provisioner.base.json_document import Document
 from provisioner.inventory.deadlines import Duty, Timeliness
 from provisioner.lifecycle.evidence import Evidence
 from provisioner.lifecycle.states import FacilityState, Since
@@ -76,11 +76,11 @@ def sum_line(statuses: Iterable[FacilityStatus]) -> str:
     """Say how many facilities there are, in which states, and how many are overdue or blocked."""
     listed = list(statuses)
     states = Counter(status.standing.state for status in listed)
-    told = ", ".join(f"{states[state]} {state.words}" for state in FacilityState if states[state])
+    by_state = ", ".join(f"{states[state]} {state.words}" for state in FacilityState if states[state])
     noun = "facility" if len(listed) == 1 else "facilities"
     overdue = sum(status.timeliness is Timeliness.OVERDUE for status in listed)
     blocked = sum(status.is_blocked for status in listed)
-    return f"{len(listed)} {noun}: {told}; {overdue} overdue, {blocked} blocked"
+    return f"{len(listed)} {noun}: {by_state}; {overdue} overdue, {blocked} blocked"
 
 
 def why_lines(explained: Explained) -> Iterator[str]:
@@ -101,7 +101,7 @@ def why_lines(explained: Explained) -> Iterator[str]:
 
 def status_document(
     statuses: Sequence[FacilityStatus], evidence: Evidence, now: datetime, why: Mapping[str, Explained]
-) -> dict[str, Any]:
+) -> Document:
     """The `status` document; `why` holds the reasons of those facilities of which they are wanted."""
     return {
         "schema": "provisioner/status",
@@ -112,7 +112,7 @@ def status_document(
     }
 
 
-def facility_document(status: FacilityStatus) -> dict[str, Any]:
+def facility_document(status: FacilityStatus) -> Document:
     """What every document says of one facility."""
     standing, facility = status.standing, status.facility
     return {
@@ -141,9 +141,9 @@ def since_document(since: Since) -> str | None:
     return str(since) if since else None
 
 
-def _facility(status: FacilityStatus, evidence: Evidence, why: Explained | None) -> dict[str, Any]:
+def _facility(status: FacilityStatus, evidence: Evidence, why: Explained | None) -> Document:
     standing = status.standing
-    told = facility_document(status) | {
+    document = facility_document(status) | {
         "rendered": status.facility.rendered,
         "left_on": list(standing.left_on),
         "steps": {state.value: since_document(since) for state, since in standing.steps.items()},
@@ -161,16 +161,16 @@ def _facility(status: FacilityStatus, evidence: Evidence, why: Explained | None)
         ],
     }
     if why is None:
-        return told
+        return document
     reasons = [{"text": reason.text, "file": reason.file, "line": reason.line} for reason in why.reasons]
-    return told | {"why": reasons, "problems": [f"{p.place}: {p.message}" for p in why.problems]}
+    return document | {"why": reasons, "problems": [f"{p.place}: {p.message}" for p in why.problems]}
 
 
-def _duty(duty: Duty) -> dict[str, Any]:
+def _duty(duty: Duty) -> Document:
     return {"order": duty.order.ref, "before": str(duty.before), "deadline": local_iso(duty.deadline)}
 
 
-def _blocked(status: FacilityStatus) -> dict[str, Any] | None:
+def _blocked(status: FacilityStatus) -> Document | None:
     blocked = status.facility.blocked
     if blocked is None or not status.is_blocked:
         return None

@@ -51,7 +51,7 @@ def surveys(facilities: Iterable[Facility], province_of: Callable[[Facility], st
 
     Args:
         facilities: the facilities.
-        province_of: gives the province under which one is counted.
+        province_of: the province under which one is counted.
     """
     listed = tuple(f for f in facilities if f.operating is not Operating.CLOSED)
     groups: dict[str, list[Facility]] = defaultdict(list)
@@ -61,14 +61,14 @@ def surveys(facilities: Iterable[Facility], province_of: Callable[[Facility], st
 
 
 def _group(key: str, group: Sequence[Facility]) -> SurveyGroup:
-    found = [facility.survey for facility in group if facility.survey]
-    verdicts = Counter(survey.verdict for survey in found)
+    made = [facility.survey for facility in group if facility.survey]
+    verdicts = Counter(survey.verdict for survey in made)
     return SurveyGroup(
         key=key,
         facilities=len(group),
         verdicts={verdict: verdicts[verdict] for verdict in SurveyVerdict if verdicts[verdict]},
-        missing=len(group) - len(found),
-        cameras_present=sum(survey.cameras.present for survey in found),
-        cameras_fit=sum(survey.cameras.fit for survey in found),
-        cameras_missing=sum(survey.cameras.missing for survey in found),
+        missing=len(group) - len(made),
+        cameras_present=sum(survey.cameras.present for survey in made),
+        cameras_fit=sum(survey.cameras.fit for survey in made),
+        cameras_missing=sum(survey.cameras.missing for survey in made),
     )

@@ -84,10 +84,10 @@ def _incidents(result: VerifyResult, *, detail: bool, color: bool) -> Iterator[s
 def _below(incident: Incident, *, detail: bool) -> Iterator[str]:
     if incident.detail:
         yield clean(incident.detail)
-    shown = incident.paths if detail else incident.paths[:_LISTED]
-    yield from shown
-    if len(shown) < len(incident.paths):
-        yield f"… and {len(incident.paths) - len(shown)} more"
+    listed = incident.paths if detail else incident.paths[:_LISTED]
+    yield from listed
+    if len(listed) < len(incident.paths):
+        yield f"… and {len(incident.paths) - len(listed)} more"
 
 
 def _word(verdict: Verdict, *, color: bool) -> str:

@@ -51,7 +51,7 @@ def total_of(name: str, paths: Iterable[PathVerdict]) -> Total:
 
 
 def totals_by(paths: Iterable[PathVerdict], key: Callable[[PathVerdict], str]) -> tuple[Total, ...]:
-    """Count paths by what `key` gives, in the order of names."""
+    """Count paths by their key, in the order of keys."""
     groups: dict[str, list[PathVerdict]] = defaultdict(list)
     for path in paths:
         groups[key(path)].append(path)

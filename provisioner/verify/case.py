@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from provisioner.plan.changes import Change
 from provisioner.verify.evidence import Device, HostEvidence, RelayEvidence
@@ -35,13 +34,13 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A path, its relay's evidence, and that of every host by id.
+    """A path to check, its relay's evidence, and that of every host by id.
 
     Attributes:
         siblings: the devices of the same site that were tried.
     """
 
-    wanted: PathToCheck
+    target: PathToCheck
     relay: RelayEvidence
     hosts: Mapping[str, HostEvidence]
     drift: Mapping[str, Sequence[Change]]
@@ -50,28 +49,28 @@ class Case:
     @property
     def device(self) -> Device:
         """Where the relay connects to."""
-        return str(self.wanted.path.source.address), self.wanted.path.source.port
+        return str(self.target.path.source.address), self.target.path.source.port
 
     @property
     def device_layer(self) -> Layer:
         """The layer of the device that answers: a recorder's failure is one for all its channels."""
-        path = self.wanted.path
+        path = self.target.path
         return Layer.CAMERA if path.device == path.camera else Layer.RECORDER
 
     @property
     def device_name(self) -> str:
         """The device that answers for the path, within its facility."""
-        return f"{self.wanted.path.facility}/{self.wanted.path.device}"
+        return f"{self.target.path.facility}/{self.target.path.device}"
 
     @property
     def camera_name(self) -> str:
         """The camera, within its facility."""
-        return f"{self.wanted.path.facility}/{self.wanted.path.camera}"
+        return f"{self.target.path.facility}/{self.target.path.camera}"
 
     @property
     def flowed(self) -> bool | None:
         """Whether the path's bytes grew between the two samples; None where there are not two."""
-        first, second = self.relay.samples.get(self.wanted.path.name, (None, None))
+        first, second = self.relay.samples.get(self.target.path.name, (None, None))
         if first is None or second is None:
             return None
         return second.inbound_bytes > first.inbound_bytes
@@ -82,7 +81,7 @@ class Case:
         return None if changes is None else effective(changes)
 
     def firewall_blocks(self, chain: str, elements: str = "", element: str = "") -> bool:
-        """Tell whether the relay's own firewall stands in the way.
+        """Whether the relay's own firewall stands in the way.
 
         A table that is not loaded at all lets everything through, so it explains nothing.
 
@@ -91,9 +90,9 @@ class Case:
             elements: the set that the rule asks, e.g. `cameras`.
             element: the element that has to be in it.
         """
-        facts = self.hosts[self.wanted.relay.id].facts
-        firewall: Mapping[str, Any] = facts.firewall if facts else {"present": False}
-        if not firewall["present"]:
+        facts = self.hosts[self.target.relay.id].facts
+        firewall = facts.firewall if facts else None
+        if firewall is None or not firewall["present"]:
             return False
         names = {str(d["name"]) for d in firewall["differences"]}
         missing = {f"element {elements} {element}", f"set {elements}"} & names

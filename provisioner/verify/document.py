@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
 
+from provisioner.base.json_document import Document
 from provisioner.verify.levels import LEVELS
 from provisioner.verify.result import HostReport, Incident, PathVerdict, VerifyResult, summary_of
 
 
-def verify_document(result: VerifyResult) -> dict[str, Any]:
+def verify_document(result: VerifyResult) -> Document:
     """The `verify` document."""
     return {
         "schema": "provisioner/verify",
@@ -29,7 +29,7 @@ def _time(moment: datetime | None) -> str | None:
     return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z") if moment else None
 
 
-def _path(path: PathVerdict) -> dict[str, Any]:
+def _path(path: PathVerdict) -> Document:
     return {
         "path": path.path,
         "carrier": path.carrier,
@@ -48,7 +48,7 @@ def _path(path: PathVerdict) -> dict[str, Any]:
     }
 
 
-def _incident(incident: Incident) -> dict[str, Any]:
+def _incident(incident: Incident) -> Document:
     return {
         "layer": incident.layer.value,
         "object": incident.object,
@@ -58,7 +58,7 @@ def _incident(incident: Incident) -> dict[str, Any]:
     }
 
 
-def _host(host: HostReport) -> dict[str, Any]:
+def _host(host: HostReport) -> Document:
     drift = None
     if host.drift is not None:
         drift = [{"resource": c.resource.value, "name": c.name, "action": c.action.value} for c in host.drift]

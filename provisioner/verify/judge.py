@@ -41,7 +41,7 @@ class _Judged(NamedTuple):
 
 
 def judge(
-    wanted: Sequence[PathToCheck],
+    targets: Sequence[PathToCheck],
     evidence: Mapping[str, HostEvidence],
     drift: Mapping[str, Sequence[Change]],
     checked_at: datetime,
@@ -49,43 +49,43 @@ def judge(
     """The verdict on every path, in the order of names.
 
     Args:
-        wanted: the paths that had to be checked.
+        targets: the paths that had to be checked.
         evidence: by host id, what it answered.
         drift: by host id, what differs from the desired state; a host that is missing was not compared.
         checked_at: when the evidence was gathered.
     """
     siblings: dict[tuple[str, str], set[Device]] = defaultdict(set)
-    for one in wanted:
-        path = one.path
-        siblings[one.relay.id, path.facility].add((str(path.source.address), path.source.port))
+    for target in targets:
+        path = target.path
+        siblings[target.relay.id, path.facility].add((str(path.source.address), path.source.port))
     verdicts = []
-    for one in sorted(wanted, key=lambda w: (w.path.name, w.relay.id)):
-        host = evidence.get(one.relay.id)
+    for target in sorted(targets, key=lambda one: (one.path.name, one.relay.id)):
+        host = evidence.get(target.relay.id)
         if host is None or host.relay is None:
-            verdicts.append(_without_evidence(one, host))
+            verdicts.append(_without_evidence(target, host))
             continue
         case = Case(
-            wanted=one,
+            target=target,
             relay=host.relay,
             hosts=evidence,
             drift=drift,
-            siblings=frozenset(siblings[one.relay.id, one.path.facility]),
+            siblings=frozenset(siblings[target.relay.id, target.path.facility]),
         )
         verdicts.append(_judged(case, checked_at))
     return tuple(verdicts)
 
 
-def _without_evidence(wanted: PathToCheck, host: HostEvidence | None) -> PathVerdict:
+def _without_evidence(target: PathToCheck, host: HostEvidence | None) -> PathVerdict:
     unreachable = host is not None and host.outcome is CallOutcome.UNREACHABLE
     cause = Cause.HOST_UNREACHABLE if unreachable else Cause.NOT_CHECKED
     detail = (host.error if host else "") or _NO_EVIDENCE
-    return _verdict(wanted, Verdict.UNKNOWN, (), Shortfall(Layer.HOST, wanted.relay.id, cause, detail), None)
+    return _verdict(target, Verdict.UNKNOWN, (), Shortfall(Layer.HOST, target.relay.id, cause, detail), None)
 
 
 def _judged(case: Case, checked_at: datetime) -> PathVerdict:
     ladder = tuple(_Judged(level, level.check(case)) for level in LEVELS)
     verdict, shortfall = _conclusion(ladder)
-    return _verdict(case.wanted, verdict, ladder, shortfall, checked_at)
+    return _verdict(case.target, verdict, ladder, shortfall, checked_at)
 
 
 def _conclusion(ladder: Sequence[_Judged]) -> tuple[Verdict, Shortfall | None]:
@@ -119,21 +119,21 @@ def _severity(picture: Sequence[Check]) -> Verdict:
 
 
 def _verdict(
-    wanted: PathToCheck,
+    target: PathToCheck,
     verdict: Verdict,
     ladder: Sequence[_Judged],
     shortfall: Shortfall | None,
     checked_at: datetime | None,
 ) -> PathVerdict:
-    path = wanted.path
+    path = target.path
     unbroken = list(takewhile(lambda one: one.check.passed, ladder))
     return PathVerdict(
         path=path.name,
-        carrier=wanted.carrier,
+        carrier=target.carrier,
         province=path.province,
         facility=path.facility,
         camera=path.camera,
-        relay=wanted.relay.id,
+        relay=target.relay.id,
         verdict=verdict,
         level=unbroken[-1].level.number if unbroken else 0,
         cause=shortfall.cause if shortfall else Cause.NONE,

@@ -15,7 +15,7 @@ from provisioner.verify.result import Cause, Layer
 
 # WireGuard rejects a session's packets after 180 s without a new handshake.
 HANDSHAKE_S = 180
-_SHOWN = 3
+_CHANGES_NAMED = 3
 
 
 def host_check(case: Case) -> Check:
@@ -23,27 +23,27 @@ def host_check(case: Case) -> Check:
 
     A centre that answered nothing at all is left to `centre_check`.
     """
-    answered = (c.id for c in case.wanted.centres if c.id in case.hosts and case.hosts[c.id].centre)
-    hosts = {host: case.drift_of(host) for host in (case.wanted.relay.id, *answered)}
+    answered = (c.id for c in case.target.centres if c.id in case.hosts and case.hosts[c.id].centre)
+    hosts = {host: case.drift_of(host) for host in (case.target.relay.id, *answered)}
     for host, changes in hosts.items():
         if changes is None:
             error = case.hosts[host].error
             return not_checked(host, f"its facts were not read: {error}" if error else "its facts were not read")
     for host, changes in hosts.items():
         if changes:
-            first = ", ".join(f"{c.action.value} {c.resource.value} {c.name}" for c in changes[:_SHOWN])
-            more = f" and {len(changes) - _SHOWN} more" if len(changes) > _SHOWN else ""
+            first = ", ".join(f"{c.action.value} {c.resource.value} {c.name}" for c in changes[:_CHANGES_NAMED])
+            more = f" and {len(changes) - _CHANGES_NAMED} more" if len(changes) > _CHANGES_NAMED else ""
             return failed(Layer.HOST, host, Cause.DRIFT, f"to mend: {first}{more}")
     return PASSED
 
 
 def tunnel_check(case: Case) -> Check:
     """Check for a recent handshake, the allowed IPs and a route."""
-    site, relay = case.wanted.path.facility, case.wanted.relay.id
+    site, relay = case.target.path.facility, case.target.relay.id
     tunnel, address = case.relay.tunnel, case.device[0]
     if not tunnel.peers:
         return failed(Layer.TUNNEL, relay, Cause.TUNNEL_DOWN, "the relay's tunnel is not up")
-    peer = tunnel.peers.get(case.wanted.peer_key)
+    peer = tunnel.peers.get(case.target.peer_key)
     if peer is None:
         return failed(Layer.TUNNEL, site, Cause.TUNNEL_DOWN, "the relay's tunnel lacks the site's peer")
     if not any(_covers(network, address) for network in peer.allowed_ips):
@@ -54,13 +54,13 @@ def tunnel_check(case: Case) -> Check:
 
 
 def _peer_check(case: Case, peer: LivePeer) -> Check:
-    site, age = case.wanted.path.facility, peer.handshake_age_s
+    site, age = case.target.path.facility, peer.handshake_age_s
     # A clock that jumped back gives a negative age: nothing but a handshake makes one at all.
     fresh = age is not None and age <= HANDSHAKE_S
     if _alive(case, peer) or (fresh and not _silent(case, peer)):
         return PASSED
     if case.firewall_blocks("input"):
-        return failed(Layer.FIREWALL, case.wanted.relay.id, Cause.FIREWALL, "the relay's input rules have changed")
+        return failed(Layer.FIREWALL, case.target.relay.id, Cause.FIREWALL, "the relay's input rules have changed")
     if age is None:
         detail = "there was never a handshake"
     elif not fresh:
@@ -71,13 +71,13 @@ def _peer_check(case: Case, peer: LivePeer) -> Check:
 
 
 def _alive(case: Case, peer: LivePeer) -> bool:
-    """Tell whether something came through this tunnel while we looked; that needs a valid session."""
+    """Whether something came through this tunnel while we looked; that needs a valid session."""
     answered = any(case.relay.devices.get(d) in {"ok", "refused"} for d in case.siblings)
     return peer.handshake_age_s is not None and (answered or peer.received[1] > peer.received[0])
 
 
 def _silent(case: Case, peer: LivePeer) -> bool:
-    """Tell whether packets went out and nothing at all came back: a tunnel that went down a moment ago."""
+    """Whether packets went out and nothing at all came back: a tunnel that went down a moment ago."""
     outcomes = {case.relay.devices.get(d) for d in case.siblings}
     return outcomes == {"timeout"} and peer.sent[1] > peer.sent[0] and not _cameras_blocked(case)
 
@@ -87,7 +87,7 @@ def port_check(case: Case) -> Check:
     outcome = case.relay.devices.get(case.device)
     name, where = case.device_name, f"{case.device[0]}:{case.device[1]}"
     if outcome is None:
-        return not_checked(case.wanted.relay.id, f"{where} was not tried")
+        return not_checked(case.target.relay.id, f"{where} was not tried")
     match outcome:
         case "ok":
             return PASSED
@@ -102,7 +102,7 @@ def port_check(case: Case) -> Check:
 def _timeout_check(case: Case, where: str) -> Check:
     if _cameras_blocked(case):
         return _blocked(case, where)
-    errors = case.relay.errors.get(case.wanted.path.name, ())
+    errors = case.relay.errors.get(case.target.path.name, ())
     if errors and "no route to host" in errors[0]:
         return failed(case.device_layer, case.device_name, Cause.CAMERA_UNPLUGGED, f"no route to {where}")
     detail = f"{where} does not answer though the tunnel is up"
@@ -110,15 +110,15 @@ def _timeout_check(case: Case, where: str) -> Check:
 
 
 def _blocked(case: Case, where: str) -> Check:
-    return failed(Layer.FIREWALL, case.wanted.relay.id, Cause.FIREWALL, f"the relay may not connect to {where}")
+    return failed(Layer.FIREWALL, case.target.relay.id, Cause.FIREWALL, f"the relay may not connect to {where}")
 
 
 def _cameras_blocked(case: Case) -> bool:
-    """Tell whether the relay's own rules keep it from the device, by its table or by packets that never left.
+    """Whether the relay's own rules keep it from the device, by its table or by packets that never left.
 
     Rules in another table may drop too; then packets to a peer with a valid session are not counted as sent.
     """
-    peer = case.relay.tunnel.peers.get(case.wanted.peer_key)
+    peer = case.relay.tunnel.peers.get(case.target.peer_key)
     fresh = peer is not None and peer.handshake_age_s is not None and peer.handshake_age_s <= HANDSHAKE_S
     kept_back = fresh and peer is not None and peer.sent[1] == peer.sent[0]
     return kept_back or case.firewall_blocks("output", "cameras", f"{case.device[0]} . {case.device[1]}")

@@ -125,7 +125,7 @@ class HostReport:
 
 @dataclass(frozen=True, slots=True)
 class VerifyResult:
-    """What a verification found.
+    """What came of a verification.
 
     Attributes:
         engine: what serves the paths, as it names itself; the lab's stand-in is never called MediaMTX.

@@ -21,7 +21,7 @@ DEFAULT_LIMITS = ProbeLimits()
 
 
 def verify(
-    wanted: Sequence[PathToCheck],
+    targets: Sequence[PathToCheck],
     runner: HostRunner,
     *,
     observe: Mapping[str, ObserveRequest],
@@ -32,14 +32,14 @@ def verify(
     """Check paths on their relays and from their centres.
 
     Args:
-        wanted: the paths, at least one (`wanted.select` refuses an empty set).
+        targets: the paths, at least one (`wanted.select` refuses an empty set).
         runner: carries the calls.
         observe: by host id, how a host's own facts are read.
-        compare: gives what differs from the desired state on a host, from its facts.
-        clock: gives the time, with its zone.
+        compare: what differs from the desired state on a host, from its facts.
+        clock: the time, with its zone.
         limits: how much a probe may take of a host.
     """
-    calls = probe_calls(wanted, observe, limits)
+    calls = probe_calls(targets, observe, limits)
     started = clock()
     longest = max((float(c.request["deadline_s"]) for c in calls), default=0.0)
     answers = runner.call(calls, timeout_s=longest + _MARGIN_S)
@@ -48,13 +48,13 @@ def verify(
     missing = {c.spec.id: HostAnswer(c.spec.id, CallOutcome.FAILED, error="there is no answer") for c in calls}
     evidence = {host: parse_evidence(answer) for host, answer in sorted((missing | answers).items())}
     drift = {e.host: tuple(compare(e.facts)) for e in evidence.values() if e.facts is not None}
-    verdicts = judge(wanted, evidence, drift, finished)
+    verdicts = judge(targets, evidence, drift, finished)
     return VerifyResult(
         engine=engine_of(evidence.values()),
         started_at=started,
         finished_at=finished,
         paths=verdicts,
-        incidents=incidents_of(verdicts, wanted),
+        incidents=incidents_of(verdicts, targets),
         hosts=tuple(_report(e, drift) for e in evidence.values()),
     )
 

@@ -23,7 +23,7 @@ class FacilityList:
 
     Attributes:
         statuses: each facility's status, in the order of ids.
-        province_of: gives the province under which a facility is counted.
+        province_of: the province under which a facility is counted.
     """
 
     statuses: tuple[FacilityStatus, ...]
