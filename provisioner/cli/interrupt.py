@@ -25,7 +25,7 @@ class Stop:
 
 @contextlib.contextmanager
 def stoppable() -> Iterator[Stop]:
-    """Turn a first signal into a request to stop; a second one ends the command, and hosts on their way return by themselves."""
+    """Turn a first signal into a request; a second ends the command, and hosts on their way return by themselves."""
     stop = Stop()
 
     def asked(_number: int, _frame: FrameType | None) -> None:

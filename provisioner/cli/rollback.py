@@ -53,10 +53,10 @@ def rollback(
         _ask(invocation, planned, yes=yes)
         applied = roll_back(session, planned, options)
     _show(invocation, planned, applied)
-    return code_of(applied, rollback_code(applied.results))
+    return code_of(applied, _exit_code(applied.results))
 
 
-def rollback_code(results: tuple[HostResult, ...]) -> int:
+def _exit_code(results: tuple[HostResult, ...]) -> int:
     """The exit code: a host that should have returned and did not is a failed rollback."""
     failed = any(
         result.outcome in {HostOutcome.ROLLED_BACK, HostOutcome.ROLLBACK_FAILED}

@@ -10,7 +10,7 @@ from functools import lru_cache
 import jinja2
 
 from provisioner.base.clock import local_time
-from provisioner.report.text import clean, seconds_of, sentence, worst_of
+from provisioner.report.text import printable, seconds_of, sentence, worst_of
 from provisioner.report.totals import SEVERITY, Total, total_of, totals_by
 from provisioner.verify.levels import LEVELS
 from provisioner.verify.result import Incident, PathVerdict, Verdict, VerifyResult
@@ -85,5 +85,5 @@ def _template() -> jinja2.Template:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["clean"] = clean
+    environment.filters["printable"] = printable
     return environment.get_template("verify.html.j2")

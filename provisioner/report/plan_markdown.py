@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from provisioner.plan import Plan, Totals, totals_of
 from provisioner.plan.changes import Action, Change, Impact
 from provisioner.plan.totals import TotalsRow
-from provisioner.report.text import clean
+from provisioner.report.text import printable
 
 MAX_BYTES = 60_000
 """GitHub takes 65,536 characters and GitLab more; bytes are counted, so that letters of any kind fit."""
@@ -111,7 +111,7 @@ def code(text: str, limit: int = _NAME) -> str:
         text: the text.
         limit: how many bytes of it to show.
     """
-    line = clean(text)
+    line = printable(text)
     if len(line.encode()) > limit:
         line = line.encode()[:limit].decode(errors="ignore") + "…"
     fence = "`"

@@ -17,7 +17,7 @@ from provisioner.lifecycle.status import FacilityStatus
 from provisioner.lifecycle.why import Reason
 from provisioner.report.tables import text_table
 
-HELD = {
+_TIMELINESS = {
     Timeliness.NOT_BOUND: "",
     Timeliness.DUE: "due",
     Timeliness.ON_TIME: "on time",
@@ -50,7 +50,7 @@ def status_lines(statuses: Sequence[FacilityStatus], evidence: Evidence, now: da
     yield ""
     yield from text_table(_NAMES, [_row(status) for status in statuses], numbers=False)
     yield ""
-    yield sum_line(statuses)
+    yield _sum_line(statuses)
 
 
 def _row(status: FacilityStatus) -> tuple[str, ...]:
@@ -58,21 +58,21 @@ def _row(status: FacilityStatus) -> tuple[str, ...]:
     return (
         status.facility.id,
         status.standing.state.words,
-        short(status.standing.since),
+        _short(status.standing.since),
         f"before {status.duty.before}" if status.duty else "",
-        HELD[status.timeliness],
+        _TIMELINESS[status.timeliness],
         blocked.reason.value if blocked and status.is_blocked else "",
     )
 
 
-def short(since: Since) -> str:
+def _short(since: Since) -> str:
     """A day, or a moment to the minute as Vietnam's clock has it."""
     if isinstance(since, datetime):
         return f"{since.astimezone(VIETNAM):%Y-%m-%d %H:%M}"
     return str(since) if since else ""
 
 
-def sum_line(statuses: Iterable[FacilityStatus]) -> str:
+def _sum_line(statuses: Iterable[FacilityStatus]) -> str:
     """Say how many facilities there are, in which states, and how many are overdue or blocked."""
     listed = list(statuses)
     states = Counter(status.standing.state for status in listed)
@@ -86,7 +86,7 @@ def sum_line(statuses: Iterable[FacilityStatus]) -> str:
 def why_lines(explained: Explained) -> Iterator[str]:
     """One facility's reasons, each with its place, and what comes next."""
     standing = explained.status.standing
-    since = f" since {short(standing.since)}" if standing.since else ""
+    since = f" since {_short(standing.since)}" if standing.since else ""
     yield f"{explained.status.facility.id}: {standing.state.words}{since}"
     for reason in explained.reasons:
         place = f" ({reason.file}:{reason.line})" if reason.file else ""
@@ -123,10 +123,10 @@ def facility_document(status: FacilityStatus) -> Document:
         "carrier": status.carrier,
         "operating": facility.operating.value,
         "state": standing.state.value,
-        "since": since_document(standing.since),
+        "since": _since_document(standing.since),
         "reached": standing.reached.value,
         "connected": standing.is_connected,
-        "connected_at": since_document(standing.connected_at),
+        "connected_at": _since_document(standing.connected_at),
         "deadline": _duty(status.duty) if status.duty else None,
         "timeliness": status.timeliness.value,
         "blocked": _blocked(status),
@@ -134,7 +134,7 @@ def facility_document(status: FacilityStatus) -> Document:
     }
 
 
-def since_document(since: Since) -> str | None:
+def _since_document(since: Since) -> str | None:
     """A moment with Vietnam's zone, a day as a day, None where nothing is known."""
     if isinstance(since, datetime):
         return local_iso(since)
@@ -146,7 +146,7 @@ def _facility(status: FacilityStatus, evidence: Evidence, why: Explained | None)
     document = facility_document(status) | {
         "rendered": status.facility.rendered,
         "left_on": list(standing.left_on),
-        "steps": {state.value: since_document(since) for state, since in standing.steps.items()},
+        "steps": {state.value: _since_document(since) for state, since in standing.steps.items()},
         "orders": [_duty(duty) for duty in status.duties],
         "last_checks": [
             {

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from provisioner.plan.changes import Change
+from provisioner.plan.changes import Change, pending
 from provisioner.verify.evidence import Device, HostEvidence, RelayEvidence
-from provisioner.verify.result import Cause, Layer, effective
+from provisioner.verify.result import Cause, Layer
 from provisioner.verify.wanted import PathToCheck
 
 
@@ -78,7 +78,7 @@ class Case:
     def drift_of(self, host: str) -> tuple[Change, ...] | None:
         """What differs on a host, or None where that could not be read."""
         changes = self.drift.get(host)
-        return None if changes is None else effective(changes)
+        return None if changes is None else pending(changes)
 
     def firewall_blocks(self, chain: str, elements: str = "", element: str = "") -> bool:
         """Whether the relay's own firewall stands in the way.

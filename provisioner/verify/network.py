@@ -14,7 +14,7 @@ from provisioner.verify.evidence import LivePeer
 from provisioner.verify.result import Cause, Layer
 
 # WireGuard rejects a session's packets after 180 s without a new handshake.
-HANDSHAKE_S = 180
+_HANDSHAKE_S = 180
 _CHANGES_NAMED = 3
 
 
@@ -56,7 +56,7 @@ def tunnel_check(case: Case) -> Check:
 def _peer_check(case: Case, peer: LivePeer) -> Check:
     site, age = case.target.path.facility, peer.handshake_age_s
     # A clock that jumped back gives a negative age: nothing but a handshake makes one at all.
-    fresh = age is not None and age <= HANDSHAKE_S
+    fresh = age is not None and age <= _HANDSHAKE_S
     if _alive(case, peer) or (fresh and not _silent(case, peer)):
         return PASSED
     if case.firewall_blocks("input"):
@@ -119,7 +119,7 @@ def _cameras_blocked(case: Case) -> bool:
     Rules in another table may drop too; then packets to a peer with a valid session are not counted as sent.
     """
     peer = case.relay.tunnel.peers.get(case.target.peer_key)
-    fresh = peer is not None and peer.handshake_age_s is not None and peer.handshake_age_s <= HANDSHAKE_S
+    fresh = peer is not None and peer.handshake_age_s is not None and peer.handshake_age_s <= _HANDSHAKE_S
     kept_back = fresh and peer is not None and peer.sent[1] == peer.sent[0]
     return kept_back or case.firewall_blocks("output", "cameras", f"{case.device[0]} . {case.device[1]}")
 

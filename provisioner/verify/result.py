@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from provisioner.plan.changes import Action, Change
+from provisioner.plan.changes import Change
 
 
 class Verdict(StrEnum):
@@ -169,8 +169,3 @@ def summary_of(paths: Iterable[PathVerdict]) -> dict[str, int]:
     """Count paths by verdict."""
     counts = Counter(p.verdict for p in paths)
     return {"paths": counts.total(), **{v.value: counts[v] for v in COUNTED}}
-
-
-def effective(changes: Iterable[Change]) -> tuple[Change, ...]:
-    """Leave out the changes that change nothing."""
-    return tuple(c for c in changes if c.action is not Action.NOOP)

@@ -7,17 +7,17 @@ from datetime import datetime
 
 from provisioner.hosts.facts import HostFacts, engine_name
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostRunner
-from provisioner.plan.changes import Change
+from provisioner.plan.changes import Change, pending
 from provisioner.verify.evidence import HostEvidence, parse_evidence
 from provisioner.verify.incidents import incidents_of
 from provisioner.verify.judge import judge
 from provisioner.verify.requests import ObserveRequest, ProbeLimits, probe_calls
-from provisioner.verify.result import HostReport, VerifyResult, effective
+from provisioner.verify.result import HostReport, VerifyResult
 from provisioner.verify.wanted import PathToCheck
 
 # For the way there and back, and for the facts, which are read before the reads are counted.
 _MARGIN_S = 120.0
-DEFAULT_LIMITS = ProbeLimits()
+_USUAL_LIMITS = ProbeLimits()
 
 
 def verify(
@@ -27,7 +27,7 @@ def verify(
     observe: Mapping[str, ObserveRequest],
     compare: Callable[[HostFacts], Iterable[Change]],
     clock: Callable[[], datetime],
-    limits: ProbeLimits = DEFAULT_LIMITS,
+    limits: ProbeLimits = _USUAL_LIMITS,
 ) -> VerifyResult:
     """Check paths on their relays and from their centres.
 
@@ -50,7 +50,7 @@ def verify(
     drift = {e.host: tuple(compare(e.facts)) for e in evidence.values() if e.facts is not None}
     verdicts = judge(targets, evidence, drift, finished)
     return VerifyResult(
-        engine=engine_of(evidence.values()),
+        engine=_engine_of(evidence.values()),
         started_at=started,
         finished_at=finished,
         paths=verdicts,
@@ -59,7 +59,7 @@ def verify(
     )
 
 
-def engine_of(evidence: Iterable[HostEvidence]) -> str:
+def _engine_of(evidence: Iterable[HostEvidence]) -> str:
     """The name of what serves the paths, as the running program names itself, else as the installed one does."""
     versions = []
     for facts in (e.facts for e in evidence):
@@ -75,5 +75,5 @@ def _report(evidence: HostEvidence, drift: Mapping[str, tuple[Change, ...]]) -> 
         host=evidence.host,
         outcome=evidence.outcome.value,
         error=evidence.error,
-        drift=None if changes is None else effective(changes),
+        drift=None if changes is None else pending(changes),
     )

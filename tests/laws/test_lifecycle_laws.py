@@ -57,9 +57,9 @@ def rank(state: FacilityState) -> int:
 
 
 @FEW
-@given(found=FILES, recorded=RECORDED)
-def test_evidence_only_moves_a_facility_on(found: Facility, recorded: list[Past]) -> None:
-    standings = [standing_of(found, read(recorded[:count])) for count in range(len(recorded) + 1)]
+@given(subject=FILES, recorded=RECORDED)
+def test_evidence_only_moves_a_facility_on(subject: Facility, recorded: list[Past]) -> None:
+    standings = [standing_of(subject, read(recorded[:count])) for count in range(len(recorded) + 1)]
     ranks = [rank(standing.reached) for standing in standings]
     assert ranks == sorted(ranks)
     moments = [standing.connected_at for standing in standings if standing.connected_at]
@@ -67,12 +67,12 @@ def test_evidence_only_moves_a_facility_on(found: Facility, recorded: list[Past]
 
 
 @FEW
-@given(found=FILES, recorded=RECORDED)
-def test_connected_is_who_was_up_whole_in_one_verification(found: Facility, recorded: list[Past]) -> None:
-    agreed = found.plan is not None and found.plan.agreed
+@given(subject=FILES, recorded=RECORDED)
+def test_connected_is_who_was_up_whole_in_one_verification(subject: Facility, recorded: list[Past]) -> None:
+    agreed = subject.plan is not None and subject.plan.agreed
     checks = [c for past in recorded if past.ending for c in past.ending.checks if c.facility == NAME]
     whole = [c.at for c in checks if c.content == SIGNED and 0 < c.pulled == c.proved]
-    steps = standing_of(found, read(recorded)).steps
+    steps = standing_of(subject, read(recorded)).steps
     assert (FacilityState.CONNECTED in steps) == (agreed and bool(whole))
     if FacilityState.CONNECTED in steps:
         assert steps[FacilityState.CONNECTED] == min(whole)
@@ -106,8 +106,8 @@ def test_no_evidence_makes_up_for_a_signature(recorded: list[Past]) -> None:
     stale = AGREED.plan.sign_offs[0].model_copy(update={"content": content(9)})
     edited = AGREED.plan.model_copy(update={"sign_offs": (stale, *AGREED.plan.sign_offs[1:])})
     for plan in (unsigned, edited):
-        found = AGREED.model_copy(update={"plan": plan})
-        assert standing_of(found, evidence).reached is FacilityState.PLAN_PROPOSED
+        subject = AGREED.model_copy(update={"plan": plan})
+        assert standing_of(subject, evidence).reached is FacilityState.PLAN_PROPOSED
 
 
 @FEW
@@ -121,14 +121,14 @@ def test_a_new_camera_has_to_be_proved_and_takes_no_deadline_back(recorded: list
 
 
 @FEW
-@given(found=FILES, recorded=RECORDED)
-def test_active_is_accepted_and_open_and_standby_is_suspended(found: Facility, recorded: list[Past]) -> None:
-    standing = standing_of(found, read(recorded))
-    is_open, accepted = found.operating is Operating.OPEN, FacilityState.ACCEPTED in standing.steps
+@given(subject=FILES, recorded=RECORDED)
+def test_active_is_accepted_and_open_and_standby_is_suspended(subject: Facility, recorded: list[Past]) -> None:
+    standing = standing_of(subject, read(recorded))
+    is_open, accepted = subject.operating is Operating.OPEN, FacilityState.ACCEPTED in standing.steps
     assert (standing.state is FacilityState.ACTIVE) == (is_open and accepted)
-    assert (standing.state is FacilityState.SUSPENDED) == (found.operating is Operating.STANDBY)
+    assert (standing.state is FacilityState.SUSPENDED) == (subject.operating is Operating.STANDBY)
     closed = standing.state in {FacilityState.DECOMMISSIONING, FacilityState.CLOSED}
-    assert closed == (found.operating is Operating.CLOSED)
+    assert closed == (subject.operating is Operating.CLOSED)
     if is_open and not accepted:
         assert standing.state is standing.reached
 
@@ -150,8 +150,8 @@ def test_closed_is_what_every_host_was_seen_without(recorded: list[Past]) -> Non
 
 
 def test_what_never_was_agreed_nor_seen_is_closed_at_once() -> None:
-    found = facility(operating="closed", closed_on="2021-06-01", plan=None, gateway=None, cameras=[])
-    assert standing_of(found, NO_EVIDENCE).state is FacilityState.CLOSED
+    subject = facility(operating="closed", closed_on="2021-06-01", plan=None, gateway=None, cameras=[])
+    assert standing_of(subject, NO_EVIDENCE).state is FacilityState.CLOSED
 
 
 def test_a_relay_that_nobody_has_seen_is_not_taken_for_clear() -> None:
@@ -160,16 +160,18 @@ def test_a_relay_that_nobody_has_seen_is_not_taken_for_clear() -> None:
 
 
 @FEW
-@given(found=FILES, recorded=RECORDED, blocked=st.booleans())
-def test_everything_is_explained_and_has_a_next_step(found: Facility, recorded: list[Past], *, blocked: bool) -> None:
+@given(subject=FILES, recorded=RECORDED, blocked=st.booleans())
+def test_everything_is_explained_and_has_a_next_step(subject: Facility, recorded: list[Past], *, blocked: bool) -> None:
     evidence = read(recorded)
     if blocked:
-        found = facility(**BLOCK) if found.plan is None else found.model_copy(update={"blocked": _blocked().blocked})
-    standing = standing_of(found, evidence)
+        subject = (
+            facility(**BLOCK) if subject.plan is None else subject.model_copy(update={"blocked": _blocked().blocked})
+        )
+    standing = standing_of(subject, evidence)
     assert next_step(standing, evidence)
-    told = reasons(Telling(standing, evidence, (), (), Places({})))
-    assert told
-    assert all(reason.text.isprintable() and reason.text for reason in told)
+    sentences = reasons(Telling(standing, evidence, (), (), Places({})))
+    assert sentences
+    assert all(reason.text.isprintable() and reason.text for reason in sentences)
 
 
 BLOCK: dict[str, Any] = {
@@ -195,17 +197,17 @@ def test_what_blocks_a_facility_changes_no_state(recorded: list[Past]) -> None:
 
 
 @FEW
-@given(found=FILES, recorded=RECORDED)
-def test_only_who_was_never_connected_is_overdue(found: Facility, recorded: list[Past]) -> None:
+@given(subject=FILES, recorded=RECORDED)
+def test_only_who_was_never_connected_is_overdue(subject: Facility, recorded: list[Past]) -> None:
     order = {"ref": "1407/BTTTT-CVT", "issuer": "x", "issued_on": "2021-05-06", "before": "2021-05-10"}
     world = make.inventory(instructions=[order | {"scope": ["ubnd_tinh"]}]).model_copy(
-        update={"facilities": {NAME: found}}
+        update={"facilities": {NAME: subject}}
     )
     evidence: Evidence = read(recorded)
     (status,) = statuses(world, evidence, NOW)
     connected_at = status.standing.connected_at
     if connected_at is None:
-        closed = found.operating is Operating.CLOSED
+        closed = subject.operating is Operating.CLOSED
         assert status.timeliness is (Timeliness.NOT_BOUND if closed else Timeliness.OVERDUE)
     else:
         early = connected_at < datetime(2021, 5, 9, 17, tzinfo=UTC)
@@ -214,15 +216,15 @@ def test_only_who_was_never_connected_is_overdue(found: Facility, recorded: list
 
 def test_a_day_that_counts_for_nothing_and_a_scope_that_is_denied_are_told() -> None:
     out_of_scope = BLOCK["blocked"] | {"reason": "not_in_scope"}
-    found = facility(blocked=out_of_scope)
+    subject = facility(blocked=out_of_scope)
     order = {"issuer": "x", "issued_on": "2021-05-06", "before": "2021-05-10"}
     orders = [
         order | {"ref": "1/CV", "scope": ["ubnd_tinh"]},
         order | {"ref": "2/CV", "scope": ["quan_doi"], "facilities": {NAME: "2021-05-20"}},
     ]
-    world = make.inventory(instructions=orders).model_copy(update={"facilities": {NAME: found}})
+    world = make.inventory(instructions=orders).model_copy(update={"facilities": {NAME: subject}})
     (status,) = statuses(world, NO_EVIDENCE, NOW)
     telling = Telling(status.standing, NO_EVIDENCE, status.duties, world.instructions, Places({}))
-    told = [reason.text for reason in reasons(telling)]
-    assert "2/CV has a day for it, and does not bind it" in told
-    assert "it is said to be out of scope, and 1/CV binds it" in told
+    sentences = [reason.text for reason in reasons(telling)]
+    assert "2/CV has a day for it, and does not bind it" in sentences
+    assert "it is said to be out of scope, and 1/CV binds it" in sentences

@@ -22,8 +22,8 @@ _VOID = {"meta", "link", "br", "hr", "img", "input"}
 
 def _mixed() -> VerifyResult:
     """A result with paths that are up, degraded, down and unknown."""
-    told = documents()
-    relay = told[RELAY]["relay"]
+    hosts = documents()
+    relay = hosts[RELAY]["relay"]
     relay["devices"][2]["outcome"] = "refused"
     relay["paths"]["bac-giang/kcl-002/cam-01/sub"] = {
         "samples": [{"available": False, "online": True, "inbound_bytes": 0}] * 2,
@@ -32,8 +32,8 @@ def _mixed() -> VerifyResult:
     relay["paths"]["bac-giang/kcl-001/cam-09/sub"]["read"] = {"not_run": "no time was left"}
     small = {"codec": "h264", "width": 352, "height": 288}
     relay["paths"]["bac-giang/kcl-001/cam-02/sub"]["read"] = small
-    told[CENTRE]["centre"]["relays"][RELAY]["bac-giang/kcl-001/cam-02/sub"] = small
-    return judged(answers(told))
+    hosts[CENTRE]["centre"]["relays"][RELAY]["bac-giang/kcl-001/cam-02/sub"] = small
+    return judged(answers(hosts))
 
 
 def _drifted() -> VerifyResult:

@@ -56,8 +56,8 @@ _LOG = st.sampled_from(["bad status code: 401 (Unauthorized)", "TCP timeout", "n
 @st.composite
 def worlds(draw: st.DrawFn) -> dict[str, HostAnswer]:
     """Answers in which anything may be broken, or kept as it is when all is well."""
-    told = documents()
-    relay = told[RELAY]["relay"]
+    hosts = documents()
+    relay = hosts[RELAY]["relay"]
     for device in relay["devices"]:
         device["outcome"] = draw(st.one_of(st.just("ok"), _OUTCOMES))
     for peer in relay["tunnel"]["peers"].values():
@@ -65,17 +65,17 @@ def worlds(draw: st.DrawFn) -> dict[str, HostAnswer]:
         peer["received_bytes"] = draw(st.sampled_from([[1, 2], [1, 1]]))
         peer["sent_bytes"] = draw(st.sampled_from([[1, 2], [1, 1]]))
     for name in sorted(relay["paths"]):
-        _break_path(draw, relay, told[CENTRE]["centre"]["relays"][RELAY], name)
+        _break_path(draw, relay, hosts[CENTRE]["centre"]["relays"][RELAY], name)
     if draw(st.integers(0, 5)) == 0:
         relay["unit"] = "failed"
     for host in (RELAY, CENTRE):
         if draw(st.integers(0, 5)) == 0:
-            told[host]["facts"] = None
+            hosts[host]["facts"] = None
     outcome = st.sampled_from([CallOutcome.ANSWERED] * 6 + [CallOutcome.UNREACHABLE, CallOutcome.FAILED])
-    outcomes = {host: draw(outcome) for host in told}
+    outcomes = {host: draw(outcome) for host in hosts}
     return {
         host: HostAnswer(host, outcomes[host], document if outcomes[host] is CallOutcome.ANSWERED else {})
-        for host, document in told.items()
+        for host, document in hosts.items()
     }
 
 
@@ -101,14 +101,14 @@ def test_summary_counts_add_up_and_every_path_has_a_verdict(given_answers: dict[
 @given(worlds(), st.sampled_from([p.name for p in PATHS]), st.sampled_from(["read", "samples", "centre", "device"]))
 @settings(max_examples=150, deadline=None)
 def test_a_path_without_evidence_is_never_up(given_answers: dict[str, HostAnswer], name: str, lost: str) -> None:
-    told = {host: copy.deepcopy(dict(answer.document)) for host, answer in given_answers.items()}
-    if told[RELAY] and lost in {"read", "samples"}:
-        told[RELAY]["relay"]["paths"][name][lost] = None if lost == "read" else [None, None]
-    if told[RELAY] and lost == "device":
-        told[RELAY]["relay"]["devices"] = []
-    if told[CENTRE] and lost == "centre":
-        del told[CENTRE]["centre"]["relays"][RELAY][name]
-    result = judged({h: HostAnswer(h, a.outcome, told[h]) for h, a in given_answers.items()})
+    hosts = {host: copy.deepcopy(dict(answer.document)) for host, answer in given_answers.items()}
+    if hosts[RELAY] and lost in {"read", "samples"}:
+        hosts[RELAY]["relay"]["paths"][name][lost] = None if lost == "read" else [None, None]
+    if hosts[RELAY] and lost == "device":
+        hosts[RELAY]["relay"]["devices"] = []
+    if hosts[CENTRE] and lost == "centre":
+        del hosts[CENTRE]["centre"]["relays"][RELAY][name]
+    result = judged({h: HostAnswer(h, a.outcome, hosts[h]) for h, a in given_answers.items()})
     assert next(p for p in result.paths if p.path == name).verdict is not Verdict.UP
 
 

@@ -99,9 +99,9 @@ def test_a_host_that_the_runner_lost_is_not_checked() -> None:
 
 
 def test_the_stand_in_is_never_called_mediamtx() -> None:
-    told = dict(answers()[RELAY].document)
-    told["facts"]["runtime"]["version"] = "v1.20.1+standin"
-    result = _verify(RecordingRunner(answers({RELAY: told})))
+    answer = dict(answers()[RELAY].document)
+    answer["facts"]["runtime"]["version"] = "v1.20.1+standin"
+    result = _verify(RecordingRunner(answers({RELAY: answer})))
     assert result.engine == "stand-in 1.20.1 (not MediaMTX)"
 
 
