@@ -33,7 +33,7 @@ from provisioner.verify.wanted import PathToCheck
 _NO_EVIDENCE = "no evidence"
 
 
-class _Judged(NamedTuple):
+class _CheckedLevel(NamedTuple):
     """A level, and what came of its check."""
 
     level: Level
@@ -83,17 +83,17 @@ def _without_evidence(target: PathToCheck, host: HostEvidence | None) -> PathVer
 
 
 def _judged(case: Case, checked_at: datetime) -> PathVerdict:
-    ladder = tuple(_Judged(level, level.check(case)) for level in LEVELS)
-    verdict, shortfall = _conclusion(ladder)
-    return _verdict(case.target, verdict, ladder, shortfall, checked_at)
+    checks = tuple(_CheckedLevel(level, level.check(case)) for level in LEVELS)
+    verdict, shortfall = _conclusion(checks)
+    return _verdict(case.target, verdict, checks, shortfall, checked_at)
 
 
-def _conclusion(ladder: Sequence[_Judged]) -> tuple[Verdict, Shortfall | None]:
-    failures = [(level.subject, c.finding) for level, c in ladder if c.passed is False and c.finding]
+def _conclusion(checks: Sequence[_CheckedLevel]) -> tuple[Verdict, Shortfall | None]:
+    failures = [(level.subject, c.finding) for level, c in checks if c.passed is False and c.finding]
     broken = [shortfall for subject, shortfall in failures if subject is not Subject.HOST]
-    not_checked = next((c.finding for _, c in ladder if c.passed is None), None)
+    not_checked = next((c.finding for _, c in checks if c.passed is None), None)
     if broken:
-        verdict = _severity([c for level, c in ladder if level.subject is Subject.PICTURE])
+        verdict = _severity([c for level, c in checks if level.subject is Subject.PICTURE])
         return verdict, not_checked if verdict is Verdict.UNKNOWN else _root(broken)
     if not_checked is not None:
         return Verdict.UNKNOWN, not_checked
@@ -121,12 +121,12 @@ def _severity(picture: Sequence[Check]) -> Verdict:
 def _verdict(
     target: PathToCheck,
     verdict: Verdict,
-    ladder: Sequence[_Judged],
+    checks: Sequence[_CheckedLevel],
     shortfall: Shortfall | None,
     checked_at: datetime | None,
 ) -> PathVerdict:
     path = target.path
-    unbroken = list(takewhile(lambda one: one.check.passed, ladder))
+    unbroken = list(takewhile(lambda one: one.check.passed, checks))
     return PathVerdict(
         path=path.name,
         carrier=target.carrier,
@@ -138,7 +138,7 @@ def _verdict(
         level=unbroken[-1].level.number if unbroken else 0,
         cause=shortfall.cause if shortfall else Cause.NONE,
         checked_at=checked_at,
-        passed=tuple(level.number for level, c in ladder if c.passed),
+        passed=tuple(level.number for level, c in checks if c.passed),
         layer=shortfall.layer if shortfall else None,
         object=shortfall.object if shortfall else "",
         detail=shortfall.detail if shortfall else "",
