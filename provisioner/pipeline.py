@@ -184,6 +184,17 @@ def new_run_id() -> str:
     return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{random.token_hex(3)}"
 
 
+def rendered_files(session: Session, limit: Limit) -> dict[str, tuple[RenderedFile, ...]]:
+    """Every file of the chosen hosts.
+
+    Raises:
+        InventoryError, SecretsError, RenderError: there is nothing to render, or it cannot be.
+        UsageError: the limit takes no host.
+    """
+    hosts = chosen_hosts(session.state, limit.by(session.inventory.settings.province_scheme))
+    return {spec.id: session.files[spec.id] for spec in hosts}
+
+
 # --- verify ---------------------------------------------------------------------------------------
 
 

@@ -4,25 +4,34 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
 import click
 
 from provisioner.apply import HostOutcome, exit_code
-from provisioner.base.errors import ApplyError, StalePlanError, UsageError
+from provisioner.base.errors import ApplyError, UsageError
 from provisioner.cli.context import Invocation, today
 from provisioner.cli.interrupt import stoppable
 from provisioner.cli.output import counted, print_document
 from provisioner.cli.plan_text import plan_lines
-from provisioner.cli.results import code_of, ended_lines, host_line, note_lines, rollout_options, way_of
+from provisioner.cli.results import (
+    RolloutChoices,
+    code_of,
+    ended_lines,
+    host_line,
+    note_lines,
+    rollout_options,
+    run_options_of,
+)
 from provisioner.cli.terminal import stderr_of
-from provisioner.desired.limit import Limit, parse_limits
+from provisioner.desired.limit import parse_limits
 from provisioner.pipeline import Planned, Session, make_plan
-from provisioner.plan import Saved, read_saved, refuse_other
 from provisioner.plan.guards.policy import parse_allowances
 from provisioner.runs.applied import Applied
 from provisioner.runs.apply import enact
+from provisioner.runs.options import RunOptions
 from provisioner.runs.resume import abort, resume
+from provisioner.runs.saved_plan import plan_again, reviewed_plan
 
 
 @click.command()
@@ -44,7 +53,7 @@ def apply(
     yes: bool,
     resumed: bool,
     aborted: bool,
-    **chosen: Any,
+    **chosen: Unpack[RolloutChoices],
 ) -> int:
     """Bring hosts to what the inventory says.
 
@@ -62,36 +71,27 @@ def apply(
         applied = abort(session)
     else:
         with stoppable() as stop:
-            way = way_of(chosen, invocation.env, stop)
+            options = run_options_of(chosen, invocation.env, stop)
             if resumed:
-                applied = resume(session, way)
+                applied = resume(session, options)
+            elif saved:
+                applied = _apply_reviewed(session, str(saved), options, given=bool(limits or allows))
             else:
-                reviewed = _reviewed(session, saved, given=bool(limits or allows)) if saved else None
-                if reviewed is not None:
-                    limit, allow = Limit({"host": frozenset(reviewed.hosts)}), reviewed.basis.allow
-                else:
-                    limit, allow = parse_limits(limits), parse_allowances(allows)
-                planned = make_plan(session, limit, allow=allow)
-                if reviewed is None:
-                    _ask(invocation, planned, yes=yes)
-                applied = enact(session, planned, saved=reviewed, way=way)
+                planned = make_plan(session, parse_limits(limits), allow=parse_allowances(allows))
+                _ask(invocation, planned, yes=yes)
+                applied = enact(session, planned, way=options)
     _show(invocation, applied)
     code = exit_code(applied.results) or (ApplyError.exit_code if applied.remaining or applied.notes else 0)
     return code_of(applied, code)
 
 
-def _reviewed(session: Session, saved: Path, *, given: bool) -> Saved:
-    """Read a saved plan; which hosts it takes and what it is allowed stands in it."""
+def _apply_reviewed(session: Session, saved: str, options: RunOptions, *, given: bool) -> Applied:
+    """Apply a saved plan; which hosts it takes and what it is allowed stands in it."""
     if given:
         hint = "leave --limit and --allow out, or make a new plan with them: provisioner plan --out FILE"
         raise UsageError(f"{saved} is applied as it was reviewed", hint=hint)
-    try:
-        text = saved.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        raise StalePlanError(f"{saved} cannot be read", hint="make one: provisioner plan --out FILE") from None
-    reviewed = read_saved(text, str(saved), session.seal_key)
-    refuse_other(reviewed.basis, session.basis({}), str(saved))
-    return reviewed
+    reviewed = reviewed_plan(session, saved)
+    return enact(session, plan_again(session, reviewed), saved=reviewed, way=options)
 
 
 def _ask(invocation: Invocation, planned: Planned, *, yes: bool) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import click
 
+from provisioner.base.json_document import Document
 from provisioner.cli.context import Invocation
 from provisioner.cli.output import counted, print_document
 from provisioner.geography import SCHEMES, Province, convert, find, provinces, read_province
@@ -33,11 +34,11 @@ def lookup(invocation: Invocation, text: str, scheme: str | None) -> int:
 
     Example: provisioner geography lookup "TP. HCM"
     """
-    found = find(text, scheme)
+    matches = find(text, scheme)
     if invocation.json:
-        print_document(_document(found))
+        print_document(_document(matches))
     else:
-        _print(line for province in found for line in _block(province))
+        _print(line for province in matches for line in _block(province))
     return 0
 
 
@@ -110,11 +111,11 @@ def _others(province: Province) -> tuple[Province, ...]:
     return convert(province, SCHEMES[0] if province.scheme == SCHEMES[1] else SCHEMES[1])
 
 
-def _document(listed: Iterable[Province]) -> dict[str, object]:
+def _document(listed: Iterable[Province]) -> Document:
     return {"schema": "provisioner/geography", "version": 1, "provinces": [_entry(province) for province in listed]}
 
 
-def _entry(province: Province) -> dict[str, object]:
+def _entry(province: Province) -> Document:
     return {
         **_reference(province),
         "aliases": list(province.aliases),
@@ -125,5 +126,5 @@ def _entry(province: Province) -> dict[str, object]:
     }
 
 
-def _reference(province: Province) -> dict[str, object]:
+def _reference(province: Province) -> Document:
     return {"scheme": province.scheme, "code": province.code, "slug": province.slug, "name": province.name}

@@ -10,7 +10,6 @@ from typing import Any
 import click
 
 from provisioner.base.clock import VIETNAM
-from provisioner.base.diagnostics import Severity
 from provisioner.base.errors import InventoryError, SecretsError, UsageError
 from provisioner.base.private_file import write_private
 from provisioner.base.vault import VaultPasswords
@@ -36,7 +35,8 @@ from provisioner.importing.template.content import TemplateContent
 from provisioner.importing.template.workbook import filled_template
 from provisioner.importing.write import ContactFiles, FacilityFiles, folder_for, write
 from provisioner.inventory.loader.cache import cache_of
-from provisioner.inventory.loader.load import Loaded, load
+from provisioner.inventory.loader.load import Loaded
+from provisioner.inventory.loader.partial import load_partial
 from provisioner.inventory.model import Inventory
 
 _COLOURS = {FindingLevel.ERROR: "red", FindingLevel.WARNING: "yellow", FindingLevel.NOTE: "cyan"}
@@ -105,14 +105,8 @@ def _refuse_nonsense(options: _Options) -> None:
 
 
 def _loaded(invocation: Invocation, now: datetime) -> tuple[Loaded, Inventory]:
-    loaded = load(invocation.inventory, today=now.date(), cache=cache_of(invocation.inventory, invocation.env))
-    if loaded.partial is None:
-        raise InventoryError(
-            f"the inventory {invocation.inventory} cannot be understood",
-            problems=tuple(p for p in loaded.problems if p.severity is Severity.ERROR),
-            hint="run: provisioner validate",
-        )
-    return loaded, loaded.partial
+    cache = cache_of(invocation.inventory, invocation.env)
+    return load_partial(invocation.inventory, today=now.date(), cache=cache)
 
 
 def _contact_files(invocation: Invocation, options: _Options, inventory: Inventory) -> ContactFiles:

@@ -13,19 +13,19 @@ INTERRUPTED = 130
 
 
 class Stop:
-    """Whether somebody asked to stop; called, it tells."""
+    """Whether somebody asked to stop, as a call."""
 
     def __init__(self) -> None:
         self.asked = False
 
     def __call__(self) -> bool:
-        """Tell whether somebody asked to stop."""
+        """Whether somebody asked to stop."""
         return self.asked
 
 
 @contextlib.contextmanager
 def stoppable() -> Iterator[Stop]:
-    """What tells of a first signal; a second one ends the command, and hosts on their way return by themselves."""
+    """Turn a first signal into a request; a second ends the command, and hosts on their way return by themselves."""
     stop = Stop()
 
     def asked(_number: int, _frame: FrameType | None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from provisioner.base.errors import HostError
+from provisioner.base.json_document import Document
 from provisioner.cli.context import Invocation, today
 from provisioner.cli.output import counted, print_document
 from provisioner.pipeline import KeysMade, Session, init_keys
@@ -34,7 +35,7 @@ def init(invocation: Invocation) -> int:
     return HostError.exit_code if made.unreadable else 0
 
 
-def _document(made: KeysMade) -> dict[str, object]:
+def _document(made: KeysMade) -> Document:
     return {
         "schema": "provisioner/keys",
         "version": 1,

@@ -27,10 +27,10 @@ class LazyGroup(click.Group):
         entry = self._table.get(cmd_name)
         if entry is None:
             return super().get_command(ctx, cmd_name)
-        found = getattr(import_module(entry.module), entry.attribute)
-        if not isinstance(found, click.Command):
+        command = getattr(import_module(entry.module), entry.attribute)
+        if not isinstance(command, click.Command):
             raise TypeError(f"{entry.module}.{entry.attribute} is not a click command")
-        return found
+        return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 (click's)
         """Write the table's own lines of help."""

@@ -62,7 +62,11 @@ def main() -> NoReturn:
 
 
 def run(arguments: Sequence[str], env: Mapping[str, str]) -> int:
-    """Run one command and give its exit code; every failure is printed here and nowhere else."""
+    """Run one command; every failure is printed here and nowhere else.
+
+    Returns:
+        The exit code.
+    """
     as_json = _wants_json(arguments)
     color = False if env.get("NO_COLOR") else None
     try:
@@ -80,7 +84,7 @@ def run(arguments: Sequence[str], env: Mapping[str, str]) -> int:
 
 
 def _wants_json(arguments: Sequence[str]) -> bool:
-    """Tell the format before click has parsed anything: wrong usage is answered in it as well."""
+    """The format before click has parsed anything: wrong usage is answered in it as well."""
     pairs = zip(arguments, [*arguments[1:], ""], strict=True)
     return any(one == "--output=json" or (one == "--output" and two == "json") for one, two in pairs)
 
@@ -109,10 +113,10 @@ def _defect(error: Exception, env: Mapping[str, str], *, as_json: bool) -> int:
 def _write_trace(error: Exception, env: Mapping[str, str]) -> Path | None:
     """Keep the trace without the exceptions' own words: those may quote a value, the frames do not."""
     lines = [f"provisioner {__version__}, Python {sys.version.split()[0]}\n"]
-    seen: BaseException | None = error
-    while seen is not None:
-        lines += [*traceback.format_tb(seen.__traceback__), f"{type(seen).__qualname__}\n"]
-        seen = seen.__cause__ or seen.__context__
+    raised: BaseException | None = error
+    while raised is not None:
+        lines += [*traceback.format_tb(raised.__traceback__), f"{type(raised).__qualname__}\n"]
+        raised = raised.__cause__ or raised.__context__
     folder = state_dir(env) / "runs"
     path = folder / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{os.getpid()}.log"
     try:

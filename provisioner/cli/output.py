@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import click
 
 from provisioner.base.diagnostics import Problem, Severity
 from provisioner.base.errors import ProvisionerError
+from provisioner.base.json_document import Document
 
 _COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow"}
 
 
-def print_document(document: Mapping[str, Any]) -> None:
+def print_document(document: Mapping[str, object]) -> None:
     """Print one JSON document on standard output."""
     click.echo(json.dumps(document, ensure_ascii=False, indent=2))
 
@@ -28,7 +28,7 @@ def problem_lines(problems: Iterable[Problem]) -> Iterable[str]:
             yield f"  hint: {problem.hint}"
 
 
-def problem_document(problem: Problem) -> dict[str, object]:
+def problem_document(problem: Problem) -> Document:
     """A problem as it stands in the documents of `validate` and of errors."""
     return {
         "severity": problem.severity.value,
@@ -68,9 +68,9 @@ def error_document(
     hint: str,
     object: str = "",  # noqa: A002 (the document's own word)
     problems: Iterable[Problem] = (),
-) -> dict[str, Any]:
+) -> Document:
     """The error document; `problems` is there only where there are some."""
-    document: dict[str, Any] = {
+    document: Document = {
         "schema": "provisioner/error",
         "version": 1,
         "code": code,

@@ -41,7 +41,7 @@ _details = click.option("-v", "--details", is_flag=True, help="List every change
 @click.option("--check", "expected", metavar="DIGEST|FILE", help="End with 8 if the plan is another one now.")
 @click.option("--offline", is_flag=True, help="Ask no host: compare with an older revision, --against.")
 @click.option("--against", metavar="REF", help="With --offline: a branch, tag or commit, e.g. origin/main.")
-@click.option("--exit-code", "tell", is_flag=True, help="End with 10 if there are changes.")
+@click.option("--exit-code", "by_exit_code", is_flag=True, help="End with 10 if there are changes.")
 @click.pass_obj
 def plan(
     invocation: Invocation,
@@ -55,7 +55,7 @@ def plan(
     details: bool,
     everything: bool,
     offline: bool,
-    tell: bool,
+    by_exit_code: bool,
 ) -> int:
     """Show what apply would change, on which host, and whom it would cut.
 
@@ -69,7 +69,7 @@ def plan(
     session = Session(invocation.inventory, invocation.env, today())
     allow = parse_allowances(allows)
     if expected is not None:
-        if out or tell or everything:
+        if out or by_exit_code or everything:
             raise UsageError("--check compares and shows nothing else", hint="leave --out, --all and --exit-code out")
         return check(invocation, session, expected, parse_limits(limits), allow)
     if offline or against is not None:
@@ -79,7 +79,7 @@ def plan(
         compared = compare(session, against, parse_limits(limits), allow=allow)
         _show_plan(invocation, compared, SCHEMA, details=details, everything=everything)
         code = PolicyError.exit_code if compared.refused else 0
-        return code or (_CHANGES if tell and not compared.is_empty else 0)
+        return code or (_CHANGES if by_exit_code and not compared.is_empty else 0)
     planned = make_plan(session, parse_limits(limits), allow=allow)
     if out is not None:
         write_atomic(out, planned.text(session.seal_key), mode=0o600)
@@ -88,7 +88,7 @@ def plan(
         return PolicyError.exit_code
     if planned.unreadable:
         return HostError.exit_code
-    return _CHANGES if tell and not planned.plan.is_empty else 0
+    return _CHANGES if by_exit_code and not planned.plan.is_empty else 0
 
 
 @click.command()
@@ -119,13 +119,13 @@ def _show(invocation: Invocation, planned: Planned, schema: str, *, details: boo
         click.echo(f"  hint: {error.hint}", err=True)
 
 
-def _show_plan(invocation: Invocation, shown: Plan, schema: str, *, details: bool, everything: bool) -> None:
-    if invocation.json and shown.against:
-        print_document(compare_document(shown, everything=everything))
+def _show_plan(invocation: Invocation, plan: Plan, schema: str, *, details: bool, everything: bool) -> None:
+    if invocation.json and plan.against:
+        print_document(compare_document(plan, everything=everything))
     elif invocation.json:
-        print_document(plan_document(shown, everything=everything, schema=schema))
+        print_document(plan_document(plan, everything=everything, schema=schema))
     elif invocation.markdown:
-        click.echo(plan_comment(shown), nl=False)
+        click.echo(plan_comment(plan), nl=False)
     else:
         terminal = stdout_of(invocation.env, color=invocation.color)
-        terminal.print(plan_lines(shown, terminal, details=details, everything=everything))
+        terminal.print(plan_lines(plan, terminal, details=details, everything=everything))

@@ -13,11 +13,11 @@ from provisioner.plan import Plan, Totals, totals_of
 from provisioner.plan.changes import Action, Change, Impact
 from provisioner.plan.guards.policy import PlanRefusal
 from provisioner.plan.totals import TotalsRow
-from provisioner.report.text import clean
+from provisioner.report.text import printable
 
 _SIGNS = {Action.CREATE: "+", Action.UPDATE: "~", Action.DELETE: "-", Action.NOOP: "="}
 _COLOURS = {Action.CREATE: "green", Action.UPDATE: "yellow", Action.DELETE: "red", Action.NOOP: "white"}
-IMPACTS = {
+_IMPACTS = {
     Impact.NONE: "nothing that runs is touched",
     Impact.HOT: "nobody notices",
     Impact.PATH: "this path's readers reconnect",
@@ -64,7 +64,7 @@ def _head(plan: Plan, changing: Sequence[Change], totals: Totals) -> Iterator[st
     words = ", ".join(f"{actions[a]} to {a.value}" for a in Action if actions[a])
     as_desired = len(plan.changes) - len(changing)
     yield click.style(f"{words} on {counted(len(plan.hosts), 'host')}", bold=True) + f" ({as_desired} as desired)"
-    worst = f"worst impact: {totals.worst.value} ({IMPACTS[totals.worst]})"
+    worst = f"worst impact: {totals.worst.value} ({_IMPACTS[totals.worst]})"
     dropped = str(totals.viewers)
     if plan.uncounted:
         dropped += f", and those of {', '.join(plan.uncounted)}, which are not known"
@@ -77,17 +77,17 @@ def _facilities(totals: Totals, terminal: Terminal, *, whole: bool, viewers: boo
     """Provinces with their facilities below them; the worst ones where there are many."""
     if not totals.provinces:
         return
-    shown = sorted(totals.facilities, key=lambda key: _severity(totals.facilities[key]), reverse=True)
-    shown = shown if whole else shown[:_FACILITIES]
+    names = sorted(totals.facilities, key=lambda key: _severity(totals.facilities[key]), reverse=True)
+    names = names if whole else names[:_FACILITIES]
     rows: dict[str, TotalsRow] = {}
     for province, row in totals.provinces.items():
         rows[province] = row
-        below = sorted(key for key in shown if key[0] == province)
+        below = sorted(key for key in names if key[0] == province)
         rows |= {f"  {facility}": totals.facilities[province, facility] for _, facility in below}
     yield ""
     yield from _rows("province", rows, terminal, viewers=viewers)
-    if len(shown) < len(totals.facilities):
-        yield f"  … and {counted(len(totals.facilities) - len(shown), 'facility')} more: --details lists them"
+    if len(names) < len(totals.facilities):
+        yield f"  … and {counted(len(totals.facilities) - len(names), 'facility')} more: --details lists them"
 
 
 def _severity(row: TotalsRow) -> tuple[int, int, int]:
@@ -99,7 +99,7 @@ def _rows(noun: str, rows: Mapping[str, TotalsRow], terminal: Terminal, *, viewe
     names = [noun, "hosts", *(action.value for action in actions), *(["viewers dropped"] * viewers), "impact"]
     cells = [
         [
-            clean(name),
+            printable(name),
             str(len(row.hosts)),
             *(str(row.actions[action]) for action in actions),
             *([str(row.viewers)] * viewers),
@@ -116,7 +116,7 @@ def _refused(refused: Sequence[PlanRefusal], terminal: Terminal) -> Iterator[str
     yield ""
     yield click.style(f"refused, for {counted(len(refused), 'reason')}:", fg="red", bold=True)
     for refusal in refused:
-        yield from terminal.below(f"  {click.style(refusal.policy, fg='red')}", clean(refusal.message), 4)
+        yield from terminal.below(f"  {click.style(refusal.policy, fg='red')}", printable(refusal.message), 4)
         yield from terminal.below("    hint", refusal.hint, 6)
 
 
@@ -154,8 +154,8 @@ def _change_lines(change: Change, terminal: Terminal, where: str = "") -> list[s
     sign = click.style(_SIGNS[change.action], fg=_COLOURS[change.action], bold=True)
     viewers = f", drops {counted(change.viewers, 'viewer')}" if change.viewers else ""
     impact = f" [{change.impact.value}{viewers}]" if change.pending else ""
-    head = f"  {sign} {change.resource.value:<4} {clean(change.name)}{where}{impact}"
-    return terminal.below(head, clean(change.reason), 6)
+    head = f"  {sign} {change.resource.value:<4} {printable(change.name)}{where}{impact}"
+    return terminal.below(head, printable(change.reason), 6)
 
 
 def _left_out(plan: Plan, terminal: Terminal) -> Iterator[str]:

@@ -9,8 +9,8 @@ import click
 from provisioner.cli.context import Invocation, today
 from provisioner.cli.files import write_tree
 from provisioner.cli.output import counted, print_document
-from provisioner.desired.limit import chosen_hosts, parse_limits
-from provisioner.pipeline import Session
+from provisioner.desired.limit import parse_limits
+from provisioner.pipeline import Session, rendered_files
 
 
 @click.command()
@@ -29,9 +29,8 @@ def render(invocation: Invocation, folder: Path, limits: tuple[str, ...]) -> int
     """
     session = Session(invocation.inventory, invocation.env, today())
     written: list[Path] = []
-    limit = parse_limits(limits).by(session.inventory.settings.province_scheme)
-    for spec in chosen_hosts(session.state, limit):
-        written += write_tree(folder / spec.id, session.files[spec.id])
+    for host, files in rendered_files(session, parse_limits(limits)).items():
+        written += write_tree(folder / host, files)
     if invocation.json:
         print_document({"schema": "provisioner/render", "version": 1, "files": [str(path) for path in written]})
     else:

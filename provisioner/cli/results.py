@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TypedDict, TypeVar
 
 import click
 
@@ -16,8 +16,22 @@ from provisioner.runs.options import RunOptions, approval_of
 _COLOURS = {HostOutcome.APPLIED: "green", HostOutcome.UNCHANGED: "white"}
 _SHOWN = 5
 
+C = TypeVar("C", bound=Callable[..., object])
 
-def rollout_options(command: Callable[..., Any]) -> Callable[..., Any]:
+
+class RolloutChoices(TypedDict):
+    """What the options of a rollout were set to, as click hands it in."""
+
+    max_failed: int
+    pause_after: str | None
+    min_new_up: float
+    max_lost: float
+    required: tuple[str, ...]
+    gate_patience: float
+    approval: str
+
+
+def rollout_options(command: C) -> C:
     """Add the options of a rollout to a command."""
     options = (
         click.option("--max-failed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N",
@@ -38,8 +52,8 @@ def rollout_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def way_of(chosen: Mapping[str, Any], environment: Mapping[str, str], stop: Callable[[], bool]) -> RunOptions:
-    """The way of a run from its options."""
+def run_options_of(chosen: RolloutChoices, environment: Mapping[str, str], stop: Callable[[], bool]) -> RunOptions:
+    """A run's options out of those of its command."""
     gate = GateRules(
         patience_s=chosen["gate_patience"],
         settle_s=min(GateRules().settle_s, chosen["gate_patience"]),
@@ -47,8 +61,8 @@ def way_of(chosen: Mapping[str, Any], environment: Mapping[str, str], stop: Call
         min_new_up=chosen["min_new_up"],
         required=tuple(chosen["required"]),
     )
-    options = RolloutOptions(gate=gate, max_failed=chosen["max_failed"], pause_after=chosen["pause_after"] or "")
-    return RunOptions(options, approval_of(chosen["approval"], environment), stop)
+    rollout = RolloutOptions(gate=gate, max_failed=chosen["max_failed"], pause_after=chosen["pause_after"] or "")
+    return RunOptions(rollout, approval_of(chosen["approval"], environment), stop)
 
 
 def host_line(result: HostResult, word: str = "") -> str:
@@ -62,8 +76,8 @@ def host_line(result: HostResult, word: str = "") -> str:
 def note_lines(result: HostResult) -> list[str]:
     """What a person should know of a host although it changed nothing."""
     more = len(result.notes) - _SHOWN
-    shown = [f"  note: {note}" for note in result.notes[:_SHOWN]]
-    return shown + ([f"  and {counted(more, 'note')} more; --output json has all"] if more > 0 else [])
+    lines = [f"  note: {note}" for note in result.notes[:_SHOWN]]
+    return lines + ([f"  and {counted(more, 'note')} more; --output json has all"] if more > 0 else [])
 
 
 def ended_lines(applied: Applied) -> list[str]:
@@ -82,7 +96,7 @@ def _is(ended: str) -> str:
 
 
 def code_of(applied: Applied, code: int) -> int:
-    """The exit code of a run: an interrupt is told unless something worse happened."""
+    """The exit code of a run: an interrupt shows unless something worse happened."""
     if applied.ended == "interrupted" and code in {0, 1}:
         return INTERRUPTED
     return code

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import Unpack
 
 import click
 
 from provisioner.apply import HostOutcome, HostResult, NotStartedBecause, exit_code, host_document
 from provisioner.base.errors import RollbackError, UsageError
+from provisioner.base.json_document import Document
 from provisioner.cli.context import Invocation, today
 from provisioner.cli.interrupt import stoppable
 from provisioner.cli.output import counted, print_document
-from provisioner.cli.results import code_of, ended_lines, host_line, note_lines, rollout_options, way_of
+from provisioner.cli.results import (
+    RolloutChoices,
+    code_of,
+    ended_lines,
+    host_line,
+    note_lines,
+    rollout_options,
+    run_options_of,
+)
 from provisioner.pipeline import Session
 from provisioner.runs.applied import Applied
 from provisioner.runs.rollback import RollbackPlan, plan_rollback, roll_back
@@ -25,7 +34,9 @@ _WORDS = {HostOutcome.APPLIED: "returned", HostOutcome.ROLLED_BACK: "stayed"}
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @rollout_options
 @click.pass_obj
-def rollback(invocation: Invocation, /, targets: tuple[str, ...], *, yes: bool, **chosen: Any) -> int:
+def rollback(
+    invocation: Invocation, /, targets: tuple[str, ...], *, yes: bool, **chosen: Unpack[RolloutChoices]
+) -> int:
     """Return hosts to the state before a run.
 
     With a RUN, the hosts that it changed return to their state before it; with hosts, each returns to
@@ -37,16 +48,16 @@ def rollback(invocation: Invocation, /, targets: tuple[str, ...], *, yes: bool, 
     """
     session = Session(invocation.inventory, invocation.env, today())
     with stoppable() as stop:
-        way = way_of(chosen, invocation.env, stop)
+        options = run_options_of(chosen, invocation.env, stop)
         planned = plan_rollback(session, targets)
         _ask(invocation, planned, yes=yes)
-        applied = roll_back(session, planned, way)
+        applied = roll_back(session, planned, options)
     _show(invocation, planned, applied)
-    return code_of(applied, rollback_code(applied.results))
+    return code_of(applied, _exit_code(applied.results))
 
 
-def rollback_code(results: tuple[HostResult, ...]) -> int:
-    """The exit code: a host that did not return as it was told is a failed rollback."""
+def _exit_code(results: tuple[HostResult, ...]) -> int:
+    """The exit code: a host that should have returned and did not is a failed rollback."""
     failed = any(
         result.outcome in {HostOutcome.ROLLED_BACK, HostOutcome.ROLLBACK_FAILED}
         or result.refusal in {NotStartedBecause.CHECK, NotStartedBecause.LOCK_OUT}
@@ -83,7 +94,7 @@ def _show(invocation: Invocation, planned: RollbackPlan, applied: Applied) -> No
         click.echo(f"{counted(done, 'host')} returned, run {applied.run}; the inventory still says what was undone")
 
 
-def _document(planned: RollbackPlan, applied: Applied) -> dict[str, Any]:
+def _document(planned: RollbackPlan, applied: Applied) -> Document:
     done = sum(result.outcome is HostOutcome.APPLIED for result in applied.results)
     outcome = "returned" if done == len(applied.results) else "partial" if done else "failed"
     return {

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import click
 
 from provisioner.base.errors import UsageError
+from provisioner.base.json_document import Document
 from provisioner.cli.context import Invocation
 from provisioner.cli.output import print_document
 from provisioner.cli.schemas import DOCUMENTS, document_schema
@@ -52,7 +52,7 @@ def schema(invocation: Invocation, kind: str | None, out: Path | None) -> int:
     return 0
 
 
-def _schema(kind: str) -> dict[str, Any]:
+def _schema(kind: str) -> Document:
     return schema_of(kind) if kind in KINDS else document_schema(kind)
 
 

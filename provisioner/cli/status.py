@@ -37,31 +37,31 @@ def status(invocation: Invocation, facilities: tuple[str, ...], limits: tuple[st
 
     Example: provisioner -i inventories/example status --why kcl-bg-001
     """
-    seen = overview_of(invocation)
-    chosen = seen.statuses(facilities, parse_limits(limits))
-    _warn(invocation, seen)
-    explained = {one.facility.id: _explained(seen, one) for one in chosen} if why else {}
+    whole = overview_of(invocation)
+    chosen = whole.statuses(facilities, parse_limits(limits))
+    _warn(invocation, whole)
+    explained = {one.facility.id: _explained(whole, one) for one in chosen} if why else {}
     if invocation.json:
-        told = status_document(chosen, seen.evidence, seen.now, explained)
-        print_document(told | {"unreadable": list(seen.unreadable)})
+        document = status_document(chosen, whole.evidence, whole.now, explained)
+        print_document(document | {"unreadable": list(whole.unreadable)})
     elif why:
         _print("\n\n".join("\n".join(why_lines(one)) for one in explained.values()).split("\n"))
     else:
-        _print(status_lines(chosen, seen.evidence, seen.now))
-    return InventoryError.exit_code if seen.unreadable else 0
+        _print(status_lines(chosen, whole.evidence, whole.now))
+    return InventoryError.exit_code if whole.unreadable else 0
 
 
-def _explained(seen: Overview, status: FacilityStatus) -> Explained:
-    grounds = Grounds(status.standing, seen.evidence, status.duties, seen.inventory.instructions, seen.loaded.places)
-    problems = tuple(problem for problem in seen.problems if problem.object == f"facility/{status.facility.id}")
+def _explained(whole: Overview, status: FacilityStatus) -> Explained:
+    grounds = Grounds(status.standing, whole.evidence, status.duties, whole.inventory.instructions, whole.loaded.places)
+    problems = tuple(problem for problem in whole.problems if problem.object == f"facility/{status.facility.id}")
     return Explained(status, reasons(grounds), problems)
 
 
-def _warn(invocation: Invocation, seen: Overview) -> None:
-    if seen.errors:
-        message = f"the inventory has {counted(len(seen.errors), 'error')}: hosts stay as they are until it has none"
+def _warn(invocation: Invocation, whole: Overview) -> None:
+    if whole.errors:
+        message = f"the inventory has {counted(len(whole.errors), 'error')}: hosts stay as they are until it has none"
         print_warning(message, "see them: provisioner validate", color=invocation.color)
-    for name in seen.unreadable:
+    for name in whole.unreadable:
         print_warning(f"facility {name} cannot be read, and is not shown", "", color=invocation.color)
 
 

@@ -15,7 +15,8 @@ from provisioner.pipeline import Session, verify_inventory
 from provisioner.report.html import html_page
 from provisioner.report.text import text_report
 from provisioner.runs.verification import record_verification
-from provisioner.verify.result import Verdict, exit_code, verify_document
+from provisioner.verify.document import verify_document
+from provisioner.verify.result import Verdict, exit_code
 
 
 @click.command()

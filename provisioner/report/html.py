@@ -10,14 +10,16 @@ from functools import lru_cache
 import jinja2
 
 from provisioner.base.clock import local_time
-from provisioner.report.text import clean, seconds_of, sentence, worst_of
+from provisioner.report.text import printable, seconds_of, sentence, worst_of
 from provisioner.report.totals import SEVERITY, Total, total_of, totals_by
-from provisioner.verify.result import APPLICABLE, LEVELS, Incident, PathVerdict, Verdict, VerifyResult
+from provisioner.verify.levels import LEVELS
+from provisioner.verify.result import Incident, PathVerdict, Verdict, VerifyResult
 
 MOST_LISTED = 3000
 """Above so many paths only those that are not up are listed: a page of 100 MB helps nobody."""
 
 _DRIFT_LISTED = 20
+_ALWAYS = (Verdict.UP, Verdict.DEGRADED, Verdict.DOWN, Verdict.UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ def html_page(result: VerifyResult) -> str:
         sentence=sentence(result),
         as_of=local_time(result.finished_at),
         seconds=seconds_of(result),
-        tiles=[(v.value, getattr(total, v.value)) for v in _tiles(total)],
+        verdicts=total.verdicts(*_ALWAYS),
         total=total,
         share=f"{100 * total.up / total.paths:.1f}".rstrip("0").rstrip(".") if total.paths else "0",
         incidents=_with_verdicts(result),
@@ -48,19 +50,12 @@ def html_page(result: VerifyResult) -> str:
             ("Carrier", totals_by(result.paths, lambda p: p.carrier)),
             ("Province", totals_by(result.paths, lambda p: p.province)),
         ],
-        columns=[v.value for v in _tiles(total)],
         hosts=sorted(result.hosts, key=lambda h: (h.outcome == "answered" and h.drift == (), h.host)),
         drift_listed=_DRIFT_LISTED,
         facilities=_facilities(result.paths, complete=complete),
         complete=complete,
-        levels=[(n, LEVELS[n]) for n in APPLICABLE],
+        levels=LEVELS,
     )
-
-
-def _tiles(total: Total) -> list[Verdict]:
-    """The verdicts that have a tile: the usual ones always, the rest where there are some."""
-    usual = [Verdict.UP, Verdict.DEGRADED, Verdict.DOWN, Verdict.UNKNOWN]
-    return usual + [v for v in (Verdict.MAINTENANCE, Verdict.QUARANTINED) if getattr(total, v.value)]
 
 
 def _with_verdicts(result: VerifyResult) -> list[tuple[Verdict, Incident]]:
@@ -72,12 +67,12 @@ def _facilities(paths: Sequence[PathVerdict], *, complete: bool) -> list[_Facili
     groups: dict[tuple[str, str], list[PathVerdict]] = defaultdict(list)
     for path in paths:
         groups[path.province, path.facility].append(path)
-    found = []
+    facilities = []
     for (province, name), group in groups.items():
         listed = group if complete else [p for p in group if p.verdict is not Verdict.UP]
         if listed:
-            found.append(_Facility(name, province, worst_of(group), total_of(name, group), listed))
-    return sorted(found, key=lambda f: (SEVERITY.index(f.worst), f.province, f.name))
+            facilities.append(_Facility(name, province, worst_of(group), total_of(name, group), listed))
+    return sorted(facilities, key=lambda f: (SEVERITY.index(f.worst), f.province, f.name))
 
 
 @lru_cache(maxsize=1)
@@ -90,5 +85,5 @@ def _template() -> jinja2.Template:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["clean"] = clean
+    environment.filters["printable"] = printable
     return environment.get_template("verify.html.j2")

@@ -7,8 +7,10 @@ the sheets that provinces sent.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from enum import StrEnum
 
+from provisioner.base.clock import VIETNAM
 from provisioner.inventory.deadlines import Timeliness
 from provisioner.inventory.model import (
     BlockOwner,
@@ -22,8 +24,11 @@ from provisioner.inventory.model import (
     Zone,
 )
 from provisioner.inventory.model.connection import LoginState, RtspState, UplinkAddress
-from provisioner.lifecycle.states import FacilityState
+from provisioner.lifecycle.states import FacilityState, Since
 from provisioner.report.zones import Cover
+
+TOTAL_LABEL = "Tổng cộng"
+NO_PLAN_LABEL = "Chưa có phương án"
 
 _WORDS: tuple[tuple[StrEnum, str], ...] = (
     (FacilityState.REGISTERED, "Đã đăng ký"),
@@ -117,10 +122,10 @@ _WORDS: tuple[tuple[StrEnum, str], ...] = (
 
 def _by_type(words: Iterable[tuple[StrEnum, str]]) -> dict[type[StrEnum], dict[str, str]]:
     """Sort the words by the lists of values that they are of: `closed` is a value of two of them."""
-    found: dict[type[StrEnum], dict[str, str]] = {}
+    labels: dict[type[StrEnum], dict[str, str]] = {}
     for value, word in words:
-        found.setdefault(type(value), {})[value.value] = word
-    return found
+        labels.setdefault(type(value), {})[value.value] = word
+    return labels
 
 
 LABELS = _by_type(_WORDS)
@@ -130,3 +135,10 @@ LABELS = _by_type(_WORDS)
 def label(value: StrEnum | None) -> str:
     """The word for a value, empty for none."""
     return "" if value is None else LABELS[type(value)][value.value]
+
+
+def day_label(since: Since) -> str:
+    """A day or a moment as Vietnamese reports write it."""
+    if isinstance(since, datetime):
+        return f"{since.astimezone(VIETNAM):%d/%m/%Y %H:%M}"
+    return f"{since:%d/%m/%Y}" if since else ""

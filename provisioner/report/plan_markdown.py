@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from provisioner.plan import Plan, Totals, totals_of
 from provisioner.plan.changes import Action, Change, Impact
 from provisioner.plan.totals import TotalsRow
-from provisioner.report.text import clean
+from provisioner.report.text import printable
 
 MAX_BYTES = 60_000
 """GitHub takes 65,536 characters and GitLab more; bytes are counted, so that letters of any kind fit."""
@@ -67,9 +67,9 @@ class _Page:
             return
         self._add(title)
         self._add("")
-        shown = self._fill(items, _TAIL * 3)
-        if shown < total:
-            self._add(f"- … and {_counted(total - shown, noun)} more")
+        fitting = self._fill(items, _TAIL * 3)
+        if fitting < total:
+            self._add(f"- … and {_counted(total - fitting, noun)} more")
         self._add("")
 
     def fold(self, title: str, heading: Sequence[str], items: Sequence[str], noun: str) -> None:
@@ -81,10 +81,10 @@ class _Page:
             self._add("")
             return
         self.must([f"<details><summary>{title} ({len(items)})</summary>", "", *heading])
-        shown = self._fill(items, _TAIL)
+        fitting = self._fill(items, _TAIL)
         self._add("")
-        if shown < len(items):
-            self._add(f"{_counted(len(items) - shown, noun)} left out of this comment: `provisioner plan --details`.")
+        if fitting < len(items):
+            self._add(f"{_counted(len(items) - fitting, noun)} left out of this comment: `provisioner plan --details`.")
             self._add("")
         self.must(["</details>", ""])
 
@@ -93,9 +93,9 @@ class _Page:
         return "\n".join(self._lines).rstrip("\n") + "\n"
 
     def _fill(self, items: Sequence[str], reserve: int) -> int:
-        for shown, item in enumerate(items):
+        for number, item in enumerate(items):
             if self._left - len(item.encode()) - 1 < reserve:
-                return shown
+                return number
             self._add(item)
         return len(items)
 
@@ -111,14 +111,14 @@ def code(text: str, limit: int = _NAME) -> str:
         text: the text.
         limit: how many bytes of it to show.
     """
-    shown = clean(text)
-    if len(shown.encode()) > limit:
-        shown = shown.encode()[:limit].decode(errors="ignore") + "…"
+    line = printable(text)
+    if len(line.encode()) > limit:
+        line = line.encode()[:limit].decode(errors="ignore") + "…"
     fence = "`"
-    while fence in shown:
+    while fence in line:
         fence += "`"
-    pad = " " if shown.startswith("`") or shown.endswith("`") or not shown.strip() else ""
-    return f"{fence}{pad}{shown or '-'}{pad}{fence}"
+    pad = " " if line.startswith("`") or line.endswith("`") or not line.strip() else ""
+    return f"{fence}{pad}{line or '-'}{pad}{fence}"
 
 
 def _head(plan: Plan, changing: Sequence[Change], totals: Totals) -> Iterator[str]:
@@ -167,9 +167,9 @@ def _table(noun: str, rows: Sequence[tuple[str, TotalsRow]], *, viewers: bool) -
     if not rows:
         return
     ranked = sorted(rows, key=lambda item: _severity(item[1]), reverse=True)
-    kept = dict(ranked[:_ROWS])
+    listed = dict(ranked[:_ROWS])
     yield from _heading(noun, viewers=viewers)
-    yield from (_cells(name, row, viewers=viewers) for name, row in rows if name in kept)
+    yield from (_cells(name, row, viewers=viewers) for name, row in rows if name in listed)
     yield ""
     if len(rows) > _ROWS:
         yield f"{len(rows) - _ROWS} more rows left out."
@@ -179,9 +179,9 @@ def _table(noun: str, rows: Sequence[tuple[str, TotalsRow]], *, viewers: bool) -
 def _cells(name: str, row: TotalsRow, *, viewers: bool) -> str:
     counts = " | ".join(str(row.actions[action]) for action in (Action.CREATE, Action.UPDATE, Action.DELETE))
     # A bar would end the cell, even in a code span.
-    shown = code(name, 80).replace("|", "\\|")
+    cell = code(name, 80).replace("|", "\\|")
     more = f" {row.viewers} |" if viewers else ""
-    return f"| {shown} | {len(row.hosts)} | {counts} |{more} {row.impact.value} |"
+    return f"| {cell} | {len(row.hosts)} | {counts} |{more} {row.impact.value} |"
 
 
 def _severity(row: TotalsRow) -> tuple[int, int, int]:
@@ -199,15 +199,15 @@ def _item(change: Change) -> str:
 
 
 def _left_out(plan: Plan) -> Iterator[str]:
-    said = []
+    sentences = []
     if plan.left_out:
-        said.append(f"Left out by `--limit`, not read: {_hosts(plan.left_out)}")
+        sentences.append(f"Left out by `--limit`, not read: {_hosts(plan.left_out)}")
     if plan.outside:
-        said.append(f"{_counted(len(plan.outside), 'pending change')} of chosen hosts outside `--limit`")
+        sentences.append(f"{_counted(len(plan.outside), 'pending change')} of chosen hosts outside `--limit`")
     if plan.unreadable:
-        said.append(f"**Not read**, their changes are not in the plan: {_hosts(sorted(plan.unreadable))}")
-    said += [code(note, _REASON) for note in plan.notes[:_REFUSALS]]
-    for line in said:
+        sentences.append(f"**Not read**, their changes are not in the plan: {_hosts(sorted(plan.unreadable))}")
+    sentences += [code(note, _REASON) for note in plan.notes[:_REFUSALS]]
+    for line in sentences:
         yield f"{line}."
         yield ""
 

@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 from provisioner.inventory.deadlines import Timeliness
 from provisioner.inventory.model import BlockReason, Operating
@@ -86,7 +85,7 @@ def progress(statuses: Sequence[FacilityStatus], province_of: Callable[[Facility
 
     Args:
         statuses: their status.
-        province_of: gives the province under which one is counted.
+        province_of: the province under which one is counted.
     """
     listed = tuple(status for status in statuses if status.facility.operating is not Operating.CLOSED)
     return ProgressReport(
@@ -127,19 +126,3 @@ def _group(key: str, group: Sequence[FacilityStatus]) -> Group:
         cameras=sum(len(status.facility.cameras) for status in group),
         cameras_connected=sum(len(status.facility.cameras) for status in connected),
     )
-
-
-def group_document(group: Group, key: str) -> dict[str, Any]:
-    """A group's counts as documents have them; `key` names what it is a group of, empty for all."""
-    named = {key: group.key} if key else {}
-    return named | {
-        "facilities": group.facilities,
-        "connected": group.connected,
-        "late": group.late,
-        "blocked": {reason.value: count for reason, count in group.blocked.items()},
-        "suspended": group.suspended,
-        "under_way": group.under_way,
-        "overdue": group.overdue,
-        "cameras": group.cameras,
-        "cameras_connected": group.cameras_connected,
-    }

@@ -6,10 +6,11 @@ import hashlib
 import posixpath
 from collections.abc import Sequence
 from pathlib import PurePosixPath
-from typing import Any, Final
+from typing import Final
 from urllib.parse import quote
 
 from provisioner.base.diagnostics import Problem, Severity
+from provisioner.base.json_document import Document
 from provisioner.report.problem_catalogue import CATALOGUE, ProblemEntry
 
 SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -17,7 +18,7 @@ _ROOT: Final = "%SRCROOT%"
 _LEVELS: Final = {Severity.ERROR: "error", Severity.WARNING: "warning"}
 
 
-def sarif_log(problems: Sequence[Problem], *, version: str, folder: str) -> dict[str, Any]:
+def sarif_log(problems: Sequence[Problem], *, version: str, folder: str) -> Document:
     """The log of one run of `validate`.
 
     Args:
@@ -37,7 +38,7 @@ def sarif_log(problems: Sequence[Problem], *, version: str, folder: str) -> dict
     return {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
 
 
-def _rule(code: str) -> dict[str, Any]:
+def _rule(code: str) -> Document:
     """Describe a code; one that is not in the catalogue is said to be only what it is called."""
     entry = CATALOGUE.get(code, ProblemEntry(f"{code}.", "Do what the message says."))
     return {
@@ -51,9 +52,9 @@ def _rule(code: str) -> dict[str, Any]:
     }
 
 
-def _result(problem: Problem, index: int, folder: str) -> dict[str, Any]:
+def _result(problem: Problem, index: int, folder: str) -> Document:
     uri = _uri(problem.file, folder) if problem.file else ""
-    result: dict[str, Any] = {
+    result: Document = {
         "ruleId": problem.code,
         "ruleIndex": index,
         "level": _LEVELS[problem.severity],
@@ -66,8 +67,8 @@ def _result(problem: Problem, index: int, folder: str) -> dict[str, Any]:
     return result
 
 
-def _location(problem: Problem, uri: str) -> dict[str, Any]:
-    physical: dict[str, Any] = {"artifactLocation": {"uri": uri, "uriBaseId": _ROOT}}
+def _location(problem: Problem, uri: str) -> Document:
+    physical: Document = {"artifactLocation": {"uri": uri, "uriBaseId": _ROOT}}
     if problem.line:
         physical["region"] = {"startLine": problem.line, "startColumn": max(problem.column, 1)}
     return {"physicalLocation": physical}
@@ -80,6 +81,6 @@ def _uri(file: str, folder: str) -> str:
 
 
 def _fingerprint(problem: Problem, uri: str) -> str:
-    """Tell a problem from others; lines move, and it stays the same problem."""
+    """What makes a problem the same in another run: lines move."""
     parts = f"{problem.code}\n{uri}\n{problem.object}\n{problem.message}"
     return hashlib.sha256(parts.encode("utf-8", "backslashreplace")).hexdigest()

@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from provisioner.base.clock import VIETNAM, local_iso, local_time
 from provisioner.base.diagnostics import Problem
+from provisioner.base.json_document import Document
 from provisioner.inventory.deadlines import Duty, Timeliness
 from provisioner.lifecycle.evidence import Evidence
 from provisioner.lifecycle.reasons import Reason
@@ -17,7 +17,7 @@ from provisioner.lifecycle.states import FacilityState, Since
 from provisioner.lifecycle.status import FacilityStatus
 from provisioner.report.tables import text_table
 
-HELD = {
+_TIMELINESS = {
     Timeliness.NOT_BOUND: "",
     Timeliness.DUE: "due",
     Timeliness.ON_TIME: "on time",
@@ -50,7 +50,7 @@ def status_lines(statuses: Sequence[FacilityStatus], evidence: Evidence, now: da
     yield ""
     yield from text_table(_NAMES, [_row(status) for status in statuses], numbers=False)
     yield ""
-    yield sum_line(statuses)
+    yield _sum_line(statuses)
 
 
 def _row(status: FacilityStatus) -> tuple[str, ...]:
@@ -58,35 +58,35 @@ def _row(status: FacilityStatus) -> tuple[str, ...]:
     return (
         status.facility.id,
         status.standing.state.words,
-        short(status.standing.since),
+        _short(status.standing.since),
         f"before {status.duty.before}" if status.duty else "",
-        HELD[status.timeliness],
+        _TIMELINESS[status.timeliness],
         blocked.reason.value if blocked and status.is_blocked else "",
     )
 
 
-def short(since: Since) -> str:
+def _short(since: Since) -> str:
     """A day, or a moment to the minute as Vietnam's clock has it."""
     if isinstance(since, datetime):
         return f"{since.astimezone(VIETNAM):%Y-%m-%d %H:%M}"
     return str(since) if since else ""
 
 
-def sum_line(statuses: Iterable[FacilityStatus]) -> str:
+def _sum_line(statuses: Iterable[FacilityStatus]) -> str:
     """Say how many facilities there are, in which states, and how many are overdue or blocked."""
     listed = list(statuses)
     states = Counter(status.standing.state for status in listed)
-    told = ", ".join(f"{states[state]} {state.words}" for state in FacilityState if states[state])
+    by_state = ", ".join(f"{states[state]} {state.words}" for state in FacilityState if states[state])
     noun = "facility" if len(listed) == 1 else "facilities"
     overdue = sum(status.timeliness is Timeliness.OVERDUE for status in listed)
     blocked = sum(status.is_blocked for status in listed)
-    return f"{len(listed)} {noun}: {told}; {overdue} overdue, {blocked} blocked"
+    return f"{len(listed)} {noun}: {by_state}; {overdue} overdue, {blocked} blocked"
 
 
 def why_lines(explained: Explained) -> Iterator[str]:
     """One facility's reasons, each with its place, and what comes next."""
     standing = explained.status.standing
-    since = f" since {short(standing.since)}" if standing.since else ""
+    since = f" since {_short(standing.since)}" if standing.since else ""
     yield f"{explained.status.facility.id}: {standing.state.words}{since}"
     for reason in explained.reasons:
         place = f" ({reason.file}:{reason.line})" if reason.file else ""
@@ -101,7 +101,7 @@ def why_lines(explained: Explained) -> Iterator[str]:
 
 def status_document(
     statuses: Sequence[FacilityStatus], evidence: Evidence, now: datetime, why: Mapping[str, Explained]
-) -> dict[str, Any]:
+) -> Document:
     """The `status` document; `why` holds the reasons of those facilities of which they are wanted."""
     return {
         "schema": "provisioner/status",
@@ -112,7 +112,7 @@ def status_document(
     }
 
 
-def facility_document(status: FacilityStatus) -> dict[str, Any]:
+def facility_document(status: FacilityStatus) -> Document:
     """What every document says of one facility."""
     standing, facility = status.standing, status.facility
     return {
@@ -123,10 +123,10 @@ def facility_document(status: FacilityStatus) -> dict[str, Any]:
         "carrier": status.carrier,
         "operating": facility.operating.value,
         "state": standing.state.value,
-        "since": since_document(standing.since),
+        "since": _since_document(standing.since),
         "reached": standing.reached.value,
         "connected": standing.is_connected,
-        "connected_at": since_document(standing.connected_at),
+        "connected_at": _since_document(standing.connected_at),
         "deadline": _duty(status.duty) if status.duty else None,
         "timeliness": status.timeliness.value,
         "blocked": _blocked(status),
@@ -134,19 +134,19 @@ def facility_document(status: FacilityStatus) -> dict[str, Any]:
     }
 
 
-def since_document(since: Since) -> str | None:
+def _since_document(since: Since) -> str | None:
     """A moment with Vietnam's zone, a day as a day, None where nothing is known."""
     if isinstance(since, datetime):
         return local_iso(since)
     return str(since) if since else None
 
 
-def _facility(status: FacilityStatus, evidence: Evidence, why: Explained | None) -> dict[str, Any]:
+def _facility(status: FacilityStatus, evidence: Evidence, why: Explained | None) -> Document:
     standing = status.standing
-    told = facility_document(status) | {
+    document = facility_document(status) | {
         "rendered": status.facility.rendered,
         "left_on": list(standing.left_on),
-        "steps": {state.value: since_document(since) for state, since in standing.steps.items()},
+        "steps": {state.value: _since_document(since) for state, since in standing.steps.items()},
         "orders": [_duty(duty) for duty in status.duties],
         "last_checks": [
             {
@@ -161,16 +161,16 @@ def _facility(status: FacilityStatus, evidence: Evidence, why: Explained | None)
         ],
     }
     if why is None:
-        return told
+        return document
     reasons = [{"text": reason.text, "file": reason.file, "line": reason.line} for reason in why.reasons]
-    return told | {"why": reasons, "problems": [f"{p.place}: {p.message}" for p in why.problems]}
+    return document | {"why": reasons, "problems": [f"{p.place}: {p.message}" for p in why.problems]}
 
 
-def _duty(duty: Duty) -> dict[str, Any]:
+def _duty(duty: Duty) -> Document:
     return {"order": duty.order.ref, "before": str(duty.before), "deadline": local_iso(duty.deadline)}
 
 
-def _blocked(status: FacilityStatus) -> dict[str, Any] | None:
+def _blocked(status: FacilityStatus) -> Document | None:
     blocked = status.facility.blocked
     if blocked is None or not status.is_blocked:
         return None

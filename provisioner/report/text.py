@@ -34,13 +34,13 @@ def sentence(result: VerifyResult) -> str:
     total = total_of("", result.paths)
     if not total.paths:
         return "no path was checked"
-    if total.all_up:
+    if total.up == total.paths:
         return f"all {total.paths} paths are up" if total.paths > 1 else "the path is up"
-    others = ", ".join(f"{n} {v.value}" for v in SEVERITY if v is not Verdict.UP and (n := getattr(total, v.value)))
+    others = ", ".join(f"{total.counts[v]} {v.value}" for v in SEVERITY if v is not Verdict.UP and v in total.counts)
     return f"{total.up} of {total.paths} paths are up: {others}"
 
 
-def clean(text: str) -> str:
+def printable(text: str) -> str:
     """Replace what is not printable: details quote other programs, which may speak to the terminal."""
     return "".join(c if c.isprintable() else "?" for c in text)
 
@@ -51,17 +51,17 @@ def seconds_of(result: VerifyResult) -> int:
 
 
 def _head(result: VerifyResult, *, color: bool) -> Iterator[str]:
-    yield f"engine: {clean(result.engine)}"
+    yield f"engine: {printable(result.engine)}"
     yield f"as of: {local_time(result.finished_at)} (took {seconds_of(result)} s)"
-    said = sentence(result)
-    yield click.style(said, fg="green" if result.all_up else "red", bold=True) if color else said
+    line = sentence(result)
+    yield click.style(line, fg="green" if result.all_up else "red", bold=True) if color else line
 
 
 def _totals(noun: str, totals: Sequence[Total]) -> Iterator[str]:
-    shown = [v for v in SEVERITY if v is Verdict.UP or any(getattr(t, v.value) for t in totals)]
-    shown.sort(key=lambda v: v is not Verdict.UP)
-    names = [noun, "paths", *(v.value for v in shown)]
-    rows = [[t.name, str(t.paths), *(str(getattr(t, v.value)) for v in shown)] for t in totals]
+    others = [v for v in SEVERITY if v is not Verdict.UP and any(v in total.counts for total in totals)]
+    columns = (Verdict.UP, *others)
+    names = [noun, "paths", *(v.value for v in columns)]
+    rows = [[t.name, str(t.paths), *(str(t.counts.get(v, 0)) for v in columns)] for t in totals]
     return text_table(names, rows, numbers=True)
 
 
@@ -83,11 +83,11 @@ def _incidents(result: VerifyResult, *, detail: bool, color: bool) -> Iterator[s
 
 def _below(incident: Incident, *, detail: bool) -> Iterator[str]:
     if incident.detail:
-        yield clean(incident.detail)
-    shown = incident.paths if detail else incident.paths[:_LISTED]
-    yield from shown
-    if len(shown) < len(incident.paths):
-        yield f"… and {len(incident.paths) - len(shown)} more"
+        yield printable(incident.detail)
+    listed = incident.paths if detail else incident.paths[:_LISTED]
+    yield from listed
+    if len(listed) < len(incident.paths):
+        yield f"… and {len(incident.paths) - len(listed)} more"
 
 
 def _word(verdict: Verdict, *, color: bool) -> str:
@@ -99,12 +99,14 @@ def _hosts(hosts: Iterable[HostReport]) -> Iterator[str]:
     """Say what is wrong with hosts; those that answered and are as desired are not listed."""
     for host in hosts:
         if host.outcome != "answered":
-            yield f"host {host.host}: {host.outcome}: {clean(host.error)}".rstrip(": ")
+            yield f"host {host.host}: {host.outcome}: {printable(host.error)}".rstrip(": ")
         elif host.drift is None:
-            yield f"host {host.host}: not compared with the desired state: {clean(host.error)}".rstrip(": ")
+            yield f"host {host.host}: not compared with the desired state: {printable(host.error)}".rstrip(": ")
         elif host.drift:
             yield f"host {host.host}: drift"
-            yield from (f"  {c.action.value} {c.resource.value} {clean(c.name)}" for c in host.drift[:_DRIFT_LISTED])
+            yield from (
+                f"  {c.action.value} {c.resource.value} {printable(c.name)}" for c in host.drift[:_DRIFT_LISTED]
+            )
             if len(host.drift) > _DRIFT_LISTED:
                 yield f"  … and {len(host.drift) - _DRIFT_LISTED} more"
 
@@ -112,5 +114,5 @@ def _hosts(hosts: Iterable[HostReport]) -> Iterator[str]:
 def _paths(paths: Sequence[PathVerdict], *, color: bool) -> Iterator[str]:
     width = max((len(p.path) for p in paths), default=0)
     for path in paths:
-        why = ": ".join(clean(part) for part in (path.cause.value, path.detail) if part)
+        why = ": ".join(printable(part) for part in (path.cause.value, path.detail) if part)
         yield f"{_word(path.verdict, color=color)}  level {path.level}  {path.path.ljust(width)}  {why}".rstrip()

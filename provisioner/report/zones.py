@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 from provisioner.inventory.model import Facility, Operating, Zone
 
@@ -94,15 +93,3 @@ def _cover(facility: Facility, zone: Zone, cameras: int) -> Cover:
 def _group(zone: Zone, listed: Iterable[ZoneCover]) -> ZoneGroup:
     covers = Counter(one.cover for one in listed if one.zone is zone)
     return ZoneGroup(zone, covers.total(), {cover: covers[cover] for cover in Cover})
-
-
-def group_document(group: ZoneGroup) -> dict[str, Any]:
-    """A zone's counts as documents have them."""
-    counts = {cover.value: count for cover, count in group.covers.items()}
-    return {"zone": group.zone.value, "facilities": group.facilities, **counts}
-
-
-def cover_document(one: ZoneCover) -> dict[str, Any]:
-    """One zone of one facility as documents have it."""
-    told = {"facility": one.facility.id, "province": one.facility.province, "zone": one.zone.value}
-    return told | {"cameras": one.cameras, "cover": one.cover.value}

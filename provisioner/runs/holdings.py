@@ -16,12 +16,12 @@ from provisioner.history.records import FacilityCheck, Holding, Operation
 from provisioner.inventory.model import Inventory
 from provisioner.inventory.signed import signed_content
 from provisioner.plan.changes import Action, Change, Resource, pending
+from provisioner.verify.levels import HIGHEST
 from provisioner.verify.result import PathVerdict, Verdict, VerifyResult
 
 Contents = Mapping[str, Mapping[str, str]]
 """By relay: the hash of the signed content of each facility that it should carry, by the facility's id."""
 
-_AT_THE_CENTRE = 7
 _UNLIKE = ""
 
 
@@ -140,5 +140,5 @@ def _checked(
 
 def _is_proved(verdict: PathVerdict) -> bool:
     """Tell whether a path was up up to the monitoring centre; what was not checked is not."""
-    up = verdict.verdict is Verdict.UP and verdict.level == _AT_THE_CENTRE
+    up = verdict.verdict is Verdict.UP and verdict.level == HIGHEST.number
     return up and verdict.checked_at is not None

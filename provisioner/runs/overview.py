@@ -14,10 +14,14 @@ from provisioner.desired.limit import Limit
 from provisioner.history.place import StatePlace, state_place_of
 from provisioner.history.store import find_history
 from provisioner.inventory.loader.cache import cache_of
-from provisioner.inventory.loader.load import Loaded, check, load
+from provisioner.inventory.loader.load import Loaded, check, load, valid_inventory
 from provisioner.inventory.model import Facility, Inventory
+from provisioner.inventory.rules import ALLOCATION_MISSING, GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
 from provisioner.lifecycle.evidence import NO_EVIDENCE, Evidence
 from provisioner.lifecycle.status import FacilityStatus, statuses
+
+# What hosts still lack is no reason to report nothing.
+_TOLERATED = frozenset({ALLOCATION_MISSING, GATEWAY_KEY_MISSING, HOST_KEYS_MISSING})
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,7 @@ class Overview:
     """One look at the whole.
 
     Attributes:
+        root: the inventory's folder.
         loaded: the inventory's files, and what is wrong with them.
         inventory: what could be read of them.
         problems: every problem, sorted by place.
@@ -33,6 +38,7 @@ class Overview:
         now: the moment, in Vietnam's time.
     """
 
+    root: Path
     loaded: Loaded
     inventory: Inventory
     problems: tuple[Problem, ...]
@@ -50,6 +56,14 @@ class Overview:
     def errors(self) -> tuple[Problem, ...]:
         """The problems that keep the inventory from being applied."""
         return tuple(problem for problem in self.problems if problem.severity is Severity.ERROR)
+
+    def refuse_errors(self) -> None:
+        """Refuse an inventory with errors; what hosts still lack is none here.
+
+        Raises:
+            InventoryError: with every problem.
+        """
+        valid_inventory(self.loaded, self.root, tolerate=_TOLERATED)
 
     def statuses(self, names: Sequence[str], limit: Limit) -> tuple[FacilityStatus, ...]:
         """The status of the chosen facilities.
@@ -108,7 +122,7 @@ def overview(root: Path, environment: Mapping[str, str], now: datetime) -> Overv
         )
     place = state_place_of(environment, loaded.partial.settings.id)
     evidence = _evidence(place)
-    return Overview(loaded, loaded.partial, problems, evidence, place, now)
+    return Overview(root, loaded, loaded.partial, problems, evidence, place, now)
 
 
 def _evidence(place: StatePlace) -> Evidence:

@@ -11,7 +11,8 @@ from provisioner.history.store import open_history
 from provisioner.history.who import who
 from provisioner.pipeline import Session, new_run_id
 from provisioner.runs.holdings import contents_of, shown_of_facilities, shown_of_hosts
-from provisioner.verify.result import VerifyResult, exit_code, verify_document
+from provisioner.verify.document import verify_document
+from provisioner.verify.result import VerifyResult, exit_code
 
 _OUTCOMES = {0: "up", 1: "not-up"}
 

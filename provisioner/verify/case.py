@@ -1,20 +1,19 @@
-"""One path with all the evidence about it, and what a check of one level gives. Pure."""
+"""One path with all the evidence about it, and what comes of one check. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from provisioner.plan.changes import Change
+from provisioner.plan.changes import Change, pending
 from provisioner.verify.evidence import Device, HostEvidence, RelayEvidence
-from provisioner.verify.result import Cause, Layer, effective
+from provisioner.verify.result import Cause, Layer
 from provisioner.verify.wanted import PathToCheck
 
 
 @dataclass(frozen=True, slots=True)
 class Shortfall:
-    """Why a level failed, or could not be checked."""
+    """Why a check failed, or could not be made."""
 
     layer: Layer
     object: str
@@ -24,22 +23,24 @@ class Shortfall:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """The outcome of one level: passed, failed, or not checked (`passed` is None)."""
+    """The outcome of one check: passed, failed, or not checked (`passed` is None).
 
-    level: int
+    Which level it stands for is known to the table of levels alone.
+    """
+
     passed: bool | None
     finding: Shortfall | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A path, its relay's evidence, and that of every host by id.
+    """A path to check, its relay's evidence, and that of every host by id.
 
     Attributes:
         siblings: the devices of the same site that were tried.
     """
 
-    wanted: PathToCheck
+    target: PathToCheck
     relay: RelayEvidence
     hosts: Mapping[str, HostEvidence]
     drift: Mapping[str, Sequence[Change]]
@@ -48,28 +49,28 @@ class Case:
     @property
     def device(self) -> Device:
         """Where the relay connects to."""
-        return str(self.wanted.path.source.address), self.wanted.path.source.port
+        return str(self.target.path.source.address), self.target.path.source.port
 
     @property
     def device_layer(self) -> Layer:
         """The layer of the device that answers: a recorder's failure is one for all its channels."""
-        path = self.wanted.path
+        path = self.target.path
         return Layer.CAMERA if path.device == path.camera else Layer.RECORDER
 
     @property
     def device_name(self) -> str:
         """The device that answers for the path, within its facility."""
-        return f"{self.wanted.path.facility}/{self.wanted.path.device}"
+        return f"{self.target.path.facility}/{self.target.path.device}"
 
     @property
     def camera_name(self) -> str:
         """The camera, within its facility."""
-        return f"{self.wanted.path.facility}/{self.wanted.path.camera}"
+        return f"{self.target.path.facility}/{self.target.path.camera}"
 
     @property
     def flowed(self) -> bool | None:
         """Whether the path's bytes grew between the two samples; None where there are not two."""
-        first, second = self.relay.samples.get(self.wanted.path.name, (None, None))
+        first, second = self.relay.samples.get(self.target.path.name, (None, None))
         if first is None or second is None:
             return None
         return second.inbound_bytes > first.inbound_bytes
@@ -77,10 +78,10 @@ class Case:
     def drift_of(self, host: str) -> tuple[Change, ...] | None:
         """What differs on a host, or None where that could not be read."""
         changes = self.drift.get(host)
-        return None if changes is None else effective(changes)
+        return None if changes is None else pending(changes)
 
     def firewall_blocks(self, chain: str, elements: str = "", element: str = "") -> bool:
-        """Tell whether the relay's own firewall stands in the way.
+        """Whether the relay's own firewall stands in the way.
 
         A table that is not loaded at all lets everything through, so it explains nothing.
 
@@ -89,25 +90,24 @@ class Case:
             elements: the set that the rule asks, e.g. `cameras`.
             element: the element that has to be in it.
         """
-        facts = self.hosts[self.wanted.relay.id].facts
-        firewall: Mapping[str, Any] = facts.firewall if facts else {"present": False}
-        if not firewall["present"]:
+        facts = self.hosts[self.target.relay.id].facts
+        firewall = facts.firewall if facts else None
+        if firewall is None or not firewall["present"]:
             return False
         names = {str(d["name"]) for d in firewall["differences"]}
         missing = {f"element {elements} {element}", f"set {elements}"} & names
         return bool(missing) or any(n.startswith((f"rule {chain}/", f"chain {chain}", f"order {chain}")) for n in names)
 
 
-def passed(level: int) -> Check:
-    """The outcome of a level that passed."""
-    return Check(level, passed=True)
+PASSED = Check(passed=True)
+"""The outcome of a check that passed."""
 
 
-def failed(level: int, layer: Layer, name: str, cause: Cause, detail: str = "") -> Check:
-    """The outcome of a level that failed."""
-    return Check(level, passed=False, finding=Shortfall(layer, name, cause, detail))
+def failed(layer: Layer, name: str, cause: Cause, detail: str = "") -> Check:
+    """The outcome of a check that failed."""
+    return Check(passed=False, finding=Shortfall(layer, name, cause, detail))
 
 
-def not_checked(level: int, host: str, detail: str, cause: Cause = Cause.NOT_CHECKED) -> Check:
-    """The outcome of a level about which there is no evidence: never a pass."""
-    return Check(level, passed=None, finding=Shortfall(Layer.HOST, host, cause, detail))
+def not_checked(host: str, detail: str, cause: Cause = Cause.NOT_CHECKED) -> Check:
+    """The outcome of a check for which there is no evidence: never a pass."""
+    return Check(passed=None, finding=Shortfall(Layer.HOST, host, cause, detail))

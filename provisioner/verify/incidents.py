@@ -11,20 +11,20 @@ from provisioner.verify.wanted import PathToCheck
 Key = tuple[Layer, str, Cause]
 
 
-def incidents_of(verdicts: Sequence[PathVerdict], wanted: Iterable[PathToCheck]) -> tuple[Incident, ...]:
+def incidents_of(verdicts: Sequence[PathVerdict], targets: Iterable[PathToCheck]) -> tuple[Incident, ...]:
     """The incidents, the highest layer and the most paths first."""
     groups: dict[Key, list[PathVerdict]] = defaultdict(list)
     for verdict in verdicts:
         if verdict.verdict is not Verdict.UP and verdict.layer is not None:
             groups[verdict.layer, verdict.object, verdict.cause].append(verdict)
-    devices = {w.path.name: (w.path.facility, w.path.device) for w in wanted}
+    devices = {target.path.name: (target.path.facility, target.path.device) for target in targets}
     groups = _whole_sites(groups, devices)
     groups = _whole_recorders(groups, devices)
-    found = (
+    incidents = (
         Incident(layer, name, cause, tuple(sorted(p.path for p in paths)), paths[0].detail)
         for (layer, name, cause), paths in groups.items()
     )
-    return tuple(sorted(found, key=lambda i: (i.layer.rank, -len(i.paths), i.object, i.cause)))
+    return tuple(sorted(incidents, key=lambda i: (i.layer.rank, -len(i.paths), i.object, i.cause)))
 
 
 def _whole_sites(
@@ -50,10 +50,10 @@ def _whole_recorders(
         of_device[device].add(path)
     for (site, name), paths in of_device.items():
         silent = {
-            key: found
-            for key, found in groups.items()
-            if key[0] is Layer.CAMERA and key[2] is Cause.SILENT and {p.path for p in found} <= paths
+            key: verdicts
+            for key, verdicts in groups.items()
+            if key[0] is Layer.CAMERA and key[2] is Cause.SILENT and {p.path for p in verdicts} <= paths
         }
-        if len(silent) > 1 and {p.path for found in silent.values() for p in found} == paths:
+        if len(silent) > 1 and {p.path for verdicts in silent.values() for p in verdicts} == paths:
             groups[Layer.RECORDER, f"{site}/{name}", Cause.SILENT] = [p for key in silent for p in groups.pop(key)]
     return groups

@@ -6,10 +6,12 @@ The rules (docs/design.md, part 7):
   all applicable lower ones passed.
 - The cause is that of the relay's own failure if its service is stopped, else of the lowest level that
   failed: what is broken lower in the numbers is higher in the layers, and explains the rest.
-- Down: something from level 2 on failed. Degraded instead, where the picture is good at the end of the
-  way all the same (a port map that is gone while its old connection lives), or is there but differs.
+- Down: a level of the link or of the picture failed. Degraded instead, where the picture is good at the end
+  all the same (a port map that is gone while its old connection lives), or is there but differs.
 - Unknown: nothing failed, and something was not checked.
 - Degraded (drift): nothing failed and all was checked, but a host under the path is not as desired.
+
+Which levels there are, and which are about what, stands in the table of `levels`; nothing here knows a number.
 """
 
 from __future__ import annotations
@@ -17,22 +19,29 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import takewhile
+from typing import NamedTuple
 
 from provisioner.hosts.runner import CallOutcome
 from provisioner.plan.changes import Change
 from provisioner.verify.case import Case, Check, Shortfall
 from provisioner.verify.evidence import Device, HostEvidence
-from provisioner.verify.network import host_check, port_check, tunnel_check
+from provisioner.verify.levels import LEVELS, Level, Subject
 from provisioner.verify.result import IMPERFECT, Cause, Layer, PathVerdict, Verdict
-from provisioner.verify.stream import centre_check, read_check, relay_check
 from provisioner.verify.wanted import PathToCheck
 
-_CHECKS = (host_check, tunnel_check, port_check, relay_check, read_check, centre_check)
-_UNSEEN = "no evidence"
+_NO_EVIDENCE = "no evidence"
+
+
+class _CheckedLevel(NamedTuple):
+    """A level, and what came of its check."""
+
+    level: Level
+    check: Check
 
 
 def judge(
-    wanted: Sequence[PathToCheck],
+    targets: Sequence[PathToCheck],
     evidence: Mapping[str, HostEvidence],
     drift: Mapping[str, Sequence[Change]],
     checked_at: datetime,
@@ -40,102 +49,97 @@ def judge(
     """The verdict on every path, in the order of names.
 
     Args:
-        wanted: the paths that had to be checked.
-        evidence: by host id, what it told.
+        targets: the paths that had to be checked.
+        evidence: by host id, what it answered.
         drift: by host id, what differs from the desired state; a host that is missing was not compared.
         checked_at: when the evidence was gathered.
     """
     siblings: dict[tuple[str, str], set[Device]] = defaultdict(set)
-    for one in wanted:
-        path = one.path
-        siblings[one.relay.id, path.facility].add((str(path.source.address), path.source.port))
+    for target in targets:
+        path = target.path
+        siblings[target.relay.id, path.facility].add((str(path.source.address), path.source.port))
     verdicts = []
-    for one in sorted(wanted, key=lambda w: (w.path.name, w.relay.id)):
-        told = evidence.get(one.relay.id)
-        if told is None or told.relay is None:
-            verdicts.append(_unseen(one, told))
+    for target in sorted(targets, key=lambda one: (one.path.name, one.relay.id)):
+        host = evidence.get(target.relay.id)
+        if host is None or host.relay is None:
+            verdicts.append(_without_evidence(target, host))
             continue
         case = Case(
-            wanted=one,
-            relay=told.relay,
+            target=target,
+            relay=host.relay,
             hosts=evidence,
             drift=drift,
-            siblings=frozenset(siblings[one.relay.id, one.path.facility]),
+            siblings=frozenset(siblings[target.relay.id, target.path.facility]),
         )
         verdicts.append(_judged(case, checked_at))
     return tuple(verdicts)
 
 
-def _unseen(wanted: PathToCheck, told: HostEvidence | None) -> PathVerdict:
-    unreachable = told is not None and told.outcome is CallOutcome.UNREACHABLE
+def _without_evidence(target: PathToCheck, host: HostEvidence | None) -> PathVerdict:
+    unreachable = host is not None and host.outcome is CallOutcome.UNREACHABLE
     cause = Cause.HOST_UNREACHABLE if unreachable else Cause.NOT_CHECKED
-    detail = (told.error if told else "") or _UNSEEN
-    return _verdict(wanted, Verdict.UNKNOWN, (), Shortfall(Layer.HOST, wanted.relay.id, cause, detail), None)
+    detail = (host.error if host else "") or _NO_EVIDENCE
+    return _verdict(target, Verdict.UNKNOWN, (), Shortfall(Layer.HOST, target.relay.id, cause, detail), None)
 
 
 def _judged(case: Case, checked_at: datetime) -> PathVerdict:
-    checks = tuple(check(case) for check in _CHECKS)
-    verdict, finding = _conclusion(checks)
-    return _verdict(case.wanted, verdict, checks, finding, checked_at)
+    checks = tuple(_CheckedLevel(level, level.check(case)) for level in LEVELS)
+    verdict, shortfall = _conclusion(checks)
+    return _verdict(case.target, verdict, checks, shortfall, checked_at)
 
 
-def _conclusion(checks: Sequence[Check]) -> tuple[Verdict, Shortfall | None]:
-    host, others = checks[0], checks[1:]
-    failures = [c.finding for c in others if c.passed is False and c.finding]
-    unseen = next((c.finding for c in checks if c.passed is None), None)
+def _conclusion(checks: Sequence[_CheckedLevel]) -> tuple[Verdict, Shortfall | None]:
+    failures = [(level.subject, c.finding) for level, c in checks if c.passed is False and c.finding]
+    broken = [shortfall for subject, shortfall in failures if subject is not Subject.HOST]
+    not_checked = next((c.finding for _, c in checks if c.passed is None), None)
+    if broken:
+        verdict = _severity([c for level, c in checks if level.subject is Subject.PICTURE])
+        return verdict, not_checked if verdict is Verdict.UNKNOWN else _root(broken)
+    if not_checked is not None:
+        return Verdict.UNKNOWN, not_checked
     if failures:
-        verdict = _severity(others)
-        return verdict, unseen if verdict is Verdict.UNKNOWN else _root(failures)
-    if unseen is not None:
-        return Verdict.UNKNOWN, unseen
-    if host.passed is False:
-        return Verdict.DEGRADED, host.finding
+        return Verdict.DEGRADED, failures[0][1]
     return Verdict.UP, None
 
 
-def _root(failures: Sequence[Shortfall]) -> Shortfall:
-    stopped = (f for f in failures if f.cause is Cause.RELAY_STOPPED)
-    broken = (f for f in failures if f.cause not in IMPERFECT)
-    return next(stopped, None) or next(broken, failures[0])
+def _root(broken: Sequence[Shortfall]) -> Shortfall:
+    stopped = (s for s in broken if s.cause is Cause.RELAY_STOPPED)
+    worse = (s for s in broken if s.cause not in IMPERFECT)
+    return next(stopped, None) or next(worse, broken[0])
 
 
-def _severity(others: Sequence[Check]) -> Verdict:
-    """Judge a path of which something from level 2 on failed, by what came of the picture (levels 4, 5, 7)."""
-    picture = [c for c in others if c.level >= 4]  # noqa: PLR2004 (the level's number)
+def _severity(picture: Sequence[Check]) -> Verdict:
+    """Judge a path of which the link or the picture failed, by what came of the picture."""
     if any(c.passed is False and c.finding and c.finding.cause not in IMPERFECT for c in picture):
         return Verdict.DOWN
     if all(c.passed is not None for c in picture):
         return Verdict.DEGRADED
-    # It flows into the relay, so it is not down; how far it comes was not seen.
+    # It flows into the relay, so it is not down; how far it comes was not checked.
     return Verdict.UNKNOWN if picture[0].passed else Verdict.DOWN
 
 
 def _verdict(
-    wanted: PathToCheck,
+    target: PathToCheck,
     verdict: Verdict,
-    checks: Sequence[Check],
-    finding: Shortfall | None,
+    checks: Sequence[_CheckedLevel],
+    shortfall: Shortfall | None,
     checked_at: datetime | None,
 ) -> PathVerdict:
-    level = 0
-    for check in checks:
-        if not check.passed:
-            break
-        level = check.level
-    path = wanted.path
+    path = target.path
+    unbroken = list(takewhile(lambda one: one.check.passed, checks))
     return PathVerdict(
         path=path.name,
-        carrier=wanted.carrier,
+        carrier=target.carrier,
         province=path.province,
         facility=path.facility,
         camera=path.camera,
-        relay=wanted.relay.id,
+        relay=target.relay.id,
         verdict=verdict,
-        level=level,
-        cause=finding.cause if finding else Cause.NONE,
+        level=unbroken[-1].level.number if unbroken else 0,
+        cause=shortfall.cause if shortfall else Cause.NONE,
         checked_at=checked_at,
-        passed=tuple(c.level for c in checks if c.passed),
-        layer=finding.layer if finding else None,
-        object=finding.object if finding else "",
-        detail=finding.detail if finding else "",
+        passed=tuple(level.number for level, c in checks if c.passed),
+        layer=shortfall.layer if shortfall else None,
+        object=shortfall.object if shortfall else "",
+        detail=shortfall.detail if shortfall else "",
     )

@@ -1,4 +1,4 @@
-"""Levels 1 to 3: the host, the tunnel, the camera's port. Pure.
+"""Checks of the host, the tunnel and the camera's port. Pure.
 
 What a silence means rests on facts of WireGuard and of our gateways (docs/design.md, part 7): a gateway
 drops tunnel input to unmapped ports, answers "no route" for a camera that is not on its LAN, and passes a
@@ -13,119 +13,119 @@ from types import MappingProxyType
 from typing import Final
 
 from provisioner.desired.access import Access
-from provisioner.verify.case import Case, Check, failed, not_checked, passed
+from provisioner.verify.case import PASSED, Case, Check, failed, not_checked
 from provisioner.verify.evidence import LivePeer
 from provisioner.verify.result import Cause, Layer
 
 # WireGuard rejects a session's packets after 180 s without a new handshake.
-HANDSHAKE_S = 180
-_SHOWN = 3
+_HANDSHAKE_S = 180
+_CHANGES_NAMED = 3
 UNANSWERED: Final[Mapping[Access, Cause]] = MappingProxyType({Access.PULL_PORTMAP: Cause.PORT_MAP_MISSING})
 """What is missing at a site, by its access mode, where a device does not answer though the tunnel is up."""
 
 
 def host_check(case: Case) -> Check:
-    """Level 1: the hosts under the path equal the desired state; centres count as well as the relay.
+    """Check that the hosts under the path equal the desired state; centres count as well as the relay.
 
-    A centre that told nothing at all is left to level 7.
+    A centre that answered nothing at all is left to `centre_check`.
     """
-    answered = (c.id for c in case.wanted.centres if c.id in case.hosts and case.hosts[c.id].centre)
-    hosts = {host: case.drift_of(host) for host in (case.wanted.relay.id, *answered)}
+    answered = (c.id for c in case.target.centres if c.id in case.hosts and case.hosts[c.id].centre)
+    hosts = {host: case.drift_of(host) for host in (case.target.relay.id, *answered)}
     for host, changes in hosts.items():
         if changes is None:
             error = case.hosts[host].error
-            return not_checked(1, host, f"its facts were not read: {error}" if error else "its facts were not read")
+            return not_checked(host, f"its facts were not read: {error}" if error else "its facts were not read")
     for host, changes in hosts.items():
         if changes:
-            first = ", ".join(f"{c.action.value} {c.resource.value} {c.name}" for c in changes[:_SHOWN])
-            more = f" and {len(changes) - _SHOWN} more" if len(changes) > _SHOWN else ""
-            return failed(1, Layer.HOST, host, Cause.DRIFT, f"to mend: {first}{more}")
-    return passed(1)
+            first = ", ".join(f"{c.action.value} {c.resource.value} {c.name}" for c in changes[:_CHANGES_NAMED])
+            more = f" and {len(changes) - _CHANGES_NAMED} more" if len(changes) > _CHANGES_NAMED else ""
+            return failed(Layer.HOST, host, Cause.DRIFT, f"to mend: {first}{more}")
+    return PASSED
 
 
 def tunnel_check(case: Case) -> Check:
-    """Level 2: a recent handshake, the allowed IPs, a route."""
-    site, relay = case.wanted.path.facility, case.wanted.relay.id
+    """Check for a recent handshake, the allowed IPs and a route."""
+    site, relay = case.target.path.facility, case.target.relay.id
     tunnel, address = case.relay.tunnel, case.device[0]
     if not tunnel.peers:
-        return failed(2, Layer.TUNNEL, relay, Cause.TUNNEL_DOWN, "the relay's tunnel is not up")
-    peer = tunnel.peers.get(case.wanted.peer_key)
+        return failed(Layer.TUNNEL, relay, Cause.TUNNEL_DOWN, "the relay's tunnel is not up")
+    peer = tunnel.peers.get(case.target.peer_key)
     if peer is None:
-        return failed(2, Layer.TUNNEL, site, Cause.TUNNEL_DOWN, "the relay's tunnel lacks the site's peer")
+        return failed(Layer.TUNNEL, site, Cause.TUNNEL_DOWN, "the relay's tunnel lacks the site's peer")
     if not any(_covers(network, address) for network in peer.allowed_ips):
-        return failed(2, Layer.TUNNEL, site, Cause.TUNNEL_DOWN, f"the site's peer does not own {address}")
+        return failed(Layer.TUNNEL, site, Cause.TUNNEL_DOWN, f"the site's peer does not own {address}")
     if not any(_covers(network, address) for network in tunnel.routes):
-        return failed(2, Layer.TUNNEL, relay, Cause.TUNNEL_DOWN, f"no route to {address} through the tunnel")
+        return failed(Layer.TUNNEL, relay, Cause.TUNNEL_DOWN, f"no route to {address} through the tunnel")
     return _peer_check(case, peer)
 
 
 def _peer_check(case: Case, peer: LivePeer) -> Check:
-    site, age = case.wanted.path.facility, peer.handshake_age_s
+    site, age = case.target.path.facility, peer.handshake_age_s
     # A clock that jumped back gives a negative age: nothing but a handshake makes one at all.
-    fresh = age is not None and age <= HANDSHAKE_S
+    fresh = age is not None and age <= _HANDSHAKE_S
     if _alive(case, peer) or (fresh and not _silent(case, peer)):
-        return passed(2)
+        return PASSED
     if case.firewall_blocks("input"):
-        return failed(2, Layer.FIREWALL, case.wanted.relay.id, Cause.FIREWALL, "the relay's input rules have changed")
+        return failed(Layer.FIREWALL, case.target.relay.id, Cause.FIREWALL, "the relay's input rules have changed")
     if age is None:
         detail = "there was never a handshake"
     elif not fresh:
         detail = f"the last handshake was {age:.0f} s ago"
     else:
         detail = f"nothing came from the site, though its handshake is {age:.0f} s old"
-    return failed(2, Layer.TUNNEL, site, Cause.TUNNEL_DOWN, detail)
+    return failed(Layer.TUNNEL, site, Cause.TUNNEL_DOWN, detail)
 
 
 def _alive(case: Case, peer: LivePeer) -> bool:
-    """Tell whether something came through this tunnel while we looked; that needs a valid session."""
+    """Whether something came through this tunnel while we looked; that needs a valid session."""
     answered = any(case.relay.devices.get(d) in {"ok", "refused"} for d in case.siblings)
     return peer.handshake_age_s is not None and (answered or peer.received[1] > peer.received[0])
 
 
 def _silent(case: Case, peer: LivePeer) -> bool:
-    """Tell whether packets went out and nothing at all came back: a tunnel that went down a moment ago."""
+    """Whether packets went out and nothing at all came back: a tunnel that went down a moment ago."""
     outcomes = {case.relay.devices.get(d) for d in case.siblings}
     return outcomes == {"timeout"} and peer.sent[1] > peer.sent[0] and not _cameras_blocked(case)
 
 
 def port_check(case: Case) -> Check:
-    """Level 3: the camera's port answers from the relay."""
+    """Check that the camera's port answers from the relay."""
     outcome = case.relay.devices.get(case.device)
     name, where = case.device_name, f"{case.device[0]}:{case.device[1]}"
     if outcome is None:
-        return not_checked(3, case.wanted.relay.id, f"{where} was not tried")
+        return not_checked(case.target.relay.id, f"{where} was not tried")
     match outcome:
         case "ok":
-            return passed(3)
+            return PASSED
         case "not-permitted":
             return _blocked(case, where)
         case "timeout":
             return _timeout_check(case, where)
     cause = {"refused": Cause.CAMERA_REFUSES, "no-route": Cause.CAMERA_UNPLUGGED}.get(outcome, Cause.UNKNOWN)
-    return failed(3, case.device_layer, name, cause, f"{where}: {outcome}")
+    return failed(case.device_layer, name, cause, f"{where}: {outcome}")
 
 
 def _timeout_check(case: Case, where: str) -> Check:
     if _cameras_blocked(case):
         return _blocked(case, where)
-    errors = case.relay.errors.get(case.wanted.path.name, ())
+    errors = case.relay.errors.get(case.target.path.name, ())
     if errors and "no route to host" in errors[0]:
-        return failed(3, case.device_layer, case.device_name, Cause.CAMERA_UNPLUGGED, f"no route to {where}")
+        return failed(case.device_layer, case.device_name, Cause.CAMERA_UNPLUGGED, f"no route to {where}")
     detail = f"{where} does not answer though the tunnel is up"
-    return failed(3, Layer.SITE, case.device_name, UNANSWERED[case.wanted.path.access], detail)
+    return failed(Layer.SITE, case.device_name, UNANSWERED[case.target.path.access], detail)
 
 
 def _blocked(case: Case, where: str) -> Check:
-    return failed(3, Layer.FIREWALL, case.wanted.relay.id, Cause.FIREWALL, f"the relay may not connect to {where}")
+    return failed(Layer.FIREWALL, case.target.relay.id, Cause.FIREWALL, f"the relay may not connect to {where}")
 
 
 def _cameras_blocked(case: Case) -> bool:
-    """Tell whether the relay's own rules keep it from the device, by its table or by packets that never left.
+    """Whether the relay's own rules keep it from the device, by its table or by packets that never left.
 
     Rules in another table may drop too; then packets to a peer with a valid session are not counted as sent.
     """
-    peer = case.relay.tunnel.peers.get(case.wanted.peer_key)
-    fresh = peer is not None and peer.handshake_age_s is not None and peer.handshake_age_s <= HANDSHAKE_S
+    peer = case.relay.tunnel.peers.get(case.target.peer_key)
+    fresh = peer is not None and peer.handshake_age_s is not None and peer.handshake_age_s <= _HANDSHAKE_S
     kept_back = fresh and peer is not None and peer.sent[1] == peer.sent[0]
     return kept_back or case.firewall_blocks("output", "cameras", f"{case.device[0]} . {case.device[1]}")
 

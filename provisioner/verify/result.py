@@ -1,29 +1,14 @@
-"""The result of a verification, and its JSON document (docs/design.md, parts 7 and 8). Pure."""
+"""The result of a verification (docs/design.md, part 7). Pure."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
-from typing import Any
 
-from provisioner.plan.changes import Action, Change
-
-LEVELS: Mapping[int, str] = {
-    1: "host equals the desired state",
-    2: "tunnel",
-    3: "camera port answers",
-    4: "relay receives",
-    5: "key frame decoded on the relay",
-    6: "picture moves",
-    7: "key frame decoded at the centre",
-}
-"""What each level states, in short."""
-
-APPLICABLE = (1, 2, 3, 4, 5, 7)
-"""The levels that are checked; level 6 is not, so that 7 follows 5."""
+from provisioner.plan.changes import Change
 
 
 class Verdict(StrEnum):
@@ -87,9 +72,9 @@ class PathVerdict:
     """What is said of one path.
 
     Attributes:
-        level: the highest level passed with all applicable lower ones passed; 0 is none. Level 1 is about
-            the host, so that a good picture over a drifted host has level 0, is `degraded`, and shows in
-            `passed` how far it really came.
+        level: the highest level passed with all lower ones of `verify.levels` passed; 0 is none. The first one
+            is about the host, so that a good picture over a drifted host has level 0, is `degraded`, and shows
+            in `passed` how far it really came.
         passed: every level that passed.
         object: what is broken, with `layer`; empty when up.
         detail: the evidence in words.
@@ -140,7 +125,7 @@ class HostReport:
 
 @dataclass(frozen=True, slots=True)
 class VerifyResult:
-    """What a verification found.
+    """What came of a verification.
 
     Attributes:
         engine: what serves the paths, as it names itself; the lab's stand-in is never called MediaMTX.
@@ -169,69 +154,18 @@ def exit_code(result: VerifyResult, fail_on: Verdict = Verdict.DEGRADED) -> int:
     return int(not result.paths or any(path.verdict in bad for path in result.paths))
 
 
+COUNTED = (
+    Verdict.UP,
+    Verdict.DEGRADED,
+    Verdict.DOWN,
+    Verdict.UNKNOWN,
+    Verdict.MAINTENANCE,
+    Verdict.QUARANTINED,
+)
+"""The verdicts in the order in which documents count them."""
+
+
 def summary_of(paths: Iterable[PathVerdict]) -> dict[str, int]:
     """Count paths by verdict."""
     counts = Counter(p.verdict for p in paths)
-    shown = (Verdict.UP, Verdict.DEGRADED, Verdict.DOWN, Verdict.UNKNOWN, Verdict.MAINTENANCE, Verdict.QUARANTINED)
-    return {"paths": counts.total(), **{v.value: counts[v] for v in shown}}
-
-
-def effective(changes: Iterable[Change]) -> tuple[Change, ...]:
-    """Leave out the changes that change nothing."""
-    return tuple(c for c in changes if c.action is not Action.NOOP)
-
-
-def verify_document(result: VerifyResult) -> dict[str, Any]:
-    """The `verify` document."""
-    return {
-        "schema": "provisioner/verify",
-        "version": 1,
-        "engine": result.engine,
-        "started_at": _time(result.started_at),
-        "finished_at": _time(result.finished_at),
-        "summary": summary_of(result.paths),
-        "level_names": {str(n): LEVELS[n] for n in APPLICABLE},
-        "paths": [_path(p) for p in result.paths],
-        "incidents": [_incident(i) for i in result.incidents],
-        "hosts": [_host(h) for h in result.hosts],
-    }
-
-
-def _time(moment: datetime | None) -> str | None:
-    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z") if moment else None
-
-
-def _path(path: PathVerdict) -> dict[str, Any]:
-    return {
-        "path": path.path,
-        "carrier": path.carrier,
-        "province": path.province,
-        "facility": path.facility,
-        "camera": path.camera,
-        "relay": path.relay,
-        "verdict": path.verdict.value,
-        "level": path.level,
-        "cause": path.cause.value,
-        "checked_at": _time(path.checked_at),
-        "passed": list(path.passed),
-        "layer": path.layer.value if path.layer else None,
-        "object": path.object,
-        "detail": path.detail,
-    }
-
-
-def _incident(incident: Incident) -> dict[str, Any]:
-    return {
-        "layer": incident.layer.value,
-        "object": incident.object,
-        "cause": incident.cause.value,
-        "paths": list(incident.paths),
-        "detail": incident.detail,
-    }
-
-
-def _host(host: HostReport) -> dict[str, Any]:
-    drift = None
-    if host.drift is not None:
-        drift = [{"resource": c.resource.value, "name": c.name, "action": c.action.value} for c in host.drift]
-    return {"host": host.host, "outcome": host.outcome, "error": host.error, "drift": drift}
+    return {"paths": counts.total(), **{v.value: counts[v] for v in COUNTED}}

@@ -7,39 +7,39 @@ from datetime import datetime
 
 from provisioner.hosts.facts import HostFacts, engine_name
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostRunner
-from provisioner.plan.changes import Change
+from provisioner.plan.changes import Change, pending
 from provisioner.verify.evidence import HostEvidence, parse_evidence
 from provisioner.verify.incidents import incidents_of
 from provisioner.verify.judge import judge
 from provisioner.verify.requests import ObserveRequest, ProbeLimits, probe_calls
-from provisioner.verify.result import HostReport, VerifyResult, effective
+from provisioner.verify.result import HostReport, VerifyResult
 from provisioner.verify.wanted import PathToCheck
 
 # For the way there and back, and for the facts, which are read before the reads are counted.
 _MARGIN_S = 120.0
-DEFAULT_LIMITS = ProbeLimits()
+_USUAL_LIMITS = ProbeLimits()
 
 
 def verify(
-    wanted: Sequence[PathToCheck],
+    targets: Sequence[PathToCheck],
     runner: HostRunner,
     *,
     observe: Mapping[str, ObserveRequest],
     compare: Callable[[HostFacts], Iterable[Change]],
     clock: Callable[[], datetime],
-    limits: ProbeLimits = DEFAULT_LIMITS,
+    limits: ProbeLimits = _USUAL_LIMITS,
 ) -> VerifyResult:
     """Check paths on their relays and from their centres.
 
     Args:
-        wanted: the paths, at least one (`wanted.select` refuses an empty set).
+        targets: the paths, at least one (`wanted.select` refuses an empty set).
         runner: carries the calls.
         observe: by host id, how a host's own facts are read.
-        compare: gives what differs from the desired state on a host, from its facts.
-        clock: gives the time, with its zone.
+        compare: what differs from the desired state on a host, from its facts.
+        clock: the time, with its zone.
         limits: how much a probe may take of a host.
     """
-    calls = probe_calls(wanted, observe, limits)
+    calls = probe_calls(targets, observe, limits)
     started = clock()
     longest = max((float(c.request["deadline_s"]) for c in calls), default=0.0)
     answers = runner.call(calls, timeout_s=longest + _MARGIN_S)
@@ -48,18 +48,18 @@ def verify(
     missing = {c.spec.id: HostAnswer(c.spec.id, CallOutcome.FAILED, error="there is no answer") for c in calls}
     evidence = {host: parse_evidence(answer) for host, answer in sorted((missing | answers).items())}
     drift = {e.host: tuple(compare(e.facts)) for e in evidence.values() if e.facts is not None}
-    verdicts = judge(wanted, evidence, drift, finished)
+    verdicts = judge(targets, evidence, drift, finished)
     return VerifyResult(
-        engine=engine_of(evidence.values()),
+        engine=_engine_of(evidence.values()),
         started_at=started,
         finished_at=finished,
         paths=verdicts,
-        incidents=incidents_of(verdicts, wanted),
+        incidents=incidents_of(verdicts, targets),
         hosts=tuple(_report(e, drift) for e in evidence.values()),
     )
 
 
-def engine_of(evidence: Iterable[HostEvidence]) -> str:
+def _engine_of(evidence: Iterable[HostEvidence]) -> str:
     """The name of what serves the paths, as the running program names itself, else as the installed one does."""
     versions = []
     for facts in (e.facts for e in evidence):
@@ -75,5 +75,5 @@ def _report(evidence: HostEvidence, drift: Mapping[str, tuple[Change, ...]]) -> 
         host=evidence.host,
         outcome=evidence.outcome.value,
         error=evidence.error,
-        drift=None if changes is None else effective(changes),
+        drift=None if changes is None else pending(changes),
     )

@@ -1,4 +1,4 @@
-"""Levels 4, 5 and 7: what the relay receives, and what readers decode on it and at the centre. Pure."""
+"""Checks of what the relay receives, and of what readers decode on it and at the centre. Pure."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import re
 
 from provisioner.desired.spec import HostSpec
 from provisioner.hosts.runner import CallOutcome
-from provisioner.verify.case import Case, Check, failed, not_checked, passed
+from provisioner.verify.case import PASSED, Case, Check, failed, not_checked
 from provisioner.verify.evidence import Read
 from provisioner.verify.result import Cause, Layer
 
 # MediaMTX's words for why a source is down (measured on 1.20.1); the first that fits counts.
-_SAID: tuple[tuple[re.Pattern[str], Cause], ...] = (
+_LOG_LINES: tuple[tuple[re.Pattern[str], Cause], ...] = (
     (re.compile(r"bad status code: 40[13]\b|unauthorized|authenticat", re.IGNORECASE), Cause.WRONG_PASSWORD),
     (re.compile(r"bad status code: (404|400|454|415|451)\b|not found", re.IGNORECASE), Cause.NO_SUCH_STREAM),
     (re.compile(r"connection refused|bad status code: (453|5\d\d)\b"), Cause.CAMERA_REFUSES),
@@ -30,122 +30,122 @@ _SOUND = frozenset(
 
 
 def relay_check(case: Case) -> Check:
-    """Level 4: MediaMTX says available and online, and inbound bytes grew.
+    """Check that MediaMTX says available and online, and that inbound bytes grew.
 
     `online` alone is true for a dead camera, and `available` for a silent one (measured on 1.20.1).
     """
-    relay = case.wanted.relay.id
+    relay = case.target.relay.id
     if case.relay.unit not in {"active", "unknown"}:
-        return failed(4, Layer.RELAY, relay, Cause.RELAY_STOPPED, f"the relay's service is {case.relay.unit}")
+        return failed(Layer.RELAY, relay, Cause.RELAY_STOPPED, f"the relay's service is {case.relay.unit}")
     if case.relay.api_error:
-        return failed(4, Layer.RELAY, relay, Cause.RELAY_STOPPED, case.relay.api_error)
-    return _on_demand_check(case) if case.wanted.path.on_demand else _pulled_check(case)
+        return failed(Layer.RELAY, relay, Cause.RELAY_STOPPED, case.relay.api_error)
+    return _on_demand_check(case) if case.target.path.on_demand else _pulled_check(case)
 
 
 def _pulled_check(case: Case) -> Check:
-    first, second = case.relay.samples.get(case.wanted.path.name, (None, None))
+    first, second = case.relay.samples.get(case.target.path.name, (None, None))
     if first is None and second is None:
         return _unlisted(case)
     if first is None or second is None:
-        return not_checked(4, case.wanted.relay.id, "there are not two samples of the path")
+        return not_checked(case.target.relay.id, "there are not two samples of the path")
     if second.available and second.online and case.flowed:
-        return passed(4)
+        return PASSED
     detail = "no bytes came between two samples" if second.available else "the relay has no stream of it"
-    return _source_failure(case, 4, Cause.SILENT if second.available else Cause.UNKNOWN, detail)
+    return _source_failure(case, Cause.SILENT if second.available else Cause.UNKNOWN, detail)
 
 
 def _on_demand_check(case: Case) -> Check:
     """An on-demand path is idle until it is read: its read, and the relay's word just after it, are the evidence."""
-    name = case.wanted.path.name
+    name = case.target.path.name
     if case.relay.samples.get(name, (None, None)) == (None, None):
         return _unlisted(case)
     read = case.relay.reads.get(name)
     if read is None or not read.run:
-        return not_checked(4, case.wanted.relay.id, read.error if read else "the path was not read")
+        return not_checked(case.target.relay.id, read.error if read else "the path was not read")
     if read.after is not None and read.after.available and read.after.online and read.after.inbound_bytes > 0:
-        return passed(4)
+        return PASSED
     if read.frame is not None:
-        return not_checked(4, case.wanted.relay.id, "the relay did not say how the path was just after its read")
+        return not_checked(case.target.relay.id, "the relay did not say how the path was just after its read")
     if read.status == _UNAUTHORIZED:
-        return _probe_refused(case, 4, read)
-    return _source_failure(case, 4, Cause.SILENT, f"it did not start on demand: {read.error}")
+        return _probe_refused(case, read)
+    return _source_failure(case, Cause.SILENT, f"it did not start on demand: {read.error}")
 
 
 def _unlisted(case: Case) -> Check:
     """Judge a path that MediaMTX does not know: drift, where drift was seen."""
-    relay, name = case.wanted.relay.id, case.wanted.path.name
+    relay, name = case.target.relay.id, case.target.path.name
     if case.drift_of(relay):
-        return failed(4, Layer.HOST, relay, Cause.DRIFT, f"the relay does not know {name}")
-    return failed(4, Layer.RELAY, relay, Cause.UNKNOWN, f"the relay does not know {name}")
+        return failed(Layer.HOST, relay, Cause.DRIFT, f"the relay does not know {name}")
+    return failed(Layer.RELAY, relay, Cause.UNKNOWN, f"the relay does not know {name}")
 
 
-def _source_failure(case: Case, level: int, otherwise: Cause, detail: str) -> Check:
-    """Judge by the log's last word about the source, which the Control API of 1.20 does not give."""
+def _source_failure(case: Case, otherwise: Cause, detail: str) -> Check:
+    """Judge by the log's last word about the source, which the Control API of 1.20 does not have."""
     cause = otherwise
-    for said in case.relay.errors.get(case.wanted.path.name, ()):
-        known = next((c for pattern, c in _SAID if pattern.search(said)), None)
+    for line in case.relay.errors.get(case.target.path.name, ()):
+        known = next((c for pattern, c in _LOG_LINES if pattern.search(line)), None)
         if known is not None:
-            cause, detail = known, said
+            cause, detail = known, line
             break
     match cause:
         case Cause.WRONG_PASSWORD | Cause.CAMERA_REFUSES | Cause.CAMERA_UNPLUGGED:
-            return failed(level, case.device_layer, case.device_name, cause, detail)
+            return failed(case.device_layer, case.device_name, cause, detail)
         case Cause.SILENT:
-            return failed(level, Layer.CAMERA, case.camera_name, cause, detail)
+            return failed(Layer.CAMERA, case.camera_name, cause, detail)
         case _:
-            return failed(level, Layer.STREAM, case.wanted.path.name, cause, detail)
+            return failed(Layer.STREAM, case.target.path.name, cause, detail)
 
 
 def read_check(case: Case) -> Check:
-    """Level 5: a reader on the relay decoded a key frame of the declared codec and size, without sound unless asked."""
-    relay, name = case.wanted.relay.id, case.wanted.path.name
+    """Check that a reader on the relay decoded the declared picture, without sound unless it was asked for."""
+    relay, name = case.target.relay.id, case.target.path.name
     read = case.relay.reads.get(name)
     if read is None or not read.run:
-        return not_checked(5, relay, read.error if read else "the path was not read")
+        return not_checked(relay, read.error if read else "the path was not read")
     if read.frame is not None:
-        picture = _picture_check(case, 5, read.frame)
+        picture = _picture_check(case, read.frame)
         return _sound_check(case, read) if picture.passed else picture
     if read.status == _UNAUTHORIZED:
-        return _probe_refused(case, 5, read)
+        return _probe_refused(case, read)
     if read.status is not None:
-        return _source_failure(case, 5, Cause.UNKNOWN, read.error)
+        return _source_failure(case, Cause.UNKNOWN, read.error)
     # The source was started for this reader, who waited in vain: the camera answers, and sends no picture.
-    if read.timed_out and case.wanted.path.on_demand:
-        return failed(5, Layer.STREAM, name, Cause.SILENT, "no picture came while a reader waited")
-    return failed(5, Layer.PICTURE, name, Cause.UNKNOWN, f"no key frame: {read.error}")
+    if read.timed_out and case.target.path.on_demand:
+        return failed(Layer.STREAM, name, Cause.SILENT, "no picture came while a reader waited")
+    return failed(Layer.PICTURE, name, Cause.UNKNOWN, f"no key frame: {read.error}")
 
 
-def _probe_refused(case: Case, level: int, read: Read) -> Check:
+def _probe_refused(case: Case, read: Read) -> Check:
     detail = f"the relay refuses its own probe: {read.error}"
-    return failed(level, Layer.RELAY, case.wanted.relay.id, Cause.UNKNOWN, detail)
+    return failed(Layer.RELAY, case.target.relay.id, Cause.UNKNOWN, detail)
 
 
-def _picture_check(case: Case, level: int, frame: tuple[str, int, int]) -> Check:
-    path = case.wanted.path
+def _picture_check(case: Case, frame: tuple[str, int, int]) -> Check:
+    path = case.target.path
     declared = (path.codec, path.width, path.height)
     if frame == declared:
-        return passed(level)
+        return PASSED
     detail = "{} {}x{} instead of {} {}x{}".format(*frame, *declared)
-    return failed(level, Layer.PICTURE, path.name, Cause.PICTURE_DIFFERS, detail)
+    return failed(Layer.PICTURE, path.name, Cause.PICTURE_DIFFERS, detail)
 
 
 def _sound_check(case: Case, read: Read) -> Check:
     """People in quarantine are filmed for an order of the ministry, not listened to: sound is off unless asked for."""
-    path = case.wanted.path
-    seen = (read.after, *case.relay.samples.get(path.name, ()))
-    sound = sorted({codec for sample in seen if sample for codec in sample.codecs} & _SOUND)
+    path = case.target.path
+    samples = (read.after, *case.relay.samples.get(path.name, ()))
+    sound = sorted({codec for sample in samples if sample for codec in sample.codecs} & _SOUND)
     if not sound or path.audio:
-        return passed(5)
-    way = f"switch sound off on {case.device_name}, or write audio: true if it was asked for"
-    detail = f"it carries {', '.join(sound)}: {way}"
-    return failed(5, Layer.STREAM, path.name, Cause.SENDS_SOUND, detail)
+        return PASSED
+    hint = f"switch sound off on {case.device_name}, or write audio: true if it was asked for"
+    detail = f"it carries {', '.join(sound)}: {hint}"
+    return failed(Layer.STREAM, path.name, Cause.SENDS_SOUND, detail)
 
 
 def centre_check(case: Case) -> Check:
-    """Level 7: the same at every monitoring centre of the carrier, through the tunnel."""
-    if not case.wanted.centres:
-        return not_checked(7, case.wanted.relay.id, "no monitoring centre reads it")
-    checks = [_one_centre(case, centre) for centre in case.wanted.centres]
+    """Check the same at every monitoring centre of the carrier, through the tunnel."""
+    if not case.target.centres:
+        return not_checked(case.target.relay.id, "no monitoring centre reads it")
+    checks = [_one_centre(case, centre) for centre in case.target.centres]
     # A failure says more than a centre about which nothing is known.
     return min(checks, key=lambda c: {False: 0, None: 1, True: 2}[c.passed])
 
@@ -153,19 +153,19 @@ def centre_check(case: Case) -> Check:
 def _one_centre(case: Case, centre: HostSpec) -> Check:
     host = case.hosts.get(centre.id)
     if host is None or host.outcome is CallOutcome.UNREACHABLE:
-        return not_checked(7, centre.id, f"{centre.id} could not be reached", Cause.HOST_UNREACHABLE)
+        return not_checked(centre.id, f"{centre.id} could not be reached", Cause.HOST_UNREACHABLE)
     if host.centre is None:
-        return not_checked(7, centre.id, f"{centre.id}: {host.error}" if host.error else f"{centre.id} told nothing")
-    read = host.centre.reads.get(case.wanted.relay.id, {}).get(case.wanted.path.name)
+        return not_checked(centre.id, f"{centre.id}: {host.error}" if host.error else f"{centre.id} told nothing")
+    read = host.centre.reads.get(case.target.relay.id, {}).get(case.target.path.name)
     if read is None or not read.run:
-        return not_checked(7, centre.id, f"{centre.id}: {read.error if read else 'the path was not read'}")
-    return _picture_check(case, 7, read.frame) if read.frame else _unread_at(case, centre, read)
+        return not_checked(centre.id, f"{centre.id}: {read.error if read else 'the path was not read'}")
+    return _picture_check(case, read.frame) if read.frame else _unread_at(case, centre, read)
 
 
 def _unread_at(case: Case, centre: HostSpec, read: Read) -> Check:
-    relay, detail = case.wanted.relay.id, f"{centre.id}: {read.error}"
+    relay, detail = case.target.relay.id, f"{centre.id}: {read.error}"
     if read.status is not None:
-        return failed(7, Layer.RELAY, relay, Cause.CENTRE_CANNOT_READ, detail)
+        return failed(Layer.RELAY, relay, Cause.CENTRE_CANNOT_READ, detail)
     if case.firewall_blocks("input", "centres", str(centre.tunnel.address)):
-        return failed(7, Layer.FIREWALL, relay, Cause.FIREWALL, f"{relay} does not let {centre.id} in")
-    return failed(7, Layer.TUNNEL, centre.id, Cause.CENTRE_CANNOT_READ, detail)
+        return failed(Layer.FIREWALL, relay, Cause.FIREWALL, f"{relay} does not let {centre.id} in")
+    return failed(Layer.TUNNEL, centre.id, Cause.CENTRE_CANNOT_READ, detail)

@@ -48,15 +48,15 @@ def select(state: DesiredState, limit: Limit = _EVERYTHING) -> tuple[PathToCheck
     every = (PathToCheck(h, p, tuple(centres[h.carriers[0]])) for h, p in state.paths)
     chosen = tuple(sorted((w for w in every if _takes(limit, w)), key=lambda w: (w.path.name, w.relay.id)))
     if not chosen:
-        shown = " ".join(f"--limit {k}={v}" for k, vs in sorted(limit.wanted.items()) for v in sorted(vs))
-        message = f"{shown} selects no path" if shown else "the inventory has no path to check"
+        options = " ".join(f"--limit {k}={v}" for k, vs in sorted(limit.wanted.items()) for v in sorted(vs))
+        message = f"{options} selects no path" if options else "the inventory has no path to check"
         hint = "only facilities that are open and whose plan is agreed have paths; see provisioner validate"
         raise UsageError(message, hint=hint)
     return chosen
 
 
-def _takes(limit: Limit, wanted: PathToCheck) -> bool:
+def _takes(limit: Limit, target: PathToCheck) -> bool:
     named = limit.wanted.get("host", frozenset())
-    if named & {c.id for c in wanted.centres}:
+    if named & {c.id for c in target.centres}:
         limit = replace(limit, wanted={kind: names for kind, names in limit.wanted.items() if kind != "host"})
-    return limit.takes_path(wanted.relay, wanted.path)
+    return limit.takes_path(target.relay, target.path)

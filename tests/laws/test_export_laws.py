@@ -5,12 +5,19 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+import click
+import jsonschema
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from provisioner.cli.export import export
+from provisioner.cli.schemas import document_schema
+from provisioner.geography import SCHEMES, Province, by_slug
 from provisioner.inventory.model import BlockReason, Facility, ManagingBody, Operating
 from provisioner.inventory.signed import signed_content
 from provisioner.lifecycle.status import FacilityStatus, statuses
+from provisioner.report.exports import REPORTS, FacilityList, export_document
 from provisioner.report.progress import CountedAs, Group, counted_as, progress
 from provisioner.report.surveys import SurveyGroup, surveys
 from provisioner.report.zones import LISTED_ZONES, Cover, zones
@@ -29,7 +36,7 @@ def _plain(name: str, **changes: Any) -> Facility:
 
 
 AGREED = {name: _plain(name) for name in NAMES}
-CONTENTS = [signed_content(found, found.plan) for found in AGREED.values() if found.plan]
+CONTENTS = [signed_content(facility, facility.plan) for facility in AGREED.values() if facility.plan]
 REGISTERED = {name: _plain(name, plan=None, survey=None, gateway=None, cameras=[]) for name in NAMES}
 SURVEYED = {
     name: _plain(name, plan=None, gateway=None, cameras=[], survey=make.survey(verdict="needs_cameras", gaps=["san"]))
@@ -41,7 +48,7 @@ BLOCKED = [_plain("x", blocked=BLOCK | {"reason": reason}).blocked for reason in
 
 @st.composite
 def _facilities(draw: st.DrawFn) -> dict[str, Facility]:
-    found = {}
+    chosen = {}
     for name in draw(st.sets(st.sampled_from(NAMES))):
         facility = draw(st.sampled_from([AGREED[name], AGREED[name], REGISTERED[name], SURVEYED[name]]))
         changes = {
@@ -50,16 +57,16 @@ def _facilities(draw: st.DrawFn) -> dict[str, Facility]:
             "province": draw(st.sampled_from(["bac-giang", "hai-duong"])),
             "blocked": draw(st.sampled_from([None, *BLOCKED])),
         }
-        found[name] = facility.model_copy(update=changes)
-    return dict(sorted(found.items()))
+        chosen[name] = facility.model_copy(update=changes)
+    return dict(sorted(chosen.items()))
 
 
 RECORDED = pasts(contents=(*CONTENTS, content(9)), facilities=NAMES, hosts=("relay-viettel-1",))
 
 
-def judged(found: dict[str, Facility], recorded: list[Past]) -> tuple[FacilityStatus, ...]:
+def judged(facilities: dict[str, Facility], recorded: list[Past]) -> tuple[FacilityStatus, ...]:
     order = {"ref": "1407", "issuer": "x", "issued_on": "2021-05-06", "before": "2021-05-10", "scope": ["ubnd_tinh"]}
-    inventory = make.inventory(instructions=[order]).model_copy(update={"facilities": found})
+    inventory = make.inventory(instructions=[order]).model_copy(update={"facilities": facilities})
     return statuses(inventory, read(recorded), NOW)
 
 
@@ -70,9 +77,9 @@ def counts(group: Group) -> list[int]:
 
 
 @FEW
-@given(found=_facilities(), recorded=RECORDED)
-def test_progress_adds_up(found: dict[str, Facility], recorded: list[Past]) -> None:
-    listed = judged(found, recorded)
+@given(facilities=_facilities(), recorded=RECORDED)
+def test_progress_adds_up(facilities: dict[str, Facility], recorded: list[Past]) -> None:
+    listed = judged(facilities, recorded)
     report = progress(listed, lambda status: status.facility.province)
     for group in (report.total, *report.by_province, *report.by_carrier, *report.by_managing_body):
         parts = group.connected + group.blocked_in_all + group.suspended + group.under_way
@@ -85,14 +92,14 @@ def test_progress_adds_up(found: dict[str, Facility], recorded: list[Past]) -> N
             counts(report.total) if groups else []
         )
         assert len({group.key for group in groups}) == len(groups)
-    assert report.total.facilities + report.closed == len(found)
+    assert report.total.facilities + report.closed == len(facilities)
     assert len(report.listed) == report.total.facilities
 
 
 @FEW
-@given(found=_facilities(), recorded=RECORDED)
-def test_a_facility_is_counted_as_connected_iff_it_is(found: dict[str, Facility], recorded: list[Past]) -> None:
-    for status in judged(found, recorded):
+@given(facilities=_facilities(), recorded=RECORDED)
+def test_a_facility_is_counted_as_connected_iff_it_is(facilities: dict[str, Facility], recorded: list[Past]) -> None:
+    for status in judged(facilities, recorded):
         if counted_as(status) is CountedAs.CONNECTED:
             assert status.facility.operating is Operating.OPEN
             assert status.standing.connected_at is not None
@@ -106,9 +113,9 @@ def survey_counts(group: SurveyGroup) -> list[int]:
 
 
 @FEW
-@given(found=_facilities())
-def test_surveys_add_up(found: dict[str, Facility]) -> None:
-    report = surveys(found.values(), lambda facility: facility.province)
+@given(facilities=_facilities())
+def test_surveys_add_up(facilities: dict[str, Facility]) -> None:
+    report = surveys(facilities.values(), lambda facility: facility.province)
     for group in (report.total, *report.by_province):
         assert group.facilities == group.surveyed + group.missing
     summed = [sum(column) for column in zip(*map(survey_counts, report.by_province), strict=True)]
@@ -116,10 +123,10 @@ def test_surveys_add_up(found: dict[str, Facility]) -> None:
 
 
 @FEW
-@given(found=_facilities())
-def test_zones_add_up_and_what_nobody_looked_at_is_unknown(found: dict[str, Facility]) -> None:
-    report = zones(found.values())
-    counted = [facility for facility in found.values() if facility.operating is not Operating.CLOSED]
+@given(facilities=_facilities())
+def test_zones_add_up_and_what_nobody_looked_at_is_unknown(facilities: dict[str, Facility]) -> None:
+    report = zones(facilities.values())
+    counted = [facility for facility in facilities.values() if facility.operating is not Operating.CLOSED]
     for group in report.by_zone:
         assert sum(group.covers.values()) == group.facilities == len(counted)
     assert len(report.listed) == len(counted) * len(LISTED_ZONES)
@@ -128,3 +135,37 @@ def test_zones_add_up_and_what_nobody_looked_at_is_unknown(found: dict[str, Faci
             assert one.cover is Cover.UNKNOWN
         if one.cover in {Cover.COVERED, Cover.PLANNED}:
             assert one.cameras
+
+
+# --- the table of reports -------------------------------------------------------------------------
+
+
+def _province_of(facility: Facility) -> Province:
+    return by_slug(facility.province, SCHEMES[0])
+
+
+def test_the_command_takes_every_report_of_the_table_and_no_other() -> None:
+    choice = next(parameter.type for parameter in export.params if parameter.name == "what")
+    assert isinstance(choice, click.Choice)
+    assert list(choice.choices) == list(REPORTS)
+
+
+@pytest.mark.parametrize("name", REPORTS)
+@FEW
+@given(facilities=_facilities(), recorded=RECORDED)
+def test_every_report_is_counted_and_shown_in_all_ways(
+    name: str, facilities: dict[str, Facility], recorded: list[Past]
+) -> None:
+    report, listing = REPORTS[name], FacilityList(judged(facilities, recorded), _province_of)
+    counted = report.count(listing)
+    document = export_document(name, counted, NOW, len(recorded))
+    assert document["report"] == name
+    jsonschema.validate(document | {"inventory": {"id": "x", "digest": "x"}}, document_schema("export"))
+    lines = list(report.lines(counted))
+    assert lines
+    assert all(line == line.rstrip() for line in lines)
+    pages = report.pages(counted, listing)
+    assert report.heading
+    assert len({page.title for page in pages}) == len(pages) > 0
+    for page in pages:
+        assert all(len(row) == len(page.columns) for row in (*page.rows, page.total) if row)

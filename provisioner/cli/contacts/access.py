@@ -11,8 +11,7 @@ from pathlib import Path
 import click
 
 from provisioner.base.clock import VIETNAM
-from provisioner.base.diagnostics import Severity
-from provisioner.base.errors import InventoryError, UsageError
+from provisioner.base.errors import UsageError
 from provisioner.base.vault import VaultPasswords
 from provisioner.cli.context import Invocation, state_dir
 from provisioner.contacts.access_log import AccessRecord, record, system_user
@@ -20,7 +19,7 @@ from provisioner.contacts.model import PERSONAL_FIELDS, revealed
 from provisioner.contacts.search import LocatedContact
 from provisioner.contacts.store import contacts_folder
 from provisioner.geography import UnknownProvinceError
-from provisioner.inventory.loader.load import load
+from provisioner.inventory.loader.partial import load_partial
 from provisioner.inventory.model import Inventory
 
 folder_option = click.option(
@@ -76,14 +75,8 @@ class ContactsAccess:
         Raises:
             InventoryError: nothing can be read of it.
         """
-        loaded = load(self.invocation.inventory, today=self.today)
-        if loaded.partial is None:
-            raise InventoryError(
-                f"the inventory {self.invocation.inventory} cannot be understood",
-                problems=tuple(p for p in loaded.problems if p.severity is Severity.ERROR),
-                hint="run: provisioner validate",
-            )
-        return loaded.partial
+        _, inventory = load_partial(self.invocation.inventory, today=self.today)
+        return inventory
 
     @property
     def today(self) -> date:

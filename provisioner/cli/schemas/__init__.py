@@ -1,4 +1,4 @@
-"""JSON Schemas (draft 2020-12) of the documents that commands print with `--output json`. Imports nothing of ours.
+"""JSON Schemas (draft 2020-12) of the documents that commands print with `--output json`.
 
 They are a contract: fields may be added, none changes its meaning.
 """
@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 from importlib import resources
-from typing import Any, Final
+from typing import Final
+
+from provisioner.base.json_document import Document
 
 DOCUMENTS: Final = (
     "apply",
@@ -26,12 +28,12 @@ DOCUMENTS: Final = (
 """The documents that have a schema; the field `schema` of a document is `provisioner/` and one of these."""
 
 
-def document_schema(name: str) -> dict[str, Any]:
+def document_schema(name: str) -> Document:
     """The schema of a document.
 
     Raises:
         FileNotFoundError: there is no such document, or the installation is broken.
     """
     text = resources.files(__name__).joinpath(f"{name}.json").read_text(encoding="utf-8")
-    found: dict[str, Any] = json.loads(text)
-    return found
+    schema: Document = json.loads(text)
+    return schema

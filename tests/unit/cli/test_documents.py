@@ -94,9 +94,9 @@ def test_kept_reports_are_as_the_schema_says(name: str) -> None:
 def test_a_validation_and_errors_are_as_their_schemas_say(call: Terminal, capsys: pytest.CaptureFixture[str]) -> None:
     holds("validate", call.document("validate")[1])
     call.edit("facilities/bac-giang/kcl-bg-001.yml", "kind: school", "kind: castle")
-    code, found = call.document("validate")
-    assert (code, bool(found["problems"])) == (3, True)
-    holds("validate", found)
+    code, printed = call.document("validate")
+    assert (code, bool(printed["problems"])) == (3, True)
+    holds("validate", printed)
     holds("error", call.document("plan")[1])
     holds("error", call.document("nonsense")[1])
     capsys.readouterr()

@@ -12,10 +12,10 @@ from provisioner.geography import provinces
 
 
 def document(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
-    found = json.loads(capsys.readouterr().out)
-    assert isinstance(found, dict)
-    assert (found["schema"], found["version"]) == ("provisioner/geography", 1)
-    return found
+    printed = json.loads(capsys.readouterr().out)
+    assert isinstance(printed, dict)
+    assert (printed["schema"], printed["version"]) == ("provisioner/geography", 1)
+    return printed
 
 
 def test_a_look_up_shows_every_list_that_knows_the_name(capsys: pytest.CaptureFixture[str]) -> None:
@@ -51,10 +51,10 @@ def test_a_code_with_two_names_ends_with_2_and_shows_both(capsys: pytest.Capture
 
 def test_an_error_is_a_document_where_json_was_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["--output", "json", "geography", "lookup", "24"], {}) == 2
-    found = json.loads(capsys.readouterr().out)
-    assert (found["schema"], found["code"]) == ("provisioner/error", "province-ambiguous")
-    assert "Bắc Giang" in found["message"]
-    assert "Bắc Ninh" in found["message"]
+    printed = json.loads(capsys.readouterr().out)
+    assert (printed["schema"], printed["code"]) == ("provisioner/error", "province-ambiguous")
+    assert "Bắc Giang" in printed["message"]
+    assert "Bắc Ninh" in printed["message"]
 
 
 @pytest.mark.parametrize(
@@ -89,8 +89,8 @@ def test_converting_shows_where_a_province_is_in_the_other_list(capsys: pytest.C
 
 def test_the_documents_hold_whole_provinces(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["--output", "json", "geography", "convert", "Huế", "--from", "gso-2021"], {}) == 0
-    found = document(capsys)
-    (hue,) = found["provinces"]
+    printed = document(capsys)
+    (hue,) = printed["provinces"]
     reference = {"scheme": "gso-2021", "code": "46", "slug": "thua-thien-hue", "name": "Thừa Thiên Huế"}
     assert hue == {
         "scheme": "gso-2025",
@@ -103,7 +103,7 @@ def test_the_documents_hold_whole_provinces(capsys: pytest.CaptureFixture[str]) 
         "valid_to": None,
         "other": [reference],
     }
-    assert reference.items() <= found["from"].items()
+    assert reference.items() <= printed["from"].items()
     assert run(["--output", "json", "geography", "lookup", "Saigon"], {}) == 0
     assert [province["scheme"] for province in document(capsys)["provinces"]] == ["gso-2021", "gso-2025"]
 

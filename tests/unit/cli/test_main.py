@@ -23,9 +23,9 @@ UNLOCKED = {"ANSIBLE_VAULT_PASSWORD_FILE": str(EXAMPLE / ".vault-password")}
 
 
 def document(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
-    found = json.loads(capsys.readouterr().out)
-    assert isinstance(found, dict)
-    return found
+    printed = json.loads(capsys.readouterr().out)
+    assert isinstance(printed, dict)
+    return printed
 
 
 def test_the_example_is_valid_with_its_secrets(capsys: pytest.CaptureFixture[str]) -> None:
@@ -52,9 +52,9 @@ def test_a_wrong_vault_password_ends_with_12(tmp_path: Path, capsys: pytest.Capt
     (tmp_path / "password").write_text("wrong", encoding="utf-8")
     env = {"ANSIBLE_VAULT_PASSWORD_FILE": str(tmp_path / "password")}
     assert run(["-i", str(EXAMPLE), "--output=json", "validate"], env) == 12
-    found = document(capsys)
-    assert (found["schema"], found["code"]) == ("provisioner/error", "secrets-closed")
-    assert "no vault password fits" in found["message"]
+    printed = document(capsys)
+    assert (printed["schema"], printed["code"]) == ("provisioner/error", "secrets-closed")
+    assert "no vault password fits" in printed["message"]
 
 
 def test_problems_as_text_name_place_message_and_hint(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -106,11 +106,11 @@ def test_allocate_writes_the_lock_once_and_tells_what_it_assigned(
     plain = make.settings()
     make.write_inventory(root, {"carriers/vnpt.yml": make.carrier("vnpt", 21), "inventory.yml": plain})
     assert run(["-i", str(root), "--output", "json", "allocate"], {}) == 0
-    found = document(capsys)
-    assert found["changed"] is True
-    assert found["file"] == str(root / "allocations.lock.yml")
-    assert {"object": "site/kcl-bg-001", "address": "10.91.0.2", "port": 0} in found["assigned"]
-    assert {"object": "site/kcl-bg-001/cam-01", "address": "", "port": 10554} in found["assigned"]
+    printed = document(capsys)
+    assert printed["changed"] is True
+    assert printed["file"] == str(root / "allocations.lock.yml")
+    assert {"object": "site/kcl-bg-001", "address": "10.91.0.2", "port": 0} in printed["assigned"]
+    assert {"object": "site/kcl-bg-001/cam-01", "address": "", "port": 10554} in printed["assigned"]
     before = (root / "allocations.lock.yml").stat().st_mtime_ns
     assert run(["-i", str(root), "allocate"], {}) == 0
     assert capsys.readouterr().out == "nothing to allocate\n"

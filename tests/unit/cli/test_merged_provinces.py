@@ -91,9 +91,9 @@ def test_what_is_exported_of_a_merged_province_and_read_back_changes_nothing(
     assert run(["-i", str(merged), "import", "--template", out, "--fill", province], env) == 0
     capsys.readouterr()
     assert run(["-i", str(merged), "--output", "json", "import", out], env) == 0
-    found = document(capsys)
-    assert [(found["problems"], found["facilities"])] == [([], [])]
-    assert next(table["rows"] for table in found["tables"]) == (1 if province == "bac-giang" else 2)
+    printed = document(capsys)
+    assert [(printed["problems"], printed["facilities"])] == [([], [])]
+    assert next(table["rows"] for table in printed["tables"]) == (1 if province == "bac-giang" else 2)
 
 
 def test_a_name_of_the_older_list_is_an_error_with_both_readings(
@@ -104,8 +104,8 @@ def test_a_name_of_the_older_list_is_an_error_with_both_readings(
     path.write_bytes(made.book({"Cơ sở": rows}))
     env = {"XDG_STATE_HOME": str(tmp_path / "state")}
     assert run(["-i", str(merged), "--output", "json", "import", str(path), "--lang", "en"], env) == 3
-    found = document(capsys)
-    (problem,) = (p for p in found["problems"] if p["severity"] == "error")
+    printed = document(capsys)
+    (problem,) = (p for p in printed["problems"] if p["severity"] == "error")
     assert (problem["code"], problem["row"], problem["column"]) == ("province-merged", 2, "C")
     assert "in gso-2021 it is Bắc Giang (24), whose territory is in Bắc Ninh (24) today" in problem["message"]
-    assert [one["facility"] for one in found["facilities"]] == ["kcl-bn-003"]
+    assert [one["facility"] for one in printed["facilities"]] == ["kcl-bn-003"]

@@ -100,10 +100,10 @@ def test_no_change_ends_with_0_and_a_change_with_10_where_it_is_asked_for(call: 
 def test_a_refused_plan_ends_with_6_and_is_shown_all_the_same(call: Terminal) -> None:
     call.limit_viewers()
     call.other_channel()
-    code, found = call.document("plan", "--exit-code")
+    code, printed = call.document("plan", "--exit-code")
     assert code == 6
-    assert len(found["changes"]) == 2
-    assert found["refused"] == [
+    assert len(printed["changes"]) == 2
+    assert printed["refused"] == [
         {
             "policy": "viewers",
             "limit": 1,
@@ -132,18 +132,18 @@ def test_a_refused_plan_is_not_applied_and_nobody_is_asked(call: Terminal) -> No
 
 def test_a_host_that_cannot_be_read_ends_with_5_and_is_named(call: Terminal) -> None:
     call.hosts.hosts[RELAY].reachable = False
-    code, found = call.document("plan")
-    assert (code, set(found["unreadable"])) == (5, {RELAY})
-    assert RELAY not in found["live"]
+    code, printed = call.document("plan")
+    assert (code, set(printed["unreadable"])) == (5, {RELAY})
+    assert RELAY not in printed["live"]
 
 
 def test_a_limit_that_leaves_changes_of_a_chosen_host_out_is_6_with_their_names(call: Terminal) -> None:
     call.other_channel()
     call.close("hai-duong/kcl-hd-001")
-    code, found = call.document("plan", "--limit", "facility=kcl-bg-001", "--allow", "deletion_percent=100")
+    code, printed = call.document("plan", "--limit", "facility=kcl-bg-001", "--allow", "deletion_percent=100")
     assert code == 6
-    assert {item["name"] for item in found["outside_limit"]} >= {"hai-duong/kcl-hd-001/cam-01/sub"}
-    assert found["left_out"] == ["centre-hn", "relay-vnpt-1"]
+    assert {item["name"] for item in printed["outside_limit"]} >= {"hai-duong/kcl-hd-001/cam-01/sub"}
+    assert printed["left_out"] == ["centre-hn", "relay-vnpt-1"]
     code, out, _ = call("plan", "--limit", f"host={RELAY}", "--allow", "deletion_percent=100")
     assert (code, "left out by --limit: 2 hosts, not read: centre-hn, relay-vnpt-1" in out) == (0, True)
 
@@ -225,13 +225,13 @@ def test_check_is_0_while_the_plan_is_the_same_and_8_with_what_moved_after(call:
     git(call.root, "-c", "user.name=A", "-c", "user.email=a@example.com", "commit", "-qam", "B")
     assert call("plan", "--check", expected)[:2] == (0, f"the plan is still {digest}\n")
     call.hosts.hosts["centre-hn"].units.discard("provisioner-wg.service")
-    code, found = call.document("plan", "--check", expected)
-    assert (code, found["same"], found["expected"]) == (8, False, digest)
+    code, printed = call.document("plan", "--check", expected)
+    assert (code, printed["same"], printed["expected"]) == (8, False, digest)
     if by == "file":
         moved = {"host": "centre-hn", "what": "unit provisioner-wg.service was active, enabled and is inactive, absent"}
-        assert moved in found["moved"]
+        assert moved in printed["moved"]
     else:
-        assert found["moved"] == [
+        assert printed["moved"] == [
             {
                 "host": "",
                 "what": "what moved is not known from a digest alone: check the saved plan itself, --check FILE",
@@ -244,18 +244,18 @@ def test_check_is_0_while_the_plan_is_the_same_and_8_with_what_moved_after(call:
 def test_check_names_an_edited_inventory(call: Terminal) -> None:
     assert call("plan", "--out", "plan.json")[0] == 0
     call.other_channel()
-    code, found = call.document("plan", "--check", "plan.json")
+    code, printed = call.document("plan", "--check", "plan.json")
     assert code == 8
-    assert found["moved"][0]["what"].startswith("the inventory was sha256:")
-    named = {item["what"].partition(" was ")[0] for item in found["moved"] if item["host"] == RELAY}
+    assert printed["moved"][0]["what"].startswith("the inventory was sha256:")
+    named = {item["what"].partition(" was ")[0] for item in printed["moved"] if item["host"] == RELAY}
     assert f"path {WATCHED}" in named
 
 
 def test_check_of_an_unreadable_host_is_5_and_never_the_same(call: Terminal) -> None:
     assert call("plan", "--out", "plan.json")[0] == 0
     call.hosts.hosts["centre-hn"].reachable = False
-    code, found = call.document("plan", "--check", "plan.json")
-    assert (code, found["same"], set(found["unreadable"])) == (5, False, {"centre-hn"})
+    code, printed = call.document("plan", "--check", "plan.json")
+    assert (code, printed["same"], set(printed["unreadable"])) == (5, False, {"centre-hn"})
 
 
 WRONG = (
@@ -290,8 +290,8 @@ def test_a_protected_facility_is_not_closed_nor_deleted_until_it_is_unprotected(
     assert call("allocate")[0] == 0
     assert "facility/kcl-bg-002" in (call.root / EXAMPLE / "allocations.lock.yml").read_text(encoding="utf-8")
     call.close("bac-giang/kcl-bg-002")
-    code, found = call.document("plan", "--allow", "deletion_percent=100", "--allow", "deletions=1000")
-    assert (code, [refusal["policy"] for refusal in found["refused"]]) == (6, ["protected"])
+    code, printed = call.document("plan", "--allow", "deletion_percent=100", "--allow", "deletions=1000")
+    assert (code, [refusal["policy"] for refusal in printed["refused"]]) == (6, ["protected"])
     (call.root / EXAMPLE / path).unlink()
     code, _, err = call("plan")
     assert (code, "facility kcl-bg-002 is protected, and it is not in the inventory any more" in err) == (3, True)
@@ -318,14 +318,14 @@ def test_a_facility_gets_another_id_and_nobody_is_cut(call: Terminal) -> None:
     assert call("allocate")[0] == 0
     after = (call.root / EXAMPLE / "allocations.lock.yml").read_text(encoding="utf-8")
     assert sorted(after.replace(new, old).splitlines()) == sorted(before.splitlines())
-    code, found = call.document("validate")
-    assert (code, [problem["code"] for problem in found["problems"]]) == (0, ["move-unfinished"] * 2)
-    code, found = call.document("plan")
-    assert (code, found["summary"]["viewers_dropped"], found["summary"]["delete"]) == (0, 0, 0)
-    created = {change["name"] for change in found["changes"] if change["resource"] == "path"}
+    code, printed = call.document("validate")
+    assert (code, [problem["code"] for problem in printed["problems"]]) == (0, ["move-unfinished"] * 2)
+    code, printed = call.document("plan")
+    assert (code, printed["summary"]["viewers_dropped"], printed["summary"]["delete"]) == (0, 0, 0)
+    created = {change["name"] for change in printed["changes"] if change["resource"] == "path"}
     assert f"bac-giang/{new}/cam-03/sub" in created
     assert all(name.startswith(f"bac-giang/{new}/") for name in created)
-    assert {change["resource"] for change in found["changes"]} == {"path", "file"}
+    assert {change["resource"] for change in printed["changes"]} == {"path", "file"}
     assert call("apply", "--yes")[0] == 0
     call.edit("inventory.yml", f"moved:\n  - {{ from: bac-giang/{old}, to: bac-giang/{new}, until: 2100-01-01 }}\n", "")
     code, _, err = call("plan")
@@ -358,14 +358,14 @@ def test_two_revisions_are_compared_with_no_host_asked_and_no_vault(call: Termin
     call.other_channel()
     call.edit("secrets/cameras/bac-giang.yml", "\n", "\n\n")
     call.hosts.calls.clear()
-    code, found = call.document("plan", "--offline", "--against", "HEAD", "--exit-code", vault=False)
-    assert (code, found["schema"], call.hosts.calls) == (10, "provisioner/compare", [])
-    (path,) = [change for change in found["changes"] if change["resource"] == "path"]
+    code, printed = call.document("plan", "--offline", "--against", "HEAD", "--exit-code", vault=False)
+    assert (code, printed["schema"], call.hosts.calls) == (10, "provisioner/compare", [])
+    (path,) = [change for change in printed["changes"] if change["resource"] == "path"]
     assert (path["name"], path["action"], path["impact"]) == (WATCHED, "update", "path")
     assert "viewers" not in path
-    assert "viewers_dropped" not in found["summary"]
-    assert any(note.startswith("secrets/cameras/bac-giang.yml changed") for note in found["notes"])
-    assert len(found["against"]["commit"]) == 40
+    assert "viewers_dropped" not in printed["summary"]
+    assert any(note.startswith("secrets/cameras/bac-giang.yml changed") for note in printed["notes"])
+    assert len(printed["against"]["commit"]) == 40
 
 
 def test_an_older_revision_that_is_broken_is_told_so(call: Terminal) -> None:

@@ -43,10 +43,10 @@ def plan(*changes: Change, **more: object) -> Plan:
     return Plan(Basis("i", "t", {}), changes, carriers={RELAY: "viettel"}, **more)  # type: ignore[arg-type]
 
 
-def printed(found: Plan, screen: Screen, env: dict[str, str] | None = None, **options: bool) -> str:
+def printed(the_plan: Plan, screen: Screen, env: dict[str, str] | None = None, **options: bool) -> str:
     env = env or {}
     terminal = Terminal.of(screen, env, color=False if env.get("NO_COLOR") else None)
-    terminal.print(plan_lines(found, terminal, **options))
+    terminal.print(plan_lines(the_plan, terminal, **options))
     return screen.text()
 
 
@@ -56,20 +56,20 @@ def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_colour_is_for_terminals_and_never_where_it_is_not_wanted() -> None:
-    found = plan(path(1))
-    assert "\x1b[" in printed(found, Screen("utf-8", watched=True))
-    assert "\x1b[" not in printed(found, Screen("utf-8", watched=False))
-    assert "\x1b[" not in printed(found, Screen("utf-8", watched=True), {"NO_COLOR": "1"})
-    assert "\x1b[" not in printed(found, Screen("utf-8", watched=True), {"TERM": "dumb"})
+    the_plan = plan(path(1))
+    assert "\x1b[" in printed(the_plan, Screen("utf-8", watched=True))
+    assert "\x1b[" not in printed(the_plan, Screen("utf-8", watched=False))
+    assert "\x1b[" not in printed(the_plan, Screen("utf-8", watched=True), {"NO_COLOR": "1"})
+    assert "\x1b[" not in printed(the_plan, Screen("utf-8", watched=True), {"TERM": "dumb"})
 
 
 def test_lines_fit_a_terminal_and_are_whole_in_a_log() -> None:
-    found = plan(path(1, reason="source " + " and ".join(f"rtsp://10.91.0.{n}:10554/x" for n in range(9))))
-    shown = printed(found, Screen("utf-8", watched=True), {"NO_COLOR": "1"}).splitlines()
+    the_plan = plan(path(1, reason="source " + " and ".join(f"rtsp://10.91.0.{n}:10554/x" for n in range(9))))
+    shown = printed(the_plan, Screen("utf-8", watched=True), {"NO_COLOR": "1"}).splitlines()
     reason = [line for line in shown if "rtsp://" in line]
     assert len(reason) > 3
     assert all(len(line) <= 72 for line in reason)
-    logged = printed(found, Screen("utf-8", watched=False)).splitlines()
+    logged = printed(the_plan, Screen("utf-8", watched=False)).splitlines()
     assert len([line for line in logged if "rtsp://" in line]) == 1
 
 
@@ -117,8 +117,8 @@ def test_an_empty_plan_is_one_line_and_its_digest() -> None:
 
 
 def test_everything_that_is_left_out_is_named() -> None:
-    found = plan(path(1), left_out=tuple(f"relay-{n}" for n in range(12)), outside=(path(2),), notes=("look there",))
-    text = printed(found, Screen("utf-8", watched=False))
+    the_plan = plan(path(1), left_out=tuple(f"relay-{n}" for n in range(12)), outside=(path(2),), notes=("look there",))
+    text = printed(the_plan, Screen("utf-8", watched=False))
     assert "left out by --limit: 12 hosts, not read: relay-0" in text
     assert "and 4 more" in text
     assert "outside --limit on chosen hosts: 1 pending change" in text

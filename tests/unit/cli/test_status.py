@@ -67,9 +67,9 @@ class Story:
             Holding(host, moment, {name: self.contents[host][name] for name in names}, exact=True)
             for host, names in hosts.items()
         )
-        told = histories.run(1, Operation.APPLY, id=f"apply-{moment:%m%d}", started=moment - SECOND)
-        self.history.begin(told, sorted(hosts))
-        self.history.end(told, Ending(moment, "applied", {}, holdings))
+        recorded = histories.run(1, Operation.APPLY, id=f"apply-{moment:%m%d}", started=moment - SECOND)
+        self.history.begin(recorded, sorted(hosts))
+        self.history.end(recorded, Ending(moment, "applied", {}, holdings))
 
     def verify(self, moment: datetime, proved: dict[str, int], relays: dict[str, tuple[str, ...]] = RELAYS) -> None:
         """Record a verification: how many of each facility's pulled paths were up at the centre, over each relay."""
@@ -79,12 +79,12 @@ class Story:
             for name in names
             if name in proved
         )
-        told = histories.run(1, id=f"verify-{moment:%m%d-%H%M}", started=moment - SECOND)
-        self.history.end(told, Ending(moment, "not-up", {}, (), checks))
+        recorded = histories.run(1, id=f"verify-{moment:%m%d-%H%M}", started=moment - SECOND)
+        self.history.end(recorded, Ending(moment, "not-up", {}, (), checks))
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def past(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Tell the story of the page: an apply, two nights, a camera that does not answer, and a change of carrier."""
     folder = tmp_path_factory.mktemp("story")
     shutil.copytree(ROOT / EXAMPLE, folder / EXAMPLE)
@@ -106,9 +106,9 @@ def environment(folder: Path) -> dict[str, str]:
 
 
 @pytest.fixture
-def story(told: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Story]:
+def story(past: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Story]:
     """A copy of the story that a test may change."""
-    shutil.copytree(told, tmp_path, dirs_exist_ok=True)
+    shutil.copytree(past, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(overview, "now", lambda: NOW)
     env = environment(tmp_path)
@@ -117,9 +117,9 @@ def story(told: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
 
 
 def document(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
-    found = json.loads(capsys.readouterr().out)
-    assert isinstance(found, dict)
-    return found
+    printed = json.loads(capsys.readouterr().out)
+    assert isinstance(printed, dict)
+    return printed
 
 
 def test_the_page_shows_what_the_commands_print(story: Story, capsys: pytest.CaptureFixture[str]) -> None:
@@ -133,24 +133,28 @@ def test_the_page_shows_what_the_commands_print(story: Story, capsys: pytest.Cap
 
 def test_the_moment_of_the_deadline_itself_is_too_late(story: Story, capsys: pytest.CaptureFixture[str]) -> None:
     assert story.run("--output", "json", "status") == 0
-    told = {one["facility"]: one for one in document(capsys)["facilities"]}
-    assert (told["kcl-bg-001"]["connected_at"], told["kcl-bg-001"]["timeliness"]) == (
+    by_id = {one["facility"]: one for one in document(capsys)["facilities"]}
+    assert (by_id["kcl-bg-001"]["connected_at"], by_id["kcl-bg-001"]["timeliness"]) == (
         "2021-05-09T23:59:59+07:00",
         "on_time",
     )
-    assert (told["kcl-bg-002"]["connected_at"], told["kcl-bg-002"]["timeliness"]) == (
+    assert (by_id["kcl-bg-002"]["connected_at"], by_id["kcl-bg-002"]["timeliness"]) == (
         "2021-05-10T00:00:00+07:00",
         "late",
     )
-    assert told["kcl-qn-003"]["deadline"]["order"] == "4403/CV-BCĐ"
-    assert told["kcl-hd-003"]["deadline"]["before"] == "2021-06-08"
+    assert by_id["kcl-qn-003"]["deadline"]["order"] == "4403/CV-BCĐ"
+    assert by_id["kcl-hd-003"]["deadline"]["before"] == "2021-06-08"
 
 
 def test_the_document_of_status(story: Story, capsys: pytest.CaptureFixture[str]) -> None:
     assert story.run("--output", "json", "status", "kcl-qn-001", "--why") == 0
-    found = document(capsys)
-    assert (found["schema"], found["version"], found["as_of"]) == ("provisioner/status", 1, "2021-06-13T08:00:00+07:00")
-    (one,) = found["facilities"]
+    printed = document(capsys)
+    assert (printed["schema"], printed["version"], printed["as_of"]) == (
+        "provisioner/status",
+        1,
+        "2021-06-13T08:00:00+07:00",
+    )
+    (one,) = printed["facilities"]
     assert (one["state"], one["reached"], one["connected"], one["blocked"]) == (
         "provisioned",
         "provisioned",
@@ -293,8 +297,8 @@ def test_the_spreadsheet_of_progress_is_the_document_in_vietnamese(
 ) -> None:
     out = tmp_path / "progress.xlsx"
     assert story.run("--output", "json", "export", "progress", "--out", str(out)) == 0
-    found = document(capsys)
-    assert (found["schema"], found["report"]) == ("provisioner/export", "progress")
+    printed = document(capsys)
+    assert (printed["schema"], printed["report"]) == ("provisioner/export", "progress")
     pages = sheets(out)
     assert list(pages) == ["Theo tỉnh", "Theo doanh nghiệp", "Theo cơ quan quản lý", "Danh sách cơ sở"]
     rows = pages["Theo tỉnh"]
@@ -304,9 +308,13 @@ def test_the_spreadsheet_of_progress_is_the_document_in_vietnamese(
     assert header[:3] == ["Tỉnh/Thành phố", "Tổng số cơ sở", "Đã kết nối"]
     assert [row[0] for row in body] == ["Bắc Giang", "Hải Dương", "Quảng Nam"]
     assert total[1:] == [sum(column) for column in zip(*(row[1:] for row in body), strict=True)]
-    assert (total[0], total[1], total[2]) == ("Tổng cộng", found["total"]["facilities"], found["total"]["connected"])
+    assert (total[0], total[1], total[2]) == (
+        "Tổng cộng",
+        printed["total"]["facilities"],
+        printed["total"]["connected"],
+    )
     listed = {row[1]: row for row in pages["Danh sách cơ sở"][5:]}
-    assert set(listed) == {one["facility"] for one in found["facilities"]}
+    assert set(listed) == {one["facility"] for one in printed["facilities"]}
     assert listed["kcl-bg-002"][6:12] == [
         "Đang vận hành",
         "11/05/2021 00:10",
@@ -359,9 +367,9 @@ def test_no_export_opens_contacts(story: Story, tmp_path: Path, capsys: pytest.C
     """The contacts of the example stay closed: no password of theirs is there, and nothing of them comes out."""
     for what in ("progress", "surveys", "zones"):
         assert story.run("export", what, "--out", str(tmp_path / f"{what}.xlsx")) == 0
-        told = capsys.readouterr().out + str(sheets(tmp_path / f"{what}.xlsx"))
-        assert "example.com" not in told
-        assert "+843000000" not in told
+        text = capsys.readouterr().out + str(sheets(tmp_path / f"{what}.xlsx"))
+        assert "example.com" not in text
+        assert "+843000000" not in text
 
 
 # --- words ----------------------------------------------------------------------------------------
@@ -420,13 +428,13 @@ def test_the_documents_are_as_their_schemas_say(story: Story, capsys: pytest.Cap
     ],
 )
 def test_a_schema_names_every_value_that_there_may_be(name: str, field: str, values: type[StrEnum]) -> None:
-    def found(schema: Any) -> Iterator[list[str]]:
+    def texts_in(schema: Any) -> Iterator[list[str]]:
         inner = schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ()
         if isinstance(schema, dict) and isinstance(schema.get(field), dict) and "enum" in schema[field]:
             yield schema[field]["enum"]
         for value in inner:
-            yield from found(value)
+            yield from texts_in(value)
 
-    listed = list(found(document_schema(name)))
+    listed = list(texts_in(document_schema(name)))
     assert listed
     assert all(one == [value.value for value in values] for one in listed)

@@ -20,7 +20,8 @@ from provisioner.inventory.makes import rtsp_path
 from provisioner.inventory.model import Limits, Make, StreamName
 from provisioner.plan.changes import Impact
 from provisioner.runs import execution
-from provisioner.verify.result import VerifyResult, verify_document
+from provisioner.verify.document import verify_document
+from provisioner.verify.result import VerifyResult
 from tests.simulated import SimulatedHost, SimulatedHosts
 from tests.unit.docs.pages import ROOT, ConsoleStep, all_pages, fences, section, steps, text_of
 

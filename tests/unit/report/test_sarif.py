@@ -156,12 +156,12 @@ problems = st.builds(
 
 
 @given(st.lists(problems, max_size=6))
-def test_any_problems_give_a_sound_log(found: list[Problem]) -> None:
-    log = sarif_log(found, version="1.0", folder="/srv/checkout")
+def test_any_problems_give_a_sound_log(problems: list[Problem]) -> None:
+    log = sarif_log(problems, version="1.0", folder="/srv/checkout")
     assert_sound(log)
     results = log["runs"][0]["results"]
-    assert len(results) == len(found)
-    for problem, result in zip(found, results, strict=True):
+    assert len(results) == len(problems)
+    for problem, result in zip(problems, results, strict=True):
         assert result["level"] == problem.severity.value
         assert result["message"]["text"].startswith(problem.message)
         assert bool(result["locations"]) == bool(problem.file)
@@ -180,9 +180,9 @@ def test_any_problems_give_a_sound_log(found: list[Problem]) -> None:
 def test_files_are_named_relative_to_where_the_command_was_run(file: str, uri: str) -> None:
     log = sarif_log([Problem(file, 1, 1, "key-missing", "m")], version="1.0", folder="/srv/checkout")
     (result,) = log["runs"][0]["results"]
-    found = result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
-    assert found == uri
-    assert not re.match(r"^[a-z]+:|^/", found)
+    written = result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
+    assert written == uri
+    assert not re.match(r"^[a-z]+:|^/", written)
 
 
 def test_a_problem_keeps_its_fingerprint_when_it_moves_to_another_line() -> None:

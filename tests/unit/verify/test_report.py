@@ -11,20 +11,19 @@ from html.parser import HTMLParser
 import pytest
 
 from provisioner.hosts.runner import CallOutcome, HostAnswer
-from provisioner.report.document import json_text
 from provisioner.report.html import MOST_LISTED, html_page
 from provisioner.report.text import sentence, text_report
 from provisioner.verify.result import Cause, Layer, Verdict, VerifyResult, exit_code
 
-from .world import CENTRE, RELAY, answers, change, documents, judged
+from .world import CENTRE, RELAY, answers, change, documents, judged, printed
 
 _VOID = {"meta", "link", "br", "hr", "img", "input"}
 
 
 def _mixed() -> VerifyResult:
     """A result with paths that are up, degraded, down and unknown."""
-    told = documents()
-    relay = told[RELAY]["relay"]
+    hosts = documents()
+    relay = hosts[RELAY]["relay"]
     relay["devices"][2]["outcome"] = "refused"
     relay["paths"]["bac-giang/kcl-002/cam-01/sub"] = {
         "samples": [{"available": False, "online": True, "inbound_bytes": 0}] * 2,
@@ -33,8 +32,8 @@ def _mixed() -> VerifyResult:
     relay["paths"]["bac-giang/kcl-001/cam-09/sub"]["read"] = {"not_run": "no time was left"}
     small = {"codec": "h264", "width": 352, "height": 288}
     relay["paths"]["bac-giang/kcl-001/cam-02/sub"]["read"] = small
-    told[CENTRE]["centre"]["relays"][RELAY]["bac-giang/kcl-001/cam-02/sub"] = small
-    return judged(answers(told))
+    hosts[CENTRE]["centre"]["relays"][RELAY]["bac-giang/kcl-001/cam-02/sub"] = small
+    return judged(answers(hosts))
 
 
 def _drifted() -> VerifyResult:
@@ -50,7 +49,7 @@ def test_reports_are_as_kept(golden_tree: Callable[[str, Mapping[str, bytes]], N
     for name, result in RESULTS.items():
         tree[f"{name}.txt"] = text_report(result)
         tree[f"{name}.detail.txt"] = text_report(result, detail=True)
-        tree[f"{name}.json"] = json_text(result)
+        tree[f"{name}.json"] = printed(result)
         tree[f"{name}.html"] = html_page(result)
     golden_tree("report", {path: text.encode() for path, text in tree.items()})
 
@@ -139,7 +138,7 @@ def test_above_some_thousands_the_page_lists_failures_only() -> None:
 
 
 def test_json_says_what_the_text_says() -> None:
-    document = json.loads(json_text(RESULTS["mixed"]))
+    document = json.loads(printed(RESULTS["mixed"]))
     assert document["summary"] == {
         "paths": 5,
         "up": 2,

@@ -1,7 +1,9 @@
-"""Each cause, as a case: what the hosts told, which verdicts and incidents that gives."""
+"""Each cause, as a case: what the hosts answered, which verdicts and incidents that gives."""
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +15,7 @@ from provisioner.hosts.runner import CallOutcome, HostAnswer
 from provisioner.plan.changes import Action, Change, Impact, Resource
 from provisioner.verify.result import Cause, VerifyResult
 
-from .world import CENTRE, PATHS, RELAY, documents, judged, matching, merged
+from .world import CENTRE, PATHS, RELAY, documents, judged, matching, merged, printed
 
 CASES = Path(__file__).parents[2] / "cases" / "verify"
 
@@ -84,33 +86,35 @@ def _relay_answer(case: _Relay) -> HostAnswer:
         }
     else:
         document["facts"]["firewall"]["differences"] = case.firewall
-    told = document["relay"]
-    told |= {"unit": case.unit, "api_error": case.api_error}
+    relay = document["relay"]
+    relay |= {"unit": case.unit, "api_error": case.api_error}
     if case.tunnel == "absent":
-        told["tunnel"] = {"routes": [], "peers": {}}
+        relay["tunnel"] = {"routes": [], "peers": {}}
     if case.routes is not None:
-        told["tunnel"]["routes"] = case.routes
+        relay["tunnel"]["routes"] = case.routes
     for facility, peer in case.peers.items():
         key = f"key of site/{facility}"
         if peer == "absent":
-            del told["tunnel"]["peers"][key]
+            del relay["tunnel"]["peers"][key]
         else:
-            told["tunnel"]["peers"][key] = merged(told["tunnel"]["peers"][key], peer)
-    told["devices"] = [d | {"outcome": case.devices.get(f"{d['address']}:{d['port']}", "ok")} for d in told["devices"]]
-    told["devices"] = [d for d in told["devices"] if d["outcome"] is not None]
-    _change_paths(told, case)
+            relay["tunnel"]["peers"][key] = merged(relay["tunnel"]["peers"][key], peer)
+    relay["devices"] = [
+        d | {"outcome": case.devices.get(f"{d['address']}:{d['port']}", "ok")} for d in relay["devices"]
+    ]
+    relay["devices"] = [d for d in relay["devices"] if d["outcome"] is not None]
+    _change_paths(relay, case)
     return HostAnswer(RELAY, CallOutcome.ANSWERED, document)
 
 
-def _change_paths(told: dict[str, Any], case: _Relay) -> None:
+def _change_paths(relay: dict[str, Any], case: _Relay) -> None:
     for pattern, samples in case.samples.items():
         for name in matching(pattern):
-            told["paths"][name]["samples"] = samples
+            relay["paths"][name]["samples"] = samples
     for pattern, read in case.reads.items():
         for name in matching(pattern):
-            told["paths"][name]["read"] = read
+            relay["paths"][name]["read"] = read
     for pattern, errors in case.errors.items():
-        told["errors"] |= dict.fromkeys(matching(pattern), errors)
+        relay["errors"] |= dict.fromkeys(matching(pattern), errors)
 
 
 def _centre_answer(case: _Centre) -> HostAnswer:
@@ -146,12 +150,15 @@ def test_evidence_gives_these_verdicts_and_incidents(path: Path) -> None:
     expected = dict.fromkeys((p.name for p in PATHS), _Expected(verdict="up", level=7, cause=""))
     for pattern, verdict in case.verdicts.items():
         expected |= dict.fromkeys(matching(pattern), verdict)
-    for found in result.paths:
-        wanted = expected[found.path]
-        told = (found.verdict.value, found.level, found.cause.value)
-        assert told == (wanted.verdict, wanted.level, wanted.cause), (found.path, found.detail)
-        if wanted.passed is not None:
-            assert list(found.passed) == wanted.passed, found.path
+    for path_verdict in result.paths:
+        expectation = expected[path_verdict.path]
+        outcome = (path_verdict.verdict.value, path_verdict.level, path_verdict.cause.value)
+        assert outcome == (expectation.verdict, expectation.level, expectation.cause), (
+            path_verdict.path,
+            path_verdict.detail,
+        )
+        if expectation.passed is not None:
+            assert list(path_verdict.passed) == expectation.passed, path_verdict.path
     incidents = [
         _Incident(layer=i.layer.value, object=i.object, cause=i.cause.value, paths=len(i.paths))
         for i in result.incidents
@@ -163,3 +170,9 @@ def test_every_cause_has_a_case() -> None:
     cases = [_load(path) for path in CASES.glob("*.yml")]
     covered = {verdict.cause for case in cases for verdict in case.verdicts.values()}
     assert covered == {cause.value for cause in Cause} - {""}
+
+
+def test_each_case_prints_the_document_that_is_kept(golden_tree: Callable[[str, Mapping[str, bytes]], None]) -> None:
+    digests = {p.stem: hashlib.sha256(printed(_result(_load(p))).encode()).hexdigest() for p in CASES.glob("*.yml")}
+    lines = "".join(f"{digest}  {name}\n" for name, digest in sorted(digests.items()))
+    golden_tree("verify-cases", {"documents.sha256": lines.encode()})

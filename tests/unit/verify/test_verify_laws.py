@@ -12,13 +12,16 @@ from hypothesis import strategies as st
 from provisioner.hosts.runner import CallOutcome, HostAnswer
 from provisioner.report.html import html_page
 from provisioner.report.text import text_report
+from provisioner.verify.document import verify_document
 from provisioner.verify.evidence import parse_evidence
 from provisioner.verify.judge import judge
-from provisioner.verify.result import Verdict, VerifyResult, verify_document
+from provisioner.verify.levels import LEVELS
+from provisioner.verify.result import Verdict, VerifyResult
 from provisioner.verify.wanted import select
 
 from .world import CANARY, CENTRE, FINISHED, PATHS, RELAY, answers, change, documents, judged, state
 
+EVERY = tuple(level.number for level in LEVELS)
 _GOODNESS = [Verdict.DOWN, Verdict.UNKNOWN, Verdict.DEGRADED, Verdict.UP]
 _SAMPLES = st.one_of(
     st.none(),
@@ -51,10 +54,10 @@ _LOG = st.sampled_from(["bad status code: 401 (Unauthorized)", "TCP timeout", "n
 
 
 @st.composite
-def _worlds(draw: st.DrawFn) -> dict[str, HostAnswer]:
+def worlds(draw: st.DrawFn) -> dict[str, HostAnswer]:
     """Answers in which anything may be broken, or kept as it is when all is well."""
-    told = documents()
-    relay = told[RELAY]["relay"]
+    hosts = documents()
+    relay = hosts[RELAY]["relay"]
     for device in relay["devices"]:
         device["outcome"] = draw(st.one_of(st.just("ok"), _OUTCOMES))
     for peer in relay["tunnel"]["peers"].values():
@@ -62,17 +65,17 @@ def _worlds(draw: st.DrawFn) -> dict[str, HostAnswer]:
         peer["received_bytes"] = draw(st.sampled_from([[1, 2], [1, 1]]))
         peer["sent_bytes"] = draw(st.sampled_from([[1, 2], [1, 1]]))
     for name in sorted(relay["paths"]):
-        _break_path(draw, relay, told[CENTRE]["centre"]["relays"][RELAY], name)
+        _break_path(draw, relay, hosts[CENTRE]["centre"]["relays"][RELAY], name)
     if draw(st.integers(0, 5)) == 0:
         relay["unit"] = "failed"
     for host in (RELAY, CENTRE):
         if draw(st.integers(0, 5)) == 0:
-            told[host]["facts"] = None
+            hosts[host]["facts"] = None
     outcome = st.sampled_from([CallOutcome.ANSWERED] * 6 + [CallOutcome.UNREACHABLE, CallOutcome.FAILED])
-    outcomes = {host: draw(outcome) for host in told}
+    outcomes = {host: draw(outcome) for host in hosts}
     return {
         host: HostAnswer(host, outcomes[host], document if outcomes[host] is CallOutcome.ANSWERED else {})
-        for host, document in told.items()
+        for host, document in hosts.items()
     }
 
 
@@ -87,7 +90,7 @@ def _break_path(draw: st.DrawFn, relay: dict[str, Any], read_at_centre: dict[str
         relay["errors"][name] = [draw(_LOG)]
 
 
-@given(_worlds())
+@given(worlds())
 @settings(max_examples=150, deadline=None)
 def test_summary_counts_add_up_and_every_path_has_a_verdict(given_answers: dict[str, HostAnswer]) -> None:
     result = judged(given_answers)
@@ -95,21 +98,21 @@ def test_summary_counts_add_up_and_every_path_has_a_verdict(given_answers: dict[
     assert summary["paths"] == len(PATHS) == sum(v for k, v in summary.items() if k != "paths")
 
 
-@given(_worlds(), st.sampled_from([p.name for p in PATHS]), st.sampled_from(["read", "samples", "centre", "device"]))
+@given(worlds(), st.sampled_from([p.name for p in PATHS]), st.sampled_from(["read", "samples", "centre", "device"]))
 @settings(max_examples=150, deadline=None)
 def test_a_path_without_evidence_is_never_up(given_answers: dict[str, HostAnswer], name: str, lost: str) -> None:
-    told = {host: copy.deepcopy(dict(answer.document)) for host, answer in given_answers.items()}
-    if told[RELAY] and lost in {"read", "samples"}:
-        told[RELAY]["relay"]["paths"][name][lost] = None if lost == "read" else [None, None]
-    if told[RELAY] and lost == "device":
-        told[RELAY]["relay"]["devices"] = []
-    if told[CENTRE] and lost == "centre":
-        del told[CENTRE]["centre"]["relays"][RELAY][name]
-    result = judged({h: HostAnswer(h, a.outcome, told[h]) for h, a in given_answers.items()})
+    hosts = {host: copy.deepcopy(dict(answer.document)) for host, answer in given_answers.items()}
+    if hosts[RELAY] and lost in {"read", "samples"}:
+        hosts[RELAY]["relay"]["paths"][name][lost] = None if lost == "read" else [None, None]
+    if hosts[RELAY] and lost == "device":
+        hosts[RELAY]["relay"]["devices"] = []
+    if hosts[CENTRE] and lost == "centre":
+        del hosts[CENTRE]["centre"]["relays"][RELAY][name]
+    result = judged({h: HostAnswer(h, a.outcome, hosts[h]) for h, a in given_answers.items()})
     assert next(p for p in result.paths if p.path == name).verdict is not Verdict.UP
 
 
-@given(_worlds())
+@given(worlds())
 @settings(max_examples=150, deadline=None)
 def test_drift_never_makes_a_path_better(given_answers: dict[str, HostAnswer]) -> None:
     before = judged(given_answers)
@@ -120,7 +123,7 @@ def test_drift_never_makes_a_path_better(given_answers: dict[str, HostAnswer]) -
             assert new.level <= old.level
 
 
-@given(_worlds(), st.randoms())
+@given(worlds(), st.randoms())
 @settings(max_examples=100, deadline=None)
 def test_the_order_of_hosts_and_paths_never_matters(given_answers: dict[str, HostAnswer], random: Any) -> None:
     wanted = list(select(state()))
@@ -131,7 +134,7 @@ def test_the_order_of_hosts_and_paths_never_matters(given_answers: dict[str, Hos
     assert judge(wanted, {e.host: e for e in evidence}, {}, FINISHED) == first
 
 
-@given(_worlds())
+@given(worlds())
 @settings(max_examples=150, deadline=None)
 def test_every_path_that_is_not_up_is_in_exactly_one_incident(given_answers: dict[str, HostAnswer]) -> None:
     result = judged(given_answers, {RELAY: [change()]})
@@ -139,12 +142,12 @@ def test_every_path_that_is_not_up_is_in_exactly_one_incident(given_answers: dic
     assert listed == sorted(p.path for p in result.paths if p.verdict is not Verdict.UP)
 
 
-@given(_worlds())
+@given(worlds())
 @settings(max_examples=150, deadline=None)
 def test_up_means_every_applicable_level_passed(given_answers: dict[str, HostAnswer]) -> None:
     for path in judged(given_answers).paths:
-        assert (path.verdict is Verdict.UP) == (path.passed == (1, 2, 3, 4, 5, 7))
-        assert (path.level == 7) == (path.verdict is Verdict.UP)
+        assert (path.verdict is Verdict.UP) == (path.passed == EVERY)
+        assert (path.level == EVERY[-1]) == (path.verdict is Verdict.UP)
 
 
 def test_no_secret_is_in_the_result_or_in_a_report() -> None:

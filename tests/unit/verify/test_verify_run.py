@@ -12,8 +12,9 @@ from provisioner.desired.limit import parse_limits
 from provisioner.desired.spec import DesiredState
 from provisioner.hosts.runner import CallOutcome, HostAnswer
 from provisioner.plan.changes import Action, Change, Impact, Resource
+from provisioner.verify.document import verify_document
 from provisioner.verify.requests import ProbeLimits, probe_calls
-from provisioner.verify.result import Verdict, VerifyResult, exit_code, verify_document
+from provisioner.verify.result import Verdict, VerifyResult, exit_code
 from provisioner.verify.run import verify
 from provisioner.verify.wanted import select
 
@@ -98,9 +99,9 @@ def test_a_host_that_the_runner_lost_is_not_checked() -> None:
 
 
 def test_the_stand_in_is_never_called_mediamtx() -> None:
-    told = dict(answers()[RELAY].document)
-    told["facts"]["runtime"]["version"] = "v1.20.1+standin"
-    result = _verify(RecordingRunner(answers({RELAY: told})))
+    answer = dict(answers()[RELAY].document)
+    answer["facts"]["runtime"]["version"] = "v1.20.1+standin"
+    result = _verify(RecordingRunner(answers({RELAY: answer})))
     assert result.engine == "stand-in 1.20.1 (not MediaMTX)"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from fnmatch import fnmatch
@@ -23,12 +24,13 @@ from provisioner.desired.spec import (
 )
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
 from provisioner.inventory.model import MediamtxArtefact, Ssh, StreamName
-from provisioner.plan.changes import Action, Change, Impact, Resource
+from provisioner.plan.changes import Action, Change, Impact, Resource, pending
+from provisioner.verify.document import verify_document
 from provisioner.verify.evidence import parse_evidence
 from provisioner.verify.incidents import incidents_of
 from provisioner.verify.judge import judge
 from provisioner.verify.requests import ObserveRequest
-from provisioner.verify.result import HostReport, VerifyResult, effective
+from provisioner.verify.result import HostReport, VerifyResult
 from provisioner.verify.wanted import select
 
 CANARY = "c4nary-pa55word"
@@ -206,18 +208,23 @@ def judged(given: Mapping[str, HostAnswer], drift: Mapping[str, Sequence[Change]
     known.update({host: changes for host, changes in (drift or {}).items() if host in known})
     verdicts = judge(wanted, evidence, known, FINISHED)
     hosts = tuple(
-        HostReport(e.host, e.outcome.value, e.error, effective(known[e.host]) if e.host in known else None)
+        HostReport(e.host, e.outcome.value, e.error, pending(known[e.host]) if e.host in known else None)
         for e in evidence.values()
     )
     incidents = incidents_of(verdicts, wanted)
     return VerifyResult("mediamtx 1.20.1", STARTED, FINISHED, verdicts, incidents, hosts)
 
 
+def printed(result: VerifyResult) -> str:
+    """The document as `verify --output json` prints it."""
+    return json.dumps(verify_document(result), ensure_ascii=False, indent=2) + "\n"
+
+
 def matching(pattern: str) -> list[str]:
     """The paths that a pattern names; a pattern that names none is a mistake of the test."""
-    found = [p.name for p in PATHS if fnmatch(p.name, pattern)]
-    assert found, f"{pattern} names no path"
-    return found
+    names = [p.name for p in PATHS if fnmatch(p.name, pattern)]
+    assert names, f"{pattern} names no path"
+    return names
 
 
 def merged(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

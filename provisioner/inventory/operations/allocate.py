@@ -1,0 +1,82 @@
+"""Tunnel addresses and ports of what is new, recorded in the lock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import NamedTuple
+
+from provisioner.inventory.allocate import allocate as allocations_for
+from provisioner.inventory.files.lock import write_lock
+from provisioner.inventory.loader.cache import cache_of
+from provisioner.inventory.loader.load import load_inventory
+from provisioner.inventory.model import Allocations
+from provisioner.inventory.rules import ALLOCATION_MISSING, GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
+
+_TOLERATED = frozenset({ALLOCATION_MISSING, HOST_KEYS_MISSING, GATEWAY_KEY_MISSING})
+
+
+class AllocatedItem(NamedTuple):
+    """One entry of the lock: an object with its tunnel address, or a device with its port."""
+
+    object: str
+    address: str = ""
+    port: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Allocation:
+    """What was recorded.
+
+    Attributes:
+        path: the lock's file; None where it was not written, as nothing is new.
+        assigned: what is in use now and was not.
+        retired: what is gone and will not be given out again.
+    """
+
+    path: Path | None
+    assigned: tuple[AllocatedItem, ...]
+    retired: tuple[AllocatedItem, ...]
+
+
+def allocate(root: Path, environment: Mapping[str, str], *, today: date) -> Allocation:
+    """Load an inventory that is valid but for its lock, and bring the lock up to date.
+
+    Args:
+        root: the inventory's folder.
+        environment: the caller's environment (where the cache is).
+        today: the day on which designations have to hold.
+
+    Raises:
+        InventoryError: with every other problem, or because a pool has nothing left.
+    """
+    inventory = load_inventory(root, today=today, tolerate=_TOLERATED, cache=cache_of(root, environment))
+    old, new = inventory.allocations, allocations_for(inventory)
+    path = write_lock(root, new) if new != old else None
+    return Allocation(path, tuple(_assigned(old, new)), tuple(_retired(old, new)))
+
+
+def _entries(lock: Allocations) -> Iterator[AllocatedItem]:
+    """Everything that a lock holds in use."""
+    for kind, hosts in (("relay", lock.relays), ("centre", lock.centres), ("site", lock.sites)):
+        for name, host in hosts.items():
+            yield AllocatedItem(f"{kind}/{name}", str(host.tunnel_address))
+    for name, site in lock.sites.items():
+        if site.successor:
+            yield AllocatedItem(f"site/{name}", str(site.successor.tunnel_address))
+        for device, port in site.ports.items():
+            yield AllocatedItem(f"site/{name}/{device}", port=port)
+
+
+def _assigned(old: Allocations, new: Allocations) -> Iterator[AllocatedItem]:
+    known = set(_entries(old))
+    return (item for item in _entries(new) if item not in known)
+
+
+def _retired(old: Allocations, new: Allocations) -> Iterator[AllocatedItem]:
+    known = set(old.tombstones)
+    for stone in new.tombstones:
+        if stone not in known:
+            yield AllocatedItem(stone.object, str(stone.tunnel_address or ""), stone.port or 0)

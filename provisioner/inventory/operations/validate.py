@@ -1,0 +1,93 @@
+"""Every problem of an inventory, of its files, across them and of its secrets, and what it declares."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from provisioner.base.diagnostics import Problem, Severity
+from provisioner.inventory.loader.cache import cache_of
+from provisioner.inventory.loader.load import Loaded, check, load
+
+COUNTED = ("provinces", "carriers", "relays", "facilities", "cameras", "paths")
+"""What an inventory declares, in the order of documents."""
+
+_PASSWORDS = ("ANSIBLE_VAULT_IDENTITY_LIST", "ANSIBLE_VAULT_PASSWORD_FILE")
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """What a check of the whole came to.
+
+    Attributes:
+        problems: every problem, sorted by place.
+        counts: what the inventory declares, by what is counted; `paths` are those that hosts are to carry.
+    """
+
+    problems: tuple[Problem, ...]
+    counts: Mapping[str, int]
+
+    @property
+    def errors(self) -> int:
+        """How many problems are errors."""
+        return sum(problem.severity is Severity.ERROR for problem in self.problems)
+
+    @property
+    def warnings(self) -> int:
+        """How many problems are warnings."""
+        return len(self.problems) - self.errors
+
+
+def validate(root: Path, environment: Mapping[str, str], *, today: date, cached: bool = True) -> Validation:
+    """Load an inventory and check it; without a vault password all but the secrets.
+
+    Args:
+        root: the inventory's folder.
+        environment: the caller's environment (vault passwords, where the cache is).
+        today: the day on which designations have to hold.
+        cached: whether to use, and to leave, what runs read of its files.
+
+    Raises:
+        InventoryError: the folder holds no inventory.yml.
+    """
+    loaded = load(root, today=today, cache=cache_of(root, environment) if cached else None)
+    problems = sorted([*check(loaded), *_problems_of_secrets(root, loaded, environment)])
+    return Validation(tuple(problems), _counts(loaded))
+
+
+def _problems_of_secrets(root: Path, loaded: Loaded, environment: Mapping[str, str]) -> tuple[Problem, ...]:
+    if not any(environment.get(name, "").strip() for name in _PASSWORDS):
+        return (_not_checked(),)
+    # Without passwords the libraries behind the vault are not needed, and they take their time.
+    from provisioner.base.vault import VaultPasswords  # noqa: PLC0415
+    from provisioner.inventory.loader import secrets  # noqa: PLC0415
+
+    passwords = VaultPasswords.from_environment(environment).for_secrets()
+    if not passwords:
+        return (_not_checked(),)
+    if loaded.partial is None:
+        return ()
+    return secrets.check(root, secrets.read_secrets(root, passwords), loaded.partial)
+
+
+def _not_checked() -> Problem:
+    hint = "set ANSIBLE_VAULT_PASSWORD_FILE or ANSIBLE_VAULT_IDENTITY_LIST to check them as well"
+    message = "secrets not checked: no vault password is set"
+    return Problem("", 0, 0, "secrets-not-checked", message, hint, "secrets", Severity.WARNING)
+
+
+def _counts(loaded: Loaded) -> dict[str, int]:
+    if loaded.frame is None:
+        return dict.fromkeys(COUNTED, 0)
+    facilities = loaded.outlines.values()
+    one_a_province = {(facility.province, facility.province_scheme): facility for facility in facilities}.values()
+    return {
+        "provinces": len({loaded.frame.province_counted(facility) for facility in one_a_province}),
+        "carriers": len(loaded.frame.carriers),
+        "relays": len(loaded.frame.relays),
+        "facilities": len(facilities),
+        "cameras": sum(facility.cameras for facility in facilities),
+        "paths": sum(facility.paths for facility in facilities if facility.rendered),
+    }

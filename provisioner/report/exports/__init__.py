@@ -1,0 +1,33 @@
+"""Reports for provinces and the ministry, in one table: a new report is a row here and its module. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from provisioner.base.clock import local_iso
+from provisioner.base.json_document import Document
+from provisioner.report.exports.progress import PROGRESS
+from provisioner.report.exports.report import FacilityList, Report
+from provisioner.report.exports.surveys import SURVEYS
+from provisioner.report.exports.zones import ZONES
+
+__all__ = ["REPORTS", "FacilityList", "Report", "export_document"]
+
+# `Any`: each row counts a type of its own, which only its own functions take.
+REPORTS: Mapping[str, Report[Any]] = {"progress": PROGRESS, "surveys": SURVEYS, "zones": ZONES}
+"""By the name that `export` takes."""
+
+
+def export_document(name: str, counted: object, as_of: datetime, runs: int) -> Document:
+    """The `export` document.
+
+    Args:
+        name: which report.
+        counted: what it counted.
+        as_of: its moment, with its zone.
+        runs: how many runs the evidence is of.
+    """
+    head = {"schema": "provisioner/export", "version": 1, "as_of": local_iso(as_of), "runs": runs, "report": name}
+    return head | REPORTS[name].document(counted)

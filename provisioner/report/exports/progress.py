@@ -1,0 +1,193 @@
+"""The report on how far the connection has come. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from provisioner.base.json_document import Document
+from provisioner.inventory.model import BlockReason, ManagingBody
+from provisioner.lifecycle.status import FacilityStatus
+from provisioner.report.exports.report import FacilityList, Report
+from provisioner.report.labels import NO_PLAN_LABEL, TOTAL_LABEL, day_label, label
+from provisioner.report.pages import Page, SheetRow
+from provisioner.report.progress import Group, ProgressReport, counted_as, progress
+from provisioner.report.status import facility_document
+from provisioner.report.tables import TOTAL_NAME, text_table
+
+_NO_PLAN = "no plan yet"
+
+
+def _count(listing: FacilityList) -> ProgressReport:
+    return progress(listing.statuses, lambda status: listing.slug(status.facility))
+
+
+# --- document --------------------------------------------------------------------------------------
+
+
+def _document(report: ProgressReport) -> Document:
+    return {
+        "total": _group_document(report.total, ""),
+        "by_province": [_group_document(group, "province") for group in report.by_province],
+        "by_carrier": [_group_document(group, "carrier") for group in report.by_carrier],
+        "by_managing_body": [_group_document(group, "managing_body") for group in report.by_managing_body],
+        "closed": report.closed,
+        "facilities": [
+            facility_document(status) | {"counted_as": counted_as(status).value} for status in report.listed
+        ],
+    }
+
+
+def _group_document(group: Group, key: str) -> Document:
+    """A group's counts; `key` names what it is a group of, empty for all."""
+    named = {key: group.key} if key else {}
+    return named | {
+        "facilities": group.facilities,
+        "connected": group.connected,
+        "late": group.late,
+        "blocked": {reason.value: count for reason, count in group.blocked.items()},
+        "suspended": group.suspended,
+        "under_way": group.under_way,
+        "overdue": group.overdue,
+        "cameras": group.cameras,
+        "cameras_connected": group.cameras_connected,
+    }
+
+
+# --- text ------------------------------------------------------------------------------------------
+
+
+def _lines(report: ProgressReport) -> Iterator[str]:
+    reasons = [reason for reason in BlockReason if reason in report.total.blocked]
+    yield from _group_table("province", report.by_province, report.total, reasons)
+    yield ""
+    yield from _group_table("carrier", report.by_carrier, report.total, reasons)
+    yield ""
+    yield from _group_table("managing body", report.by_managing_body, report.total, reasons)
+    if report.closed:
+        yield ""
+        yield f"closed, and not counted: {report.closed}"
+
+
+def _group_table(noun: str, groups: Sequence[Group], total: Group, reasons: Sequence[BlockReason]) -> Iterator[str]:
+    blocked = tuple(f"blocked: {reason.value}" for reason in reasons)
+    names = (
+        noun,
+        "facilities",
+        "connected",
+        "late",
+        *blocked,
+        "suspended",
+        "under way",
+        "overdue",
+        "cameras connected",
+    )
+    rows = [_cells(group, group.key or _NO_PLAN, reasons) for group in groups]
+    yield from text_table(names, [*rows, _cells(total, TOTAL_NAME, reasons)], numbers=True)
+
+
+def _cells(group: Group, name: str, reasons: Sequence[BlockReason]) -> list[str]:
+    blocked = [group.blocked.get(reason, 0) for reason in reasons]
+    counts = [group.facilities, group.connected, group.late, *blocked]
+    counts += [group.suspended, group.under_way, group.overdue]
+    cameras = f"{group.cameras_connected}/{group.cameras}"
+    return [name, *map(str, counts), cameras]
+
+
+# --- pages -----------------------------------------------------------------------------------------
+
+
+def _pages(report: ProgressReport, listing: FacilityList) -> tuple[Page, ...]:
+    reasons = [reason for reason in BlockReason if reason in report.total.blocked]
+    by_body = {body.value: label(body) for body in ManagingBody}
+    carriers = {group.key: group.key or NO_PLAN_LABEL for group in report.by_carrier}
+
+    def page(title: str, name: str, groups: Sequence[Group], names: Mapping[str, str]) -> Page:
+        rows = [_counts(group, names[group.key], reasons) for group in groups]
+        return Page(title, _count_columns(name, reasons), rows, _counts(report.total, TOTAL_LABEL, reasons))
+
+    return (
+        page("Theo tỉnh", "Tỉnh/Thành phố", report.by_province, listing.province_names),
+        page("Theo doanh nghiệp", "Doanh nghiệp", report.by_carrier, carriers),
+        page("Theo cơ quan quản lý", "Cơ quan quản lý", report.by_managing_body, by_body),
+        Page(
+            "Danh sách cơ sở",
+            _LISTED,
+            [_listed(n, s, listing.province_of(s.facility).name) for n, s in enumerate(report.listed, start=1)],
+        ),
+    )
+
+
+def _count_columns(name: str, reasons: Sequence[BlockReason]) -> tuple[tuple[str, int], ...]:
+    return (
+        (name, 26),
+        ("Tổng số cơ sở", 10),
+        ("Đã kết nối", 10),
+        ("Trong đó trễ hạn", 10),
+        ("Vướng mắc", 10),
+        *((f"Vướng mắc: {label(reason)}", 14) for reason in reasons),
+        ("Tạm dừng", 10),
+        ("Đang triển khai", 10),
+        ("Quá hạn chưa kết nối", 10),
+        ("Tổng số camera", 10),
+        ("Camera của cơ sở đã kết nối", 12),
+    )
+
+
+def _counts(group: Group, name: str, reasons: Sequence[BlockReason]) -> SheetRow:
+    blocked = (group.blocked.get(reason, 0) for reason in reasons)
+    before = (name, group.facilities, group.connected, group.late, group.blocked_in_all)
+    after = (group.suspended, group.under_way, group.overdue, group.cameras, group.cameras_connected)
+    return (*before, *blocked, *after)
+
+
+_LISTED = (
+    ("STT", 6),
+    ("Mã cơ sở", 16),
+    ("Cơ sở", 34),
+    ("Tỉnh/Thành phố", 18),
+    ("Cơ quan quản lý", 16),
+    ("Doanh nghiệp", 14),
+    ("Trạng thái", 22),
+    ("Từ", 16),
+    ("Kết nối lần đầu", 16),
+    ("Văn bản", 18),
+    ("Hoàn thành trước ngày", 14),
+    ("So với thời hạn", 14),
+    ("Vướng mắc", 26),
+    ("Đơn vị xử lý", 20),
+    ("Việc tiếp theo", 40),
+    ("Thời hạn xử lý", 14),
+)
+
+
+def _listed(number: int, status: FacilityStatus, province: str) -> SheetRow:
+    facility, standing, duty = status.facility, status.standing, status.duty
+    blocked = facility.blocked if status.is_blocked else None
+    return (
+        number,
+        facility.id,
+        facility.name,
+        province,
+        label(facility.managing_body),
+        status.carrier or NO_PLAN_LABEL,
+        label(standing.state),
+        day_label(standing.since),
+        day_label(standing.connected_at),
+        duty.order.ref if duty else "",
+        day_label(duty.before) if duty else "",
+        label(status.timeliness),
+        label(blocked.reason) if blocked else "",
+        label(blocked.owner) if blocked else "",
+        blocked.next_action if blocked else "",
+        day_label(blocked.due) if blocked else "",
+    )
+
+
+PROGRESS = Report(
+    heading="TIẾN ĐỘ KẾT NỐI CAMERA CÁC CƠ SỞ CÁCH LY TẬP TRUNG",
+    count=_count,
+    document=_document,
+    lines=_lines,
+    pages=_pages,
+)
+"""The report on progress."""

@@ -1,0 +1,63 @@
+"""What a report for provinces and the ministry is made of, and the facilities that it is counted from. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Generic, TypeVar
+
+from provisioner.base.json_document import Document
+from provisioner.geography import Province
+from provisioner.inventory.model import Facility
+from provisioner.lifecycle.status import FacilityStatus
+from provisioner.report.pages import Page
+
+C = TypeVar("C")
+"""What a report counted."""
+
+
+@dataclass(frozen=True)
+class FacilityList:
+    """The facilities that a report counts.
+
+    Attributes:
+        statuses: each facility's status, in the order of ids.
+        province_of: the province under which a facility is counted.
+    """
+
+    statuses: tuple[FacilityStatus, ...]
+    province_of: Callable[[Facility], Province]
+
+    @property
+    def facilities(self) -> tuple[Facility, ...]:
+        """The facilities themselves."""
+        return tuple(status.facility for status in self.statuses)
+
+    @cached_property
+    def province_names(self) -> Mapping[str, str]:
+        """The provinces' names as people read them, by slug."""
+        return {province.slug: province.name for province in map(self.province_of, self.facilities)}
+
+    def slug(self, facility: Facility) -> str:
+        """The slug of a facility's province."""
+        return self.province_of(facility).slug
+
+
+@dataclass(frozen=True, slots=True)
+class Report(Generic[C]):
+    """One report: how it is counted, and how what was counted is shown.
+
+    Attributes:
+        heading: what stands above its spreadsheet, in Vietnamese.
+        count: counts it.
+        document: its own part of the `export` document.
+        lines: its tables as text.
+        pages: its sheets in Vietnamese.
+    """
+
+    heading: str
+    count: Callable[[FacilityList], C]
+    document: Callable[[C], Document]
+    lines: Callable[[C], Iterator[str]]
+    pages: Callable[[C, FacilityList], tuple[Page, ...]]

@@ -1,0 +1,120 @@
+"""`history`: runs that were recorded, one with its steps, and the proof that none was changed."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+
+from provisioner.cli import history
+from provisioner.cli.main import run
+from provisioner.history.event_log import Event, EventLog
+from provisioner.history.place import StatePlace, state_place_of
+from provisioner.history.records import Operation
+from provisioner.history.store import open_history
+from tests import histories
+
+EXAMPLE = Path(__file__).parents[3] / "inventories/example"
+TODAY = date(2021, 6, 13)
+MINUTE = timedelta(minutes=1)
+
+
+class Desk:
+    """The command over the example with a history of its own."""
+
+    def __init__(self, place: StatePlace, environment: dict[str, str]) -> None:
+        self.place = place
+        self.environment = environment
+
+    def call(self, *arguments: str) -> int:
+        return run(["-i", str(EXAMPLE), *arguments], self.environment)
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    monkeypatch.setattr(history, "today", lambda: TODAY)
+    environment = {"HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path / "state"), "NO_COLOR": "1"}
+    return Desk(state_place_of(environment, "example"), environment)
+
+
+def _events() -> Iterator[Event]:
+    start = histories.START + 2 * histories.HOUR
+    yield Event(start, "", "run", "begin", {"plan": "all of it"})
+    yield Event(start + MINUTE, "relay-1", "switch", "failed", {"cause": "no path came back"})
+    yield Event(start + 2 * MINUTE, "", "run", "paused")
+
+
+@pytest.fixture
+def recorded(desk: Desk) -> Desk:
+    """A verification, an apply that has ended, and one that pauses."""
+    with closing(open_history(desk.place)) as store, closing(EventLog(desk.place)) as log:
+        store.end(histories.run(1), histories.ending(1, document={"schema": "x"}))
+        apply = histories.run(2, Operation.APPLY, plan="sha256:p", who={"user": "noc", "approval": "MR 7"})
+        store.begin(apply, ["relay-1"])
+        for event in _events():
+            log.add("run-2", event)
+        store.end(apply, histories.ending(2, outcome="rolled-back", document={"journal": log.digest_of("run-2")}))
+        store.begin(histories.run(3, Operation.APPLY), ["relay-1"])
+        for event in _events():
+            log.add("run-3", event)
+    return desk
+
+
+def test_without_a_run_there_is_nothing_to_show(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    assert desk.call("history") == 2
+    assert "no run was ever recorded here" in capsys.readouterr().err
+
+
+def test_runs_are_listed_the_newest_first_with_where_they_stand(
+    recorded: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert recorded.call("history", "--limit", "2") == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "2021-05-08 05:00:00 UTC  run-3  apply  paused  noc@controller",
+        "2021-05-08 04:00:00 UTC  run-2  apply  rolled-back  noc@",
+    ]
+    assert recorded.call("--output", "json", "history") == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["schema"], document["command"]) == ("provisioner/history", "list")
+    assert [(one["run"], one["state"], one["hosts"]) for one in document["runs"]] == [
+        ("run-3", "paused", ["relay-1"]),
+        ("run-2", "rolled-back", ["relay-1"]),
+        ("run-1", "up", []),
+    ]
+
+
+def test_one_run_is_shown_with_its_steps_and_causes(recorded: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    assert recorded.call("history", "run-2") == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "run run-2: apply, rolled-back",
+        "by noc@",
+        "approved by: MR 7",
+        "plan sha256:p, inventory sha256:d1",
+        "04:00:00  run  run begin",
+        "04:01:00  relay-1  switch failed: no path came back",
+        "04:02:00  run  run paused",
+    ]
+    assert recorded.call("--output", "json", "history", "run-2") == 0
+    document = json.loads(capsys.readouterr().out)
+    assert list(document["document"]) == ["journal"]
+    assert "detail" not in document["steps"][0]
+    assert document["steps"][1]["detail"] == {"cause": "no path came back"}
+    assert recorded.call("history", "run-9") == 2
+
+
+def test_a_journal_that_was_changed_is_a_fault(recorded: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    assert recorded.call("history", "verify") == 0
+    assert "is whole; its head is sha256:" in capsys.readouterr().out
+    assert recorded.place.file is not None
+    with closing(sqlite3.connect(recorded.place.file)) as connection:
+        connection.execute("UPDATE provisioner_events SET host = 'relay-9' WHERE run = 'run-2' AND step = 'switch'")
+        connection.commit()
+    assert recorded.call("--output", "json", "history", "verify") == 1
+    document = json.loads(capsys.readouterr().out)
+    assert document["ok"] is False
+    assert document["faults"] == [{"number": 0, "message": "the journal of run run-2 was changed"}]

@@ -1,0 +1,84 @@
+"""The table of levels: what docs/design.md lists, and that a new level is a row and its check."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Sequence
+from itertools import pairwise, takewhile
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from provisioner.hosts.runner import HostAnswer
+from provisioner.verify import judge
+from provisioner.verify.case import PASSED, Case, Check, failed, not_checked
+from provisioner.verify.levels import GATE_LEVELS, LEVELS, Level, Subject
+from provisioner.verify.result import Cause, Layer, Verdict
+from provisioner.verify.stream import read_check, relay_check
+
+from .test_verify_laws import worlds
+from .world import answers, judged, printed
+
+DESIGN = (Path(__file__).parents[3] / "docs" / "design.md").read_text(encoding="utf-8")
+PART_7 = DESIGN.partition("## 7. ")[2].partition("## 8. ")[0]
+STATEMENTS = {int(number): text for number, text in re.findall(r"^\| (\d) \| (.+) \|$", PART_7, re.MULTILINE)}
+NOT_CHECKED = {6}
+
+
+def test_numbers_ascend_and_names_are_unique() -> None:
+    assert all(lower.number < higher.number for lower, higher in pairwise(LEVELS))
+    assert len({level.name for level in LEVELS}) == len(LEVELS)
+
+
+def test_every_level_of_the_design_but_the_moving_picture_is_a_row_with_its_statement() -> None:
+    assert {level.number: level.statement for level in LEVELS} == {
+        number: statement for number, statement in STATEMENTS.items() if number not in NOT_CHECKED
+    }
+
+
+def test_documents_name_the_levels_of_the_table() -> None:
+    names = json.loads(printed(judged(answers())))["level_names"]
+    assert names == {str(level.number): level.name for level in LEVELS}
+
+
+def test_the_gate_judges_by_what_is_decoded_before_what_is_received() -> None:
+    assert [level.check for level in GATE_LEVELS] == [read_check, relay_check]
+
+
+FAILED = failed(Layer.PICTURE, "x", Cause.UNKNOWN)
+UNKNOWN = not_checked("x", "not looked at")
+INVENTED = 90
+
+
+def _highest(table: Sequence[Level], passed: Collection[int]) -> int:
+    unbroken = list(takewhile(lambda level: level.number in passed, table))
+    return unbroken[-1].number if unbroken else 0
+
+
+@given(
+    given_answers=worlds(),
+    outcome=st.sampled_from([PASSED, FAILED, UNKNOWN]),
+    place=st.integers(1, len(LEVELS)),
+)
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_a_new_level_is_a_row_and_its_check(given_answers: dict[str, HostAnswer], outcome: Check, place: int) -> None:
+    def check(_case: Case) -> Check:
+        return outcome
+
+    row = Level(INVENTED, "invented", "invented", check, Subject.PICTURE)
+    table = (*LEVELS[:place], row, *LEVELS[place:])
+    before = judged(given_answers).paths
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(judge, "LEVELS", table)
+        after = judged(given_answers).paths
+    for old, new in zip(before, after, strict=True):
+        if old.checked_at is None:
+            assert new == old
+            continue
+        assert (INVENTED in new.passed) == (outcome is PASSED)
+        assert set(new.passed) - {INVENTED} == set(old.passed)
+        assert new.level == _highest(table, new.passed)
+        assert (new.verdict is Verdict.UP) == (old.verdict is Verdict.UP and outcome is PASSED)
