@@ -19,10 +19,10 @@ from provisioner.desired.spec import StreamSource
 # JSON's own escapes leave these as they are, but YAML readers take some for line breaks or refuse them.
 _YAML_UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]")
 _ENCODER = json.JSONEncoder(ensure_ascii=False)
-_NFT_TEXT = re.compile(r"^[A-Za-z0-9_.:/-]{1,64}$")
-_WG_VALUE = re.compile(r"^[A-Za-z0-9+/=_.:,-]+$")
+_NFT_TEXT = re.compile(r"[A-Za-z0-9_.:/-]{1,64}")
+_WG_VALUE = re.compile(r"[A-Za-z0-9+/=_.:,-]+")
 _UNRESERVED = re.compile(r"[A-Za-z0-9_.~-]*")  # what `quote` leaves as it is
-_SYSTEMD_WORD = re.compile(r"^[A-Za-z0-9/_.+-]+$")
+_SYSTEMD_WORD = re.compile(r"[A-Za-z0-9/_.+-]+")
 
 # What stays as it is in a source's path and query. `$` is not in it: MediaMTX would take `$G1` for a group.
 _PATH_SAFE = "/?&=:;,+@!*()'~-._%"
@@ -62,7 +62,7 @@ def _nft_element(value: object) -> str:
 
 def nft_text(value: str) -> str:
     """A quoted name for nft; it knows no escapes, so only plain names pass."""
-    if not _NFT_TEXT.match(value):
+    if not _NFT_TEXT.fullmatch(value):
         raise ValueError(f"{value!r} is not a name that nft can hold")
     return f'"{value}"'
 
@@ -70,7 +70,7 @@ def nft_text(value: str) -> str:
 def wg(value: object) -> str:
     """A value for a WireGuard file: one line, no comment sign; a pair is an endpoint."""
     text = f"{value[0]}:{value[1]}" if isinstance(value, tuple) else str(value)
-    if not _WG_VALUE.match(text):
+    if not _WG_VALUE.fullmatch(text):
         raise ValueError("a value for a WireGuard file has a character that the format cannot carry")
     return text
 
@@ -82,7 +82,7 @@ def wg_list(values: Iterable[object]) -> str:
 
 def systemd(value: str) -> str:
     """A word for a unit file; specifiers, quotes and spaces are refused."""
-    if not _SYSTEMD_WORD.match(value):
+    if not _SYSTEMD_WORD.fullmatch(value):
         raise ValueError(f"{value!r} is not a plain word for a unit")
     return value
 

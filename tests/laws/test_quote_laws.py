@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from provisioner.base.secret import Secret
@@ -48,6 +48,7 @@ def test_a_word_for_the_shell_is_one_word(value: str) -> None:
 
 
 @given(value=texts)
+@example("0\n")
 def test_words_for_formats_without_quotes_pass_unchanged_or_not_at_all(value: str) -> None:
     for quote in (quoting.wg, quoting.systemd):
         try:
@@ -58,7 +59,7 @@ def test_words_for_formats_without_quotes_pass_unchanged_or_not_at_all(value: st
         assert not set(value) & set(" \t\n\r\"'#;%$\\")
 
 
-@pytest.mark.parametrize("value", ["a b", 'a"b', "a\nb", "", "a" * 65, "é"])
+@pytest.mark.parametrize("value", ["a b", 'a"b', "a\nb", "a\n", "", "a" * 65, "é"])
 def test_nft_refuses_a_name_that_it_could_not_hold(value: str) -> None:
     with pytest.raises(ValueError, match="is not a name that nft can hold"):
         quoting.nft_text(value)
