@@ -50,10 +50,7 @@ LEVELS: tuple[Level, ...] = (
     Level(
         number=1,
         name="host equals the desired state",
-        statement=(
-            "the host's files, services, rules and peers equal the desired state"
-            " (rules compared by loading the intended file in a scratch network namespace on that host)"
-        ),
+        statement="the host's files, services, rules and peers equal the desired state",
         check=host_check,
         subject=Subject.HOST,
     ),
