@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from functools import cache
 from ipaddress import IPv4Address
 
 from provisioner.base.diagnostics import Problem, Severity
-from provisioner.inventory.makes import NoRtspPathError, rtsp_path, stream_path
-from provisioner.inventory.model import Facility, Make, Recorder, StreamName, channel_of
+from provisioner.inventory.makes import MAKES, NoRtspPathError, stream_path
+from provisioner.inventory.model import Facility, Recorder, StreamName, channel_of
 from provisioner.inventory.rules.site_view import SiteRule, SiteView
 
 Item = tuple[str | int, ...]
@@ -190,7 +189,7 @@ def streams_have_paths(site: SiteView) -> Iterator[Problem]:
     makes = {recorder.id: recorder.make for recorder in facility.recorders}
     for index, camera in enumerate(facility.cameras):
         make = makes.get(camera.recorder) if camera.recorder else camera.make
-        if make is None or _has_paths(make):
+        if make is None or make in MAKES:
             continue
         for name in StreamName:
             if name is StreamName.MAIN and camera.streams.main is None:
@@ -202,15 +201,6 @@ def streams_have_paths(site: SiteView) -> Iterator[Problem]:
                 message = f"camera {camera.id}: stream {name.value}: {error}"
                 hint = "write rtsp_path: the path and query of the device's RTSP address, without host and login"
                 yield site.problem(path, "rtsp-path-missing", message, hint)
-
-
-@cache
-def _has_paths(make: Make) -> bool:
-    """Tell whether a make has a pattern for every stream of its own."""
-    try:
-        return all(rtsp_path(make, 1, name, recorder=kind) for name in StreamName for kind in (False, True))
-    except NoRtspPathError:
-        return False
 
 
 RULES: tuple[SiteRule, ...] = (
