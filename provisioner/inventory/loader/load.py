@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
+from provisioner.base.collector import without_collector
 from provisioner.base.diagnostics import Problem, Severity
 from provisioner.base.errors import InventoryError
 from provisioner.inventory import rules
@@ -78,7 +77,7 @@ class Loaded:
         """What could be read, as a whole; None without settings or lock."""
         if self.frame is None:
             return None
-        with _without_collector():
+        with without_collector():
             return Inventory.model_construct(**dict(self.frame), facilities=self.facilities())
 
     @property
@@ -101,7 +100,7 @@ def load(root: Path, *, today: date, cache: Cache | None = None) -> Loaded:
     if not (root / "inventory.yml").is_file():
         hint = "name the inventory's folder with -i DIR or PROVISIONER_INVENTORY"
         raise InventoryError(f"{root} holds no inventory.yml", hint=hint)
-    with _without_collector():
+    with without_collector():
         return _Loading(root, today, KnownSites(cache, root)).load()
 
 
@@ -142,18 +141,6 @@ def valid_inventory(loaded: Loaded, root: Path, *, tolerate: Collection[str] = (
             f"the inventory {root} is invalid: {count}", problems=tuple(errors), hint="correct the places listed"
         )
     return loaded.inventory
-
-
-@contextmanager
-def _without_collector() -> Iterator[None]:
-    """Switch the cyclic collector off: on 3,000 files it costs more than the parser does."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 @dataclass

@@ -14,9 +14,8 @@ from provisioner.inventory.model.allocations import (
     SuccessorAllocation,
     Tombstone,
 )
-from provisioner.inventory.model.base import Model, SecretText, Slug
+from provisioner.inventory.model.base import Model, Slug
 from provisioner.inventory.model.connection import (
-    Access,
     Blocked,
     BlockOwner,
     BlockReason,
@@ -54,12 +53,11 @@ from provisioner.inventory.model.facility import (
 from provisioner.inventory.model.hosts import Carrier, Centre, Relay, Ssh
 from provisioner.inventory.model.orders import Designation, Designations, Instruction, Instructions, ManagingBody
 from provisioner.inventory.model.policy import Freeze, Limits, Move, Policy
-from provisioner.inventory.model.settings import MediamtxArtefact, Pools, ProvinceScheme, Settings
+from provisioner.inventory.model.settings import MediamtxArtefact, ProvinceScheme, Settings
 from provisioner.inventory.model.vaulted import CarrierSecrets, Credentials, InventorySecrets, Secrets
 from provisioner.inventory.model.whole import Frame, InProvince, Inventory
 
 __all__ = [
-    "Access",
     "Allocations",
     "BlockOwner",
     "BlockReason",
@@ -97,12 +95,10 @@ __all__ = [
     "Party",
     "PlanState",
     "Policy",
-    "Pools",
     "ProvinceScheme",
     "Recorder",
     "Relay",
     "RelayAllocation",
-    "SecretText",
     "Secrets",
     "Settings",
     "SignOff",

@@ -8,7 +8,7 @@ from ipaddress import IPv4Address, IPv4Network
 from provisioner.base.diagnostics import Problem
 from provisioner.inventory.allocate import carrier_of, next_carrier_of
 from provisioner.inventory.model import CentreAllocation, RelayAllocation
-from provisioner.inventory.rules.view import View
+from provisioner.inventory.rules.view import OwnerPath, View
 
 ALLOCATION_MISSING = "allocation-missing"
 HOST_KEYS_MISSING = "host-keys-missing"
@@ -107,7 +107,7 @@ def missing_allocations(view: View) -> Iterator[Problem]:
 
 def _missing(view: View, kind: str, names: set[str], recorded: Mapping[str, object]) -> Iterator[Problem]:
     for name in sorted(names - set(recorded)):
-        owner, path = _spot(view, kind, name)
+        owner, path = _place(view, kind, name)
         message = f"{_named(kind, name)}no tunnel address is recorded"
         yield view.problem(owner, path, ALLOCATION_MISSING, message, _RUN_ALLOCATE)
 
@@ -117,7 +117,7 @@ def _named(kind: str, name: str) -> str:
     return f"relay {name}: " if kind == "relay" else ""
 
 
-def _spot(view: View, kind: str, name: str) -> tuple[str, tuple[str | int, ...]]:
+def _place(view: View, kind: str, name: str) -> OwnerPath:
     if kind == "centre":
         return f"centre/{name}", ()
     carrier, relay = view.inventory.relays[name]
@@ -145,7 +145,7 @@ def missing_keys(view: View) -> Iterator[Problem]:
         known = view.inventory.relays if kind == "relay" else view.inventory.centres
         for name, host in hosts.items():
             if name in known and (lacking := _lacking(host)):
-                owner, path = _spot(view, kind, name)
+                owner, path = _place(view, kind, name)
                 message = f"{_named(kind, name)}not recorded yet: {', '.join(lacking)}"
                 yield view.problem(owner, path, HOST_KEYS_MISSING, message, _RUN_KEYS)
     for owner, facility in view.facilities():

@@ -7,10 +7,8 @@ from collections.abc import Callable, Iterator
 from ipaddress import IPv4Address
 
 from provisioner.base.diagnostics import Problem
-from provisioner.inventory.rules.view import View
-
-OwnerPath = tuple[str, tuple[str | int, ...]]
-"""An owner and a path in its file."""
+from provisioner.inventory.files.positions import KeyPath
+from provisioner.inventory.rules.view import OwnerPath, View
 
 
 def _hosts(view: View) -> Iterator[tuple[str, OwnerPath, IPv4Address]]:
@@ -103,7 +101,7 @@ def public_keys_are_unique(view: View) -> Iterator[Problem]:
         seen.setdefault(key, name)
 
 
-def _keys(view: View) -> Iterator[tuple[str, str, tuple[str | int, ...], str]]:
+def _keys(view: View) -> Iterator[tuple[str, str, KeyPath, str]]:
     lock = view.inventory.allocations
     for kind, hosts in (("relays", lock.relays), ("centres", lock.centres)):
         for name, host in hosts.items():

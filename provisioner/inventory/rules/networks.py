@@ -10,13 +10,14 @@ from ipaddress import IPv4Network
 from itertools import combinations
 
 from provisioner.base.diagnostics import Problem, Severity
+from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.rules.view import View
 
 _WIDEST_MANAGEMENT = 8
 _SMALLEST_POOL = 30
 
 
-def _pools(view: View) -> list[tuple[str, tuple[str | int, ...], IPv4Network]]:
+def _pools(view: View) -> list[tuple[str, KeyPath, IPv4Network]]:
     pools = view.inventory.settings.pools
     named = [("the centres' pool", ("pools", "centres"), pools.centres)]
     return [*named, *((f"{c}'s pool", ("pools", "carriers", c), n) for c, n in sorted(pools.carriers.items()))]

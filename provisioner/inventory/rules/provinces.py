@@ -12,17 +12,16 @@ from functools import cache
 
 from provisioner.base.diagnostics import Problem
 from provisioner.geography import SCHEMES, AmbiguousProvinceError, ProvinceError, by_slug, merged_into, provinces
+from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.model import InProvince, ProvinceScheme
 from provisioner.inventory.rules.view import View
-
-_Path = tuple[str | int, ...]
 
 
 def provinces_are_known(view: View) -> Iterator[Problem]:
     """A province's slug is of its list: the same name means other territory in another one."""
     for index, order in enumerate(view.inventory.instructions):
         for slug in order.provinces:
-            path: _Path = ("instructions", index, "provinces", slug)
+            path: KeyPath = ("instructions", index, "provinces", slug)
             yield from _unknown(view, "instructions", path, slug, order.province_scheme)
     for index, designation in enumerate(view.inventory.designations):
         path = ("designations", index, "province")
@@ -31,7 +30,7 @@ def provinces_are_known(view: View) -> Iterator[Problem]:
         yield from _unknown(view, owner, ("province",), facility.province, facility.province_scheme)
 
 
-def _unknown(view: View, owner: str, path: _Path, slug: str, own: ProvinceScheme | None) -> Iterator[Problem]:
+def _unknown(view: View, owner: str, path: KeyPath, slug: str, own: ProvinceScheme | None) -> Iterator[Problem]:
     scheme = view.inventory.scheme_of(own)
     if slug in _slugs(scheme):
         return

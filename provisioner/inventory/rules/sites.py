@@ -11,11 +11,10 @@ from collections.abc import Iterator
 from ipaddress import IPv4Address
 
 from provisioner.base.diagnostics import Problem, Severity
+from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.makes import MAKES, NoRtspPathError, stream_path
 from provisioner.inventory.model import Facility, Recorder, StreamName, channel_of
 from provisioner.inventory.rules.site_view import SiteRule, SiteView
-
-Item = tuple[str | int, ...]
 
 
 def device_ids_are_unique(site: SiteView) -> Iterator[Problem]:
@@ -170,7 +169,7 @@ def device_addresses_are_unique(site: SiteView) -> Iterator[Problem]:
             seen[place] = _name(path, device)
 
 
-def _devices(facility: Facility) -> Iterator[tuple[Item, str, IPv4Address, int]]:
+def _devices(facility: Facility) -> Iterator[tuple[KeyPath, str, IPv4Address, int]]:
     """Path, id, address and port of what has an address of its own."""
     for index, recorder in enumerate(facility.recorders):
         yield ("recorders", index), recorder.id, recorder.address, recorder.port
@@ -179,7 +178,7 @@ def _devices(facility: Facility) -> Iterator[tuple[Item, str, IPv4Address, int]]
             yield ("cameras", index), camera.id, camera.address, camera.port
 
 
-def _name(path: Item, device: str) -> str:
+def _name(path: KeyPath, device: str) -> str:
     return f"{'recorder' if path[0] == 'recorders' else 'camera'} {device}"
 
 

@@ -9,9 +9,12 @@ from functools import cached_property
 
 from provisioner.base.diagnostics import Problem, Severity
 from provisioner.geography import Province, ProvinceError, by_slug, lies_in
-from provisioner.inventory.files.positions import Places
+from provisioner.inventory.files.positions import KeyPath, Places
 from provisioner.inventory.model import Designation, Frame, InProvince, ProvinceScheme
 from provisioner.inventory.outline import Outline, PlanOutline
+
+OwnerPath = tuple[str, KeyPath]
+"""An owner and a path in its file."""
 
 _Key = tuple[str, ProvinceScheme | None]
 
@@ -37,7 +40,7 @@ class View:
     def problem(
         self,
         owner: str,
-        path: tuple[str | int, ...],
+        path: KeyPath,
         code: str,
         message: str,
         hint: str,
