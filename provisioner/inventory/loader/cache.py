@@ -19,7 +19,6 @@ import os
 import shutil
 import stat
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -33,6 +32,7 @@ import pydantic_core
 import yaml
 
 from provisioner import __version__
+from provisioner.base.atomic_file import replace_file
 
 DISABLED: Final = "PROVISIONER_NO_CACHE"
 _FORMAT: Final = 1
@@ -71,14 +71,8 @@ class Cache:
         if len(head) + 1 + len(body) > _MAX_BYTES:
             return
         with suppress(OSError):
-            handle, temporary = tempfile.mkstemp(dir=self.folder, prefix=".")
-            try:
-                with os.fdopen(handle, "wb") as stream:
-                    stream.writelines((head, b"\n", body))
-                Path(temporary).replace(self.folder / name)
-            except BaseException:
-                Path(temporary).unlink(missing_ok=True)
-                raise
+            # Not flushed to the disk, which takes longer than all the rest: half of a file fits no checksum.
+            replace_file(self.folder / name, head + b"\n" + body, lasting=False)
 
     def _head(self, name: str, body: bytes) -> bytes:
         digest = hashlib.sha256(f"{name}\n{self.stamp}\n".encode() + body).hexdigest()
