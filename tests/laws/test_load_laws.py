@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -250,6 +251,15 @@ def test_what_a_killed_process_had_to_read_is_read_here(tmp_path: Path, monkeypa
     monkeypatch.setattr(side_by_side, "read_site", dies)
     with started_by("fork"), side_by_side.sites_of(files, make.TODAY, workers=2) as collect:
         assert collect() == expected
+
+
+def test_what_no_process_could_be_given_is_read_here(tmp_path: Path) -> None:
+    files = many(tmp_path, 150)
+    with (
+        mock.patch("concurrent.futures.ProcessPoolExecutor.submit", side_effect=BrokenProcessPool),
+        side_by_side.sites_of(files, make.TODAY, workers=2) as collect,
+    ):
+        assert collect() == {file.relative: read_site(file, make.TODAY) for file in files}
 
 
 def test_few_files_need_no_process_and_many_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,7 @@ from provisioner.inventory.loader.inventory_cache import part_of, write_part
 from provisioner.inventory.loader.one_site import Site, read_site
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future
+    from concurrent.futures import Future, ProcessPoolExecutor
 
 MANY: Final = 256
 """From so many files on, other processes help."""
@@ -57,10 +57,20 @@ def sites_of(
     chunks = _chunks(files) if known or cache is None else _parts(files, cache)
     pool = ProcessPoolExecutor(count, mp_context=multiprocessing.get_context(_method()), initializer=_begin)
     try:
-        begun = [pool.submit(_read_chunk, chunk, today) for chunk in chunks]
+        begun = [_submitted(pool, chunk, today) for chunk in chunks]
         yield lambda: _collected(begun, chunks, today)
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _submitted(pool: ProcessPoolExecutor, chunk: _Chunk, today: date) -> Future[dict[str, Site]] | None:
+    """Hand files over to a process; None where one was killed before all were handed over."""
+    from concurrent.futures.process import BrokenProcessPool  # noqa: PLC0415
+
+    try:
+        return pool.submit(_read_chunk, chunk, today)
+    except BrokenProcessPool:
+        return None
 
 
 def _workers(files: int) -> int:
@@ -105,13 +115,15 @@ def _read_chunk(chunk: _Chunk, today: date) -> dict[str, Site]:
     return {relative: site if site.faults else site._replace(text="") for relative, site in found.items()}
 
 
-def _collected(begun: Sequence[Future[dict[str, Site]]], chunks: Sequence[_Chunk], today: date) -> dict[str, Site]:
+def _collected(
+    begun: Sequence[Future[dict[str, Site]] | None], chunks: Sequence[_Chunk], today: date
+) -> dict[str, Site]:
     from concurrent.futures.process import BrokenProcessPool  # noqa: PLC0415
 
     found: dict[str, Site] = {}
     for future, chunk in zip(begun, chunks, strict=True):
         try:
-            found |= future.result()
+            found |= future.result() if future else _read_chunk(chunk, today)
         except BrokenProcessPool:
             found |= _read_chunk(chunk, today)
     return found
