@@ -144,9 +144,9 @@ def _pool_of(inventory: Inventory, address: IPv4Address) -> str:
 def _gone_sites(inventory: Inventory) -> Iterator[Tombstone]:
     for name, site in inventory.allocations.sites.items():
         facility = inventory.facilities.get(name)
-        kept = {carrier_of(facility), next_carrier_of(facility)} if facility else set()
+        carriers = {carrier_of(facility), next_carrier_of(facility)} if facility else set()
         for held in (site, site.successor):
-            if held and held.carrier not in kept:
+            if held and held.carrier not in carriers:
                 pool = f"carriers/{held.carrier}"
                 yield Tombstone(object=f"site/{name}", pool=pool, tunnel_address=held.tunnel_address)
         if facility is None:
@@ -174,37 +174,37 @@ class _Allocation:
 
     def relays(self) -> dict[str, RelayAllocation]:
         old = self.inventory.allocations.relays
-        found: dict[str, RelayAllocation] = {}
+        allocations: dict[str, RelayAllocation] = {}
         for name, (carrier, _) in sorted(self.inventory.relays.items()):
             if name in old:
-                found[name] = old[name]
+                allocations[name] = old[name]
             elif address := self._next(f"carriers/{carrier.id}", f"relay/{name}"):
-                found[name] = RelayAllocation(tunnel_address=address)
-        return found
+                allocations[name] = RelayAllocation(tunnel_address=address)
+        return allocations
 
     def centres(self) -> dict[str, CentreAllocation]:
         old = self.inventory.allocations.centres
-        found: dict[str, CentreAllocation] = {}
+        allocations: dict[str, CentreAllocation] = {}
         for name in sorted(self.inventory.centres):
             if name in old:
-                found[name] = old[name]
+                allocations[name] = old[name]
             elif address := self._next(_CENTRES, f"centre/{name}"):
-                found[name] = CentreAllocation(tunnel_address=address)
-        return found
+                allocations[name] = CentreAllocation(tunnel_address=address)
+        return allocations
 
     def sites(self) -> dict[str, SiteAllocation]:
-        found: dict[str, SiteAllocation] = {}
+        allocations: dict[str, SiteAllocation] = {}
         for name, facility in sorted(self.inventory.facilities.items()):
             carrier, later = carrier_of(facility), next_carrier_of(facility)
             if carrier and (address := self._site_address(facility, carrier)):
                 second = self._site_address(facility, later) if later else None
-                found[name] = SiteAllocation(
+                allocations[name] = SiteAllocation(
                     carrier=carrier,
                     tunnel_address=address,
                     ports=self._ports(facility),
                     successor=SuccessorAllocation(carrier=later, tunnel_address=second) if later and second else None,
                 )
-        return found
+        return allocations
 
     def _site_address(self, facility: Facility, carrier: str) -> IPv4Address | None:
         """The site's recorded address of a carrier; a successor that became the plan keeps its own."""

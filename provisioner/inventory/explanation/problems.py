@@ -120,7 +120,7 @@ class _Explanation:
         return bool(loc) and loc[-1] == "[key]"
 
     @property
-    def found(self) -> Any:
+    def value(self) -> Any:
         """The offending value; never to be shown from a secret file."""
         value = self.subject.value
         for part in self.path:
@@ -150,13 +150,13 @@ class _Explanation:
 
     def _special(self) -> tuple[str, str, str] | None:
         """The cases with a rule of their own behind them."""
-        found = self.found
-        if not isinstance(found, str) or self.subject.secret:
+        value = self.value
+        if not isinstance(value, str) or self.subject.secret:
             return None
-        if self.path[-1:] == ("zone",) and is_inside_a_room(found):
-            return "zone-forbidden", f"a camera may not look into a room, toilet or bath ({found!r})", ZONE_RULE
+        if self.path[-1:] == ("zone",) and is_inside_a_room(value):
+            return "zone-forbidden", f"a camera may not look into a room, toilet or bath ({value!r})", ZONE_RULE
         if self.path[-2:] == ("ssh", "user") and self.detail["type"] == "string_pattern_mismatch":
-            message = f"{found!r} is not the name of a user that can be passed on safely"
+            message = f"{value!r} is not the name of a user that can be passed on safely"
             return "host-user-unsafe", message, UNSAFE_USER_HINT
         return None
 
@@ -182,17 +182,17 @@ class _Explanation:
             return self._sentence()
         if self.is_key:
             return "the key cannot be a name here" if self.subject.secret else f"{self.path[-1]!r} cannot be a key here"
-        if self.found is None and not self.path:
+        if self.value is None and not self.path:
             return "the file is empty"
-        shown = "the value" if self.subject.secret else _shown(self.found)
-        return f"{shown} is not {_expected(kind, self.detail, schema)}"
+        quoted = "the value" if self.subject.secret else _quoted(self.value)
+        return f"{quoted} is not {_expected(kind, self.detail, schema)}"
 
     def _sentence(self) -> str:
         text = str(self.detail["ctx"]["error"])
         if self.subject.secret:
             return "the value is not allowed" if re.search(r"['\"]", text) else text
-        shown = _shown(self.found)
-        return text if isinstance(self.found, dict) or shown.strip("'") in text else f"{shown}: {text}"
+        quoted = _quoted(self.value)
+        return text if isinstance(self.value, dict) or quoted.strip("'") in text else f"{quoted}: {text}"
 
     def _hint(self, kind: str) -> str:
         """Say what to write; of a secret file no value may be repeated."""
@@ -201,23 +201,23 @@ class _Explanation:
             return PATTERN_HINTS.get(ctx["pattern"], _EXAMPLE)
         if kind in _BOUNDS:
             return ask(self._field, f"a number of {_expected(kind, self.detail, schema)}")
-        if self.subject.secret or self.is_key or isinstance(self.found, dict | list):
+        if self.subject.secret or self.is_key or isinstance(self.value, dict | list):
             return _GENERAL_HINTS.get(kind, _EXAMPLE)
         return self._correction(kind, schema, ctx)
 
     def _correction(self, kind: str, schema: Any, ctx: Any) -> str:
-        field, found = self._field, self.found
+        field, value = self._field, self.value
         if schema in _ADDRESSES:
-            return for_address(field, found, network=schema is IPv4Network)
+            return for_address(field, value, network=schema is IPv4Network)
         if schema is date:
-            return for_day(field, found)
+            return for_day(field, value)
         if kind in _NUMBERS:
-            return for_number(field, found, whole=kind == "int_type")
+            return for_number(field, value, whole=kind == "int_type")
         if kind in _CHOICES:
-            return for_choice(field, found, re.findall(r"'?([^',]+?)'?(?:, | or |$)", str(ctx["expected"])))
+            return for_choice(field, value, re.findall(r"'?([^',]+?)'?(?:, | or |$)", str(ctx["expected"])))
         if kind == "string_type":
-            return ask(field, "a text") if found is None else for_text(field, self.subject.written(self.path))
-        return for_truth(field, found) if kind == "bool_type" else self._general(kind)
+            return ask(field, "a text") if value is None else for_text(field, self.subject.written(self.path))
+        return for_truth(field, value) if kind == "bool_type" else self._general(kind)
 
     def _general(self, kind: str) -> str:
         if kind == "value_error" and "THH:MM" in self._sentence():
@@ -276,7 +276,7 @@ def _expected(kind: str, detail: Any, schema: Any) -> str:
     return _EXPECTED.get(kind, f"valid ({kind})")
 
 
-def _shown(value: Any) -> str:
+def _quoted(value: Any) -> str:
     if isinstance(value, dict | list):
         return "a mapping" if isinstance(value, dict) else ("an empty list" if not value else "a list")
     if value is None:

@@ -17,8 +17,8 @@ def schema_at(schema: Any, path: KeyPath) -> Any:
     for part in path:
         origin, args = get_origin(here), get_args(here)
         if isinstance(here, type) and issubclass(here, BaseModel):
-            found = next((f for name, f in here.model_fields.items() if (f.alias or name) == part), None)
-            here = _bare(found.annotation) if found else None
+            field = next((f for name, f in here.model_fields.items() if (f.alias or name) == part), None)
+            here = _bare(field.annotation) if field else None
         elif origin is dict:
             here = _bare(args[1])
         elif origin is tuple:

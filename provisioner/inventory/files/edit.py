@@ -42,22 +42,22 @@ def edited(data: bytes, changes: Mapping[KeyPath, Any]) -> bytes:
     document = parse(data)
     if document.faults:
         raise EditError(document.faults[0].message)
-    wanted = copy.deepcopy(document.value)
+    result = copy.deepcopy(document.value)
     for path, value in changes.items():
         if not path:
             raise EditError("the whole file is not a place")
-        if _found(wanted, path) == value:
+        if _value_at(result, path) == value:
             continue
         text = _set(text, path, value)
-        wanted = _with(wanted, path, value)
-    result = text.encode()
-    after = parse(result)
-    if after.faults or after.value != wanted:
+        result = _with(result, path, value)
+    edit = text.encode()
+    after = parse(edit)
+    if after.faults or after.value != result:
         raise EditError("the edit would say something else than what was asked")
-    return result
+    return edit
 
 
-def _found(value: Any, path: KeyPath) -> Any:
+def _value_at(value: Any, path: KeyPath) -> Any:
     for part in path:
         try:
             value = value[part]
@@ -74,7 +74,7 @@ _ADDRESS = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?:/[0-9]{1,2})?")
 def _with(value: Any, path: KeyPath, new: Any) -> Any:
     if not path:
         return _plain(new)
-    parent = _found(value, path[:-1])
+    parent = _value_at(value, path[:-1])
     if isinstance(parent, dict) and isinstance(path[-1], str):
         parent[path[-1]] = _plain(new)
     elif isinstance(parent, list) and path[-1] == len(parent):
@@ -124,12 +124,12 @@ class _Place:
 def _set(text: str, path: KeyPath, value: Any) -> str:
     place = _Place(yaml.compose(text, Loader=yaml.CSafeLoader), None, 0, flow=False)
     for depth, part in enumerate(path):
-        found = place.child(part)
-        if found is None:
+        child = place.child(part)
+        if child is None:
             if depth != len(path) - 1:
                 raise EditError(f"there is no place {'.'.join(map(str, path[: depth + 1]))}")
             return _add(text, place, part, value)
-        place = found
+        place = child
     return _replace(text, place, value)
 
 
@@ -188,11 +188,11 @@ def _add_inline(text: str, parent: Any, entry: str, value: Any) -> str:
     end = parent.end_mark.index - 1
     before = text[:end].rstrip()
     gap = text[len(before) : end]
-    shown = _inline(value) if entry == "-" else f"{entry} {_inline(value)}"
+    token = _inline(value) if entry == "-" else f"{entry} {_inline(value)}"
     comma = "" if not parent.value or before.endswith(",") else ","
     padding = " " if isinstance(parent, yaml.MappingNode) else ""
     space = " " if comma else gap or padding
-    return f"{before}{comma}{space}{shown}{gap or padding}{text[end:]}"
+    return f"{before}{comma}{space}{token}{gap or padding}{text[end:]}"
 
 
 def _needs_block(value: Any) -> bool:
@@ -225,8 +225,8 @@ def _block(value: Any, indent: int) -> str:
                 lines.append(f"{pad}{_key(key)}: {_inline(item)}")
     else:
         for item in value:
-            shown = _block(item, indent + 2).lstrip() if _needs_block(item) else _inline(item)
-            lines.append(f"{pad}- {shown}")
+            text = _block(item, indent + 2).lstrip() if _needs_block(item) else _inline(item)
+            lines.append(f"{pad}- {text}")
     return "\n".join(lines)
 
 

@@ -37,4 +37,4 @@ def _item(item: Any) -> str:
 def scalar(value: Any) -> str:
     """A text, number, boolean or nothing as one YAML token."""
     text = json.dumps(value, ensure_ascii=False)
-    return _UNSAFE.sub(lambda found: f"\\u{ord(found.group()):04x}", text)
+    return _UNSAFE.sub(lambda match: f"\\u{ord(match.group()):04x}", text)

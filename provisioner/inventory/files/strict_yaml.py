@@ -155,8 +155,8 @@ class _Reader:
 
     def _fault(self, event: Any, code: str, message: str, hint: str) -> None:
         if len(self.faults) == MAX_FAULTS:
-            told = f"there are more than {MAX_FAULTS} faults; the rest of the file is not judged"
-            raise _Stop(_at(event, "yaml-too-many-faults", told, "correct the ones listed first"))
+            limit = f"there are more than {MAX_FAULTS} faults; the rest of the file is not judged"
+            raise _Stop(_at(event, "yaml-too-many-faults", limit, "correct the ones listed first"))
         self.faults.append(_at(event, code, message, hint))
 
     def _check_directives(self, start: Any) -> None:

@@ -119,8 +119,8 @@ def _make_private(folder: Path) -> None:
 
 
 def _is_private(folder: Path) -> bool:
-    found = folder.lstat()
-    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o077
+    status = folder.lstat()
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and not status.st_mode & 0o077
 
 
 def _forget_others(folder: Path) -> None:
@@ -158,8 +158,8 @@ def stamp_of(package: Path, imported_at: float) -> str | None:
     try:
         sources = sorted(_sources(package))
         for path in sources:
-            found, data = path.stat(), path.read_bytes()
-            if max(found.st_mtime, found.st_ctime) > imported_at:
+            status, data = path.stat(), path.read_bytes()
+            if max(status.st_mtime, status.st_ctime) > imported_at:
                 return None
             digest.update(f"{path.relative_to(package)}\n{len(data)}\n".encode() + data)
     except OSError:

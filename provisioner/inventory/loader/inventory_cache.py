@@ -40,15 +40,15 @@ class Texts:
 
     @cached_property
     def _known(self) -> dict[str, tuple[str, str]]:
-        found: dict[str, tuple[str, str]] = {}
+        texts: dict[str, tuple[str, str]] = {}
         try:
             for line in (self._cache.read(self._name) or b"").decode().split("\n")[:-1]:
                 head, _, text = line.partition("\t")
                 relative, digest = json.loads(head)
-                found[relative] = digest, text
+                texts[relative] = digest, text
         except ValueError:
             return {}
-        return found
+        return texts
 
     def write(self, known: Mapping[str, tuple[str, str]]) -> None:
         """Replace everything that is known; `known` gives the digest and the text of each path."""
@@ -72,10 +72,10 @@ class KnownSites:
 
     def sites(self) -> dict[str, Site]:
         """What is known of facilities' files, without their texts."""
-        found: dict[str, Site] = {}
+        sites: dict[str, Site] = {}
         for part in self._texts:
-            found |= self._outlines(part)
-        return found
+            sites |= self._outlines(part)
+        return sites
 
     def _outlines(self, part: int) -> dict[str, Site]:
         body = self._cache.read(f"outlines-{part:03}") if self._cache else None
@@ -85,10 +85,10 @@ class KnownSites:
             return {}
 
     def _site(self, row: list[Any]) -> Site:
-        relative, digest, since, before, problems, outline = row
-        found = tuple(self._problems(relative, outline[0], problems)) if problems else ()
+        relative, digest, since, before, rows, outline = row
+        problems = tuple(self._problems(relative, outline[0], rows)) if rows else ()
         span = date.fromordinal(since), date.fromordinal(before)
-        return Site(digest, unpacked(outline), (), found, *span)
+        return Site(digest, unpacked(outline), (), problems, *span)
 
     def _problems(self, relative: str, name: str, rows: list[list[Any]]) -> Iterator[Problem]:
         file = File(self._root, relative, f"facility/{name}", Facility)

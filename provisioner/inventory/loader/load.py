@@ -149,7 +149,7 @@ class _Loading:
 
     root: Path
     today: date
-    kept: KnownSites
+    known_sites: KnownSites
     problems: list[Problem] = field(default_factory=list)
     found: list[Problem] = field(default_factory=list)
     sources: dict[str, Located] = field(default_factory=dict)
@@ -166,14 +166,14 @@ class _Loading:
         self.problems += layout.problems
         facilities = [file for file in layout.files if file.model is Facility]
         sites, changed = self._known(facilities)
-        with sites_of(changed, self.today, cache=self.kept.cache, known=bool(sites)) as collect:
+        with sites_of(changed, self.today, cache=self.known_sites.cache, known=bool(sites)) as collect:
             for file in layout.files:
                 if file.model is not Facility:
                     self._read(file)
             anew = collect()
         sites |= anew
-        self.kept.keep(sites, anew)
-        self.kept.keep_others(self.texts)
+        self.known_sites.keep(sites, anew)
+        self.known_sites.keep_others(self.texts)
         for file in facilities:
             self._take_site(file, sites[file.relative])
         self._miss_files()
@@ -181,11 +181,11 @@ class _Loading:
 
     def _known(self, facilities: list[File]) -> tuple[dict[str, Site], list[File]]:
         """What earlier runs found out about files with these very bytes, and the files that are left."""
-        kept = self.kept.sites()
+        known = self.known_sites.sites()
         sites: dict[str, Site] = {}
         left = []
         for file in facilities:
-            site = kept.get(file.relative)
+            site = known.get(file.relative)
             if site and site.holds_on(self.today) and _digest(file) == site.digest:
                 sites[file.relative] = site
             else:
@@ -217,7 +217,7 @@ class _Loading:
             self._take_encrypted(file, data)
             return
         digest = hashlib.sha256(data).hexdigest()
-        text = self.kept.other(file.relative, digest)
+        text = self.known_sites.other(file.relative, digest)
         if text is not None:
             self.sources[file.owner] = SourceFile(file.shown, data, PlacesIn)
             self.parsed[file.owner] = validated_text(file.model, text)
@@ -279,30 +279,30 @@ class _Loading:
         )
 
     def _facilities(self) -> dict[str, Facility]:
-        found = {}
+        facilities = {}
         for text in self._site_texts().values():
             facility: Facility = validated_text(Facility, text)
-            found[facility.id] = facility
-        return dict(sorted(found.items()))
+            facilities[facility.id] = facility
+        return dict(sorted(facilities.items()))
 
     def _site_texts(self) -> dict[str, str]:
         """What each facility's file says that is understood, by its path."""
-        found, again = {}, {}
+        texts, again = {}, {}
         for file, site in self.understood:
-            text = site.text or self.kept.text(file.relative, site.digest)
+            text = site.text or self.known_sites.text(file.relative, site.digest)
             if text is None:
                 text = text_of(file, site.digest)
                 again[file.relative] = site._replace(text=text)
-            found[file.relative] = text
-        self.kept.keep({file.relative: site for file, site in self.understood} | again, again)
-        return found
+            texts[file.relative] = text
+        self.known_sites.keep({file.relative: site for file, site in self.understood} | again, again)
+        return texts
 
     def _contents(self) -> dict[str, str]:
         texts = self._site_texts()
-        found = {relative: content_of(text, digest) for relative, (digest, text) in self.others.items()}
+        contents = {relative: content_of(text, digest) for relative, (digest, text) in self.others.items()}
         for file, site in self.sites:
-            found[file.relative] = content_of(texts.get(file.relative, ""), site.digest)
-        return found
+            contents[file.relative] = content_of(texts.get(file.relative, ""), site.digest)
+        return contents
 
     def _frame(self) -> Frame | None:
         settings, lock = self.parsed.get("inventory"), self.parsed.get("allocations", Allocations())
@@ -319,8 +319,8 @@ class _Loading:
         )
 
     def _by_id(self, model: type[M]) -> dict[str, M]:
-        found = {m.id: m for m in self.parsed.values() if isinstance(m, model)}  # type: ignore[attr-defined]
-        return dict(sorted(found.items()))
+        values = {m.id: m for m in self.parsed.values() if isinstance(m, model)}  # type: ignore[attr-defined]
+        return dict(sorted(values.items()))
 
 
 def _digest(file: File) -> str:

@@ -68,8 +68,8 @@ class OnDisk:
             data = b""
         if hashlib.sha256(data).hexdigest() != self.digest:
             return Position(self.shown, 0, 0)
-        found = locate(data, path, key=key)
-        return Position(self.shown, found.line, found.column)
+        mark = locate(data, path, key=key)
+        return Position(self.shown, mark.line, mark.column)
 
 
 def bytes_of(file: File) -> bytes:
@@ -124,7 +124,7 @@ def read(file: File, data: bytes) -> FileContent:
 
 def _misnamed(file: File, model: Model, source: SourceFile) -> tuple[Problem, ...]:
     """Hold a file's name and folder against the ids in it."""
-    found = []
+    problems = []
     for key, expected in file.expected.items():
         value = getattr(model, key)
         if value != expected:
@@ -132,8 +132,8 @@ def _misnamed(file: File, model: Model, source: SourceFile) -> tuple[Problem, ..
             message = f"{file.owner.replace('/', ' ', 1)}: {key} is {value}, but the file stands at {file.relative}"
             hint = f"move the file to {file.moved(key, value)}, or write {key}: {expected}"
             code = f"{file.kind}-file-misplaced"
-            found.append(Problem(place.file, place.line, place.column, code, message, hint, file.owner))
-    return tuple(found)
+            problems.append(Problem(place.file, place.line, place.column, code, message, hint, file.owner))
+    return tuple(problems)
 
 
 def as_json(value: Any) -> str:

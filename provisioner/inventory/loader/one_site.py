@@ -48,9 +48,9 @@ def read_site(file: File, today: date) -> Site:
     if not isinstance(reading.model, Facility):
         return Site(reading.digest, None, reading.problems, (), date.min, date.max)
     days = rules.Days(today)
-    found = rules.check_site(rules.SiteView(reading.model, days, reading.source))
+    problems = rules.check_site(rules.SiteView(reading.model, days, reading.source))
     outline = outline_of(reading.model)
-    return Site(reading.digest, outline, reading.problems, found, days.since, days.before, reading.text)
+    return Site(reading.digest, outline, reading.problems, problems, days.since, days.before, reading.text)
 
 
 def unreadable(file: File, error: OSError) -> Problem:

@@ -101,29 +101,29 @@ def _chunks(files: Sequence[File]) -> list[_Chunk]:
 
 
 def _parts(files: Sequence[File], cache: Cache) -> list[_Chunk]:
-    found: dict[int, list[File]] = {}
+    parts: dict[int, list[File]] = {}
     for file in files:
-        found.setdefault(part_of(file.relative), []).append(file)
-    return [_Chunk(below, cache, part) for part, below in sorted(found.items())]
+        parts.setdefault(part_of(file.relative), []).append(file)
+    return [_Chunk(below, cache, part) for part, below in sorted(parts.items())]
 
 
 def _read_chunk(chunk: _Chunk, today: date) -> dict[str, Site]:
-    found = {file.relative: read_site(file, today) for file in chunk.files}
+    sites = {file.relative: read_site(file, today) for file in chunk.files}
     if chunk.cache is None:
-        return found
-    write_part(chunk.cache, chunk.part, found)
-    return {relative: site if site.faults else site._replace(text="") for relative, site in found.items()}
+        return sites
+    write_part(chunk.cache, chunk.part, sites)
+    return {relative: site if site.faults else site._replace(text="") for relative, site in sites.items()}
 
 
 def _collected(
-    begun: Sequence[Future[dict[str, Site]] | None], chunks: Sequence[_Chunk], today: date
+    futures: Sequence[Future[dict[str, Site]] | None], chunks: Sequence[_Chunk], today: date
 ) -> dict[str, Site]:
     from concurrent.futures.process import BrokenProcessPool  # noqa: PLC0415
 
-    found: dict[str, Site] = {}
-    for future, chunk in zip(begun, chunks, strict=True):
+    sites: dict[str, Site] = {}
+    for future, chunk in zip(futures, chunks, strict=True):
         try:
-            found |= future.result() if future else _read_chunk(chunk, today)
+            sites |= future.result() if future else _read_chunk(chunk, today)
         except BrokenProcessPool:
-            found |= _read_chunk(chunk, today)
-    return found
+            sites |= _read_chunk(chunk, today)
+    return sites

@@ -137,8 +137,8 @@ def load_secrets(
         InventoryError: with every problem.
     """
     loaded = carried(read_secrets(root, passwords), inventory)
-    found = check(root, loaded, inventory)
-    errors = tuple(p for p in found if p.severity is Severity.ERROR and p.code not in tolerate)
+    problems = check(root, loaded, inventory)
+    errors = tuple(p for p in problems if p.severity is Severity.ERROR and p.code not in tolerate)
     if errors:
         message = f"the secrets of {root} are invalid: {len(errors)} problem{'s' if len(errors) > 1 else ''}"
         raise InventoryError(message, problems=errors, hint="correct the places listed")
@@ -214,11 +214,11 @@ class _SecretsPass:
         if folder == "cameras":
             self._keep_logins(self._model(file, source, CameraLogins), file)
         elif folder == "carriers":
-            found = self._model(file, source, CarrierSecrets)
-            self.carriers |= {name: found} if isinstance(found, CarrierSecrets) else {}
+            carrier = self._model(file, source, CarrierSecrets)
+            self.carriers |= {name: carrier} if isinstance(carrier, CarrierSecrets) else {}
         else:
-            kept = self._model(file, source, InventorySecrets)
-            self.digest_key = kept.digest_key if isinstance(kept, InventorySecrets) else None
+            secrets = self._model(file, source, InventorySecrets)
+            self.digest_key = secrets.digest_key if isinstance(secrets, InventorySecrets) else None
 
     def _model(self, file: File, source: SourceFile, schema: Any) -> Any:
         document = parse(source.data, max_bytes=_MAX_BYTES)
@@ -234,10 +234,10 @@ class _SecretsPass:
             self.broken.add(file.owner)
             return None
 
-    def _keep_logins(self, found: Any, file: File) -> None:
-        if not isinstance(found, CameraLogins):
+    def _keep_logins(self, province: Any, file: File) -> None:
+        if not isinstance(province, CameraLogins):
             return
-        for facility, logins in found.root.items():
+        for facility, logins in province.root.items():
             if facility in self.cameras:
                 place = self.sources[file.owner].at((facility,), key=True)
                 message = f"facility {facility} has logins in two files"

@@ -48,14 +48,14 @@ def addresses_are_of_their_pools(view: View) -> Iterator[Problem]:
 def addresses_are_recorded_once(view: View) -> Iterator[Problem]:
     """One tunnel address belongs to one peer, and one that was in use is not given out again."""
     lock = view.inventory.allocations
-    seen = {stone.tunnel_address: f"the removed {stone.object}" for stone in lock.tombstones if stone.tunnel_address}
+    owners = {stone.tunnel_address: f"the removed {stone.object}" for stone in lock.tombstones if stone.tunnel_address}
     for path, address, _ in _entries(view):
         name = f"{path[0][:-1]} {path[1]}"
-        if address in seen:
-            code = "allocation-reused" if seen[address].startswith("the removed") else "allocation-duplicate"
-            message = f"{name}: {address} belongs to {seen[address]}"
+        if address in owners:
+            code = "allocation-reused" if owners[address].startswith("the removed") else "allocation-duplicate"
+            message = f"{name}: {address} belongs to {owners[address]}"
             yield view.problem("allocations", (*path, "tunnel_address"), code, message, _NEVER_EDIT)
-        seen.setdefault(address, name)
+        owners.setdefault(address, name)
 
 
 def ports_are_recorded_once(view: View) -> Iterator[Problem]:
@@ -63,13 +63,13 @@ def ports_are_recorded_once(view: View) -> Iterator[Problem]:
     lock = view.inventory.allocations
     for name, site in lock.sites.items():
         gone = [stone for stone in lock.tombstones if stone.pool == f"site/{name}" and stone.port]
-        seen = {stone.port: f"the removed {stone.object}" for stone in gone}
+        owners = {stone.port: f"the removed {stone.object}" for stone in gone}
         for device, port in site.ports.items():
-            if port in seen:
-                message = f"site {name}: {device}: port {port} belongs to {seen[port]}"
+            if port in owners:
+                message = f"site {name}: {device}: port {port} belongs to {owners[port]}"
                 path = ("sites", name, "ports", device)
                 yield view.problem("allocations", path, "allocation-port-duplicate", message, _NEVER_EDIT)
-            seen.setdefault(port, device)
+            owners.setdefault(port, device)
 
 
 def missing_allocations(view: View) -> Iterator[Problem]:

@@ -97,13 +97,13 @@ def _ended(view: View, facility: Outline, carrier: str) -> bool:
 
 def instructions_are_distinct(view: View) -> Iterator[Problem]:
     """An order has a reference of its own and a deadline after its day."""
-    seen: set[str] = set()
+    refs: set[str] = set()
     for index, order in enumerate(view.inventory.instructions):
-        if order.ref in seen:
+        if order.ref in refs:
             message = f"{order.ref} stands twice"
             path: KeyPath = ("instructions", index, "ref")
             yield view.problem("instructions", path, "instruction-duplicate", message, "leave one of the two out")
-        seen.add(order.ref)
+        refs.add(order.ref)
         for path, before in _deadlines(index, order):
             if before <= order.issued_on:
                 message = f"{order.ref}: the deadline {before} is not after the day of issue {order.issued_on}"

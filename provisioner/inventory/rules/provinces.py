@@ -61,18 +61,18 @@ def _slugs(scheme: str) -> frozenset[str]:
 def facilities_have_a_province_today(view: View) -> Iterator[Problem]:
     """The inventory's list is not older than a facility's: a province of 2025 was several before."""
     for owner, facility in view.facilities():
-        found = view.province_today(facility)
-        if isinstance(found, AmbiguousProvinceError):  # provinces_are_known tells of the others
+        province = view.province_today(facility)
+        if isinstance(province, AmbiguousProvinceError):  # provinces_are_known tells of the others
             hint = f"write province_scheme: {SCHEMES[-1]} in inventory.yml, or correct the facility's"
-            yield view.problem(owner, ("province_scheme",), "province-scheme-newer", found.message, hint)
+            yield view.problem(owner, ("province_scheme",), "province-scheme-newer", province.message, hint)
 
 
 def province_name(view: View, facility: InProvince) -> str:
     """The slug of the province that a facility is in today, with its frozen slug where that is another."""
-    found = view.province_today(facility)
-    if isinstance(found, ProvinceError) or found.slug == facility.province:
+    province = view.province_today(facility)
+    if isinstance(province, ProvinceError) or province.slug == facility.province:
         return facility.province
-    return f"{found.slug} (formerly {facility.province})"
+    return f"{province.slug} (formerly {facility.province})"
 
 
 RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (provinces_are_known, facilities_have_a_province_today)

@@ -23,13 +23,13 @@ def device_ids_are_unique(site: SiteView) -> Iterator[Problem]:
     names = [recorder.id for recorder in facility.recorders] + [camera.id for camera in facility.cameras]
     if len(set(names)) == len(names):
         return
-    seen: dict[str, str] = {}
+    kinds: dict[str, str] = {}
     for kind, index, name in _device_names(facility):
-        if name in seen:
-            message = f"the id {name} is used twice: by a {seen[name]} and by a {kind[:-1]}"
+        if name in kinds:
+            message = f"the id {name} is used twice: by a {kinds[name]} and by a {kind[:-1]}"
             hint = "give one of the devices another id"
             yield site.problem((kind, index, "id"), "device-id-duplicate", message, hint)
-        seen.setdefault(name, kind[:-1])
+        kinds.setdefault(name, kind[:-1])
 
 
 def _device_names(facility: Facility) -> Iterator[tuple[str, int, str]]:
@@ -53,17 +53,17 @@ def recorders_exist(site: SiteView) -> Iterator[Problem]:
 def channels_are_unique(site: SiteView) -> Iterator[Problem]:
     """One channel of a recorder is one camera."""
     facility = site.facility
-    seen: dict[tuple[str, int], str] = {}
+    cameras: dict[tuple[str, int], str] = {}
     recorders = {recorder.id: recorder for recorder in facility.recorders}
     for index, camera in enumerate(facility.cameras):
         if not camera.recorder:
             continue
         channel = (camera.recorder, channel_of(camera, recorders.get(camera.recorder)))
-        if channel in seen:
-            message = f"camera {camera.id}: channel {channel[1]} of {camera.recorder} is also {seen[channel]}"
+        if channel in cameras:
+            message = f"camera {camera.id}: channel {channel[1]} of {camera.recorder} is also {cameras[channel]}"
             hint = "correct the channel; on hybrid recorders IP channels begin after the analog ones"
             yield site.problem(("cameras", index, "channel"), "channel-duplicate", message, hint)
-        seen.setdefault(channel, camera.id)
+        cameras.setdefault(channel, camera.id)
 
 
 def channels_exist(site: SiteView) -> Iterator[Problem]:
@@ -157,16 +157,16 @@ def devices_stand_in_the_lan(site: SiteView) -> Iterator[Problem]:
 def device_addresses_are_unique(site: SiteView) -> Iterator[Problem]:
     """Two devices of a facility do not answer at one address and port."""
     facility = site.facility
-    seen: dict[tuple[int, int], str] = {}
+    devices: dict[tuple[int, int], str] = {}
     for path, device, address, port in _devices(facility):
         # Numbers: an address takes longer to hash than all the rest.
         place = int(address), port
-        if place in seen:
-            message = f"{_name(path, device)}: {address} port {port} is also {seen[place]}"
+        if place in devices:
+            message = f"{_name(path, device)}: {address} port {port} is also {devices[place]}"
             hint = "correct one of the two; channels of a recorder name the recorder instead of an address"
             yield site.problem((*path, "address"), "address-duplicate", message, hint)
         else:
-            seen[place] = _name(path, device)
+            devices[place] = _name(path, device)
 
 
 def _devices(facility: Facility) -> Iterator[tuple[KeyPath, str, IPv4Address, int]]:
