@@ -9,7 +9,7 @@ import orjson
 
 
 def canonical_json(value: Any) -> bytes:
-    """A plain value as JSON: the same value gives the same bytes, whatever the order of its keys.
+    """A plain value as JSON: the same value is the same bytes, whatever the order of its keys.
 
     Args:
         value: mappings with texts as keys, lists, tuples, texts, numbers, booleans, None.

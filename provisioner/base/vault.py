@@ -142,7 +142,7 @@ def encrypt(data: bytes, password: bytes, vault_id: str, *, salt: bytes | None =
 
     Args:
         data: the plain content.
-        password: the password's bytes, as `VaultPasswords.password` gives them.
+        password: the password's bytes, as `VaultPasswords.password` returns them.
         vault_id: the label in the file's first line.
         salt: 32 random bytes; for tests only.
     """

@@ -79,7 +79,7 @@ def devices_of(facility: Facility) -> tuple[str, ...]:
 
 
 def allocate(inventory: Inventory) -> Allocations:
-    """Complete the lock for an inventory; gives an equal value where nothing is missing.
+    """Complete the lock for an inventory; where nothing is missing, the result is equal.
 
     Raises:
         InventoryError: a pool or a site's range of ports is used up.

@@ -12,7 +12,7 @@ from provisioner.inventory.model import Allocations, CarrierSecrets, Inventory, 
 
 
 def recorded(allocations: Allocations, made: Mapping[str, Mapping[str, Any]]) -> Allocations:
-    """The lock with what hosts told of their keys. Pure."""
+    """The lock with what hosts reported of their keys. Pure."""
     relays = {k: v.model_copy(update=dict(made[k])) if k in made else v for k, v in allocations.relays.items()}
     centres = {
         k: v.model_copy(update={"public_key": made[k]["public_key"]}) if k in made else v

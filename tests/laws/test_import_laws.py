@@ -29,7 +29,7 @@ from provisioner.importing.tables.records import read_records
 from provisioner.importing.tables.sources import sheets_of
 from provisioner.importing.template.fill import Filling, decimal_text
 from provisioner.inventory.files.strict_yaml import parse
-from provisioner.inventory.loader.one_file import validated
+from provisioner.inventory.loader.file_content import validated
 from provisioner.inventory.model import Inventory, Zone
 from tests import inventories as make
 from tests.unit.importing import sheets as made

@@ -26,7 +26,7 @@ from provisioner.inventory.loader import load as loading
 from provisioner.inventory.loader import parallel as side_by_side
 from provisioner.inventory.loader.cache import Cache
 from provisioner.inventory.loader.load import Loaded, check, load
-from provisioner.inventory.loader.one_site import Site, read_site
+from provisioner.inventory.loader.site import Site, read_site
 from provisioner.inventory.model import Facility, Inventory
 from provisioner.report.problem_catalogue import CATALOGUE
 from tests import inventories as make

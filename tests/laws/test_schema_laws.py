@@ -21,7 +21,7 @@ from pydantic import ValidationError
 
 from provisioner.inventory.explanation.schema import DIALECT, KINDS, PATHS, schema_of
 from provisioner.inventory.files.strict_yaml import parse
-from provisioner.inventory.loader.one_file import validated
+from provisioner.inventory.loader.file_content import validated
 from tests import inventories as make
 
 ROOT = Path(__file__).parents[2]

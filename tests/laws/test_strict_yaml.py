@@ -18,8 +18,8 @@ from provisioner.inventory.files.positions import Marks
 from provisioner.inventory.files.strict_yaml import MAX_DEPTH, MAX_FAULTS, Document, parse
 from provisioner.inventory.files.yaml_places import PlacesIn, locate
 from provisioner.inventory.files.yaml_quick import GAVE_UP, read_quickly
+from provisioner.inventory.loader.file_content import MAX_FILE_BYTES, read
 from provisioner.inventory.loader.load import check, load
-from provisioner.inventory.loader.one_file import MAX_FILE_BYTES, read
 from provisioner.inventory.model import Facility
 from tests import inventories as make
 

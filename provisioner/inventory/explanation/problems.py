@@ -68,7 +68,7 @@ class ParsedFile:
 
 def problems_of(error: ValidationError, subject: ParsedFile) -> Iterator[Problem]:
     """A problem for each of pydantic's errors that says something of its own; of very many, the first ones."""
-    # A list that is too short because of its items is told by these, one by one.
+    # A list that is too short because of its items is explained by these, one by one.
     own = [d for d in error.errors(include_url=False) if not (d["type"] == "too_short" and d["input"])]
     for detail in own[:MAX_PROBLEMS]:
         yield _Explanation(subject, detail).problem()

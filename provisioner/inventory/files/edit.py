@@ -1,6 +1,6 @@
 """The smallest edit of a YAML file that makes it say something else: comments, order and style of the rest stay.
 
-Text is cut and put in at the places that libyaml gives. The result is parsed again and compared with
+Text is cut and put in at the places that libyaml finds. The result is parsed again and compared with
 what was wanted: an edit that would say anything else is never returned.
 """
 
@@ -42,19 +42,19 @@ def edited(data: bytes, changes: Mapping[KeyPath, Any]) -> bytes:
     document = parse(data)
     if document.faults:
         raise EditError(document.faults[0].message)
-    result = copy.deepcopy(document.value)
+    expected = copy.deepcopy(document.value)
     for path, value in changes.items():
         if not path:
             raise EditError("the whole file is not a place")
-        if _value_at(result, path) == value:
+        if _value_at(expected, path) == value:
             continue
         text = _set(text, path, value)
-        result = _with(result, path, value)
-    edit = text.encode()
-    after = parse(edit)
-    if after.faults or after.value != result:
+        expected = _with(expected, path, value)
+    result = text.encode()
+    after = parse(result)
+    if after.faults or after.value != expected:
         raise EditError("the edit would say something else than what was asked")
-    return edit
+    return result
 
 
 def _value_at(value: Any, path: KeyPath) -> Any:

@@ -1,4 +1,4 @@
-"""`allocations.lock.yml` as text: the same value always gives the same bytes, so that Git shows what changed."""
+"""`allocations.lock.yml` as text: the same value is always the same bytes, so that Git shows what changed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _sorted(value: Any) -> Any:
 
 
 def write_lock(root: Path, allocations: Allocations) -> Path:
-    """Replace an inventory's lock and give its path.
+    """Replace an inventory's lock; its path is returned.
 
     Raises:
         InventoryError: the file cannot be written; the old one is untouched.

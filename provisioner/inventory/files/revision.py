@@ -75,7 +75,7 @@ def _files(root: Path, commit: str, name: str) -> list[tuple[str, bytes]]:
 
 
 def _contents(root: Path, blobs: list[str]) -> list[bytes]:
-    output = _git(root, "cat-file", "--batch", given="\n".join(blobs).encode() + b"\n")
+    output = _git(root, "cat-file", "--batch", stdin="\n".join(blobs).encode() + b"\n")
     contents, position = [], 0
     for _ in blobs:
         end = output.index(b"\n", position)
@@ -85,10 +85,10 @@ def _contents(root: Path, blobs: list[str]) -> list[bytes]:
     return contents
 
 
-def _git(root: Path, *arguments: str, given: bytes | None = None) -> bytes:
+def _git(root: Path, *arguments: str, stdin: bytes | None = None) -> bytes:
     argv = ["git", "-C", str(root), *arguments]
     try:
-        done = subprocess.run(argv, input=given, capture_output=True, timeout=_TIMEOUT_S, check=False)
+        done = subprocess.run(argv, input=stdin, capture_output=True, timeout=_TIMEOUT_S, check=False)
     except (OSError, subprocess.TimeoutExpired):
         raise UsageError("git cannot be run", hint="install git; the revision is read with it") from None
     if done.returncode != 0:

@@ -2,7 +2,7 @@
 
 The rules are those of YAML 1.2's core schema, less what has bitten people: anchors, aliases, tags,
 merge keys, duplicate keys and second documents are faults with a place; `yaml_scalars` says what stays
-a text. No input gives a traceback, and none takes longer than its length explains.
+a text. No input ends in a traceback, and none takes longer than its length explains.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from yaml.events import (
 from provisioner.inventory.files.yaml_scalars import resolve
 
 GAVE_UP: Final = object()
-"""What `read_quickly` gives where `strict_yaml` has to look: None is a value."""
+"""What `read_quickly` returns where `strict_yaml` has to look: None is a value."""
 
 
 class _GiveUp(Exception):  # noqa: N818 (a way out of the recursion, not an error of ours)

@@ -173,4 +173,4 @@ def _sources(package: Path) -> Iterator[Path]:
 
 
 def _libyaml_version() -> str:
-    return str(yaml._yaml.get_version_string())  # noqa: SLF001 (told nowhere else)
+    return str(yaml._yaml.get_version_string())  # noqa: SLF001 (no public name has it)

@@ -19,10 +19,10 @@ from provisioner.inventory.files.layout import VAULT_MARK, File, layout_of
 from provisioner.inventory.files.positions import Located, Places, SourceFile
 from provisioner.inventory.files.yaml_places import PlacesIn
 from provisioner.inventory.loader.cache import Cache
-from provisioner.inventory.loader.inventory_cache import KnownSites
-from provisioner.inventory.loader.one_file import OnDisk, bytes_of, content_of, read, text_of, validated_text
-from provisioner.inventory.loader.one_site import Site, unreadable
+from provisioner.inventory.loader.file_content import OnDisk, bytes_of, content_of, read, text_of, validated_text
+from provisioner.inventory.loader.known_sites import KnownSites
 from provisioner.inventory.loader.parallel import sites_of
+from provisioner.inventory.loader.site import Site, unreadable
 from provisioner.inventory.model import (
     Allocations,
     Carrier,
@@ -50,10 +50,10 @@ class Loaded:
         outlines: the facilities in outline, by id.
         broken: owners whose files have errors: nothing is known about them.
         problems: what is wrong with single files, sorted by place.
-        found: what the rules on single files found.
+        rule_problems: what the rules on single files find wrong.
         places: where each object stands.
-        contents: gives the digest of what each file says, by its path.
-        facilities: gives the facilities by id; at ten thousand of them that takes seconds.
+        contents: works out the digest of what each file says, by its path.
+        facilities: builds the facilities by id; at ten thousand of them that takes seconds.
     """
 
     today: date
@@ -61,7 +61,7 @@ class Loaded:
     outlines: Mapping[str, Outline]
     broken: frozenset[str]
     problems: tuple[Problem, ...]
-    found: tuple[Problem, ...]
+    rule_problems: tuple[Problem, ...]
     places: Places
     contents: Callable[[], dict[str, str]] = field(repr=False, compare=False)
     facilities: Callable[[], dict[str, Facility]] = field(repr=False, compare=False)
@@ -101,7 +101,7 @@ def load(root: Path, *, today: date, cache: Cache | None = None) -> Loaded:
         hint = "name the inventory's folder with -i DIR or PROVISIONER_INVENTORY"
         raise InventoryError(f"{root} holds no inventory.yml", hint=hint)
     with without_collector():
-        return _Loading(root, today, KnownSites(cache, root)).load()
+        return _FilesPass(root, today, KnownSites(cache, root)).load()
 
 
 def check(loaded: Loaded) -> tuple[Problem, ...]:
@@ -110,7 +110,7 @@ def check(loaded: Loaded) -> tuple[Problem, ...]:
     if loaded.frame:
         view = rules.View(loaded.frame, loaded.outlines, loaded.places, loaded.today, loaded.broken)
         across = rules.check_across(view)
-    return tuple(sorted([*loaded.problems, *loaded.found, *across]))
+    return tuple(sorted([*loaded.problems, *loaded.rule_problems, *across]))
 
 
 def load_inventory(root: Path, *, today: date, tolerate: Collection[str] = (), cache: Cache | None = None) -> Inventory:
@@ -144,14 +144,14 @@ def valid_inventory(loaded: Loaded, root: Path, *, tolerate: Collection[str] = (
 
 
 @dataclass
-class _Loading:
+class _FilesPass:
     """One pass over the files; the only mutable thing here, and it does not leave this module."""
 
     root: Path
     today: date
     known_sites: KnownSites
     problems: list[Problem] = field(default_factory=list)
-    found: list[Problem] = field(default_factory=list)
+    rule_problems: list[Problem] = field(default_factory=list)
     sources: dict[str, Located] = field(default_factory=dict)
     broken: set[str] = field(default_factory=set)
     parsed: dict[str, Model] = field(default_factory=dict)
@@ -199,7 +199,7 @@ class _Loading:
             return
         self.sources[file.owner] = OnDisk(file, site.digest)
         self.problems += site.faults
-        self.found += site.found
+        self.rule_problems += site.problems
         if site.faults:
             self.broken.add(file.owner)
         if site.outline:
@@ -228,14 +228,14 @@ class _Loading:
         self.others[file.relative] = digest, text
 
     def _read_anew(self, file: File, data: bytes) -> str:
-        reading = read(file, data)
-        self.sources[file.owner] = reading.source
-        self.problems += reading.problems
-        if reading.model is not None:
-            self.parsed[file.owner] = reading.model
-        if reading.problems:
+        content = read(file, data)
+        self.sources[file.owner] = content.source
+        self.problems += content.problems
+        if content.model is not None:
+            self.parsed[file.owner] = content.model
+        if content.problems:
             self.broken.add(file.owner)
-        return reading.text
+        return content.text
 
     def _take_encrypted(self, file: File, data: bytes) -> None:
         self.others[file.relative] = hashlib.sha256(data).hexdigest(), ""
@@ -272,7 +272,7 @@ class _Loading:
             outlines=dict(sorted(self.outlines.items())),
             broken=frozenset(self.broken),
             problems=tuple(sorted(self.problems)),
-            found=tuple(self.found),
+            rule_problems=tuple(self.rule_problems),
             places=Places(self.sources),
             contents=self._contents,
             facilities=self._facilities,

@@ -1,4 +1,4 @@
-"""Reading many facilities in several processes, while this one reads the rest of the inventory.
+"""Many facilities, read in several processes while this one reads the rest of the inventory.
 
 Few files are read here: to start a process takes as long as to read some hundred of them. The processes
 are forked where that is safe, that is where no other thread could hold a lock at that moment, and started
@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from provisioner.inventory.files.layout import File
 from provisioner.inventory.loader.cache import Cache
-from provisioner.inventory.loader.inventory_cache import part_of, write_part
-from provisioner.inventory.loader.one_site import Site, read_site
+from provisioner.inventory.loader.known_sites import part_of, write_part
+from provisioner.inventory.loader.site import Site, read_site
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ProcessPoolExecutor
@@ -37,7 +37,7 @@ Collect = Callable[[], dict[str, Site]]
 def sites_of(
     files: Sequence[File], today: date, *, cache: Cache | None = None, known: bool = True, workers: int | None = None
 ) -> Iterator[Collect]:
-    """Begin to read facilities' files; what is given waits for them, and gives them by path.
+    """Begin to read facilities' files; the function that is yielded waits for them, and returns them by path.
 
     Args:
         files: the files.

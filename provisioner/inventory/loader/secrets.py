@@ -24,7 +24,7 @@ from provisioner.inventory.files.plain_yaml import render_mapping
 from provisioner.inventory.files.positions import Places, SourceFile
 from provisioner.inventory.files.strict_yaml import parse
 from provisioner.inventory.files.yaml_places import PlacesIn
-from provisioner.inventory.loader.one_file import validated
+from provisioner.inventory.loader.file_content import validated
 from provisioner.inventory.model import (
     CarrierSecrets,
     Credentials,
@@ -71,12 +71,12 @@ def read_secrets(root: Path, passwords: VaultPasswords) -> LoadedSecrets:
     Raises:
         SecretsError: a file cannot be opened.
     """
-    reading = _SecretsPass(root, passwords)
+    files = _SecretsPass(root, passwords)
     for file in secret_files_of(root):
-        reading.read(file)
-    secrets = Secrets(digest_key=reading.digest_key, cameras=reading.cameras, carriers=reading.carriers)
+        files.read(file)
+    secrets = Secrets(digest_key=files.digest_key, cameras=files.cameras, carriers=files.carriers)
     return LoadedSecrets(
-        secrets, tuple(sorted(reading.problems)), Places(reading.sources), reading.owners, frozenset(reading.broken)
+        secrets, tuple(sorted(files.problems)), Places(files.sources), files.owners, frozenset(files.broken)
     )
 
 
@@ -146,7 +146,7 @@ def load_secrets(
 
 
 def write_inventory_secrets(root: Path, secrets: InventorySecrets, passwords: VaultPasswords) -> bool:
-    """Write `secrets/inventory.yml`, encrypted; tells whether anything changed.
+    """Write `secrets/inventory.yml`, encrypted; whether anything changed is returned.
 
     Raises:
         SecretsError: no password is set, or it cannot be read.
@@ -155,7 +155,7 @@ def write_inventory_secrets(root: Path, secrets: InventorySecrets, passwords: Va
 
 
 def write_carrier_secrets(root: Path, carrier: str, secrets: CarrierSecrets, passwords: VaultPasswords) -> bool:
-    """Write `secrets/carriers/<carrier>.yml`, encrypted; tells whether anything changed.
+    """Write `secrets/carriers/<carrier>.yml`, encrypted; whether anything changed is returned.
 
     Raises:
         SecretsError: no password is set, or it cannot be read.

@@ -68,7 +68,7 @@ def check_across(view: View) -> tuple[Problem, ...]:
 def check(
     inventory: Inventory, places: Places, today: date, broken: Collection[str] = frozenset()
 ) -> tuple[Problem, ...]:
-    """Run every rule on an inventory that is at hand as a whole, and give all problems, sorted by place."""
+    """Run every rule on an inventory that is at hand as a whole, for all problems, sorted by place."""
     problems: list[Problem] = []
     for name, facility in inventory.facilities.items():
         problems += check_site(SiteView(facility, Days(today), places.sources.get(f"facility/{name}")))

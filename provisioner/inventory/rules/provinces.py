@@ -62,7 +62,7 @@ def facilities_have_a_province_today(view: View) -> Iterator[Problem]:
     """The inventory's list is not older than a facility's: a province of 2025 was several before."""
     for owner, facility in view.facilities():
         province = view.province_today(facility)
-        if isinstance(province, AmbiguousProvinceError):  # provinces_are_known tells of the others
+        if isinstance(province, AmbiguousProvinceError):  # provinces_are_known reports the others
             hint = f"write province_scheme: {SCHEMES[-1]} in inventory.yml, or correct the facility's"
             yield view.problem(owner, ("province_scheme",), "province-scheme-newer", province.message, hint)
 

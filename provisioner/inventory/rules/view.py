@@ -74,15 +74,15 @@ class View:
         """The designations of the province that a facility is in, whichever list each of the two names."""
         key = facility.province, facility.province_scheme
         if key not in self._designations:
-            self._designations[key] = tuple(self._designating(key))
+            self._designations[key] = tuple(self._designations_for(key))
         return self._designations[key]
 
     @cached_property
     def _designations(self) -> dict[_Key, tuple[Designation, ...]]:
-        """What was found out before: a country has a few dozen provinces and thousands of facilities."""
+        """What was looked up before: a country has a few dozen provinces and thousands of facilities."""
         return {}
 
-    def _designating(self, key: _Key) -> Iterator[Designation]:
+    def _designations_for(self, key: _Key) -> Iterator[Designation]:
         own = self._province(key)
         for designation in self.inventory.designations if own else ():
             named = self._province((designation.province, designation.province_scheme))

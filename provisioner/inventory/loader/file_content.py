@@ -164,7 +164,7 @@ def validated(model: Any, value: Any) -> Any:
 
 
 def text_of(file: File, digest: str) -> str:
-    """Read a file without faults once more, and give what it says as JSON.
+    """Read a file without faults once more, for what it says, as JSON.
 
     Raises:
         InventoryError: it is not the file any more that was read before.

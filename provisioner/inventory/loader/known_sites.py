@@ -1,4 +1,4 @@
-"""What the cache keeps of facilities' files: outlines and findings, and beside them what the files say.
+"""What the cache keeps of facilities' files: outlines and problems, and beside them what the files say.
 
 Both are spread over many files by the facilities' paths, so that an edit of one facility rewrites one of
 them. A file with faults is not kept: it is read again until it is mended.
@@ -19,7 +19,7 @@ from pydantic_core import from_json
 from provisioner.base.diagnostics import Problem, Severity
 from provisioner.inventory.files.layout import File
 from provisioner.inventory.loader.cache import Cache
-from provisioner.inventory.loader.one_site import Site
+from provisioner.inventory.loader.site import Site
 from provisioner.inventory.model import Facility
 from provisioner.inventory.outline import packed, unpacked
 
@@ -51,7 +51,7 @@ class Texts:
         return texts
 
     def write(self, known: Mapping[str, tuple[str, str]]) -> None:
-        """Replace everything that is known; `known` gives the digest and the text of each path."""
+        """Replace everything that is known; `known` has the digest and the text of each path."""
         lines = [f"{json.dumps([relative, digest])}\t{text}\n" for relative, (digest, text) in known.items()]
         self._cache.write(self._name, "".join(lines).encode())
 
@@ -160,6 +160,6 @@ def _is_fit(relative: str, site: Site) -> bool:
 def _row(relative: str, site: Site) -> list[Any]:
     if site.outline is None:
         raise ValueError(f"{relative} is not understood")
-    problems = [[p.line, p.column, p.code, p.message, p.hint, p.severity.value] for p in site.found]
+    rows = [[p.line, p.column, p.code, p.message, p.hint, p.severity.value] for p in site.problems]
     days = site.since.toordinal(), site.before.toordinal()
-    return [relative, site.digest, *days, problems, packed(site.outline)]
+    return [relative, site.digest, *days, rows, packed(site.outline)]
