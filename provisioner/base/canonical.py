@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import orjson
 
 
-def canonical_json(value: Any) -> bytes:
+def canonical_json(value: object) -> bytes:
     """A plain value as JSON: the same value is the same bytes, whatever the order of its keys.
 
     Args:

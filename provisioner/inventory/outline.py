@@ -91,7 +91,7 @@ def _plan_outline(plan: ConnectionPlan | None) -> PlanOutline | None:
     return PlanOutline(plan.state, plan.carrier, plan.relay) if plan else None
 
 
-def packed(outline: Outline) -> list[Any]:
+def packed(outline: Outline) -> list[object]:
     """An outline as JSON's own values, without names: it is written ten thousand times."""
     return list(outline)
 

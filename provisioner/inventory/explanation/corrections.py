@@ -16,7 +16,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import date
 from ipaddress import IPv4Address, IPv4Network
-from typing import Any
 
 _YES = frozenset({"yes", "y", "on", "true", "1", "có"})
 _NO = frozenset({"no", "n", "off", "false", "0", "không"})
@@ -28,7 +27,7 @@ def ask(field: str, what: str) -> str:
     return f"write {what} for {field}" if field else f"write {what}"
 
 
-def for_number(field: str, value: Any, *, whole: bool) -> str:
+def for_number(field: str, value: object, *, whole: bool) -> str:
     """Say how to write a number; `whole` is whether a fraction is not allowed."""
     kind = "a whole number" if whole else "a number"
     if isinstance(value, float) and whole and value.is_integer():
@@ -55,7 +54,7 @@ def _number_in(text: str, *, whole: bool) -> tuple[str, str]:
     return (match[0], plain[match.end() :].strip()) if match else ("", "")
 
 
-def for_truth(field: str, value: Any) -> str:
+def for_truth(field: str, value: object) -> str:
     """Say how to write a truth value: YAML 1.2 knows two words."""
     text = str(value).strip().lower()
     if text in _YES or text in _NO:
@@ -73,7 +72,7 @@ def for_text(field: str, written: str) -> str:
     return _write(field, json.dumps(written, ensure_ascii=False))
 
 
-def for_day(field: str, value: Any) -> str:
+def for_day(field: str, value: object) -> str:
     """Say how to write a day; two readings of one text are not chosen between."""
     text = str(value).strip()
     if re.fullmatch(r"[0-9]{8}", text):
@@ -100,7 +99,7 @@ def _days(*candidates: Sequence[int]) -> list[date]:
     return list(days)
 
 
-def for_choice(field: str, value: Any, choices: Sequence[str]) -> str:
+def for_choice(field: str, value: object, choices: Sequence[str]) -> str:
     """Say which of the known values is meant, if that can be seen, and which there are."""
     if len(choices) == 1:
         return _write(field, choices[0])
@@ -110,7 +109,7 @@ def for_choice(field: str, value: Any, choices: Sequence[str]) -> str:
     return f"{_write(field, close[0])}; it is {listed}" if close and isinstance(value, str) else listed
 
 
-def for_address(field: str, value: Any, *, network: bool) -> str:
+def for_address(field: str, value: object, *, network: bool) -> str:
     """Say how to write an IPv4 address or network."""
     numbers = re.fullmatch(r"([0-9]+)\.([0-9]+)\.([0-9]+)\.([0-9]+)(/[0-9]{1,2})?", str(value).strip())
     if numbers:
@@ -124,5 +123,5 @@ def for_address(field: str, value: Any, *, network: bool) -> str:
     return f"write {field or 'it'} as four numbers from 0 to 255 with dots between, e.g. 192.168.1.10"
 
 
-def _write(field: str, value: Any) -> str:
+def _write(field: str, value: object) -> str:
     return f"write {field}: {value}" if field else f"write {value}"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from ipaddress import IPv4Address, IPv4Network
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
@@ -27,6 +27,8 @@ from provisioner.inventory.explanation.typed_paths import choices_of, keys_of, s
 from provisioner.inventory.files.yaml_places import written_at
 
 if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
     from provisioner.inventory.files.positions import KeyPath, SourceFile
 
 MAX_PROBLEMS = 100
@@ -57,8 +59,8 @@ class ParsedFile:
 
     source: SourceFile
     owner: str
-    value: Any
-    schema: Any
+    value: object
+    schema: object
     secret: bool = False
 
     def written(self, path: KeyPath) -> str:
@@ -79,7 +81,7 @@ def problems_of(error: ValidationError, subject: ParsedFile) -> Iterator[Problem
         yield Problem(place.file, place.line, place.column, "problems-not-listed", message, hint, subject.owner)
 
 
-def label(owner: str, value: Any, path: KeyPath) -> str:
+def label(owner: str, value: object, path: KeyPath) -> str:
     """Name the object that a path leads to, as people call it: `facility kcl-bg-001: camera cam-03: zone`."""
     words = [owner.replace("/", " ", 1)]
     here = value
@@ -92,14 +94,14 @@ def label(owner: str, value: Any, path: KeyPath) -> str:
     return ": ".join(words)
 
 
-def _item_label(listing: str, index: int, item: Any) -> str:
+def _item_label(listing: str, index: int, item: object) -> str:
     named = item.get("id", item.get("ref", item.get("province"))) if isinstance(item, dict) else None
     if isinstance(named, str):
         return f"{_SINGULAR.get(listing, listing)} {named}"
     return f"{_SINGULAR.get(listing, listing)} number {index + 1}"
 
 
-def _step(value: Any, part: str | int) -> Any:
+def _step(value: object, part: str | int) -> object:
     if isinstance(part, int):
         return value[part] if isinstance(value, list) and part < len(value) else None
     return value.get(part) if isinstance(value, dict) else None
@@ -108,7 +110,7 @@ def _step(value: Any, part: str | int) -> Any:
 @dataclass(frozen=True)
 class _Explanation:
     subject: ParsedFile
-    detail: Any
+    detail: ErrorDetails
 
     @property
     def path(self) -> KeyPath:
@@ -120,7 +122,7 @@ class _Explanation:
         return bool(loc) and loc[-1] == "[key]"
 
     @property
-    def value(self) -> Any:
+    def value(self) -> object:
         """The offending value; never to be shown from a secret file."""
         value = self.subject.value
         for part in self.path:
@@ -205,7 +207,7 @@ class _Explanation:
             return _GENERAL_HINTS.get(kind, _EXAMPLE)
         return self._correction(kind, schema, ctx)
 
-    def _correction(self, kind: str, schema: Any, ctx: Any) -> str:
+    def _correction(self, kind: str, schema: object, ctx: Mapping[str, object]) -> str:
         field, value = self._field, self.value
         if schema in _ADDRESSES:
             return for_address(field, value, network=schema is IPv4Network)
@@ -263,7 +265,7 @@ _EXPECTED = {
 }
 
 
-def _expected(kind: str, detail: Any, schema: Any) -> str:
+def _expected(kind: str, detail: ErrorDetails, schema: object) -> str:
     ctx = detail.get("ctx", {})
     if kind in _BOUNDS:
         bound = next(ctx[name] for name in ("ge", "le", "gt", "lt") if name in ctx)
@@ -276,7 +278,7 @@ def _expected(kind: str, detail: Any, schema: Any) -> str:
     return _EXPECTED.get(kind, f"valid ({kind})")
 
 
-def _quoted(value: Any) -> str:
+def _quoted(value: object) -> str:
     if isinstance(value, dict | list):
         return "a mapping" if isinstance(value, dict) else ("an empty list" if not value else "a list")
     if value is None:
@@ -285,5 +287,5 @@ def _quoted(value: Any) -> str:
     return text if len(text) <= 80 else text[:77] + "…'"  # noqa: PLR2004 (a message stays a line)
 
 
-def _as_written(value: Any) -> str:
+def _as_written(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)

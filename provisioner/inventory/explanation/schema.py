@@ -51,7 +51,7 @@ PATHS: Final[Mapping[str, str]] = {
 
 _OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 _ADDRESS = rf"{_OCTET}(\.{_OCTET}){{3}}"
-_FORMS: Final[Mapping[str, dict[str, Any]]] = {
+_FORMS: Final[Mapping[str, dict[str, object]]] = {
     "date": {
         "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$",
         "description": "A day: YYYY-MM-DD.",

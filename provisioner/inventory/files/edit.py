@@ -27,7 +27,7 @@ class Flow(dict[str, Any]):
     """A mapping to be written on one line: `{ by: dic, signed_on: 2021-05-08 }`."""
 
 
-def edited(data: bytes, changes: Mapping[KeyPath, Any]) -> bytes:
+def edited(data: bytes, changes: Mapping[KeyPath, object]) -> bytes:
     """A file's text with values set.
 
     Args:
@@ -71,7 +71,7 @@ _ADDRESS = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?:/[0-9]{1,2})?")
 """An IPv4 address or network: with three dots it is a number to nobody."""
 
 
-def _with(value: Any, path: KeyPath, new: Any) -> Any:
+def _with(value: object, path: KeyPath, new: object) -> object:
     if not path:
         return _plain(new)
     parent = _value_at(value, path[:-1])
@@ -86,7 +86,7 @@ def _with(value: Any, path: KeyPath, new: Any) -> Any:
     return value
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str):
@@ -121,7 +121,7 @@ class _Place:
         return None
 
 
-def _set(text: str, path: KeyPath, value: Any) -> str:
+def _set(text: str, path: KeyPath, value: object) -> str:
     place = _Place(yaml.compose(text, Loader=yaml.CSafeLoader), None, 0, flow=False)
     for depth, part in enumerate(path):
         child = place.child(part)
@@ -143,7 +143,7 @@ def _end(text: str, node: Any) -> int:
     return _end(text, last[1] if isinstance(last, tuple) else last)
 
 
-def _replace(text: str, place: _Place, value: Any) -> str:
+def _replace(text: str, place: _Place, value: object) -> str:
     node = place.node
     start, end = node.start_mark.index, _end(text, node)
     is_block = not (isinstance(node, yaml.ScalarNode) or node.flow_style)
@@ -161,7 +161,7 @@ def _replace(text: str, place: _Place, value: Any) -> str:
     return f"{text[:start].rstrip()}\n{_block(value, indent)}{text[end:]}"
 
 
-def _add(text: str, place: _Place, part: str | int, value: Any) -> str:
+def _add(text: str, place: _Place, part: str | int, value: object) -> str:
     parent = place.node
     if isinstance(parent, yaml.MappingNode) and isinstance(part, str):
         entry = f"{_key(part)}:"
@@ -184,7 +184,7 @@ def _add(text: str, place: _Place, part: str | int, value: Any) -> str:
     return f"{text[:tail]}\n{new}{text[tail:] or chr(10)}"
 
 
-def _add_inline(text: str, parent: Any, entry: str, value: Any) -> str:
+def _add_inline(text: str, parent: Any, entry: str, value: object) -> str:
     end = parent.end_mark.index - 1
     before = text[:end].rstrip()
     gap = text[len(before) : end]
@@ -195,7 +195,7 @@ def _add_inline(text: str, parent: Any, entry: str, value: Any) -> str:
     return f"{before}{comma}{space}{token}{gap or padding}{text[end:]}"
 
 
-def _needs_block(value: Any) -> bool:
+def _needs_block(value: object) -> bool:
     if isinstance(value, Flow):
         return False
     if isinstance(value, Mapping):
@@ -205,7 +205,7 @@ def _needs_block(value: Any) -> bool:
     return False
 
 
-def _inline(value: Any) -> str:
+def _inline(value: object) -> str:
     if isinstance(value, Mapping):
         return "{ " + ", ".join(f"{_key(k)}: {_inline(v)}" for k, v in value.items()) + " }" if value else "{}"
     if isinstance(value, Sequence) and not isinstance(value, str):
@@ -213,7 +213,7 @@ def _inline(value: Any) -> str:
     return _scalar(value)
 
 
-def _block(value: Any, indent: int) -> str:
+def _block(value: object, indent: int) -> str:
     """The lines of a collection at an indentation, without the last line break."""
     pad = " " * indent
     lines: list[str] = []
@@ -223,7 +223,7 @@ def _block(value: Any, indent: int) -> str:
                 lines += [f"{pad}{_key(key)}:", _block(item, indent + 2)]
             else:
                 lines.append(f"{pad}{_key(key)}: {_inline(item)}")
-    else:
+    elif isinstance(value, Sequence):
         for item in value:
             text = _block(item, indent + 2).lstrip() if _needs_block(item) else _inline(item)
             lines.append(f"{pad}- {text}")
@@ -234,7 +234,7 @@ def _key(key: str) -> str:
     return _scalar(key)
 
 
-def _scalar(value: Any) -> str:
+def _scalar(value: object) -> str:
     """A token: a text stands plain where every reader of YAML takes it for the same text."""
     if not isinstance(value, str) or not _reads_plain(value):
         return scalar(value)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from provisioner.base.atomic_file import write_atomic
 from provisioner.inventory.files.layout import LOCK_NAME
@@ -22,7 +21,7 @@ def render_lock(allocations: Allocations) -> str:
     return _HEADER + render_mapping({key: _sorted(value) for key, value in document.items()})
 
 
-def _sorted(value: Any) -> Any:
+def _sorted(value: object) -> object:
     return dict(sorted(value.items())) if isinstance(value, dict) else value
 
 

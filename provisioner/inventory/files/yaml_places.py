@@ -79,17 +79,16 @@ def _events(next_event: Callable[[], Any], path: KeyPath, *, key: bool) -> Itera
     event = next_event()
     yield event
     for position, part in enumerate(path, start=1):
-        step = _entry if isinstance(part, str) else _item
         if type(event) is not (MappingStartEvent if isinstance(part, str) else SequenceStartEvent):
             return
-        pair = step(next_event, part)
+        pair = _entry(next_event, part) if isinstance(part, str) else _item(next_event, part)
         if pair is None:
             return
         at_key, event = pair
         yield at_key if key and position == len(path) else event
 
 
-def _entry(next_event: Callable[[], Any], name: Any) -> tuple[Any, Any] | None:
+def _entry(next_event: Callable[[], Any], name: str) -> tuple[Any, Any] | None:
     """A key and its value, or None at the mapping's end."""
     while type(event := next_event()) is not MappingEndEvent:
         if type(event) is ScalarEvent and event.value == name:
@@ -99,7 +98,7 @@ def _entry(next_event: Callable[[], Any], name: Any) -> tuple[Any, Any] | None:
     return None
 
 
-def _item(next_event: Callable[[], Any], index: Any) -> tuple[Any, Any] | None:
+def _item(next_event: Callable[[], Any], index: int) -> tuple[Any, Any] | None:
     """An item, which has no key of its own, or None at the sequence's end."""
     position = 0
     while type(event := next_event()) is not SequenceEndEvent:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json, to_json
 
 from provisioner.base.canonical import canonical_json
@@ -19,6 +19,8 @@ from provisioner.inventory.files.positions import KeyPath, Position, SourceFile
 from provisioner.inventory.files.strict_yaml import parse
 from provisioner.inventory.files.yaml_places import PlacesIn, locate
 from provisioner.inventory.model import Model
+
+M = TypeVar("M", bound=BaseModel)
 
 MAX_FILE_BYTES = 1024 * 1024
 """Three thousand cameras in one facility: far more than any has, and little enough to be refused in seconds."""
@@ -100,7 +102,13 @@ def max_bytes(file: File) -> int:
 
 
 def read(file: File, data: bytes) -> FileContent:
-    """Hold a file against strict YAML, its model, and its own name; vault files are not for here."""
+    """Hold a file against strict YAML, its model, and its own name.
+
+    Raises:
+        ValueError: the file is an encrypted one, which has no model.
+    """
+    if file.model is None:
+        raise ValueError(f"{file.relative} is encrypted")
     source = SourceFile(file.shown, data, PlacesIn)
     document = parse(data, max_bytes=max_bytes(file))
     text = "" if document.faults else as_json(document.value)
@@ -136,7 +144,7 @@ def _misnamed(file: File, model: Model, source: SourceFile) -> tuple[Problem, ..
     return tuple(problems)
 
 
-def as_json(value: Any) -> str:
+def as_json(value: object) -> str:
     """A plain value as JSON, in the order of its keys."""
     return to_json(value).decode()
 
@@ -154,7 +162,7 @@ def content_of(text: str, digest: str) -> str:
     return hashlib.sha256(canonical_json(value)).hexdigest()
 
 
-def validated(model: Any, value: Any) -> Any:
+def validated(model: type[M], value: object) -> M:
     """Hold a plain value against a model; JSON mode lets texts be addresses, days and enums, and nothing more.
 
     Raises:
@@ -179,6 +187,6 @@ def text_of(file: File, digest: str) -> str:
     return as_json(parse(data, max_bytes=max_bytes(file)).value)
 
 
-def validated_text(model: Any, text: str) -> Any:
+def validated_text(model: type[M], text: str) -> M:
     """Hold a value that is written as JSON against a model; as `validated`."""
     return model.model_validate_json(text)

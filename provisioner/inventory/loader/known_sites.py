@@ -157,7 +157,7 @@ def _is_fit(relative: str, site: Site) -> bool:
     return site.outline is not None and not site.faults and relative.isprintable()
 
 
-def _row(relative: str, site: Site) -> list[Any]:
+def _row(relative: str, site: Site) -> list[object]:
     if site.outline is None:
         raise ValueError(f"{relative} is not understood")
     rows = [[p.line, p.column, p.code, p.message, p.hint, p.severity.value] for p in site.problems]

@@ -5,12 +5,12 @@ A problem here has a place, and never a value or an unknown key: either may be a
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
-from pydantic import RootModel, ValidationError
+from pydantic import BaseModel, RootModel, ValidationError
 
 from provisioner.base.atomic_file import write_atomic
 from provisioner.base.diagnostics import Problem, Severity
@@ -22,7 +22,7 @@ from provisioner.inventory.explanation.problems import ParsedFile, problems_of
 from provisioner.inventory.files.layout import File, secret_files_of
 from provisioner.inventory.files.plain_yaml import render_mapping
 from provisioner.inventory.files.positions import Places, SourceFile
-from provisioner.inventory.files.strict_yaml import parse
+from provisioner.inventory.files.strict_yaml import YamlFault, parse
 from provisioner.inventory.files.yaml_places import PlacesIn
 from provisioner.inventory.loader.file_content import validated
 from provisioner.inventory.model import (
@@ -36,6 +36,8 @@ from provisioner.inventory.model import (
 )
 from provisioner.inventory.moves import moved_owner, moved_secrets
 from provisioner.inventory.rules.logins import SecretsView, check_secrets
+
+M = TypeVar("M", bound=BaseModel)
 
 _MAX_BYTES = 16 * 1024 * 1024
 """A province's logins: those of a thousand facilities take one MiB."""
@@ -165,7 +167,7 @@ def write_carrier_secrets(root: Path, carrier: str, secrets: CarrierSecrets, pas
 
 def _write(path: Path, secrets: Model, passwords: VaultPasswords) -> bool:
     """Encrypt and replace a file; an equal content stays as it is, since a new salt would change its digest."""
-    text = (_HEADER + render_mapping(_revealed(dict(secrets)))).encode()
+    text = (_HEADER + render_mapping({key: _revealed(value) for key, value in sorted(secrets)})).encode()
     if path.is_file():
         data = path.read_bytes()
         if is_encrypted(data) and decrypt(data, passwords, name=str(path)) == text:
@@ -174,7 +176,7 @@ def _write(path: Path, secrets: Model, passwords: VaultPasswords) -> bool:
     return True
 
 
-def _revealed(value: Any) -> Any:
+def _revealed(value: object) -> object:
     if isinstance(value, Secret):
         return value.reveal()
     if isinstance(value, dict):
@@ -212,15 +214,17 @@ class _SecretsPass:
         self.sources[file.owner] = source
         folder, name = file.owner.split("/")[-2:]
         if folder == "cameras":
-            self._keep_logins(self._model(file, source, CameraLogins), file)
+            province = self._model(file, source, CameraLogins)
+            if province is not None:
+                self._keep_logins(province, file)
         elif folder == "carriers":
-            carrier = self._model(file, source, CarrierSecrets)
-            self.carriers |= {name: carrier} if isinstance(carrier, CarrierSecrets) else {}
+            if carrier := self._model(file, source, CarrierSecrets):
+                self.carriers[name] = carrier
         else:
             secrets = self._model(file, source, InventorySecrets)
-            self.digest_key = secrets.digest_key if isinstance(secrets, InventorySecrets) else None
+            self.digest_key = secrets.digest_key if secrets else None
 
-    def _model(self, file: File, source: SourceFile, schema: Any) -> Any:
+    def _model(self, file: File, source: SourceFile, schema: type[M]) -> M | None:
         document = parse(source.data, max_bytes=_MAX_BYTES)
         if document.faults:
             self.problems += _faults(file, document.faults)
@@ -234,9 +238,7 @@ class _SecretsPass:
             self.broken.add(file.owner)
             return None
 
-    def _keep_logins(self, province: Any, file: File) -> None:
-        if not isinstance(province, CameraLogins):
-            return
+    def _keep_logins(self, province: CameraLogins, file: File) -> None:
         for facility, logins in province.root.items():
             if facility in self.cameras:
                 place = self.sources[file.owner].at((facility,), key=True)
@@ -249,11 +251,11 @@ class _SecretsPass:
             self.owners.setdefault(facility, file.owner)
 
 
-def _inner(schema: Any) -> Any:
+def _inner(schema: object) -> object:
     return dict[Slug, dict[Slug, Credentials]] if schema is CameraLogins else schema
 
 
-def _faults(file: File, faults: Any) -> Iterator[Problem]:
+def _faults(file: File, faults: Iterable[YamlFault]) -> Iterator[Problem]:
     for fault in faults:
         message = f"{file.owner}: {'a key stands twice' if fault.code == 'key-duplicate' else fault.message}"
         yield Problem(file.shown, fault.line, fault.column, fault.code, message, fault.hint, file.owner)
