@@ -37,8 +37,8 @@ def facilities(chosen: Sites) -> list[dict[str, Any]]:
 
 
 def inventory(chosen: Sites, lock: Allocations | None = None) -> Inventory:
-    found = make.inventory(facilities=facilities(chosen))
-    return make.with_lock(found, lock) if lock else found
+    plain = make.inventory(facilities=facilities(chosen))
+    return make.with_lock(plain, lock) if lock else plain
 
 
 def history(steps: list[Sites]) -> list[Allocations]:

@@ -85,19 +85,19 @@ def test_the_nearest_day_counts_and_its_place_is_told(orders: list[dict[str, Any
         order = plain[duty.order.ref]
         before = order["facilities"].get("kcl-bg-001") or order["provinces"].get("bac-giang") or order["before"]
         assert str(duty.before) == before
-        told: Any = {"instructions": orders}
+        value: Any = {"instructions": orders}
         for key in duty.place:
-            told = told[key]
-        assert told == before
+            value = value[key]
+        assert value == before
 
 
 @FEW
 @given(orders=_orders(), body=st.sampled_from(BODIES))
 def test_the_earliest_duty_governs(orders: list[dict[str, Any]], body: str) -> None:
     duties = duties_of(*world(orders, body))
-    found = governing(duties)
-    assert (found is None) == (not duties)
-    assert found is None or found.deadline == min(duty.deadline for duty in duties)
+    duty = governing(duties)
+    assert (duty is None) == (not duties)
+    assert duty is None or duty.deadline == min(one.deadline for one in duties)
 
 
 @FEW
@@ -106,15 +106,15 @@ def test_in_time_is_strictly_before_the_deadline(
     orders: list[dict[str, Any]], connected_at: datetime | None, now: datetime
 ) -> None:
     duty = governing(duties_of(*world(orders, "ubnd_tinh")))
-    found = timeliness(duty, connected_at, now)
+    verdict = timeliness(duty, connected_at, now)
     if duty is None:
-        assert found is Timeliness.NOT_BOUND
+        assert verdict is Timeliness.NOT_BOUND
         return
     moment = connected_at or now
     early = moment < duty.deadline
     assert early == (_vietnam_day(moment) < duty.before)
     expected = (Timeliness.ON_TIME, Timeliness.LATE) if connected_at else (Timeliness.DUE, Timeliness.OVERDUE)
-    assert found is expected[0 if early else 1]
+    assert verdict is expected[0 if early else 1]
 
 
 @FEW

@@ -67,13 +67,13 @@ def test_a_larger_allowance_never_refuses_more(
 
 @given(subject=subjects, low=limits)
 def test_what_a_refusal_asks_for_is_enough(subject: PlanInQuestion, low: dict[str, int]) -> None:
-    found = policy(limits=low, freeze=[FREEZE])
-    refused = refusals_of(found, subject, NOW, {})
+    strict = policy(limits=low, freeze=[FREEZE])
+    refused = refusals_of(strict, subject, NOW, {})
     asked = {r.policy: r.value for r in refused if r.policy in LIMITS}
     assert all(
         f"--allow {name}={value}" in r.hint for r in refused for name, value in [(r.policy, r.value)] if name in LIMITS
     )
-    still = refusals_of(found, subject, NOW, {name: value or 0 for name, value in asked.items()})
+    still = refusals_of(strict, subject, NOW, {name: value or 0 for name, value in asked.items()})
     assert not {r.policy for r in still} & set(LIMITS)
 
 

@@ -76,8 +76,8 @@ def test_a_removed_relay_leaves_a_tombstone_of_its_pool() -> None:
 def test_keys_that_are_recorded_stay() -> None:
     first = allocate(make.inventory())
     keyed = first.relays["relay-viettel-1"].model_copy(update={"public_key": make.public_key("x")})
-    found = make.with_lock(make.inventory(), first.model_copy(update={"relays": {"relay-viettel-1": keyed}}))
-    assert allocate(found).relays["relay-viettel-1"] == keyed
+    inventory = make.with_lock(make.inventory(), first.model_copy(update={"relays": {"relay-viettel-1": keyed}}))
+    assert allocate(inventory).relays["relay-viettel-1"] == keyed
 
 
 @pytest.mark.parametrize(
