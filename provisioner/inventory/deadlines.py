@@ -83,7 +83,7 @@ def _of_province(inventory: Inventory, facility: Facility, order: Instruction) -
             yield slug, day
 
 
-def governing(duties: tuple[Duty, ...]) -> Duty | None:
+def governing_duty(duties: tuple[Duty, ...]) -> Duty | None:
     """The duty with the earliest deadline, the first of equal ones; None where no order binds."""
     return min(duties, key=lambda duty: duty.before, default=None)
 

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from provisioner.base.clock import VIETNAM, start_of
-from provisioner.inventory.deadlines import Duty, Timeliness, duties_of, governing, timeliness
+from provisioner.inventory.deadlines import Duty, Timeliness, duties_of, governing_duty, timeliness
 from provisioner.inventory.model import Facility, Instructions, Inventory, ManagingBody
 from tests import inventories as make
 
@@ -95,7 +95,7 @@ def test_the_nearest_day_counts_and_its_place_is_told(orders: list[dict[str, Any
 @given(orders=_orders(), body=st.sampled_from(BODIES))
 def test_the_earliest_duty_governs(orders: list[dict[str, Any]], body: str) -> None:
     duties = duties_of(*world(orders, body))
-    duty = governing(duties)
+    duty = governing_duty(duties)
     assert (duty is None) == (not duties)
     assert duty is None or duty.deadline == min(one.deadline for one in duties)
 
@@ -105,7 +105,7 @@ def test_the_earliest_duty_governs(orders: list[dict[str, Any]], body: str) -> N
 def test_in_time_is_strictly_before_the_deadline(
     orders: list[dict[str, Any]], connected_at: datetime | None, now: datetime
 ) -> None:
-    duty = governing(duties_of(*world(orders, "ubnd_tinh")))
+    duty = governing_duty(duties_of(*world(orders, "ubnd_tinh")))
     verdict = timeliness(duty, connected_at, now)
     if duty is None:
         assert verdict is Timeliness.NOT_BOUND
@@ -122,7 +122,7 @@ def test_in_time_is_strictly_before_the_deadline(
 def test_who_is_connected_earlier_is_never_later(
     orders: list[dict[str, Any]], first: datetime, second: datetime, now: datetime
 ) -> None:
-    duty = governing(duties_of(*world(orders, "ubnd_tinh")))
+    duty = governing_duty(duties_of(*world(orders, "ubnd_tinh")))
     early, late = sorted((first, second))
     if timeliness(duty, late, now) is Timeliness.ON_TIME:
         assert timeliness(duty, early, now) is Timeliness.ON_TIME
@@ -131,7 +131,7 @@ def test_who_is_connected_earlier_is_never_later(
 def letter() -> Duty:
     """The duty of the letter: complete before 10 May 2021."""
     order = {"ref": "1407/BTTTT-CVT", "issuer": "BTTTT", "issued_on": "2021-05-06", "before": "2021-05-10"}
-    duty = governing(duties_of(*world([order | {"scope": ["ubnd_tinh"]}], "ubnd_tinh")))
+    duty = governing_duty(duties_of(*world([order | {"scope": ["ubnd_tinh"]}], "ubnd_tinh")))
     assert duty is not None
     return duty
 
