@@ -17,7 +17,7 @@ from provisioner.inventory import rules
 from provisioner.inventory.files.edit import Flow, edited
 from provisioner.inventory.files.positions import Places
 from provisioner.inventory.files.strict_yaml import parse
-from provisioner.inventory.loader.one_file import validated
+from provisioner.inventory.loader.file_content import validated
 from provisioner.inventory.model import Allocations, Facility, Inventory, Party
 from provisioner.inventory.signed import signed_content
 

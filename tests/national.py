@@ -20,8 +20,8 @@ from typing import Any, Final
 from provisioner.geography import provinces
 from provisioner.inventory.files.lock import write_lock
 from provisioner.inventory.files.strict_yaml import parse
+from provisioner.inventory.loader.file_content import validated
 from provisioner.inventory.loader.load import load_inventory
-from provisioner.inventory.loader.one_file import validated
 from provisioner.inventory.model import Facility
 from provisioner.inventory.rules import ALLOCATION_MISSING, HOST_KEYS_MISSING
 from provisioner.inventory.signed import signed_content

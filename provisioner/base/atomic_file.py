@@ -9,13 +9,14 @@ from pathlib import Path
 from provisioner.base.errors import InventoryError
 
 
-def replace_file(path: Path, content: bytes, *, mode: int = 0o600) -> None:
-    """Write a file beside its place, flush it to the disk, and move it there.
+def replace_file(path: Path, content: bytes, *, mode: int = 0o600, lasting: bool = True) -> None:
+    """Write a file beside its place and move it there.
 
     Args:
         path: the file; its folder is there.
         content: all of the file.
         mode: its permission bits.
+        lasting: whether it is flushed to the disk first, so that a loss of power leaves the old one or the new one.
 
     Raises:
         OSError: the file cannot be written; the old one is untouched.
@@ -25,8 +26,9 @@ def replace_file(path: Path, content: bytes, *, mode: int = 0o600) -> None:
         with os.fdopen(handle, "wb") as stream:
             stream.write(content)
             os.fchmod(stream.fileno(), mode)
-            stream.flush()
-            os.fsync(stream.fileno())
+            if lasting:
+                stream.flush()
+                os.fsync(stream.fileno())
         Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)

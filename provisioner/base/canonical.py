@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import orjson
 
 
-def canonical_json(value: Any) -> bytes:
-    """A plain value as JSON: the same value gives the same bytes, whatever the order of its keys.
+def canonical_json(value: object) -> bytes:
+    """A plain value as JSON: the same value is the same bytes, whatever the order of its keys.
 
     Args:
         value: mappings with texts as keys, lists, tuples, texts, numbers, booleans, None.

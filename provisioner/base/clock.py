@@ -13,15 +13,6 @@ def start_of(day: date) -> datetime:
     return datetime.combine(day, time(), VIETNAM)
 
 
-def day_of(moment: datetime) -> date:
-    """The day on which a moment lies in Vietnam.
-
-    Raises:
-        ValueError: the moment has no zone, so that nobody can tell.
-    """
-    return aware(moment).astimezone(VIETNAM).date()
-
-
 def aware(moment: datetime) -> datetime:
     """The same moment, which has to have a zone.
 

@@ -10,7 +10,7 @@ import hmac
 class Secret:
     """A text that no log, plan, report or error may show.
 
-    `repr`, `str` and formatting give a mask. `reveal` is the one way out; rendering and the bundle
+    `repr`, `str` and formatting show a mask. `reveal` is the one way out; rendering and the bundle
     for a host are the places that use it.
     """
 
@@ -62,5 +62,5 @@ def host_digest_key(digest_key: Secret, host: str) -> Secret:
 
 
 def keyed_digest(key: Secret, content: bytes) -> str:
-    """The HMAC-SHA-256 of a content, in the form the on-host code gives it too."""
+    """The HMAC-SHA-256 of a content, in the form of the on-host code."""
     return "hmac-sha256:" + hmac.digest(key.reveal().encode(), content, "sha256").hex()

@@ -79,8 +79,8 @@ class VaultPasswords:
 
     def for_secrets(self) -> VaultPasswords:
         """The sources that may open `secrets/`: those of contacts are for contacts alone, and never read."""
-        kept = tuple(s for s in self.sources if s[0] != CONTACTS_ID and not s[0].startswith(f"{CONTACTS_ID}-"))
-        return VaultPasswords(kept, self.env)
+        sources = tuple(s for s in self.sources if s[0] != CONTACTS_ID and not s[0].startswith(f"{CONTACTS_ID}-"))
+        return VaultPasswords(sources, self.env)
 
     def password(self, vault_id: str) -> bytes:
         """The password to encrypt with under a vault id: its own, or the default one.
@@ -142,7 +142,7 @@ def encrypt(data: bytes, password: bytes, vault_id: str, *, salt: bytes | None =
 
     Args:
         data: the plain content.
-        password: the password's bytes, as `VaultPasswords.password` gives them.
+        password: the password's bytes, as `VaultPasswords.password` returns them.
         vault_id: the label in the file's first line.
         salt: 32 random bytes; for tests only.
     """
@@ -217,13 +217,13 @@ def read_password(path: Path, vault_id: str, env: Mapping[str, str]) -> bytes:
         SecretsError: it cannot be read, or is empty.
     """
     try:
-        found = _run_program(path, vault_id, env) if is_program(path) else path.read_bytes().strip()
+        password = _run_program(path, vault_id, env) if is_program(path) else path.read_bytes().strip()
     except OSError as error:
         hint = f"{_HOW_TO_SET}; a file that is not a program must not be executable"
         raise SecretsError(f"the vault password {path} cannot be read: {error.strerror}", hint=hint) from None
-    if not found:
+    if not password:
         raise SecretsError(f"the vault password {path} is empty", hint=_HOW_TO_SET)
-    return found
+    return password
 
 
 def is_program(path: Path) -> bool:

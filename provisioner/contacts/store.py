@@ -23,7 +23,7 @@ from provisioner.inventory.files.plain_yaml import scalar
 from provisioner.inventory.files.positions import Places, SourceFile
 from provisioner.inventory.files.strict_yaml import parse
 from provisioner.inventory.files.yaml_places import PlacesIn
-from provisioner.inventory.loader.one_file import validated
+from provisioner.inventory.loader.file_content import validated
 
 ENVIRONMENT = "PROVISIONER_CONTACTS"
 _HEADER = """\

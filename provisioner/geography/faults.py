@@ -11,7 +11,7 @@ from provisioner.base.errors import UsageError
 
 
 class ProvinceError(UsageError):
-    """A text, code or slug does not tell one province."""
+    """A text, code or slug does not name exactly one province."""
 
     code: ClassVar[str] = "province"
 

@@ -21,10 +21,10 @@ def by_code(code: str, scheme: str) -> Province:
         UnknownSchemeError: no such scheme.
         UnknownProvinceError: no such code in it, e.g. `8` for `08`.
     """
-    found = _coded(code, scheme)
-    if found is None:
+    province = _coded(code, scheme)
+    if province is None:
         raise _unknown(code, scheme, "code", hint_for_code(code, scheme))
-    return found
+    return province
 
 
 def by_slug(slug: str, scheme: str) -> Province:
@@ -34,10 +34,10 @@ def by_slug(slug: str, scheme: str) -> Province:
         UnknownSchemeError: no such scheme.
         UnknownProvinceError: no such slug in it.
     """
-    found = next((province for province in provinces(scheme) if province.slug == slug), None)
-    if found is None:
+    province = next((one for one in provinces(scheme) if one.slug == slug), None)
+    if province is None:
         raise _unknown(slug, scheme, "slug", hint_for_name(slug, scheme))
-    return found
+    return province
 
 
 def by_name(text: str, scheme: str) -> Province:
@@ -49,10 +49,10 @@ def by_name(text: str, scheme: str) -> Province:
         UnknownSchemeError: no such scheme.
         UnknownProvinceError: no such name in it; the hint suggests similar ones.
     """
-    found = match(text, scheme)
-    if found is None:
+    province = match(text, scheme)
+    if province is None:
         raise _unknown(text, scheme, "province", hint_for_name(text, scheme))
-    return found
+    return province
 
 
 def read_province(text: str, scheme: str, code: str | None = None) -> Province:
@@ -121,10 +121,10 @@ def _unknown(text: str, scheme: str, kind: str, hint: str) -> UnknownProvinceErr
     if here:
         return UnknownProvinceError(f"{message}: it is {here} there", hint=f"write {here.slug}")
     other = next(one for one in SCHEMES if one != scheme)
-    found = _coded_or_named(clean(text), other)
-    heir = next((new for new in provinces(scheme) if found and found.code in new.merged_from), None)
-    if found and heir:
-        message += f": in {other} it is {found}, whose territory is in {heir} now"
+    elsewhere = _coded_or_named(clean(text), other)
+    heir = next((new for new in provinces(scheme) if elsewhere and elsewhere.code in new.merged_from), None)
+    if elsewhere and heir:
+        message += f": in {other} it is {elsewhere}, whose territory is in {heir} now"
         return UnknownProvinceError(message, hint=f"write {heir.slug}, or read it by {other}")
     return UnknownProvinceError(message, hint=hint)
 

@@ -74,9 +74,9 @@ def _of_2021(code: str, slug: str, name: str, area_code: str) -> Province:
 
 def _of_2025(code: str, slug: str, name: str, merged_from: tuple[str, ...]) -> Province:
     areas = {old: area for old, _, _, area in UNITS_2021}
-    kept = tuple(areas[old] for old in merged_from)
+    area_codes = tuple(areas[old] for old in merged_from)
     since = _HUE_SINCE if slug == "hue" else _SINCE_2025
-    return Province(SCHEMES[1], code, slug, name, ALIASES.get(slug, ()), kept, since, None, merged_from)
+    return Province(SCHEMES[1], code, slug, name, ALIASES.get(slug, ()), area_codes, since, None, merged_from)
 
 
 @cache

@@ -37,9 +37,11 @@ def _legacy(text: str, scheme: str) -> Legacy | None:
     likely = read_legacy(text)
     candidates = ((likely,) if likely else ()) + possible_readings(text)
     named = [
-        (one, found) for one in candidates if (found := match(one.reading, scheme)) and "\ufffd" not in one.reading
+        (one, province)
+        for one in candidates
+        if (province := match(one.reading, scheme)) and "\ufffd" not in one.reading
     ]
-    exact = (one for one, found in named if found.name.casefold() in one.reading.casefold())
+    exact = (one for one, province in named if province.name.casefold() in one.reading.casefold())
     return next(exact, named[0][0] if named else likely)
 
 

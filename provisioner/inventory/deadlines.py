@@ -12,9 +12,8 @@ from datetime import date, datetime
 from enum import StrEnum
 
 from provisioner.base.clock import aware, start_of
+from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.model import Facility, Instruction, Inventory
-
-_Path = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +28,7 @@ class Duty:
 
     order: Instruction
     before: date
-    place: _Path
+    place: KeyPath
 
     @property
     def deadline(self) -> datetime:
@@ -84,7 +83,7 @@ def _of_province(inventory: Inventory, facility: Facility, order: Instruction) -
             yield slug, day
 
 
-def governing(duties: tuple[Duty, ...]) -> Duty | None:
+def governing_duty(duties: tuple[Duty, ...]) -> Duty | None:
     """The duty with the earliest deadline, the first of equal ones; None where no order binds."""
     return min(duties, key=lambda duty: duty.before, default=None)
 

@@ -1,18 +1,53 @@
-"""RTSP paths by make: pure, from the vendors' documents.
+"""Makes of cameras and recorders: one row each, with its RTSP paths and the words by which sheets name it. Pure.
 
-Hikvision: ISAPI, `channel * 100 + stream`. Dahua and its OEMs KBVision and Imou: `realmonitor`.
-Uniview: `media/video` on cameras, `unicast` on recorders. Axis: VAPIX, `media.amp` with
-stream profiles named `main` and `sub`, which the installer makes on the camera. EZVIZ: `h264`.
+Another make is a member of `Make` and a row here. The patterns are from the vendors' documents. Hikvision: ISAPI,
+`channel * 100 + stream`. Dahua and its OEMs KBVision and Imou: `realmonitor`. Uniview: `media/video` on cameras,
+`unicast` on recorders. Axis: VAPIX, `media.amp` with stream profiles named `main` and `sub`, which the installer
+makes on the camera. EZVIZ: `h264`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
 from provisioner.inventory.model import Camera, Facility, Make, Recorder, Stream, StreamName, channel_of
 
-_DAHUA_FAMILY = frozenset({Make.DAHUA, Make.KBVISION, Make.IMOU})
+
+@dataclass(frozen=True, slots=True)
+class Maker:
+    """What is known of a make.
+
+    A pattern has `{channel}` (from 1), `{stream}` (`main`, `sub`), `{index}` (main is 0, sub 1) and `{number}`
+    (main is 1, sub 2).
+
+    Attributes:
+        words: how people write it; the first is the one that we write.
+        path: the pattern of a camera's RTSP path and query.
+        recorder_path: that of a recorder, where it is another one.
+    """
+
+    words: tuple[str, ...]
+    path: str
+    recorder_path: str = ""
+
+
+_REALMONITOR: Final = "/cam/realmonitor?channel={channel}&subtype={index}"
+
+MAKES: Final[Mapping[Make, Maker]] = MappingProxyType(
+    {
+        Make.HIKVISION: Maker(("Hikvision", "HiLook", "HIK"), "/Streaming/Channels/{channel}0{number}"),
+        Make.DAHUA: Maker(("Dahua", "DH"), _REALMONITOR),
+        Make.KBVISION: Maker(("KBVision", "KBOne", "KB Vision"), _REALMONITOR),
+        Make.IMOU: Maker(("Imou",), _REALMONITOR),
+        Make.UNIVIEW: Maker(("Uniview", "UNV"), "/media/video{number}", "/unicast/c{channel}/s{index}/live"),
+        Make.AXIS: Maker(("Axis",), "/axis-media/media.amp?camera={channel}&streamprofile={stream}"),
+        Make.EZVIZ: Maker(("EZVIZ",), "/h264/ch{channel}/{stream}/av_stream"),
+    }
+)
+"""Every make but `generic`, in the order in which our template lists them."""
 
 
 class NoRtspPathError(ValueError):
@@ -31,18 +66,12 @@ def rtsp_path(make: Make, channel: int, stream: StreamName, *, recorder: bool = 
     Raises:
         NoRtspPathError: the make has no known pattern.
     """
-    sub = stream is StreamName.SUB
-    if make is Make.HIKVISION:
-        return f"/Streaming/Channels/{channel}0{2 if sub else 1}"
-    if make in _DAHUA_FAMILY:
-        return f"/cam/realmonitor?channel={channel}&subtype={int(sub)}"
-    if make is Make.UNIVIEW:
-        return f"/unicast/c{channel}/s{int(sub)}/live" if recorder else f"/media/video{2 if sub else 1}"
-    if make is Make.AXIS:
-        return f"/axis-media/media.amp?camera={channel}&streamprofile={stream.value}"
-    if make is Make.EZVIZ:
-        return f"/h264/ch{channel}/{stream.value}/av_stream"
-    raise NoRtspPathError(f"the make {make.value} has no RTSP path of its own")
+    maker = MAKES.get(make)
+    if maker is None:
+        raise NoRtspPathError(f"the make {make.value} has no RTSP path of its own")
+    pattern = (recorder and maker.recorder_path) or maker.path
+    index = int(stream is StreamName.SUB)
+    return pattern.format(channel=channel, stream=stream.value, index=index, number=index + 1)
 
 
 def stream_of(camera: Camera, name: StreamName) -> Stream:
@@ -51,10 +80,10 @@ def stream_of(camera: Camera, name: StreamName) -> Stream:
     Raises:
         KeyError: the camera has no such stream.
     """
-    found = camera.streams.sub if name is StreamName.SUB else camera.streams.main
-    if found is None:
+    stream = camera.streams.sub if name is StreamName.SUB else camera.streams.main
+    if stream is None:
         raise KeyError(name.value)
-    return found
+    return stream
 
 
 class Behind(NamedTuple):

@@ -20,14 +20,14 @@ _FACILITY, _DEVICE = 2, 3
 
 def old_names(moves: Sequence[Move], name: str) -> tuple[str, ...]:
     """The names that a path had, the latest first; none where nothing of it was moved."""
-    found: list[str] = []
+    names: list[str] = []
     here = name
     while move := _latest(moves, here):
         here = move.old + here[len(move.new) :]
-        if here in found or here == name:
+        if here in names or here == name:
             break  # a circle, which the rules report
-        found.append(here)
-    return tuple(found)
+        names.append(here)
+    return tuple(names)
 
 
 def _latest(moves: Sequence[Move], name: str) -> Move | None:
@@ -61,10 +61,10 @@ def _parts(prefix: str) -> list[str]:
 
 
 def _chain(before: Mapping[str, str], name: str) -> tuple[str, ...]:
-    found: list[str] = []
-    while (name := before.get(name, "")) and name not in found:
-        found.append(name)
-    return tuple(found)
+    names: list[str] = []
+    while (name := before.get(name, "")) and name not in names:
+        names.append(name)
+    return tuple(names)
 
 
 # --- the lock -------------------------------------------------------------------------------------
@@ -135,12 +135,12 @@ def moved_secrets(secrets: Secrets, moves: Sequence[Move], devices: Mapping[str,
 
 
 def _by_device(logins: Mapping[str, T], moves: Sequence[Move], facility: str, devices: Collection[str]) -> dict[str, T]:
-    found = dict(logins)
-    for device in sorted(set(devices) - set(found)):
-        old = next((o for o in old_devices(moves, facility, device) if o in found and o not in devices), None)
+    renamed = dict(logins)
+    for device in sorted(set(devices) - set(renamed)):
+        old = next((o for o in old_devices(moves, facility, device) if o in renamed and o not in devices), None)
         if old:
-            found[device] = found.pop(old)
-    return found
+            renamed[device] = renamed.pop(old)
+    return renamed
 
 
 def _moved_carrier(

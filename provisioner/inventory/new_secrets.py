@@ -5,14 +5,13 @@ from __future__ import annotations
 import base64
 import secrets as random
 from collections.abc import Mapping
-from typing import Any
 
 from provisioner.base.secret import Secret
 from provisioner.inventory.model import Allocations, CarrierSecrets, Inventory, Secrets
 
 
-def recorded(allocations: Allocations, made: Mapping[str, Mapping[str, Any]]) -> Allocations:
-    """The lock with what hosts told of their keys. Pure."""
+def recorded(allocations: Allocations, made: Mapping[str, Mapping[str, object]]) -> Allocations:
+    """The lock with what hosts reported of their keys. Pure."""
     relays = {k: v.model_copy(update=dict(made[k])) if k in made else v for k, v in allocations.relays.items()}
     centres = {
         k: v.model_copy(update={"public_key": made[k]["public_key"]}) if k in made else v

@@ -92,7 +92,7 @@ def _plan_outline(plan: ConnectionPlan | None) -> PlanOutline | None:
     return PlanOutline(plan.state, plan.carrier, plan.relay, plan.access) if plan else None
 
 
-def packed(outline: Outline) -> list[Any]:
+def packed(outline: Outline) -> list[object]:
     """An outline as JSON's own values, without names: it is written ten thousand times."""
     return list(outline)
 

@@ -24,19 +24,19 @@ def signed_content(facility: Facility, plan: ConnectionPlan) -> str:
     content = {
         "facility": facility.id,
         "plan": plan.model_dump(mode="json", include={"carrier", "relay", "access"}),
-        "recorders": _by_id(_listing(Recorder), facility.recorders),
-        "cameras": _by_id(_listing(Camera), facility.cameras),
+        "recorders": _by_id(_list_adapter(Recorder), facility.recorders),
+        "cameras": _by_id(_list_adapter(Camera), facility.cameras),
     }
     return "sha256:" + hashlib.sha256(canonical_json(content)).hexdigest()
 
 
 @cache
-def _listing(item: Any) -> TypeAdapter[Any]:
+def _list_adapter(item: Any) -> TypeAdapter[Any]:
     """What writes out all items in one call: a country has a hundred thousand cameras."""
     return TypeAdapter(tuple[item, ...])
 
 
-def _by_id(adapter: TypeAdapter[Any], items: tuple[Any, ...]) -> dict[str, Any]:
+def _by_id(adapter: TypeAdapter[Any], items: tuple[object, ...]) -> dict[str, object]:
     return {item["id"]: item for item in adapter.dump_python(items, mode="json", exclude_defaults=True)}
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from provisioner.inventory.deadlines import Duty, Timeliness, duties_of, governing, timeliness
+from provisioner.inventory.deadlines import Duty, Timeliness, duties_of, governing_duty, timeliness
 from provisioner.inventory.model import Facility, Inventory, Operating
 from provisioner.lifecycle.evidence import Evidence
 from provisioner.lifecycle.next_step import next_step
@@ -65,7 +65,7 @@ def _status(inventory: Inventory, evidence: Evidence, now: datetime, facility: F
     standing = standing_of(facility, evidence)
     held = facility.operating is not Operating.CLOSED or standing.connected_at is not None
     duties = duties_of(inventory, facility) if held else ()
-    duty = governing(duties)
+    duty = governing_duty(duties)
     return FacilityStatus(
         standing, duties, duty, timeliness(duty, standing.connected_at, now), next_step(standing, evidence)
     )

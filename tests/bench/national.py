@@ -76,7 +76,7 @@ class _Country:
         """Validate after an edit that nobody has to sign."""
         path = next(iter(sorted(self.root.glob("facilities/ha-noi/*.yml"))))
         text = path.read_text(encoding="utf-8")
-        edited = _DAY.sub(lambda found: f"notice_posted_on: 2021-05-1{(int(found[1]) + 1) % 10}", text)
+        edited = _DAY.sub(lambda match: f"notice_posted_on: 2021-05-1{(int(match[1]) + 1) % 10}", text)
         assert edited != text
         path.write_text(edited, encoding="utf-8")
         return self._validate()
@@ -85,8 +85,8 @@ class _Country:
         """Measure memory in a run of its own: looking takes processor time."""
         if name.endswith("cold"):
             shutil.rmtree(self.cache, ignore_errors=True)
-        found = self._child("-m", "tests.bench.memory", *argv)
-        return Figure(_GROUP, f"{name}, memory of all processes", "MiB", (float(found.output),))
+        usage = self._child("-m", "tests.bench.memory", *argv)
+        return Figure(_GROUP, f"{name}, memory of all processes", "MiB", (float(usage.output),))
 
     def _watched(self) -> dict[str, list[str]]:
         plain = [sys.executable, "-m", "tests.bench.plain_load", str(self.root)]
@@ -105,8 +105,8 @@ class _Country:
 
     @property
     def _environment(self) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG"}}
-        return kept | {"XDG_CACHE_HOME": str(self.cache)}
+        own = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG"}}
+        return own | {"XDG_CACHE_HOME": str(self.cache)}
 
 
 _GROUP: Final = "national"

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provisioner.base.clock import VIETNAM, day_of, start_of
-from provisioner.inventory.deadlines import Duty, Timeliness, duties_of, governing, timeliness
+from provisioner.base.clock import VIETNAM, start_of
+from provisioner.inventory.deadlines import Duty, Timeliness, duties_of, governing_duty, timeliness
 from provisioner.inventory.model import Facility, Instructions, Inventory, ManagingBody
 from tests import inventories as make
 
@@ -25,6 +25,10 @@ MOMENTS = st.datetimes(datetime(2021, 4, 1), datetime(2021, 8, 1), timezones=ZON
 BASE = make.inventory()
 FEW = settings(max_examples=40)
 TICK = timedelta(microseconds=1)
+
+
+def _vietnam_day(moment: datetime) -> date:
+    return moment.astimezone(VIETNAM).date()
 
 
 @st.composite
@@ -81,19 +85,19 @@ def test_the_nearest_day_counts_and_its_place_is_told(orders: list[dict[str, Any
         order = plain[duty.order.ref]
         before = order["facilities"].get("kcl-bg-001") or order["provinces"].get("bac-giang") or order["before"]
         assert str(duty.before) == before
-        told: Any = {"instructions": orders}
+        value: Any = {"instructions": orders}
         for key in duty.place:
-            told = told[key]
-        assert told == before
+            value = value[key]
+        assert value == before
 
 
 @FEW
 @given(orders=_orders(), body=st.sampled_from(BODIES))
 def test_the_earliest_duty_governs(orders: list[dict[str, Any]], body: str) -> None:
     duties = duties_of(*world(orders, body))
-    found = governing(duties)
-    assert (found is None) == (not duties)
-    assert found is None or found.deadline == min(duty.deadline for duty in duties)
+    duty = governing_duty(duties)
+    assert (duty is None) == (not duties)
+    assert duty is None or duty.deadline == min(one.deadline for one in duties)
 
 
 @FEW
@@ -101,16 +105,16 @@ def test_the_earliest_duty_governs(orders: list[dict[str, Any]], body: str) -> N
 def test_in_time_is_strictly_before_the_deadline(
     orders: list[dict[str, Any]], connected_at: datetime | None, now: datetime
 ) -> None:
-    duty = governing(duties_of(*world(orders, "ubnd_tinh")))
-    found = timeliness(duty, connected_at, now)
+    duty = governing_duty(duties_of(*world(orders, "ubnd_tinh")))
+    verdict = timeliness(duty, connected_at, now)
     if duty is None:
-        assert found is Timeliness.NOT_BOUND
+        assert verdict is Timeliness.NOT_BOUND
         return
     moment = connected_at or now
     early = moment < duty.deadline
-    assert early == (day_of(moment) < duty.before)
+    assert early == (_vietnam_day(moment) < duty.before)
     expected = (Timeliness.ON_TIME, Timeliness.LATE) if connected_at else (Timeliness.DUE, Timeliness.OVERDUE)
-    assert found is expected[0 if early else 1]
+    assert verdict is expected[0 if early else 1]
 
 
 @FEW
@@ -118,7 +122,7 @@ def test_in_time_is_strictly_before_the_deadline(
 def test_who_is_connected_earlier_is_never_later(
     orders: list[dict[str, Any]], first: datetime, second: datetime, now: datetime
 ) -> None:
-    duty = governing(duties_of(*world(orders, "ubnd_tinh")))
+    duty = governing_duty(duties_of(*world(orders, "ubnd_tinh")))
     early, late = sorted((first, second))
     if timeliness(duty, late, now) is Timeliness.ON_TIME:
         assert timeliness(duty, early, now) is Timeliness.ON_TIME
@@ -127,7 +131,7 @@ def test_who_is_connected_earlier_is_never_later(
 def letter() -> Duty:
     """The duty of the letter: complete before 10 May 2021."""
     order = {"ref": "1407/BTTTT-CVT", "issuer": "BTTTT", "issued_on": "2021-05-06", "before": "2021-05-10"}
-    duty = governing(duties_of(*world([order | {"scope": ["ubnd_tinh"]}], "ubnd_tinh")))
+    duty = governing_duty(duties_of(*world([order | {"scope": ["ubnd_tinh"]}], "ubnd_tinh")))
     assert duty is not None
     return duty
 
@@ -165,8 +169,8 @@ def test_the_machine_s_zone_moves_no_deadline(zone: str) -> None:
 @given(day=st.dates(date(1990, 1, 1), date(2100, 1, 1)))
 def test_the_zone_is_the_same_all_year_and_every_year(day: date) -> None:
     assert start_of(day).utcoffset() == timedelta(hours=7)
-    assert day_of(start_of(day)) == day
-    assert day_of(start_of(day) - TICK) == day - timedelta(days=1)
+    assert _vietnam_day(start_of(day)) == day
+    assert _vietnam_day(start_of(day) - TICK) == day - timedelta(days=1)
     assert start_of(day).tzinfo is VIETNAM
 
 

@@ -60,14 +60,14 @@ def value_at(value: Any, path: tuple[Any, ...]) -> Any:
 @given(PLACES, VALUES)
 def test_the_file_says_what_was_asked_and_nothing_else_changed(path: tuple[Any, ...], value: Any) -> None:
     after = edited(FILE, {path: value})
-    found = parse(after)
-    assert found.faults == ()
+    document = parse(after)
+    assert document.faults == ()
     plain = parse(edited(b"k:\n", {("k",): value})).value["k"]
-    assert value_at(found.value, path) == plain
+    assert value_at(document.value, path) == plain
     before = parse(FILE).value
     for key in before:
         if key != path[0]:
-            assert found.value[key] == before[key]
+            assert document.value[key] == before[key]
 
 
 @given(PLACES, SCALARS)

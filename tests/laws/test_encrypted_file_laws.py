@@ -77,14 +77,14 @@ def problems(opened: Opened, file: str, data: bytes) -> list[Problem]:
     make.write_files(opened.root, {file: encrypt(data, f"password of {name}".encode(), name)})
     if name == "secrets":
         loaded = secrets.read_secrets(opened.root, opened.passwords.for_secrets())
-        found = [*loaded.problems, *secrets.check(opened.root, loaded, WRITTEN)]
+        listed = [*loaded.problems, *secrets.check(opened.root, loaded, WRITTEN)]
     else:
         people = read_contacts(opened.root / "contacts", opened.passwords)
-        found = list(people.problems)
+        listed = list(people.problems)
         assert not any(text in repr(people) for text in PERSONAL)
     (opened.root / file).unlink()
-    assert not any(text in repr(found) for text in PERSONAL)
-    return [problem for problem in found if problem.file.endswith(file)]
+    assert not any(text in repr(listed) for text in PERSONAL)
+    return [problem for problem in listed if problem.file.endswith(file)]
 
 
 def tokens(node: yaml.Node | None) -> list[yaml.Node]:
@@ -114,8 +114,8 @@ def test_a_value_that_is_wrong_is_told_at_its_own_token(
     text = TEXTS[file]
     changed = text[: node.start_mark.index] + written + text[node.end_mark.index :]
     expected = node.start_mark.line + 1, node.start_mark.column + 1
-    found = problems(opened, file, changed.encode())
-    assert expected in [(p.line, p.column) for p in found if p.code.startswith(("yaml", "value"))]
+    listed = problems(opened, file, changed.encode())
+    assert expected in [(p.line, p.column) for p in listed if p.code.startswith(("yaml", "value"))]
 
 
 @settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])

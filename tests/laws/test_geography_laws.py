@@ -76,12 +76,12 @@ def test_a_look_up_gives_a_unit_or_the_designed_error(text: str, scheme: str, co
         lambda: find(text, scheme)[0],
     ]
     for look_up in look_ups:
-        found = answer(look_up)
-        if isinstance(found, ProvinceError):
-            assert re.fullmatch(r".+", found.message)  # one line
-            assert re.fullmatch(r".+", found.hint)
+        result = answer(look_up)
+        if isinstance(result, ProvinceError):
+            assert re.fullmatch(r".+", result.message)  # one line
+            assert re.fullmatch(r".+", result.hint)
         else:
-            assert found in provinces(found.scheme)
+            assert result in provinces(result.scheme)
 
 
 def answer(look_up: Callable[[], Province]) -> Province | ProvinceError:
@@ -94,8 +94,8 @@ def answer(look_up: Callable[[], Province]) -> Province | ProvinceError:
 @given(texts, schemes)
 def test_only_exact_names_are_taken(text: str, scheme: str) -> None:
     with suppress(ProvinceError):
-        found = by_name(text, scheme)
-        assert fold(text).replace("-", "") in keys_of(found)
+        province = by_name(text, scheme)
+        assert fold(text).replace("-", "") in keys_of(province)
 
 
 @given(old_units)
@@ -118,12 +118,12 @@ def _letters(number: int) -> dict[str, str]:
     """What has to stand for each letter in an encoding, found by asking it for every possible pair."""
     signs = [chr(code) for code in range(0xA1, 0x100)]
     pairs = [*signs, *(base + sign for base in "aeiouyAEIOUYôöÔÖ" for sign in signs)]
-    found: dict[str, str] = {}
+    letters: dict[str, str] = {}
     for pair in pairs:
         read = possible_readings(pair)[number].reading
         if len(read) == 1:
-            found.setdefault(read, pair)
-    return found
+            letters.setdefault(read, pair)
+    return letters
 
 
 ENCODERS = [_letters(number) for number in range(3)]
@@ -135,5 +135,5 @@ def test_a_name_in_an_old_encoding_is_never_another_province(
 ) -> None:
     name = form(unit.name)
     written = "".join(letters.get(c) or letters.get(c.lower(), c) for c in name)
-    found = answer(lambda: by_name(written, unit.scheme))
-    assert unit.name.casefold() in (found.hint if isinstance(found, ProvinceError) else found.name).casefold()
+    result = answer(lambda: by_name(written, unit.scheme))
+    assert unit.name.casefold() in (result.hint if isinstance(result, ProvinceError) else result.name).casefold()

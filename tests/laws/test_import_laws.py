@@ -30,7 +30,7 @@ from provisioner.importing.tables.input_files import sheets_of
 from provisioner.importing.tables.records import read_records
 from provisioner.importing.template.content import TemplateContent, decimal_text
 from provisioner.inventory.files.strict_yaml import parse
-from provisioner.inventory.loader.one_file import validated
+from provisioner.inventory.loader.file_content import validated
 from provisioner.inventory.model import Inventory, Zone
 from tests import inventories as make
 from tests.unit.importing import sheets as made

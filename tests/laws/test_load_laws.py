@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -25,7 +26,7 @@ from provisioner.inventory.loader import load as loading
 from provisioner.inventory.loader import parallel as side_by_side
 from provisioner.inventory.loader.cache import Cache
 from provisioner.inventory.loader.load import Loaded, check, load
-from provisioner.inventory.loader.one_site import Site, read_site
+from provisioner.inventory.loader.site import Site, read_site
 from provisioner.inventory.model import Facility, Inventory
 from provisioner.report.problem_catalogue import CATALOGUE
 from tests import inventories as make
@@ -66,7 +67,7 @@ carriers = st.sampled_from([{}, {"carriers/viettel.yml": make.carrier(name="Viet
 steps = st.lists(st.tuples(st.lists(edits, max_size=3), carriers, st.sampled_from(DAYS)), min_size=2, max_size=5)
 
 
-def seen(loaded: Loaded) -> tuple[tuple[Problem, ...], Inventory | None, str, Any, frozenset[str]]:
+def everything_of(loaded: Loaded) -> tuple[tuple[Problem, ...], Inventory | None, str, Any, frozenset[str]]:
     """Everything that a user of what was loaded can notice."""
     return check(loaded), loaded.partial, loaded.digest, dict(loaded.outlines), loaded.broken
 
@@ -88,7 +89,7 @@ def test_after_any_edits_the_answer_is_that_of_a_run_without_a_cache(tmp_path: P
     cache = Cache(tmp_path / "cache", "code")
     for changes, others, today in script:
         write(root, changes, others)
-        assert seen(load(root, today=today, cache=cache)) == seen(load(root, today=today))
+        assert everything_of(load(root, today=today, cache=cache)) == everything_of(load(root, today=today))
 
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -98,14 +99,14 @@ def test_damage_to_what_was_kept_changes_no_answer_and_is_mended(tmp_path: Path,
     root = make.write_inventory(tmp_path / "inv", {path_of(name): make.facility(name) for name in NAMES})
     (tmp_path / "cache").mkdir()
     cache = Cache(tmp_path / "cache", "code")
-    before = seen(load(root, today=make.TODAY, cache=cache))
-    kept = sorted((tmp_path / "cache").iterdir())
-    whole = {path: path.read_bytes() for path in kept}
-    hit = data.draw(st.sampled_from(kept))
+    before = everything_of(load(root, today=make.TODAY, cache=cache))
+    files = sorted((tmp_path / "cache").iterdir())
+    whole = {path: path.read_bytes() for path in files}
+    hit = data.draw(st.sampled_from(files))
     cut = data.draw(st.integers(0, len(whole[hit])))
     hit.write_bytes(whole[hit][:cut] + data.draw(st.binary(max_size=20)))
-    assert seen(load(root, today=make.TODAY, cache=cache)) == before
-    assert seen(load(root, today=make.TODAY, cache=cache)) == before
+    assert everything_of(load(root, today=make.TODAY, cache=cache)) == before
+    assert everything_of(load(root, today=make.TODAY, cache=cache)) == before
     assert hit.read_bytes() == whole[hit]
 
 
@@ -113,7 +114,7 @@ def test_a_file_that_did_not_change_is_not_read_again(tmp_path: Path, monkeypatc
     root = make.write_inventory(tmp_path / "inv", {path_of(name): make.facility(name) for name in NAMES})
     (tmp_path / "cache").mkdir()
     cache = Cache(tmp_path / "cache", "code")
-    first = seen(load(root, today=make.TODAY, cache=cache))
+    first = everything_of(load(root, today=make.TODAY, cache=cache))
     read: list[str] = []
 
     def note(file: File, today: date) -> Site:
@@ -121,7 +122,7 @@ def test_a_file_that_did_not_change_is_not_read_again(tmp_path: Path, monkeypatc
         return read_site(file, today)
 
     monkeypatch.setattr(side_by_side, "read_site", note)
-    assert seen(load(root, today=make.TODAY, cache=cache)) == first
+    assert everything_of(load(root, today=make.TODAY, cache=cache)) == first
     assert read == []
     write(root, [(NAMES[1], "closed")], {})
     load(root, today=make.TODAY, cache=cache)
@@ -135,9 +136,9 @@ def test_on_a_day_on_which_a_rule_answers_otherwise_the_file_is_judged_again(tmp
     (tmp_path / "cache").mkdir()
     cache = Cache(tmp_path / "cache", "code")
     overdue, to_come = "block-overdue", "date-in-the-future"
-    for day, told in [(16, {overdue}), (15, set()), (8, set()), (7, {to_come}), (8, set()), (16, {overdue})]:
-        found = check(load(root, today=date(2021, 5, day), cache=cache))
-        assert {problem.code for problem in found} & {overdue, to_come} == told, day
+    for day, expected in [(16, {overdue}), (15, set()), (8, set()), (7, {to_come}), (8, set()), (16, {overdue})]:
+        problems = check(load(root, today=date(2021, 5, day), cache=cache))
+        assert {problem.code for problem in problems} & {overdue, to_come} == expected, day
 
 
 def test_nothing_of_secrets_and_contacts_is_kept_nor_of_files_with_faults(tmp_path: Path) -> None:
@@ -156,9 +157,9 @@ def test_nothing_of_secrets_and_contacts_is_kept_nor_of_files_with_faults(tmp_pa
     )
     (tmp_path / "cache").mkdir()
     load(root, today=make.TODAY, cache=Cache(tmp_path / "cache", "code"))
-    kept = [path.read_bytes().decode() for path in (tmp_path / "cache").iterdir()]
-    assert any(NAMES[0] in text for text in kept)
-    assert [canary for canary in canaries if any(canary in text for text in kept)] == []
+    texts = [path.read_bytes().decode() for path in (tmp_path / "cache").iterdir()]
+    assert any(NAMES[0] in text for text in texts)
+    assert [canary for canary in canaries if any(canary in text for text in texts)] == []
 
 
 # --- no input gives a traceback --------------------------------------------------------------------
@@ -212,8 +213,8 @@ def many(root: Path, count: int) -> list[File]:
 def test_several_processes_read_what_one_reads(tmp_path: Path, method: str) -> None:
     files = many(tmp_path, 150)
     with started_by(method), side_by_side.sites_of(files, make.TODAY, workers=2) as collect:
-        found = collect()
-    assert found == {file.relative: read_site(file, make.TODAY) for file in files}
+        sites = collect()
+    assert sites == {file.relative: read_site(file, make.TODAY) for file in files}
 
 
 def test_several_processes_keep_what_they_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -221,10 +222,10 @@ def test_several_processes_keep_what_they_read(tmp_path: Path, monkeypatch: pyte
     root = make.write_inventory(tmp_path / "inv", listed)
     (tmp_path / "cache").mkdir()
     cache = Cache(tmp_path / "cache", "code")
-    alone = seen(load(root, today=make.TODAY))
+    alone = everything_of(load(root, today=make.TODAY))
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
     monkeypatch.setattr(side_by_side, "MANY", 10)
-    assert seen(load(root, today=make.TODAY, cache=cache)) == alone
+    assert everything_of(load(root, today=make.TODAY, cache=cache)) == alone
     read: list[str] = []
 
     def note(file: File, today: date) -> Site:
@@ -234,7 +235,7 @@ def test_several_processes_keep_what_they_read(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(side_by_side, "read_site", note)
     monkeypatch.setattr(side_by_side, "MANY", 1000)
     with mock.patch.object(loading, "text_of", side_effect=AssertionError):
-        assert seen(load(root, today=make.TODAY, cache=cache)) == alone
+        assert everything_of(load(root, today=make.TODAY, cache=cache)) == alone
     assert 0 < len(read) < 40, "only files with faults are read again"
 
 
@@ -250,6 +251,15 @@ def test_what_a_killed_process_had_to_read_is_read_here(tmp_path: Path, monkeypa
     monkeypatch.setattr(side_by_side, "read_site", dies)
     with started_by("fork"), side_by_side.sites_of(files, make.TODAY, workers=2) as collect:
         assert collect() == expected
+
+
+def test_what_no_process_could_be_given_is_read_here(tmp_path: Path) -> None:
+    files = many(tmp_path, 150)
+    with (
+        mock.patch("concurrent.futures.ProcessPoolExecutor.submit", side_effect=BrokenProcessPool),
+        side_by_side.sites_of(files, make.TODAY, workers=2) as collect,
+    ):
+        assert collect() == {file.relative: read_site(file, make.TODAY) for file in files}
 
 
 def test_few_files_need_no_process_and_many_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -271,8 +281,8 @@ def test_an_inventory_that_changes_while_it_is_read_is_an_error(tmp_path: Path) 
     load(root, today=make.TODAY, cache=cache)
     for changes in ([], [("kcl-bg-001", "closed")]):
         loaded = load(root, today=make.TODAY, cache=cache)
-        for kept in (tmp_path / "cache").glob("texts-*"):
-            kept.unlink()
+        for path in (tmp_path / "cache").glob("texts-*"):
+            path.unlink()
         write(root, changes, {})
         if not changes:
             assert loaded.facilities().keys() == {"kcl-bg-001"}

@@ -65,8 +65,8 @@ def after(chosen: Fleet) -> Inventory:
 def with_old_designations(chosen: Fleet) -> Inventory:
     """The inventory that moved on and kept its designations as they were written."""
     pairs = sorted({(slug, carrier) for slug, carrier, _ in chosen.values()})
-    kept = [make.designation(*pair, province_scheme=OLD) for pair in pairs]
-    return inventory(chosen, NEW, kept, province_scheme=OLD)
+    designations = [make.designation(*pair, province_scheme=OLD) for pair in pairs]
+    return inventory(chosen, NEW, designations, province_scheme=OLD)
 
 
 @settings(max_examples=20)
@@ -86,27 +86,27 @@ def test_no_address_and_no_port_is_given_anew(chosen: Fleet) -> None:
 
 @given(fleet)
 def test_the_rules_accept_an_inventory_before_and_after(chosen: Fleet) -> None:
-    for found in (before(chosen), after(chosen), with_old_designations(chosen)):
-        assert make.check(fleets.complete(found)) == ()
+    for either in (before(chosen), after(chosen), with_old_designations(chosen)):
+        assert make.check(fleets.complete(either)) == ()
 
 
 @given(fleet)
 def test_every_facility_is_in_the_province_of_today(chosen: Fleet) -> None:
-    found = after(chosen)
+    moved = after(chosen)
     for name, (slug, _, _) in chosen.items():
-        today = found.province_today(found.facilities[name])
+        today = moved.province_today(moved.facilities[name])
         assert today == unit_today(slug, OLD, NEW) == merged_into(by_slug(slug, OLD))
-        assert found.facilities[name].province == slug
+        assert moved.facilities[name].province == slug
 
 
 @given(fleet, st.sampled_from(SLUGS))
 def test_a_province_of_2021_holds_only_what_was_in_it(chosen: Fleet, slug: str) -> None:
-    found = after(chosen)
+    moved = after(chosen)
     heir = merged_into(by_slug(slug, OLD)).slug
     for name, (frozen, _, _) in chosen.items():
-        facility = found.facilities[name]
-        assert found.is_in(facility, heir, None) == (merged_into(by_slug(frozen, OLD)).slug == heir)
-        assert found.is_in(facility, slug, ProvinceScheme.GSO_2021) == (frozen == slug)
+        facility = moved.facilities[name]
+        assert moved.is_in(facility, heir, None) == (merged_into(by_slug(frozen, OLD)).slug == heir)
+        assert moved.is_in(facility, slug, ProvinceScheme.GSO_2021) == (frozen == slug)
 
 
 @given(fleet, st.sampled_from([province.slug for province in provinces(NEW)] + SLUGS))
@@ -135,6 +135,6 @@ def test_a_limit_by_the_older_list_takes_what_was_in_that_province(chosen: Fleet
 
 @given(fleet)
 def test_provinces_are_counted_as_they_are_today(chosen: Fleet) -> None:
-    for found in (before(chosen), after(chosen)):
-        counted = {found.province_counted(facility) for facility in found.facilities.values()}
-        assert counted == {found.province_today(facility).slug for facility in found.facilities.values()}
+    for either in (before(chosen), after(chosen)):
+        counted = {either.province_counted(facility) for facility in either.facilities.values()}
+        assert counted == {either.province_today(facility).slug for facility in either.facilities.values()}

@@ -27,12 +27,12 @@ def move(old: str, new: str, until: str = "2021-07-01") -> dict[str, str]:
     return {"from": old, "to": new, "until": until}
 
 
-def renamed(found: dict[str, int], moves: list[dict[str, str]], cameras: int, first: str = "cam-01") -> Inventory:
+def renamed(fleet: dict[str, int], moves: list[dict[str, str]], cameras: int, first: str = "cam-01") -> Inventory:
     """An inventory in which the site BEFORE is called AFTER, with the same gateway."""
     plain = fleets.facility(BEFORE, cameras)
     cameras_ = [camera | {"id": first} if camera["id"] == "cam-01" else camera for camera in plain["cameras"]]
     facility = inventories.signed(plain | {"id": AFTER, "cameras": cameras_})
-    rest = [fleets.facility(name, number) for name, number in found.items()]
+    rest = [fleets.facility(name, number) for name, number in fleet.items()]
     return inventories.inventory(facilities=[*rest, facility], settings=inventories.settings(moved=moves))
 
 
@@ -41,15 +41,15 @@ def paths_of(name: str, cameras: int) -> set[str]:
 
 
 @FEW
-@given(found=others, cameras=st.integers(1, 3), viewers=st.integers(1, 9))
+@given(fleet=others, cameras=st.integers(1, 3), viewers=st.integers(1, 9))
 def test_a_renamed_facility_cuts_nobody_and_takes_everything_along(
-    found: dict[str, int], cameras: int, viewers: int
+    fleet: dict[str, int], cameras: int, viewers: int
 ) -> None:
     world = World()
-    world.apply(of(found | {BEFORE: cameras}))
+    world.apply(of(fleet | {BEFORE: cameras}))
     before = world.lock
     world.watch(RELAY, dict.fromkeys(paths_of(BEFORE, cameras), viewers))
-    moved = renamed(found, [move(f"bac-giang/{BEFORE}", f"bac-giang/{AFTER}")], cameras)
+    moved = renamed(fleet, [move(f"bac-giang/{BEFORE}", f"bac-giang/{AFTER}")], cameras)
     planned = world.plan(moved, allow={})
     pending = planned.plan.pending
     assert cut_by(pending) == {}
@@ -66,12 +66,12 @@ def test_a_renamed_facility_cuts_nobody_and_takes_everything_along(
 
 
 @FEW
-@given(found=others, cameras=st.integers(1, 3))
-def test_when_the_entry_goes_exactly_the_old_names_go(found: dict[str, int], cameras: int) -> None:
+@given(fleet=others, cameras=st.integers(1, 3))
+def test_when_the_entry_goes_exactly_the_old_names_go(fleet: dict[str, int], cameras: int) -> None:
     world = World()
-    world.apply(of(found | {BEFORE: cameras}))
-    world.apply(renamed(found, [move(f"bac-giang/{BEFORE}", f"bac-giang/{AFTER}")], cameras))
-    pending = world.plan(renamed(found, [], cameras)).plan.pending
+    world.apply(of(fleet | {BEFORE: cameras}))
+    world.apply(renamed(fleet, [move(f"bac-giang/{BEFORE}", f"bac-giang/{AFTER}")], cameras))
+    pending = world.plan(renamed(fleet, [], cameras)).plan.pending
     assert {(c.action, c.name) for c in pending if c.resource is Resource.PATH} == {
         (Action.DELETE, path) for path in paths_of(BEFORE, cameras)
     }
@@ -99,14 +99,14 @@ def test_a_facility_and_a_camera_in_it_can_both_be_called_otherwise(cameras: int
 
 
 @FEW
-@given(found=others, cameras=st.integers(1, 3))
-def test_without_the_entry_a_rename_is_another_site(found: dict[str, int], cameras: int) -> None:
+@given(fleet=others, cameras=st.integers(1, 3))
+def test_without_the_entry_a_rename_is_another_site(fleet: dict[str, int], cameras: int) -> None:
     world = World()
-    world.apply(of(found | {BEFORE: cameras}))
+    world.apply(of(fleet | {BEFORE: cameras}))
     world.watch(RELAY, dict.fromkeys(paths_of(BEFORE, cameras), 1))
-    planned = world.plan(renamed(found, [], cameras))
+    planned = world.plan(renamed(fleet, [], cameras))
     assert cut_by(planned.plan.pending) == {RELAY: dict.fromkeys(sorted(paths_of(BEFORE, cameras)), 1)}
-    assert world.complete(renamed(found, [], cameras)).allocations.tombstones
+    assert world.complete(renamed(fleet, [], cameras)).allocations.tombstones
 
 
 def test_a_camera_that_is_called_otherwise_is_told_of_the_way_that_cuts_nobody() -> None:
@@ -126,11 +126,11 @@ def test_a_camera_that_is_called_otherwise_is_told_of_the_way_that_cuts_nobody()
 
 
 @FEW
-@given(found=others, cameras=st.integers(1, 3))
-def test_allocating_again_changes_nothing(found: dict[str, int], cameras: int) -> None:
+@given(fleet=others, cameras=st.integers(1, 3))
+def test_allocating_again_changes_nothing(fleet: dict[str, int], cameras: int) -> None:
     world = World()
-    world.apply(of(found | {BEFORE: cameras}))
-    moved = renamed(found, [move(f"bac-giang/{BEFORE}", f"bac-giang/{AFTER}")], cameras)
+    world.apply(of(fleet | {BEFORE: cameras}))
+    moved = renamed(fleet, [move(f"bac-giang/{BEFORE}", f"bac-giang/{AFTER}")], cameras)
     lock = allocate(inventories.with_lock(moved, world.lock))
     assert allocate(inventories.with_lock(moved, lock)) == lock
 
@@ -146,9 +146,9 @@ prefixes = st.builds("p/{}".format, segments) | st.builds("p/{}/{}".format, segm
     name=st.builds("p/{}/{}/sub".format, segments, segments),
 )
 def test_old_names_come_to_an_end_whatever_the_entries_say(moves: list[Move], name: str) -> None:
-    found = old_names(moves, name)
-    assert name not in found
-    assert len(set(found)) == len(found)
+    names = old_names(moves, name)
+    assert name not in names
+    assert len(set(names)) == len(names)
 
 
 def test_a_tombstone_of_a_renamed_site_goes_along_so_that_its_ports_are_not_given_out_again() -> None:

@@ -215,32 +215,32 @@ def at(node: yaml.Node) -> tuple[int, int]:
 
 @pytest.mark.parametrize("file", FILES)
 def test_the_text_is_right(tmp_path: Path, file: str) -> None:
-    found = {problem.code for problem in problems(tmp_path, FILES[file], file)}
-    assert not {code for code in found if code.startswith(("yaml", "key", "value"))}
+    codes = {problem.code for problem in problems(tmp_path, FILES[file], file)}
+    assert not {code for code in codes if code.startswith(("yaml", "key", "value"))}
     assert len([token for token in TOKENS if token.file == file]) > 4
 
 
 @settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(token=st.sampled_from(TOKENS), written=st.sampled_from(["[]", "{}", "[1, 2]"]))
 def test_a_value_of_a_wrong_type_is_told_at_its_own_token(tmp_path: Path, token: Token, written: str) -> None:
-    found = problems(tmp_path, put_at(token, token.value, written), token.file)
-    assert [(p.line, p.column) for p in found if p.code == "value-invalid"] == [at(token.value)]
+    listed = problems(tmp_path, put_at(token, token.value, written), token.file)
+    assert [(p.line, p.column) for p in listed if p.code == "value-invalid"] == [at(token.value)]
 
 
 @settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(token=st.sampled_from([token for token in KEYED if not token.named]))
 def test_an_unknown_key_is_told_at_the_key(tmp_path: Path, token: Token) -> None:
     assert token.key is not None
-    found = problems(tmp_path, put_at(token, token.key, "nonesuch"), token.file)
-    assert [(p.line, p.column) for p in found if p.code == "key-unknown"] == [at(token.key)]
+    listed = problems(tmp_path, put_at(token, token.key, "nonesuch"), token.file)
+    assert [(p.line, p.column) for p in listed if p.code == "key-unknown"] == [at(token.key)]
 
 
 @settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(token=st.sampled_from(TOKENS), written=st.sampled_from(["&a x", "*a", "!t x"]))
 def test_what_strict_yaml_refuses_is_told_at_its_own_token(tmp_path: Path, token: Token, written: str) -> None:
-    found = problems(tmp_path, put_at(token, token.value, written), token.file)
-    assert [(p.line, p.column) for p in found] == [at(token.value)]
-    assert found[0].code in {"yaml-anchor", "yaml-alias", "yaml-tag"}
+    listed = problems(tmp_path, put_at(token, token.value, written), token.file)
+    assert [(p.line, p.column) for p in listed] == [at(token.value)]
+    assert listed[0].code in {"yaml-anchor", "yaml-alias", "yaml-tag"}
 
 
 @settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -253,10 +253,10 @@ def test_a_key_that_stands_twice_is_told_at_the_second(tmp_path: Path, token: To
     flow = "{" in before.rsplit("\n", 1)[-1]
     again = f"{text[key.start_mark.index : value.end_mark.index]}" + (", " if flow else "\n" + " " * column)
     written = before + again + text[key.start_mark.index :]
-    found = [p for p in problems(tmp_path, written, token.file) if p.code == "key-duplicate"]
+    listed = [p for p in problems(tmp_path, written, token.file) if p.code == "key-duplicate"]
     line = key.start_mark.line + 1
-    assert [p.line for p in found] == [line if flow else line + 1]
-    assert [p.column for p in found] == [column + 1 + (len(again) if flow else 0)]
+    assert [p.line for p in listed] == [line if flow else line + 1]
+    assert [p.column for p in listed] == [column + 1 + (len(again) if flow else 0)]
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from pydantic import ValidationError
 
 from provisioner.inventory.explanation.schema import DIALECT, KINDS, PATHS, schema_of
 from provisioner.inventory.files.strict_yaml import parse
-from provisioner.inventory.loader.one_file import validated
+from provisioner.inventory.loader.file_content import validated
 from tests import inventories as make
 
 ROOT = Path(__file__).parents[2]
@@ -223,19 +223,19 @@ def test_what_is_read_is_written_as_json_and_read_back(drawn: tuple[str, Any]) -
     kind, document = drawn
     if model_errors(kind, document):
         return
-    found = validated(KINDS[kind], document)
-    assert validated(KINDS[kind], found.model_dump(mode="json", by_alias=True, exclude_unset=True)) == found
+    value = validated(KINDS[kind], document)
+    assert validated(KINDS[kind], value.model_dump(mode="json", by_alias=True, exclude_unset=True)) == value
 
 
 @pytest.mark.parametrize("root", INVENTORIES, ids=lambda root: str(root.name))
 def test_editors_accept_the_inventories_of_the_repository(root: Path) -> None:
-    seen = 0
+    count = 0
     for kind, pattern in PATHS.items():
         for path in root.glob(pattern):
             document = parse(path.read_bytes()).value
             assert [error.message for error in validator(kind).iter_errors(document)] == [], path
-            seen += 1
-    assert seen > 5
+            count += 1
+    assert count > 5
 
 
 def described(node: Any) -> Iterator[Any]:

@@ -18,8 +18,8 @@ from provisioner.inventory.files.positions import Marks
 from provisioner.inventory.files.strict_yaml import MAX_DEPTH, MAX_FAULTS, Document, parse
 from provisioner.inventory.files.yaml_places import PlacesIn, locate
 from provisioner.inventory.files.yaml_quick import GAVE_UP, read_quickly
+from provisioner.inventory.loader.file_content import MAX_FILE_BYTES, read
 from provisioner.inventory.loader.load import check, load
-from provisioner.inventory.loader.one_file import MAX_FILE_BYTES, read
 from provisioner.inventory.model import Facility
 from tests import inventories as make
 
@@ -85,9 +85,9 @@ def test_a_place_is_the_same_whether_one_is_looked_up_or_all_are_marked(
 
 @given(st.binary(max_size=300) | YAMLISH.map(str.encode), st.lists(KEYS | st.integers(0, 3), max_size=4))
 def test_a_place_in_any_bytes_is_a_place(data: bytes, path: list[str | int]) -> None:
-    found = locate(data, tuple(path))
-    assert found.line >= 1
-    assert found.column >= 1
+    mark = locate(data, tuple(path))
+    assert mark.line >= 1
+    assert mark.column >= 1
 
 
 @settings(suppress_health_check=[HealthCheck.too_slow])
@@ -126,10 +126,10 @@ def test_a_file_of_the_largest_size_is_refused_in_seconds(tmp_path: Path, text: 
     assert len(data) > MAX_FILE_BYTES // 2
     file = File(tmp_path, "facilities/bac-giang/kcl-bg-001.yml", "facility/kcl-bg-001", Facility)
     started = time.process_time()
-    found = read(file, data)
+    content = read(file, data)
     assert time.process_time() - started < 15
-    assert 0 < len(found.problems) <= MAX_FAULTS + 1
-    assert all(problem.line >= 1 and problem.hint for problem in found.problems)
+    assert 0 < len(content.problems) <= MAX_FAULTS + 1
+    assert all(problem.line >= 1 and problem.hint for problem in content.problems)
 
 
 def test_many_faults_end_with_a_word_about_the_rest() -> None:

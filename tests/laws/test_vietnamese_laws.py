@@ -55,11 +55,11 @@ def test_names_in_unicode_are_never_taken_for_another_encoding(text: str, form: 
 @given(sentences, st.sampled_from(["latin-1", "cp1252", "cp1258"]))
 def test_utf_8_that_was_read_byte_by_byte_is_told_and_read_back(text: str, page: str) -> None:
     garbled = "".join(_shown(byte, page) for byte in text.encode())
-    found = read_legacy(garbled)
+    legacy = read_legacy(garbled)
     if text.isascii():
-        assert found is None
+        assert legacy is None
     else:
-        assert found == (LegacyEncoding.MOJIBAKE, text)
+        assert legacy == (LegacyEncoding.MOJIBAKE, text)
 
 
 def _shown(byte: int, page: str) -> str:

@@ -43,8 +43,8 @@ def legacy_encoding(text: str) -> str | None:
     that is possible in both readings (TCVN3 `cã` for `có`) cannot be told. Where two encodings explain a
     short text equally well, the more common one is named.
     """
-    found = read_legacy(text)
-    return str(found.encoding) if found else None
+    legacy = read_legacy(text)
+    return str(legacy.encoding) if legacy else None
 
 
 def read_legacy(text: str) -> Legacy | None:
@@ -58,7 +58,7 @@ def read_legacy(text: str) -> Legacy | None:
     if not _LATIN.issuperset(composed):
         return None  # a letter that no 8-bit code page of these holds: it is Unicode
     words = [word for word in _WORD.findall(composed) if not word.isascii() and word.casefold() not in _UNITS]
-    score, encoding = max(((_score(words, read), name) for name, read in _READERS.items()), key=lambda found: found[0])
+    score, encoding = max(((_score(words, read), name) for name, read in _READERS.items()), key=lambda pair: pair[0])
     return Legacy(encoding, _read(composed, encoding)) if score else None
 
 
@@ -158,8 +158,8 @@ _VISCII_80 = (
 
 def _by_letter(table: dict[str, str]) -> Callable[[str], str]:
     """Read letter by letter; dashes and quotes that the encoding has no letter for stay, other signs are lost."""
-    kept = {c: c for c in _LATIN if c.isascii() or unicodedata.category(c)[0] in "PZ"}
-    return lambda text: "".join(table.get(c) or kept.get(c, "\ufffd") for c in text)
+    signs = {c: c for c in _LATIN if c.isascii() or unicodedata.category(c)[0] in "PZ"}
+    return lambda text: "".join(table.get(c) or signs.get(c, "\ufffd") for c in text)
 
 
 def _windows_1258(text: str) -> str:
@@ -185,12 +185,12 @@ def _vni(text: str) -> str:
     return _VNI_PAIR.sub(_vni_letter, text)
 
 
-def _vni_letter(found: re.Match[str]) -> str:
-    letter = found[1] or found[3]
+def _vni_letter(match: re.Match[str]) -> str:
+    letter = match[1] or match[3]
     if unicodedata.category(letter)[0] in "PZ":
         return letter
     plain = _VNI_LETTERS.get(letter.lower(), letter.lower() if letter.isascii() else "\ufffd")
-    marks = _VNI_MARKS[found[2].lower()] if found[2] else ""
+    marks = _VNI_MARKS[match[2].lower()] if match[2] else ""
     composed = unicodedata.normalize("NFC", plain + marks)
     if len(composed) > 1:
         return "\ufffd"

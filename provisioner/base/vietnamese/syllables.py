@@ -59,10 +59,10 @@ def syllable(word: str) -> Syllable | None:
         return None
     lowered = composed.casefold()
     letters = ["".join(c for c in unicodedata.normalize("NFD", letter) if c not in _TONES) for letter in lowered]
-    found = _SYLLABLE.fullmatch(unicodedata.normalize("NFC", "".join(letters)))
-    if found is None:
+    match = _SYLLABLE.fullmatch(unicodedata.normalize("NFC", "".join(letters)))
+    if match is None:
         return None
-    read = Syllable(found[1] or "", found[2])
+    read = Syllable(match[1] or "", match[2])
     toned = [(index, _tone(letter)) for index, letter in enumerate(lowered) if _tone(letter)]
     return read if _fits(read) and _tone_fits(read, toned) else None
 

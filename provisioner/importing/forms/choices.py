@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from provisioner.base.vietnamese import fold
 from provisioner.contacts.model import ROLE_LABELS, Role
+from provisioner.inventory import makes
 from provisioner.inventory.model import (
     BlockOwner,
     BlockReason,
@@ -222,17 +223,9 @@ DEVICES = _choice(
         (DeviceKind.RECORDER, "Đầu ghi | Đầu ghi hình | NVR | DVR"),
     )
 )
-MAKES = _choice(
-    (
-        (Make.HIKVISION, "Hikvision | HiLook | HIK"),
-        (Make.DAHUA, "Dahua | DH"),
-        (Make.KBVISION, "KBVision | KBOne | KB Vision"),
-        (Make.IMOU, "Imou"),
-        (Make.UNIVIEW, "Uniview | UNV"),
-        (Make.AXIS, "Axis"),
-        (Make.EZVIZ, "EZVIZ"),
-        (Make.GENERIC, "Hãng khác | Khác | Không rõ"),
-    )
+MAKES = Choice(
+    {make.value: maker.words for make, maker in makes.MAKES.items()}
+    | {Make.GENERIC.value: ("Hãng khác", "Khác", "Không rõ")}
 )
 CODECS = _choice(((Codec.H264, "H.264 | AVC | H.264+ | x264"), (Codec.H265, "H.265 | HEVC | H.265+ | x265")))
 STREAMS = _choice(

@@ -17,7 +17,7 @@ from provisioner.importing.tables.records import Record
 from provisioner.inventory import rules
 from provisioner.inventory.files.positions import KeyPath, Places, Position
 from provisioner.inventory.files.strict_yaml import parse
-from provisioner.inventory.loader.one_file import validated
+from provisioner.inventory.loader.file_content import validated
 from provisioner.inventory.model import Allocations, Facility, Gateway, Inventory
 from provisioner.inventory.rules import ALLOCATION_MISSING, GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
 from provisioner.inventory.signed import signed_content

@@ -16,7 +16,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import date
 from ipaddress import IPv4Address, IPv4Network
-from typing import Any
 
 _YES = frozenset({"yes", "y", "on", "true", "1", "có"})
 _NO = frozenset({"no", "n", "off", "false", "0", "không"})
@@ -28,14 +27,14 @@ def ask(field: str, what: str) -> str:
     return f"write {what} for {field}" if field else f"write {what}"
 
 
-def for_number(field: str, found: Any, *, whole: bool) -> str:
+def for_number(field: str, value: object, *, whole: bool) -> str:
     """Say how to write a number; `whole` is whether a fraction is not allowed."""
     kind = "a whole number" if whole else "a number"
-    if isinstance(found, float) and whole and found.is_integer():
-        return _write(field, int(found))
-    if not isinstance(found, str):
+    if isinstance(value, float) and whole and value.is_integer():
+        return _write(field, int(value))
+    if not isinstance(value, str):
         return ask(field, kind)
-    text = found.strip()
+    text = value.strip()
     if re.fullmatch(r"[-+]?[0-9]+(:[0-5]?[0-9])+", text):
         return f"{ask(field, kind)}; {text} is a text here (older readers of YAML count it in sixties)"
     if re.fullmatch(r"[-+]?0[0-9]+", text):
@@ -51,13 +50,13 @@ def _number_in(text: str, *, whole: bool) -> tuple[str, str]:
     plain = re.sub(r"(?<=[0-9])[_ ](?=[0-9]{3})", "", text)
     if not whole:
         plain = re.sub(r"(?<=[0-9]),(?=[0-9]+\b)", ".", plain)
-    found = re.match(r"[-+]?[0-9]+\b" if whole else r"[-+]?[0-9]+(\.[0-9]+)?\b", plain)
-    return (found[0], plain[found.end() :].strip()) if found else ("", "")
+    match = re.match(r"[-+]?[0-9]+\b" if whole else r"[-+]?[0-9]+(\.[0-9]+)?\b", plain)
+    return (match[0], plain[match.end() :].strip()) if match else ("", "")
 
 
-def for_truth(field: str, found: Any) -> str:
+def for_truth(field: str, value: object) -> str:
     """Say how to write a truth value: YAML 1.2 knows two words."""
-    text = str(found).strip().lower()
+    text = str(value).strip().lower()
     if text in _YES or text in _NO:
         return f"{_write(field, 'true' if text in _YES else 'false')}, without quotes"
     return ask(field, "true or false")
@@ -73,9 +72,9 @@ def for_text(field: str, written: str) -> str:
     return _write(field, json.dumps(written, ensure_ascii=False))
 
 
-def for_day(field: str, found: Any) -> str:
+def for_day(field: str, value: object) -> str:
     """Say how to write a day; two readings of one text are not chosen between."""
-    text = str(found).strip()
+    text = str(value).strip()
     if re.fullmatch(r"[0-9]{8}", text):
         text = f"{text[:4]}-{text[4:6]}-{text[6:]}"
     parts = [int(part) for part in re.findall(r"[0-9]+", text)[:3]]
@@ -93,26 +92,26 @@ def for_day(field: str, found: Any) -> str:
 
 def _days(*candidates: Sequence[int]) -> list[date]:
     """The days that exist among some readings of one text, each once."""
-    found: dict[date, None] = {}
+    days: dict[date, None] = {}
     for parts in candidates:
         with suppress(ValueError, TypeError, OverflowError):
-            found[date(*parts)] = None
-    return list(found)
+            days[date(*parts)] = None
+    return list(days)
 
 
-def for_choice(field: str, found: Any, choices: Sequence[str]) -> str:
+def for_choice(field: str, value: object, choices: Sequence[str]) -> str:
     """Say which of the known values is meant, if that can be seen, and which there are."""
     if len(choices) == 1:
         return _write(field, choices[0])
-    text = str(found).strip().lower().replace("-", "_").replace(" ", "_")
+    text = str(value).strip().lower().replace("-", "_").replace(" ", "_")
     close = [text] if text in choices else difflib.get_close_matches(text, choices, n=1, cutoff=_ALIKE)
     listed = f"one of {', '.join(choices)}"
-    return f"{_write(field, close[0])}; it is {listed}" if close and isinstance(found, str) else listed
+    return f"{_write(field, close[0])}; it is {listed}" if close and isinstance(value, str) else listed
 
 
-def for_address(field: str, found: Any, *, network: bool) -> str:
+def for_address(field: str, value: object, *, network: bool) -> str:
     """Say how to write an IPv4 address or network."""
-    numbers = re.fullmatch(r"([0-9]+)\.([0-9]+)\.([0-9]+)\.([0-9]+)(/[0-9]{1,2})?", str(found).strip())
+    numbers = re.fullmatch(r"([0-9]+)\.([0-9]+)\.([0-9]+)\.([0-9]+)(/[0-9]{1,2})?", str(value).strip())
     if numbers:
         plain = ".".join(str(int(number)) for number in numbers.groups()[:4])
         with suppress(ValueError):  # a number is too large: which one is meant cannot be seen
@@ -124,5 +123,5 @@ def for_address(field: str, found: Any, *, network: bool) -> str:
     return f"write {field or 'it'} as four numbers from 0 to 255 with dots between, e.g. 192.168.1.10"
 
 
-def _write(field: str, value: Any) -> str:
+def _write(field: str, value: object) -> str:
     return f"write {field}: {value}" if field else f"write {value}"

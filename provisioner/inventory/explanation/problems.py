@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from ipaddress import IPv4Address, IPv4Network
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
@@ -27,6 +27,8 @@ from provisioner.inventory.explanation.typed_paths import choices_of, keys_of, s
 from provisioner.inventory.files.yaml_places import written_at
 
 if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
     from provisioner.inventory.files.positions import KeyPath, SourceFile
 
 MAX_PROBLEMS = 100
@@ -57,8 +59,8 @@ class ParsedFile:
 
     source: SourceFile
     owner: str
-    value: Any
-    schema: Any
+    value: object
+    schema: object
     secret: bool = False
 
     def written(self, path: KeyPath) -> str:
@@ -68,7 +70,7 @@ class ParsedFile:
 
 def problems_of(error: ValidationError, subject: ParsedFile) -> Iterator[Problem]:
     """A problem for each of pydantic's errors that says something of its own; of very many, the first ones."""
-    # A list that is too short because of its items is told by these, one by one.
+    # A list that is too short because of its items is explained by these, one by one.
     own = [d for d in error.errors(include_url=False) if not (d["type"] == "too_short" and d["input"])]
     for detail in own[:MAX_PROBLEMS]:
         yield _Explanation(subject, detail).problem()
@@ -79,7 +81,7 @@ def problems_of(error: ValidationError, subject: ParsedFile) -> Iterator[Problem
         yield Problem(place.file, place.line, place.column, "problems-not-listed", message, hint, subject.owner)
 
 
-def label(owner: str, value: Any, path: KeyPath) -> str:
+def label(owner: str, value: object, path: KeyPath) -> str:
     """Name the object that a path leads to, as people call it: `facility kcl-bg-001: camera cam-03: zone`."""
     words = [owner.replace("/", " ", 1)]
     here = value
@@ -92,14 +94,14 @@ def label(owner: str, value: Any, path: KeyPath) -> str:
     return ": ".join(words)
 
 
-def _item_label(listing: str, index: int, item: Any) -> str:
+def _item_label(listing: str, index: int, item: object) -> str:
     named = item.get("id", item.get("ref", item.get("province"))) if isinstance(item, dict) else None
     if isinstance(named, str):
         return f"{_SINGULAR.get(listing, listing)} {named}"
     return f"{_SINGULAR.get(listing, listing)} number {index + 1}"
 
 
-def _step(value: Any, part: str | int) -> Any:
+def _step(value: object, part: str | int) -> object:
     if isinstance(part, int):
         return value[part] if isinstance(value, list) and part < len(value) else None
     return value.get(part) if isinstance(value, dict) else None
@@ -108,7 +110,7 @@ def _step(value: Any, part: str | int) -> Any:
 @dataclass(frozen=True)
 class _Explanation:
     subject: ParsedFile
-    detail: Any
+    detail: ErrorDetails
 
     @property
     def path(self) -> KeyPath:
@@ -120,7 +122,7 @@ class _Explanation:
         return bool(loc) and loc[-1] == "[key]"
 
     @property
-    def found(self) -> Any:
+    def value(self) -> object:
         """The offending value; never to be shown from a secret file."""
         value = self.subject.value
         for part in self.path:
@@ -150,13 +152,13 @@ class _Explanation:
 
     def _special(self) -> tuple[str, str, str] | None:
         """The cases with a rule of their own behind them."""
-        found = self.found
-        if not isinstance(found, str) or self.subject.secret:
+        value = self.value
+        if not isinstance(value, str) or self.subject.secret:
             return None
-        if self.path[-1:] == ("zone",) and is_inside_a_room(found):
-            return "zone-forbidden", f"a camera may not look into a room, toilet or bath ({found!r})", ZONE_RULE
+        if self.path[-1:] == ("zone",) and is_inside_a_room(value):
+            return "zone-forbidden", f"a camera may not look into a room, toilet or bath ({value!r})", ZONE_RULE
         if self.path[-2:] == ("ssh", "user") and self.detail["type"] == "string_pattern_mismatch":
-            message = f"{found!r} is not the name of a user that can be passed on safely"
+            message = f"{value!r} is not the name of a user that can be passed on safely"
             return "host-user-unsafe", message, UNSAFE_USER_HINT
         return None
 
@@ -182,17 +184,17 @@ class _Explanation:
             return self._sentence()
         if self.is_key:
             return "the key cannot be a name here" if self.subject.secret else f"{self.path[-1]!r} cannot be a key here"
-        if self.found is None and not self.path:
+        if self.value is None and not self.path:
             return "the file is empty"
-        shown = "the value" if self.subject.secret else _shown(self.found)
-        return f"{shown} is not {_expected(kind, self.detail, schema)}"
+        quoted = "the value" if self.subject.secret else _quoted(self.value)
+        return f"{quoted} is not {_expected(kind, self.detail, schema)}"
 
     def _sentence(self) -> str:
         text = str(self.detail["ctx"]["error"])
         if self.subject.secret:
             return "the value is not allowed" if re.search(r"['\"]", text) else text
-        shown = _shown(self.found)
-        return text if isinstance(self.found, dict) or shown.strip("'") in text else f"{shown}: {text}"
+        quoted = _quoted(self.value)
+        return text if isinstance(self.value, dict) or quoted.strip("'") in text else f"{quoted}: {text}"
 
     def _hint(self, kind: str) -> str:
         """Say what to write; of a secret file no value may be repeated."""
@@ -201,23 +203,23 @@ class _Explanation:
             return PATTERN_HINTS.get(ctx["pattern"], _EXAMPLE)
         if kind in _BOUNDS:
             return ask(self._field, f"a number of {_expected(kind, self.detail, schema)}")
-        if self.subject.secret or self.is_key or isinstance(self.found, dict | list):
+        if self.subject.secret or self.is_key or isinstance(self.value, dict | list):
             return _GENERAL_HINTS.get(kind, _EXAMPLE)
         return self._correction(kind, schema, ctx)
 
-    def _correction(self, kind: str, schema: Any, ctx: Any) -> str:
-        field, found = self._field, self.found
+    def _correction(self, kind: str, schema: object, ctx: Mapping[str, object]) -> str:
+        field, value = self._field, self.value
         if schema in _ADDRESSES:
-            return for_address(field, found, network=schema is IPv4Network)
+            return for_address(field, value, network=schema is IPv4Network)
         if schema is date:
-            return for_day(field, found)
+            return for_day(field, value)
         if kind in _NUMBERS:
-            return for_number(field, found, whole=kind == "int_type")
+            return for_number(field, value, whole=kind == "int_type")
         if kind in _CHOICES:
-            return for_choice(field, found, re.findall(r"'?([^',]+?)'?(?:, | or |$)", str(ctx["expected"])))
+            return for_choice(field, value, re.findall(r"'?([^',]+?)'?(?:, | or |$)", str(ctx["expected"])))
         if kind == "string_type":
-            return ask(field, "a text") if found is None else for_text(field, self.subject.written(self.path))
-        return for_truth(field, found) if kind == "bool_type" else self._general(kind)
+            return ask(field, "a text") if value is None else for_text(field, self.subject.written(self.path))
+        return for_truth(field, value) if kind == "bool_type" else self._general(kind)
 
     def _general(self, kind: str) -> str:
         if kind == "value_error" and "THH:MM" in self._sentence():
@@ -263,7 +265,7 @@ _EXPECTED = {
 }
 
 
-def _expected(kind: str, detail: Any, schema: Any) -> str:
+def _expected(kind: str, detail: ErrorDetails, schema: object) -> str:
     ctx = detail.get("ctx", {})
     if kind in _BOUNDS:
         bound = next(ctx[name] for name in ("ge", "le", "gt", "lt") if name in ctx)
@@ -276,7 +278,7 @@ def _expected(kind: str, detail: Any, schema: Any) -> str:
     return _EXPECTED.get(kind, f"valid ({kind})")
 
 
-def _shown(value: Any) -> str:
+def _quoted(value: object) -> str:
     if isinstance(value, dict | list):
         return "a mapping" if isinstance(value, dict) else ("an empty list" if not value else "a list")
     if value is None:
@@ -285,5 +287,5 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 80 else text[:77] + "…'"  # noqa: PLR2004 (a message stays a line)
 
 
-def _as_written(value: Any) -> str:
+def _as_written(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)

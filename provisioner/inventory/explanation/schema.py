@@ -51,7 +51,7 @@ PATHS: Final[Mapping[str, str]] = {
 
 _OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 _ADDRESS = rf"{_OCTET}(\.{_OCTET}){{3}}"
-_FORMS: Final[Mapping[str, dict[str, Any]]] = {
+_FORMS: Final[Mapping[str, dict[str, object]]] = {
     "date": {
         "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$",
         "description": "A day: YYYY-MM-DD.",
@@ -81,8 +81,8 @@ def schema_of(kind: str) -> dict[str, Any]:
     bare = model.model_json_schema(mode="validation")
     for name, part in {model.__name__: bare, **bare.get("$defs", {})}.items():
         _describe(part, _docstrings().get(name, {}))
-    found: dict[str, Any] = _formed(bare)
-    return {"$schema": DIALECT, "$id": f"provisioner:{kind}", **found, "title": f"{PATHS[kind]} of an inventory"}
+    schema: dict[str, Any] = _formed(bare)
+    return {"$schema": DIALECT, "$id": f"provisioner:{kind}", **schema, "title": f"{PATHS[kind]} of an inventory"}
 
 
 def _describe(part: dict[str, Any], docstrings: Mapping[str, str]) -> None:
@@ -119,19 +119,19 @@ def _formed(node: Any) -> Any:
         return [_formed(item) for item in node]
     if not isinstance(node, dict):
         return node
-    found = {key: _formed(value) for key, value in node.items()}
-    if "patternProperties" in found:
-        found.setdefault("additionalProperties", False)
-    if found.get("type") != "string":
-        return found
-    form = _FORMS.get(found.get("format", ""), {})
-    if found.get("format") == "ipv4network":
-        del found["format"]  # of our own making: nobody else knows it
-    if found.get("pattern") in PATTERN_HINTS:
-        hint = PATTERN_HINTS[found["pattern"]]
+    schema = {key: _formed(value) for key, value in node.items()}
+    if "patternProperties" in schema:
+        schema.setdefault("additionalProperties", False)
+    if schema.get("type") != "string":
+        return schema
+    form = _FORMS.get(schema.get("format", ""), {})
+    if schema.get("format") == "ipv4network":
+        del schema["format"]  # of our own making: nobody else knows it
+    if schema.get("pattern") in PATTERN_HINTS:
+        hint = PATTERN_HINTS[schema["pattern"]]
         example = hint.partition(", e.g. ")[2]
         form = {"description": _sentence(hint)} | ({"examples": [example]} if example else {})
-    return form | found
+    return form | schema
 
 
 def _sentence(text: str) -> str:

@@ -11,14 +11,14 @@ from pydantic import BaseModel
 from provisioner.inventory.files.positions import KeyPath
 
 
-def schema_at(schema: Any, path: KeyPath) -> Any:
+def schema_at(schema: object, path: KeyPath) -> Any:
     """The type that a path leads to, without `Annotated` and `None`."""
     here = _bare(schema)
     for part in path:
         origin, args = get_origin(here), get_args(here)
         if isinstance(here, type) and issubclass(here, BaseModel):
-            found = next((f for name, f in here.model_fields.items() if (f.alias or name) == part), None)
-            here = _bare(found.annotation) if found else None
+            field = next((f for name, f in here.model_fields.items() if (f.alias or name) == part), None)
+            here = _bare(field.annotation) if field else None
         elif origin is dict:
             here = _bare(args[1])
         elif origin is tuple:
@@ -37,13 +37,13 @@ def _bare(annotation: Any) -> Any:
     return annotation
 
 
-def keys_of(schema: Any) -> list[str]:
+def keys_of(schema: object) -> list[str]:
     """The keys that a mapping of this type may have, as they stand in files."""
     fields: Mapping[str, Any] = getattr(schema, "model_fields", {})
     return [field.alias or name for name, field in fields.items()]
 
 
-def choices_of(schema: Any) -> str:
+def choices_of(schema: object) -> str:
     """The values of an enumeration, one after the other; nothing for another type."""
     if isinstance(schema, type) and issubclass(schema, Enum):
         return ", ".join(str(member.value) for member in schema)

@@ -1,6 +1,6 @@
 """The smallest edit of a YAML file that makes it say something else: comments, order and style of the rest stay.
 
-Text is cut and put in at the places that libyaml gives. The result is parsed again and compared with
+Text is cut and put in at the places that libyaml finds. The result is parsed again and compared with
 what was wanted: an edit that would say anything else is never returned.
 """
 
@@ -27,7 +27,7 @@ class Flow(dict[str, Any]):
     """A mapping to be written on one line: `{ by: dic, signed_on: 2021-05-08 }`."""
 
 
-def edited(data: bytes, changes: Mapping[KeyPath, Any]) -> bytes:
+def edited(data: bytes, changes: Mapping[KeyPath, object]) -> bytes:
     """A file's text with values set.
 
     Args:
@@ -42,22 +42,22 @@ def edited(data: bytes, changes: Mapping[KeyPath, Any]) -> bytes:
     document = parse(data)
     if document.faults:
         raise EditError(document.faults[0].message)
-    wanted = copy.deepcopy(document.value)
+    expected = copy.deepcopy(document.value)
     for path, value in changes.items():
         if not path:
             raise EditError("the whole file is not a place")
-        if _found(wanted, path) == value:
+        if _value_at(expected, path) == value:
             continue
         text = _set(text, path, value)
-        wanted = _with(wanted, path, value)
+        expected = _with(expected, path, value)
     result = text.encode()
     after = parse(result)
-    if after.faults or after.value != wanted:
+    if after.faults or after.value != expected:
         raise EditError("the edit would say something else than what was asked")
     return result
 
 
-def _found(value: Any, path: KeyPath) -> Any:
+def _value_at(value: Any, path: KeyPath) -> Any:
     for part in path:
         try:
             value = value[part]
@@ -71,10 +71,10 @@ _ADDRESS = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?:/[0-9]{1,2})?")
 """An IPv4 address or network: with three dots it is a number to nobody."""
 
 
-def _with(value: Any, path: KeyPath, new: Any) -> Any:
+def _with(value: object, path: KeyPath, new: object) -> object:
     if not path:
         return _plain(new)
-    parent = _found(value, path[:-1])
+    parent = _value_at(value, path[:-1])
     if isinstance(parent, dict) and isinstance(path[-1], str):
         parent[path[-1]] = _plain(new)
     elif isinstance(parent, list) and path[-1] == len(parent):
@@ -86,7 +86,7 @@ def _with(value: Any, path: KeyPath, new: Any) -> Any:
     return value
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str):
@@ -121,15 +121,15 @@ class _Place:
         return None
 
 
-def _set(text: str, path: KeyPath, value: Any) -> str:
+def _set(text: str, path: KeyPath, value: object) -> str:
     place = _Place(yaml.compose(text, Loader=yaml.CSafeLoader), None, 0, flow=False)
     for depth, part in enumerate(path):
-        found = place.child(part)
-        if found is None:
+        child = place.child(part)
+        if child is None:
             if depth != len(path) - 1:
                 raise EditError(f"there is no place {'.'.join(map(str, path[: depth + 1]))}")
             return _add(text, place, part, value)
-        place = found
+        place = child
     return _replace(text, place, value)
 
 
@@ -143,7 +143,7 @@ def _end(text: str, node: Any) -> int:
     return _end(text, last[1] if isinstance(last, tuple) else last)
 
 
-def _replace(text: str, place: _Place, value: Any) -> str:
+def _replace(text: str, place: _Place, value: object) -> str:
     node = place.node
     start, end = node.start_mark.index, _end(text, node)
     is_block = not (isinstance(node, yaml.ScalarNode) or node.flow_style)
@@ -161,7 +161,7 @@ def _replace(text: str, place: _Place, value: Any) -> str:
     return f"{text[:start].rstrip()}\n{_block(value, indent)}{text[end:]}"
 
 
-def _add(text: str, place: _Place, part: str | int, value: Any) -> str:
+def _add(text: str, place: _Place, part: str | int, value: object) -> str:
     parent = place.node
     if isinstance(parent, yaml.MappingNode) and isinstance(part, str):
         entry = f"{_key(part)}:"
@@ -184,18 +184,18 @@ def _add(text: str, place: _Place, part: str | int, value: Any) -> str:
     return f"{text[:tail]}\n{new}{text[tail:] or chr(10)}"
 
 
-def _add_inline(text: str, parent: Any, entry: str, value: Any) -> str:
+def _add_inline(text: str, parent: Any, entry: str, value: object) -> str:
     end = parent.end_mark.index - 1
     before = text[:end].rstrip()
     gap = text[len(before) : end]
-    shown = _inline(value) if entry == "-" else f"{entry} {_inline(value)}"
+    token = _inline(value) if entry == "-" else f"{entry} {_inline(value)}"
     comma = "" if not parent.value or before.endswith(",") else ","
     padding = " " if isinstance(parent, yaml.MappingNode) else ""
     space = " " if comma else gap or padding
-    return f"{before}{comma}{space}{shown}{gap or padding}{text[end:]}"
+    return f"{before}{comma}{space}{token}{gap or padding}{text[end:]}"
 
 
-def _needs_block(value: Any) -> bool:
+def _needs_block(value: object) -> bool:
     if isinstance(value, Flow):
         return False
     if isinstance(value, Mapping):
@@ -205,7 +205,7 @@ def _needs_block(value: Any) -> bool:
     return False
 
 
-def _inline(value: Any) -> str:
+def _inline(value: object) -> str:
     if isinstance(value, Mapping):
         return "{ " + ", ".join(f"{_key(k)}: {_inline(v)}" for k, v in value.items()) + " }" if value else "{}"
     if isinstance(value, Sequence) and not isinstance(value, str):
@@ -213,7 +213,7 @@ def _inline(value: Any) -> str:
     return _scalar(value)
 
 
-def _block(value: Any, indent: int) -> str:
+def _block(value: object, indent: int) -> str:
     """The lines of a collection at an indentation, without the last line break."""
     pad = " " * indent
     lines: list[str] = []
@@ -223,10 +223,10 @@ def _block(value: Any, indent: int) -> str:
                 lines += [f"{pad}{_key(key)}:", _block(item, indent + 2)]
             else:
                 lines.append(f"{pad}{_key(key)}: {_inline(item)}")
-    else:
+    elif isinstance(value, Sequence):
         for item in value:
-            shown = _block(item, indent + 2).lstrip() if _needs_block(item) else _inline(item)
-            lines.append(f"{pad}- {shown}")
+            text = _block(item, indent + 2).lstrip() if _needs_block(item) else _inline(item)
+            lines.append(f"{pad}- {text}")
     return "\n".join(lines)
 
 
@@ -234,7 +234,7 @@ def _key(key: str) -> str:
     return _scalar(key)
 
 
-def _scalar(value: Any) -> str:
+def _scalar(value: object) -> str:
     """A token: a text stands plain where every reader of YAML takes it for the same text."""
     if not isinstance(value, str) or not _reads_plain(value):
         return scalar(value)

@@ -145,8 +145,8 @@ def _is_in_the_clear(path: Path) -> bool:
 def secret_files_of(root: Path) -> Iterator[File]:
     """The encrypted files: the owner of `secrets/cameras/bac-giang.yml` is `secrets/cameras/bac-giang`."""
     for folder, entries in _walk(str(root), (_SECRETS,)):
-        found = (_file(root, folder, entry) for entry in entries or ())
-        yield from (file for file in found if isinstance(file, File))
+        files = (_file(root, folder, entry) for entry in entries or ())
+        yield from (file for file in files if isinstance(file, File))
 
 
 def _walk(root: str, folder: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], list[os.DirEntry[str]] | None]]:

@@ -1,9 +1,8 @@
-"""`allocations.lock.yml` as text: the same value always gives the same bytes, so that Git shows what changed."""
+"""`allocations.lock.yml` as text: the same value is always the same bytes, so that Git shows what changed."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from provisioner.base.atomic_file import write_atomic
 from provisioner.inventory.files.layout import LOCK_NAME
@@ -22,12 +21,12 @@ def render_lock(allocations: Allocations) -> str:
     return _HEADER + render_mapping({key: _sorted(value) for key, value in document.items()})
 
 
-def _sorted(value: Any) -> Any:
+def _sorted(value: object) -> object:
     return dict(sorted(value.items())) if isinstance(value, dict) else value
 
 
 def write_lock(root: Path, allocations: Allocations) -> Path:
-    """Replace an inventory's lock and give its path.
+    """Replace an inventory's lock; its path is returned.
 
     Raises:
         InventoryError: the file cannot be written; the old one is untouched.

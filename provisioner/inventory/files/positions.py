@@ -84,8 +84,8 @@ class SourceFile:
 
     def at(self, path: KeyPath, *, key: bool = False) -> Position:
         """The place of a value in this file; the file is parsed again for it."""
-        found = self.marks.nearest(path, key=key)
-        return Position(self.shown, found.line, found.column)
+        mark = self.marks.nearest(path, key=key)
+        return Position(self.shown, mark.line, mark.column)
 
 
 @dataclass(frozen=True)

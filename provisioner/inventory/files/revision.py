@@ -58,7 +58,7 @@ def revision(root: Path, name: str) -> Iterator[Revision]:
 def _files(root: Path, commit: str, name: str) -> list[tuple[str, bytes]]:
     """The files of the folder in a commit, with what is in them."""
     listed = _git(root, "ls-tree", "-r", "-z", commit, ".").decode("utf-8", "surrogateescape")
-    found: list[tuple[str, str]] = []
+    blobs: list[tuple[str, str]] = []
     for entry in listed.split("\0")[:-1]:
         head, _, path = entry.partition("\t")
         mode, kind, blob = head.split()
@@ -67,28 +67,28 @@ def _files(root: Path, commit: str, name: str) -> list[tuple[str, bytes]]:
         if kind != "blob" or not mode.startswith(_FILE):
             hint = "check that revision out elsewhere, and compare the two folders there"
             raise UsageError(f"{name} holds a link at {path}, which is not followed", hint=hint)
-        found.append((path, blob))
-    if not any(path == "inventory.yml" for path, _ in found):
+        blobs.append((path, blob))
+    if not any(path == "inventory.yml" for path, _ in blobs):
         raise UsageError(f"{name} holds no inventory at {root}", hint="name a revision in which the folder exists")
-    contents = _contents(root, [blob for _, blob in found])
-    return [(path, content) for (path, _), content in zip(found, contents, strict=True)]
+    contents = _contents(root, [blob for _, blob in blobs])
+    return [(path, content) for (path, _), content in zip(blobs, contents, strict=True)]
 
 
 def _contents(root: Path, blobs: list[str]) -> list[bytes]:
-    told = _git(root, "cat-file", "--batch", given="\n".join(blobs).encode() + b"\n")
+    output = _git(root, "cat-file", "--batch", stdin="\n".join(blobs).encode() + b"\n")
     contents, position = [], 0
     for _ in blobs:
-        end = told.index(b"\n", position)
-        size = int(told[position:end].split()[2])
-        contents.append(told[end + 1 : end + 1 + size])
+        end = output.index(b"\n", position)
+        size = int(output[position:end].split()[2])
+        contents.append(output[end + 1 : end + 1 + size])
         position = end + size + 2
     return contents
 
 
-def _git(root: Path, *arguments: str, given: bytes | None = None) -> bytes:
+def _git(root: Path, *arguments: str, stdin: bytes | None = None) -> bytes:
     argv = ["git", "-C", str(root), *arguments]
     try:
-        done = subprocess.run(argv, input=given, capture_output=True, timeout=_TIMEOUT_S, check=False)
+        done = subprocess.run(argv, input=stdin, capture_output=True, timeout=_TIMEOUT_S, check=False)
     except (OSError, subprocess.TimeoutExpired):
         raise UsageError("git cannot be run", hint="install git; the revision is read with it") from None
     if done.returncode != 0:

@@ -2,7 +2,7 @@
 
 The rules are those of YAML 1.2's core schema, less what has bitten people: anchors, aliases, tags,
 merge keys, duplicate keys and second documents are faults with a place; `yaml_scalars` says what stays
-a text. No input gives a traceback, and none takes longer than its length explains.
+a text. No input ends in a traceback, and none takes longer than its length explains.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def parse(data: bytes, *, marks: bool = False, max_bytes: int = MAX_BYTES) -> Do
 
 def _read_carefully(data: bytes, *, marks: bool) -> Document:
     reader = _Reader(marks=marks)
-    value: Any = None
+    value: object = None
     try:
         value = reader.read(data)
     except _Stop as stop:
@@ -136,7 +136,7 @@ class _Reader:
     keys: dict[KeyPath, Mark] = field(default_factory=dict)
     _parser: Any = None
 
-    def read(self, data: bytes) -> Any:
+    def read(self, data: bytes) -> object:
         self._parser = yaml.CSafeLoader(data)  # libyaml's parser; its constructor is never asked
         self._next()
         start = self._next()
@@ -155,8 +155,8 @@ class _Reader:
 
     def _fault(self, event: Any, code: str, message: str, hint: str) -> None:
         if len(self.faults) == MAX_FAULTS:
-            told = f"there are more than {MAX_FAULTS} faults; the rest of the file is not judged"
-            raise _Stop(_at(event, "yaml-too-many-faults", told, "correct the ones listed first"))
+            limit = f"there are more than {MAX_FAULTS} faults; the rest of the file is not judged"
+            raise _Stop(_at(event, "yaml-too-many-faults", limit, "correct the ones listed first"))
         self.faults.append(_at(event, code, message, hint))
 
     def _check_directives(self, start: Any) -> None:
@@ -169,7 +169,7 @@ class _Reader:
         if event.tag is not None:
             self._fault(event, "yaml-tag", "a tag (!) is not allowed", _tag_hint(event.tag))
 
-    def _node(self, event: Any, path: KeyPath, depth: int) -> Any:
+    def _node(self, event: Any, path: KeyPath, depth: int) -> object:
         if isinstance(event, yaml.AliasEvent):
             self._fault(event, "yaml-alias", "an alias (*) is not allowed", "write the value out; quote a text with *")
             return None
@@ -185,14 +185,14 @@ class _Reader:
             return self._sequence(path, depth + 1)
         return self._mapping(path, depth + 1)
 
-    def _sequence(self, path: KeyPath, depth: int) -> list[Any]:
-        items: list[Any] = []
+    def _sequence(self, path: KeyPath, depth: int) -> list[object]:
+        items: list[object] = []
         while not isinstance(event := self._next(), yaml.SequenceEndEvent):
             items.append(self._node(event, (*path, len(items)) if self.marks else path, depth))
         return items
 
-    def _mapping(self, path: KeyPath, depth: int) -> dict[str, Any]:
-        entries: dict[str, Any] = {}
+    def _mapping(self, path: KeyPath, depth: int) -> dict[str, object]:
+        entries: dict[str, object] = {}
         first: dict[str, int] = {}
         while not isinstance(event := self._next(), yaml.MappingEndEvent):
             key = self._key(event, depth)

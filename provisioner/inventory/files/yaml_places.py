@@ -63,15 +63,15 @@ def written_at(data: bytes, path: KeyPath) -> str:
 
 def _nearest(data: bytes, path: KeyPath, *, key: bool) -> Any:
     """The event of a value, or of what is closest around it; None where there is nothing at all."""
-    found = None
+    nearest = None
     next_event = CSafeLoader(data.removeprefix(_BYTE_ORDER_MARK)).get_event
     with suppress(YAMLError):  # the file ends there; what was found is the nearest
-        for event in _way(next_event, path, key=key):
-            found = event
-    return found
+        for event in _events(next_event, path, key=key):
+            nearest = event
+    return nearest
 
 
-def _way(next_event: Callable[[], Any], path: KeyPath, *, key: bool) -> Iterator[Any]:
+def _events(next_event: Callable[[], Any], path: KeyPath, *, key: bool) -> Iterator[Any]:
     """The document's event, then that of each value on the way."""
     next_event()
     if type(next_event()) is not DocumentStartEvent:
@@ -79,31 +79,30 @@ def _way(next_event: Callable[[], Any], path: KeyPath, *, key: bool) -> Iterator
     event = next_event()
     yield event
     for position, part in enumerate(path, start=1):
-        step = _entry if isinstance(part, str) else _item
         if type(event) is not (MappingStartEvent if isinstance(part, str) else SequenceStartEvent):
             return
-        pair = step(next_event, part)
+        pair = _entry(next_event, part) if isinstance(part, str) else _item(next_event, part)
         if pair is None:
             return
         at_key, event = pair
         yield at_key if key and position == len(path) else event
 
 
-def _entry(next_event: Callable[[], Any], wanted: Any) -> tuple[Any, Any] | None:
+def _entry(next_event: Callable[[], Any], name: str) -> tuple[Any, Any] | None:
     """A key and its value, or None at the mapping's end."""
     while type(event := next_event()) is not MappingEndEvent:
-        if type(event) is ScalarEvent and event.value == wanted:
+        if type(event) is ScalarEvent and event.value == name:
             return event, next_event()
         _skip(event, next_event)
         _skip(next_event(), next_event)
     return None
 
 
-def _item(next_event: Callable[[], Any], wanted: Any) -> tuple[Any, Any] | None:
+def _item(next_event: Callable[[], Any], index: int) -> tuple[Any, Any] | None:
     """An item, which has no key of its own, or None at the sequence's end."""
     position = 0
     while type(event := next_event()) is not SequenceEndEvent:
-        if position == wanted:
+        if position == index:
             return event, event
         _skip(event, next_event)
         position += 1

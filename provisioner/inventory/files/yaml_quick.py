@@ -24,14 +24,14 @@ from yaml.events import (
 from provisioner.inventory.files.yaml_scalars import resolve
 
 GAVE_UP: Final = object()
-"""What `read_quickly` gives where `strict_yaml` has to look: None is a value."""
+"""What `read_quickly` returns where `strict_yaml` has to look: None is a value."""
 
 
 class _GiveUp(Exception):  # noqa: N818 (a way out of the recursion, not an error of ours)
     """Something that the quick way does not judge."""
 
 
-def read_quickly(data: bytes, max_depth: int) -> Any:
+def read_quickly(data: bytes, max_depth: int) -> object:
     """The value of a file that holds one mapping, or GAVE_UP.
 
     Args:
@@ -51,15 +51,15 @@ def read_quickly(data: bytes, max_depth: int) -> Any:
         return GAVE_UP
 
 
-def _document(next_event: Callable[[], Any], max_depth: int) -> Any:
+def _document(next_event: Callable[[], Any], max_depth: int) -> object:
     first = next_event()
     if type(first) is not MappingStartEvent or first.anchor is not None or first.tag is not None:
         raise _GiveUp
     return _mapping(next_event, max_depth - 1)
 
 
-def _mapping(next_event: Callable[[], Any], levels: int) -> dict[str, Any]:
-    entries: dict[str, Any] = {}
+def _mapping(next_event: Callable[[], Any], levels: int) -> dict[str, object]:
+    entries: dict[str, object] = {}
     while True:
         event = next_event()
         if type(event) is not ScalarEvent:
@@ -76,8 +76,8 @@ def _mapping(next_event: Callable[[], Any], levels: int) -> dict[str, Any]:
             entries[key] = _collection(event, next_event, levels)
 
 
-def _sequence(next_event: Callable[[], Any], levels: int) -> list[Any]:
-    items: list[Any] = []
+def _sequence(next_event: Callable[[], Any], levels: int) -> list[object]:
+    items: list[object] = []
     while True:
         event = next_event()
         if type(event) is ScalarEvent and event.anchor is None and event.tag is None:
@@ -88,7 +88,7 @@ def _sequence(next_event: Callable[[], Any], levels: int) -> list[Any]:
             items.append(_collection(event, next_event, levels))
 
 
-def _collection(event: Any, next_event: Callable[[], Any], levels: int) -> Any:
+def _collection(event: Any, next_event: Callable[[], Any], levels: int) -> object:
     kind = type(event)
     if kind is AliasEvent or event.anchor is not None or event.tag is not None or not levels:
         raise _GiveUp

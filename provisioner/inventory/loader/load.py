@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
+from provisioner.base.collector import without_collector
 from provisioner.base.diagnostics import Problem, Severity
 from provisioner.base.errors import InventoryError
 from provisioner.inventory import rules
@@ -20,10 +19,10 @@ from provisioner.inventory.files.layout import VAULT_MARK, File, layout_of
 from provisioner.inventory.files.positions import Located, Places, SourceFile
 from provisioner.inventory.files.yaml_places import PlacesIn
 from provisioner.inventory.loader.cache import Cache
-from provisioner.inventory.loader.inventory_cache import KnownSites
-from provisioner.inventory.loader.one_file import OnDisk, bytes_of, content_of, read, text_of, validated_text
-from provisioner.inventory.loader.one_site import Site, unreadable
+from provisioner.inventory.loader.file_content import OnDisk, bytes_of, content_of, read, text_of, validated_text
+from provisioner.inventory.loader.known_sites import KnownSites
 from provisioner.inventory.loader.parallel import sites_of
+from provisioner.inventory.loader.site import Site, unreadable
 from provisioner.inventory.model import (
     Allocations,
     Carrier,
@@ -51,10 +50,10 @@ class Loaded:
         outlines: the facilities in outline, by id.
         broken: owners whose files have errors: nothing is known about them.
         problems: what is wrong with single files, sorted by place.
-        found: what the rules on single files found.
+        rule_problems: what the rules on single files find wrong.
         places: where each object stands.
-        contents: gives the digest of what each file says, by its path.
-        facilities: gives the facilities by id; at ten thousand of them that takes seconds.
+        contents: works out the digest of what each file says, by its path.
+        facilities: builds the facilities by id; at ten thousand of them that takes seconds.
     """
 
     today: date
@@ -62,7 +61,7 @@ class Loaded:
     outlines: Mapping[str, Outline]
     broken: frozenset[str]
     problems: tuple[Problem, ...]
-    found: tuple[Problem, ...]
+    rule_problems: tuple[Problem, ...]
     places: Places
     contents: Callable[[], dict[str, str]] = field(repr=False, compare=False)
     facilities: Callable[[], dict[str, Facility]] = field(repr=False, compare=False)
@@ -78,7 +77,7 @@ class Loaded:
         """What could be read, as a whole; None without settings or lock."""
         if self.frame is None:
             return None
-        with _without_collector():
+        with without_collector():
             return Inventory.model_construct(**dict(self.frame), facilities=self.facilities())
 
     @property
@@ -101,8 +100,8 @@ def load(root: Path, *, today: date, cache: Cache | None = None) -> Loaded:
     if not (root / "inventory.yml").is_file():
         hint = "name the inventory's folder with -i DIR or PROVISIONER_INVENTORY"
         raise InventoryError(f"{root} holds no inventory.yml", hint=hint)
-    with _without_collector():
-        return _Loading(root, today, KnownSites(cache, root)).load()
+    with without_collector():
+        return _FilesPass(root, today, KnownSites(cache, root)).load()
 
 
 def check(loaded: Loaded) -> tuple[Problem, ...]:
@@ -111,7 +110,7 @@ def check(loaded: Loaded) -> tuple[Problem, ...]:
     if loaded.frame:
         view = rules.View(loaded.frame, loaded.outlines, loaded.places, loaded.today, loaded.broken)
         across = rules.check_across(view)
-    return tuple(sorted([*loaded.problems, *loaded.found, *across]))
+    return tuple(sorted([*loaded.problems, *loaded.rule_problems, *across]))
 
 
 def load_inventory(root: Path, *, today: date, tolerate: Collection[str] = (), cache: Cache | None = None) -> Inventory:
@@ -144,27 +143,15 @@ def valid_inventory(loaded: Loaded, root: Path, *, tolerate: Collection[str] = (
     return loaded.inventory
 
 
-@contextmanager
-def _without_collector() -> Iterator[None]:
-    """Switch the cyclic collector off: on 3,000 files it costs more than the parser does."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
-
-
 @dataclass
-class _Loading:
+class _FilesPass:
     """One pass over the files; the only mutable thing here, and it does not leave this module."""
 
     root: Path
     today: date
-    kept: KnownSites
+    known_sites: KnownSites
     problems: list[Problem] = field(default_factory=list)
-    found: list[Problem] = field(default_factory=list)
+    rule_problems: list[Problem] = field(default_factory=list)
     sources: dict[str, Located] = field(default_factory=dict)
     broken: set[str] = field(default_factory=set)
     parsed: dict[str, Model] = field(default_factory=dict)
@@ -179,14 +166,14 @@ class _Loading:
         self.problems += layout.problems
         facilities = [file for file in layout.files if file.model is Facility]
         sites, changed = self._known(facilities)
-        with sites_of(changed, self.today, cache=self.kept.cache, known=bool(sites)) as collect:
+        with sites_of(changed, self.today, cache=self.known_sites.cache, known=bool(sites)) as collect:
             for file in layout.files:
                 if file.model is not Facility:
                     self._read(file)
             anew = collect()
         sites |= anew
-        self.kept.keep(sites, anew)
-        self.kept.keep_others(self.texts)
+        self.known_sites.keep(sites, anew)
+        self.known_sites.keep_others(self.texts)
         for file in facilities:
             self._take_site(file, sites[file.relative])
         self._miss_files()
@@ -194,11 +181,11 @@ class _Loading:
 
     def _known(self, facilities: list[File]) -> tuple[dict[str, Site], list[File]]:
         """What earlier runs found out about files with these very bytes, and the files that are left."""
-        kept = self.kept.sites()
+        known = self.known_sites.sites()
         sites: dict[str, Site] = {}
         left = []
         for file in facilities:
-            site = kept.get(file.relative)
+            site = known.get(file.relative)
             if site and site.holds_on(self.today) and _digest(file) == site.digest:
                 sites[file.relative] = site
             else:
@@ -212,7 +199,7 @@ class _Loading:
             return
         self.sources[file.owner] = OnDisk(file, site.digest)
         self.problems += site.faults
-        self.found += site.found
+        self.rule_problems += site.problems
         if site.faults:
             self.broken.add(file.owner)
         if site.outline:
@@ -230,7 +217,7 @@ class _Loading:
             self._take_encrypted(file, data)
             return
         digest = hashlib.sha256(data).hexdigest()
-        text = self.kept.other(file.relative, digest)
+        text = self.known_sites.other(file.relative, digest)
         if text is not None:
             self.sources[file.owner] = SourceFile(file.shown, data, PlacesIn)
             self.parsed[file.owner] = validated_text(file.model, text)
@@ -241,14 +228,14 @@ class _Loading:
         self.others[file.relative] = digest, text
 
     def _read_anew(self, file: File, data: bytes) -> str:
-        reading = read(file, data)
-        self.sources[file.owner] = reading.source
-        self.problems += reading.problems
-        if reading.model is not None:
-            self.parsed[file.owner] = reading.model
-        if reading.problems:
+        content = read(file, data)
+        self.sources[file.owner] = content.source
+        self.problems += content.problems
+        if content.model is not None:
+            self.parsed[file.owner] = content.model
+        if content.problems:
             self.broken.add(file.owner)
-        return reading.text
+        return content.text
 
     def _take_encrypted(self, file: File, data: bytes) -> None:
         self.others[file.relative] = hashlib.sha256(data).hexdigest(), ""
@@ -285,37 +272,37 @@ class _Loading:
             outlines=dict(sorted(self.outlines.items())),
             broken=frozenset(self.broken),
             problems=tuple(sorted(self.problems)),
-            found=tuple(self.found),
+            rule_problems=tuple(self.rule_problems),
             places=Places(self.sources),
             contents=self._contents,
             facilities=self._facilities,
         )
 
     def _facilities(self) -> dict[str, Facility]:
-        found = {}
+        facilities = {}
         for text in self._site_texts().values():
             facility: Facility = validated_text(Facility, text)
-            found[facility.id] = facility
-        return dict(sorted(found.items()))
+            facilities[facility.id] = facility
+        return dict(sorted(facilities.items()))
 
     def _site_texts(self) -> dict[str, str]:
         """What each facility's file says that is understood, by its path."""
-        found, again = {}, {}
+        texts, again = {}, {}
         for file, site in self.understood:
-            text = site.text or self.kept.text(file.relative, site.digest)
+            text = site.text or self.known_sites.text(file.relative, site.digest)
             if text is None:
                 text = text_of(file, site.digest)
                 again[file.relative] = site._replace(text=text)
-            found[file.relative] = text
-        self.kept.keep({file.relative: site for file, site in self.understood} | again, again)
-        return found
+            texts[file.relative] = text
+        self.known_sites.keep({file.relative: site for file, site in self.understood} | again, again)
+        return texts
 
     def _contents(self) -> dict[str, str]:
         texts = self._site_texts()
-        found = {relative: content_of(text, digest) for relative, (digest, text) in self.others.items()}
+        contents = {relative: content_of(text, digest) for relative, (digest, text) in self.others.items()}
         for file, site in self.sites:
-            found[file.relative] = content_of(texts.get(file.relative, ""), site.digest)
-        return found
+            contents[file.relative] = content_of(texts.get(file.relative, ""), site.digest)
+        return contents
 
     def _frame(self) -> Frame | None:
         settings, lock = self.parsed.get("inventory"), self.parsed.get("allocations", Allocations())
@@ -332,8 +319,8 @@ class _Loading:
         )
 
     def _by_id(self, model: type[M]) -> dict[str, M]:
-        found = {m.id: m for m in self.parsed.values() if isinstance(m, model)}  # type: ignore[attr-defined]
-        return dict(sorted(found.items()))
+        values = {m.id: m for m in self.parsed.values() if isinstance(m, model)}  # type: ignore[attr-defined]
+        return dict(sorted(values.items()))
 
 
 def _digest(file: File) -> str:

@@ -1,4 +1,4 @@
-"""Reading many facilities in several processes, while this one reads the rest of the inventory.
+"""Many facilities, read in several processes while this one reads the rest of the inventory.
 
 Few files are read here: to start a process takes as long as to read some hundred of them. The processes
 are forked where that is safe, that is where no other thread could hold a lock at that moment, and started
@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from provisioner.inventory.files.layout import File
 from provisioner.inventory.loader.cache import Cache
-from provisioner.inventory.loader.inventory_cache import part_of, write_part
-from provisioner.inventory.loader.one_site import Site, read_site
+from provisioner.inventory.loader.known_sites import part_of, write_part
+from provisioner.inventory.loader.site import Site, read_site
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future
+    from concurrent.futures import Future, ProcessPoolExecutor
 
 MANY: Final = 256
 """From so many files on, other processes help."""
@@ -37,7 +37,7 @@ Collect = Callable[[], dict[str, Site]]
 def sites_of(
     files: Sequence[File], today: date, *, cache: Cache | None = None, known: bool = True, workers: int | None = None
 ) -> Iterator[Collect]:
-    """Begin to read facilities' files; what is given waits for them, and gives them by path.
+    """Begin to read facilities' files; the function that is yielded waits for them, and returns them by path.
 
     Args:
         files: the files.
@@ -57,10 +57,20 @@ def sites_of(
     chunks = _chunks(files) if known or cache is None else _parts(files, cache)
     pool = ProcessPoolExecutor(count, mp_context=multiprocessing.get_context(_method()), initializer=_begin)
     try:
-        begun = [pool.submit(_read_chunk, chunk, today) for chunk in chunks]
+        begun = [_submitted(pool, chunk, today) for chunk in chunks]
         yield lambda: _collected(begun, chunks, today)
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _submitted(pool: ProcessPoolExecutor, chunk: _Chunk, today: date) -> Future[dict[str, Site]] | None:
+    """Hand files over to a process; None where one was killed before all were handed over."""
+    from concurrent.futures.process import BrokenProcessPool  # noqa: PLC0415
+
+    try:
+        return pool.submit(_read_chunk, chunk, today)
+    except BrokenProcessPool:
+        return None
 
 
 def _workers(files: int) -> int:
@@ -91,27 +101,29 @@ def _chunks(files: Sequence[File]) -> list[_Chunk]:
 
 
 def _parts(files: Sequence[File], cache: Cache) -> list[_Chunk]:
-    found: dict[int, list[File]] = {}
+    parts: dict[int, list[File]] = {}
     for file in files:
-        found.setdefault(part_of(file.relative), []).append(file)
-    return [_Chunk(below, cache, part) for part, below in sorted(found.items())]
+        parts.setdefault(part_of(file.relative), []).append(file)
+    return [_Chunk(below, cache, part) for part, below in sorted(parts.items())]
 
 
 def _read_chunk(chunk: _Chunk, today: date) -> dict[str, Site]:
-    found = {file.relative: read_site(file, today) for file in chunk.files}
+    sites = {file.relative: read_site(file, today) for file in chunk.files}
     if chunk.cache is None:
-        return found
-    write_part(chunk.cache, chunk.part, found)
-    return {relative: site if site.faults else site._replace(text="") for relative, site in found.items()}
+        return sites
+    write_part(chunk.cache, chunk.part, sites)
+    return {relative: site if site.faults else site._replace(text="") for relative, site in sites.items()}
 
 
-def _collected(begun: Sequence[Future[dict[str, Site]]], chunks: Sequence[_Chunk], today: date) -> dict[str, Site]:
+def _collected(
+    futures: Sequence[Future[dict[str, Site]] | None], chunks: Sequence[_Chunk], today: date
+) -> dict[str, Site]:
     from concurrent.futures.process import BrokenProcessPool  # noqa: PLC0415
 
-    found: dict[str, Site] = {}
-    for future, chunk in zip(begun, chunks, strict=True):
+    sites: dict[str, Site] = {}
+    for future, chunk in zip(futures, chunks, strict=True):
         try:
-            found |= future.result()
+            sites |= future.result() if future else _read_chunk(chunk, today)
         except BrokenProcessPool:
-            found |= _read_chunk(chunk, today)
-    return found
+            sites |= _read_chunk(chunk, today)
+    return sites

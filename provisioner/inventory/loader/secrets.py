@@ -5,12 +5,12 @@ A problem here has a place, and never a value or an unknown key: either may be a
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
-from pydantic import RootModel, ValidationError
+from pydantic import BaseModel, RootModel, ValidationError
 
 from provisioner.base.atomic_file import write_atomic
 from provisioner.base.diagnostics import Problem, Severity
@@ -22,9 +22,9 @@ from provisioner.inventory.explanation.problems import ParsedFile, problems_of
 from provisioner.inventory.files.layout import File, secret_files_of
 from provisioner.inventory.files.plain_yaml import render_mapping
 from provisioner.inventory.files.positions import Places, SourceFile
-from provisioner.inventory.files.strict_yaml import parse
+from provisioner.inventory.files.strict_yaml import YamlFault, parse
 from provisioner.inventory.files.yaml_places import PlacesIn
-from provisioner.inventory.loader.one_file import validated
+from provisioner.inventory.loader.file_content import validated
 from provisioner.inventory.model import (
     CarrierSecrets,
     Credentials,
@@ -36,6 +36,8 @@ from provisioner.inventory.model import (
 )
 from provisioner.inventory.moves import moved_owner, moved_secrets
 from provisioner.inventory.rules.logins import SecretsView, check_secrets
+
+M = TypeVar("M", bound=BaseModel)
 
 _MAX_BYTES = 16 * 1024 * 1024
 """A province's logins: those of a thousand facilities take one MiB."""
@@ -71,12 +73,12 @@ def read_secrets(root: Path, passwords: VaultPasswords) -> LoadedSecrets:
     Raises:
         SecretsError: a file cannot be opened.
     """
-    reading = _SecretsPass(root, passwords)
+    files = _SecretsPass(root, passwords)
     for file in secret_files_of(root):
-        reading.read(file)
-    secrets = Secrets(digest_key=reading.digest_key, cameras=reading.cameras, carriers=reading.carriers)
+        files.read(file)
+    secrets = Secrets(digest_key=files.digest_key, cameras=files.cameras, carriers=files.carriers)
     return LoadedSecrets(
-        secrets, tuple(sorted(reading.problems)), Places(reading.sources), reading.owners, frozenset(reading.broken)
+        secrets, tuple(sorted(files.problems)), Places(files.sources), files.owners, frozenset(files.broken)
     )
 
 
@@ -137,8 +139,8 @@ def load_secrets(
         InventoryError: with every problem.
     """
     loaded = carried(read_secrets(root, passwords), inventory)
-    found = check(root, loaded, inventory)
-    errors = tuple(p for p in found if p.severity is Severity.ERROR and p.code not in tolerate)
+    problems = check(root, loaded, inventory)
+    errors = tuple(p for p in problems if p.severity is Severity.ERROR and p.code not in tolerate)
     if errors:
         message = f"the secrets of {root} are invalid: {len(errors)} problem{'s' if len(errors) > 1 else ''}"
         raise InventoryError(message, problems=errors, hint="correct the places listed")
@@ -146,7 +148,7 @@ def load_secrets(
 
 
 def write_inventory_secrets(root: Path, secrets: InventorySecrets, passwords: VaultPasswords) -> bool:
-    """Write `secrets/inventory.yml`, encrypted; tells whether anything changed.
+    """Write `secrets/inventory.yml`, encrypted; whether anything changed is returned.
 
     Raises:
         SecretsError: no password is set, or it cannot be read.
@@ -155,7 +157,7 @@ def write_inventory_secrets(root: Path, secrets: InventorySecrets, passwords: Va
 
 
 def write_carrier_secrets(root: Path, carrier: str, secrets: CarrierSecrets, passwords: VaultPasswords) -> bool:
-    """Write `secrets/carriers/<carrier>.yml`, encrypted; tells whether anything changed.
+    """Write `secrets/carriers/<carrier>.yml`, encrypted; whether anything changed is returned.
 
     Raises:
         SecretsError: no password is set, or it cannot be read.
@@ -165,7 +167,7 @@ def write_carrier_secrets(root: Path, carrier: str, secrets: CarrierSecrets, pas
 
 def _write(path: Path, secrets: Model, passwords: VaultPasswords) -> bool:
     """Encrypt and replace a file; an equal content stays as it is, since a new salt would change its digest."""
-    text = (_HEADER + render_mapping(_revealed(dict(secrets)))).encode()
+    text = (_HEADER + render_mapping({key: _revealed(value) for key, value in sorted(secrets)})).encode()
     if path.is_file():
         data = path.read_bytes()
         if is_encrypted(data) and decrypt(data, passwords, name=str(path)) == text:
@@ -174,7 +176,7 @@ def _write(path: Path, secrets: Model, passwords: VaultPasswords) -> bool:
     return True
 
 
-def _revealed(value: Any) -> Any:
+def _revealed(value: object) -> object:
     if isinstance(value, Secret):
         return value.reveal()
     if isinstance(value, dict):
@@ -212,15 +214,17 @@ class _SecretsPass:
         self.sources[file.owner] = source
         folder, name = file.owner.split("/")[-2:]
         if folder == "cameras":
-            self._keep_logins(self._model(file, source, CameraLogins), file)
+            province = self._model(file, source, CameraLogins)
+            if province is not None:
+                self._keep_logins(province, file)
         elif folder == "carriers":
-            found = self._model(file, source, CarrierSecrets)
-            self.carriers |= {name: found} if isinstance(found, CarrierSecrets) else {}
+            if carrier := self._model(file, source, CarrierSecrets):
+                self.carriers[name] = carrier
         else:
-            kept = self._model(file, source, InventorySecrets)
-            self.digest_key = kept.digest_key if isinstance(kept, InventorySecrets) else None
+            secrets = self._model(file, source, InventorySecrets)
+            self.digest_key = secrets.digest_key if secrets else None
 
-    def _model(self, file: File, source: SourceFile, schema: Any) -> Any:
+    def _model(self, file: File, source: SourceFile, schema: type[M]) -> M | None:
         document = parse(source.data, max_bytes=_MAX_BYTES)
         if document.faults:
             self.problems += _faults(file, document.faults)
@@ -234,10 +238,8 @@ class _SecretsPass:
             self.broken.add(file.owner)
             return None
 
-    def _keep_logins(self, found: Any, file: File) -> None:
-        if not isinstance(found, CameraLogins):
-            return
-        for facility, logins in found.root.items():
+    def _keep_logins(self, province: CameraLogins, file: File) -> None:
+        for facility, logins in province.root.items():
             if facility in self.cameras:
                 place = self.sources[file.owner].at((facility,), key=True)
                 message = f"facility {facility} has logins in two files"
@@ -249,11 +251,11 @@ class _SecretsPass:
             self.owners.setdefault(facility, file.owner)
 
 
-def _inner(schema: Any) -> Any:
+def _inner(schema: object) -> object:
     return dict[Slug, dict[Slug, Credentials]] if schema is CameraLogins else schema
 
 
-def _faults(file: File, faults: Any) -> Iterator[Problem]:
+def _faults(file: File, faults: Iterable[YamlFault]) -> Iterator[Problem]:
     for fault in faults:
         message = f"{file.owner}: {'a key stands twice' if fault.code == 'key-duplicate' else fault.message}"
         yield Problem(file.shown, fault.line, fault.column, fault.code, message, fault.hint, file.owner)

@@ -14,7 +14,7 @@ from provisioner.inventory.model.allocations import (
     SuccessorAllocation,
     Tombstone,
 )
-from provisioner.inventory.model.base import Model, SecretText, Slug
+from provisioner.inventory.model.base import Model, Slug
 from provisioner.inventory.model.connection import (
     Access,
     Blocked,
@@ -54,7 +54,7 @@ from provisioner.inventory.model.facility import (
 from provisioner.inventory.model.hosts import Carrier, Centre, Relay, Ssh
 from provisioner.inventory.model.orders import Designation, Designations, Instruction, Instructions, ManagingBody
 from provisioner.inventory.model.policy import Freeze, Limits, Move, Policy
-from provisioner.inventory.model.settings import MediamtxArtefact, Pools, ProvinceScheme, Settings
+from provisioner.inventory.model.settings import MediamtxArtefact, ProvinceScheme, Settings
 from provisioner.inventory.model.vaulted import CarrierSecrets, Credentials, InventorySecrets, Secrets
 from provisioner.inventory.model.whole import Frame, InProvince, Inventory
 
@@ -97,12 +97,10 @@ __all__ = [
     "Party",
     "PlanState",
     "Policy",
-    "Pools",
     "ProvinceScheme",
     "Recorder",
     "Relay",
     "RelayAllocation",
-    "SecretText",
     "Secrets",
     "Settings",
     "SignOff",

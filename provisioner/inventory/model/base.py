@@ -66,11 +66,11 @@ def _known_address(value: object, validate: ValidatorFunctionWrapHandler) -> obj
     """
     if not isinstance(value, str):
         return validate(value)
-    if (found := _ADDRESSES.get(value)) is None:
-        found = validate(value)
+    if (address := _ADDRESSES.get(value)) is None:
+        address = validate(value)
         if len(_ADDRESSES) < _ADDRESSES_KEPT:
-            _ADDRESSES[value] = found
-    return found
+            _ADDRESSES[value] = address
+    return address
 
 
 _ADDRESSES: dict[str, IPv4Address] = {}

@@ -19,8 +19,8 @@ def _moment(value: object) -> datetime:
     if isinstance(value, datetime):
         return value
     if isinstance(value, str) and _MOMENT.fullmatch(value):
-        found = datetime.fromisoformat(value)
-        return found if found.tzinfo else found.replace(tzinfo=VIETNAM)
+        moment = datetime.fromisoformat(value)
+        return moment if moment.tzinfo else moment.replace(tzinfo=VIETNAM)
     raise ValueError("a moment is written YYYY-MM-DDTHH:MM, in Vietnam's time")
 
 

@@ -68,10 +68,10 @@ def check_across(view: View) -> tuple[Problem, ...]:
 def check(
     inventory: Inventory, places: Places, today: date, broken: Collection[str] = frozenset()
 ) -> tuple[Problem, ...]:
-    """Run every rule on an inventory that is at hand as a whole, and give all problems, sorted by place."""
-    found: list[Problem] = []
+    """Run every rule on an inventory that is at hand as a whole, for all problems, sorted by place."""
+    problems: list[Problem] = []
     for name, facility in inventory.facilities.items():
-        found += check_site(SiteView(facility, Days(today), places.sources.get(f"facility/{name}")))
+        problems += check_site(SiteView(facility, Days(today), places.sources.get(f"facility/{name}")))
     outlines = {name: outline_of(facility) for name, facility in inventory.facilities.items()}
-    found += check_across(View(inventory, outlines, places, today, broken))
-    return tuple(sorted(found))
+    problems += check_across(View(inventory, outlines, places, today, broken))
+    return tuple(sorted(problems))

@@ -8,7 +8,7 @@ from ipaddress import IPv4Address, IPv4Network
 from provisioner.base.diagnostics import Problem
 from provisioner.inventory.allocate import carrier_of, next_carrier_of, ported
 from provisioner.inventory.model import CentreAllocation, RelayAllocation
-from provisioner.inventory.rules.view import View
+from provisioner.inventory.rules.view import OwnerPath, View
 
 ALLOCATION_MISSING = "allocation-missing"
 HOST_KEYS_MISSING = "host-keys-missing"
@@ -48,14 +48,14 @@ def addresses_are_of_their_pools(view: View) -> Iterator[Problem]:
 def addresses_are_recorded_once(view: View) -> Iterator[Problem]:
     """One tunnel address belongs to one peer, and one that was in use is not given out again."""
     lock = view.inventory.allocations
-    seen = {stone.tunnel_address: f"the removed {stone.object}" for stone in lock.tombstones if stone.tunnel_address}
+    owners = {stone.tunnel_address: f"the removed {stone.object}" for stone in lock.tombstones if stone.tunnel_address}
     for path, address, _ in _entries(view):
         name = f"{path[0][:-1]} {path[1]}"
-        if address in seen:
-            code = "allocation-reused" if seen[address].startswith("the removed") else "allocation-duplicate"
-            message = f"{name}: {address} belongs to {seen[address]}"
+        if address in owners:
+            code = "allocation-reused" if owners[address].startswith("the removed") else "allocation-duplicate"
+            message = f"{name}: {address} belongs to {owners[address]}"
             yield view.problem("allocations", (*path, "tunnel_address"), code, message, _NEVER_EDIT)
-        seen.setdefault(address, name)
+        owners.setdefault(address, name)
 
 
 def ports_are_recorded_once(view: View) -> Iterator[Problem]:
@@ -63,13 +63,13 @@ def ports_are_recorded_once(view: View) -> Iterator[Problem]:
     lock = view.inventory.allocations
     for name, site in lock.sites.items():
         gone = [stone for stone in lock.tombstones if stone.pool == f"site/{name}" and stone.port]
-        seen = {stone.port: f"the removed {stone.object}" for stone in gone}
+        owners = {stone.port: f"the removed {stone.object}" for stone in gone}
         for device, port in site.ports.items():
-            if port in seen:
-                message = f"site {name}: {device}: port {port} belongs to {seen[port]}"
+            if port in owners:
+                message = f"site {name}: {device}: port {port} belongs to {owners[port]}"
                 path = ("sites", name, "ports", device)
                 yield view.problem("allocations", path, "allocation-port-duplicate", message, _NEVER_EDIT)
-            seen.setdefault(port, device)
+            owners.setdefault(port, device)
 
 
 def missing_allocations(view: View) -> Iterator[Problem]:
@@ -108,7 +108,7 @@ def missing_allocations(view: View) -> Iterator[Problem]:
 
 def _missing(view: View, kind: str, names: set[str], recorded: Mapping[str, object]) -> Iterator[Problem]:
     for name in sorted(names - set(recorded)):
-        owner, path = _spot(view, kind, name)
+        owner, path = _place(view, kind, name)
         message = f"{_named(kind, name)}no tunnel address is recorded"
         yield view.problem(owner, path, ALLOCATION_MISSING, message, _RUN_ALLOCATE)
 
@@ -118,7 +118,7 @@ def _named(kind: str, name: str) -> str:
     return f"relay {name}: " if kind == "relay" else ""
 
 
-def _spot(view: View, kind: str, name: str) -> tuple[str, tuple[str | int, ...]]:
+def _place(view: View, kind: str, name: str) -> OwnerPath:
     if kind == "centre":
         return f"centre/{name}", ()
     carrier, relay = view.inventory.relays[name]
@@ -146,7 +146,7 @@ def missing_keys(view: View) -> Iterator[Problem]:
         known = view.inventory.relays if kind == "relay" else view.inventory.centres
         for name, host in hosts.items():
             if name in known and (lacking := _lacking(host)):
-                owner, path = _spot(view, kind, name)
+                owner, path = _place(view, kind, name)
                 message = f"{_named(kind, name)}not recorded yet: {', '.join(lacking)}"
                 yield view.problem(owner, path, HOST_KEYS_MISSING, message, _RUN_KEYS)
     for owner, facility in view.facilities():

@@ -7,10 +7,8 @@ from collections.abc import Callable, Iterator
 from ipaddress import IPv4Address
 
 from provisioner.base.diagnostics import Problem
-from provisioner.inventory.rules.view import View
-
-OwnerPath = tuple[str, tuple[str | int, ...]]
-"""An owner and a path in its file."""
+from provisioner.inventory.files.positions import KeyPath
+from provisioner.inventory.rules.view import OwnerPath, View
 
 
 def _hosts(view: View) -> Iterator[tuple[str, OwnerPath, IPv4Address]]:
@@ -24,23 +22,23 @@ def _hosts(view: View) -> Iterator[tuple[str, OwnerPath, IPv4Address]]:
 
 def host_ids_are_unique(view: View) -> Iterator[Problem]:
     """Relays and centres share one namespace: both are hosts of one Ansible inventory."""
-    seen: dict[str, OwnerPath] = {}
+    places: dict[str, OwnerPath] = {}
     for name, (owner, path), _ in _hosts(view):
-        if name in seen:
-            first = view.where(seen[name][0], *seen[name][1], "id")
+        if name in places:
+            first = view.where(places[name][0], *places[name][1], "id")
             message = f"the host id {name} is used twice; first in {first}"
             yield view.problem(owner, (*path, "id"), "host-id-duplicate", message, "give one of the hosts another id")
-        seen.setdefault(name, (owner, path))
+        places.setdefault(name, (owner, path))
 
 
 def host_addresses_are_unique(view: View) -> Iterator[Problem]:
     """Two hosts at one address would be one host that is configured twice."""
-    seen: dict[IPv4Address, str] = {}
+    hosts: dict[IPv4Address, str] = {}
     for name, (owner, path), address in _hosts(view):
-        if address in seen and seen[address] != name:
-            message = f"host {name}: {address} is also the address of {seen[address]}"
+        if address in hosts and hosts[address] != name:
+            message = f"host {name}: {address} is also the address of {hosts[address]}"
             yield view.problem(owner, (*path, "address"), "host-address-duplicate", message, "correct one of the two")
-        seen.setdefault(address, name)
+        hosts.setdefault(address, name)
 
 
 def centres_exist(view: View) -> Iterator[Problem]:
@@ -94,16 +92,16 @@ def relays_hold_their_paths(view: View) -> Iterator[Problem]:
 
 def public_keys_are_unique(view: View) -> Iterator[Problem]:
     """WireGuard knows a peer by its key: two peers with one key are one peer, and the second takes its addresses."""
-    seen: dict[str, str] = {}
+    peers: dict[str, str] = {}
     for key, owner, path, name in _keys(view):
-        if key in seen:
-            message = f"the public key of {name} is also that of {seen[key]}"
+        if key in peers:
+            message = f"the public key of {name} is also that of {peers[key]}"
             hint = "generate a new key on one of the two: a private key never leaves the host where it was born"
             yield view.problem(owner, path, "public-key-duplicate", message, hint)
-        seen.setdefault(key, name)
+        peers.setdefault(key, name)
 
 
-def _keys(view: View) -> Iterator[tuple[str, str, tuple[str | int, ...], str]]:
+def _keys(view: View) -> Iterator[tuple[str, str, KeyPath, str]]:
     lock = view.inventory.allocations
     for kind, hosts in (("relays", lock.relays), ("centres", lock.centres)):
         for name, host in hosts.items():

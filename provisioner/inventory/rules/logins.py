@@ -58,7 +58,7 @@ class SecretsView:
 
 
 def check_secrets(view: SecretsView) -> tuple[Problem, ...]:
-    """Run every rule on secrets and give all problems, sorted by place."""
+    """Run every rule on secrets for all problems, sorted by place."""
     return tuple(sorted(problem for rule in RULES for problem in rule(view)))
 
 

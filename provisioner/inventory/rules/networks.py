@@ -10,13 +10,14 @@ from ipaddress import IPv4Network
 from itertools import combinations
 
 from provisioner.base.diagnostics import Problem, Severity
+from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.rules.view import View
 
 _WIDEST_MANAGEMENT = 8
 _SMALLEST_POOL = 30
 
 
-def _pools(view: View) -> list[tuple[str, tuple[str | int, ...], IPv4Network]]:
+def _pools(view: View) -> list[tuple[str, KeyPath, IPv4Network]]:
     pools = view.inventory.settings.pools
     named = [("the centres' pool", ("pools", "centres"), pools.centres)]
     return [*named, *((f"{c}'s pool", ("pools", "carriers", c), n) for c, n in sorted(pools.carriers.items()))]
@@ -71,9 +72,9 @@ def hosts_stand_outside_pools(view: View) -> Iterator[Problem]:
                 for name, _, pool in pools:
                     if address and address in pool:
                         message = f"relay {relay.id}: {key} {address} lies in {name} {pool}"
-                        spot = ("relays", index, key)
+                        path = ("relays", index, key)
                         hint = "write the host's outer address, not its tunnel address"
-                        yield view.problem(f"carrier/{carrier.id}", spot, "host-address-in-pool", message, hint)
+                        yield view.problem(f"carrier/{carrier.id}", path, "host-address-in-pool", message, hint)
     for centre in view.inventory.centres.values():
         for name, _, pool in pools:
             if centre.address in pool:
@@ -85,14 +86,14 @@ def hosts_stand_outside_pools(view: View) -> Iterator[Problem]:
 def lans_keep_clear_of_pools(view: View) -> Iterator[Problem]:
     """A facility's LAN inside a tunnel pool would be unreachable, or would swallow the tunnel."""
     pools = _pools(view)
-    found: dict[str, list[tuple[str, IPv4Network]]] = {}
+    overlaps: dict[str, list[tuple[str, IPv4Network]]] = {}
     for owner, facility in view.facilities():
         lan = facility.lan
         if lan is None:
             continue
-        if lan not in found:  # a country has thousands of LANs and a handful of different ones
-            found[lan] = [(name, pool) for name, _, pool in pools if pool.overlaps(IPv4Network(lan))]
-        for name, pool in found[lan]:
+        if lan not in overlaps:  # a country has thousands of LANs and a handful of different ones
+            overlaps[lan] = [(name, pool) for name, _, pool in pools if pool.overlaps(IPv4Network(lan))]
+        for name, pool in overlaps[lan]:
             message = f"the LAN {lan} overlaps {name} {pool}"
             hint = "renumber the LAN, or move the pool before anything is allocated from it"
             yield view.problem(owner, ("gateway", "lan"), "lan-over-pool", message, hint)

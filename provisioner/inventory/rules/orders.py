@@ -7,13 +7,11 @@ from datetime import date
 from itertools import combinations
 
 from provisioner.base.diagnostics import Problem, Severity
+from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.model import Designation, Instruction, Operating
 from provisioner.inventory.outline import Outline
 from provisioner.inventory.rules.provinces import province_name
 from provisioner.inventory.rules.view import View
-
-Path = tuple[str | int, ...]
-"""A place in a file."""
 
 
 def designated_carriers_exist(view: View) -> Iterator[Problem]:
@@ -99,13 +97,13 @@ def _ended(view: View, facility: Outline, carrier: str) -> bool:
 
 def instructions_are_distinct(view: View) -> Iterator[Problem]:
     """An order has a reference of its own and a deadline after its day."""
-    seen: set[str] = set()
+    refs: set[str] = set()
     for index, order in enumerate(view.inventory.instructions):
-        if order.ref in seen:
+        if order.ref in refs:
             message = f"{order.ref} stands twice"
-            path: Path = ("instructions", index, "ref")
+            path: KeyPath = ("instructions", index, "ref")
             yield view.problem("instructions", path, "instruction-duplicate", message, "leave one of the two out")
-        seen.add(order.ref)
+        refs.add(order.ref)
         for path, before in _deadlines(index, order):
             if before <= order.issued_on:
                 message = f"{order.ref}: the deadline {before} is not after the day of issue {order.issued_on}"
@@ -113,7 +111,7 @@ def instructions_are_distinct(view: View) -> Iterator[Problem]:
                 yield view.problem("instructions", path, "instruction-deadline", message, hint)
 
 
-def _deadlines(index: int, order: Instruction) -> Iterator[tuple[Path, date]]:
+def _deadlines(index: int, order: Instruction) -> Iterator[tuple[KeyPath, date]]:
     yield ("instructions", index, "before"), order.before
     for key, days in (("provinces", order.provinces), ("facilities", order.facilities)):
         yield from ((("instructions", index, key, name), day) for name, day in days.items())
@@ -132,7 +130,7 @@ def instructions_refer_to_known_things(view: View) -> Iterator[Problem]:
             for number, ref in enumerate(refs):
                 if ref not in earlier or earlier[ref] >= (order.issued_on, index):
                     message = f"{order.ref} {key} {ref}, which is no earlier order here"
-                    path: Path = ("instructions", index, key, number)
+                    path: KeyPath = ("instructions", index, key, number)
                     hint = "add that order, correct the reference, or put the older of the two first"
                     yield view.problem("instructions", path, "instruction-unknown", message, hint)
         for name in order.facilities:

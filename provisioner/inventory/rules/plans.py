@@ -54,13 +54,13 @@ def _listed(names: list[str]) -> str:
 
 
 def _signatures(site: SiteView, key: str, plan: ConnectionPlan) -> Iterator[Problem]:
-    seen: set[Party] = set()
+    parties: set[Party] = set()
     for index, sign_off in enumerate(plan.sign_offs):
-        if sign_off.by in seen:
+        if sign_off.by in parties:
             message = f"{_NAMES[sign_off.by]} signed twice"
             path = (key, "sign_offs", index, "by")
             yield site.problem(path, "sign-off-duplicate", message, "keep the newer one")
-        seen.add(sign_off.by)
+        parties.add(sign_off.by)
         if site.days.is_to_come(sign_off.signed_on):
             message = f"the sign-off of {_NAMES[sign_off.by]} is of {sign_off.signed_on}, a day to come"
             path = (key, "sign_offs", index, "signed_on")

@@ -29,9 +29,9 @@ def windows_have_an_end(view: View) -> Iterator[Problem]:
 
 def _protected(view: View) -> dict[str, bool]:
     """What could be protected, and whether it is."""
-    found = {f"facility/{name}": facility.protected for name, facility in view.outlines.items()}
-    found |= {f"relay/{name}": relay.protected for name, (_, relay) in view.inventory.relays.items()}
-    return found | {f"centre/{name}": centre.protected for name, centre in view.inventory.centres.items()}
+    protected = {f"facility/{name}": facility.protected for name, facility in view.outlines.items()}
+    protected |= {f"relay/{name}": relay.protected for name, (_, relay) in view.inventory.relays.items()}
+    return protected | {f"centre/{name}": centre.protected for name, centre in view.inventory.centres.items()}
 
 
 def protected_objects_stay(view: View) -> Iterator[Problem]:
@@ -56,10 +56,10 @@ def protections_are_recorded(view: View) -> Iterator[Problem]:
     for name, is_protected in sorted(_protected(view).items()):
         if is_protected == (name in marks):
             continue
-        shown = name.replace("/", " ", 1)
-        message = f"{shown} is protected, and the lock does not know it"
+        label = name.replace("/", " ", 1)
+        message = f"{label} is protected, and the lock does not know it"
         if not is_protected:
-            message = f"{shown} is not protected any more, and the lock says that it is"
+            message = f"{label} is not protected any more, and the lock says that it is"
         yield view.problem("allocations", (), ALLOCATION_MISSING, message, _RUN_ALLOCATE)
 
 
@@ -101,19 +101,19 @@ def _shape(move: Move) -> Fault | None:
 
 def _target(view: View, move: Move) -> Fault | None:
     province, facility, *_ = _parts(move.new)
-    found = view.outlines.get(facility)
-    if found is None and f"facility/{facility}" not in view.broken:
+    outline = view.outlines.get(facility)
+    if outline is None and f"facility/{facility}" not in view.broken:
         return "to", "does not exist", "write the id that it has now, or remove the entry"
-    if found is not None and found.province != province:
-        hint = f"write {found.province}/{facility}"
-        return "to", f"does not exist: facility {facility} is in {found.province}", hint
+    if outline is not None and outline.province != province:
+        hint = f"write {outline.province}/{facility}"
+        return "to", f"does not exist: facility {facility} is in {outline.province}", hint
     return None
 
 
 def _source(view: View, move: Move) -> Fault | None:
     province, facility, *device = _parts(move.old)
-    found = view.outlines.get(facility)
-    still = found is not None and found.province == province and (not device or device[0] in found.devices)
+    outline = view.outlines.get(facility)
+    still = outline is not None and outline.province == province and (not device or device[0] in outline.devices)
     return ("from", "is still there", "rename it, or remove the entry") if still else None
 
 

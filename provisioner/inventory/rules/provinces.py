@@ -12,17 +12,16 @@ from functools import cache
 
 from provisioner.base.diagnostics import Problem
 from provisioner.geography import SCHEMES, AmbiguousProvinceError, ProvinceError, by_slug, merged_into, provinces
+from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.model import InProvince, ProvinceScheme
 from provisioner.inventory.rules.view import View
-
-_Path = tuple[str | int, ...]
 
 
 def provinces_are_known(view: View) -> Iterator[Problem]:
     """A province's slug is of its list: the same name means other territory in another one."""
     for index, order in enumerate(view.inventory.instructions):
         for slug in order.provinces:
-            path: _Path = ("instructions", index, "provinces", slug)
+            path: KeyPath = ("instructions", index, "provinces", slug)
             yield from _unknown(view, "instructions", path, slug, order.province_scheme)
     for index, designation in enumerate(view.inventory.designations):
         path = ("designations", index, "province")
@@ -31,7 +30,7 @@ def provinces_are_known(view: View) -> Iterator[Problem]:
         yield from _unknown(view, owner, ("province",), facility.province, facility.province_scheme)
 
 
-def _unknown(view: View, owner: str, path: _Path, slug: str, own: ProvinceScheme | None) -> Iterator[Problem]:
+def _unknown(view: View, owner: str, path: KeyPath, slug: str, own: ProvinceScheme | None) -> Iterator[Problem]:
     scheme = view.inventory.scheme_of(own)
     if slug in _slugs(scheme):
         return
@@ -62,18 +61,18 @@ def _slugs(scheme: str) -> frozenset[str]:
 def facilities_have_a_province_today(view: View) -> Iterator[Problem]:
     """The inventory's list is not older than a facility's: a province of 2025 was several before."""
     for owner, facility in view.facilities():
-        found = view.province_today(facility)
-        if isinstance(found, AmbiguousProvinceError):  # provinces_are_known tells of the others
+        province = view.province_today(facility)
+        if isinstance(province, AmbiguousProvinceError):  # provinces_are_known reports the others
             hint = f"write province_scheme: {SCHEMES[-1]} in inventory.yml, or correct the facility's"
-            yield view.problem(owner, ("province_scheme",), "province-scheme-newer", found.message, hint)
+            yield view.problem(owner, ("province_scheme",), "province-scheme-newer", province.message, hint)
 
 
 def province_name(view: View, facility: InProvince) -> str:
     """The slug of the province that a facility is in today, with its frozen slug where that is another."""
-    found = view.province_today(facility)
-    if isinstance(found, ProvinceError) or found.slug == facility.province:
+    province = view.province_today(facility)
+    if isinstance(province, ProvinceError) or province.slug == facility.province:
         return facility.province
-    return f"{found.slug} (formerly {facility.province})"
+    return f"{province.slug} (formerly {facility.province})"
 
 
 RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (provinces_are_known, facilities_have_a_province_today)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 
 from provisioner.base.diagnostics import Problem, Severity
-from provisioner.inventory.files.positions import Located
+from provisioner.inventory.files.positions import KeyPath, Located
 from provisioner.inventory.model import ConnectionPlan, Facility
 
 
@@ -58,7 +58,7 @@ class SiteView:
 
     def problem(
         self,
-        path: tuple[str | int, ...],
+        path: KeyPath,
         code: str,
         message: str,
         hint: str,

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from functools import cache
 from ipaddress import IPv4Address
 
 from provisioner.base.diagnostics import Problem, Severity
-from provisioner.inventory.makes import NoRtspPathError, rtsp_path, stream_path
-from provisioner.inventory.model import Facility, Make, Recorder, StreamName, channel_of
+from provisioner.inventory.files.positions import KeyPath
+from provisioner.inventory.makes import MAKES, NoRtspPathError, stream_path
+from provisioner.inventory.model import Facility, Recorder, StreamName, channel_of
 from provisioner.inventory.rules.site_view import SiteRule, SiteView
-
-Item = tuple[str | int, ...]
 
 
 def device_ids_are_unique(site: SiteView) -> Iterator[Problem]:
@@ -25,13 +23,13 @@ def device_ids_are_unique(site: SiteView) -> Iterator[Problem]:
     names = [recorder.id for recorder in facility.recorders] + [camera.id for camera in facility.cameras]
     if len(set(names)) == len(names):
         return
-    seen: dict[str, str] = {}
+    kinds: dict[str, str] = {}
     for kind, index, name in _device_names(facility):
-        if name in seen:
-            message = f"the id {name} is used twice: by a {seen[name]} and by a {kind[:-1]}"
+        if name in kinds:
+            message = f"the id {name} is used twice: by a {kinds[name]} and by a {kind[:-1]}"
             hint = "give one of the devices another id"
             yield site.problem((kind, index, "id"), "device-id-duplicate", message, hint)
-        seen.setdefault(name, kind[:-1])
+        kinds.setdefault(name, kind[:-1])
 
 
 def _device_names(facility: Facility) -> Iterator[tuple[str, int, str]]:
@@ -55,17 +53,17 @@ def recorders_exist(site: SiteView) -> Iterator[Problem]:
 def channels_are_unique(site: SiteView) -> Iterator[Problem]:
     """One channel of a recorder is one camera."""
     facility = site.facility
-    seen: dict[tuple[str, int], str] = {}
+    cameras: dict[tuple[str, int], str] = {}
     recorders = {recorder.id: recorder for recorder in facility.recorders}
     for index, camera in enumerate(facility.cameras):
         if not camera.recorder:
             continue
         channel = (camera.recorder, channel_of(camera, recorders.get(camera.recorder)))
-        if channel in seen:
-            message = f"camera {camera.id}: channel {channel[1]} of {camera.recorder} is also {seen[channel]}"
+        if channel in cameras:
+            message = f"camera {camera.id}: channel {channel[1]} of {camera.recorder} is also {cameras[channel]}"
             hint = "correct the channel; on hybrid recorders IP channels begin after the analog ones"
             yield site.problem(("cameras", index, "channel"), "channel-duplicate", message, hint)
-        seen.setdefault(channel, camera.id)
+        cameras.setdefault(channel, camera.id)
 
 
 def channels_exist(site: SiteView) -> Iterator[Problem]:
@@ -159,19 +157,19 @@ def devices_stand_in_the_lan(site: SiteView) -> Iterator[Problem]:
 def device_addresses_are_unique(site: SiteView) -> Iterator[Problem]:
     """Two devices of a facility do not answer at one address and port."""
     facility = site.facility
-    seen: dict[tuple[int, int], str] = {}
+    devices: dict[tuple[int, int], str] = {}
     for path, device, address, port in _devices(facility):
         # Numbers: an address takes longer to hash than all the rest.
         place = int(address), port
-        if place in seen:
-            message = f"{_name(path, device)}: {address} port {port} is also {seen[place]}"
+        if place in devices:
+            message = f"{_name(path, device)}: {address} port {port} is also {devices[place]}"
             hint = "correct one of the two; channels of a recorder name the recorder instead of an address"
             yield site.problem((*path, "address"), "address-duplicate", message, hint)
         else:
-            seen[place] = _name(path, device)
+            devices[place] = _name(path, device)
 
 
-def _devices(facility: Facility) -> Iterator[tuple[Item, str, IPv4Address, int]]:
+def _devices(facility: Facility) -> Iterator[tuple[KeyPath, str, IPv4Address, int]]:
     """Path, id, address and port of what has an address of its own."""
     for index, recorder in enumerate(facility.recorders):
         yield ("recorders", index), recorder.id, recorder.address, recorder.port
@@ -180,7 +178,7 @@ def _devices(facility: Facility) -> Iterator[tuple[Item, str, IPv4Address, int]]
             yield ("cameras", index), camera.id, camera.address, camera.port
 
 
-def _name(path: Item, device: str) -> str:
+def _name(path: KeyPath, device: str) -> str:
     return f"{'recorder' if path[0] == 'recorders' else 'camera'} {device}"
 
 
@@ -190,7 +188,7 @@ def streams_have_paths(site: SiteView) -> Iterator[Problem]:
     makes = {recorder.id: recorder.make for recorder in facility.recorders}
     for index, camera in enumerate(facility.cameras):
         make = makes.get(camera.recorder) if camera.recorder else camera.make
-        if make is None or _has_paths(make):
+        if make is None or make in MAKES:
             continue
         for name in StreamName:
             if name is StreamName.MAIN and camera.streams.main is None:
@@ -202,15 +200,6 @@ def streams_have_paths(site: SiteView) -> Iterator[Problem]:
                 message = f"camera {camera.id}: stream {name.value}: {error}"
                 hint = "write rtsp_path: the path and query of the device's RTSP address, without host and login"
                 yield site.problem(path, "rtsp-path-missing", message, hint)
-
-
-@cache
-def _has_paths(make: Make) -> bool:
-    """Tell whether a make has a pattern for every stream of its own."""
-    try:
-        return all(rtsp_path(make, 1, name, recorder=kind) for name in StreamName for kind in (False, True))
-    except NoRtspPathError:
-        return False
 
 
 RULES: tuple[SiteRule, ...] = (

@@ -9,9 +9,12 @@ from functools import cached_property
 
 from provisioner.base.diagnostics import Problem, Severity
 from provisioner.geography import Province, ProvinceError, by_slug, lies_in
-from provisioner.inventory.files.positions import Places
+from provisioner.inventory.files.positions import KeyPath, Places
 from provisioner.inventory.model import Designation, Frame, InProvince, ProvinceScheme
 from provisioner.inventory.outline import Outline, PlanOutline
+
+OwnerPath = tuple[str, KeyPath]
+"""An owner and a path in its file."""
 
 _Key = tuple[str, ProvinceScheme | None]
 
@@ -37,7 +40,7 @@ class View:
     def problem(
         self,
         owner: str,
-        path: tuple[str | int, ...],
+        path: KeyPath,
         code: str,
         message: str,
         hint: str,
@@ -71,15 +74,15 @@ class View:
         """The designations of the province that a facility is in, whichever list each of the two names."""
         key = facility.province, facility.province_scheme
         if key not in self._designations:
-            self._designations[key] = tuple(self._designating(key))
+            self._designations[key] = tuple(self._designations_for(key))
         return self._designations[key]
 
     @cached_property
     def _designations(self) -> dict[_Key, tuple[Designation, ...]]:
-        """What was found out before: a country has a few dozen provinces and thousands of facilities."""
+        """What was looked up before: a country has a few dozen provinces and thousands of facilities."""
         return {}
 
-    def _designating(self, key: _Key) -> Iterator[Designation]:
+    def _designations_for(self, key: _Key) -> Iterator[Designation]:
         own = self._province(key)
         for designation in self.inventory.designations if own else ():
             named = self._province((designation.province, designation.province_scheme))

@@ -74,16 +74,16 @@ def test_text_that_is_right_or_foreign_is_not_named(text: str) -> None:
 
 
 def test_a_text_that_lost_a_byte_is_still_recognised() -> None:
-    found = read_legacy("Ä\u2018á»™ dÃ i cá»§a Ãi")
-    assert found is not None
-    assert found.encoding is LegacyEncoding.MOJIBAKE
-    assert found.reading.startswith("độ d")
-    assert "\ufffd" in found.reading
+    legacy = read_legacy("Ä\u2018á»™ dÃ i cá»§a Ãi")
+    assert legacy is not None
+    assert legacy.encoding is LegacyEncoding.MOJIBAKE
+    assert legacy.reading.startswith("độ d")
+    assert "\ufffd" in legacy.reading
 
 
 def test_signs_that_no_font_had_are_marked_as_lost() -> None:
-    found = read_legacy("B¾c Giang \u20ac B¾c Ninh")
-    assert found == (LegacyEncoding.TCVN3, "Bắc Giang \ufffd Bắc Ninh")
+    legacy = read_legacy("B¾c Giang \u20ac B¾c Ninh")
+    assert legacy == (LegacyEncoding.TCVN3, "Bắc Giang \ufffd Bắc Ninh")
 
 
 def test_what_cannot_be_told_by_its_syllables_has_possible_readings() -> None:

@@ -153,8 +153,8 @@ def test_a_prompt_is_refused_because_a_pipeline_has_nobody_to_ask() -> None:
 def test_each_vault_id_has_its_own_password_and_the_default_serves_the_rest(tmp_path: Path) -> None:
     one, two = password_file(tmp_path, "one", "one"), password_file(tmp_path, "two", "two")
     env = {"ANSIBLE_VAULT_IDENTITY_LIST": f"contacts@{one}", "ANSIBLE_VAULT_PASSWORD_FILE": str(two)}
-    found = VaultPasswords.from_environment(env)
-    assert (found.password("contacts"), found.password("secrets")) == (b"one", b"two")
+    passwords = VaultPasswords.from_environment(env)
+    assert (passwords.password("contacts"), passwords.password("secrets")) == (b"one", b"two")
     only_contacts = VaultPasswords.from_environment({"ANSIBLE_VAULT_IDENTITY_LIST": f"contacts@{one}"})
     with pytest.raises(SecretsError, match="no vault password is set for the vault id secrets"):
         only_contacts.password("secrets")
@@ -162,9 +162,9 @@ def test_each_vault_id_has_its_own_password_and_the_default_serves_the_rest(tmp_
 
 def test_passwords_of_contacts_never_serve_secrets(tmp_path: Path) -> None:
     listed = f"contacts@{tmp_path}/one,contacts-bac-giang@{tmp_path}/two,secrets@{tmp_path}/three,{tmp_path}/four"
-    found = VaultPasswords.from_environment({"ANSIBLE_VAULT_IDENTITY_LIST": listed})
-    assert [vault_id for vault_id, _ in found.for_secrets().sources] == ["secrets", "default"]
-    assert found.only("contacts-bac-giang").sources == (("contacts-bac-giang", tmp_path / "two"),)
+    passwords = VaultPasswords.from_environment({"ANSIBLE_VAULT_IDENTITY_LIST": listed})
+    assert [vault_id for vault_id, _ in passwords.for_secrets().sources] == ["secrets", "default"]
+    assert passwords.only("contacts-bac-giang").sources == (("contacts-bac-giang", tmp_path / "two"),)
     assert not VaultPasswords.from_environment({"ANSIBLE_VAULT_IDENTITY_LIST": listed.split(",")[1]}).for_secrets()
 
 

@@ -11,7 +11,7 @@ import pytest
 from provisioner.importing.cells.findings import FindingLevel
 from provisioner.importing.proposal.model import Proposal
 from provisioner.inventory.files.strict_yaml import parse
-from provisioner.inventory.loader.one_file import validated
+from provisioner.inventory.loader.file_content import validated
 from provisioner.inventory.model import Facility, Inventory, Tombstone
 from tests import inventories as make
 from tests.unit.importing import sheets as made

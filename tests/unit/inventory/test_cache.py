@@ -30,12 +30,12 @@ def environment(folder: Path) -> dict[str, str]:
 
 
 def test_what_was_kept_is_read_back(tmp_path: Path) -> None:
-    kept = Cache(tmp_path, "code")
-    assert kept.read("a") is None
-    kept.write("a", BODY)
-    assert kept.read("a") == BODY
-    kept.write("a", b"other")
-    assert kept.read("a") == b"other"
+    cache = Cache(tmp_path, "code")
+    assert cache.read("a") is None
+    cache.write("a", BODY)
+    assert cache.read("a") == BODY
+    cache.write("a", b"other")
+    assert cache.read("a") == b"other"
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
@@ -45,10 +45,10 @@ def test_other_code_finds_nothing(tmp_path: Path) -> None:
 
 
 def test_a_file_under_another_name_is_not_what_it_was(tmp_path: Path) -> None:
-    kept = Cache(tmp_path, "code")
-    kept.write("a", BODY)
+    cache = Cache(tmp_path, "code")
+    cache.write("a", BODY)
     (tmp_path / "a").rename(tmp_path / "b")
-    assert kept.read("b") is None
+    assert cache.read("b") is None
 
 
 @given(position=st.integers(0, 200), value=st.integers(0, 255), cut=st.booleans())
@@ -56,46 +56,46 @@ def test_damage_anywhere_makes_a_file_missing(
     tmp_path_factory: pytest.TempPathFactory, *, position: int, value: int, cut: bool
 ) -> None:
     folder = tmp_path_factory.getbasetemp()
-    kept = Cache(folder, "code")
-    kept.write("a", BODY)
+    cache = Cache(folder, "code")
+    cache.write("a", BODY)
     whole = (folder / "a").read_bytes()
     position %= len(whole)
     damaged = whole[:position] + (b"" if cut else bytes([value]) + whole[position + 1 :])
     (folder / "a").write_bytes(damaged)
-    assert kept.read("a") == (BODY if damaged == whole else None)
+    assert cache.read("a") == (BODY if damaged == whole else None)
 
 
 def test_a_link_is_not_followed(tmp_path: Path) -> None:
-    kept = Cache(tmp_path, "code")
-    kept.write("b", BODY)
+    cache = Cache(tmp_path, "code")
+    cache.write("b", BODY)
     (tmp_path / "a").symlink_to("b")
-    assert kept.read("a") is None
+    assert cache.read("a") is None
 
 
 def test_a_cache_that_cannot_be_written_is_no_failure(tmp_path: Path) -> None:
-    kept = Cache(tmp_path / "gone", "code")
-    kept.write("a", BODY)
-    assert kept.read("a") is None
+    cache = Cache(tmp_path / "gone", "code")
+    cache.write("a", BODY)
+    assert cache.read("a") is None
 
 
 def test_what_is_too_large_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_MAX_BYTES", 200)
-    kept = Cache(tmp_path, "code")
-    kept.write("a", b"x" * 200)
+    cache = Cache(tmp_path, "code")
+    cache.write("a", b"x" * 200)
     assert not any(tmp_path.iterdir())
-    kept.write("a", b"x")
-    assert kept.read("a") == b"x"
+    cache.write("a", b"x")
+    assert cache.read("a") == b"x"
 
 
 def test_runs_at_the_same_time_see_one_whole_or_the_other(tmp_path: Path) -> None:
-    kept = Cache(tmp_path, "code")
+    cache = Cache(tmp_path, "code")
     bodies = [bytes([letter]) * 100_000 for letter in b"abcd"]
-    kept.write("a", bodies[0])
+    cache.write("a", bodies[0])
 
     def work(body: bytes) -> bool:
         for _ in range(30):
-            kept.write("a", body)
-            if kept.read("a") not in bodies:
+            cache.write("a", body)
+            if cache.read("a") not in bodies:
                 return False
         return True
 
@@ -105,25 +105,25 @@ def test_runs_at_the_same_time_see_one_whole_or_the_other(tmp_path: Path) -> Non
 
 
 def test_the_folder_is_the_users_alone(tmp_path: Path, code: str) -> None:
-    kept = cache_of(tmp_path, environment(tmp_path))
-    assert kept is not None
-    assert kept.stamp == code
-    assert kept.folder.stat().st_mode & 0o777 == 0o700
-    assert kept.folder.parent.stat().st_mode & 0o777 == 0o700
-    kept.write("a", BODY)
-    assert (kept.folder / "a").stat().st_mode & 0o777 == 0o600
+    cache = cache_of(tmp_path, environment(tmp_path))
+    assert cache is not None
+    assert cache.stamp == code
+    assert cache.folder.stat().st_mode & 0o777 == 0o700
+    assert cache.folder.parent.stat().st_mode & 0o777 == 0o700
+    cache.write("a", BODY)
+    assert (cache.folder / "a").stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.usefixtures("code")
 @pytest.mark.parametrize("mode", [0o755, 0o770, 0o701])
 def test_a_folder_that_others_may_enter_is_not_used(tmp_path: Path, mode: int) -> None:
-    kept = cache_of(tmp_path, environment(tmp_path))
-    assert kept is not None
-    for folder in (kept.folder, kept.folder.parent):
+    cache = cache_of(tmp_path, environment(tmp_path))
+    assert cache is not None
+    for folder in (cache.folder, cache.folder.parent):
         folder.chmod(mode)
         assert cache_of(tmp_path, environment(tmp_path)) is None
         folder.chmod(0o700)
-    assert cache_of(tmp_path, environment(tmp_path)) == kept
+    assert cache_of(tmp_path, environment(tmp_path)) == cache
 
 
 @pytest.mark.usefixtures("code")
@@ -161,39 +161,39 @@ def test_one_inventory_has_one_cache_however_it_is_named(tmp_path: Path, monkeyp
 @pytest.mark.usefixtures("code")
 def test_the_number_of_inventories_is_bounded_and_the_oldest_go_first(tmp_path: Path) -> None:
     for number in range(12):
-        kept = cache_of(tmp_path / str(number), environment(tmp_path))
-        assert kept is not None
-        os.utime(kept.folder, (number, number))
+        cache = cache_of(tmp_path / str(number), environment(tmp_path))
+        assert cache is not None
+        os.utime(cache.folder, (number, number))
     left = [int(folder.stat().st_mtime) for folder in (tmp_path / "provisioner/inventories").iterdir()]
     assert sorted(left) == list(range(4, 12))
 
 
 @pytest.mark.usefixtures("code")
 def test_what_a_killed_run_left_behind_is_removed(tmp_path: Path) -> None:
-    kept = cache_of(tmp_path, environment(tmp_path))
-    assert kept is not None
+    cache = cache_of(tmp_path, environment(tmp_path))
+    assert cache is not None
     for name, age in ((".old", 7200), (".new", 60), ("a", 7200)):
-        (kept.folder / name).touch()
-        os.utime(kept.folder / name, (time.time() - age,) * 2)
+        (cache.folder / name).touch()
+        os.utime(cache.folder / name, (time.time() - age,) * 2)
     cache_of(tmp_path, environment(tmp_path))
-    assert sorted(path.name for path in kept.folder.iterdir()) == [".new", "a"]
+    assert sorted(path.name for path in cache.folder.iterdir()) == [".new", "a"]
 
 
 def test_a_stamp_is_of_every_source_file(tmp_path: Path) -> None:
     (tmp_path / "deep/er").mkdir(parents=True)
     sources = [tmp_path / "a.py", tmp_path / "deep/b.py", tmp_path / "deep/er/c.py"]
-    seen = set()
+    stamps = set()
     for source in sources:
         source.write_text("x = 1\n", encoding="utf-8")
-        seen.add(stamp_of(tmp_path, LATER))
+        stamps.add(stamp_of(tmp_path, LATER))
     for source in sources:
         source.write_text("x = 2\n", encoding="utf-8")
-        seen.add(stamp_of(tmp_path, LATER))
+        stamps.add(stamp_of(tmp_path, LATER))
     sources[0].rename(tmp_path / "renamed.py")
-    seen.add(stamp_of(tmp_path, LATER))
-    assert len(seen) == 7
-    assert None not in seen
-    assert stamp_of(tmp_path, LATER) in seen
+    stamps.add(stamp_of(tmp_path, LATER))
+    assert len(stamps) == 7
+    assert None not in stamps
+    assert stamp_of(tmp_path, LATER) in stamps
 
 
 def test_no_stamp_is_given_for_code_that_may_not_be_what_runs(tmp_path: Path) -> None:

@@ -125,10 +125,10 @@ def test_where_the_right_value_cannot_be_seen_the_hint_says_what_kind_it_is(
 
 def test_very_many_mistakes_in_one_file_end_with_a_word_about_the_rest(tmp_path: Path) -> None:
     cameras = [make.camera(f"cam-{n}", 11, port="554") for n in range(1, 301)]
-    found = list(
+    problems = list(
         load(make.write_inventory(tmp_path, {SITE: make.facility(cameras=cameras)}), today=make.TODAY).problems
     )
-    assert len(found) == 101
-    assert [p.message for p in found if p.code == "problems-not-listed"] == [
+    assert len(problems) == 101
+    assert [p.message for p in problems if p.code == "problems-not-listed"] == [
         "facility kcl-bg-001: 200 more problems are not listed"
     ]

@@ -25,15 +25,15 @@ def test_every_kind_of_file_has_its_owner_and_its_place_in_the_order(tmp_path: P
         *("facilities/ha-nam/b.yml", "facilities/ha-nam/a.yml", "facilities/an-giang/c.yml", "designations.yml"),
         *("centres/x.yml", "carriers/vnpt.yml", "instructions.yml", "allocations.lock.yml"),
     )
-    found = layout_of(tmp_path)
-    assert found.problems == ()
-    assert [file.owner for file in found.files] == [
+    layout = layout_of(tmp_path)
+    assert layout.problems == ()
+    assert [file.owner for file in layout.files] == [
         *("allocations", "designations", "instructions", "inventory", "carrier/vnpt", "centre/x"),
         *("facility/c", "facility/a", "facility/b"),
         *("secrets/inventory", "secrets/cameras/ha-nam", "secrets/carriers/vnpt"),
     ]
-    assert list(secret_files_of(tmp_path)) == [file for file in found.files if file.model is None]
-    assert all(file.path.is_file() for file in found.files)
+    assert list(secret_files_of(tmp_path)) == [file for file in layout.files if file.model is None]
+    assert all(file.path.is_file() for file in layout.files)
 
 
 @pytest.mark.parametrize(
@@ -44,9 +44,9 @@ def test_every_kind_of_file_has_its_owner_and_its_place_in_the_order(tmp_path: P
     ],
 )
 def test_a_file_that_nobody_reads_is_told(tmp_path: Path, name: str) -> None:
-    found = layout_of(lay_out(tmp_path, name))
-    assert found.files == ()
-    assert [(problem.code, problem.file) for problem in found.problems] == [("file-unexpected", f"{tmp_path}/{name}")]
+    layout = layout_of(lay_out(tmp_path, name))
+    assert layout.files == ()
+    assert [(problem.code, problem.file) for problem in layout.problems] == [("file-unexpected", f"{tmp_path}/{name}")]
 
 
 @pytest.mark.parametrize(
@@ -54,17 +54,17 @@ def test_a_file_that_nobody_reads_is_told(tmp_path: Path, name: str) -> None:
     ["contacts/.a.yml", ".git/a.yml", "facilities/ha-nam/.a.yml", ".a.yml", "notes.txt", "facilities/.x/a.yml"],
 )
 def test_hidden_files_are_left_alone(tmp_path: Path, name: str) -> None:
-    found = layout_of(lay_out(tmp_path, name))
-    assert (found.files, found.problems) == ((), ())
+    layout = layout_of(lay_out(tmp_path, name))
+    assert (layout.files, layout.problems) == ((), ())
 
 
 def test_contacts_are_no_files_of_an_inventory_but_in_the_clear_they_are_told(tmp_path: Path) -> None:
     lay_out(tmp_path, "contacts/ha-nam.yml", "contacts/ha-noi.yml")
     (tmp_path / "contacts/ha-noi.yml").write_bytes(b"$ANSIBLE_VAULT;1.2;AES256;contacts-ha-noi\n00\n")
-    found = layout_of(tmp_path)
-    assert found.files == ()
-    told = [(problem.code, problem.file, problem.object) for problem in found.problems]
-    assert told == [("contacts-not-encrypted", f"{tmp_path}/contacts/ha-nam.yml", "contacts/ha-nam")]
+    layout = layout_of(tmp_path)
+    assert layout.files == ()
+    problems = [(problem.code, problem.file, problem.object) for problem in layout.problems]
+    assert problems == [("contacts-not-encrypted", f"{tmp_path}/contacts/ha-nam.yml", "contacts/ha-nam")]
 
 
 def test_what_is_no_regular_file_is_told_and_never_opened(tmp_path: Path) -> None:
@@ -73,9 +73,9 @@ def test_what_is_no_regular_file_is_told_and_never_opened(tmp_path: Path) -> Non
     os.mkfifo(folder / "pipe.yml")
     (folder / "itself.yml").symlink_to("itself.yml")
     (folder / "nowhere.yml").symlink_to("gone.yml")
-    found = layout_of(tmp_path)
-    assert found.files == ()
-    assert [problem.code for problem in found.problems] == ["file-unexpected"] * 3
+    layout = layout_of(tmp_path)
+    assert layout.files == ()
+    assert [problem.code for problem in layout.problems] == ["file-unexpected"] * 3
 
 
 def test_a_province_may_be_a_link_and_a_link_elsewhere_does_not_lead_round(tmp_path: Path) -> None:
@@ -84,9 +84,9 @@ def test_a_province_may_be_a_link_and_a_link_elsewhere_does_not_lead_round(tmp_p
     (root / "facilities/ha-nam").symlink_to(elsewhere)
     (root / "round").symlink_to(root)
     (root / "facilities/an-giang/round").symlink_to(root)
-    found = layout_of(root)
-    assert [file.owner for file in found.files] == ["facility/b", "facility/a"]
-    assert found.problems == ()
+    layout = layout_of(root)
+    assert [file.owner for file in layout.files] == ["facility/b", "facility/a"]
+    assert layout.problems == ()
 
 
 def test_a_folder_that_cannot_be_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -60,10 +60,10 @@ def codes(root: Path) -> list[str]:
     ],
 )
 def test_a_plain_scalar_is_read_as_the_core_schema_says_and_no_further(text: str, value: object) -> None:
-    found = parse(f"k: {text}\n".encode())
-    assert found.faults == ()
-    assert found.value == {"k": value}
-    assert type(found.value["k"]) is type(value)
+    document = parse(f"k: {text}\n".encode())
+    assert document.faults == ()
+    assert document.value == {"k": value}
+    assert type(document.value["k"]) is type(value)
 
 
 @pytest.mark.parametrize(
@@ -123,8 +123,8 @@ def test_all_problems_of_all_files_come_at_once_and_in_order(tmp_path: Path) -> 
     )
     with pytest.raises(InventoryError) as caught:
         load_inventory(root, today=make.TODAY)
-    found = [problem.code for problem in caught.value.problems]
-    assert {"key-unknown", "yaml-syntax", "province-unknown"} <= set(found)
+    codes = [problem.code for problem in caught.value.problems]
+    assert {"key-unknown", "yaml-syntax", "province-unknown"} <= set(codes)
     assert list(caught.value.problems) == sorted(caught.value.problems)
 
 
@@ -174,9 +174,9 @@ def test_the_order_of_keys_is_not_part_of_the_digest(tmp_path: Path) -> None:
 
 
 def test_a_byte_order_mark_is_no_part_of_the_text() -> None:
-    found = parse(b"\xef\xbb\xbfid: x\nid: y\n")
-    assert found.value == {"id": "y"}
-    assert [(fault.code, fault.line, fault.column) for fault in found.faults] == [("key-duplicate", 2, 1)]
+    document = parse(b"\xef\xbb\xbfid: x\nid: y\n")
+    assert document.value == {"id": "y"}
+    assert [(fault.code, fault.line, fault.column) for fault in document.faults] == [("key-duplicate", 2, 1)]
 
 
 @pytest.mark.parametrize(
@@ -198,8 +198,8 @@ def test_every_change_of_content_changes_the_digest(tmp_path: Path, name: str, v
 def test_places_lead_to_the_value_itself(tmp_path: Path) -> None:
     text = "version: 1\nid: kcl-bg-001\ncameras:\n  - id: cam-01\n    port: 554\n"
     places = load(make.write_inventory(tmp_path, {SITE: text}), today=make.TODAY).places
-    found = places.at("facility/kcl-bg-001", "cameras", 0, "port")
-    assert (found.line, found.column) == (5, 11)
+    port = places.at("facility/kcl-bg-001", "cameras", 0, "port")
+    assert (port.line, port.column) == (5, 11)
     assert places.at("facility/kcl-bg-001", "cameras", 0, "zone").line == 4
     assert places.at("facility/nobody").file == ""
 
@@ -222,8 +222,8 @@ def test_a_name_of_any_bytes_can_be_reported(tmp_path: Path) -> None:
 
 def test_a_lock_written_beside_its_inventory_is_read_back(tmp_path: Path) -> None:
     root = make.write_inventory(tmp_path)
-    found = load_inventory(root, today=make.TODAY, tolerate=TO_BE_MADE)
-    lock = allocate(found)
+    inventory = load_inventory(root, today=make.TODAY, tolerate=TO_BE_MADE)
+    lock = allocate(inventory)
     write_lock(root, lock)
     again = load_inventory(root, today=make.TODAY, tolerate=TO_BE_MADE)
     assert again.allocations == lock

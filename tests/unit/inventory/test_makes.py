@@ -44,8 +44,8 @@ def test_generic_has_no_path() -> None:
 
 
 def paths(camera: dict[str, Any], **changes: Any) -> str:
-    found = make.inventory(facilities=[make.facility(cameras=[camera], **changes)]).facilities["kcl-bg-001"]
-    return stream_path(found, found.cameras[0], SUB)
+    facility = make.inventory(facilities=[make.facility(cameras=[camera], **changes)]).facilities["kcl-bg-001"]
+    return stream_path(facility, facility.cameras[0], SUB)
 
 
 def test_a_channel_takes_the_make_of_its_recorder() -> None:

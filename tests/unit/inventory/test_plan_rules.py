@@ -20,8 +20,8 @@ BLOCK = {"reason": "no_uplink", "owner": "carrier", "since": "2021-05-07", "next
 
 def problems(*facilities: dict[str, Any], today: date = make.TODAY, **changes: Any) -> list[Problem]:
     both = [make.carrier(), make.carrier("vnpt", 21)]
-    found = make.inventory(carriers=both, facilities=list(facilities), **changes)
-    return [p for p in make.check(found, today=today) if p.code not in LOCK]
+    inventory = make.inventory(carriers=both, facilities=list(facilities), **changes)
+    return [p for p in make.check(inventory, today=today) if p.code not in LOCK]
 
 
 def codes(*facilities: dict[str, Any], today: date = make.TODAY, **changes: Any) -> list[str]:
@@ -62,8 +62,8 @@ def test_every_edit_of_what_was_signed_asks_for_new_signatures(changes: dict[str
     signed = make.facility()
     edited = signed | changes
     edited["plan"] = signed["plan"] | changes.get("plan", {})
-    found = [p for p in problems(edited) if p.code == "sign-off-stale"]
-    assert [p.severity for p in found] == [Severity.ERROR]
+    stale = [p for p in problems(edited) if p.code == "sign-off-stale"]
+    assert [p.severity for p in stale] == [Severity.ERROR]
 
 
 @pytest.mark.parametrize(
@@ -131,8 +131,8 @@ def test_a_closed_facility_keeps_its_file_as_a_record() -> None:
     ],
 )
 def test_days_are_in_their_order(changes: dict[str, Any], code: str) -> None:
-    found = codes(make.facility(**changes))
-    assert code in found
+    listed = codes(make.facility(**changes))
+    assert code in listed
 
 
 def test_an_agreed_plan_without_a_survey_is_a_warning() -> None:
@@ -183,7 +183,7 @@ FIRST = order("1/A", "2021-05-06", "2021-05-10")
 
 
 @pytest.mark.parametrize(
-    ("second", "found"),
+    ("second", "expected"),
     [
         ({"extends": ["1/A"], "provinces": {"kon-tum": "2021-06-20"}, "facilities": {"kcl-bg-001": "2021-06-30"}}, []),
         ({"supersedes": ["9/Z"]}, ["instruction-unknown"]),
@@ -194,9 +194,9 @@ FIRST = order("1/A", "2021-05-06", "2021-05-10")
         ({"ref": "1/A"}, ["instruction-duplicate"]),
     ],
 )
-def test_orders_refer_to_what_there_is(second: dict[str, Any], found: list[str]) -> None:
+def test_orders_refer_to_what_there_is(second: dict[str, Any], expected: list[str]) -> None:
     orders = [FIRST, order("2/A", "2021-05-30", "2021-06-12") | second]
-    assert codes(make.facility(), instructions=orders) == found
+    assert codes(make.facility(), instructions=orders) == expected
 
 
 # --- recorders and lines --------------------------------------------------------------------------
@@ -238,5 +238,5 @@ def test_two_carriers_pull_twice_from_one_recorder() -> None:
 def test_a_line_bears_what_is_always_pulled() -> None:
     slow = make.survey(uplink={"kind": "mobile", "upload_mbps": 0.5})
     rated = make.camera(streams={"sub": {"width": 640, "height": 360, "kbps": 512}})
-    found = problems(make.facility(survey=slow, cameras=[rated]))
-    assert [(p.code, p.severity) for p in found] == [("uplink-over-capacity", Severity.WARNING)]
+    listed = problems(make.facility(survey=slow, cameras=[rated]))
+    assert [(p.code, p.severity) for p in listed] == [("uplink-over-capacity", Severity.WARNING)]

@@ -26,12 +26,12 @@ OURS = (
 )
 
 
-def problems(found: Inventory, today: date = make.TODAY) -> list[Problem]:
-    return [problem for problem in check(found, Places({}), today) if problem.code in {*OURS, ALLOCATION_MISSING}]
+def problems(inventory: Inventory, today: date = make.TODAY) -> list[Problem]:
+    return [problem for problem in check(inventory, Places({}), today) if problem.code in {*OURS, ALLOCATION_MISSING}]
 
 
-def codes(found: Inventory, today: date = make.TODAY) -> list[str]:
-    return [problem.code for problem in problems(found, today)]
+def codes(inventory: Inventory, today: date = make.TODAY) -> list[str]:
+    return [problem.code for problem in problems(inventory, today)]
 
 
 def with_settings(**changes: Any) -> Inventory:
@@ -61,9 +61,9 @@ def test_a_freeze_ends_after_it_begins() -> None:
     ],
 )
 def test_a_moment_without_a_zone_is_vietnams(text: str, moment: datetime) -> None:
-    found = Policy.model_validate({"freeze": [window(text, "2021-06-01T00:00")]}, strict=False)
-    assert found.freeze[0].begin == moment
-    assert found.freeze[0].begin.tzinfo is not None
+    policy = Policy.model_validate({"freeze": [window(text, "2021-06-01T00:00")]}, strict=False)
+    assert policy.freeze[0].begin == moment
+    assert policy.freeze[0].begin.tzinfo is not None
 
 
 @pytest.mark.parametrize(
@@ -121,8 +121,8 @@ def test_what_is_unprotected_first_may_go() -> None:
 def test_a_file_that_cannot_be_read_is_not_taken_for_a_deleted_one() -> None:
     lock = fleets.complete(protected()).allocations
     without = make.with_lock(protected(facilities=[fleets.facility("kcl-bg-002")]), lock)
-    found = check(without, Places({}), make.TODAY, frozenset({"facility/kcl-bg-001"}))
-    assert [problem for problem in found if problem.code == "protected-removed"] == []
+    listed = check(without, Places({}), make.TODAY, frozenset({"facility/kcl-bg-001"}))
+    assert [problem for problem in listed if problem.code == "protected-removed"] == []
 
 
 # --- moved ----------------------------------------------------------------------------------------
@@ -148,9 +148,9 @@ def moved(old: str, new: str, until: str = "2021-07-01", **changes: Any) -> Inve
     ],
 )
 def test_an_id_becomes_another_one_of_its_kind_that_is_there(old: str, new: str, said: str) -> None:
-    found = problems(moved(old, new, facilities=[fleets.facility(count=1)]))
-    assert [problem.code for problem in found] == (["move-unsound"] if said else [])
-    assert all(said in problem.message for problem in found)
+    listed = problems(moved(old, new, facilities=[fleets.facility(count=1)]))
+    assert [problem.code for problem in listed] == (["move-unsound"] if said else [])
+    assert all(said in problem.message for problem in listed)
 
 
 def test_a_circle_and_a_second_entry_are_found() -> None:
@@ -161,14 +161,14 @@ def test_a_circle_and_a_second_entry_are_found() -> None:
     assert "move-unsound" in codes(fleets.complete(make.inventory(settings=make.settings(moved=entries))))
     twice = [entries[0] | {"from": f"bac-giang/kcl-bg-00{n}"} for n in (3, 4)]
     listed = [fleets.facility("kcl-bg-002")]
-    found = problems(fleets.complete(make.inventory(settings=make.settings(moved=twice), facilities=listed)))
-    assert [problem.code for problem in found] == ["move-unsound"] * 2
+    second = problems(fleets.complete(make.inventory(settings=make.settings(moved=twice), facilities=listed)))
+    assert [problem.code for problem in second] == ["move-unsound"] * 2
 
 
 def test_an_entry_is_over_on_its_day_and_that_is_a_warning() -> None:
-    found = moved("bac-giang/kcl-bg-009", "bac-giang/kcl-bg-001", "2021-05-10")
-    assert codes(found, date(2021, 5, 9)) == []
-    (problem,) = problems(found, date(2021, 5, 10))
+    inventory = moved("bac-giang/kcl-bg-009", "bac-giang/kcl-bg-001", "2021-05-10")
+    assert codes(inventory, date(2021, 5, 9)) == []
+    (problem,) = problems(inventory, date(2021, 5, 10))
     assert (problem.code, problem.severity) == ("move-over", Severity.WARNING)
 
 

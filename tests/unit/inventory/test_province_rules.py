@@ -18,14 +18,14 @@ OLD, NEW = "gso-2021", "gso-2025"
 def problems(
     facility: dict[str, Any], *designations: dict[str, Any], scheme: str = NEW, orders: tuple[dict[str, Any], ...] = ()
 ) -> list[Problem]:
-    found = make.inventory(
+    inventory = make.inventory(
         settings=make.settings(province_scheme=scheme),
         carriers=[make.carrier(), make.carrier("vnpt", 21)],
         facilities=[facility],
         designations=list(designations),
         instructions=list(orders),
     )
-    return list(make.check(fleets.complete(found)))
+    return list(make.check(fleets.complete(inventory)))
 
 
 def order(**changes: Any) -> dict[str, Any]:
@@ -73,7 +73,7 @@ def test_one_carrier_may_be_designated_for_the_old_and_for_the_new_province() ->
 
 def test_a_list_newer_than_the_inventory_is_refused_where_the_province_was_several() -> None:
     listed = problems(site("bac-ninh", province_scheme=NEW), make.designation("bac-ninh"), scheme=OLD)
-    (problem,) = (found for found in listed if found.code == "province-scheme-newer")
+    (problem,) = (one for one in listed if one.code == "province-scheme-newer")
     assert (
         "Bắc Ninh (24) of gso-2025 is several provinces in gso-2021: Bắc Giang (24), Bắc Ninh (27)" in problem.message
     )
@@ -84,24 +84,24 @@ def test_a_list_newer_than_the_inventory_is_refused_where_the_province_was_sever
 def test_days_that_a_province_set_are_of_the_orders_list(scheme: str) -> None:
     days = order(provinces={"kon-tum": "2021-05-18"}, province_scheme=OLD)
     frozen = site(province_scheme=OLD)
-    kept = make.designation("bac-giang", province_scheme=OLD)
-    assert problems(frozen, kept, scheme=scheme, orders=(days,)) == []
-    (problem,) = problems(frozen, kept, scheme=NEW, orders=(order(provinces={"kon-tum": "2021-05-18"}),))
+    older = make.designation("bac-giang", province_scheme=OLD)
+    assert problems(frozen, older, scheme=scheme, orders=(days,)) == []
+    (problem,) = problems(frozen, older, scheme=NEW, orders=(order(provinces={"kon-tum": "2021-05-18"}),))
     assert problem.code == "province-unknown"
     assert "or name the province of today, quang-ngai" in problem.hint
 
 
 def test_the_inventory_tells_where_a_facility_is_today() -> None:
-    found = make.inventory(settings=make.settings(province_scheme=NEW), facilities=[site(province_scheme=OLD)])
-    facility = found.facilities["kcl-bg-001"]
-    assert found.province_today(facility).slug == "bac-ninh"
-    assert found.is_in(facility, "bac-ninh", None)
-    assert found.is_in(facility, "bac-giang", ProvinceScheme.GSO_2021)
-    assert not found.is_in(facility, "bac-ninh", ProvinceScheme.GSO_2021)
-    assert not found.is_in(facility, "nowhere", None)
+    inventory = make.inventory(settings=make.settings(province_scheme=NEW), facilities=[site(province_scheme=OLD)])
+    facility = inventory.facilities["kcl-bg-001"]
+    assert inventory.province_today(facility).slug == "bac-ninh"
+    assert inventory.is_in(facility, "bac-ninh", None)
+    assert inventory.is_in(facility, "bac-giang", ProvinceScheme.GSO_2021)
+    assert not inventory.is_in(facility, "bac-ninh", ProvinceScheme.GSO_2021)
+    assert not inventory.is_in(facility, "nowhere", None)
 
 
 def test_a_province_that_was_several_has_no_single_one_then() -> None:
-    found = make.inventory(facilities=[site("bac-ninh", province_scheme=NEW)])
+    inventory = make.inventory(facilities=[site("bac-ninh", province_scheme=NEW)])
     with pytest.raises(AmbiguousProvinceError):
-        found.province_today(found.facilities["kcl-bg-001"])
+        inventory.province_today(inventory.facilities["kcl-bg-001"])

@@ -18,8 +18,8 @@ MAIN = {"sub": {"width": 640, "height": 360}, "main": {"width": 1920, "height": 
 
 def complete(**changes: Any) -> Inventory:
     """An inventory with a full lock and all keys."""
-    found = make.inventory(**changes)
-    lock = allocate(found)
+    inventory = make.inventory(**changes)
+    lock = allocate(inventory)
     digest = "sha256:" + "A" * 43 + "="
     relays = {
         name: entry.model_copy(update={"public_key": make.public_key(name), "api_hash": digest, "probe_hash": digest})
@@ -28,11 +28,11 @@ def complete(**changes: Any) -> Inventory:
     centres = {
         name: entry.model_copy(update={"public_key": make.public_key(name)}) for name, entry in lock.centres.items()
     }
-    return make.with_lock(found, lock.model_copy(update={"relays": relays, "centres": centres}))
+    return make.with_lock(inventory, lock.model_copy(update={"relays": relays, "centres": centres}))
 
 
-def codes(found: Inventory, today: date = make.TODAY) -> list[str]:
-    return [problem.code for problem in make.check(found, today=today)]
+def codes(inventory: Inventory, today: date = make.TODAY) -> list[str]:
+    return [problem.code for problem in make.check(inventory, today=today)]
 
 
 VNPT_SITE = make.facility(
@@ -162,8 +162,8 @@ def test_two_designations_one_after_the_other_do_not_overlap() -> None:
 
 @pytest.mark.parametrize(("day", "held"), [(6, True), (8, True), (9, False)])
 def test_a_designation_holds_on_its_first_and_on_its_last_day(day: int, *, held: bool) -> None:
-    found = complete(carriers=BOTH, designations=[make.designation(until="2021-05-08")])
-    assert ("carrier-not-designated" not in codes(found, date(2021, 5, day))) == held
+    inventory = complete(carriers=BOTH, designations=[make.designation(until="2021-05-08")])
+    assert ("carrier-not-designated" not in codes(inventory, date(2021, 5, day))) == held
 
 
 def test_a_closed_facility_needs_neither_designation_nor_address_nor_key() -> None:
@@ -172,8 +172,8 @@ def test_a_closed_facility_needs_neither_designation_nor_address_nor_key() -> No
 
 
 def test_a_carrier_without_a_pool_is_told_to_get_one() -> None:
-    found = make.inventory(settings=settings(carriers={"vnpt": "10.92.0.0/16"}))
-    assert "pool-missing" in codes(found)
+    inventory = make.inventory(settings=settings(carriers={"vnpt": "10.92.0.0/16"}))
+    assert "pool-missing" in codes(inventory)
 
 
 def test_same_address_on_another_port_is_another_device() -> None:
@@ -182,14 +182,14 @@ def test_same_address_on_another_port_is_another_device() -> None:
 
 
 def test_a_wide_management_network_is_a_warning_and_an_open_one_an_error() -> None:
-    found = complete(carriers=[make.carrier(management_networks=["0.0.0.0/1", "0.0.0.0/0"]), BOTH[1]])
-    problems = [p for p in make.check(found) if p.code == "management-network-open"]
+    inventory = complete(carriers=[make.carrier(management_networks=["0.0.0.0/1", "0.0.0.0/0"]), BOTH[1]])
+    problems = [p for p in make.check(inventory) if p.code == "management-network-open"]
     assert {p.severity for p in problems} == {Severity.WARNING, Severity.ERROR}
 
 
 def test_every_problem_says_what_to_do_next() -> None:
-    found = make.inventory(designations=[], carriers=[make.carrier(centres=["nowhere"])], centres=[])
-    problems = make.check(found)
+    inventory = make.inventory(designations=[], carriers=[make.carrier(centres=["nowhere"])], centres=[])
+    problems = make.check(inventory)
     assert len({problem.code for problem in problems}) >= 3
     assert all(problem.hint and problem.message and problem.object for problem in problems)
 
@@ -249,5 +249,5 @@ def test_a_lock_that_is_not_right_is_told_why(lock: dict[str, Any], code: str) -
 
 def test_a_port_of_another_site_is_no_conflict() -> None:
     stones = [{"object": "site/kcl-bg-002/cam-01", "pool": "site/kcl-bg-002", "port": 10554}]
-    found = make.inventory(allocations={"relays": RELAY, "centres": CENTRE, "sites": SITE, "tombstones": stones})
-    assert set(codes(found)) - {"host-keys-missing", "carrier-unknown"} == set()
+    inventory = make.inventory(allocations={"relays": RELAY, "centres": CENTRE, "sites": SITE, "tombstones": stones})
+    assert set(codes(inventory)) - {"host-keys-missing", "carrier-unknown"} == set()

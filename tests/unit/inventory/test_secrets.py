@@ -55,25 +55,25 @@ def complete(root: Path, passwords: VaultPasswords) -> None:
 
 
 def inventory(root: Path) -> Inventory:
-    found = load(root, today=make.TODAY)
-    assert found.problems == ()
-    assert found.inventory is not None
-    return found.inventory
+    loaded = load(root, today=make.TODAY)
+    assert loaded.problems == ()
+    assert loaded.inventory is not None
+    return loaded.inventory
 
 
 def problems(root: Path, passwords: VaultPasswords) -> list[tuple[str, int, int]]:
-    found = secrets.check(root, secrets.read_secrets(root, passwords), inventory(root))
-    for problem in found:
+    listed = secrets.check(root, secrets.read_secrets(root, passwords), inventory(root))
+    for problem in listed:
         assert SHOWN_NOWHERE not in repr(problem)
-    return [(problem.code, problem.line, problem.column) for problem in found]
+    return [(problem.code, problem.line, problem.column) for problem in listed]
 
 
 def test_complete_secrets_have_no_problem(root: Path, passwords: VaultPasswords) -> None:
     complete(root, passwords)
     assert problems(root, passwords) == []
-    found = secrets.load_secrets(root, passwords, inventory(root))
-    assert found.cameras["kcl-bg-001"]["cam-01"].password.reveal() == SHOWN_NOWHERE
-    assert SHOWN_NOWHERE not in repr(found)
+    loaded = secrets.load_secrets(root, passwords, inventory(root))
+    assert loaded.cameras["kcl-bg-001"]["cam-01"].password.reveal() == SHOWN_NOWHERE
+    assert SHOWN_NOWHERE not in repr(loaded)
 
 
 def test_what_keys_init_makes_can_be_missing_where_it_is_tolerated(root: Path, passwords: VaultPasswords) -> None:
@@ -123,9 +123,9 @@ def test_a_number_where_a_text_is_meant_is_not_repeated_in_the_hint(
 ) -> None:
     complete(root, passwords)
     put(root, "cameras/bac-giang.yml", {"kcl-bg-001": {"cam-01": LOGIN | {key: 90817263}}})
-    found = secrets.check(root, secrets.read_secrets(root, passwords), inventory(root))
-    assert [problem.code for problem in found] == ["value-invalid"]
-    assert "90817263" not in repr(found)
+    listed = secrets.check(root, secrets.read_secrets(root, passwords), inventory(root))
+    assert [problem.code for problem in listed] == ["value-invalid"]
+    assert "90817263" not in repr(listed)
 
 
 def test_a_login_in_another_provinces_file_is_told_where_it_belongs(root: Path, passwords: VaultPasswords) -> None:

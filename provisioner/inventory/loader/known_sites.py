@@ -1,4 +1,4 @@
-"""What the cache keeps of facilities' files: outlines and findings, and beside them what the files say.
+"""What the cache keeps of facilities' files: outlines and problems, and beside them what the files say.
 
 Both are spread over many files by the facilities' paths, so that an edit of one facility rewrites one of
 them. A file with faults is not kept: it is read again until it is mended.
@@ -19,7 +19,7 @@ from pydantic_core import from_json
 from provisioner.base.diagnostics import Problem, Severity
 from provisioner.inventory.files.layout import File
 from provisioner.inventory.loader.cache import Cache
-from provisioner.inventory.loader.one_site import Site
+from provisioner.inventory.loader.site import Site
 from provisioner.inventory.model import Facility
 from provisioner.inventory.outline import packed, unpacked
 
@@ -40,18 +40,18 @@ class Texts:
 
     @cached_property
     def _known(self) -> dict[str, tuple[str, str]]:
-        found: dict[str, tuple[str, str]] = {}
+        texts: dict[str, tuple[str, str]] = {}
         try:
             for line in (self._cache.read(self._name) or b"").decode().split("\n")[:-1]:
                 head, _, text = line.partition("\t")
                 relative, digest = json.loads(head)
-                found[relative] = digest, text
+                texts[relative] = digest, text
         except ValueError:
             return {}
-        return found
+        return texts
 
     def write(self, known: Mapping[str, tuple[str, str]]) -> None:
-        """Replace everything that is known; `known` gives the digest and the text of each path."""
+        """Replace everything that is known; `known` has the digest and the text of each path."""
         lines = [f"{json.dumps([relative, digest])}\t{text}\n" for relative, (digest, text) in known.items()]
         self._cache.write(self._name, "".join(lines).encode())
 
@@ -72,10 +72,10 @@ class KnownSites:
 
     def sites(self) -> dict[str, Site]:
         """What is known of facilities' files, without their texts."""
-        found: dict[str, Site] = {}
+        sites: dict[str, Site] = {}
         for part in self._texts:
-            found |= self._outlines(part)
-        return found
+            sites |= self._outlines(part)
+        return sites
 
     def _outlines(self, part: int) -> dict[str, Site]:
         body = self._cache.read(f"outlines-{part:03}") if self._cache else None
@@ -85,10 +85,10 @@ class KnownSites:
             return {}
 
     def _site(self, row: list[Any]) -> Site:
-        relative, digest, since, before, problems, outline = row
-        found = tuple(self._problems(relative, outline[0], problems)) if problems else ()
+        relative, digest, since, before, rows, outline = row
+        problems = tuple(self._problems(relative, outline[0], rows)) if rows else ()
         span = date.fromordinal(since), date.fromordinal(before)
-        return Site(digest, unpacked(outline), (), found, *span)
+        return Site(digest, unpacked(outline), (), problems, *span)
 
     def _problems(self, relative: str, name: str, rows: list[list[Any]]) -> Iterator[Problem]:
         file = File(self._root, relative, f"facility/{name}", Facility)
@@ -157,9 +157,9 @@ def _is_fit(relative: str, site: Site) -> bool:
     return site.outline is not None and not site.faults and relative.isprintable()
 
 
-def _row(relative: str, site: Site) -> list[Any]:
+def _row(relative: str, site: Site) -> list[object]:
     if site.outline is None:
         raise ValueError(f"{relative} is not understood")
-    problems = [[p.line, p.column, p.code, p.message, p.hint, p.severity.value] for p in site.found]
+    rows = [[p.line, p.column, p.code, p.message, p.hint, p.severity.value] for p in site.problems]
     days = site.since.toordinal(), site.before.toordinal()
-    return [relative, site.digest, *days, problems, packed(site.outline)]
+    return [relative, site.digest, *days, rows, packed(site.outline)]

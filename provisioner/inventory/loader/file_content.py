@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json, to_json
 
 from provisioner.base.canonical import canonical_json
@@ -19,6 +19,8 @@ from provisioner.inventory.files.positions import KeyPath, Position, SourceFile
 from provisioner.inventory.files.strict_yaml import parse
 from provisioner.inventory.files.yaml_places import PlacesIn, locate
 from provisioner.inventory.model import Model
+
+M = TypeVar("M", bound=BaseModel)
 
 MAX_FILE_BYTES = 1024 * 1024
 """Three thousand cameras in one facility: far more than any has, and little enough to be refused in seconds."""
@@ -68,8 +70,8 @@ class OnDisk:
             data = b""
         if hashlib.sha256(data).hexdigest() != self.digest:
             return Position(self.shown, 0, 0)
-        found = locate(data, path, key=key)
-        return Position(self.shown, found.line, found.column)
+        mark = locate(data, path, key=key)
+        return Position(self.shown, mark.line, mark.column)
 
 
 def bytes_of(file: File) -> bytes:
@@ -100,7 +102,13 @@ def max_bytes(file: File) -> int:
 
 
 def read(file: File, data: bytes) -> FileContent:
-    """Hold a file against strict YAML, its model, and its own name; vault files are not for here."""
+    """Hold a file against strict YAML, its model, and its own name.
+
+    Raises:
+        ValueError: the file is an encrypted one, which has no model.
+    """
+    if file.model is None:
+        raise ValueError(f"{file.relative} is encrypted")
     source = SourceFile(file.shown, data, PlacesIn)
     document = parse(data, max_bytes=max_bytes(file))
     text = "" if document.faults else as_json(document.value)
@@ -124,7 +132,7 @@ def read(file: File, data: bytes) -> FileContent:
 
 def _misnamed(file: File, model: Model, source: SourceFile) -> tuple[Problem, ...]:
     """Hold a file's name and folder against the ids in it."""
-    found = []
+    problems = []
     for key, expected in file.expected.items():
         value = getattr(model, key)
         if value != expected:
@@ -132,11 +140,11 @@ def _misnamed(file: File, model: Model, source: SourceFile) -> tuple[Problem, ..
             message = f"{file.owner.replace('/', ' ', 1)}: {key} is {value}, but the file stands at {file.relative}"
             hint = f"move the file to {file.moved(key, value)}, or write {key}: {expected}"
             code = f"{file.kind}-file-misplaced"
-            found.append(Problem(place.file, place.line, place.column, code, message, hint, file.owner))
-    return tuple(found)
+            problems.append(Problem(place.file, place.line, place.column, code, message, hint, file.owner))
+    return tuple(problems)
 
 
-def as_json(value: Any) -> str:
+def as_json(value: object) -> str:
     """A plain value as JSON, in the order of its keys."""
     return to_json(value).decode()
 
@@ -154,7 +162,7 @@ def content_of(text: str, digest: str) -> str:
     return hashlib.sha256(canonical_json(value)).hexdigest()
 
 
-def validated(model: Any, value: Any) -> Any:
+def validated(model: type[M], value: object) -> M:
     """Hold a plain value against a model; JSON mode lets texts be addresses, days and enums, and nothing more.
 
     Raises:
@@ -164,7 +172,7 @@ def validated(model: Any, value: Any) -> Any:
 
 
 def text_of(file: File, digest: str) -> str:
-    """Read a file without faults once more, and give what it says as JSON.
+    """Read a file without faults once more, for what it says, as JSON.
 
     Raises:
         InventoryError: it is not the file any more that was read before.
@@ -179,6 +187,6 @@ def text_of(file: File, digest: str) -> str:
     return as_json(parse(data, max_bytes=max_bytes(file)).value)
 
 
-def validated_text(model: Any, text: str) -> Any:
+def validated_text(model: type[M], text: str) -> M:
     """Hold a value that is written as JSON against a model; as `validated`."""
     return model.model_validate_json(text)

@@ -8,19 +8,19 @@ from typing import NamedTuple
 from provisioner.base.diagnostics import Problem
 from provisioner.inventory import rules
 from provisioner.inventory.files.layout import File
-from provisioner.inventory.loader.one_file import bytes_of, read
+from provisioner.inventory.loader.file_content import bytes_of, read
 from provisioner.inventory.model import Facility
 from provisioner.inventory.outline import Outline, outline_of
 
 
 class Site(NamedTuple):
-    """What was found out about one facility's file.
+    """What one facility's file says, in outline, and its problems.
 
     Attributes:
         digest: the SHA-256 of its bytes; empty where it cannot be read.
         outline: what the rest of the inventory needs to know; None where the file cannot be understood.
         faults: why it cannot be understood, or that it stands in the wrong place.
-        found: what the rules on single files found.
+        problems: what the rules on single files find wrong.
         since: the first day on which the rules find the same, and `before` the first day after those.
         text: what it says, as JSON; empty where it is not understood, or was not read anew.
     """
@@ -28,7 +28,7 @@ class Site(NamedTuple):
     digest: str
     outline: Outline | None
     faults: tuple[Problem, ...]
-    found: tuple[Problem, ...]
+    problems: tuple[Problem, ...]
     since: date
     before: date
     text: str = ""
@@ -44,13 +44,13 @@ def read_site(file: File, today: date) -> Site:
         data = bytes_of(file)
     except OSError as error:
         return Site("", None, (unreadable(file, error),), (), date.min, date.max)
-    reading = read(file, data)
-    if not isinstance(reading.model, Facility):
-        return Site(reading.digest, None, reading.problems, (), date.min, date.max)
+    content = read(file, data)
+    if not isinstance(content.model, Facility):
+        return Site(content.digest, None, content.problems, (), date.min, date.max)
     days = rules.Days(today)
-    found = rules.check_site(rules.SiteView(reading.model, days, reading.source))
-    outline = outline_of(reading.model)
-    return Site(reading.digest, outline, reading.problems, found, days.since, days.before, reading.text)
+    problems = rules.check_site(rules.SiteView(content.model, days, content.source))
+    outline = outline_of(content.model)
+    return Site(content.digest, outline, content.problems, problems, days.since, days.before, content.text)
 
 
 def unreadable(file: File, error: OSError) -> Problem:
