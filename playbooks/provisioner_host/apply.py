@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from provisioner_host import aside, dead_man, gate, keys, last_good, lease, switch
+from provisioner_host import dead_man, gate, keys, last_good, lease, preflight, switch
 from provisioner_host.health import health
 from provisioner_host.observe import observe
 from provisioner_host.shell import Failed
@@ -41,10 +41,10 @@ def _locked(change: Transaction) -> dict[str, Any]:
         before |= change.step("paths before", lambda: gate.look(change.request.get("gate") or {}))
         change.step("save last-good", lambda: last_good.save(_owned(change, facts), _seen(facts)))
         change.request["had"] = sorted((facts["manifest"] or {}).get("programs", ()))
-        aside.install_program(change)
-        aside.check(change, facts)
+        preflight.install_program(change)
+        preflight.check(change, facts)
     except Failed as error:
-        aside.uninstall_program(change)
+        preflight.uninstall_program(change)
         return change.refused(str(error))
     # The receipt first: whoever comes back after a loss finds what was looked at before.
     receipt = change.receipt("armed", "the change waits for its confirmation", before=before)

@@ -6,7 +6,7 @@ import contextlib
 from pathlib import Path
 from typing import Any
 
-from provisioner_host import dead_man, files, gate, last_good, lease, places
+from provisioner_host import dead_man, files, gate, last_good, lease, paths
 from provisioner_host.health import health, health_of_saved
 from provisioner_host.observe import observe
 from provisioner_host.shell import Failed
@@ -67,18 +67,18 @@ def confirm(request: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def _persist(change: Transaction) -> None:
-    manifest = files.read_json(places.MANIFEST) or {}
+    manifest = files.read_json(paths.MANIFEST) or {}
     owned = sorted(change.request["files"])
-    files.write_json(places.MANIFEST, manifest | {"files": owned, "run": change.run_id})
+    files.write_json(paths.MANIFEST, manifest | {"files": owned, "run": change.run_id})
 
 
 def _persist_rollback(change: Transaction, target: str) -> None:
-    folder = places.GENERATIONS / target
+    folder = paths.GENERATIONS / target
     state = last_good.state_of(folder)
     health_of_saved(folder, state)
-    manifest = files.read_json(places.MANIFEST)
+    manifest = files.read_json(paths.MANIFEST)
     if manifest is not None:
-        files.write_json(places.MANIFEST, manifest | {"run": change.run_id})
+        files.write_json(paths.MANIFEST, manifest | {"run": change.run_id})
     last_good.restore_carriers(folder)
 
 
@@ -92,7 +92,7 @@ def _remember(change: Transaction, armed: dict[str, Any], seen: dict[str, Any]) 
                 if int(generation["number"]) >= gone:
                     last_good.forget(str(generation["run"]))
         change.step("keep generation", lambda: last_good.keep(change.run_id))
-        manifest = files.read_json(places.MANIFEST) or {}
+        manifest = files.read_json(paths.MANIFEST) or {}
         change.step("save last-good", lambda: last_good.save(sorted(manifest.get("files", ())), seen))
         _forget_programs(change)
     except (Failed, OSError) as error:
@@ -102,9 +102,9 @@ def _remember(change: Transaction, armed: dict[str, Any], seen: dict[str, Any]) 
 def _remember_late(change: Transaction) -> None:
     """Do what a confirmation that was killed after its word had been taken left undone."""
     try:
-        if places.LAST_GOOD.exists() and not (places.GENERATIONS / change.run_id).exists():
+        if paths.LAST_GOOD.exists() and not (paths.GENERATIONS / change.run_id).exists():
             last_good.keep(change.run_id)
-        manifest = files.read_json(places.MANIFEST) or {}
+        manifest = files.read_json(paths.MANIFEST) or {}
         last_good.save(sorted(manifest.get("files", ())))
         change.receipt("applied")
     except (Failed, OSError) as error:
@@ -113,7 +113,7 @@ def _remember_late(change: Transaction) -> None:
 
 def _forget_programs(change: Transaction) -> None:
     """Remove MediaMTX programs that we installed and that neither this state nor a kept generation runs."""
-    manifest = files.read_json(places.MANIFEST)
+    manifest = files.read_json(paths.MANIFEST)
     program = change.request.get("program")
     if manifest is None or program is None:
         return
@@ -121,7 +121,7 @@ def _forget_programs(change: Transaction) -> None:
     gone = sorted(set(manifest.get("programs", {})) - kept)
     if gone:
         programs = {k: v for k, v in manifest["programs"].items() if k not in gone}
-        files.write_json(places.MANIFEST, manifest | {"programs": programs})
+        files.write_json(paths.MANIFEST, manifest | {"programs": programs})
     for text in gone:
         Path(text).unlink(missing_ok=True)
 
@@ -151,7 +151,7 @@ def status(request: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def _over(change: Transaction) -> dict[str, Any] | None:
-    """Give what became of a change that does not wait any more; None where it waits.
+    """What became of a change that does not wait any more; None where it waits.
 
     The receipt says it. Without one that can be read the manifest says whether the run was confirmed. Whoever
     calls holds the lock, so a change that is still switching has lost its program: it goes back.
@@ -167,7 +167,7 @@ def _over(change: Transaction) -> dict[str, Any] | None:
     # The run itself asks, and nothing of it goes on here: a lease that a killed program left is its own.
     lease.release(change.run_id)
     told = last_good.receipt_of(change.run_id)
-    confirmed = (files.read_json(places.MANIFEST) or {}).get("run") == change.run_id
+    confirmed = (files.read_json(paths.MANIFEST) or {}).get("run") == change.run_id
     if told is None or told["outcome"] in {"armed", "unreadable"}:
         damaged = f" ({told['cause']})" if told is not None and told["outcome"] == "unreadable" else ""
         if confirmed:
@@ -177,5 +177,5 @@ def _over(change: Transaction) -> dict[str, Any] | None:
             cause = f"the change is not waiting any more, and its return left no receipt{damaged}"
             return change.answer("rolled-back", cause)
         return change.answer(_GONE, "nothing is known of this run here")
-    receipt = str(places.RECEIPTS / f"{change.run_id}.json")
+    receipt = str(paths.RECEIPTS / f"{change.run_id}.json")
     return change.answer(told["outcome"], str(told.get("cause", "")), receipt=receipt)

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from provisioner_host import files, last_good, lease, places, units
+from provisioner_host import files, last_good, lease, paths, units
 from provisioner_host.lease import now
 from provisioner_host.shell import Failed
 
@@ -21,7 +21,7 @@ _RETRY_S = (2.0, 5.0, 15.0, 30.0)
 
 
 def boot_id() -> str:
-    """Give this boot's id: a change that a reboot met was never confirmed.
+    """This boot's id: a change that a reboot met was never confirmed.
 
     The kernel's id and the start of the first process: a container that is restarted keeps its kernel.
     """
@@ -31,17 +31,17 @@ def boot_id() -> str:
 
 
 def armed() -> dict[str, Any] | None:
-    """Give what the switch is armed for, or None where it is not.
+    """What the switch is armed for, or None where it is not.
 
     A record that cannot be read is a change about which nothing is known: it is due at once.
     """
-    if not places.ARMED.exists():
+    if not paths.ARMED.exists():
         return None
-    found = files.read_json(places.ARMED)
+    found = files.read_json(paths.ARMED)
     if isinstance(found, dict) and isinstance(found.get("run"), str) and isinstance(found.get("due"), int | float):
         return found
     # It may be gone since it was looked for.
-    return {"run": "unknown", "due": 0.0, "damaged": True} if places.ARMED.exists() else None
+    return {"run": "unknown", "due": 0.0, "damaged": True} if paths.ARMED.exists() else None
 
 
 def arm(run_id: str, seconds: float, who: str, kind: str = "apply", target: str = "") -> None:
@@ -59,7 +59,7 @@ def arm(run_id: str, seconds: float, who: str, kind: str = "apply", target: str 
     """
     begun = now()
     record = {"run": run_id, "boot": boot_id(), "since": begun, "due": begun + seconds, "phase": SWITCHING}
-    files.write_json(places.ARMED, record | {"kind": kind, "target": target, "who": who})
+    files.write_json(paths.ARMED, record | {"kind": kind, "target": target, "who": who})
     try:
         _watch(run_id)
     except (Failed, OSError):
@@ -69,13 +69,13 @@ def arm(run_id: str, seconds: float, who: str, kind: str = "apply", target: str 
 
 def _watch(run_id: str) -> None:
     # systemd's own link, asked for without systemd.
-    enabled = places.UNIT_FOLDER / "sysinit.target.wants" / places.UNIT_REVERT
+    enabled = paths.UNIT_FOLDER / "sysinit.target.wants" / paths.UNIT_REVERT
     if not enabled.is_symlink():
-        units.systemctl("enable", places.UNIT_REVERT)
-    places.WATCHED.unlink(missing_ok=True)
-    units.systemctl("restart", places.UNIT_REVERT)
+        units.systemctl("enable", paths.UNIT_REVERT)
+    paths.WATCHED.unlink(missing_ok=True)
+    units.systemctl("restart", paths.UNIT_REVERT)
     # systemd waits until the watcher says that it watches; it has written down what.
-    if not enabled.is_symlink() or not places.WATCHED.is_file() or places.WATCHED.read_text() != run_id:
+    if not enabled.is_symlink() or not paths.WATCHED.is_file() or paths.WATCHED.read_text() != run_id:
         raise Failed("the unit that returns this host to last-good does not run: nothing was changed")
 
 
@@ -99,15 +99,15 @@ def renew(run_id: str, seconds: float, phase: str = "") -> None:
     if now() >= last:
         raise Failed(f"{LONGEST_S:.0f} s are over: this host returns to last-good")
     found |= {"due": min(now() + seconds, last), "phase": phase or found.get("phase", WAITING)}
-    files.write_json(places.ARMED, found)
+    files.write_json(paths.ARMED, found)
 
 
 def disarm() -> None:
     """Take the switch away, and stop its watcher."""
-    places.ARMED.unlink(missing_ok=True)
-    if places.STATE.exists():
-        files.sync_folder(places.STATE)
-    units.systemctl("stop", "--no-block", places.UNIT_REVERT, check=False)
+    paths.ARMED.unlink(missing_ok=True)
+    if paths.STATE.exists():
+        files.sync_folder(paths.STATE)
+    units.systemctl("stop", "--no-block", paths.UNIT_REVERT, check=False)
 
 
 def watch() -> None:
@@ -128,8 +128,8 @@ def _tell_what_is_watched() -> None:
     """Write down the run, for `arm`. Where that fails `arm` changes nothing; what is armed already is watched."""
     found = armed()
     with contextlib.suppress(OSError):
-        places.RUN.mkdir(mode=0o755, exist_ok=True)
-        places.WATCHED.write_text(str(found["run"]) if found else "")
+        paths.RUN.mkdir(mode=0o755, exist_ok=True)
+        paths.WATCHED.write_text(str(found["run"]) if found else "")
 
 
 def revert_at_boot() -> None:
@@ -164,7 +164,7 @@ def revert_when_due() -> None:
 
 
 def cause_of(found: dict[str, Any]) -> str:
-    """Give why an armed host returns."""
+    """Why an armed host returns."""
     if found.get("damaged"):
         return "the record of the change that waited could not be read"
     return "nobody confirmed the change in time"
@@ -184,7 +184,7 @@ def give_back(found: dict[str, Any], cause: str, *, live: bool) -> None:
     except (Failed, OSError) as error:
         last_good.receipt(run_id, "rollback-failed", f"{cause}; then: {error}", [])
         raise
-    places.ARMED.unlink(missing_ok=True)
+    paths.ARMED.unlink(missing_ok=True)
     lease.release(run_id)
     with contextlib.suppress(OSError):
         os.sync()

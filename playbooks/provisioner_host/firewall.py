@@ -8,24 +8,24 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from provisioner_host import places
+from provisioner_host import paths
 from provisioner_host.known import identity, known
 from provisioner_host.namespace import scratch
 from provisioner_host.shell import PATH, Failed, run
 
 Items = dict[str, Any]
-_LIST = ["nft", "-j", "list", "table", *places.TABLE]
+_LIST = ["nft", "-j", "list", "table", *paths.TABLE]
 _COUNTERS = {"packets", "bytes"}
 
 
 def live() -> Items | None:
-    """Give the live table by item, or None where it is not loaded."""
+    """The live table by item, or None where it is not loaded."""
     listed = run(_LIST, check=False)
     return items(json.loads(listed.stdout)) if listed.returncode == 0 else None
 
 
 def intended(path: Path) -> Items:
-    """Give what a file makes of the table, by loading it in a scratch namespace of this very host.
+    """What a file makes of the table, by loading it in a scratch namespace of this very host.
 
     Texts can't be compared: nft sorts, merges and renames, each version in its own way. The same nft and
     the same kernel on both sides give the same answer (measured on nft 1.0.6).
@@ -48,7 +48,7 @@ def _loaded_aside(path: Path) -> Items:
 
 
 def items(document: dict[str, Any]) -> Items:
-    """Give a listed table as named items: chains, sets, their elements, rules and the rules' order."""
+    """A listed table as named items: chains, sets, their elements, rules and the rules' order."""
     found: Items = {}
     order: dict[str, list[str]] = {}
     for entry in document["nftables"]:
@@ -111,7 +111,7 @@ def _text(element: Any) -> str:
 
 
 def differences(wanted: Items, found: Items | None) -> list[dict[str, str]]:
-    """Give what would have to change, as `{name, action}`; an order counts only where the names agree."""
+    """What would have to change, as `{name, action}`; an order counts only where the names agree."""
     found = found or {}
     changes = []
     for name in sorted(set(wanted) | set(found)):
@@ -141,7 +141,7 @@ def load(path: Path) -> None:
 def delete() -> None:
     """Take our table away, if it is there."""
     if live() is not None:
-        run(["nft", "delete", "table", *places.TABLE])
+        run(["nft", "delete", "table", *paths.TABLE])
 
 
 def load_installed() -> None:
@@ -150,6 +150,6 @@ def load_installed() -> None:
     Raises:
         Failed: there is none, or nft refuses it.
     """
-    if not places.NFT_FILE.exists():
-        raise Failed(f"{places.NFT_FILE} is missing")
-    load(places.NFT_FILE)
+    if not paths.NFT_FILE.exists():
+        raise Failed(f"{paths.NFT_FILE} is missing")
+    load(paths.NFT_FILE)

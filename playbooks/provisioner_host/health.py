@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from provisioner_host import firewall, places, relay, tunnel, units
+from provisioner_host import firewall, paths, relay, tunnel, units
 from provisioner_host.shell import Failed
 
 
@@ -19,12 +19,12 @@ def health(request: dict[str, Any]) -> dict[str, Any]:
     """
     seen: dict[str, Any] = {"units": units.states(request["units"])}
     for name, state in seen["units"].items():
-        if name != places.UNIT_REVERT and (state["active"] != "active" or state["enabled"] != "enabled"):
+        if name != paths.UNIT_REVERT and (state["active"] != "active" or state["enabled"] != "enabled"):
             raise Failed(f"{name} is {state['active']} and {state['enabled']}")
-    if str(places.NFT_FILE) in request["files"]:
+    if str(paths.NFT_FILE) in request["files"]:
         live = firewall.live()
         seen["firewall"] = live is not None
-        wrong = firewall.differences(firewall.intended(places.NFT_FILE), live)
+        wrong = firewall.differences(firewall.intended(paths.NFT_FILE), live)
         if wrong:
             raise Failed(f"the live rules differ from the file: {wrong[0]['name']}")
     peers = tunnel.live_peers("")
@@ -47,17 +47,17 @@ def health_of_saved(folder: Path, state: dict[str, Any]) -> None:
     saved = {f["path"]: folder / f["content"] for f in state["files"]}
     for path, copy in saved.items():
         live = Path(path)
-        if live not in (places.HOST_PROGRAM, places.REVERT_UNIT_FILE) and live.read_bytes() != copy.read_bytes():
+        if live not in (paths.HOST_PROGRAM, paths.REVERT_UNIT_FILE) and live.read_bytes() != copy.read_bytes():
             raise Failed(f"{path} is not as it was saved")
-    on = [name for name, unit in state["units"].items() if unit["active"] == "active" and name != places.UNIT_REVERT]
-    if state["units"][places.UNIT_WG]["active"] != "active" or str(places.WG_FILE) not in saved:
+    on = [name for name, unit in state["units"].items() if unit["active"] == "active" and name != paths.UNIT_REVERT]
+    if state["units"][paths.UNIT_WG]["active"] != "active" or str(paths.WG_FILE) not in saved:
         if tunnel.exists():
             raise Failed("the tunnel is up, and was not")
         return
-    peers = tunnel.peers_in(saved[str(places.WG_FILE)].read_text())
-    relay_file = saved.get(str(places.MEDIAMTX_FILE))
-    runs = state["units"][places.UNIT_MEDIAMTX]["active"] == "active"
+    peers = tunnel.peers_in(saved[str(paths.WG_FILE)].read_text())
+    relay_file = saved.get(str(paths.MEDIAMTX_FILE))
+    runs = state["units"][paths.UNIT_MEDIAMTX]["active"] == "active"
     described = relay.describe(relay_file.read_text(), "") if relay_file and runs else {"sentinel": None}
-    rules = [str(places.NFT_FILE)] if state["firewall"] and str(places.NFT_FILE) in saved else []
+    rules = [str(paths.NFT_FILE)] if state["firewall"] and str(paths.NFT_FILE) in saved else []
     enabled = [name for name in on if state["units"][name]["enabled"] == "enabled"]
     health({"units": enabled, "files": rules, "peers": peers, "sentinel": described["sentinel"]})

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from provisioner_host import files, places
+from provisioner_host import files, paths
 from provisioner_host.shell import Failed
 
 
@@ -22,7 +22,7 @@ class Locked(Failed):
 
 
 def now() -> float:
-    """Give seconds since boot, sleep included: a jump of the clock moves no deadline."""
+    """Seconds since boot, sleep included: a jump of the clock moves no deadline."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
@@ -33,8 +33,8 @@ def lock(who: str, *, wait_s: float = 0) -> Iterator[None]:
     Raises:
         Locked: somebody else holds it, after `wait_s`.
     """
-    places.RUN.mkdir(mode=0o755, parents=True, exist_ok=True)
-    with places.LOCK.open("a+") as stream:
+    paths.RUN.mkdir(mode=0o755, parents=True, exist_ok=True)
+    with paths.LOCK.open("a+") as stream:
         until = time.monotonic() + wait_s
         while True:
             try:
@@ -52,13 +52,13 @@ def lock(who: str, *, wait_s: float = 0) -> Iterator[None]:
 
 
 def holder() -> dict[str, Any] | None:
-    """Give the lease as it was written, expired or not; None where there is none, or a damaged one."""
-    found = files.read_json(places.LEASE)
+    """The lease as it was written, expired or not; None where there is none, or a damaged one."""
+    found = files.read_json(paths.LEASE)
     return found if isinstance(found, dict) and {"run", "who", "since", "due"} <= set(found) else None
 
 
 def told(lease: dict[str, Any] | None) -> str:
-    """Give a lease in words: who, since when, which run, for how long still."""
+    """A lease in words: who, since when, which run, for how long still."""
     if lease is None:
         return ""
     left = max(0, round(float(lease["due"]) - now()))
@@ -77,11 +77,11 @@ def take(run: str, who: str, seconds: float) -> str:
         if float(found["due"]) > now():
             raise Locked(f"held by {told(found)}")
         note = f"took over the lease of {found['who']}, run {found['run']}, that was held since {found['since']}"
-    elif found is None and places.LEASE.exists():
+    elif found is None and paths.LEASE.exists():
         note = "took over a lease that could not be read"
     since = found["since"] if found is not None and found["run"] == run else _clock()
-    files.folder(places.RUN, 0o755)
-    files.write_json(places.LEASE, {"run": run, "who": who, "since": since, "due": now() + seconds})
+    files.folder(paths.RUN, 0o755)
+    files.write_json(paths.LEASE, {"run": run, "who": who, "since": since, "due": now() + seconds})
     return note
 
 
@@ -89,15 +89,15 @@ def extend(run: str, seconds: float) -> None:
     """Renew a run's lease, where it is still that run's."""
     found = holder()
     if found is not None and found["run"] == run:
-        files.write_json(places.LEASE, found | {"due": now() + seconds})
+        files.write_json(paths.LEASE, found | {"due": now() + seconds})
 
 
 def release(run: str) -> None:
-    """Give a run's lease back; another run's is left alone."""
+    """End a run's lease; another run's is left alone."""
     found = holder()
     if found is None or found["run"] == run:
         with contextlib.suppress(OSError):
-            places.LEASE.unlink(missing_ok=True)
+            paths.LEASE.unlink(missing_ok=True)
 
 
 def _clock() -> str:

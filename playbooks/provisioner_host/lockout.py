@@ -20,7 +20,7 @@ _HOST_SIDE = "192.0.2.1"  # stands for the host: the rules for SSH never name th
 
 
 def connection_peer() -> str | None:
-    """Give the address that this very SSH connection comes from, or None where there is none."""
+    """The address that this very SSH connection comes from, or None where there is none."""
     pid = os.getpid()
     while pid > 1:
         try:
@@ -36,7 +36,7 @@ def connection_peer() -> str | None:
 
 
 def sources(networks: list[str], peer: str | None) -> list[str]:
-    """Give one address of each management network, and the peer's."""
+    """One address of each management network, and the peer's."""
     chosen = []
     for text in networks:
         network = ipaddress.ip_network(text)

@@ -90,7 +90,7 @@ class Scratch:
 
 
 def _unshare() -> None:
-    """Give this thread a network namespace of its own (`os.unshare` is there from Python 3.12 on).
+    """Move this thread into a network namespace of its own (`os.unshare` is there from Python 3.12 on).
 
     Raises:
         Failed: the kernel refused.
@@ -102,7 +102,7 @@ def _unshare() -> None:
 
 @contextlib.contextmanager
 def scratch() -> Iterator[Scratch]:
-    """Give a new, empty network namespace; what still runs in it at the end is ended.
+    """A new, empty network namespace; what still runs in it at the end is ended.
 
     Raises:
         Failed: the kernel refused.

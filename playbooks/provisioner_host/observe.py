@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from provisioner_host import dead_man, files, firewall, last_good, lockout, places, relay, tunnel, units
+from provisioner_host import dead_man, files, firewall, last_good, lockout, paths, relay, tunnel, units
 from provisioner_host.known import identity, known
 from provisioner_host.shell import Failed, run
 
@@ -18,14 +18,14 @@ _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 def observe(request: dict[str, Any], folder: Path, *, runtime: bool = True) -> dict[str, Any]:
-    """Give the host's facts.
+    """The host's facts.
 
     The request names the desired files, units and program, and `files/nft` in the folder is the intended
     firewall, which is compared here because only this host's nft can tell what its rules mean. Without
     `runtime` the relay is not asked what it does now, which is no part of the live digest.
     """
     key = request["digest_key"]
-    manifest = files.read_json(places.MANIFEST)
+    manifest = files.read_json(paths.MANIFEST)
     owned = sorted({*request["files"], *(manifest or {}).get("files", ())})
     facts: dict[str, Any] = {
         "host": _host(),
@@ -36,7 +36,7 @@ def observe(request: dict[str, Any], folder: Path, *, runtime: bool = True) -> d
         "tunnel": tunnel.live(key),
         "armed": dead_man.armed(),
         "generations": last_good.generations(),
-        "keys": {p.name: p.exists() for p in (places.WG_KEY, places.API_PASSWORD, places.PROBE_PASSWORD)},
+        "keys": {p.name: p.exists() for p in (paths.WG_KEY, paths.API_PASSWORD, paths.PROBE_PASSWORD)},
     }
     live = firewall.live() if shutil.which("nft") else None
     facts["firewall"] = {"present": live is not None, "differences": _differences(folder / "files/nft", live)}
@@ -59,7 +59,7 @@ def _host() -> dict[str, Any]:
 
 
 def missing_packages() -> list[str]:
-    """Give the packages that this host lacks; they are a precondition, we never install them."""
+    """The packages that this host lacks; they are a precondition, we never install them."""
     missing = {package for program, package in _NEEDED.items() if shutil.which(program) is None}
     if not kernel_has_wireguard() and shutil.which("wireguard-go") is None:
         missing.add("wireguard-go")
@@ -82,7 +82,7 @@ def _differences(intended: Path, live: firewall.Items | None) -> list[dict[str, 
 
 
 def program(path: Path, manifest: dict[str, Any] | None) -> dict[str, Any]:
-    """Give what is known of an installed MediaMTX: there, whole, and its version as it says it."""
+    """What is known of an installed MediaMTX: there, whole, and its version as it says it."""
     if not path.exists():
         return {"present": False, "whole": False, "version": ""}
     same = [str(path), identity(path)]
@@ -106,7 +106,7 @@ def _version(path: Path) -> str:
 
 def _relay_file(key: str) -> dict[str, Any] | None:
     try:
-        content = places.MEDIAMTX_FILE.read_bytes()
+        content = paths.MEDIAMTX_FILE.read_bytes()
     except FileNotFoundError:
         return None
     # Under a keyed digest: what is kept says no more of the file than the facts do.
@@ -116,7 +116,7 @@ def _relay_file(key: str) -> dict[str, Any] | None:
 
 
 def live_digest(facts: dict[str, Any], live: firewall.Items | None, key: str) -> str:
-    """Give one digest over what of a host a plan rests on.
+    """One digest over what of a host a plan rests on.
 
     Viewers, endpoints, handshakes, counters, dynamic set elements and process ids are not in it.
     """

@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from provisioner_host import observe, places, reach, relay, source_log, units
+from provisioner_host import observe, reach, relay, source_log, units
+from provisioner_host.paths import PROBE_PASSWORD, RTSP_PORT, UNIT_MEDIAMTX
 from provisioner_host.rtsp_reader import Login, read
 from provisioner_host.shell import Failed, scrub
 
@@ -20,7 +21,7 @@ _PROBE_USER = "probe"
 Reads = dict[str, dict[str, Any]]
 
 
-class Limits:
+class ProbeLimits:
     """How long and how many at once."""
 
     def __init__(self, request: dict[str, Any]) -> None:
@@ -32,7 +33,7 @@ class Limits:
         self.read_s = float(request.get("read_s", 25))
 
     def read_timeout(self) -> float:
-        """Give how long a read that starts now may take; 0 when it is too late to start one."""
+        """How long a read that starts now may take; 0 when it is too late to start one."""
         left = self.until - time.monotonic()
         return min(self.read_s, left) if left >= _SHORTEST_READ_S else 0
 
@@ -42,7 +43,7 @@ def probe(request: dict[str, Any], folder: Path) -> dict[str, Any]:
 
     The request's `relay` holds the paths of a relay, its `centre` the relays that a centre reads from.
     """
-    limits = Limits(request)
+    limits = ProbeLimits(request)
     answer: dict[str, Any] = {"facts": None, "facts_error": ""}
     try:
         answer["facts"] = observe.observe(request["observe"], folder)
@@ -60,7 +61,7 @@ def probe(request: dict[str, Any], folder: Path) -> dict[str, Any]:
 # --- a relay --------------------------------------------------------------------------------------
 
 
-def _relay(wanted: dict[str, Any], key: str, limits: Limits) -> dict[str, Any]:
+def _relay(wanted: dict[str, Any], key: str, limits: ProbeLimits) -> dict[str, Any]:
     paths = {p["name"]: p for p in wanted["paths"]}
     tunnel = reach.live_tunnel(key)
     first, error = sample(paths)
@@ -85,13 +86,13 @@ def _relay(wanted: dict[str, Any], key: str, limits: Limits) -> dict[str, Any]:
 
 def _unit() -> str:
     try:
-        return str(units.states([places.UNIT_MEDIAMTX])[places.UNIT_MEDIAMTX]["active"])
+        return str(units.states([UNIT_MEDIAMTX])[UNIT_MEDIAMTX]["active"])
     except (Failed, KeyError):
         return "unknown"
 
 
 def sample(paths: dict[str, Any]) -> tuple[dict[str, Any], str]:
-    """Give what MediaMTX says of the paths now, and its error, empty where there is none."""
+    """What MediaMTX says of the paths now, and its error, empty where there is none."""
     try:
         listed = relay.api("/v3/paths/list?itemsPerPage=1000000")["items"]
     except (Failed, OSError, KeyError) as error:
@@ -100,7 +101,7 @@ def sample(paths: dict[str, Any]) -> tuple[dict[str, Any], str]:
 
 
 def _state(item: dict[str, Any]) -> dict[str, Any]:
-    """Give what counts of a path. `ready` and `online` alone are true for dead cameras (measured on 1.20.1)."""
+    """What counts of a path. `ready` and `online` alone are true for dead cameras (measured on 1.20.1)."""
     tracks = [{"codec": t.get("codec"), **(t.get("codecProps") or {})} for t in item.get("tracks2") or ()]
     return {
         "available": bool(item.get("available")),
@@ -111,14 +112,14 @@ def _state(item: dict[str, Any]) -> dict[str, Any]:
 
 
 def reads_of_relay(
-    wanted: dict[str, Any], paths: dict[str, Any], samples: tuple[dict[str, Any], dict[str, Any]], limits: Limits
+    wanted: dict[str, Any], paths: dict[str, Any], samples: tuple[dict[str, Any], dict[str, Any]], limits: ProbeLimits
 ) -> Reads:
     """Read every path for a key frame, as the relay's own probe user; those that flow come first."""
     try:
-        password = places.PROBE_PASSWORD.read_text().strip()
+        password = PROBE_PASSWORD.read_text().strip()
     except OSError as error:
-        return {name: {"error": f"{places.PROBE_PASSWORD}: {error.strerror}", "status": None} for name in paths}
-    login = Login(wanted["address"], places.RTSP_PORT, _PROBE_USER, password)
+        return {name: {"error": f"{PROBE_PASSWORD}: {error.strerror}", "status": None} for name in paths}
+    login = Login(wanted["address"], RTSP_PORT, _PROBE_USER, password)
 
     def one(name: str) -> dict[str, Any]:
         found = _read(login, name, limits)
@@ -130,7 +131,7 @@ def reads_of_relay(
 
 
 def _promise(path: dict[str, Any], samples: tuple[dict[str, Any], dict[str, Any]], name: str) -> int:
-    """Give a path's place: those that flow first, so that hopeless ones do not use up the time."""
+    """A path's place: those that flow first, so that hopeless ones do not use up the time."""
     before, after = (sample.get(name) for sample in samples)
     if before and after and after["inbound_bytes"] > before["inbound_bytes"]:
         return 0
@@ -138,7 +139,7 @@ def _promise(path: dict[str, Any], samples: tuple[dict[str, Any], dict[str, Any]
 
 
 def _after(name: str) -> dict[str, Any] | None:
-    """Give an on-demand path's state just after its read, while the relay still pulls it."""
+    """An on-demand path's state just after its read, while the relay still pulls it."""
     try:
         return _state(relay.api(f"/v3/paths/get/{name}"))
     except (Failed, OSError):
@@ -148,9 +149,9 @@ def _after(name: str) -> dict[str, Any] | None:
 # --- a centre -------------------------------------------------------------------------------------
 
 
-def _centre(wanted: dict[str, Any], key: str, limits: Limits) -> dict[str, Any]:
+def _centre(wanted: dict[str, Any], key: str, limits: ProbeLimits) -> dict[str, Any]:
     tunnel = reach.live_tunnel(key)
-    logins = {r["relay"]: Login(r["address"], places.RTSP_PORT, r["user"], r["secret"]) for r in wanted["relays"]}
+    logins = {r["relay"]: Login(r["address"], RTSP_PORT, r["user"], r["secret"]) for r in wanted["relays"]}
     turns = [(r["relay"], name) for r in wanted["relays"] for name in r["paths"]]
     reads = _in_parallel(lambda turn: _read(logins[turn[0]], turn[1], limits), turns, limits)
     return {
@@ -165,7 +166,7 @@ def _centre(wanted: dict[str, Any], key: str, limits: Limits) -> dict[str, Any]:
 # --- both -----------------------------------------------------------------------------------------
 
 
-def _read(login: Login, name: str, limits: Limits) -> dict[str, Any]:
+def _read(login: Login, name: str, limits: ProbeLimits) -> dict[str, Any]:
     timeout_s = limits.read_timeout()
     if not timeout_s:
         return {"not_run": "no time was left"}
@@ -175,6 +176,8 @@ def _read(login: Login, name: str, limits: Limits) -> dict[str, Any]:
     return found
 
 
-def _in_parallel(one: Callable[[Any], dict[str, Any]], turns: list[Any], limits: Limits) -> dict[Any, dict[str, Any]]:
+def _in_parallel(
+    one: Callable[[Any], dict[str, Any]], turns: list[Any], limits: ProbeLimits
+) -> dict[Any, dict[str, Any]]:
     with ThreadPoolExecutor(max_workers=limits.readers) as readers:
         return dict(zip(turns, readers.map(one, turns), strict=True))

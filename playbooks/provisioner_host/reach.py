@@ -11,7 +11,7 @@ from typing import Any
 
 from provisioner_host import tunnel
 
-Device = tuple[str, int]
+DeviceAddress = tuple[str, int]
 
 _CLASSES = {
     0: "ok",
@@ -29,7 +29,7 @@ _AT_ONCE = 500
 _KEEPALIVE_S = 12
 
 
-def connect_all(devices: Iterable[Device], timeout_s: float) -> list[dict[str, Any]]:
+def connect_all(devices: Iterable[DeviceAddress], timeout_s: float) -> list[dict[str, Any]]:
     """Connect to every device, all at the same time, and give how each answered."""
     wanted = sorted(set(devices))
     found: list[dict[str, Any]] = []
@@ -38,7 +38,7 @@ def connect_all(devices: Iterable[Device], timeout_s: float) -> list[dict[str, A
     return found
 
 
-def _connect(devices: list[Device], timeout_s: float) -> list[dict[str, Any]]:
+def _connect(devices: list[DeviceAddress], timeout_s: float) -> list[dict[str, Any]]:
     begun = time.monotonic()
     found = []
     with selectors.DefaultSelector() as waiting:
@@ -64,7 +64,7 @@ def _connect(devices: list[Device], timeout_s: float) -> list[dict[str, Any]]:
     return found
 
 
-def _outcome(device: Device, code: int, begun: float) -> dict[str, Any]:
+def _outcome(device: DeviceAddress, code: int, begun: float) -> dict[str, Any]:
     return {
         "address": device[0],
         "port": device[1],
@@ -85,7 +85,7 @@ def again(connected: list[dict[str, Any]], timeout_s: float) -> list[dict[str, A
 
 
 def live_tunnel(key: str) -> dict[str, Any]:
-    """Give the live tunnel's routes and its peers by public key; none where the tunnel is not up."""
+    """The live tunnel's routes and its peers by public key; none where the tunnel is not up."""
     return tunnel.live(key) or {"routes": [], "peers": {}}
 
 
@@ -96,7 +96,7 @@ def wait_for_keepalive(
     connected: list[dict[str, Any]],
     begun: float,
 ) -> dict[str, Any]:
-    """Give the tunnel again, after a while where it matters.
+    """The tunnel again, after a while where it matters.
 
     It matters for a peer all of whose devices timed out and from which nothing came since: a tunnel that
     went down a moment ago still has a fresh handshake.
@@ -123,7 +123,7 @@ def _received(live: dict[str, Any], peer: str) -> int:
 
 
 def evidence_of_tunnel(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
-    """Give the routes, and of each peer who owns which addresses, how old its handshake is, what came and went."""
+    """The routes, and of each peer who owns which addresses, how old its handshake is, what came and went."""
     now = time.time()
     first = before["peers"]
     peers = {

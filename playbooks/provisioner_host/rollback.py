@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from provisioner_host import aside, dead_man, files, firewall, gate, last_good, lease, lockout, places, relay, tunnel
+from provisioner_host import dead_man, files, firewall, gate, last_good, lease, lockout, paths, preflight, relay, tunnel
 from provisioner_host.health import health_of_saved
 from provisioner_host.shell import Failed
 from provisioner_host.transaction import OPERATION_S, Transaction, begin
@@ -32,7 +32,7 @@ def _locked(change: Transaction) -> dict[str, Any]:
     if target is None:
         wanted = change.request.get("target") or "any run"
         return change.refused(f"this host keeps no state of before {wanted}")
-    generation = places.GENERATIONS / target
+    generation = paths.GENERATIONS / target
     before: dict[str, Any] = {}
     try:
         state = last_good.state_of(generation)
@@ -59,7 +59,7 @@ def _locked(change: Transaction) -> dict[str, Any]:
 
 
 def _target(change: Transaction) -> str | None:
-    """Give the generation: that of the run that is named, or the newest."""
+    """The generation: that of the run that is named, or the newest."""
     kept = [str(g["run"]) for g in last_good.generations()]
     wanted = change.request.get("target")
     if not wanted:
@@ -68,13 +68,13 @@ def _target(change: Transaction) -> str | None:
 
 
 def _owned(state: dict[str, Any]) -> list[str]:
-    listed = (files.read_json(places.MANIFEST) or {}).get("files", ())
+    listed = (files.read_json(paths.MANIFEST) or {}).get("files", ())
     return sorted({*listed, *state["absent"], *(f["path"] for f in state["files"])})
 
 
 def _affected(generation: Path, state: dict[str, Any]) -> tuple[list[str], list[str]]:
-    """Give the paths that differ between the two states, and those of them that go."""
-    saved = next((f["content"] for f in state["files"] if f["path"] == str(places.MEDIAMTX_FILE)), None)
+    """The paths that differ between the two states, and those of them that go."""
+    saved = next((f["content"] for f in state["files"] if f["path"] == str(paths.MEDIAMTX_FILE)), None)
     then = relay.describe((generation / saved).read_text(), "")["paths"] if saved else {}
     now = relay.describe(relay.read_file(), "")["paths"]
     affected = sorted(name for name in {*then, *now} if then.get(name) != now.get(name))
@@ -82,24 +82,24 @@ def _affected(generation: Path, state: dict[str, Any]) -> tuple[list[str], list[
 
 
 def _look(change: Transaction, names: set[str]) -> dict[str, Any]:
-    """Give the request's look without the paths that are the same in both states."""
+    """The request's look without the paths that are the same in both states."""
     asked: dict[str, Any] = change.request.get("gate") or {}
     return asked | {"paths": [path for path in asked.get("paths", ()) if path["name"] in names]}
 
 
 def _check_aside(change: Transaction, generation: Path, state: dict[str, Any]) -> None:
     saved = {f["path"]: generation / f["content"] for f in state["files"]}
-    if rules := saved.get(str(places.NFT_FILE)):
+    if rules := saved.get(str(paths.NFT_FILE)):
         ssh = change.request["lockout"]
         change.step("check rules", lambda: firewall.intended(rules))
         if ssh["check"]:
             change.step("check lock-out", lambda: lockout.check(rules, ssh["ssh_port"], ssh["networks"]))
-    if (conf := saved.get(str(places.WG_FILE))) and (psk := saved.get(str(places.PSK_FILE))):
+    if (conf := saved.get(str(paths.WG_FILE))) and (psk := saved.get(str(paths.PSK_FILE))):
         change.step("check tunnel", lambda: tunnel.check(conf, psk))
-    unit = saved.get(str(places.UNIT_FOLDER / places.UNIT_MEDIAMTX))
-    relay_file = saved.get(str(places.MEDIAMTX_FILE))
+    unit = saved.get(str(paths.UNIT_FOLDER / paths.UNIT_MEDIAMTX))
+    relay_file = saved.get(str(paths.MEDIAMTX_FILE))
     if unit is not None and relay_file is not None:
         program, content = relay.program_in(unit.read_text()), relay_file.read_bytes()
         if not program.exists():
             raise Failed(f"check relay: {program} is not on this host any more")
-        change.step("check relay", lambda: aside.check_relay(program, content))
+        change.step("check relay", lambda: preflight.check_relay(program, content))

@@ -38,7 +38,7 @@ class Login:
     password: str = field(repr=False)
 
     def script(self, path: str, timeout_s: float) -> str:
-        """Give the `ffconcat` script that reads a path. Every part is percent-encoded, so nothing can end the line."""
+        """The `ffconcat` script that reads a path. Every part is percent-encoded, so nothing can end the line."""
         who = f"{quote(self.user, safe='')}:{quote(self.password, safe='')}"
         return (
             "ffconcat version 1.0\n"
@@ -95,7 +95,7 @@ def _command() -> list[str]:
 
 
 def parse(said: str) -> dict[str, Any]:
-    """Give a decoded key frame's codec and size from ffmpeg's output, or the error in it."""
+    """A decoded key frame's codec and size from ffmpeg's output, or the error in it."""
     codec, frame = _CODEC.search(said), _FRAME.search(said)
     if codec and frame:
         return {"codec": codec[1], "width": int(frame[1]), "height": int(frame[2])}

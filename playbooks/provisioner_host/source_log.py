@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from provisioner_host import places
+from provisioner_host.paths import UNIT_MEDIAMTX
 from provisioner_host.shell import Failed, run, scrub
 
 _SOURCE = re.compile(r"^\[path (\S+)\] \[RTSP source\] (.*)$", re.DOTALL)
@@ -16,8 +16,8 @@ _SHOWN = 300
 
 
 def last_errors(paths: Iterable[str], since_s: float) -> dict[str, list[str]]:
-    """Give the last different errors of each path's source, the newest first, without credentials."""
-    unit = places.UNIT_MEDIAMTX.removesuffix(".service")
+    """The last different errors of each path's source, the newest first, without credentials."""
+    unit = UNIT_MEDIAMTX.removesuffix(".service")
     try:
         said = run(["journalctl", "-u", unit, "-o", "cat", "--no-pager", "-q", f"--since=-{since_s:.0f}s"], check=False)
     except (Failed, UnicodeDecodeError):
@@ -26,7 +26,7 @@ def last_errors(paths: Iterable[str], since_s: float) -> dict[str, list[str]]:
 
 
 def parse(text: str, paths: set[str]) -> dict[str, list[str]]:
-    """Give the errors out of the log's lines, one JSON document a line."""
+    """The errors out of the log's lines, one JSON document a line."""
     found: dict[str, list[str]] = {}
     for line in reversed(text.splitlines()):
         message = _error(line)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from provisioner_host import dead_man, files, last_good, lease, places
+from provisioner_host import dead_man, files, last_good, lease, paths
 from provisioner_host.shell import Failed, scrub
 
 # How long a lease holds from one operation to the next; while one runs the lock itself holds the host.
@@ -42,11 +42,11 @@ class Transaction:
         return dict(self.request["files"])
 
     def content(self, path: str) -> bytes:
-        """Give a desired file's content."""
+        """A desired file's content."""
         return self.staged(Path(path)).read_bytes()
 
     def staged(self, path: Path) -> Path:
-        """Give where a desired file lies in the bundle, for a program to try it."""
+        """Where a desired file lies in the bundle, for a program to try it."""
         return self.folder / "files" / str(self.wanted[str(path)]["content"])
 
     def differs(self, path: Path) -> bool:
@@ -86,7 +86,7 @@ class Transaction:
             self.steps.append({"name": name, "seconds": round(time.monotonic() - started, 3)})
 
     def answer(self, outcome: str, cause: str = "", **more: Any) -> dict[str, Any]:
-        """Give the answer to the controller."""
+        """The answer to the controller."""
         told = {"outcome": outcome, "cause": scrub(cause), "steps": self.steps, "run": self.run_id}
         return told | {"notes": [scrub(note) for note in self.notes]} | more
 
@@ -94,12 +94,12 @@ class Transaction:
         """Write the receipt and give its place."""
         told = {"notes": self.notes, "who": self.request.get("who", "")}
         last_good.receipt(self.run_id, outcome, scrub(cause), self.steps, **told, **more)
-        return str(places.RECEIPTS / f"{self.run_id}.json")
+        return str(paths.RECEIPTS / f"{self.run_id}.json")
 
     # --- ends that change nothing, or nothing that stays ------------------------------------------
 
     def refused(self, cause: str) -> dict[str, Any]:
-        """Give up before the switch: nothing was touched."""
+        """End before the switch: nothing was touched."""
         lease.release(self.run_id)
         receipt = self.receipt("refused", cause)
         return self.answer("refused", cause, receipt=receipt)
@@ -124,7 +124,7 @@ class Transaction:
 def _due_now() -> None:
     found = dead_man.armed()
     if found is not None:
-        files.write_json(places.ARMED, found | {"due": 0.0})
+        files.write_json(paths.ARMED, found | {"due": 0.0})
 
 
 def begin(change: Transaction) -> dict[str, Any] | None:

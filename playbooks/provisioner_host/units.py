@@ -13,7 +13,7 @@ _SHOWN = "Id,ActiveState,SubState,UnitFileState,NeedDaemonReload,DropInPaths,Mai
 
 
 def states(names: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Give each unit's state by name, in one call."""
+    """Each unit's state by name, in one call."""
     wanted = list(names)
     if not wanted:
         return {}

@@ -15,7 +15,7 @@ from provisioner.hosts.ansible.bundle import write_bundle
 from provisioner.hosts.runner import HostCall
 from provisioner.render import templates as templates_module
 from provisioner.render.templates import Templates, load_templates
-from provisioner_host import places
+from provisioner_host import paths
 from provisioner_host.known import identity, known
 from tests.lab.direct import BOOTSTRAP, MARK
 
@@ -91,7 +91,7 @@ def test_the_installed_program_starts_from_its_kept_copy_and_without_one(
 def test_what_is_known_is_found_out_anew_when_what_it_came_from_changes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(places, "KNOWN", tmp_path / "known")
+    monkeypatch.setattr(paths, "KNOWN", tmp_path / "known")
     program = tmp_path / "program"
     program.write_bytes(b"one")
     asked = []
@@ -117,7 +117,7 @@ def test_what_is_known_is_found_out_anew_when_what_it_came_from_changes(
 def test_what_is_known_is_bounded_and_nothing_that_failed_is_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(places, "KNOWN", tmp_path / "known")
+    monkeypatch.setattr(paths, "KNOWN", tmp_path / "known")
     for number in range(50):
         assert known("number", number, partial(int.__mul__, number, 2)) == number * 2
     assert len(list((tmp_path / "known").iterdir())) <= 21

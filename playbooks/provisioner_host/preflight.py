@@ -9,7 +9,7 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
-from provisioner_host import files, firewall, lockout, places, relay, tunnel
+from provisioner_host import files, firewall, lockout, paths, relay, tunnel
 from provisioner_host.shell import Failed
 from provisioner_host.transaction import Transaction
 
@@ -25,16 +25,16 @@ def install_program(change: Transaction) -> None:
 def uninstall_program(change: Transaction) -> None:
     """Take a program away that came with a change that was refused."""
     program = change.request.get("program")
-    manifest = files.read_json(places.MANIFEST)
+    manifest = files.read_json(paths.MANIFEST)
     if program is None or program["artefact"] is None or manifest is None:
         return
     if program["path"] in manifest.get("programs", {}) and program["path"] not in change.request.get("had", ()):
         Path(program["path"]).unlink(missing_ok=True)
         del manifest["programs"][program["path"]]
         if manifest == {"files": [], "programs": {}}:
-            places.MANIFEST.unlink()
+            paths.MANIFEST.unlink()
         else:
-            files.write_json(places.MANIFEST, manifest)
+            files.write_json(paths.MANIFEST, manifest)
 
 
 def install(artefact: Path, program: dict[str, Any]) -> None:
@@ -56,9 +56,9 @@ def install(artefact: Path, program: dict[str, Any]) -> None:
             content = member.read()
     target = Path(program["path"])
     # Listed first: a program that is listed and not there is nothing, one that is there unlisted stays for ever.
-    manifest = files.read_json(places.MANIFEST) or {"files": []}
+    manifest = files.read_json(paths.MANIFEST) or {"files": []}
     programs = manifest.get("programs", {}) | {str(target): hashlib.sha256(content).hexdigest()}
-    files.write_json(places.MANIFEST, manifest | {"programs": programs})
+    files.write_json(paths.MANIFEST, manifest | {"programs": programs})
     files.write(target, content, mode=0o755)
 
 
@@ -69,18 +69,18 @@ def check(change: Transaction, facts: dict[str, Any]) -> None:
         Failed: the check's name and what it found.
     """
     wanted = change.wanted
-    if str(places.NFT_FILE) in wanted:
-        rules = change.staged(places.NFT_FILE)
+    if str(paths.NFT_FILE) in wanted:
+        rules = change.staged(paths.NFT_FILE)
         change.step("check rules", lambda: firewall.intended(rules))
         if must_load(facts) and change.request["lockout"]["check"]:
             ssh = change.request["lockout"]
             change.step("check lock-out", lambda: lockout.check(rules, ssh["ssh_port"], ssh["networks"]))
-    if str(places.WG_FILE) in wanted and _tunnel_moves(change, facts):
-        conf, psk = change.staged(places.WG_FILE), change.staged(places.PSK_FILE)
+    if str(paths.WG_FILE) in wanted and _tunnel_moves(change, facts):
+        conf, psk = change.staged(paths.WG_FILE), change.staged(paths.PSK_FILE)
         change.step("check tunnel", lambda: tunnel.check(conf, psk))
-    if str(places.MEDIAMTX_FILE) in wanted and _relay_moves(change):
+    if str(paths.MEDIAMTX_FILE) in wanted and _relay_moves(change):
         program = Path(change.request["program"]["path"])
-        change.step("check relay", lambda: check_relay(program, change.content(str(places.MEDIAMTX_FILE))))
+        change.step("check relay", lambda: check_relay(program, change.content(str(paths.MEDIAMTX_FILE))))
 
 
 def check_relay(program: Path, content: bytes) -> None:
@@ -89,11 +89,11 @@ def check_relay(program: Path, content: bytes) -> None:
     Raises:
         Failed: it refuses it, or does not open its sockets.
     """
-    folder = places.RUN / f"stage-{os.getpid()}"
-    files.folder(places.RUN, 0o755)
-    files.folder(folder, 0o750, group=places.USER)
+    folder = paths.RUN / f"stage-{os.getpid()}"
+    files.folder(paths.RUN, 0o755)
+    files.folder(folder, 0o750, group=paths.USER)
     try:
-        files.write(folder / "mediamtx.yml", content, mode=0o640, group=places.USER)
+        files.write(folder / "mediamtx.yml", content, mode=0o640, group=paths.USER)
         relay.check(program, folder / "mediamtx.yml")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -105,11 +105,11 @@ def must_load(facts: dict[str, Any]) -> bool:
 
 
 def _tunnel_moves(change: Transaction, facts: dict[str, Any]) -> bool:
-    moved = any(change.differs(p) for p in (places.WG_FILE, places.PSK_FILE, places.TUNNEL_FILE))
+    moved = any(change.differs(p) for p in (paths.WG_FILE, paths.PSK_FILE, paths.TUNNEL_FILE))
     return moved or facts["tunnel"] is None
 
 
 def _relay_moves(change: Transaction) -> bool:
     """Whether MediaMTX gets a new file, or another MediaMTX gets the old one."""
-    unit = places.UNIT_FOLDER / places.UNIT_MEDIAMTX
-    return change.differs(places.MEDIAMTX_FILE) or (str(unit) in change.wanted and change.differs(unit))
+    unit = paths.UNIT_FOLDER / paths.UNIT_MEDIAMTX
+    return change.differs(paths.MEDIAMTX_FILE) or (str(unit) in change.wanted and change.differs(unit))
