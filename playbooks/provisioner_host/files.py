@@ -10,7 +10,10 @@ import os
 import pwd
 import stat
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from provisioner_host.wire import FileAnswer
 
 _CANONICAL = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
@@ -25,7 +28,7 @@ def canonical(document: object) -> bytes:
     return _CANONICAL.encode(document).encode()
 
 
-def describe(path: Path, key: str) -> dict[str, Any] | None:
+def describe(path: Path, key: str) -> FileAnswer | None:
     """A file's digest, mode and owners, or None where there is no plain file."""
     try:
         status = path.lstat()

@@ -6,10 +6,13 @@ import base64
 import hashlib
 import secrets
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from provisioner_host import files, paths
 from provisioner_host.shell import run
+
+if TYPE_CHECKING:
+    from provisioner_host.wire import KeysAnswer, KeysRequest
 
 
 def prepare() -> None:
@@ -23,7 +26,7 @@ def prepare() -> None:
     files.folder(paths.RECEIPTS, 0o700)
 
 
-def make(request: dict[str, Any]) -> dict[str, Any]:
+def make(request: KeysRequest) -> KeysAnswer:
     """Make what is not there yet; answer with the public key and the hashes, never with a secret.
 
     The request's `relay` says whether this host has a relay and so needs its two passwords.
@@ -31,7 +34,7 @@ def make(request: dict[str, Any]) -> dict[str, Any]:
     prepare()
     if not paths.WG_KEY.exists():
         files.write(paths.WG_KEY, run(["wg", "genkey"]).stdout.encode(), mode=0o600)
-    answer = {"public_key": run(["wg", "pubkey"], stdin=paths.WG_KEY.read_text()).stdout.strip()}
+    answer: KeysAnswer = {"public_key": run(["wg", "pubkey"], stdin=paths.WG_KEY.read_text()).stdout.strip()}
     if request["relay"]:
         answer["api_hash"] = _hash_of(paths.API_PASSWORD)
         answer["probe_hash"] = _hash_of(paths.PROBE_PASSWORD)

@@ -11,12 +11,15 @@ import os
 import shutil
 import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from provisioner_host import files, firewall, paths, relay, tunnel, units
 from provisioner_host.shell import Failed
+
+if TYPE_CHECKING:
+    from provisioner_host.wire import GenerationAnswer, StepAnswer, UnitAnswer
 
 UNITS = (paths.UNIT_NFT, paths.UNIT_WG, paths.UNIT_MEDIAMTX)
 _SAVED_UNITS = (*UNITS, paths.UNIT_REVERT)
@@ -25,17 +28,24 @@ CARRIERS = (paths.HOST_PROGRAM, paths.REVERT_UNIT_FILE)
 _RECEIPTS_KEPT = 50
 
 
-def save(owned: list[str], seen: dict[str, Any] | None = None) -> None:
+class LiveState:
+    """What an operation has just read: units by name, and whether our firewall is loaded, None where not looked."""
+
+    def __init__(self, units: Mapping[str, UnitAnswer], *, firewall: bool | None = None) -> None:
+        self.units, self.firewall = units, firewall
+
+
+def save(owned: list[str], live: LiveState | None = None) -> None:
     """Save every owned file as it is now, and the units' states; in one step, by renaming a folder.
 
     Args:
         owned: the files' paths.
-        seen: what this operation has just read: `units` by name, and whether our `firewall` is loaded.
+        live: what this operation has just read and need not read again.
     """
     beside = paths.LAST_GOOD.with_name("last-good.new")
     shutil.rmtree(beside, ignore_errors=True)
     try:
-        _save_in(beside, owned, seen or {})
+        _save_in(beside, owned, live or LiveState({}))
         shutil.rmtree(paths.LAST_GOOD, ignore_errors=True)
         beside.rename(paths.LAST_GOOD)
     except BaseException:
@@ -44,15 +54,15 @@ def save(owned: list[str], seen: dict[str, Any] | None = None) -> None:
     files.sync_folder(paths.STATE)
 
 
-def _save_in(folder: Path, owned: list[str], seen: dict[str, Any]) -> None:
+def _save_in(folder: Path, owned: list[str], live: LiveState) -> None:
     folder.mkdir(mode=0o700)
     saved = [_saved(path, str(number), folder) for number, path in enumerate(map(Path, owned)) if path.is_file()]
-    known = {name: state for name, state in seen.get("units", {}).items() if name in _SAVED_UNITS}
+    known = {name: state for name, state in live.units.items() if name in _SAVED_UNITS}
     state = {
         "files": saved,
         "absent": sorted(set(owned) - {f["path"] for f in saved}),
         "units": known | units.states(name for name in _SAVED_UNITS if name not in known),
-        "firewall": seen["firewall"] if "firewall" in seen else firewall.live() is not None,
+        "firewall": firewall.live() is not None if live.firewall is None else live.firewall,
         "manifest": files.read_json(paths.MANIFEST),
     }
     files.write_json(folder / "state.json", state)
@@ -136,7 +146,7 @@ def restore(*, live: bool = True, folder: Path | None = None, carriers: bool = T
 
 
 def restore_files(folder: Path, wrong: list[str]) -> list[str]:
-    """Put files back as they were; give the paths that changed. What has a step of its own is left for it."""
+    """Put files back as they were: the paths that changed. What has a step of its own is left for it."""
     state = state_of(folder)
     apart = {paths.MEDIAMTX_FILE, *CARRIERS}
     changed = []
@@ -293,10 +303,10 @@ def keep(run_id: str) -> None:
         forget(str(old["run"]))
 
 
-def generations() -> list[dict[str, Any]]:
+def generations() -> list[GenerationAnswer]:
     """The kept generations, the newest first: the run that came after, its number, when it was kept."""
-    found = [files.read_json(path) for path in paths.GENERATIONS.glob("*/generation.json")]
-    whole = [g for g in found if isinstance(g, dict) and {"run", "number", "at"} <= set(g)]
+    read = (files.read_json(path) for path in paths.GENERATIONS.glob("*/generation.json"))
+    whole: Iterator[Any] = (g for g in read if isinstance(g, dict) and {"run", "number", "at"} <= set(g))
     return sorted(whole, key=lambda g: -int(g["number"]))
 
 
@@ -317,8 +327,8 @@ def programs_of_generations() -> set[str]:
 # --- receipts -------------------------------------------------------------------------------------
 
 
-def receipt(run_id: str, outcome: str, cause: str, steps: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
-    """Write the receipt of a run: the result of record. Give it.
+def receipt(run_id: str, outcome: str, cause: str, steps: list[StepAnswer], **more: Any) -> None:
+    """Write the receipt of a run: the result of record.
 
     Where it cannot be written the answer still has it; a full disk must not undo what was done.
     """
@@ -328,13 +338,12 @@ def receipt(run_id: str, outcome: str, cause: str, steps: list[dict[str, Any]], 
         files.write_json(paths.RECEIPTS / f"{run_id}.json", document)
         for old in sorted(paths.RECEIPTS.glob("*.json"), key=lambda p: p.stat().st_mtime)[:-_RECEIPTS_KEPT]:
             old.unlink(missing_ok=True)
-    return document
 
 
 def receipt_of(run_id: str) -> dict[str, Any] | None:
     """A run's receipt; a damaged one is told as such, and is no result."""
     path = paths.RECEIPTS / f"{run_id}.json"
-    found = files.read_json(path)
-    if isinstance(found, dict) and found.get("run") == run_id and isinstance(found.get("outcome"), str):
-        return found
+    receipt = files.read_json(path)
+    if isinstance(receipt, dict) and receipt.get("run") == run_id and isinstance(receipt.get("outcome"), str):
+        return receipt
     return {"run": run_id, "outcome": "unreadable", "cause": f"{path} is damaged"} if path.exists() else None

@@ -11,10 +11,13 @@ import contextlib
 import fcntl
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING
 
 from provisioner_host import files, paths
 from provisioner_host.shell import Failed
+
+if TYPE_CHECKING:
+    from provisioner_host.wire import Lease
 
 
 class Locked(Failed):
@@ -43,7 +46,7 @@ def lock(who: str, *, wait_s: float = 0) -> Iterator[None]:
             except BlockingIOError:
                 if time.monotonic() >= until:
                     stream.seek(0)
-                    raise Locked(f"held by {told(holder()) or stream.read().strip() or 'another run'}") from None
+                    raise Locked(f"held by {sentence(holder()) or stream.read().strip() or 'another run'}") from None
                 time.sleep(0.2)
         stream.truncate(0)
         stream.write(who)
@@ -51,13 +54,13 @@ def lock(who: str, *, wait_s: float = 0) -> Iterator[None]:
         yield
 
 
-def holder() -> dict[str, Any] | None:
+def holder() -> Lease | None:
     """The lease as it was written, expired or not; None where there is none, or a damaged one."""
-    found = files.read_json(paths.LEASE)
-    return found if isinstance(found, dict) and {"run", "who", "since", "due"} <= set(found) else None
+    lease: Lease | None = files.read_json(paths.LEASE)
+    return lease if isinstance(lease, dict) and {"run", "who", "since", "due"} <= set(lease) else None
 
 
-def told(lease: dict[str, Any] | None) -> str:
+def sentence(lease: Lease | None) -> str:
     """A lease in words: who, since when, which run, for how long still."""
     if lease is None:
         return ""
@@ -66,20 +69,20 @@ def told(lease: dict[str, Any] | None) -> str:
 
 
 def take(run: str, who: str, seconds: float) -> str:
-    """Take the lease for a run, or renew it; give a line to write down where an expired one was taken over.
+    """Take the lease for a run, or renew it: a line to write down where an expired one was taken over.
 
     Raises:
         Locked: it is another run's and has not expired; the message names the holder.
     """
-    found = holder()
+    held = holder()
     note = ""
-    if found is not None and found["run"] != run:
-        if float(found["due"]) > now():
-            raise Locked(f"held by {told(found)}")
-        note = f"took over the lease of {found['who']}, run {found['run']}, that was held since {found['since']}"
-    elif found is None and paths.LEASE.exists():
+    if held is not None and held["run"] != run:
+        if float(held["due"]) > now():
+            raise Locked(f"held by {sentence(held)}")
+        note = f"took over the lease of {held['who']}, run {held['run']}, that was held since {held['since']}"
+    elif held is None and paths.LEASE.exists():
         note = "took over a lease that could not be read"
-    since = found["since"] if found is not None and found["run"] == run else _clock()
+    since = held["since"] if held is not None and held["run"] == run else _clock()
     files.folder(paths.RUN, 0o755)
     files.write_json(paths.LEASE, {"run": run, "who": who, "since": since, "due": now() + seconds})
     return note
@@ -87,15 +90,15 @@ def take(run: str, who: str, seconds: float) -> str:
 
 def extend(run: str, seconds: float) -> None:
     """Renew a run's lease, where it is still that run's."""
-    found = holder()
-    if found is not None and found["run"] == run:
-        files.write_json(paths.LEASE, found | {"due": now() + seconds})
+    held = holder()
+    if held is not None and held["run"] == run:
+        files.write_json(paths.LEASE, {**held, "due": now() + seconds})
 
 
 def release(run: str) -> None:
     """End a run's lease; another run's is left alone."""
-    found = holder()
-    if found is None or found["run"] == run:
+    held = holder()
+    if held is None or held["run"] == run:
         with contextlib.suppress(OSError):
             paths.LEASE.unlink(missing_ok=True)
 

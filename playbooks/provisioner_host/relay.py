@@ -12,12 +12,15 @@ import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from provisioner_host.files import canonical, keyed_digest
 from provisioner_host.namespace import Scratch, scratch
 from provisioner_host.paths import API_PASSWORD, API_PORT, MEDIAMTX_FILE, SENTINEL_PREFIX, UNIT_MEDIAMTX, USER
 from provisioner_host.shell import PATH, Failed, scrub
+
+if TYPE_CHECKING:
+    from provisioner_host.wire import PathAnswer, RelayAnswer, RuntimeAnswer
 
 # A write within a second of the last reload is silently lost (measured on 1.20.1), so there is more between.
 WRITE_GAP_S = 1.6
@@ -33,26 +36,26 @@ def as_mediamtx(argv: list[str]) -> list[str]:
 # --- the file -------------------------------------------------------------------------------------
 
 
-def describe(content: str, key: str) -> dict[str, Any]:
+def describe(content: str, key: str) -> RelayAnswer:
     """A relay file's settings and paths without their secrets.
 
     We write one setting or path a line. A line that we would not write is counted in `foreign`.
     """
     settings: dict[str, Any] = {}
-    paths: dict[str, Any] = {}
+    paths: dict[str, PathAnswer] = {}
     sentinel, foreign = None, 0
     for line in content.splitlines():
         if not line.strip() or line.startswith("#") or line == "paths:":
             continue
         try:
-            if found := _PATH_LINE.match(line):
-                name, value = json.loads(found[1]), json.loads(found[2])
+            if entry := _PATH_LINE.match(line):
+                name, value = json.loads(entry[1]), json.loads(entry[2])
                 if name.startswith(SENTINEL_PREFIX):
                     sentinel = name
                 else:
                     paths[name] = describe_path(value, key)
-            elif found := _SETTING_LINE.match(line):
-                settings[found[1]] = _setting(found[1], found[2], key)
+            elif entry := _SETTING_LINE.match(line):
+                settings[entry[1]] = _setting(entry[1], entry[2], key)
             else:
                 foreign += 1
         except ValueError:
@@ -82,17 +85,17 @@ def stages(live: str, wanted: str, size: int) -> Iterator[tuple[str, str]]:
     sentinel = describe(wanted, "")["sentinel"]
     if sentinel is None:
         return
-    for step, shown in enumerate(range(size, len(new), size)):
+    for step, there in enumerate(range(size, len(new), size)):
         name = f"{sentinel}{step:04x}"
-        hidden = set(new[shown:])
+        hidden = set(new[there:])
         text = "".join(line for number, line in enumerate(lines) if number not in hidden)
         yield name, text.replace(json.dumps(sentinel), json.dumps(name))
 
 
 def _paths_by_line(content: str) -> dict[int, str]:
     """The paths' names as they are written, in their quotes: we write a name in one way only."""
-    found = ((number, _PATH_LINE.match(line)) for number, line in enumerate(content.splitlines()))
-    named = {number: match[1] for number, match in found if match}
+    matches = ((number, _PATH_LINE.match(line)) for number, line in enumerate(content.splitlines()))
+    named = {number: match[1] for number, match in matches if match}
     return {number: name for number, name in named.items() if not name.startswith(f'"{SENTINEL_PREFIX}')}
 
 
@@ -102,19 +105,19 @@ def program_in(unit: str) -> Path:
     Raises:
         Failed: the unit starts none.
     """
-    found = re.search(r'^ExecStart="?([^" ]+)"? ', unit, re.MULTILINE)
-    if found is None:
+    line = re.search(r'^ExecStart="?([^" ]+)"? ', unit, re.MULTILINE)
+    if line is None:
         raise Failed(f"{UNIT_MEDIAMTX} starts no program")
-    return Path(found[1])
+    return Path(line[1])
 
 
-def describe_path(value: dict[str, Any], key: str) -> dict[str, Any]:
+def describe_path(value: dict[str, Any], key: str) -> PathAnswer:
     """A path without its credentials: its settings, and a keyed digest of the whole."""
-    shown = {k: v for k, v in value.items() if k != "source"}
+    settings = {k: v for k, v in value.items() if k != "source"}
     if "source" in value:
-        shown["source"] = without_login(str(value["source"]))
+        settings["source"] = without_login(str(value["source"]))
     return {
-        "settings": shown,
+        "settings": settings,
         "digest": keyed_digest(key, canonical(value)),
         "source_digest": keyed_digest(key, str(value.get("source", "")).encode()),
     }
@@ -167,17 +170,17 @@ def api(path: str, timeout_s: float = 5) -> Any:
         raise Failed(f"the relay's Control API: {error}") from None
 
 
-def runtime() -> dict[str, Any] | None:
+def runtime() -> RuntimeAnswer | None:
     """What the running relay says of itself: version, start, sentinel, viewers by path."""
     try:
-        told = api("/v3/info")
+        info = api("/v3/info")
         listed = api("/v3/paths/list?itemsPerPage=1000000")["items"]
     except (Failed, FileNotFoundError, KeyError):
         return None
     names = [item["name"] for item in listed]
     return {
-        "version": told.get("version", ""),
-        "started": told.get("started", ""),
+        "version": info.get("version", ""),
+        "started": info.get("started", ""),
         "sentinel": next((n for n in names if n.startswith(SENTINEL_PREFIX)), None),
         "viewers": {item["name"]: len(item["readers"]) for item in listed if item.get("readers")},
     }
@@ -251,8 +254,8 @@ def _started(program: Path, conf: Path, said: IO[bytes]) -> subprocess.Popen[byt
 
 
 def _addresses(content: str) -> list[tuple[str, int]]:
-    found = re.findall(r'^(?:rtspAddress|apiAddress): "([0-9.]+):(\d+)"$', content, re.MULTILINE)
-    return [(address, int(port)) for address, port in found]
+    addresses = re.findall(r'^(?:rtspAddress|apiAddress): "([0-9.]+):(\d+)"$', content, re.MULTILINE)
+    return [(address, int(port)) for address, port in addresses]
 
 
 def _await_sockets(

@@ -27,17 +27,17 @@ def last_errors(paths: Iterable[str], since_s: float) -> dict[str, list[str]]:
 
 def parse(text: str, paths: set[str]) -> dict[str, list[str]]:
     """The errors out of the log's lines, one JSON document a line."""
-    found: dict[str, list[str]] = {}
+    by_path: dict[str, list[str]] = {}
     for line in reversed(text.splitlines()):
         message = _error(line)
         matched = _SOURCE.match(message) if message else None
         if matched is None or matched[1] not in paths:
             continue
-        errors = found.setdefault(matched[1], [])
-        shown = scrub(matched[2])[:_SHOWN]
-        if len(errors) < _KEPT and shown not in errors:
-            errors.append(shown)
-    return found
+        errors = by_path.setdefault(matched[1], [])
+        text = scrub(matched[2])[:_SHOWN]
+        if len(errors) < _KEPT and text not in errors:
+            errors.append(text)
+    return by_path
 
 
 def _error(line: str) -> str | None:

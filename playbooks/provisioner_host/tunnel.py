@@ -7,12 +7,15 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from provisioner_host import paths
 from provisioner_host.files import keyed_digest
 from provisioner_host.namespace import scratch
 from provisioner_host.shell import Failed, run
+
+if TYPE_CHECKING:
+    from provisioner_host.wire import LinkAnswer, PeerAnswer, TunnelAnswer
 
 _INTERFACES = Path("/sys/class/net")
 _READ = "Unable to modify interface"
@@ -127,7 +130,7 @@ def down() -> None:
         run(["ip", "link", "del", paths.TUNNEL])
 
 
-def live_link() -> dict[str, Any]:
+def live_link() -> LinkAnswer:
     """The interface's addresses, routes and MTU."""
     described = run(["ip", "-j", "address", "show", "dev", paths.TUNNEL], check=False)
     if described.returncode != 0:
@@ -147,7 +150,7 @@ def _network(text: str) -> str:
     return text if "/" in text else f"{text}/32"
 
 
-def live(key: str) -> dict[str, Any] | None:
+def live(key: str) -> TunnelAnswer | None:
     """The live tunnel without its secrets, or None where it is not up.
 
     Pre-shared keys come as keyed digests; endpoints, handshakes and counters are in it, and are left out
@@ -159,7 +162,7 @@ def live(key: str) -> dict[str, Any] | None:
     return {"public_key": public_key, "listen_port": int(port), **live_link(), "peers": _peers(lines[1:], key)}
 
 
-def live_peers(key: str) -> dict[str, dict[str, Any]] | None:
+def live_peers(key: str) -> dict[str, PeerAnswer] | None:
     """The live tunnel's peers by public key, as `live` does, or None where it is not up."""
     lines = _dump()
     return None if lines is None else _peers(lines[1:], key)
@@ -170,11 +173,11 @@ def _dump() -> list[str] | None:
     return dumped.stdout.splitlines() if dumped.returncode == 0 else None
 
 
-def _peers(lines: list[str], key: str) -> dict[str, dict[str, Any]]:
+def _peers(lines: list[str], key: str) -> dict[str, PeerAnswer]:
     return {peer["public_key"]: peer for peer in (_peer(line, key) for line in lines)}
 
 
-def _peer(line: str, key: str) -> dict[str, Any]:
+def _peer(line: str, key: str) -> PeerAnswer:
     public_key, psk, endpoint, allowed, handshake, rx, tx, keepalive = line.split("\t")
     return {
         "public_key": public_key,
@@ -188,13 +191,16 @@ def _peer(line: str, key: str) -> dict[str, Any]:
     }
 
 
-def configuration(found: dict[str, Any] | None) -> dict[str, Any] | None:
+def configuration(live: TunnelAnswer | None) -> dict[str, Any] | None:
     """What of a live tunnel is configuration: without endpoints, handshakes and counters.
 
     A tunnel without a fixed port has a random one, which is no configuration either.
     """
-    if found is None:
+    if live is None:
         return None
-    kept = {"psk", "allowed_ips", "keepalive_s"}
-    peers = {name: {k: peer[k] for k in kept} for name, peer in found["peers"].items()}
-    return {**{k: found[k] for k in ("public_key", "addresses", "routes", "mtu")}, "peers": peers}
+    peers = {
+        name: {"psk": peer["psk"], "allowed_ips": peer["allowed_ips"], "keepalive_s": peer["keepalive_s"]}
+        for name, peer in live["peers"].items()
+    }
+    link = {"addresses": live["addresses"], "routes": live["routes"], "mtu": live["mtu"]}
+    return {"public_key": live["public_key"], **link, "peers": peers}

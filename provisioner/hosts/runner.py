@@ -45,7 +45,7 @@ class HostAnswer:
 
     host: str
     outcome: CallOutcome
-    document: Mapping[str, Any] = field(repr=False, default_factory=dict)
+    document: Mapping[str, object] = field(repr=False, default_factory=dict)
     error: str = ""
 
 
@@ -66,8 +66,8 @@ class StreamingRunner(Protocol):
         ...
 
 
-def unreadable(spec: HostSpec, answer: HostAnswer) -> HostError:
-    """The error for a host that did not answer, or not well."""
+def unanswered(spec: HostSpec, answer: HostAnswer) -> HostError:
+    """The error of a host that could not be reached, or whose program failed."""
     if answer.outcome is CallOutcome.UNREACHABLE:
         return HostError(
             f"{spec.id} ({spec.address}:{spec.ssh.port}) could not be reached: {answer.error}",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from provisioner.apply import (
     HostOutcome,
@@ -17,9 +16,10 @@ from provisioner.apply import (
 from provisioner.base.errors import PolicyError
 from provisioner.desired.spec import HostSpec
 from provisioner.history.records import Operation
+from provisioner.hosts.facts import ArmedChange
 from provisioner.pipeline import Planned, Session
 from provisioner.plan import Plan, Saved, moved_hosts
-from provisioner.plan.seen import told_shortly
+from provisioner.plan.seen import first_few
 from provisioner.runs.applied import Applied
 from provisioner.runs.execution import carry_out, needs_program, new_run, with_program
 from provisioner.runs.intent import Intent
@@ -85,24 +85,24 @@ def _refuse(plan: Plan, saved: Saved | None, options: RolloutOptions) -> None:
 
 def _others(planned: Planned, stale: Mapping[str, list[str]]) -> tuple[HostResult, ...]:
     """The hosts that are not changed: those that moved, could not be read, or are as desired."""
-    found = []
+    results = []
     for spec in planned.hosts:
         if spec.id in stale:
-            cause = f"the host has moved since the plan was made: {told_shortly(stale[spec.id])}"
-            found.append(HostResult(spec.id, HostOutcome.NOT_STARTED, cause, refusal=NotStartedBecause.STALE))
+            cause = f"the host has moved since the plan was made: {first_few(stale[spec.id])}"
+            results.append(HostResult(spec.id, HostOutcome.NOT_STARTED, cause, refusal=NotStartedBecause.STALE))
         elif spec.id in planned.unreadable:
             error = planned.unreadable[spec.id]
-            found.append(HostResult(spec.id, HostOutcome.UNREACHABLE, f"{error.message}; {error.hint}"))
+            results.append(HostResult(spec.id, HostOutcome.UNREACHABLE, f"{error.message}; {error.hint}"))
         elif spec.id not in planned.plan.hosts:
-            found.append(_as_desired(spec.id, planned.facts[spec.id].armed))
-    return tuple(found)
+            results.append(_as_desired(spec.id, planned.facts[spec.id].armed))
+    return tuple(results)
 
 
-def _as_desired(host: str, armed: Mapping[str, Any] | None) -> HostResult:
+def _as_desired(host: str, armed: ArmedChange | None) -> HostResult:
     """A host that is as desired, unless that is somebody's change which may still be taken back."""
     if armed is None:
         return HostResult(host, HostOutcome.UNCHANGED)
-    cause = f"run {armed['run']} waits for its confirmation: {armed.get('who') or 'of somebody'}"
+    cause = f"run {armed.run} waits for its confirmation: {armed.who or 'of somebody'}"
     return HostResult(host, HostOutcome.NOT_STARTED, cause, refusal=NotStartedBecause.LOCKED)
 
 
@@ -110,4 +110,4 @@ def _job(session: Session, spec: HostSpec, planned: Planned, expected: str) -> J
     files, facts = session.files[spec.id], planned.facts[spec.id]
     changes = tuple(change for change in planned.plan.pending if change.host == spec.id)
     job = Job(spec, files, facts, expected, changes=changes)
-    return with_program(session, job) if needs_program(spec, changes) else job
+    return with_program(session, job, facts.arch) if needs_program(spec, changes) else job

@@ -105,8 +105,8 @@ def new_run(session: Session, operation: Operation, way: RunOptions, plan: str, 
     )
 
 
-def with_program(session: Session, job: Job) -> Job:
-    """The job with MediaMTX's program to ship.
+def with_program(session: Session, job: Job, arch: str) -> Job:
+    """The job with MediaMTX's program for an architecture to ship.
 
     Raises:
         HostError: the program cannot be had.
@@ -114,8 +114,8 @@ def with_program(session: Session, job: Job) -> Job:
     if job.spec.relay is None:
         return job
     artefact = job.spec.relay.artefact
-    path = fetch(artefact, job.facts.arch, session.root, session.environment)
-    checksum = {str(arch): digest for arch, digest in artefact.sha256.items()}[job.facts.arch]
+    path = fetch(artefact, arch, session.root, session.environment)
+    checksum = {str(arch): digest for arch, digest in artefact.sha256.items()}[arch]
     return replace(job, artefact=path, artefact_sha256=checksum)
 
 
@@ -130,9 +130,9 @@ def needs_program(spec: HostSpec, changes: Sequence[Change]) -> bool:
 
 def remaining_changes(session: Session, results: Iterable[HostResult]) -> tuple[Change, ...]:
     """A fresh plan of what was applied must be empty; what it still finds is an error of ours or new drift."""
-    found = (
+    by_host = (
         changes_of(session.state.hosts[result.host], session.files[result.host], result.facts)
         for result in results
         if result.facts is not None
     )
-    return tuple(change for changes in found for change in changes if change.action is not Action.NOOP)
+    return tuple(change for changes in by_host for change in changes if change.action is not Action.NOOP)

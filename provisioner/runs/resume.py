@@ -104,12 +104,6 @@ def _job_again(session: Session, spec: HostSpec, facts: HostFacts | None, found:
     intent = found.intent
     changes, live = intent.changes.get(spec.id, ()), intent.live.get(spec.id, "")
     rollback = intent.rollback.get(spec.id)
-    if facts is None:
-        return Job(spec, session.files[spec.id], _no_facts(spec), live, changes=changes, rollback=rollback)
     job = Job(spec, session.files[spec.id], facts, live, changes=changes, rollback=rollback)
-    return with_program(session, job) if rollback is None and needs_program(spec, changes) else job
-
-
-def _no_facts(spec: HostSpec) -> HostFacts:
-    """Facts of a host that is through: nothing is asked of it and nothing is read from this."""
-    return HostFacts(spec.id, "", (), {}, None, {}, None, {"differences": []}, {}, None, None, None, None, "")
+    ships = facts is not None and rollback is None and needs_program(spec, changes)
+    return with_program(session, job, facts.arch) if facts is not None and ships else job

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from provisioner.apply import (
     HostOutcome,
@@ -49,20 +49,16 @@ def plan_rollback(session: Session, targets: Sequence[str]) -> RollbackPlan:
     if len(runs) > 1 or (runs and named):
         raise UsageError("a rollback takes hosts, or one run", hint="see provisioner history for runs")
     facts, errors = observe([hosts[h] for h in sorted(named or set(hosts))], session.files, session.runner)
-    kept = {host: {str(g["run"]): g for g in found.generations} for host, found in facts.items()}
+    kept = {host: {one.run: one.kept for one in of.generations} for host, of in facts.items()}
     newest = {host: next(iter(of), "") for host, of in kept.items()}
     run = runs[0] if runs else max((r for r in newest.values() if r), default="")
     chosen = {host: newest[host] for host in named & set(kept)} if named else {h: run for h in kept if run in kept[h]}
-    found = {
-        host: (target, datetime.fromtimestamp(int(kept[host][target]["at"]), UTC))
-        for host, target in chosen.items()
-        if target
-    }
-    if not found and not errors:
+    planned = {host: (target, kept[host][target]) for host, target in chosen.items() if target}
+    if not planned and not errors:
         known = sorted({r for of in kept.values() for r in of})
         what = f"a state of before {run}" if runs else "a state to return to"
         raise UsageError(f"no host keeps {what}", hint=f"kept are states of before: {', '.join(known) or 'none'}")
-    return RollbackPlan(found, facts, errors)
+    return RollbackPlan(planned, facts, errors)
 
 
 def roll_back(session: Session, planned: RollbackPlan, way: RunOptions = USUAL) -> Applied:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from provisioner.plan.changes import Change
 from provisioner.verify.evidence import Device, HostEvidence, RelayEvidence
@@ -90,10 +89,9 @@ class Case:
             element: the element that has to be in it.
         """
         facts = self.hosts[self.wanted.relay.id].facts
-        firewall: Mapping[str, Any] = facts.firewall if facts else {"present": False}
-        if not firewall["present"]:
+        if facts is None or not facts.firewall.present:
             return False
-        names = {str(d["name"]) for d in firewall["differences"]}
+        names = {difference.name for difference in facts.firewall.differences}
         missing = {f"element {elements} {element}", f"set {elements}"} & names
         return bool(missing) or any(n.startswith((f"rule {chain}/", f"chain {chain}", f"order {chain}")) for n in names)
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from provisioner.desired.spec import HostSpec
 from provisioner.hosts.runner import HostCall
 from provisioner.verify.wanted import PathToCheck
+
+if TYPE_CHECKING:  # the host's own package: its types are for the type checker, the module is not installed here
+    from provisioner_host.wire import CentreToProbe, ObserveRequest, ProbeRequest, RelayToProbe
 
 # Reads of silent paths take the longest, several at once; beyond half an hour what is left is not checked.
 _FIXED_S = 120.0
@@ -18,10 +21,10 @@ _LONGEST_S = 1800.0
 
 
 @dataclass(frozen=True, slots=True)
-class ObserveRequest:
+class ObserveBundle:
     """How a host's own facts are read: the request of `observe`, and the files that go with it."""
 
-    request: Mapping[str, Any]
+    request: ObserveRequest
     files: Mapping[str, bytes]
 
 
@@ -44,7 +47,7 @@ class ProbeLimits:
 
 
 def probe_calls(
-    wanted: Iterable[PathToCheck], observe: Mapping[str, ObserveRequest], limits: ProbeLimits
+    wanted: Iterable[PathToCheck], observe: Mapping[str, ObserveBundle], limits: ProbeLimits
 ) -> tuple[HostCall, ...]:
     """One call for every relay that serves, and every centre that reads, one of the paths.
 
@@ -73,10 +76,10 @@ def probe_calls(
     return tuple(calls)
 
 
-def _base(observe: ObserveRequest, limits: ProbeLimits, paths: int) -> dict[str, Any]:
+def _base(observe: ObserveBundle, limits: ProbeLimits, paths: int) -> ProbeRequest:
     return {
         "operation": "probe",
-        "observe": dict(observe.request),
+        "observe": observe.request,
         "deadline_s": limits.deadline_for(paths),
         "max_readers": limits.max_readers,
         "sample_s": limits.sample_s,
@@ -84,7 +87,7 @@ def _base(observe: ObserveRequest, limits: ProbeLimits, paths: int) -> dict[str,
     }
 
 
-def _relay(spec: HostSpec, wanted: list[PathToCheck]) -> dict[str, Any]:
+def _relay(spec: HostSpec, wanted: list[PathToCheck]) -> RelayToProbe:
     return {
         "address": str(spec.tunnel.address),
         "paths": [
@@ -100,7 +103,7 @@ def _relay(spec: HostSpec, wanted: list[PathToCheck]) -> dict[str, Any]:
     }
 
 
-def _centre(spec: HostSpec, wanted: list[PathToCheck]) -> dict[str, Any]:
+def _centre(spec: HostSpec, wanted: list[PathToCheck]) -> CentreToProbe:
     by_relay: dict[str, list[PathToCheck]] = defaultdict(list)
     for one in wanted:
         by_relay[one.relay.id].append(one)

@@ -11,7 +11,7 @@ from provisioner.plan.changes import Change
 from provisioner.verify.evidence import HostEvidence, parse_evidence
 from provisioner.verify.incidents import incidents_of
 from provisioner.verify.judge import judge
-from provisioner.verify.requests import ObserveRequest, ProbeLimits, probe_calls
+from provisioner.verify.requests import ObserveBundle, ProbeLimits, probe_calls
 from provisioner.verify.result import HostReport, VerifyResult, effective
 from provisioner.verify.wanted import PathToCheck
 
@@ -24,7 +24,7 @@ def verify(
     wanted: Sequence[PathToCheck],
     runner: HostRunner,
     *,
-    observe: Mapping[str, ObserveRequest],
+    observe: Mapping[str, ObserveBundle],
     compare: Callable[[HostFacts], Iterable[Change]],
     clock: Callable[[], datetime],
     limits: ProbeLimits = DEFAULT_LIMITS,
@@ -64,8 +64,8 @@ def engine_of(evidence: Iterable[HostEvidence]) -> str:
     versions = []
     for facts in (e.facts for e in evidence):
         if facts is not None:
-            running = str((facts.runtime or {}).get("version", ""))
-            versions.append(running or str((facts.program or {}).get("version", "")))
+            running = facts.runtime.version if facts.runtime else ""
+            versions.append(running or (facts.program.version if facts.program else ""))
     return engine_name(versions)
 
 

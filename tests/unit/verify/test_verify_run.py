@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
+from typing import Any
 
 import pytest
 
@@ -98,7 +99,7 @@ def test_a_host_that_the_runner_lost_is_not_checked() -> None:
 
 
 def test_the_stand_in_is_never_called_mediamtx() -> None:
-    told = dict(answers()[RELAY].document)
+    told: dict[str, Any] = dict(answers()[RELAY].document)
     told["facts"]["runtime"]["version"] = "v1.20.1+standin"
     result = _verify(RecordingRunner(answers({RELAY: told})))
     assert result.engine == "stand-in 1.20.1 (not MediaMTX)"

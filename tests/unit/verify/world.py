@@ -27,9 +27,10 @@ from provisioner.plan.changes import Action, Change, Impact, Resource
 from provisioner.verify.evidence import parse_evidence
 from provisioner.verify.incidents import incidents_of
 from provisioner.verify.judge import judge
-from provisioner.verify.requests import ObserveRequest
+from provisioner.verify.requests import ObserveBundle
 from provisioner.verify.result import HostReport, VerifyResult, effective
 from provisioner.verify.wanted import select
+from provisioner_host.wire import ObserveRequest
 
 CANARY = "c4nary-pa55word"
 RELAY, CENTRE = "edge-1", "ioc-hn"
@@ -121,7 +122,7 @@ def facts(*, relay: bool) -> dict[str, Any]:
     """A host's facts, as `observe` answers."""
     document: dict[str, Any] = {
         "host": {"arch": "amd64"},
-        "missing_packages": [],
+        "missing_programs": [],
         "files": {},
         "manifest": None,
         "units": {},
@@ -243,6 +244,7 @@ class RecordingRunner:
         return {c.spec.id: self.prepared[c.spec.id] for c in calls if c.spec.id in self.prepared}
 
 
-def observe_requests() -> dict[str, ObserveRequest]:
+def observe_requests() -> dict[str, ObserveBundle]:
     """How both hosts' facts are read."""
-    return {h: ObserveRequest({"digest_key": "k", "files": [], "units": []}, {"nft": b"x"}) for h in (RELAY, CENTRE)}
+    request: ObserveRequest = {"operation": "observe", "digest_key": "k", "files": [], "units": [], "program": None}
+    return {host: ObserveBundle(request, {"nft": b"x"}) for host in (RELAY, CENTRE)}
