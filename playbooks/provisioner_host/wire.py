@@ -271,11 +271,14 @@ class TunnelAnswer(LinkAnswer):
     peers: dict[str, PeerAnswer]
 
 
+RuleAction = Literal["create", "update", "delete"]
+
+
 class DifferenceAnswer(TypedDict):
     """What of the rules differs."""
 
     name: str
-    action: Literal["create", "update", "delete"]
+    action: RuleAction
 
 
 class FirewallAnswer(TypedDict):

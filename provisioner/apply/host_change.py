@@ -30,6 +30,7 @@ from provisioner.plan.seen import moved_items, seen_of
 _RETRY_S = 5.0
 _LOOK_AGAIN_S = 1.0
 _CALL_TIMEOUT_S = 60.0
+RECEIPTS = "/var/lib/provisioner/receipts"
 # A host that keeps answering what cannot be understood is not asked for ever.
 _UNCLEAR_ANSWERS = 3
 
@@ -254,7 +255,7 @@ class HostChange:
             # It waits, and cannot be looked at: it goes back.
             self.phase, self._cause = Phase.ABORT, f"path gate: the host could not be looked at: {problem}"
         elif self._unclear > (1 if asked is Phase.STATUS else _UNCLEAR_ANSWERS):
-            where = f"/var/lib/provisioner/receipts/{self.run_id}.json"
+            where = f"{RECEIPTS}/{self.run_id}.json"
             cause = f"what became of the change is not known: {problem}; look on it at {where}, and plan anew"
             return self._end(HostOutcome.UNREACHABLE, cause), 0.0
         return [JournalStep(self.host, asked.value, "not understood", {"error": problem})], _RETRY_S

@@ -17,6 +17,10 @@ from provisioner.render import templates as templates_module
 from provisioner.render.templates import Templates, load_templates
 from provisioner_host import paths
 from provisioner_host.known import identity, known
+from provisioner_host.lockout import LockedOut, refusal_in, refusal_of
+from provisioner_host.shell import Failed
+from provisioner_host.transaction import Transaction
+from provisioner_host.wire import StatusRequest
 from tests.lab.direct import BOOTSTRAP, MARK
 
 from .world import state
@@ -128,3 +132,35 @@ def test_what_is_known_is_bounded_and_nothing_that_failed_is_kept(
     for _ in range(2):
         with pytest.raises(OSError):
             known("failing", 1, fail)
+
+
+@pytest.mark.parametrize(
+    ("error", "refusal"),
+    [
+        (LockedOut("lock-out: the new rules would refuse new SSH connections from 192.0.2.1"), "lock-out"),
+        (Failed("no scratch network namespace: Operation not permitted"), "check"),
+    ],
+)
+def test_a_lock_out_is_told_apart_from_a_check_that_could_not_be_made(
+    tmp_path: Path, error: Failed, refusal: str
+) -> None:
+    request: StatusRequest = {
+        "operation": "status",
+        "run": "run-1",
+        "who": "",
+        "confirm_s": 60,
+        "units": [],
+        "peers": [],
+        "sentinel": "",
+        "program": None,
+    }
+
+    def refuse() -> None:
+        raise error
+
+    with pytest.raises(Failed) as raised:
+        Transaction(request, tmp_path).step("check lock-out", refuse)
+    assert str(raised.value) == f"check lock-out: {error}"
+    assert refusal_of(raised.value) == refusal
+    # A receipt keeps the sentence alone.
+    assert refusal_in(str(raised.value)) == refusal
