@@ -38,7 +38,7 @@ from provisioner.plan.changes import Change
 from provisioner.plan.diff import changes_of
 from provisioner.render.files import RenderedFile, render_host, render_site
 from provisioner.render.templates import Templates, load_templates
-from provisioner.verify.requests import ObserveBundle
+from provisioner.verify.requests import ObserveRequest
 from provisioner.verify.result import VerifyResult
 from provisioner.verify.run import verify
 from provisioner.verify.wanted import select
@@ -199,7 +199,7 @@ def verify_inventory(session: Session, limit: Limit) -> VerifyResult:
     return verify(
         select(session.state, limit.by(session.inventory.settings.province_scheme)),
         session.runner,
-        observe={h: ObserveBundle(*observe_request(s, session.files[h])) for h, s in session.state.hosts.items()},
+        observe={h: ObserveRequest(*observe_request(s, session.files[h])) for h, s in session.state.hosts.items()},
         compare=compare,
         clock=lambda: datetime.now(UTC),
     )

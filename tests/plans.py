@@ -86,7 +86,7 @@ class World:
         return Planned(plan, hosts, facts, errors)
 
     def apply(self, inventory: Inventory, *, password: str = PASSWORD) -> Planned:
-        """Bring all hosts to what an inventory says, and give the plan that was enacted."""
+        """Bring all hosts to what an inventory says, and give the plan that was applied."""
         whole, secrets, state = self.state(inventory, password)
         planned = self.plan(inventory, password=password)
         files = fleets.files_of(state)

@@ -94,7 +94,7 @@ def touched_by(spec: HostSpec, changes: Iterable[Change]) -> Touched:
 
 
 def touched_names(spec: HostSpec, names: Iterable[str], removed: Iterable[str]) -> Touched:
-    """What is touched where a host itself told which paths differ (a rollback), and which go."""
+    """What is touched where a host itself says which paths differ (a rollback), and which go."""
     named, gone = frozenset(names), frozenset(removed)
     read = tuple(p for p in spec.paths if p.name in named - gone and not p.on_demand)
     return Touched(read=read, named=named, everything=True)

@@ -124,22 +124,22 @@ class HostChange:
         return replace(self._touched, read=tuple(p for p in self._touched.read if p.name in self._waiting))
 
     def take(self, answer: HostAnswer) -> tuple[list[JournalStep], float]:
-        """Take an answer; give what is written down, and how long the next call waits.
+        """Take an answer: what is written down, and how long the next call waits.
 
         `result` is set when the host is at the end of its way.
         """
         if answer.outcome is not CallOutcome.ANSWERED:
             return self._unanswered(answer.error)
         try:
-            told = parse_report(self.host, answer.document)
+            report = parse_report(self.host, answer.document)
         except HostError as error:
             return self._not_understood(error.message)
-        if not self._fits(told.state):
-            return self._not_understood(f"{self.host} answered “{told.state.value}” to {self.phase.value}")
+        if not self._fits(report.state):
+            return self._not_understood(f"{self.host} answered “{report.state.value}” to {self.phase.value}")
         self._heard = self.options.clock()
-        self._steps += told.steps
-        self._notes += told.notes
-        return self._understood(told)
+        self._steps += report.steps
+        self._notes += report.notes
+        return self._understood(report)
 
     def _fits(self, state: ChangeState) -> bool:
         """Whether an answer is one to the call that was made."""
@@ -153,19 +153,19 @@ class HostChange:
             case _:
                 return state not in _FIRST_ONLY | {ChangeState.BUSY, ChangeState.ARMED}
 
-    def _understood(self, told: ChangeReport) -> tuple[list[JournalStep], float]:
-        match self.phase, told.state:
+    def _understood(self, report: ChangeReport) -> tuple[list[JournalStep], float]:
+        match self.phase, report.state:
             case Phase.LOOK, ChangeState.ARMED:
-                return self._looked(told)
+                return self._looked(report)
             case _, ChangeState.ARMED:
-                return self._armed(told)
+                return self._armed(report)
             case Phase.STATUS, ChangeState.NOT_STARTED if not self._sent and not self._abort:
                 self.phase = Phase.START
-                return [JournalStep(self.host, "status", told.state.value)], 0.0
+                return [JournalStep(self.host, "status", report.state.value)], 0.0
             case Phase.STATUS, ChangeState.BUSY if not self._too_long_busy():
                 return [], _RETRY_S
             case _:
-                return self._ended(told), 0.0
+                return self._ended(report), 0.0
 
     def _looked_in_vain(self) -> bool:
         """Whether looks were asked for, and got no answer, for longer than the gate has patience."""
@@ -181,18 +181,18 @@ class HostChange:
 
     # --- answers that lead on -----------------------------------------------------------------------
 
-    def _armed(self, told: ChangeReport) -> tuple[list[JournalStep], float]:
+    def _armed(self, report: ChangeReport) -> tuple[list[JournalStep], float]:
         if self.job.rollback is not None:
-            self._touched = touched_names(self.job.spec, told.affected, told.removed)
-        self._before = paths_in(self.job.spec, self._touched.read, told.before)
+            self._touched = touched_names(self.job.spec, report.affected, report.removed)
+        self._before = paths_in(self.job.spec, self._touched.read, report.before)
         gated = self.options.gate is not None and self.job.spec.relay is not None
         self.phase = Phase.ABORT if self._abort else Phase.LOOK if gated else Phase.CONFIRM
         if self._looked_in_vain():
             self.phase, self._cause = Phase.ABORT, f"path gate: the host could not be looked at: {self._unseen}"
         return [JournalStep(self.host, "armed", "done", {"up_before": len(self._before.up)})], 0.0
 
-    def _looked(self, told: ChangeReport) -> tuple[list[JournalStep], float]:
-        self._after = self._after.also(paths_in(self.job.spec, self._touched.read, told.after))
+    def _looked(self, report: ChangeReport) -> tuple[list[JournalStep], float]:
+        self._after = self._after.also(paths_in(self.job.spec, self._touched.read, report.after))
         begun = self._looking_since if self._looking_since is not None else self._heard
         assert self.options.gate is not None  # noqa: S101 (nobody looks without a gate)
         decision = decide(self._touched, self._before, self._after, self._heard - begun, self.options.gate)
@@ -215,18 +215,18 @@ class HostChange:
 
     # --- answers that end it, and none ---------------------------------------------------------------
 
-    def _ended(self, told: ChangeReport) -> list[JournalStep]:
-        outcome, refusal = _ENDS[told.state]
-        cause = told.cause
+    def _ended(self, report: ChangeReport) -> list[JournalStep]:
+        outcome, refusal = _ENDS[report.state]
+        cause = report.cause
         if refusal is NotStartedBecause.STALE:
-            names = ", ".join(moved_facts(self.job.facts, told.facts)) or "something the plan rests on"
+            names = ", ".join(moved_facts(self.job.facts, report.facts)) or "something the plan rests on"
             cause = f"the host has moved since the plan was made: {names}"
-        if told.state is ChangeState.REFUSED and told.refusal is CheckRefusal.LOCK_OUT:
+        if report.state is ChangeState.REFUSED and report.refusal is CheckRefusal.LOCK_OUT:
             refusal = NotStartedBecause.LOCK_OUT
         if outcome is not HostOutcome.APPLIED and self._lost and self._lost not in cause:
             cause = f"{cause} ({self._lost})" if cause else self._lost
-        facts = told.facts if outcome is HostOutcome.APPLIED else None
-        return self._end(outcome, cause, refusal=refusal, receipt=told.receipt, facts=facts)
+        facts = report.facts if outcome is HostOutcome.APPLIED else None
+        return self._end(outcome, cause, refusal=refusal, receipt=report.receipt, facts=facts)
 
     def _unanswered(self, error: str) -> tuple[list[JournalStep], float]:
         """No answer: the host may have switched. It is asked until it must have returned by itself."""

@@ -66,7 +66,7 @@ class Job:
 
     @property
     def touched(self) -> Touched:
-        """What the change touches; of a rollback only the host can tell."""
+        """What the change touches; of a rollback only the host knows."""
         if self.rollback is None:
             return touched_by(self.spec, self.changes)
         return Touched(read=tuple(p for p in self.spec.paths if not p.on_demand), everything=True)

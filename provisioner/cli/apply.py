@@ -21,7 +21,7 @@ from provisioner.pipeline import Planned, Session, make_plan
 from provisioner.plan import Saved, read_saved, refuse_other
 from provisioner.plan.guards.policy import parse_allowances
 from provisioner.runs.applied import Applied
-from provisioner.runs.apply import enact
+from provisioner.runs.apply import apply_plan
 from provisioner.runs.resume import abort, resume
 
 
@@ -74,7 +74,7 @@ def apply(
                 planned = make_plan(session, limit, allow=allow)
                 if reviewed is None:
                     _ask(invocation, planned, yes=yes)
-                applied = enact(session, planned, saved=reviewed, way=way)
+                applied = apply_plan(session, planned, saved=reviewed, options=way)
     _show(invocation, applied)
     code = exit_code(applied.results) or (ApplyError.exit_code if applied.remaining or applied.notes else 0)
     return code_of(applied, code)

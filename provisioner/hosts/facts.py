@@ -37,7 +37,7 @@ class FileFacts:
 
 @dataclass(frozen=True, slots=True)
 class UnitFacts:
-    """A unit as systemd tells it.
+    """A unit as systemd has it.
 
     Attributes:
         reload: whether systemd has not read its file as it is now.
@@ -157,7 +157,7 @@ class HostFacts:
         installed: the files that our manifest on the host lists.
         live_digest: one digest over what a plan rests on; a host that moved has another one.
         generations: the states that the host can return to, the newest first.
-        ssh_peer: the address from which the host saw the controller come, empty where it did not tell.
+        ssh_peer: the address from which the host saw the controller come, empty where it did not say.
     """
 
     host: str
@@ -179,12 +179,12 @@ class HostFacts:
 
     @property
     def viewers(self) -> Mapping[str, int]:
-        """Live readers by path; empty where the relay does not run, or does not tell (`counted`)."""
+        """Live readers by path; empty where the relay does not run, or does not say (`counted`)."""
         return self.runtime.viewers if self.runtime else {}
 
     @property
     def counted(self) -> bool:
-        """Whether it is known who watches: the relay told, or it does not run. A centre has no viewers of its own."""
+        """Whether it is known who watches: the relay says it, or does not run. A centre has no viewers of its own."""
         states = (unit.active for name, unit in self.units.items() if name.startswith("provisioner-mediamtx"))
         return self.runtime is not None or all(state in {"inactive", "failed"} for state in states)
 
@@ -319,7 +319,7 @@ def _generation(generation: Fields) -> Generation:
 
 
 def _address(text: object) -> str:
-    """An address without its zone, empty where it is none: a host may tell anything."""
+    """An address without its zone, empty where it is none: a host may say anything."""
     try:
         return str(ip_address(str(text).partition("%")[0])) if isinstance(text, str) else ""
     except ValueError:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # the host's own package: its types are for the type checker,
 
 KEYS_TIMEOUT_S = 60.0
 
-# As the lock takes them (`inventory/model`): what a host tells goes there without another look.
+# As the lock takes them (`inventory/model`): what a host says goes there without another look.
 _PUBLIC_KEY = re.compile(r"[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=")
 _HASH = re.compile(r"sha256:[A-Za-z0-9+/]{43}=")
 
@@ -27,7 +27,7 @@ _HASH = re.compile(r"sha256:[A-Za-z0-9+/]{43}=")
 def make_host_keys(
     specs: tuple[HostSpec, ...], runner: HostRunner
 ) -> tuple[dict[str, Mapping[str, str]], dict[str, HostError]]:
-    """Let hosts make what they lack: what each of them tells, and the error of each that does not answer."""
+    """Let hosts make what they lack: what each of them has, and the error of each that does not answer."""
     calls = [HostCall(spec, _request(spec)) for spec in specs]
     answers = runner.call(calls, timeout_s=KEYS_TIMEOUT_S)
     made: dict[str, Mapping[str, str]] = {}

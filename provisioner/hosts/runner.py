@@ -25,6 +25,7 @@ class HostCall:
     """
 
     spec: HostSpec
+    # One of `wire.Request`; whoever carries it, here or in a test, is not to know their parts.
     request: Mapping[str, Any] = field(repr=False)
     files: Mapping[str, bytes] = field(repr=False, default_factory=dict)
     artefact: Path | None = None
@@ -59,7 +60,7 @@ class HostRunner(Protocol):
 
 @runtime_checkable
 class StreamingRunner(Protocol):
-    """A `HostRunner` that gives each answer as soon as it is there."""
+    """A `HostRunner` that has each answer as soon as it is there."""
 
     def stream(self, calls: Sequence[HostCall], *, timeout_s: float) -> Iterator[HostAnswer]:
         """An answer for every call, in the order in which they come; several threads may do so at once."""

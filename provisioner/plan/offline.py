@@ -68,17 +68,17 @@ def facts_of_revision(state: DesiredState, files: Files, new_files: Files) -> di
         new_files: of the new revision: what a host says of its rules depends on what is asked.
     """
     return {
-        host: _facts(state.hosts[host], files[host], wanted) if host in state.hosts else _bare(host, wanted)
-        for host, wanted in new_files.items()
+        host: _facts(state.hosts[host], files[host], new_files) if host in state.hosts else _bare(host, new_files)
+        for host, new_files in new_files.items()
     }
 
 
-def _bare(host: str, wanted: Sequence[RenderedFile]) -> HostFacts:
+def _bare(host: str, new_files: Sequence[RenderedFile]) -> HostFacts:
     """The facts of a host that the older revision does not have: nothing of ours is on it."""
-    return HostFacts(host, firewall=FirewallFacts(differences=_differences("", _content(wanted, NFT_FILE))))
+    return HostFacts(host, firewall=FirewallFacts(differences=_differences("", _content(new_files, NFT_FILE))))
 
 
-def _facts(spec: HostSpec, files: Sequence[RenderedFile], wanted: Sequence[RenderedFile]) -> HostFacts:
+def _facts(spec: HostSpec, files: Sequence[RenderedFile], new_files: Sequence[RenderedFile]) -> HostFacts:
     by_path = {file.path: file for file in files}
     rules = _content(files, NFT_FILE)
     facts = HostFacts(
@@ -87,13 +87,13 @@ def _facts(spec: HostSpec, files: Sequence[RenderedFile], wanted: Sequence[Rende
         installed=frozenset(by_path),
         units={name: UnitFacts("inactive" if name == UNIT_REVERT else "active", "enabled") for name in units_of(spec)},
         tunnel=_tunnel(spec),
-        firewall=FirewallFacts(bool(rules), _differences(rules, _content(wanted, NFT_FILE))),
+        firewall=FirewallFacts(bool(rules), _differences(rules, _content(new_files, NFT_FILE))),
     )
     if spec.relay is None:
         return facts
     relay = _relay(spec, by_path[MEDIAMTX_FILE])
     runtime = RuntimeFacts(spec.relay.artefact.version, relay.sentinel, {})
-    return replace(facts, relay=relay, runtime=runtime, program=_program(spec.relay.artefact, wanted))
+    return replace(facts, relay=relay, runtime=runtime, program=_program(spec.relay.artefact, new_files))
 
 
 def _content(files: Sequence[RenderedFile], path: str) -> str:
@@ -104,10 +104,10 @@ def _file(spec: HostSpec, file: RenderedFile) -> FileFacts:
     return FileFacts(keyed_digest(spec.digest_key, file.content), file.mode, file.owner, file.group)
 
 
-def _program(artefact: MediamtxArtefact, wanted: Sequence[RenderedFile]) -> ProgramFacts:
+def _program(artefact: MediamtxArtefact, new_files: Sequence[RenderedFile]) -> ProgramFacts:
     """What is known of MediaMTX's program: its unit names it, so the same unit has the same program."""
     path = program_path(artefact).encode()
-    same = any(path in file.content for file in wanted if file.path.endswith(".service"))
+    same = any(path in file.content for file in new_files if file.path.endswith(".service"))
     return ProgramFacts(present=same, whole=same, version=artefact.version if same else "")
 
 

@@ -5,14 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from provisioner.apply import (
-    HostOutcome,
-    HostResult,
-    Job,
-    NotStartedBecause,
-    RolloutOptions,
-    waves_of,
-)
+from provisioner.apply import HostOutcome, HostResult, Job, NotStartedBecause, RolloutOptions, waves_of
 from provisioner.base.errors import PolicyError
 from provisioner.desired.spec import HostSpec
 from provisioner.history.records import Operation
@@ -26,30 +19,23 @@ from provisioner.runs.intent import Intent
 from provisioner.runs.options import USUAL, RunOptions
 
 
-def enact(
-    session: Session,
-    planned: Planned,
-    *,
-    saved: Saved | None = None,
-    options: RolloutOptions | None = None,
-    way: RunOptions = USUAL,
+def apply_plan(
+    session: Session, planned: Planned, *, saved: Saved | None = None, options: RunOptions = USUAL
 ) -> Applied:
-    """Enact a plan on the hosts that change, then plan afresh.
+    """Bring the hosts that change to what a plan says, then plan afresh.
 
     Args:
         session: the same session that the plan was made in.
         planned: the plan, as made now.
         saved: the plan that was reviewed; hosts that moved since it was made are not started.
-        options: how strict and how patient; those of `way` otherwise.
-        way: how the run goes.
+        options: how the run goes.
 
     Raises:
         PolicyError: the plan is refused; nothing was touched.
         HostError: MediaMTX's program cannot be had; nothing was touched.
         StateError: the run cannot be recorded; nothing was touched.
     """
-    way = replace(way, options=options or way.options)
-    _refuse(planned.plan, saved, way.options)
+    _refuse(planned.plan, saved, options.rollout)
     stale = moved_hosts(saved, planned.plan, planned.seen) if saved else {}
     live = dict(planned.plan.basis.live)
     changed = [spec for spec in planned.hosts if spec.id in planned.plan.hosts and spec.id not in stale]
@@ -59,13 +45,13 @@ def enact(
         waves=waves_of(changed),
         live={spec.id: live.get(spec.id, "") for spec in changed},
         changes={job.spec.id: job.changes for job in jobs},
-        max_failed=way.options.max_failed,
+        max_failed=options.rollout.max_failed,
     )
-    run = new_run(session, Operation.APPLY, way, planned.plan.basis.digest)
+    run = new_run(session, Operation.APPLY, options, planned.plan.basis.digest)
     others = _others(planned, stale)
     if not jobs:
         return Applied(run.id, others, plan=run.plan)
-    return carry_out(session, run, jobs, intent, way, others=others)
+    return carry_out(session, run, jobs, intent, options, others=others)
 
 
 def _refuse(plan: Plan, saved: Saved | None, options: RolloutOptions) -> None:

@@ -6,12 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from provisioner.apply import (
-    HostOutcome,
-    HostResult,
-    Job,
-    waves_of,
-)
+from provisioner.apply import HostOutcome, HostResult, Job, waves_of
 from provisioner.base.errors import HostError, UsageError
 from provisioner.history.records import Operation
 from provisioner.hosts.facts import HostFacts
@@ -61,7 +56,7 @@ def plan_rollback(session: Session, targets: Sequence[str]) -> RollbackPlan:
     return RollbackPlan(planned, facts, errors)
 
 
-def roll_back(session: Session, planned: RollbackPlan, way: RunOptions = USUAL) -> Applied:
+def roll_back(session: Session, planned: RollbackPlan, options: RunOptions = USUAL) -> Applied:
     """Return hosts to the state before a run: a transaction with the same checks, gate and switch.
 
     Raises:
@@ -75,7 +70,7 @@ def roll_back(session: Session, planned: RollbackPlan, way: RunOptions = USUAL) 
     others = tuple(
         HostResult(host, HostOutcome.UNREACHABLE, error.message) for host, error in sorted(planned.unreadable.items())
     )
-    run = new_run(session, Operation.ROLLBACK, way, "")
+    run = new_run(session, Operation.ROLLBACK, options, "")
     if not jobs:
         return Applied(run.id, others)
     intent = Intent(
@@ -84,6 +79,6 @@ def roll_back(session: Session, planned: RollbackPlan, way: RunOptions = USUAL) 
         live={},
         changes={},
         rollback={host: target for host, (target, _) in planned.hosts.items()},
-        max_failed=way.options.max_failed,
+        max_failed=options.rollout.max_failed,
     )
-    return carry_out(session, run, jobs, intent, way, others=others)
+    return carry_out(session, run, jobs, intent, options, others=others)

@@ -1,4 +1,4 @@
-"""What hosts told about paths, as typed values. Pure; a document that cannot be read is no evidence."""
+"""What hosts say about paths, as typed values. Pure; a document that cannot be read is no evidence."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class RelayEvidence:
-    """What a relay told of its paths, by name; `devices` by address and port."""
+    """What a relay says of its paths, by name; `devices` by address and port."""
 
     unit: str
     api_error: str
@@ -82,7 +82,7 @@ class CentreEvidence:
 
 @dataclass(frozen=True, slots=True)
 class HostEvidence:
-    """All that one host told, or why it told nothing."""
+    """All that one host says, or why it says nothing."""
 
     host: str
     outcome: CallOutcome

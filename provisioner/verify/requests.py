@@ -12,7 +12,7 @@ from provisioner.hosts.runner import HostCall
 from provisioner.verify.wanted import PathToCheck
 
 if TYPE_CHECKING:  # the host's own package: its types are for the type checker, the module is not installed here
-    from provisioner_host.wire import CentreToProbe, ObserveRequest, ProbeRequest, RelayToProbe
+    from provisioner_host import wire
 
 # Reads of silent paths take the longest, several at once; beyond half an hour what is left is not checked.
 _FIXED_S = 120.0
@@ -21,10 +21,10 @@ _LONGEST_S = 1800.0
 
 
 @dataclass(frozen=True, slots=True)
-class ObserveBundle:
+class ObserveRequest:
     """How a host's own facts are read: the request of `observe`, and the files that go with it."""
 
-    request: ObserveRequest
+    request: wire.ObserveRequest
     files: Mapping[str, bytes]
 
 
@@ -33,7 +33,7 @@ class ProbeLimits:
     """How much a probe may take of a host.
 
     Attributes:
-        deadline_s: when it has to answer; None gives a time by the number of paths.
+        deadline_s: when it has to answer; None: by the number of paths.
     """
 
     deadline_s: float | None = None
@@ -47,7 +47,7 @@ class ProbeLimits:
 
 
 def probe_calls(
-    wanted: Iterable[PathToCheck], observe: Mapping[str, ObserveBundle], limits: ProbeLimits
+    wanted: Iterable[PathToCheck], observe: Mapping[str, ObserveRequest], limits: ProbeLimits
 ) -> tuple[HostCall, ...]:
     """One call for every relay that serves, and every centre that reads, one of the paths.
 
@@ -76,7 +76,7 @@ def probe_calls(
     return tuple(calls)
 
 
-def _base(observe: ObserveBundle, limits: ProbeLimits, paths: int) -> ProbeRequest:
+def _base(observe: ObserveRequest, limits: ProbeLimits, paths: int) -> wire.ProbeRequest:
     return {
         "operation": "probe",
         "observe": observe.request,
@@ -87,7 +87,7 @@ def _base(observe: ObserveBundle, limits: ProbeLimits, paths: int) -> ProbeReque
     }
 
 
-def _relay(spec: HostSpec, wanted: list[PathToCheck]) -> RelayToProbe:
+def _relay(spec: HostSpec, wanted: list[PathToCheck]) -> wire.RelayToProbe:
     return {
         "address": str(spec.tunnel.address),
         "paths": [
@@ -103,7 +103,7 @@ def _relay(spec: HostSpec, wanted: list[PathToCheck]) -> RelayToProbe:
     }
 
 
-def _centre(spec: HostSpec, wanted: list[PathToCheck]) -> CentreToProbe:
+def _centre(spec: HostSpec, wanted: list[PathToCheck]) -> wire.CentreToProbe:
     by_relay: dict[str, list[PathToCheck]] = defaultdict(list)
     for one in wanted:
         by_relay[one.relay.id].append(one)

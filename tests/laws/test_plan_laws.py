@@ -36,7 +36,7 @@ def plan_of(desired: DesiredState, hosts: SimulatedHosts, *, only: tuple[str, ..
     return [change for spec in chosen for change in changes_of(spec, files[spec.id], facts[spec.id])]
 
 
-def enact(desired: DesiredState, hosts: SimulatedHosts, *, only: tuple[str, ...] = ()) -> None:
+def apply_all(desired: DesiredState, hosts: SimulatedHosts, *, only: tuple[str, ...] = ()) -> None:
     files = fleets.files_of(desired)
     chosen = [spec for host, spec in desired.hosts.items() if host in (only or tuple(desired.hosts))]
     facts, _ = observe(chosen, files, hosts)
@@ -52,8 +52,8 @@ def pending(changes: list[Change]) -> list[Change]:
 @given(old=facilities, new=facilities)
 def test_after_an_apply_a_fresh_plan_is_empty(old: dict[str, int], new: dict[str, int]) -> None:
     hosts = SimulatedHosts()
-    enact(state(old), hosts)
-    enact(state(new), hosts)
+    apply_all(state(old), hosts)
+    apply_all(state(new), hosts)
     assert pending(plan_of(state(new), hosts)) == []
 
 
@@ -61,7 +61,7 @@ def test_after_an_apply_a_fresh_plan_is_empty(old: dict[str, int], new: dict[str
 @given(old=facilities, new=facilities)
 def test_a_plan_names_exactly_the_paths_and_peers_that_differ(old: dict[str, int], new: dict[str, int]) -> None:
     hosts = SimulatedHosts()
-    enact(state(old), hosts)
+    apply_all(state(old), hosts)
     named = {(c.resource, c.name, c.action) for c in pending(plan_of(state(new), hosts))}
     before = {path.name for _, path in state(old).paths}
     after = {path.name for _, path in state(new).paths}
@@ -83,7 +83,7 @@ def test_the_order_of_facilities_changes_no_file(found: dict[str, int], data: st
 @given(found=facilities)
 def test_only_the_chosen_hosts_are_touched(found: dict[str, int]) -> None:
     hosts = SimulatedHosts()
-    enact(state(found), hosts, only=("relay-viettel-1",))
+    apply_all(state(found), hosts, only=("relay-viettel-1",))
     assert {host for _, host in hosts.calls} == {"relay-viettel-1"}
 
 
@@ -91,7 +91,7 @@ def test_only_the_chosen_hosts_are_touched(found: dict[str, int]) -> None:
 @given(found=facilities)
 def test_no_secret_is_in_a_plan_or_in_what_is_printed_of_it(found: dict[str, int]) -> None:
     hosts = SimulatedHosts()
-    enact(state(found, "another one"), hosts)
+    apply_all(state(found, "another one"), hosts)
     desired = state(found)
     changes = plan_of(desired, hosts)
     text = json.dumps(plan_document(Plan(Basis("i", "t", {}), tuple(changes)), everything=True), ensure_ascii=False)
@@ -112,7 +112,7 @@ def secrets_in(desired: DesiredState) -> set[str]:
 @given(found=facilities.filter(bool))
 def test_a_new_password_changes_its_paths_and_says_no_more(found: dict[str, int]) -> None:
     hosts = SimulatedHosts()
-    enact(state(found, "the old one"), hosts)
+    apply_all(state(found, "the old one"), hosts)
     changed = [c for c in pending(plan_of(state(found, "the new one"), hosts)) if c.resource is Resource.PATH]
     assert {c.name for c in changed} == {path.name for _, path in state(found).paths}
     assert {c.reason for c in changed} == {"credentials of the source differ"}
@@ -123,7 +123,7 @@ def test_a_new_password_changes_its_paths_and_says_no_more(found: dict[str, int]
 @given(found=facilities, viewers=st.dictionaries(names, st.integers(1, 9)))
 def test_viewers_are_counted_on_the_paths_that_are_cut(found: dict[str, int], viewers: dict[str, int]) -> None:
     hosts = SimulatedHosts()
-    enact(state(found), hosts)
+    apply_all(state(found), hosts)
     watched = {f"bac-giang/{name}/cam-01/sub": n for name, n in viewers.items()}
     hosts.hosts["relay-viettel-1"].viewers = watched
     plan = Plan(Basis("i", "t", {}), tuple(plan_of(state({}), hosts)))
@@ -134,7 +134,7 @@ def test_viewers_are_counted_on_the_paths_that_are_cut(found: dict[str, int], vi
 def test_a_host_that_moved_since_the_plan_is_refused_and_the_mover_is_named() -> None:
     hosts = SimulatedHosts()
     desired = state({"kcl-bg-001": 1})
-    enact(desired, hosts)
+    apply_all(desired, hosts)
     files = fleets.files_of(desired)
     facts, _ = observe(desired.hosts.values(), files, hosts)
     content, mode, owner, group = hosts.hosts["centre"].files["/etc/provisioner/wg-prov.conf"]
@@ -149,7 +149,7 @@ def test_a_host_that_moved_since_the_plan_is_refused_and_the_mover_is_named() ->
 def test_a_second_apply_cannot_confirm_the_first_ones_change() -> None:
     hosts = SimulatedHosts()
     desired = state({"kcl-bg-001": 1})
-    enact(desired, hosts)
+    apply_all(desired, hosts)
     hosts.hosts["centre"].armed = {"run": "somebody-else"}
     files = fleets.files_of(desired)
     facts, _ = observe(desired.hosts.values(), files, hosts)
@@ -162,7 +162,7 @@ def test_a_second_apply_cannot_confirm_the_first_ones_change() -> None:
 def test_one_hosts_silence_does_not_hide_the_others() -> None:
     hosts = SimulatedHosts()
     desired = state({"kcl-bg-001": 1})
-    enact(desired, hosts)
+    apply_all(desired, hosts)
     hosts.hosts["relay-viettel-1"].reachable = False
     facts, errors = observe(desired.hosts.values(), fleets.files_of(desired), hosts)
     assert (set(facts), set(errors)) == ({"centre"}, {"relay-viettel-1"})

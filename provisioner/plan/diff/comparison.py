@@ -85,7 +85,7 @@ class Comparison:
         return {self.spec.id: dict(sorted(viewers.items()))} if viewers else NOBODY
 
     @cached_property
-    def wanted_by_address(self) -> Mapping[str, list[MediaPath]]:
+    def desired_by_address(self) -> Mapping[str, list[MediaPath]]:
         """The desired paths by the site's tunnel address."""
         paths: dict[str, list[MediaPath]] = defaultdict(list)
         for path in self.spec.paths:
@@ -111,8 +111,8 @@ class Comparison:
 
     def site_at(self, address: str) -> tuple[str, str]:
         """Province and facility of a site's tunnel address: by the desired paths, else by the live ones."""
-        if wanted := self.wanted_by_address.get(address):
-            return wanted[0].province, wanted[0].facility
+        if desired := self.desired_by_address.get(address):
+            return desired[0].province, desired[0].facility
         names = self.pulled_from(address)
         return owner_of_path(names[0]) if names else ("", "")
 

@@ -65,9 +65,9 @@ def _relay_file(at: Comparison, file: RenderedFile, reason: str) -> tuple[Impact
     if live.foreign:
         # A line that we would not write may be a setting of all paths.
         return Impact.ALL, at.everybody, f"{reason}; what {live.foreign} foreign lines in it mean is not known"
-    wanted = settings_of(file.content, at.spec.digest_key)
-    names = wanted.keys() | live.settings.keys()
-    changed = {name for name in names if wanted.get(name) != live.settings.get(name)}
+    desired = settings_of(file.content, at.spec.digest_key)
+    names = desired.keys() | live.settings.keys()
+    changed = {name for name in names if desired.get(name) != live.settings.get(name)}
     if not changed:
         return Impact.NONE, NOBODY, f"{reason}; its settings do not, its paths are listed"
     impact = impact_of_settings(changed, live.settings)

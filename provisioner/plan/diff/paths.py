@@ -26,8 +26,8 @@ def path_changes(at: Comparison) -> Iterator[Change]:
         return
     for path in at.spec.paths:
         yield _path_change(at, path, at.live_paths.get(path.name))
-    wanted = {path.name for path in at.spec.paths}
-    gone = sorted(set(at.live_paths) - wanted)
+    desired = {path.name for path in at.spec.paths}
+    gone = sorted(set(at.live_paths) - desired)
     now_called = _new_names(at) if gone else {}
     for name in gone:
         yield _gone(at, name, now_called)
@@ -56,10 +56,10 @@ def _path_change(at: Comparison, path: MediaPath, live: PathFacts | None) -> Cha
     return Change(at.spec.id, Resource.PATH, path.name, Action.UPDATE, impact, reason, cut, *where)
 
 
-def _changed_settings(at: Comparison, wanted: Mapping[str, object], live: PathFacts) -> set[str]:
-    names = (set(wanted) | set(live.settings)) - {"source"}
-    changed = {name for name in names if wanted.get(name) != live.settings.get(name)}
-    if keyed_digest(at.spec.digest_key, str(wanted.get("source", "")).encode()) != live.source_digest:
+def _changed_settings(at: Comparison, desired: Mapping[str, object], live: PathFacts) -> set[str]:
+    names = (set(desired) | set(live.settings)) - {"source"}
+    changed = {name for name in names if desired.get(name) != live.settings.get(name)}
+    if keyed_digest(at.spec.digest_key, str(desired.get("source", "")).encode()) != live.source_digest:
         changed.add("source")
     return changed or {"source"}
 
@@ -68,11 +68,11 @@ def _reason(changed: set[str], settings: Mapping[str, object], live: PathFacts) 
     reasons = []
     for name in sorted(changed):
         if name != "source":
-            was, wanted = _value_text(name, live.settings.get(name)), _value_text(name, settings.get(name))
-            reasons.append(f"{name} {was} → {wanted}")
+            was, desired = _value_text(name, live.settings.get(name)), _value_text(name, settings.get(name))
+            reasons.append(f"{name} {was} → {desired}")
             continue
-        was, wanted = live.source or "none", without_login(str(settings["source"]))
-        reasons.append(f"source {was} → {wanted}" if wanted != was else "credentials of the source differ")
+        was, desired = live.source or "none", without_login(str(settings["source"]))
+        reasons.append(f"source {was} → {desired}" if desired != was else "credentials of the source differ")
     return "; ".join(reasons)
 
 

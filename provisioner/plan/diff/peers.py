@@ -23,9 +23,9 @@ _SITE, _CENTRE = "site/", "centre/"
 def peer_changes(at: Comparison) -> Iterator[Change]:
     """A change for each peer that is desired or live."""
     strangers = dict(at.facts.tunnel.peers) if at.facts.tunnel else {}
-    wanted = at.spec.tunnel.peers
-    live = {peer.public_key: strangers.pop(peer.public_key, None) for peer in wanted}
-    for peer in wanted:
+    desired = at.spec.tunnel.peers
+    live = {peer.public_key: strangers.pop(peer.public_key, None) for peer in desired}
+    for peer in desired:
         present = live[peer.public_key]
         if present is not None:
             yield _present(at, peer, present)
@@ -62,9 +62,9 @@ def _present(at: Comparison, peer: Peer, live: PeerFacts) -> Change:
 
 def _differences(at: Comparison, peer: Peer, live: PeerFacts) -> list[str]:
     differing = []
-    wanted = sorted(map(str, peer.allowed_ips))
-    if wanted != list(live.allowed_ips):
-        differing.append(f"allowed IPs {_listed(live.allowed_ips)} → {_listed(wanted)}")
+    desired = sorted(map(str, peer.allowed_ips))
+    if desired != list(live.allowed_ips):
+        differing.append(f"allowed IPs {_listed(live.allowed_ips)} → {_listed(desired)}")
     if live.psk != keyed_digest(at.spec.digest_key, peer.psk.reveal().encode()):
         differing.append("pre-shared key differs: used from the next handshake on")
     if live.keepalive_s != peer.keepalive_s:

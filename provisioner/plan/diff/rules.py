@@ -58,5 +58,5 @@ def _change(at: Comparison, difference: RuleDifference) -> Change:
 
 
 def _device(at: Comparison, address: str, port: int) -> str:
-    paths = at.wanted_by_address.get(address, ())
+    paths = at.desired_by_address.get(address, ())
     return next((f"{p.device} of {p.facility}" for p in paths if p.source.port == port), f"{address} port {port}")

@@ -81,9 +81,9 @@ def _link_wrongs(at: Comparison) -> list[str]:
     if live is None:
         return []
     wrong = [] if live.mtu == tunnel.mtu else [f"MTU {live.mtu} → {tunnel.mtu}"]
-    wanted, routes = {str(route) for route in tunnel.routes}, set(live.routes)
-    wrong += [f"route {route} is missing" for route in sorted(wanted - routes)]
-    return wrong + [f"route {route} is not ours" for route in sorted(routes - wanted)]
+    desired, routes = {str(route) for route in tunnel.routes}, set(live.routes)
+    wrong += [f"route {route} is missing" for route in sorted(desired - routes)]
+    return wrong + [f"route {route} is not ours" for route in sorted(routes - desired)]
 
 
 def _relay_wrongs(at: Comparison) -> list[str]:

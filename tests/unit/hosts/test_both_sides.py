@@ -72,7 +72,8 @@ def test_the_types_of_what_travels_are_imported_by_the_type_checker_alone() -> N
 
 def _imports_at_run_time(tree: ast.AST) -> list[ast.AST]:
     """What imports `wire` outside `if TYPE_CHECKING`."""
-    waiting, imports = [tree], []
+    waiting: list[ast.AST] = [tree]
+    imports: list[ast.AST] = []
     while waiting:
         node = waiting.pop()
         if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":

@@ -27,10 +27,10 @@ from provisioner.plan.changes import Action, Change, Impact, Resource
 from provisioner.verify.evidence import parse_evidence
 from provisioner.verify.incidents import incidents_of
 from provisioner.verify.judge import judge
-from provisioner.verify.requests import ObserveBundle
+from provisioner.verify.requests import ObserveRequest
 from provisioner.verify.result import HostReport, VerifyResult, effective
 from provisioner.verify.wanted import select
-from provisioner_host.wire import ObserveRequest
+from provisioner_host import wire
 
 CANARY = "c4nary-pa55word"
 RELAY, CENTRE = "edge-1", "ioc-hn"
@@ -244,7 +244,13 @@ class RecordingRunner:
         return {c.spec.id: self.prepared[c.spec.id] for c in calls if c.spec.id in self.prepared}
 
 
-def observe_requests() -> dict[str, ObserveBundle]:
+def observe_requests() -> dict[str, ObserveRequest]:
     """How both hosts' facts are read."""
-    request: ObserveRequest = {"operation": "observe", "digest_key": "k", "files": [], "units": [], "program": None}
-    return {host: ObserveBundle(request, {"nft": b"x"}) for host in (RELAY, CENTRE)}
+    request: wire.ObserveRequest = {
+        "operation": "observe",
+        "digest_key": "k",
+        "files": [],
+        "units": [],
+        "program": None,
+    }
+    return {host: ObserveRequest(request, {"nft": b"x"}) for host in (RELAY, CENTRE)}
