@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from provisioner.apply import HostOutcome, HostResult, Job, NotStartedBecause, RolloutOptions, waves_of
 from provisioner.base.errors import PolicyError
@@ -37,11 +36,11 @@ def apply_plan(
     """
     _refuse(planned.plan, saved, options.rollout)
     stale = moved_hosts(saved, planned.plan, planned.seen) if saved else {}
-    live = dict(planned.plan.basis.live)
+    live = planned.plan.basis.live
     changed = [spec for spec in planned.hosts if spec.id in planned.plan.hosts and spec.id not in stale]
     jobs = [_job(session, spec, planned, live.get(spec.id, "")) for spec in changed]
     intent = Intent(
-        basis=replace(planned.plan.basis, live=live),
+        basis=planned.plan.basis,
         waves=waves_of(changed),
         live={spec.id: live.get(spec.id, "") for spec in changed},
         changes={job.spec.id: job.changes for job in jobs},

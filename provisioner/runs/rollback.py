@@ -12,7 +12,6 @@ from provisioner.history.records import Operation
 from provisioner.hosts.facts import HostFacts
 from provisioner.hosts.observe import observe
 from provisioner.pipeline import Session
-from provisioner.plan import Basis
 from provisioner.runs.applied import Applied
 from provisioner.runs.execution import carry_out, new_run
 from provisioner.runs.intent import Intent
@@ -74,7 +73,7 @@ def roll_back(session: Session, planned: RollbackPlan, options: RunOptions = USU
     if not jobs:
         return Applied(run.id, others)
     intent = Intent(
-        basis=Basis(session.digest, session.templates.digest, {}),
+        basis=session.basis({}),
         waves=waves_of(job.spec for job in jobs),
         live={},
         changes={},

@@ -23,8 +23,8 @@ names = st.sampled_from([f"kcl-bg-{n:03}" for n in range(1, 7)])
 facilities = st.dictionaries(names, st.integers(min_value=1, max_value=4), min_size=0, max_size=4)
 
 
-def state(found: dict[str, int], password: str = CANARY) -> DesiredState:
-    listed = [fleets.facility(name, cameras) for name, cameras in found.items()]
+def state(sites: dict[str, int], password: str = CANARY) -> DesiredState:
+    listed = [fleets.facility(name, cameras) for name, cameras in sites.items()]
     return fleets.state_of(inventories.inventory(facilities=listed), password)
 
 
@@ -73,26 +73,26 @@ def test_a_plan_names_exactly_the_paths_and_peers_that_differ(old: dict[str, int
 
 
 @FEW
-@given(found=facilities, data=st.data())
-def test_the_order_of_facilities_changes_no_file(found: dict[str, int], data: st.DataObject) -> None:
-    shuffled = dict(data.draw(st.permutations(list(found.items()))))
-    assert fleets.files_of(state(found)) == fleets.files_of(state(shuffled))
+@given(sites=facilities, data=st.data())
+def test_the_order_of_facilities_changes_no_file(sites: dict[str, int], data: st.DataObject) -> None:
+    shuffled = dict(data.draw(st.permutations(list(sites.items()))))
+    assert fleets.files_of(state(sites)) == fleets.files_of(state(shuffled))
 
 
 @FEW
-@given(found=facilities)
-def test_only_the_chosen_hosts_are_touched(found: dict[str, int]) -> None:
+@given(sites=facilities)
+def test_only_the_chosen_hosts_are_touched(sites: dict[str, int]) -> None:
     hosts = SimulatedHosts()
-    apply_all(state(found), hosts, only=("relay-viettel-1",))
+    apply_all(state(sites), hosts, only=("relay-viettel-1",))
     assert {host for _, host in hosts.calls} == {"relay-viettel-1"}
 
 
 @FEW
-@given(found=facilities)
-def test_no_secret_is_in_a_plan_or_in_what_is_printed_of_it(found: dict[str, int]) -> None:
+@given(sites=facilities)
+def test_no_secret_is_in_a_plan_or_in_what_is_printed_of_it(sites: dict[str, int]) -> None:
     hosts = SimulatedHosts()
-    apply_all(state(found, "another one"), hosts)
-    desired = state(found)
+    apply_all(state(sites, "another one"), hosts)
+    desired = state(sites)
     changes = plan_of(desired, hosts)
     text = json.dumps(plan_document(Plan(Basis("i", "t", {}), tuple(changes)), everything=True), ensure_ascii=False)
     text += repr(desired) + repr(fleets.files_of(desired)) + repr(changes)
@@ -101,33 +101,33 @@ def test_no_secret_is_in_a_plan_or_in_what_is_printed_of_it(found: dict[str, int
 
 
 def secrets_in(desired: DesiredState) -> set[str]:
-    found = {CANARY, "reader-viettel-centre", "digest-key"}
+    secrets = {CANARY, "reader-viettel-centre", "digest-key"}
     for spec in desired.hosts.values():
-        found.add(spec.digest_key.reveal())
-        found |= {peer.psk.reveal() for peer in spec.tunnel.peers}
-    return found
+        secrets.add(spec.digest_key.reveal())
+        secrets |= {peer.psk.reveal() for peer in spec.tunnel.peers}
+    return secrets
 
 
 @FEW
-@given(found=facilities.filter(bool))
-def test_a_new_password_changes_its_paths_and_says_no_more(found: dict[str, int]) -> None:
+@given(sites=facilities.filter(bool))
+def test_a_new_password_changes_its_paths_and_says_no_more(sites: dict[str, int]) -> None:
     hosts = SimulatedHosts()
-    apply_all(state(found, "the old one"), hosts)
-    changed = [c for c in pending(plan_of(state(found, "the new one"), hosts)) if c.resource is Resource.PATH]
-    assert {c.name for c in changed} == {path.name for _, path in state(found).paths}
+    apply_all(state(sites, "the old one"), hosts)
+    changed = [c for c in pending(plan_of(state(sites, "the new one"), hosts)) if c.resource is Resource.PATH]
+    assert {c.name for c in changed} == {path.name for _, path in state(sites).paths}
     assert {c.reason for c in changed} == {"credentials of the source differ"}
     assert {c.impact for c in changed} == {Impact.PATH}
 
 
 @FEW
-@given(found=facilities, viewers=st.dictionaries(names, st.integers(1, 9)))
-def test_viewers_are_counted_on_the_paths_that_are_cut(found: dict[str, int], viewers: dict[str, int]) -> None:
+@given(sites=facilities, viewers=st.dictionaries(names, st.integers(1, 9)))
+def test_viewers_are_counted_on_the_paths_that_are_cut(sites: dict[str, int], viewers: dict[str, int]) -> None:
     hosts = SimulatedHosts()
-    apply_all(state(found), hosts)
+    apply_all(state(sites), hosts)
     watched = {f"bac-giang/{name}/cam-01/sub": n for name, n in viewers.items()}
     hosts.hosts["relay-viettel-1"].viewers = watched
     plan = Plan(Basis("i", "t", {}), tuple(plan_of(state({}), hosts)))
-    there = {path.name for _, path in state(found).paths}
+    there = {path.name for _, path in state(sites).paths}
     assert plan_document(plan)["summary"]["viewers_dropped"] == sum(n for path, n in watched.items() if path in there)
 
 
