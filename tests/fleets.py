@@ -35,11 +35,11 @@ def facility(name: str = "kcl-bg-001", count: int = 2, **changes: Any) -> dict[s
 def complete(inventory: Inventory) -> Inventory:
     """An inventory with addresses and host keys, as `allocate` and `keys init` would leave it."""
     lock = allocate(inventory)
-    told = {host: _told(host) for host in (*lock.relays, *lock.centres)}
-    return inventories.with_lock(inventory, recorded(lock, told))
+    keys = {host: _keys(host) for host in (*lock.relays, *lock.centres)}
+    return inventories.with_lock(inventory, recorded(lock, keys))
 
 
-def _told(host: str) -> dict[str, str]:
+def _keys(host: str) -> dict[str, str]:
     hashed = {name: "sha256:" + _digest(f"{host}/{name}") for name in ("api_hash", "probe_hash")}
     return {"public_key": inventories.public_key(host), **hashed}
 
@@ -61,16 +61,16 @@ def secrets_of(inventory: Inventory, password: str = "mật khẩu@:/#?%$G1") ->
         for carrier in inventory.carriers.values()
     }
     logins = {
-        found.id: {device_of(c): Credentials(username="admin", password=Secret(password)) for c in found.cameras}
-        for found in inventory.facilities.values()
+        site.id: {device_of(c): Credentials(username="admin", password=Secret(password)) for c in site.cameras}
+        for site in inventory.facilities.values()
     }
     return Secrets(digest_key=Secret("digest-key"), cameras=logins, carriers=carriers)
 
 
 def state_of(inventory: Inventory, password: str = "mật khẩu@:/#?%$G1") -> DesiredState:
     """The desired state of an inventory that lacks nothing but what this module adds."""
-    found = complete(inventory)
-    return desired_state(found, secrets_of(found, password))
+    whole = complete(inventory)
+    return desired_state(whole, secrets_of(whole, password))
 
 
 def files_of(state: DesiredState) -> dict[str, tuple[RenderedFile, ...]]:

@@ -61,8 +61,8 @@ class World:
         devices = {name: devices_of(facility) for name, facility in inventory.facilities.items()}
         old = moved_secrets(self.secrets, inventory.settings.moved, devices)
         carriers = {
-            name: found.model_copy(update={"site_psks": found.site_psks | _psks(old, name)})
-            for name, found in new.carriers.items()
+            name: carrier.model_copy(update={"site_psks": carrier.site_psks | _psks(old, name)})
+            for name, carrier in new.carriers.items()
         }
         return new.model_copy(update={"carriers": carriers})
 
@@ -86,7 +86,7 @@ class World:
         return Planned(plan, hosts, facts, errors)
 
     def apply(self, inventory: Inventory, *, password: str = PASSWORD) -> Planned:
-        """Bring all hosts to what an inventory says, and give the plan that was enacted."""
+        """Bring all hosts to what an inventory says, and give the plan that was applied."""
         whole, secrets, state = self.state(inventory, password)
         planned = self.plan(inventory, password=password)
         files = fleets.files_of(state)
@@ -110,9 +110,9 @@ def _psks(secrets: Secrets, carrier: str) -> dict[str, Secret]:
     return secrets.carriers[carrier].site_psks if carrier in secrets.carriers else {}
 
 
-def of(found: Mapping[str, int], **changes: object) -> Inventory:
+def of(sites: Mapping[str, int], **changes: object) -> Inventory:
     """An inventory of one carrier: facilities with so many cameras."""
-    facilities = [fleets.facility(name, cameras) for name, cameras in found.items()]
+    facilities = [fleets.facility(name, cameras) for name, cameras in sites.items()]
     return inventories.inventory(**({"facilities": facilities} | changes))
 
 

@@ -97,7 +97,7 @@ def _observe(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
     intended = call.files.get("nft")
     facts: dict[str, Any] = {
         "host": {"arch": "amd64", "python": "3.11.2", "boot_id": "boot", "ssh_peer": host.ssh_peer or _inside(call)},
-        "missing_packages": [],
+        "missing_programs": [],
         "manifest": host.manifest,
         "files": {path: _described(host.files.get(path), key) for path in owned},
         "units": {name: _unit(host, name) for name in request["units"]},
@@ -115,8 +115,8 @@ def _observe(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
         there = content is not None or host.runs_without_file
         running = there and "provisioner-mediamtx.service" in host.units and not host.silent
         sentinel = host.sentinel or (facts["relay"]["sentinel"] if content and running else None)
-        told = {"version": "v1.20.1", "started": "", "sentinel": sentinel, "viewers": host.viewers}
-        facts["runtime"] = told if running else None
+        runtime = {"version": "v1.20.1", "started": "", "sentinel": sentinel, "viewers": host.viewers}
+        facts["runtime"] = runtime if running else None
     rests_on = {k: facts[k] for k in ("files", "units", "armed")} | {"rules": (host.rules or b"").decode()}
     rests_on["tunnel"] = host_tunnel.configuration(facts["tunnel"])
     facts["live_digest"] = host_files.keyed_digest(key, host_files.canonical(rests_on))
@@ -212,10 +212,10 @@ def peers_in(conf: str) -> list[dict[str, Any]]:
 def _over(host: SimulatedHost, run: str) -> dict[str, Any] | None:
     if host.armed is not None and host.armed["run"] == run:
         return None
-    told = host.receipts.get(run)
-    if told is None:
+    receipt = host.receipts.get(run)
+    if receipt is None:
         return {"outcome": "not-started", "cause": "nothing is known of this run here", "steps": [], "run": run}
-    return {"outcome": told[0], "cause": told[1], "steps": [], "run": run, "receipt": "/receipt"}
+    return {"outcome": receipt[0], "cause": receipt[1], "steps": [], "run": run, "receipt": "/receipt"}
 
 
 def _look(host: SimulatedHost, call: HostCall) -> dict[str, Any]:

@@ -32,16 +32,16 @@ class WatchedHosts(SimulatedHosts):
         answer = super().call([observed], timeout_s=1.0)[call.spec.id]
         if answer.outcome is not CallOutcome.ANSWERED:
             return answer
-        told: dict[str, Any] = {"facts": answer.document, "facts_error": "", "seconds": 1.0}
+        document: dict[str, Any] = {"facts": answer.document, "facts_error": "", "seconds": 1.0}
         tunnel = {
             "routes": [str(route) for route in call.spec.tunnel.routes],
             "peers": {peer.public_key: _peer([str(ip) for ip in peer.allowed_ips]) for peer in call.spec.tunnel.peers},
         }
         if "relay" in call.request:
-            told["relay"] = self._relay(call, tunnel)
+            document["relay"] = self._relay(call, tunnel)
         if "centre" in call.request:
-            told["centre"] = {"tunnel": tunnel, "relays": self._read_at_centre(call)}
-        return HostAnswer(call.spec.id, CallOutcome.ANSWERED, told)
+            document["centre"] = {"tunnel": tunnel, "relays": self._read_at_centre(call)}
+        return HostAnswer(call.spec.id, CallOutcome.ANSWERED, document)
 
     def _relay(self, call: HostCall, tunnel: dict[str, Any]) -> dict[str, Any]:
         asked = {path["name"]: path for path in call.request["relay"]["paths"]}
@@ -73,11 +73,11 @@ class WatchedHosts(SimulatedHosts):
         return {"codec": codec, "width": path.width, "height": path.height, "seconds": 1.0}
 
     def _read_at_centre(self, call: HostCall) -> dict[str, Any]:
-        found = {}
+        reads = {}
         for one in call.request["centre"]["relays"]:
             paths = {path.name: path for path in self._specs[one["relay"]].paths}
-            found[one["relay"]] = {name: self._read(paths[name]) for name in one["paths"]}
-        return found
+            reads[one["relay"]] = {name: self._read(paths[name]) for name in one["paths"]}
+        return reads
 
 
 def _peer(allowed_ips: list[str]) -> dict[str, Any]:

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from provisioner_host import aside, dead_man, gate, keys, last_good, lease, switch
+from provisioner_host import dead_man, gate, keys, last_good, lease, paths, preflight, switch
 from provisioner_host.health import health
 from provisioner_host.observe import observe
 from provisioner_host.shell import Failed
-from provisioner_host.transaction import OPERATION_S, Transaction, begin
+from provisioner_host.transaction import OPERATION_S, ApplyTransaction, begin
+
+if TYPE_CHECKING:
+    from provisioner_host.wire import ApplyRequest, ChangeAnswer, FactsAnswer
 
 
-def apply(request: dict[str, Any], folder: Path) -> dict[str, Any]:
+def apply(request: ApplyRequest, folder: Path) -> ChangeAnswer:
     """Bring the host to what the request holds, and leave it armed for confirmation.
 
     The answer's `outcome` is `armed`, `stale`, `locked`, `refused` (nothing was touched), `rolled-back` or
     `rollback-failed`; `before` is how paths, readers and peers were before the switch.
     """
-    change = Transaction(request, folder)
+    change = ApplyTransaction(request, folder)
     try:
         with lease.lock(change.run_id):
             return begin(change) or _locked(change)
@@ -29,29 +32,27 @@ def apply(request: dict[str, Any], folder: Path) -> dict[str, Any]:
         return change.answer("refused", str(error))
 
 
-def _locked(change: Transaction) -> dict[str, Any]:
-    facts: dict[str, Any] = {}
-    before: dict[str, Any] = {}
+def _locked(change: ApplyTransaction) -> ChangeAnswer:
     try:
         change.step("prepare", keys.prepare)
-        facts |= change.step("observe", lambda: observe(change.request["observe"], change.folder, runtime=False))
+        facts = change.step("observe", lambda: observe(change.request["observe"], change.folder, runtime=False))
         if facts["live_digest"] != change.request["expected_live_digest"]:
             lease.release(change.run_id)
             return change.answer("stale", facts=facts)
-        before |= change.step("paths before", lambda: gate.look(change.request.get("gate") or {}))
-        change.step("save last-good", lambda: last_good.save(_owned(change, facts), _seen(facts)))
-        change.request["had"] = sorted((facts["manifest"] or {}).get("programs", ()))
-        aside.install_program(change)
-        aside.check(change, facts)
+        before = change.step("paths before", lambda: gate.look(change.request["gate"]))
+        change.step("save last-good", lambda: last_good.save(_owned(change, facts), _state(facts)))
+        change.had_programs = frozenset((facts["manifest"] or {}).get("programs", ()))
+        preflight.install_program(change)
+        preflight.check(change, facts)
     except Failed as error:
-        aside.uninstall_program(change)
-        return change.refused(str(error))
+        preflight.uninstall_program(change)
+        return change.refused(error)
     # The receipt first: whoever comes back after a loss finds what was looked at before.
     receipt = change.receipt("armed", "the change waits for its confirmation", before=before)
     try:
         change.step("arm", lambda: switch.arm(change))
         switch.switch(change, facts)
-        change.step("health", lambda: health(change.request))
+        change.step("health", lambda: _health(change))
         lease.extend(change.run_id, OPERATION_S)
         dead_man.renew(change.run_id, change.confirm_s, dead_man.WAITING)
     except Failed as error:
@@ -61,9 +62,15 @@ def _locked(change: Transaction) -> dict[str, Any]:
     return change.answer("armed", before=before, receipt=receipt)
 
 
-def _owned(change: Transaction, facts: dict[str, Any]) -> list[str]:
+def _owned(change: ApplyTransaction, facts: FactsAnswer) -> list[str]:
     return sorted({*change.wanted, *((facts["manifest"] or {}).get("files", ()))})
 
 
-def _seen(facts: dict[str, Any]) -> dict[str, Any]:
-    return {"units": facts["units"], "firewall": facts["firewall"]["present"]}
+def _state(facts: FactsAnswer) -> last_good.LiveState:
+    return last_good.LiveState(facts["units"], firewall=facts["firewall"]["present"])
+
+
+def _health(change: ApplyTransaction) -> last_good.LiveState:
+    request = change.request
+    rules = str(paths.NFT_FILE) in request["files"]
+    return health(request["units"], request["peers"], request["sentinel"], rules=rules)

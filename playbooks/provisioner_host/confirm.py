@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from provisioner_host import dead_man, files, gate, last_good, lease, places
+from provisioner_host import dead_man, files, gate, last_good, lease, lockout, paths
 from provisioner_host.health import health, health_of_saved
 from provisioner_host.observe import observe
 from provisioner_host.shell import Failed
 from provisioner_host.transaction import OPERATION_S, Transaction
 
-_GONE = "not-started"
+if TYPE_CHECKING:
+    from provisioner_host.wire import (
+        AbortRequest,
+        Armed,
+        ChangeAnswer,
+        ChangeParts,
+        ConfirmRequest,
+        LookRequest,
+        StatusRequest,
+    )
+
 _LOCK_S = 20.0
 
 
-def look(request: dict[str, Any], folder: Path) -> dict[str, Any]:
+def look(request: LookRequest, folder: Path) -> ChangeAnswer:
     """Renew the switch over this new connection, then look at the paths; the gate decides on the controller.
 
     The answer's `outcome` is `armed`, or what became of the change.
@@ -32,10 +42,10 @@ def look(request: dict[str, Any], folder: Path) -> dict[str, Any]:
             return change.back(f"the switch could not be renewed: {error.strerror or error}")
         except Failed as error:
             return change.back(str(error))
-    return change.answer("armed", after=change.step("look", lambda: gate.look(request.get("gate") or {})))
+    return change.answer("armed", after=change.step("look", lambda: gate.look(request["gate"])))
 
 
-def confirm(request: dict[str, Any], folder: Path) -> dict[str, Any]:
+def confirm(request: ConfirmRequest, folder: Path) -> ChangeAnswer:
     """Make a change persistent: the controller has come back over a new connection.
 
     Another run's change is not confirmed, and a change that is not healthy any more goes back. The answer
@@ -45,18 +55,21 @@ def confirm(request: dict[str, Any], folder: Path) -> dict[str, Any]:
     with lease.lock(change.run_id, wait_s=_LOCK_S):
         if (over := _over(change)) is not None:
             return over
-        armed = dead_man.armed() or {}
-        seen: dict[str, Any] = {}
+        armed: Armed = dead_man.armed() or {}
+        state: last_good.LiveState | None = None
         try:
             if armed.get("kind") == "rollback":
                 change.step("persist", lambda: _persist_rollback(change, str(armed["target"])))
             else:
-                seen = change.step("health", lambda: health(request))
-                change.step("persist", lambda: _persist(change))
+                rules = str(paths.NFT_FILE) in request["files"]
+                state = change.step(
+                    "health", lambda: health(request["units"], request["peers"], request["sentinel"], rules=rules)
+                )
+                change.step("persist", lambda: _persist(change.run_id, request["files"]))
         except Failed as error:
             return change.back(str(error))
         dead_man.disarm()
-        _remember(change, armed, seen)
+        _remember(change, armed, state)
         receipt = change.receipt("applied")
         lease.release(change.run_id)
     try:
@@ -66,23 +79,22 @@ def confirm(request: dict[str, Any], folder: Path) -> dict[str, Any]:
     return change.answer("applied", receipt=receipt, facts=facts)
 
 
-def _persist(change: Transaction) -> None:
-    manifest = files.read_json(places.MANIFEST) or {}
-    owned = sorted(change.request["files"])
-    files.write_json(places.MANIFEST, manifest | {"files": owned, "run": change.run_id})
+def _persist(run_id: str, owned: list[str]) -> None:
+    manifest = files.read_json(paths.MANIFEST) or {}
+    files.write_json(paths.MANIFEST, manifest | {"files": sorted(owned), "run": run_id})
 
 
 def _persist_rollback(change: Transaction, target: str) -> None:
-    folder = places.GENERATIONS / target
+    folder = paths.GENERATIONS / target
     state = last_good.state_of(folder)
     health_of_saved(folder, state)
-    manifest = files.read_json(places.MANIFEST)
+    manifest = files.read_json(paths.MANIFEST)
     if manifest is not None:
-        files.write_json(places.MANIFEST, manifest | {"run": change.run_id})
+        files.write_json(paths.MANIFEST, manifest | {"run": change.run_id})
     last_good.restore_carriers(folder)
 
 
-def _remember(change: Transaction, armed: dict[str, Any], seen: dict[str, Any]) -> None:
+def _remember(change: Transaction, armed: Armed, state: last_good.LiveState | None) -> None:
     """Keep the state before as a generation, save the new one; what fails here is told and undoes nothing."""
     try:
         kept = last_good.generations()
@@ -92,8 +104,8 @@ def _remember(change: Transaction, armed: dict[str, Any], seen: dict[str, Any]) 
                 if int(generation["number"]) >= gone:
                     last_good.forget(str(generation["run"]))
         change.step("keep generation", lambda: last_good.keep(change.run_id))
-        manifest = files.read_json(places.MANIFEST) or {}
-        change.step("save last-good", lambda: last_good.save(sorted(manifest.get("files", ())), seen))
+        manifest = files.read_json(paths.MANIFEST) or {}
+        change.step("save last-good", lambda: last_good.save(sorted(manifest.get("files", ())), state))
         _forget_programs(change)
     except (Failed, OSError) as error:
         change.notes.append(f"confirmed, but the saved states are not up to date: {error}")
@@ -102,9 +114,9 @@ def _remember(change: Transaction, armed: dict[str, Any], seen: dict[str, Any]) 
 def _remember_late(change: Transaction) -> None:
     """Do what a confirmation that was killed after its word had been taken left undone."""
     try:
-        if places.LAST_GOOD.exists() and not (places.GENERATIONS / change.run_id).exists():
+        if paths.LAST_GOOD.exists() and not (paths.GENERATIONS / change.run_id).exists():
             last_good.keep(change.run_id)
-        manifest = files.read_json(places.MANIFEST) or {}
+        manifest = files.read_json(paths.MANIFEST) or {}
         last_good.save(sorted(manifest.get("files", ())))
         change.receipt("applied")
     except (Failed, OSError) as error:
@@ -113,27 +125,27 @@ def _remember_late(change: Transaction) -> None:
 
 def _forget_programs(change: Transaction) -> None:
     """Remove MediaMTX programs that we installed and that neither this state nor a kept generation runs."""
-    manifest = files.read_json(places.MANIFEST)
-    program = change.request.get("program")
+    manifest = files.read_json(paths.MANIFEST)
+    program = change.request["program"]
     if manifest is None or program is None:
         return
     kept = {program["path"], *last_good.programs_of_generations()}
     gone = sorted(set(manifest.get("programs", {})) - kept)
     if gone:
         programs = {k: v for k, v in manifest["programs"].items() if k not in gone}
-        files.write_json(places.MANIFEST, manifest | {"programs": programs})
+        files.write_json(paths.MANIFEST, manifest | {"programs": programs})
     for text in gone:
         Path(text).unlink(missing_ok=True)
 
 
-def abort(request: dict[str, Any], folder: Path) -> dict[str, Any]:
+def abort(request: AbortRequest, folder: Path) -> ChangeAnswer:
     """Return to last-good at once: the gate decided so, or a person."""
     change = Transaction(request, folder)
     with lease.lock(change.run_id, wait_s=_LOCK_S):
-        return _over(change) or change.back(str(request["cause"]))
+        return _over(change) or change.back(request["cause"])
 
 
-def status(request: dict[str, Any], folder: Path) -> dict[str, Any]:
+def status(request: StatusRequest, folder: Path) -> ChangeAnswer:
     """Tell what became of a run here: waiting, applied, rolled back, or never started."""
     change = Transaction(request, folder)
     with contextlib.ExitStack() as stack:
@@ -141,17 +153,21 @@ def status(request: dict[str, Any], folder: Path) -> dict[str, Any]:
             stack.enter_context(lease.lock("status", wait_s=_LOCK_S))
         except lease.Locked as error:
             return change.answer("busy", str(error), holder=lease.holder())
-        over = _over(change)
-        told = last_good.receipt_of(change.run_id) or {}
-        kept: dict[str, Any] = {
-            name: told.get(name) or empty for name, empty in (("before", {}), ("affected", []), ("removed", []))
-        }
-        answer = over or change.answer("armed", **kept)
-        return answer | {"lease": lease.holder(), "generations": last_good.generations()}
+        answer = _over(change) or change.answer("armed", **_parts_of_receipt(change.run_id))
+        return {**answer, "lease": lease.holder(), "generations": last_good.generations()}
 
 
-def _over(change: Transaction) -> dict[str, Any] | None:
-    """Give what became of a change that does not wait any more; None where it waits.
+def _parts_of_receipt(run_id: str) -> ChangeParts:
+    """What the first answer of a change told, and its receipt kept."""
+    receipt: dict[str, Any] = last_good.receipt_of(run_id) or {}
+    parts: ChangeParts = {"affected": receipt.get("affected") or [], "removed": receipt.get("removed") or []}
+    if receipt.get("before"):
+        parts["before"] = receipt["before"]
+    return parts
+
+
+def _over(change: Transaction) -> ChangeAnswer | None:
+    """What became of a change that does not wait any more; None where it waits.
 
     The receipt says it. Without one that can be read the manifest says whether the run was confirmed. Whoever
     calls holds the lock, so a change that is still switching has lost its program: it goes back.
@@ -166,16 +182,19 @@ def _over(change: Transaction) -> dict[str, Any] | None:
         dead_man.disarm()
     # The run itself asks, and nothing of it goes on here: a lease that a killed program left is its own.
     lease.release(change.run_id)
-    told = last_good.receipt_of(change.run_id)
-    confirmed = (files.read_json(places.MANIFEST) or {}).get("run") == change.run_id
-    if told is None or told["outcome"] in {"armed", "unreadable"}:
-        damaged = f" ({told['cause']})" if told is not None and told["outcome"] == "unreadable" else ""
+    receipt = last_good.receipt_of(change.run_id)
+    confirmed = (files.read_json(paths.MANIFEST) or {}).get("run") == change.run_id
+    if receipt is None or receipt["outcome"] in {"armed", "unreadable"}:
+        damaged = f" ({receipt['cause']})" if receipt is not None and receipt["outcome"] == "unreadable" else ""
         if confirmed:
             _remember_late(change)
             return change.answer("applied", f"the host's record says it was confirmed{damaged}" if damaged else "")
-        if told is not None:
+        if receipt is not None:
             cause = f"the change is not waiting any more, and its return left no receipt{damaged}"
             return change.answer("rolled-back", cause)
-        return change.answer(_GONE, "nothing is known of this run here")
-    receipt = str(places.RECEIPTS / f"{change.run_id}.json")
-    return change.answer(told["outcome"], str(told.get("cause", "")), receipt=receipt)
+        return change.answer("not-started", "nothing is known of this run here")
+    cause = str(receipt.get("cause", ""))
+    parts: ChangeParts = {"receipt": str(paths.RECEIPTS / f"{change.run_id}.json")}
+    if receipt["outcome"] == "refused":
+        parts["refusal"] = lockout.refusal_in(cause)
+    return change.answer(receipt["outcome"], cause, **parts)

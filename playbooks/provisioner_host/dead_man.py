@@ -6,11 +6,14 @@ import contextlib
 import os
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from provisioner_host import files, last_good, lease, places, units
+from provisioner_host import files, last_good, lease, paths, units
 from provisioner_host.lease import now
 from provisioner_host.shell import Failed
+
+if TYPE_CHECKING:
+    from provisioner_host.wire import Armed
 
 # However often the controller renews it: so long after the arming a change is confirmed or gone.
 LONGEST_S = 900.0
@@ -21,7 +24,7 @@ _RETRY_S = (2.0, 5.0, 15.0, 30.0)
 
 
 def boot_id() -> str:
-    """Give this boot's id: a change that a reboot met was never confirmed.
+    """This boot's id: a change that a reboot met was never confirmed.
 
     The kernel's id and the start of the first process: a container that is restarted keeps its kernel.
     """
@@ -30,18 +33,18 @@ def boot_id() -> str:
     return f"{kernel}/{started}"
 
 
-def armed() -> dict[str, Any] | None:
-    """Give what the switch is armed for, or None where it is not.
+def armed() -> Armed | None:
+    """What the switch is armed for, or None where it is not.
 
     A record that cannot be read is a change about which nothing is known: it is due at once.
     """
-    if not places.ARMED.exists():
+    if not paths.ARMED.exists():
         return None
-    found = files.read_json(places.ARMED)
-    if isinstance(found, dict) and isinstance(found.get("run"), str) and isinstance(found.get("due"), int | float):
-        return found
+    record: Armed | None = files.read_json(paths.ARMED)
+    if isinstance(record, dict) and isinstance(record.get("run"), str) and isinstance(record.get("due"), int | float):
+        return record
     # It may be gone since it was looked for.
-    return {"run": "unknown", "due": 0.0, "damaged": True} if places.ARMED.exists() else None
+    return {"run": "unknown", "due": 0.0, "damaged": True} if paths.ARMED.exists() else None
 
 
 def arm(run_id: str, seconds: float, who: str, kind: str = "apply", target: str = "") -> None:
@@ -59,7 +62,7 @@ def arm(run_id: str, seconds: float, who: str, kind: str = "apply", target: str 
     """
     begun = now()
     record = {"run": run_id, "boot": boot_id(), "since": begun, "due": begun + seconds, "phase": SWITCHING}
-    files.write_json(places.ARMED, record | {"kind": kind, "target": target, "who": who})
+    files.write_json(paths.ARMED, record | {"kind": kind, "target": target, "who": who})
     try:
         _watch(run_id)
     except (Failed, OSError):
@@ -69,13 +72,13 @@ def arm(run_id: str, seconds: float, who: str, kind: str = "apply", target: str 
 
 def _watch(run_id: str) -> None:
     # systemd's own link, asked for without systemd.
-    enabled = places.UNIT_FOLDER / "sysinit.target.wants" / places.UNIT_REVERT
+    enabled = paths.UNIT_FOLDER / "sysinit.target.wants" / paths.UNIT_REVERT
     if not enabled.is_symlink():
-        units.systemctl("enable", places.UNIT_REVERT)
-    places.WATCHED.unlink(missing_ok=True)
-    units.systemctl("restart", places.UNIT_REVERT)
+        units.systemctl("enable", paths.UNIT_REVERT)
+    paths.WATCHED.unlink(missing_ok=True)
+    units.systemctl("restart", paths.UNIT_REVERT)
     # systemd waits until the watcher says that it watches; it has written down what.
-    if not enabled.is_symlink() or not places.WATCHED.is_file() or places.WATCHED.read_text() != run_id:
+    if not enabled.is_symlink() or not paths.WATCHED.is_file() or paths.WATCHED.read_text() != run_id:
         raise Failed("the unit that returns this host to last-good does not run: nothing was changed")
 
 
@@ -92,22 +95,22 @@ def renew(run_id: str, seconds: float, phase: str = "") -> None:
     Raises:
         Failed: the switch is not armed for this run, or the longest time is over.
     """
-    found = armed()
-    if found is None or found["run"] != run_id:
+    record = armed()
+    if record is None or record["run"] != run_id:
         raise Failed("the switch is not armed for this run")
-    last = float(found.get("since", 0.0)) + LONGEST_S
+    last = float(record.get("since", 0.0)) + LONGEST_S
     if now() >= last:
         raise Failed(f"{LONGEST_S:.0f} s are over: this host returns to last-good")
-    found |= {"due": min(now() + seconds, last), "phase": phase or found.get("phase", WAITING)}
-    files.write_json(places.ARMED, found)
+    renewed = {"due": min(now() + seconds, last), "phase": phase or record.get("phase", WAITING)}
+    files.write_json(paths.ARMED, {**record, **renewed})
 
 
 def disarm() -> None:
     """Take the switch away, and stop its watcher."""
-    places.ARMED.unlink(missing_ok=True)
-    if places.STATE.exists():
-        files.sync_folder(places.STATE)
-    units.systemctl("stop", "--no-block", places.UNIT_REVERT, check=False)
+    paths.ARMED.unlink(missing_ok=True)
+    if paths.STATE.exists():
+        files.sync_folder(paths.STATE)
+    units.systemctl("stop", "--no-block", paths.UNIT_REVERT, check=False)
 
 
 def watch() -> None:
@@ -126,36 +129,36 @@ def watch() -> None:
 
 def _tell_what_is_watched() -> None:
     """Write down the run, for `arm`. Where that fails `arm` changes nothing; what is armed already is watched."""
-    found = armed()
+    record = armed()
     with contextlib.suppress(OSError):
-        places.RUN.mkdir(mode=0o755, exist_ok=True)
-        places.WATCHED.write_text(str(found["run"]) if found else "")
+        paths.RUN.mkdir(mode=0o755, exist_ok=True)
+        paths.WATCHED.write_text(record["run"] if record else "")
 
 
 def revert_at_boot() -> None:
     """After a reboot inside the window: put the files back before anything reads them."""
-    found = armed()
-    if found is None or found.get("boot") == boot_id():
+    record = armed()
+    if record is None or record.get("boot") == boot_id():
         return
     with lease.lock("return to last-good at boot", wait_s=10):
         # The first try is made before anything of ours runs; a later one finds it running.
         running = any(state["active"] == "active" for state in units.states(last_good.UNITS).values())
-        give_back(found, "the host was rebooted before the change was confirmed", live=running)
+        give_back(record, "the host was rebooted before the change was confirmed", live=running)
 
 
 def revert_when_due() -> None:
     """Watch the deadline; when it passes, return to last-good, and try again until that has worked."""
     failures = 0
-    while (found := armed()) is not None:
-        if found["due"] > now():
-            time.sleep(min(1.0, max(0.05, found["due"] - now())))
+    while (record := armed()) is not None:
+        if record["due"] > now():
+            time.sleep(min(1.0, max(0.05, record["due"] - now())))
             continue
         try:
             with lease.lock("return to last-good", wait_s=_LOCK_S):
-                found = armed()
-                if found is None or found["due"] > now():
+                record = armed()
+                if record is None or record["due"] > now():
                     continue
-                give_back(found, cause_of(found), live=True)
+                give_back(record, cause_of(record), live=True)
         except (Failed, OSError):
             time.sleep(_RETRY_S[min(failures, len(_RETRY_S) - 1)])
             failures += 1
@@ -163,14 +166,14 @@ def revert_when_due() -> None:
         return
 
 
-def cause_of(found: dict[str, Any]) -> str:
-    """Give why an armed host returns."""
-    if found.get("damaged"):
+def cause_of(record: Armed) -> str:
+    """Why an armed host returns."""
+    if record.get("damaged"):
         return "the record of the change that waited could not be read"
     return "nobody confirmed the change in time"
 
 
-def give_back(found: dict[str, Any], cause: str, *, live: bool) -> None:
+def give_back(record: Armed, cause: str, *, live: bool) -> None:
     """Return to last-good and write the receipt. The switch stays armed until that has worked.
 
     Whoever calls holds the host's lock.
@@ -178,13 +181,13 @@ def give_back(found: dict[str, Any], cause: str, *, live: bool) -> None:
     Raises:
         Failed: it did not work; the receipt says `rollback-failed` until it does.
     """
-    run_id = str(found["run"])
+    run_id = record["run"]
     try:
         last_good.restore(live=live)
     except (Failed, OSError) as error:
         last_good.receipt(run_id, "rollback-failed", f"{cause}; then: {error}", [])
         raise
-    places.ARMED.unlink(missing_ok=True)
+    paths.ARMED.unlink(missing_ok=True)
     lease.release(run_id)
     with contextlib.suppress(OSError):
         os.sync()

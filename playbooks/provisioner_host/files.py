@@ -10,23 +10,26 @@ import os
 import pwd
 import stat
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from provisioner_host.wire import FileAnswer
 
 _CANONICAL = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
 def keyed_digest(key: str, content: bytes) -> str:
-    """Give the HMAC-SHA-256 of a content; the controller computes the same one."""
+    """The HMAC-SHA-256 of a content; the controller computes the same one."""
     return "hmac-sha256:" + hmac.digest(key.encode(), content, "sha256").hex()
 
 
 def canonical(document: object) -> bytes:
-    """Give a document as JSON, the same bytes for the same content."""
+    """A document as JSON, the same bytes for the same content."""
     return _CANONICAL.encode(document).encode()
 
 
-def describe(path: Path, key: str) -> dict[str, Any] | None:
-    """Give a file's digest, mode and owners, or None where there is no plain file."""
+def describe(path: Path, key: str) -> FileAnswer | None:
+    """A file's digest, mode and owners, or None where there is no plain file."""
     try:
         status = path.lstat()
         if not stat.S_ISREG(status.st_mode):
@@ -81,7 +84,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Give a JSON document of ours, or None where it is not there or damaged."""
+    """A JSON document of ours, or None where it is not there or damaged."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):

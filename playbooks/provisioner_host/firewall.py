@@ -6,26 +6,29 @@ import hashlib
 import json
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from provisioner_host import places
+from provisioner_host import paths
 from provisioner_host.known import identity, known
 from provisioner_host.namespace import scratch
 from provisioner_host.shell import PATH, Failed, run
 
+if TYPE_CHECKING:
+    from provisioner_host.wire import DifferenceAnswer
+
 Items = dict[str, Any]
-_LIST = ["nft", "-j", "list", "table", *places.TABLE]
+_LIST = ["nft", "-j", "list", "table", *paths.TABLE]
 _COUNTERS = {"packets", "bytes"}
 
 
 def live() -> Items | None:
-    """Give the live table by item, or None where it is not loaded."""
+    """The live table by item, or None where it is not loaded."""
     listed = run(_LIST, check=False)
     return items(json.loads(listed.stdout)) if listed.returncode == 0 else None
 
 
 def intended(path: Path) -> Items:
-    """Give what a file makes of the table, by loading it in a scratch namespace of this very host.
+    """What a file makes of the table, by loading it in a scratch namespace of this very host.
 
     Texts can't be compared: nft sorts, merges and renames, each version in its own way. The same nft and
     the same kernel on both sides give the same answer (measured on nft 1.0.6).
@@ -37,8 +40,8 @@ def intended(path: Path) -> Items:
     """
     program = shutil.which("nft", path=PATH)
     key = [hashlib.sha256(path.read_bytes()).hexdigest(), identity(Path(program)) if program else []]
-    found: Items = known("rules", key, lambda: _loaded_aside(path))
-    return found
+    table: Items = known("rules", key, lambda: _loaded_aside(path))
+    return table
 
 
 def _loaded_aside(path: Path) -> Items:
@@ -48,33 +51,33 @@ def _loaded_aside(path: Path) -> Items:
 
 
 def items(document: dict[str, Any]) -> Items:
-    """Give a listed table as named items: chains, sets, their elements, rules and the rules' order."""
-    found: Items = {}
+    """A listed table as named items: chains, sets, their elements, rules and the rules' order."""
+    table: Items = {}
     order: dict[str, list[str]] = {}
     for entry in document["nftables"]:
         for kind, value in entry.items():
             if kind == "chain":
                 kept = {k: v for k, v in value.items() if k in {"type", "hook", "prio", "policy"}}
-                found[f"chain {value['name']}"] = kept
+                table[f"chain {value['name']}"] = kept
                 order.setdefault(value["name"], [])
             elif kind in {"set", "map"}:
-                found.update(_set_items(kind, value))
+                table.update(_set_items(kind, value))
             elif kind == "rule":
                 chain = value["chain"]
                 name = _rule_name(value, order.setdefault(chain, []))
                 order[chain].append(name)
-                found[name] = _without_counters(value["expr"])
-    found.update({f"order {chain}": names for chain, names in order.items()})
-    return found
+                table[name] = _without_counters(value["expr"])
+    table.update({f"order {chain}": names for chain, names in order.items()})
+    return table
 
 
 def _set_items(kind: str, value: dict[str, Any]) -> Items:
     dynamic = "timeout" in value or {"dynamic", "timeout"} & set(value.get("flags", ()))
     kept = {k: v for k, v in value.items() if k in {"type", "flags", "timeout", "size", "map"}}
-    found: Items = {f"{kind} {value['name']}": kept}
+    entries: Items = {f"{kind} {value['name']}": kept}
     if not dynamic:
-        found.update({f"element {value['name']} {_text(e)}": "" for e in value.get("elem", ())})
-    return found
+        entries.update({f"element {value['name']} {_text(e)}": "" for e in value.get("elem", ())})
+    return entries
 
 
 def _rule_name(rule: dict[str, Any], before: list[str]) -> str:
@@ -110,22 +113,19 @@ def _text(element: Any) -> str:
     return text
 
 
-def differences(wanted: Items, found: Items | None) -> list[dict[str, str]]:
-    """Give what would have to change, as `{name, action}`; an order counts only where the names agree."""
-    found = found or {}
-    changes = []
-    for name in sorted(set(wanted) | set(found)):
-        if name not in found:
-            action = "create"
+def differences(wanted: Items, live: Items | None) -> list[DifferenceAnswer]:
+    """What would have to change, as `{name, action}`; an order counts only where the names agree."""
+    live = live or {}
+    changes: list[DifferenceAnswer] = []
+    for name in sorted(set(wanted) | set(live)):
+        if name.startswith("order ") and sorted(wanted.get(name, ())) != sorted(live.get(name, ())):
+            continue
+        if name not in live:
+            changes.append({"name": name, "action": "create"})
         elif name not in wanted:
-            action = "delete"
-        elif wanted[name] != found[name]:
-            action = "update"
-        else:
-            continue
-        if name.startswith("order ") and sorted(wanted.get(name, ())) != sorted(found.get(name, ())):
-            continue
-        changes.append({"name": name, "action": action})
+            changes.append({"name": name, "action": "delete"})
+        elif wanted[name] != live[name]:
+            changes.append({"name": name, "action": "update"})
     return changes
 
 
@@ -141,7 +141,7 @@ def load(path: Path) -> None:
 def delete() -> None:
     """Take our table away, if it is there."""
     if live() is not None:
-        run(["nft", "delete", "table", *places.TABLE])
+        run(["nft", "delete", "table", *paths.TABLE])
 
 
 def load_installed() -> None:
@@ -150,6 +150,6 @@ def load_installed() -> None:
     Raises:
         Failed: there is none, or nft refuses it.
     """
-    if not places.NFT_FILE.exists():
-        raise Failed(f"{places.NFT_FILE} is missing")
-    load(places.NFT_FILE)
+    if not paths.NFT_FILE.exists():
+        raise Failed(f"{paths.NFT_FILE} is missing")
+    load(paths.NFT_FILE)

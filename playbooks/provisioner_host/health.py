@@ -2,40 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from provisioner_host import firewall, places, relay, tunnel, units
+from provisioner_host import firewall, last_good, paths, relay, tunnel, units
 from provisioner_host.shell import Failed
 
 
-def health(request: dict[str, Any]) -> dict[str, Any]:
+def health(names: list[str], peers: Collection[str], sentinel: str | None, *, rules: bool) -> last_good.LiveState:
     """Read back: units run, rules and tunnel are as intended, MediaMTX has read its file.
 
-    Give what was read, for `last_good.save`.
+    Args:
+        names: the units.
+        peers: public keys that the tunnel has to have, and no others.
+        sentinel: the path that shows that MediaMTX has read its file; none without a relay.
+        rules: whether our firewall has to be what its file says.
+
+    Returns:
+        What was read, for `last_good.save`.
 
     Raises:
         Failed: something is not as it was meant, by name.
     """
-    seen: dict[str, Any] = {"units": units.states(request["units"])}
-    for name, state in seen["units"].items():
-        if name != places.UNIT_REVERT and (state["active"] != "active" or state["enabled"] != "enabled"):
+    read = last_good.LiveState(units.states(names))
+    for name, state in read.units.items():
+        if name != paths.UNIT_REVERT and (state["active"] != "active" or state["enabled"] != "enabled"):
             raise Failed(f"{name} is {state['active']} and {state['enabled']}")
-    if str(places.NFT_FILE) in request["files"]:
+    if rules:
         live = firewall.live()
-        seen["firewall"] = live is not None
-        wrong = firewall.differences(firewall.intended(places.NFT_FILE), live)
+        read.firewall = live is not None
+        wrong = firewall.differences(firewall.intended(paths.NFT_FILE), live)
         if wrong:
             raise Failed(f"the live rules differ from the file: {wrong[0]['name']}")
-    peers = tunnel.live_peers("")
-    if peers is None:
+    live_peers = tunnel.live_peers("")
+    if live_peers is None:
         raise Failed("the tunnel is not up")
-    missing = set(request["peers"]) ^ set(peers)
-    if missing:
-        raise Failed(f"the tunnel's peers differ: {min(missing)}")
-    if request.get("sentinel") and not relay.wait_for(str(request["sentinel"]), 5):
+    if differing := set(peers) ^ set(live_peers):
+        raise Failed(f"the tunnel's peers differ: {min(differing)}")
+    if sentinel and not relay.wait_for(sentinel, 5):
         raise Failed("MediaMTX does not hold the file that was written")
-    return seen
+    return read
 
 
 def health_of_saved(folder: Path, state: dict[str, Any]) -> None:
@@ -47,17 +54,16 @@ def health_of_saved(folder: Path, state: dict[str, Any]) -> None:
     saved = {f["path"]: folder / f["content"] for f in state["files"]}
     for path, copy in saved.items():
         live = Path(path)
-        if live not in (places.HOST_PROGRAM, places.REVERT_UNIT_FILE) and live.read_bytes() != copy.read_bytes():
+        if live not in (paths.HOST_PROGRAM, paths.REVERT_UNIT_FILE) and live.read_bytes() != copy.read_bytes():
             raise Failed(f"{path} is not as it was saved")
-    on = [name for name, unit in state["units"].items() if unit["active"] == "active" and name != places.UNIT_REVERT]
-    if state["units"][places.UNIT_WG]["active"] != "active" or str(places.WG_FILE) not in saved:
+    on = [name for name, unit in state["units"].items() if unit["active"] == "active" and name != paths.UNIT_REVERT]
+    if state["units"][paths.UNIT_WG]["active"] != "active" or str(paths.WG_FILE) not in saved:
         if tunnel.exists():
             raise Failed("the tunnel is up, and was not")
         return
-    peers = tunnel.peers_in(saved[str(places.WG_FILE)].read_text())
-    relay_file = saved.get(str(places.MEDIAMTX_FILE))
-    runs = state["units"][places.UNIT_MEDIAMTX]["active"] == "active"
-    described = relay.describe(relay_file.read_text(), "") if relay_file and runs else {"sentinel": None}
-    rules = [str(places.NFT_FILE)] if state["firewall"] and str(places.NFT_FILE) in saved else []
+    peers = tunnel.peers_in(saved[str(paths.WG_FILE)].read_text())
+    relay_file = saved.get(str(paths.MEDIAMTX_FILE))
+    runs = state["units"][paths.UNIT_MEDIAMTX]["active"] == "active"
+    sentinel = relay.describe(relay_file.read_text(), "")["sentinel"] if relay_file and runs else None
     enabled = [name for name in on if state["units"][name]["enabled"] == "enabled"]
-    health({"units": enabled, "files": rules, "peers": peers, "sentinel": described["sentinel"]})
+    health(enabled, peers, sentinel, rules=bool(state["firewall"]) and str(paths.NFT_FILE) in saved)

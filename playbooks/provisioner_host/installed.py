@@ -12,7 +12,7 @@ from provisioner_host.shell import Failed, scrub
 
 
 def command(words: list[str]) -> int:
-    """Do what a unit asks for; give the exit code."""
+    """Do what a unit asks for: the exit code."""
     actions = {
         "nft-up": firewall.load_installed,
         "wg-up": tunnel.up,

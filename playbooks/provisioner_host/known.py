@@ -8,13 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from provisioner_host import files, places
+from provisioner_host import files, paths
 
 _KEPT = 20
 
 
 def identity(path: Path) -> list[int]:
-    """Give what the kernel changes with every write to a file, the time of its last change included.
+    """What the kernel changes with every write to a file, the time of its last change included.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -24,18 +24,18 @@ def identity(path: Path) -> list[int]:
 
 
 def known(kind: str, key: object, find_out: Callable[[], Any]) -> Any:
-    """Give what is known of a key (any JSON), or find it out and keep it.
+    """What is known of a key (any JSON); what is not known yet is found out and kept.
 
     A kept answer that is damaged is found out again; one that cannot be kept is given all the same.
     """
     name = hashlib.sha256(files.canonical(key)).hexdigest()[:32]
-    path = places.KNOWN / f"{kind}-{name}.json"
+    path = paths.KNOWN / f"{kind}-{name}.json"
     kept = files.read_json(path)
     if isinstance(kept, dict) and kept.get("key") == key:
         return kept["value"]
     value = find_out()
     try:
-        places.KNOWN.mkdir(mode=0o700, parents=True, exist_ok=True)
+        paths.KNOWN.mkdir(mode=0o700, parents=True, exist_ok=True)
         _forget_oldest()
         beside = path.with_name(f".{path.name}.{os.getpid()}")
         beside.write_bytes(files.canonical({"key": key, "value": value}))
@@ -46,6 +46,6 @@ def known(kind: str, key: object, find_out: Callable[[], Any]) -> Any:
 
 
 def _forget_oldest() -> None:
-    entries = sorted(places.KNOWN.iterdir(), key=lambda entry: entry.stat().st_mtime)
+    entries = sorted(paths.KNOWN.iterdir(), key=lambda entry: entry.stat().st_mtime)
     for entry in entries[: max(0, len(entries) - _KEPT)]:
         entry.unlink(missing_ok=True)

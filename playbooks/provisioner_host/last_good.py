@@ -11,53 +11,63 @@ import os
 import shutil
 import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from provisioner_host import files, firewall, places, relay, tunnel, units
+from provisioner_host import files, firewall, paths, relay, tunnel, units
 from provisioner_host.shell import Failed
 
-UNITS = (places.UNIT_NFT, places.UNIT_WG, places.UNIT_MEDIAMTX)
-_SAVED_UNITS = (*UNITS, places.UNIT_REVERT)
+if TYPE_CHECKING:
+    from provisioner_host.wire import GenerationAnswer, StepAnswer, UnitAnswer
+
+UNITS = (paths.UNIT_NFT, paths.UNIT_WG, paths.UNIT_MEDIAMTX)
+_SAVED_UNITS = (*UNITS, paths.UNIT_REVERT)
 # What carries the return itself goes last: it is running while the rest goes back.
-CARRIERS = (places.HOST_PROGRAM, places.REVERT_UNIT_FILE)
+CARRIERS = (paths.HOST_PROGRAM, paths.REVERT_UNIT_FILE)
 _RECEIPTS_KEPT = 50
 
 
-def save(owned: list[str], seen: dict[str, Any] | None = None) -> None:
+class LiveState:
+    """What an operation has just read: units by name, and whether our firewall is loaded, None where not looked."""
+
+    def __init__(self, units: Mapping[str, UnitAnswer], *, firewall: bool | None = None) -> None:
+        self.units, self.firewall = units, firewall
+
+
+def save(owned: list[str], live: LiveState | None = None) -> None:
     """Save every owned file as it is now, and the units' states; in one step, by renaming a folder.
 
     Args:
         owned: the files' paths.
-        seen: what this operation has just read: `units` by name, and whether our `firewall` is loaded.
+        live: what this operation has just read and need not read again.
     """
-    beside = places.LAST_GOOD.with_name("last-good.new")
+    beside = paths.LAST_GOOD.with_name("last-good.new")
     shutil.rmtree(beside, ignore_errors=True)
     try:
-        _save_in(beside, owned, seen or {})
-        shutil.rmtree(places.LAST_GOOD, ignore_errors=True)
-        beside.rename(places.LAST_GOOD)
+        _save_in(beside, owned, live or LiveState({}))
+        shutil.rmtree(paths.LAST_GOOD, ignore_errors=True)
+        beside.rename(paths.LAST_GOOD)
     except BaseException:
         shutil.rmtree(beside, ignore_errors=True)
         raise
-    files.sync_folder(places.STATE)
+    files.sync_folder(paths.STATE)
 
 
-def _save_in(folder: Path, owned: list[str], seen: dict[str, Any]) -> None:
+def _save_in(folder: Path, owned: list[str], live: LiveState) -> None:
     folder.mkdir(mode=0o700)
     saved = [_saved(path, str(number), folder) for number, path in enumerate(map(Path, owned)) if path.is_file()]
-    known = {name: state for name, state in seen.get("units", {}).items() if name in _SAVED_UNITS}
+    known = {name: state for name, state in live.units.items() if name in _SAVED_UNITS}
     state = {
         "files": saved,
         "absent": sorted(set(owned) - {f["path"] for f in saved}),
         "units": known | units.states(name for name in _SAVED_UNITS if name not in known),
-        "firewall": seen["firewall"] if "firewall" in seen else firewall.live() is not None,
-        "manifest": files.read_json(places.MANIFEST),
+        "firewall": firewall.live() is not None if live.firewall is None else live.firewall,
+        "manifest": files.read_json(paths.MANIFEST),
     }
     files.write_json(folder / "state.json", state)
-    if places.MANIFEST.exists():
-        shutil.copyfile(places.MANIFEST, folder / "manifest")
+    if paths.MANIFEST.exists():
+        shutil.copyfile(paths.MANIFEST, folder / "manifest")
     for entry in folder.iterdir():
         _durable(entry)
     files.sync_folder(folder)
@@ -79,7 +89,7 @@ def _durable(path: Path) -> None:
 
 
 def state_of(folder: Path) -> dict[str, Any]:
-    """Give a saved state.
+    """A saved state.
 
     Raises:
         Failed: it is missing or damaged.
@@ -106,7 +116,7 @@ def restore(*, live: bool = True, folder: Path | None = None, carriers: bool = T
     Raises:
         Failed: a step did not work; the others were done all the same.
     """
-    folder = folder or places.LAST_GOOD
+    folder = folder or paths.LAST_GOOD
     state = state_of(folder)
     before = state["units"]
     wrong: list[str] = []
@@ -136,9 +146,9 @@ def restore(*, live: bool = True, folder: Path | None = None, carriers: bool = T
 
 
 def restore_files(folder: Path, wrong: list[str]) -> list[str]:
-    """Put files back as they were; give the paths that changed. What has a step of its own is left for it."""
+    """Put files back as they were: the paths that changed. What has a step of its own is left for it."""
     state = state_of(folder)
-    apart = {places.MEDIAMTX_FILE, *CARRIERS}
+    apart = {paths.MEDIAMTX_FILE, *CARRIERS}
     changed = []
     for saved in state["files"]:
         try:
@@ -153,8 +163,8 @@ def restore_carriers(folder: Path) -> None:
     """Put the program and the unit that carry a return back; where they were absent, take them away."""
     state = state_of(folder)
     carriers = {str(path) for path in CARRIERS}
-    if str(places.REVERT_UNIT_FILE) in state["absent"]:
-        units.systemctl("disable", places.UNIT_REVERT, check=False)
+    if str(paths.REVERT_UNIT_FILE) in state["absent"]:
+        units.systemctl("disable", paths.UNIT_REVERT, check=False)
     for saved in state["files"]:
         if saved["path"] in carriers:
             _put_back(folder, saved)
@@ -198,55 +208,55 @@ def _replace(path: Path, copy: Path, content: bytes, mode: int) -> None:
 
 
 def _restore_relay_file(folder: Path, state: dict[str, Any]) -> bool:
-    saved = next((f for f in state["files"] if f["path"] == str(places.MEDIAMTX_FILE)), None)
+    saved = next((f for f in state["files"] if f["path"] == str(paths.MEDIAMTX_FILE)), None)
     if saved is None:
-        if str(places.MEDIAMTX_FILE) in state["absent"]:
-            places.MEDIAMTX_FILE.unlink(missing_ok=True)
+        if str(paths.MEDIAMTX_FILE) in state["absent"]:
+            paths.MEDIAMTX_FILE.unlink(missing_ok=True)
         return False
     relay.wait_for_gap()
     return _put_back(folder, saved)
 
 
 def _firewall_back(*, present: bool) -> None:
-    if present and places.NFT_FILE.exists():
-        firewall.load(places.NFT_FILE)
+    if present and paths.NFT_FILE.exists():
+        firewall.load(paths.NFT_FILE)
     else:
         firewall.delete()
 
 
 def _tunnel_back(before: dict[str, Any]) -> None:
     units.systemctl("daemon-reload")
-    if before[places.UNIT_WG]["active"] != "active":
-        units.systemctl("stop", places.UNIT_WG, check=False)
+    if before[paths.UNIT_WG]["active"] != "active":
+        units.systemctl("stop", paths.UNIT_WG, check=False)
         tunnel.down()
     elif tunnel.exists():
         tunnel.up()
     else:
         # The unit starts it, so that a user-space WireGuard lives in the unit and not in this process.
-        units.systemctl("restart", places.UNIT_WG)
+        units.systemctl("restart", paths.UNIT_WG)
 
 
 def _relay_back(before: dict[str, Any], changed: list[str], *, relay_changed: bool) -> None:
-    if before[places.UNIT_MEDIAMTX]["active"] not in {"active", "activating"}:
-        units.systemctl("stop", places.UNIT_MEDIAMTX, check=False)
+    if before[paths.UNIT_MEDIAMTX]["active"] not in {"active", "activating"}:
+        units.systemctl("stop", paths.UNIT_MEDIAMTX, check=False)
         return
-    unit_changed = any(path.endswith(places.UNIT_MEDIAMTX) for path in changed)
-    if unit_changed or units.states([places.UNIT_MEDIAMTX])[places.UNIT_MEDIAMTX]["active"] != "active":
-        units.systemctl("restart", places.UNIT_MEDIAMTX)
+    unit_changed = any(path.endswith(paths.UNIT_MEDIAMTX) for path in changed)
+    if unit_changed or units.states([paths.UNIT_MEDIAMTX])[paths.UNIT_MEDIAMTX]["active"] != "active":
+        units.systemctl("restart", paths.UNIT_MEDIAMTX)
     _await_sentinel(rewrite=relay_changed)
 
 
 def _await_sentinel(*, rewrite: bool) -> None:
-    content = places.MEDIAMTX_FILE.read_text()
+    content = paths.MEDIAMTX_FILE.read_text()
     sentinel = relay.describe(content, "")["sentinel"]
     if sentinel is None or relay.wait_for(sentinel, 5):
         return
     if rewrite:
         relay.wait_for_gap()
         with contextlib.suppress(OSError):
-            _rewrite(places.MEDIAMTX_FILE)
+            _rewrite(paths.MEDIAMTX_FILE)
     if not relay.wait_for(sentinel, 8):
-        units.systemctl("restart", places.UNIT_MEDIAMTX)
+        units.systemctl("restart", paths.UNIT_MEDIAMTX)
         if not relay.wait_for(sentinel, 8):
             raise Failed("MediaMTX did not come back with its last-good file")
 
@@ -264,12 +274,12 @@ def _units_back(before: dict[str, Any]) -> None:
 
 
 def _manifest_back(folder: Path, state: dict[str, Any]) -> None:
-    now = files.read_json(places.MANIFEST) or {}
+    now = files.read_json(paths.MANIFEST) or {}
     manifest = state["manifest"]
     if manifest is None:
-        places.MANIFEST.unlink(missing_ok=True)
+        paths.MANIFEST.unlink(missing_ok=True)
     elif now != manifest:
-        _replace(places.MANIFEST, folder / "manifest", (folder / "manifest").read_bytes(), 0o600)
+        _replace(paths.MANIFEST, folder / "manifest", (folder / "manifest").read_bytes(), 0o600)
     # A program that came with the change goes with it; one that a saved state needs stays.
     kept = set((manifest or {}).get("programs", ())) | programs_of_generations()
     for text in sorted(set(now.get("programs", ())) - kept):
@@ -283,33 +293,33 @@ KEPT = 3
 
 def keep(run_id: str) -> None:
     """Keep last-good as the state before a run, which is confirmed now; the oldest of more than three goes."""
-    files.folder(places.GENERATIONS, 0o700)
-    target = places.GENERATIONS / run_id
+    files.folder(paths.GENERATIONS, 0o700)
+    target = paths.GENERATIONS / run_id
     shutil.rmtree(target, ignore_errors=True)
     number = max((g["number"] for g in generations()), default=0) + 1
-    places.LAST_GOOD.rename(target)
+    paths.LAST_GOOD.rename(target)
     files.write_json(target / "generation.json", {"run": run_id, "number": number, "at": int(time.time())})
     for old in generations()[KEPT:]:
         forget(str(old["run"]))
 
 
-def generations() -> list[dict[str, Any]]:
-    """Give the kept generations, the newest first: the run that came after, its number, when it was kept."""
-    found = [files.read_json(path) for path in places.GENERATIONS.glob("*/generation.json")]
-    whole = [g for g in found if isinstance(g, dict) and {"run", "number", "at"} <= set(g)]
+def generations() -> list[GenerationAnswer]:
+    """The kept generations, the newest first: the run that came after, its number, when it was kept."""
+    read = (files.read_json(path) for path in paths.GENERATIONS.glob("*/generation.json"))
+    whole: Iterator[Any] = (g for g in read if isinstance(g, dict) and {"run", "number", "at"} <= set(g))
     return sorted(whole, key=lambda g: -int(g["number"]))
 
 
 def forget(run_id: str) -> None:
     """Forget a generation."""
-    shutil.rmtree(places.GENERATIONS / run_id, ignore_errors=True)
+    shutil.rmtree(paths.GENERATIONS / run_id, ignore_errors=True)
 
 
 def programs_of_generations() -> set[str]:
-    """Give the MediaMTX programs that a kept generation runs."""
+    """The MediaMTX programs that a kept generation runs."""
     programs: set[str] = set()
     for generation in generations():
-        state = files.read_json(places.GENERATIONS / str(generation["run"]) / "state.json") or {}
+        state = files.read_json(paths.GENERATIONS / str(generation["run"]) / "state.json") or {}
         programs |= set((state.get("manifest") or {}).get("programs", ()))
     return programs
 
@@ -317,24 +327,23 @@ def programs_of_generations() -> set[str]:
 # --- receipts -------------------------------------------------------------------------------------
 
 
-def receipt(run_id: str, outcome: str, cause: str, steps: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
-    """Write the receipt of a run: the result of record. Give it.
+def receipt(run_id: str, outcome: str, cause: str, steps: list[StepAnswer], **more: Any) -> None:
+    """Write the receipt of a run: the result of record.
 
     Where it cannot be written the answer still has it; a full disk must not undo what was done.
     """
     document = {"run": run_id, "outcome": outcome, "cause": cause, "steps": steps, "at": int(time.time()), **more}
     with contextlib.suppress(OSError):
-        files.folder(places.RECEIPTS, 0o700)
-        files.write_json(places.RECEIPTS / f"{run_id}.json", document)
-        for old in sorted(places.RECEIPTS.glob("*.json"), key=lambda p: p.stat().st_mtime)[:-_RECEIPTS_KEPT]:
+        files.folder(paths.RECEIPTS, 0o700)
+        files.write_json(paths.RECEIPTS / f"{run_id}.json", document)
+        for old in sorted(paths.RECEIPTS.glob("*.json"), key=lambda p: p.stat().st_mtime)[:-_RECEIPTS_KEPT]:
             old.unlink(missing_ok=True)
-    return document
 
 
 def receipt_of(run_id: str) -> dict[str, Any] | None:
-    """Give a run's receipt; a damaged one is told as such, and is no result."""
-    path = places.RECEIPTS / f"{run_id}.json"
-    found = files.read_json(path)
-    if isinstance(found, dict) and found.get("run") == run_id and isinstance(found.get("outcome"), str):
-        return found
+    """A run's receipt; a damaged one is told as such, and is no result."""
+    path = paths.RECEIPTS / f"{run_id}.json"
+    receipt = files.read_json(path)
+    if isinstance(receipt, dict) and receipt.get("run") == run_id and isinstance(receipt.get("outcome"), str):
+        return receipt
     return {"run": run_id, "outcome": "unreadable", "cause": f"{path} is damaged"} if path.exists() else None

@@ -11,10 +11,13 @@ import contextlib
 import fcntl
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING
 
-from provisioner_host import files, places
+from provisioner_host import files, paths
 from provisioner_host.shell import Failed
+
+if TYPE_CHECKING:
+    from provisioner_host.wire import Lease
 
 
 class Locked(Failed):
@@ -22,7 +25,7 @@ class Locked(Failed):
 
 
 def now() -> float:
-    """Give seconds since boot, sleep included: a jump of the clock moves no deadline."""
+    """Seconds since boot, sleep included: a jump of the clock moves no deadline."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
@@ -33,8 +36,8 @@ def lock(who: str, *, wait_s: float = 0) -> Iterator[None]:
     Raises:
         Locked: somebody else holds it, after `wait_s`.
     """
-    places.RUN.mkdir(mode=0o755, parents=True, exist_ok=True)
-    with places.LOCK.open("a+") as stream:
+    paths.RUN.mkdir(mode=0o755, parents=True, exist_ok=True)
+    with paths.LOCK.open("a+") as stream:
         until = time.monotonic() + wait_s
         while True:
             try:
@@ -43,7 +46,7 @@ def lock(who: str, *, wait_s: float = 0) -> Iterator[None]:
             except BlockingIOError:
                 if time.monotonic() >= until:
                     stream.seek(0)
-                    raise Locked(f"held by {told(holder()) or stream.read().strip() or 'another run'}") from None
+                    raise Locked(f"held by {sentence(holder()) or stream.read().strip() or 'another run'}") from None
                 time.sleep(0.2)
         stream.truncate(0)
         stream.write(who)
@@ -51,14 +54,14 @@ def lock(who: str, *, wait_s: float = 0) -> Iterator[None]:
         yield
 
 
-def holder() -> dict[str, Any] | None:
-    """Give the lease as it was written, expired or not; None where there is none, or a damaged one."""
-    found = files.read_json(places.LEASE)
-    return found if isinstance(found, dict) and {"run", "who", "since", "due"} <= set(found) else None
+def holder() -> Lease | None:
+    """The lease as it was written, expired or not; None where there is none, or a damaged one."""
+    lease: Lease | None = files.read_json(paths.LEASE)
+    return lease if isinstance(lease, dict) and {"run", "who", "since", "due"} <= set(lease) else None
 
 
-def told(lease: dict[str, Any] | None) -> str:
-    """Give a lease in words: who, since when, which run, for how long still."""
+def sentence(lease: Lease | None) -> str:
+    """A lease in words: who, since when, which run, for how long still."""
     if lease is None:
         return ""
     left = max(0, round(float(lease["due"]) - now()))
@@ -66,38 +69,38 @@ def told(lease: dict[str, Any] | None) -> str:
 
 
 def take(run: str, who: str, seconds: float) -> str:
-    """Take the lease for a run, or renew it; give a line to write down where an expired one was taken over.
+    """Take the lease for a run, or renew it: a line to write down where an expired one was taken over.
 
     Raises:
         Locked: it is another run's and has not expired; the message names the holder.
     """
-    found = holder()
+    held = holder()
     note = ""
-    if found is not None and found["run"] != run:
-        if float(found["due"]) > now():
-            raise Locked(f"held by {told(found)}")
-        note = f"took over the lease of {found['who']}, run {found['run']}, that was held since {found['since']}"
-    elif found is None and places.LEASE.exists():
+    if held is not None and held["run"] != run:
+        if float(held["due"]) > now():
+            raise Locked(f"held by {sentence(held)}")
+        note = f"took over the lease of {held['who']}, run {held['run']}, that was held since {held['since']}"
+    elif held is None and paths.LEASE.exists():
         note = "took over a lease that could not be read"
-    since = found["since"] if found is not None and found["run"] == run else _clock()
-    files.folder(places.RUN, 0o755)
-    files.write_json(places.LEASE, {"run": run, "who": who, "since": since, "due": now() + seconds})
+    since = held["since"] if held is not None and held["run"] == run else _clock()
+    files.folder(paths.RUN, 0o755)
+    files.write_json(paths.LEASE, {"run": run, "who": who, "since": since, "due": now() + seconds})
     return note
 
 
 def extend(run: str, seconds: float) -> None:
     """Renew a run's lease, where it is still that run's."""
-    found = holder()
-    if found is not None and found["run"] == run:
-        files.write_json(places.LEASE, found | {"due": now() + seconds})
+    held = holder()
+    if held is not None and held["run"] == run:
+        files.write_json(paths.LEASE, {**held, "due": now() + seconds})
 
 
 def release(run: str) -> None:
-    """Give a run's lease back; another run's is left alone."""
-    found = holder()
-    if found is None or found["run"] == run:
+    """End a run's lease; another run's is left alone."""
+    held = holder()
+    if held is None or held["run"] == run:
         with contextlib.suppress(OSError):
-            places.LEASE.unlink(missing_ok=True)
+            paths.LEASE.unlink(missing_ok=True)
 
 
 def _clock() -> str:

@@ -10,17 +10,36 @@ import selectors
 import socket
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from provisioner_host.namespace import Scratch, scratch
 from provisioner_host.shell import Failed
 
+if TYPE_CHECKING:
+    from provisioner_host.wire import Refusal
+
+_SENTENCE = "lock-out: the new rules would refuse new SSH connections from"
 # A first SYN that is lost is sent again after a second.
 _PATIENCE_S = 2.5
 _HOST_SIDE = "192.0.2.1"  # stands for the host: the rules for SSH never name the host's own address
 
 
+class LockedOut(Failed):
+    """The new rules would keep the controller out."""
+
+
+def refusal_of(error: Failed) -> Refusal:
+    """What a change is refused for."""
+    return "lock-out" if isinstance(error, LockedOut) else "check"
+
+
+def refusal_in(cause: str) -> Refusal:
+    """What a change was refused for, by its receipt: that keeps the sentence alone."""
+    return "lock-out" if _SENTENCE in cause else "check"
+
+
 def connection_peer() -> str | None:
-    """Give the address that this very SSH connection comes from, or None where there is none."""
+    """The address that this very SSH connection comes from, or None where there is none."""
     pid = os.getpid()
     while pid > 1:
         try:
@@ -36,7 +55,7 @@ def connection_peer() -> str | None:
 
 
 def sources(networks: list[str], peer: str | None) -> list[str]:
-    """Give one address of each management network, and the peer's."""
+    """One address of each management network, and the peer's."""
     chosen = []
     for text in networks:
         network = ipaddress.ip_network(text)
@@ -50,7 +69,8 @@ def check(rules: Path, ssh_port: int, networks: list[str]) -> None:
     """Prove that new SSH connections pass the rules, from this connection's peer and each management network.
 
     Raises:
-        Failed: one of them would be locked out.
+        LockedOut: one of them would be refused.
+        Failed: it could not be tried.
     """
     peer = connection_peer()
     knocking = sources(networks, peer)
@@ -61,7 +81,7 @@ def check(rules: Path, ssh_port: int, networks: list[str]) -> None:
     shut = [source for source in knocking if not answered.get(source)]
     if shut:
         who = ", ".join(f"{s} (this connection)" if s == peer else s for s in shut)
-        raise Failed(f"lock-out: the new rules would refuse new SSH connections from {who}")
+        raise LockedOut(f"{_SENTENCE} {who}")
 
 
 def _wire(host: Scratch, client: Scratch, knocking: list[str]) -> None:

@@ -7,10 +7,13 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from provisioner_host import apply, confirm, keys, observe, rollback
 from provisioner_host.shell import Failed, scrub
+
+if TYPE_CHECKING:
+    from provisioner_host.wire import Answer, ProbeAnswer, ProbeRequest, Request
 
 ANSWER = "PROVISIONER-ANSWER "
 
@@ -22,6 +25,7 @@ def serve(folder: str) -> None:
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     place = Path(folder)
     request = json.loads((place / "request.json").read_text())
+    answer: dict[str, Any]
     try:
         answer = {"ok": True, "answer": _operation(request, place)}
     except Failed as error:
@@ -40,16 +44,17 @@ def _place(error: Exception) -> str:
     return f"{Path(place.tb_frame.f_code.co_filename).name}:{place.tb_lineno}" if place else "an unknown place"
 
 
-def _probe(request: dict[str, Any], folder: Path) -> dict[str, Any]:
+def _probe(request: ProbeRequest, folder: Path) -> ProbeAnswer:
     from provisioner_host import probe  # noqa: PLC0415 (what reads streams is imported where streams are read)
 
     return probe.probe(request, folder)
 
 
-def _operation(request: dict[str, Any], folder: Path) -> dict[str, Any]:
-    operations: dict[str, Callable[[dict[str, Any], Path], dict[str, Any]]] = {
+def _operation(request: Request, folder: Path) -> Answer:
+    # Which request an operation takes is what its name says: the type checker cannot see that through a table.
+    operations: dict[str, Callable[[Any, Path], Answer]] = {
         "observe": observe.observe,
-        "keys": lambda request, _: keys.make(request),
+        "keys": lambda request, _folder: keys.make(request),
         "apply": apply.apply,
         "rollback": rollback.rollback,
         "look": confirm.look,
@@ -58,7 +63,7 @@ def _operation(request: dict[str, Any], folder: Path) -> dict[str, Any]:
         "status": confirm.status,
         "probe": _probe,
     }
-    name = str(request["operation"])
+    name = request["operation"]
     if name not in operations:
         raise Failed(f"this host program knows no operation {name}")
     return operations[name](request, folder)

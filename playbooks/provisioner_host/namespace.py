@@ -39,7 +39,7 @@ class Scratch:
         return f"/proc/{os.getpid()}/task/{self._thread.native_id}/ns/net"
 
     def call(self, work: Callable[[], _Result]) -> _Result:
-        """Do something in the namespace, and give what it gives or raises."""
+        """Do something in the namespace: what it returns or raises."""
         done: queue.SimpleQueue[tuple[_Result | None, BaseException | None]] = queue.SimpleQueue()
 
         def task() -> None:
@@ -49,10 +49,10 @@ class Scratch:
                 done.put((None, error))
 
         self._tasks.put(task)
-        found, error = done.get()
+        result, error = done.get()
         if error is not None:
             raise error
-        return found  # type: ignore[return-value]  # without an error it is what the work gave
+        return result  # type: ignore[return-value]  # without an error it is what the work gave
 
     def run(self, argv: Sequence[str], **more: Any) -> subprocess.CompletedProcess[str]:
         """Run a program in the namespace, as `shell.run` does.
@@ -90,7 +90,7 @@ class Scratch:
 
 
 def _unshare() -> None:
-    """Give this thread a network namespace of its own (`os.unshare` is there from Python 3.12 on).
+    """Move this thread into a network namespace of its own (`os.unshare` is there from Python 3.12 on).
 
     Raises:
         Failed: the kernel refused.
@@ -102,7 +102,7 @@ def _unshare() -> None:
 
 @contextlib.contextmanager
 def scratch() -> Iterator[Scratch]:
-    """Give a new, empty network namespace; what still runs in it at the end is ended.
+    """A new, empty network namespace; what still runs in it at the end is ended.
 
     Raises:
         Failed: the kernel refused.

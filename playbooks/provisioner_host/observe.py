@@ -7,40 +7,57 @@ import os
 import shutil
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from provisioner_host import dead_man, files, firewall, last_good, lockout, places, relay, tunnel, units
+from provisioner_host import dead_man, files, firewall, last_good, lockout, paths, relay, tunnel, units
 from provisioner_host.known import identity, known
 from provisioner_host.shell import Failed, run
 
-_NEEDED = {"nft": "nftables", "wg": "wireguard-tools", "ip": "iproute2", "ffmpeg": "ffmpeg", "setpriv": "util-linux"}
+if TYPE_CHECKING:
+    from provisioner_host.wire import (
+        DifferenceAnswer,
+        FactsAnswer,
+        MachineAnswer,
+        Manifest,
+        ObserveRequest,
+        ProgramAnswer,
+        RelayAnswer,
+        SystemAnswer,
+    )
+
+NEEDED = ("nft", "wg", "ip", "ffmpeg", "setpriv")
+# Where the kernel has no WireGuard.
+NEEDED_WITHOUT_KERNEL = "wireguard-go"
+_OS_RELEASE = Path("/etc/os-release")
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
-def observe(request: dict[str, Any], folder: Path, *, runtime: bool = True) -> dict[str, Any]:
-    """Give the host's facts.
+def observe(request: ObserveRequest, folder: Path, *, runtime: bool = True) -> FactsAnswer:
+    """The host's facts.
 
     The request names the desired files, units and program, and `files/nft` in the folder is the intended
     firewall, which is compared here because only this host's nft can tell what its rules mean. Without
     `runtime` the relay is not asked what it does now, which is no part of the live digest.
     """
     key = request["digest_key"]
-    manifest = files.read_json(places.MANIFEST)
+    manifest: Manifest | None = files.read_json(paths.MANIFEST)
     owned = sorted({*request["files"], *(manifest or {}).get("files", ())})
-    facts: dict[str, Any] = {
+    facts: FactsAnswer = {
         "host": _host(),
-        "missing_packages": missing_packages(),
+        "missing_programs": missing_programs(),
         "manifest": manifest,
         "files": {path: files.describe(Path(path), key) for path in owned},
         "units": units.states(request["units"]),
         "tunnel": tunnel.live(key),
         "armed": dead_man.armed(),
         "generations": last_good.generations(),
-        "keys": {p.name: p.exists() for p in (places.WG_KEY, places.API_PASSWORD, places.PROBE_PASSWORD)},
+        "keys": {p.name: p.exists() for p in (paths.WG_KEY, paths.API_PASSWORD, paths.PROBE_PASSWORD)},
+        "firewall": {"present": False, "differences": []},
+        "live_digest": "",
     }
     live = firewall.live() if shutil.which("nft") else None
     facts["firewall"] = {"present": live is not None, "differences": _differences(folder / "files/nft", live)}
-    if request.get("program"):
+    if request["program"]:
         facts["program"] = program(Path(request["program"]), manifest)
         facts["relay"] = _relay_file(key)
         facts["runtime"] = relay.runtime() if runtime else None
@@ -48,21 +65,32 @@ def observe(request: dict[str, Any], folder: Path, *, runtime: bool = True) -> d
     return facts
 
 
-def _host() -> dict[str, Any]:
+def _host() -> MachineAnswer:
     machine = os.uname().machine
     return {
         "arch": _ARCHITECTURES.get(machine, machine),
         "python": ".".join(map(str, sys.version_info[:3])),
         "boot_id": Path("/proc/sys/kernel/random/boot_id").read_text().strip(),
+        "os": _system(),
         "ssh_peer": lockout.connection_peer(),
     }
 
 
-def missing_packages() -> list[str]:
-    """Give the packages that this host lacks; they are a precondition, we never install them."""
-    missing = {package for program, package in _NEEDED.items() if shutil.which(program) is None}
-    if not kernel_has_wireguard() and shutil.which("wireguard-go") is None:
-        missing.add("wireguard-go")
+def _system() -> SystemAnswer:
+    """The system by its os-release; empty where it does not say."""
+    try:
+        lines = _OS_RELEASE.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    fields = {name: value.strip("\"'") for name, _, value in (line.strip().partition("=") for line in lines)}
+    return {"id": fields.get("ID", ""), "like": fields.get("ID_LIKE", "").split()}
+
+
+def missing_programs() -> list[str]:
+    """The programs that this host lacks; they are a precondition, we never install them."""
+    missing = {program for program in NEEDED if shutil.which(program) is None}
+    if not kernel_has_wireguard() and shutil.which(NEEDED_WITHOUT_KERNEL) is None:
+        missing.add(NEEDED_WITHOUT_KERNEL)
     return sorted(missing)
 
 
@@ -73,7 +101,7 @@ def kernel_has_wireguard() -> bool:
     return bool(shutil.which("modprobe")) and run(["modprobe", "-n", "-q", "wireguard"], check=False).returncode == 0
 
 
-def _differences(intended: Path, live: firewall.Items | None) -> list[dict[str, str]]:
+def _differences(intended: Path, live: firewall.Items | None) -> list[DifferenceAnswer]:
     if not intended.exists():
         return [] if live is None else [{"name": "table inet provisioner", "action": "delete"}]
     if shutil.which("nft") is None:
@@ -81,8 +109,8 @@ def _differences(intended: Path, live: firewall.Items | None) -> list[dict[str, 
     return firewall.differences(firewall.intended(intended), live)
 
 
-def program(path: Path, manifest: dict[str, Any] | None) -> dict[str, Any]:
-    """Give what is known of an installed MediaMTX: there, whole, and its version as it says it."""
+def program(path: Path, manifest: Manifest | None) -> ProgramAnswer:
+    """What is known of an installed MediaMTX: there, whole, and its version as it says it."""
     if not path.exists():
         return {"present": False, "whole": False, "version": ""}
     same = [str(path), identity(path)]
@@ -104,19 +132,19 @@ def _version(path: Path) -> str:
     return run([str(path), "--version"]).stdout.strip()
 
 
-def _relay_file(key: str) -> dict[str, Any] | None:
+def _relay_file(key: str) -> RelayAnswer | None:
     try:
-        content = places.MEDIAMTX_FILE.read_bytes()
+        content = paths.MEDIAMTX_FILE.read_bytes()
     except FileNotFoundError:
         return None
     # Under a keyed digest: what is kept says no more of the file than the facts do.
     same = files.keyed_digest(key, content)
-    found: dict[str, Any] = known("relay", same, lambda: relay.describe(content.decode(errors="replace"), key))
-    return found
+    described: RelayAnswer = known("relay", same, lambda: relay.describe(content.decode(errors="replace"), key))
+    return described
 
 
-def live_digest(facts: dict[str, Any], live: firewall.Items | None, key: str) -> str:
-    """Give one digest over what of a host a plan rests on.
+def live_digest(facts: FactsAnswer, live: firewall.Items | None, key: str) -> str:
+    """One digest over what of a host a plan rests on.
 
     Viewers, endpoints, handshakes, counters, dynamic set elements and process ids are not in it.
     """

@@ -3,64 +3,82 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from provisioner_host import observe, places, reach, relay, source_log, units
+from provisioner_host import observe, reach, relay, source_log, units
+from provisioner_host.paths import PROBE_PASSWORD, RTSP_PORT, UNIT_MEDIAMTX
 from provisioner_host.rtsp_reader import Login, read
 from provisioner_host.shell import Failed, scrub
+
+if TYPE_CHECKING:
+    from provisioner_host.wire import (
+        CentreEvidenceAnswer,
+        CentreToProbe,
+        LimitsRequest,
+        PathToRead,
+        ProbeAnswer,
+        ProbeRequest,
+        ReadAnswer,
+        RelayEvidenceAnswer,
+        RelayToProbe,
+        SampleAnswer,
+    )
+
+    Samples = tuple[dict[str, SampleAnswer], dict[str, SampleAnswer]]
 
 _LOG_S = 90
 # A read that is cut this short says nothing about the camera.
 _SHORTEST_READ_S = 5
 _PROBE_USER = "probe"
 
-Reads = dict[str, dict[str, Any]]
+_Turn = TypeVar("_Turn")
 
 
-class Limits:
+class ProbeLimits:
     """How long and how many at once."""
 
-    def __init__(self, request: dict[str, Any]) -> None:
+    def __init__(self, request: LimitsRequest) -> None:
         self.begun = time.monotonic()
-        self.until = self.begun + float(request["deadline_s"])
-        self.readers = int(request.get("max_readers", 8))
-        self.sample_s = float(request.get("sample_s", 5))
-        self.connect_s = float(request.get("connect_s", 5))
-        self.read_s = float(request.get("read_s", 25))
+        self.until = self.begun + request["deadline_s"]
+        self.readers = request["max_readers"]
+        self.sample_s = request["sample_s"]
+        self.connect_s = request.get("connect_s", 5.0)
+        self.read_s = request["read_s"]
 
     def read_timeout(self) -> float:
-        """Give how long a read that starts now may take; 0 when it is too late to start one."""
+        """How long a read that starts now may take; 0 when it is too late to start one."""
         left = self.until - time.monotonic()
         return min(self.read_s, left) if left >= _SHORTEST_READ_S else 0
 
 
-def probe(request: dict[str, Any], folder: Path) -> dict[str, Any]:
+def probe(request: ProbeRequest, folder: Path) -> ProbeAnswer:
     """Gather a host's facts, and the evidence about the paths that the request names.
 
     The request's `relay` holds the paths of a relay, its `centre` the relays that a centre reads from.
     """
-    limits = Limits(request)
-    answer: dict[str, Any] = {"facts": None, "facts_error": ""}
+    limits = ProbeLimits(request)
+    answer: ProbeAnswer = {"facts": None, "facts_error": "", "seconds": 0.0}
     try:
         answer["facts"] = observe.observe(request["observe"], folder)
     except (Failed, OSError) as error:
         # What is known of the paths is worth telling even where the host's own facts could not be read.
         answer["facts_error"] = scrub(str(error))
     key = request["observe"]["digest_key"]
-    if request.get("relay"):
+    if "relay" in request:
         answer["relay"] = _relay(request["relay"], key, limits)
-    if request.get("centre"):
+    if "centre" in request:
         answer["centre"] = _centre(request["centre"], key, limits)
-    return {**answer, "seconds": round(time.monotonic() - limits.begun, 1)}
+    answer["seconds"] = round(time.monotonic() - limits.begun, 1)
+    return answer
 
 
 # --- a relay --------------------------------------------------------------------------------------
 
 
-def _relay(wanted: dict[str, Any], key: str, limits: Limits) -> dict[str, Any]:
+def _relay(wanted: RelayToProbe, key: str, limits: ProbeLimits) -> RelayEvidenceAnswer:
     paths = {p["name"]: p for p in wanted["paths"]}
     tunnel = reach.live_tunnel(key)
     first, error = sample(paths)
@@ -68,7 +86,7 @@ def _relay(wanted: dict[str, Any], key: str, limits: Limits) -> dict[str, Any]:
     devices = reach.connect_all(((p["address"], p["port"]) for p in paths.values()), limits.connect_s)
     time.sleep(max(0.0, sampled + limits.sample_s - time.monotonic()))
     second, later_error = sample(paths)
-    reads = reads_of_relay(wanted, paths, (first, second), limits)
+    reads = reads_of_relay(wanted["address"], paths, (first, second), limits)
     if time.monotonic() < limits.until:
         devices = reach.again(devices, limits.connect_s)
     tunnel_after = reach.wait_for_keepalive(tunnel, key, wanted["paths"], devices, begun)
@@ -85,13 +103,13 @@ def _relay(wanted: dict[str, Any], key: str, limits: Limits) -> dict[str, Any]:
 
 def _unit() -> str:
     try:
-        return str(units.states([places.UNIT_MEDIAMTX])[places.UNIT_MEDIAMTX]["active"])
+        return str(units.states([UNIT_MEDIAMTX])[UNIT_MEDIAMTX]["active"])
     except (Failed, KeyError):
         return "unknown"
 
 
-def sample(paths: dict[str, Any]) -> tuple[dict[str, Any], str]:
-    """Give what MediaMTX says of the paths now, and its error, empty where there is none."""
+def sample(paths: Mapping[str, PathToRead]) -> tuple[dict[str, SampleAnswer], str]:
+    """What MediaMTX says of the paths now, and its error, empty where there is none."""
     try:
         listed = relay.api("/v3/paths/list?itemsPerPage=1000000")["items"]
     except (Failed, OSError, KeyError) as error:
@@ -99,8 +117,8 @@ def sample(paths: dict[str, Any]) -> tuple[dict[str, Any], str]:
     return {item["name"]: _state(item) for item in listed if item["name"] in paths}, ""
 
 
-def _state(item: dict[str, Any]) -> dict[str, Any]:
-    """Give what counts of a path. `ready` and `online` alone are true for dead cameras (measured on 1.20.1)."""
+def _state(item: dict[str, Any]) -> SampleAnswer:
+    """What counts of a path. `ready` and `online` alone are true for dead cameras (measured on 1.20.1)."""
     tracks = [{"codec": t.get("codec"), **(t.get("codecProps") or {})} for t in item.get("tracks2") or ()]
     return {
         "available": bool(item.get("available")),
@@ -111,34 +129,34 @@ def _state(item: dict[str, Any]) -> dict[str, Any]:
 
 
 def reads_of_relay(
-    wanted: dict[str, Any], paths: dict[str, Any], samples: tuple[dict[str, Any], dict[str, Any]], limits: Limits
-) -> Reads:
+    address: str, paths: Mapping[str, PathToRead], samples: Samples, limits: ProbeLimits
+) -> dict[str, ReadAnswer]:
     """Read every path for a key frame, as the relay's own probe user; those that flow come first."""
     try:
-        password = places.PROBE_PASSWORD.read_text().strip()
+        password = PROBE_PASSWORD.read_text().strip()
     except OSError as error:
-        return {name: {"error": f"{places.PROBE_PASSWORD}: {error.strerror}", "status": None} for name in paths}
-    login = Login(wanted["address"], places.RTSP_PORT, _PROBE_USER, password)
+        return {name: {"error": f"{PROBE_PASSWORD}: {error.strerror}", "status": None} for name in paths}
+    login = Login(address, RTSP_PORT, _PROBE_USER, password)
 
-    def one(name: str) -> dict[str, Any]:
-        found = _read(login, name, limits)
-        if paths[name]["on_demand"] and "not_run" not in found:
-            found["after"] = _after(name)
-        return found
+    def one(name: str) -> ReadAnswer:
+        result = _read(login, name, limits)
+        if paths[name]["on_demand"] and "not_run" not in result:
+            result["after"] = _after(name)
+        return result
 
     return _in_parallel(one, sorted(paths, key=lambda n: (_promise(paths[n], samples, n), n)), limits)
 
 
-def _promise(path: dict[str, Any], samples: tuple[dict[str, Any], dict[str, Any]], name: str) -> int:
-    """Give a path's place: those that flow first, so that hopeless ones do not use up the time."""
+def _promise(path: PathToRead, samples: Samples, name: str) -> int:
+    """A path's place: those that flow first, so that hopeless ones do not use up the time."""
     before, after = (sample.get(name) for sample in samples)
     if before and after and after["inbound_bytes"] > before["inbound_bytes"]:
         return 0
     return 1 if path["on_demand"] else 2
 
 
-def _after(name: str) -> dict[str, Any] | None:
-    """Give an on-demand path's state just after its read, while the relay still pulls it."""
+def _after(name: str) -> SampleAnswer | None:
+    """An on-demand path's state just after its read, while the relay still pulls it."""
     try:
         return _state(relay.api(f"/v3/paths/get/{name}"))
     except (Failed, OSError):
@@ -148,15 +166,15 @@ def _after(name: str) -> dict[str, Any] | None:
 # --- a centre -------------------------------------------------------------------------------------
 
 
-def _centre(wanted: dict[str, Any], key: str, limits: Limits) -> dict[str, Any]:
+def _centre(wanted: CentreToProbe, key: str, limits: ProbeLimits) -> CentreEvidenceAnswer:
     tunnel = reach.live_tunnel(key)
-    logins = {r["relay"]: Login(r["address"], places.RTSP_PORT, r["user"], r["secret"]) for r in wanted["relays"]}
+    logins = {r["relay"]: Login(r["address"], RTSP_PORT, r["user"], r["secret"]) for r in wanted["relays"]}
     turns = [(r["relay"], name) for r in wanted["relays"] for name in r["paths"]]
     reads = _in_parallel(lambda turn: _read(logins[turn[0]], turn[1], limits), turns, limits)
     return {
         "tunnel": reach.evidence_of_tunnel(tunnel, reach.live_tunnel(key)),
         "relays": {
-            r["relay"]: {name: found for (of, name), found in reads.items() if of == r["relay"]}
+            r["relay"]: {name: result for (of, name), result in reads.items() if of == r["relay"]}
             for r in wanted["relays"]
         },
     }
@@ -165,16 +183,18 @@ def _centre(wanted: dict[str, Any], key: str, limits: Limits) -> dict[str, Any]:
 # --- both -----------------------------------------------------------------------------------------
 
 
-def _read(login: Login, name: str, limits: Limits) -> dict[str, Any]:
+def _read(login: Login, name: str, limits: ProbeLimits) -> ReadAnswer:
     timeout_s = limits.read_timeout()
     if not timeout_s:
         return {"not_run": "no time was left"}
-    found = read(login, name, timeout_s, relay.as_mediamtx)
-    if found.get("timed_out") and timeout_s < limits.read_s:
+    result = read(login, name, timeout_s, relay.as_mediamtx)
+    if result.get("timed_out") and timeout_s < limits.read_s:
         return {"not_run": "the time ran out"}
-    return found
+    return result
 
 
-def _in_parallel(one: Callable[[Any], dict[str, Any]], turns: list[Any], limits: Limits) -> dict[Any, dict[str, Any]]:
+def _in_parallel(
+    one: Callable[[_Turn], ReadAnswer], turns: Sequence[_Turn], limits: ProbeLimits
+) -> dict[_Turn, ReadAnswer]:
     with ThreadPoolExecutor(max_workers=limits.readers) as readers:
         return dict(zip(turns, readers.map(one, turns), strict=True))

@@ -7,11 +7,20 @@ import selectors
 import socket
 import time
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING
 
 from provisioner_host import tunnel
 
-Device = tuple[str, int]
+if TYPE_CHECKING:
+    from provisioner_host.wire import (
+        DeviceEvidenceAnswer,
+        PathToProbe,
+        PeerEvidenceAnswer,
+        TunnelAnswer,
+        TunnelEvidenceAnswer,
+    )
+
+DeviceAddress = tuple[str, int]
 
 _CLASSES = {
     0: "ok",
@@ -29,18 +38,18 @@ _AT_ONCE = 500
 _KEEPALIVE_S = 12
 
 
-def connect_all(devices: Iterable[Device], timeout_s: float) -> list[dict[str, Any]]:
-    """Connect to every device, all at the same time, and give how each answered."""
+def connect_all(devices: Iterable[DeviceAddress], timeout_s: float) -> list[DeviceEvidenceAnswer]:
+    """Connect to every device, all at the same time: how each answered."""
     wanted = sorted(set(devices))
-    found: list[dict[str, Any]] = []
+    outcomes: list[DeviceEvidenceAnswer] = []
     for first in range(0, len(wanted), _AT_ONCE):
-        found += _connect(wanted[first : first + _AT_ONCE], timeout_s)
-    return found
+        outcomes += _connect(wanted[first : first + _AT_ONCE], timeout_s)
+    return outcomes
 
 
-def _connect(devices: list[Device], timeout_s: float) -> list[dict[str, Any]]:
+def _connect(devices: list[DeviceAddress], timeout_s: float) -> list[DeviceEvidenceAnswer]:
     begun = time.monotonic()
-    found = []
+    outcomes = []
     with selectors.DefaultSelector() as waiting:
         for device in devices:
             link = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
@@ -49,22 +58,22 @@ def _connect(devices: list[Device], timeout_s: float) -> list[dict[str, Any]]:
             if code == errno.EINPROGRESS:
                 waiting.register(link, selectors.EVENT_WRITE, (device, link))
             else:
-                found.append(_outcome(device, code, begun))
+                outcomes.append(_outcome(device, code, begun))
                 link.close()
         while waiting.get_map() and (left := begun + timeout_s - time.monotonic()) > 0:
             for key, _ in waiting.select(left):
                 device, link = key.data
-                found.append(_outcome(device, link.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR), begun))
+                outcomes.append(_outcome(device, link.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR), begun))
                 waiting.unregister(link)
                 link.close()
         for key in list(waiting.get_map().values()):
             device, link = key.data
-            found.append(_outcome(device, errno.ETIMEDOUT, begun))
+            outcomes.append(_outcome(device, errno.ETIMEDOUT, begun))
             link.close()
-    return found
+    return outcomes
 
 
-def _outcome(device: Device, code: int, begun: float) -> dict[str, Any]:
+def _outcome(device: DeviceAddress, code: int, begun: float) -> DeviceEvidenceAnswer:
     return {
         "address": device[0],
         "port": device[1],
@@ -73,7 +82,7 @@ def _outcome(device: Device, code: int, begun: float) -> dict[str, Any]:
     }
 
 
-def again(connected: list[dict[str, Any]], timeout_s: float) -> list[dict[str, Any]]:
+def again(connected: list[DeviceEvidenceAnswer], timeout_s: float) -> list[DeviceEvidenceAnswer]:
     """Try the devices that timed out once more.
 
     A gateway still sends to a camera that was unplugged a moment ago, until its neighbour entry ages;
@@ -84,19 +93,27 @@ def again(connected: list[dict[str, Any]], timeout_s: float) -> list[dict[str, A
     return [retried.get((c["address"], c["port"]), c) for c in connected]
 
 
-def live_tunnel(key: str) -> dict[str, Any]:
-    """Give the live tunnel's routes and its peers by public key; none where the tunnel is not up."""
-    return tunnel.live(key) or {"routes": [], "peers": {}}
+def live_tunnel(key: str) -> TunnelAnswer:
+    """The live tunnel's routes and its peers by public key; none where the tunnel is not up."""
+    down: TunnelAnswer = {
+        "public_key": "",
+        "listen_port": 0,
+        "addresses": [],
+        "routes": [],
+        "mtu": 0,
+        "peers": {},
+    }
+    return tunnel.live(key) or down
 
 
 def wait_for_keepalive(
-    before: dict[str, Any],
+    before: TunnelAnswer,
     key: str,
-    devices: list[dict[str, Any]],
-    connected: list[dict[str, Any]],
+    devices: list[PathToProbe],
+    connected: list[DeviceEvidenceAnswer],
     begun: float,
-) -> dict[str, Any]:
-    """Give the tunnel again, after a while where it matters.
+) -> TunnelAnswer:
+    """The tunnel again, after a while where it matters.
 
     It matters for a peer all of whose devices timed out and from which nothing came since: a tunnel that
     went down a moment ago still has a fresh handshake.
@@ -118,15 +135,15 @@ def wait_for_keepalive(
         time.sleep(1)
 
 
-def _received(live: dict[str, Any], peer: str) -> int:
-    return int(live["peers"].get(peer, {"received_bytes": 0})["received_bytes"])
+def _received(live: TunnelAnswer, peer: str) -> int:
+    return live["peers"][peer]["received_bytes"] if peer in live["peers"] else 0
 
 
-def evidence_of_tunnel(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
-    """Give the routes, and of each peer who owns which addresses, how old its handshake is, what came and went."""
+def evidence_of_tunnel(before: TunnelAnswer, after: TunnelAnswer) -> TunnelEvidenceAnswer:
+    """The routes, and of each peer who owns which addresses, how old its handshake is, what came and went."""
     now = time.time()
     first = before["peers"]
-    peers = {
+    peers: dict[str, PeerEvidenceAnswer] = {
         name: {
             "allowed_ips": peer["allowed_ips"],
             "handshake_age_s": round(now - peer["handshake"], 1) if peer["handshake"] else None,

@@ -12,12 +12,15 @@ import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
-from provisioner_host import places
 from provisioner_host.files import canonical, keyed_digest
 from provisioner_host.namespace import Scratch, scratch
+from provisioner_host.paths import API_PASSWORD, API_PORT, MEDIAMTX_FILE, SENTINEL_PREFIX, UNIT_MEDIAMTX, USER
 from provisioner_host.shell import PATH, Failed, scrub
+
+if TYPE_CHECKING:
+    from provisioner_host.wire import PathAnswer, RelayAnswer, RuntimeAnswer
 
 # A write within a second of the last reload is silently lost (measured on 1.20.1), so there is more between.
 WRITE_GAP_S = 1.6
@@ -26,33 +29,33 @@ _SETTING_LINE = re.compile(r"^([A-Za-z][A-Za-z0-9]*): (.*)$")
 
 
 def as_mediamtx(argv: list[str]) -> list[str]:
-    """Give the command that runs as MediaMTX's own user."""
-    return ["setpriv", "--reuid", places.USER, "--regid", places.USER, "--clear-groups", "--no-new-privs", *argv]
+    """The command that runs as MediaMTX's own user."""
+    return ["setpriv", "--reuid", USER, "--regid", USER, "--clear-groups", "--no-new-privs", *argv]
 
 
 # --- the file -------------------------------------------------------------------------------------
 
 
-def describe(content: str, key: str) -> dict[str, Any]:
-    """Give a relay file's settings and paths without their secrets.
+def describe(content: str, key: str) -> RelayAnswer:
+    """A relay file's settings and paths without their secrets.
 
     We write one setting or path a line. A line that we would not write is counted in `foreign`.
     """
     settings: dict[str, Any] = {}
-    paths: dict[str, Any] = {}
+    paths: dict[str, PathAnswer] = {}
     sentinel, foreign = None, 0
     for line in content.splitlines():
         if not line.strip() or line.startswith("#") or line == "paths:":
             continue
         try:
-            if found := _PATH_LINE.match(line):
-                name, value = json.loads(found[1]), json.loads(found[2])
-                if name.startswith(places.SENTINEL_PREFIX):
+            if entry := _PATH_LINE.match(line):
+                name, value = json.loads(entry[1]), json.loads(entry[2])
+                if name.startswith(SENTINEL_PREFIX):
                     sentinel = name
                 else:
                     paths[name] = describe_path(value, key)
-            elif found := _SETTING_LINE.match(line):
-                settings[found[1]] = _setting(found[1], found[2], key)
+            elif entry := _SETTING_LINE.match(line):
+                settings[entry[1]] = _setting(entry[1], entry[2], key)
             else:
                 foreign += 1
         except ValueError:
@@ -61,15 +64,15 @@ def describe(content: str, key: str) -> dict[str, Any]:
 
 
 def read_file() -> str:
-    """Give the live file, empty where there is none."""
+    """The live file, empty where there is none."""
     try:
-        return places.MEDIAMTX_FILE.read_text(encoding="utf-8", errors="replace")
+        return MEDIAMTX_FILE.read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
         return ""
 
 
 def stages(live: str, wanted: str, size: int) -> Iterator[tuple[str, str]]:
-    """Give the files on the way to a file that has many more paths: each with its own sentinel.
+    """The files on the way to a file that has many more paths: each with its own sentinel.
 
     All that is no new path is as in the wanted file from the first step on; new paths come `size` at a time,
     in the order of the file. The wanted file itself is the last step, and is not given.
@@ -82,46 +85,46 @@ def stages(live: str, wanted: str, size: int) -> Iterator[tuple[str, str]]:
     sentinel = describe(wanted, "")["sentinel"]
     if sentinel is None:
         return
-    for step, shown in enumerate(range(size, len(new), size)):
+    for step, there in enumerate(range(size, len(new), size)):
         name = f"{sentinel}{step:04x}"
-        hidden = set(new[shown:])
+        hidden = set(new[there:])
         text = "".join(line for number, line in enumerate(lines) if number not in hidden)
         yield name, text.replace(json.dumps(sentinel), json.dumps(name))
 
 
 def _paths_by_line(content: str) -> dict[int, str]:
-    """Give the paths' names as they are written, in their quotes: we write a name in one way only."""
-    found = ((number, _PATH_LINE.match(line)) for number, line in enumerate(content.splitlines()))
-    named = {number: match[1] for number, match in found if match}
-    return {number: name for number, name in named.items() if not name.startswith(f'"{places.SENTINEL_PREFIX}')}
+    """The paths' names as they are written, in their quotes: we write a name in one way only."""
+    matches = ((number, _PATH_LINE.match(line)) for number, line in enumerate(content.splitlines()))
+    named = {number: match[1] for number, match in matches if match}
+    return {number: name for number, name in named.items() if not name.startswith(f'"{SENTINEL_PREFIX}')}
 
 
 def program_in(unit: str) -> Path:
-    """Give the program that a unit of ours starts.
+    """The program that a unit of ours starts.
 
     Raises:
         Failed: the unit starts none.
     """
-    found = re.search(r'^ExecStart="?([^" ]+)"? ', unit, re.MULTILINE)
-    if found is None:
-        raise Failed(f"{places.UNIT_MEDIAMTX} starts no program")
-    return Path(found[1])
+    line = re.search(r'^ExecStart="?([^" ]+)"? ', unit, re.MULTILINE)
+    if line is None:
+        raise Failed(f"{UNIT_MEDIAMTX} starts no program")
+    return Path(line[1])
 
 
-def describe_path(value: dict[str, Any], key: str) -> dict[str, Any]:
-    """Give a path without its credentials: its settings, and a keyed digest of the whole."""
-    shown = {k: v for k, v in value.items() if k != "source"}
+def describe_path(value: dict[str, Any], key: str) -> PathAnswer:
+    """A path without its credentials: its settings, and a keyed digest of the whole."""
+    settings = {k: v for k, v in value.items() if k != "source"}
     if "source" in value:
-        shown["source"] = without_login(str(value["source"]))
+        settings["source"] = without_login(str(value["source"]))
     return {
-        "settings": shown,
+        "settings": settings,
         "digest": keyed_digest(key, canonical(value)),
         "source_digest": keyed_digest(key, str(value.get("source", "")).encode()),
     }
 
 
 def without_login(source: str) -> str:
-    """Give a source's address without its credentials."""
+    """A source's address without its credentials."""
     scheme, separator, rest = source.partition("://")
     if not separator:
         return source
@@ -151,11 +154,11 @@ def api(path: str, timeout_s: float = 5) -> Any:
     Raises:
         Failed: no answer, or one that is no answer to the question.
     """
-    password = places.API_PASSWORD.read_text().strip()
+    password = API_PASSWORD.read_text().strip()
     login = base64.b64encode(f"api:{password}".encode()).decode()
     head = (f"GET {path} HTTP/1.0", "Host: 127.0.0.1", f"Authorization: Basic {login}", "Connection: close", "", "")
     try:
-        with socket.create_connection(("127.0.0.1", places.API_PORT), timeout_s) as link:
+        with socket.create_connection(("127.0.0.1", API_PORT), timeout_s) as link:
             link.sendall("\r\n".join(head).encode())
             with link.makefile("rb") as stream:
                 answer = stream.read()
@@ -167,18 +170,18 @@ def api(path: str, timeout_s: float = 5) -> Any:
         raise Failed(f"the relay's Control API: {error}") from None
 
 
-def runtime() -> dict[str, Any] | None:
-    """Give what the running relay says of itself: version, start, sentinel, viewers by path."""
+def runtime() -> RuntimeAnswer | None:
+    """What the running relay says of itself: version, start, sentinel, viewers by path."""
     try:
-        told = api("/v3/info")
+        info = api("/v3/info")
         listed = api("/v3/paths/list?itemsPerPage=1000000")["items"]
     except (Failed, FileNotFoundError, KeyError):
         return None
     names = [item["name"] for item in listed]
     return {
-        "version": told.get("version", ""),
-        "started": told.get("started", ""),
-        "sentinel": next((n for n in names if n.startswith(places.SENTINEL_PREFIX)), None),
+        "version": info.get("version", ""),
+        "started": info.get("started", ""),
+        "sentinel": next((n for n in names if n.startswith(SENTINEL_PREFIX)), None),
         "viewers": {item["name"]: len(item["readers"]) for item in listed if item.get("readers")},
     }
 
@@ -199,14 +202,14 @@ def wait_for(sentinel: str, seconds: float) -> bool:
 
 
 def _pause(begun: float) -> float:
-    """Give how long to wait before the next look: the longer it takes, the less does a moment more matter."""
+    """How long to wait before the next look: the longer it takes, the less does a moment more matter."""
     return min(0.5, max(0.03, 0.15 * (time.monotonic() - begun)))
 
 
 def wait_for_gap() -> None:
     """Wait until the relay will see the next write of its file."""
     try:
-        age = time.time() - places.MEDIAMTX_FILE.stat().st_mtime
+        age = time.time() - MEDIAMTX_FILE.stat().st_mtime
     except FileNotFoundError:
         return
     # A clock that jumped back gives a negative age: then a whole gap is waited.
@@ -251,8 +254,8 @@ def _started(program: Path, conf: Path, said: IO[bytes]) -> subprocess.Popen[byt
 
 
 def _addresses(content: str) -> list[tuple[str, int]]:
-    found = re.findall(r'^(?:rtspAddress|apiAddress): "([0-9.]+):(\d+)"$', content, re.MULTILINE)
-    return [(address, int(port)) for address, port in found]
+    addresses = re.findall(r'^(?:rtspAddress|apiAddress): "([0-9.]+):(\d+)"$', content, re.MULTILINE)
+    return [(address, int(port)) for address, port in addresses]
 
 
 def _await_sockets(

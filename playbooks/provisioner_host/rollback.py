@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from provisioner_host import aside, dead_man, files, firewall, gate, last_good, lease, lockout, places, relay, tunnel
+from provisioner_host import dead_man, files, firewall, gate, last_good, lease, lockout, paths, preflight, relay, tunnel
 from provisioner_host.health import health_of_saved
 from provisioner_host.shell import Failed
 from provisioner_host.transaction import OPERATION_S, Transaction, begin
 
+if TYPE_CHECKING:
+    from provisioner_host.wire import ChangeAnswer, GateRequest, LockoutCheck, RollbackRequest
 
-def rollback(request: dict[str, Any], folder: Path) -> dict[str, Any]:
+
+def rollback(request: RollbackRequest, folder: Path) -> ChangeAnswer:
     """Return to the state before the run that the request names as `target`; leave it armed for confirmation.
 
     The answer is that of an apply; `affected` names the paths that differ between the two states.
@@ -19,7 +22,7 @@ def rollback(request: dict[str, Any], folder: Path) -> dict[str, Any]:
     change = Transaction(request, folder)
     try:
         with lease.lock(change.run_id):
-            return begin(change) or _locked(change)
+            return begin(change) or _locked(change, request)
     except lease.Locked as error:
         return change.answer("locked", str(error), holder=lease.holder())
     except (Failed, OSError) as error:
@@ -27,26 +30,24 @@ def rollback(request: dict[str, Any], folder: Path) -> dict[str, Any]:
         return change.answer("refused", str(error))
 
 
-def _locked(change: Transaction) -> dict[str, Any]:
-    target = _target(change)
+def _locked(change: Transaction, request: RollbackRequest) -> ChangeAnswer:
+    target = _target(request["target"])
     if target is None:
-        wanted = change.request.get("target") or "any run"
-        return change.refused(f"this host keeps no state of before {wanted}")
-    generation = places.GENERATIONS / target
-    before: dict[str, Any] = {}
+        return change.refused(Failed(f"this host keeps no state of before {request['target'] or 'any run'}"))
+    generation = paths.GENERATIONS / target
     try:
         state = last_good.state_of(generation)
         affected, removed = _affected(generation, state)
-        before |= change.step("paths before", lambda: gate.look(_look(change, set(affected) - set(removed))))
+        asked = _differing(request["gate"], set(affected) - set(removed))
+        before = change.step("paths before", lambda: gate.look(asked))
         change.step("save last-good", lambda: last_good.save(_owned(state)))
-        _check_aside(change, generation, state)
+        _check_aside(change, request["lockout"], generation, state)
     except Failed as error:
-        return change.refused(str(error))
+        return change.refused(error)
     kind: dict[str, Any] = {"kind": "rollback", "target": target, "affected": affected, "removed": removed}
     receipt = change.receipt("armed", "the change waits for its confirmation", before=before, **kind)
     try:
-        who = str(change.request.get("who", ""))
-        change.step("arm", lambda: dead_man.arm(change.run_id, change.confirm_s, who, "rollback", target))
+        change.step("arm", lambda: dead_man.arm(change.run_id, change.confirm_s, change.who, "rollback", target))
         change.step("go back", lambda: last_good.restore(folder=generation, carriers=False))
         change.step("health", lambda: health_of_saved(generation, state))
         lease.extend(change.run_id, OPERATION_S)
@@ -55,51 +56,48 @@ def _locked(change: Transaction) -> dict[str, Any]:
         return change.back(str(error))
     except Exception as error:  # noqa: BLE001  whatever it is, the host must not stay between two states
         return change.back(f"{type(error).__name__}: {error}")
-    return change.answer("armed", before=before, receipt=receipt, **kind)
+    return change.answer("armed", before=before, receipt=receipt, affected=affected, removed=removed)
 
 
-def _target(change: Transaction) -> str | None:
-    """Give the generation: that of the run that is named, or the newest."""
+def _target(wanted: str) -> str | None:
+    """The generation: that of the run that is named, or the newest."""
     kept = [str(g["run"]) for g in last_good.generations()]
-    wanted = change.request.get("target")
     if not wanted:
         return kept[0] if kept else None
-    return str(wanted) if wanted in kept else None
+    return wanted if wanted in kept else None
 
 
 def _owned(state: dict[str, Any]) -> list[str]:
-    listed = (files.read_json(places.MANIFEST) or {}).get("files", ())
+    listed = (files.read_json(paths.MANIFEST) or {}).get("files", ())
     return sorted({*listed, *state["absent"], *(f["path"] for f in state["files"])})
 
 
 def _affected(generation: Path, state: dict[str, Any]) -> tuple[list[str], list[str]]:
-    """Give the paths that differ between the two states, and those of them that go."""
-    saved = next((f["content"] for f in state["files"] if f["path"] == str(places.MEDIAMTX_FILE)), None)
-    then = relay.describe((generation / saved).read_text(), "")["paths"] if saved else {}
+    """The paths that differ between the two states, and those of them that go."""
+    saved = next((f["content"] for f in state["files"] if f["path"] == str(paths.MEDIAMTX_FILE)), None)
+    then = relay.describe((generation / saved).read_text() if saved else "", "")["paths"]
     now = relay.describe(relay.read_file(), "")["paths"]
     affected = sorted(name for name in {*then, *now} if then.get(name) != now.get(name))
     return affected, sorted(set(now) - set(then))
 
 
-def _look(change: Transaction, names: set[str]) -> dict[str, Any]:
-    """Give the request's look without the paths that are the same in both states."""
-    asked: dict[str, Any] = change.request.get("gate") or {}
-    return asked | {"paths": [path for path in asked.get("paths", ()) if path["name"] in names]}
+def _differing(asked: GateRequest | None, names: set[str]) -> GateRequest | None:
+    """The request's look without the paths that are the same in both states."""
+    return asked and {**asked, "paths": [path for path in asked["paths"] if path["name"] in names]}
 
 
-def _check_aside(change: Transaction, generation: Path, state: dict[str, Any]) -> None:
+def _check_aside(change: Transaction, ssh: LockoutCheck, generation: Path, state: dict[str, Any]) -> None:
     saved = {f["path"]: generation / f["content"] for f in state["files"]}
-    if rules := saved.get(str(places.NFT_FILE)):
-        ssh = change.request["lockout"]
+    if rules := saved.get(str(paths.NFT_FILE)):
         change.step("check rules", lambda: firewall.intended(rules))
         if ssh["check"]:
             change.step("check lock-out", lambda: lockout.check(rules, ssh["ssh_port"], ssh["networks"]))
-    if (conf := saved.get(str(places.WG_FILE))) and (psk := saved.get(str(places.PSK_FILE))):
+    if (conf := saved.get(str(paths.WG_FILE))) and (psk := saved.get(str(paths.PSK_FILE))):
         change.step("check tunnel", lambda: tunnel.check(conf, psk))
-    unit = saved.get(str(places.UNIT_FOLDER / places.UNIT_MEDIAMTX))
-    relay_file = saved.get(str(places.MEDIAMTX_FILE))
+    unit = saved.get(str(paths.UNIT_FOLDER / paths.UNIT_MEDIAMTX))
+    relay_file = saved.get(str(paths.MEDIAMTX_FILE))
     if unit is not None and relay_file is not None:
         program, content = relay.program_in(unit.read_text()), relay_file.read_bytes()
         if not program.exists():
             raise Failed(f"check relay: {program} is not on this host any more")
-        change.step("check relay", lambda: aside.check_relay(program, content))
+        change.step("check relay", lambda: preflight.check_relay(program, content))

@@ -10,10 +10,13 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from provisioner_host.shell import Failed, run, scrub
+
+if TYPE_CHECKING:
+    from provisioner_host.wire import ReadAnswer
 
 _CODEC = re.compile(r"Stream #\d+:\d+[^\n]*?: Video: (\w+)")
 _FRAME = re.compile(r"Parsed_showinfo[^\n]*\bs:(\d+)x(\d+)\b[^\n]*\biskey:1\b")
@@ -38,7 +41,7 @@ class Login:
     password: str = field(repr=False)
 
     def script(self, path: str, timeout_s: float) -> str:
-        """Give the `ffconcat` script that reads a path. Every part is percent-encoded, so nothing can end the line."""
+        """The `ffconcat` script that reads a path. Every part is percent-encoded, so nothing can end the line."""
         who = f"{quote(self.user, safe='')}:{quote(self.password, safe='')}"
         return (
             "ffconcat version 1.0\n"
@@ -60,8 +63,8 @@ class Login:
 
 def read(
     login: Login, path: str, timeout_s: float, wrap: Callable[[list[str]], list[str]] = lambda argv: argv
-) -> dict[str, Any]:
-    """Read a path until one key frame is decoded, and give what it was or what went wrong.
+) -> ReadAnswer:
+    """Read a path until one key frame is decoded: what it was, or what went wrong.
 
     Args:
         login: where and as whom.
@@ -73,17 +76,18 @@ def read(
     try:
         done = run(wrap(_command()), stdin=login.script(path, timeout_s), timeout_s=timeout_s, check=False)
         # Read first, scrubbed after: a short password may be part of ffmpeg's own words.
-        found = parse(done.stderr)
-        if "error" in found:
-            found["error"] = login.scrubbed(found["error"])[-_SHOWN:]
+        result = parse(done.stderr)
+        if "error" in result:
+            result["error"] = login.scrubbed(result["error"])[-_SHOWN:]
         if done.returncode in _NOT_STARTED or done.stderr.startswith("setpriv: "):
             # Nothing was read, so it is evidence of nothing.
-            found = {"not_run": found.get("error", "ffmpeg was not started")}
+            result = {"not_run": result.get("error", "ffmpeg was not started")}
     except Failed as error:
-        found = {"error": login.scrubbed(str(error)), "status": None, "timed_out": "no answer within" in str(error)}
+        result = {"error": login.scrubbed(str(error)), "status": None, "timed_out": "no answer within" in str(error)}
     except UnicodeDecodeError:
-        found = {"error": "ffmpeg's output is no text", "status": None, "timed_out": False}
-    return {**found, "seconds": round(time.monotonic() - begun, 2)}
+        result = {"error": "ffmpeg's output is no text", "status": None, "timed_out": False}
+    result["seconds"] = round(time.monotonic() - begun, 2)
+    return result
 
 
 def _command() -> list[str]:
@@ -94,8 +98,8 @@ def _command() -> list[str]:
     return [*quiet, *source, *cheap, "-i", "pipe:0", *frame]
 
 
-def parse(said: str) -> dict[str, Any]:
-    """Give a decoded key frame's codec and size from ffmpeg's output, or the error in it."""
+def parse(said: str) -> ReadAnswer:
+    """A decoded key frame's codec and size from ffmpeg's output, or the error in it."""
     codec, frame = _CODEC.search(said), _FRAME.search(said)
     if codec and frame:
         return {"codec": codec[1], "width": int(frame[1]), "height": int(frame[2])}

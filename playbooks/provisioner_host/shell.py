@@ -27,7 +27,7 @@ def run(
     check: bool = True,
     env: dict[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a program and give what it printed.
+    """Run a program: what it printed.
 
     Raises:
         Failed: it is not there, took too long, or (with `check`) ended with another code than 0.

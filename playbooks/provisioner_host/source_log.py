@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from provisioner_host import places
+from provisioner_host.paths import UNIT_MEDIAMTX
 from provisioner_host.shell import Failed, run, scrub
 
 _SOURCE = re.compile(r"^\[path (\S+)\] \[RTSP source\] (.*)$", re.DOTALL)
@@ -16,8 +16,8 @@ _SHOWN = 300
 
 
 def last_errors(paths: Iterable[str], since_s: float) -> dict[str, list[str]]:
-    """Give the last different errors of each path's source, the newest first, without credentials."""
-    unit = places.UNIT_MEDIAMTX.removesuffix(".service")
+    """The last different errors of each path's source, the newest first, without credentials."""
+    unit = UNIT_MEDIAMTX.removesuffix(".service")
     try:
         said = run(["journalctl", "-u", unit, "-o", "cat", "--no-pager", "-q", f"--since=-{since_s:.0f}s"], check=False)
     except (Failed, UnicodeDecodeError):
@@ -26,18 +26,18 @@ def last_errors(paths: Iterable[str], since_s: float) -> dict[str, list[str]]:
 
 
 def parse(text: str, paths: set[str]) -> dict[str, list[str]]:
-    """Give the errors out of the log's lines, one JSON document a line."""
-    found: dict[str, list[str]] = {}
+    """The errors out of the log's lines, one JSON document a line."""
+    by_path: dict[str, list[str]] = {}
     for line in reversed(text.splitlines()):
         message = _error(line)
         matched = _SOURCE.match(message) if message else None
         if matched is None or matched[1] not in paths:
             continue
-        errors = found.setdefault(matched[1], [])
-        shown = scrub(matched[2])[:_SHOWN]
-        if len(errors) < _KEPT and shown not in errors:
-            errors.append(shown)
-    return found
+        errors = by_path.setdefault(matched[1], [])
+        text = scrub(matched[2])[:_SHOWN]
+        if len(errors) < _KEPT and text not in errors:
+            errors.append(text)
+    return by_path
 
 
 def _error(line: str) -> str | None:

@@ -6,31 +6,34 @@ A daemon-reload costs more than all the rest of a small change.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from provisioner_host import dead_man, firewall, last_good, lease, places, relay, tunnel, units
-from provisioner_host.aside import must_load
+from provisioner_host import dead_man, firewall, last_good, lease, paths, relay, tunnel, units
 from provisioner_host.files import write
+from provisioner_host.preflight import must_load
 from provisioner_host.shell import Failed
-from provisioner_host.transaction import OPERATION_S, Transaction
+from provisioner_host.transaction import OPERATION_S, ApplyTransaction
+
+if TYPE_CHECKING:
+    from provisioner_host.wire import FactsAnswer
 
 # Cameras all dial at once after a reload (measured on 1.20.1): so many new ones at a time.
 STAGGER = 50
 
 
-def arm(change: Transaction) -> None:
+def arm(change: ApplyTransaction) -> None:
     """Put what carries a return in place, then arm the switch."""
     # The code that returns is the code that saved: it comes before the switch, whatever else differs.
-    reload = change.differs(places.REVERT_UNIT_FILE)
+    reload = change.differs(paths.REVERT_UNIT_FILE)
     for path in last_good.CARRIERS:
         if change.differs(path):
             change.put(path)
     if reload:
         units.systemctl("daemon-reload")
-    dead_man.arm(change.run_id, change.confirm_s, str(change.request.get("who", "")))
+    dead_man.arm(change.run_id, change.confirm_s, change.who)
 
 
-def switch(change: Transaction, facts: dict[str, Any]) -> None:
+def switch(change: ApplyTransaction, facts: FactsAnswer) -> None:
     """Bring files, rules, tunnel and relay to what is wanted.
 
     Raises:
@@ -42,51 +45,56 @@ def switch(change: Transaction, facts: dict[str, Any]) -> None:
     change.step("files", lambda: _put_files(change, facts))
     if reload:
         change.step("units", lambda: units.systemctl("daemon-reload"))
-    if str(places.NFT_FILE) in change.wanted:
-        change.step("rules", lambda: firewall.load(places.NFT_FILE) if must_load(facts) else None)
-        change.step("firewall unit", lambda: _on(places.UNIT_NFT, facts))
+    if str(paths.NFT_FILE) in change.wanted:
+        change.step("rules", lambda: firewall.load(paths.NFT_FILE) if must_load(facts) else None)
+        change.step("firewall unit", lambda: _on(paths.UNIT_NFT, facts))
     change.step("tunnel", lambda: _switch_tunnel(facts))
-    if str(places.MEDIAMTX_FILE) in change.wanted:
+    if str(paths.MEDIAMTX_FILE) in change.wanted:
         change.step("relay", lambda: _switch_relay(change, facts, restart=restart_relay))
 
 
-def _on(name: str, facts: dict[str, Any]) -> None:
+def _on(name: str, facts: FactsAnswer) -> None:
     """Enable and start a unit, where it is not so already."""
-    state = facts["units"].get(name, {})
-    if state.get("enabled") != "enabled":
+    state = facts["units"].get(name)
+    if state is None or state["enabled"] != "enabled":
         units.systemctl("enable", name)
-    if state.get("active") != "active":
+    if state is None or state["active"] != "active":
         units.systemctl("start", name)
 
 
-def _switch_tunnel(facts: dict[str, Any]) -> None:
-    state = facts["units"].get(places.UNIT_WG, {})
-    if state.get("active") == "active" and tunnel.exists():
+def _switch_tunnel(facts: FactsAnswer) -> None:
+    state = facts["units"].get(paths.UNIT_WG)
+    if state is not None and state["active"] == "active" and tunnel.exists():
         tunnel.up()
     else:
         # The unit starts it, so that a user-space WireGuard lives in the unit and not in this session.
-        units.systemctl("restart", places.UNIT_WG)
-    if state.get("enabled") != "enabled":
-        units.systemctl("enable", places.UNIT_WG)
+        units.systemctl("restart", paths.UNIT_WG)
+    if state is None or state["enabled"] != "enabled":
+        units.systemctl("enable", paths.UNIT_WG)
 
 
-def _differs_unit(change: Transaction, facts: dict[str, Any]) -> bool:
-    unit = places.UNIT_FOLDER / places.UNIT_MEDIAMTX
+def _differs_unit(change: ApplyTransaction, facts: FactsAnswer) -> bool:
+    unit = paths.UNIT_FOLDER / paths.UNIT_MEDIAMTX
     if str(unit) not in change.wanted:
         return False
-    return change.differs(unit) or bool(facts["units"].get(places.UNIT_MEDIAMTX, {}).get("drop_ins"))
+    return change.differs(unit) or bool(_drop_ins(facts, paths.UNIT_MEDIAMTX))
 
 
-def _put_files(change: Transaction, facts: dict[str, Any]) -> None:
+def _drop_ins(facts: FactsAnswer, name: str) -> list[str]:
+    state = facts["units"].get(name)
+    return [] if state is None else state["drop_ins"]
+
+
+def _put_files(change: ApplyTransaction, facts: FactsAnswer) -> None:
     for text in change.wanted:
         path = Path(text)
-        if path != places.MEDIAMTX_FILE and (change.differs(path) or change.misowned(path)):
+        if path != paths.MEDIAMTX_FILE and (change.differs(path) or change.misowned(path)):
             change.put(path)
     listed = set((facts["manifest"] or {}).get("files", ()))
     for text in sorted(listed - set(change.wanted)):
         Path(text).unlink(missing_ok=True)
     for unit in change.request["units"]:
-        for drop_in in facts["units"].get(unit, {}).get("drop_ins", ()):
+        for drop_in in _drop_ins(facts, unit):
             if drop_in.startswith("/etc/systemd/system/"):
                 Path(drop_in).unlink(missing_ok=True)
 
@@ -94,44 +102,45 @@ def _put_files(change: Transaction, facts: dict[str, Any]) -> None:
 # --- the relay ------------------------------------------------------------------------------------
 
 
-def _switch_relay(change: Transaction, facts: dict[str, Any], *, restart: bool) -> None:
-    if change.differs(places.MEDIAMTX_FILE) or change.misowned(places.MEDIAMTX_FILE):
-        running = facts["units"].get(places.UNIT_MEDIAMTX, {}).get("active") == "active"
+def _switch_relay(change: ApplyTransaction, facts: FactsAnswer, *, restart: bool) -> None:
+    if change.differs(paths.MEDIAMTX_FILE) or change.misowned(paths.MEDIAMTX_FILE):
+        state = facts["units"].get(paths.UNIT_MEDIAMTX)
+        running = state is not None and state["active"] == "active"
         _put_relay_file(change, stagger=running and not restart)
     if restart:
-        units.systemctl("restart", places.UNIT_MEDIAMTX)
-    _on(places.UNIT_MEDIAMTX, facts)
-    sentinel = str(change.request["sentinel"])
+        units.systemctl("restart", paths.UNIT_MEDIAMTX)
+    _on(paths.UNIT_MEDIAMTX, facts)
+    sentinel = change.request["sentinel"]
     if relay.wait_for(sentinel, 5):
         return
     relay.wait_for_gap()
-    change.put(places.MEDIAMTX_FILE)  # a write within a second of the last reload is lost: once more
+    change.put(paths.MEDIAMTX_FILE)  # a write within a second of the last reload is lost: once more
     if not relay.wait_for(sentinel, 5):
         raise Failed("MediaMTX has not read its new file")
 
 
-def _put_relay_file(change: Transaction, *, stagger: bool) -> None:
+def _put_relay_file(change: ApplyTransaction, *, stagger: bool) -> None:
     if stagger:
         _put_in_steps(change)
     relay.wait_for_gap()
-    change.put(places.MEDIAMTX_FILE)
+    change.put(paths.MEDIAMTX_FILE)
 
 
-def _put_in_steps(change: Transaction) -> None:
+def _put_in_steps(change: ApplyTransaction) -> None:
     """Write the file with ever more of the new paths, each read back; the last step is the caller's.
 
     Raises:
         Failed: MediaMTX has not read a step.
     """
-    wanted = change.wanted[str(places.MEDIAMTX_FILE)]
-    whole = change.content(str(places.MEDIAMTX_FILE)).decode()
+    wanted = change.wanted[str(paths.MEDIAMTX_FILE)]
+    whole = change.content(str(paths.MEDIAMTX_FILE)).decode()
     for sentinel, text in relay.stages(relay.read_file(), whole, STAGGER):
         owners = {"owner": wanted["owner"], "group": wanted["group"]}
         relay.wait_for_gap()
-        write(places.MEDIAMTX_FILE, text.encode(), mode=wanted["mode"], **owners)
+        write(paths.MEDIAMTX_FILE, text.encode(), mode=wanted["mode"], **owners)
         if not relay.wait_for(sentinel, 5):
             relay.wait_for_gap()
-            write(places.MEDIAMTX_FILE, text.encode(), mode=wanted["mode"], **owners)
+            write(paths.MEDIAMTX_FILE, text.encode(), mode=wanted["mode"], **owners)
             if not relay.wait_for(sentinel, 8):
                 raise Failed("MediaMTX has not read a step of its new file")
         # This host is at work itself: nobody's silence must return it in the middle.

@@ -7,19 +7,22 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from provisioner_host import places
+from provisioner_host import paths
 from provisioner_host.files import keyed_digest
 from provisioner_host.namespace import scratch
 from provisioner_host.shell import Failed, run
+
+if TYPE_CHECKING:
+    from provisioner_host.wire import LinkAnswer, PeerAnswer, TunnelAnswer
 
 _INTERFACES = Path("/sys/class/net")
 _READ = "Unable to modify interface"
 
 
 def spliced(conf: Path, psk_file: Path) -> str:
-    """Give the file that `wg` takes: the rendered one with the private key and the pre-shared keys put in.
+    """The file that `wg` takes: the rendered one with the private key and the pre-shared keys put in.
 
     A `syncconf` file without `PrivateKey` erases the live key, and one without `[Interface]` moves the
     port: both are refused here.
@@ -27,14 +30,14 @@ def spliced(conf: Path, psk_file: Path) -> str:
     Raises:
         Failed: the key is missing, or a peer has no pre-shared key.
     """
-    if not places.WG_KEY.exists():
-        raise Failed(f"{places.WG_KEY} is missing: run provisioner keys init")
+    if not paths.WG_KEY.exists():
+        raise Failed(f"{paths.WG_KEY} is missing: run provisioner keys init")
     psks = dict(line.split() for line in psk_file.read_text().splitlines())
     lines = []
     for line in conf.read_text().splitlines():
         lines.append(line)
         if line.strip() == "[Interface]":
-            lines.append(f"PrivateKey = {places.WG_KEY.read_text().strip()}")
+            lines.append(f"PrivateKey = {paths.WG_KEY.read_text().strip()}")
         if line.startswith("PublicKey = "):
             peer = line.removeprefix("PublicKey = ")
             if peer not in psks:
@@ -46,14 +49,14 @@ def spliced(conf: Path, psk_file: Path) -> str:
 
 
 def peers_in(conf: str) -> list[str]:
-    """Give the public keys of a rendered file's peers."""
+    """The public keys of a rendered file's peers."""
     return [line.removeprefix("PublicKey = ") for line in conf.splitlines() if line.startswith("PublicKey = ")]
 
 
 @contextlib.contextmanager
 def _private(text: str) -> Iterator[str]:
-    places.RUN.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = places.RUN / f"wg-{os.getpid()}.conf"
+    paths.RUN.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = paths.RUN / f"wg-{os.getpid()}.conf"
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
         with os.fdopen(descriptor, "w") as stream:
@@ -88,7 +91,7 @@ def _check_on_scratch(interface: str, text: str) -> None:
 
 def exists() -> bool:
     """Tell whether the interface is there: the kernel's own list is a folder."""
-    return (_INTERFACES / places.TUNNEL).exists()
+    return (_INTERFACES / paths.TUNNEL).exists()
 
 
 def up() -> None:
@@ -99,24 +102,24 @@ def up() -> None:
     Raises:
         Failed: a program refused, or a file is missing.
     """
-    link = json.loads(places.TUNNEL_FILE.read_text())
-    if not exists() and run(["ip", "link", "add", places.TUNNEL, "type", "wireguard"], check=False).returncode != 0:
-        run(["wireguard-go", places.TUNNEL])
-    with _private(spliced(places.WG_FILE, places.PSK_FILE)) as text:
-        run(["wg", "syncconf", places.TUNNEL, text])
+    link = json.loads(paths.TUNNEL_FILE.read_text())
+    if not exists() and run(["ip", "link", "add", paths.TUNNEL, "type", "wireguard"], check=False).returncode != 0:
+        run(["wireguard-go", paths.TUNNEL])
+    with _private(spliced(paths.WG_FILE, paths.PSK_FILE)) as text:
+        run(["wg", "syncconf", paths.TUNNEL, text])
     _exactly(link)
 
 
 def _exactly(link: dict[str, Any]) -> None:
-    """Give the interface this address, these routes and this MTU, and no others, in one go."""
+    """Leave the interface with this address, these routes and this MTU, and no others, in one go."""
     now = live_link()
     source = link["address"].partition("/")[0]
     commands = [
-        f"link set {places.TUNNEL} mtu {link['mtu']} up",
-        *(f"address del {a} dev {places.TUNNEL}" for a in sorted(set(now["addresses"]) - {link["address"]})),
-        f"address replace {link['address']} dev {places.TUNNEL}",
-        *(f"route del {r} dev {places.TUNNEL}" for r in sorted(set(now["routes"]) - set(link["routes"]))),
-        *(f"route replace {r} dev {places.TUNNEL} src {source}" for r in link["routes"]),
+        f"link set {paths.TUNNEL} mtu {link['mtu']} up",
+        *(f"address del {a} dev {paths.TUNNEL}" for a in sorted(set(now["addresses"]) - {link["address"]})),
+        f"address replace {link['address']} dev {paths.TUNNEL}",
+        *(f"route del {r} dev {paths.TUNNEL}" for r in sorted(set(now["routes"]) - set(link["routes"]))),
+        *(f"route replace {r} dev {paths.TUNNEL} src {source}" for r in link["routes"]),
     ]
     run(["ip", "-batch", "-"], stdin="\n".join(commands) + "\n")
 
@@ -124,16 +127,16 @@ def _exactly(link: dict[str, Any]) -> None:
 def down() -> None:
     """Take the tunnel down."""
     if exists():
-        run(["ip", "link", "del", places.TUNNEL])
+        run(["ip", "link", "del", paths.TUNNEL])
 
 
-def live_link() -> dict[str, Any]:
-    """Give the interface's addresses, routes and MTU."""
-    described = run(["ip", "-j", "address", "show", "dev", places.TUNNEL], check=False)
+def live_link() -> LinkAnswer:
+    """The interface's addresses, routes and MTU."""
+    described = run(["ip", "-j", "address", "show", "dev", paths.TUNNEL], check=False)
     if described.returncode != 0:
         return {"addresses": [], "routes": [], "mtu": 0}
     device = json.loads(described.stdout)[0]
-    routes = json.loads(run(["ip", "-j", "route", "show", "dev", places.TUNNEL], check=False).stdout or "[]")
+    routes = json.loads(run(["ip", "-j", "route", "show", "dev", paths.TUNNEL], check=False).stdout or "[]")
     return {
         "addresses": sorted(
             f"{a['local']}/{a['prefixlen']}" for a in device.get("addr_info", ()) if a["family"] == "inet"
@@ -147,8 +150,8 @@ def _network(text: str) -> str:
     return text if "/" in text else f"{text}/32"
 
 
-def live(key: str) -> dict[str, Any] | None:
-    """Give the live tunnel without its secrets, or None where it is not up.
+def live(key: str) -> TunnelAnswer | None:
+    """The live tunnel without its secrets, or None where it is not up.
 
     Pre-shared keys come as keyed digests; endpoints, handshakes and counters are in it, and are left out
     of the live digest.
@@ -159,22 +162,22 @@ def live(key: str) -> dict[str, Any] | None:
     return {"public_key": public_key, "listen_port": int(port), **live_link(), "peers": _peers(lines[1:], key)}
 
 
-def live_peers(key: str) -> dict[str, dict[str, Any]] | None:
-    """Give the live tunnel's peers by public key, as `live` does, or None where it is not up."""
+def live_peers(key: str) -> dict[str, PeerAnswer] | None:
+    """The live tunnel's peers by public key, as `live` does, or None where it is not up."""
     lines = _dump()
     return None if lines is None else _peers(lines[1:], key)
 
 
 def _dump() -> list[str] | None:
-    dumped = run(["wg", "show", places.TUNNEL, "dump"], check=False)
+    dumped = run(["wg", "show", paths.TUNNEL, "dump"], check=False)
     return dumped.stdout.splitlines() if dumped.returncode == 0 else None
 
 
-def _peers(lines: list[str], key: str) -> dict[str, dict[str, Any]]:
+def _peers(lines: list[str], key: str) -> dict[str, PeerAnswer]:
     return {peer["public_key"]: peer for peer in (_peer(line, key) for line in lines)}
 
 
-def _peer(line: str, key: str) -> dict[str, Any]:
+def _peer(line: str, key: str) -> PeerAnswer:
     public_key, psk, endpoint, allowed, handshake, rx, tx, keepalive = line.split("\t")
     return {
         "public_key": public_key,
@@ -188,13 +191,16 @@ def _peer(line: str, key: str) -> dict[str, Any]:
     }
 
 
-def configuration(found: dict[str, Any] | None) -> dict[str, Any] | None:
-    """Give what of a live tunnel is configuration: without endpoints, handshakes and counters.
+def configuration(live: TunnelAnswer | None) -> dict[str, Any] | None:
+    """What of a live tunnel is configuration: without endpoints, handshakes and counters.
 
     A tunnel without a fixed port has a random one, which is no configuration either.
     """
-    if found is None:
+    if live is None:
         return None
-    kept = {"psk", "allowed_ips", "keepalive_s"}
-    peers = {name: {k: peer[k] for k in kept} for name, peer in found["peers"].items()}
-    return {**{k: found[k] for k in ("public_key", "addresses", "routes", "mtu")}, "peers": peers}
+    peers = {
+        name: {"psk": peer["psk"], "allowed_ips": peer["allowed_ips"], "keepalive_s": peer["keepalive_s"]}
+        for name, peer in live["peers"].items()
+    }
+    link = {"addresses": live["addresses"], "routes": live["routes"], "mtu": live["mtu"]}
+    return {"public_key": live["public_key"], **link, "peers": peers}

@@ -5,30 +5,33 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING
 
 from provisioner_host.shell import run
+
+if TYPE_CHECKING:
+    from provisioner_host.wire import UnitAnswer
 
 _SHOWN = "Id,ActiveState,SubState,UnitFileState,NeedDaemonReload,DropInPaths,MainPID"
 
 
-def states(names: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Give each unit's state by name, in one call."""
+def states(names: Iterable[str]) -> dict[str, UnitAnswer]:
+    """Each unit's state by name, in one call."""
     wanted = list(names)
     if not wanted:
         return {}
-    shown = run(["systemctl", "show", f"--property={_SHOWN}", *wanted]).stdout
-    found = {}
-    for block in shown.strip().split("\n\n"):
+    text = run(["systemctl", "show", f"--property={_SHOWN}", *wanted]).stdout
+    states: dict[str, UnitAnswer] = {}
+    for block in text.strip().split("\n\n"):
         fields = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
-        found[fields["Id"]] = {
+        states[fields["Id"]] = {
             "active": fields["ActiveState"],
             "enabled": fields["UnitFileState"] or "absent",
             "reload": fields["NeedDaemonReload"] == "yes",
             "drop_ins": sorted(fields["DropInPaths"].split()),
             "pid": int(fields["MainPID"]),
         }
-    return found
+    return states
 
 
 def systemctl(*words: str, check: bool = True, timeout_s: float = 30) -> None:

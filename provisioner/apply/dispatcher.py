@@ -1,7 +1,7 @@
-"""Carries the calls of many hosts at once and gives each answer as soon as it is there. An effect stage.
+"""The calls of many hosts carried at once, each answer there as soon as it comes. An effect stage.
 
 Calls that become due together travel together: one Ansible run carries many. A slow host keeps nobody
-waiting where the runner can give answers one by one (`StreamingRunner`).
+waiting where the runner has answers one by one (`StreamingRunner`).
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ class _Due:
 
 
 class Dispatcher:
-    """Takes calls, gives answers.
+    """Takes calls; has their answers.
 
     Args:
         runner: carries the calls.
-        clock: gives seconds; only differences count.
+        clock: seconds; only differences count.
         sleep: waits.
     """
 

@@ -16,13 +16,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
 
+from provisioner.apply.answer import Look, PathSession, Sessions
 from provisioner.desired.spec import HostSpec, MediaPath
-from provisioner.hosts.runner import CallOutcome, HostAnswer
+from provisioner.hosts.runner import CallOutcome
 from provisioner.plan.changes import Action, Change, Impact, Resource
 from provisioner.verify.case import Case
-from provisioner.verify.evidence import parse_evidence
+from provisioner.verify.evidence import HostEvidence
 from provisioner.verify.stream import read_check, relay_check
 from provisioner.verify.wanted import PathToCheck
 
@@ -94,7 +94,7 @@ def touched_by(spec: HostSpec, changes: Iterable[Change]) -> Touched:
 
 
 def touched_names(spec: HostSpec, names: Iterable[str], removed: Iterable[str]) -> Touched:
-    """What is touched where a host itself told which paths differ (a rollback), and which go."""
+    """What is touched where a host itself says which paths differ (a rollback), and which go."""
     named, gone = frozenset(names), frozenset(removed)
     read = tuple(p for p in spec.paths if p.name in named - gone and not p.on_demand)
     return Touched(read=read, named=named, everything=True)
@@ -138,7 +138,7 @@ class PathsSeen:
 
     up: frozenset[str] = frozenset()
     why_not: Mapping[str, str] = field(default_factory=dict)
-    sessions: Mapping[str, Any] = field(default_factory=dict)
+    sessions: Sessions | None = None
 
     def also(self, later: PathsSeen) -> PathsSeen:
         """This look and a later one as one: a picture that was seen once was seen."""
@@ -147,17 +147,16 @@ class PathsSeen:
         return PathsSeen(up, why_not, later.sessions or self.sessions)
 
 
-def seen_in(spec: HostSpec, paths: Iterable[MediaPath], told: Mapping[str, Any]) -> PathsSeen:
-    """What a host's look shows; a path counts as up from level 5, a decoded key frame on the relay."""
-    sessions = dict(told.get("sessions") or {})
-    evidence = parse_evidence(HostAnswer(spec.id, CallOutcome.ANSWERED, {"relay": told.get("relay")}))
-    if evidence.relay is None:
-        return PathsSeen(sessions=sessions)
+def paths_in(spec: HostSpec, paths: Iterable[MediaPath], look: Look) -> PathsSeen:
+    """What a look at a host shows; a path counts as up from level 5, a decoded key frame on the relay."""
+    if look.relay is None:
+        return PathsSeen(sessions=look.sessions)
+    evidence = HostEvidence(spec.id, CallOutcome.ANSWERED, relay=look.relay)
     up, why_not = set(), {}
     for path in paths:
-        if path.name not in evidence.relay.samples:
+        if path.name not in look.relay.samples:
             continue
-        case = Case(PathToCheck(spec, path, ()), evidence.relay, {spec.id: evidence}, {}, frozenset())
+        case = Case(PathToCheck(spec, path, ()), look.relay, {spec.id: evidence}, {}, frozenset())
         # Level 5 first: it says more of what a viewer gets.
         checks = (read_check(case), relay_check(case))
         failed = next((c.finding for c in checks if not c.passed and c.finding), None)
@@ -165,7 +164,7 @@ def seen_in(spec: HostSpec, paths: Iterable[MediaPath], told: Mapping[str, Any])
             up.add(path.name)
         else:
             why_not[path.name] = f"{failed.cause.value}: {failed.detail}" if failed.detail else failed.cause.value
-    return PathsSeen(frozenset(up), why_not, sessions)
+    return PathsSeen(frozenset(up), why_not, look.sessions)
 
 
 # --- the decision ---------------------------------------------------------------------------------
@@ -233,57 +232,57 @@ def _lost(missing: Sequence[str], new_missing: Sequence[str], after: PathsSeen) 
     return f"{len(new_missing)} new paths give no picture: {_why(new_missing[0], after)}"
 
 
-def _why(name: str, seen: PathsSeen) -> str:
-    why = seen.why_not.get(name, "")
+def _why(name: str, after: PathsSeen) -> str:
+    why = after.why_not.get(name, "")
     return f"{name} ({why})" if why else name
 
 
 # --- nothing undeclared ---------------------------------------------------------------------------
 
 
-def undeclared_changes(touched: Touched, before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str, ...]:
+def undeclared_changes(touched: Touched, before: Sessions | None, after: Sessions | None) -> tuple[str, ...]:
     """What changed although the plan does not name it: paths, their sources, all their readers, peers."""
-    if touched.everything or not before or not after:
+    if touched.everything or before is None or after is None:
         return ()
     return (*_relay_changes(touched, before, after), *_peer_changes(touched, before, after))
 
 
-def _unnamed(touched: Touched, sessions: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    return {name: path for name, path in (sessions["paths"] or {}).items() if name not in touched.named}
+def _unnamed(touched: Touched, sessions: Sessions) -> dict[str, PathSession]:
+    return {name: path for name, path in (sessions.paths or {}).items() if name not in touched.named}
 
 
-def _relay_changes(touched: Touched, before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    if before.get("paths") is None:
+def _relay_changes(touched: Touched, before: Sessions, after: Sessions) -> list[str]:
+    if before.paths is None:
         return []
-    if after.get("paths") is None:
+    if after.paths is None:
         return ["the relay does not answer"]
-    if before["started"] != after["started"]:
+    if before.started != after.started:
         return ["the relay was restarted"]
     was, now = _unnamed(touched, before), _unnamed(touched, after)
-    found = [f"path {name} is gone" for name in sorted(set(was) - set(now))]
-    found += [f"path {name} is there, and was not" for name in sorted(set(now) - set(was))]
+    undeclared = [f"path {name} is gone" for name in sorted(set(was) - set(now))]
+    undeclared += [f"path {name} is there, and was not" for name in sorted(set(now) - set(was))]
     direct = {p.name for p in touched.read}
-    online = sorted(name for name in was if was[name]["online"] and name in now and name not in direct)
-    broken = [name for name in online if not now[name]["online"] or now[name]["since"] != was[name]["since"]]
+    online = sorted(name for name in was if was[name].online and name in now and name not in direct)
+    broken = [name for name in online if not now[name].online or now[name].since != was[name].since]
     if len(broken) > len(online) // _BY_ITSELF:
-        found += [f"path {name} lost its source" for name in broken]
-    readers = {(name, reader) for name in online if name not in broken for reader in was[name]["readers"]}
-    left = {(name, reader) for name, reader in readers if reader not in now[name]["readers"]}
+        undeclared += [f"path {name} lost its source" for name in broken]
+    readers = {(name, reader) for name in online if name not in broken for reader in was[name].readers}
+    left = {(name, reader) for name, reader in readers if reader not in now[name].readers}
     if readers and left == readers:
-        found.append(f"every reader of paths that the plan does not name was cut ({len(left)})")
-    return found
+        undeclared.append(f"every reader of paths that the plan does not name was cut ({len(left)})")
+    return undeclared
 
 
-def _peer_changes(touched: Touched, before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    was = {key: at for key, at in before.get("peers", {}).items() if key not in touched.peers}
-    now = after.get("peers", {})
+def _peer_changes(touched: Touched, before: Sessions, after: Sessions) -> list[str]:
+    was = {key: at for key, at in before.peers.items() if key not in touched.peers}
+    now = after.peers
     reset = [key for key, at in was.items() if key in now and at and not now[key]]
     return [f"the session of peer {key} was reset" for key in sorted(reset)]
 
 
-def _readers_left(touched: Touched, before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    if touched.everything or not before.get("paths") or not after.get("paths"):
+def _readers_left(touched: Touched, before: Sessions | None, after: Sessions | None) -> list[str]:
+    if touched.everything or before is None or after is None or not before.paths or not after.paths:
         return []
     was, now = _unnamed(touched, before), _unnamed(touched, after)
-    left = sum(len(set(was[name]["readers"]) - set(now[name]["readers"])) for name in set(was) & set(now))
+    left = sum(len(was[name].readers - now[name].readers) for name in set(was) & set(now))
     return [f"{left} readers of paths that the plan does not name left meanwhile"] if left else []

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from enum import StrEnum
-from typing import Any
 
-from provisioner.apply.gate import Decision, GateVerdict, PathsSeen, Touched, decide, seen_in, touched_names
+from provisioner.apply.answer import ChangeReport, ChangeState, CheckRefusal, StepTime, parse_report
+from provisioner.apply.gate import Decision, GateVerdict, PathsSeen, Touched, decide, paths_in, touched_names
 from provisioner.apply.job import (
     RETURN_S,
     TRANSACTION_TIMEOUT_S,
@@ -22,25 +22,32 @@ from provisioner.apply.job import (
 )
 from provisioner.apply.journal import JournalStep
 from provisioner.apply.result import HostOutcome, HostResult, NotStartedBecause
-from provisioner.hosts.facts import HostFacts, parse_facts
+from provisioner.base.errors import HostError
+from provisioner.hosts.facts import HostFacts
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
-from provisioner.plan import seen
-from provisioner.plan.seen import seen_of
+from provisioner.plan.seen import moved_items, seen_of
 
 _RETRY_S = 5.0
 _LOOK_AGAIN_S = 1.0
 _CALL_TIMEOUT_S = 60.0
+RECEIPTS = "/var/lib/provisioner/receipts"
+# A host that keeps answering what cannot be understood is not asked for ever.
+_UNCLEAR_ANSWERS = 3
 
-_FIRST: Mapping[str, tuple[HostOutcome, NotStartedBecause | None]] = {
-    "stale": (HostOutcome.NOT_STARTED, NotStartedBecause.STALE),
-    "locked": (HostOutcome.NOT_STARTED, NotStartedBecause.LOCKED),
-    "busy": (HostOutcome.NOT_STARTED, NotStartedBecause.LOCKED),
-    "refused": (HostOutcome.NOT_STARTED, NotStartedBecause.CHECK),
-    "not-started": (HostOutcome.NOT_STARTED, NotStartedBecause.HOST),
-    "applied": (HostOutcome.APPLIED, None),
-    "rolled-back": (HostOutcome.ROLLED_BACK, None),
-    "rollback-failed": (HostOutcome.ROLLBACK_FAILED, None),
+# What ends a host's way, and as what. `armed` ends none: the host waits.
+_ENDS: Mapping[ChangeState, tuple[HostOutcome, NotStartedBecause | None]] = {
+    ChangeState.STALE: (HostOutcome.NOT_STARTED, NotStartedBecause.STALE),
+    ChangeState.LOCKED: (HostOutcome.NOT_STARTED, NotStartedBecause.LOCKED),
+    ChangeState.BUSY: (HostOutcome.NOT_STARTED, NotStartedBecause.LOCKED),
+    ChangeState.REFUSED: (HostOutcome.NOT_STARTED, NotStartedBecause.CHECK),
+    ChangeState.NOT_STARTED: (HostOutcome.NOT_STARTED, NotStartedBecause.HOST),
+    ChangeState.APPLIED: (HostOutcome.APPLIED, None),
+    ChangeState.ROLLED_BACK: (HostOutcome.ROLLED_BACK, None),
+    ChangeState.ROLLBACK_FAILED: (HostOutcome.ROLLBACK_FAILED, None),
 }
+# What only the first call can bring, and what it cannot: an answer that does not fit its call proves nothing.
+_FIRST_ONLY = frozenset({ChangeState.STALE, ChangeState.LOCKED})
+_NEVER_FIRST = frozenset({ChangeState.BUSY, ChangeState.NOT_STARTED, ChangeState.APPLIED})
 
 
 class Phase(StrEnum):
@@ -82,9 +89,10 @@ class HostChange:
         self._lost = ""
         self._notes: tuple[str, ...] = ()
         self._not_up: tuple[str, ...] = ()
-        self._steps: tuple[Mapping[str, Any], ...] = ()
+        self._steps: tuple[StepTime, ...] = ()
         self._sent = False
         self._unseen = ""
+        self._unclear = 0
         self._busy_since: float | None = None
 
     @property
@@ -116,29 +124,48 @@ class HostChange:
         return replace(self._touched, read=tuple(p for p in self._touched.read if p.name in self._waiting))
 
     def take(self, answer: HostAnswer) -> tuple[list[JournalStep], float]:
-        """Take an answer; give what is written down, and how long the next call waits.
+        """Take an answer: what is written down, and how long the next call waits.
 
         `result` is set when the host is at the end of its way.
         """
         if answer.outcome is not CallOutcome.ANSWERED:
-            return self._unanswered(answer)
+            return self._unanswered(answer.error)
+        try:
+            report = parse_report(self.host, answer.document)
+        except HostError as error:
+            return self._not_understood(error.message)
+        if not self._fits(report.state):
+            return self._not_understood(f"{self.host} answered “{report.state.value}” to {self.phase.value}")
         self._heard = self.options.clock()
-        told = answer.document
-        outcome = str(told["outcome"])
-        self._steps += tuple(told.get("steps", ()))
-        self._notes += tuple(map(str, told.get("notes", ())))
+        self._steps += report.steps
+        self._notes += report.notes
+        return self._understood(report)
+
+    def _fits(self, state: ChangeState) -> bool:
+        """Whether an answer is one to the call that was made."""
         match self.phase:
-            case Phase.STATUS | Phase.START if outcome == "armed":
-                return self._armed(told)
-            case Phase.STATUS if outcome == "not-started" and not self._sent and not self._abort:
-                self.phase = Phase.START
-                return [JournalStep(self.host, "status", outcome)], 0.0
-            case Phase.STATUS if outcome == "busy" and not self._too_long_busy():
-                return [], _RETRY_S
-            case Phase.LOOK if outcome == "armed":
-                return self._looked(told)
+            case Phase.START:
+                return state not in _NEVER_FIRST
+            case Phase.STATUS:
+                return state not in _FIRST_ONLY
+            case Phase.LOOK:
+                return state not in _FIRST_ONLY | {ChangeState.BUSY}
             case _:
-                return self._ended(told), 0.0
+                return state not in _FIRST_ONLY | {ChangeState.BUSY, ChangeState.ARMED}
+
+    def _understood(self, report: ChangeReport) -> tuple[list[JournalStep], float]:
+        match self.phase, report.state:
+            case Phase.LOOK, ChangeState.ARMED:
+                return self._looked(report)
+            case _, ChangeState.ARMED:
+                return self._armed(report)
+            case Phase.STATUS, ChangeState.NOT_STARTED if not self._sent and not self._abort:
+                self.phase = Phase.START
+                return [JournalStep(self.host, "status", report.state.value)], 0.0
+            case Phase.STATUS, ChangeState.BUSY if not self._too_long_busy():
+                return [], _RETRY_S
+            case _:
+                return self._ended(report), 0.0
 
     def _looked_in_vain(self) -> bool:
         """Whether looks were asked for, and got no answer, for longer than the gate has patience."""
@@ -154,18 +181,18 @@ class HostChange:
 
     # --- answers that lead on -----------------------------------------------------------------------
 
-    def _armed(self, told: Mapping[str, Any]) -> tuple[list[JournalStep], float]:
+    def _armed(self, report: ChangeReport) -> tuple[list[JournalStep], float]:
         if self.job.rollback is not None:
-            self._touched = touched_names(self.job.spec, told.get("affected", ()), told.get("removed", ()))
-        self._before = seen_in(self.job.spec, self._touched.read, told.get("before") or {})
+            self._touched = touched_names(self.job.spec, report.affected, report.removed)
+        self._before = paths_in(self.job.spec, self._touched.read, report.before)
         gated = self.options.gate is not None and self.job.spec.relay is not None
         self.phase = Phase.ABORT if self._abort else Phase.LOOK if gated else Phase.CONFIRM
         if self._looked_in_vain():
             self.phase, self._cause = Phase.ABORT, f"path gate: the host could not be looked at: {self._unseen}"
         return [JournalStep(self.host, "armed", "done", {"up_before": len(self._before.up)})], 0.0
 
-    def _looked(self, told: Mapping[str, Any]) -> tuple[list[JournalStep], float]:
-        self._after = self._after.also(seen_in(self.job.spec, self._touched.read, told.get("after") or {}))
+    def _looked(self, report: ChangeReport) -> tuple[list[JournalStep], float]:
+        self._after = self._after.also(paths_in(self.job.spec, self._touched.read, report.after))
         begun = self._looking_since if self._looking_since is not None else self._heard
         assert self.options.gate is not None  # noqa: S101 (nobody looks without a gate)
         decision = decide(self._touched, self._before, self._after, self._heard - begun, self.options.gate)
@@ -188,48 +215,79 @@ class HostChange:
 
     # --- answers that end it, and none ---------------------------------------------------------------
 
-    def _ended(self, told: Mapping[str, Any]) -> list[JournalStep]:
-        outcome, refusal = _FIRST.get(str(told["outcome"]), (HostOutcome.ROLLED_BACK, None))
-        cause = str(told.get("cause", ""))
+    def _ended(self, report: ChangeReport) -> list[JournalStep]:
+        outcome, refusal = _ENDS[report.state]
+        cause = report.cause
         if refusal is NotStartedBecause.STALE:
-            names = ", ".join(moved_facts(self.job.facts, told["facts"])) or "something the plan rests on"
+            names = ", ".join(moved_facts(self.job.facts, report.facts)) or "something the plan rests on"
             cause = f"the host has moved since the plan was made: {names}"
-        if refusal is NotStartedBecause.CHECK and "lock-out:" in cause:
+        if report.state is ChangeState.REFUSED and report.refusal is CheckRefusal.LOCK_OUT:
             refusal = NotStartedBecause.LOCK_OUT
         if outcome is not HostOutcome.APPLIED and self._lost and self._lost not in cause:
             cause = f"{cause} ({self._lost})" if cause else self._lost
-        facts = (
-            parse_facts(self.host, dict(told["facts"]))
-            if outcome is HostOutcome.APPLIED and told.get("facts")
-            else None
-        )
-        return self._end(outcome, cause, refusal=refusal, receipt=str(told.get("receipt", "")), facts=facts)
+        facts = report.facts if outcome is HostOutcome.APPLIED else None
+        return self._end(outcome, cause, refusal=refusal, receipt=report.receipt, facts=facts)
 
-    def _unanswered(self, answer: HostAnswer) -> tuple[list[JournalStep], float]:
+    def _unanswered(self, error: str) -> tuple[list[JournalStep], float]:
         """No answer: the host may have switched. It is asked until it must have returned by itself."""
         now = self.options.clock()
         asked, self.phase = self.phase, Phase.STATUS
         if asked is Phase.START:
             # It may have been armed as late as now.
-            self._lost, self._heard = answer.error, now
+            self._lost, self._heard = error, now
         window = self.options.confirm_s + RETURN_S
         if now - self._heard > window:
-            cause = f"no new connection after the change; the host returns to last-good by itself: {answer.error}"
+            cause = f"no new connection after the change; the host returns to last-good by itself: {error}"
             return self._end(HostOutcome.UNREACHABLE, cause), 0.0
-        self._unseen = answer.error
-        return [JournalStep(self.host, asked.value, "no answer", {"error": answer.error})], _RETRY_S
+        self._unseen = error
+        return [JournalStep(self.host, asked.value, "no answer", {"error": error})], _RETRY_S
 
-    def _end(self, outcome: HostOutcome, cause: str, **more: Any) -> list[JournalStep]:
+    def _not_understood(self, problem: str) -> tuple[list[JournalStep], float]:
+        """An answer that says nothing: the host may have switched, or have confirmed. Its receipt is asked for.
+
+        Where that says nothing either, what became of the change is not known, and nothing more is claimed.
+        """
+        self._unclear += 1
+        asked, self.phase = self.phase, Phase.STATUS
+        if asked is Phase.START:
+            self._lost, self._heard = problem, self.options.clock()
+        if asked is Phase.LOOK and self._unclear > 1:
+            # It waits, and cannot be looked at: it goes back.
+            self.phase, self._cause = Phase.ABORT, f"path gate: the host could not be looked at: {problem}"
+        elif self._unclear > (1 if asked is Phase.STATUS else _UNCLEAR_ANSWERS):
+            where = f"{RECEIPTS}/{self.run_id}.json"
+            cause = f"what became of the change is not known: {problem}; look on it at {where}, and plan anew"
+            return self._end(HostOutcome.UNREACHABLE, cause), 0.0
+        return [JournalStep(self.host, asked.value, "not understood", {"error": problem})], _RETRY_S
+
+    def _end(
+        self,
+        outcome: HostOutcome,
+        cause: str,
+        *,
+        refusal: NotStartedBecause | None = None,
+        receipt: str = "",
+        facts: HostFacts | None = None,
+    ) -> list[JournalStep]:
         self.phase = Phase.END
-        seconds = round(sum(float(step["seconds"]) for step in self._steps), 3)
-        notes = tuple(dict.fromkeys(self._notes))
-        told: dict[str, Any] = {"steps": self._steps, "notes": notes, "wave": self.wave, "not_up": self._not_up}
-        self.result = HostResult(self.host, outcome, cause, seconds=seconds, **told, **more)
-        refusal = more.get("refusal")
+        seconds = round(sum(step.seconds for step in self._steps), 3)
+        self.result = HostResult(
+            self.host,
+            outcome,
+            cause,
+            receipt=receipt,
+            seconds=seconds,
+            refusal=refusal,
+            steps=self._steps,
+            facts=facts,
+            notes=tuple(dict.fromkeys(self._notes)),
+            wave=self.wave,
+            not_up=self._not_up,
+        )
         detail = {"cause": cause, "seconds": seconds, "wave": self.wave, "refusal": refusal.value if refusal else ""}
         return [JournalStep(self.host, "end", outcome.value, detail)]
 
 
-def moved_facts(then: HostFacts, now: Mapping[str, Any]) -> list[str]:
-    """Name what moved on a host, with what the plan had and what is there now."""
-    return seen.moved_items(seen_of(then), seen_of(parse_facts(then.host, dict(now))))
+def moved_facts(then: HostFacts | None, now: HostFacts | None) -> list[str]:
+    """What moved on a host, with what the plan had and what is there now; nothing where one of the two is not known."""
+    return moved_items(seen_of(then), seen_of(now)) if then and now else []

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from provisioner.apply.gate import GateRules, Touched, touched_by
-from provisioner.desired.spec import RTSP_PORT, HostSpec
+from provisioner.desired.spec import HostSpec
 from provisioner.desired.units import units_of
 from provisioner.hosts.facts import HostFacts
 from provisioner.hosts.observe import observe_request
@@ -17,6 +17,21 @@ from provisioner.hosts.runner import HostCall
 from provisioner.plan.changes import Change
 from provisioner.plan.diff import sentinel_of
 from provisioner.render.files import MEDIAMTX_FILE, RenderedFile, program_path
+
+if TYPE_CHECKING:  # the host's own package: its types are for the type checker, the module is not installed here
+    from provisioner_host.wire import (
+        AbortRequest,
+        ApplyRequest,
+        ChangeRequest,
+        ConfirmRequest,
+        FileToPut,
+        GateRequest,
+        LockoutCheck,
+        LookRequest,
+        ProgramToInstall,
+        RollbackRequest,
+        StatusRequest,
+    )
 
 CONFIRM_S = 60.0
 TRANSACTION_TIMEOUT_S = 240.0
@@ -34,6 +49,7 @@ class Job:
     """One host to change: what it should hold, what it was when the plan was made, what to ship.
 
     Attributes:
+        facts: the host as it was when the plan was made; None of a host that is through and is not asked again.
         changes: the host's changes in the plan: what the gate looks at.
         rollback: the run whose change is undone, or None where the rendered files are applied. Empty is the
             newest run that the host keeps a state of.
@@ -41,7 +57,7 @@ class Job:
 
     spec: HostSpec
     files: tuple[RenderedFile, ...]
-    facts: HostFacts
+    facts: HostFacts | None
     expected: str
     artefact: Path | None = None
     artefact_sha256: str = ""
@@ -50,7 +66,7 @@ class Job:
 
     @property
     def touched(self) -> Touched:
-        """What the change touches; of a rollback only the host can tell."""
+        """What the change touches; of a rollback only the host knows."""
         if self.rollback is None:
             return touched_by(self.spec, self.changes)
         return Touched(read=tuple(p for p in self.spec.paths if not p.on_demand), everything=True)
@@ -84,50 +100,61 @@ class RolloutOptions:
 def first_call(job: Job, run_id: str, options: RolloutOptions) -> HostCall:
     """The call that changes the host and leaves it armed."""
     if job.rollback is not None:
-        request = {
-            "operation": "rollback",
-            **_common(job, run_id, options),
-            "target": job.rollback,
-            "lockout": _lockout(job, options),
-            "gate": _look(job, job.touched, _BEFORE_S) if options.gate else {},
-        }
-        return HostCall(job.spec, request, shares=True)
+        return HostCall(job.spec, _rollback_request(job, job.rollback, run_id, options), shares=True)
     observed, contents = observe_request(job.spec, job.files)
     contents |= {str(number): file.content for number, file in enumerate(job.files)}
-    request = {
+    request: ApplyRequest = {
         "operation": "apply",
         **_common(job, run_id, options),
-        "files": {file.path: _described(number, file) for number, file in enumerate(job.files)},
+        "files": {file.path: _file(number, file) for number, file in enumerate(job.files)},
         "observe": observed,
         "expected_live_digest": job.expected,
         "lockout": _lockout(job, options),
-        "gate": _look(job, _existing(job.touched), _BEFORE_S) if options.gate else {},
+        "gate": _look(job, _existing(job.touched), _BEFORE_S) if options.gate else None,
     }
     return HostCall(job.spec, request, contents, job.artefact, shares=True)
+
+
+def _rollback_request(job: Job, target: str, run_id: str, options: RolloutOptions) -> RollbackRequest:
+    return {
+        "operation": "rollback",
+        **_common(job, run_id, options),
+        "target": target,
+        "lockout": _lockout(job, options),
+        "gate": _look(job, job.touched, _BEFORE_S) if options.gate else None,
+    }
 
 
 def look_call(job: Job, run_id: str, options: RolloutOptions, touched: Touched) -> HostCall:
     """The call that renews the switch over a new connection, and looks at the paths."""
     look = _look(job, touched, options.confirm_s * _LOOK_SHARE)
-    return HostCall(job.spec, {"operation": "look", **_common(job, run_id, options), "gate": look})
+    request: LookRequest = {"operation": "look", **_common(job, run_id, options), "gate": look}
+    return HostCall(job.spec, request)
 
 
 def confirm_call(job: Job, run_id: str, options: RolloutOptions) -> HostCall:
     """The call that makes the change persistent."""
     observed, contents = observe_request(job.spec, job.files)
     files = [file.path for file in job.files]
-    request = {"operation": "confirm", **_common(job, run_id, options), "files": files, "observe": observed}
+    request: ConfirmRequest = {
+        "operation": "confirm",
+        **_common(job, run_id, options),
+        "files": files,
+        "observe": observed,
+    }
     return HostCall(job.spec, request, contents)
 
 
 def abort_call(job: Job, run_id: str, options: RolloutOptions, cause: str) -> HostCall:
     """The call that returns the host to last-good at once."""
-    return HostCall(job.spec, {"operation": "abort", **_common(job, run_id, options), "cause": cause})
+    request: AbortRequest = {"operation": "abort", **_common(job, run_id, options), "cause": cause}
+    return HostCall(job.spec, request)
 
 
 def status_call(job: Job, run_id: str, options: RolloutOptions) -> HostCall:
     """The call that asks what became of the run."""
-    return HostCall(job.spec, {"operation": "status", **_common(job, run_id, options)})
+    request: StatusRequest = {"operation": "status", **_common(job, run_id, options)}
+    return HostCall(job.spec, request)
 
 
 def look_seconds(options: RolloutOptions) -> float:
@@ -135,7 +162,7 @@ def look_seconds(options: RolloutOptions) -> float:
     return options.confirm_s * _LOOK_SHARE + 20
 
 
-def _lockout(job: Job, options: RolloutOptions) -> dict[str, Any]:
+def _lockout(job: Job, options: RolloutOptions) -> LockoutCheck:
     firewall = job.spec.firewall
     return {
         "check": options.lockout_check,
@@ -148,10 +175,9 @@ def _existing(touched: Touched) -> Touched:
     return Touched(read=tuple(p for p in touched.read if p.name not in touched.new))
 
 
-def _look(job: Job, touched: Touched, deadline_s: float) -> dict[str, Any]:
+def _look(job: Job, touched: Touched, deadline_s: float) -> GateRequest:
     return {
         "address": str(job.spec.tunnel.address),
-        "port": RTSP_PORT,
         "paths": [{"name": path.name, "on_demand": path.on_demand} for path in touched.read],
         "deadline_s": deadline_s,
         "sample_s": 1,
@@ -160,18 +186,18 @@ def _look(job: Job, touched: Touched, deadline_s: float) -> dict[str, Any]:
     }
 
 
-def _described(number: int, file: RenderedFile) -> dict[str, Any]:
+def _file(number: int, file: RenderedFile) -> FileToPut:
     return {"content": str(number), "mode": file.mode, "owner": file.owner, "group": file.group}
 
 
-def _common(job: Job, run_id: str, options: RolloutOptions) -> Mapping[str, Any]:
+def _common(job: Job, run_id: str, options: RolloutOptions) -> ChangeRequest:
     spec = job.spec
     relay_file = next((file.content for file in job.files if file.path == MEDIAMTX_FILE), b"")
-    program = None
+    program: ProgramToInstall | None = None
     if spec.relay is not None:
         program = {
             "path": program_path(spec.relay.artefact),
-            "artefact": job.artefact is not None or None,
+            "artefact": job.artefact is not None,
             "sha256": job.artefact_sha256,
         }
     return {

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
 
+from provisioner.apply.answer import StepTime
 from provisioner.hosts.facts import HostFacts
 
 
@@ -53,7 +53,7 @@ class HostResult:
     receipt: str = ""
     seconds: float = 0.0
     refusal: NotStartedBecause | None = None
-    steps: tuple[Mapping[str, Any], ...] = ()
+    steps: tuple[StepTime, ...] = ()
     facts: HostFacts | None = field(default=None, repr=False)
     notes: tuple[str, ...] = ()
     wave: str = ""
@@ -104,7 +104,7 @@ def _code(result: HostResult) -> int:
     }.get(result.outcome, 0)
 
 
-def apply_document(plan_digest: str, results: Sequence[HostResult]) -> dict[str, Any]:
+def apply_document(plan_digest: str, results: Sequence[HostResult]) -> dict[str, object]:
     """The JSON document of an apply."""
     return {
         "schema": "provisioner/apply",
@@ -115,7 +115,7 @@ def apply_document(plan_digest: str, results: Sequence[HostResult]) -> dict[str,
     }
 
 
-def host_document(result: HostResult) -> dict[str, Any]:
+def host_document(result: HostResult) -> dict[str, object]:
     """One host's part of the document."""
     return {
         "host": result.host,
@@ -123,7 +123,7 @@ def host_document(result: HostResult) -> dict[str, Any]:
         "receipt": result.receipt,
         "seconds": result.seconds,
         "cause": result.cause,
-        "steps": [dict(step) for step in result.steps],
+        "steps": [{"name": step.name, "seconds": step.seconds} for step in result.steps],
         "wave": result.wave,
         "notes": list(result.notes),
         "not_up": list(result.not_up),

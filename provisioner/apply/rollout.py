@@ -59,7 +59,7 @@ def apply(
     journal: Journal | None = None,
     stop: Callable[[], bool] = _never,
 ) -> tuple[HostResult, ...]:
-    """Change every host of the jobs and give what became of each; never raises for a single host."""
+    """Change every host of the jobs: what became of each. Never raises for a single host."""
     return roll_out(jobs, run_id, runner, options or RolloutOptions(), journal or MemoryJournal(), stop=stop).results
 
 
@@ -75,7 +75,7 @@ def roll_out(
     stop: Callable[[], bool] = _never,
     abort: str = "",
 ) -> Rollout:
-    """Change the hosts of the jobs, wave by wave, and give what became of each.
+    """Change the hosts of the jobs, wave by wave: what became of each.
 
     Args:
         jobs: one a host.
@@ -89,16 +89,16 @@ def roll_out(
         abort: why hosts that wait return to last-good instead of being confirmed; empty lets them go on.
     """
     progress = progress or RunProgress()
-    flights = {
+    changes = {
         job.spec.id: HostChange(job, run_id, options, resumed=job.spec.id in progress.started, abort=abort)
         for job in jobs
         if job.spec.id not in progress.results
     }
-    work = _Work(flights, dict(progress.results), Dispatcher(runner, options.clock, options.sleep), journal, stop)
-    ended, cause = _fly(work, waves or waves_of(job.spec for job in jobs), options, progress)
+    work = _Work(changes, dict(progress.results), Dispatcher(runner, options.clock, options.sleep), journal, stop)
+    ended, cause = _through_waves(work, waves or waves_of(job.spec for job in jobs), options, progress)
     held_back = {
         host: HostResult(host, HostOutcome.NOT_STARTED, cause, refusal=NotStartedBecause.HELD_BACK)
-        for host in flights
+        for host in changes
         if host not in work.results
     }
     results = work.results | held_back
@@ -109,9 +109,9 @@ def roll_out(
 class _Work:
     """The hosts on their way, and those that are through."""
 
-    flights: Mapping[str, HostChange]
+    changes: Mapping[str, HostChange]
     results: dict[str, HostResult]
-    carrier: Dispatcher
+    dispatcher: Dispatcher
     journal: Journal
     stop: Callable[[], bool]
 
@@ -121,9 +121,11 @@ class _Work:
         return sorted(host for host, result in self.results.items() if result.is_failure)
 
 
-def _fly(work: _Work, waves: Sequence[Wave], options: RolloutOptions, progress: RunProgress) -> tuple[str, str]:
+def _through_waves(
+    work: _Work, waves: Sequence[Wave], options: RolloutOptions, progress: RunProgress
+) -> tuple[str, str]:
     # Hosts that were started before are looked after first, whatever wave they were in.
-    open_hosts = [host for host in work.flights if host in progress.started]
+    open_hosts = [host for host in work.changes if host in progress.started]
     if open_hosts:
         _wave(work, Wave("resumed", tuple(open_hosts)))
     for wave in waves:
@@ -132,7 +134,7 @@ def _fly(work: _Work, waves: Sequence[Wave], options: RolloutOptions, progress: 
             return "stopped", f"not started: {len(work.failures)} failed before wave {wave.name} ({failed})"
         if work.stop():
             return "interrupted", "not started: the rollout was interrupted"
-        hosts = tuple(host for host in wave.hosts if host in work.flights and host not in work.results)
+        hosts = tuple(host for host in wave.hosts if host in work.changes and host not in work.results)
         if hosts and not _wave(work, Wave(wave.name, hosts)):
             return "interrupted", "not started: the rollout was interrupted"
         if hosts and wave.name == options.pause_after and not work.failures:
@@ -141,35 +143,35 @@ def _fly(work: _Work, waves: Sequence[Wave], options: RolloutOptions, progress: 
 
 
 def _wave(work: _Work, wave: Wave) -> bool:
-    """Bring a wave's hosts through; give whether all of them were started."""
+    """Bring a wave's hosts through: whether all of them were started."""
     work.journal.write(JournalStep("", "wave", "begin", {"wave": wave.name, "hosts": list(wave.hosts)}))
-    waiting, flying = list(wave.hosts), set[str]()
-    while waiting or flying:
+    waiting, under_way = list(wave.hosts), set[str]()
+    while waiting or under_way:
         if waiting and not work.stop():
-            for host in waiting[: _AT_ONCE - len(flying)]:
+            for host in waiting[: _AT_ONCE - len(under_way)]:
                 waiting.remove(host)
-                flying.add(host)
-                work.flights[host].wave = wave.name
-                _send(work, work.flights[host], 0.0)
-        elif not flying:
+                under_way.add(host)
+                work.changes[host].wave = wave.name
+                _send(work, work.changes[host], 0.0)
+        elif not under_way:
             break
-        answer = work.carrier.receive()
-        if answer is None or answer.host not in flying:
+        answer = work.dispatcher.receive()
+        if answer is None or answer.host not in under_way:
             continue
-        flight = work.flights[answer.host]
-        steps, wait_s = flight.take(answer)
+        change = work.changes[answer.host]
+        steps, wait_s = change.take(answer)
         for step in steps:
             work.journal.write(step)
-        if flight.result is not None:
-            work.results[flight.host] = flight.result
-            flying.discard(flight.host)
+        if change.result is not None:
+            work.results[change.host] = change.result
+            under_way.discard(change.host)
         else:
-            _send(work, flight, wait_s)
+            _send(work, change, wait_s)
     work.journal.write(JournalStep("", "wave", "done" if not waiting else "interrupted", {"wave": wave.name}))
     return not waiting
 
 
-def _send(work: _Work, flight: HostChange, wait_s: float) -> None:
-    call, timeout_s = flight.next_call()
-    work.journal.write(JournalStep(flight.host, flight.phase.value, "begin"))
-    work.carrier.send(call, timeout_s, after_s=wait_s)
+def _send(work: _Work, change: HostChange, wait_s: float) -> None:
+    call, timeout_s = change.next_call()
+    work.journal.write(JournalStep(change.host, change.phase.value, "begin"))
+    work.dispatcher.send(call, timeout_s, after_s=wait_s)

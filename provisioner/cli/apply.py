@@ -28,7 +28,7 @@ from provisioner.desired.limit import parse_limits
 from provisioner.pipeline import Planned, Session, make_plan
 from provisioner.plan.guards.policy import parse_allowances
 from provisioner.runs.applied import Applied
-from provisioner.runs.apply import enact
+from provisioner.runs.apply import apply_plan
 from provisioner.runs.options import RunOptions
 from provisioner.runs.resume import abort, resume
 from provisioner.runs.saved_plan import plan_again, reviewed_plan
@@ -79,7 +79,7 @@ def apply(
             else:
                 planned = make_plan(session, parse_limits(limits), allow=parse_allowances(allows))
                 _ask(invocation, planned, yes=yes)
-                applied = enact(session, planned, way=options)
+                applied = apply_plan(session, planned, options=options)
     _show(invocation, applied)
     code = exit_code(applied.results) or (ApplyError.exit_code if applied.remaining or applied.notes else 0)
     return code_of(applied, code)
@@ -91,7 +91,7 @@ def _apply_reviewed(session: Session, saved: str, options: RunOptions, *, given:
         hint = "leave --limit and --allow out, or make a new plan with them: provisioner plan --out FILE"
         raise UsageError(f"{saved} is applied as it was reviewed", hint=hint)
     reviewed = reviewed_plan(session, saved)
-    return enact(session, plan_again(session, reviewed), saved=reviewed, way=options)
+    return apply_plan(session, plan_again(session, reviewed), saved=reviewed, options=options)
 
 
 def _ask(invocation: Invocation, planned: Planned, *, yes: bool) -> None:

@@ -24,8 +24,8 @@ def fetch(artefact: MediamtxArtefact, arch: str, root: Path, environment: Mappin
     Raises:
         HostError: it cannot be had, or its checksum is another one; nothing is installed then.
     """
-    wanted = dict(artefact.sha256).get(arch)  # type: ignore[call-overload]
-    if wanted is None:
+    checksum = dict(artefact.sha256).get(arch)  # type: ignore[call-overload]
+    if checksum is None:
         raise HostError(
             f"the inventory has no checksum of MediaMTX {artefact.version} for {arch}",
             hint=f"add it to inventory.yml at mediamtx.sha256.{arch}",
@@ -33,13 +33,13 @@ def fetch(artefact: MediamtxArtefact, arch: str, root: Path, environment: Mappin
         )
     if artefact.source.startswith("file:"):
         path = (root / artefact.source.removeprefix("file:")).resolve()
-        return _checked(path, str(wanted), str(path))
-    cached = _cache(environment) / f"{artefact.version}-{arch}-{wanted[:16]}"
+        return _checked(path, str(checksum), str(path))
+    cached = _cache(environment) / f"{artefact.version}-{arch}-{checksum[:16]}"
     address = _RELEASE if artefact.source == "release" else artefact.source
     address = address.replace("{version}", artefact.version).replace("{arch}", arch)
     if not cached.exists():
-        _download(address, cached, str(wanted))
-    return _checked(cached, str(wanted), address)
+        _download(address, cached, str(checksum))
+    return _checked(cached, str(checksum), address)
 
 
 def _cache(environment: Mapping[str, str]) -> Path:
@@ -54,20 +54,20 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _checked(path: Path, wanted: str, origin: str) -> Path:
+def _checked(path: Path, checksum: str, origin: str) -> Path:
     if not path.is_file():
         raise HostError(f"MediaMTX: {origin} is not there", hint="see mediamtx.source in inventory.yml")
-    found = _digest(path)
-    if found != wanted:
+    digest = _digest(path)
+    if digest != checksum:
         raise HostError(
-            f"MediaMTX: the checksum of {origin} is {found}, the inventory says {wanted}",
+            f"MediaMTX: the checksum of {origin} is {digest}, the inventory says {checksum}",
             hint="nothing was installed; compare with the release's checksums.sha256",
             object="mediamtx",
         )
     return path
 
 
-def _download(address: str, target: Path, wanted: str) -> None:
+def _download(address: str, target: Path, checksum: str) -> None:
     try:
         with requests.get(address, stream=True, timeout=_TIMEOUT_S) as answer:
             answer.raise_for_status()
@@ -81,11 +81,11 @@ def _download(address: str, target: Path, wanted: str) -> None:
             object="mediamtx",
         ) from None
     beside = Path(stream.name)
-    if _digest(beside) != wanted:
-        found = _digest(beside)
+    digest = _digest(beside)
+    if digest != checksum:
         beside.unlink()
         raise HostError(
-            f"MediaMTX: the checksum of {address} is {found}, the inventory says {wanted}",
+            f"MediaMTX: the checksum of {address} is {digest}, the inventory says {checksum}",
             hint="nothing was installed; compare with the release's checksums.sha256",
             object="mediamtx",
         )

@@ -1,79 +1,327 @@
-"""What was read from a host: the answers of the on-host program as typed values. Pure."""
+"""What was read from a host: the answer of `observe` as typed values. Pure.
+
+The one parser of the document that `playbooks/provisioner_host/observe.py` writes (`wire.FactsAnswer`).
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from ipaddress import ip_address
-from typing import Any
+from typing import Literal, get_args
+
+from provisioner.hosts.document import Fields, UnreadableError, parsed
+
+RuleAction = Literal["create", "update", "delete"]
+_RULE_ACTIONS: tuple[RuleAction, ...] = get_args(RuleAction)
+
+
+@dataclass(frozen=True, slots=True)
+class OperatingSystem:
+    """A host's system by its os-release: its ID, and those that it is like, the closest first."""
+
+    id: str = ""
+    like: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FileFacts:
+    """A file on the host; `digest` is keyed."""
+
+    digest: str
+    mode: int
+    owner: str
+    group: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnitFacts:
+    """A unit as systemd has it.
+
+    Attributes:
+        reload: whether systemd has not read its file as it is now.
+        drop_ins: files that override it.
+    """
+
+    active: str
+    enabled: str
+    reload: bool = False
+    drop_ins: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PeerFacts:
+    """A live peer: what of it is configuration, and where it was last seen. `psk` is a keyed digest."""
+
+    psk: str | None
+    endpoint: str | None
+    allowed_ips: tuple[str, ...]
+    keepalive_s: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class TunnelFacts:
+    """The live tunnel, its peers by public key."""
+
+    public_key: str
+    listen_port: int | None
+    addresses: tuple[str, ...]
+    routes: tuple[str, ...]
+    mtu: int
+    peers: Mapping[str, PeerFacts]
+
+
+@dataclass(frozen=True, slots=True)
+class RuleDifference:
+    """A chain, set, element or rule that differs between the intended file and what is loaded."""
+
+    name: str
+    action: RuleAction
+
+
+@dataclass(frozen=True, slots=True)
+class FirewallFacts:
+    """Whether our table is loaded, and how it differs from the intended one."""
+
+    present: bool = False
+    differences: tuple[RuleDifference, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PathFacts:
+    """A path in the relay's file: its settings without a login, and keyed digests of the whole and of its source."""
+
+    settings: Mapping[str, object]
+    digest: str
+    source_digest: str
+
+    @property
+    def source(self) -> str | None:
+        """The address of its source without its login, None where it has none."""
+        source = self.settings.get("source")
+        return source if isinstance(source, str) else None
+
+
+@dataclass(frozen=True, slots=True)
+class RelayFacts:
+    """The relay's file; `foreign` counts the lines in it that we would not write."""
+
+    settings: Mapping[str, object]
+    paths: Mapping[str, PathFacts]
+    sentinel: str | None
+    foreign: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeFacts:
+    """What the running relay says of itself; `viewers` are live readers by path."""
+
+    version: str
+    sentinel: str | None
+    viewers: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramFacts:
+    """MediaMTX's program in the desired version: there, the one that we installed, and its own word for its version."""
+
+    present: bool
+    whole: bool
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ArmedChange:
+    """A change that waits for its confirmation; `who` is empty where the host does not know."""
+
+    run: str
+    who: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """A state that the host can return to: that of before a run, and when it was kept."""
+
+    run: str
+    kept: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class HostFacts:
     """A host's facts, without secrets (files and pre-shared keys as keyed digests).
 
-    The nested documents are those of `playbooks/provisioner_host/observe.py`.
-
     Attributes:
+        missing_programs: what the host lacks and never installs by itself.
+        files: of desired and installed files those that are there.
+        installed: the files that our manifest on the host lists.
         live_digest: one digest over what a plan rests on; a host that moved has another one.
-        generations: the states that the host can return to, the newest first: `run` is the one that came after.
-        ssh_peer: the address from which the host saw the controller come, empty where it did not tell.
+        generations: the states that the host can return to, the newest first.
+        ssh_peer: the address from which the host saw the controller come, empty where it did not say.
     """
 
     host: str
-    arch: str
-    missing_packages: tuple[str, ...]
-    files: dict[str, dict[str, Any] | None]
-    manifest: dict[str, Any] | None
-    units: dict[str, dict[str, Any]]
-    tunnel: dict[str, Any] | None
-    firewall: dict[str, Any]
-    keys: dict[str, bool]
-    armed: dict[str, Any] | None
-    relay: dict[str, Any] | None
-    runtime: dict[str, Any] | None
-    program: dict[str, Any] | None
-    live_digest: str
+    arch: str = ""
+    system: OperatingSystem = OperatingSystem()
+    missing_programs: tuple[str, ...] = ()
+    files: Mapping[str, FileFacts] = field(default_factory=dict)
+    installed: frozenset[str] = frozenset()
+    units: Mapping[str, UnitFacts] = field(default_factory=dict)
+    tunnel: TunnelFacts | None = None
+    firewall: FirewallFacts = FirewallFacts()
+    armed: ArmedChange | None = None
+    relay: RelayFacts | None = None
+    runtime: RuntimeFacts | None = None
+    program: ProgramFacts | None = None
+    live_digest: str = ""
     ssh_peer: str = ""
-    generations: tuple[dict[str, Any], ...] = ()
+    generations: tuple[Generation, ...] = ()
 
     @property
-    def viewers(self) -> dict[str, int]:
-        """Live readers by path; empty where the relay does not run, or does not tell (`counted`)."""
-        return dict(self.runtime["viewers"]) if self.runtime else {}
+    def viewers(self) -> Mapping[str, int]:
+        """Live readers by path; empty where the relay does not run, or does not say (`counted`)."""
+        return self.runtime.viewers if self.runtime else {}
 
     @property
     def counted(self) -> bool:
-        """Whether it is known who watches: the relay told, or it does not run. A centre has no viewers of its own."""
-        states = (unit["active"] for name, unit in self.units.items() if name.startswith("provisioner-mediamtx"))
+        """Whether it is known who watches: the relay says it, or does not run. A centre has no viewers of its own."""
+        states = (unit.active for name, unit in self.units.items() if name.startswith("provisioner-mediamtx"))
         return self.runtime is not None or all(state in {"inactive", "failed"} for state in states)
 
 
-def parse_facts(host: str, document: dict[str, Any]) -> HostFacts:
-    """A host's facts from the answer of its `observe`."""
+def parse_facts(host: str, document: object) -> HostFacts:
+    """A host's facts from the answer of its `observe`.
+
+    Raises:
+        HostError: the answer cannot be read.
+    """
+    return parsed(host, document, lambda answer: facts_in(host, answer))
+
+
+def facts_in(host: str, answer: Fields) -> HostFacts:
+    """A host's facts, where they are a part of another answer.
+
+    Raises:
+        UnreadableError: they cannot be read.
+    """
+    machine = answer.below("host")
+    manifest = answer.below_or_none("manifest")
     return HostFacts(
         host=host,
-        arch=document["host"]["arch"],
-        missing_packages=tuple(document["missing_packages"]),
-        files=document["files"],
-        manifest=document["manifest"],
-        units=document["units"],
-        tunnel=document["tunnel"],
-        firewall=document["firewall"],
-        keys=document["keys"],
-        armed=document["armed"],
-        relay=document.get("relay"),
-        runtime=document.get("runtime"),
-        program=document.get("program"),
-        live_digest=document["live_digest"],
-        generations=tuple(document.get("generations", ())),
-        ssh_peer=_address(document["host"].get("ssh_peer")),
+        arch=machine.text("arch"),
+        system=_system(machine.below_or_none("os")),
+        missing_programs=answer.texts("missing_programs"),
+        files=_files(answer.below("files")),
+        installed=frozenset(manifest.texts("files")) if manifest and manifest.has("files") else frozenset(),
+        units={name: _unit(unit) for name, unit in answer.named("units")},
+        tunnel=_tunnel(answer.below_or_none("tunnel")),
+        firewall=_firewall(answer.below("firewall")),
+        armed=_armed(answer.below_or_none("armed")),
+        relay=_relay(answer.below_or_none("relay")),
+        runtime=_runtime(answer.below_or_none("runtime")),
+        program=_program(answer.below_or_none("program")),
+        live_digest=answer.text("live_digest"),
+        ssh_peer=_address(machine.values.get("ssh_peer")),
+        generations=tuple(map(_generation, answer.each("generations"))) if answer.has("generations") else (),
     )
 
 
-def _address(text: object) -> str:
-    """An address without its zone, empty where it is none: a host may tell anything."""
+def _system(os: Fields | None) -> OperatingSystem:
+    return OperatingSystem(os.text("id"), os.texts("like")) if os else OperatingSystem()
+
+
+def _files(files: Fields) -> dict[str, FileFacts]:
+    return {path: _file(files.below(path)) for path in files.names() if files.has(path)}
+
+
+def _file(file: Fields) -> FileFacts:
+    mode = file.number("mode")
+    if mode < 0:
+        raise UnreadableError(f"{file.place}.mode is no mode")
+    return FileFacts(file.text("digest"), mode, file.text("owner"), file.text("group"))
+
+
+def _unit(unit: Fields) -> UnitFacts:
+    return UnitFacts(unit.text("active"), unit.text("enabled"), unit.flag("reload"), unit.texts("drop_ins"))
+
+
+def _tunnel(tunnel: Fields | None) -> TunnelFacts | None:
+    if tunnel is None:
+        return None
+    return TunnelFacts(
+        public_key=tunnel.text("public_key"),
+        listen_port=tunnel.number_or_none("listen_port"),
+        addresses=tunnel.texts("addresses"),
+        routes=tunnel.texts("routes"),
+        mtu=tunnel.number("mtu"),
+        peers={key: _peer(peer) for key, peer in tunnel.named("peers")},
+    )
+
+
+def _peer(peer: Fields) -> PeerFacts:
+    return PeerFacts(
+        psk=peer.text_or_none("psk"),
+        endpoint=peer.text_or_none("endpoint"),
+        allowed_ips=peer.texts("allowed_ips"),
+        keepalive_s=peer.number_or_none("keepalive_s"),
+    )
+
+
+def _firewall(firewall: Fields) -> FirewallFacts:
+    return FirewallFacts(firewall.flag("present"), tuple(map(_difference, firewall.each("differences"))))
+
+
+def _difference(difference: Fields) -> RuleDifference:
+    action = difference.text("action")
+    for known in _RULE_ACTIONS:
+        if action == known:
+            return RuleDifference(difference.text("name"), known)
+    raise UnreadableError(f"{difference.place}.action is none of {', '.join(_RULE_ACTIONS)}")
+
+
+def _armed(armed: Fields | None) -> ArmedChange | None:
+    return ArmedChange(armed.text("run"), armed.text("who", "")) if armed else None
+
+
+def _relay(relay: Fields | None) -> RelayFacts | None:
+    if relay is None:
+        return None
+    return RelayFacts(
+        settings=relay.plain("settings"),
+        paths={name: _path(path) for name, path in relay.named("paths")},
+        sentinel=relay.text_or_none("sentinel"),
+        foreign=relay.number("foreign"),
+    )
+
+
+def _path(path: Fields) -> PathFacts:
+    return PathFacts(path.plain("settings"), path.text("digest"), path.text("source_digest"))
+
+
+def _runtime(runtime: Fields | None) -> RuntimeFacts | None:
+    if runtime is None:
+        return None
+    return RuntimeFacts(runtime.text("version"), runtime.text_or_none("sentinel"), runtime.counts("viewers"))
+
+
+def _program(program: Fields | None) -> ProgramFacts | None:
+    if program is None:
+        return None
+    return ProgramFacts(program.flag("present"), program.flag("whole"), program.text("version", ""))
+
+
+def _generation(generation: Fields) -> Generation:
     try:
-        return str(ip_address(str(text).partition("%")[0]))
+        kept = datetime.fromtimestamp(generation.number("at"), UTC)
+    except (ValueError, OverflowError, OSError):
+        raise UnreadableError(f"{generation.place}.at is no time") from None
+    return Generation(generation.text("run"), kept)
+
+
+def _address(text: object) -> str:
+    """An address without its zone, empty where it is none: a host may say anything."""
+    try:
+        return str(ip_address(str(text).partition("%")[0])) if isinstance(text, str) else ""
     except ValueError:
         return ""
 

@@ -5,27 +5,64 @@ A host's private keys and passwords stay on it; what comes back are a public key
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 from provisioner.base.errors import HostError
 from provisioner.desired.spec import HostKind, HostSpec
-from provisioner.hosts.runner import CallOutcome, HostCall, HostRunner, unreadable
+from provisioner.hosts.document import Fields, UnreadableError, parsed
+from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, HostRunner, unanswered
+
+if TYPE_CHECKING:  # the host's own package: its types are for the type checker, the module is not installed here
+    from provisioner_host.wire import KeysRequest
 
 KEYS_TIMEOUT_S = 60.0
+
+# As the lock takes them (`inventory/model`): what a host says goes there without another look.
+_PUBLIC_KEY = re.compile(r"[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=")
+_HASH = re.compile(r"sha256:[A-Za-z0-9+/]{43}=")
 
 
 def make_host_keys(
     specs: tuple[HostSpec, ...], runner: HostRunner
-) -> tuple[dict[str, Mapping[str, Any]], dict[str, HostError]]:
-    """Let hosts make what they lack; give what each tells, and the error of each that does not answer."""
-    calls = [HostCall(s, {"operation": "keys", "relay": s.kind is HostKind.RELAY}) for s in specs]
+) -> tuple[dict[str, Mapping[str, str]], dict[str, HostError]]:
+    """Let hosts make what they lack: what each of them has, and the error of each that does not answer."""
+    calls = [HostCall(spec, _request(spec)) for spec in specs]
     answers = runner.call(calls, timeout_s=KEYS_TIMEOUT_S)
-    made, errors = {}, {}
+    made: dict[str, Mapping[str, str]] = {}
+    errors: dict[str, HostError] = {}
     for spec in specs:
-        answer = answers[spec.id]
-        if answer.outcome is CallOutcome.ANSWERED:
-            made[spec.id] = answer.document
-        else:
-            errors[spec.id] = unreadable(spec, answer)
+        try:
+            made[spec.id] = _keys(spec, answers[spec.id])
+        except HostError as error:
+            errors[spec.id] = error
     return made, errors
+
+
+def _request(spec: HostSpec) -> KeysRequest:
+    return {"operation": "keys", "relay": spec.kind is HostKind.RELAY}
+
+
+def _keys(spec: HostSpec, answer: HostAnswer) -> Mapping[str, str]:
+    """A host's public key and, of a relay, its two hashes, by the names that they have in the lock.
+
+    Raises:
+        HostError: it did not answer, or its answer cannot be read.
+    """
+    if answer.outcome is not CallOutcome.ANSWERED:
+        raise unanswered(spec, answer)
+    hashes = ("api_hash", "probe_hash") if spec.kind is HostKind.RELAY else ()
+
+    def parse(fields: Fields) -> dict[str, str]:
+        public_key = {"public_key": _matching(fields, "public_key", _PUBLIC_KEY)}
+        return public_key | {name: _matching(fields, name, _HASH) for name in hashes}
+
+    return parsed(spec.id, answer.document, parse)
+
+
+def _matching(fields: Fields, name: str, form: re.Pattern[str]) -> str:
+    text = fields.text(name)
+    if not form.fullmatch(text):
+        raise UnreadableError(f"{name} is not of its form")
+    return text

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 from provisioner.base.errors import HostError
 from provisioner.desired.spec import HostSpec
 from provisioner.desired.units import units_of
 from provisioner.hosts.facts import HostFacts, parse_facts
-from provisioner.hosts.runner import CallOutcome, HostCall, HostRunner, unreadable
+from provisioner.hosts.packages import lacks
+from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, HostRunner, unanswered
 from provisioner.render.files import NFT_FILE, RenderedFile, program_path
+
+if TYPE_CHECKING:  # the host's own package: its types are for the type checker, the module is not installed here
+    from provisioner_host.wire import ObserveRequest
 
 OBSERVE_TIMEOUT_S = 90.0
 
@@ -27,30 +31,31 @@ def observe(
     facts: dict[str, HostFacts] = {}
     errors: dict[str, HostError] = {}
     for call in calls:
-        answer = answers[call.spec.id]
-        if answer.outcome is not CallOutcome.ANSWERED:
-            errors[call.spec.id] = unreadable(call.spec, answer)
-            continue
-        found = parse_facts(call.spec.id, dict(answer.document))
-        if found.missing_packages:
-            errors[call.spec.id] = _lacks(call.spec, found.missing_packages)
-        else:
-            facts[call.spec.id] = found
+        try:
+            facts[call.spec.id] = _facts(call.spec, answers[call.spec.id])
+        except HostError as error:
+            errors[call.spec.id] = error
     return facts, errors
 
 
-def _lacks(spec: HostSpec, packages: tuple[str, ...]) -> HostError:
-    return HostError(
-        f"{spec.id} lacks {', '.join(packages)}",
-        hint=f"run on it, as root: apt-get install -y {' '.join(packages)}",
-        object=spec.id,
-    )
+def _facts(spec: HostSpec, answer: HostAnswer) -> HostFacts:
+    """A host's facts.
+
+    Raises:
+        HostError: it did not answer, its answer cannot be read, or it lacks a program.
+    """
+    if answer.outcome is not CallOutcome.ANSWERED:
+        raise unanswered(spec, answer)
+    facts = parse_facts(spec.id, answer.document)
+    if facts.missing_programs:
+        raise lacks(spec.id, facts.system, facts.missing_programs)
+    return facts
 
 
-def observe_request(spec: HostSpec, files: Iterable[RenderedFile]) -> tuple[dict[str, Any], dict[str, bytes]]:
+def observe_request(spec: HostSpec, files: Iterable[RenderedFile]) -> tuple[ObserveRequest, dict[str, bytes]]:
     """The request that reads a host, and the contents that go with it."""
     files = list(files)
-    request = {
+    request: ObserveRequest = {
         "operation": "observe",
         "digest_key": spec.digest_key.reveal(),
         "files": [file.path for file in files],

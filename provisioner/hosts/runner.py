@@ -25,6 +25,7 @@ class HostCall:
     """
 
     spec: HostSpec
+    # One of `wire.Request`; whoever carries it, here or in a test, is not to know their parts.
     request: Mapping[str, Any] = field(repr=False)
     files: Mapping[str, bytes] = field(repr=False, default_factory=dict)
     artefact: Path | None = None
@@ -45,7 +46,7 @@ class HostAnswer:
 
     host: str
     outcome: CallOutcome
-    document: Mapping[str, Any] = field(repr=False, default_factory=dict)
+    document: Mapping[str, object] = field(repr=False, default_factory=dict)
     error: str = ""
 
 
@@ -59,15 +60,15 @@ class HostRunner(Protocol):
 
 @runtime_checkable
 class StreamingRunner(Protocol):
-    """A `HostRunner` that gives each answer as soon as it is there."""
+    """A `HostRunner` that has each answer as soon as it is there."""
 
     def stream(self, calls: Sequence[HostCall], *, timeout_s: float) -> Iterator[HostAnswer]:
         """An answer for every call, in the order in which they come; several threads may do so at once."""
         ...
 
 
-def unreadable(spec: HostSpec, answer: HostAnswer) -> HostError:
-    """The error for a host that did not answer, or not well."""
+def unanswered(spec: HostSpec, answer: HostAnswer) -> HostError:
+    """The error of a host that could not be reached, or whose program failed."""
     if answer.outcome is CallOutcome.UNREACHABLE:
         return HostError(
             f"{spec.id} ({spec.address}:{spec.ssh.port}) could not be reached: {answer.error}",

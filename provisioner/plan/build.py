@@ -101,7 +101,7 @@ def fleet_of(observed: Observed) -> Fleet:
     return Fleet(
         serving={spec.id: frozenset(path.name for path in spec.paths) for spec in relays},
         relays={str(spec.tunnel.address): spec.id for spec in relays},
-        audiences={host: found.viewers for host, found in observed.facts.items()},
+        audiences={host: facts.viewers for host, facts in observed.facts.items()},
         sites={
             facility.gateway.public_key: (facility.province, facility.id)
             for facility in observed.inventory.facilities.values()

@@ -8,12 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from provisioner.base.secret import Secret, keyed_digest
-from provisioner.desired.spec import DesiredState, HostSpec
+from provisioner.desired.spec import DesiredState, HostSpec, MediaPath, Peer
 from provisioner.desired.units import UNIT_REVERT, units_of
-from provisioner.hosts.facts import HostFacts
+from provisioner.hosts.facts import (
+    FileFacts,
+    FirewallFacts,
+    HostFacts,
+    PathFacts,
+    PeerFacts,
+    ProgramFacts,
+    RelayFacts,
+    RuleAction,
+    RuleDifference,
+    RuntimeFacts,
+    TunnelFacts,
+    UnitFacts,
+)
 from provisioner.inventory.allocate import devices_of
 from provisioner.inventory.model import CarrierSecrets, Credentials, Inventory, MediamtxArtefact, Secrets
 from provisioner.plan.diff.relay_file import canonical, sentinel_of, settings_of, without_login
@@ -57,116 +69,99 @@ def facts_of_revision(state: DesiredState, files: Files, new_files: Files) -> di
         new_files: of the new revision: what a host says of its rules depends on what is asked.
     """
     return {
-        host: _facts(state.hosts[host], files[host], wanted) if host in state.hosts else _bare(host, wanted)
-        for host, wanted in new_files.items()
+        host: _facts(state.hosts[host], files[host], new_files) if host in state.hosts else _bare(host, new_files)
+        for host, new_files in new_files.items()
     }
 
 
-def _bare(host: str, wanted: Sequence[RenderedFile]) -> HostFacts:
+def _bare(host: str, new_files: Sequence[RenderedFile]) -> HostFacts:
     """The facts of a host that the older revision does not have: nothing of ours is on it."""
-    differences = _differences("", _content(wanted, NFT_FILE))
-    return HostFacts(
-        host=host,
-        arch="",
-        missing_packages=(),
-        files={},
-        manifest=None,
-        units={},
-        tunnel=None,
-        firewall={"present": False, "differences": differences},
-        keys={},
-        armed=None,
-        relay=None,
-        runtime=None,
-        program=None,
-        live_digest="",
-    )
+    return HostFacts(host, firewall=FirewallFacts(differences=_differences("", _content(new_files, NFT_FILE))))
 
 
-def _facts(spec: HostSpec, files: Sequence[RenderedFile], wanted: Sequence[RenderedFile]) -> HostFacts:
+def _facts(spec: HostSpec, files: Sequence[RenderedFile], new_files: Sequence[RenderedFile]) -> HostFacts:
     by_path = {file.path: file for file in files}
-    running: dict[str, Any] = {"active": "active", "enabled": "enabled", "reload": False, "drop_ins": [], "pid": 0}
-    facts = _bare(spec.id, wanted)
     rules = _content(files, NFT_FILE)
-    facts = replace(
-        facts,
-        files={file.path: _described(spec, file) for file in files},
-        manifest={"files": sorted(by_path)},
-        units={n: running | ({"active": "inactive"} if n == UNIT_REVERT else {}) for n in units_of(spec)},
+    facts = HostFacts(
+        host=spec.id,
+        files={file.path: _file(spec, file) for file in files},
+        installed=frozenset(by_path),
+        units={name: UnitFacts("inactive" if name == UNIT_REVERT else "active", "enabled") for name in units_of(spec)},
         tunnel=_tunnel(spec),
-        firewall={"present": bool(rules), "differences": _differences(rules, _content(wanted, NFT_FILE))},
+        firewall=FirewallFacts(bool(rules), _differences(rules, _content(new_files, NFT_FILE))),
     )
     if spec.relay is None:
         return facts
     relay = _relay(spec, by_path[MEDIAMTX_FILE])
-    runtime = {"version": spec.relay.artefact.version, "started": "", "sentinel": relay["sentinel"], "viewers": {}}
-    return replace(facts, relay=relay, runtime=runtime, program=_program(spec.relay.artefact, wanted))
+    runtime = RuntimeFacts(spec.relay.artefact.version, relay.sentinel, {})
+    return replace(facts, relay=relay, runtime=runtime, program=_program(spec.relay.artefact, new_files))
 
 
 def _content(files: Sequence[RenderedFile], path: str) -> str:
     return next((file.content.decode() for file in files if file.path == path), "")
 
 
-def _described(spec: HostSpec, file: RenderedFile) -> dict[str, Any]:
-    digest = keyed_digest(spec.digest_key, file.content)
-    return {"digest": digest, "mode": file.mode, "owner": file.owner, "group": file.group}
+def _file(spec: HostSpec, file: RenderedFile) -> FileFacts:
+    return FileFacts(keyed_digest(spec.digest_key, file.content), file.mode, file.owner, file.group)
 
 
-def _program(artefact: MediamtxArtefact, wanted: Sequence[RenderedFile]) -> dict[str, Any]:
+def _program(artefact: MediamtxArtefact, new_files: Sequence[RenderedFile]) -> ProgramFacts:
     """What is known of MediaMTX's program: its unit names it, so the same unit has the same program."""
     path = program_path(artefact).encode()
-    same = any(path in file.content for file in wanted if file.path.endswith(".service"))
-    return {"present": same, "whole": same, "version": artefact.version if same else ""}
+    same = any(path in file.content for file in new_files if file.path.endswith(".service"))
+    return ProgramFacts(present=same, whole=same, version=artefact.version if same else "")
 
 
-def _tunnel(spec: HostSpec) -> dict[str, Any]:
+def _tunnel(spec: HostSpec) -> TunnelFacts:
     tunnel = spec.tunnel
-    peers = {
-        peer.public_key: {
-            "public_key": peer.public_key,
-            "psk": keyed_digest(spec.digest_key, peer.psk.reveal().encode()),
-            "endpoint": f"{peer.endpoint[0]}:{peer.endpoint[1]}" if peer.endpoint else None,
-            "allowed_ips": sorted(str(network) for network in peer.allowed_ips),
-            "keepalive_s": peer.keepalive_s,
-        }
-        for peer in tunnel.peers
-    }
-    return {
-        "public_key": "",
-        "listen_port": tunnel.listen_port,
-        "addresses": [f"{tunnel.address}/32"],
-        "routes": sorted(str(route) for route in tunnel.routes),
-        "mtu": tunnel.mtu,
-        "peers": peers,
-    }
+    return TunnelFacts(
+        public_key="",
+        listen_port=tunnel.listen_port,
+        addresses=(f"{tunnel.address}/32",),
+        routes=tuple(sorted(str(route) for route in tunnel.routes)),
+        mtu=tunnel.mtu,
+        peers={peer.public_key: _peer(spec, peer) for peer in tunnel.peers},
+    )
 
 
-def _relay(spec: HostSpec, file: RenderedFile) -> dict[str, Any]:
-    paths = {}
-    for path in spec.paths:
-        settings = path_settings(path)
-        source = str(settings["source"])
-        paths[path.name] = {
-            "settings": settings | {"source": without_login(source)},
-            "digest": keyed_digest(spec.digest_key, canonical(settings)),
-            "source_digest": keyed_digest(spec.digest_key, source.encode()),
-        }
+def _peer(spec: HostSpec, peer: Peer) -> PeerFacts:
+    return PeerFacts(
+        psk=keyed_digest(spec.digest_key, peer.psk.reveal().encode()),
+        endpoint=f"{peer.endpoint[0]}:{peer.endpoint[1]}" if peer.endpoint else None,
+        allowed_ips=tuple(sorted(str(network) for network in peer.allowed_ips)),
+        keepalive_s=peer.keepalive_s,
+    )
+
+
+def _relay(spec: HostSpec, file: RenderedFile) -> RelayFacts:
     settings = settings_of(file.content, spec.digest_key)
-    return {"settings": settings, "paths": paths, "sentinel": sentinel_of(file.content), "foreign": 0}
+    return RelayFacts(settings, {path.name: _path(spec, path) for path in spec.paths}, sentinel_of(file.content))
+
+
+def _path(spec: HostSpec, path: MediaPath) -> PathFacts:
+    settings = path_settings(path)
+    source = str(settings["source"])
+    return PathFacts(
+        settings=settings | {"source": without_login(source)},
+        digest=keyed_digest(spec.digest_key, canonical(settings)),
+        source_digest=keyed_digest(spec.digest_key, source.encode()),
+    )
 
 
 # --- rules ----------------------------------------------------------------------------------------
 
 
-def _differences(old: str, new: str) -> list[dict[str, str]]:
+def _differences(old: str, new: str) -> tuple[RuleDifference, ...]:
     """What differs between two rendered rule files, named as hosts name it."""
     was, is_now = (dict(_items(parse_ruleset(text))) if text else {} for text in (old, new))
-    found = []
-    for name in sorted(was.keys() | is_now.keys()):
-        if was.get(name) != is_now.get(name):
-            action = "create" if name not in was else "delete" if name not in is_now else "update"
-            found.append({"name": name, "action": action})
-    return found
+    differing = (name for name in sorted(was.keys() | is_now.keys()) if was.get(name) != is_now.get(name))
+    return tuple(RuleDifference(name, _action(was=name in was, is_now=name in is_now)) for name in differing)
+
+
+def _action(*, was: bool, is_now: bool) -> RuleAction:
+    if was and is_now:
+        return "update"
+    return "delete" if was else "create"
 
 
 def _items(rules: Ruleset) -> Iterator[tuple[str, object]]:

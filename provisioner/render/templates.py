@@ -11,6 +11,8 @@ from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 HOST_PACKAGE = "provisioner_host"
+# Types for the type checker: nothing imports them on a host.
+_NOT_SHIPPED = "wire.py"
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 # A zip keeps no bytecode. Where a bundle brought this very program since the boot, its copy there has some.
 _MAIN = f"""
@@ -94,4 +96,4 @@ def load_templates() -> Templates:
     root = data_folder("mediamtx-templates")
     texts = {p.relative_to(root).as_posix(): p.read_text(encoding="utf-8") for p in sorted(root.rglob("*.j2"))}
     host = data_folder("playbooks") / HOST_PACKAGE
-    return Templates(texts, {p.name: p.read_bytes() for p in sorted(host.glob("*.py"))})
+    return Templates(texts, {p.name: p.read_bytes() for p in sorted(host.glob("*.py")) if p.name != _NOT_SHIPPED})

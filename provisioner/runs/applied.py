@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-from provisioner.apply import (
-    HostResult,
-    apply_document,
-)
+from provisioner.apply import HostResult, apply_document
 from provisioner.plan.changes import Change
 
 
@@ -17,7 +13,7 @@ class Applied:
     """What became of a run: each host's result, and what a fresh plan still finds.
 
     Attributes:
-        plan: the digest of the plan that was enacted.
+        plan: the digest of the plan that was applied.
         ended: `done`, `stopped`, `paused` or `interrupted`; of the last two the run can be taken up again.
         cause: why it ended before its end.
         notes: what a person should know of the run itself.
@@ -32,7 +28,7 @@ class Applied:
     notes: tuple[str, ...] = ()
 
     @property
-    def document(self) -> dict[str, Any]:
+    def document(self) -> dict[str, object]:
         """The JSON document of the run."""
         return apply_document(self.plan, self.results) | {
             "run": self.run,

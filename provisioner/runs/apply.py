@@ -3,69 +3,54 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
-from typing import Any
 
-from provisioner.apply import (
-    HostOutcome,
-    HostResult,
-    Job,
-    NotStartedBecause,
-    RolloutOptions,
-    waves_of,
-)
+from provisioner.apply import HostOutcome, HostResult, Job, NotStartedBecause, RolloutOptions, waves_of
 from provisioner.base.errors import PolicyError
 from provisioner.desired.spec import HostSpec
 from provisioner.history.records import Operation
+from provisioner.hosts.facts import ArmedChange
 from provisioner.pipeline import Planned, Session
 from provisioner.plan import Plan, Saved, moved_hosts
-from provisioner.plan.seen import told_shortly
+from provisioner.plan.seen import first_few
 from provisioner.runs.applied import Applied
 from provisioner.runs.execution import carry_out, needs_program, new_run, with_program
 from provisioner.runs.intent import Intent
 from provisioner.runs.options import USUAL, RunOptions
 
 
-def enact(
-    session: Session,
-    planned: Planned,
-    *,
-    saved: Saved | None = None,
-    options: RolloutOptions | None = None,
-    way: RunOptions = USUAL,
+def apply_plan(
+    session: Session, planned: Planned, *, saved: Saved | None = None, options: RunOptions = USUAL
 ) -> Applied:
-    """Enact a plan on the hosts that change, then plan afresh.
+    """Bring the hosts that change to what a plan says, then plan afresh.
 
     Args:
         session: the same session that the plan was made in.
         planned: the plan, as made now.
         saved: the plan that was reviewed; hosts that moved since it was made are not started.
-        options: how strict and how patient; those of `way` otherwise.
-        way: how the run goes.
+        options: how the run goes.
 
     Raises:
         PolicyError: the plan is refused; nothing was touched.
         HostError: MediaMTX's program cannot be had; nothing was touched.
         StateError: the run cannot be recorded; nothing was touched.
     """
-    way = replace(way, options=options or way.options)
-    _refuse(planned.plan, saved, way.options)
+    _refuse(planned.plan, saved, options.rollout)
     stale = moved_hosts(saved, planned.plan, planned.seen) if saved else {}
-    live = dict(planned.plan.basis.live)
+    live = planned.plan.basis.live
     changed = [spec for spec in planned.hosts if spec.id in planned.plan.hosts and spec.id not in stale]
     jobs = [_job(session, spec, planned, live.get(spec.id, "")) for spec in changed]
     intent = Intent(
-        basis=replace(planned.plan.basis, live=live),
+        basis=planned.plan.basis,
         waves=waves_of(changed),
         live={spec.id: live.get(spec.id, "") for spec in changed},
         changes={job.spec.id: job.changes for job in jobs},
-        max_failed=way.options.max_failed,
+        max_failed=options.rollout.max_failed,
     )
-    run = new_run(session, Operation.APPLY, way, planned.plan.basis.digest)
+    run = new_run(session, Operation.APPLY, options, planned.plan.basis.digest)
     others = _others(planned, stale)
     if not jobs:
         return Applied(run.id, others, plan=run.plan)
-    return carry_out(session, run, jobs, intent, way, others=others)
+    return carry_out(session, run, jobs, intent, options, others=others)
 
 
 def _refuse(plan: Plan, saved: Saved | None, options: RolloutOptions) -> None:
@@ -85,24 +70,24 @@ def _refuse(plan: Plan, saved: Saved | None, options: RolloutOptions) -> None:
 
 def _others(planned: Planned, stale: Mapping[str, list[str]]) -> tuple[HostResult, ...]:
     """The hosts that are not changed: those that moved, could not be read, or are as desired."""
-    found = []
+    results = []
     for spec in planned.hosts:
         if spec.id in stale:
-            cause = f"the host has moved since the plan was made: {told_shortly(stale[spec.id])}"
-            found.append(HostResult(spec.id, HostOutcome.NOT_STARTED, cause, refusal=NotStartedBecause.STALE))
+            cause = f"the host has moved since the plan was made: {first_few(stale[spec.id])}"
+            results.append(HostResult(spec.id, HostOutcome.NOT_STARTED, cause, refusal=NotStartedBecause.STALE))
         elif spec.id in planned.unreadable:
             error = planned.unreadable[spec.id]
-            found.append(HostResult(spec.id, HostOutcome.UNREACHABLE, f"{error.message}; {error.hint}"))
+            results.append(HostResult(spec.id, HostOutcome.UNREACHABLE, f"{error.message}; {error.hint}"))
         elif spec.id not in planned.plan.hosts:
-            found.append(_as_desired(spec.id, planned.facts[spec.id].armed))
-    return tuple(found)
+            results.append(_as_desired(spec.id, planned.facts[spec.id].armed))
+    return tuple(results)
 
 
-def _as_desired(host: str, armed: Mapping[str, Any] | None) -> HostResult:
+def _as_desired(host: str, armed: ArmedChange | None) -> HostResult:
     """A host that is as desired, unless that is somebody's change which may still be taken back."""
     if armed is None:
         return HostResult(host, HostOutcome.UNCHANGED)
-    cause = f"run {armed['run']} waits for its confirmation: {armed.get('who') or 'of somebody'}"
+    cause = f"run {armed.run} waits for its confirmation: {armed.who or 'of somebody'}"
     return HostResult(host, HostOutcome.NOT_STARTED, cause, refusal=NotStartedBecause.LOCKED)
 
 
@@ -110,4 +95,4 @@ def _job(session: Session, spec: HostSpec, planned: Planned, expected: str) -> J
     files, facts = session.files[spec.id], planned.facts[spec.id]
     changes = tuple(change for change in planned.plan.pending if change.host == spec.id)
     job = Job(spec, files, facts, expected, changes=changes)
-    return with_program(session, job) if needs_program(spec, changes) else job
+    return with_program(session, job, facts.arch) if needs_program(spec, changes) else job

@@ -7,14 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from provisioner import __version__
-from provisioner.apply import (
-    HostResult,
-    Job,
-    JournalStep,
-    Rollout,
-    RunProgress,
-    roll_out,
-)
+from provisioner.apply import HostResult, Job, JournalStep, Rollout, RunProgress, roll_out
 from provisioner.desired.spec import HostSpec
 from provisioner.history.records import Holding, Operation, Run
 from provisioner.history.who import who, who_text
@@ -35,28 +28,28 @@ def carry_out(
     run: Run,
     jobs: Sequence[Job],
     intent: Intent,
-    way: RunOptions,
+    options: RunOptions,
     *,
     others: Sequence[HostResult] = (),
     progress: RunProgress | None = None,
 ) -> Applied:
     """Roll out with the journal beside it, and record what became of it."""
-    options = replace(way.options, who=who_text(run.who))
+    rollout = replace(options.rollout, who=who_text(run.who))
     log = RunLog(state_place(session), run)
     try:
         if progress is None:
             log.begin([job.spec.id for job in jobs], intent)
         else:
-            log.write(JournalStep("", "run", "resumed", {"who": options.who}))
+            log.write(JournalStep("", "run", "resumed", {"who": rollout.who}))
         done = roll_out(
             jobs,
             run.id,
             session.runner,
-            options,
+            rollout,
             log,
             waves=intent.waves,
             progress=progress,
-            stop=lambda: way.stop() or bool(log.broken),
+            stop=lambda: options.stop() or bool(log.broken),
         )
         return _closed_run(session, run, log, done, others)
     finally:
@@ -71,8 +64,8 @@ def _closed_run(session: Session, run: Run, log: RunLog, done: Rollout, others: 
     applied = Applied(run.id, results, remaining, run.plan, done.ended, done.cause, notes)
     log.write(JournalStep("", "run", done.ended, {"cause": done.cause}))
     if done.ended in {"done", "stopped"}:
-        shown = applied.document | {"journal": log.digest()}
-        log.end(str(shown["outcome"]), shown, holdings_after(session, run.operation, done.results, differing))
+        document = applied.document | {"journal": log.digest()}
+        log.end(str(document["outcome"]), document, holdings_after(session, run.operation, done.results, differing))
     return applied
 
 
@@ -89,9 +82,9 @@ def by_host(results: Iterable[HostResult]) -> tuple[HostResult, ...]:
     return tuple(sorted(results, key=lambda result: result.host))
 
 
-def new_run(session: Session, operation: Operation, way: RunOptions, plan: str, limit: tuple[str, ...] = ()) -> Run:
+def new_run(session: Session, operation: Operation, options: RunOptions, plan: str, limit: tuple[str, ...] = ()) -> Run:
     """A run that begins now: who, with what approval, on which inventory."""
-    people = who(session.environment) | ({"approval": way.approval} if way.approval else {})
+    people = who(session.environment) | ({"approval": options.approval} if options.approval else {})
     return Run(
         id=new_run_id(),
         operation=operation,
@@ -105,8 +98,8 @@ def new_run(session: Session, operation: Operation, way: RunOptions, plan: str, 
     )
 
 
-def with_program(session: Session, job: Job) -> Job:
-    """The job with MediaMTX's program to ship.
+def with_program(session: Session, job: Job, arch: str) -> Job:
+    """The job with MediaMTX's program for an architecture to ship.
 
     Raises:
         HostError: the program cannot be had.
@@ -114,8 +107,8 @@ def with_program(session: Session, job: Job) -> Job:
     if job.spec.relay is None:
         return job
     artefact = job.spec.relay.artefact
-    path = fetch(artefact, job.facts.arch, session.root, session.environment)
-    checksum = {str(arch): digest for arch, digest in artefact.sha256.items()}[job.facts.arch]
+    path = fetch(artefact, arch, session.root, session.environment)
+    checksum = {str(arch): digest for arch, digest in artefact.sha256.items()}[arch]
     return replace(job, artefact=path, artefact_sha256=checksum)
 
 
@@ -130,9 +123,9 @@ def needs_program(spec: HostSpec, changes: Sequence[Change]) -> bool:
 
 def remaining_changes(session: Session, results: Iterable[HostResult]) -> tuple[Change, ...]:
     """A fresh plan of what was applied must be empty; what it still finds is an error of ours or new drift."""
-    found = (
+    by_host = (
         changes_of(session.state.hosts[result.host], session.files[result.host], result.facts)
         for result in results
         if result.facts is not None
     )
-    return tuple(change for changes in found for change in changes if change.action is not Action.NOOP)
+    return tuple(change for changes in by_host for change in changes if change.action is not Action.NOOP)

@@ -1,6 +1,6 @@
 """What a run showed of hosts and facilities, as the history keeps it. Pure.
 
-A host is told to hold what was read from it, held against the desired state of this very inventory: what is as desired
+What a host holds is what was read from it, held against the desired state of this very inventory: what is as desired
 has the hash of the facility's signed content; of what differs only that something of it is there.
 """
 
@@ -27,11 +27,11 @@ _UNLIKE = ""
 
 def contents_of(inventory: Inventory) -> Contents:
     """What each relay should carry."""
-    found: dict[str, dict[str, str]] = {relay: {} for relay in inventory.relays}
+    contents: dict[str, dict[str, str]] = {relay: {} for relay in inventory.relays}
     for connection in inventory.connections:
         content = signed_content(connection.facility, connection.plan)
-        found[connection.plan.relay][connection.facility.id] = content
-    return found
+        contents[connection.plan.relay][connection.facility.id] = content
+    return contents
 
 
 # --- hosts ----------------------------------------------------------------------------------------
@@ -86,20 +86,20 @@ def shown_by_change(
     by_host: dict[str, list[Change]] = defaultdict(list)
     for change in differing:
         by_host[change.host].append(change)
-    found = []
+    holdings = []
     for result in results:
         spec = state.hosts.get(result.host)
         if spec is None or spec.kind is not HostKind.RELAY:
             continue
         if result.facts is not None:
-            found.append(holding(spec, contents[spec.id], by_host[spec.id], at))
+            holdings.append(holding(spec, contents[spec.id], by_host[spec.id], at))
         elif _left_unknown(operation, result.outcome):
-            found.append(Holding(spec.id, at, None))
-    return tuple(found)
+            holdings.append(Holding(spec.id, at, None))
+    return tuple(holdings)
 
 
 def _left_unknown(operation: Operation, outcome: HostOutcome) -> bool:
-    """Tell whether a host may be another than before: one that an apply returned to last-good is as it was."""
+    """Whether a host may be another than before: one that an apply returned to last-good is as it was."""
     if operation is Operation.ROLLBACK:
         return outcome not in {HostOutcome.NOT_STARTED, HostOutcome.UNCHANGED}
     return outcome in {HostOutcome.APPLIED, HostOutcome.UNREACHABLE, HostOutcome.ROLLBACK_FAILED}
@@ -139,6 +139,6 @@ def _checked(
 
 
 def _is_proved(verdict: PathVerdict) -> bool:
-    """Tell whether a path was up up to the monitoring centre; what was not checked is not."""
+    """Whether a path was up up to the monitoring centre; what was not checked is not."""
     up = verdict.verdict is Verdict.UP and verdict.level == HIGHEST.number
     return up and verdict.checked_at is not None

@@ -16,7 +16,7 @@ class Intent:
     """All that a run needs to be taken up again: what it rests on, and what it is about to do.
 
     Attributes:
-        live: each host's live digest in the plan that is enacted.
+        live: each host's live digest in the plan that is applied.
         changes: the plan's changes by host, for the path gate.
         rollback: by host, the run whose change is undone; empty for an apply.
     """
@@ -28,20 +28,19 @@ class Intent:
     rollback: Mapping[str, str] = field(default_factory=dict)
     max_failed: int = 0
 
-    def plain(self) -> dict[str, Any]:
+    def plain(self) -> dict[str, object]:
         """The intent as plain values for the journal."""
-        kept = {host: [_plain_change(c) for c in of] for host, of in self.changes.items()}
         return {
             "basis": asdict(self.basis) | {"live": dict(self.basis.live)},
             "waves": [[wave.name, list(wave.hosts)] for wave in self.waves],
             "live": dict(self.live),
-            "changes": kept,
+            "changes": {host: [_plain_change(c) for c in of] for host, of in self.changes.items()},
             "rollback": dict(self.rollback),
             "max_failed": self.max_failed,
         }
 
 
-def intent_of(plain: Mapping[str, Any]) -> Intent:
+def intent_of(plain: Mapping[str, Any]) -> Intent:  # our own document, which the journal's hashes hold
     """An intent as the journal has it."""
     return Intent(
         basis=Basis(**plain["basis"]),

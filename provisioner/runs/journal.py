@@ -8,7 +8,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any
 
 from provisioner.apply import JournalStep
 from provisioner.base.errors import StateError
@@ -58,7 +57,7 @@ class RunLog:
         except StateError:
             return ""
 
-    def end(self, outcome: str, document: Mapping[str, Any], holdings: tuple[Holding, ...] = ()) -> None:
+    def end(self, outcome: str, document: Mapping[str, object], holdings: tuple[Holding, ...] = ()) -> None:
         """Record what became of the run, and what hosts were shown to hold: it cannot be taken up again."""
         try:
             self._history.end(self.run, Ending(datetime.now(UTC), outcome, document, holdings))

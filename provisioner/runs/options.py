@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from provisioner.apply import (
-    RolloutOptions,
-)
+from provisioner.apply import RolloutOptions
 
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How a run goes: how strict, who approved it, and whether somebody asks to stop."""
+    """How a run goes: how strict its rollout is, who approved it, and whether somebody asks to stop."""
 
-    options: RolloutOptions = field(default_factory=RolloutOptions)
+    rollout: RolloutOptions = field(default_factory=RolloutOptions)
     approval: str = ""
     stop: Callable[[], bool] = lambda: False
 
@@ -29,5 +27,5 @@ def approval_of(text: str, environment: Mapping[str, str]) -> str:
     """What approved a change: the text that was given, else what the pipeline says of itself."""
     if text or environment.get("PROVISIONER_APPROVAL"):
         return (text or environment["PROVISIONER_APPROVAL"])[:200]
-    found = ((prefix, environment.get(name, "")) for name, prefix in _APPROVALS)
-    return next((f"{prefix}{value}"[:200] for prefix, value in found if value), "")
+    approvals = ((prefix, environment.get(name, "")) for name, prefix in _APPROVALS)
+    return next((f"{prefix}{value}"[:200] for prefix, value in approvals if value), "")

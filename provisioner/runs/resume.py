@@ -4,15 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from provisioner.apply import (
-    HostOutcome,
-    HostResult,
-    Job,
-    JournalStep,
-    RolloutOptions,
-    RunProgress,
-    roll_out,
-)
+from provisioner.apply import HostOutcome, HostResult, Job, JournalStep, RolloutOptions, roll_out
 from provisioner.desired.spec import HostSpec
 from provisioner.history.who import who, who_text
 from provisioner.hosts.facts import HostFacts
@@ -32,7 +24,7 @@ from provisioner.runs.options import USUAL, RunOptions
 from provisioner.runs.unfinished import Unfinished, unfinished
 
 
-def resume(session: Session, way: RunOptions = USUAL) -> Applied:
+def resume(session: Session, options: RunOptions = USUAL) -> Applied:
     """Take the last unfinished run up again: hosts that were started are asked first what became of them.
 
     Raises:
@@ -40,11 +32,12 @@ def resume(session: Session, way: RunOptions = USUAL) -> Applied:
         StalePlanError: the inventory, the templates or this tool are others than those it began with.
         StateError: the history does not answer.
     """
-    found = unfinished(state_place(session))
-    found.refuse_other(session.basis({}))
-    jobs, others = _jobs_of(session, found)
-    way = replace(way, options=replace(way.options, max_failed=max(way.options.max_failed, found.intent.max_failed)))
-    return carry_out(session, found.run, jobs, found.intent, way, others=others, progress=found.progress)
+    last = unfinished(state_place(session))
+    last.refuse_other(session.basis({}))
+    jobs, others = _jobs_of(session, last)
+    allowed = max(options.rollout.max_failed, last.intent.max_failed)
+    options = replace(options, rollout=replace(options.rollout, max_failed=allowed))
+    return carry_out(session, last.run, jobs, last.intent, options, others=others, progress=last.progress)
 
 
 def abort(session: Session) -> Applied:
@@ -54,23 +47,22 @@ def abort(session: Session) -> Applied:
         UsageError: no run is unfinished.
         StateError: the history does not answer.
     """
-    found = unfinished(state_place(session))
-    started = replace(found, progress=RunProgress(found.progress.results, found.progress.started))
-    jobs, others = _jobs_of(session, started)
-    open_jobs = [job for job in jobs if job.spec.id in found.progress.started]
-    way = RunOptions(options=RolloutOptions(who=who_text(who(session.environment))))
-    log = RunLog(state_place(session), found.run)
+    last = unfinished(state_place(session))
+    jobs, others = _jobs_of(session, last)
+    open_jobs = [job for job in jobs if job.spec.id in last.progress.started]
+    options = RolloutOptions(who=who_text(who(session.environment)))
+    log = RunLog(state_place(session), last.run)
     try:
         done = roll_out(
-            open_jobs, found.run.id, session.runner, way.options, log, progress=found.progress, abort="ended by hand"
+            open_jobs, last.run.id, session.runner, options, log, progress=last.progress, abort="ended by hand"
         )
-        seen = {result.host for result in done.results}
-        through = [result for host, result in found.progress.results.items() if host not in seen]
-        left = [_held_back(job.spec.id) for job in jobs if job.spec.id not in seen | set(found.progress.results)]
-        applied = Applied(found.run.id, by_host([*done.results, *through, *left, *others]), plan=found.run.plan)
+        asked = {result.host for result in done.results}
+        through = [result for host, result in last.progress.results.items() if host not in asked]
+        left = [_held_back(job.spec.id) for job in jobs if job.spec.id not in asked | set(last.progress.results)]
+        applied = Applied(last.run.id, by_host([*done.results, *through, *left, *others]), plan=last.run.plan)
         log.write(JournalStep("", "run", "aborted"))
-        shown = holdings_after(session, found.run.operation, done.results, remaining_changes(session, done.results))
-        log.end("aborted", applied.document | {"journal": log.digest()}, shown)
+        holdings = holdings_after(session, last.run.operation, done.results, remaining_changes(session, done.results))
+        log.end("aborted", applied.document | {"journal": log.digest()}, holdings)
     finally:
         log.close()
     return applied
@@ -80,36 +72,28 @@ def _held_back(host: str) -> HostResult:
     return HostResult(host, HostOutcome.NOT_STARTED, "the run was ended by hand")
 
 
-def _jobs_of(session: Session, found: Unfinished) -> tuple[list[Job], list[HostResult]]:
+def _jobs_of(session: Session, last: Unfinished) -> tuple[list[Job], list[HostResult]]:
     """The jobs of a run's hosts that are not through, and the results of those that cannot be asked."""
-    names = [host for wave in found.intent.waves for host in wave.hosts]
+    names = [host for wave in last.intent.waves for host in wave.hosts]
     specs = [session.state.hosts[host] for host in names if host in session.state.hosts]
     gone = [host for host in names if host not in session.state.hosts]
-    through = found.progress.results
+    through = last.progress.results
     asked = [spec for spec in specs if spec.id not in through]
     facts, errors = observe(asked, session.files, session.runner) if asked else ({}, {})
-    jobs, others = (
-        [],
-        [HostResult(host, HostOutcome.UNREACHABLE, "the inventory does not have it any more") for host in gone],
-    )
+    jobs = []
+    others = [HostResult(host, HostOutcome.UNREACHABLE, "the inventory does not have it any more") for host in gone]
     for spec in specs:
         if spec.id in errors:
             others.append(HostResult(spec.id, HostOutcome.UNREACHABLE, errors[spec.id].message))
         elif spec.id in facts or spec.id in through:
-            jobs.append(_job_again(session, spec, facts.get(spec.id), found))
+            jobs.append(_job_again(session, spec, facts.get(spec.id), last))
     return jobs, others
 
 
-def _job_again(session: Session, spec: HostSpec, facts: HostFacts | None, found: Unfinished) -> Job:
-    intent = found.intent
+def _job_again(session: Session, spec: HostSpec, facts: HostFacts | None, last: Unfinished) -> Job:
+    intent = last.intent
     changes, live = intent.changes.get(spec.id, ()), intent.live.get(spec.id, "")
     rollback = intent.rollback.get(spec.id)
-    if facts is None:
-        return Job(spec, session.files[spec.id], _no_facts(spec), live, changes=changes, rollback=rollback)
     job = Job(spec, session.files[spec.id], facts, live, changes=changes, rollback=rollback)
-    return with_program(session, job) if rollback is None and needs_program(spec, changes) else job
-
-
-def _no_facts(spec: HostSpec) -> HostFacts:
-    """Facts of a host that is through: nothing is asked of it and nothing is read from this."""
-    return HostFacts(spec.id, "", (), {}, None, {}, None, {"differences": []}, {}, None, None, None, None, "")
+    ships = facts is not None and rollback is None and needs_program(spec, changes)
+    return with_program(session, job, facts.arch) if facts is not None and ships else job

@@ -4,20 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
-from provisioner.apply import (
-    HostOutcome,
-    HostResult,
-    Job,
-    waves_of,
-)
+from provisioner.apply import HostOutcome, HostResult, Job, waves_of
 from provisioner.base.errors import HostError, UsageError
 from provisioner.history.records import Operation
 from provisioner.hosts.facts import HostFacts
 from provisioner.hosts.observe import observe
 from provisioner.pipeline import Session
-from provisioner.plan import Basis
 from provisioner.runs.applied import Applied
 from provisioner.runs.execution import carry_out, new_run
 from provisioner.runs.intent import Intent
@@ -49,23 +43,19 @@ def plan_rollback(session: Session, targets: Sequence[str]) -> RollbackPlan:
     if len(runs) > 1 or (runs and named):
         raise UsageError("a rollback takes hosts, or one run", hint="see provisioner history for runs")
     facts, errors = observe([hosts[h] for h in sorted(named or set(hosts))], session.files, session.runner)
-    kept = {host: {str(g["run"]): g for g in found.generations} for host, found in facts.items()}
+    kept = {host: {one.run: one.kept for one in of.generations} for host, of in facts.items()}
     newest = {host: next(iter(of), "") for host, of in kept.items()}
     run = runs[0] if runs else max((r for r in newest.values() if r), default="")
     chosen = {host: newest[host] for host in named & set(kept)} if named else {h: run for h in kept if run in kept[h]}
-    found = {
-        host: (target, datetime.fromtimestamp(int(kept[host][target]["at"]), UTC))
-        for host, target in chosen.items()
-        if target
-    }
-    if not found and not errors:
+    planned = {host: (target, kept[host][target]) for host, target in chosen.items() if target}
+    if not planned and not errors:
         known = sorted({r for of in kept.values() for r in of})
         what = f"a state of before {run}" if runs else "a state to return to"
         raise UsageError(f"no host keeps {what}", hint=f"kept are states of before: {', '.join(known) or 'none'}")
-    return RollbackPlan(found, facts, errors)
+    return RollbackPlan(planned, facts, errors)
 
 
-def roll_back(session: Session, planned: RollbackPlan, way: RunOptions = USUAL) -> Applied:
+def roll_back(session: Session, planned: RollbackPlan, options: RunOptions = USUAL) -> Applied:
     """Return hosts to the state before a run: a transaction with the same checks, gate and switch.
 
     Raises:
@@ -79,15 +69,15 @@ def roll_back(session: Session, planned: RollbackPlan, way: RunOptions = USUAL) 
     others = tuple(
         HostResult(host, HostOutcome.UNREACHABLE, error.message) for host, error in sorted(planned.unreadable.items())
     )
-    run = new_run(session, Operation.ROLLBACK, way, "")
+    run = new_run(session, Operation.ROLLBACK, options, "")
     if not jobs:
         return Applied(run.id, others)
     intent = Intent(
-        basis=Basis(session.digest, session.templates.digest, {}),
+        basis=session.basis({}),
         waves=waves_of(job.spec for job in jobs),
         live={},
         changes={},
         rollback={host: target for host, (target, _) in planned.hosts.items()},
-        max_failed=way.options.max_failed,
+        max_failed=options.rollout.max_failed,
     )
-    return carry_out(session, run, jobs, intent, way, others=others)
+    return carry_out(session, run, jobs, intent, options, others=others)

@@ -53,15 +53,15 @@ def unfinished(place: StatePlace) -> Unfinished:
     """
     history, log = open_history(place), EventLog(place)
     try:
-        found = next((r for r in history.runs() if r.run.operation is not Operation.VERIFY), None)
-        events = log.of(found.run.id) if found else ()
+        last = next((r for r in history.runs() if r.run.operation is not Operation.VERIFY), None)
+        events = log.of(last.run.id) if last else ()
     finally:
         history.close()
         log.close()
     begun = next((e for e in events if e.step == "run" and e.state == "begin"), None)
-    if found is None or found.finished is not None or begun is None:
+    if last is None or last.finished is not None or begun is None:
         raise UsageError("no run is unfinished", hint="see provisioner history")
-    return Unfinished(found.run, intent_of(begun.detail), progress_of(events), _is_paused(events))
+    return Unfinished(last.run, intent_of(begun.detail), progress_of(events), _is_paused(events))
 
 
 def _is_paused(events: Sequence[Event]) -> bool:

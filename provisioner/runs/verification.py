@@ -18,7 +18,7 @@ _OUTCOMES = {0: "up", 1: "not-up"}
 
 
 def record_verification(session: Session, result: VerifyResult, limit: tuple[str, ...] = ()) -> str:
-    """Record a verification that is over, and give the run's id.
+    """Record a verification that is over: the run's id.
 
     Only what was checked is recorded: a limit leaves facilities out, and nothing is said of them.
 

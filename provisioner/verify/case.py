@@ -91,10 +91,9 @@ class Case:
             element: the element that has to be in it.
         """
         facts = self.hosts[self.target.relay.id].facts
-        firewall = facts.firewall if facts else None
-        if firewall is None or not firewall["present"]:
+        if facts is None or not facts.firewall.present:
             return False
-        names = {str(d["name"]) for d in firewall["differences"]}
+        names = {difference.name for difference in facts.firewall.differences}
         missing = {f"element {elements} {element}", f"set {elements}"} & names
         return bool(missing) or any(n.startswith((f"rule {chain}/", f"chain {chain}", f"order {chain}")) for n in names)
 

@@ -1,12 +1,11 @@
-"""What hosts told about paths, as typed values. Pure; a document that cannot be read is no evidence."""
+"""What hosts say about paths, as typed values. Pure; a document that cannot be read is no evidence."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
-from provisioner.hosts.facts import HostFacts, parse_facts
+from provisioner.hosts.document import Fields, UnreadableError, fields_of
+from provisioner.hosts.facts import HostFacts, facts_in
 from provisioner.hosts.runner import CallOutcome, HostAnswer
 
 Device = tuple[str, int]
@@ -62,7 +61,7 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class RelayEvidence:
-    """What a relay told of its paths, by name; `devices` by address and port."""
+    """What a relay says of its paths, by name; `devices` by address and port."""
 
     unit: str
     api_error: str
@@ -83,7 +82,7 @@ class CentreEvidence:
 
 @dataclass(frozen=True, slots=True)
 class HostEvidence:
-    """All that one host told, or why it told nothing."""
+    """All that one host says, or why it says nothing."""
 
     host: str
     outcome: CallOutcome
@@ -97,79 +96,102 @@ def parse_evidence(answer: HostAnswer) -> HostEvidence:
     """A host's evidence from its answer; a document that cannot be read makes the host a failed one."""
     if answer.outcome is not CallOutcome.ANSWERED:
         return HostEvidence(answer.host, answer.outcome, answer.error)
-    document = answer.document
     try:
-        return HostEvidence(
-            host=answer.host,
-            outcome=answer.outcome,
-            error=str(document.get("facts_error", "")),
-            facts=parse_facts(answer.host, document["facts"]) if document.get("facts") else None,
-            relay=_relay(document["relay"]) if document.get("relay") else None,
-            centre=_centre(document["centre"]) if document.get("centre") else None,
-        )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        # The name of what is missing, never the document: it is another program's output.
-        told = f"its answer cannot be read ({type(error).__name__})"
-        return HostEvidence(answer.host, CallOutcome.FAILED, told)
+        return _evidence(answer.host, fields_of(answer.document))
+    except UnreadableError as error:
+        # The name of the field, never the document: it is another program's output.
+        return HostEvidence(answer.host, CallOutcome.FAILED, f"its answer cannot be read: {error}")
 
 
-def _relay(document: Mapping[str, Any]) -> RelayEvidence:
-    paths: Mapping[str, Any] = document["paths"]
+def _evidence(host: str, answer: Fields) -> HostEvidence:
+    relay, centre = answer.below_or_none("relay"), answer.below_or_none("centre")
+    return HostEvidence(
+        host=host,
+        outcome=CallOutcome.ANSWERED,
+        error=answer.text("facts_error", ""),
+        facts=facts_in(host, answer.below("facts")) if answer.has("facts") else None,
+        relay=relay_evidence(relay) if relay else None,
+        centre=_centre(centre) if centre else None,
+    )
+
+
+def relay_evidence(relay: Fields) -> RelayEvidence:
+    """What a relay tells of its paths, in a probe and in the looks of a change.
+
+    Raises:
+        UnreadableError: it cannot be read.
+    """
+    paths = dict(relay.named("paths"))
     return RelayEvidence(
-        unit=str(document["unit"]),
-        api_error=str(document["api_error"]),
-        tunnel=_tunnel(document["tunnel"]),
-        devices={(d["address"], int(d["port"])): str(d["outcome"]) for d in document["devices"]},
-        samples={name: (_sample(p["samples"][0]), _sample(p["samples"][1])) for name, p in paths.items()},
-        reads={name: _read(p["read"]) for name, p in paths.items() if p["read"]},
-        errors={name: tuple(map(str, said)) for name, said in document["errors"].items()},
+        unit=relay.text("unit"),
+        api_error=relay.text("api_error"),
+        tunnel=_tunnel(relay.below("tunnel")),
+        devices={(d.text("address"), d.number("port")): d.text("outcome") for d in relay.each("devices")},
+        samples={name: _samples(path) for name, path in paths.items()},
+        reads={name: _read(path.below("read")) for name, path in paths.items() if path.has("read")},
+        errors={name: relay.below("errors").texts(name) for name in relay.below("errors").names()},
     )
 
 
-def _centre(document: Mapping[str, Any]) -> CentreEvidence:
+def _centre(centre: Fields) -> CentreEvidence:
     reads = {
-        relay: {name: _read(found) for name, found in of.items() if found} for relay, of in document["relays"].items()
+        relay: {name: _read(of.below(name)) for name in of.names() if of.has(name)}
+        for relay, of in centre.named("relays")
     }
-    return CentreEvidence(_tunnel(document["tunnel"]), reads)
+    return CentreEvidence(_tunnel(centre.below("tunnel")), reads)
 
 
-def _tunnel(document: Mapping[str, Any]) -> LiveTunnel:
-    return LiveTunnel(tuple(document["routes"]), {key: _peer(p) for key, p in document["peers"].items()})
+def _tunnel(tunnel: Fields) -> LiveTunnel:
+    return LiveTunnel(tunnel.texts("routes"), {key: _peer(peer) for key, peer in tunnel.named("peers")})
 
 
-def _peer(document: Mapping[str, Any]) -> LivePeer:
-    age = document["handshake_age_s"]
-    received, sent = document["received_bytes"], document["sent_bytes"]
+def _peer(peer: Fields) -> LivePeer:
     return LivePeer(
-        allowed_ips=tuple(document["allowed_ips"]),
-        handshake_age_s=None if age is None else float(age),
-        received=(int(received[0]), int(received[1])),
-        sent=(int(sent[0]), int(sent[1])),
+        allowed_ips=peer.texts("allowed_ips"),
+        handshake_age_s=peer.measure("handshake_age_s") if peer.has("handshake_age_s") else None,
+        received=_before_and_after(peer, "received_bytes"),
+        sent=_before_and_after(peer, "sent_bytes"),
     )
 
 
-def _sample(document: Mapping[str, Any] | None) -> Sample | None:
+def _before_and_after(peer: Fields, name: str) -> tuple[int, int]:
+    match peer.numbers(name):
+        case (before, after):
+            return before, after
+        case _:
+            raise UnreadableError(f"{peer.place}.{name} is no pair")
+
+
+def _samples(path: Fields) -> tuple[Sample | None, Sample | None]:
+    match path.list_of("samples"):
+        case [first, second]:
+            return _sample(first, path.place), _sample(second, path.place)
+        case _:
+            raise UnreadableError(f"{path.place}.samples is no pair")
+
+
+def _sample(document: object, place: str) -> Sample | None:
     if document is None:
         return None
+    sample = fields_of(document, f"{place}.sample")
     return Sample(
-        available=document["available"] is True,
-        online=document["online"] is True,
-        inbound_bytes=int(document["inbound_bytes"]),
-        codecs=tuple(str(track["codec"]) for track in document.get("tracks", ())),
+        available=sample.flag("available"),
+        online=sample.flag("online"),
+        inbound_bytes=sample.number("inbound_bytes"),
+        codecs=tuple(t.text("codec") for t in sample.each("tracks") if t.has("codec")) if sample.has("tracks") else (),
     )
 
 
-def _read(document: Mapping[str, Any]) -> Read:
+def _read(read: Fields) -> Read:
     frame = None
-    if "codec" in document:
-        codec = str(document["codec"])
-        frame = (_CODECS.get(codec, codec), int(document["width"]), int(document["height"]))
-    status = document.get("status")
+    if read.has("codec"):
+        codec = read.text("codec")
+        frame = (_CODECS.get(codec, codec), read.number("width"), read.number("height"))
     return Read(
-        run="not_run" not in document,
+        run=not read.has("not_run"),
         frame=frame,
-        error=str(document.get("error", "") or document.get("not_run", "")),
-        status=None if status is None else int(status),
-        timed_out=document.get("timed_out") is True,
-        after=_sample(document.get("after")),
+        error=read.text("error", "") or read.text("not_run", ""),
+        status=read.number_or_none("status"),
+        timed_out=read.has("timed_out") and read.flag("timed_out"),
+        after=_sample(read.values.get("after"), read.place),
     )

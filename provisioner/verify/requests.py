@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from provisioner.desired.spec import HostSpec
 from provisioner.hosts.runner import HostCall
 from provisioner.verify.wanted import PathToCheck
+
+if TYPE_CHECKING:  # the host's own package: its types are for the type checker, the module is not installed here
+    from provisioner_host import wire
 
 # Reads of silent paths take the longest, several at once; beyond half an hour what is left is not checked.
 _FIXED_S = 120.0
@@ -21,7 +24,7 @@ _LONGEST_S = 1800.0
 class ObserveRequest:
     """How a host's own facts are read: the request of `observe`, and the files that go with it."""
 
-    request: Mapping[str, Any]
+    request: wire.ObserveRequest
     files: Mapping[str, bytes]
 
 
@@ -30,7 +33,7 @@ class ProbeLimits:
     """How much a probe may take of a host.
 
     Attributes:
-        deadline_s: when it has to answer; None gives a time by the number of paths.
+        deadline_s: when it has to answer; None: by the number of paths.
     """
 
     deadline_s: float | None = None
@@ -73,10 +76,10 @@ def probe_calls(
     return tuple(calls)
 
 
-def _base(observe: ObserveRequest, limits: ProbeLimits, paths: int) -> dict[str, Any]:
+def _base(observe: ObserveRequest, limits: ProbeLimits, paths: int) -> wire.ProbeRequest:
     return {
         "operation": "probe",
-        "observe": dict(observe.request),
+        "observe": observe.request,
         "deadline_s": limits.deadline_for(paths),
         "max_readers": limits.max_readers,
         "sample_s": limits.sample_s,
@@ -84,7 +87,7 @@ def _base(observe: ObserveRequest, limits: ProbeLimits, paths: int) -> dict[str,
     }
 
 
-def _relay(spec: HostSpec, wanted: list[PathToCheck]) -> dict[str, Any]:
+def _relay(spec: HostSpec, wanted: list[PathToCheck]) -> wire.RelayToProbe:
     return {
         "address": str(spec.tunnel.address),
         "paths": [
@@ -100,7 +103,7 @@ def _relay(spec: HostSpec, wanted: list[PathToCheck]) -> dict[str, Any]:
     }
 
 
-def _centre(spec: HostSpec, wanted: list[PathToCheck]) -> dict[str, Any]:
+def _centre(spec: HostSpec, wanted: list[PathToCheck]) -> wire.CentreToProbe:
     by_relay: dict[str, list[PathToCheck]] = defaultdict(list)
     for one in wanted:
         by_relay[one.relay.id].append(one)

@@ -64,8 +64,8 @@ def _engine_of(evidence: Iterable[HostEvidence]) -> str:
     versions = []
     for facts in (e.facts for e in evidence):
         if facts is not None:
-            running = str((facts.runtime or {}).get("version", ""))
-            versions.append(running or str((facts.program or {}).get("version", "")))
+            running = facts.runtime.version if facts.runtime else ""
+            versions.append(running or (facts.program.version if facts.program else ""))
     return engine_name(versions)
 
 

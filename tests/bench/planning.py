@@ -24,7 +24,8 @@ from provisioner.desired.limit import Limit
 from provisioner.hosts.runner import HostAnswer, HostCall
 from provisioner.pipeline import Planned, Session, make_plan
 from provisioner.plan.changes import Action
-from provisioner.runs.apply import enact
+from provisioner.runs.apply import apply_plan
+from provisioner.runs.options import RunOptions
 from tests import inventories
 from tests.bench.fleet import TODAY
 from tests.simulated import SimulatedHosts
@@ -102,7 +103,7 @@ def _time(stages: dict[str, float], name: str, action: Callable[[], T]) -> T:
 
 def _install(session: Session, planned: Planned, hosts: TimedHosts) -> None:
     """Bring the hosts in memory to the desired state."""
-    applied = enact(session, planned, options=RolloutOptions(sleep=lambda _: None))
+    applied = apply_plan(session, planned, options=RunOptions(RolloutOptions(sleep=lambda _: None)))
     assert not applied.remaining
     assert hosts.inner.hosts
 

@@ -17,7 +17,8 @@ from provisioner.apply import HostOutcome, RolloutOptions
 from provisioner.desired.limit import Limit
 from provisioner.hosts.runner import HostAnswer, HostCall, HostRunner
 from provisioner.pipeline import Session, make_plan
-from provisioner.runs.apply import enact
+from provisioner.runs.apply import apply_plan
+from provisioner.runs.options import RunOptions
 
 from .deployment import Deployment
 from .topology import MANAGED_HOSTS
@@ -143,7 +144,7 @@ def test_rules_that_would_lock_the_controller_out_are_refused_by_the_host_too(de
     shut_out(deployment)
     work = session(deployment)
     planned = make_plan(work, Limit())
-    applied = enact(work, replace(planned, plan=replace(planned.plan, refused=())))
+    applied = apply_plan(work, replace(planned, plan=replace(planned.plan, refused=())))
     (relay,) = [result for result in applied.results if result.host == RELAY]
     assert relay.outcome is HostOutcome.NOT_STARTED
     assert f"{deployment.lab.controller_address()} (this connection)" in relay.cause
@@ -156,7 +157,7 @@ def test_a_lock_out_forced_past_the_check_heals_itself_within_ninety_seconds(dep
     work = session(deployment)
     planned = make_plan(work, Limit())
     started = time.monotonic()
-    applied = enact(work, planned, options=RolloutOptions(lockout_check=False))
+    applied = apply_plan(work, planned, options=RunOptions(RolloutOptions(lockout_check=False)))
     took = time.monotonic() - started
     results = {result.host: result for result in applied.results}
     assert results[RELAY].outcome is HostOutcome.ROLLED_BACK
@@ -187,7 +188,7 @@ def test_a_reboot_before_the_confirmation_brings_the_last_good_state(deployment:
     planned = make_plan(work, Limit({"host": frozenset({OTHER})}))
     assert planned.plan.pending
     vars(work)["runner"] = RebootingRunner(work.runner, deployment, OTHER)
-    (result,) = enact(work, planned).results
+    (result,) = apply_plan(work, planned).results
     assert (result.outcome, result.cause) == (
         HostOutcome.ROLLED_BACK,
         "the host was rebooted before the change was confirmed",

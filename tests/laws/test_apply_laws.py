@@ -79,13 +79,13 @@ def test_a_run_that_was_killed_at_any_step_and_resumed_leaves_every_host_old_or_
     waves = waves_of(job.spec for job in jobs)
     results = controller.run(jobs, "run-2", waves=waves, progress=controller.progress("run-2")).results
     assert all(host.armed is None for host in controller.hosts.hosts.values())
-    told = {result.host: result.outcome for result in results}
+    outcomes = {result.host: result.outcome for result in results}
     fresh = Controller()
     applied(fresh, state(old), "run-1")
     applied(fresh, state(new), "run-2")
     now, then = controller.contents(), fresh.contents()
     for host in now:
-        outcome = told.get(host, HostOutcome.UNCHANGED)
+        outcome = outcomes.get(host, HostOutcome.UNCHANGED)
         expected = then if outcome is HostOutcome.APPLIED else before
         assert now[host] == expected[host], (host, outcome)
 
@@ -134,10 +134,10 @@ def test_every_host_is_in_one_wave_and_the_canaries_are_one_a_carrier(count: int
 
 
 @FEW
-@given(found=facilities)
-def test_only_the_hosts_of_the_jobs_are_touched(found: dict[str, int]) -> None:
+@given(sites=facilities)
+def test_only_the_hosts_of_the_jobs_are_touched(sites: dict[str, int]) -> None:
     controller = Controller()
-    jobs = [job for job in controller.jobs(state(found)) if job.spec.id == "relay-viettel-1"]
+    jobs = [job for job in controller.jobs(state(sites)) if job.spec.id == "relay-viettel-1"]
     controller.hosts.calls.clear()
     controller.run(jobs)
     assert {host for _, host in controller.hosts.calls} <= {"relay-viettel-1"}

@@ -23,7 +23,7 @@ management = st.sampled_from([["198.51.100.0/27"], ["198.51.100.0/27", "192.0.2.
 
 
 def compared(old: Inventory, new: Inventory) -> Plan:
-    before, after = (desired_state(found, placeholders(found)) for found in (old, new))
+    before, after = (desired_state(revision, placeholders(revision)) for revision in (old, new))
     files = fleets.files_of(after)
     facts = facts_of_revision(before, fleets.files_of(before), files)
     observed = Observed(new, after, tuple(after.hosts.values()), files, facts, before=old)
@@ -39,10 +39,10 @@ def row(change: Change) -> tuple[str, str, str, str, str]:
     return change.host, change.resource.value, change.name, change.action.value, change.impact.value
 
 
-def inventory(found: dict[str, int], version: str, networks: list[str]) -> Inventory:
+def inventory(sites: dict[str, int], version: str, networks: list[str]) -> Inventory:
     artefact = {"version": version, "sha256": {"amd64": "0" * 64}}
     return of(
-        found,
+        sites,
         settings=inventories.settings(mediamtx=artefact),
         carriers=[inventories.carrier(management_networks=networks)],
     )
@@ -67,11 +67,11 @@ def test_it_says_what_a_plan_says_of_hosts_that_are_as_the_older_revision_has_th
 
 
 @FEW
-@given(found=facilities)
-def test_a_revision_compared_with_itself_is_no_change(found: dict[str, int]) -> None:
+@given(sites=facilities)
+def test_a_revision_compared_with_itself_is_no_change(sites: dict[str, int]) -> None:
     world = World()
-    world.apply(of(found))
-    same = world.complete(of(found))
+    world.apply(of(sites))
+    same = world.complete(of(sites))
     assert compared(same, same).is_empty
 
 
@@ -81,8 +81,8 @@ def test_rules_are_named_as_hosts_name_them() -> None:
     before = world.complete(of({"kcl-bg-001": 1}))
     networks = inventories.carrier(management_networks=["192.0.2.0/24"])
     after = world.complete(of({"kcl-bg-001": 1, "kcl-bg-002": 1}, carriers=[networks]))
-    found = {(c.name, c.action.value) for c in compared(before, after).pending if c.resource is Resource.RULE}
-    assert found == {
+    rules = {(c.name, c.action.value) for c in compared(before, after).pending if c.resource is Resource.RULE}
+    assert rules == {
         ("element cameras 10.91.0.3 . 10554", "create"),
         ("element management 192.0.2.0/24", "create"),
         ("element management 198.51.100.0/27", "delete"),

@@ -24,8 +24,8 @@ names = st.sampled_from([f"kcl-bg-{n:03}" for n in range(1, 5)])
 facilities = st.dictionaries(names, st.integers(min_value=1, max_value=3), max_size=3)
 
 
-def wanted(found: dict[str, int]) -> tuple[DesiredState, Contents]:
-    inventory = inventories.inventory(facilities=[fleets.facility(name, cameras) for name, cameras in found.items()])
+def wanted(sites: dict[str, int]) -> tuple[DesiredState, Contents]:
+    inventory = inventories.inventory(facilities=[fleets.facility(name, cameras) for name, cameras in sites.items()])
     return fleets.state_of(inventory), contents_of(inventory)
 
 
@@ -60,14 +60,14 @@ def test_a_run_shows_what_it_confirmed_and_nothing_of_what_it_did_not_touch() ->
 
 def test_only_where_the_end_was_not_seen_is_it_unknown_what_a_host_holds() -> None:
     state, contents = wanted({"kcl-bg-001": 1})
-    told = {
+    holdings = {
         (operation, outcome): shown_by_change(
             operation, state, contents, (HostResult(RELAY, outcome),), differing=(), at=AT
         )
         for operation in (Operation.APPLY, Operation.ROLLBACK)
         for outcome in HostOutcome
     }
-    unknown = {key for key, shown in told.items() if shown and shown[0].held is None}
+    unknown = {key for key, shown in holdings.items() if shown and shown[0].held is None}
     assert unknown == {
         (Operation.APPLY, HostOutcome.APPLIED),
         (Operation.APPLY, HostOutcome.UNREACHABLE),
@@ -77,4 +77,4 @@ def test_only_where_the_end_was_not_seen_is_it_unknown_what_a_host_holds() -> No
         (Operation.ROLLBACK, HostOutcome.ROLLBACK_FAILED),
         (Operation.ROLLBACK, HostOutcome.ROLLED_BACK),
     }
-    assert all(not shown for key, shown in told.items() if key not in unknown)
+    assert all(not shown for key, shown in holdings.items() if key not in unknown)

@@ -23,8 +23,8 @@ names = st.sampled_from([f"kcl-bg-{n:03}" for n in range(1, 7)])
 facilities = st.dictionaries(names, st.integers(min_value=1, max_value=4), min_size=0, max_size=4)
 
 
-def state(found: dict[str, int], password: str = CANARY) -> DesiredState:
-    listed = [fleets.facility(name, cameras) for name, cameras in found.items()]
+def state(sites: dict[str, int], password: str = CANARY) -> DesiredState:
+    listed = [fleets.facility(name, cameras) for name, cameras in sites.items()]
     return fleets.state_of(inventories.inventory(facilities=listed), password)
 
 
@@ -36,7 +36,7 @@ def plan_of(desired: DesiredState, hosts: SimulatedHosts, *, only: tuple[str, ..
     return [change for spec in chosen for change in changes_of(spec, files[spec.id], facts[spec.id])]
 
 
-def enact(desired: DesiredState, hosts: SimulatedHosts, *, only: tuple[str, ...] = ()) -> None:
+def apply_all(desired: DesiredState, hosts: SimulatedHosts, *, only: tuple[str, ...] = ()) -> None:
     files = fleets.files_of(desired)
     chosen = [spec for host, spec in desired.hosts.items() if host in (only or tuple(desired.hosts))]
     facts, _ = observe(chosen, files, hosts)
@@ -52,8 +52,8 @@ def pending(changes: list[Change]) -> list[Change]:
 @given(old=facilities, new=facilities)
 def test_after_an_apply_a_fresh_plan_is_empty(old: dict[str, int], new: dict[str, int]) -> None:
     hosts = SimulatedHosts()
-    enact(state(old), hosts)
-    enact(state(new), hosts)
+    apply_all(state(old), hosts)
+    apply_all(state(new), hosts)
     assert pending(plan_of(state(new), hosts)) == []
 
 
@@ -61,7 +61,7 @@ def test_after_an_apply_a_fresh_plan_is_empty(old: dict[str, int], new: dict[str
 @given(old=facilities, new=facilities)
 def test_a_plan_names_exactly_the_paths_and_peers_that_differ(old: dict[str, int], new: dict[str, int]) -> None:
     hosts = SimulatedHosts()
-    enact(state(old), hosts)
+    apply_all(state(old), hosts)
     named = {(c.resource, c.name, c.action) for c in pending(plan_of(state(new), hosts))}
     before = {path.name for _, path in state(old).paths}
     after = {path.name for _, path in state(new).paths}
@@ -73,26 +73,26 @@ def test_a_plan_names_exactly_the_paths_and_peers_that_differ(old: dict[str, int
 
 
 @FEW
-@given(found=facilities, data=st.data())
-def test_the_order_of_facilities_changes_no_file(found: dict[str, int], data: st.DataObject) -> None:
-    shuffled = dict(data.draw(st.permutations(list(found.items()))))
-    assert fleets.files_of(state(found)) == fleets.files_of(state(shuffled))
+@given(sites=facilities, data=st.data())
+def test_the_order_of_facilities_changes_no_file(sites: dict[str, int], data: st.DataObject) -> None:
+    shuffled = dict(data.draw(st.permutations(list(sites.items()))))
+    assert fleets.files_of(state(sites)) == fleets.files_of(state(shuffled))
 
 
 @FEW
-@given(found=facilities)
-def test_only_the_chosen_hosts_are_touched(found: dict[str, int]) -> None:
+@given(sites=facilities)
+def test_only_the_chosen_hosts_are_touched(sites: dict[str, int]) -> None:
     hosts = SimulatedHosts()
-    enact(state(found), hosts, only=("relay-viettel-1",))
+    apply_all(state(sites), hosts, only=("relay-viettel-1",))
     assert {host for _, host in hosts.calls} == {"relay-viettel-1"}
 
 
 @FEW
-@given(found=facilities)
-def test_no_secret_is_in_a_plan_or_in_what_is_printed_of_it(found: dict[str, int]) -> None:
+@given(sites=facilities)
+def test_no_secret_is_in_a_plan_or_in_what_is_printed_of_it(sites: dict[str, int]) -> None:
     hosts = SimulatedHosts()
-    enact(state(found, "another one"), hosts)
-    desired = state(found)
+    apply_all(state(sites, "another one"), hosts)
+    desired = state(sites)
     changes = plan_of(desired, hosts)
     text = json.dumps(plan_document(Plan(Basis("i", "t", {}), tuple(changes)), everything=True), ensure_ascii=False)
     text += repr(desired) + repr(fleets.files_of(desired)) + repr(changes)
@@ -101,40 +101,40 @@ def test_no_secret_is_in_a_plan_or_in_what_is_printed_of_it(found: dict[str, int
 
 
 def secrets_in(desired: DesiredState) -> set[str]:
-    found = {CANARY, "reader-viettel-centre", "digest-key"}
+    secrets = {CANARY, "reader-viettel-centre", "digest-key"}
     for spec in desired.hosts.values():
-        found.add(spec.digest_key.reveal())
-        found |= {peer.psk.reveal() for peer in spec.tunnel.peers}
-    return found
+        secrets.add(spec.digest_key.reveal())
+        secrets |= {peer.psk.reveal() for peer in spec.tunnel.peers}
+    return secrets
 
 
 @FEW
-@given(found=facilities.filter(bool))
-def test_a_new_password_changes_its_paths_and_says_no_more(found: dict[str, int]) -> None:
+@given(sites=facilities.filter(bool))
+def test_a_new_password_changes_its_paths_and_says_no_more(sites: dict[str, int]) -> None:
     hosts = SimulatedHosts()
-    enact(state(found, "the old one"), hosts)
-    changed = [c for c in pending(plan_of(state(found, "the new one"), hosts)) if c.resource is Resource.PATH]
-    assert {c.name for c in changed} == {path.name for _, path in state(found).paths}
+    apply_all(state(sites, "the old one"), hosts)
+    changed = [c for c in pending(plan_of(state(sites, "the new one"), hosts)) if c.resource is Resource.PATH]
+    assert {c.name for c in changed} == {path.name for _, path in state(sites).paths}
     assert {c.reason for c in changed} == {"credentials of the source differ"}
     assert {c.impact for c in changed} == {Impact.PATH}
 
 
 @FEW
-@given(found=facilities, viewers=st.dictionaries(names, st.integers(1, 9)))
-def test_viewers_are_counted_on_the_paths_that_are_cut(found: dict[str, int], viewers: dict[str, int]) -> None:
+@given(sites=facilities, viewers=st.dictionaries(names, st.integers(1, 9)))
+def test_viewers_are_counted_on_the_paths_that_are_cut(sites: dict[str, int], viewers: dict[str, int]) -> None:
     hosts = SimulatedHosts()
-    enact(state(found), hosts)
+    apply_all(state(sites), hosts)
     watched = {f"bac-giang/{name}/cam-01/sub": n for name, n in viewers.items()}
     hosts.hosts["relay-viettel-1"].viewers = watched
     plan = Plan(Basis("i", "t", {}), tuple(plan_of(state({}), hosts)))
-    there = {path.name for _, path in state(found).paths}
+    there = {path.name for _, path in state(sites).paths}
     assert plan_document(plan)["summary"]["viewers_dropped"] == sum(n for path, n in watched.items() if path in there)
 
 
 def test_a_host_that_moved_since_the_plan_is_refused_and_the_mover_is_named() -> None:
     hosts = SimulatedHosts()
     desired = state({"kcl-bg-001": 1})
-    enact(desired, hosts)
+    apply_all(desired, hosts)
     files = fleets.files_of(desired)
     facts, _ = observe(desired.hosts.values(), files, hosts)
     content, mode, owner, group = hosts.hosts["centre"].files["/etc/provisioner/wg-prov.conf"]
@@ -149,7 +149,7 @@ def test_a_host_that_moved_since_the_plan_is_refused_and_the_mover_is_named() ->
 def test_a_second_apply_cannot_confirm_the_first_ones_change() -> None:
     hosts = SimulatedHosts()
     desired = state({"kcl-bg-001": 1})
-    enact(desired, hosts)
+    apply_all(desired, hosts)
     hosts.hosts["centre"].armed = {"run": "somebody-else"}
     files = fleets.files_of(desired)
     facts, _ = observe(desired.hosts.values(), files, hosts)
@@ -162,7 +162,7 @@ def test_a_second_apply_cannot_confirm_the_first_ones_change() -> None:
 def test_one_hosts_silence_does_not_hide_the_others() -> None:
     hosts = SimulatedHosts()
     desired = state({"kcl-bg-001": 1})
-    enact(desired, hosts)
+    apply_all(desired, hosts)
     hosts.hosts["relay-viettel-1"].reachable = False
     facts, errors = observe(desired.hosts.values(), fleets.files_of(desired), hosts)
     assert (set(facts), set(errors)) == ({"centre"}, {"relay-viettel-1"})

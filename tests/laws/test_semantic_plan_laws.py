@@ -45,29 +45,29 @@ def test_no_viewer_is_counted_twice_and_none_is_made_up(
     world.apply(of(old))
     world.watch(RELAY, viewers)
     planned = world.plan(of(new))
-    told = plan_document(planned.plan)
-    by_path = told["viewers_by_path"].get(RELAY, {})
-    assert told["summary"]["viewers_dropped"] == sum(by_path.values()) <= sum(viewers.values())
+    document = plan_document(planned.plan)
+    by_path = document["viewers_by_path"].get(RELAY, {})
+    assert document["summary"]["viewers_dropped"] == sum(by_path.values()) <= sum(viewers.values())
     assert by_path.items() <= viewers.items()
     cut = {c.name for c in planned.plan.pending if c.resource is Resource.PATH and c.impact is Impact.PATH}
     assert by_path == {path: n for path, n in viewers.items() if path in cut}
     for key in ("carriers", "provinces", "facilities"):
-        assert sum(row["viewers"] for row in told["totals"][key]) == told["summary"]["viewers_dropped"]
+        assert sum(row["viewers"] for row in document["totals"][key]) == document["summary"]["viewers_dropped"]
 
 
 @FEW
-@given(found=facilities.filter(bool), viewers=watched)
-def test_what_cuts_everybody_names_everybody_once(found: dict[str, int], viewers: dict[str, int]) -> None:
+@given(sites=facilities.filter(bool), viewers=watched)
+def test_what_cuts_everybody_names_everybody_once(sites: dict[str, int], viewers: dict[str, int]) -> None:
     world = World()
-    world.apply(of(found))
+    world.apply(of(sites))
     world.watch(RELAY, viewers)
     settings_ = inventories.settings(mediamtx={"version": "1.21.1", "sha256": {"amd64": "1" * 64}})
-    planned = world.plan(of(found, settings=settings_))
-    told = plan_document(planned.plan)
-    everything = [c for c in told["changes"] if c["impact"] == "all"]
+    planned = world.plan(of(sites, settings=settings_))
+    document = plan_document(planned.plan)
+    everything = [c for c in document["changes"] if c["impact"] == "all"]
     assert everything
     assert all(change["viewers_by_path"] == ({RELAY: viewers} if viewers else {}) for change in everything)
-    assert told["summary"]["viewers_dropped"] == sum(viewers.values())
+    assert document["summary"]["viewers_dropped"] == sum(viewers.values())
 
 
 @FEW
@@ -115,13 +115,13 @@ def test_a_limit_by_facility_is_refused_exactly_where_others_would_change_with_i
 
 
 @FEW
-@given(found=facilities)
-def test_no_secret_is_in_anything_that_is_printed_or_saved(found: dict[str, int]) -> None:
+@given(sites=facilities)
+def test_no_secret_is_in_anything_that_is_printed_or_saved(sites: dict[str, int]) -> None:
     world = World()
-    world.apply(of(found), password="another one")
-    planned = world.plan(of(found), password=CANARY)
+    world.apply(of(sites), password="another one")
+    planned = world.plan(of(sites), password=CANARY)
     text = shown(planned)
-    _, secrets, state = world.state(of(found), CANARY)
+    _, secrets, state = world.state(of(sites), CANARY)
     hidden = {CANARY, "digest-key", KEY.reveal()}
     for spec in state.hosts.values():
         hidden |= {spec.digest_key.reveal()} | {peer.psk.reveal() for peer in spec.tunnel.peers}
@@ -131,11 +131,11 @@ def test_no_secret_is_in_anything_that_is_printed_or_saved(found: dict[str, int]
 
 
 @FEW
-@given(found=facilities)
-def test_every_item_says_why_a_no_op_too(found: dict[str, int]) -> None:
+@given(sites=facilities)
+def test_every_item_says_why_a_no_op_too(sites: dict[str, int]) -> None:
     world = World()
-    first = world.apply(of(found)).plan
-    again = world.plan(of(found)).plan
+    first = world.apply(of(sites)).plan
+    again = world.plan(of(sites)).plan
     assert again.is_empty
     assert all(change.reason for change in (*first.changes, *again.changes))
     assert {c.impact for c in again.changes} <= {Impact.NONE}

@@ -38,7 +38,7 @@ def main(private: str, playbooks: str, forks: str) -> int:
 
 
 def _carry(folder: Path, playbooks: str, forks: int) -> None:
-    def on_event(event: dict[str, Any]) -> bool:
+    def on_event(event: dict[str, Any]) -> bool:  # ansible-runner has no types
         kind = event.get("event", "")
         if kind in {"runner_on_unreachable", "runner_on_failed"}:
             data = event["event_data"]
@@ -112,11 +112,11 @@ def _below(root: int) -> set[int]:
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError, ValueError, IndexError):
             parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
-    found, new = set[int](), {root}
+    below, new = set[int](), {root}
     while new:
-        new = {pid for pid, parent in parents.items() if parent in new} - found
-        found |= new
-    return found
+        new = {pid for pid, parent in parents.items() if parent in new} - below
+        below |= new
+    return below
 
 
 if __name__ == "__main__":

@@ -65,9 +65,9 @@ class AnsibleRunner:
         until = time.monotonic() + timeout_s + _MARGIN_S
         try:
             while posted and time.monotonic() < until:
-                if not (here := self._come(posted)):
+                if not (answers := self._come(posted)):
                     time.sleep(_MOMENT_S)
-                yield from here
+                yield from answers
             for call in posted.values():
                 yield HostAnswer(call.spec.id, CallOutcome.UNREACHABLE, error=f"no answer within {timeout_s:.0f} s")
         finally:
@@ -86,24 +86,24 @@ class AnsibleRunner:
 
     def _come(self, posted: _Posted) -> list[HostAnswer]:
         """Take what has come, off the posted calls too."""
-        found = []
+        answers = []
         for play in {play for play, _ in posted}:
             # Looked at before the answers are: a play that ended has written all that it will write.
             ended = not play.alive
-            known = play.answers()
+            written = play.answers()
             for key in [key for key in posted if key[0] is play]:
                 call, host = posted[key], posted[key].spec.id
-                if key[1] in known:
-                    found.append(play.take(call, key[1]))
+                if key[1] in written:
+                    answers.append(play.take(call, key[1]))
                 elif failure := play.failure(host):
-                    found.append(failure)
+                    answers.append(failure)
                 elif ended:
                     play.check()
-                    found.append(HostAnswer(host, CallOutcome.FAILED, error="Ansible ended without an answer"))
+                    answers.append(HostAnswer(host, CallOutcome.FAILED, error="Ansible ended without an answer"))
                 else:
                     continue
                 del posted[key]
-        return found
+        return answers
 
     def _close_done(self) -> None:
         with self._lock:

@@ -19,12 +19,12 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from provisioner.base.errors import HostError
 from provisioner.desired.spec import HostSpec
 from provisioner.hosts.ansible.bundle import write_bundle
 from provisioner.hosts.ansible.private import make_private_folder
+from provisioner.hosts.document import printable
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
 from provisioner.render.templates import Templates, data_folder
 
@@ -33,6 +33,7 @@ _SAFE = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9._:-]*$")
 # A worker is a process; a play of more hosts has its workers take one call each, and end.
 MAX_WORKERS = 50
 _GRACE_S = 3.0
+_LONGEST_ERROR = 600
 # What a path of a socket may be long at most (unix(7)), less what ssh adds to it for a moment.
 _MAX_SOCKET = 107 - 20
 
@@ -75,14 +76,14 @@ class Play:
         return self._free.get(spec.id) == _place(spec) and self.alive
 
     def post(self, call: HostCall) -> int:
-        """A worker its next call; give the call's number."""
+        """Hand a worker its next call: the call's number."""
         host = call.spec.id
         del self._free[host]
         self._number += 1
         self._busy.add(self._number)
         write_bundle(self._folder / "boxes" / host / f"{self._number}.tar", call, self._templates)
-        way = "shared" if call.shares and self._shares else "own"
-        os.write(self._pipes[host], f"{self._number} {way}\n".encode())
+        connection = "shared" if call.shares and self._shares else "own"
+        os.write(self._pipes[host], f"{self._number} {connection}\n".encode())
         return self._number
 
     def answers(self) -> set[int]:
@@ -93,12 +94,15 @@ class Play:
     def take(self, call: HostCall, number: int) -> HostAnswer:
         """Take an answer; the host's worker is free for the next call."""
         path = self._folder / "answers" / str(number)
-        told: dict[str, Any] = json.loads(path.read_text())
+        try:
+            answer: object = json.loads(path.read_text())
+        except (ValueError, RecursionError) as error:
+            answer = {"error": f"its answer cannot be read ({type(error).__name__})"}
         path.unlink()
         self._busy.discard(number)
         if self._stays:
             self._free[call.spec.id] = _place(call.spec)
-        return _answer(call.spec.id, told)
+        return answer_of(call.spec.id, answer)
 
     def give_up(self, number: int) -> None:
         """Wait no longer for an answer; the worker that still waits for it takes no further call."""
@@ -107,10 +111,10 @@ class Play:
     def failure(self, host: str) -> HostAnswer | None:
         """Why a host's worker has ended, as Ansible says it; None where nothing is known."""
         try:
-            told = json.loads((self._folder / "failures" / host).read_text())
+            failure: object = json.loads((self._folder / "failures" / host).read_text())
         except FileNotFoundError:
             return None
-        return _answer(host, {"ok": False} | told)
+        return answer_of(host, failure)
 
     # --- the process --------------------------------------------------------------------------------
 
@@ -203,11 +207,21 @@ def _place(spec: HostSpec) -> tuple[str, int, str, str]:
     return str(spec.address), spec.ssh.port, spec.ssh.user, spec.ssh.host_key
 
 
-def _answer(host: str, told: Mapping[str, Any]) -> HostAnswer:
-    if told["ok"]:
-        return HostAnswer(host, CallOutcome.ANSWERED, told["answer"])
-    kind = CallOutcome.UNREACHABLE if told.get("kind") == "unreachable" else CallOutcome.FAILED
-    return HostAnswer(host, kind, error=" ".join(str(told["error"]).split())[:600])
+def answer_of(host: str, document: object) -> HostAnswer:
+    """What has come of a call: the host's own document, or what its worker wrote of a failure. Never raises."""
+    match document:
+        case {"ok": True, "answer": dict() as answer}:
+            return HostAnswer(host, CallOutcome.ANSWERED, answer)
+        case {"error": str() as error, "kind": "unreachable"}:
+            return HostAnswer(host, CallOutcome.UNREACHABLE, error=_one_line(error))
+        case {"error": str() as error}:
+            return HostAnswer(host, CallOutcome.FAILED, error=_one_line(error))
+        case _:
+            return HostAnswer(host, CallOutcome.FAILED, error="its answer is none that its program writes")
+
+
+def _one_line(text: str) -> str:
+    return printable(" ".join(text.split()), _LONGEST_ERROR)
 
 
 def _refuse_unsafe(*values: str) -> None:
@@ -238,7 +252,7 @@ def _ansible_environment(folder: Path, environment: Mapping[str, str]) -> dict[s
         words += ["-i", key]
         options["IdentitiesOnly"] = "yes"
     words += [f"-o {name}={value}" for name, value in options.items()]
-    found = {
+    variables = {
         "ANSIBLE_CONFIG": str(data_folder("playbooks") / "ansible.cfg"),
         "ANSIBLE_HOME": str(folder / "home"),
         "ANSIBLE_HOST_KEY_CHECKING": "True",
@@ -248,5 +262,5 @@ def _ansible_environment(folder: Path, environment: Mapping[str, str]) -> dict[s
         "PATH": _path(environment),
     }
     if agent := environment.get("SSH_AUTH_SOCK"):
-        found["SSH_AUTH_SOCK"] = agent
-    return found
+        variables["SSH_AUTH_SOCK"] = agent
+    return variables

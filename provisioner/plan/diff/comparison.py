@@ -6,11 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 from provisioner.base.secret import keyed_digest
 from provisioner.desired.spec import HostSpec, MediaPath
-from provisioner.hosts.facts import HostFacts
+from provisioner.hosts.facts import HostFacts, PathFacts
 from provisioner.plan.changes import NOBODY, Action, Audience, Change, Impact, Resource
 from provisioner.render.files import MEDIAMTX_FILE, RenderedFile
 
@@ -47,17 +46,17 @@ class Comparison:
     fleet: Fleet
 
     @cached_property
-    def live_paths(self) -> Mapping[str, Mapping[str, Any]]:
+    def live_paths(self) -> Mapping[str, PathFacts]:
         """The paths in the host's relay file, by name."""
-        return self.facts.relay["paths"] if self.facts.relay else {}
+        return self.facts.relay.paths if self.facts.relay else {}
 
     @cached_property
     def same_relay_file(self) -> bool:
         """Whether the live relay file is the rendered one, byte for byte: then so is all that is in it."""
-        file, found = self.files.get(MEDIAMTX_FILE), self.facts.files.get(MEDIAMTX_FILE)
-        if file is None or not found or self.facts.relay is None:
+        file, live = self.files.get(MEDIAMTX_FILE), self.facts.files.get(MEDIAMTX_FILE)
+        if file is None or live is None or self.facts.relay is None:
             return False
-        return bool(found["digest"] == keyed_digest(self.spec.digest_key, file.content))
+        return live.digest == keyed_digest(self.spec.digest_key, file.content)
 
     @cached_property
     def viewers(self) -> Mapping[str, int]:
@@ -86,12 +85,12 @@ class Comparison:
         return {self.spec.id: dict(sorted(viewers.items()))} if viewers else NOBODY
 
     @cached_property
-    def wanted_by_address(self) -> Mapping[str, list[MediaPath]]:
+    def desired_by_address(self) -> Mapping[str, list[MediaPath]]:
         """The desired paths by the site's tunnel address."""
-        found: dict[str, list[MediaPath]] = defaultdict(list)
+        paths: dict[str, list[MediaPath]] = defaultdict(list)
         for path in self.spec.paths:
-            found[str(path.source.address)].append(path)
-        return found
+            paths[str(path.source.address)].append(path)
+        return paths
 
     @cached_property
     def provinces(self) -> Mapping[str, str]:
@@ -101,10 +100,10 @@ class Comparison:
     @cached_property
     def live_by_address(self) -> Mapping[str, list[str]]:
         """The live paths by the address that they are pulled from."""
-        found: dict[str, list[str]] = defaultdict(list)
+        names: dict[str, list[str]] = defaultdict(list)
         for name, path in self.live_paths.items():
-            found[host_of(str(path["settings"].get("source", "")))].append(name)
-        return found
+            names[host_of(path.source or "")].append(name)
+        return names
 
     def pulled_from(self, address: str) -> list[str]:
         """The live paths that are pulled from a site's address."""
@@ -112,8 +111,8 @@ class Comparison:
 
     def site_at(self, address: str) -> tuple[str, str]:
         """Province and facility of a site's tunnel address: by the desired paths, else by the live ones."""
-        if wanted := self.wanted_by_address.get(address):
-            return wanted[0].province, wanted[0].facility
+        if desired := self.desired_by_address.get(address):
+            return desired[0].province, desired[0].facility
         names = self.pulled_from(address)
         return owner_of_path(names[0]) if names else ("", "")
 

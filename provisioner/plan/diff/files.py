@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from provisioner.base.secret import keyed_digest
 from provisioner.desired.spec import HostSpec
+from provisioner.hosts.facts import FileFacts
 from provisioner.plan.changes import NOBODY, Action, Audience, Change, Impact, Resource
 from provisioner.plan.diff.comparison import Comparison
 from provisioner.plan.diff.relay_file import settings_of
@@ -23,23 +23,23 @@ def file_changes(at: Comparison) -> Iterator[Change]:
         yield _program_change(at, program_path(at.spec.relay.artefact))
 
 
-def file_differences(spec: HostSpec, file: RenderedFile, found: Mapping[str, Any]) -> list[str]:
+def file_differences(spec: HostSpec, file: RenderedFile, live: FileFacts) -> list[str]:
     """What differs of a file: `content`, or `mode 0644 → 0640` and the like."""
-    told = [] if found["digest"] == keyed_digest(spec.digest_key, file.content) else ["content"]
-    if found["mode"] != file.mode:
-        told.append(f"mode {found['mode']:04o} → {file.mode:04o}")
-    if (found["owner"], found["group"]) != (file.owner, file.group):
-        told.append(f"owner {found['owner']}:{found['group']} → {file.owner}:{file.group}")
-    return told
+    differing = [] if live.digest == keyed_digest(spec.digest_key, file.content) else ["content"]
+    if live.mode != file.mode:
+        differing.append(f"mode {live.mode:04o} → {file.mode:04o}")
+    if (live.owner, live.group) != (file.owner, file.group):
+        differing.append(f"owner {live.owner}:{live.group} → {file.owner}:{file.group}")
+    return differing
 
 
 def _file_change(at: Comparison, path: str, file: RenderedFile) -> Change:
-    found = at.facts.files.get(path)
-    if found is None:
+    live = at.facts.files.get(path)
+    if live is None:
         impact, cut = _unread(at) if path == MEDIAMTX_FILE else (Impact.NONE, NOBODY)
         reason = "the host does not have it"
         return Change(at.spec.id, Resource.FILE, path, Action.CREATE, impact, reason, cut)
-    differing = file_differences(at.spec, file, found)
+    differing = file_differences(at.spec, file, live)
     if not differing:
         return at.noop(Resource.FILE, path, "same content, mode and owner")
     impact, cut, reason = Impact.NONE, NOBODY, _differ(differing)
@@ -62,36 +62,35 @@ def _relay_file(at: Comparison, file: RenderedFile, reason: str) -> tuple[Impact
     live = at.facts.relay
     if live is None:
         return (*_unread(at), reason)
-    if live["foreign"]:
+    if live.foreign:
         # A line that we would not write may be a setting of all paths.
-        told = f"{reason}; what {live['foreign']} foreign lines in it mean is not known"
-        return Impact.ALL, at.everybody, told
-    wanted = settings_of(file.content, at.spec.digest_key)
-    names = wanted.keys() | live["settings"].keys()
-    changed = {name for name in names if wanted.get(name) != live["settings"].get(name)}
+        return Impact.ALL, at.everybody, f"{reason}; what {live.foreign} foreign lines in it mean is not known"
+    desired = settings_of(file.content, at.spec.digest_key)
+    names = desired.keys() | live.settings.keys()
+    changed = {name for name in names if desired.get(name) != live.settings.get(name)}
     if not changed:
         return Impact.NONE, NOBODY, f"{reason}; its settings do not, its paths are listed"
-    impact = impact_of_settings(changed, live["settings"])
-    told = f"settings differ: {', '.join(sorted(changed))}"
+    impact = impact_of_settings(changed, live.settings)
+    reason = f"settings differ: {', '.join(sorted(changed))}"
     if impact is Impact.HOT and at.spec.relay is not None:
-        return impact, NOBODY, told + caution(at.spec.relay.artefact.version)
-    return impact, at.everybody, told
+        return impact, NOBODY, reason + caution(at.spec.relay.artefact.version)
+    return impact, at.everybody, reason
 
 
 def _unlisted(at: Comparison) -> Iterator[Change]:
     """We delete only what our manifest on the host lists."""
-    for path in sorted(set((at.facts.manifest or {}).get("files", ())) - set(at.files)):
-        if at.facts.files.get(path) is not None:
+    for path in sorted(at.facts.installed - set(at.files)):
+        if path in at.facts.files:
             reason = "we installed it, and it is not desired any more"
             yield Change(at.spec.id, Resource.FILE, path, Action.DELETE, Impact.NONE, reason)
 
 
 def _program_change(at: Comparison, path: str) -> Change:
-    program = at.facts.program or {"present": False, "whole": False}
-    if not program["present"]:
+    program = at.facts.program
+    if program is None or not program.present:
         reason = "MediaMTX is not installed in this version"
         return Change(at.spec.id, Resource.FILE, path, Action.CREATE, Impact.NONE, reason)
-    if not program["whole"]:
+    if not program.whole:
         reason = "it is not the program that we installed"
         return Change(at.spec.id, Resource.FILE, path, Action.UPDATE, Impact.NONE, reason)
     return at.noop(Resource.FILE, path, "it is the program that we installed")

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from provisioner.base.secret import keyed_digest
 from provisioner.desired.spec import MediaPath
+from provisioner.hosts.facts import PathFacts
 from provisioner.plan.changes import NOBODY, Action, Change, Impact, Resource
 from provisioner.plan.diff.comparison import Comparison, owner_of_path
 from provisioner.plan.diff.relay_file import canonical, without_login
 from provisioner.plan.diff.reload_rules import caution, impact_of_path_settings
 from provisioner.render.media import path_settings
 
-_TOLD = frozenset({"rtspTransport", "sourceOnDemandStartTimeout", "sourceOnDemandCloseAfter"})
+_SHOWN = frozenset({"rtspTransport", "sourceOnDemandStartTimeout", "sourceOnDemandCloseAfter"})
 _SAME = "the relay's file has it with the same settings"
 
 
@@ -26,8 +26,8 @@ def path_changes(at: Comparison) -> Iterator[Change]:
         return
     for path in at.spec.paths:
         yield _path_change(at, path, at.live_paths.get(path.name))
-    wanted = {path.name for path in at.spec.paths}
-    gone = sorted(set(at.live_paths) - wanted)
+    desired = {path.name for path in at.spec.paths}
+    gone = sorted(set(at.live_paths) - desired)
     now_called = _new_names(at) if gone else {}
     for name in gone:
         yield _gone(at, name, now_called)
@@ -39,49 +39,50 @@ def _all_same(at: Comparison) -> Iterator[Change]:
         yield Change(host, path, p.name, noop, none, _SAME, NOBODY, p.province, p.facility)
 
 
-def _path_change(at: Comparison, path: MediaPath, found: Mapping[str, Any] | None) -> Change:
+def _path_change(at: Comparison, path: MediaPath, live: PathFacts | None) -> Change:
     where = (path.province, path.facility)
-    if found is None:
+    if live is None:
         reason = "the relay's file does not have it"
         return Change(at.spec.id, Resource.PATH, path.name, Action.CREATE, Impact.HOT, reason, NOBODY, *where)
     settings = path_settings(path)
-    if found["digest"] == keyed_digest(at.spec.digest_key, canonical(settings)):
+    if live.digest == keyed_digest(at.spec.digest_key, canonical(settings)):
         return at.noop(Resource.PATH, path.name, _SAME, where)
-    changed = _changed_settings(at, settings, found)
+    changed = _changed_settings(at, settings, live)
     impact = impact_of_path_settings(changed)
     cut = at.watching(path.name) if impact is Impact.PATH else NOBODY
-    reason = _reason(changed, settings, found)
+    reason = _reason(changed, settings, live)
     if impact is Impact.HOT and at.spec.relay is not None:
         reason += caution(at.spec.relay.artefact.version)
     return Change(at.spec.id, Resource.PATH, path.name, Action.UPDATE, impact, reason, cut, *where)
 
 
-def _changed_settings(at: Comparison, wanted: Mapping[str, object], found: Mapping[str, Any]) -> set[str]:
-    names = (set(wanted) | set(found["settings"])) - {"source"}
-    changed = {name for name in names if wanted.get(name) != found["settings"].get(name)}
-    if keyed_digest(at.spec.digest_key, str(wanted.get("source", "")).encode()) != found["source_digest"]:
+def _changed_settings(at: Comparison, desired: Mapping[str, object], live: PathFacts) -> set[str]:
+    names = (set(desired) | set(live.settings)) - {"source"}
+    changed = {name for name in names if desired.get(name) != live.settings.get(name)}
+    if keyed_digest(at.spec.digest_key, str(desired.get("source", "")).encode()) != live.source_digest:
         changed.add("source")
     return changed or {"source"}
 
 
-def _reason(changed: set[str], settings: Mapping[str, object], found: Mapping[str, Any]) -> str:
-    told = []
+def _reason(changed: set[str], settings: Mapping[str, object], live: PathFacts) -> str:
+    reasons = []
     for name in sorted(changed):
         if name != "source":
-            told.append(f"{name} {_told(name, found['settings'].get(name))} → {_told(name, settings.get(name))}")
+            was, desired = _value_text(name, live.settings.get(name)), _value_text(name, settings.get(name))
+            reasons.append(f"{name} {was} → {desired}")
             continue
-        wanted, live = without_login(str(settings["source"])), str(found["settings"].get("source", "none"))
-        told.append(f"source {live} → {wanted}" if wanted != live else "credentials of the source differ")
-    return "; ".join(told)
+        was, desired = live.source or "none", without_login(str(settings["source"]))
+        reasons.append(f"source {was} → {desired}" if desired != was else "credentials of the source differ")
+    return "; ".join(reasons)
 
 
-def _told(name: str, value: object) -> str:
-    """Tell a setting's value, if it is one of those that we write: another may hold anything, a password too."""
+def _value_text(name: str, value: object) -> str:
+    """A setting's value in words, if it is one of those that we write: another may hold anything, a password too."""
     if value is None:
         return "unset"
     if isinstance(value, bool):
         return str(value).lower()
-    return str(value)[:20] if name in _TOLD else "set"
+    return str(value)[:20] if name in _SHOWN else "set"
 
 
 def _new_names(at: Comparison) -> dict[str, str]:
@@ -92,7 +93,7 @@ def _new_names(at: Comparison) -> dict[str, str]:
 
 def _gone(at: Comparison, name: str, now_called: Mapping[str, str]) -> Change:
     others = at.fleet.served_by(name)
-    renamed = now_called.get(str(at.live_paths[name]["settings"].get("source")))
+    renamed = now_called.get(at.live_paths[name].source or "")
     reason = "no open facility with an agreed plan has it"
     if others:
         reason = f"{', '.join(others)} serves it from now on; it is no longer served here"

@@ -10,70 +10,69 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import IPv4Address
-from typing import Any
 
 from provisioner.base.secret import keyed_digest
 from provisioner.desired.spec import Peer
+from provisioner.hosts.facts import PeerFacts
 from provisioner.plan.changes import NOBODY, Action, Audience, Change, Impact, Resource
 from provisioner.plan.diff.comparison import Comparison, owner_of_path
 
 _SITE, _CENTRE = "site/", "centre/"
-Live = Mapping[str, Mapping[str, Any]]
 
 
 def peer_changes(at: Comparison) -> Iterator[Change]:
     """A change for each peer that is desired or live."""
-    live: dict[str, Mapping[str, Any]] = dict(at.facts.tunnel["peers"]) if at.facts.tunnel else {}
-    wanted = at.spec.tunnel.peers
-    found = {peer.public_key: live.pop(peer.public_key, None) for peer in wanted}
-    for peer in wanted:
-        present = found[peer.public_key]
+    strangers = dict(at.facts.tunnel.peers) if at.facts.tunnel else {}
+    desired = at.spec.tunnel.peers
+    live = {peer.public_key: strangers.pop(peer.public_key, None) for peer in desired}
+    for peer in desired:
+        present = live[peer.public_key]
         if present is not None:
             yield _present(at, peer, present)
-        elif old := _old_key(at, peer, live):
-            live.pop(old)
+        elif old := _old_key(at, peer, strangers):
+            strangers.pop(old)
             yield _rekeyed(at, peer, old)
         else:
             reason = "the tunnel does not have it" if at.facts.tunnel else "there is no tunnel yet"
             where = _where(at, peer)
             yield Change(at.spec.id, Resource.PEER, peer.name, Action.CREATE, Impact.HOT, reason, NOBODY, *where)
-    for public_key in sorted(live):
-        yield _stranger(at, public_key, live[public_key])
+    for public_key in sorted(strangers):
+        yield _stranger(at, public_key, strangers[public_key])
 
 
-def _old_key(at: Comparison, peer: Peer, strangers: Live) -> str | None:
+def _old_key(at: Comparison, peer: Peer, strangers: Mapping[str, PeerFacts]) -> str | None:
     """The live peer that nobody wants and that holds this peer's address, unless another facility is behind it."""
     own = {str(network) for network in peer.allowed_ips}
     behind = {owner_of_path(path)[1] for ip in own for path in at.pulled_from(_bare(ip))}
     if behind - {peer.name.removeprefix(_SITE)}:
         return None
-    return next((key for key in sorted(strangers) if own & set(strangers[key]["allowed_ips"])), None)
+    return next((key for key in sorted(strangers) if own & set(strangers[key].allowed_ips)), None)
 
 
-def _present(at: Comparison, peer: Peer, found: Mapping[str, Any]) -> Change:
-    differing = _differences(at, peer, found)
+def _present(at: Comparison, peer: Peer, live: PeerFacts) -> Change:
+    differing = _differences(at, peer, live)
     if not differing:
         reason = "the tunnel has it with the same addresses, pre-shared key and endpoint"
         return at.noop(Resource.PEER, peer.name, reason, _where(at, peer))
-    lost = set(found["allowed_ips"]) - {str(network) for network in peer.allowed_ips}
+    lost = set(live.allowed_ips) - {str(network) for network in peer.allowed_ips}
     impact, cut = _impact(at, peer.name, lost) if lost else (Impact.HOT, NOBODY)
     reason = "; ".join(differing)
     return Change(at.spec.id, Resource.PEER, peer.name, Action.UPDATE, impact, reason, cut, *_where(at, peer))
 
 
-def _differences(at: Comparison, peer: Peer, found: Mapping[str, Any]) -> list[str]:
-    told = []
-    wanted, live = sorted(map(str, peer.allowed_ips)), list(found["allowed_ips"])
-    if wanted != live:
-        told.append(f"allowed IPs {_listed(live)} → {_listed(wanted)}")
-    if found["psk"] != keyed_digest(at.spec.digest_key, peer.psk.reveal().encode()):
-        told.append("pre-shared key differs: used from the next handshake on")
-    if found["keepalive_s"] != peer.keepalive_s:
-        told.append(f"keepalive {found['keepalive_s'] or 'off'} → {peer.keepalive_s or 'off'}")
+def _differences(at: Comparison, peer: Peer, live: PeerFacts) -> list[str]:
+    differing = []
+    desired = sorted(map(str, peer.allowed_ips))
+    if desired != list(live.allowed_ips):
+        differing.append(f"allowed IPs {_listed(live.allowed_ips)} → {_listed(desired)}")
+    if live.psk != keyed_digest(at.spec.digest_key, peer.psk.reveal().encode()):
+        differing.append("pre-shared key differs: used from the next handshake on")
+    if live.keepalive_s != peer.keepalive_s:
+        differing.append(f"keepalive {live.keepalive_s or 'off'} → {peer.keepalive_s or 'off'}")
     # A peer without an endpoint of its own roams: where it was last seen is no configuration.
-    if peer.endpoint is not None and found["endpoint"] != _endpoint(peer.endpoint):
-        told.append(f"endpoint {found['endpoint'] or 'none'} → {_endpoint(peer.endpoint)}")
-    return told
+    if peer.endpoint is not None and live.endpoint != _endpoint(peer.endpoint):
+        differing.append(f"endpoint {live.endpoint or 'none'} → {_endpoint(peer.endpoint)}")
+    return differing
 
 
 def _listed(values: Iterable[str]) -> str:
@@ -90,9 +89,9 @@ def _rekeyed(at: Comparison, peer: Peer, old: str) -> Change:
     return Change(at.spec.id, Resource.PEER, peer.name, Action.UPDATE, impact, reason, cut, *_where(at, peer))
 
 
-def _stranger(at: Comparison, public_key: str, found: Mapping[str, Any]) -> Change:
+def _stranger(at: Comparison, public_key: str, live: PeerFacts) -> Change:
     """The end of a peer that nobody wants here: of a facility that we know by its key, or of a stranger."""
-    allowed = list(found["allowed_ips"])
+    allowed = live.allowed_ips
     known = at.fleet.sites.get(public_key)
     where = known or next(filter(any, (at.site_at(_bare(ip)) for ip in allowed)), ("", ""))
     site = f"{_SITE}{where[1]}" if where[1] else ""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
 
 from provisioner.base.secret import Secret, keyed_digest
 from provisioner.render.files import SENTINEL_PREFIX
@@ -21,13 +20,13 @@ def canonical(document: object) -> bytes:
 
 def sentinel_of(content: bytes) -> str:
     """The sentinel's name out of a rendered relay file."""
-    found = _SENTINEL_LINE.search(content.decode())
-    return found[1] if found else ""
+    line = _SENTINEL_LINE.search(content.decode())
+    return line[1] if line else ""
 
 
-def settings_of(content: bytes, key: Secret) -> dict[str, Any]:
+def settings_of(content: bytes, key: Secret) -> dict[str, object]:
     """A rendered relay file's settings as the on-host program describes them."""
-    settings: dict[str, Any] = {}
+    settings: dict[str, object] = {}
     for name, text in _SETTING_LINE.findall(content.decode()):
         try:
             value = json.loads(text)

@@ -9,7 +9,6 @@ unannounced. A path has no way to another name: under a new name it is a new pat
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any
 
 from provisioner.plan.changes import Impact
 
@@ -67,7 +66,7 @@ def impact_of_path_settings(changed: Collection[str]) -> Impact:
     return Impact.HOT if set(changed) <= _HOT_PATH_SETTINGS else Impact.PATH
 
 
-def impact_of_settings(changed: Collection[str], live: Mapping[str, Any]) -> Impact:
+def impact_of_settings(changed: Collection[str], live: Mapping[str, object]) -> Impact:
     """The impact of changing these settings of the relay: `hot`, or everybody reconnects.
 
     Args:
@@ -78,7 +77,7 @@ def impact_of_settings(changed: Collection[str], live: Mapping[str, Any]) -> Imp
     return Impact.HOT if all(_is_hot(name, live) for name in changed) else Impact.ALL
 
 
-def _is_hot(name: str, live: Mapping[str, Any]) -> bool:
+def _is_hot(name: str, live: Mapping[str, object]) -> bool:
     if name in _HOT_SETTINGS:
         return True
     if name.startswith(_NOT_OF_SERVERS):

@@ -7,13 +7,14 @@ or of set elements decides about new connections and cuts none that are there.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
+from provisioner.hosts.facts import RuleDifference
 from provisioner.plan.changes import NOBODY, Action, Change, Impact, Resource
 from provisioner.plan.diff.comparison import Comparison
 
 TABLE = "table inet provisioner"
-_CAMERA = re.compile(r"^element cameras ([0-9.]+) \. ([0-9]+)$")
+_CAMERA = re.compile(r"^element cameras ([0-9.]+) \. ([0-9]{1,5})$")
 _ELEMENT = re.compile(r"^element (management|centres) (\S+)$")
 _NEW = {
     ("management", Action.CREATE): "new SSH from it is to be accepted",
@@ -34,28 +35,28 @@ _OTHER = {
 
 def rule_changes(at: Comparison) -> Iterator[Change]:
     """A change for each chain, set, element or rule that differs; one no-op where none does."""
-    differences = at.facts.firewall["differences"]
-    if at.spec.firewall is not None and not at.facts.firewall["present"]:
+    differences = at.facts.firewall.differences
+    if at.spec.firewall is not None and not at.facts.firewall.present:
         reason = f"the host does not have it ({len(differences)} chains, sets, elements and rules)"
         yield Change(at.spec.id, Resource.RULE, TABLE, Action.CREATE, Impact.HOT, reason)
         return
-    for item in differences:
-        yield _change(at, item)
+    for difference in differences:
+        yield _change(at, difference)
     if at.spec.firewall is not None and not differences:
         yield at.noop(Resource.RULE, TABLE, "what is loaded means what the intended file means")
 
 
-def _change(at: Comparison, item: Mapping[str, str]) -> Change:
-    name, action = item["name"], Action(item["action"])
+def _change(at: Comparison, difference: RuleDifference) -> Change:
+    name, action = difference.name, Action(difference.action)
     where, reason = ("", ""), _OTHER[action]
-    if found := _CAMERA.match(name):
-        where = at.site_at(found[1])
-        reason = _CAMERAS.get(action, reason).format(device=_device(at, found[1], int(found[2])))
-    elif found := _ELEMENT.match(name):
-        reason = _NEW.get((found[1], action), reason)
+    if camera := _CAMERA.match(name):
+        where = at.site_at(camera[1])
+        reason = _CAMERAS.get(action, reason).format(device=_device(at, camera[1], int(camera[2])))
+    elif element := _ELEMENT.match(name):
+        reason = _NEW.get((element[1], action), reason)
     return Change(at.spec.id, Resource.RULE, name, action, Impact.HOT, reason, NOBODY, *where)
 
 
 def _device(at: Comparison, address: str, port: int) -> str:
-    paths = at.wanted_by_address.get(address, ())
+    paths = at.desired_by_address.get(address, ())
     return next((f"{p.device} of {p.facility}" for p in paths if p.source.port == port), f"{address} port {port}")

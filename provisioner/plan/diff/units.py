@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from provisioner.desired.units import UNIT_MEDIAMTX, UNIT_REVERT, UNIT_WG, units_of
+from provisioner.hosts.facts import UnitFacts
 from provisioner.plan.changes import NOBODY, Action, Change, Impact, Resource
 from provisioner.plan.diff.comparison import Comparison
 from provisioner.plan.diff.files import file_differences
@@ -28,8 +28,8 @@ def _unit_change(at: Comparison, name: str) -> Change:
     cutting: list[str] = []
     if file_differences(at.spec, at.files[path], file):
         (cutting if name == UNIT_MEDIAMTX else hot).append("its file differs")
-    if state["drop_ins"]:
-        (cutting if name == UNIT_MEDIAMTX else hot).append(f"overridden by {', '.join(state['drop_ins'])}")
+    if state.drop_ins:
+        (cutting if name == UNIT_MEDIAMTX else hot).append(f"overridden by {', '.join(state.drop_ins)}")
     if name == UNIT_WG:
         cutting += _interface_wrongs(at, state)
         hot += _link_wrongs(at)
@@ -50,28 +50,28 @@ def _as_desired(name: str) -> str:
     }.get(name, "")
 
 
-def _wrongs(name: str, state: Mapping[str, Any]) -> list[str]:
+def _wrongs(name: str, state: UnitFacts) -> list[str]:
     wrong = []
-    if name != UNIT_REVERT and state["active"] != "active":
-        wrong.append(f"it is {state['active']}")
-    if state["enabled"] != "enabled":
-        wrong.append(f"it is {state['enabled']}")
-    if state["reload"]:
+    if name != UNIT_REVERT and state.active != "active":
+        wrong.append(f"it is {state.active}")
+    if state.enabled != "enabled":
+        wrong.append(f"it is {state.enabled}")
+    if state.reload:
         wrong.append("systemd has not read its file")
     return wrong
 
 
-def _interface_wrongs(at: Comparison, state: Mapping[str, Any]) -> list[str]:
+def _interface_wrongs(at: Comparison, state: UnitFacts) -> list[str]:
     """What cannot change without everybody's sessions: the interface itself, its address, its port."""
     tunnel, live = at.spec.tunnel, at.facts.tunnel
     if live is None:
         # Restarted: and MediaMTX with it, which requires it.
-        return ["the interface is not there"] if state["active"] == "active" else []
+        return ["the interface is not there"] if state.active == "active" else []
     wrong = []
-    if live["addresses"] != [f"{tunnel.address}/32"]:
-        wrong.append(f"address {', '.join(live['addresses']) or 'none'} → {tunnel.address}/32")
-    if tunnel.listen_port is not None and live["listen_port"] != tunnel.listen_port:
-        wrong.append(f"port {live['listen_port']} → {tunnel.listen_port}")
+    if live.addresses != (f"{tunnel.address}/32",):
+        wrong.append(f"address {', '.join(live.addresses) or 'none'} → {tunnel.address}/32")
+    if tunnel.listen_port is not None and live.listen_port != tunnel.listen_port:
+        wrong.append(f"port {live.listen_port} → {tunnel.listen_port}")
     return wrong
 
 
@@ -80,19 +80,19 @@ def _link_wrongs(at: Comparison) -> list[str]:
     tunnel, live = at.spec.tunnel, at.facts.tunnel
     if live is None:
         return []
-    wrong = [] if live["mtu"] == tunnel.mtu else [f"MTU {live['mtu']} → {tunnel.mtu}"]
-    wanted, found = {str(route) for route in tunnel.routes}, set(live["routes"])
-    wrong += [f"route {route} is missing" for route in sorted(wanted - found)]
-    return wrong + [f"route {route} is not ours" for route in sorted(found - wanted)]
+    wrong = [] if live.mtu == tunnel.mtu else [f"MTU {live.mtu} → {tunnel.mtu}"]
+    desired, routes = {str(route) for route in tunnel.routes}, set(live.routes)
+    wrong += [f"route {route} is missing" for route in sorted(desired - routes)]
+    return wrong + [f"route {route} is not ours" for route in sorted(routes - desired)]
 
 
 def _relay_wrongs(at: Comparison) -> list[str]:
     facts = at.facts
-    if facts.relay is None or facts.units[UNIT_MEDIAMTX]["active"] != "active":
+    if facts.relay is None or facts.units[UNIT_MEDIAMTX].active != "active":
         return []
     if facts.runtime is None:
         return ["its Control API does not answer"]
-    if facts.runtime["sentinel"] != facts.relay["sentinel"]:
+    if facts.runtime.sentinel != facts.relay.sentinel:
         # It runs on another file than the one that its paths were compared with.
         return ["it has not read its file"]
     return []

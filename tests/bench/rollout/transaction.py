@@ -20,7 +20,7 @@ from provisioner.cli.context import today
 from provisioner.desired.limit import Limit
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, HostRunner
 from provisioner.pipeline import Session, make_plan
-from provisioner.runs.apply import enact
+from provisioner.runs.apply import apply_plan
 from tests.bench.child import BenchError, adopt_orphans, children_cpu, reap_orphans
 
 _TIMEOUT_S = 240.0
@@ -65,7 +65,7 @@ def measure(root: Path, hosts: Sequence[str]) -> dict[str, Any]:
     make_plan(session, Limit({"host": frozenset(hosts)}))
     # One host at a time: a refusal holds back the rest of a rollout.
     for host in hosts:
-        enact(session, make_plan(session, Limit({"host": frozenset({host})})))
+        apply_plan(session, make_plan(session, Limit({"host": frozenset({host})})))
     changes = [_without_gate(overheard.changes[host]) for host in hosts]
     told: dict[str, Any] = {"observe": dict(overheard.observed), "apply": _carried(runner, changes, "armed")}
     told["confirm"] = _carried(runner, [_confirmation(call) for call in changes], "applied")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
 
 import pytest
 
 from provisioner.apply import GateRules
+from provisioner.apply.answer import PathSession, Sessions
 from provisioner.apply.gate import GateVerdict, PathsSeen, Touched, decide, touched_by, undeclared_changes
 from provisioner.plan.changes import Action, Change, Impact, Resource
 from tests.unit.apply.world import state
@@ -19,16 +20,16 @@ NAMES = [path.name for path in PULLED]
 BOTH = Touched(read=PULLED[:2], named=frozenset(NAMES[:2]))
 
 
-def up(*names: str, **sessions: Any) -> PathsSeen:
-    return PathsSeen(frozenset(names), {}, sessions)
+def up(*names: str) -> PathsSeen:
+    return PathsSeen(frozenset(names))
 
 
-def path(since: str = "1", readers: tuple[str, ...] = (), *, online: bool = True) -> dict[str, Any]:
-    return {"online": online, "since": since, "readers": list(readers)}
+def path(since: str = "1", readers: tuple[str, ...] = (), *, online: bool = True) -> PathSession:
+    return PathSession(online, since, frozenset(readers))
 
 
-def sessions(*started: str, **paths: Any) -> dict[str, Any]:
-    return {"started": "".join(started), "paths": paths, "peers": {"key": 100}}
+def sessions(*started: str, **paths: PathSession) -> Sessions:
+    return Sessions("".join(started), paths, {"key": 100})
 
 
 @pytest.mark.parametrize(
@@ -80,15 +81,15 @@ def test_a_required_path_counts_whatever_it_was_before() -> None:
         (sessions(a=path(readers=("r1",))), "path b is gone"),
         (sessions(a=path(readers=("r1",)), b=path(), c=path()), "path c is there, and was not"),
         (sessions("later", a=path(readers=("r1",)), b=path()), "the relay was restarted"),
-        (sessions(a=path(readers=("r1",)), b=path()) | {"peers": {"key": 0}}, "peer key was reset"),
-        (sessions() | {"paths": None}, "the relay does not answer"),
+        (replace(sessions(a=path(readers=("r1",)), b=path()), peers={"key": 0}), "peer key was reset"),
+        (replace(sessions(), paths=None), "the relay does not answer"),
     ],
 )
-def test_what_the_plan_does_not_name_stays(after: dict[str, Any], words: str) -> None:
+def test_what_the_plan_does_not_name_stays(after: Sessions, words: str) -> None:
     before = sessions(a=path(readers=("r1", "r2")), b=path())
-    found = undeclared_changes(Touched(), before, after)
-    assert bool(found) is bool(words)
-    assert words in " ".join(found)
+    undeclared = undeclared_changes(Touched(), before, after)
+    assert bool(undeclared) is bool(words)
+    assert words in " ".join(undeclared)
     assert undeclared_changes(Touched(everything=True), before, after) == ()
 
 

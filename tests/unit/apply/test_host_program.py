@@ -15,8 +15,12 @@ from provisioner.hosts.ansible.bundle import write_bundle
 from provisioner.hosts.runner import HostCall
 from provisioner.render import templates as templates_module
 from provisioner.render.templates import Templates, load_templates
-from provisioner_host import places
+from provisioner_host import paths
 from provisioner_host.known import identity, known
+from provisioner_host.lockout import LockedOut, refusal_in, refusal_of
+from provisioner_host.shell import Failed
+from provisioner_host.transaction import Transaction
+from provisioner_host.wire import StatusRequest
 from tests.lab.direct import BOOTSTRAP, MARK
 
 from .world import state
@@ -91,7 +95,7 @@ def test_the_installed_program_starts_from_its_kept_copy_and_without_one(
 def test_what_is_known_is_found_out_anew_when_what_it_came_from_changes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(places, "KNOWN", tmp_path / "known")
+    monkeypatch.setattr(paths, "KNOWN", tmp_path / "known")
     program = tmp_path / "program"
     program.write_bytes(b"one")
     asked = []
@@ -117,7 +121,7 @@ def test_what_is_known_is_found_out_anew_when_what_it_came_from_changes(
 def test_what_is_known_is_bounded_and_nothing_that_failed_is_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(places, "KNOWN", tmp_path / "known")
+    monkeypatch.setattr(paths, "KNOWN", tmp_path / "known")
     for number in range(50):
         assert known("number", number, partial(int.__mul__, number, 2)) == number * 2
     assert len(list((tmp_path / "known").iterdir())) <= 21
@@ -128,3 +132,35 @@ def test_what_is_known_is_bounded_and_nothing_that_failed_is_kept(
     for _ in range(2):
         with pytest.raises(OSError):
             known("failing", 1, fail)
+
+
+@pytest.mark.parametrize(
+    ("error", "refusal"),
+    [
+        (LockedOut("lock-out: the new rules would refuse new SSH connections from 192.0.2.1"), "lock-out"),
+        (Failed("no scratch network namespace: Operation not permitted"), "check"),
+    ],
+)
+def test_a_lock_out_is_told_apart_from_a_check_that_could_not_be_made(
+    tmp_path: Path, error: Failed, refusal: str
+) -> None:
+    request: StatusRequest = {
+        "operation": "status",
+        "run": "run-1",
+        "who": "",
+        "confirm_s": 60,
+        "units": [],
+        "peers": [],
+        "sentinel": "",
+        "program": None,
+    }
+
+    def refuse() -> None:
+        raise error
+
+    with pytest.raises(Failed) as raised:
+        Transaction(request, tmp_path).step("check lock-out", refuse)
+    assert str(raised.value) == f"check lock-out: {error}"
+    assert refusal_of(raised.value) == refusal
+    # A receipt keeps the sentence alone.
+    assert refusal_in(str(raised.value)) == refusal

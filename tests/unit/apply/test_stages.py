@@ -24,10 +24,10 @@ def test_each_step_adds_at_most_so_many_paths_and_takes_none_away(old: set[int],
     before = set(relay.describe(live, "")["paths"]) & set(relay.describe(wanted, "")["paths"])
     sentinels = {SENTINEL}
     for sentinel, text in (*relay.stages(live, wanted, 50), (SENTINEL, wanted)):
-        told = relay.describe(text, "")
-        assert told["sentinel"] == sentinel
-        assert told["foreign"] == 0
-        now = set(told["paths"])
+        described = relay.describe(text, "")
+        assert described["sentinel"] == sentinel
+        assert described["foreign"] == 0
+        now = set(described["paths"])
         assert before <= now
         assert len(now - before) <= 50
         before = now

@@ -35,9 +35,9 @@ class Clock:
         self.now += seconds
 
 
-def state(found: Mapping[str, int], password: str = "secret") -> DesiredState:
+def state(sites: Mapping[str, int], password: str = "secret") -> DesiredState:
     """The desired state of facilities with so many cameras each."""
-    listed = [fleets.facility(name, cameras) for name, cameras in found.items()]
+    listed = [fleets.facility(name, cameras) for name, cameras in sites.items()]
     return fleets.state_of(inventories.inventory(facilities=listed), password)
 
 
@@ -60,11 +60,11 @@ class Controller:
         assert not errors
         jobs = []
         for spec in desired.hosts.values():
-            found = facts[spec.id]
-            changes = changes_of(spec, files[spec.id], found)
+            live = facts[spec.id]
+            changes = changes_of(spec, files[spec.id], live)
             pending = tuple(c for c in changes if c.action is not Action.NOOP)
             if rollback is not None or pending:
-                jobs.append(Job(spec, files[spec.id], found, found.live_digest, changes=pending, rollback=rollback))
+                jobs.append(Job(spec, files[spec.id], live, live.live_digest, changes=pending, rollback=rollback))
         return jobs
 
     def run(self, jobs: list[Job], run: str = "run-1", options: RolloutOptions | None = None, **more: Any) -> Rollout:
@@ -84,11 +84,11 @@ class Controller:
 
     def contents(self) -> dict[str, Any]:
         """All that hosts hold and run, without records of runs."""
-        told = {
+        contents = {
             name: (host.files, host.rules, host.peers, host.link, sorted(host.units))
             for name, host in self.hosts.hosts.items()
         }
-        return copy.deepcopy(told)
+        return copy.deepcopy(contents)
 
 
 def at_call(number: int, act: Callable[[str, str], object]) -> Callable[[str, str], object]:

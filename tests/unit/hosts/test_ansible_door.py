@@ -68,16 +68,16 @@ def start(runtime: Path, address: str) -> subprocess.Popen[str]:
 
 def processes_of(folder: Path) -> list[str]:
     """The command lines that name a folder, from all processes of this machine."""
-    found = []
+    commands = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:
             words = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            told = words + (entry / "environ").read_bytes().decode(errors="replace")
+            command = words + (entry / "environ").read_bytes().decode(errors="replace")
         except OSError:
             continue
-        if str(folder) in told:
-            found.append(told)
-    return found
+        if str(folder) in command:
+            commands.append(command)
+    return commands
 
 
 def until_gone(runtime: Path, seconds: float) -> bool:
@@ -95,12 +95,12 @@ def test_a_killed_controller_leaves_no_file_and_no_process(runtime: Path) -> Non
         while not any("ansible-playbook" in line for line in processes_of(runtime)):
             assert time.monotonic() < end, process.stdout.read() if process.stdout else ""
             time.sleep(0.05)
-        told = processes_of(runtime)
+        processes = processes_of(runtime)
         modes = {path.stat().st_mode & 0o077 for path in runtime.iterdir()}
         os.killpg(process.pid, signal.SIGKILL)
     assert until_gone(runtime, 10), (list(runtime.rglob("*")), processes_of(runtime))
     assert modes == {0}
-    assert not any(CANARY in line for line in told), "a secret stands in an argument or in the environment"
+    assert not any(CANARY in line for line in processes), "a secret stands in an argument or in the environment"
     runtime.rmdir()
 
 
@@ -116,9 +116,9 @@ def test_a_host_that_cannot_be_reached_is_told_and_nothing_stays(runtime: Path) 
 @pytest.fixture
 def runner(runtime: Path) -> Iterator[AnsibleRunner]:
     """A runner, closed afterwards: then nothing may be left of it."""
-    found = AnsibleRunner(fleets.templates(), {"XDG_RUNTIME_DIR": str(runtime), "PATH": "/usr/bin:/bin"})
-    yield found
-    found.close()
+    carrier = AnsibleRunner(fleets.templates(), {"XDG_RUNTIME_DIR": str(runtime), "PATH": "/usr/bin:/bin"})
+    yield carrier
+    carrier.close()
     assert until_gone(runtime, 10), (list(runtime.rglob("*")), processes_of(runtime))
     runtime.rmdir()
 
@@ -171,9 +171,9 @@ def test_a_worker_that_hangs_is_not_asked_again(
     with socket.create_server(("127.0.0.1", 0)) as silent:
         calls = [observation("silent", silent.getsockname()[1]), observation("one")]
         runner.call(calls[1:], timeout_s=30)
-        found = runner.call(calls, timeout_s=2)
-        assert found["silent"].error == "no answer within 2 s"
-        assert "refused" in found["one"].error
+        answers = runner.call(calls, timeout_s=2)
+        assert answers["silent"].error == "no answer within 2 s"
+        assert "refused" in answers["one"].error
         before = plays_at_work(runtime)
         again = runner.call(calls[:1], timeout_s=1)
     assert again["silent"].outcome is CallOutcome.UNREACHABLE
@@ -181,9 +181,9 @@ def test_a_worker_that_hangs_is_not_asked_again(
 
 
 def test_a_runner_that_is_forgotten_leaves_nothing(runtime: Path) -> None:
-    found = AnsibleRunner(fleets.templates(), {"XDG_RUNTIME_DIR": str(runtime), "PATH": "/usr/bin:/bin"})
-    found.call([observation("one")], timeout_s=30)
+    carrier = AnsibleRunner(fleets.templates(), {"XDG_RUNTIME_DIR": str(runtime), "PATH": "/usr/bin:/bin"})
+    carrier.call([observation("one")], timeout_s=30)
     assert plays_at_work(runtime)
-    del found
+    del carrier
     assert until_gone(runtime, 10), (list(runtime.rglob("*")), processes_of(runtime))
     runtime.rmdir()

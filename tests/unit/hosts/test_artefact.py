@@ -25,10 +25,10 @@ class Mirror(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.asked.append(self.path)
-        found = self.path == "/mediamtx-1.20.1-amd64"
-        self.send_response(200 if found else 404)
+        there = self.path == "/mediamtx-1.20.1-amd64"
+        self.send_response(200 if there else 404)
         self.end_headers()
-        self.wfile.write(PROGRAM if found else b"")
+        self.wfile.write(PROGRAM if there else b"")
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the base class's own word)
         """Say nothing."""
@@ -55,8 +55,8 @@ def environment(tmp_path: Path) -> dict[str, str]:
 
 def test_a_mirror_is_asked_once_and_then_the_cache_has_it(mirror: str, tmp_path: Path) -> None:
     for _ in range(2):
-        found = fetch(artefact(mirror), "amd64", tmp_path, environment(tmp_path))
-        assert found.read_bytes() == PROGRAM
+        path = fetch(artefact(mirror), "amd64", tmp_path, environment(tmp_path))
+        assert path.read_bytes() == PROGRAM
     assert Mirror.asked == ["/mediamtx-1.20.1-amd64"]
 
 

@@ -32,8 +32,8 @@ class Found:
 
     def plan(self, resource: Resource, name: str = "", *, inventory: Inventory | None = None) -> Change:
         changes = self.world.plan(inventory or of({"kcl-bg-001": 1, "kcl-bg-002": 1})).plan.pending
-        (found,) = [c for c in changes if c.resource is resource and c.name.endswith(name) and c.host == RELAY]
-        return found
+        (change,) = [c for c in changes if c.resource is resource and c.name.endswith(name) and c.host == RELAY]
+        return change
 
     def edit(self, path: str, change: Callable[[bytes], bytes]) -> None:
         content, mode, owner, group = self.host.files[path]
@@ -55,34 +55,34 @@ def relay() -> Found:
 
 def test_a_setting_that_restarts_paths_cuts_everybody(relay: Found) -> None:
     relay.edit(MEDIAMTX_FILE, lambda text: text.replace(b'readTimeout: "10s"', b'readTimeout: "20s"'))
-    found = relay.plan(Resource.FILE, "mediamtx.yml")
-    assert (found.impact, found.cut, found.reason) == (Impact.ALL, EVERYBODY, "settings differ: readTimeout")
+    change = relay.plan(Resource.FILE, "mediamtx.yml")
+    assert (change.impact, change.cut, change.reason) == (Impact.ALL, EVERYBODY, "settings differ: readTimeout")
 
 
 def test_users_are_hot(relay: Found) -> None:
     relay.edit(MEDIAMTX_FILE, lambda text: text.replace(b'"user": "probe"', b'"user": "prober"'))
-    found = relay.plan(Resource.FILE, "mediamtx.yml")
-    assert (found.impact, found.viewers) == (Impact.HOT, 0)
+    change = relay.plan(Resource.FILE, "mediamtx.yml")
+    assert (change.impact, change.viewers) == (Impact.HOT, 0)
 
 
 def test_lines_that_are_not_ours_may_mean_anything(relay: Found) -> None:
     relay.edit(MEDIAMTX_FILE, lambda text: text + b"pathDefaults:\n  maxReaders: 5\n")
-    found = relay.plan(Resource.FILE, "mediamtx.yml")
-    assert (found.impact, found.cut) == (Impact.ALL, EVERYBODY)
-    assert "2 foreign lines" in found.reason
+    change = relay.plan(Resource.FILE, "mediamtx.yml")
+    assert (change.impact, change.cut) == (Impact.ALL, EVERYBODY)
+    assert "2 foreign lines" in change.reason
 
 
 def test_a_file_that_is_gone_under_a_running_relay_says_nothing_of_what_runs(relay: Found) -> None:
     del relay.host.files[MEDIAMTX_FILE]
     relay.host.runs_without_file = True
-    found = relay.plan(Resource.FILE, "mediamtx.yml")
-    assert (found.action, found.impact, found.cut) == (Action.CREATE, Impact.ALL, EVERYBODY)
+    change = relay.plan(Resource.FILE, "mediamtx.yml")
+    assert (change.action, change.impact, change.cut) == (Action.CREATE, Impact.ALL, EVERYBODY)
 
 
 def test_a_relay_that_has_not_read_its_file_may_run_on_any(relay: Found) -> None:
     relay.host.sentinel = "cfg/000000000000"
-    found = relay.plan(Resource.UNIT, "mediamtx.service")
-    assert (found.impact, found.cut, found.reason) == (Impact.ALL, EVERYBODY, "it has not read its file")
+    change = relay.plan(Resource.UNIT, "mediamtx.service")
+    assert (change.impact, change.cut, change.reason) == (Impact.ALL, EVERYBODY, "it has not read its file")
 
 
 def test_a_path_whose_setting_differs_tells_both_values_and_cuts_its_own_readers(relay: Found) -> None:
@@ -91,9 +91,9 @@ def test_a_path_whose_setting_differs_tells_both_values_and_cuts_its_own_readers
         return head + line + tail.replace(b'"rtspTransport": "tcp"', b'"rtspTransport": "udp"', 1)
 
     relay.edit(MEDIAMTX_FILE, on_udp)
-    found = relay.plan(Resource.PATH)
-    assert (found.name, found.reason, found.cut) == (SITE, "rtspTransport udp → tcp", {RELAY: {SITE: 2}})
-    assert (found.province, found.facility) == ("bac-giang", "kcl-bg-001")
+    change = relay.plan(Resource.PATH)
+    assert (change.name, change.reason, change.cut) == (SITE, "rtspTransport udp → tcp", {RELAY: {SITE: 2}})
+    assert (change.province, change.facility) == ("bac-giang", "kcl-bg-001")
 
 
 def test_a_setting_that_somebody_added_is_named_and_its_value_is_not(relay: Found) -> None:
@@ -101,9 +101,9 @@ def test_a_setting_that_somebody_added_is_named_and_its_value_is_not(relay: Foun
         return text.replace(b'"rtspTransport": "tcp"', b'"rtspTransport": "tcp", "runOnRead": "curl -u a:s3cret x"', 1)
 
     relay.edit(MEDIAMTX_FILE, hooked)
-    found = relay.plan(Resource.PATH)
-    assert found.reason == "runOnRead set → unset"
-    assert "s3cret" not in repr(found)
+    change = relay.plan(Resource.PATH)
+    assert change.reason == "runOnRead set → unset"
+    assert "s3cret" not in repr(change)
 
 
 # --- tunnel ---------------------------------------------------------------------------------------
@@ -115,25 +115,25 @@ def peer_of(relay: Found, address: str) -> str:
 
 def test_a_new_pre_shared_key_cuts_nobody(relay: Found) -> None:
     relay.host.peers[peer_of(relay, "10.91.0.2/32")]["psk"] = "another"
-    found = relay.plan(Resource.PEER)
-    assert (found.name, found.impact) == ("site/kcl-bg-001", Impact.HOT)
-    assert found.reason == "pre-shared key differs: used from the next handshake on"
+    change = relay.plan(Resource.PEER)
+    assert (change.name, change.impact) == ("site/kcl-bg-001", Impact.HOT)
+    assert change.reason == "pre-shared key differs: used from the next handshake on"
 
 
 def test_another_key_of_a_site_reconnects_the_site_and_no_other(relay: Found) -> None:
     old = peer_of(relay, "10.91.0.2/32")
     relay.host.peers["A" * 43 + "="] = relay.host.peers.pop(old)
-    found = relay.plan(Resource.PEER)
-    assert (found.name, found.action, found.impact) == ("site/kcl-bg-001", Action.UPDATE, Impact.PATH)
-    assert found.reason == f"public key {'A' * 43}= → {old}"
-    assert found.cut == {RELAY: {SITE: 2}}
+    change = relay.plan(Resource.PEER)
+    assert (change.name, change.action, change.impact) == ("site/kcl-bg-001", Action.UPDATE, Impact.PATH)
+    assert change.reason == f"public key {'A' * 43}= → {old}"
+    assert change.cut == {RELAY: {SITE: 2}}
 
 
 def test_another_key_of_a_centre_reconnects_all_who_read_from_there(relay: Found) -> None:
     old = peer_of(relay, "10.90.0.1/32")
     relay.host.peers["A" * 43 + "="] = relay.host.peers.pop(old)
-    found = relay.plan(Resource.PEER)
-    assert (found.name, found.impact, found.cut) == ("centre/centre", Impact.ALL, EVERYBODY)
+    change = relay.plan(Resource.PEER)
+    assert (change.name, change.impact, change.cut) == ("centre/centre", Impact.ALL, EVERYBODY)
 
 
 def test_a_stranger_is_told_by_what_it_holds(relay: Found) -> None:
@@ -143,27 +143,27 @@ def test_a_stranger_is_told_by_what_it_holds(relay: Found) -> None:
         "endpoint": None,
         "keepalive_s": None,
     }
-    found = relay.plan(Resource.PEER)
-    assert (found.name, found.action) == (f"unknown/{'B' * 43}=", Action.DELETE)
-    assert (found.impact, found.cut) == (Impact.ALL, EVERYBODY), "it may be where somebody reads from"
-    assert "10.99.0.9/32" in found.reason
+    change = relay.plan(Resource.PEER)
+    assert (change.name, change.action) == (f"unknown/{'B' * 43}=", Action.DELETE)
+    assert (change.impact, change.cut) == (Impact.ALL, EVERYBODY), "it may be where somebody reads from"
+    assert "10.99.0.9/32" in change.reason
 
 
 def test_a_closed_facility_leaves_by_its_name(relay: Found) -> None:
     facilities = [fleets.facility("kcl-bg-001", 1, operating="closed"), fleets.facility("kcl-bg-002", 1)]
-    found = relay.plan(Resource.PEER, inventory=inventories.inventory(facilities=facilities))
-    assert (found.name, found.action, found.impact) == ("site/kcl-bg-001", Action.DELETE, Impact.PATH)
-    assert (found.province, found.facility, found.cut) == ("bac-giang", "kcl-bg-001", {RELAY: {SITE: 2}})
-    assert found.reason == "no path is pulled from kcl-bg-001 here from now on"
+    change = relay.plan(Resource.PEER, inventory=inventories.inventory(facilities=facilities))
+    assert (change.name, change.action, change.impact) == ("site/kcl-bg-001", Action.DELETE, Impact.PATH)
+    assert (change.province, change.facility, change.cut) == ("bac-giang", "kcl-bg-001", {RELAY: {SITE: 2}})
+    assert change.reason == "no path is pulled from kcl-bg-001 here from now on"
 
 
 def test_a_key_that_a_facility_had_before_is_a_stranger_s(relay: Found) -> None:
     old = peer_of(relay, "10.91.0.2/32")
     facilities = [fleets.facility("kcl-bg-001", 1, operating="closed"), fleets.facility("kcl-bg-002", 1)]
     facilities[0]["gateway"]["public_key"] = inventories.public_key("another")
-    found = relay.plan(Resource.PEER, inventory=inventories.inventory(facilities=facilities))
-    assert (found.name, found.facility, found.viewers) == (f"unknown/{old}", "kcl-bg-001", 2)
-    assert "from which kcl-bg-001 is pulled" in found.reason
+    change = relay.plan(Resource.PEER, inventory=inventories.inventory(facilities=facilities))
+    assert (change.name, change.facility, change.viewers) == (f"unknown/{old}", "kcl-bg-001", 2)
+    assert "from which kcl-bg-001 is pulled" in change.reason
 
 
 def test_addresses_that_go_back_to_their_owner_cut_what_is_pulled_from_them(relay: Found) -> None:
@@ -171,10 +171,10 @@ def test_addresses_that_go_back_to_their_owner_cut_what_is_pulled_from_them(rela
     relay.host.peers[key]["allowed_ips"] = ["10.91.0.2/32", "10.91.0.3/32"]
     relay.host.peers[peer_of(relay, "10.91.0.3/32")]["allowed_ips"] = []
     changes = relay.world.plan(of({"kcl-bg-001": 1, "kcl-bg-002": 1})).plan.pending
-    found = {c.name: c for c in changes if c.resource is Resource.PEER}
-    assert found["site/kcl-bg-001"].cut == {RELAY: {ELSEWHERE: 3}}
-    assert found["site/kcl-bg-001"].reason == "allowed IPs 10.91.0.2/32, 10.91.0.3/32 → 10.91.0.2/32"
-    assert (found["site/kcl-bg-002"].impact, found["site/kcl-bg-002"].viewers) == (Impact.HOT, 0)
+    peers = {c.name: c for c in changes if c.resource is Resource.PEER}
+    assert peers["site/kcl-bg-001"].cut == {RELAY: {ELSEWHERE: 3}}
+    assert peers["site/kcl-bg-001"].reason == "allowed IPs 10.91.0.2/32, 10.91.0.3/32 → 10.91.0.2/32"
+    assert (peers["site/kcl-bg-002"].impact, peers["site/kcl-bg-002"].viewers) == (Impact.HOT, 0)
 
 
 @pytest.mark.parametrize(
@@ -194,9 +194,9 @@ def test_addresses_that_go_back_to_their_owner_cut_what_is_pulled_from_them(rela
 def test_the_interface_itself(relay: Found, key: str, value: object, impact: Impact, said: str) -> None:
     assert relay.host.link is not None
     relay.host.link[key] = value
-    found = relay.plan(Resource.UNIT, "wg.service")
-    assert (found.impact, found.reason) == (impact, said)
-    assert found.cut == (EVERYBODY if impact is Impact.ALL else {})
+    change = relay.plan(Resource.UNIT, "wg.service")
+    assert (change.impact, change.reason) == (impact, said)
+    assert change.cut == (EVERYBODY if impact is Impact.ALL else {})
 
 
 def test_a_centre_that_changes_its_own_end_cuts_readers_at_its_relays() -> None:
@@ -206,8 +206,8 @@ def test_a_centre_that_changes_its_own_end_cuts_readers_at_its_relays() -> None:
     link = world.hosts.hosts["centre"].link
     assert link is not None
     link["address"] = "10.90.0.77/32"
-    found = [c for c in world.plan(of({"kcl-bg-001": 1})).plan.pending if c.host == "centre"]
-    assert [(c.impact, c.cut) for c in found if c.resource is Resource.UNIT] == [(Impact.ALL, {RELAY: {SITE: 2}})]
+    pending = [c for c in world.plan(of({"kcl-bg-001": 1})).plan.pending if c.host == "centre"]
+    assert [(c.impact, c.cut) for c in pending if c.resource is Resource.UNIT] == [(Impact.ALL, {RELAY: {SITE: 2}})]
 
 
 # --- rules, units ---------------------------------------------------------------------------------
@@ -227,8 +227,8 @@ def test_another_program_is_a_restart() -> None:
 
 def test_a_unit_that_is_stopped_has_nobody_to_cut(relay: Found) -> None:
     relay.host.units.discard("provisioner-mediamtx.service")
-    found = relay.plan(Resource.UNIT, "mediamtx.service")
-    assert (found.impact, found.viewers) == (Impact.HOT, 0)
+    change = relay.plan(Resource.UNIT, "mediamtx.service")
+    assert (change.impact, change.viewers) == (Impact.HOT, 0)
 
 
 def test_who_watches_is_not_known_where_the_relay_does_not_tell(relay: Found) -> None:

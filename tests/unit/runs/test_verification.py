@@ -45,9 +45,9 @@ class Controller:
 
     @property
     def history(self) -> History:
-        found = find_history(state_place_of(self.environment, "example"))
-        assert found is not None
-        return found
+        history = find_history(state_place_of(self.environment, "example"))
+        assert history is not None
+        return history
 
     @property
     def evidence(self) -> Evidence:
@@ -132,11 +132,11 @@ def test_a_closed_facility_is_shown_gone(controller: Controller) -> None:
 
 def everything_in(file: Path) -> str:
     """All that a history's file holds, packed documents opened."""
-    told = [file.read_bytes().decode("utf-8", "replace")]
+    texts = [file.read_bytes().decode("utf-8", "replace")]
     with closing(sqlite3.connect(file)) as connection:
         for (packed,) in connection.execute("SELECT packed FROM provisioner_documents"):
-            told.append(zlib.decompress(packed).decode())
-    return "\n".join(told)
+            texts.append(zlib.decompress(packed).decode())
+    return "\n".join(texts)
 
 
 def test_no_secret_gets_into_the_history(controller: Controller) -> None:
@@ -145,20 +145,20 @@ def test_no_secret_gets_into_the_history(controller: Controller) -> None:
     controller.hosts.silent = {"bac-giang/kcl-bg-001/cam-02/sub"}
     controller.run("verify")
     file = Path(controller.environment["XDG_STATE_HOME"]) / "provisioner/example/state.db"
-    told = everything_in(file)
-    assert "kcl-bg-001" in told
-    assert CANARY not in told
+    text = everything_in(file)
+    assert "kcl-bg-001" in text
+    assert CANARY not in text
     secrets = _secrets_of(controller)
     assert len(secrets) > 10
-    assert {secret for secret in secrets if secret in told} == set()
+    assert {secret for secret in secrets if secret in text} == set()
 
 
 def _secrets_of(controller: Controller) -> set[str]:
     session = pipeline.Session(controller.root, controller.environment, date(2021, 6, 13))
-    found = {login.password.reveal() for of in session.secrets.cameras.values() for login in of.values()}
+    secrets = {login.password.reveal() for of in session.secrets.cameras.values() for login in of.values()}
     for carrier in session.secrets.carriers.values():
-        found |= {secret.reveal() for secret in (*carrier.readers.values(), *carrier.site_psks.values())}
-    return found
+        secrets |= {secret.reveal() for secret in (*carrier.readers.values(), *carrier.site_psks.values())}
+    return secrets
 
 
 def test_the_history_is_private(controller: Controller) -> None:

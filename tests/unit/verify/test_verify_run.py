@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
+from typing import Any
 
 import pytest
 
@@ -99,7 +100,7 @@ def test_a_host_that_the_runner_lost_is_not_checked() -> None:
 
 
 def test_the_stand_in_is_never_called_mediamtx() -> None:
-    answer = dict(answers()[RELAY].document)
+    answer: dict[str, Any] = dict(answers()[RELAY].document)
     answer["facts"]["runtime"]["version"] = "v1.20.1+standin"
     result = _verify(RecordingRunner(answers({RELAY: answer})))
     assert result.engine == "stand-in 1.20.1 (not MediaMTX)"

@@ -32,6 +32,7 @@ from provisioner.verify.judge import judge
 from provisioner.verify.requests import ObserveRequest
 from provisioner.verify.result import HostReport, VerifyResult
 from provisioner.verify.wanted import select
+from provisioner_host import wire
 
 CANARY = "c4nary-pa55word"
 RELAY, CENTRE = "edge-1", "ioc-hn"
@@ -123,7 +124,7 @@ def facts(*, relay: bool) -> dict[str, Any]:
     """A host's facts, as `observe` answers."""
     document: dict[str, Any] = {
         "host": {"arch": "amd64"},
-        "missing_packages": [],
+        "missing_programs": [],
         "files": {},
         "manifest": None,
         "units": {},
@@ -252,4 +253,11 @@ class RecordingRunner:
 
 def observe_requests() -> dict[str, ObserveRequest]:
     """How both hosts' facts are read."""
-    return {h: ObserveRequest({"digest_key": "k", "files": [], "units": []}, {"nft": b"x"}) for h in (RELAY, CENTRE)}
+    request: wire.ObserveRequest = {
+        "operation": "observe",
+        "digest_key": "k",
+        "files": [],
+        "units": [],
+        "program": None,
+    }
+    return {host: ObserveRequest(request, {"nft": b"x"}) for host in (RELAY, CENTRE)}

@@ -7,37 +7,40 @@ import os
 import shutil
 import tarfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from provisioner_host import files, firewall, lockout, places, relay, tunnel
+from provisioner_host import files, firewall, lockout, paths, relay, tunnel
 from provisioner_host.shell import Failed
-from provisioner_host.transaction import Transaction
+from provisioner_host.transaction import ApplyTransaction
+
+if TYPE_CHECKING:
+    from provisioner_host.wire import FactsAnswer, ProgramToInstall
 
 
-def install_program(change: Transaction) -> None:
+def install_program(change: ApplyTransaction) -> None:
     """Install MediaMTX beside the running one, where the request brings it."""
-    program = change.request.get("program")
-    if program is None or program["artefact"] is None:
+    program = change.request["program"]
+    if program is None or not program["artefact"]:
         return
     change.step("install MediaMTX", lambda: install(change.folder / "files/artefact", program))
 
 
-def uninstall_program(change: Transaction) -> None:
+def uninstall_program(change: ApplyTransaction) -> None:
     """Take a program away that came with a change that was refused."""
-    program = change.request.get("program")
-    manifest = files.read_json(places.MANIFEST)
-    if program is None or program["artefact"] is None or manifest is None:
+    program = change.request["program"]
+    manifest = files.read_json(paths.MANIFEST)
+    if program is None or not program["artefact"] or manifest is None:
         return
-    if program["path"] in manifest.get("programs", {}) and program["path"] not in change.request.get("had", ()):
+    if program["path"] in manifest.get("programs", {}) and program["path"] not in change.had_programs:
         Path(program["path"]).unlink(missing_ok=True)
         del manifest["programs"][program["path"]]
         if manifest == {"files": [], "programs": {}}:
-            places.MANIFEST.unlink()
+            paths.MANIFEST.unlink()
         else:
-            files.write_json(places.MANIFEST, manifest)
+            files.write_json(paths.MANIFEST, manifest)
 
 
-def install(artefact: Path, program: dict[str, Any]) -> None:
+def install(artefact: Path, program: ProgramToInstall) -> None:
     """Install MediaMTX from the artefact in the bundle: a release archive or the bare program.
 
     Raises:
@@ -56,31 +59,32 @@ def install(artefact: Path, program: dict[str, Any]) -> None:
             content = member.read()
     target = Path(program["path"])
     # Listed first: a program that is listed and not there is nothing, one that is there unlisted stays for ever.
-    manifest = files.read_json(places.MANIFEST) or {"files": []}
+    manifest = files.read_json(paths.MANIFEST) or {"files": []}
     programs = manifest.get("programs", {}) | {str(target): hashlib.sha256(content).hexdigest()}
-    files.write_json(places.MANIFEST, manifest | {"programs": programs})
+    files.write_json(paths.MANIFEST, manifest | {"programs": programs})
     files.write(target, content, mode=0o755)
 
 
-def check(change: Transaction, facts: dict[str, Any]) -> None:
+def check(change: ApplyTransaction, facts: FactsAnswer) -> None:
     """Try everything that will change, beside what is live.
 
     Raises:
         Failed: the check's name and what it found.
     """
     wanted = change.wanted
-    if str(places.NFT_FILE) in wanted:
-        rules = change.staged(places.NFT_FILE)
+    if str(paths.NFT_FILE) in wanted:
+        rules = change.staged(paths.NFT_FILE)
         change.step("check rules", lambda: firewall.intended(rules))
         if must_load(facts) and change.request["lockout"]["check"]:
             ssh = change.request["lockout"]
             change.step("check lock-out", lambda: lockout.check(rules, ssh["ssh_port"], ssh["networks"]))
-    if str(places.WG_FILE) in wanted and _tunnel_moves(change, facts):
-        conf, psk = change.staged(places.WG_FILE), change.staged(places.PSK_FILE)
+    if str(paths.WG_FILE) in wanted and _tunnel_moves(change, facts):
+        conf, psk = change.staged(paths.WG_FILE), change.staged(paths.PSK_FILE)
         change.step("check tunnel", lambda: tunnel.check(conf, psk))
-    if str(places.MEDIAMTX_FILE) in wanted and _relay_moves(change):
-        program = Path(change.request["program"]["path"])
-        change.step("check relay", lambda: check_relay(program, change.content(str(places.MEDIAMTX_FILE))))
+    program = change.request["program"]
+    if program is not None and str(paths.MEDIAMTX_FILE) in wanted and _relay_moves(change):
+        path = Path(program["path"])
+        change.step("check relay", lambda: check_relay(path, change.content(str(paths.MEDIAMTX_FILE))))
 
 
 def check_relay(program: Path, content: bytes) -> None:
@@ -89,27 +93,27 @@ def check_relay(program: Path, content: bytes) -> None:
     Raises:
         Failed: it refuses it, or does not open its sockets.
     """
-    folder = places.RUN / f"stage-{os.getpid()}"
-    files.folder(places.RUN, 0o755)
-    files.folder(folder, 0o750, group=places.USER)
+    folder = paths.RUN / f"stage-{os.getpid()}"
+    files.folder(paths.RUN, 0o755)
+    files.folder(folder, 0o750, group=paths.USER)
     try:
-        files.write(folder / "mediamtx.yml", content, mode=0o640, group=places.USER)
+        files.write(folder / "mediamtx.yml", content, mode=0o640, group=paths.USER)
         relay.check(program, folder / "mediamtx.yml")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def must_load(facts: dict[str, Any]) -> bool:
+def must_load(facts: FactsAnswer) -> bool:
     """Whether the live rules are not the wanted ones."""
     return bool(facts["firewall"]["differences"])
 
 
-def _tunnel_moves(change: Transaction, facts: dict[str, Any]) -> bool:
-    moved = any(change.differs(p) for p in (places.WG_FILE, places.PSK_FILE, places.TUNNEL_FILE))
+def _tunnel_moves(change: ApplyTransaction, facts: FactsAnswer) -> bool:
+    moved = any(change.differs(p) for p in (paths.WG_FILE, paths.PSK_FILE, paths.TUNNEL_FILE))
     return moved or facts["tunnel"] is None
 
 
-def _relay_moves(change: Transaction) -> bool:
+def _relay_moves(change: ApplyTransaction) -> bool:
     """Whether MediaMTX gets a new file, or another MediaMTX gets the old one."""
-    unit = places.UNIT_FOLDER / places.UNIT_MEDIAMTX
-    return change.differs(places.MEDIAMTX_FILE) or (str(unit) in change.wanted and change.differs(unit))
+    unit = paths.UNIT_FOLDER / paths.UNIT_MEDIAMTX
+    return change.differs(paths.MEDIAMTX_FILE) or (str(unit) in change.wanted and change.differs(unit))

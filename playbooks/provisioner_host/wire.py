@@ -1,0 +1,547 @@
+"""What travels between controller and host: every request and every answer, as types for both sides.
+
+For the type checker alone: nobody imports it at run time, and it is not shipped. The controller builds the requests
+and parses the answers with checks of its own (`provisioner/hosts/document.py`); the host trusts its controller. The
+program travels with each request, so both sides always have one version of this. What lies on the host's disk (the
+manifest, receipts, the armed change, the lease) outlives a version and is read with care wherever it is read.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NotRequired, TypedDict
+
+# --- requests -------------------------------------------------------------------------------------
+
+
+class ObserveRequest(TypedDict):
+    """Read the host's facts; `files/nft` in the bundle is the intended firewall.
+
+    Keys:
+        files: paths of the desired files.
+        program: the path of MediaMTX's program, null on a host without a relay.
+    """
+
+    operation: Literal["observe"]
+    digest_key: str
+    files: list[str]
+    units: list[str]
+    program: str | None
+
+
+class KeysRequest(TypedDict):
+    """Make the keys that are not there yet; `relay` says whether the two passwords of a relay are needed."""
+
+    operation: Literal["keys"]
+    relay: bool
+
+
+class LimitsRequest(TypedDict):
+    """How long reads of paths may take, in seconds, and how many may run at once."""
+
+    deadline_s: float
+    max_readers: int
+    sample_s: float
+    read_s: float
+    connect_s: NotRequired[float]
+
+
+class PathToRead(TypedDict):
+    """A path that is read for a key frame."""
+
+    name: str
+    on_demand: bool
+
+
+class PathToProbe(PathToRead):
+    """A path with the device that it is pulled from, and the public key of the peer that the device is behind."""
+
+    address: str
+    port: int
+    peer: str
+
+
+class GateRequest(LimitsRequest):
+    """A look at paths around a change; `address` is the relay's own in the tunnel."""
+
+    address: str
+    paths: list[PathToRead]
+
+
+class RelayToProbe(TypedDict):
+    """The paths of a relay to probe."""
+
+    address: str
+    paths: list[PathToProbe]
+
+
+class RelayToRead(TypedDict):
+    """A relay that a centre reads from, as a user with a secret."""
+
+    relay: str
+    address: str
+    user: str
+    secret: str
+    paths: list[str]
+
+
+class CentreToProbe(TypedDict):
+    """The relays that a centre reads from."""
+
+    relays: list[RelayToRead]
+
+
+class ProbeRequest(LimitsRequest):
+    """Gather evidence about paths, and the host's facts."""
+
+    operation: Literal["probe"]
+    observe: ObserveRequest
+    relay: NotRequired[RelayToProbe]
+    centre: NotRequired[CentreToProbe]
+
+
+class ProgramToInstall(TypedDict):
+    """MediaMTX's program: where it belongs, whether it is in the bundle (`files/artefact`), and its checksum."""
+
+    path: str
+    artefact: bool
+    sha256: str
+
+
+class FileToPut(TypedDict):
+    """A desired file; `content` is its name under `files/` in the bundle."""
+
+    content: str
+    mode: int
+    owner: str
+    group: str
+
+
+class LockoutCheck(TypedDict):
+    """From where new SSH connections have to be accepted."""
+
+    check: bool
+    ssh_port: int
+    networks: list[str]
+
+
+class ChangeRequest(TypedDict):
+    """What every call of a change says.
+
+    Keys:
+        who: who changes the host.
+        confirm_s: how long the switch waits for the next word.
+        peers: public keys that the tunnel has to have.
+        sentinel: the path that shows that MediaMTX has read its file; empty without a relay.
+    """
+
+    run: str
+    who: str
+    confirm_s: float
+    units: list[str]
+    peers: list[str]
+    sentinel: str
+    program: ProgramToInstall | None
+
+
+class ApplyRequest(ChangeRequest):
+    """Bring the host to the files, and leave it armed; `gate` is null where nothing is looked at before."""
+
+    operation: Literal["apply"]
+    files: dict[str, FileToPut]
+    observe: ObserveRequest
+    expected_live_digest: str
+    lockout: LockoutCheck
+    gate: GateRequest | None
+
+
+class RollbackRequest(ChangeRequest):
+    """Return to the state before the run `target`, and leave the host armed; empty is the newest that it keeps."""
+
+    operation: Literal["rollback"]
+    target: str
+    lockout: LockoutCheck
+    gate: GateRequest | None
+
+
+class LookRequest(ChangeRequest):
+    """Renew the switch, and look at paths."""
+
+    operation: Literal["look"]
+    gate: GateRequest
+
+
+class ConfirmRequest(ChangeRequest):
+    """Make the change persistent; `files` are the paths that are ours from now on."""
+
+    operation: Literal["confirm"]
+    files: list[str]
+    observe: ObserveRequest
+
+
+class AbortRequest(ChangeRequest):
+    """Return to last-good at once."""
+
+    operation: Literal["abort"]
+    cause: str
+
+
+class StatusRequest(ChangeRequest):
+    """Tell what became of the run."""
+
+    operation: Literal["status"]
+
+
+Request = (
+    ObserveRequest
+    | KeysRequest
+    | ProbeRequest
+    | ApplyRequest
+    | RollbackRequest
+    | LookRequest
+    | ConfirmRequest
+    | AbortRequest
+    | StatusRequest
+)
+
+# --- facts ----------------------------------------------------------------------------------------
+
+
+class SystemAnswer(TypedDict):
+    """The host's operating system: ID and ID_LIKE of its os-release."""
+
+    id: str
+    like: list[str]
+
+
+class MachineAnswer(TypedDict):
+    """The machine; `ssh_peer` is where this connection comes from, null where there is none."""
+
+    arch: str
+    python: str
+    boot_id: str
+    os: SystemAnswer
+    ssh_peer: str | None
+
+
+class FileAnswer(TypedDict):
+    """A file; `digest` is keyed."""
+
+    digest: str
+    mode: int
+    owner: str
+    group: str
+
+
+class UnitAnswer(TypedDict):
+    """A unit's state."""
+
+    active: str
+    enabled: str
+    reload: bool
+    drop_ins: list[str]
+    pid: int
+
+
+class LinkAnswer(TypedDict):
+    """An interface's addresses, routes and MTU."""
+
+    addresses: list[str]
+    routes: list[str]
+    mtu: int
+
+
+class PeerAnswer(TypedDict):
+    """A live peer; `psk` is a keyed digest."""
+
+    public_key: str
+    psk: str | None
+    endpoint: str | None
+    allowed_ips: list[str]
+    keepalive_s: int | None
+    handshake: int
+    received_bytes: int
+    sent_bytes: int
+
+
+class TunnelAnswer(LinkAnswer):
+    """The live tunnel, its peers by public key."""
+
+    public_key: str
+    listen_port: int
+    peers: dict[str, PeerAnswer]
+
+
+RuleAction = Literal["create", "update", "delete"]
+
+
+class DifferenceAnswer(TypedDict):
+    """What of the rules differs."""
+
+    name: str
+    action: RuleAction
+
+
+class FirewallAnswer(TypedDict):
+    """Whether our table is loaded, and how it differs from the intended one."""
+
+    present: bool
+    differences: list[DifferenceAnswer]
+
+
+class PathAnswer(TypedDict):
+    """A path of the relay's file without its login."""
+
+    settings: dict[str, Any]  # MediaMTX's own: any JSON
+    digest: str
+    source_digest: str
+
+
+class RelayAnswer(TypedDict):
+    """The relay's file without its secrets."""
+
+    settings: dict[str, Any]  # MediaMTX's own: any JSON
+    paths: dict[str, PathAnswer]
+    sentinel: str | None
+    foreign: int
+
+
+class RuntimeAnswer(TypedDict):
+    """What the running relay says of itself."""
+
+    version: str
+    started: str
+    sentinel: str | None
+    viewers: dict[str, int]
+
+
+class ProgramAnswer(TypedDict):
+    """MediaMTX's program as it lies there."""
+
+    present: bool
+    whole: bool
+    version: str
+
+
+class GenerationAnswer(TypedDict):
+    """A state that the host can return to."""
+
+    run: str
+    number: int
+    at: int
+
+
+class Manifest(TypedDict, total=False):
+    """What we installed, as the host keeps it: files, programs with their checksums, the run that was confirmed."""
+
+    files: list[str]
+    programs: dict[str, str]
+    run: str
+
+
+class Armed(TypedDict, total=False):
+    """The change that waits, as the host keeps it; `damaged` is of a record that cannot be read."""
+
+    run: str
+    boot: str
+    since: float
+    due: float
+    phase: str
+    kind: str
+    target: str
+    who: str
+    damaged: bool
+
+
+class FactsAnswer(TypedDict):
+    """A host's facts; `program`, `relay` and `runtime` are of a host that should have a relay."""
+
+    host: MachineAnswer
+    missing_programs: list[str]
+    manifest: Manifest | None
+    files: dict[str, FileAnswer | None]
+    units: dict[str, UnitAnswer]
+    tunnel: TunnelAnswer | None
+    armed: Armed | None
+    generations: list[GenerationAnswer]
+    keys: dict[str, bool]
+    firewall: FirewallAnswer
+    program: NotRequired[ProgramAnswer]
+    relay: NotRequired[RelayAnswer | None]
+    runtime: NotRequired[RuntimeAnswer | None]
+    live_digest: str
+
+
+class KeysAnswer(TypedDict):
+    """A public key and, of a relay, the hashes of its passwords."""
+
+    public_key: str
+    api_hash: NotRequired[str]
+    probe_hash: NotRequired[str]
+
+
+# --- evidence about paths -------------------------------------------------------------------------
+
+
+class SampleAnswer(TypedDict):
+    """What MediaMTX says of a path at one moment."""
+
+    available: bool
+    online: bool
+    inbound_bytes: int
+    tracks: list[dict[str, Any]]  # codec, width, height, each null where MediaMTX does not tell
+
+
+class ReadAnswer(TypedDict, total=False):
+    """One real read: a key frame (`codec`, `width`, `height`), an `error`, or why it was `not_run`."""
+
+    codec: str
+    width: int
+    height: int
+    error: str
+    status: int | None
+    timed_out: bool
+    not_run: str
+    seconds: float
+    after: SampleAnswer | None
+
+
+class PathEvidenceAnswer(TypedDict):
+    """A path's two samples, and its read."""
+
+    samples: list[SampleAnswer | None]
+    read: ReadAnswer | None
+
+
+class DeviceEvidenceAnswer(TypedDict):
+    """How a device answered a connection."""
+
+    address: str
+    port: int
+    outcome: str
+    seconds: float
+
+
+class PeerEvidenceAnswer(TypedDict):
+    """A peer's addresses and handshake, and its bytes before and after the connections."""
+
+    allowed_ips: list[str]
+    handshake_age_s: float | None
+    received_bytes: list[int]
+    sent_bytes: list[int]
+
+
+class TunnelEvidenceAnswer(TypedDict):
+    """Routes, and peers by public key."""
+
+    routes: list[str]
+    peers: dict[str, PeerEvidenceAnswer]
+
+
+class RelayEvidenceAnswer(TypedDict):
+    """What a relay tells of its paths; `errors` are the last ones of each path's source."""
+
+    unit: str
+    api_error: str
+    tunnel: TunnelEvidenceAnswer
+    devices: list[DeviceEvidenceAnswer]
+    paths: dict[str, PathEvidenceAnswer]
+    errors: dict[str, list[str]]
+
+
+class CentreEvidenceAnswer(TypedDict):
+    """What a centre read, by relay and path."""
+
+    tunnel: TunnelEvidenceAnswer
+    relays: dict[str, dict[str, ReadAnswer]]
+
+
+class ProbeAnswer(TypedDict):
+    """A host's facts, or why they could not be read, and its evidence."""
+
+    facts: FactsAnswer | None
+    facts_error: str
+    relay: NotRequired[RelayEvidenceAnswer]
+    centre: NotRequired[CentreEvidenceAnswer]
+    seconds: float
+
+
+# --- a change -------------------------------------------------------------------------------------
+
+Outcome = Literal[
+    "armed", "stale", "locked", "busy", "refused", "not-started", "applied", "rolled-back", "rollback-failed"
+]
+Refusal = Literal["check", "lock-out"]
+
+
+class StepAnswer(TypedDict):
+    """A step and its seconds."""
+
+    name: str
+    seconds: float
+
+
+class SessionAnswer(TypedDict):
+    """A path's source and readers."""
+
+    online: bool
+    since: str
+    readers: list[str]
+
+
+class SessionsAnswer(TypedDict):
+    """Who reads what; `paths` and `started` are null where no relay answers. Peers with their last handshakes."""
+
+    started: str | None
+    paths: dict[str, SessionAnswer] | None
+    peers: dict[str, int]
+
+
+class LookAnswer(TypedDict):
+    """One look; `relay` is null where no path was read."""
+
+    sessions: SessionsAnswer
+    relay: RelayEvidenceAnswer | None
+
+
+class Lease(TypedDict):
+    """Who changes the host, as it keeps it."""
+
+    run: str
+    who: str
+    since: str
+    due: float
+
+
+class ChangeParts(TypedDict, total=False):
+    """What only some answers have.
+
+    Keys:
+        refusal: what `refused` was for.
+        holder: of `locked` and `busy`.
+        facts: of `stale`, and of `applied` where they could be read.
+        affected: of a rollback, the paths that differ; `removed` are those of them that go.
+    """
+
+    refusal: Refusal
+    holder: Lease | None
+    receipt: str
+    facts: FactsAnswer | None
+    before: LookAnswer
+    after: LookAnswer
+    affected: list[str]
+    removed: list[str]
+    lease: Lease | None
+    generations: list[GenerationAnswer]
+
+
+class ChangeAnswer(ChangeParts):
+    """The answer to every call of a change."""
+
+    outcome: Outcome
+    cause: str
+    steps: list[StepAnswer]
+    run: str
+    notes: list[str]
+
+
+Answer = FactsAnswer | KeysAnswer | ProbeAnswer | ChangeAnswer

@@ -1,0 +1,169 @@
+"""What a host answers to the calls of a change, as typed values. Pure.
+
+The one parser of the documents that the on-host program writes (`wire.ChangeAnswer`). What it does not know is no
+outcome: a word that is new here says nothing about the host.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TypeVar
+
+from provisioner.hosts.document import Fields, UnreadableError, parsed, printable
+from provisioner.hosts.facts import HostFacts, facts_in
+from provisioner.verify.evidence import RelayEvidence, relay_evidence
+
+_WORD_SHOWN = 40
+
+
+class ChangeState(StrEnum):
+    """What a host says of a change."""
+
+    ARMED = "armed"
+    STALE = "stale"
+    LOCKED = "locked"
+    BUSY = "busy"
+    REFUSED = "refused"
+    NOT_STARTED = "not-started"
+    APPLIED = "applied"
+    ROLLED_BACK = "rolled-back"
+    ROLLBACK_FAILED = "rollback-failed"
+
+
+class CheckRefusal(StrEnum):
+    """What a change was refused for before anything was touched."""
+
+    CHECK = "check"
+    LOCK_OUT = "lock-out"
+
+
+@dataclass(frozen=True, slots=True)
+class StepTime:
+    """A step of the transaction on the host, and the seconds that it took."""
+
+    name: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class PathSession:
+    """A path at one moment: whether its source sends and since when, and its readers by id."""
+
+    online: bool
+    since: str = ""
+    readers: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Sessions:
+    """Who reads what on a host: `paths` and `started` are None where no relay answers; peers with their handshakes."""
+
+    started: str | None = None
+    paths: Mapping[str, PathSession] | None = None
+    peers: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One look at a host: its sessions, and the evidence about the paths that were read; each None where not looked."""
+
+    sessions: Sessions | None = None
+    relay: RelayEvidence | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeReport:
+    """One answer of a host on its way through a change.
+
+    Attributes:
+        refusal: what it was refused for, None where it was not.
+        facts: the host as it is, of a change that is confirmed or refused as stale.
+        before: the look before the switch.
+        after: a look after it.
+        affected: of a rollback, the paths that differ between the two states.
+        removed: those of them that go.
+    """
+
+    state: ChangeState
+    cause: str = ""
+    receipt: str = ""
+    refusal: CheckRefusal | None = None
+    steps: tuple[StepTime, ...] = ()
+    notes: tuple[str, ...] = ()
+    facts: HostFacts | None = None
+    before: Look = Look()
+    after: Look = Look()
+    affected: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+
+
+def parse_report(host: str, document: object) -> ChangeReport:
+    """A host's answer to a call of a change.
+
+    Raises:
+        HostError: it cannot be read, or says what is not known here.
+    """
+    return parsed(host, document, lambda answer: _answer(host, answer))
+
+
+def _answer(host: str, answer: Fields) -> ChangeReport:
+    state = _word(answer, "outcome", ChangeState)
+    # What else an answer brings is read only where it counts.
+    has_facts = state in {ChangeState.APPLIED, ChangeState.STALE} and answer.has("facts")
+    return ChangeReport(
+        state=state,
+        cause=answer.text("cause", ""),
+        receipt=answer.text("receipt", ""),
+        refusal=_word(answer, "refusal", CheckRefusal) if answer.has("refusal") else None,
+        steps=tuple(StepTime(step.text("name"), step.measure("seconds")) for step in _each(answer, "steps")),
+        notes=_texts(answer, "notes"),
+        facts=facts_in(host, answer.below("facts")) if has_facts else None,
+        before=_look(answer.below_or_none("before")),
+        after=_look(answer.below_or_none("after")),
+        affected=_texts(answer, "affected"),
+        removed=_texts(answer, "removed"),
+    )
+
+
+_Word = TypeVar("_Word", bound=StrEnum)
+
+
+def _word(answer: Fields, name: str, words: type[_Word]) -> _Word:
+    text = answer.text(name)
+    try:
+        return words(text)
+    except ValueError:
+        raise UnreadableError(f"its {name} “{printable(text, _WORD_SHOWN)}” is not known") from None
+
+
+def _texts(answer: Fields, name: str) -> tuple[str, ...]:
+    return answer.texts(name) if answer.has(name) else ()
+
+
+def _each(answer: Fields, name: str) -> tuple[Fields, ...]:
+    return tuple(answer.each(name)) if answer.has(name) else ()
+
+
+def _look(look: Fields | None) -> Look:
+    if look is None:
+        return Look()
+    sessions, relay = look.below_or_none("sessions"), look.below_or_none("relay")
+    return Look(
+        sessions=_sessions(sessions) if sessions and sessions.values else None,
+        relay=relay_evidence(relay) if relay else None,
+    )
+
+
+def _sessions(sessions: Fields) -> Sessions:
+    paths = sessions.below_or_none("paths")
+    return Sessions(
+        started=sessions.text_or_none("started"),
+        paths={name: _path(paths.below(name)) for name in paths.names()} if paths else None,
+        peers=sessions.counts("peers"),
+    )
+
+
+def _path(path: Fields) -> PathSession:
+    return PathSession(path.flag("online"), path.text("since"), frozenset(path.texts("readers")))

@@ -1,0 +1,128 @@
+"""An answer that is not understood is asked for again, and never told as more than it proves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from provisioner.apply import HostOutcome, HostResult, MemoryJournal, NotStartedBecause, Rollout, exit_code, roll_out
+from provisioner.hosts.ansible.play import answer_of
+from provisioner.hosts.observe import observe
+from provisioner.hosts.runner import CallOutcome
+from tests import fleets
+from tests.odd import OddHosts, nested
+from tests.unit.apply.world import Controller, state
+
+RELAY, CENTRE = "relay-viettel-1", "centre"
+DESIRED = state({"kcl-bg-001": 2})
+
+
+def changed(controller: Controller, change: Callable[[str, Any], Any]) -> tuple[HostResult, Rollout]:
+    """Change the relay, whose answers are changed."""
+    jobs = [job for job in controller.jobs(DESIRED) if job.spec.id == RELAY]
+    odd = OddHosts(controller.hosts, RELAY, change)
+    done = roll_out(jobs, "run-1", odd, controller.options(), MemoryJournal())
+    return done.results[0], done
+
+
+def once(operation: str, **fields: Any) -> Callable[[str, Any], Any]:
+    """The first answer to an operation, with other fields."""
+    asked: list[str] = []
+
+    def change(of: str, document: Any) -> Any:
+        asked.append(of)
+        return document | fields if of == operation and asked.count(of) == 1 else document
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("operation", "word"),
+    [(of, word) for of in ("apply", "look", "confirm") for word in ("exploded", "", None, 7)]
+    + [("apply", "applied"), ("look", "stale"), ("confirm", "armed")],
+)
+def test_a_host_that_is_not_understood_once_is_asked_again_and_goes_on(operation: str, word: object) -> None:
+    controller = Controller()
+    result, _ = changed(controller, once(operation, outcome=word))
+    assert (result.outcome, result.cause) == (HostOutcome.APPLIED, "")
+    assert ("status", RELAY) in controller.hosts.calls
+    assert [name for name, _ in controller.hosts.calls].count("apply") == 1
+
+
+@pytest.mark.parametrize("operation", ["apply", "confirm"])
+def test_an_outcome_that_stays_unknown_is_told_as_that_and_never_as_rolled_back(operation: str) -> None:
+    word = "rolled-forward\x1b[2J" + "!" * 500
+
+    def change(of: str, document: Any) -> Any:
+        return document | {"outcome": word} if of in {operation, "status"} else document
+
+    result, done = changed(Controller(), change)
+    assert result.outcome is HostOutcome.UNREACHABLE
+    assert result.is_failure
+    assert exit_code(done.results) == 5
+    assert result.cause == (
+        f"what became of the change is not known: {RELAY} gave an answer that cannot be read: its outcome"
+        " “rolled-forward?[2J!!!!!!!!!!!!!!!!!!!!!!…” is not known;"
+        " look on it at /var/lib/provisioner/receipts/run-1.json, and plan anew"
+    )
+
+
+def test_a_host_that_cannot_be_looked_at_goes_back() -> None:
+    def change(of: str, document: Any) -> Any:
+        return document | {"after": "nothing"} if of == "look" else document
+
+    controller = Controller()
+    result, done = changed(controller, change)
+    assert result.outcome is HostOutcome.ROLLED_BACK
+    assert controller.hosts.hosts[RELAY].receipts["run-1"][0] == "rolled-back"
+    assert "path gate: the host could not be looked at" in result.cause
+    assert exit_code(done.results) == 7
+
+
+@pytest.mark.parametrize(
+    ("refusal", "cause", "because", "code"),
+    [
+        ("lock-out", "the rules would keep you out", NotStartedBecause.LOCK_OUT, 6),
+        ("check", "check relay: its log says lock-out: nothing", NotStartedBecause.CHECK, 7),
+        (None, "check tunnel: no", NotStartedBecause.CHECK, 7),
+    ],
+)
+def test_a_lock_out_is_known_by_its_field_whatever_the_sentence(
+    refusal: str | None, cause: str, because: NotStartedBecause, code: int
+) -> None:
+    fields = {"refusal": refusal} if refusal else {}
+    result, done = changed(Controller(), once("apply", outcome="refused", cause=cause, **fields))
+    assert (result.outcome, result.refusal, result.cause) == (HostOutcome.NOT_STARTED, because, cause)
+    assert exit_code(done.results) == code
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "problem"),
+    [
+        ("units", {"x": {"active": "active"}}, "units.x.enabled is no text"),
+        ("files", [], "files is no object"),
+        ("live_digest", 7, "live_digest is no text"),
+        ("tunnel", nested(900), "tunnel is no object"),
+    ],
+)
+def test_one_odd_answer_to_observe_leaves_the_others_and_says_what_is_wrong(
+    field: str, value: object, problem: str
+) -> None:
+    controller = Controller()
+    odd = OddHosts(controller.hosts, RELAY, lambda _operation, document: document | {field: value})
+    facts, errors = observe(DESIRED.hosts.values(), fleets.files_of(DESIRED), odd)
+    assert set(facts) == {CENTRE}
+    assert errors[RELAY].message == f"{RELAY} gave an answer that cannot be read: {problem}"
+    assert (errors[RELAY].exit_code, errors[RELAY].object) == (5, RELAY)
+    assert "log in on that host" in errors[RELAY].hint
+
+
+@pytest.mark.parametrize(
+    "document",
+    [None, [], {}, {"ok": True}, {"ok": True, "answer": []}, {"ok": False, "error": nested(900)}, {"error": None}],
+)
+def test_what_no_program_of_ours_wrote_is_a_failed_call(document: object) -> None:
+    answer = answer_of(RELAY, document)
+    assert (answer.outcome, answer.error) == (CallOutcome.FAILED, "its answer is none that its program writes")

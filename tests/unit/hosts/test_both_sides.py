@@ -1,0 +1,84 @@
+"""What controller and host both know by heart: names that stand twice are the same, and types cost a host nothing."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from provisioner.apply import host_change
+from provisioner.apply.answer import ChangeState, CheckRefusal
+from provisioner.desired import spec, units
+from provisioner.hosts import facts
+from provisioner.plan.diff import relay_file, rules
+from provisioner.render import files
+from provisioner.render.templates import load_templates
+from provisioner_host import files as host_files
+from provisioner_host import main, paths, wire
+from provisioner_host import relay as host_relay
+from tests.lab.direct import MARK
+
+HOST_FOLDER = Path(paths.__file__).parent
+
+TWICE = {
+    "the tunnel's interface": (spec.TUNNEL, paths.TUNNEL),
+    "RTSP": (spec.RTSP_PORT, paths.RTSP_PORT),
+    "the Control API": (spec.API_PORT, paths.API_PORT),
+    "our folder": (files.ETC, paths.ETC),
+    "our programs": (files.LIB, paths.LIB),
+    "units": (files.UNITS, paths.UNIT_FOLDER),
+    "the on-host program": (files.HOST_PROGRAM, paths.HOST_PROGRAM),
+    "MediaMTX's file": (files.MEDIAMTX_FILE, paths.MEDIAMTX_FILE),
+    "the rules": (files.NFT_FILE, paths.NFT_FILE),
+    "the tunnel's file": (files.WG_FILE, paths.WG_FILE),
+    "pre-shared keys": (files.PSK_FILE, paths.PSK_FILE),
+    "the tunnel's link": (files.TUNNEL_FILE, paths.TUNNEL_FILE),
+    "sentinels": (files.SENTINEL_PREFIX, paths.SENTINEL_PREFIX),
+    "MediaMTX's unit": (units.UNIT_MEDIAMTX, paths.UNIT_MEDIAMTX),
+    "the rules' unit": (units.UNIT_NFT, paths.UNIT_NFT),
+    "the tunnel's unit": (units.UNIT_WG, paths.UNIT_WG),
+    "the unit that returns": (units.UNIT_REVERT, paths.UNIT_REVERT),
+    "the unit that returns, its file": (f"{files.UNITS}/{units.UNIT_REVERT}", paths.REVERT_UNIT_FILE),
+    "our table": (rules.TABLE, " ".join(("table", *paths.TABLE))),
+    "receipts": (host_change.RECEIPTS, paths.RECEIPTS),
+    "the mark of an answer": (MARK, main.ANSWER),
+    "states of a change": (sorted(ChangeState), sorted(get_args(wire.Outcome))),
+    "refusals": (sorted(CheckRefusal), sorted(get_args(wire.Refusal))),
+    "actions of rules": (get_args(facts.RuleAction), get_args(wire.RuleAction)),
+}
+"""Controller's, host's."""
+
+
+@pytest.mark.parametrize("name", TWICE)
+def test_what_stands_on_both_sides_is_the_same(name: str) -> None:
+    ours, theirs = TWICE[name]
+    assert ours == (str(theirs) if isinstance(theirs, Path) else theirs)
+
+
+def test_both_sides_write_and_hide_alike() -> None:
+    document = {"b": [1, 2.5, None, True], "a": "Bắc Giang ✓"}
+    assert relay_file.canonical(document) == host_files.canonical(document)
+    for source in ("rtsp://user:p%40ss@100.64.0.4:8554/a/b", "rtsp://100.64.0.4/a@b"):
+        assert relay_file.without_login(source) == host_relay.without_login(source)
+
+
+def test_the_types_of_what_travels_are_imported_by_the_type_checker_alone() -> None:
+    assert "wire.py" not in load_templates().host_sources
+    for module in sorted(HOST_FOLDER.glob("*.py")):
+        assert not list(_imports_at_run_time(ast.parse(module.read_text(encoding="utf-8")))), module.name
+
+
+def _imports_at_run_time(tree: ast.AST) -> list[ast.AST]:
+    """What imports `wire` outside `if TYPE_CHECKING`."""
+    waiting: list[ast.AST] = [tree]
+    imports: list[ast.AST] = []
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            continue
+        if isinstance(node, ast.ImportFrom) and node.module == "provisioner_host.wire":
+            imports.append(node)
+        waiting += ast.iter_child_nodes(node)
+    return imports
