@@ -29,7 +29,7 @@ from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
 from provisioner.render.templates import Templates, data_folder
 
 # What may stand in an Ansible variable: a `{{ lookup(…) }}` there runs code on the controller.
-_SAFE = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9._:-]*$")
+_SAFE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._:-]*")
 # A worker is a process; a play of more hosts has its workers take one call each, and end.
 MAX_WORKERS = 50
 _GRACE_S = 3.0
@@ -226,7 +226,7 @@ def _one_line(text: str) -> str:
 
 def _refuse_unsafe(*values: str) -> None:
     for value in values:
-        if not _SAFE.match(value):
+        if not _SAFE.fullmatch(value):
             raise HostError(f"{value!r} may not reach Ansible: it could be a template that runs code here")
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from provisioner.base.errors import HostError
 from provisioner.hosts.ansible import AnsibleRunner, door, play
 from provisioner.hosts.runner import CallOutcome, HostCall
 from tests import fleets
@@ -186,4 +187,14 @@ def test_a_runner_that_is_forgotten_leaves_nothing(runtime: Path) -> None:
     assert plays_at_work(runtime)
     del carrier
     assert until_gone(runtime, 10), (list(runtime.rglob("*")), processes_of(runtime))
+    runtime.rmdir()
+
+
+@pytest.mark.parametrize("name", ["{{ lookup('pipe', 'id') }}", "a b", "a\n", "", "-a", "é"])
+def test_a_name_that_could_be_a_template_never_reaches_ansible(runtime: Path, name: str) -> None:
+    runner = AnsibleRunner(fleets.templates(), {"XDG_RUNTIME_DIR": str(runtime), "PATH": "/usr/bin:/bin"})
+    with pytest.raises(HostError, match="may not reach Ansible"):
+        list(runner.stream([observation(name)], timeout_s=5))
+    runner.close()
+    assert list(runtime.iterdir()) == []
     runtime.rmdir()
