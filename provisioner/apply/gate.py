@@ -23,7 +23,7 @@ from provisioner.hosts.runner import CallOutcome
 from provisioner.plan.changes import Action, Change, Impact, Resource
 from provisioner.verify.case import Case
 from provisioner.verify.evidence import HostEvidence
-from provisioner.verify.stream import read_check, relay_check
+from provisioner.verify.levels import GATE_LEVELS
 from provisioner.verify.wanted import PathToCheck
 
 # Paths that are read because everything on the relay may be touched: so many, spread over the sites.
@@ -157,8 +157,7 @@ def paths_in(spec: HostSpec, paths: Iterable[MediaPath], look: Look) -> PathsSee
         if path.name not in look.relay.samples:
             continue
         case = Case(PathToCheck(spec, path, ()), look.relay, {spec.id: evidence}, {}, frozenset())
-        # Level 5 first: it says more of what a viewer gets.
-        checks = (read_check(case), relay_check(case))
+        checks = [level.check(case) for level in GATE_LEVELS]
         failed = next((c.finding for c in checks if not c.passed and c.finding), None)
         if failed is None:
             up.add(path.name)

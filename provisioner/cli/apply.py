@@ -9,10 +9,11 @@ from typing import Unpack
 import click
 
 from provisioner.apply import HostOutcome, exit_code
+from provisioner.base.counted import counted
 from provisioner.base.errors import ApplyError, UsageError
 from provisioner.cli.context import Invocation, today
 from provisioner.cli.interrupt import stoppable
-from provisioner.cli.output import counted, print_document
+from provisioner.cli.output import print_document
 from provisioner.cli.plan_text import plan_lines
 from provisioner.cli.results import (
     RolloutChoices,

@@ -8,9 +8,10 @@ from pathlib import Path
 import click
 
 from provisioner.base.clock import local_time
+from provisioner.base.counted import counted
 from provisioner.cli.context import Invocation
 from provisioner.cli.files import write_report
-from provisioner.cli.output import counted, print_document
+from provisioner.cli.output import print_document
 from provisioner.cli.overview import overview_of
 from provisioner.desired.limit import parse_limits
 from provisioner.report.exports import REPORTS, FacilityList, export_document

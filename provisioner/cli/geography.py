@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator
 
 import click
 
+from provisioner.base.counted import counted
 from provisioner.base.json_document import Document
 from provisioner.cli.context import Invocation
-from provisioner.cli.output import counted, print_document
+from provisioner.cli.output import print_document
 from provisioner.geography import SCHEMES, Province, convert, find, provinces, read_province
 
 _scheme = click.Choice(SCHEMES)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import click
 
+from provisioner.base.counted import counted
 from provisioner.base.json_document import Document
 from provisioner.cli.context import Invocation, today
-from provisioner.cli.output import counted, print_document
+from provisioner.cli.output import print_document
 from provisioner.history.event_log import Event
 from provisioner.pipeline import Session
 from provisioner.runs.history import PastRun, PastRuns, past_runs

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import click
 
+from provisioner.base.counted import counted
 from provisioner.base.errors import HostError
 from provisioner.base.json_document import Document
 from provisioner.cli.context import Invocation, today
-from provisioner.cli.output import counted, print_document
+from provisioner.cli.output import print_document
 from provisioner.pipeline import KeysMade, Session, init_keys
 
 

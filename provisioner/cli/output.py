@@ -80,10 +80,3 @@ def error_document(
     }
     listed = [problem_document(problem) for problem in problems]
     return document | ({"problems": listed} if listed else {})
-
-
-def counted(number: int, noun: str) -> str:
-    """A number with its noun: `1 error`, `2 facilities`."""
-    if number == 1:
-        return f"1 {noun}"
-    return f"{number} {noun[:-1]}ies" if noun.endswith("ty") else f"{number} {noun}s"

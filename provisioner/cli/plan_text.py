@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import click
 
-from provisioner.cli.output import counted
+from provisioner.base.counted import counted
 from provisioner.cli.terminal import Terminal
 from provisioner.plan import Plan, Totals, totals_of
 from provisioner.plan.changes import Action, Change, Impact

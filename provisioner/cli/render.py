@@ -6,9 +6,10 @@ from pathlib import Path
 
 import click
 
+from provisioner.base.counted import counted
 from provisioner.cli.context import Invocation, today
 from provisioner.cli.files import write_tree
-from provisioner.cli.output import counted, print_document
+from provisioner.cli.output import print_document
 from provisioner.desired.limit import parse_limits
 from provisioner.pipeline import Session, rendered_files
 

@@ -8,8 +8,8 @@ from typing import TypedDict, TypeVar
 import click
 
 from provisioner.apply import NAMES, GateRules, HostOutcome, HostResult, RolloutOptions
+from provisioner.base.counted import counted
 from provisioner.cli.interrupt import INTERRUPTED
-from provisioner.cli.output import counted
 from provisioner.runs.applied import Applied
 from provisioner.runs.options import RunOptions, approval_of
 

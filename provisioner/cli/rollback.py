@@ -8,11 +8,12 @@ from typing import Unpack
 import click
 
 from provisioner.apply import HostOutcome, HostResult, NotStartedBecause, exit_code, host_document
+from provisioner.base.counted import counted
 from provisioner.base.errors import RollbackError, UsageError
 from provisioner.base.json_document import Document
 from provisioner.cli.context import Invocation, today
 from provisioner.cli.interrupt import stoppable
-from provisioner.cli.output import counted, print_document
+from provisioner.cli.output import print_document
 from provisioner.cli.results import (
     RolloutChoices,
     code_of,

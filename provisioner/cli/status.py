@@ -6,9 +6,10 @@ from collections.abc import Iterable
 
 import click
 
+from provisioner.base.counted import counted
 from provisioner.base.errors import InventoryError
 from provisioner.cli.context import Invocation
-from provisioner.cli.output import counted, print_document, print_warning
+from provisioner.cli.output import print_document, print_warning
 from provisioner.cli.overview import overview_of
 from provisioner.desired.limit import parse_limits
 from provisioner.lifecycle.reasons import Grounds, reasons

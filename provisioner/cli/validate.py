@@ -10,11 +10,12 @@ from pathlib import Path
 import click
 
 from provisioner import __version__
+from provisioner.base.counted import counted
 from provisioner.base.diagnostics import Problem
 from provisioner.base.errors import InventoryError, UsageError
 from provisioner.base.json_document import Document
 from provisioner.cli.context import Invocation, today
-from provisioner.cli.output import counted, print_document, problem_document, problem_lines
+from provisioner.cli.output import print_document, problem_document, problem_lines
 from provisioner.inventory.operations.validate import COUNTED, Validation
 from provisioner.inventory.operations.validate import validate as check_all
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
+from provisioner.base.counted import counted
 from provisioner.plan import Plan, Totals, totals_of
 from provisioner.plan.changes import Action, Change, Impact
 from provisioner.plan.totals import TotalsRow
@@ -69,7 +70,7 @@ class _Page:
         self._add("")
         fitting = self._fill(items, _TAIL * 3)
         if fitting < total:
-            self._add(f"- … and {_counted(total - fitting, noun)} more")
+            self._add(f"- … and {counted(total - fitting, noun)} more")
         self._add("")
 
     def fold(self, title: str, heading: Sequence[str], items: Sequence[str], noun: str) -> None:
@@ -84,7 +85,7 @@ class _Page:
         fitting = self._fill(items, _TAIL)
         self._add("")
         if fitting < len(items):
-            self._add(f"{_counted(len(items) - fitting, noun)} left out of this comment: `provisioner plan --details`.")
+            self._add(f"{counted(len(items) - fitting, noun)} left out of this comment: `provisioner plan --details`.")
             self._add("")
         self.must(["</details>", ""])
 
@@ -123,14 +124,14 @@ def code(text: str, limit: int = _NAME) -> str:
 
 def _head(plan: Plan, changing: Sequence[Change], totals: Totals) -> Iterator[str]:
     if not changing:
-        yield f"### Plan: no change ({_counted(len(plan.changes), 'resource')} as desired)"
+        yield f"### Plan: no change ({counted(len(plan.changes), 'resource')} as desired)"
     else:
         actions = Counter(change.action for change in changing)
         words = ", ".join(f"{actions[a]} to {a.value}" for a in Action if actions[a])
-        yield f"### Plan: {words} on {_counted(len(plan.hosts), 'host')}"
+        yield f"### Plan: {words} on {counted(len(plan.hosts), 'host')}"
     yield ""
     worst = f"worst impact **{totals.worst.value}**"
-    verdict = worst if plan.against else f"{_counted(totals.viewers, 'viewer')} dropped, {worst}"
+    verdict = worst if plan.against else f"{counted(totals.viewers, 'viewer')} dropped, {worst}"
     if plan.uncounted:
         verdict += f"; viewers not known on {_hosts(plan.uncounted)}"
     yield f"{'**Refused.** ' if plan.refused else ''}{verdict[:1].upper()}{verdict[1:]}."
@@ -150,7 +151,7 @@ def _refused(plan: Plan) -> Iterator[str]:
     for refusal in plan.refused[:_REFUSALS]:
         yield f"- **{refusal.policy}**: {code(refusal.message, _REASON)}; {code(refusal.hint, _REASON)}"
     if len(plan.refused) > _REFUSALS:
-        yield f"- … and {_counted(len(plan.refused) - _REFUSALS, 'reason')} more"
+        yield f"- … and {counted(len(plan.refused) - _REFUSALS, 'reason')} more"
     if plan.refused:
         yield ""
 
@@ -193,7 +194,7 @@ def _worst_first(change: Change) -> tuple[int, int, str, str]:
 
 
 def _item(change: Change) -> str:
-    viewers = f", drops {_counted(change.viewers, 'viewer')}" if change.viewers else ""
+    viewers = f", drops {counted(change.viewers, 'viewer')}" if change.viewers else ""
     head = f"- {change.action.value} {change.resource.value} {code(change.name)} on {code(change.host)}"
     return f"{head}, {change.impact.value}{viewers}: {code(change.reason, _REASON)}"
 
@@ -203,7 +204,7 @@ def _left_out(plan: Plan) -> Iterator[str]:
     if plan.left_out:
         sentences.append(f"Left out by `--limit`, not read: {_hosts(plan.left_out)}")
     if plan.outside:
-        sentences.append(f"{_counted(len(plan.outside), 'pending change')} of chosen hosts outside `--limit`")
+        sentences.append(f"{counted(len(plan.outside), 'pending change')} of chosen hosts outside `--limit`")
     if plan.unreadable:
         sentences.append(f"**Not read**, their changes are not in the plan: {_hosts(sorted(plan.unreadable))}")
     sentences += [code(note, _REASON) for note in plan.notes[:_REFUSALS]]
@@ -215,9 +216,3 @@ def _left_out(plan: Plan) -> Iterator[str]:
 def _hosts(names: Sequence[str]) -> str:
     more = f" and {len(names) - _HOSTS} more" if len(names) > _HOSTS else ""
     return ", ".join(code(name, 70) for name in names[:_HOSTS]) + more
-
-
-def _counted(number: int, noun: str) -> str:
-    if number == 1:
-        return f"1 {noun}"
-    return f"{number} {noun[:-1]}ies" if noun.endswith("ty") else f"{number} {noun}s"

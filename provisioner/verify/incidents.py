@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from itertools import product
 
+from provisioner.verify.network import UNANSWERED
 from provisioner.verify.result import Cause, Incident, Layer, PathVerdict, Verdict
 from provisioner.verify.wanted import PathToCheck
 
@@ -30,14 +32,14 @@ def incidents_of(verdicts: Sequence[PathVerdict], targets: Iterable[PathToCheck]
 def _whole_sites(
     groups: dict[Key, list[PathVerdict]], devices: dict[str, tuple[str, str]]
 ) -> dict[Key, list[PathVerdict]]:
-    """Make one incident of a site none of whose ports is mapped."""
+    """Make one incident of a site none of whose devices is reached, for the cause that its access mode names."""
     of_site: dict[str, set[str]] = defaultdict(set)
     for facility, device in devices.values():
         of_site[facility].add(f"{facility}/{device}")
-    for facility, names in of_site.items():
-        missing = [(Layer.SITE, name, Cause.PORT_MAP_MISSING) for name in sorted(names)]
+    for (facility, names), cause in product(of_site.items(), sorted(set(UNANSWERED.values()))):
+        missing = [(Layer.SITE, name, cause) for name in sorted(names)]
         if len(missing) > 1 and all(key in groups for key in missing):
-            groups[Layer.SITE, facility, Cause.PORT_MAP_MISSING] = [p for key in missing for p in groups.pop(key)]
+            groups[Layer.SITE, facility, cause] = [p for key in missing for p in groups.pop(key)]
     return groups
 
 

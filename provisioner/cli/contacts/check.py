@@ -7,11 +7,12 @@ from pathlib import Path
 
 import click
 
+from provisioner.base.counted import counted
 from provisioner.base.diagnostics import Problem, Severity
 from provisioner.base.errors import InventoryError
 from provisioner.cli.contacts.access import contacts_document, folder_option, open_access, requester_option
 from provisioner.cli.context import Invocation
-from provisioner.cli.output import counted, print_document, problem_document, problem_lines
+from provisioner.cli.output import print_document, problem_document, problem_lines
 from provisioner.contacts.checks import ContactsView, check_contacts
 from provisioner.contacts.store import provinces_in, read_contacts
 

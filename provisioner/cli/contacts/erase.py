@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from provisioner.base.counted import counted
 from provisioner.base.errors import UsageError
 from provisioner.cli.contacts.access import (
     contacts_document,
@@ -22,7 +23,7 @@ from provisioner.cli.contacts.access import (
 )
 from provisioner.cli.contacts.find import nobody, terms_of_person
 from provisioner.cli.context import Invocation
-from provisioner.cli.output import counted, print_document
+from provisioner.cli.output import print_document
 from provisioner.contacts import erasure
 from provisioner.contacts.erasure import Erasure, Person
 from provisioner.contacts.keyring import vault_id

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from provisioner.base.counted import counted
 from provisioner.base.errors import UsageError
 from provisioner.base.private_file import refuse_existing, write_private
 from provisioner.cli.contacts.access import (
@@ -24,7 +25,7 @@ from provisioner.cli.contacts.access import (
     texts_argument,
 )
 from provisioner.cli.context import Invocation
-from provisioner.cli.output import counted, print_document
+from provisioner.cli.output import print_document
 from provisioner.contacts import search
 from provisioner.contacts.search import SearchTerm
 from provisioner.contacts.store import valid_contacts

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from provisioner.base.counted import counted
 from provisioner.base.private_file import refuse_existing, write_private
 from provisioner.cli.contacts.access import (
     contacts_document,
@@ -17,7 +18,7 @@ from provisioner.cli.contacts.access import (
     requester_option,
 )
 from provisioner.cli.context import Invocation
-from provisioner.cli.output import counted, print_document
+from provisioner.cli.output import print_document
 from provisioner.contacts.checks import lacks_representative
 from provisioner.contacts.consolidated_list import ListRequest, consolidated_list
 from provisioner.contacts.store import in_order, valid_contacts

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from ipaddress import IPv4Address, IPv4Network
 
 from provisioner.base.secret import keyed_digest
 from provisioner.desired.spec import HostSpec, MediaPath
@@ -69,11 +70,12 @@ class Comparison:
         if self.spec.relay is not None:
             return self.audience(self.viewers)
         allowed = (ip for peer in self.spec.tunnel.peers for ip in peer.allowed_ips)
-        return self.at_relays(str(ip.network_address) for ip in allowed)
+        return self.at_relays(map(str, allowed))
 
-    def at_relays(self, addresses: Iterable[str]) -> Audience:
-        """Those who watch at the relays that have these tunnel addresses."""
-        relays = (self.fleet.relays.get(address, "") for address in addresses)
+    def at_relays(self, networks: Iterable[str]) -> Audience:
+        """Those who watch at the relays whose tunnel addresses lie in these networks."""
+        addresses = (address for network in networks for address in _within(network, self.fleet.relays))
+        relays = (self.fleet.relays[address] for address in addresses)
         return {relay: self.fleet.audiences[relay] for relay in relays if self.fleet.audiences.get(relay)}
 
     def watching(self, *paths: str) -> Audience:
@@ -105,20 +107,41 @@ class Comparison:
             names[host_of(path.source or "")].append(name)
         return names
 
-    def pulled_from(self, address: str) -> list[str]:
-        """The live paths that are pulled from a site's address."""
-        return self.live_by_address.get(address, [])
+    def pulled_from(self, network: str) -> list[str]:
+        """The live paths that are pulled from a site's address, or from one in a network of its peer."""
+        by_address = self.live_by_address
+        return [path for address in _within(network, by_address) for path in by_address[address]]
 
-    def site_at(self, address: str) -> tuple[str, str]:
-        """Province and facility of a site's tunnel address: by the desired paths, else by the live ones."""
-        if desired := self.desired_by_address.get(address):
-            return desired[0].province, desired[0].facility
-        names = self.pulled_from(address)
+    def site_at(self, network: str) -> tuple[str, str]:
+        """Province and facility of a site's tunnel address or network: by the desired paths, else by the live ones."""
+        for address in _within(network, self.desired_by_address):
+            path = self.desired_by_address[address][0]
+            return path.province, path.facility
+        names = self.pulled_from(network)
         return owner_of_path(names[0]) if names else ("", "")
 
     def noop(self, resource: Resource, name: str, reason: str, where: tuple[str, str] = ("", "")) -> Change:
         """A resource of which nothing has to change, with why."""
         return Change(self.spec.id, resource, name, Action.NOOP, Impact.NONE, reason, NOBODY, *where)
+
+
+def _within(network: str, addresses: Collection[str]) -> list[str]:
+    """Those of some addresses that lie in a network; a network that a host made up has none."""
+    address, _, length = network.partition("/")
+    if length in {"", "32"}:
+        return [address] if address in addresses else []
+    try:
+        whole = IPv4Network(network, strict=False)
+    except ValueError:
+        return []
+    return [other for other in addresses if _is_in(other, whole)]
+
+
+def _is_in(address: str, network: IPv4Network) -> bool:
+    try:
+        return IPv4Address(address) in network
+    except ValueError:
+        return False
 
 
 def host_of(source: str) -> str:

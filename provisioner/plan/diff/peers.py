@@ -43,7 +43,7 @@ def peer_changes(at: Comparison) -> Iterator[Change]:
 def _old_key(at: Comparison, peer: Peer, strangers: Mapping[str, PeerFacts]) -> str | None:
     """The live peer that nobody wants and that holds this peer's address, unless another facility is behind it."""
     own = {str(network) for network in peer.allowed_ips}
-    behind = {owner_of_path(path)[1] for ip in own for path in at.pulled_from(_bare(ip))}
+    behind = {owner_of_path(path)[1] for ip in own for path in at.pulled_from(ip)}
     if behind - {peer.name.removeprefix(_SITE)}:
         return None
     return next((key for key in sorted(strangers) if own & set(strangers[key].allowed_ips)), None)
@@ -93,7 +93,7 @@ def _stranger(at: Comparison, public_key: str, live: PeerFacts) -> Change:
     """The end of a peer that nobody wants here: of a facility that we know by its key, or of a stranger."""
     allowed = live.allowed_ips
     known = at.fleet.sites.get(public_key)
-    where = known or next(filter(any, (at.site_at(_bare(ip)) for ip in allowed)), ("", ""))
+    where = known or next(filter(any, (at.site_at(ip) for ip in allowed)), ("", ""))
     site = f"{_SITE}{where[1]}" if where[1] else ""
     impact, cut = _impact(at, site, set(allowed))
     if known:
@@ -107,16 +107,12 @@ def _stranger(at: Comparison, public_key: str, live: PeerFacts) -> Change:
 def _impact(at: Comparison, name: str, lost: set[str]) -> tuple[Impact, Audience]:
     """Whom it cuts that these addresses are out of reach, if only for a moment."""
     if at.spec.relay is None:
-        return Impact.ALL, at.at_relays(sorted(map(_bare, lost)))
-    pulled = [path for ip in sorted(lost) for path in at.pulled_from(_bare(ip))]
+        return Impact.ALL, at.at_relays(sorted(lost))
+    pulled = [path for ip in sorted(lost) for path in at.pulled_from(ip)]
     if name.startswith(_CENTRE) or not (pulled or name.startswith(_SITE)):
         # A centre, or somebody who may be one: which of the readers are its own is not known.
         return Impact.ALL, at.everybody
     return Impact.PATH, at.watching(*pulled)
-
-
-def _bare(network: str) -> str:
-    return network.removesuffix("/32")
 
 
 def _where(at: Comparison, peer: Peer) -> tuple[str, str]:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from provisioner.base.counted import counted
+
 _MANY = 5
 
 
@@ -30,11 +32,6 @@ class Effect:
     cut_whole: tuple[str, ...]
     viewers: int
     frozen: str
-
-
-def counted(number: int, noun: str) -> str:
-    """A number of things, e.g. `1 host` or `2 hosts`."""
-    return f"{number} {noun}" + ("" if number == 1 else "s")
 
 
 def named(names: Sequence[str]) -> str:

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from provisioner.base.clock import VIETNAM
+from provisioner.base.counted import counted
 from provisioner.base.errors import UsageError
 from provisioner.inventory.model import Freeze, Limits, Policy
 from provisioner.plan.changes import Action, Change, Impact, Resource, cut_by, pending
-from provisioner.plan.guards.measures import MEASURES, Effect, counted, named
+from provisioner.plan.guards.measures import MEASURES, Effect, named
 
 LIMITS = tuple(Limits.model_fields)
 PROTECTED = "protected"

@@ -12,10 +12,10 @@ import click
 import pytest
 
 from provisioner import __version__
+from provisioner.base.counted import counted
 from provisioner.cli import main as program
 from provisioner.cli.commands import COMMANDS, CommandEntry
 from provisioner.cli.main import cli, run
-from provisioner.cli.output import counted
 from tests import inventories as make
 
 EXAMPLE = Path(__file__).parents[3] / "inventories" / "example"
