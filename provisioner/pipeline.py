@@ -40,7 +40,7 @@ from provisioner.render.files import RenderedFile
 from provisioner.render.host import render_host
 from provisioner.render.site import render_site
 from provisioner.render.templates import Templates, load_templates
-from provisioner.verify.requests import ObserveRequest
+from provisioner.verify.requests import ObserveCall
 from provisioner.verify.result import VerifyResult
 from provisioner.verify.run import verify
 from provisioner.verify.wanted import select
@@ -212,7 +212,7 @@ def verify_inventory(session: Session, limit: Limit) -> VerifyResult:
     return verify(
         select(session.state, limit.by(session.inventory.settings.province_scheme)),
         session.runner,
-        observe={h: ObserveRequest(*observe_request(s, session.files[h])) for h, s in session.state.hosts.items()},
+        observe={h: ObserveCall(*observe_request(s, session.files[h])) for h, s in session.state.hosts.items()},
         compare=compare,
         clock=lambda: datetime.now(UTC),
     )

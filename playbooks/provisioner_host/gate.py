@@ -58,7 +58,7 @@ def _evidence(request: GateRequest) -> RelayEvidenceAnswer:
     """Gather what levels 4 and 5 of the ladder need, and no more: a relay's own failure shows in both."""
     from provisioner_host import probe  # noqa: PLC0415 (a change that looks at no path does without what reads)
 
-    limits = probe.ProbeLimits(request)
+    limits = probe.ProbeBudget(request)
     paths = {p["name"]: p for p in request["paths"]}
     first, error = probe.sample(paths)
     time.sleep(limits.sample_s)

@@ -37,7 +37,7 @@ _PROBE_USER = "probe"
 _Turn = TypeVar("_Turn")
 
 
-class ProbeLimits:
+class ProbeBudget:
     """How long and how many at once."""
 
     def __init__(self, request: LimitsRequest) -> None:
@@ -59,7 +59,7 @@ def probe(request: ProbeRequest, folder: Path) -> ProbeAnswer:
 
     The request's `relay` holds the paths of a relay, its `centre` the relays that a centre reads from.
     """
-    limits = ProbeLimits(request)
+    limits = ProbeBudget(request)
     answer: ProbeAnswer = {"facts": None, "facts_error": "", "seconds": 0.0}
     try:
         answer["facts"] = observe.observe(request["observe"], folder)
@@ -78,7 +78,7 @@ def probe(request: ProbeRequest, folder: Path) -> ProbeAnswer:
 # --- a relay --------------------------------------------------------------------------------------
 
 
-def _relay(wanted: RelayToProbe, key: str, limits: ProbeLimits) -> RelayEvidenceAnswer:
+def _relay(wanted: RelayToProbe, key: str, limits: ProbeBudget) -> RelayEvidenceAnswer:
     paths = {p["name"]: p for p in wanted["paths"]}
     tunnel = reach.live_tunnel(key)
     first, error = sample(paths)
@@ -129,7 +129,7 @@ def _state(item: dict[str, Any]) -> SampleAnswer:
 
 
 def reads_of_relay(
-    address: str, paths: Mapping[str, PathToRead], samples: Samples, limits: ProbeLimits
+    address: str, paths: Mapping[str, PathToRead], samples: Samples, limits: ProbeBudget
 ) -> dict[str, ReadAnswer]:
     """Read every path for a key frame, as the relay's own probe user; those that flow come first."""
     try:
@@ -166,7 +166,7 @@ def _after(name: str) -> SampleAnswer | None:
 # --- a centre -------------------------------------------------------------------------------------
 
 
-def _centre(wanted: CentreToProbe, key: str, limits: ProbeLimits) -> CentreEvidenceAnswer:
+def _centre(wanted: CentreToProbe, key: str, limits: ProbeBudget) -> CentreEvidenceAnswer:
     tunnel = reach.live_tunnel(key)
     logins = {r["relay"]: Login(r["address"], RTSP_PORT, r["user"], r["secret"]) for r in wanted["relays"]}
     turns = [(r["relay"], name) for r in wanted["relays"] for name in r["paths"]]
@@ -183,7 +183,7 @@ def _centre(wanted: CentreToProbe, key: str, limits: ProbeLimits) -> CentreEvide
 # --- both -----------------------------------------------------------------------------------------
 
 
-def _read(login: Login, name: str, limits: ProbeLimits) -> ReadAnswer:
+def _read(login: Login, name: str, limits: ProbeBudget) -> ReadAnswer:
     timeout_s = limits.read_timeout()
     if not timeout_s:
         return {"not_run": "no time was left"}
@@ -194,7 +194,7 @@ def _read(login: Login, name: str, limits: ProbeLimits) -> ReadAnswer:
 
 
 def _in_parallel(
-    one: Callable[[_Turn], ReadAnswer], turns: Sequence[_Turn], limits: ProbeLimits
+    one: Callable[[_Turn], ReadAnswer], turns: Sequence[_Turn], limits: ProbeBudget
 ) -> dict[_Turn, ReadAnswer]:
     with ThreadPoolExecutor(max_workers=limits.readers) as readers:
         return dict(zip(turns, readers.map(one, turns), strict=True))

@@ -21,7 +21,7 @@ _A4 = 9
 
 
 @dataclass(frozen=True)
-class Look:
+class CellStyle:
     """How a cell looks."""
 
     bold: bool = False
@@ -33,15 +33,15 @@ class Look:
     centred: bool = False
 
 
-HEADER = Look(bold=True, fill="DDEBF7", centred=True)
-BODY = Look()
-EXAMPLE = Look(italic=True, colour="7F7F7F", fill="F2F2F2")
-TITLE = Look(bold=True, size=14, border=False)
-PLAIN = Look(border=False)
-REMARK = Look(italic=True, border=False)
+HEADER = CellStyle(bold=True, fill="DDEBF7", centred=True)
+BODY = CellStyle()
+EXAMPLE = CellStyle(italic=True, colour="7F7F7F", fill="F2F2F2")
+TITLE = CellStyle(bold=True, size=14, border=False)
+PLAIN = CellStyle(border=False)
+REMARK = CellStyle(italic=True, border=False)
 
 
-def put(sheet: Worksheet, row: int, column: int, text: str, look: Look = BODY) -> None:
+def put(sheet: Worksheet, row: int, column: int, text: str, style: CellStyle = BODY) -> None:
     """Write a cell that is text and stays text: nothing is read as a formula, no zero and no plus is lost."""
     cell = _cell(sheet, row, column)
     line = clean(text)
@@ -50,14 +50,14 @@ def put(sheet: Worksheet, row: int, column: int, text: str, look: Look = BODY) -
         cell.data_type = "s"
     cell.number_format = TEXT_FORMAT
     cell.quotePrefix = True
-    _dress(cell, look)
+    _dress(cell, style)
 
 
-def put_number(sheet: Worksheet, row: int, column: int, number: int, look: Look = BODY) -> None:
+def put_number(sheet: Worksheet, row: int, column: int, number: int, style: CellStyle = BODY) -> None:
     """Write a cell that can be summed up."""
     cell = _cell(sheet, row, column)
     cell.value = number
-    _dress(cell, look)
+    _dress(cell, style)
 
 
 def _cell(sheet: Worksheet, row: int, column: int) -> Cell:
@@ -67,15 +67,15 @@ def _cell(sheet: Worksheet, row: int, column: int) -> Cell:
     return cell
 
 
-def _dress(cell: Cell, look: Look) -> None:
-    cell.font = Font(name="Times New Roman", size=look.size, bold=look.bold, italic=look.italic, color=look.colour)
-    middle = "center" if look.centred else None
-    cell.alignment = Alignment(wrap_text=look.border, vertical=middle or "top", horizontal=middle)
-    if look.border:
+def _dress(cell: Cell, style: CellStyle) -> None:
+    cell.font = Font(name="Times New Roman", size=style.size, bold=style.bold, italic=style.italic, color=style.colour)
+    middle = "center" if style.centred else None
+    cell.alignment = Alignment(wrap_text=style.border, vertical=middle or "top", horizontal=middle)
+    if style.border:
         side = Side(style="thin", color="A6A6A6")
         cell.border = Border(left=side, right=side, top=side, bottom=side)
-    if look.fill:
-        cell.fill = PatternFill("solid", fgColor=look.fill)
+    if style.fill:
+        cell.fill = PatternFill("solid", fgColor=style.fill)
 
 
 def neutral(text: str) -> str:

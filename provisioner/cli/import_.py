@@ -77,6 +77,7 @@ class _Options:
 @click.option("--requester", metavar="WHO", help="On whose behalf; the user of this machine otherwise.")
 @click.option("--force", is_flag=True, help="Overwrite OUT.xlsx if it is there.")
 @click.pass_obj
+# `Any`: each option has a type of its own, which click makes and `_Options` names.
 def import_(invocation: Invocation, /, **options: Any) -> int:
     """Read spreadsheets of provinces, and say what is wrong in them, cell by cell.
 

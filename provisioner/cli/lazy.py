@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import import_module
-from typing import Any
+from typing import ClassVar
 
 import click
 
@@ -12,19 +12,17 @@ from provisioner.cli.commands import CommandEntry
 
 
 class LazyGroup(click.Group):
-    """A group over a table of commands; listing and help need none of their modules."""
+    """A group over its class's table of commands; listing and help need none of their modules."""
 
-    def __init__(self, *args: Any, commands_table: Mapping[str, CommandEntry], **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._table = commands_table
+    table: ClassVar[Mapping[str, CommandEntry]]
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names in the order of the alphabet."""
-        return sorted([*super().list_commands(ctx), *self._table])
+        return sorted([*super().list_commands(ctx), *self.table])
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import a command."""
-        entry = self._table.get(cmd_name)
+        entry = self.table.get(cmd_name)
         if entry is None:
             return super().get_command(ctx, cmd_name)
         command = getattr(import_module(entry.module), entry.attribute)
@@ -35,4 +33,4 @@ class LazyGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 (click's)
         """Write the table's own lines of help."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, self._table[name].help) for name in sorted(self._table)])
+            formatter.write_dl([(name, self.table[name].help) for name in sorted(self.table)])

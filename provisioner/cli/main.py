@@ -25,9 +25,14 @@ _WITH_MARKDOWN = ("drift", "plan")
 _REPORT_HINT = "this is a defect of provisioner: report it with that file, which names no inventory value"
 
 
+class _Commands(LazyGroup):
+    """The program's commands."""
+
+    table = COMMANDS
+
+
 @click.group(
-    cls=LazyGroup,
-    commands_table=COMMANDS,
+    cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.option(

@@ -11,7 +11,7 @@ from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.header_footer import HeaderFooterItem
 from openpyxl.worksheet.worksheet import Worksheet
 
-from provisioner.base.spreadsheet import HEADER, PLAIN, REMARK, TITLE, Look, landscape, put, saved
+from provisioner.base.spreadsheet import HEADER, PLAIN, REMARK, TITLE, CellStyle, landscape, put, saved
 from provisioner.contacts.model import ROLE_LABELS, Contact, revealed
 
 _COLUMNS = (
@@ -27,7 +27,7 @@ _COLUMNS = (
     ("Đến ngày", 12),
 )
 _LAST = get_column_letter(len(_COLUMNS))
-_HEADING = Look(bold=True, border=False)
+_HEADING = CellStyle(bold=True, border=False)
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ import json
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
-from sqlalchemy import BigInteger, Connection, Row, Select, select, type_coerce
+from sqlalchemy import BigInteger, Connection, select, type_coerce
 
 from provisioner.history.records import (
     EndedContent,
@@ -71,20 +71,35 @@ def checked(connection: Connection, inventory: str) -> ChainReport:
     for number in numbers:
         if number != due:
             faults.append(ChainFault(due, f"it is missing: the next one is {number}"))
-        row = connection.execute(_entry(inventory, number)).one()
+        row = _entry(connection, inventory, number)
         faults += [ChainFault(number, message) for message in _readable(connection, row, previous)]
         previous, due = row.hash, number + 1
     faults += [ChainFault(0, message) for message in _of_sets(connection, inventory)]
     return ChainReport(len(numbers), previous, tuple(faults))
 
 
-def _entry(inventory: str, number: int) -> Select[Any]:
-    plain = type_coerce(entries.c.at, BigInteger).label("at")
-    columns = (column for column in entries.c if column.name != "at")
-    return select(*columns, plain).where(entries.c.inventory == inventory, entries.c.number == number)
+class _EntryRow(NamedTuple):
+    """An entry as the table has it, with its moment as it is stored; what was changed may be of another type."""
+
+    inventory: str
+    number: int
+    run: str
+    step: str
+    operation: str
+    content: str
+    previous: str
+    hash: str
+    at: int
 
 
-def _readable(connection: Connection, row: Row[Any], previous: str) -> list[str]:
+def _entry(connection: Connection, inventory: str, number: int) -> _EntryRow:
+    stored = type_coerce(entries.c.at, BigInteger)
+    columns = (entries.c[name] for name in _EntryRow._fields if name != "at")
+    query = select(*columns, stored).where(entries.c.inventory == inventory, entries.c.number == number)
+    return _EntryRow._make(connection.execute(query).one())
+
+
+def _readable(connection: Connection, row: _EntryRow, previous: str) -> list[str]:
     """Check an entry; SQLite keeps anything in any column, so that a changed value may be none at all."""
     try:
         return list(_of_entry(connection, row, previous))
@@ -92,7 +107,7 @@ def _readable(connection: Connection, row: Row[Any], previous: str) -> list[str]
         return ["a value of it cannot be read"]
 
 
-def _of_entry(connection: Connection, row: Row[Any], previous: str) -> Iterator[str]:
+def _of_entry(connection: Connection, row: _EntryRow, previous: str) -> Iterator[str]:
     if row.previous != previous:
         yield "it does not follow the entry before"
     if row.hash != linked(row.previous, row.content):
@@ -106,7 +121,7 @@ def _of_entry(connection: Connection, row: Row[Any], previous: str) -> Iterator[
         yield from _of_ending(connection, row, content)
 
 
-def _of_ending(connection: Connection, row: Row[Any], content: EndedContent) -> Iterator[str]:
+def _of_ending(connection: Connection, row: _EntryRow, content: EndedContent) -> Iterator[str]:
     document = select(documents.c.packed).where(documents.c.inventory == row.inventory, documents.c.run == row.run)
     if _digest_of(connection.scalar(document)) != content["document"]:
         yield "its document is missing or was changed"

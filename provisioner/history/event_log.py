@@ -10,9 +10,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Row, func, insert, select
+from sqlalchemy import func, insert, select
 
 from provisioner.history.database import open_database
 from provisioner.history.place import StatePlace
@@ -36,7 +35,7 @@ class Event:
     host: str
     step: str
     state: str
-    detail: Mapping[str, Any] = field(default_factory=dict)
+    detail: Mapping[str, object] = field(default_factory=dict)
 
 
 class EventLog:
@@ -72,15 +71,17 @@ class EventLog:
 
     def of(self, run: str) -> tuple[Event, ...]:
         """A run's steps in order."""
-        query = select(events).where(events.c.inventory == self._mine, events.c.run == run).order_by(events.c.sequence)
+        outcome = func.coalesce(events.c.after, events.c.before)
+        query = select(events.c.at, events.c.host, events.c.step, outcome).order_by(events.c.sequence)
         with self._database.reading() as connection:
-            return tuple(map(_event, connection.execute(query)))
+            rows = connection.execute(query.where(events.c.inventory == self._mine, events.c.run == run))
+            return tuple(_event(*row) for row in rows)
 
     def digest_of(self, run: str) -> str:
         """The hash over a run's steps; the run's document holds it, and the chain holds the document's."""
         return digest(canonical([[e.at.isoformat(), e.host, e.step, e.state, e.detail] for e in self.of(run)]))
 
 
-def _event(row: Row[Any]) -> Event:
-    detail = json.loads(row.before if row.after is None else row.after)
-    return Event(row.at, row.host, row.step, detail.pop("state"), detail)
+def _event(at: datetime, host: str, step: str, outcome: str) -> Event:
+    detail = json.loads(outcome)
+    return Event(at, host, step, detail.pop("state"), detail)

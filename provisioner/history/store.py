@@ -6,7 +6,6 @@ import json
 import zlib
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import Connection, func, insert, select
 
@@ -106,12 +105,16 @@ class History:
         latest = select(entries.c.run).where(entries.c.inventory == self._mine).group_by(entries.c.run)
         latest = latest.order_by(func.max(entries.c.number).desc()).limit(limit)
         query = select(entries.c.content).where(entries.c.inventory == self._mine, entries.c.run.in_(latest))
-        by_run: dict[str, dict[str, Any]] = {}
+        begun: dict[str, BegunContent] = {}
+        ended: dict[str, EndedContent] = {}
         with self._database.reading() as connection:
             for row in connection.execute(query):
                 content = json.loads(row.content)
-                by_run.setdefault(content["run"], {})[content["step"]] = content
-        runs = (recorded_of(steps.get(EntryKind.BEGUN), steps.get(EntryKind.ENDED)) for steps in by_run.values())
+                if content["step"] == EntryKind.BEGUN:
+                    begun[content["run"]] = content
+                else:
+                    ended[content["run"]] = content
+        runs = (recorded_of(begun.get(run), ended.get(run)) for run in begun.keys() | ended.keys())
         return tuple(sorted(runs, key=lambda recorded: (recorded.run.started, recorded.run.id), reverse=True))
 
     def document(self, run: str) -> dict[str, object] | None:

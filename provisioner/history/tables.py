@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -50,7 +49,7 @@ class MomentColumn(TypeDecorator[datetime]):
         """Write one; a moment without a zone raises TypeError."""
         return None if value is None else microseconds(value)
 
-    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 (SQLAlchemy's)
+    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 (SQLAlchemy's)
         """Read one, in UTC."""
         return None if value is None else moment(value)
 

@@ -25,7 +25,7 @@ class HostCall:
     """
 
     spec: HostSpec
-    # One of `wire.Request`; whoever carries it, here or in a test, is not to know their parts.
+    # One of `wire.Request`. `Any`: whoever carries it is not to know their parts, and a host in a test looks into them.
     request: Mapping[str, Any] = field(repr=False)
     files: Mapping[str, bytes] = field(repr=False, default_factory=dict)
     artefact: Path | None = None

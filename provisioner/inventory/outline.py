@@ -7,8 +7,7 @@ either a rule on its file alone (`rules.SiteView`), or adds a field here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from provisioner.inventory.allocate import devices_of
 from provisioner.inventory.model import Access, ConnectionPlan, Facility, Operating, PlanState, ProvinceScheme
@@ -92,12 +91,20 @@ def _plan_outline(plan: ConnectionPlan | None) -> PlanOutline | None:
     return PlanOutline(plan.state, plan.carrier, plan.relay, plan.access) if plan else None
 
 
+PackedPlan = tuple[str, str, str, str]
+"""A plan's outline in JSON, where a tuple is a list: it is only ever taken apart."""
+_Plans = tuple[PackedPlan | None, PackedPlan | None]
+_Gateway = tuple[bool, str | None, str | None]
+PackedOutline = tuple[str, str, str | None, str, *_Plans, *_Gateway, list[str], int, int, bool]
+"""An outline in JSON, likewise: its values in their order."""
+
+
 def packed(outline: Outline) -> list[object]:
     """An outline as JSON's own values, without names: it is written ten thousand times."""
     return list(outline)
 
 
-def unpacked(values: Sequence[Any]) -> Outline:
+def unpacked(values: PackedOutline) -> Outline:
     """The outline that was packed.
 
     Raises:
@@ -123,7 +130,7 @@ def unpacked(values: Sequence[Any]) -> Outline:
     )
 
 
-def _unpacked_plan(values: Sequence[Any] | None) -> PlanOutline | None:
+def _unpacked_plan(values: PackedPlan | None) -> PlanOutline | None:
     return PlanOutline(_STATES[values[0]], values[1], values[2], _ACCESS[values[3]]) if values else None
 
 

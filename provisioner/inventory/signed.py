@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from functools import cache
-from typing import Any
+from typing import TypeVar
 
 from pydantic import TypeAdapter
 
@@ -17,6 +17,7 @@ from provisioner.base.canonical import canonical_json
 from provisioner.inventory.model import Camera, ConnectionPlan, Facility, Party, Recorder, SignOff
 
 PARTIES = tuple(Party)
+_Item = TypeVar("_Item", Recorder, Camera)
 
 
 def signed_content(facility: Facility, plan: ConnectionPlan) -> str:
@@ -24,19 +25,24 @@ def signed_content(facility: Facility, plan: ConnectionPlan) -> str:
     content = {
         "facility": facility.id,
         "plan": plan.model_dump(mode="json", include={"carrier", "relay", "access"}),
-        "recorders": _by_id(_list_adapter(Recorder), facility.recorders),
-        "cameras": _by_id(_list_adapter(Camera), facility.cameras),
+        "recorders": _by_id(_recorders(), facility.recorders),
+        "cameras": _by_id(_cameras(), facility.cameras),
     }
     return "sha256:" + hashlib.sha256(canonical_json(content)).hexdigest()
 
 
+# An adapter writes out all items in one call: a country has a hundred thousand cameras.
 @cache
-def _list_adapter(item: Any) -> TypeAdapter[Any]:
-    """What writes out all items in one call: a country has a hundred thousand cameras."""
-    return TypeAdapter(tuple[item, ...])
+def _recorders() -> TypeAdapter[tuple[Recorder, ...]]:
+    return TypeAdapter(tuple[Recorder, ...])
 
 
-def _by_id(adapter: TypeAdapter[Any], items: tuple[object, ...]) -> dict[str, object]:
+@cache
+def _cameras() -> TypeAdapter[tuple[Camera, ...]]:
+    return TypeAdapter(tuple[Camera, ...])
+
+
+def _by_id(adapter: TypeAdapter[tuple[_Item, ...]], items: tuple[_Item, ...]) -> dict[str, object]:
     return {item["id"]: item for item in adapter.dump_python(items, mode="json", exclude_defaults=True)}
 
 

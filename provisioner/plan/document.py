@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any
 
+from provisioner.base.json_document import Document
 from provisioner.plan.changes import Action, Change, Impact, pending
 from provisioner.plan.guards.policy import PlanRefusal
 from provisioner.plan.model import Plan
 from provisioner.plan.totals import Totals, totals_of
-
-PlanDocument = dict[str, Any]
-"""The document as a whole; its form is cli/schemas/plan.json, which one type for each level would only repeat."""
 
 SCHEMA = "provisioner/plan"
 DRIFT_SCHEMA = "provisioner/drift"
 COMPARE_SCHEMA = "provisioner/compare"
 
 
-def plan_document(plan: Plan, *, everything: bool = False, schema: str = SCHEMA) -> PlanDocument:
+def plan_document(plan: Plan, *, everything: bool = False, schema: str = SCHEMA) -> Document:
     """The plan's document; no-ops are counted, and listed with `everything`."""
     changing = plan.pending
     totals = totals_of(changing, plan.carriers)
@@ -47,7 +44,7 @@ def plan_document(plan: Plan, *, everything: bool = False, schema: str = SCHEMA)
     }
 
 
-def compare_document(plan: Plan, *, everything: bool = False) -> PlanDocument:
+def compare_document(plan: Plan, *, everything: bool = False) -> Document:
     """The document of two revisions compared: a plan's, without hosts, digest and viewers."""
     whole = plan_document(plan, everything=everything, schema=COMPARE_SCHEMA)
     of_hosts = {"digest", "live", "desired", "planned", "unreadable", "viewers_by_path"}

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from provisioner.base.errors import StalePlanError
+from provisioner.base.json_document import Document
 from provisioner.base.secret import Secret
 from provisioner.plan.basis import Basis
-from provisioner.plan.document import SCHEMA, PlanDocument, plan_document
+from provisioner.plan.document import SCHEMA, plan_document
 from provisioner.plan.model import Plan
 from provisioner.plan.seen import HostItems, moved_items, seen_in
 
@@ -54,13 +55,13 @@ def saved_text(plan: Plan, seen: Mapping[str, HostItems], key: Secret) -> str:
     return _pretty(whole | {"seal": _seal(whole, key)})
 
 
-def _seal(whole: PlanDocument, key: Secret) -> str:
+def _seal(whole: Document, key: Secret) -> str:
     """The seal: an HMAC over everything else in the document."""
     text = json.dumps(whole, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return "hmac-sha256:" + hmac.digest(key.reveal().encode(), text.encode(), "sha256").hex()
 
 
-def _pretty(whole: PlanDocument) -> str:
+def _pretty(whole: Document) -> str:
     return json.dumps(whole, sort_keys=True, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
 
 
@@ -99,7 +100,7 @@ def _refuse(_text: str) -> NoReturn:
     raise ValueError("no number of a plan has a fraction")
 
 
-def _saved_in(whole: PlanDocument) -> Saved:
+def _saved_in(whole: Document) -> Saved:
     basis = Basis(
         inventory=whole["inventory"]["digest"],
         templates=whole["templates"],

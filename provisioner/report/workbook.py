@@ -10,10 +10,10 @@ from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.worksheet import Worksheet
 
 from provisioner.base.clock import VIETNAM
-from provisioner.base.spreadsheet import BODY, HEADER, REMARK, TITLE, Look, landscape, put, put_number, saved
+from provisioner.base.spreadsheet import BODY, HEADER, REMARK, TITLE, CellStyle, landscape, put, put_number, saved
 from provisioner.report.pages import Page, SheetRow
 
-_TOTAL = Look(bold=True, fill="F2F2F2")
+_TOTAL = CellStyle(bold=True, fill="F2F2F2")
 
 
 def workbook(heading: str, basis: str, as_of: datetime, pages: Sequence[Page]) -> bytes:
@@ -54,9 +54,9 @@ def _write(sheet: Worksheet, page: Page, lines: Sequence[str]) -> None:
     landscape(sheet, header)
 
 
-def _put_row(sheet: Worksheet, row: int, cells: SheetRow, look: Look) -> None:
+def _put_row(sheet: Worksheet, row: int, cells: SheetRow, style: CellStyle) -> None:
     for column, cell in enumerate(cells, start=1):
         if isinstance(cell, str):
-            put(sheet, row, column, cell, look)
+            put(sheet, row, column, cell, style)
         else:
-            put_number(sheet, row, column, cell, look)
+            put_number(sheet, row, column, cell, style)

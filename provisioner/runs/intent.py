@@ -4,11 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TypedDict, cast
 
 from provisioner.apply import Wave
 from provisioner.plan import Basis
 from provisioner.plan.changes import Action, Change, Impact, Resource
+
+
+class _PlainBasis(TypedDict):
+    """The basis, by the names of its attributes."""
+
+    inventory: str
+    templates: str
+    live: dict[str, str]
+    version: str
+    desired: dict[str, str]
+    planned: dict[str, str]
+    allow: dict[str, int]
+
+
+class _PlainIntent(TypedDict):
+    """The intent as the journal has it; a change is its resource, name, action and impact."""
+
+    basis: _PlainBasis
+    waves: list[tuple[str, list[str]]]
+    live: dict[str, str]
+    changes: dict[str, list[list[str]]]
+    rollback: dict[str, str]
+    max_failed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +63,16 @@ class Intent:
         }
 
 
-def intent_of(plain: Mapping[str, Any]) -> Intent:  # our own document, which the journal's hashes hold
+def intent_of(plain: Mapping[str, object]) -> Intent:
     """An intent as the journal has it."""
+    own = cast("_PlainIntent", plain)  # our own document, which the journal's hashes hold
     return Intent(
-        basis=Basis(**plain["basis"]),
-        waves=tuple(Wave(name, tuple(hosts)) for name, hosts in plain["waves"]),
-        live=dict(plain["live"]),
-        changes={host: tuple(_change(host, c) for c in of) for host, of in plain["changes"].items()},
-        rollback=dict(plain["rollback"]),
-        max_failed=int(plain["max_failed"]),
+        basis=Basis(**own["basis"]),
+        waves=tuple(Wave(name, tuple(hosts)) for name, hosts in own["waves"]),
+        live=dict(own["live"]),
+        changes={host: tuple(_change(host, c) for c in of) for host, of in own["changes"].items()},
+        rollback=dict(own["rollback"]),
+        max_failed=int(own["max_failed"]),
     )
 
 

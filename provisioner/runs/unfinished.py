@@ -77,13 +77,13 @@ def progress_of(events: Iterable[Event]) -> RunProgress:
         if event.host and event.step == "start":
             started.add(event.host)
         if event.host and event.step == "end":
-            refusal = event.detail.get("refusal")
+            refusal, seconds = event.detail.get("refusal"), event.detail.get("seconds")
             results[event.host] = HostResult(
                 event.host,
                 HostOutcome(event.state),
                 str(event.detail.get("cause", "")),
-                refusal=NotStartedBecause(refusal) if refusal else None,
-                seconds=float(event.detail.get("seconds", 0.0)),
+                refusal=NotStartedBecause(str(refusal)) if refusal else None,
+                seconds=float(seconds) if isinstance(seconds, int | float) else 0.0,
                 wave=str(event.detail.get("wave", "")),
             )
     return RunProgress(results, frozenset(started - set(results)))

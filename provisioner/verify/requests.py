@@ -21,7 +21,7 @@ _LONGEST_S = 1800.0
 
 
 @dataclass(frozen=True, slots=True)
-class ObserveRequest:
+class ObserveCall:
     """How a host's own facts are read: the request of `observe`, and the files that go with it."""
 
     request: wire.ObserveRequest
@@ -47,7 +47,7 @@ class ProbeLimits:
 
 
 def probe_calls(
-    wanted: Iterable[PathToCheck], observe: Mapping[str, ObserveRequest], limits: ProbeLimits
+    wanted: Iterable[PathToCheck], observe: Mapping[str, ObserveCall], limits: ProbeLimits
 ) -> tuple[HostCall, ...]:
     """One call for every relay that serves, and every centre that reads, one of the paths.
 
@@ -76,7 +76,7 @@ def probe_calls(
     return tuple(calls)
 
 
-def _base(observe: ObserveRequest, limits: ProbeLimits, paths: int) -> wire.ProbeRequest:
+def _base(observe: ObserveCall, limits: ProbeLimits, paths: int) -> wire.ProbeRequest:
     return {
         "operation": "probe",
         "observe": observe.request,

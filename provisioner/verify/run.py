@@ -11,7 +11,7 @@ from provisioner.plan.changes import Change, pending
 from provisioner.verify.evidence import HostEvidence, parse_evidence
 from provisioner.verify.incidents import incidents_of
 from provisioner.verify.judge import judge
-from provisioner.verify.requests import ObserveRequest, ProbeLimits, probe_calls
+from provisioner.verify.requests import ObserveCall, ProbeLimits, probe_calls
 from provisioner.verify.result import HostReport, VerifyResult
 from provisioner.verify.wanted import PathToCheck
 
@@ -24,7 +24,7 @@ def verify(
     targets: Sequence[PathToCheck],
     runner: HostRunner,
     *,
-    observe: Mapping[str, ObserveRequest],
+    observe: Mapping[str, ObserveCall],
     compare: Callable[[HostFacts], Iterable[Change]],
     clock: Callable[[], datetime],
     limits: ProbeLimits = _USUAL_LIMITS,

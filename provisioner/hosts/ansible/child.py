@@ -19,11 +19,25 @@ import shutil
 import signal
 import sys
 from pathlib import Path
-from typing import Any
+from typing import NotRequired, TypedDict
 
 import ansible_runner
 
 _PR_SET_CHILD_SUBREAPER = 36
+
+
+class _EventData(TypedDict):
+    """Of a task's event: the host, and what the task said."""
+
+    host: str
+    res: NotRequired[dict[str, object] | None]
+
+
+class _Event(TypedDict):
+    """What is read of an event of ansible-runner, which has no types."""
+
+    event: NotRequired[str]
+    event_data: _EventData
 
 
 def main(private: str, playbooks: str, forks: str) -> int:
@@ -38,7 +52,7 @@ def main(private: str, playbooks: str, forks: str) -> int:
 
 
 def _carry(folder: Path, playbooks: str, forks: int) -> None:
-    def on_event(event: dict[str, Any]) -> bool:  # ansible-runner has no types
+    def on_event(event: _Event) -> bool:
         kind = event.get("event", "")
         if kind in {"runner_on_unreachable", "runner_on_failed"}:
             data = event["event_data"]

@@ -13,8 +13,9 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from itertools import pairwise
 from textwrap import dedent
-from typing import Any, Final
+from typing import Final
 
+from provisioner.base.json_document import Document
 from provisioner.inventory.explanation.sentences import PATTERN_HINTS
 from provisioner.inventory.model import (
     Allocations,
@@ -71,7 +72,7 @@ _FORMS: Final[Mapping[str, dict[str, object]]] = {
 """Forms that editors would otherwise not check: to JSON Schema `format` is a comment."""
 
 
-def schema_of(kind: str) -> dict[str, Any]:
+def schema_of(kind: str) -> Document:
     """The schema of a kind of file.
 
     Raises:
@@ -81,11 +82,11 @@ def schema_of(kind: str) -> dict[str, Any]:
     bare = model.model_json_schema(mode="validation")
     for name, part in {model.__name__: bare, **bare.get("$defs", {})}.items():
         _describe(part, _docstrings().get(name, {}))
-    schema: dict[str, Any] = _formed(bare)
-    return {"$schema": DIALECT, "$id": f"provisioner:{kind}", **schema, "title": f"{PATHS[kind]} of an inventory"}
+    title = f"{PATHS[kind]} of an inventory"
+    return {"$schema": DIALECT, "$id": f"provisioner:{kind}", **_formed(bare), "title": title}
 
 
-def _describe(part: dict[str, Any], docstrings: Mapping[str, str]) -> None:
+def _describe(part: Document, docstrings: Mapping[str, str]) -> None:
     """Add to each property what its field's docstring says."""
     for name, node in part.get("properties", {}).items():
         if name in docstrings:
@@ -113,13 +114,15 @@ def _documented(model: type[Model]) -> Iterator[tuple[str, str]]:
                 yield model.model_fields[name].alias or name, inspect.cleandoc(said)
 
 
-def _formed(node: Any) -> Any:
+def _formed_within(value: object) -> object:
+    if isinstance(value, list):
+        return [_formed_within(item) for item in value]
+    return _formed(value) if isinstance(value, dict) else value
+
+
+def _formed(node: Document) -> Document:
     """Add to each text what it has to look like, in words and by an example."""
-    if isinstance(node, list):
-        return [_formed(item) for item in node]
-    if not isinstance(node, dict):
-        return node
-    schema = {key: _formed(value) for key, value in node.items()}
+    schema: Document = {key: _formed_within(value) for key, value in node.items()}
     if "patternProperties" in schema:
         schema.setdefault("additionalProperties", False)
     if schema.get("type") != "string":

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from enum import Enum
-from typing import Any, get_args, get_origin
+from typing import Annotated, get_args, get_origin
 
 from pydantic import BaseModel
 
 from provisioner.inventory.files.positions import KeyPath
 
 
-def schema_at(schema: object, path: KeyPath) -> Any:
+def schema_at(schema: object, path: KeyPath) -> object:
     """The type that a path leads to, without `Annotated` and `None`."""
     here = _bare(schema)
     for part in path:
@@ -28,9 +27,9 @@ def schema_at(schema: object, path: KeyPath) -> Any:
     return here
 
 
-def _bare(annotation: Any) -> Any:
-    while hasattr(annotation, "__metadata__"):
-        annotation = annotation.__origin__
+def _bare(annotation: object) -> object:
+    while get_origin(annotation) is Annotated:
+        annotation = get_args(annotation)[0]
     options = [a for a in get_args(annotation) if a is not type(None)]
     if type(None) in get_args(annotation) and len(options) == 1:
         return _bare(options[0])
@@ -39,8 +38,9 @@ def _bare(annotation: Any) -> Any:
 
 def keys_of(schema: object) -> list[str]:
     """The keys that a mapping of this type may have, as they stand in files."""
-    fields: Mapping[str, Any] = getattr(schema, "model_fields", {})
-    return [field.alias or name for name, field in fields.items()]
+    if isinstance(schema, type) and issubclass(schema, BaseModel):
+        return [field.alias or name for name, field in schema.model_fields.items()]
+    return []
 
 
 def choices_of(schema: object) -> str:

@@ -10,7 +10,6 @@ import copy
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import yaml
 
@@ -23,7 +22,7 @@ class EditError(ValueError):
     """A file cannot be edited; the message says why."""
 
 
-class Flow(dict[str, Any]):
+class Flow(dict[str, object]):
     """A mapping to be written on one line: `{ by: dic, signed_on: 2021-05-08 }`."""
 
 
@@ -57,11 +56,13 @@ def edited(data: bytes, changes: Mapping[KeyPath, object]) -> bytes:
     return result
 
 
-def _value_at(value: Any, path: KeyPath) -> Any:
+def _value_at(value: object, path: KeyPath) -> object:
     for part in path:
-        try:
-            value = value[part]
-        except (KeyError, IndexError, TypeError):
+        if isinstance(value, dict):
+            value = value.get(part, _MISSING)
+        elif isinstance(value, list) and isinstance(part, int):
+            value = value[part] if part < len(value) else _MISSING
+        else:
             return _MISSING
     return value
 
@@ -104,7 +105,7 @@ class _Place:
         flow: whether it stands inside braces or brackets.
     """
 
-    node: Any
+    node: yaml.Node
     key_end: int | None
     key_column: int
     flow: bool
@@ -122,7 +123,10 @@ class _Place:
 
 
 def _set(text: str, path: KeyPath, value: object) -> str:
-    place = _Place(yaml.compose(text, Loader=yaml.CSafeLoader), None, 0, flow=False)
+    node = yaml.compose(text, Loader=yaml.CSafeLoader)
+    if node is None:
+        raise EditError("the file is empty")
+    place = _Place(node, None, 0, flow=False)
     for depth, part in enumerate(path):
         child = place.child(part)
         if child is None:
@@ -133,12 +137,12 @@ def _set(text: str, path: KeyPath, value: object) -> str:
     return _replace(text, place, value)
 
 
-def _end(text: str, node: Any) -> int:
+def _end(text: str, node: yaml.Node) -> int:
     """Where a node's own text ends: a block's mark stands behind the comments that follow it."""
     if isinstance(node, yaml.ScalarNode) and node.style in {"|", ">"}:
         return len(text[: node.end_mark.index].rstrip("\n"))
-    if isinstance(node, yaml.ScalarNode) or node.flow_style:
-        return int(node.end_mark.index)
+    if not isinstance(node, yaml.CollectionNode) or node.flow_style:
+        return node.end_mark.index
     last = node.value[-1]
     return _end(text, last[1] if isinstance(last, tuple) else last)
 
@@ -146,7 +150,7 @@ def _end(text: str, node: Any) -> int:
 def _replace(text: str, place: _Place, value: object) -> str:
     node = place.node
     start, end = node.start_mark.index, _end(text, node)
-    is_block = not (isinstance(node, yaml.ScalarNode) or node.flow_style)
+    is_block = isinstance(node, yaml.CollectionNode) and not node.flow_style
     if place.flow or not _needs_block(value):
         if is_block and place.key_end is not None:  # what is said behind the key stays
             between = text[place.key_end : start].rstrip()
@@ -184,7 +188,7 @@ def _add(text: str, place: _Place, part: str | int, value: object) -> str:
     return f"{text[:tail]}\n{new}{text[tail:] or chr(10)}"
 
 
-def _add_inline(text: str, parent: Any, entry: str, value: object) -> str:
+def _add_inline(text: str, parent: yaml.CollectionNode, entry: str, value: object) -> str:
     end = parent.end_mark.index - 1
     before = text[:end].rstrip()
     gap = text[len(before) : end]

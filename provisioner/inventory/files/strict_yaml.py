@@ -8,7 +8,6 @@ a text. No input ends in a traceback, and none takes longer than its length expl
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import yaml
 
@@ -45,7 +44,7 @@ class YamlFault:
 class Document:
     """A parsed file: its value, what is wrong with it, and (if asked for) the place of each value and key."""
 
-    value: Any
+    value: object
     faults: tuple[YamlFault, ...]
     values: dict[KeyPath, Mark]
     keys: dict[KeyPath, Mark]
@@ -68,10 +67,10 @@ def parse(data: bytes, *, marks: bool = False, max_bytes: int = MAX_BYTES) -> Do
 
 
 def _read_carefully(data: bytes, *, marks: bool) -> Document:
-    reader = _Reader(marks=marks)
+    reader = _Reader(yaml.CSafeLoader(data), marks=marks)
     value: object = None
     try:
-        value = reader.read(data)
+        value = reader.read()
     except _Stop as stop:
         reader.faults.append(stop.fault)
     except yaml.MarkedYAMLError as error:
@@ -126,18 +125,24 @@ def _character_fault(data: bytes, error: yaml.reader.ReaderError) -> YamlFault:
     return YamlFault("yaml-encoding", "a control character is not allowed", "remove it", line, column)
 
 
+def mark_of(event: yaml.Event | None) -> Mark:
+    """Where an event begins; the file's beginning where there is none."""
+    start = event.start_mark if event else None
+    return Mark(start.line + 1, start.column + 1) if start else Mark(1, 1)
+
+
 @dataclass(slots=True)
 class _Reader:
     """Builds plain values from events; its recursion is bounded by MAX_DEPTH."""
 
+    loader: yaml.CSafeLoader
+    """libyaml's parser; its constructor is never asked."""
     marks: bool
     faults: list[YamlFault] = field(default_factory=list)
     values: dict[KeyPath, Mark] = field(default_factory=dict)
     keys: dict[KeyPath, Mark] = field(default_factory=dict)
-    _parser: Any = None
 
-    def read(self, data: bytes) -> object:
-        self._parser = yaml.CSafeLoader(data)  # libyaml's parser; its constructor is never asked
+    def read(self) -> object:
         self._next()
         start = self._next()
         if isinstance(start, yaml.StreamEndEvent):
@@ -150,32 +155,33 @@ class _Reader:
             self._fault(after, "yaml-documents", "a second document starts here", "keep one document a file")
         return value
 
-    def _next(self) -> Any:
-        return self._parser.get_event()
+    def _next(self) -> yaml.Event | None:
+        return self.loader.get_event()
 
-    def _fault(self, event: Any, code: str, message: str, hint: str) -> None:
+    def _fault(self, event: yaml.Event | None, code: str, message: str, hint: str) -> None:
         if len(self.faults) == MAX_FAULTS:
             limit = f"there are more than {MAX_FAULTS} faults; the rest of the file is not judged"
             raise _Stop(_at(event, "yaml-too-many-faults", limit, "correct the ones listed first"))
         self.faults.append(_at(event, code, message, hint))
 
-    def _check_directives(self, start: Any) -> None:
-        if start.version or start.tags:
+    def _check_directives(self, start: yaml.Event | None) -> None:
+        if isinstance(start, yaml.DocumentStartEvent) and (start.version or start.tags):
             self._fault(start, "yaml-directive", "a % directive is not allowed", "remove the line")
 
-    def _check_properties(self, event: Any) -> None:
+    def _check_properties(self, event: yaml.ScalarEvent | yaml.CollectionStartEvent) -> None:
         if event.anchor is not None:
             self._fault(event, "yaml-anchor", "an anchor (&) is not allowed", "write the value out where it is used")
         if event.tag is not None:
             self._fault(event, "yaml-tag", "a tag (!) is not allowed", _tag_hint(event.tag))
 
-    def _node(self, event: Any, path: KeyPath, depth: int) -> object:
+    def _node(self, event: yaml.Event | None, path: KeyPath, depth: int) -> object:
         if isinstance(event, yaml.AliasEvent):
             self._fault(event, "yaml-alias", "an alias (*) is not allowed", "write the value out; quote a text with *")
             return None
-        self._check_properties(event)
+        if isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent):
+            self._check_properties(event)
         if self.marks:
-            self.values[path] = Mark(event.start_mark.line + 1, event.start_mark.column + 1)
+            self.values[path] = mark_of(event)
         if isinstance(event, yaml.ScalarEvent):
             return event.value if event.style else resolve(event.value)
         if depth >= MAX_DEPTH:
@@ -199,14 +205,15 @@ class _Reader:
             if key in entries:
                 message = f"the key {key!r} stands twice; the first one is in line {first[key]}"
                 self._fault(event, "key-duplicate", message, "remove one of the two")
-            first.setdefault(key, event.start_mark.line + 1)
+            mark = mark_of(event)
+            first.setdefault(key, mark.line)
             below = (*path, key) if self.marks else path
             if self.marks:
-                self.keys[below] = Mark(event.start_mark.line + 1, event.start_mark.column + 1)
+                self.keys[below] = mark
             entries[key] = self._node(self._next(), below, depth)
         return entries
 
-    def _key(self, event: Any, depth: int) -> str:
+    def _key(self, event: yaml.Event | None, depth: int) -> str:
         """A key as it is written: `08` and `no` are good keys."""
         if isinstance(event, yaml.MappingStartEvent) and event.flow_style:
             raise _Stop(_at(event, "yaml-template", "{{ … }} is not a value", _TEMPLATE_HINT))
@@ -217,12 +224,12 @@ class _Reader:
         self._check_properties(event)
         if event.value == "<<" and not event.style:
             self._fault(event, "yaml-merge", "a merge key (<<) is not allowed", "write the keys out")
-        return str(event.value)
+        return event.value
 
 
-def _at(event: Any, code: str, message: str, hint: str) -> YamlFault:
-    mark = event.start_mark
-    return YamlFault(code, message, hint, mark.line + 1, mark.column + 1)
+def _at(event: yaml.Event | None, code: str, message: str, hint: str) -> YamlFault:
+    mark = mark_of(event)
+    return YamlFault(code, message, hint, mark.line, mark.column)
 
 
 def _tag_hint(tag: str) -> str:

@@ -6,14 +6,14 @@ where many places of one file are wanted it is read as a whole, once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from functools import cached_property
-from typing import Any
 
 from yaml import CSafeLoader, YAMLError
 from yaml.events import (
     DocumentStartEvent,
+    Event,
     MappingEndEvent,
     MappingStartEvent,
     ScalarEvent,
@@ -22,7 +22,8 @@ from yaml.events import (
 )
 
 from provisioner.inventory.files.positions import KeyPath, Mark, Marks
-from provisioner.inventory.files.strict_yaml import parse
+from provisioner.inventory.files.strict_yaml import mark_of, parse
+from provisioner.inventory.files.yaml_quick import NextEvent
 
 _SINGLE_LOOKUPS = 4
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -52,8 +53,7 @@ class PlacesIn:
 
 def locate(data: bytes, path: KeyPath, *, key: bool = False) -> Mark:
     """The place of a value (or of its key), or of the closest thing around it; reads no further than that."""
-    event = _nearest(data, path, key=key)
-    return Mark(event.start_mark.line + 1, event.start_mark.column + 1) if event else Mark(1, 1)
+    return mark_of(_nearest(data, path, key=key))
 
 
 def written_at(data: bytes, path: KeyPath) -> str:
@@ -61,9 +61,9 @@ def written_at(data: bytes, path: KeyPath) -> str:
     return str(getattr(_nearest(data, path, key=False), "value", ""))
 
 
-def _nearest(data: bytes, path: KeyPath, *, key: bool) -> Any:
+def _nearest(data: bytes, path: KeyPath, *, key: bool) -> Event | None:
     """The event of a value, or of what is closest around it; None where there is nothing at all."""
-    nearest = None
+    nearest: Event | None = None
     next_event = CSafeLoader(data.removeprefix(_BYTE_ORDER_MARK)).get_event
     with suppress(YAMLError):  # the file ends there; what was found is the nearest
         for event in _events(next_event, path, key=key):
@@ -71,7 +71,7 @@ def _nearest(data: bytes, path: KeyPath, *, key: bool) -> Any:
     return nearest
 
 
-def _events(next_event: Callable[[], Any], path: KeyPath, *, key: bool) -> Iterator[Any]:
+def _events(next_event: NextEvent, path: KeyPath, *, key: bool) -> Iterator[Event | None]:
     """The document's event, then that of each value on the way."""
     next_event()
     if type(next_event()) is not DocumentStartEvent:
@@ -88,7 +88,7 @@ def _events(next_event: Callable[[], Any], path: KeyPath, *, key: bool) -> Itera
         yield at_key if key and position == len(path) else event
 
 
-def _entry(next_event: Callable[[], Any], name: str) -> tuple[Any, Any] | None:
+def _entry(next_event: NextEvent, name: str) -> tuple[Event | None, Event | None] | None:
     """A key and its value, or None at the mapping's end."""
     while type(event := next_event()) is not MappingEndEvent:
         if type(event) is ScalarEvent and event.value == name:
@@ -98,7 +98,7 @@ def _entry(next_event: Callable[[], Any], name: str) -> tuple[Any, Any] | None:
     return None
 
 
-def _item(next_event: Callable[[], Any], index: int) -> tuple[Any, Any] | None:
+def _item(next_event: NextEvent, index: int) -> tuple[Event | None, Event | None] | None:
     """An item, which has no key of its own, or None at the sequence's end."""
     position = 0
     while type(event := next_event()) is not SequenceEndEvent:
@@ -109,7 +109,7 @@ def _item(next_event: Callable[[], Any], index: int) -> tuple[Any, Any] | None:
     return None
 
 
-def _skip(event: Any, next_event: Callable[[], Any]) -> None:
+def _skip(event: Event | None, next_event: NextEvent) -> None:
     open_levels = int(isinstance(event, _STARTS))
     while open_levels:
         event = next_event()

@@ -8,21 +8,24 @@ them against each other. Of the time that this takes, four fifths are the making
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 from yaml import CSafeLoader, YAMLError
 from yaml.events import (
-    AliasEvent,
     DocumentStartEvent,
+    Event,
     MappingEndEvent,
     MappingStartEvent,
     ScalarEvent,
     SequenceEndEvent,
+    SequenceStartEvent,
     StreamEndEvent,
 )
 
 from provisioner.inventory.files.yaml_scalars import resolve
 
+NextEvent = Callable[[], Event | None]
+"""libyaml's next event; None behind the end of the stream."""
 GAVE_UP: Final = object()
 """What `read_quickly` returns where `strict_yaml` has to look: None is a value."""
 
@@ -51,14 +54,14 @@ def read_quickly(data: bytes, max_depth: int) -> object:
         return GAVE_UP
 
 
-def _document(next_event: Callable[[], Any], max_depth: int) -> object:
+def _document(next_event: NextEvent, max_depth: int) -> object:
     first = next_event()
     if type(first) is not MappingStartEvent or first.anchor is not None or first.tag is not None:
         raise _GiveUp
     return _mapping(next_event, max_depth - 1)
 
 
-def _mapping(next_event: Callable[[], Any], levels: int) -> dict[str, object]:
+def _mapping(next_event: NextEvent, levels: int) -> dict[str, object]:
     entries: dict[str, object] = {}
     while True:
         event = next_event()
@@ -76,7 +79,7 @@ def _mapping(next_event: Callable[[], Any], levels: int) -> dict[str, object]:
             entries[key] = _collection(event, next_event, levels)
 
 
-def _sequence(next_event: Callable[[], Any], levels: int) -> list[object]:
+def _sequence(next_event: NextEvent, levels: int) -> list[object]:
     items: list[object] = []
     while True:
         event = next_event()
@@ -88,8 +91,9 @@ def _sequence(next_event: Callable[[], Any], levels: int) -> list[object]:
             items.append(_collection(event, next_event, levels))
 
 
-def _collection(event: Any, next_event: Callable[[], Any], levels: int) -> object:
-    kind = type(event)
-    if kind is AliasEvent or event.anchor is not None or event.tag is not None or not levels:
+def _collection(event: Event | None, next_event: NextEvent, levels: int) -> object:
+    if type(event) is not MappingStartEvent and type(event) is not SequenceStartEvent:
+        raise _GiveUp  # an alias, or a scalar with an anchor or a tag
+    if event.anchor is not None or event.tag is not None or not levels:
         raise _GiveUp
-    return _mapping(next_event, levels - 1) if kind is MappingStartEvent else _sequence(next_event, levels - 1)
+    return (_mapping if type(event) is MappingStartEvent else _sequence)(next_event, levels - 1)

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator, Mapping
 from datetime import date
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from pydantic_core import from_json
 
@@ -21,9 +21,12 @@ from provisioner.inventory.files.layout import File
 from provisioner.inventory.loader.cache import Cache
 from provisioner.inventory.loader.site import Site
 from provisioner.inventory.model import Facility
-from provisioner.inventory.outline import packed, unpacked
+from provisioner.inventory.outline import PackedOutline, packed, unpacked
 
 _PARTS: Final = 128
+_PackedProblem = tuple[int, int, str, str, str, str]
+_PackedSite = tuple[str, str, int, int, list[_PackedProblem], PackedOutline]
+"""What JSON has of a file, where a tuple is a list: it is only ever taken apart."""
 
 
 class Texts:
@@ -84,13 +87,13 @@ class KnownSites:
         except (ValueError, TypeError, LookupError):
             return {}
 
-    def _site(self, row: list[Any]) -> Site:
+    def _site(self, row: _PackedSite) -> Site:
         relative, digest, since, before, rows, outline = row
         problems = tuple(self._problems(relative, outline[0], rows)) if rows else ()
         span = date.fromordinal(since), date.fromordinal(before)
         return Site(digest, unpacked(outline), (), problems, *span)
 
-    def _problems(self, relative: str, name: str, rows: list[list[Any]]) -> Iterator[Problem]:
+    def _problems(self, relative: str, name: str, rows: list[_PackedProblem]) -> Iterator[Problem]:
         file = File(self._root, relative, f"facility/{name}", Facility)
         for line, column, code, message, hint, severity in rows:
             yield Problem(file.shown, line, column, code, message, hint, file.owner, Severity(severity))

@@ -93,9 +93,10 @@ def _changes(agreement: Agreement, plan: ConnectionPlan, content: str) -> dict[K
     if not plan.sign_offs:
         return {(agreement.plan, "sign_offs"): signed}
     places = {sign_off.by.value: index for index, sign_off in enumerate(plan.sign_offs)}
-    for sign_off in signed:
-        places.setdefault(sign_off["by"], len(places))
-    return {(agreement.plan, "sign_offs", places[sign_off["by"]]): sign_off for sign_off in signed}
+    for party in agreement.parties:
+        places.setdefault(party, len(places))
+    of_party = zip(agreement.parties, signed, strict=True)
+    return {(agreement.plan, "sign_offs", places[party]): sign_off for party, sign_off in of_party}
 
 
 def _edit(path: Path, changes: dict[KeyPath, Flow | Sequence[Flow]]) -> None:

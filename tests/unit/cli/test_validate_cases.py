@@ -45,6 +45,7 @@ def test_validate_answers_exactly_what_the_case_expects(
     document = json.loads(capsys.readouterr().out)
     expected = parse((CASES / name / "expect.yml").read_bytes())
     assert expected.faults == ()
+    assert isinstance(expected.value, dict)
     assert set(expected.value) == {"exit", "problems"}
     problems = [answer(p) for p in document["problems"]]
     assert {"exit": code, "problems": problems} == expected.value

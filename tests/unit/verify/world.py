@@ -29,7 +29,7 @@ from provisioner.verify.document import verify_document
 from provisioner.verify.evidence import parse_evidence
 from provisioner.verify.incidents import incidents_of
 from provisioner.verify.judge import judge
-from provisioner.verify.requests import ObserveRequest
+from provisioner.verify.requests import ObserveCall
 from provisioner.verify.result import HostReport, VerifyResult
 from provisioner.verify.wanted import select
 from provisioner_host import wire
@@ -251,7 +251,7 @@ class RecordingRunner:
         return {c.spec.id: self.prepared[c.spec.id] for c in calls if c.spec.id in self.prepared}
 
 
-def observe_requests() -> dict[str, ObserveRequest]:
+def observe_requests() -> dict[str, ObserveCall]:
     """How both hosts' facts are read."""
     request: wire.ObserveRequest = {
         "operation": "observe",
@@ -260,4 +260,4 @@ def observe_requests() -> dict[str, ObserveRequest]:
         "units": [],
         "program": None,
     }
-    return {host: ObserveRequest(request, {"nft": b"x"}) for host in (RELAY, CENTRE)}
+    return {host: ObserveCall(request, {"nft": b"x"}) for host in (RELAY, CENTRE)}
