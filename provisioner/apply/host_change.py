@@ -48,6 +48,8 @@ _ENDS: Mapping[ChangeState, tuple[HostOutcome, NotStartedBecause | None]] = {
 # What only the first call can bring, and what it cannot: an answer that does not fit its call proves nothing.
 _FIRST_ONLY = frozenset({ChangeState.STALE, ChangeState.LOCKED})
 _NEVER_FIRST = frozenset({ChangeState.BUSY, ChangeState.NOT_STARTED, ChangeState.APPLIED})
+# What a host that has waited was: changed. That it was never touched is not true of it any more.
+_UNTOUCHED = frozenset({ChangeState.REFUSED, ChangeState.NOT_STARTED})
 
 
 class Phase(StrEnum):
@@ -91,6 +93,7 @@ class HostChange:
         self._not_up: tuple[str, ...] = ()
         self._steps: tuple[StepTime, ...] = ()
         self._sent = False
+        self._has_waited = False
         self._unseen = ""
         self._unclear = 0
         self._busy_since: float | None = None
@@ -143,6 +146,8 @@ class HostChange:
 
     def _fits(self, state: ChangeState) -> bool:
         """Whether an answer is one to the call that was made."""
+        if self._has_waited and state in _UNTOUCHED:
+            return False
         match self.phase:
             case Phase.START:
                 return state not in _NEVER_FIRST
@@ -182,6 +187,7 @@ class HostChange:
     # --- answers that lead on -----------------------------------------------------------------------
 
     def _armed(self, report: ChangeReport) -> tuple[list[JournalStep], float]:
+        self._has_waited = True
         if self.job.rollback is not None:
             self._touched = touched_names(self.job.spec, report.affected, report.removed)
         self._before = paths_in(self.job.spec, self._touched.read, report.before)

@@ -69,6 +69,20 @@ def test_an_outcome_that_stays_unknown_is_told_as_that_and_never_as_rolled_back(
     )
 
 
+@pytest.mark.parametrize("operation", ["look", "confirm"])
+@pytest.mark.parametrize("word", ["refused", "not-started"])
+def test_a_host_that_has_waited_is_never_told_as_not_started(operation: str, word: str) -> None:
+    def change(of: str, document: Any) -> Any:
+        return document | {"outcome": word} if of in {operation, "status"} else document
+
+    controller = Controller()
+    result, done = changed(controller, change)
+    assert controller.hosts.hosts[RELAY].writes == 1
+    assert (result.outcome, result.refusal, exit_code(done.results)) == (HostOutcome.UNREACHABLE, None, 5)
+    assert result.cause.startswith("what became of the change is not known: ")
+    assert f"answered “{word}”" in result.cause
+
+
 def test_a_host_that_cannot_be_looked_at_goes_back() -> None:
     def change(of: str, document: Any) -> Any:
         return document | {"after": "nothing"} if of == "look" else document
