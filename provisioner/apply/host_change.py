@@ -194,7 +194,7 @@ class HostChange:
         gated = self.options.gate is not None and self.job.spec.relay is not None
         self.phase = Phase.ABORT if self._abort else Phase.LOOK if gated else Phase.CONFIRM
         if self._looked_in_vain():
-            self.phase, self._cause = Phase.ABORT, f"path gate: the host could not be looked at: {self._unseen}"
+            self._go_back(f"the host could not be looked at: {self._unseen}")
         return [JournalStep(self.host, "armed", "done", {"up_before": len(self._before.up)})], 0.0
 
     def _looked(self, report: ChangeReport) -> tuple[list[JournalStep], float]:
@@ -212,12 +212,16 @@ class HostChange:
                 self._waiting = decision.waiting
                 return [], _LOOK_AGAIN_S
             case GateVerdict.FAIL:
-                self.phase, self._cause = Phase.ABORT, f"path gate: {decision.cause}"
+                self._go_back(decision.cause)
                 return [JournalStep(self.host, "gate", "failed", {"cause": decision.cause})], 0.0
             case _:
                 self.phase = Phase.CONFIRM
                 detail = {"up": len(self._after.up), "not_up": list(decision.not_up)}
                 return [JournalStep(self.host, "gate", "passed", detail)], 0.0
+
+    def _go_back(self, cause: str) -> None:
+        """End the looking: whatever a later answer says, the host is told to go back."""
+        self.phase, self._cause, self._abort = Phase.ABORT, f"path gate: {cause}", True
 
     # --- answers that end it, and none ---------------------------------------------------------------
 
@@ -259,7 +263,7 @@ class HostChange:
             self._lost, self._heard = problem, self.options.clock()
         if asked is Phase.LOOK and self._unclear > 1:
             # It waits, and cannot be looked at: it goes back.
-            self.phase, self._cause = Phase.ABORT, f"path gate: the host could not be looked at: {problem}"
+            self._go_back(f"the host could not be looked at: {problem}")
         elif self._unclear > (1 if asked is Phase.STATUS else _UNCLEAR_ANSWERS):
             where = f"{RECEIPTS}/{self.run_id}.json"
             cause = f"what became of the change is not known: {problem}; look on it at {where}, and plan anew"
