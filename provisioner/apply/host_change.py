@@ -94,6 +94,8 @@ class HostChange:
         self._steps: tuple[StepTime, ...] = ()
         self._sent = False
         self._has_waited = False
+        # Where a run goes on, the controller before may have confirmed.
+        self._may_be_confirmed = resumed
         self._unseen = ""
         self._unclear = 0
         self._busy_since: float | None = None
@@ -119,6 +121,7 @@ class HostChange:
             case Phase.ABORT:
                 return abort_call(job, run, options, self._cause), _CALL_TIMEOUT_S
             case _:
+                self._may_be_confirmed = True
                 return confirm_call(job, run, options), _CALL_TIMEOUT_S
 
     def _still(self) -> Touched:
@@ -146,7 +149,7 @@ class HostChange:
 
     def _fits(self, state: ChangeState) -> bool:
         """Whether an answer is one to the call that was made."""
-        if self._has_waited and state in _UNTOUCHED:
+        if (self._has_waited and state in _UNTOUCHED) or (state is ChangeState.APPLIED and not self._may_be_confirmed):
             return False
         match self.phase:
             case Phase.START:

@@ -95,6 +95,29 @@ def test_a_host_that_cannot_be_looked_at_goes_back() -> None:
     assert exit_code(done.results) == 7
 
 
+@pytest.mark.parametrize(
+    ("operation", "outcome"),
+    [
+        ("look", HostOutcome.ROLLED_BACK),
+        ("status", HostOutcome.UNREACHABLE),
+        ("abort", HostOutcome.ROLLED_BACK),
+    ],
+)
+def test_a_host_that_nobody_confirmed_is_never_told_as_applied(operation: str, outcome: HostOutcome) -> None:
+    # What leads to that call: a start that is not understood, looks that are not.
+    unclear = {"status": "apply", "abort": "look"}.get(operation)
+
+    def change(of: str, document: Any) -> Any:
+        return (
+            document | {"outcome": "applied" if of == operation else "what"} if of in {operation, unclear} else document
+        )
+
+    controller = Controller()
+    result, _ = changed(controller, change)
+    assert ("confirm", RELAY) not in controller.hosts.calls
+    assert result.outcome is outcome
+
+
 def test_a_gate_that_has_failed_stays_so_where_the_word_to_go_back_is_lost() -> None:
     controller = Controller()
     looks: list[str] = []
