@@ -48,6 +48,8 @@ _ENDS: Mapping[ChangeState, tuple[HostOutcome, NotStartedBecause | None]] = {
 # What only the first call can bring, and what it cannot: an answer that does not fit its call proves nothing.
 _FIRST_ONLY = frozenset({ChangeState.STALE, ChangeState.LOCKED})
 _NEVER_FIRST = frozenset({ChangeState.BUSY, ChangeState.NOT_STARTED, ChangeState.APPLIED})
+# What a host that has waited was: changed. That it was never touched is not true of it any more.
+_UNTOUCHED = frozenset({ChangeState.REFUSED, ChangeState.NOT_STARTED})
 
 
 class Phase(StrEnum):
@@ -91,6 +93,9 @@ class HostChange:
         self._not_up: tuple[str, ...] = ()
         self._steps: tuple[StepTime, ...] = ()
         self._sent = False
+        self._has_waited = False
+        # Where a run goes on, the controller before may have confirmed.
+        self._may_be_confirmed = resumed
         self._unseen = ""
         self._unclear = 0
         self._busy_since: float | None = None
@@ -116,6 +121,7 @@ class HostChange:
             case Phase.ABORT:
                 return abort_call(job, run, options, self._cause), _CALL_TIMEOUT_S
             case _:
+                self._may_be_confirmed = True
                 return confirm_call(job, run, options), _CALL_TIMEOUT_S
 
     def _still(self) -> Touched:
@@ -143,6 +149,8 @@ class HostChange:
 
     def _fits(self, state: ChangeState) -> bool:
         """Whether an answer is one to the call that was made."""
+        if (self._has_waited and state in _UNTOUCHED) or (state is ChangeState.APPLIED and not self._may_be_confirmed):
+            return False
         match self.phase:
             case Phase.START:
                 return state not in _NEVER_FIRST
@@ -182,13 +190,14 @@ class HostChange:
     # --- answers that lead on -----------------------------------------------------------------------
 
     def _armed(self, report: ChangeReport) -> tuple[list[JournalStep], float]:
+        self._has_waited = True
         if self.job.rollback is not None:
             self._touched = touched_names(self.job.spec, report.affected, report.removed)
         self._before = paths_in(self.job.spec, self._touched.read, report.before)
         gated = self.options.gate is not None and self.job.spec.relay is not None
         self.phase = Phase.ABORT if self._abort else Phase.LOOK if gated else Phase.CONFIRM
         if self._looked_in_vain():
-            self.phase, self._cause = Phase.ABORT, f"path gate: the host could not be looked at: {self._unseen}"
+            self._go_back(f"the host could not be looked at: {self._unseen}")
         return [JournalStep(self.host, "armed", "done", {"up_before": len(self._before.up)})], 0.0
 
     def _looked(self, report: ChangeReport) -> tuple[list[JournalStep], float]:
@@ -206,12 +215,16 @@ class HostChange:
                 self._waiting = decision.waiting
                 return [], _LOOK_AGAIN_S
             case GateVerdict.FAIL:
-                self.phase, self._cause = Phase.ABORT, f"path gate: {decision.cause}"
+                self._go_back(decision.cause)
                 return [JournalStep(self.host, "gate", "failed", {"cause": decision.cause})], 0.0
             case _:
                 self.phase = Phase.CONFIRM
                 detail = {"up": len(self._after.up), "not_up": list(decision.not_up)}
                 return [JournalStep(self.host, "gate", "passed", detail)], 0.0
+
+    def _go_back(self, cause: str) -> None:
+        """End the looking: whatever a later answer says, the host is told to go back."""
+        self.phase, self._cause, self._abort = Phase.ABORT, f"path gate: {cause}", True
 
     # --- answers that end it, and none ---------------------------------------------------------------
 
@@ -253,7 +266,7 @@ class HostChange:
             self._lost, self._heard = problem, self.options.clock()
         if asked is Phase.LOOK and self._unclear > 1:
             # It waits, and cannot be looked at: it goes back.
-            self.phase, self._cause = Phase.ABORT, f"path gate: the host could not be looked at: {problem}"
+            self._go_back(f"the host could not be looked at: {problem}")
         elif self._unclear > (1 if asked is Phase.STATUS else _UNCLEAR_ANSWERS):
             where = f"{RECEIPTS}/{self.run_id}.json"
             cause = f"what became of the change is not known: {problem}; look on it at {where}, and plan anew"

@@ -2,7 +2,7 @@
 
 The document is another program's output, from a machine that may be damaged or in other hands. It is read with checks
 of every type, so that reading ends in a value or in one `HostError`. The error names the field, never its value,
-which may be anything.
+which may be anything. What is read is shown on terminals: of every text control characters are taken out.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ _Parsed = TypeVar("_Parsed")
 _LARGEST = 2**63
 # Deeper than anything that we or MediaMTX write; a deeper one would exhaust the stack of whatever walks it.
 _DEEPEST = 16
+# Longer than any word or message of ours: what a program printed is cut on the host.
+_LONGEST = 20_000
 _NAME_SHOWN = 60
 
 
@@ -112,7 +114,7 @@ class Fields:
 
     def names(self) -> Iterator[str]:
         """The names of all fields."""
-        return (_text(key, f"a name in {self.place or 'the answer'}") for key in self.values)
+        return (_name(key, f"a name in {self.place or 'the answer'}") for key in self.values)
 
     def list_of(self, name: str) -> list[object]:
         """A list of anything."""
@@ -172,7 +174,22 @@ def _text(value: object, place: str) -> str:
     # Half of a surrogate pair is valid JSON, and no text that could be written anywhere.
     if not value.isascii() and any("\ud800" <= c <= "\udfff" for c in value):
         raise UnreadableError(f"{place} is no text")
-    return value
+    if len(value) > _LONGEST:
+        raise UnreadableError(f"{place} is too long")
+    return value if value.isprintable() else "".join(map(_shown, value))
+
+
+def _name(value: object, place: str) -> str:
+    name = _text(value, place)
+    if name != value:
+        raise UnreadableError(f"{place} is no name")
+    return name
+
+
+def _shown(character: str) -> str:
+    if character.isprintable():
+        return character
+    return " " if character.isspace() else "?"
 
 
 def _number(value: object, place: str) -> int:
@@ -187,7 +204,9 @@ def _plain(value: object, place: str, depth: int) -> object:
     if isinstance(value, str):
         return _text(value, place)
     if isinstance(value, Mapping):
-        return {_text(key, place): _plain(below, place, depth - 1) for key, below in value.items()}
+        return {_name(key, f"a name in {place}"): _plain(below, place, depth - 1) for key, below in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(below, place, depth - 1) for below in value]
+    if isinstance(value, int | float) and not -_LARGEST < value < _LARGEST:
+        raise UnreadableError(f"{place} is no number")
     return value

@@ -13,7 +13,7 @@ from provisioner.desired import DesiredState, desired_state
 from provisioner.desired.limit import Limit, chosen_hosts
 from provisioner.inventory.files.layout import secret_files_of
 from provisioner.inventory.files.revision import revision
-from provisioner.inventory.loader.load import load
+from provisioner.inventory.loader.load import Loaded, check, load
 from provisioner.inventory.model import Inventory
 from provisioner.pipeline import Session
 from provisioner.plan import Against, Plan
@@ -43,10 +43,8 @@ def compare(
     with revision(session.root, name) as old:
         loaded = load(old.root, today=session.today)
         if loaded.inventory is None:
-            errors = tuple(p for p in loaded.problems if p.severity is Severity.ERROR)
-            hint = "compare with a revision whose files can be read"
-            raise InventoryError(f"the inventory of {name} is invalid", problems=errors, hint=hint)
-        before = _Rendered.of(loaded.inventory, session.templates)
+            raise _invalid(name, loaded)
+        before = _rendered_all_the_same(loaded, loaded.inventory, session.templates, name)
         after = _Rendered.of(session.inventory, session.templates)
         left = sorted(before.state.hosts.keys() - after.state.hosts.keys())
         notes = tuple(not_known(_encrypted(old.root), _encrypted(session.root), left))
@@ -57,6 +55,27 @@ def compare(
         basis = replace(session.basis({}), allow=dict(allow or {}))
         plan = build_plan(observed, basis, limit, now or datetime.now(UTC), session.commit)
         return replace(plan, notes=notes, against=Against(name, old.commit, loaded.digest))
+
+
+def _rendered_all_the_same(loaded: Loaded, inventory: Inventory, templates: Templates, name: str) -> _Rendered:
+    """An older revision's files: one that breaks rules of today is compared too, if it can be rendered.
+
+    Raises:
+        InventoryError: what it breaks is needed for that.
+    """
+    try:
+        return _Rendered.of(inventory, templates)
+    except (LookupError, ValueError):
+        error = _invalid(name, loaded)
+        if not error.problems:
+            raise
+        raise error from None
+
+
+def _invalid(name: str, loaded: Loaded) -> InventoryError:
+    errors = tuple(p for p in check(loaded) if p.severity is Severity.ERROR)
+    hint = "compare with a revision whose files can be read"
+    return InventoryError(f"the inventory of {name} is invalid", problems=errors, hint=hint)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -10,7 +10,7 @@ import pytest
 from provisioner.apply import HostOutcome, HostResult, MemoryJournal, NotStartedBecause, Rollout, exit_code, roll_out
 from provisioner.hosts.ansible.play import answer_of
 from provisioner.hosts.observe import observe
-from provisioner.hosts.runner import CallOutcome
+from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
 from tests import fleets
 from tests.odd import OddHosts, nested
 from tests.unit.apply.world import Controller, state
@@ -69,6 +69,20 @@ def test_an_outcome_that_stays_unknown_is_told_as_that_and_never_as_rolled_back(
     )
 
 
+@pytest.mark.parametrize("operation", ["look", "confirm"])
+@pytest.mark.parametrize("word", ["refused", "not-started"])
+def test_a_host_that_has_waited_is_never_told_as_not_started(operation: str, word: str) -> None:
+    def change(of: str, document: Any) -> Any:
+        return document | {"outcome": word} if of in {operation, "status"} else document
+
+    controller = Controller()
+    result, done = changed(controller, change)
+    assert controller.hosts.hosts[RELAY].writes == 1
+    assert (result.outcome, result.refusal, exit_code(done.results)) == (HostOutcome.UNREACHABLE, None, 5)
+    assert result.cause.startswith("what became of the change is not known: ")
+    assert f"answered “{word}”" in result.cause
+
+
 def test_a_host_that_cannot_be_looked_at_goes_back() -> None:
     def change(of: str, document: Any) -> Any:
         return document | {"after": "nothing"} if of == "look" else document
@@ -79,6 +93,61 @@ def test_a_host_that_cannot_be_looked_at_goes_back() -> None:
     assert controller.hosts.hosts[RELAY].receipts["run-1"][0] == "rolled-back"
     assert "path gate: the host could not be looked at" in result.cause
     assert exit_code(done.results) == 7
+
+
+@pytest.mark.parametrize(
+    ("operation", "outcome"),
+    [
+        ("look", HostOutcome.ROLLED_BACK),
+        ("status", HostOutcome.UNREACHABLE),
+        ("abort", HostOutcome.ROLLED_BACK),
+    ],
+)
+def test_a_host_that_nobody_confirmed_is_never_told_as_applied(operation: str, outcome: HostOutcome) -> None:
+    # What leads to that call: a start that is not understood, looks that are not.
+    unclear = {"status": "apply", "abort": "look"}.get(operation)
+
+    def change(of: str, document: Any) -> Any:
+        return (
+            document | {"outcome": "applied" if of == operation else "what"} if of in {operation, unclear} else document
+        )
+
+    controller = Controller()
+    result, _ = changed(controller, change)
+    assert ("confirm", RELAY) not in controller.hosts.calls
+    assert result.outcome is outcome
+
+
+def test_a_gate_that_has_failed_stays_so_where_the_word_to_go_back_is_lost() -> None:
+    controller = Controller()
+    looks: list[str] = []
+
+    def change(of: str, document: Any) -> Any:
+        if of == "look":
+            looks.append(of)
+            peers = {"key": 0 if len(looks) == 1 else 5}
+            return document | {"after": {"sessions": {"peers": peers}, "relay": None}}
+        if of in {"apply", "status"} and document["outcome"] == "armed":
+            return document | {"before": {"sessions": {"peers": {"key": 5}}, "relay": None}}
+        return document
+
+    class Lost:
+        """Hosts whose first word of an abort never arrives."""
+
+        lost = False
+
+        def call(self, calls: Sequence[HostCall], *, timeout_s: float) -> dict[str, HostAnswer]:
+            """No answer to the first abort."""
+            if not self.lost and calls[0].request["operation"] == "abort":
+                self.lost = True
+                return {c.spec.id: HostAnswer(c.spec.id, CallOutcome.UNREACHABLE, error="no route") for c in calls}
+            return OddHosts(controller.hosts, RELAY, change).call(calls, timeout_s=timeout_s)
+
+    controller.apply(state({"kcl-bg-001": 1}), "run-0")
+    jobs = [job for job in controller.jobs(DESIRED) if job.spec.id == RELAY]
+    (result,) = roll_out(jobs, "run-1", Lost(), controller.options(), MemoryJournal()).results
+    assert (result.outcome, len(looks)) == (HostOutcome.ROLLED_BACK, 1)
+    assert "the session of peer key was reset" in result.cause
 
 
 @pytest.mark.parametrize(

@@ -216,7 +216,12 @@ def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize(
     ("number", "noun", "text"),
-    [(1, "facility", "1 facility"), (2, "facility", "2 facilities"), (0, "relay", "0 relays"), (3, "path", "3 paths")],
+    [
+        (1, "facility", "1 facility"),
+        (2, "facility", "2 facilities"),
+        (0, "relay", "0 relays"),
+        (2, "entry", "2 entries"),
+    ],
 )
 def test_counts_are_written_as_people_write_them(number: int, noun: str, text: str) -> None:
     assert counted(number, noun) == text

@@ -379,6 +379,15 @@ def test_an_older_revision_that_is_broken_is_told_so(call: Terminal) -> None:
 # --- outputs --------------------------------------------------------------------------------------
 
 
+def test_an_older_revision_that_breaks_a_rule_and_cannot_be_rendered_is_invalid(call: Terminal) -> None:
+    call.edit("carriers/viettel.yml", "centres: [centre-hn]", "centres: [elsewhere]")
+    git(call.root, "add", "inventories")
+    git(call.root, "-c", "user.name=A", "-c", "user.email=a@example.com", "commit", "-qm", "B")
+    call.edit("carriers/viettel.yml", "centres: [elsewhere]", "centres: [centre-hn]")
+    code, _, err = call("plan", "--offline", "--against", "HEAD", vault=False)
+    assert (code, "the inventory of HEAD is invalid" in err, "elsewhere" in err) == (3, True, True)
+
+
 def test_markdown_is_one_comment(call: Terminal) -> None:
     call.other_channel()
     code, out, err = call("--output", "markdown", "plan")

