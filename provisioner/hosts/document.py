@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import NoReturn, TypeGuard, TypeVar
 
 from provisioner.base.errors import HostError
 
@@ -28,19 +28,33 @@ class UnreadableError(Exception):
     """A field of an answer is missing, or not what it should be."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Fields:
     """The fields of one JSON object in a host's answer.
 
-    Every method raises `UnreadableError` where the field is missing or of another type.
+    Every method raises `UnreadableError` where the field is missing or of another type. A relay's answer has ten
+    thousand paths: what is as it should be costs one look, and where a field is in the answer is put together only
+    for an error.
 
     Attributes:
         values: the object as it came.
-        place: where it is in the answer, e.g. `tunnel.peers`.
+        above: the object that this one is a field of; None for the whole answer.
+        name: the field's name there.
     """
 
     values: Mapping[str, object]
-    place: str = ""
+    above: Fields | None = None
+    name: str = ""
+
+    @property
+    def place(self) -> str:
+        """Where the object is in the answer, e.g. `tunnel.peers`; empty for the whole."""
+        return self.above.place_of(self.name) if self.above else self.name
+
+    def place_of(self, name: str) -> str:
+        """Where a field is in the answer."""
+        name, place = printable(name, _NAME_SHOWN), self.place
+        return f"{place}.{name}" if place else name
 
     def has(self, name: str) -> bool:
         """Whether a field is there and not null."""
@@ -49,6 +63,8 @@ class Fields:
     def text(self, name: str, default: str | None = None) -> str:
         """A text; `default`, where there is one, stands for a missing one."""
         value = self.values.get(name)
+        if _is_clean(value):
+            return value
         return default if value is None and default is not None else _text(value, self.place_of(name))
 
     def text_or_none(self, name: str) -> str | None:
@@ -57,11 +73,13 @@ class Fields:
 
     def texts(self, name: str) -> tuple[str, ...]:
         """A list of texts."""
-        return tuple(_text(value, self.place_of(name)) for value in self.list_of(name))
+        listed = self.list_of(name)
+        return tuple(value if _is_clean(value) else _text(value, self.place_of(name)) for value in listed)
 
     def number(self, name: str) -> int:
         """A whole number."""
-        return _number(self.values.get(name), self.place_of(name))
+        value = self.values.get(name)
+        return value if _is_number(value) else _no_number(self.place_of(name))
 
     def number_or_none(self, name: str) -> int | None:
         """A whole number, or None where it is null or missing."""
@@ -69,7 +87,7 @@ class Fields:
 
     def numbers(self, name: str) -> tuple[int, ...]:
         """A list of whole numbers."""
-        return tuple(_number(value, self.place_of(name)) for value in self.list_of(name))
+        return tuple(value if _is_number(value) else _no_number(self.place_of(name)) for value in self.list_of(name))
 
     def measure(self, name: str) -> float:
         """A number that may have a fraction, e.g. of seconds."""
@@ -87,7 +105,7 @@ class Fields:
 
     def below(self, name: str) -> Fields:
         """An object."""
-        return fields_of(self.values.get(name), self.place_of(name))
+        return self._object(self.values.get(name), name)
 
     def below_or_none(self, name: str) -> Fields | None:
         """An object, or None where it is null or missing."""
@@ -95,7 +113,7 @@ class Fields:
 
     def each(self, name: str) -> Iterator[Fields]:
         """The objects of a list."""
-        return (fields_of(value, self.place_of(name)) for value in self.list_of(name))
+        return (self._object(value, name) for value in self.list_of(name))
 
     def named(self, name: str) -> Iterator[tuple[str, Fields]]:
         """The objects of an object, each with its name."""
@@ -109,12 +127,15 @@ class Fields:
 
     def plain(self, name: str) -> dict[str, object]:
         """An object of any JSON, no deeper than we write it."""
+        value = self.values.get(name)
+        if _is_flat(value):
+            return dict(value)
         below = self.below(name)
-        return {key: _plain(below.values[key], below.place_of(key), _DEEPEST) for key in below.names()}
+        return {key: _plain(below, key, below.values[key], _DEEPEST) for key in below.names()}
 
     def names(self) -> Iterator[str]:
         """The names of all fields."""
-        return (_name(key, f"a name in {self.place or 'the answer'}") for key in self.values)
+        return (key if _is_clean(key) else self._name(key) for key in self.values)
 
     def list_of(self, name: str) -> list[object]:
         """A list of anything."""
@@ -123,10 +144,13 @@ class Fields:
             raise UnreadableError(f"{self.place_of(name)} is no list")
         return list(value)
 
-    def place_of(self, name: str) -> str:
-        """Where a field is in the answer."""
-        name = printable(name, _NAME_SHOWN)
-        return f"{self.place}.{name}" if self.place else name
+    def _object(self, value: object, name: str) -> Fields:
+        if not _is_object(value):
+            raise UnreadableError(f"{self.place_of(name)} is no object")
+        return Fields(value, self, name)
+
+    def _name(self, key: object) -> str:
+        return _name(key, f"a name in {self.place or 'the answer'}")
 
 
 def fields_of(value: object, place: str = "") -> Fields:
@@ -137,7 +161,7 @@ def fields_of(value: object, place: str = "") -> Fields:
     """
     if not isinstance(value, Mapping):
         raise UnreadableError(f"{place or 'it'} is no object")
-    return Fields(value, place)
+    return Fields(value, name=place)
 
 
 def parsed(host: str, document: object, parse: Callable[[Fields], _Parsed]) -> _Parsed:
@@ -168,6 +192,62 @@ def printable(text: str, longest: int) -> str:
     return shown if len(text) <= longest else f"{shown}…"
 
 
+def _plain(fields: Fields, name: str, value: object, depth: int) -> object:
+    """A value in the field `name`, at so many levels from the deepest."""
+    if _is_clean(value):
+        return value
+    if not depth:
+        raise UnreadableError(f"{fields.place_of(name)} is nested too deeply")
+    if isinstance(value, str):
+        return _text(value, fields.place_of(name))
+    if _is_object(value):
+        return {
+            key if _is_clean(key) else _name(key, f"a name in {fields.place_of(name)}"): _plain(
+                fields, name, below, depth - 1
+            )
+            for key, below in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [_plain(fields, name, below, depth - 1) for below in value]
+    if isinstance(value, int | float) and not -_LARGEST < value < _LARGEST:
+        _no_number(fields.place_of(name))
+    return value
+
+
+def _is_object(value: object) -> TypeGuard[Mapping[str, object]]:
+    # The type that JSON is read into first: the abstract one takes ten times as long to ask.
+    return type(value) is dict or isinstance(value, Mapping)
+
+
+def _is_flat(value: object) -> TypeGuard[dict[str, object]]:
+    """Whether a value is an object of clean texts, yes, no and null alone, as a path's settings nearly always are."""
+    if type(value) is not dict:
+        return False
+    texts = list(value)
+    for below in value.values():
+        if isinstance(below, str):
+            texts.append(below)
+        elif below is not None and below is not True and below is not False:
+            return False
+    try:
+        return _is_clean("".join(texts))
+    except TypeError:  # a name that is no text
+        return False
+
+
+def _is_clean(value: object) -> TypeGuard[str]:
+    """Whether a value is a text as we write them, nothing of which has to be looked at twice."""
+    return isinstance(value, str) and value.isascii() and value.isprintable() and len(value) <= _LONGEST
+
+
+def _is_number(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and -_LARGEST < value < _LARGEST
+
+
+def _no_number(place: str) -> NoReturn:
+    raise UnreadableError(f"{place} is no number")
+
+
 def _text(value: object, place: str) -> str:
     if not isinstance(value, str):
         raise UnreadableError(f"{place} is no text")
@@ -190,23 +270,3 @@ def _shown(character: str) -> str:
     if character.isprintable():
         return character
     return " " if character.isspace() else "?"
-
-
-def _number(value: object, place: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not -_LARGEST < value < _LARGEST:
-        raise UnreadableError(f"{place} is no number")
-    return value
-
-
-def _plain(value: object, place: str, depth: int) -> object:
-    if not depth:
-        raise UnreadableError(f"{place} is nested too deeply")
-    if isinstance(value, str):
-        return _text(value, place)
-    if isinstance(value, Mapping):
-        return {_name(key, f"a name in {place}"): _plain(below, place, depth - 1) for key, below in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(below, place, depth - 1) for below in value]
-    if isinstance(value, int | float) and not -_LARGEST < value < _LARGEST:
-        raise UnreadableError(f"{place} is no number")
-    return value

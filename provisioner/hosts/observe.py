@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from provisioner.base.collector import without_collector
 from provisioner.base.errors import HostError
 from provisioner.desired.spec import HostSpec
 from provisioner.desired.units import units_of
@@ -30,11 +31,12 @@ def observe(
     answers = runner.call(calls, timeout_s=OBSERVE_TIMEOUT_S)
     facts: dict[str, HostFacts] = {}
     errors: dict[str, HostError] = {}
-    for call in calls:
-        try:
-            facts[call.spec.id] = _facts(call.spec, answers[call.spec.id])
-        except HostError as error:
-            errors[call.spec.id] = error
+    with without_collector():
+        for call in calls:
+            try:
+                facts[call.spec.id] = _facts(call.spec, answers[call.spec.id])
+            except HostError as error:
+                errors[call.spec.id] = error
     return facts, errors
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
@@ -54,6 +55,8 @@ class NoRtspPathError(ValueError):
     """A make has no path pattern for what is asked; the message says why."""
 
 
+# A country asks for two hundred thousand paths, and for few different ones.
+@lru_cache(maxsize=4096)
 def rtsp_path(make: Make, channel: int, stream: StreamName, *, recorder: bool = False) -> str:
     """The path and query of a device's RTSP address.
 

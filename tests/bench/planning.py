@@ -7,6 +7,7 @@ seconds of each stage, without what the hosts in memory take: that is not the co
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import resource
@@ -72,6 +73,7 @@ def measure(root: Path) -> dict[str, Any]:
 
 def _plan(root: Path, hosts: TimedHosts) -> tuple[Session, dict[str, Any]]:
     """Plan in a session of its own, stage by stage; what the hosts take is taken out again."""
+    gc.collect()  # the plans before this one are not this one's work
     session = Session(root, os.environ, TODAY)
     vars(session)["runner"] = hosts
     hosts.seconds = hosts.cpu = 0.0
