@@ -1,4 +1,4 @@
-"""The only place that knows the order of the stages."""
+"""The order of the stages: a session loads, checks, desires and renders; then plan, verify, keys, site packages."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The command line: parse, call the pipeline, print, set the exit code; nothing else."""
+"""The command line: parse, call what is below, print, set the exit code. No stages are put in order here."""
