@@ -22,7 +22,7 @@ from provisioner.hosts.ansible import AnsibleRunner
 from provisioner.hosts.facts import HostFacts
 from provisioner.hosts.keys import make_host_keys
 from provisioner.hosts.observe import observe, observe_request
-from provisioner.hosts.runner import HostRunner
+from provisioner.hosts.runner import HostRunner, UnprovedHostError
 from provisioner.inventory.files.lock import write_lock
 from provisioner.inventory.files.revision import commit_of
 from provisioner.inventory.loader.cache import Cache, cache_of
@@ -36,6 +36,7 @@ from provisioner.plan import Basis, HostItems, Plan, saved_text, seal_key, seen_
 from provisioner.plan.build import Observed, build_plan
 from provisioner.plan.changes import Change
 from provisioner.plan.diff import changes_of
+from provisioner.plan.guards.policy import TRUST
 from provisioner.render.files import RenderedFile
 from provisioner.render.host import render_host
 from provisioner.render.site import render_site
@@ -170,13 +171,27 @@ def make_plan(
     """
     limit = limit.by(session.inventory.settings.province_scheme)
     hosts = chosen_hosts(session.state, limit)
-    facts, errors = observe(hosts, session.files, session.runner)
+    facts, errors = _observed(session, hosts, (allow or {}).get(TRUST, 0))
     unreadable = {host: error.message for host, error in errors.items()}
-    observed = Observed(session.inventory, session.state, hosts, session.files, facts, unreadable)
+    unproved = frozenset(host for host, error in errors.items() if isinstance(error, UnprovedHostError))
+    observed = Observed(session.inventory, session.state, hosts, session.files, facts, unreadable, unproved=unproved)
     basis = replace(session.basis({}), allow=dict(allow or {}))
     with without_collector():
         plan = build_plan(observed, basis, limit, now or datetime.now(UTC), session.commit)
     return Planned(plan, hosts, facts, errors)
+
+
+def _observed(
+    session: Session, hosts: Sequence[HostSpec], trusted: int
+) -> tuple[dict[str, HostFacts], dict[str, HostError]]:
+    """The facts of hosts; those that do not prove themselves are asked only if as many were said to be trusted."""
+    facts, errors = observe(hosts, session.files, session.runner)
+    unproved = [spec for spec in hosts if isinstance(errors.get(spec.id), UnprovedHostError)]
+    if not 0 < len(unproved) <= trusted:
+        return facts, errors
+    more, others = observe(unproved, session.files, session.runner, unproved=True)
+    left = {host: error for host, error in errors.items() if host not in more}
+    return facts | more, left | others
 
 
 def new_run_id() -> str:
@@ -230,8 +245,12 @@ class KeysMade:
     unreadable: Mapping[str, HostError]
 
 
-def init_keys(session: Session) -> KeysMade:
+def init_keys(session: Session, *, allow: Mapping[str, int] | None = None) -> KeysMade:
     """Let hosts make their keys, record the public halves in the lock, draw the vault's secrets.
+
+    Args:
+        session: the inventory.
+        allow: `trust` says how many hosts need not prove that they were managed before.
 
     Raises:
         InventoryError, SecretsError: the inventory is invalid, or the vault cannot be opened.
@@ -240,7 +259,7 @@ def init_keys(session: Session) -> KeysMade:
     inventory = load_inventory(session.root, today=session.today, cache=session.cache, tolerate=tolerate)
     old = load_secrets(session.root, session.passwords, inventory, tolerate={SECRETS_MISSING})
     new = completed(inventory, old)
-    made, errors = make_host_keys(key_hosts(inventory), session.runner)
+    hosts = key_hosts(inventory, new)
     written = []
     if new.digest_key is not None and write_inventory_secrets(
         session.root, InventorySecrets(digest_key=new.digest_key), session.passwords
@@ -249,10 +268,26 @@ def init_keys(session: Session) -> KeysMade:
     for carrier, secrets in new.carriers.items():
         if write_carrier_secrets(session.root, carrier, secrets, session.passwords):
             written.append(session.root / f"secrets/carriers/{carrier}.yml")
+    # Only now: what is left on hosts comes from the digest key, which has to outlive this call.
+    made, errors = _keys_of(session, hosts, (allow or {}).get(TRUST, 0))
     lock = recorded(inventory.allocations, made)
     if lock != inventory.allocations:
         written.append(write_lock(session.root, lock))
     return KeysMade(tuple(written), tuple(sorted(made)), errors)
+
+
+def _keys_of(
+    session: Session, specs: Sequence[HostSpec], trusted: int
+) -> tuple[dict[str, Mapping[str, str]], dict[str, HostError]]:
+    """What hosts made; those that do not prove themselves are asked only if as many were said to be trusted."""
+    program = session.templates.host_program
+    made, errors = make_host_keys(specs, session.runner, program)
+    unproved = [spec for spec in specs if isinstance(errors.get(spec.id), UnprovedHostError)]
+    if not 0 < len(unproved) <= trusted:
+        return made, errors
+    more, others = make_host_keys(unproved, session.runner, program, unproved=True)
+    left = {host: error for host, error in errors.items() if host not in more}
+    return made | more, left | others
 
 
 def site_packages(session: Session, facilities: Sequence[str]) -> dict[str, tuple[RenderedFile, ...]]:

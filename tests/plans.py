@@ -31,6 +31,7 @@ EVERYTHING: Mapping[str, int] = {
     "all_impact": _MANY,
     "viewers": _MANY,
     "freeze": _MANY,
+    "trust": _MANY,
 }
 """Allowances for a test that is about something else."""
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from provisioner.desired.units import UNIT_REVERT, units_of
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
-from provisioner.render.files import MEDIAMTX_FILE, NFT_FILE, PSK_FILE, TUNNEL_FILE, WG_FILE
+from provisioner.render.files import MEDIAMTX_FILE, NFT_FILE, POLICY_FILE, PSK_FILE, TRUST_FILE, TUNNEL_FILE, WG_FILE
 from provisioner_host import files as host_files
 from provisioner_host import relay as host_relay
 from provisioner_host import tunnel as host_tunnel
@@ -47,6 +47,7 @@ class SimulatedHost:
     ssh_peer: str = ""
     sentinel: str = ""
     silent: bool = False
+    proves: bool = True
     runs_without_file: bool = False
     writes: int = 0
 
@@ -72,6 +73,8 @@ class SimulatedHosts:
         host = self.hosts.setdefault(call.spec.id, SimulatedHost())
         if not host.reachable:
             return HostAnswer(call.spec.id, CallOutcome.UNREACHABLE, error="no route")
+        if not (host.proves or call.unproved):
+            return HostAnswer(call.spec.id, CallOutcome.UNPROVED, error="no proof")
         operations = {
             "observe": _observe,
             "apply": _apply,
@@ -106,6 +109,8 @@ def _observe(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
         "generations": [{"run": run, "at": _LONG_AGO} for run, _ in reversed(host.generations)],
         "keys": {},
         "firewall": {"present": host.rules is not None, "differences": _differences(host, intended)},
+        "trust": _json(host, TRUST_FILE),
+        "policy": _json(host, POLICY_FILE),
     }
     if request.get("program"):
         present = request["program"] in host.programs
@@ -121,6 +126,10 @@ def _observe(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
     rests_on["tunnel"] = host_tunnel.configuration(facts["tunnel"])
     facts["live_digest"] = host_files.keyed_digest(key, host_files.canonical(rests_on))
     return facts
+
+
+def _json(host: SimulatedHost, path: str) -> object:
+    return json.loads(host.files[path][0]) if path in host.files else None
 
 
 def _inside(call: HostCall) -> str | None:

@@ -5,13 +5,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Feeds bundles (program and request) to the host's Python over standard input: one round trip a call.
 
-No module is packed or copied, and nothing of a bundle stands in an argument or a variable. Starting Ansible
+No module is packed or copied, and nothing of a bundle stands in an argument or a variable. A host that has not
+proved itself on this connection's host key is challenged first, and gets nothing before it has. Starting Ansible
 costs ten times a call, so a host's worker stays and takes one call after the other, each over a connection
 of its own unless the call may share one.
 """
 
 from __future__ import annotations
 
+import hmac
 import json
 import os
 import shlex
@@ -26,48 +28,12 @@ MARK = "PROVISIONER-ANSWER "
 # A connection that may be shared waits so long for the next call; ssh(1) takes the first value of an option.
 SHARED = "-o ControlMaster=auto -o ControlPersist=30 -o ControlPath={link} "
 
-# The request is unpacked on tmpfs, root only, and is gone before the answer is read; what a process that was
-# killed left there goes with the next one. The program holds no secret: it stays there under its own digest with
-# its bytecode, which would take longer to make than most requests take; that of another version goes after an hour.
-BOOTSTRAP = """
-import hashlib, os, shutil, sys, tarfile, tempfile, time
-os.umask(0o077)
-for name in os.listdir("/run"):
-    if name.startswith("provisioner-bundle-") and not os.path.exists("/proc/" + name.split("-")[2]):
-        shutil.rmtree(os.path.join("/run", name), ignore_errors=True)
-folder = tempfile.mkdtemp(prefix=f"provisioner-bundle-{os.getpid()}-", dir="/run")
-try:
-    program = []
-    with tarfile.open(fileobj=sys.stdin.buffer, mode="r|") as bundle:
-        for member in bundle:
-            if member.name.startswith("provisioner_host/"):
-                program.append((os.path.basename(member.name), bundle.extractfile(member).read()))
-            elif hasattr(tarfile, "data_filter"):
-                bundle.extract(member, folder, filter="data")
-            else:
-                bundle.extract(member, folder)
-    digest = hashlib.sha256(repr(sorted(program)).encode()).hexdigest()[:32]
-    place = f"/run/provisioner-program-{digest}"
-    if not os.path.isdir(place):
-        for name in os.listdir("/run"):
-            other = os.path.join("/run", name)
-            if name.startswith("provisioner-program-") and os.stat(other).st_mtime < time.time() - 3600:
-                shutil.rmtree(other, ignore_errors=True)
-        beside = tempfile.mkdtemp(prefix="provisioner-program-", dir="/run")
-        os.mkdir(beside + "/provisioner_host")
-        for name, source in program:
-            with open(f"{beside}/provisioner_host/{name}", "wb") as file:
-                file.write(source)
-        try:
-            os.rename(beside, place)
-        except OSError:
-            shutil.rmtree(beside)
-    sys.path.insert(0, place)
-    from provisioner_host.main import serve
-    serve(folder)
-finally:
-    shutil.rmtree(folder, ignore_errors=True)
-"""
+# At a first contact the host's door comes with the bundle: what is installed there later is the same text.
+DOOR = Path(__file__).resolve().parents[1] / "provisioner_host/bundle.py"
+BOOTSTRAP = DOOR.read_text(encoding="utf-8") + "\nreceive(sys.stdin.buffer)\n"
+INSTALLED = "sudo -n /usr/local/lib/provisioner/provisioner-host "
+PROOF = "PROVISIONER-PROOF "
+NO_SUDO = "sudo: a "  # "sudo: a password is required", "sudo: a terminal is required"
 
 
 class ActionModule(ActionBase):
@@ -85,27 +51,57 @@ class ActionModule(ActionBase):
             while line := calls.readline():
                 number, way = line.split()
                 self._connection.set_option("ssh_args", shared if way == "shared" else own)
-                _write(answers / number, self._carry(box / f"{number}.tar"))
+                _write(answers / number, self._answer(box, number))
                 if not boolean(self._task.args["stays"]):
                     break
         return {**result, "changed": False}
 
-    def _carry(self, path: Path) -> dict[str, Any]:
-        bundle = path.read_bytes()
-        path.unlink()
+    def _answer(self, box: Path, number: str) -> dict[str, Any]:
+        """Carry one call: first the challenge, if there is one, and only to a host that meets it the bundle."""
+        bundle, seal = _taken(box / f"{number}.tar") or b"", _taken(box / f"{number}.seal")
+        challenge = _taken(box / f"{number}.challenge")
         try:
-            done = self._low_level_execute_command(
-                "/usr/bin/python3 -I -S -c " + shlex.quote(BOOTSTRAP), in_data=bundle, sudoable=True
-            )
+            if challenge is not None and (unproved := self._challenge(json.loads(challenge))) is not None:
+                return unproved
+            return self._carry(bundle, seal)
         except AnsibleConnectionFailure as error:
             return {"ok": False, "kind": "unreachable", "error": str(error)}
         except AnsibleError as error:
             return {"ok": False, "kind": "failed", "error": str(error)}
+
+    def _challenge(self, challenge: dict[str, str]) -> dict[str, Any] | None:
+        """Have the host prove that it holds the key that was left on it: None if it does."""
+        line = challenge["challenge"].encode() + b"\n"
+        done = self._low_level_execute_command(INSTALLED + "prove", in_data=line, sudoable=False)
+        proof = next((x for x in reversed(done["stdout"].splitlines()) if x.startswith(PROOF)), "")
+        if hmac.compare_digest(proof[len(PROOF) :].strip().encode(), challenge["proof"].encode()):
+            return None
+        said = (done.get("stderr") or "").strip()[-600:]
+        kind = "failed" if said.startswith(NO_SUDO) else "unproved"
+        return {"ok": False, "kind": kind, "error": said or "its proof is not the one of the key that was left there"}
+
+    def _carry(self, bundle: bytes, seal: bytes | None) -> dict[str, Any]:
+        """Feed a bundle to the installed program, sealed; at a first contact to the host's Python."""
+        if seal is None:
+            command = "/usr/bin/python3 -I -S -c " + shlex.quote(BOOTSTRAP)
+            done = self._low_level_execute_command(command, in_data=bundle, sudoable=True)
+        else:
+            done = self._low_level_execute_command(INSTALLED + "call", in_data=seal + bundle, sudoable=False)
         line = next((x for x in reversed(done["stdout"].splitlines()) if x.startswith(MARK)), None)
         if line is None:
             said = (done.get("stderr") or done["stdout"] or "").strip()[-600:]
             return {"ok": False, "kind": "failed", "error": f"the host gave no answer (code {done['rc']}): {said}"}
         return dict(json.loads(line[len(MARK) :]))
+
+
+def _taken(path: Path) -> bytes | None:
+    """Take what a file holds, and remove it; None where there is none."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    path.unlink()
+    return content
 
 
 def _write(path: Path, answer: dict[str, Any]) -> None:

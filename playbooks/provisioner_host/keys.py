@@ -26,12 +26,16 @@ def prepare() -> None:
     files.folder(paths.RECEIPTS, 0o700)
 
 
-def make(request: KeysRequest) -> KeysAnswer:
+def make(request: KeysRequest, folder: Path) -> KeysAnswer:
     """Make what is not there yet; answer with the public key and the hashes, never with a secret.
+
+    The controller leaves its key and the program here, so that the host can prove itself from the next call on.
 
     The request's `relay` says whether this host has a relay and so needs its two passwords.
     """
     prepare()
+    files.write(paths.IDENTITY, (folder / "files/identity").read_bytes(), mode=0o600)
+    files.write(paths.HOST_PROGRAM, (folder / "files/program").read_bytes(), mode=0o755)
     if not paths.WG_KEY.exists():
         files.write(paths.WG_KEY, run(["wg", "genkey"]).stdout.encode(), mode=0o600)
     answer: KeysAnswer = {"public_key": run(["wg", "pubkey"], stdin=paths.WG_KEY.read_text()).stdout.strip()}

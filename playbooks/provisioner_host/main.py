@@ -54,7 +54,7 @@ def _operation(request: Request, folder: Path) -> Answer:
     # Which request an operation takes is what its name says: the type checker cannot see that through a table.
     operations: dict[str, Callable[[Any, Path], Answer]] = {
         "observe": observe.observe,
-        "keys": lambda request, _folder: keys.make(request),
+        "keys": keys.make,
         "apply": apply.apply,
         "rollback": rollback.rollback,
         "look": confirm.look,

@@ -51,8 +51,10 @@ def observe(request: ObserveRequest, folder: Path, *, runtime: bool = True) -> F
         "tunnel": tunnel.live(key),
         "armed": dead_man.armed(),
         "generations": last_good.generations(),
-        "keys": {p.name: p.exists() for p in (paths.WG_KEY, paths.API_PASSWORD, paths.PROBE_PASSWORD)},
+        "keys": {p.name: p.exists() for p in (paths.WG_KEY, paths.API_PASSWORD, paths.PROBE_PASSWORD, paths.IDENTITY)},
         "firewall": {"present": False, "differences": []},
+        "trust": files.read_json(paths.TRUST_FILE),
+        "policy": files.read_json(paths.POLICY_FILE),
         "live_digest": "",
     }
     live = firewall.live() if shutil.which("nft") else None

@@ -20,6 +20,10 @@ TUNNEL_FILE = ETC / "tunnel.json"
 WG_KEY = KEYS / "wg-prov.key"
 API_PASSWORD = KEYS / "api.password"
 PROBE_PASSWORD = KEYS / "probe.password"
+# With it the host proves that it is the one that it was, and reads who it is for: bundle.py reads it by the same name.
+IDENTITY = KEYS / "identity"
+TRUST_FILE = ETC / "trust.json"
+POLICY_FILE = ETC / "policy.json"
 
 MANIFEST = STATE / "manifest.json"
 LAST_GOOD = STATE / "last-good"

@@ -29,7 +29,11 @@ class ObserveRequest(TypedDict):
 
 
 class KeysRequest(TypedDict):
-    """Make the keys that are not there yet; `relay` says whether the two passwords of a relay are needed."""
+    """Make the keys that are not there yet; `relay` says whether the two passwords of a relay are needed.
+
+    The bundle's `files/identity` and `files/program` are left on the host: with the first it proves itself later, the
+    second takes its bundles from then on.
+    """
 
     operation: Literal["keys"]
     relay: bool
@@ -352,6 +356,25 @@ class Armed(TypedDict, total=False):
     damaged: bool
 
 
+class TrustAnswer(TypedDict):
+    """What the host was trusted for when it was applied last, as the file of it says."""
+
+    address: str
+    port: int
+    user: str
+    host_key: str
+    program: str
+    ssh_from: list[str]
+    readers: list[str]
+
+
+class PolicyAnswer(TypedDict):
+    """What held plans back when the host was applied last, as the file of it says."""
+
+    limits: dict[str, int]
+    freeze: list[str]
+
+
 class FactsAnswer(TypedDict):
     """A host's facts; `program`, `relay` and `runtime` are of a host that should have a relay."""
 
@@ -365,6 +388,8 @@ class FactsAnswer(TypedDict):
     generations: list[GenerationAnswer]
     keys: dict[str, bool]
     firewall: FirewallAnswer
+    trust: TrustAnswer | None
+    policy: PolicyAnswer | None
     program: NotRequired[ProgramAnswer]
     relay: NotRequired[RelayAnswer | None]
     runtime: NotRequired[RuntimeAnswer | None]

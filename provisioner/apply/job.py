@@ -14,7 +14,7 @@ from provisioner.desired.units import units_of
 from provisioner.hosts.facts import HostFacts
 from provisioner.hosts.observe import observe_request
 from provisioner.hosts.runner import HostCall
-from provisioner.plan.changes import Change
+from provisioner.plan.changes import HOST, Change, Resource
 from provisioner.plan.diff import sentinel_of
 from provisioner.render.files import MEDIAMTX_FILE, RenderedFile, program_path
 
@@ -65,6 +65,11 @@ class Job:
     rollback: str | None = None
 
     @property
+    def unproved(self) -> bool:
+        """Whether the host need not prove that it was managed before: the plan says that it was not, and may be."""
+        return any(change.resource is Resource.TRUST and change.name == HOST for change in self.changes)
+
+    @property
     def touched(self) -> Touched:
         """What the change touches; of a rollback only the host knows."""
         if self.rollback is None:
@@ -112,7 +117,7 @@ def first_call(job: Job, run_id: str, options: RolloutOptions) -> HostCall:
         "lockout": _lockout(job, options),
         "gate": _look(job, _existing(job.touched), _BEFORE_S) if options.gate else None,
     }
-    return HostCall(job.spec, request, contents, job.artefact, shares=True)
+    return HostCall(job.spec, request, contents, job.artefact, shares=True, unproved=job.unproved)
 
 
 def _rollback_request(job: Job, target: str, run_id: str, options: RolloutOptions) -> RollbackRequest:
@@ -129,7 +134,7 @@ def look_call(job: Job, run_id: str, options: RolloutOptions, touched: Touched) 
     """The call that renews the switch over a new connection, and looks at the paths."""
     look = _look(job, touched, options.confirm_s * _LOOK_SHARE)
     request: LookRequest = {"operation": "look", **_common(job, run_id, options), "gate": look}
-    return HostCall(job.spec, request)
+    return HostCall(job.spec, request, unproved=job.unproved)
 
 
 def confirm_call(job: Job, run_id: str, options: RolloutOptions) -> HostCall:
@@ -142,19 +147,19 @@ def confirm_call(job: Job, run_id: str, options: RolloutOptions) -> HostCall:
         "files": files,
         "observe": observed,
     }
-    return HostCall(job.spec, request, contents)
+    return HostCall(job.spec, request, contents, unproved=job.unproved)
 
 
 def abort_call(job: Job, run_id: str, options: RolloutOptions, cause: str) -> HostCall:
     """The call that returns the host to last-good at once."""
     request: AbortRequest = {"operation": "abort", **_common(job, run_id, options), "cause": cause}
-    return HostCall(job.spec, request)
+    return HostCall(job.spec, request, unproved=job.unproved)
 
 
 def status_call(job: Job, run_id: str, options: RolloutOptions) -> HostCall:
     """The call that asks what became of the run."""
     request: StatusRequest = {"operation": "status", **_common(job, run_id, options)}
-    return HostCall(job.spec, request)
+    return HostCall(job.spec, request, unproved=job.unproved)
 
 
 def look_seconds(options: RolloutOptions) -> float:

@@ -64,3 +64,22 @@ def host_digest_key(digest_key: Secret, host: str) -> Secret:
 def keyed_digest(key: Secret, content: bytes) -> str:
     """The HMAC-SHA-256 of a content, in the form of the on-host code."""
     return "hmac-sha256:" + hmac.digest(key.reveal().encode(), content, "sha256").hex()
+
+
+def identity_key(host_key: Secret) -> Secret:
+    """Derive the key that is left on a host, so that it can prove later that it is the same one.
+
+    Args:
+        host_key: of the host's digests; its own, so no other host can be derived from it.
+    """
+    return Secret(hmac.new(host_key.reveal().encode(), b"provisioner:host-identity", hashlib.sha256).hexdigest())
+
+
+def proof_of(identity: Secret, challenge: str) -> str:
+    """What a host answers to a challenge if it holds its key, as the on-host code computes it."""
+    return hmac.digest(identity.reveal().encode(), b"prove\0" + challenge.encode(), "sha256").hex()
+
+
+def seal_of(identity: Secret, bundle: bytes) -> str:
+    """The seal of a bundle that a host with this key takes, as the on-host code computes it."""
+    return hmac.digest(identity.reveal().encode(), b"call\0" + bundle, "sha256").hex()

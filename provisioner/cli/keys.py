@@ -10,6 +10,7 @@ from provisioner.base.json_document import Document
 from provisioner.cli.context import Invocation, today
 from provisioner.cli.output import print_document
 from provisioner.pipeline import KeysMade, Session, init_keys
+from provisioner.plan.guards.policy import parse_allowances
 
 
 @click.group()
@@ -18,17 +19,20 @@ def keys() -> None:
 
 
 @keys.command()
+@click.option("--allow", "allows", multiple=True, metavar="trust=NUMBER", help="So many hosts are new, and meant.")
 @click.pass_obj
-def init(invocation: Invocation) -> int:
+def init(invocation: Invocation, allows: tuple[str, ...]) -> int:
     """Let every relay and centre make its keys, and draw the vault's secrets.
 
     Private keys and passwords are born on the hosts and stay there; public keys and hashes go into
     allocations.lock.yml, reader secrets and pre-shared keys into secrets/. What is there already stays.
-    Ends with 5 if a host could not be reached; run it again then.
+    Each host is also left a key with which it proves later that it is the same one. A host that cannot is asked
+    nothing: at a first contact say how many are new, --allow trust=NUMBER.
+    Ends with 5 if a host could not be reached or did not prove itself; run it again then.
 
-    Example: provisioner -i inventories/example keys init
+    Example: provisioner -i inventories/example keys init --allow trust=3
     """
-    made = init_keys(Session(invocation.inventory, invocation.env, today()))
+    made = init_keys(Session(invocation.inventory, invocation.env, today()), allow=parse_allowances(allows))
     if invocation.json:
         print_document(_document(made))
     else:

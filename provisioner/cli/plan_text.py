@@ -10,7 +10,8 @@ import click
 from provisioner.base.counted import counted
 from provisioner.cli.terminal import Terminal
 from provisioner.plan import Plan, Totals, totals_of
-from provisioner.plan.changes import Action, Change, Impact
+from provisioner.plan.changes import Action, Change, Impact, distinct_trust
+from provisioner.plan.guards.measures import named
 from provisioner.plan.guards.policy import PlanRefusal
 from provisioner.plan.totals import TotalsRow
 from provisioner.report.text import printable
@@ -39,6 +40,7 @@ def plan_lines(plan: Plan, terminal: Terminal, *, details: bool = False, everyth
     """
     changing = plan.pending
     totals = totals_of(changing, plan.carriers)
+    yield from _trust(plan, changing, terminal)
     yield from _head(plan, changing, totals)
     if changing:
         yield ""
@@ -53,6 +55,20 @@ def plan_lines(plan: Plan, terminal: Terminal, *, details: bool = False, everyth
     if plan.against is None:
         yield ""
         yield f"plan {plan.basis.digest}"
+
+
+def _trust(plan: Plan, changing: Sequence[Change], terminal: Terminal) -> Iterator[str]:
+    """Who and what is trusted anew: the first lines of a plan, and never folded away."""
+    trusted = distinct_trust(changing)
+    for host in plan.unproved:
+        yield click.style(f"{host} has not proved that it was managed before: it was sent nothing", fg="red", bold=True)
+    if trusted:
+        yield click.style(f"TRUST: {counted(len(trusted), 'change')} of who and what is trusted", fg="red", bold=True)
+    for hosts, change in trusted:
+        sign = click.style(_SIGNS[change.action], fg="red", bold=True)
+        yield from terminal.below(f"  {sign} {printable(change.name)} on {named(hosts)}", printable(change.reason), 6)
+    if trusted or plan.unproved:
+        yield ""
 
 
 def _head(plan: Plan, changing: Sequence[Change], totals: Totals) -> Iterator[str]:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from provisioner.base.errors import InventoryError
-from provisioner.base.secret import Secret
+from provisioner.desired.required import host_key
 from provisioner.desired.spec import HostKind, HostSpec, Tunnel
-from provisioner.inventory.model import Inventory
+from provisioner.inventory.model import Inventory, Secrets
 
 
-def key_hosts(inventory: Inventory) -> tuple[HostSpec, ...]:
+def key_hosts(inventory: Inventory, secrets: Secrets) -> tuple[HostSpec, ...]:
     """The hosts whose keys are to be made, with no more than is needed to call them.
 
     Raises:
         InventoryError: a host has no tunnel address yet.
+        SecretsError: the vault has no digest key.
     """
     lock = inventory.allocations
     missing = sorted((set(inventory.relays) - set(lock.relays)) | (set(inventory.centres) - set(lock.centres)))
@@ -25,7 +26,7 @@ def key_hosts(inventory: Inventory) -> tuple[HostSpec, ...]:
             (carrier.id,),
             relay.address,
             relay.ssh,
-            Secret(""),
+            host_key(secrets, relay.id),
             Tunnel(lock.relays[relay.id].tunnel_address, relay.wireguard_port, (), ()),
         )
         for carrier, relay in inventory.relays.values()
@@ -37,7 +38,7 @@ def key_hosts(inventory: Inventory) -> tuple[HostSpec, ...]:
             (),
             centre.address,
             centre.ssh,
-            Secret(""),
+            host_key(secrets, centre.id),
             Tunnel(lock.centres[centre.id].tunnel_address, None, (), ()),
         )
         for centre in inventory.centres.values()

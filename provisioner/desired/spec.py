@@ -9,6 +9,7 @@ from ipaddress import IPv4Address, IPv4Network
 from typing import NamedTuple, Protocol
 
 from provisioner.base.secret import Secret
+from provisioner.desired.trust import AppliedPolicy, Trust
 from provisioner.inventory.model import Access, MediamtxArtefact, Ssh, StreamName
 
 TUNNEL = "wg-prov"
@@ -126,6 +127,8 @@ class HostSpec:
         carriers: the carriers that the host serves, one for a relay.
         digest_key: key of the HMAC digests over this host's files.
         readers: on a centre, the reader secret of each carrier.
+        trust: what is trusted about it; None where only its keys are to be made, as `policy`.
+        policy: what holds plans back, which every host remembers.
     """
 
     id: str
@@ -138,6 +141,8 @@ class HostSpec:
     firewall: Firewall | None = None
     relay: RelayService | None = None
     readers: dict[str, Secret] = field(default_factory=dict)
+    trust: Trust | None = None
+    policy: AppliedPolicy | None = None
 
     @property
     def paths(self) -> tuple[MediaPath, ...]:

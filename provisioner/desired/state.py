@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 
 from provisioner.base.errors import InventoryError
 from provisioner.desired.centres import centre_host
 from provisioner.desired.relays import relay_host
-from provisioner.desired.spec import DesiredState
+from provisioner.desired.spec import DesiredState, HostSpec
+from provisioner.desired.trust import Trust, policy_of, trust_of
 from provisioner.inventory.model import Connection, Inventory, Secrets
 
 
@@ -29,7 +31,18 @@ def desired_state(inventory: Inventory, secrets: Secrets) -> DesiredState:
         for carrier, relay in inventory.relays.values()
     ]
     hosts += [centre_host(inventory, secrets, centre) for centre in inventory.centres.values()]
-    return DesiredState({host.id: host for host in sorted(hosts, key=lambda h: h.id)})
+    policy = policy_of(inventory)
+    trusted = (replace(host, trust=_trust(inventory, host), policy=policy) for host in hosts)
+    return DesiredState({host.id: host for host in sorted(trusted, key=lambda h: h.id)})
+
+
+def _trust(inventory: Inventory, host: HostSpec) -> Trust:
+    """What is trusted about a host, by what it should hold."""
+    reading = inventory.carriers[host.carriers[0]].centres if host.relay else host.carriers
+    ssh_from = host.firewall.management_networks if host.firewall else ()
+    return trust_of(
+        inventory, host.address, host.ssh, ssh_from=ssh_from, readers=tuple(reading), relay=host.relay is not None
+    )
 
 
 def _refuse_unknown_moves(inventory: Inventory) -> None:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from ipaddress import ip_address
 from typing import Literal, get_args
 
+from provisioner.desired.trust import AppliedPolicy, Trust
 from provisioner.hosts.document import Fields, UnreadableError, parsed
 
 RuleAction = Literal["create", "update", "delete"]
@@ -158,6 +159,8 @@ class HostFacts:
         live_digest: one digest over what a plan rests on; a host that moved has another one.
         generations: the states that the host can return to, the newest first.
         ssh_peer: the address from which the host saw the controller come, empty where it did not say.
+        trust: what it was trusted for when it was applied last; None where it never was.
+        policy: what held plans back then.
     """
 
     host: str
@@ -175,6 +178,8 @@ class HostFacts:
     program: ProgramFacts | None = None
     live_digest: str = ""
     ssh_peer: str = ""
+    trust: Trust | None = None
+    policy: AppliedPolicy | None = None
     generations: tuple[Generation, ...] = ()
 
     @property
@@ -222,8 +227,28 @@ def facts_in(host: str, answer: Fields) -> HostFacts:
         program=_program(answer.below_or_none("program")),
         live_digest=answer.text("live_digest"),
         ssh_peer=_address(machine.values.get("ssh_peer")),
+        trust=_trust(answer.below_or_none("trust")),
+        policy=_policy(answer.below_or_none("policy")),
         generations=tuple(map(_generation, answer.each("generations"))) if answer.has("generations") else (),
     )
+
+
+def _trust(trust: Fields | None) -> Trust | None:
+    if trust is None:
+        return None
+    return Trust(
+        address=trust.text("address"),
+        port=trust.number("port"),
+        user=trust.text("user"),
+        host_key=trust.text("host_key"),
+        program=trust.text("program"),
+        ssh_from=trust.texts("ssh_from"),
+        readers=trust.texts("readers"),
+    )
+
+
+def _policy(policy: Fields | None) -> AppliedPolicy | None:
+    return AppliedPolicy(policy.counts("limits"), policy.texts("freeze")) if policy else None
 
 
 def _system(os: Fields | None) -> OperatingSystem:

@@ -6,13 +6,14 @@ A host's private keys and passwords stay on it; what comes back are a public key
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from provisioner.base.errors import HostError
 from provisioner.desired.spec import HostKind, HostSpec
 from provisioner.hosts.document import Fields, UnreadableError, parsed
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, HostRunner, unanswered
+from provisioner.render.host import identity_file
 
 if TYPE_CHECKING:  # the host's own package: its types are for the type checker, the module is not installed here
     from provisioner_host.wire import KeysRequest
@@ -25,10 +26,17 @@ _HASH = re.compile(r"sha256:[A-Za-z0-9+/]{43}=")
 
 
 def make_host_keys(
-    specs: tuple[HostSpec, ...], runner: HostRunner
+    specs: Sequence[HostSpec], runner: HostRunner, program: bytes, *, unproved: bool = False
 ) -> tuple[dict[str, Mapping[str, str]], dict[str, HostError]]:
-    """Let hosts make what they lack: what each of them has, and the error of each that does not answer."""
-    calls = [HostCall(spec, _request(spec)) for spec in specs]
+    """Let hosts make what they lack: what each of them has, and the error of each that does not answer.
+
+    Args:
+        specs: the hosts.
+        runner: carries the calls.
+        program: the on-host program, which stays there with the key by which the host proves itself later.
+        unproved: whether the hosts need not prove that they are those that were managed before.
+    """
+    calls = [HostCall(spec, _request(spec), _left(spec, program), unproved=unproved) for spec in specs]
     answers = runner.call(calls, timeout_s=KEYS_TIMEOUT_S)
     made: dict[str, Mapping[str, str]] = {}
     errors: dict[str, HostError] = {}
@@ -38,6 +46,10 @@ def make_host_keys(
         except HostError as error:
             errors[spec.id] = error
     return made, errors
+
+
+def _left(spec: HostSpec, program: bytes) -> dict[str, bytes]:
+    return {"identity": identity_file(spec).content, "program": program}
 
 
 def _request(spec: HostSpec) -> KeysRequest:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from provisioner.base.collector import without_collector
@@ -21,20 +22,33 @@ OBSERVE_TIMEOUT_S = 90.0
 
 
 def observe(
-    specs: Iterable[HostSpec], files: Mapping[str, tuple[RenderedFile, ...]], runner: HostRunner
+    specs: Iterable[HostSpec],
+    files: Mapping[str, tuple[RenderedFile, ...]],
+    runner: HostRunner,
+    *,
+    unproved: bool = False,
 ) -> tuple[dict[str, HostFacts], dict[str, HostError]]:
-    """The facts of every host that answers, and the error of each that does not."""
+    """The facts of every host that answers, and the error of each that does not.
+
+    Args:
+        specs: the hosts.
+        files: every host's rendered files.
+        runner: carries the calls.
+        unproved: whether the hosts need not prove that they are those that were managed before; what such a one
+            says it was trusted for is no proof, and not in its facts.
+    """
     calls = []
     for spec in specs:
         request, contents = observe_request(spec, files[spec.id])
-        calls.append(HostCall(spec, request, contents, shares=True))
+        calls.append(HostCall(spec, request, contents, shares=True, unproved=unproved))
     answers = runner.call(calls, timeout_s=OBSERVE_TIMEOUT_S)
     facts: dict[str, HostFacts] = {}
     errors: dict[str, HostError] = {}
     with without_collector():
         for call in calls:
             try:
-                facts[call.spec.id] = _facts(call.spec, answers[call.spec.id])
+                answered = _facts(call.spec, answers[call.spec.id])
+                facts[call.spec.id] = replace(answered, trust=None) if unproved else answered
             except HostError as error:
                 errors[call.spec.id] = error
     return facts, errors

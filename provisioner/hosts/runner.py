@@ -22,6 +22,8 @@ class HostCall:
         artefact: a large file that travels as `files/artefact`.
         shares: whether it may go over the connection of the call before, and leave it to the next one. A change
             may share the observation's. What proves that a host can still be reached must not.
+        unproved: whether it may go to a host that does not prove that it is the one that it was: somebody has said
+            so for this plan.
     """
 
     spec: HostSpec
@@ -30,6 +32,7 @@ class HostCall:
     files: Mapping[str, bytes] = field(repr=False, default_factory=dict)
     artefact: Path | None = None
     shares: bool = False
+    unproved: bool = False
 
 
 class CallOutcome(StrEnum):
@@ -38,6 +41,8 @@ class CallOutcome(StrEnum):
     ANSWERED = "answered"
     UNREACHABLE = "unreachable"
     FAILED = "failed"
+    UNPROVED = "unproved"
+    """It did not prove that it is the host that it was: nothing was sent to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +72,20 @@ class StreamingRunner(Protocol):
         ...
 
 
+class UnprovedHostError(HostError):
+    """A host did not prove that it is the one that was managed before: a stranger, or a new one."""
+
+
 def unanswered(spec: HostSpec, answer: HostAnswer) -> HostError:
-    """The error of a host that could not be reached, or whose program failed."""
+    """The error of a host that could not be reached, did not prove itself, or whose program failed."""
+    if answer.outcome is CallOutcome.UNPROVED:
+        return UnprovedHostError(
+            f"{spec.id}: what answers at {spec.ssh.user}@{spec.address}:{spec.ssh.port} has not proved that it is the"
+            " host that was managed before; nothing was sent to it",
+            hint="if it is new or was installed anew, say so for one plan: --allow trust=NUMBER; if not, find out"
+            " whose machine that is, and who changed the address or the host key",
+            object=spec.id,
+        )
     if answer.outcome is CallOutcome.UNREACHABLE:
         return HostError(
             f"{spec.id} ({spec.address}:{spec.ssh.port}) could not be reached: {answer.error}",

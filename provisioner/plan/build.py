@@ -13,7 +13,7 @@ from provisioner.hosts.facts import HostFacts
 from provisioner.inventory.model import Inventory
 from provisioner.plan.basis import Basis, desired_digest, planned_digest
 from provisioner.plan.changes import Change, pending
-from provisioner.plan.diff import Fleet, changes_of
+from provisioner.plan.diff import Fleet, changes_of, policy_changes
 from provisioner.plan.guards.lockout import locked_out, required_sources
 from provisioner.plan.guards.outside import outside_of
 from provisioner.plan.guards.policy import PlanInQuestion, PlanRefusal, refusals_of
@@ -31,6 +31,7 @@ class Observed:
         facts: of the hosts that could be read.
         unreadable: why the others could not.
         before: an older revision that is compared with: what it protects is protected.
+        unproved: those of the unreadable that did not prove that they were managed before.
     """
 
     inventory: Inventory
@@ -40,6 +41,7 @@ class Observed:
     facts: Mapping[str, HostFacts]
     unreadable: Mapping[str, str] = field(default_factory=dict)
     before: Inventory | None = None
+    unproved: frozenset[str] = frozenset()
 
 
 def build_plan(observed: Observed, basis: Basis, limit: Limit, now: datetime, commit: str = "") -> Plan:
@@ -55,7 +57,8 @@ def build_plan(observed: Observed, basis: Basis, limit: Limit, now: datetime, co
     facts, files = observed.facts, observed.files
     fleet = fleet_of(observed)
     read = [spec for spec in observed.hosts if spec.id in facts]
-    changes = [c for spec in read for c in changes_of(spec, files[spec.id], facts[spec.id], fleet)]
+    changes = [*policy_changes(read, facts, now)]
+    changes += (c for spec in read for c in changes_of(spec, files[spec.id], facts[spec.id], fleet))
     changing = pending(changes)
     outside = outside_of(limit, changing)
     uncounted = frozenset(spec.id for spec in read if spec.relay and not facts[spec.id].counted)
@@ -86,6 +89,7 @@ def build_plan(observed: Observed, basis: Basis, limit: Limit, now: datetime, co
         refused=tuple(refused),
         uncounted=tuple(sorted(uncounted)),
         unreadable=observed.unreadable,
+        unproved=tuple(sorted(observed.unproved)),
         notes=tuple(_notes(observed, read, by_host)),
     )
 

@@ -14,13 +14,20 @@ NOBODY: Audience = MappingProxyType({})
 
 
 class Resource(StrEnum):
-    """What can change."""
+    """What can change; trust is who and what is trusted, which nobody may miss."""
 
+    TRUST = "trust"
     PATH = "path"
     PEER = "peer"
     RULE = "rule"
     FILE = "file"
     UNIT = "unit"
+
+
+HOST = "host"
+"""The change of trust of a host that has not proved that it was managed before."""
+
+_OWN = frozenset({HOST, "address", "SSH port", "SSH user", "host key"})
 
 
 class Action(StrEnum):
@@ -97,3 +104,15 @@ def cut_by(changes: Iterable[Change]) -> dict[str, dict[str, int]]:
             for path, viewers in paths.items():
                 of_relay[path] = max(of_relay.get(path, 0), viewers)
     return {relay: dict(sorted(paths.items())) for relay, paths in sorted(readers.items()) if paths}
+
+
+def distinct_trust(changes: Iterable[Change]) -> list[tuple[tuple[str, ...], Change]]:
+    """Changes of trust, those that are one and the same on several hosts once: the hosts, and the change."""
+    hosts: dict[tuple[str, str, str], list[str]] = {}
+    first: dict[tuple[str, str, str], Change] = {}
+    for change in changes:
+        if change.resource is Resource.TRUST and change.pending:
+            key = (change.host if change.name in _OWN else "", change.name, change.reason)
+            hosts.setdefault(key, []).append(change.host)
+            first.setdefault(key, change)
+    return [(tuple(hosts[key]), change) for key, change in first.items()]

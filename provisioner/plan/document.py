@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from provisioner.base.json_document import Document
-from provisioner.plan.changes import Action, Change, Impact, pending
+from provisioner.plan.changes import Action, Change, Impact, distinct_trust, pending
 from provisioner.plan.guards.policy import PlanRefusal
 from provisioner.plan.model import Plan
 from provisioner.plan.totals import Totals, totals_of
@@ -40,6 +40,7 @@ def plan_document(plan: Plan, *, everything: bool = False, schema: str = SCHEMA)
         "outside_limit": [{"host": c.host, "resource": c.resource.value, "name": c.name} for c in plan.outside],
         "refused": [refusal_document(refusal) for refusal in plan.refused],
         "unreadable": dict(sorted(plan.unreadable.items())),
+        "unproved": list(plan.unproved),
         "notes": list(plan.notes),
     }
 
@@ -47,7 +48,7 @@ def plan_document(plan: Plan, *, everything: bool = False, schema: str = SCHEMA)
 def compare_document(plan: Plan, *, everything: bool = False) -> Document:
     """The document of two revisions compared: a plan's, without hosts, digest and viewers."""
     whole = plan_document(plan, everything=everything, schema=COMPARE_SCHEMA)
-    of_hosts = {"digest", "live", "desired", "planned", "unreadable", "viewers_by_path"}
+    of_hosts = {"digest", "live", "desired", "planned", "unreadable", "unproved", "viewers_by_path"}
     document = {key: value for key, value in whole.items() if key not in of_hosts}
     for key in ("viewers_dropped", "viewers_unknown"):
         del document["summary"][key]
@@ -68,6 +69,7 @@ def summary(changes: Iterable[Change], totals: Totals) -> dict[str, object]:
     impacts = Counter(change.impact for change in changing)
     return {
         **{action.value: actions[action] for action in Action},
+        "trust": len(distinct_trust(changing)),
         "hosts": len({change.host for change in changing}),
         "viewers_dropped": totals.viewers,
         "impact": {impact.value: impacts[impact] for impact in Impact},

@@ -36,6 +36,7 @@ class Plan:
         refused: why it is not to be applied as it stands.
         uncounted: hosts of which it is not known who watches.
         unreadable: hosts that could not be read, and why: their changes are not in the plan.
+        unproved: those of them that did not prove that they were managed before; nothing was sent to them.
         notes: what else a reader has to know, e.g. what could not be checked.
         against: the revision that was compared with instead of hosts; such a plan cannot be applied, and knows
             of no viewers.
@@ -50,6 +51,7 @@ class Plan:
     refused: tuple[PlanRefusal, ...] = ()
     uncounted: tuple[str, ...] = ()
     unreadable: Mapping[str, str] = field(default_factory=dict)
+    unproved: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     against: Against | None = None
 

@@ -89,6 +89,8 @@ def _facts(spec: HostSpec, files: Sequence[RenderedFile], new_files: Sequence[Re
         units={name: UnitFacts("inactive" if name == UNIT_REVERT else "active", "enabled") for name in units_of(spec)},
         tunnel=_tunnel(spec),
         firewall=FirewallFacts(bool(rules), _differences(rules, _content(new_files, NFT_FILE))),
+        trust=spec.trust,
+        policy=spec.policy,
     )
     if spec.relay is None:
         return facts

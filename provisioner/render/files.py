@@ -16,6 +16,9 @@ NFT_FILE = f"{ETC}/provisioner.nft"
 WG_FILE = f"{ETC}/{TUNNEL}.conf"
 PSK_FILE = f"{ETC}/{TUNNEL}.psk"
 TUNNEL_FILE = f"{ETC}/tunnel.json"
+IDENTITY_FILE = f"{ETC}/keys/identity"
+TRUST_FILE = f"{ETC}/trust.json"
+POLICY_FILE = f"{ETC}/policy.json"
 SENTINEL_PREFIX = "cfg/"
 
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 
 from provisioner.base.errors import RenderError
-from provisioner.base.secret import keyed_digest
+from provisioner.base.secret import identity_key, keyed_digest
 from provisioner.desired.spec import API_PORT, RTSP_PORT, TUNNEL, HostSpec, Tunnel
 from provisioner.inventory.model import MediamtxArtefact
 from provisioner.render.files import (
     HOST_PROGRAM,
+    IDENTITY_FILE,
     MEDIAMTX_FILE,
     NFT_FILE,
+    POLICY_FILE,
     PSK_FILE,
     SENTINEL_PREFIX,
+    TRUST_FILE,
     TUNNEL_FILE,
     UNITS,
     WG_FILE,
@@ -34,14 +38,29 @@ def render_host(spec: HostSpec, templates: Templates) -> tuple[RenderedFile, ...
     files = [
         RenderedFile(HOST_PROGRAM, templates.host_program, 0o755),
         *_tunnel_files(spec.tunnel, templates),
+        identity_file(spec),
         _unit("provisioner-wg", templates),
         _unit("provisioner-revert", templates),
     ]
+    if spec.trust is not None:
+        files.append(RenderedFile(TRUST_FILE, _json(asdict(spec.trust)), 0o640))
+    if spec.policy is not None:
+        files.append(RenderedFile(POLICY_FILE, _json(asdict(spec.policy)), 0o640))
     if spec.firewall is not None:
         files += [_firewall_file(spec, templates), _unit("provisioner-nft", templates)]
     if spec.relay is not None:
         files += [_mediamtx_file(spec, templates), _unit("provisioner-mediamtx", templates, spec.relay.artefact)]
     return tuple(sorted(files, key=lambda f: f.path))
+
+
+def identity_file(spec: HostSpec) -> RenderedFile:
+    """The key that is left on a host, with which it proves later that it is the same one."""
+    key = identity_key(spec.digest_key).reveal()
+    return RenderedFile(IDENTITY_FILE, key.encode() + b"\n", 0o600, secret=True)
+
+
+def _json(document: object) -> bytes:
+    return (json.dumps(document, indent=2, sort_keys=True) + "\n").encode()
 
 
 def _tunnel_files(tunnel: Tunnel, templates: Templates) -> tuple[RenderedFile, ...]:
@@ -56,7 +75,7 @@ def _tunnel_files(tunnel: Tunnel, templates: Templates) -> tuple[RenderedFile, .
     return (
         RenderedFile(WG_FILE, conf, 0o640),
         RenderedFile(PSK_FILE, psks.encode(), 0o600, secret=True),
-        RenderedFile(TUNNEL_FILE, (json.dumps(link, indent=2, sort_keys=True) + "\n").encode(), 0o640),
+        RenderedFile(TUNNEL_FILE, _json(link), 0o640),
     )
 
 

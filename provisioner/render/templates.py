@@ -19,14 +19,20 @@ _MAIN = f"""
 import sys
 copy = "/run/provisioner-program-DIGEST"
 sys.path.insert(0, copy)
-try:
+def command():
+    if sys.argv[1:] in (["prove"], ["call"]):
+        from {HOST_PACKAGE} import bundle
+        return getattr(bundle, sys.argv[1])
     from {HOST_PACKAGE}.installed import command
+    return lambda: command(sys.argv[1:])
+try:
+    run = command()
 except Exception:
     sys.path.remove(copy)
     for name in [name for name in sys.modules if name.partition(".")[0] == "{HOST_PACKAGE}"]:
         del sys.modules[name]
-    from {HOST_PACKAGE}.installed import command
-sys.exit(command(sys.argv[1:]))
+    run = command()
+sys.exit(run())
 """.lstrip()
 
 

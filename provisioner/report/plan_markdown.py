@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from provisioner.base.counted import counted
 from provisioner.plan import Plan, Totals, totals_of
-from provisioner.plan.changes import Action, Change, Impact
+from provisioner.plan.changes import Action, Change, Impact, distinct_trust
+from provisioner.plan.guards.measures import named
 from provisioner.plan.totals import TotalsRow
 from provisioner.report.text import printable
 
@@ -25,6 +26,7 @@ _REFUSALS = 12
 _ROWS = 80
 _CUTTING = 50
 _HOSTS = 20
+_TRUSTED = 20
 _TAIL = 600
 """Kept free for the sentences that say what was left out."""
 
@@ -36,6 +38,7 @@ def plan_comment(plan: Plan) -> str:
     viewers = plan.against is None
     page = _Page()
     page.must(_head(plan, changing, totals))
+    page.must(_trust(plan, changing))
     page.must(_refused(plan))
     if changing:
         page.must(_table("carrier", list(totals.carriers.items()), viewers=viewers))
@@ -145,6 +148,21 @@ def _head(plan: Plan, changing: Sequence[Change], totals: Totals) -> Iterator[st
         allowed = ", ".join(f"{name}={number}" for name, number in plan.basis.allow.items())
         yield f"Allowed for this plan: {code(allowed, 400)}"
     yield ""
+
+
+def _trust(plan: Plan, changing: Sequence[Change]) -> Iterator[str]:
+    """Who and what is trusted anew: before all else, and never folded."""
+    for host in plan.unproved[:_HOSTS]:
+        yield f"- **{code(host)} has not proved that it was managed before: it was sent nothing**"
+    trusted = distinct_trust(changing)
+    if trusted:
+        yield f"- **TRUST: {counted(len(trusted), 'change')} of who and what is trusted**"
+    for hosts, change in trusted[:_TRUSTED]:
+        yield f"  - {change.action.value} {code(change.name)} on {code(named(hosts))}: {code(change.reason, 300)}"
+    if len(trusted) > _TRUSTED:
+        yield f"  - … and **{len(trusted) - _TRUSTED} more**: `provisioner plan` lists them all"
+    if trusted or plan.unproved:
+        yield ""
 
 
 def _refused(plan: Plan) -> Iterator[str]:

@@ -33,7 +33,7 @@ from tests.simulated import SimulatedHosts
 
 T = TypeVar("T")
 # A country's first plan changes more hosts than policy lets through unasked.
-_ALLOW: Final = {"hosts": 1_000}
+_ALLOW: Final = {"hosts": 1_000, "trust": 1_000}
 _SUB: Final = "sub: { width: 640, height: 360 }"
 _OTHER_SUB: Final = 'sub: { width: 640, height: 360, rtsp_path: "/other" }'
 

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
-from tests.lab.deployment import Deployment
+from tests.lab.deployment import NEW_HOSTS, Deployment
 from tests.lab.engine import Engine
 from tests.lab.held_readers import Held, HeldReaders
 from tests.lab.lab import Lab
@@ -86,8 +86,12 @@ class Story:
 
     def _keys_and_sites(self) -> None:
         self._screen.part("Keys, and the technicians' part")
-        self._screen.say("Private keys are born on the hosts and stay there; the inventory gets the public halves.")
-        self.deployment.run("keys", "init")
+        self._screen.say(
+            """Private keys are born on the hosts and stay there; the inventory gets the public halves. Each host is
+            also left a key with which it proves from now on that it is the same one. That these three are new is said
+            once."""
+        )
+        self.deployment.run("keys", "init", *NEW_HOSTS)
         self._screen.say(
             """Each facility gets a package for its gateway. Technicians run install.sh there as root; the public key
             that it prints is noted in the facility's file. All sites have the same LAN, 192.168.1.0/24, as real ones
@@ -101,9 +105,10 @@ class Story:
     def _first_apply(self) -> None:
         self._screen.part("Plan, apply, verify")
         self._screen.say(
-            "The plan names every change on every host. What is applied is exactly the plan that was seen."
+            """The plan names every change on every host, first of all whom and what it would trust anew, which is
+            allowed by number. What is applied is exactly the plan that was seen."""
         )
-        self._make_plan()
+        self._make_plan(*NEW_HOSTS)
         self._screen.say(
             """Each host checks everything beside what runs, switches in one transaction, and goes back by itself unless
             it is confirmed over a new SSH connection."""
@@ -192,8 +197,8 @@ class Story:
 
     # --- means ------------------------------------------------------------------------------------
 
-    def _make_plan(self) -> dict[str, Any]:
-        self.deployment.run("plan", "--out", str(self._plan))
+    def _make_plan(self, *words: str) -> dict[str, Any]:
+        self.deployment.run("plan", "--out", str(self._plan), *words)
         document: dict[str, Any] = json.loads(self._plan.read_text(encoding="utf-8"))
         return document
 

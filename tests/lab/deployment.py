@@ -28,6 +28,8 @@ from .topology import CENTRE, GATEWAYS, RELAYS, Network
 
 _SOURCE: Final = Path(__file__).parents[2] / "inventories/lab"
 _ARCHITECTURES: Final = {"x86_64": "amd64", "aarch64": "arm64"}
+NEW_HOSTS: Final = ("--allow", f"trust={len(RELAYS) + 1}")
+"""Of a command: the relays and the centre have not been managed before."""
 _GIT: Final = ("-c", "user.name=Lab", "-c", "user.email=lab@example.com")
 
 
@@ -199,8 +201,8 @@ class Deployment:
     def deploy(self) -> dict[str, Any]:
         """Do the whole way to running relays; give the document of apply."""
         self.run("allocate")
-        self.run("keys", "init")
+        self.run("keys", "init", *NEW_HOSTS)
         self.install_sites()
         self.commit("addresses, keys and gateways")
         self.run("validate")
-        return self.document("apply", "--yes")
+        return self.document("apply", "--yes", *NEW_HOSTS)

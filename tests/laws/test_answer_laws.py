@@ -73,7 +73,7 @@ def test_an_odd_answer_to_keys_is_one_hosts_error(oddities: list[Oddity]) -> Non
             return {call.spec.id: HostAnswer(call.spec.id, CallOutcome.ANSWERED, document) for call in calls}
 
     odd = OddHosts(Keys(), HOST, lambda _operation, document: odd_document(document, oddities))  # type: ignore[arg-type]  # a list is a sequence
-    made, errors = make_host_keys(tuple(DESIRED.hosts.values()), odd)
+    made, errors = make_host_keys(tuple(DESIRED.hosts.values()), odd, b"program")
     assert made[OTHER] == {"public_key": key}
     # What goes into the lock is these three, and nothing that a host chose to add.
     assert HOST in errors or made[HOST] == {"public_key": key, "api_hash": digest, "probe_hash": digest}

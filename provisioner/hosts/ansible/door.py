@@ -13,6 +13,7 @@ import weakref
 from collections.abc import Iterator, Mapping, Sequence
 
 from provisioner.hosts.ansible.play import Play
+from provisioner.hosts.ansible.proof import Proofs
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
 from provisioner.render.templates import Templates
 
@@ -38,6 +39,7 @@ class AnsibleRunner:
         self._templates = templates
         self._environment = environment
         self._plays: list[Play] = []
+        self._proofs = Proofs()
         self._lock = threading.Lock()
         weakref.finalize(self, _close_all, self._plays)
 
@@ -80,7 +82,7 @@ class AnsibleRunner:
         with self._lock:
             plays = {call.spec.id: play for call in calls for play in self._plays if play.takes(call.spec)}
             if new := [call.spec for call in calls if call.spec.id not in plays]:
-                self._plays.append(Play(new, self._templates, self._environment))
+                self._plays.append(Play(new, self._templates, self._environment, self._proofs))
                 plays |= {spec.id: self._plays[-1] for spec in new}
             return {(play, play.post(call)): call for call in calls for play in (plays[call.spec.id],)}
 

@@ -24,6 +24,7 @@ from provisioner.base.errors import HostError
 from provisioner.desired.spec import HostSpec
 from provisioner.hosts.ansible.bundle import write_bundle
 from provisioner.hosts.ansible.private import make_private_folder
+from provisioner.hosts.ansible.proof import Proofs, place_of
 from provisioner.hosts.document import printable
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
 from provisioner.render.templates import Templates, data_folder
@@ -45,16 +46,19 @@ class Play:
         specs: the hosts; with more than `MAX_WORKERS` each takes one call only.
         templates: holds the on-host program's sources.
         environment: the caller's environment; `PROVISIONER_SSH_KEY` names the key, else the agent has it.
+        proofs: which hosts have proved themselves before.
 
     Raises:
         HostError: there is no tmpfs for secrets, or a host's name or address may not reach Ansible.
     """
 
-    def __init__(self, specs: Sequence[HostSpec], templates: Templates, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, specs: Sequence[HostSpec], templates: Templates, environment: Mapping[str, str], proofs: Proofs
+    ) -> None:
         for spec in specs:
             _refuse_unsafe(spec.id, str(spec.address), spec.ssh.user)
-        self._templates = templates
-        self._free = {spec.id: _place(spec) for spec in specs}
+        self._templates, self._proofs = templates, proofs
+        self._free = {spec.id: place_of(spec) for spec in specs}
         self._busy: set[int] = set()
         self._stays = len(specs) <= MAX_WORKERS
         self._shares = self._stays
@@ -73,7 +77,7 @@ class Play:
 
     def takes(self, spec: HostSpec) -> bool:
         """Whether a worker waits for a call to this host, as the inventory has it now."""
-        return self._free.get(spec.id) == _place(spec) and self.alive
+        return self._free.get(spec.id) == place_of(spec) and self.alive
 
     def post(self, call: HostCall) -> int:
         """Hand a worker its next call: the call's number."""
@@ -81,10 +85,19 @@ class Play:
         del self._free[host]
         self._number += 1
         self._busy.add(self._number)
-        write_bundle(self._folder / "boxes" / host / f"{self._number}.tar", call, self._templates)
+        self._fill_box(self._folder / "boxes" / host, call)
         connection = "shared" if call.shares and self._shares else "own"
         os.write(self._pipes[host], f"{self._number} {connection}\n".encode())
         return self._number
+
+    def _fill_box(self, box: Path, call: HostCall) -> None:
+        """Lay a call's bundle into its host's box, with its seal and the challenge that comes first."""
+        bundle = box / f"{self._number}.tar"
+        write_bundle(bundle, call, self._templates)
+        if (challenge := self._proofs.challenge(call)) is not None:
+            (box / f"{self._number}.challenge").write_text(json.dumps(challenge))
+        if (seal := self._proofs.seal(call, bundle.read_bytes())) is not None:
+            (box / f"{self._number}.seal").write_text(f"PROVISIONER-CALL {seal}\n")
 
     def answers(self) -> set[int]:
         """The numbers of the calls of which something has come; one folder is listed, however many hosts."""
@@ -101,8 +114,10 @@ class Play:
         path.unlink()
         self._busy.discard(number)
         if self._stays:
-            self._free[call.spec.id] = _place(call.spec)
-        return answer_of(call.spec.id, answer)
+            self._free[call.spec.id] = place_of(call.spec)
+        taken = answer_of(call.spec.id, answer)
+        self._proofs.answered(call, taken.outcome)
+        return taken
 
     def give_up(self, number: int) -> None:
         """Wait no longer for an answer; the worker that still waits for it takes no further call."""
@@ -203,15 +218,13 @@ class Play:
         self._pipes[host] = os.open(box / "calls", os.O_RDWR | os.O_NONBLOCK)
 
 
-def _place(spec: HostSpec) -> tuple[str, int, str, str]:
-    return str(spec.address), spec.ssh.port, spec.ssh.user, spec.ssh.host_key
-
-
 def answer_of(host: str, document: object) -> HostAnswer:
     """What has come of a call: the host's own document, or what its worker wrote of a failure. Never raises."""
     match document:
         case {"ok": True, "answer": dict() as answer}:
             return HostAnswer(host, CallOutcome.ANSWERED, answer)
+        case {"error": str() as error, "kind": "unproved"}:
+            return HostAnswer(host, CallOutcome.UNPROVED, error=_one_line(error))
         case {"error": str() as error, "kind": "unreachable"}:
             return HostAnswer(host, CallOutcome.UNREACHABLE, error=_one_line(error))
         case {"error": str() as error}:

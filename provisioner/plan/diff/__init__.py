@@ -14,6 +14,7 @@ from provisioner.plan.diff.paths import path_changes
 from provisioner.plan.diff.peers import peer_changes
 from provisioner.plan.diff.relay_file import canonical, sentinel_of
 from provisioner.plan.diff.rules import rule_changes
+from provisioner.plan.diff.trust import policy_changes, trust_changes
 from provisioner.plan.diff.units import unit_changes
 from provisioner.render.files import RenderedFile
 
@@ -25,6 +26,7 @@ __all__ = [
     "Fleet",
     "canonical",
     "changes_of",
+    "policy_changes",
     "sentinel_of",
     "units_of",
 ]
@@ -44,6 +46,7 @@ def changes_of(
     """
     at = Comparison(spec, {file.path: file for file in files}, facts, fleet or Fleet())
     return (
+        *trust_changes(at),
         *path_changes(at),
         *peer_changes(at),
         *rule_changes(at),

@@ -11,7 +11,7 @@ from provisioner.plan.changes import NOBODY, Action, Audience, Change, Impact, R
 from provisioner.plan.diff.comparison import Comparison
 from provisioner.plan.diff.relay_file import settings_of
 from provisioner.plan.diff.reload_rules import caution, impact_of_settings
-from provisioner.render.files import MEDIAMTX_FILE, RenderedFile, program_path
+from provisioner.render.files import MEDIAMTX_FILE, POLICY_FILE, RenderedFile, program_path
 
 
 def file_changes(at: Comparison) -> Iterator[Change]:
@@ -42,6 +42,8 @@ def _file_change(at: Comparison, path: str, file: RenderedFile) -> Change:
     differing = file_differences(at.spec, file, live)
     if not differing:
         return at.noop(Resource.FILE, path, "same content, mode and owner")
+    if path == POLICY_FILE and differing == ["content"]:
+        return at.noop(Resource.FILE, path, "the policy that it was applied under; the next change writes the new one")
     impact, cut, reason = Impact.NONE, NOBODY, _differ(differing)
     if path == MEDIAMTX_FILE and "content" in differing:
         impact, cut, reason = _relay_file(at, file, reason)

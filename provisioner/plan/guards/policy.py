@@ -15,12 +15,16 @@ from provisioner.base.clock import VIETNAM
 from provisioner.base.counted import counted
 from provisioner.base.errors import UsageError
 from provisioner.inventory.model import Freeze, Limits, Policy
-from provisioner.plan.changes import Action, Change, Impact, Resource, cut_by, pending
+from provisioner.plan.changes import Action, Change, Impact, Resource, cut_by, distinct_trust, pending
 from provisioner.plan.guards.measures import MEASURES, Effect, named
 
 LIMITS = tuple(Limits.model_fields)
+TRUST = "trust"
+"""What no inventory can allow, as the request that is judged could raise it: somebody says it for one plan."""
+
 PROTECTED = "protected"
 VIEWERS_UNKNOWN = "viewers_unknown"
+_NAMED = 3
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -72,8 +76,8 @@ def parse_allowances(texts: Iterable[str]) -> dict[str, int]:
     allowances: dict[str, int] = {}
     for text in texts:
         name, equals, number = text.partition("=")
-        if name not in LIMITS or not equals or not (number.isascii() and number.isdigit()) or len(number) > 9:  # noqa: PLR2004 (no plan is larger)
-            hint = f"write --allow NAME=NUMBER, NAME one of {', '.join(LIMITS)}"
+        if name not in {*LIMITS, TRUST} or not equals or not (number.isascii() and number.isdigit()) or len(number) > 9:  # noqa: PLR2004 (no plan is larger)
+            hint = f"write --allow NAME=NUMBER, NAME one of {', '.join((*LIMITS, TRUST))}"
             raise UsageError(f"--allow {text} is not understood", hint=hint)
         allowances[name] = int(number)
     return dict(sorted(allowances.items()))
@@ -92,7 +96,27 @@ def refusals_of(
     """
     limits = {name: max(getattr(policy.limits, name), allowed.get(name, 0)) for name in LIMITS}
     uncounted = () if "viewers" in allowed else _uncounted(subject)
-    return (*_over_limit(_effect_of(policy, subject, now), limits), *uncounted, *_protected(subject))
+    trust = refused_trust(subject.changes, allowed.get(TRUST, 0))
+    return (*trust, *_over_limit(_effect_of(policy, subject, now), limits), *uncounted, *_protected(subject))
+
+
+def refused_trust(changes: Sequence[Change], allowed: int) -> tuple[PlanRefusal, ...]:
+    """Why changes of who and what is trusted are held back: there are more of them than somebody has said.
+
+    Args:
+        changes: all changes of the plan.
+        allowed: how many were said.
+    """
+    trusted = distinct_trust(changes)
+    if len(trusted) <= allowed:
+        return ()
+    first = "; ".join(f"{change.name} on {named(hosts)}" for hosts, change in trusted[:_NAMED])
+    more = f"; and {len(trusted) - _NAMED} more" if len(trusted) > _NAMED else ""
+    message = (
+        f"{counted(len(trusted), 'change')} of who and what is trusted ({first}{more}); {allowed or 'none'} may be"
+    )
+    hint = f"look at each; if all are meant, and you know who asked for them, add --allow trust={len(trusted)}"
+    return (PlanRefusal(TRUST, message, hint, allowed, len(trusted)),)
 
 
 def _over_limit(effect: Effect, limits: Mapping[str, int]) -> Iterator[PlanRefusal]:

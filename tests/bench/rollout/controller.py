@@ -61,7 +61,7 @@ class Controller:
         self.inventory.write(password)
         self._prepare("allocate")
         self.inventory.add_centre_key()
-        self._prepare("keys", "init", codes=(0, _UNREACHABLE))
+        self._prepare("keys", "init", "--allow", f"trust={len(self.hosts.names) + 1}", codes=(0, _UNREACHABLE))
         for number in range(0, len(self.hosts.names), _AT_ONCE):
             self._child("tests.bench.rollout.transaction", *self.hosts.names[number : number + _AT_ONCE])
         self.apply(outcome="nothing-to-do")

@@ -76,7 +76,7 @@ def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     git(tmp_path, "-c", "user.name=A", "-c", "user.email=a@example.com", "commit", "-qm", "A")
     monkeypatch.chdir(tmp_path)
     terminal = Terminal(tmp_path, hosts, capsys)
-    assert terminal("apply", "--yes")[0] == 0
+    assert terminal("apply", "--yes", "--allow", "trust=4")[0] == 0
     hosts.hosts[RELAY].viewers = {WATCHED: 2}
     return terminal
 

@@ -58,7 +58,7 @@ COMMANDS_WITH_ARGUMENTS = [
     ["allocate"],
     ["render", "--out", "rendered"],
     ["site-package", "--out", "sites"],
-    ["plan", "--all", "--out", "plan.json"],
+    ["plan", "--all", "--out", "plan.json", "--allow", "trust=4"],
     ["apply", "plan.json"],
     ["drift", "--all"],
     ["validate", "--nonsense"],

@@ -115,7 +115,7 @@ def terminal(
         "ANSIBLE_VAULT_PASSWORD_FILE": f"{EXAMPLE}/.vault-password",
         "XDG_STATE_HOME": str(tmp_path / "state"),
     }
-    assert run(["-i", EXAMPLE, "apply", "--yes"], unlocked) == 0
+    assert run(["-i", EXAMPLE, "apply", "--yes", "--allow", "trust=4"], unlocked) == 0
     capsys.readouterr()
     return Terminal(tmp_path, capsys)
 

@@ -66,7 +66,7 @@ def controller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Controller:
 
 
 def test_an_apply_shows_what_its_relays_hold(controller: Controller) -> None:
-    assert controller.run("apply", "--yes") == 0
+    assert controller.run("apply", "--yes", "--allow", "trust=4") == 0
     evidence = controller.evidence
     held = {host: set(word.held or ()) for host, word in evidence.words.items()}
     assert held["relay-viettel-1"] == {"kcl-bg-001", "kcl-bg-002", "kcl-hd-001"}
@@ -80,7 +80,7 @@ def test_an_apply_shows_what_its_relays_hold(controller: Controller) -> None:
 
 
 def test_a_verification_connects_who_is_up_whole_and_nobody_else(controller: Controller) -> None:
-    controller.run("apply", "--yes")
+    controller.run("apply", "--yes", "--allow", "trust=4")
     controller.hosts.silent = {"bac-giang/kcl-bg-001/cam-02/sub"}
     assert controller.run("verify") == 1
     evidence = controller.evidence
@@ -93,7 +93,7 @@ def test_a_verification_connects_who_is_up_whole_and_nobody_else(controller: Con
 
 
 def test_a_limit_records_only_what_was_checked(controller: Controller) -> None:
-    controller.run("apply", "--yes")
+    controller.run("apply", "--yes", "--allow", "trust=4")
     assert controller.run("verify", "--limit", "facility=kcl-bg-002") == 0
     evidence = controller.evidence
     assert set(evidence.checks) == {"kcl-bg-002"}
@@ -103,7 +103,7 @@ def test_a_limit_records_only_what_was_checked(controller: Controller) -> None:
 
 
 def test_a_path_that_drifted_away_is_told_and_a_host_that_does_not_answer_says_nothing(controller: Controller) -> None:
-    controller.run("apply", "--yes")
+    controller.run("apply", "--yes", "--allow", "trust=4")
     before = controller.evidence.words["relay-vnpt-1"]
     controller.hosts.hosts["relay-vnpt-1"].reachable = False
     relay = controller.hosts.hosts["relay-viettel-1"]
@@ -116,11 +116,11 @@ def test_a_path_that_drifted_away_is_told_and_a_host_that_does_not_answer_says_n
 
 
 def test_a_closed_facility_is_shown_gone(controller: Controller) -> None:
-    controller.run("apply", "--yes")
+    controller.run("apply", "--yes", "--allow", "trust=4")
     path = controller.root / "facilities/bac-giang/kcl-bg-002.yml"
     path.write_text(path.read_text(encoding="utf-8").replace("operating: open", "operating: closed"), encoding="utf-8")
     assert controller.run("allocate") == 0
-    assert controller.run("apply", "--yes") == 0
+    assert controller.run("apply", "--yes", "--allow", "trust=4") == 0
     evidence = controller.evidence
     assert evidence.holders["kcl-bg-002"] == {"relay-viettel-1"}
     assert not evidence.words["relay-viettel-1"].may_hold("kcl-bg-002")
@@ -141,7 +141,7 @@ def everything_in(file: Path) -> str:
 
 def test_no_secret_gets_into_the_history(controller: Controller) -> None:
     """The passwords of cameras, the secrets of readers, pre-shared keys, and what a pipeline's environment holds."""
-    controller.run("apply", "--yes")
+    controller.run("apply", "--yes", "--allow", "trust=4")
     controller.hosts.silent = {"bac-giang/kcl-bg-001/cam-02/sub"}
     controller.run("verify")
     file = Path(controller.environment["XDG_STATE_HOME"]) / "provisioner/example/state.db"
@@ -162,7 +162,7 @@ def _secrets_of(controller: Controller) -> set[str]:
 
 
 def test_the_history_is_private(controller: Controller) -> None:
-    controller.run("apply", "--yes")
+    controller.run("apply", "--yes", "--allow", "trust=4")
     folder = Path(controller.environment["XDG_STATE_HOME"]) / "provisioner/example"
     assert folder.stat().st_mode & 0o777 == 0o700
     assert (folder / "state.db").stat().st_mode & 0o777 == 0o600
@@ -176,7 +176,7 @@ def _unusable(tmp_path: Path) -> dict[str, str]:
 def test_an_apply_that_cannot_be_recorded_does_not_begin(
     controller: Controller, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert controller.run("apply", "--yes", **_unusable(tmp_path)) == 13
+    assert controller.run("apply", "--yes", "--allow", "trust=4", **_unusable(tmp_path)) == 13
     assert "cannot be opened" in capsys.readouterr().err
     assert {operation for operation, _ in controller.hosts.calls} == {"observe"}
 
@@ -184,7 +184,7 @@ def test_an_apply_that_cannot_be_recorded_does_not_begin(
 def test_a_verification_that_cannot_be_recorded_says_so_and_stays_what_it_is(
     controller: Controller, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    controller.run("apply", "--yes")
+    controller.run("apply", "--yes", "--allow", "trust=4")
     capsys.readouterr()
     assert controller.run("verify", **_unusable(tmp_path)) == 0
     out, err = capsys.readouterr()

@@ -1,0 +1,127 @@
+"""The door of the host: it proves which host this is, and takes the bundles of the controller that left the key here.
+
+It stands alone, imports nothing of the program, and is read twice: from the installed program, whose two words
+`prove` and `call` are all that a narrow sudo rule need allow; and, at a first contact, by the controller, which sends
+it to the host's Python where nothing is installed yet and no bundle can be sealed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import shutil
+import sys
+import tarfile
+import tempfile
+import time
+from typing import IO
+
+IDENTITY = "/etc/provisioner/keys/identity"
+PROOF = "PROVISIONER-PROOF "
+SEAL = b"PROVISIONER-CALL "
+_RUN = "/run"
+_LONGEST_LINE = 512
+_BLOCK = 1 << 20
+_HOUR_S = 3600
+
+
+def prove() -> int:
+    """Answer a challenge, a line of standard input, with its HMAC under the key that was left here: the exit code."""
+    challenge = sys.stdin.buffer.readline(_LONGEST_LINE).strip()
+    key = _identity()
+    if not key or not challenge:
+        sys.stderr.write("this host holds no key that could prove which host it is\n")
+        return 1
+    sys.stdout.write("\n" + PROOF + hmac.digest(key, b"prove\0" + challenge, "sha256").hex() + "\n")
+    return 0
+
+
+def call() -> int:
+    """Take a bundle that is sealed under the key that was left here, and do what it asks: the exit code."""
+    key = _identity()
+    if not key:
+        sys.stderr.write("this host holds no key: it takes no bundle\n")
+        return 1
+    return 0 if receive(sys.stdin.buffer, key) else 1
+
+
+def receive(stream: IO[bytes], key: bytes | None = None) -> bool:
+    """Unpack a bundle on tmpfs, root only, and serve it; it is gone before the answer is read.
+
+    What a process that was killed left there goes with the next one. The program holds no secret: it stays there
+    under its own digest with its bytecode, which would take longer to make than most requests take; that of another
+    version goes after an hour.
+
+    Args:
+        stream: the bundle.
+        key: what it has to be sealed under, in a line before it; None at a first contact.
+    """
+    os.umask(0o077)
+    for name in os.listdir(_RUN):
+        if name.startswith("provisioner-bundle-") and not os.path.exists("/proc/" + name.split("-")[2]):
+            shutil.rmtree(os.path.join(_RUN, name), ignore_errors=True)
+    folder = tempfile.mkdtemp(prefix=f"provisioner-bundle-{os.getpid()}-", dir=_RUN)
+    try:
+        seal = stream.readline(_LONGEST_LINE) if key else b""
+        with tempfile.TemporaryFile(dir=folder) as bundle:
+            mac = hmac.new(key or b"-", b"call\0", "sha256")
+            while block := stream.read(_BLOCK):
+                mac.update(block)
+                bundle.write(block)
+            if key and not hmac.compare_digest(seal, SEAL + mac.hexdigest().encode() + b"\n"):
+                sys.stderr.write("the bundle is not sealed under the key that was left here: nothing of it was read\n")
+                return False
+            bundle.seek(0)
+            sys.path.insert(0, _place(_unpack(bundle, folder)))
+        from provisioner_host.main import serve  # noqa: PLC0415 (it comes with the bundle)
+
+        serve(folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return True
+
+
+def _unpack(bundle: IO[bytes], folder: str) -> list[tuple[str, bytes]]:
+    """Unpack what is asked into the folder: the program's modules, name and source."""
+    program = []
+    with tarfile.open(fileobj=bundle, mode="r|") as archive:
+        for member in archive:
+            if member.name.startswith("provisioner_host/"):
+                source = archive.extractfile(member)
+                program.append((os.path.basename(member.name), source.read() if source else b""))
+            elif hasattr(tarfile, "data_filter"):
+                archive.extract(member, folder, filter="data")
+            else:
+                archive.extract(member, folder)
+    return program
+
+
+def _place(program: list[tuple[str, bytes]]) -> str:
+    """Find the folder of this very program, made where it is not there yet."""
+    digest = hashlib.sha256(repr(sorted(program)).encode()).hexdigest()[:32]
+    place = f"{_RUN}/provisioner-program-{digest}"
+    if os.path.isdir(place):
+        return place
+    for name in os.listdir(_RUN):
+        other = os.path.join(_RUN, name)
+        if name.startswith("provisioner-program-") and os.stat(other).st_mtime < time.time() - _HOUR_S:
+            shutil.rmtree(other, ignore_errors=True)
+    beside = tempfile.mkdtemp(prefix="provisioner-program-", dir=_RUN)
+    os.mkdir(beside + "/provisioner_host")
+    for name, source in program:
+        with open(f"{beside}/provisioner_host/{name}", "wb") as file:
+            file.write(source)
+    try:
+        os.rename(beside, place)
+    except OSError:
+        shutil.rmtree(beside)
+    return place
+
+
+def _identity() -> bytes:
+    try:
+        with open(IDENTITY, "rb") as file:
+            return file.read(_LONGEST_LINE).strip()
+    except OSError:
+        return b""

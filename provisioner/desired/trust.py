@@ -1,0 +1,101 @@
+"""Who and what is trusted: the host itself, its program, who comes in, and what holds a plan back. Pure.
+
+Each host keeps it as a file, so that a plan says of every change what was trusted before: two edited lines of an
+inventory may otherwise hand a relay's secrets to another machine, and look like an edit of no consequence.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from provisioner.inventory.model import Inventory, MediamtxArtefact, Policy, Ssh
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """What is trusted about one host.
+
+    Attributes:
+        host_key: the fingerprint of its SSH host key, as ssh-keygen shows it.
+        program: MediaMTX's version and checksums, empty on a host without a relay.
+        ssh_from: the networks from which new SSH is accepted.
+        readers: on a relay the centres that may read, on a centre the carriers whose reader secrets it holds.
+    """
+
+    address: str
+    port: int
+    user: str
+    host_key: str
+    program: str = ""
+    ssh_from: tuple[str, ...] = ()
+    readers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AppliedPolicy:
+    """What held plans back when a host was applied last.
+
+    Attributes:
+        limits: the policy's limits by name.
+        freeze: the windows in which nothing changes, as ISO 8601 intervals.
+    """
+
+    limits: Mapping[str, int] = field(default_factory=dict)
+    freeze: tuple[str, ...] = ()
+
+
+def policy_of(inventory: Inventory) -> AppliedPolicy:
+    """What holds plans back by the inventory."""
+    policy = inventory.settings.policy
+    return AppliedPolicy(policy.limits.model_dump(), _windows(policy))
+
+
+def trust_of(
+    inventory: Inventory,
+    address: object,
+    ssh: Ssh,
+    *,
+    ssh_from: tuple[object, ...],
+    readers: tuple[str, ...],
+    relay: bool,
+) -> Trust:
+    """What is trusted about a host by the inventory.
+
+    Args:
+        inventory: the whole of it.
+        address: where the host is called.
+        ssh: how it is logged in to.
+        ssh_from: from where new SSH is accepted.
+        readers: who reads there, or whose readers' secrets it holds.
+        relay: whether MediaMTX runs on it.
+    """
+    return Trust(
+        address=str(address),
+        port=ssh.port,
+        user=ssh.user,
+        host_key=fingerprint(ssh.host_key),
+        program=_program(inventory.settings.mediamtx) if relay else "",
+        ssh_from=tuple(map(str, ssh_from)),
+        readers=tuple(sorted(readers)),
+    )
+
+
+def fingerprint(host_key: str) -> str:
+    """The fingerprint of an SSH public key, `TYPE BASE64`, as ssh-keygen shows it."""
+    kind, _, text = host_key.partition(" ")
+    digest = hashlib.sha256(base64.b64decode(text.split()[0])).digest()
+    return f"{kind} SHA256:{base64.b64encode(digest).decode().rstrip('=')}"
+
+
+def _program(artefact: MediamtxArtefact) -> str:
+    sums = ", ".join(f"{arch} {artefact.sha256[arch]}" for arch in sorted(artefact.sha256))
+    return f"MediaMTX {artefact.version} ({sums})"
+
+
+def _windows(policy: Policy) -> tuple[str, ...]:
+    """Every window as an ISO 8601 interval."""
+    ends = ((window.begin, window.until) for window in policy.freeze)
+    return tuple(sorted("/".join(end.isoformat(timespec="minutes") for end in window) for window in ends))

@@ -1,0 +1,51 @@
+"""Which hosts have proved themselves to this process, and what goes with a call so that they can.
+
+A host key that a merge request may have changed proves no more than who wrote the request. So a host is challenged by
+the key that was left on it; from then on its SSH host key is known to be its own, and speaks for it until we end.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+
+from provisioner.base.secret import identity_key, proof_of, seal_of
+from provisioner.desired.spec import HostSpec
+from provisioner.hosts.runner import CallOutcome, HostCall
+
+Place = tuple[str, int, str, str]
+"""Address, port, user and host key."""
+
+
+def place_of(spec: HostSpec) -> Place:
+    """Where a host is called, and by which host key it is known there."""
+    return str(spec.address), spec.ssh.port, spec.ssh.user, spec.ssh.host_key
+
+
+@dataclass
+class Proofs:
+    """The places whose host has proved itself, and those that were taken without a proof because somebody said so."""
+
+    _proved: set[Place] = field(default_factory=set)
+    _accepted: set[Place] = field(default_factory=set)
+
+    def challenge(self, call: HostCall) -> dict[str, str] | None:
+        """A challenge and the proof that answers it; None where the host needs none."""
+        if call.unproved or self._known(call.spec):
+            return None
+        challenge = secrets.token_hex(32)
+        return {"challenge": challenge, "proof": proof_of(identity_key(call.spec.digest_key), challenge)}
+
+    def seal(self, call: HostCall, bundle: bytes) -> str | None:
+        """The seal that the host's installed program takes; None where nothing of ours is known to be installed."""
+        if call.unproved or place_of(call.spec) in self._accepted:
+            return None
+        return seal_of(identity_key(call.spec.digest_key), bundle)
+
+    def answered(self, call: HostCall, outcome: CallOutcome) -> None:
+        """Keep that a host answered: one that got no bundle without its proof has proved itself."""
+        if outcome is CallOutcome.ANSWERED and not self._known(call.spec):
+            (self._accepted if call.unproved else self._proved).add(place_of(call.spec))
+
+    def _known(self, spec: HostSpec) -> bool:
+        return place_of(spec) in self._proved | self._accepted
