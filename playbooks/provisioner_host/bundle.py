@@ -74,6 +74,9 @@ def receive(stream: IO[bytes], key: bytes | None = None) -> bool:
                 return False
             bundle.seek(0)
             sys.path.insert(0, _place(_unpack(bundle, folder)))
+        # What is installed here may be of another version: the bundle's own program serves it.
+        for name in [name for name in sys.modules if name.partition(".")[0] == "provisioner_host"]:
+            del sys.modules[name]
         from provisioner_host.main import serve  # noqa: PLC0415 (it comes with the bundle)
 
         serve(folder)

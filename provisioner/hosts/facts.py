@@ -159,6 +159,7 @@ class HostFacts:
         live_digest: one digest over what a plan rests on; a host that moved has another one.
         generations: the states that the host can return to, the newest first.
         ssh_peer: the address from which the host saw the controller come, empty where it did not say.
+        proved: whether it has proved that it is the host that was managed before.
         trust: what it was trusted for when it was applied last; None where it never was.
         policy: what held plans back then.
     """
@@ -178,6 +179,7 @@ class HostFacts:
     program: ProgramFacts | None = None
     live_digest: str = ""
     ssh_peer: str = ""
+    proved: bool = True
     trust: Trust | None = None
     policy: AppliedPolicy | None = None
     generations: tuple[Generation, ...] = ()

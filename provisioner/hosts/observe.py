@@ -48,7 +48,7 @@ def observe(
         for call in calls:
             try:
                 answered = _facts(call.spec, answers[call.spec.id])
-                facts[call.spec.id] = replace(answered, trust=None) if unproved else answered
+                facts[call.spec.id] = replace(answered, proved=False, trust=None, policy=None) if unproved else answered
             except HostError as error:
                 errors[call.spec.id] = error
     return facts, errors

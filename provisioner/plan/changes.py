@@ -27,7 +27,10 @@ class Resource(StrEnum):
 HOST = "host"
 """The change of trust of a host that has not proved that it was managed before."""
 
-_OWN = frozenset({HOST, "address", "SSH port", "SSH user", "host key"})
+FIRST = "first apply"
+"""The change of trust of a host that has proved itself by the key that it was left, and was never applied."""
+
+_OWN = frozenset({HOST, FIRST, "address", "SSH port", "SSH user", "host key"})
 
 
 class Action(StrEnum):

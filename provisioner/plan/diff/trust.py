@@ -12,7 +12,7 @@ from ipaddress import ip_network
 from provisioner.desired.spec import HostSpec
 from provisioner.desired.trust import Trust
 from provisioner.hosts.facts import HostFacts
-from provisioner.plan.changes import HOST, Action, Change, Impact, Resource
+from provisioner.plan.changes import FIRST, HOST, Action, Change, Impact, Resource
 from provisioner.plan.diff.comparison import Comparison
 
 
@@ -21,10 +21,13 @@ def trust_changes(at: Comparison) -> Iterator[Change]:
     desired, live = at.spec.trust, at.facts.trust
     if desired is None:
         return
-    if live is None:
+    if not at.facts.proved:
         yield _change(at, HOST, Action.CREATE, f"nothing proves that it was managed before: {_place(desired)}")
         return
-    for name, action, reason in _differences(live, desired):
+    if live is None:
+        yield _change(at, FIRST, Action.CREATE, _place(desired))
+        return
+    for name, action, reason in (*_differences(live, desired), *_peers(at)):
         yield _change(at, name, action, reason)
 
 
@@ -52,6 +55,17 @@ def _differences(live: Trust, desired: Trust) -> Iterator[tuple[str, Action, str
             yield f"SSH from {network}", Action.CREATE, "new SSH could not come from there"
     for reader in sorted(set(desired.readers) - set(live.readers)):
         yield f"reader {reader}", Action.CREATE, "it could not read, or hold these secrets, before"
+
+
+def _peers(at: Comparison) -> Iterator[tuple[str, Action, str]]:
+    """Peers whose key is another one: who holds the new key gets what the old one's holder got, camera logins too."""
+    live = at.facts.tunnel.peers if at.facts.tunnel else {}
+    wanted = {peer.public_key for peer in at.spec.tunnel.peers}
+    replaced = {peer.allowed_ips: key for key, peer in live.items() if key not in wanted}
+    for peer in at.spec.tunnel.peers:
+        old = replaced.get(tuple(sorted(map(str, peer.allowed_ips))))
+        if peer.public_key not in live and old is not None:
+            yield f"key of {peer.name}", Action.UPDATE, f"{old} → {peer.public_key}"
 
 
 def policy_changes(specs: Iterable[HostSpec], facts: Mapping[str, HostFacts], now: datetime) -> Iterator[Change]:

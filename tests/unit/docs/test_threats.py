@@ -1,0 +1,31 @@
+"""The page of threats names every hostile test, and no other; `scripts/hostile` counts their cases."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+
+from tests.hostile import ATTACKERS
+from tests.unit.docs.pages import ROOT, section, text_of
+
+PAGE = text_of("docs/threats.md")
+ENOUGH = 60
+_COUNTED = """
+import json
+from tests.hostile import collected
+counted = collected()
+print(json.dumps([counted.total, sorted(counted.cases)]))
+"""
+
+
+def test_every_hostile_test_is_named_under_its_attacker_and_none_is_invented() -> None:
+    # In a process of its own: pytest does not collect within pytest.
+    done = subprocess.run([sys.executable, "-c", _COUNTED], cwd=ROOT, capture_output=True, text=True, check=True)
+    total, cases = json.loads(done.stdout)
+    assert total >= ENOUGH
+    for attacker in ATTACKERS:
+        named = set(re.findall(r"`(test_\w+)`", section(PAGE, f"A {attacker}")))
+        tests = {name.rpartition("::")[2] for who, name in cases if who == attacker}
+        assert named == tests, attacker

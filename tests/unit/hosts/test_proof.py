@@ -1,0 +1,212 @@
+"""A host gets nothing before it has proved itself: a stranger in its place, and the key that is left there."""
+
+from __future__ import annotations
+
+import hmac
+import io
+import os
+import secrets
+import subprocess
+import sys
+import tarfile
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from provisioner.base.secret import identity_key, proof_of, seal_of
+from provisioner.hosts.ansible import AnsibleRunner
+from provisioner.hosts.ansible.proof import Proofs
+from provisioner.hosts.runner import CallOutcome, HostCall
+from provisioner_host import bundle
+from tests import fleets
+from tests.hostile import LOCAL_USER, MERGE_REQUEST, RELAY
+from tests.unit.apply.world import state
+
+SPEC = state({}).hosts["centre"]
+CANARY = "canary-secret-of-a-bundle"
+CALL = HostCall(SPEC, {"operation": "observe", "secret": CANARY}, {"file": CANARY.encode()})
+# In the place of ssh: what a machine that answers under the pinned host key is sent, and what it says.
+STRANGER = """#!/bin/sh
+for word; do command=$word; done
+printf '%s\\n' "$command" >> "$(dirname "$0")/commands"
+cat >> "$(dirname "$0")/sent"
+cat "$(dirname "$0")/says"
+"""
+
+
+@pytest.fixture
+def runtime() -> Iterator[Path]:
+    """A private folder on tmpfs, empty at the end."""
+    folder = Path("/dev/shm") / f"proof-{os.getpid()}-{time.time_ns()}"  # noqa: S108 (tmpfs is the point)
+    folder.mkdir(mode=0o700)
+    yield folder
+    assert list(folder.iterdir()) == []
+    folder.rmdir()
+
+
+@pytest.fixture
+def stranger(tmp_path: Path) -> Path:
+    """A folder with an `ssh` that connects to a machine of the attacker's."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    (folder / "ssh").write_text(STRANGER)
+    (folder / "ssh").chmod(0o755)
+    (folder / "sent").touch()
+    return folder
+
+
+@RELAY
+@MERGE_REQUEST
+@pytest.mark.parametrize(
+    "says",
+    [
+        "",
+        "PROVISIONER-PROOF \n",
+        f"PROVISIONER-PROOF {'0' * 64}\n",
+        'PROVISIONER-ANSWER {"ok": true, "answer": {}}\n',
+        f"PROVISIONER-PROOF {identity_key(replace(SPEC, id='other').digest_key).reveal()}\n",
+        "\x1b]0;owned\x07 no\n",
+    ],
+    ids=["nothing", "an empty proof", "a made-up proof", "an answer at once", "a key", "escapes"],
+)
+def test_a_stranger_under_the_pinned_host_key_is_sent_a_challenge_and_nothing_else(
+    stranger: Path, runtime: Path, says: str
+) -> None:
+    (stranger / "says").write_text(says)
+    environment = {"XDG_RUNTIME_DIR": str(runtime), "PATH": f"{stranger}:/usr/bin:/bin"}
+    runner = AnsibleRunner(fleets.templates(), environment)
+    (answer,) = runner.call([CALL], timeout_s=30).values()
+    runner.close()
+    assert answer.outcome is CallOutcome.UNPROVED, answer
+    sent, commands = (stranger / "sent").read_text(), (stranger / "commands").read_text()
+    assert len(sent) == 65, "a challenge of 32 bytes in hex, and the end of its line"
+    assert CANARY not in sent + commands
+    assert SPEC.digest_key.reveal() not in sent + commands
+    assert "provisioner-host prove" in commands
+    assert "provisioner-host call" not in commands
+
+
+# --- the controller's side ------------------------------------------------------------------------
+
+
+def test_a_host_is_challenged_until_it_has_answered_and_never_with_the_same_words_twice() -> None:
+    proofs = Proofs()
+    first, second = proofs.challenge(CALL), proofs.challenge(CALL)
+    assert first is not None
+    assert second is not None
+    assert first["challenge"] != second["challenge"]
+    for outcome in (CallOutcome.UNREACHABLE, CallOutcome.FAILED, CallOutcome.UNPROVED):
+        proofs.answered(CALL, outcome)
+        assert proofs.challenge(CALL) is not None
+    proofs.answered(CALL, CallOutcome.ANSWERED)
+    assert proofs.challenge(CALL) is None
+
+
+@MERGE_REQUEST
+@pytest.mark.parametrize("part", ["host_key", "user", "port"])
+def test_what_one_place_has_proved_is_no_proof_of_another(part: str) -> None:
+    proofs = Proofs()
+    proofs.answered(CALL, CallOutcome.ANSWERED)
+    changed = {"host_key": SPEC.ssh.host_key[:-1] + "B", "user": "other", "port": 2222}[part]
+    moved = replace(SPEC, ssh=SPEC.ssh.model_copy(update={part: changed}))
+    assert proofs.challenge(replace(CALL, spec=moved)) is not None
+
+
+def test_a_host_that_was_taken_on_somebodys_word_gets_no_seal_that_it_could_not_check() -> None:
+    proofs = Proofs()
+    proofs.answered(replace(CALL, unproved=True), CallOutcome.ANSWERED)
+    assert proofs.seal(CALL, b"bundle") is None
+    assert proofs.challenge(CALL) is None
+
+
+@given(st.text("abc", max_size=4), st.text("abc", max_size=4))
+@settings(max_examples=100, deadline=None)
+def test_no_host_can_answer_for_another(one: str, other: str) -> None:
+    keys = [fleets.state_of(fleets.complete(fleets.inventories.inventory())).hosts[SPEC.id].digest_key]
+    identity = identity_key(keys[0])
+    assert (proof_of(identity, one) == proof_of(identity, other)) == (one == other)
+    assert proof_of(identity, one) != seal_of(identity, one.encode()), "a proof is never the seal of a bundle"
+
+
+# --- the host's side ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
+    """The key that was left on this host."""
+    key = secrets.token_hex(32).encode()
+    (tmp_path / "identity").write_bytes(key + b"\n")
+    monkeypatch.setattr(bundle, "IDENTITY", str(tmp_path / "identity"))
+    monkeypatch.setattr(bundle, "_RUN", str(tmp_path))
+    return key
+
+
+class _Input:
+    """Standard input that holds some bytes."""
+
+    def __init__(self, content: bytes) -> None:
+        self.buffer = io.BytesIO(content)
+
+
+def test_a_host_proves_itself_by_its_key(
+    key: bytes, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", _Input(b"challenge\n"))
+    assert bundle.prove() == 0
+    proof = capsys.readouterr().out.strip().removeprefix(bundle.PROOF)
+    assert proof == hmac.digest(key, b"prove\0challenge", "sha256").hex()
+
+
+@LOCAL_USER
+@pytest.mark.parametrize("seal", ["none", "of another key", "of a shorter bundle", "as a proof", "in front of more"])
+def test_who_may_call_the_program_by_sudo_but_holds_no_key_can_have_it_do_nothing(
+    key: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], seal: str
+) -> None:
+    marker = tmp_path / "executed"
+    content = _bundle(f"open({str(marker)!r}, 'w').close()")
+    seals = {
+        "none": b"",
+        "of another key": _seal(b"another", content),
+        "of a shorter bundle": _seal(key, content[:-1]),
+        "as a proof": bundle.SEAL + hmac.digest(key, b"prove\0" + content, "sha256").hex().encode() + b"\n",
+        "in front of more": _seal(key, content) + b"more",
+    }
+    monkeypatch.setattr(sys, "stdin", _Input(seals[seal] + content))
+    assert bundle.call() == 1
+    assert not marker.exists()
+    assert "nothing of it was read" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith("provisioner-")] == []
+
+
+def test_a_bundle_under_the_key_is_served(key: bytes, tmp_path: Path) -> None:
+    content = _bundle("print('served')")
+    program = "import sys; from provisioner_host import bundle; bundle.IDENTITY, bundle._RUN = sys.argv[1:];"
+    done = subprocess.run(
+        [sys.executable, "-c", program + "sys.exit(bundle.call())", str(tmp_path / "identity"), str(tmp_path)],
+        input=_seal(key, content) + content,
+        capture_output=True,
+        env={"PYTHONPATH": str(Path(bundle.__file__).parents[1])},
+        check=False,
+    )
+    # The bundle's own program serves, not the one that was installed and took it.
+    assert (done.returncode, done.stdout) == (0, b"served\n"), done.stderr.decode()
+
+
+def _seal(key: bytes, content: bytes) -> bytes:
+    return bundle.SEAL + hmac.digest(key, b"call\0" + content, "sha256").hex().encode() + b"\n"
+
+
+def _bundle(main: str) -> bytes:
+    """A bundle whose program does something when it is imported."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as archive:
+        for name, text in {"__init__.py": "", "main.py": f"{main}\ndef serve(folder): pass\n"}.items():
+            entry = tarfile.TarInfo(f"provisioner_host/{name}")
+            entry.size = len(text)
+            archive.addfile(entry, io.BytesIO(text.encode()))
+    return stream.getvalue()

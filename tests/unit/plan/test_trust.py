@@ -1,0 +1,178 @@
+"""Who and what is trusted anew: a change of its own, first of every plan, and never done unasked."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from provisioner.desired.trust import fingerprint
+from provisioner.plan import Plan
+from provisioner.plan.changes import Resource
+from tests import fleets, inventories, plans
+from tests.hostile import MERGE_REQUEST, RELAY
+from tests.plans import EVERYTHING, NOW, World
+
+UNTRUSTED: Mapping[str, int] = {name: number for name, number in EVERYTHING.items() if name != "trust"}
+SITES = {"kcl-bg-001": 2}
+HOST = "relay-viettel-1"
+
+
+def trusted(plan: Plan) -> list[tuple[str, str, str, str]]:
+    """Every pending change of trust: host, name, action and reason."""
+    return [(c.host, c.name, c.action.value, c.reason) for c in plan.pending if c.resource is Resource.TRUST]
+
+
+def applied() -> World:
+    """Hosts that hold one facility."""
+    world = World()
+    world.apply(plans.of(SITES))
+    return world
+
+
+def edited(**carrier: Any) -> Any:
+    """The inventory with another carrier's file."""
+    plain = inventories.carrier()
+    return plans.of(SITES, carriers=[plain | carrier])
+
+
+def relay(**changes: Any) -> list[dict[str, Any]]:
+    """The carrier's one relay, edited."""
+    (only,) = inventories.carrier()["relays"]
+    return [only | changes]
+
+
+def test_a_first_apply_is_trust_of_every_host_and_a_second_one_of_none() -> None:
+    world = World()
+    first = world.plan(plans.of(SITES), allow=UNTRUSTED).plan
+    assert {(name, action) for _, name, action, _ in trusted(first)} == {("first apply", "create")}
+    assert {host for host, *_ in trusted(first)} == set(first.hosts)
+    assert [refusal.policy for refusal in first.refused] == ["trust"]
+    world.apply(plans.of(SITES))
+    assert trusted(world.plan(plans.of(SITES), allow=UNTRUSTED).plan) == []
+
+
+OTHER_KEY = inventories.HOST_KEY[:-1] + "B"
+EDITS: dict[str, tuple[dict[str, Any], str]] = {
+    "another address": ({"relays": relay(address="198.51.100.66")}, "address"),
+    "another host key": ({"relays": relay(ssh={"user": "deploy", "host_key": OTHER_KEY})}, "host key"),
+    "another user": ({"relays": relay(ssh=relay()[0]["ssh"] | {"user": "root"})}, "SSH user"),
+    "another port": ({"relays": relay(ssh=relay()[0]["ssh"] | {"port": 2222})}, "SSH port"),
+    "SSH from everywhere": ({"management_networks": ["0.0.0.0/0"]}, "SSH from 0.0.0.0/0"),
+    "SSH from one address more": (
+        {"management_networks": [*inventories.carrier()["management_networks"], "203.0.113.7/32"]},
+        "SSH from 203.0.113.7/32",
+    ),
+}
+
+
+@MERGE_REQUEST
+@pytest.mark.parametrize("edit", EDITS)
+def test_an_edit_of_who_is_trusted_is_named_and_refused_unless_it_is_said(edit: str) -> None:
+    carrier, name = EDITS[edit]
+    plan = applied().plan(edited(**carrier), allow=UNTRUSTED).plan
+    assert [named for _, named, *_ in trusted(plan)] == [name]
+    (refusal,) = [refusal for refusal in plan.refused if refusal.policy == "trust"]
+    assert (refusal.limit, refusal.value) == (0, 1)
+    assert name in refusal.message
+    assert "--allow trust=1" in refusal.hint
+    assert not applied().plan(edited(**carrier), allow=UNTRUSTED | {"trust": 1}).plan.refused
+
+
+@MERGE_REQUEST
+def test_no_inventory_can_allow_what_it_asks_for() -> None:
+    with pytest.raises(ValueError, match="trust"):
+        inventories.inventory(settings=inventories.settings(policy={"limits": {"trust": 9}}))
+
+
+@MERGE_REQUEST
+@pytest.mark.parametrize("part", ["version", "sha256"])
+def test_another_program_is_named_with_version_and_checksum(part: str) -> None:
+    world = applied()
+    old = inventories.settings()["mediamtx"]
+    new = {"version": "1.21.1"} if part == "version" else {"sha256": {"amd64": "f" * 64}}
+    changed = plans.of(SITES, settings=inventories.settings(mediamtx=old | new))
+    changes = trusted(world.plan(changed, allow=UNTRUSTED).plan)
+    assert {name for _, name, *_ in changes} == {"program"}
+    for *_, reason in changes:
+        was, _, is_now = reason.partition(" → ")
+        assert old["version"] in was
+        assert str(new.get("version") or "f" * 64) in is_now
+
+
+@MERGE_REQUEST
+def test_a_limit_that_rises_holds_until_the_rise_was_applied_and_is_asked_for_once() -> None:
+    world = applied()
+    risen = plans.of(SITES, settings=inventories.settings(policy={"limits": {"hosts": 1000}}))
+    plan = world.plan(risen, allow=UNTRUSTED).plan
+    assert [(name, reason) for _, name, _, reason in trusted(plan)] == [
+        ("limit hosts", "25 → 1000: a plan may do more")
+    ]
+    assert len(plan.hosts) == 1, "one host remembers it for all"
+    world.apply(risen)
+    assert world.plan(risen, allow=UNTRUSTED).plan.is_empty
+    lowered = plans.of(SITES, settings=inventories.settings(policy={"limits": {"hosts": 2}}))
+    assert world.plan(lowered, allow=UNTRUSTED).plan.is_empty, "what holds back more asks nobody, and changes no host"
+
+
+@MERGE_REQUEST
+def test_a_freeze_that_is_lifted_in_the_same_request_is_named() -> None:
+    window = {"from": "2021-05-01T00:00", "until": "2021-06-01T00:00", "reason": "elections"}
+    world = World()
+    frozen = plans.of(SITES, settings=inventories.settings(policy={"freeze": [window]}))
+    world.apply(frozen)
+    plan = world.plan(plans.of(SITES), allow=UNTRUSTED).plan
+    assert [name.partition(" ")[0] for _, name, *_ in trusted(plan)] == ["freeze"]
+    longer = plans.of(SITES, settings=inventories.settings(policy={"freeze": [window | {"until": "2021-07-01T00:00"}]}))
+    assert trusted(world.plan(longer, allow=UNTRUSTED).plan) == []
+    after = datetime(2021, 6, 2, tzinfo=NOW.tzinfo)
+    assert trusted(world.plan(plans.of(SITES), allow=UNTRUSTED, now=after).plan) == []
+
+
+@MERGE_REQUEST
+def test_a_centre_that_may_read_is_named() -> None:
+    world = applied()
+    more = [inventories.centre(), inventories.centre("second")]
+    ids = [centre["id"] for centre in more]
+    plan = world.plan(plans.of(SITES, centres=more, carriers=[inventories.carrier() | {"centres": ids}])).plan
+    assert ("reader second", "create") in {(name, action) for host, name, action, _ in trusted(plan) if host == HOST}
+
+
+@MERGE_REQUEST
+def test_a_gateway_or_centre_with_another_key_is_named() -> None:
+    world = applied()
+    swapped = fleets.facility("kcl-bg-001", 2)
+    swapped["gateway"] = swapped["gateway"] | {"public_key": inventories.public_key("somebody else")}
+    plan = world.plan(inventories.inventory(facilities=[swapped]), allow=UNTRUSTED).plan
+    assert [name for _, name, *_ in trusted(plan)] == ["key of site/kcl-bg-001"]
+
+
+@RELAY
+def test_a_host_that_proves_nothing_is_sent_nothing_and_stops_no_other() -> None:
+    world = applied()
+    world.hosts.hosts[HOST].proves = False
+    planned = world.plan(plans.of({"kcl-bg-001": 3}), allow=UNTRUSTED)
+    assert set(planned.unreadable) == {HOST}
+    assert "has not proved" in planned.unreadable[HOST].message
+    assert planned.facts, "the others were read"
+    assert not planned.plan.refused
+
+
+def test_fingerprints_are_those_of_ssh_keygen(tmp_path: Path) -> None:
+    made = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "a comment", "-f", str(tmp_path / "key")]
+    subprocess.run(made, check=True)
+    listed = subprocess.run(["ssh-keygen", "-lf", tmp_path / "key.pub"], check=True, capture_output=True, text=True)
+    assert fingerprint((tmp_path / "key.pub").read_text()) == f"ssh-ed25519 {listed.stdout.split()[1]}"
+
+
+def test_a_plan_is_the_same_whatever_order_its_trust_was_found_in() -> None:
+    world = applied()
+    plan = world.plan(edited(management_networks=["0.0.0.0/0"])).plan
+    again = world.plan(edited(management_networks=["0.0.0.0/0"])).plan
+    assert plan.basis.digest == again.basis.digest
+    assert replace(plan, changes=()) == replace(again, changes=())
