@@ -134,6 +134,9 @@ class HostChange:
 
         `result` is set when the host is at the end of its way.
         """
+        if answer.outcome is CallOutcome.UNPROVED and self.phase is Phase.START:
+            # Nothing was sent to it: there is nothing to ask for afterwards.
+            return self._end(HostOutcome.NOT_STARTED, answer.error, refusal=NotStartedBecause.HOST), 0.0
         if answer.outcome is not CallOutcome.ANSWERED:
             return self._unanswered(answer.error)
         try:

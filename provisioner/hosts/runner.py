@@ -72,6 +72,9 @@ class StreamingRunner(Protocol):
         ...
 
 
+UNPROVED = "it has not proved that it is the host that was managed before; nothing was sent to it"
+
+
 class UnprovedHostError(HostError):
     """A host did not prove that it is the one that was managed before: a stranger, or a new one."""
 

@@ -26,7 +26,7 @@ from provisioner.hosts.ansible.bundle import write_bundle
 from provisioner.hosts.ansible.private import make_private_folder
 from provisioner.hosts.ansible.proof import Proofs, place_of
 from provisioner.hosts.document import printable
-from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
+from provisioner.hosts.runner import UNPROVED, CallOutcome, HostAnswer, HostCall
 from provisioner.render.templates import Templates, data_folder
 
 # What may stand in an Ansible variable: a `{{ lookup(…) }}` there runs code on the controller.
@@ -224,7 +224,7 @@ def answer_of(host: str, document: object) -> HostAnswer:
         case {"ok": True, "answer": dict() as answer}:
             return HostAnswer(host, CallOutcome.ANSWERED, answer)
         case {"error": str() as error, "kind": "unproved"}:
-            return HostAnswer(host, CallOutcome.UNPROVED, error=_one_line(error))
+            return HostAnswer(host, CallOutcome.UNPROVED, error=_one_line(f"{UNPROVED}; it said: {error}"))
         case {"error": str() as error, "kind": "unreachable"}:
             return HostAnswer(host, CallOutcome.UNREACHABLE, error=_one_line(error))
         case {"error": str() as error}:
