@@ -10,7 +10,8 @@ from functools import lru_cache
 import jinja2
 
 from provisioner.base.clock import local_time
-from provisioner.report.text import printable, seconds_of, sentence, worst_of
+from provisioner.base.printable import printable
+from provisioner.report.text import seconds_of, sentence, worst_of
 from provisioner.report.totals import SEVERITY, Total, total_of, totals_by
 from provisioner.verify.levels import LEVELS
 from provisioner.verify.result import Incident, PathVerdict, Verdict, VerifyResult

@@ -21,10 +21,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from provisioner.base.errors import HostError
+from provisioner.base.printable import printable
 from provisioner.desired.spec import HostSpec
 from provisioner.hosts.ansible.bundle import write_bundle
 from provisioner.hosts.ansible.private import make_private_folder
-from provisioner.hosts.document import printable
+from provisioner.hosts.document import LONGEST_ANSWER, UnreadableError, read_json
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
 from provisioner.render.templates import Templates, data_folder
 
@@ -94,10 +95,7 @@ class Play:
     def take(self, call: HostCall, number: int) -> HostAnswer:
         """Take an answer; the host's worker is free for the next call."""
         path = self._folder / "answers" / str(number)
-        try:
-            answer: object = json.loads(path.read_text())
-        except (ValueError, RecursionError) as error:
-            answer = {"error": f"its answer cannot be read ({type(error).__name__})"}
+        answer = _read_answer(path)
         path.unlink()
         self._busy.discard(number)
         if self._stays:
@@ -110,11 +108,8 @@ class Play:
 
     def failure(self, host: str) -> HostAnswer | None:
         """Why a host's worker has ended, as Ansible says it; None where nothing is known."""
-        try:
-            failure: object = json.loads((self._folder / "failures" / host).read_text())
-        except FileNotFoundError:
-            return None
-        return answer_of(host, failure)
+        path = self._folder / "failures" / host
+        return answer_of(host, _read_answer(path)) if path.exists() else None
 
     # --- the process --------------------------------------------------------------------------------
 
@@ -205,6 +200,16 @@ class Play:
 
 def _place(spec: HostSpec) -> tuple[str, int, str, str]:
     return str(spec.address), spec.ssh.port, spec.ssh.user, spec.ssh.host_key
+
+
+def _read_answer(path: Path) -> object:
+    """What a worker wrote; what cannot be read is a failure of that host. One that is too long is not read at all."""
+    try:
+        with path.open("rb") as stream:
+            return read_json(stream.read(LONGEST_ANSWER + 1))
+    except (UnreadableError, OSError) as error:
+        problem = str(error) if isinstance(error, UnreadableError) else type(error).__name__
+        return {"error": f"its answer cannot be read: {problem}"}
 
 
 def answer_of(host: str, document: object) -> HostAnswer:
