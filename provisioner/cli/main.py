@@ -14,10 +14,12 @@ import click
 
 from provisioner import __version__
 from provisioner.base.errors import ProvisionerError
+from provisioner.base.printable import printable
 from provisioner.cli.commands import COMMANDS
 from provisioner.cli.context import Invocation, state_dir
 from provisioner.cli.lazy import LazyGroup
 from provisioner.cli.output import error_document, print_document, print_error
+from provisioner.cli.terminal import safe_streams
 
 _INTERNAL = 70
 _INTERRUPTED = 130
@@ -72,6 +74,11 @@ def run(arguments: Sequence[str], env: Mapping[str, str]) -> int:
     Returns:
         The exit code.
     """
+    with safe_streams():
+        return _run(arguments, env)
+
+
+def _run(arguments: Sequence[str], env: Mapping[str, str]) -> int:
     as_json = _wants_json(arguments)
     color = False if env.get("NO_COLOR") else None
     try:
@@ -101,7 +108,7 @@ def _usage(error: click.ClickException, *, as_json: bool) -> int:
     if as_json:
         print_document(error_document("usage", error.format_message(), hint))
     else:
-        click.echo(f"error: {error.format_message()}\nhint: {hint}", err=True)
+        click.echo(f"error: {printable(error.format_message())}\nhint: {hint}", err=True)
     return error.exit_code if error.exit_code > 1 else 2
 
 
