@@ -58,10 +58,8 @@ def _list(invocation: Invocation, runs: PastRuns, number: int) -> None:
         return
     for past in newest:
         run = past.recorded.run
-        who = f"{run.who.get('user', '')}@{run.who.get('machine', '')}"
-        click.echo(
-            f"{run.started:%Y-%m-%d %H:%M:%S} UTC  {run.id}  {run.operation.value}  {past.state}  {printable(who)}"
-        )
+        who = printable(f"{run.who.get('user', '')}@{run.who.get('machine', '')}")
+        click.echo(f"{run.started:%Y-%m-%d %H:%M:%S} UTC  {run.id}  {run.operation.value}  {past.state}  {who}")
 
 
 def _one(invocation: Invocation, runs: PastRuns, name: str) -> None:

@@ -95,12 +95,12 @@ class Play:
     def take(self, call: HostCall, number: int) -> HostAnswer:
         """Take an answer; the host's worker is free for the next call."""
         path = self._folder / "answers" / str(number)
-        answer = _read_answer(path)
+        raw = _read_bounded(path)
         path.unlink()
         self._busy.discard(number)
         if self._stays:
             self._free[call.spec.id] = _place(call.spec)
-        return answer_of(call.spec.id, answer)
+        return answer_in(call.spec.id, raw)
 
     def give_up(self, number: int) -> None:
         """Wait no longer for an answer; the worker that still waits for it takes no further call."""
@@ -109,7 +109,7 @@ class Play:
     def failure(self, host: str) -> HostAnswer | None:
         """Why a host's worker has ended, as Ansible says it; None where nothing is known."""
         path = self._folder / "failures" / host
-        return answer_of(host, _read_answer(path)) if path.exists() else None
+        return answer_in(host, _read_bounded(path)) if path.exists() else None
 
     # --- the process --------------------------------------------------------------------------------
 
@@ -202,14 +202,18 @@ def _place(spec: HostSpec) -> tuple[str, int, str, str]:
     return str(spec.address), spec.ssh.port, spec.ssh.user, spec.ssh.host_key
 
 
-def _read_answer(path: Path) -> object:
-    """What a worker wrote; what cannot be read is a failure of that host. One that is too long is not read at all."""
+def _read_bounded(path: Path) -> bytes:
+    """What a worker wrote, of what is too long only enough to see that."""
+    with path.open("rb") as stream:
+        return stream.read(LONGEST_ANSWER + 1)
+
+
+def answer_in(host: str, raw: bytes) -> HostAnswer:
+    """What has come of a call, as a worker wrote it; what cannot be read is a failure of that host. Never raises."""
     try:
-        with path.open("rb") as stream:
-            return read_json(stream.read(LONGEST_ANSWER + 1))
-    except (UnreadableError, OSError) as error:
-        problem = str(error) if isinstance(error, UnreadableError) else type(error).__name__
-        return {"error": f"its answer cannot be read: {problem}"}
+        return answer_of(host, read_json(raw))
+    except UnreadableError as error:
+        return answer_of(host, {"error": f"its answer cannot be read: {error}"})
 
 
 def answer_of(host: str, document: object) -> HostAnswer:
