@@ -14,7 +14,7 @@ from provisioner.base.errors import HostError, UsageError
 from provisioner.base.secret import Secret
 from provisioner.base.vault import VaultPasswords
 from provisioner.desired import DesiredState, desired_state
-from provisioner.desired.key_hosts import key_hosts
+from provisioner.desired.key_hosts import key_hosts, known_keys
 from provisioner.desired.limit import Limit, chosen_hosts
 from provisioner.desired.sites import site_spec
 from provisioner.desired.spec import HostSpec
@@ -240,7 +240,7 @@ def init_keys(session: Session) -> KeysMade:
     inventory = load_inventory(session.root, today=session.today, cache=session.cache, tolerate=tolerate)
     old = load_secrets(session.root, session.passwords, inventory, tolerate={SECRETS_MISSING})
     new = completed(inventory, old)
-    made, errors = make_host_keys(key_hosts(inventory), session.runner)
+    made, errors = make_host_keys(key_hosts(inventory), session.runner, known_keys(inventory))
     written = []
     if new.digest_key is not None and write_inventory_secrets(
         session.root, InventorySecrets(digest_key=new.digest_key), session.passwords

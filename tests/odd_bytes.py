@@ -29,8 +29,11 @@ _SAID: tuple[bytes, ...] = (
 
 
 def sent(document: Any) -> bytes:
-    """What a host sends that answers as it should."""
-    return json.dumps({"ok": True, "answer": document}).encode()
+    """What a host sends that answers as it should; what Python cannot even write is deeper than any."""
+    try:
+        return json.dumps({"ok": True, "answer": document}).encode()
+    except RecursionError:
+        return DEEP
 
 
 def _cut(at: int) -> Mutation:

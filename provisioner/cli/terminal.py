@@ -23,6 +23,8 @@ from provisioner.base.printable import printable
 _OURS = re.compile(r"(\x1b\[(?:0|1|3[0-7])m|[\t\n])")
 _PLAIN = str.maketrans({"→": "->", "…": "...", "·": "-"})
 _NARROWEST = 40
+# More than a person reads of one thing; the document has all of it.
+_LONGEST = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ class Terminal:
 
     def below(self, head: str, text: str, indent: int) -> list[str]:
         """`head: text` as one line, or where that is too long for the terminal as several."""
-        text = printable(text)
+        text = printable(text, _LONGEST)
         if not text:
             return [head]
         if self.width is None or len(click.unstyle(head)) + 2 + len(text) <= self.width:

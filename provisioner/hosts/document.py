@@ -104,9 +104,17 @@ class Fields:
         """A whole number, or None where it is null or missing."""
         return self.number(name) if self.has(name) else None
 
-    def numbers(self, name: str) -> tuple[int, ...]:
-        """A list of whole numbers."""
-        return tuple(value if _is_number(value) else _no_number(self.place_of(name)) for value in self.list_of(name))
+    def amount(self, name: str) -> int:
+        """How much or how many: a whole number that is not less than nothing."""
+        number = self.number(name)
+        if number < 0:
+            raise UnreadableError(f"{self.place_of(name)} is less than nothing")
+        return number
+
+    def amounts(self, name: str) -> tuple[int, ...]:
+        """A list of whole numbers, none of them less than nothing."""
+        numbers = self.list_of(name)
+        return tuple(n if _is_number(n) and n >= 0 else _no_number(self.place_of(name)) for n in numbers)
 
     def measure(self, name: str) -> float:
         """A number that may have a fraction, e.g. of seconds."""
@@ -140,9 +148,9 @@ class Fields:
         return ((key, below.below(key)) for key in below.names())
 
     def counts(self, name: str) -> dict[str, int]:
-        """The whole numbers of an object, by name."""
+        """The amounts of an object, by name."""
         below = self.below(name)
-        return {key: below.number(key) for key in below.names()}
+        return {key: below.amount(key) for key in below.names()}
 
     def plain(self, name: str) -> dict[str, object]:
         """An object of any JSON, no deeper than we write it."""

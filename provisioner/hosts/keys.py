@@ -6,7 +6,9 @@ A host's private keys and passwords stay on it; what comes back are a public key
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from provisioner.base.errors import HostError
@@ -25,9 +27,15 @@ _HASH = re.compile(r"sha256:[A-Za-z0-9+/]{43}=")
 
 
 def make_host_keys(
-    specs: tuple[HostSpec, ...], runner: HostRunner
+    specs: tuple[HostSpec, ...], runner: HostRunner, known: Mapping[str, str] = MappingProxyType({})
 ) -> tuple[dict[str, Mapping[str, str]], dict[str, HostError]]:
-    """Let hosts make what they lack: what each of them has, and the error of each that does not answer."""
+    """Let hosts make what they lack: what each of them has, and the error of each that does not answer.
+
+    Args:
+        specs: the hosts.
+        runner: carries the calls.
+        known: public keys that are recorded already, each with whose it is: a host cannot have another's.
+    """
     calls = [HostCall(spec, _request(spec)) for spec in specs]
     answers = runner.call(calls, timeout_s=KEYS_TIMEOUT_S)
     made: dict[str, Mapping[str, str]] = {}
@@ -37,7 +45,26 @@ def make_host_keys(
             made[spec.id] = _keys(spec, answers[spec.id])
         except HostError as error:
             errors[spec.id] = error
-    return made, errors
+    foreign = _not_their_own(made, known)
+    return {host: keys for host, keys in made.items() if host not in foreign}, errors | foreign
+
+
+def _not_their_own(made: Mapping[str, Mapping[str, str]], known: Mapping[str, str]) -> dict[str, HostError]:
+    """The hosts that say of a key that it is theirs which is recorded as another's, or which two of them have."""
+    owners = Counter(keys["public_key"] for keys in made.values())
+    errors = {}
+    for host, keys in made.items():
+        key = keys["public_key"]
+        others = [known[key]] if known.get(key, host) != host else []
+        if not others and owners[key] > 1 and known.get(key) != host:
+            others = sorted(other for other in made if other != host and made[other]["public_key"] == key)
+        if others:
+            errors[host] = HostError(
+                f"{host} says that it has the public key of {', '.join(others)}",
+                hint="no two hosts can have one: find out which of them is not what it says, and make its key anew",
+                object=host,
+            )
+    return errors
 
 
 def _request(spec: HostSpec) -> KeysRequest:

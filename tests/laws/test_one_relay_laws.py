@@ -199,3 +199,14 @@ def test_what_a_relay_complains_of_is_one_short_line_of_its_own(country: Country
     (line,) = [line for line in err.splitlines() if "owned" in line]
     assert line.startswith(f"error: {ODD} ")
     assert len(line) < 1000
+
+
+@RELAY
+def test_a_run_that_only_one_relay_has_heard_of_is_not_the_last_one(country: Country) -> None:
+    country.forget()
+    assert country.call({}, "apply", "--yes")[0] == 0
+    invented = {"generations": [{"run": "zzzz", "at": 1}]}
+    mutations = {"observe": lambda document: sent(document | invented)}
+    code, out, err = country.call(mutations, "--output", "json", "rollback", "--yes")
+    assert_decent(code, out, err)
+    assert OTHER in {host["host"] for host in json.loads(out)["hosts"] if host["outcome"] == "returned"}
