@@ -35,7 +35,7 @@ class _Facility:
 
 
 def html_page(result: VerifyResult) -> str:
-    """The page. Every value is escaped; it holds ids and verdicts, never names of people or secrets."""
+    """The page. Every value is printable and escaped; it holds ids and verdicts, never names of people or secrets."""
     complete = len(result.paths) <= MOST_LISTED
     total = total_of("", result.paths)
     return _template().render(
@@ -85,6 +85,6 @@ def _template() -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        finalize=lambda value: printable(value) if isinstance(value, str) else value,
     )
-    environment.filters["printable"] = printable
     return environment.get_template("verify.html.j2")

@@ -73,7 +73,8 @@ def _incidents(result: VerifyResult, *, detail: bool, color: bool) -> Iterator[s
     for incident in result.incidents:
         verdict = worst_of(by_name[name] for name in incident.paths)
         count = f"{len(incident.paths)} path{'s' if len(incident.paths) > 1 else ''}"
-        yield f"  {_word(verdict, color=color)}  {incident.layer.value} {incident.object}: {incident.cause}, {count}"
+        what = printable(f"{incident.layer.value} {incident.object}: {incident.cause}, {count}")
+        yield f"  {_word(verdict, color=color)}  {what}"
         yield from (f"            {line}" for line in _below(incident, detail=detail))
 
 
