@@ -14,6 +14,7 @@ import click
 
 from provisioner import __version__
 from provisioner.base.errors import ProvisionerError
+from provisioner.base.own_folder import make_own_folder
 from provisioner.base.printable import printable
 from provisioner.cli.commands import COMMANDS
 from provisioner.cli.context import Invocation, state_dir
@@ -132,9 +133,9 @@ def _write_trace(error: Exception, env: Mapping[str, str]) -> Path | None:
     folder = state_dir(env) / "runs"
     path = folder / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{os.getpid()}.log"
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path.touch(mode=0o600)
-        path.write_text("".join(lines), encoding="utf-8")
+        make_own_folder(folder)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+            file.write("".join(lines))
     except OSError:
         return None
     return path

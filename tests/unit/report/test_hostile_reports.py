@@ -72,7 +72,7 @@ def test_a_report_as_text_has_no_line_of_a_hosts(text: str) -> None:
 def test_a_problem_in_sarif_is_a_message_and_no_link(text: str) -> None:
     problem = Problem("a/b.yml", 1, 1, "code", text, text, text)
     log = sarif_log([problem], version="1", folder="/x")
-    (found,) = log["runs"][0]["results"]  # type: ignore[index]  # a document
+    (found,) = log["runs"][0]["results"]
     message = found["message"]["text"]
     assert message.isprintable()
     assert "](" not in message
