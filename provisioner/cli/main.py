@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import click
+from click.exceptions import NoArgsIsHelpError
 
 from provisioner import __version__
 from provisioner.base.errors import ProvisionerError
@@ -98,7 +99,7 @@ def _run(arguments: Sequence[str], env: Mapping[str, str]) -> int:
 
 def _wants_json(arguments: Sequence[str]) -> bool:
     """The format before click has parsed anything: wrong usage is answered in it as well."""
-    pairs = zip(arguments, [*arguments[1:], ""], strict=True)
+    pairs = zip(arguments, [*arguments[1:], ""], strict=False)  # none where there is no argument
     return any(one == "--output=json" or (one == "--output" and two == "json") for one, two in pairs)
 
 
@@ -108,6 +109,8 @@ def _usage(error: click.ClickException, *, as_json: bool) -> int:
         hint = f"see {error.ctx.command_path} --help"
     if as_json:
         print_document(error_document("usage", error.format_message(), hint))
+    elif isinstance(error, NoArgsIsHelpError):
+        click.echo(error.format_message(), err=True)
     else:
         click.echo(f"error: {printable(error.format_message())}\nhint: {hint}", err=True)
     return error.exit_code if error.exit_code > 1 else 2
