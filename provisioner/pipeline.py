@@ -14,7 +14,7 @@ from provisioner.base.errors import HostError, UsageError
 from provisioner.base.secret import Secret
 from provisioner.base.vault import VaultPasswords
 from provisioner.desired import DesiredState, desired_state
-from provisioner.desired.key_hosts import key_hosts
+from provisioner.desired.key_hosts import key_hosts, known_keys
 from provisioner.desired.limit import Limit, chosen_hosts
 from provisioner.desired.sites import site_spec
 from provisioner.desired.spec import HostSpec
@@ -269,7 +269,7 @@ def init_keys(session: Session, *, allow: Mapping[str, int] | None = None) -> Ke
         if write_carrier_secrets(session.root, carrier, secrets, session.passwords):
             written.append(session.root / f"secrets/carriers/{carrier}.yml")
     # Only now: what is left on hosts comes from the digest key, which has to outlive this call.
-    made, errors = _keys_of(session, hosts, (allow or {}).get(TRUST, 0))
+    made, errors = _keys_of(session, hosts, known_keys(inventory), (allow or {}).get(TRUST, 0))
     lock = recorded(inventory.allocations, made)
     if lock != inventory.allocations:
         written.append(write_lock(session.root, lock))
@@ -277,15 +277,15 @@ def init_keys(session: Session, *, allow: Mapping[str, int] | None = None) -> Ke
 
 
 def _keys_of(
-    session: Session, specs: Sequence[HostSpec], trusted: int
+    session: Session, specs: Sequence[HostSpec], known: Mapping[str, str], trusted: int
 ) -> tuple[dict[str, Mapping[str, str]], dict[str, HostError]]:
     """What hosts made; those that do not prove themselves are asked only if as many were said to be trusted."""
     program = session.templates.host_program
-    made, errors = make_host_keys(specs, session.runner, program)
+    made, errors = make_host_keys(specs, session.runner, program, known=known)
     unproved = [spec for spec in specs if isinstance(errors.get(spec.id), UnprovedHostError)]
     if not 0 < len(unproved) <= trusted:
         return made, errors
-    more, others = make_host_keys(unproved, session.runner, program, unproved=True)
+    more, others = make_host_keys(unproved, session.runner, program, known=known, unproved=True)
     left = {host: error for host, error in errors.items() if host not in more}
     return made | more, left | others
 

@@ -13,10 +13,14 @@ of its own unless the call may share one.
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 import json
 import os
+import re
 import shlex
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +29,13 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
 MARK = "PROVISIONER-ANSWER "
+# A host may be in other hands, and sends what it likes. A relay of ten thousand paths has ten megabytes to say;
+# nothing that is much longer is read (`hosts/document.py` refuses it again), nor a complaint longer than a page.
+LONGEST_ANSWER = 16 * 1024 * 1024
+LONGEST_COMPLAINT = 64 * 1024
+_PART, _PARTS_AT_ONCE = 64 * 1024, 32
+# What an answer of our program is made of; white space of other kinds would be lines to Ansible.
+_ANSWER = re.compile(rb"[ -~]*")
 # A connection that may be shared waits so long for the next call; ssh(1) takes the first value of an option.
 SHARED = "-o ControlMaster=auto -o ControlPersist=30 -o ControlPath={link} "
 
@@ -56,20 +67,21 @@ class ActionModule(ActionBase):
                     break
         return {**result, "changed": False}
 
-    def _answer(self, box: Path, number: str) -> dict[str, Any]:
+    def _answer(self, box: Path, number: str) -> bytes:
         """Carry one call: first the challenge, if there is one, and only to a host that meets it the bundle."""
         bundle, seal = _taken(box / f"{number}.tar") or b"", _taken(box / f"{number}.seal")
         challenge = _taken(box / f"{number}.challenge")
         try:
-            if challenge is not None and (unproved := self._challenge(json.loads(challenge))) is not None:
-                return unproved
-            return self._carry(bundle, seal)
+            with _bounded_reading(self._connection):
+                if challenge is not None and (unproved := self._challenge(json.loads(challenge))) is not None:
+                    return unproved
+                return self._carry(bundle, seal)
         except AnsibleConnectionFailure as error:
-            return {"ok": False, "kind": "unreachable", "error": str(error)}
-        except AnsibleError as error:
-            return {"ok": False, "kind": "failed", "error": str(error)}
+            return _failure("unreachable", str(error))
+        except (AnsibleError, MemoryError) as error:
+            return _failure("failed", str(error) or type(error).__name__)
 
-    def _challenge(self, challenge: dict[str, str]) -> dict[str, Any] | None:
+    def _challenge(self, challenge: dict[str, str]) -> bytes | None:
         """Have the host prove that it holds the key that was left on it: None if it does."""
         line = challenge["challenge"].encode() + b"\n"
         done = self._low_level_execute_command(INSTALLED + "prove", in_data=line, sudoable=False)
@@ -78,20 +90,19 @@ class ActionModule(ActionBase):
             return None
         said = (done.get("stderr") or "").strip()[-600:]
         kind = "failed" if said.startswith(NO_SUDO) else "unproved"
-        return {"ok": False, "kind": kind, "error": said or "its proof is not the one of the key that was left there"}
+        return _failure(kind, said or "its proof is not the one of the key that was left there")
 
-    def _carry(self, bundle: bytes, seal: bytes | None) -> dict[str, Any]:
+    def _carry(self, bundle: bytes, seal: bytes | None) -> bytes:
         """Feed a bundle to the installed program, sealed; at a first contact to the host's Python."""
         if seal is None:
             command = "/usr/bin/python3 -I -S -c " + shlex.quote(BOOTSTRAP)
             done = self._low_level_execute_command(command, in_data=bundle, sudoable=True)
         else:
             done = self._low_level_execute_command(INSTALLED + "call", in_data=seal + bundle, sudoable=False)
-        line = next((x for x in reversed(done["stdout"].splitlines()) if x.startswith(MARK)), None)
-        if line is None:
+        if not done["stdout"].startswith(MARK):
             said = (done.get("stderr") or done["stdout"] or "").strip()[-600:]
-            return {"ok": False, "kind": "failed", "error": f"the host gave no answer (code {done['rc']}): {said}"}
-        return dict(json.loads(line[len(MARK) :]))
+            return _failure("failed", f"the host gave no answer (code {done['rc']}): {said}")
+        return str(done["stdout"][len(MARK) :]).encode("ascii", "replace")
 
 
 def _taken(path: Path) -> bytes | None:
@@ -104,10 +115,97 @@ def _taken(path: Path) -> bytes | None:
     return content
 
 
-def _write(path: Path, answer: dict[str, Any]) -> None:
+def _failure(kind: str, error: str) -> bytes:
+    return json.dumps({"ok": False, "kind": kind, "error": error[-2000:]}).encode("ascii")
+
+
+# --- bounds -------------------------------------------------------------------------------------------
+
+
+class _TooLongError(AnsibleError):
+    """A host sent more than any program of ours has to say."""
+
+
+class _BoundedPipe:
+    """What ssh writes, up to a bound; then ssh is ended, and with it the call."""
+
+    def __init__(self, pipe: Any, ssh: subprocess.Popen[bytes], longest: int) -> None:
+        self._pipe, self._ssh, self._left, self._longest = pipe, ssh, longest, longest
+
+    def fileno(self) -> int:
+        """The pipe's number: who reads waits for it."""
+        return int(self._pipe.fileno())
+
+    def read(self, _size: int = -1) -> bytes:
+        """What is there, but not too much at once; nothing at the end."""
+        parts = [self._part()]
+        # Ansible copies all that it has with every part.
+        with contextlib.suppress(BlockingIOError):
+            while parts[-1] and len(parts) < _PARTS_AT_ONCE:
+                parts.append(self._part())
+        return b"".join(parts)
+
+    def _part(self) -> bytes:
+        part = os.read(self.fileno(), _PART)
+        self._left -= len(part)
+        if self._left < 0:
+            self._ssh.kill()
+            raise _TooLongError(f"it sent more than {self._longest} bytes, which no program of ours does")
+        return part
+
+    def close(self) -> None:
+        """Close the pipe."""
+        self._pipe.close()
+
+
+class _BoundedProcess(subprocess.Popen):
+    """A program of which no more is read than the bounds allow."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        if self.stdout is not None:
+            self.stdout = _BoundedPipe(self.stdout, self, LONGEST_ANSWER)
+        if self.stderr is not None:
+            self.stderr = _BoundedPipe(self.stderr, self, LONGEST_COMPLAINT)
+
+
+@contextlib.contextmanager
+def _bounded_reading(connection: Any) -> Iterator[None]:
+    """See that Ansible, which keeps all that comes and several copies of it, gets no more than there may be.
+
+    A worker is a process of its own: nothing else in it starts programs meanwhile.
+    """
+    usual, run = subprocess.Popen, connection.exec_command
+
+    def run_and_cut(*args: Any, **options: Any) -> tuple[int, bytes, bytes]:
+        code, out, complaint = run(*args, **options)
+        return code, last_answer(out), complaint[-LONGEST_COMPLAINT:]
+
+    subprocess.Popen = _BoundedProcess
+    connection.exec_command = run_and_cut
+    try:
+        yield
+    finally:
+        subprocess.Popen = usual
+        connection.exec_command = run
+
+
+def last_answer(out: bytes) -> bytes:
+    """The last line of what a host printed that is an answer, else the end of it: Ansible splits it into lines."""
+    mark = MARK.encode()
+    start = 0 if (at := out.rfind(b"\n" + mark)) < 0 else at + 1
+    if not out.startswith(mark, start):
+        return out[-LONGEST_COMPLAINT:]
+    end = out.find(b"\n", start)
+    line = out[start : None if end < 0 else end]
+    # One that is none of ours is left out; the controller finds no answer in its place.
+    return line if _ANSWER.fullmatch(line) else mark
+
+
+def _write(path: Path, answer: bytes) -> None:
     """Write an answer, whole or not at all: the controller takes it as soon as it is there."""
     beside = path.with_name(f".{path.name}")
     descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-        json.dump(answer, stream)
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(answer)
     beside.replace(path)

@@ -2,7 +2,7 @@
 
 from provisioner.apply.gate import GateRules
 from provisioner.apply.job import CONFIRM_S, RETURN_S, TRANSACTION_TIMEOUT_S, Job, RolloutOptions
-from provisioner.apply.journal import Journal, JournalStep, MemoryJournal
+from provisioner.apply.journal import Journal, JournalStep, MemoryJournal, StartedHost
 from provisioner.apply.result import (
     HostOutcome,
     HostResult,
@@ -31,6 +31,7 @@ __all__ = [
     "Rollout",
     "RolloutOptions",
     "RunProgress",
+    "StartedHost",
     "Wave",
     "apply",
     "apply_document",

@@ -11,11 +11,14 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeVar
 
-from provisioner.hosts.document import Fields, UnreadableError, parsed, printable
+from provisioner.base.printable import printable
+from provisioner.hosts.document import Fields, UnreadableError, parsed
 from provisioner.hosts.facts import HostFacts, facts_in
 from provisioner.verify.evidence import RelayEvidence, relay_evidence
 
 _WORD_SHOWN = 40
+# More than any transaction of ours has, or a person reads; a run keeps them of every answer.
+_MOST_STEPS, _MOST_NOTES = 100, 100
 
 
 class ChangeState(StrEnum):
@@ -114,11 +117,11 @@ def _answer(host: str, answer: Fields) -> ChangeReport:
     has_facts = state in {ChangeState.APPLIED, ChangeState.STALE} and answer.has("facts")
     return ChangeReport(
         state=state,
-        cause=answer.text("cause", ""),
-        receipt=answer.text("receipt", ""),
+        cause=answer.sentence("cause", ""),
+        receipt=answer.sentence("receipt", ""),
         refusal=_word(answer, "refusal", CheckRefusal) if answer.has("refusal") else None,
-        steps=tuple(StepTime(step.text("name"), step.measure("seconds")) for step in _each(answer, "steps")),
-        notes=_texts(answer, "notes"),
+        steps=tuple(map(_step, _each(answer, "steps")[:_MOST_STEPS])),
+        notes=answer.sentences("notes", _MOST_NOTES),
         facts=facts_in(host, answer.below("facts")) if has_facts else None,
         before=_look(answer.below_or_none("before")),
         after=_look(answer.below_or_none("after")),
@@ -144,6 +147,13 @@ def _texts(answer: Fields, name: str) -> tuple[str, ...]:
 
 def _each(answer: Fields, name: str) -> tuple[Fields, ...]:
     return tuple(answer.each(name)) if answer.has(name) else ()
+
+
+def _step(step: Fields) -> StepTime:
+    seconds = step.measure("seconds")
+    if seconds < 0:
+        raise UnreadableError(f"{step.place}.seconds is no time")
+    return StepTime(step.sentence("name"), seconds)
 
 
 def _look(look: Fields | None) -> Look:

@@ -20,7 +20,7 @@ from provisioner.apply.job import (
     look_seconds,
     status_call,
 )
-from provisioner.apply.journal import JournalStep
+from provisioner.apply.journal import JournalStep, StartedHost
 from provisioner.apply.result import HostOutcome, HostResult, NotStartedBecause
 from provisioner.base.errors import HostError
 from provisioner.hosts.facts import HostFacts
@@ -31,8 +31,13 @@ _RETRY_S = 5.0
 _LOOK_AGAIN_S = 1.0
 _CALL_TIMEOUT_S = 60.0
 RECEIPTS = "/var/lib/provisioner/receipts"
+_GATE = "path gate: "
 # A host that keeps answering what cannot be understood is not asked for ever.
 _UNCLEAR_ANSWERS = 3
+# From the arming a host waits so long at most, however often the switch is renewed (`dead_man.py`): then it has
+# returned. One that says later that it still waits is waited for no longer.
+_ARMED_S = 900.0
+_LONGEST_S = TRANSACTION_TIMEOUT_S + _ARMED_S + RETURN_S
 
 # What ends a host's way, and as what. `armed` ends none: the host waits.
 _ENDS: Mapping[ChangeState, tuple[HostOutcome, NotStartedBecause | None]] = {
@@ -70,15 +75,16 @@ class HostChange:
         job: the host and what it should hold.
         run_id: the run.
         options: how the rollout runs.
-        resumed: whether the host is asked first what became of the run there.
+        before: what the journal of the run that goes on has of the host, if it was started: it is asked first what
+            became of the run there.
         abort: why a host that waits returns at once; empty lets it go on.
     """
 
     def __init__(
-        self, job: Job, run_id: str, options: RolloutOptions, *, resumed: bool = False, abort: str = ""
+        self, job: Job, run_id: str, options: RolloutOptions, *, before: StartedHost | None = None, abort: str = ""
     ) -> None:
         self.job, self.run_id, self.options = job, run_id, options
-        self.phase = Phase.STATUS if resumed else Phase.START
+        self.phase = Phase.START if before is None else Phase.STATUS
         self.result: HostResult | None = None
         self.wave = ""
         self._touched: Touched = job.touched
@@ -86,19 +92,22 @@ class HostChange:
         self._before, self._after = PathsSeen(), PathsSeen()
         self._looking_since: float | None = None
         self._heard = options.clock()
-        self._cause = abort
-        self._abort = bool(abort)
+        # A gate that has failed stays so: whoever looks again may see another picture.
+        gate_failed = f"{_GATE}{before.gate_failed}" if before is not None and before.gate_failed else ""
+        self._cause = gate_failed or abort
+        self._abort = bool(self._cause)
         self._lost = ""
         self._notes: tuple[str, ...] = ()
         self._not_up: tuple[str, ...] = ()
         self._steps: tuple[StepTime, ...] = ()
         self._sent = False
-        self._has_waited = False
-        # Where a run goes on, the controller before may have confirmed.
-        self._may_be_confirmed = resumed
+        self._has_waited = before is not None and before.armed
+        # Where a run goes on, the controller before may have confirmed; not where its gate had failed before it could.
+        self._may_be_confirmed = before is not None and (before.confirming or not before.gate_failed)
         self._unseen = ""
         self._unclear = 0
         self._busy_since: float | None = None
+        self._called_since: float | None = None
 
     @property
     def host(self) -> str:
@@ -108,6 +117,8 @@ class HostChange:
     def next_call(self) -> tuple[HostCall, float]:
         """The call of this phase, and how long it may take."""
         job, run, options = self.job, self.run_id, self.options
+        if self._called_since is None:
+            self._called_since = options.clock()
         match self.phase:
             case Phase.STATUS:
                 return status_call(job, run, options), _CALL_TIMEOUT_S
@@ -134,6 +145,12 @@ class HostChange:
 
         `result` is set when the host is at the end of its way.
         """
+        steps, wait_s = self._taken(answer)
+        if self.result is None and self._overdue():
+            return [*steps, *self._end_unknown(f"{self.host} says no end of it for {_LONGEST_S / 60:.0f} minutes")], 0.0
+        return steps, wait_s
+
+    def _taken(self, answer: HostAnswer) -> tuple[list[JournalStep], float]:
         if answer.outcome is CallOutcome.UNPROVED and self.phase is Phase.START:
             # Nothing was sent to it: there is nothing to ask for afterwards.
             return self._end(HostOutcome.NOT_STARTED, answer.error, refusal=NotStartedBecause.HOST), 0.0
@@ -178,6 +195,10 @@ class HostChange:
             case _:
                 return self._ended(report), 0.0
 
+    def _overdue(self) -> bool:
+        """Whether the change has taken longer than one can, whatever the host says."""
+        return self._called_since is not None and self.options.clock() - self._called_since > _LONGEST_S
+
     def _looked_in_vain(self) -> bool:
         """Whether looks were asked for, and got no answer, for longer than the gate has patience."""
         if self._looking_since is None or self.options.gate is None or self._abort:
@@ -199,9 +220,10 @@ class HostChange:
         self._before = paths_in(self.job.spec, self._touched.read, report.before)
         gated = self.options.gate is not None and self.job.spec.relay is not None
         self.phase = Phase.ABORT if self._abort else Phase.LOOK if gated else Phase.CONFIRM
+        steps = [JournalStep(self.host, "armed", "done", {"up_before": len(self._before.up)})]
         if self._looked_in_vain():
-            self._go_back(f"the host could not be looked at: {self._unseen}")
-        return [JournalStep(self.host, "armed", "done", {"up_before": len(self._before.up)})], 0.0
+            steps.append(self._go_back(f"the host could not be looked at: {self._unseen}"))
+        return steps, 0.0
 
     def _looked(self, report: ChangeReport) -> tuple[list[JournalStep], float]:
         self._after = self._after.also(paths_in(self.job.spec, self._touched.read, report.after))
@@ -218,16 +240,16 @@ class HostChange:
                 self._waiting = decision.waiting
                 return [], _LOOK_AGAIN_S
             case GateVerdict.FAIL:
-                self._go_back(decision.cause)
-                return [JournalStep(self.host, "gate", "failed", {"cause": decision.cause})], 0.0
+                return [self._go_back(decision.cause)], 0.0
             case _:
                 self.phase = Phase.CONFIRM
                 detail = {"up": len(self._after.up), "not_up": list(decision.not_up)}
                 return [JournalStep(self.host, "gate", "passed", detail)], 0.0
 
-    def _go_back(self, cause: str) -> None:
-        """End the looking: whatever a later answer says, the host is told to go back."""
-        self.phase, self._cause, self._abort = Phase.ABORT, f"path gate: {cause}", True
+    def _go_back(self, cause: str) -> JournalStep:
+        """End the looking: whatever a later answer says, the host is told to go back, by whoever goes on too."""
+        self.phase, self._cause, self._abort = Phase.ABORT, f"{_GATE}{cause}", True
+        return JournalStep(self.host, "gate", "failed", {"cause": cause})
 
     # --- answers that end it, and none ---------------------------------------------------------------
 
@@ -267,14 +289,18 @@ class HostChange:
         asked, self.phase = self.phase, Phase.STATUS
         if asked is Phase.START:
             self._lost, self._heard = problem, self.options.clock()
+        steps = [JournalStep(self.host, asked.value, "not understood", {"error": problem})]
         if asked is Phase.LOOK and self._unclear > 1:
             # It waits, and cannot be looked at: it goes back.
-            self._go_back(f"the host could not be looked at: {problem}")
+            steps.append(self._go_back(f"the host could not be looked at: {problem}"))
         elif self._unclear > (1 if asked is Phase.STATUS else _UNCLEAR_ANSWERS):
-            where = f"{RECEIPTS}/{self.run_id}.json"
-            cause = f"what became of the change is not known: {problem}; look on it at {where}, and plan anew"
-            return self._end(HostOutcome.UNREACHABLE, cause), 0.0
-        return [JournalStep(self.host, asked.value, "not understood", {"error": problem})], _RETRY_S
+            return self._end_unknown(problem), 0.0
+        return steps, _RETRY_S
+
+    def _end_unknown(self, problem: str) -> list[JournalStep]:
+        where = f"{RECEIPTS}/{self.run_id}.json"
+        cause = f"what became of the change is not known: {problem}; look on it at {where}, and plan anew"
+        return self._end(HostOutcome.UNREACHABLE, cause)
 
     def _end(
         self,

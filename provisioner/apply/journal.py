@@ -27,6 +27,21 @@ class JournalStep:
     detail: Mapping[str, object] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class StartedHost:
+    """What the journal of a run that goes on has of a host that was started, and whose end is not known.
+
+    Attributes:
+        armed: whether it was heard to wait for its confirmation: what it was before it is not any more.
+        gate_failed: why it was to return to last-good; empty where the gate had not failed.
+        confirming: whether it was about to be told that it is confirmed.
+    """
+
+    armed: bool = False
+    gate_failed: str = ""
+    confirming: bool = False
+
+
 class Journal(Protocol):
     """Where a run's steps are written down, each durable before the next begins."""
 

@@ -67,13 +67,16 @@ class HostResult:
 
 
 def outcome_of(results: Sequence[HostResult]) -> str:
-    """The outcome of the whole: `applied`, `rolled-back`, `partial` or `nothing-to-do`."""
+    """The outcome of the whole: `applied`, `rolled-back`, `partial` or `nothing-to-do`.
+
+    `rolled-back` says of every host that it is as it was; one of which that is not known makes the whole `partial`.
+    """
     done = {result.outcome for result in results} - {HostOutcome.UNCHANGED}
     if not done:
         return "nothing-to-do"
     if done == {HostOutcome.APPLIED}:
         return "applied"
-    return "partial" if HostOutcome.APPLIED in done else "rolled-back"
+    return "rolled-back" if done <= {HostOutcome.ROLLED_BACK, HostOutcome.NOT_STARTED} else "partial"
 
 
 def exit_code(results: Sequence[HostResult]) -> int:

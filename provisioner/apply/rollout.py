@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from provisioner.apply.dispatcher import Dispatcher
 from provisioner.apply.host_change import HostChange
 from provisioner.apply.job import Job, RolloutOptions
-from provisioner.apply.journal import Journal, JournalStep, MemoryJournal
+from provisioner.apply.journal import Journal, JournalStep, MemoryJournal, StartedHost
 from provisioner.apply.result import HostOutcome, HostResult, NotStartedBecause
 from provisioner.apply.waves import Wave, waves_of
 from provisioner.hosts.runner import HostRunner
@@ -30,11 +30,11 @@ class RunProgress:
 
     Attributes:
         results: what became of hosts that are through.
-        started: hosts that were started and whose end is not known: they are asked first.
+        started: hosts that were started and whose end is not known, by id: they are asked first.
     """
 
     results: Mapping[str, HostResult] = field(default_factory=dict)
-    started: frozenset[str] = frozenset()
+    started: Mapping[str, StartedHost] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ def roll_out(
     """
     progress = progress or RunProgress()
     changes = {
-        job.spec.id: HostChange(job, run_id, options, resumed=job.spec.id in progress.started, abort=abort)
+        job.spec.id: HostChange(job, run_id, options, before=progress.started.get(job.spec.id), abort=abort)
         for job in jobs
         if job.spec.id not in progress.results
     }

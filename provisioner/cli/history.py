@@ -6,6 +6,7 @@ import click
 
 from provisioner.base.counted import counted
 from provisioner.base.json_document import Document
+from provisioner.base.printable import printable
 from provisioner.cli.context import Invocation, today
 from provisioner.cli.output import print_document
 from provisioner.history.event_log import Event
@@ -44,7 +45,7 @@ def _verify(invocation: Invocation, runs: PastRuns) -> int:
         _print("verify", {"ok": not faults, "entries": check.length, "head": check.head, "faults": faults})
     else:
         for fault in check.faults:
-            click.echo(f"entry {fault.number}: {fault.message}")
+            click.echo(f"entry {fault.number}: {printable(fault.message)}")
         words = "is whole" if not check.faults else f"has {counted(len(check.faults), 'fault')}"
         click.echo(f"the chain of {counted(check.length, 'entry')} {words}; its head is {check.head}")
     return _FAILED if check.faults else 0
@@ -57,7 +58,7 @@ def _list(invocation: Invocation, runs: PastRuns, number: int) -> None:
         return
     for past in newest:
         run = past.recorded.run
-        who = f"{run.who.get('user', '')}@{run.who.get('machine', '')}"
+        who = printable(f"{run.who.get('user', '')}@{run.who.get('machine', '')}")
         click.echo(f"{run.started:%Y-%m-%d %H:%M:%S} UTC  {run.id}  {run.operation.value}  {past.state}  {who}")
 
 
@@ -69,9 +70,10 @@ def _one(invocation: Invocation, runs: PastRuns, name: str) -> None:
         return
     run = past.recorded.run
     click.echo(f"run {run.id}: {run.operation.value}, {past.state}")
-    click.echo(f"by {run.who.get('user', '')}@{run.who.get('machine', '')} {run.who.get('job', '')}".rstrip())
+    by = f"by {run.who.get('user', '')}@{run.who.get('machine', '')} {run.who.get('job', '')}"
+    click.echo(printable(by).rstrip())
     if run.who.get("approval"):
-        click.echo(f"approved by: {run.who['approval']}")
+        click.echo(f"approved by: {printable(run.who['approval'])}")
     if run.plan:
         click.echo(f"plan {run.plan}, inventory {run.digest}")
     for event in past.events:
@@ -81,7 +83,7 @@ def _one(invocation: Invocation, runs: PastRuns, name: str) -> None:
 def _event_line(event: Event) -> str:
     line = f"{event.at:%H:%M:%S}  {event.host or 'run'}  {event.step} {event.state}"
     cause = str(event.detail.get("cause", "") or event.detail.get("error", ""))
-    return f"{line}: {cause}" if cause else line
+    return f"{line}: {printable(cause)}" if cause else line
 
 
 def _print(command: str, fields: Document) -> None:

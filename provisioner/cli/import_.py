@@ -11,6 +11,7 @@ import click
 
 from provisioner.base.clock import VIETNAM
 from provisioner.base.errors import InventoryError, SecretsError, UsageError
+from provisioner.base.printable import printable
 from provisioner.base.private_file import write_private
 from provisioner.base.vault import VaultPasswords
 from provisioner.cli.context import Invocation, state_dir
@@ -171,12 +172,12 @@ class _Import:
             print_document(import_document(result, language))
             return
         for line in read_lines(result.inputs, language):
-            click.echo(line)
+            click.echo(printable(line))
         for level, message, hint in finding_lines(result.proposal.findings, language):
             word = click.style(f"{level_word(level, language)}:", fg=_COLOURS[level], bold=True)
-            click.echo(f"{word} {message}", color=self.invocation.color)
+            click.echo(f"{word} {printable(message)}", color=self.invocation.color)
             if level is not FindingLevel.NOTE:
-                click.echo(f"  {hint_word(language)}: {hint}")
+                click.echo(f"  {hint_word(language)}: {printable(hint)}")
         for line in summary_lines(result, language):
             click.echo(line)
 

@@ -8,7 +8,7 @@ from provisioner.base.counted import counted
 from provisioner.base.errors import HostError
 from provisioner.base.json_document import Document
 from provisioner.cli.context import Invocation, today
-from provisioner.cli.output import print_document
+from provisioner.cli.output import print_document, print_error_line
 from provisioner.pipeline import KeysMade, Session, init_keys
 from provisioner.plan.guards.policy import parse_allowances
 
@@ -57,5 +57,4 @@ def _print(made: KeysMade, invocation: Invocation) -> None:
         click.echo("nothing to make: every key and secret is there")
     click.echo(f"{counted(len(made.hosts), 'host')} with keys: {', '.join(made.hosts) or 'none'}")
     for _, error in sorted(made.unreadable.items()):
-        click.echo(click.style("error:", fg="red", bold=True) + f" {error.message}", err=True, color=invocation.color)
-        click.echo(f"  hint: {error.hint}", err=True)
+        print_error_line(error, color=invocation.color, margin="  ")

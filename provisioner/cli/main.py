@@ -11,13 +11,17 @@ from pathlib import Path
 from typing import NoReturn
 
 import click
+from click.exceptions import NoArgsIsHelpError
 
 from provisioner import __version__
 from provisioner.base.errors import ProvisionerError
+from provisioner.base.own_folder import make_own_folder
+from provisioner.base.printable import printable
 from provisioner.cli.commands import COMMANDS
 from provisioner.cli.context import Invocation, state_dir
 from provisioner.cli.lazy import LazyGroup
 from provisioner.cli.output import error_document, print_document, print_error
+from provisioner.cli.terminal import safe_streams
 
 _INTERNAL = 70
 _INTERRUPTED = 130
@@ -72,6 +76,11 @@ def run(arguments: Sequence[str], env: Mapping[str, str]) -> int:
     Returns:
         The exit code.
     """
+    with safe_streams():
+        return _run(arguments, env)
+
+
+def _run(arguments: Sequence[str], env: Mapping[str, str]) -> int:
     as_json = _wants_json(arguments)
     color = False if env.get("NO_COLOR") else None
     try:
@@ -90,7 +99,7 @@ def run(arguments: Sequence[str], env: Mapping[str, str]) -> int:
 
 def _wants_json(arguments: Sequence[str]) -> bool:
     """The format before click has parsed anything: wrong usage is answered in it as well."""
-    pairs = zip(arguments, [*arguments[1:], ""], strict=True)
+    pairs = zip(arguments, [*arguments[1:], ""], strict=False)  # none where there is no argument
     return any(one == "--output=json" or (one == "--output" and two == "json") for one, two in pairs)
 
 
@@ -100,8 +109,10 @@ def _usage(error: click.ClickException, *, as_json: bool) -> int:
         hint = f"see {error.ctx.command_path} --help"
     if as_json:
         print_document(error_document("usage", error.format_message(), hint))
+    elif isinstance(error, NoArgsIsHelpError):
+        click.echo(error.format_message(), err=True)
     else:
-        click.echo(f"error: {error.format_message()}\nhint: {hint}", err=True)
+        click.echo(f"error: {printable(error.format_message())}\nhint: {hint}", err=True)
     return error.exit_code if error.exit_code > 1 else 2
 
 
@@ -125,9 +136,9 @@ def _write_trace(error: Exception, env: Mapping[str, str]) -> Path | None:
     folder = state_dir(env) / "runs"
     path = folder / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{os.getpid()}.log"
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path.touch(mode=0o600)
-        path.write_text("".join(lines), encoding="utf-8")
+        make_own_folder(folder)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+            file.write("".join(lines))
     except OSError:
         return None
     return path

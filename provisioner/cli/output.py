@@ -1,8 +1,9 @@
-"""Problems and errors as people and as programs read them."""
+"""Problems and errors as people and as programs read them: each is one line, whoever wrote the words in it."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 
 import click
@@ -10,22 +11,36 @@ import click
 from provisioner.base.diagnostics import Problem, Severity
 from provisioner.base.errors import ProvisionerError
 from provisioner.base.json_document import Document
+from provisioner.base.printable import printable
 
 _COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow"}
 
 
+_WORDS = re.compile(r"[^ -~\n]+")
+"""What may have to be written as a number in JSON: the rest of a document is as it is."""
+
+
 def print_document(document: Mapping[str, object]) -> None:
-    """Print one JSON document on standard output."""
-    click.echo(json.dumps(document, ensure_ascii=False, indent=2))
+    """Print one JSON document on standard output; what no terminal may be sent stands in it as a number."""
+    click.echo(_WORDS.sub(_json_escaped, json.dumps(document, ensure_ascii=False, indent=2)))
+
+
+def _json_escaped(words: re.Match[str]) -> str:
+    return words[0] if words[0].isprintable() else "".join(c if c.isprintable() else _number(c) for c in words[0])
+
+
+def _number(character: str) -> str:
+    return json.dumps(character)[1:-1] if character != "\x7f" else r"\u007f"
 
 
 def problem_lines(problems: Iterable[Problem]) -> Iterable[str]:
     """Each problem as `error: file:line:column: message` and its hint below."""
     for problem in problems:
         severity = click.style(f"{problem.severity.value}:", fg=_COLOURS[problem.severity], bold=True)
-        yield f"{severity} {problem.place}: {problem.message}" if problem.file else f"{severity} {problem.message}"
+        place = f"{problem.place}: " if problem.file else ""
+        yield f"{severity} {printable(place + problem.message)}"
         if problem.hint:
-            yield f"  hint: {problem.hint}"
+            yield f"  hint: {printable(problem.hint)}"
 
 
 def problem_document(problem: Problem) -> Document:
@@ -50,16 +65,21 @@ def print_error(error: ProvisionerError, *, as_json: bool, color: bool | None) -
         return
     for line in problem_lines(problems):
         click.echo(line, err=True, color=color)
-    click.echo(click.style("error:", fg="red", bold=True) + f" {error.message}", err=True, color=color)
+    print_error_line(error, color=color)
+
+
+def print_error_line(error: ProvisionerError, *, color: bool | None, margin: str = "") -> None:
+    """Print an error's sentence on standard error, and its hint behind a margin."""
+    click.echo(click.style("error:", fg="red", bold=True) + f" {printable(error.message)}", err=True, color=color)
     if error.hint:
-        click.echo(f"hint: {error.hint}", err=True, color=color)
+        click.echo(f"{margin}hint: {printable(error.hint)}", err=True, color=color)
 
 
 def print_warning(message: str, hint: str, *, color: bool | None) -> None:
     """Print on standard error what a person should know although the command did what it was asked."""
-    click.echo(click.style("warning:", fg="yellow", bold=True) + f" {message}", err=True, color=color)
+    click.echo(click.style("warning:", fg="yellow", bold=True) + f" {printable(message)}", err=True, color=color)
     if hint:
-        click.echo(f"  hint: {hint}", err=True, color=color)
+        click.echo(f"  hint: {printable(hint)}", err=True, color=color)
 
 
 def error_document(

@@ -9,7 +9,7 @@ import click
 from provisioner.base.atomic_file import write_atomic
 from provisioner.base.errors import HostError, PolicyError, UsageError
 from provisioner.cli.context import Invocation, today
-from provisioner.cli.output import print_document
+from provisioner.cli.output import print_document, print_error_line
 from provisioner.cli.plan_check import check
 from provisioner.cli.plan_text import plan_lines
 from provisioner.cli.terminal import stdout_of
@@ -115,8 +115,7 @@ def _show(invocation: Invocation, planned: Planned, schema: str, *, details: boo
     if invocation.json or invocation.markdown:
         return
     for _, error in sorted(planned.unreadable.items()):
-        click.echo(click.style("error:", fg="red", bold=True) + f" {error.message}", err=True, color=invocation.color)
-        click.echo(f"  hint: {error.hint}", err=True)
+        print_error_line(error, color=invocation.color, margin="  ")
 
 
 def _show_plan(invocation: Invocation, plan: Plan, schema: str, *, details: bool, everything: bool) -> None:

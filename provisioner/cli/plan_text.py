@@ -8,13 +8,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import click
 
 from provisioner.base.counted import counted
+from provisioner.base.printable import printable
 from provisioner.cli.terminal import Terminal
 from provisioner.plan import Plan, Totals, totals_of
 from provisioner.plan.changes import Action, Change, Impact, distinct_trust
 from provisioner.plan.guards.measures import named
 from provisioner.plan.guards.policy import PlanRefusal
 from provisioner.plan.totals import TotalsRow
-from provisioner.report.text import printable
 
 _SIGNS = {Action.CREATE: "+", Action.UPDATE: "~", Action.DELETE: "-", Action.NOOP: "="}
 _COLOURS = {Action.CREATE: "green", Action.UPDATE: "yellow", Action.DELETE: "red", Action.NOOP: "white"}

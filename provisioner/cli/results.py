@@ -9,6 +9,7 @@ import click
 
 from provisioner.apply import NAMES, GateRules, HostOutcome, HostResult, RolloutOptions
 from provisioner.base.counted import counted
+from provisioner.base.printable import printable
 from provisioner.cli.interrupt import INTERRUPTED
 from provisioner.runs.applied import Applied
 from provisioner.runs.options import RunOptions, approval_of
@@ -69,25 +70,25 @@ def host_line(result: HostResult, word: str = "") -> str:
     """One host's line: what became of it, how long it took, why."""
     outcome = click.style(word or result.outcome.value, fg=_COLOURS.get(result.outcome, "red"), bold=True)
     took = f" in {result.seconds:.2f} s" if result.seconds else ""
-    cause = f": {result.cause}" if result.cause else ""
+    cause = f": {printable(result.cause)}" if result.cause else ""
     return f"{result.host}: {outcome}{took}{cause}"
 
 
 def note_lines(result: HostResult) -> list[str]:
     """What a person should know of a host although it changed nothing."""
     more = len(result.notes) - _SHOWN
-    lines = [f"  note: {note}" for note in result.notes[:_SHOWN]]
+    lines = [f"  note: {printable(note)}" for note in result.notes[:_SHOWN]]
     return lines + ([f"  and {counted(more, 'note')} more; --output json has all"] if more > 0 else [])
 
 
 def ended_lines(applied: Applied) -> list[str]:
     """Why a run ended before its end, and what to do next."""
-    lines = [f"note: {note}" for note in applied.notes]
+    lines = [f"note: {printable(note)}" for note in applied.notes]
     if applied.ended in {"paused", "interrupted"}:
         lines.append(f"run {applied.run} {_is(applied.ended)}")
         lines.append("hint: provisioner apply --resume goes on, provisioner apply --abort ends it")
     if applied.ended == "stopped":
-        lines.append(f"the rollout was stopped: {applied.cause.removeprefix('not started: ')}")
+        lines.append(f"the rollout was stopped: {printable(applied.cause.removeprefix('not started: '))}")
     return lines
 
 

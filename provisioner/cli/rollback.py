@@ -11,6 +11,7 @@ from provisioner.apply import HostOutcome, HostResult, NotStartedBecause, exit_c
 from provisioner.base.counted import counted
 from provisioner.base.errors import RollbackError, UsageError
 from provisioner.base.json_document import Document
+from provisioner.base.printable import printable
 from provisioner.cli.context import Invocation, today
 from provisioner.cli.interrupt import stoppable
 from provisioner.cli.output import print_document
@@ -70,9 +71,11 @@ def _exit_code(results: tuple[HostResult, ...]) -> int:
 def _ask(invocation: Invocation, planned: RollbackPlan, *, yes: bool) -> None:
     if not invocation.json:
         for host, (run, at) in planned.hosts.items():
-            click.echo(f"{host}: back to its state before run {run}, kept since {at:%Y-%m-%d %H:%M} UTC", err=True)
+            click.echo(
+                f"{host}: back to its state before run {printable(run)}, kept since {at:%Y-%m-%d %H:%M} UTC", err=True
+            )
         for host, error in planned.unreadable.items():
-            click.echo(f"{host}: {error.message}", err=True)
+            click.echo(f"{host}: {printable(error.message)}", err=True)
     if yes or not planned.hosts:
         return
     if invocation.json or not sys.stdin.isatty():

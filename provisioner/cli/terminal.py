@@ -1,18 +1,30 @@
-"""What standard output can show: its width if a person watches, its letters, its colours."""
+"""What standard output can show: its width if a person watches, its letters, its colours, and nothing else.
+
+Whatever is printed passes `safe_streams`: texts of inventories, sheets, hosts, Git and file names may be anybody's, and
+a terminal obeys what it is sent. Of control characters only our own colours, tabs and ends of lines come through.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import re
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TextIO
+from typing import Any, TextIO, cast
 
 import click
 
+from provisioner.base.printable import printable
+
+# The colours that `click.style` is asked for here, bold, and their end.
+_OURS = re.compile(r"(\x1b\[(?:0|1|3[0-7])m|[\t\n])")
 _PLAIN = str.maketrans({"→": "->", "…": "...", "·": "-"})
 _NARROWEST = 40
+# More than a person reads of one thing; the document has all of it.
+_LONGEST = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +54,7 @@ class Terminal:
     def print(self, lines: Iterable[str]) -> None:
         """Print lines; where an arrow cannot be written, `->` is."""
         for line in lines:
-            click.echo(self.written(line), file=self.stream, color=self.color)
+            click.echo(self.written(line.replace("\n", " ")), file=self.stream, color=self.color)
 
     def written(self, line: str) -> str:
         """A line in the letters that the stream has."""
@@ -54,6 +66,7 @@ class Terminal:
 
     def below(self, head: str, text: str, indent: int) -> list[str]:
         """`head: text` as one line, or where that is too long for the terminal as several."""
+        text = printable(text, _LONGEST)
         if not text:
             return [head]
         if self.width is None or len(click.unstyle(head)) + 2 + len(text) <= self.width:
@@ -83,3 +96,48 @@ def stdout_of(env: Mapping[str, str], *, color: bool | None) -> Terminal:
 def stderr_of(env: Mapping[str, str], *, color: bool | None) -> Terminal:
     """Standard error as it is now."""
     return Terminal.of(sys.stderr, env, color=color)
+
+
+# --- what comes through ---------------------------------------------------------------------------
+
+
+class SafeStream:
+    """A stream of text that lets through what `shown` leaves; all else of it is that of the stream below."""
+
+    # What writes bytes would go round it.
+    buffer = None
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write a text, made safe."""
+        self._stream.write(shown(text))
+        return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        """Write texts, made safe."""
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str) -> Any:
+        """The stream's own."""
+        return getattr(self._stream, name)
+
+
+def shown(text: str) -> str:
+    """A text without what a terminal would obey: only our colours, tabs and ends of lines stay."""
+    if text.isprintable():
+        return text
+    return "".join(part if number % 2 else printable(part) for number, part in enumerate(_OURS.split(text)))
+
+
+@contextlib.contextmanager
+def safe_streams() -> Iterator[None]:
+    """Let nothing reach standard output and standard error but through `SafeStream`."""
+    out, err = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = cast("TextIO", SafeStream(out)), cast("TextIO", SafeStream(err))
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = out, err

@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 from provisioner.base.errors import PolicyError
+from provisioner.base.own_folder import make_own_folder
 
 NAME = "contacts-access.log"
 
@@ -57,8 +58,8 @@ def record(folder: Path, access: AccessRecord) -> None:
     }
     path = folder / NAME
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        make_own_folder(folder)
+        handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         try:
             os.fchmod(handle, 0o600)
             os.write(handle, (json.dumps(line, ensure_ascii=False) + "\n").encode())

@@ -44,3 +44,11 @@ def key_hosts(inventory: Inventory, secrets: Secrets) -> tuple[HostSpec, ...]:
         for centre in inventory.centres.values()
     ]
     return tuple(sorted(specs, key=lambda s: s.id))
+
+
+def known_keys(inventory: Inventory) -> dict[str, str]:
+    """The public keys that are recorded, each with whose it is: a host's id, or a gateway."""
+    lock = inventory.allocations
+    hosts = {h.public_key: name for of in (lock.relays, lock.centres) for name, h in of.items() if h.public_key}
+    gateways = ((facility.id, facility.gateway) for facility in inventory.facilities.values())
+    return {g.public_key: f"the gateway of {name}" for name, g in gateways if g and g.public_key} | hosts

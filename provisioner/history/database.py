@@ -13,6 +13,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, m
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from provisioner.base.errors import StateError
+from provisioner.base.own_folder import make_own_folder, refuse_link
 from provisioner.history.place import VARIABLE, StatePlace
 from provisioner.history.tables import SCHEMA, entries, metadata, schema
 
@@ -171,8 +172,9 @@ def _make_private(file: Path) -> None:
         StateError: that cannot be done.
     """
     try:
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_own_folder(file.parent)
         file.parent.chmod(0o700)
+        refuse_link(file)
         # Only a new file is opened here: to close a file takes away every lock that this process has on it,
         # SQLite's too, and the last of other processes to leave would then remove the log that is in use.
         with suppress(FileExistsError):

@@ -10,6 +10,7 @@ from pathlib import Path
 import requests
 
 from provisioner.base.errors import HostError
+from provisioner.base.own_folder import make_own_folder
 from provisioner.inventory.model import MediamtxArtefact
 
 _RELEASE = "https://github.com/bluenviron/mediamtx/releases/download/v{version}/mediamtx_v{version}_linux_{arch}.tar.gz"
@@ -45,7 +46,11 @@ def fetch(artefact: MediamtxArtefact, arch: str, root: Path, environment: Mappin
 def _cache(environment: Mapping[str, str]) -> Path:
     base = environment.get("XDG_CACHE_HOME") or str(Path(environment.get("HOME", "/root")) / ".cache")
     folder = Path(base) / "provisioner/mediamtx"
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        make_own_folder(folder)
+    except OSError as error:
+        hint = "give yourself the folder, or name another one with XDG_CACHE_HOME"
+        raise HostError(f"MediaMTX cannot be kept in {folder}: {error.strerror}", hint=hint) from None
     return folder
 
 

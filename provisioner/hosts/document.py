@@ -1,17 +1,20 @@
 """What a host answers, field by field: whatever does not fit is that host's error, and nobody else's. Pure.
 
-The document is another program's output, from a machine that may be damaged or in other hands. It is read with checks
-of every type, so that reading ends in a value or in one `HostError`. The error names the field, never its value,
-which may be anything. What is read is shown on terminals: of every text control characters are taken out.
+The document is another program's output, from a machine that may be damaged or in other hands. What is longer, or has
+more parts, than any of ours is not taken apart at all (`read_json`). The rest is read with checks of every type, so
+that reading ends in a value or in one `HostError`. The error names the field, never its value, which may be anything.
+What is read is shown on terminals: of every text control characters are taken out.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NoReturn, TypeGuard, TypeVar
 
 from provisioner.base.errors import HostError
+from provisioner.base.printable import printable
 
 _Parsed = TypeVar("_Parsed")
 
@@ -21,7 +24,15 @@ _LARGEST = 2**63
 _DEEPEST = 16
 # Longer than any word or message of ours: what a program printed is cut on the host.
 _LONGEST = 20_000
+# Longer than any sentence of ours that is to be read by a person.
+_SENTENCE = 1_000
 _NAME_SHOWN = 60
+
+LONGEST_ANSWER = 16 * 1024 * 1024
+"""So many bytes an answer may have: half as much again as a relay of ten thousand paths has to say."""
+
+MOST_PARTS = 1_000_000
+"""So many lists, objects and members of them an answer may have: each takes the memory of a hundred letters."""
 
 
 class UnreadableError(Exception):
@@ -71,6 +82,14 @@ class Fields:
         """A text, or None where it is null or missing."""
         return self.text(name) if self.has(name) else None
 
+    def sentence(self, name: str, default: str | None = None) -> str:
+        """A text that people read: what is too long for that is cut."""
+        return printable(self.text(name, default), _SENTENCE)
+
+    def sentences(self, name: str, most: int) -> tuple[str, ...]:
+        """A list of texts that people read, none where it is missing; no more of them than somebody would write."""
+        return tuple(printable(text, _SENTENCE) for text in self.texts(name)[:most]) if self.has(name) else ()
+
     def texts(self, name: str) -> tuple[str, ...]:
         """A list of texts."""
         listed = self.list_of(name)
@@ -85,9 +104,17 @@ class Fields:
         """A whole number, or None where it is null or missing."""
         return self.number(name) if self.has(name) else None
 
-    def numbers(self, name: str) -> tuple[int, ...]:
-        """A list of whole numbers."""
-        return tuple(value if _is_number(value) else _no_number(self.place_of(name)) for value in self.list_of(name))
+    def amount(self, name: str) -> int:
+        """How much or how many: a whole number that is not less than nothing."""
+        number = self.number(name)
+        if number < 0:
+            raise UnreadableError(f"{self.place_of(name)} is less than nothing")
+        return number
+
+    def amounts(self, name: str) -> tuple[int, ...]:
+        """A list of whole numbers, none of them less than nothing."""
+        numbers = self.list_of(name)
+        return tuple(n if _is_number(n) and n >= 0 else _no_number(self.place_of(name)) for n in numbers)
 
     def measure(self, name: str) -> float:
         """A number that may have a fraction, e.g. of seconds."""
@@ -121,9 +148,9 @@ class Fields:
         return ((key, below.below(key)) for key in below.names())
 
     def counts(self, name: str) -> dict[str, int]:
-        """The whole numbers of an object, by name."""
+        """The amounts of an object, by name."""
         below = self.below(name)
-        return {key: below.number(key) for key in below.names()}
+        return {key: below.amount(key) for key in below.names()}
 
     def plain(self, name: str) -> dict[str, object]:
         """An object of any JSON, no deeper than we write it."""
@@ -151,6 +178,23 @@ class Fields:
 
     def _name(self, key: object) -> str:
         return _name(key, f"a name in {self.place or 'the answer'}")
+
+
+def read_json(raw: bytes) -> object:
+    """What a host's answer holds: any JSON of bounded length, as our program writes it.
+
+    Raises:
+        UnreadableError: it is none, or more than there can be to say.
+    """
+    if len(raw) > LONGEST_ANSWER:
+        raise UnreadableError(f"it is longer than {LONGEST_ANSWER} bytes")
+    if raw.count(b",") + raw.count(b"[") + raw.count(b"{") > MOST_PARTS:
+        raise UnreadableError(f"it has more than {MOST_PARTS} parts")
+    try:
+        answer: object = json.loads(raw.decode("ascii"), parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise UnreadableError(f"it is no JSON of ours ({type(error).__name__})") from None
+    return answer
 
 
 def fields_of(value: object, place: str = "") -> Fields:
@@ -186,12 +230,6 @@ def unreadable_answer(host: str, problem: str) -> HostError:
     )
 
 
-def printable(text: str, longest: int) -> str:
-    """A text of somebody else's for a message: no control characters, no half of a character, not too long."""
-    shown = "".join(c if c.isprintable() else "?" for c in text[:longest])
-    return shown if len(text) <= longest else f"{shown}…"
-
-
 def _plain(fields: Fields, name: str, value: object, depth: int) -> object:
     """A value in the field `name`, at so many levels from the deepest."""
     if _is_clean(value):
@@ -212,6 +250,11 @@ def _plain(fields: Fields, name: str, value: object, depth: int) -> object:
     if isinstance(value, int | float) and not -_LARGEST < value < _LARGEST:
         _no_number(fields.place_of(name))
     return value
+
+
+def _no_constant(_name: str) -> NoReturn:
+    # NaN and the infinities are not JSON.
+    raise ValueError
 
 
 def _is_object(value: object) -> TypeGuard[Mapping[str, object]]:
@@ -256,7 +299,7 @@ def _text(value: object, place: str) -> str:
         raise UnreadableError(f"{place} is no text")
     if len(value) > _LONGEST:
         raise UnreadableError(f"{place} is too long")
-    return value if value.isprintable() else "".join(map(_shown, value))
+    return printable(value)
 
 
 def _name(value: object, place: str) -> str:
@@ -264,9 +307,3 @@ def _name(value: object, place: str) -> str:
     if name != value:
         raise UnreadableError(f"{place} is no name")
     return name
-
-
-def _shown(character: str) -> str:
-    if character.isprintable():
-        return character
-    return " " if character.isspace() else "?"

@@ -262,10 +262,7 @@ def _files(files: Fields) -> dict[str, FileFacts]:
 
 
 def _file(file: Fields) -> FileFacts:
-    mode = file.number("mode")
-    if mode < 0:
-        raise UnreadableError(f"{file.place}.mode is no mode")
-    return FileFacts(file.text("digest"), mode, file.text("owner"), file.text("group"))
+    return FileFacts(file.text("digest"), file.amount("mode"), file.text("owner"), file.text("group"))
 
 
 def _unit(unit: Fields) -> UnitFacts:
@@ -280,7 +277,7 @@ def _tunnel(tunnel: Fields | None) -> TunnelFacts | None:
         listen_port=tunnel.number_or_none("listen_port"),
         addresses=tunnel.texts("addresses"),
         routes=tunnel.texts("routes"),
-        mtu=tunnel.number("mtu"),
+        mtu=tunnel.amount("mtu"),
         peers={key: _peer(peer) for key, peer in tunnel.named("peers")},
     )
 
@@ -307,7 +304,7 @@ def _difference(difference: Fields) -> RuleDifference:
 
 
 def _armed(armed: Fields | None) -> ArmedChange | None:
-    return ArmedChange(armed.text("run"), armed.text("who", "")) if armed else None
+    return ArmedChange(armed.sentence("run"), armed.sentence("who", "")) if armed else None
 
 
 def _relay(relay: Fields | None) -> RelayFacts | None:
@@ -317,7 +314,7 @@ def _relay(relay: Fields | None) -> RelayFacts | None:
         settings=relay.plain("settings"),
         paths={name: _path(path) for name, path in relay.named("paths")},
         sentinel=relay.text_or_none("sentinel"),
-        foreign=relay.number("foreign"),
+        foreign=relay.amount("foreign"),
     )
 
 
@@ -328,13 +325,13 @@ def _path(path: Fields) -> PathFacts:
 def _runtime(runtime: Fields | None) -> RuntimeFacts | None:
     if runtime is None:
         return None
-    return RuntimeFacts(runtime.text("version"), runtime.text_or_none("sentinel"), runtime.counts("viewers"))
+    return RuntimeFacts(runtime.sentence("version"), runtime.text_or_none("sentinel"), runtime.counts("viewers"))
 
 
 def _program(program: Fields | None) -> ProgramFacts | None:
     if program is None:
         return None
-    return ProgramFacts(program.flag("present"), program.flag("whole"), program.text("version", ""))
+    return ProgramFacts(program.flag("present"), program.flag("whole"), program.sentence("version", ""))
 
 
 def _generation(generation: Fields) -> Generation:

@@ -6,7 +6,9 @@ A host's private keys and passwords stay on it; what comes back are a public key
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from provisioner.base.errors import HostError
@@ -26,7 +28,12 @@ _HASH = re.compile(r"sha256:[A-Za-z0-9+/]{43}=")
 
 
 def make_host_keys(
-    specs: Sequence[HostSpec], runner: HostRunner, program: bytes, *, unproved: bool = False
+    specs: Sequence[HostSpec],
+    runner: HostRunner,
+    program: bytes,
+    *,
+    known: Mapping[str, str] = MappingProxyType({}),
+    unproved: bool = False,
 ) -> tuple[dict[str, Mapping[str, str]], dict[str, HostError]]:
     """Let hosts make what they lack: what each of them has, and the error of each that does not answer.
 
@@ -34,6 +41,7 @@ def make_host_keys(
         specs: the hosts.
         runner: carries the calls.
         program: the on-host program, which stays there with the key by which the host proves itself later.
+        known: public keys that are recorded already, each with whose it is: a host cannot have another's.
         unproved: whether the hosts need not prove that they are those that were managed before.
     """
     calls = [HostCall(spec, _request(spec), _left(spec, program), unproved=unproved) for spec in specs]
@@ -45,7 +53,26 @@ def make_host_keys(
             made[spec.id] = _keys(spec, answers[spec.id])
         except HostError as error:
             errors[spec.id] = error
-    return made, errors
+    foreign = _not_their_own(made, known)
+    return {host: keys for host, keys in made.items() if host not in foreign}, errors | foreign
+
+
+def _not_their_own(made: Mapping[str, Mapping[str, str]], known: Mapping[str, str]) -> dict[str, HostError]:
+    """The hosts that say of a key that it is theirs which is recorded as another's, or which two of them have."""
+    owners = Counter(keys["public_key"] for keys in made.values())
+    errors = {}
+    for host, keys in made.items():
+        key = keys["public_key"]
+        others = [known[key]] if known.get(key, host) != host else []
+        if not others and owners[key] > 1 and known.get(key) != host:
+            others = sorted(other for other in made if other != host and made[other]["public_key"] == key)
+        if others:
+            errors[host] = HostError(
+                f"{host} says that it has the public key of {', '.join(others)}",
+                hint="no two hosts can have one: find out which of them is not what it says, and make its key anew",
+                object=host,
+            )
+    return errors
 
 
 def _left(spec: HostSpec, program: bytes) -> dict[str, bytes]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from provisioner.base.errors import HostError
-from provisioner.hosts.document import printable
+from provisioner.base.printable import printable
 from provisioner.hosts.facts import OperatingSystem
 
 _SHOWN, _LISTED = 40, 20

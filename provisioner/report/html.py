@@ -10,7 +10,8 @@ from functools import lru_cache
 import jinja2
 
 from provisioner.base.clock import local_time
-from provisioner.report.text import printable, seconds_of, sentence, worst_of
+from provisioner.base.printable import printable
+from provisioner.report.text import seconds_of, sentence, worst_of
 from provisioner.report.totals import SEVERITY, Total, total_of, totals_by
 from provisioner.verify.levels import LEVELS
 from provisioner.verify.result import Incident, PathVerdict, Verdict, VerifyResult
@@ -34,7 +35,7 @@ class _Facility:
 
 
 def html_page(result: VerifyResult) -> str:
-    """The page. Every value is escaped; it holds ids and verdicts, never names of people or secrets."""
+    """The page. Every value is printable and escaped; it holds ids and verdicts, never names of people or secrets."""
     complete = len(result.paths) <= MOST_LISTED
     total = total_of("", result.paths)
     return _template().render(
@@ -84,6 +85,6 @@ def _template() -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        finalize=lambda value: printable(value) if isinstance(value, str) else value,
     )
-    environment.filters["printable"] = printable
     return environment.get_template("verify.html.j2")

@@ -11,11 +11,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from provisioner.base.counted import counted
+from provisioner.base.printable import printable
 from provisioner.plan import Plan, Totals, totals_of
 from provisioner.plan.changes import Action, Change, Impact, distinct_trust
 from provisioner.plan.guards.measures import named
 from provisioner.plan.totals import TotalsRow
-from provisioner.report.text import printable
 
 MAX_BYTES = 60_000
 """GitHub takes 65,536 characters and GitLab more; bytes are counted, so that letters of any kind fit."""

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from provisioner.base.diagnostics import Problem, Severity
 from provisioner.base.json_document import Document
+from provisioner.base.printable import printable
 from provisioner.report.problem_catalogue import CATALOGUE, ProblemEntry
 
 SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -58,12 +59,12 @@ def _result(problem: Problem, index: int, folder: str) -> Document:
         "ruleId": problem.code,
         "ruleIndex": index,
         "level": _LEVELS[problem.severity],
-        "message": {"text": f"{problem.message}; {problem.hint}" if problem.hint else problem.message},
+        "message": {"text": _plain(f"{problem.message}; {problem.hint}" if problem.hint else problem.message)},
         "locations": [_location(problem, uri)] if uri else [],
         "partialFingerprints": {"problem/v1": _fingerprint(problem, uri)},
     }
     if problem.object:
-        result["properties"] = {"object": problem.object}
+        result["properties"] = {"object": printable(problem.object)}
     return result
 
 
@@ -72,6 +73,11 @@ def _location(problem: Problem, uri: str) -> Document:
     if problem.line:
         physical["region"] = {"startLine": problem.line, "startColumn": max(problem.column, 1)}
     return {"physicalLocation": physical}
+
+
+def _plain(message: str) -> str:
+    """A message that stays one: brackets before parentheses would be a link of any words to any place (3.11.6)."""
+    return printable(message).replace("](", "] (")
 
 
 def _uri(file: str, folder: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import click
 
 from provisioner.base.clock import local_time
+from provisioner.base.printable import printable
 from provisioner.report.tables import text_table
 from provisioner.report.totals import SEVERITY, Total, total_of, totals_by
 from provisioner.verify.result import HostReport, Incident, PathVerdict, Verdict, VerifyResult
@@ -38,11 +39,6 @@ def sentence(result: VerifyResult) -> str:
         return f"all {total.paths} paths are up" if total.paths > 1 else "the path is up"
     others = ", ".join(f"{total.counts[v]} {v.value}" for v in SEVERITY if v is not Verdict.UP and v in total.counts)
     return f"{total.up} of {total.paths} paths are up: {others}"
-
-
-def printable(text: str) -> str:
-    """Replace what is not printable: details quote other programs, which may speak to the terminal."""
-    return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def seconds_of(result: VerifyResult) -> int:
@@ -77,7 +73,8 @@ def _incidents(result: VerifyResult, *, detail: bool, color: bool) -> Iterator[s
     for incident in result.incidents:
         verdict = worst_of(by_name[name] for name in incident.paths)
         count = f"{len(incident.paths)} path{'s' if len(incident.paths) > 1 else ''}"
-        yield f"  {_word(verdict, color=color)}  {incident.layer.value} {incident.object}: {incident.cause}, {count}"
+        what = printable(f"{incident.layer.value} {incident.object}: {incident.cause}, {count}")
+        yield f"  {_word(verdict, color=color)}  {what}"
         yield from (f"            {line}" for line in _below(incident, detail=detail))
 
 

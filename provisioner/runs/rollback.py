@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 
 from provisioner.apply import HostOutcome, HostResult, Job, waves_of
 from provisioner.base.errors import HostError, UsageError
+from provisioner.history.place import state_place_of
 from provisioner.history.records import Operation
+from provisioner.history.store import find_history
 from provisioner.hosts.facts import HostFacts
 from provisioner.hosts.observe import observe
 from provisioner.pipeline import Session
@@ -45,7 +48,7 @@ def plan_rollback(session: Session, targets: Sequence[str]) -> RollbackPlan:
     facts, errors = observe([hosts[h] for h in sorted(named or set(hosts))], session.files, session.runner)
     kept = {host: {one.run: one.kept for one in of.generations} for host, of in facts.items()}
     newest = {host: next(iter(of), "") for host, of in kept.items()}
-    run = runs[0] if runs else max((r for r in newest.values() if r), default="")
+    run = runs[0] if runs else _last_run(session, newest.values())
     chosen = {host: newest[host] for host in named & set(kept)} if named else {h: run for h in kept if run in kept[h]}
     planned = {host: (target, kept[host][target]) for host, target in chosen.items() if target}
     if not planned and not errors:
@@ -53,6 +56,17 @@ def plan_rollback(session: Session, targets: Sequence[str]) -> RollbackPlan:
         what = f"a state of before {run}" if runs else "a state to return to"
         raise UsageError(f"no host keeps {what}", hint=f"kept are states of before: {', '.join(known) or 'none'}")
     return RollbackPlan(planned, facts, errors)
+
+
+def _last_run(session: Session, named: Iterable[str]) -> str:
+    """The last of the runs that hosts name: one that is recorded here, if any is, as a host may name what never was."""
+    runs = {run for run in named if run}
+    history = find_history(state_place_of(session.environment, session.inventory.settings.id))
+    if history is not None:
+        with closing(history):
+            recorded = {past.run.id for past in history.runs()}
+        runs = runs & recorded or runs
+    return max(runs, default="")
 
 
 def roll_back(session: Session, planned: RollbackPlan, options: RunOptions = USUAL) -> Applied:

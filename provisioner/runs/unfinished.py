@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from provisioner.apply import HostOutcome, HostResult, NotStartedBecause, RunProgress
+from provisioner.apply import HostOutcome, HostResult, NotStartedBecause, RunProgress, StartedHost
 from provisioner.base.errors import StalePlanError, UsageError
 from provisioner.history.event_log import Event, EventLog
 from provisioner.history.place import StatePlace
@@ -45,7 +45,7 @@ class Unfinished:
 
 
 def unfinished(place: StatePlace) -> Unfinished:
-    """The last run that changes hosts and has not ended.
+    """The last run that changes hosts and has not ended, also where later ones have.
 
     Raises:
         UsageError: there is none.
@@ -53,15 +53,16 @@ def unfinished(place: StatePlace) -> Unfinished:
     """
     history, log = open_history(place), EventLog(place)
     try:
-        last = next((r for r in history.runs() if r.run.operation is not Operation.VERIFY), None)
-        events = log.of(last.run.id) if last else ()
+        changes = (r for r in history.runs() if r.run.operation is not Operation.VERIFY and r.finished is None)
+        for recorded in changes:
+            events = log.of(recorded.run.id)
+            # One that has not begun its journal has touched nothing, and knows nothing of what it was about to do.
+            if begun := next((e for e in events if e.step == "run" and e.state == "begin"), None):
+                return Unfinished(recorded.run, intent_of(begun.detail), progress_of(events), _is_paused(events))
     finally:
         history.close()
         log.close()
-    begun = next((e for e in events if e.step == "run" and e.state == "begin"), None)
-    if last is None or last.finished is not None or begun is None:
-        raise UsageError("no run is unfinished", hint="see provisioner history")
-    return Unfinished(last.run, intent_of(begun.detail), progress_of(events), _is_paused(events))
+    raise UsageError("no run is unfinished", hint="see provisioner history")
 
 
 def _is_paused(events: Sequence[Event]) -> bool:
@@ -70,23 +71,40 @@ def _is_paused(events: Sequence[Event]) -> bool:
 
 
 def progress_of(events: Iterable[Event]) -> RunProgress:
-    """Which hosts are through, and which were started."""
+    """Which hosts are through, and which were started and how far they had come."""
     results: dict[str, HostResult] = {}
-    started: set[str] = set()
+    started: dict[str, StartedHost] = {}
     for event in events:
-        if event.host and event.step == "start":
-            started.add(event.host)
         if event.host and event.step == "end":
-            refusal, seconds = event.detail.get("refusal"), event.detail.get("seconds")
-            results[event.host] = HostResult(
-                event.host,
-                HostOutcome(event.state),
-                str(event.detail.get("cause", "")),
-                refusal=NotStartedBecause(str(refusal)) if refusal else None,
-                seconds=float(seconds) if isinstance(seconds, int | float) else 0.0,
-                wave=str(event.detail.get("wave", "")),
-            )
-    return RunProgress(results, frozenset(started - set(results)))
+            results[event.host] = _result_of(event)
+        elif event.host and (event.step == "start" or event.host in started):
+            started[event.host] = _heard(started.get(event.host, StartedHost()), event)
+    return RunProgress(results, {host: of for host, of in started.items() if host not in results})
+
+
+def _heard(host: StartedHost, event: Event) -> StartedHost:
+    """What is known of a host after one more step."""
+    match event.step, event.state:
+        case "armed", "done":
+            return replace(host, armed=True)
+        case "gate", "failed":
+            return replace(host, gate_failed=str(event.detail.get("cause", "")) or "it failed")
+        case "confirm", "begin":
+            return replace(host, confirming=True)
+        case _:
+            return host
+
+
+def _result_of(event: Event) -> HostResult:
+    refusal, seconds = event.detail.get("refusal"), event.detail.get("seconds")
+    return HostResult(
+        event.host,
+        HostOutcome(event.state),
+        str(event.detail.get("cause", "")),
+        refusal=NotStartedBecause(str(refusal)) if refusal else None,
+        seconds=float(seconds) if isinstance(seconds, int | float) else 0.0,
+        wave=str(event.detail.get("wave", "")),
+    )
 
 
 def state_of(recorded: Recorded, events: Sequence[Event]) -> str:

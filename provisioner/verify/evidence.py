@@ -1,4 +1,8 @@
-"""What hosts say about paths, as typed values. Pure; a document that cannot be read is no evidence."""
+"""What hosts say about paths, as typed values. Pure; a document that cannot be read is no evidence.
+
+Nor is one that says what cannot be: fewer bytes than none, a handshake in a year to come. What it says of paths that
+nobody asked that host about is evidence of nothing, as each path is judged by what its own relay and centres say of it.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,10 @@ Device = tuple[str, int]
 
 # ffmpeg's names of what the inventory names otherwise.
 _CODECS = {"hevc": "h265"}
+# A clock may have jumped; but not by a year.
+_YEAR_S = 366 * 86_400.0
+_LARGEST_PORT = 65_535
+_MOST_LINES = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +116,7 @@ def _evidence(host: str, answer: Fields) -> HostEvidence:
     return HostEvidence(
         host=host,
         outcome=CallOutcome.ANSWERED,
-        error=answer.text("facts_error", ""),
+        error=answer.sentence("facts_error", ""),
         facts=facts_in(host, answer.below("facts")) if answer.has("facts") else None,
         relay=relay_evidence(relay) if relay else None,
         centre=_centre(centre) if centre else None,
@@ -123,14 +131,25 @@ def relay_evidence(relay: Fields) -> RelayEvidence:
     """
     paths = dict(relay.named("paths"))
     return RelayEvidence(
-        unit=relay.text("unit"),
-        api_error=relay.text("api_error"),
+        unit=relay.sentence("unit"),
+        api_error=relay.sentence("api_error"),
         tunnel=_tunnel(relay.below("tunnel")),
-        devices={(d.text("address"), d.number("port")): d.text("outcome") for d in relay.each("devices")},
+        devices={_device(device): device.sentence("outcome") for device in relay.each("devices")},
         samples={name: _samples(path) for name, path in paths.items()},
         reads={name: _read(path.below("read")) for name, path in paths.items() if path.has("read")},
-        errors={name: relay.below("errors").texts(name) for name in relay.below("errors").names()},
+        errors=_errors(relay.below("errors")),
     )
+
+
+def _device(device: Fields) -> Device:
+    port = device.amount("port")
+    if not 0 < port <= _LARGEST_PORT:
+        raise UnreadableError(f"{device.place}.port is no port")
+    return device.text("address"), port
+
+
+def _errors(errors: Fields) -> dict[str, tuple[str, ...]]:
+    return {name: errors.sentences(name, _MOST_LINES) for name in errors.names()}
 
 
 def _centre(centre: Fields) -> CentreEvidence:
@@ -148,14 +167,21 @@ def _tunnel(tunnel: Fields) -> LiveTunnel:
 def _peer(peer: Fields) -> LivePeer:
     return LivePeer(
         allowed_ips=peer.texts("allowed_ips"),
-        handshake_age_s=peer.measure("handshake_age_s") if peer.has("handshake_age_s") else None,
+        handshake_age_s=_age(peer) if peer.has("handshake_age_s") else None,
         received=_before_and_after(peer, "received_bytes"),
         sent=_before_and_after(peer, "sent_bytes"),
     )
 
 
+def _age(peer: Fields) -> float:
+    age = peer.measure("handshake_age_s")
+    if age < -_YEAR_S:
+        raise UnreadableError(f"{peer.place}.handshake_age_s is in a year to come")
+    return age
+
+
 def _before_and_after(peer: Fields, name: str) -> tuple[int, int]:
-    match peer.numbers(name):
+    match peer.amounts(name):
         case (before, after):
             return before, after
         case _:
@@ -177,7 +203,7 @@ def _sample(document: object, place: str) -> Sample | None:
     return Sample(
         available=sample.flag("available"),
         online=sample.flag("online"),
-        inbound_bytes=sample.number("inbound_bytes"),
+        inbound_bytes=sample.amount("inbound_bytes"),
         codecs=tuple(t.text("codec") for t in sample.each("tracks") if t.has("codec")) if sample.has("tracks") else (),
     )
 
@@ -185,12 +211,12 @@ def _sample(document: object, place: str) -> Sample | None:
 def _read(read: Fields) -> Read:
     frame = None
     if read.has("codec"):
-        codec = read.text("codec")
-        frame = (_CODECS.get(codec, codec), read.number("width"), read.number("height"))
+        codec = read.sentence("codec")
+        frame = (_CODECS.get(codec, codec), read.amount("width"), read.amount("height"))
     return Read(
         run=not read.has("not_run"),
         frame=frame,
-        error=read.text("error", "") or read.text("not_run", ""),
+        error=read.sentence("error", "") or read.sentence("not_run", ""),
         status=read.number_or_none("status"),
         timed_out=read.has("timed_out") and read.flag("timed_out"),
         after=_sample(read.values.get("after"), read.place),

@@ -61,22 +61,24 @@ def test_an_odd_answer_to_observe_is_one_hosts_error(oddities: list[Oddity]) -> 
 @given(SOME)
 @settings(max_examples=200, deadline=None)
 def test_an_odd_answer_to_keys_is_one_hosts_error(oddities: list[Oddity]) -> None:
-    key, digest = inventories.public_key("host"), "sha256:" + "A" * 43 + "="
+    digest = "sha256:" + "A" * 43 + "="
 
     class Keys:
         """Hosts that have keys."""
 
         def call(self, calls: list[HostCall], *, timeout_s: float) -> dict[str, HostAnswer]:
-            """The same keys for every host."""
+            """A key for every host."""
             assert timeout_s > 0
-            document = {"public_key": key, "api_hash": digest, "probe_hash": digest}
-            return {call.spec.id: HostAnswer(call.spec.id, CallOutcome.ANSWERED, document) for call in calls}
+            return {call.spec.id: HostAnswer(call.spec.id, CallOutcome.ANSWERED, keys(call.spec.id)) for call in calls}
+
+    def keys(host: str) -> dict[str, str]:
+        return {"public_key": inventories.public_key(host), "api_hash": digest, "probe_hash": digest}
 
     odd = OddHosts(Keys(), HOST, lambda _operation, document: odd_document(document, oddities))  # type: ignore[arg-type]  # a list is a sequence
     made, errors = make_host_keys(tuple(DESIRED.hosts.values()), odd, b"program")
-    assert made[OTHER] == {"public_key": key}
+    assert made[OTHER] == {"public_key": keys(OTHER)["public_key"]}
     # What goes into the lock is these three, and nothing that a host chose to add.
-    assert HOST in errors or made[HOST] == {"public_key": key, "api_hash": digest, "probe_hash": digest}
+    assert HOST in errors or made[HOST] == keys(HOST)
     assert all(isinstance(error, HostError) for error in errors.values())
 
 

@@ -21,11 +21,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from provisioner.base.errors import HostError
+from provisioner.base.printable import printable
 from provisioner.desired.spec import HostSpec
 from provisioner.hosts.ansible.bundle import write_bundle
 from provisioner.hosts.ansible.private import make_private_folder
 from provisioner.hosts.ansible.proof import Proofs, place_of
-from provisioner.hosts.document import printable
+from provisioner.hosts.document import LONGEST_ANSWER, UnreadableError, read_json
 from provisioner.hosts.runner import UNPROVED, CallOutcome, HostAnswer, HostCall
 from provisioner.render.templates import Templates, data_folder
 
@@ -107,15 +108,12 @@ class Play:
     def take(self, call: HostCall, number: int) -> HostAnswer:
         """Take an answer; the host's worker is free for the next call."""
         path = self._folder / "answers" / str(number)
-        try:
-            answer: object = json.loads(path.read_text())
-        except (ValueError, RecursionError) as error:
-            answer = {"error": f"its answer cannot be read ({type(error).__name__})"}
+        raw = _read_bounded(path)
         path.unlink()
         self._busy.discard(number)
         if self._stays:
             self._free[call.spec.id] = place_of(call.spec)
-        taken = answer_of(call.spec.id, answer)
+        taken = answer_in(call.spec.id, raw)
         self._proofs.answered(call, taken.outcome)
         return taken
 
@@ -125,11 +123,8 @@ class Play:
 
     def failure(self, host: str) -> HostAnswer | None:
         """Why a host's worker has ended, as Ansible says it; None where nothing is known."""
-        try:
-            failure: object = json.loads((self._folder / "failures" / host).read_text())
-        except FileNotFoundError:
-            return None
-        return answer_of(host, failure)
+        path = self._folder / "failures" / host
+        return answer_in(host, _read_bounded(path)) if path.exists() else None
 
     # --- the process --------------------------------------------------------------------------------
 
@@ -216,6 +211,20 @@ class Play:
         os.mkfifo(box / "calls", 0o600)
         # Open for reading too: so it opens before the worker does, and no call is lost between two of them.
         self._pipes[host] = os.open(box / "calls", os.O_RDWR | os.O_NONBLOCK)
+
+
+def _read_bounded(path: Path) -> bytes:
+    """What a worker wrote, of what is too long only enough to see that."""
+    with path.open("rb") as stream:
+        return stream.read(LONGEST_ANSWER + 1)
+
+
+def answer_in(host: str, raw: bytes) -> HostAnswer:
+    """What has come of a call, as a worker wrote it; what cannot be read is a failure of that host. Never raises."""
+    try:
+        return answer_of(host, read_json(raw))
+    except UnreadableError as error:
+        return answer_of(host, {"error": f"its answer cannot be read: {error}"})
 
 
 def answer_of(host: str, document: object) -> HostAnswer:

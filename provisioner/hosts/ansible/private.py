@@ -1,54 +1,109 @@
-"""A folder for what travels to hosts: on tmpfs, the caller's alone; what killed processes left there is removed."""
+"""A folder for what travels to hosts: on tmpfs, the caller's alone; what killed processes left there is removed.
+
+Others of this machine write to the same tmpfs, under any name: of what lies there only the caller's own folders are
+looked at, and only a place where nobody else can move them is taken.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import shutil
+import stat
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from provisioner.base.errors import HostError
+
+_MOUNTS = Path("/proc/mounts")
+_SHARED = ("/dev/shm", "/run")  # noqa: S108 (tmpfs is the point)
+# What /proc/mounts writes instead of white space and the backslash (proc_pid_mounts(5)).
+_OCTAL = re.compile(rb"\\([0-7]{3})")
+_OWN_NAME = re.compile(r"provisioner-([0-9]{1,10})-([0-9]*)-.*", re.DOTALL)
 
 
 def make_private_folder(environment: Mapping[str, str]) -> Path:
     """Make a folder of mode 0700 on tmpfs; whoever makes it removes it. What killed processes left goes first.
 
     Raises:
-        HostError: this machine has no tmpfs that we may write to.
+        HostError: this machine has no tmpfs that we may write to and nobody else can take from us.
     """
-    candidates = (environment.get("XDG_RUNTIME_DIR", ""), "/dev/shm", "/run")  # noqa: S108 (tmpfs is the point)
-    mounts = [line.split() for line in Path("/proc/mounts").read_text().splitlines()]
-    tmpfs = {mount[1] for mount in mounts if mount[2] == "tmpfs"}
-    for candidate in candidates:
-        if candidate and os.access(candidate, os.W_OK) and _mount_of(Path(candidate)) in tmpfs:
-            _sweep(Path(candidate))
+    for candidate in (environment.get("XDG_RUNTIME_DIR", ""), *_SHARED):
+        place = _place(candidate)
+        if place is not None:
+            _sweep(place)
             prefix = f"provisioner-{os.getpid()}-{_started(os.getpid())}-"
-            return Path(tempfile.mkdtemp(prefix=prefix, dir=candidate))
+            return Path(tempfile.mkdtemp(prefix=prefix, dir=place))
     raise HostError(
         "no tmpfs to keep secrets on while they travel",
-        hint="set XDG_RUNTIME_DIR to a folder on tmpfs, or mount one on /dev/shm",
+        hint="set XDG_RUNTIME_DIR to a folder on tmpfs that only you can write to, or mount one on /dev/shm",
     )
+
+
+def _place(candidate: str) -> Path | None:
+    """Where a candidate leads to, if it is on tmpfs, writable, and nobody's but ours and root's; else None."""
+    if not candidate.startswith("/"):
+        return None
+    try:
+        place = Path(candidate).resolve(strict=True)
+        safe = all(map(_is_safe, (place, *place.parents)))
+        return place if safe and os.access(place, os.W_OK | os.X_OK) and _is_tmpfs(place) else None
+    except (OSError, RuntimeError):  # it is not there, may not be looked at, or leads in a circle
+        return None
+
+
+def _is_safe(folder: Path) -> bool:
+    """Whether nobody but us and root can put another folder in the place of one in it."""
+    status = folder.stat()
+    others_write = status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    ours = status.st_uid in {0, os.geteuid()}
+    return stat.S_ISDIR(status.st_mode) and ours and (not others_write or bool(status.st_mode & stat.S_ISVTX))
+
+
+def _is_tmpfs(place: Path) -> bool:
+    mount = place
+    while not mount.is_mount():
+        mount = mount.parent
+    return _kinds_of_mounts().get(str(mount)) == "tmpfs"
+
+
+def _kinds_of_mounts() -> dict[str, str]:
+    """What kind of file system is mounted where; the last one where several lie upon each other."""
+    mounts = (line.split(b" ") for line in _MOUNTS.read_bytes().splitlines())
+    return {_unescaped(mount[1]): os.fsdecode(mount[2]) for mount in mounts if len(mount) > 2}  # noqa: PLR2004
+
+
+def _unescaped(point: bytes) -> str:
+    return os.fsdecode(_OCTAL.sub(lambda match: bytes([int(match[1], 8) & 0xFF]), point))
 
 
 def _started(pid: int) -> str:
     """When a process began, as the kernel counts; empty where it is gone."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[19]
     except (OSError, IndexError):
         return ""
 
 
 def _sweep(parent: Path) -> None:
     """Remove the private folders of processes that are gone: one that was killed could not remove its own."""
-    for folder in parent.glob("provisioner-*-*-*"):
-        _, pid, started, *_ = folder.name.split("-")
-        if pid.isdigit() and folder.owner() == Path(f"/proc/{os.getpid()}").owner() and _started(int(pid)) != started:
+    for folder, pid, started in _own_folders(parent):
+        if _started(pid) != started:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _mount_of(path: Path) -> str:
-    path = path.resolve()
-    while not path.is_mount():
-        path = path.parent
-    return str(path)
+def _own_folders(parent: Path) -> Iterator[tuple[Path, int, str]]:
+    """The folders here that are ours by owner and name, each with its process; others may have names like ours."""
+    with contextlib.suppress(OSError), os.scandir(parent) as entries:
+        for entry in entries:
+            match = _OWN_NAME.fullmatch(entry.name)
+            if match and entry.is_dir(follow_symlinks=False) and _is_ours(entry):
+                yield Path(entry.path), int(match[1]), match[2]
+
+
+def _is_ours(entry: os.DirEntry[str]) -> bool:
+    with contextlib.suppress(OSError):
+        return entry.stat(follow_symlinks=False).st_uid == os.geteuid()
+    return False

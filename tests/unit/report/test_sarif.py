@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provisioner.base.diagnostics import Problem, Severity
+from provisioner.base.printable import printable
 from provisioner.cli.main import run
 from provisioner.report.problem_catalogue import CATALOGUE
 from provisioner.report.sarif import sarif_log
@@ -163,7 +164,7 @@ def test_any_problems_give_a_sound_log(problems: list[Problem]) -> None:
     assert len(results) == len(problems)
     for problem, result in zip(problems, results, strict=True):
         assert result["level"] == problem.severity.value
-        assert result["message"]["text"].startswith(problem.message)
+        assert result["message"]["text"].startswith(printable(problem.message).replace("](", "] ("))
         assert bool(result["locations"]) == bool(problem.file)
 
 

@@ -1,0 +1,54 @@
+"""A program in the place of ssh, behind which a host answers as it likes: by its port, or by a file of its name.
+
+Started by Ansible with the arguments of ssh. Behind it nobody runs what was asked for.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import time
+from pathlib import Path
+
+_BLOCK = 1 << 20
+
+
+def main(folder: Path, arguments: list[str]) -> int:
+    """Answer as the file of the port says: its first line is what to do, the rest what to say."""
+    port = next(word.removeprefix("Port=") for word in arguments if word.startswith("Port="))
+    deed, _, words = (folder / port).read_bytes().partition(b"\n")
+    marker = re.search(r"BECOME-SUCCESS-[a-z]+", " ".join(arguments))
+    if marker:
+        say(1, marker[0].encode() + b"\n")
+    while os.read(0, _BLOCK):
+        pass
+    match deed:
+        case b"say":
+            say(1, words)
+        case b"flood" | b"flood complaints":
+            flood(1 if deed == b"flood" else 2, words)
+        case b"drip":
+            while True:
+                say(1, words)
+                time.sleep(0.05)
+        case b"hang":
+            time.sleep(600)
+    return 0
+
+
+def say(stream: int, words: bytes) -> None:
+    """Write all of it."""
+    while words:
+        words = words[os.write(stream, words) :]
+
+
+def flood(stream: int, words: bytes) -> None:
+    """Write the same for ever."""
+    block = words * (_BLOCK // len(words))
+    while True:
+        say(stream, block)
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), sys.argv[2:]))

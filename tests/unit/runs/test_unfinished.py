@@ -1,0 +1,70 @@
+"""The run that is taken up again: the last one that has not ended, whatever came after it."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from provisioner.apply import Wave
+from provisioner.base.errors import UsageError
+from provisioner.history.event_log import Event, EventLog
+from provisioner.history.place import StatePlace
+from provisioner.history.records import Operation
+from provisioner.history.store import open_history
+from provisioner.plan import Basis
+from provisioner.runs.intent import Intent
+from provisioner.runs.unfinished import unfinished
+from tests import histories
+
+INTENT = Intent(
+    basis=Basis(inventory="i", templates="t", live={}, version="1", desired={}, planned={}, allow={}),
+    waves=(Wave("canary", ("relay-1",)),),
+    live={"relay-1": "l"},
+    changes={},
+)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> StatePlace:
+    """Where no run was ever recorded."""
+    return StatePlace("example", tmp_path / "state" / "state.db")
+
+
+def begin(place: StatePlace, number: int, *, begun: bool = True, ended: bool = False) -> None:
+    """Record an apply."""
+    with closing(open_history(place)) as store, closing(EventLog(place)) as log:
+        run = histories.run(number, Operation.APPLY)
+        store.begin(run, ["relay-1"])
+        if begun:
+            log.add(run.id, Event(histories.START, "", "run", "begin", INTENT.plain()))
+            log.add(run.id, Event(histories.START, "relay-1", "start", "begin"))
+        if ended:
+            store.end(run, histories.ending(number, outcome="applied"))
+
+
+def test_a_run_that_has_not_ended_is_taken_up_again_also_after_a_later_one_that_has(place: StatePlace) -> None:
+    begin(place, 1)
+    begin(place, 2, ended=True)
+    last = unfinished(place)
+    assert (last.run.id, set(last.progress.started)) == ("run-1", {"relay-1"})
+
+
+def test_of_two_that_have_not_ended_the_later_is_taken_up(place: StatePlace) -> None:
+    begin(place, 1)
+    begin(place, 2)
+    assert unfinished(place).run.id == "run-2"
+
+
+def test_a_run_that_never_began_its_journal_has_touched_nothing_and_hides_no_other(place: StatePlace) -> None:
+    begin(place, 1)
+    begin(place, 2, begun=False)
+    assert unfinished(place).run.id == "run-1"
+
+
+def test_where_every_run_has_ended_there_is_none(place: StatePlace) -> None:
+    begin(place, 1, ended=True)
+    begin(place, 2, begun=False)
+    with pytest.raises(UsageError, match="no run is unfinished"):
+        unfinished(place)
