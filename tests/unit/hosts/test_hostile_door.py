@@ -62,7 +62,9 @@ def ask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asked]:
 def call(host: str, port: int) -> HostCall:
     spec = state({}).hosts["centre"]
     ssh = spec.ssh.model_copy(update={"port": port})
-    return HostCall(replace(spec, id=host, address=IPv4Address("127.0.0.1"), ssh=ssh), {"operation": "observe"})
+    return HostCall(
+        replace(spec, id=host, address=IPv4Address("127.0.0.1"), ssh=ssh), {"operation": "observe"}, unproved=True
+    )
 
 
 def most_memory() -> int:

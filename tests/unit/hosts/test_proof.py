@@ -23,7 +23,7 @@ from provisioner.hosts.ansible import AnsibleRunner
 from provisioner.hosts.ansible.proof import Proofs
 from provisioner.hosts.runner import CallOutcome, HostCall
 from provisioner_host import bundle
-from tests import fleets
+from tests import fleets, inventories
 from tests.hostile import LOCAL_USER, MERGE_REQUEST, RELAY
 from tests.unit.apply.world import state
 
@@ -127,7 +127,7 @@ def test_a_host_that_was_taken_on_somebodys_word_gets_no_seal_that_it_could_not_
 @given(st.text("abc", max_size=4), st.text("abc", max_size=4))
 @settings(max_examples=100, deadline=None)
 def test_no_host_can_answer_for_another(one: str, other: str) -> None:
-    keys = [fleets.state_of(fleets.complete(fleets.inventories.inventory())).hosts[SPEC.id].digest_key]
+    keys = [fleets.state_of(fleets.complete(inventories.inventory())).hosts[SPEC.id].digest_key]
     identity = identity_key(keys[0])
     assert (proof_of(identity, one) == proof_of(identity, other)) == (one == other)
     assert proof_of(identity, one) != seal_of(identity, one.encode()), "a proof is never the seal of a bundle"

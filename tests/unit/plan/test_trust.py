@@ -81,7 +81,7 @@ def test_an_edit_of_who_is_trusted_is_named_and_refused_unless_it_is_said(edit: 
     assert (refusal.limit, refusal.value) == (0, 1)
     assert name in refusal.message
     assert "--allow trust=1" in refusal.hint
-    assert not applied().plan(edited(**carrier), allow=UNTRUSTED | {"trust": 1}).plan.refused
+    assert not applied().plan(edited(**carrier), allow={**UNTRUSTED, "trust": 1}).plan.refused
 
 
 @MERGE_REQUEST
