@@ -33,6 +33,7 @@ WATCHED = RUN / "watched"
 KNOWN = RUN / "known"
 
 USER = "mediamtx"
+PROBE_USER = "provisioner-probe"
 TUNNEL = "wg-prov"
 TABLE = ("inet", "provisioner")
 API_PORT = 9997

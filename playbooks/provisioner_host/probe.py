@@ -187,7 +187,7 @@ def _read(login: Login, name: str, limits: ProbeBudget) -> ReadAnswer:
     timeout_s = limits.read_timeout()
     if not timeout_s:
         return {"not_run": "no time was left"}
-    result = read(login, name, timeout_s, relay.as_mediamtx)
+    result = read(login, name, timeout_s, relay.as_prober)
     if result.get("timed_out") and timeout_s < limits.read_s:
         return {"not_run": "the time ran out"}
     return result

@@ -17,6 +17,8 @@ WG_FILE = f"{ETC}/{TUNNEL}.conf"
 PSK_FILE = f"{ETC}/{TUNNEL}.psk"
 TUNNEL_FILE = f"{ETC}/tunnel.json"
 SENTINEL_PREFIX = "cfg/"
+RELAY_USER = "mediamtx"
+PROBE_USER = "provisioner-probe"
 
 
 @dataclass(frozen=True, slots=True)
