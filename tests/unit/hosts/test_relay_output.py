@@ -28,7 +28,7 @@ RELAY, CAMERA_AT, SITE, CENTRE, MANAGEMENT = "10.91.0.1", "10.91.0.4", "10.91.0.
 _LISTEN = """
 import socket, sys
 family = socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
-link = socket.create_server((sys.argv[1], int(sys.argv[2])), family=family, backlog=64)
+link = socket.create_server((sys.argv[1], int(sys.argv[2])), family=family, backlog=4096)
 print("ready", flush=True)
 while True:
     taken, _ = link.accept()
@@ -97,7 +97,7 @@ class Place:
         """How many packets a rule dropped."""
         table = self.relay.run(["nft", "list", "chain", "inet", "provisioner", "output"]).stdout
         (line,) = [line for line in table.splitlines() if f'comment "{comment}"' in line]
-        return int(line.partition("packets ")[2].split()[0])
+        return int(line.partition("counter packets ")[2].split()[0])
 
 
 def _as(uid: int, program: str, *words: object) -> list[str]:
