@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from provisioner.desired.spec import MediaPath
 from provisioner.desired.units import UNIT_REVERT, units_of
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
 from provisioner.render.files import MEDIAMTX_FILE, NFT_FILE, PSK_FILE, TUNNEL_FILE, WG_FILE
@@ -236,8 +238,24 @@ def _looked(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
             "samples": [sample, sample | {"inbound_bytes": 0 if dark else 9}],
             "read": {"error": "no frame", "status": None} if dark else read,
         }
-    relay = {"unit": "active", "api_error": "", "tunnel": {"routes": [], "peers": {}}, "devices": [], "errors": {}}
+    relay = {
+        "unit": "active",
+        "api_error": "",
+        "tunnel": {"routes": [], "peers": {}},
+        "devices": [],
+        "errors": {},
+        "sources": sources_of([path for path in call.spec.paths if path.name in paths]),
+    }
     return {"sessions": {}, "relay": relay | {"paths": paths} if paths else None}
+
+
+def sources_of(paths: Iterable[MediaPath]) -> dict[str, Any]:
+    """Where a relay is connected that pulls these paths, each from its own device."""
+    counts = Counter((str(path.source.address), path.source.port) for path in paths)
+    return {
+        "connections": [{"address": a, "port": p, "count": n, "flowing": n} for (a, p), n in sorted(counts.items())],
+        "halted": [],
+    }
 
 
 def _answer(run: str, outcome: str, cause: str = "") -> dict[str, Any]:

@@ -24,6 +24,7 @@ from provisioner.plan.changes import Action, Change, Impact, Resource
 from provisioner.verify.case import Case
 from provisioner.verify.evidence import HostEvidence
 from provisioner.verify.levels import GATE_LEVELS
+from provisioner.verify.origins import origins_of
 from provisioner.verify.wanted import PathToCheck
 
 # Paths that are read because everything on the relay may be touched: so many, spread over the sites.
@@ -152,11 +153,12 @@ def paths_in(spec: HostSpec, paths: Iterable[MediaPath], look: Look) -> PathsSee
     if look.relay is None:
         return PathsSeen(sessions=look.sessions)
     evidence = HostEvidence(spec.id, CallOutcome.ANSWERED, relay=look.relay)
+    origins = origins_of(spec, look.relay)
     up, why_not = set(), {}
     for path in paths:
         if path.name not in look.relay.samples:
             continue
-        case = Case(PathToCheck(spec, path, ()), look.relay, {spec.id: evidence}, {}, frozenset())
+        case = Case(PathToCheck(spec, path, ()), look.relay, {spec.id: evidence}, {}, frozenset(), origins)
         checks = [level.check(case) for level in GATE_LEVELS]
         failed = next((c.finding for c in checks if not c.passed and c.finding), None)
         if failed is None:

@@ -49,6 +49,8 @@ class Read:
     Attributes:
         frame: codec, width and height of a decoded key frame, or None.
         after: an on-demand path's state just after its read.
+        pulled: how many paths of an on-demand path's device the relay had then.
+        connected: over how many connections to the device; None where that was not told.
     """
 
     run: bool
@@ -57,11 +59,28 @@ class Read:
     status: int | None
     timed_out: bool
     after: Sample | None
+    pulled: int = 0
+    connected: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where a relay's sources were connected between its two samples, by address and port.
+
+    Attributes:
+        connections: how many connections lead there.
+        flowing: how many of them brought more than words.
+        halted: devices that the relay connected to so often that its firewall opens nothing more.
+    """
+
+    connections: dict[Device, int]
+    flowing: dict[Device, int]
+    halted: frozenset[Device]
 
 
 @dataclass(frozen=True, slots=True)
 class RelayEvidence:
-    """What a relay says of its paths, by name; `devices` by address and port."""
+    """What a relay says of its paths, by name; `devices` by address and port. `sources` are None if it cannot say."""
 
     unit: str
     api_error: str
@@ -70,6 +89,7 @@ class RelayEvidence:
     samples: dict[str, tuple[Sample | None, Sample | None]]
     reads: dict[str, Read]
     errors: dict[str, tuple[str, ...]]
+    sources: Sources | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +150,21 @@ def relay_evidence(relay: Fields) -> RelayEvidence:
         samples={name: _samples(path) for name, path in paths.items()},
         reads={name: _read(path.below("read")) for name, path in paths.items() if path.has("read")},
         errors={name: relay.below("errors").texts(name) for name in relay.below("errors").names()},
+        sources=_sources(relay.below("sources")) if relay.has("sources") else None,
     )
+
+
+def _sources(sources: Fields) -> Sources:
+    connections = {_place(one): one for one in sources.each("connections")}
+    return Sources(
+        connections={place: one.number("count") for place, one in connections.items()},
+        flowing={place: one.number("flowing") for place, one in connections.items()},
+        halted=frozenset(_place(one) for one in sources.each("halted")),
+    )
+
+
+def _place(place: Fields) -> Device:
+    return place.text("address"), place.number("port")
 
 
 def _centre(centre: Fields) -> CentreEvidence:
@@ -194,4 +228,6 @@ def _read(read: Fields) -> Read:
         status=read.number_or_none("status"),
         timed_out=read.has("timed_out") and read.flag("timed_out"),
         after=_sample(read.values.get("after"), read.place),
+        pulled=read.number("pulled") if read.has("pulled") else 0,
+        connected=read.number_or_none("connected"),
     )
