@@ -49,8 +49,14 @@ class FakeCamera:
     scheme: Scheme = Scheme.DIGEST_MD5
     fault: Fault = Fault.NONE
     port: int = 0
+    # Where it sends whoever asks for its description, and with which words; several are no redirect.
+    locations: tuple[str, ...] = ()
+    status: str = "302 Found"
+    # Whom its description names: what is set up is asked for there.
+    names: str = ""
     dials: int = 0
     plays: int = 0
+    logins: list[str] = field(default_factory=list)
     _nonce: str = field(default_factory=lambda: secrets.token_hex(8))
     _server: asyncio.Server | None = None
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
@@ -139,6 +145,8 @@ class _Dialogue:
         lines = text.split("\r\n")
         method, url, _ = lines[0].split(" ", 2)
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])}
+        if "authorization" in headers:
+            self.camera.logins.append(headers["authorization"])
         if self.camera.fault is Fault.MUTE:
             return True
         self._answer(method, url, headers)
@@ -153,9 +161,13 @@ class _Dialogue:
             self._reply(sequence, "401 Unauthorized", {"WWW-Authenticate": self.camera.challenge()})
         elif method == "DESCRIBE" and self.camera.fault is Fault.NOT_FOUND:
             self._reply(sequence, "404 Not Found", {})
+        elif method == "DESCRIBE" and self.camera.locations:
+            lines = "".join(f"Location: {location}\r\n" for location in self.camera.locations)
+            self.writer.write(f"RTSP/1.0 {self.camera.status}\r\nCSeq: {sequence}\r\n{lines}\r\n".encode())
         elif method == "DESCRIBE":
-            head = {"Content-Type": "application/sdp", "Content-Base": f"{url}/"}
-            self._reply(sequence, "200 OK", head, self.camera.clip.sdp())
+            base = self.camera.names or f"{url}/"
+            head = {"Content-Type": "application/sdp", "Content-Base": base}
+            self._reply(sequence, "200 OK", head, self._description())
         elif method == "SETUP":
             transport = headers["transport"].split(";mode")[0]
             self._reply(sequence, "200 OK", {"Transport": transport, "Session": "12345678;timeout=60"})
@@ -164,6 +176,11 @@ class _Dialogue:
             if method == "PLAY":
                 self.camera.plays += 1
                 self._play()
+
+    def _description(self) -> str:
+        text = self.camera.clip.sdp()
+        named = f"a=control:{self.camera.names}trackID=1" if self.camera.names else ""
+        return text.replace("a=control:trackID=1", named) if named else text
 
     def _reply(self, sequence: str, status: str, headers: dict[str, str], body: str = "") -> None:
         fields = {"CSeq": sequence, **headers}

@@ -115,6 +115,7 @@ def told(line: str, **sources: Any) -> PathVerdict:
         ("dial tcp 100.64.0.1:8554: i/o timeout", "100.64.0.1:8554"),
         ("dial tcp 100.64.0.5:10554: connect: connection refused", "100.64.0.5:10554"),
         ("dial tcp 100.64.0.4:22: i/o timeout", "100.64.0.4:22"),
+        ("dial tcp :554: i/o timeout", ":554"),
         ("dial tcp [::1]:9997: connect: network is unreachable", "[::1]:9997"),
         ("dial tcp 169.254.169.254:80: i/o timeout", "169.254.169.254:80"),
         ("dial tcp: lookup c2.example.com on 10.0.0.53:53: write udp 10.0.0.9:5->10.0.0.53:53: x", "c2.example.com"),
