@@ -113,7 +113,7 @@ def _places(elements: Iterable[object]) -> list[PlaceAnswer]:
     places: list[PlaceAnswer] = []
     for element in elements:
         match element:
-            case {"elem": {"val": {"concat": [str(address), int(port)]}}}:
+            case {"elem": {"val": {"concat": [str(address), int(port)]}}} | {"concat": [str(address), int(port)]}:
                 places.append({"address": address, "port": port})
             case _:
                 pass

@@ -29,6 +29,11 @@ class Fault(enum.Enum):
     UNAUTHORIZED = "refuses every password"
     SILENT = "plays, but sends no picture"
     MUTE = "accepts the connection and never answers"
+    HUGE = "describes itself without end"
+    ENDLESS = "answers with headers without end"
+    SLOW = "answers letter by letter"
+    GARBAGE = "plays, and sends what is no packet"
+    NOISE = "plays, and sends packets that are no picture"
 
 
 class Scheme(enum.Enum):
@@ -56,6 +61,8 @@ class FakeCamera:
     names: str = ""
     dials: int = 0
     plays: int = 0
+    # Bytes of answers without end.
+    sent: int = 0
     logins: list[str] = field(default_factory=list)
     _nonce: str = field(default_factory=lambda: secrets.token_hex(8))
     _server: asyncio.Server | None = None
@@ -149,9 +156,27 @@ class _Dialogue:
             self.camera.logins.append(headers["authorization"])
         if self.camera.fault is Fault.MUTE:
             return True
+        if method == "DESCRIBE" and self.camera.fault in {Fault.HUGE, Fault.ENDLESS, Fault.SLOW}:
+            await self._never_end(headers.get("cseq", "0"))
         self._answer(method, url, headers)
         await self.writer.drain()
         return method != "TEARDOWN"
+
+    async def _never_end(self, sequence: str) -> None:
+        head = f"RTSP/1.0 200 OK\r\nCSeq: {sequence}\r\nContent-Type: application/sdp\r\n"
+        if self.camera.fault is Fault.SLOW:
+            for letter in head + "X: y\r\n" * 1000:
+                self.writer.write(letter.encode())
+                await asyncio.sleep(0.2)
+        self.writer.write(head.encode())
+        if self.camera.fault is Fault.HUGE:
+            self.writer.write(b"Content-Length: 2000000000\r\n\r\nv=0\r\n")
+        number = 0
+        while True:
+            number += 1
+            self.camera.sent += 4000
+            self.writer.write(f"X-{number}: ".encode() + b"y" * 4000 + b"\r\n")
+            await self.writer.drain()
 
     def _answer(self, method: str, url: str, headers: dict[str, str]) -> None:
         sequence = headers.get("cseq", "0")
@@ -195,7 +220,13 @@ class _Dialogue:
 
     async def _stream(self) -> None:
         frames = self.camera.clip.frames
+        if self.camera.fault is Fault.NOISE:
+            # Key pictures by their first letter, of which nothing can be decoded.
+            frames = tuple((nal[0][:1] + secrets.token_bytes(30_000),) for nal in frames)
         sequence = count = 0
+        while self.camera.fault is Fault.GARBAGE:
+            self.writer.write(secrets.token_bytes(4000))
+            await self.writer.drain()
         while True:
             timestamp = count * CLOCK_RATE // FRAMES_PER_SECOND
             for packet in packets(frames[count % len(frames)], sequence, timestamp, 0x0C0FFEE0):
