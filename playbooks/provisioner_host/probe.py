@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from provisioner_host import observe, reach, relay, source_log, source_peers, units
+from provisioner_host import observe, reach, redirects, relay, source_log, source_peers, units
 from provisioner_host.paths import PROBE_PASSWORD, RTSP_PORT, UNIT_MEDIAMTX
 from provisioner_host.rtsp_reader import Login, read
 from provisioner_host.shell import Failed, scrub
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from provisioner_host.wire import (
         CentreEvidenceAnswer,
         CentreToProbe,
+        DeviceEvidenceAnswer,
         LimitsRequest,
+        PathToProbe,
         PathToRead,
         ProbeAnswer,
         ProbeRequest,
@@ -91,6 +93,7 @@ def _relay(wanted: RelayToProbe, key: str, limits: ProbeBudget) -> RelayEvidence
     reads = reads_of_relay(wanted["address"], paths, (first, second), limits)
     if time.monotonic() < limits.until:
         devices = reach.again(devices, limits.connect_s)
+    _add_redirects(devices, paths, (first, second), limits.until)
     tunnel_after = reach.wait_for_keepalive(tunnel, key, wanted["paths"], devices, begun)
     elapsed = time.monotonic() - limits.begun
     return {
@@ -102,6 +105,16 @@ def _relay(wanted: RelayToProbe, key: str, limits: ProbeBudget) -> RelayEvidence
         "sources": sources,
         "errors": source_log.last_errors(paths, _LOG_S + elapsed),
     }
+
+
+def _add_redirects(
+    devices: list[DeviceEvidenceAnswer], paths: Mapping[str, PathToProbe], samples: Samples, until: float
+) -> None:
+    """Ask devices of which a path does not flow whether they send their relay elsewhere."""
+    dark = {(p["address"], p["port"]) for name, p in paths.items() if _promise(p, samples, name)}
+    answering = {(d["address"], d["port"]): d for d in devices if d["outcome"] == "ok"}
+    for device, place in redirects.places(dark & answering.keys(), until).items():
+        answering[device]["redirect"] = place
 
 
 def _unit() -> str:

@@ -419,12 +419,13 @@ class PathEvidenceAnswer(TypedDict):
 
 
 class DeviceEvidenceAnswer(TypedDict):
-    """How a device answered a connection."""
+    """How a device answered a connection; `redirect` is the host and port that it sends its relay to."""
 
     address: str
     port: int
     outcome: str
     seconds: float
+    redirect: NotRequired[str]
 
 
 class PeerEvidenceAnswer(TypedDict):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from provisioner.hosts.document import Fields, UnreadableError, fields_of
@@ -80,7 +81,12 @@ class Sources:
 
 @dataclass(frozen=True, slots=True)
 class RelayEvidence:
-    """What a relay says of its paths, by name; `devices` by address and port. `sources` are None if it cannot say."""
+    """What a relay says of its paths, by name; `devices` by address and port.
+
+    Attributes:
+        sources: None where it cannot say.
+        redirects: where devices send whoever asks for their picture, of those that do so.
+    """
 
     unit: str
     api_error: str
@@ -90,6 +96,7 @@ class RelayEvidence:
     reads: dict[str, Read]
     errors: dict[str, tuple[str, ...]]
     sources: Sources | None = None
+    redirects: Mapping[Device, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +158,7 @@ def relay_evidence(relay: Fields) -> RelayEvidence:
         reads={name: _read(path.below("read")) for name, path in paths.items() if path.has("read")},
         errors={name: relay.below("errors").texts(name) for name in relay.below("errors").names()},
         sources=_sources(relay.below("sources")) if relay.has("sources") else None,
+        redirects={_place(d): d.text("redirect") for d in relay.each("devices") if d.has("redirect")},
     )
 
 

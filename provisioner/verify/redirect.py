@@ -57,17 +57,23 @@ def _seen(origins: Origins) -> str:
 
 
 def redirect_check(case: Case) -> Check | None:
-    """The failure of a path whose relay was sent elsewhere, by the log's last word; None where it was not.
+    """The failure of a path whose relay was sent elsewhere, by the log's last word or the device's own; else None.
 
     The camera chose the words: of them a host and a port are shown, never a login or a path.
     """
     last = next(iter(case.relay.errors.get(case.target.path.name, ())), "")
-    if place := _elsewhere(last, case.device):
+    if place := _elsewhere(last, case.device) or _answered(case):
         return failed(case.device_layer, case.device_name, Cause.REDIRECTED, f"the camera redirects to {place}")
     if case.relay.sources is not None and case.device in case.relay.sources.halted:
         detail = f"the camera redirects: it makes the relay connect to {_shown(case.device)} again and again"
         return failed(case.device_layer, case.device_name, Cause.REDIRECTED, detail)
     return None
+
+
+def _answered(case: Case) -> str:
+    """Where the device itself sends its relay, if that is not to itself."""
+    place = printable(case.relay.redirects.get(case.device, ""), _SHOWN)
+    return "" if place == _shown(case.device) else place
 
 
 def _elsewhere(line: str, device: Device) -> str:

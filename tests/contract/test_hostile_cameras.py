@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from provisioner_host import redirects
 from provisioner_host.rtsp_reader import Login, parse, read
 from tests.hostile import CAMERA, VIEWER
 
@@ -90,6 +93,35 @@ def test_a_camera_that_sends_without_end_costs_neither_time_nor_memory_nor_anoth
     assert _most_memory(relay) < before + 60_000_000
     login = Login("127.0.0.1", relay.rtsp_port, READER, READER_PASSWORD)
     assert read(login, "hn/b", 10)["codec"] == "h264"
+
+
+@CAMERA
+def test_a_redirect_is_asked_for_without_a_login_and_not_followed(yard: CameraYard) -> None:
+    other, camera, honest = yard.camera(), yard.camera(), yard.camera(user="a", password="b")
+    camera.locations = (f"rtsp://admin:canary-1@127.0.0.1:{other.port}/x",)
+    devices = [("127.0.0.1", port) for port in (camera.port, honest.port, other.port)]
+    found = redirects.places(devices, time.monotonic() + 10)
+    assert found == {("127.0.0.1", camera.port): f"127.0.0.1:{other.port}"}
+    assert (other.dials, camera.logins, other.logins, honest.logins) == (1, [], [], [])
+
+
+@CAMERA
+@pytest.mark.parametrize("fault", [Fault.MUTE, Fault.ENDLESS, Fault.SLOW, Fault.HUGE])
+def test_who_answers_without_end_is_not_listened_to_for_long(yard: CameraYard, fault: Fault) -> None:
+    camera = yard.camera(fault=fault)
+    begun = time.monotonic()
+    assert redirects.places([("127.0.0.1", camera.port)], time.monotonic() + 60) == {}
+    assert time.monotonic() - begun < 5
+
+
+@CAMERA
+@given(st.binary())
+def test_whatever_a_device_answers_is_a_short_clean_place_or_none(answer: bytes) -> None:
+    for text in (answer, b"RTSP/1.0 302 Found\r\nLocation: " + answer):
+        place = redirects.place_in(text)
+        assert len(place) <= 80
+        assert place.isprintable()
+        assert place.isascii()
 
 
 @CAMERA

@@ -27,8 +27,8 @@ class _Strict(BaseModel):
 class _Relay(_Strict):
     """What differs on the relay.
 
-    `peers` is by facility, `devices` and `sources` by `address:port` (of a source how many connections there are, and
-    how many of them bring a picture), the rest by path pattern.
+    `peers` is by facility; `devices`, `redirects` and `sources` are by `address:port` (of a source how many connections
+    there are, and how many of them bring a picture); the rest is by path pattern.
     """
 
     unreachable: str | None = None
@@ -46,6 +46,7 @@ class _Relay(_Strict):
     errors: dict[str, list[str]] = {}
     sources: dict[str, tuple[int, int]] | Literal["not told"] = {}
     halted: list[str] = []
+    redirects: dict[str, str] = {}
 
 
 class _Centre(_Strict):
@@ -108,6 +109,9 @@ def _relay_answer(case: _Relay) -> HostAnswer:
         d | {"outcome": case.devices.get(f"{d['address']}:{d['port']}", "ok")} for d in relay["devices"]
     ]
     relay["devices"] = [d for d in relay["devices"] if d["outcome"] is not None]
+    for device in relay["devices"]:
+        if place := case.redirects.get(f"{device['address']}:{device['port']}"):
+            device["redirect"] = place
     _change_paths(relay, case)
     _change_sources(relay, case)
     return HostAnswer(RELAY, CallOutcome.ANSWERED, document)
