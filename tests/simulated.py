@@ -244,7 +244,7 @@ def _looked(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
         "tunnel": {"routes": [], "peers": {}},
         "devices": [],
         "errors": {},
-        "sources": sources_of([path for path in call.spec.paths if path.name in paths]),
+        "sources": None,
     }
     return {"sessions": {}, "relay": relay | {"paths": paths} if paths else None}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from provisioner_host import relay, source_log, source_peers, tunnel, units
+from provisioner_host import relay, source_log, tunnel, units
 from provisioner_host.paths import SENTINEL_PREFIX, UNIT_MEDIAMTX
 from provisioner_host.shell import Failed, scrub
 
@@ -61,10 +61,8 @@ def _evidence(request: GateRequest) -> RelayEvidenceAnswer:
     limits = probe.ProbeBudget(request)
     paths = {p["name"]: p for p in request["paths"]}
     first, error = probe.sample(paths)
-    connected = source_peers.connections()
     time.sleep(limits.sample_s)
     second, later = probe.sample(paths)
-    sources = source_peers.evidence(connected, source_peers.connections())
     reads = probe.reads_of_relay(request["address"], paths, (first, second), limits)
     try:
         unit = str(units.states([UNIT_MEDIAMTX])[UNIT_MEDIAMTX]["active"])
@@ -76,6 +74,6 @@ def _evidence(request: GateRequest) -> RelayEvidenceAnswer:
         "tunnel": {"routes": [], "peers": {}},
         "devices": [],
         "paths": {name: {"samples": [first.get(name), second.get(name)], "read": reads.get(name)} for name in paths},
-        "sources": sources,
+        "sources": None,
         "errors": source_log.last_errors(paths, _LOG_S),
     }

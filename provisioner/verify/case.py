@@ -40,6 +40,7 @@ class Case:
     Attributes:
         siblings: the devices of the same site that were tried.
         origins: where the pictures of the relay come from; None where it did not tell.
+        asks_origin: whether it matters where a picture comes from.
     """
 
     target: PathToCheck
@@ -48,6 +49,7 @@ class Case:
     drift: Mapping[str, Sequence[Change]]
     siblings: frozenset[Device]
     origins: Origins | None
+    asks_origin: bool = True
 
     @property
     def device(self) -> Device:
