@@ -238,7 +238,7 @@ def _looked(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
             "samples": [sample, sample | {"inbound_bytes": 0 if dark else 9}],
             "read": {"error": "no frame", "status": None} if dark else read,
         }
-    relay = {
+    relay: dict[str, Any] = {
         "unit": "active",
         "api_error": "",
         "tunnel": {"routes": [], "peers": {}},

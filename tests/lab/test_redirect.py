@@ -24,6 +24,13 @@ pytestmark = [pytest.mark.lab, pytest.mark.destructive]
 
 RELAY, CENTRE = "relay-viettel-1", "centre"
 _LAN, _METADATA = "172.31.9.9", "169.254.169.254"
+_IPV6 = """
+grep -q ' lo$' /proc/net/if_inet6 2>/dev/null || {
+  mount -o remount,rw /proc/sys 2>/dev/null || true
+  echo 0 > /proc/sys/net/ipv6/conf/lo/disable_ipv6
+  ip -6 addr add ::1/128 dev lo 2>/dev/null || true
+}
+"""
 # By camera, which place it sends its relay to.
 PLACES = {
     "kcl-bg-001/cam-01": "its own API",
@@ -111,7 +118,8 @@ def scene(deployment: Deployment) -> Iterator[Scene]:
             mending.callback(lab.exec, CENTRE, ["ip", "addr", "del", f"{address}/32", "dev", "eth0"])
             lab.exec(RELAY, ["ip", "route", "add", f"{address}/32", "via", management])
             mending.callback(lab.exec, RELAY, ["ip", "route", "del", f"{address}/32"])
-        lab.exec(RELAY, ["sysctl", "-qw", "net.ipv6.conf.lo.disable_ipv6=0"], check=False)
+        # Docker starts containers without IPv6; it is there all the same.
+        lab.exec(RELAY, ["sh", "-c", _IPV6])
         lab.exec(RELAY, ["nft", "-f", "-"], stdin=f"table inet watch {{\n{rules}}}\n}}\n")
         mending.callback(lab.exec, RELAY, ["nft", "delete", "table", "inet", "watch"])
         for listener in listeners.values():
