@@ -31,6 +31,9 @@ grep -q ' lo$' /proc/net/if_inet6 2>/dev/null || {
   ip -6 addr add ::1/128 dev lo 2>/dev/null || true
 }
 """
+_UNIT_OPEN = "systemctl set-property --runtime provisioner-mediamtx IPAddressAllow=any"
+_UNIT_SHUT = "rm -rf /run/systemd/system.control/provisioner-mediamtx.service.d; systemctl daemon-reload"
+_RULES_BACK = f"{_UNIT_SHUT}; systemctl restart provisioner-nft provisioner-mediamtx"
 # By camera, which place it sends its relay to.
 PLACES = {
     "kcl-bg-001/cam-01": "its own API",
@@ -51,16 +54,21 @@ class Scene:
     listeners: dict[str, Listener]
 
     def rules(self, *, about_the_relay: bool) -> None:
-        """Take the rules about MediaMTX's user out, or load all again."""
+        """Take the rules about MediaMTX's user out, and its unit's own net with them, or put all back."""
         if about_the_relay:
-            self.deployment.lab.exec(RELAY, ["systemctl", "restart", "provisioner-nft"])
+            self.deployment.lab.exec(RELAY, ["sh", "-ec", _RULES_BACK])
             return
+        self.unit_lets_out(anything=True)
         listed = self.deployment.lab.exec(RELAY, ["nft", "-j", "list", "chain", "inet", "provisioner", "output"])
         for entry in json.loads(listed.stdout)["nftables"]:
             rule = entry.get("rule", {})
             if str(rule.get("comment", "")).startswith(("relay-", "pull-limit")):
                 handle = ["handle", str(rule["handle"])]
                 self.deployment.lab.exec(RELAY, ["nft", "delete", "rule", "inet", "provisioner", "output", *handle])
+
+    def unit_lets_out(self, *, anything: bool) -> None:
+        """Lift the addresses of MediaMTX's unit, or put them back."""
+        self.deployment.lab.exec(RELAY, ["sh", "-ec", _UNIT_OPEN if anything else _UNIT_SHUT])
 
     def left(self) -> dict[str, int]:
         """How many first packets MediaMTX sent to each place since it was asked the last time."""
@@ -151,15 +159,16 @@ def test_no_place_is_reached_that_a_redirect_reached_before(scene: Scene) -> Non
             mending.enter_context(in_the_place_of(lab, camera, _location(*scene.places[name])))
         scene.rules(about_the_relay=False)
         left: dict[str, int] = dict.fromkeys(scene.places, 0)
+        heard: dict[str, list[str]] = {name: [] for name in scene.listeners}
 
         def all_reached() -> bool:
             for name, packets in scene.left().items():
                 left[name] += packets
-            return all(left.values())
+            for name, lines in scene.heard().items():
+                heard[name] += lines
+            return all(left.values()) and all("connection" in lines for lines in heard.values())
 
-        assert _until(all_reached, 40), left
-        heard = scene.heard()
-        assert all("connection" in lines for lines in heard.values()), heard
+        assert _until(all_reached, 60), (left, heard)
         # The camera's own login, in clear: what the attack is about.
         logins = [line for lines in heard.values() for line in lines if line.startswith("login ")]
         passwords = {lab.camera(camera).password for camera in PLACES}
