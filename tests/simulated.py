@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -249,11 +249,18 @@ def _looked(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
     return {"sessions": {}, "relay": relay | {"paths": paths} if paths else None}
 
 
-def sources_of(paths: Iterable[MediaPath]) -> dict[str, Any]:
-    """Where a relay is connected that pulls these paths, each from its own device."""
-    counts = Counter((str(path.source.address), path.source.port) for path in paths)
+def sources_of(paths: Iterable[MediaPath], silent: Collection[str] = ()) -> dict[str, Any]:
+    """Where a relay is connected that pulls these paths, each from its own device; some of them bring nothing."""
+    all_counts, silent_counts = Counter[tuple[str, int]](), Counter[tuple[str, int]]()
+    for path in paths:
+        device = str(path.source.address), path.source.port
+        all_counts[device] += 1
+        silent_counts[device] += path.name in silent
     return {
-        "connections": [{"address": a, "port": p, "count": n, "flowing": n} for (a, p), n in sorted(counts.items())],
+        "connections": [
+            {"address": device[0], "port": device[1], "count": count, "flowing": count - silent_counts[device]}
+            for device, count in sorted(all_counts.items())
+        ],
         "halted": [],
     }
 

@@ -53,7 +53,7 @@ class WatchedHosts(SimulatedHosts):
             "devices": [{"address": a, "port": p, "outcome": "ok", "seconds": 0.01} for a, p in sorted(devices)],
             "paths": {path.name: self._sent(path) for path in call.spec.paths if path.name in asked},
             "errors": {},
-            "sources": sources_of([path for path in call.spec.paths if path.name in asked and not path.on_demand]),
+            "sources": sources_of([p for p in call.spec.paths if p.name in asked and not p.on_demand], self.silent),
         }
 
     def _sent(self, path: MediaPath) -> dict[str, Any]:

@@ -27,7 +27,7 @@ _PICTURE_BYTES = 8_000
 _NAMED = 10_000
 
 
-class Connection(NamedTuple):
+class SourceLink(NamedTuple):
     """A connection that MediaMTX opened, by its two ends."""
 
     local_port: int
@@ -35,7 +35,7 @@ class Connection(NamedTuple):
     port: int
 
 
-Connections = dict[Connection, int]
+Connections = dict[SourceLink, int]
 """Connections with the bytes that came over each so far."""
 
 
@@ -69,7 +69,7 @@ def parse(said: str, uid: int) -> Connections:
             continue
         address = matched["peer"].strip("[]").removeprefix("::ffff:").partition("%")[0]
         received = _RECEIVED.search(matched["rest"])
-        opened[Connection(int(matched["port"]), address, int(matched["peer_port"]))] = (
+        opened[SourceLink(int(matched["port"]), address, int(matched["peer_port"]))] = (
             int(received[1]) if received else 0
         )
     return opened

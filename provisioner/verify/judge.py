@@ -59,8 +59,8 @@ def judge(
     for target in targets:
         siblings[target.relay.id, target.path.facility].add(device_of(target.path))
     specs = {target.relay.id: target.relay for target in targets}
-    told = {host: one.relay for host, one in evidence.items() if host in specs and one.relay is not None}
-    origins = {host: origins_of(specs[host], relay) for host, relay in told.items()}
+    relays = {host: one.relay for host, one in evidence.items() if host in specs and one.relay is not None}
+    origins = {host: origins_of(specs[host], relay) for host, relay in relays.items()}
     verdicts = []
     for target in sorted(targets, key=lambda one: (one.path.name, one.relay.id)):
         host = evidence.get(target.relay.id)

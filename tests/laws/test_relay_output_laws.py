@@ -123,3 +123,12 @@ def test_first_packets_at_the_tunnels_port_are_counted_of_both_families() -> Non
     assert "add @new_tunnel_v6 { ip6 saddr and ffff:ffff:ffff:ffff:: limit" in limits["tunnel-limit-v6"]
     order = [rule.comment for rule in RULES.chains["input"].rules]
     assert order.index("tunnel-limit-v6") < order.index("tunnel")
+
+
+@CAMERA
+def test_the_relays_unit_lets_pools_and_the_one_who_asks_the_api_in_and_out_and_nobody_else() -> None:
+    files = {file.path: file.content for file in render_host(SPEC, fleets.templates())}
+    lines = files["/etc/systemd/system/provisioner-mediamtx.service"].decode().splitlines()
+    allowed = [line.removeprefix("IPAddressAllow=").split() for line in lines if line.startswith("IPAddressAllow=")]
+    assert "IPAddressDeny=any" in lines
+    assert allowed == [["127.0.0.1", *map(str, SPEC.tunnel.routes)]]

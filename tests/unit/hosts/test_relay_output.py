@@ -174,7 +174,7 @@ def test_a_redirected_relay_opens_no_connection(place: Place, where: str) -> Non
     assert place.dropped("relay-elsewhere") >= 1
     # The way is there, and somebody listens: it is the relay alone who may not.
     if (side, address) != ("world", SITE) and address != CENTRE:
-        assert place.knock(0, address, port) == "through"
+        assert place.knock(0, address, port, patience=8) == "through"
         assert place.taken(listener) == 1
     else:
         assert place.taken(listener) == 0

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provisioner_host import source_peers
-from provisioner_host.source_peers import Connection, evidence, parse
+from provisioner_host.source_peers import SourceLink, evidence, parse
 from tests.hostile import CAMERA
 
 UID = 997
@@ -30,9 +30,9 @@ nonsense
 
 def test_connections_that_mediamtx_opened_count_and_no_others() -> None:
     assert parse(PRINTED, UID) == {
-        Connection(39192, "10.91.0.4", 10554): 123456,
-        Connection(50003, "::1", 9997): 0,
-        Connection(50004, "192.0.2.7", 554): 10,
+        SourceLink(39192, "10.91.0.4", 10554): 123456,
+        SourceLink(50003, "::1", 9997): 0,
+        SourceLink(50004, "192.0.2.7", 554): 10,
     }
 
 
@@ -47,8 +47,8 @@ def test_a_connection_brings_a_picture_if_it_is_the_same_and_brings_more_than_wo
 ) -> None:
     monkeypatch.setattr(source_peers, "run", lambda *_a, **_k: CompletedProcess([], 1, "", "no such set"))
     camera, other = ("10.91.0.4", 10554), ("10.91.0.5", 10554)
-    before = {Connection(1, *camera): 0, Connection(2, *camera): 0, Connection(3, *other): 0}
-    after = {Connection(1, *camera): 90_000, Connection(2, *camera): 700, Connection(4, *other): 90_000}
+    before = {SourceLink(1, *camera): 0, SourceLink(2, *camera): 0, SourceLink(3, *other): 0}
+    after = {SourceLink(1, *camera): 90_000, SourceLink(2, *camera): 700, SourceLink(4, *other): 90_000}
     assert evidence(before, after) == {
         "connections": [
             {"address": "10.91.0.4", "port": 10554, "count": 2, "flowing": 1},
