@@ -24,6 +24,7 @@ _MATCHES = re.compile(
     r'(?P<ct>ct state (?P<states>[a-z,]+))|(?P<iif>iifname "(?P<interface>[^"]+)")|(?P<oif>oifname "(?P<out>[^"]+)")'
     r"|(?P<icmp>(?:icmp|icmpv6) type \{[^}]*\})|(?P<l4>meta l4proto (?P<l4_protocol>\w+))"
     r"|(?P<pair>ip daddr \. tcp dport @(?P<pairs>\w+))|(?P<to>ip daddr (?P<address>[0-9.]+))"
+    r"|(?P<member>ip daddr @(?P<members>\w+))"
     r"|(?P<from>ip saddr @(?P<set>\w+))|(?P<port>(?P<protocol>tcp|udp) dport (?P<number>\d+))"
     r'|(?P<direction>ct direction (?P<side>original|reply))|(?P<uid>meta skuid "(?P<user>[^"]+)")'
     r"|(?P<limit>add @(?P<limited>\w+) \{[^}]*\})|(?P<count>counter)| +"
@@ -165,6 +166,7 @@ _LEAVING: Final[Mapping[str, Callable[[Ruleset, re.Match[str], Departure], bool]
     "uid": lambda _, s, p: s["user"] == p.user,
     "oif": lambda _, s, p: s["out"] == p.interface,
     "pair": _is_pair,
+    "member": lambda r, s, p: any(p.to in ip_network(e) for e in r.sets.get(s["members"], ())),
     "to": lambda _, s, p: ip_address(s["address"]) == p.to,
     "port": lambda _, s, p: (s["protocol"], int(s["number"])) == (p.protocol, p.port),
     "l4": lambda _, s, p: s["l4_protocol"] == p.protocol,
