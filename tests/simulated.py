@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from provisioner.desired.spec import MediaPath
 from provisioner.desired.units import UNIT_REVERT, units_of
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
 from provisioner.render.files import MEDIAMTX_FILE, NFT_FILE, POLICY_FILE, PSK_FILE, TRUST_FILE, TUNNEL_FILE, WG_FILE
@@ -245,8 +247,31 @@ def _looked(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
             "samples": [sample, sample | {"inbound_bytes": 0 if dark else 9}],
             "read": {"error": "no frame", "status": None} if dark else read,
         }
-    relay = {"unit": "active", "api_error": "", "tunnel": {"routes": [], "peers": {}}, "devices": [], "errors": {}}
+    relay: dict[str, Any] = {
+        "unit": "active",
+        "api_error": "",
+        "tunnel": {"routes": [], "peers": {}},
+        "devices": [],
+        "errors": {},
+        "sources": None,
+    }
     return {"sessions": {}, "relay": relay | {"paths": paths} if paths else None}
+
+
+def sources_of(paths: Iterable[MediaPath], silent: Collection[str] = ()) -> dict[str, Any]:
+    """Where a relay is connected that pulls these paths, each from its own device; some of them bring nothing."""
+    all_counts, silent_counts = Counter[tuple[str, int]](), Counter[tuple[str, int]]()
+    for path in paths:
+        device = str(path.source.address), path.source.port
+        all_counts[device] += 1
+        silent_counts[device] += path.name in silent
+    return {
+        "connections": [
+            {"address": device[0], "port": device[1], "count": count, "flowing": count - silent_counts[device]}
+            for device, count in sorted(all_counts.items())
+        ],
+        "halted": [],
+    }
 
 
 def _answer(run: str, outcome: str, cause: str = "") -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from provisioner.desired.spec import HostSpec, MediaPath
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
-from tests.simulated import SimulatedHosts
+from tests.simulated import SimulatedHosts, sources_of
 
 
 class WatchedHosts(SimulatedHosts):
@@ -53,6 +53,7 @@ class WatchedHosts(SimulatedHosts):
             "devices": [{"address": a, "port": p, "outcome": "ok", "seconds": 0.01} for a, p in sorted(devices)],
             "paths": {path.name: self._sent(path) for path in call.spec.paths if path.name in asked},
             "errors": {},
+            "sources": sources_of([p for p in call.spec.paths if p.name in asked and not p.on_demand], self.silent),
         }
 
     def _sent(self, path: MediaPath) -> dict[str, Any]:
@@ -64,7 +65,8 @@ class WatchedHosts(SimulatedHosts):
             "tracks": [],
         }
         idle = sample | {"available": not path.on_demand and sends, "inbound_bytes": 0}
-        return {"samples": [idle, idle if path.on_demand else sample], "read": self._read(path) | {"after": sample}}
+        read = self._read(path) | {"after": sample, "pulled": 2, "connected": 2}
+        return {"samples": [idle, idle if path.on_demand else sample], "read": read}
 
     def _read(self, path: MediaPath) -> dict[str, Any]:
         if path.name in self.silent:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import pwd
+import re
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
 Items = dict[str, Any]
 _LIST = ["nft", "-j", "list", "table", *paths.TABLE]
 _COUNTERS = {"packets", "bytes"}
+_USER = re.compile(r'\bskuid "([a-z_][a-z0-9_-]*)"')
+# The largest that a user can have but one: nobody has it.
+_NOBODY = 2**32 - 2
 
 
 def live() -> Items | None:
@@ -33,21 +38,38 @@ def intended(path: Path) -> Items:
     Texts can't be compared: nft sorts, merges and renames, each version in its own way. The same nft and
     the same kernel on both sides give the same answer (measured on nft 1.0.6).
 
-    It is kept until the boot, for this content and this nft.
+    It is kept until the boot, for this content, the users that it names, and this nft.
 
     Raises:
         Failed: nft refuses the file.
     """
     program = shutil.which("nft", path=PATH)
-    key = [hashlib.sha256(path.read_bytes()).hexdigest(), identity(Path(program)) if program else []]
-    table: Items = known("rules", key, lambda: _loaded_aside(path))
+    rules = loadable(path)
+    key = [hashlib.sha256(rules.encode()).hexdigest(), identity(Path(program)) if program else []]
+    table: Items = known("rules", key, lambda: _loaded_aside(rules))
     return table
 
 
-def _loaded_aside(path: Path) -> Items:
+def _loaded_aside(rules: str) -> Items:
     with scratch() as aside:
-        aside.run(["nft", "-f", str(path)])
+        aside.run(["nft", "-f", "-"], stdin=rules)
         return items(json.loads(aside.run(_LIST).stdout))
+
+
+def loadable(path: Path) -> str:
+    """A file as it is loaded: users by their numbers, as this host has them.
+
+    nft refuses a whole file for one user that is not there. A rule about nobody holds nobody up instead: a plan is
+    made before the first apply makes the users, and at boot no missing user may cost the host its firewall.
+    """
+    return _USER.sub(lambda named: f"skuid {_number(named[1])}", path.read_text(encoding="utf-8", errors="replace"))
+
+
+def _number(user: str) -> int:
+    try:
+        return pwd.getpwnam(user).pw_uid
+    except KeyError:
+        return _NOBODY
 
 
 def items(document: dict[str, Any]) -> Items:
@@ -135,7 +157,7 @@ def load(path: Path) -> None:
     Raises:
         Failed: nft refuses it.
     """
-    run(["nft", "-f", str(path)])
+    run(["nft", "-f", "-"], stdin=loadable(path))
 
 
 def delete() -> None:

@@ -74,5 +74,6 @@ def _evidence(request: GateRequest) -> RelayEvidenceAnswer:
         "tunnel": {"routes": [], "peers": {}},
         "devices": [],
         "paths": {name: {"samples": [first.get(name), second.get(name)], "read": reads.get(name)} for name in paths},
+        "sources": None,
         "errors": source_log.last_errors(paths, _LOG_S),
     }

@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 
 
 def prepare() -> None:
-    """Make the user and the folders of ours."""
-    if run(["getent", "passwd", paths.USER], check=False).returncode != 0:
-        run(["useradd", "--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin", paths.USER])
+    """Make the users and the folders of ours."""
+    for user in (paths.USER, paths.PROBE_USER):
+        if run(["getent", "passwd", user], check=False).returncode != 0:
+            run(["useradd", "--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin", user])
     files.folder(paths.ETC, 0o750, group=paths.USER)
     files.folder(paths.KEYS, 0o700)
     files.folder(paths.LIB, 0o755)

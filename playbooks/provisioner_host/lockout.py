@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from provisioner_host import firewall
 from provisioner_host.namespace import Scratch, scratch
 from provisioner_host.shell import Failed
 
@@ -76,7 +77,7 @@ def check(rules: Path, ssh_port: int, networks: list[str]) -> None:
     knocking = sources(networks, peer)
     with scratch() as host, scratch() as client:
         _wire(host, client, knocking)
-        host.run(["nft", "-f", str(rules)])
+        host.run(["nft", "-f", "-"], stdin=firewall.loadable(rules))
         answered = _knock(host, client, ssh_port, knocking)
     shut = [source for source in knocking if not answered.get(source)]
     if shut:

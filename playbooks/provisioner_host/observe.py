@@ -25,7 +25,7 @@ if TYPE_CHECKING:
         SystemAnswer,
     )
 
-NEEDED = ("nft", "wg", "ip", "ffmpeg", "setpriv")
+NEEDED = ("nft", "wg", "ip", "ss", "ffmpeg", "setpriv")
 # Where the kernel has no WireGuard.
 NEEDED_WITHOUT_KERNEL = "wireguard-go"
 _OS_RELEASE = Path("/etc/os-release")

@@ -37,6 +37,7 @@ WATCHED = RUN / "watched"
 KNOWN = RUN / "known"
 
 USER = "mediamtx"
+PROBE_USER = "provisioner-probe"
 TUNNEL = "wg-prov"
 TABLE = ("inet", "provisioner")
 API_PORT = 9997

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from provisioner_host import observe, reach, relay, source_log, units
+from provisioner_host import observe, reach, redirects, relay, source_log, source_peers, units
 from provisioner_host.paths import PROBE_PASSWORD, RTSP_PORT, UNIT_MEDIAMTX
 from provisioner_host.rtsp_reader import Login, read
 from provisioner_host.shell import Failed, scrub
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from provisioner_host.wire import (
         CentreEvidenceAnswer,
         CentreToProbe,
+        DeviceEvidenceAnswer,
         LimitsRequest,
+        PathToProbe,
         PathToRead,
         ProbeAnswer,
         ProbeRequest,
@@ -82,13 +84,16 @@ def _relay(wanted: RelayToProbe, key: str, limits: ProbeBudget) -> RelayEvidence
     paths = {p["name"]: p for p in wanted["paths"]}
     tunnel = reach.live_tunnel(key)
     first, error = sample(paths)
+    connected = source_peers.connections()
     sampled = begun = time.monotonic()
     devices = reach.connect_all(((p["address"], p["port"]) for p in paths.values()), limits.connect_s)
     time.sleep(max(0.0, sampled + limits.sample_s - time.monotonic()))
     second, later_error = sample(paths)
+    sources = source_peers.evidence(connected, source_peers.connections())
     reads = reads_of_relay(wanted["address"], paths, (first, second), limits)
     if time.monotonic() < limits.until:
         devices = reach.again(devices, limits.connect_s)
+    _add_redirects(devices, paths, (first, second), limits.until)
     tunnel_after = reach.wait_for_keepalive(tunnel, key, wanted["paths"], devices, begun)
     elapsed = time.monotonic() - limits.begun
     return {
@@ -97,8 +102,19 @@ def _relay(wanted: RelayToProbe, key: str, limits: ProbeBudget) -> RelayEvidence
         "tunnel": reach.evidence_of_tunnel(tunnel, tunnel_after),
         "devices": devices,
         "paths": {name: {"samples": [first.get(name), second.get(name)], "read": reads.get(name)} for name in paths},
+        "sources": sources,
         "errors": source_log.last_errors(paths, _LOG_S + elapsed),
     }
+
+
+def _add_redirects(
+    devices: list[DeviceEvidenceAnswer], paths: Mapping[str, PathToProbe], samples: Samples, until: float
+) -> None:
+    """Ask devices of which a path does not flow whether they send their relay elsewhere."""
+    dark = {(p["address"], p["port"]) for name, p in paths.items() if _promise(p, samples, name)}
+    answering = {(d["address"], d["port"]): d for d in devices if d["outcome"] == "ok"}
+    for device, place in redirects.places(dark & answering.keys(), until).items():
+        answering[device]["redirect"] = place
 
 
 def _unit() -> str:
@@ -141,7 +157,7 @@ def reads_of_relay(
     def one(name: str) -> ReadAnswer:
         result = _read(login, name, limits)
         if paths[name]["on_demand"] and "not_run" not in result:
-            result["after"] = _after(name)
+            _add_source(result, paths[name], paths)
         return result
 
     return _in_parallel(one, sorted(paths, key=lambda n: (_promise(paths[n], samples, n), n)), limits)
@@ -155,8 +171,22 @@ def _promise(path: PathToRead, samples: Samples, name: str) -> int:
     return 1 if path["on_demand"] else 2
 
 
+def _add_source(result: ReadAnswer, path: PathToRead, paths: Mapping[str, PathToRead]) -> None:
+    """Say of an on-demand path, while the relay still pulls it, how it is and over how many connections it may come."""
+    device = path["address"], path["port"]
+    of_device = [name for name, other in paths.items() if (other["address"], other["port"]) == device]
+    before = _available(of_device)
+    result["connected"] = source_peers.count_to(*device)
+    result["after"] = _after(path["name"])
+    result["pulled"] = len(before & _available(of_device))
+
+
+def _available(names: list[str]) -> set[str]:
+    return {name for name in names if (state := _after(name)) is not None and state["available"]}
+
+
 def _after(name: str) -> SampleAnswer | None:
-    """An on-demand path's state just after its read, while the relay still pulls it."""
+    """A path's state now, or None where the relay does not say."""
     try:
         return _state(relay.api(f"/v3/paths/get/{name}"))
     except (Failed, OSError):
@@ -187,7 +217,7 @@ def _read(login: Login, name: str, limits: ProbeBudget) -> ReadAnswer:
     timeout_s = limits.read_timeout()
     if not timeout_s:
         return {"not_run": "no time was left"}
-    result = read(login, name, timeout_s, relay.as_mediamtx)
+    result = read(login, name, timeout_s, relay.as_prober)
     if result.get("timed_out") and timeout_s < limits.read_s:
         return {"not_run": "the time ran out"}
     return result

@@ -16,7 +16,15 @@ from typing import IO, TYPE_CHECKING, Any
 
 from provisioner_host.files import canonical, keyed_digest
 from provisioner_host.namespace import Scratch, scratch
-from provisioner_host.paths import API_PASSWORD, API_PORT, MEDIAMTX_FILE, SENTINEL_PREFIX, UNIT_MEDIAMTX, USER
+from provisioner_host.paths import (
+    API_PASSWORD,
+    API_PORT,
+    MEDIAMTX_FILE,
+    PROBE_USER,
+    SENTINEL_PREFIX,
+    UNIT_MEDIAMTX,
+    USER,
+)
 from provisioner_host.shell import PATH, Failed, scrub
 
 if TYPE_CHECKING:
@@ -30,7 +38,16 @@ _SETTING_LINE = re.compile(r"^([A-Za-z][A-Za-z0-9]*): (.*)$")
 
 def as_mediamtx(argv: list[str]) -> list[str]:
     """The command that runs as MediaMTX's own user."""
-    return ["setpriv", "--reuid", USER, "--regid", USER, "--clear-groups", "--no-new-privs", *argv]
+    return _as_user(USER, argv)
+
+
+def as_prober(argv: list[str]) -> list[str]:
+    """The command that runs as the user who reads paths: he may connect to the relay, and to nobody else."""
+    return _as_user(PROBE_USER, argv)
+
+
+def _as_user(user: str, argv: list[str]) -> list[str]:
+    return ["setpriv", "--reuid", user, "--regid", user, "--clear-groups", "--no-new-privs", *argv]
 
 
 # --- the file -------------------------------------------------------------------------------------

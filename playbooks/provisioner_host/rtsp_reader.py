@@ -6,20 +6,25 @@ standard input, which may name an address and the options for it (measured on ff
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
+import selectors
+import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from provisioner_host.shell import Failed, run, scrub
+from provisioner_host.shell import PATH, Failed, scrub
 
 if TYPE_CHECKING:
     from provisioner_host.wire import ReadAnswer
 
-_CODEC = re.compile(r"Stream #\d+:\d+[^\n]*?: Video: (\w+)")
-_FRAME = re.compile(r"Parsed_showinfo[^\n]*\bs:(\d+)x(\d+)\b[^\n]*\biskey:1\b")
+# From the beginning of a line: what a stream says of itself, its title for one, may stand anywhere else.
+_CODEC = re.compile(r"^ {2}Stream #\d+:\d+(?:\[0x[0-9a-f]+\])?(?:\(\w*\))?: Video: (\w+)", re.MULTILINE)
+_FRAME = re.compile(r"^\[Parsed_showinfo_0 @ 0x[0-9a-f]+\] n: [^\n]*\bs:(\d+)x(\d+) [^\n]*\biskey:1\b", re.MULTILINE)
 _STATUS = re.compile(r"method [A-Z]+ failed: (\d{3})\b|Server returned (\d{3})\b")
 # What `nice` and `setpriv` end with when they cannot start a program: then nothing was read.
 _NOT_STARTED = {126, 127}
@@ -28,6 +33,9 @@ _SHOWN = 300
 _NO_ERROR = ("frame=", "video:", "size=")
 # Enough to learn what a stream is when its description does not say it; the key frame itself ends the read.
 _PROBE_BYTES = 500_000
+# A stream can make ffmpeg complain of every slice of every picture, and say that it is as large as it likes.
+_MOST_SAID = 2_000_000
+_MOST_PIXELS = 7680 * 4320
 _ANALYZE_US = 500_000
 
 
@@ -74,28 +82,69 @@ def read(
     """
     begun = time.monotonic()
     try:
-        done = run(wrap(_command()), stdin=login.script(path, timeout_s), timeout_s=timeout_s, check=False)
+        code, said = _run(wrap(_command()), login.script(path, timeout_s), timeout_s)
         # Read first, scrubbed after: a short password may be part of ffmpeg's own words.
-        result = parse(done.stderr)
+        result = parse(said)
         if "error" in result:
             result["error"] = login.scrubbed(result["error"])[-_SHOWN:]
-        if done.returncode in _NOT_STARTED or done.stderr.startswith("setpriv: "):
+        if code in _NOT_STARTED or said.startswith("setpriv: "):
             # Nothing was read, so it is evidence of nothing.
             result = {"not_run": result.get("error", "ffmpeg was not started")}
     except Failed as error:
         result = {"error": login.scrubbed(str(error)), "status": None, "timed_out": "no answer within" in str(error)}
-    except UnicodeDecodeError:
-        result = {"error": "ffmpeg's output is no text", "status": None, "timed_out": False}
     result["seconds"] = round(time.monotonic() - begun, 2)
     return result
+
+
+def _run(argv: list[str], script: str, timeout_s: float) -> tuple[int, str]:
+    """Run ffmpeg: its code, and what it said.
+
+    Raises:
+        Failed: it is not there, took too long, or said more than anybody would read.
+    """
+    environment = {"PATH": PATH, "LC_ALL": "C.UTF-8"}
+    pipe = subprocess.PIPE
+    until = time.monotonic() + timeout_s
+    try:
+        process = subprocess.Popen(argv, env=environment, stdin=pipe, stdout=subprocess.DEVNULL, stderr=pipe)
+    except FileNotFoundError:
+        raise Failed(f"{argv[0]}: no such program on this host") from None
+    with process:
+        try:
+            said = _heard(process, script.encode(), until)
+            return process.wait(max(0.1, until - time.monotonic())), said.decode(errors="replace")
+        except (TimeoutError, subprocess.TimeoutExpired):
+            raise Failed(f"{argv[0]}: no answer within {timeout_s:g} s") from None
+        finally:
+            process.kill()
+
+
+def _heard(process: subprocess.Popen[bytes], script: bytes, until: float) -> bytes:
+    assert process.stdin is not None  # noqa: S101 (for the type checker)
+    assert process.stderr is not None  # noqa: S101
+    with contextlib.suppress(BrokenPipeError):
+        process.stdin.write(script)
+        process.stdin.close()
+    said = bytearray()
+    with selectors.DefaultSelector() as waiting:
+        waiting.register(process.stderr, selectors.EVENT_READ)
+        while waiting.select(max(0.0, until - time.monotonic())):
+            chunk = os.read(process.stderr.fileno(), 65536)
+            said += chunk
+            if not chunk:
+                return bytes(said)
+            if len(said) > _MOST_SAID:
+                raise Failed("ffmpeg said too much: the stream is damaged, or means harm")
+    raise TimeoutError
 
 
 def _command() -> list[str]:
     quiet = ["nice", "-n", "10", "ffmpeg", "-hide_banner", "-nostats", "-loglevel", "info"]
     source = ["-protocol_whitelist", "pipe,rtsp,rtp,tcp", "-f", "concat", "-safe", "0"]
     cheap = ["-probesize", "32", "-analyzeduration", "0", "-fpsprobesize", "0", "-threads", "1", "-skip_frame", "nokey"]
+    small = ["-max_pixels", str(_MOST_PIXELS)]
     frame = ["-map", "0:v:0", "-an", "-sn", "-dn", "-vf", "showinfo=checksum=0", "-frames:v", "1", "-f", "null", "-"]
-    return [*quiet, *source, *cheap, "-i", "pipe:0", *frame]
+    return [*quiet, *source, *cheap, *small, "-i", "pipe:0", *frame]
 
 
 def parse(said: str) -> ReadAnswer:

@@ -50,17 +50,17 @@ class LimitsRequest(TypedDict):
 
 
 class PathToRead(TypedDict):
-    """A path that is read for a key frame."""
+    """A path that is read for a key frame, with the device that it is pulled from."""
 
     name: str
     on_demand: bool
+    address: str
+    port: int
 
 
 class PathToProbe(PathToRead):
-    """A path with the device that it is pulled from, and the public key of the peer that the device is behind."""
+    """A path with the public key of the peer that its device is behind."""
 
-    address: str
-    port: int
     peer: str
 
 
@@ -417,7 +417,11 @@ class SampleAnswer(TypedDict):
 
 
 class ReadAnswer(TypedDict, total=False):
-    """One real read: a key frame (`codec`, `width`, `height`), an `error`, or why it was `not_run`."""
+    """One real read: a key frame (`codec`, `width`, `height`), an `error`, or why it was `not_run`.
+
+    Of an on-demand path also how it was just `after`, how many of its device's paths the relay had then (`pulled`),
+    and over how many connections to the device (`connected`, null where that cannot be said).
+    """
 
     codec: str
     width: int
@@ -428,6 +432,8 @@ class ReadAnswer(TypedDict, total=False):
     not_run: str
     seconds: float
     after: SampleAnswer | None
+    pulled: int
+    connected: int | None
 
 
 class PathEvidenceAnswer(TypedDict):
@@ -438,12 +444,13 @@ class PathEvidenceAnswer(TypedDict):
 
 
 class DeviceEvidenceAnswer(TypedDict):
-    """How a device answered a connection."""
+    """How a device answered a connection; `redirect` is the host and port that it sends its relay to."""
 
     address: str
     port: int
     outcome: str
     seconds: float
+    redirect: NotRequired[str]
 
 
 class PeerEvidenceAnswer(TypedDict):
@@ -462,14 +469,39 @@ class TunnelEvidenceAnswer(TypedDict):
     peers: dict[str, PeerEvidenceAnswer]
 
 
+class PlaceAnswer(TypedDict):
+    """An address and a port."""
+
+    address: str
+    port: int
+
+
+class SourceAnswer(PlaceAnswer):
+    """A place that the relay is connected to: over how many connections, and how many of them carry a picture."""
+
+    count: int
+    flowing: int
+
+
+class SourcesAnswer(TypedDict):
+    """Where the relay's sources are connected; `halted` are devices that it connected to too often."""
+
+    connections: list[SourceAnswer]
+    halted: list[PlaceAnswer]
+
+
 class RelayEvidenceAnswer(TypedDict):
-    """What a relay tells of its paths; `errors` are the last ones of each path's source."""
+    """What a relay tells of its paths; `errors` are the last ones of each path's source.
+
+    `sources` is null where it cannot be said.
+    """
 
     unit: str
     api_error: str
     tunnel: TunnelEvidenceAnswer
     devices: list[DeviceEvidenceAnswer]
     paths: dict[str, PathEvidenceAnswer]
+    sources: SourcesAnswer | None
     errors: dict[str, list[str]]
 
 

@@ -148,7 +148,11 @@ class PathsSeen:
 
 
 def paths_in(spec: HostSpec, paths: Iterable[MediaPath], look: Look) -> PathsSeen:
-    """What a look at a host shows; a path counts as up from level 5, a decoded key frame on the relay."""
+    """What a look at a host shows; a path counts as up from level 5, a decoded key frame on the relay.
+
+    Nobody asks here where a picture comes from: a change may move it, and one camera that redirects must not hold up
+    all changes of its relay.
+    """
     if look.relay is None:
         return PathsSeen(sessions=look.sessions)
     evidence = HostEvidence(spec.id, CallOutcome.ANSWERED, relay=look.relay)
@@ -156,7 +160,8 @@ def paths_in(spec: HostSpec, paths: Iterable[MediaPath], look: Look) -> PathsSee
     for path in paths:
         if path.name not in look.relay.samples:
             continue
-        case = Case(PathToCheck(spec, path, ()), look.relay, {spec.id: evidence}, {}, frozenset())
+        target = PathToCheck(spec, path, ())
+        case = Case(target, look.relay, {spec.id: evidence}, {}, frozenset(), None, asks_origin=False)
         checks = [level.check(case) for level in GATE_LEVELS]
         failed = next((c.finding for c in checks if not c.passed and c.finding), None)
         if failed is None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from provisioner.apply.gate import GateRules, Touched, touched_by
-from provisioner.desired.spec import HostSpec
+from provisioner.desired.spec import HostSpec, MediaPath
 from provisioner.desired.units import units_of
 from provisioner.hosts.facts import HostFacts
 from provisioner.hosts.observe import observe_request
@@ -28,6 +28,7 @@ if TYPE_CHECKING:  # the host's own package: its types are for the type checker,
         GateRequest,
         LockoutCheck,
         LookRequest,
+        PathToRead,
         ProgramToInstall,
         RollbackRequest,
         StatusRequest,
@@ -183,11 +184,21 @@ def _existing(touched: Touched) -> Touched:
 def _look(job: Job, touched: Touched, deadline_s: float) -> GateRequest:
     return {
         "address": str(job.spec.tunnel.address),
-        "paths": [{"name": path.name, "on_demand": path.on_demand} for path in touched.read],
+        "paths": [_path(path) for path in touched.read],
         "deadline_s": deadline_s,
         "sample_s": 1,
         "read_s": min(_READ_S, deadline_s),
         "max_readers": _READERS,
+    }
+
+
+def _path(path: MediaPath) -> PathToRead:
+    source = path.source
+    return {
+        "name": path.name,
+        "on_demand": path.on_demand,
+        "address": str(source.address),
+        "port": source.port,
     }
 
 

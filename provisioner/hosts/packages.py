@@ -23,6 +23,7 @@ _DEBIAN: Row = (
         "nft": "nftables",
         "wg": "wireguard-tools",
         "ip": "iproute2",
+        "ss": "iproute2",
         "ffmpeg": "ffmpeg",
         "setpriv": "util-linux",
         "wireguard-go": "wireguard-go",

@@ -20,6 +20,8 @@ IDENTITY_FILE = f"{ETC}/keys/identity"
 TRUST_FILE = f"{ETC}/trust.json"
 POLICY_FILE = f"{ETC}/policy.json"
 SENTINEL_PREFIX = "cfg/"
+RELAY_USER = "mediamtx"
+PROBE_USER = "provisioner-probe"
 
 
 @dataclass(frozen=True, slots=True)

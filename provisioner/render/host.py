@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 
 from provisioner.base.errors import RenderError
@@ -15,7 +16,9 @@ from provisioner.render.files import (
     MEDIAMTX_FILE,
     NFT_FILE,
     POLICY_FILE,
+    PROBE_USER,
     PSK_FILE,
+    RELAY_USER,
     SENTINEL_PREFIX,
     TRUST_FILE,
     TUNNEL_FILE,
@@ -49,7 +52,7 @@ def render_host(spec: HostSpec, templates: Templates) -> tuple[RenderedFile, ...
     if spec.firewall is not None:
         files += [_firewall_file(spec, templates), _unit("provisioner-nft", templates)]
     if spec.relay is not None:
-        files += [_mediamtx_file(spec, templates), _unit("provisioner-mediamtx", templates, spec.relay.artefact)]
+        files += [_mediamtx_file(spec, templates), _relay_unit(spec.tunnel, spec.relay.artefact, templates)]
     return tuple(sorted(files, key=lambda f: f.path))
 
 
@@ -91,6 +94,9 @@ def _firewall_file(spec: HostSpec, templates: Templates) -> RenderedFile:
         "wireguard_port": firewall.wireguard_port,
         "rtsp_port": RTSP_PORT,
         "tunnel": TUNNEL,
+        "relay_address": spec.tunnel.address,
+        "relay_user": RELAY_USER,
+        "probe_user": PROBE_USER,
     }
     return RenderedFile(NFT_FILE, fill(templates, "nftables/provisioner.nft.j2", values), 0o640)
 
@@ -110,9 +116,18 @@ def _mediamtx_file(spec: HostSpec, templates: Templates) -> RenderedFile:
     # Keyed: the file holds camera passwords, and the sentinel's name is shown by the Control API.
     sentinel = SENTINEL_PREFIX + keyed_digest(spec.digest_key, bare).rpartition(":")[2][:12]
     content = fill(templates, "mediamtx/mediamtx.yml.j2", values | {"sentinel": sentinel})
-    return RenderedFile(MEDIAMTX_FILE, content, 0o640, group="mediamtx", secret=True)
+    return RenderedFile(MEDIAMTX_FILE, content, 0o640, group=RELAY_USER, secret=True)
 
 
-def _unit(name: str, templates: Templates, artefact: MediamtxArtefact | None = None) -> RenderedFile:
-    values = {"host_program": HOST_PROGRAM, "program": program_path(artefact) if artefact else ""}
+def _unit(name: str, templates: Templates) -> RenderedFile:
+    return _unit_of(name, {"host_program": HOST_PROGRAM}, templates)
+
+
+def _relay_unit(tunnel: Tunnel, artefact: MediamtxArtefact, templates: Templates) -> RenderedFile:
+    """MediaMTX's unit: the tunnel's routes are the pools, and nobody else has anything to say to it."""
+    values = {"program": program_path(artefact), "networks": [str(network) for network in tunnel.routes]}
+    return _unit_of("provisioner-mediamtx", values, templates)
+
+
+def _unit_of(name: str, values: Mapping[str, object], templates: Templates) -> RenderedFile:
     return RenderedFile(f"{UNITS}/{name}.service", fill(templates, f"systemd/{name}.service.j2", values))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from provisioner.plan.changes import Change, pending
 from provisioner.verify.evidence import Device, HostEvidence, RelayEvidence
+from provisioner.verify.origins import Origins, device_of
 from provisioner.verify.result import Cause, Layer
 from provisioner.verify.wanted import PathToCheck
 
@@ -38,6 +39,8 @@ class Case:
 
     Attributes:
         siblings: the devices of the same site that were tried.
+        origins: where the pictures of the relay come from; None where it did not tell.
+        asks_origin: whether it matters where a picture comes from.
     """
 
     target: PathToCheck
@@ -45,11 +48,13 @@ class Case:
     hosts: Mapping[str, HostEvidence]
     drift: Mapping[str, Sequence[Change]]
     siblings: frozenset[Device]
+    origins: Origins | None
+    asks_origin: bool = True
 
     @property
     def device(self) -> Device:
         """Where the relay connects to."""
-        return str(self.target.path.source.address), self.target.path.source.port
+        return device_of(self.target.path)
 
     @property
     def device_layer(self) -> Layer:

@@ -6,6 +6,7 @@ nobody asked that host about is evidence of nothing, as each path is judged by w
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from provisioner.hosts.document import Fields, UnreadableError, fields_of
@@ -57,6 +58,8 @@ class Read:
     Attributes:
         frame: codec, width and height of a decoded key frame, or None.
         after: an on-demand path's state just after its read.
+        pulled: how many paths of an on-demand path's device the relay had then.
+        connected: over how many connections to the device; None where that was not told.
     """
 
     run: bool
@@ -65,11 +68,33 @@ class Read:
     status: int | None
     timed_out: bool
     after: Sample | None
+    pulled: int = 0
+    connected: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where a relay's sources were connected between its two samples, by address and port.
+
+    Attributes:
+        connections: how many connections lead there.
+        flowing: how many of them brought more than words.
+        halted: devices that the relay connected to so often that its firewall opens nothing more.
+    """
+
+    connections: dict[Device, int]
+    flowing: dict[Device, int]
+    halted: frozenset[Device]
 
 
 @dataclass(frozen=True, slots=True)
 class RelayEvidence:
-    """What a relay says of its paths, by name; `devices` by address and port."""
+    """What a relay says of its paths, by name; `devices` by address and port.
+
+    Attributes:
+        sources: None where it cannot say.
+        redirects: where devices send whoever asks for their picture, of those that do so.
+    """
 
     unit: str
     api_error: str
@@ -78,6 +103,8 @@ class RelayEvidence:
     samples: dict[str, tuple[Sample | None, Sample | None]]
     reads: dict[str, Read]
     errors: dict[str, tuple[str, ...]]
+    sources: Sources | None = None
+    redirects: Mapping[Device, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +165,8 @@ def relay_evidence(relay: Fields) -> RelayEvidence:
         samples={name: _samples(path) for name, path in paths.items()},
         reads={name: _read(path.below("read")) for name, path in paths.items() if path.has("read")},
         errors=_errors(relay.below("errors")),
+        sources=_sources(relay.below("sources")) if relay.has("sources") else None,
+        redirects={_device(d): d.sentence("redirect") for d in relay.each("devices") if d.has("redirect")},
     )
 
 
@@ -150,6 +179,15 @@ def _device(device: Fields) -> Device:
 
 def _errors(errors: Fields) -> dict[str, tuple[str, ...]]:
     return {name: errors.sentences(name, _MOST_LINES) for name in errors.names()}
+
+
+def _sources(sources: Fields) -> Sources:
+    connections = {_device(one): one for one in sources.each("connections")}
+    return Sources(
+        connections={place: one.amount("count") for place, one in connections.items()},
+        flowing={place: one.amount("flowing") for place, one in connections.items()},
+        halted=frozenset(_device(one) for one in sources.each("halted")),
+    )
 
 
 def _centre(centre: Fields) -> CentreEvidence:
@@ -220,4 +258,6 @@ def _read(read: Fields) -> Read:
         status=read.number_or_none("status"),
         timed_out=read.has("timed_out") and read.flag("timed_out"),
         after=_sample(read.values.get("after"), read.place),
+        pulled=read.number("pulled") if read.has("pulled") else 0,
+        connected=read.number_or_none("connected"),
     )

@@ -27,6 +27,7 @@ from provisioner.plan.changes import Change
 from provisioner.verify.case import Case, Check, Shortfall
 from provisioner.verify.evidence import Device, HostEvidence
 from provisioner.verify.levels import LEVELS, Level, Subject
+from provisioner.verify.origins import device_of, origins_of
 from provisioner.verify.result import IMPERFECT, Cause, Layer, PathVerdict, Verdict
 from provisioner.verify.wanted import PathToCheck
 
@@ -56,8 +57,10 @@ def judge(
     """
     siblings: dict[tuple[str, str], set[Device]] = defaultdict(set)
     for target in targets:
-        path = target.path
-        siblings[target.relay.id, path.facility].add((str(path.source.address), path.source.port))
+        siblings[target.relay.id, target.path.facility].add(device_of(target.path))
+    specs = {target.relay.id: target.relay for target in targets}
+    relays = {host: one.relay for host, one in evidence.items() if host in specs and one.relay is not None}
+    origins = {host: origins_of(specs[host], relay) for host, relay in relays.items()}
     verdicts = []
     for target in sorted(targets, key=lambda one: (one.path.name, one.relay.id)):
         host = evidence.get(target.relay.id)
@@ -70,6 +73,7 @@ def judge(
             hosts=evidence,
             drift=drift,
             siblings=frozenset(siblings[target.relay.id, target.path.facility]),
+            origins=origins[target.relay.id],
         )
         verdicts.append(_judged(case, checked_at))
     return tuple(verdicts)

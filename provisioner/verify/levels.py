@@ -71,7 +71,9 @@ LEVELS: tuple[Level, ...] = (
     Level(
         number=4,
         name="relay receives",
-        statement="MediaMTX says available and online, and inbound bytes grew between two samples",
+        statement=(
+            "MediaMTX says available and online, and inbound bytes grew between two samples, from the camera's own port"
+        ),
         check=relay_check,
         subject=Subject.PICTURE,
         at_the_gate=True,

@@ -57,6 +57,7 @@ class Cause(StrEnum):
     SILENT = "silent"
     PICTURE_DIFFERS = "picture differs"
     SENDS_SOUND = "sends sound"
+    REDIRECTED = "camera redirects"
     CENTRE_CANNOT_READ = "centre cannot read"
     DRIFT = "drift"
     NOT_CHECKED = "not checked"

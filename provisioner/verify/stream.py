@@ -8,6 +8,7 @@ from provisioner.desired.spec import HostSpec
 from provisioner.hosts.runner import CallOutcome
 from provisioner.verify.case import PASSED, Case, Check, failed, not_checked
 from provisioner.verify.evidence import Read
+from provisioner.verify.redirect import origin_check, redirect_check
 from provisioner.verify.result import Cause, Layer
 
 # MediaMTX's words for why a source is down (measured on 1.20.1); the first that fits counts.
@@ -30,7 +31,7 @@ _SOUND = frozenset(
 
 
 def relay_check(case: Case) -> Check:
-    """Check that MediaMTX says available and online, and that inbound bytes grew.
+    """Check that MediaMTX says available and online, and that inbound bytes grew, from the camera itself.
 
     `online` alone is true for a dead camera, and `available` for a silent one (measured on 1.20.1).
     """
@@ -49,7 +50,7 @@ def _pulled_check(case: Case) -> Check:
     if first is None or second is None:
         return not_checked(case.target.relay.id, "there are not two samples of the path")
     if second.available and second.online and case.flowed:
-        return PASSED
+        return origin_check(case)
     detail = "no bytes came between two samples" if second.available else "the relay has no stream of it"
     return _source_failure(case, Cause.SILENT if second.available else Cause.UNKNOWN, detail)
 
@@ -63,7 +64,7 @@ def _on_demand_check(case: Case) -> Check:
     if read is None or not read.run:
         return not_checked(case.target.relay.id, read.error if read else "the path was not read")
     if read.after is not None and read.after.available and read.after.online and read.after.inbound_bytes > 0:
-        return PASSED
+        return origin_check(case)
     if read.frame is not None:
         return not_checked(case.target.relay.id, "the relay did not say how the path was just after its read")
     if read.status == _UNAUTHORIZED:
@@ -81,6 +82,8 @@ def _unlisted(case: Case) -> Check:
 
 def _source_failure(case: Case, otherwise: Cause, detail: str) -> Check:
     """Judge by the log's last word about the source, which the Control API of 1.20 does not have."""
+    if redirected := redirect_check(case):
+        return redirected
     cause = otherwise
     for line in case.relay.errors.get(case.target.path.name, ()):
         known = next((c for pattern, c in _LOG_LINES if pattern.search(line)), None)

@@ -29,6 +29,11 @@ class Fault(enum.Enum):
     UNAUTHORIZED = "refuses every password"
     SILENT = "plays, but sends no picture"
     MUTE = "accepts the connection and never answers"
+    HUGE = "describes itself without end"
+    ENDLESS = "answers with headers without end"
+    SLOW = "answers letter by letter"
+    GARBAGE = "plays, and sends what is no packet"
+    NOISE = "plays, and sends packets that are no picture"
 
 
 class Scheme(enum.Enum):
@@ -49,8 +54,16 @@ class FakeCamera:
     scheme: Scheme = Scheme.DIGEST_MD5
     fault: Fault = Fault.NONE
     port: int = 0
+    # Where it sends whoever asks for its description, and with which words; several are no redirect.
+    locations: tuple[str, ...] = ()
+    status: str = "302 Found"
+    # Whom its description names: what is set up is asked for there.
+    names: str = ""
     dials: int = 0
     plays: int = 0
+    # Bytes of answers without end.
+    sent: int = 0
+    logins: list[str] = field(default_factory=list)
     _nonce: str = field(default_factory=lambda: secrets.token_hex(8))
     _server: asyncio.Server | None = None
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
@@ -139,11 +152,31 @@ class _Dialogue:
         lines = text.split("\r\n")
         method, url, _ = lines[0].split(" ", 2)
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])}
+        if "authorization" in headers:
+            self.camera.logins.append(headers["authorization"])
         if self.camera.fault is Fault.MUTE:
             return True
+        if method == "DESCRIBE" and self.camera.fault in {Fault.HUGE, Fault.ENDLESS, Fault.SLOW}:
+            await self._never_end(headers.get("cseq", "0"))
         self._answer(method, url, headers)
         await self.writer.drain()
         return method != "TEARDOWN"
+
+    async def _never_end(self, sequence: str) -> None:
+        head = f"RTSP/1.0 200 OK\r\nCSeq: {sequence}\r\nContent-Type: application/sdp\r\n"
+        if self.camera.fault is Fault.SLOW:
+            for letter in head + "X: y\r\n" * 1000:
+                self.writer.write(letter.encode())
+                await asyncio.sleep(0.2)
+        self.writer.write(head.encode())
+        if self.camera.fault is Fault.HUGE:
+            self.writer.write(b"Content-Length: 2000000000\r\n\r\nv=0\r\n")
+        number = 0
+        while True:
+            number += 1
+            self.camera.sent += 4000
+            self.writer.write(f"X-{number}: ".encode() + b"y" * 4000 + b"\r\n")
+            await self.writer.drain()
 
     def _answer(self, method: str, url: str, headers: dict[str, str]) -> None:
         sequence = headers.get("cseq", "0")
@@ -153,9 +186,13 @@ class _Dialogue:
             self._reply(sequence, "401 Unauthorized", {"WWW-Authenticate": self.camera.challenge()})
         elif method == "DESCRIBE" and self.camera.fault is Fault.NOT_FOUND:
             self._reply(sequence, "404 Not Found", {})
+        elif method == "DESCRIBE" and self.camera.locations:
+            lines = "".join(f"Location: {location}\r\n" for location in self.camera.locations)
+            self.writer.write(f"RTSP/1.0 {self.camera.status}\r\nCSeq: {sequence}\r\n{lines}\r\n".encode())
         elif method == "DESCRIBE":
-            head = {"Content-Type": "application/sdp", "Content-Base": f"{url}/"}
-            self._reply(sequence, "200 OK", head, self.camera.clip.sdp())
+            base = self.camera.names or f"{url}/"
+            head = {"Content-Type": "application/sdp", "Content-Base": base}
+            self._reply(sequence, "200 OK", head, self._description())
         elif method == "SETUP":
             transport = headers["transport"].split(";mode")[0]
             self._reply(sequence, "200 OK", {"Transport": transport, "Session": "12345678;timeout=60"})
@@ -164,6 +201,11 @@ class _Dialogue:
             if method == "PLAY":
                 self.camera.plays += 1
                 self._play()
+
+    def _description(self) -> str:
+        text = self.camera.clip.sdp()
+        named = f"a=control:{self.camera.names}trackID=1" if self.camera.names else ""
+        return text.replace("a=control:trackID=1", named) if named else text
 
     def _reply(self, sequence: str, status: str, headers: dict[str, str], body: str = "") -> None:
         fields = {"CSeq": sequence, **headers}
@@ -178,7 +220,13 @@ class _Dialogue:
 
     async def _stream(self) -> None:
         frames = self.camera.clip.frames
+        if self.camera.fault is Fault.NOISE:
+            # Key pictures by their first letter, of which nothing can be decoded.
+            frames = tuple((nal[0][:1] + secrets.token_bytes(30_000),) for nal in frames)
         sequence = count = 0
+        while self.camera.fault is Fault.GARBAGE:
+            self.writer.write(secrets.token_bytes(4000))
+            await self.writer.drain()
         while True:
             timestamp = count * CLOCK_RATE // FRAMES_PER_SECOND
             for packet in packets(frames[count % len(frames)], sequence, timestamp, 0x0C0FFEE0):

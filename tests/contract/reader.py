@@ -53,7 +53,7 @@ class Dialogue:
         self.stream.close()
         self.socket.close()
 
-    def ask(self, method: str, place: str, headers: dict[str, str] | None = None) -> Reply:
+    def ask(self, method: str, place: str, headers: dict[str, str] | None = None, body: str = "") -> Reply:
         """Send a request and wait for its answer."""
         self._sequence += 1
         fields = {"CSeq": str(self._sequence), **(headers or {})}
@@ -61,7 +61,7 @@ class Dialogue:
             token = base64.b64encode(":".join(self._credentials).encode()).decode()
             fields["Authorization"] = f"Basic {token}"
         head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
-        self.socket.sendall(f"{method} {self.address}/{place} RTSP/1.0\r\n{head}\r\n".encode())
+        self.socket.sendall(f"{method} {self.address}/{place} RTSP/1.0\r\n{head}\r\n{body}".encode())
         return self._answer()
 
     def _answer(self) -> Reply:

@@ -68,7 +68,7 @@ class Deployment:
         self.password_file.write_text(secrets.token_urlsafe(24), encoding="ascii")
         self._fill_hosts()
         self._fill_artefact()
-        self._write_logins()
+        self.write_logins()
         self.git("init", "--quiet", "--initial-branch=main")
         self.commit("the lab's inventory")
 
@@ -91,7 +91,8 @@ class Deployment:
         self.substitute(path, r"(source: ).*", rf"\g<1>file:{self.engine.path}")
         self.substitute(path, r'amd64: ".*"', f'{_ARCHITECTURES[platform.machine()]}: "{self.engine.sha256}"')
 
-    def _write_logins(self) -> None:
+    def write_logins(self) -> None:
+        """Write every device's present login into secrets/."""
         by_province: dict[str, dict[str, dict[str, dict[str, str]]]] = {}
         for gateway in GATEWAYS:
             logins = by_province.setdefault(gateway.province, {}).setdefault(gateway.facility, {})

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import random
 import subprocess
+import tempfile
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network, ip_network
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -17,6 +19,7 @@ from provisioner.plan.guards.lockout import SshOrigin, locked_out, required_sour
 from provisioner.plan.guards.ruleset import NewConnection, accepts, parse_ruleset
 from provisioner.render.files import NFT_FILE
 from provisioner.render.host import render_host
+from provisioner_host.firewall import loadable
 from tests import fleets, inventories
 from tests.plans import World, of
 
@@ -143,10 +146,14 @@ def nft_checks() -> bool:
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(firewall=firewalls)
 @example(firewall=Firewall((IPv4Network("0.0.0.0/0"),), 22, 51820, (), ()))
-def test_nft_takes_every_rendered_file(firewall: Firewall) -> None:
+def test_nft_takes_every_rendered_file_as_a_host_loads_it(firewall: Firewall) -> None:
+    with tempfile.NamedTemporaryFile("w", suffix=".nft") as file:
+        file.write(rendered(firewall))
+        file.flush()
+        rules = loadable(Path(file.name))
     done = subprocess.run(
         ["unshare", "-rn", "nft", "-c", "-f", "-"],
-        input=rendered(firewall),
+        input=rules,
         capture_output=True,
         text=True,
         check=False,

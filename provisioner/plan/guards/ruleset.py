@@ -7,9 +7,10 @@ whole file one of which nothing can be said, never one that passes.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Final
 
 from provisioner.base.errors import RenderError
 
@@ -20,10 +21,13 @@ _CHAIN = re.compile(r"^\tchain (\w+) \{\n\t\ttype (.*?); policy (\w+);\n(.*?)^\t
 _ELEMENTS = re.compile(r"^\t\telements = \{ (.*) \}$", re.MULTILINE)
 _RULE = re.compile(r'^(?P<matches>.*?)(?: (?P<verdict>accept|drop))(?: comment "(?P<comment>[^"]*)")?$')
 _MATCHES = re.compile(
-    r'(?P<ct>ct state (?P<states>[a-z,]+))|(?P<iif>iifname "(?P<interface>[^"]+)")|(?P<oif>oifname "[^"]+")'
-    r"|(?P<icmp>(?:icmp|icmpv6) type \{[^}]*\})|(?P<l4>meta l4proto \w+)|(?P<to>ip daddr \. tcp dport @\w+)"
+    r'(?P<ct>ct state (?P<states>[a-z,]+))|(?P<iif>iifname "(?P<interface>[^"]+)")|(?P<oif>oifname "(?P<out>[^"]+)")'
+    r"|(?P<icmp>(?:icmp|icmpv6) type \{[^}]*\})|(?P<l4>meta l4proto (?P<l4_protocol>\w+))"
+    r"|(?P<pair>ip daddr \. tcp dport @(?P<pairs>\w+))|(?P<to>ip daddr (?P<address>[0-9.]+))"
+    r"|(?P<member>ip daddr @(?P<members>\w+))"
     r"|(?P<from>ip saddr @(?P<set>\w+))|(?P<port>(?P<protocol>tcp|udp) dport (?P<number>\d+))"
-    r"|(?P<limit>add @\w+ \{[^}]*\})| +"
+    r'|(?P<direction>ct direction (?P<side>original|reply))|(?P<uid>meta skuid "(?P<user>[^"]+)")'
+    r"|(?P<limit>add @(?P<limited>\w+) \{[^}]*\})|(?P<count>counter)| +"
 )
 
 
@@ -59,6 +63,25 @@ class NewConnection:
 
     source: Network
     port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """A packet that a program on the host sends.
+
+    Attributes:
+        user: whose program it is.
+        interface: through which it leaves.
+        protocol: `tcp`, `udp` or `icmp`.
+        is_reply: whether it belongs to a connection that the other side opened; else it is the first of its own.
+    """
+
+    user: str
+    interface: str
+    to: IPv4Address | IPv6Address
+    protocol: str = "tcp"
+    port: int = 0
+    is_reply: bool = False
 
 
 def parse_ruleset(text: str) -> Ruleset:
@@ -107,6 +130,65 @@ def accepts(ruleset: Ruleset, connection: NewConnection) -> bool:
     return chain.policy == "accept"
 
 
+def lets_out(ruleset: Ruleset, packet: Departure) -> bool:
+    """Whether the chain `output` lets a packet leave; sets that only fill while the host runs are empty here.
+
+    Raises:
+        RenderError: there is no such chain, or a rule has a statement that is not known here.
+    """
+    chain = ruleset.chains.get("output")
+    if chain is None:
+        raise RenderError("the rendered firewall has no chain `output`", hint="compare the template with ours")
+    for rule in chain.rules:
+        if all(_fits(ruleset, statement, packet) for statement in _each_statement(rule)):
+            return rule.verdict == "accept"
+    return chain.policy == "accept"
+
+
+def _fits(ruleset: Ruleset, statement: re.Match[str], packet: Departure) -> bool:
+    """Whether one statement of a rule fits a packet that leaves."""
+    if statement.lastgroup is None:
+        return True
+    fit = _LEAVING.get(statement.lastgroup)
+    if fit is None:
+        raise _unknown(statement[0])
+    return fit(ruleset, statement, packet)
+
+
+def _is_pair(ruleset: Ruleset, statement: re.Match[str], packet: Departure) -> bool:
+    pair = f"{packet.to} . {packet.port}"
+    return packet.protocol == "tcp" and pair in ruleset.sets.get(statement["pairs"], ())
+
+
+_LEAVING: Final[Mapping[str, Callable[[Ruleset, re.Match[str], Departure], bool]]] = {
+    "ct": lambda _, s, p: ("established" if p.is_reply else "new") in s["states"].split(","),
+    "direction": lambda _, s, p: p.is_reply == (s["side"] == "reply"),
+    "uid": lambda _, s, p: s["user"] == p.user,
+    "oif": lambda _, s, p: s["out"] == p.interface,
+    "pair": _is_pair,
+    "member": lambda r, s, p: any(p.to in ip_network(e) for e in r.sets.get(s["members"], ())),
+    "to": lambda _, s, p: ip_address(s["address"]) == p.to,
+    "port": lambda _, s, p: (s["protocol"], int(s["number"])) == (p.protocol, p.port),
+    "l4": lambda _, s, p: s["l4_protocol"] == p.protocol,
+    "count": lambda *_: True,
+    "limit": lambda *_: False,  # a first packet exceeds no rate
+}
+
+
+def _each_statement(rule: Rule) -> Iterator[re.Match[str]]:
+    position = 0
+    while position < len(rule.matches):
+        statement = _MATCHES.match(rule.matches, position)
+        if statement is None:
+            raise _unknown(rule.matches[position:])
+        position = statement.end()
+        yield statement
+
+
+def _unknown(statement: str) -> RenderError:
+    return RenderError(f"the rendered firewall has a statement that is not known: {statement}")
+
+
 def _matches(ruleset: Ruleset, rule: Rule, connection: NewConnection) -> bool | None:
     """Whether a rule matches; None where it does for a part of the source only."""
     answers = [*_statements(ruleset, rule, connection)]
@@ -116,28 +198,21 @@ def _matches(ruleset: Ruleset, rule: Rule, connection: NewConnection) -> bool | 
 
 
 def _statements(ruleset: Ruleset, rule: Rule, connection: NewConnection) -> Iterator[bool | None]:
-    position = 0
-    while position < len(rule.matches):
-        statement = _MATCHES.match(rule.matches, position)
-        if statement is None:
-            raise RenderError(f"the rendered firewall has a statement that is not known: {rule.matches[position:]}")
-        position = statement.end()
-        if statement["ct"]:
-            yield "new" in statement["states"].split(",")
-        elif statement["from"]:
-            yield _within(connection.source, ruleset.sets.get(statement["set"], ()))
-        elif statement["port"]:
-            yield (statement["protocol"], int(statement["number"])) == ("tcp", connection.port)
-        elif (
-            statement["iif"]
-            or statement["icmp"]
-            or statement["limit"]
-            or statement["oif"]
-            or statement["l4"]
-            or statement["to"]
-        ):
-            # Not through this interface, not this protocol, and a first packet exceeds no rate.
-            yield False
+    for statement in _each_statement(rule):
+        match statement.lastgroup:
+            case "ct":
+                yield "new" in statement["states"].split(",")
+            case "from":
+                yield _within(connection.source, ruleset.sets.get(statement["set"], ()))
+            case "port":
+                yield (statement["protocol"], int(statement["number"])) == ("tcp", connection.port)
+            case "count" | None:
+                pass
+            case "iif" | "oif" | "icmp" | "l4" | "pair" | "limit":
+                # Not through this interface, not this protocol, and a first packet exceeds no rate.
+                yield False
+            case _:
+                raise _unknown(statement[0])
 
 
 def _within(source: Network, elements: tuple[str, ...]) -> bool | None:

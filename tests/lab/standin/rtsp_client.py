@@ -9,11 +9,11 @@ import hashlib
 import math
 import re
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Protocol
 
 from . import sdp, wire
-from .errors import SourceError, system_reason
+from .errors import ConfigError, SourceError, system_reason
 from .go_values import Url, parse_url
 
 if TYPE_CHECKING:
@@ -29,7 +29,24 @@ _USER_AGENT: Final = "gortsplib"
 _OK: Final = 200
 _UNAUTHORIZED: Final = 401
 _NOT_FOUND: Final = 404
+_REDIRECTS: Final = (301, 302, 303, 304, 305)
 _CHALLENGE_FIELD: Final = re.compile(r'(\w+)=(?:"([^"]*)"|([^\s,]+))')
+
+
+def redirected(url: Url, location: str) -> Url:
+    """Where a camera sends its relay: as the real one has it, anywhere, and with the login of the first.
+
+    Raises:
+        SourceError: it is no address of a stream.
+    """
+    try:
+        target = parse_url(location)
+    except ConfigError as error:
+        raise SourceError(str(error)) from error
+    if target.scheme not in {"rtsp", "rtsps"}:
+        message = f"unsupported scheme '{target.scheme}'"
+        raise SourceError(message)
+    return replace(target, user=url.user or target.user, password=url.password or target.password)
 
 
 class Owner(Protocol):
@@ -201,12 +218,15 @@ class _Connection:
             message = f"dial tcp {self._place}: i/o timeout"
             raise SourceError(message) from error
         self.reader = wire.WireReader(reader)
-        answer = await self._ask("OPTIONS", self.url.without_credentials(), {}, allowed=_NOT_FOUND)
+        if self.url.scheme == "rtsps":
+            message = "the stand-in does not implement rtsps"
+            raise SourceError(message)
+        answer = await self._ask("OPTIONS", self.url.without_credentials(), {}, allowed=(_NOT_FOUND,))
         self.uses_parameter = "GET_PARAMETER" in (answer.header("public") or "")
 
     async def describe(self) -> sdp.Description:
+        answer = await self._described()
         url = self.url.without_credentials()
-        answer = await self._ask("DESCRIBE", url, {"Accept": "application/sdp"})
         description = sdp.parse(answer.body)
         control = description.control
         self.base = control if control.startswith("rtsp://") else answer.header("content-base") or url
@@ -214,6 +234,27 @@ class _Connection:
             message = "no medias have been setupped"
             raise SourceError(message)
         return description
+
+    async def _described(self) -> wire.Message:
+        """The answer of whoever is at the end of all redirects; there may be no end."""
+        while True:
+            headers = {"Accept": "application/sdp"}
+            answer = await self._ask("DESCRIBE", self.url.without_credentials(), headers, allowed=_REDIRECTS)
+            locations = answer.headers.get("location", [])
+            if answer.status == _OK:
+                return answer
+            if len(locations) != 1:
+                message = f"bad status code: {answer.status} ({answer.start[2]})"
+                raise SourceError(message)
+            self._forget()
+            self.url = redirected(self.url, locations[0])
+            await self.open()
+
+    def _forget(self) -> None:
+        """Leave a camera as if it had never been asked."""
+        self.close()
+        self.reader = self.writer = self.sender = None
+        self.session, self.sequence = "", 0
 
     async def setup(self, description: sdp.Description) -> None:
         for index, track in enumerate(description.tracks):
@@ -229,7 +270,8 @@ class _Connection:
 
     def _control(self, control: str) -> str:
         if control.startswith("rtsp://"):
-            return control
+            # Whoever is named there, it is asked for on this connection.
+            return replace(parse_url(control), host=self.url.host, port=self.url.port).without_credentials()
         if not control or control == "*":
             return self.base
         joint = "" if self.base.endswith("/") or control.startswith(("/", "?")) else "/"
@@ -285,12 +327,14 @@ class _Connection:
         assert self.writer is not None
         self.writer.write(wire.response(_OK, {"CSeq": message.header("cseq") or "0"}))
 
-    async def _ask(self, method: str, url: str, headers: dict[str, str], *, allowed: int = _OK) -> wire.Message:
+    async def _ask(
+        self, method: str, url: str, headers: dict[str, str], *, allowed: tuple[int, ...] = ()
+    ) -> wire.Message:
         answer = await self._exchange(method, url, headers)
         if answer.status == _UNAUTHORIZED and self.url.user and self.sender is None:
             self.sender = _choose(self.url, answer.headers.get("www-authenticate", []))
             answer = await self._exchange(method, url, headers)
-        if answer.status not in (_OK, allowed):
+        if answer.status not in (_OK, *allowed):
             message = f"bad status code: {answer.status} ({answer.start[2]})"
             raise SourceError(message)
         return answer

@@ -7,9 +7,11 @@ from dataclasses import replace
 import pytest
 
 from provisioner.apply import GateRules
-from provisioner.apply.answer import PathSession, Sessions
-from provisioner.apply.gate import GateVerdict, PathsSeen, Touched, decide, touched_by, undeclared_changes
+from provisioner.apply.answer import Look, PathSession, Sessions
+from provisioner.apply.gate import GateVerdict, PathsSeen, Touched, decide, paths_in, touched_by, undeclared_changes
 from provisioner.plan.changes import Action, Change, Impact, Resource
+from provisioner.verify.evidence import LiveTunnel, Read, RelayEvidence, Sample, Sources
+from tests.hostile import CAMERA
 from tests.unit.apply.world import state
 
 RULES = GateRules(patience_s=60, settle_s=20)
@@ -123,3 +125,25 @@ def test_a_sample_of_a_large_relay_holds_every_site() -> None:
     read = touched_by(large, [rule]).read
     assert len(read) == 48
     assert len({p.facility for p in read}) == 30
+
+
+@CAMERA
+def test_a_camera_that_redirects_holds_no_change_of_its_relay_up() -> None:
+    """Where a picture comes from is asked by `verify`; a change may move it."""
+    path = PULLED[0]
+    flowing = tuple(Sample(available=True, online=True, inbound_bytes=count) for count in (1, 9))
+    read = Read(
+        run=True, frame=(path.codec, path.width, path.height), error="", status=None, timed_out=False, after=None
+    )
+    nowhere = Sources({("192.0.2.9", 554): 1}, {("192.0.2.9", 554): 1}, frozenset())
+    relay = RelayEvidence(
+        "active",
+        "",
+        LiveTunnel((), {}),
+        {},
+        {path.name: (flowing[0], flowing[1])},
+        {path.name: read},
+        {},
+        sources=nowhere,
+    )
+    assert paths_in(SPEC, PULLED, Look(None, relay)).up == {path.name}

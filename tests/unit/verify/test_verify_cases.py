@@ -25,7 +25,11 @@ class _Strict(BaseModel):
 
 
 class _Relay(_Strict):
-    """What differs on the relay. `peers` is by facility, `devices` by `address:port`, the rest by path pattern."""
+    """What differs on the relay.
+
+    `peers` is by facility; `devices`, `redirects` and `sources` are by `address:port` (of a source how many connections
+    there are, and how many of them bring a picture); the rest is by path pattern.
+    """
 
     unreachable: str | None = None
     failed: str | None = None
@@ -40,6 +44,9 @@ class _Relay(_Strict):
     samples: dict[str, list[dict[str, Any] | None]] = {}
     reads: dict[str, dict[str, Any] | None] = {}
     errors: dict[str, list[str]] = {}
+    sources: dict[str, tuple[int, int]] | Literal["not told"] = {}
+    halted: list[str] = []
+    redirects: dict[str, str] = {}
 
 
 class _Centre(_Strict):
@@ -102,7 +109,11 @@ def _relay_answer(case: _Relay) -> HostAnswer:
         d | {"outcome": case.devices.get(f"{d['address']}:{d['port']}", "ok")} for d in relay["devices"]
     ]
     relay["devices"] = [d for d in relay["devices"] if d["outcome"] is not None]
+    for device in relay["devices"]:
+        if place := case.redirects.get(f"{device['address']}:{device['port']}"):
+            device["redirect"] = place
     _change_paths(relay, case)
+    _change_sources(relay, case)
     return HostAnswer(RELAY, CallOutcome.ANSWERED, document)
 
 
@@ -115,6 +126,24 @@ def _change_paths(relay: dict[str, Any], case: _Relay) -> None:
             relay["paths"][name]["read"] = read
     for pattern, errors in case.errors.items():
         relay["errors"] |= dict.fromkeys(matching(pattern), errors)
+
+
+def _change_sources(relay: dict[str, Any], case: _Relay) -> None:
+    if case.sources == "not told":
+        relay["sources"] = None
+        return
+    counts = {f"{c['address']}:{c['port']}": (c["count"], c["flowing"]) for c in relay["sources"]["connections"]}
+    relay["sources"] = {
+        "connections": [
+            _place(where) | {"count": n, "flowing": m} for where, (n, m) in (counts | case.sources).items()
+        ],
+        "halted": [_place(where) for where in case.halted],
+    }
+
+
+def _place(where: str) -> dict[str, Any]:
+    address, _, port = where.rpartition(":")
+    return {"address": address.strip("[]"), "port": int(port)}
 
 
 def _centre_answer(case: _Centre) -> HostAnswer:

@@ -33,6 +33,7 @@ from provisioner.verify.requests import ObserveCall
 from provisioner.verify.result import HostReport, VerifyResult
 from provisioner.verify.wanted import select
 from provisioner_host import wire
+from tests.simulated import sources_of
 
 CANARY = "c4nary-pa55word"
 RELAY, CENTRE = "edge-1", "ioc-hn"
@@ -158,7 +159,8 @@ def _path_evidence(path: MediaPath) -> dict[str, Any]:
     flowing = {"available": True, "online": True, "inbound_bytes": 9000, "tracks": tracks}
     if path.on_demand:
         idle = {"available": False, "online": True, "inbound_bytes": 0, "tracks": tracks}
-        return {"samples": [idle, dict(idle)], "read": _frame(path) | {"after": flowing}}
+        read = _frame(path) | {"after": flowing, "pulled": 2, "connected": 2}
+        return {"samples": [idle, dict(idle)], "read": read}
     return {"samples": [flowing | {"inbound_bytes": 1000}, flowing], "read": _frame(path)}
 
 
@@ -179,6 +181,7 @@ def documents() -> dict[str, dict[str, Any]]:
         "devices": [{"address": a, "port": p, "outcome": "ok", "seconds": 0.01} for a, p in (RECORDER, OWN, OTHER)],
         "paths": {p.name: _path_evidence(p) for p in PATHS},
         "errors": {},
+        "sources": sources_of([path for path in PATHS if not path.on_demand]),
     }
     centre = {
         "tunnel": {"routes": ["100.64.0.0/16"], "peers": {f"key of relay/{RELAY}": _live_peer("100.64.0.1")}},

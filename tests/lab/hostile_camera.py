@@ -1,0 +1,96 @@
+"""A camera that means harm, in the place of one of the lab's: it sends whoever asks for its picture to somewhere else.
+
+And listeners at the places where it sends to, which say what arrives: connections, and the logins that come with them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from .lab import Lab
+from .topology import place
+
+# It asks for no login: it wants nothing but to be asked.
+_CAMERA: Final = r"""
+import socketserver, sys
+class Hostile(socketserver.StreamRequestHandler):
+    def handle(self):
+        while line := self.rfile.readline():
+            method = line.split()[:1]
+            sequence = b"0"
+            while (header := self.rfile.readline()).strip():
+                if header.lower().startswith(b"cseq:"):
+                    sequence = header.split(b":")[1].strip()
+            head = b"RTSP/1.0 200 OK\r\nPublic: DESCRIBE\r\n"
+            if method == [b"DESCRIBE"]:
+                head = b"RTSP/1.0 302 Found\r\nLocation: " + sys.argv[2].encode() + b"\r\n"
+            self.wfile.write(head + b"CSeq: " + sequence + b"\r\n\r\n")
+class Server(socketserver.ThreadingTCPServer):
+    allow_reuse_address = daemon_threads = True
+    request_queue_size = 128
+Server(("0.0.0.0", int(sys.argv[1])), Hostile).serve_forever()
+"""
+# It asks for the login in clear, as any place that a relay is sent to can.
+_LISTENER: Final = r"""
+import base64, socket, socketserver, sys
+class Listener(socketserver.StreamRequestHandler):
+    def handle(self):
+        print("connection", flush=True)
+        sequence = b"0"
+        while line := self.rfile.readline():
+            name, _, value = line.partition(b":")
+            if name.lower() == b"cseq":
+                sequence = value.strip()
+            if name.lower() == b"authorization":
+                print("login", base64.b64decode(value.split()[-1]).decode(errors="replace"), flush=True)
+            if not line.strip():
+                head = b'RTSP/1.0 401 Unauthorized\r\nWWW-Authenticate: Basic realm="x"\r\nCSeq: '
+                self.wfile.write(head + sequence + b"\r\n\r\n")
+class Server(socketserver.ThreadingTCPServer):
+    allow_reuse_address = daemon_threads = True
+    address_family = socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
+Server((sys.argv[1], int(sys.argv[2])), Listener).serve_forever()
+"""
+
+
+@contextmanager
+def in_the_place_of(lab: Lab, camera: str, target: str) -> Iterator[None]:
+    """Let a device send whoever asks for its picture to a place."""
+    replaced = place(camera)
+    gateway, device = replaced.gateway.name, replaced.device
+    lab.exec(gateway, ["systemctl", "stop", f"camera@{device.id}"])
+    unit = ["systemd-run", "--quiet", "--collect", f"--unit=hostile-{device.id}"]
+    inside = ["-p", f"NetworkNamespacePath=/run/netns/{device.id}", "python3", "-c", _CAMERA]
+    lab.exec(gateway, [*unit, *inside, str(device.port), target])
+    try:
+        yield
+    finally:
+        lab.exec(gateway, ["systemctl", "stop", f"hostile-{device.id}"], check=False)
+        lab.exec(gateway, ["systemctl", "start", f"camera@{device.id}"])
+
+
+class Listener:
+    """Somebody who listens at an address and a port of a host."""
+
+    def __init__(self, lab: Lab, host: str, address: str, port: int) -> None:
+        """Take the place; `start` before use."""
+        self._lab, self._host, self._address, self._port = lab, host, address, port
+        self._name = f"listener-{port}-{address.replace(':', 'x').replace('.', 'x')}"
+
+    def start(self) -> None:
+        """Begin to listen."""
+        self._lab.exec(self._host, ["mkdir", "-p", "/run/lab"])
+        output = f"StandardOutput=append:/run/lab/{self._name}"
+        unit = ["systemd-run", "--quiet", "--collect", f"--unit={self._name}", "-p", output]
+        self._lab.exec(self._host, [*unit, "python3", "-c", _LISTENER, self._address, str(self._port)])
+
+    def heard(self) -> list[str]:
+        """What arrived since it was asked the last time."""
+        file = f"/run/lab/{self._name}"
+        return self._lab.exec(self._host, ["sh", "-c", f"cat {file}; : > {file}"]).stdout.splitlines()
+
+    def stop(self) -> None:
+        """Listen no more."""
+        self._lab.exec(self._host, ["systemctl", "stop", self._name], check=False)
