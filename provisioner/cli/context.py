@@ -43,6 +43,19 @@ class Invocation:
             raise UsageError("no inventory is named", hint=hint)
         return named
 
+    def refuse_proposed(self, *paths: Path | None) -> None:
+        """Refuse paths that a person named, to be read or written, where a link of the inventory's checkout leads.
+
+        Raises:
+            UsageError: one is such a path: somebody else would have chosen the place.
+        """
+        from provisioner.base.proposed_files import refuse_proposed_link  # noqa: PLC0415 (most commands name none)
+
+        named = self.chosen or self.env.get("PROVISIONER_INVENTORY")
+        for path in paths:
+            if path is not None and named:
+                refuse_proposed_link(path, self.inventory)
+
     @property
     def color(self) -> bool | None:
         """What click should do about colour: never with NO_COLOR, else as the terminal asks."""

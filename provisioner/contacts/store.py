@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from provisioner.base.atomic_file import write_atomic
 from provisioner.base.diagnostics import Problem, Severity
 from provisioner.base.errors import InventoryError, LockedError, UsageError
+from provisioner.base.regular_file import read_regular
 from provisioner.base.secret import Secret
 from provisioner.base.vault import VaultPasswords, encrypt, is_encrypted
 from provisioner.contacts.keyring import open_contacts, own_password, vault_id
@@ -26,6 +27,8 @@ from provisioner.inventory.files.yaml_places import PlacesIn
 from provisioner.inventory.loader.file_content import validated
 
 ENVIRONMENT = "PROVISIONER_CONTACTS"
+_MAX_BYTES = 64 * 1024 * 1024
+"""A province's contacts, encrypted: those of a thousand facilities take two MiB."""
 _HEADER = """\
 # Personal data: only for the contacts of this province's facilities. Edit with `ansible-vault edit`; removing a
 # person here leaves what older commits say: `provisioner contacts erase` removes that as well.
@@ -141,7 +144,8 @@ def write_contacts(
             return False
         password = own_password(passwords, province)
         text = render_contacts(province, ordered).encode()
-        write_atomic(file_of(folder, province), encrypt(text, password, vault_id(province)), mode=0o600)
+        encrypted = encrypt(text, password, vault_id(province))
+        write_atomic(file_of(folder, province), encrypted, mode=0o600, within=folder)
     return True
 
 
@@ -209,7 +213,7 @@ class _ContactsPass:
         path, owner = file_of(self.folder, province), f"contacts/{province}"
         before = len(self.problems)
         try:
-            data = path.read_bytes()
+            data = read_regular(path, most=_MAX_BYTES)
         except OSError as error:
             self._problem(
                 path, owner, "file-unreadable", f"cannot be read: {error.strerror}", "correct its permissions"
