@@ -56,13 +56,16 @@ def contacts_folder(chosen: Path | None, env: Mapping[str, str], inventory: Path
     """The folder of contacts: the one named, that of PROVISIONER_CONTACTS, or `contacts/` in the inventory.
 
     Raises:
-        UsageError: there is no such folder.
+        UsageError: there is no such folder, or a link of the inventory leads to it.
     """
     named = chosen or (Path(env[ENVIRONMENT]) if env.get(ENVIRONMENT) else None)
     folder = named or inventory / "contacts"
     if not folder.is_dir():
         hint = f"check out the contacts and name their folder with --contacts DIR or {ENVIRONMENT}"
         raise UsageError(f"there is no folder of contacts at {folder}", hint=hint)
+    if named is None and not folder.resolve().is_relative_to(inventory.resolve()):
+        hint = f"name the folder itself with --contacts DIR or {ENVIRONMENT}"
+        raise UsageError(f"{folder} is a link out of the inventory: it is not followed", hint=hint)
     return folder
 
 
@@ -212,13 +215,7 @@ class _ContactsPass:
     def read(self, province: str) -> None:
         path, owner = file_of(self.folder, province), f"contacts/{province}"
         before = len(self.problems)
-        try:
-            data = read_regular(path, most=_MAX_BYTES)
-        except OSError as error:
-            self._problem(
-                path, owner, "file-unreadable", f"cannot be read: {error.strerror}", "correct its permissions"
-            )
-            data = None
+        data = self._bytes(path, owner)
         if data is not None and not is_encrypted(data):
             self._problem(
                 path, owner, "contacts-not-encrypted", "the file is not encrypted", _encrypt_hint(path, province)
@@ -228,6 +225,18 @@ class _ContactsPass:
             self._understand(province, SourceFile(str(path), plain, PlacesIn))
         if len(self.problems) > before:
             self.broken.add(province)
+
+    def _bytes(self, path: Path, owner: str) -> bytes | None:
+        if not path.resolve().is_relative_to(self.folder.resolve()):
+            message, hint = "a link leads out of the folder: it is not followed", "put the file itself in its place"
+            self._problem(path, owner, "link-outside", message, hint)
+            return None
+        try:
+            return read_regular(path, most=_MAX_BYTES)
+        except OSError as error:
+            message = f"cannot be read: {error.strerror}"
+            self._problem(path, owner, "file-unreadable", message, "correct its permissions")
+            return None
 
     def _understand(self, province: str, source: SourceFile) -> None:
         owner = f"contacts/{province}"

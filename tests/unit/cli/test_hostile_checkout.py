@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -136,9 +137,9 @@ def checkout(tmp_path: Path) -> HostileCheckout:
     made.home.mkdir()
     made.marks.mkdir()
     shutil.copytree(EXAMPLE, made.inventory)
-    for carrier in (made.inventory / "carriers").iterdir():
-        text = carrier.read_text(encoding="utf-8").replace("address: 203.0.113.", "address: 127.0.0.")
-        carrier.write_text(text, encoding="utf-8")
+    for file in [*(made.inventory / "carriers").iterdir(), *(made.inventory / "centres").iterdir()]:
+        text = re.sub(r"\b(address: )\d+\.\d+\.\d+\.", r"\g<1>127.0.0.", file.read_text(encoding="utf-8"))
+        file.write_text(text, encoding="utf-8")
     made.git("init", "-q")
     made.commit()
     made.git("commit", "-q", "--allow-empty", "-m", "another")
