@@ -131,6 +131,8 @@ def ask_git(checkout: Checkout, *arguments: str, stdin: bytes = b"", most_bytes:
 def _run(argv: list[str], extra: dict[str, str], checkout: Checkout, stdin: bytes, most_bytes: int) -> Ended:
     home = {"HOME": os.environ["HOME"]} if "HOME" in os.environ else {}
     environment = small_environment(os.environ) | home | extra
+    folders = environment["PATH"].split(":")
+    environment["PATH"] = ":".join(f for f in folders if not Path(f).resolve().is_relative_to(checkout.top))
     try:
         return run_quietly(argv, environment, stdin=stdin, timeout_s=_TIMEOUT_S, most_bytes=most_bytes)
     except OSError:

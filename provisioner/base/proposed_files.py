@@ -74,9 +74,17 @@ def _parts(path: str) -> list[str]:
 
 
 def top_of(folder: Path) -> Path:
-    """The top of the checkout that a folder lies in; outside Git the folder itself."""
+    """The top of the checkout that a folder lies in, of the outer one where that has it as a submodule or a worktree.
+
+    Outside Git it is the folder itself.
+    """
     checkout = checkout_of(folder)
-    return checkout.top if checkout else folder.resolve()
+    if checkout is None:
+        return folder.resolve()
+    outer = checkout_of(checkout.top.parent)
+    if outer is not None and checkout.git_folder.is_relative_to(outer.git_folder):
+        return top_of(outer.top)
+    return checkout.top
 
 
 def is_tracked(place: Path) -> bool | None:

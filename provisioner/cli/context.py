@@ -8,8 +8,8 @@ from datetime import date, datetime
 from pathlib import Path
 
 from provisioner.base.clock import VIETNAM
-from provisioner.base.errors import UsageError
-from provisioner.history.place import state_folder
+from provisioner.base.errors import StateError, UsageError
+from provisioner.history.place import VARIABLE, state_folder
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,21 @@ class Invocation:
         for path in paths:
             if path is not None and named:
                 refuse_proposed_link(path, self.inventory)
+
+    def refuse_proposed_state(self) -> None:
+        """Refuse a state folder that Git has in the inventory's checkout: whoever proposes it makes up the history.
+
+        Raises:
+            StateError: it is such a one.
+        """
+        named = self.chosen or self.env.get("PROVISIONER_INVENTORY")
+        if not named or not self.env.get(VARIABLE) or "://" in self.env[VARIABLE]:
+            return
+        from provisioner.base.proposed_files import is_proposed  # noqa: PLC0415 (few set it)
+
+        if is_proposed(folder := state_folder(self.env), self.inventory):
+            hint = f"name a folder in {VARIABLE} that Git does not have, and take this one out of Git"
+            raise StateError(f"{folder} is a part of the inventory's checkout: its history may be made up", hint=hint)
 
     @property
     def color(self) -> bool | None:

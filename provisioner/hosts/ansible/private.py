@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -43,8 +44,17 @@ def _sweep(parent: Path) -> None:
     """Remove the private folders of processes that are gone: one that was killed could not remove its own."""
     for folder in parent.glob("provisioner-*-*-*"):
         _, pid, started, *_ = folder.name.split("-")
-        if pid.isdigit() and folder.owner() == Path(f"/proc/{os.getpid()}").owner() and _started(int(pid)) != started:
+        if pid.isdigit() and _is_ours(folder) and _started(int(pid)) != started:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_ours(folder: Path) -> bool:
+    """Tell whether it is a folder of our own: others may put anything of that name beside it, a link among them."""
+    try:
+        status = folder.lstat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()
 
 
 def _mount_of(path: Path) -> str:

@@ -38,6 +38,7 @@ _SECRET_FOLDERS = frozenset({(_SECRETS, "cameras"), (_SECRETS, "carriers")})
 _NOBODY: tuple[str, None] = ("", None)
 _LINKS_FOLLOWED = frozenset({*_FOLDERS, "facilities", _SECRETS})
 _FACILITY_DEPTH = 3
+_DEEPEST = 16
 _LINK_HINT = "put what it leads to in its place: nothing outside of an inventory is read as a part of it"
 _LAYOUT_HINT = (
     "files are inventory.yml, instructions.yml, designations.yml, carriers/<carrier>.yml, centres/<centre>.yml,"
@@ -160,12 +161,16 @@ def secret_files_of(root: Path) -> Iterator[File]:
 class _Fault(Enum):
     """Why a folder is not read."""
 
+    DEEP = auto()
     UNREADABLE = auto()
     LINK = auto()
 
 
 def _walk(root: str, folder: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], list[os.DirEntry[str]] | _Fault]]:
     """Each folder with its YAML files, or why it is not read; then what lies below."""
+    if len(folder) > _DEEPEST:
+        yield folder, _Fault.DEEP
+        return
     if folder and os.path.islink("/".join((root, *folder))) and leads_out(root, folder):  # noqa: PTH114 (quick)
         yield folder, _Fault.LINK
         return
@@ -209,7 +214,7 @@ def _file(root: Path, folder: tuple[str, ...], entry: os.DirEntry[str]) -> File 
     if entry.is_symlink() and leads_out(os.fspath(root), (*folder, entry.name)):
         return _link(File(root, relative, "", None))
     owner, model = _SINGLE.get(entry.name, _NOBODY) if not folder else _listed(folder, entry.name)
-    if not owner or not _is_regular(entry):
+    if not owner or not relative.isprintable() or not _is_regular(entry):
         return _unexpected(File(root, relative, "", None))
     return File(root, relative, owner, model)
 
@@ -229,8 +234,9 @@ def _listed(folder: tuple[str, ...], name: str) -> tuple[str, type[Model] | None
 
 
 def _printable(path: str) -> str:
-    """A path with whatever bytes are no text written out."""
-    return path.encode("utf-8", "backslashreplace").decode()
+    """A path with whatever is no text, or speaks to a terminal, written out."""
+    text = path.encode("utf-8", "backslashreplace").decode()
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def leads_out(root: str, parts: tuple[str, ...]) -> bool:
@@ -259,4 +265,8 @@ def _unreadable(folder: File) -> Problem:
     return Problem(folder.shown, 0, 0, "folder-unreadable", message, "correct its permissions", "")
 
 
-_NOT_READ: dict[_Fault, Callable[[File], Problem]] = {_Fault.UNREADABLE: _unreadable, _Fault.LINK: _link}
+_NOT_READ: dict[_Fault, Callable[[File], Problem]] = {
+    _Fault.DEEP: _unexpected,
+    _Fault.LINK: _link,
+    _Fault.UNREADABLE: _unreadable,
+}

@@ -93,11 +93,13 @@ def cache_of(root: Path, env: Mapping[str, str]) -> Cache | None:
     name = hashlib.sha256(os.fsencode(os.path.realpath(root))).hexdigest()[:32]
     folder = base / "provisioner" / "inventories" / name
     try:
-        if not folder.is_dir():
+        is_new = not folder.is_dir()
+        if is_new:
             _make_private(folder)
-            _forget_others(folder)
         if not (_is_private(folder.parent) and _is_private(folder)):
             return None
+        if is_new:
+            _forget_others(folder)
         _tidy(folder)
     except OSError:
         return None

@@ -301,3 +301,110 @@ def test_git_is_not_asked_about_another_users_checkout_unless_it_is_trusted(chec
     trusted = checkout.run("plan", "--offline", "--against", "HEAD~1")
     assert trusted.returncode == 0, trusted.stderr
     assert checkout.executed == []
+
+
+# --- what is kept between runs ----------------------------------------------------------------------
+
+
+@MERGE_REQUEST
+@pytest.mark.parametrize("how", ["the folder", "a file in it", "a link to it"])
+def test_a_history_that_git_has_is_not_believed(checkout: HostileCheckout, how: str) -> None:
+    folder = checkout.top / "state"
+    (folder / "example").mkdir(parents=True)
+    (folder / "example/state.db").write_bytes(b"")
+    named = {"the folder": folder, "a file in it": folder / "example", "a link to it": checkout.home / "link"}[how]
+    (checkout.home / "link").symlink_to(folder)
+    checkout.commit()
+    done = checkout.run("status", more={"PROVISIONER_STATE": str(named)})
+    assert done.returncode == 13
+    assert "its history may be made up" in done.stderr
+
+
+def test_a_state_folder_in_the_checkout_that_git_has_not_is_taken(checkout: HostileCheckout) -> None:
+    assert checkout.run("status", more={"PROVISIONER_STATE": "../state"}).returncode == 0
+
+
+@MERGE_REQUEST
+@pytest.mark.parametrize("git_has_it", ["submodule", "worktree"])
+def test_a_password_program_of_the_outer_checkout_is_refused_too(checkout: HostileCheckout, git_has_it: str) -> None:
+    program = checkout.program(checkout.top / "tools/vault-client")
+    inner = checkout.top / "inner"
+    if git_has_it == "submodule":
+        checkout.git("-c", "protocol.file.allow=always", "submodule", "add", "-q", str(checkout.top), "inner")
+    else:
+        checkout.git("worktree", "add", "-q", str(inner))
+    more = {"ANSIBLE_VAULT_IDENTITY_LIST": "", "ANSIBLE_VAULT_PASSWORD_FILE": str(program)}
+    done = checkout.run("-i", str(inner / "inventory"), "validate", more=more)
+    assert done.returncode == 12, done.stderr
+    assert checkout.executed == []
+
+
+@MERGE_REQUEST
+def test_a_folder_of_programs_in_the_checkout_is_not_searched_for_git(checkout: HostileCheckout) -> None:
+    checkout.program(checkout.top / "bin/git")
+    done = checkout.run("plan", "--offline", "--against", "HEAD~1", more={"PATH": f"{checkout.top}/bin:/usr/bin:/bin"})
+    assert done.returncode == 0, done.stderr
+    assert checkout.executed == []
+
+
+@MERGE_REQUEST
+def test_names_of_files_do_not_speak_to_the_terminal(checkout: HostileCheckout) -> None:
+    folder = checkout.inventory / "facilities/bac-giang"
+    for name in ("x\x1b]0;canary\x07.yml", "y\n::error::canary.yml", "\u202ecanary.yml"):
+        (folder / name).touch()
+    for output in ("text", "json"):
+        done = checkout.run("--output", output, "validate")
+        assert done.returncode == 3
+        assert not set("\x1b\x07\u202e") & set(done.stdout + done.stderr)
+        assert "\n::error" not in done.stdout
+
+
+@MERGE_REQUEST
+def test_folders_that_are_nested_without_end_are_told_in_a_sentence(checkout: HostileCheckout) -> None:
+    depth = os.open(checkout.inventory / "facilities", os.O_RDONLY)
+    for _ in range(1500):
+        os.mkdir("d", dir_fd=depth)
+        below = os.open("d", os.O_RDONLY, dir_fd=depth)
+        os.close(depth)
+        depth = below
+    os.close(depth)
+    done = checkout.run("validate")
+    assert done.returncode == 3
+    assert "is not a file of an inventory" in done.stdout
+    subprocess.run(["rm", "-rf", str(checkout.inventory / "facilities")], check=True)
+
+
+# --- other users of this machine --------------------------------------------------------------------
+
+
+@LOCAL_USER
+@pytest.mark.parametrize("kind", ["a link to nowhere", "a link to a folder", "a file", "a folder"])
+def test_what_others_put_beside_the_private_folder_is_left_alone(tmp_path: Path, kind: str) -> None:
+    from provisioner.hosts.ansible import private  # noqa: PLC0415
+
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "kept").touch()
+    beside = tmp_path / "provisioner-999999999-1-x"
+    if kind.startswith("a link"):
+        beside.symlink_to(mine if kind == "a link to a folder" else tmp_path / "nowhere")
+    elif kind == "a file":
+        beside.touch()
+    else:
+        beside.mkdir()
+    private._sweep(tmp_path)  # noqa: SLF001
+    assert (mine / "kept").exists()
+    assert beside.is_symlink() or beside.exists() == (kind != "a folder")
+
+
+@LOCAL_USER
+def test_a_cache_that_is_somebody_elses_is_not_tidied(tmp_path: Path) -> None:
+    from provisioner.inventory.loader.cache import cache_of  # noqa: PLC0415
+
+    mine = tmp_path / "mine"
+    for number in range(20):
+        (mine / f"{number}").mkdir(parents=True)
+    (tmp_path / "cache/provisioner").mkdir(parents=True)
+    (tmp_path / "cache/provisioner/inventories").symlink_to(mine)
+    assert cache_of(EXAMPLE, {"XDG_CACHE_HOME": str(tmp_path / "cache")}) is None
+    assert all((mine / f"{number}").is_dir() for number in range(20))
