@@ -9,6 +9,7 @@ from pathlib import Path
 
 from provisioner.base.clock import VIETNAM
 from provisioner.base.errors import StateError, UsageError
+from provisioner.base.proposed_files import is_proposed, refuse_proposed_link
 from provisioner.history.place import VARIABLE, state_folder
 
 
@@ -49,8 +50,6 @@ class Invocation:
         Raises:
             UsageError: one is such a path: somebody else would have chosen the place.
         """
-        from provisioner.base.proposed_files import refuse_proposed_link  # noqa: PLC0415 (most commands name none)
-
         named = self.chosen or self.env.get("PROVISIONER_INVENTORY")
         for path in paths:
             if path is not None and named:
@@ -63,10 +62,8 @@ class Invocation:
             StateError: it is such a one.
         """
         named = self.chosen or self.env.get("PROVISIONER_INVENTORY")
-        if not named or not self.env.get(VARIABLE) or "://" in self.env[VARIABLE]:
+        if not named or "://" in self.env.get(VARIABLE, ""):
             return
-        from provisioner.base.proposed_files import is_proposed  # noqa: PLC0415 (few set it)
-
         if is_proposed(folder := state_folder(self.env), self.inventory):
             hint = f"name a folder in {VARIABLE} that Git does not have, and take this one out of Git"
             raise StateError(f"{folder} is a part of the inventory's checkout: its history may be made up", hint=hint)

@@ -320,6 +320,21 @@ def test_a_history_that_git_has_is_not_believed(checkout: HostileCheckout, how: 
     assert "its history may be made up" in done.stderr
 
 
+@MERGE_REQUEST
+def test_a_cache_that_git_has_is_not_used(checkout: HostileCheckout) -> None:
+    cache = checkout.top / ".cache"
+    checkout.run("validate", more={"XDG_CACHE_HOME": str(cache)})
+    (kept,) = (cache / "provisioner/inventories").iterdir()
+    assert checkout.run("validate", more={"XDG_CACHE_HOME": str(cache)}).returncode == 0
+    checkout.commit()
+    for file in kept.iterdir():
+        os.utime(file, (1, 1))
+    facility = checkout.inventory / "facilities/bac-giang/kcl-bg-001.yml"
+    facility.write_text(facility.read_text(encoding="utf-8") + "# changed\n", encoding="utf-8")
+    assert checkout.run("validate", more={"XDG_CACHE_HOME": str(cache)}).returncode == 0
+    assert {file.stat().st_mtime for file in kept.iterdir()} == {1}, "nothing is kept there"
+
+
 def test_a_state_folder_in_the_checkout_that_git_has_not_is_taken(checkout: HostileCheckout) -> None:
     assert checkout.run("status", more={"PROVISIONER_STATE": "../state"}).returncode == 0
 
