@@ -21,7 +21,7 @@ from provisioner.inventory.model import MediamtxArtefact
 
 FOLDERS: Final = "PROVISIONER_ARTEFACTS"
 _RELEASE = "https://github.com/bluenviron/mediamtx/releases/download/v{version}/mediamtx_v{version}_linux_{arch}.tar.gz"
-_MOST_BYTES: Final = 512 * 1024 * 1024
+_MOST_BYTES: Final = 256 * 1024 * 1024
 _BLOCK: Final = 1 << 20
 
 

@@ -22,7 +22,7 @@ from urllib3.exceptions import HTTPError
 VARIABLE: Final = "PROVISIONER_ARTEFACT_MIRRORS"
 _HTTPS_PORT: Final = 443
 _MOST_HOPS: Final = 5
-_MOST_BYTES: Final = 512 * 1024 * 1024
+_MOST_BYTES: Final = 256 * 1024 * 1024
 _MOST_S: Final = 900
 _TIMEOUT_S: Final = (10, 60)
 _BLOCK: Final = 1 << 20
