@@ -11,6 +11,7 @@ from pathlib import Path
 
 from provisioner.base.collector import without_collector
 from provisioner.base.errors import HostError, UsageError
+from provisioner.base.password_place import outside_of
 from provisioner.base.secret import Secret
 from provisioner.base.vault import VaultPasswords
 from provisioner.desired import DesiredState, desired_state
@@ -74,7 +75,7 @@ class Session:
     @cached_property
     def passwords(self) -> VaultPasswords:
         """Where the passwords of `secrets/` come from."""
-        return VaultPasswords.from_environment(self.environment).for_secrets()
+        return outside_of(VaultPasswords.from_environment(self.environment).for_secrets(), self.root)
 
     @cached_property
     def inventory(self) -> Inventory:

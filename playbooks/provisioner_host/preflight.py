@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+import io
 import os
 import shutil
 import tarfile
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +18,11 @@ from provisioner_host.transaction import ApplyTransaction
 
 if TYPE_CHECKING:
     from provisioner_host.wire import FactsAnswer, ProgramToInstall
+
+
+_GZIP = b"\x1f\x8b"
+MOST_UNPACKED = 256 * 1024 * 1024
+"""MediaMTX has a quarter of it."""
 
 
 def install_program(change: ApplyTransaction) -> None:
@@ -50,19 +58,43 @@ def install(artefact: Path, program: ProgramToInstall) -> None:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     if digest != program["sha256"]:
         raise Failed(f"the artefact's checksum is {digest}, the inventory says {program['sha256']}")
-    content = artefact.read_bytes()
-    if tarfile.is_tarfile(artefact):
-        with tarfile.open(artefact) as archive:
-            member = archive.extractfile("mediamtx")
-            if member is None:
-                raise Failed("the archive holds no mediamtx")
-            content = member.read()
+    with artefact.open("rb") as stream:
+        folded = stream.read(len(_GZIP)) == _GZIP
+    content = program_in(artefact) if folded else artefact.read_bytes()
     target = Path(program["path"])
     # Listed first: a program that is listed and not there is nothing, one that is there unlisted stays for ever.
     manifest = files.read_json(paths.MANIFEST) or {"files": []}
     programs = manifest.get("programs", {}) | {str(target): hashlib.sha256(content).hexdigest()}
     files.write_json(paths.MANIFEST, manifest | {"programs": programs})
     files.write(target, content, mode=0o755)
+
+
+class _Bounded(io.RawIOBase):
+    """A stream that ends with an error: a few bytes of it may unfold to more than the host has memory for."""
+
+    def __init__(self, stream: gzip.GzipFile) -> None:
+        super().__init__()
+        self._stream = stream
+        self._left = MOST_UNPACKED
+
+    def read(self, size: int = -1) -> bytes:
+        content = self._stream.read(self._left + 1 if size < 0 else min(size, self._left + 1))
+        self._left -= len(content)
+        if self._left < 0:
+            raise Failed(f"the archive unfolds to more than {MOST_UNPACKED // 2**20} MiB")
+        return content
+
+
+def program_in(artefact: Path) -> bytes:
+    """The program in a release's archive."""
+    try:
+        with gzip.open(artefact) as unfolded, tarfile.open(fileobj=_Bounded(unfolded), mode="r|") as archive:
+            for entry in archive:
+                if entry.name == "mediamtx" and entry.isreg() and (member := archive.extractfile(entry)) is not None:
+                    return bytes(member.read())
+    except (EOFError, OSError, tarfile.TarError, zlib.error) as error:
+        raise Failed(f"the archive cannot be read: {type(error).__name__}") from None
+    raise Failed("the archive holds no mediamtx")
 
 
 def check(change: ApplyTransaction, facts: FactsAnswer) -> None:

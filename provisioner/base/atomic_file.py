@@ -35,12 +35,21 @@ def replace_file(path: Path, content: bytes, *, mode: int = 0o600, lasting: bool
         raise
 
 
-def write_atomic(path: Path, text: str, *, mode: int = 0o644) -> None:
-    """Replace a file of the inventory; folders are made.
+def write_atomic(path: Path, text: str, *, mode: int = 0o644, within: Path | None = None) -> None:
+    """Replace a file of the inventory; folders are made. A link in its place is replaced, not followed.
+
+    Args:
+        path: the file.
+        text: all of it.
+        mode: its permission bits.
+        within: the folder that it belongs to; no link on the way may lead out of it.
 
     Raises:
         InventoryError: the file cannot be written; the old one is untouched.
     """
+    if within is not None and not path.parent.resolve().is_relative_to(within.resolve()):
+        hint = f"put a folder into the place of the link that leads out of {within}; nothing was changed"
+        raise InventoryError(f"{path} would be written outside of {within}", hint=hint)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, text.encode(), mode=mode)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hmac
 import os
 import stat
-import subprocess
 from binascii import Error as HexError
 from binascii import hexlify, unhexlify
 from collections.abc import Iterator, Mapping
@@ -22,6 +21,7 @@ from cryptography.hazmat.primitives import hashes, padding
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
 
+from provisioner.base.child_process import StillRunningError, ask_program, own_environment
 from provisioner.base.errors import SecretsError
 
 SECRETS_ID = "secrets"
@@ -232,15 +232,17 @@ def is_program(path: Path) -> bool:
 
 
 def _run_program(path: Path, vault_id: str, env: Mapping[str, str]) -> bytes:
-    command = [str(path.absolute())]
+    # Where it lies, not where the caller is: that is a checkout as a rule, and may hold what somebody proposed.
+    program = path.absolute()
+    command = [str(program)]
     if path.stem.endswith("-client"):
         command += ["--vault-id", vault_id]
     try:
-        done = subprocess.run(command, stdout=subprocess.PIPE, env=dict(env), timeout=_SCRIPT_TIMEOUT_S, check=True)
-    except subprocess.CalledProcessError as error:
-        hint = "run it by hand and look at its message"
-        raise SecretsError(f"the vault password program {path} ended with {error.returncode}", hint=hint) from None
-    except subprocess.TimeoutExpired:
+        done = ask_program(command, own_environment(env), program.parent, timeout_s=_SCRIPT_TIMEOUT_S)
+    except StillRunningError:
         hint = "run it by hand: it may be waiting for input"
         raise SecretsError(f"the vault password program {path} took over {_SCRIPT_TIMEOUT_S} s", hint=hint) from None
-    return done.stdout.strip(b"\r\n")
+    if done.code != 0:
+        hint = "run it by hand and look at its message"
+        raise SecretsError(f"the vault password program {path} ended with {done.code}", hint=hint)
+    return done.output.strip(b"\r\n")

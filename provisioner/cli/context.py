@@ -8,8 +8,9 @@ from datetime import date, datetime
 from pathlib import Path
 
 from provisioner.base.clock import VIETNAM
-from provisioner.base.errors import UsageError
-from provisioner.history.place import state_folder
+from provisioner.base.errors import StateError, UsageError
+from provisioner.base.proposed_files import is_proposed, refuse_proposed_link
+from provisioner.history.place import VARIABLE, state_folder
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,30 @@ class Invocation:
             hint = "add -i DIR before the command, e.g. -i inventories/example, or set PROVISIONER_INVENTORY"
             raise UsageError("no inventory is named", hint=hint)
         return named
+
+    def refuse_proposed(self, *paths: Path | None) -> None:
+        """Refuse paths that a person named, to be read or written, where a link of the inventory's checkout leads.
+
+        Raises:
+            UsageError: one is such a path: somebody else would have chosen the place.
+        """
+        named = self.chosen or self.env.get("PROVISIONER_INVENTORY")
+        for path in paths:
+            if path is not None and named:
+                refuse_proposed_link(path, self.inventory)
+
+    def refuse_proposed_state(self) -> None:
+        """Refuse a state folder that Git has in the inventory's checkout: whoever proposes it makes up the history.
+
+        Raises:
+            StateError: it is such a one.
+        """
+        named = self.chosen or self.env.get("PROVISIONER_INVENTORY")
+        if not named or "://" in self.env.get(VARIABLE, ""):
+            return
+        if is_proposed(folder := state_folder(self.env), self.inventory):
+            hint = f"name a folder in {VARIABLE} that Git does not have, and take this one out of Git"
+            raise StateError(f"{folder} is a part of the inventory's checkout: its history may be made up", hint=hint)
 
     @property
     def color(self) -> bool | None:

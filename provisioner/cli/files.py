@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -15,8 +16,9 @@ def write_tree(folder: Path, files: Iterable[RenderedFile]) -> list[Path]:
     """Write files below a new or empty folder; a secret file gets mode 0600, and so its folder 0700.
 
     Raises:
-        UsageError: the folder holds something already.
+        UsageError: the folder holds something already, or others could put something else in its place.
     """
+    _refuse_shared(folder)
     if folder.exists() and any(folder.iterdir()):
         raise UsageError(f"{folder} is not empty", hint="name a new folder: files with secrets go into it")
     written = []
@@ -24,12 +26,24 @@ def write_tree(folder: Path, files: Iterable[RenderedFile]) -> list[Path]:
         path = folder / file.path.lstrip("/")
         _make(path.parent)
         mode = 0o600 if file.secret else file.mode
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(file.content)
             os.fchmod(stream.fileno(), mode)
         written.append(path)
     return written
+
+
+def _refuse_shared(folder: Path) -> None:
+    """Refuse a place where another user of this machine can put a folder or a link of his own."""
+    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    status = there.stat()
+    if status.st_uid not in {0, os.geteuid()}:
+        raise UsageError(f"{there} belongs to another user", hint="name a folder of your own")
+    if there == folder and status.st_mode & stat.S_IWOTH:
+        raise UsageError(f"everybody may write to {there}", hint="name a folder of your own, or one that is new")
+    if status.st_mode & stat.S_IWOTH and not status.st_mode & stat.S_ISVTX:
+        raise UsageError(f"everybody may rename what is in {there}", hint="name a folder of your own")
 
 
 def _make(folder: Path) -> None:

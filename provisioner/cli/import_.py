@@ -11,6 +11,7 @@ import click
 
 from provisioner.base.clock import VIETNAM
 from provisioner.base.errors import InventoryError, SecretsError, UsageError
+from provisioner.base.password_place import outside_of
 from provisioner.base.printable import printable
 from provisioner.base.private_file import write_private
 from provisioner.base.vault import VaultPasswords
@@ -90,6 +91,7 @@ def import_(invocation: Invocation, /, **options: Any) -> int:
     """
     chosen = _Options(**options)
     _refuse_nonsense(chosen)
+    invocation.refuse_proposed(*chosen.files, chosen.report, chosen.template)
     if chosen.template is not None:
         return _write_template(invocation, chosen, chosen.template)
     return _Import(invocation, chosen, datetime.now(VIETNAM)).run()
@@ -112,9 +114,10 @@ def _loaded(invocation: Invocation, now: datetime) -> tuple[Loaded, Inventory]:
 
 
 def _contact_files(invocation: Invocation, options: _Options, inventory: Inventory) -> ContactFiles:
+    folder = folder_for(options.chosen, invocation.env, invocation.inventory)
     return ContactFiles(
-        folder_for(options.chosen, invocation.env, invocation.inventory),
-        VaultPasswords.from_environment(invocation.env),
+        folder,
+        outside_of(VaultPasswords.from_environment(invocation.env), invocation.inventory, folder),
         state_dir(invocation.env) / inventory.settings.id,
         options.purpose,
         options.requester,

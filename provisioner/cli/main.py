@@ -60,6 +60,7 @@ def cli(ctx: click.Context, inventory: Path | None, output: str) -> None:
     if output == "markdown" and ctx.invoked_subcommand not in _WITH_MARKDOWN:
         raise click.UsageError(f"{ctx.invoked_subcommand} has no Markdown: only {' and '.join(_WITH_MARKDOWN)} have")
     ctx.obj = Invocation(inventory, output == "json", ctx.obj, markdown=output == "markdown")
+    ctx.obj.refuse_proposed_state()
 
 
 def main() -> NoReturn:

@@ -66,6 +66,7 @@ def plan(
 
     Example: provisioner -i inventories/example plan --out plan.json
     """
+    invocation.refuse_proposed(out)
     session = Session(invocation.inventory, invocation.env, today())
     allow = parse_allowances(allows)
     if expected is not None:

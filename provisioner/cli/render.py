@@ -28,6 +28,7 @@ def render(invocation: Invocation, folder: Path, limits: tuple[str, ...]) -> int
 
     Example: provisioner -i inventories/example render --out /run/user/1000/rendered
     """
+    invocation.refuse_proposed(folder)
     session = Session(invocation.inventory, invocation.env, today())
     written: list[Path] = []
     for host, files in rendered_files(session, parse_limits(limits)).items():

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from provisioner.base.atomic_file import replace_file
 from provisioner.base.errors import UsageError
 from provisioner.base.json_document import Document
 from provisioner.cli.context import Invocation
@@ -37,6 +38,7 @@ def schema(invocation: Invocation, kind: str | None, out: Path | None) -> int:
     Example: provisioner schema facility
     """
     if out is not None:
+        invocation.refuse_proposed(out)
         written = _write(out, [kind] if kind else list(KINDS))
         if invocation.json:
             print_document({"schema": "provisioner/schema", "version": 1, "written": written})
@@ -62,7 +64,8 @@ def _write(folder: Path, kinds: list[str]) -> list[str]:
         folder.mkdir(parents=True, exist_ok=True)
         for kind in kinds:
             path = folder / f"{kind}.schema.json"
-            path.write_text(json.dumps(_schema(kind), ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+            text = json.dumps(_schema(kind), ensure_ascii=False, indent=2) + "\n"
+            replace_file(path, text.encode(), mode=0o644, lasting=False)  # in the place of a link, never over it
             written.append(str(path))
     except OSError as error:
         raise UsageError(f"{folder} cannot be written: {error.strerror}", hint="name another folder") from error

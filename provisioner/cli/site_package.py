@@ -27,6 +27,7 @@ def site_package(invocation: Invocation, facilities: tuple[str, ...], folder: Pa
 
     Example: provisioner -i inventories/example site-package kcl-bg-001 --out /run/user/1000/sites
     """
+    invocation.refuse_proposed(folder)
     session = Session(invocation.inventory, invocation.env, today())
     packages = site_packages(session, facilities)
     for facility, files in packages.items():

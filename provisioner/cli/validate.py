@@ -43,6 +43,7 @@ def validate(invocation: Invocation, day: datetime | None, sarif: Path | None, *
 
     Example: provisioner -i inventories/example validate
     """
+    invocation.refuse_proposed(sarif)
     judged_on = day.date() if day else today()
     validation = check_all(invocation.inventory, invocation.env, today=judged_on, cached=not no_cache)
     if sarif:

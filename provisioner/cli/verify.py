@@ -47,6 +47,7 @@ def verify(invocation: Invocation, limits: tuple[str, ...], html: Path | None, *
 
     Example: provisioner -i inventories/example verify --limit province=bac-giang --html report.html
     """
+    invocation.refuse_proposed(html)
     session = Session(invocation.inventory, invocation.env, today())
     result = verify_inventory(session, parse_limits(limits))
     if html is not None:

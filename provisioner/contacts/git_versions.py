@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
+from typing import Final
 
-_TIMEOUT_S = 60
+from provisioner.base.errors import UsageError
+from provisioner.base.git import Checkout, ask_git, checkout_of
+
+_MOST_BYTES: Final = 1024 * 1024 * 1024
+"""Of all commits' trees together; a province's contacts alone take a thousandth of it."""
 
 
 def earlier_versions(path: Path) -> tuple[bytes, ...] | None:
@@ -13,25 +17,33 @@ def earlier_versions(path: Path) -> tuple[bytes, ...] | None:
 
     None where that cannot be known: the folder is in no Git checkout, or Git does not answer.
     """
-    listed = _git(path.parent, "rev-list", "--all", "--reflog", "--objects", "--", path.name)
+    checkout = checkout_of(path.parent)
+    if checkout is None:
+        return None
+    name = _name_of(path, checkout)
+    listed = _git(checkout, "rev-list", "--all", "--reflog", "--objects", "--", name)
     if listed is None:
         return None
     named = (line.split(" ", 1) for line in listed.decode("utf-8", "replace").splitlines())
     blobs = [parts[0] for parts in named if len(parts) > 1 and parts[1].rpartition("/")[2] == path.name]
-    contents = [_git(path.parent, "cat-file", "blob", blob) for blob in dict.fromkeys(blobs)]
+    contents = [_git(checkout, "cat-file", "blob", blob) for blob in dict.fromkeys(blobs)]
     return None if None in contents else tuple(content for content in contents if content is not None)
 
 
 def is_known_to_git(path: Path) -> bool:
     """Tell whether Git has or had a file; a password that was committed can be destroyed nowhere."""
-    staged = _git(path.parent, "ls-files", "--", path.name)
+    checkout = checkout_of(path.parent)
+    staged = _git(checkout, "ls-files", "--", _name_of(path, checkout)) if checkout else None
     return bool(staged) or bool(earlier_versions(path))
 
 
-def _git(folder: Path, *arguments: str) -> bytes | None:
-    argv = ["git", "-C", str(folder), *arguments]
+def _name_of(path: Path, checkout: Checkout) -> str:
+    return checkout.relative(path.parent.resolve() / path.name)
+
+
+def _git(checkout: Checkout, *arguments: str) -> bytes | None:
     try:
-        done = subprocess.run(argv, capture_output=True, timeout=_TIMEOUT_S, check=False)
-    except (OSError, subprocess.TimeoutExpired):
+        done = ask_git(checkout, *arguments, most_bytes=_MOST_BYTES)
+    except UsageError:
         return None
-    return done.stdout if done.returncode == 0 else None
+    return done.output if done.code == 0 else None

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from provisioner.base.atomic_file import write_atomic
 from provisioner.base.diagnostics import Problem, Severity
 from provisioner.base.errors import InventoryError, LockedError, UsageError
+from provisioner.base.regular_file import read_regular
 from provisioner.base.secret import Secret
 from provisioner.base.vault import VaultPasswords, encrypt, is_encrypted
 from provisioner.contacts.keyring import open_contacts, own_password, vault_id
@@ -26,6 +27,8 @@ from provisioner.inventory.files.yaml_places import PlacesIn
 from provisioner.inventory.loader.file_content import validated
 
 ENVIRONMENT = "PROVISIONER_CONTACTS"
+_MAX_BYTES = 64 * 1024 * 1024
+"""A province's contacts, encrypted: those of a thousand facilities take two MiB."""
 _HEADER = """\
 # Personal data: only for the contacts of this province's facilities. Edit with `ansible-vault edit`; removing a
 # person here leaves what older commits say: `provisioner contacts erase` removes that as well.
@@ -53,13 +56,16 @@ def contacts_folder(chosen: Path | None, env: Mapping[str, str], inventory: Path
     """The folder of contacts: the one named, that of PROVISIONER_CONTACTS, or `contacts/` in the inventory.
 
     Raises:
-        UsageError: there is no such folder.
+        UsageError: there is no such folder, or a link of the inventory leads to it.
     """
     named = chosen or (Path(env[ENVIRONMENT]) if env.get(ENVIRONMENT) else None)
     folder = named or inventory / "contacts"
     if not folder.is_dir():
         hint = f"check out the contacts and name their folder with --contacts DIR or {ENVIRONMENT}"
         raise UsageError(f"there is no folder of contacts at {folder}", hint=hint)
+    if named is None and not folder.resolve().is_relative_to(inventory.resolve()):
+        hint = f"name the folder itself with --contacts DIR or {ENVIRONMENT}"
+        raise UsageError(f"{folder} is a link out of the inventory: it is not followed", hint=hint)
     return folder
 
 
@@ -141,7 +147,8 @@ def write_contacts(
             return False
         password = own_password(passwords, province)
         text = render_contacts(province, ordered).encode()
-        write_atomic(file_of(folder, province), encrypt(text, password, vault_id(province)), mode=0o600)
+        encrypted = encrypt(text, password, vault_id(province))
+        write_atomic(file_of(folder, province), encrypted, mode=0o600, within=folder)
     return True
 
 
@@ -208,13 +215,7 @@ class _ContactsPass:
     def read(self, province: str) -> None:
         path, owner = file_of(self.folder, province), f"contacts/{province}"
         before = len(self.problems)
-        try:
-            data = path.read_bytes()
-        except OSError as error:
-            self._problem(
-                path, owner, "file-unreadable", f"cannot be read: {error.strerror}", "correct its permissions"
-            )
-            data = None
+        data = self._bytes(path, owner)
         if data is not None and not is_encrypted(data):
             self._problem(
                 path, owner, "contacts-not-encrypted", "the file is not encrypted", _encrypt_hint(path, province)
@@ -224,6 +225,18 @@ class _ContactsPass:
             self._understand(province, SourceFile(str(path), plain, PlacesIn))
         if len(self.problems) > before:
             self.broken.add(province)
+
+    def _bytes(self, path: Path, owner: str) -> bytes | None:
+        if not path.resolve().is_relative_to(self.folder.resolve()):
+            message, hint = "a link leads out of the folder: it is not followed", "put the file itself in its place"
+            self._problem(path, owner, "link-outside", message, hint)
+            return None
+        try:
+            return read_regular(path, most=_MAX_BYTES)
+        except OSError as error:
+            message = f"cannot be read: {error.strerror}"
+            self._problem(path, owner, "file-unreadable", message, "correct its permissions")
+            return None
 
     def _understand(self, province: str, source: SourceFile) -> None:
         owner = f"contacts/{province}"

@@ -1,26 +1,32 @@
-"""MediaMTX's program as a file to ship: from the release, a mirror or a local file, always by checksum."""
+"""MediaMTX's program as a file to ship: from the release, a mirror or a local file, always by checksum.
+
+The inventory names the source, and so does whoever proposes a change of it. A local file is taken only from folders
+that this machine's own settings name, and of a file with another checksum nothing is said but that.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-
-import requests
+from typing import Final
 
 from provisioner.base.errors import HostError
 from provisioner.base.own_folder import make_own_folder
+from provisioner.base.regular_file import open_regular
+from provisioner.hosts.mirror import MirrorError, Mirrors, download
 from provisioner.inventory.model import MediamtxArtefact
 
+FOLDERS: Final = "PROVISIONER_ARTEFACTS"
 _RELEASE = "https://github.com/bluenviron/mediamtx/releases/download/v{version}/mediamtx_v{version}_linux_{arch}.tar.gz"
-_TIMEOUT_S = (10, 120)
+_MOST_BYTES: Final = 256 * 1024 * 1024
+_BLOCK: Final = 1 << 20
 
 
-def fetch(artefact: MediamtxArtefact, arch: str, root: Path, environment: Mapping[str, str]) -> Path:
+def fetch(artefact: MediamtxArtefact, arch: str, environment: Mapping[str, str]) -> Path:
     """The artefact for an architecture (`amd64`, `arm64`), checked, from the cache where it is there.
-
-    `root` is the inventory's folder: a relative `file:` path is from there.
 
     Raises:
         HostError: it cannot be had, or its checksum is another one; nothing is installed then.
@@ -33,14 +39,70 @@ def fetch(artefact: MediamtxArtefact, arch: str, root: Path, environment: Mappin
             object="mediamtx",
         )
     if artefact.source.startswith("file:"):
-        path = (root / artefact.source.removeprefix("file:")).resolve()
-        return _checked(path, str(checksum), str(path))
+        named = artefact.source.removeprefix("file:")
+        return _checked(_local(named, environment), str(checksum), named)
     cached = _cache(environment) / f"{artefact.version}-{arch}-{checksum[:16]}"
     address = _RELEASE if artefact.source == "release" else artefact.source
     address = address.replace("{version}", artefact.version).replace("{arch}", arch)
     if not cached.exists():
-        _download(address, cached, str(checksum))
+        _download(address, cached, str(checksum), Mirrors.from_environment(environment))
     return _checked(cached, str(checksum), address)
+
+
+# --- local files ------------------------------------------------------------------------------------
+
+
+def _local(named: str, environment: Mapping[str, str]) -> Path:
+    """The file that is named, if it lies below a folder of artefacts; nothing elsewhere is so much as looked at."""
+    folders = [Path(name) for name in environment.get(FOLDERS, "").split(":") if name.startswith("/")]
+    inside = list(_inside(named, folders))
+    if not inside:
+        raise HostError(
+            f"MediaMTX: file:{named} is in no folder of {FOLDERS}",
+            hint=f"put the file into a folder of this machine, and name that in {FOLDERS}; the inventory cannot",
+            object="mediamtx",
+        )
+    return next((path for path in inside if path.exists()), inside[0])
+
+
+def _inside(named: str, folders: list[Path]) -> Iterator[Path]:
+    for folder in folders:
+        written = os.path.normpath(folder / named)
+        if Path(written).is_relative_to(os.path.normpath(folder)):
+            path = Path(written).resolve()
+            if path.is_relative_to(folder.resolve()):
+                yield path
+
+
+def _checked(path: Path, checksum: str, origin: str) -> Path:
+    try:
+        digest = _digest(path)
+    except OSError:
+        raise HostError(f"MediaMTX: {origin} is not there", hint="see mediamtx.source in inventory.yml") from None
+    if digest != checksum:
+        raise _other_checksum(origin)
+    return path
+
+
+def _digest(path: Path) -> str:
+    """The SHA-256 of a file; of one that is too large, no more than shows that it is not the one."""
+    digest, left = hashlib.sha256(), _MOST_BYTES
+    with os.fdopen(open_regular(path), "rb") as stream:
+        while left > 0 and (block := stream.read(_BLOCK)):
+            digest.update(block)
+            left -= len(block)
+    return digest.hexdigest() if left > 0 else ""
+
+
+def _other_checksum(origin: str) -> HostError:
+    return HostError(
+        f"MediaMTX: the checksum of {origin} is not the one in the inventory",
+        hint="nothing was installed; compare mediamtx.sha256 with the release's checksums.sha256",
+        object="mediamtx",
+    )
+
+
+# --- downloads --------------------------------------------------------------------------------------
 
 
 def _cache(environment: Mapping[str, str]) -> Path:
@@ -54,44 +116,19 @@ def _cache(environment: Mapping[str, str]) -> Path:
     return folder
 
 
-def _digest(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _checked(path: Path, checksum: str, origin: str) -> Path:
-    if not path.is_file():
-        raise HostError(f"MediaMTX: {origin} is not there", hint="see mediamtx.source in inventory.yml")
-    digest = _digest(path)
-    if digest != checksum:
-        raise HostError(
-            f"MediaMTX: the checksum of {origin} is {digest}, the inventory says {checksum}",
-            hint="nothing was installed; compare with the release's checksums.sha256",
-            object="mediamtx",
-        )
-    return path
-
-
-def _download(address: str, target: Path, checksum: str) -> None:
+def _download(address: str, target: Path, checksum: str, mirrors: Mirrors) -> None:
+    handle, beside = tempfile.mkstemp(dir=target.parent)
     try:
-        with requests.get(address, stream=True, timeout=_TIMEOUT_S) as answer:
-            answer.raise_for_status()
-            with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as stream:
-                for part in answer.iter_content(1 << 20):
-                    stream.write(part)
-    except requests.RequestException as error:
+        with os.fdopen(handle, "wb") as stream:
+            download(address, stream, mirrors)
+        if _digest(Path(beside)) != checksum:
+            raise _other_checksum(address)
+        Path(beside).replace(target)
+    except MirrorError as error:
         raise HostError(
-            f"MediaMTX: {address} cannot be had: {type(error).__name__}",
-            hint="set mediamtx.source in inventory.yml to a mirror or to file:PATH",
+            f"MediaMTX: {address} cannot be had: {error}",
+            hint="set mediamtx.source in inventory.yml to a mirror or file:PATH; docs/hosts.md says which may be asked",
             object="mediamtx",
         ) from None
-    beside = Path(stream.name)
-    digest = _digest(beside)
-    if digest != checksum:
-        beside.unlink()
-        raise HostError(
-            f"MediaMTX: the checksum of {address} is {digest}, the inventory says {checksum}",
-            hint="nothing was installed; compare with the release's checksums.sha256",
-            object="mediamtx",
-        )
-    beside.replace(target)
+    finally:
+        Path(beside).unlink(missing_ok=True)

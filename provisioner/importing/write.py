@@ -124,7 +124,7 @@ def write(proposal: Proposal, files: FacilityFiles, contacts: ContactFiles) -> t
     try:
         for path, edit in edits.items():
             _refuse_moved(path, edit.before)
-            write_atomic(path, edit.after.decode())
+            write_atomic(path, edit.after.decode(), within=files.root)
             written.append(str(path))
         for province, draft in drafts.items():
             write_contacts(contacts.folder, province, draft.contacts, contacts.passwords, known=draft.known)

@@ -30,6 +30,10 @@ _FILES: _Section = {
         "A folder cannot be read: what it holds is not checked.",
         "Correct the folder's permissions.",
     ),
+    "link-outside": (
+        "A link leads out of its folder of the inventory: nothing is read over it.",
+        "Put what it leads to in its place; contacts of their own are named with `--contacts`.",
+    ),
     "facility-file-misplaced": (
         "A facility's file is not named by its id, or not in its province's folder.",
         "Move the file, or correct the id or the province in it.",

@@ -14,6 +14,7 @@ from provisioner.desired.limit import Limit, chosen_hosts
 from provisioner.inventory.files.layout import secret_files_of
 from provisioner.inventory.files.revision import revision
 from provisioner.inventory.loader.load import Loaded, check, load
+from provisioner.inventory.loader.secrets import encrypted_bytes
 from provisioner.inventory.model import Inventory
 from provisioner.pipeline import Session
 from provisioner.plan import Against, Plan
@@ -93,4 +94,4 @@ class _Rendered:
 
 def _encrypted(root: Path) -> dict[str, bytes]:
     """An inventory's encrypted files as they are."""
-    return {file.relative: file.path.read_bytes() for file in secret_files_of(root)}
+    return {file.relative: encrypted_bytes(file) for file in secret_files_of(root)}

@@ -107,7 +107,7 @@ def with_program(session: Session, job: Job, arch: str) -> Job:
     if job.spec.relay is None:
         return job
     artefact = job.spec.relay.artefact
-    path = fetch(artefact, arch, session.root, session.environment)
+    path = fetch(artefact, arch, session.environment)
     checksum = {str(arch): digest for arch, digest in artefact.sha256.items()}[arch]
     return replace(job, artefact=path, artefact_sha256=checksum)
 

@@ -217,7 +217,10 @@ def _shown_path(name: str) -> str:
 def what_next(deployment: Deployment, lab: Lab) -> list[str]:
     """The lines that say what to do with a lab that was kept."""
     python = ROOT / ".venv/bin/python"
-    names = ("PROVISIONER_INVENTORY", "ANSIBLE_VAULT_PASSWORD_FILE", "PROVISIONER_SSH_KEY", "PROVISIONER_STATE")
+    names = (
+        *("PROVISIONER_ARTEFACTS", "PROVISIONER_INVENTORY", "ANSIBLE_VAULT_PASSWORD_FILE"),
+        *("PROVISIONER_SSH_KEY", "PROVISIONER_STATE"),
+    )
     inside = f"{python} -m tests.lab exec --run {lab.run}"
     facility, device = UNPLUGGED.gateway, UNPLUGGED.device
     return [

@@ -51,6 +51,7 @@ class Deployment:
         """The environment of the commands: what a pipeline would set."""
         kept = {k: v for k, v in os.environ.items() if k in {"PATH", "HOME", "LANG", "TERM", "NO_COLOR"}}
         return kept | {
+            "PROVISIONER_ARTEFACTS": f"{self.engine.path.resolve().parent}:{self.lab.directory}",
             "ANSIBLE_VAULT_PASSWORD_FILE": str(self.password_file),
             "PROVISIONER_INVENTORY": str(self.root),
             "PROVISIONER_SSH_KEY": str(self.lab.ssh_key),
@@ -88,7 +89,7 @@ class Deployment:
 
     def _fill_artefact(self) -> None:
         path = self.root / "inventory.yml"
-        self.substitute(path, r"(source: ).*", rf"\g<1>file:{self.engine.path}")
+        self.substitute(path, r"(source: ).*", rf"\g<1>file:{self.engine.path.resolve()}")
         self.substitute(path, r'amd64: ".*"', f'{_ARCHITECTURES[platform.machine()]}: "{self.engine.sha256}"')
 
     def write_logins(self) -> None:

@@ -199,8 +199,8 @@ def test_whatever_stands_in_a_file_validate_answers(
 
 
 @contextmanager
-def started_by(method: str) -> Iterator[None]:
-    with mock.patch.object(side_by_side, "_method", return_value=method):
+def forked(*, safe: bool = True) -> Iterator[None]:
+    with mock.patch.object(side_by_side, "_can_fork", return_value=safe):
         yield
 
 
@@ -209,10 +209,10 @@ def many(root: Path, count: int) -> list[File]:
     return [file for file in layout_of(make.write_inventory(root, listed)).files if file.model is Facility]
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn"])
-def test_several_processes_read_what_one_reads(tmp_path: Path, method: str) -> None:
+@pytest.mark.parametrize("safe", [True, False])
+def test_several_processes_read_what_one_reads(tmp_path: Path, *, safe: bool) -> None:
     files = many(tmp_path, 150)
-    with started_by(method), side_by_side.sites_of(files, make.TODAY, workers=2) as collect:
+    with forked(safe=safe), side_by_side.sites_of(files, make.TODAY, workers=2) as collect:
         sites = collect()
     assert sites == {file.relative: read_site(file, make.TODAY) for file in files}
 
@@ -249,7 +249,7 @@ def test_what_a_killed_process_had_to_read_is_read_here(tmp_path: Path, monkeypa
         return read_site(file, today)
 
     monkeypatch.setattr(side_by_side, "read_site", dies)
-    with started_by("fork"), side_by_side.sites_of(files, make.TODAY, workers=2) as collect:
+    with forked(), side_by_side.sites_of(files, make.TODAY, workers=2) as collect:
         assert collect() == expected
 
 

@@ -12,6 +12,7 @@ import click
 
 from provisioner.base.clock import VIETNAM
 from provisioner.base.errors import UsageError
+from provisioner.base.password_place import outside_of
 from provisioner.base.vault import VaultPasswords
 from provisioner.cli.context import Invocation, state_dir
 from provisioner.contacts.access_log import AccessRecord, record, system_user
@@ -66,7 +67,8 @@ class ContactsAccess:
     @cached_property
     def passwords(self) -> VaultPasswords:
         """Where passwords come from."""
-        return VaultPasswords.from_environment(self.invocation.env)
+        named = VaultPasswords.from_environment(self.invocation.env)
+        return outside_of(named, self.invocation.inventory, self.folder)
 
     @cached_property
     def inventory(self) -> Inventory:

@@ -10,6 +10,7 @@ import click
 
 from provisioner.base.counted import counted
 from provisioner.base.errors import UsageError
+from provisioner.base.password_place import refuse_proposed_password
 from provisioner.cli.contacts.access import (
     contacts_document,
     facilities_option,
@@ -66,6 +67,8 @@ def erase(
     Example: provisioner contacts erase - --yes --purpose "request of the person" < person.txt
     """
     access = open_access(invocation, chosen, purpose, requester)
+    if new_password_file is not None:
+        refuse_proposed_password(new_password_file, invocation.inventory, access.folder)
     person = Person(terms_of_person(texts, purpose), facilities)
     finished = erasure.finish_interrupted(access.folder, access.passwords)
     for province in finished:

@@ -66,6 +66,7 @@ def find(
     access = open_access(invocation, chosen, purpose, requester)
     terms = terms_of_person(texts, purpose)
     if out is not None:
+        invocation.refuse_proposed(out)
         refuse_existing(out, force=force)
     files = valid_contacts(access.folder, access.passwords).files
     contacts = search.find(files, terms, facilities=facilities)

@@ -51,6 +51,7 @@ def list_(
     Example: provisioner contacts list --province bac-giang --out list.xlsx --purpose "letter 1407"
     """
     access = open_access(invocation, chosen, purpose, requester)
+    invocation.refuse_proposed(out)
     refuse_existing(out, force=force)
     name = access.province_name(province)
     file = valid_contacts(access.folder, access.passwords, [province]).files.get(province)

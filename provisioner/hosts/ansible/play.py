@@ -13,13 +13,20 @@ import contextlib
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from provisioner.base.child_process import (
+    Running,
+    StillRunningError,
+    search_path,
+    small_environment,
+    start_module,
+)
 from provisioner.base.errors import HostError
 from provisioner.base.printable import printable
 from provisioner.desired.spec import HostSpec
@@ -34,6 +41,7 @@ from provisioner.render.templates import Templates, data_folder
 _SAFE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._:-]*")
 # A worker is a process; a play of more hosts has its workers take one call each, and end.
 MAX_WORKERS = 50
+_CHILD = "provisioner.hosts.ansible.child"
 _GRACE_S = 3.0
 _LONGEST_ERROR = 600
 # What a path of a socket may be long at most (unix(7)), less what ssh adds to it for a moment.
@@ -157,7 +165,7 @@ class Play:
         if self._child.stdin is not None:
             with contextlib.suppress(OSError):
                 self._child.stdin.close()
-        with contextlib.suppress(subprocess.TimeoutExpired):
+        with contextlib.suppress(StillRunningError):
             self._child.wait(_GRACE_S)
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._child.pid, signal.SIGKILL)
@@ -169,19 +177,14 @@ class Play:
             os.close(pipe)
         self._pipes = {}
 
-    def _start(self, workers: int, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    def _start(self, workers: int, environment: Mapping[str, str]) -> Running:
         folder = self._folder
         playbooks = str(data_folder("playbooks"))
-        argv = [sys.executable, "-m", "provisioner.hosts.ansible.child", str(folder), playbooks, str(workers)]
-        own = {"HOME": str(folder / "home"), "LC_ALL": "C.UTF-8", "PATH": _path(environment)}
-        if path := environment.get("PYTHONPATH"):
-            own["PYTHONPATH"] = path
+        own = {"HOME": str(folder / "home"), **_isolated(environment)}
         # A session of its own: Ctrl-C at the terminal reaches us, and we decide what it means for hosts in flight.
         # The pipe to it says whether we live: at its end the child removes the private folder and ends, too.
         with (folder / "said").open("wb") as said:
-            return subprocess.Popen(
-                argv, env=own, stdin=subprocess.PIPE, stdout=said, stderr=subprocess.STDOUT, start_new_session=True
-            )
+            return start_module(_CHILD, [str(folder), playbooks, str(workers)], own, folder, said)
 
     def _lay_out(self, specs: Sequence[HostSpec], environment: Mapping[str, str]) -> None:
         folder = self._folder
@@ -252,8 +255,10 @@ def _refuse_unsafe(*values: str) -> None:
             raise HostError(f"{value!r} may not reach Ansible: it could be a template that runs code here")
 
 
-def _path(environment: Mapping[str, str]) -> str:
-    return f"{Path(sys.executable).parent}:{environment.get('PATH', '/usr/bin:/bin')}"
+def _isolated(environment: Mapping[str, str]) -> dict[str, str]:
+    """What Ansible and its children find programs by; no Python among them takes modules from where it is started."""
+    path = f"{Path(sys.executable).parent}:{search_path(environment)}"
+    return small_environment(environment) | {"PATH": path, "PYTHONNOUSERSITE": "1", "PYTHONSAFEPATH": "1"}
 
 
 def _ansible_environment(folder: Path, environment: Mapping[str, str]) -> dict[str, str]:
@@ -271,7 +276,7 @@ def _ansible_environment(folder: Path, environment: Mapping[str, str]) -> dict[s
     }
     words = ["-F", "/dev/null"]
     if key := environment.get("PROVISIONER_SSH_KEY"):
-        words += ["-i", key]
+        words += ["-i", shlex.quote(os.path.abspath(key))]  # noqa: PTH100 (a link to a key stays one)
         options["IdentitiesOnly"] = "yes"
     words += [f"-o {name}={value}" for name, value in options.items()]
     variables = {
@@ -281,7 +286,7 @@ def _ansible_environment(folder: Path, environment: Mapping[str, str]) -> dict[s
         "ANSIBLE_LOCAL_TEMP": str(folder / "home/tmp"),
         "ANSIBLE_NOCOLOR": "1",
         "ANSIBLE_SSH_ARGS": " ".join(words),
-        "PATH": _path(environment),
+        **_isolated(environment),
     }
     if agent := environment.get("SSH_AUTH_SOCK"):
         variables["SSH_AUTH_SOCK"] = agent

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from enum import Enum, auto
 from pathlib import Path
 
 from provisioner.base.diagnostics import Problem
+from provisioner.base.regular_file import open_regular
 from provisioner.inventory.model import (
     Allocations,
     Carrier,
@@ -36,6 +38,8 @@ _SECRET_FOLDERS = frozenset({(_SECRETS, "cameras"), (_SECRETS, "carriers")})
 _NOBODY: tuple[str, None] = ("", None)
 _LINKS_FOLLOWED = frozenset({*_FOLDERS, "facilities", _SECRETS})
 _FACILITY_DEPTH = 3
+_DEEPEST = 16
+_LINK_HINT = "put what it leads to in its place: nothing outside of an inventory is read as a part of it"
 _LAYOUT_HINT = (
     "files are inventory.yml, instructions.yml, designations.yml, carriers/<carrier>.yml, centres/<centre>.yml,"
     " facilities/<province>/<facility>.yml, and encrypted ones under secrets/ and contacts/"
@@ -107,8 +111,8 @@ def layout_of(root: Path) -> Layout:
     files: list[File] = []
     problems: list[Problem] = list(_contacts_in_the_clear(root))
     for folder, entries in _walk(str(root), ()):
-        if entries is None:
-            problems.append(_unreadable(File(root, "/".join(folder), "", None)))
+        if not isinstance(entries, list):
+            problems.append(_NOT_READ[entries](File(root, "/".join(folder), "", None)))
             continue
         for entry in entries:
             file = _file(root, folder, entry)
@@ -121,9 +125,15 @@ def layout_of(root: Path) -> Layout:
 
 def _contacts_in_the_clear(root: Path) -> Iterator[Problem]:
     """Find contacts that anybody can read: no password is needed to see that."""
-    for path in sorted((root / _CONTACTS).glob("[!.]*.y*ml")):
+    folder = root / _CONTACTS
+    if folder.is_symlink() and leads_out(str(root), (_CONTACTS,)):
+        yield _link(File(root, _CONTACTS, "", None))
+        return
+    for path in sorted(folder.glob("[!.]*.y*ml")):
         file = File(root, f"{_CONTACTS}/{path.name}", f"{_CONTACTS}/{path.stem}", None)
-        if _is_in_the_clear(path):
+        if path.is_symlink() and leads_out(str(root), (_CONTACTS, path.name)):
+            yield _link(file)
+        elif _is_in_the_clear(path):
             hint = (
                 f"ansible-vault encrypt --encrypt-vault-id {_CONTACTS}-{path.stem} {file.shown}; if it was ever"
                 " committed in the clear, the persons have to be told: Git does not forget"
@@ -134,9 +144,8 @@ def _contacts_in_the_clear(root: Path) -> Iterator[Problem]:
 
 def _is_in_the_clear(path: Path) -> bool:
     try:
-        if not path.is_file():
-            return False
-        with path.open("rb") as stream:
+        descriptor = open_regular(path)
+        with os.fdopen(descriptor, "rb") as stream:
             return stream.read(len(VAULT_MARK)) != VAULT_MARK
     except OSError:
         return False  # whoever may not read them has no need to
@@ -145,19 +154,33 @@ def _is_in_the_clear(path: Path) -> bool:
 def secret_files_of(root: Path) -> Iterator[File]:
     """The encrypted files: the owner of `secrets/cameras/bac-giang.yml` is `secrets/cameras/bac-giang`."""
     for folder, entries in _walk(str(root), (_SECRETS,)):
-        files = (_file(root, folder, entry) for entry in entries or ())
+        files = (_file(root, folder, entry) for entry in entries) if isinstance(entries, list) else ()
         yield from (file for file in files if isinstance(file, File))
 
 
-def _walk(root: str, folder: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], list[os.DirEntry[str]] | None]]:
-    """Each folder with its YAML files, then what lies below; None for one that cannot be read."""
+class _Fault(Enum):
+    """Why a folder is not read."""
+
+    DEEP = auto()
+    UNREADABLE = auto()
+    LINK = auto()
+
+
+def _walk(root: str, folder: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], list[os.DirEntry[str]] | _Fault]]:
+    """Each folder with its YAML files, or why it is not read; then what lies below."""
+    if len(folder) > _DEEPEST:
+        yield folder, _Fault.DEEP
+        return
+    if folder and os.path.islink("/".join((root, *folder))) and leads_out(root, folder):  # noqa: PTH114 (quick)
+        yield folder, _Fault.LINK
+        return
     try:
         with os.scandir("/".join((root, *folder))) as listing:
             entries = sorted((e for e in listing if not e.name.startswith(".")), key=lambda entry: entry.name)
     except FileNotFoundError:
         return
     except OSError:
-        yield folder, None
+        yield folder, _Fault.UNREADABLE
         return
     folders = [entry for entry in entries if _is_folder(entry, follow=_link_counts((*folder, entry.name)))]
     yield folder, [e for e in entries if e.name.endswith((".yml", ".yaml")) and not _is_folder(e, follow=True)]
@@ -188,8 +211,10 @@ def _is_regular(entry: os.DirEntry[str]) -> bool:
 def _file(root: Path, folder: tuple[str, ...], entry: os.DirEntry[str]) -> File | Problem:
     """Tell what a file is: one that the inventory has, or one that nobody reads."""
     relative = "/".join((*folder, entry.name))
+    if entry.is_symlink() and leads_out(os.fspath(root), (*folder, entry.name)):
+        return _link(File(root, relative, "", None))
     owner, model = _SINGLE.get(entry.name, _NOBODY) if not folder else _listed(folder, entry.name)
-    if not owner or not _is_regular(entry):
+    if not owner or not relative.isprintable() or not _is_regular(entry):
         return _unexpected(File(root, relative, "", None))
     return File(root, relative, owner, model)
 
@@ -209,8 +234,25 @@ def _listed(folder: tuple[str, ...], name: str) -> tuple[str, type[Model] | None
 
 
 def _printable(path: str) -> str:
-    """A path with whatever bytes are no text written out."""
-    return path.encode("utf-8", "backslashreplace").decode()
+    """A path with whatever is no text, or speaks to a terminal, written out."""
+    text = path.encode("utf-8", "backslashreplace").decode()
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def leads_out(root: str, parts: tuple[str, ...]) -> bool:
+    """Tell whether a link leads out of the part of the inventory that it stands in, over whatever links.
+
+    From one province to another is no way out; to a hidden file is, as the folder of Git and what a person keeps
+    there are no part of an inventory.
+    """
+    target = os.path.realpath("/".join((root, *parts)))
+    inside = os.path.relpath(target, os.path.realpath(root)).split("/")
+    return inside[0] != parts[0] or any(part.startswith(".") for part in inside)
+
+
+def _link(file: File) -> Problem:
+    message = f"{_printable(file.relative)} is a link out of its folder of the inventory: it is not followed"
+    return Problem(file.shown, 0, 0, "link-outside", message, _LINK_HINT, file.owner)
 
 
 def _unexpected(file: File) -> Problem:
@@ -221,3 +263,10 @@ def _unexpected(file: File) -> Problem:
 def _unreadable(folder: File) -> Problem:
     message = f"the folder {_printable(folder.relative) or '.'} cannot be read: what it holds is not checked"
     return Problem(folder.shown, 0, 0, "folder-unreadable", message, "correct its permissions", "")
+
+
+_NOT_READ: dict[_Fault, Callable[[File], Problem]] = {
+    _Fault.DEEP: _unexpected,
+    _Fault.LINK: _link,
+    _Fault.UNREADABLE: _unreadable,
+}

@@ -32,5 +32,5 @@ def write_lock(root: Path, allocations: Allocations) -> Path:
         InventoryError: the file cannot be written; the old one is untouched.
     """
     path = root / LOCK_NAME
-    write_atomic(path, render_lock(allocations))
+    write_atomic(path, render_lock(allocations), within=root)
     return path

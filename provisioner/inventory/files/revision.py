@@ -1,19 +1,34 @@
-"""Git's older states of an inventory: the one door to `git` for plans. Reads only; contacts/ is left alone."""
+"""Git's older states of an inventory, laid out in a folder of their own. Reads only; contacts/ is left alone.
+
+A commit's trees are what somebody wrote: Git checks them out with care, and lists them as they are. So names are
+held to what an inventory's may be, sizes and numbers are bounded, and nothing in them is followed.
+"""
 
 from __future__ import annotations
 
-import subprocess
+import os
+import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+from typing import Final, NamedTuple
 
 from provisioner.base.errors import UsageError
+from provisioner.base.git import Checkout, checkout_of, run_git
 
-_TIMEOUT_S = 60
-_FILE = "100"
-_CONTACTS = "contacts"
+_FILE: Final = "100"
+_CONTACTS: Final = "contacts"
+_READ: Final = (".yml", ".yaml")
+_LONGEST_NAME: Final = 255
+_MOST_DEEP: Final = 8
+_MOST_FILES: Final = 200_000
+_MOST_BYTES: Final = 512 * 1024 * 1024
+_MOST_BYTES_OF_ONE: Final = 16 * 1024 * 1024
+_OBJECT: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_NAME_ONE: Final = "name a branch, a tag or a commit of the inventory's repository, e.g. --against origin/main"
+_LOOK: Final = "look at that revision with Git itself: no inventory is like that"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +49,7 @@ class Revision:
 def commit_of(root: Path) -> str:
     """The commit that an inventory's folder is checked out at; empty outside Git."""
     try:
-        return _git(root, "rev-parse", "--verify", "HEAD").decode().strip()
+        return _commit(_checkout(root), "HEAD")
     except UsageError:
         return ""
 
@@ -44,55 +59,114 @@ def revision(root: Path, name: str) -> Iterator[Revision]:
     """Lay an older state of an inventory's folder out, for as long as it is needed.
 
     Raises:
-        UsageError: there is no Git there, no such revision, or no inventory in it.
+        UsageError: there is no Git there, no such revision, no inventory in it, or something that none holds.
     """
-    commit = _git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}").decode().strip()
+    checkout = _checkout(root)
+    commit = _commit(checkout, name)
     with tempfile.TemporaryDirectory(prefix="provisioner-revision-") as folder:
-        for path, blob in _files(root, commit, name):
-            target = Path(folder) / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(blob)
+        _lay_out(Path(folder), _blobs(checkout, root, commit, name), checkout, name)
         yield Revision(name, commit, Path(folder))
 
 
-def _files(root: Path, commit: str, name: str) -> list[tuple[str, bytes]]:
-    """The files of the folder in a commit, with what is in them."""
-    listed = _git(root, "ls-tree", "-r", "-z", commit, ".").decode("utf-8", "surrogateescape")
-    blobs: list[tuple[str, str]] = []
-    for entry in listed.split("\0")[:-1]:
-        head, _, path = entry.partition("\t")
-        mode, kind, blob = head.split()
-        if PurePosixPath(path).parts[0] == _CONTACTS:
-            continue
-        if kind != "blob" or not mode.startswith(_FILE):
-            hint = "check that revision out elsewhere, and compare the two folders there"
-            raise UsageError(f"{name} holds a link at {path}, which is not followed", hint=hint)
-        blobs.append((path, blob))
-    if not any(path == "inventory.yml" for path, _ in blobs):
-        raise UsageError(f"{name} holds no inventory at {root}", hint="name a revision in which the folder exists")
-    contents = _contents(root, [blob for _, blob in blobs])
-    return [(path, content) for (path, _), content in zip(blobs, contents, strict=True)]
+class _Blob(NamedTuple):
+    path: str
+    object: str
+    size: int
 
 
-def _contents(root: Path, blobs: list[str]) -> list[bytes]:
-    output = _git(root, "cat-file", "--batch", stdin="\n".join(blobs).encode() + b"\n")
-    contents, position = [], 0
-    for _ in blobs:
-        end = output.index(b"\n", position)
-        size = int(output[position:end].split()[2])
-        contents.append(output[end + 1 : end + 1 + size])
-        position = end + size + 2
-    return contents
+def _checkout(root: Path) -> Checkout:
+    checkout = checkout_of(root)
+    if checkout is None:
+        raise UsageError(f"{root} is in no checkout of Git", hint=_NAME_ONE)
+    return checkout
 
 
-def _git(root: Path, *arguments: str, stdin: bytes | None = None) -> bytes:
-    argv = ["git", "-C", str(root), *arguments]
+def _commit(checkout: Checkout, name: str) -> str:
+    return _object(checkout, f"{name}^{{commit}}")
+
+
+def _object(checkout: Checkout, name: str) -> str:
+    return _git(checkout, "rev-parse", "--verify", "--quiet", "--end-of-options", name).decode().strip()
+
+
+def _git(checkout: Checkout, *arguments: str) -> bytes:
+    return run_git(checkout, *arguments, hint=_NAME_ONE)
+
+
+def _blobs(checkout: Checkout, root: Path, commit: str, name: str) -> list[_Blob]:
+    """The files of the folder in a commit that an inventory is read from."""
+    folder = checkout.relative(root.resolve())
+    none = f"{name} holds no inventory at {root}", "name a revision in which the folder exists"
     try:
-        done = subprocess.run(argv, input=stdin, capture_output=True, timeout=_TIMEOUT_S, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        raise UsageError("git cannot be run", hint="install git; the revision is read with it") from None
-    if done.returncode != 0:
-        said = (done.stderr.decode(errors="replace").strip().splitlines() or ["it has no such revision"])[-1]
-        hint = "name a branch, a tag or a commit of the inventory's repository, e.g. --against origin/main"
-        raise UsageError(f"git says of {root}: {said}", hint=hint)
-    return done.stdout
+        tree = _object(checkout, f"{commit}:{folder}")
+    except UsageError:
+        raise UsageError(none[0], hint=none[1]) from None
+    listed = _git(checkout, "ls-tree", "-r", "-z", "--long", "--full-tree", tree).decode("utf-8", "surrogateescape")
+    entries = listed.split("\0")[:-1]
+    if len(entries) > _MOST_FILES:
+        raise UsageError(f"{name} holds {len(entries)} files, an inventory at most {_MOST_FILES}", hint=_LOOK)
+    blobs = [blob for entry in entries if (blob := _blob(entry, name))]
+    if not any(blob.path == "inventory.yml" for blob in blobs):
+        raise UsageError(none[0], hint=none[1])
+    _refuse_endless(blobs, name)
+    return blobs
+
+
+def _blob(entry: str, name: str) -> _Blob | None:
+    """An entry of a tree; None for one that nobody reads."""
+    head, _, path = entry.partition("\t")
+    mode, kind, blob, size = head.split()
+    parts = path.split("/")
+    if parts[0] == _CONTACTS:
+        return None
+    if len(parts) > _MOST_DEEP or any(_is_no_name(part) for part in parts):
+        raise UsageError(f"{name} holds {_shown(path)}, which is no name of a file", hint=_LOOK)
+    if kind != "blob" or not mode.startswith(_FILE):
+        hint = "check that revision out elsewhere, and compare the two folders there"
+        raise UsageError(f"{name} holds a link at {_shown(path)}, which is not followed", hint=hint)
+    return _Blob(path, blob, int(size)) if path.endswith(_READ) else None
+
+
+def _is_no_name(part: str) -> bool:
+    """Tell whether a part of a path is none that Git would check out: such a one leads out of the folder."""
+    return part in {"", ".", ".."} or part.lower() == ".git" or len(os.fsencode(part)) > _LONGEST_NAME
+
+
+def _shown(path: str) -> str:
+    return "".join(c if c.isprintable() else "?" for c in path)
+
+
+def _refuse_endless(blobs: Sequence[_Blob], name: str) -> None:
+    for blob in blobs:
+        if blob.size > _MOST_BYTES_OF_ONE or not _OBJECT.fullmatch(blob.object):
+            raise UsageError(f"{name} holds {_shown(blob.path)}, which has {blob.size} bytes", hint=_LOOK)
+    if sum(blob.size for blob in blobs) > _MOST_BYTES:
+        raise UsageError(f"{name} holds more than {_MOST_BYTES // 2**20} MiB", hint=_LOOK)
+
+
+def _lay_out(folder: Path, blobs: Sequence[_Blob], checkout: Checkout, name: str) -> None:
+    """Write files into a folder that is empty; a tree that has a name twice is none that Git writes."""
+    for blob, content in zip(blobs, _contents(checkout, blobs), strict=True):
+        target = folder / blob.path
+        try:
+            target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with target.open("xb") as stream:
+                stream.write(content)
+        except OSError as error:
+            raise UsageError(f"{name}: {_shown(blob.path)} cannot be laid out: {error.strerror}", hint=_LOOK) from None
+
+
+def _contents(checkout: Checkout, blobs: Sequence[_Blob]) -> list[bytes]:
+    asked = "\n".join(blob.object for blob in blobs).encode() + b"\n"
+    most = sum(blob.size for blob in blobs) + 256 * len(blobs)
+    output = run_git(checkout, "cat-file", "--batch", stdin=asked, hint=_NAME_ONE, most_bytes=most)
+    contents, position = [], 0
+    for blob in blobs:
+        end = output.index(b"\n", position)
+        if output[position:end].split()[1:] != [b"blob", str(blob.size).encode()]:
+            raise UsageError(
+                f"git has not the content of {_shown(blob.path)}", hint="run `git fsck` there, or fetch again"
+            )
+        contents.append(output[end + 1 : end + 1 + blob.size])
+        position = end + blob.size + 2
+    return contents

@@ -7,7 +7,8 @@ well; one that does not fit is as good as missing, and is written anew. Files ar
 so runs at the same time do not disturb each other.
 
 The format is JSON, which cannot run code as pickle and marshal can. Whoever can write into the folder
-could still plant good news: it is used only if it belongs to the user and to nobody else. Nothing of
+could still plant good news: it is used only if it belongs to the user and to nobody else, and if Git has nothing
+of it in the inventory's checkout. Nothing of
 secrets/ or contacts/ is ever put into it, nor of a file that does not fit the model: what stands in such
 a file may be anything.
 """
@@ -33,6 +34,7 @@ import yaml
 
 from provisioner import __version__
 from provisioner.base.atomic_file import replace_file
+from provisioner.base.proposed_files import is_proposed
 
 DISABLED: Final = "PROVISIONER_NO_CACHE"
 _FORMAT: Final = 1
@@ -93,11 +95,15 @@ def cache_of(root: Path, env: Mapping[str, str]) -> Cache | None:
     name = hashlib.sha256(os.fsencode(os.path.realpath(root))).hexdigest()[:32]
     folder = base / "provisioner" / "inventories" / name
     try:
-        if not folder.is_dir():
+        if is_proposed(folder, root):
+            return None
+        is_new = not folder.is_dir()
+        if is_new:
             _make_private(folder)
-            _forget_others(folder)
         if not (_is_private(folder.parent) and _is_private(folder)):
             return None
+        if is_new:
+            _forget_others(folder)
         _tidy(folder)
     except OSError:
         return None

@@ -13,6 +13,7 @@ from pydantic_core import from_json, to_json
 from provisioner.base.canonical import canonical_json
 from provisioner.base.diagnostics import Problem
 from provisioner.base.errors import InventoryError
+from provisioner.base.regular_file import open_regular
 from provisioner.inventory.explanation.problems import ParsedFile, problems_of
 from provisioner.inventory.files.layout import LOCK_NAME, File
 from provisioner.inventory.files.positions import KeyPath, Position, SourceFile
@@ -78,10 +79,10 @@ def bytes_of(file: File) -> bytes:
     """A file's bytes; of one that is too large, no more than shows that.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: it cannot be read, or is no regular file.
     """
     path = os.path.join(file.root, file.relative)  # noqa: PTH118 (ten thousand times a run, and the quickest way)
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    descriptor = open_regular(path)
     try:
         data = os.read(descriptor, _MOSTLY)
         if len(data) < _MOSTLY:

@@ -1,8 +1,9 @@
 """Many facilities, read in several processes while this one reads the rest of the inventory.
 
 Few files are read here: to start a process takes as long as to read some hundred of them. The processes
-are forked where that is safe, that is where no other thread could hold a lock at that moment, and started
-afresh otherwise. One that is killed takes nothing with it: what it had not read is read here.
+are forked, and all is read here where that is not safe, that is where another thread could hold a lock at
+that moment: one that is started afresh would look for its modules in the caller's folder first. One that is
+killed takes nothing with it: what it had not read is read here.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ def sites_of(
         workers: how many processes; by default as many as there are cores, or none for a few files.
     """
     count = _workers(len(files)) if workers is None else workers
-    if not count:
+    if not count or not _can_fork():
         yield lambda: _read_chunk(_Chunk(files), today)
         return
     # A run that finds most files known does without these, and without the time that they take.
@@ -55,7 +56,7 @@ def sites_of(
     from concurrent.futures import ProcessPoolExecutor  # noqa: PLC0415
 
     chunks = _chunks(files) if known or cache is None else _parts(files, cache)
-    pool = ProcessPoolExecutor(count, mp_context=multiprocessing.get_context(_method()), initializer=_begin)
+    pool = ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("fork"), initializer=_begin)
     try:
         begun = [_submitted(pool, chunk, today) for chunk in chunks]
         yield lambda: _collected(begun, chunks, today)
@@ -78,8 +79,8 @@ def _workers(files: int) -> int:
     return min(cores, _MOST) if files >= MANY and cores > 1 else 0
 
 
-def _method() -> str:
-    return "fork" if sys.platform == "linux" and threading.active_count() == 1 else "spawn"
+def _can_fork() -> bool:
+    return sys.platform == "linux" and threading.active_count() == 1
 
 
 def _begin() -> None:

@@ -15,6 +15,7 @@ from pydantic import BaseModel, RootModel, ValidationError
 from provisioner.base.atomic_file import write_atomic
 from provisioner.base.diagnostics import Problem, Severity
 from provisioner.base.errors import InventoryError
+from provisioner.base.regular_file import read_regular
 from provisioner.base.secret import Secret
 from provisioner.base.vault import SECRETS_ID, VaultPasswords, decrypt, encrypt, is_encrypted
 from provisioner.inventory.allocate import devices_of
@@ -41,6 +42,8 @@ M = TypeVar("M", bound=BaseModel)
 
 _MAX_BYTES = 16 * 1024 * 1024
 """A province's logins: those of a thousand facilities take one MiB."""
+_MAX_ENCRYPTED_BYTES = 5 * _MAX_BYTES
+"""A vault file has four letters for a byte, and ends of lines."""
 _HEADER = "# Written by `provisioner keys init`; encrypted with the vault id `secrets`.\n"
 
 
@@ -153,7 +156,7 @@ def write_inventory_secrets(root: Path, secrets: InventorySecrets, passwords: Va
     Raises:
         SecretsError: no password is set, or it cannot be read.
     """
-    return _write(root / "secrets" / "inventory.yml", secrets, passwords)
+    return _write(root, "secrets/inventory.yml", secrets, passwords)
 
 
 def write_carrier_secrets(root: Path, carrier: str, secrets: CarrierSecrets, passwords: VaultPasswords) -> bool:
@@ -162,17 +165,18 @@ def write_carrier_secrets(root: Path, carrier: str, secrets: CarrierSecrets, pas
     Raises:
         SecretsError: no password is set, or it cannot be read.
     """
-    return _write(root / "secrets" / "carriers" / f"{carrier}.yml", secrets, passwords)
+    return _write(root, f"secrets/carriers/{carrier}.yml", secrets, passwords)
 
 
-def _write(path: Path, secrets: Model, passwords: VaultPasswords) -> bool:
+def _write(root: Path, relative: str, secrets: Model, passwords: VaultPasswords) -> bool:
     """Encrypt and replace a file; an equal content stays as it is, since a new salt would change its digest."""
+    path = root / relative
     text = (_HEADER + render_mapping({key: _revealed(value) for key, value in sorted(secrets)})).encode()
     if path.is_file():
-        data = path.read_bytes()
+        data = read_regular(path, most=_MAX_ENCRYPTED_BYTES)
         if is_encrypted(data) and decrypt(data, passwords, name=str(path)) == text:
             return False
-    write_atomic(path, encrypt(text, passwords.password(SECRETS_ID), SECRETS_ID), mode=0o600)
+    write_atomic(path, encrypt(text, passwords.password(SECRETS_ID), SECRETS_ID), mode=0o600, within=root)
     return True
 
 
@@ -184,11 +188,12 @@ def _revealed(value: object) -> object:
     return value
 
 
-def _bytes(file: File) -> bytes:
+def encrypted_bytes(file: File) -> bytes:
+    """An encrypted file's bytes; none where it cannot be read, which `load` reports."""
     try:
-        return file.path.read_bytes()
+        return read_regular(file.path, most=_MAX_ENCRYPTED_BYTES)
     except OSError:
-        return b""  # `load` reports it
+        return b""
 
 
 class _SecretsPass:
@@ -206,7 +211,7 @@ class _SecretsPass:
         self.carriers: dict[str, CarrierSecrets] = {}
 
     def read(self, file: File) -> None:
-        data = _bytes(file)
+        data = encrypted_bytes(file)
         if not is_encrypted(data):
             self.broken.add(file.owner)
             return  # `load` reports it: that needs no password

@@ -34,13 +34,14 @@ class Pools(Model):
 class MediamtxArtefact(Model):
     """The relay program to install: a pinned version, from where, and its checksums.
 
-    `source` is `release` (the official release), an `https://` or `http://` address of a mirror with
-    `{version}` and `{arch}` to be filled in, or `file:` and a path. The checksum is of the file as it
-    is fetched, a `.tar.gz` of the release or the bare program, by architecture (`amd64`, `arm64`).
+    `source` is `release` (the official release), an `https://` address of a mirror with `{version}` and
+    `{arch}` to be filled in, or `file:` and a path below a folder that the controller's own settings name. The
+    checksum is of the file as it is fetched, a `.tar.gz` of the release or the bare program, by architecture
+    (`amd64`, `arm64`).
     """
 
     version: Annotated[str, StringConstraints(pattern=r"^1\.(20\.[1-9]\d*|21\.\d+)$")]
-    source: Annotated[str, StringConstraints(pattern=r"^(release|https?://\S+|file:\S+)$")] = "release"
+    source: Annotated[str, StringConstraints(pattern=r"^(release|https://\S+|file:\S+)$")] = "release"
     sha256: dict[Literal["amd64", "arm64"], Sha256]
 
 

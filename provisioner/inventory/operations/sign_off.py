@@ -71,7 +71,7 @@ def sign_off(root: Path, agreement: Agreement, *, today: date) -> Signed:
         raise UsageError(f"--on {agreement.signed_on} is a day to come", hint="name the day on which it was agreed")
     content = signed_content(facility, plan)
     path = root / "facilities" / facility.province / f"{facility.id}.yml"
-    _edit(path, _changes(agreement, plan, content))
+    _edit(root, path, _changes(agreement, plan, content))
     signers = {s.by.value for s in plan.sign_offs if s.content == content} | set(agreement.parties)
     return Signed(path, content, tuple(party.value for party in Party if party.value not in signers))
 
@@ -99,11 +99,11 @@ def _changes(agreement: Agreement, plan: ConnectionPlan, content: str) -> dict[K
     return {(agreement.plan, "sign_offs", places[party]): sign_off for party, sign_off in of_party}
 
 
-def _edit(path: Path, changes: dict[KeyPath, Flow | Sequence[Flow]]) -> None:
+def _edit(root: Path, path: Path, changes: dict[KeyPath, Flow | Sequence[Flow]]) -> None:
     before = path.read_bytes()
     try:
         after = edited(before, changes)
     except EditError as error:
         raise InventoryError(f"{path} cannot be edited: {error}", hint="write the sign-off by hand") from error
     if after != before:
-        write_atomic(path, after.decode())
+        write_atomic(path, after.decode(), within=root)

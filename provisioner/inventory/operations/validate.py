@@ -61,10 +61,11 @@ def _problems_of_secrets(root: Path, loaded: Loaded, environment: Mapping[str, s
     if not any(environment.get(name, "").strip() for name in _PASSWORDS):
         return (_not_checked(),)
     # Without passwords the libraries behind the vault are not needed, and they take their time.
+    from provisioner.base.password_place import outside_of  # noqa: PLC0415
     from provisioner.base.vault import VaultPasswords  # noqa: PLC0415
     from provisioner.inventory.loader import secrets  # noqa: PLC0415
 
-    passwords = VaultPasswords.from_environment(environment).for_secrets()
+    passwords = outside_of(VaultPasswords.from_environment(environment).for_secrets(), root)
     if not passwords:
         return (_not_checked(),)
     if loaded.partial is None:

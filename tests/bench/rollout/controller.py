@@ -29,6 +29,7 @@ class Controller:
         """Take the hosts, and the relay program to deploy."""
         self.hosts = hosts
         self._folder = hosts.directory
+        self._artefacts = engine.path.resolve().parent
         self.inventory = Inventory(self._folder / "inventory", hosts, engine)
 
     @property
@@ -37,6 +38,7 @@ class Controller:
         kept = {k: v for k, v in os.environ.items() if k in {"PATH", "HOME", "LANG"}}
         return kept | {
             "ANSIBLE_VAULT_PASSWORD_FILE": str(self._folder / "vault-password"),
+            "PROVISIONER_ARTEFACTS": str(self._artefacts),
             "PROVISIONER_INVENTORY": str(self.inventory.root),
             "PROVISIONER_SSH_KEY": str(self.hosts.ssh_key),
             "PROVISIONER_STATE": str(self._folder / "state"),

@@ -53,7 +53,7 @@ class Inventory:
         architecture = _ARCHITECTURES[platform.machine()]
         artefact = {
             "version": "1.20.1",
-            "source": f"file:{self._engine.path}",
+            "source": f"file:{self._engine.path.resolve()}",
             "sha256": {architecture: self._engine.sha256},
         }
         documents: dict[str, Any] = {

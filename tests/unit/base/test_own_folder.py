@@ -102,7 +102,7 @@ def test_a_program_is_not_kept_in_a_folder_of_somebody_else(tmp_path: Path, give
     folder.mkdir(parents=True)
     give_away(folder)
     with pytest.raises(HostError, match="somebody else's"):
-        fetch(RELEASE, "amd64", tmp_path, {"XDG_CACHE_HOME": str(tmp_path)})
+        fetch(RELEASE, "amd64", {"XDG_CACHE_HOME": str(tmp_path)})
 
 
 def test_a_folder_of_ours_that_others_may_write_to_is_closed_to_them(tmp_path: Path) -> None:

@@ -407,10 +407,10 @@ def _meanwhile(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> No
 
 
 def test_a_write_that_fails_half_way_says_what_is_written(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(path: Path, text: str) -> None:
+    def full(path: Path, text: str, *, within: Path) -> None:
         if path.name == "kcl-bg-002.yml":
             raise InventoryError(f"{path} cannot be written: No space left on device", hint="make room")
-        write_atomic(path, text)
+        write_atomic(path, text, within=within)
 
     monkeypatch.setattr("provisioner.importing.write.write_atomic", full)
     assert desk.run(desk.sheet("a.xlsx", clean_sheets()), "--write") == 3

@@ -1,46 +1,122 @@
-"""MediaMTX's program is taken from where the inventory says, and only with the right checksum."""
+"""MediaMTX's program is taken from where the inventory says, only with the right checksum, and from nowhere inside."""
 
 from __future__ import annotations
 
+import datetime as dt
+import gzip
 import hashlib
+import io
+import os
+import socket
+import ssl
+import tarfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from pydantic import ValidationError
 
 from provisioner.base.errors import HostError
+from provisioner.hosts import mirror as mirrors
 from provisioner.hosts.artefact import fetch
 from provisioner.inventory.model import MediamtxArtefact
+from provisioner_host import preflight
+from provisioner_host.shell import Failed
+from tests.hostile import LOCAL_USER, MERGE_REQUEST
 
 PROGRAM = b"#!/bin/sh\necho v1.20.1\n"
 DIGEST = hashlib.sha256(PROGRAM).hexdigest()
+HOST = "mirror.example.com"
+INSIDE = "inside.example.com"
+Resolve = Callable[..., list[Any]]
 
 
-class Mirror(BaseHTTPRequestHandler):
-    """A mirror that has one file."""
+@dataclass
+class Mirror:
+    """A mirror over TLS on this machine: what it has, where it sends on, and what it was asked."""
 
-    asked: list[str]
+    port: int
+    authority: Path
+    home: Path
+    redirects: dict[str, str] = field(default_factory=dict)
+    content: bytes = PROGRAM
+    asked: list[tuple[str, Mapping[str, str]]] = field(default_factory=list)
 
-    def do_GET(self) -> None:
-        self.asked.append(self.path)
-        there = self.path == "/mediamtx-1.20.1-amd64"
-        self.send_response(200 if there else 404)
-        self.end_headers()
-        self.wfile.write(PROGRAM if there else b"")
+    def address(self, path: str = "/mediamtx-{version}-{arch}", host: str = HOST) -> str:
+        return f"https://{host}:{self.port}{path}"
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the base class's own word)
-        """Say nothing."""
+    def environment(self, named: str = HOST) -> dict[str, str]:
+        return {
+            "HOME": str(self.home),
+            "PROVISIONER_ARTEFACT_MIRRORS": named,
+            "REQUESTS_CA_BUNDLE": str(self.authority),
+            "XDG_CACHE_HOME": str(self.home / "cache"),
+        }
+
+
+def certificate(folder: Path, *names: str) -> Path:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
+    now = dt.datetime.now(dt.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name) for name in names]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    (folder / "server.pem").write_bytes(pem + made.public_bytes(serialization.Encoding.PEM))
+    (folder / "authority.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    return folder / "authority.pem"
 
 
 @pytest.fixture
-def mirror() -> Iterator[str]:
-    Mirror.asked = []
-    with ThreadingHTTPServer(("127.0.0.1", 0), Mirror) as server:
+def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mirror]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            made.asked.append((self.path, dict(self.headers)))
+            if target := made.redirects.get(self.path):
+                self.send_response(302)
+                self.send_header("Location", target)
+                self.end_headers()
+                return
+            there = self.path == "/mediamtx-1.20.1-amd64"
+            self.send_response(200 if there else 404)
+            self.end_headers()
+            self.wfile.write(made.content if there else b"")
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the base class's own word)
+            """Say nothing."""
+
+    resolve = socket.getaddrinfo
+
+    def here(host: str, *args: Any, **options: Any) -> list[Any]:
+        return resolve("127.0.0.1" if host in {HOST, INSIDE} else host, *args, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", here)
+    authority = certificate(tmp_path, HOST, INSIDE)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "server.pem")
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        made = Mirror(server.server_address[1], authority, tmp_path)
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        yield f"http://127.0.0.1:{server.server_address[1]}/mediamtx-{{version}}-{{arch}}"
+        yield made
         server.shutdown()
         thread.join()
 
@@ -49,47 +125,276 @@ def artefact(source: str, digest: str = DIGEST) -> MediamtxArtefact:
     return MediamtxArtefact(version="1.20.1", source=source, sha256={"amd64": digest})
 
 
-def environment(tmp_path: Path) -> dict[str, str]:
-    return {"XDG_CACHE_HOME": str(tmp_path / "cache")}
-
-
-def test_a_mirror_is_asked_once_and_then_the_cache_has_it(mirror: str, tmp_path: Path) -> None:
-    for _ in range(2):
-        path = fetch(artefact(mirror), "amd64", tmp_path, environment(tmp_path))
-        assert path.read_bytes() == PROGRAM
-    assert Mirror.asked == ["/mediamtx-1.20.1-amd64"]
-
-
-def test_a_file_of_another_checksum_is_refused_and_not_kept(mirror: str, tmp_path: Path) -> None:
-    with pytest.raises(HostError, match=f"is {DIGEST}, the inventory says {'0' * 64}") as caught:
-        fetch(artefact(mirror, "0" * 64), "amd64", tmp_path, environment(tmp_path))
+def refused(source: str, environment: Mapping[str, str], digest: str = "0" * 64) -> str:
+    """What is said of a source that cannot be had."""
+    with pytest.raises(HostError) as caught:
+        fetch(artefact(source, digest), "amd64", environment)
     assert caught.value.exit_code == 5
-    assert [path for path in (tmp_path / "cache").rglob("*") if path.is_file()] == []
+    return f"{caught.value.message} {caught.value.hint}"
 
 
-def test_a_cache_that_was_tampered_with_is_refused(mirror: str, tmp_path: Path) -> None:
-    fetch(artefact(mirror), "amd64", tmp_path, environment(tmp_path)).write_bytes(b"something else")
-    with pytest.raises(HostError, match="checksum"):
-        fetch(artefact(mirror), "amd64", tmp_path, environment(tmp_path))
+# --- mirrors ----------------------------------------------------------------------------------------
 
 
-def test_a_mirror_without_the_file_names_the_address_and_the_way_out(mirror: str, tmp_path: Path) -> None:
-    with pytest.raises(HostError, match="nothing-there cannot be had") as caught:
-        fetch(
-            artefact(mirror.replace("mediamtx-{version}-{arch}", "nothing-there")),
-            "amd64",
-            tmp_path,
-            environment(tmp_path),
-        )
-    assert "mediamtx.source" in caught.value.hint
+def test_a_mirror_is_asked_once_and_then_the_cache_has_it(mirror: Mirror) -> None:
+    for _ in range(2):
+        path = fetch(artefact(mirror.address()), "amd64", mirror.environment())
+        assert path.read_bytes() == PROGRAM
+    ((path_asked, headers),) = mirror.asked
+    assert path_asked == "/mediamtx-1.20.1-amd64"
+    assert headers["Host"] == f"{HOST}:{mirror.port}"
 
 
-def test_a_relative_file_is_from_the_inventory(tmp_path: Path) -> None:
-    (tmp_path / "relay").write_bytes(PROGRAM)
-    assert fetch(artefact("file:relay"), "amd64", tmp_path, {}) == tmp_path / "relay"
+def test_a_file_of_another_checksum_is_refused_and_not_kept(mirror: Mirror) -> None:
+    assert "is not the one in the inventory" in refused(mirror.address(), mirror.environment())
+    assert [path for path in (mirror.home / "cache").rglob("*") if path.is_file()] == []
 
 
-def test_an_architecture_without_a_checksum_is_refused(tmp_path: Path) -> None:
+def test_a_cache_that_was_tampered_with_is_refused(mirror: Mirror) -> None:
+    fetch(artefact(mirror.address()), "amd64", mirror.environment()).write_bytes(b"something else")
+    assert "checksum" in refused(mirror.address(), mirror.environment(), DIGEST)
+
+
+def test_a_mirror_without_the_file_names_the_address_and_the_way_out(mirror: Mirror) -> None:
+    said = refused(mirror.address("/nothing-there"), mirror.environment())
+    assert "nothing-there cannot be had: it answers 404" in said
+    assert "mediamtx.source" in said
+
+
+def test_an_architecture_without_a_checksum_is_refused() -> None:
     with pytest.raises(HostError, match=r"no checksum of MediaMTX 1\.20\.1 for arm64") as caught:
-        fetch(artefact("file:relay"), "arm64", tmp_path, {})
+        fetch(artefact("file:relay"), "arm64", {})
     assert caught.value.hint == "add it to inventory.yml at mediamtx.sha256.arm64"
+
+
+def test_a_redirect_to_a_host_that_may_be_asked_is_followed(mirror: Mirror) -> None:
+    mirror.redirects["/old"] = mirror.address("/mediamtx-1.20.1-amd64", INSIDE)
+    environment = mirror.environment(f"{HOST},{INSIDE}")
+    assert fetch(artefact(mirror.address("/old")), "amd64", environment).read_bytes() == PROGRAM
+
+
+@MERGE_REQUEST
+def test_an_address_without_tls_is_no_source() -> None:
+    with pytest.raises(ValidationError):
+        artefact("http://mirror.example.com/mediamtx")
+
+
+@MERGE_REQUEST
+def test_a_host_inside_is_not_asked_unless_this_machine_names_it(mirror: Mirror) -> None:
+    said = refused(mirror.address(host=INSIDE), mirror.environment())
+    assert f"{INSIDE} has no public address, and is not named in PROVISIONER_ARTEFACT_MIRRORS" in said
+    assert "127.0.0.1" not in said
+    assert mirror.asked == []
+
+
+@MERGE_REQUEST
+@pytest.mark.parametrize(
+    "location",
+    [
+        "https://inside.example.com:{port}/mediamtx-1.20.1-amd64",
+        "https://127.0.0.1:{port}/mediamtx-1.20.1-amd64",
+        "https://[::1]:{port}/mediamtx-1.20.1-amd64",
+        "https://2130706433:{port}/mediamtx-1.20.1-amd64",
+        "https://169.254.169.254/latest/meta-data/",
+        "https://user:word@mirror.example.com:{port}/mediamtx-1.20.1-amd64",
+        "http://mirror.example.com:{port}/mediamtx-1.20.1-amd64",
+        "file:///etc/passwd",
+        "//inside.example.com:{port}/mediamtx-1.20.1-amd64",
+    ],
+)
+def test_a_redirect_leads_nowhere_inside(mirror: Mirror, location: str) -> None:
+    mirror.redirects["/old"] = location.format(port=mirror.port)
+    refused(mirror.address("/old"), mirror.environment(), DIGEST)
+    assert [path for path, _ in mirror.asked] == ["/old"]
+
+
+@MERGE_REQUEST
+def test_redirects_come_to_an_end(mirror: Mirror) -> None:
+    mirror.redirects["/round"] = mirror.address("/round")
+    assert "more than 5 redirects" in refused(mirror.address("/round"), mirror.environment())
+
+
+@MERGE_REQUEST
+def test_the_address_that_was_looked_at_is_the_one_that_is_connected_to(
+    mirror: Mirror, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_up: list[str] = []
+    connected: list[str] = []
+
+    def rebinds(host: str, port: int, *_: Any, **__: Any) -> list[Any]:
+        looked_up.append(host)
+        address = "93.184.216.34" if looked_up.count(host) == 1 else "127.0.0.1"
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]
+
+    def connect(address: tuple[str, int], *_: Any, **__: Any) -> socket.socket:
+        connected.append(address[0])
+        raise OSError
+
+    monkeypatch.setattr(socket, "getaddrinfo", rebinds)
+    monkeypatch.setattr("urllib3.util.connection.create_connection", connect)
+    refused(mirror.address(host="rebinds.example.com"), mirror.environment())
+    assert looked_up == ["rebinds.example.com"]
+    assert set(connected) == {"93.184.216.34"}
+
+
+@MERGE_REQUEST
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("10.0.0.1", "172.16.0.1", "192.168.1.1", "100.64.0.1", "127.0.0.1", "169.254.169.254", "224.0.0.1"),
+        *("::", "::1", "fe80::1", "fd00::1", "ff02::1", "::ffff:10.0.0.1", "64:ff9b::a00:1", "2002:a00:1::"),
+        *("fe80::1%lo", "0.0.0.1", "255.255.255.255", "192.0.2.1", "198.18.0.1", "240.0.0.1", "", "no address"),
+    ],
+)
+def test_what_is_not_public_is_known(address: str) -> None:
+    assert not mirrors.is_public(address)
+
+
+def test_what_is_public_is_known() -> None:
+    assert all(map(mirrors.is_public, ["93.184.216.34", "2606:2800:220:1::1", "64:ff9b::5db8:d822"]))
+
+
+@MERGE_REQUEST
+def test_a_certificate_of_another_host_is_refused(mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
+    resolve = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", lambda _, *a, **o: resolve("127.0.0.1", *a, **o))
+    said = refused(mirror.address(host="another.example.com"), mirror.environment("another.example.com"))
+    assert "SSLError" in said
+    assert mirror.asked == []
+
+
+@MERGE_REQUEST
+def test_a_login_of_netrc_is_for_no_host_that_an_inventory_names(
+    mirror: Mirror, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (mirror.home / ".netrc").write_text(f"machine {HOST} login canary-user password canary-word\n", encoding="utf-8")
+    (mirror.home / ".netrc").chmod(0o600)
+    monkeypatch.setenv("HOME", str(mirror.home))
+    fetch(artefact(mirror.address()), "amd64", mirror.environment())
+    ((_, headers),) = mirror.asked
+    assert "Authorization" not in headers
+
+
+@MERGE_REQUEST
+def test_over_a_proxy_only_hosts_that_are_known_are_asked(mirror: Mirror) -> None:
+    over = {"HTTPS_PROXY": "http://127.0.0.1:9"}  # nobody is there: enough to see who would have been asked
+    unknown = refused(mirror.address(host=INSIDE), mirror.environment() | over)
+    assert "over a proxy only hosts named in PROVISIONER_ARTEFACT_MIRRORS are asked" in unknown
+    assert "ProxyError" in refused(mirror.address(), mirror.environment() | over)
+    assert fetch(artefact(mirror.address()), "amd64", mirror.environment() | over | {"NO_PROXY": HOST})
+
+
+@MERGE_REQUEST
+def test_a_download_without_end_is_broken_off_and_not_kept(mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mirrors, "_MOST_BYTES", 2**20)
+    mirror.content = bytes(2**21)
+    assert "it has more than 1 MiB" in refused(mirror.address(), mirror.environment())
+    assert [path for path in (mirror.home / "cache").rglob("*") if path.is_file()] == []
+
+
+@LOCAL_USER
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+def test_a_cache_of_another_user_is_not_used(mirror: Mirror) -> None:
+    folder = fetch(artefact(mirror.address()), "amd64", mirror.environment()).parent
+    os.chown(folder, 12345, 12345)
+    assert "somebody else's" in refused(mirror.address(), mirror.environment(), DIGEST)
+
+
+# --- local files ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """The folder of artefacts of this machine, with the program; a secret file lies beside it."""
+    (tmp_path / "artefacts").mkdir()
+    (tmp_path / "artefacts/relay").write_bytes(PROGRAM)
+    (tmp_path / "artefacts/another").write_bytes(b"canary-3vYw8mNp")
+    (tmp_path / "secret").write_bytes(b"canary-3vYw8mNp")
+    return tmp_path / "artefacts"
+
+
+@pytest.mark.parametrize("relative", [True, False])
+def test_a_file_in_a_folder_of_artefacts_is_taken(folder: Path, *, relative: bool) -> None:
+    named = "file:relay" if relative else f"file:{folder}/relay"
+    environment = {"PROVISIONER_ARTEFACTS": f"/nowhere:{folder}"}
+    assert fetch(artefact(named), "amd64", environment) == folder / "relay"
+
+
+@MERGE_REQUEST
+@pytest.mark.parametrize(
+    "named", ["{outside}/secret", "../secret", "link", "folder/secret", "{outside}/nothing", "/proc/1/environ"]
+)
+def test_a_file_elsewhere_is_not_so_much_as_looked_at(folder: Path, named: str) -> None:
+    (folder / "link").symlink_to(folder.parent / "secret")
+    (folder / "folder").symlink_to(folder.parent)
+    source = "file:" + named.format(outside=folder.parent)
+    said = refused(source, {"PROVISIONER_ARTEFACTS": str(folder)})
+    assert "is in no folder of PROVISIONER_ARTEFACTS" in said
+    assert "is in no folder of PROVISIONER_ARTEFACTS" in refused(source, {})
+
+
+@MERGE_REQUEST
+def test_the_checksum_of_a_file_that_does_not_fit_is_never_said(folder: Path) -> None:
+    said = refused("file:another", {"PROVISIONER_ARTEFACTS": str(folder)})
+    assert "is not the one in the inventory" in said
+    assert hashlib.sha256(b"canary-3vYw8mNp").hexdigest() not in said
+
+
+@MERGE_REQUEST
+def test_a_pipe_in_the_folder_is_not_waited_for(folder: Path) -> None:
+    os.mkfifo(folder / "pipe")
+    assert "is not there" in refused("file:pipe", {"PROVISIONER_ARTEFACTS": str(folder)})
+
+
+# --- what the host unpacks --------------------------------------------------------------------------
+
+
+def archive_of(*members: tuple[str, bytes], kind: bytes = tarfile.REGTYPE) -> bytes:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        for name, content in members:
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.type = len(content), kind
+            entry.linkname = "/etc/shadow"
+            archive.addfile(entry, io.BytesIO(content))
+    return packed.getvalue()
+
+
+def unpacked(tmp_path: Path, packed: bytes) -> bytes:
+    (tmp_path / "archive").write_bytes(packed)
+    return preflight.program_in(tmp_path / "archive")
+
+
+def test_the_program_is_found_among_other_files(tmp_path: Path) -> None:
+    assert unpacked(tmp_path, archive_of(("LICENSE", b"x" * 5000), ("mediamtx", PROGRAM))) == PROGRAM
+
+
+@MERGE_REQUEST
+@pytest.mark.parametrize("name", ["mediamtx", "before"])
+def test_an_archive_that_unfolds_without_end_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(preflight, "MOST_UNPACKED", 2**20)
+    with pytest.raises(Failed, match="unfolds to more than 1 MiB"):
+        unpacked(tmp_path, archive_of((name, bytes(2**22)), ("mediamtx", PROGRAM)))
+
+
+@MERGE_REQUEST
+def test_a_header_that_unfolds_without_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preflight, "MOST_UNPACKED", 2**20)
+    with pytest.raises(Failed):
+        unpacked(tmp_path, archive_of(("mediamtx", bytes(2**22)), kind=tarfile.XHDTYPE))
+
+
+@MERGE_REQUEST
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE])
+def test_a_member_that_is_no_file_is_no_program(tmp_path: Path, kind: bytes) -> None:
+    with pytest.raises(Failed, match="holds no mediamtx"):
+        unpacked(tmp_path, archive_of(("mediamtx", b""), kind=kind))
+
+
+@MERGE_REQUEST
+@pytest.mark.parametrize("packed", [gzip.compress(b"nothing"), b"\x1f\x8bnothing", gzip.compress(bytes(10240))[:-9]])
+def test_what_is_no_archive_is_refused_in_a_sentence(tmp_path: Path, packed: bytes) -> None:
+    with pytest.raises(Failed, match="archive"):
+        unpacked(tmp_path, packed)

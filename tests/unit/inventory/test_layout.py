@@ -78,14 +78,14 @@ def test_what_is_no_regular_file_is_told_and_never_opened(tmp_path: Path) -> Non
     assert [problem.code for problem in layout.problems] == ["file-unexpected"] * 3
 
 
-def test_a_province_may_be_a_link_and_a_link_elsewhere_does_not_lead_round(tmp_path: Path) -> None:
-    elsewhere = lay_out(tmp_path / "elsewhere", "a.yml")
-    root = lay_out(tmp_path / "inv", "facilities/an-giang/b.yml")
-    (root / "facilities/ha-nam").symlink_to(elsewhere)
+def test_a_province_may_be_a_link_to_another_and_a_link_elsewhere_does_not_lead_round(tmp_path: Path) -> None:
+    root = lay_out(tmp_path / "inv", "facilities/an-giang/b.yml", "facilities/an-giang-cu/a.yml")
+    (root / "facilities/an-giang-cu").rename(root / "facilities/elsewhere")
+    (root / "facilities/ha-nam").symlink_to("elsewhere")
     (root / "round").symlink_to(root)
     (root / "facilities/an-giang/round").symlink_to(root)
     layout = layout_of(root)
-    assert [file.owner for file in layout.files] == ["facility/b", "facility/a"]
+    assert [file.owner for file in layout.files] == ["facility/b", "facility/a", "facility/a"]
     assert layout.problems == ()
 
 

@@ -1,0 +1,193 @@
+"""The one door to other programs: none gets the caller's folder or environment, and none writes without end.
+
+The caller's folder is, as a rule, a checkout that anybody may have proposed files for: Python takes modules from
+it, and a relative entry of PATH takes programs. So every program starts in a folder that is named for it, with
+an environment that is made for it.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Final
+
+Running = subprocess.Popen[bytes]
+"""A program that was started and not waited for."""
+StillRunningError = subprocess.TimeoutExpired
+
+_SYSTEM_PATH: Final = "/usr/local/bin:/usr/bin:/bin"
+_BLOCK: Final = 1 << 16
+_MOST_SAID: Final = 1 << 16
+# What makes an interpreter run more than the program that it was started for.
+_LEADS_ELSEWHERE: Final = ("BASH_ENV", "ENV", "OLDPWD", "PERL5LIB", "PERL5OPT", "PWD")
+_LEADS_ELSEWHERE_BEGIN: Final = ("BASH_FUNC_", "GIT_", "PYTHON")
+# `-I` leaves out the caller's folder, PYTHONPATH and the user's own modules. Our package is named by its folder, so
+# that nothing that lies beside it can be imported; a checkout that was installed to be edited is found like that too.
+_RUN_MODULE: Final = """
+import importlib.util, runpy, sys
+folder, module = sys.argv[1:3]
+spec = importlib.util.spec_from_file_location(
+    "provisioner", folder + "/__init__.py", submodule_search_locations=[folder]
+)
+package = importlib.util.module_from_spec(spec)
+sys.modules["provisioner"] = package
+spec.loader.exec_module(package)
+sys.argv[1:3] = []
+runpy.run_module(module, run_name="__main__", alter_sys=True)
+"""
+
+
+class OutputTooLongError(Exception):
+    """A program wrote more than anybody asked for, and was ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a program ended.
+
+    Attributes:
+        code: its exit code; negative where a signal ended it.
+        output: its standard output.
+        said: the beginning of its standard error.
+    """
+
+    code: int
+    output: bytes
+    said: bytes = b""
+
+
+def search_path(caller: Mapping[str, str]) -> str:
+    """The folders in which programs are looked for: those of the caller's PATH that do not depend on where it is."""
+    named = (entry for entry in caller.get("PATH", "").split(":") if entry.startswith("/"))
+    return ":".join(named) or _SYSTEM_PATH
+
+
+def small_environment(caller: Mapping[str, str]) -> dict[str, str]:
+    """An environment that says where programs are, and nothing else of the caller's."""
+    return {"LC_ALL": "C.UTF-8", "PATH": search_path(caller)}
+
+
+def own_environment(caller: Mapping[str, str]) -> dict[str, str]:
+    """The environment for a person's own program: the caller's, without what leads interpreters elsewhere."""
+    kept = {
+        name: value
+        for name, value in caller.items()
+        if name not in _LEADS_ELSEWHERE and not name.startswith(_LEADS_ELSEWHERE_BEGIN)
+    }
+    return kept | {"PATH": search_path(caller)}
+
+
+def run_quietly(
+    argv: Sequence[str], environment: Mapping[str, str], *, stdin: bytes = b"", timeout_s: float, most_bytes: int
+) -> Ended:
+    """Run a program to its end, in the root folder.
+
+    Args:
+        argv: the program, found in the environment's PATH, and its arguments.
+        environment: all that it gets.
+        stdin: its standard input.
+        timeout_s: after which it is ended.
+        most_bytes: how much it may write.
+
+    Raises:
+        OSError: it cannot be started.
+        StillRunningError: it took too long.
+        OutputTooLongError: it wrote too much.
+    """
+    with tempfile.TemporaryFile() as given:
+        given.write(stdin)
+        given.seek(0)
+        with subprocess.Popen(
+            [_program(argv[0], environment), *argv[1:]],
+            stdin=given,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=dict(environment),
+            cwd="/",
+        ) as child:
+            try:
+                return _read_to_end(child, list(argv), timeout_s, most_bytes)
+            except BaseException:
+                child.kill()
+                raise
+
+
+def ask_program(argv: Sequence[str], environment: Mapping[str, str], folder: Path, *, timeout_s: float) -> Ended:
+    """Run a program that may speak with the person at the terminal; what it writes is its answer.
+
+    Args:
+        argv: the program's path and its arguments.
+        environment: all that it gets.
+        folder: where it starts.
+        timeout_s: after which it is ended.
+
+    Raises:
+        OSError: it cannot be started.
+        StillRunningError: it took too long.
+    """
+    done = subprocess.run(
+        argv, stdout=subprocess.PIPE, env=dict(environment), cwd=folder, timeout=timeout_s, check=False
+    )
+    return Ended(done.returncode, done.stdout)
+
+
+def start_module(
+    module: str, arguments: Sequence[str], environment: Mapping[str, str], folder: Path, output: IO[bytes]
+) -> Running:
+    """Start a module of this package in an interpreter of its own, in a session of its own; its input is a pipe.
+
+    Args:
+        module: its full name.
+        arguments: what it gets.
+        environment: all that it gets.
+        folder: where it starts.
+        output: where all that it says goes.
+    """
+    package = str(Path(__file__).parents[1])
+    return subprocess.Popen(
+        [sys.executable, "-I", "-c", _RUN_MODULE, package, module, *arguments],
+        env=dict(environment),
+        cwd=folder,
+        stdin=subprocess.PIPE,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+
+
+def _program(name: str, environment: Mapping[str, str]) -> str:
+    """Where a program is: looked for by ourselves, as the search of the system takes PATH from the caller."""
+    for folder in environment.get("PATH", _SYSTEM_PATH).split(":"):
+        path = os.path.join(folder, name)  # noqa: PTH118 (a name that is a path stays one)
+        if os.path.isfile(path) and os.access(path, os.X_OK):  # noqa: PTH113
+            return path
+    raise FileNotFoundError(name)
+
+
+def _read_to_end(child: Running, argv: list[str], timeout_s: float, most_bytes: int) -> Ended:
+    if child.stdout is None or child.stderr is None:
+        raise ValueError("the program was started without pipes")
+    until = time.monotonic() + timeout_s
+    output, said = bytearray(), bytearray()
+    with selectors.DefaultSelector() as selector:
+        selector.register(child.stdout, selectors.EVENT_READ, output)
+        selector.register(child.stderr, selectors.EVENT_READ, said)
+        while selector.get_map():
+            ready = selector.select(max(0.0, until - time.monotonic()))
+            if not ready and time.monotonic() >= until:
+                raise StillRunningError(argv, timeout_s)
+            for key, _ in ready:
+                if not (block := os.read(key.fd, _BLOCK)):
+                    selector.unregister(key.fileobj)
+                key.data.extend(block)
+            if len(output) > most_bytes:
+                raise OutputTooLongError(argv[0])
+            del said[_MOST_SAID:]
+    return Ended(child.wait(max(0.1, until - time.monotonic())), bytes(output), bytes(said))

@@ -1,0 +1,205 @@
+"""The one door to Git: reads what a checkout has recorded, and runs nothing that stands in the checkout's files.
+
+Whose files are whose: `.git` belongs to the person at the machine. All else was proposed by somebody, and may look
+like a repository itself (`HEAD`, `config`, `objects/` as committed files), whose settings would run programs. So a
+checkout is located here, by its `.git` alone, and Git is told where it is; it looks for none itself.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from provisioner.base.child_process import (
+    Ended,
+    OutputTooLongError,
+    StillRunningError,
+    run_quietly,
+    small_environment,
+)
+from provisioner.base.errors import UsageError
+
+_DOT_GIT: Final = ".git"
+_POINTER: Final = "gitdir:"
+_MOST_POINTER: Final = 4096
+_TIMEOUT_S: Final = 60
+_MOST_BYTES: Final = 64 * 1024 * 1024
+
+# Settings of the caller's and of the machine are left out altogether. Those of the checkout's own `.git/config` are
+# the person's; what in them runs programs or reaches out has nothing to do with reading.
+_ENVIRONMENT: Final = {
+    "GIT_ALLOW_PROTOCOL": "none",
+    "GIT_ATTR_NOSYSTEM": "1",
+    "GIT_CONFIG_GLOBAL": "/dev/null",
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_SYSTEM": "/dev/null",
+    "GIT_GRAFT_FILE": "/dev/null",
+    "GIT_NO_LAZY_FETCH": "1",
+    "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_PAGER": "cat",
+    "GIT_TERMINAL_PROMPT": "0",
+}
+_SETTINGS: Final = {
+    "core.alternateRefsCommand": "false",
+    "core.askPass": "false",
+    "core.attributesFile": "/dev/null",
+    "core.fsmonitor": "false",
+    "core.gitProxy": "false",
+    "core.hooksPath": "/dev/null",
+    "core.pager": "cat",
+    "core.sshCommand": "false",
+    "credential.helper": "",
+    "gc.auto": "0",
+    "log.showSignature": "false",
+    "maintenance.auto": "false",
+    "protocol.allow": "never",
+    "safe.bareRepository": "explicit",
+    "submodule.recurse": "false",
+}
+_OPTIONS: Final = ("--no-pager", "--no-optional-locks", "--literal-pathspecs", "--no-replace-objects")
+
+
+@dataclass(frozen=True, slots=True)
+class Checkout:
+    """A folder under Git.
+
+    Attributes:
+        top: the folder that holds `.git`, without links.
+        git_folder: what `.git` is, or names: a worktree and a submodule have it elsewhere.
+    """
+
+    top: Path
+    git_folder: Path
+
+    def relative(self, path: Path) -> str:
+        """A path inside the checkout, as Git names it; empty for the whole."""
+        inside = path.relative_to(self.top).as_posix()
+        return "" if inside == "." else inside
+
+    def tracks(self, path: Path) -> bool:
+        """Tell whether Git knows a file as one of the checkout's; a folder, whether it knows a file in it."""
+        return bool(ask_git(self, "ls-files", "-z", "--", self.relative(path)).output)
+
+
+def checkout_of(path: Path) -> Checkout | None:
+    """Locate the checkout that a path lies in; None outside Git."""
+    real = path.resolve()
+    for folder in (real, *real.parents):
+        git_folder = _git_folder_at(folder)
+        if git_folder is not None:
+            return Checkout(folder, git_folder)
+    return None
+
+
+def run_git(checkout: Checkout, *arguments: str, hint: str, stdin: bytes = b"", most_bytes: int = _MOST_BYTES) -> bytes:
+    """What Git answers about a checkout; as `ask_git`.
+
+    Raises:
+        UsageError: as `ask_git`, or it says no; the message has its last word.
+    """
+    done = ask_git(checkout, *arguments, stdin=stdin, most_bytes=most_bytes)
+    if done.code != 0:
+        raise UsageError(f"git says of {checkout.top}: {_last_word(done)}", hint=hint)
+    return done.output
+
+
+def ask_git(checkout: Checkout, *arguments: str, stdin: bytes = b"", most_bytes: int = _MOST_BYTES) -> Ended:
+    """Run a command of Git that reads; its paths are from the top of the checkout, and stand for themselves.
+
+    Args:
+        checkout: the folder under Git.
+        arguments: the command and its arguments.
+        stdin: what it reads.
+        most_bytes: how much it may answer.
+
+    Raises:
+        UsageError: Git cannot be run, the checkout is somebody else's, or the answer has no end.
+    """
+    if not _is_ours(checkout):
+        hint = f"if you trust it: git config --global --add safe.directory {checkout.top}"
+        raise UsageError(f"{checkout.top} belongs to another user: Git is not asked about it", hint=hint)
+    settings = [word for name, value in _SETTINGS.items() for word in ("-c", f"{name}={value}")]
+    places = [f"--git-dir={checkout.git_folder}", f"--work-tree={checkout.top}"]
+    argv = ["git", *_OPTIONS, *settings, *places, *arguments]
+    return _run(argv, _ENVIRONMENT, checkout, stdin, most_bytes)
+
+
+def _run(argv: list[str], extra: dict[str, str], checkout: Checkout, stdin: bytes, most_bytes: int) -> Ended:
+    home = {"HOME": os.environ["HOME"]} if "HOME" in os.environ else {}
+    environment = small_environment(os.environ) | home | extra
+    folders = environment["PATH"].split(":")
+    environment["PATH"] = ":".join(f for f in folders if not Path(f).resolve().is_relative_to(checkout.top))
+    try:
+        return run_quietly(argv, environment, stdin=stdin, timeout_s=_TIMEOUT_S, most_bytes=most_bytes)
+    except OSError:
+        raise UsageError("git cannot be run", hint="install git; the revision is read with it") from None
+    except StillRunningError:
+        hint = "run `git fsck` there, and try again when the machine is idle"
+        raise UsageError(f"git took over {_TIMEOUT_S} s for {checkout.top}", hint=hint) from None
+    except OutputTooLongError:
+        hint = "look at that revision with Git itself before anything is done with it"
+        message = f"git answers more about {checkout.top} than any inventory holds"
+        raise UsageError(message, hint=hint) from None
+
+
+def _last_word(done: Ended) -> str:
+    line = (done.said.decode(errors="replace").strip().splitlines() or ["it has no such revision"])[-1]
+    return "".join(c if c.isprintable() else "?" for c in line)
+
+
+# --- where it is, and whose -------------------------------------------------------------------------
+
+
+def _git_folder_at(folder: Path) -> Path | None:
+    """What `.git` in a folder is or names, if it is a repository's."""
+    dot_git = folder / _DOT_GIT
+    try:
+        git_folder = dot_git.resolve() if dot_git.is_dir() else _named_in(dot_git)
+    except (OSError, RuntimeError, ValueError):
+        return None
+    if git_folder is None or not (git_folder / "HEAD").is_file():
+        return None
+    # No `.git` of a person's leads to files that are proposed: those of the checkout itself.
+    inside = git_folder.is_relative_to(folder) and git_folder != folder / _DOT_GIT
+    return None if inside else git_folder
+
+
+def _named_in(pointer: Path) -> Path | None:
+    """The folder that a file `.git` names, in a worktree or a submodule."""
+    if not pointer.is_file():
+        return None
+    with pointer.open(encoding="utf-8") as stream:
+        word, _, named = stream.read(_MOST_POINTER).partition(" ")
+    return (pointer.parent / named.strip()).resolve() if word == _POINTER else None
+
+
+def _is_ours(checkout: Checkout) -> bool:
+    """Tell whether a checkout is the user's own, or one that the user's or the machine's settings trust."""
+    users = {os.geteuid()}
+    if os.geteuid() == 0 and os.environ.get("SUDO_UID", "").isdigit():
+        users.add(int(os.environ["SUDO_UID"]))
+    places = (checkout.top, checkout.top / _DOT_GIT, checkout.git_folder)
+    if all(place.lstat().st_uid in users for place in places):
+        return True
+    return any(_trusts(value, checkout.top) for value in _trusted(checkout))
+
+
+def _trusts(value: str, top: Path) -> bool:
+    if value == "*":
+        return True
+    if value.endswith("/*"):
+        return top.is_relative_to(Path(value[:-2]).resolve())
+    return value.startswith("/") and Path(value).resolve() == top
+
+
+def _trusted(checkout: Checkout) -> Iterator[str]:
+    """The values of `safe.directory` since the last empty one, of the machine and of the user, never of a checkout."""
+    home = {"XDG_CONFIG_HOME": os.environ["XDG_CONFIG_HOME"]} if "XDG_CONFIG_HOME" in os.environ else {}
+    argv = ["git", "--git-dir=/dev/null", "config", "--null", "--type=path", "--get-all", "safe.directory"]
+    listed = _run(argv, home, checkout, b"", _MOST_BYTES).output.decode(errors="replace").split("\0")[:-1]
+    last_empty = max((place for place, value in enumerate(listed) if not value), default=-1)
+    yield from listed[last_empty + 1 :]
