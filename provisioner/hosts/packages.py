@@ -24,7 +24,8 @@ _DEBIAN: Row = (
         "wg": "wireguard-tools",
         "ip": "iproute2",
         "ffmpeg": "ffmpeg",
-        "setpriv": "util-linux",
+        "systemd-run": "systemd",
+        "dbus": "dbus",
         "wireguard-go": "wireguard-go",
     },
 )

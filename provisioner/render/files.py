@@ -17,6 +17,7 @@ WG_FILE = f"{ETC}/{TUNNEL}.conf"
 PSK_FILE = f"{ETC}/{TUNNEL}.psk"
 TUNNEL_FILE = f"{ETC}/tunnel.json"
 SENTINEL_PREFIX = "cfg/"
+PROBE_USER = "provisioner-probe"
 
 
 @dataclass(frozen=True, slots=True)
