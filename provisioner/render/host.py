@@ -12,6 +12,7 @@ from provisioner.render.files import (
     HOST_PROGRAM,
     MEDIAMTX_FILE,
     NFT_FILE,
+    PROBE_USER,
     PSK_FILE,
     SENTINEL_PREFIX,
     TUNNEL_FILE,
@@ -66,13 +67,14 @@ def _firewall_file(spec: HostSpec, templates: Templates) -> RenderedFile:
         raise RenderError(f"{spec.id} has no firewall to render", object=spec.id)
     values = {
         "management": firewall.management_networks,
-        "centres": firewall.centres,
-        "cameras": firewall.cameras,
         "ssh_port": firewall.ssh_port,
-        "wireguard_port": firewall.wireguard_port,
         "rtsp_port": RTSP_PORT,
         "tunnel": TUNNEL,
     }
+    if spec.relay is None:
+        values |= {"relays": firewall.relays, "probe_user": PROBE_USER}
+        return RenderedFile(NFT_FILE, fill(templates, "nftables/centre.nft.j2", values), 0o640)
+    values |= {"centres": firewall.centres, "cameras": firewall.cameras, "wireguard_port": firewall.wireguard_port}
     return RenderedFile(NFT_FILE, fill(templates, "nftables/provisioner.nft.j2", values), 0o640)
 
 
