@@ -23,7 +23,8 @@ _LIMITS = (
     "TemporaryFileSystem=/run:ro",
     # Without /proc nobody looks into another program of the same user, who may hold a login.
     "InaccessiblePaths=-/proc",
-    "InaccessiblePaths=-/etc/provisioner -/var/lib/provisioner -/tmp -/var/tmp -/dev/shm -/etc/ssh -/var/log -/srv",
+    "InaccessiblePaths=-/etc/provisioner -/etc/ssh -/var/lib/provisioner -/var/log -/tmp -/var/tmp -/dev/shm",
+    "InaccessiblePaths=-/boot -/media -/mnt -/opt -/srv",
     "LimitCORE=0",
     "LockPersonality=yes",
     "MemoryDenyWriteExecute=yes",

@@ -15,7 +15,7 @@ from provisioner.desired.sites import site_spec
 from provisioner.render.host import render_host
 from provisioner.render.site import render_site
 from provisioner_host import files as host_files
-from provisioner_host import keys, lease, observe, paths, readers, relay, sandbox
+from provisioner_host import keys, lease, observe, paths, readers, relay, sandbox, shell
 from provisioner_host.readers import ReadTimes
 from provisioner_host.rtsp_reader import Login
 from provisioner_host.shell import Failed
@@ -156,6 +156,16 @@ def test_a_user_of_ours_that_is_root_by_another_name_is_refused(monkeypatch: pyt
     monkeypatch.setattr(keys, "run", run)
     with pytest.raises(Failed, match="is root"):
         keys.prepare()
+
+
+@LOCAL_USER
+def test_no_program_of_a_host_inherits_an_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("LD_PRELOAD_", "PYTHONPATH", "BASH_ENV", "NFT_", CANARY.replace("-", "_")):
+        monkeypatch.setenv(name, "/home/theirs")
+    monkeypatch.setenv("PATH", f"/home/theirs:{os.environ['PATH']}")
+    said = shell.run(["env"]).stdout.splitlines()
+    assert sorted(said) == ["LC_ALL=C.UTF-8", f"PATH={shell.PATH}"]
+    assert all(folder in {"/usr/sbin", "/usr/bin", "/sbin", "/bin"} for folder in shell.PATH.split(":"))
 
 
 def test_rules_are_not_tried_before_their_users_are_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
