@@ -48,7 +48,7 @@ _READER_MIB, _SPARE_MIB = 192, 128
 _TASKS_A_READER, _SPARE_TASKS = 24, 32
 # Each process's own, so that they hold where the kernel has no cgroup v2.
 _PROCESS_LIMITS = ("LimitDATA=768M", "LimitFSIZE=0", "LimitNOFILE=512", "Nice=10", "SystemCallFilter=setpriority")
-_GRACE_S = 10
+_GRACE_S = 3
 _LONGEST_LINE, _LONGEST_ERROR, _LARGEST = 4096, 300, 65536
 _WORD = re.compile(r"\w{1,32}", re.ASCII)
 
@@ -109,7 +109,9 @@ def _read_confined(
     )
     with process, _ended(process):
         complaint = _Complaint(process.stderr)
-        _hand_out(process.stdin, logins, turns, times)
+        # Beside the answers: whoever does not read must hold nobody up, while a host may wait for its way back.
+        handing = (process.stdin, _request(logins, turns, times))
+        threading.Thread(target=_hand_out, args=handing, daemon=True).start()
         for number, answer in answered(_lines(process.stdout, times.until + _GRACE_S)):
             done(number, answer)
         return complaint.text(logins.values())
@@ -132,7 +134,7 @@ def command(logins: Mapping[str, Login], times: ReadTimes) -> list[str]:
     return sandbox.confined(["/usr/bin/python3", "-I", "-S", "-c", _BOOT], "probe", limits)
 
 
-def _hand_out(stdin: IO[bytes] | None, logins: Mapping[str, Login], turns: Sequence[Turn], times: ReadTimes) -> None:
+def _request(logins: Mapping[str, Login], turns: Sequence[Turn], times: ReadTimes) -> bytes:
     request: ReadersRequest = {
         "modules": [[module.__name__, _source(module)] for module in (*_SHIPPED, sys.modules[__name__])],
         "logins": {name: (x.address, x.port, x.user, x.password) for name, x in logins.items()},
@@ -141,10 +143,15 @@ def _hand_out(stdin: IO[bytes] | None, logins: Mapping[str, Login], turns: Seque
         "read_s": times.read_s,
         "until": times.until,
     }
-    if stdin is not None:
-        # It may be gone before it has read: then it answers nothing, and says why.
-        with contextlib.suppress(BrokenPipeError), stdin:
-            stdin.write(json.dumps(request).encode() + b"\n")
+    return json.dumps(request).encode() + b"\n"
+
+
+def _hand_out(stdin: IO[bytes] | None, request: bytes) -> None:
+    # It may be gone before it has read: then it answers nothing, and says why.
+    with contextlib.suppress(OSError, ValueError):
+        if stdin is not None:
+            stdin.write(request)
+            stdin.close()
 
 
 def _source(module: Any) -> str:

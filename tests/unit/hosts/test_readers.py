@@ -28,6 +28,9 @@ def read_with(monkeypatch: pytest.MonkeyPatch, program: str, *, seconds: float =
     """What root makes of a confined program's answers; it gets each once."""
     monkeypatch.setattr(readers, "command", lambda *_: [sys.executable, "-I", "-S", "-c", program])
     monkeypatch.setattr(readers, "_GRACE_S", 0)
+    # More than a pipe holds.
+    monkeypatch.setattr(readers, "_BOOT", "")
+    monkeypatch.setattr(readers, "_source", lambda _: "x" * 100_000)
     monkeypatch.setattr(sandbox, "refusal", str)
     answers: dict[int, ReadAnswer] = {}
 
@@ -103,8 +106,9 @@ def test_what_a_decoder_says_is_one_printable_line_of_bounded_length(monkeypatch
         "import sys\nwhile True: sys.stderr.write('x' * 65536)",
         "import sys\nwhile True: print('[0, null]')",
         "import os; os.close(0); import time; time.sleep(60)",
+        "import os, time; os.read(0, 1); time.sleep(60)",
     ],
-    ids=["silent", "endless line", "endless complaint", "endless nonsense", "deaf"],
+    ids=["silent", "endless line", "endless complaint", "endless nonsense", "deaf", "hard of hearing"],
 )
 def test_a_decoder_that_does_not_end_holds_nobody_up_and_fills_no_memory(
     monkeypatch: pytest.MonkeyPatch, program: str
