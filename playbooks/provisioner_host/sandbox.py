@@ -49,7 +49,9 @@ _LIMITS = (
     "SystemCallArchitectures=native",
     "SystemCallErrorNumber=EPERM",
     "SystemCallFilter=@system-service",
-    "SystemCallFilter=~@privileged @resources @keyring process_vm_readv process_vm_writev pidfd_getfd kcmp userfaultfd",
+    # What io_uring does, no filter of system calls sees.
+    "SystemCallFilter=~@privileged @resources @keyring @aio process_vm_readv process_vm_writev pidfd_getfd kcmp",
+    "SystemCallFilter=~userfaultfd",
     "UMask=0077",
 )
 
