@@ -131,7 +131,7 @@ def _tell_what_is_watched() -> None:
     """Write down the run, for `arm`. Where that fails `arm` changes nothing; what is armed already is watched."""
     record = armed()
     with contextlib.suppress(OSError):
-        paths.RUN.mkdir(mode=0o755, exist_ok=True)
+        files.folder(paths.RUN, 0o700)
         paths.WATCHED.write_text(record["run"] if record else "")
 
 

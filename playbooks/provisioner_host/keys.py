@@ -9,22 +9,34 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from provisioner_host import files, paths
-from provisioner_host.shell import run
+from provisioner_host.shell import Failed, run
 
 if TYPE_CHECKING:
     from provisioner_host.wire import KeysAnswer, KeysRequest
 
 
 def prepare() -> None:
-    """Make the users and the folders of ours."""
-    for user in (paths.USER, paths.PROBE_USER):
-        if run(["getent", "passwd", user], check=False).returncode != 0:
-            run(["useradd", "--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin", user])
+    """Make the users and the folders of ours.
+
+    Raises:
+        Failed: a user of that name is root by another name.
+    """
+    for name in (paths.USER, paths.PROBE_USER):
+        _user(name)
+    files.folder(paths.RUN, 0o700)
     files.folder(paths.ETC, 0o750, group=paths.USER)
     files.folder(paths.KEYS, 0o700)
     files.folder(paths.LIB, 0o755)
     files.folder(paths.STATE, 0o700)
     files.folder(paths.RECEIPTS, 0o700)
+
+
+def _user(name: str) -> None:
+    known = run(["getent", "passwd", name], check=False)
+    if known.returncode != 0:
+        run(["useradd", "--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin", name])
+    elif known.stdout.split(":")[2:3] == ["0"]:
+        raise Failed(f"the user {name} of this host is root: remove it, it is made anew")
 
 
 def make(request: KeysRequest, folder: Path) -> KeysAnswer:

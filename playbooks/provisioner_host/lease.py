@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import os
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -36,8 +37,10 @@ def lock(who: str, *, wait_s: float = 0) -> Iterator[None]:
     Raises:
         Locked: somebody else holds it, after `wait_s`.
     """
-    paths.RUN.mkdir(mode=0o755, parents=True, exist_ok=True)
-    with paths.LOCK.open("a+") as stream:
+    # Root's alone, folder and file: whoever may open a lock may hold it, and so keep a host from its way back.
+    files.folder(paths.RUN, 0o700)
+    with os.fdopen(os.open(paths.LOCK, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600), "a+") as stream:
+        os.fchmod(stream.fileno(), 0o600)
         until = time.monotonic() + wait_s
         while True:
             try:
@@ -83,7 +86,7 @@ def take(run: str, who: str, seconds: float) -> str:
     elif held is None and paths.LEASE.exists():
         note = "took over a lease that could not be read"
     since = held["since"] if held is not None and held["run"] == run else _clock()
-    files.folder(paths.RUN, 0o755)
+    files.folder(paths.RUN, 0o700)
     files.write_json(paths.LEASE, {"run": run, "who": who, "since": since, "due": now() + seconds})
     return note
 

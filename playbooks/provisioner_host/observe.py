@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from provisioner_host import dead_man, files, firewall, last_good, lockout, paths, relay, tunnel, units
+from provisioner_host import dead_man, files, firewall, last_good, lockout, paths, relay, sandbox, tunnel, units
 from provisioner_host.known import identity, known
-from provisioner_host.shell import Failed, run
+from provisioner_host.shell import PATH, run
 
 if TYPE_CHECKING:
     from provisioner_host.wire import (
@@ -25,9 +26,13 @@ if TYPE_CHECKING:
         SystemAnswer,
     )
 
-NEEDED = ("nft", "wg", "ip", "ss", "ffmpeg", "setpriv")
+NEEDED = ("nft", "wg", "ip", "ss", "ffmpeg", "systemd-run")
 # Where the kernel has no WireGuard.
 NEEDED_WITHOUT_KERNEL = "wireguard-go"
+# What systemd is asked over, and where it is.
+NEEDED_FOR_UNITS = "dbus"
+_BUS = Path("/run/dbus/system_bus_socket")
+_PROGRAM = re.compile(r"mediamtx-(.+)-[0-9a-f]+")
 _OS_RELEASE = Path("/etc/os-release")
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
@@ -57,7 +62,7 @@ def observe(request: ObserveRequest, folder: Path, *, runtime: bool = True) -> F
         "policy": files.read_json(paths.POLICY_FILE),
         "live_digest": "",
     }
-    live = firewall.live() if shutil.which("nft") else None
+    live = firewall.live() if shutil.which("nft", path=PATH) else None
     facts["firewall"] = {"present": live is not None, "differences": _differences(folder / "files/nft", live)}
     if request["program"]:
         facts["program"] = program(Path(request["program"]), manifest)
@@ -90,9 +95,11 @@ def _system() -> SystemAnswer:
 
 def missing_programs() -> list[str]:
     """The programs that this host lacks; they are a precondition, we never install them."""
-    missing = {program for program in NEEDED if shutil.which(program) is None}
-    if not kernel_has_wireguard() and shutil.which(NEEDED_WITHOUT_KERNEL) is None:
+    missing = {program for program in NEEDED if shutil.which(program, path=PATH) is None}
+    if not kernel_has_wireguard() and shutil.which(NEEDED_WITHOUT_KERNEL, path=PATH) is None:
         missing.add(NEEDED_WITHOUT_KERNEL)
+    if not _BUS.exists():
+        missing.add(NEEDED_FOR_UNITS)
     return sorted(missing)
 
 
@@ -100,29 +107,30 @@ def kernel_has_wireguard() -> bool:
     """Tell whether the kernel knows WireGuard, built in or as a module."""
     if Path("/sys/module/wireguard").exists():
         return True
-    return bool(shutil.which("modprobe")) and run(["modprobe", "-n", "-q", "wireguard"], check=False).returncode == 0
+    if shutil.which("modprobe", path=PATH) is None:
+        return False
+    return run(["modprobe", "-n", "-q", "wireguard"], check=False).returncode == 0
 
 
 def _differences(intended: Path, live: firewall.Items | None) -> list[DifferenceAnswer]:
     if not intended.exists():
         return [] if live is None else [{"name": "table inet provisioner", "action": "delete"}]
-    if shutil.which("nft") is None:
+    if shutil.which("nft", path=PATH) is None:
         return [{"name": "table inet provisioner", "action": "create"}]
+    if sandbox.refusal():
+        # nft takes no rule that names a user who is not there; whoever applies makes the users first.
+        return [{"name": "table inet provisioner", "action": "create" if live is None else "update"}]
     return firewall.differences(firewall.intended(intended), live)
 
 
 def program(path: Path, manifest: Manifest | None) -> ProgramAnswer:
-    """What is known of an installed MediaMTX: there, whole, and its version as it says it."""
+    """What is known of an installed MediaMTX: there, whole, and the version that it was installed as."""
     if not path.exists():
         return {"present": False, "whole": False, "version": ""}
     same = [str(path), identity(path)]
     digest = known("digest", same, lambda: _digest(path))
-    try:
-        version = str(known("version", same, lambda: _version(path)))
-    except (Failed, OSError):
-        version = ""
-    recorded = (manifest or {}).get("programs", {}).get(str(path))
-    return {"present": True, "whole": recorded == digest, "version": version}
+    whole = (manifest or {}).get("programs", {}).get(str(path)) == digest
+    return {"present": True, "whole": whole, "version": _version(path) if whole else ""}
 
 
 def _digest(path: Path) -> str:
@@ -131,7 +139,9 @@ def _digest(path: Path) -> str:
 
 
 def _version(path: Path) -> str:
-    return run([str(path), "--version"]).stdout.strip()
+    """The version that a whole program was installed as. It is not asked: nothing that was fetched runs as root."""
+    named = _PROGRAM.fullmatch(path.name)
+    return named[1] if named else ""
 
 
 def _relay_file(key: str) -> RelayAnswer | None:

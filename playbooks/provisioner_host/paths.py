@@ -37,6 +37,7 @@ WATCHED = RUN / "watched"
 KNOWN = RUN / "known"
 
 USER = "mediamtx"
+# Who reads streams and tries programs: it owns nothing, and may read no file of ours.
 PROBE_USER = "provisioner-probe"
 TUNNEL = "wg-prov"
 TABLE = ("inet", "provisioner")

@@ -120,16 +120,16 @@ def check(change: ApplyTransaction, facts: FactsAnswer) -> None:
 
 
 def check_relay(program: Path, content: bytes) -> None:
-    """Let a MediaMTX program try a file, as its own user and from a folder of its own.
+    """Let a MediaMTX program try a file, as a user who owns nothing, in a folder with that file alone.
 
     Raises:
         Failed: it refuses it, or does not open its sockets.
     """
     folder = paths.RUN / f"stage-{os.getpid()}"
-    files.folder(paths.RUN, 0o755)
-    files.folder(folder, 0o750, group=paths.USER)
+    files.folder(paths.RUN, 0o700)
+    files.folder(folder, 0o750, group=paths.PROBE_USER)
     try:
-        files.write(folder / "mediamtx.yml", content, mode=0o640, group=paths.USER)
+        files.write(folder / "mediamtx.yml", content, mode=0o640, group=paths.PROBE_USER)
         relay.check(program, folder / "mediamtx.yml")
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from provisioner_host import observe, reach, redirects, relay, source_log, source_peers, units
+from provisioner_host import observe, reach, readers, redirects, relay, source_log, source_peers, units
 from provisioner_host.paths import PROBE_PASSWORD, RTSP_PORT, UNIT_MEDIAMTX
-from provisioner_host.rtsp_reader import Login, read
+from provisioner_host.rtsp_reader import Login
 from provisioner_host.shell import Failed, scrub
 
 if TYPE_CHECKING:
@@ -32,11 +31,7 @@ if TYPE_CHECKING:
     Samples = tuple[dict[str, SampleAnswer], dict[str, SampleAnswer]]
 
 _LOG_S = 90
-# A read that is cut this short says nothing about the camera.
-_SHORTEST_READ_S = 5
 _PROBE_USER = "probe"
-
-_Turn = TypeVar("_Turn")
 
 
 class ProbeBudget:
@@ -50,10 +45,9 @@ class ProbeBudget:
         self.connect_s = request.get("connect_s", 5.0)
         self.read_s = request["read_s"]
 
-    def read_timeout(self) -> float:
-        """How long a read that starts now may take; 0 when it is too late to start one."""
-        left = self.until - time.monotonic()
-        return min(self.read_s, left) if left >= _SHORTEST_READ_S else 0
+    def reads(self) -> readers.ReadTimes:
+        """How many reads at once, how long each, and until when."""
+        return readers.ReadTimes(self.readers, self.read_s, self.until)
 
 
 def probe(request: ProbeRequest, folder: Path) -> ProbeAnswer:
@@ -152,15 +146,17 @@ def reads_of_relay(
         password = PROBE_PASSWORD.read_text().strip()
     except OSError as error:
         return {name: {"error": f"{PROBE_PASSWORD}: {error.strerror}", "status": None} for name in paths}
+    names = sorted(paths, key=lambda n: (_promise(paths[n], samples, n), n))
+    reads: dict[str, ReadAnswer] = {}
+
+    def done(number: int, result: ReadAnswer) -> None:
+        if paths[names[number]]["on_demand"] and "not_run" not in result:
+            _add_source(result, paths[names[number]], paths)
+        reads[names[number]] = result
+
     login = Login(address, RTSP_PORT, _PROBE_USER, password)
-
-    def one(name: str) -> ReadAnswer:
-        result = _read(login, name, limits)
-        if paths[name]["on_demand"] and "not_run" not in result:
-            _add_source(result, paths[name], paths)
-        return result
-
-    return _in_parallel(one, sorted(paths, key=lambda n: (_promise(paths[n], samples, n), n)), limits)
+    readers.read_all({_PROBE_USER: login}, [(_PROBE_USER, name) for name in names], limits.reads(), done)
+    return reads
 
 
 def _promise(path: PathToRead, samples: Samples, name: str) -> int:
@@ -200,7 +196,8 @@ def _centre(wanted: CentreToProbe, key: str, limits: ProbeBudget) -> CentreEvide
     tunnel = reach.live_tunnel(key)
     logins = {r["relay"]: Login(r["address"], RTSP_PORT, r["user"], r["secret"]) for r in wanted["relays"]}
     turns = [(r["relay"], name) for r in wanted["relays"] for name in r["paths"]]
-    reads = _in_parallel(lambda turn: _read(logins[turn[0]], turn[1], limits), turns, limits)
+    reads: dict[readers.Turn, ReadAnswer] = {}
+    readers.read_all(logins, turns, limits.reads(), lambda number, read: reads.update({turns[number]: read}))
     return {
         "tunnel": reach.evidence_of_tunnel(tunnel, reach.live_tunnel(key)),
         "relays": {
@@ -208,23 +205,3 @@ def _centre(wanted: CentreToProbe, key: str, limits: ProbeBudget) -> CentreEvide
             for r in wanted["relays"]
         },
     }
-
-
-# --- both -----------------------------------------------------------------------------------------
-
-
-def _read(login: Login, name: str, limits: ProbeBudget) -> ReadAnswer:
-    timeout_s = limits.read_timeout()
-    if not timeout_s:
-        return {"not_run": "no time was left"}
-    result = read(login, name, timeout_s, relay.as_prober)
-    if result.get("timed_out") and timeout_s < limits.read_s:
-        return {"not_run": "the time ran out"}
-    return result
-
-
-def _in_parallel(
-    one: Callable[[_Turn], ReadAnswer], turns: Sequence[_Turn], limits: ProbeBudget
-) -> dict[_Turn, ReadAnswer]:
-    with ThreadPoolExecutor(max_workers=limits.readers) as readers:
-        return dict(zip(turns, readers.map(one, turns), strict=True))

@@ -436,6 +436,21 @@ class ReadAnswer(TypedDict, total=False):
     connected: int | None
 
 
+class ReadersRequest(TypedDict):
+    """What the confined readers get on their standard input: their own modules first, then what they read.
+
+    A login is an address, a port, a user and a password; a turn is a login's name and a path. `until` is on the
+    monotonic clock, which all processes of a host share.
+    """
+
+    modules: list[list[str]]
+    logins: dict[str, tuple[str, int, str, str]]
+    turns: list[list[str]]
+    readers: int
+    read_s: float
+    until: float
+
+
 class PathEvidenceAnswer(TypedDict):
     """A path's two samples, and its read."""
 

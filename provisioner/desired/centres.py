@@ -1,8 +1,9 @@
-"""What a monitoring centre should hold: a tunnel to each relay of its carriers, and its readers' secrets. Pure."""
+"""What a monitoring centre should hold: a tunnel to each relay of its carriers, its guard, readers' secrets. Pure."""
 
 from __future__ import annotations
 
-from ipaddress import IPv4Network
+from collections.abc import Sequence
+from ipaddress import IPv4Network, collapse_addresses
 
 from provisioner.desired.required import (
     carrier_secrets,
@@ -12,8 +13,8 @@ from provisioner.desired.required import (
     relay_allocation,
     secret_of,
 )
-from provisioner.desired.spec import KEEPALIVE_S, HostKind, HostSpec, Peer, Tunnel
-from provisioner.inventory.model import CarrierSecrets, Centre, Inventory, Relay, Secrets
+from provisioner.desired.spec import KEEPALIVE_S, Firewall, HostKind, HostSpec, Peer, Tunnel
+from provisioner.inventory.model import Carrier, CarrierSecrets, Centre, Inventory, Relay, Secrets
 
 
 def centre_host(inventory: Inventory, secrets: Secrets, centre: Centre) -> HostSpec:
@@ -42,7 +43,18 @@ def centre_host(inventory: Inventory, secrets: Secrets, centre: Centre) -> HostS
                 for relay in sorted(c.relays, key=lambda r: r.id)
             ),
         ),
+        firewall=_guard(inventory, centre, carriers),
         readers={c.id: secret_of(carrier_secrets(secrets, c.id).readers, centre.id, "reader secret") for c in carriers},
+    )
+
+
+def _guard(inventory: Inventory, centre: Centre, carriers: Sequence[Carrier]) -> Firewall:
+    """Those who manage its relays manage it, too, and whom it names itself."""
+    networks = [*centre.management_networks, *(n for c in carriers for n in c.management_networks)]
+    return Firewall(
+        management_networks=tuple(collapse_addresses(networks)),
+        ssh_port=centre.ssh.port,
+        relays=tuple(sorted(relay_allocation(inventory, relay).tunnel_address for c in carriers for relay in c.relays)),
     )
 
 

@@ -89,13 +89,26 @@ class Tunnel:
 
 @dataclass(frozen=True, slots=True)
 class Firewall:
-    """What `table inet provisioner` lets through; all else is dropped in input and forward."""
+    """What `table inet provisioner` lets through.
+
+    On a relay all else is dropped in input and forward. A centre is somebody's machine with services of its own: the
+    table guards its SSH and its end of the tunnel there, and leaves all else alone.
+
+    Attributes:
+        management_networks: where new SSH may come from.
+        ssh_port: the port that this is about.
+        wireguard_port: where peers send WireGuard; a centre only ever sends first.
+        centres: on a relay, who may read from it.
+        cameras: on a relay, the devices that it may reach through the tunnel.
+        relays: on a centre, the relays that it reads from.
+    """
 
     management_networks: tuple[IPv4Network, ...]
     ssh_port: int
-    wireguard_port: int
-    centres: tuple[IPv4Address, ...]
-    cameras: tuple[tuple[IPv4Address, int], ...]
+    wireguard_port: int | None = None
+    centres: tuple[IPv4Address, ...] = ()
+    cameras: tuple[tuple[IPv4Address, int], ...] = ()
+    relays: tuple[IPv4Address, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,5 +18,5 @@ UNIT_WG = "provisioner-wg.service"
 
 def units_of(spec: HostSpec) -> tuple[str, ...]:
     """The units that a host should have, in the order in which they start."""
-    relay = (UNIT_NFT, UNIT_WG, UNIT_MEDIAMTX, UNIT_REVERT)
-    return relay if spec.relay else (UNIT_WG, UNIT_REVERT)
+    media = (UNIT_MEDIAMTX,) if spec.relay else ()
+    return (UNIT_NFT, UNIT_WG, *media, UNIT_REVERT)

@@ -25,7 +25,8 @@ _DEBIAN: Row = (
         "ip": "iproute2",
         "ss": "iproute2",
         "ffmpeg": "ffmpeg",
-        "setpriv": "util-linux",
+        "systemd-run": "systemd",
+        "dbus": "dbus",
         "wireguard-go": "wireguard-go",
     },
 )

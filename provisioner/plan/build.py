@@ -157,13 +157,13 @@ def _rules(observed: Observed, spec: HostSpec) -> str:
 
 
 def _locked_out(observed: Observed, spec: HostSpec) -> Iterator[PlanRefusal]:
-    if spec.firewall is None or spec.id not in observed.inventory.relays:
+    if spec.firewall is None:
         return
-    carrier, relay = observed.inventory.relays[spec.id]
-    sources = required_sources(carrier.management_networks, observed.facts[spec.id].ssh_peer)
-    for source in locked_out(_rules(observed, spec), relay.ssh.port, sources):
+    sources = required_sources(spec.firewall.management_networks, observed.facts[spec.id].ssh_peer)
+    file = f"carriers/{spec.carriers[0]}.yml" if spec.relay else f"centres/{spec.id}.yml"
+    for source in locked_out(_rules(observed, spec), spec.ssh.port, sources):
         message = f"{spec.id}: its new rules would refuse new SSH connections from {source.who}"
-        hint = f"add it to management_networks of carriers/{carrier.id}.yml, if SSH is to come from there"
+        hint = f"add it to management_networks of {file}, if SSH is to come from there"
         yield PlanRefusal("lock_out", message, hint, host=spec.id)
 
 

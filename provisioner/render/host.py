@@ -88,16 +88,17 @@ def _firewall_file(spec: HostSpec, templates: Templates) -> RenderedFile:
         raise RenderError(f"{spec.id} has no firewall to render", object=spec.id)
     values = {
         "management": firewall.management_networks,
-        "centres": firewall.centres,
-        "cameras": firewall.cameras,
         "ssh_port": firewall.ssh_port,
-        "wireguard_port": firewall.wireguard_port,
         "rtsp_port": RTSP_PORT,
         "tunnel": TUNNEL,
         "relay_address": spec.tunnel.address,
         "relay_user": RELAY_USER,
         "probe_user": PROBE_USER,
     }
+    if spec.relay is None:
+        values |= {"relays": firewall.relays, "probe_user": PROBE_USER}
+        return RenderedFile(NFT_FILE, fill(templates, "nftables/centre.nft.j2", values), 0o640)
+    values |= {"centres": firewall.centres, "cameras": firewall.cameras, "wireguard_port": firewall.wireguard_port}
     return RenderedFile(NFT_FILE, fill(templates, "nftables/provisioner.nft.j2", values), 0o640)
 
 

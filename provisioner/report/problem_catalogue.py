@@ -135,6 +135,10 @@ _HOSTS: _Section = {
     "host-id-duplicate": ("Two relays or centres have one id.", "Give one of them another id."),
     "host-address-duplicate": ("Two hosts have one address.", "Correct one of the two."),
     "centre-unknown": ("A carrier names a centre that has no file.", "Write its file, or correct the name."),
+    "centre-without-management": (
+        "A centre has no management network: no carrier names it, and it names none itself.",
+        "Name it under centres of a carrier, or write management_networks.",
+    ),
     "centre-duplicate": ("A carrier names a centre twice.", "Name it once."),
     "relay-unknown": ("A plan names a relay that does not exist.", "Choose one of the carrier's relays."),
     "relay-of-other-carrier": ("A plan's relay belongs to another carrier.", "Choose one of the plan's carrier."),

@@ -53,12 +53,16 @@ class Carrier(Model):
 
 
 class Centre(Model):
-    """`centres/<centre>.yml`: a monitoring centre; it reads from every carrier that names it."""
+    """`centres/<centre>.yml`: a monitoring centre; it reads from every carrier that names it.
+
+    SSH to it comes from the management networks of those carriers, and from its own.
+    """
 
     version: Version
     id: Slug
     name: Text
     address: IPv4Address
     ssh: Ssh
+    management_networks: tuple[IPv4Network, ...] = ()
     protected: bool = False
     """Whether it may leave the inventory, or stop reading, only after this was removed, in a change of its own."""

@@ -54,6 +54,19 @@ def centres_exist(view: View) -> Iterator[Problem]:
                 yield view.problem(f"carrier/{carrier.id}", path, "centre-duplicate", message, "name it once")
 
 
+def centres_are_managed_from_somewhere(view: View) -> Iterator[Problem]:
+    """A centre's firewall lets SSH in from management networks alone: without any, nobody would get in."""
+    named = {centre for carrier in view.inventory.carriers.values() for centre in carrier.centres}
+    # A carrier that cannot be read, or that misspells a centre, may be the one that means it.
+    if any(owner.startswith("carrier/") for owner in view.broken) or not named <= view.inventory.centres.keys():
+        return
+    for centre in view.inventory.centres.values():
+        if centre.id not in named and not centre.management_networks:
+            message = "no carrier names it and it has no management_networks: SSH could come from nowhere"
+            hint = "name it under centres of a carrier, or write management_networks, where SSH to it comes from"
+            yield view.problem(f"centre/{centre.id}", (), "centre-without-management", message, hint)
+
+
 def plans_name_a_relay_of_their_carrier(view: View) -> Iterator[Problem]:
     """A facility's carrier exists, and its relay is one of that carrier's."""
     owners = {relay_id: carrier.id for relay_id, (carrier, _) in view.inventory.relays.items()}
@@ -116,6 +129,7 @@ RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (
     host_ids_are_unique,
     host_addresses_are_unique,
     centres_exist,
+    centres_are_managed_from_somewhere,
     plans_name_a_relay_of_their_carrier,
     relays_hold_their_paths,
     public_keys_are_unique,

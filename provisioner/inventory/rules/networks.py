@@ -61,6 +61,12 @@ def pools_keep_clear_of_carriers(view: View) -> Iterator[Problem]:
                         message = f"{name} {pool} overlaps {carrier.id}'s {what} {network}"
                         hint = "choose a network that the carrier does not use: a relay would lose its way to it"
                         yield view.problem("inventory", path, "pool-over-carrier-network", message, hint)
+        for centre in view.inventory.centres.values():
+            for network in centre.management_networks:
+                if pool.overlaps(network) and network.prefixlen:
+                    message = f"{name} {pool} overlaps {centre.id}'s management network {network}"
+                    hint = "choose a network that the centre does not use: it would lose its way to it"
+                    yield view.problem("inventory", path, "pool-over-carrier-network", message, hint)
 
 
 def hosts_stand_outside_pools(view: View) -> Iterator[Problem]:
@@ -101,16 +107,22 @@ def lans_keep_clear_of_pools(view: View) -> Iterator[Problem]:
 
 def management_is_narrow(view: View) -> Iterator[Problem]:
     """Management networks are where SSH may come from: the whole Internet is not one of them."""
-    for carrier in view.inventory.carriers.values():
-        for index, network in enumerate(carrier.management_networks):
+    for owner, networks in _management(view):
+        for index, network in enumerate(networks):
             if network.prefixlen >= _WIDEST_MANAGEMENT:
                 continue
             severity = Severity.WARNING if network.prefixlen else Severity.ERROR
             message = f"the management network {network} opens SSH to {network.num_addresses} addresses"
             hint = "name the NOC's own networks"
             path = ("management_networks", index)
-            owner = f"carrier/{carrier.id}"
             yield view.problem(owner, path, "management-network-open", message, hint, severity=severity)
+
+
+def _management(view: View) -> Iterator[tuple[str, tuple[IPv4Network, ...]]]:
+    for carrier in view.inventory.carriers.values():
+        yield f"carrier/{carrier.id}", carrier.management_networks
+    for centre in view.inventory.centres.values():
+        yield f"centre/{centre.id}", centre.management_networks
 
 
 RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (

@@ -35,6 +35,7 @@ TWICE = {
     "the tunnel's file": (files.WG_FILE, paths.WG_FILE),
     "pre-shared keys": (files.PSK_FILE, paths.PSK_FILE),
     "the tunnel's link": (files.TUNNEL_FILE, paths.TUNNEL_FILE),
+    "who reads streams": (files.PROBE_USER, paths.PROBE_USER),
     "sentinels": (files.SENTINEL_PREFIX, paths.SENTINEL_PREFIX),
     "MediaMTX's unit": (units.UNIT_MEDIAMTX, paths.UNIT_MEDIAMTX),
     "the rules' unit": (units.UNIT_NFT, paths.UNIT_NFT),

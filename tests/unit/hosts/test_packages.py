@@ -10,7 +10,7 @@ from provisioner.hosts.facts import OperatingSystem
 from provisioner.hosts.packages import PACKAGES, lacks
 from provisioner_host import observe
 
-PROGRAMS = {*observe.NEEDED, observe.NEEDED_WITHOUT_KERNEL}
+PROGRAMS = {*observe.NEEDED, observe.NEEDED_WITHOUT_KERNEL, observe.NEEDED_FOR_UNITS}
 
 
 @pytest.mark.parametrize("system", sorted(PACKAGES))
@@ -29,8 +29,8 @@ def test_every_program_that_a_host_looks_for_has_a_package(system: str) -> None:
     ],
 )
 def test_debian_and_what_is_like_it_gets_the_line_that_installs(system: OperatingSystem) -> None:
-    error = lacks("relay-viettel-1", system, ("wireguard-go", "ffmpeg", "nft", "setpriv", "wg", "ip"))
-    packages = "ffmpeg, iproute2, nftables, util-linux, wireguard-go, wireguard-tools"
+    error = lacks("relay-viettel-1", system, ("wireguard-go", "ffmpeg", "nft", "systemd-run", "dbus", "wg", "ip"))
+    packages = "dbus, ffmpeg, iproute2, nftables, systemd, wireguard-go, wireguard-tools"
     assert error.message == f"relay-viettel-1 lacks {packages}"
     assert error.hint == f"run on it, as root: apt-get install -y {packages.replace(',', '')}"
     assert (error.object, error.exit_code) == ("relay-viettel-1", 5)

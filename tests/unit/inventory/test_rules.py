@@ -90,6 +90,7 @@ def test_lans_that_overlap_each_other_are_normal() -> None:
         ),
         ({"centres": [make.centre(), make.centre("relay-viettel-1", 32)]}, "host-id-duplicate"),
         ({"centres": [make.centre(number=11)]}, "host-address-duplicate"),
+        ({"centres": [make.centre(), make.centre("centre-2", 22)]}, "centre-without-management"),
         ({"carriers": [make.carrier(centres=["centre", "other"])]}, "centre-unknown"),
         ({"carriers": [make.carrier(centres=["centre", "centre"])]}, "centre-duplicate"),
         (
@@ -115,6 +116,8 @@ def test_lans_that_overlap_each_other_are_normal() -> None:
         ({"carriers": [make.carrier(own_networks=["10.0.0.0/8"])]}, "pool-over-carrier-network"),
         ({"carriers": [make.carrier(management_networks=["10.91.9.0/24"])]}, "pool-over-carrier-network"),
         ({"carriers": [make.carrier(management_networks=["0.0.0.0/0"])]}, "management-network-open"),
+        ({"centres": [make.centre(management_networks=["0.0.0.0/0"])]}, "management-network-open"),
+        ({"centres": [make.centre(management_networks=["10.91.9.0/24"])]}, "pool-over-carrier-network"),
         (
             {"carriers": [make.carrier(relays=[make.relay("relay-viettel-1", 11, endpoint="10.91.0.77")])]},
             "host-address-in-pool",

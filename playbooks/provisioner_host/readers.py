@@ -1,0 +1,281 @@
+"""Reads of many streams at once, each by an ffmpeg of its own, all of them confined in one unit.
+
+What decodes a camera's stream may be taken over by it. So this module is two programs: `read_all` is root's, and
+hands out logins over standard input; `serve` runs confined, and answers a line a read. What comes back is hostile.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import math
+import os
+import re
+import selectors
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import IO, TYPE_CHECKING, Any
+
+from provisioner_host import rtsp_reader, shell
+from provisioner_host.rtsp_reader import Login
+
+if TYPE_CHECKING:
+    from provisioner_host.wire import ReadAnswer, ReadersRequest
+
+# A read that is cut this short says nothing about the camera.
+SHORTEST_READ_S = 5
+_PACKAGE = "provisioner_host"
+# The modules that `serve` needs, in the order of their imports: the confined user can read none of ours.
+_SHIPPED = (shell, rtsp_reader)
+_BOOT = """
+import json, sys, types
+line = sys.stdin.buffer.readline()
+package = sys.modules["provisioner_host"] = types.ModuleType("provisioner_host")
+package.__path__ = []
+for name, source in json.loads(line)["modules"]:
+    module = sys.modules[name] = types.ModuleType(name)
+    setattr(package, name.rpartition(".")[2], module)
+    exec(compile(source, name, "exec"), module.__dict__)
+module.serve(json.loads(line))
+"""
+# Each ffmpeg that decodes one key frame of a large picture, and what runs beside it.
+_READER_MIB, _SPARE_MIB = 192, 128
+_TASKS_A_READER, _SPARE_TASKS = 24, 32
+# Each process's own, so that they hold where the kernel has no cgroup v2.
+_PROCESS_LIMITS = ("LimitDATA=768M", "LimitFSIZE=0", "LimitNOFILE=512", "Nice=10", "SystemCallFilter=setpriority")
+_GRACE_S = 3
+_LONGEST_LINE, _LONGEST_ERROR, _LARGEST = 4096, 300, 65536
+_WORD = re.compile(r"\w{1,32}", re.ASCII)
+
+Turn = tuple[str, str]
+"""A login's name, and the path that is read with it."""
+
+
+# --- root's part ----------------------------------------------------------------------------------
+
+
+class ReadTimes:
+    """How many reads at once, how long each, and until when on the monotonic clock."""
+
+    def __init__(self, readers: int, read_s: float, until: float) -> None:
+        self.readers, self.read_s, self.until = readers, read_s, until
+
+
+def read_all(
+    logins: Mapping[str, Login],
+    turns: Sequence[Turn],
+    times: ReadTimes,
+    done: Callable[[int, ReadAnswer], None],
+) -> None:
+    """Read every stream, and tell of each read as soon as it is done.
+
+    Args:
+        logins: where and as whom, by name.
+        turns: what is read, in the order in which reads begin.
+        times: how many at once and how long.
+        done: is called with a turn's number and what came of it; in no order, once for each.
+    """
+    waiting = set(range(len(turns)))
+
+    def once(number: int, answer: ReadAnswer) -> None:
+        if number in waiting:
+            waiting.discard(number)
+            done(number, answer)
+
+    why = _read_confined(logins, turns, times, once) if turns else ""
+    for number in sorted(waiting):
+        done(number, {"not_run": why or "the readers ended before it was read"})
+
+
+def _read_confined(
+    logins: Mapping[str, Login], turns: Sequence[Turn], times: ReadTimes, done: Callable[[int, ReadAnswer], None]
+) -> str:
+    """Read, and return what the confined part complained of."""
+    from provisioner_host import sandbox  # noqa: PLC0415 (the confined part has no such module)
+
+    if refusal := sandbox.refusal():
+        return refusal
+    process = subprocess.Popen(
+        command(logins, times),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={"PATH": shell.PATH, "LC_ALL": "C.UTF-8"},
+    )
+    with process, _ended(process):
+        complaint = _Complaint(process.stderr)
+        # Beside the answers: whoever does not read must hold nobody up, while a host may wait for its way back.
+        handing = (process.stdin, _request(logins, turns, times))
+        threading.Thread(target=_hand_out, args=handing, daemon=True).start()
+        for number, answer in answered(_lines(process.stdout, times.until + _GRACE_S)):
+            done(number, answer)
+        return complaint.text(logins.values())
+
+
+def command(logins: Mapping[str, Login], times: ReadTimes) -> list[str]:
+    """The command of the confined part: it may reach the relays' addresses and no other, and use so much."""
+    from provisioner_host import sandbox  # noqa: PLC0415 (the confined part has no such module)
+
+    addresses = " ".join(sorted({login.address for login in logins.values()}))
+    limits = (
+        "IPAddressDeny=any",
+        f"IPAddressAllow={addresses}",
+        "RestrictAddressFamilies=AF_INET",
+        f"MemoryMax={_SPARE_MIB + times.readers * _READER_MIB}M",
+        f"TasksMax={_SPARE_TASKS + times.readers * _TASKS_A_READER}",
+        f"RuntimeMaxSec={max(1, math.ceil(times.until + _GRACE_S - time.monotonic()))}",
+        *_PROCESS_LIMITS,
+    )
+    return sandbox.confined(["/usr/bin/python3", "-I", "-S", "-c", _BOOT], "probe", limits)
+
+
+def _request(logins: Mapping[str, Login], turns: Sequence[Turn], times: ReadTimes) -> bytes:
+    request: ReadersRequest = {
+        "modules": [[module.__name__, _source(module)] for module in (*_SHIPPED, sys.modules[__name__])],
+        "logins": {name: (x.address, x.port, x.user, x.password) for name, x in logins.items()},
+        "turns": [list(turn) for turn in turns],
+        "readers": times.readers,
+        "read_s": times.read_s,
+        "until": times.until,
+    }
+    return json.dumps(request).encode() + b"\n"
+
+
+def _hand_out(stdin: IO[bytes] | None, request: bytes) -> None:
+    # It may be gone before it has read: then it answers nothing, and says why.
+    with contextlib.suppress(OSError, ValueError):
+        if stdin is not None:
+            stdin.write(request)
+            stdin.close()
+
+
+def _source(module: Any) -> str:
+    return str(module.__loader__.get_source(module.__name__))
+
+
+@contextlib.contextmanager
+def _ended(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        process.kill()
+
+
+class _Complaint:
+    """What is said on standard error, the first few lines of it, read so that nobody waits for a full pipe."""
+
+    def __init__(self, stream: IO[bytes] | None) -> None:
+        self._stream, self._said = stream, b""
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def _read(self) -> None:
+        # Whoever waits no longer closes it.
+        with contextlib.suppress(OSError, ValueError):
+            while self._stream is not None and (part := os.read(self._stream.fileno(), _LONGEST_LINE)):
+                self._said = (self._said + part)[:_LONGEST_LINE]
+
+    def text(self, logins: Iterable[Login]) -> str:
+        self._thread.join(1)
+        said = self._said.decode(errors="replace").strip()
+        for login in logins:
+            said = login.scrubbed(said)
+        return _line(said)
+
+
+def answered(lines: Iterable[bytes]) -> Iterator[tuple[int, ReadAnswer]]:
+    """The answers that are as they should be, each with its turn's number; any other line is nothing."""
+    for line in lines:
+        with contextlib.suppress(ValueError, TypeError, KeyError, RecursionError):
+            number, answer = json.loads(line)
+            if isinstance(number, int) and not isinstance(number, bool):
+                yield number, _checked(answer)
+
+
+def _lines(stdout: IO[bytes] | None, until: float) -> Iterator[bytes]:
+    if stdout is None:
+        return
+    rest = b""
+    with selectors.DefaultSelector() as ready:
+        ready.register(stdout, selectors.EVENT_READ)
+        while (left := until - time.monotonic()) > 0 and ready.select(left):
+            part = os.read(stdout.fileno(), 1 << 16)
+            if not part:
+                return
+            *lines, rest = (rest + part).split(b"\n")
+            yield from (line for line in lines if len(line) <= _LONGEST_LINE)
+            rest = rest[: _LONGEST_LINE + 1]
+
+
+def _checked(answer: dict[str, Any]) -> ReadAnswer:
+    """An answer's parts that are of their kind.
+
+    Raises:
+        ValueError: a part is not.
+    """
+    seconds = round(_number(answer["seconds"], 0, 1e6), 2) if "seconds" in answer else 0.0
+    if "not_run" in answer:
+        return {"not_run": _line(answer["not_run"])}
+    if "codec" in answer:
+        codec = answer["codec"]
+        if not isinstance(codec, str) or not _WORD.fullmatch(codec):
+            raise ValueError
+        width, height = (int(_number(answer[side], 1, _LARGEST)) for side in ("width", "height"))
+        return {"codec": codec, "width": width, "height": height, "seconds": seconds}
+    status = answer["status"]
+    return {
+        "error": _line(answer["error"]),
+        "status": None if status is None else int(_number(status, 0, 999)),
+        "timed_out": answer["timed_out"] is True,
+        "seconds": seconds,
+    }
+
+
+def _number(value: object, least: float, most: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
+        raise ValueError
+    return value
+
+
+def _line(text: object) -> str:
+    if not isinstance(text, str):
+        raise TypeError
+    return "".join(letter if letter.isprintable() else " " for letter in text[-_LONGEST_ERROR:])
+
+
+# --- the confined part ----------------------------------------------------------------------------
+
+
+def serve(request: ReadersRequest) -> None:
+    """Read what the request names, and print a line a read."""
+    # Nobody of the same user looks into this process, which holds the logins.
+    ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)
+    logins = {name: Login(*parts) for name, parts in request["logins"].items()}
+    alone = threading.Lock()
+
+    def one(number: int) -> None:
+        name, path = request["turns"][number]
+        line = json.dumps([number, _read(logins[name], path, request)])
+        with alone:
+            sys.stdout.write(line + "\n")
+            sys.stdout.flush()
+
+    with ThreadPoolExecutor(max_workers=request["readers"]) as readers:
+        for _ in readers.map(one, range(len(request["turns"]))):
+            pass
+
+
+def _read(login: Login, path: str, request: ReadersRequest) -> ReadAnswer:
+    left = request["until"] - time.monotonic()
+    if left < SHORTEST_READ_S:
+        return {"not_run": "no time was left"}
+    timeout_s = min(request["read_s"], left)
+    result = rtsp_reader.read(login, path, timeout_s)
+    if result.get("timed_out") and timeout_s < request["read_s"]:
+        return {"not_run": "the time ran out"}
+    return result
