@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from provisioner.base.diagnostics import Problem, Severity
+from provisioner.base.private_text import path_as_read
 from provisioner.inventory.allocate import carrier_of, devices_of, next_carrier_of
 from provisioner.inventory.files.positions import Places
 from provisioner.inventory.model import Credentials, Facility, Inventory, Operating, Secrets
@@ -26,6 +27,9 @@ _FACTORY = frozenset(
     }
 )
 """Passwords that makes ship with, or that installers leave behind (domain reference: vendors' documents)."""
+
+_SHORTEST_SOUGHT = 4
+"""A shorter password is part of any path."""
 
 _RUN_KEYS = "run `provisioner keys init`: it makes them and writes them encrypted"
 
@@ -96,6 +100,21 @@ def logins_are_changed(view: SecretsView) -> Iterator[Problem]:
             yield view.problem(owner, path, "password-factory", message, hint)
 
 
+def paths_repeat_no_login(view: SecretsView) -> Iterator[Problem]:
+    """A password of the vault stands in no RTSP path, however it is written there: plans show the path."""
+    for facility, device, login, owner in _all(view):
+        known = view.inventory.facilities.get(facility)
+        password = login.password.reveal()
+        if known is None or len(password) < _SHORTEST_SOUGHT:
+            continue
+        for camera in known.cameras:
+            streams = (camera.streams.sub, camera.streams.main)
+            if any(s and s.rtsp_path and password in path_as_read(s.rtsp_path) for s in streams):
+                message = f"facility {facility}: an RTSP path of {camera.id} repeats the password of {device}"
+                hint = "write {password} in its place, and change the password on the device if it was committed"
+                yield view.problem(owner, (facility, device, "password"), "password-in-path", message, hint)
+
+
 def logins_are_used(view: SecretsView) -> Iterator[Problem]:
     """A login belongs to a device of a facility of that province; one of nobody, or of a closed one, should go."""
     for facility, device, _, owner in _all(view):
@@ -156,6 +175,7 @@ def _sites_of(view: SecretsView, carrier: str) -> Iterator[Facility]:
 RULES: tuple[Callable[[SecretsView], Iterator[Problem]], ...] = (
     logins_are_complete,
     logins_are_changed,
+    paths_repeat_no_login,
     logins_are_used,
     keys_are_made,
 )

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from provisioner.base.private_text import holds_login, holds_personal_data
 from provisioner.importing.cells.grid import Cell
 from provisioner.importing.forms import choices
 from provisioner.importing.forms.camera_form import CAMERAS
@@ -14,8 +15,6 @@ from provisioner.importing.forms.days import read_day
 from provisioner.importing.forms.facility_form import FACILITIES
 from provisioner.importing.forms.networks import address, network, picture_size, rtsp_path
 from provisioner.importing.forms.privacy import (
-    holds_login,
-    holds_personal_data,
     is_password_header,
     masked,
     safe_id,
