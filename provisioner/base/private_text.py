@@ -25,7 +25,12 @@ _ODD_SIGNS = frozenset("@!#$%^&*?~=<>\\")
 _SHORTEST_PASSWORD = 5
 
 _EMAIL = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]+")
-_PHONE = re.compile(r"(?<![0-9.])(?:\+?84|0)[ .()-]{0,2}[0-9](?:[ .()-]{0,2}[0-9]){7,9}(?![0-9])")
+_BETWEEN = r"[ .()_\u00b7\u2010-\u2015-]{0,2}"
+_PHONE = re.compile(rf"(?<![0-9.])(?:\+?84|0){_BETWEEN}[0-9](?:{_BETWEEN}[0-9]){{7,9}}(?![0-9])")
+_DAY = re.compile(
+    r"(?<![0-9])(?:[0-9]{1,2}[-./][0-9]{1,2}[-./](?:19|20)|(?:19|20)[0-9]{2}[-./][0-9]{1,2}[-./])[0-9]{1,2}(?![0-9])"
+)
+"""Days, with the hour after them, are no phone numbers."""
 _SERIAL_BEFORE = re.compile(r"[0-9][A-Za-z0-9]*$|[A-Z]-?$")
 """A serial number's part before digits that look like a phone's: `DS-2CD…E0…`, `4J0…`."""
 _PHONE_BEFORE = re.compile(
@@ -64,7 +69,7 @@ def states_login(text: str) -> bool:
 
 def holds_personal_data(text: str) -> bool:
     """Tell whether a text holds a phone number or an e-mail address: facility files have neither."""
-    seen = as_read(text)
+    seen = _DAY.sub("|", as_read(text))
     return bool(_EMAIL.search(seen)) or any(_is_phone(seen, number.start()) for number in _PHONE.finditer(seen))
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import base64
 import secrets as random
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
-from provisioner.base.secret import Secret
+from provisioner.base.secret import Secret, host_digest_key
 from provisioner.inventory.model import Allocations, CarrierSecrets, Inventory, Secrets
 
 
@@ -20,10 +20,21 @@ def recorded(allocations: Allocations, made: Mapping[str, Mapping[str, object]])
     return allocations.model_copy(update={"relays": relays, "centres": centres})
 
 
-def completed(inventory: Inventory, secrets: Secrets) -> Secrets:
-    """The vault's secrets with what is missing drawn; what is there stays. Camera logins are people's."""
+def completed(inventory: Inventory, secrets: Secrets, apart: Collection[str] = ()) -> Secrets:
+    """The vault's secrets with what is missing drawn; what is there stays. Camera logins are people's.
+
+    Args:
+        inventory: whom they have to serve.
+        secrets: what was opened; of a file that stayed shut nothing is drawn anew.
+        apart: the carriers whose secrets have a password of their own: they get the keys of their own hosts.
+    """
     carriers = dict(secrets.carriers)
+    digest_key = secrets.digest_key
+    if digest_key is None and "secrets/inventory" not in secrets.shut:
+        digest_key = _random()
     for carrier in inventory.carriers.values():
+        if f"secrets/carriers/{carrier.id}" in secrets.shut:
+            continue
         known = carriers.get(carrier.id) or CarrierSecrets()
         sites = sorted(
             name
@@ -37,8 +48,18 @@ def completed(inventory: Inventory, secrets: Secrets) -> Secrets:
                 relay.id: {c: known.centre_psks.get(relay.id, {}).get(c) or _psk() for c in sorted(carrier.centres)}
                 for relay in carrier.relays
             },
+            host_keys={
+                host: known.host_keys.get(host) or _host_key(digest_key, host)
+                for host in inventory.hosts_of_one(carrier)
+                if host in known.host_keys or carrier.id in apart
+            },
         )
-    return secrets.model_copy(update={"carriers": carriers, "digest_key": secrets.digest_key or _random()})
+    return secrets.model_copy(update={"carriers": carriers, "digest_key": digest_key})
+
+
+def _host_key(digest_key: Secret | None, host: str) -> Secret:
+    """The key that a host has anyway, so that nothing on it changes; a new one where nobody here could know it."""
+    return host_digest_key(digest_key, host) if digest_key else _random()
 
 
 def _random() -> Secret:

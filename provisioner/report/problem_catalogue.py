@@ -216,6 +216,18 @@ _LOCK: _Section = {
 }
 
 _SECRETS: _Section = {
+    "secrets-shut": (
+        "An encrypted file is for a vault id of which there is no password here: it was not checked.",
+        "Let whoever holds that password check it, or add it to ANSIBLE_VAULT_IDENTITY_LIST.",
+    ),
+    "secret-under-another-id": (
+        "An encrypted file is under a carrier's vault id, and is not that carrier's alone.",
+        "Rekey it with ansible-vault rekey --new-vault-id, and change the secrets in it if it was committed.",
+    ),
+    "host-key-misplaced": (
+        "A carrier's secrets have the key of a host that is not this carrier's alone.",
+        "Run provisioner keys init, which removes it.",
+    ),
     "secrets-not-checked": ("No vault password is set: secrets were not checked.", "Set one to check them too."),
     "secrets-missing": ("A key or secret of ours is not in the vault.", "Run `provisioner keys init`."),
     "secret-duplicate": ("A facility has logins in two files.", "Keep them in its province's file."),

@@ -13,10 +13,10 @@ from provisioner.base.errors import InventoryError, UsageError
 from provisioner.desired.limit import Limit
 from provisioner.history.place import StatePlace, state_place_of
 from provisioner.history.store import find_history
-from provisioner.inventory.free_texts import with_texts
 from provisioner.inventory.loader.cache import cache_of
 from provisioner.inventory.loader.load import Loaded, check, load, valid_inventory
 from provisioner.inventory.model import Facility, Inventory
+from provisioner.inventory.model.free_texts import with_texts
 from provisioner.inventory.rules import ALLOCATION_MISSING, GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
 from provisioner.inventory.rules.texts import PRIVATE_TEXTS, shown
 from provisioner.lifecycle.evidence import NO_EVIDENCE, Evidence

@@ -19,8 +19,8 @@ from provisioner.base.private_text import (
     unknown_references,
 )
 from provisioner.inventory.files.positions import KeyPath
-from provisioner.inventory.free_texts import WITHHELD, texts_in
 from provisioner.inventory.model import Model, StreamName
+from provisioner.inventory.model.free_texts import WITHHELD, texts_in
 from provisioner.inventory.rules.site_view import SiteRule, SiteView
 from provisioner.inventory.rules.view import View
 
@@ -52,7 +52,7 @@ _PATH: Final[_Finding] = (
     f"write {{username}} and {{password}} in its place: secrets/ has them. {_GIT}change the password on the device",
     _ERROR,
 )
-PRIVATE_TEXTS: Final = frozenset({_PASSWORD[0], _PERSON[0]})
+PRIVATE_TEXTS: Final = frozenset({_PASSWORD[0], _PERSON[0], _ODD[0]})
 """Codes of problems whose text is shown nowhere."""
 
 
@@ -80,7 +80,7 @@ def _path_finding(path: str) -> _Finding | None:
 
 def shown(text: str) -> str:
     """A free text as a page or document may show it, whatever the inventory's problems are."""
-    return WITHHELD if _finding(text) in {_PASSWORD, _PERSON} else text
+    return WITHHELD if _finding(text) else text
 
 
 def texts_of_facilities_are_public(site: SiteView) -> Iterator[Problem]:

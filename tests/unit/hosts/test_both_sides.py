@@ -17,8 +17,7 @@ from provisioner.plan.diff import relay_file, rules
 from provisioner.render import files
 from provisioner.render.templates import load_templates
 from provisioner_host import files as host_files
-from provisioner_host import main, paths, wire
-from provisioner_host import relay as host_relay
+from provisioner_host import logins, main, paths, wire
 from tests.lab.direct import MARK
 
 HOST_FOLDER = Path(paths.__file__).parent
@@ -68,7 +67,7 @@ def test_both_sides_write_and_hide_alike() -> None:
         "rtsp://user:x@100.64.0.4/1?channel=1&PWD=abc",
         "rtsp://100.64.0.4",
     ):
-        assert address_without_login(source) == host_relay.without_login(source)
+        assert address_without_login(source) == logins.without_login(source)
 
 
 def test_the_types_of_what_travels_are_imported_by_the_type_checker_alone() -> None:

@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 import json
-from contextlib import redirect_stderr, redirect_stdout
+import re
+from collections.abc import Iterator
+from contextlib import closing, redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 from urllib.parse import quote
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import StringConstraints
 
+from provisioner.base.errors import StateError
 from provisioner.cli.main import run
+from provisioner.history.place import StatePlace
+from provisioner.history.store import open_history
+from provisioner.inventory.model import Facility, Model
+from provisioner.inventory.model.base import Text
+from provisioner.inventory.model.free_texts import texts_in, with_texts
+from provisioner.inventory.rules import Days, SiteView, check_site
+from provisioner.inventory.rules.texts import PRIVATE_TEXTS
+from provisioner.inventory.rules.texts import shown as withheld
 from tests import inventories as make
 from tests.hostile import MERGE_REQUEST, VIEWER
 
@@ -42,6 +56,8 @@ TEXTS = {
     "phone without spaces": "SĐT0912345678",
     "phone in full-width digits": "\uff10\uff19\uff11\uff12\uff13\uff14\uff15\uff16\uff17\uff18",
     "phone with signs of no width": "0912\u200b345\u200b678",
+    "phone with dashes": "gọi 0912\u2013345\u2013678",
+    "phone after a day": "09-05-2021 0912345678",
     "e-mail": "hoi nguyen.van.a@example.com",
     "e-mail in full width": "nguyen.van.a\uff20example.com",
     "password": f"mật khẩu đầu ghi: {CANARY}",
@@ -237,6 +253,9 @@ def test_a_page_of_an_inventory_with_errors_withholds_what_is_private(tmp_path: 
         "Chưa có mật khẩu đầu ghi",
         "QL1A km 0+900, thôn 3",
         "0912",
+        "từ 05-05-2021 08:30 đến 07-05-2021 17:00",
+        "09.05.2021 08h30, 09.05.2021 10h",
+        "2021-05-07 08:30",
         "FPT 100/100 Mbps",
     ],
 )
@@ -244,3 +263,100 @@ def test_what_reads_like_a_number_of_something_else_is_taken(tmp_path: Path, tex
     plain = facility(survey=make.survey(obstacles=text))
     root = make.write_inventory(tmp_path / "inv", {"facilities/bac-giang/kcl-bg-001.yml": plain})
     assert problems_of(root) == []
+
+
+@MERGE_REQUEST
+@pytest.mark.parametrize("form", TEXTS)
+def test_a_sign_off_writes_nothing_private_into_a_file(tmp_path: Path, form: str) -> None:
+    root = make.write_inventory(tmp_path / "inv", {})
+    path = root / "facilities/bac-giang/kcl-bg-001.yml"
+    before = path.read_bytes()
+    code, output = answered(
+        root, "sign-off", "kcl-bg-001", "--by", "dic", "--on", "2021-05-08", "--source", TEXTS[form]
+    )
+    assert code == 2
+    assert path.read_bytes() == before
+    assert CANARY not in output
+    assert PHONE not in output
+
+
+@VIEWER
+@pytest.mark.parametrize("password", ["Hoa@5maiX", "Hoa5mai@", "a@Hoa5mai@b"])
+def test_a_database_that_does_not_answer_says_nothing_of_its_password(password: str) -> None:
+    place = StatePlace("test", None, f"postgresql+psycopg://u:{password}@127.0.0.1:1/db")
+    with pytest.raises(StateError) as caught, closing(open_history(place)):
+        pass
+    assert "5mai" not in str(caught.value)
+    assert "5mai" not in caught.value.hint
+
+
+def test_every_text_of_the_models_has_a_form_or_is_looked_at() -> None:
+    """A new field has a form in which nothing of that kind can be written, or it is a free text."""
+    listed = [(model, name, hint) for model in plain_models(Model) for name, hint in hints_of(model).items()]
+    assert len(listed) > 100
+    for model, name, hint in listed:
+        for form in texts_of(hint):
+            is_free = form is str or form == Text
+            assert is_free or (model.__name__, name) in LOOKED_AT or refuses(form), (model, name)
+
+
+LOOKED_AT = {("Stream", "rtsp_path"), ("MediamtxArtefact", "source")}
+"""Texts with a form that leaves room, and rules of their own."""
+
+
+def plain_models(model: type[Model]) -> Iterator[type[Model]]:
+    """All models of files that are not encrypted."""
+    for below in model.__subclasses__():
+        if not below.__module__.endswith(".vaulted"):
+            yield below
+        yield from plain_models(below)
+
+
+def hints_of(model: type[Model]) -> dict[str, Any]:
+    hints = get_type_hints(model, include_extras=True)
+    return {name: hints[name] for name in model.model_fields}
+
+
+def texts_of(hint: Any) -> Iterator[Any]:
+    if hint is str or (get_origin(hint) is Annotated and get_args(hint)[0] is str):
+        yield hint
+    else:
+        for part in get_args(hint):
+            yield from texts_of(part)
+
+
+def refuses(form: Any) -> bool:
+    patterns = [part.pattern for part in get_args(form)[1:] if isinstance(part, StringConstraints)]
+    return any(pattern and not any(re.search(pattern, text) for text in TEXTS.values()) for pattern in patterns)
+
+
+@MERGE_REQUEST
+@given(text=st.sampled_from(sorted(TEXTS.values())), data=st.data())
+def test_wherever_a_free_text_stands_it_is_found(text: str, data: st.DataObject) -> None:
+    plain = Facility.model_validate_json(json.dumps(FULL))
+    paths = [path for path, _ in texts_in(plain)]
+    assert len(paths) == 15
+    chosen = data.draw(st.sampled_from(paths))
+    number = paths.index(chosen)
+    shown = iter(range(len(paths)))
+    changed = with_texts(plain, lambda old: text if next(shown) == number else old)
+    problems = check_site(SiteView(changed, Days(make.TODAY)))
+    assert {problem.code for problem in problems} & PRIVATE_TEXTS
+    assert text not in repr([problem for problem in problems if problem.code in PRIVATE_TEXTS])
+    assert text not in [old for _, old in texts_in(with_texts(changed, withheld))]
+
+
+FULL = make.facility() | {
+    "location": {"street": "Số 1", "ward": "Phường A", "district": "Quận B"},
+    "survey": make.survey(obstacles="Chưa có mật khẩu", advice="Thêm camera")
+    | {"uplink": {"kind": "fibre", "provider": "FPT", "router": "iGate GW020-H"}},
+    "blocked": {
+        "reason": "no_uplink",
+        "owner": "carrier",
+        "since": "2021-05-01",
+        "next_action": "Kéo cáp",
+        "due": "2021-05-20",
+    },
+    "recorders": [make.recorder(model="DS-7616")],
+    "cameras": [make.camera(location="Cổng", model="DS-2CD1023G0E-I")],
+}

@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Annotated, Final, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from provisioner.inventory.files.positions import KeyPath
-from provisioner.inventory.model import Model
-from provisioner.inventory.model.base import Text
+from provisioner.inventory.model.base import Model, Text
 
+_Path = tuple[str | int, ...]
 M = TypeVar("M", bound=Model)
 
 WITHHELD: Final = "(withheld: see provisioner validate)"
@@ -19,7 +18,7 @@ WITHHELD: Final = "(withheld: see provisioner validate)"
 _HOLDERS: Final = frozenset({Annotated, Union, types.UnionType, tuple, dict})
 
 
-def texts_in(value: object, path: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
+def texts_in(value: object, path: _Path = ()) -> Iterator[tuple[_Path, str]]:
     """Each free text of an object, with the way to it."""
     if isinstance(value, Model):
         for name, is_text in _fields(type(value)):
