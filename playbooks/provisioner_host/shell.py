@@ -42,6 +42,7 @@ def run(
     except subprocess.TimeoutExpired:
         raise Failed(f"{argv[0]}: no answer within {timeout_s:g} s") from None
     if check and done.returncode != 0:
-        said = scrub((done.stderr.strip() or done.stdout.strip())[-800:])
+        # Before it is cut: of half an address nobody could tell the login.
+        said = scrub(done.stderr.strip() or done.stdout.strip())[-800:]
         raise Failed(f"{' '.join(argv[:3])}: {said or f'code {done.returncode}'}")
     return done

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import sys
 from ipaddress import IPv4Address
 from urllib.parse import unquote
 
-from hypothesis import given
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from provisioner.base.private_text import address_without_login, path_as_read
 from provisioner.base.secret import Secret
 from provisioner.desired.spec import StreamSource
 from provisioner.render.quote import flow, source_url
-from provisioner_host import logins, relay, source_log
+from provisioner_host import logins, relay, shell, source_log
 from tests.hostile import CAMERA, VIEWER
 
 FORMS = (
@@ -88,3 +90,14 @@ def test_a_setting_of_another_hand_leaves_no_host() -> None:
     settings = relay.describe_path(value, "key")["settings"]
     assert "Hoa5mai" not in json.dumps(settings)
     assert settings == {"source": "publisher", "runOnReady": "set", "record": True}
+
+
+@VIEWER
+@settings(max_examples=25)
+@given(left=st.integers(760, 830))
+def test_a_login_is_taken_out_before_another_programs_words_are_cut(left: int) -> None:
+    said = "rtsp://viewer:Hoa5mai@10.91.0.2:10554/user=viewer&password=Hoa5mai refused"
+    script = "import sys; sys.stderr.write(sys.argv[1]); sys.exit(1)"
+    with pytest.raises(shell.Failed) as caught:
+        shell.run([sys.executable, "-c", script, said + "." * (left - 40)])
+    assert "Hoa5mai" not in str(caught.value).partition(": ")[2]

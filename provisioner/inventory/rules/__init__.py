@@ -63,7 +63,7 @@ def check_site(site: SiteView) -> tuple[Problem, ...]:
 
 def check_across(view: View) -> tuple[Problem, ...]:
     """Run every rule across files."""
-    return tuple(problem for rule in RULES for problem in rule(view))
+    return tuple(texts.unquoted(view, (problem for rule in RULES for problem in rule(view))))
 
 
 def check(

@@ -6,7 +6,8 @@ committed once stays in Git. A message names the place and never the text.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from functools import lru_cache
 from typing import Final
 
@@ -126,6 +127,16 @@ def _others(view: View) -> Iterator[tuple[str, KeyPath, Model]]:
     for centre in frame.centres.values():
         yield f"centre/{centre.id}", (), centre
     yield "allocations", (), frame.allocations
+
+
+def unquoted(view: View, problems: Iterable[Problem]) -> Iterator[Problem]:
+    """Problems of other rules, which name orders and documents as they were typed, without what is private in them."""
+    private = {text for _, _, model in _others(view) for _, text in texts_in(model) if _finding(text)}
+    for problem in problems:
+        message, hint = problem.message, problem.hint
+        for text in private:
+            message, hint = message.replace(text, WITHHELD), hint.replace(text, WITHHELD)
+        yield replace(problem, message=message, hint=hint) if private else problem
 
 
 def downloads_need_no_login(view: View) -> Iterator[Problem]:

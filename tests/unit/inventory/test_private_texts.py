@@ -267,6 +267,22 @@ def test_what_reads_like_a_number_of_something_else_is_taken(tmp_path: Path, tex
 
 @MERGE_REQUEST
 @pytest.mark.parametrize("form", TEXTS)
+def test_no_other_problem_repeats_what_is_private(tmp_path: Path, form: str) -> None:
+    order = {
+        "ref": TEXTS[form],
+        "issuer": "Bộ",
+        "issued_on": "2021-05-07",
+        "before": "2021-05-06",
+        "scope": ["ubnd_tinh"],
+        "supersedes": ["1407/BTTTT-CVT"],
+    }
+    root = make.write_inventory(tmp_path / "inv", {"instructions.yml": {"version": 1, "instructions": [order, order]}})
+    codes = {problem["code"] for problem in refused(root, CANARY, PHONE, TEXTS[form])}
+    assert {"instruction-duplicate", "instruction-deadline", "instruction-unknown"} < codes
+
+
+@MERGE_REQUEST
+@pytest.mark.parametrize("form", TEXTS)
 def test_a_sign_off_writes_nothing_private_into_a_file(tmp_path: Path, form: str) -> None:
     root = make.write_inventory(tmp_path / "inv", {})
     path = root / "facilities/bac-giang/kcl-bg-001.yml"
