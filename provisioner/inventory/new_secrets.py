@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import secrets as random
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from provisioner.base.secret import Secret, host_digest_key
 from provisioner.inventory.model import Allocations, CarrierSecrets, Inventory, Secrets
@@ -48,18 +48,18 @@ def completed(inventory: Inventory, secrets: Secrets, apart: Collection[str] = (
                 relay.id: {c: known.centre_psks.get(relay.id, {}).get(c) or _psk() for c in sorted(carrier.centres)}
                 for relay in carrier.relays
             },
-            host_keys={
-                host: known.host_keys.get(host) or _host_key(digest_key, host)
-                for host in inventory.hosts_of_one(carrier)
-                if host in known.host_keys or carrier.id in apart
-            },
+            host_keys=_host_keys(inventory.hosts_of_one(carrier), known, digest_key if carrier.id in apart else None),
         )
     return secrets.model_copy(update={"carriers": carriers, "digest_key": digest_key})
 
 
-def _host_key(digest_key: Secret | None, host: str) -> Secret:
-    """The key that a host has anyway, so that nothing on it changes; a new one where nobody here could know it."""
-    return host_digest_key(digest_key, host) if digest_key else _random()
+def _host_keys(hosts: Iterable[str], known: CarrierSecrets, digest_key: Secret | None) -> dict[str, Secret]:
+    """The keys that a carrier's hosts have anyway, so that nothing on them changes.
+
+    Where nobody here could know a host's key none is drawn: another one would make its digests those of a stranger.
+    """
+    keys = {host: host_digest_key(digest_key, host) for host in hosts} if digest_key else {}
+    return keys | {host: known.host_keys[host] for host in hosts if host in known.host_keys}
 
 
 def _random() -> Secret:

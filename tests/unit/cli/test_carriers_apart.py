@@ -287,6 +287,20 @@ def test_keys_init_of_one_carrier_touches_no_file_of_another(everybody: Engineer
     assert {path: path.read_bytes() for path in files} == files
 
 
+def test_no_key_is_drawn_for_a_host_whose_key_others_may_have(everybody: Engineer) -> None:
+    text = everybody.plain("carriers/viettel.yml")
+    without = re.sub(r"host_keys:\n(?:  .*\n)+", "", text)
+    assert without != text
+    everybody.put("carriers/viettel.yml", without, VIETTEL)
+    own = everybody.holding(VIETTEL)
+    assert own("keys", "init")[0] == 0
+    code, said = own("plan", "--limit", "carrier=viettel")
+    assert code == 12
+    assert "secrets/inventory.yml (vault id secrets)" in said
+    assert everybody("keys", "init")[0] == 0
+    assert everybody.plain("carriers/viettel.yml") == text
+
+
 def test_a_new_carriers_secrets_are_written_under_its_own_vault_id(everybody: Engineer) -> None:
     everybody.file("carriers/vnpt.yml").unlink()
     assert everybody("keys", "init")[0] == 0
