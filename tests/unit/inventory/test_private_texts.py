@@ -265,6 +265,17 @@ def test_what_reads_like_a_number_of_something_else_is_taken(tmp_path: Path, tex
     assert problems_of(root) == []
 
 
+@VIEWER
+def test_a_word_made_like_a_password_is_warned_of_and_on_no_page(tmp_path: Path) -> None:
+    word = "Hoa5mai@BG"
+    plain = facility(survey=make.survey(obstacles=f"{word} tầng 2"))
+    root = make.write_inventory(tmp_path / "inv", {"facilities/bac-giang/kcl-bg-001.yml": plain})
+    (problem,) = problems_of(root)
+    assert (problem["code"], problem["severity"]) == ("text-like-a-password", "warning")
+    for command in (["export", "surveys"], ["status", "kcl-bg-001"], ["validate"]):
+        assert word not in answered(root, "--output", "json", *command)[1]
+
+
 @MERGE_REQUEST
 @pytest.mark.parametrize("form", TEXTS)
 def test_no_other_problem_repeats_what_is_private(tmp_path: Path, form: str) -> None:
