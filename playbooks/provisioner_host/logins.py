@@ -14,6 +14,7 @@ _CODE = re.compile(r"%([0-9A-Fa-f]{2})")
 _MOST_ENCODED = 8
 _ADDRESS = re.compile(r"(rtsps?://)([^\s\"'<>]*)")
 _ASSIGNED = re.compile(_KEY.pattern.removesuffix("[=:]") + r"=\s*\S+", re.IGNORECASE)
+_REASON = re.compile(r"(bad status code: \d+ )\((?![A-Za-z *-]{0,60}\)$).*", re.DOTALL)
 _WITHHELD = "***"
 _SHORTEST = 4
 """A shorter one is part of any sentence, and of the codes by which a cause is known."""
@@ -81,6 +82,8 @@ def forgotten(text: str, source: str) -> str:
     for form in (password, once, _utf8(once), _decoded(password), _utf8(_decoded(password))):
         if len(form) >= _SHORTEST:
             text = text.replace(form, _WITHHELD)
+    # MediaMTX takes a camera's words for a format of its own, so that a `%` in them comes out as something else.
+    text = _REASON.sub(rf"\1({_WITHHELD})", text)
     return _ASSIGNED.sub(_WITHHELD, text)
 
 

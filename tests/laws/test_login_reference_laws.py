@@ -84,6 +84,17 @@ def test_a_camera_that_repeats_its_login_says_it_to_nobody(path: str, password: 
     assert "401" in errors[-1]
 
 
+@CAMERA
+def test_what_mediamtx_makes_of_a_cameras_words_is_not_repeated() -> None:
+    # As 1.20.1 wrote it for a camera that answered `404 no p@ss/w%{x here`.
+    url = source_url(source(FORMS[1], "view", "p@ss/w%{x"))
+    line = "[path a/b/c/sub] [RTSP source] bad status code: 404 (no p@ss/w%!{(MISSING)x here)"
+    said = json.dumps({"level": "ERR", "message": line})
+    usual = json.dumps({"level": "ERR", "message": "[path a/b/c/sub] [RTSP source] bad status code: 404 (Not Found)"})
+    errors = source_log.parse(f"{usual}\n{said}", {"a/b/c/sub"}, {"a/b/c/sub": url})
+    assert errors == {"a/b/c/sub": ["bad status code: 404 (***)", "bad status code: 404 (Not Found)"]}
+
+
 @VIEWER
 def test_a_setting_of_another_hand_leaves_no_host() -> None:
     value = {"source": "publisher", "runOnReady": "ffmpeg -i rtsp://admin:Hoa5mai@192.168.1.64/1", "record": True}
