@@ -10,15 +10,17 @@ from functools import cached_property
 from pathlib import Path
 
 from provisioner.base.collector import without_collector
-from provisioner.base.errors import HostError, UsageError
+from provisioner.base.errors import HostError, SecretsError, UsageError
 from provisioner.base.password_place import outside_of
 from provisioner.base.secret import Secret
 from provisioner.base.vault import VaultPasswords
 from provisioner.desired import DesiredState, desired_state
 from provisioner.desired.key_hosts import key_hosts, known_keys
-from provisioner.desired.limit import Limit, chosen_hosts
+from provisioner.desired.left_out import shut_for_site
+from provisioner.desired.limit import Limit, chosen_hosts, shut_by
+from provisioner.desired.required import run_key
 from provisioner.desired.sites import site_spec
-from provisioner.desired.spec import HostSpec
+from provisioner.desired.spec import HostSpec, LeftOutHost
 from provisioner.hosts.ansible import AnsibleRunner
 from provisioner.hosts.facts import HostFacts
 from provisioner.hosts.keys import make_host_keys
@@ -28,11 +30,16 @@ from provisioner.inventory.files.lock import write_lock
 from provisioner.inventory.files.revision import commit_of
 from provisioner.inventory.loader.cache import Cache, cache_of
 from provisioner.inventory.loader.load import Loaded, load, load_inventory, valid_inventory
-from provisioner.inventory.loader.secrets import load_secrets, write_carrier_secrets, write_inventory_secrets
+from provisioner.inventory.loader.secrets import (
+    carriers_apart,
+    load_secrets,
+    write_carrier_secrets,
+    write_inventory_secrets,
+)
 from provisioner.inventory.model import Inventory, InventorySecrets, Secrets
 from provisioner.inventory.new_secrets import completed, recorded
 from provisioner.inventory.rules import GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
-from provisioner.inventory.rules.logins import SECRETS_MISSING
+from provisioner.inventory.rules.logins import HOST_KEY_MISPLACED, SECRETS_MISSING
 from provisioner.plan import Basis, HostItems, Plan, saved_text, seal_key, seen_of
 from provisioner.plan.build import Observed, build_plan
 from provisioner.plan.changes import Change
@@ -45,6 +52,7 @@ from provisioner.render.templates import Templates, load_templates
 from provisioner.verify.requests import ObserveCall
 from provisioner.verify.result import VerifyResult
 from provisioner.verify.run import verify
+from provisioner.verify.shut import with_shut
 from provisioner.verify.wanted import select
 
 
@@ -103,6 +111,10 @@ class Session:
         with without_collector():
             return desired_state(inventory, secrets)
 
+    def left_out(self, limit: Limit) -> tuple[LeftOutHost, ...]:
+        """The hosts that a limit takes, and of which nothing can be said: their secrets stayed shut."""
+        return shut_by(self.state, limit.by(self.inventory.settings.province_scheme))
+
     @cached_property
     def files(self) -> dict[str, tuple[RenderedFile, ...]]:
         """Every host's rendered files."""
@@ -127,8 +139,7 @@ class Session:
     @property
     def seal_key(self) -> Secret:
         """The key of saved plans' seals."""
-        # An inventory that is complete has a digest key; `desired_state` says so otherwise.
-        return seal_key(self.secrets.digest_key or Secret(""))
+        return seal_key(run_key(self.secrets))
 
 
 @dataclass(frozen=True)
@@ -173,6 +184,7 @@ def make_plan(
     limit = limit.by(session.inventory.settings.province_scheme)
     hosts = chosen_hosts(session.state, limit)
     facts, errors = _observed(session, hosts, (allow or {}).get(TRUST, 0))
+    errors = errors | {host.id: _not_opened(host) for host in shut_by(session.state, limit)}
     unreadable = {host: error.message for host, error in errors.items()}
     unproved = frozenset(host for host, error in errors.items() if isinstance(error, UnprovedHostError))
     observed = Observed(session.inventory, session.state, hosts, session.files, facts, unreadable, unproved=unproved)
@@ -180,6 +192,11 @@ def make_plan(
     with without_collector():
         plan = build_plan(observed, basis, limit, now or datetime.now(UTC), session.commit)
     return Planned(plan, hosts, facts, errors)
+
+
+def _not_opened(host: LeftOutHost) -> HostError:
+    hint = "set a password for its vault id in ANSIBLE_VAULT_IDENTITY_LIST, or leave the host out with --limit"
+    return HostError(host.reason, hint=hint, object=host.id)
 
 
 def _observed(
@@ -225,13 +242,16 @@ def verify_inventory(session: Session, limit: Limit) -> VerifyResult:
     def compare(facts: HostFacts) -> tuple[Change, ...]:
         return changes_of(session.state.hosts[facts.host], session.files[facts.host], facts)
 
-    return verify(
-        select(session.state, limit.by(session.inventory.settings.province_scheme)),
+    limit = limit.by(session.inventory.settings.province_scheme)
+    result = verify(
+        select(session.state, limit),
         session.runner,
         observe={h: ObserveCall(*observe_request(s, session.files[h])) for h, s in session.state.hosts.items()},
         compare=compare,
         clock=lambda: datetime.now(UTC),
     )
+    left_out = [(h, [p.name for p in h.paths if limit.takes_left_out_path(h, p)]) for h in session.left_out(limit)]
+    return with_shut(result, left_out)
 
 
 # --- keys and site packages -----------------------------------------------------------------------
@@ -239,11 +259,12 @@ def verify_inventory(session: Session, limit: Limit) -> VerifyResult:
 
 @dataclass(frozen=True)
 class KeysMade:
-    """What `keys init` did: files written, hosts asked, hosts that did not answer."""
+    """What `keys init` did: files written, hosts asked, hosts that did not answer, files that stayed shut."""
 
     written: tuple[Path, ...]
     hosts: tuple[str, ...]
     unreadable: Mapping[str, HostError]
+    shut: Mapping[str, str]
 
 
 def init_keys(session: Session, *, allow: Mapping[str, int] | None = None) -> KeysMade:
@@ -258,8 +279,9 @@ def init_keys(session: Session, *, allow: Mapping[str, int] | None = None) -> Ke
     """
     tolerate = {HOST_KEYS_MISSING, GATEWAY_KEY_MISSING}
     inventory = load_inventory(session.root, today=session.today, cache=session.cache, tolerate=tolerate)
-    old = load_secrets(session.root, session.passwords, inventory, tolerate={SECRETS_MISSING})
-    new = completed(inventory, old)
+    tolerate = {SECRETS_MISSING, HOST_KEY_MISPLACED}
+    old = load_secrets(session.root, session.passwords, inventory, tolerate=tolerate)
+    new = completed(inventory, old, carriers_apart(session.root, session.passwords, inventory.carriers))
     hosts = key_hosts(inventory, new)
     written = []
     if new.digest_key is not None and write_inventory_secrets(
@@ -274,7 +296,7 @@ def init_keys(session: Session, *, allow: Mapping[str, int] | None = None) -> Ke
     lock = recorded(inventory.allocations, made)
     if lock != inventory.allocations:
         written.append(write_lock(session.root, lock))
-    return KeysMade(tuple(written), tuple(sorted(made)), errors)
+    return KeysMade(tuple(written), tuple(sorted(made)), errors, dict(sorted(old.shut.items())))
 
 
 def _keys_of(
@@ -291,11 +313,20 @@ def _keys_of(
     return made | more, left | others
 
 
-def site_packages(session: Session, facilities: Sequence[str]) -> dict[str, tuple[RenderedFile, ...]]:
+@dataclass(frozen=True)
+class SitePackages:
+    """The package of each facility, and the facilities whose secrets stayed shut, with what would have to be opened."""
+
+    files: Mapping[str, tuple[RenderedFile, ...]]
+    shut: Mapping[str, tuple[str, ...]]
+
+
+def site_packages(session: Session, facilities: Sequence[str]) -> SitePackages:
     """The package of each named facility, or of every rendered one.
 
     Raises:
         UsageError: there is no such facility, or it is not rendered.
+        SecretsError: a named facility's secrets stayed shut, or everybody's did.
     """
     inventory = load_inventory(session.root, today=session.today, cache=session.cache, tolerate={GATEWAY_KEY_MISSING})
     secrets = load_secrets(session.root, session.passwords, inventory)
@@ -307,5 +338,12 @@ def site_packages(session: Session, facilities: Sequence[str]) -> dict[str, tupl
             hint=f"those are: {', '.join(rendered) or 'none'}",
             object=unknown[0],
         )
-    chosen = facilities or tuple(rendered)
-    return {name: render_site(site_spec(inventory, secrets, rendered[name]), session.templates) for name in chosen}
+    chosen = tuple(facilities) or tuple(rendered)
+    shut = {name: files for name in chosen if (files := shut_for_site(secrets, rendered[name]))}
+    if shut and (facilities or len(shut) == len(chosen)):
+        name, files = next(iter(shut.items()))
+        hint = "set a password for its vault id in ANSIBLE_VAULT_IDENTITY_LIST"
+        raise SecretsError(f"{name}: {', '.join(files)} stayed shut", hint=hint, object=name)
+    opened = [name for name in chosen if name not in shut]
+    packages = {name: render_site(site_spec(inventory, secrets, rendered[name]), session.templates) for name in opened}
+    return SitePackages(packages, shut)

@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from provisioner_host import sandbox
 from provisioner_host.files import canonical, keyed_digest
+from provisioner_host.logins import without_login
 from provisioner_host.namespace import Scratch, scratch
 from provisioner_host.paths import API_PASSWORD, API_PORT, MEDIAMTX_FILE, SENTINEL_PREFIX, UNIT_MEDIAMTX
 from provisioner_host.shell import PATH, Failed, scrub
@@ -28,6 +29,10 @@ WRITE_GAP_S = 1.6
 _PATH_LINE = re.compile(r'^  ("(?:[^"\\]|\\.)*"): (\{.*\})$')
 _TRIAL_LIMITS = ("LimitFSIZE=64M", "MemoryMax=2G", "RuntimeMaxSec=30", "TasksMax=64")
 _SETTING_LINE = re.compile(r"^([A-Za-z][A-Za-z0-9]*): (.*)$")
+
+# A path's settings that we write. Another hand's may hold anything: a command line with a password, an address.
+_OURS = frozenset({"rtspTransport", "sourceOnDemandStartTimeout", "sourceOnDemandCloseAfter"})
+_SET = "set"
 
 
 # --- the file -------------------------------------------------------------------------------------
@@ -110,7 +115,7 @@ def program_in(unit: str) -> Path:
 
 def describe_path(value: dict[str, Any], key: str) -> PathAnswer:
     """A path without its credentials: its settings, and a keyed digest of the whole."""
-    settings = {k: v for k, v in value.items() if k != "source"}
+    settings = {k: v if k in _OURS or isinstance(v, bool) else _SET for k, v in value.items() if k != "source"}
     if "source" in value:
         settings["source"] = without_login(str(value["source"]))
     return {
@@ -120,13 +125,22 @@ def describe_path(value: dict[str, Any], key: str) -> PathAnswer:
     }
 
 
-def without_login(source: str) -> str:
-    """A source's address without its credentials."""
-    scheme, separator, rest = source.partition("://")
-    if not separator:
-        return source
-    head, slash, tail = rest.partition("/")
-    return f"{scheme}://{head.rpartition('@')[2]}{slash}{tail}"
+def sources(paths: set[str]) -> dict[str, str]:
+    """The sources of paths in the live file, with their credentials: what is not to be repeated of them."""
+    lines = (_PATH_LINE.match(line) for line in read_file().splitlines())
+    known: dict[str, str] = {}
+    for entry in lines:
+        if entry and (name := json.loads(entry[1])) in paths:
+            known[name] = str(_settings(entry[2]).get("source", ""))
+    return known
+
+
+def _settings(text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
 
 
 def _setting(name: str, text: str, key: str) -> Any:

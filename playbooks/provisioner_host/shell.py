@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 from collections.abc import Sequence
 
+from provisioner_host.logins import scrubbed
+
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
-_LOGIN = re.compile(r"(rtsps?://)[^\s\"'<>]*@")
 
 
 class Failed(Exception):  # noqa: N818 (it reads as what happened)
@@ -16,7 +16,7 @@ class Failed(Exception):  # noqa: N818 (it reads as what happened)
 
 def scrub(text: str) -> str:
     """Take credentials out of stream addresses in another program's output."""
-    return _LOGIN.sub(r"\1***@", text)
+    return scrubbed(text)
 
 
 def run(
@@ -42,6 +42,7 @@ def run(
     except subprocess.TimeoutExpired:
         raise Failed(f"{argv[0]}: no answer within {timeout_s:g} s") from None
     if check and done.returncode != 0:
-        said = scrub((done.stderr.strip() or done.stdout.strip())[-800:])
+        # Before it is cut: of half an address nobody could tell the login.
+        said = scrub(done.stderr.strip() or done.stdout.strip())[-800:]
         raise Failed(f"{' '.join(argv[:3])}: {said or f'code {done.returncode}'}")
     return done

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from provisioner_host import relay
+from provisioner_host.logins import forgotten
 from provisioner_host.paths import UNIT_MEDIAMTX
 from provisioner_host.shell import Failed, run, scrub
 
@@ -22,11 +24,12 @@ def last_errors(paths: Iterable[str], since_s: float) -> dict[str, list[str]]:
         said = run(["journalctl", "-u", unit, "-o", "cat", "--no-pager", "-q", f"--since=-{since_s:.0f}s"], check=False)
     except (Failed, UnicodeDecodeError):
         return {}
-    return parse(said.stdout, set(paths))
+    named = set(paths)
+    return parse(said.stdout, named, relay.sources(named) if "RTSP source" in said.stdout else {})
 
 
-def parse(text: str, paths: set[str]) -> dict[str, list[str]]:
-    """The errors out of the log's lines, one JSON document a line."""
+def parse(text: str, paths: set[str], sources: Mapping[str, str]) -> dict[str, list[str]]:
+    """The errors out of the log's lines, one JSON document a line, without what the paths' sources say of logins."""
     by_path: dict[str, list[str]] = {}
     for line in reversed(text.splitlines()):
         message = _error(line)
@@ -34,7 +37,7 @@ def parse(text: str, paths: set[str]) -> dict[str, list[str]]:
         if matched is None or matched[1] not in paths:
             continue
         errors = by_path.setdefault(matched[1], [])
-        text = scrub(matched[2])[:_SHOWN]
+        text = forgotten(scrub(matched[2]), sources.get(matched[1], ""))[:_SHOWN]
         if len(errors) < _KEPT and text not in errors:
             errors.append(text)
     return by_path

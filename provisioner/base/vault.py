@@ -27,6 +27,8 @@ from provisioner.base.errors import SecretsError
 SECRETS_ID = "secrets"
 CONTACTS_ID = "contacts"
 
+_CARRIERS_ID = f"{SECRETS_ID}-"
+
 _MAGIC = b"$ANSIBLE_VAULT;"
 _ROUNDS = 10_000
 _BLOCK_BITS = 128
@@ -35,7 +37,7 @@ _LINE = 80
 _SCRIPT_TIMEOUT_S = 60
 _HOW_TO_SET = (
     "set ANSIBLE_VAULT_PASSWORD_FILE to the password's file or program, or ANSIBLE_VAULT_IDENTITY_LIST to"
-    " secrets@FILE,contacts-PROVINCE@FILE"
+    " secrets@FILE,secrets-CARRIER@FILE,contacts-PROVINCE@FILE"
 )
 
 
@@ -82,6 +84,10 @@ class VaultPasswords:
         sources = tuple(s for s in self.sources if s[0] != CONTACTS_ID and not s[0].startswith(f"{CONTACTS_ID}-"))
         return VaultPasswords(sources, self.env)
 
+    def knows(self, vault_id: str) -> bool:
+        """Tell whether a vault id has a password of its own."""
+        return any(known == vault_id for known, _ in self.sources)
+
     def password(self, vault_id: str) -> bytes:
         """The password to encrypt with under a vault id: its own, or the default one.
 
@@ -126,6 +132,67 @@ def decrypt(data: bytes, passwords: VaultPasswords, *, name: str) -> bytes:
     tried = ", ".join(str(path) for _, path in passwords.sources)
     hint = f"the passwords tried came from {tried}; {_HOW_TO_SET}"
     raise SecretsError(f"{name}: no vault password fits, or the file was changed", hint=hint, object=name)
+
+
+def carrier_vault_id(carrier: str) -> str:
+    """The vault id of a carrier's own secrets."""
+    return _CARRIERS_ID + carrier
+
+
+def carrier_of_vault_id(vault_id: str) -> str | None:
+    """The carrier whose own secrets a vault id is for; None for the ids of what all share."""
+    return vault_id.removeprefix(_CARRIERS_ID) if vault_id.startswith(_CARRIERS_ID) else None
+
+
+def vault_id_of(data: bytes) -> str:
+    """The vault id that a file's first line names, `default` where it names none; nobody has proved it."""
+    fields = data.partition(b"\n")[0].decode("utf-8", "replace").strip().split(";")
+    return fields[3] if len(fields) > 3 else "default"  # noqa: PLR2004 (version 1.1 has three)
+
+
+class Opener:
+    """Opens the files of one pass over `secrets/`, or leaves them shut; each password is read once.
+
+    A file is shut where nobody said a password that is meant for it: it is under a carrier's vault id and that id
+    has no password here, or under one that all share and only carriers' passwords are here. A password that is
+    meant for it and does not fit is an error, and so is a damaged file.
+    """
+
+    def __init__(self, passwords: VaultPasswords) -> None:
+        self._passwords = passwords
+        self._read: dict[tuple[str, Path], bytes] = {}
+
+    def opened(self, data: bytes, *, name: str) -> bytes | None:
+        """A vault file's content, or None where it stays shut.
+
+        Raises:
+            SecretsError: no password is set at all, one that is meant for it does not fit, or the file is damaged.
+        """
+        envelope = _parse(data, name)
+        meant, others = self._sources(envelope.vault_id)
+        for source in (*meant, *others):
+            plain = _open(envelope, self._password(source))
+            if plain is not None:
+                return plain
+        own = [source for source in meant if source[0] == envelope.vault_id]
+        is_shared = carrier_of_vault_id(envelope.vault_id) is None
+        if self._passwords and not own and not (is_shared and meant):
+            return None
+        return decrypt(data, self._passwords, name=name)
+
+    def _sources(self, vault_id: str) -> tuple[list[tuple[str, Path]], list[tuple[str, Path]]]:
+        """The sources that are meant for a vault id, its own first, and those that could open it all the same."""
+        sources = self._passwords.sources
+        own = [s for s in sources if s[0] == vault_id]
+        shared = [s for s in sources if s[0] != vault_id and carrier_of_vault_id(s[0]) is None]
+        if carrier_of_vault_id(vault_id) is not None:
+            return own + shared, []
+        return own + shared, [s for s in sources if s not in own and s not in shared]
+
+    def _password(self, source: tuple[str, Path]) -> bytes:
+        if source not in self._read:
+            self._read[source] = read_password(source[1], source[0], self._passwords.env)
+        return self._read[source]
 
 
 def opened_with(data: bytes, password: bytes, *, name: str) -> bytes | None:

@@ -8,7 +8,7 @@ from provisioner.base.counted import counted
 from provisioner.base.errors import HostError
 from provisioner.base.json_document import Document
 from provisioner.cli.context import Invocation, today
-from provisioner.cli.output import print_document, print_error_line
+from provisioner.cli.output import print_document, print_error_line, print_warning
 from provisioner.pipeline import KeysMade, Session, init_keys
 from provisioner.plan.guards.policy import parse_allowances
 
@@ -47,6 +47,7 @@ def _document(made: KeysMade) -> Document:
         "written": [str(path) for path in made.written],
         "hosts": list(made.hosts),
         "unreadable": {host: error.message for host, error in sorted(made.unreadable.items())},
+        "shut": dict(made.shut),
     }
 
 
@@ -56,5 +57,8 @@ def _print(made: KeysMade, invocation: Invocation) -> None:
     if not made.written:
         click.echo("nothing to make: every key and secret is there")
     click.echo(f"{counted(len(made.hosts), 'host')} with keys: {', '.join(made.hosts) or 'none'}")
+    for file, vault_id in made.shut.items():
+        hint = f"whoever has a password for the vault id {vault_id} runs this, too"
+        print_warning(f"{file}.yml stayed shut: nothing was made for it", hint, color=invocation.color)
     for _, error in sorted(made.unreadable.items()):
         print_error_line(error, color=invocation.color, margin="  ")

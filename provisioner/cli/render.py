@@ -9,7 +9,7 @@ import click
 from provisioner.base.counted import counted
 from provisioner.cli.context import Invocation, today
 from provisioner.cli.files import write_tree
-from provisioner.cli.output import print_document
+from provisioner.cli.output import print_document, print_warning
 from provisioner.desired.limit import parse_limits
 from provisioner.pipeline import Session, rendered_files
 
@@ -33,8 +33,12 @@ def render(invocation: Invocation, folder: Path, limits: tuple[str, ...]) -> int
     written: list[Path] = []
     for host, files in rendered_files(session, parse_limits(limits)).items():
         written += write_tree(folder / host, files)
+    left_out = {host.id: host.reason for host in session.state.left_out.values()}
     if invocation.json:
-        print_document({"schema": "provisioner/render", "version": 1, "files": [str(path) for path in written]})
+        listed = [str(path) for path in written]
+        print_document({"schema": "provisioner/render", "version": 1, "files": listed, "left_out": left_out})
     else:
+        for reason in left_out.values():
+            print_warning(reason, "set a password for its vault id to render it as well", color=invocation.color)
         click.echo(f"wrote {counted(len(written), 'file')} below {folder}; those of relays hold secrets")
     return 0

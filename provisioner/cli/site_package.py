@@ -8,7 +8,7 @@ import click
 
 from provisioner.cli.context import Invocation, today
 from provisioner.cli.files import write_tree
-from provisioner.cli.output import print_document
+from provisioner.cli.output import print_document, print_warning
 from provisioner.pipeline import Session, site_packages
 
 
@@ -30,12 +30,16 @@ def site_package(invocation: Invocation, facilities: tuple[str, ...], folder: Pa
     invocation.refuse_proposed(folder)
     session = Session(invocation.inventory, invocation.env, today())
     packages = site_packages(session, facilities)
-    for facility, files in packages.items():
+    for facility, files in packages.files.items():
         write_tree(folder / facility, files)
     if invocation.json:
-        listed = {facility: str(folder / facility) for facility in packages}
-        print_document({"schema": "provisioner/site-package", "version": 1, "packages": listed})
+        listed = {facility: str(folder / facility) for facility in packages.files}
+        shut = {facility: list(files) for facility, files in packages.shut.items()}
+        print_document({"schema": "provisioner/site-package", "version": 1, "packages": listed, "shut": shut})
         return 0
-    for facility in packages:
+    for facility, shut_files in packages.shut.items():
+        hint = "set a password for its vault id in ANSIBLE_VAULT_IDENTITY_LIST"
+        print_warning(f"{facility} has no package: {', '.join(shut_files)} stayed shut", hint, color=invocation.color)
+    for facility in packages.files:
         click.echo(f"wrote {folder / facility}: run install.sh in it on the gateway of {facility}, as root")
     return 0

@@ -9,11 +9,11 @@ from provisioner.inventory.model import Inventory, Secrets
 
 
 def key_hosts(inventory: Inventory, secrets: Secrets) -> tuple[HostSpec, ...]:
-    """The hosts whose keys are to be made, with no more than is needed to call them.
+    """The hosts whose keys are to be made, with no more than is needed to call them; not those that stayed shut.
 
     Raises:
         InventoryError: a host has no tunnel address yet.
-        SecretsError: the vault has no digest key.
+        SecretsError: the vault has no digest key, and was opened as a whole.
     """
     lock = inventory.allocations
     missing = sorted((set(inventory.relays) - set(lock.relays)) | (set(inventory.centres) - set(lock.centres)))
@@ -30,6 +30,7 @@ def key_hosts(inventory: Inventory, secrets: Secrets) -> tuple[HostSpec, ...]:
             Tunnel(lock.relays[relay.id].tunnel_address, relay.wireguard_port, (), ()),
         )
         for carrier, relay in inventory.relays.values()
+        if _is_open(secrets, relay.id)
     ]
     specs += [
         HostSpec(
@@ -42,8 +43,15 @@ def key_hosts(inventory: Inventory, secrets: Secrets) -> tuple[HostSpec, ...]:
             Tunnel(lock.centres[centre.id].tunnel_address, None, (), ()),
         )
         for centre in inventory.centres.values()
+        if _is_open(secrets, centre.id)
     ]
     return tuple(sorted(specs, key=lambda s: s.id))
+
+
+def _is_open(secrets: Secrets, host: str) -> bool:
+    """Whether a host's digest key was opened, if it may be in a file that stayed shut."""
+    has_own = any(host in carrier.host_keys for carrier in secrets.carriers.values())
+    return has_own or secrets.digest_key is not None or not secrets.shut
 
 
 def known_keys(inventory: Inventory) -> dict[str, str]:

@@ -33,7 +33,7 @@ def media_paths(inventory: Inventory, secrets: Secrets, connection: Connection) 
     facility, moves = connection.facility, inventory.settings.moved
     linked, mode = linked_site(inventory, connection), connection.plan.access
     access = ACCESS[mode]
-    logins = secret_of(secrets.cameras, facility.id, "camera credentials")
+    logins = secrets.logins(connection.plan.carrier, facility.id)
     province, site = facility.province, facility.id
     recorders = {recorder.id: recorder for recorder in facility.recorders}
     for camera in facility.cameras:

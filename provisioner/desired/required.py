@@ -39,7 +39,7 @@ def secret_of(values: Mapping[str, T], key: str, what: str) -> T:
         what: the secret's name in a sentence, e.g. `pre-shared key`.
 
     Raises:
-        SecretsError: the vault has none.
+        SecretsError: the vault has none, as far as it was opened.
     """
     if key not in values:
         raise SecretsError(f"the vault holds no {what} of {key}", hint="run: provisioner keys init", object=key)
@@ -47,21 +47,46 @@ def secret_of(values: Mapping[str, T], key: str, what: str) -> T:
 
 
 def host_key(secrets: Secrets, host: str) -> Secret:
-    """The key of the digests over a host's files.
+    """The key of the digests over a host's files: as its carrier has it, or derived from the key that all share.
+
+    Both are the same where both are there: `keys init` gives a carrier what it derives.
 
     Raises:
-        SecretsError: the vault has no digest key.
+        SecretsError: the vault has neither, as far as it was opened.
     """
+    own = next((c.host_keys[host] for c in secrets.carriers.values() if host in c.host_keys), None)
+    if own is not None:
+        return own
     if secrets.digest_key is None:
         raise SecretsError("the vault holds no digest key", hint="run: provisioner keys init", object=host)
     return host_digest_key(secrets.digest_key, host)
+
+
+def run_key(secrets: Secrets) -> Secret:
+    """The key of what a run seals as a whole, e.g. a saved plan: the one that all share, or what carriers have.
+
+    Whoever opens the same files has the same key.
+
+    Raises:
+        SecretsError: the vault has neither, as far as it was opened.
+    """
+    if secrets.digest_key is not None:
+        return secrets.digest_key
+    keys = sorted((host, key.reveal()) for c in secrets.carriers.values() for host, key in c.host_keys.items())
+    if not keys:
+        raise SecretsError("the vault holds no digest key", hint=f"{_shut(secrets)}run: provisioner keys init")
+    return Secret("\n".join(f"{host} {key}" for host, key in keys))
+
+
+def _shut(secrets: Secrets) -> str:
+    return f"these stayed shut: {', '.join(sorted(secrets.shut))}; " if secrets.shut else ""
 
 
 def carrier_secrets(secrets: Secrets, carrier: str) -> CarrierSecrets:
     """The secrets of a carrier.
 
     Raises:
-        SecretsError: the vault has none.
+        SecretsError: the vault has none, as far as it was opened.
     """
     return secret_of(secrets.carriers, carrier, "secrets")
 

@@ -201,11 +201,49 @@ class SiteSpec:
     mtu: int = TUNNEL_MTU
 
 
+class LeftOutPath(NamedTuple):
+    """A path of a host that was left out: what a report has to name."""
+
+    name: str
+    province: str
+    facility: str
+    camera: str
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOutHost:
+    """A host about which nothing is said, since its secrets stayed shut.
+
+    Attributes:
+        id: the relay's or the centre's id.
+        kind: relay or centre.
+        carriers: the carriers that the host serves.
+        shut: what would have to be opened, e.g. `secrets/carriers/vnpt.yml (vault id secrets-vnpt)`.
+        paths: what a relay serves.
+    """
+
+    id: str
+    kind: HostKind
+    carriers: tuple[str, ...]
+    shut: tuple[str, ...]
+    paths: tuple[LeftOutPath, ...] = ()
+
+    @property
+    def reason(self) -> str:
+        """Why it is left out, in a sentence."""
+        return f"{self.id} is left out: its secrets stayed shut: {', '.join(self.shut)}"
+
+
 @dataclass(frozen=True, slots=True)
 class DesiredState:
-    """What every managed host should hold, by host id in order."""
+    """What every managed host should hold, by host id in order.
+
+    `left_out` has the hosts whose secrets stayed shut: nothing is known of what they should hold, so that they are
+    neither planned nor verified, and never counted as fine.
+    """
 
     hosts: dict[str, HostSpec]
+    left_out: dict[str, LeftOutHost] = field(default_factory=dict)
 
     @property
     def paths(self) -> tuple[tuple[HostSpec, MediaPath], ...]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import replace
 
-from provisioner.base.errors import InventoryError
+from provisioner.base.errors import InventoryError, SecretsError
 from provisioner.desired.centres import centre_host
+from provisioner.desired.left_out import left_out_centre, left_out_relay
 from provisioner.desired.relays import relay_host
-from provisioner.desired.spec import DesiredState, HostSpec
+from provisioner.desired.spec import DesiredState, HostSpec, LeftOutHost
 from provisioner.desired.trust import Trust, policy_of, trust_of
 from provisioner.inventory.model import Connection, Inventory, Secrets
 
@@ -16,24 +17,39 @@ from provisioner.inventory.model import Connection, Inventory, Secrets
 def desired_state(inventory: Inventory, secrets: Secrets) -> DesiredState:
     """What every relay and centre should hold.
 
-    The inventory must be valid and complete (`rules`): allocated, keys made, every secret there.
+    The inventory must be valid and complete (`rules`): allocated, keys made, every secret there, but for what
+    stayed shut; the hosts that need that are left out.
 
     Raises:
         InventoryError: an allocation or a key is missing, with the command that makes it.
-        SecretsError: a secret is missing from the vault.
+        SecretsError: a secret is missing from the vault, and no file that could hold it stayed shut.
     """
     _refuse_unknown_moves(inventory)
     by_relay: dict[str, list[Connection]] = defaultdict(list)
     for connection in inventory.connections:
         by_relay[connection.plan.relay].append(connection)
-    hosts = [
-        relay_host(inventory, secrets, carrier, relay, by_relay.get(relay.id, ()))
-        for carrier, relay in inventory.relays.values()
-    ]
-    hosts += [centre_host(inventory, secrets, centre) for centre in inventory.centres.values()]
+    hosts: list[HostSpec] = []
+    left_out: dict[str, LeftOutHost] = {}
+    for carrier, relay in inventory.relays.values():
+        served = by_relay.get(relay.id, ())
+        try:
+            hosts.append(relay_host(inventory, secrets, carrier, relay, served))
+        except SecretsError:
+            without = left_out_relay(inventory, secrets, carrier, relay, served)
+            if without is None:
+                raise
+            left_out[relay.id] = without
+    for centre in inventory.centres.values():
+        try:
+            hosts.append(centre_host(inventory, secrets, centre))
+        except SecretsError:
+            without = left_out_centre(inventory, secrets, centre)
+            if without is None:
+                raise
+            left_out[centre.id] = without
     policy = policy_of(inventory)
     trusted = (replace(host, trust=_trust(inventory, host), policy=policy) for host in hosts)
-    return DesiredState({host.id: host for host in sorted(trusted, key=lambda h: h.id)})
+    return DesiredState({host.id: host for host in sorted(trusted, key=lambda h: h.id)}, dict(sorted(left_out.items())))
 
 
 def _trust(inventory: Inventory, host: HostSpec) -> Trust:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -21,6 +22,7 @@ _WAIT_S = 30
 _TO_WRITE = "provisioner_to_write"
 _SQLITE, _POSTGRESQL = "sqlite", "postgresql"
 _URL_HINT = f"{VARIABLE} is a folder, or postgresql+psycopg://USER:PASSWORD@HOST/DATABASE"
+_LOGIN = re.compile(r"[^\s\"']*@")
 _DRIVER_HINT = "install it: pip install 'provisioner[postgresql]'"
 
 
@@ -198,6 +200,8 @@ def _database_errors(place: StatePlace, verb: str) -> Iterator[None]:
         raise StateError(f"{VARIABLE} names an unknown kind of database", hint=_URL_HINT) from None
     except SQLAlchemyError as error:
         said = str(getattr(error, "orig", None) or type(error).__name__).strip().partition("\n")[0]
+        # Of a password with an at sign, the driver takes the rest for the server's name.
+        said = _LOGIN.sub("***@", said)
         raise StateError(
             f"the history in {place.shown} cannot be {verb}: {said}",
             hint=f"see that it is there, has room and is not held by another process; {VARIABLE} names another place",

@@ -127,11 +127,17 @@ def moved_secrets(secrets: Secrets, moves: Sequence[Move], devices: Mapping[str,
     """Secrets in which what was moved stands under its new id; the same ones where nothing has to."""
     if not moves:
         return secrets
-    cameras = _renamed(secrets.cameras, moves, devices)
-    for name, logins in cameras.items():
-        cameras[name] = _by_device(logins, moves, name, devices.get(name, ()))
+    cameras = _moved_logins(secrets.cameras, moves, devices)
+    of_carriers = {name: _moved_logins(logins, moves, devices) for name, logins in secrets.carrier_cameras.items()}
     carriers = {name: _moved_carrier(carrier, moves, devices) for name, carrier in secrets.carriers.items()}
-    return secrets.model_copy(update={"cameras": cameras, "carriers": carriers})
+    return secrets.model_copy(update={"cameras": cameras, "carrier_cameras": of_carriers, "carriers": carriers})
+
+
+def _moved_logins(
+    known: Mapping[str, Mapping[str, T]], moves: Sequence[Move], devices: Mapping[str, Collection[str]]
+) -> dict[str, dict[str, T]]:
+    cameras = _renamed(known, moves, devices)
+    return {name: _by_device(logins, moves, name, devices.get(name, ())) for name, logins in cameras.items()}
 
 
 def _by_device(logins: Mapping[str, T], moves: Sequence[Move], facility: str, devices: Collection[str]) -> dict[str, T]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import base64
 import secrets as random
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 
-from provisioner.base.secret import Secret
+from provisioner.base.secret import Secret, host_digest_key
 from provisioner.inventory.model import Allocations, CarrierSecrets, Inventory, Secrets
 
 
@@ -20,10 +20,21 @@ def recorded(allocations: Allocations, made: Mapping[str, Mapping[str, object]])
     return allocations.model_copy(update={"relays": relays, "centres": centres})
 
 
-def completed(inventory: Inventory, secrets: Secrets) -> Secrets:
-    """The vault's secrets with what is missing drawn; what is there stays. Camera logins are people's."""
+def completed(inventory: Inventory, secrets: Secrets, apart: Collection[str] = ()) -> Secrets:
+    """The vault's secrets with what is missing drawn; what is there stays. Camera logins are people's.
+
+    Args:
+        inventory: whom they have to serve.
+        secrets: what was opened; of a file that stayed shut nothing is drawn anew.
+        apart: the carriers whose secrets have a password of their own: they get the keys of their own hosts.
+    """
     carriers = dict(secrets.carriers)
+    digest_key = secrets.digest_key
+    if digest_key is None and "secrets/inventory" not in secrets.shut:
+        digest_key = _random()
     for carrier in inventory.carriers.values():
+        if f"secrets/carriers/{carrier.id}" in secrets.shut:
+            continue
         known = carriers.get(carrier.id) or CarrierSecrets()
         sites = sorted(
             name
@@ -37,8 +48,18 @@ def completed(inventory: Inventory, secrets: Secrets) -> Secrets:
                 relay.id: {c: known.centre_psks.get(relay.id, {}).get(c) or _psk() for c in sorted(carrier.centres)}
                 for relay in carrier.relays
             },
+            host_keys=_host_keys(inventory.hosts_of_one(carrier), known, digest_key if carrier.id in apart else None),
         )
-    return secrets.model_copy(update={"carriers": carriers, "digest_key": secrets.digest_key or _random()})
+    return secrets.model_copy(update={"carriers": carriers, "digest_key": digest_key})
+
+
+def _host_keys(hosts: Iterable[str], known: CarrierSecrets, digest_key: Secret | None) -> dict[str, Secret]:
+    """The keys that a carrier's hosts have anyway, so that nothing on them changes.
+
+    Where nobody here could know a host's key none is drawn: another one would make its digests those of a stranger.
+    """
+    keys = {host: host_digest_key(digest_key, host) for host in hosts} if digest_key else {}
+    return keys | {host: known.host_keys[host] for host in hosts if host in known.host_keys}
 
 
 def _random() -> Secret:

@@ -71,6 +71,7 @@ def build_plan(observed: Observed, basis: Basis, limit: Limit, now: datetime, co
         *_outside(outside),
         *(r for spec in read if spec.id in by_host for r in _locked_out(observed, spec)),
     ]
+    not_opened = observed.state.left_out.keys() - observed.unreadable.keys()
     return Plan(
         basis=Basis(
             basis.inventory,
@@ -83,7 +84,7 @@ def build_plan(observed: Observed, basis: Basis, limit: Limit, now: datetime, co
         ),
         changes=tuple(changes),
         commit=commit,
-        left_out=tuple(sorted(set(observed.state.hosts) - {spec.id for spec in observed.hosts})),
+        left_out=tuple(sorted((set(observed.state.hosts) - {spec.id for spec in observed.hosts}) | not_opened)),
         outside=outside,
         carriers=carriers_of(observed.state),
         refused=tuple(refused),
@@ -168,6 +169,7 @@ def _locked_out(observed: Observed, spec: HostSpec) -> Iterator[PlanRefusal]:
 
 
 def _notes(observed: Observed, read: Sequence[HostSpec], changed: Collection[str]) -> Iterator[str]:
+    yield from (host.reason for host in observed.state.left_out.values())
     silent = [s.id for s in read if s.firewall and s.id in changed and not observed.facts[s.id].ssh_peer]
     if silent and observed.before is None:
         yield (

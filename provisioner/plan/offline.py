@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from provisioner.base.private_text import address_without_login
 from provisioner.base.secret import Secret, keyed_digest
 from provisioner.desired.spec import DesiredState, HostSpec, MediaPath, Peer
 from provisioner.desired.units import UNIT_REVERT, units_of
@@ -28,7 +29,7 @@ from provisioner.hosts.facts import (
 )
 from provisioner.inventory.allocate import devices_of
 from provisioner.inventory.model import CarrierSecrets, Credentials, Inventory, MediamtxArtefact, Secrets
-from provisioner.plan.diff.relay_file import canonical, sentinel_of, settings_of, without_login
+from provisioner.plan.diff.relay_file import canonical, sentinel_of, settings_of
 from provisioner.plan.guards.ruleset import Ruleset, parse_ruleset
 from provisioner.render.files import MEDIAMTX_FILE, NFT_FILE, RenderedFile, program_path
 from provisioner.render.media import path_settings
@@ -144,7 +145,7 @@ def _path(spec: HostSpec, path: MediaPath) -> PathFacts:
     settings = path_settings(path)
     source = str(settings["source"])
     return PathFacts(
-        settings=settings | {"source": without_login(source)},
+        settings=settings | {"source": address_without_login(source)},
         digest=keyed_digest(spec.digest_key, canonical(settings)),
         source_digest=keyed_digest(spec.digest_key, source.encode()),
     )

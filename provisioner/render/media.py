@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from provisioner.desired.spec import MediaPath, StreamSource, User
-from provisioner.render.quote import flow, quoted_path, source_head, source_url
+from provisioner.render.quote import flow, source_head, source_path, source_url
 
 
 def path_settings(path: MediaPath) -> dict[str, object]:
@@ -37,7 +37,7 @@ def path_lines(paths: Iterable[MediaPath]) -> str:
         first = known.get(device)
         if first is None or not _is_of_one_device(first[0], source):
             first = known[device] = (source, source_head(source))
-        url = first[1] + quoted_path(source.rtsp_path)
+        url = first[1] + source_path(source)
         lines.append(f'  {flow(path.name)}: {{"source": {flow(url)}, {_REST[path.on_demand]}\n')
     return "".join(lines)
 

@@ -23,7 +23,7 @@ _NFT_TEXT = re.compile(r"[A-Za-z0-9_.:/-]{1,64}")
 _WG_VALUE = re.compile(r"[A-Za-z0-9+/=_.:,-]+")
 _UNRESERVED = re.compile(r"[A-Za-z0-9_.~-]*")  # what `quote` leaves as it is
 _SYSTEMD_WORD = re.compile(r"[A-Za-z0-9/_.+-]+")
-
+_REFERENCE = re.compile("%7B(username|password)%7D")  # in a path that is quoted
 # What stays as it is in a source's path and query. `$` is not in it: MediaMTX would take `$G1` for a group.
 _PATH_SAFE = "/?&=:;,+@!*()'~-._%"
 
@@ -103,7 +103,7 @@ def source_url(source: StreamSource) -> str:
     Credentials are percent-encoded whole (a raw `#`, `/` or `%` is fatal to MediaMTX's parse, and `$G1` in
     the value would be substituted); the path and query keep their own signs.
     """
-    return source_head(source) + quoted_path(source.rtsp_path)
+    return source_head(source) + source_path(source)
 
 
 def source_head(source: StreamSource) -> str:
@@ -116,6 +116,19 @@ def dotted(address: IPv4Address) -> str:
     """An address as text, as `str` does, in a third of its time: a country's plan writes a hundred thousand."""
     number = int(address)
     return f"{number >> 24}.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
+
+
+def source_path(source: StreamSource) -> str:
+    """The path and query of a source's address; `{username}` and `{password}` in it are the device's login, quoted."""
+    path = quoted_path(source.rtsp_path)
+    if "{" not in source.rtsp_path:
+        return path
+    # In one pass: a name may look like a reference itself.
+    return _REFERENCE.sub(lambda name: _whole(_login_part(source, name[1])), path)
+
+
+def _login_part(source: StreamSource, name: str) -> str:
+    return source.username if name == "username" else source.password.reveal()
 
 
 @lru_cache(maxsize=4096)

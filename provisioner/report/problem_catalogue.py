@@ -181,6 +181,26 @@ _SITES: _Section = {
     "uplink-over-capacity": ("The sub streams need more than the line sends.", "Contract lower rates."),
     "address-outside-lan": ("A device's address is not in the gateway's LAN.", "Correct the address or the LAN."),
     "address-duplicate": ("Two devices answer at one address and port.", "Correct one of the two."),
+    "password-in-path": (
+        "An RTSP path, or the address of a mirror, holds a login that is written out.",
+        "Write {username} and {password} in its place, and change the password on the device if it was committed.",
+    ),
+    "password-in-text": (
+        "A text says what a password is.",
+        "Take it out, and change the password on the device if it was committed: Git does not forget.",
+    ),
+    "personal-in-text": (
+        "A text holds a phone number or an e-mail address: pages and spreadsheets are made of it.",
+        "Take it out; people stand in contacts/ alone. If it was committed, rewrite the history.",
+    ),
+    "text-like-a-password": (
+        "A word in a text is made like a password.",
+        "Take it out if it is one; otherwise write it in words.",
+    ),
+    "rtsp-path-reference": (
+        "An RTSP path refers to something that nothing fills in.",
+        "Write {username} or {password}, or other braces as %7B and %7D.",
+    ),
     "rtsp-path-missing": ("The make has no RTSP path that is known.", "Write the stream's rtsp_path."),
     "lan-over-pool": ("A facility's LAN overlaps a tunnel pool.", "Renumber the LAN, or move the unused pool."),
 }
@@ -204,6 +224,18 @@ _LOCK: _Section = {
 }
 
 _SECRETS: _Section = {
+    "secrets-shut": (
+        "An encrypted file is for a vault id of which there is no password here: it was not checked.",
+        "Let whoever holds that password check it, or add it to ANSIBLE_VAULT_IDENTITY_LIST.",
+    ),
+    "secret-under-another-id": (
+        "An encrypted file is under a carrier's vault id, and is not that carrier's alone.",
+        "Rekey it with ansible-vault rekey --new-vault-id, and change the secrets in it if it was committed.",
+    ),
+    "host-key-misplaced": (
+        "A carrier's secrets have the key of a host that is not this carrier's alone.",
+        "Run provisioner keys init, which removes it.",
+    ),
     "secrets-not-checked": ("No vault password is set: secrets were not checked.", "Set one to check them too."),
     "secrets-missing": ("A key or secret of ours is not in the vault.", "Run `provisioner keys init`."),
     "secret-duplicate": ("A facility has logins in two files.", "Keep them in its province's file."),

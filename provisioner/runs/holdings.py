@@ -121,6 +121,7 @@ def shown_of_facilities(state: DesiredState, contents: Contents, result: VerifyR
     return tuple(
         check
         for relay, facilities in sorted(contents.items())
+        if relay in state.hosts
         for facility, content in sorted(facilities.items())
         for check in _checked(state.hosts[relay], facility, content, verdicts)
     )

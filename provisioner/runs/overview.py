@@ -16,7 +16,9 @@ from provisioner.history.store import find_history
 from provisioner.inventory.loader.cache import cache_of
 from provisioner.inventory.loader.load import Loaded, check, load, valid_inventory
 from provisioner.inventory.model import Facility, Inventory
+from provisioner.inventory.model.free_texts import with_texts
 from provisioner.inventory.rules import ALLOCATION_MISSING, GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
+from provisioner.inventory.rules.texts import PRIVATE_TEXTS, shown
 from provisioner.lifecycle.evidence import NO_EVIDENCE, Evidence
 from provisioner.lifecycle.status import FacilityStatus, statuses
 
@@ -122,7 +124,14 @@ def overview(root: Path, environment: Mapping[str, str], now: datetime) -> Overv
         )
     place = state_place_of(environment, loaded.partial.settings.id)
     evidence = _evidence(place)
-    return Overview(root, loaded, loaded.partial, problems, evidence, place, now)
+    return Overview(root, loaded, _public(loaded.partial, problems), problems, evidence, place, now)
+
+
+def _public(inventory: Inventory, problems: Sequence[Problem]) -> Inventory:
+    """What could be read, without the texts that hold passwords or people's data: pages are made of it."""
+    if not any(problem.code in PRIVATE_TEXTS for problem in problems):
+        return inventory
+    return with_texts(inventory, shown)
 
 
 def _evidence(place: StatePlace) -> Evidence:

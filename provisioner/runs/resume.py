@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from provisioner.apply import HostOutcome, HostResult, Job, JournalStep, RolloutOptions, roll_out
+from provisioner.desired.limit import Limit, refuse_all_shut
 from provisioner.desired.spec import HostSpec
 from provisioner.history.who import who, who_text
 from provisioner.hosts.facts import HostFacts
@@ -75,6 +76,7 @@ def _held_back(host: str) -> HostResult:
 def _jobs_of(session: Session, last: Unfinished) -> tuple[list[Job], list[HostResult]]:
     """The jobs of a run's hosts that are not through, and the results of those that cannot be asked."""
     names = [host for wave in last.intent.waves for host in wave.hosts]
+    refuse_all_shut(session.state, Limit({"host": frozenset(names)}))
     specs = [session.state.hosts[host] for host in names if host in session.state.hosts]
     gone = [host for host in names if host not in session.state.hosts]
     through = last.progress.results

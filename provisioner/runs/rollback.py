@@ -9,6 +9,7 @@ from datetime import datetime
 
 from provisioner.apply import HostOutcome, HostResult, Job, waves_of
 from provisioner.base.errors import HostError, UsageError
+from provisioner.desired.limit import Limit, refuse_all_shut
 from provisioner.history.place import state_place_of
 from provisioner.history.records import Operation
 from provisioner.history.store import find_history
@@ -39,8 +40,11 @@ def plan_rollback(session: Session, targets: Sequence[str]) -> RollbackPlan:
 
     Raises:
         UsageError: a target is neither, or no host keeps a state to return to.
+        SecretsError: a target's secrets stayed shut, or none is named and there are such hosts.
     """
     hosts = session.state.hosts
+    by_name = bool(targets) and set(targets) <= hosts.keys() | session.state.left_out.keys()
+    refuse_all_shut(session.state, Limit({"host": frozenset(targets)} if by_name else {}))
     named = {target for target in targets if target in hosts}
     runs = [target for target in targets if target not in hosts]
     if len(runs) > 1 or (runs and named):

@@ -146,9 +146,10 @@ def _sound_check(case: Case, read: Read) -> Check:
 
 def centre_check(case: Case) -> Check:
     """Check the same at every monitoring centre of the carrier, through the tunnel."""
-    if not case.target.centres:
+    if not case.target.centres and not case.target.shut:
         return not_checked(case.target.relay.id, "no monitoring centre reads it")
     checks = [_one_centre(case, centre) for centre in case.target.centres]
+    checks += [not_checked(centre.id, centre.reason) for centre in case.target.shut]
     # A failure says more than a centre about which nothing is known.
     return min(checks, key=lambda c: {False: 0, None: 1, True: 2}[c.passed])
 

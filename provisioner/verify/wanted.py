@@ -6,19 +6,23 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 
 from provisioner.base.errors import UsageError
-from provisioner.desired.limit import Limit
-from provisioner.desired.spec import DesiredState, HostKind, HostSpec, MediaPath
+from provisioner.desired.limit import Limit, refuse_all_shut, refuse_shut
+from provisioner.desired.spec import DesiredState, HostKind, HostSpec, LeftOutHost, MediaPath
 
 _EVERYTHING = Limit()
 
 
 @dataclass(frozen=True, slots=True)
 class PathToCheck:
-    """One path to check: the relay that serves it, and the centres that have to read it."""
+    """One path to check: the relay that serves it, and the centres that have to read it.
+
+    `shut` are centres that have to read it as well, and cannot be asked: their secrets stayed shut.
+    """
 
     relay: HostSpec
     path: MediaPath
     centres: tuple[HostSpec, ...]
+    shut: tuple[LeftOutHost, ...] = ()
 
     @property
     def carrier(self) -> str:
@@ -39,15 +43,23 @@ def select(state: DesiredState, limit: Limit = _EVERYTHING) -> tuple[PathToCheck
 
     Raises:
         UsageError: nothing is selected, so that nothing would be proved.
+        SecretsError: all that is selected is of hosts whose secrets stayed shut, or there is no limit and there are
+            such hosts.
     """
+    refuse_shut(state, limit)
+    shut: dict[str, tuple[LeftOutHost, ...]] = defaultdict(tuple)
+    for left in state.left_out.values():
+        for carrier in left.carriers if left.kind is HostKind.CENTRE else ():
+            shut[carrier] += (left,)
     centres: dict[str, list[HostSpec]] = defaultdict(list)
     for host in sorted(state.hosts.values(), key=lambda h: h.id):
         if host.kind is HostKind.CENTRE:
             for carrier in host.carriers:
                 centres[carrier].append(host)
-    every = (PathToCheck(h, p, tuple(centres[h.carriers[0]])) for h, p in state.paths)
+    every = (PathToCheck(h, p, tuple(centres[h.carriers[0]]), shut[h.carriers[0]]) for h, p in state.paths)
     chosen = tuple(sorted((w for w in every if _takes(limit, w)), key=lambda w: (w.path.name, w.relay.id)))
     if not chosen:
+        refuse_all_shut(state, limit)
         options = " ".join(f"--limit {k}={v}" for k, vs in sorted(limit.wanted.items()) for v in sorted(vs))
         message = f"{options} selects no path" if options else "the inventory has no path to check"
         hint = "only facilities that are open and whose plan is agreed have paths; see provisioner validate"

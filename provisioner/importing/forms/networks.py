@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from ipaddress import AddressValueError, IPv4Address, IPv4Network, NetmaskValueError
 
+from provisioner.base.private_text import path_holds_login, unknown_references
 from provisioner.base.vietnamese import clean, fold
 from provisioner.importing.cells.findings import error, warning
 from provisioner.importing.cells.grid import Cell
-from provisioner.importing.forms.privacy import states_login
 from provisioner.importing.forms.values import CellReading
 
 _RTSP_PATH = re.compile(r"/[\x21-\x7e]*")
@@ -69,8 +69,12 @@ def picture_size(cell: Cell) -> CellReading:
 
 
 def rtsp_path(cell: Cell) -> CellReading:
-    """Read the path and query of an RTSP address; logins in it are refused, host and port as well."""
+    """Read the path and query of an RTSP address; logins in it are refused, host and port as well.
+
+    `{username}` and `{password}` may stand for the login: they are filled in on the relay.
+    """
     text = cell.text.strip()
-    if states_login(text) or "@" in text:
+    if path_holds_login(text):
         return CellReading(None, (error("password-in-text"),))
-    return CellReading(text) if _RTSP_PATH.fullmatch(text) else CellReading(None, (error("rtsp-path-form"),))
+    fits = _RTSP_PATH.fullmatch(text) and not unknown_references(text)
+    return CellReading(text) if fits else CellReading(None, (error("rtsp-path-form"),))

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from provisioner.base.private_text import holds_login, holds_personal_data
 from provisioner.base.vietnamese import clean, fold
 from provisioner.contacts.field import FieldReading
 from provisioner.contacts.names import read_line
 from provisioner.importing.cells.findings import FindingLevel, Remark, error, warning
 from provisioner.importing.cells.grid import Cell
 from provisioner.importing.forms.choices import NO_OBSTACLE, OBSTACLES, YES_NO, Choice, YesNo, word_key
-from provisioner.importing.forms.privacy import holds_login, holds_personal_data
 from provisioner.inventory.explanation.sentences import is_inside_a_room
 
 CellValue = str | int | float | bool | list[str] | tuple[int, int]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from provisioner.base.diagnostics import Problem
+from provisioner.base.private_text import is_private
 from provisioner.inventory.explanation.corrections import (
     ask,
     for_address,
@@ -90,13 +91,13 @@ def label(owner: str, value: object, path: KeyPath) -> str:
         if isinstance(part, int) and index:
             words[-1] = _item_label(str(path[index - 1]), part, here)
         else:
-            words.append(str(part))
+            words.append("a key" if is_private(str(part)) else str(part))
     return ": ".join(words)
 
 
 def _item_label(listing: str, index: int, item: object) -> str:
     named = item.get("id", item.get("ref", item.get("province"))) if isinstance(item, dict) else None
-    if isinstance(named, str):
+    if isinstance(named, str) and not is_private(named):
         return f"{_SINGULAR.get(listing, listing)} {named}"
     return f"{_SINGULAR.get(listing, listing)} number {index + 1}"
 
@@ -120,6 +121,17 @@ class _Explanation:
     def is_key(self) -> bool:
         loc = self.detail["loc"]
         return bool(loc) and loc[-1] == "[key]"
+
+    @property
+    def hidden(self) -> bool:
+        """Whether the value may not be repeated: a secret file's, and one that looks like a password or a person's."""
+        return self.subject.secret or any(map(is_private, self._words()))
+
+    def _words(self) -> Iterator[str]:
+        yield from (part for part in self.path if isinstance(part, str))
+        if not isinstance(self.value, dict | list) and self.value is not None:
+            yield str(self.value)
+            yield self.subject.written(self.path)
 
     @property
     def value(self) -> object:
@@ -153,7 +165,7 @@ class _Explanation:
     def _special(self) -> tuple[str, str, str] | None:
         """The cases with a rule of their own behind them."""
         value = self.value
-        if not isinstance(value, str) or self.subject.secret:
+        if not isinstance(value, str) or self.hidden:
             return None
         if self.path[-1:] == ("zone",) and is_inside_a_room(value):
             return "zone-forbidden", f"a camera may not look into a room, toilet or bath ({value!r})", ZONE_RULE
@@ -171,7 +183,7 @@ class _Explanation:
 
     def _unknown_key(self) -> tuple[str, str, str]:
         known = keys_of(schema_at(self.subject.schema, self.path[:-1]))
-        if self.subject.secret:
+        if self.hidden:
             return "key-unknown", "a key here is not known", f"the keys here are {', '.join(known)}"
         key = str(self.path[-1])
         close = difflib.get_close_matches(key, known, n=1)
@@ -183,15 +195,15 @@ class _Explanation:
         if kind == "value_error" and (schema not in _ADDRESSES or "host bits" in self._sentence()):
             return self._sentence()
         if self.is_key:
-            return "the key cannot be a name here" if self.subject.secret else f"{self.path[-1]!r} cannot be a key here"
+            return "the key cannot be a name here" if self.hidden else f"{self.path[-1]!r} cannot be a key here"
         if self.value is None and not self.path:
             return "the file is empty"
-        quoted = "the value" if self.subject.secret else _quoted(self.value)
+        quoted = "the value" if self.hidden else _quoted(self.value)
         return f"{quoted} is not {_expected(kind, self.detail, schema)}"
 
     def _sentence(self) -> str:
         text = str(self.detail["ctx"]["error"])
-        if self.subject.secret:
+        if self.hidden:
             return "the value is not allowed" if re.search(r"['\"]", text) else text
         quoted = _quoted(self.value)
         return text if isinstance(self.value, dict) or quoted.strip("'") in text else f"{quoted}: {text}"
@@ -203,7 +215,7 @@ class _Explanation:
             return PATTERN_HINTS.get(ctx["pattern"], _EXAMPLE)
         if kind in _BOUNDS:
             return ask(self._field, f"a number of {_expected(kind, self.detail, schema)}")
-        if self.subject.secret or self.is_key or isinstance(self.value, dict | list):
+        if self.hidden or self.is_key or isinstance(self.value, dict | list):
             return _GENERAL_HINTS.get(kind, _EXAMPLE)
         return self._correction(kind, schema, ctx)
 

@@ -34,7 +34,8 @@ _SINGLE: dict[str, tuple[str, type[Model]]] = {
 _FOLDERS: dict[str, tuple[str, type[Model]]] = {"carriers": ("carrier", Carrier), "centres": ("centre", Centre)}
 _SECRETS = "secrets"
 _CONTACTS = "contacts"
-_SECRET_FOLDERS = frozenset({(_SECRETS, "cameras"), (_SECRETS, "carriers")})
+_CAMERAS = (_SECRETS, "cameras")
+_SECRET_FOLDERS = frozenset({_CAMERAS, (_SECRETS, "carriers")})
 _NOBODY: tuple[str, None] = ("", None)
 _LINKS_FOLLOWED = frozenset({*_FOLDERS, "facilities", _SECRETS})
 _FACILITY_DEPTH = 3
@@ -84,6 +85,14 @@ class File:
         if self.kind == "facility":
             return {"id": parts[2], "province": parts[1]}
         return {"id": parts[1]} if self.kind in {"carrier", "centre"} else {}
+
+    @property
+    def carrier(self) -> str | None:
+        """Whose an encrypted file is: a carrier's, nobody's alone (empty), or None where it may be either."""
+        parts = self.owner.split("/")
+        if parts[1:2] == ["cameras"]:
+            return parts[2] if len(parts) > _FACILITY_DEPTH else None
+        return parts[2] if parts[1:2] == ["carriers"] else ""
 
     def moved(self, key: str, value: str) -> str:
         """The path at which the file would agree with an id in it."""
@@ -228,7 +237,7 @@ def _listed(folder: tuple[str, ...], name: str) -> tuple[str, type[Model] | None
     if folder[0] in _FOLDERS and len(folder) == 1:
         kind, model = _FOLDERS[folder[0]]
         return f"{kind}/{stem}", model
-    if folder in _SECRET_FOLDERS or (folder == (_SECRETS,) and stem == "inventory"):
+    if folder in _SECRET_FOLDERS or folder[:-1] == _CAMERAS or (folder == (_SECRETS,) and stem == "inventory"):
         return "/".join((*folder, stem)), None
     return _NOBODY
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import yaml
 
+from provisioner.base.private_text import is_private
 from provisioner.inventory.files.positions import KeyPath, Mark
 from provisioner.inventory.files.yaml_quick import GAVE_UP, read_quickly
 from provisioner.inventory.files.yaml_scalars import resolve
@@ -203,7 +204,8 @@ class _Reader:
         while not isinstance(event := self._next(), yaml.MappingEndEvent):
             key = self._key(event, depth)
             if key in entries:
-                message = f"the key {key!r} stands twice; the first one is in line {first[key]}"
+                named = "a key" if is_private(key) else f"the key {key!r}"
+                message = f"{named} stands twice; the first one is in line {first[key]}"
                 self._fault(event, "key-duplicate", message, "remove one of the two")
             mark = mark_of(event)
             first.setdefault(key, mark.line)

@@ -37,6 +37,9 @@ from provisioner.inventory.model import (
 )
 from provisioner.inventory.outline import Outline
 
+_CARRIERS_ID = "secrets-"
+"""How the vault ids of carriers begin, as `provisioner.base.vault` has it."""
+
 M = TypeVar("M", bound=Model)
 
 
@@ -246,6 +249,11 @@ class _FilesPass:
                 " clear, change the secrets in it: Git does not forget"
             )
             self._problem(file, "secret-not-encrypted", message, hint)
+        elif file.carrier is not None and (under := _carrier_of_label(data)) not in {None, file.carrier}:
+            message = f"{file.owner}: it is encrypted under the vault id of the carrier {under}"
+            whose = f"secrets-{file.carrier}, or secrets" if file.carrier else "secrets"
+            hint = f"ansible-vault rekey --new-vault-id {whose}: that file is not {under}'s to open"
+            self._problem(file, "secret-under-another-id", message, hint)
 
     def _duplicate(self, file: File) -> None:
         first = self.sources[file.owner].shown
@@ -321,6 +329,12 @@ class _FilesPass:
     def _by_id(self, model: type[M]) -> dict[str, M]:
         values = {m.id: m for m in self.parsed.values() if isinstance(m, model)}  # type: ignore[attr-defined]
         return dict(sorted(values.items()))
+
+
+def _carrier_of_label(data: bytes) -> str | None:
+    """The carrier whose vault id a file's first line names; `provisioner.base.vault` needs libraries for the rest."""
+    *_, label = data.partition(b"\n")[0].decode("utf-8", "replace").strip().split(";")
+    return label.removeprefix(_CARRIERS_ID) if label.startswith(_CARRIERS_ID) else None
 
 
 def _digest(file: File) -> str:

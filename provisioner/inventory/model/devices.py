@@ -64,8 +64,11 @@ class Stream(Model):
     """The contracted mean rate, in kilobits a second; recorder and uplink limits are held against it."""
     fps: Annotated[int, Field(ge=1, le=120)] | None = None
     """Frames a second."""
-    rtsp_path: Annotated[str, StringConstraints(pattern=r"^/[\x21-\x7e]*$")] | None = None
-    """Path and query of the device's RTSP address, without host and login; the make's own where it is left out."""
+    rtsp_path: Annotated[str, StringConstraints(pattern=r"^/[\x21-\x7e]*$", max_length=500)] | None = None
+    """Path and query of the device's RTSP address, without host and login; the make's own where it is left out.
+
+    Where a device wants its login there, `{username}` and `{password}` stand for what `secrets/` has.
+    """
 
 
 class Streams(Model):

@@ -41,7 +41,7 @@ class MediamtxArtefact(Model):
     """
 
     version: Annotated[str, StringConstraints(pattern=r"^1\.(20\.[1-9]\d*|21\.\d+)$")]
-    source: Annotated[str, StringConstraints(pattern=r"^(release|https://\S+|file:\S+)$")] = "release"
+    source: Annotated[str, StringConstraints(pattern=r"^(release|https://\S+|file:\S+)$", max_length=500)] = "release"
     sha256: dict[Literal["amd64", "arm64"], Sha256]
 
 

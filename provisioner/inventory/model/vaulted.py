@@ -15,12 +15,14 @@ class Credentials(Model):
 class CarrierSecrets(Model):
     """`secrets/carriers/<carrier>.yml`: made by `keys init`.
 
-    `readers` is by centre; `site_psks` by facility; `centre_psks` by relay, then centre.
+    `readers` is by centre; `site_psks` by facility; `centre_psks` by relay, then centre. `host_keys` has the digest
+    keys of the hosts that are this carrier's alone, so that its engineers need no password but their own.
     """
 
     readers: dict[Slug, SecretText] = {}
     site_psks: dict[Slug, SecretText] = {}
     centre_psks: dict[Slug, dict[Slug, SecretText]] = {}
+    host_keys: dict[Slug, SecretText] = {}
 
 
 class InventorySecrets(Model):
@@ -30,8 +32,21 @@ class InventorySecrets(Model):
 
 
 class Secrets(Model):
-    """All that the vault holds: the digest key, camera logins by facility and device, carriers' secrets."""
+    """What the vault holds, as far as it was opened.
+
+    `cameras` has logins by facility and device, of files that all carriers share; `carrier_cameras` those of files
+    that are one carrier's, by carrier. `shut` names the files for which there was no password, each with its vault
+    id: what they hold is not known, and never counts as missing.
+    """
 
     digest_key: SecretText | None = None
     cameras: dict[Slug, dict[Slug, Credentials]] = {}
+    carrier_cameras: dict[Slug, dict[Slug, dict[Slug, Credentials]]] = {}
     carriers: dict[Slug, CarrierSecrets] = {}
+    shut: dict[str, str] = {}
+
+    def logins(self, carrier: str, facility: str) -> dict[str, Credentials]:
+        """A facility's logins, as the carrier that serves it knows them."""
+        own = self.carrier_cameras.get(carrier, {}).get(facility)
+        shared = self.cameras.get(facility, {})
+        return shared | own if own else shared

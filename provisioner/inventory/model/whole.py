@@ -42,6 +42,11 @@ class Frame(Model):
         """Every relay by id, with its carrier."""
         return {r.id: (c, r) for c in self.carriers.values() for r in c.relays}
 
+    def hosts_of_one(self, carrier: Carrier) -> tuple[str, ...]:
+        """The hosts that are one carrier's alone: its relays, and the centres that read from no other."""
+        others = {c for other in self.carriers.values() if other.id != carrier.id for c in other.centres}
+        return (*sorted(relay.id for relay in carrier.relays), *sorted(set(carrier.centres) - others))
+
     def scheme_of(self, own: ProvinceScheme | None) -> ProvinceScheme:
         """The list that a record's province slugs are of: its own, or the inventory's."""
         return own or self.settings.province_scheme

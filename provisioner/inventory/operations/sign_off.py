@@ -9,6 +9,7 @@ from pathlib import Path
 
 from provisioner.base.atomic_file import write_atomic
 from provisioner.base.errors import InventoryError, UsageError
+from provisioner.base.private_text import holds_personal_data, states_login
 from provisioner.inventory.files.edit import EditError, Flow, edited
 from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.loader.load import Loaded, load
@@ -60,7 +61,7 @@ def sign_off(root: Path, agreement: Agreement, *, today: date) -> Signed:
 
     Raises:
         InventoryError: the facility cannot be read, or its file cannot be edited.
-        UsageError: there is no such facility or plan, or the day is one to come.
+        UsageError: there is no such facility or plan, the day is one to come, or the source names what is private.
     """
     facility = _facility(load(root, today=today), agreement.facility)
     plan = facility.successor if agreement.plan == "successor" else facility.plan
@@ -69,6 +70,9 @@ def sign_off(root: Path, agreement: Agreement, *, today: date) -> Signed:
         raise UsageError(f"facility {facility.id} has no {agreement.plan} to sign", hint=hint, object=facility.id)
     if agreement.signed_on > today:
         raise UsageError(f"--on {agreement.signed_on} is a day to come", hint="name the day on which it was agreed")
+    if states_login(agreement.source) or holds_personal_data(agreement.source):
+        hint = "name the minutes or letter; people stand in contacts/ alone, and logins in secrets/"
+        raise UsageError("--source holds a phone number, an e-mail address or a login (not repeated here)", hint=hint)
     content = signed_content(facility, plan)
     path = root / "facilities" / facility.province / f"{facility.id}.yml"
     _edit(root, path, _changes(agreement, plan, content))

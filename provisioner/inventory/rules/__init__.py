@@ -14,7 +14,7 @@ from provisioner.base.diagnostics import Problem
 from provisioner.inventory.files.positions import Places
 from provisioner.inventory.model import Inventory
 from provisioner.inventory.outline import outline_of
-from provisioner.inventory.rules import allocated, hosts, networks, orders, plans, policies, provinces, sites
+from provisioner.inventory.rules import allocated, hosts, networks, orders, plans, policies, provinces, sites, texts
 from provisioner.inventory.rules.allocated import (
     ALLOCATION_MISSING,
     GATEWAY_KEY_MISSING,
@@ -41,7 +41,7 @@ __all__ = [
     "missing_keys",
 ]
 
-SITE_RULES: tuple[SiteRule, ...] = (*sites.RULES, *plans.RULES)
+SITE_RULES: tuple[SiteRule, ...] = (*sites.RULES, *plans.RULES, *texts.SITE_RULES)
 
 RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (
     *provinces.RULES,
@@ -50,6 +50,7 @@ RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (
     *networks.RULES,
     *allocated.RULES,
     *policies.RULES,
+    *texts.RULES,
     missing_allocations,
     missing_keys,
 )
@@ -62,7 +63,7 @@ def check_site(site: SiteView) -> tuple[Problem, ...]:
 
 def check_across(view: View) -> tuple[Problem, ...]:
     """Run every rule across files."""
-    return tuple(problem for rule in RULES for problem in rule(view))
+    return tuple(texts.unquoted(view, (problem for rule in RULES for problem in rule(view))))
 
 
 def check(

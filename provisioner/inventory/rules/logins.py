@@ -10,11 +10,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from provisioner.base.diagnostics import Problem, Severity
+from provisioner.base.private_text import path_as_read
 from provisioner.inventory.allocate import carrier_of, devices_of, next_carrier_of
 from provisioner.inventory.files.positions import Places
 from provisioner.inventory.model import Credentials, Facility, Inventory, Operating, Secrets
 
 SECRETS_MISSING = "secrets-missing"
+HOST_KEY_MISPLACED = "host-key-misplaced"
 
 _FACTORY = frozenset(
     {
@@ -27,6 +29,10 @@ _FACTORY = frozenset(
 )
 """Passwords that makes ship with, or that installers leave behind (domain reference: vendors' documents)."""
 
+_SHARED_DEPTH = 3
+_SHORTEST_SOUGHT = 4
+"""A shorter password is part of any path."""
+
 _RUN_KEYS = "run `provisioner keys init`: it makes them and writes them encrypted"
 
 
@@ -38,17 +44,19 @@ class SecretsView:
         inventory: what the secrets have to serve.
         secrets: what could be read.
         places: where it stands, by file: the owner of a file is e.g. `secrets/cameras/bac-giang`.
-        owners: which file holds a facility's logins.
-        broken: files that could not be understood: what they lack is not known.
+        owners: which file holds a facility's logins, by carrier for those that are a carrier's own.
+        broken: files that could not be understood, or stayed shut: what they lack is not known.
         root: the inventory's folder, for naming files that do not exist yet.
+        carriers: the carrier whose vault id a file is under, by file.
     """
 
     inventory: Inventory
     secrets: Secrets
     places: Places
-    owners: Mapping[str, str]
+    owners: Mapping[str, Mapping[str, str]]
     broken: Collection[str]
     root: Path
+    carriers: Mapping[str, str]
 
     def problem(self, owner: str, path: tuple[str, ...], code: str, message: str, hint: str) -> Problem:
         """A problem in a file under secrets/, with its place; there need be no such file yet."""
@@ -65,24 +73,38 @@ def check_secrets(view: SecretsView) -> tuple[Problem, ...]:
 def logins_are_complete(view: SecretsView) -> Iterator[Problem]:
     """Each device of a rendered facility has a login."""
     for facility in view.inventory.rendered_facilities:
-        known = view.secrets.cameras.get(facility.id, {})
-        owner = f"secrets/cameras/{facility.province}"
-        if owner in view.broken:
-            continue
-        for device in devices_of(facility):
-            if device not in known:
+        devices = devices_of(facility)
+        for connection in facility.connections:
+            carrier = connection.plan.carrier
+            known = view.secrets.logins(carrier, facility.id)
+            owner = _owner_of_logins(view, carrier, facility)
+            missing = [device for device in devices if device not in known]
+            if not missing or owner is None:
+                continue
+            for device in missing:
                 message = f"facility {facility.id}: {device} has no login"
                 hint = (
                     f"add it with `ansible-vault edit {view.root / owner}.yml`:"
                     f" {facility.id}: {{ {device}: {{ username: …, password: … }} }}"
                 )
                 yield view.problem(owner, (facility.id,), "login-missing", message, hint)
+            break
+
+
+def _owner_of_logins(view: SecretsView, carrier: str, facility: Facility) -> str | None:
+    """The file in which a facility's logins belong for a carrier; None where one that may have them was not read."""
+    shared, own = f"secrets/cameras/{facility.province}", f"secrets/cameras/{carrier}/{facility.province}"
+    if shared in view.broken or own in view.broken:
+        return None
+    return own if own in view.places.sources and facility.id not in view.secrets.cameras else shared
 
 
 def _all(view: SecretsView) -> Iterator[tuple[str, str, Credentials, str]]:
-    for facility, logins in view.secrets.cameras.items():
-        for device, login in logins.items():
-            yield facility, device, login, view.owners[facility]
+    for whose, owners in view.owners.items():
+        cameras = view.secrets.carrier_cameras.get(whose, {}) if whose else view.secrets.cameras
+        for facility, logins in cameras.items():
+            for device, login in logins.items():
+                yield facility, device, login, owners[facility]
 
 
 def logins_are_changed(view: SecretsView) -> Iterator[Problem]:
@@ -94,6 +116,21 @@ def logins_are_changed(view: SecretsView) -> Iterator[Problem]:
             hint = "change it on the device, then here"
             path = (facility, device, "password")
             yield view.problem(owner, path, "password-factory", message, hint)
+
+
+def paths_repeat_no_login(view: SecretsView) -> Iterator[Problem]:
+    """A password of the vault stands in no RTSP path, however it is written there: plans show the path."""
+    for facility, device, login, owner in _all(view):
+        known = view.inventory.facilities.get(facility)
+        password = login.password.reveal()
+        if known is None or len(password) < _SHORTEST_SOUGHT:
+            continue
+        for camera in known.cameras:
+            streams = (camera.streams.sub, camera.streams.main)
+            if any(s and s.rtsp_path and password in path_as_read(s.rtsp_path) for s in streams):
+                message = f"facility {facility}: an RTSP path of {camera.id} repeats the password of {device}"
+                hint = "write {password} in its place, and change the password on the device if it was committed"
+                yield view.problem(owner, (facility, device, "password"), "password-in-path", message, hint)
 
 
 def logins_are_used(view: SecretsView) -> Iterator[Problem]:
@@ -108,13 +145,34 @@ def logins_are_used(view: SecretsView) -> Iterator[Problem]:
             yield replace(problem, severity=Severity.WARNING)
         elif known.province != province:
             message = f"facility {facility} is of {known.province}, not of {province}"
-            hint = f"move its logins to secrets/cameras/{known.province}.yml"
+            hint = f"move its logins to {owner.rpartition('/')[0]}/{known.province}.yml"
+            yield view.problem(owner, (facility, device), "login-misplaced", message, hint)
+        elif (whose := _carrier_of_file(view, owner)) not in {None, carrier_of(known), next_carrier_of(known)}:
+            message = f"facility {facility} is not {whose}'s to serve, and {whose} can open the login of {device}"
+            hint = "move its logins to a file of its own carrier, or to one that all share, and change the passwords"
             yield view.problem(owner, (facility, device), "login-misplaced", message, hint)
         elif known.operating is Operating.CLOSED:
             message = f"facility {facility} is closed, and the login of {device} is still there"
             hint = "remove it once every host was seen without the facility: see provisioner status"
             problem = view.problem(owner, (facility, device), "login-unused", message, hint)
             yield replace(problem, severity=Severity.WARNING)
+
+
+def _carrier_of_file(view: SecretsView, owner: str) -> str | None:
+    """The carrier that a file is for, by its folder or its vault id; None where all share it."""
+    parts = owner.split("/")
+    return parts[2] if len(parts) > _SHARED_DEPTH else view.carriers.get(owner)
+
+
+def host_keys_are_the_carriers(view: SecretsView) -> Iterator[Problem]:
+    """A carrier's file has keys of no host but its own: whoever has a host's key can seal what is said of it."""
+    for name, secrets in view.secrets.carriers.items():
+        carrier = view.inventory.carriers.get(name)
+        own = view.inventory.hosts_of_one(carrier) if carrier else ()
+        for host in sorted(set(secrets.host_keys) - set(own)):
+            message = f"carrier {name}: {host} is no host of this carrier alone"
+            hint = "remove its key, or run `provisioner keys init`, which does"
+            yield view.problem(f"secrets/carriers/{name}", ("host_keys", host), HOST_KEY_MISPLACED, message, hint)
 
 
 def keys_are_made(view: SecretsView) -> Iterator[Problem]:
@@ -156,6 +214,8 @@ def _sites_of(view: SecretsView, carrier: str) -> Iterator[Facility]:
 RULES: tuple[Callable[[SecretsView], Iterator[Problem]], ...] = (
     logins_are_complete,
     logins_are_changed,
+    paths_repeat_no_login,
     logins_are_used,
+    host_keys_are_the_carriers,
     keys_are_made,
 )

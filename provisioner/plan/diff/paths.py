@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from provisioner.base.private_text import address_without_login
 from provisioner.base.secret import keyed_digest
 from provisioner.desired.spec import MediaPath
 from provisioner.hosts.facts import PathFacts
 from provisioner.plan.changes import NOBODY, Action, Change, Impact, Resource
 from provisioner.plan.diff.comparison import Comparison, owner_of_path
-from provisioner.plan.diff.relay_file import canonical, without_login
+from provisioner.plan.diff.relay_file import canonical
 from provisioner.plan.diff.reload_rules import caution, impact_of_path_settings
 from provisioner.render.media import path_settings
 
@@ -71,9 +72,14 @@ def _reason(changed: set[str], settings: Mapping[str, object], live: PathFacts) 
             was, desired = _value_text(name, live.settings.get(name)), _value_text(name, settings.get(name))
             reasons.append(f"{name} {was} → {desired}")
             continue
-        was, desired = live.source or "none", without_login(str(settings["source"]))
-        reasons.append(f"source {was} → {desired}" if desired != was else "credentials of the source differ")
+        was, desired = live.source or "none", address_without_login(str(settings["source"]))
+        reasons.append(f"source {was} → {desired}" if desired != was else _hidden(desired))
     return "; ".join(reasons)
+
+
+def _hidden(source: str) -> str:
+    """What differs where nothing does that is shown: a path or query that holds the login is not."""
+    return "path or credentials of the source differ" if source.endswith("/***") else "credentials of the source differ"
 
 
 def _value_text(name: str, value: object) -> str:
@@ -88,7 +94,9 @@ def _value_text(name: str, value: object) -> str:
 def _new_names(at: Comparison) -> dict[str, str]:
     """The names under which streams become paths, by their sources without login."""
     new = (path for path in at.spec.paths if path.name not in at.live_paths)
-    return {without_login(str(path_settings(path)["source"])): path.name for path in new}
+    named = ((address_without_login(str(path_settings(path)["source"])), path.name) for path in new)
+    # What is left of several addresses may be the same, where a path is not shown.
+    return {source: name for source, name in named if not source.endswith("/***")}
 
 
 def _gone(at: Comparison, name: str, now_called: Mapping[str, str]) -> Change:

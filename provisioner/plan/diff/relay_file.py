@@ -36,10 +36,3 @@ def settings_of(content: bytes, key: Secret) -> dict[str, object]:
             value = [{**user, "pass": keyed_digest(key, user["pass"].encode())} for user in value]
         settings[name] = value
     return settings
-
-
-def without_login(source: str) -> str:
-    """A source's address without its credentials."""
-    scheme, _, rest = source.partition("://")
-    head, slash, tail = rest.partition("/")
-    return f"{scheme}://{head.rpartition('@')[2]}{slash}{tail}"

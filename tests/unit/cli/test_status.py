@@ -351,7 +351,7 @@ def test_zones_of_the_survey_that_have_no_camera_are_named(story: Story, capsys:
 def test_a_cell_that_begins_like_a_formula_is_none(story: Story, tmp_path: Path, lead: str) -> None:
     path = EXAMPLE / "facilities/hai-duong/kcl-hd-003.yml"
     text = path.read_text(encoding="utf-8").replace(
-        "next_action: the province", f'next_action: "{lead}HYPERLINK(1) the province'
+        "next_action: the province", f'next_action: "{lead}HYPERLINK(A) the province'
     )
     path.write_text(re.sub(r"(next_action: \".*)$", r'\1"', text, flags=re.MULTILINE), encoding="utf-8")
     out = tmp_path / "progress.xlsx"

@@ -10,14 +10,14 @@ import pytest
 
 from provisioner.apply import host_change
 from provisioner.apply.answer import ChangeState, CheckRefusal
+from provisioner.base.private_text import address_without_login
 from provisioner.desired import spec, units
 from provisioner.hosts import facts
 from provisioner.plan.diff import relay_file, rules
 from provisioner.render import files
 from provisioner.render.templates import load_templates
 from provisioner_host import files as host_files
-from provisioner_host import main, paths, wire
-from provisioner_host import relay as host_relay
+from provisioner_host import logins, main, paths, wire
 from tests.lab.direct import MARK
 
 HOST_FOLDER = Path(paths.__file__).parent
@@ -61,8 +61,14 @@ def test_what_stands_on_both_sides_is_the_same(name: str) -> None:
 def test_both_sides_write_and_hide_alike() -> None:
     document = {"b": [1, 2.5, None, True], "a": "Bắc Giang ✓"}
     assert relay_file.canonical(document) == host_files.canonical(document)
-    for source in ("rtsp://user:p%40ss@100.64.0.4:8554/a/b", "rtsp://100.64.0.4/a@b"):
-        assert relay_file.without_login(source) == host_relay.without_login(source)
+    for source in (
+        "rtsp://user:p%40ss@100.64.0.4:8554/a/b",
+        "rtsp://100.64.0.4/a@b",
+        "rtsp://user:p%40ss@100.64.0.4/live/p%2540ss/1",
+        "rtsp://user:x@100.64.0.4/1?channel=1&PWD=abc",
+        "rtsp://100.64.0.4",
+    ):
+        assert address_without_login(source) == logins.without_login(source)
 
 
 def test_the_types_of_what_travels_are_imported_by_the_type_checker_alone() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from provisioner.base.private_text import holds_login, holds_personal_data
 from provisioner.importing.cells.grid import Cell
 from provisioner.importing.forms import choices
 from provisioner.importing.forms.camera_form import CAMERAS
@@ -14,8 +15,6 @@ from provisioner.importing.forms.days import read_day
 from provisioner.importing.forms.facility_form import FACILITIES
 from provisioner.importing.forms.networks import address, network, picture_size, rtsp_path
 from provisioner.importing.forms.privacy import (
-    holds_login,
-    holds_personal_data,
     is_password_header,
     masked,
     safe_id,
@@ -24,6 +23,7 @@ from provisioner.importing.forms.privacy import (
 )
 from provisioner.importing.forms.survey_form import SURVEYS
 from provisioner.importing.forms.values import CellReader, decimal, identifier, line, one_of, some_of, whole, yes_no
+from tests.hostile import MERGE_REQUEST
 
 NUMBER, MBPS = whole(1, 10_000), decimal(100_000)
 
@@ -228,3 +228,23 @@ def test_what_may_be_shown() -> None:
     assert [safe_id(t) for t in ("Hik@12345", "hunter2", "canary-9x!pass")] == [""] * 3
     assert [masked(t) for t in ("0300 000 001", "+84300000001/2")] == ["…001", "…012"]
     assert [masked(t) for t in ("123", "Nguyễn 0300000001", "a@example.com")] == [""] * 3
+
+
+@MERGE_REQUEST
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/user=admin_password=Hoa5mai_channel=1_stream=0.sdp",
+        "/ch1?auth=YWRtaW46SG9hNW1haQ==",
+        "/ch1%3Fpwd%3DHoa5mai",
+        "/ch1?pwd={password}Hoa5mai",
+    ],
+)
+def test_an_rtsp_path_with_a_login_is_not_taken_over(path: str) -> None:
+    assert read(rtsp_path, path) == (None, ["password-in-text"])
+
+
+def test_an_rtsp_path_may_refer_to_its_login() -> None:
+    path = "/user={username}_password={password}_channel=1_stream=0.sdp"
+    assert read(rtsp_path, path) == (path, [])
+    assert read(rtsp_path, "/ch{channel}") == (None, ["rtsp-path-form"])

@@ -40,7 +40,7 @@ def test_every_kind_of_file_has_its_owner_and_its_place_in_the_order(tmp_path: P
     "name",
     [
         *("inventory.yaml", "extra.yml", "facilities/a.yml", "facilities/ha-nam/a.yaml", "facilities/ha-nam/x/a.yml"),
-        *("carriers/x/a.yml", "secrets/a.yml", "secrets/contacts/a.yml", "secrets/cameras/x/a.yml", "deep/er/a.yml"),
+        *("carriers/x/a.yml", "secrets/a.yml", "secrets/contacts/a.yml", "secrets/cameras/x/y/a.yml", "deep/er/a.yml"),
     ],
 )
 def test_a_file_that_nobody_reads_is_told(tmp_path: Path, name: str) -> None:

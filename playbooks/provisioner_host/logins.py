@@ -1,0 +1,91 @@
+"""Logins in the addresses of streams: what of an address may leave the host. Pure."""
+
+from __future__ import annotations
+
+import re
+
+# An address's path or query may be anything, and some devices take the login there.
+_KEY = re.compile(
+    r"(?<![a-z])(?:user(?:name|id)?|usr|uid|login|account|pass(?:word|wd|code|phrase|w)?|pwd|psw|psd|pw|mk|auth[a-z_]*"
+    r"|(?:access|api)?_?token|api_?key|key|secret|cred(?:ential)?s?|session(?:_?id)?|sign(?:ature)?|digest|hash|md5"
+    r"|basic|bearer|jwt)\s*[=:]"
+)
+_CODE = re.compile(r"%([0-9A-Fa-f]{2})")
+_MOST_ENCODED = 8
+_ADDRESS = re.compile(r"(rtsps?://)([^\s\"'<>]*)")
+_ASSIGNED = re.compile(_KEY.pattern.removesuffix("[=:]") + r"=\s*\S+", re.IGNORECASE)
+_REASON = re.compile(r"(bad status code: \d+ )\((?![A-Za-z *-]{0,60}\)$).*", re.DOTALL)
+_WITHHELD = "***"
+_SHORTEST = 4
+"""A shorter one is part of any sentence, and of the codes by which a cause is known."""
+
+
+def without_login(source: str) -> str:
+    """A source's address without its credentials.
+
+    Where its path or query holds the login as well, or something that is named like one, all of it is left out.
+    """
+    scheme, separator, rest = source.partition("://")
+    if not separator:
+        return source
+    head, slash, tail = rest.partition("/")
+    login, _, address = head.rpartition("@")
+    return f"{scheme}://{address}{slash}{_WITHHELD if _holds_login(tail, login) else tail}"
+
+
+def _holds_login(tail: str, login: str) -> bool:
+    if not tail:
+        return False
+    plain = _decoded(tail)
+    # Whoever has an at sign in a path may have meant a login before it.
+    if "@" in plain or _KEY.search(plain.casefold()):
+        return True
+    password = _decoded(login.partition(":")[2])
+    return bool(password) and password in plain
+
+
+def _decoded(text: str) -> str:
+    """A text without its percent-encoding, however often it was encoded."""
+    for _ in range(_MOST_ENCODED):
+        if "%" not in text:
+            break
+        plain = _CODE.sub(_character, text)
+        if plain == text:
+            break
+        text = plain
+    return text
+
+
+def _character(code: re.Match[str]) -> str:
+    return chr(int(code[1], 16))
+
+
+def scrubbed(text: str) -> str:
+    """Another program's words without the logins in the addresses that it names."""
+    return _ADDRESS.sub(lambda address: address[1] + _scrubbed(address[2]), text)
+
+
+def _scrubbed(rest: str) -> str:
+    login, at, address = rest.rpartition("@")
+    head, slash, tail = address.partition("/")
+    return f"{_WITHHELD + at if at else ''}{head}{slash}{_WITHHELD if _holds_login(tail, login) else tail}"
+
+
+def forgotten(text: str, source: str) -> str:
+    """A camera's words, as a log repeats them, without what its source's address says of a login.
+
+    A camera knows its password, and says what it likes.
+    """
+    login = source.partition("://")[2].partition("/")[0].rpartition("@")[0]
+    password = login.partition(":")[2]
+    once = _CODE.sub(_character, password)
+    for form in (password, once, _utf8(once), _decoded(password), _utf8(_decoded(password))):
+        if len(form) >= _SHORTEST:
+            text = text.replace(form, _WITHHELD)
+    # MediaMTX takes a camera's words for a format of its own, so that a `%` in them comes out as something else.
+    text = _REASON.sub(rf"\1({_WITHHELD})", text)
+    return _ASSIGNED.sub(_WITHHELD, text)
+
+
+def _utf8(text: str) -> str:
+    return text.encode("latin-1", "replace").decode("utf-8", "replace")

@@ -1,0 +1,176 @@
+"""What no plain text may hold: passwords, phone numbers and e-mail addresses. Pure.
+
+Cells of spreadsheets, free texts and RTSP paths of the inventory are all held against this. It is a sieve and
+no proof: what is stated in some way that people use is found, what is hidden on purpose may not be. Texts are
+read as a reader would see them: full-width letters and digits, signs without width and percent-encoding are no
+disguise.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from base64 import b64decode
+from binascii import Error as Base64Error
+
+_TELLING = r"(?:mật\s*khẩu|mat\s*khau|mật\s*mã|password|passwd|passcode|\bpass\b|\bpwd\b|\bmk\b|\bpw\b)"
+_PASSWORD_TOLD = re.compile(
+    rf"{_TELLING}(?:(?:\s+\w+){{0,3}}\s*[:=]\s*\S|(?:\s+\w+){{0,2}}\s+(?:là|is)\s+\S|\s+\S*(?=\S{{3}})[0-9]\S*)",
+    re.IGNORECASE,
+)
+"""That passwords are missing is a usual obstacle and may be written; what they are may not."""
+_LOGIN_IN_URL = re.compile(r"//[^/\s@]*@|[/?&_](?:user|usr|password|passwd|pwd|pass)=", re.IGNORECASE)
+_LOGIN_PAIR = re.compile(r"\b(?:admin|root|user|administrator)\s*[/:|,;]\s*\S", re.IGNORECASE)
+_ODD_SIGNS = frozenset("@!#$%^&*?~=<>\\")
+_SHORTEST_PASSWORD = 5
+
+_EMAIL = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]+")
+_BETWEEN = r"[ .()_\u00b7\u2010-\u2015-]{0,2}"
+_PHONE = re.compile(rf"(?<![0-9.])(?:\+?84|0){_BETWEEN}[0-9](?:{_BETWEEN}[0-9]){{7,9}}(?![0-9])")
+_DAY = re.compile(
+    r"(?<![0-9])(?:[0-9]{1,2}[-./][0-9]{1,2}[-./](?:19|20)|(?:19|20)[0-9]{2}[-./][0-9]{1,2}[-./])[0-9]{1,2}(?![0-9])"
+)
+"""Days, with the hour after them, are no phone numbers."""
+_SERIAL_BEFORE = re.compile(r"[0-9][A-Za-z0-9]*$|[A-Z]-?$")
+"""A serial number's part before digits that look like a phone's: `DS-2CD…E0…`, `4J0…`."""
+_PHONE_BEFORE = re.compile(
+    r"(?:^|[^A-Za-z0-9])(?:s?đ[td]|s?[dđ]tdd|sdt|dt|tel|phone|zalo|mobile|hotline)-?$", re.IGNORECASE
+)
+
+_KEYS = (
+    "user(?:name|id)?|usr|uid|login|account|pass(?:word|wd|code|phrase|w)?|pwd|psw|psd|pw|mk|auth[a-z_]*|(?:access|api)?_?token"
+    "|api_?key|key|secret|cred(?:ential)?s?|session(?:_?id)?|sign(?:ature)?|digest|hash|md5|basic|bearer|jwt"
+)
+_LOGIN_KEY = re.compile(rf"(?<![a-z])(?:{_KEYS})\s*[=:]\s*(?=(?P<value>[^&;/?]*))")
+_REFERENCE = re.compile(r"\{(?:username|password)\}")
+_ANY_REFERENCE = re.compile(r"\{([A-Za-z_]+)\}")
+_PATH_PAIR = re.compile(r"(?<![a-z0-9])(?:admin|administrator|root|operator|supervisor|666666|888888)[/:|,;][^/]")
+_USER_PAIR = re.compile(r"[/?&](?:user|guest|viewer|view|service|ubnt|default)[:|,;][^/]")
+_PATH_ODD_SIGNS = frozenset("!#$^*~<>\\|\"'`")
+_PATH_WORDS = re.compile(r"[/?&=:;_,]")
+_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{8,}={0,2}")
+_ENCODED = re.compile(r"%([0-9A-Fa-f]{2})")
+_MOST_ENCODED = 8
+_LONGEST_REPEATED = 300
+_WITHHELD = "***"
+
+
+def holds_login(text: str) -> bool:
+    """Tell whether a text seems to hold a password: by its words, as part of an address, or by its looks."""
+    seen = as_read(text)
+    return states_login(seen) or any(_looks_made_up(word) for word in seen.split() if not _EMAIL.fullmatch(word))
+
+
+def states_login(text: str) -> bool:
+    """Tell whether a text says by words or as part of an address that it holds a password; signs alone do not count."""
+    seen = as_read(text)
+    return bool(_PASSWORD_TOLD.search(seen) or _LOGIN_IN_URL.search(seen) or _LOGIN_PAIR.search(seen))
+
+
+def holds_personal_data(text: str) -> bool:
+    """Tell whether a text holds a phone number or an e-mail address: facility files have neither."""
+    seen = _DAY.sub("|", as_read(text))
+    return bool(_EMAIL.search(seen)) or any(_is_phone(seen, number.start()) for number in _PHONE.finditer(seen))
+
+
+def is_private(text: str) -> bool:
+    """Tell whether a text may not be repeated in a message: a password, a phone number or an address may be in it."""
+    # Nobody reads so long a one in a message, and it would take its time to look through.
+    return len(text) > _LONGEST_REPEATED or holds_login(text) or holds_personal_data(text) or path_holds_login(text)
+
+
+def path_holds_login(path: str) -> bool:
+    """Tell whether the path and query of an RTSP address hold a login that is written out.
+
+    `{username}` and `{password}` stand for the login in the vault, and are none.
+    """
+    seen = _REFERENCE.sub("", unquoted := path_as_read(path))
+    low = seen.casefold()
+    return (
+        "@" in seen
+        or any(not _is_reference(match["value"]) for match in _LOGIN_KEY.finditer(unquoted.casefold()))
+        or bool(_PATH_PAIR.search(low) or _USER_PAIR.search(low))
+        or any(_looks_made_up(word, _PATH_ODD_SIGNS) for word in _PATH_WORDS.split(seen))
+        or any(_is_pair_in_base64(word[0]) for word in _BASE64.finditer(seen))
+    )
+
+
+def address_without_login(source: str) -> str:
+    """A stream's address without its credentials, as the on-host program leaves them out.
+
+    Where its path or query holds the login as well, or something that is named like one, all of it is left out.
+    """
+    scheme, _, rest = source.partition("://")
+    head, slash, tail = rest.partition("/")
+    login, _, address = head.rpartition("@")
+    return f"{scheme}://{address}{slash}{_WITHHELD if tail and _address_holds_login(tail, login) else tail}"
+
+
+def _address_holds_login(tail: str, login: str) -> bool:
+    plain = _without_codes(tail)
+    if "@" in plain or _LOGIN_KEY.search(plain.casefold()):
+        return True
+    password = _without_codes(login.partition(":")[2])
+    return bool(password) and password in plain
+
+
+def unknown_references(path: str) -> tuple[str, ...]:
+    """What an RTSP path refers to by `{name}` and nothing fills in."""
+    return tuple(name for name in _ANY_REFERENCE.findall(path) if name not in {"username", "password"})
+
+
+def _is_reference(value: str) -> bool:
+    """Tell whether all that a key has for its value is a reference, or nothing."""
+    rest = _REFERENCE.sub("", value, count=1) if _REFERENCE.match(value) else value
+    # Addresses like `/user=…_password=…_channel=1` separate by what a value may hold as well.
+    return not rest or (rest != value and rest[0] == "_" and "=" in rest)
+
+
+def as_read(text: str) -> str:
+    """A text as a reader sees it: signs in their plain form, and none that has no width."""
+    if text.isascii():
+        return text
+    plain = unicodedata.normalize("NFKC", text)
+    digits = (str(unicodedata.decimal(c)) if c.isdecimal() else c for c in plain)
+    return "".join(c for c in digits if unicodedata.category(c) != "Cf")
+
+
+def path_as_read(text: str) -> str:
+    """A path as a reader sees it, without its percent-encoding."""
+    return as_read(_without_codes(text))
+
+
+def _without_codes(text: str) -> str:
+    """A text without its percent-encoding, however often it was encoded."""
+    for _ in range(_MOST_ENCODED):
+        if "%" not in text:
+            break
+        plain = _ENCODED.sub(lambda code: chr(int(code[1], 16)), text)
+        if plain == text:
+            break
+        text = plain
+    return text
+
+
+def _looks_made_up(word: str, signs: frozenset[str] = _ODD_SIGNS) -> bool:
+    """Tell a word of letters, digits and odd signs: no make, model, place or provider is written so."""
+    kinds = (any(map(str.isalpha, word)), any(map(str.isdigit, word)), any(c in signs for c in word))
+    return len(word) >= _SHORTEST_PASSWORD and all(kinds)
+
+
+def _is_phone(text: str, start: int) -> bool:
+    before = text[:start]
+    return not _SERIAL_BEFORE.search(before) or bool(_PHONE_BEFORE.search(before))
+
+
+def _is_pair_in_base64(word: str) -> bool:
+    """Tell whether a word is a name and a password as HTTP's basic authentication has them."""
+    padded = word.rstrip("=").replace("-", "+").replace("_", "/")
+    for part in {padded, *padded.split("/")}:
+        try:
+            plain = b64decode(part + "=" * (-len(part) % 4), validate=True).decode("ascii")
+        except (Base64Error, ValueError):
+            continue
+        if plain.isprintable() and 0 < plain.find(":") < len(plain) - 1:
+            return True
+    return False

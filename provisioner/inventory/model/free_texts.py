@@ -1,0 +1,94 @@
+"""The free texts of an inventory's objects: whatever a person typed that has no form of its own. Pure."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Iterator
+from functools import cache
+from typing import Annotated, Final, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from provisioner.inventory.model.base import Model, Text
+
+_Path = tuple[str | int, ...]
+M = TypeVar("M", bound=Model)
+
+WITHHELD: Final = "(withheld: see provisioner validate)"
+"""What stands in a page or document for a text that may not be shown."""
+
+_HOLDERS: Final = frozenset({Annotated, Union, types.UnionType, tuple, dict})
+
+
+def texts_in(value: object, path: _Path = ()) -> Iterator[tuple[_Path, str]]:
+    """Each free text of an object, with the way to it."""
+    if isinstance(value, Model):
+        for name, is_text in _fields(type(value)):
+            below = getattr(value, name)
+            if below is None or below == ():
+                continue
+            if is_text and isinstance(below, str):
+                yield (*path, name), below
+            elif is_text:
+                yield from (((*path, name, index), text) for index, text in enumerate(below))
+            else:
+                yield from texts_in(below, (*path, name))
+    elif isinstance(value, tuple):
+        for index, item in enumerate(value):
+            yield from texts_in(item, (*path, index))
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from texts_in(item, (*path, key))
+
+
+def with_texts(model: M, shown: Callable[[str], str]) -> M:
+    """An object whose free texts are what a function makes of them; the same object where that changes none."""
+    changes: dict[str, object] = {}
+    for name, _ in _fields(type(model)):
+        below = getattr(model, name)
+        changed = _with_texts(below, shown, is_text=_is_text(type(model), name))
+        if changed is not below:
+            changes[name] = changed
+    return model.model_copy(update=changes) if changes else model
+
+
+def _with_texts(value: object, shown: Callable[[str], str], *, is_text: bool) -> object:
+    if isinstance(value, str):
+        text = shown(value) if is_text else value
+        return value if text == value else text
+    if isinstance(value, Model):
+        return with_texts(value, shown)
+    if isinstance(value, tuple):
+        items = tuple(_with_texts(item, shown, is_text=is_text) for item in value)
+        return value if all(a is b for a, b in zip(items, value, strict=True)) else items
+    if isinstance(value, dict):
+        pairs = {key: _with_texts(item, shown, is_text=is_text) for key, item in value.items()}
+        return value if all(pairs[key] is item for key, item in value.items()) else pairs
+    return value
+
+
+def _is_text(model: type[Model], name: str) -> bool:
+    return dict(_fields(model))[name]
+
+
+@cache
+def _fields(model: type[Model]) -> tuple[tuple[str, bool], ...]:
+    """The fields that lead to a free text, and whether they are texts themselves."""
+    hints = get_type_hints(model, include_extras=True)
+    listed = ((name, _holds(hints[name], _is_free), _holds(hints[name], _leads_on)) for name in model.model_fields)
+    return tuple((name, is_text) for name, is_text, leads in listed if is_text or leads)
+
+
+def _holds(hint: object, wanted: Callable[[object], bool]) -> bool:
+    if wanted(hint):
+        return True
+    parts = get_args(hint)
+    if get_origin(hint) is Annotated and parts[0] is str:
+        return False  # a form that leaves no room for a sentence: an id, a key, a checksum
+    return get_origin(hint) in _HOLDERS and any(_holds(part, wanted) for part in parts)
+
+
+def _is_free(hint: object) -> bool:
+    return hint == Text or hint is str
+
+
+def _leads_on(hint: object) -> bool:
+    return isinstance(hint, type) and issubclass(hint, Model) and bool(_fields(hint))

@@ -1,0 +1,158 @@
+"""Rules on what people type: no password and no person's data stands in a file that is not encrypted.
+
+Free texts go into pages and spreadsheets of provinces and the ministry, RTSP paths into plans; and what was
+committed once stays in Git. A message names the place and never the text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from functools import lru_cache
+from typing import Final
+
+from provisioner.base.diagnostics import Problem, Severity
+from provisioner.base.private_text import (
+    holds_login,
+    holds_personal_data,
+    path_holds_login,
+    states_login,
+    unknown_references,
+)
+from provisioner.inventory.files.positions import KeyPath
+from provisioner.inventory.model import Model, StreamName
+from provisioner.inventory.model.free_texts import WITHHELD, texts_in
+from provisioner.inventory.rules.site_view import SiteRule, SiteView
+from provisioner.inventory.rules.view import View
+
+_Finding = tuple[str, str, str, Severity]
+_ERROR, _WARNING = Severity.ERROR, Severity.WARNING
+
+_GIT: Final = "Git does not forget, so if it was committed, "
+_PASSWORD: Final[_Finding] = (
+    "password-in-text",
+    "a password or login is written out (it is not repeated here)",
+    f"take it out; logins stand in secrets/ alone. {_GIT}change the password on the device",
+    _ERROR,
+)
+_PERSON: Final[_Finding] = (
+    "personal-in-text",
+    "a phone number or an e-mail address is written out (it is not repeated here)",
+    f"take it out; people stand in contacts/ alone. {_GIT}rewrite the history (docs/contacts.md)",
+    _ERROR,
+)
+_ODD: Final[_Finding] = (
+    "text-like-a-password",
+    "a word is made like a password (it is not repeated here)",
+    "take it out if it is one, and change it on the device; otherwise write it in words",
+    _WARNING,
+)
+_PATH: Final[_Finding] = (
+    "password-in-path",
+    "the RTSP path holds a login that is written out (it is not repeated here)",
+    f"write {{username}} and {{password}} in its place: secrets/ has them. {_GIT}change the password on the device",
+    _ERROR,
+)
+PRIVATE_TEXTS: Final = frozenset({_PASSWORD[0], _PERSON[0], _ODD[0]})
+"""Codes of problems whose text is shown nowhere."""
+
+
+# Texts repeat: makes, models and what surveys say of hundreds of sites.
+@lru_cache(maxsize=4096)
+def _finding(text: str) -> _Finding | None:
+    if states_login(text):
+        return _PASSWORD
+    if holds_personal_data(text):
+        return _PERSON
+    return _ODD if holds_login(text) else None
+
+
+@lru_cache(maxsize=4096)
+def _path_finding(path: str) -> _Finding | None:
+    if path_holds_login(path):
+        return _PATH
+    if unknown := unknown_references(path):
+        # What stands between the braces may itself be a password.
+        message = f"the RTSP path refers {len(unknown)} times to what nothing fills in"
+        hint = "write {username} or {password}, which stand for the login in secrets/; other braces as %7B and %7D"
+        return "rtsp-path-reference", message, hint, _ERROR
+    return None
+
+
+def shown(text: str) -> str:
+    """A free text as a page or document may show it, whatever the inventory's problems are."""
+    return WITHHELD if _finding(text) else text
+
+
+def texts_of_facilities_are_public(site: SiteView) -> Iterator[Problem]:
+    """What people typed into a facility's file holds no password, phone number or e-mail address."""
+    for path, text in texts_in(site.facility):
+        if finding := _finding(text):
+            code, message, hint, severity = finding
+            yield site.problem(path, code, f"{_name(path)}: {message}", hint, severity=severity)
+
+
+def rtsp_paths_hold_no_login(site: SiteView) -> Iterator[Problem]:
+    """A device's login is never part of the inventory: its path refers to it."""
+    for index, camera in enumerate(site.facility.cameras):
+        for name, stream in ((StreamName.SUB, camera.streams.sub), (StreamName.MAIN, camera.streams.main)):
+            if stream is None or stream.rtsp_path is None:
+                continue
+            if finding := _path_finding(stream.rtsp_path):
+                code, message, hint, severity = finding
+                path = ("cameras", index, "streams", name.value, "rtsp_path")
+                message = f"camera {camera.id}: stream {name.value}: {message}"
+                yield site.problem(path, code, message, hint, severity=severity)
+
+
+def texts_across_are_public(view: View) -> Iterator[Problem]:
+    """Orders, designations, carriers, centres and the inventory's own settings hold no person's data either."""
+    for owner, path, model in _others(view):
+        for below, text in texts_in(model):
+            if finding := _finding(text):
+                code, message, hint, severity = finding
+                where = (*path, *below)
+                yield view.problem(owner, where, code, f"{_name(where)}: {message}", hint, severity=severity)
+
+
+def _others(view: View) -> Iterator[tuple[str, KeyPath, Model]]:
+    frame = view.inventory
+    yield "inventory", (), frame.settings
+    for index, order in enumerate(frame.instructions):
+        yield "instructions", ("instructions", index), order
+    for index, designation in enumerate(frame.designations):
+        yield "designations", ("designations", index), designation
+    for carrier in frame.carriers.values():
+        yield f"carrier/{carrier.id}", (), carrier
+    for centre in frame.centres.values():
+        yield f"centre/{centre.id}", (), centre
+    yield "allocations", (), frame.allocations
+
+
+def unquoted(view: View, problems: Iterable[Problem]) -> Iterator[Problem]:
+    """Problems of other rules, which name orders and documents as they were typed, without what is private in them."""
+    private = {text for _, _, model in _others(view) for _, text in texts_in(model) if _finding(text)}
+    for problem in problems:
+        message, hint = problem.message, problem.hint
+        for text in private:
+            message, hint = message.replace(text, WITHHELD), hint.replace(text, WITHHELD)
+        yield replace(problem, message=message, hint=hint) if private else problem
+
+
+def downloads_need_no_login(view: View) -> Iterator[Problem]:
+    """The address of a mirror is shown in plans and errors, so it holds no login."""
+    source = view.inventory.settings.mediamtx.source
+    # `{version}` and `{arch}` are what an address there refers to.
+    address = source.partition("://")[2].replace("{version}", "").replace("{arch}", "")
+    if address and path_holds_login(address):
+        message = "mediamtx.source holds a login that is written out (it is not repeated here)"
+        hint = f"name a mirror that asks for none, or file: and a path. {_GIT}change the password of the mirror"
+        yield view.problem("inventory", ("mediamtx", "source"), "password-in-path", message, hint)
+
+
+def _name(path: KeyPath) -> str:
+    return ".".join(str(part + 1) if isinstance(part, int) else part for part in path)
+
+
+SITE_RULES: tuple[SiteRule, ...] = (texts_of_facilities_are_public, rtsp_paths_hold_no_login)
+RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (texts_across_are_public, downloads_need_no_login)
