@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # the host's own package: its types are for the type checker,
         LockoutCheck,
         LookRequest,
         ProgramToInstall,
+        RecordHead,
         RollbackRequest,
         StatusRequest,
     )
@@ -82,6 +83,7 @@ class RolloutOptions:
         max_failed: so many hosts may fail before no further wave is started.
         pause_after: the wave after which the rollout pauses, empty for none.
         who: who changes the hosts, as the lease and the receipt tell it.
+        record: the entry with which the run began, as hosts keep it; None where nothing is recorded.
     """
 
     confirm_s: float = CONFIRM_S
@@ -92,6 +94,7 @@ class RolloutOptions:
     max_failed: int = 0
     pause_after: str = ""
     who: str = ""
+    record: RecordHead | None = None
 
 
 # --- the calls ------------------------------------------------------------------------------------
@@ -208,4 +211,5 @@ def _common(job: Job, run_id: str, options: RolloutOptions) -> ChangeRequest:
         "peers": [peer.public_key for peer in spec.tunnel.peers],
         "sentinel": sentinel_of(relay_file),
         "program": program,
+        "record": options.record,
     }

@@ -148,6 +148,16 @@ class Generation:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldEntry:
+    """An entry of the record of runs that the host keeps: its word for it, which its seal proves or not."""
+
+    run: str
+    number: int
+    hash: str
+    seal: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class HostFacts:
     """A host's facts, without secrets (files and pre-shared keys as keyed digests).
 
@@ -158,6 +168,9 @@ class HostFacts:
         live_digest: one digest over what a plan rests on; a host that moved has another one.
         generations: the states that the host can return to, the newest first.
         ssh_peer: the address from which the host saw the controller come, empty where it did not say.
+        confirmed: the run that its manifest says was confirmed last; empty where it names none.
+        recorded: that run's entry in the record, as the manifest has it.
+        receipts: the entries of the record in its receipts; none where they were not asked for.
     """
 
     host: str
@@ -176,6 +189,9 @@ class HostFacts:
     live_digest: str = ""
     ssh_peer: str = ""
     generations: tuple[Generation, ...] = ()
+    confirmed: str = ""
+    recorded: HeldEntry | None = None
+    receipts: tuple[HeldEntry, ...] = ()
 
     @property
     def viewers(self) -> Mapping[str, int]:
@@ -223,6 +239,9 @@ def facts_in(host: str, answer: Fields) -> HostFacts:
         live_digest=answer.text("live_digest"),
         ssh_peer=_address(machine.values.get("ssh_peer")),
         generations=tuple(map(_generation, answer.each("generations"))) if answer.has("generations") else (),
+        confirmed=manifest.text("run", "") if manifest else "",
+        recorded=_entry(manifest.below_or_none("record")) if manifest else None,
+        receipts=tuple(map(_held_entry, answer.each("receipts"))) if answer.has("receipts") else (),
     )
 
 
@@ -316,6 +335,14 @@ def _generation(generation: Fields) -> Generation:
     except (ValueError, OverflowError, OSError):
         raise UnreadableError(f"{generation.place}.at is no time") from None
     return Generation(generation.text("run"), kept)
+
+
+def _entry(entry: Fields | None) -> HeldEntry | None:
+    return None if entry is None else _held_entry(entry)
+
+
+def _held_entry(entry: Fields) -> HeldEntry:
+    return HeldEntry(entry.text("run"), entry.number("sequence"), entry.text("head"), entry.text("seal"))
 
 
 def _address(text: object) -> str:
