@@ -12,7 +12,7 @@ from sqlalchemy import Connection, insert, select
 from provisioner.history.database import has_table
 from provisioner.history.place import StatePlace
 from provisioner.history.records import BegunContent, EndedContent, EntryKind, Run, canonical, genesis, linked
-from provisioner.history.rows import DAMAGE, DamagedRecordError
+from provisioner.history.rows import DAMAGE, DamagedRecordError, entry_name
 from provisioner.history.seal import Head, RecordKeys, SealVerdict
 from provisioner.history.tables import entries, seals, stored
 
@@ -76,7 +76,7 @@ def _newest(connection: Connection, place: StatePlace) -> Head | None:
     except DAMAGE:
         pass
     raise DamagedRecordError(
-        f"the history in {place.shown} is damaged: its newest entry ({row[0]!r}) is not as it was recorded",
+        f"the history in {place.shown} is damaged: its newest entry ({entry_name(row[0])}) is not as it was recorded",
     )
 
 

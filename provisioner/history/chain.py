@@ -178,7 +178,7 @@ class _Chain:
         yield from self._of_content(row)
 
     def _of_content(self, row: _EntryRow) -> Iterator[str]:
-        plain = cast("Mapping[str, object]", entry_content(row.content))
+        plain = cast("Mapping[str, object]", entry_content(row.content, row.number))
         columns = {"number": row.number, "run": row.run, "step": row.step, "operation": row.operation}
         if columns | {"at": moment_text(moment(row.at))} != {name: plain[name] for name in (*columns, "at")}:
             yield "a column says something else than its content"

@@ -7,6 +7,7 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, inspect, make_url, select, text
@@ -147,6 +148,8 @@ def _prepare(connection: sqlite3.Connection, _record: object) -> None:
     do not hinder writers: checking a long chain may take longer than a step of an apply can wait.
     """
     connection.isolation_level = None
+    # What is no UTF-8 is the error of the row that holds it, and not of all that are read with it.
+    connection.text_factory = partial(str, encoding="utf-8", errors="surrogateescape")
     # Where another process is making the file now, it is the one that switches; the file remembers.
     with suppress(sqlite3.OperationalError):
         connection.execute("PRAGMA journal_mode = WAL")

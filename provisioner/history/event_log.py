@@ -133,6 +133,7 @@ class EventLog:
 def _step(sequence: object, at: object, host: object, step: object, outcome: object) -> tuple[int, Event, str]:
     if not (isinstance(host, str) and isinstance(step, str) and isinstance(outcome, str)):
         raise TypeError("a step is told in texts")
+    (host + step).encode()  # bytes that are no UTF-8 raise here
     detail = plain_object(outcome)
     state, seal = detail.pop("state"), detail.pop(_SEAL, "")
     if not (isinstance(state, str) and isinstance(seal, str) and isinstance(sequence, int) and isinstance(at, int)):

@@ -33,15 +33,22 @@ class DamagedRecordError(StateError):
         super().__init__(message, hint=_HINT, object=object)
 
 
-def entry_content(text: object) -> BegunContent | EndedContent:
+def entry_name(number: object) -> str:
+    """An entry's number for people, whatever stands there."""
+    return str(number) if isinstance(number, int) else "of no number"
+
+
+def entry_content(text: object, number: object) -> BegunContent | EndedContent:
     """What an entry says.
 
     Raises:
-        ValueError: it is not as entries are.
+        ValueError: it is not as entries are, or not the one of its number.
     """
     if not isinstance(text, str) or len(text) > LARGEST_ENTRY:
         raise ValueError("an entry's content is a text, and no endless one")
     content = plain_object(text)
+    if content["number"] != number or not isinstance(number, int):
+        raise ValueError("an entry says which it is")
     of = content["inventory"]
     if not _are_texts(*(content[name] for name in _TEXTS)) or not isinstance(of, dict):
         raise ValueError("an entry says what it is of in texts")

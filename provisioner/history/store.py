@@ -29,7 +29,7 @@ from provisioner.history.records import (
     recorded_of,
 )
 from provisioner.history.remembered import remember, remembered
-from provisioner.history.rows import DAMAGE, DamagedRecordError, entry_content, plain_object, unpacked
+from provisioner.history.rows import DAMAGE, DamagedRecordError, entry_content, entry_name, plain_object, unpacked
 from provisioner.history.seal import Head
 from provisioner.history.tables import checks, documents, entries, held, holdings, stored
 from provisioner.lifecycle.evidence import ACCEPTANCE, Evidence
@@ -42,7 +42,7 @@ class ReadRuns:
     """The runs that can be read, the one that began last first, and the entries that cannot."""
 
     runs: tuple[Recorded, ...]
-    damaged: tuple[int, ...] = ()
+    damaged: tuple[str, ...] = ()
 
 
 class History:
@@ -128,15 +128,15 @@ class History:
         """The same, as far as they can be read."""
         latest = select(entries.c.run).where(entries.c.inventory == self._mine).group_by(entries.c.run)
         latest = latest.order_by(func.max(entries.c.number).desc()).limit(limit)
-        text = stored(entries.c.content)
-        query = select(entries.c.number, text).where(entries.c.inventory == self._mine, entries.c.run.in_(latest))
+        own = entries.c.inventory == self._mine, entries.c.run.in_(latest)
+        query = select(stored(entries.c.number), stored(entries.c.content)).where(*own)
         begun: dict[str, BegunContent] = {}
         ended: dict[str, EndedContent] = {}
-        damaged = []
+        damaged: list[object] = []
         with self._database.reading() as connection:
             for number, raw in connection.execute(query):
                 try:
-                    content = entry_content(raw)
+                    content = entry_content(raw, number)
                 except DAMAGE:
                     damaged.append(number)
                     continue
@@ -146,7 +146,7 @@ class History:
                     ended[content["run"]] = cast("EndedContent", content)
         runs = (recorded_of(begun.get(run), ended.get(run)) for run in begun.keys() | ended.keys())
         ordered = sorted(runs, key=lambda recorded: (recorded.run.started, recorded.run.id), reverse=True)
-        return ReadRuns(tuple(ordered), tuple(damaged))
+        return ReadRuns(tuple(ordered), tuple(entry_name(number) for number in damaged))
 
     def document(self, run: str) -> dict[str, object] | None:
         """The JSON document that a run left, or None.
@@ -197,9 +197,9 @@ class History:
             return checked(connection, self._mine, self.place.keys)
 
 
-def _entries(numbers: tuple[int, ...]) -> str:
-    more = len(numbers) - _NAMED
-    named = ", ".join(str(number) for number in numbers[:_NAMED])
+def _entries(names: tuple[str, ...]) -> str:
+    more = len(names) - _NAMED
+    named = ", ".join(names[:_NAMED])
     return f"entry {named} cannot be read" + (f", and {more} more" if more > 0 else "")
 
 

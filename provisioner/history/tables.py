@@ -69,9 +69,11 @@ class TextColumn(TypeDecorator[str]):
 
     def process_result_value(self, value: object, dialect: Dialect) -> str | None:  # noqa: ARG002 (SQLAlchemy's)
         """Read one; anything else raises TypeError."""
-        if value is None or isinstance(value, str):
-            return value
-        raise TypeError("a text was expected")
+        if value is not None and not isinstance(value, str):
+            raise TypeError("a text was expected")
+        if value is not None and not value.isascii():
+            value.encode()  # bytes that are no UTF-8 raise here
+        return value
 
 
 class _LongText(TextColumn):

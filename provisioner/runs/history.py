@@ -17,13 +17,12 @@ from provisioner.history.place import StatePlace, state_place_of
 from provisioner.history.records import Recorded, genesis
 from provisioner.history.remembered import remembered
 from provisioner.history.rows import DamagedRecordError
-from provisioner.history.seal import Head, RecordKeys, public_key, record_keys
+from provisioner.history.seal import Head, public_key, record_keys
 from provisioner.history.store import History, find_history
 from provisioner.hosts.facts import HeldEntry, HostFacts, parse_facts
 from provisioner.hosts.observe import OBSERVE_TIMEOUT_S, observe_request
 from provisioner.hosts.runner import CallOutcome, HostCall, unanswered
 from provisioner.pipeline import Session
-from provisioner.runs.journal import state_place
 from provisioner.runs.unfinished import state_of
 
 
@@ -120,7 +119,7 @@ class PastRuns:
         runs = self._history.past(number).runs
         return tuple(self._with_events(run) if run.finished is None else PastRun(run, ()) for run in runs)
 
-    def damaged(self, number: int) -> tuple[int, ...]:
+    def damaged(self, number: int) -> tuple[str, ...]:
         """The entries of the newest runs that cannot be read."""
         return self._history.past(number).damaged
 
@@ -256,16 +255,15 @@ def _fault_of(fault: HeadFault) -> HistoryFault:
 
 def _with_keys(session: Session, options: CheckOptions) -> tuple[StatePlace, str]:
     """The place with what its entries are held against, and why seals cannot be; hosts are asked with an open vault."""
-    closed = ""
+    place, closed, digest_key = _place(session), "", None
     try:
-        place = state_place(session)
+        digest_key = session.secrets.digest_key
     except (SecretsError, InventoryError) as error:
         if options.hosts:
             raise
-        place, closed = _place(session), error.message
-        place = replace(place, keys=record_keys(None, session.environment, place.inventory))
-    public = (*place.keys.public, *map(public_key, options.public))
-    return replace(place, keys=RecordKeys(place.keys.secret, place.keys.signer, public)), closed
+        closed = error.message
+    keys = record_keys(digest_key, session.environment, place.inventory)
+    return replace(place, keys=replace(keys, public=(*keys.public, *map(public_key, options.public)))), closed
 
 
 class _Holders:
