@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 import shutil
@@ -60,7 +61,6 @@ class RecordingController:
         return {
             "ANSIBLE_VAULT_PASSWORD_FILE": str(self.root / ".vault-password"),
             "XDG_STATE_HOME": str(self.folder / "state"),
-            "XDG_CACHE_HOME": str(self.folder / "cache"),
             "PATH": "/usr/bin:/bin",
             "NO_COLOR": "1",
         }
@@ -98,6 +98,14 @@ class RecordingController:
         """The database as who can write the file opens it: nothing of ours looks on."""
         with tampered(self.state / FILE) as connection:
             yield connection
+
+    def copy(self, folder: Path) -> RecordingController:
+        """The same controller in another folder, with hosts of its own."""
+        for name in ("example", "state"):
+            shutil.copytree(self.folder / name, folder / name)
+        hosts = WatchedHosts()
+        hosts.hosts, hosts.silent = copy.deepcopy(self.hosts.hosts), set(self.hosts.silent)
+        return RecordingController(folder, hosts)
 
     def without_key(self) -> dict[str, str]:
         """The environment of somebody who has no password of the vault."""

@@ -41,7 +41,8 @@ def append(connection: Connection, place: StatePlace, entry: Entry) -> Head:
     last = _newest(connection, place)
     number, previous = (last.number + 1, last.hash) if last else (1, genesis(place.inventory))
     # The inventory's id stands in the entry, too: it cannot pass for one of another inventory's record.
-    text = canonical({**entry.content, "number": number, "history": place.inventory})
+    own = {"number": number, "history": place.inventory, "keyed": place.keys.secret is not None}
+    text = canonical({**entry.content, **own})
     run = entry.run
     row = {"inventory": place.inventory, "number": number, "run": run.id, "step": entry.step.value, "at": entry.at}
     chained = {"content": text, "previous": previous, "hash": linked(previous, text)}

@@ -28,6 +28,10 @@ from provisioner.history.tables import checks, documents, entries, events, held,
 
 # Clocks of several machines differ, and a verification may begin before a change that it is recorded after.
 _CLOCKS_DIFFER = timedelta(minutes=15)
+_NOT_OURS = (
+    "no entry is by the vault's key: the vault's digest key was renewed and nothing was recorded since, or this is"
+    " another record than ours"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +103,8 @@ def checked(connection: Connection, inventory: str, keys: RecordKeys) -> ChainRe
         chain.take(number)
     of_sets = _guarded(lambda: _of_sets(connection, inventory), "what hosts were shown to hold cannot be read")
     strays = _guarded(lambda: _strays(connection, inventory, chain.ended, chain.runs), "a row beside cannot be read")
+    if keys.secret and chain.seals.unproved and not chain.seals.keyed:
+        strays.append(_NOT_OURS)
     faults = (*chain.faults, *(ChainFault(0, message) for message in (*of_sets, *strays)))
     return ChainReport(chain.length, chain.previous, faults, chain.seals, tuple(chain.remarks))
 
@@ -184,6 +190,8 @@ class _Chain:
             yield "a column says something else than its content"
         if plain.get("history", self._inventory) != self._inventory:
             yield "it is of another inventory's history"
+        if plain.get("keyed") and row.number not in self._sealed:
+            yield "it was keyed when it was written, and its seal is gone"
         self.runs.add(row.run)
         self._look_at_the_clock(row)
         if row.step == EntryKind.ENDED:
