@@ -65,7 +65,7 @@ def confirm(request: ConfirmRequest, folder: Path) -> ChangeAnswer:
                 state = change.step(
                     "health", lambda: health(request["units"], request["peers"], request["sentinel"], rules=rules)
                 )
-                change.step("persist", lambda: _persist(change, request["files"]))
+                change.step("persist", lambda: persist(change, request["files"]))
         except Failed as error:
             return change.back(str(error))
         dead_man.disarm()
@@ -79,7 +79,8 @@ def confirm(request: ConfirmRequest, folder: Path) -> ChangeAnswer:
     return change.answer("applied", receipt=receipt, facts=facts)
 
 
-def _persist(change: Transaction, owned: list[str]) -> None:
+def persist(change: Transaction, owned: list[str]) -> None:
+    """Write down what is ours from now on, and by which run."""
     manifest = files.read_json(paths.MANIFEST) or {}
     files.write_json(paths.MANIFEST, manifest | {"files": sorted(owned), **_confirmed(change)})
 

@@ -28,6 +28,7 @@ from provisioner.history.tables import checks, documents, entries, events, held,
 
 # Clocks of several machines differ, and a verification may begin before a change that it is recorded after.
 _CLOCKS_DIFFER = timedelta(minutes=15)
+_LONGEST_SHOWN = 70
 _NOT_OURS = (
     "no entry is by the vault's key: the vault's digest key was renewed and nothing was recorded since, or this is"
     " another record than ours"
@@ -311,15 +312,19 @@ def _strays(connection: Connection, inventory: str, ended: set[int], runs: set[s
     for table, what in ((checks, "checks of facilities"), (holdings, "what hosts hold")):
         for number in _each(connection, table, "number", inventory):
             if number not in ended:
-                yield f"there are rows of {what} that are no ended run's ({number!r})"
+                yield f"there are rows of {what} that are no ended run's ({_shown(number)})"
     for table, what in ((documents, "a document"), (events, "a journal")):
         for run in _each(connection, table, "run", inventory):
             if run not in runs:
-                yield f"there is {what} of a run that has no entry ({run!r})"
+                yield f"there is {what} of a run that has no entry ({_shown(run)})"
     there = set(_each(connection, entries, "number", inventory))
     for number in seals_of(connection, inventory):
         if number not in there:
             yield f"there is a seal of an entry that is not there ({number})"
+
+
+def _shown(value: object) -> str:
+    return ascii(value)[:_LONGEST_SHOWN]
 
 
 def _each(connection: Connection, table: Table, name: str, inventory: str) -> list[object]:

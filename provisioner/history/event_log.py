@@ -12,6 +12,7 @@ from datetime import datetime
 
 from sqlalchemy import Select, func, insert, select
 
+from provisioner.base.errors import StateError
 from provisioner.history.database import open_database
 from provisioner.history.place import StatePlace
 from provisioner.history.records import canonical, digest
@@ -45,15 +46,18 @@ class EventLog:
 
     Args:
         place: where the history is.
+        create: whether to make what is missing; who reads makes nothing.
 
     Raises:
         StateError: the database cannot be opened. Every method raises it where the database does not answer.
     """
 
-    def __init__(self, place: StatePlace) -> None:
-        database = open_database(place, create=True)
+    def __init__(self, place: StatePlace, *, create: bool = True) -> None:
+        database = open_database(place, create=create)
         if database is None:
-            raise TypeError("a database that may be made is there")
+            raise StateError(
+                f"there is no history in {place.shown}", hint="it was there a moment ago: look who moved it"
+            )
         self._database = database
         self._mine = place.inventory
         self._keys = place.keys

@@ -43,6 +43,7 @@ _RESTORED = (
 )
 _FORGED = "look at who changed it there: the record is not doubted by it"
 _EITHER = f"the entry is not keyed, so its holder may have made it up; {_RESTORED}"
+_RUN_SHOWN = 63
 _STRIPPED = "somebody took the seals out of the database: keep a copy of it, and ask who could write it"
 
 
@@ -72,7 +73,7 @@ class HeldRecord:
     def _fault(self, held: HeldHead) -> HeadFault | None:
         head, here = held.head, self.entries.get(held.head.number)
         verdict = self.keys.judge_seal(head.seal, head.message(self.inventory))
-        what = f"{held.holder} holds entry {head.number} (run {head.run})"
+        what = f"{held.holder} holds entry {head.number} (run {head.run[:_RUN_SHOWN]})"
         if verdict is SealVerdict.FALSE:
             return HeadFault(held, f"{what} with a seal that is not by the vault's key: it was made up there", _FORGED)
         if here is not None and (here.hash, here.run) == (head.hash, head.run):

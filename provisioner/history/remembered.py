@@ -16,6 +16,7 @@ from provisioner.history.place import StatePlace
 from provisioner.history.seal import Head
 
 _LARGEST = 4096
+_NUMBERS = 2**63
 
 
 def remembered(place: StatePlace) -> Head | None:
@@ -61,5 +62,5 @@ def head_in(text: str, inventory: str) -> Head | None:
     except (ValueError, LookupError, RecursionError):
         return None
     texts = all(isinstance(value, str) and value.isprintable() for value in (run, name, seal))
-    is_number = isinstance(number, int) and not isinstance(number, bool)
+    is_number = isinstance(number, int) and not isinstance(number, bool) and 0 < number < _NUMBERS
     return Head(run, number, name, seal) if texts and is_number else None

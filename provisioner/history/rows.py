@@ -23,6 +23,7 @@ LARGEST_DOCUMENT = 256 * 2**20
 DAMAGE = (TypeError, ValueError, LookupError, ArithmeticError, AttributeError, RecursionError, zlib.error)
 
 _HINT = "see all that is wrong: provisioner history verify; keep a copy of this database, and take a backup of before"
+_LONGEST_NAME = 63
 _TEXTS = ("run", "step", "at", "operation", "started", "plan", "tool")
 
 
@@ -54,6 +55,8 @@ def entry_content(text: object, number: object) -> BegunContent | EndedContent:
         raise ValueError("an entry says what it is of in texts")
     if not _are_texts(of["commit"], of["digest"], *_items(content["who"])) or not _is_texts(content["limit"]):
         raise ValueError("an entry says who and what in texts")
+    if not str(content["run"]).isprintable() or len(str(content["run"])) > _LONGEST_NAME:
+        raise ValueError("a run's id is a word")
     Operation(str(content["operation"]))
     _moment(content["started"]), _moment(content["at"])
     if EntryKind(str(content["step"])) is EntryKind.BEGUN:

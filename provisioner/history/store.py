@@ -95,7 +95,10 @@ class History:
 
     def _lost(self, connection: Connection) -> Head | None:
         last = remembered(self.place)
-        return last if last is not None and head_at(connection, self._mine, last.number) != last else None
+        try:
+            return last if last is not None and head_at(connection, self._mine, last.number) != last else None
+        except DAMAGE:
+            return last
 
     def _remembered(self, head: Head, lost: Head | None) -> Head:
         """Remember an entry; one that the record lost stays remembered until a person has seen to it."""

@@ -71,16 +71,26 @@ class TextColumn(TypeDecorator[str]):
         """Read one; anything else raises TypeError."""
         if value is not None and not isinstance(value, str):
             raise TypeError("a text was expected")
-        if value is not None and not value.isascii():
-            value.encode()  # bytes that are no UTF-8 raise here
+        if value is not None and not self.is_one(value):
+            raise ValueError("a text was expected that can be shown")
         return value
+
+    @staticmethod
+    def is_one(text: str) -> bool:
+        """Whether a text is an id or a hash: what is shown of rows writes to no terminal."""
+        return text.isprintable()
 
 
 class _LongText(TextColumn):
-    """A text of any length."""
+    """A text of any length, with anything in it; its readers take it apart."""
 
     impl = Text
     cache_ok = True
+
+    @staticmethod
+    def is_one(text: str) -> bool:
+        """Any text is."""
+        return isinstance(text, str)
 
 
 class NumberColumn(TypeDecorator[int]):

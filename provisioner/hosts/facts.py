@@ -9,11 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from ipaddress import ip_address
+from itertools import islice
 from typing import Literal, get_args
 
 from provisioner.hosts.document import Fields, UnreadableError, parsed
 
 RuleAction = Literal["create", "update", "delete"]
+_MOST_RECEIPTS = 100
 _RULE_ACTIONS: tuple[RuleAction, ...] = get_args(RuleAction)
 
 
@@ -241,7 +243,7 @@ def facts_in(host: str, answer: Fields) -> HostFacts:
         generations=tuple(map(_generation, answer.each("generations"))) if answer.has("generations") else (),
         confirmed=manifest.text("run", "") if manifest else "",
         recorded=_entry(manifest.below_or_none("record")) if manifest else None,
-        receipts=tuple(map(_held_entry, answer.each("receipts"))) if answer.has("receipts") else (),
+        receipts=_receipts(answer) if answer.has("receipts") else (),
     )
 
 
@@ -335,6 +337,11 @@ def _generation(generation: Fields) -> Generation:
     except (ValueError, OverflowError, OSError):
         raise UnreadableError(f"{generation.place}.at is no time") from None
     return Generation(generation.text("run"), kept)
+
+
+def _receipts(answer: Fields) -> tuple[HeldEntry, ...]:
+    """The entries in a host's receipts: it keeps fifty, whatever it says."""
+    return tuple(_held_entry(entry) for entry in islice(answer.each("receipts"), _MOST_RECEIPTS))
 
 
 def _entry(entry: Fields | None) -> HeldEntry | None:

@@ -191,7 +191,7 @@ def _opened(place: StatePlace) -> Iterator[PastRuns | None]:
     if history is None:
         yield None
         return
-    log = EventLog(place)
+    log = EventLog(place, create=False)
     try:
         yield PastRuns(history, log)
     finally:

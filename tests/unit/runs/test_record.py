@@ -579,6 +579,47 @@ def test_a_packed_document_that_never_ends_fills_no_memory(
 
 
 @LOCAL_USER
+@pytest.mark.parametrize("table", ["entries", "checks", "holdings"])
+def test_no_name_in_the_database_writes_to_a_terminal(controller: RecordingController, table: str) -> None:
+    column = {"entries": "run", "checks": "relay", "holdings": "host"}[table]
+    with controller.tampered() as connection:
+        connection.execute(f"UPDATE provisioner_{table} SET {column} = {column} || char(27) || '[2J'")  # noqa: S608
+    for arguments in (("history",), ("history", "verify"), ("status", "--why", "kcl-bg-001"), ("apply", "--resume")):
+        printed = controller.run(*arguments)
+        assert printed.code != 70
+        assert "\x1b" not in printed.out + printed.err
+
+
+@LOCAL_USER
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "[]",
+        "{",
+        '{"history":"example","run":1,"number":2,"hash":3,"seal":4}',
+        "x" * 9999,
+        '{"history":"example","run":"r","number":99999999999999999999,"hash":"","seal":""}',
+    ],
+)
+def test_what_this_machine_remembers_may_be_damaged(controller: RecordingController, content: str) -> None:
+    (controller.state / "head.json").write_text(content, encoding="utf-8")
+    assert controller.check().code == 0
+    assert controller.run("verify").code == 0
+    assert controller.check().code == 0
+
+
+@RELAY
+def test_a_relay_that_sends_receipts_without_end_is_cut_short(controller: RecordingController) -> None:
+    relay = controller.hosts.hosts[RELAY_2]
+    relay.heads = [{**relay.heads[0], "sequence": number + 100, "run": "r" * 9000} for number in range(2000)]
+    checked = controller.check("--hosts")
+    assert checked.code == 1
+    assert len(checked.faults) == 100
+    assert max(map(len, checked.faults)) < 400
+
+
+@LOCAL_USER
 def test_who_writes_the_database_writes_to_no_terminal(controller: RecordingController) -> None:
     with controller.tampered() as connection:
         hash_anew(connection, lambda content: content.replace('"user":"', '"user":"\\u001b[2J\\u202e'))
