@@ -45,6 +45,7 @@ class SimulatedHost:
     last_good: dict[str, Any] | None = None
     generations: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     receipts: dict[str, tuple[str, str]] = field(default_factory=dict)
+    heads: list[dict[str, Any]] = field(default_factory=list)
     reachable: bool = True
     ssh_peer: str = ""
     sentinel: str = ""
@@ -114,6 +115,8 @@ def _observe(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
         "trust": _json(host, TRUST_FILE),
         "policy": _json(host, POLICY_FILE),
     }
+    if request.get("receipts"):
+        facts["receipts"] = host.heads
     if request.get("program"):
         present = request["program"] in host.programs
         facts["program"] = {"present": present, "whole": present, "version": "v1.20.1" if present else ""}
@@ -287,9 +290,11 @@ def _confirm(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
         numbers = [n for n, (name, _) in enumerate(host.generations) if name == armed["target"]]
         host.generations = host.generations[: numbers[0]]
     else:
-        host.manifest = {"files": sorted(call.request["files"]), "run": run}
+        host.manifest = {"files": sorted(call.request["files"])}
+    host.manifest = {**(host.manifest or {}), "run": run, "record": call.request.get("record")}
     host.generations = [*host.generations, (run, host.last_good or {})][-GENERATIONS:]
     host.receipts[run] = ("applied", "")
+    host.heads += [call.request["record"]] if call.request.get("record") else []
     return _answer(run, "applied") | {"receipt": "/receipt", "facts": _observe(host, call)}
 
 

@@ -65,7 +65,7 @@ def confirm(request: ConfirmRequest, folder: Path) -> ChangeAnswer:
                 state = change.step(
                     "health", lambda: health(request["units"], request["peers"], request["sentinel"], rules=rules)
                 )
-                change.step("persist", lambda: _persist(change.run_id, request["files"]))
+                change.step("persist", lambda: persist(change, request["files"]))
         except Failed as error:
             return change.back(str(error))
         dead_man.disarm()
@@ -79,9 +79,15 @@ def confirm(request: ConfirmRequest, folder: Path) -> ChangeAnswer:
     return change.answer("applied", receipt=receipt, facts=facts)
 
 
-def _persist(run_id: str, owned: list[str]) -> None:
+def persist(change: Transaction, owned: list[str]) -> None:
+    """Write down what is ours from now on, and by which run."""
     manifest = files.read_json(paths.MANIFEST) or {}
-    files.write_json(paths.MANIFEST, manifest | {"files": sorted(owned), "run": run_id})
+    files.write_json(paths.MANIFEST, manifest | {"files": sorted(owned), **_confirmed(change)})
+
+
+def _confirmed(change: Transaction) -> dict[str, Any]:
+    """The run that is confirmed, and its entry in the controller's record, for who asks later whether it is there."""
+    return {"run": change.run_id, "record": change.request.get("record")}
 
 
 def _persist_rollback(change: Transaction, target: str) -> None:
@@ -90,7 +96,7 @@ def _persist_rollback(change: Transaction, target: str) -> None:
     health_of_saved(folder, state)
     manifest = files.read_json(paths.MANIFEST)
     if manifest is not None:
-        files.write_json(paths.MANIFEST, manifest | {"run": change.run_id})
+        files.write_json(paths.MANIFEST, manifest | _confirmed(change))
     last_good.restore_carriers(folder)
 
 

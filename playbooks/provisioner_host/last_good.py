@@ -19,7 +19,7 @@ from provisioner_host import files, firewall, paths, relay, tunnel, units
 from provisioner_host.shell import Failed
 
 if TYPE_CHECKING:
-    from provisioner_host.wire import GenerationAnswer, StepAnswer, UnitAnswer
+    from provisioner_host.wire import GenerationAnswer, RecordHead, StepAnswer, UnitAnswer
 
 UNITS = (paths.UNIT_NFT, paths.UNIT_WG, paths.UNIT_MEDIAMTX)
 _SAVED_UNITS = (*UNITS, paths.UNIT_REVERT)
@@ -348,3 +348,11 @@ def receipt_of(run_id: str) -> dict[str, Any] | None:
     if isinstance(receipt, dict) and receipt.get("run") == run_id and isinstance(receipt.get("outcome"), str):
         return receipt
     return {"run": run_id, "outcome": "unreadable", "cause": f"{path} is damaged"} if path.exists() else None
+
+
+def recorded_heads() -> list[RecordHead]:
+    """The entries of the controller's record that receipts hold; a receipt that cannot be read holds none."""
+    receipts: Iterator[Any] = (files.read_json(path) for path in sorted(paths.RECEIPTS.glob("*.json")))
+    heads: Iterator[Any] = (receipt.get("record") for receipt in receipts if isinstance(receipt, dict))
+    whole: Iterator[Any] = (h for h in heads if isinstance(h, dict) and {"run", "sequence", "head", "seal"} <= set(h))
+    return list(whole)

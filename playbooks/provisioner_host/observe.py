@@ -68,6 +68,8 @@ def observe(request: ObserveRequest, folder: Path, *, runtime: bool = True) -> F
         facts["program"] = program(Path(request["program"]), manifest)
         facts["relay"] = _relay_file(key)
         facts["runtime"] = relay.runtime() if runtime else None
+    if request.get("receipts"):
+        facts["receipts"] = last_good.recorded_heads()
     facts["live_digest"] = live_digest(facts, live, key)
     return facts
 

@@ -86,6 +86,8 @@ class Transaction:
 
     def receipt(self, outcome: str, cause: str = "", **more: Any) -> str:
         """Write the receipt: its place on this host."""
+        if record := self.request.get("record"):
+            more["record"] = record
         last_good.receipt(self.run_id, outcome, scrub(cause), self.steps, notes=self.notes, who=self.who, **more)
         return str(paths.RECEIPTS / f"{self.run_id}.json")
 

@@ -13,12 +13,22 @@ from typing import Any, Literal, NotRequired, TypedDict
 # --- requests -------------------------------------------------------------------------------------
 
 
+class RecordHead(TypedDict):
+    """An entry of the controller's record of runs, which hosts keep: the run, its number, its hash, its seal."""
+
+    run: str
+    sequence: int
+    head: str
+    seal: str
+
+
 class ObserveRequest(TypedDict):
     """Read the host's facts; `files/nft` in the bundle is the intended firewall.
 
     Keys:
         files: paths of the desired files.
         program: the path of MediaMTX's program, null on a host without a relay.
+        receipts: whether the entries of the record that receipts hold are told, too.
     """
 
     operation: Literal["observe"]
@@ -26,6 +36,7 @@ class ObserveRequest(TypedDict):
     files: list[str]
     units: list[str]
     program: str | None
+    receipts: NotRequired[bool]
 
 
 class KeysRequest(TypedDict):
@@ -136,6 +147,7 @@ class ChangeRequest(TypedDict):
         confirm_s: how long the switch waits for the next word.
         peers: public keys that the tunnel has to have.
         sentinel: the path that shows that MediaMTX has read its file; empty without a relay.
+        record: the entry with which the run began; receipt and manifest keep it.
     """
 
     run: str
@@ -145,6 +157,7 @@ class ChangeRequest(TypedDict):
     peers: list[str]
     sentinel: str
     program: ProgramToInstall | None
+    record: NotRequired[RecordHead | None]
 
 
 class ApplyRequest(ChangeRequest):
@@ -335,11 +348,15 @@ class GenerationAnswer(TypedDict):
 
 
 class Manifest(TypedDict, total=False):
-    """What we installed, as the host keeps it: files, programs with their checksums, the run that was confirmed."""
+    """What we installed, as the host keeps it: files, programs with their checksums, the run that was confirmed.
+
+    `record` is the entry with which that run began.
+    """
 
     files: list[str]
     programs: dict[str, str]
     run: str
+    record: RecordHead
 
 
 class Armed(TypedDict, total=False):
@@ -393,6 +410,7 @@ class FactsAnswer(TypedDict):
     program: NotRequired[ProgramAnswer]
     relay: NotRequired[RelayAnswer | None]
     runtime: NotRequired[RuntimeAnswer | None]
+    receipts: NotRequired[list[RecordHead]]
     live_digest: str
 
 

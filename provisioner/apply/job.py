@@ -30,6 +30,7 @@ if TYPE_CHECKING:  # the host's own package: its types are for the type checker,
         LookRequest,
         PathToRead,
         ProgramToInstall,
+        RecordHead,
         RollbackRequest,
         StatusRequest,
     )
@@ -88,6 +89,7 @@ class RolloutOptions:
         max_failed: so many hosts may fail before no further wave is started.
         pause_after: the wave after which the rollout pauses, empty for none.
         who: who changes the hosts, as the lease and the receipt tell it.
+        record: the entry with which the run began, as hosts keep it; None where nothing is recorded.
     """
 
     confirm_s: float = CONFIRM_S
@@ -98,6 +100,7 @@ class RolloutOptions:
     max_failed: int = 0
     pause_after: str = ""
     who: str = ""
+    record: RecordHead | None = None
 
 
 # --- the calls ------------------------------------------------------------------------------------
@@ -224,4 +227,5 @@ def _common(job: Job, run_id: str, options: RolloutOptions) -> ChangeRequest:
         "peers": [peer.public_key for peer in spec.tunnel.peers],
         "sentinel": sentinel_of(relay_file),
         "program": program,
+        "record": options.record,
     }

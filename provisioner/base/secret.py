@@ -61,6 +61,12 @@ def host_digest_key(digest_key: Secret, host: str) -> Secret:
     return Secret(mac.hexdigest())
 
 
+def record_key(digest_key: Secret, inventory: str) -> Secret:
+    """Derive the key that seals an inventory's record of runs from the vault's digest key; no host is given it."""
+    mac = hmac.new(digest_key.reveal().encode(), b"provisioner/record/" + inventory.encode(), hashlib.sha256)
+    return Secret(mac.hexdigest())
+
+
 def keyed_digest(key: Secret, content: bytes) -> str:
     """The HMAC-SHA-256 of a content, in the form of the on-host code."""
     return "hmac-sha256:" + hmac.digest(key.reveal().encode(), content, "sha256").hex()

@@ -2,35 +2,76 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import click
 
 from provisioner.base.counted import counted
+from provisioner.base.errors import HostError
 from provisioner.base.json_document import Document
 from provisioner.base.printable import printable
 from provisioner.cli.context import Invocation, today
-from provisioner.cli.output import print_document
+from provisioner.cli.output import print_document, print_warning
+from provisioner.history.chain import Seals
 from provisioner.history.event_log import Event
 from provisioner.pipeline import Session
-from provisioner.runs.history import PastRun, PastRuns, past_runs
+from provisioner.runs.history import (
+    CheckOptions,
+    HistoryCheck,
+    HistoryFault,
+    PastRun,
+    PastRuns,
+    check_history,
+    past_runs,
+)
 
 _FAILED = 1
+
+
+_DAMAGED_HINT = "see all that is wrong: provisioner history verify"
+_HOSTS_NOT_ASKED = "hosts were not asked what they hold of it: history verify --hosts asks them"
 
 
 @click.command()
 @click.argument("what", required=False, metavar="[RUN|verify]")
 @click.option("--limit", "number", type=click.IntRange(min=1), default=20, show_default=True, help="So many runs.")
+@click.option("--hosts", is_flag=True, help="With verify: ask hosts what they hold of the record, over SSH.")
+@click.option(
+    "--public-key",
+    "public",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="With verify: hold signatures against this key. May be repeated.",
+)
+@click.option("--lost", default="", metavar="FIRST-LAST", help="With verify: entries that went with a backup.")
 @click.pass_obj
-def history(invocation: Invocation, what: str | None, number: int) -> int:
+def history(
+    invocation: Invocation,
+    /,
+    what: str | None,
+    number: int,
+    *,
+    hosts: bool,
+    public: tuple[Path, ...],
+    lost: str,
+) -> int:
     """Show what was changed and verified: when, by whom, and what became of it.
 
     Alone it lists runs, the newest first. With a RUN it shows its hosts, steps and causes, also while it
-    goes on. With `verify` it proves that no entry was changed, and ends with 1 if one was.
+    goes on. With `verify` it proves that no entry was changed, made up or cut off, and ends with 1 if one
+    was: entries are held against their hashes and seals, and against what this machine, Git notes and (with
+    --hosts) hosts hold of them.
 
     Example: provisioner -i inventories/example history verify
     """
-    with past_runs(Session(invocation.inventory, invocation.env, today())) as runs:
-        if what == "verify":
-            return _verify(invocation, runs)
+    session = Session(invocation.inventory, invocation.env, today())
+    if what == "verify":
+        return _verify(invocation, check_history(session, CheckOptions(hosts, public, _lost(lost))))
+    if hosts or public or lost:
+        raise click.UsageError("--hosts, --public-key and --lost are for history verify")
+    with past_runs(session) as runs:
         if what:
             _one(invocation, runs, what)
         else:
@@ -38,46 +79,115 @@ def history(invocation: Invocation, what: str | None, number: int) -> int:
     return 0
 
 
-def _verify(invocation: Invocation, runs: PastRuns) -> int:
-    check = runs.verify()
+def _lost(text: str) -> range:
+    first, _, last = text.partition("-")
+    if not text:
+        return range(0)
+    if not (first.isdecimal() and last.isdecimal() and int(first) <= int(last)):
+        raise click.UsageError("--lost takes the numbers of the first and the last lost entry, e.g. --lost 41-50")
+    return range(int(first), int(last) + 1)
+
+
+def _verify(invocation: Invocation, check: HistoryCheck) -> int:
     if invocation.json:
-        faults = [{"number": fault.number, "message": fault.message} for fault in check.faults]
-        _print("verify", {"ok": not faults, "entries": check.length, "head": check.head, "faults": faults})
+        _print("verify", _check_document(check))
     else:
-        for fault in check.faults:
-            click.echo(f"entry {fault.number}: {printable(fault.message)}")
-        words = "is whole" if not check.faults else f"has {counted(len(check.faults), 'fault')}"
-        click.echo(f"the chain of {counted(check.length, 'entry')} {words}; its head is {check.head}")
+        for line in _check_lines(check):
+            click.echo(line)
+    if check.closed:
+        message = f"the seals of entries were not checked: {check.closed}"
+        print_warning(message, "set the vault's password, as for apply", color=invocation.color)
+    if check.unanswered:
+        return HostError.exit_code
     return _FAILED if check.faults else 0
 
 
+def _check_document(check: HistoryCheck) -> Document:
+    seals = check.seals
+    return {
+        "ok": not check.faults,
+        "entries": check.length,
+        "head": check.head,
+        "faults": [_fault_document(fault) for fault in check.faults],
+        "remarks": [_fault_document(remark) for remark in check.remarks],
+        "seals": {"checked": not check.closed} | {name: getattr(seals, name) for name in Seals.__dataclass_fields__},
+        "notes": check.notes,
+        "hosts": None if check.hosts is None else list(check.hosts),
+        "unanswered": [{"host": host, "message": error.message} for host, error in sorted(check.unanswered.items())],
+    }
+
+
+def _fault_document(fault: HistoryFault) -> Document:
+    more = {"host": fault.host, "run": fault.run, "hint": fault.hint}
+    return {"number": fault.number, "message": fault.message} | {name: text for name, text in more.items() if text}
+
+
+def _check_lines(check: HistoryCheck) -> Iterator[str]:
+    for fault in check.faults:
+        yield printable(f"entry {fault.number}: {fault.message}" if not fault.hint else fault.message)
+        if fault.hint:
+            yield f"  hint: {fault.hint}"
+    for remark in check.remarks:
+        yield printable(f"note: entry {remark.number}: {remark.message}")
+    for host, error in sorted(check.unanswered.items()):
+        yield f"{host} was not asked: {error.message}"
+    words = "is whole" if not check.faults else f"has {counted(len(check.faults), 'fault')}"
+    yield f"the chain of {counted(check.length, 'entry')} {words}; its head is {check.head}"
+    yield from _seal_lines(check)
+    if check.notes:
+        yield f"{counted(check.notes, 'Git note')} held against it"
+    if check.hosts is None:
+        yield _HOSTS_NOT_ASKED
+    else:
+        asked = len(check.hosts) - len(check.unanswered)
+        yield f"{counted(asked, 'host')} of {len(check.hosts)} told what they hold of it"
+
+
+def _seal_lines(check: HistoryCheck) -> Iterator[str]:
+    seals = check.seals
+    if check.length:
+        yield f"{seals.keyed} keyed by the vault, {seals.unkeyed} unkeyed, {seals.unproved} by a key that is not here"
+    if check.length and not check.closed and not seals.keyed:
+        yield "no entry is keyed: who can write the database may have written all of this"
+    if seals.signed:
+        yield f"{seals.proved} of {counted(seals.signed, 'signature')} by a key that is known here"
+
+
 def _list(invocation: Invocation, runs: PastRuns, number: int) -> None:
-    newest = runs.newest(number)
+    newest, damaged = runs.newest(number), runs.damaged(number)
     if invocation.json:
-        _print("list", {"runs": [_run_document(past) for past in newest]})
-        return
-    for past in newest:
-        run = past.recorded.run
-        who = printable(f"{run.who.get('user', '')}@{run.who.get('machine', '')}")
-        click.echo(f"{run.started:%Y-%m-%d %H:%M:%S} UTC  {run.id}  {run.operation.value}  {past.state}  {who}")
+        _print("list", {"runs": [_run_document(past) for past in newest], "damaged": list(damaged)})
+    else:
+        for past in newest:
+            run = past.recorded.run
+            who = f"{run.who.get('user', '')}@{run.who.get('machine', '')}"
+            _echo(f"{run.started:%Y-%m-%d %H:%M:%S} UTC  {run.id}  {run.operation.value}  {past.state}  {who}")
+    for entry in damaged:
+        print_warning(f"entry {entry} cannot be read, and is not shown", _DAMAGED_HINT, color=invocation.color)
 
 
 def _one(invocation: Invocation, runs: PastRuns, name: str) -> None:
     past = runs.run(name)
+    if past.damaged:
+        print_warning(past.damaged, _DAMAGED_HINT, color=invocation.color)
     if invocation.json:
         steps = [_event_document(event) for event in past.events]
         _print("run", _run_document(past) | {"document": runs.document(name), "steps": steps})
         return
     run = past.recorded.run
-    click.echo(f"run {run.id}: {run.operation.value}, {past.state}")
-    by = f"by {run.who.get('user', '')}@{run.who.get('machine', '')} {run.who.get('job', '')}"
-    click.echo(printable(by).rstrip())
+    _echo(f"run {run.id}: {run.operation.value}, {past.state}")
+    _echo(f"by {run.who.get('user', '')}@{run.who.get('machine', '')} {run.who.get('job', '')}".rstrip())
     if run.who.get("approval"):
-        click.echo(f"approved by: {printable(run.who['approval'])}")
+        _echo(f"approved by: {run.who['approval']}")
     if run.plan:
-        click.echo(f"plan {run.plan}, inventory {run.digest}")
+        _echo(f"plan {run.plan}, inventory {run.digest}")
     for event in past.events:
-        click.echo(_event_line(event))
+        _echo(_event_line(event))
+
+
+def _echo(line: str) -> None:
+    """Print a line of what is stored: who can write the database writes to no terminal."""
+    click.echo(printable(line))
 
 
 def _event_line(event: Event) -> str:

@@ -84,6 +84,7 @@ def note_lines(result: HostResult) -> list[str]:
 def ended_lines(applied: Applied) -> list[str]:
     """Why a run ended before its end, and what to do next."""
     lines = [f"note: {printable(note)}" for note in applied.notes]
+    lines += [f"warning: {printable(warning)}" for warning in applied.warnings]
     if applied.ended in {"paused", "interrupted"}:
         lines.append(f"run {applied.run} {_is(applied.ended)}")
         lines.append("hint: provisioner apply --resume goes on, provisioner apply --abort ends it")

@@ -14,7 +14,7 @@ from provisioner.desired.limit import parse_limits
 from provisioner.pipeline import Session, verify_inventory
 from provisioner.report.html import html_page
 from provisioner.report.text import text_report
-from provisioner.runs.verification import record_verification
+from provisioner.runs.verification import NoteError, record_verification
 from provisioner.verify.document import verify_document
 from provisioner.verify.result import Verdict, exit_code
 
@@ -59,6 +59,8 @@ def verify(invocation: Invocation, limits: tuple[str, ...], html: Path | None, *
         click.echo(text_report(result, detail=detail, color=True), nl=False, color=invocation.color)
     try:
         record_verification(session, result, limits)
+    except NoteError as error:
+        print_warning(error.message, error.hint, color=invocation.color)
     except StateError as error:
         print_warning(f"this verification is not recorded: {error.message}", error.hint, color=invocation.color)
     return exit_code(result, Verdict(fail_on))

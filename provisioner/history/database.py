@@ -8,15 +8,17 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, select, text
+from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, inspect, make_url, select, text
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from provisioner.base.errors import StateError
 from provisioner.base.own_folder import make_own_folder, refuse_link
 from provisioner.history.place import VARIABLE, StatePlace
-from provisioner.history.tables import SCHEMA, entries, metadata, schema
+from provisioner.history.rows import DAMAGE, DamagedRecordError
+from provisioner.history.tables import SCHEMA, entries, metadata, schema, seals
 
 _WAIT_S = 30
 _TO_WRITE = "provisioner_to_write"
@@ -35,12 +37,17 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A transaction that reads one state of things.
+        """A transaction that reads one state of things; what is read is taken apart inside of it.
 
         Raises:
             StateError: the database does not answer.
+            DamagedRecordError: a row is not as rows are.
         """
-        with _database_errors(self.place, "read"), self._connect(isolation_level="REPEATABLE READ") as connection:
+        with (
+            _database_errors(self.place, "read"),
+            self._connect(isolation_level="REPEATABLE READ") as connection,
+            _damage(self.place),
+        ):
             yield connection
 
     @contextmanager
@@ -85,9 +92,10 @@ def open_database(place: StatePlace, *, create: bool) -> Database | None:
         database = Database(place, _engine(place))
     with ExitStack() as opened:
         opened.callback(database.close)
-        if not _is_made(database):
-            if not create:
-                return None
+        made = _tables_of(database)
+        if entries.name not in made and not create:
+            return None
+        if create and not {entries.name, seals.name} <= made:
             with database.writing() as connection:
                 _create(connection)
         with database.reading() as connection:
@@ -96,13 +104,18 @@ def open_database(place: StatePlace, *, create: bool) -> Database | None:
     return database
 
 
-def _is_made(database: Database) -> bool:
+def _tables_of(database: Database) -> set[str]:
     with database.reading() as connection:
-        return inspect(connection).has_table(entries.name)
+        return {table.name for table in (entries, seals) if has_table(connection, table)}
+
+
+def has_table(connection: Connection, table: Table) -> bool:
+    """Whether the database has a table: versions of before know fewer."""
+    return inspect(connection).has_table(table.name)
 
 
 def _create(connection: Connection) -> None:
-    """Make the tables; where two processes begin at once, the second finds them made."""
+    """Make the tables that are missing; where two processes begin at once, the second finds them made."""
     _alone(connection, "schema")
     metadata.create_all(connection)
     if connection.scalar(select(schema.c.version)) is None:
@@ -138,6 +151,8 @@ def _prepare(connection: sqlite3.Connection, _record: object) -> None:
     do not hinder writers: checking a long chain may take longer than a step of an apply can wait.
     """
     connection.isolation_level = None
+    # What is no UTF-8 is the error of the row that holds it, and not of all that are read with it.
+    connection.text_factory = partial(str, encoding="utf-8", errors="surrogateescape")
     # Where another process is making the file now, it is the one that switches; the file remembers.
     with suppress(sqlite3.OperationalError):
         connection.execute("PRAGMA journal_mode = WAL")
@@ -152,7 +167,7 @@ def _begin(connection: Connection) -> None:
 def _server(named: str) -> URL:
     try:
         url = make_url(named)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         raise StateError(f"{VARIABLE} is neither a folder nor a database URL", hint=_URL_HINT) from None
     if url.get_backend_name() != _POSTGRESQL:
         raise StateError(f"{VARIABLE} names a database of the kind {url.get_backend_name()}", hint=_URL_HINT)
@@ -187,6 +202,17 @@ def _make_private(file: Path) -> None:
             f"the history {file} cannot be opened: {error.strerror}",
             hint=f"give yourself the folder, or name another one with {VARIABLE}",
         ) from error
+
+
+@contextmanager
+def _damage(place: StatePlace) -> Iterator[None]:
+    """Let what a row that was tampered with makes its readers raise become one error; it quotes nothing of the row."""
+    try:
+        yield
+    except SQLAlchemyError:  # some are of two kinds
+        raise
+    except DAMAGE:
+        raise DamagedRecordError(f"the history in {place.shown} is damaged: a row of it cannot be read") from None
 
 
 @contextmanager

@@ -116,6 +116,8 @@ def _last_checks(connection: Connection, inventory: str, runs: Mapping[int, str]
     )
     by_facility: dict[str, list[LastCheck]] = defaultdict(list)
     for row in connection.execute(query):
+        if None in row:
+            raise TypeError("a check says all of it")
         shown = Shown(row.at, runs[row.number])
         check = LastCheck(shown, row.relay, row.content, row.pulled, row.checked, row.proved)
         by_facility[row.facility].append(check)

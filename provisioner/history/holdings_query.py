@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
+from typing import cast
 
 from sqlalchemy import BigInteger, Connection, Subquery, and_, func, or_, select, type_coerce
 
-from provisioner.history.records import EntryKind, recorded_of
+from provisioner.history.records import BegunContent, EntryKind, recorded_of
+from provisioner.history.rows import entry_content
 from provisioner.history.tables import entries, held, holdings, microseconds, moment
 from provisioner.lifecycle.evidence import Content, Shown, Word
 
@@ -117,17 +118,18 @@ class HoldingsQuery:
         sets: dict[str, dict[str, str]] = defaultdict(dict)
         query = select(held.c.digest, held.c.facility, held.c.content).where(held.c.inventory == self._mine)
         for row in self._connection.execute(query):
+            if None in row:
+                raise TypeError("a set names facilities and their contents")
             sets[row.digest][row.facility] = row.content
         return dict(sets)
 
     def _unfinished(self) -> Iterator[tuple[str, Shown]]:
         """The hosts that runs were about to change of which no end is recorded, and when those began."""
         ended = select(entries.c.run).where(entries.c.inventory == self._mine, entries.c.step == EntryKind.ENDED.value)
-        query = select(entries.c.content).where(
-            entries.c.inventory == self._mine, entries.c.step == EntryKind.BEGUN.value, entries.c.run.not_in(ended)
-        )
+        began = entries.c.step == EntryKind.BEGUN.value, entries.c.run.not_in(ended)
+        query = select(entries.c.number, entries.c.content).where(entries.c.inventory == self._mine, *began)
         for row in self._connection.execute(query.order_by(entries.c.number)):
-            recorded = recorded_of(json.loads(row.content), None)
+            recorded = recorded_of(cast("BegunContent", entry_content(row.content, row.number)), None)
             yield from ((host, Shown(recorded.run.started, recorded.run.id)) for host in recorded.hosts)
 
     def _next_known(self, host: str, after: Shown) -> Shown:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TypedDict
+from typing import NotRequired, TypedDict, cast
 
 from provisioner.base.clock import aware
 
@@ -141,9 +141,10 @@ class RunContent(TypedDict):
 
 
 class BegunContent(RunContent):
-    """What the first entry of a run says."""
+    """What the first entry of a run says; `intent` is the hash of all that the run is about to do."""
 
     hosts: list[str]
+    intent: NotRequired[str]
 
 
 class EndedContent(RunContent):
@@ -157,12 +158,17 @@ class EndedContent(RunContent):
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """A run as the history has it; without an ending it was killed, or runs now."""
+    """A run as the history has it; without an ending it was killed, or runs now.
+
+    Attributes:
+        intent: the hash of what it was about to do; empty where it was recorded without one.
+    """
 
     run: Run
     finished: datetime | None = None
     outcome: str = ""
     hosts: tuple[str, ...] = field(default=())
+    intent: str = ""
 
 
 # --- text and hash --------------------------------------------------------------------------------
@@ -193,9 +199,10 @@ def moment_text(moment: datetime) -> str:
     return aware(moment).astimezone(UTC).isoformat(timespec="microseconds")
 
 
-def begun_content(run: Run, hosts: Iterable[str]) -> BegunContent:
-    """What the first entry of a run says: `hosts` are those that it is about to change."""
-    return {**_run_content(run, EntryKind.BEGUN, run.started), "hosts": sorted(hosts)}
+def begun_content(run: Run, hosts: Iterable[str], intent: str = "") -> BegunContent:
+    """What the first entry of a run says: `hosts` are those that it is about to change, `intent` a hash of how."""
+    content = {**_run_content(run, EntryKind.BEGUN, run.started), "hosts": sorted(hosts)}
+    return cast("BegunContent", content | {"intent": intent} if intent else content)
 
 
 def ended_content(run: Run, ending: Ending) -> EndedContent:
@@ -246,7 +253,7 @@ def recorded_of(begun: BegunContent | None, ended: EndedContent | None) -> Recor
         plan=entry["plan"],
         limit=tuple(entry["limit"]),
     )
-    hosts = tuple(begun["hosts"]) if begun else ()
+    hosts, intent = (tuple(begun["hosts"]), begun.get("intent", "")) if begun else ((), "")
     if ended is None:
-        return Recorded(run, hosts=hosts)
-    return Recorded(run, datetime.fromisoformat(ended["at"]), ended["outcome"], hosts)
+        return Recorded(run, hosts=hosts, intent=intent)
+    return Recorded(run, datetime.fromisoformat(ended["at"]), ended["outcome"], hosts, intent)

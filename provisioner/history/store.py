@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import zlib
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import cast
 
 from sqlalchemy import Connection, func, insert, select
 
+from provisioner.history.append import Entry, append, head_at, heads_of
 from provisioner.history.chain import ChainReport, checked
 from provisioner.history.database import Database, open_database
 from provisioner.history.evidence_query import evidence
@@ -24,18 +26,30 @@ from provisioner.history.records import (
     begun_content,
     canonical,
     ended_content,
-    genesis,
-    linked,
     recorded_of,
 )
-from provisioner.history.tables import checks, documents, entries, held, holdings
+from provisioner.history.remembered import remember, remembered
+from provisioner.history.rows import DAMAGE, DamagedRecordError, entry_content, entry_name, plain_object, unpacked
+from provisioner.history.seal import Head
+from provisioner.history.tables import checks, documents, entries, held, holdings, stored
 from provisioner.lifecycle.evidence import ACCEPTANCE, Evidence
+
+_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class ReadRuns:
+    """The runs that can be read, the one that began last first, and the entries that cannot."""
+
+    runs: tuple[Recorded, ...]
+    damaged: tuple[str, ...] = ()
 
 
 class History:
     """The history of one inventory.
 
-    Every method raises `StateError` where the database does not answer.
+    Every method raises `StateError` where the database does not answer, and `DamagedRecordError`, which is one, where
+    a row is not as rows are.
     """
 
     def __init__(self, database: Database) -> None:
@@ -47,20 +61,25 @@ class History:
         """Return the connections."""
         self._database.close()
 
-    def begin(self, run: Run, hosts: Iterable[str]) -> None:
-        """Record that a run begins, and which hosts it is about to change.
+    def begin(self, run: Run, hosts: Iterable[str], intent: str = "") -> Head:
+        """Record that a run begins, which hosts it is about to change, and a hash of how: the entry as others keep it.
 
         Raises:
             StateError: it cannot be recorded; then nothing may be changed.
         """
         with self._database.writing() as connection:
-            self._append(connection, run, EntryKind.BEGUN, run.started, begun_content(run, hosts))
+            content = begun_content(run, hosts, intent)
+            lost = self._lost(connection)
+            head = append(connection, self.place, Entry(run, EntryKind.BEGUN, run.started, content))
+        return self._remembered(head, lost)
 
-    def end(self, run: Run, ending: Ending) -> None:
-        """Record what became of a run: all of it, or nothing."""
+    def end(self, run: Run, ending: Ending) -> Head:
+        """Record what became of a run, all of it or nothing: the entry as others keep it."""
         with self._database.writing() as connection:
-            number = self._append(connection, run, EntryKind.ENDED, ending.finished, ended_content(run, ending))
-            own = {"inventory": self._mine, "number": number}
+            content = ended_content(run, ending)
+            lost = self._lost(connection)
+            head = append(connection, self.place, Entry(run, EntryKind.ENDED, ending.finished, content))
+            own = {"inventory": self._mine, "number": head.number}
             if ending.document is not None:
                 packed = zlib.compress(canonical(ending.document).encode())
                 connection.execute(insert(documents).values(inventory=self._mine, run=run.id, packed=packed))
@@ -72,23 +91,20 @@ class History:
                 self._keep(connection, holding)
                 columns = {"host": holding.host, "at": holding.at, "held": holding.held_digest, "exact": holding.exact}
                 connection.execute(insert(holdings).values(**own, **columns))
+        return self._remembered(head, lost)
 
-    def _append(
-        self, connection: Connection, run: Run, step: EntryKind, at: datetime, content: BegunContent | EndedContent
-    ) -> int:
-        newest = (
-            select(entries.c.number, entries.c.hash)
-            .where(entries.c.inventory == self._mine)
-            .order_by(entries.c.number.desc())
-            .limit(1)
-        )
-        last = connection.execute(newest).first()
-        number, previous = (last.number + 1, last.hash) if last else (1, genesis(self._mine))
-        text = canonical({**content, "number": number})
-        row = {"inventory": self._mine, "number": number, "run": run.id, "step": step.value, "at": at}
-        chained = {"content": text, "previous": previous, "hash": linked(previous, text)}
-        connection.execute(insert(entries).values(**row, operation=run.operation.value, **chained))
-        return int(number)
+    def _lost(self, connection: Connection) -> Head | None:
+        last = remembered(self.place)
+        try:
+            return last if last is not None and head_at(connection, self._mine, last.number) != last else None
+        except DAMAGE:
+            return last
+
+    def _remembered(self, head: Head, lost: Head | None) -> Head:
+        """Remember an entry; one that the record lost stays remembered until a person has seen to it."""
+        if lost is None:
+            remember(self.place, head)
+        return head
 
     def _keep(self, connection: Connection, holding: Holding) -> None:
         """Keep what a host holds, unless it is there already: night after night it is the same."""
@@ -101,31 +117,73 @@ class History:
     # --- reading ----------------------------------------------------------------------------------
 
     def runs(self, limit: int | None = None) -> tuple[Recorded, ...]:
-        """The runs, the one that began last first; `limit` takes only so many of the latest entries' runs."""
+        """The runs, the one that began last first; `limit` takes only so many of the latest entries' runs.
+
+        Raises:
+            DamagedRecordError: an entry of them cannot be read; it is named.
+        """
+        past = self.past(limit)
+        if past.damaged:
+            raise DamagedRecordError(f"the history in {self.place.shown} is damaged: {_entries(past.damaged)}")
+        return past.runs
+
+    def past(self, limit: int | None = None) -> ReadRuns:
+        """The same, as far as they can be read."""
         latest = select(entries.c.run).where(entries.c.inventory == self._mine).group_by(entries.c.run)
         latest = latest.order_by(func.max(entries.c.number).desc()).limit(limit)
-        query = select(entries.c.content).where(entries.c.inventory == self._mine, entries.c.run.in_(latest))
+        own = entries.c.inventory == self._mine, entries.c.run.in_(latest)
+        query = select(stored(entries.c.number), stored(entries.c.content)).where(*own)
         begun: dict[str, BegunContent] = {}
         ended: dict[str, EndedContent] = {}
+        damaged: list[object] = []
         with self._database.reading() as connection:
-            for row in connection.execute(query):
-                content = json.loads(row.content)
+            for number, raw in connection.execute(query):
+                try:
+                    content = entry_content(raw, number)
+                except DAMAGE:
+                    damaged.append(number)
+                    continue
                 if content["step"] == EntryKind.BEGUN:
-                    begun[content["run"]] = content
+                    begun[content["run"]] = cast("BegunContent", content)
                 else:
-                    ended[content["run"]] = content
+                    ended[content["run"]] = cast("EndedContent", content)
         runs = (recorded_of(begun.get(run), ended.get(run)) for run in begun.keys() | ended.keys())
-        return tuple(sorted(runs, key=lambda recorded: (recorded.run.started, recorded.run.id), reverse=True))
+        ordered = sorted(runs, key=lambda recorded: (recorded.run.started, recorded.run.id), reverse=True)
+        return ReadRuns(tuple(ordered), tuple(entry_name(number) for number in damaged))
 
     def document(self, run: str) -> dict[str, object] | None:
-        """The JSON document that a run left, or None."""
-        query = select(documents.c.packed).where(documents.c.inventory == self._mine, documents.c.run == run)
+        """The JSON document that a run left, or None.
+
+        Raises:
+            DamagedRecordError: there is one, and it cannot be read.
+        """
+        packed = stored(documents.c.packed)
+        query = select(packed).where(documents.c.inventory == self._mine, documents.c.run == run)
         with self._database.reading() as connection:
-            packed = connection.scalar(query)
-        if packed is None:
-            return None
-        document: dict[str, object] = json.loads(zlib.decompress(packed))
-        return document
+            row = connection.execute(query).first()
+        try:
+            return None if row is None else plain_object(unpacked(row[0]))
+        except DAMAGE:
+            message = f"the history in {self.place.shown} is damaged: the document of run {run} cannot be read"
+            raise DamagedRecordError(message, object=run) from None
+
+    def head_of(self, run: str) -> Head | None:
+        """The entry with which a run began, as others keep it; None where there is none."""
+        step = entries.c.step == EntryKind.BEGUN.value
+        query = select(entries.c.number).where(entries.c.inventory == self._mine, entries.c.run == run, step)
+        with self._database.reading() as connection:
+            number = connection.scalar(query)
+            return None if number is None else head_at(connection, self._mine, number)
+
+    def lost(self) -> Head | None:
+        """The newest entry that this machine wrote, where the record does not have it any more."""
+        with self._database.reading() as connection:
+            return self._lost(connection)
+
+    def heads(self) -> dict[int, Head]:
+        """Every entry as others keep it, by its number; those whose number is none are left out."""
+        with self._database.reading() as connection:
+            return heads_of(connection, self._mine)
 
     def evidence(self, acceptance: timedelta = ACCEPTANCE) -> Evidence:
         """All that the runs showed.
@@ -139,7 +197,13 @@ class History:
     def verify_chain(self) -> ChainReport:
         """Hold every entry against its hash and the entry before, and all else that is stored against the entries."""
         with self._database.reading() as connection:
-            return checked(connection, self._mine)
+            return checked(connection, self._mine, self.place.keys)
+
+
+def _entries(names: tuple[str, ...]) -> str:
+    more = len(names) - _NAMED
+    named = ", ".join(names[:_NAMED])
+    return f"entry {named} cannot be read" + (f", and {more} more" if more > 0 else "")
 
 
 def open_history(place: StatePlace) -> History:

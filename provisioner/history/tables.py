@@ -1,17 +1,20 @@
 """The tables of the history. Rows are only ever added; a chain of hashes over `entries` covers all other tables.
 
 `events` is where the journal of a running apply goes, step by step and host by host, in the order of `sequence`; the
-`ended` entry of a run is the one that vouches for it.
+`ended` entry of a run is the one that vouches for it. `seals` came later: entries from before have none there, and a
+database without the table is made whole by the first that records in it.
 """
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar, cast
 
 from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     Dialect,
     Index,
     Integer,
@@ -22,7 +25,9 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    type_coerce,
 )
+from sqlalchemy.types import NullType, TypeEngine
 
 SCHEMA = 1
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -35,7 +40,9 @@ def microseconds(moment: datetime) -> int:
 
 
 def moment(whole: int) -> datetime:
-    """The moment that the tables mean."""
+    """The moment that the tables mean; what is no whole number raises TypeError."""
+    if not isinstance(whole, int) or isinstance(whole, bool):
+        raise TypeError("a moment is a whole number")
     return _EPOCH + whole * _MICROSECOND
 
 
@@ -54,6 +61,69 @@ class MomentColumn(TypeDecorator[datetime]):
         return None if value is None else moment(value)
 
 
+class TextColumn(TypeDecorator[str]):
+    """A text that is one: SQLite keeps anything in any column."""
+
+    impl = String
+    cache_ok = True
+
+    def process_result_value(self, value: object, dialect: Dialect) -> str | None:  # noqa: ARG002 (SQLAlchemy's)
+        """Read one; anything else raises TypeError."""
+        if value is not None and not isinstance(value, str):
+            raise TypeError("a text was expected")
+        if value is not None and not self.is_one(value):
+            raise ValueError("a text was expected that can be shown")
+        return value
+
+    @staticmethod
+    def is_one(text: str) -> bool:
+        """Whether a text is an id or a hash: what is shown of rows writes to no terminal."""
+        return text.isprintable()
+
+
+class _LongText(TextColumn):
+    """A text of any length, with anything in it; its readers take it apart."""
+
+    impl = Text
+    cache_ok = True
+
+    @staticmethod
+    def is_one(text: str) -> bool:
+        """Any text is."""
+        return isinstance(text, str)
+
+
+class NumberColumn(TypeDecorator[int]):
+    """A whole number that is one."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_result_value(self, value: object, dialect: Dialect) -> int | None:  # noqa: ARG002 (SQLAlchemy's)
+        """Read one; anything else raises TypeError."""
+        if value is None or (isinstance(value, int) and not isinstance(value, bool)):
+            return value
+        raise TypeError("a whole number was expected")
+
+
+class CountColumn(NumberColumn):
+    """A small whole number."""
+
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[int]:
+        """The type that the database has for it."""
+        return dialect.type_descriptor(Integer())
+
+
+_Value = TypeVar("_Value")
+
+
+def stored(column: ColumnElement[_Value]) -> ColumnElement[object]:
+    """A column as it is stored: what was tampered with is taken for nothing that it should be."""
+    return type_coerce(column, cast("TypeEngine[object]", NullType()))
+
+
 metadata = MetaData()
 
 schema = Table("provisioner_schema", metadata, Column("version", Integer, primary_key=True, autoincrement=False))
@@ -61,39 +131,48 @@ schema = Table("provisioner_schema", metadata, Column("version", Integer, primar
 entries = Table(
     "provisioner_entries",
     metadata,
-    Column("inventory", String(63), primary_key=True),
-    Column("number", BigInteger, primary_key=True, autoincrement=False),
-    Column("run", String(63), nullable=False),
-    Column("step", String(15), nullable=False),
-    Column("operation", String(31), nullable=False),
+    Column("inventory", TextColumn(63), primary_key=True),
+    Column("number", NumberColumn, primary_key=True, autoincrement=False),
+    Column("run", TextColumn(63), nullable=False),
+    Column("step", TextColumn(15), nullable=False),
+    Column("operation", TextColumn(31), nullable=False),
     Column("at", MomentColumn, nullable=False),
-    Column("content", Text, nullable=False),
-    Column("previous", String(71), nullable=False),
-    Column("hash", String(71), nullable=False),
+    Column("content", _LongText, nullable=False),
+    Column("previous", TextColumn(71), nullable=False),
+    Column("hash", TextColumn(71), nullable=False),
     UniqueConstraint("inventory", "run", "step", name="provisioner_entries_once"),
     UniqueConstraint("inventory", "previous", name="provisioner_entries_one_chain"),
+)
+
+seals = Table(
+    "provisioner_seals",
+    metadata,
+    Column("inventory", TextColumn(63), primary_key=True),
+    Column("number", NumberColumn, primary_key=True, autoincrement=False),
+    Column("seal", _LongText, nullable=False),
+    Column("signature", _LongText, nullable=False),
 )
 
 documents = Table(
     "provisioner_documents",
     metadata,
-    Column("inventory", String(63), primary_key=True),
-    Column("run", String(63), primary_key=True),
+    Column("inventory", TextColumn(63), primary_key=True),
+    Column("run", TextColumn(63), primary_key=True),
     Column("packed", LargeBinary, nullable=False),
 )
 
 checks = Table(
     "provisioner_checks",
     metadata,
-    Column("inventory", String(63), primary_key=True),
-    Column("number", BigInteger, primary_key=True, autoincrement=False),
-    Column("facility", String(63), primary_key=True),
-    Column("relay", String(63), primary_key=True),
-    Column("content", String(71), nullable=False),
+    Column("inventory", TextColumn(63), primary_key=True),
+    Column("number", NumberColumn, primary_key=True, autoincrement=False),
+    Column("facility", TextColumn(63), primary_key=True),
+    Column("relay", TextColumn(63), primary_key=True),
+    Column("content", TextColumn(71), nullable=False),
     Column("at", MomentColumn, nullable=False),
-    Column("pulled", Integer, nullable=False),
-    Column("checked", Integer, nullable=False),
-    Column("proved", Integer, nullable=False),
+    Column("pulled", CountColumn, nullable=False),
+    Column("checked", CountColumn, nullable=False),
+    Column("proved", CountColumn, nullable=False),
     Index("provisioner_checks_by_content", "inventory", "facility", "content", "at", "pulled", "proved", "number"),
     Index("provisioner_checks_by_relay", "inventory", "facility", "relay", "number"),
 )
@@ -101,32 +180,32 @@ checks = Table(
 holdings = Table(
     "provisioner_holdings",
     metadata,
-    Column("inventory", String(63), primary_key=True),
-    Column("host", String(63), primary_key=True),
-    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("inventory", TextColumn(63), primary_key=True),
+    Column("host", TextColumn(63), primary_key=True),
+    Column("number", NumberColumn, primary_key=True, autoincrement=False),
     Column("at", MomentColumn, nullable=False),
-    Column("held", String(71)),
+    Column("held", TextColumn(71)),
     Column("exact", Boolean, nullable=False),
 )
 
 held = Table(
     "provisioner_held",
     metadata,
-    Column("inventory", String(63), primary_key=True),
-    Column("digest", String(71), primary_key=True),
-    Column("facility", String(63), primary_key=True),
-    Column("content", String(71), nullable=False),
+    Column("inventory", TextColumn(63), primary_key=True),
+    Column("digest", TextColumn(71), primary_key=True),
+    Column("facility", TextColumn(63), primary_key=True),
+    Column("content", TextColumn(71), nullable=False),
 )
 
 events = Table(
     "provisioner_events",
     metadata,
-    Column("inventory", String(63), primary_key=True),
-    Column("run", String(63), primary_key=True),
-    Column("sequence", BigInteger, primary_key=True, autoincrement=False),
+    Column("inventory", TextColumn(63), primary_key=True),
+    Column("run", TextColumn(63), primary_key=True),
+    Column("sequence", NumberColumn, primary_key=True, autoincrement=False),
     Column("at", MomentColumn, nullable=False),
-    Column("host", String(63), nullable=False),
-    Column("step", String(63), nullable=False),
-    Column("before", Text),
-    Column("after", Text),
+    Column("host", TextColumn(63), nullable=False),
+    Column("step", TextColumn(63), nullable=False),
+    Column("before", _LongText),
+    Column("after", _LongText),
 )

@@ -9,12 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from ipaddress import ip_address
+from itertools import islice
 from typing import Literal, get_args
 
 from provisioner.desired.trust import AppliedPolicy, Trust
 from provisioner.hosts.document import Fields, UnreadableError, parsed
 
 RuleAction = Literal["create", "update", "delete"]
+_MOST_RECEIPTS = 100
 _RULE_ACTIONS: tuple[RuleAction, ...] = get_args(RuleAction)
 
 
@@ -149,6 +151,16 @@ class Generation:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldEntry:
+    """An entry of the record of runs that the host keeps: its word for it, which its seal proves or not."""
+
+    run: str
+    number: int
+    hash: str
+    seal: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class HostFacts:
     """A host's facts, without secrets (files and pre-shared keys as keyed digests).
 
@@ -162,6 +174,9 @@ class HostFacts:
         proved: whether it has proved that it is the host that was managed before.
         trust: what it was trusted for when it was applied last; None where it never was.
         policy: what held plans back then.
+        confirmed: the run that its manifest says was confirmed last; empty where it names none.
+        recorded: that run's entry in the record, as the manifest has it.
+        receipts: the entries of the record in its receipts; none where they were not asked for.
     """
 
     host: str
@@ -183,6 +198,9 @@ class HostFacts:
     trust: Trust | None = None
     policy: AppliedPolicy | None = None
     generations: tuple[Generation, ...] = ()
+    confirmed: str = ""
+    recorded: HeldEntry | None = None
+    receipts: tuple[HeldEntry, ...] = ()
 
     @property
     def viewers(self) -> Mapping[str, int]:
@@ -232,6 +250,9 @@ def facts_in(host: str, answer: Fields) -> HostFacts:
         trust=_trust(answer.below_or_none("trust")),
         policy=_policy(answer.below_or_none("policy")),
         generations=tuple(map(_generation, answer.each("generations"))) if answer.has("generations") else (),
+        confirmed=manifest.text("run", "") if manifest else "",
+        recorded=_entry(manifest.below_or_none("record")) if manifest else None,
+        receipts=_receipts(answer) if answer.has("receipts") else (),
     )
 
 
@@ -340,6 +361,19 @@ def _generation(generation: Fields) -> Generation:
     except (ValueError, OverflowError, OSError):
         raise UnreadableError(f"{generation.place}.at is no time") from None
     return Generation(generation.text("run"), kept)
+
+
+def _receipts(answer: Fields) -> tuple[HeldEntry, ...]:
+    """The entries in a host's receipts: it keeps fifty, whatever it says."""
+    return tuple(_held_entry(entry) for entry in islice(answer.each("receipts"), _MOST_RECEIPTS))
+
+
+def _entry(entry: Fields | None) -> HeldEntry | None:
+    return None if entry is None else _held_entry(entry)
+
+
+def _held_entry(entry: Fields) -> HeldEntry:
+    return HeldEntry(entry.text("run"), entry.number("sequence"), entry.text("head"), entry.text("seal"))
 
 
 def _address(text: object) -> str:

@@ -17,6 +17,7 @@ class Applied:
         ended: `done`, `stopped`, `paused` or `interrupted`; of the last two the run can be taken up again.
         cause: why it ended before its end.
         notes: what a person should know of the run itself.
+        warnings: what a person wished beside the run and did not get.
     """
 
     run: str
@@ -26,6 +27,7 @@ class Applied:
     ended: str = "done"
     cause: str = ""
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def document(self) -> dict[str, object]:
@@ -34,5 +36,6 @@ class Applied:
             "run": self.run,
             "ended": self.ended,
             "notes": list(self.notes),
+            "warnings": list(self.warnings),
             "remaining": [{"host": c.host, "name": c.name, "reason": c.reason} for c in self.remaining],
         }

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from provisioner import __version__
 from provisioner.apply import HostResult, Job, JournalStep, Rollout, RunProgress, roll_out
 from provisioner.desired.spec import HostSpec
+from provisioner.history.git_notes import note_head
 from provisioner.history.records import Holding, Operation, Run
+from provisioner.history.seal import Head
 from provisioner.history.who import who, who_text
 from provisioner.hosts.artefact import fetch
 from provisioner.pipeline import Session, new_run_id
@@ -21,6 +24,9 @@ from provisioner.runs.holdings import contents_of, shown_by_change
 from provisioner.runs.intent import Intent
 from provisioner.runs.journal import RunLog, state_place
 from provisioner.runs.options import RunOptions
+
+if TYPE_CHECKING:  # the host's own package: its types are for the type checker, the module is not installed here
+    from provisioner_host.wire import RecordHead
 
 
 def carry_out(
@@ -41,6 +47,7 @@ def carry_out(
             log.begin([job.spec.id for job in jobs], intent)
         else:
             log.write(JournalStep("", "run", "resumed", {"who": rollout.who}))
+        rollout = replace(rollout, record=_on_hosts(log.head()))
         done = roll_out(
             jobs,
             run.id,
@@ -56,6 +63,13 @@ def carry_out(
         log.close()
 
 
+def _on_hosts(head: Head | None) -> RecordHead | None:
+    """The run's first entry as hosts keep it: who cuts the record has to cut it there, too."""
+    if head is None:
+        return None
+    return {"run": head.run, "sequence": head.number, "head": head.hash, "seal": head.seal}
+
+
 def _closed_run(session: Session, run: Run, log: RunLog, done: Rollout, others: Sequence[HostResult]) -> Applied:
     results = by_host([*done.results, *others])
     notes = (f"the journal could not be written: {log.broken}",) if log.broken else ()
@@ -65,7 +79,10 @@ def _closed_run(session: Session, run: Run, log: RunLog, done: Rollout, others: 
     log.write(JournalStep("", "run", done.ended, {"cause": done.cause}))
     if done.ended in {"done", "stopped"}:
         document = applied.document | {"journal": log.digest()}
-        log.end(str(document["outcome"]), document, holdings_after(session, run.operation, done.results, differing))
+        holdings = holdings_after(session, run.operation, done.results, differing)
+        head = log.end(str(document["outcome"]), document, holdings)
+        warning = note_head(session.root, session.environment, session.inventory.settings.id, session.commit, head)
+        return replace(applied, warnings=(warning,) if warning else ())
     return applied
 
 

@@ -1,18 +1,28 @@
-"""The runs of the past: each with its steps, and the proof that no entry of them was changed."""
+"""The runs of the past: each with its steps, and the proof that no entry of them was changed, cut off or made up."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
-from provisioner.base.errors import UsageError
+from provisioner.base.errors import HostError, InventoryError, SecretsError, UsageError
 from provisioner.base.json_document import Document
+from provisioner.history.chain import ChainFault, ChainReport, Seals
 from provisioner.history.event_log import Event, EventLog
-from provisioner.history.records import Recorded
+from provisioner.history.git_notes import noted
+from provisioner.history.heads import UNKNOWN_RUN_HINT, HeadFault, HeldHead, HeldRecord, unknown_runs
+from provisioner.history.place import StatePlace, state_place_of
+from provisioner.history.records import Recorded, genesis
+from provisioner.history.remembered import remembered
+from provisioner.history.rows import DamagedRecordError
+from provisioner.history.seal import Head, public_key, record_keys
 from provisioner.history.store import History, find_history
+from provisioner.hosts.facts import HeldEntry, HostFacts, parse_facts
+from provisioner.hosts.observe import OBSERVE_TIMEOUT_S, observe_request
+from provisioner.hosts.runner import CallOutcome, HostCall, unanswered
 from provisioner.pipeline import Session
-from provisioner.runs.journal import state_place
 from provisioner.runs.unfinished import state_of
 
 
@@ -22,32 +32,76 @@ class PastRun:
 
     Attributes:
         events: its steps; none in a list where the run has ended, as its outcome says enough.
+        damaged: why they cannot be read; empty where they can.
     """
 
     recorded: Recorded
     events: tuple[Event, ...]
+    damaged: str = ""
 
     @property
     def state(self) -> str:
         """Its outcome, or where it stands."""
-        return state_of(self.recorded, self.events)
+        return "damaged" if self.damaged and not self.recorded.finished else state_of(self.recorded, self.events)
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryFault:
-    """What is wrong with one entry of the chain, or with a run's journal where `number` is 0."""
+    """What is wrong with one entry of the chain, or with a run's journal where `number` is 0.
+
+    Attributes:
+        host: the host that holds an entry which the record does not have, or an entry that was made up.
+        run: the run whose entry that is.
+        hint: what to do next.
+    """
 
     number: int
     message: str
+    host: str = ""
+    run: str = ""
+    hint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryCheck:
-    """What a check of the whole history came to: its length, the hash of its newest entry, and what is wrong."""
+    """What a check of the whole history came to.
+
+    Attributes:
+        length: how many entries there are.
+        head: the hash of the newest one.
+        faults: what is wrong.
+        remarks: what is odd, and may be right.
+        seals: what proves the entries.
+        closed: why seals could not be checked; empty where they were.
+        notes: how many entries Git notes hold.
+        hosts: the hosts that were asked; None where none was.
+        unanswered: by host, why it could not be asked.
+    """
 
     length: int
     head: str
     faults: tuple[HistoryFault, ...]
+    remarks: tuple[HistoryFault, ...] = ()
+    seals: Seals = field(default_factory=Seals)
+    closed: str = ""
+    notes: int = 0
+    hosts: tuple[str, ...] | None = None
+    unanswered: Mapping[str, HostError] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckOptions:
+    """How the history is checked.
+
+    Attributes:
+        hosts: whether hosts are asked what they hold.
+        public: files of public keys that signatures are held against.
+        lost: numbers of entries that people know to be lost, as the record was put back from a backup.
+    """
+
+    hosts: bool = False
+    public: Sequence[Path] = ()
+    lost: range = range(0)
 
 
 class PastRuns:
@@ -61,9 +115,13 @@ class PastRuns:
         self._log = log
 
     def newest(self, number: int) -> tuple[PastRun, ...]:
-        """The newest runs, at most so many."""
-        runs = self._history.runs(number)
-        return tuple(PastRun(run, self._log.of(run.run.id) if run.finished is None else ()) for run in runs)
+        """The newest runs that can be read, at most so many."""
+        runs = self._history.past(number).runs
+        return tuple(self._with_events(run) if run.finished is None else PastRun(run, ()) for run in runs)
+
+    def damaged(self, number: int) -> tuple[str, ...]:
+        """The entries of the newest runs that cannot be read."""
+        return self._history.past(number).damaged
 
     def run(self, name: str) -> PastRun:
         """One run with all its steps.
@@ -71,28 +129,45 @@ class PastRuns:
         Raises:
             UsageError: there is none of that name.
         """
-        recorded = next((recorded for recorded in self._history.runs() if recorded.run.id == name), None)
+        recorded = next((recorded for recorded in self._history.past().runs if recorded.run.id == name), None)
         if recorded is None:
             raise UsageError(f"no run is called {name}", hint="see provisioner history", object=name)
-        return PastRun(recorded, self._log.of(name))
+        return self._with_events(recorded)
+
+    def _with_events(self, recorded: Recorded) -> PastRun:
+        try:
+            return PastRun(recorded, self._log.of(recorded.run.id))
+        except DamagedRecordError as error:
+            return PastRun(recorded, (), error.message)
 
     def document(self, name: str) -> Document | None:
         """What a run printed at its end; None where it has not ended."""
         return self._history.document(name)
 
-    def verify(self) -> HistoryCheck:
-        """Check every entry's hash, and every ended run's journal against the hash that its document has of it."""
+    def chain(self) -> ChainReport:
+        """Check every entry's hash and seal, and every journal against the hash that its run's document has of it."""
         chain = self._history.verify_chain()
-        entries = (HistoryFault(fault.number, fault.message) for fault in chain.faults)
-        return HistoryCheck(chain.length, chain.head, (*entries, *self._changed_journals()))
+        return replace(chain, faults=(*chain.faults, *(ChainFault(0, one) for one in self._changed_journals(chain))))
 
-    def _changed_journals(self) -> Iterator[HistoryFault]:
-        for recorded in self._history.runs():
+    def entries(self) -> tuple[dict[int, Head], frozenset[str]]:
+        """Every entry as others keep it, by its number, and all runs that have one."""
+        heads = self._history.heads()
+        return heads, frozenset(head.run for head in heads.values())
+
+    def _changed_journals(self, chain: ChainReport) -> Iterator[str]:
+        for recorded in self._history.past().runs:
             name = recorded.run.id
-            document = self._history.document(name) if recorded.finished else None
-            digest = document.get("journal") if document else None
-            if digest and digest != self._log.digest_of(name):
-                yield HistoryFault(0, f"the journal of run {name} was changed")
+            try:
+                if recorded.finished is None:
+                    (self._log.proved if chain.seals.keyed and recorded.intent else self._log.of)(name)
+                    continue
+                digest = (self._history.document(name) or {}).get("journal")
+                changed = bool(digest) and digest != self._log.digest_of(name)
+            except DamagedRecordError as error:
+                yield error.message
+                continue
+            if changed:
+                yield f"the journal of run {name} was changed"
 
 
 @contextmanager
@@ -103,14 +178,134 @@ def past_runs(session: Session) -> Iterator[PastRuns]:
         UsageError: none was ever recorded.
         StateError: there is a history, and it cannot be read.
     """
-    place = state_place(session)
+    place = _place(session)
+    with _opened(place) as runs:
+        if runs is None:
+            raise _nothing(place)
+        yield runs
+
+
+@contextmanager
+def _opened(place: StatePlace) -> Iterator[PastRuns | None]:
     history = find_history(place)
     if history is None:
-        hint = f"looked in {place.shown}; PROVISIONER_STATE names another"
-        raise UsageError("no run was ever recorded here", hint=hint)
-    log = EventLog(place)
+        yield None
+        return
+    log = EventLog(place, create=False)
     try:
         yield PastRuns(history, log)
     finally:
         log.close()
         history.close()
+
+
+def _place(session: Session) -> StatePlace:
+    return state_place_of(session.environment, session.inventory.settings.id)
+
+
+def _nothing(place: StatePlace) -> UsageError:
+    hint = f"looked in {place.shown}; PROVISIONER_STATE names another"
+    return UsageError("no run was ever recorded here", hint=hint)
+
+
+# --- the whole record against all that others hold of it --------------------------------------------
+
+
+def check_history(session: Session, options: CheckOptions) -> HistoryCheck:
+    """Hold the record against its own hashes and seals, and against what this machine, Git notes and hosts hold of it.
+
+    Raises:
+        UsageError: none was ever recorded here, and nobody who was asked holds an entry.
+        StateError: there is a history, and it cannot be read.
+        SecretsError: hosts are to be asked, and the vault is closed.
+    """
+    place, closed = _with_keys(session, options)
+    holders = _Holders(session, place)
+    if options.hosts:
+        holders.ask_hosts()
+    with _opened(place) as runs:
+        if runs is None and not holders.held and not holders.confirmed:
+            raise _nothing(place)
+        chain = runs.chain() if runs else ChainReport(0, genesis(place.inventory), ())
+        entries, names = runs.entries() if runs else ({}, frozenset[str]())
+    record = HeldRecord(place.inventory, entries, place.keys, options.lost)
+    of_others = map(_fault_of, record.lacking(holders.held))
+    of_runs = (
+        HistoryFault(0, message, host, holders.confirmed[host], UNKNOWN_RUN_HINT)
+        for host, message in unknown_runs(holders.confirmed, names)
+    )
+    own = (HistoryFault(fault.number, fault.message) for fault in chain.faults)
+    return HistoryCheck(
+        chain.length,
+        chain.head,
+        (*own, *of_others, *of_runs),
+        tuple(HistoryFault(remark.number, remark.message) for remark in chain.remarks),
+        chain.seals,
+        closed,
+        holders.notes,
+        holders.asked,
+        holders.unanswered,
+    )
+
+
+def _fault_of(fault: HeadFault) -> HistoryFault:
+    head = fault.held.head
+    return HistoryFault(head.number, fault.message, fault.held.host, head.run, fault.hint)
+
+
+def _with_keys(session: Session, options: CheckOptions) -> tuple[StatePlace, str]:
+    """The place with what its entries are held against, and why seals cannot be; hosts are asked with an open vault."""
+    place, closed, digest_key = _place(session), "", None
+    try:
+        digest_key = session.secrets.digest_key
+    except (SecretsError, InventoryError) as error:
+        if options.hosts:
+            raise
+        closed = error.message
+    keys = record_keys(digest_key, session.environment, place.inventory)
+    return replace(place, keys=replace(keys, public=(*keys.public, *map(public_key, options.public)))), closed
+
+
+class _Holders:
+    """Who holds entries of the record: this machine, Git notes, and hosts where they are asked."""
+
+    def __init__(self, session: Session, place: StatePlace) -> None:
+        self._session = session
+        self.asked: tuple[str, ...] | None = None
+        self.unanswered: dict[str, HostError] = {}
+        self.confirmed: dict[str, str] = {}
+        own = remembered(place)
+        notes = noted(session.root, place.inventory)
+        self.notes = len(notes)
+        self.held = [HeldHead(f"this machine ({place.remembered})", own)] if own else []
+        self.held += [HeldHead(f"the Git note on {commit[:12]}", head) for commit, head in notes]
+
+    def ask_hosts(self) -> None:
+        """Ask every host for its manifest's entry and its receipts'."""
+        session = self._session
+        calls = []
+        for spec in session.state.hosts.values():
+            request, contents = observe_request(spec, session.files[spec.id])
+            calls.append(HostCall(spec, {**request, "receipts": True}, contents))
+        answers = session.runner.call(calls, timeout_s=OBSERVE_TIMEOUT_S)
+        self.asked = tuple(sorted(call.spec.id for call in calls))
+        for call in calls:
+            answer = answers[call.spec.id]
+            try:
+                if answer.outcome is not CallOutcome.ANSWERED:
+                    raise unanswered(call.spec, answer)
+                self._take(parse_facts(call.spec.id, answer.document))
+            except HostError as error:
+                self.unanswered[call.spec.id] = error
+
+    def _take(self, facts: HostFacts) -> None:
+        if facts.recorded is not None:
+            self.held += _held(facts.host, "manifest", [facts.recorded])
+        elif facts.confirmed:
+            # An older version wrote the manifest, or somebody else did: of the entry it says nothing.
+            self.confirmed[facts.host] = facts.confirmed
+        self.held += _held(facts.host, "receipt", (one for one in facts.receipts if one != facts.recorded))
+
+
+def _held(host: str, where: str, entries: Iterable[HeldEntry]) -> Iterator[HeldHead]:
+    return (HeldHead(f"{host} ({where})", Head(one.run, one.number, one.hash, one.seal), host) for one in entries)

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from provisioner.apply import JournalStep
 from provisioner.base.errors import StateError
 from provisioner.history.event_log import Event, EventLog
 from provisioner.history.place import StatePlace, state_place_of
-from provisioner.history.records import Ending, Holding, Run
+from provisioner.history.records import Ending, Holding, Run, canonical, digest
+from provisioner.history.seal import Head, record_keys
 from provisioner.history.store import History, open_history
 from provisioner.pipeline import Session
 from provisioner.runs.intent import Intent
@@ -39,7 +41,7 @@ class RunLog:
         Raises:
             StateError: it cannot be recorded; then nothing may be changed.
         """
-        self._history.begin(self.run, hosts)
+        self._history.begin(self.run, hosts, digest(canonical(intent.plain())))
         self._events.add(self.run.id, _event(JournalStep("", "run", "begin", intent.plain())))
 
     def write(self, step: JournalStep) -> None:
@@ -57,12 +59,24 @@ class RunLog:
         except StateError:
             return ""
 
-    def end(self, outcome: str, document: Mapping[str, object], holdings: tuple[Holding, ...] = ()) -> None:
-        """Record what became of the run, and what hosts were shown to hold: it cannot be taken up again."""
+    def end(self, outcome: str, document: Mapping[str, object], holdings: tuple[Holding, ...] = ()) -> Head | None:
+        """Record what became of the run, and what hosts were shown to hold: it cannot be taken up again.
+
+        Returns:
+            The entry, as others keep it; None where it could not be recorded.
+        """
         try:
-            self._history.end(self.run, Ending(datetime.now(UTC), outcome, document, holdings))
+            return self._history.end(self.run, Ending(datetime.now(UTC), outcome, document, holdings))
         except StateError as error:
             self.broken = self.broken or error.message
+            return None
+
+    def head(self) -> Head | None:
+        """The run's first entry, as others keep it; None where it cannot be read."""
+        try:
+            return self._history.head_of(self.run.id)
+        except StateError:
+            return None
 
     def close(self) -> None:
         """Return the connections."""
@@ -75,5 +89,12 @@ def _event(step: JournalStep) -> Event:
 
 
 def state_place(session: Session) -> StatePlace:
-    """Where the history of the session's inventory is."""
-    return state_place_of(session.environment, session.inventory.settings.id)
+    """Where the history of the session's inventory is, with the keys that seal it; it opens the vault.
+
+    Raises:
+        SecretsError: the vault cannot be opened.
+        StateError: the key that signs is set and cannot be used.
+    """
+    inventory = session.inventory.settings.id
+    keys = record_keys(session.secrets.digest_key, session.environment, inventory)
+    return replace(state_place_of(session.environment, inventory), keys=keys)

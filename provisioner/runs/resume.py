@@ -38,7 +38,8 @@ def resume(session: Session, options: RunOptions = USUAL) -> Applied:
     jobs, others = _jobs_of(session, last)
     allowed = max(options.rollout.max_failed, last.intent.max_failed)
     options = replace(options, rollout=replace(options.rollout, max_failed=allowed))
-    return carry_out(session, last.run, jobs, last.intent, options, others=others, progress=last.progress)
+    progress = last.seen_on({job.spec.id: job.facts for job in jobs if job.facts is not None})
+    return carry_out(session, last.run, jobs, last.intent, options, others=others, progress=progress)
 
 
 def abort(session: Session) -> Applied:
@@ -48,15 +49,14 @@ def abort(session: Session) -> Applied:
         UsageError: no run is unfinished.
         StateError: the history does not answer.
     """
-    last = unfinished(state_place(session))
+    last = unfinished(state_place(session), proved=False)
     jobs, others = _jobs_of(session, last)
-    open_jobs = [job for job in jobs if job.spec.id in last.progress.started]
+    progress = last.seen_on({job.spec.id: job.facts for job in jobs if job.facts is not None})
+    open_jobs = [job for job in jobs if job.spec.id in progress.started]
     options = RolloutOptions(who=who_text(who(session.environment)))
     log = RunLog(state_place(session), last.run)
     try:
-        done = roll_out(
-            open_jobs, last.run.id, session.runner, options, log, progress=last.progress, abort="ended by hand"
-        )
+        done = roll_out(open_jobs, last.run.id, session.runner, options, log, progress=progress, abort="ended by hand")
         asked = {result.host for result in done.results}
         through = [result for host, result in last.progress.results.items() if host not in asked]
         left = [_held_back(job.spec.id) for job in jobs if job.spec.id not in asked | set(last.progress.results)]

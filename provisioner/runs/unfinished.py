@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from provisioner.apply import HostOutcome, HostResult, NotStartedBecause, RunProgress, StartedHost
-from provisioner.base.errors import StalePlanError, UsageError
+from provisioner.base.errors import StalePlanError, StateError, UsageError
 from provisioner.history.event_log import Event, EventLog
 from provisioner.history.place import StatePlace
-from provisioner.history.records import Operation, Recorded, Run
-from provisioner.history.store import open_history
+from provisioner.history.records import Operation, Recorded, Run, canonical, digest
+from provisioner.history.rows import DAMAGE, DamagedRecordError
+from provisioner.history.seal import SealVerdict
+from provisioner.history.store import History, open_history
+from provisioner.hosts.facts import HostFacts
 from provisioner.plan import Basis
 from provisioner.runs.intent import Intent, intent_of
 
@@ -23,6 +26,14 @@ class Unfinished:
     intent: Intent
     progress: RunProgress
     paused: bool
+
+    def seen_on(self, facts: Mapping[str, HostFacts]) -> RunProgress:
+        """The same, with the hosts that say that this run changed them: steps at a journal's end may be lost."""
+        known = self.progress.started.keys() | self.progress.results.keys()
+        changed = {host for host, of in facts.items() if self.run.id in _runs_on(of)} - known
+        # Such a host has waited, or is through: what the journal lost it says itself.
+        more = {host: StartedHost(armed=True, confirming=True) for host in changed}
+        return replace(self.progress, started={**self.progress.started, **more})
 
     def refuse_other(self, basis: Basis) -> None:
         """Refuse to go on with another inventory, other templates or another version of this tool.
@@ -44,25 +55,68 @@ class Unfinished:
                 )
 
 
-def unfinished(place: StatePlace) -> Unfinished:
+def unfinished(place: StatePlace, *, proved: bool = True) -> Unfinished:
     """The last run that changes hosts and has not ended, also where later ones have.
+
+    Args:
+        place: where the history is.
+        proved: whether its first entry and its journal have to be genuine by the vault's key. What goes on does what
+            the journal says, so it has to be; a run that is ended by hand starts nothing.
 
     Raises:
         UsageError: there is none.
-        StateError: the history does not answer.
+        StateError: the history does not answer, or it is damaged.
     """
     history, log = open_history(place), EventLog(place)
     try:
-        changes = (r for r in history.runs() if r.run.operation is not Operation.VERIFY and r.finished is None)
-        for recorded in changes:
-            events = log.of(recorded.run.id)
+        for recorded in history.runs():
+            if recorded.run.operation is Operation.VERIFY or recorded.finished is not None:
+                continue
+            events = (log.proved if proved else log.of)(recorded.run.id)
             # One that has not begun its journal has touched nothing, and knows nothing of what it was about to do.
             if begun := next((e for e in events if e.step == "run" and e.state == "begin"), None):
-                return Unfinished(recorded.run, intent_of(begun.detail), progress_of(events), _is_paused(events))
+                if proved:
+                    _refuse_unproved(place, recorded, history, begun)
+                return _gone_on_with(recorded, begun, events)
     finally:
         history.close()
         log.close()
     raise UsageError("no run is unfinished", hint="see provisioner history")
+
+
+def _gone_on_with(recorded: Recorded, begun: Event, events: Sequence[Event]) -> Unfinished:
+    try:
+        return Unfinished(recorded.run, intent_of(begun.detail), progress_of(events), _is_paused(events))
+    except DAMAGE:
+        raise DamagedRecordError(f"the journal of run {recorded.run.id} cannot be read") from None
+
+
+def _refuse_unproved(place: StatePlace, recorded: Recorded, history: History, begun: Event) -> None:
+    """Refuse to go on with a run that others than who has the vault's key may have written, or brought back.
+
+    Raises:
+        StateError: its first entry is not genuine, or the record lost entries.
+    """
+    if digest(canonical(dict(begun.detail))) != recorded.intent:
+        raise DamagedRecordError(f"the journal of run {recorded.run.id} has another intent than the run began with")
+    head = history.head_of(recorded.run.id)
+    message = head.message(place.inventory) if head else ""
+    genuine = head is not None and place.keys.judge_seal(head.seal, message) is SealVerdict.GENUINE
+    cause = "" if genuine else "the record of its beginning is not by the vault's key"
+    if not cause and history.verify_chain().faults:
+        cause = "the record of runs has faults"
+    if lost := history.lost():
+        cause = cause or f"the record lost entry {lost.number} (run {lost.run}), which this machine wrote"
+    if cause:
+        raise StateError(
+            f"run {recorded.run.id} cannot go on: {cause}",
+            hint="end it with `provisioner apply --abort`, see provisioner history verify, and apply anew",
+            object=recorded.run.id,
+        )
+
+
+def _runs_on(facts: HostFacts) -> set[str]:
+    return {kept.run for kept in facts.generations} | ({facts.armed.run} if facts.armed else set())
 
 
 def _is_paused(events: Sequence[Event]) -> bool:

@@ -5,14 +5,21 @@ from __future__ import annotations
 from contextlib import closing
 
 from provisioner import __version__
-from provisioner.history.place import state_place_of
+from provisioner.base.errors import StateError
+from provisioner.history.git_notes import note_head
 from provisioner.history.records import Ending, Operation, Run
 from provisioner.history.store import open_history
 from provisioner.history.who import who
 from provisioner.pipeline import Session, new_run_id
 from provisioner.runs.holdings import contents_of, shown_of_facilities, shown_of_hosts
+from provisioner.runs.journal import state_place
 from provisioner.verify.document import verify_document
 from provisioner.verify.result import VerifyResult, exit_code
+
+
+class NoteError(StateError):
+    """The Git note of a recorded run could not be written."""
+
 
 _OUTCOMES = {0: "up", 1: "not-up"}
 
@@ -29,6 +36,7 @@ def record_verification(session: Session, result: VerifyResult, limit: tuple[str
 
     Raises:
         StateError: it cannot be recorded; what was found stays true.
+        NoteError: it is recorded, and the Git note that was wished could not be written.
     """
     contents = contents_of(session.inventory)
     run = Run(
@@ -48,6 +56,9 @@ def record_verification(session: Session, result: VerifyResult, limit: tuple[str
         holdings=shown_of_hosts(session.state, contents, result),
         checks=shown_of_facilities(session.state, contents, result),
     )
-    with closing(open_history(state_place_of(session.environment, session.inventory.settings.id))) as history:
-        history.end(run, ending)
+    place = state_place(session)
+    with closing(open_history(place)) as history:
+        head = history.end(run, ending)
+    if warning := note_head(session.root, session.environment, place.inventory, session.commit, head):
+        raise NoteError(f"this verification is recorded, and {warning}", object=run.id)
     return run.id

@@ -19,6 +19,7 @@ import pytest
 from provisioner.history.event_log import EventLog
 from provisioner.history.place import state_place_of
 from provisioner.history.store import open_history
+from tests.hostile import LOCAL_USER
 
 from .deployment import Deployment
 from .fingerprint import fingerprint
@@ -127,8 +128,27 @@ def test_back_is_back_and_the_record_is_whole(deployment: Deployment) -> None:
     steps = [(s["step"], s["state"]) for s in told["steps"] if s["host"] == RELAY]
     assert steps[:2] == [("start", "begin"), ("armed", "done")]
     assert steps[-1] == ("end", "applied")
-    assert deployment.document("history", "verify")["ok"] is True
+    checked = deployment.document("history", "verify", "--hosts")
+    assert (checked["ok"], checked["seals"]["unkeyed"], checked["hosts"]) == (True, 0, sorted({RELAY, OTHER, "centre"}))
     assert deployment.run("rollback", "no-such-run", "--yes", check=False).returncode == 2
+
+
+@LOCAL_USER
+def test_a_record_that_is_emptied_is_missed_by_the_hosts_that_hold_its_entries(deployment: Deployment) -> None:
+    place = state_place_of(deployment.environment, "lab")
+    assert place.file is not None
+    fewer_cameras(deployment)
+    run = deployment.document("apply", "--yes")["run"]
+    kept = place.file.parent.with_name("kept")
+    place.file.parent.rename(kept)
+    try:
+        checked = deployment.document("history", "verify", "--hosts", codes=(1,))
+    finally:
+        kept.rename(place.file.parent)
+    of_relay = [fault for fault in checked["faults"] if fault["host"] == RELAY]
+    assert any(fault["run"] == run and "(manifest)" in fault["message"] for fault in of_relay), of_relay
+    assert all("genuine by the vault's key" in fault["message"] for fault in of_relay), of_relay
+    assert deployment.document("history", "verify", "--hosts")["ok"] is True
 
 
 def test_a_second_controller_is_told_who_holds_the_host(deployment: Deployment) -> None:

@@ -5,17 +5,23 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
 from provisioner.base.errors import StateError
+from provisioner.base.secret import Secret
 from provisioner.history.database import open_database
+from provisioner.history.event_log import Event, EventLog
 from provisioner.history.place import StatePlace
 from provisioner.history.records import Operation, genesis
+from provisioner.history.seal import RecordKeys, record_keys
 from provisioner.history.store import History, find_history, open_history
 from tests import histories as make
+from tests.hostile import LOCAL_USER
 
 pytestmark = pytest.mark.contract
 ROOT = Path(__file__).parents[3]
@@ -184,18 +190,150 @@ def test_who_reads_for_long_hinders_nobody_who_writes(history: History) -> None:
     assert history.verify_chain().length == 4
 
 
+# --- keys -----------------------------------------------------------------------------------------
+
+KEYS = record_keys(Secret("digest-key"), {}, "test")
+OTHER_KEYS = record_keys(Secret("another-digest-key"), {}, "test")
+
+
+def again(history: History, keys: RecordKeys) -> History:
+    """The same record, opened with other keys."""
+    return open_history(replace(history.place, keys=keys))
+
+
+def test_entries_are_keyed_where_there_is_a_key(history: History) -> None:
+    fill(history)
+    keyed = again(history, KEYS)
+    head = keyed.end(make.run(3), make.ending(3))
+    chain = keyed.verify_chain()
+    assert (chain.faults, chain.seals.keyed, chain.seals.unkeyed) == ((), 1, 3)
+    assert keyed.heads()[4] == head
+    assert head.seal.startswith("hmac-sha256:")
+    keyed.close()
+
+
+@LOCAL_USER
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE provisioner_seals SET seal = 'hmac-sha256:0:0' WHERE number = 3",
+        "UPDATE provisioner_seals SET seal = '' WHERE number = 3",
+        "UPDATE provisioner_seals SET number = 9 WHERE number = 3",
+        "DELETE FROM provisioner_seals WHERE number = 3",
+        "UPDATE provisioner_seals SET seal = (SELECT seal FROM provisioner_seals WHERE number = 2) WHERE number = 3",
+    ],
+)
+def test_whatever_is_changed_of_a_seal_shows(place: StatePlace, statement: str) -> None:
+    history = open_history(replace(place, keys=KEYS))
+    fill(history)
+    assert history.verify_chain().whole
+    change(place, statement)
+    assert not history.verify_chain().whole
+    history.close()
+
+
+def test_entries_by_an_older_key_of_the_vault_are_counted(history: History) -> None:
+    """The vault's digest key was renewed: what it no longer proves is held by what comes after it."""
+    older, newer = again(history, OTHER_KEYS), again(history, KEYS)
+    fill(older)
+    assert [fault.number for fault in newer.verify_chain().faults] == [0]
+    newer.end(make.run(3), make.ending(3))
+    chain = newer.verify_chain()
+    assert (chain.faults, chain.seals.unproved, chain.seals.keyed) == ((), 3, 1)
+    older.end(make.run(4), make.ending(4))
+    assert [fault.number for fault in newer.verify_chain().faults] == [5]
+    older.close()
+    newer.close()
+
+
+@LOCAL_USER
+def test_nothing_is_built_on_a_newest_entry_that_somebody_changed(place: StatePlace) -> None:
+    history = open_history(replace(place, keys=KEYS))
+    fill(history)
+    change(place, "UPDATE provisioner_entries SET hash = 'sha256:0' WHERE number = 3")
+    with pytest.raises(StateError, match="its newest entry \\(3\\) is not as it was recorded"):
+        history.begin(make.run(4, Operation.APPLY), ["relay-1"])
+    history.close()
+
+
+def test_a_database_of_an_older_version_is_read_and_made_whole_by_who_records(history: History) -> None:
+    fill(history)
+    database = open_database(history.place, create=False)
+    assert database is not None
+    with database.writing() as connection:
+        connection.execute(text("DROP TABLE provisioner_seals"))
+    database.close()
+    old = find_history(replace(history.place, keys=KEYS))
+    assert old is not None
+    assert (old.verify_chain().faults, old.verify_chain().seals.unkeyed) == ((), 3)
+    old.close()
+    newer = again(history, KEYS)
+    newer.end(make.run(3), make.ending(3))
+    assert (newer.verify_chain().faults, newer.verify_chain().seals.keyed) == ((), 1)
+    newer.close()
+
+
+def test_a_clock_that_was_set_back_is_remarked_and_no_fault(history: History) -> None:
+    fill(history)
+    history.end(make.run(3), make.ending(1))
+    chain = history.verify_chain()
+    assert chain.whole
+    assert [(remark.number, "set back" in remark.message) for remark in chain.remarks] == [(4, True)]
+
+
+# --- steps ----------------------------------------------------------------------------------------
+
+
+def steps(place: StatePlace) -> EventLog:
+    """A journal of three steps by who has the key."""
+    log = EventLog(replace(place, keys=KEYS))
+    for number, step in enumerate(("run", "start", "armed")):
+        log.add("run-1", Event(make.START + number * make.HOUR, "relay-1", step, "begin", {"number": number}))
+    return log
+
+
+def test_steps_are_proved_by_their_seals(place: StatePlace) -> None:
+    with closing(steps(place)) as log:
+        assert [event.step for event in log.proved("run-1")] == ["run", "start", "armed"]
+        assert log.of("run-1") == log.proved("run-1")
+
+
+@LOCAL_USER
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE provisioner_events SET host = 'relay-2' WHERE sequence = 2",
+        "UPDATE provisioner_events SET at = at + 1 WHERE sequence = 2",
+        "UPDATE provisioner_events SET step = 'end' WHERE sequence = 2",
+        "UPDATE provisioner_events SET before = replace(before, '1', '2') WHERE sequence = 2",
+        'UPDATE provisioner_events SET before = \'{"state":"begin"}\' WHERE sequence = 2',
+        "DELETE FROM provisioner_events WHERE sequence = 1",
+        "DELETE FROM provisioner_events WHERE sequence = 2",
+        "UPDATE provisioner_events SET run = 'run-2'",
+    ],
+)
+def test_a_step_that_somebody_changed_is_not_proved(place: StatePlace, statement: str) -> None:
+    with closing(steps(place)) as log:
+        change(place, statement)
+        with pytest.raises(StateError, match="is damaged: step"):
+            log.proved("run-2" if "run-2" in statement else "run-1")
+
+
 # --- several processes at once --------------------------------------------------------------------
 
 _WRITER = """
 import sys
 from pathlib import Path
+from provisioner.base.secret import Secret
 from provisioner.history.place import StatePlace
 from provisioner.history.records import Operation
+from provisioner.history.seal import record_keys
 from provisioner.history.store import open_history
 from tests import histories as make
 
 file, url, name, count = sys.argv[1:]
-history = open_history(StatePlace("test", Path(file) if file else None, url))
+keys = record_keys(Secret("digest-key"), {}, "test")
+history = open_history(StatePlace("test", Path(file) if file else None, url, keys))
 print("ready", flush=True)
 sys.stdin.readline()
 for number in range(int(count)):
@@ -223,4 +361,8 @@ def test_processes_that_write_at_once_never_fork_the_chain(place: StatePlace) ->
     chain = history.verify_chain()
     assert (chain.length, chain.faults) == (2 * count * len(names), ())
     assert len(history.runs()) == count * len(names)
+    keyed = find_history(replace(place, keys=KEYS))
+    assert keyed is not None
+    assert keyed.verify_chain().seals.keyed == 2 * count * len(names)
+    keyed.close()
     history.close()
