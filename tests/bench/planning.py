@@ -74,7 +74,7 @@ def measure(root: Path) -> dict[str, Any]:
 def _plan(root: Path, hosts: TimedHosts) -> tuple[Session, dict[str, Any]]:
     """Plan in a session of its own, stage by stage; what the hosts take is taken out again."""
     gc.collect()  # the plans before this one are not this one's work
-    session = Session(root, os.environ, TODAY)
+    session = Session(root, {**os.environ, "PROVISIONER_ARTEFACTS": str(root.parent)}, TODAY)
     vars(session)["runner"] = hosts
     hosts.seconds = hosts.cpu = 0.0
     stages: dict[str, float] = {}
