@@ -1,7 +1,8 @@
 """The calls of many hosts carried at once, each answer there as soon as it comes. An effect stage.
 
 Calls that become due together travel together: one Ansible run carries many. A slow host keeps nobody
-waiting where the runner has answers one by one (`StreamingRunner`).
+waiting where the runner has answers one by one (`StreamingRunner`), nor do several that never answer: the others have
+to be heard before the switch that they renew goes off.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, HostRunn
 # Answers that come within so many seconds of each other have their next calls travel together.
 _TOGETHER_S = 0.25
 _RUNS_AT_ONCE = 4
+# A run that takes longer than all of its good hosts would is left with those that are slow, and takes nobody's place.
+_SLOW_S = 10.0
 _TICK_S = 0.2
 
 
@@ -43,7 +46,7 @@ class Dispatcher:
         self._due: list[_Due] = []
         self._answers: queue.SimpleQueue[HostAnswer] = queue.SimpleQueue()
         self._number = 0
-        self._runs = 0
+        self._runs: dict[int, float] = {}
         self._lock = threading.Lock()
 
     def send(self, call: HostCall, timeout_s: float, *, after_s: float = 0.0) -> None:
@@ -57,13 +60,17 @@ class Dispatcher:
             return self._answers.get(timeout=_TOGETHER_S if self._runs else 0)
         except queue.Empty:
             pass
-        if self._runs < _RUNS_AT_ONCE and (batch := self._take_due()):
+        if self._quick_runs() < _RUNS_AT_ONCE and (batch := self._take_due()):
             self._carry(batch)
         elif not self._runs and self._due:
             self._sleep(max(0.0, self._due[0].at - self._clock()))
         elif self._runs:
             self._sleep(_TICK_S)
         return None
+
+    def _quick_runs(self) -> int:
+        with self._lock:
+            return sum(self._clock() - begun < _SLOW_S for begun in self._runs.values())
 
     def _take_due(self) -> list[_Due]:
         """Take the calls that are due and of one kind: those of another kind have another timeout."""
@@ -82,11 +89,12 @@ class Dispatcher:
             for answer in self._runner.call(calls, timeout_s=timeout_s).values():
                 self._answers.put(answer)
             return
+        run = batch[0].number
         with self._lock:
-            self._runs += 1
-        threading.Thread(target=self._stream, args=(self._runner, calls, timeout_s), daemon=True).start()
+            self._runs[run] = self._clock()
+        threading.Thread(target=self._stream, args=(self._runner, run, calls, timeout_s), daemon=True).start()
 
-    def _stream(self, runner: StreamingRunner, calls: Sequence[HostCall], timeout_s: float) -> None:
+    def _stream(self, runner: StreamingRunner, run: int, calls: Sequence[HostCall], timeout_s: float) -> None:
         missing = {call.spec.id for call in calls}
         error = "the run ended without an answer"
         try:
@@ -101,4 +109,4 @@ class Dispatcher:
             for host in sorted(missing):
                 self._answers.put(HostAnswer(host, CallOutcome.UNREACHABLE, error=error))
             with self._lock:
-                self._runs -= 1
+                del self._runs[run]

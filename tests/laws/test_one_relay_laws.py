@@ -82,7 +82,7 @@ def country(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Country]:
 
 def law(test: Any) -> Any:
     """Try it with mutations of all kinds."""
-    return settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])(test)
+    return settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])(test)
 
 
 def assert_decent(code: int, out: str, err: str) -> None:

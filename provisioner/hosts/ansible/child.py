@@ -24,6 +24,7 @@ from typing import NotRequired, TypedDict
 import ansible_runner
 
 _PR_SET_CHILD_SUBREAPER = 36
+_LONGEST_ERROR = 2000
 
 
 class _EventData(TypedDict):
@@ -58,7 +59,7 @@ def _carry(folder: Path, playbooks: str, forks: int) -> None:
             data = event["event_data"]
             result = data.get("res") or {}
             said = str(result.get("msg") or result.get("censored") or "no reason given")
-            failure = {"kind": kind.removeprefix("runner_on_"), "error": said}
+            failure = {"kind": kind.removeprefix("runner_on_"), "error": said[:_LONGEST_ERROR]}
             beside = folder / "failures" / f".{data['host']}"
             beside.write_text(json.dumps(failure))
             beside.replace(folder / "failures" / data["host"])

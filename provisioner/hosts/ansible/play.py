@@ -155,8 +155,8 @@ class Play:
         code = self._child.poll()
         if code is None or (code == 0 and (self._folder / "outcome.json").exists()):
             return
-        said = (self._folder / "said").read_text(errors="replace").strip().splitlines()[-1:]
-        raise HostError(f"ansible-runner did not work: {' '.join(said)}", hint="run scripts/setup again")
+        said = _read_bounded(self._folder / "said").decode(errors="replace").strip().splitlines()[-1:]
+        raise HostError(f"ansible-runner did not work: {_one_line(' '.join(said))}", hint="run scripts/setup again")
 
     def close(self) -> None:
         """End Ansible and remove all that travelled; hosts in flight finish by themselves."""

@@ -139,9 +139,10 @@ def _forget_others(folder: Path) -> None:
 def _tidy(folder: Path) -> None:
     """Mark the folder as used, and remove what runs left behind that were killed while they wrote."""
     os.utime(folder)
-    for entry in os.scandir(folder):
-        if entry.name.startswith(".") and time.time() - entry.stat().st_mtime > _LEFT_BEHIND_S:
-            Path(entry.path).unlink(missing_ok=True)
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith(".") and time.time() - entry.stat().st_mtime > _LEFT_BEHIND_S:
+                Path(entry.path).unlink(missing_ok=True)
 
 
 @cache

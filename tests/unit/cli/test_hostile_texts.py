@@ -92,7 +92,7 @@ def inventory(tmp_path: Path) -> Path:
 def on_a_terminal(*words: str) -> str:
     """What the program writes to a terminal."""
     leader, follower = pty.openpty()
-    environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "LC_ALL": "C.UTF-8", "TERM": "xterm"}
+    environment = {"PATH": os.environ["PATH"], "PROVISIONER_NO_CACHE": "1", "LC_ALL": "C.UTF-8", "TERM": "xterm"}
     argv = [sys.executable, "-m", "provisioner", *words]
     with subprocess.Popen(argv, stdin=follower, stdout=follower, stderr=follower, env=environment) as process:
         os.close(follower)
@@ -134,7 +134,7 @@ def test_no_word_of_an_inventory_is_obeyed(
     inventory: Path, where: str, command: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
     spoil(inventory, where)
-    run(["-i", str(inventory), *command], {"HOME": "/nonexistent"})
+    run(["-i", str(inventory), *command], {"PROVISIONER_NO_CACHE": "1"})
     captured = capsys.readouterr()
     assert captured.out + captured.err
     assert_harmless(captured.out + captured.err)
@@ -154,7 +154,7 @@ def test_no_word_of_an_inventory_reaches_a_real_terminal(inventory: Path) -> Non
 @LOCAL_USER
 def test_a_folder_with_a_hostile_name_is_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / HOSTILE.replace("/", "").replace("\x00", "")
-    assert run(["-i", str(folder), "validate"], {"HOME": "/nonexistent"}) in {2, 3}
+    assert run(["-i", str(folder), "validate"], {"PROVISIONER_NO_CACHE": "1"}) in {2, 3}
     captured = capsys.readouterr()
     assert_harmless(captured.out + captured.err)
     assert "valid: all is well" not in (captured.out + captured.err).splitlines()

@@ -53,6 +53,7 @@ def ask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asked]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(door, "_MARGIN_S", 0)
+        asked(b"say", ANSWER)  # workers are there, whichever test comes first
         yield asked
     runner.close()
     assert list(runtime.iterdir()) == []

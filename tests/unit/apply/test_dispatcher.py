@@ -1,0 +1,49 @@
+"""Calls of many hosts at once: those that never answer keep none of the others from being heard."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from provisioner.apply.dispatcher import Dispatcher
+from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
+from tests.hostile import RELAY
+from tests.unit.apply.world import state
+
+SPEC = state({}).hosts["centre"]
+
+
+class SomeHang:
+    """Hosts of which those whose name says so do not answer until they are let go."""
+
+    def __init__(self) -> None:
+        self.let_go = threading.Event()
+
+    def call(self, calls: Sequence[HostCall], *, timeout_s: float) -> dict[str, HostAnswer]:
+        """All answers."""
+        return {answer.host: answer for answer in self.stream(calls, timeout_s=timeout_s)}
+
+    def stream(self, calls: Sequence[HostCall], *, timeout_s: float) -> Iterator[HostAnswer]:
+        """Each answer as soon as it is there."""
+        assert timeout_s > 0
+        for call in calls:
+            if call.spec.id.startswith("hangs"):
+                self.let_go.wait(30)
+            yield HostAnswer(call.spec.id, CallOutcome.ANSWERED)
+
+
+@RELAY
+def test_hosts_that_hang_take_no_places_from_those_that_answer() -> None:
+    runner, now = SomeHang(), [0.0]
+    sent = Dispatcher(runner, lambda: now[0], time.sleep)
+    for number in range(6):
+        sent.send(HostCall(replace(SPEC, id=f"hangs-{number}"), {"operation": f"look-{number}"}), 60)
+        assert sent.receive() is None
+        now[0] += 5
+    sent.send(HostCall(replace(SPEC, id="answers"), {"operation": "look"}), 60)
+    heard = next((answer for answer in (sent.receive() for _ in range(30)) if answer), None)
+    runner.let_go.set()
+    assert heard is not None
+    assert heard.host == "answers"
