@@ -65,7 +65,8 @@ def _seen(spec: HostSpec, relay: RelayEvidence) -> Iterator[_Seen]:
     for path in spec.paths:
         first, second = relay.samples.get(path.name, (None, None))
         if first is not None and second is not None:
-            flows = second.available and second.inbound_bytes > first.inbound_bytes
+            # One that came up in between had no connection yet when those were counted.
+            flows = first.available and second.available and second.inbound_bytes > first.inbound_bytes
             waits = not second.available and not path.on_demand
             yield _Seen(device_of(path), flows, second.available, waits)
 

@@ -31,6 +31,9 @@ def _pulled_check(case: Case) -> Check:
         return _not_told(case)
     if case.device in case.origins.short:
         return _redirected(case, f"no connection to {_shown(case.device)} brings it{_seen(case.origins)}")
+    first = case.relay.samples[case.target.path.name][0]
+    if first is None or not first.available:
+        return not_checked(case.target.relay.id, "it came up while the relay was looked at, and was not counted yet")
     if case.device in case.origins.unsure:
         return not_checked(case.target.relay.id, f"its picture may be another camera's{_seen(case.origins)}")
     return PASSED

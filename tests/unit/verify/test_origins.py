@@ -152,6 +152,18 @@ def test_no_word_of_a_camera_brings_a_login_or_a_terminals_commands_into_a_repor
     assert len(verdict.detail) < 140
 
 
+def test_a_path_that_comes_up_while_it_is_looked_at_accuses_nobody_and_is_not_up_yet() -> None:
+    document = documents()[EDGE]
+    main = next(path.name for path in PATHS if path.on_demand)
+    own = next(path.name for path in PATHS if path.device == "cam-09")
+    flowing = {"available": True, "online": True, "inbound_bytes": 9000, "tracks": []}
+    document["relay"]["paths"][main]["samples"] = [_GONE, flowing]
+    document["relay"]["paths"][own]["samples"] = [_GONE, flowing]
+    verdicts = {path.path: path.verdict for path in judged(answers({EDGE: document})).paths}
+    assert verdicts.pop(own) is Verdict.UNKNOWN
+    assert set(verdicts.values()) == {Verdict.UP}
+
+
 @RELAY
 @pytest.mark.parametrize("lost", ["sources", "pulled", "connected"])
 def test_a_relay_that_does_not_tell_where_it_is_connected_has_no_path_up(lost: str) -> None:
