@@ -103,10 +103,10 @@ def _refuse_unproved(place: StatePlace, recorded: Recorded, history: History, be
     message = head.message(place.inventory) if head else ""
     genuine = head is not None and place.keys.judge_seal(head.seal, message) is SealVerdict.GENUINE
     cause = "" if genuine else "the record of its beginning is not by the vault's key"
-    if not cause and history.verify_chain().faults:
-        cause = "the record of runs has faults"
     if lost := history.lost():
         cause = cause or f"the record lost entry {lost.number} (run {lost.run}), which this machine wrote"
+    if not cause and history.verify_chain().faults:
+        cause = "the record of runs has faults"
     if cause:
         raise StateError(
             f"run {recorded.run.id} cannot go on: {cause}",
