@@ -118,6 +118,32 @@ _PLANS: _Section = {
         "What was signed was edited since.",
         "Undo the edit, or have it agreed again and record that with `sign-off`.",
     ),
+    "sign-off-claimed": (
+        "An agreed plan has a sign-off without the party's signature, and policy.sign_offs is signed.",
+        "Let the party sign what `sign-off --statement` prints, and record its signature.",
+    ),
+    "sign-off-forged": (
+        "A sign-off's signature is none, or is of something else than the sign-off says.",
+        "Take it back from Git, or let the party sign anew.",
+    ),
+    "sign-off-of-another-inventory": (
+        "A signature was made for another inventory.",
+        "Let the party sign for this one.",
+    ),
+    "sign-off-key-not-allowed": (
+        "A signature is by a key that signers.yml does not have for that party.",
+        "Let the party sign by a key that is there, or have its key added there in a change of its own.",
+    ),
+    "sign-off-key-expired": (
+        "A signature is of a day on which its key did not sign for the party.",
+        "Let the party sign by the key that it has now.",
+    ),
+    "signer-key-unusable": ("A key in signers.yml is none.", "Write the first two words of the office's .pub file."),
+    "signer-key-shared": (
+        "Two parties have one key, so that one of them could sign for both.",
+        "Let each office make a key of its own.",
+    ),
+    "signer-period": ("A key's last day is before its first.", "Correct one of the two days."),
     "sign-off-duplicate": ("One party signed one plan twice.", "Keep the newer one."),
     "survey-missing": ("A plan was agreed without a survey.", "Add what was found there."),
     "successor-without-plan": ("A successor follows no plan.", "Write the plan that it follows."),

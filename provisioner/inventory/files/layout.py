@@ -17,6 +17,7 @@ from provisioner.inventory.model import (
     Instructions,
     Model,
     Settings,
+    Signers,
 )
 
 LOCK_NAME = "allocations.lock.yml"
@@ -27,6 +28,7 @@ _SINGLE: dict[str, tuple[str, type[Model]]] = {
     "inventory.yml": ("inventory", Settings),
     "instructions.yml": ("instructions", Instructions),
     "designations.yml": ("designations", Designations),
+    "signers.yml": ("signers", Signers),
     LOCK_NAME: ("allocations", Allocations),
 }
 _FOLDERS: dict[str, tuple[str, type[Model]]] = {"carriers": ("carrier", Carrier), "centres": ("centre", Centre)}
@@ -37,8 +39,8 @@ _NOBODY: tuple[str, None] = ("", None)
 _LINKS_FOLLOWED = frozenset({*_FOLDERS, "facilities", _SECRETS})
 _FACILITY_DEPTH = 3
 _LAYOUT_HINT = (
-    "files are inventory.yml, instructions.yml, designations.yml, carriers/<carrier>.yml, centres/<centre>.yml,"
-    " facilities/<province>/<facility>.yml, and encrypted ones under secrets/ and contacts/"
+    "files are inventory.yml, instructions.yml, designations.yml, signers.yml, carriers/<carrier>.yml,"
+    " centres/<centre>.yml, facilities/<province>/<facility>.yml, and encrypted ones under secrets/ and contacts/"
 )
 
 

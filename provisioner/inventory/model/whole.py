@@ -11,6 +11,7 @@ from provisioner.inventory.model.facility import Connection, Facility
 from provisioner.inventory.model.hosts import Carrier, Centre, Relay
 from provisioner.inventory.model.orders import Designation, Instruction
 from provisioner.inventory.model.settings import ProvinceScheme, Settings
+from provisioner.inventory.model.signers import Signer, Signers, signers_in
 
 
 class InProvince(Protocol):
@@ -36,6 +37,13 @@ class Frame(Model):
     carriers: dict[Slug, Carrier]
     centres: dict[Slug, Centre]
     allocations: Allocations
+    signing_keys: Signers | None = None
+    """`signers.yml`, where there is one."""
+
+    @property
+    def signers(self) -> tuple[Signer, ...]:
+        """Every key that may sign plans, in one order."""
+        return signers_in(self.signing_keys)
 
     @property
     def relays(self) -> dict[str, tuple[Carrier, Relay]]:

@@ -14,7 +14,17 @@ from provisioner.base.diagnostics import Problem
 from provisioner.inventory.files.positions import Places
 from provisioner.inventory.model import Inventory
 from provisioner.inventory.outline import outline_of
-from provisioner.inventory.rules import allocated, hosts, networks, orders, plans, policies, provinces, sites
+from provisioner.inventory.rules import (
+    allocated,
+    hosts,
+    networks,
+    orders,
+    plans,
+    policies,
+    provinces,
+    signatures,
+    sites,
+)
 from provisioner.inventory.rules.allocated import (
     ALLOCATION_MISSING,
     GATEWAY_KEY_MISSING,
@@ -50,6 +60,7 @@ RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (
     *networks.RULES,
     *allocated.RULES,
     *policies.RULES,
+    *signatures.RULES,
     missing_allocations,
     missing_keys,
 )
