@@ -119,7 +119,7 @@ _PLANS: _Section = {
         "Undo the edit, or have it agreed again and record that with `sign-off`.",
     ),
     "sign-off-claimed": (
-        "An agreed plan has a sign-off without the party's signature, and policy.sign_offs is signed.",
+        "An agreed plan lacks a party's signature, which policy.sign_offs asks for, or for which it has a key.",
         "Let the party sign what `sign-off --statement` prints, and record its signature.",
     ),
     "sign-off-forged": (

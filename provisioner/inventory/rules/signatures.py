@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import date
 
-from provisioner.base.diagnostics import Problem
+from provisioner.base.diagnostics import Problem, Severity
 from provisioner.base.ssh_signature import SignatureFormError, public_key_of
 from provisioner.geography import ProvinceError, by_slug
 from provisioner.inventory.files.positions import KeyPath
@@ -118,6 +118,11 @@ class KeyRing:
             return "sign-off-key-expired", message, hint
         return None
 
+    def has_key(self, facility: InProvince, carrier: str, party: Party) -> bool:
+        """Tell whether a party could sign a plan by a key."""
+        keys = (key for (whose, _), listed in self._keys.items() if whose is party for key in listed)
+        return any(self._is_for(key, facility, carrier) for key in keys)
+
     def _is_for(self, key: SigningKey, facility: InProvince, carrier: str) -> bool:
         if isinstance(key, ProvinceKey):
             return self._frame.is_in(facility, key.province, key.province_scheme)
@@ -148,8 +153,28 @@ def _claimed(view: View, owner: str, path: KeyPath, proof: SignOffProof) -> Prob
     return view.problem(owner, path, "sign-off-claimed", message, hint)
 
 
+def parties_with_a_key_sign_by_it(view: View) -> Iterator[Problem]:
+    """Where the policy takes claims, one for a party that has a key does not go unsaid."""
+    if view.inventory.settings.policy.sign_offs is SignOffs.SIGNED or not view.inventory.signing_keys:
+        return
+    ring = KeyRing(view.inventory)
+    for owner, name, facility, plan in view.plans():
+        if facility.operating is Operating.CLOSED or not plan.agreed:
+            continue
+        claimed = [p.party for p in plan.proofs if p.worth is Worth.CLAIMED]
+        if parties := [party for party in claimed if ring.has_key(facility, plan.carrier, party)]:
+            names = ", ".join(_NAMES[party] for party in parties)
+            message = f"the {name} is agreed without a signature of: {names}; signers.yml has a key of each"
+            hint = (
+                "let them sign what `provisioner sign-off … --statement` prints; policy.sign_offs: signed asks for it"
+            )
+            path: KeyPath = (name, "sign_offs")
+            yield view.problem(owner, path, "sign-off-claimed", message, hint, severity=Severity.WARNING)
+
+
 RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (
     keys_are_of_known_parties,
     no_key_is_of_two_parties,
     signatures_are_of_the_parties,
+    parties_with_a_key_sign_by_it,
 )

@@ -453,6 +453,39 @@ def test_where_nothing_is_said_a_claim_is_enough_as_before(tmp_path: Path) -> No
     assert codes(root) == []
 
 
+@MERGE_REQUEST
+def test_a_claim_for_a_party_that_has_a_key_does_not_go_unsaid(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = inventory(tmp_path, {"signers.yml": {"version": 1, "dic": [key("dic")]}}, policy="claimed")
+    assert sign(root, "dic") == 0
+    for party in ("dic", "health", "carrier"):
+        assert run(["-i", str(root), "sign-off", "kcl-bg-001", "--by", party, *ON], {}) == 0
+    (problem,) = problems(root)
+    assert (problem.code, problem.severity) == ("sign-off-claimed", Severity.WARNING)
+    assert "without a signature of: the DIC;" in problem.message
+    capsys.readouterr()
+    run(["-i", str(root), "validate"], {})
+    assert "; sign-offs: 0 signed, 3 claimed" in capsys.readouterr().out
+
+
+def test_documents_tell_signed_from_claimed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = inventory(tmp_path, policy="claimed")
+    assert [sign(root, "dic"), run(["-i", str(root), "sign-off", "kcl-bg-001", "--by", "health", *ON], {})] == [0, 0]
+    capsys.readouterr()
+    run(["-i", str(root), "--output", "json", "validate"], {})
+    expected = {"signed": 1, "claimed": 1}
+    assert json.loads(capsys.readouterr().out)["sign_offs"] == expected
+    env = {"PROVISIONER_STATE": str(tmp_path / "state")}
+    run(["-i", str(root), "--output", "json", "status", "--why"], env)
+    (facility,) = json.loads(capsys.readouterr().out)["facilities"]
+    assert facility["sign_offs"] == expected
+    assert sign(root, "carrier") == 0
+    capsys.readouterr()
+    run(["-i", str(root), "status", "--why"], env)
+    assert "without a key: the Health department" in capsys.readouterr().out
+
+
 def test_a_proposed_plan_may_be_claimed_until_it_is_agreed(tmp_path: Path) -> None:
     root = inventory(tmp_path, {SITE: make.facility()})
     assert codes(root) == ["sign-off-claimed"] * 3
