@@ -111,7 +111,7 @@ def _statement(facility: Facility, plan: ConnectionPlan, sign_off: SignOff, inve
     yield "provisioner plan sign-off, version 1"
     yield f"party: {sign_off.by.value}"
     yield f"signed on: {sign_off.signed_on}"
-    yield f"document: {sign_off.source}"
+    yield f"document: {_visible(sign_off.source)}"
     yield f"inventory: {inventory}"
     yield f"province: {facility.province}"
     yield f"facility: {facility.id}"
@@ -123,6 +123,11 @@ def _statement(facility: Facility, plan: ConnectionPlan, sign_off: SignOff, inve
     for camera in sorted(facility.cameras, key=lambda item: item.id):
         yield f"camera {camera.id}: {_seen(camera)}"
     yield f"content: {sign_off.content}"
+
+
+def _visible(text: str) -> str:
+    """A text with whatever is not seen written out: no sign may make a line look like another, or like two."""
+    return "".join(sign if sign.isprintable() else f"<{ord(sign):x}>" for sign in text)
 
 
 def _seen(camera: Camera) -> str:

@@ -96,7 +96,7 @@ _ORDERS: _Section = {
     "instruction-duplicate": ("An order stands twice.", "Leave one of the two out."),
     "instruction-deadline": ("An order's deadline is not after its day of issue.", "Correct one of the two days."),
     "instruction-unknown": ("An order refers to one that is not there before it.", "Add that, or correct it."),
-    "facility-unknown": ("An order names a facility that does not exist.", "Correct the id."),
+    "facility-unknown": ("An order or a withdrawal names a facility that does not exist.", "Correct the id."),
     "carrier-unknown": ("A carrier is named that has no file.", "Write its file, or correct the name."),
     "carrier-not-designated": (
         "A facility's carrier is not designated for its province on the day.",
@@ -137,6 +137,10 @@ _PLANS: _Section = {
     "sign-off-key-expired": (
         "A signature is of a day on which its key did not sign for the party.",
         "Let the party sign by the key that it has now.",
+    ),
+    "sign-off-withdrawn": (
+        "A sign-off is of a day whose agreements signers.yml withdraws.",
+        "Let all three agree to what the plan says now.",
     ),
     "signer-key-unusable": ("A key in signers.yml is none.", "Write the first two words of the office's .pub file."),
     "signer-key-shared": (

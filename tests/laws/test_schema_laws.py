@@ -88,6 +88,7 @@ DOCUMENTS: dict[str, list[Any]] = {
             "dic": [_SIGNING_KEY | {"province": "bac-giang", "province_scheme": "gso-2021", "until": "2021-12-31"}],
             "health": [_SIGNING_KEY | {"province": "bac-giang"}],
             "carriers": [_SIGNING_KEY | {"carrier": "viettel"}],
+            "withdrawn": [{"facility": "kcl-bg-001", "before": "2021-06-01", "source": "x"}],
         },
         {"version": 1},
     ],

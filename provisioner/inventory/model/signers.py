@@ -9,6 +9,7 @@ from pydantic import StringConstraints
 
 from provisioner.inventory.model.base import Day, Model, Slug, Text, Version
 from provisioner.inventory.model.connection import Party
+from provisioner.inventory.model.policy import SignOffs
 from provisioner.inventory.model.settings import ProvinceScheme
 
 _KINDS = r"ssh-ed25519|ecdsa-sha2-nistp(256|384|521)|ssh-rsa|sk-(ssh-ed25519|ecdsa-sha2-nistp256)@openssh\.com"
@@ -46,6 +47,16 @@ class CarrierKey(SigningKey):
     """The carrier's id."""
 
 
+class Withdrawal(Model):
+    """Agreements to a facility's plan that count no longer, so that they cannot be brought back with the old plan."""
+
+    facility: Slug
+    before: Day
+    """The first day whose sign-offs count again."""
+    source: Text
+    """The document that says so."""
+
+
 class Signers(Model):
     """`signers.yml`: the keys of every party that signs; each change of it is a matter of trust."""
 
@@ -53,6 +64,8 @@ class Signers(Model):
     dic: tuple[ProvinceKey, ...] = ()
     health: tuple[ProvinceKey, ...] = ()
     carriers: tuple[CarrierKey, ...] = ()
+    withdrawn: tuple[Withdrawal, ...] = ()
+    """What was agreed once and is not any more; a new agreement of a later day takes its place."""
 
 
 class Signer(NamedTuple):
@@ -87,6 +100,18 @@ def signers_in(signers: Signers | None) -> tuple[Signer, ...]:
     listed += [_of_province(Party.HEALTH, item) for item in signers.health]
     listed += [Signer(Party.CARRIER, k.carrier, "", *_rest(k)) for k in signers.carriers]
     return tuple(sorted(listed, key=lambda signer: tuple(str(part) for part in signer)))
+
+
+def signing_facts_of(signers: Signers | None, sign_offs: SignOffs) -> tuple[str, ...]:
+    """All that decides whose word counts, a line each, sorted: whatever is changed in it changes a line."""
+    lines = [f"sign-offs have to be {sign_offs.value}"]
+    for one in signers_in(signers):
+        until = f" until {one.until}" if one.until else ""
+        of = f"{one.of} ({one.province_scheme})" if one.province_scheme else one.of
+        lines.append(f"{one.party.value} of {of}: {one.office} signs by {one.key} since {one.since}{until}")
+    withdrawn = signers.withdrawn if signers else ()
+    lines += [f"sign-offs of {one.facility} before {one.before} are withdrawn" for one in withdrawn]
+    return tuple(sorted(lines))
 
 
 def _of_province(party: Party, item: ProvinceKey) -> Signer:

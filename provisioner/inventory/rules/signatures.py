@@ -172,9 +172,39 @@ def parties_with_a_key_sign_by_it(view: View) -> Iterator[Problem]:
             yield view.problem(owner, path, "sign-off-claimed", message, hint, severity=Severity.WARNING)
 
 
+def withdrawals_are_of_known_facilities(view: View) -> Iterator[Problem]:
+    """What is withdrawn is of a facility that there is, or was: then the entry may go."""
+    keys = view.inventory.signing_keys
+    for index, withdrawal in enumerate(keys.withdrawn if keys else ()):
+        if withdrawal.facility not in view.outlines and f"facility/{withdrawal.facility}" not in view.broken:
+            message, hint = f"there is no facility {withdrawal.facility}", "correct the id, or remove the entry"
+            path: KeyPath = ("withdrawn", index, "facility")
+            yield view.problem("signers", path, "facility-unknown", message, hint, severity=Severity.WARNING)
+
+
+def withdrawn_agreements_stay_withdrawn(view: View) -> Iterator[Problem]:
+    """An old plan does not come back with its old sign-offs, signatures or claims, once they are withdrawn."""
+    keys = view.inventory.signing_keys
+    withdrawn = sorted(keys.withdrawn, key=lambda one: one.before) if keys else []
+    before = {withdrawal.facility: withdrawal.before for withdrawal in withdrawn}
+    for owner, name, facility, plan in view.plans():
+        first = before.get(facility.id)
+        if first is None or not plan.agreed or facility.operating is Operating.CLOSED:
+            continue
+        for index, proof in enumerate(plan.proofs):
+            if date.fromisoformat(proof.signed_on) < first:
+                of = f"the sign-off of {_NAMES[proof.party]} is of {proof.signed_on}"
+                message = f"{of}; those before {first} are withdrawn in signers.yml"
+                hint = "let all three agree to what the plan says now, and record that with `provisioner sign-off`"
+                path: KeyPath = (name, "sign_offs", index, "signed_on")
+                yield view.problem(owner, path, "sign-off-withdrawn", message, hint)
+
+
 RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (
     keys_are_of_known_parties,
     no_key_is_of_two_parties,
     signatures_are_of_the_parties,
     parties_with_a_key_sign_by_it,
+    withdrawals_are_of_known_facilities,
+    withdrawn_agreements_stay_withdrawn,
 )

@@ -328,6 +328,59 @@ def test_a_sign_off_of_an_older_content_does_not_come_back(signed: Path) -> None
 
 
 @MERGE_REQUEST
+@pytest.mark.parametrize("policy", ["signed", "claimed"])
+def test_an_old_plan_does_not_come_back_with_its_own_sign_offs_once_they_are_withdrawn(
+    signed: Path, policy: str
+) -> None:
+    withdrawn = [{"facility": "kcl-bg-001", "before": "2021-05-09", "source": "31/BB"}]
+    settings = make.settings(policy={"sign_offs": policy})
+    make.write_files(signed, {"inventory.yml": settings, "signers.yml": signers(withdrawn=withdrawn)})
+    assert codes(signed) == ["sign-off-withdrawn"] * 3
+    assert problems(signed)[0].file.endswith(SITE)
+    withdrawn[0]["before"] = "2021-05-08"
+    make.write_files(signed, {"signers.yml": signers(withdrawn=withdrawn)})
+    assert codes(signed) == []
+
+
+@MERGE_REQUEST
+@pytest.mark.parametrize("sign", ["\u2028", "\u202e", "\u0085", "\u200b"])
+def test_no_sign_of_a_document_makes_a_statement_look_like_another(
+    tmp_path: Path, capsysbinary: Any, sign: str
+) -> None:
+    root = inventory(tmp_path)
+    command = ["-i", str(root), "sign-off", "kcl-bg-001", "--by", "dic", "--on", "2021-05-08", "--statement"]
+    assert run([*command, "--source", f"12/BB{sign}relay: other"], {}) == 0
+    shown = capsysbinary.readouterr().out.decode()
+    assert (sign in shown, f"document: 12/BB<{ord(sign):x}>relay: other\n" in shown) == (False, True)
+
+
+@MERGE_REQUEST
+@pytest.mark.parametrize(
+    ("policy", "changes"),
+    [
+        ("claimed", {}),
+        ("signed", {"dic": []}),
+        ("signed", {"dic": [key("dic", "rsa-2048")]}),
+        ("signed", {"dic": [key("dic", province="quang-nam")]}),
+        ("signed", {"dic": [key("dic", until="2021-06-01")]}),
+        ("signed", {"dic": [key("dic", since="2021-05-02")]}),
+        ("signed", {"withdrawn": [{"facility": "kcl-bg-001", "before": "2021-05-09", "source": "31/BB"}]}),
+    ],
+)
+def test_whatever_decides_whose_word_counts_is_a_fact_of_trust(
+    tmp_path: Path, policy: str, changes: dict[str, Any]
+) -> None:
+    before = load(inventory(tmp_path / "a"), today=make.TODAY).partial
+    after = load(
+        inventory(tmp_path / "b", {"signers.yml": signers(**changes)}, policy=policy), today=make.TODAY
+    ).partial
+    assert before
+    assert after
+    assert before.signing_facts != after.signing_facts
+    assert list(before.signing_facts) == sorted(before.signing_facts)
+
+
+@MERGE_REQUEST
 def test_a_facility_does_not_move_to_another_province_with_its_signatures(signed: Path) -> None:
     plain = site(signed) | {"province": "bac-ninh"}
     (signed / SITE).unlink()
