@@ -149,6 +149,17 @@ def test_a_signature_made_for_or_by_anything_else_is_none(encoded: str) -> None:
 
 
 @MERGE_REQUEST
+def test_nothing_is_put_where_the_signature_does_not_reach() -> None:
+    namespace, made = text(make.NAMESPACE.encode()), text(b"ssh-ed25519") + text(b"?" * 64)
+    data = base64.b64decode(GOOD)
+    reserved = data.replace(namespace + text(b""), namespace + text(b"x"))
+    head, signature = data[: -len(text(made))], data[-len(made) :]
+    follows = head + text(signature + b"x")
+    assert head + text(signature) == data
+    assert [holds(base64.b64encode(other).decode()) for other in (data, reserved, follows)] == [True, False, False]
+
+
+@MERGE_REQUEST
 def test_an_rsa_signature_with_sha1_is_none() -> None:
     encoded = unarmoured(make.armoured(MESSAGE, "office", "rsa-2048"))
     data = base64.b64decode(encoded)
