@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import base64
 import hashlib
+import shutil
 import subprocess
 from functools import cache
 from pathlib import Path
@@ -21,7 +23,9 @@ NAMESPACE = "plan@provisioner"
 @cache
 def key_file(office: str, kind: str = "ed25519") -> Path:
     """An office's private key; the public one lies beside it."""
-    path = Path(mkdtemp(prefix="keys-")) / f"{office}-{kind}"
+    folder = mkdtemp(prefix="keys-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    path = Path(folder) / f"{office}-{kind}"
     name, _, bits = kind.partition("-")
     size = ["-b", bits] if bits else []
     subprocess.run(["ssh-keygen", "-q", "-N", "", "-C", "", "-t", name, *size, "-f", str(path)], check=True)

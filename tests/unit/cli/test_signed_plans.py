@@ -486,13 +486,13 @@ def test_a_file_that_is_no_signature_is_not_recorded(tmp_path: Path, content: by
 
 
 def test_the_program_that_signs_is_told_no_password_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    root, spy = inventory(tmp_path / "i"), tmp_path / "bin"
+    root, spy, office = inventory(tmp_path / "i"), tmp_path / "bin", signatures.key_file("dic")
     spy.mkdir()
     (spy / "ssh-keygen").write_text(f"#!/bin/sh\nenv > {tmp_path}/seen\nexit 1\n", encoding="utf-8")
     (spy / "ssh-keygen").chmod(0o755)
     monkeypatch.setenv("PATH", f"{spy}:/usr/bin:/bin")
     env = {"PATH": f"{spy}:/usr/bin:/bin", "ANSIBLE_VAULT_PASSWORD_FILE": "canary", "SSH_AUTH_SOCK": "/agent"}
-    command = ["-i", str(root), "sign-off", "kcl-bg-001", "--by", "dic", *ON, "--key", str(signatures.key_file("dic"))]
+    command = ["-i", str(root), "sign-off", "kcl-bg-001", "--by", "dic", *ON, "--key", str(office)]
     assert run(command, env) == 2
     seen = (tmp_path / "seen").read_text(encoding="utf-8")
     assert ("canary" in seen, "SSH_AUTH_SOCK=/agent" in seen) == (False, True)
