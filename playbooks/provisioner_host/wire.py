@@ -390,6 +390,7 @@ class PolicyAnswer(TypedDict):
 
     limits: dict[str, int]
     freeze: list[str]
+    signing: list[str]
 
 
 class FactsAnswer(TypedDict):

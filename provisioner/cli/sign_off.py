@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 
 import click
 
+from provisioner.base.errors import UsageError
 from provisioner.cli.context import Invocation, today
 from provisioner.cli.output import print_document
 from provisioner.inventory.model import Party
-from provisioner.inventory.operations.sign_off import Agreement
+from provisioner.inventory.operations.sign_off import Agreement, Signed, statement_of
 from provisioner.inventory.operations.sign_off import sign_off as record_agreement
+from provisioner.inventory.operations.ssh_keygen import made_signature
+from provisioner.inventory.signed import NAMESPACE
+
+_MAX_SIGNATURE = 64 * 1024
 
 
 @click.command("sign-off")
@@ -19,6 +25,19 @@ from provisioner.inventory.operations.sign_off import sign_off as record_agreeme
 @click.option("--on", "day", type=click.DateTime(["%Y-%m-%d"]), help="The day of the agreement; today if left out.")
 @click.option("--source", required=True, metavar="TEXT", help="The minutes or letter that holds the agreement.")
 @click.option("--successor", is_flag=True, help="Sign the next carrier's plan instead of the present one.")
+@click.option("--statement", "shown", is_flag=True, help="Print what the party has to sign, and write nothing.")
+@click.option(
+    "--signature",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    metavar="FILE",
+    help="Record what the party signed elsewhere: the .sig file of `ssh-keygen -Y sign`.",
+)
+@click.option(
+    "--key",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    metavar="FILE",
+    help="Sign by the party's key here, through ssh-keygen; a .pub file for a key in an agent.",
+)
 @click.pass_obj
 def sign_off(
     invocation: Invocation,
@@ -27,7 +46,10 @@ def sign_off(
     day: datetime | None,
     source: str,
     *,
+    signature: Path | None,
+    key: Path | None,
     successor: bool,
+    shown: bool,
 ) -> int:
     """Write into a facility's file that its plan was agreed as it stands there now.
 
@@ -35,25 +57,62 @@ def sign_off(
     the cameras with their streams. The sign-off holds a hash of exactly that: a later edit shows. The
     rest of the file stays as it is. No name of a person belongs into --source.
 
+    With --key or --signature the sign-off is the party's own, by a key of signers.yml; without, it is
+    what you say of the party. A party without Git signs what --statement prints, anywhere:
+    ssh-keygen -Y sign -n plan@provisioner -f KEY FILE.
+
     Example: provisioner -i inventories/example sign-off kcl-bg-001 --by dic --by health --by carrier --source "12/BB"
     """
-    key, signed_on = "successor" if successor else "plan", day.date() if day else today()
-    agreement = Agreement(facility, key, parties, signed_on, source)
-    signed = record_agreement(invocation.inventory, agreement, today=today())
-    if invocation.json:
-        document = {
-            "schema": "provisioner/sign-off",
-            "version": 1,
-            "file": str(signed.path),
-            "facility": facility,
-            "plan": key,
-            "by": list(parties),
-            "signed_on": str(signed_on),
-            "content": signed.content,
-        }
-        print_document(document)
+    if sum(map(bool, (shown, signature, key))) > 1:
+        raise UsageError("--statement, --signature and --key exclude each other", hint="name one of them")
+    plan, signed_on = "successor" if successor else "plan", day.date() if day else today()
+    agreement = Agreement(facility, plan, parties, signed_on, source)
+    if shown:
+        _show(invocation, agreement)
         return 0
-    click.echo(f"{signed.path}: {key} signed by {', '.join(parties)} on {signed_on}")
-    if signed.missing:
-        click.echo(f"still to sign what {facility} says now: {', '.join(signed.missing)}")
+    made = _made(invocation, agreement, signature, key)
+    _report(invocation, agreement, record_agreement(invocation.inventory, agreement, today=today(), signature=made))
     return 0
+
+
+def _made(invocation: Invocation, agreement: Agreement, signature: Path | None, key: Path | None) -> bytes | None:
+    if key:
+        message = statement_of(invocation.inventory, agreement, today=today())
+        return made_signature(message, key, NAMESPACE, invocation.env)
+    if signature is None:
+        return None
+    try:
+        with signature.open("rb") as stream:
+            return stream.read(_MAX_SIGNATURE)
+    except OSError as error:
+        raise UsageError(f"{signature} cannot be read: {error.strerror}", hint="name the .sig file") from error
+
+
+def _show(invocation: Invocation, agreement: Agreement) -> None:
+    text = statement_of(invocation.inventory, agreement, today=today()).decode()
+    if invocation.json:
+        print_document({**_document(agreement), "statement": text, "namespace": NAMESPACE})
+    else:
+        click.echo(text, nl=False)
+
+
+def _document(agreement: Agreement) -> dict[str, object]:
+    return {
+        "schema": "provisioner/sign-off",
+        "version": 1,
+        "facility": agreement.facility,
+        "plan": agreement.plan,
+        "by": list(agreement.parties),
+        "signed_on": str(agreement.signed_on),
+    }
+
+
+def _report(invocation: Invocation, agreement: Agreement, signed: Signed) -> None:
+    if invocation.json:
+        of_file = {"file": str(signed.path), "content": signed.content, "key": signed.key or None}
+        print_document({**_document(agreement), **of_file})
+        return
+    by = ", ".join(agreement.parties) + (f" with {signed.key}" if signed.key else "")
+    click.echo(f"{signed.path}: {agreement.plan} signed by {by} on {agreement.signed_on}")
+    if signed.missing:
+        click.echo(f"still to sign what {agreement.facility} says now: {', '.join(signed.missing)}")

@@ -72,6 +72,7 @@ def _document(validation: Validation) -> Document:
         "version": 1,
         "ok": not validation.errors,
         "counts": dict(validation.counts),
+        "sign_offs": dict(validation.sign_offs),
         "problems": [problem_document(problem) for problem in validation.problems],
     }
 
@@ -79,6 +80,8 @@ def _document(validation: Validation) -> Document:
 def _summary(validation: Validation) -> str:
     nouns = ("province", "carrier", "relay", "facility", "camera", "path")
     counts = ", ".join(counted(validation.counts[name], noun) for name, noun in zip(COUNTED, nouns, strict=True))
+    if validation.has_signers:
+        counts += "; sign-offs: " + ", ".join(f"{count} {name}" for name, count in validation.sign_offs.items())
     warnings = counted(validation.warnings, "warning")
     if validation.errors:
         return f"invalid: {counted(validation.errors, 'error')}, {warnings} ({counts})"

@@ -41,16 +41,18 @@ class AppliedPolicy:
     Attributes:
         limits: the policy's limits by name.
         freeze: the windows in which nothing changes, as ISO 8601 intervals.
+        signing: all that decides whose word on a connection plan counts, a line each.
     """
 
     limits: Mapping[str, int] = field(default_factory=dict)
     freeze: tuple[str, ...] = ()
+    signing: tuple[str, ...] = ()
 
 
 def policy_of(inventory: Inventory) -> AppliedPolicy:
     """What holds plans back by the inventory."""
     policy = inventory.settings.policy
-    return AppliedPolicy(policy.limits.model_dump(), _windows(policy))
+    return AppliedPolicy(policy.limits.model_dump(), _windows(policy), inventory.signing_facts)
 
 
 def trust_of(

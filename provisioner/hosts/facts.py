@@ -271,7 +271,10 @@ def _trust(trust: Fields | None) -> Trust | None:
 
 
 def _policy(policy: Fields | None) -> AppliedPolicy | None:
-    return AppliedPolicy(policy.counts("limits"), policy.texts("freeze")) if policy else None
+    if policy is None:
+        return None
+    signing = policy.texts("signing") if policy.has("signing") else ()
+    return AppliedPolicy(policy.counts("limits"), policy.texts("freeze"), signing)
 
 
 def _system(os: Fields | None) -> OperatingSystem:

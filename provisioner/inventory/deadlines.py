@@ -12,7 +12,6 @@ from datetime import date, datetime
 from enum import StrEnum
 
 from provisioner.base.clock import aware, start_of
-from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.model import Facility, Instruction, Inventory
 
 
@@ -28,7 +27,7 @@ class Duty:
 
     order: Instruction
     before: date
-    place: KeyPath
+    place: tuple[str | int, ...]
 
     @property
     def deadline(self) -> datetime:

@@ -10,16 +10,18 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from provisioner.inventory.allocate import devices_of
-from provisioner.inventory.model import Access, ConnectionPlan, Facility, Operating, PlanState, ProvinceScheme
+from provisioner.inventory.model import Access, ConnectionPlan, Facility, Operating, Party, PlanState, ProvinceScheme
+from provisioner.inventory.signed import SignOffProof, Worth, proofs_of
 
 
 class PlanOutline(NamedTuple):
-    """A plan or successor without its sign-offs."""
+    """A plan or successor, with what its sign-offs prove by themselves."""
 
     state: PlanState
     carrier: str
     relay: str
     access: Access
+    proofs: tuple[SignOffProof, ...] = ()
 
     @property
     def agreed(self) -> bool:
@@ -75,8 +77,8 @@ def outline_of(facility: Facility) -> Outline:
         province=facility.province,
         province_scheme=facility.province_scheme,
         operating=facility.operating,
-        plan=_plan_outline(facility.plan),
-        successor=_plan_outline(facility.successor),
+        plan=_plan_outline(facility, facility.plan),
+        successor=_plan_outline(facility, facility.successor),
         has_gateway=gateway is not None,
         public_key=gateway.public_key if gateway else None,
         lan=str(gateway.lan) if gateway else None,
@@ -87,11 +89,15 @@ def outline_of(facility: Facility) -> Outline:
     )
 
 
-def _plan_outline(plan: ConnectionPlan | None) -> PlanOutline | None:
-    return PlanOutline(plan.state, plan.carrier, plan.relay, plan.access) if plan else None
+def _plan_outline(facility: Facility, plan: ConnectionPlan | None) -> PlanOutline | None:
+    if plan is None:
+        return None
+    return PlanOutline(plan.state, plan.carrier, plan.relay, plan.access, proofs_of(facility, plan))
 
 
-PackedPlan = tuple[str, str, str, str]
+PackedProof = tuple[str, str, str, str, str, str]
+"""What a sign-off proves in JSON, where a tuple is a list: it is only ever taken apart."""
+PackedPlan = tuple[str, str, str, str, list[PackedProof]]
 """A plan's outline in JSON, where a tuple is a list: it is only ever taken apart."""
 _Plans = tuple[PackedPlan | None, PackedPlan | None]
 _Gateway = tuple[bool, str | None, str | None]
@@ -131,10 +137,20 @@ def unpacked(values: PackedOutline) -> Outline:
 
 
 def _unpacked_plan(values: PackedPlan | None) -> PlanOutline | None:
-    return PlanOutline(_STATES[values[0]], values[1], values[2], _ACCESS[values[3]]) if values else None
+    if not values:
+        return None
+    proofs = tuple(_unpacked_proof(proof) for proof in values[4])
+    return PlanOutline(_STATES[values[0]], values[1], values[2], _ACCESS[values[3]], proofs)
+
+
+def _unpacked_proof(values: PackedProof) -> SignOffProof:
+    party, day, worth, inventory, key, fault = values
+    return SignOffProof(_PARTIES[party], day, _WORTHS[worth], inventory, key, fault)
 
 
 # An enumeration's own look-up takes as long as all the rest of an outline.
 _OPERATING = {member.value: member for member in Operating}
 _ACCESS = {member.value: member for member in Access}
 _STATES = {member.value: member for member in PlanState}
+_PARTIES = {member.value: member for member in Party}
+_WORTHS = {member.value: member for member in Worth}

@@ -3,20 +3,30 @@
 The signed content is the carrier, the relay, the access mode, and the recorders and cameras with their
 streams. What is left at its default does not count, so that a new key of a later version changes nothing
 that was signed; neither does the order of recorders and cameras in the file.
+
+A party's signature is over a statement that people can read: whose agreement it is, on which day and by which
+document, for which facility of which inventory, and all that is built from the plan. What comes later and is no
+matter of the three is outside: the gateway's key, which is born on the site after the plan was agreed.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from enum import StrEnum
 from functools import cache
-from typing import TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from pydantic import TypeAdapter
 
 from provisioner.base.canonical import canonical_json
+from provisioner.base.ssh_signature import SignatureFormError, is_made_by_its_key, signature_of
 from provisioner.inventory.model import Camera, ConnectionPlan, Facility, Party, Recorder, SignOff
 
 PARTIES = tuple(Party)
+NAMESPACE: Final = "plan@provisioner"
+"""What a signature has to be for, as `ssh-keygen -Y sign -n` takes it: one made for a file or for Git is none here."""
+
 _Item = TypeVar("_Item", Recorder, Camera)
 
 
@@ -58,3 +68,97 @@ def stale_sign_offs(facility: Facility, plan: ConnectionPlan) -> tuple[tuple[int
         return ()
     content = signed_content(facility, plan)
     return tuple((n, s) for n, s in enumerate(plan.sign_offs) if s.content != content)
+
+
+# --- signatures -----------------------------------------------------------------------------------
+
+
+class Worth(StrEnum):
+    """What a sign-off is worth by its own file; whose the key is, other files say. A stale one's signature is old."""
+
+    CLAIMED = "claimed"
+    SIGNED = "signed"
+    FAULTY = "faulty"
+    STALE = "stale"
+
+
+class SignOffProof(NamedTuple):
+    """What one sign-off proves.
+
+    Attributes:
+        party: whose it is said to be.
+        signed_on: the day it is said to be of, as YYYY-MM-DD.
+        worth: what it is worth.
+        inventory: the inventory that it was signed for; empty where it is not signed.
+        key: the fingerprint of the key that signed it; empty where it is not signed.
+        fault: what is wrong with its signature, as the rest of a sentence.
+    """
+
+    party: Party
+    signed_on: str
+    worth: Worth
+    inventory: str = ""
+    key: str = ""
+    fault: str = ""
+
+
+def statement(facility: Facility, plan: ConnectionPlan, sign_off: SignOff, inventory: str) -> bytes:
+    """What a party signs: the same bytes for the same agreement, for ever; another form is another version."""
+    return "".join(f"{line}\n" for line in _statement(facility, plan, sign_off, inventory)).encode()
+
+
+def _statement(facility: Facility, plan: ConnectionPlan, sign_off: SignOff, inventory: str) -> Iterator[str]:
+    yield "provisioner plan sign-off, version 1"
+    yield f"party: {sign_off.by.value}"
+    yield f"signed on: {sign_off.signed_on}"
+    yield f"document: {_visible(sign_off.source)}"
+    yield f"inventory: {inventory}"
+    yield f"province: {facility.province}"
+    yield f"facility: {facility.id}"
+    yield f"carrier: {plan.carrier}"
+    yield f"relay: {plan.relay}"
+    yield f"access: {plan.access.value}"
+    for recorder in sorted(facility.recorders, key=lambda item: item.id):
+        yield f"recorder {recorder.id}: {recorder.address}:{recorder.port}"
+    for camera in sorted(facility.cameras, key=lambda item: item.id):
+        yield f"camera {camera.id}: {_seen(camera)}"
+    yield f"content: {sign_off.content}"
+
+
+def _visible(text: str) -> str:
+    """A text with whatever is not seen written out: no sign may make a line look like another, or like two."""
+    return "".join(sign if sign.isprintable() else f"<{ord(sign):x}>" for sign in text)
+
+
+def _seen(camera: Camera) -> str:
+    """What a camera looks at, where its video comes from, and which streams are taken."""
+    source = f"{camera.address}:{camera.port}" if camera.recorder is None else f"recorder {camera.recorder}"
+    streams = "sub and main" if camera.streams.main else "sub"
+    return f"zone {camera.zone.value}, {source}, {streams}, {'with' if camera.audio else 'no'} sound"
+
+
+def proofs_of(facility: Facility, plan: ConnectionPlan) -> tuple[SignOffProof, ...]:
+    """What each sign-off of a plan proves, in the order of the file."""
+    if all(sign_off.signature is None for sign_off in plan.sign_offs):
+        return tuple(SignOffProof(s.by, str(s.signed_on), Worth.CLAIMED) for s in plan.sign_offs)
+    content = signed_content(facility, plan)
+    return tuple(proof_of(facility, plan, sign_off, content) for sign_off in plan.sign_offs)
+
+
+def proof_of(facility: Facility, plan: ConnectionPlan, sign_off: SignOff, content: str) -> SignOffProof:
+    """What a sign-off proves of a plan, whose content has the hash `content` today."""
+    party, day = sign_off.by, str(sign_off.signed_on)
+    if sign_off.signature is None:
+        return SignOffProof(party, day, Worth.CLAIMED)
+    if sign_off.content != content:
+        return SignOffProof(party, day, Worth.STALE)
+    inventory = sign_off.signature.inventory
+    try:
+        signature = signature_of(sign_off.signature.sshsig)
+    except SignatureFormError as error:
+        return SignOffProof(party, day, Worth.FAULTY, fault=str(error))
+    if signature.namespace != NAMESPACE.encode():
+        return SignOffProof(party, day, Worth.FAULTY, fault=f"was made for something else than {NAMESPACE}")
+    if not is_made_by_its_key(signature, statement(facility, plan, sign_off, inventory)):
+        return SignOffProof(party, day, Worth.FAULTY, fault="is of another statement than this sign-off's")
+    return SignOffProof(party, day, Worth.SIGNED, inventory, signature.key.fingerprint)

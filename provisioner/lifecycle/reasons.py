@@ -9,7 +9,7 @@ from provisioner.base.clock import local_time
 from provisioner.inventory.deadlines import Duty
 from provisioner.inventory.files.positions import Places
 from provisioner.inventory.model import BlockReason, ConnectionPlan, Facility, Instruction, Operating
-from provisioner.inventory.signed import missing_parties, stale_sign_offs
+from provisioner.inventory.signed import Worth, missing_parties, proofs_of, stale_sign_offs
 from provisioner.lifecycle.evidence import Evidence, Shown
 from provisioner.lifecycle.next_step import PARTIES
 from provisioner.lifecycle.standing import ConnectionProgress, Standing
@@ -112,7 +112,17 @@ def _of_plan(grounds: Grounds, plan: ConnectionPlan, key: str) -> Iterator[Reaso
     else:
         last = max(sign_off.signed_on for sign_off in plan.sign_offs)
         text = f"the {key} ({over}) is agreed: DIC, Health and the carrier have signed, the last on {last}"
+        text += _by_keys(grounds.facility, plan)
     yield grounds.written(text, key, "state")
+
+
+def _by_keys(facility: Facility, plan: ConnectionPlan) -> str:
+    """Say whose agreement a key proves, and whose is what the file's author says."""
+    proofs = proofs_of(facility, plan)
+    claimed = [PARTIES[proof.party] for proof in proofs if proof.worth is not Worth.SIGNED]
+    if not claimed:
+        return ", each by its key"
+    return ", all without a key" if len(claimed) == len(proofs) else f"; without a key: {', '.join(claimed)}"
 
 
 def _of_rendering(grounds: Grounds) -> Iterator[Reason]:

@@ -100,7 +100,7 @@ _ORDERS: _Section = {
     "instruction-duplicate": ("An order stands twice.", "Leave one of the two out."),
     "instruction-deadline": ("An order's deadline is not after its day of issue.", "Correct one of the two days."),
     "instruction-unknown": ("An order refers to one that is not there before it.", "Add that, or correct it."),
-    "facility-unknown": ("An order names a facility that does not exist.", "Correct the id."),
+    "facility-unknown": ("An order or a withdrawal names a facility that does not exist.", "Correct the id."),
     "carrier-unknown": ("A carrier is named that has no file.", "Write its file, or correct the name."),
     "carrier-not-designated": (
         "A facility's carrier is not designated for its province on the day.",
@@ -122,6 +122,36 @@ _PLANS: _Section = {
         "What was signed was edited since.",
         "Undo the edit, or have it agreed again and record that with `sign-off`.",
     ),
+    "sign-off-claimed": (
+        "An agreed plan lacks a party's signature, which policy.sign_offs asks for, or for which it has a key.",
+        "Let the party sign what `sign-off --statement` prints, and record its signature.",
+    ),
+    "sign-off-forged": (
+        "A sign-off's signature is none, or is of something else than the sign-off says.",
+        "Take it back from Git, or let the party sign anew.",
+    ),
+    "sign-off-of-another-inventory": (
+        "A signature was made for another inventory.",
+        "Let the party sign for this one.",
+    ),
+    "sign-off-key-not-allowed": (
+        "A signature is by a key that signers.yml does not have for that party.",
+        "Let the party sign by a key that is there, or have its key added there in a change of its own.",
+    ),
+    "sign-off-key-expired": (
+        "A signature is of a day on which its key did not sign for the party.",
+        "Let the party sign by the key that it has now.",
+    ),
+    "sign-off-withdrawn": (
+        "A sign-off is of a day whose agreements signers.yml withdraws.",
+        "Let all three agree to what the plan says now.",
+    ),
+    "signer-key-unusable": ("A key in signers.yml is none.", "Write the first two words of the office's .pub file."),
+    "signer-key-shared": (
+        "Two parties have one key, so that one of them could sign for both.",
+        "Let each office make a key of its own.",
+    ),
+    "signer-period": ("A key's last day is before its first.", "Correct one of the two days."),
     "sign-off-duplicate": ("One party signed one plan twice.", "Keep the newer one."),
     "survey-missing": ("A plan was agreed without a survey.", "Add what was found there."),
     "successor-without-plan": ("A successor follows no plan.", "Write the plan that it follows."),

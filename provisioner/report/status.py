@@ -11,6 +11,7 @@ from provisioner.base.clock import VIETNAM, local_iso, local_time
 from provisioner.base.diagnostics import Problem
 from provisioner.base.json_document import Document
 from provisioner.inventory.deadlines import Duty, Timeliness
+from provisioner.inventory.signed import Worth, proofs_of
 from provisioner.lifecycle.evidence import Evidence
 from provisioner.lifecycle.reasons import Reason
 from provisioner.lifecycle.states import FacilityState, Since
@@ -130,8 +131,16 @@ def facility_document(status: FacilityStatus) -> Document:
         "deadline": _duty(status.duty) if status.duty else None,
         "timeliness": status.timeliness.value,
         "blocked": _blocked(status),
+        "sign_offs": _sign_offs(status),
         "next": status.next,
     }
+
+
+def _sign_offs(status: FacilityStatus) -> Document:
+    """How many parties' agreement to the plan a key of theirs proves, and how many are claimed in the file."""
+    facility = status.facility
+    worths = Counter(proof.worth for proof in proofs_of(facility, facility.plan)) if facility.plan else Counter()
+    return {"signed": worths[Worth.SIGNED], "claimed": worths[Worth.CLAIMED]}
 
 
 def _since_document(since: Since) -> str | None:

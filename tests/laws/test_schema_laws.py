@@ -23,11 +23,16 @@ from provisioner.inventory.explanation.schema import DIALECT, KINDS, PATHS, sche
 from provisioner.inventory.files.strict_yaml import parse
 from provisioner.inventory.loader.file_content import validated
 from tests import inventories as make
+from tests.inventories import HOST_KEY
 
 ROOT = Path(__file__).parents[2]
 INVENTORIES = [ROOT / "inventories/example", ROOT / "inventories/lab", ROOT / "tests/cases/validate/_base"]
 
-_SIGN_OFF = make.sign_offs("sha256:" + "0" * 64)
+_SIGN_OFF = [
+    *make.sign_offs("sha256:" + "0" * 64)[:2],
+    make.sign_offs("sha256:" + "0" * 64)[2] | {"signature": {"inventory": "test", "sshsig": "U1NI"}},
+]
+_SIGNING_KEY = {"office": "x", "key": HOST_KEY, "since": "2021-05-01", "source": "y"}
 FULL_FACILITY = make.facility(
     province_scheme="gso-2021",
     opened_on="2021-05-06",
@@ -77,6 +82,16 @@ DOCUMENTS: dict[str, list[Any]] = {
         }
     ],
     "designations": [{"version": 1, "designations": [make.designation(until="2021-06-01"), make.designation()]}],
+    "signers": [
+        {
+            "version": 1,
+            "dic": [_SIGNING_KEY | {"province": "bac-giang", "province_scheme": "gso-2021", "until": "2021-12-31"}],
+            "health": [_SIGNING_KEY | {"province": "bac-giang"}],
+            "carriers": [_SIGNING_KEY | {"carrier": "viettel"}],
+            "withdrawn": [{"facility": "kcl-bg-001", "before": "2021-06-01", "source": "x"}],
+        },
+        {"version": 1},
+    ],
     "carrier": [
         make.carrier(own_networks=["10.0.0.0/8"], relays=[make.relay("r", 1, endpoint="203.0.113.2", max_paths=5)])
     ],

@@ -26,6 +26,7 @@ from provisioner.inventory.model import (
     Instructions,
     Model,
     Settings,
+    Signers,
 )
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
@@ -33,6 +34,7 @@ KINDS: Final[Mapping[str, type[Model]]] = {
     "inventory": Settings,
     "instructions": Instructions,
     "designations": Designations,
+    "signers": Signers,
     "carrier": Carrier,
     "centre": Centre,
     "facility": Facility,
@@ -43,6 +45,7 @@ PATHS: Final[Mapping[str, str]] = {
     "inventory": "inventory.yml",
     "instructions": "instructions.yml",
     "designations": "designations.yml",
+    "signers": "signers.yml",
     "carrier": "carriers/*.yml",
     "centre": "centres/*.yml",
     "facility": "facilities/*/*.yml",

@@ -38,6 +38,11 @@ PATTERN_HINTS = {
     r"^[a-z0-9]+(-[a-z0-9]+)*(/[a-z0-9]+(-[a-z0-9]+)*){1,2}$": (
         "write how the paths begin: <province>/<facility>, or <province>/<facility>/<device>"
     ),
+    (
+        r"^(ssh-ed25519|ecdsa-sha2-nistp(256|384|521)|ssh-rsa|sk-(ssh-ed25519|ecdsa-sha2-nistp256)@openssh\.com)"
+        r" [A-Za-z0-9+/]+={0,2}$"
+    ): ("an SSH public key without its comment, which usually names a person: the first two words of the .pub file"),
+    r"^[A-Za-z0-9+/]+={0,2}$": "`provisioner sign-off` writes this; do not edit it",
     r"^sha256:[A-Za-z0-9+/]{43}=$": "`provisioner keys init` writes this; do not edit it",
 }
 

@@ -34,6 +34,7 @@ from provisioner.inventory.model import (
     Inventory,
     Model,
     Settings,
+    Signers,
 )
 from provisioner.inventory.outline import Outline
 
@@ -317,6 +318,7 @@ class _FilesPass:
         if not isinstance(settings, Settings) or not isinstance(lock, Allocations) or "allocations" in self.broken:
             return None
         instructions, designations = self.parsed.get("instructions"), self.parsed.get("designations")
+        signers = self.parsed.get("signers")
         return Frame.model_construct(
             settings=settings,
             instructions=instructions.instructions if isinstance(instructions, Instructions) else (),
@@ -324,6 +326,7 @@ class _FilesPass:
             carriers=self._by_id(Carrier),
             centres=self._by_id(Centre),
             allocations=lock,
+            signing_keys=signers if isinstance(signers, Signers) else None,
         )
 
     def _by_id(self, model: type[M]) -> dict[str, M]:

@@ -24,6 +24,7 @@ from provisioner.inventory.model.connection import (
     Gateway,
     Party,
     PlanState,
+    Signature,
     SignOff,
     Survey,
     SurveyVerdict,
@@ -53,8 +54,9 @@ from provisioner.inventory.model.facility import (
 )
 from provisioner.inventory.model.hosts import Carrier, Centre, Relay, Ssh
 from provisioner.inventory.model.orders import Designation, Designations, Instruction, Instructions, ManagingBody
-from provisioner.inventory.model.policy import Freeze, Limits, Move, Policy
+from provisioner.inventory.model.policy import Freeze, Limits, Move, Policy, SignOffs
 from provisioner.inventory.model.settings import MediamtxArtefact, ProvinceScheme, Settings
+from provisioner.inventory.model.signers import Signer, Signers
 from provisioner.inventory.model.vaulted import CarrierSecrets, Credentials, InventorySecrets, Secrets
 from provisioner.inventory.model.whole import Frame, InProvince, Inventory
 
@@ -104,6 +106,10 @@ __all__ = [
     "Secrets",
     "Settings",
     "SignOff",
+    "SignOffs",
+    "Signature",
+    "Signer",
+    "Signers",
     "SiteAllocation",
     "Slug",
     "Ssh",

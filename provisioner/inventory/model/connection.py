@@ -122,6 +122,15 @@ class PlanState(StrEnum):
     AGREED = "agreed"
 
 
+class Signature(Model):
+    """A party's own word, by its key (`signers.yml`); without it a sign-off is what the file's author claims."""
+
+    inventory: Slug
+    """The id of the inventory that it was made for."""
+    sshsig: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]+={0,2}$", max_length=8192)]
+    """What `ssh-keygen -Y sign` made, without the lines around it; `provisioner sign-off` writes it."""
+
+
 class SignOff(Model):
     """One party's agreement to what the plan says, by a hash of the signed content."""
 
@@ -132,6 +141,8 @@ class SignOff(Model):
     """What was signed; `provisioner sign-off` writes it, and any later edit of the content shows."""
     source: Text
     """The minutes or letter that holds the agreement; no name of a person."""
+    signature: Signature | None = None
+    """The party's signature over all of this."""
 
 
 class ConnectionPlan(Model):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from enum import StrEnum
 from typing import Annotated
 
 from pydantic import Field, PlainSerializer, PlainValidator, StringConstraints
@@ -62,11 +63,20 @@ class Freeze(Model):
     reason: Text
 
 
+class SignOffs(StrEnum):
+    """What an agreed plan needs of each party: its author's word that it agreed, or the party's own signature."""
+
+    CLAIMED = "claimed"
+    SIGNED = "signed"
+
+
 class Policy(Model):
     """What holds a plan back."""
 
     limits: Limits = Limits()
     freeze: tuple[Freeze, ...] = ()
+    sign_offs: SignOffs = SignOffs.CLAIMED
+    """Whether agreed plans need the parties' signatures (`signed`), or who edits the file may say that they agreed."""
 
 
 class Move(Model):

@@ -11,6 +11,7 @@ from provisioner.inventory.model.facility import Connection, Facility
 from provisioner.inventory.model.hosts import Carrier, Centre, Relay
 from provisioner.inventory.model.orders import Designation, Instruction
 from provisioner.inventory.model.settings import ProvinceScheme, Settings
+from provisioner.inventory.model.signers import Signer, Signers, signers_in, signing_facts_of
 
 
 class InProvince(Protocol):
@@ -36,6 +37,18 @@ class Frame(Model):
     carriers: dict[Slug, Carrier]
     centres: dict[Slug, Centre]
     allocations: Allocations
+    signing_keys: Signers | None = None
+    """`signers.yml`, where there is one."""
+
+    @property
+    def signers(self) -> tuple[Signer, ...]:
+        """Every key that may sign plans, in one order."""
+        return signers_in(self.signing_keys)
+
+    @property
+    def signing_facts(self) -> tuple[str, ...]:
+        """All that decides whose word on a plan counts, a line each: what a plan has to tell a change of."""
+        return signing_facts_of(self.signing_keys, self.settings.policy.sign_offs)
 
     @property
     def relays(self) -> dict[str, tuple[Carrier, Relay]]:

@@ -1,4 +1,4 @@
-"""A plan's sign-off, written into the facility's file."""
+"""A plan's sign-off: what a party signs, and how its agreement is written into the facility's file."""
 
 from __future__ import annotations
 
@@ -7,14 +7,18 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from provisioner.base.atomic_file import write_atomic
 from provisioner.base.errors import InventoryError, UsageError
 from provisioner.base.private_text import holds_personal_data, states_login
+from provisioner.base.ssh_signature import SignatureFormError, unarmoured
 from provisioner.inventory.files.edit import EditError, Flow, edited
 from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.loader.load import Loaded, load
-from provisioner.inventory.model import ConnectionPlan, Facility, Party
-from provisioner.inventory.signed import signed_content
+from provisioner.inventory.model import ConnectionPlan, Facility, Inventory, Party, Signature, SignOff, SignOffs
+from provisioner.inventory.rules.signatures import KeyRing
+from provisioner.inventory.signed import Worth, proof_of, signed_content, statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,28 +48,78 @@ class Signed:
         path: the facility's file.
         content: the hash of what was agreed.
         missing: the parties that have still to sign what the file says now.
+        key: the fingerprint of the key that signed; empty where the agreement is claimed.
     """
 
     path: Path
     content: str
     missing: tuple[str, ...]
+    key: str = ""
 
 
-def sign_off(root: Path, agreement: Agreement, *, today: date) -> Signed:
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """The plan that is agreed, and whose."""
+
+    inventory: Inventory
+    facility: Facility
+    plan: ConnectionPlan
+    content: str
+
+    def sign_off(self, party: str, agreement: Agreement) -> SignOff:
+        try:
+            return SignOff(
+                by=Party(party), signed_on=agreement.signed_on, content=self.content, source=agreement.source
+            )
+        except ValidationError as error:
+            hint = "name the minutes or the letter in one line of at most 300 characters"
+            raise UsageError("--source cannot be written like that", hint=hint) from error
+
+
+def statement_of(root: Path, agreement: Agreement, *, today: date) -> bytes:
+    """What the agreement's one party has to sign, byte for byte, for the plan as it stands in the file.
+
+    Raises:
+        InventoryError: the facility cannot be read.
+        UsageError: as for `sign_off`, or there is more than one party.
+    """
+    case = _case(root, agreement, today)
+    return statement(case.facility, case.plan, _only(case, agreement), case.inventory.settings.id)
+
+
+def sign_off(root: Path, agreement: Agreement, *, today: date, signature: bytes | None = None) -> Signed:
     """Write an agreement into the facility's file, with a hash of the plan as it stands there.
 
     Args:
         root: the inventory's folder.
         agreement: what was agreed.
         today: this day; nothing is agreed later.
+        signature: what `ssh-keygen -Y sign` made of the party's statement; without it the agreement is claimed.
 
     Raises:
-        InventoryError: the facility cannot be read, or its file cannot be edited.
-        UsageError: there is no such facility or plan, the day is one to come, or the source names what is private.
+        InventoryError: the facility cannot be read, its file cannot be edited, or the signature does not count.
+        UsageError: there is no such facility or plan, the day is one to come, the source names what is private, or the
+            policy asks for a signature.
     """
-    facility = _facility(load(root, today=today), agreement.facility)
+    case = _case(root, agreement, today)
+    if signature is None:
+        _may_be_claimed(case)
+        sign_offs, key = [case.sign_off(party, agreement) for party in agreement.parties], ""
+    else:
+        signed, key = _signed(case, _only(case, agreement), signature)
+        sign_offs = [signed]
+    path = root / "facilities" / case.facility.province / f"{case.facility.id}.yml"
+    _edit(root, path, _changes(agreement.plan, case.plan, [_written(item) for item in sign_offs]))
+    signers = {s.by.value for s in case.plan.sign_offs if s.content == case.content} | set(agreement.parties)
+    missing = tuple(party.value for party in Party if party.value not in signers)
+    return Signed(path, case.content, missing, key)
+
+
+def _case(root: Path, agreement: Agreement, today: date) -> _Case:
+    loaded = load(root, today=today)
+    facility = _facility(loaded, agreement.facility)
     plan = facility.successor if agreement.plan == "successor" else facility.plan
-    if plan is None:
+    if plan is None or loaded.partial is None:
         hint = f"write {agreement.plan} first"
         raise UsageError(f"facility {facility.id} has no {agreement.plan} to sign", hint=hint, object=facility.id)
     if agreement.signed_on > today:
@@ -73,11 +127,7 @@ def sign_off(root: Path, agreement: Agreement, *, today: date) -> Signed:
     if states_login(agreement.source) or holds_personal_data(agreement.source):
         hint = "name the minutes or letter; people stand in contacts/ alone, and logins in secrets/"
         raise UsageError("--source holds a phone number, an e-mail address or a login (not repeated here)", hint=hint)
-    content = signed_content(facility, plan)
-    path = root / "facilities" / facility.province / f"{facility.id}.yml"
-    _edit(root, path, _changes(agreement, plan, content))
-    signers = {s.by.value for s in plan.sign_offs if s.content == content} | set(agreement.parties)
-    return Signed(path, content, tuple(party.value for party in Party if party.value not in signers))
+    return _Case(loaded.partial, facility, plan, signed_content(facility, plan))
 
 
 def _facility(loaded: Loaded, name: str) -> Facility:
@@ -90,17 +140,53 @@ def _facility(loaded: Loaded, name: str) -> Facility:
     raise UsageError(f"there is no facility {name}", hint="name the id in its file", object=name)
 
 
-def _changes(agreement: Agreement, plan: ConnectionPlan, content: str) -> dict[KeyPath, Flow | Sequence[Flow]]:
+# --- signatures -----------------------------------------------------------------------------------
+
+
+def _may_be_claimed(case: _Case) -> None:
+    if case.inventory.settings.policy.sign_offs is SignOffs.SIGNED:
+        hint = "add --key FILE, or let the party sign what --statement prints and add --signature FILE"
+        raise UsageError("this inventory's policy takes sign-offs with a signature only", hint=hint)
+
+
+def _only(case: _Case, agreement: Agreement) -> SignOff:
+    """The sign-off of the one party that signs: each signs by itself."""
+    if len(agreement.parties) != 1:
+        raise UsageError("one party signs at a time", hint="name one --by, and call it again for the others")
+    return case.sign_off(agreement.parties[0], agreement)
+
+
+def _signed(case: _Case, sign_off: SignOff, signature: bytes) -> tuple[SignOff, str]:
+    """The sign-off with its signature, which has to count as it will in `validate`; and the key's fingerprint."""
+    here = case.inventory.settings.id
+    try:
+        signed = sign_off.model_copy(update={"signature": Signature(inventory=here, sshsig=unarmoured(signature))})
+    except SignatureFormError as error:
+        raise InventoryError(f"the signature {error}", hint="name the .sig file that it wrote") from error
+    proof = proof_of(case.facility, case.plan, signed, case.content)
+    if proof.worth is not Worth.SIGNED:
+        hint = "sign what --statement prints with the same --on and --source, byte for byte, and change nothing since"
+        raise InventoryError(f"the signature {proof.fault}", hint=hint)
+    if refusal := KeyRing(case.inventory).refusal(case.facility, case.plan.carrier, proof):
+        raise InventoryError(refusal[1], hint=refusal[2])
+    return signed, proof.key
+
+
+# --- writing --------------------------------------------------------------------------------------
+
+
+def _written(sign_off: SignOff) -> Flow:
+    return Flow(sign_off.model_dump(mode="json", exclude_none=True))
+
+
+def _changes(key: str, plan: ConnectionPlan, sign_offs: Sequence[Flow]) -> dict[KeyPath, Flow | Sequence[Flow]]:
     """Where each sign-off goes: the place of the party's older one, or the end of the list."""
-    day = str(agreement.signed_on)
-    signed = [Flow(by=p, signed_on=day, content=content, source=agreement.source) for p in agreement.parties]
     if not plan.sign_offs:
-        return {(agreement.plan, "sign_offs"): signed}
+        return {(key, "sign_offs"): sign_offs}
     places = {sign_off.by.value: index for index, sign_off in enumerate(plan.sign_offs)}
-    for party in agreement.parties:
-        places.setdefault(party, len(places))
-    of_party = zip(agreement.parties, signed, strict=True)
-    return {(agreement.plan, "sign_offs", places[party]): sign_off for party, sign_off in of_party}
+    for sign_off in sign_offs:
+        places.setdefault(str(sign_off["by"]), len(places))
+    return {(key, "sign_offs", places[str(sign_off["by"])]): sign_off for sign_off in sign_offs}
 
 
 def _edit(root: Path, path: Path, changes: dict[KeyPath, Flow | Sequence[Flow]]) -> None:

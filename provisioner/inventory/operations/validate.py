@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -10,6 +11,7 @@ from pathlib import Path
 from provisioner.base.diagnostics import Problem, Severity
 from provisioner.inventory.loader.cache import cache_of
 from provisioner.inventory.loader.load import Loaded, check, load
+from provisioner.inventory.signed import Worth
 
 COUNTED = ("provinces", "carriers", "relays", "facilities", "cameras", "paths")
 """What an inventory declares, in the order of documents."""
@@ -24,10 +26,14 @@ class Validation:
     Attributes:
         problems: every problem, sorted by place.
         counts: what the inventory declares, by what is counted; `paths` are those that hosts are to carry.
+        sign_offs: those of agreed plans: how many are `signed` by a key, how many `claimed`.
+        has_signers: whether the inventory says who signs.
     """
 
     problems: tuple[Problem, ...]
     counts: Mapping[str, int]
+    sign_offs: Mapping[str, int]
+    has_signers: bool
 
     @property
     def errors(self) -> int:
@@ -54,7 +60,8 @@ def validate(root: Path, environment: Mapping[str, str], *, today: date, cached:
     """
     loaded = load(root, today=today, cache=cache_of(root, environment) if cached else None)
     problems = sorted([*check(loaded), *_problems_of_secrets(root, loaded, environment)])
-    return Validation(tuple(problems), _counts(loaded))
+    has_signers = bool(loaded.frame and loaded.frame.signers)
+    return Validation(tuple(problems), _counts(loaded), _sign_offs(loaded), has_signers)
 
 
 def _problems_of_secrets(root: Path, loaded: Loaded, environment: Mapping[str, str]) -> tuple[Problem, ...]:
@@ -77,6 +84,12 @@ def _not_checked() -> Problem:
     hint = "set ANSIBLE_VAULT_PASSWORD_FILE or ANSIBLE_VAULT_IDENTITY_LIST to check them as well"
     message = "secrets not checked: no vault password is set"
     return Problem("", 0, 0, "secrets-not-checked", message, hint, "secrets", Severity.WARNING)
+
+
+def _sign_offs(loaded: Loaded) -> dict[str, int]:
+    plans = (plan for facility in loaded.outlines.values() for plan in (facility.plan, facility.successor))
+    worths = Counter(proof.worth for plan in plans if plan and plan.agreed for proof in plan.proofs)
+    return {"signed": worths[Worth.SIGNED], "claimed": worths[Worth.CLAIMED]}
 
 
 def _counts(loaded: Loaded) -> dict[str, int]:

@@ -14,7 +14,18 @@ from provisioner.base.diagnostics import Problem
 from provisioner.inventory.files.positions import Places
 from provisioner.inventory.model import Inventory
 from provisioner.inventory.outline import outline_of
-from provisioner.inventory.rules import allocated, hosts, networks, orders, plans, policies, provinces, sites, texts
+from provisioner.inventory.rules import (
+    allocated,
+    hosts,
+    networks,
+    orders,
+    plans,
+    policies,
+    provinces,
+    signatures,
+    sites,
+    texts,
+)
 from provisioner.inventory.rules.allocated import (
     ALLOCATION_MISSING,
     GATEWAY_KEY_MISSING,
@@ -51,6 +62,7 @@ RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (
     *allocated.RULES,
     *policies.RULES,
     *texts.RULES,
+    *signatures.RULES,
     missing_allocations,
     missing_keys,
 )

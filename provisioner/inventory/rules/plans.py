@@ -8,7 +8,7 @@ from datetime import date
 from provisioner.base.diagnostics import Problem, Severity
 from provisioner.inventory.model import ConnectionPlan, Facility, Operating, Party, SignOff
 from provisioner.inventory.rules.site_view import SiteRule, SiteView
-from provisioner.inventory.signed import missing_parties, stale_sign_offs
+from provisioner.inventory.signed import Worth, missing_parties, proofs_of, stale_sign_offs
 
 _NAMES = {Party.DIC: "the DIC", Party.HEALTH: "the Health department", Party.CARRIER: "the carrier"}
 
@@ -35,6 +35,7 @@ def plans_are_signed(site: SiteView) -> Iterator[Problem]:
         return
     for key, plan in site.plans():
         yield from _signatures(site, key, plan)
+        yield from _faulty(site, key, plan)
         if stale := [sign_off for _, sign_off in stale_sign_offs(site.facility, plan)]:
             yield _stale(site, key, plan, stale)
 
@@ -47,6 +48,17 @@ def _stale(site: SiteView, key: str, plan: ConnectionPlan, stale: list[SignOff])
     hint = f"undo the edit, or let them agree to it and run `provisioner sign-off {name} {command} --source …`"
     severity = Severity.ERROR if plan.agreed else Severity.WARNING
     return site.problem((key, "sign_offs"), "sign-off-stale", message, hint, severity=severity)
+
+
+def _faulty(site: SiteView, key: str, plan: ConnectionPlan) -> Iterator[Problem]:
+    for index, proof in enumerate(proofs_of(site.facility, plan)):
+        if proof.worth is Worth.FAULTY:
+            message = f"the signature of {_NAMES[proof.party]} {proof.fault}"
+            hint = (
+                "take the sign-off back from Git as it was recorded, or let the party sign what"
+                f" `provisioner sign-off {site.facility.id} --by {proof.party.value} --statement …` prints"
+            )
+            yield site.problem((key, "sign_offs", index, "signature"), "sign-off-forged", message, hint)
 
 
 def _listed(names: list[str]) -> str:

@@ -5,12 +5,12 @@ What is narrowed is no change of trust: it is the file's alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from ipaddress import ip_network
 
 from provisioner.desired.spec import HostSpec
-from provisioner.desired.trust import Trust
+from provisioner.desired.trust import AppliedPolicy, Trust
 from provisioner.hosts.facts import HostFacts
 from provisioner.plan.changes import FIRST, HOST, Action, Change, Impact, Resource
 from provisioner.plan.diff.comparison import Comparison
@@ -93,6 +93,16 @@ def policy_changes(specs: Iterable[HostSpec], facts: Mapping[str, HostFacts], no
             continue
         reason = "changes were held back in this window"
         yield Change(host, Resource.TRUST, f"freeze {window}", Action.DELETE, Impact.NONE, reason)
+    for name, action, reason in _signing(policies, desired):
+        yield Change(host, Resource.TRUST, name, action, Impact.NONE, reason)
+
+
+def _signing(policies: Sequence[AppliedPolicy], desired: AppliedPolicy) -> Iterator[tuple[str, Action, str]]:
+    known = [set(policy.signing) for policy in policies]
+    for line in sorted(set(desired.signing).difference(*known)):
+        yield f"signing: {line}", Action.CREATE, "whose word on a connection plan counts was decided without it"
+    for line in sorted(set.intersection(*known) - set(desired.signing)):
+        yield f"signing: {line}", Action.DELETE, "it decided whose word on a connection plan counts"
 
 
 def _is_kept(window: str, windows: Iterable[str], now: datetime) -> bool:

@@ -24,6 +24,7 @@ NO_CODES = {
     "e-mail": "a word",
     "gso-2021": "a list of provinces",
     "gso-2025": "a list of provinces",
+    "ssh-keygen": "OpenSSH",
     "ls-files": "Git",
     "ls-tree": "Git",
     "rev-list": "Git",

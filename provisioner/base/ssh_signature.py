@@ -1,0 +1,264 @@
+"""Signatures as `ssh-keygen -Y sign` makes them (SSHSIG), and the keys that make them. Pure.
+
+A signature names its key, its namespace and its hash; nothing of that is believed before it is compared. Keys are
+Ed25519, ECDSA on NIST's curves, RSA of 2048 bits or more, and the two kinds that live in a security token, which also
+says that somebody touched it. RSA with SHA-1, certificates and DSA are not known here.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from provisioner.base.ssh_wire import WireError, WireReader, text
+
+ED25519: Final = "ssh-ed25519"
+RSA: Final = "ssh-rsa"
+SK_ED25519: Final = "sk-ssh-ed25519@openssh.com"
+SK_ECDSA: Final = "sk-ecdsa-sha2-nistp256@openssh.com"
+_CURVES: Final = {f"ecdsa-sha2-{curve}": curve for curve in ("nistp256", "nistp384", "nistp521")}
+_POINT_BYTES: Final = {"nistp256": 65, "nistp384": 97, "nistp521": 133}
+KINDS: Final = (ED25519, *_CURVES, RSA, SK_ED25519, SK_ECDSA)
+"""The first word of public keys that are known."""
+
+MAX_BYTES: Final = 8192
+"""More than any key or signature has."""
+_MAGIC: Final = b"SSHSIG"
+_VERSION: Final = 1
+_HASHES: Final = {b"sha256": hashlib.sha256, b"sha512": hashlib.sha512}
+_RSA_BITS: Final = range(2048, 16385)
+_RSA_EXPONENTS: Final = range(3, 2**32)
+_ED25519_KEY, _ED25519_SIGNATURE = 32, 64
+_TOUCHED: Final = 0x01
+_ARMOUR = re.compile(
+    rb"-----BEGIN SSH SIGNATURE-----\r?\n((?:[A-Za-z0-9+/=]{1,80}\r?\n)+)-----END SSH SIGNATURE-----\r?\n?"
+)
+
+
+class SignatureFormError(ValueError):
+    """A key or a signature cannot be understood; the message is the rest of a sentence that begins with `it`."""
+
+
+@dataclass(frozen=True, slots=True)
+class SshPublicKey:
+    """A public key.
+
+    Attributes:
+        kind: its first word, e.g. `ssh-ed25519`.
+        blob: what the rest of it says in base64.
+        numbers: curve point or Ed25519 key in one item; RSA's exponent and modulus in two.
+        application: what a token's key is for; empty for others.
+    """
+
+    kind: str
+    blob: bytes
+    numbers: tuple[bytes, ...]
+    application: bytes = b""
+
+    @property
+    def fingerprint(self) -> str:
+        """`SHA256:…`, as `ssh-keygen -l` shows it."""
+        return "SHA256:" + base64.b64encode(hashlib.sha256(self.blob).digest()).decode().rstrip("=")
+
+
+@dataclass(frozen=True, slots=True)
+class SshSignature:
+    """A signature, taken apart and not yet proved.
+
+    Attributes:
+        key: the key that it says it is of.
+        namespace: what it says it is for.
+        hash_name: `sha256` or `sha512`, of the message.
+        scheme: how it was made, e.g. `rsa-sha2-512`.
+        numbers: the signature itself; r and s in two items for ECDSA.
+        flags: a token's word on who touched it, with its counter; empty for others.
+    """
+
+    key: SshPublicKey
+    namespace: bytes
+    hash_name: bytes
+    scheme: str
+    numbers: tuple[bytes, ...]
+    flags: bytes = b""
+
+
+# --- reading --------------------------------------------------------------------------------------
+
+
+def public_key_of(line: str) -> SshPublicKey:
+    """The key of a line `ssh-ed25519 AAAA…`, without a comment.
+
+    Raises:
+        SignatureFormError: it is none, or none that is known here.
+    """
+    kind, _, encoded = line.partition(" ")
+    key = _key(_decoded(encoded))
+    if key.kind != kind:
+        raise SignatureFormError(f"says {key.kind[:40]} inside and {kind[:40]} in front")
+    return key
+
+
+def signature_of(encoded: str) -> SshSignature:
+    """The signature in base64, as it stands between the lines BEGIN and END.
+
+    Raises:
+        SignatureFormError: it is none, or none that is known here.
+    """
+    try:
+        return _signature(_decoded(encoded))
+    except WireError as error:
+        raise SignatureFormError(f"is no SSH signature: {error}") from error
+
+
+def unarmoured(data: bytes) -> str:
+    """The base64 in a file that `ssh-keygen -Y sign` wrote.
+
+    Raises:
+        SignatureFormError: it is no such file.
+    """
+    match = _ARMOUR.fullmatch(data) if len(data) <= 2 * MAX_BYTES else None
+    if match is None:
+        raise SignatureFormError("is no file that `ssh-keygen -Y sign` wrote")
+    return b"".join(match[1].split()).decode("ascii")
+
+
+def _decoded(encoded: str) -> bytes:
+    try:
+        data = base64.b64decode(encoded.encode("ascii"), validate=True)
+    except (ValueError, binascii.Error):
+        raise SignatureFormError("is not base64") from None
+    if base64.b64encode(data).decode() != encoded or len(data) > MAX_BYTES:
+        raise SignatureFormError("is not base64 of a signature's or key's length")
+    return data
+
+
+def _key(blob: bytes) -> SshPublicKey:
+    reader = WireReader(blob)
+    try:
+        kind = reader.text().decode("ascii", "replace")
+        key = _key_of_kind(kind, reader, blob)
+        reader.end()
+    except WireError as error:
+        raise SignatureFormError(f"has a key that is none: {error}") from error
+    return key
+
+
+def _key_of_kind(kind: str, reader: WireReader, blob: bytes) -> SshPublicKey:
+    if kind in {ED25519, SK_ED25519}:
+        number = _sized(reader.text(), _ED25519_KEY)
+        return SshPublicKey(kind, blob, (number,), _application(reader) if kind == SK_ED25519 else b"")
+    if kind in _CURVES or kind == SK_ECDSA:
+        curve = _CURVES.get(kind, "nistp256")
+        if reader.text() != curve.encode():
+            raise WireError("its curve is not the one of its kind")
+        point = _sized(reader.text(), _POINT_BYTES[curve])
+        return SshPublicKey(kind, blob, (point,), _application(reader) if kind == SK_ECDSA else b"")
+    if kind == RSA:
+        exponent, modulus = reader.big_number(), reader.big_number()
+        if modulus.bit_length() not in _RSA_BITS or exponent not in _RSA_EXPONENTS or not exponent % 2:
+            raise WireError("it is an RSA key of less than 2048 bits, or of no usual form")
+        return SshPublicKey(kind, blob, (_bytes_of(exponent), _bytes_of(modulus)))
+    raise SignatureFormError(f"has a key of a kind that is not known: {', '.join(KINDS)}")
+
+
+def _application(reader: WireReader) -> bytes:
+    """What a token's key is for: `ssh:` and what the owner added."""
+    application = reader.text()
+    if not application.startswith(b"ssh:"):
+        raise WireError("its token's key is not for SSH")
+    return application
+
+
+def _sized(data: bytes, size: int) -> bytes:
+    if len(data) != size:
+        raise WireError("a part of it has another length than it should")
+    return data
+
+
+def _bytes_of(number: int) -> bytes:
+    return number.to_bytes((number.bit_length() + 7) // 8, "big")
+
+
+def _signature(data: bytes) -> SshSignature:
+    reader = WireReader(data)
+    if reader.take(len(_MAGIC)) != _MAGIC or reader.number() != _VERSION:
+        raise WireError("it does not begin as one of version 1")
+    key, namespace, reserved, hash_name = _key(reader.text()), reader.text(), reader.text(), reader.text()
+    if reserved or hash_name not in _HASHES:
+        raise WireError("it has a hash or a field that is not known")
+    made = WireReader(reader.text())
+    reader.end()
+    scheme = made.text().decode("ascii", "replace")
+    if scheme not in ({"rsa-sha2-256", "rsa-sha2-512"} if key.kind == RSA else {key.kind}):
+        raise WireError("it is made in another way than its key's")
+    numbers = _numbers(key, made.text())
+    flags = made.take(5) if key.application else b""
+    made.end()
+    return SshSignature(key, namespace, hash_name, scheme, numbers, flags)
+
+
+def _numbers(key: SshPublicKey, data: bytes) -> tuple[bytes, ...]:
+    if key.kind in {ED25519, SK_ED25519}:
+        return (_sized(data, _ED25519_SIGNATURE),)
+    if key.kind == RSA:
+        return (_sized(data, len(key.numbers[1])),)
+    reader = WireReader(data)
+    numbers = _bytes_of(reader.big_number()), _bytes_of(reader.big_number())
+    reader.end()
+    return numbers
+
+
+# --- proving --------------------------------------------------------------------------------------
+
+
+def is_made_by_its_key(signature: SshSignature, message: bytes) -> bool:
+    """Tell whether the signature's own key made it, in its own namespace, over a message.
+
+    Whose key that is and whether the namespace is the right one is for the caller to compare.
+    """
+    hashed = _HASHES[signature.hash_name](message).digest()
+    fields = (signature.namespace, b"", signature.hash_name, hashed)
+    signed = _MAGIC + b"".join(text(field) for field in fields)
+    if signature.key.application:
+        if not signature.flags[0] & _TOUCHED:
+            return False
+        application = hashlib.sha256(signature.key.application).digest()
+        signed = application + signature.flags + hashlib.sha256(signed).digest()
+    return _verifies(signature, signed)
+
+
+def _verifies(signature: SshSignature, signed: bytes) -> bool:
+    # Most runs see no signature, and the library takes its time to load.
+    from cryptography.exceptions import InvalidSignature  # noqa: PLC0415
+
+    try:
+        _verify(signature, signed)
+    except (InvalidSignature, ValueError):  # ValueError: a point that is not on its curve
+        return False
+    return True
+
+
+def _verify(signature: SshSignature, signed: bytes) -> None:
+    from cryptography.hazmat.primitives import hashes  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa, utils  # noqa: PLC0415
+
+    key, made = signature.key, signature.numbers
+    if key.kind in {ED25519, SK_ED25519}:
+        ed25519.Ed25519PublicKey.from_public_bytes(key.numbers[0]).verify(made[0], signed)
+    elif key.kind == RSA:
+        exponent, modulus = (int.from_bytes(number, "big") for number in key.numbers)
+        digest = hashes.SHA512() if signature.scheme == "rsa-sha2-512" else hashes.SHA256()
+        rsa.RSAPublicNumbers(exponent, modulus).public_key().verify(made[0], signed, padding.PKCS1v15(), digest)
+    else:
+        curves: dict[str, tuple[ec.EllipticCurve, hashes.HashAlgorithm]] = {
+            "nistp256": (ec.SECP256R1(), hashes.SHA256()),
+            "nistp384": (ec.SECP384R1(), hashes.SHA384()),
+            "nistp521": (ec.SECP521R1(), hashes.SHA512()),
+        }
+        curve, algorithm = curves[_CURVES.get(key.kind, "nistp256")]
+        der = utils.encode_dss_signature(*(int.from_bytes(number, "big") for number in made))
+        ec.EllipticCurvePublicKey.from_encoded_point(curve, key.numbers[0]).verify(der, signed, ec.ECDSA(algorithm))
