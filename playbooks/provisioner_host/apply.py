@@ -48,7 +48,8 @@ def _locked(change: ApplyTransaction) -> ChangeAnswer:
         preflight.uninstall_program(change)
         return change.refused(error)
     # The receipt first: whoever comes back after a loss finds what was looked at before.
-    receipt = change.receipt("armed", "the change waits for its confirmation", before=before)
+    moved = {"elsewhere": change.request["elsewhere"]}
+    receipt = change.receipt("armed", "the change waits for its confirmation", before=before, **moved)
     try:
         change.step("arm", lambda: switch.arm(change))
         switch.switch(change, facts)

@@ -5,7 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from provisioner_host import dead_man, files, firewall, gate, last_good, lease, lockout, paths, preflight, relay, tunnel
+from provisioner_host import (
+    dead_man,
+    files,
+    firewall,
+    gate,
+    last_good,
+    lease,
+    lockout,
+    paths,
+    preflight,
+    relay,
+    tombstones,
+    tunnel,
+)
 from provisioner_host.health import health_of_saved
 from provisioner_host.shell import Failed
 from provisioner_host.transaction import OPERATION_S, Transaction, begin
@@ -37,6 +50,8 @@ def _locked(change: Transaction, request: RollbackRequest) -> ChangeAnswer:
     generation = paths.GENERATIONS / target
     try:
         state = last_good.state_of(generation)
+        free = lambda: tombstones.free_of_revoked(generation, request["wanted"])  # noqa: E731
+        change.notes += change.step("leave out what is revoked", free)
         affected, removed = _affected(generation, state)
         asked = _differing(request["gate"], set(affected) - set(removed))
         before = change.step("paths before", lambda: gate.look(asked))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from provisioner_host import dead_man, files, last_good, lease, lockout, paths
+from provisioner_host import dead_man, files, last_good, lease, lockout, paths, tombstones
 from provisioner_host.shell import Failed, scrub
 
 if TYPE_CHECKING:
@@ -188,4 +188,5 @@ def begin(change: Transaction) -> ChangeAnswer | None:
         dead_man.disarm()
         lease.take(change.run_id, change.who, OPERATION_S)
         change.notes.append(f"run {armed['run']} was returned to last-good: {cause}")
+    change.notes += tombstones.bury_late()
     return None

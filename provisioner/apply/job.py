@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -53,6 +53,7 @@ class Job:
         changes: the host's changes in the plan: what the gate looks at.
         rollback: the run whose change is undone, or None where the rendered files are applied. Empty is the
             newest run that the host keeps a state of.
+        carrier: the other relays of this relay's carrier: what the host loses to them is not revoked.
     """
 
     spec: HostSpec
@@ -63,6 +64,7 @@ class Job:
     artefact_sha256: str = ""
     changes: tuple[Change, ...] = ()
     rollback: str | None = None
+    carrier: tuple[HostSpec, ...] = ()
 
     @property
     def touched(self) -> Touched:
@@ -111,6 +113,9 @@ def first_call(job: Job, run_id: str, options: RolloutOptions) -> HostCall:
         "expected_live_digest": job.expected,
         "lockout": _lockout(job, options),
         "gate": _look(job, _existing(job.touched), _BEFORE_S) if options.gate else None,
+        "elsewhere": sorted((_live(job.facts) - set(_wanted(job.spec))) & set(_served(job.carrier)))
+        if job.facts
+        else [],
     }
     return HostCall(job.spec, request, contents, job.artefact, shares=True)
 
@@ -120,6 +125,7 @@ def _rollback_request(job: Job, target: str, run_id: str, options: RolloutOption
         "operation": "rollback",
         **_common(job, run_id, options),
         "target": target,
+        "wanted": sorted({*_wanted(job.spec), *_served(job.carrier)}),
         "lockout": _lockout(job, options),
         "gate": _look(job, job.touched, _BEFORE_S) if options.gate else None,
     }
@@ -160,6 +166,31 @@ def status_call(job: Job, run_id: str, options: RolloutOptions) -> HostCall:
 def look_seconds(options: RolloutOptions) -> float:
     """How long one look may take, there and back: a slow host is given up, not waited for."""
     return options.confirm_s * _LOOK_SHARE + 20
+
+
+def relays_beside(spec: HostSpec, hosts: Iterable[HostSpec]) -> tuple[HostSpec, ...]:
+    """The other relays of a relay's carrier; none of a centre."""
+    others = (other for other in hosts if other.relay and other.id != spec.id and other.carriers == spec.carriers)
+    return tuple(others) if spec.relay else ()
+
+
+def _served(relays: Iterable[HostSpec]) -> Iterator[str]:
+    """The sites' peers and the paths of relays: a centre that reads from one of them may be revoked at another."""
+    for spec in relays:
+        yield from (peer.public_key for peer in spec.tunnel.peers if peer.name.startswith("site/"))
+        yield from (path.name for path in spec.paths)
+
+
+def _wanted(spec: HostSpec) -> Iterator[str]:
+    yield from (peer.public_key for peer in spec.tunnel.peers)
+    if spec.relay is not None:
+        yield from (path.name for path in spec.paths)
+        yield from (user.name for user in spec.relay.users)
+
+
+def _live(facts: HostFacts) -> set[str]:
+    peers = set(facts.tunnel.peers) if facts.tunnel else set()
+    return peers | (set(facts.relay.paths) if facts.relay else set())
 
 
 def _lockout(job: Job, options: RolloutOptions) -> LockoutCheck:

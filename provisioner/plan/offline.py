@@ -93,7 +93,7 @@ def _facts(spec: HostSpec, files: Sequence[RenderedFile], new_files: Sequence[Re
     if spec.relay is None:
         return facts
     relay = _relay(spec, by_path[MEDIAMTX_FILE])
-    runtime = RuntimeFacts(spec.relay.artefact.version, relay.sentinel, {})
+    runtime = RuntimeFacts(spec.relay.artefact.version, relay.sentinel, {}, ())
     return replace(facts, relay=relay, runtime=runtime, program=_program(spec.relay.artefact, new_files))
 
 
