@@ -175,10 +175,10 @@ def _cleaned_or_gone(folder: Path, now: Texts, stones: Tombstones) -> list[str]:
 
 def _ssh_notes(before: Texts, now: Texts) -> list[str]:
     """Open SSH connections from networks that may not log in any more: the firewall lets them go on."""
-    port, networks = saved_texts.ssh_in(now.rules)
-    if port is None or saved_texts.ssh_in(before.rules) == (port, networks):
+    if before.rules == now.rules:
         return []
-    left = sessions.ssh_from_outside(port, networks)
+    port, networks = saved_texts.ssh_in(now.rules)
+    left = [] if port is None else sessions.ssh_from_outside(port, networks)
     if not left:
         return []
     end = f"end it on the host: ss -K src :{port} dst {left[0]}"
