@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -58,7 +59,7 @@ class Engine:
 def engine(monkeypatch: pytest.MonkeyPatch) -> Engine:
     engine = Engine()
     monkeypatch.setattr(relay, "api", engine.api)
-    monkeypatch.setattr(sessions.time, "sleep", lambda _seconds: None)
+    monkeypatch.setattr(time, "sleep", lambda _seconds: None)
     return engine
 
 
@@ -139,7 +140,7 @@ def test_a_session_that_cannot_be_ended_is_a_failed_change(engine: Engine, monke
     engine.let_in(session(1))
     engine.deaf = True
     clock = iter(range(0, 1000, 3))
-    monkeypatch.setattr(sessions.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
     with pytest.raises(Failed, match=r"1 session goes on: of centre-hn, whose secret"):
         sessions.end_revoked(file_with(CENTRE_USER), file_with(CENTRE_USER | {"pass": "sha256:new"}))
 
@@ -160,7 +161,7 @@ def test_an_id_that_is_none_asks_for_nothing(engine: Engine, monkeypatch: pytest
 
     monkeypatch.setattr(relay, "api", api)
     clock = iter(range(0, 1000, 3))
-    monkeypatch.setattr(sessions.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
     engine.let_in(session(1) | {"id": "x HTTP/1.0\r\nX: y"})
     with pytest.raises(Failed):
         sessions.end_revoked(file_with(CENTRE_USER), file_with())

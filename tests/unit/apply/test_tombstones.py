@@ -165,7 +165,7 @@ def test_a_key_that_was_replaced_is_in_no_saved_state(disk: Disk) -> None:
 def test_a_pre_shared_key_that_was_replaced_stays_replaced(disk: Disk) -> None:
     desired = content(state(ONE))
     (first, *_) = [line.split()[1] for line in desired[PSK_FILE].decode().splitlines()]
-    disk.put(desired | {PSK_FILE: desired[PSK_FILE].replace(first.encode(), b"C" * 43 + b"=")})
+    disk.put({**desired, PSK_FILE: desired[PSK_FILE].replace(first.encode(), b"C" * 43 + b"=")})
     disk.confirm("run-1", desired)
     assert b"C" * 43 not in disk.kept()
     assert disk.generation("run-1").psks.encode() == desired[PSK_FILE]
@@ -184,7 +184,7 @@ def test_a_reader_s_old_secret_is_in_no_saved_state(disk: Disk) -> None:
     new = content(state(ONE))
     hashes = re.findall(rb"sha256:[A-Za-z0-9+/]{43}=", new[MEDIAMTX_FILE])
     old = b"sha256:" + b"D" * 43 + b"="
-    disk.put(new | {MEDIAMTX_FILE: new[MEDIAMTX_FILE].replace(hashes[-1], old)})
+    disk.put({**new, MEDIAMTX_FILE: new[MEDIAMTX_FILE].replace(hashes[-1], old)})
     disk.confirm("run-1", new)
     assert old not in disk.kept()
     assert tombstones.free_of_revoked(paths.GENERATIONS / "run-1", []) == [
