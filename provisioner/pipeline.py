@@ -16,7 +16,7 @@ from provisioner.base.vault import VaultPasswords
 from provisioner.desired import DesiredState, desired_state
 from provisioner.desired.key_hosts import key_hosts
 from provisioner.desired.limit import Limit, chosen_hosts
-from provisioner.desired.sites import site_spec
+from provisioner.desired.sites import closed_sites, site_spec
 from provisioner.desired.spec import HostSpec
 from provisioner.hosts.ansible import AnsibleRunner
 from provisioner.hosts.facts import HostFacts
@@ -38,7 +38,7 @@ from provisioner.plan.changes import Change
 from provisioner.plan.diff import changes_of
 from provisioner.render.files import RenderedFile
 from provisioner.render.host import render_host
-from provisioner.render.site import render_site
+from provisioner.render.site import SitePackage, render_closed_site, render_site
 from provisioner.render.templates import Templates, load_templates
 from provisioner.verify.requests import ObserveCall
 from provisioner.verify.result import VerifyResult
@@ -255,21 +255,28 @@ def init_keys(session: Session) -> KeysMade:
     return KeysMade(tuple(written), tuple(sorted(made)), errors)
 
 
-def site_packages(session: Session, facilities: Sequence[str]) -> dict[str, tuple[RenderedFile, ...]]:
-    """The package of each named facility, or of every rendered one.
+def site_packages(session: Session, facilities: Sequence[str]) -> dict[str, SitePackage]:
+    """The package of each named facility, or of every rendered one; that of a closed one takes its gateway down.
 
     Raises:
-        UsageError: there is no such facility, or it is not rendered.
+        UsageError: there is no such facility, or it is neither rendered nor closed.
     """
     inventory = load_inventory(session.root, today=session.today, cache=session.cache, tolerate={GATEWAY_KEY_MISSING})
-    secrets = load_secrets(session.root, session.passwords, inventory)
     rendered = {facility.id: facility for facility in inventory.rendered_facilities}
-    unknown = sorted(set(facilities) - set(rendered))
+    unknown = sorted(set(facilities) - set(rendered) - closed_sites(inventory))
     if unknown:
         raise UsageError(
-            f"{unknown[0]} is no facility with an agreed plan that is open",
-            hint=f"those are: {', '.join(rendered) or 'none'}",
+            f"{unknown[0]} is no facility with an agreed plan that is open, nor a closed one",
+            hint=f"open are: {', '.join(rendered) or 'none'}; the package of a closed one takes its gateway down",
             object=unknown[0],
         )
     chosen = facilities or tuple(rendered)
-    return {name: render_site(site_spec(inventory, secrets, rendered[name]), session.templates) for name in chosen}
+    # A package that takes a gateway down holds no secret: the vault stays closed.
+    up = [name for name in chosen if name in rendered]
+    secrets = load_secrets(session.root, session.passwords, inventory) if up or not facilities else Secrets()
+    return {
+        name: SitePackage(render_site(site_spec(inventory, secrets, rendered[name]), session.templates))
+        if name in rendered
+        else render_closed_site(name, session.templates)
+        for name in chosen
+    }

@@ -25,16 +25,21 @@ def site_package(invocation: Invocation, facilities: tuple[str, ...], folder: Pa
     port map, and prints the public key that goes into the facility's file at gateway.public_key. The
     package holds the site's pre-shared key: hand it over by a channel that you trust, and remove it.
 
+    The package of a facility that is closed takes its gateway down: install.sh stops and removes the
+    tunnel, the port map, the unit and the keys, and says so. It is made only where the facility is named.
+
     Example: provisioner -i inventories/example site-package kcl-bg-001 --out /run/user/1000/sites
     """
     session = Session(invocation.inventory, invocation.env, today())
     packages = site_packages(session, facilities)
-    for facility, files in packages.items():
-        write_tree(folder / facility, files)
+    for facility, package in packages.items():
+        write_tree(folder / facility, package.files)
     if invocation.json:
         listed = {facility: str(folder / facility) for facility in packages}
-        print_document({"schema": "provisioner/site-package", "version": 1, "packages": listed})
+        closed = [facility for facility, package in packages.items() if package.takes_down]
+        print_document({"schema": "provisioner/site-package", "version": 1, "packages": listed, "takes_down": closed})
         return 0
-    for facility in packages:
-        click.echo(f"wrote {folder / facility}: run install.sh in it on the gateway of {facility}, as root")
+    for facility, package in packages.items():
+        end = "; it takes the gateway down, since the facility is closed" if package.takes_down else ""
+        click.echo(f"wrote {folder / facility}: run install.sh in it on the gateway of {facility}, as root{end}")
     return 0

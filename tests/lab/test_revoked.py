@@ -16,7 +16,7 @@ from .deployment import Deployment
 from .held_readers import HeldReaders
 from .test_rollout import host_in
 from .test_verify import verified
-from .topology import CENTRE
+from .topology import CENTRE, GATEWAYS
 
 pytestmark = [pytest.mark.lab, pytest.mark.destructive]
 RELAY, CARRIER, SITE = "relay-viettel-1", "viettel", "kcl-hd-001"
@@ -91,7 +91,7 @@ def test_nothing_of_a_closed_facility_comes_back_and_it_can_open_again(deploymen
     assert host_in(closed, RELAY)["outcome"] == "applied", closed
     for _ in range(2):
         words = (peer.psk.reveal(), f"{source.address}", peer.public_key, f'"{WATCHED[1]}"', f"site/{SITE}")
-        assert {word: holding(deployment, word) for word in words} == dict.fromkeys(words, [])
+        assert {word: holding(deployment, word) for word in words} == {word: [] for word in words}
         live = deployment.lab.exec(RELAY, ["sh", "-c", "wg show wg-prov dump; nft list table inet provisioner"]).stdout
         assert not [word for word in (peer.public_key, peer.psk.reveal(), f"{source.address} ") if word in live]
         # The second look is at a host that went back to before the closing.
@@ -106,3 +106,32 @@ def test_nothing_of_a_closed_facility_comes_back_and_it_can_open_again(deploymen
     live = deployment.lab.exec(RELAY, ["wg", "show", "wg-prov", "allowed-ips"]).stdout
     assert peer.public_key in live
     assert f"{source.address}/32" not in live, "an address is given out once"
+
+
+@GATEWAY
+def test_the_package_of_a_closed_facility_takes_its_gateway_down(deployment: Deployment) -> None:
+    lab = deployment.lab
+    (gateway,) = [g for g in GATEWAYS if g.facility == SITE]
+    key = lab.exec(gateway.name, ["cat", "/etc/provisioner-site/wg.key"]).stdout.strip()
+    look = "ip link show wg-prov; nft list tables; ls /etc/provisioner-site /usr/local/lib /etc/systemd/system; true"
+    assert "wg-prov" in lab.exec(gateway.name, ["sh", "-c", look]).stdout
+    deployment.substitute(deployment.facility_file(SITE), "operating: open", "operating: closed")
+    deployment.run("allocate")
+    folder = lab.directory / "closed-site"
+    wrote = deployment.document("site-package", SITE, "--out", str(folder))
+    assert wrote["takes_down"] == [SITE]
+    try:
+        lab.copy_in(gateway.name, folder / SITE, "/root/take-down")
+        said = lab.exec(gateway.name, ["sh", "/root/take-down/install.sh"]).stdout
+        assert f"nothing of {SITE} is left on this gateway" in said
+        left = lab.exec(gateway.name, ["sh", "-c", look]).stdout
+        assert not [word for word in ("wg-prov", "provisioner_site", "provisioner-site") if word in left]
+        assert key not in lab.exec(gateway.name, ["sh", "-c", "cat /etc/provisioner-site/* /run/*/* 2>&1; true"]).stdout
+    finally:
+        # Later tests find the site as it was.
+        deployment.git("reset", "--quiet", "--hard")
+        again = lab.directory / "open-site"
+        deployment.run("site-package", SITE, "--out", str(again))
+        put = f"mkdir -p /etc/provisioner-site; umask 077; echo {key} > /etc/provisioner-site/wg.key"
+        lab.exec(gateway.name, ["sh", "-c", put])
+        lab.install_site_package(gateway.name, again / SITE)
