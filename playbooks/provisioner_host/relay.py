@@ -149,7 +149,10 @@ def _setting(name: str, text: str, key: str) -> Any:
         value = json.loads(text)
     except ValueError:
         value = text
-    if name == "authInternalUsers" and isinstance(value, list):
+    if name == "authInternalUsers":
+        # Another form than ours may hold a password anywhere.
+        if not isinstance(value, list) or not all(isinstance(user, dict) for user in value):
+            return keyed_digest(key, text.encode())
         return [{**user, "pass": keyed_digest(key, str(user.get("pass")).encode())} for user in value]
     return value
 

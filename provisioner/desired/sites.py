@@ -35,7 +35,8 @@ def closed_sites(inventory: Inventory) -> frozenset[str]:
     closed = {facility.id for facility in inventory.facilities.values() if facility.operating is Operating.CLOSED}
     gone = {s.object.removeprefix("site/") for s in inventory.allocations.tombstones if s.tunnel_address}
     # What is called otherwise now is not gone: its gateway goes on.
-    known = {*inventory.facilities, *inventory.allocations.sites, *(move.old.split("/")[1] for move in inventory.settings.moved)}
+    moved = {move.old.split("/")[1] for move in inventory.settings.moved}
+    known = moved.union(inventory.facilities, inventory.allocations.sites)
     return frozenset(closed | {name for name in gone - known if "/" not in name})
 
 
