@@ -69,8 +69,9 @@ def confirm(request: ConfirmRequest, folder: Path) -> ChangeAnswer:
         except Failed as error:
             return change.back(str(error))
         dead_man.disarm()
+        ended = (last_good.receipt_of(change.run_id) or {}).get("sessions", [])
         _remember(change, armed, state)
-        receipt = change.receipt("applied")
+        receipt = change.receipt("applied", sessions=ended)
         lease.release(change.run_id)
     try:
         facts = observe(request["observe"], folder)

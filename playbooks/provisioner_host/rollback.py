@@ -115,4 +115,7 @@ def _check_aside(change: Transaction, ssh: LockoutCheck, generation: Path, state
         program, content = relay.program_in(unit.read_text()), relay_file.read_bytes()
         if not program.exists():
             raise Failed(f"check relay: {program} is not on this host any more")
+        live = paths.UNIT_FOLDER / paths.UNIT_MEDIAMTX
+        if live.exists() and program != relay.program_in(live.read_text()):
+            change.notes.append(f"MediaMTX goes back to {program.name}")
         change.step("check relay", lambda: preflight.check_relay(program, content))

@@ -53,7 +53,8 @@ def switch(change: ApplyTransaction, facts: FactsAnswer) -> None:
         before = relay.read_file()
         change.step("relay", lambda: _switch_relay(change, facts, restart=restart_relay))
         now = change.content(str(paths.MEDIAMTX_FILE)).decode()
-        change.notes += change.step("sessions", lambda: sessions.end_revoked(before, now))
+        change.ended = change.step("sessions", lambda: sessions.end_revoked(before, now))
+        change.notes += change.ended
 
 
 def _on(name: str, facts: FactsAnswer) -> None:

@@ -119,6 +119,7 @@ class ApplyTransaction(Transaction):
 
     Attributes:
         had_programs: the programs that the manifest lists before anything is installed.
+        ended: whose sessions were ended, in words.
     """
 
     request: ApplyRequest
@@ -126,6 +127,7 @@ class ApplyTransaction(Transaction):
     def __init__(self, request: ApplyRequest, folder: Path) -> None:
         super().__init__(request, folder)
         self.had_programs: frozenset[str] = frozenset()
+        self.ended: list[str] = []
 
     @property
     def wanted(self) -> Mapping[str, FileToPut]:

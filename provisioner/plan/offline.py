@@ -199,5 +199,6 @@ def _meaning(path: str) -> str:
     if parts[1:2] == ["cameras"]:
         return f"paths of {parts[-1]} whose login is another one reconnect, and only those"
     if parts[1:2] == ["carriers"]:
-        return f"reader secrets or pre-shared keys of {parts[-1]} may be others, which cuts nobody who reads already"
+        readers = "readers of a secret that was replaced are ended, and no others"
+        return f"reader secrets or pre-shared keys of {parts[-1]} may be others: {readers}"
     return "digests of files are made with another key: every host is to be applied anew"

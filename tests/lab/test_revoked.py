@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -67,6 +68,8 @@ def test_a_session_of_the_old_secret_ends_is_counted_and_comes_back_by_no_rollba
     assert found["outcome"] == "applied", found
     assert f"ended 2 sessions of centre-{CENTRE.name}, whose secret or rights were replaced" in found["notes"]
     assert "sessions" in [step["name"] for step in found["steps"]]
+    receipt = json.loads(deployment.lab.exec(RELAY, ["cat", found["receipt"]]).stdout)
+    assert (receipt["outcome"], len(receipt["sessions"])) == ("applied", 1)
     assert [reader.end != "" for reader in seen if reader.packets] == [True, True]
     assert holding(deployment, old) == []
     with stale as readers:
