@@ -163,7 +163,7 @@ def _relay_without(text: str, now: str, stones: Tombstones, out: dict[str, list[
     lines = []
     for line in text.splitlines():
         path = PATH_LINE.match(line)
-        name = json.loads(path[1]) if path else ""
+        name = _name(path[1]) if path else ""
         if line.startswith(USERS_LINE):
             lines.append(users)
         elif not path or name.startswith(SENTINEL_PREFIX):
@@ -198,7 +198,7 @@ def _paths(text: str) -> dict[str, str]:
     lines: dict[str, str] = {}
     for line in text.splitlines():
         if path := PATH_LINE.match(line):
-            name = json.loads(path[1])
+            name = _name(path[1])
             if name in lines:
                 raise Unclear("the relay's file has a path twice")
             if not name.startswith(SENTINEL_PREFIX):
@@ -206,6 +206,13 @@ def _paths(text: str) -> dict[str, str]:
         elif line.strip() and not line.startswith("#") and not _SETTING.fullmatch(line):
             raise Unclear("the relay's file has lines that are not ours")
     return lines
+
+
+def _name(quoted: str) -> str:
+    try:
+        return str(json.loads(quoted))
+    except ValueError:
+        raise Unclear("the relay's file has a path in another form than ours") from None
 
 
 def _source(line: str) -> str:

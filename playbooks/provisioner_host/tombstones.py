@@ -81,10 +81,12 @@ def bury(run_id: str, elsewhere: Collection[str]) -> list[str]:
         if stones == old and (before == now or _is_clean(before, now, stones)):
             return []
         files.write_json(paths.TOMBSTONES, stones)
-    except (Failed, Unclear, OSError) as error:
+    except (Failed, Unclear, OSError, ValueError) as error:
         # What was removed cannot be told, or not be written down.
         _forget_all()
         return [f"no state before this run is kept, since nothing could free it of what was revoked: {error}"]
+    # What was found out of files that are gone: no secret, and addresses of what is gone.
+    shutil.rmtree(paths.KNOWN, ignore_errors=True)
     # The state before comes last: where this is cut off, it shows that it was.
     cleaned = [note for folder in (*_generations(), paths.LAST_GOOD) for note in _cleaned_or_gone(folder, now, stones)]
     return cleaned + _ssh_notes(before, now)

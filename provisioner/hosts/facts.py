@@ -321,7 +321,10 @@ def _runtime(runtime: Fields | None) -> RuntimeFacts | None:
 
 def _reader(reader: Fields) -> ReaderFacts:
     user, address, path = (reader.text(name) for name in ("user", "address", "path"))
-    return ReaderFacts(user, address, path, reader.number("readers"))
+    readers = reader.number("readers")
+    if readers < 0:
+        raise UnreadableError(f"{reader.place}.readers is no number of readers")
+    return ReaderFacts(user, address, path, readers)
 
 
 def _program(program: Fields | None) -> ProgramFacts | None:

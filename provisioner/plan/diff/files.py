@@ -80,7 +80,8 @@ def _relay_file(at: Comparison, file: RenderedFile, reason: str) -> tuple[Impact
     if ended is None:
         return impact, NOBODY, reason
     cut = at.everybody if ended.readers is None else at.audience(ended.readers)
-    return Impact.PATH if cut else impact, cut, f"{reason}: {ended.reason}" if ended.reason else reason
+    # Whoever watches at the moment: an impact is what a plan is reviewed for, and stands in its digest.
+    return (Impact.PATH if ended.takes_away else impact), cut, f"{reason}: {ended.reason}"
 
 
 def _unlisted(at: Comparison) -> Iterator[Change]:

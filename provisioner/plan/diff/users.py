@@ -27,10 +27,12 @@ class EndedReaders:
 
     Attributes:
         readers: how many by path; None where the relay does not say who reads: then it may be anybody.
+        takes_away: whether anybody who might read may not read any more, or must come anew.
         reason: which users change, in words.
     """
 
     readers: Mapping[str, int] | None
+    takes_away: bool
     reason: str
 
 
@@ -46,15 +48,16 @@ def ended_by(live: object, desired: object, runtime: RuntimeFacts | None) -> End
     changed = sorted(name for name in now.keys() | wanted.keys() if now.get(name) != wanted.get(name))
     words = [_change(name, now.get(name), wanted.get(name)) for name in changed]
     reason = "; ".join(words[:_MANY]) + (f"; and {len(words) - _MANY} more" if len(words) > _MANY else "")
+    takes_away = any(name in now and not _only_wider(now[name], wanted.get(name)) for name in changed) or not now
     if runtime is None:
-        return EndedReaders({}, reason)
+        return EndedReaders({}, takes_away, reason)
     if runtime.readers is None:
-        return EndedReaders(None, reason)
+        return EndedReaders(None if takes_away else {}, takes_away, reason)
     ended: Counter[str] = Counter()
     for reader in runtime.readers:
         if _ends(reader, now, wanted):
             ended[reader.path] += reader.readers
-    return EndedReaders(dict(sorted(ended.items())), reason)
+    return EndedReaders(dict(sorted(ended.items())), takes_away or bool(ended), reason)
 
 
 def _entries(setting: object) -> Entries:
@@ -74,6 +77,18 @@ def _change(name: str, now: list[Mapping[str, object]] | None, wanted: list[Mapp
     if _rights(now) != _rights(wanted):
         return f"the secret or the rights of {name}"
     return f"where {name} may come from"
+
+
+def _only_wider(now: list[Mapping[str, object]], wanted: list[Mapping[str, object]] | None) -> bool:
+    """Whether a user may come from more places than before, with the same secret and rights."""
+    if wanted is None or _rights(now) != _rights(wanted):
+        return False
+    return all(_is_wider(had.get("ips"), has.get("ips")) for had, has in zip(now, wanted, strict=True))
+
+
+def _is_wider(now: object, wanted: object) -> bool:
+    had, has = (set(map(str, ips)) if isinstance(ips, list | tuple) else set() for ips in (now, wanted))
+    return not has or (bool(had) and had <= has)
 
 
 def _ends(reader: ReaderFacts, now: Entries, wanted: Entries) -> bool:

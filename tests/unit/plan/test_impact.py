@@ -13,7 +13,7 @@ from provisioner.inventory.model import Inventory
 from provisioner.plan.changes import Action, Change, Impact, Resource
 from provisioner.render.files import MEDIAMTX_FILE
 from tests import fleets, inventories
-from tests.hostile import CENTRE, VIEWER
+from tests.hostile import CENTRE, MERGE_REQUEST, VIEWER
 from tests.hostile import RELAY as RELAY_IN_OTHER_HANDS
 from tests.plans import World, of
 from tests.simulated import SimulatedHost
@@ -63,10 +63,44 @@ def test_a_setting_that_restarts_paths_cuts_everybody(relay: Found) -> None:
     assert (change.impact, change.cut, change.reason) == (Impact.ALL, EVERYBODY, "settings differ: readTimeout")
 
 
-def test_users_are_hot(relay: Found) -> None:
-    relay.edit(MEDIAMTX_FILE, lambda text: text.replace(b'"user": "probe"', b'"user": "prober"'))
+def without_probe(text: bytes) -> bytes:
+    return re.sub(rb'\{"user": "probe", .*?\]\}, ', b"", text)
+
+
+def narrower(text: bytes) -> bytes:
+    return text.replace(b'"ips": ["127.0.0.1"]', b'"ips": ["127.0.0.9"]')
+
+
+def wider(text: bytes) -> bytes:
+    return text.replace(b'"ips": ["127.0.0.1"]', b'"ips": ["127.0.0.1", "127.0.0.9"]')
+
+
+@pytest.mark.parametrize(
+    ("live", "impact", "reason"),
+    [
+        (without_probe, Impact.HOT, "probe is new"),
+        (lambda text: text.replace(b'"user": "probe"', b'"user": "p"'), Impact.PATH, "p may not come any more"),
+        (narrower, Impact.PATH, "where api may come from"),
+        (wider, Impact.PATH, "where api may come from"),
+    ],
+)
+def test_a_new_user_is_hot_and_one_that_loses_something_is_not_whoever_watches(
+    relay: Found, live: Callable[[bytes], bytes], impact: Impact, reason: str
+) -> None:
+    relay.edit(MEDIAMTX_FILE, live)
     change = relay.plan(Resource.FILE, "mediamtx.yml")
-    assert (change.impact, change.viewers) == (Impact.HOT, 0)
+    assert (change.impact, change.viewers) == (impact, 0)
+    assert reason in change.reason
+
+
+@MERGE_REQUEST
+def test_the_impact_of_a_secret_is_the_same_whoever_watches(relay: Found) -> None:
+    relay.edit(MEDIAMTX_FILE, another_hash)
+    impacts = set()
+    for readers in ([], [reads("centre-centre", SITE, 1)], None):
+        relay.host.readers = readers
+        impacts.add(relay.plan(Resource.FILE, "mediamtx.yml").impact)
+    assert impacts == {Impact.PATH}
 
 
 def reads(user: str, path: str, readers: int, address: str = "10.90.0.1") -> dict[str, Any]:
