@@ -269,10 +269,10 @@ def _confirm(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
     return _answer(run, "applied") | {"receipt": "/receipt", "facts": _observe(host, call)}
 
 
-def texts_in(files: dict[str, File]) -> saved_texts.Texts:
+def texts_in(files: dict[str, File]) -> saved_texts.HeldTexts:
     """What can be revoked in a host's files."""
     names = (MEDIAMTX_FILE, WG_FILE, PSK_FILE, NFT_FILE)
-    return saved_texts.Texts(*(files[name][0].decode() if name in files else "" for name in names))
+    return saved_texts.HeldTexts(*(files[name][0].decode() if name in files else "" for name in names))
 
 
 def _bury(host: SimulatedHost) -> None:

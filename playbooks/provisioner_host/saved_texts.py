@@ -23,7 +23,7 @@ class Unclear(Exception):  # noqa: N818 (it reads as what is so)
     """A saved file is not in the form that we write."""
 
 
-class Texts(NamedTuple):
+class HeldTexts(NamedTuple):
     """MediaMTX's file, the tunnel's, its pre-shared keys, and the rules; empty where there is none."""
 
     relay: str = ""
@@ -32,7 +32,7 @@ class Texts(NamedTuple):
     rules: str = ""
 
 
-class Peer(NamedTuple):
+class PeerBlock(NamedTuple):
     """A peer's block: its comment's name, its key, its allowed IPs as they are written, and its lines."""
 
     name: str
@@ -56,7 +56,7 @@ _AT = re.compile(r"://(?:[^/@]*@)?([0-9.]+)(?::(\d+))?(?:/|$)")
 _RTSP = "554"
 
 
-def holdings(texts: Texts) -> Names:
+def holdings(texts: HeldTexts) -> Names:
     """What can be revoked in a state.
 
     Raises:
@@ -69,7 +69,7 @@ def holdings(texts: Texts) -> Names:
     }
 
 
-def without(saved: Texts, now: Texts, stones: Tombstones) -> tuple[Texts, dict[str, list[str]]]:
+def without(saved: HeldTexts, now: HeldTexts, stones: Tombstones) -> tuple[HeldTexts, dict[str, list[str]]]:
     """A saved state without what is revoked: its texts, and the names of what was taken out or keeps its present form.
 
     Args:
@@ -85,13 +85,13 @@ def without(saved: Texts, now: Texts, stones: Tombstones) -> tuple[Texts, dict[s
     relay = _relay_without(saved.relay, now.relay, stones, out)
     allowed = {ip for peer in _peers(tunnel)[1] for ip in peer.allowed.split(", ")}
     rules = _rules_without(saved.rules, now.rules, allowed, _sources(relay))
-    return Texts(relay, tunnel, _psks_without(saved.psks, now.psks, names, out), rules), out
+    return HeldTexts(relay, tunnel, _psks_without(saved.psks, now.psks, names, out), rules), out
 
 
 # --- the tunnel -----------------------------------------------------------------------------------
 
 
-def _peers(text: str) -> tuple[list[str], list[Peer]]:
+def _peers(text: str) -> tuple[list[str], list[PeerBlock]]:
     """What stands before the first peer, and the peers."""
     head, *blocks = re.split(r"\n(?=\n# [^\n]*\n\[Peer\]\n)", text)
     if not all(_HEAD_LINE.fullmatch(line) for line in head.splitlines()):
@@ -99,13 +99,13 @@ def _peers(text: str) -> tuple[list[str], list[Peer]]:
     return head.splitlines(), [_peer(block.strip("\n").splitlines()) for block in blocks]
 
 
-def _peer(lines: list[str]) -> Peer:
+def _peer(lines: list[str]) -> PeerBlock:
     keys = [match[1] for line in lines if (match := _KEY.fullmatch(line))]
     allowed = [line.partition(" = ")[2] for line in lines if line.startswith("AllowedIPs = ")]
     whole = all(_PEER_LINE.fullmatch(line) for line in lines) and lines.count("[Peer]") == 1
     if not whole or len(keys) != 1 or len(allowed) != 1:
         raise Unclear("the tunnel's file has a peer in another form than ours")
-    return Peer(lines[0].removeprefix("# "), keys[0], allowed[0], tuple(lines))
+    return PeerBlock(lines[0].removeprefix("# "), keys[0], allowed[0], tuple(lines))
 
 
 def _tunnel_without(

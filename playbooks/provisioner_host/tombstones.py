@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from provisioner_host import files, last_good, paths, saved_texts, sessions
-from provisioner_host.saved_texts import Texts, Unclear
+from provisioner_host.saved_texts import HeldTexts, Unclear
 from provisioner_host.shell import Failed
 
 if TYPE_CHECKING:
@@ -33,19 +33,19 @@ _Kind = Literal["peers", "paths", "users"]
 _KINDS: dict[_Kind, str] = {"peers": "peer", "paths": "path", "users": "user"}
 
 
-def live_texts() -> Texts:
+def live_texts() -> HeldTexts:
     """The host's files that hold what can be revoked, as they are now."""
-    return Texts(*(_text(path) for path in _FILES.values()))
+    return HeldTexts(*(_text(path) for path in _FILES.values()))
 
 
-def saved_in(folder: Path) -> Texts:
+def saved_in(folder: Path) -> HeldTexts:
     """The same of a saved state; empty where it has none.
 
     Raises:
         Failed: the state is missing or damaged.
     """
     copies = _copies(folder)
-    return Texts(*(_text(copies[name]) if name in copies else "" for name in _FILES))
+    return HeldTexts(*(_text(copies[name]) if name in copies else "" for name in _FILES))
 
 
 def _copies(folder: Path) -> dict[str, Path]:
@@ -110,7 +110,7 @@ def moved_by(run_id: str) -> list[str]:
 
 
 def _with_removed(
-    run_id: str, old: Tombstones | None, before: Texts, now: Texts, elsewhere: Collection[str]
+    run_id: str, old: Tombstones | None, before: HeldTexts, now: HeldTexts, elsewhere: Collection[str]
 ) -> Tombstones:
     has, had = saved_texts.holdings(now), [_held(before)]
     if had == [None]:
@@ -125,7 +125,7 @@ def _with_removed(
     return {"peers": of("peers"), "paths": of("paths"), "users": of("users")}
 
 
-def _held(texts: Texts) -> saved_texts.Names | None:
+def _held(texts: HeldTexts) -> saved_texts.Names | None:
     try:
         return saved_texts.holdings(texts)
     except Unclear:
@@ -146,7 +146,7 @@ def _read() -> Tombstones | None:
     return None
 
 
-def _is_clean(saved: Texts, now: Texts, stones: Tombstones) -> bool:
+def _is_clean(saved: HeldTexts, now: HeldTexts, stones: Tombstones) -> bool:
     try:
         return saved_texts.without(saved, now, stones)[0] == saved
     except Unclear:
@@ -165,7 +165,7 @@ def _forget_all() -> None:
         paths.TOMBSTONES.unlink(missing_ok=True)
 
 
-def _cleaned_or_gone(folder: Path, now: Texts, stones: Tombstones) -> list[str]:
+def _cleaned_or_gone(folder: Path, now: HeldTexts, stones: Tombstones) -> list[str]:
     try:
         clean(folder, now, stones)
     except (Failed, Unclear, OSError) as error:
@@ -175,7 +175,7 @@ def _cleaned_or_gone(folder: Path, now: Texts, stones: Tombstones) -> list[str]:
     return []
 
 
-def _ssh_notes(before: Texts, now: Texts) -> list[str]:
+def _ssh_notes(before: HeldTexts, now: HeldTexts) -> list[str]:
     """Open SSH connections from networks that may not log in any more: the firewall lets them go on."""
     if before.rules == now.rules:
         return []
@@ -190,7 +190,7 @@ def _ssh_notes(before: Texts, now: Texts) -> list[str]:
 # --- cleaning a saved state -------------------------------------------------------------------------
 
 
-def clean(folder: Path, now: Texts, stones: Tombstones) -> None:
+def clean(folder: Path, now: HeldTexts, stones: Tombstones) -> None:
     """Take out of a saved state what is revoked, and write beside it what that was.
 
     Raises:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from provisioner.apply import GateRules, HostOutcome, waves_of
 from provisioner.desired import DesiredState
-from provisioner_host.saved_texts import Texts, holdings
+from provisioner_host.saved_texts import HeldTexts, holdings
 from tests.hostile import LOCAL_USER
 from tests.simulated import SimulatedHosts, go_back, texts_in
 from tests.unit.apply.world import Controller, at_call, state
@@ -40,7 +40,7 @@ def applied(controller: Controller, desired: DesiredState, run: str) -> None:
     assert {result.outcome for result in results.values()} <= {HostOutcome.APPLIED}, results
 
 
-def texts_of(controller: Controller, host: str) -> Texts:
+def texts_of(controller: Controller, host: str) -> HeldTexts:
     """What a host's files say that can be revoked."""
     return texts_in(controller.hosts.hosts[host].files)
 
@@ -95,7 +95,7 @@ def test_what_an_apply_took_away_no_rollback_brings_back(
             assert password_lines(kept) <= password_lines(then)
 
 
-def password_lines(texts: Texts) -> set[str]:
+def password_lines(texts: HeldTexts) -> set[str]:
     """Where cameras' logins are sent, and the users."""
     lines = texts.relay.splitlines()
     return {line.partition("://")[2].partition("/")[0] for line in lines if "://" in line} | {

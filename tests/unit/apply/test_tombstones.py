@@ -65,7 +65,7 @@ class Disk:
         owned = [str(self.root / path.lstrip("/")) for path in NAMES.values()]
         last_good.save(owned, last_good.LiveState({name: {} for name in last_good._SAVED_UNITS}, firewall=True))  # type: ignore[typeddict-item]  # noqa: SLF001
 
-    def generation(self, run: str) -> saved_texts.Texts:
+    def generation(self, run: str) -> saved_texts.HeldTexts:
         return tombstones.saved_in(paths.GENERATIONS / run)
 
     def kept(self) -> bytes:
@@ -144,7 +144,7 @@ def test_what_moved_to_another_relay_comes_back_while_the_inventory_wants_it(dis
     gone = tuple(p.name for p in state(BOTH).hosts[HOST].paths if p.facility == "kcl-bg-002")
     disk.confirm("run-1", content(state(ONE)), elsewhere=(key, *gone))
     assert tombstones.free_of_revoked(paths.GENERATIONS / "run-1", [key, *gone]) == []
-    assert disk.generation("run-1") == saved_texts.Texts(*(text.decode() for text in ordered(content(state(BOTH)))))
+    assert disk.generation("run-1") == saved_texts.HeldTexts(*(text.decode() for text in ordered(content(state(BOTH)))))
 
 
 def ordered(wanted: Content) -> tuple[bytes, ...]:
