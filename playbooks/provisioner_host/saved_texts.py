@@ -84,7 +84,8 @@ def without(saved: HeldTexts, now: HeldTexts, stones: Tombstones) -> tuple[HeldT
     tunnel, names = _tunnel_without(saved.tunnel, now.tunnel, stones["peers"], out)
     relay = _relay_without(saved.relay, now.relay, stones, out)
     allowed = {ip for peer in _peers(tunnel)[1] for ip in peer.allowed.split(", ")}
-    rules = _rules_without(saved.rules, now.rules, allowed, _sources(relay))
+    same = relay == saved.relay and tunnel == saved.tunnel
+    rules = _rules_without(saved.rules, now.rules, allowed, None if same else _sources(relay))
     return HeldTexts(relay, tunnel, _psks_without(saved.psks, now.psks, names, out), rules), out
 
 
@@ -166,7 +167,7 @@ def _relay_without(text: str, now: str, stones: Tombstones, out: dict[str, list[
         name = _name(path[1]) if path else ""
         if line.startswith(USERS_LINE):
             lines.append(users)
-        elif not path or name.startswith(SENTINEL_PREFIX):
+        elif not path or name.startswith(SENTINEL_PREFIX) or line == present.get(name):
             lines.append(line)
         elif name in present and _place(line) != _place(present[name]):
             _note(out, "kept paths", name)
@@ -209,6 +210,9 @@ def _paths(text: str) -> dict[str, str]:
 
 
 def _name(quoted: str) -> str:
+    # A relay may have ten thousand: a name without escapes is what stands between its quotes.
+    if "\\" not in quoted:
+        return quoted[1:-1]
     try:
         return str(json.loads(quoted))
     except ValueError:
@@ -270,17 +274,20 @@ def ssh_in(rules: str) -> tuple[int | None, list[str]]:
     return int(port[1]) if port else None, _elements(rules).get("management", [])
 
 
-def _rules_without(text: str, now: str, allowed: set[str], sources: set[str]) -> str:
-    """The rules with the present management networks, and of centres and cameras those that are there still."""
+def _rules_without(text: str, now: str, allowed: set[str], sources: set[str] | None) -> str:
+    """The rules with the present management networks, and of centres and cameras those that are there still.
+
+    `sources` is None where paths and peers are as they were saved: then so are the cameras.
+    """
     if not text:
         return text
     own = _elements(text)
     keep = {
         "management": _elements(now).get("management", []) if now else own.get("management", []),
         "centres": [e for e in own.get("centres", []) if f"{e}/32" in allowed],
-        "cameras": [e for e in own.get("cameras", []) if e in sources],
+        "cameras": [e for e in own.get("cameras", []) if sources is None or e in sources],
     }
-    missing = {s for s in sources if s.partition(" ")[0] + "/32" in allowed} - set(keep["cameras"])
+    missing = {s for s in sources or () if s.partition(" ")[0] + "/32" in allowed} - set(keep["cameras"])
     keep["cameras"] += sorted(missing & set(_elements(now).get("cameras", [])))
     if all(keep[name] == own.get(name, []) for name in keep):
         return text
