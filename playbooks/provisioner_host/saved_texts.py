@@ -159,7 +159,7 @@ def _psk_lines(text: str) -> Iterator[tuple[str, str]]:
 def _relay_without(text: str, now: str, stones: Tombstones, out: dict[str, list[str]]) -> str:
     if not text:
         return text
-    present = _paths(now)
+    present, _ = _paths(now), _paths(text)
     users = _users_without(text, now, stones["users"], out)
     lines = []
     for line in text.splitlines():
