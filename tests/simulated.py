@@ -291,13 +291,13 @@ def _bury(host: SimulatedHost) -> None:
 
 
 def _unwanted(state: dict[str, Any], host: SimulatedHost, call: HostCall) -> Tombstones:
-    had, has = saved_texts.holdings(texts_in(state.get("files", {}))), saved_texts.holdings(texts_in(host.files))
-
-    def of(kind: Any) -> dict[str, str]:
-        unwanted = set(had[kind]) - set(has[kind]) - set(call.request["wanted"])
-        return {**host.tombstones[kind], **dict.fromkeys(unwanted, "")}  # type: ignore[literal-required]
-
-    return {"peers": of("peers"), "paths": of("paths"), "users": of("users")}
+    saved, now = texts_in(state.get("files", {})), texts_in(host.files)
+    gone = saved_texts.unwanted(saved, now, call.request["wanted"], call.request["digest_key"])
+    return {
+        "peers": {**host.tombstones["peers"], **gone["peers"]},
+        "paths": {**host.tombstones["paths"], **gone["paths"]},
+        "users": {**host.tombstones["users"], **gone["users"]},
+    }
 
 
 def _without(state: dict[str, Any], host: SimulatedHost, stones: Tombstones) -> dict[str, Any]:

@@ -50,7 +50,7 @@ def _locked(change: Transaction, request: RollbackRequest) -> ChangeAnswer:
     generation = paths.GENERATIONS / target
     try:
         state = last_good.state_of(generation)
-        free = lambda: tombstones.free_of_revoked(generation, request["wanted"])  # noqa: E731
+        free = lambda: tombstones.free_of_revoked(generation, request["wanted"], request["digest_key"])  # noqa: E731
         change.notes += change.step("leave out what is revoked", free)
         affected, removed = _affected(generation, state)
         asked = _differing(request["gate"], set(affected) - set(removed))

@@ -12,6 +12,7 @@ import secrets
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from provisioner_host.files import keyed_digest
 from provisioner_host.paths import SENTINEL_PREFIX
 from provisioner_host.relay import PATH_LINE, USERS_LINE, users_of
 
@@ -67,6 +68,29 @@ def holdings(texts: HeldTexts) -> Names:
         "paths": {name: name for name in _paths(texts.relay)},
         "users": {str(user.get("user")): str(user.get("user")) for user in _users(texts.relay)},
     }
+
+
+def unwanted(saved: HeldTexts, now: HeldTexts, wanted: Mapping[str, str], key: str) -> Tombstones:
+    """What of a saved state is not there now, and not wanted with the secret that it has there.
+
+    Args:
+        saved: the state.
+        now: the present one.
+        wanted: keyed digests of pre-shared keys, sources and hashes, by public key, path and user.
+        key: the digests' key.
+    """
+    has, psks = holdings(now), dict(_psk_lines(saved.psks))
+    secret_of = {
+        "peers": {peer.key: psks.get(peer.key, "") for peer in _peers(saved.tunnel)[1]},
+        "paths": {name: _source(line) for name, line in _paths(saved.relay).items() if name not in has["paths"]},
+        "users": {str(user.get("user")): str(user.get("pass")) for user in _users(saved.relay)},
+    }
+
+    def of(kind: str) -> dict[str, str]:
+        gone = ((name, secret) for name, secret in secret_of[kind].items() if name not in has[kind])
+        return {name: "" for name, secret in gone if wanted.get(name) != keyed_digest(key, secret.encode())}
+
+    return {"peers": of("peers"), "paths": of("paths"), "users": of("users")}
 
 
 def without(saved: HeldTexts, now: HeldTexts, stones: Tombstones) -> tuple[HeldTexts, dict[str, list[str]]]:

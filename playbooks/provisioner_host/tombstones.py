@@ -81,10 +81,11 @@ def bury(run_id: str, elsewhere: Collection[str]) -> list[str]:
         if stones == old and (before == now or _is_clean(before, now, stones)):
             return []
         files.write_json(paths.TOMBSTONES, stones)
-    except (Failed, Unclear, OSError, ValueError) as error:
+    except Exception as error:  # noqa: BLE001  whatever it is, nothing that was revoked may be kept
         # What was removed cannot be told, or not be written down.
         _forget_all()
-        return [f"no state before this run is kept, since nothing could free it of what was revoked: {error}"]
+        cause = error if isinstance(error, Failed | Unclear | OSError) else type(error).__name__
+        return [f"no state before this run is kept, since nothing could free it of what was revoked: {cause}"]
     # What was found out of files that are gone: no secret, and addresses of what is gone.
     shutil.rmtree(paths.KNOWN, ignore_errors=True)
     # The state before comes last: where this is cut off, it shows that it was.
@@ -97,7 +98,10 @@ def bury_late() -> list[str]:
     manifest = files.read_json(paths.MANIFEST)
     run = str(manifest.get("run", "")) if isinstance(manifest, dict) else ""
     state = files.read_json(paths.LAST_GOOD / "state.json")
-    if not run or not isinstance(state, dict) or (state.get("manifest") or {}).get("run") == run:
+    if not run or not isinstance(state, dict):
+        return []
+    saved = state.get("manifest")
+    if isinstance(saved, dict) and saved.get("run") == run:
         return []
     # What a rollback took away the inventory may want still.
     is_rollback = (last_good.receipt_of(run) or {}).get("kind") == "rollback"
@@ -220,12 +224,14 @@ def left_out(folder: Path) -> dict[str, list[str]]:
 # --- when a state is returned to --------------------------------------------------------------------
 
 
-def free_of_revoked(generation: Path, wanted: Collection[str]) -> list[str]:
+def free_of_revoked(generation: Path, wanted: Mapping[str, str], key: str) -> list[str]:
     """Clean the state that a rollback goes to: what stays away, in words.
 
     Args:
         generation: the saved state.
-        wanted: what the inventory wants here; what is neither here now nor wanted is taken out as well.
+        wanted: what the inventory wants here, with keyed digests of its secrets; what is neither here now nor wanted
+            as it was is taken out as well.
+        key: the digests' key.
 
     Raises:
         Failed: the state, or what was revoked, cannot be read or written.
@@ -233,10 +239,9 @@ def free_of_revoked(generation: Path, wanted: Collection[str]) -> list[str]:
     now = live_texts()
     try:
         stones = _read() or {"peers": {}, "paths": {}, "users": {}}
-        had, has = saved_texts.holdings(saved_in(generation)), saved_texts.holdings(now)
+        unwanted = saved_texts.unwanted(saved_in(generation), now, wanted, key)
         for kind in _KINDS:
-            unwanted = set(had[kind]) - set(has[kind]) - set(wanted)
-            stones[kind] = {**stones[kind], **dict.fromkeys(unwanted, "")}
+            stones[kind] = {**stones[kind], **unwanted[kind]}
         clean(generation, now, stones)
     except (Unclear, OSError) as error:
         raise Failed(f"this state could not be freed of what was revoked: {error}") from None

@@ -147,8 +147,8 @@ class ApplyRequest(ChangeRequest):
     """Bring the host to the files, and leave it armed; `gate` is null where nothing is looked at before.
 
     Keys:
-        elsewhere: public keys of peers and names of paths that this host loses to another relay of the same carrier:
-            they are not revoked.
+        elsewhere: public keys of peers and names of paths that this host loses to another relay of the same carrier,
+            with the same secrets: they are not revoked.
     """
 
     operation: Literal["apply"]
@@ -164,13 +164,14 @@ class RollbackRequest(ChangeRequest):
     """Return to the state before the run `target`, and leave the host armed; empty is the newest that it keeps.
 
     Keys:
-        wanted: public keys, names of paths and of users that the inventory wants at this host or at another relay of
-            its carrier: nothing else is brought back.
+        wanted: what the inventory wants at this host or at another relay of its carrier: public keys, names of paths
+            and of users, each with the keyed digest of its pre-shared key, source or hash; nothing else comes back.
     """
 
     operation: Literal["rollback"]
     target: str
-    wanted: list[str]
+    digest_key: str
+    wanted: dict[str, str]
     lockout: LockoutCheck
     gate: GateRequest | None
 

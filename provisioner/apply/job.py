@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from provisioner.apply.gate import GateRules, Touched, touched_by
+from provisioner.base.secret import keyed_digest
 from provisioner.desired.spec import HostSpec
 from provisioner.desired.units import units_of
 from provisioner.hosts.facts import HostFacts
@@ -17,6 +18,7 @@ from provisioner.hosts.runner import HostCall
 from provisioner.plan.changes import Change
 from provisioner.plan.diff import sentinel_of
 from provisioner.render.files import MEDIAMTX_FILE, RenderedFile, program_path
+from provisioner.render.quote import source_url
 
 if TYPE_CHECKING:  # the host's own package: its types are for the type checker, the module is not installed here
     from provisioner_host.wire import (
@@ -113,9 +115,7 @@ def first_call(job: Job, run_id: str, options: RolloutOptions) -> HostCall:
         "expected_live_digest": job.expected,
         "lockout": _lockout(job, options),
         "gate": _look(job, _existing(job.touched), _BEFORE_S) if options.gate else None,
-        "elsewhere": sorted((_live(job.facts) - set(_wanted(job.spec))) & set(_served(job.carrier)))
-        if job.facts
-        else [],
+        "elsewhere": _moved(job, job.facts) if job.facts else [],
     }
     return HostCall(job.spec, request, contents, job.artefact, shares=True)
 
@@ -125,7 +125,8 @@ def _rollback_request(job: Job, target: str, run_id: str, options: RolloutOption
         "operation": "rollback",
         **_common(job, run_id, options),
         "target": target,
-        "wanted": sorted({*_wanted(job.spec), *_served(job.carrier)}),
+        "digest_key": job.spec.digest_key.reveal(),
+        "wanted": dict(sorted({**_served(job, job.carrier), **_wanted(job)}.items())),
         "lockout": _lockout(job, options),
         "gate": _look(job, job.touched, _BEFORE_S) if options.gate else None,
     }
@@ -174,23 +175,37 @@ def relays_beside(spec: HostSpec, hosts: Iterable[HostSpec]) -> tuple[HostSpec, 
     return tuple(others) if spec.relay else ()
 
 
-def _served(relays: Iterable[HostSpec]) -> Iterator[str]:
-    """The sites' peers and the paths of relays: a centre that reads from one of them may be revoked at another."""
-    for spec in relays:
-        yield from (peer.public_key for peer in spec.tunnel.peers if peer.name.startswith("site/"))
-        yield from (path.name for path in spec.paths)
+def _served(job: Job, relays: Iterable[HostSpec]) -> dict[str, str]:
+    """The sites' peers and the paths of relays, with keyed digests of their secrets as this host has them.
+
+    A centre is not in it: one that reads from a relay may be revoked at another.
+    """
+    relays = tuple(relays)
+    sites = (peer for spec in relays for peer in spec.tunnel.peers if peer.name.startswith("site/"))
+    served = {peer.public_key: _digest(job, peer.psk.reveal()) for peer in sites}
+    return served | {path.name: _digest(job, source_url(path.source)) for spec in relays for path in spec.paths}
 
 
-def _wanted(spec: HostSpec) -> Iterator[str]:
-    yield from (peer.public_key for peer in spec.tunnel.peers)
-    if spec.relay is not None:
-        yield from (path.name for path in spec.paths)
-        yield from (user.name for user in spec.relay.users)
+def _wanted(job: Job) -> dict[str, str]:
+    own = {peer.public_key: _digest(job, peer.psk.reveal()) for peer in job.spec.tunnel.peers}
+    if job.spec.relay is None:
+        return own
+    users = {user.name: _digest(job, user.secret_hash) for user in job.spec.relay.users}
+    return own | users | _served(job, [job.spec])
 
 
-def _live(facts: HostFacts) -> set[str]:
-    peers = set(facts.tunnel.peers) if facts.tunnel else set()
-    return peers | (set(facts.relay.paths) if facts.relay else set())
+def _moved(job: Job, facts: HostFacts) -> list[str]:
+    """What the host loses to another relay of its carrier, and with the secrets that it has here."""
+    peers = {key: peer.psk for key, peer in facts.tunnel.peers.items()} if facts.tunnel else {}
+    paths = {name: path.source_digest for name, path in facts.relay.paths.items()} if facts.relay else {}
+    own = {*(peer.public_key for peer in job.spec.tunnel.peers), *(path.name for path in job.spec.paths)}
+    lost = {name: digest for name, digest in {**peers, **paths}.items() if name not in own}
+    served = _served(job, job.carrier) if lost else {}
+    return sorted(name for name, digest in lost.items() if served.get(name) == digest)
+
+
+def _digest(job: Job, secret: str) -> str:
+    return keyed_digest(job.spec.digest_key, secret.encode())
 
 
 def _lockout(job: Job, options: RolloutOptions) -> LockoutCheck:

@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 
+from provisioner.apply import Job, RolloutOptions
+from provisioner.apply.job import first_call
+from provisioner.base.secret import Secret, host_digest_key
 from provisioner.desired import DesiredState
 from provisioner.render.files import MEDIAMTX_FILE, NFT_FILE, PSK_FILE, WG_FILE
 from provisioner_host import files as host_files
@@ -23,6 +26,8 @@ HOST = "relay-viettel-1"
 BOTH, ONE = {"kcl-bg-001": 2, "kcl-bg-002": 1}, {"kcl-bg-001": 2}
 CANARY = "canary-of-kcl-bg-002"
 NAMES = {"relay": MEDIAMTX_FILE, "tunnel": WG_FILE, "psks": PSK_FILE, "rules": NFT_FILE}
+
+KEY = host_digest_key(Secret("digest-key"), HOST).reveal()
 
 Content = Mapping[str, bytes]
 
@@ -114,9 +119,8 @@ def test_nothing_of_a_closed_facility_is_left_in_a_saved_state(disk: Disk) -> No
 def test_a_rollback_brings_nothing_of_a_closed_facility_back_and_says_so(disk: Disk) -> None:
     disk.put(content(state(BOTH)))
     disk.confirm("run-1", content(state(ONE)))
-    wanted = sorted({*(p.public_key for p in state(BOTH).hosts[HOST].tunnel.peers)})
     # An old checkout of the inventory wants it still.
-    notes = tombstones.free_of_revoked(paths.GENERATIONS / "run-1", [*wanted, "bac-giang/kcl-bg-002/cam-01/sub"])
+    notes = tombstones.free_of_revoked(paths.GENERATIONS / "run-1", wanted_by(state(BOTH)), KEY)
     there = saved_texts.holdings(disk.generation("run-1"))
     assert key_of(state(BOTH), "kcl-bg-002") not in there["peers"]
     assert not [name for name in there["paths"] if "kcl-bg-002" in name]
@@ -134,7 +138,7 @@ def test_what_a_saved_state_holds_that_the_inventory_does_not_want_stays_away(di
     gone = tuple(p.name for p in state(BOTH).hosts[HOST].paths if p.facility == "kcl-bg-002")
     disk.confirm("run-1", content(state(ONE)), elsewhere=(key, *gone))
     assert key in saved_texts.holdings(disk.generation("run-1"))["peers"], "it may come back while it is wanted"
-    tombstones.free_of_revoked(paths.GENERATIONS / "run-1", [])
+    tombstones.free_of_revoked(paths.GENERATIONS / "run-1", {}, KEY)
     assert not traces("kcl-bg-002").search("".join(disk.generation("run-1")).encode())
 
 
@@ -143,8 +147,27 @@ def test_what_moved_to_another_relay_comes_back_while_the_inventory_wants_it(dis
     key = key_of(state(BOTH), "kcl-bg-002")
     gone = tuple(p.name for p in state(BOTH).hosts[HOST].paths if p.facility == "kcl-bg-002")
     disk.confirm("run-1", content(state(ONE)), elsewhere=(key, *gone))
-    assert tombstones.free_of_revoked(paths.GENERATIONS / "run-1", [key, *gone]) == []
+    assert tombstones.free_of_revoked(paths.GENERATIONS / "run-1", wanted_by(state(BOTH)), KEY) == []
     assert disk.generation("run-1") == saved_texts.HeldTexts(*(text.decode() for text in ordered(content(state(BOTH)))))
+
+
+@GATEWAY
+def test_what_moved_does_not_come_back_with_a_secret_that_was_replaced_since(disk: Disk) -> None:
+    disk.put(content(state(BOTH, "old-canary")))
+    key = key_of(state(BOTH), "kcl-bg-002")
+    gone = tuple(p.name for p in state(BOTH).hosts[HOST].paths if p.facility == "kcl-bg-002")
+    disk.confirm("run-1", content(state(ONE, "old-canary")), elsewhere=(key, *gone))
+    wanted = wanted_by(state(BOTH, "new-login")) | {key: "a digest of another pre-shared key"}
+    tombstones.free_of_revoked(paths.GENERATIONS / "run-1", wanted, KEY)
+    assert not traces("kcl-bg-002").search("".join(disk.generation("run-1")).encode())
+
+
+def wanted_by(desired: DesiredState) -> dict[str, str]:
+    """What the controller says that the inventory wants."""
+    spec = desired.hosts[HOST]
+    job = Job(spec, fleets.files_of(desired)[HOST], None, "", rollback="run")
+    wanted = first_call(job, "run", RolloutOptions()).request["wanted"]
+    return {str(name): str(digest) for name, digest in wanted.items()}
 
 
 def ordered(wanted: Content) -> tuple[bytes, ...]:
@@ -158,7 +181,7 @@ def test_a_key_that_was_replaced_is_in_no_saved_state(disk: Disk) -> None:
     disk.put({path: text.replace(key.encode(), old.encode()) for path, text in desired.items()})
     disk.confirm("run-1", desired)
     assert old not in "".join(disk.generation("run-1"))
-    assert tombstones.free_of_revoked(paths.GENERATIONS / "run-1", [old]) != []
+    assert tombstones.free_of_revoked(paths.GENERATIONS / "run-1", {}, KEY) != []
 
 
 @GATEWAY
@@ -187,7 +210,7 @@ def test_a_reader_s_old_secret_is_in_no_saved_state(disk: Disk) -> None:
     disk.put({**new, MEDIAMTX_FILE: new[MEDIAMTX_FILE].replace(hashes[-1], old)})
     disk.confirm("run-1", new)
     assert old not in disk.kept()
-    assert tombstones.free_of_revoked(paths.GENERATIONS / "run-1", []) == [
+    assert tombstones.free_of_revoked(paths.GENERATIONS / "run-1", {}, KEY) == [
         "with the present secrets, addresses and rights: user centre-centre"
     ]
 
@@ -227,7 +250,7 @@ def test_an_apply_that_brings_a_facility_back_lifts_its_tombstones(disk: Disk) -
     disk.confirm("run-2", content(state(BOTH)))
     assert host_files.read_json(paths.TOMBSTONES) == {"peers": {}, "paths": {}, "users": {}}
     disk.confirm("run-3", content(state({**BOTH, "kcl-bg-003": 1})))
-    assert tombstones.free_of_revoked(paths.GENERATIONS / "run-3", []) == []
+    assert tombstones.free_of_revoked(paths.GENERATIONS / "run-3", {}, KEY) == []
     assert disk.generation("run-3").tunnel.encode() == content(state(BOTH))[WG_FILE]
 
 
@@ -289,7 +312,7 @@ def test_damaged_tombstones_keep_no_state_and_let_no_rollback_through(disk: Disk
     disk.confirm("run-1", content(state(ONE)))
     paths.TOMBSTONES.write_text("{")
     with pytest.raises(Failed, match=r"tombstones\.json is damaged"):
-        tombstones.free_of_revoked(paths.GENERATIONS / "run-1", [])
+        tombstones.free_of_revoked(paths.GENERATIONS / "run-1", {}, KEY)
     disk.confirm("run-2", content(state(BOTH)))
     assert not paths.GENERATIONS.exists() or not list(paths.GENERATIONS.iterdir())
     disk.confirm("run-3", content(state(ONE)))
