@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from provisioner_host import relay, sessions
+from provisioner_host import last_good, paths, relay, sessions, units
 from provisioner_host.shell import Failed
 from tests.hostile import CENTRE, VIEWER
 
@@ -172,6 +172,25 @@ def test_readers_are_counted_by_name_address_and_path(engine: Engine) -> None:
     engine.let_in(*(session(n) | {"path": "a/b/c/sub"} for n in (1, 2)), session(3, state="idle"))
     expected = {"user": "centre-hn", "address": "10.90.0.1", "path": "a/b/c/sub", "readers": 2}
     assert sessions.readers() == [expected]
+
+
+@VIEWER
+@pytest.mark.parametrize("deaf", [False, True])
+def test_a_return_to_last_good_puts_out_whom_the_change_let_in_and_restarts_where_it_cannot(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, *, deaf: bool
+) -> None:
+    told: list[tuple[str, ...]] = []
+    monkeypatch.setattr(units, "states", lambda names: {name: {"active": "active"} for name in names})
+    monkeypatch.setattr(units, "systemctl", lambda *words, **_: told.append(words))
+    monkeypatch.setattr(last_good, "_await_sentinel", lambda *, rewrite: None)
+    monkeypatch.setattr(relay, "read_file", lambda: file_with(OTHER))
+    clock = iter(range(0, 1000, 3))
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    engine.deaf = deaf
+    engine.let_in(session(1), session(2, "centre-bg", "10.90.0.2"))
+    last_good._end_sessions(file_with(CENTRE_USER, OTHER))  # noqa: SLF001
+    assert told == ([("restart", paths.UNIT_MEDIAMTX)] if deaf else [])
+    assert engine.users == (["centre-hn", "centre-bg"] if deaf else ["centre-bg"])
 
 
 ROW = "   {n}: {local} {remote} {state} 00000000:00000000 00:00000000 00000000     0        0 1 1 0000000000000000"
