@@ -182,7 +182,7 @@ def test_a_return_to_last_good_puts_out_whom_the_change_let_in_and_restarts_wher
     told: list[tuple[str, ...]] = []
     monkeypatch.setattr(units, "states", lambda names: {name: {"active": "active"} for name in names})
     monkeypatch.setattr(units, "systemctl", lambda *words, **_: told.append(words))
-    monkeypatch.setattr(last_good, "_await_sentinel", lambda *, rewrite: None)
+    monkeypatch.setattr(last_good, "_await_sentinel", lambda **_: None)
     monkeypatch.setattr(relay, "read_file", lambda: file_with(OTHER))
     clock = iter(range(0, 1000, 3))
     monkeypatch.setattr(time, "monotonic", lambda: next(clock))
