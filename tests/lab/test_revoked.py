@@ -101,7 +101,7 @@ def test_nothing_of_a_closed_facility_comes_back_and_it_can_open_again(deploymen
         back = deployment.document("rollback", closed["run"], "--yes", codes=(0, 2))
         if back["schema"] == "provisioner/rollback":
             (note,) = [n for n in host_in(back, RELAY)["notes"] if n.startswith("left out")]
-            assert f"peer site/{SITE}; path {WATCHED[1]}" in note
+            assert f"peer site/{SITE}; path hai-duong/{SITE}/cam-01/" in note
     deployment.substitute(path, "operating: closed", "operating: open")
     deployment.run("allocate")
     opened = host_in(deployment.document("apply", "--yes", *ONLY, *ALLOWED), RELAY)
