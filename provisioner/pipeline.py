@@ -19,7 +19,7 @@ from provisioner.desired.key_hosts import key_hosts, known_keys
 from provisioner.desired.left_out import shut_for_site
 from provisioner.desired.limit import Limit, chosen_hosts, shut_by
 from provisioner.desired.required import run_key
-from provisioner.desired.sites import site_spec
+from provisioner.desired.sites import closed_sites, site_spec
 from provisioner.desired.spec import HostSpec, LeftOutHost
 from provisioner.hosts.ansible import AnsibleRunner
 from provisioner.hosts.facts import HostFacts
@@ -47,7 +47,7 @@ from provisioner.plan.diff import changes_of
 from provisioner.plan.guards.policy import TRUST
 from provisioner.render.files import RenderedFile
 from provisioner.render.host import render_host
-from provisioner.render.site import render_site
+from provisioner.render.site import SitePackage, render_closed_site, render_site
 from provisioner.render.templates import Templates, load_templates
 from provisioner.verify.requests import ObserveCall
 from provisioner.verify.result import VerifyResult
@@ -317,33 +317,40 @@ def _keys_of(
 class SitePackages:
     """The package of each facility, and the facilities whose secrets stayed shut, with what would have to be opened."""
 
-    files: Mapping[str, tuple[RenderedFile, ...]]
+    files: Mapping[str, SitePackage]
     shut: Mapping[str, tuple[str, ...]]
 
 
 def site_packages(session: Session, facilities: Sequence[str]) -> SitePackages:
-    """The package of each named facility, or of every rendered one.
+    """The package of each named facility, or of every rendered one; that of a closed one takes its gateway down.
 
     Raises:
-        UsageError: there is no such facility, or it is not rendered.
+        UsageError: there is no such facility, or it is neither rendered nor closed.
         SecretsError: a named facility's secrets stayed shut, or everybody's did.
     """
     inventory = load_inventory(session.root, today=session.today, cache=session.cache, tolerate={GATEWAY_KEY_MISSING})
-    secrets = load_secrets(session.root, session.passwords, inventory)
     rendered = {facility.id: facility for facility in inventory.rendered_facilities}
-    unknown = sorted(set(facilities) - set(rendered))
+    unknown = sorted(set(facilities) - set(rendered) - closed_sites(inventory))
     if unknown:
         raise UsageError(
-            f"{unknown[0]} is no facility with an agreed plan that is open",
-            hint=f"those are: {', '.join(rendered) or 'none'}",
+            f"{unknown[0]} is no facility with an agreed plan that is open, nor a closed one",
+            hint=f"open are: {', '.join(rendered) or 'none'}; the package of a closed one takes its gateway down",
             object=unknown[0],
         )
     chosen = tuple(facilities) or tuple(rendered)
-    shut = {name: files for name in chosen if (files := shut_for_site(secrets, rendered[name]))}
+    # A package that takes a gateway down holds no secret: the vault stays closed.
+    up = [name for name in chosen if name in rendered]
+    secrets = load_secrets(session.root, session.passwords, inventory) if up or not facilities else Secrets()
+    shut = {name: files for name in up if (files := shut_for_site(secrets, rendered[name]))}
     if shut and (facilities or len(shut) == len(chosen)):
         name, files = next(iter(shut.items()))
         hint = "set a password for its vault id in ANSIBLE_VAULT_IDENTITY_LIST"
         raise SecretsError(f"{name}: {', '.join(files)} stayed shut", hint=hint, object=name)
-    opened = [name for name in chosen if name not in shut]
-    packages = {name: render_site(site_spec(inventory, secrets, rendered[name]), session.templates) for name in opened}
+    packages = {
+        name: SitePackage(render_site(site_spec(inventory, secrets, rendered[name]), session.templates))
+        if name in rendered
+        else render_closed_site(name, session.templates)
+        for name in chosen
+        if name not in shut
+    }
     return SitePackages(packages, shut)

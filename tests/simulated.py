@@ -19,7 +19,9 @@ from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
 from provisioner.render.files import MEDIAMTX_FILE, NFT_FILE, POLICY_FILE, PSK_FILE, TRUST_FILE, TUNNEL_FILE, WG_FILE
 from provisioner_host import files as host_files
 from provisioner_host import relay as host_relay
+from provisioner_host import saved_texts
 from provisioner_host import tunnel as host_tunnel
+from provisioner_host.wire import Tombstones
 
 File = tuple[bytes, int, str, str]
 GENERATIONS = 3
@@ -40,9 +42,12 @@ class SimulatedHost:
     manifest: dict[str, Any] | None = None
     armed: dict[str, Any] | None = None
     viewers: dict[str, int] = field(default_factory=dict)
+    readers: list[dict[str, Any]] | None = field(default_factory=list)
+    tombstones: Tombstones = field(default_factory=lambda: Tombstones(peers={}, paths={}, users={}))
     dark: set[str] = field(default_factory=set)
     before: dict[str, Any] = field(default_factory=dict)
     last_good: dict[str, Any] | None = None
+    elsewhere: list[str] = field(default_factory=list)
     generations: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     receipts: dict[str, tuple[str, str]] = field(default_factory=dict)
     heads: list[dict[str, Any]] = field(default_factory=list)
@@ -126,6 +131,7 @@ def _observe(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
         running = there and "provisioner-mediamtx.service" in host.units and not host.silent
         sentinel = host.sentinel or (facts["relay"]["sentinel"] if content and running else None)
         runtime = {"version": "v1.20.1", "started": "", "sentinel": sentinel, "viewers": host.viewers}
+        runtime["readers"] = host.readers
         facts["runtime"] = runtime if running else None
     rests_on = {k: facts[k] for k in ("files", "units", "armed")} | {"rules": (host.rules or b"").decode()}
     rests_on["tunnel"] = host_tunnel.configuration(facts["tunnel"])
@@ -190,19 +196,22 @@ def _apply(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
     host.writes += 1
     _go_live(host, call)
     host.armed = {"run": request["run"], "kind": "apply", "target": ""}
+    host.elsewhere = list(request["elsewhere"])
     return answer | {"outcome": "armed", "before": host.before}
 
 
 def _go_live(host: SimulatedHost, call: HostCall) -> None:
     host.rules = host.files[NFT_FILE][0] if NFT_FILE in host.files else None
-    psks = dict(line.split() for line in host.files[PSK_FILE][0].decode().splitlines())
-    host.peers = {
-        p["public_key"]: p | {"psk": psks[p["public_key"]]} for p in peers_in(host.files[WG_FILE][0].decode())
-    }
+    host.peers = _peers(host.files)
     host.link = json.loads(host.files[TUNNEL_FILE][0]) | {"port": call.spec.tunnel.listen_port or 1}
     host.units = set(units_of(call.spec))
     if call.request["program"]:
         host.programs.add(call.request["program"]["path"])
+
+
+def _peers(files: dict[str, File]) -> dict[str, dict[str, Any]]:
+    psks = dict(line.split() for line in files[PSK_FILE][0].decode().splitlines())
+    return {p["public_key"]: p | {"psk": psks[p["public_key"]]} for p in peers_in(files[WG_FILE][0].decode())}
 
 
 def peers_in(conf: str) -> list[dict[str, Any]]:
@@ -291,11 +300,54 @@ def _confirm(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
         host.generations = host.generations[: numbers[0]]
     else:
         host.manifest = {"files": sorted(call.request["files"])}
+        _bury(host)
     host.manifest = {**(host.manifest or {}), "run": run, "record": call.request.get("record")}
     host.generations = [*host.generations, (run, host.last_good or {})][-GENERATIONS:]
     host.receipts[run] = ("applied", "")
     host.heads += [call.request["record"]] if call.request.get("record") else []
     return _answer(run, "applied") | {"receipt": "/receipt", "facts": _observe(host, call)}
+
+
+def texts_in(files: dict[str, File]) -> saved_texts.HeldTexts:
+    """What can be revoked in a host's files."""
+    names = (MEDIAMTX_FILE, WG_FILE, PSK_FILE, NFT_FILE)
+    return saved_texts.HeldTexts(*(files[name][0].decode() if name in files else "" for name in names))
+
+
+def _bury(host: SimulatedHost) -> None:
+    """Take what a confirmed apply removed out of what is kept, as the on-host program does."""
+    now = texts_in(host.files)
+    had, has = saved_texts.holdings(texts_in((host.last_good or {}).get("files", {}))), saved_texts.holdings(now)
+    moved = set(host.elsewhere)
+
+    def of(kind: Any) -> dict[str, str]:
+        names = {**host.tombstones[kind], **{name: "run" for name in had[kind] if name not in moved}}  # type: ignore[literal-required]
+        return {name: run for name, run in names.items() if name not in has[kind]}
+
+    host.tombstones = {"peers": of("peers"), "paths": of("paths"), "users": of("users")}
+    host.last_good = _without(host.last_good or {}, host, host.tombstones)
+    host.generations = [(run, _without(state, host, host.tombstones)) for run, state in host.generations]
+
+
+def _unwanted(state: dict[str, Any], host: SimulatedHost, call: HostCall) -> Tombstones:
+    saved, now = texts_in(state.get("files", {})), texts_in(host.files)
+    gone = saved_texts.unwanted(saved, now, call.request["wanted"], call.request["digest_key"])
+    return {
+        "peers": {**host.tombstones["peers"], **gone["peers"]},
+        "paths": {**host.tombstones["paths"], **gone["paths"]},
+        "users": {**host.tombstones["users"], **gone["users"]},
+    }
+
+
+def _without(state: dict[str, Any], host: SimulatedHost, stones: Tombstones) -> dict[str, Any]:
+    files = dict(state.get("files", {}))
+    if WG_FILE not in files:
+        return state
+    cleaned, _ = saved_texts.without(texts_in(files), texts_in(host.files), stones)
+    for name, text in zip((MEDIAMTX_FILE, WG_FILE, PSK_FILE, NFT_FILE), cleaned, strict=True):
+        if name in files:
+            files[name] = (text.encode(), *files[name][1:])
+    return state | {"files": files, "rules": files[NFT_FILE][0] if NFT_FILE in files else None, "peers": _peers(files)}
 
 
 def _abort(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
@@ -331,6 +383,7 @@ def _rollback(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
     if target not in kept:
         return _answer(run, "refused", f"this host keeps no state of before {target}")
     host.last_good = _state(host)
+    kept[target] = _without(kept[target], host, _unwanted(kept[target], host, call))
     then, now = _paths(kept[target]), _paths(host.last_good)
     host.armed = {"run": run, "kind": "rollback", "target": target}
     host.writes += 1

@@ -48,11 +48,14 @@ def _locked(change: ApplyTransaction) -> ChangeAnswer:
         preflight.uninstall_program(change)
         return change.refused(error)
     # The receipt first: whoever comes back after a loss finds what was looked at before.
-    receipt = change.receipt("armed", "the change waits for its confirmation", before=before)
+    kept = {"before": before, "elsewhere": change.request["elsewhere"]}
+    receipt = change.receipt("armed", "the change waits for its confirmation", **kept)
     try:
         change.step("arm", lambda: switch.arm(change))
         switch.switch(change, facts)
         change.step("health", lambda: _health(change))
+        if change.ended:
+            change.receipt("armed", "the change waits for its confirmation", **kept, sessions=change.ended)
         lease.extend(change.run_id, OPERATION_S)
         dead_man.renew(change.run_id, change.confirm_s, dead_man.WAITING)
     except Failed as error:

@@ -6,7 +6,7 @@ import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from provisioner_host import dead_man, files, gate, last_good, lease, lockout, paths
+from provisioner_host import dead_man, files, gate, last_good, lease, lockout, paths, tombstones
 from provisioner_host.health import health, health_of_saved
 from provisioner_host.observe import observe
 from provisioner_host.shell import Failed
@@ -69,8 +69,9 @@ def confirm(request: ConfirmRequest, folder: Path) -> ChangeAnswer:
         except Failed as error:
             return change.back(str(error))
         dead_man.disarm()
+        ended = (last_good.receipt_of(change.run_id) or {}).get("sessions", [])
         _remember(change, armed, state)
-        receipt = change.receipt("applied")
+        receipt = change.receipt("applied", sessions=ended)
         lease.release(change.run_id)
     try:
         facts = observe(request["observe"], folder)
@@ -109,6 +110,9 @@ def _remember(change: Transaction, armed: Armed, state: last_good.LiveState | No
             for generation in kept:
                 if int(generation["number"]) >= gone:
                     last_good.forget(str(generation["run"]))
+        else:
+            moved = tombstones.moved_by(change.run_id)
+            change.notes += change.step("bury what is revoked", lambda: tombstones.bury(change.run_id, moved))
         change.step("keep generation", lambda: last_good.keep(change.run_id))
         manifest = files.read_json(paths.MANIFEST) or {}
         change.step("save last-good", lambda: last_good.save(sorted(manifest.get("files", ())), state))
@@ -120,6 +124,7 @@ def _remember(change: Transaction, armed: Armed, state: last_good.LiveState | No
 def _remember_late(change: Transaction) -> None:
     """Do what a confirmation that was killed after its word had been taken left undone."""
     try:
+        change.notes += tombstones.bury_late()
         if paths.LAST_GOOD.exists() and not (paths.GENERATIONS / change.run_id).exists():
             last_good.keep(change.run_id)
         manifest = files.read_json(paths.MANIFEST) or {}

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from provisioner_host import files, firewall, paths, relay, tunnel, units
+from provisioner_host import files, firewall, paths, relay, sessions, tunnel, units
 from provisioner_host.shell import Failed
 
 if TYPE_CHECKING:
@@ -123,6 +123,7 @@ def restore(*, live: bool = True, folder: Path | None = None, carriers: bool = T
     wrong: list[str] = []
     changed: list[str] = []
     relay_changed: list[bool] = []
+    read_before = relay.read_file()
 
     def attempt(step: Callable[[], Any]) -> None:
         try:
@@ -136,6 +137,7 @@ def restore(*, live: bool = True, folder: Path | None = None, carriers: bool = T
         attempt(lambda: _firewall_back(present=state["firewall"]))
         attempt(lambda: _tunnel_back(before))
         attempt(lambda: _relay_back(before, changed, relay_changed=any(relay_changed)))
+        attempt(lambda: _end_sessions(read_before))
     attempt(lambda: _units_back(before))
     attempt(lambda: _manifest_back(folder, state))
     if carriers:
@@ -247,6 +249,17 @@ def _relay_back(before: dict[str, Any], changed: list[str], *, relay_changed: bo
     _await_sentinel(rewrite=relay_changed)
 
 
+def _end_sessions(read_before: str) -> None:
+    """End the sessions that the state left behind let in and this one does not; a restart ends them all."""
+    if units.states([paths.UNIT_MEDIAMTX])[paths.UNIT_MEDIAMTX]["active"] != "active":
+        return
+    try:
+        sessions.end_revoked(read_before, relay.read_file())
+    except Failed:
+        units.systemctl("restart", paths.UNIT_MEDIAMTX)
+        _await_sentinel(rewrite=False)
+
+
 def _await_sentinel(*, rewrite: bool) -> None:
     content = paths.MEDIAMTX_FILE.read_text()
     sentinel = relay.describe(content, "")["sentinel"]
@@ -293,7 +306,12 @@ KEPT = 3
 
 
 def keep(run_id: str) -> None:
-    """Keep last-good as the state before a run, which is confirmed now; the oldest of more than three goes."""
+    """Keep last-good as the state before a run, which is confirmed now; the oldest of more than three goes.
+
+    Where it could not be freed of what was revoked it is gone, and nothing is kept.
+    """
+    if not paths.LAST_GOOD.exists():
+        return
     files.folder(paths.GENERATIONS, 0o700)
     target = paths.GENERATIONS / run_id
     shutil.rmtree(target, ignore_errors=True)

@@ -10,7 +10,19 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from provisioner_host import dead_man, files, firewall, last_good, lockout, paths, relay, sandbox, tunnel, units
+from provisioner_host import (
+    dead_man,
+    files,
+    firewall,
+    last_good,
+    lockout,
+    paths,
+    relay,
+    sandbox,
+    sessions,
+    tunnel,
+    units,
+)
 from provisioner_host.known import identity, known
 from provisioner_host.shell import PATH, run
 
@@ -23,6 +35,7 @@ if TYPE_CHECKING:
         ObserveRequest,
         ProgramAnswer,
         RelayAnswer,
+        RuntimeAnswer,
         SystemAnswer,
     )
 
@@ -67,7 +80,7 @@ def observe(request: ObserveRequest, folder: Path, *, runtime: bool = True) -> F
     if request["program"]:
         facts["program"] = program(Path(request["program"]), manifest)
         facts["relay"] = _relay_file(key)
-        facts["runtime"] = relay.runtime() if runtime else None
+        facts["runtime"] = _runtime() if runtime else None
     if request.get("receipts"):
         facts["receipts"] = last_good.recorded_heads()
     facts["live_digest"] = live_digest(facts, live, key)
@@ -155,6 +168,13 @@ def _relay_file(key: str) -> RelayAnswer | None:
     same = files.keyed_digest(key, content)
     described: RelayAnswer = known("relay", same, lambda: relay.describe(content.decode(errors="replace"), key))
     return described
+
+
+def _runtime() -> RuntimeAnswer | None:
+    now = relay.runtime()
+    if now is not None:
+        now["readers"] = sessions.readers()
+    return now
 
 
 def live_digest(facts: FactsAnswer, live: firewall.Items | None, key: str) -> str:

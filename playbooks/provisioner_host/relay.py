@@ -26,9 +26,10 @@ if TYPE_CHECKING:
 
 # A write within a second of the last reload is silently lost (measured on 1.20.1), so there is more between.
 WRITE_GAP_S = 1.6
-_PATH_LINE = re.compile(r'^  ("(?:[^"\\]|\\.)*"): (\{.*\})$')
+PATH_LINE = re.compile(r'^  ("(?:[^"\\]|\\.)*"): (\{.*\})$')
 _TRIAL_LIMITS = ("LimitFSIZE=64M", "MemoryMax=2G", "RuntimeMaxSec=30", "TasksMax=64")
 _SETTING_LINE = re.compile(r"^([A-Za-z][A-Za-z0-9]*): (.*)$")
+USERS_LINE = "authInternalUsers: "
 
 # A path's settings that we write. Another hand's may hold anything: a command line with a password, an address.
 _OURS = frozenset({"rtspTransport", "sourceOnDemandStartTimeout", "sourceOnDemandCloseAfter"})
@@ -50,7 +51,7 @@ def describe(content: str, key: str) -> RelayAnswer:
         if not line.strip() or line.startswith("#") or line == "paths:":
             continue
         try:
-            if entry := _PATH_LINE.match(line):
+            if entry := PATH_LINE.match(line):
                 name, value = json.loads(entry[1]), json.loads(entry[2])
                 if name.startswith(SENTINEL_PREFIX):
                     sentinel = name
@@ -96,7 +97,7 @@ def stages(live: str, wanted: str, size: int) -> Iterator[tuple[str, str]]:
 
 def _paths_by_line(content: str) -> dict[int, str]:
     """The paths' names as they are written, in their quotes: we write a name in one way only."""
-    matches = ((number, _PATH_LINE.match(line)) for number, line in enumerate(content.splitlines()))
+    matches = ((number, PATH_LINE.match(line)) for number, line in enumerate(content.splitlines()))
     named = {number: match[1] for number, match in matches if match}
     return {number: name for number, name in named.items() if not name.startswith(f'"{SENTINEL_PREFIX}')}
 
@@ -127,7 +128,7 @@ def describe_path(value: dict[str, Any], key: str) -> PathAnswer:
 
 def sources(paths: set[str]) -> dict[str, str]:
     """The sources of paths in the live file, with their credentials: what is not to be repeated of them."""
-    lines = (_PATH_LINE.match(line) for line in read_file().splitlines())
+    lines = (PATH_LINE.match(line) for line in read_file().splitlines())
     known: dict[str, str] = {}
     for entry in lines:
         if entry and (name := json.loads(entry[1])) in paths:
@@ -143,12 +144,26 @@ def _settings(text: str) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def users_of(content: str) -> list[dict[str, Any]] | None:
+    """The entries of a relay file's users, or None where there is no such line, more than one, or another form."""
+    lines = [line for line in content.splitlines() if line.startswith(USERS_LINE)]
+    try:
+        listed = json.loads(lines[0].removeprefix(USERS_LINE)) if len(lines) == 1 else None
+    except ValueError:
+        return None
+    whole = isinstance(listed, list) and all(isinstance(user, dict) for user in listed)
+    return listed if whole else None
+
+
 def _setting(name: str, text: str, key: str) -> Any:
     try:
         value = json.loads(text)
     except ValueError:
         value = text
-    if name == "authInternalUsers" and isinstance(value, list):
+    if name == "authInternalUsers":
+        # Another form than ours may hold a password anywhere.
+        if not isinstance(value, list) or not all(isinstance(user, dict) for user in value):
+            return keyed_digest(key, text.encode())
         return [{**user, "pass": keyed_digest(key, str(user.get("pass")).encode())} for user in value]
     return value
 
@@ -156,8 +171,8 @@ def _setting(name: str, text: str, key: str) -> Any:
 # --- the Control API ------------------------------------------------------------------------------
 
 
-def api(path: str, timeout_s: float = 5) -> Any:
-    """Ask the Control API on loopback.
+def api(path: str, timeout_s: float = 5, *, method: str = "GET") -> Any:
+    """Ask the Control API on loopback, or with POST have it do something.
 
     By hand, in HTTP/1.0 (one answer, whole, then the end): the import of `urllib` takes longer than all
     that a small change asks.
@@ -167,7 +182,9 @@ def api(path: str, timeout_s: float = 5) -> Any:
     """
     password = API_PASSWORD.read_text().strip()
     login = base64.b64encode(f"api:{password}".encode()).decode()
-    head = (f"GET {path} HTTP/1.0", "Host: 127.0.0.1", f"Authorization: Basic {login}", "Connection: close", "", "")
+    begin = (f"{method} {path} HTTP/1.0", "Host: 127.0.0.1", f"Authorization: Basic {login}")
+    length = () if method == "GET" else ("Content-Length: 0",)
+    head = (*begin, *length, "Connection: close", "", "")
     try:
         with socket.create_connection(("127.0.0.1", API_PORT), timeout_s) as link:
             link.sendall("\r\n".join(head).encode())

@@ -5,7 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from provisioner_host import dead_man, files, firewall, gate, last_good, lease, lockout, paths, preflight, relay, tunnel
+from provisioner_host import (
+    dead_man,
+    files,
+    firewall,
+    gate,
+    last_good,
+    lease,
+    lockout,
+    paths,
+    preflight,
+    relay,
+    tombstones,
+    tunnel,
+)
 from provisioner_host.health import health_of_saved
 from provisioner_host.shell import Failed
 from provisioner_host.transaction import OPERATION_S, Transaction, begin
@@ -37,6 +50,8 @@ def _locked(change: Transaction, request: RollbackRequest) -> ChangeAnswer:
     generation = paths.GENERATIONS / target
     try:
         state = last_good.state_of(generation)
+        free = lambda: tombstones.free_of_revoked(generation, request["wanted"], request["digest_key"])  # noqa: E731
+        change.notes += change.step("leave out what is revoked", free)
         affected, removed = _affected(generation, state)
         asked = _differing(request["gate"], set(affected) - set(removed))
         before = change.step("paths before", lambda: gate.look(asked))
@@ -100,4 +115,7 @@ def _check_aside(change: Transaction, ssh: LockoutCheck, generation: Path, state
         program, content = relay.program_in(unit.read_text()), relay_file.read_bytes()
         if not program.exists():
             raise Failed(f"check relay: {program} is not on this host any more")
+        live = paths.UNIT_FOLDER / paths.UNIT_MEDIAMTX
+        if live.exists() and program != relay.program_in(live.read_text()):
+            change.notes.append(f"MediaMTX goes back to {program.name}")
         change.step("check relay", lambda: preflight.check_relay(program, content))

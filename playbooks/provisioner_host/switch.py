@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from provisioner_host import dead_man, firewall, last_good, lease, paths, relay, tunnel, units
+from provisioner_host import dead_man, firewall, last_good, lease, paths, relay, sessions, tunnel, units
 from provisioner_host.files import write
 from provisioner_host.preflight import must_load
 from provisioner_host.shell import Failed
@@ -50,7 +50,11 @@ def switch(change: ApplyTransaction, facts: FactsAnswer) -> None:
         change.step("firewall unit", lambda: _on(paths.UNIT_NFT, facts))
     change.step("tunnel", lambda: _switch_tunnel(facts))
     if str(paths.MEDIAMTX_FILE) in change.wanted:
+        before = relay.read_file()
         change.step("relay", lambda: _switch_relay(change, facts, restart=restart_relay))
+        now = change.content(str(paths.MEDIAMTX_FILE)).decode()
+        change.ended = change.step("sessions", lambda: sessions.end_revoked(before, now))
+        change.notes += change.ended
 
 
 def _on(name: str, facts: FactsAnswer) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from provisioner_host import dead_man, files, last_good, lease, lockout, paths
+from provisioner_host import dead_man, files, last_good, lease, lockout, paths, tombstones
 from provisioner_host.shell import Failed, scrub
 
 if TYPE_CHECKING:
@@ -121,6 +121,7 @@ class ApplyTransaction(Transaction):
 
     Attributes:
         had_programs: the programs that the manifest lists before anything is installed.
+        ended: whose sessions were ended, in words.
     """
 
     request: ApplyRequest
@@ -128,6 +129,7 @@ class ApplyTransaction(Transaction):
     def __init__(self, request: ApplyRequest, folder: Path) -> None:
         super().__init__(request, folder)
         self.had_programs: frozenset[str] = frozenset()
+        self.ended: list[str] = []
 
     @property
     def wanted(self) -> Mapping[str, FileToPut]:
@@ -190,4 +192,5 @@ def begin(change: Transaction) -> ChangeAnswer | None:
         dead_man.disarm()
         lease.take(change.run_id, change.who, OPERATION_S)
         change.notes.append(f"run {armed['run']} was returned to last-good: {cause}")
+    change.notes += tombstones.bury_late()
     return None

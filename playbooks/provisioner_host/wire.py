@@ -161,7 +161,12 @@ class ChangeRequest(TypedDict):
 
 
 class ApplyRequest(ChangeRequest):
-    """Bring the host to the files, and leave it armed; `gate` is null where nothing is looked at before."""
+    """Bring the host to the files, and leave it armed; `gate` is null where nothing is looked at before.
+
+    Keys:
+        elsewhere: public keys of peers and names of paths that this host loses to another relay of the same carrier,
+            with the same secrets: they are not revoked.
+    """
 
     operation: Literal["apply"]
     files: dict[str, FileToPut]
@@ -169,13 +174,21 @@ class ApplyRequest(ChangeRequest):
     expected_live_digest: str
     lockout: LockoutCheck
     gate: GateRequest | None
+    elsewhere: list[str]
 
 
 class RollbackRequest(ChangeRequest):
-    """Return to the state before the run `target`, and leave the host armed; empty is the newest that it keeps."""
+    """Return to the state before the run `target`, and leave the host armed; empty is the newest that it keeps.
+
+    Keys:
+        wanted: what the inventory wants at this host or at another relay of its carrier: public keys, names of paths
+            and of users, each with the keyed digest of its pre-shared key, source or hash; nothing else comes back.
+    """
 
     operation: Literal["rollback"]
     target: str
+    digest_key: str
+    wanted: dict[str, str]
     lockout: LockoutCheck
     gate: GateRequest | None
 
@@ -322,13 +335,23 @@ class RelayAnswer(TypedDict):
     foreign: int
 
 
+class ReaderAnswer(TypedDict):
+    """Who reads a path, by the name typed, from which address, and how many sessions at once."""
+
+    user: str
+    address: str
+    path: str
+    readers: int
+
+
 class RuntimeAnswer(TypedDict):
-    """What the running relay says of itself."""
+    """What the running relay says of itself; `readers` is null where it does not say who they are."""
 
     version: str
     started: str
     sentinel: str | None
     viewers: dict[str, int]
+    readers: NotRequired[list[ReaderAnswer] | None]
 
 
 class ProgramAnswer(TypedDict):
@@ -357,6 +380,14 @@ class Manifest(TypedDict, total=False):
     programs: dict[str, str]
     run: str
     record: RecordHead
+
+
+class Tombstones(TypedDict):
+    """What applies took away, as the host keeps it: peers by public key, paths and users by name, each with the run."""
+
+    peers: dict[str, str]
+    paths: dict[str, str]
+    users: dict[str, str]
 
 
 class Armed(TypedDict, total=False):

@@ -1,7 +1,7 @@
 """Enact a plan: waves of hosts, one transaction a host, each confirmed over new connections. An effect stage."""
 
 from provisioner.apply.gate import GateRules
-from provisioner.apply.job import CONFIRM_S, RETURN_S, TRANSACTION_TIMEOUT_S, Job, RolloutOptions
+from provisioner.apply.job import CONFIRM_S, RETURN_S, TRANSACTION_TIMEOUT_S, Job, RolloutOptions, relays_beside
 from provisioner.apply.journal import Journal, JournalStep, MemoryJournal, StartedHost
 from provisioner.apply.result import (
     HostOutcome,
@@ -38,6 +38,7 @@ __all__ = [
     "exit_code",
     "host_document",
     "outcome_of",
+    "relays_beside",
     "roll_out",
     "waves_of",
 ]

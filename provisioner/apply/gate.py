@@ -61,6 +61,7 @@ class Touched:
         named: every path that the plan names, read or not.
         peers: public keys of the peers that the plan names.
         everything: whether every path of the relay may reconnect by this plan.
+        left: paths whose readers the plan ends, some or all of them, without touching the path.
     """
 
     read: tuple[MediaPath, ...] = ()
@@ -68,6 +69,7 @@ class Touched:
     named: frozenset[str] = frozenset()
     peers: frozenset[str] = frozenset()
     everything: bool = False
+    left: frozenset[str] = frozenset()
 
 
 def touched_by(spec: HostSpec, changes: Iterable[Change]) -> Touched:
@@ -90,6 +92,7 @@ def touched_by(spec: HostSpec, changes: Iterable[Change]) -> Touched:
         named=frozenset(named),
         peers=frozenset(peer.public_key for peer in spec.tunnel.peers if peer.name in peers),
         everything=everything,
+        left=frozenset(path for c in pending for path in c.cut.get(spec.id, ())),
     )
 
 
@@ -270,7 +273,8 @@ def _relay_changes(touched: Touched, before: Sessions, after: Sessions) -> list[
     broken = [name for name in online if not now[name].online or now[name].since != was[name].since]
     if len(broken) > len(online) // _BY_ITSELF:
         undeclared += [f"path {name} lost its source" for name in broken]
-    readers = {(name, reader) for name in online if name not in broken for reader in was[name].readers}
+    kept = [name for name in online if name not in broken and name not in touched.left]
+    readers = {(name, reader) for name in kept for reader in was[name].readers}
     left = {(name, reader) for name, reader in readers if reader not in now[name].readers}
     if readers and left == readers:
         undeclared.append(f"every reader of paths that the plan does not name was cut ({len(left)})")
@@ -288,5 +292,5 @@ def _readers_left(touched: Touched, before: Sessions | None, after: Sessions | N
     if touched.everything or before is None or after is None or not before.paths or not after.paths:
         return []
     was, now = _unnamed(touched, before), _unnamed(touched, after)
-    left = sum(len(was[name].readers - now[name].readers) for name in set(was) & set(now))
+    left = sum(len(was[name].readers - now[name].readers) for name in (set(was) & set(now)) - touched.left)
     return [f"{left} readers of paths that the plan does not name left meanwhile"] if left else []

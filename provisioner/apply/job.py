@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from provisioner.apply.gate import GateRules, Touched, touched_by
+from provisioner.base.secret import keyed_digest
 from provisioner.desired.spec import HostSpec, MediaPath
 from provisioner.desired.units import units_of
 from provisioner.hosts.facts import HostFacts
@@ -17,6 +18,7 @@ from provisioner.hosts.runner import HostCall
 from provisioner.plan.changes import HOST, Change, Resource
 from provisioner.plan.diff import sentinel_of
 from provisioner.render.files import MEDIAMTX_FILE, RenderedFile, program_path
+from provisioner.render.quote import source_url
 
 if TYPE_CHECKING:  # the host's own package: its types are for the type checker, the module is not installed here
     from provisioner_host.wire import (
@@ -55,6 +57,7 @@ class Job:
         changes: the host's changes in the plan: what the gate looks at.
         rollback: the run whose change is undone, or None where the rendered files are applied. Empty is the
             newest run that the host keeps a state of.
+        carrier: the other relays of this relay's carrier: what the host loses to them is not revoked.
     """
 
     spec: HostSpec
@@ -65,6 +68,7 @@ class Job:
     artefact_sha256: str = ""
     changes: tuple[Change, ...] = ()
     rollback: str | None = None
+    carrier: tuple[HostSpec, ...] = ()
 
     @property
     def unproved(self) -> bool:
@@ -120,6 +124,7 @@ def first_call(job: Job, run_id: str, options: RolloutOptions) -> HostCall:
         "expected_live_digest": job.expected,
         "lockout": _lockout(job, options),
         "gate": _look(job, _existing(job.touched), _BEFORE_S) if options.gate else None,
+        "elsewhere": _moved(job, job.facts) if job.facts else [],
     }
     return HostCall(job.spec, request, contents, job.artefact, shares=True, unproved=job.unproved)
 
@@ -129,6 +134,8 @@ def _rollback_request(job: Job, target: str, run_id: str, options: RolloutOption
         "operation": "rollback",
         **_common(job, run_id, options),
         "target": target,
+        "digest_key": job.spec.digest_key.reveal(),
+        "wanted": dict(sorted({**_served(job, job.carrier), **_wanted(job)}.items())),
         "lockout": _lockout(job, options),
         "gate": _look(job, job.touched, _BEFORE_S) if options.gate else None,
     }
@@ -169,6 +176,45 @@ def status_call(job: Job, run_id: str, options: RolloutOptions) -> HostCall:
 def look_seconds(options: RolloutOptions) -> float:
     """How long one look may take, there and back: a slow host is given up, not waited for."""
     return options.confirm_s * _LOOK_SHARE + 20
+
+
+def relays_beside(spec: HostSpec, hosts: Iterable[HostSpec]) -> tuple[HostSpec, ...]:
+    """The other relays of a relay's carrier; none of a centre."""
+    others = (other for other in hosts if other.relay and other.id != spec.id and other.carriers == spec.carriers)
+    return tuple(others) if spec.relay else ()
+
+
+def _served(job: Job, relays: Iterable[HostSpec]) -> dict[str, str]:
+    """The sites' peers and the paths of relays, with keyed digests of their secrets as this host has them.
+
+    A centre is not in it: one that reads from a relay may be revoked at another.
+    """
+    relays = tuple(relays)
+    sites = (peer for spec in relays for peer in spec.tunnel.peers if peer.name.startswith("site/"))
+    served = {peer.public_key: _digest(job, peer.psk.reveal()) for peer in sites}
+    return served | {path.name: _digest(job, source_url(path.source)) for spec in relays for path in spec.paths}
+
+
+def _wanted(job: Job) -> dict[str, str]:
+    own = {peer.public_key: _digest(job, peer.psk.reveal()) for peer in job.spec.tunnel.peers}
+    if job.spec.relay is None:
+        return own
+    users = {user.name: _digest(job, user.secret_hash) for user in job.spec.relay.users}
+    return own | users | _served(job, [job.spec])
+
+
+def _moved(job: Job, facts: HostFacts) -> list[str]:
+    """What the host loses to another relay of its carrier, and with the secrets that it has here."""
+    peers = {key: peer.psk for key, peer in facts.tunnel.peers.items()} if facts.tunnel else {}
+    paths = {name: path.source_digest for name, path in facts.relay.paths.items()} if facts.relay else {}
+    own = {*(peer.public_key for peer in job.spec.tunnel.peers), *(path.name for path in job.spec.paths)}
+    lost = {name: digest for name, digest in {**peers, **paths}.items() if name not in own}
+    served = _served(job, job.carrier) if lost else {}
+    return sorted(name for name, digest in lost.items() if served.get(name) == digest)
+
+
+def _digest(job: Job, secret: str) -> str:
+    return keyed_digest(job.spec.digest_key, secret.encode())
 
 
 def _lockout(job: Job, options: RolloutOptions) -> LockoutCheck:

@@ -46,6 +46,12 @@ def rollback(
     three states. Going back is a change like any other: checked aside, in waves, looked at, confirmed,
     and it can be undone the same way. The inventory stays as it is: the next plan names the difference.
 
+    What an apply has taken away since (peers, paths, readers) stays away, and secrets stay the present
+    ones: each host's notes name it. To bring something back, change the inventory and apply.
+
+    What an apply has taken away since (peers, paths, readers) stays away, and secrets stay the present
+    ones: each host's notes name it. To bring something back, change the inventory and apply.
+
     Example: provisioner -i inventories/example rollback relay-viettel-1
     """
     session = Session(invocation.inventory, invocation.env, today())

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import click
 
+from provisioner.base.json_document import Document
 from provisioner.cli.context import Invocation, today
 from provisioner.cli.files import write_tree
 from provisioner.cli.output import print_document, print_warning
-from provisioner.pipeline import Session, site_packages
+from provisioner.pipeline import Session, SitePackages, site_packages
 
 
 @click.command("site-package")
@@ -25,21 +26,33 @@ def site_package(invocation: Invocation, facilities: tuple[str, ...], folder: Pa
     port map, and prints the public key that goes into the facility's file at gateway.public_key. The
     package holds the site's pre-shared key: hand it over by a channel that you trust, and remove it.
 
+    The package of a facility that is closed takes its gateway down: install.sh stops and removes the
+    tunnel, the port map, the unit and the keys, and says so. It is made only where the facility is named.
+
     Example: provisioner -i inventories/example site-package kcl-bg-001 --out /run/user/1000/sites
     """
     invocation.refuse_proposed(folder)
     session = Session(invocation.inventory, invocation.env, today())
     packages = site_packages(session, facilities)
-    for facility, files in packages.files.items():
-        write_tree(folder / facility, files)
+    for facility, package in packages.files.items():
+        write_tree(folder / facility, package.files)
     if invocation.json:
-        listed = {facility: str(folder / facility) for facility in packages.files}
-        shut = {facility: list(files) for facility, files in packages.shut.items()}
-        print_document({"schema": "provisioner/site-package", "version": 1, "packages": listed, "shut": shut})
+        print_document(_document(folder, packages))
         return 0
     for facility, shut_files in packages.shut.items():
         hint = "set a password for its vault id in ANSIBLE_VAULT_IDENTITY_LIST"
         print_warning(f"{facility} has no package: {', '.join(shut_files)} stayed shut", hint, color=invocation.color)
-    for facility in packages.files:
-        click.echo(f"wrote {folder / facility}: run install.sh in it on the gateway of {facility}, as root")
+    for facility, package in packages.files.items():
+        end = "; it takes the gateway down, since the facility is closed" if package.takes_down else ""
+        click.echo(f"wrote {folder / facility}: run install.sh in it on the gateway of {facility}, as root{end}")
     return 0
+
+
+def _document(folder: Path, packages: SitePackages) -> Document:
+    return {
+        "schema": "provisioner/site-package",
+        "version": 1,
+        "packages": {facility: str(folder / facility) for facility in packages.files},
+        "takes_down": [facility for facility, package in packages.files.items() if package.takes_down],
+        "shut": {facility: list(files) for facility, files in packages.shut.items()},
+    }

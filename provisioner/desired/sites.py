@@ -5,7 +5,7 @@ from __future__ import annotations
 from provisioner.desired.access import ACCESS
 from provisioner.desired.required import recorded, secret_of
 from provisioner.desired.spec import SiteLink, SiteSpec
-from provisioner.inventory.model import Connection, Facility, Inventory, Secrets, SiteAllocation
+from provisioner.inventory.model import Connection, Facility, Inventory, Operating, Secrets, SiteAllocation
 
 
 def site_spec(inventory: Inventory, secrets: Secrets, facility: Facility) -> SiteSpec:
@@ -28,6 +28,16 @@ def site_spec(inventory: Inventory, secrets: Secrets, facility: Facility) -> Sit
         lan_interface=gateway.lan_interface,
         devices=ACCESS[plan.access].device_map(facility, allocation),
     )
+
+
+def closed_sites(inventory: Inventory) -> frozenset[str]:
+    """The facilities whose gateways have to go: closed ones, and those that left the inventory and were allocated."""
+    closed = {facility.id for facility in inventory.facilities.values() if facility.operating is Operating.CLOSED}
+    gone = {s.object.removeprefix("site/") for s in inventory.allocations.tombstones if s.tunnel_address}
+    # What is called otherwise now is not gone: its gateway goes on.
+    moved = {move.old.split("/")[1] for move in inventory.settings.moved}
+    known = moved.union(inventory.facilities, inventory.allocations.sites)
+    return frozenset(closed | {name for name in gone - known if "/" not in name})
 
 
 def _link(inventory: Inventory, secrets: Secrets, connection: Connection, site: SiteAllocation) -> SiteLink:

@@ -117,12 +117,26 @@ class RelayFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class ReaderFacts:
+    """Who reads a path: the name typed, the address, and how many sessions there are of it."""
+
+    user: str
+    address: str
+    path: str
+    readers: int
+
+
+@dataclass(frozen=True, slots=True)
 class RuntimeFacts:
-    """What the running relay says of itself; `viewers` are live readers by path."""
+    """What the running relay says of itself; `viewers` are live readers by path.
+
+    `readers` says who they are; None where the relay does not say it.
+    """
 
     version: str
     sentinel: str | None
     viewers: Mapping[str, int]
+    readers: tuple[ReaderFacts, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,7 +363,15 @@ def _path(path: Fields) -> PathFacts:
 def _runtime(runtime: Fields | None) -> RuntimeFacts | None:
     if runtime is None:
         return None
-    return RuntimeFacts(runtime.sentence("version"), runtime.text_or_none("sentinel"), runtime.counts("viewers"))
+    readers = tuple(map(_reader, runtime.each("readers"))) if runtime.has("readers") else None
+    return RuntimeFacts(
+        runtime.sentence("version"), runtime.text_or_none("sentinel"), runtime.counts("viewers"), readers
+    )
+
+
+def _reader(reader: Fields) -> ReaderFacts:
+    user, address, path = (reader.text(name) for name in ("user", "address", "path"))
+    return ReaderFacts(user, address, path, reader.amount("readers"))
 
 
 def _program(program: Fields | None) -> ProgramFacts | None:

@@ -96,7 +96,7 @@ def _facts(spec: HostSpec, files: Sequence[RenderedFile], new_files: Sequence[Re
     if spec.relay is None:
         return facts
     relay = _relay(spec, by_path[MEDIAMTX_FILE])
-    runtime = RuntimeFacts(spec.relay.artefact.version, relay.sentinel, {})
+    runtime = RuntimeFacts(spec.relay.artefact.version, relay.sentinel, {}, ())
     return replace(facts, relay=relay, runtime=runtime, program=_program(spec.relay.artefact, new_files))
 
 
@@ -202,5 +202,6 @@ def _meaning(path: str) -> str:
     if parts[1:2] == ["cameras"]:
         return f"paths of {parts[-1]} whose login is another one reconnect, and only those"
     if parts[1:2] == ["carriers"]:
-        return f"reader secrets or pre-shared keys of {parts[-1]} may be others, which cuts nobody who reads already"
+        readers = "readers of a secret that was replaced are ended, and no others"
+        return f"reader secrets or pre-shared keys of {parts[-1]} may be others: {readers}"
     return "digests of files are made with another key: every host is to be applied anew"

@@ -33,6 +33,23 @@ PACKAGES: Final[Mapping[Access, tuple[PackageFile, ...]]] = MappingProxyType(
 """The files of a site package by access mode, beside those of the peers."""
 
 
+class SitePackage(NamedTuple):
+    """A site package: its files in the order of names, and whether it takes the gateway down."""
+
+    files: tuple[RenderedFile, ...]
+    takes_down: bool = False
+
+
+def render_closed_site(facility: str, templates: Templates) -> SitePackage:
+    """The package that takes the gateway of a closed facility out of service; no secret is in it.
+
+    Raises:
+        RenderError: the template lacks a value.
+    """
+    script = fill(templates, "site/take-down.sh.j2", {"facility": facility, "tunnel": TUNNEL})
+    return SitePackage((RenderedFile("install.sh", script, 0o755),), takes_down=True)
+
+
 def render_site(spec: SiteSpec, templates: Templates) -> tuple[RenderedFile, ...]:
     """The site package, in the order of names.
 

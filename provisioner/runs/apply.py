@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from provisioner.apply import HostOutcome, HostResult, Job, NotStartedBecause, RolloutOptions, waves_of
+from provisioner.apply import HostOutcome, HostResult, Job, NotStartedBecause, RolloutOptions, relays_beside, waves_of
 from provisioner.base.errors import PolicyError
 from provisioner.desired.spec import HostSpec
 from provisioner.history.records import Operation
@@ -94,5 +94,6 @@ def _as_desired(host: str, armed: ArmedChange | None) -> HostResult:
 def _job(session: Session, spec: HostSpec, planned: Planned, expected: str) -> Job:
     files, facts = session.files[spec.id], planned.facts[spec.id]
     changes = tuple(change for change in planned.plan.pending if change.host == spec.id)
-    job = Job(spec, files, facts, expected, changes=changes)
+    beside = relays_beside(spec, session.state.hosts.values())
+    job = Job(spec, files, facts, expected, changes=changes, carrier=beside)
     return with_program(session, job, facts.arch) if needs_program(spec, changes) else job

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from provisioner.apply import HostOutcome, HostResult, Job, JournalStep, RolloutOptions, roll_out
+from provisioner.apply import HostOutcome, HostResult, Job, JournalStep, RolloutOptions, relays_beside, roll_out
 from provisioner.desired.limit import Limit, refuse_all_shut
 from provisioner.desired.spec import HostSpec
 from provisioner.history.who import who, who_text
@@ -96,6 +96,7 @@ def _job_again(session: Session, spec: HostSpec, facts: HostFacts | None, last: 
     intent = last.intent
     changes, live = intent.changes.get(spec.id, ()), intent.live.get(spec.id, "")
     rollback = intent.rollback.get(spec.id)
-    job = Job(spec, session.files[spec.id], facts, live, changes=changes, rollback=rollback)
+    beside = relays_beside(spec, session.state.hosts.values())
+    job = Job(spec, session.files[spec.id], facts, live, changes=changes, rollback=rollback, carrier=beside)
     ships = facts is not None and rollback is None and needs_program(spec, changes)
     return with_program(session, job, facts.arch) if facts is not None and ships else job

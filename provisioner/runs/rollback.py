@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 
-from provisioner.apply import HostOutcome, HostResult, Job, waves_of
+from provisioner.apply import HostOutcome, HostResult, Job, relays_beside, waves_of
 from provisioner.base.errors import HostError, UsageError
 from provisioner.desired.limit import Limit, refuse_all_shut
 from provisioner.history.place import state_place_of
@@ -81,7 +81,14 @@ def roll_back(session: Session, planned: RollbackPlan, options: RunOptions = USU
     """
     hosts = session.state.hosts
     jobs = [
-        Job(hosts[host], session.files[host], planned.facts[host], "", rollback=target)
+        Job(
+            hosts[host],
+            session.files[host],
+            planned.facts[host],
+            "",
+            rollback=target,
+            carrier=relays_beside(hosts[host], hosts.values()),
+        )
         for host, (target, _) in sorted(planned.hosts.items())
     ]
     others = tuple(

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from provisioner.apply import GateRules, HostOutcome, waves_of
 from provisioner.desired import DesiredState
-from tests.simulated import SimulatedHosts, go_back
+from provisioner_host.saved_texts import HeldTexts, holdings
+from tests.hostile import LOCAL_USER
+from tests.simulated import SimulatedHosts, go_back, texts_in
 from tests.unit.apply.world import Controller, at_call, state
 
 FEW = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -38,24 +40,67 @@ def applied(controller: Controller, desired: DesiredState, run: str) -> None:
     assert {result.outcome for result in results.values()} <= {HostOutcome.APPLIED}, results
 
 
+def texts_of(controller: Controller, host: str) -> HeldTexts:
+    """What a host's files say that can be revoked."""
+    return texts_in(controller.hosts.hosts[host].files)
+
+
 @FEW
-@given(old=facilities, new=facilities)
-def test_a_rollback_of_an_apply_is_what_was_before(old: dict[str, int], new: dict[str, int]) -> None:
+@given(old=facilities, added=facilities)
+def test_a_rollback_of_an_apply_that_took_nothing_away_is_what_was_before(
+    old: dict[str, int], added: dict[str, int]
+) -> None:
+    # Ids in the order of their addresses: what is new moves nobody.
+    new = old | {f"kcl-bg-1{name[-2:]}": cameras for name, cameras in added.items()}
     controller = Controller()
     applied(controller, state(old), "run-1")
     before = controller.contents()
-    jobs = controller.jobs(state(new))
+    changed = {job.spec.id for job in controller.jobs(state(new))}
+    applied(controller, state(new), "run-2")
+    after = controller.contents()
+    for number, expected in ((3, before), (4, after), (5, before)):
+        back = [j for j in controller.jobs(state(new), rollback=f"run-{number - 1}") if j.spec.id in changed]
+        controller.run(back, f"run-{number}")
+        assert controller.contents() == expected
+
+
+@LOCAL_USER
+@FEW
+@given(old=facilities, new=facilities, password=st.sampled_from(["secret", "another"]))
+def test_what_an_apply_took_away_no_rollback_brings_back(
+    old: dict[str, int], new: dict[str, int], password: str
+) -> None:
+    controller = Controller()
+    applied(controller, state(old), "run-1")
+    held = {host: holdings(texts_of(controller, host)) for host in state(old).hosts}
+    jobs = controller.jobs(state(new, password))
     changed = {job.spec.id for job in jobs}
     done = controller.run(jobs, "run-2")
     assert {result.outcome for result in done.results} <= {HostOutcome.APPLIED}
-    after = controller.contents()
-    back = [job for job in controller.jobs(state(new), rollback="run-2") if job.spec.id in changed]
+    after = {host: texts_of(controller, host) for host in changed}
+    back = [job for job in controller.jobs(state(new, password), rollback="run-2") if job.spec.id in changed]
     returned = controller.run(back, "run-3")
     assert {result.outcome for result in returned.results} <= {HostOutcome.APPLIED}
-    assert controller.contents() == before
-    again = [job for job in controller.jobs(state(new), rollback="run-3") if job.spec.id in changed]
-    controller.run(again, "run-4")
-    assert controller.contents() == after
+    for host, then in after.items():
+        now, has = texts_of(controller, host), holdings(then)
+        for kind, names in holdings(now).items():
+            assert names.keys() == held[host][kind].keys() & has[kind].keys()
+        # What is in both keeps its present secrets and addresses.
+        assert set(now.psks.splitlines()) <= set(then.psks.splitlines())
+        assert set(now.tunnel.splitlines()) <= set(then.tunnel.splitlines())
+        assert password_lines(now) <= password_lines(then)
+        for _, state_before in controller.hosts.hosts[host].generations:
+            kept = texts_in(state_before.get("files", {}))
+            assert set(kept.psks.splitlines()) <= set(then.psks.splitlines())
+            assert password_lines(kept) <= password_lines(then)
+
+
+def password_lines(texts: HeldTexts) -> set[str]:
+    """Where cameras' logins are sent, and the users."""
+    lines = texts.relay.splitlines()
+    return {line.partition("://")[2].partition("/")[0] for line in lines if "://" in line} | {
+        line for line in lines if line.startswith("authInternalUsers")
+    }
 
 
 @FEW

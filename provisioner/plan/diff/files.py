@@ -11,6 +11,7 @@ from provisioner.plan.changes import NOBODY, Action, Audience, Change, Impact, R
 from provisioner.plan.diff.comparison import Comparison
 from provisioner.plan.diff.relay_file import settings_of
 from provisioner.plan.diff.reload_rules import caution, impact_of_settings
+from provisioner.plan.diff.users import USERS, ended_by
 from provisioner.render.files import MEDIAMTX_FILE, POLICY_FILE, RenderedFile, program_path
 
 
@@ -74,9 +75,15 @@ def _relay_file(at: Comparison, file: RenderedFile, reason: str) -> tuple[Impact
         return Impact.NONE, NOBODY, f"{reason}; its settings do not, its paths are listed"
     impact = impact_of_settings(changed, live.settings)
     reason = f"settings differ: {', '.join(sorted(changed))}"
-    if impact is Impact.HOT and at.spec.relay is not None:
-        return impact, NOBODY, reason + caution(at.spec.relay.artefact.version)
-    return impact, at.everybody, reason
+    if impact is not Impact.HOT or at.spec.relay is None:
+        return impact, at.everybody, reason
+    reason += caution(at.spec.relay.artefact.version)
+    ended = ended_by(live.settings.get(USERS), desired.get(USERS), at.facts.runtime) if USERS in changed else None
+    if ended is None:
+        return impact, NOBODY, reason
+    cut = at.everybody if ended.readers is None else at.audience(ended.readers)
+    # Whoever watches at the moment: an impact is what a plan is reviewed for, and stands in its digest.
+    return (Impact.PATH if ended.takes_away else impact), cut, f"{reason}: {ended.reason}"
 
 
 def _unlisted(at: Comparison) -> Iterator[Change]:

@@ -20,7 +20,7 @@ _NEW = {
     ("management", Action.CREATE): "new SSH from it is to be accepted",
     ("management", Action.DELETE): "new SSH from it is to be refused",
     ("centres", Action.CREATE): "new readers from it are to be accepted",
-    ("centres", Action.DELETE): "new readers from it are to be refused; those that read stay",
+    ("centres", Action.DELETE): "new readers from it are to be refused; those of a user that goes are ended",
 }
 _CAMERAS = {
     Action.CREATE: "the relay is to reach {device}",

@@ -13,6 +13,8 @@ done
 [ -z "$missing" ] || { echo "install.sh: missing packages; run: apt-get install -y$missing" >&2; exit 1; }
 mkdir -p /etc/provisioner-site /usr/local/lib/provisioner-site
 chmod 0700 /etc/provisioner-site
+# For the package that takes this gateway down when the facility closes.
+echo kcl-bg-002 >/etc/provisioner-site/facility
 [ -s /etc/provisioner-site/wg.key ] || wg genkey >/etc/provisioner-site/wg.key
 rm -rf /etc/provisioner-site/peers
 mkdir /etc/provisioner-site/peers

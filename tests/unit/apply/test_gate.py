@@ -95,6 +95,21 @@ def test_what_the_plan_does_not_name_stays(after: Sessions, words: str) -> None:
     assert undeclared_changes(Touched(everything=True), before, after) == ()
 
 
+def test_readers_that_the_plan_ends_are_declared_and_their_paths_are_not_let_go() -> None:
+    both = {
+        "a": PathSession(online=True, since="t", readers=frozenset({"1"})),
+        "b": PathSession(online=True, since="t", readers=frozenset({"2"})),
+    }
+    before = Sessions("boot", both, {})
+    nobody = Sessions("boot", {name: PathSession(online=True, since="t") for name in both}, {})
+    dark = Sessions("boot", {name: PathSession(online=False) for name in both}, {})
+    change = Change(HOST, Resource.FILE, "mediamtx.yml", Action.UPDATE, Impact.PATH, "", {HOST: {"a": 1, "b": 1}})
+    touched = touched_by(SPEC, [change])
+    assert undeclared_changes(touched, before, nobody) == ()
+    assert undeclared_changes(Touched(left=frozenset({"a"})), before, nobody) != ()
+    assert undeclared_changes(touched, before, dark) != ()
+
+
 def test_one_source_in_fifty_may_come_and_go_by_itself() -> None:
     many = {f"p{n}": path() for n in range(100)}
     two, three = ({f"p{n}": path("2") for n in range(count)} for count in (2, 3))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -11,6 +13,8 @@ from provisioner.inventory.model import Inventory
 from provisioner.plan.changes import Action, Change, Impact, Resource
 from provisioner.render.files import MEDIAMTX_FILE
 from tests import fleets, inventories
+from tests.hostile import CENTRE, MERGE_REQUEST, VIEWER
+from tests.hostile import RELAY as RELAY_IN_OTHER_HANDS
 from tests.plans import World, of
 from tests.simulated import SimulatedHost
 
@@ -59,10 +63,103 @@ def test_a_setting_that_restarts_paths_cuts_everybody(relay: Found) -> None:
     assert (change.impact, change.cut, change.reason) == (Impact.ALL, EVERYBODY, "settings differ: readTimeout")
 
 
-def test_users_are_hot(relay: Found) -> None:
-    relay.edit(MEDIAMTX_FILE, lambda text: text.replace(b'"user": "probe"', b'"user": "prober"'))
+def without_probe(text: bytes) -> bytes:
+    return re.sub(rb'\{"user": "probe", .*?\]\}, ', b"", text)
+
+
+def narrower(text: bytes) -> bytes:
+    return text.replace(b'"ips": ["127.0.0.1"]', b'"ips": ["127.0.0.9"]')
+
+
+def wider(text: bytes) -> bytes:
+    return text.replace(b'"ips": ["127.0.0.1"]', b'"ips": ["127.0.0.1", "127.0.0.9"]')
+
+
+@pytest.mark.parametrize(
+    ("live", "impact", "reason"),
+    [
+        (without_probe, Impact.HOT, "probe is new"),
+        (lambda text: text.replace(b'"user": "probe"', b'"user": "p"'), Impact.PATH, "p may not come any more"),
+        (narrower, Impact.PATH, "where api may come from"),
+        (wider, Impact.PATH, "where api may come from"),
+    ],
+)
+def test_a_new_user_is_hot_and_one_that_loses_something_is_not_whoever_watches(
+    relay: Found, live: Callable[[bytes], bytes], impact: Impact, reason: str
+) -> None:
+    relay.edit(MEDIAMTX_FILE, live)
     change = relay.plan(Resource.FILE, "mediamtx.yml")
-    assert (change.impact, change.viewers) == (Impact.HOT, 0)
+    assert (change.impact, change.viewers) == (impact, 0)
+    assert reason in change.reason
+
+
+@MERGE_REQUEST
+def test_the_impact_of_a_secret_is_the_same_whoever_watches(relay: Found) -> None:
+    relay.edit(MEDIAMTX_FILE, another_hash)
+    impacts = set()
+    for readers in ([], [reads("centre-centre", SITE, 1)], None):
+        relay.host.readers = readers
+        impacts.add(relay.plan(Resource.FILE, "mediamtx.yml").impact)
+    assert impacts == {Impact.PATH}
+
+
+def reads(user: str, path: str, readers: int, address: str = "10.90.0.1") -> dict[str, Any]:
+    return {"user": user, "address": address, "path": path, "readers": readers}
+
+
+def another_hash(text: bytes) -> bytes:
+    """The hash of the last user, the centre, as it was before its secret was renewed."""
+    hashes = re.findall(rb"sha256:[A-Za-z0-9+/]{43}=", text)
+    return text.replace(hashes[-1], b"sha256:" + b"A" * 43 + b"=")
+
+
+@VIEWER
+def test_a_reader_s_new_secret_ends_that_reader_s_sessions_and_no_others(relay: Found) -> None:
+    relay.edit(MEDIAMTX_FILE, another_hash)
+    relay.host.readers = [reads("centre-centre", SITE, 1), reads("probe", ELSEWHERE, 3, "10.91.0.1")]
+    change = relay.plan(Resource.FILE, "mediamtx.yml")
+    assert (change.impact, change.cut) == (Impact.PATH, {RELAY: {SITE: 1}})
+    assert change.reason == "settings differ: authInternalUsers: the secret or the rights of centre-centre"
+    assert "sha256" not in repr(change)
+
+
+@VIEWER
+def test_where_the_relay_does_not_say_who_reads_everybody_may_be_ended(relay: Found) -> None:
+    relay.edit(MEDIAMTX_FILE, another_hash)
+    relay.host.readers = None
+    change = relay.plan(Resource.FILE, "mediamtx.yml")
+    assert (change.impact, change.cut) == (Impact.PATH, EVERYBODY)
+
+
+@CENTRE
+def test_a_user_that_goes_takes_its_readers_along(relay: Found) -> None:
+    stranger = b'{"user": "any", "pass": "", "ips": [], "permissions": []}, {"user": "api"'
+    relay.edit(MEDIAMTX_FILE, lambda text: text.replace(b'{"user": "api"', stranger, 1))
+    relay.host.readers = [reads("whoever", SITE, 2), reads("centre-centre", ELSEWHERE, 3)]
+    change = relay.plan(Resource.FILE, "mediamtx.yml")
+    assert (change.impact, change.cut) == (Impact.PATH, {RELAY: {SITE: 2}})
+    assert change.reason.endswith("authInternalUsers: any may not come any more")
+
+
+@CENTRE
+def test_addresses_that_are_permitted_no_more_end_who_reads_from_there(relay: Found) -> None:
+    relay.edit(MEDIAMTX_FILE, lambda text: text.replace(b'"ips": ["10.90.0.1"]', b'"ips": ["10.90.0.0/24"]'))
+    relay.host.readers = [reads("centre-centre", SITE, 1), reads("centre-centre", ELSEWHERE, 2, "10.90.0.77")]
+    change = relay.plan(Resource.FILE, "mediamtx.yml")
+    assert (change.impact, change.cut) == (Impact.PATH, {RELAY: {ELSEWHERE: 2}})
+    assert change.reason.endswith("where centre-centre may come from")
+
+
+@RELAY_IN_OTHER_HANDS
+@pytest.mark.parametrize("users", ["[1, null]", '"s3cret"', '[{"user": ["x"]}]', '{"user": "any", "pass": "s3cret"}'])
+def test_users_that_are_none_break_no_plan_and_show_no_password(relay: Found, users: str) -> None:
+    line = re.compile(rb"(?m)^authInternalUsers: .*$")
+    relay.edit(MEDIAMTX_FILE, lambda text: line.sub(b"authInternalUsers: " + users.encode(), text))
+    relay.host.readers = [reads("centre-centre", SITE, 1)]
+    planned = relay.world.plan(of({"kcl-bg-001": 1, "kcl-bg-002": 1}))
+    (change,) = [c for c in planned.plan.pending if c.name == MEDIAMTX_FILE]
+    assert change.cut == {RELAY: {SITE: 1}}
+    assert "s3cret" not in repr(planned)
 
 
 def test_lines_that_are_not_ours_may_mean_anything(relay: Found) -> None:

@@ -13,7 +13,7 @@ from provisioner.desired.sites import site_spec
 from provisioner.render.files import HOST_PROGRAM, MEDIAMTX_FILE
 from provisioner.render.host import render_host
 from provisioner.render.quote import source_url
-from provisioner.render.site import render_site
+from provisioner.render.site import render_closed_site, render_site
 from provisioner.render.templates import Templates, load_templates
 from tests import fleets, inventories
 
@@ -59,6 +59,12 @@ def test_every_file_of_every_host_is_as_the_golden_tree(golden_tree: Golden) -> 
 def test_a_site_package_is_as_the_golden_tree(golden_tree: Golden) -> None:
     _, site = scenario()
     golden_tree("site-kcl-bg-002", site)
+
+
+def test_the_package_of_a_closed_site_is_as_the_golden_tree(golden_tree: Golden) -> None:
+    package = render_closed_site("kcl-bg-002", fleets.templates())
+    assert package.takes_down
+    golden_tree("closed-site-kcl-bg-002", {file.path: file.content for file in package.files})
 
 
 def test_a_relay_file_is_yaml_that_says_what_was_desired() -> None:

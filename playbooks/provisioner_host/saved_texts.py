@@ -1,0 +1,356 @@
+"""The files of a host that hold what can be revoked, as texts: what is in them, and how they are without some of it.
+
+Pure. We write one path, user line, peer block or set a line or a few; what has another form is not understood, and
+a text that is not understood is not returned to.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from provisioner_host.files import keyed_digest
+from provisioner_host.paths import SENTINEL_PREFIX
+from provisioner_host.relay import PATH_LINE, USERS_LINE, users_of
+
+if TYPE_CHECKING:
+    from provisioner_host.wire import Tombstones
+
+
+class Unclear(Exception):  # noqa: N818 (it reads as what is so)
+    """A saved file is not in the form that we write."""
+
+
+class HeldTexts(NamedTuple):
+    """MediaMTX's file, the tunnel's, its pre-shared keys, and the rules; empty where there is none."""
+
+    relay: str = ""
+    tunnel: str = ""
+    psks: str = ""
+    rules: str = ""
+
+
+class PeerBlock(NamedTuple):
+    """A peer's block: its comment's name, its key, its allowed IPs as they are written, and its lines."""
+
+    name: str
+    key: str
+    allowed: str
+    lines: tuple[str, ...]
+
+
+Names = Mapping[str, Mapping[str, str]]
+"""By kind (`peers`, `paths`, `users`) what is in a state: a peer's key to its name, others to themselves."""
+
+_KEY = re.compile(r"PublicKey = (\S+)")
+_PEER_LINE = re.compile(r"|#.*|\[Peer\]|PublicKey = \S+|AllowedIPs = \S.*|Endpoint = \S+|PersistentKeepalive = \S+")
+_HEAD_LINE = re.compile(r"|#.*|\[Interface\]|ListenPort = \d+")
+_SETTING = re.compile(r"[A-Za-z][A-Za-z0-9]*: .*|paths:")
+_SET = re.compile(r"\tset (management|centres|cameras) \{")
+_ELEMENTS = re.compile(r"\t\telements = \{ (.*) \}")
+_SET_LINE = re.compile(r"\t\t(type|flags) [a-z0-9_ .]+")
+_SSH = re.compile(r'^\t\tip saddr @management tcp dport (\d+) accept comment "ssh"$', re.MULTILINE)
+_AT = re.compile(r"://(?:[^/@]*@)?([0-9.]+)(?::(\d+))?(?:/|$)")
+_RTSP = "554"
+
+
+def holdings(texts: HeldTexts) -> Names:
+    """What can be revoked in a state.
+
+    Raises:
+        Unclear: a file has another form than ours.
+    """
+    return {
+        "peers": {peer.key: peer.name for peer in _peers(texts.tunnel)[1]},
+        "paths": {name: name for name in _paths(texts.relay)},
+        "users": {str(user.get("user")): str(user.get("user")) for user in _users(texts.relay)},
+    }
+
+
+def unwanted(saved: HeldTexts, now: HeldTexts, wanted: Mapping[str, str], key: str) -> Tombstones:
+    """What of a saved state is not there now, and not wanted with the secret that it has there.
+
+    Args:
+        saved: the state.
+        now: the present one.
+        wanted: keyed digests of pre-shared keys, sources and hashes, by public key, path and user.
+        key: the digests' key.
+    """
+    has, psks = holdings(now), dict(_psk_lines(saved.psks))
+    secret_of = {
+        "peers": {peer.key: psks.get(peer.key, "") for peer in _peers(saved.tunnel)[1]},
+        "paths": {name: _source(line) for name, line in _paths(saved.relay).items() if name not in has["paths"]},
+        "users": {str(user.get("user")): str(user.get("pass")) for user in _users(saved.relay)},
+    }
+
+    def of(kind: str) -> dict[str, str]:
+        gone = ((name, secret) for name, secret in secret_of[kind].items() if name not in has[kind])
+        return {name: "" for name, secret in gone if wanted.get(name) != keyed_digest(key, secret.encode())}
+
+    return {"peers": of("peers"), "paths": of("paths"), "users": of("users")}
+
+
+def without(saved: HeldTexts, now: HeldTexts, stones: Tombstones) -> tuple[HeldTexts, dict[str, list[str]]]:
+    """A saved state without what is revoked: its texts, and the names of what was taken out or keeps its present form.
+
+    Args:
+        saved: the state.
+        now: the present one: what is in both keeps its secrets and addresses from here.
+        stones: what is revoked, by kind.
+
+    Raises:
+        Unclear: a file has another form than ours.
+    """
+    out: dict[str, list[str]] = {}
+    tunnel, names = _tunnel_without(saved.tunnel, now.tunnel, stones["peers"], out)
+    relay = _relay_without(saved.relay, now.relay, stones, out)
+    allowed = {ip for peer in _peers(tunnel)[1] for ip in peer.allowed.split(", ")}
+    same = relay == saved.relay and tunnel == saved.tunnel
+    rules = _rules_without(saved.rules, now.rules, allowed, None if same else _sources(relay))
+    return HeldTexts(relay, tunnel, _psks_without(saved.psks, now.psks, names, out), rules), out
+
+
+# --- the tunnel -----------------------------------------------------------------------------------
+
+
+def _peers(text: str) -> tuple[list[str], list[PeerBlock]]:
+    """What stands before the first peer, and the peers."""
+    head, *blocks = re.split(r"\n(?=\n# [^\n]*\n\[Peer\]\n)", text)
+    if not all(_HEAD_LINE.fullmatch(line) for line in head.splitlines()):
+        raise Unclear("the tunnel's file has a peer in another form than ours")
+    return head.splitlines(), [_peer(block.strip("\n").splitlines()) for block in blocks]
+
+
+def _peer(lines: list[str]) -> PeerBlock:
+    keys = [match[1] for line in lines if (match := _KEY.fullmatch(line))]
+    allowed = [line.partition(" = ")[2] for line in lines if line.startswith("AllowedIPs = ")]
+    whole = all(_PEER_LINE.fullmatch(line) for line in lines) and lines.count("[Peer]") == 1
+    if not whole or len(keys) != 1 or len(allowed) != 1:
+        raise Unclear("the tunnel's file has a peer in another form than ours")
+    return PeerBlock(lines[0].removeprefix("# "), keys[0], allowed[0], tuple(lines))
+
+
+def _tunnel_without(
+    text: str, now: str, gone: Mapping[str, str], out: dict[str, list[str]]
+) -> tuple[str, dict[str, str]]:
+    """The tunnel's file, and the peers that stay in it: names by key."""
+    lines, peers = _peers(text)
+    present = {peer.key: peer for peer in _peers(now)[1]}
+    names: dict[str, str] = {}
+    changed = False
+    for peer in peers:
+        here = present.get(peer.key)
+        if here is None and peer.key in gone:
+            _note(out, "peers", peer.name)
+            changed = True
+            continue
+        names[peer.key] = peer.name
+        own = list(peer.lines)
+        if here is not None and here.allowed != peer.allowed:
+            own = [f"AllowedIPs = {here.allowed}" if line.startswith("AllowedIPs = ") else line for line in own]
+            _note(out, "kept peers", peer.name)
+            changed = True
+        lines = [*lines, "", *own]
+    return ("\n".join(lines) + "\n" if changed else text), names
+
+
+def _psks_without(text: str, now: str, names: Mapping[str, str], out: dict[str, list[str]]) -> str:
+    present = dict(_psk_lines(now))
+    result = ""
+    for key, psk in _psk_lines(text):
+        if key not in names:
+            continue
+        if present.get(key, psk) != psk:
+            _note(out, "kept peers", names[key])
+        result += f"{key} {present.get(key, psk)}\n"
+    return result
+
+
+def _psk_lines(text: str) -> Iterator[tuple[str, str]]:
+    for line in text.splitlines():
+        words = line.split()
+        if len(words) != 2:  # noqa: PLR2004 (a key and its pre-shared key)
+            raise Unclear("the file of pre-shared keys has another form than ours")
+        yield words[0], words[1]
+
+
+# --- the relay ------------------------------------------------------------------------------------
+
+
+def _relay_without(text: str, now: str, stones: Tombstones, out: dict[str, list[str]]) -> str:
+    if not text:
+        return text
+    present, _ = _paths(now), _paths(text)
+    users = _users_without(text, now, stones["users"], out)
+    lines = []
+    for line in text.splitlines():
+        path = PATH_LINE.match(line)
+        name = _name(path[1]) if path else ""
+        if line.startswith(USERS_LINE):
+            lines.append(users)
+        elif not path or name.startswith(SENTINEL_PREFIX) or line == present.get(name):
+            lines.append(line)
+        elif name in present and _place(line) != _place(present[name]):
+            _note(out, "kept paths", name)
+            lines.append(present[name])
+        elif name in present or name not in stones["paths"]:
+            lines.append(line)
+        else:
+            _note(out, "paths", name)
+    result = "\n".join(lines) + "\n"
+    return text if lines == text.splitlines() else _with_own_sentinel(result)
+
+
+def _with_own_sentinel(text: str) -> str:
+    """Another file has another sentinel: what waits for it must not take the file before for this one."""
+    return re.sub(
+        rf'^  "{SENTINEL_PREFIX}[0-9a-f]+": ',
+        f'  "{SENTINEL_PREFIX}{secrets.token_hex(6)}": ',
+        text,
+        flags=re.MULTILINE,
+    )
+
+
+def _paths(text: str) -> dict[str, str]:
+    """The paths' lines by name.
+
+    Raises:
+        Unclear: a line is none that we write.
+    """
+    lines: dict[str, str] = {}
+    for line in text.splitlines():
+        if path := PATH_LINE.match(line):
+            name = _name(path[1])
+            if name in lines:
+                raise Unclear("the relay's file has a path twice")
+            if not name.startswith(SENTINEL_PREFIX):
+                lines[name] = line
+        elif line.strip() and not line.startswith("#") and not _SETTING.fullmatch(line):
+            raise Unclear("the relay's file has lines that are not ours")
+    return lines
+
+
+def _name(quoted: str) -> str:
+    # A relay may have ten thousand: a name without escapes is what stands between its quotes.
+    if "\\" not in quoted:
+        return quoted[1:-1]
+    try:
+        return str(json.loads(quoted))
+    except ValueError:
+        raise Unclear("the relay's file has a path in another form than ours") from None
+
+
+def _source(line: str) -> str:
+    path = PATH_LINE.match(line)
+    try:
+        return str(json.loads(path[2]).get("source", "")) if path else ""
+    except ValueError:
+        raise Unclear("the relay's file has a path in another form than ours") from None
+
+
+def _place(line: str) -> str:
+    """Login, address and port of a path's source: a login goes nowhere but where the present state sends it."""
+    return _source(line).partition("://")[2].partition("/")[0]
+
+
+def _users(text: str) -> list[dict[str, Any]]:
+    if not text:
+        return []
+    users = users_of(text)
+    if users is None:
+        raise Unclear("the relay's file has its users in another form than ours")
+    return users
+
+
+def _users_without(text: str, now: str, gone: Mapping[str, str], out: dict[str, list[str]]) -> str:
+    """The line of users: those that are in both as they are now; nobody else's secret, address or right comes back."""
+    present = {str(user.get("user")): user for user in _users(now)}
+    own, users = _users(text), []
+    for user in own:
+        name = str(user.get("user"))
+        if name in present:
+            if present[name] != user:
+                _note(out, "kept users", name)
+            users.append(present[name])
+        elif name in gone:
+            _note(out, "users", name)
+        else:
+            users.append(user)
+    line = next(line for line in text.splitlines() if line.startswith(USERS_LINE))
+    return line if users == own else USERS_LINE + json.dumps(users)
+
+
+def _sources(relay: str) -> set[str]:
+    """Where paths are pulled from, as elements of the set of cameras."""
+    places = (_AT.search(_source(line)) for line in _paths(relay).values())
+    return {f"{place[1]} . {place[2] or _RTSP}" for place in places if place}
+
+
+# --- the rules ------------------------------------------------------------------------------------
+
+
+def ssh_in(rules: str) -> tuple[int | None, list[str]]:
+    """The port of SSH and the networks that it is accepted from; no port where the rules are not ours."""
+    port = _SSH.search(rules)
+    return int(port[1]) if port else None, _elements(rules).get("management", [])
+
+
+def _rules_without(text: str, now: str, allowed: set[str], sources: set[str] | None) -> str:
+    """The rules with the present management networks, and of centres and cameras those that are there still.
+
+    `sources` is None where paths and peers are as they were saved: then so are the cameras.
+    """
+    if not text:
+        return text
+    own = _elements(text)
+    keep = {
+        "management": _elements(now).get("management", []) if now else own.get("management", []),
+        "centres": [e for e in own.get("centres", []) if f"{e}/32" in allowed],
+        "cameras": [e for e in own.get("cameras", []) if sources is None or e in sources],
+    }
+    missing = {s for s in sources or () if s.partition(" ")[0] + "/32" in allowed} - set(keep["cameras"])
+    keep["cameras"] += sorted(missing & set(_elements(now).get("cameras", [])))
+    if all(keep[name] == own.get(name, []) for name in keep):
+        return text
+    return "".join(_with_elements(text, keep))
+
+
+def _with_elements(text: str, keep: Mapping[str, list[str]]) -> Iterator[str]:
+    name = ""
+    for line in text.splitlines():
+        if match := _SET.fullmatch(line):
+            name = match[1]
+        elif name and line == "\t}":
+            if keep[name]:
+                yield f"\t\telements = {{ {', '.join(keep[name])} }}\n"
+            name = ""
+        if not (name and _ELEMENTS.fullmatch(line)):
+            yield f"{line}\n"
+
+
+def _elements(rules: str) -> dict[str, list[str]]:
+    """The elements of our sets.
+
+    Raises:
+        Unclear: a set has another form than ours.
+    """
+    sets: dict[str, list[str]] = {}
+    name = ""
+    for line in rules.splitlines():
+        if match := _SET.fullmatch(line):
+            name = match[1]
+            sets[name] = []
+        elif name and line == "\t}":
+            name = ""
+        elif name and (elements := _ELEMENTS.fullmatch(line)):
+            sets[name] += elements[1].split(", ")
+        elif name and not _SET_LINE.fullmatch(line):
+            raise Unclear("the rules have a set in another form than ours")
+    return sets
+
+
+def _note(out: dict[str, list[str]], kind: str, name: str) -> None:
+    out.setdefault(kind, []).append(name)

@@ -1,0 +1,114 @@
+"""Who may read at a relay, wanted and live: whose sessions end when a secret or a right is taken away. Pure.
+
+MediaMTX itself lets the sessions of removed and changed users go on; the host ends them once it has read its new file
+(`playbooks/provisioner_host/sessions.py`). Whose a session is, is the name that its reader typed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
+from typing import Final
+
+from provisioner.hosts.facts import ReaderFacts, RuntimeFacts
+
+USERS: Final = "authInternalUsers"
+_ANYBODY: Final = "any"
+_MANY: Final = 5
+
+Entries = Mapping[str, list[Mapping[str, object]]]
+
+
+@dataclass(frozen=True, slots=True)
+class EndedReaders:
+    """Whose sessions a change of users ends.
+
+    Attributes:
+        readers: how many by path; None where the relay does not say who reads: then it may be anybody.
+        takes_away: whether anybody who might read may not read any more, or must come anew.
+        reason: which users change, in words.
+    """
+
+    readers: Mapping[str, int] | None
+    takes_away: bool
+    reason: str
+
+
+def ended_by(live: object, desired: object, runtime: RuntimeFacts | None) -> EndedReaders:
+    """What a change of users ends.
+
+    Args:
+        live: the setting as the host describes it: hashes as keyed digests.
+        desired: the same of the rendered file.
+        runtime: what the relay says; None where none runs.
+    """
+    now, wanted = _entries(live), _entries(desired)
+    changed = sorted(name for name in now.keys() | wanted.keys() if now.get(name) != wanted.get(name))
+    words = [_change(name, now.get(name), wanted.get(name)) for name in changed]
+    reason = "; ".join(words[:_MANY]) + (f"; and {len(words) - _MANY} more" if len(words) > _MANY else "")
+    takes_away = any(name in now and not _only_wider(now[name], wanted.get(name)) for name in changed) or not now
+    if runtime is None:
+        return EndedReaders({}, takes_away, reason)
+    if runtime.readers is None:
+        return EndedReaders(None if takes_away else {}, takes_away, reason)
+    ended: Counter[str] = Counter()
+    for reader in runtime.readers:
+        if _ends(reader, now, wanted):
+            ended[reader.path] += reader.readers
+    return EndedReaders(dict(sorted(ended.items())), takes_away or bool(ended), reason)
+
+
+def _entries(setting: object) -> Entries:
+    """The users' entries by name; a host may answer anything, and what is no user is none."""
+    users: dict[str, list[Mapping[str, object]]] = {}
+    for user in setting if isinstance(setting, list | tuple) else ():
+        if isinstance(user, Mapping):
+            users.setdefault(str(user.get("user", "")), []).append(user)
+    return users
+
+
+def _change(name: str, now: list[Mapping[str, object]] | None, wanted: list[Mapping[str, object]] | None) -> str:
+    if wanted is None:
+        return f"{name} may not come any more"
+    if now is None:
+        return f"{name} is new"
+    if _rights(now) != _rights(wanted):
+        return f"the secret or the rights of {name}"
+    return f"where {name} may come from"
+
+
+def _only_wider(now: list[Mapping[str, object]], wanted: list[Mapping[str, object]] | None) -> bool:
+    """Whether a user may come from more places than before, with the same secret and rights."""
+    if wanted is None or _rights(now) != _rights(wanted):
+        return False
+    return all(_is_wider(had.get("ips"), has.get("ips")) for had, has in zip(now, wanted, strict=True))
+
+
+def _is_wider(now: object, wanted: object) -> bool:
+    had, has = (set(map(str, ips)) if isinstance(ips, list | tuple) else set() for ips in (now, wanted))
+    return not has or (bool(had) and had <= has)
+
+
+def _ends(reader: ReaderFacts, now: Entries, wanted: Entries) -> bool:
+    entries = wanted.get(reader.user) or wanted.get(_ANYBODY)
+    if entries is None or _rights(now.get(reader.user) or now.get(_ANYBODY)) != _rights(entries):
+        return True
+    return not any(_comes_from(reader.address, entry.get("ips")) for entry in entries)
+
+
+def _rights(entries: list[Mapping[str, object]] | None) -> list[dict[str, object]] | None:
+    return None if entries is None else [{k: v for k, v in entry.items() if k != "ips"} for entry in entries]
+
+
+def _comes_from(address: str, networks: object) -> bool:
+    listed = [str(network) for network in networks] if isinstance(networks, list | tuple) else []
+    return not listed or any(_lies_in(address, network) for network in listed)
+
+
+def _lies_in(address: str, network: str) -> bool:
+    try:
+        return ip_address(address) in ip_network(network, strict=False)
+    except ValueError:
+        return address == network
