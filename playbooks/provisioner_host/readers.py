@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import IO, TYPE_CHECKING, Any
 
-from provisioner_host import rtsp_reader, shell
+from provisioner_host import logins, rtsp_reader, shell
 from provisioner_host.rtsp_reader import Login
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 SHORTEST_READ_S = 5
 _PACKAGE = "provisioner_host"
 # The modules that `serve` needs, in the order of their imports: the confined user can read none of ours.
-_SHIPPED = (shell, rtsp_reader)
+_SHIPPED = (logins, shell, rtsp_reader)
 _BOOT = """
 import json, sys, types
 line = sys.stdin.buffer.readline()

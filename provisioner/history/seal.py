@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 SIGNING_KEY = "PROVISIONER_RECORD_KEY"
 _SEAL, _SIGNATURE = "hmac-sha256", "ed25519"
 _NAME_LENGTH = 16
+_SIGNED = re.compile(rf"{_SIGNATURE}:([0-9a-f]{{{_NAME_LENGTH}}}):([A-Za-z0-9+/]{{86}}==)")
 _KEY_HINT = "make one: ssh-keygen -t ed25519 -N '' -f FILE; a key with a passphrase cannot be used here"
 
 
@@ -34,7 +36,7 @@ class SealVerdict(StrEnum):
 
     Attributes:
         GENUINE: it is by a key that is known here, and fits.
-        FALSE: it names a key that is known here, and does not fit.
+        FALSE: it names a key that is known here and does not fit, or is of no form of ours.
         OTHER_KEY: it names a key that is not known here: nothing is proved.
         NONE: there is none.
     """
@@ -106,13 +108,14 @@ class RecordKeys:
 
         if not signature:
             return SealVerdict.NONE
-        kind, _, rest = signature.partition(":")
-        name, _, text = rest.partition(":")
-        public = next((key for key in self.public if _fingerprint(key) == name), None)
-        if public is None or kind != _SIGNATURE:
+        match = _SIGNED.fullmatch(signature)
+        if match is None:
+            return SealVerdict.FALSE
+        public = next((key for key in self.public if _fingerprint(key) == match[1]), None)
+        if public is None:
             return SealVerdict.OTHER_KEY
         try:
-            public.verify(base64.b64decode(text, validate=True), message.encode())
+            public.verify(base64.b64decode(match[2], validate=True), message.encode())
         except (InvalidSignature, ValueError):
             return SealVerdict.FALSE
         return SealVerdict.GENUINE

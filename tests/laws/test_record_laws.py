@@ -29,7 +29,7 @@ class Recorded:
 
     def __init__(self, folder: Path) -> None:
         self.controller = recording_controller(folder)
-        assert self.controller.run("apply", "--yes").code == 0
+        assert self.controller.run("apply", "--yes", "--allow", "trust=9").code == 0
         assert self.controller.run("verify").code == 0
         path = self.controller.root / "facilities/bac-giang/kcl-bg-002.yml"
         text = path.read_text(encoding="utf-8")
@@ -47,7 +47,7 @@ class Recorded:
 
         self.controller.hosts.before = die
         with pytest.raises(KilledError):
-            self.controller.run("apply", "--yes")
+            self.controller.run("apply", "--yes", "--allow", "trust=9")
         self.controller.hosts.before = lambda *_of: None
 
     @property

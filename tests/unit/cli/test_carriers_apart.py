@@ -83,7 +83,7 @@ def everybody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     monkeypatch.setattr(pipeline, "AnsibleRunner", lambda _templates, _environment: hosts)
     monkeypatch.setattr(execution, "fetch", lambda *_arguments: program)
     # The hosts of the example have their keys: what is made here is the vault's.
-    monkeypatch.setattr(pipeline, "make_host_keys", lambda *_arguments: ({}, {}))
+    monkeypatch.setattr(pipeline, "make_host_keys", lambda *_arguments, **_options: ({}, {}))
     shutil.copytree(EXAMPLE, tmp_path / "inv")
     for vault_id in (SHARED, VIETTEL, VNPT):
         (tmp_path / vault_id).write_text(f"password of {vault_id}")
@@ -99,7 +99,7 @@ def everybody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     engineer.put("cameras/viettel/hai-duong.yml", logins, VIETTEL)
     engineer.put("cameras/vnpt/hai-duong.yml", logins[: logins.index("kcl-hd-002")], VNPT)
     assert engineer("keys", "init")[0] == 0
-    assert engineer("apply", "--yes")[0] == 0
+    assert engineer("apply", "--yes", "--allow", "trust=4")[0] == 0
     return engineer
 
 

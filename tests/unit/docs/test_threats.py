@@ -1,4 +1,4 @@
-"""The page of threats names every hostile test, and no other; `scripts/hostile` counts their cases."""
+"""The page of threats names where every hostile test is, under its attacker, and no test or file that is none."""
 
 from __future__ import annotations
 
@@ -20,12 +20,13 @@ print(json.dumps([counted.total, sorted(counted.cases)]))
 """
 
 
-def test_every_hostile_test_is_named_under_its_attacker_and_none_is_invented() -> None:
+def test_every_hostile_test_stands_under_its_attacker_and_none_is_invented() -> None:
     # In a process of its own: pytest does not collect within pytest.
     done = subprocess.run([sys.executable, "-c", _COUNTED], cwd=ROOT, capture_output=True, text=True, check=True)
     total, cases = json.loads(done.stdout)
     assert total >= ENOUGH
     for attacker in ATTACKERS:
-        named = set(re.findall(r"`(test_\w+)`", section(PAGE, f"A {attacker}")))
-        tests = {name.rpartition("::")[2] for who, name in cases if who == attacker}
-        assert named == tests, attacker
+        named = section(PAGE, f"A {attacker}")
+        of_attacker = [name.split("::") for who, name in cases if who == attacker]
+        assert set(re.findall(r"`(tests/[\w/]+\.py)`", named)) == {file for file, _ in of_attacker}, attacker
+        assert set(re.findall(r"`(test_\w+)`", named)) <= {test for _, test in of_attacker}, attacker
