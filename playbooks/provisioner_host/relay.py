@@ -263,14 +263,16 @@ def check(program: Path, conf: Path) -> None:
     # that nobody reads stops it there (1,000 paths never came up).
     with scratch() as aside, tempfile.TemporaryFile(dir=conf.parent) as said:
         aside.ip(["link set lo up", *(f"address replace {a}/32 dev lo" for a, _ in addresses)])
-        with _started(program, conf, said, aside) as process:
+        command = _trial(program, conf, aside)
+        with _started(command, said) as process:
             try:
                 _await_sockets(aside, process, addresses, said)
             finally:
                 process.kill()
+                sandbox.end(command)
 
 
-def _started(program: Path, conf: Path, said: IO[bytes], aside: Scratch) -> subprocess.Popen[bytes]:
+def _trial(program: Path, conf: Path, aside: Scratch) -> list[str]:
     if refusal := sandbox.refusal():
         raise Failed(refusal)
     # Whose program it is nobody knows: it sees the file that it is to try, this namespace, and nothing else.
@@ -282,8 +284,12 @@ def _started(program: Path, conf: Path, said: IO[bytes], aside: Scratch) -> subp
     )
     # It lives for a tenth of a second: one core and no collector are enough, and take less of the host.
     environment = {"GOMAXPROCS": "1", "GOGC": "off"}
+    return sandbox.confined([str(program), str(conf)], "trial", limits, environment)
+
+
+def _started(command: list[str], said: IO[bytes]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        sandbox.confined([str(program), str(conf)], "trial", limits, environment),
+        command,
         stdin=subprocess.DEVNULL,
         stdout=said,
         stderr=subprocess.STDOUT,

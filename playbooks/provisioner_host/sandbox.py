@@ -12,6 +12,7 @@ import pwd
 from collections.abc import Iterable, Mapping, Sequence
 
 from provisioner_host import paths
+from provisioner_host.shell import run
 
 _LIMITS = (
     f"User={paths.PROBE_USER}",
@@ -81,3 +82,9 @@ def confined(
     unit = f"--unit=provisioner-{name}-{os.getpid()}-{os.urandom(4).hex()}"
     how = ["--pipe", "--wait", "--collect", "--quiet", "--no-ask-password", "--service-type=exec", unit]
     return ["systemd-run", *how, *settings, *variables, "--", *argv]
+
+
+def end(command: Sequence[str]) -> None:
+    """End the unit of a confined command: who waits for it may be killed, and it goes on."""
+    unit = next(word.removeprefix("--unit=") for word in command if word.startswith("--unit="))
+    run(["systemctl", "kill", "--signal=KILL", f"{unit}.service"], check=False)

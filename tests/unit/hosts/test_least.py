@@ -111,21 +111,10 @@ def test_a_program_that_was_fetched_is_not_run_to_learn_its_version(
 def test_a_program_on_trial_sees_the_file_that_it_tries_and_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    started: list[list[str]] = []
-
-    def popen(argv: list[str], **_: object) -> None:
-        started.append(argv)
-        raise Failed("not here")
-
-    monkeypatch.setattr(subprocess, "Popen", popen)
     monkeypatch.setattr(sandbox, "refusal", str)
     conf = tmp_path / "stage-1" / "mediamtx.yml"
-    conf.parent.mkdir()
-    conf.write_text('rtspAddress: "192.0.2.1:8554"\n')
     scratch = type("Scratch", (), {"path": "/proc/1/task/1/ns/net"})()
-    with (conf.parent / "said").open("wb") as said, pytest.raises(Failed, match="not here"):
-        relay._started(Path("/usr/local/lib/provisioner/mediamtx"), conf, said, scratch)  # noqa: SLF001
-    (argv,) = started
+    argv = relay._trial(Path("/usr/local/lib/provisioner/mediamtx"), conf, scratch)  # noqa: SLF001
     shown = {word.partition("=")[2] for word in argv if word.startswith("--property=")}
     assert {f"BindReadOnlyPaths={conf.parent}", "NetworkNamespacePath=/proc/1/task/1/ns/net"} <= shown
     assert {"User=provisioner-probe", "TemporaryFileSystem=/run:ro", "NoNewPrivileges=yes"} <= shown
