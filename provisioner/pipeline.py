@@ -42,8 +42,8 @@ from provisioner.inventory.rules import GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
 from provisioner.inventory.rules.logins import HOST_KEY_MISPLACED, SECRETS_MISSING
 from provisioner.plan import Basis, HostItems, Plan, saved_text, seal_key, seen_of
 from provisioner.plan.build import Observed, build_plan
-from provisioner.plan.changes import Change
-from provisioner.plan.diff import changes_of
+from provisioner.plan.changes import Change, distinct_trust
+from provisioner.plan.diff import changes_of, policy_changes
 from provisioner.plan.guards.policy import TRUST
 from provisioner.render.files import RenderedFile
 from provisioner.render.host import render_host
@@ -183,14 +183,15 @@ def make_plan(
     """
     limit = limit.by(session.inventory.settings.province_scheme)
     hosts = chosen_hosts(session.state, limit)
-    facts, errors = _observed(session, hosts, (allow or {}).get(TRUST, 0))
+    now, allowed = now or datetime.now(UTC), dict(allow or {})
+    facts, errors = _observed(session, hosts, allowed.get(TRUST, 0), now)
     errors = errors | {host.id: _not_opened(host) for host in shut_by(session.state, limit)}
     unreadable = {host: error.message for host, error in errors.items()}
     unproved = frozenset(host for host, error in errors.items() if isinstance(error, UnprovedHostError))
     observed = Observed(session.inventory, session.state, hosts, session.files, facts, unreadable, unproved=unproved)
-    basis = replace(session.basis({}), allow=dict(allow or {}))
+    basis = replace(session.basis({}), allow=allowed)
     with without_collector():
-        plan = build_plan(observed, basis, limit, now or datetime.now(UTC), session.commit)
+        plan = build_plan(observed, basis, limit, now, session.commit)
     return Planned(plan, hosts, facts, errors)
 
 
@@ -200,16 +201,29 @@ def _not_opened(host: LeftOutHost) -> HostError:
 
 
 def _observed(
-    session: Session, hosts: Sequence[HostSpec], trusted: int
+    session: Session, hosts: Sequence[HostSpec], trusted: int, now: datetime
 ) -> tuple[dict[str, HostFacts], dict[str, HostError]]:
-    """The facts of hosts; those that do not prove themselves are asked only if as many were said to be trusted."""
+    """The facts of hosts; those that do not prove themselves are asked only if somebody said so of them, too.
+
+    What was said covers all that is to be trusted: a number that is meant for something else never reaches a stranger.
+    """
     facts, errors = observe(hosts, session.files, session.runner)
     unproved = [spec for spec in hosts if isinstance(errors.get(spec.id), UnprovedHostError)]
-    if not 0 < len(unproved) <= trusted:
+    if not unproved or len(_trusted_anew(session, hosts, facts, now)) + len(unproved) > trusted:
         return facts, errors
     more, others = observe(unproved, session.files, session.runner, unproved=True)
     left = {host: error for host, error in errors.items() if host not in more}
     return facts | more, left | others
+
+
+def _trusted_anew(
+    session: Session, hosts: Sequence[HostSpec], facts: Mapping[str, HostFacts], now: datetime
+) -> list[tuple[tuple[str, ...], Change]]:
+    read = [spec for spec in hosts if spec.id in facts]
+    with without_collector():
+        changes = [c for spec in read for c in changes_of(spec, session.files[spec.id], facts[spec.id])]
+        changes += (c for spec in read for c in policy_changes(spec, facts[spec.id].policy, now))
+    return distinct_trust(changes)
 
 
 def new_run_id() -> str:
@@ -305,7 +319,8 @@ def _keys_of(
     """What hosts made; those that do not prove themselves are asked only if as many were said to be trusted."""
     program = session.templates.host_program
     made, errors = make_host_keys(specs, session.runner, program, known=known)
-    unproved = [spec for spec in specs if isinstance(errors.get(spec.id), UnprovedHostError)]
+    # One whose key is recorded was managed before: what does not prove that is no new host.
+    unproved = [s for s in specs if isinstance(errors.get(s.id), UnprovedHostError) and s.id not in known.values()]
     if not 0 < len(unproved) <= trusted:
         return made, errors
     more, others = make_host_keys(unproved, session.runner, program, known=known, unproved=True)

@@ -6,7 +6,9 @@ What only a kernel can tell (what a rule means) is told apart by the bytes of th
 
 from __future__ import annotations
 
+import base64
 import copy
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -15,7 +17,7 @@ from typing import Any
 
 from provisioner.desired.spec import MediaPath
 from provisioner.desired.units import UNIT_REVERT, units_of
-from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
+from provisioner.hosts.runner import UNPROVED, CallOutcome, HostAnswer, HostCall
 from provisioner.render.files import MEDIAMTX_FILE, NFT_FILE, POLICY_FILE, PSK_FILE, TRUST_FILE, TUNNEL_FILE, WG_FILE
 from provisioner_host import files as host_files
 from provisioner_host import relay as host_relay
@@ -77,14 +79,15 @@ class SimulatedHosts:
     def _answer(self, call: HostCall) -> HostAnswer:
         operation = str(call.request["operation"])
         self.before(operation, call.spec.id)
-        self.calls.append((operation, call.spec.id))
         host = self.hosts.setdefault(call.spec.id, SimulatedHost())
         if not host.reachable:
             return HostAnswer(call.spec.id, CallOutcome.UNREACHABLE, error="no route")
         if not (host.proves or call.unproved):
-            return HostAnswer(call.spec.id, CallOutcome.UNPROVED, error="no proof")
+            return HostAnswer(call.spec.id, CallOutcome.UNPROVED, error=UNPROVED)
+        self.calls.append((operation, call.spec.id))
         operations = {
             "observe": _observe,
+            "keys": _keys,
             "apply": _apply,
             "rollback": _rollback,
             "look": _look,
@@ -95,6 +98,12 @@ class SimulatedHosts:
         document = operations[operation](host, call)
         self.after(operation, call.spec.id)
         return HostAnswer(call.spec.id, CallOutcome.ANSWERED, document)
+
+
+def _keys(_host: SimulatedHost, call: HostCall) -> dict[str, Any]:
+    digest = hashlib.sha256(call.spec.id.encode()).digest()
+    hashed = "sha256:" + base64.b64encode(digest).decode()
+    return {"public_key": base64.b64encode(digest).decode(), "api_hash": hashed, "probe_hash": hashed}
 
 
 def _nothing(_operation: str, _host: str) -> None:

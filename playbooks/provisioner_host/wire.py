@@ -414,6 +414,7 @@ class TrustAnswer(TypedDict):
     program: str
     ssh_from: list[str]
     readers: list[str]
+    keys: dict[str, str]
 
 
 class PolicyAnswer(TypedDict):
@@ -422,6 +423,7 @@ class PolicyAnswer(TypedDict):
     limits: dict[str, int]
     freeze: list[str]
     signing: list[str]
+    protected: list[str]
 
 
 class FactsAnswer(TypedDict):

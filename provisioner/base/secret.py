@@ -52,7 +52,7 @@ def mediamtx_hash(secret: Secret) -> str:
 
 
 def host_digest_key(digest_key: Secret, host: str) -> Secret:
-    """Derive the key of one host's HMAC digests from the vault's digest key.
+    """Derive one host's key from the vault's digest key; those of its digests and of its identity come from it.
 
     A plain hash over a file that holds a camera password lets anybody guess the password from a plan;
     a key per host keeps one host's digests from telling about another's.
@@ -72,11 +72,16 @@ def keyed_digest(key: Secret, content: bytes) -> str:
     return "hmac-sha256:" + hmac.digest(key.reveal().encode(), content, "sha256").hex()
 
 
+def content_key(host_key: Secret) -> Secret:
+    """Derive the key of the digests over a host's files from the host's key in the vault; hosts are sent this one."""
+    return Secret(hmac.new(host_key.reveal().encode(), b"provisioner:host-contents", hashlib.sha256).hexdigest())
+
+
 def identity_key(host_key: Secret) -> Secret:
     """Derive the key that is left on a host, so that it can prove later that it is the same one.
 
     Args:
-        host_key: of the host's digests; its own, so no other host can be derived from it.
+        host_key: the host's key in the vault, which no host is sent: from the key of digests nobody gets to this one.
     """
     return Secret(hmac.new(host_key.reveal().encode(), b"provisioner:host-identity", hashlib.sha256).hexdigest())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from ipaddress import IPv4Network, collapse_addresses
 
+from provisioner.base.secret import content_key, identity_key
 from provisioner.desired.required import (
     carrier_secrets,
     centre_address,
@@ -32,7 +33,8 @@ def centre_host(inventory: Inventory, secrets: Secrets, centre: Centre) -> HostS
         carriers=tuple(c.id for c in carriers),
         address=centre.address,
         ssh=centre.ssh,
-        digest_key=host_key(secrets, centre.id),
+        digest_key=content_key(host_key(secrets, centre.id)),
+        identity=identity_key(host_key(secrets, centre.id)),
         tunnel=Tunnel(
             address=centre_address(inventory, centre),
             listen_port=None,

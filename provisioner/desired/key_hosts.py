@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from provisioner.base.errors import InventoryError
+from provisioner.base.secret import content_key, identity_key
 from provisioner.desired.required import host_key
 from provisioner.desired.spec import HostKind, HostSpec, Tunnel
 from provisioner.inventory.model import Inventory, Secrets
@@ -26,8 +27,9 @@ def key_hosts(inventory: Inventory, secrets: Secrets) -> tuple[HostSpec, ...]:
             (carrier.id,),
             relay.address,
             relay.ssh,
-            host_key(secrets, relay.id),
+            content_key(host_key(secrets, relay.id)),
             Tunnel(lock.relays[relay.id].tunnel_address, relay.wireguard_port, (), ()),
+            identity=identity_key(host_key(secrets, relay.id)),
         )
         for carrier, relay in inventory.relays.values()
         if _is_open(secrets, relay.id)
@@ -39,8 +41,9 @@ def key_hosts(inventory: Inventory, secrets: Secrets) -> tuple[HostSpec, ...]:
             (),
             centre.address,
             centre.ssh,
-            host_key(secrets, centre.id),
+            content_key(host_key(secrets, centre.id)),
             Tunnel(lock.centres[centre.id].tunnel_address, None, (), ()),
+            identity=identity_key(host_key(secrets, centre.id)),
         )
         for centre in inventory.centres.values()
         if _is_open(secrets, centre.id)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Address, IPv4Network, collapse_addresses
 from operator import attrgetter
 
-from provisioner.base.secret import mediamtx_hash
+from provisioner.base.secret import content_key, identity_key, mediamtx_hash
 from provisioner.desired.access import ACCESS, linked_site
 from provisioner.desired.paths import media_paths
 from provisioner.desired.required import (
@@ -49,7 +49,8 @@ def relay_host(
         carriers=(carrier.id,),
         address=relay.address,
         ssh=relay.ssh,
-        digest_key=host_key(secrets, relay.id),
+        digest_key=content_key(host_key(secrets, relay.id)),
+        identity=identity_key(host_key(secrets, relay.id)),
         tunnel=Tunnel(
             address=allocation.tunnel_address,
             listen_port=relay.wireguard_port,

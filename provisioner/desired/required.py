@@ -47,7 +47,7 @@ def secret_of(values: Mapping[str, T], key: str, what: str) -> T:
 
 
 def host_key(secrets: Secrets, host: str) -> Secret:
-    """The key of the digests over a host's files: as its carrier has it, or derived from the key that all share.
+    """A host's key in the vault: as its carrier has it, or derived from the key that all share. No host is sent it.
 
     Both are the same where both are there: `keys init` gives a carrier what it derives.
 

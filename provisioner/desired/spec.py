@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 from ipaddress import IPv4Address, IPv4Network
 from typing import NamedTuple, Protocol
 
@@ -140,6 +141,7 @@ class HostSpec:
         carriers: the carriers that the host serves, one for a relay.
         digest_key: key of the HMAC digests over this host's files.
         readers: on a centre, the reader secret of each carrier.
+        identity: the key that is left on it, by which it proves that it is the same host.
         trust: what is trusted about it; None where only its keys are to be made, as `policy`.
         policy: what holds plans back, which every host remembers.
     """
@@ -154,6 +156,7 @@ class HostSpec:
     firewall: Firewall | None = None
     relay: RelayService | None = None
     readers: dict[str, Secret] = field(default_factory=dict)
+    identity: Secret = field(default_factory=partial(Secret, ""))
     trust: Trust | None = None
     policy: AppliedPolicy | None = None
 

@@ -56,8 +56,9 @@ def _trust(inventory: Inventory, host: HostSpec) -> Trust:
     """What is trusted about a host, by what it should hold."""
     reading = inventory.carriers[host.carriers[0]].centres if host.relay else host.carriers
     ssh_from = host.firewall.management_networks if host.firewall else ()
+    keys = {peer.name: " ".join((peer.public_key, *sorted(map(str, peer.allowed_ips)))) for peer in host.tunnel.peers}
     return trust_of(
-        inventory, host.address, host.ssh, ssh_from=ssh_from, readers=tuple(reading), relay=host.relay is not None
+        inventory, host.address, host.ssh, keys, ssh_from=ssh_from, readers=tuple(reading), relay=host.relay is not None
     )
 
 

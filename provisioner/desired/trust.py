@@ -23,6 +23,7 @@ class Trust:
         program: MediaMTX's version and checksums, empty on a host without a relay.
         ssh_from: the networks from which new SSH is accepted.
         readers: on a relay the centres that may read, on a centre the carriers whose reader secrets it holds.
+        keys: each tunnel peer's public key and allowed IPs, by the peer's name.
     """
 
     address: str
@@ -32,6 +33,7 @@ class Trust:
     program: str = ""
     ssh_from: tuple[str, ...] = ()
     readers: tuple[str, ...] = ()
+    keys: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,23 +44,33 @@ class AppliedPolicy:
         limits: the policy's limits by name.
         freeze: the windows in which nothing changes, as ISO 8601 intervals.
         signing: all that decides whose word on a connection plan counts, a line each.
+        protected: what may not leave the inventory before its mark is removed.
     """
 
     limits: Mapping[str, int] = field(default_factory=dict)
     freeze: tuple[str, ...] = ()
     signing: tuple[str, ...] = ()
+    protected: tuple[str, ...] = ()
 
 
 def policy_of(inventory: Inventory) -> AppliedPolicy:
     """What holds plans back by the inventory."""
-    policy = inventory.settings.policy
-    return AppliedPolicy(policy.limits.model_dump(), _windows(policy), inventory.signing_facts)
+    settings = inventory.settings
+    # Signatures are bound to the one, and offices' provinces are read by the other.
+    whose = (f"inventory {settings.id}", f"provinces by {settings.province_scheme.value}")
+    return AppliedPolicy(
+        settings.policy.limits.model_dump(),
+        _windows(settings.policy),
+        (*whose, *inventory.signing_facts),
+        tuple(sorted(inventory.allocations.protected)),
+    )
 
 
 def trust_of(
     inventory: Inventory,
     address: object,
     ssh: Ssh,
+    keys: Mapping[str, str],
     *,
     ssh_from: tuple[object, ...],
     readers: tuple[str, ...],
@@ -70,6 +82,7 @@ def trust_of(
         inventory: the whole of it.
         address: where the host is called.
         ssh: how it is logged in to.
+        keys: of its tunnel's peers, each with its allowed IPs.
         ssh_from: from where new SSH is accepted.
         readers: who reads there, or whose readers' secrets it holds.
         relay: whether MediaMTX runs on it.
@@ -82,6 +95,7 @@ def trust_of(
         program=_program(inventory.settings.mediamtx) if relay else "",
         ssh_from=tuple(map(str, ssh_from)),
         readers=tuple(sorted(readers)),
+        keys=dict(sorted(keys.items())),
     )
 
 

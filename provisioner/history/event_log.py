@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import Select, func, insert, select
+from sqlalchemy import Select, case, insert, select
 
 from provisioner.base.errors import StateError
 from provisioner.history.database import open_database
@@ -120,7 +120,9 @@ class EventLog:
 
     def _steps(self, run: str) -> Select[object, object, object, object, object]:
         """The steps of a run as they are stored: nothing is taken for what it should be."""
-        outcome = stored(func.coalesce(events.c.after, events.c.before))
+        # A step has one of the two; with both, one of them would be read by nobody.
+        of_begun, of_done = (events.c.after.is_(None), events.c.before), (events.c.before.is_(None), events.c.after)
+        outcome = stored(case(of_begun, of_done))
         where = stored(events.c.host), stored(events.c.step)
         query = select(stored(events.c.sequence), stored(events.c.at), *where, outcome)
         return query.where(events.c.inventory == self._mine, events.c.run == run)

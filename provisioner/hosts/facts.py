@@ -281,14 +281,20 @@ def _trust(trust: Fields | None) -> Trust | None:
         program=trust.text("program"),
         ssh_from=trust.texts("ssh_from"),
         readers=trust.texts("readers"),
+        keys=_keys(trust.below_or_none("keys")),
     )
+
+
+def _keys(keys: Fields | None) -> dict[str, str]:
+    return {name: keys.text(name) for name in keys.names()} if keys else {}
 
 
 def _policy(policy: Fields | None) -> AppliedPolicy | None:
     if policy is None:
         return None
     signing = policy.texts("signing") if policy.has("signing") else ()
-    return AppliedPolicy(policy.counts("limits"), policy.texts("freeze"), signing)
+    protected = policy.texts("protected") if policy.has("protected") else ()
+    return AppliedPolicy(policy.counts("limits"), policy.texts("freeze"), signing, protected)
 
 
 def _system(os: Fields | None) -> OperatingSystem:

@@ -83,10 +83,9 @@ def unanswered(spec: HostSpec, answer: HostAnswer) -> HostError:
     """The error of a host that could not be reached, did not prove itself, or whose program failed."""
     if answer.outcome is CallOutcome.UNPROVED:
         return UnprovedHostError(
-            f"{spec.id}: what answers at {spec.ssh.user}@{spec.address}:{spec.ssh.port} has not proved that it is the"
-            " host that was managed before; nothing was sent to it",
-            hint="if it is new or was installed anew, say so for one plan: --allow trust=NUMBER; if not, find out"
-            " whose machine that is, and who changed the address or the host key",
+            f"{spec.id} ({spec.ssh.user}@{spec.address}:{spec.ssh.port}): {answer.error}",
+            hint="if it is new or was installed anew, see that its user may use sudo, and say so for one plan: --allow"
+            " trust=NUMBER; if not, find out whose machine that is, and who changed the address or the host key",
             object=spec.id,
         )
     if answer.outcome is CallOutcome.UNREACHABLE:

@@ -57,7 +57,7 @@ def build_plan(observed: Observed, basis: Basis, limit: Limit, now: datetime, co
     facts, files = observed.facts, observed.files
     fleet = fleet_of(observed)
     read = [spec for spec in observed.hosts if spec.id in facts]
-    changes = [*policy_changes(read, facts, now)]
+    changes = [change for spec in read for change in policy_changes(spec, facts[spec.id].policy, now)]
     changes += (c for spec in read for c in changes_of(spec, files[spec.id], facts[spec.id], fleet))
     changing = pending(changes)
     outside = outside_of(limit, changing)
@@ -123,6 +123,7 @@ def _subject(observed: Observed, changing: Sequence[Change], fleet: Fleet, uncou
         uncounted=uncounted,
         protected=frozenset(name for inventory in inventories for name in _protected_facilities(inventory)),
         protected_keys={key: owner for inventory in inventories for key, owner in _protected_keys(inventory)},
+        unproved=observed.unproved,
     )
 
 

@@ -30,7 +30,9 @@ HOST = "host"
 FIRST = "first apply"
 """The change of trust of a host that has proved itself by the key that it was left, and was never applied."""
 
-_OWN = frozenset({HOST, FIRST, "address", "SSH port", "SSH user", "host key"})
+_SHARED = ("program", "limit ", "freeze ", "signing: ", "protected ")
+"""What is of the whole inventory: the same change on several hosts is one."""
+_DANGER = (HOST, "address", "host key", "SSH user", "SSH port", "key of ", "program", "signing: ", FIRST)
 
 
 class Action(StrEnum):
@@ -110,12 +112,23 @@ def cut_by(changes: Iterable[Change]) -> dict[str, dict[str, int]]:
 
 
 def distinct_trust(changes: Iterable[Change]) -> list[tuple[tuple[str, ...], Change]]:
-    """Changes of trust, those that are one and the same on several hosts once: the hosts, and the change."""
+    """Changes of trust, those of the whole inventory once: the hosts, and the change; the most dangerous first."""
     hosts: dict[tuple[str, str, str], list[str]] = {}
     first: dict[tuple[str, str, str], Change] = {}
     for change in changes:
         if change.resource is Resource.TRUST and change.pending:
-            key = (change.host if change.name in _OWN else "", change.name, change.reason)
+            key = ("" if change.name.startswith(_SHARED) else change.host, change.name, change.reason)
             hosts.setdefault(key, []).append(change.host)
             first.setdefault(key, change)
-    return [(tuple(hosts[key]), change) for key, change in first.items()]
+    return sorted(((tuple(hosts[key]), change) for key, change in first.items()), key=_most_dangerous_first)
+
+
+def is_dangerous(change: Change) -> bool:
+    """Whether a change of trust is one of who is trusted, which no other one may hide."""
+    return change.name.startswith(_DANGER)
+
+
+def _most_dangerous_first(item: tuple[tuple[str, ...], Change]) -> tuple[int, str, str]:
+    _, change = item
+    rank = next((n for n, kind in enumerate(_DANGER) if change.name.startswith(kind)), len(_DANGER))
+    return rank, change.host, change.name

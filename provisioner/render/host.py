@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 
 from provisioner.base.errors import RenderError
-from provisioner.base.secret import identity_key, keyed_digest
+from provisioner.base.secret import keyed_digest
 from provisioner.desired.spec import API_PORT, RTSP_PORT, TUNNEL, HostSpec, Tunnel
 from provisioner.inventory.model import MediamtxArtefact
 from provisioner.render.files import (
@@ -58,8 +58,7 @@ def render_host(spec: HostSpec, templates: Templates) -> tuple[RenderedFile, ...
 
 def identity_file(spec: HostSpec) -> RenderedFile:
     """The key that is left on a host, with which it proves later that it is the same one."""
-    key = identity_key(spec.digest_key).reveal()
-    return RenderedFile(IDENTITY_FILE, key.encode() + b"\n", 0o600, secret=True)
+    return RenderedFile(IDENTITY_FILE, spec.identity.reveal().encode() + b"\n", 0o600, secret=True)
 
 
 def _json(document: object) -> bytes:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from provisioner.base.counted import counted
 from provisioner.base.printable import printable
 from provisioner.plan import Plan, Totals, totals_of
-from provisioner.plan.changes import Action, Change, Impact, distinct_trust
+from provisioner.plan.changes import Action, Change, Impact, distinct_trust, is_dangerous
 from provisioner.plan.guards.measures import named
 from provisioner.plan.totals import TotalsRow
 
@@ -27,6 +27,7 @@ _ROWS = 80
 _CUTTING = 50
 _HOSTS = 20
 _TRUSTED = 20
+_DANGEROUS = 30
 _TAIL = 600
 """Kept free for the sentences that say what was left out."""
 
@@ -157,10 +158,12 @@ def _trust(plan: Plan, changing: Sequence[Change]) -> Iterator[str]:
     trusted = distinct_trust(changing)
     if trusted:
         yield f"- **TRUST: {counted(len(trusted), 'change')} of who and what is trusted**"
-    for hosts, change in trusted[:_TRUSTED]:
+    shown = [*(item for item in trusted if is_dangerous(item[1]))][:_DANGEROUS]
+    shown += [item for item in trusted if not is_dangerous(item[1])][: max(0, _TRUSTED - len(shown))]
+    for hosts, change in shown:
         yield f"  - {change.action.value} {code(change.name)} on {code(named(hosts))}: {code(change.reason, 300)}"
-    if len(trusted) > _TRUSTED:
-        yield f"  - … and **{len(trusted) - _TRUSTED} more**: `provisioner plan` lists them all"
+    if len(trusted) > len(shown):
+        yield f"  - … and **{len(trusted) - len(shown)} more**: `provisioner plan` lists them all"
     if trusted or plan.unproved:
         yield ""
 

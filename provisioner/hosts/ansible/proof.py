@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass, field
 
-from provisioner.base.secret import identity_key, proof_of, seal_of
+from provisioner.base.secret import proof_of, seal_of
 from provisioner.desired.spec import HostSpec
 from provisioner.hosts.runner import CallOutcome, HostCall
 
@@ -34,13 +34,13 @@ class Proofs:
         if call.unproved or self._known(call.spec):
             return None
         challenge = secrets.token_hex(32)
-        return {"challenge": challenge, "proof": proof_of(identity_key(call.spec.digest_key), challenge)}
+        return {"challenge": challenge, "proof": proof_of(call.spec.identity, challenge)}
 
     def seal(self, call: HostCall, bundle: bytes) -> str | None:
         """The seal that the host's installed program takes; None where nothing of ours is known to be installed."""
         if call.unproved or place_of(call.spec) in self._accepted:
             return None
-        return seal_of(identity_key(call.spec.digest_key), bundle)
+        return seal_of(call.spec.identity, bundle)
 
     def answered(self, call: HostCall, outcome: CallOutcome) -> None:
         """Keep that a host answered: one that got no bundle without its proof has proved itself."""

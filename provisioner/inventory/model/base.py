@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import re
 from datetime import date, datetime
 from ipaddress import IPv4Address
 from typing import Annotated, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -21,6 +24,8 @@ from pydantic import (
 
 from provisioner.base.secret import Secret
 
+_SHORTEST_KEY = 4 + 11 + 4 + 32
+
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=63)]
 """Ids and path segments: MediaMTX allows more in a path name, but a frozen id has to survive URLs and file names."""
 
@@ -30,7 +35,25 @@ PublicKey = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]{42}[AEIMQU
 SafeName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._:-]*$", max_length=128)]
 """What may reach an Ansible variable: anything else could be a template that runs code on the controller."""
 
-HostKey = Annotated[str, StringConstraints(pattern=r"^(ssh-ed25519|ecdsa-sha2-nistp256|ssh-rsa) [A-Za-z0-9+/]+=*$")]
+
+def _host_key(text: str) -> str:
+    """Take an SSH public key whose inside is of the type that stands before it (RFC 4253, 6.6)."""
+    kind, _, encoded = text.partition(" ")
+    try:
+        blob = base64.b64decode(encoded, validate=True)
+    except binascii.Error:
+        blob = b""
+    named = kind.encode()
+    if blob[:4] != len(named).to_bytes(4, "big") or blob[4 : 4 + len(named)] != named or len(blob) < _SHORTEST_KEY:
+        raise ValueError("an SSH host key is written as in ssh_host_*_key.pub, without the comment")
+    return text
+
+
+HostKey = Annotated[
+    str,
+    StringConstraints(pattern=r"^(ssh-ed25519|ecdsa-sha2-nistp256|ssh-rsa) [A-Za-z0-9+/]+=*$", max_length=4096),
+    AfterValidator(_host_key),
+]
 Text = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]+$", max_length=300)]
 """A name or a reference that people read: one line."""
 

@@ -13,6 +13,7 @@ from provisioner.base.clock import VIETNAM
 from provisioner.inventory.model.base import Count, Day, Model, Text
 
 _MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(Z|[+-][0-9]{2}:[0-9]{2})?")
+_FIRST_YEAR, _LAST_YEAR = 2000, 2200
 
 
 def _moment(value: object) -> datetime:
@@ -21,6 +22,9 @@ def _moment(value: object) -> datetime:
         return value
     if isinstance(value, str) and _MOMENT.fullmatch(value):
         moment = datetime.fromisoformat(value)
+        # Arithmetic with zones needs room at both ends of what there is.
+        if not _FIRST_YEAR <= moment.year < _LAST_YEAR:
+            raise ValueError(f"a moment lies between {_FIRST_YEAR} and {_LAST_YEAR - 1}")
         return moment if moment.tzinfo else moment.replace(tzinfo=VIETNAM)
     raise ValueError("a moment is written YYYY-MM-DDTHH:MM, in Vietnam's time")
 

@@ -85,7 +85,8 @@ def plans_name_a_relay_of_their_carrier(view: View) -> Iterator[Problem]:
 
 
 def _relays(view: View, carrier: str) -> str:
-    return ", ".join(relay.id for relay in view.inventory.carriers[carrier].relays)
+    known = view.inventory.carriers.get(carrier)
+    return ", ".join(relay.id for relay in known.relays) if known else "none that can be read"
 
 
 def relays_hold_their_paths(view: View) -> Iterator[Problem]:

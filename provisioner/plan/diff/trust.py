@@ -5,13 +5,12 @@ What is narrowed is no change of trust: it is the file's alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from ipaddress import ip_network
 
 from provisioner.desired.spec import HostSpec
 from provisioner.desired.trust import AppliedPolicy, Trust
-from provisioner.hosts.facts import HostFacts
 from provisioner.plan.changes import FIRST, HOST, Action, Change, Impact, Resource
 from provisioner.plan.diff.comparison import Comparison
 
@@ -27,7 +26,7 @@ def trust_changes(at: Comparison) -> Iterator[Change]:
     if live is None:
         yield _change(at, FIRST, Action.CREATE, _place(desired))
         return
-    for name, action, reason in (*_differences(live, desired), *_peers(at)):
+    for name, action, reason in (*_differences(live, desired), *_keys(live.keys, desired.keys)):
         yield _change(at, name, action, reason)
 
 
@@ -36,8 +35,11 @@ def _change(at: Comparison, name: str, action: Action, reason: str) -> Change:
 
 
 def _place(trust: Trust) -> str:
-    program = f", {trust.program}" if trust.program else ""
-    return f"{trust.user}@{trust.address}:{trust.port}, host key {trust.host_key}{program}"
+    words = [f"{trust.user}@{trust.address}:{trust.port}", f"host key {trust.host_key}"]
+    words += [trust.program] if trust.program else []
+    words += [f"SSH from {' '.join(trust.ssh_from)}"] if trust.ssh_from else []
+    words += [f"readers {' '.join(trust.readers)}"] if trust.readers else []
+    return ", ".join(words)
 
 
 def _differences(live: Trust, desired: Trust) -> Iterator[tuple[str, Action, str]]:
@@ -57,51 +59,47 @@ def _differences(live: Trust, desired: Trust) -> Iterator[tuple[str, Action, str
         yield f"reader {reader}", Action.CREATE, "it could not read, or hold these secrets, before"
 
 
-def _peers(at: Comparison) -> Iterator[tuple[str, Action, str]]:
-    """Peers whose key is another one: who holds the new key gets what the old one's holder got, camera logins too."""
-    live = at.facts.tunnel.peers if at.facts.tunnel else {}
-    wanted = {peer.public_key for peer in at.spec.tunnel.peers}
-    replaced = {peer.allowed_ips: key for key, peer in live.items() if key not in wanted}
-    for peer in at.spec.tunnel.peers:
-        old = replaced.get(tuple(sorted(map(str, peer.allowed_ips))))
-        if peer.public_key not in live and old is not None:
-            yield f"key of {peer.name}", Action.UPDATE, f"{old} → {peer.public_key}"
+def _keys(live: Mapping[str, str], desired: Mapping[str, str]) -> Iterator[tuple[str, Action, str]]:
+    """Peers whose key is another one: who holds the new key gets what the old one's holder got, camera logins too.
+
+    Known is who had the name, and who had the address.
+    """
+    owners = {allowed: key for key, _, allowed in (value.partition(" ") for value in live.values())}
+    for name, value in desired.items():
+        key, _, allowed = value.partition(" ")
+        known = {old for old in (live.get(name, "").partition(" ")[0], owners.get(allowed, "")) if old}
+        if known and known != {key}:
+            yield f"key of {name}", Action.UPDATE, f"{' and '.join(sorted(known - {key}))} → {key}"
 
 
-def policy_changes(specs: Iterable[HostSpec], facts: Mapping[str, HostFacts], now: datetime) -> Iterator[Change]:
-    """A change for each thing that would hold plans back less than when any host was applied last.
+def policy_changes(spec: HostSpec, live: AppliedPolicy | None, now: datetime) -> Iterator[Change]:
+    """A change for each thing that would hold plans back less than when a host was applied last.
 
-    Every host remembers the policy that it was applied under. What one of them knows already was allowed once; so a
-    rise is a change of one host, the first that was read, and not of all.
+    Every host remembers for itself, so that one that lies, or that was not there, hides nothing of what others know.
 
     Args:
-        specs: the hosts that were read.
-        facts: theirs.
+        spec: the host.
+        live: the policy that it was applied under; None of one that never was.
         now: the moment: a window that is over holds nothing back.
     """
-    known = [(spec, policy) for spec in specs if (policy := facts[spec.id].policy) is not None]
-    if not known or (desired := known[0][0].policy) is None:
+    if live is None or spec.policy is None:
         return
-    host, policies = known[0][0].id, [policy for _, policy in known]
+    for name, action, reason in _loosened(live, spec.policy, now):
+        yield Change(spec.id, Resource.TRUST, name, action, Impact.NONE, reason)
+
+
+def _loosened(live: AppliedPolicy, desired: AppliedPolicy, now: datetime) -> Iterator[tuple[str, Action, str]]:
     for name, number in desired.limits.items():
-        most = max(policy.limits.get(name, 0) for policy in policies)
-        if number > most:
-            reason = f"{most} → {number}: a plan may do more"
-            yield Change(host, Resource.TRUST, f"limit {name}", Action.UPDATE, Impact.NONE, reason)
-    for window in sorted(set.intersection(*(set(policy.freeze) for policy in policies))):
-        if _is_kept(window, desired.freeze, now):
-            continue
-        reason = "changes were held back in this window"
-        yield Change(host, Resource.TRUST, f"freeze {window}", Action.DELETE, Impact.NONE, reason)
-    for name, action, reason in _signing(policies, desired):
-        yield Change(host, Resource.TRUST, name, action, Impact.NONE, reason)
-
-
-def _signing(policies: Sequence[AppliedPolicy], desired: AppliedPolicy) -> Iterator[tuple[str, Action, str]]:
-    known = [set(policy.signing) for policy in policies]
-    for line in sorted(set(desired.signing).difference(*known)):
+        if name in live.limits and number > live.limits[name]:
+            yield f"limit {name}", Action.UPDATE, f"{live.limits[name]} → {number}: a plan may do more"
+    for window in live.freeze:
+        if not _is_kept(window, desired.freeze, now):
+            yield f"freeze {window}", Action.DELETE, "changes were held back in this window"
+    for mark in sorted(set(live.protected) - set(desired.protected)):
+        yield f"protected {mark}", Action.DELETE, "it could not leave the inventory"
+    for line in sorted(set(desired.signing) - set(live.signing)):
         yield f"signing: {line}", Action.CREATE, "whose word on a connection plan counts was decided without it"
-    for line in sorted(set.intersection(*known) - set(desired.signing)):
+    for line in sorted(set(live.signing) - set(desired.signing)):
         yield f"signing: {line}", Action.DELETE, "it decided whose word on a connection plan counts"
 
 

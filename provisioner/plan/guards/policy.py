@@ -7,7 +7,7 @@ its own that somebody reviews.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -58,6 +58,7 @@ class PlanInQuestion:
         uncounted: hosts of which it is not known who watches.
         protected: ids of protected facilities.
         protected_keys: protected relays and centres by their tunnel's public key.
+        unproved: hosts that did not prove themselves, and were asked nothing.
     """
 
     changes: Sequence[Change]
@@ -65,6 +66,7 @@ class PlanInQuestion:
     uncounted: frozenset[str] = frozenset()
     protected: frozenset[str] = frozenset()
     protected_keys: Mapping[str, str] = field(default_factory=dict)
+    unproved: frozenset[str] = frozenset()
 
 
 def parse_allowances(texts: Iterable[str]) -> dict[str, int]:
@@ -96,15 +98,16 @@ def refusals_of(
     """
     limits = {name: max(getattr(policy.limits, name), allowed.get(name, 0)) for name in LIMITS}
     uncounted = () if "viewers" in allowed else _uncounted(subject)
-    trust = refused_trust(subject.changes, allowed.get(TRUST, 0))
+    trust = refused_trust(subject.changes, subject.unproved, allowed.get(TRUST, 0))
     return (*trust, *_over_limit(_effect_of(policy, subject, now), limits), *uncounted, *_protected(subject))
 
 
-def refused_trust(changes: Sequence[Change], allowed: int) -> tuple[PlanRefusal, ...]:
+def refused_trust(changes: Sequence[Change], unproved: Collection[str], allowed: int) -> tuple[PlanRefusal, ...]:
     """Why changes of who and what is trusted are held back: there are more of them than somebody has said.
 
     Args:
         changes: all changes of the plan.
+        unproved: hosts that did not prove themselves and were asked nothing: their changes are not among these.
         allowed: how many were said.
     """
     trusted = distinct_trust(changes)
@@ -116,6 +119,8 @@ def refused_trust(changes: Sequence[Change], allowed: int) -> tuple[PlanRefusal,
         f"{counted(len(trusted), 'change')} of who and what is trusted ({first}{more}); {allowed or 'none'} may be"
     )
     hint = f"look at each; if all are meant, and you know who asked for them, add --allow trust={len(trusted)}"
+    if unproved:
+        hint += f"; trust={len(trusted) + len(unproved)} would also take {named(sorted(unproved))} for new"
     return (PlanRefusal(TRUST, message, hint, allowed, len(trusted)),)
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from provisioner.apply import Job, RolloutOptions
 from provisioner.apply.job import first_call
-from provisioner.base.secret import Secret, host_digest_key
+from provisioner.base.secret import Secret, content_key, host_digest_key
 from provisioner.desired import DesiredState
 from provisioner.render.files import MEDIAMTX_FILE, NFT_FILE, PSK_FILE, WG_FILE
 from provisioner_host import files as host_files
@@ -27,7 +27,7 @@ BOTH, ONE = {"kcl-bg-001": 2, "kcl-bg-002": 1}, {"kcl-bg-001": 2}
 CANARY = "canary-of-kcl-bg-002"
 NAMES = {"relay": MEDIAMTX_FILE, "tunnel": WG_FILE, "psks": PSK_FILE, "rules": NFT_FILE}
 
-KEY = host_digest_key(Secret("digest-key"), HOST).reveal()
+KEY = content_key(host_digest_key(Secret("digest-key"), HOST)).reveal()
 
 Content = Mapping[str, bytes]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Mapping
 from dataclasses import replace
@@ -11,9 +12,12 @@ from typing import Any
 
 import pytest
 
-from provisioner.desired.trust import fingerprint
+from provisioner.desired.trust import fingerprint, policy_of
 from provisioner.plan import Plan
-from provisioner.plan.changes import Resource
+from provisioner.plan.changes import Resource, distinct_trust
+from provisioner.plan.diff import policy_changes
+from provisioner.render.files import POLICY_FILE
+from provisioner.report.plan_markdown import MAX_BYTES, plan_comment
 from tests import fleets, inventories, plans
 from tests.hostile import MERGE_REQUEST, RELAY
 from tests.plans import EVERYTHING, NOW, World
@@ -78,10 +82,12 @@ def test_an_edit_of_who_is_trusted_is_named_and_refused_unless_it_is_said(edit: 
     plan = applied().plan(edited(**carrier), allow=UNTRUSTED).plan
     assert {named for _, named, *_ in trusted(plan)} == {name}
     (refusal,) = [refusal for refusal in plan.refused if refusal.policy == "trust"]
-    assert (refusal.limit, refusal.value) == (0, 1)
+    # Networks are the relay's and the centre's; each host that lets more in counts.
+    number = 2 if name.startswith("SSH from") else 1
+    assert (refusal.limit, refusal.value) == (0, number)
     assert name in refusal.message
-    assert "--allow trust=1" in refusal.hint
-    assert not applied().plan(edited(**carrier), allow={**UNTRUSTED, "trust": 1}).plan.refused
+    assert f"--allow trust={number}" in refusal.hint
+    assert not applied().plan(edited(**carrier), allow={**UNTRUSTED, "trust": number}).plan.refused
 
 
 @MERGE_REQUEST
@@ -110,10 +116,10 @@ def test_a_limit_that_rises_holds_until_the_rise_was_applied_and_is_asked_for_on
     world = applied()
     risen = plans.of(SITES, settings=inventories.settings(policy={"limits": {"hosts": 1000}}))
     plan = world.plan(risen, allow=UNTRUSTED).plan
-    assert [(name, reason) for _, name, _, reason in trusted(plan)] == [
+    assert {(name, reason) for _, name, _, reason in trusted(plan)} == {
         ("limit hosts", "25 → 1000: a plan may do more")
-    ]
-    assert len(plan.hosts) == 1, "one host remembers it for all"
+    }
+    assert [refusal.value for refusal in plan.refused] == [1], "on every host, and one change"
     world.apply(risen)
     assert world.plan(risen, allow=UNTRUSTED).plan.is_empty
     lowered = plans.of(SITES, settings=inventories.settings(policy={"limits": {"hosts": 2}}))
@@ -127,7 +133,7 @@ def test_a_freeze_that_is_lifted_in_the_same_request_is_named() -> None:
     frozen = plans.of(SITES, settings=inventories.settings(policy={"freeze": [window]}))
     world.apply(frozen)
     plan = world.plan(plans.of(SITES), allow=UNTRUSTED).plan
-    assert [name.partition(" ")[0] for _, name, *_ in trusted(plan)] == ["freeze"]
+    assert {name.partition(" ")[0] for _, name, *_ in trusted(plan)} == {"freeze"}
     longer = plans.of(SITES, settings=inventories.settings(policy={"freeze": [window | {"until": "2021-07-01T00:00"}]}))
     assert trusted(world.plan(longer, allow=UNTRUSTED).plan) == []
     after = datetime(2021, 6, 2, tzinfo=NOW.tzinfo)
@@ -150,6 +156,56 @@ def test_a_gateway_or_centre_with_another_key_is_named() -> None:
     swapped["gateway"] = swapped["gateway"] | {"public_key": inventories.public_key("somebody else")}
     plan = world.plan(inventories.inventory(facilities=[swapped]), allow=UNTRUSTED).plan
     assert [name for _, name, *_ in trusted(plan)] == ["key of site/kcl-bg-001"]
+
+
+@MERGE_REQUEST
+def test_gateways_that_swap_keys_or_move_with_another_one_are_named() -> None:
+    sites = {"kcl-bg-001": 1, "kcl-bg-002": 1}
+    world = World()
+    world.apply(plans.of(sites))
+    one, two = (fleets.facility(name, 1) for name in sites)
+    one["gateway"], two["gateway"] = two["gateway"], one["gateway"]
+    plan = world.plan(inventories.inventory(facilities=[one, two]), allow=UNTRUSTED).plan
+    assert [name for _, name, *_ in trusted(plan)] == ["key of site/kcl-bg-001", "key of site/kcl-bg-002"]
+    assert [(refusal.policy, refusal.value) for refusal in plan.refused] == [("trust", 2)]
+
+
+@RELAY
+def test_a_host_that_lies_about_the_policy_hides_nothing_of_what_others_know() -> None:
+    world = applied()
+    lie = json.loads(world.hosts.hosts[HOST].files[POLICY_FILE][0])
+    lie["limits"] = dict.fromkeys(lie["limits"], 10**6)
+    _, mode, owner, group = world.hosts.hosts[HOST].files[POLICY_FILE]
+    world.hosts.hosts[HOST].files[POLICY_FILE] = (json.dumps(lie).encode(), mode, owner, group)
+    risen = plans.of(SITES, settings=inventories.settings(policy={"limits": {"hosts": 1000}}))
+    plan = world.plan(risen, allow=UNTRUSTED).plan
+    assert {(host, name) for host, name, *_ in trusted(plan)} == {("centre", "limit hosts")}
+    assert [refusal.policy for refusal in plan.refused] == ["trust"]
+
+
+@MERGE_REQUEST
+def test_what_is_dangerous_comes_first_and_is_never_cut() -> None:
+    networks = [f"192.0.2.{number}/32" for number in range(0, 80, 2)]
+    carrier = inventories.carrier() | {"relays": relay(address="198.51.100.66")}
+    carrier["management_networks"] = [*carrier["management_networks"], *networks]
+    plan = applied().plan(plans.of(SITES, carriers=[carrier]), allow=UNTRUSTED).plan
+    assert distinct_trust(plan.pending)[0][1].name == "address"
+    (refusal,) = [refusal for refusal in plan.refused if refusal.policy == "trust"]
+    assert f"(address on {HOST};" in refusal.message
+    comment = plan_comment(plan)
+    assert "update `address`" in comment
+    assert len(comment.encode()) <= MAX_BYTES
+
+
+@MERGE_REQUEST
+def test_a_protection_that_is_lifted_is_named() -> None:
+    world = World()
+    world.apply(plans.of(SITES))
+    kept = world.complete(plans.of(SITES))
+    marked = kept.allocations.model_copy(update={"protected": ("facility/kcl-bg-001",)})
+    live = policy_of(inventories.with_lock(kept, marked))
+    spec = fleets.state_of(plans.of(SITES)).hosts[HOST]
+    assert [change.name for change in policy_changes(spec, live, NOW)] == ["protected facility/kcl-bg-001"]
 
 
 @RELAY

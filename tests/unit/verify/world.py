@@ -33,6 +33,7 @@ from provisioner.verify.requests import ObserveCall
 from provisioner.verify.result import HostReport, VerifyResult
 from provisioner.verify.wanted import select
 from provisioner_host import wire
+from tests.inventories import HOST_KEY
 from tests.simulated import sources_of
 
 CANARY = "c4nary-pa55word"
@@ -74,7 +75,7 @@ def _peer(name: str, address: str) -> Peer:
 
 
 def _ssh() -> Ssh:
-    return Ssh(user="ops", host_key="ssh-ed25519 AAAA")
+    return Ssh(user="ops", host_key=HOST_KEY)
 
 
 def relay_spec() -> HostSpec:
