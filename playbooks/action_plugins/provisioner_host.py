@@ -42,7 +42,7 @@ SHARED = "-o ControlMaster=auto -o ControlPersist=30 -o ControlPath={link} "
 # At a first contact the host's door comes with the bundle: what is installed there later is the same text.
 DOOR = Path(__file__).resolve().parents[1] / "provisioner_host/bundle.py"
 BOOTSTRAP = DOOR.read_text(encoding="utf-8") + "\nreceive(sys.stdin.buffer)\n"
-INSTALLED = "sudo -n /usr/local/lib/provisioner/provisioner-host "
+INSTALLED = "/usr/bin/sudo -n /usr/local/lib/provisioner/provisioner-host "
 PROOF = "PROVISIONER-PROOF "
 
 

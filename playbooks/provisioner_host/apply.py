@@ -35,6 +35,7 @@ def apply(request: ApplyRequest, folder: Path) -> ChangeAnswer:
 def _locked(change: ApplyTransaction) -> ChangeAnswer:
     try:
         change.step("prepare", keys.prepare)
+        keys.leave(change.folder)
         facts = change.step("observe", lambda: observe(change.request["observe"], change.folder, runtime=False))
         if facts["live_digest"] != change.request["expected_live_digest"]:
             lease.release(change.run_id)

@@ -24,6 +24,7 @@ _RUN = "/run"
 _LONGEST_LINE = 512
 _BLOCK = 1 << 20
 _HOUR_S = 3600
+_WORDS = 2
 
 
 def prove() -> int:
@@ -63,13 +64,16 @@ def receive(stream: IO[bytes], key: bytes | None = None) -> bool:
             shutil.rmtree(os.path.join(_RUN, name), ignore_errors=True)
     folder = tempfile.mkdtemp(prefix=f"provisioner-bundle-{os.getpid()}-", dir=_RUN)
     try:
-        seal = stream.readline(_LONGEST_LINE) if key else b""
+        seal = _seal_of_length(stream, key) if key else b""
+        if seal is None:
+            sys.stderr.write("the bundle is not sealed under the key that was left here: nothing of it was read\n")
+            return False
         with tempfile.TemporaryFile(dir=folder) as bundle:
             mac = hmac.new(key or b"-", b"call\0", "sha256")
             while block := stream.read(_BLOCK):
                 mac.update(block)
                 bundle.write(block)
-            if key and not hmac.compare_digest(seal, SEAL + mac.hexdigest().encode() + b"\n"):
+            if key and not hmac.compare_digest(seal, mac.hexdigest().encode()):
                 sys.stderr.write("the bundle is not sealed under the key that was left here: nothing of it was read\n")
                 return False
             bundle.seek(0)
@@ -83,6 +87,18 @@ def receive(stream: IO[bytes], key: bytes | None = None) -> bool:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return True
+
+
+def _seal_of_length(stream: IO[bytes], key: bytes) -> bytes | None:
+    """Read the line before a bundle: its seal; None where the line is not by the key, so that nothing is stored of it.
+
+    Who holds no key would otherwise fill the host's memory with what it never verifies.
+    """
+    words = stream.readline(_LONGEST_LINE).removeprefix(SEAL).split()
+    if len(words) != _WORDS:
+        return None
+    seal, proof = words
+    return seal if hmac.compare_digest(proof, hmac.digest(key, b"seal\0" + seal, "sha256").hex().encode()) else None
 
 
 def _unpack(bundle: IO[bytes], folder: str) -> list[tuple[str, bytes]]:

@@ -31,6 +31,13 @@ def prepare() -> None:
     files.folder(paths.RECEIPTS, 0o700)
 
 
+def leave(folder: Path) -> None:
+    """Leave the controller's key here, where the bundle brings it: with it the host proves itself later."""
+    brought = folder / "files/identity"
+    if brought.exists():
+        files.write(paths.IDENTITY, brought.read_bytes(), mode=0o600)
+
+
 def _user(name: str) -> None:
     known = run(["getent", "passwd", name], check=False)
     if known.returncode != 0:
@@ -47,7 +54,7 @@ def make(request: KeysRequest, folder: Path) -> KeysAnswer:
     The request's `relay` says whether this host has a relay and so needs its two passwords.
     """
     prepare()
-    files.write(paths.IDENTITY, (folder / "files/identity").read_bytes(), mode=0o600)
+    leave(folder)
     files.write(paths.HOST_PROGRAM, (folder / "files/program").read_bytes(), mode=0o755)
     if not paths.WG_KEY.exists():
         files.write(paths.WG_KEY, run(["wg", "genkey"]).stdout.encode(), mode=0o600)

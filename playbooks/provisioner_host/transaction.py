@@ -179,6 +179,10 @@ def begin(change: Transaction) -> ChangeAnswer | None:
     Raises:
         Locked: somebody else's lease has not expired.
     """
+    past = last_good.receipt_of(change.run_id)
+    if past is not None and past["outcome"] != "armed":
+        # A bundle is sealed for ever: what was done once is not done again for who kept it.
+        return change.answer("refused", f"run {change.run_id} is over on this host: {past['outcome']}")
     armed = dead_man.armed()
     if armed is not None and armed["due"] > lease.now() - 5:
         holder = lease.sentence(lease.holder())

@@ -18,6 +18,7 @@ from provisioner.hosts.runner import HostCall
 from provisioner.plan.changes import HOST, Change, Resource
 from provisioner.plan.diff import sentinel_of
 from provisioner.render.files import MEDIAMTX_FILE, RenderedFile, program_path
+from provisioner.render.host import identity_file
 from provisioner.render.quote import source_url
 
 if TYPE_CHECKING:  # the host's own package: its types are for the type checker, the module is not installed here
@@ -116,6 +117,9 @@ def first_call(job: Job, run_id: str, options: RolloutOptions) -> HostCall:
         return HostCall(job.spec, _rollback_request(job, job.rollback, run_id, options), shares=True)
     observed, contents = observe_request(job.spec, job.files)
     contents |= {str(number): file.content for number, file in enumerate(job.files)}
+    if job.unproved:
+        # It stays there whatever becomes of the change; who has proved himself holds it, and is never sent it again.
+        contents["identity"] = identity_file(job.spec).content
     request: ApplyRequest = {
         "operation": "apply",
         **_common(job, run_id, options),

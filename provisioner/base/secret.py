@@ -92,5 +92,7 @@ def proof_of(identity: Secret, challenge: str) -> str:
 
 
 def seal_of(identity: Secret, bundle: bytes) -> str:
-    """The seal of a bundle that a host with this key takes, as the on-host code computes it."""
-    return hmac.digest(identity.reveal().encode(), b"call\0" + bundle, "sha256").hex()
+    """The seal of a bundle that a host with this key takes, as the on-host code computes it, and what seals that."""
+    key = identity.reveal().encode()
+    seal = hmac.digest(key, b"call\0" + bundle, "sha256").hex()
+    return seal + " " + hmac.digest(key, b"seal\0" + seal.encode(), "sha256").hex()

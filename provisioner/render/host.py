@@ -41,7 +41,6 @@ def render_host(spec: HostSpec, templates: Templates) -> tuple[RenderedFile, ...
     files = [
         RenderedFile(HOST_PROGRAM, templates.host_program, 0o755),
         *_tunnel_files(spec.tunnel, templates),
-        identity_file(spec),
         _unit("provisioner-wg", templates),
         _unit("provisioner-revert", templates),
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import io
+import json
 import os
 import secrets
 import subprocess
@@ -13,15 +14,19 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provisioner.base.secret import identity_key, proof_of, seal_of
+from provisioner.apply import Job, RolloutOptions
+from provisioner.apply.job import first_call
+from provisioner.base.secret import Secret, identity_key, proof_of, seal_of
 from provisioner.hosts.ansible import AnsibleRunner
 from provisioner.hosts.ansible.proof import Proofs
 from provisioner.hosts.runner import CallOutcome, HostCall
+from provisioner.plan.changes import HOST, Action, Change, Impact, Resource
 from provisioner_host import bundle
 from tests import fleets, inventories
 from tests.hostile import LOCAL_USER, MERGE_REQUEST, RELAY
@@ -183,6 +188,47 @@ def test_who_may_call_the_program_by_sudo_but_holds_no_key_can_have_it_do_nothin
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith("provisioner-")] == []
 
 
+class _Endless(io.RawIOBase):
+    """Standard input of somebody who never ends; how much of it was taken is counted."""
+
+    taken = 0
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill what there is room for."""
+        self.taken += len(buffer)
+        buffer[:] = b"x" * len(buffer)
+        return len(buffer)
+
+
+@LOCAL_USER
+def test_what_no_key_has_sealed_is_not_stored(key: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert key
+    endless = _Endless()
+    source = _Input(b"")
+    source.buffer = io.BufferedReader(endless)  # type: ignore[assignment]  # another kind of stream
+    monkeypatch.setattr(sys, "stdin", source)
+    assert bundle.call() == 1
+    assert endless.taken <= 1 << 16
+
+
+@RELAY
+def test_a_host_that_has_proved_itself_is_not_sent_its_identity_again() -> None:
+    desired = state({"kcl-bg-001": 1})
+    files = fleets.files_of(desired)
+    for spec in desired.hosts.values():
+        change = Change(spec.id, Resource.TRUST, HOST, Action.CREATE, Impact.NONE, "new")
+        known, new = (Job(spec, files[spec.id], None, "", changes=changes) for changes in ((), (change,)))
+        identity = spec.identity.reveal().encode()
+        sent = {job.unproved: first_call(job, "run", RolloutOptions(gate=None)) for job in (known, new)}
+        assert not [name for name, content in sent[False].files.items() if identity in content]
+        assert identity.decode() not in json.dumps(sent[False].request)
+        assert sent[True].files["identity"].strip() == identity
+
+
 def test_a_bundle_under_the_key_is_served(key: bytes, tmp_path: Path) -> None:
     content = _bundle("print('served')")
     program = "import sys; from provisioner_host import bundle; bundle.IDENTITY, bundle._RUN = sys.argv[1:];"
@@ -198,7 +244,7 @@ def test_a_bundle_under_the_key_is_served(key: bytes, tmp_path: Path) -> None:
 
 
 def _seal(key: bytes, content: bytes) -> bytes:
-    return bundle.SEAL + hmac.digest(key, b"call\0" + content, "sha256").hex().encode() + b"\n"
+    return bundle.SEAL + seal_of(Secret(key.decode()), content).encode() + b"\n"
 
 
 def _bundle(main: str) -> bytes:
