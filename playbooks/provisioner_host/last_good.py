@@ -316,9 +316,21 @@ def keep(run_id: str) -> None:
     shutil.rmtree(target, ignore_errors=True)
     number = max((g["number"] for g in generations()), default=0) + 1
     paths.LAST_GOOD.rename(target)
+    _leave_trust_out(target)
     files.write_json(target / "generation.json", {"run": run_id, "number": number, "at": int(time.time())})
     for old in generations()[KEPT:]:
         forget(str(old["run"]))
+
+
+def _leave_trust_out(folder: Path) -> None:
+    """Take out of a kept state what the host was trusted for: whatever it returns to, that stays what it is now."""
+    state, apart = state_of(folder), {str(paths.TRUST_FILE), str(paths.POLICY_FILE)}
+    for saved in state["files"]:
+        if saved["path"] in apart:
+            (folder / saved["content"]).unlink()
+    state["files"] = [saved for saved in state["files"] if saved["path"] not in apart]
+    state["absent"] = [path for path in state["absent"] if path not in apart]
+    files.write_json(folder / "state.json", state)
 
 
 def generations() -> list[GenerationAnswer]:

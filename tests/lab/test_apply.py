@@ -66,7 +66,7 @@ def test_a_change_is_confirmed_over_connections_of_its_own_and_none_is_left(depl
     path = deployment.root / "carriers/viettel.yml"
     deployment.substitute(path, r"(management_networks: \[)", r"\g<1>198.51.100.0/24, ")
     before = logins(deployment)
-    deployment.document("apply", "--yes", "--limit", f"host={RELAY}", "--allow", "trust=1")
+    deployment.document("apply", "--yes", "--limit", f"host={RELAY}", "--allow", "trust=9")
     # One observes and changes, one looks, one confirms.
     assert logins(deployment) - before >= 3
     assert processes_naming(deployment.runtime) == []
@@ -131,7 +131,7 @@ def test_a_stopped_tunnel_and_a_flushed_firewall_are_drift_and_come_back(deploym
 def test_rules_that_would_lock_the_controller_out_are_refused_with_the_plan(deployment: Deployment) -> None:
     before = fingerprint(deployment, RELAY)
     shut_out(deployment)
-    (refusal,) = deployment.document("plan", "--allow", "trust=1", codes=(6,))["refused"]
+    (refusal,) = deployment.document("plan", "--allow", "trust=9", codes=(6,))["refused"]
     assert (refusal["policy"], refusal["host"]) == ("lock_out", RELAY)
     assert str(deployment.lab.controller_address()) in refusal["message"]
     refused = deployment.document("apply", "--yes", codes=(6,))
@@ -143,7 +143,7 @@ def test_rules_that_would_lock_the_controller_out_are_refused_by_the_host_too(de
     before = fingerprint(deployment, RELAY)
     shut_out(deployment)
     work = session(deployment)
-    planned = make_plan(work, Limit(), allow={"trust": 1})
+    planned = make_plan(work, Limit(), allow={"trust": 9})
     applied = apply_plan(work, replace(planned, plan=replace(planned.plan, refused=())))
     (relay,) = [result for result in applied.results if result.host == RELAY]
     assert relay.outcome is HostOutcome.NOT_STARTED
@@ -155,7 +155,7 @@ def test_rules_that_would_lock_the_controller_out_are_refused_by_the_host_too(de
 def test_a_lock_out_forced_past_the_check_heals_itself_within_ninety_seconds(deployment: Deployment) -> None:
     shut_out(deployment)
     work = session(deployment)
-    planned = make_plan(work, Limit(), allow={"trust": 1})
+    planned = make_plan(work, Limit(), allow={"trust": 9})
     started = time.monotonic()
     applied = apply_plan(work, planned, options=RunOptions(RolloutOptions(lockout_check=False)))
     took = time.monotonic() - started
@@ -222,7 +222,7 @@ def test_a_program_that_does_not_take_the_file_is_refused_before_the_switch(
     before = deployment.lab.exec(OTHER, ["cat", "/etc/systemd/system/provisioner-mediamtx.service"]).stdout
     replace_program(deployment, f"#!/bin/sh\n{script}")
     deployment.edit_facility("kcl-qn-001", r"(make: dahua\n)", r"\g<1>    channel: 2\n")
-    applied = deployment.document("apply", "--yes", "--limit", f"host={OTHER}", "--allow", "trust=1", codes=(7,))
+    applied = deployment.document("apply", "--yes", "--limit", f"host={OTHER}", "--allow", "trust=9", codes=(7,))
     (host,) = applied["hosts"]
     assert (host["outcome"], said in host["cause"]) == ("not-started", True), host
     assert deployment.lab.exec(OTHER, ["cat", "/etc/systemd/system/provisioner-mediamtx.service"]).stdout == before
@@ -233,7 +233,7 @@ def test_a_relay_that_dies_after_the_switch_returns_to_its_last_good_state(deplo
     good = deployment.lab.exec(OTHER, ["sh", "-c", find]).stdout.strip()
     # In a scratch namespace there is no tunnel, and all checks pass. Live there is one.
     replace_program(deployment, f'#!/bin/sh\nip link show wg-prov >/dev/null 2>&1 && exit 1\nexec {good} "$@"\n')
-    applied = deployment.document("apply", "--yes", "--limit", f"host={OTHER}", "--allow", "trust=1", codes=(7,))
+    applied = deployment.document("apply", "--yes", "--limit", f"host={OTHER}", "--allow", "trust=9", codes=(7,))
     (host,) = applied["hosts"]
     assert host["outcome"] == "rolled-back", host
     deployment.git("reset", "--quiet", "--hard")

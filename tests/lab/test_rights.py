@@ -112,7 +112,7 @@ def test_a_program_that_a_pin_was_changed_to_gets_nothing_of_a_relay_on_trial(de
     deployment.lab.exec(VNPT, ["sh", "-c", "echo plant > /tmp/plant; chmod 644 /tmp/plant"])
     replace_program(deployment, _GRASPS % 'echo "$said"; exit 1')
     deployment.edit_facility("kcl-qn-001", r"(make: dahua\n)", r"\g<1>    channel: 2\n")
-    applied = deployment.document("apply", "--yes", "--limit", f"host={VNPT}", codes=(7,))
+    applied = deployment.document("apply", "--yes", "--limit", f"host={VNPT}", "--allow", "trust=9", codes=(7,))
     (host,) = applied["hosts"]
     assert host["outcome"] == "not-started"
     assert host["cause"].endswith("MediaMTX refuses its new file: ERR provisioner-probe"), host
@@ -124,8 +124,8 @@ def test_a_program_that_a_pin_was_changed_to_gets_nothing_of_a_relay_on_trial(de
 def test_a_program_that_a_pin_was_changed_to_never_runs_as_root(deployment: Deployment) -> None:
     """Not to be tried, not for its version, not by a fresh plan after it was refused."""
     replace_program(deployment, "#!/bin/sh\nid -u >> /dev/shm/ran || echo ERR; echo ERR no\nexit 1\n")
-    deployment.document("apply", "--yes", "--limit", f"host={VNPT}", codes=(7,))
-    deployment.document("plan", "--limit", f"host={VNPT}")
+    deployment.document("apply", "--yes", "--limit", f"host={VNPT}", "--allow", "trust=9", codes=(7,))
+    deployment.document("plan", "--limit", f"host={VNPT}", "--allow", "trust=9")
     assert deployment.lab.exec(VNPT, ["sh", "-c", "cat /dev/shm/ran"], check=False).stdout == ""
 
 
@@ -163,7 +163,7 @@ def test_a_centre_that_would_shut_the_controller_out_is_refused_with_the_plan(de
     for carrier in ("viettel", "vnpt"):
         path = deployment.root / f"carriers/{carrier}.yml"
         deployment.substitute(path, r"(management_networks: )\[.*\]", r"\g<1>[198.51.100.0/24]")
-    refused = deployment.document("plan", "--limit", f"host={CENTRE.name}", codes=(6,))["refused"]
+    refused = deployment.document("plan", "--limit", f"host={CENTRE.name}", "--allow", "trust=9", codes=(6,))["refused"]
     assert [(r["policy"], r["host"]) for r in refused] == [("lock_out", CENTRE.name)]
 
 

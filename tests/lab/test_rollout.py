@@ -234,7 +234,7 @@ def test_a_new_mediamtx_is_tried_aside_switched_and_can_be_left_again(deployment
         # Another build of the stand-in: the same program with other bytes.
         program.write_bytes(program.read_bytes().replace(b"#!/usr/bin/python3\n", b"#!/usr/bin/python3 -B\n", 1))
     with_engine(deployment, program)
-    applied = deployment.document("apply", "--yes", *ONLY, "--allow", "trust=1")
+    applied = deployment.document("apply", "--yes", *ONLY, "--allow", "trust=9")
     found = host_in(applied)
     assert found["outcome"] == "applied", found
     assert {"install MediaMTX", "check relay"} <= {step["name"] for step in found["steps"]}
@@ -258,6 +258,6 @@ sleep infinity
 """
     program.write_text(script, encoding="ascii")
     with_engine(deployment, program)
-    applied = deployment.document("apply", "--yes", "--gate-patience", "8", *ONLY, "--allow", "trust=1", codes=(7,))
+    applied = deployment.document("apply", "--yes", "--gate-patience", "8", *ONLY, "--allow", "trust=9", codes=(7,))
     assert host_in(applied)["outcome"] == "rolled-back", applied
     until(lambda: not fingerprint(deployment.lab, RELAY).differences(before), 20)
