@@ -57,7 +57,8 @@ def policy_of(inventory: Inventory) -> AppliedPolicy:
     """What holds plans back by the inventory."""
     settings = inventory.settings
     # Signatures are bound to the one, and offices' provinces are read by the other.
-    whose = (f"inventory {settings.id}", f"provinces by {settings.province_scheme.value}")
+    bound = (f"inventory {settings.id}", f"provinces by {settings.province_scheme.value}")
+    whose = bound if inventory.signers else ()
     return AppliedPolicy(
         settings.policy.limits.model_dump(),
         _windows(settings.policy),
