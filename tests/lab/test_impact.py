@@ -13,7 +13,8 @@ from .held_readers import HeldReaders
 from .test_verify import verified
 from .topology import GATEWAYS, StreamKind, place
 
-pytestmark = [pytest.mark.lab, pytest.mark.destructive]
+# Two minutes of readers and verifications; the laws of impact run with every merge.
+pytestmark = [pytest.mark.lab, pytest.mark.destructive, pytest.mark.soak]
 RELAY = "relay-viettel-1"
 ONLY = ("--limit", f"host={RELAY}")
 EVERY = {place(f"{g.facility}/{c.id}").path(StreamKind.SUB) for g in GATEWAYS if g.relay == RELAY for c in g.cameras}
