@@ -21,7 +21,7 @@ from tests.lab.docker_daemon import DockerDaemon
 from tests.lab.image import image
 from tests.lab.reaper import reap, remove
 from tests.lab.record import Record
-from tests.lab.seed import Bundle, managed
+from tests.lab.seed import managed
 
 _LAB: Final = Path(__file__).parents[2] / "lab"
 _NETWORK: Final = "mgmt"
@@ -30,7 +30,7 @@ _AT_ONCE: Final = 8
 _CGROUPS: Final = Path("/sys/fs/cgroup")
 _INOTIFY: Final = Path("/proc/sys/fs/inotify/max_user_instances")
 # Three of systemd, one of wireguard-go, one of the relay, and one more of either while a change is tried aside.
-_INSTANCES: Final = 6
+_INSTANCES: Final = 7
 
 
 class RelayHosts:
@@ -130,8 +130,7 @@ class RelayHosts:
 
     def _boot(self, host: str) -> None:
         public_key = self.ssh_key.with_suffix(".pub").read_text(encoding="ascii")
-        for files in (managed(public_key), _without_bus()):
-            docker("cp", "-", f"{self._container(host)}:/", stdin=files)
+        docker("cp", "-", f"{self._container(host)}:/", stdin=managed(public_key))
         docker("start", self._container(host))
 
     def _wait_for(self, host: str, deadline: float) -> None:
@@ -183,14 +182,6 @@ def _cpu_seconds(pid: int) -> float:
         if not controllers and (stat := _CGROUPS / group / "cpu.stat").exists():
             return int(stat.read_text(encoding="ascii").split()[1]) / 1e6
     raise BenchError(f"no control group counts the processor time of process {pid}")
-
-
-def _without_bus() -> bytes:
-    """Leave the message bus out: nothing here needs it, and each one takes an inotify instance of the machine's."""
-    bundle = Bundle()
-    for unit in ("dbus.service", "dbus.socket"):
-        bundle.link(f"etc/systemd/system/{unit}", "/dev/null")
-    return bundle.finish()
 
 
 # --- the machine's limit ------------------------------------------------------------------------------

@@ -62,7 +62,9 @@ def measure(root: Path, hosts: Sequence[str]) -> dict[str, Any]:
     runner = session.runner
     overheard = Overheard(runner)
     vars(session)["runner"] = overheard
-    make_plan(session, Limit({"host": frozenset(hosts)}), allow={"trust": 1_000})
+    planned = make_plan(session, Limit({"host": frozenset(hosts)}), allow={"trust": 1_000})
+    if planned.unreadable:
+        raise BenchError(f"hosts cannot be read: {planned.unreadable}")
     # One host at a time: a refusal holds back the rest of a rollout.
     for host in hosts:
         apply_plan(session, make_plan(session, Limit({"host": frozenset({host})}), allow={"trust": 1_000}))
