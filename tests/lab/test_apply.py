@@ -36,7 +36,7 @@ def fingerprint(deployment: Deployment, host: str) -> str:
     """What a person would compare on a host: contents and times of files, rules, tunnel, processes."""
     script = """
     find /etc/provisioner /etc/systemd/system /usr/local/lib/provisioner -type f -printf '%p %T@ %m %u:%g\\n' | sort
-    nft -s list ruleset | grep -v 'elements = .* limit rate'
+    nft -s list ruleset | grep -vE 'elements = .* limit rate|^[[:space:]]+[0-9a-f.:/]+( [.] [0-9]+)? limit rate'
     wg show all allowed-ips | sort
     systemctl show -p MainPID,ActiveState provisioner-mediamtx provisioner-wg
     """
