@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 from provisioner.base.collector import without_collector
 from provisioner.base.errors import HostError, SecretsError, UsageError
@@ -41,9 +42,9 @@ from provisioner.inventory.new_secrets import completed, recorded
 from provisioner.inventory.rules import GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
 from provisioner.inventory.rules.logins import HOST_KEY_MISPLACED, SECRETS_MISSING
 from provisioner.plan import Basis, HostItems, Plan, saved_text, seal_key, seen_of
-from provisioner.plan.build import Observed, build_plan
+from provisioner.plan.build import Observed, build_plan, changes_of_all
 from provisioner.plan.changes import Change, distinct_trust
-from provisioner.plan.diff import changes_of, policy_changes
+from provisioner.plan.diff import changes_of
 from provisioner.plan.guards.policy import TRUST
 from provisioner.render.files import RenderedFile
 from provisioner.render.host import render_host
@@ -54,6 +55,9 @@ from provisioner.verify.result import VerifyResult
 from provisioner.verify.run import verify
 from provisioner.verify.shut import with_shut
 from provisioner.verify.wanted import select
+
+T = TypeVar("T")
+_Asked = tuple[dict[str, T], dict[str, HostError]]
 
 
 @dataclass(frozen=True)
@@ -207,23 +211,29 @@ def _observed(
 
     What was said covers all that is to be trusted: a number that is meant for something else never reaches a stranger.
     """
-    facts, errors = observe(hosts, session.files, session.runner)
-    unproved = [spec for spec in hosts if isinstance(errors.get(spec.id), UnprovedHostError)]
-    if not unproved or len(_trusted_anew(session, hosts, facts, now)) + len(unproved) > trusted:
-        return facts, errors
-    more, others = observe(unproved, session.files, session.runner, unproved=True)
-    left = {host: error for host, error in errors.items() if host not in more}
-    return facts | more, left | others
+    first = facts, errors = observe(hosts, session.files, session.runner)
+    unproved = _unproved(hosts, errors)
+    if not unproved or _number_trusted_anew(session, hosts, facts, now) + len(unproved) > trusted:
+        return first
+    return _joined(first, observe(unproved, session.files, session.runner, unproved=True))
 
 
-def _trusted_anew(
+def _number_trusted_anew(
     session: Session, hosts: Sequence[HostSpec], facts: Mapping[str, HostFacts], now: datetime
-) -> list[tuple[tuple[str, ...], Change]]:
+) -> int:
     read = [spec for spec in hosts if spec.id in facts]
     with without_collector():
-        changes = [c for spec in read for c in changes_of(spec, session.files[spec.id], facts[spec.id])]
-        changes += (c for spec in read for c in policy_changes(spec, facts[spec.id].policy, now))
-    return distinct_trust(changes)
+        return len(distinct_trust(changes_of_all(read, session.files, facts, now)))
+
+
+def _unproved(hosts: Sequence[HostSpec], errors: Mapping[str, HostError]) -> list[HostSpec]:
+    return [spec for spec in hosts if isinstance(errors.get(spec.id), UnprovedHostError)]
+
+
+def _joined(first: _Asked[T], again: _Asked[T]) -> _Asked[T]:
+    """What hosts answered, and the error of each that did not, after some of them were asked again."""
+    answered, errors = again
+    return first[0] | answered, {host: error for host, error in first[1].items() if host not in answered} | errors
 
 
 def new_run_id() -> str:
@@ -318,14 +328,12 @@ def _keys_of(
 ) -> tuple[dict[str, Mapping[str, str]], dict[str, HostError]]:
     """What hosts made; those that do not prove themselves are asked only if as many were said to be trusted."""
     program = session.templates.host_program
-    made, errors = make_host_keys(specs, session.runner, program, known=known)
+    first = make_host_keys(specs, session.runner, program, known=known)
     # One whose key is recorded was managed before: what does not prove that is no new host.
-    unproved = [s for s in specs if isinstance(errors.get(s.id), UnprovedHostError) and s.id not in known.values()]
+    unproved = [spec for spec in _unproved(specs, first[1]) if spec.id not in known.values()]
     if not 0 < len(unproved) <= trusted:
-        return made, errors
-    more, others = make_host_keys(unproved, session.runner, program, known=known, unproved=True)
-    left = {host: error for host, error in errors.items() if host not in more}
-    return made | more, left | others
+        return first
+    return _joined(first, make_host_keys(unproved, session.runner, program, known=known, unproved=True))
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -57,8 +57,7 @@ def build_plan(observed: Observed, basis: Basis, limit: Limit, now: datetime, co
     facts, files = observed.facts, observed.files
     fleet = fleet_of(observed)
     read = [spec for spec in observed.hosts if spec.id in facts]
-    changes = [change for spec in read for change in policy_changes(spec, facts[spec.id].policy, now)]
-    changes += (c for spec in read for c in changes_of(spec, files[spec.id], facts[spec.id], fleet))
+    changes = changes_of_all(read, files, facts, now, fleet)
     changing = pending(changes)
     outside = outside_of(limit, changing)
     uncounted = frozenset(spec.id for spec in read if spec.relay and not facts[spec.id].counted)
@@ -93,6 +92,28 @@ def build_plan(observed: Observed, basis: Basis, limit: Limit, now: datetime, co
         unproved=tuple(sorted(observed.unproved)),
         notes=tuple(_notes(observed, read, by_host)),
     )
+
+
+def changes_of_all(
+    read: Iterable[HostSpec],
+    files: Mapping[str, tuple[RenderedFile, ...]],
+    facts: Mapping[str, HostFacts],
+    now: datetime,
+    fleet: Fleet | None = None,
+) -> list[Change]:
+    """Every change of the hosts that were read: of the policy that each remembers, then of each host.
+
+    Args:
+        read: the hosts.
+        files: every host's rendered files.
+        facts: of those hosts at least.
+        now: the moment, for freeze windows that are over.
+        fleet: what each comparison has to know of the others.
+    """
+    hosts = list(read)
+    changes = [change for spec in hosts for change in policy_changes(spec, facts[spec.id].policy, now)]
+    changes += (c for spec in hosts for c in changes_of(spec, files[spec.id], facts[spec.id], fleet))
+    return changes
 
 
 def carriers_of(state: DesiredState) -> dict[str, str]:
