@@ -18,7 +18,7 @@ from provisioner.hosts.runner import HostCall
 from provisioner.plan.changes import HOST, Change, Resource
 from provisioner.plan.diff import sentinel_of
 from provisioner.render.files import MEDIAMTX_FILE, RenderedFile, program_path
-from provisioner.render.host import identity_file
+from provisioner.render.host import identity_content
 from provisioner.render.quote import source_url
 
 if TYPE_CHECKING:  # the host's own package: its types are for the type checker, the module is not installed here
@@ -119,7 +119,7 @@ def first_call(job: Job, run_id: str, options: RolloutOptions) -> HostCall:
     contents |= {str(number): file.content for number, file in enumerate(job.files)}
     if job.unproved:
         # It stays there whatever becomes of the change; who has proved himself holds it, and is never sent it again.
-        contents["identity"] = identity_file(job.spec).content
+        contents["identity"] = identity_content(job.spec)
     request: ApplyRequest = {
         "operation": "apply",
         **_common(job, run_id, options),

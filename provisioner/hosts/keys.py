@@ -15,7 +15,7 @@ from provisioner.base.errors import HostError
 from provisioner.desired.spec import HostKind, HostSpec
 from provisioner.hosts.document import Fields, UnreadableError, parsed
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, HostRunner, unanswered
-from provisioner.render.host import identity_file
+from provisioner.render.host import identity_content
 
 if TYPE_CHECKING:  # the host's own package: its types are for the type checker, the module is not installed here
     from provisioner_host.wire import KeysRequest
@@ -76,7 +76,7 @@ def _not_their_own(made: Mapping[str, Mapping[str, str]], known: Mapping[str, st
 
 
 def _left(spec: HostSpec, program: bytes) -> dict[str, bytes]:
-    return {"identity": identity_file(spec).content, "program": program}
+    return {"identity": identity_content(spec), "program": program}
 
 
 def _request(spec: HostSpec) -> KeysRequest:

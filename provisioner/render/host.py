@@ -12,7 +12,6 @@ from provisioner.desired.spec import API_PORT, RTSP_PORT, TUNNEL, HostSpec, Tunn
 from provisioner.inventory.model import MediamtxArtefact
 from provisioner.render.files import (
     HOST_PROGRAM,
-    IDENTITY_FILE,
     MEDIAMTX_FILE,
     NFT_FILE,
     POLICY_FILE,
@@ -55,9 +54,9 @@ def render_host(spec: HostSpec, templates: Templates) -> tuple[RenderedFile, ...
     return tuple(sorted(files, key=lambda f: f.path))
 
 
-def identity_file(spec: HostSpec) -> RenderedFile:
-    """The key that is left on a host, with which it proves later that it is the same one."""
-    return RenderedFile(IDENTITY_FILE, spec.identity.reveal().encode() + b"\n", 0o600, secret=True)
+def identity_content(spec: HostSpec) -> bytes:
+    """The key that is left on a host, with which it proves later that it is the same one, as it lies there."""
+    return spec.identity.reveal().encode() + b"\n"
 
 
 def _json(document: object) -> bytes:
