@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _CODEC = re.compile(r"^ {2}Stream #\d+:\d+(?:\[0x[0-9a-f]+\])?(?:\(\w*\))?: Video: (\w+)", re.MULTILINE)
 _FRAME = re.compile(r"^\[Parsed_showinfo_0 @ 0x[0-9a-f]+\] n: [^\n]*\bs:(\d+)x(\d+) [^\n]*\biskey:1\b", re.MULTILINE)
 _STATUS = re.compile(r"method [A-Z]+ failed: (\d{3})\b|Server returned (\d{3})\b")
-# What `nice` and `setpriv` end with when they cannot start a program: then nothing was read.
+# What `nice` ends with when it cannot start a program: then nothing was read.
 _NOT_STARTED = {126, 127}
 _SHOWN = 300
 # ffmpeg's last lines, which it prints with or without an error.
@@ -87,7 +87,7 @@ def read(
         result = parse(said)
         if "error" in result:
             result["error"] = login.scrubbed(result["error"])[-_SHOWN:]
-        if code in _NOT_STARTED or said.startswith("setpriv: "):
+        if code in _NOT_STARTED:
             # Nothing was read, so it is evidence of nothing.
             result = {"not_run": result.get("error", "ffmpeg was not started")}
     except Failed as error:
