@@ -64,16 +64,8 @@ def receive(stream: IO[bytes], key: bytes | None = None) -> bool:
             shutil.rmtree(os.path.join(_RUN, name), ignore_errors=True)
     folder = tempfile.mkdtemp(prefix=f"provisioner-bundle-{os.getpid()}-", dir=_RUN)
     try:
-        seal = _seal_of_length(stream, key) if key else b""
-        if seal is None:
-            sys.stderr.write("the bundle is not sealed under the key that was left here: nothing of it was read\n")
-            return False
         with tempfile.TemporaryFile(dir=folder) as bundle:
-            mac = hmac.new(key or b"-", b"call\0", "sha256")
-            while block := stream.read(_BLOCK):
-                mac.update(block)
-                bundle.write(block)
-            if key and not hmac.compare_digest(seal, mac.hexdigest().encode()):
+            if not (_is_stored_sealed(stream, key, bundle) if key else _is_stored(stream, bundle)):
                 sys.stderr.write("the bundle is not sealed under the key that was left here: nothing of it was read\n")
                 return False
             bundle.seek(0)
@@ -89,16 +81,28 @@ def receive(stream: IO[bytes], key: bytes | None = None) -> bool:
     return True
 
 
-def _seal_of_length(stream: IO[bytes], key: bytes) -> bytes | None:
-    """Read the line before a bundle: its seal; None where the line is not by the key, so that nothing is stored of it.
+def _is_stored(stream: IO[bytes], bundle: IO[bytes]) -> bool:
+    """Store a bundle as it comes: a first contact has no seal."""
+    shutil.copyfileobj(stream, bundle, _BLOCK)
+    return True
 
-    Who holds no key would otherwise fill the host's memory with what it never verifies.
+
+def _is_stored_sealed(stream: IO[bytes], key: bytes, bundle: IO[bytes]) -> bool:
+    """Store a bundle whose seal comes in a line before it: whether it is the key's.
+
+    The line proves itself, so that nothing is stored for who holds no key: he would fill the host's memory.
     """
     words = stream.readline(_LONGEST_LINE).removeprefix(SEAL).split()
     if len(words) != _WORDS:
-        return None
+        return False
     seal, proof = words
-    return seal if hmac.compare_digest(proof, hmac.digest(key, b"seal\0" + seal, "sha256").hex().encode()) else None
+    if not hmac.compare_digest(proof, hmac.digest(key, b"seal\0" + seal, "sha256").hex().encode()):
+        return False
+    mac = hmac.new(key, b"call\0", "sha256")
+    while block := stream.read(_BLOCK):
+        mac.update(block)
+        bundle.write(block)
+    return hmac.compare_digest(seal, mac.hexdigest().encode())
 
 
 def _unpack(bundle: IO[bytes], folder: str) -> list[tuple[str, bytes]]:
