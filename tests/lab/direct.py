@@ -35,6 +35,9 @@ def _plugin() -> ModuleType:
 _ACTION = _plugin()
 BOOTSTRAP: Final = str(_ACTION.BOOTSTRAP)
 MARK: Final = str(_ACTION.MARK)
+PROOF: Final = str(_ACTION.PROOF)
+INSTALLED: Final = str(_ACTION.INSTALLED)
+LONGEST_ANSWER: Final = int(_ACTION.LONGEST_ANSWER)
 
 
 class DirectRunner:

@@ -32,7 +32,7 @@ from provisioner.base.printable import printable
 from provisioner.desired.spec import HostSpec
 from provisioner.hosts.ansible.bundle import write_bundle
 from provisioner.hosts.ansible.private import make_private_folder
-from provisioner.hosts.ansible.proof import Proofs, place_of
+from provisioner.hosts.ansible.proof import SEAL, Proofs, place_of
 from provisioner.hosts.document import LONGEST_ANSWER, UnreadableError, read_json
 from provisioner.hosts.runner import UNPROVED, CallOutcome, HostAnswer, HostCall
 from provisioner.render.templates import Templates, data_folder
@@ -106,7 +106,7 @@ class Play:
         if (challenge := self._proofs.challenge(call)) is not None:
             (box / f"{self._number}.challenge").write_text(json.dumps(challenge))
         if (seal := self._proofs.seal(call, bundle.read_bytes())) is not None:
-            (box / f"{self._number}.seal").write_text(f"PROVISIONER-CALL {seal}\n")
+            (box / f"{self._number}.seal").write_text(f"{SEAL}{seal}\n")
 
     def answers(self) -> set[int]:
         """The numbers of the calls of which something has come; one folder is listed, however many hosts."""

@@ -13,6 +13,9 @@ from provisioner.base.secret import proof_of, seal_of
 from provisioner.desired.spec import HostSpec
 from provisioner.hosts.runner import CallOutcome, HostCall
 
+SEAL = "PROVISIONER-CALL "
+"""What begins the line before a sealed bundle; the host knows it by the same words."""
+
 Place = tuple[str, int, str, str]
 """Address, port, user and host key."""
 

@@ -12,12 +12,14 @@ from provisioner.apply import host_change
 from provisioner.apply.answer import ChangeState, CheckRefusal
 from provisioner.base.private_text import address_without_login
 from provisioner.desired import spec, units
-from provisioner.hosts import facts
+from provisioner.hosts import document, facts
+from provisioner.hosts.ansible import proof
 from provisioner.plan.diff import relay_file, rules
 from provisioner.render import files
 from provisioner.render.templates import load_templates
+from provisioner_host import bundle, logins, main, paths, wire
 from provisioner_host import files as host_files
-from provisioner_host import logins, main, paths, wire
+from tests.lab import direct
 from tests.lab.direct import MARK
 
 HOST_FOLDER = Path(paths.__file__).parent
@@ -36,6 +38,13 @@ TWICE = {
     "pre-shared keys": (files.PSK_FILE, paths.PSK_FILE),
     "the tunnel's link": (files.TUNNEL_FILE, paths.TUNNEL_FILE),
     "who reads streams": (files.PROBE_USER, paths.PROBE_USER),
+    "what a host was trusted for": (files.TRUST_FILE, paths.TRUST_FILE),
+    "the policy that it was applied under": (files.POLICY_FILE, paths.POLICY_FILE),
+    "a host's identity, for its door and its program": (bundle.IDENTITY, paths.IDENTITY),
+    "the mark of a sealed bundle": (proof.SEAL, bundle.SEAL.decode()),
+    "the mark of a proof": (direct.PROOF, bundle.PROOF),
+    "the program that takes bundles": (direct.INSTALLED.split()[-1], paths.HOST_PROGRAM),
+    "the longest answer": (direct.LONGEST_ANSWER, document.LONGEST_ANSWER),
     "sentinels": (files.SENTINEL_PREFIX, paths.SENTINEL_PREFIX),
     "MediaMTX's unit": (units.UNIT_MEDIAMTX, paths.UNIT_MEDIAMTX),
     "the rules' unit": (units.UNIT_NFT, paths.UNIT_NFT),
