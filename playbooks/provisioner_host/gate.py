@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from provisioner_host import firewall, last_good, reach, relay, source_log, tunnel, units
 from provisioner_host.files import canonical
-from provisioner_host.paths import LAST_GOOD, MEDIAMTX_FILE, SENTINEL_PREFIX, UNIT_MEDIAMTX
-from provisioner_host.shell import Failed, scrub
+from provisioner_host.paths import LAST_GOOD, MEDIAMTX_FILE, SENTINEL_PREFIX, TABLE, UNIT_MEDIAMTX
+from provisioner_host.shell import Failed, run, scrub
 
 if TYPE_CHECKING:
     from provisioner_host.wire import (
@@ -104,15 +105,26 @@ def _path(item: dict[str, Any]) -> SessionAnswer:
 
 
 def _rules() -> RulesAnswer | None:
+    """Our table, and whatever else stands between a relay and its cameras: other tables, the tunnel's routes."""
     try:
-        table = firewall.live()
-    except (Failed, ValueError):
+        listed = json.loads(run(["nft", "-j", "list", "ruleset"]).stdout)["nftables"]
+        routes = tunnel.live_link()["routes"]
+    except (Failed, ValueError, KeyError):
         return None
-    if table is None:
-        return None
+    ours = [entry for entry in listed if _is_ours(entry)]
+    table = firewall.items({"nftables": ours})
     cameras = sorted(name.removeprefix(_CAMERA) for name in table if name.startswith(_CAMERA))
     rest = {name: value for name, value in table.items() if not name.startswith(_CAMERA)}
-    return {"cameras": cameras, "rest": hashlib.sha256(canonical(rest)).hexdigest()}
+    others = [firewall.without_counters(entry) for entry in listed if not _is_ours(entry)]
+    return {"cameras": cameras, "rest": _digest(rest) if ours else "", "around": _digest([others, routes])}
+
+
+def _is_ours(entry: dict[str, Any]) -> bool:
+    return any((value.get("family"), value.get("table", value.get("name"))) == TABLE for value in entry.values())
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(canonical(value)).hexdigest()
 
 
 def _changed() -> list[str]:

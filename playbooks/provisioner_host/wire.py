@@ -635,10 +635,16 @@ class PeerSessionAnswer(TypedDict):
 
 
 class RulesAnswer(TypedDict):
-    """The live rules: the elements of the set of cameras, and a digest of all else."""
+    """The live rules: the elements of the set of cameras, and digests.
+
+    Keys:
+        rest: of all else in our table; empty where it is not loaded.
+        around: of what else may stand between a relay and its cameras: other tables, the tunnel's routes.
+    """
 
     cameras: list[str]
     rest: str
+    around: str
 
 
 class SessionsAnswer(TypedDict):
@@ -646,7 +652,7 @@ class SessionsAnswer(TypedDict):
 
     Keys:
         started, paths: null where no relay answers.
-        rules: null where our table is not loaded.
+        rules: null where they cannot be listed.
         changed: after a switch, the paths that the relay's file has otherwise than it had them before.
     """
 

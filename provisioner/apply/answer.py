@@ -79,10 +79,16 @@ class PeerSession:
 
 @dataclass(frozen=True, slots=True)
 class LiveRules:
-    """The live rules: the devices in the set of cameras, each `address . port`, and a digest of all else."""
+    """The live rules: the devices in the set of cameras, each `address . port`, and digests.
+
+    Attributes:
+        rest: of all else in our table; empty where it is not loaded.
+        around: of what else may stand between a relay and its cameras: other tables, the tunnel's routes.
+    """
 
     cameras: frozenset[str]
     rest: str
+    around: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +97,7 @@ class Sessions:
 
     Attributes:
         started, paths: None where no relay answers.
-        rules: None where our table is not loaded.
+        rules: None where they cannot be listed.
         changed: after a switch, the paths that the relay's file has otherwise than before.
     """
 
@@ -208,9 +214,13 @@ def _sessions(sessions: Fields) -> Sessions:
         paths={name: _path(paths.below(name)) for name in paths.names()} if paths else None,
         peers={key: _peer(peer) for key, peer in sessions.named("peers")},
         at=sessions.measure("at") if sessions.has("at") else 0.0,
-        rules=LiveRules(frozenset(rules.texts("cameras")), rules.text("rest")) if rules else None,
+        rules=_rules(rules) if rules else None,
         changed=frozenset(_texts(sessions, "changed")),
     )
+
+
+def _rules(rules: Fields) -> LiveRules:
+    return LiveRules(frozenset(rules.texts("cameras")), rules.text("rest"), rules.text("around"))
 
 
 def _path(path: Fields) -> PathSession:

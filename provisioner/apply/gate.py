@@ -19,11 +19,10 @@ from enum import StrEnum
 from provisioner.apply.touched import Touched
 from provisioner.apply.unnamed import (
     OWN_S,
-    PORT_S,
     listed_paths,
     lost_at_switch,
     more_than_chance,
-    own_cause,
+    own_causes,
     readers_left,
     undeclared_changes,
     unnamed_streams,
@@ -111,19 +110,21 @@ class _Question:
         names = {path.name for path in touched.read}
         self.required = {n for n in names if n.startswith(rules.required)} if rules.required else set()
         self.must = ((watch.before.up & names) | self.required) - touched.new
-        self.own = {n: why for n in watch.absent if (why := own_cause(n, touched, watch))}
+        self.unnamed = unnamed_streams(touched, watch)
+        self.own = own_causes(touched, watch)
         # A path that is read as one of many has the same excuses as those that are not read.
         excused = set(self.own) - touched.direct - touched.named - self.required
         self.missing = self.must - watch.up - excused
         self.new_missing = touched.new - watch.up
         self.lost = {n: absence for n, absence in lost_at_switch(touched, watch).items() if n not in self.own}
+        self.left, self.nobody_reads = readers_left(touched, watch)
 
     def decision(self) -> Decision:
         """What the gate says."""
         if cause := self._failed():
             return Decision(GateVerdict.FAIL, cause, not_up=tuple(sorted(self.new_missing)))
         waits = self._too_many_missing() or self._lacks_new() or self._too_many_lost()
-        waits = waits or readers_left(*self._seen)[1] or self._is_silent()
+        waits = waits or self.nobody_reads or self._is_silent()
         settles = self.new_missing and self.elapsed_s < self.rules.settle_s
         unproved = self._unproved()
         if not (waits or settles or unproved or self._too_soon()):
@@ -139,10 +140,6 @@ class _Question:
         if not urgent:
             return max(0.0, self.rules.watch_s - self.elapsed_s)
         return _LOOK_AGAIN_S if self.elapsed_s < _LATER_S else _LOOK_LATER_S
-
-    @property
-    def _seen(self) -> tuple[Touched, Watch]:
-        return self.touched, self.watch
 
     # --- what is not there ------------------------------------------------------------------------
 
@@ -162,7 +159,7 @@ class _Question:
     def _allowed_lost(self) -> int:
         """Where any path may be hit, the share that may stay away is one of all paths."""
         any_path = self.touched.everything or self.touched.rules or self.touched.link
-        return int(self.rules.max_lost * len(unnamed_streams(*self._seen))) if any_path else 0
+        return int(self.rules.max_lost * len(self.unnamed)) if any_path else 0
 
     def _too_soon(self) -> bool:
         """Whether a running program may still stumble over what it has just read."""
@@ -177,9 +174,7 @@ class _Question:
 
     def _tried(self) -> Iterable[str]:
         """The paths whose devices are tried: they stay away, and nothing has said why."""
-        unnamed = unnamed_streams(*self._seen)
-        ripe = (n for n, a in self.watch.absent.items() if n in unnamed and self.elapsed_s - a.since_s >= PORT_S)
-        return sorted(n for n in ripe if n not in self.own)[:_PORTS]
+        return sorted(n for n in self.watch.absent if n in self.unnamed and n not in self.own)[:_PORTS]
 
     # --- what was waited for in vain --------------------------------------------------------------
 
@@ -191,8 +186,8 @@ class _Question:
         lasting = {n for n, absence in self.lost.items() if self.elapsed_s >= absence.since_s + patience}
         if len(lasting) > self._allowed_lost():
             return f"undeclared change: {self._sources(lasting)}"
-        if readers_left(*self._seen)[1] and self.elapsed_s >= patience:
-            return f"undeclared change: every reader of paths that the plan does not name was cut ({self._left()})"
+        if self.nobody_reads and self.elapsed_s >= patience:
+            return f"undeclared change: every reader of paths that the plan does not name was cut ({self.left})"
         silent = (
             self.watch.last is not None and self.watch.last.paths is None and self.watch.before.sessions is not None
         )
@@ -234,19 +229,15 @@ class _Question:
 
     # --- what a person should know ----------------------------------------------------------------
 
-    def _left(self) -> int:
-        return readers_left(*self._seen)[0]
-
     def _notes(self) -> Iterable[str]:
         yield from (f"new, and gives no picture: {self._why(name)}" for name in sorted(self.new_missing))
         for name in sorted(self.missing):
             yield f"gave a picture before and gives none now, as allowed: {self._why(name)}"
-        unnamed = unnamed_streams(*self._seen)
-        back = self.watch.back & set(unnamed)
+        back = self.watch.back & set(self.unnamed)
         if back and not self.touched.everything:
             unnamed_paths = f"{counted(len(back), 'path')} that the plan does not name"
             yield f"{unnamed_paths} reconnected meanwhile: {listed_paths(back)}"
-        away = {n: a for n, a in self.watch.absent.items() if n in unnamed}
+        away = {n: a for n, a in self.watch.absent.items() if n in self.unnamed}
         yield from (
             f"lost its source by itself: {name} ({self.own[name]})" for name in sorted(away) if name in self.own
         )
@@ -254,5 +245,5 @@ class _Question:
             yield f"had a source before and has none now, as allowed: {name}"
         if later := {n for n, a in away.items() if n not in self.own and not a.at_switch}:
             yield f"{counted(len(later), 'path')} lost the source long after the switch: {listed_paths(later)}"
-        if left := self._left():
-            yield f"{left} readers of paths that the plan does not name left meanwhile"
+        if self.left:
+            yield f"{self.left} readers of paths that the plan does not name left meanwhile"

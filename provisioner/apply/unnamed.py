@@ -17,8 +17,7 @@ from provisioner.apply.watch import MOMENT_S, Absence, Watch
 
 # MediaMTX notices a silent camera after 10 s and dials again after 5 s: what is younger says nothing yet.
 OWN_S = 30.0
-# When its device is tried, and from when on what MediaMTX says of it is of tries after the switch.
-PORT_S = 8.0
+# From when on what MediaMTX says of it is of tries after the switch.
 _WORDS_S = 25.0
 # Peers send something every 25 s, even if it is nothing.
 _KEEPALIVE_S = 27.0
@@ -81,10 +80,8 @@ def _peer_changes(touched: Touched, before: Mapping[str, PeerSession], after: Ma
 
 
 def _rule_changes(touched: Touched, before: Sessions, after: Sessions) -> list[str]:
-    if before.rules is None:
+    if before.rules is None or after.rules is None:
         return []
-    if after.rules is None:
-        return ["the firewall's table is gone"]
     stay = (before.rules.cameras & touched.served.devices) - touched.devices
     changes = [f"the relay may not reach {device} any more" for device in sorted(stay - after.rules.cameras)]
     others = before.rules.rest != after.rules.rest and not touched.rules
@@ -105,35 +102,52 @@ def lost_at_switch(touched: Touched, watch: Watch) -> dict[str, Absence]:
     return {n: absence for n, absence in watch.absent.items() if n in unnamed and absence.at_switch}
 
 
-def own_cause(name: str, touched: Touched, watch: Watch) -> str:
-    """Why a path that stays away does so by itself, empty where nothing says so.
+def own_causes(touched: Touched, watch: Watch) -> dict[str, str]:
+    """Why paths that stay away do so by themselves; those that nothing excuses are not in it.
 
     What counts is whose word it is: a camera that refuses and a gateway that knows no way to it have been reached, so
     that neither the rules nor the tunnel is in between. A silence is a device's own only where the change cannot have
     made it: everything in between is as it was, and the relay's other sites flow. What MediaMTX says of a camera that
-    can be reached is the camera's own where the change touches nothing near it.
+    can be reached is the camera's own where the change touches nothing near it; where it says nothing it does not try.
     """
-    absence, path = watch.absent[name], touched.served.paths[name]
-    apart = touched.planned and not touched.everything and path.facility not in touched.sites
+    if not watch.absent:
+        return {}
+    served = touched.served.paths
+    steady = Counter(served[name].facility for name in watch.steady(touched.served))
+    away = Counter(served[name].facility for name in watch.absent)
+    others = {site: (steady.total() - steady[site], away.total() - away[site]) for site in away}
+    # At least half of them: a site alone proves nothing.
+    flow = {site: of > 0 and 2 * absent <= of for site, (of, absent) in others.items()}
+    causes = {
+        name: _own_cause(absence, served[name].facility, touched, watch, others_flow=flow[served[name].facility])
+        for name, absence in watch.absent.items()
+        if not absence.mute
+    }
+    return {name: cause for name, cause in causes.items() if cause}
+
+
+def _own_cause(absence: Absence, facility: str, touched: Touched, watch: Watch, *, others_flow: bool) -> str:
+    apart = touched.planned and not touched.everything and not touched.link and facility not in touched.sites
     match absence.port:
         case "refused":
             return "its device refuses connections"
         case "no-route":
             return "its gateway has no way to it"
-        case "timeout" if _others_flow(path.facility, touched, watch):
-            if apart and not touched.rules and not touched.link:
-                return "its device does not answer, and nothing between it and the relay was changed"
-            if touched.planned and _is_silent(path.facility, touched, watch):
-                return "nothing comes from its site"
-        case "ok" if apart and not touched.link and absence.said and absence.asked_s - absence.since_s >= _WORDS_S:
+        case "timeout" if others_flow and apart and not touched.rules and _is_clear(watch):
+            return "its device does not answer, and nothing between it and the relay was changed"
+        case "timeout" if others_flow and touched.planned and _is_silent(facility, touched, watch):
+            return "nothing comes from its site"
+        case "ok" if apart and absence.said and absence.asked_s - absence.since_s >= _WORDS_S:
             return absence.said
-    return ""
+        case _:
+            return ""
 
 
-def _others_flow(facility: str, touched: Touched, watch: Watch) -> bool:
-    """Whether at least half of the other sites' paths are as they were: a site alone proves nothing."""
-    others = [n for n in watch.steady(touched.served) if touched.served.paths[n].facility != facility]
-    return bool(others) and 2 * sum(1 for name in others if name not in watch.absent) >= len(others)
+def _is_clear(watch: Watch) -> bool:
+    """Whether nobody else's rules or routes changed with the switch."""
+    before, after = watch.before.sessions, watch.last
+    was, now = (before.rules if before else None), (after.rules if after else None)
+    return was is not None and now is not None and was.around == now.around
 
 
 def _is_silent(facility: str, touched: Touched, watch: Watch) -> bool:
@@ -153,6 +167,8 @@ def more_than_chance(touched: Touched, watch: Watch) -> str:
     lost = (watch.dropped & set(unnamed)) | set(lost_at_switch(touched, watch))
     facility = {name: touched.served.paths[name].facility for name in unnamed}
     sites = {facility[name] for name in lost}
+    if len(sites) <= 1:
+        return ""
     expected = expected_sites(Counter(facility.values()), _rate(unnamed.values(), watch), _window_s(watch) / 60)
     if chance_of(len(sites), expected) >= _CHANCE:
         return ""

@@ -18,6 +18,8 @@ from provisioner.verify.wanted import PathToCheck
 _STILL_S = 2.0
 # The look at the switch itself is no measure of that: it comes half a second after the last one before.
 _AT_SWITCH_S = -0.5
+# MediaMTX says of a stream that stands still that it is lost after 10 s.
+_SAID_S = 12.0
 # What a switch cuts is lost within seconds: at once, or when what was on its way has come and nothing follows.
 MOMENT_S = 15.0
 
@@ -86,6 +88,7 @@ class Absence:
         port: how its device answered when it was tried; empty where it was not.
         said: what MediaMTX said of its source at that time.
         asked_s: when that was.
+        mute: whether its device could be reached while MediaMTX said nothing of it: then it does not try.
     """
 
     since_s: float
@@ -93,6 +96,7 @@ class Absence:
     port: str = ""
     said: str = ""
     asked_s: float = 0.0
+    mute: bool = False
 
     @property
     def at_switch(self) -> bool:
@@ -212,7 +216,10 @@ def _asked(absence: Absence, seen: PathsSeen, path: MediaPath, asked_s: float) -
     port = seen.ports.get(f"{path.source.address} . {path.source.port}")
     if port is None:
         return absence
-    return replace(absence, port=port, said=seen.said.get(path.name, ""), asked_s=asked_s)
+    said, session = seen.said.get(path.name, ""), (seen.sessions.paths or {}).get(path.name) if seen.sessions else None
+    due = session is None or not session.available or asked_s - absence.since_s >= _SAID_S
+    mute = absence.mute or (port == "ok" and not said and due)
+    return replace(absence, port=port, said=said, asked_s=asked_s, mute=mute)
 
 
 def _heard(known: Mapping[str, Sign], now: Sessions, asked_s: float) -> dict[str, Sign]:
