@@ -59,7 +59,9 @@ def latest(before: LookAnswer) -> LookAnswer:
     for name, path in paths.items():
         was = (earlier["paths"] or {}).get(name)
         path["flowed"] = was is not None and was["since"] == path["since"] and path["bytes"] > was["bytes"]
-    return {**before, "sessions": {**earlier, "paths": paths, "at": at}}
+    # By the two moments of this host's clock; one that jumped back tells nothing.
+    over_s = max(0.0, at - earlier["at"])
+    return {**before, "sessions": {**earlier, "paths": paths, "at": at, "over_s": over_s}}
 
 
 def sessions() -> SessionsAnswer:
@@ -67,7 +69,15 @@ def sessions() -> SessionsAnswer:
 
     `paths` and `started` are None where there is no relay that answers.
     """
-    now: SessionsAnswer = {"at": 0.0, "started": None, "paths": None, "peers": {}, "rules": None, "changed": []}
+    now: SessionsAnswer = {
+        "at": 0.0,
+        "over_s": 0.0,
+        "started": None,
+        "paths": None,
+        "peers": {},
+        "rules": None,
+        "changed": [],
+    }
     try:
         listed = _paths()
         now["started"] = str(relay.api("/v3/info").get("started", ""))

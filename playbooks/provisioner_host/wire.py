@@ -651,12 +651,14 @@ class SessionsAnswer(TypedDict):
     """Who reads what at the moment `at`, by the host's clock.
 
     Keys:
+        over_s: before a switch, the time over which `flowed` was seen.
         started, paths: null where no relay answers.
         rules: null where they cannot be listed.
         changed: after a switch, the paths that the relay's file has otherwise than it had them before.
     """
 
     at: float
+    over_s: float
     started: str | None
     paths: dict[str, SessionAnswer] | None
     peers: dict[str, PeerSessionAnswer]

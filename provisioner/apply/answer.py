@@ -96,6 +96,7 @@ class Sessions:
     """A host at one moment, `at` by its own clock: who reads what, over which peers, under which rules.
 
     Attributes:
+        over_s: before a switch, for how long it was seen which paths flowed.
         started, paths: None where no relay answers.
         rules: None where they cannot be listed.
         changed: after a switch, the paths that the relay's file has otherwise than before.
@@ -105,6 +106,7 @@ class Sessions:
     paths: Mapping[str, PathSession] | None = None
     peers: Mapping[str, PeerSession] = field(default_factory=dict)
     at: float = 0.0
+    over_s: float = 0.0
     rules: LiveRules | None = None
     changed: frozenset[str] = frozenset()
 
@@ -214,6 +216,7 @@ def _sessions(sessions: Fields) -> Sessions:
         paths={name: _path(paths.below(name)) for name in paths.names()} if paths else None,
         peers={key: _peer(peer) for key, peer in sessions.named("peers")},
         at=sessions.measure("at") if sessions.has("at") else 0.0,
+        over_s=sessions.measure("over_s") if sessions.has("over_s") else 0.0,
         rules=_rules(rules) if rules else None,
         changed=frozenset(_texts(sessions, "changed")),
     )

@@ -12,10 +12,11 @@ The rules (docs/apply.md):
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from provisioner.apply.answer import PathSession
 from provisioner.apply.touched import Touched
 from provisioner.apply.unnamed import (
     OWN_S,
@@ -97,26 +98,33 @@ def decide(touched: Touched, watch: Watch, elapsed_s: float, rules: GateRules) -
     """
     if undeclared := undeclared_changes(touched, watch):
         return Decision(GateVerdict.FAIL, f"undeclared change: {undeclared[0]}", undeclared[1:])
-    if not touched.everything and (together := more_than_chance(touched, watch)):
+    unnamed = unnamed_streams(touched, watch)
+    if not touched.everything and (together := more_than_chance(unnamed, watch)):
         return Decision(GateVerdict.FAIL, f"undeclared change: {together}")
-    return _Question(touched, watch, elapsed_s, rules).decision()
+    return _Question(touched, watch, unnamed, elapsed_s, rules).decision()
 
 
 class _Question:
     """Whether what has to be there is there, or is to be waited for."""
 
-    def __init__(self, touched: Touched, watch: Watch, elapsed_s: float, rules: GateRules) -> None:
-        self.touched, self.watch, self.elapsed_s, self.rules = touched, watch, elapsed_s, rules
+    def __init__(
+        self,
+        touched: Touched,
+        watch: Watch,
+        unnamed: Mapping[str, PathSession],
+        elapsed_s: float,
+        rules: GateRules,
+    ) -> None:
+        self.touched, self.watch, self.unnamed, self.elapsed_s, self.rules = touched, watch, unnamed, elapsed_s, rules
         names = {path.name for path in touched.read}
         self.required = {n for n in names if n.startswith(rules.required)} if rules.required else set()
         self.must = ((watch.before.up & names) | self.required) - touched.new
-        self.unnamed = unnamed_streams(touched, watch)
         self.own = own_causes(touched, watch)
         # A path that is read as one of many has the same excuses as those that are not read.
         excused = set(self.own) - touched.direct - touched.named - self.required
         self.missing = self.must - watch.up - excused
         self.new_missing = touched.new - watch.up
-        self.lost = {n: absence for n, absence in lost_at_switch(touched, watch).items() if n not in self.own}
+        self.lost = {n: absence for n, absence in lost_at_switch(unnamed, watch).items() if n not in self.own}
         self.left, self.nobody_reads = readers_left(touched, watch)
 
     def decision(self) -> Decision:
@@ -158,7 +166,7 @@ class _Question:
 
     def _allowed_lost(self) -> int:
         """Where any path may be hit, the share that may stay away is one of all paths."""
-        any_path = self.touched.everything or self.touched.rules or self.touched.link
+        any_path = self.touched.everything or self.touched.bars or self.touched.link
         return int(self.rules.max_lost * len(self.unnamed)) if any_path else 0
 
     def _too_soon(self) -> bool:

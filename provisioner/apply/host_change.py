@@ -224,7 +224,8 @@ class HostChange:
         self._has_waited = True
         if self.job.rollback is not None:
             self._touched = touched_names(self.job.spec, report.affected, report.removed)
-        self._watch = Watch(paths_in(self.job.spec, self._touched.read, report.before))
+        before = paths_in(self.job.spec, self._touched.read, report.before)
+        self._watch = Watch.since(before, self._touched.served)
         gated = self.options.gate is not None and self.job.spec.relay is not None
         self.phase = Phase.ABORT if self._abort else Phase.LOOK if gated else Phase.CONFIRM
         steps = [JournalStep(self.host, "armed", "done", {"up_before": len(self._watch.before.up)})]
@@ -236,7 +237,7 @@ class HostChange:
         begun = self._looking_since if self._looking_since is not None else self._heard
         assert self.options.gate is not None  # noqa: S101 (nobody looks without a gate)
         seen = paths_in(self.job.spec, self._touched.read, report.after)
-        self._watch = self._watch.after(seen, self._asked - begun, self._touched.served)
+        self._watch = self._watch.after(seen, self._asked - begun)
         decision = decide(self._touched, self._watch, self._heard - begun, self.options.gate)
         self._notes += decision.notes
         self._not_up = decision.not_up

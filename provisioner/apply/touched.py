@@ -13,6 +13,8 @@ from provisioner.render.files import POLICY_FILE, TRUST_FILE, TUNNEL_FILE
 # Paths that are read because everything on the relay may be touched: so many, spread over the sites.
 _SAMPLE = 48
 _CAMERA = "element cameras "
+# Of these none stands between a relay and a camera that stays: packets that come back belong to what was let out.
+_ELEMENTS = (_CAMERA, "element management ", "element centres ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,8 @@ class Touched:
         devices: the cameras' elements that it names.
         sites: the facilities that it names anything of.
         everything: whether every path of the relay may reconnect by this plan.
-        rules: whether rules change that are no single camera's: any path may be hit.
+        rules: whether rules change that are no single camera's.
+        bars: whether such a one is no element of a set of those who may come in: any path may be hit.
         link: whether the link of the tunnel changes.
         live: whether it changes anything that a running program reads.
         planned: whether a plan names it; a rollback has none.
@@ -60,6 +63,7 @@ class Touched:
     sites: frozenset[str] = frozenset()
     everything: bool = False
     rules: bool = False
+    bars: bool = False
     link: bool = False
     live: bool = True
     planned: bool = True
@@ -92,6 +96,7 @@ def touched_by(spec: HostSpec, changes: Iterable[Change]) -> Touched:
         sites=frozenset(c.facility for c in pending if c.facility) | frozenset(p.facility for p in direct),
         everything=everything,
         rules=rules,
+        bars=any(c.resource is Resource.RULE and not c.name.startswith(_ELEMENTS) for c in pending),
         link=link,
         live=any(_is_live(c) for c in pending),
         left=frozenset(path for c in pending for path in c.cut.get(spec.id, ())),

@@ -93,12 +93,12 @@ def _rule_changes(touched: Touched, before: Sessions, after: Sessions) -> list[s
 
 def unnamed_streams(touched: Touched, watch: Watch) -> dict[str, PathSession]:
     """The steady paths that the change does not touch by name."""
-    return {n: p for n, p in watch.steady(touched.served).items() if n not in touched.direct | touched.named}
+    touches = touched.direct | touched.named
+    return {name: path for name, path in watch.steady.items() if name not in touches}
 
 
-def lost_at_switch(touched: Touched, watch: Watch) -> dict[str, Absence]:
+def lost_at_switch(unnamed: Mapping[str, PathSession], watch: Watch) -> dict[str, Absence]:
     """Of these, those that stay away since the switch or soon after it."""
-    unnamed = unnamed_streams(touched, watch)
     return {n: absence for n, absence in watch.absent.items() if n in unnamed and absence.at_switch}
 
 
@@ -113,7 +113,7 @@ def own_causes(touched: Touched, watch: Watch) -> dict[str, str]:
     if not watch.absent:
         return {}
     served = touched.served.paths
-    steady = Counter(served[name].facility for name in watch.steady(touched.served))
+    steady = Counter(served[name].facility for name in watch.steady)
     away = Counter(served[name].facility for name in watch.absent)
     others = {site: (steady.total() - steady[site], away.total() - away[site]) for site in away}
     # At least half of them: a site alone proves nothing.
@@ -133,7 +133,7 @@ def _own_cause(absence: Absence, facility: str, touched: Touched, watch: Watch, 
             return "its device refuses connections"
         case "no-route":
             return "its gateway has no way to it"
-        case "timeout" if others_flow and apart and not touched.rules and _is_clear(watch):
+        case "timeout" if others_flow and apart and not touched.bars and _is_clear(watch):
             return "its device does not answer, and nothing between it and the relay was changed"
         case "timeout" if others_flow and touched.planned and _is_silent(facility, touched, watch):
             return "nothing comes from its site"
@@ -158,18 +158,18 @@ def _is_silent(facility: str, touched: Touched, watch: Watch) -> bool:
 # --- the moment -----------------------------------------------------------------------------------
 
 
-def more_than_chance(touched: Touched, watch: Watch) -> str:
+def more_than_chance(unnamed: Mapping[str, PathSession], watch: Watch) -> str:
     """What the switch cut by the moment alone: more sites at once than chance explains; empty where it explains it.
 
     Sites are counted, not paths: a gateway or a recorder that restarts takes all of its cameras with it.
     """
-    unnamed = unnamed_streams(touched, watch)
-    lost = (watch.dropped & set(unnamed)) | set(lost_at_switch(touched, watch))
-    facility = {name: touched.served.paths[name].facility for name in unnamed}
-    sites = {facility[name] for name in lost}
+    served = watch.served.paths
+    lost = (watch.dropped & unnamed.keys()) | lost_at_switch(unnamed, watch).keys()
+    sites = {served[name].facility for name in lost}
     if len(sites) <= 1:
         return ""
-    expected = expected_sites(Counter(facility.values()), _rate(unnamed.values(), watch), _window_s(watch) / 60)
+    facilities = Counter(served[name].facility for name in unnamed)
+    expected = expected_sites(facilities, _rate(unnamed.values(), watch), _window_s(watch) / 60)
     if chance_of(len(sites), expected) >= _CHANCE:
         return ""
     listed = listed_paths(lost)

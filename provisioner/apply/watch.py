@@ -21,7 +21,7 @@ _AT_SWITCH_S = -0.5
 # MediaMTX says of a stream that stands still that it is lost after 10 s.
 _SAID_S = 12.0
 # What a switch cuts is lost within seconds: at once, or when what was on its way has come and nothing follows.
-MOMENT_S = 15.0
+MOMENT_S = 6.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +121,8 @@ class Watch:
 
     Attributes:
         before: the look before the switch.
+        served: what the relay is to serve.
+        steady: the always-pulled paths that had a stream just before the switch; one that stood still had none.
         asked_s: when the last look was asked for; None before the first.
         first, last: the sessions of the first and the last look after the switch.
         readings: the last reads by path.
@@ -133,6 +135,8 @@ class Watch:
     """
 
     before: PathsSeen = PathsSeen()
+    served: Served = field(default_factory=Served)
+    steady: Mapping[str, PathSession] = field(default_factory=dict)
     asked_s: float | None = None
     first: Sessions | None = None
     last: Sessions | None = None
@@ -149,14 +153,12 @@ class Watch:
         """The paths whose last read gave a picture, and that still have a stream."""
         return frozenset(n for n, reading in self.readings.items() if reading.up and n not in self.absent)
 
-    def steady(self, served: Served) -> dict[str, PathSession]:
-        """The always-pulled paths that had a stream just before the switch."""
-        sessions = self.before.sessions
-        paths = (sessions.paths if sessions else None) or {}
-        wanted = served.paths
-        return {n: p for n, p in paths.items() if p.available and n in wanted and not wanted[n].on_demand}
+    @classmethod
+    def since(cls, before: PathsSeen, served: Served) -> Watch:
+        """The look before a switch."""
+        return cls(before, served, _steady(before.sessions, served))
 
-    def after(self, seen: PathsSeen, asked_s: float, served: Served) -> Watch:
+    def after(self, seen: PathsSeen, asked_s: float) -> Watch:
         """This and one look more."""
         readings = {**self.readings, **_readings(self.readings, seen, asked_s)}
         why_not = {n: why for n, why in {**self.why_not, **seen.why_not}.items() if n not in seen.up}
@@ -164,12 +166,12 @@ class Watch:
         if seen.sessions is None:
             return watch
         watch = replace(watch, first=self.first or seen.sessions, last=seen.sessions)
-        return watch if seen.sessions.paths is None else watch._followed(seen, seen.sessions, asked_s, served)  # noqa: SLF001
+        return watch if seen.sessions.paths is None else watch._followed(seen, seen.sessions, asked_s)  # noqa: SLF001
 
-    def _followed(self, seen: PathsSeen, now: Sessions, asked_s: float, served: Served) -> Watch:
+    def _followed(self, seen: PathsSeen, now: Sessions, asked_s: float) -> Watch:
         signs, absent, back = dict(self.signs), {}, set(self.back)
         paths = now.paths or {}
-        for name, was in self.steady(served).items():
+        for name, was in self.steady.items():
             sign = signs.get(name) or Sign(was.since, was.received, _AT_SWITCH_S)
             alive = _alive(sign, paths.get(name), asked_s, flowed=was.flowed)
             if alive is True:
@@ -178,7 +180,7 @@ class Watch:
                 signs[name] = Sign(path.since, path.received, asked_s)
             elif alive is False or name in self.absent:
                 absent[name] = self.absent.get(name) or Absence(asked_s, sign.at_s)
-        asked = {name: _asked(absence, seen, served.paths[name], asked_s) for name, absence in absent.items()}
+        asked = {name: _asked(absence, seen, self.served.paths[name], asked_s) for name, absence in absent.items()}
         lost = {name for name in absent if absent[name].since_s <= 0} | back
         return replace(
             self,
@@ -188,6 +190,14 @@ class Watch:
             dropped=self.dropped if self.signs or self.absent else frozenset(lost),
             heard=_heard(self.heard, now, asked_s),
         )
+
+
+def _steady(before: Sessions | None, served: Served) -> dict[str, PathSession]:
+    if before is None or before.paths is None:
+        return {}
+    told, wanted = before.over_s >= _STILL_S, served.paths
+    had = ((n, p) for n, p in before.paths.items() if p.available and (p.flowed or not told))
+    return {n: p for n, p in had if n in wanted and not wanted[n].on_demand}
 
 
 def _readings(known: Mapping[str, Reading], seen: PathsSeen, asked_s: float) -> dict[str, Reading]:

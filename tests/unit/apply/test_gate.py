@@ -36,9 +36,9 @@ def up(*names: str, dark: Iterable[str] = (), at: Sessions | None = None) -> Pat
 
 
 def watched(before: PathsSeen, *looks: tuple[float, PathsSeen]) -> Watch:
-    watch = Watch(before)
+    watch = Watch.since(before, SERVED)
     for asked_s, seen in looks:
-        watch = watch.after(seen, asked_s, SERVED)
+        watch = watch.after(seen, asked_s)
     return watch
 
 
@@ -49,7 +49,7 @@ def sessions(at: float, change: Mapping[str, PathSession | None] | None = None, 
     listed = {name: path for name, path in {**paths, **(change or {})}.items() if path is not None}
     peers = {key: PeerSession(100, received, ("10.0.0.0/32",)) for key in SERVED.peers.values()}
     rules = LiveRules(SERVED.devices, "digest")
-    whole = Sessions("started", listed, peers, SWITCH + at, rules)
+    whole = Sessions("started", listed, peers, SWITCH + at, rules=rules)
     return replace(whole, **other)  # type: ignore[arg-type]  # any field of it
 
 
@@ -68,9 +68,9 @@ def still(*names: str, received: int) -> dict[str, PathSession | None]:
 
 def follow(touched: Touched, *looks: tuple[float, PathsSeen | Sessions], rules: GateRules = RULES) -> list[Decision]:
     """What the gate says after each look, until it has decided; each look takes half a second."""
-    watch, said = Watch(PathsSeen(sessions=sessions(-0.5))), list[Decision]()
+    watch, said = Watch.since(PathsSeen(sessions=sessions(-0.5)), SERVED), list[Decision]()
     for asked_s, seen in looks:
-        watch = watch.after(PathsSeen(sessions=seen) if isinstance(seen, Sessions) else seen, asked_s, SERVED)
+        watch = watch.after(PathsSeen(sessions=seen) if isinstance(seen, Sessions) else seen, asked_s)
         said.append(decide(touched, watch, asked_s + 0.5, rules))
         if said[-1].verdict is not GateVerdict.WAIT:
             break
@@ -102,7 +102,7 @@ def test_a_picture_at_the_first_good_look_is_read_again_at_the_end() -> None:
     assert decide(BOTH, gone, 4, RULES).verdict is GateVerdict.WAIT
     assert decide(BOTH, gone, 62, RULES).verdict is GateVerdict.WAIT
     assert decide(BOTH, gone, 63, RULES).verdict is GateVerdict.FAIL
-    back = gone.after(up(NAMES[1]), 10, SERVED)
+    back = gone.after(up(NAMES[1]), 10)
     assert decide(BOTH, back, 11, RULES).verdict is GateVerdict.PASS
 
 
@@ -110,7 +110,7 @@ def test_a_picture_of_which_the_relay_has_no_stream_any_more_is_none() -> None:
     before = up(*NAMES[:2], at=sessions(-0.5))
     watch = watched(before, (0, up(*NAMES[:2], at=sessions(0))), (3, up(NAMES[0], NAMES[1], at=sessions(3))))
     assert decide(BOTH, watch, 4, RULES).verdict is GateVerdict.PASS
-    dead = watch.after(PathsSeen(sessions=sessions(4, lost(NAMES[1]))), 4, SERVED)
+    dead = watch.after(PathsSeen(sessions=sessions(4, lost(NAMES[1]))), 4)
     assert decide(BOTH, dead, 5, RULES).verdict is GateVerdict.WAIT
 
 
@@ -268,6 +268,19 @@ def test_a_stream_that_stood_still_before_decides_nothing() -> None:
     assert decide(NOTHING, watch, 3.5, RULES).verdict is GateVerdict.PASS
 
 
+def test_a_stream_that_stood_still_just_before_the_switch_was_lost_before_it() -> None:
+    frozen = {NAMES[0]: PathSession(available=True, since=LONG_AGO, received=7)}
+    before = sessions(-0.5, frozen)
+    verdicts = {}
+    for over_s in (0.7, 2.4):
+        watch = Watch.since(PathsSeen(sessions=replace(before, over_s=over_s)), SERVED)
+        for at in (0.0, 3.0):
+            watch = watch.after(PathsSeen(sessions=sessions(at, lost(NAMES[0]))), at)
+        verdicts[over_s] = decide(NOTHING, watch, 3.5, RULES).verdict
+    # In less than two seconds the slowest cameras send nothing either.
+    assert verdicts == {0.7: GateVerdict.WAIT, 2.4: GateVerdict.PASS}
+
+
 def test_what_was_lost_long_after_the_switch_is_told_and_holds_nothing_up() -> None:
     waits = [(float(at), sessions(at, lost(NAMES[0], *(NAMES[1:2] if at > 18 else ())))) for at in range(25)]
     ended = follow(NOTHING, *waits, (26.0, sessions(26, again(NAMES[0]) | lost(NAMES[1]))))[-1]
@@ -277,7 +290,7 @@ def test_what_was_lost_long_after_the_switch_is_told_and_holds_nothing_up() -> N
 
 PATH = SERVED.paths[NAMES[0]]
 OF_PATH = f"{PATH.source.address} . {PATH.source.port}"
-RULE_CHANGE = replace(NOTHING, rules=True)
+RULE_CHANGE = replace(NOTHING, rules=True, bars=True)
 NEAR = replace(NOTHING, sites=frozenset({PATH.facility}))
 ALL = replace(NOTHING, everything=True)
 TOO_BIG = replace(NOTHING, link=True)
@@ -406,9 +419,9 @@ def read_by(name: str, *readers: str) -> dict[str, PathSession | None]:
 def test_readers_of_paths_that_the_plan_does_not_name_are_not_all_cut(
     before: tuple[str, ...], after: tuple[str, ...], verdict: GateVerdict
 ) -> None:
-    watch = Watch(PathsSeen(sessions=sessions(-0.5, read_by(NAMES[0], *before))))
-    watch = watch.after(PathsSeen(sessions=sessions(0, read_by(NAMES[0], *after))), 0, SERVED)
-    watch = watch.after(PathsSeen(sessions=sessions(60, read_by(NAMES[0], *after))), 60, SERVED)
+    watch = Watch.since(PathsSeen(sessions=sessions(-0.5, read_by(NAMES[0], *before))), SERVED)
+    watch = watch.after(PathsSeen(sessions=sessions(0, read_by(NAMES[0], *after))), 0)
+    watch = watch.after(PathsSeen(sessions=sessions(60, read_by(NAMES[0], *after))), 60)
     decision = decide(NOTHING, watch, 61, RULES)
     assert decision.verdict is verdict
     assert bool(decision.notes) is (verdict is GateVerdict.PASS and before != after)
