@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _LIST = "/v3/paths/list?itemsPerPage=1000000"
 _CAMERA = "element cameras "
+_DOORS = ("element management ", "element centres ")
 _LOG_S = 60
 # What is asked of a path that stays away: whether its camera's port answers, and what MediaMTX has said of it lately.
 # It tries every 5 s, and 10 s is the longest that one try takes.
@@ -124,9 +125,15 @@ def _rules() -> RulesAnswer | None:
     ours = [entry for entry in listed if _is_ours(entry)]
     table = firewall.items({"nftables": ours})
     cameras = sorted(name.removeprefix(_CAMERA) for name in table if name.startswith(_CAMERA))
-    rest = {name: value for name, value in table.items() if not name.startswith(_CAMERA)}
+    doors = {name: value for name, value in table.items() if name.startswith(_DOORS)}
+    rest = {name: value for name, value in table.items() if not name.startswith((_CAMERA, *_DOORS))}
     others = [firewall.without_counters(entry) for entry in listed if not _is_ours(entry)]
-    return {"cameras": cameras, "rest": _digest(rest) if ours else "", "around": _digest([others, routes])}
+    return {
+        "cameras": cameras,
+        "rest": _digest(rest) if ours else "",
+        "doors": _digest(doors),
+        "around": _digest([others, routes]),
+    }
 
 
 def _is_ours(entry: dict[str, Any]) -> bool:

@@ -639,11 +639,13 @@ class RulesAnswer(TypedDict):
 
     Keys:
         rest: of all else in our table; empty where it is not loaded.
+        doors: of those who may come in: the elements of its other sets.
         around: of what else may stand between a relay and its cameras: other tables, the tunnel's routes.
     """
 
     cameras: list[str]
     rest: str
+    doors: str
     around: str
 
 

@@ -83,11 +83,13 @@ class LiveRules:
 
     Attributes:
         rest: of all else in our table; empty where it is not loaded.
+        doors: of those who may come in: the elements of its other sets.
         around: of what else may stand between a relay and its cameras: other tables, the tunnel's routes.
     """
 
     cameras: frozenset[str]
     rest: str
+    doors: str = ""
     around: str = ""
 
 
@@ -223,7 +225,7 @@ def _sessions(sessions: Fields) -> Sessions:
 
 
 def _rules(rules: Fields) -> LiveRules:
-    return LiveRules(frozenset(rules.texts("cameras")), rules.text("rest"), rules.text("around"))
+    return LiveRules(frozenset(rules.texts("cameras")), rules.text("rest"), rules.text("doors"), rules.text("around"))
 
 
 def _path(path: Fields) -> PathSession:

@@ -118,7 +118,10 @@ class _Question:
         self.touched, self.watch, self.unnamed, self.elapsed_s, self.rules = touched, watch, unnamed, elapsed_s, rules
         names = {path.name for path in touched.read}
         self.required = {n for n in names if n.startswith(rules.required)} if rules.required else set()
-        self.must = ((watch.before.up & names) | self.required) - touched.new
+        # One of many that had lost its stream before the switch did not lose it by the switch.
+        before = watch.before.sessions
+        lost_before = set((before.paths if before else None) or ()) - set(watch.steady) - touched.direct
+        self.must = ((watch.before.up & names - lost_before) | self.required) - touched.new
         self.own = own_causes(touched, watch)
         # A path that is read as one of many has the same excuses as those that are not read.
         excused = set(self.own) - touched.direct - touched.named - self.required

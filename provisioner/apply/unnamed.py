@@ -84,8 +84,11 @@ def _rule_changes(touched: Touched, before: Sessions, after: Sessions) -> list[s
         return []
     stay = (before.rules.cameras & touched.served.devices) - touched.devices
     changes = [f"the relay may not reach {device} any more" for device in sorted(stay - after.rules.cameras)]
-    others = before.rules.rest != after.rules.rest and not touched.rules
-    return [*changes, "the rules were changed"] if others else changes
+    if before.rules.rest != after.rules.rest and not touched.bars:
+        changes.append("the rules were changed")
+    if before.rules.doors != after.rules.doors and not touched.rules:
+        changes.append("who may come in by the rules was changed")
+    return changes
 
 
 # --- streams --------------------------------------------------------------------------------------

@@ -7,9 +7,12 @@ code, as `apply` calls it. Nothing else is real, so that a cell of the table has
 
 from __future__ import annotations
 
+import argparse
 import math
 import random
+import sys
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -53,6 +56,7 @@ _RESTFUL_S: Final = -80.0
 _FIRST_LOOK_S: Final = 0.3
 _PORT_S: Final = 4.0
 _RELAYS: Final = 10
+_CHUNK: Final = 50
 _LONG_AGO_S: Final = -86_400.0
 _FOR_GOOD: Final = math.inf
 
@@ -244,18 +248,20 @@ def world_of(count: int, rate: float, seed: int, *, harmful: bool) -> World:
     world = World(cameras, site_outages, touched)
     if harmful:
         _harm(world, rng)
-    _divide(world)
-    return world
+    return world_around(world)
 
 
-def _divide(world: World) -> None:
+def world_around(world: World) -> World:
+    """The same, with the cameras divided into those of which something happens and the others."""
+    world.restless, world.restful = [], []
     for camera in world.cameras:
-        outages = (*camera.outages, *world.site_outages[camera.site])
+        outages = (*camera.outages, *world.site_outages.get(camera.site, ()))
         happens = any(o.end_s > _RESTFUL_S for o in outages) or camera.cut or camera.reconnects_at_switch
         if happens:
             world.restless.append(camera)
         else:
             world.restful.append(camera.path.name)
+    return world
 
 
 def _incident(cameras: list[Camera], rng: random.Random) -> None:
@@ -352,7 +358,7 @@ def stream_of(world: World, camera: Camera, now_s: float) -> Stream:
 
 def _by_itself(world: World, camera: Camera, now_s: float) -> Stream:
     since, quiet = _LONG_AGO_S, 0.0
-    silences = [Outage(o.begin_s, o.end_s, None) for o in world.site_outages[camera.site]]
+    silences = [Outage(o.begin_s, o.end_s, None) for o in world.site_outages.get(camera.site, ())]
     for outage in sorted((*camera.outages, *silences), key=_begin) if silences else camera.outages:
         if outage.begin_s > now_s:
             break
@@ -440,8 +446,10 @@ def _peers(world: World, now_s: float) -> dict[str, PeerSession]:
 def _live_rules(world: World, now_s: float) -> LiveRules:
     devices = world.touched.served.devices
     if now_s < 0:
-        return LiveRules(devices, "rules", "around")
-    rules = LiveRules(devices, "new rules" if world.touched.rules else "rules", "around")
+        return LiveRules(devices, "rules", "doors", "around")
+    rest = "new rules" if world.touched.bars else "rules"
+    doors = "new doors" if world.touched.rules and not world.touched.bars else "doors"
+    rules = LiveRules(devices, rest, doors, "around")
     match world.cut:
         case Cut.ELEMENT:
             gone = {device_of(world.touched.served.paths[name]) for name in world.victims}
@@ -456,7 +464,7 @@ def _live_rules(world: World, now_s: float) -> LiveRules:
 
 def _heard_of(world: World, site: int, now_s: float) -> int:
     """The bytes that came from a site, its keepalives among them; none while its uplink is lost."""
-    until = next((o.begin_s for o in world.site_outages[site] if o.begin_s <= now_s < o.end_s), now_s)
+    until = next((o.begin_s for o in world.site_outages.get(site, ()) if o.begin_s <= now_s < o.end_s), now_s)
     return int((until - _LONG_AGO_S) // 25) + 1
 
 
@@ -511,21 +519,83 @@ class Cell:
 
     paths: int
     rate: float
-    harmless: int
-    passed: int
-    harmful: int
-    returned: int
+    harmless: int = 0
+    passed: int = 0
+    harmful: int = 0
+    returned: int = 0
+
+    def __add__(self, other: Cell) -> Cell:
+        """Both as one."""
+        counts = (self.harmless + other.harmless, self.passed + other.passed)
+        return Cell(self.paths, self.rate, *counts, self.harmful + other.harmful, self.returned + other.returned)
 
     @property
     def holds(self) -> bool:
         """Whether the gate does what it promises."""
         return self.passed >= PASSES * self.harmless and self.returned >= RETURNS * self.harmful
 
+    def __str__(self) -> str:
+        """Both shares in percent; what is less than the whole never reads as the whole."""
+        return f"{_percent(self.passed, self.harmless)} / {_percent(self.returned, self.harmful)}"
 
-def measure(count: int, rate: float, trials: int = TRIALS, seed: int = 1) -> Cell:
-    """One cell of the table."""
-    numbers = range(seed * 1_000_000, seed * 1_000_000 + trials)
-    passed = sum(confirmed(world_of(count, rate, number, harmful=False)) for number in numbers)
-    harmful = [world for world in (world_of(count, rate, number, harmful=True) for number in numbers) if world.cut]
-    returned = sum(not confirmed(world) for world in harmful)
-    return Cell(count, rate, trials, passed, len(harmful), returned)
+
+def _percent(part: int, of: int) -> str:
+    return "100" if part == of else f"{math.floor(10_000 * part / of) / 100:.2f}"
+
+
+def measure(count: int, rate: float, numbers: Iterable[int]) -> Cell:
+    """What becomes of changes by their numbers: a harmless and a harmful one each."""
+    cell = Cell(count, rate)
+    for number in numbers:
+        passed = confirmed(world_of(count, rate, number, harmful=False))
+        world = world_of(count, rate, number, harmful=True)
+        # On a small relay that was just away there may be nothing left that could be cut.
+        harmful = world.cut is not None
+        returned = harmful and not confirmed(world)
+        cell += Cell(count, rate, 1, int(passed), int(harmful), int(returned))
+    return cell
+
+
+def table(cells: Iterable[Cell]) -> list[str]:
+    """The curve as a table in Markdown: a row a size, a column a rate."""
+    by_place = {(cell.paths, cell.rate): cell for cell in cells}
+    sizes, rates = sorted({paths for paths, _ in by_place}), sorted({rate for _, rate in by_place})
+    rows = [["paths", *(f"{100 * rate:g} % a minute" for rate in rates)], ["---:"] * (1 + len(rates))]
+    rows += [[f"{paths:,}", *(str(by_place[paths, rate]) for rate in rates)] for paths in sizes]
+    return [f"| {' | '.join(row)} |" for row in rows]
+
+
+def _measured(work: tuple[int, float, range]) -> Cell:
+    return measure(*work)
+
+
+def main() -> int:
+    """Print the table; 1 where the gate does not do what it promises."""
+    parser = argparse.ArgumentParser(prog="scripts/gate", description=__doc__)
+    parser.add_argument(
+        "--trials", type=int, default=TRIALS, metavar="N", help=f"changes of each kind a cell ({TRIALS})"
+    )
+    parser.add_argument("--seed", type=int, default=1, help="another one gives other changes (1)")
+    parser.add_argument("--paths", type=int, action="append", metavar="N", help="size of the relays; may be repeated")
+    options = parser.parse_args()
+    first = options.seed * 1_000_000
+    work = [
+        (size, rate, range(at, min(at + _CHUNK, first + options.trials)))
+        for size in options.paths or SIZES
+        for rate in RATES
+        for at in range(first, first + options.trials, _CHUNK)
+    ]
+    cells: dict[tuple[int, float], Cell] = {}
+    with ProcessPoolExecutor() as workers:
+        for part in workers.map(_measured, work):
+            place = part.paths, part.rate
+            cells[place] = cells.get(place, Cell(*place)) + part
+    sys.stdout.write("\n".join(table(cells.values())) + "\n")
+    missed = [cell for cell in cells.values() if not cell.holds]
+    for cell in missed:
+        sys.stderr.write(f"{cell.paths} paths, {100 * cell.rate:g} % a minute: {cell} is less than promised\n")
+    return int(bool(missed))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

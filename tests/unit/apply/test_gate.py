@@ -114,6 +114,15 @@ def test_a_picture_of_which_the_relay_has_no_stream_any_more_is_none() -> None:
     assert decide(BOTH, dead, 5, RULES).verdict is GateVerdict.WAIT
 
 
+def test_one_of_many_that_are_read_decides_nothing_where_it_was_lost_just_before_the_switch() -> None:
+    sample = Touched(read=PULLED, rules=True, served=SERVED)
+    gone = up(*NAMES, at=sessions(-0.5, lost(NAMES[0])))
+    looks = ((at, up(*NAMES[1:], dark=NAMES[:1], at=sessions(at, lost(NAMES[0])))) for at in (0.0, 3.0))
+    watch = watched(gone, *looks)
+    assert decide(sample, watch, 4, RULES).verdict is GateVerdict.PASS
+    assert decide(replace(sample, direct=frozenset(NAMES[:1])), watch, 4, RULES).verdict is GateVerdict.WAIT
+
+
 def test_what_nothing_reads_that_runs_is_looked_at_once() -> None:
     nothing = replace(NOTHING, live=False)
     assert [d.verdict for d in follow(nothing, (0, sessions(0)))] == [GateVerdict.PASS]
@@ -174,6 +183,7 @@ DEVICE = min(SERVED.devices)
         ),
         (sessions(0, rules=LiveRules(SERVED.devices, "other")), "the rules were changed"),
         (sessions(0, rules=LiveRules(SERVED.devices, "")), "the rules were changed"),
+        (sessions(0, rules=LiveRules(SERVED.devices, "digest", "x")), "who may come in by the rules was changed"),
     ],
 )
 def test_configuration_that_the_plan_does_not_name_stays(after: Sessions, words: str) -> None:
@@ -200,7 +210,8 @@ def test_configuration_that_the_plan_names_may_change() -> None:
     rules = watched(
         PathsSeen(sessions=sessions(-0.5)), (0, PathsSeen(sessions=sessions(0, rules=LiveRules(SERVED.devices, "x"))))
     )
-    assert undeclared_changes(replace(NOTHING, rules=True), rules) == ()
+    assert undeclared_changes(replace(NOTHING, rules=True, bars=True), rules) == ()
+    assert undeclared_changes(replace(NOTHING, rules=True), rules) == ("the rules were changed",)
 
 
 def test_a_rollback_has_no_plan_that_names_what_changes() -> None:
@@ -327,7 +338,7 @@ def test_whose_word_it_is_decides_what_stays_away(touched: Touched, port: str, s
 
 def test_a_silence_is_nobodys_own_where_somebody_elses_rules_or_the_routes_changed_with_the_switch() -> None:
     def seen(at: float) -> PathsSeen:
-        rules = LiveRules(SERVED.devices, "digest", "other")
+        rules = LiveRules(SERVED.devices, "digest", around="other")
         return PathsSeen(sessions=sessions(at, lost(NAMES[0]), rules=rules), ports={OF_PATH: "timeout"})
 
     assert follow(NOTHING, *((float(at), seen(at)) for at in range(100)))[-1].verdict is GateVerdict.FAIL
