@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from provisioner_host.wire import (
         GateRequest,
         LookAnswer,
+        ReadAnswer,
         RelayEvidenceAnswer,
         RulesAnswer,
+        SampleAnswer,
         SessionAnswer,
         SessionsAnswer,
     )
@@ -31,6 +33,9 @@ _LOG_S = 60
 # It tries every 5 s, and 10 s is the longest that one try takes.
 _PORT_S = 4.0
 _TRIES_S = 20
+
+
+_STILL: ReadAnswer = {"error": "no frame: nothing comes from its source", "status": None}
 
 
 def look(request: GateRequest | None, *, switched: bool = False) -> LookAnswer:
@@ -47,7 +52,7 @@ def look(request: GateRequest | None, *, switched: bool = False) -> LookAnswer:
     if switched:
         now["changed"] = _changed()
     asks = request is not None and bool(request["paths"] or request["away"])
-    return {"sessions": now, "relay": _evidence(request) if request and asks else None}
+    return {"sessions": now, "relay": _evidence(request, switched=switched) if request and asks else None}
 
 
 def latest(before: LookAnswer) -> LookAnswer:
@@ -154,8 +159,17 @@ def _changed() -> list[str]:
         return []
 
 
-def _evidence(request: GateRequest) -> RelayEvidenceAnswer:
-    """Gather what levels 4 and 5 of the ladder need, and no more: a relay's own failure shows in both."""
+def _stands_still(first: SampleAnswer | None, second: SampleAnswer | None) -> bool:
+    both = first is not None and second is not None
+    return both and first["available"] and second["available"] and second["inbound_bytes"] == first["inbound_bytes"]  # type: ignore[index]
+
+
+def _evidence(request: GateRequest, *, switched: bool) -> RelayEvidenceAnswer:
+    """Gather what levels 4 and 5 of the ladder need, and no more: a relay's own failure shows in both.
+
+    After a switch a stream that stands still is not read, for the read would take its whole time: it is looked at
+    again.
+    """
     from provisioner_host import probe  # noqa: PLC0415 (a change that looks at no path does without what reads)
 
     limits = probe.ProbeBudget(request)
@@ -165,7 +179,9 @@ def _evidence(request: GateRequest) -> RelayEvidenceAnswer:
     if paths:
         time.sleep(limits.sample_s)
     second, later = probe.sample(paths) if paths else (first, error)
-    reads = probe.reads_of_relay(request["address"], paths, (first, second), limits) if paths else {}
+    still = {n: _STILL for n in paths if switched and _stands_still(first.get(n), second.get(n))}
+    moving = {name: path for name, path in paths.items() if name not in still}
+    reads = probe.reads_of_relay(request["address"], moving, (first, second), limits) if moving else {}
     try:
         unit = str(units.states([UNIT_MEDIAMTX])[UNIT_MEDIAMTX]["active"])
     except (Failed, KeyError):
@@ -176,7 +192,9 @@ def _evidence(request: GateRequest) -> RelayEvidenceAnswer:
         "api_error": scrub(later or error),
         "tunnel": {"routes": [], "peers": {}},
         "devices": reach.connect_all({(p["address"], p["port"]) for p in away.values()}, _PORT_S),
-        "paths": {name: {"samples": [first.get(name), second.get(name)], "read": reads.get(name)} for name in paths},
+        "paths": {
+            name: {"samples": [first.get(name), second.get(name)], "read": (reads | still).get(name)} for name in paths
+        },
         "sources": None,
         "errors": errors | (source_log.last_errors(away, _TRIES_S) if away else {}),
     }

@@ -123,9 +123,7 @@ class _Question:
         lost_before = set((before.paths if before else None) or ()) - set(watch.steady) - touched.direct
         self.must = ((watch.before.up & names - lost_before) | self.required) - touched.new
         self.own = own_causes(touched, watch)
-        # A path that is read as one of many has the same excuses as those that are not read.
-        excused = set(self.own) - touched.direct - touched.named - self.required
-        self.missing = self.must - watch.up - excused
+        self.missing = {n for n in self.must - watch.up if not self._is_excused(n)}
         self.new_missing = touched.new - watch.up
         self.lost = {n: absence for n, absence in lost_at_switch(unnamed, watch).items() if n not in self.own}
         self.left, self.nobody_reads = readers_left(touched, watch)
@@ -151,6 +149,25 @@ class _Question:
         if not urgent:
             return max(0.0, self.rules.watch_s - self.elapsed_s)
         return _LOOK_AGAIN_S if self.elapsed_s < _LATER_S else _LOOK_LATER_S
+
+    def _is_excused(self, name: str) -> bool:
+        """Whether a path that gives no picture now does so by itself.
+
+        One that the plan names has to have given one at the end of the watch. One that is read as one of many has the
+        excuses of those that are not read, and what became of it later is its own.
+        """
+        absence = self.watch.absent.get(name)
+        if absence is None or name in self.required:
+            return False
+        proved = self._is_proved(name)
+        if name in self.touched.direct | self.touched.named:
+            return proved and name in self.own
+        return name in self.own or (proved and not absence.at_switch)
+
+    def _is_proved(self, name: str) -> bool:
+        """Whether a path gave a picture when the running programs had had their time to stumble."""
+        reading = self.watch.readings.get(name)
+        return reading is not None and reading.good_s is not None and reading.good_s >= self.rules.watch_s
 
     # --- what is not there ------------------------------------------------------------------------
 
@@ -185,7 +202,8 @@ class _Question:
 
     def _tried(self) -> Iterable[str]:
         """The paths whose devices are tried: they stay away, and nothing has said why."""
-        return sorted(n for n in self.watch.absent if n in self.unnamed and n not in self.own)[:_PORTS]
+        excusable = (n for n in self.watch.absent if n in self.unnamed or self._is_proved(n))
+        return sorted(n for n in excusable if n not in self.own)[:_PORTS]
 
     # --- what was waited for in vain --------------------------------------------------------------
 

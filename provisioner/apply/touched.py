@@ -43,7 +43,7 @@ class Touched:
         direct: every path that it touches by name: its own, its device's, its site's.
         peers: public keys of the peers that the plan names.
         devices: the cameras' elements that it names.
-        sites: the facilities that it names anything of.
+        shared: the devices of the paths that it touches by name: others may be pulled from them too.
         everything: whether every path of the relay may reconnect by this plan.
         rules: whether rules change that are no single camera's.
         bars: whether such a one is no element of a set of those who may come in: any path may be hit.
@@ -60,7 +60,7 @@ class Touched:
     direct: frozenset[str] = frozenset()
     peers: frozenset[str] = frozenset()
     devices: frozenset[str] = frozenset()
-    sites: frozenset[str] = frozenset()
+    shared: frozenset[str] = frozenset()
     everything: bool = False
     rules: bool = False
     bars: bool = False
@@ -93,7 +93,7 @@ def touched_by(spec: HostSpec, changes: Iterable[Change]) -> Touched:
         direct=frozenset(p.name for p in direct),
         peers=frozenset(peer.public_key for peer in spec.tunnel.peers if peer.name in peers),
         devices=frozenset(devices),
-        sites=frozenset(c.facility for c in pending if c.facility) | frozenset(p.facility for p in direct),
+        shared=frozenset(map(device_of, direct)),
         everything=everything,
         rules=rules,
         bars=any(c.resource is Resource.RULE and not c.name.startswith(_ELEMENTS) for c in pending),

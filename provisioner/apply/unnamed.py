@@ -12,8 +12,9 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 
 from provisioner.apply.answer import PathSession, PeerSession, Sessions
-from provisioner.apply.touched import Touched
+from provisioner.apply.touched import Touched, device_of
 from provisioner.apply.watch import MOMENT_S, Absence, Watch
+from provisioner.desired.spec import MediaPath
 
 # MediaMTX notices a silent camera after 10 s and dials again after 5 s: what is younger says nothing yet.
 OWN_S = 30.0
@@ -111,7 +112,8 @@ def own_causes(touched: Touched, watch: Watch) -> dict[str, str]:
     What counts is whose word it is: a camera that refuses and a gateway that knows no way to it have been reached, so
     that neither the rules nor the tunnel is in between. A silence is a device's own only where the change cannot have
     made it: everything in between is as it was, and the relay's other sites flow. What MediaMTX says of a camera that
-    can be reached is the camera's own where the change touches nothing near it; where it says nothing it does not try.
+    can be reached is the camera's own where the change touches no path of it, or where it gave its picture long after
+    the switch; where MediaMTX says nothing it does not try.
     """
     if not watch.absent:
         return {}
@@ -122,15 +124,16 @@ def own_causes(touched: Touched, watch: Watch) -> dict[str, str]:
     # At least half of them: a site alone proves nothing.
     flow = {site: of > 0 and 2 * absent <= of for site, (of, absent) in others.items()}
     causes = {
-        name: _own_cause(absence, served[name].facility, touched, watch, others_flow=flow[served[name].facility])
+        name: _own_cause(absence, served[name], touched, watch, others_flow=flow[served[name].facility])
         for name, absence in watch.absent.items()
         if not absence.mute
     }
     return {name: cause for name, cause in causes.items() if cause}
 
 
-def _own_cause(absence: Absence, facility: str, touched: Touched, watch: Watch, *, others_flow: bool) -> str:
-    apart = touched.planned and not touched.everything and not touched.link and facility not in touched.sites
+def _own_cause(absence: Absence, path: MediaPath, touched: Touched, watch: Watch, *, others_flow: bool) -> str:
+    apart = device_of(path) not in touched.shared or not absence.at_switch
+    apart = apart and touched.planned and not touched.everything and not touched.link
     match absence.port:
         case "refused":
             return "its device refuses connections"
@@ -138,7 +141,7 @@ def _own_cause(absence: Absence, facility: str, touched: Touched, watch: Watch, 
             return "its gateway has no way to it"
         case "timeout" if others_flow and apart and not touched.bars and _is_clear(watch):
             return "its device does not answer, and nothing between it and the relay was changed"
-        case "timeout" if others_flow and touched.planned and _is_silent(facility, touched, watch):
+        case "timeout" if others_flow and touched.planned and _is_silent(path.facility, touched, watch):
             return "nothing comes from its site"
         case "ok" if apart and absence.said and absence.asked_s - absence.since_s >= _WORDS_S:
             return absence.said

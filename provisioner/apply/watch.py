@@ -71,11 +71,12 @@ def paths_in(spec: HostSpec, paths: Iterable[MediaPath], look: Look) -> PathsSee
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The last read of a path: whether it gave a picture, when, and since when it gave none."""
+    """The last read of a path: when it was, since when it has given no picture, and when it gave one."""
 
     asked_s: float
     up: bool
     dark_s: float = 0.0
+    good_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,11 +202,13 @@ def _steady(before: Sessions | None, served: Served) -> dict[str, PathSession]:
 
 
 def _readings(known: Mapping[str, Reading], seen: PathsSeen, asked_s: float) -> dict[str, Reading]:
+    never = Reading(asked_s, up=True)
+    was = {name: known.get(name, never) for name in seen.why_not}
     dark = {
-        name: Reading(asked_s, up=False, dark_s=known[name].dark_s if name in known and not known[name].up else asked_s)
-        for name in seen.why_not
+        name: Reading(asked_s, up=False, dark_s=asked_s if last.up else last.dark_s, good_s=last.good_s)
+        for name, last in was.items()
     }
-    return dark | {name: Reading(asked_s, up=True) for name in seen.up}
+    return dark | {name: Reading(asked_s, up=True, good_s=asked_s) for name in seen.up}
 
 
 def _alive(sign: Sign, now: PathSession | None, asked_s: float, *, flowed: bool) -> bool | None:

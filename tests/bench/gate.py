@@ -45,7 +45,6 @@ _AT_SWITCH_S: Final = -0.6
 _TO_LIST_S: Final = 0.2
 _CALL_S: Final = 0.4
 _READ_S: Final = 1.3
-_BLIND_READ_S: Final = 12.0
 # MediaMTX gives a silent camera up after 10 s and dials again after 5 s.
 _SILENCE_S: Final = 10.0
 _RETRY_S: Final = 5.0
@@ -186,8 +185,7 @@ def _touched(paths: Sequence[MediaPath], served: Served, rng: random.Random) -> 
 
 def _naming(paths: list[MediaPath], served: Served) -> Touched:
     names = frozenset(path.name for path in paths)
-    sites = frozenset(path.facility for path in paths)
-    return Touched(read=tuple(paths), named=names, direct=names, sites=sites, served=served)
+    return Touched(read=tuple(paths), named=names, direct=names, shared=frozenset(map(device_of, paths)), served=served)
 
 
 def _sample(paths: Sequence[MediaPath]) -> list[MediaPath]:
@@ -210,13 +208,13 @@ def _trouble(rng: random.Random) -> tuple[Trouble, float]:
     match rng.random():
         case share if share < 0.5:
             return Trouble.RESET, rng.uniform(2, 20)
-        case share if share < 0.9:
-            return Trouble.SILENCE, rng.uniform(2, 20)
         case share if share < 0.95:
-            return Trouble.REBOOT, rng.uniform(30, 180)
+            return Trouble.SILENCE, rng.uniform(2, 20)
         case share if share < 0.97:
+            return Trouble.REBOOT, rng.uniform(30, 180)
+        case share if share < 0.98:
             return Trouble.UNPLUGGED, _FOR_GOOD
-        case share if share < 0.995:
+        case share if share < 0.997:
             return Trouble.HUNG, rng.uniform(30, 600)
         case _:
             return Trouble.DEAF, rng.uniform(30, 600)
@@ -499,12 +497,10 @@ def _look(world: World, now_s: float, read: Sequence[str], away: Iterable[str]) 
     sessions, streams = _sessions(world, now_s + _TO_LIST_S)
     asked = {name: streams.get(name, _REST) for name in read}
     good = {name for name, stream in asked.items() if stream.available and stream.flows}
-    # A stream that stands still takes a read its whole time.
-    blind = any(stream.available and not stream.flows for stream in asked.values())
     paths, tried = world.touched.served.paths, {name: streams.get(name, _REST) for name in away}
     ports = {device_of(paths[name]): stream.port for name, stream in tried.items()}
     said = {name: "it does not answer" for name, stream in tried.items() if stream.said}
-    took = _CALL_S + (_READ_S if read else 0) + (_BLIND_READ_S if blind else 0)
+    took = _CALL_S + (_READ_S if read else 0)
     took += _PORT_S if "timeout" in ports.values() else 0
     why = dict.fromkeys(asked.keys() - good, "no frame")
     return PathsSeen(frozenset(good), why, sessions, ports, said), now_s + took

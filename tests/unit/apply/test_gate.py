@@ -302,7 +302,7 @@ def test_what_was_lost_long_after_the_switch_is_told_and_holds_nothing_up() -> N
 PATH = SERVED.paths[NAMES[0]]
 OF_PATH = f"{PATH.source.address} . {PATH.source.port}"
 RULE_CHANGE = replace(NOTHING, rules=True, bars=True)
-NEAR = replace(NOTHING, sites=frozenset({PATH.facility}))
+SHARED = replace(NOTHING, shared=frozenset({OF_PATH}))
 ALL = replace(NOTHING, everything=True)
 TOO_BIG = replace(NOTHING, link=True)
 
@@ -310,18 +310,18 @@ TOO_BIG = replace(NOTHING, link=True)
 @pytest.mark.parametrize(
     ("touched", "port", "said", "verdict"),
     [
-        *((touched, "refused", "", GateVerdict.PASS) for touched in (NOTHING, RULE_CHANGE, NEAR, ALL, TOO_BIG)),
-        *((touched, "no-route", "", GateVerdict.PASS) for touched in (NOTHING, RULE_CHANGE, NEAR, ALL, TOO_BIG)),
+        *((touched, "refused", "", GateVerdict.PASS) for touched in (NOTHING, RULE_CHANGE, SHARED, ALL, TOO_BIG)),
+        *((touched, "no-route", "", GateVerdict.PASS) for touched in (NOTHING, RULE_CHANGE, SHARED, ALL, TOO_BIG)),
         # Nothing between the two was changed, and the other sites flow.
         (NOTHING, "timeout", "", GateVerdict.PASS),
-        *((touched, "timeout", "", GateVerdict.FAIL) for touched in (RULE_CHANGE, NEAR, ALL, TOO_BIG)),
+        *((touched, "timeout", "", GateVerdict.FAIL) for touched in (RULE_CHANGE, SHARED, ALL, TOO_BIG)),
         # A camera that answers, and MediaMTX says what it does not do.
         (NOTHING, "ok", "bad status code: 503", GateVerdict.PASS),
         (RULE_CHANGE, "ok", "bad status code: 503", GateVerdict.PASS),
-        *((touched, "ok", "bad status code: 503", GateVerdict.FAIL) for touched in (NEAR, ALL, TOO_BIG)),
+        *((touched, "ok", "bad status code: 503", GateVerdict.FAIL) for touched in (SHARED, ALL, TOO_BIG)),
         # MediaMTX does not even try.
-        *((touched, "ok", "", GateVerdict.FAIL) for touched in (NOTHING, RULE_CHANGE, NEAR, ALL, TOO_BIG)),
-        *((touched, "not-permitted", "", GateVerdict.FAIL) for touched in (NOTHING, RULE_CHANGE, NEAR, ALL, TOO_BIG)),
+        *((touched, "ok", "", GateVerdict.FAIL) for touched in (NOTHING, RULE_CHANGE, SHARED, ALL, TOO_BIG)),
+        *((touched, "not-permitted", "", GateVerdict.FAIL) for touched in (NOTHING, RULE_CHANGE, SHARED, ALL, TOO_BIG)),
     ],
 )
 def test_whose_word_it_is_decides_what_stays_away(touched: Touched, port: str, said: str, verdict: GateVerdict) -> None:
@@ -350,6 +350,35 @@ def test_a_source_that_the_relay_did_not_try_while_its_camera_answered_has_no_ex
         return PathsSeen(sessions=sessions(at, lost(NAMES[0])), ports=ports, said={NAMES[0]: "EOF"} if at > 5 else {})
 
     assert follow(NOTHING, *((float(at), seen(at)) for at in range(100)))[-1].verdict is GateVerdict.FAIL
+
+
+@pytest.mark.parametrize(
+    ("lost_at", "port", "verdict"),
+    [
+        # Refused although it had given its picture at the end of the watch: the change has shown that it works.
+        (5.0, "refused", GateVerdict.PASS),
+        (5.0, "ok", GateVerdict.FAIL),
+        (20.0, "ok", GateVerdict.PASS),
+        # It has given none at the end of the watch: nothing excuses what the plan names.
+        (2.0, "refused", GateVerdict.FAIL),
+    ],
+)
+def test_a_path_that_the_plan_names_has_excuses_only_once_it_has_given_its_picture(
+    lost_at: float, port: str, verdict: GateVerdict
+) -> None:
+    named = frozenset(NAMES[:1])
+    touched = Touched(read=PULLED[:1], named=named, direct=named, shared=frozenset({OF_PATH}), served=SERVED)
+    watch = Watch.since(up(NAMES[0], at=sessions(-0.5)), SERVED)
+    for at in range(200):
+        gone = at > lost_at
+        # Another one keeps the gate waiting.
+        now = sessions(at, (lost(NAMES[0]) if gone else {}) | (lost(NAMES[3]) if at < 25 else {}))
+        seen = up(*(() if gone else NAMES[:1]), dark=NAMES[:1] if gone else (), at=now)
+        watch = watch.after(replace(seen, ports={OF_PATH: port} if gone else {}, said={NAMES[0]: "EOF"}), float(at))
+        decision = decide(touched, watch, at + 0.5, RULES)
+        if decision.verdict is not GateVerdict.WAIT:
+            break
+    assert decision.verdict is verdict, (at, decision)
 
 
 def silent_site(facility: str, at: float, *, silent: bool = True) -> PathsSeen:
