@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from provisioner.apply.answer import Look, PathSession, Sessions
 from provisioner.apply.touched import Served
@@ -105,9 +106,11 @@ class Absence:
         return self.alive_s <= MOMENT_S
 
 
-@dataclass(frozen=True, slots=True)
-class Sign:
-    """The last sign of life of a path or peer: the session, the bytes that had come in it, and when that was."""
+class Sign(NamedTuple):
+    """The last sign of life of a path or peer: the session, the bytes that had come in it, and when that was.
+
+    A tuple, as each look makes one a path.
+    """
 
     session: str
     received: int

@@ -48,14 +48,14 @@ _READ_S: Final = 1.3
 # MediaMTX gives a silent camera up after 10 s and dials again after 5 s.
 _SILENCE_S: Final = 10.0
 _RETRY_S: Final = 5.0
-_HOUR_S: Final = 3600.0
+_SINCE_S: Final = -1800.0
 _TO_COME_S: Final = 150.0
 # What ended so long before the change plays no part in it.
 _RESTFUL_S: Final = -80.0
 _FIRST_LOOK_S: Final = 0.3
 _PORT_S: Final = 4.0
 _RELAYS: Final = 10
-_CHUNK: Final = 50
+_CHUNK: Final = 25
 _LONG_AGO_S: Final = -86_400.0
 _FOR_GOOD: Final = math.inf
 
@@ -194,9 +194,9 @@ def _sample(paths: Sequence[MediaPath]) -> list[MediaPath]:
 
 
 def _outages(rate: float, rng: random.Random) -> list[Outage]:
-    """What a camera does by itself in the hour before the change, and in the minutes after it."""
+    """What a camera does by itself in the half hour before the change, and in the minutes after it."""
     found: list[Outage] = []
-    at = -_HOUR_S
+    at = _SINCE_S
     while rate and (at := at + rng.expovariate(rate / 60)) < _TO_COME_S:
         kind, seconds = _trouble(rng)
         found.append(Outage(at, at + seconds, kind))
@@ -223,7 +223,7 @@ def _trouble(rng: random.Random) -> tuple[Trouble, float]:
 def _site_outages(rate: float, rng: random.Random) -> list[Outage]:
     """A site's uplink is lost ten times as seldom as a camera's stream, for five seconds to ten minutes."""
     found: list[Outage] = []
-    at = -_HOUR_S
+    at = _SINCE_S
     while rate and (at := at + rng.expovariate(rate / 600)) < _TO_COME_S:
         seconds = rng.uniform(5, 60) if rng.random() < 0.7 else rng.uniform(60, 600)
         found.append(Outage(at, at + seconds, None))
@@ -583,9 +583,11 @@ def main() -> int:
     ]
     cells: dict[tuple[int, float], Cell] = {}
     with ProcessPoolExecutor() as workers:
-        for part in workers.map(_measured, work):
+        for number, part in enumerate(workers.map(_measured, work), 1):
             place = part.paths, part.rate
             cells[place] = cells.get(place, Cell(*place)) + part
+            if number == len(work) or work[number][:2] != place:
+                sys.stderr.write(f"{part.paths} paths, {100 * part.rate:g} % a minute: {cells[place]}\n")
     sys.stdout.write("\n".join(table(cells.values())) + "\n")
     missed = [cell for cell in cells.values() if not cell.holds]
     for cell in missed:
