@@ -13,12 +13,12 @@ _CELL = re.compile(r"([0-9.]+) / ([0-9.]+)")
 
 
 def test_a_sample_of_the_curve_keeps_the_promise() -> None:
-    places = [(5, 0.0), (5, 0.05), (20, 0.01), (20, 0.05), (50, 0.02), (50, 0.05), (100, 0.05), (300, 0.05)]
-    cells = [measure(count, rate, range(60)) for count, rate in places]
-    # A cell of sixty changes is too small for a share of 99.5 %: all together are held against it.
+    places = {(5, 0.0): 40, (5, 0.05): 120, (20, 0.05): 120, (50, 0.02): 80, (100, 0.05): 40, (300, 0.05): 15}
+    cells = [measure(count, rate, range(trials)) for (count, rate), trials in places.items()]
+    # So few changes are too few for a share of 99.5 %: all cells together are held against it.
     assert sum(cell.passed for cell in cells) >= PASSES * sum(cell.harmless for cell in cells), cells
     assert all(cell.returned == cell.harmful for cell in cells), cells
-    assert all(cell.harmful > 40 for cell in cells)
+    assert all(cell.harmful > 10 for cell in cells)
 
 
 def test_the_page_has_the_table_that_the_script_prints() -> None:
