@@ -45,6 +45,7 @@ def _locked(change: ApplyTransaction) -> ChangeAnswer:
         change.had_programs = frozenset((facts["manifest"] or {}).get("programs", ()))
         preflight.install_program(change)
         preflight.check(change, facts)
+        before = change.step("paths at the switch", lambda: gate.latest(before))
     except Failed as error:
         preflight.uninstall_program(change)
         return change.refused(error)

@@ -42,7 +42,7 @@ def look(request: LookRequest, folder: Path) -> ChangeAnswer:
             return change.back(f"the switch could not be renewed: {error.strerror or error}")
         except Failed as error:
             return change.back(str(error))
-    return change.answer("armed", after=change.step("look", lambda: gate.look(request["gate"])))
+    return change.answer("armed", after=change.step("look", lambda: gate.look(request["gate"], switched=True)))
 
 
 def confirm(request: ConfirmRequest, folder: Path) -> ChangeAnswer:

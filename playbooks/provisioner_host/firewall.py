@@ -88,7 +88,7 @@ def items(document: dict[str, Any]) -> Items:
                 chain = value["chain"]
                 name = _rule_name(value, order.setdefault(chain, []))
                 order[chain].append(name)
-                table[name] = _without_counters(value["expr"])
+                table[name] = without_counters(value["expr"])
     table.update({f"order {chain}": names for chain, names in order.items()})
     return table
 
@@ -108,11 +108,12 @@ def _rule_name(rule: dict[str, Any], before: list[str]) -> str:
     return f"{name}#{same + 1}" if same else name
 
 
-def _without_counters(value: Any) -> Any:
+def without_counters(value: Any) -> Any:
+    """What nft lists, without what counts and what only this listing has."""
     if isinstance(value, dict):
-        return {k: 0 if k in _COUNTERS else _without_counters(v) for k, v in value.items() if k != "handle"}
+        return {k: 0 if k in _COUNTERS else without_counters(v) for k, v in value.items() if k != "handle"}
     if isinstance(value, list):
-        return [_without_counters(v) for v in value]
+        return [without_counters(v) for v in value]
     return value
 
 

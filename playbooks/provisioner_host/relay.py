@@ -136,6 +136,18 @@ def sources(paths: set[str]) -> dict[str, str]:
     return known
 
 
+def changed_paths(then: str, now: str) -> list[str]:
+    """The paths that two relay files both have, and not alike."""
+    before, after = _lines_by_path(then), _lines_by_path(now)
+    both = (name for name, line in after.items() if before.get(name, line) != line)
+    return sorted(json.loads(name) for name in both if _settings(before[name]) != _settings(after[name]))
+
+
+def _lines_by_path(content: str) -> dict[str, str]:
+    matches = filter(None, map(PATH_LINE.match, content.splitlines()))
+    return {match[1]: match[2] for match in matches if not match[1].startswith(f'"{SENTINEL_PREFIX}')}
+
+
 def _settings(text: str) -> dict[str, Any]:
     try:
         value = json.loads(text)

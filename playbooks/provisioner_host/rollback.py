@@ -57,6 +57,7 @@ def _locked(change: Transaction, request: RollbackRequest) -> ChangeAnswer:
         before = change.step("paths before", lambda: gate.look(asked))
         change.step("save last-good", lambda: last_good.save(_owned(state)))
         _check_aside(change, request["lockout"], generation, state)
+        before = change.step("paths at the switch", lambda: gate.latest(before))
     except Failed as error:
         return change.refused(error)
     kind: dict[str, Any] = {"kind": "rollback", "target": target, "affected": affected, "removed": removed}

@@ -76,10 +76,16 @@ class PathToProbe(PathToRead):
 
 
 class GateRequest(LimitsRequest):
-    """A look at paths around a change; `address` is the relay's own in the tunnel."""
+    """A look at paths around a change; `address` is the relay's own in the tunnel.
+
+    Keys:
+        paths: those that are read.
+        away: those whose cameras' ports are tried, and of which MediaMTX's last words are asked.
+    """
 
     address: str
     paths: list[PathToRead]
+    away: list[PathToRead]
 
 
 class RelayToProbe(TypedDict):
@@ -605,19 +611,61 @@ class StepAnswer(TypedDict):
 
 
 class SessionAnswer(TypedDict):
-    """A path's source and readers."""
+    """A path's source and readers.
 
-    online: bool
+    Keys:
+        available: whether it gives a stream, and `since` when.
+        bytes: what came from its source since then.
+        flowed: whether bytes came between the two looks before a switch.
+    """
+
+    available: bool
     since: str
+    bytes: int
+    flowed: bool
     readers: list[str]
 
 
-class SessionsAnswer(TypedDict):
-    """Who reads what; `paths` and `started` are null where no relay answers. Peers with their last handshakes."""
+class PeerSessionAnswer(TypedDict):
+    """A peer of the tunnel: its last handshake, the bytes that came from it, what it may send."""
 
+    handshake: int
+    received: int
+    allowed_ips: list[str]
+
+
+class RulesAnswer(TypedDict):
+    """The live rules: the elements of the set of cameras, and digests.
+
+    Keys:
+        rest: of all else in our table; empty where it is not loaded.
+        doors: of those who may come in: the elements of its other sets.
+        around: of what else may stand between a relay and its cameras: other tables, the tunnel's routes.
+    """
+
+    cameras: list[str]
+    rest: str
+    doors: str
+    around: str
+
+
+class SessionsAnswer(TypedDict):
+    """Who reads what at the moment `at`, by the host's clock.
+
+    Keys:
+        over_s: before a switch, the time over which `flowed` was seen.
+        started, paths: null where no relay answers.
+        rules: null where they cannot be listed.
+        changed: after a switch, the paths that the relay's file has otherwise than it had them before.
+    """
+
+    at: float
+    over_s: float
     started: str | None
     paths: dict[str, SessionAnswer] | None
-    peers: dict[str, int]
+    peers: dict[str, PeerSessionAnswer]
+    rules: RulesAnswer | None
+    changed: list[str]
 
 
 class LookAnswer(TypedDict):

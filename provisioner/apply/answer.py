@@ -52,20 +52,65 @@ class StepTime:
 
 @dataclass(frozen=True, slots=True)
 class PathSession:
-    """A path at one moment: whether its source sends and since when, and its readers by id."""
+    """A path at one moment.
 
-    online: bool
+    Attributes:
+        available: whether it gives a stream, `since` when, by the relay's words.
+        received: the bytes that came from its source since then.
+        flowed: whether bytes came in the last moments before the switch.
+        readers: its readers by id.
+    """
+
+    available: bool
     since: str = ""
+    received: int = 0
+    flowed: bool = False
     readers: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
+class PeerSession:
+    """A peer of the tunnel at one moment: its last handshake, the bytes that came from it, what it may send."""
+
+    handshake: int
+    received: int = 0
+    allowed_ips: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LiveRules:
+    """The live rules: the devices in the set of cameras, each `address . port`, and digests.
+
+    Attributes:
+        rest: of all else in our table; empty where it is not loaded.
+        doors: of those who may come in: the elements of its other sets.
+        around: of what else may stand between a relay and its cameras: other tables, the tunnel's routes.
+    """
+
+    cameras: frozenset[str]
+    rest: str
+    doors: str = ""
+    around: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Sessions:
-    """Who reads what on a host: `paths` and `started` are None where no relay answers; peers with their handshakes."""
+    """A host at one moment, `at` by its own clock: who reads what, over which peers, under which rules.
+
+    Attributes:
+        over_s: before a switch, for how long it was seen which paths flowed.
+        started, paths: None where no relay answers.
+        rules: None where they cannot be listed.
+        changed: after a switch, the paths that the relay's file has otherwise than before.
+    """
 
     started: str | None = None
     paths: Mapping[str, PathSession] | None = None
-    peers: Mapping[str, int] = field(default_factory=dict)
+    peers: Mapping[str, PeerSession] = field(default_factory=dict)
+    at: float = 0.0
+    over_s: float = 0.0
+    rules: LiveRules | None = None
+    changed: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,13 +212,31 @@ def _look(look: Fields | None) -> Look:
 
 
 def _sessions(sessions: Fields) -> Sessions:
-    paths = sessions.below_or_none("paths")
+    paths, rules = sessions.below_or_none("paths"), sessions.below_or_none("rules")
     return Sessions(
         started=sessions.text_or_none("started"),
         paths={name: _path(paths.below(name)) for name in paths.names()} if paths else None,
-        peers=sessions.counts("peers"),
+        peers={key: _peer(peer) for key, peer in sessions.named("peers")},
+        at=sessions.measure("at") if sessions.has("at") else 0.0,
+        over_s=sessions.measure("over_s") if sessions.has("over_s") else 0.0,
+        rules=_rules(rules) if rules else None,
+        changed=frozenset(_texts(sessions, "changed")),
     )
 
 
+def _rules(rules: Fields) -> LiveRules:
+    return LiveRules(frozenset(rules.texts("cameras")), rules.text("rest"), rules.text("doors"), rules.text("around"))
+
+
 def _path(path: Fields) -> PathSession:
-    return PathSession(path.flag("online"), path.text("since"), frozenset(path.texts("readers")))
+    return PathSession(
+        path.flag("available"),
+        path.text("since"),
+        path.amount("bytes"),
+        path.flag("flowed"),
+        frozenset(path.texts("readers")),
+    )
+
+
+def _peer(peer: Fields) -> PeerSession:
+    return PeerSession(peer.amount("handshake"), peer.amount("received"), tuple(sorted(peer.texts("allowed_ips"))))

@@ -1,35 +1,41 @@
-"""The path gate: which paths a change touches, and whether they are as good after it as before. Pure.
+"""The path gate: whether a host is as good after its change as it was before. Pure.
 
 The rules (docs/apply.md):
 
-- What the plan names is read before and after: a path that gave a decoded key frame before has to give one
-  after. One that gave none before decides nothing, unless it is required by name.
-- A new path has no before. It is waited for a little, and told when it does not come: a camera that is
-  unplugged must not block a rollout. `min_new_up` asks for a share of them.
-- What the plan does not name stays as it was: paths with their sources and readers, peers with their
-  sessions. A source or two of a large relay may come and go by itself: one in fifty.
+- What the plan names is read before and after: a path that gave a decoded key frame before has to give one after, and
+  at the end of the watch still. One that gave none before decides nothing, unless it is required by name.
+- A new path has no before. It is waited for a little, and told when it does not come: a camera that is unplugged must
+  not block a rollout. `min_new_up` asks for a share of them.
+- What the plan does not name stays as it was. Configuration that differs fails at once. A stream that was lost is
+  waited for; it counts where it stays away, and nothing says that its camera or its site did that by itself.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 
-from provisioner.apply.answer import Look, PathSession, Sessions
-from provisioner.desired.spec import HostSpec, MediaPath
-from provisioner.hosts.runner import CallOutcome
-from provisioner.plan.changes import Action, Change, Impact, Resource
-from provisioner.verify.case import Case
-from provisioner.verify.evidence import HostEvidence
-from provisioner.verify.levels import GATE_LEVELS
-from provisioner.verify.wanted import PathToCheck
+from provisioner.apply.answer import PathSession
+from provisioner.apply.touched import Touched
+from provisioner.apply.unnamed import (
+    OWN_S,
+    listed_paths,
+    lost_at_switch,
+    more_than_chance,
+    own_causes,
+    readers_left,
+    undeclared_changes,
+    unnamed_streams,
+)
+from provisioner.apply.watch import Watch
+from provisioner.base.counted import counted
 
-# Paths that are read because everything on the relay may be touched: so many, spread over the sites.
-_SAMPLE = 48
-# One in so many may come or go by itself while a change is made.
-_BY_ITSELF = 50
+# What is lost while others are waited for has so long at least, even if the patience is over.
+_LATE_S = 30.0
+# The first looks come quickly; each one that follows is a connection more to a host that is well.
+_LOOK_AGAIN_S, _LOOK_LATER_S, _LATER_S = 1.0, 3.0, 10.0
+_PORTS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +48,7 @@ class GateRules:
         max_lost: the share of paths that were up before and need not come back.
         min_new_up: the share of new paths that have to come up.
         required: paths that have to be up whatever they were before, each a path or the start of one.
+        watch_s: the last look is asked for no sooner after the first one.
     """
 
     patience_s: float = 60.0
@@ -49,132 +56,7 @@ class GateRules:
     max_lost: float = 0.0
     min_new_up: float = 0.0
     required: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Touched:
-    """What a change of one host touches.
-
-    Attributes:
-        read: pulled paths that are read, those that the plan names before those that are a sample.
-        new: of these, those that the relay does not have yet.
-        named: every path that the plan names, read or not.
-        peers: public keys of the peers that the plan names.
-        everything: whether every path of the relay may reconnect by this plan.
-        left: paths whose readers the plan ends, some or all of them, without touching the path.
-    """
-
-    read: tuple[MediaPath, ...] = ()
-    new: frozenset[str] = frozenset()
-    named: frozenset[str] = frozenset()
-    peers: frozenset[str] = frozenset()
-    everything: bool = False
-    left: frozenset[str] = frozenset()
-
-
-def touched_by(spec: HostSpec, changes: Iterable[Change]) -> Touched:
-    """What a host's changes touch; nothing on a host without a relay."""
-    pending = [c for c in changes if c.host == spec.id and c.action is not Action.NOOP]
-    if spec.relay is None or not pending:
-        return Touched()
-    named = {c.name for c in pending if c.resource is Resource.PATH}
-    new = {c.name for c in pending if c.resource is Resource.PATH and c.action is Action.CREATE}
-    peers = {c.name for c in pending if c.resource is Resource.PEER}
-    sites = {name.removeprefix("site/") for name in peers if name.startswith("site/")}
-    devices = _devices(pending)
-    direct = [p for p in spec.paths if p.name in named or p.facility in sites or _device(p) in devices]
-    everything = any(c.impact is Impact.ALL for c in pending)
-    indirect = spec.paths if everything or _touches_rules(pending) else ()
-    read = {p.name: p for p in (*direct, *_spread(indirect)) if not p.on_demand}
-    return Touched(
-        read=tuple(read.values()),
-        new=frozenset(new & set(read)),
-        named=frozenset(named),
-        peers=frozenset(peer.public_key for peer in spec.tunnel.peers if peer.name in peers),
-        everything=everything,
-        left=frozenset(path for c in pending for path in c.cut.get(spec.id, ())),
-    )
-
-
-def touched_names(spec: HostSpec, names: Iterable[str], removed: Iterable[str]) -> Touched:
-    """What is touched where a host itself says which paths differ (a rollback), and which go."""
-    named, gone = frozenset(names), frozenset(removed)
-    read = tuple(p for p in spec.paths if p.name in named - gone and not p.on_demand)
-    return Touched(read=read, named=named, everything=True)
-
-
-def _devices(pending: Iterable[Change]) -> set[str]:
-    prefix = "element cameras "
-    return {c.name.removeprefix(prefix) for c in pending if c.resource is Resource.RULE and c.name.startswith(prefix)}
-
-
-def _device(path: MediaPath) -> str:
-    return f"{path.source.address} . {path.source.port}"
-
-
-def _touches_rules(pending: Iterable[Change]) -> bool:
-    """Whether rules change that are no single camera's, or the link of the tunnel: any path may be hit."""
-    return any(
-        (c.resource is Resource.RULE and not c.name.startswith("element cameras "))
-        or (c.resource is Resource.FILE and c.name.endswith("/tunnel.json"))
-        for c in pending
-    )
-
-
-def _spread(paths: Sequence[MediaPath]) -> list[MediaPath]:
-    """Choose paths one site after the other, so that every site is in a sample before any is in it twice."""
-    by_site: dict[str, list[MediaPath]] = defaultdict(list)
-    for path in paths:
-        if not path.on_demand:
-            by_site[path.facility].append(path)
-    turns = max((len(of) for of in by_site.values()), default=0)
-    ordered = [of[turn] for turn in range(turns) for of in by_site.values() if turn < len(of)]
-    return ordered[:_SAMPLE]
-
-
-# --- what was seen --------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class PathsSeen:
-    """One look at a host: which of the read paths gave a picture, why the others did not, and who reads what."""
-
-    up: frozenset[str] = frozenset()
-    why_not: Mapping[str, str] = field(default_factory=dict)
-    sessions: Sessions | None = None
-
-    def also(self, later: PathsSeen) -> PathsSeen:
-        """This look and a later one as one: a picture that was seen once was seen."""
-        up = self.up | later.up
-        why_not = {name: why for name, why in {**self.why_not, **later.why_not}.items() if name not in up}
-        return PathsSeen(up, why_not, later.sessions or self.sessions)
-
-
-def paths_in(spec: HostSpec, paths: Iterable[MediaPath], look: Look) -> PathsSeen:
-    """What a look at a host shows; a path counts as up from level 5, a decoded key frame on the relay.
-
-    Nobody asks here where a picture comes from: a change may move it, and one camera that redirects must not hold up
-    all changes of its relay.
-    """
-    if look.relay is None:
-        return PathsSeen(sessions=look.sessions)
-    evidence = HostEvidence(spec.id, CallOutcome.ANSWERED, relay=look.relay)
-    up, why_not = set(), {}
-    for path in paths:
-        if path.name not in look.relay.samples:
-            continue
-        target = PathToCheck(spec, path, ())
-        case = Case(target, look.relay, {spec.id: evidence}, {}, frozenset(), None, asks_origin=False)
-        checks = [level.check(case) for level in GATE_LEVELS]
-        failed = next((c.finding for c in checks if not c.passed and c.finding), None)
-        if failed is None:
-            up.add(path.name)
-        else:
-            why_not[path.name] = f"{failed.cause.value}: {failed.detail}" if failed.detail else failed.cause.value
-    return PathsSeen(frozenset(up), why_not, look.sessions)
-
-
-# --- the decision ---------------------------------------------------------------------------------
+    watch_s: float = 3.0
 
 
 class GateVerdict(StrEnum):
@@ -190,107 +72,207 @@ class Decision:
     """What the gate says, why, and what a person should know.
 
     Attributes:
-        waiting: the paths that are worth another look.
+        read: the paths that the next look reads.
+        away: the paths whose devices it tries.
+        again_s: when it is asked for, from now.
         not_up: new paths without a picture.
     """
 
     verdict: GateVerdict
     cause: str = ""
     notes: tuple[str, ...] = ()
-    waiting: tuple[str, ...] = ()
+    read: tuple[str, ...] = ()
+    away: tuple[str, ...] = ()
+    again_s: float = _LOOK_AGAIN_S
     not_up: tuple[str, ...] = ()
 
 
-def decide(touched: Touched, before: PathsSeen, after: PathsSeen, elapsed_s: float, rules: GateRules) -> Decision:
+def decide(touched: Touched, watch: Watch, elapsed_s: float, rules: GateRules) -> Decision:
     """Decide on a host's change.
 
     Args:
         touched: what the change touches.
-        before: the look before the switch.
-        after: all looks after it.
+        watch: all looks, the last one just now.
         elapsed_s: seconds since the first look after the switch was asked for.
         rules: how strict it is.
     """
-    if undeclared := undeclared_changes(touched, before.sessions, after.sessions):
+    if undeclared := undeclared_changes(touched, watch):
         return Decision(GateVerdict.FAIL, f"undeclared change: {undeclared[0]}", undeclared[1:])
-    required = {p.name for p in touched.read if p.name.startswith(rules.required)} if rules.required else set()
-    must = ((before.up & {p.name for p in touched.read}) | required) - touched.new
-    missing = sorted(must - after.up) + sorted((required & touched.new) - after.up)
-    new_missing = sorted(touched.new - required - after.up)
-    allowed = 0 if required & set(missing) else int(rules.max_lost * len(must))
-    new_needed = rules.min_new_up * len(touched.new)
-    enough = len(touched.new & after.up) >= new_needed
-    if len(missing) > allowed or not enough:
-        if elapsed_s < rules.patience_s:
-            return Decision(GateVerdict.WAIT, waiting=(*missing, *new_missing))
-        return Decision(GateVerdict.FAIL, _lost(missing, new_missing, after), not_up=tuple(new_missing))
-    if new_missing and elapsed_s < rules.settle_s:
-        return Decision(GateVerdict.WAIT, waiting=tuple(new_missing))
-    notes = [f"new, and gives no picture: {_why(name, after)}" for name in new_missing]
-    notes += [f"gave a picture before and gives none now, as allowed: {_why(name, after)}" for name in missing]
-    notes += _readers_left(touched, before.sessions, after.sessions)
-    return Decision(GateVerdict.PASS, notes=tuple(notes), not_up=tuple(new_missing))
+    unnamed = unnamed_streams(touched, watch)
+    if not touched.everything and (together := more_than_chance(unnamed, watch)):
+        return Decision(GateVerdict.FAIL, f"undeclared change: {together}")
+    return _Question(touched, watch, unnamed, elapsed_s, rules).decision()
 
 
-def _lost(missing: Sequence[str], new_missing: Sequence[str], after: PathsSeen) -> str:
-    if missing:
+class _Question:
+    """Whether what has to be there is there, or is to be waited for."""
+
+    def __init__(
+        self,
+        touched: Touched,
+        watch: Watch,
+        unnamed: Mapping[str, PathSession],
+        elapsed_s: float,
+        rules: GateRules,
+    ) -> None:
+        self.touched, self.watch, self.unnamed, self.elapsed_s, self.rules = touched, watch, unnamed, elapsed_s, rules
+        names = {path.name for path in touched.read}
+        self.required = {n for n in names if n.startswith(rules.required)} if rules.required else set()
+        # One of many that had lost its stream before the switch did not lose it by the switch.
+        before = watch.before.sessions
+        lost_before = set((before.paths if before else None) or ()) - set(watch.steady) - touched.direct
+        self.must = ((watch.before.up & names - lost_before) | self.required) - touched.new
+        self.own = own_causes(touched, watch)
+        self.missing = {n for n in self.must - watch.up if not self._is_excused(n)}
+        self.new_missing = touched.new - watch.up
+        self.lost = {n: absence for n, absence in lost_at_switch(unnamed, watch).items() if n not in self.own}
+        self.left, self.nobody_reads = readers_left(touched, watch)
+
+    def decision(self) -> Decision:
+        """What the gate says."""
+        if cause := self._failed():
+            return Decision(GateVerdict.FAIL, cause, not_up=tuple(sorted(self.new_missing)))
+        waits = self._too_many_missing() or self._lacks_new() or self._too_many_lost()
+        waits = waits or self.nobody_reads or self._is_silent()
+        settles = self.new_missing and self.elapsed_s < self.rules.settle_s
+        unproved = self._unproved()
+        if not (waits or settles or unproved or self._too_soon()):
+            not_up = tuple(sorted(self.new_missing))
+            return Decision(GateVerdict.PASS, notes=tuple(self._notes()), not_up=not_up)
+        again_s = self._again_s(urgent=waits or bool(settles))
+        read = self.missing | self.new_missing
+        if self.elapsed_s + again_s >= self.rules.watch_s:
+            read |= unproved
+        return Decision(GateVerdict.WAIT, read=tuple(sorted(read)), away=tuple(self._tried()), again_s=again_s)
+
+    def _again_s(self, *, urgent: bool) -> float:
+        if not urgent:
+            return max(0.0, self.rules.watch_s - self.elapsed_s)
+        return _LOOK_AGAIN_S if self.elapsed_s < _LATER_S else _LOOK_LATER_S
+
+    def _is_excused(self, name: str) -> bool:
+        """Whether a path that gives no picture now does so by itself.
+
+        One that the plan names has to have given one at the end of the watch. One that is read as one of many has the
+        excuses of those that are not read, and what became of it later is its own.
+        """
+        absence = self.watch.absent.get(name)
+        if absence is None or name in self.required:
+            return False
+        proved = self._is_proved(name)
+        if name in self.touched.direct | self.touched.named:
+            return proved and name in self.own
+        return name in self.own or (proved and not absence.at_switch)
+
+    def _is_proved(self, name: str) -> bool:
+        """Whether a path gave a picture when the running programs had had their time to stumble."""
+        reading = self.watch.readings.get(name)
+        return reading is not None and reading.good_s is not None and reading.good_s >= self.rules.watch_s
+
+    # --- what is not there ------------------------------------------------------------------------
+
+    def _too_many_missing(self) -> bool:
+        return len(self.missing) > self._allowed()
+
+    def _allowed(self) -> int:
+        return 0 if self.required & self.missing else int(self.rules.max_lost * len(self.must))
+
+    def _lacks_new(self) -> bool:
+        up = len(self.touched.new & self.watch.up)
+        return up < self.rules.min_new_up * len(self.touched.new) or bool(self.required & self.new_missing)
+
+    def _too_many_lost(self) -> bool:
+        return len(self.lost) > self._allowed_lost()
+
+    def _allowed_lost(self) -> int:
+        """Where any path may be hit, the share that may stay away is one of all paths."""
+        any_path = self.touched.everything or self.touched.bars or self.touched.link
+        return int(self.rules.max_lost * len(self.unnamed)) if any_path else 0
+
+    def _too_soon(self) -> bool:
+        """Whether a running program may still stumble over what it has just read."""
+        return self.touched.live and (self.watch.asked_s or 0.0) < self.rules.watch_s
+
+    def _unproved(self) -> set[str]:
+        """The paths that gave a picture, and not at the end of the watch."""
+        if not self.touched.live:
+            return set()
+        readings = self.watch.readings
+        return {n for n in self.must & self.watch.up if readings[n].asked_s < self.rules.watch_s}
+
+    def _tried(self) -> Iterable[str]:
+        """The paths whose devices are tried: they stay away, and nothing has said why."""
+        excusable = (n for n in self.watch.absent if n in self.unnamed or self._is_proved(n))
+        return sorted(n for n in excusable if n not in self.own)[:_PORTS]
+
+    # --- what was waited for in vain --------------------------------------------------------------
+
+    def _failed(self) -> str:
+        late = {n for n in self.missing if self.elapsed_s >= self._until(self._dark_since(n))}
+        if len(late) > self._allowed() or (self._lacks_new() and self.elapsed_s >= self.rules.patience_s):
+            return self._no_picture(sorted(late) + sorted(self.required & self.new_missing))
+        patience = max(self.rules.patience_s, OWN_S)
+        lasting = {n for n, absence in self.lost.items() if self.elapsed_s >= absence.since_s + patience}
+        if len(lasting) > self._allowed_lost():
+            return f"undeclared change: {self._sources(lasting)}"
+        if self.nobody_reads and self.elapsed_s >= patience:
+            return f"undeclared change: every reader of paths that the plan does not name was cut ({self.left})"
+        silent = (
+            self.watch.last is not None and self.watch.last.paths is None and self.watch.before.sessions is not None
+        )
+        if silent and self.touched.everything and self.watch.before.up and self.elapsed_s >= patience:
+            return "the relay does not answer"
+        return ""
+
+    def _is_silent(self) -> bool:
+        """Whether a relay that answered before does not; where everything is touched it may be starting."""
+        before, last = self.watch.before.sessions, self.watch.last
+        return last is not None and last.paths is None and before is not None and before.paths is not None
+
+    def _dark_since(self, name: str) -> float:
+        reading, absence = self.watch.readings.get(name), self.watch.absent.get(name)
+        if reading is not None and not reading.up:
+            return reading.dark_s
+        return absence.since_s if absence is not None else 0.0
+
+    def _until(self, since_s: float) -> float:
+        return min(since_s, _LATE_S) + self.rules.patience_s
+
+    def _sources(self, names: Collection[str]) -> str:
+        first = min(names)
+        more = f", and {len(names) - 1} more" if len(names) > 1 else ""
+        port = self.watch.absent[first].port
+        tried = f" (its device: {port})" if port else ""
+        return f"path {first} lost its source and stays without one{tried}{more}"
+
+    def _no_picture(self, missing: list[str]) -> str:
+        if not missing:
+            new = sorted(self.new_missing)
+            return f"{len(new)} new paths give no picture: {self._why(new[0])}"
         more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""  # noqa: PLR2004 (what fits a line)
-        return f"no picture after the change: {'; '.join(_why(name, after) for name in missing[:3])}{more}"
-    return f"{len(new_missing)} new paths give no picture: {_why(new_missing[0], after)}"
+        return f"no picture after the change: {'; '.join(map(self._why, missing[:3]))}{more}"
 
+    def _why(self, name: str) -> str:
+        why = self.watch.why_not.get(name, "") or ("it lost its source" if name in self.watch.absent else "")
+        return f"{name} ({why})" if why else name
 
-def _why(name: str, after: PathsSeen) -> str:
-    why = after.why_not.get(name, "")
-    return f"{name} ({why})" if why else name
+    # --- what a person should know ----------------------------------------------------------------
 
-
-# --- nothing undeclared ---------------------------------------------------------------------------
-
-
-def undeclared_changes(touched: Touched, before: Sessions | None, after: Sessions | None) -> tuple[str, ...]:
-    """What changed although the plan does not name it: paths, their sources, all their readers, peers."""
-    if touched.everything or before is None or after is None:
-        return ()
-    return (*_relay_changes(touched, before, after), *_peer_changes(touched, before, after))
-
-
-def _unnamed(touched: Touched, sessions: Sessions) -> dict[str, PathSession]:
-    return {name: path for name, path in (sessions.paths or {}).items() if name not in touched.named}
-
-
-def _relay_changes(touched: Touched, before: Sessions, after: Sessions) -> list[str]:
-    if before.paths is None:
-        return []
-    if after.paths is None:
-        return ["the relay does not answer"]
-    if before.started != after.started:
-        return ["the relay was restarted"]
-    was, now = _unnamed(touched, before), _unnamed(touched, after)
-    undeclared = [f"path {name} is gone" for name in sorted(set(was) - set(now))]
-    undeclared += [f"path {name} is there, and was not" for name in sorted(set(now) - set(was))]
-    direct = {p.name for p in touched.read}
-    online = sorted(name for name in was if was[name].online and name in now and name not in direct)
-    broken = [name for name in online if not now[name].online or now[name].since != was[name].since]
-    if len(broken) > len(online) // _BY_ITSELF:
-        undeclared += [f"path {name} lost its source" for name in broken]
-    kept = [name for name in online if name not in broken and name not in touched.left]
-    readers = {(name, reader) for name in kept for reader in was[name].readers}
-    left = {(name, reader) for name, reader in readers if reader not in now[name].readers}
-    if readers and left == readers:
-        undeclared.append(f"every reader of paths that the plan does not name was cut ({len(left)})")
-    return undeclared
-
-
-def _peer_changes(touched: Touched, before: Sessions, after: Sessions) -> list[str]:
-    was = {key: at for key, at in before.peers.items() if key not in touched.peers}
-    now = after.peers
-    reset = [key for key, at in was.items() if key in now and at and not now[key]]
-    return [f"the session of peer {key} was reset" for key in sorted(reset)]
-
-
-def _readers_left(touched: Touched, before: Sessions | None, after: Sessions | None) -> list[str]:
-    if touched.everything or before is None or after is None or not before.paths or not after.paths:
-        return []
-    was, now = _unnamed(touched, before), _unnamed(touched, after)
-    left = sum(len(was[name].readers - now[name].readers) for name in (set(was) & set(now)) - touched.left)
-    return [f"{left} readers of paths that the plan does not name left meanwhile"] if left else []
+    def _notes(self) -> Iterable[str]:
+        yield from (f"new, and gives no picture: {self._why(name)}" for name in sorted(self.new_missing))
+        for name in sorted(self.missing):
+            yield f"gave a picture before and gives none now, as allowed: {self._why(name)}"
+        back = self.watch.back & set(self.unnamed)
+        if back and not self.touched.everything:
+            unnamed_paths = f"{counted(len(back), 'path')} that the plan does not name"
+            yield f"{unnamed_paths} reconnected meanwhile: {listed_paths(back)}"
+        away = {n: a for n, a in self.watch.absent.items() if n in self.unnamed}
+        yield from (
+            f"lost its source by itself: {name} ({self.own[name]})" for name in sorted(away) if name in self.own
+        )
+        for name in sorted(n for n in away if n in self.lost):
+            yield f"had a source before and has none now, as allowed: {name}"
+        if later := {n for n, a in away.items() if n not in self.own and not a.at_switch}:
+            yield f"{counted(len(later), 'path')} lost the source long after the switch: {listed_paths(later)}"
+        if self.left:
+            yield f"{self.left} readers of paths that the plan does not name left meanwhile"

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from enum import StrEnum
 
 from provisioner.apply.answer import ChangeReport, ChangeState, CheckRefusal, StepTime, parse_report
-from provisioner.apply.gate import Decision, GateVerdict, PathsSeen, Touched, decide, paths_in, touched_names
+from provisioner.apply.gate import Decision, GateVerdict, decide
 from provisioner.apply.job import (
     RETURN_S,
     TRANSACTION_TIMEOUT_S,
@@ -22,13 +21,15 @@ from provisioner.apply.job import (
 )
 from provisioner.apply.journal import JournalStep, StartedHost
 from provisioner.apply.result import HostOutcome, HostResult, NotStartedBecause
+from provisioner.apply.touched import Touched, touched_names
+from provisioner.apply.watch import Watch, paths_in
 from provisioner.base.errors import HostError
+from provisioner.desired.spec import MediaPath
 from provisioner.hosts.facts import HostFacts
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
 from provisioner.plan.seen import moved_items, seen_of
 
 _RETRY_S = 5.0
-_LOOK_AGAIN_S = 1.0
 _CALL_TIMEOUT_S = 60.0
 RECEIPTS = "/var/lib/provisioner/receipts"
 _GATE = "path gate: "
@@ -88,9 +89,10 @@ class HostChange:
         self.result: HostResult | None = None
         self.wave = ""
         self._touched: Touched = job.touched
-        self._waiting: tuple[str, ...] | None = None
-        self._before, self._after = PathsSeen(), PathsSeen()
+        self._next: Decision | None = None
+        self._watch = Watch()
         self._looking_since: float | None = None
+        self._asked = 0.0
         self._heard = options.clock()
         # A gate that has failed stays so: whoever looks again may see another picture.
         gate_failed = f"{_GATE}{before.gate_failed}" if before is not None and before.gate_failed else ""
@@ -126,19 +128,24 @@ class HostChange:
                 self._sent = True
                 return first_call(job, run, options), TRANSACTION_TIMEOUT_S
             case Phase.LOOK:
+                self._asked = options.clock()
                 if self._looking_since is None:
-                    self._looking_since = options.clock()
-                return look_call(job, run, options, self._still()), look_seconds(options)
+                    self._looking_since = self._asked
+                return look_call(job, run, options, self._read(), self._away()), look_seconds(options)
             case Phase.ABORT:
                 return abort_call(job, run, options, self._cause), _CALL_TIMEOUT_S
             case _:
                 self._may_be_confirmed = True
                 return confirm_call(job, run, options), _CALL_TIMEOUT_S
 
-    def _still(self) -> Touched:
-        if self._waiting is None:
-            return self._touched
-        return replace(self._touched, read=tuple(p for p in self._touched.read if p.name in self._waiting))
+    def _read(self) -> tuple[MediaPath, ...]:
+        """The paths that the next look reads: all at first, then those of which it matters."""
+        asked = self._touched.read
+        return asked if self._next is None else tuple(p for p in asked if p.name in self._next.read)
+
+    def _away(self) -> tuple[MediaPath, ...]:
+        paths = self._touched.served.paths
+        return () if self._next is None else tuple(paths[name] for name in self._next.away)
 
     def take(self, answer: HostAnswer) -> tuple[list[JournalStep], float]:
         """Take an answer: what is written down, and how long the next call waits.
@@ -217,19 +224,21 @@ class HostChange:
         self._has_waited = True
         if self.job.rollback is not None:
             self._touched = touched_names(self.job.spec, report.affected, report.removed)
-        self._before = paths_in(self.job.spec, self._touched.read, report.before)
+        before = paths_in(self.job.spec, self._touched.read, report.before)
+        self._watch = Watch.since(before, self._touched.served)
         gated = self.options.gate is not None and self.job.spec.relay is not None
         self.phase = Phase.ABORT if self._abort else Phase.LOOK if gated else Phase.CONFIRM
-        steps = [JournalStep(self.host, "armed", "done", {"up_before": len(self._before.up)})]
+        steps = [JournalStep(self.host, "armed", "done", {"up_before": len(self._watch.before.up)})]
         if self._looked_in_vain():
             steps.append(self._go_back(f"the host could not be looked at: {self._unseen}"))
         return steps, 0.0
 
     def _looked(self, report: ChangeReport) -> tuple[list[JournalStep], float]:
-        self._after = self._after.also(paths_in(self.job.spec, self._touched.read, report.after))
         begun = self._looking_since if self._looking_since is not None else self._heard
         assert self.options.gate is not None  # noqa: S101 (nobody looks without a gate)
-        decision = decide(self._touched, self._before, self._after, self._heard - begun, self.options.gate)
+        seen = paths_in(self.job.spec, self._touched.read, report.after)
+        self._watch = self._watch.after(seen, self._asked - begun)
+        decision = decide(self._touched, self._watch, self._heard - begun, self.options.gate)
         self._notes += decision.notes
         self._not_up = decision.not_up
         return self._decided(decision)
@@ -237,13 +246,13 @@ class HostChange:
     def _decided(self, decision: Decision) -> tuple[list[JournalStep], float]:
         match decision.verdict:
             case GateVerdict.WAIT:
-                self._waiting = decision.waiting
-                return [], _LOOK_AGAIN_S
+                self._next = decision
+                return [], decision.again_s
             case GateVerdict.FAIL:
                 return [self._go_back(decision.cause)], 0.0
             case _:
                 self.phase = Phase.CONFIRM
-                detail = {"up": len(self._after.up), "not_up": list(decision.not_up)}
+                detail = {"up": len(self._watch.up), "not_up": list(decision.not_up)}
                 return [JournalStep(self.host, "gate", "passed", detail)], 0.0
 
     def _go_back(self, cause: str) -> JournalStep:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from provisioner.apply.gate import GateRules, Touched, touched_by
+from provisioner.apply.gate import GateRules
+from provisioner.apply.touched import Touched, touched_by
 from provisioner.base.secret import keyed_digest
 from provisioner.desired.spec import HostSpec, MediaPath
 from provisioner.desired.units import units_of
@@ -127,7 +128,7 @@ def first_call(job: Job, run_id: str, options: RolloutOptions) -> HostCall:
         "observe": observed,
         "expected_live_digest": job.expected,
         "lockout": _lockout(job, options),
-        "gate": _look(job, _existing(job.touched), _BEFORE_S) if options.gate else None,
+        "gate": _look(job, _existing(job.touched), (), _BEFORE_S) if options.gate else None,
         "elsewhere": _moved(job, job.facts) if job.facts else [],
     }
     return HostCall(job.spec, request, contents, job.artefact, shares=True, unproved=job.unproved)
@@ -141,13 +142,15 @@ def _rollback_request(job: Job, target: str, run_id: str, options: RolloutOption
         "digest_key": job.spec.digest_key.reveal(),
         "wanted": dict(sorted({**_served(job, job.carrier), **_wanted(job)}.items())),
         "lockout": _lockout(job, options),
-        "gate": _look(job, job.touched, _BEFORE_S) if options.gate else None,
+        "gate": _look(job, job.touched.read, (), _BEFORE_S) if options.gate else None,
     }
 
 
-def look_call(job: Job, run_id: str, options: RolloutOptions, touched: Touched) -> HostCall:
-    """The call that renews the switch over a new connection, and looks at the paths."""
-    look = _look(job, touched, options.confirm_s * _LOOK_SHARE)
+def look_call(
+    job: Job, run_id: str, options: RolloutOptions, read: Iterable[MediaPath], away: Iterable[MediaPath]
+) -> HostCall:
+    """The call that renews the switch over a new connection, reads paths, and tries devices of others."""
+    look = _look(job, read, away, options.confirm_s * _LOOK_SHARE)
     request: LookRequest = {"operation": "look", **_common(job, run_id, options), "gate": look}
     return HostCall(job.spec, request, unproved=job.unproved)
 
@@ -230,14 +233,15 @@ def _lockout(job: Job, options: RolloutOptions) -> LockoutCheck:
     }
 
 
-def _existing(touched: Touched) -> Touched:
-    return Touched(read=tuple(p for p in touched.read if p.name not in touched.new))
+def _existing(touched: Touched) -> list[MediaPath]:
+    return [path for path in touched.read if path.name not in touched.new]
 
 
-def _look(job: Job, touched: Touched, deadline_s: float) -> GateRequest:
+def _look(job: Job, read: Iterable[MediaPath], away: Iterable[MediaPath], deadline_s: float) -> GateRequest:
     return {
         "address": str(job.spec.tunnel.address),
-        "paths": [_path(path) for path in touched.read],
+        "paths": [_path(path) for path in read],
+        "away": [_path(path) for path in away],
         "deadline_s": deadline_s,
         "sample_s": 1,
         "read_s": min(_READ_S, deadline_s),

@@ -146,13 +146,18 @@ def test_a_camera_that_comes_back_is_found_after_the_pause(start_relay: StartRel
     camera = yard.camera()
     relay = start_relay({"hn/a": {"source": f"rtsp://127.0.0.1:{camera.port}/s"}})
     wait_for(lambda: relay.path("hn/a")["available"])
+    first = relay.path("hn/a")
     yard.stop(camera)
     lost = time.monotonic()
     wait_for(lambda: not relay.path("hn/a")["available"])
-    assert relay.path("hn/a")["inboundBytes"] == 0
+    # Online it stays, and since when it had been: only the stream tells that the camera is gone.
+    gone = relay.path("hn/a")
+    assert (gone["inboundBytes"], gone["availableTime"]) == (0, None)
+    assert (gone["online"], gone["onlineTime"]) == (True, first["onlineTime"])
     yard.start(camera)
     wait_for(lambda: relay.path("hn/a")["available"])
     assert time.monotonic() - lost > 4
+    assert relay.path("hn/a")["availableTime"] > first["availableTime"]
 
 
 def test_a_structured_log_names_path_and_cause(start_relay: StartRelay) -> None:

@@ -1,0 +1,247 @@
+"""What was seen of a host around its change, look after look. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+from provisioner.apply.answer import Look, PathSession, Sessions
+from provisioner.apply.touched import Served
+from provisioner.desired.spec import HostSpec, MediaPath
+from provisioner.hosts.runner import CallOutcome
+from provisioner.verify.case import Case
+from provisioner.verify.evidence import HostEvidence
+from provisioner.verify.levels import GATE_LEVELS
+from provisioner.verify.wanted import PathToCheck
+
+# A stream of which no byte came for so long stands still; the slowest cameras send a picture a second.
+_STILL_S = 2.0
+# The look at the switch itself is no measure of that: it comes half a second after the last one before.
+_AT_SWITCH_S = -0.5
+# MediaMTX says of a stream that stands still that it is lost after 10 s.
+_SAID_S = 12.0
+# What a switch cuts is lost within seconds: at once, or when what was on its way has come and nothing follows.
+MOMENT_S = 6.0
+
+
+@dataclass(frozen=True, slots=True)
+class PathsSeen:
+    """One look at a host.
+
+    Attributes:
+        up: the paths that were read and gave a picture.
+        why_not: why the others that were read gave none.
+        sessions: who reads what; None where not looked.
+        ports: how the devices answered that were tried, by `address . port`.
+        said: what MediaMTX said lately of the sources of paths.
+    """
+
+    up: frozenset[str] = frozenset()
+    why_not: Mapping[str, str] = field(default_factory=dict)
+    sessions: Sessions | None = None
+    ports: Mapping[str, str] = field(default_factory=dict)
+    said: Mapping[str, str] = field(default_factory=dict)
+
+
+def paths_in(spec: HostSpec, paths: Iterable[MediaPath], look: Look) -> PathsSeen:
+    """What a look at a host shows; a path counts as up from level 5, a decoded key frame on the relay.
+
+    Nobody asks here where a picture comes from: a change may move it, and one camera that redirects must not hold up
+    all changes of its relay.
+    """
+    if look.relay is None:
+        return PathsSeen(sessions=look.sessions)
+    evidence = HostEvidence(spec.id, CallOutcome.ANSWERED, relay=look.relay)
+    up, why_not = set(), {}
+    for path in paths:
+        if path.name not in look.relay.samples:
+            continue
+        target = PathToCheck(spec, path, ())
+        case = Case(target, look.relay, {spec.id: evidence}, {}, frozenset(), None, asks_origin=False)
+        checks = [level.check(case) for level in GATE_LEVELS]
+        failed = next((c.finding for c in checks if not c.passed and c.finding), None)
+        if failed is None:
+            up.add(path.name)
+        else:
+            why_not[path.name] = f"{failed.cause.value}: {failed.detail}" if failed.detail else failed.cause.value
+    ports = {f"{address} . {port}": outcome for (address, port), outcome in look.relay.devices.items()}
+    said = {name: words[0] for name, words in look.relay.errors.items() if words}
+    return PathsSeen(frozenset(up), why_not, look.sessions, ports, said)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The last read of a path: when it was, since when it has given no picture, and when it gave one."""
+
+    asked_s: float
+    up: bool
+    dark_s: float = 0.0
+    good_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Absence:
+    """A path without a stream that had one before the switch.
+
+    Attributes:
+        since_s: when that was first seen.
+        alive_s: when it was seen alive for the last time.
+        port: how its device answered when it was tried; empty where it was not.
+        said: what MediaMTX said of its source at that time.
+        asked_s: when that was.
+        mute: whether its device could be reached while MediaMTX said nothing of it: then it does not try.
+    """
+
+    since_s: float
+    alive_s: float
+    port: str = ""
+    said: str = ""
+    asked_s: float = 0.0
+    mute: bool = False
+
+    @property
+    def at_switch(self) -> bool:
+        """Whether the switch can be its cause."""
+        return self.alive_s <= MOMENT_S
+
+
+class Sign(NamedTuple):
+    """The last sign of life of a path or peer: the session, the bytes that had come in it, and when that was.
+
+    A tuple, as each look makes one a path.
+    """
+
+    session: str
+    received: int
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """All looks at a host: the one before the switch, and those after it.
+
+    Times are seconds since the first look after the switch was asked for, by the controller's clock.
+
+    Attributes:
+        before: the look before the switch.
+        served: what the relay is to serve.
+        steady: the always-pulled paths that had a stream just before the switch; one that stood still had none.
+        asked_s: when the last look was asked for; None before the first.
+        first, last: the sessions of the first and the last look after the switch.
+        readings: the last reads by path.
+        why_not: why the paths that give no picture give none.
+        absent: the paths that had a stream before, and have none now.
+        back: the paths that lost their stream and have one again.
+        dropped: the paths that had lost their stream, or lost it and had another one, at the first look.
+        signs: the last signs of life of paths.
+        heard: those of peers.
+    """
+
+    before: PathsSeen = PathsSeen()
+    served: Served = field(default_factory=Served)
+    steady: Mapping[str, PathSession] = field(default_factory=dict)
+    asked_s: float | None = None
+    first: Sessions | None = None
+    last: Sessions | None = None
+    readings: Mapping[str, Reading] = field(default_factory=dict)
+    why_not: Mapping[str, str] = field(default_factory=dict)
+    absent: Mapping[str, Absence] = field(default_factory=dict)
+    back: frozenset[str] = frozenset()
+    dropped: frozenset[str] = frozenset()
+    signs: Mapping[str, Sign] = field(default_factory=dict)
+    heard: Mapping[str, Sign] = field(default_factory=dict)
+
+    @property
+    def up(self) -> frozenset[str]:
+        """The paths whose last read gave a picture, and that still have a stream."""
+        return frozenset(n for n, reading in self.readings.items() if reading.up and n not in self.absent)
+
+    @classmethod
+    def since(cls, before: PathsSeen, served: Served) -> Watch:
+        """The look before a switch."""
+        return cls(before, served, _steady(before.sessions, served))
+
+    def after(self, seen: PathsSeen, asked_s: float) -> Watch:
+        """This and one look more."""
+        readings = {**self.readings, **_readings(self.readings, seen, asked_s)}
+        why_not = {n: why for n, why in {**self.why_not, **seen.why_not}.items() if n not in seen.up}
+        watch = replace(self, asked_s=asked_s, readings=readings, why_not=why_not)
+        if seen.sessions is None:
+            return watch
+        watch = replace(watch, first=self.first or seen.sessions, last=seen.sessions)
+        return watch if seen.sessions.paths is None else watch._followed(seen, seen.sessions, asked_s)  # noqa: SLF001
+
+    def _followed(self, seen: PathsSeen, now: Sessions, asked_s: float) -> Watch:
+        signs, absent, back = dict(self.signs), {}, set(self.back)
+        paths = now.paths or {}
+        for name, was in self.steady.items():
+            sign = signs.get(name) or Sign(was.since, was.received, _AT_SWITCH_S)
+            alive = _alive(sign, paths.get(name), asked_s, flowed=was.flowed)
+            if alive is True:
+                path = paths[name]
+                back |= {name} if path.since != sign.session or name in self.absent else set()
+                signs[name] = Sign(path.since, path.received, asked_s)
+            elif alive is False or name in self.absent:
+                absent[name] = self.absent.get(name) or Absence(asked_s, sign.at_s)
+        asked = {name: _asked(absence, seen, self.served.paths[name], asked_s) for name, absence in absent.items()}
+        lost = {name for name in absent if absent[name].since_s <= 0} | back
+        return replace(
+            self,
+            signs=signs,
+            absent=asked,
+            back=frozenset(back - set(absent)),
+            dropped=self.dropped if self.signs or self.absent else frozenset(lost),
+            heard=_heard(self.heard, now, asked_s),
+        )
+
+
+def _steady(before: Sessions | None, served: Served) -> dict[str, PathSession]:
+    if before is None or before.paths is None:
+        return {}
+    told, wanted = before.over_s >= _STILL_S, served.paths
+    had = ((n, p) for n, p in before.paths.items() if p.available and (p.flowed or not told))
+    return {n: p for n, p in had if n in wanted and not wanted[n].on_demand}
+
+
+def _readings(known: Mapping[str, Reading], seen: PathsSeen, asked_s: float) -> dict[str, Reading]:
+    never = Reading(asked_s, up=True)
+    was = {name: known.get(name, never) for name in seen.why_not}
+    dark = {
+        name: Reading(asked_s, up=False, dark_s=asked_s if last.up else last.dark_s, good_s=last.good_s)
+        for name, last in was.items()
+    }
+    return dark | {name: Reading(asked_s, up=True, good_s=asked_s) for name in seen.up}
+
+
+def _alive(sign: Sign, now: PathSession | None, asked_s: float, *, flowed: bool) -> bool | None:
+    """Whether a path has a stream that flows; None where it is too early to say.
+
+    Of a path that was not seen to flow before nobody can say that it stands still.
+    """
+    if now is None or not now.available:
+        return False
+    if now.since != sign.session or now.received > sign.received:
+        return True
+    if not flowed:
+        return True
+    return None if asked_s - sign.at_s < _STILL_S else False
+
+
+def _asked(absence: Absence, seen: PathsSeen, path: MediaPath, asked_s: float) -> Absence:
+    port = seen.ports.get(f"{path.source.address} . {path.source.port}")
+    if port is None:
+        return absence
+    said, session = seen.said.get(path.name, ""), (seen.sessions.paths or {}).get(path.name) if seen.sessions else None
+    due = session is None or not session.available or asked_s - absence.since_s >= _SAID_S
+    mute = absence.mute or (port == "ok" and not said and due)
+    return replace(absence, port=port, said=said, asked_s=asked_s, mute=mute)
+
+
+def _heard(known: Mapping[str, Sign], now: Sessions, asked_s: float) -> dict[str, Sign]:
+    """When something came from each peer for the last time."""
+    signs = dict(known)
+    for key, peer in now.peers.items():
+        if key not in known or peer.received != known[key].received:
+            signs[key] = Sign("", peer.received, asked_s)
+    return signs

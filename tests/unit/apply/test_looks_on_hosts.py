@@ -1,0 +1,245 @@
+"""What a host tells of a look: sessions that flow, peers, rules, and what has become of its relay's file."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from provisioner_host import firewall, gate, last_good, probe, reach, relay, source_log, tunnel, units
+from provisioner_host.paths import MEDIAMTX_FILE
+from provisioner_host.shell import Failed
+from provisioner_host.wire import GateRequest, PathToRead
+
+STARTED = "2021-05-11T17:00:00Z"
+# As MediaMTX 1.20.1 tells of a camera that was lost: online it stays, since when it had been.
+LOST = {"available": False, "availableTime": None, "online": True, "onlineTime": STARTED, "inboundBytes": 0}
+
+
+def path(name: str, received: int, **changes: Any) -> dict[str, Any]:
+    there = {"available": True, "availableTime": STARTED, "online": True, "onlineTime": STARTED}
+    return {"name": name, **there, "inboundBytes": received, "readers": [], **changes}
+
+
+class Host:
+    """A relay, its peers and its rules, as the programs of a host tell of them."""
+
+    def __init__(self) -> None:
+        self.paths = [path("hn/a/sub", 1000), path("cfg/1", 0)]
+        self.peers = {"key": {"handshake": 5, "received_bytes": 70, "allowed_ips": ["100.64.0.4/32"], "psk": "x"}}
+        self.rules: list[dict[str, Any]] = [
+            {"metainfo": {"version": "1.0.6"}},
+            {"table": {"family": "inet", "name": "provisioner", "handle": 1}},
+            {"set": self.set("cameras", [{"concat": ["100.64.0.4", 10554]}])},
+            {"set": self.set("management", ["192.0.2.5"])},
+            {"table": {"family": "inet", "name": "somebody", "handle": 2}},
+        ]
+        self.routes = ["100.64.0.0/10"]
+
+    @staticmethod
+    def set(name: str, elements: list[Any]) -> dict[str, Any]:
+        of = {"family": "inet", "table": "provisioner", "handle": 7}
+        return {**of, "name": name, "type": "ipv4_addr", "elem": elements}
+
+    def api(self, asked: str, timeout_s: float = 5, *, method: str = "GET") -> Any:
+        assert (timeout_s, method) == (5, "GET")
+        return {"started": STARTED} if asked == "/v3/info" else {"items": self.paths}
+
+    def run(self, command: list[str], **_: Any) -> Any:
+        assert command == ["nft", "-j", "list", "ruleset"]
+        return SimpleNamespace(stdout=json.dumps({"nftables": self.rules}))
+
+
+def request(*, paths: Sequence[PathToRead] = (), away: Sequence[PathToRead] = ()) -> GateRequest:
+    """A look at paths."""
+    return {
+        "address": "10.0.0.1",
+        "paths": list(paths),
+        "away": list(away),
+        "deadline_s": 36.0,
+        "sample_s": 0,
+        "read_s": 12.0,
+        "max_readers": 8,
+    }
+
+
+@pytest.fixture
+def host(monkeypatch: pytest.MonkeyPatch) -> Host:
+    host = Host()
+    monkeypatch.setattr(relay, "api", host.api)
+    monkeypatch.setattr(gate, "run", host.run)
+    monkeypatch.setattr(tunnel, "live_peers", lambda _key: host.peers)
+    monkeypatch.setattr(tunnel, "live_link", lambda: {"routes": host.routes})
+    return host
+
+
+def test_a_path_is_told_by_its_stream_and_not_by_what_is_configured(host: Host) -> None:
+    host.paths = [path("hn/a/sub", 9), {"name": "hn/b/sub", **LOST, "readers": [{"id": "r2"}, {"id": "r1"}]}]
+    told = gate.sessions()
+    assert told["started"] == STARTED
+    assert told["paths"] == {
+        "hn/a/sub": {"available": True, "since": STARTED, "bytes": 9, "flowed": False, "readers": []},
+        "hn/b/sub": {"available": False, "since": "", "bytes": 0, "flowed": False, "readers": ["r1", "r2"]},
+    }
+    assert told["peers"] == {"key": {"handshake": 5, "received": 70, "allowed_ips": ["100.64.0.4/32"]}}
+
+
+def test_what_flowed_just_before_a_switch_is_told_and_that_it_was_seen_for_how_long(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter([100.0, 102.5])
+    monkeypatch.setattr(time, "time", lambda: next(clock))
+    names = ("hn/flows/sub", "hn/still/sub", "hn/again/sub", "hn/lost/sub")
+    host.paths = [path(name, 1000) for name in names]
+    before = gate.look(None)
+    again = path(names[2], 2000, availableTime="2021-05-11T17:00:05Z")
+    host.paths = [path(names[0], 2000), path(names[1], 1000), again, {"name": names[3], **LOST}]
+    sessions = gate.latest(before)["sessions"]
+    assert {name: told["flowed"] for name, told in (sessions["paths"] or {}).items()} == {
+        names[0]: True,
+        names[1]: False,
+        names[2]: False,
+        names[3]: False,
+    }
+    assert (sessions["at"], sessions["over_s"]) == (102.5, 2.5)
+    assert sessions["peers"] == before["sessions"]["peers"]
+
+
+@pytest.mark.usefixtures("host")
+def test_a_relay_that_does_not_answer_the_second_time_is_told_as_the_first_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = gate.look(None)
+
+    def silent(_asked: str, timeout_s: float = 5, *, method: str = "GET") -> Any:
+        raise Failed(f"no answer to {method} within {timeout_s} s")
+
+    monkeypatch.setattr(relay, "api", silent)
+    assert gate.latest(before) == before
+
+
+def live_rules() -> Any:
+    told = gate.sessions()["rules"]
+    assert told is not None
+    return told
+
+
+def test_rules_are_told_by_what_may_reach_cameras_who_may_come_in_and_all_else(host: Host) -> None:
+    first = live_rules()
+    assert first["cameras"] == ["100.64.0.4 . 10554"]
+    # What counts is no difference.
+    host.rules[1]["table"]["handle"] = 99
+    assert live_rules() == first
+    changes: dict[str, Callable[[], None]] = {
+        "cameras": lambda: host.rules[2].update(set=host.set("cameras", [])),
+        "doors": lambda: host.rules[3].update(set=host.set("management", ["192.0.2.6"])),
+        "rest": lambda: host.rules.append(
+            {"chain": {"family": "inet", "table": "provisioner", "name": "output", "policy": "drop"}}
+        ),
+        "around": lambda: host.rules.append({"table": {"family": "ip", "name": "another"}}),
+    }
+    for what, change in changes.items():
+        before = live_rules()
+        change()
+        after = live_rules()
+        assert {name for name in after if after[name] != before[name]} == {what}
+    before = live_rules()
+    host.routes = []
+    assert live_rules()["around"] != before["around"]
+
+
+def test_a_table_that_is_not_loaded_has_no_rest_and_what_cannot_be_listed_is_not_told(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.rules = host.rules[:1]
+    assert live_rules()["rest"] == ""
+
+    def refuses(_command: list[str], **_: Any) -> Any:
+        raise Failed("nft: no")
+
+    monkeypatch.setattr(gate, "run", refuses)
+    assert gate.sessions()["rules"] is None
+
+
+@pytest.mark.usefixtures("host")
+def test_paths_that_the_relays_file_has_otherwise_than_before_are_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    then = 'logLevel: "info"\npaths:\n  "a": {"source": "1"}\n  "b": {"source": "2"}\n  "c": {"x": 1, "y": 2}\n'
+    now = 'logLevel: "info"\npaths:\n  "b": {"source": "3"}\n  "c": {"y": 2, "x": 1}\n  "d": {}\n  "cfg/2": {}\n'
+    (tmp_path / "4").write_text(then)
+    monkeypatch.setattr(gate, "LAST_GOOD", tmp_path)
+    saved = {"files": [{"path": str(MEDIAMTX_FILE), "content": "4"}]}
+    monkeypatch.setattr(last_good, "state_of", lambda _folder: saved)
+    monkeypatch.setattr(relay, "read_file", lambda: now)
+    assert gate.look(None, switched=True)["sessions"]["changed"] == ["b"]
+    assert gate.look(None)["sessions"]["changed"] == []
+
+
+@pytest.mark.usefixtures("host")
+def test_after_a_switch_a_stream_that_stands_still_is_not_read_for_its_whole_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names = ["hn/flows/sub", "hn/still/sub"]
+    asked: list[PathToRead] = [
+        {"name": name, "on_demand": False, "address": "100.64.0.4", "port": 10554} for name in names
+    ]
+    samples = iter([1, 2, 1, 2])
+
+    def sample(_paths: Any) -> Any:
+        received = next(samples)
+        states = ((names[0], received), (names[1], 7))
+        return {n: {"available": True, "online": True, "inbound_bytes": r, "tracks": []} for n, r in states}, ""
+
+    read: list[list[str]] = []
+
+    def reads(_address: str, paths: Any, *_: Any) -> dict[str, Any]:
+        read.append(sorted(paths))
+        return {}
+
+    monkeypatch.setattr(probe, "sample", sample)
+    monkeypatch.setattr(probe, "reads_of_relay", reads)
+    monkeypatch.setattr(units, "states", lambda unit_names: {unit: {"active": "active"} for unit in unit_names})
+    monkeypatch.setattr(source_log, "last_errors", lambda _paths, _since: {})
+    for switched in (False, True):
+        told = gate.look(request(paths=asked), switched=switched)
+    assert read == [names, names[:1]]
+    assert told["relay"] is not None
+    assert told["relay"]["paths"][names[1]]["read"] == {
+        "error": "no frame: nothing comes from its source",
+        "status": None,
+    }
+
+
+@pytest.mark.usefixtures("host")
+def test_of_paths_that_stay_away_the_devices_are_tried_and_nothing_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    away: list[PathToRead] = [{"name": "hn/a/sub", "on_demand": False, "address": "100.64.0.4", "port": 10554}]
+    tried: list[Any] = []
+
+    def connect(devices: Any, timeout_s: float) -> list[Any]:
+        tried.append((devices, timeout_s))
+        return []
+
+    monkeypatch.setattr(reach, "connect_all", connect)
+    monkeypatch.setattr(probe, "sample", lambda _paths: ({}, ""))
+    monkeypatch.setattr(units, "states", lambda unit_names: {unit: {"active": "active"} for unit in unit_names})
+    monkeypatch.setattr(source_log, "last_errors", lambda paths, since: {n: [f"EOF within {since} s"] for n in paths})
+    told = gate.look(request(away=away), switched=True)["relay"]
+    assert tried == [({("100.64.0.4", 10554)}, 4.0)]
+    assert told is not None
+    assert (told["paths"], told["errors"]) == ({}, {"hn/a/sub": ["EOF within 20 s"]})
+
+
+def test_items_of_our_table_alone_are_read_as_its_own(host: Host) -> None:
+    ours = [entry for entry in host.rules if gate._is_ours(entry)]  # noqa: SLF001
+    assert set(firewall.items({"nftables": ours})) == {
+        "set cameras",
+        "element cameras 100.64.0.4 . 10554",
+        "set management",
+        "element management 192.0.2.5",
+    }
