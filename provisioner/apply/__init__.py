@@ -1,5 +1,6 @@
 """Enact a plan: waves of hosts, one transaction a host, each confirmed over new connections. An effect stage."""
 
+from provisioner.apply.ending import RunEnd, run_ending
 from provisioner.apply.gate import GateRules
 from provisioner.apply.job import CONFIRM_S, RETURN_S, TRANSACTION_TIMEOUT_S, Job, RolloutOptions, relays_beside
 from provisioner.apply.journal import Journal, JournalStep, MemoryJournal, StartedHost
@@ -30,6 +31,7 @@ __all__ = [
     "NotStartedBecause",
     "Rollout",
     "RolloutOptions",
+    "RunEnd",
     "RunProgress",
     "StartedHost",
     "Wave",
@@ -40,5 +42,6 @@ __all__ = [
     "outcome_of",
     "relays_beside",
     "roll_out",
+    "run_ending",
     "waves_of",
 ]

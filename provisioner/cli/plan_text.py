@@ -10,7 +10,7 @@ import click
 from provisioner.base.counted import counted
 from provisioner.base.printable import printable
 from provisioner.cli.terminal import Terminal
-from provisioner.plan import Plan, Totals, totals_of
+from provisioner.plan import Plan, Totals, no_change, plan_ending, totals_of
 from provisioner.plan.changes import Action, Change, Impact, distinct_trust
 from provisioner.plan.guards.measures import named
 from provisioner.plan.guards.policy import PlanRefusal
@@ -57,6 +57,16 @@ def plan_lines(plan: Plan, terminal: Terminal, *, details: bool = False, everyth
         yield f"plan {plan.basis.digest}"
 
 
+def ending_lines(plan: Plan, terminal: Terminal, *, judged: bool = True) -> Iterator[str]:
+    """The last lines of a plan that is not whole or not to be applied: the worst first, with what to do next."""
+    if not (plan.unreadable or plan.refused):
+        return
+    yield ""
+    for number, sentence in enumerate(plan_ending(plan, judged=judged)):
+        head, _, rest = sentence.partition(": ")
+        yield from terminal.below(click.style(head, fg="red", bold=True) if not number else head, rest, 2)
+
+
 def _trust(plan: Plan, changing: Sequence[Change], terminal: Terminal) -> Iterator[str]:
     """Who and what is trusted anew: the first lines of a plan, and never folded away."""
     trusted = distinct_trust(changing)
@@ -73,8 +83,7 @@ def _trust(plan: Plan, changing: Sequence[Change], terminal: Terminal) -> Iterat
 
 def _head(plan: Plan, changing: Sequence[Change], totals: Totals) -> Iterator[str]:
     if not changing:
-        since = f" since {plan.against.name}" if plan.against else ""
-        yield f"no change{since}: {counted(len(plan.changes), 'resource')} as desired"
+        yield no_change(plan, f" since {plan.against.name}" if plan.against else "")
         return
     actions = Counter(change.action for change in changing)
     words = ", ".join(f"{actions[a]} to {a.value}" for a in Action if actions[a])

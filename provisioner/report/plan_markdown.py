@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from provisioner.base.counted import counted
 from provisioner.base.printable import printable
-from provisioner.plan import Plan, Totals, totals_of
+from provisioner.plan import Plan, Totals, no_change, plan_ending, totals_of
 from provisioner.plan.changes import Action, Change, Impact, distinct_trust, is_dangerous
 from provisioner.plan.guards.measures import named
 from provisioner.plan.totals import TotalsRow
@@ -128,7 +128,7 @@ def code(text: str, limit: int = _NAME) -> str:
 
 def _head(plan: Plan, changing: Sequence[Change], totals: Totals) -> Iterator[str]:
     if not changing:
-        yield f"### Plan: no change ({counted(len(plan.changes), 'resource')} as desired)"
+        yield f"### Plan: {no_change(plan)}"
     else:
         actions = Counter(change.action for change in changing)
         words = ", ".join(f"{actions[a]} to {a.value}" for a in Action if actions[a])
@@ -149,6 +149,10 @@ def _head(plan: Plan, changing: Sequence[Change], totals: Totals) -> Iterator[st
         allowed = ", ".join(f"{name}={number}" for name, number in plan.basis.allow.items())
         yield f"Allowed for this plan: {code(allowed, 400)}"
     yield ""
+    if plan.unreadable:
+        # Who reads no further has read what is missing here, before that nothing changes on the others.
+        yield from (f"- {code(sentence, _REASON)}" for sentence in plan_ending(plan))
+        yield ""
 
 
 def _trust(plan: Plan, changing: Sequence[Change]) -> Iterator[str]:

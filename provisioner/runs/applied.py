@@ -18,6 +18,7 @@ class Applied:
         cause: why it ended before its end.
         notes: what a person should know of the run itself.
         warnings: what a person wished beside the run and did not get.
+        left_out: hosts that the run was not about: of them a fresh plan says nothing.
     """
 
     run: str
@@ -28,6 +29,7 @@ class Applied:
     cause: str = ""
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     @property
     def document(self) -> dict[str, object]:

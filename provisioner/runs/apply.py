@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from provisioner.apply import HostOutcome, HostResult, Job, NotStartedBecause, RolloutOptions, relays_beside, waves_of
 from provisioner.base.errors import PolicyError
@@ -49,8 +50,8 @@ def apply_plan(
     run = new_run(session, Operation.APPLY, options, planned.plan.basis.digest)
     others = _others(planned, stale)
     if not jobs:
-        return Applied(run.id, others, plan=run.plan)
-    return carry_out(session, run, jobs, intent, options, others=others)
+        return Applied(run.id, others, plan=run.plan, left_out=planned.plan.left_out)
+    return replace(carry_out(session, run, jobs, intent, options, others=others), left_out=planned.plan.left_out)
 
 
 def _refuse(plan: Plan, saved: Saved | None, options: RolloutOptions) -> None:

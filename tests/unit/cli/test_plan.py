@@ -409,3 +409,48 @@ def test_details_lists_every_change_and_all_the_no_ops_too(call: Terminal) -> No
     assert "  ~ file /etc/provisioner/mediamtx.yml [none]: content differs" in details
     assert "  = peer site/kcl-bg-001: the tunnel has it" in everything
     assert len(short) < len(details) < len(everything)
+
+
+# --- last lines -----------------------------------------------------------------------------------
+
+
+def test_drift_with_an_unreadable_host_says_so_last_and_no_change_of_the_others_alone(call: Terminal) -> None:
+    call.hosts.hosts[RELAY].reachable = False
+    for command in ("drift", "plan"):
+        code, out, _ = call(command)
+        lines = out.splitlines()
+        assert (code, lines[0].startswith("no change on 2 of 3 hosts: ")) == (5, True)
+        assert lines[-2].startswith("1 host was not read, and what would change there is not in this plan: ")
+        assert lines[-2].endswith("repair that and plan again")
+        assert "no change:" not in out
+    code, out, _ = call("--output", "markdown", "drift")
+    assert (code, "### Plan: no change on 2 of 3 hosts" in out, "1 host was not read" in out) == (5, True, True)
+    for host in call.hosts.hosts.values():
+        host.reachable = False
+    assert call("drift")[1].splitlines()[0] == "nothing is known: none of 3 hosts was read"
+
+
+def test_a_partial_apply_ends_with_what_failed_and_never_with_an_empty_plan(call: Terminal) -> None:
+    call.other_channel()
+    call.hosts.hosts["relay-vnpt-1"].reachable = False
+    code, out, _ = call("apply", "--yes")
+    lines = out.splitlines()
+    assert code == 5
+    assert lines[-2].startswith("1 host not reached, or what became of it is not known: relay-vnpt-1; once it answers")
+    assert "a fresh plan finds nothing more on 2 of 3 hosts" in lines[-1]
+    assert "is empty" not in out
+    assert call("apply", "--yes")[1].splitlines()[-1] == "nothing to do on 2 of 3 hosts"
+
+
+def test_an_apply_of_some_hosts_says_nothing_of_the_others(call: Terminal) -> None:
+    call.other_channel()
+    _, out, _ = call("apply", "--yes", "--limit", f"host={RELAY}")
+    assert "a fresh plan finds nothing more on 1 of 3 hosts" in out.splitlines()[-1]
+    assert call("apply", "--yes", "--limit", f"host={RELAY}")[1].splitlines()[-1] == "nothing to do on 1 of 3 hosts"
+
+
+def test_a_check_without_all_hosts_calls_nothing_stale(call: Terminal) -> None:
+    assert call("plan", "--out", "plan.json")[0] == 0
+    call.hosts.hosts["centre-hn"].reachable = False
+    code, out, _ = call("plan", "--check", "plan.json")
+    assert (code, out.startswith("not known: 1 host not read"), "stale" in out) == (5, True, False)
