@@ -454,3 +454,35 @@ def test_a_check_without_all_hosts_calls_nothing_stale(call: Terminal) -> None:
     call.hosts.hosts["centre-hn"].reachable = False
     code, out, _ = call("plan", "--check", "plan.json")
     assert (code, out.startswith("not known: 1 host not read"), "stale" in out) == (5, True, False)
+
+
+# --- a saved plan that is refused -----------------------------------------------------------------
+
+
+def test_a_saved_plan_that_is_stale_and_refused_says_both_and_ends_with_8(call: Terminal) -> None:
+    call.limit_viewers()
+    call.other_channel()
+    assert call("plan", "--allow", "viewers=2", "--out", "plan.json")[0] == 0
+    call.hosts.hosts[RELAY].viewers = {WATCHED: 3}
+    call.hosts.hosts["relay-vnpt-1"].units.discard("provisioner-nft.service")
+    writes = call.hosts.hosts[RELAY].writes
+    code, _, err = call("apply", "plan.json")
+    assert code == 8
+    assert "relay-vnpt-1 has moved (unit provisioner-nft.service was active, enabled" in err
+    assert "and it is refused: 3 viewers would be cut; the limit is 2" in err
+    assert "plan --allow viewers=3 --out FILE" in err
+    assert call.hosts.hosts[RELAY].writes == writes
+
+
+def test_the_hint_of_a_saved_plan_takes_the_allowance_to_a_new_plan(call: Terminal) -> None:
+    call.limit_viewers()
+    call.other_channel()
+    assert call("plan", "--allow", "viewers=2", "--out", "plan.json")[0] == 0
+    call.hosts.hosts[RELAY].viewers = {WATCHED: 3}
+    code, _, err = call("apply", "plan.json")
+    assert (code, "add --allow" in err, "plan --allow viewers=3 --out FILE" in err) == (6, False, True)
+    assert call("apply", "--yes")[2].count("add --allow viewers=3") >= 1
+    call.hosts.hosts[RELAY].viewers = {}
+    call.hosts.hosts["relay-vnpt-1"].proves = False
+    code, out, _ = call("apply", "plan.json")
+    assert (code, "plan --allow trust=NUMBER --out FILE" in out, "for one plan: --allow" in out) == (5, True, False)
