@@ -23,6 +23,7 @@ from provisioner_host import files as host_files
 from provisioner_host import relay as host_relay
 from provisioner_host import saved_texts
 from provisioner_host import tunnel as host_tunnel
+from provisioner_host import units as host_units
 from provisioner_host.wire import Tombstones
 
 File = tuple[bytes, int, str, str]
@@ -59,6 +60,7 @@ class SimulatedHost:
     silent: bool = False
     proves: bool = True
     runs_without_file: bool = False
+    overriding: list[str] = field(default_factory=list)
     writes: int = 0
 
 
@@ -168,7 +170,7 @@ def _described(file: File | None, key: str) -> dict[str, Any] | None:
 def _unit(host: SimulatedHost, name: str) -> dict[str, Any]:
     on = name in host.units
     active = "active" if on and name != UNIT_REVERT else "inactive"
-    return {"active": active, "enabled": "enabled" if on else "absent", "reload": False, "drop_ins": [], "pid": 0}
+    return {"active": active, "enabled": "enabled" if on else "absent", "reload": False, "drop_ins": host.overriding, "pid": 0}
 
 
 def _differences(host: SimulatedHost, intended: bytes | None) -> list[dict[str, str]]:
@@ -214,6 +216,7 @@ def _go_live(host: SimulatedHost, call: HostCall) -> None:
     host.peers = _peers(host.files)
     host.link = json.loads(host.files[TUNNEL_FILE][0]) | {"port": call.spec.tunnel.listen_port or 1}
     host.units = set(units_of(call.spec))
+    host.overriding = [path for path in host.overriding if not host_units.of_ours(path)]
     if call.request["program"]:
         host.programs.add(call.request["program"]["path"])
 

@@ -41,7 +41,7 @@ def switch(change: ApplyTransaction, facts: FactsAnswer) -> None:
     """
     restart_relay = _differs_unit(change, facts)
     reload = any(change.differs(Path(path)) for path in change.wanted if path.endswith(".service"))
-    reload = reload or any(unit["reload"] or unit["drop_ins"] for unit in facts["units"].values())
+    reload = reload or any(unit["reload"] or _drop_ins(facts, name) for name, unit in facts["units"].items())
     change.step("files", lambda: _put_files(change, facts))
     if reload:
         change.step("units", lambda: units.systemctl("daemon-reload"))
@@ -85,8 +85,9 @@ def _differs_unit(change: ApplyTransaction, facts: FactsAnswer) -> bool:
 
 
 def _drop_ins(facts: FactsAnswer, name: str) -> list[str]:
+    """What overrides a unit and goes: what stands under our names, wherever that is."""
     state = facts["units"].get(name)
-    return [] if state is None else state["drop_ins"]
+    return [] if state is None else [path for path in state["drop_ins"] if units.of_ours(path)]
 
 
 def _put_files(change: ApplyTransaction, facts: FactsAnswer) -> None:
@@ -99,8 +100,7 @@ def _put_files(change: ApplyTransaction, facts: FactsAnswer) -> None:
         Path(text).unlink(missing_ok=True)
     for unit in change.request["units"]:
         for drop_in in _drop_ins(facts, unit):
-            if drop_in.startswith("/etc/systemd/system/"):
-                Path(drop_in).unlink(missing_ok=True)
+            units.remove_overriding(drop_in)
 
 
 # --- the relay ------------------------------------------------------------------------------------

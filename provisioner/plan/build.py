@@ -13,12 +13,16 @@ from provisioner.hosts.facts import HostFacts
 from provisioner.inventory.model import Inventory
 from provisioner.plan.basis import Basis, desired_digest, planned_digest
 from provisioner.plan.changes import Change, pending
-from provisioner.plan.diff import Fleet, changes_of, policy_changes
+from provisioner.plan.diff import Fleet, changes_of, overrides_ours, policy_changes
+from provisioner.plan.guards.measures import named
 from provisioner.plan.guards.lockout import locked_out, required_sources
 from provisioner.plan.guards.outside import outside_of
 from provisioner.plan.guards.policy import PlanInQuestion, PlanRefusal, refusals_of
 from provisioner.plan.model import Plan
 from provisioner.render.files import NFT_FILE, RenderedFile
+
+_NOTED = 5
+"""So many files of machines are named: a host says what it likes of itself."""
 
 
 @dataclass(frozen=True)
@@ -192,9 +196,23 @@ def _locked_out(observed: Observed, spec: HostSpec) -> Iterator[PlanRefusal]:
 
 def _notes(observed: Observed, read: Sequence[HostSpec], changed: Collection[str]) -> Iterator[str]:
     yield from (host.reason for host in observed.state.left_out.values())
+    yield from _of_the_machine({spec.id: observed.facts[spec.id] for spec in read})
     silent = [s.id for s in read if s.firewall and s.id in changed and not observed.facts[s.id].ssh_peer]
     if silent and observed.before is None:
         yield (
             f"lock-out was checked for the management networks only: {', '.join(silent)} did not tell from which"
             " address this controller comes"
+        )
+
+
+def _of_the_machine(facts: Mapping[str, HostFacts]) -> Iterator[str]:
+    """What changes units of ours as it changes every service of a machine: not ours to remove, and no secret either."""
+    hosts: dict[str, list[str]] = defaultdict(list)
+    for host, of in facts.items():
+        for path in {path for unit in of.units.values() for path in unit.drop_ins if not overrides_ours(path)}:
+            hosts[path].append(host)
+    for path, names in sorted(hosts.items())[:_NOTED]:
+        yield (
+            f"{path} on {named(sorted(names))} changes units of ours, too: it is the machine's own, and no apply removes"
+            " it; if it is not meant for them, remove it there"
         )

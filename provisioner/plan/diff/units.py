@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import PurePosixPath
 
 from provisioner.desired.units import UNIT_MEDIAMTX, UNIT_REVERT, UNIT_WG, units_of
 from provisioner.hosts.facts import UnitFacts
@@ -10,6 +11,8 @@ from provisioner.plan.changes import NOBODY, Action, Change, Impact, Resource
 from provisioner.plan.diff.comparison import Comparison
 from provisioner.plan.diff.files import file_differences
 from provisioner.render.files import UNITS
+
+_OUR_NAMES = "provisioner-"
 
 
 def unit_changes(at: Comparison) -> Iterator[Change]:
@@ -28,8 +31,8 @@ def _unit_change(at: Comparison, name: str) -> Change:
     cutting: list[str] = []
     if file_differences(at.spec, at.files[path], file):
         (cutting if name == UNIT_MEDIAMTX else hot).append("its file differs")
-    if state.drop_ins:
-        (cutting if name == UNIT_MEDIAMTX else hot).append(f"overridden by {', '.join(state.drop_ins)}")
+    if own := [path for path in state.drop_ins if overrides_ours(path)]:
+        (cutting if name == UNIT_MEDIAMTX else hot).append(f"overridden by {', '.join(own)}")
     if name == UNIT_WG:
         cutting += _interface_wrongs(at, state)
         hot += _link_wrongs(at)
@@ -40,6 +43,15 @@ def _unit_change(at: Comparison, name: str) -> Change:
     impact, cut = (Impact.ALL, at.everybody) if cutting else (Impact.HOT, NOBODY)
     reason = "; ".join([*cutting, *hot])
     return Change(at.spec.id, Resource.UNIT, name, Action.UPDATE, impact, reason, cut)
+
+
+def overrides_ours(path: str) -> bool:
+    """Whether a file overrides units of ours alone, so that an apply removes it; as the on-host program judges.
+
+    What stands in `service.d` is of every service of the machine: no plan changes it.
+    """
+    file = PurePosixPath(path)
+    return file.parent.name.startswith(_OUR_NAMES) or file.name.startswith(_OUR_NAMES)
 
 
 def _as_desired(name: str) -> str:

@@ -486,3 +486,25 @@ def test_the_hint_of_a_saved_plan_takes_the_allowance_to_a_new_plan(call: Termin
     call.hosts.hosts["relay-vnpt-1"].proves = False
     code, out, _ = call("apply", "plan.json")
     assert (code, "plan --allow trust=NUMBER --out FILE" in out, "for one plan: --allow" in out) == (5, True, False)
+
+
+# --- what overrides units -------------------------------------------------------------------------
+
+
+def test_what_overrides_a_unit_of_ours_is_planned_and_gone_after_an_apply(call: Terminal) -> None:
+    call.hosts.hosts[RELAY].overriding = ["/run/systemd/system/provisioner-mediamtx.service.d/x.conf"]
+    code, document = call.document("drift")
+    changed = {change["name"]: (change["impact"], change["reason"]) for change in document["changes"]}
+    assert code == 10
+    assert changed["provisioner-mediamtx.service"][0] == "all"
+    assert "provisioner-mediamtx.service.d/x.conf" in changed["provisioner-mediamtx.service"][1]
+    code, out, _ = call("apply", "--yes")
+    assert (code, out.splitlines()[-1].endswith("; a fresh plan is empty")) == (0, True)
+
+
+def test_what_changes_every_service_of_a_machine_is_told_and_no_change_of_ours(call: Terminal) -> None:
+    call.hosts.hosts[RELAY].overriding = ["/etc/systemd/system/service.d/limits.conf"]
+    code, out, _ = call("drift")
+    assert (code, "service.d/limits.conf on relay-viettel-1 changes units of ours, too" in out) == (0, True)
+    assert call("apply", "--yes")[1].splitlines()[-1] == "nothing to do"
+    assert call.hosts.hosts[RELAY].overriding
