@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from provisioner.desired.spec import MediaPath
-from provisioner.desired.units import UNIT_REVERT, units_of
+from provisioner.desired.units import UNIT_MEDIAMTX, UNIT_REVERT, units_of
 from provisioner.hosts.runner import UNPROVED, CallOutcome, HostAnswer, HostCall
 from provisioner.render.files import MEDIAMTX_FILE, NFT_FILE, POLICY_FILE, PSK_FILE, TRUST_FILE, TUNNEL_FILE, WG_FILE
 from provisioner_host import files as host_files
@@ -58,6 +58,7 @@ class SimulatedHost:
     ssh_peer: str = ""
     sentinel: str = ""
     silent: bool = False
+    restarts: int = 0
     proves: bool = True
     runs_without_file: bool = False
     overriding: list[str] = field(default_factory=list)
@@ -199,7 +200,10 @@ def _apply(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
     facts = _observe(host, call)
     if facts["live_digest"] != request["expected_live_digest"]:
         return answer | {"outcome": "stale", "facts": facts}
-    host.last_good, host.before = _state(host), _looked(host, call)
+    if host.silent and UNIT_MEDIAMTX not in request["restart"]:
+        return answer | {"outcome": "stale", "cause": f"{UNIT_MEDIAMTX} does not answer", "facts": facts}
+    host.restarts += bool(request["restart"])
+    host.last_good, host.before, host.silent = _state(host), _looked(host, call), False
     for path in set((host.manifest or {}).get("files", ())) - set(request["files"]):
         host.files.pop(path, None)
     for path, wanted in request["files"].items():

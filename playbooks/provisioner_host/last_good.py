@@ -269,7 +269,7 @@ def _await_sentinel(*, rewrite: bool) -> None:
         with contextlib.suppress(OSError):
             _rewrite(paths.MEDIAMTX_FILE)
     if not relay.wait_for(sentinel, 8):
-        units.systemctl("restart", paths.UNIT_MEDIAMTX)
+        units.restart_silent(paths.UNIT_MEDIAMTX)
         if not relay.wait_for(sentinel, 8):
             raise Failed("MediaMTX did not come back with its last-good file")
 

@@ -39,7 +39,7 @@ def switch(change: ApplyTransaction, facts: FactsAnswer) -> None:
     Raises:
         Failed: the step's name and what went wrong.
     """
-    restart_relay = _differs_unit(change, facts)
+    restart_relay = _differs_unit(change, facts) or is_silent(change)
     reload = any(change.differs(Path(path)) for path in change.wanted if path.endswith(".service"))
     reload = reload or any(unit["reload"] or _drop_ins(facts, name) for name, unit in facts["units"].items())
     change.step("files", lambda: _put_files(change, facts))
@@ -55,6 +55,11 @@ def switch(change: ApplyTransaction, facts: FactsAnswer) -> None:
         now = change.content(str(paths.MEDIAMTX_FILE)).decode()
         change.ended = change.step("sessions", lambda: sessions.end_revoked(before, now))
         change.notes += change.ended
+
+
+def is_silent(change: ApplyTransaction) -> bool:
+    """Whether the plan restarts MediaMTX because it runs and does not answer."""
+    return paths.UNIT_MEDIAMTX in change.request["restart"]
 
 
 def _on(name: str, facts: FactsAnswer) -> None:
@@ -111,7 +116,9 @@ def _switch_relay(change: ApplyTransaction, facts: FactsAnswer, *, restart: bool
         state = facts["units"].get(paths.UNIT_MEDIAMTX)
         running = state is not None and state["active"] == "active"
         _put_relay_file(change, stagger=running and not restart)
-    if restart:
+    if is_silent(change):
+        units.restart_silent(paths.UNIT_MEDIAMTX)
+    elif restart:
         units.systemctl("restart", paths.UNIT_MEDIAMTX)
     _on(paths.UNIT_MEDIAMTX, facts)
     sentinel = change.request["sentinel"]

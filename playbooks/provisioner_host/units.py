@@ -80,6 +80,16 @@ def systemctl(*words: str, check: bool = True, timeout_s: float = 30) -> None:
     run(["systemctl", *words], check=check, timeout_s=timeout_s)
 
 
+def restart_silent(name: str) -> None:
+    """Restart a unit that does not answer: nobody waits until it has ended itself, which it may never do.
+
+    Raises:
+        Failed: it does not start.
+    """
+    systemctl("kill", "--signal=SIGKILL", name, check=False)
+    systemctl("restart", name)
+
+
 def notify_ready() -> None:
     """Tell systemd that this service is up (sd_notify(3)); outside a service nobody is told."""
     address = os.environ.get("NOTIFY_SOCKET", "")

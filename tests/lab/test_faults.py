@@ -185,3 +185,25 @@ def test_no_fault_leaves_a_host_between_two_states(subjects: list[Subject]) -> N
         met = pool.map(lambda s: [wrong for fault in turns[s.host] for wrong in meet(s, fault)], subjects)
         wrong = [text for texts in met for text in texts]
     assert wrong == [], "\n".join(wrong)
+
+
+_HANGS = ("systemctl", "kill", "-s", "STOP", "provisioner-mediamtx")
+_MOST_SILENT_S = 25.0
+
+
+def test_a_relay_that_hangs_is_restarted_by_an_allowed_apply_and_by_nothing_else(deployment: Deployment) -> None:
+    relay, other = _RELAYS
+    asked = ["systemctl", "show", "-p", "MainPID", "--value", "provisioner-mediamtx"]
+    untouched, hung = (deployment.lab.exec(host, asked).stdout for host in (other, relay))
+    deployment.lab.exec(relay, list(_HANGS))
+    (change,) = deployment.document("plan", codes=(6,))["changes"]
+    assert (change["host"], change["name"], change["impact"]) == (relay, "provisioner-mediamtx.service", "all")
+    assert "does not answer its Control API" in change["reason"]
+    begun = time.monotonic()
+    applied = deployment.document("apply", "--yes", "--allow", "viewers=9")
+    took = time.monotonic() - begun
+    assert (applied["outcome"], applied["remaining"]) == ("applied", [])
+    assert deployment.lab.exec(relay, asked).stdout != hung
+    assert deployment.lab.exec(other, asked).stdout == untouched
+    assert took < _MOST_SILENT_S, f"{took:.0f} s from the apply to its end"
+    print(f"a relay that hangs was back, and confirmed, {took:.1f} s after the apply began")

@@ -15,7 +15,7 @@ from provisioner.plan.diff.peers import peer_changes
 from provisioner.plan.diff.relay_file import canonical, sentinel_of
 from provisioner.plan.diff.rules import rule_changes
 from provisioner.plan.diff.trust import policy_changes, trust_changes
-from provisioner.plan.diff.units import overrides_ours, unit_changes
+from provisioner.plan.diff.units import overrides_ours, restarts_silent, unit_changes
 from provisioner.render.files import RenderedFile
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "changes_of",
     "overrides_ours",
     "policy_changes",
+    "restarts_silent",
     "sentinel_of",
     "units_of",
 ]

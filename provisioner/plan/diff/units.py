@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 
 from provisioner.desired.units import UNIT_MEDIAMTX, UNIT_REVERT, UNIT_WG, units_of
-from provisioner.hosts.facts import UnitFacts
+from provisioner.hosts.facts import HostFacts, UnitFacts
 from provisioner.plan.changes import NOBODY, Action, Change, Impact, Resource
 from provisioner.plan.diff.comparison import Comparison
 from provisioner.plan.diff.files import file_differences
@@ -98,12 +98,25 @@ def _link_wrongs(at: Comparison) -> list[str]:
     return wrong + [f"route {route} is not ours" for route in sorted(routes - desired)]
 
 
+def is_silent(facts: HostFacts) -> bool:
+    """Whether MediaMTX runs by what systemd says, has its file, and does not answer its Control API."""
+    unit = facts.units.get(UNIT_MEDIAMTX)
+    return unit is not None and unit.active == "active" and facts.relay is not None and facts.runtime is None
+
+
+def restarts_silent(facts: HostFacts, changes: Iterable[Change]) -> bool:
+    """Whether a plan restarts MediaMTX because it does not answer: it has said so, and that all readers are cut."""
+    return is_silent(facts) and any(
+        c.resource is Resource.UNIT and c.name == UNIT_MEDIAMTX and c.pending and c.impact is Impact.ALL for c in changes
+    )
+
+
 def _relay_wrongs(at: Comparison) -> list[str]:
     facts = at.facts
-    if facts.relay is None or facts.units[UNIT_MEDIAMTX].active != "active":
+    if is_silent(facts):
+        return ["it runs and does not answer its Control API, so it is restarted"]
+    if facts.relay is None or facts.runtime is None or facts.units[UNIT_MEDIAMTX].active != "active":
         return []
-    if facts.runtime is None:
-        return ["its Control API does not answer"]
     if facts.runtime.sentinel != facts.relay.sentinel:
         # It runs on another file than the one that its paths were compared with.
         return ["it has not read its file"]

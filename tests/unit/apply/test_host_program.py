@@ -16,7 +16,8 @@ from provisioner.hosts.ansible.bundle import write_bundle
 from provisioner.hosts.runner import HostCall
 from provisioner.render import templates as templates_module
 from provisioner.render.templates import Templates, load_templates
-from provisioner_host import paths, preflight, switch, units
+from provisioner_host import apply as apply_module
+from provisioner_host import gate, paths, preflight, switch, units
 from provisioner_host.known import identity, known
 from provisioner_host.lockout import LockedOut, refusal_in, refusal_of
 from provisioner_host.shell import Failed
@@ -219,3 +220,30 @@ def test_a_folder_where_a_file_of_ours_belongs_is_refused_before_anything_is_tou
     change = _apply_of(tmp_path, **{str(place): {"content": "0", "mode": 0o600, "owner": "root", "group": "root"}})
     with pytest.raises(Failed, match="check files: .*wg-prov.conf is a folder.*move it away, and plan again"):
         preflight.check(change, _facts_of())
+
+
+# --- a relay that hangs ---------------------------------------------------------------------------
+
+
+def test_a_silent_relay_is_killed_before_it_is_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program that is stopped or deadlocked ends itself never: systemd would wait for it a minute and a half."""
+    said: list[tuple[str, ...]] = []
+    monkeypatch.setattr(units, "systemctl", lambda *words, **_options: said.append(words))
+    units.restart_silent(paths.UNIT_MEDIAMTX)
+    assert said == [("kill", "--signal=SIGKILL", paths.UNIT_MEDIAMTX), ("restart", paths.UNIT_MEDIAMTX)]
+
+
+def test_a_relay_that_is_known_to_hang_is_asked_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = []
+    monkeypatch.setattr(gate, "look", lambda asked: looked.append(asked) or {"sessions": {"paths": {}}, "relay": None})
+    change = ApplyTransaction(cast("Any", {"restart": [paths.UNIT_MEDIAMTX], "gate": {"paths": [1]}}), tmp_path)
+    assert apply_module._look(change)["sessions"]["paths"] is None  # noqa: SLF001
+    assert looked == []
+    change.request["restart"] = []
+    apply_module._look(change)  # noqa: SLF001
+    assert looked == [{"paths": [1]}]
+    facts = _facts_of() | {"relay": {}}
+    assert apply_module._hangs(facts, cast("Any", {"sessions": {"paths": None}}))  # noqa: SLF001
+    assert not apply_module._hangs(facts, cast("Any", {"sessions": {"paths": {}}}))  # noqa: SLF001
+    facts["units"][paths.UNIT_MEDIAMTX]["active"] = "inactive"
+    assert not apply_module._hangs(facts, cast("Any", {"sessions": {"paths": None}}))  # noqa: SLF001

@@ -508,3 +508,34 @@ def test_what_changes_every_service_of_a_machine_is_told_and_no_change_of_ours(c
     assert (code, "service.d/limits.conf on relay-viettel-1 changes units of ours, too" in out) == (0, True)
     assert call("apply", "--yes")[1].splitlines()[-1] == "nothing to do"
     assert call.hosts.hosts[RELAY].overriding
+
+
+# --- a relay that hangs ---------------------------------------------------------------------------
+
+
+def test_a_relay_that_does_not_answer_is_restarted_by_the_plan_that_says_so(call: Terminal) -> None:
+    call.hosts.hosts[RELAY].silent = True
+    code, document = call.document("drift")
+    (change,) = document["changes"]
+    assert (code, change["resource"], change["name"], change["impact"]) == (
+        10,
+        "unit",
+        "provisioner-mediamtx.service",
+        "all",
+    )
+    assert "does not answer its Control API" in change["reason"]
+    assert call("apply", "--yes")[0] == 6
+    assert call("apply", "--yes", "--allow", "viewers=5")[0] == 0
+    assert (call.hosts.hosts[RELAY].restarts, call.hosts.hosts["relay-vnpt-1"].restarts) == (1, 0)
+    assert call("drift")[0] == 0
+
+
+def test_a_relay_that_hangs_after_its_plan_was_reviewed_is_not_restarted_by_it(call: Terminal) -> None:
+    call.other_channel()
+    assert call("plan", "--out", "plan.json")[0] == 0
+    call.hosts.before = lambda operation, host: (
+        setattr(call.hosts.hosts[RELAY], "silent", True) if (operation, host) == ("apply", RELAY) else None
+    )
+    code, out, _ = call("apply", "plan.json")
+    assert (code, "provisioner-mediamtx.service does not answer" in out) == (8, True)
+    assert call.hosts.hosts[RELAY].restarts == 0
