@@ -94,6 +94,10 @@ def ending_lines(applied: Applied, *, going_back: bool = False) -> list[str]:
         going_back=going_back,
     )
     lines = [f"warning: {printable(warning)}" for warning in applied.warnings]
+    lines += [
+        f"note: run {printable(closed.run)} had been killed and is recorded as {closed.outcome} now, as its hosts say"
+        for closed in applied.closed
+    ]
     return lines + [printable(sentence) for sentence in run_ending(end)]
 
 

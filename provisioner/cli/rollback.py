@@ -108,6 +108,7 @@ def _document(planned: RollbackPlan, applied: Applied) -> Document:
         "ended": applied.ended,
         "notes": list(applied.notes),
         "warnings": list(applied.warnings),
+        "closed": [closed.document for closed in applied.closed],
         "hosts": [
             host_document(result)
             | {"outcome": _WORDS.get(result.outcome, result.outcome.value)}

@@ -16,6 +16,7 @@ from provisioner.plan.guards.policy import hint_once_saved
 from provisioner.plan.seen import first_few
 from provisioner.runs.applied import Applied
 from provisioner.runs.execution import carry_out, needs_program, new_run, with_program
+from provisioner.runs.gone import end_gone
 from provisioner.runs.intent import Intent
 from provisioner.runs.options import USUAL, RunOptions
 
@@ -45,6 +46,7 @@ def apply_plan(
     stale = moved_hosts(saved, planned.plan, planned.seen) if saved else {}
     _refuse(planned.plan, saved, stale, options.rollout)
     live = planned.plan.basis.live
+    closed = end_gone(session, planned.facts)
     changed = [spec for spec in planned.hosts if spec.id in planned.plan.hosts and spec.id not in stale]
     jobs = [_job(session, spec, planned, live.get(spec.id, "")) for spec in changed]
     intent = Intent(
@@ -57,8 +59,9 @@ def apply_plan(
     run = new_run(session, Operation.APPLY, options, planned.plan.basis.digest)
     others = _others(planned, stale, reviewed=saved is not None)
     if not jobs:
-        return Applied(run.id, others, plan=run.plan, left_out=planned.plan.left_out)
-    return replace(carry_out(session, run, jobs, intent, options, others=others), left_out=planned.plan.left_out)
+        return Applied(run.id, others, plan=run.plan, left_out=planned.plan.left_out, closed=closed)
+    applied = carry_out(session, run, jobs, intent, options, others=others)
+    return replace(applied, left_out=planned.plan.left_out, closed=closed)
 
 
 def _refuse(plan: Plan, saved: Saved | None, stale: Mapping[str, list[str]], options: RolloutOptions) -> None:
