@@ -59,6 +59,7 @@ class SimulatedHost:
     sentinel: str = ""
     silent: bool = False
     restarts: int = 0
+    public_key: str = ""
     proves: bool = True
     runs_without_file: bool = False
     overriding: list[str] = field(default_factory=list)
@@ -189,7 +190,7 @@ def _tunnel(host: SimulatedHost, key: str) -> dict[str, Any] | None:
         for name, peer in host.peers.items()
     }
     link = {"addresses": [host.link["address"]], "routes": sorted(host.link["routes"]), "mtu": host.link["mtu"]}
-    return {"public_key": "", "listen_port": host.link["port"], **link, "peers": peers}
+    return {"public_key": host.public_key, "listen_port": host.link["port"], **link, "peers": peers}
 
 
 def _apply(host: SimulatedHost, call: HostCall) -> dict[str, Any]:

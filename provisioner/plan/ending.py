@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from provisioner.base.counted import counted
 from provisioner.base.printable import printable
 from provisioner.plan.changes import Action
+from provisioner.plan.diff import SitePackageNeed
 from provisioner.plan.guards.measures import named
 from provisioner.plan.model import Plan
 
@@ -20,6 +21,14 @@ def no_change(plan: Plan, since: str = "") -> str:
         return f"nothing is known: none of {counted(all_of_them, 'host')} was read"
     where = f" on {read} of {counted(all_of_them, 'host')}" if all_of_them > read else ""
     return f"no change{where}{since}: {counted(len(plan.changes), 'resource')} as desired"
+
+
+def packages_by_cause(needs: Iterable[SitePackageNeed]) -> dict[tuple[str, str], list[str]]:
+    """The sites that need a new package, by relay and reason."""
+    by_cause: dict[tuple[str, str], list[str]] = {}
+    for need in needs:
+        by_cause.setdefault((need.relay, need.reason), []).append(need.facility)
+    return by_cause
 
 
 def plan_ending(plan: Plan, *, judged: bool = True) -> tuple[str, ...]:

@@ -26,7 +26,9 @@ def _unit_change(at: Comparison, name: str) -> Change:
     path = f"{UNITS}/{name}"
     file = at.facts.files.get(path)
     if state is None or file is None:
-        return Change(at.spec.id, Resource.UNIT, name, Action.CREATE, Impact.HOT, "the host does not have it")
+        impact = Impact.ALL if name == UNIT_WG and _other_key(at) else Impact.HOT
+        reason = "; ".join([*(_other_key(at) if name == UNIT_WG else ()), "the host does not have it"])
+        return Change(at.spec.id, Resource.UNIT, name, Action.CREATE, impact, reason)
     hot: list[str] = _wrongs(name, state)
     cutting: list[str] = []
     if file_differences(at.spec, at.files[path], file):
@@ -76,15 +78,24 @@ def _wrongs(name: str, state: UnitFacts) -> list[str]:
 def _interface_wrongs(at: Comparison, state: UnitFacts) -> list[str]:
     """What cannot change without everybody's sessions: the interface itself, its address, its port."""
     tunnel, live = at.spec.tunnel, at.facts.tunnel
+    wrong = _other_key(at)
     if live is None:
         # Restarted: and MediaMTX with it, which requires it.
-        return ["the interface is not there"] if state.active == "active" else []
-    wrong = []
+        return [*wrong, "the interface is not there"] if state.active == "active" else wrong
     if live.addresses != (f"{tunnel.address}/32",):
         wrong.append(f"address {', '.join(live.addresses) or 'none'} → {tunnel.address}/32")
     if tunnel.listen_port is not None and live.listen_port != tunnel.listen_port:
         wrong.append(f"port {live.listen_port} → {tunnel.listen_port}")
     return wrong
+
+
+def _other_key(at: Comparison) -> list[str]:
+    """That the relay's own key is not the one that its sites' packages have."""
+    former = at.fleet.former_keys.get(at.spec.id)
+    if former is None:
+        return []
+    known = f"its public key {former} → another one"
+    return [f"{known}: no site of it connects before it has a new package"]
 
 
 def _link_wrongs(at: Comparison) -> list[str]:
