@@ -49,6 +49,7 @@ def _document(made: KeysMade) -> Document:
         "hosts": list(made.hosts),
         "unreadable": {host: error.message for host, error in sorted(made.unreadable.items())},
         "shut": dict(made.shut),
+        "site_packages": {relay: list(sites) for relay, sites in made.site_packages.items()},
     }
 
 
@@ -73,6 +74,11 @@ def keys_ending(made: KeysMade) -> tuple[str, ...]:
     if made.shut:
         files = named([f"{file}.yml" for file in made.shut])
         sentences.append(f"{counted(len(made.shut), 'file')} stayed shut: {files}; nothing was made for it")
+    for relay, sites in made.site_packages.items():
+        sentences.append(
+            f"{relay} has a new key: {counted(len(sites), 'site')} of it connects only with a new package:"
+            f" {named(sites)}; make them: provisioner site-package FACILITY… --out DIR"
+        )
     asked = len(made.hosts) + len(made.unreadable)
     of = f" of {asked}" if made.unreadable else ""
     sentences.append(f"{counted(len(made.hosts), 'host')}{of} with keys: {', '.join(made.hosts) or 'none'}")

@@ -14,7 +14,7 @@ import pytest
 from provisioner import pipeline
 from provisioner.cli.main import run
 from provisioner.runs import execution
-from tests.simulated import SimulatedHosts
+from tests.simulated import SimulatedHost, SimulatedHosts
 
 ROOT = Path(__file__).parents[3]
 EXAMPLE = "inventories/example"
@@ -539,3 +539,25 @@ def test_a_relay_that_hangs_after_its_plan_was_reviewed_is_not_restarted_by_it(c
     code, out, _ = call("apply", "plan.json")
     assert (code, "provisioner-mediamtx.service does not answer" in out) == (8, True)
     assert call.hosts.hosts[RELAY].restarts == 0
+
+
+# --- a relay that stands in for a dead one --------------------------------------------------------
+
+
+def test_a_relay_in_a_dead_one_s_place_names_the_sites_that_need_a_package(call: Terminal) -> None:
+    lock = call.root / EXAMPLE / "allocations.lock.yml"
+    lines = lock.read_text(encoding="utf-8").splitlines(keepends=True)
+    at = lines.index(f"  {RELAY}:\n")
+    assert [line.split(":")[0].strip() for line in lines[at + 2 : at + 5]] == ["public_key", "api_hash", "probe_hash"]
+    lock.write_text("".join([*lines[: at + 2], *lines[at + 5 :]]), encoding="utf-8")
+    call.hosts.hosts[RELAY] = SimulatedHost(proves=False)
+    code, out, _ = call("keys", "init", "--allow", "trust=1")
+    assert (code, f"{RELAY} has a new key: " in out, "kcl-bg-001" in out) == (0, True, True)
+    assert "site_packages" in call.document("keys", "init", "--allow", "trust=1")[1]
+    _, plan = call.document("plan", "--allow", "trust=9")
+    sites = {need["facility"] for need in plan["site_packages"]}
+    assert {"kcl-bg-001", "kcl-bg-002"} <= sites
+    assert {need["reason"] for need in plan["site_packages"]} == {"the relay's public key is another one than before"}
+    assert [c["impact"] for c in plan["changes"] if (c["host"], c["name"]) == (RELAY, "provisioner-wg.service")] == ["all"]
+    _, plan = call.document("drift", "--limit", "host=relay-vnpt-1")
+    assert plan["site_packages"] == []
