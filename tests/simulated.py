@@ -172,7 +172,13 @@ def _described(file: File | None, key: str) -> dict[str, Any] | None:
 def _unit(host: SimulatedHost, name: str) -> dict[str, Any]:
     on = name in host.units
     active = "active" if on and name != UNIT_REVERT else "inactive"
-    return {"active": active, "enabled": "enabled" if on else "absent", "reload": False, "drop_ins": host.overriding, "pid": 0}
+    return {
+        "active": active,
+        "enabled": "enabled" if on else "absent",
+        "reload": False,
+        "drop_ins": host.overriding,
+        "pid": 0,
+    }
 
 
 def _differences(host: SimulatedHost, intended: bytes | None) -> list[dict[str, str]]:

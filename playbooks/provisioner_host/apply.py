@@ -43,7 +43,9 @@ def _locked(change: ApplyTransaction) -> ChangeAnswer:
         before = change.step("paths before", lambda: _look(change))
         if not switch.is_silent(change) and _hangs(facts, before):
             lease.release(change.run_id)
-            return change.answer("stale", f"{paths.UNIT_MEDIAMTX} does not answer its Control API any more", facts=facts)
+            return change.answer(
+                "stale", f"{paths.UNIT_MEDIAMTX} does not answer its Control API any more", facts=facts
+            )
         change.step("save last-good", lambda: last_good.save(_owned(change, facts), _state(facts)))
         change.had_programs = frozenset((facts["manifest"] or {}).get("programs", ()))
         preflight.install_program(change)

@@ -51,10 +51,10 @@ _AN_APPLY: Mapping[EndClass, Callable[[str, str], str]] = {
         f"a person is needed now: {hosts} could not return to last-good: {names}; the switch there keeps trying"
     ),
     EndClass.RETURNED: lambda hosts, names: (
-        f"{hosts} failed and returned to last-good: {names}; repair what the lines above name, then plan and apply again"
+        f"{hosts} failed and returned to last-good: {names}; repair what their lines name, then plan and apply again"
     ),
     EndClass.REFUSED: lambda hosts, names: (
-        f"{hosts} refused the change before anything was touched: {names}; repair what the lines above name, then plan again"
+        f"{hosts} refused the change, untouched: {names}; repair what their lines name, then plan again"
     ),
     EndClass.LOCKED: lambda hosts, names: (
         f"{hosts} held by another run: {names}; wait until it has ended (provisioner history), then apply again"
@@ -159,7 +159,8 @@ def _good(end: RunEnd, by_class: Mapping[EndClass, Sequence[str]]) -> Iterator[s
     if applied and end.going_back:
         yield f"{counted(len(applied), 'host')} returned, run {end.run}; the inventory still says what was undone"
     elif applied:
-        yield f"{counted(len(applied), 'host')} applied, run {end.run}{_fresh(end, len(applied) + len(unchanged), hosts)}"
+        fresh = _fresh(end, len(applied) + len(unchanged), hosts)
+        yield f"{counted(len(applied), 'host')} applied, run {end.run}{fresh}"
     elif unchanged and len(unchanged) == hosts:
         yield "nothing to do"
     elif unchanged:

@@ -22,8 +22,8 @@ from provisioner.plan.diff import (
     policy_changes,
     sites_of,
 )
-from provisioner.plan.guards.measures import named
 from provisioner.plan.guards.lockout import locked_out, required_sources
+from provisioner.plan.guards.measures import named
 from provisioner.plan.guards.outside import outside_of
 from provisioner.plan.guards.policy import PlanInQuestion, PlanRefusal, refusals_of
 from provisioner.plan.model import Plan
@@ -243,6 +243,6 @@ def _of_the_machine(facts: Mapping[str, HostFacts]) -> Iterator[str]:
             hosts[path].append(host)
     for path, names in sorted(hosts.items())[:_NOTED]:
         yield (
-            f"{path} on {named(sorted(names))} changes units of ours, too: it is the machine's own, and no apply removes"
-            " it; if it is not meant for them, remove it there"
+            f"{path} on {named(sorted(names))} changes units of ours, too: it is the machine's own, and no apply"
+            " removes it; if it is not meant for them, remove it there"
         )

@@ -77,7 +77,9 @@ def _refuse(plan: Plan, saved: Saved | None, stale: Mapping[str, list[str]], opt
         message = f"{refused[0].message}{more}"
         hint = refused[0].hint if saved is None else hint_once_saved(refused, saved.basis.allow)
         if stale:
-            moved = "; ".join(f"{host} has moved ({first_few(items)})" for host, items in sorted(stale.items())[:_NAMED])
+            moved = "; ".join(
+                f"{host} has moved ({first_few(items)})" for host, items in sorted(stale.items())[:_NAMED]
+            )
             others = f"; and {len(stale) - _NAMED} more hosts have" if len(stale) > _NAMED else ""
             raise StalePlanError(
                 f"the plan is stale: {moved}{others}; and it is refused: {message}", hint=hint, object=min(stale)

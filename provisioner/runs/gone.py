@@ -79,7 +79,7 @@ def _ended(session: Session, last: Unfinished, facts: Mapping[str, HostFacts]) -
         done = roll_out(jobs, last.run.id, session.runner, options, log, progress=progress, abort=_CAUSE)
         if any(result.outcome is HostOutcome.UNREACHABLE for result in done.results):
             return None
-        heard = progress.results | {result.host: result for result in done.results}
+        heard = {**progress.results, **{result.host: result for result in done.results}}
         results = by_host(heard.get(host) or _never(session, host) for host in _hosts(last))
         read = [replace(r, facts=facts[r.host]) for r in results if r.host in facts]
         holdings = holdings_after(session, last.run.operation, read, remaining_changes(session, read))

@@ -206,4 +206,3 @@ def test_a_relay_that_hangs_is_restarted_by_an_allowed_apply_and_by_nothing_else
     assert deployment.lab.exec(relay, asked).stdout != hung
     assert deployment.lab.exec(other, asked).stdout == untouched
     assert took < _MOST_SILENT_S, f"{took:.0f} s from the apply to its end"
-    print(f"a relay that hangs was back, and confirmed, {took:.1f} s after the apply began")

@@ -47,9 +47,8 @@ def former_keys(
         facts: of them.
         recorded: each relay's public key by the lock.
     """
-    known = {
-        spec.id: facts[spec.id].tunnel.public_key for spec in specs if spec.relay and facts[spec.id].tunnel is not None
-    }
+    tunnels = {spec.id: facts[spec.id].tunnel for spec in specs if spec.relay}
+    known = {relay: tunnel.public_key for relay, tunnel in tunnels.items() if tunnel is not None}
     for spec in specs:
         for peer in (peer for peer in spec.tunnel.peers if peer.name.startswith(_RELAY)):
             if key := _known_key(facts[spec.id], peer):
@@ -157,4 +156,6 @@ def _taken_down(at: Comparison, live: Mapping[str, PeerFacts]) -> Iterator[SiteP
     for key in sorted(live.keys() - {peer.public_key for peer in at.spec.tunnel.peers}):
         facility = at.fleet.sites.get(key, ("", ""))[1]
         if facility and facility not in at.fleet.served_sites:
-            yield SitePackageNeed(facility, at.spec.id, "no relay serves it any more: its package takes the gateway down")
+            yield SitePackageNeed(
+                facility, at.spec.id, "no relay serves it any more: its package takes the gateway down"
+            )

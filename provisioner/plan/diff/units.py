@@ -118,7 +118,8 @@ def is_silent(facts: HostFacts) -> bool:
 def restarts_silent(facts: HostFacts, changes: Iterable[Change]) -> bool:
     """Whether a plan restarts MediaMTX because it does not answer: it has said so, and that all readers are cut."""
     return is_silent(facts) and any(
-        c.resource is Resource.UNIT and c.name == UNIT_MEDIAMTX and c.pending and c.impact is Impact.ALL for c in changes
+        c.resource is Resource.UNIT and c.name == UNIT_MEDIAMTX and c.pending and c.impact is Impact.ALL
+        for c in changes
     )
 
 

@@ -117,7 +117,9 @@ def hint_once_saved(refusals: Sequence[PlanRefusal], allowed: Mapping[str, int])
     if others or not any(refusal.allow for refusal in refusals):
         return others[0] if others else "make a new plan, and have it reviewed: provisioner plan --out FILE"
     words = " ".join(f"--allow {allowance}" for allowance in asked.values())
-    return f"a saved plan takes no allowance; if this is meant, plan again and have it reviewed: plan {words} --out FILE"
+    return (
+        f"a saved plan takes no allowance; if this is meant, plan again and have it reviewed: plan {words} --out FILE"
+    )
 
 
 def refused_trust(changes: Sequence[Change], unproved: Collection[str], allowed: int) -> tuple[PlanRefusal, ...]:

@@ -218,7 +218,7 @@ def test_a_folder_where_a_file_of_ours_belongs_is_refused_before_anything_is_tou
     place = tmp_path / "etc/wg-prov.conf"
     place.mkdir(parents=True)
     change = _apply_of(tmp_path, **{str(place): {"content": "0", "mode": 0o600, "owner": "root", "group": "root"}})
-    with pytest.raises(Failed, match="check files: .*wg-prov.conf is a folder.*move it away, and plan again"):
+    with pytest.raises(Failed, match=r"check files: .*wg-prov.conf is a folder.*move it away, and plan again"):
         preflight.check(change, _facts_of())
 
 
@@ -235,7 +235,12 @@ def test_a_silent_relay_is_killed_before_it_is_started_again(monkeypatch: pytest
 
 def test_a_relay_that_is_known_to_hang_is_asked_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     looked = []
-    monkeypatch.setattr(gate, "look", lambda asked: looked.append(asked) or {"sessions": {"paths": {}}, "relay": None})
+
+    def see(asked: object) -> dict[str, object]:
+        looked.append(asked)
+        return {"sessions": {"paths": {}}, "relay": None}
+
+    monkeypatch.setattr(gate, "look", see)
     change = ApplyTransaction(cast("Any", {"restart": [paths.UNIT_MEDIAMTX], "gate": {"paths": [1]}}), tmp_path)
     assert apply_module._look(change)["sessions"]["paths"] is None  # noqa: SLF001
     assert looked == []

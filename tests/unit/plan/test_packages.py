@@ -60,9 +60,7 @@ def replaced(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.hosts.hosts[RELAY] = SimulatedHost()
 
 
-def test_a_dead_relay_s_replacement_is_all_and_names_every_site(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_dead_relay_s_replacement_is_all_and_names_every_site(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     replaced(world, monkeypatch)
     plan = world.plan(of(SITES)).plan
     assert {need.facility: need.reason for need in plan.site_packages} == dict.fromkeys(
@@ -131,7 +129,11 @@ def test_a_new_device_of_a_site_names_it_and_a_new_stream_does_not(world: World)
 
 
 def test_a_site_that_goes_to_another_relay_or_is_closed_is_named() -> None:
-    two = {"carriers": [inventories.carrier(relays=[inventories.relay(RELAY, 11), inventories.relay("relay-viettel-2", 12)])]}
+    two = {
+        "carriers": [
+            inventories.carrier(relays=[inventories.relay(RELAY, 11), inventories.relay("relay-viettel-2", 12)])
+        ]
+    }
     world = World()
     world.apply(of(SITES, **two))
     plan = {"plan": {"state": "agreed", "carrier": "viettel", "relay": "relay-viettel-2"}}
