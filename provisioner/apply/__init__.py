@@ -1,9 +1,9 @@
 """Enact a plan: waves of hosts, one transaction a host, each confirmed over new connections. An effect stage."""
 
-from provisioner.apply.ending import RunEnd, run_ending
 from provisioner.apply.gate import GateRules
 from provisioner.apply.job import CONFIRM_S, RETURN_S, TRANSACTION_TIMEOUT_S, Job, RolloutOptions, relays_beside
 from provisioner.apply.journal import Journal, JournalStep, MemoryJournal, StartedHost
+from provisioner.apply.last_lines import RunEnd, run_ending
 from provisioner.apply.result import (
     HostOutcome,
     HostResult,

@@ -188,7 +188,7 @@ def test_no_fault_leaves_a_host_between_two_states(subjects: list[Subject]) -> N
 
 
 _HANGS = ("systemctl", "kill", "-s", "STOP", "provisioner-mediamtx")
-_MOST_SILENT_S = 25.0
+_MOST_SILENT_S = 15.0
 
 
 def test_a_relay_that_hangs_is_restarted_by_an_allowed_apply_and_by_nothing_else(deployment: Deployment) -> None:
@@ -201,8 +201,10 @@ def test_a_relay_that_hangs_is_restarted_by_an_allowed_apply_and_by_nothing_else
     assert "does not answer its Control API" in change["reason"]
     begun = time.monotonic()
     applied = deployment.document("apply", "--yes", "--allow", "viewers=9")
-    took = time.monotonic() - begun
+    # The hosts' clock is this machine's: they share its kernel.
+    started = "systemctl show -p ExecMainStartTimestampMonotonic --value provisioner-mediamtx"
+    silent_s = int(deployment.lab.exec(relay, started.split()).stdout) / 1e6 - begun
     assert (applied["outcome"], applied["remaining"]) == ("applied", [])
     assert deployment.lab.exec(relay, asked).stdout != hung
     assert deployment.lab.exec(other, asked).stdout == untouched
-    assert took < _MOST_SILENT_S, f"{took:.0f} s from the apply to its end"
+    assert 0 < silent_s < _MOST_SILENT_S, f"{silent_s:.1f} s from the apply to the new start"

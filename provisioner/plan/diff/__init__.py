@@ -80,14 +80,14 @@ def needs_of_sites(
     """
     compared = [Comparison(s, {file.path: file for file in files[s.id]}, facts[s.id], fleet) for s in read]
     moved = moved_endpoints(compared)
-    found: dict[tuple[str, str], SitePackageNeed] = {}
+    needed: dict[tuple[str, str], SitePackageNeed] = {}
     for spec in relays:
         reason = "the relay's public key is another one than before" if spec.id in fleet.former_keys else ""
         if not reason and spec.id in moved:
             reason = f"the relay's public address or port {moved[spec.id]}"
         if reason:
-            found |= {(site, spec.id): SitePackageNeed(site, spec.id, reason) for site in sites_of(spec)}
+            needed |= {(site, spec.id): SitePackageNeed(site, spec.id, reason) for site in sites_of(spec)}
     for at in compared:
         for need in needs_of_relay(at) if at.spec.relay else ():
-            found.setdefault((need.facility, need.relay), need)
-    return tuple(need for _, need in sorted(found.items()))
+            needed.setdefault((need.facility, need.relay), need)
+    return tuple(need for _, need in sorted(needed.items()))
