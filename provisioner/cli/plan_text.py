@@ -190,7 +190,7 @@ def _site_packages(plan: Plan, terminal: Terminal) -> Iterator[str]:
         return
     sites = counted(len({need.facility for need in plan.site_packages}), "site")
     yield ""
-    yield click.style(f"new site packages: {sites}, not connected before somebody installs one there", bold=True)
+    yield click.style(f"new site packages, which no apply installs: {sites}", bold=True)
     for (relay, reason), names in packages_by_cause(plan.site_packages).items():
         listed = ", ".join(names[:_FACILITIES])
         more = f" and {len(names) - _FACILITIES} more" if len(names) > _FACILITIES else ""
