@@ -119,7 +119,7 @@ def _switch_relay(change: ApplyTransaction, facts: FactsAnswer, *, restart: bool
     if is_silent(change):
         units.restart_silent(paths.UNIT_MEDIAMTX)
     elif restart:
-        units.systemctl("restart", paths.UNIT_MEDIAMTX)
+        units.restart(paths.UNIT_MEDIAMTX)
     _on(paths.UNIT_MEDIAMTX, facts)
     sentinel = change.request["sentinel"]
     if relay.wait_for(sentinel, 5):

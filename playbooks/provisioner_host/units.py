@@ -18,6 +18,8 @@ _SHOWN = "Id,ActiveState,SubState,UnitFileState,NeedDaemonReload,FragmentPath,Dr
 # What systemd takes before /etc/systemd/system: a unit's whole file there overrides ours.
 _BEFORE_OURS = ("/etc/systemd/system.control/", "/run/systemd/")
 _OUR_NAMES = "provisioner-"
+# MediaMTX ends itself in a fraction of it; systemd would wait for one that hangs a minute and a half.
+_ENDS_ITSELF_S = 10.0
 
 
 def states(names: Iterable[str]) -> dict[str, UnitAnswer]:
@@ -78,6 +80,18 @@ def systemctl(*words: str, check: bool = True, timeout_s: float = 30) -> None:
         Failed: it could not, and `check` is set.
     """
     run(["systemctl", *words], check=check, timeout_s=timeout_s)
+
+
+def restart(name: str) -> None:
+    """Restart a unit; one that does not end itself within some seconds is killed.
+
+    Raises:
+        Failed: it does not start.
+    """
+    try:
+        systemctl("restart", name, timeout_s=_ENDS_ITSELF_S)
+    except Failed:
+        restart_silent(name)
 
 
 def restart_silent(name: str) -> None:

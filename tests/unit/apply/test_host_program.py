@@ -233,6 +233,20 @@ def test_a_silent_relay_is_killed_before_it_is_started_again(monkeypatch: pytest
     assert said == [("kill", "--signal=SIGKILL", paths.UNIT_MEDIAMTX), ("restart", paths.UNIT_MEDIAMTX)]
 
 
+def test_a_restart_does_not_wait_for_a_program_that_never_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[tuple[str, ...]] = []
+
+    def systemctl(*words: str, check: bool = True, timeout_s: float = 30) -> None:
+        said.append(words)
+        assert timeout_s <= 30
+        if len(said) == 1:
+            raise Failed(f"systemctl: no answer within {timeout_s:g} s, {check}")
+
+    monkeypatch.setattr(units, "systemctl", systemctl)
+    units.restart(paths.UNIT_MEDIAMTX)
+    assert [words[0] for words in said] == ["restart", "kill", "restart"]
+
+
 def test_a_relay_that_is_known_to_hang_is_asked_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     looked = []
 

@@ -75,11 +75,13 @@ def test_a_killed_run_ends_with_the_next_apply_that_reads_its_hosts(
 ) -> None:
     run = killed(controller, operation)
     assert state(controller, run) == "unfinished"
-    assert f"run {run} has not ended" in controller.run("history").err
+    for command in ("history", "status"):
+        assert f"run {run} has not ended" in controller.run(command).err
     later = controller.run("--output", "json", *ALL)
     assert (later.code, later.document["closed"]) == (0, [{"run": run, "outcome": "rolled-back"}])
     assert state(controller, run) == "rolled-back"
     assert controller.run("history").err == ""
+    assert "has not ended" not in controller.run("status").err
     assert controller.run("apply", "--resume").code == 2
     assert controller.check("--hosts").code == 0
     assert controller.run("--output", "json", "plan").document["summary"]["hosts"] == 0
