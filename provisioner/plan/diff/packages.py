@@ -128,13 +128,11 @@ def _of_one_site(at: Comparison, peer: Peer, live: PeerFacts | None) -> str:
     desired = tuple(sorted(map(str, peer.allowed_ips)))
     if live.allowed_ips != desired and rewrites(at, WG_FILE):
         return f"its tunnel address {', '.join(live.allowed_ips) or 'none'} → {', '.join(desired)}"
-    if new := _new_ports(at, peer):
-        return f"its gateway has to lead {', '.join(f'port {port}' for port in new)} to a device that is new"
-    return ""
+    return _other_devices(at, peer)
 
 
-def _new_ports(at: Comparison, peer: Peer) -> list[int]:
-    """The ports of devices of a site that the relay does not pull from yet; none where it pulls nothing from there."""
+def _other_devices(at: Comparison, peer: Peer) -> str:
+    """That the site has a device more or less, by its ports; nothing is known where nothing is pulled from there."""
     facility = peer.name.removeprefix(_SITE)
     known = {
         _port(live.source or "")
@@ -142,7 +140,14 @@ def _new_ports(at: Comparison, peer: Peer) -> list[int]:
         for live in (at.live_paths[name] for name in at.pulled_from(str(network)))
     }
     wanted = {path.source.port for path in at.spec.paths if path.facility == facility}
-    return sorted(wanted - known) if known else []
+    if not known or known == wanted:
+        return ""
+    more, less = sorted(wanted - known), sorted(known - wanted)
+    return f"its gateway has to lead {_ports(more)} to a device" if more else f"its gateway still leads {_ports(less)}"
+
+
+def _ports(ports: Iterable[int]) -> str:
+    return ", ".join(f"port {port}" for port in ports)
 
 
 def _port(source: str) -> int:
