@@ -13,7 +13,7 @@ from provisioner.history.place import StatePlace
 from provisioner.history.records import Operation, Recorded, Run, canonical, digest
 from provisioner.history.rows import DAMAGE, DamagedRecordError
 from provisioner.history.seal import SealVerdict
-from provisioner.history.store import History, open_history
+from provisioner.history.store import History, find_history, open_history
 from provisioner.hosts.facts import HostFacts
 from provisioner.plan import Basis
 from provisioner.runs.intent import Intent, intent_of
@@ -97,7 +97,10 @@ def proved_unfinished(place: StatePlace) -> tuple[Unfinished, ...]:
     Raises:
         StateError: the history does not answer.
     """
-    history, log = open_history(place), EventLog(place)
+    history = find_history(place)
+    if history is None:
+        return ()
+    log = EventLog(place, create=False)
     try:
         waiting = [r for r in history.past().runs if r.finished is None and r.run.operation is not Operation.VERIFY]
         return tuple(last for recorded in waiting if (last := _proved(place, recorded, history, log)))
