@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets as random
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
@@ -283,12 +284,17 @@ def verify_inventory(session: Session, limit: Limit) -> VerifyResult:
 
 @dataclass(frozen=True)
 class KeysMade:
-    """What `keys init` did: files written, hosts asked, hosts that did not answer, files that stayed shut."""
+    """What `keys init` did: files written, hosts asked, hosts that did not answer, files that stayed shut.
+
+    Attributes:
+        site_packages: by relay whose key is new, the sites whose gateways were installed with the one before.
+    """
 
     written: tuple[Path, ...]
     hosts: tuple[str, ...]
     unreadable: Mapping[str, HostError]
     shut: Mapping[str, str]
+    site_packages: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def init_keys(session: Session, *, allow: Mapping[str, int] | None = None) -> KeysMade:
@@ -320,7 +326,22 @@ def init_keys(session: Session, *, allow: Mapping[str, int] | None = None) -> Ke
     lock = recorded(inventory.allocations, made)
     if lock != inventory.allocations:
         written.append(write_lock(session.root, lock))
-    return KeysMade(tuple(written), tuple(sorted(made)), errors, dict(sorted(old.shut.items())))
+    packages = _packages_before(inventory, made)
+    return KeysMade(tuple(written), tuple(sorted(made)), errors, dict(sorted(old.shut.items())), packages)
+
+
+def _packages_before(inventory: Inventory, made: Mapping[str, Mapping[str, str]]) -> dict[str, tuple[str, ...]]:
+    """The sites whose package has another key of their relay than the one that it has just made.
+
+    A gateway has its own key from a package, and no package is made before its relay has a key.
+    """
+    recorded, sites = inventory.allocations.relays, defaultdict[str, list[str]](list)
+    for connection in inventory.connections:
+        relay, gateway = connection.plan.relay, connection.gateway
+        new = relay in made and relay in recorded and not recorded[relay].public_key
+        if new and gateway.public_key:
+            sites[relay].append(connection.facility.id)
+    return {relay: tuple(sorted(names)) for relay, names in sorted(sites.items())}
 
 
 def _keys_of(

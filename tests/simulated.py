@@ -16,13 +16,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from provisioner.desired.spec import MediaPath
-from provisioner.desired.units import UNIT_REVERT, units_of
+from provisioner.desired.units import UNIT_MEDIAMTX, UNIT_REVERT, units_of
 from provisioner.hosts.runner import UNPROVED, CallOutcome, HostAnswer, HostCall
 from provisioner.render.files import MEDIAMTX_FILE, NFT_FILE, POLICY_FILE, PSK_FILE, TRUST_FILE, TUNNEL_FILE, WG_FILE
 from provisioner_host import files as host_files
 from provisioner_host import relay as host_relay
 from provisioner_host import saved_texts
 from provisioner_host import tunnel as host_tunnel
+from provisioner_host import units as host_units
 from provisioner_host.wire import Tombstones
 
 File = tuple[bytes, int, str, str]
@@ -57,8 +58,11 @@ class SimulatedHost:
     ssh_peer: str = ""
     sentinel: str = ""
     silent: bool = False
+    restarts: int = 0
+    public_key: str = ""
     proves: bool = True
     runs_without_file: bool = False
+    overriding: list[str] = field(default_factory=list)
     writes: int = 0
 
 
@@ -168,7 +172,13 @@ def _described(file: File | None, key: str) -> dict[str, Any] | None:
 def _unit(host: SimulatedHost, name: str) -> dict[str, Any]:
     on = name in host.units
     active = "active" if on and name != UNIT_REVERT else "inactive"
-    return {"active": active, "enabled": "enabled" if on else "absent", "reload": False, "drop_ins": [], "pid": 0}
+    return {
+        "active": active,
+        "enabled": "enabled" if on else "absent",
+        "reload": False,
+        "drop_ins": host.overriding,
+        "pid": 0,
+    }
 
 
 def _differences(host: SimulatedHost, intended: bytes | None) -> list[dict[str, str]]:
@@ -186,7 +196,7 @@ def _tunnel(host: SimulatedHost, key: str) -> dict[str, Any] | None:
         for name, peer in host.peers.items()
     }
     link = {"addresses": [host.link["address"]], "routes": sorted(host.link["routes"]), "mtu": host.link["mtu"]}
-    return {"public_key": "", "listen_port": host.link["port"], **link, "peers": peers}
+    return {"public_key": host.public_key, "listen_port": host.link["port"], **link, "peers": peers}
 
 
 def _apply(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
@@ -197,7 +207,10 @@ def _apply(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
     facts = _observe(host, call)
     if facts["live_digest"] != request["expected_live_digest"]:
         return answer | {"outcome": "stale", "facts": facts}
-    host.last_good, host.before = _state(host), _looked(host, call)
+    if host.silent and UNIT_MEDIAMTX not in request["restart"]:
+        return answer | {"outcome": "stale", "cause": f"{UNIT_MEDIAMTX} does not answer", "facts": facts}
+    host.restarts += bool(request["restart"])
+    host.last_good, host.before, host.silent = _state(host), _looked(host, call), False
     for path in set((host.manifest or {}).get("files", ())) - set(request["files"]):
         host.files.pop(path, None)
     for path, wanted in request["files"].items():
@@ -214,6 +227,7 @@ def _go_live(host: SimulatedHost, call: HostCall) -> None:
     host.peers = _peers(host.files)
     host.link = json.loads(host.files[TUNNEL_FILE][0]) | {"port": call.spec.tunnel.listen_port or 1}
     host.units = set(units_of(call.spec))
+    host.overriding = [path for path in host.overriding if not host_units.of_ours(path)]
     if call.request["program"]:
         host.programs.add(call.request["program"]["path"])
 

@@ -12,7 +12,7 @@ from provisioner_host.shell import Failed
 from provisioner_host.transaction import OPERATION_S, ApplyTransaction, begin
 
 if TYPE_CHECKING:
-    from provisioner_host.wire import ApplyRequest, ChangeAnswer, FactsAnswer
+    from provisioner_host.wire import ApplyRequest, ChangeAnswer, FactsAnswer, LookAnswer
 
 
 def apply(request: ApplyRequest, folder: Path) -> ChangeAnswer:
@@ -40,7 +40,12 @@ def _locked(change: ApplyTransaction) -> ChangeAnswer:
         if facts["live_digest"] != change.request["expected_live_digest"]:
             lease.release(change.run_id)
             return change.answer("stale", facts=facts)
-        before = change.step("paths before", lambda: gate.look(change.request["gate"]))
+        before = change.step("paths before", lambda: _look(change))
+        if not switch.is_silent(change) and _hangs(facts, before):
+            lease.release(change.run_id)
+            return change.answer(
+                "stale", f"{paths.UNIT_MEDIAMTX} does not answer its Control API any more", facts=facts
+            )
         change.step("save last-good", lambda: last_good.save(_owned(change, facts), _state(facts)))
         change.had_programs = frozenset((facts["manifest"] or {}).get("programs", ()))
         preflight.install_program(change)
@@ -65,6 +70,23 @@ def _locked(change: ApplyTransaction) -> ChangeAnswer:
     except Exception as error:  # noqa: BLE001  whatever it is, the host must not stay between two states
         return change.back(f"{type(error).__name__}: {error}")
     return change.answer("armed", before=before, receipt=receipt)
+
+
+def _look(change: ApplyTransaction) -> LookAnswer:
+    """How the paths are; of a relay that does not answer nothing is asked, as each question would wait in vain."""
+    if switch.is_silent(change):
+        return {"sessions": {"started": None, "paths": None, "peers": {}}, "relay": None}
+    return gate.look(change.request["gate"])
+
+
+def _hangs(facts: FactsAnswer, before: LookAnswer) -> bool:
+    """Whether MediaMTX runs and does not answer: only a restart helps, which cuts all, so that the plan has to say it.
+
+    One whose own unit the plan restarts anyway is asked nothing of before.
+    """
+    unit = facts["units"].get(paths.UNIT_MEDIAMTX)
+    runs = unit is not None and unit["active"] == "active" and facts.get("relay") is not None
+    return runs and before["sessions"]["paths"] is None
 
 
 def _owned(change: ApplyTransaction, facts: FactsAnswer) -> list[str]:

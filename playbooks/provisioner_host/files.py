@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _CANONICAL = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
+NOT_A_FILE = "not-a-file"
+
 
 def keyed_digest(key: str, content: bytes) -> str:
     """The HMAC-SHA-256 of a content; the controller computes the same one."""
@@ -33,7 +35,7 @@ def describe(path: Path, key: str) -> FileAnswer | None:
     try:
         status = path.lstat()
         if not stat.S_ISREG(status.st_mode):
-            return {"digest": "not-a-file", "mode": 0, "owner": "", "group": ""}
+            return {"digest": NOT_A_FILE, "mode": 0, "owner": "", "group": ""}
         content = path.read_bytes()
     except FileNotFoundError:
         return None

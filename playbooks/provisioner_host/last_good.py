@@ -244,7 +244,7 @@ def _relay_back(before: dict[str, Any], changed: list[str], *, relay_changed: bo
         return
     unit_changed = any(path.endswith(paths.UNIT_MEDIAMTX) for path in changed)
     if unit_changed or units.states([paths.UNIT_MEDIAMTX])[paths.UNIT_MEDIAMTX]["active"] != "active":
-        units.systemctl("restart", paths.UNIT_MEDIAMTX)
+        units.restart(paths.UNIT_MEDIAMTX)
     _await_sentinel(rewrite=relay_changed)
 
 
@@ -255,7 +255,7 @@ def _end_sessions(read_before: str) -> None:
     try:
         sessions.end_revoked(read_before, relay.read_file())
     except Failed:
-        units.systemctl("restart", paths.UNIT_MEDIAMTX)
+        units.restart(paths.UNIT_MEDIAMTX)
         _await_sentinel(rewrite=False)
 
 
@@ -269,7 +269,7 @@ def _await_sentinel(*, rewrite: bool) -> None:
         with contextlib.suppress(OSError):
             _rewrite(paths.MEDIAMTX_FILE)
     if not relay.wait_for(sentinel, 8):
-        units.systemctl("restart", paths.UNIT_MEDIAMTX)
+        units.restart_silent(paths.UNIT_MEDIAMTX)
         if not relay.wait_for(sentinel, 8):
             raise Failed("MediaMTX did not come back with its last-good file")
 

@@ -9,6 +9,7 @@ import os
 import shutil
 import tarfile
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -104,6 +105,7 @@ def check(change: ApplyTransaction, facts: FactsAnswer) -> None:
         Failed: the check's name and what it found.
     """
     wanted = change.wanted
+    change.step("check files", lambda: _refuse_folders(wanted))
     if str(paths.NFT_FILE) in wanted:
         rules = change.staged(paths.NFT_FILE)
         change.step("check rules", lambda: firewall.intended(rules))
@@ -117,6 +119,17 @@ def check(change: ApplyTransaction, facts: FactsAnswer) -> None:
     if program is not None and str(paths.MEDIAMTX_FILE) in wanted and _relay_moves(change):
         path = Path(program["path"])
         change.step("check relay", lambda: check_relay(path, change.content(str(paths.MEDIAMTX_FILE))))
+
+
+def _refuse_folders(wanted: Iterable[str]) -> None:
+    """Refuse before anything is touched what no file can take the place of.
+
+    Raises:
+        Failed: a folder stands where a file of ours belongs.
+    """
+    for path in wanted:
+        if Path(path).is_dir():
+            raise Failed(f"{path} is a folder, and a file of ours belongs there: move it away, and plan again")
 
 
 def check_relay(program: Path, content: bytes) -> None:

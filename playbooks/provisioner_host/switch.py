@@ -39,9 +39,9 @@ def switch(change: ApplyTransaction, facts: FactsAnswer) -> None:
     Raises:
         Failed: the step's name and what went wrong.
     """
-    restart_relay = _differs_unit(change, facts)
+    restart_relay = _differs_unit(change, facts) or is_silent(change)
     reload = any(change.differs(Path(path)) for path in change.wanted if path.endswith(".service"))
-    reload = reload or any(unit["reload"] or unit["drop_ins"] for unit in facts["units"].values())
+    reload = reload or any(unit["reload"] or _drop_ins(facts, name) for name, unit in facts["units"].items())
     change.step("files", lambda: _put_files(change, facts))
     if reload:
         change.step("units", lambda: units.systemctl("daemon-reload"))
@@ -55,6 +55,11 @@ def switch(change: ApplyTransaction, facts: FactsAnswer) -> None:
         now = change.content(str(paths.MEDIAMTX_FILE)).decode()
         change.ended = change.step("sessions", lambda: sessions.end_revoked(before, now))
         change.notes += change.ended
+
+
+def is_silent(change: ApplyTransaction) -> bool:
+    """Whether the plan restarts MediaMTX because it runs and does not answer."""
+    return paths.UNIT_MEDIAMTX in change.request["restart"]
 
 
 def _on(name: str, facts: FactsAnswer) -> None:
@@ -85,8 +90,9 @@ def _differs_unit(change: ApplyTransaction, facts: FactsAnswer) -> bool:
 
 
 def _drop_ins(facts: FactsAnswer, name: str) -> list[str]:
+    """What overrides a unit and goes: what stands under our names, wherever that is."""
     state = facts["units"].get(name)
-    return [] if state is None else state["drop_ins"]
+    return [] if state is None else [path for path in state["drop_ins"] if units.of_ours(path)]
 
 
 def _put_files(change: ApplyTransaction, facts: FactsAnswer) -> None:
@@ -99,8 +105,7 @@ def _put_files(change: ApplyTransaction, facts: FactsAnswer) -> None:
         Path(text).unlink(missing_ok=True)
     for unit in change.request["units"]:
         for drop_in in _drop_ins(facts, unit):
-            if drop_in.startswith("/etc/systemd/system/"):
-                Path(drop_in).unlink(missing_ok=True)
+            units.remove_overriding(drop_in)
 
 
 # --- the relay ------------------------------------------------------------------------------------
@@ -111,8 +116,10 @@ def _switch_relay(change: ApplyTransaction, facts: FactsAnswer, *, restart: bool
         state = facts["units"].get(paths.UNIT_MEDIAMTX)
         running = state is not None and state["active"] == "active"
         _put_relay_file(change, stagger=running and not restart)
-    if restart:
-        units.systemctl("restart", paths.UNIT_MEDIAMTX)
+    if is_silent(change):
+        units.restart_silent(paths.UNIT_MEDIAMTX)
+    elif restart:
+        units.restart(paths.UNIT_MEDIAMTX)
     _on(paths.UNIT_MEDIAMTX, facts)
     sentinel = change.request["sentinel"]
     if relay.wait_for(sentinel, 5):

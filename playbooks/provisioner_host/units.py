@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from provisioner_host.shell import run
+from provisioner_host.shell import Failed, run
 
 if TYPE_CHECKING:
     from provisioner_host.wire import UnitAnswer
 
-_SHOWN = "Id,ActiveState,SubState,UnitFileState,NeedDaemonReload,DropInPaths,MainPID"
+_SHOWN = "Id,ActiveState,SubState,UnitFileState,NeedDaemonReload,FragmentPath,DropInPaths,MainPID"
+# What systemd takes before /etc/systemd/system: a unit's whole file there overrides ours.
+_BEFORE_OURS = ("/etc/systemd/system.control/", "/run/systemd/")
+_OUR_NAMES = "provisioner-"
+# MediaMTX ends itself in a fraction of it; systemd would wait for one that hangs a minute and a half.
+_ENDS_ITSELF_S = 10.0
 
 
 def states(names: Iterable[str]) -> dict[str, UnitAnswer]:
@@ -28,10 +35,42 @@ def states(names: Iterable[str]) -> dict[str, UnitAnswer]:
             "active": fields["ActiveState"],
             "enabled": fields["UnitFileState"] or "absent",
             "reload": fields["NeedDaemonReload"] == "yes",
-            "drop_ins": sorted(fields["DropInPaths"].split()),
+            "drop_ins": _overriding(fields.get("FragmentPath", ""), fields["DropInPaths"]),
             "pid": int(fields["MainPID"]),
         }
     return states
+
+
+def _overriding(fragment: str, drop_ins: str) -> list[str]:
+    """The files that override a unit of ours: drop-ins, and a whole file that systemd takes before ours."""
+    paths = drop_ins.split()
+    if any(mark in drop_ins for mark in "'\"\\"):
+        import shlex  # noqa: PLC0415 (systemd quotes a name with a space in it, which hardly any host has)
+
+        with contextlib.suppress(ValueError):
+            paths = shlex.split(drop_ins)
+    return sorted([*paths, *([fragment] if fragment.startswith(_BEFORE_OURS) else [])])
+
+
+def of_ours(path: str) -> bool:
+    """Whether a file overrides units of ours alone: it stands under their names, which nobody else may use.
+
+    What stands in `service.d` is of every service of the machine, and the machine's own.
+    """
+    file = Path(path)
+    return file.parent.name.startswith(_OUR_NAMES) or file.name.startswith(_OUR_NAMES)
+
+
+def remove_overriding(path: str) -> None:
+    """Remove a file that overrides units of ours.
+
+    Raises:
+        Failed: it cannot be removed.
+    """
+    try:
+        Path(path).unlink(missing_ok=True)
+    except OSError as error:
+        raise Failed(f"{path} overrides a unit of ours and cannot be removed ({error.strerror}): remove it") from None
 
 
 def systemctl(*words: str, check: bool = True, timeout_s: float = 30) -> None:
@@ -41,6 +80,28 @@ def systemctl(*words: str, check: bool = True, timeout_s: float = 30) -> None:
         Failed: it could not, and `check` is set.
     """
     run(["systemctl", *words], check=check, timeout_s=timeout_s)
+
+
+def restart(name: str) -> None:
+    """Restart a unit; one that does not end itself within some seconds is killed.
+
+    Raises:
+        Failed: it does not start.
+    """
+    try:
+        systemctl("restart", name, timeout_s=_ENDS_ITSELF_S)
+    except Failed:
+        restart_silent(name)
+
+
+def restart_silent(name: str) -> None:
+    """Restart a unit that does not answer: nobody waits until it has ended itself, which it may never do.
+
+    Raises:
+        Failed: it does not start.
+    """
+    systemctl("kill", "--signal=SIGKILL", name, check=False)
+    systemctl("restart", name)
 
 
 def notify_ready() -> None:

@@ -172,6 +172,7 @@ class ApplyRequest(ChangeRequest):
     Keys:
         elsewhere: public keys of peers and names of paths that this host loses to another relay of the same carrier,
             with the same secrets: they are not revoked.
+        restart: units that run and do not answer, and that the plan restarts for it; without their names none is.
     """
 
     operation: Literal["apply"]
@@ -181,6 +182,7 @@ class ApplyRequest(ChangeRequest):
     lockout: LockoutCheck
     gate: GateRequest | None
     elsewhere: list[str]
+    restart: list[str]
 
 
 class RollbackRequest(ChangeRequest):

@@ -3,6 +3,7 @@
 from provisioner.apply.gate import GateRules
 from provisioner.apply.job import CONFIRM_S, RETURN_S, TRANSACTION_TIMEOUT_S, Job, RolloutOptions, relays_beside
 from provisioner.apply.journal import Journal, JournalStep, MemoryJournal, StartedHost
+from provisioner.apply.last_lines import RunEnd, run_ending
 from provisioner.apply.result import (
     HostOutcome,
     HostResult,
@@ -30,6 +31,7 @@ __all__ = [
     "NotStartedBecause",
     "Rollout",
     "RolloutOptions",
+    "RunEnd",
     "RunProgress",
     "StartedHost",
     "Wave",
@@ -40,5 +42,6 @@ __all__ = [
     "outcome_of",
     "relays_beside",
     "roll_out",
+    "run_ending",
     "waves_of",
 ]

@@ -266,7 +266,7 @@ class HostChange:
         outcome, refusal = _ENDS[report.state]
         cause = report.cause
         if refusal is NotStartedBecause.STALE:
-            names = ", ".join(moved_facts(self.job.facts, report.facts)) or "something the plan rests on"
+            names = ", ".join(moved_facts(self.job.facts, report.facts)) or cause or "something the plan rests on"
             cause = f"the host has moved since the plan was made: {names}"
         if report.state is ChangeState.REFUSED and report.refusal is CheckRefusal.LOCK_OUT:
             refusal = NotStartedBecause.LOCK_OUT

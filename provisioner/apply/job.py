@@ -17,7 +17,7 @@ from provisioner.hosts.facts import HostFacts
 from provisioner.hosts.observe import observe_request
 from provisioner.hosts.runner import HostCall
 from provisioner.plan.changes import HOST, Change, Resource
-from provisioner.plan.diff import sentinel_of
+from provisioner.plan.diff import UNIT_MEDIAMTX, restarts_silent, sentinel_of
 from provisioner.render.files import MEDIAMTX_FILE, RenderedFile, program_path
 from provisioner.render.host import identity_content
 from provisioner.render.quote import source_url
@@ -130,6 +130,7 @@ def first_call(job: Job, run_id: str, options: RolloutOptions) -> HostCall:
         "lockout": _lockout(job, options),
         "gate": _look(job, _existing(job.touched), (), _BEFORE_S) if options.gate else None,
         "elsewhere": _moved(job, job.facts) if job.facts else [],
+        "restart": [UNIT_MEDIAMTX] if job.facts and restarts_silent(job.facts, job.changes) else [],
     }
     return HostCall(job.spec, request, contents, job.artefact, shares=True, unproved=job.unproved)
 

@@ -79,13 +79,13 @@ def outcome_of(results: Sequence[HostResult]) -> str:
     return "rolled-back" if done <= {HostOutcome.ROLLED_BACK, HostOutcome.NOT_STARTED} else "partial"
 
 
-def exit_code(results: Sequence[HostResult]) -> int:
-    """The exit code for all hosts: the worst cause decides (docs/design.md, part 8).
+def exit_code(results: Sequence[HostResult], *others: int) -> int:
+    """The exit code for all hosts and for what else went wrong: the worst cause decides (docs/design.md, part 8).
 
     Hosts that were held back because another one failed add nothing to that one's code.
     """
     order = [11, 7, 9, 8, 6, 5]
-    codes = {_code(result) for result in results}
+    codes = {*others, *(_code(result) for result in results)}
     return next((code for code in order if code in codes), 0)
 
 

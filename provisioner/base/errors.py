@@ -9,7 +9,7 @@ one sentence that names the object and the place, and a hint that says what to d
     ├─ RenderError               4   a template lacks a value
     ├─ HostError                 5   a host could not be reached or read, or lacks a precondition
     ├─ PolicyError               6   refused by policy
-    ├─ ApplyError                7   apply failed; hosts are at their last-good state
+    ├─ ApplyError                7   apply failed; hosts are at their last-good state, or not all of the plan is there
     ├─ StalePlanError            8   the plan is not of this inventory, or the host has moved
     ├─ LockedError               9   somebody else holds the host
     ├─ RollbackError            11   rollback failed: a person is needed now

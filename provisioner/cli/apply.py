@@ -8,17 +8,17 @@ from typing import Unpack
 
 import click
 
-from provisioner.apply import HostOutcome, exit_code
-from provisioner.base.counted import counted
+from provisioner.apply import exit_code
 from provisioner.base.errors import ApplyError, UsageError
 from provisioner.cli.context import Invocation, today
 from provisioner.cli.interrupt import stoppable
 from provisioner.cli.output import print_document
+from provisioner.cli.plan_text import ending_lines as plan_ending_lines
 from provisioner.cli.plan_text import plan_lines
 from provisioner.cli.results import (
     RolloutChoices,
     code_of,
-    ended_lines,
+    ending_lines,
     host_line,
     note_lines,
     rollout_options,
@@ -82,8 +82,8 @@ def apply(
                 _ask(invocation, planned, yes=yes)
                 applied = apply_plan(session, planned, options=options)
     _show(invocation, applied)
-    code = exit_code(applied.results) or (ApplyError.exit_code if applied.remaining or applied.notes else 0)
-    return code_of(applied, code)
+    incomplete = ApplyError.exit_code if applied.remaining or applied.notes else 0
+    return code_of(applied, exit_code(applied.results, incomplete))
 
 
 def _apply_reviewed(session: Session, saved: str, options: RunOptions, *, given: bool) -> Applied:
@@ -99,6 +99,7 @@ def _ask(invocation: Invocation, planned: Planned, *, yes: bool) -> None:
     if not invocation.json:
         terminal = stderr_of(invocation.env, color=invocation.color)
         terminal.print(plan_lines(planned.plan, terminal))
+        terminal.print(plan_ending_lines(planned.plan, terminal))
     if planned.plan.is_empty or planned.plan.refused or yes:
         return
     if invocation.json or not sys.stdin.isatty():
@@ -114,17 +115,5 @@ def _show(invocation: Invocation, applied: Applied) -> None:
     for result in applied.results:
         for line in (host_line(result), *note_lines(result)):
             click.echo(line, color=invocation.color)
-    for line in ended_lines(applied):
+    for line in ending_lines(applied):
         click.echo(line, color=invocation.color)
-    done = sum(result.outcome is HostOutcome.APPLIED for result in applied.results)
-    if done:
-        click.echo(f"{counted(done, 'host')} applied, run {applied.run}; a fresh plan {_fresh(applied)}")
-    elif all(result.outcome is HostOutcome.UNCHANGED for result in applied.results):
-        click.echo("nothing to do")
-
-
-def _fresh(applied: Applied) -> str:
-    if not applied.remaining:
-        return "is empty"
-    names = ", ".join(f"{c.resource.value} {c.name} on {c.host} ({c.reason})" for c in applied.remaining[:5])
-    return f"still finds {counted(len(applied.remaining), 'change')}: {names}"

@@ -30,6 +30,10 @@ _FAILED = 1
 
 
 _DAMAGED_HINT = "see all that is wrong: provisioner history verify"
+_UNFINISHED_HINT = (
+    "provisioner apply --resume goes on with the last one, apply --abort ends it; one that was killed is ended by the"
+    " next apply or rollback that reads all of its hosts, once none of them waits for it"
+)
 _HOSTS_NOT_ASKED = "hosts were not asked what they hold of it: history verify --hosts asks them"
 
 
@@ -162,6 +166,9 @@ def _list(invocation: Invocation, runs: PastRuns, number: int) -> None:
             run = past.recorded.run
             who = f"{run.who.get('user', '')}@{run.who.get('machine', '')}"
             _echo(f"{run.started:%Y-%m-%d %H:%M:%S} UTC  {run.id}  {run.operation.value}  {past.state}  {who}")
+    for past in newest if not invocation.json else ():
+        if past.recorded.finished is None and not past.damaged:
+            print_warning(f"run {past.recorded.run.id} has not ended", _UNFINISHED_HINT, color=invocation.color)
     for entry in damaged:
         print_warning(f"entry {entry} cannot be read, and is not shown", _DAMAGED_HINT, color=invocation.color)
 

@@ -10,6 +10,7 @@ from provisioner.base.json_document import Document
 from provisioner.cli.context import Invocation, today
 from provisioner.cli.output import print_document, print_error_line, print_warning
 from provisioner.pipeline import KeysMade, Session, init_keys
+from provisioner.plan.guards.measures import named
 from provisioner.plan.guards.policy import parse_allowances
 
 
@@ -48,17 +49,39 @@ def _document(made: KeysMade) -> Document:
         "hosts": list(made.hosts),
         "unreadable": {host: error.message for host, error in sorted(made.unreadable.items())},
         "shut": dict(made.shut),
+        "site_packages": {relay: list(sites) for relay, sites in made.site_packages.items()},
     }
 
 
 def _print(made: KeysMade, invocation: Invocation) -> None:
     for path in made.written:
         click.echo(f"wrote {path}: commit it")
-    if not made.written:
-        click.echo("nothing to make: every key and secret is there")
-    click.echo(f"{counted(len(made.hosts), 'host')} with keys: {', '.join(made.hosts) or 'none'}")
     for file, vault_id in made.shut.items():
         hint = f"whoever has a password for the vault id {vault_id} runs this, too"
         print_warning(f"{file}.yml stayed shut: nothing was made for it", hint, color=invocation.color)
     for _, error in sorted(made.unreadable.items()):
         print_error_line(error, color=invocation.color, margin="  ")
+    for line in keys_ending(made):
+        click.echo(line)
+
+
+def keys_ending(made: KeysMade) -> tuple[str, ...]:
+    """The last lines, the worst first: hosts whose keys are not made, files that stayed shut, then what there is."""
+    sentences = []
+    if made.unreadable:
+        missed, hosts = named(sorted(made.unreadable)), counted(len(made.unreadable), "host")
+        sentences.append(f"{hosts} not asked for keys: {missed}; settle what the errors name, and run keys init again")
+    if made.shut:
+        files = named([f"{file}.yml" for file in made.shut])
+        sentences.append(f"{counted(len(made.shut), 'file')} stayed shut: {files}; nothing was made for it")
+    for relay, sites in made.site_packages.items():
+        sentences.append(
+            f"{relay} has a new key: {counted(len(sites), 'site')} of it connects only with a new package:"
+            f" {named(sites)}; make them: provisioner site-package FACILITY… --out DIR"
+        )
+    asked = len(made.hosts) + len(made.unreadable)
+    of = f" of {asked}" if made.unreadable else ""
+    sentences.append(f"{counted(len(made.hosts), 'host')}{of} with keys: {', '.join(made.hosts) or 'none'}")
+    if not (made.written or made.unreadable or made.shut):
+        sentences.append("nothing to make: every key and secret is there")
+    return tuple(sentences)

@@ -11,7 +11,7 @@ from provisioner.base.errors import HostError, PolicyError, UsageError
 from provisioner.cli.context import Invocation, today
 from provisioner.cli.output import print_document, print_error_line
 from provisioner.cli.plan_check import check
-from provisioner.cli.plan_text import plan_lines
+from provisioner.cli.plan_text import ending_lines, plan_lines
 from provisioner.cli.terminal import stdout_of
 from provisioner.desired.limit import parse_limits
 from provisioner.pipeline import Planned, Session, make_plan
@@ -117,6 +117,8 @@ def _show(invocation: Invocation, planned: Planned, schema: str, *, details: boo
         return
     for _, error in sorted(planned.unreadable.items()):
         print_error_line(error, color=invocation.color, margin="  ")
+    terminal = stdout_of(invocation.env, color=invocation.color)
+    terminal.print(ending_lines(planned.plan, terminal, judged=schema == SCHEMA))
 
 
 def _show_plan(invocation: Invocation, plan: Plan, schema: str, *, details: bool, everything: bool) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from provisioner.base.counted import counted
 from provisioner.base.errors import HostError, StalePlanError, UsageError
 from provisioner.cli.context import Invocation
 from provisioner.cli.output import print_document
@@ -67,8 +68,14 @@ def _show(invocation: Invocation, result: PlanCheck) -> None:
     if result.same:
         terminal.print([f"the plan is still {digest}"])
         return
-    head = click.style("stale:", fg="red", bold=True)
-    terminal.print([f"{head} the plan was {result.digest} and is {digest} now"])
+    if planned.unreadable and not (result.saved and result.moved):
+        # What could not be read may be as it was: nobody knows whether the plan is.
+        head = click.style("not known:", fg="red", bold=True)
+        hosts = counted(len(planned.unreadable), "host")
+        terminal.print([f"{head} {hosts} not read, so whether the plan is still {result.digest} cannot be told"])
+    else:
+        head = click.style("stale:", fg="red", bold=True)
+        terminal.print([f"{head} the plan was {result.digest} and is {digest} now"])
     for host, words in result.moved:
         terminal.print(terminal.below(f"  {host or 'all hosts'}", words, 4))
     for host, error in sorted(planned.unreadable.items()):

@@ -10,7 +10,7 @@ import click
 from provisioner.base.counted import counted
 from provisioner.base.printable import printable
 from provisioner.cli.terminal import Terminal
-from provisioner.plan import Plan, Totals, totals_of
+from provisioner.plan import Plan, Totals, no_change, packages_by_cause, plan_ending, totals_of
 from provisioner.plan.changes import Action, Change, Impact, distinct_trust
 from provisioner.plan.guards.measures import named
 from provisioner.plan.guards.policy import PlanRefusal
@@ -51,10 +51,21 @@ def plan_lines(plan: Plan, terminal: Terminal, *, details: bool = False, everyth
         yield from _by_host(plan.changes if everything else changing, terminal)
     elif changing:
         yield from _cutting(changing, terminal)
+    yield from _site_packages(plan, terminal)
     yield from _left_out(plan, terminal)
     if plan.against is None:
         yield ""
         yield f"plan {plan.basis.digest}"
+
+
+def ending_lines(plan: Plan, terminal: Terminal, *, judged: bool = True) -> Iterator[str]:
+    """The last lines of a plan that is not whole or not to be applied: the worst first, with what to do next."""
+    if not (plan.unreadable or plan.refused):
+        return
+    yield ""
+    for number, sentence in enumerate(plan_ending(plan, judged=judged)):
+        head, _, rest = sentence.partition(": ")
+        yield from terminal.below(click.style(head, fg="red", bold=True) if not number else head, rest, 2)
 
 
 def _trust(plan: Plan, changing: Sequence[Change], terminal: Terminal) -> Iterator[str]:
@@ -73,8 +84,7 @@ def _trust(plan: Plan, changing: Sequence[Change], terminal: Terminal) -> Iterat
 
 def _head(plan: Plan, changing: Sequence[Change], totals: Totals) -> Iterator[str]:
     if not changing:
-        since = f" since {plan.against.name}" if plan.against else ""
-        yield f"no change{since}: {counted(len(plan.changes), 'resource')} as desired"
+        yield no_change(plan, f" since {plan.against.name}" if plan.against else "")
         return
     actions = Counter(change.action for change in changing)
     words = ", ".join(f"{actions[a]} to {a.value}" for a in Action if actions[a])
@@ -172,6 +182,20 @@ def _change_lines(change: Change, terminal: Terminal, where: str = "") -> list[s
     impact = f" [{change.impact.value}{viewers}]" if change.pending else ""
     head = f"  {sign} {change.resource.value:<4} {printable(change.name)}{where}{impact}"
     return terminal.below(head, printable(change.reason), 6)
+
+
+def _site_packages(plan: Plan, terminal: Terminal) -> Iterator[str]:
+    """Who has to be sent to which gateways: no apply gets there."""
+    if not plan.site_packages:
+        return
+    sites = counted(len({need.facility for need in plan.site_packages}), "site")
+    yield ""
+    yield click.style(f"new site packages, which no apply installs: {sites}", bold=True)
+    for (relay, reason), names in packages_by_cause(plan.site_packages).items():
+        listed = ", ".join(names[:_FACILITIES])
+        more = f" and {len(names) - _FACILITIES} more" if len(names) > _FACILITIES else ""
+        yield from terminal.below(f"  {relay}: {printable(reason)}: {counted(len(names), 'site')}", listed + more, 4)
+    yield "  make them: provisioner site-package FACILITY… --out DIR"
 
 
 def _left_out(plan: Plan, terminal: Terminal) -> Iterator[str]:

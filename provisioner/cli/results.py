@@ -7,7 +7,7 @@ from typing import TypedDict, TypeVar
 
 import click
 
-from provisioner.apply import NAMES, GateRules, HostOutcome, HostResult, RolloutOptions
+from provisioner.apply import NAMES, GateRules, HostOutcome, HostResult, RolloutOptions, RunEnd, run_ending
 from provisioner.base.counted import counted
 from provisioner.base.printable import printable
 from provisioner.cli.interrupt import INTERRUPTED
@@ -81,20 +81,24 @@ def note_lines(result: HostResult) -> list[str]:
     return lines + ([f"  and {counted(more, 'note')} more; --output json has all"] if more > 0 else [])
 
 
-def ended_lines(applied: Applied) -> list[str]:
-    """Why a run ended before its end, and what to do next."""
-    lines = [f"note: {printable(note)}" for note in applied.notes]
-    lines += [f"warning: {printable(warning)}" for warning in applied.warnings]
-    if applied.ended in {"paused", "interrupted"}:
-        lines.append(f"run {applied.run} {_is(applied.ended)}")
-        lines.append("hint: provisioner apply --resume goes on, provisioner apply --abort ends it")
-    if applied.ended == "stopped":
-        lines.append(f"the rollout was stopped: {printable(applied.cause.removeprefix('not started: '))}")
-    return lines
-
-
-def _is(ended: str) -> str:
-    return "pauses" if ended == "paused" else "was interrupted"
+def ending_lines(applied: Applied, *, going_back: bool = False) -> list[str]:
+    """The last lines of a run: what was wished and not had, then how it ended, the worst first."""
+    end = RunEnd(
+        applied.run,
+        applied.results,
+        applied.ended,
+        applied.cause,
+        applied.remaining,
+        applied.left_out,
+        applied.notes,
+        going_back=going_back,
+    )
+    lines = [f"warning: {printable(warning)}" for warning in applied.warnings]
+    lines += [
+        f"note: run {printable(closed.run)} had been killed and is recorded as {closed.outcome} now, as its hosts say"
+        for closed in applied.closed
+    ]
+    return lines + [printable(sentence) for sentence in run_ending(end)]
 
 
 def code_of(applied: Applied, code: int) -> int:

@@ -8,7 +8,6 @@ from typing import Unpack
 import click
 
 from provisioner.apply import HostOutcome, HostResult, NotStartedBecause, exit_code, host_document
-from provisioner.base.counted import counted
 from provisioner.base.errors import RollbackError, UsageError
 from provisioner.base.json_document import Document
 from provisioner.base.printable import printable
@@ -18,7 +17,7 @@ from provisioner.cli.output import print_document
 from provisioner.cli.results import (
     RolloutChoices,
     code_of,
-    ended_lines,
+    ending_lines,
     host_line,
     note_lines,
     rollout_options,
@@ -45,9 +44,6 @@ def rollback(
     its state before its own last run; without either, the last run is undone. A host keeps its last
     three states. Going back is a change like any other: checked aside, in waves, looked at, confirmed,
     and it can be undone the same way. The inventory stays as it is: the next plan names the difference.
-
-    What an apply has taken away since (peers, paths, readers) stays away, and secrets stay the present
-    ones: each host's notes name it. To bring something back, change the inventory and apply.
 
     What an apply has taken away since (peers, paths, readers) stays away, and secrets stay the present
     ones: each host's notes name it. To bring something back, change the inventory and apply.
@@ -97,11 +93,8 @@ def _show(invocation: Invocation, planned: RollbackPlan, applied: Applied) -> No
     for result in applied.results:
         for line in (host_line(result, _WORDS.get(result.outcome, "")), *note_lines(result)):
             click.echo(line, color=invocation.color)
-    for line in ended_lines(applied):
+    for line in ending_lines(applied, going_back=True):
         click.echo(line, color=invocation.color)
-    done = sum(result.outcome is HostOutcome.APPLIED for result in applied.results)
-    if done:
-        click.echo(f"{counted(done, 'host')} returned, run {applied.run}; the inventory still says what was undone")
 
 
 def _document(planned: RollbackPlan, applied: Applied) -> Document:
@@ -115,6 +108,7 @@ def _document(planned: RollbackPlan, applied: Applied) -> Document:
         "ended": applied.ended,
         "notes": list(applied.notes),
         "warnings": list(applied.warnings),
+        "closed": [closed.document for closed in applied.closed],
         "hosts": [
             host_document(result)
             | {"outcome": _WORDS.get(result.outcome, result.outcome.value)}

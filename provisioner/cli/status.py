@@ -62,6 +62,9 @@ def _warn(invocation: Invocation, whole: Overview) -> None:
     if whole.errors:
         message = f"the inventory has {counted(len(whole.errors), 'error')}: hosts stay as they are until it has none"
         print_warning(message, "see them: provisioner validate", color=invocation.color)
+    for run in whole.unended:
+        hint = "what its hosts hold is not known until it has: provisioner history"
+        print_warning(f"run {run} has not ended", hint, color=invocation.color)
     for name in whole.unreadable:
         print_warning(f"facility {name} cannot be read, and is not shown", "", color=invocation.color)
 

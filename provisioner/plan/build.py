@@ -13,12 +13,24 @@ from provisioner.hosts.facts import HostFacts
 from provisioner.inventory.model import Inventory
 from provisioner.plan.basis import Basis, desired_digest, planned_digest
 from provisioner.plan.changes import Change, pending
-from provisioner.plan.diff import Fleet, changes_of, policy_changes
+from provisioner.plan.diff import (
+    Fleet,
+    changes_of,
+    former_keys,
+    needs_of_sites,
+    overrides_ours,
+    policy_changes,
+    sites_of,
+)
 from provisioner.plan.guards.lockout import locked_out, required_sources
+from provisioner.plan.guards.measures import named
 from provisioner.plan.guards.outside import outside_of
 from provisioner.plan.guards.policy import PlanInQuestion, PlanRefusal, refusals_of
 from provisioner.plan.model import Plan
 from provisioner.render.files import NFT_FILE, RenderedFile
+
+_NOTED = 5
+"""So many files of machines are named: a host says what it likes of itself."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +102,9 @@ def build_plan(observed: Observed, basis: Basis, limit: Limit, now: datetime, co
         uncounted=tuple(sorted(uncounted)),
         unreadable=observed.unreadable,
         unproved=tuple(sorted(observed.unproved)),
+        site_packages=needs_of_sites(
+            [spec for spec in observed.state.hosts.values() if spec.relay], read, files, facts, fleet
+        ),
         notes=tuple(_notes(observed, read, by_host)),
     )
 
@@ -124,6 +139,7 @@ def carriers_of(state: DesiredState) -> dict[str, str]:
 def fleet_of(observed: Observed) -> Fleet:
     """What each host's comparison has to know of the others."""
     relays = [spec for spec in observed.state.hosts.values() if spec.relay]
+    chosen = [spec for spec in observed.hosts if spec.id in observed.facts]
     return Fleet(
         serving={spec.id: frozenset(path.name for path in spec.paths) for spec in relays},
         relays={str(spec.tunnel.address): spec.id for spec in relays},
@@ -133,7 +149,25 @@ def fleet_of(observed: Observed) -> Fleet:
             for facility in observed.inventory.facilities.values()
             if facility.gateway and facility.gateway.public_key
         },
+        former_keys=former_keys(chosen, observed.facts, _recorded_keys(observed.inventory)),
+        holders=_holders(chosen, observed.facts),
+        served_sites=frozenset(site for spec in relays for site in sites_of(spec)),
     )
+
+
+def _recorded_keys(inventory: Inventory) -> dict[str, str]:
+    """Each relay's public key by the lock."""
+    return {relay: of.public_key for relay, of in inventory.allocations.relays.items() if of.public_key}
+
+
+def _holders(hosts: Iterable[HostSpec], facts: Mapping[str, HostFacts]) -> dict[str, frozenset[str]]:
+    """The relays that have a peer in their tunnels, by its public key."""
+    holders: dict[str, set[str]] = defaultdict(set)
+    for spec in hosts:
+        live = facts[spec.id].tunnel
+        for key in live.peers if live and spec.relay else ():
+            holders[key].add(spec.id)
+    return {key: frozenset(names) for key, names in holders.items()}
 
 
 def _subject(observed: Observed, changing: Sequence[Change], fleet: Fleet, uncounted: frozenset[str]) -> PlanInQuestion:
@@ -192,9 +226,23 @@ def _locked_out(observed: Observed, spec: HostSpec) -> Iterator[PlanRefusal]:
 
 def _notes(observed: Observed, read: Sequence[HostSpec], changed: Collection[str]) -> Iterator[str]:
     yield from (host.reason for host in observed.state.left_out.values())
+    yield from _of_the_machine({spec.id: observed.facts[spec.id] for spec in read})
     silent = [s.id for s in read if s.firewall and s.id in changed and not observed.facts[s.id].ssh_peer]
     if silent and observed.before is None:
         yield (
             f"lock-out was checked for the management networks only: {', '.join(silent)} did not tell from which"
             " address this controller comes"
+        )
+
+
+def _of_the_machine(facts: Mapping[str, HostFacts]) -> Iterator[str]:
+    """What changes units of ours as it changes every service of a machine: not ours to remove, and no secret either."""
+    hosts: dict[str, list[str]] = defaultdict(list)
+    for host, of in facts.items():
+        for path in {path for unit in of.units.values() for path in unit.drop_ins if not overrides_ours(path)}:
+            hosts[path].append(host)
+    for path, names in sorted(hosts.items())[:_NOTED]:
+        yield (
+            f"{path} on {named(sorted(names))} changes units of ours, too: it is the machine's own, and no apply"
+            " removes it; if it is not meant for them, remove it there"
         )

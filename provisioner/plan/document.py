@@ -41,6 +41,7 @@ def plan_document(plan: Plan, *, everything: bool = False, schema: str = SCHEMA)
         "refused": [refusal_document(refusal) for refusal in plan.refused],
         "unreadable": dict(sorted(plan.unreadable.items())),
         "unproved": list(plan.unproved),
+        "site_packages": [need._asdict() for need in plan.site_packages],
         "notes": list(plan.notes),
     }
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from provisioner.plan.basis import Basis
 from provisioner.plan.changes import Change, pending
+from provisioner.plan.diff import SitePackageNeed
 from provisioner.plan.guards.policy import PlanRefusal
 
 
@@ -37,6 +38,7 @@ class Plan:
         uncounted: hosts of which it is not known who watches.
         unreadable: hosts that could not be read, and why: their changes are not in the plan.
         unproved: those of them that did not prove that they were managed before; nothing was sent to them.
+        site_packages: the sites whose gateways need a new package once this is applied.
         notes: what else a reader has to know, e.g. what could not be checked.
         against: the revision that was compared with instead of hosts; such a plan cannot be applied, and knows
             of no viewers.
@@ -52,6 +54,7 @@ class Plan:
     uncounted: tuple[str, ...] = ()
     unreadable: Mapping[str, str] = field(default_factory=dict)
     unproved: tuple[str, ...] = ()
+    site_packages: tuple[SitePackageNeed, ...] = ()
     notes: tuple[str, ...] = ()
     against: Against | None = None
 

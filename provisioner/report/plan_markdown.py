@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from provisioner.base.counted import counted
 from provisioner.base.printable import printable
-from provisioner.plan import Plan, Totals, totals_of
+from provisioner.plan import Plan, Totals, no_change, packages_by_cause, plan_ending, totals_of
 from provisioner.plan.changes import Action, Change, Impact, distinct_trust, is_dangerous
 from provisioner.plan.guards.measures import named
 from provisioner.plan.totals import TotalsRow
@@ -44,6 +44,7 @@ def plan_comment(plan: Plan) -> str:
     if changing:
         page.must(_table("carrier", list(totals.carriers.items()), viewers=viewers))
         page.must(_table("province", list(totals.provinces.items()), viewers=viewers))
+    page.must(_site_packages(plan))
     page.must(_left_out(plan))
     cutting = sorted((c for c in changing if c.impact.rank >= Impact.PATH.rank), key=_worst_first)
     page.may("**Who reconnects**, the worst first:", [_item(c) for c in cutting[:_CUTTING]], len(cutting), "change")
@@ -128,7 +129,7 @@ def code(text: str, limit: int = _NAME) -> str:
 
 def _head(plan: Plan, changing: Sequence[Change], totals: Totals) -> Iterator[str]:
     if not changing:
-        yield f"### Plan: no change ({counted(len(plan.changes), 'resource')} as desired)"
+        yield f"### Plan: {no_change(plan)}"
     else:
         actions = Counter(change.action for change in changing)
         words = ", ".join(f"{actions[a]} to {a.value}" for a in Action if actions[a])
@@ -149,6 +150,10 @@ def _head(plan: Plan, changing: Sequence[Change], totals: Totals) -> Iterator[st
         allowed = ", ".join(f"{name}={number}" for name, number in plan.basis.allow.items())
         yield f"Allowed for this plan: {code(allowed, 400)}"
     yield ""
+    if plan.unreadable:
+        # Who reads no further has read what is missing here, before that nothing changes on the others.
+        yield from (f"- {code(sentence, _REASON)}" for sentence in plan_ending(plan))
+        yield ""
 
 
 def _trust(plan: Plan, changing: Sequence[Change]) -> Iterator[str]:
@@ -218,6 +223,17 @@ def _item(change: Change) -> str:
     viewers = f", drops {counted(change.viewers, 'viewer')}" if change.viewers else ""
     head = f"- {change.action.value} {change.resource.value} {code(change.name)} on {code(change.host)}"
     return f"{head}, {change.impact.value}{viewers}: {code(change.reason, _REASON)}"
+
+
+def _site_packages(plan: Plan) -> Iterator[str]:
+    causes = packages_by_cause(plan.site_packages)
+    for (relay, reason), names in list(causes.items())[:_REFUSALS]:
+        sites = counted(len(names), "site")
+        yield f"- **{sites} of {code(relay, 70)}: a new site package**: {code(reason, _REASON)}: {_hosts(names)}"
+    if len(causes) > _REFUSALS:
+        yield f"- … and {counted(len(causes) - _REFUSALS, 'cause')} more of new site packages"
+    if causes:
+        yield ""
 
 
 def _left_out(plan: Plan) -> Iterator[str]:

@@ -7,7 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 import click
 
 from provisioner.base.clock import local_time
+from provisioner.base.counted import counted
 from provisioner.base.printable import printable
+from provisioner.plan.guards.measures import named
 from provisioner.report.tables import text_table
 from provisioner.report.totals import SEVERITY, Total, total_of, totals_by
 from provisioner.verify.result import HostReport, Incident, PathVerdict, Verdict, VerifyResult
@@ -18,7 +20,7 @@ _DRIFT_LISTED = 10
 
 
 def text_report(result: VerifyResult, *, detail: bool = False, color: bool = False) -> str:
-    """The report: the engine, totals, incidents with their causes, and with `detail` every path."""
+    """The report: the engine, totals, incidents with their causes, with `detail` every path, and what to do next."""
     sections = [
         _head(result, color=color),
         _totals("carrier", totals_by(result.paths, lambda p: p.carrier)),
@@ -26,6 +28,7 @@ def text_report(result: VerifyResult, *, detail: bool = False, color: bool = Fal
         _incidents(result, detail=detail, color=color),
         _hosts(result.hosts),
         _paths(result.paths, color=color) if detail else (),
+        map(printable, verify_ending(result)),
     ]
     return "\n\n".join("\n".join(lines) for lines in map(list, sections) if lines) + "\n"
 
@@ -39,6 +42,33 @@ def sentence(result: VerifyResult) -> str:
         return f"all {total.paths} paths are up" if total.paths > 1 else "the path is up"
     others = ", ".join(f"{total.counts[v]} {v.value}" for v in SEVERITY if v is not Verdict.UP and v in total.counts)
     return f"{total.up} of {total.paths} paths are up: {others}"
+
+
+_NEXT_STEPS = {
+    Verdict.DOWN: "repair what its incidents name, those of the highest layer first, then verify again",
+    Verdict.UNKNOWN: "what was not checked may be down: settle why it was not, then verify again",
+    Verdict.DEGRADED: "see its incidents; where a host drifted, provisioner plan shows what apply would correct",
+}
+
+
+def verify_ending(result: VerifyResult) -> tuple[str, ...]:
+    """The last lines, the worst first, with what to do next; none where all is as it should be."""
+    total = total_of("", result.paths)
+    sentences = [
+        f"{total.counts[verdict]} of {counted(total.paths, 'path')} {verdict.value}{_on(result, verdict)}; {step}"
+        for verdict, step in _NEXT_STEPS.items()
+        if total.counts.get(verdict)
+    ]
+    if silent := [host.host for host in result.hosts if host.outcome != "answered"]:
+        sentences.append(f"{counted(len(silent), 'host')} not read: {named(silent)}; nothing is said of what it holds")
+    if drifted := [host.host for host in result.hosts if host.drift]:
+        sentences.append(f"{counted(len(drifted), 'host')} drifted: {named(drifted)}; provisioner drift tells how")
+    return tuple(sentences)
+
+
+def _on(result: VerifyResult, verdict: Verdict) -> str:
+    """The relays whose paths those are."""
+    return f" on {named(sorted({path.relay for path in result.paths if path.verdict is verdict}))}"
 
 
 def seconds_of(result: VerifyResult) -> int:

@@ -8,6 +8,19 @@ from provisioner.apply import HostResult, apply_document
 from provisioner.plan.changes import Change
 
 
+@dataclass(frozen=True, slots=True)
+class ClosedRun:
+    """An earlier run whose controller was killed, ended by a later one that saw what became of its hosts."""
+
+    run: str
+    outcome: str
+
+    @property
+    def document(self) -> dict[str, str]:
+        """The run as it stands in a document."""
+        return {"run": self.run, "outcome": self.outcome}
+
+
 @dataclass(frozen=True)
 class Applied:
     """What became of a run: each host's result, and what a fresh plan still finds.
@@ -18,6 +31,8 @@ class Applied:
         cause: why it ended before its end.
         notes: what a person should know of the run itself.
         warnings: what a person wished beside the run and did not get.
+        left_out: hosts that the run was not about: of them a fresh plan says nothing.
+        closed: earlier runs that were killed, and of which it was seen now what became of them.
     """
 
     run: str
@@ -28,6 +43,8 @@ class Applied:
     cause: str = ""
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    closed: tuple[ClosedRun, ...] = ()
 
     @property
     def document(self) -> dict[str, object]:
@@ -37,5 +54,6 @@ class Applied:
             "ended": self.ended,
             "notes": list(self.notes),
             "warnings": list(self.warnings),
+            "closed": [closed.document for closed in self.closed],
             "remaining": [{"host": c.host, "name": c.name, "reason": c.reason} for c in self.remaining],
         }

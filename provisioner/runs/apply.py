@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from provisioner.apply import HostOutcome, HostResult, Job, NotStartedBecause, RolloutOptions, relays_beside, waves_of
-from provisioner.base.errors import PolicyError
+from provisioner.base.errors import PolicyError, StalePlanError
 from provisioner.desired.spec import HostSpec
 from provisioner.history.records import Operation
 from provisioner.hosts.facts import ArmedChange
 from provisioner.pipeline import Planned, Session
 from provisioner.plan import Plan, Saved, moved_hosts
+from provisioner.plan.guards.policy import hint_once_saved
 from provisioner.plan.seen import first_few
 from provisioner.runs.applied import Applied
 from provisioner.runs.execution import carry_out, needs_program, new_run, with_program
+from provisioner.runs.gone import end_gone
 from provisioner.runs.intent import Intent
 from provisioner.runs.options import USUAL, RunOptions
+
+_NAMED = 3
+_NEW_HOST = (
+    "if it is new, plan again and say so, as a saved plan takes no allowance: plan --allow trust=NUMBER --out FILE"
+)
 
 
 def apply_plan(
@@ -31,12 +39,14 @@ def apply_plan(
 
     Raises:
         PolicyError: the plan is refused; nothing was touched.
+        StalePlanError: the saved plan is refused, and hosts have moved since it was made; nothing was touched.
         HostError: MediaMTX's program cannot be had; nothing was touched.
         StateError: the run cannot be recorded; nothing was touched.
     """
-    _refuse(planned.plan, saved, options.rollout)
     stale = moved_hosts(saved, planned.plan, planned.seen) if saved else {}
+    _refuse(planned.plan, saved, stale, options.rollout)
     live = planned.plan.basis.live
+    closed = end_gone(session, planned.facts)
     changed = [spec for spec in planned.hosts if spec.id in planned.plan.hosts and spec.id not in stale]
     jobs = [_job(session, spec, planned, live.get(spec.id, "")) for spec in changed]
     intent = Intent(
@@ -47,28 +57,40 @@ def apply_plan(
         max_failed=options.rollout.max_failed,
     )
     run = new_run(session, Operation.APPLY, options, planned.plan.basis.digest)
-    others = _others(planned, stale)
+    others = _others(planned, stale, reviewed=saved is not None)
     if not jobs:
-        return Applied(run.id, others, plan=run.plan)
-    return carry_out(session, run, jobs, intent, options, others=others)
+        return Applied(run.id, others, plan=run.plan, left_out=planned.plan.left_out, closed=closed)
+    applied = carry_out(session, run, jobs, intent, options, others=others)
+    return replace(applied, left_out=planned.plan.left_out, closed=closed)
 
 
-def _refuse(plan: Plan, saved: Saved | None, options: RolloutOptions) -> None:
+def _refuse(plan: Plan, saved: Saved | None, stale: Mapping[str, list[str]], options: RolloutOptions) -> None:
     """Refuse a plan that policy holds back: as it is now, whatever it was when it was reviewed.
 
     Raises:
         PolicyError: with the first reason.
+        StalePlanError: it is refused, and stale as well: the same plan would not come of the same hosts any more.
     """
     refused = [r for r in plan.refused if r.policy != "lock_out" or options.lockout_check]
     if refused:
         more = f" (and {len(refused) - 1} more reasons)" if len(refused) > 1 else ""
-        raise PolicyError(f"{refused[0].message}{more}", hint=refused[0].hint, object=refused[0].host)
+        message = f"{refused[0].message}{more}"
+        hint = refused[0].hint if saved is None else hint_once_saved(refused, saved.basis.allow)
+        if stale:
+            moved = "; ".join(
+                f"{host} has moved ({first_few(items)})" for host, items in sorted(stale.items())[:_NAMED]
+            )
+            others = f"; and {len(stale) - _NAMED} more hosts have" if len(stale) > _NAMED else ""
+            raise StalePlanError(
+                f"the plan is stale: {moved}{others}; and it is refused: {message}", hint=hint, object=min(stale)
+            )
+        raise PolicyError(message, hint=hint, object=refused[0].host)
     if saved is not None and "outside_limit" in saved.refused:
         hint = "make a plan of whole hosts: provisioner plan --limit host=… --out FILE"
         raise PolicyError("the plan was made with a limit that cuts through hosts with other changes", hint=hint)
 
 
-def _others(planned: Planned, stale: Mapping[str, list[str]]) -> tuple[HostResult, ...]:
+def _others(planned: Planned, stale: Mapping[str, list[str]], *, reviewed: bool) -> tuple[HostResult, ...]:
     """The hosts that are not changed: those that moved, could not be read, or are as desired."""
     results = []
     for spec in planned.hosts:
@@ -77,7 +99,8 @@ def _others(planned: Planned, stale: Mapping[str, list[str]]) -> tuple[HostResul
             results.append(HostResult(spec.id, HostOutcome.NOT_STARTED, cause, refusal=NotStartedBecause.STALE))
         elif spec.id in planned.unreadable:
             error = planned.unreadable[spec.id]
-            results.append(HostResult(spec.id, HostOutcome.UNREACHABLE, f"{error.message}; {error.hint}"))
+            hint = _NEW_HOST if reviewed and spec.id in planned.plan.unproved else error.hint
+            results.append(HostResult(spec.id, HostOutcome.UNREACHABLE, f"{error.message}; {hint}"))
         elif spec.id not in planned.plan.hosts:
             results.append(_as_desired(spec.id, planned.facts[spec.id].armed))
     return tuple(results)

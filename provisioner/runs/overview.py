@@ -12,6 +12,7 @@ from provisioner.base.diagnostics import Problem, Severity
 from provisioner.base.errors import InventoryError, UsageError
 from provisioner.desired.limit import Limit
 from provisioner.history.place import StatePlace, state_place_of
+from provisioner.history.records import Operation
 from provisioner.history.store import find_history
 from provisioner.inventory.loader.cache import cache_of
 from provisioner.inventory.loader.load import Loaded, check, load, valid_inventory
@@ -24,6 +25,7 @@ from provisioner.lifecycle.status import FacilityStatus, statuses
 
 # What hosts still lack is no reason to report nothing.
 _TOLERATED = frozenset({ALLOCATION_MISSING, GATEWAY_KEY_MISSING, HOST_KEYS_MISSING})
+_NEWEST = 50
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class Overview:
         evidence: all that was shown.
         place: where the history is.
         now: the moment, in Vietnam's time.
+        unended: the newest runs that changed hosts and of which no end is recorded.
     """
 
     root: Path
@@ -47,6 +50,7 @@ class Overview:
     evidence: Evidence
     place: StatePlace
     now: datetime
+    unended: tuple[str, ...] = ()
 
     @property
     def unreadable(self) -> tuple[str, ...]:
@@ -123,8 +127,8 @@ def overview(root: Path, environment: Mapping[str, str], now: datetime) -> Overv
             f"the inventory {root} cannot be understood", problems=errors, hint="correct the places listed"
         )
     place = state_place_of(environment, loaded.partial.settings.id)
-    evidence = _evidence(place)
-    return Overview(root, loaded, _public(loaded.partial, problems), problems, evidence, place, now)
+    evidence, unended = _evidence(place)
+    return Overview(root, loaded, _public(loaded.partial, problems), problems, evidence, place, now, unended)
 
 
 def _public(inventory: Inventory, problems: Sequence[Problem]) -> Inventory:
@@ -134,9 +138,12 @@ def _public(inventory: Inventory, problems: Sequence[Problem]) -> Inventory:
     return with_texts(inventory, shown)
 
 
-def _evidence(place: StatePlace) -> Evidence:
+def _evidence(place: StatePlace) -> tuple[Evidence, tuple[str, ...]]:
+    """All that was shown, and the newest runs that have not ended."""
     history = find_history(place)
     if history is None:
-        return NO_EVIDENCE
+        return NO_EVIDENCE, ()
     with closing(history):
-        return history.evidence()
+        newest = history.past(_NEWEST).runs
+        unended = (r.run.id for r in newest if r.finished is None and r.run.operation is not Operation.VERIFY)
+        return history.evidence(), tuple(unended)

@@ -39,7 +39,7 @@ def resume(session: Session, options: RunOptions = USUAL) -> Applied:
     allowed = max(options.rollout.max_failed, last.intent.max_failed)
     options = replace(options, rollout=replace(options.rollout, max_failed=allowed))
     progress = last.seen_on({job.spec.id: job.facts for job in jobs if job.facts is not None})
-    return carry_out(session, last.run, jobs, last.intent, options, others=others, progress=progress)
+    return _of_some(session, carry_out(session, last.run, jobs, last.intent, options, others=others, progress=progress))
 
 
 def abort(session: Session) -> Applied:
@@ -66,7 +66,13 @@ def abort(session: Session) -> Applied:
         log.end("aborted", applied.document | {"journal": log.digest()}, holdings)
     finally:
         log.close()
-    return applied
+    return _of_some(session, applied)
+
+
+def _of_some(session: Session, applied: Applied) -> Applied:
+    """A run taken up again, with the hosts that it was not about."""
+    hosts = session.state.hosts.keys() - {result.host for result in applied.results}
+    return replace(applied, left_out=tuple(sorted(hosts)))
 
 
 def _held_back(host: str) -> HostResult:

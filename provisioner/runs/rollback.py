@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from provisioner.apply import HostOutcome, HostResult, Job, relays_beside, waves_of
@@ -18,6 +18,7 @@ from provisioner.hosts.observe import observe
 from provisioner.pipeline import Session
 from provisioner.runs.applied import Applied
 from provisioner.runs.execution import carry_out, new_run
+from provisioner.runs.gone import end_gone
 from provisioner.runs.intent import Intent
 from provisioner.runs.options import USUAL, RunOptions
 
@@ -94,9 +95,10 @@ def roll_back(session: Session, planned: RollbackPlan, options: RunOptions = USU
     others = tuple(
         HostResult(host, HostOutcome.UNREACHABLE, error.message) for host, error in sorted(planned.unreadable.items())
     )
+    closed = end_gone(session, planned.facts)
     run = new_run(session, Operation.ROLLBACK, options, "")
     if not jobs:
-        return Applied(run.id, others)
+        return Applied(run.id, others, closed=closed)
     intent = Intent(
         basis=session.basis({}),
         waves=waves_of(job.spec for job in jobs),
@@ -105,4 +107,4 @@ def roll_back(session: Session, planned: RollbackPlan, options: RunOptions = USU
         rollback={host: target for host, (target, _) in planned.hosts.items()},
         max_failed=options.rollout.max_failed,
     )
-    return carry_out(session, run, jobs, intent, options, others=others)
+    return replace(carry_out(session, run, jobs, intent, options, others=others), closed=closed)

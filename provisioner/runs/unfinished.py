@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from provisioner.apply import HostOutcome, HostResult, NotStartedBecause, RunProgress, StartedHost
 from provisioner.base.errors import StalePlanError, StateError, UsageError
@@ -12,7 +13,7 @@ from provisioner.history.place import StatePlace
 from provisioner.history.records import Operation, Recorded, Run, canonical, digest
 from provisioner.history.rows import DAMAGE, DamagedRecordError
 from provisioner.history.seal import SealVerdict
-from provisioner.history.store import History, open_history
+from provisioner.history.store import History, find_history, open_history
 from provisioner.hosts.facts import HostFacts
 from provisioner.plan import Basis
 from provisioner.runs.intent import Intent, intent_of
@@ -20,12 +21,18 @@ from provisioner.runs.intent import Intent, intent_of
 
 @dataclass(frozen=True, slots=True)
 class Unfinished:
-    """A run that began and has not ended: killed, interrupted or paused."""
+    """A run that began and has not ended: killed, interrupted or paused.
+
+    Attributes:
+        heard: when its last step was written down.
+        kept: whether somebody may still want to go on with it: it was paused or interrupted, and not killed.
+    """
 
     run: Run
     intent: Intent
     progress: RunProgress
-    paused: bool
+    heard: datetime
+    kept: bool = False
 
     def seen_on(self, facts: Mapping[str, HostFacts]) -> RunProgress:
         """The same, with the hosts that say that this run changed them: steps at a journal's end may be lost."""
@@ -84,9 +91,41 @@ def unfinished(place: StatePlace, *, proved: bool = True) -> Unfinished:
     raise UsageError("no run is unfinished", hint="see provisioner history")
 
 
+def proved_unfinished(place: StatePlace) -> tuple[Unfinished, ...]:
+    """Every run that changes hosts and has not ended, each proved by the vault's key; others are left to people.
+
+    Raises:
+        StateError: the history does not answer.
+    """
+    history = find_history(place)
+    if history is None:
+        return ()
+    log = EventLog(place, create=False)
+    try:
+        waiting = [r for r in history.past().runs if r.finished is None and r.run.operation is not Operation.VERIFY]
+        return tuple(last for recorded in waiting if (last := _proved(place, recorded, history, log)))
+    finally:
+        history.close()
+        log.close()
+
+
+def _proved(place: StatePlace, recorded: Recorded, history: History, log: EventLog) -> Unfinished | None:
+    try:
+        events = log.proved(recorded.run.id)
+        begun = next((e for e in events if e.step == "run" and e.state == "begin"), None)
+        if begun is None:
+            return None
+        _refuse_unproved(place, recorded, history, begun)
+        return _gone_on_with(recorded, begun, events)
+    except StateError:
+        return None
+
+
 def _gone_on_with(recorded: Recorded, begun: Event, events: Sequence[Event]) -> Unfinished:
     try:
-        return Unfinished(recorded.run, intent_of(begun.detail), progress_of(events), _is_paused(events))
+        return Unfinished(
+            recorded.run, intent_of(begun.detail), progress_of(events), events[-1].at, kept=_is_kept(events)
+        )
     except DAMAGE:
         raise DamagedRecordError(f"the journal of run {recorded.run.id} cannot be read") from None
 
@@ -119,9 +158,9 @@ def _runs_on(facts: HostFacts) -> set[str]:
     return {kept.run for kept in facts.generations} | ({facts.armed.run} if facts.armed else set())
 
 
-def _is_paused(events: Sequence[Event]) -> bool:
+def _is_kept(events: Sequence[Event]) -> bool:
     last = [event.state for event in events if event.step == "run"]
-    return last[-1:] == ["paused"]
+    return last[-1] in {"paused", "interrupted"}
 
 
 def progress_of(events: Iterable[Event]) -> RunProgress:

@@ -35,11 +35,12 @@ def relay_check(case: Case) -> Check:
 
     `online` alone is true for a dead camera, and `available` for a silent one (measured on 1.20.1).
     """
-    relay = case.target.relay.id
+    relay, active = case.target.relay.id, case.relay.unit == "active"
     if case.relay.unit not in {"active", "unknown"}:
         return failed(Layer.RELAY, relay, Cause.RELAY_STOPPED, f"the relay's service is {case.relay.unit}")
     if case.relay.api_error:
-        return failed(Layer.RELAY, relay, Cause.RELAY_STOPPED, case.relay.api_error)
+        runs = "its service runs and does not answer; provisioner plan names its restart: " if active else ""
+        return failed(Layer.RELAY, relay, Cause.RELAY_STOPPED, f"{runs}{case.relay.api_error}")
     return _on_demand_check(case) if case.target.path.on_demand else _pulled_check(case)
 
 

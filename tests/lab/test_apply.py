@@ -99,6 +99,10 @@ def test_edits_by_hand_are_each_named_by_plan_and_healed_by_apply(deployment: De
         "nft add rule inet provisioner input tcp dport 23 accept comment telnet",
         "mkdir -p /etc/systemd/system/provisioner-mediamtx.service.d",
         "printf '[Service]\\nNice=5\\n' > /etc/systemd/system/provisioner-mediamtx.service.d/nice.conf",
+        "mkdir -p /run/systemd/system/provisioner-wg.service.d /etc/systemd/system/service.d",
+        "printf '[Service]\\nNice=5\\n' > '/run/systemd/system/provisioner-wg.service.d/a b.conf'",
+        "printf '[Service]\\nOOMPolicy=stop\\n' > /etc/systemd/system/service.d/machine.conf",
+        "systemctl set-property --runtime provisioner-mediamtx CPUWeight=50",
         "systemctl disable --now provisioner-nft",
         "systemctl daemon-reload",
     ]
@@ -114,6 +118,9 @@ def test_edits_by_hand_are_each_named_by_plan_and_healed_by_apply(deployment: De
     applied = deployment.document("apply", "--yes")
     assert (applied["outcome"], applied["remaining"]) == ("applied", [])
     assert deployment.document("plan")["changes"] == []
+    kept = "/etc/systemd/system/service.d/machine.conf"
+    assert any(kept in note for note in deployment.document("plan")["notes"])
+    deployment.lab.exec(RELAY, ["sh", "-ec", f"test -e {kept}; rm {kept}; systemctl daemon-reload"])
     assert "theirs" in deployment.lab.exec(RELAY, ["nft", "list", "table", "inet", "somebody"]).stdout
     deployment.lab.exec(RELAY, ["nft", "delete", "table", "inet", "somebody"])
 

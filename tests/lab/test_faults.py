@@ -185,3 +185,26 @@ def test_no_fault_leaves_a_host_between_two_states(subjects: list[Subject]) -> N
         met = pool.map(lambda s: [wrong for fault in turns[s.host] for wrong in meet(s, fault)], subjects)
         wrong = [text for texts in met for text in texts]
     assert wrong == [], "\n".join(wrong)
+
+
+_HANGS = ("systemctl", "kill", "-s", "STOP", "provisioner-mediamtx")
+_MOST_SILENT_S = 15.0
+
+
+def test_a_relay_that_hangs_is_restarted_by_an_allowed_apply_and_by_nothing_else(deployment: Deployment) -> None:
+    relay, other = _RELAYS
+    asked = ["systemctl", "show", "-p", "MainPID", "--value", "provisioner-mediamtx"]
+    untouched, hung = (deployment.lab.exec(host, asked).stdout for host in (other, relay))
+    deployment.lab.exec(relay, list(_HANGS))
+    (change,) = deployment.document("plan", codes=(6,))["changes"]
+    assert (change["host"], change["name"], change["impact"]) == (relay, "provisioner-mediamtx.service", "all")
+    assert "does not answer its Control API" in change["reason"]
+    begun = time.monotonic()
+    applied = deployment.document("apply", "--yes", "--allow", "viewers=9")
+    # The hosts' clock is this machine's: they share its kernel.
+    started = "systemctl show -p ExecMainStartTimestampMonotonic --value provisioner-mediamtx"
+    silent_s = int(deployment.lab.exec(relay, started.split()).stdout) / 1e6 - begun
+    assert (applied["outcome"], applied["remaining"]) == ("applied", [])
+    assert deployment.lab.exec(relay, asked).stdout != hung
+    assert deployment.lab.exec(other, asked).stdout == untouched
+    assert 0 < silent_s < _MOST_SILENT_S, f"{silent_s:.1f} s from the apply to the new start"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from provisioner.desired.spec import HostSpec
 from provisioner.desired.units import UNIT_MEDIAMTX, UNIT_NFT, UNIT_REVERT, UNIT_WG, units_of
@@ -10,12 +10,13 @@ from provisioner.hosts.facts import HostFacts
 from provisioner.plan.changes import Change
 from provisioner.plan.diff.comparison import Comparison, Fleet
 from provisioner.plan.diff.files import file_changes
+from provisioner.plan.diff.packages import SitePackageNeed, former_keys, moved_endpoints, needs_of_relay, sites_of
 from provisioner.plan.diff.paths import path_changes
 from provisioner.plan.diff.peers import peer_changes
 from provisioner.plan.diff.relay_file import canonical, sentinel_of
 from provisioner.plan.diff.rules import rule_changes
 from provisioner.plan.diff.trust import policy_changes, trust_changes
-from provisioner.plan.diff.units import unit_changes
+from provisioner.plan.diff.units import overrides_ours, restarts_silent, unit_changes
 from provisioner.render.files import RenderedFile
 
 __all__ = [
@@ -24,10 +25,16 @@ __all__ = [
     "UNIT_REVERT",
     "UNIT_WG",
     "Fleet",
+    "SitePackageNeed",
     "canonical",
     "changes_of",
+    "former_keys",
+    "needs_of_sites",
+    "overrides_ours",
     "policy_changes",
+    "restarts_silent",
     "sentinel_of",
+    "sites_of",
     "units_of",
 ]
 
@@ -53,3 +60,34 @@ def changes_of(
         *file_changes(at),
         *unit_changes(at),
     )
+
+
+def needs_of_sites(
+    relays: Iterable[HostSpec],
+    read: Iterable[HostSpec],
+    files: Mapping[str, tuple[RenderedFile, ...]],
+    facts: Mapping[str, HostFacts],
+    fleet: Fleet,
+) -> tuple[SitePackageNeed, ...]:
+    """The sites that need a new package once the changes are made, each once a relay.
+
+    Args:
+        relays: every relay of the inventory.
+        read: the hosts that the plan is about.
+        files: every host's rendered files.
+        facts: of those that were read.
+        fleet: what is known of all of them.
+    """
+    compared = [Comparison(s, {file.path: file for file in files[s.id]}, facts[s.id], fleet) for s in read]
+    moved = moved_endpoints(compared)
+    needed: dict[tuple[str, str], SitePackageNeed] = {}
+    for spec in relays:
+        reason = "the relay's public key is another one than before" if spec.id in fleet.former_keys else ""
+        if not reason and spec.id in moved:
+            reason = f"the relay's public address or port {moved[spec.id]}"
+        if reason:
+            needed |= {(site, spec.id): SitePackageNeed(site, spec.id, reason) for site in sites_of(spec)}
+    for at in compared:
+        for need in needs_of_relay(at) if at.spec.relay else ():
+            needed.setdefault((need.facility, need.relay), need)
+    return tuple(need for _, need in sorted(needed.items()))

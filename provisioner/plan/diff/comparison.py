@@ -25,12 +25,18 @@ class Fleet:
         relays: relays by tunnel address.
         audiences: live readers by relay and path, of the relays that were read.
         sites: province and facility by the gateway's public key, of every facility that has one, closed ones too.
+        former_keys: by relay, the public key that centres knew it by, where the inventory has another one now.
+        holders: by a peer's public key, the relays that were read and have it in their tunnels.
+        served_sites: the facilities that some relay serves by the desired state.
     """
 
     serving: Mapping[str, frozenset[str]] = field(default_factory=dict)
     relays: Mapping[str, str] = field(default_factory=dict)
     audiences: Audience = field(default_factory=dict)
     sites: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    former_keys: Mapping[str, str] = field(default_factory=dict)
+    holders: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    served_sites: frozenset[str] = frozenset()
 
     def served_by(self, path: str) -> tuple[str, ...]:
         """The relays that serve a path by the desired state."""

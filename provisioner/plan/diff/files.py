@@ -14,6 +14,9 @@ from provisioner.plan.diff.reload_rules import caution, impact_of_settings
 from provisioner.plan.diff.users import USERS, ended_by
 from provisioner.render.files import MEDIAMTX_FILE, POLICY_FILE, RenderedFile, program_path
 
+NOT_A_FILE = "not-a-file"
+"""What a host says of a link or a folder where a file of ours should be."""
+
 
 def file_changes(at: Comparison) -> Iterator[Change]:
     """A change for each rendered file, each that we installed before, and MediaMTX's program."""
@@ -26,6 +29,8 @@ def file_changes(at: Comparison) -> Iterator[Change]:
 
 def file_differences(spec: HostSpec, file: RenderedFile, live: FileFacts) -> list[str]:
     """What differs of a file: `content`, or `mode 0644 → 0640` and the like."""
+    if live.digest == NOT_A_FILE:
+        return ["it is no plain file", "content"]
     differing = [] if live.digest == keyed_digest(spec.digest_key, file.content) else ["content"]
     if live.mode != file.mode:
         differing.append(f"mode {live.mode:04o} → {file.mode:04o}")

@@ -16,6 +16,7 @@ from provisioner.desired.spec import Peer
 from provisioner.hosts.facts import PeerFacts
 from provisioner.plan.changes import NOBODY, Action, Audience, Change, Impact, Resource
 from provisioner.plan.diff.comparison import Comparison, owner_of_path
+from provisioner.plan.diff.packages import psk_is_renewed
 
 _SITE, _CENTRE = "site/", "centre/"
 
@@ -55,6 +56,9 @@ def _present(at: Comparison, peer: Peer, live: PeerFacts) -> Change:
         reason = "the tunnel has it with the same addresses, pre-shared key and endpoint"
         return at.noop(Resource.PEER, peer.name, reason, _where(at, peer))
     lost = set(live.allowed_ips) - {str(network) for network in peer.allowed_ips}
+    if not lost and peer.name.startswith(_SITE) and psk_is_renewed(at, peer, live):
+        # Its gateway has the old one until somebody installs its new package there.
+        lost = set(live.allowed_ips)
     impact, cut = _impact(at, peer.name, lost) if lost else (Impact.HOT, NOBODY)
     reason = "; ".join(differing)
     return Change(at.spec.id, Resource.PEER, peer.name, Action.UPDATE, impact, reason, cut, *_where(at, peer))

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from pathlib import PurePosixPath
 
 from provisioner.desired.units import UNIT_MEDIAMTX, UNIT_REVERT, UNIT_WG, units_of
-from provisioner.hosts.facts import UnitFacts
+from provisioner.hosts.facts import HostFacts, UnitFacts
 from provisioner.plan.changes import NOBODY, Action, Change, Impact, Resource
 from provisioner.plan.diff.comparison import Comparison
 from provisioner.plan.diff.files import file_differences
 from provisioner.render.files import UNITS
+
+_OUR_NAMES = "provisioner-"
 
 
 def unit_changes(at: Comparison) -> Iterator[Change]:
@@ -23,13 +26,15 @@ def _unit_change(at: Comparison, name: str) -> Change:
     path = f"{UNITS}/{name}"
     file = at.facts.files.get(path)
     if state is None or file is None:
-        return Change(at.spec.id, Resource.UNIT, name, Action.CREATE, Impact.HOT, "the host does not have it")
+        impact = Impact.ALL if name == UNIT_WG and _other_key(at) else Impact.HOT
+        reason = "; ".join([*(_other_key(at) if name == UNIT_WG else ()), "the host does not have it"])
+        return Change(at.spec.id, Resource.UNIT, name, Action.CREATE, impact, reason)
     hot: list[str] = _wrongs(name, state)
     cutting: list[str] = []
     if file_differences(at.spec, at.files[path], file):
         (cutting if name == UNIT_MEDIAMTX else hot).append("its file differs")
-    if state.drop_ins:
-        (cutting if name == UNIT_MEDIAMTX else hot).append(f"overridden by {', '.join(state.drop_ins)}")
+    if own := [path for path in state.drop_ins if overrides_ours(path)]:
+        (cutting if name == UNIT_MEDIAMTX else hot).append(f"overridden by {', '.join(own)}")
     if name == UNIT_WG:
         cutting += _interface_wrongs(at, state)
         hot += _link_wrongs(at)
@@ -40,6 +45,15 @@ def _unit_change(at: Comparison, name: str) -> Change:
     impact, cut = (Impact.ALL, at.everybody) if cutting else (Impact.HOT, NOBODY)
     reason = "; ".join([*cutting, *hot])
     return Change(at.spec.id, Resource.UNIT, name, Action.UPDATE, impact, reason, cut)
+
+
+def overrides_ours(path: str) -> bool:
+    """Whether a file overrides units of ours alone, so that an apply removes it; as the on-host program judges.
+
+    What stands in `service.d` is of every service of the machine: no plan changes it.
+    """
+    file = PurePosixPath(path)
+    return file.parent.name.startswith(_OUR_NAMES) or file.name.startswith(_OUR_NAMES)
 
 
 def _as_desired(name: str) -> str:
@@ -64,15 +78,24 @@ def _wrongs(name: str, state: UnitFacts) -> list[str]:
 def _interface_wrongs(at: Comparison, state: UnitFacts) -> list[str]:
     """What cannot change without everybody's sessions: the interface itself, its address, its port."""
     tunnel, live = at.spec.tunnel, at.facts.tunnel
+    wrong = _other_key(at)
     if live is None:
         # Restarted: and MediaMTX with it, which requires it.
-        return ["the interface is not there"] if state.active == "active" else []
-    wrong = []
+        return [*wrong, "the interface is not there"] if state.active == "active" else wrong
     if live.addresses != (f"{tunnel.address}/32",):
         wrong.append(f"address {', '.join(live.addresses) or 'none'} → {tunnel.address}/32")
     if tunnel.listen_port is not None and live.listen_port != tunnel.listen_port:
         wrong.append(f"port {live.listen_port} → {tunnel.listen_port}")
     return wrong
+
+
+def _other_key(at: Comparison) -> list[str]:
+    """That the relay's own key is not the one that its sites' packages have."""
+    former = at.fleet.former_keys.get(at.spec.id)
+    if former is None:
+        return []
+    known = f"its public key {former} → another one"
+    return [f"{known}: no site of it connects before it has a new package"]
 
 
 def _link_wrongs(at: Comparison) -> list[str]:
@@ -86,12 +109,26 @@ def _link_wrongs(at: Comparison) -> list[str]:
     return wrong + [f"route {route} is not ours" for route in sorted(routes - desired)]
 
 
+def is_silent(facts: HostFacts) -> bool:
+    """Whether MediaMTX runs by what systemd says, has its file, and does not answer its Control API."""
+    unit = facts.units.get(UNIT_MEDIAMTX)
+    return unit is not None and unit.active == "active" and facts.relay is not None and facts.runtime is None
+
+
+def restarts_silent(facts: HostFacts, changes: Iterable[Change]) -> bool:
+    """Whether a plan restarts MediaMTX because it does not answer: it has said so, and that all readers are cut."""
+    return is_silent(facts) and any(
+        c.resource is Resource.UNIT and c.name == UNIT_MEDIAMTX and c.pending and c.impact is Impact.ALL
+        for c in changes
+    )
+
+
 def _relay_wrongs(at: Comparison) -> list[str]:
     facts = at.facts
-    if facts.relay is None or facts.units[UNIT_MEDIAMTX].active != "active":
+    if is_silent(facts):
+        return ["it runs and does not answer its Control API, so it is restarted"]
+    if facts.relay is None or facts.runtime is None or facts.units[UNIT_MEDIAMTX].active != "active":
         return []
-    if facts.runtime is None:
-        return ["its Control API does not answer"]
     if facts.runtime.sentinel != facts.relay.sentinel:
         # It runs on another file than the one that its paths were compared with.
         return ["it has not read its file"]

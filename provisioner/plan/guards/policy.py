@@ -38,6 +38,7 @@ class PlanRefusal:
         limit: what is allowed; None where it is no number.
         value: what the plan does.
         host: the host concerned, empty where it is about the whole plan.
+        allow: the allowance that would settle it, as `--allow` takes it; empty where none does.
     """
 
     policy: str
@@ -46,6 +47,7 @@ class PlanRefusal:
     limit: int | None = None
     value: int | None = None
     host: str = ""
+    allow: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,24 @@ def refusals_of(
     return (*trust, *_over_limit(_effect_of(policy, subject, now), limits), *uncounted, *_protected(subject))
 
 
+def hint_once_saved(refusals: Sequence[PlanRefusal], allowed: Mapping[str, int]) -> str:
+    """What to do next about a saved plan that is refused: it takes no allowance any more, a new plan does.
+
+    Args:
+        refusals: why it is refused.
+        allowed: what the saved plan was allowed.
+    """
+    others = [refusal.hint for refusal in refusals if not refusal.allow]
+    asked = {name: f"{name}={number}" for name, number in allowed.items()}
+    asked |= {refusal.allow.partition("=")[0]: refusal.allow for refusal in refusals if refusal.allow}
+    if others or not any(refusal.allow for refusal in refusals):
+        return others[0] if others else "make a new plan, and have it reviewed: provisioner plan --out FILE"
+    words = " ".join(f"--allow {allowance}" for allowance in asked.values())
+    return (
+        f"a saved plan takes no allowance; if this is meant, plan again and have it reviewed: plan {words} --out FILE"
+    )
+
+
 def refused_trust(changes: Sequence[Change], unproved: Collection[str], allowed: int) -> tuple[PlanRefusal, ...]:
     """Why changes of who and what is trusted are held back: there are more of them than somebody has said.
 
@@ -121,7 +141,7 @@ def refused_trust(changes: Sequence[Change], unproved: Collection[str], allowed:
     hint = f"look at each; if all are meant, and you know who asked for them, add --allow trust={len(trusted)}"
     if unproved:
         hint += f"; trust={len(trusted) + len(unproved)} would also take {named(sorted(unproved))} for new"
-    return (PlanRefusal(TRUST, message, hint, allowed, len(trusted)),)
+    return (PlanRefusal(TRUST, message, hint, allowed, len(trusted), allow=f"{TRUST}={len(trusted)}"),)
 
 
 def _over_limit(effect: Effect, limits: Mapping[str, int]) -> Iterator[PlanRefusal]:
@@ -129,7 +149,7 @@ def _over_limit(effect: Effect, limits: Mapping[str, int]) -> Iterator[PlanRefus
         name, value, limit = measure.name, measure.of(effect), limits[measure.name]
         if value > limit:
             message = f"{measure.words(effect, value)}; the limit is {limit}"
-            yield PlanRefusal(name, message, _hint(name, value), limit, value)
+            yield PlanRefusal(name, message, _hint(name, value), limit, value, allow=f"{name}={value}")
 
 
 def _hint(name: str, value: int) -> str:
@@ -172,7 +192,7 @@ def _uncounted(subject: PlanInQuestion) -> Iterator[PlanRefusal]:
     for host in sorted(cutting & subject.uncounted):
         message = f"{host}: some paths would reconnect, and who watches there is not known: its relay does not tell"
         hint = "find out why its Control API does not answer; or, if this is meant, add --allow viewers=NUMBER"
-        yield PlanRefusal(VIEWERS_UNKNOWN, message, hint, host=host)
+        yield PlanRefusal(VIEWERS_UNKNOWN, message, hint, host=host, allow="viewers=NUMBER")
 
 
 def _protected(subject: PlanInQuestion) -> Iterator[PlanRefusal]:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from functools import partial
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -15,11 +16,12 @@ from provisioner.hosts.ansible.bundle import write_bundle
 from provisioner.hosts.runner import HostCall
 from provisioner.render import templates as templates_module
 from provisioner.render.templates import Templates, load_templates
-from provisioner_host import paths
+from provisioner_host import apply as apply_module
+from provisioner_host import gate, paths, preflight, switch, units
 from provisioner_host.known import identity, known
 from provisioner_host.lockout import LockedOut, refusal_in, refusal_of
 from provisioner_host.shell import Failed
-from provisioner_host.transaction import Transaction
+from provisioner_host.transaction import ApplyTransaction, Transaction
 from provisioner_host.wire import StatusRequest
 from tests.lab.direct import BOOTSTRAP, MARK
 
@@ -164,3 +166,103 @@ def test_a_lock_out_is_told_apart_from_a_check_that_could_not_be_made(
     assert refusal_of(raised.value) == refusal
     # A receipt keeps the sentence alone.
     assert refusal_in(str(raised.value)) == refusal
+
+
+# --- what overrides units of ours ------------------------------------------------------------------
+
+
+def _facts_of(*overriding: Path) -> Any:
+    unit = {"active": "active", "enabled": "enabled", "reload": False, "drop_ins": [str(p) for p in overriding]}
+    return {"units": {paths.UNIT_MEDIAMTX: unit | {"pid": 1}}, "manifest": None}
+
+
+def _apply_of(folder: Path, **files: Any) -> ApplyTransaction:
+    return ApplyTransaction(cast("Any", {"files": files, "units": [paths.UNIT_MEDIAMTX]}), folder)
+
+
+def test_what_overrides_a_unit_of_ours_goes_wherever_it_lies_and_the_machine_s_own_stays(tmp_path: Path) -> None:
+    places = ("etc/systemd/system", "run/systemd/system", "etc/systemd/system.control", "usr/lib/systemd/system")
+    ours = [tmp_path / place / f"{paths.UNIT_MEDIAMTX}.d/50-a b.conf" for place in places]
+    ours += [tmp_path / "etc/systemd/system/provisioner-.service.d/x.conf"]
+    ours += [tmp_path / "run/systemd/transient" / paths.UNIT_MEDIAMTX]
+    machine = tmp_path / "etc/systemd/system/service.d/limits.conf"
+    for file in (*ours, machine):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("[Service]\n")
+    switch._put_files(_apply_of(tmp_path), _facts_of(*ours, machine))  # noqa: SLF001
+    assert [file for file in (*ours, machine) if file.exists()] == [machine]
+
+
+def test_what_overrides_a_unit_and_cannot_be_removed_is_named(tmp_path: Path) -> None:
+    folder = tmp_path / f"{paths.UNIT_MEDIAMTX}.d/a.conf"
+    folder.mkdir(parents=True)
+    with pytest.raises(Failed, match=rf"{folder} overrides a unit of ours and cannot be removed"):
+        switch._put_files(_apply_of(tmp_path), _facts_of(folder))  # noqa: SLF001
+
+
+def test_systemd_s_list_of_what_overrides_a_unit_is_read_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    control = f"/etc/systemd/system.control/{paths.UNIT_MEDIAMTX}"
+    drop_ins = '"/run/systemd/system/x.service.d/a b.conf" /etc/systemd/system/service.d/c.conf'
+    shown = f"Id={paths.UNIT_MEDIAMTX}\nActiveState=active\nUnitFileState=enabled\nNeedDaemonReload=no\nMainPID=1\n"
+    shown += f"FragmentPath={control}\nDropInPaths={drop_ins}\n"
+    monkeypatch.setattr(units, "run", lambda _argv: subprocess.CompletedProcess([], 0, shown, ""))
+    (state_of_unit,) = units.states([paths.UNIT_MEDIAMTX]).values()
+    expected = [control, "/run/systemd/system/x.service.d/a b.conf", "/etc/systemd/system/service.d/c.conf"]
+    assert state_of_unit["drop_ins"] == sorted(expected)
+    own = shown.replace(control, f"/etc/systemd/system/{paths.UNIT_MEDIAMTX}")
+    monkeypatch.setattr(units, "run", lambda _argv: subprocess.CompletedProcess([], 0, own, ""))
+    assert control not in units.states([paths.UNIT_MEDIAMTX])[paths.UNIT_MEDIAMTX]["drop_ins"]
+
+
+def test_a_folder_where_a_file_of_ours_belongs_is_refused_before_anything_is_touched(tmp_path: Path) -> None:
+    place = tmp_path / "etc/wg-prov.conf"
+    place.mkdir(parents=True)
+    change = _apply_of(tmp_path, **{str(place): {"content": "0", "mode": 0o600, "owner": "root", "group": "root"}})
+    with pytest.raises(Failed, match=r"check files: .*wg-prov.conf is a folder.*move it away, and plan again"):
+        preflight.check(change, _facts_of())
+
+
+# --- a relay that hangs ---------------------------------------------------------------------------
+
+
+def test_a_silent_relay_is_killed_before_it_is_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program that is stopped or deadlocked ends itself never: systemd would wait for it a minute and a half."""
+    said: list[tuple[str, ...]] = []
+    monkeypatch.setattr(units, "systemctl", lambda *words, **_options: said.append(words))
+    units.restart_silent(paths.UNIT_MEDIAMTX)
+    assert said == [("kill", "--signal=SIGKILL", paths.UNIT_MEDIAMTX), ("restart", paths.UNIT_MEDIAMTX)]
+
+
+def test_a_restart_does_not_wait_for_a_program_that_never_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[tuple[str, ...]] = []
+
+    def systemctl(*words: str, check: bool = True, timeout_s: float = 30) -> None:
+        said.append(words)
+        assert timeout_s <= 30
+        if len(said) == 1:
+            raise Failed(f"systemctl: no answer within {timeout_s:g} s, {check}")
+
+    monkeypatch.setattr(units, "systemctl", systemctl)
+    units.restart(paths.UNIT_MEDIAMTX)
+    assert [words[0] for words in said] == ["restart", "kill", "restart"]
+
+
+def test_a_relay_that_is_known_to_hang_is_asked_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = []
+
+    def see(asked: object) -> dict[str, object]:
+        looked.append(asked)
+        return {"sessions": {"paths": {}}, "relay": None}
+
+    monkeypatch.setattr(gate, "look", see)
+    change = ApplyTransaction(cast("Any", {"restart": [paths.UNIT_MEDIAMTX], "gate": {"paths": [1]}}), tmp_path)
+    assert apply_module._look(change)["sessions"]["paths"] is None  # noqa: SLF001
+    assert looked == []
+    change.request["restart"] = []
+    apply_module._look(change)  # noqa: SLF001
+    assert looked == [{"paths": [1]}]
+    facts = _facts_of() | {"relay": {}}
+    assert apply_module._hangs(facts, cast("Any", {"sessions": {"paths": None}}))  # noqa: SLF001
+    assert not apply_module._hangs(facts, cast("Any", {"sessions": {"paths": {}}}))  # noqa: SLF001
+    facts["units"][paths.UNIT_MEDIAMTX]["active"] = "inactive"
+    assert not apply_module._hangs(facts, cast("Any", {"sessions": {"paths": None}}))  # noqa: SLF001

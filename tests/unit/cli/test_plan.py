@@ -14,7 +14,7 @@ import pytest
 from provisioner import pipeline
 from provisioner.cli.main import run
 from provisioner.runs import execution
-from tests.simulated import SimulatedHosts
+from tests.simulated import SimulatedHost, SimulatedHosts
 
 ROOT = Path(__file__).parents[3]
 EXAMPLE = "inventories/example"
@@ -409,3 +409,157 @@ def test_details_lists_every_change_and_all_the_no_ops_too(call: Terminal) -> No
     assert "  ~ file /etc/provisioner/mediamtx.yml [none]: content differs" in details
     assert "  = peer site/kcl-bg-001: the tunnel has it" in everything
     assert len(short) < len(details) < len(everything)
+
+
+# --- last lines -----------------------------------------------------------------------------------
+
+
+def test_drift_with_an_unreadable_host_says_so_last_and_no_change_of_the_others_alone(call: Terminal) -> None:
+    call.hosts.hosts[RELAY].reachable = False
+    for command in ("drift", "plan"):
+        code, out, _ = call(command)
+        lines = out.splitlines()
+        assert (code, lines[0].startswith("no change on 2 of 3 hosts: ")) == (5, True)
+        assert lines[-2].startswith("1 host was not read, and what would change there is not in this plan: ")
+        assert lines[-2].endswith("repair that and plan again")
+        assert "no change:" not in out
+    code, out, _ = call("--output", "markdown", "drift")
+    assert (code, "### Plan: no change on 2 of 3 hosts" in out, "1 host was not read" in out) == (5, True, True)
+    for host in call.hosts.hosts.values():
+        host.reachable = False
+    assert call("drift")[1].splitlines()[0] == "nothing is known: none of 3 hosts was read"
+
+
+def test_a_partial_apply_ends_with_what_failed_and_never_with_an_empty_plan(call: Terminal) -> None:
+    call.other_channel()
+    call.hosts.hosts["relay-vnpt-1"].reachable = False
+    code, out, _ = call("apply", "--yes")
+    lines = out.splitlines()
+    assert code == 5
+    assert lines[-2].startswith("1 host not reached, or what became of it is not known: relay-vnpt-1; once it answers")
+    assert "a fresh plan finds nothing more on 2 of 3 hosts" in lines[-1]
+    assert "is empty" not in out
+    assert call("apply", "--yes")[1].splitlines()[-1] == "nothing to do on 2 of 3 hosts"
+
+
+def test_an_apply_of_some_hosts_says_nothing_of_the_others(call: Terminal) -> None:
+    call.other_channel()
+    _, out, _ = call("apply", "--yes", "--limit", f"host={RELAY}")
+    assert "a fresh plan finds nothing more on 1 of 3 hosts" in out.splitlines()[-1]
+    assert call("apply", "--yes", "--limit", f"host={RELAY}")[1].splitlines()[-1] == "nothing to do on 1 of 3 hosts"
+
+
+def test_a_check_without_all_hosts_calls_nothing_stale(call: Terminal) -> None:
+    assert call("plan", "--out", "plan.json")[0] == 0
+    call.hosts.hosts["centre-hn"].reachable = False
+    code, out, _ = call("plan", "--check", "plan.json")
+    assert (code, out.startswith("not known: 1 host not read"), "stale" in out) == (5, True, False)
+
+
+# --- a saved plan that is refused -----------------------------------------------------------------
+
+
+def test_a_saved_plan_that_is_stale_and_refused_says_both_and_ends_with_8(call: Terminal) -> None:
+    call.limit_viewers()
+    call.other_channel()
+    assert call("plan", "--allow", "viewers=2", "--out", "plan.json")[0] == 0
+    call.hosts.hosts[RELAY].viewers = {WATCHED: 3}
+    call.hosts.hosts["relay-vnpt-1"].units.discard("provisioner-nft.service")
+    writes = call.hosts.hosts[RELAY].writes
+    code, _, err = call("apply", "plan.json")
+    assert code == 8
+    assert "relay-vnpt-1 has moved (unit provisioner-nft.service was active, enabled" in err
+    assert "and it is refused: 3 viewers would be cut; the limit is 2" in err
+    assert "plan --allow viewers=3 --out FILE" in err
+    assert call.hosts.hosts[RELAY].writes == writes
+
+
+def test_the_hint_of_a_saved_plan_takes_the_allowance_to_a_new_plan(call: Terminal) -> None:
+    call.limit_viewers()
+    call.other_channel()
+    assert call("plan", "--allow", "viewers=2", "--out", "plan.json")[0] == 0
+    call.hosts.hosts[RELAY].viewers = {WATCHED: 3}
+    code, _, err = call("apply", "plan.json")
+    assert (code, "add --allow" in err, "plan --allow viewers=3 --out FILE" in err) == (6, False, True)
+    assert call("apply", "--yes")[2].count("add --allow viewers=3") >= 1
+    call.hosts.hosts[RELAY].viewers = {}
+    call.hosts.hosts["relay-vnpt-1"].proves = False
+    code, out, _ = call("apply", "plan.json")
+    assert (code, "plan --allow trust=NUMBER --out FILE" in out, "for one plan: --allow" in out) == (5, True, False)
+
+
+# --- what overrides units -------------------------------------------------------------------------
+
+
+def test_what_overrides_a_unit_of_ours_is_planned_and_gone_after_an_apply(call: Terminal) -> None:
+    call.hosts.hosts[RELAY].overriding = ["/run/systemd/system/provisioner-mediamtx.service.d/x.conf"]
+    code, document = call.document("drift")
+    changed = {change["name"]: (change["impact"], change["reason"]) for change in document["changes"]}
+    assert code == 10
+    assert changed["provisioner-mediamtx.service"][0] == "all"
+    assert "provisioner-mediamtx.service.d/x.conf" in changed["provisioner-mediamtx.service"][1]
+    code, out, _ = call("apply", "--yes")
+    assert (code, out.splitlines()[-1].endswith("; a fresh plan is empty")) == (0, True)
+
+
+def test_what_changes_every_service_of_a_machine_is_told_and_no_change_of_ours(call: Terminal) -> None:
+    call.hosts.hosts[RELAY].overriding = ["/etc/systemd/system/service.d/limits.conf"]
+    code, out, _ = call("drift")
+    assert (code, "service.d/limits.conf on relay-viettel-1 changes units of ours, too" in out) == (0, True)
+    assert call("apply", "--yes")[1].splitlines()[-1] == "nothing to do"
+    assert call.hosts.hosts[RELAY].overriding
+
+
+# --- a relay that hangs ---------------------------------------------------------------------------
+
+
+def test_a_relay_that_does_not_answer_is_restarted_by_the_plan_that_says_so(call: Terminal) -> None:
+    call.hosts.hosts[RELAY].silent = True
+    code, document = call.document("drift")
+    (change,) = document["changes"]
+    assert (code, change["resource"], change["name"], change["impact"]) == (
+        10,
+        "unit",
+        "provisioner-mediamtx.service",
+        "all",
+    )
+    assert "does not answer its Control API" in change["reason"]
+    assert call("apply", "--yes")[0] == 6
+    assert call("apply", "--yes", "--allow", "viewers=5")[0] == 0
+    assert (call.hosts.hosts[RELAY].restarts, call.hosts.hosts["relay-vnpt-1"].restarts) == (1, 0)
+    assert call("drift")[0] == 0
+
+
+def test_a_relay_that_hangs_after_its_plan_was_reviewed_is_not_restarted_by_it(call: Terminal) -> None:
+    call.other_channel()
+    assert call("plan", "--out", "plan.json")[0] == 0
+    call.hosts.before = lambda operation, host: (
+        setattr(call.hosts.hosts[RELAY], "silent", True) if (operation, host) == ("apply", RELAY) else None
+    )
+    code, out, _ = call("apply", "plan.json")
+    assert (code, "provisioner-mediamtx.service does not answer" in out) == (8, True)
+    assert call.hosts.hosts[RELAY].restarts == 0
+
+
+# --- a relay that stands in for a dead one --------------------------------------------------------
+
+
+def test_a_relay_in_a_dead_one_s_place_names_the_sites_that_need_a_package(call: Terminal) -> None:
+    lock = call.root / EXAMPLE / "allocations.lock.yml"
+    lines = lock.read_text(encoding="utf-8").splitlines(keepends=True)
+    at = lines.index(f"  {RELAY}:\n")
+    assert [line.split(":")[0].strip() for line in lines[at + 2 : at + 5]] == ["public_key", "api_hash", "probe_hash"]
+    lock.write_text("".join([*lines[: at + 2], *lines[at + 5 :]]), encoding="utf-8")
+    call.hosts.hosts[RELAY] = SimulatedHost(proves=False)
+    code, out, _ = call("keys", "init", "--allow", "trust=1")
+    assert (code, f"{RELAY} has a new key: " in out, "kcl-bg-001" in out) == (0, True, True)
+    assert "site_packages" in call.document("keys", "init", "--allow", "trust=1")[1]
+    _, plan = call.document("plan", "--allow", "trust=9")
+    sites = {need["facility"] for need in plan["site_packages"]}
+    assert {"kcl-bg-001", "kcl-bg-002"} <= sites
+    assert {need["reason"] for need in plan["site_packages"]} == {"the relay's public key is another one than before"}
+    assert [c["impact"] for c in plan["changes"] if (c["host"], c["name"]) == (RELAY, "provisioner-wg.service")] == [
+        "all"
+    ]
+    _, plan = call.document("drift", "--limit", "host=relay-vnpt-1")
+    assert plan["site_packages"] == []

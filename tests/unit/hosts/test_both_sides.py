@@ -14,11 +14,13 @@ from provisioner.base.private_text import address_without_login
 from provisioner.desired import spec, units
 from provisioner.hosts import document, facts
 from provisioner.hosts.ansible import proof
-from provisioner.plan.diff import relay_file, rules
+from provisioner.plan.diff import files as plan_files
+from provisioner.plan.diff import overrides_ours, relay_file, rules
 from provisioner.render import files
 from provisioner.render.templates import load_templates
 from provisioner_host import bundle, logins, main, paths, wire
 from provisioner_host import files as host_files
+from provisioner_host import units as host_units
 from tests.lab import direct
 from tests.lab.direct import MARK
 
@@ -52,6 +54,7 @@ TWICE = {
     "the unit that returns": (units.UNIT_REVERT, paths.UNIT_REVERT),
     "the unit that returns, its file": (f"{files.UNITS}/{units.UNIT_REVERT}", paths.REVERT_UNIT_FILE),
     "our table": (rules.TABLE, " ".join(("table", *paths.TABLE))),
+    "what is no plain file": (plan_files.NOT_A_FILE, host_files.NOT_A_FILE),
     "receipts": (host_change.RECEIPTS, paths.RECEIPTS),
     "the mark of an answer": (MARK, main.ANSWER),
     "states of a change": (sorted(ChangeState), sorted(get_args(wire.Outcome))),
@@ -78,6 +81,17 @@ def test_both_sides_write_and_hide_alike() -> None:
         "rtsp://100.64.0.4",
     ):
         assert address_without_login(source) == logins.without_login(source)
+
+
+def test_both_sides_know_alike_what_overrides_units_of_ours() -> None:
+    ours = (
+        "/etc/systemd/system/provisioner-mediamtx.service.d/a.conf",
+        "/run/systemd/system/provisioner-.service.d/a.conf",
+        "/etc/systemd/system.control/provisioner-wg.service",
+    )
+    others = ("/etc/systemd/system/service.d/a.conf", "/usr/lib/systemd/system/service.d/provision.conf", "", "x")
+    for judge in (overrides_ours, host_units.of_ours):
+        assert [path for path in (*ours, *others) if judge(path)] == list(ours)
 
 
 def test_the_types_of_what_travels_are_imported_by_the_type_checker_alone() -> None:

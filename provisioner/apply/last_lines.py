@@ -1,0 +1,183 @@
+"""How a run ends for who reads the last lines alone: the worst first, with what to do next. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from provisioner.apply.result import HostOutcome, HostResult, NotStartedBecause
+from provisioner.base.counted import counted
+from provisioner.plan.changes import Change
+from provisioner.plan.guards.measures import named
+
+_REMAINING = 5
+
+
+class EndClass(StrEnum):
+    """What is said of a host at the end, from the worst to the best."""
+
+    BROKEN = "broken"
+    RETURNED = "returned"
+    REFUSED = "refused"
+    LOCKED = "locked"
+    STALE = "stale"
+    LOCK_OUT = "lock-out"
+    UNKNOWN = "unknown"
+    HELD_BACK = "held-back"
+    APPLIED = "applied"
+    UNCHANGED = "unchanged"
+
+
+_REFUSALS = {
+    NotStartedBecause.CHECK: EndClass.REFUSED,
+    NotStartedBecause.LOCKED: EndClass.LOCKED,
+    NotStartedBecause.STALE: EndClass.STALE,
+    NotStartedBecause.LOCK_OUT: EndClass.LOCK_OUT,
+    NotStartedBecause.HOST: EndClass.UNKNOWN,
+    NotStartedBecause.HELD_BACK: EndClass.HELD_BACK,
+}
+_OUTCOMES = {
+    HostOutcome.ROLLBACK_FAILED: EndClass.BROKEN,
+    HostOutcome.ROLLED_BACK: EndClass.RETURNED,
+    HostOutcome.NOT_STARTED: EndClass.REFUSED,
+    HostOutcome.UNREACHABLE: EndClass.UNKNOWN,
+    HostOutcome.APPLIED: EndClass.APPLIED,
+    HostOutcome.UNCHANGED: EndClass.UNCHANGED,
+}
+
+_AN_APPLY: Mapping[EndClass, Callable[[str, str], str]] = {
+    EndClass.BROKEN: lambda hosts, names: (
+        f"a person is needed now: {hosts} could not return to last-good: {names}; the switch there keeps trying"
+    ),
+    EndClass.RETURNED: lambda hosts, names: (
+        f"{hosts} failed and returned to last-good: {names}; repair what their lines name, then plan and apply again"
+    ),
+    EndClass.REFUSED: lambda hosts, names: (
+        f"{hosts} refused the change, untouched: {names}; repair what their lines name, then plan again"
+    ),
+    EndClass.LOCKED: lambda hosts, names: (
+        f"{hosts} held by another run: {names}; wait until it has ended (provisioner history), then apply again"
+    ),
+    EndClass.STALE: lambda hosts, names: (
+        f"{hosts} moved since the plan was made: {names}; make a new plan: provisioner plan --out FILE"
+    ),
+    EndClass.LOCK_OUT: lambda hosts, names: (
+        f"{hosts} would shut SSH out by its new rules: {names}; repair management_networks, then plan again"
+    ),
+    EndClass.UNKNOWN: lambda hosts, names: (
+        f"{hosts} not reached, or what became of it is not known: {names}; once it answers, plan and apply again"
+    ),
+    EndClass.HELD_BACK: lambda hosts, names: f"{hosts} not started: {names}",
+}
+_A_ROLLBACK = {
+    **_AN_APPLY,
+    EndClass.RETURNED: lambda hosts, names: (
+        f"a person is needed now: {hosts} did not go back, and stayed as it was: {names}; see the lines above"
+    ),
+    EndClass.REFUSED: lambda hosts, names: (
+        f"a person is needed now: {hosts} refused to go back, and nothing was touched: {names}; see the lines above"
+    ),
+    EndClass.LOCK_OUT: lambda hosts, names: (
+        f"a person is needed now: {hosts} would shut SSH out with its older rules, and stayed: {names}"
+    ),
+    EndClass.STALE: lambda hosts, names: f"{hosts} moved meanwhile: {names}; call provisioner rollback again",
+}
+
+
+def end_class(result: HostResult) -> EndClass:
+    """What a host's result is at the end."""
+    return _REFUSALS[result.refusal] if result.refusal is not None else _OUTCOMES[result.outcome]
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnd:
+    """What the last lines of a run are made of.
+
+    Attributes:
+        ended: `done`, `stopped`, `paused` or `interrupted`.
+        remaining: what a fresh plan still finds on the hosts that were changed.
+        left_out: hosts that the run was not about.
+        going_back: whether it was a rollback.
+    """
+
+    run: str
+    results: Sequence[HostResult]
+    ended: str = "done"
+    cause: str = ""
+    remaining: Sequence[Change] = ()
+    left_out: Sequence[str] = ()
+    notes: Sequence[str] = field(default=())
+    going_back: bool = False
+
+
+def run_ending(end: RunEnd) -> tuple[str, ...]:
+    """The sentences at a run's end, the worst first."""
+    by_class: dict[EndClass, list[str]] = {kind: [] for kind in EndClass}
+    for result in end.results:
+        by_class[end_class(result)].append(result.host)
+    words = _A_ROLLBACK if end.going_back else _AN_APPLY
+    order = sorted(words, key=_rollback_rank if end.going_back else list(EndClass).index)
+    failed = [words[kind](_hosts(by_class[kind]), named(by_class[kind])) for kind in order if by_class[kind]]
+    return (*_first_of(failed, end, by_class), *_good(end, by_class))
+
+
+def _rollback_rank(kind: EndClass) -> int:
+    """A host that should have gone back and did not comes before all else of a rollback."""
+    needs_a_person = (EndClass.BROKEN, EndClass.RETURNED, EndClass.REFUSED, EndClass.LOCK_OUT)
+    ranks = list(EndClass)
+    return needs_a_person.index(kind) if kind in needs_a_person else len(ranks) + ranks.index(kind)
+
+
+def _first_of(failed: Sequence[str], end: RunEnd, by_class: Mapping[EndClass, Sequence[str]]) -> Iterator[str]:
+    """What went wrong, what a fresh plan still finds behind what is worse than that, and why it ended so soon."""
+    worse = sum(1 for kind in (EndClass.BROKEN, EndClass.RETURNED, EndClass.REFUSED) if by_class[kind])
+    yield from failed[:worse]
+    yield from _remaining(end)
+    yield from (f"the record of the run is not whole: {note}" for note in end.notes)
+    yield from failed[worse:]
+    if end.ended in {"paused", "interrupted"}:
+        word = "pauses" if end.ended == "paused" else "was interrupted"
+        yield f"run {end.run} {word}: provisioner apply --resume goes on, provisioner apply --abort ends it"
+    if end.ended == "stopped":
+        yield f"the rollout was stopped: {end.cause.removeprefix('not started: ')}"
+
+
+def _remaining(end: RunEnd) -> Iterator[str]:
+    if end.remaining:
+        listed = [f"{c.resource.value} {c.name} on {c.host} ({c.reason})" for c in end.remaining[:_REMAINING]]
+        more = f" and {len(end.remaining) - _REMAINING} more" if len(end.remaining) > _REMAINING else ""
+        yield (
+            f"a fresh plan still finds {counted(len(end.remaining), 'change')} on what was applied:"
+            f" {', '.join(listed)}{more}; see provisioner plan --details, and apply again"
+        )
+
+
+def _good(end: RunEnd, by_class: Mapping[EndClass, Sequence[str]]) -> Iterator[str]:
+    applied, unchanged = by_class[EndClass.APPLIED], by_class[EndClass.UNCHANGED]
+    hosts = len(end.results) + len(end.left_out)
+    if applied and end.going_back:
+        yield f"{counted(len(applied), 'host')} returned, run {end.run}; the inventory still says what was undone"
+    elif applied:
+        fresh = _fresh(end, len(applied) + len(unchanged), hosts)
+        yield f"{counted(len(applied), 'host')} applied, run {end.run}{fresh}"
+    elif unchanged and len(unchanged) == hosts:
+        yield "nothing to do"
+    elif unchanged:
+        yield f"nothing to do on {len(unchanged)} of {counted(hosts, 'host')}"
+
+
+def _fresh(end: RunEnd, good: int, hosts: int) -> str:
+    """What a fresh plan finds, as far as it looked: an empty one is of all hosts, each of them read."""
+    if end.remaining:
+        return ""
+    unread = [r.host for r in end.results if r.outcome is HostOutcome.APPLIED and r.facts is None]
+    if unread:
+        return f"; what a fresh plan finds on {named(unread)} is not known: provisioner plan tells it"
+    if good < hosts:
+        return f"; a fresh plan finds nothing more on {good} of {counted(hosts, 'host')}"
+    return "; a fresh plan is empty"
+
+
+def _hosts(hosts: Iterable[str]) -> str:
+    return counted(len(list(hosts)), "host")

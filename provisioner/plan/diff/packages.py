@@ -1,0 +1,166 @@
+"""Sites whose package does not fit any more once a plan is applied: a gateway is no host of ours. Pure.
+
+A gateway has what a technician installed there: its relay's public key, addresses and port, its own address, its
+pre-shared key, and the ports of its devices. Where a plan changes one of these, the site goes dark, or stays so, until
+somebody installs a new package. What was changed on a host by hand and is put back asks for none: then the host's own
+file still says what the package says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from ipaddress import IPv4Address
+from typing import NamedTuple
+
+from provisioner.base.secret import keyed_digest
+from provisioner.desired.spec import HostSpec, Peer
+from provisioner.hosts.facts import HostFacts, PeerFacts
+from provisioner.plan.diff.comparison import Comparison, host_of
+from provisioner.render.files import PSK_FILE, WG_FILE
+
+_SITE, _RELAY = "site/", "relay/"
+
+
+class SitePackageNeed(NamedTuple):
+    """A site that needs a new package, the relay that it is about, and why."""
+
+    facility: str
+    relay: str
+    reason: str
+
+
+def sites_of(spec: HostSpec) -> list[str]:
+    """The facilities that a relay pulls from, by its peers."""
+    return [peer.name.removeprefix(_SITE) for peer in spec.tunnel.peers if peer.name.startswith(_SITE)]
+
+
+def former_keys(
+    specs: Sequence[HostSpec], facts: Mapping[str, HostFacts], recorded: Mapping[str, str]
+) -> dict[str, str]:
+    """By relay, the public key that it was known by, where that is not the one that it has by the inventory.
+
+    Centres know it: a relay that stands in for a dead one remembers nothing itself. Where no centre does, a relay's
+    tunnel does.
+
+    Args:
+        specs: the hosts that were read.
+        facts: of them.
+        recorded: each relay's public key by the lock.
+    """
+    tunnels = {spec.id: facts[spec.id].tunnel for spec in specs if spec.relay}
+    known = {relay: tunnel.public_key for relay, tunnel in tunnels.items() if tunnel is not None}
+    for spec in specs:
+        for peer in (peer for peer in spec.tunnel.peers if peer.name.startswith(_RELAY)):
+            if key := _known_key(facts[spec.id], peer):
+                known[peer.name.removeprefix(_RELAY)] = key
+    return {relay: key for relay, key in known.items() if key and recorded.get(relay, key) != key}
+
+
+def _known_key(facts: HostFacts, peer: Peer) -> str:
+    """The key under which a host knows a peer: as it was applied last, else by the peer's address in its tunnel."""
+    if facts.trust and peer.name in facts.trust.keys:
+        return facts.trust.keys[peer.name].partition(" ")[0]
+    addresses = tuple(sorted(map(str, peer.allowed_ips)))
+    live = facts.tunnel.peers if facts.tunnel else {}
+    return next((key for key, of in live.items() if of.allowed_ips == addresses), "")
+
+
+def moved_endpoints(specs: Iterable[Comparison]) -> dict[str, str]:
+    """By relay, how its public address or port becomes another one, as its centres see it."""
+    moved: dict[str, str] = {}
+    for at in specs:
+        live = at.facts.tunnel.peers if at.facts.tunnel and rewrites(at, WG_FILE) else {}
+        for peer in at.spec.tunnel.peers:
+            known = live.get(peer.public_key)
+            if peer.name.startswith(_RELAY) and peer.endpoint and known and known.endpoint:
+                desired = _endpoint(peer.endpoint)
+                if known.endpoint != desired:
+                    moved[peer.name.removeprefix(_RELAY)] = f"{known.endpoint} → {desired}"
+    return moved
+
+
+def _endpoint(endpoint: tuple[IPv4Address, int]) -> str:
+    return f"{endpoint[0]}:{endpoint[1]}"
+
+
+def rewrites(at: Comparison, path: str) -> bool:
+    """Whether a plan writes other content into a file that the host has."""
+    file, live = at.files.get(path), at.facts.files.get(path)
+    return file is not None and live is not None and live.digest != keyed_digest(at.spec.digest_key, file.content)
+
+
+def psk_is_renewed(at: Comparison, peer: Peer, live: PeerFacts) -> bool:
+    """Whether a peer gets another pre-shared key by the inventory, and not back the one that it had."""
+    differs = live.psk != keyed_digest(at.spec.digest_key, peer.psk.reveal().encode())
+    return differs and rewrites(at, PSK_FILE)
+
+
+def needs_of_relay(at: Comparison) -> Iterator[SitePackageNeed]:
+    """The sites of a relay that was read, each once, whose package knows what the plan changes there."""
+    whole = _of_all_sites(at)
+    live = at.facts.tunnel.peers if at.facts.tunnel else {}
+    for peer in at.spec.tunnel.peers:
+        if not peer.name.startswith(_SITE):
+            continue
+        reason = whole or _of_one_site(at, peer, live.get(peer.public_key))
+        if reason:
+            yield SitePackageNeed(peer.name.removeprefix(_SITE), at.spec.id, reason)
+    yield from _taken_down(at, live)
+
+
+def _of_all_sites(at: Comparison) -> str:
+    tunnel, live = at.spec.tunnel, at.facts.tunnel
+    if live is None or not rewrites(at, WG_FILE):
+        return ""
+    if tunnel.listen_port is not None and live.listen_port != tunnel.listen_port:
+        return f"the relay's WireGuard port {live.listen_port} → {tunnel.listen_port}"
+    if live.addresses and live.addresses != (f"{tunnel.address}/32",):
+        return f"the relay's tunnel address {', '.join(live.addresses)} → {tunnel.address}/32"
+    return ""
+
+
+def _of_one_site(at: Comparison, peer: Peer, live: PeerFacts | None) -> str:
+    if live is None:
+        others = sorted(at.fleet.holders.get(peer.public_key, frozenset()) - {at.spec.id})
+        return f"{at.spec.id} serves it from now on, where it was served by {', '.join(others)}" if others else ""
+    if psk_is_renewed(at, peer, live):
+        return "its pre-shared key is another one"
+    desired = tuple(sorted(map(str, peer.allowed_ips)))
+    if live.allowed_ips != desired and rewrites(at, WG_FILE):
+        return f"its tunnel address {', '.join(live.allowed_ips) or 'none'} → {', '.join(desired)}"
+    return _other_devices(at, peer)
+
+
+def _other_devices(at: Comparison, peer: Peer) -> str:
+    """That the site has a device more or less, by its ports; nothing is known where nothing is pulled from there."""
+    facility = peer.name.removeprefix(_SITE)
+    known = {
+        _port(live.source or "")
+        for network in peer.allowed_ips
+        for live in (at.live_paths[name] for name in at.pulled_from(str(network)))
+    }
+    wanted = {path.source.port for path in at.spec.paths if path.facility == facility}
+    if not known or known == wanted:
+        return ""
+    more, less = sorted(wanted - known), sorted(known - wanted)
+    return f"its gateway has to lead {_ports(more)} to a device" if more else f"its gateway still leads {_ports(less)}"
+
+
+def _ports(ports: Iterable[int]) -> str:
+    return ", ".join(f"port {port}" for port in ports)
+
+
+def _port(source: str) -> int:
+    place = source.partition("://")[2].partition("/")[0].rpartition("@")[2]
+    port = place.removeprefix(host_of(source)).removeprefix(":")
+    return int(port) if port.isascii() and port.isdigit() else 0
+
+
+def _taken_down(at: Comparison, live: Mapping[str, PeerFacts]) -> Iterator[SitePackageNeed]:
+    """Sites that no relay serves from now on: their gateways go on until their package takes them down."""
+    for key in sorted(live.keys() - {peer.public_key for peer in at.spec.tunnel.peers}):
+        facility = at.fleet.sites.get(key, ("", ""))[1]
+        if facility and facility not in at.fleet.served_sites:
+            yield SitePackageNeed(
+                facility, at.spec.id, "no relay serves it any more: its package takes the gateway down"
+            )

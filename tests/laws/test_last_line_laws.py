@@ -1,0 +1,183 @@
+"""Laws of last lines: the first sentence is of the worst, and nothing is said of a host that nobody read."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import cast
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from provisioner.apply import HostOutcome, HostResult, NotStartedBecause, RunEnd, exit_code, run_ending
+from provisioner.base.errors import HostError
+from provisioner.cli.keys import keys_ending
+from provisioner.hosts.facts import HostFacts
+from provisioner.pipeline import KeysMade
+from provisioner.plan import Basis, Plan, no_change, plan_ending
+from provisioner.plan.changes import Action, Change, Impact, Resource
+from provisioner.plan.guards.policy import PlanRefusal
+from provisioner.report.plan_markdown import plan_comment
+from provisioner.report.text import verify_ending
+from provisioner.report.totals import SEVERITY
+from provisioner.verify.result import Cause, HostReport, PathVerdict, Verdict, VerifyResult
+
+NOW = datetime(2021, 5, 12, tzinfo=UTC)
+MANY = settings(max_examples=150, deadline=None)
+HOSTS = ("relay-1", "relay-2", "relay-3", "relay-4", "centre-1")
+_UNQUALIFIED = re.compile(r"no change(?! on \d+ of \d+ hosts)|\bempty\b|nothing to do(?! on \d+ of \d+ hosts)")
+_STATES = ("same", "changes", "unreadable", "unproved", "left out")
+
+
+@st.composite
+def plans(draw: st.DrawFn) -> Plan:
+    states = {host: draw(st.sampled_from(_STATES)) for host in HOSTS}
+    unread = {h: f"{h} (192.0.2.1:22) could not be reached: no route" for h, s in states.items() if s == "unreadable"}
+    unproved = tuple(h for h, s in states.items() if s == "unproved")
+    changes = [
+        Change(h, Resource.UNIT, "u", Action.UPDATE if s == "changes" else Action.NOOP, Impact.HOT, "why")
+        for h, s in states.items()
+        if s in {"same", "changes"}
+    ]
+    refused = draw(st.lists(st.sampled_from(["hosts", "trust"]), max_size=2))
+    return Plan(
+        Basis("i", "t", {h: "d" for h, s in states.items() if s in {"same", "changes"}}),
+        tuple(changes),
+        left_out=tuple(h for h, s in states.items() if s == "left out"),
+        refused=tuple(PlanRefusal(name, "message", "hint") for name in refused),
+        unreadable=unread | dict.fromkeys(unproved, "it has not proved itself"),
+        unproved=unproved,
+    )
+
+
+def _worst_of_plan(plan: Plan, *, judged: bool) -> str:
+    if judged and plan.refused:
+        return "refused, for"
+    if plan.unproved:
+        return "did not prove"
+    if plan.unreadable:
+        return "not read"
+    return "to update" if plan.pending else "no change" if plan.basis.live else "nothing is known"
+
+
+@MANY
+@given(plan=plans(), judged=st.booleans())
+def test_a_plan_ends_with_its_worst_first(plan: Plan, *, judged: bool) -> None:
+    ending = plan_ending(plan, judged=judged)
+    assert _worst_of_plan(plan, judged=judged) in ending[0]
+    text = "\n".join(ending)
+    assert all(host in text for host in plan.unreadable)
+    assert ("refused, for" in text) == bool(plan.refused)
+
+
+@MANY
+@given(plan=plans())
+def test_no_change_is_said_of_hosts_that_were_read_and_of_no_others(plan: Plan) -> None:
+    comment = plan_comment(plan).split("<details>")[0]
+    for text in (*plan_ending(plan), no_change(plan), comment):
+        if plan.unreadable or plan.left_out:
+            assert not _UNQUALIFIED.search(text), text
+        if not plan.basis.live:
+            assert "no change" not in text
+
+
+# --- runs -----------------------------------------------------------------------------------------
+
+_WORDS = {
+    "broken": "could not return to last-good",
+    "returned": "failed and returned",
+    "refused": "refused the change",
+    "remaining": "still finds",
+    "locked": "held by another run",
+    "stale": "moved since",
+    "lock-out": "shut SSH out",
+    "unknown": "not reached",
+    "held-back": "not started",
+    "applied": "applied, run",
+    "unchanged": "nothing to do",
+}
+_CODES = {"broken": 11, "returned": 7, "refused": 7, "remaining": 7, "locked": 9, "stale": 8, "lock-out": 6}
+_CODES |= {"unknown": 5}
+_RESULTS: dict[str, tuple[HostOutcome, NotStartedBecause | None]] = {
+    "broken": (HostOutcome.ROLLBACK_FAILED, None),
+    "returned": (HostOutcome.ROLLED_BACK, None),
+    "refused": (HostOutcome.NOT_STARTED, NotStartedBecause.CHECK),
+    "locked": (HostOutcome.NOT_STARTED, NotStartedBecause.LOCKED),
+    "stale": (HostOutcome.NOT_STARTED, NotStartedBecause.STALE),
+    "lock-out": (HostOutcome.NOT_STARTED, NotStartedBecause.LOCK_OUT),
+    "unknown": (HostOutcome.UNREACHABLE, None),
+    "held-back": (HostOutcome.NOT_STARTED, NotStartedBecause.HELD_BACK),
+    "applied": (HostOutcome.APPLIED, None),
+    "unchanged": (HostOutcome.UNCHANGED, None),
+}
+_LEFT = Change("relay-1", Resource.UNIT, "u", Action.UPDATE, Impact.HOT, "why")
+
+
+@MANY
+@given(
+    kinds=st.lists(st.sampled_from(sorted(_RESULTS)), min_size=1, max_size=6),
+    remaining=st.booleans(),
+    left_out=st.booleans(),
+    facts=st.booleans(),
+)
+def test_a_run_ends_with_its_worst_first(kinds: list[str], *, remaining: bool, left_out: bool, facts: bool) -> None:
+    read = cast("HostFacts", object()) if facts else None
+    results = [
+        HostResult(f"host-{n}", _RESULTS[kind][0], refusal=_RESULTS[kind][1], facts=read)
+        for n, kind in enumerate(kinds)
+    ]
+    remaining = remaining and "applied" in kinds
+    left = ("centre-9",) if left_out else ()
+    ending = run_ending(RunEnd("run-1", results, remaining=(_LEFT,) if remaining else (), left_out=left))
+    present = [kind for kind in _WORDS if kind in kinds or (kind == "remaining" and remaining)]
+    assert _WORDS[present[0]] in ending[0]
+    assert exit_code(results, 7 if remaining else 0) == _CODES.get(present[0], 0)
+    text = "\n".join(ending)
+    assert all(f"host-{n}" in text for n, kind in enumerate(kinds[:5]) if kind not in {"applied", "unchanged"})
+    whole = set(kinds) <= {"applied", "unchanged"} and not left_out
+    assert ("a fresh plan is empty" in text) == (whole and "applied" in kinds and not remaining and facts)
+    assert whole or not _UNQUALIFIED.search(text), text
+
+
+@MANY
+@given(kinds=st.lists(st.sampled_from(sorted(_RESULTS)), min_size=1, max_size=6))
+def test_a_rollback_names_who_did_not_go_back_first(kinds: list[str]) -> None:
+    results = [HostResult(f"host-{n}", _RESULTS[k][0], refusal=_RESULTS[k][1]) for n, k in enumerate(kinds)]
+    ending = run_ending(RunEnd("run-1", results, going_back=True))
+    needs_a_person = {"broken", "returned", "refused", "lock-out"} & set(kinds)
+    assert ending[0].startswith("a person is needed now") == bool(needs_a_person)
+
+
+# --- keys and verifications -----------------------------------------------------------------------
+
+
+@MANY
+@given(silent=st.sets(st.sampled_from(HOSTS)), written=st.booleans(), shut=st.booleans())
+def test_keys_init_says_first_whose_keys_are_not_made(silent: set[str], *, written: bool, shut: bool) -> None:
+    asked = tuple(host for host in HOSTS if host not in silent)
+    errors = {host: HostError("no route", object=host) for host in silent}
+    made = KeysMade((Path("lock"),) if written else (), asked, errors, {"carriers/x": "secrets-x"} if shut else {})
+    ending = keys_ending(made)
+    assert ("not asked for keys" in ending[0]) == bool(silent)
+    assert ("stayed shut" in ending[0]) == (shut and not silent)
+    assert ("nothing to make" in " ".join(ending)) == (not (silent or written or shut))
+
+
+@MANY
+@given(
+    verdicts=st.lists(st.sampled_from([Verdict.UP, Verdict.DEGRADED, Verdict.DOWN, Verdict.UNKNOWN]), max_size=5),
+    outcome=st.sampled_from(["answered", "unreachable"]),
+)
+def test_a_verification_ends_with_its_worst_first(verdicts: list[Verdict], outcome: str) -> None:
+    paths = tuple(
+        PathVerdict(f"p/f/c/{n}", "c", "p", "f", "c", "relay-1", verdict, 0, Cause.NONE, None)
+        for n, verdict in enumerate(verdicts)
+    )
+    hosts = (HostReport("relay-1", outcome, "", ()),)
+    ending = verify_ending(VerifyResult("e", NOW, NOW, paths, (), hosts))
+    worst = next((v for v in SEVERITY if v in verdicts and v is not Verdict.UP), None)
+    if worst is not None:
+        assert f" {worst.value} on relay-1" in ending[0]
+    assert any("not read: relay-1" in sentence for sentence in ending) == (outcome != "answered")
+    assert bool(ending) == (worst is not None or outcome != "answered")

@@ -1,0 +1,67 @@
+"""Laws of site packages in plans: named are exactly the sites whose package is another one afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from provisioner.base.secret import Secret
+from provisioner.desired.sites import site_spec
+from provisioner.inventory.model import Inventory
+from provisioner.render.site import render_site
+from tests import fleets, inventories
+from tests.plans import World
+
+FEW = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+RELAYS = ("relay-viettel-1", "relay-viettel-2")
+SITES = ("kcl-bg-001", "kcl-bg-002", "kcl-bg-003")
+
+
+def inventory(relays: Mapping[str, Mapping[str, Any]], sites: Mapping[str, tuple[str, int]]) -> Inventory:
+    """Relays with what is theirs, and sites with their relay and a number of cameras."""
+    listed = [inventories.relay(name, 11 + n, **relays[name]) for n, name in enumerate(RELAYS)]
+    plan = {"state": "agreed", "carrier": "viettel"}
+    facilities = [
+        fleets.facility(name, cameras, plan=plan | {"relay": relay}) for name, (relay, cameras) in sites.items()
+    ]
+    return inventories.inventory(carriers=[inventories.carrier(relays=listed)], facilities=facilities)
+
+
+addresses = st.fixed_dictionaries(
+    {}, optional={"endpoint": st.just("198.51.100.9"), "wireguard_port": st.sampled_from([51820, 51821])}
+)
+relays = st.fixed_dictionaries(dict.fromkeys(RELAYS, addresses))
+sites = st.fixed_dictionaries(dict.fromkeys(SITES, st.tuples(st.sampled_from(RELAYS), st.integers(1, 3))))
+
+
+def packages(world: World, found: Inventory) -> dict[str, Any]:
+    whole, secrets, _ = world.state(found)
+    return {
+        name: render_site(site_spec(whole, secrets, facility), fleets.templates())
+        for name, facility in whole.facilities.items()
+    }
+
+
+@FEW
+@given(
+    before=st.tuples(relays, sites),
+    after=st.tuples(relays, sites),
+    renewed=st.sets(st.sampled_from(SITES), max_size=2),
+)
+def test_exactly_the_sites_whose_package_changes_are_named(
+    before: tuple[Any, Any], after: tuple[Any, Any], renewed: set[str]
+) -> None:
+    world = World()
+    world.apply(inventory(*before))
+    then = packages(world, inventory(*before))
+    assert world.secrets is not None
+    carrier = world.secrets.carriers["viettel"]
+    psks = {site: Secret("A" * 43 + "=") for site in renewed}
+    own = carrier.model_copy(update={"site_psks": {**carrier.site_psks, **psks}})
+    world.secrets = world.secrets.model_copy(update={"carriers": {"viettel": own}})
+    now = packages(world, inventory(*after))
+    named = {need.facility for need in world.plan(inventory(*after)).plan.site_packages}
+    assert named == {site for site in SITES if then[site] != now[site]}
