@@ -13,6 +13,7 @@ from provisioner.base.counted import counted
 from provisioner.base.errors import ApplyError, UsageError
 from provisioner.cli.context import Invocation, today
 from provisioner.cli.interrupt import stoppable
+from provisioner.cli.limit import hosts_limit_option
 from provisioner.cli.output import print_document
 from provisioner.cli.plan_text import plan_lines
 from provisioner.cli.results import (
@@ -37,7 +38,7 @@ from provisioner.runs.saved_plan import plan_again, reviewed_plan
 
 @click.command()
 @click.argument("saved", required=False, type=click.Path(path_type=Path), metavar="[PLAN]")
-@click.option("--limit", "limits", multiple=True, metavar="KIND=NAME", help="Only these hosts: carrier, host, …")
+@hosts_limit_option
 @click.option("--allow", "allows", multiple=True, metavar="NAME=NUMBER", help="Raise a limit of the policy.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--resume", "resumed", is_flag=True, help="Go on with the last run that has not ended.")

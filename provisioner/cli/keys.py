@@ -8,12 +8,13 @@ from provisioner.base.counted import counted
 from provisioner.base.errors import HostError
 from provisioner.base.json_document import Document
 from provisioner.cli.context import Invocation, today
+from provisioner.cli.lazy import NamedGroup
 from provisioner.cli.output import print_document, print_error_line, print_warning
 from provisioner.pipeline import KeysMade, Session, init_keys
 from provisioner.plan.guards.policy import parse_allowances
 
 
-@click.group()
+@click.group(cls=NamedGroup)
 def keys() -> None:
     """Make the keys and secrets that hosts and the vault hold."""
 

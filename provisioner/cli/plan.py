@@ -9,6 +9,7 @@ import click
 from provisioner.base.atomic_file import write_atomic
 from provisioner.base.errors import HostError, PolicyError, UsageError
 from provisioner.cli.context import Invocation, today
+from provisioner.cli.limit import limit_option
 from provisioner.cli.output import print_document, print_error_line
 from provisioner.cli.plan_check import check
 from provisioner.cli.plan_text import plan_lines
@@ -21,19 +22,12 @@ from provisioner.report.plan_markdown import plan_comment
 from provisioner.runs.compare import compare
 
 _CHANGES = 10
-_limit = click.option(
-    "--limit",
-    "limits",
-    multiple=True,
-    metavar="KIND=NAME",
-    help="Only these: carrier, province, facility or host. May be repeated.",
-)
 _all = click.option("--all", "everything", is_flag=True, help="List what is as desired, too.")
 _details = click.option("-v", "--details", is_flag=True, help="List every change with its reason, by host.")
 
 
 @click.command()
-@_limit
+@limit_option
 @click.option("--allow", "allows", multiple=True, metavar="NAME=NUMBER", help="Raise a limit of the policy.")
 @_details
 @_all
@@ -93,7 +87,7 @@ def plan(
 
 
 @click.command()
-@_limit
+@limit_option
 @_details
 @_all
 @click.pass_obj

@@ -9,6 +9,7 @@ import click
 from provisioner.base.counted import counted
 from provisioner.cli.context import Invocation, today
 from provisioner.cli.files import write_tree
+from provisioner.cli.limit import hosts_limit_option
 from provisioner.cli.output import print_document, print_warning
 from provisioner.desired.limit import parse_limits
 from provisioner.pipeline import Session, rendered_files
@@ -18,7 +19,7 @@ from provisioner.pipeline import Session, rendered_files
 @click.option(
     "--out", "folder", type=click.Path(path_type=Path), required=True, metavar="DIR", help="A new or empty folder."
 )
-@click.option("--limit", "limits", multiple=True, metavar="KIND=NAME", help="Only these hosts: carrier, host, …")
+@hosts_limit_option
 @click.pass_obj
 def render(invocation: Invocation, folder: Path, limits: tuple[str, ...]) -> int:
     """Write every file as it should lie on each host.

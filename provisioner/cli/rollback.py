@@ -12,6 +12,7 @@ from provisioner.base.counted import counted
 from provisioner.base.errors import RollbackError, UsageError
 from provisioner.base.json_document import Document
 from provisioner.base.printable import printable
+from provisioner.cli.completion import hosts_like
 from provisioner.cli.context import Invocation, today
 from provisioner.cli.interrupt import stoppable
 from provisioner.cli.output import print_document
@@ -32,7 +33,7 @@ _WORDS = {HostOutcome.APPLIED: "returned", HostOutcome.ROLLED_BACK: "stayed"}
 
 
 @click.command()
-@click.argument("targets", nargs=-1, metavar="[HOST…|RUN]")
+@click.argument("targets", nargs=-1, metavar="[HOST…|RUN]", shell_complete=hosts_like)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @rollout_options
 @click.pass_obj

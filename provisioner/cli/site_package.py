@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from provisioner.base.json_document import Document
+from provisioner.cli.completion import facilities_like
 from provisioner.cli.context import Invocation, today
 from provisioner.cli.files import write_tree
 from provisioner.cli.output import print_document, print_warning
@@ -14,7 +15,7 @@ from provisioner.pipeline import Session, SitePackages, site_packages
 
 
 @click.command("site-package")
-@click.argument("facilities", nargs=-1, metavar="[FACILITY]…")
+@click.argument("facilities", nargs=-1, metavar="[FACILITY]…", shell_complete=facilities_like)
 @click.option(
     "--out", "folder", type=click.Path(path_type=Path), required=True, metavar="DIR", help="A new or empty folder."
 )

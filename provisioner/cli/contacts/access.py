@@ -12,6 +12,7 @@ import click
 
 from provisioner.base.clock import VIETNAM
 from provisioner.base.errors import UsageError
+from provisioner.base.nearest import asked, nearest
 from provisioner.base.password_place import outside_of
 from provisioner.base.vault import VaultPasswords
 from provisioner.cli.context import Invocation, state_dir
@@ -103,8 +104,9 @@ class ContactsAccess:
         try:
             return self.inventory.province_of_folder(slug).name
         except UnknownProvinceError:
-            used = ", ".join(sorted({facility.province for facility in self.inventory.facilities.values()}))
-            raise UsageError(f"there is no province {slug}", hint=f"this inventory has: {used}", object=slug) from None
+            used = sorted({facility.province for facility in self.inventory.facilities.values()})
+            hint = f"{asked(nearest(slug, used))} this inventory has: {', '.join(used)}".lstrip()
+            raise UsageError(f"there is no province {slug}", hint=hint, object=slug) from None
 
 
 def open_access(invocation: Invocation, chosen: Path | None, purpose: str, requester: str | None) -> ContactsAccess:

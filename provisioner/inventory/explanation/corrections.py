@@ -9,13 +9,14 @@ Fields are named by their last key; an item of a list has none.
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import date
 from ipaddress import IPv4Address, IPv4Network
+
+from provisioner.base.nearest import nearest
 
 _YES = frozenset({"yes", "y", "on", "true", "1", "có"})
 _NO = frozenset({"no", "n", "off", "false", "0", "không"})
@@ -104,7 +105,7 @@ def for_choice(field: str, value: object, choices: Sequence[str]) -> str:
     if len(choices) == 1:
         return _write(field, choices[0])
     text = str(value).strip().lower().replace("-", "_").replace(" ", "_")
-    close = [text] if text in choices else difflib.get_close_matches(text, choices, n=1, cutoff=_ALIKE)
+    close = [text] if text in choices else nearest(text, choices, most=1, alike=_ALIKE)
     listed = f"one of {', '.join(choices)}"
     return f"{_write(field, close[0])}; it is {listed}" if close and isinstance(value, str) else listed
 

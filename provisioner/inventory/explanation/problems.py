@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from provisioner.base.diagnostics import Problem
+from provisioner.base.nearest import nearest
 from provisioner.base.private_text import is_private
 from provisioner.inventory.explanation.corrections import (
     ask,
@@ -186,7 +186,7 @@ class _Explanation:
         if self.hidden:
             return "key-unknown", "a key here is not known", f"the keys here are {', '.join(known)}"
         key = str(self.path[-1])
-        close = difflib.get_close_matches(key, known, n=1)
+        close = nearest(key, known, most=1)
         hint = f"did you mean {close[0]!r}?" if close else f"the keys here are {', '.join(known)}"
         return "key-unknown", f"{key!r} is not a known key", hint
 
