@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from provisioner.cli.context import Invocation
-from provisioner.cli.word import Word
+from provisioner.cli.word import Place, Word
 
 _WITH_MARKDOWN = ("drift", "plan")
 _INVENTORY, _OUTPUT = "inventory", "output"
@@ -42,7 +42,7 @@ def _options() -> tuple[click.Option, ...]:
     return (
         click.Option(
             ["-i", "--inventory"],
-            type=click.Path(path_type=Path),
+            type=Place(path_type=Path),
             multiple=True,
             metavar="DIR",
             expose_value=False,

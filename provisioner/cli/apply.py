@@ -26,6 +26,7 @@ from provisioner.cli.results import (
     run_options_of,
 )
 from provisioner.cli.terminal import stderr_of
+from provisioner.cli.word import Place
 from provisioner.desired.limit import parse_limits
 from provisioner.pipeline import Planned, Session, make_plan
 from provisioner.plan.guards.policy import parse_allowances
@@ -37,7 +38,7 @@ from provisioner.runs.saved_plan import plan_again, reviewed_plan
 
 
 @click.command()
-@click.argument("saved", required=False, type=click.Path(path_type=Path), metavar="[PLAN]")
+@click.argument("saved", required=False, type=Place(path_type=Path), metavar="[PLAN]")
 @hosts_limit_option
 @click.option("--allow", "allows", multiple=True, metavar="NAME=NUMBER", help="Raise a limit of the policy.")
 @click.option("--yes", is_flag=True, help="Do not ask.")

@@ -17,7 +17,7 @@ from provisioner.base.private_file import write_private
 from provisioner.base.vault import VaultPasswords
 from provisioner.cli.context import Invocation, state_dir
 from provisioner.cli.output import print_document
-from provisioner.cli.word import Word
+from provisioner.cli.word import Place, Word
 from provisioner.geography import SCHEMES, Province, by_slug
 from provisioner.importing.cells.findings import CellPosition, Finding, FindingLevel, warning
 from provisioner.importing.proposal.build import propose, provinces_of_contacts
@@ -43,7 +43,7 @@ from provisioner.inventory.loader.partial import load_partial
 from provisioner.inventory.model import Inventory
 
 _COLOURS = {FindingLevel.ERROR: "red", FindingLevel.WARNING: "yellow", FindingLevel.NOTE: "cyan"}
-_path = click.Path(path_type=Path)
+_path = Place(path_type=Path)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import traceback
@@ -15,7 +16,7 @@ import click
 from click.exceptions import NoArgsIsHelpError
 
 from provisioner import __version__
-from provisioner.base.errors import ProvisionerError
+from provisioner.base.errors import ProvisionerError, UsageError
 from provisioner.base.nearest import did_you_mean
 from provisioner.base.own_folder import make_own_folder
 from provisioner.base.printable import printable
@@ -30,6 +31,8 @@ from provisioner.cli.word import UnknownWordError
 
 _INTERNAL = 70
 _INTERRUPTED = 130
+_LONGEST = 600
+"""More than a person reads of a command that is wrong."""
 _REPORT_HINT = "this is a defect of provisioner: report it with that file, which names no inventory value"
 
 
@@ -84,6 +87,8 @@ def _run(arguments: Sequence[str], env: Mapping[str, str]) -> int:
         return _usage(error, as_json=as_json)
     except click.Abort:
         return _INTERRUPTED
+    except OSError as error:
+        return _too_long(error, env, as_json=as_json)
     except Exception as error:  # noqa: BLE001 (the last door: nothing of ours is outside it)
         return _defect(error, env, as_json=as_json)
     return code if isinstance(code, int) else 0
@@ -103,7 +108,7 @@ def _usage(error: click.ClickException, *, as_json: bool) -> int:
     elif isinstance(error, NoArgsIsHelpError):
         click.echo(message, err=True)
     else:
-        click.echo(f"error: {printable(message)}\nhint: {printable(hint)}", err=True)
+        click.echo(f"error: {printable(message, _LONGEST)}\nhint: {printable(hint)}", err=True)
     return error.exit_code if error.exit_code > 1 else 2
 
 
@@ -117,6 +122,15 @@ def _words_of(error: click.ClickException) -> tuple[str, str]:
     if isinstance(error, UnknownWordError | UnknownCommandError):
         return error.format_message(), _joined(error.hint, see)
     return error.format_message(), see
+
+
+def _too_long(error: OSError, env: Mapping[str, str], *, as_json: bool) -> int:
+    """Say that a path is longer than any file's; every other such error is a defect of ours."""
+    if error.errno != errno.ENAMETOOLONG:
+        return _defect(error, env, as_json=as_json)
+    hint = "look at the paths in the environment: PROVISIONER_…, XDG_… and ANSIBLE_VAULT_…"
+    print_error(UsageError("a path is longer than any file's", hint=hint), as_json=as_json, color=None)
+    return UsageError.exit_code
 
 
 def _joined(question: str, see: str) -> str:

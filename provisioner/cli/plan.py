@@ -14,6 +14,7 @@ from provisioner.cli.output import print_document, print_error_line
 from provisioner.cli.plan_check import check
 from provisioner.cli.plan_text import plan_lines
 from provisioner.cli.terminal import stdout_of
+from provisioner.cli.word import Place
 from provisioner.desired.limit import parse_limits
 from provisioner.pipeline import Planned, Session, make_plan
 from provisioner.plan import DRIFT_SCHEMA, SCHEMA, Plan, compare_document, plan_document
@@ -31,7 +32,7 @@ _details = click.option("-v", "--details", is_flag=True, help="List every change
 @click.option("--allow", "allows", multiple=True, metavar="NAME=NUMBER", help="Raise a limit of the policy.")
 @_details
 @_all
-@click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Save the plan, for apply FILE.")
+@click.option("--out", type=Place(path_type=Path), metavar="FILE", help="Save the plan, for apply FILE.")
 @click.option("--check", "expected", metavar="DIGEST|FILE", help="End with 8 if the plan is another one now.")
 @click.option("--offline", is_flag=True, help="Ask no host: compare with an older revision, --against.")
 @click.option("--against", metavar="REF", help="With --offline: a branch, tag or commit, e.g. origin/main.")

@@ -11,13 +11,14 @@ from provisioner.cli.context import Invocation, today
 from provisioner.cli.files import write_tree
 from provisioner.cli.limit import hosts_limit_option
 from provisioner.cli.output import print_document, print_warning
+from provisioner.cli.word import Place
 from provisioner.desired.limit import parse_limits
 from provisioner.pipeline import Session, rendered_files
 
 
 @click.command()
 @click.option(
-    "--out", "folder", type=click.Path(path_type=Path), required=True, metavar="DIR", help="A new or empty folder."
+    "--out", "folder", type=Place(path_type=Path), required=True, metavar="DIR", help="A new or empty folder."
 )
 @hosts_limit_option
 @click.pass_obj

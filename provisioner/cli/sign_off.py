@@ -11,7 +11,7 @@ from provisioner.base.errors import UsageError
 from provisioner.cli.completion import facilities_like
 from provisioner.cli.context import Invocation, today
 from provisioner.cli.output import print_document
-from provisioner.cli.word import Word
+from provisioner.cli.word import Place, Word
 from provisioner.inventory.model import Party
 from provisioner.inventory.operations.sign_off import Agreement, Signed, statement_of
 from provisioner.inventory.operations.sign_off import sign_off as record_agreement
@@ -30,13 +30,13 @@ _MAX_SIGNATURE = 64 * 1024
 @click.option("--statement", "shown", is_flag=True, help="Print what the party has to sign, and write nothing.")
 @click.option(
     "--signature",
-    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    type=Place(path_type=Path, dir_okay=False, exists=True),
     metavar="FILE",
     help="Record what the party signed elsewhere: the .sig file of `ssh-keygen -Y sign`.",
 )
 @click.option(
     "--key",
-    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    type=Place(path_type=Path, dir_okay=False, exists=True),
     metavar="FILE",
     help="Sign by the party's key here, through ssh-keygen; a .pub file for a key in an agent.",
 )

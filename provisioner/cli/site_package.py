@@ -11,13 +11,14 @@ from provisioner.cli.completion import facilities_like
 from provisioner.cli.context import Invocation, today
 from provisioner.cli.files import write_tree
 from provisioner.cli.output import print_document, print_warning
+from provisioner.cli.word import Place
 from provisioner.pipeline import Session, SitePackages, site_packages
 
 
 @click.command("site-package")
 @click.argument("facilities", nargs=-1, metavar="[FACILITY]…", shell_complete=facilities_like)
 @click.option(
-    "--out", "folder", type=click.Path(path_type=Path), required=True, metavar="DIR", help="A new or empty folder."
+    "--out", "folder", type=Place(path_type=Path), required=True, metavar="DIR", help="A new or empty folder."
 )
 @click.pass_obj
 def site_package(invocation: Invocation, facilities: tuple[str, ...], folder: Path) -> int:

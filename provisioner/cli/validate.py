@@ -16,6 +16,7 @@ from provisioner.base.errors import InventoryError, UsageError
 from provisioner.base.json_document import Document
 from provisioner.cli.context import Invocation, today
 from provisioner.cli.output import print_document, problem_document, problem_lines
+from provisioner.cli.word import Place
 from provisioner.inventory.operations.validate import COUNTED, Validation
 from provisioner.inventory.operations.validate import validate as check_all
 
@@ -29,7 +30,7 @@ from provisioner.inventory.operations.validate import validate as check_all
 )
 @click.option(
     "--sarif",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=Place(path_type=Path, dir_okay=False),
     metavar="FILE",
     help="Write the problems to FILE as well, as SARIF 2.1.0, which merge requests show beside the lines.",
 )

@@ -11,7 +11,7 @@ from provisioner.base.errors import StateError
 from provisioner.cli.context import Invocation, today
 from provisioner.cli.limit import limit_option
 from provisioner.cli.output import print_document, print_warning
-from provisioner.cli.word import Word
+from provisioner.cli.word import Place, Word
 from provisioner.desired.limit import parse_limits
 from provisioner.pipeline import Session, verify_inventory
 from provisioner.report.html import html_page
@@ -23,7 +23,7 @@ from provisioner.verify.result import Verdict, exit_code
 
 @click.command()
 @limit_option
-@click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Write the report as one HTML page, too.")
+@click.option("--html", type=Place(path_type=Path), metavar="FILE", help="Write the report as one HTML page, too.")
 @click.option("--detail", is_flag=True, help="List every path, not only incidents.")
 @click.option(
     "--fail-on",

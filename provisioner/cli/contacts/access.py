@@ -16,6 +16,7 @@ from provisioner.base.nearest import asked, nearest
 from provisioner.base.password_place import outside_of
 from provisioner.base.vault import VaultPasswords
 from provisioner.cli.context import Invocation, state_dir
+from provisioner.cli.word import Place
 from provisioner.contacts.access_log import AccessRecord, record, system_user
 from provisioner.contacts.model import PERSONAL_FIELDS, revealed
 from provisioner.contacts.search import LocatedContact
@@ -27,7 +28,7 @@ from provisioner.inventory.model import Inventory
 folder_option = click.option(
     "--contacts",
     "chosen",
-    type=click.Path(path_type=Path),
+    type=Place(path_type=Path),
     metavar="DIR",
     help="The folder of contacts; PROVISIONER_CONTACTS or contacts/ in the inventory otherwise.",
 )

@@ -19,6 +19,7 @@ from provisioner.cli.contacts.access import (
 )
 from provisioner.cli.context import Invocation
 from provisioner.cli.output import print_document
+from provisioner.cli.word import Place
 from provisioner.contacts.checks import lacks_representative
 from provisioner.contacts.consolidated_list import ListRequest, consolidated_list
 from provisioner.contacts.store import in_order, valid_contacts
@@ -27,7 +28,7 @@ from provisioner.inventory.model import Facility, Operating
 
 @click.command("list")
 @click.option("--province", required=True, metavar="SLUG", help="Whose list.")
-@click.option("--out", type=click.Path(path_type=Path), required=True, metavar="FILE.xlsx", help="Where it goes.")
+@click.option("--out", type=Place(path_type=Path), required=True, metavar="FILE.xlsx", help="Where it goes.")
 @force_option
 @purpose_option
 @requester_option

@@ -39,7 +39,7 @@ _UNITS = re.compile(
     r"\s*(?:người|phòng|tầng|camera|cam|cái|chiếc|kênh|mbps|mbit/s|mb/s|mb|kbps|kbit/s|kb|fps|hình/giây|khung)\s*$",
     re.IGNORECASE,
 )
-_GROUPED = re.compile(r"[0-9]{1,3}(?:[.][0-9]{3})+|[0-9]{1,3}(?:,[0-9]{3})+")
+_GROUPED = re.compile(r"[0-9]{1,3}(?:[.][0-9]{3}){1,4}|[0-9]{1,3}(?:,[0-9]{3}){1,4}")
 _RANGE = re.compile(r"[0-9]+\s*(?:-|\u2013|đến|tới|~|/)\s*[0-9]+")
 _QUOTED = re.compile(r"'+[=+\-@]")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.-]*")

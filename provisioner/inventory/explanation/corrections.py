@@ -21,6 +21,8 @@ from provisioner.base.nearest import nearest
 _YES = frozenset({"yes", "y", "on", "true", "1", "có"})
 _NO = frozenset({"no", "n", "off", "false", "0", "không"})
 _ALIKE = 0.7
+_LONGEST = 64
+"""No number, day or address that can be corrected is longer; of thousands of digits Python makes no number at all."""
 
 
 def ask(field: str, what: str) -> str:
@@ -33,9 +35,9 @@ def for_number(field: str, value: object, *, whole: bool) -> str:
     kind = "a whole number" if whole else "a number"
     if isinstance(value, float) and whole and value.is_integer():
         return _write(field, int(value))
-    if not isinstance(value, str):
+    text = value.strip() if isinstance(value, str) else ""
+    if not 0 < len(text) <= _LONGEST:
         return ask(field, kind)
-    text = value.strip()
     if re.fullmatch(r"[-+]?[0-9]+(:[0-5]?[0-9])+", text):
         return f"{ask(field, kind)}; {text} is a text here (older readers of YAML count it in sixties)"
     if re.fullmatch(r"[-+]?0[0-9]+", text):
@@ -75,10 +77,10 @@ def for_text(field: str, written: str) -> str:
 
 def for_day(field: str, value: object) -> str:
     """Say how to write a day; two readings of one text are not chosen between."""
-    text = str(value).strip()
+    text = str(value).strip()[: _LONGEST + 1]
     if re.fullmatch(r"[0-9]{8}", text):
         text = f"{text[:4]}-{text[4:6]}-{text[6:]}"
-    parts = [int(part) for part in re.findall(r"[0-9]+", text)[:3]]
+    parts = [int(part) for part in re.findall(r"[0-9]+", text)[:3]] if len(text) <= _LONGEST else []
     readings: list[date] = []
     if re.match(r"[0-9]{4}\D", text):
         readings = _days(parts)
@@ -112,7 +114,7 @@ def for_choice(field: str, value: object, choices: Sequence[str]) -> str:
 
 def for_address(field: str, value: object, *, network: bool) -> str:
     """Say how to write an IPv4 address or network."""
-    numbers = re.fullmatch(r"([0-9]+)\.([0-9]+)\.([0-9]+)\.([0-9]+)(/[0-9]{1,2})?", str(value).strip())
+    numbers = re.fullmatch(r"([0-9]{1,9})\.([0-9]{1,9})\.([0-9]{1,9})\.([0-9]{1,9})(/[0-9]{1,2})?", str(value).strip())
     if numbers:
         plain = ".".join(str(int(number)) for number in numbers.groups()[:4])
         with suppress(ValueError):  # a number is too large: which one is meant cannot be seen
