@@ -136,7 +136,7 @@ class PastRuns:
         if recorded is None:
             known = ("verify", *reversed(runs))
             hint = did_you_mean(name, known, "`provisioner history` lists them")
-            raise UsageError(f"no run is called {printable(name)}", hint=hint, object=name)
+            raise UsageError(f"no run is called {printable(name, 80)}", hint=hint, object=name)
         return self._with_events(recorded)
 
     def _with_events(self, recorded: Recorded) -> PastRun:

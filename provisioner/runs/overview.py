@@ -97,7 +97,7 @@ class Overview:
             raise InventoryError(f"facility {name} cannot be read", problems=problems, hint=hint, object=name)
         if name not in self.inventory.facilities:
             hint = did_you_mean(name, self.inventory.facilities, "name the id in its file")
-            raise UsageError(f"there is no facility {printable(name)}", hint=hint, object=name)
+            raise UsageError(f"there is no facility {printable(name, 80)}", hint=hint, object=name)
 
     def _takes(self, limit: Limit, facility: Facility) -> bool:
         plans = [plan for plan in (facility.plan, facility.successor) if plan]

@@ -141,7 +141,7 @@ def _facility(loaded: Loaded, name: str) -> Facility:
         raise InventoryError(f"facility {name} cannot be read", hint=hint)
     known = loaded.partial.facilities if loaded.partial else ()
     hint = did_you_mean(name, known, "name the id in its file")
-    raise UsageError(f"there is no facility {printable(name)}", hint=hint, object=name)
+    raise UsageError(f"there is no facility {printable(name, 80)}", hint=hint, object=name)
 
 
 # --- signatures -----------------------------------------------------------------------------------
