@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from provisioner.apply.answer import Look, PathSession, Sessions
+from provisioner.base.counted import counted
 from provisioner.desired.spec import HostSpec, MediaPath
 from provisioner.hosts.runner import CallOutcome
 from provisioner.plan.changes import Action, Change, Impact, Resource
@@ -236,7 +237,7 @@ def _lost(missing: Sequence[str], new_missing: Sequence[str], after: PathsSeen) 
     if missing:
         more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""  # noqa: PLR2004 (what fits a line)
         return f"no picture after the change: {'; '.join(_why(name, after) for name in missing[:3])}{more}"
-    return f"{len(new_missing)} new paths give no picture: {_why(new_missing[0], after)}"
+    return f"no picture of {counted(len(new_missing), 'new path')}: {_why(new_missing[0], after)}"
 
 
 def _why(name: str, after: PathsSeen) -> str:
@@ -293,4 +294,4 @@ def _readers_left(touched: Touched, before: Sessions | None, after: Sessions | N
         return []
     was, now = _unnamed(touched, before), _unnamed(touched, after)
     left = sum(len(was[name].readers - now[name].readers) for name in (set(was) & set(now)) - touched.left)
-    return [f"{left} readers of paths that the plan does not name left meanwhile"] if left else []
+    return [f"{counted(left, 'reader')} of paths that the plan does not name left meanwhile"] if left else []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from provisioner.apply import HostOutcome, HostResult, Job, NotStartedBecause, RolloutOptions, relays_beside, waves_of
+from provisioner.base.counted import counted
 from provisioner.base.errors import PolicyError
 from provisioner.desired.spec import HostSpec
 from provisioner.history.records import Operation
@@ -61,7 +62,7 @@ def _refuse(plan: Plan, saved: Saved | None, options: RolloutOptions) -> None:
     """
     refused = [r for r in plan.refused if r.policy != "lock_out" or options.lockout_check]
     if refused:
-        more = f" (and {len(refused) - 1} more reasons)" if len(refused) > 1 else ""
+        more = f" (and {counted(len(refused) - 1, 'more reason')})" if len(refused) > 1 else ""
         raise PolicyError(f"{refused[0].message}{more}", hint=refused[0].hint, object=refused[0].host)
     if saved is not None and "outside_limit" in saved.refused:
         hint = "make a plan of whole hosts: provisioner plan --limit host=… --out FILE"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from provisioner.base.counted import are, counted
 from provisioner.base.diagnostics import Problem
 from provisioner.base.nearest import nearest
 from provisioner.base.private_text import is_private
@@ -76,7 +77,7 @@ def problems_of(error: ValidationError, subject: ParsedFile) -> Iterator[Problem
     for detail in own[:MAX_PROBLEMS]:
         yield _Explanation(subject, detail).problem()
     if (left := len(own) - MAX_PROBLEMS) > 0:
-        message = f"{subject.owner.replace('/', ' ', 1)}: {left} more problems are not listed"
+        message = f"{subject.owner.replace('/', ' ', 1)}: {counted(left, 'more problem')} {are(left)} not listed"
         place = subject.source.at(())
         hint = "correct the ones that are listed first"
         yield Problem(place.file, place.line, place.column, "problems-not-listed", message, hint, subject.owner)

@@ -13,6 +13,7 @@ from typing import TypeVar
 from pydantic import BaseModel, RootModel, ValidationError
 
 from provisioner.base.atomic_file import write_atomic
+from provisioner.base.counted import counted
 from provisioner.base.diagnostics import Problem, Severity
 from provisioner.base.errors import InventoryError
 from provisioner.base.regular_file import read_regular
@@ -184,7 +185,7 @@ def load_secrets(
     problems = check(root, loaded, inventory)
     errors = tuple(p for p in problems if p.severity is Severity.ERROR and p.code not in tolerate)
     if errors:
-        message = f"the secrets of {root} are invalid: {len(errors)} problem{'s' if len(errors) > 1 else ''}"
+        message = f"the secrets of {root} are invalid: {counted(len(errors), 'problem')}"
         raise InventoryError(message, problems=errors, hint="correct the places listed")
     return loaded.secrets
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Final
 
+from provisioner.base.counted import counted
 from provisioner.base.diagnostics import Problem, Severity
 from provisioner.base.private_text import (
     holds_login,
@@ -73,7 +74,7 @@ def _path_finding(path: str) -> _Finding | None:
         return _PATH
     if unknown := unknown_references(path):
         # What stands between the braces may itself be a password.
-        message = f"the RTSP path refers {len(unknown)} times to what nothing fills in"
+        message = f"the RTSP path refers {counted(len(unknown), 'time')} to what nothing fills in"
         hint = "write {username} or {password}, which stand for the login in secrets/; other braces as %7B and %7D"
         return "rtsp-path-reference", message, hint, _ERROR
     return None
