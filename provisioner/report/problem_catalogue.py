@@ -227,6 +227,10 @@ _SITES: _Section = {
         "A word in a text is made like a password.",
         "Take it out if it is one; otherwise write it in words.",
     ),
+    "markup-in-text": (
+        "A text holds tags of a page or a spreadsheet's formula.",
+        "Write it in plain words: pages and spreadsheets show it letter by letter.",
+    ),
     "rtsp-path-reference": (
         "An RTSP path refers to something that nothing fills in.",
         "Write {username} or {password}, or other braces as %7B and %7D.",

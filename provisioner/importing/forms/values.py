@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from provisioner.base.private_text import holds_login, holds_personal_data
+from provisioner.base.private_text import holds_login, holds_markup, holds_personal_data, states_login
 from provisioner.base.vietnamese import clean, fold
 from provisioner.contacts.field import FieldReading
 from provisioner.contacts.names import read_line
@@ -62,9 +62,19 @@ def line(cell: Cell) -> CellReading:
     reading = reading_from(read_line(text))
     if reading.value is None:
         return reading
-    if holds_login(text):
-        return CellReading(None, (error("password-in-text"),))
-    return CellReading(None, (error("personal-in-text"),)) if holds_personal_data(text) else reading
+    code = _unfit(text)
+    return CellReading(None, (error(code),)) if code else reading
+
+
+def _unfit(text: str) -> str:
+    """Why a text may not be taken over; empty where it may."""
+    if states_login(text):
+        return "password-in-text"
+    if holds_personal_data(text):
+        return "personal-in-text"
+    if holds_markup(text):
+        return "markup-in-text"
+    return "text-like-a-password" if holds_login(text) else ""
 
 
 def location(cell: Cell) -> CellReading:

@@ -15,6 +15,7 @@ from provisioner.base.counted import counted
 from provisioner.base.diagnostics import Problem, Severity
 from provisioner.base.private_text import (
     holds_login,
+    holds_markup,
     holds_personal_data,
     path_holds_login,
     states_login,
@@ -48,13 +49,20 @@ _ODD: Final[_Finding] = (
     "take it out if it is one, and change it on the device; otherwise write it in words",
     _WARNING,
 )
+_MARKUP: Final[_Finding] = (
+    "markup-in-text",
+    "it holds markup (<…>) or a spreadsheet's formula",
+    "write it in plain words: pages and spreadsheets show it letter by letter",
+    _WARNING,
+)
 _PATH: Final[_Finding] = (
     "password-in-path",
     "the RTSP path holds a login that is written out (it is not repeated here)",
     f"write {{username}} and {{password}} in its place: secrets/ has them. {_GIT}change the password on the device",
     _ERROR,
 )
-PRIVATE_TEXTS: Final = frozenset({_PASSWORD[0], _PERSON[0], _ODD[0]})
+_PRIVATE: Final = (_PASSWORD, _PERSON, _ODD)
+PRIVATE_TEXTS: Final = frozenset(finding[0] for finding in _PRIVATE)
 """Codes of problems whose text is shown nowhere."""
 
 
@@ -65,7 +73,13 @@ def _finding(text: str) -> _Finding | None:
         return _PASSWORD
     if holds_personal_data(text):
         return _PERSON
-    return _ODD if holds_login(text) else None
+    if holds_login(text):
+        return _ODD
+    return _MARKUP if holds_markup(text) else None
+
+
+def _is_private(text: str) -> bool:
+    return _finding(text) in _PRIVATE
 
 
 @lru_cache(maxsize=4096)
@@ -82,7 +96,7 @@ def _path_finding(path: str) -> _Finding | None:
 
 def shown(text: str) -> str:
     """A free text as a page or document may show it, whatever the inventory's problems are."""
-    return WITHHELD if _finding(text) else text
+    return WITHHELD if _is_private(text) else text
 
 
 def texts_of_facilities_are_public(site: SiteView) -> Iterator[Problem]:
@@ -132,7 +146,7 @@ def _others(view: View) -> Iterator[tuple[str, KeyPath, Model]]:
 
 def unquoted(view: View, problems: Iterable[Problem]) -> Iterator[Problem]:
     """Problems of other rules, which name orders and documents as they were typed, without what is private in them."""
-    private = {text for _, _, model in _others(view) for _, text in texts_in(model) if _finding(text)}
+    private = {text for _, _, model in _others(view) for _, text in texts_in(model) if _is_private(text)}
     for problem in problems:
         message, hint = problem.message, problem.hint
         for text in private:
