@@ -72,15 +72,29 @@ class ContactsAccess:
         named = VaultPasswords.from_environment(self.invocation.env)
         return outside_of(named, self.invocation.inventory, self.folder)
 
-    @cached_property
+    @property
     def inventory(self) -> Inventory:
         """What can be read of the inventory: its other problems are no reason to refuse a person's request.
 
         Raises:
             InventoryError: nothing can be read of it.
         """
-        _, inventory = load_partial(self.invocation.inventory, today=self.today)
-        return inventory
+        return self._read[0]
+
+    @property
+    def unread(self) -> frozenset[str]:
+        """The facilities whose files cannot be understood.
+
+        Raises:
+            InventoryError: nothing can be read of the inventory.
+        """
+        owners = (owner.partition("/") for owner in self._read[1])
+        return frozenset(name for kind, _, name in owners if kind == "facility")
+
+    @cached_property
+    def _read(self) -> tuple[Inventory, frozenset[str]]:
+        loaded, inventory = load_partial(self.invocation.inventory, today=self.today)
+        return inventory, loaded.broken
 
     @property
     def today(self) -> date:

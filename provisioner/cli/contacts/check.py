@@ -42,7 +42,8 @@ def check(
     loaded = read_contacts(access.folder, access.passwords, None if province is None else judged)
     count = sum(len(file.contacts) for file in loaded.files.values())
     access.record("check", judged, count)
-    view = ContactsView(loaded.files, facilities, judged, loaded.places, loaded.broken, access.today, access.folder)
+    at = loaded.places, loaded.broken, access.today, access.folder
+    view = ContactsView(loaded.files, facilities, judged, *at, unread=access.unread)
     return _show(invocation, sorted([*loaded.problems, *check_contacts(view)]), judged, count)
 
 

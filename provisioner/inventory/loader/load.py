@@ -38,6 +38,7 @@ from provisioner.inventory.model import (
     Signers,
 )
 from provisioner.inventory.outline import Outline
+from provisioner.inventory.rules.consequences import without_consequences
 
 _CARRIERS_ID = "secrets-"
 """How the vault ids of carriers begin, as `provisioner.base.vault` has it."""
@@ -115,7 +116,7 @@ def check(loaded: Loaded) -> tuple[Problem, ...]:
     if loaded.frame:
         view = rules.View(loaded.frame, loaded.outlines, loaded.places, loaded.today, loaded.broken)
         across = rules.check_across(view)
-    return tuple(sorted([*loaded.problems, *loaded.rule_problems, *across]))
+    return without_consequences(sorted([*loaded.problems, *loaded.rule_problems, *across]))
 
 
 def load_inventory(root: Path, *, today: date, tolerate: Collection[str] = (), cache: Cache | None = None) -> Inventory:

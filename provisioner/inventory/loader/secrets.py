@@ -111,11 +111,19 @@ def read_secrets(root: Path, passwords: VaultPasswords) -> LoadedSecrets:
     return LoadedSecrets(secrets, problems, Places(files.sources), files.owners, broken, files.labels)
 
 
-def check(root: Path, loaded: LoadedSecrets, inventory: Inventory) -> tuple[Problem, ...]:
-    """All problems of the secrets, in single files and against the inventory, sorted by place."""
+def check(root: Path, loaded: LoadedSecrets, inventory: Inventory, unread: Collection[str] = ()) -> tuple[Problem, ...]:
+    """All problems of the secrets, in single files and against the inventory, sorted by place.
+
+    Args:
+        root: the inventory's folder.
+        loaded: what the encrypted files say.
+        inventory: what they have to serve.
+        unread: owners of files of the inventory that could not be understood: whom they serve is not known.
+    """
     old = _under_old_ids(loaded, inventory)
     loaded = carried(loaded, inventory)
-    view = SecretsView(inventory, loaded.secrets, loaded.places, loaded.owners, loaded.broken, root, loaded.carriers)
+    broken = loaded.broken | frozenset(unread)
+    view = SecretsView(inventory, loaded.secrets, loaded.places, loaded.owners, broken, root, loaded.carriers)
     return tuple(sorted([*loaded.problems, *old, *_shut(root, loaded), *check_secrets(view)]))
 
 
