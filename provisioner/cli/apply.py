@@ -65,7 +65,7 @@ def apply(
     aside, switches in one transaction, is looked at over new connections, and returns to its last-good
     state unless its paths are as good as before.
 
-    Example: provisioner -i inventories/example apply plan.json
+    Example: provisioner -i DIR apply plan.json
     """
     session = Session(invocation.inventory, invocation.env, today())
     if (resumed or aborted) and (saved or limits or allows or (resumed and aborted)):

@@ -34,7 +34,7 @@ def export(invocation: Invocation, what: str, out: Path | None, limits: tuple[st
     surveys: who was surveyed, and what was found. zones: where no camera looks. Prints the counts; with --out
     a spreadsheet in Vietnamese as well, with every facility. Asks no host, and holds nothing of persons.
 
-    Example: provisioner -i inventories/example export progress --out progress.xlsx
+    Example: provisioner -i DIR export progress --out progress.xlsx
     """
     invocation.refuse_proposed(out)
     whole = overview_of(invocation)

@@ -66,7 +66,7 @@ def history(
     was: entries are held against their hashes and seals, and against what this machine, Git notes and (with
     --hosts) hosts hold of them.
 
-    Example: provisioner -i inventories/example history verify
+    Example: provisioner -i DIR history verify
     """
     session = Session(invocation.inventory, invocation.env, today())
     if what == "verify":

@@ -88,7 +88,7 @@ def import_(invocation: Invocation, /, **options: Any) -> int:
     the smallest edit. No value that may be a password or a person's data is shown. Ends with 3 if the
     sheets have errors, with 12 if contacts are to be written and cannot be opened.
 
-    Example: provisioner -i inventories/example import bac-giang.xlsx --lang en
+    Example: provisioner -i DIR import bac-giang.xlsx --lang en
     """
     chosen = _Options(**options)
     _refuse_nonsense(chosen)

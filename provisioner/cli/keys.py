@@ -31,7 +31,7 @@ def init(invocation: Invocation, allows: tuple[str, ...]) -> int:
     nothing: at a first contact say how many are new, --allow trust=NUMBER.
     Ends with 5 if a host could not be reached or did not prove itself; run it again then.
 
-    Example: provisioner -i inventories/example keys init --allow trust=3
+    Example: provisioner -i DIR keys init --allow trust=3
     """
     made = init_keys(Session(invocation.inventory, invocation.env, today()), allow=parse_allowances(allows))
     if invocation.json:

@@ -59,7 +59,7 @@ def plan(
     is still the one of that digest or file, 8 with what moved if it is not. With --offline it says what an
     edit of the inventory means, without hosts and without the vault; such a plan cannot be applied.
 
-    Example: provisioner -i inventories/example plan --out plan.json
+    Example: provisioner -i DIR plan --out plan.json
     """
     invocation.refuse_proposed(out)
     session = Session(invocation.inventory, invocation.env, today())
@@ -97,7 +97,7 @@ def drift(invocation: Invocation, limits: tuple[str, ...], *, details: bool, eve
 
     A policy that would hold the correction back is shown and does not change the exit code.
 
-    Example: provisioner -i inventories/example drift --limit carrier=viettel
+    Example: provisioner -i DIR drift --limit carrier=viettel
     """
     planned = make_plan(Session(invocation.inventory, invocation.env, today()), parse_limits(limits))
     _show(invocation, planned, DRIFT_SCHEMA, details=details, everything=everything)

@@ -28,7 +28,7 @@ def render(invocation: Invocation, folder: Path, limits: tuple[str, ...]) -> int
     Contacts no host. The relay files hold camera passwords: they are written with mode 0600 into a
     folder with mode 0700, and belong into no repository.
 
-    Example: provisioner -i inventories/example render --out /run/user/1000/rendered
+    Example: provisioner -i DIR render --out /run/user/1000/rendered
     """
     invocation.refuse_proposed(folder)
     session = Session(invocation.inventory, invocation.env, today())

@@ -53,7 +53,7 @@ def rollback(
     What an apply has taken away since (peers, paths, readers) stays away, and secrets stay the present
     ones: each host's notes name it. To bring something back, change the inventory and apply.
 
-    Example: provisioner -i inventories/example rollback relay-viettel-1
+    Example: provisioner -i DIR rollback relay-viettel-1
     """
     session = Session(invocation.inventory, invocation.env, today())
     with stoppable() as stop:

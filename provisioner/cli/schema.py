@@ -32,7 +32,7 @@ _LISTED |= {"error": "what any command prints with --output json where it has no
 )
 @click.pass_obj
 def schema(invocation: Invocation, kind: str | None, out: Path | None) -> int:
-    """Print the JSON Schema of a kind of file, for editors (docs/editors.md), or of a command's document.
+    """Print the JSON Schema of a kind of file, for editors, or of a command's document.
 
     Without a kind, and without --out, it lists the kinds: where their files stand, or who prints them.
 

@@ -63,7 +63,7 @@ def sign_off(
     what you say of the party. A party without Git signs what --statement prints, anywhere:
     ssh-keygen -Y sign -n plan@provisioner -f KEY FILE.
 
-    Example: provisioner -i inventories/example sign-off kcl-bg-001 --by dic --by health --by carrier --source "12/BB"
+    Example: provisioner -i DIR sign-off kcl-bg-001 --by dic --by health --by carrier --source "12/BB"
     """
     if sum(map(bool, (shown, signature, key))) > 1:
         raise UsageError("--statement, --signature and --key exclude each other", hint="name one of them")

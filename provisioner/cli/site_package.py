@@ -31,7 +31,7 @@ def site_package(invocation: Invocation, facilities: tuple[str, ...], folder: Pa
     The package of a facility that is closed takes its gateway down: install.sh stops and removes the
     tunnel, the port map, the unit and the keys, and says so. It is made only where the facility is named.
 
-    Example: provisioner -i inventories/example site-package kcl-bg-001 --out /run/user/1000/sites
+    Example: provisioner -i DIR site-package kcl-bg-001 --out /run/user/1000/sites
     """
     invocation.refuse_proposed(folder)
     session = Session(invocation.inventory, invocation.env, today())

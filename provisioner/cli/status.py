@@ -32,7 +32,7 @@ def status(invocation: Invocation, facilities: tuple[str, ...], limits: tuple[st
     recorded. Asks no host. An inventory with errors is shown as far as it can be read; it ends with 3 if
     a facility cannot be.
 
-    Example: provisioner -i inventories/example status --why kcl-bg-001
+    Example: provisioner -i DIR status --why kcl-bg-001
     """
     whole = overview_of(invocation)
     chosen = whole.statuses(facilities, parse_limits(limits))

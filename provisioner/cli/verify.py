@@ -41,7 +41,7 @@ def verify(invocation: Invocation, limits: tuple[str, ...], html: Path | None, *
     checked is unknown, never up. Ends with 0 if every path is up, else with 1. What was found is recorded,
     and moves facilities on (`provisioner status`); where it cannot be, a warning says so.
 
-    Example: provisioner -i inventories/example verify --limit province=bac-giang --html report.html
+    Example: provisioner -i DIR verify --limit province=bac-giang --html report.html
     """
     invocation.refuse_proposed(html)
     session = Session(invocation.inventory, invocation.env, today())

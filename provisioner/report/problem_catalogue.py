@@ -20,7 +20,10 @@ class ProblemEntry(NamedTuple):
 _Section = dict[str, tuple[str, str]]
 
 _FILES: _Section = {
-    "file-missing": ("A file that every inventory has is not there.", "Write it; inventories/example has one."),
+    "file-missing": (
+        "A file that every inventory has is not there.",
+        "Write it; `provisioner schema` prints what it holds.",
+    ),
     "file-unexpected": (
         "A YAML file stands where nothing reads it.",
         "Move it to its place, or take it out of the inventory.",

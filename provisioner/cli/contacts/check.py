@@ -31,7 +31,7 @@ def check(
     Judges every field of every contact, and shows none of them. Needs the passwords of all provinces
     that it checks. Ends with 3 if there is an error, with 0 if there are warnings only.
 
-    Example: provisioner -i inventories/example contacts check --province bac-giang
+    Example: provisioner -i DIR contacts check --province bac-giang
     """
     access = open_access(invocation, chosen, purpose, requester)
     if province is not None:

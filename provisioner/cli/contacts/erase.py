@@ -65,7 +65,7 @@ def erase(
     commits cannot be read any more. TEXT is as in find, but a name has to be whole. If it is
     interrupted, run it again: it finishes first. Commit the files that it names.
 
-    Example: provisioner contacts erase - --yes --purpose "request of the person" < person.txt
+    Example: provisioner -i DIR contacts erase - --yes --purpose "request of the person" < person.txt
     """
     access = open_access(invocation, chosen, purpose, requester)
     if new_password_file is not None:

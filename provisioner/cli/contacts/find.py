@@ -62,7 +62,7 @@ def find(
     are given. Other users of this machine can see a command's words: with - they are read from standard
     input, one a line. Ends with 2 if nothing is found, with 12 if a province could not be searched.
 
-    Example: provisioner contacts find - --purpose "request of the person" < person.txt
+    Example: provisioner -i DIR contacts find - --purpose "request of the person" < person.txt
     """
     access = open_access(invocation, chosen, purpose, requester)
     terms = terms_of_person(texts, purpose)

@@ -49,7 +49,7 @@ def list_(
     Everybody who has a duty today at a facility that is not closed, and below them the open facilities
     without a complete representative. The file has mode 0600.
 
-    Example: provisioner contacts list --province bac-giang --out list.xlsx --purpose "letter 1407"
+    Example: provisioner -i DIR contacts list --province bac-giang --out list.xlsx --purpose "letter 1407"
     """
     access = open_access(invocation, chosen, purpose, requester)
     invocation.refuse_proposed(out)

@@ -157,7 +157,10 @@ class Play:
         if code is None or (code == 0 and (self._folder / "outcome.json").exists()):
             return
         said = _read_bounded(self._folder / "said").decode(errors="replace").strip().splitlines()[-1:]
-        raise HostError(f"ansible-runner did not work: {_one_line(' '.join(said))}", hint="run scripts/setup again")
+        raise HostError(
+            f"ansible-runner did not work: {_one_line(' '.join(said))}",
+            hint="install provisioner again: ansible-core and ansible-runner come with it",
+        )
 
     def close(self) -> None:
         """End Ansible and remove all that travelled; hosts in flight finish by themselves."""

@@ -244,7 +244,7 @@ class _Explanation:
         return self.path[-1] if self.path and isinstance(self.path[-1], str) else ""
 
 
-_EXAMPLE = "look at the example inventory"
+_EXAMPLE = "`provisioner schema` prints what each kind of file may hold"
 _NUMBERS = frozenset({"int_type", "float_type"})
 _CHOICES = frozenset({"enum", "literal_error"})
 _BOUNDS = frozenset({"greater_than_equal", "less_than_equal", "greater_than", "less_than"})

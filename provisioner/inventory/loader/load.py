@@ -270,7 +270,10 @@ class _FilesPass:
     def _miss_files(self) -> None:
         for name in ("instructions", "designations"):
             if name not in self.sources:
-                message, hint = f"{name}.yml is missing", f"write {name}.yml; see inventories/example"
+                message, hint = (
+                    f"{name}.yml is missing",
+                    f"write {name}.yml; `provisioner schema {name}` prints what it holds",
+                )
                 self._problem(File(self.root, f"{name}.yml", name, Model), "file-missing", message, hint)
 
     def _problem(self, file: File, code: str, message: str, hint: str) -> None:

@@ -40,7 +40,7 @@ _PASSWORD: Final[_Finding] = (
 _PERSON: Final[_Finding] = (
     "personal-in-text",
     "a phone number or an e-mail address is written out (it is not repeated here)",
-    f"take it out; people stand in contacts/ alone. {_GIT}rewrite the history (docs/contacts.md)",
+    f"take it out; people stand in contacts/ alone. {_GIT}take it out of the history, too, e.g. with git-filter-repo",
     _ERROR,
 )
 _ODD: Final[_Finding] = (
