@@ -38,9 +38,7 @@ def _more(root: Path, before: set[Problem], env: dict[str, str]) -> list[Problem
 
 
 @pytest.fixture(scope="module", params=["example", "lab"])
-def copy(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Path, set[Problem]]:
+def copy(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, set[Problem]]:
     root = tmp_path_factory.mktemp("broken") / request.param
     shutil.copytree(INVENTORIES / request.param, root)
     return root, set(validate(root, _env(root), today=DAY, cached=False).problems)
