@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from provisioner.base.collector import without_collector
 from provisioner.base.errors import HostError, SecretsError, UsageError
+from provisioner.base.nearest import did_you_mean
 from provisioner.base.password_place import outside_of
 from provisioner.base.secret import Secret
 from provisioner.base.vault import VaultPasswords
@@ -118,7 +119,7 @@ class Session:
 
     def left_out(self, limit: Limit) -> tuple[LeftOutHost, ...]:
         """The hosts that a limit takes, and of which nothing can be said: their secrets stayed shut."""
-        return shut_by(self.state, limit.by(self.inventory.settings.province_scheme))
+        return shut_by(self.state, limit.of(self.inventory))
 
     @cached_property
     def files(self) -> dict[str, tuple[RenderedFile, ...]]:
@@ -186,7 +187,7 @@ def make_plan(
         InventoryError, SecretsError, RenderError: there is nothing to compare with.
         UsageError: the limit takes no host.
     """
-    limit = limit.by(session.inventory.settings.province_scheme)
+    limit = limit.of(session.inventory)
     hosts = chosen_hosts(session.state, limit)
     now, allowed = now or datetime.now(UTC), dict(allow or {})
     facts, errors = _observed(session, hosts, allowed.get(TRUST, 0), now)
@@ -249,7 +250,7 @@ def rendered_files(session: Session, limit: Limit) -> dict[str, tuple[RenderedFi
         InventoryError, SecretsError, RenderError: there is nothing to render, or it cannot be.
         UsageError: the limit takes no host.
     """
-    hosts = chosen_hosts(session.state, limit.by(session.inventory.settings.province_scheme))
+    hosts = chosen_hosts(session.state, limit.of(session.inventory))
     return {spec.id: session.files[spec.id] for spec in hosts}
 
 
@@ -267,7 +268,7 @@ def verify_inventory(session: Session, limit: Limit) -> VerifyResult:
     def compare(facts: HostFacts) -> tuple[Change, ...]:
         return changes_of(session.state.hosts[facts.host], session.files[facts.host], facts)
 
-    limit = limit.by(session.inventory.settings.province_scheme)
+    limit = limit.of(session.inventory)
     result = verify(
         select(session.state, limit),
         session.runner,
@@ -378,7 +379,11 @@ def site_packages(session: Session, facilities: Sequence[str]) -> SitePackages:
     if unknown:
         raise UsageError(
             f"{unknown[0]} is no facility with an agreed plan that is open, nor a closed one",
-            hint=f"open are: {', '.join(rendered) or 'none'}; the package of a closed one takes its gateway down",
+            hint=did_you_mean(
+                unknown[0],
+                sorted(rendered),
+                f"open are: {', '.join(rendered) or 'none'}; the package of a closed one takes its gateway down",
+            ),
             object=unknown[0],
         )
     chosen = tuple(facilities) or tuple(rendered)

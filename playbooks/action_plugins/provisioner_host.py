@@ -44,6 +44,8 @@ DOOR = Path(__file__).resolve().parents[1] / "provisioner_host/bundle.py"
 BOOTSTRAP = DOOR.read_text(encoding="utf-8") + "\nreceive(sys.stdin.buffer)\n"
 INSTALLED = "/usr/bin/sudo -n /usr/local/lib/provisioner/provisioner-host "
 PROOF = "PROVISIONER-PROOF "
+LONGEST_LINE = 300
+_FAREWELL = re.compile(r"(Shared )?[Cc]onnection to \S+ closed")
 
 
 class ActionModule(ActionBase):
@@ -87,7 +89,7 @@ class ActionModule(ActionBase):
         proof = next((x for x in reversed(done["stdout"].splitlines()) if x.startswith(PROOF)), "")
         if hmac.compare_digest(proof[len(PROOF) :].strip().encode(), challenge["proof"].encode()):
             return None
-        said = (done.get("stderr") or "").strip()[-600:]
+        said = _last_word(done.get("stderr"))
         return _failure("unproved", said or "its proof is not the one of the key that was left there")
 
     def _carry(self, bundle: bytes, seal: bytes | None) -> bytes:
@@ -98,7 +100,7 @@ class ActionModule(ActionBase):
         else:
             done = self._low_level_execute_command(INSTALLED + "call", in_data=seal + bundle, sudoable=False)
         if not done["stdout"].startswith(MARK):
-            said = (done.get("stderr") or done["stdout"] or "").strip()[-600:]
+            said = _last_word(done.get("stderr")) or _last_word(done["stdout"]) or "it said nothing"
             return _failure("failed", f"the host gave no answer (code {done['rc']}): {said}")
         return str(done["stdout"][len(MARK) :]).encode("ascii", "replace")
 
@@ -111,6 +113,13 @@ def _taken(path: Path) -> bytes | None:
         return None
     path.unlink()
     return content
+
+
+def _last_word(said: str | None) -> str:
+    """The last line of what a host printed: a server's banner comes before it, and its farewell after."""
+    lines = [line.strip() for line in (said or "").splitlines()]
+    spoken = [line for line in lines if line and not _FAREWELL.match(line)]
+    return spoken[-1][-LONGEST_LINE:] if spoken else ""
 
 
 def _failure(kind: str, error: str) -> bytes:

@@ -7,6 +7,7 @@ it to the host's Python where nothing is installed yet and no bundle can be seal
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import hmac
 import os
@@ -24,7 +25,10 @@ _RUN = "/run"
 _LONGEST_LINE = 512
 _BLOCK = 1 << 20
 _HOUR_S = 3600
+_KIB = 1024
 _WORDS = 2
+_LARGEST = 1 << 29
+_CLOSED = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM})
 
 
 def prove() -> int:
@@ -59,6 +63,20 @@ def receive(stream: IO[bytes], key: bytes | None = None) -> bool:
         key: what it has to be sealed under, in a line before it; None at a first contact.
     """
     os.umask(0o077)
+    counted = _Counted(stream)
+    try:
+        return _received(counted, key)
+    except OSError as error:
+        if error.errno not in _CLOSED:
+            raise
+        # All of it is read, up to a bound, so that what is needed can be said; the sentence is the last line.
+        while counted.size < _LARGEST and counted.read(_BLOCK):
+            pass
+        sys.stderr.write(f"{_no_room(error, counted.size)}\n")
+        return False
+
+
+def _received(stream: _Counted, key: bytes | None) -> bool:
     for name in os.listdir(_RUN):
         if name.startswith("provisioner-bundle-") and not os.path.exists("/proc/" + name.split("-")[2]):
             shutil.rmtree(os.path.join(_RUN, name), ignore_errors=True)
@@ -81,13 +99,42 @@ def receive(stream: IO[bytes], key: bytes | None = None) -> bool:
     return True
 
 
-def _is_stored(stream: IO[bytes], bundle: IO[bytes]) -> bool:
+class _Counted:
+    """A stream of bytes, and how many have been read of it."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream, self.size = stream, 0
+
+    def read(self, size: int = -1) -> bytes:
+        """The next bytes."""
+        block = self._stream.read(size)
+        self.size += len(block)
+        return block
+
+    def readline(self, size: int = -1) -> bytes:
+        """The next line."""
+        return self._stream.readline(size)
+
+
+def _no_room(error: OSError, size: int) -> str:
+    """What a full, read-only or otherwise closed /run says: how much is free, how much a call takes, what to do."""
+    disk = os.statvfs(_RUN)
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        return f"{_RUN} takes no bundle: {error.strerror}: see that it is a tmpfs that root can write to"
+    if disk.f_files and not disk.f_favail:
+        return f"{_RUN} has no inode left for a call: remove files there (df -i {_RUN})"
+    free, needed = disk.f_bavail * disk.f_frsize // _KIB, 2 * size // _KIB + 1
+    return f"{_RUN} is full: {free} KiB free, {needed} KiB needed for a call: make room there (du -xsh {_RUN}/*)"
+
+
+def _is_stored(stream: _Counted, bundle: IO[bytes]) -> bool:
     """Store a bundle as it comes: a first contact has no seal."""
-    shutil.copyfileobj(stream, bundle, _BLOCK)
+    while block := stream.read(_BLOCK):
+        bundle.write(block)
     return True
 
 
-def _is_stored_sealed(stream: IO[bytes], key: bytes, bundle: IO[bytes]) -> bool:
+def _is_stored_sealed(stream: _Counted, key: bytes, bundle: IO[bytes]) -> bool:
     """Store a bundle whose seal comes in a line before it: whether it is the key's.
 
     The line proves itself, so that nothing is stored for who holds no key: he would fill the host's memory.
@@ -131,14 +178,16 @@ def _place(program: list[tuple[str, bytes]]) -> str:
         if name.startswith("provisioner-program-") and os.stat(other).st_mtime < time.time() - _HOUR_S:
             shutil.rmtree(other, ignore_errors=True)
     beside = tempfile.mkdtemp(prefix="provisioner-program-", dir=_RUN)
-    os.mkdir(beside + "/provisioner_host")
-    for name, source in program:
-        with open(f"{beside}/provisioner_host/{name}", "wb") as file:
-            file.write(source)
     try:
+        os.mkdir(beside + "/provisioner_host")
+        for name, source in program:
+            with open(f"{beside}/provisioner_host/{name}", "wb") as file:
+                file.write(source)
         os.rename(beside, place)
     except OSError:
         shutil.rmtree(beside)
+        if not os.path.isdir(place):  # another call was quicker, or there is no room
+            raise
     return place
 
 

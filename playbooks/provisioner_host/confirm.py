@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from provisioner_host import dead_man, files, gate, last_good, lease, lockout, paths, tombstones
 from provisioner_host.health import health, health_of_saved
 from provisioner_host.observe import observe
+from provisioner_host.room import words_of
 from provisioner_host.shell import Failed
 from provisioner_host.transaction import OPERATION_S, Transaction
 
@@ -39,9 +40,9 @@ def look(request: LookRequest, folder: Path) -> ChangeAnswer:
             dead_man.renew(change.run_id, change.confirm_s)
             lease.extend(change.run_id, change.confirm_s + OPERATION_S)
         except OSError as error:
-            return change.back(f"the switch could not be renewed: {error.strerror or error}")
+            return change.back(f"the switch could not be renewed: {words_of(error)}")
         except Failed as error:
-            return change.back(str(error))
+            return change.back(words_of(error))
     return change.answer("armed", after=change.step("look", lambda: gate.look(request["gate"], switched=True)))
 
 
@@ -67,7 +68,7 @@ def confirm(request: ConfirmRequest, folder: Path) -> ChangeAnswer:
                 )
                 change.step("persist", lambda: persist(change, request["files"]))
         except Failed as error:
-            return change.back(str(error))
+            return change.back(words_of(error))
         dead_man.disarm()
         ended = (last_good.receipt_of(change.run_id) or {}).get("sessions", [])
         _remember(change, armed, state)

@@ -12,6 +12,8 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from provisioner_host.room import named
+
 if TYPE_CHECKING:
     from provisioner_host.wire import FileAnswer
 
@@ -69,9 +71,11 @@ def write(path: Path, content: bytes, *, mode: int, owner: str = "root", group: 
             stream.flush()
             os.fsync(stream.fileno())
         beside.replace(path)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(FileNotFoundError):
             beside.unlink()
+        if isinstance(error, OSError):
+            raise named(error, path, len(content)) from None
         raise
     sync_folder(path.parent)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 
 from provisioner_host import dead_man, firewall, tunnel
+from provisioner_host.room import words_of
 from provisioner_host.shell import Failed, scrub
 
 
@@ -25,6 +26,6 @@ def command(words: list[str]) -> int:
     try:
         actions[words[0]]()
     except (Failed, OSError) as error:
-        sys.stderr.write(f"{words[0]}: {scrub(str(error))}\n")
+        sys.stderr.write(f"{words[0]}: {scrub(words_of(error))}\n")
         return 1
     return 0

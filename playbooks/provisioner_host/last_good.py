@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from provisioner_host import files, firewall, paths, relay, sessions, tunnel, units
+from provisioner_host.room import words_of
 from provisioner_host.shell import Failed
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ def restore(*, live: bool = True, folder: Path | None = None, carriers: bool = T
         try:
             step()
         except (Failed, OSError) as error:
-            wrong.append(str(error))
+            wrong.append(words_of(error))
 
     attempt(lambda: changed.extend(restore_files(folder, wrong)))
     attempt(lambda: relay_changed.append(_restore_relay_file(folder, state)))
@@ -157,7 +158,7 @@ def restore_files(folder: Path, wrong: list[str]) -> list[str]:
             if Path(saved["path"]) not in apart and _put_back(folder, saved):
                 changed.append(str(saved["path"]))
         except OSError as error:
-            wrong.append(f"{saved['path']}: {error.strerror or error}")
+            wrong.append(f"{saved['path']}: {words_of(error)}")
     return changed + [text for text in state["absent"] if Path(text) not in apart and _remove(Path(text))]
 
 

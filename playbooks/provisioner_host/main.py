@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from provisioner_host import apply, confirm, keys, observe, rollback
+from provisioner_host.room import words_of
 from provisioner_host.shell import Failed, scrub
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ def serve(folder: str) -> None:
         answer = {"ok": True, "answer": _operation(request, place)}
     except Failed as error:
         answer = {"ok": False, "error": scrub(str(error))}
+    except OSError as error:
+        answer = {"ok": False, "error": scrub(f"{request['operation']}: {words_of(error)}")}
     except Exception as error:  # noqa: BLE001 (a defect of ours; its own words may quote a value, the place does not)
         answer = {"ok": False, "error": f"{request['operation']}: {type(error).__name__} at {_place(error)}"}
     sys.stdout.write("\n" + ANSWER + json.dumps(answer) + "\n")

@@ -20,6 +20,7 @@ from provisioner_host import (
     tunnel,
 )
 from provisioner_host.health import health_of_saved
+from provisioner_host.room import words_of
 from provisioner_host.shell import Failed
 from provisioner_host.transaction import OPERATION_S, Transaction, begin
 
@@ -40,7 +41,7 @@ def rollback(request: RollbackRequest, folder: Path) -> ChangeAnswer:
         return change.answer("locked", str(error), holder=lease.holder())
     except (Failed, OSError) as error:
         lease.release(change.run_id)
-        return change.answer("refused", str(error))
+        return change.answer("refused", words_of(error))
 
 
 def _locked(change: Transaction, request: RollbackRequest) -> ChangeAnswer:
@@ -69,7 +70,7 @@ def _locked(change: Transaction, request: RollbackRequest) -> ChangeAnswer:
         lease.extend(change.run_id, OPERATION_S)
         dead_man.renew(change.run_id, change.confirm_s, dead_man.WAITING)
     except Failed as error:
-        return change.back(str(error))
+        return change.back(words_of(error))
     except Exception as error:  # noqa: BLE001  whatever it is, the host must not stay between two states
         return change.back(f"{type(error).__name__}: {error}")
     return change.answer("armed", before=before, receipt=receipt, affected=affected, removed=removed)

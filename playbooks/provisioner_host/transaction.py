@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from provisioner_host import dead_man, files, last_good, lease, lockout, paths, tombstones
+from provisioner_host.room import words_of
 from provisioner_host.shell import Failed, scrub
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ class Transaction:
             # Of the same kind: what a change is refused for is told by it.
             raise type(error)(f"{name}: {error}") from None
         except OSError as error:
-            raise Failed(f"{name}: {error.strerror or error}") from None
+            raise Failed(f"{name}: {words_of(error)}") from None
         finally:
             self.steps.append({"name": name, "seconds": round(time.monotonic() - started, 3)})
 

@@ -248,7 +248,7 @@ class _Question:
     def _no_picture(self, missing: list[str]) -> str:
         if not missing:
             new = sorted(self.new_missing)
-            return f"{len(new)} new paths give no picture: {self._why(new[0])}"
+            return f"no picture of {counted(len(new), 'new path')}: {self._why(new[0])}"
         more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""  # noqa: PLR2004 (what fits a line)
         return f"no picture after the change: {'; '.join(map(self._why, missing[:3]))}{more}"
 
@@ -275,4 +275,4 @@ class _Question:
         if later := {n for n, a in away.items() if n not in self.own and not a.at_switch}:
             yield f"{counted(len(later), 'path')} lost the source long after the switch: {listed_paths(later)}"
         if self.left:
-            yield f"{self.left} readers of paths that the plan does not name left meanwhile"
+            yield f"{counted(self.left, 'reader')} of paths that the plan does not name left meanwhile"

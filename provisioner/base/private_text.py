@@ -14,23 +14,41 @@ from base64 import b64decode
 from binascii import Error as Base64Error
 
 _TELLING = r"(?:mật\s*khẩu|mat\s*khau|mật\s*mã|password|passwd|passcode|\bpass\b|\bpwd\b|\bmk\b|\bpw\b)"
+_QUANTITY = r"[0-9]+(?:[.,][0-9]+)?(?:km|m2?|cm|mm|kw|w|v|gb|tb|mb|mbps|fps|h|%)(?!\w)"
 _PASSWORD_TOLD = re.compile(
-    rf"{_TELLING}(?:(?:\s+\w+){{0,3}}\s*[:=]\s*\S|(?:\s+\w+){{0,2}}\s+(?:là|is)\s+\S|\s+\S*(?=\S{{3}})[0-9]\S*)",
+    rf"{_TELLING}(?:(?:\s+\w+){{0,3}}\s*[:=]\s*\S|(?:\s+\w+){{0,2}}\s+(?:là|is)\s+\S|\s+(?!{_QUANTITY})\S*(?=\S{{3}})[0-9]\S*)",
     re.IGNORECASE,
 )
 """That passwords are missing is a usual obstacle and may be written; what they are may not."""
 _LOGIN_IN_URL = re.compile(r"//[^/\s@]*@|[/?&_](?:user|usr|password|passwd|pwd|pass)=", re.IGNORECASE)
-_LOGIN_PAIR = re.compile(r"\b(?:admin|root|user|administrator)\s*[/:|,;]\s*\S", re.IGNORECASE)
+_LOGIN_PAIR = re.compile(
+    r"\b(?:admin|root|user|administrator)\s*(?:[/:|]\s*\S|[,;](?:\S|\s+(?=\S*[0-9@!#$%^&*])\S))", re.IGNORECASE
+)
+"""A comma and a word of letters go on with a sentence; all else behind such a name is its password."""
+_TAG = re.compile(r"</?[A-Za-z][A-Za-z0-9-]*(?:\s[^<>]*)?/?>|<!--|-->|&(?:[a-z]{2,8}|#[0-9]{1,6});")
+_FORMULA = re.compile(r"[=+@-]?[A-Z]{2,12}\([^()]*\)|=[A-Z]{1,3}[0-9]{1,7}(?:[-+*/:;,][A-Z]{0,3}[0-9]{1,7})*(?!\w)")
+_FORMULA_ERROR = re.compile(r"#(?:REF|VALUE|NAME|NUM|N/A|NULL|DIV/0)[!?]?")
+_ORDINARY = re.compile(
+    r"(?P<before>[^\W\d_]{0,4}[.-]?)[0-9]{1,4}~(?:(?P=before))?[0-9]{1,4}"
+    r"|[0-9.,]{1,12}(?:(?:[x\u00d7*+=]|m2?|cm)[0-9.,]{0,12}){1,9}"
+)
+"""Ranges of rooms, P.201~P.210, and sums, 3x4=12: letters, digits and signs, and no password."""
 _ODD_SIGNS = frozenset("@!#$%^&*?~=<>\\")
 _SHORTEST_PASSWORD = 5
 
 _EMAIL = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]+")
+_EMAIL_WITHIN = re.compile(r"[^\s@]{1,64}@[^\s@]{1,255}\.[^\s@]")
 _BETWEEN = r"[ .()_\u00b7\u2010-\u2015-]{0,2}"
 _PHONE = re.compile(rf"(?<![0-9.])(?:\+?84|0){_BETWEEN}[0-9](?:{_BETWEEN}[0-9]){{7,9}}(?![0-9])")
 _DAY = re.compile(
     r"(?<![0-9])(?:[0-9]{1,2}[-./][0-9]{1,2}[-./](?:19|20)|(?:19|20)[0-9]{2}[-./][0-9]{1,2}[-./])[0-9]{1,2}(?![0-9])"
 )
 """Days, with the hour after them, are no phone numbers."""
+_TAX_NUMBER = re.compile(
+    r"(?:\b(?:MST|mã\s*số(?:\s*thuế)?|ma\s*so(?:\s*thue)?|S/N|serial)\s*[:.]?\s*[0-9]{9,13}|(?<![0-9+.])01[0-9]{8})(?![0-9])",
+    re.IGNORECASE,
+)
+"""Nor are numbers that are called so, and none of ten digits begins with 01."""
 _SERIAL_BEFORE = re.compile(r"[0-9][A-Za-z0-9]*$|[A-Z]-?$")
 """A serial number's part before digits that look like a phone's: `DS-2CD…E0…`, `4J0…`."""
 _PHONE_BEFORE = re.compile(
@@ -58,7 +76,14 @@ _WITHHELD = "***"
 def holds_login(text: str) -> bool:
     """Tell whether a text seems to hold a password: by its words, as part of an address, or by its looks."""
     seen = as_read(text)
-    return states_login(seen) or any(_looks_made_up(word) for word in seen.split() if not _EMAIL.fullmatch(word))
+    words = _without_markup(seen).split()
+    return states_login(seen) or any(_looks_made_up(word) for word in words if not _is_ordinary(word))
+
+
+def holds_markup(text: str) -> bool:
+    """Tell whether a text holds tags of a page or a spreadsheet's formula: what is read as more than words."""
+    seen = as_read(text)
+    return _without_markup(seen) != seen
 
 
 def states_login(text: str) -> bool:
@@ -69,8 +94,8 @@ def states_login(text: str) -> bool:
 
 def holds_personal_data(text: str) -> bool:
     """Tell whether a text holds a phone number or an e-mail address: facility files have neither."""
-    seen = _DAY.sub("|", as_read(text))
-    return bool(_EMAIL.search(seen)) or any(_is_phone(seen, number.start()) for number in _PHONE.finditer(seen))
+    seen = _TAX_NUMBER.sub("|", _DAY.sub("|", as_read(text)))
+    return bool(_EMAIL_WITHIN.search(seen)) or any(_is_phone(seen, number.start()) for number in _PHONE.finditer(seen))
 
 
 def is_private(text: str) -> bool:
@@ -150,6 +175,20 @@ def _without_codes(text: str) -> str:
             break
         text = plain
     return text
+
+
+def _without_markup(text: str) -> str:
+    """A text without tags and formulas; what stands between them stays, and is judged."""
+    if not any(sign in text for sign in "<=#&(>"):
+        return text
+    return _FORMULA_ERROR.sub(" ", _FORMULA.sub(" ", _TAG.sub(" ", text)))
+
+
+def _is_ordinary(word: str) -> bool:
+    """Tell a word that signs stand in as people write it: an address, a range, a sum, or a question after it."""
+    if _EMAIL.fullmatch(word) or _ORDINARY.fullmatch(word):
+        return True
+    return word.endswith("?") and not _looks_made_up(word[:-1])
 
 
 def _looks_made_up(word: str, signs: frozenset[str] = _ODD_SIGNS) -> bool:

@@ -21,7 +21,7 @@ def allocate(invocation: Invocation) -> int:
     Writes allocations.lock.yml and nothing else; contacts no host. What is recorded never moves, and
     what was in use is not given out again. Commit the file.
 
-    Example: provisioner -i inventories/example allocate
+    Example: provisioner -i DIR allocate
     """
     allocation = record_allocations(invocation.inventory, invocation.env, today=today())
     if invocation.json:

@@ -12,6 +12,7 @@ from provisioner.apply import exit_code
 from provisioner.base.errors import ApplyError, UsageError
 from provisioner.cli.context import Invocation, today
 from provisioner.cli.interrupt import stoppable
+from provisioner.cli.limit import hosts_limit_option
 from provisioner.cli.output import print_document
 from provisioner.cli.plan_text import ending_lines as plan_ending_lines
 from provisioner.cli.plan_text import plan_lines
@@ -25,6 +26,7 @@ from provisioner.cli.results import (
     run_options_of,
 )
 from provisioner.cli.terminal import stderr_of
+from provisioner.cli.word import Place
 from provisioner.desired.limit import parse_limits
 from provisioner.pipeline import Planned, Session, make_plan
 from provisioner.plan.guards.policy import parse_allowances
@@ -36,8 +38,8 @@ from provisioner.runs.saved_plan import plan_again, reviewed_plan
 
 
 @click.command()
-@click.argument("saved", required=False, type=click.Path(path_type=Path), metavar="[PLAN]")
-@click.option("--limit", "limits", multiple=True, metavar="KIND=NAME", help="Only these hosts: carrier, host, …")
+@click.argument("saved", required=False, type=Place(path_type=Path), metavar="[PLAN]")
+@hosts_limit_option
 @click.option("--allow", "allows", multiple=True, metavar="NAME=NUMBER", help="Raise a limit of the policy.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--resume", "resumed", is_flag=True, help="Go on with the last run that has not ended.")
@@ -63,7 +65,7 @@ def apply(
     aside, switches in one transaction, is looked at over new connections, and returns to its last-good
     state unless its paths are as good as before.
 
-    Example: provisioner -i inventories/example apply plan.json
+    Example: provisioner -i DIR apply plan.json
     """
     session = Session(invocation.inventory, invocation.env, today())
     if (resumed or aborted) and (saved or limits or allows or (resumed and aborted)):

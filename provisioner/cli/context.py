@@ -40,7 +40,7 @@ class Invocation:
             Path(self.env["PROVISIONER_INVENTORY"]) if self.env.get("PROVISIONER_INVENTORY") else None
         )
         if named is None:
-            hint = "add -i DIR before the command, e.g. -i inventories/example, or set PROVISIONER_INVENTORY"
+            hint = "name its folder: -i DIR, before or after the command, or PROVISIONER_INVENTORY in the environment"
             raise UsageError("no inventory is named", hint=hint)
         return named
 

@@ -11,8 +11,10 @@ from provisioner.base.clock import local_time
 from provisioner.base.counted import counted
 from provisioner.cli.context import Invocation
 from provisioner.cli.files import write_report
+from provisioner.cli.limit import limit_option
 from provisioner.cli.output import print_document
 from provisioner.cli.overview import overview_of
+from provisioner.cli.word import Place, Word
 from provisioner.desired.limit import parse_limits
 from provisioner.report.exports import REPORTS, FacilityList, export_document
 from provisioner.report.pages import Page
@@ -20,16 +22,10 @@ from provisioner.runs.overview import Overview
 
 
 @click.command()
-@click.argument("what", type=click.Choice(list(REPORTS)))
-@click.option("--out", type=click.Path(path_type=Path), metavar="FILE.xlsx", help="Write it as a spreadsheet, too.")
+@click.argument("what", type=Word(list(REPORTS)))
+@click.option("--out", type=Place(path_type=Path), metavar="FILE.xlsx", help="Write it as a spreadsheet, too.")
 @click.option("--force", is_flag=True, help="Overwrite the file if it is there.")
-@click.option(
-    "--limit",
-    "limits",
-    multiple=True,
-    metavar="KIND=NAME",
-    help="Only these: carrier, province, facility or host. May be repeated.",
-)
+@limit_option
 @click.pass_obj
 def export(invocation: Invocation, what: str, out: Path | None, limits: tuple[str, ...], *, force: bool) -> int:
     """Count how far the work has come, for provinces and the ministry.
@@ -38,7 +34,7 @@ def export(invocation: Invocation, what: str, out: Path | None, limits: tuple[st
     surveys: who was surveyed, and what was found. zones: where no camera looks. Prints the counts; with --out
     a spreadsheet in Vietnamese as well, with every facility. Asks no host, and holds nothing of persons.
 
-    Example: provisioner -i inventories/example export progress --out progress.xlsx
+    Example: provisioner -i DIR export progress --out progress.xlsx
     """
     invocation.refuse_proposed(out)
     whole = overview_of(invocation)

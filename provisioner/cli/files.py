@@ -16,22 +16,27 @@ def write_tree(folder: Path, files: Iterable[RenderedFile]) -> list[Path]:
     """Write files below a new or empty folder; a secret file gets mode 0600, and so its folder 0700.
 
     Raises:
-        UsageError: the folder holds something already, or others could put something else in its place.
+        UsageError: the folder holds something already, others could put something else in its place, or it cannot
+            be written.
     """
-    _refuse_shared(folder)
-    if folder.exists() and any(folder.iterdir()):
-        raise UsageError(f"{folder} is not empty", hint="name a new folder: files with secrets go into it")
-    written = []
-    for file in files:
-        path = folder / file.path.lstrip("/")
-        _make(path.parent)
-        mode = 0o600 if file.secret else file.mode
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(file.content)
-            os.fchmod(stream.fileno(), mode)
-        written.append(path)
-    return written
+    try:
+        _refuse_shared(folder)
+        if folder.exists() and any(folder.iterdir()):
+            raise UsageError(f"{folder} is not empty", hint="name a new folder: files with secrets go into it")
+        return [_written(folder / file.path.lstrip("/"), file) for file in files]
+    except OSError as error:
+        hint = f"make room, or name a folder that you can write to; remove {folder}, as it may hold a part of the files"
+        raise UsageError(f"{folder} cannot be written: {error.strerror}", hint=hint) from None
+
+
+def _written(path: Path, file: RenderedFile) -> Path:
+    _make(path.parent)
+    mode = 0o600 if file.secret else file.mode
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(file.content)
+        os.fchmod(stream.fileno(), mode)
+    return path
 
 
 def _refuse_shared(folder: Path) -> None:

@@ -9,13 +9,15 @@ import click
 from provisioner.base.counted import counted
 from provisioner.base.json_document import Document
 from provisioner.cli.context import Invocation
+from provisioner.cli.lazy import NamedGroup
 from provisioner.cli.output import print_document
+from provisioner.cli.word import Word
 from provisioner.geography import SCHEMES, Province, convert, find, provinces, read_province
 
-_scheme = click.Choice(SCHEMES)
+_scheme = Word(SCHEMES)
 
 
-@click.group()
+@click.group(cls=NamedGroup)
 def geography() -> None:
     """Look provinces up, and convert between the lists of 2021 and 2025.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from provisioner.base.json_document import Document
 from provisioner.base.printable import printable
 from provisioner.cli.context import Invocation, today
 from provisioner.cli.output import print_document, print_warning
+from provisioner.cli.word import Place
 from provisioner.history.chain import Seals
 from provisioner.history.event_log import Event
 from provisioner.pipeline import Session
@@ -27,7 +29,7 @@ from provisioner.runs.history import (
 )
 
 _FAILED = 1
-
+_ENTRY = re.compile("[0-9]{1,9}")
 
 _DAMAGED_HINT = "see all that is wrong: provisioner history verify"
 _UNFINISHED_HINT = (
@@ -45,7 +47,7 @@ _HOSTS_NOT_ASKED = "hosts were not asked what they hold of it: history verify --
     "--public-key",
     "public",
     multiple=True,
-    type=click.Path(path_type=Path),
+    type=Place(path_type=Path),
     metavar="FILE",
     help="With verify: hold signatures against this key. May be repeated.",
 )
@@ -68,7 +70,7 @@ def history(
     was: entries are held against their hashes and seals, and against what this machine, Git notes and (with
     --hosts) hosts hold of them.
 
-    Example: provisioner -i inventories/example history verify
+    Example: provisioner -i DIR history verify
     """
     session = Session(invocation.inventory, invocation.env, today())
     if what == "verify":
@@ -87,7 +89,7 @@ def _lost(text: str) -> range:
     first, _, last = text.partition("-")
     if not text:
         return range(0)
-    if not (first.isdecimal() and last.isdecimal() and int(first) <= int(last)):
+    if not (_ENTRY.fullmatch(first) and _ENTRY.fullmatch(last) and int(first) <= int(last)):
         raise click.UsageError("--lost takes the numbers of the first and the last lost entry, e.g. --lost 41-50")
     return range(int(first), int(last) + 1)
 

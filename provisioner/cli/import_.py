@@ -17,6 +17,7 @@ from provisioner.base.private_file import write_private
 from provisioner.base.vault import VaultPasswords
 from provisioner.cli.context import Invocation, state_dir
 from provisioner.cli.output import print_document
+from provisioner.cli.word import Place, Word
 from provisioner.geography import SCHEMES, Province, by_slug
 from provisioner.importing.cells.findings import CellPosition, Finding, FindingLevel, warning
 from provisioner.importing.proposal.build import propose, provinces_of_contacts
@@ -42,7 +43,7 @@ from provisioner.inventory.loader.partial import load_partial
 from provisioner.inventory.model import Inventory
 
 _COLOURS = {FindingLevel.ERROR: "red", FindingLevel.WARNING: "yellow", FindingLevel.NOTE: "cyan"}
-_path = click.Path(path_type=Path)
+_path = Place(path_type=Path)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +69,7 @@ class _Options:
 @click.argument("files", nargs=-1, type=_path, metavar="FILE…")
 @click.option("--write", "to_write", is_flag=True, help="Write what the sheets ask for, if nothing in them is wrong.")
 @click.option("--partial", is_flag=True, help="With --write: write the rows that are right all the same.")
-@click.option("--lang", type=click.Choice([one.value for one in Language]), default="vi", show_default=True)
+@click.option("--lang", type=Word([one.value for one in Language]), default="vi", show_default=True)
 @click.option("--report", type=_path, metavar="OUT.xlsx", help="Write the findings as a spreadsheet as well.")
 @click.option("--province", metavar="SLUG", help="The province of rows that name none.")
 @click.option("--template", type=_path, metavar="OUT.xlsx", help="Write the workbook that provinces fill in.")
@@ -87,7 +88,7 @@ def import_(invocation: Invocation, /, **options: Any) -> int:
     the smallest edit. No value that may be a password or a person's data is shown. Ends with 3 if the
     sheets have errors, with 12 if contacts are to be written and cannot be opened.
 
-    Example: provisioner -i inventories/example import bac-giang.xlsx --lang en
+    Example: provisioner -i DIR import bac-giang.xlsx --lang en
     """
     chosen = _Options(**options)
     _refuse_nonsense(chosen)

@@ -8,13 +8,14 @@ from provisioner.base.counted import counted
 from provisioner.base.errors import HostError
 from provisioner.base.json_document import Document
 from provisioner.cli.context import Invocation, today
+from provisioner.cli.lazy import NamedGroup
 from provisioner.cli.output import print_document, print_error_line, print_warning
 from provisioner.pipeline import KeysMade, Session, init_keys
 from provisioner.plan.guards.measures import named
 from provisioner.plan.guards.policy import parse_allowances
 
 
-@click.group()
+@click.group(cls=NamedGroup)
 def keys() -> None:
     """Make the keys and secrets that hosts and the vault hold."""
 
@@ -31,7 +32,7 @@ def init(invocation: Invocation, allows: tuple[str, ...]) -> int:
     nothing: at a first contact say how many are new, --allow trust=NUMBER.
     Ends with 5 if a host could not be reached or did not prove itself; run it again then.
 
-    Example: provisioner -i inventories/example keys init --allow trust=3
+    Example: provisioner -i DIR keys init --allow trust=3
     """
     made = init_keys(Session(invocation.inventory, invocation.env, today()), allow=parse_allowances(allows))
     if invocation.json:

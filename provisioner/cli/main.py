@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import takewhile
 from pathlib import Path
 from typing import NoReturn
 
@@ -14,18 +16,23 @@ import click
 from click.exceptions import NoArgsIsHelpError
 
 from provisioner import __version__
-from provisioner.base.errors import ProvisionerError
+from provisioner.base.errors import ProvisionerError, UsageError
+from provisioner.base.nearest import did_you_mean
 from provisioner.base.own_folder import make_own_folder
 from provisioner.base.printable import printable
+from provisioner.cli.anywhere import with_options_anywhere
 from provisioner.cli.commands import COMMANDS
-from provisioner.cli.context import Invocation, state_dir
-from provisioner.cli.lazy import LazyGroup
+from provisioner.cli.completion import INSTRUCTION, complete
+from provisioner.cli.context import state_dir
+from provisioner.cli.lazy import LazyGroup, UnknownCommandError
 from provisioner.cli.output import error_document, print_document, print_error
 from provisioner.cli.terminal import safe_streams
+from provisioner.cli.word import UnknownWordError
 
 _INTERNAL = 70
 _INTERRUPTED = 130
-_WITH_MARKDOWN = ("drift", "plan")
+_LONGEST = 600
+"""More than a person reads of a command that is wrong."""
 _REPORT_HINT = "this is a defect of provisioner: report it with that file, which names no inventory value"
 
 
@@ -39,28 +46,13 @@ class _Commands(LazyGroup):
     cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-@click.option(
-    "-i",
-    "--inventory",
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="The inventory's folder; PROVISIONER_INVENTORY otherwise.",
-)
-@click.option(
-    "--output",
-    type=click.Choice(["text", "json", "markdown"]),
-    default="text",
-    show_default=True,
-    help="Text for people, one JSON document on standard output, or (plan, drift) one merge-request comment.",
-)
 @click.version_option(__version__, prog_name="provisioner", message="%(prog)s %(version)s")
-@click.pass_context
-def cli(ctx: click.Context, inventory: Path | None, output: str) -> None:
+def cli() -> None:
     """Turn an inventory of camera sites into verified video paths."""
-    if output == "markdown" and ctx.invoked_subcommand not in _WITH_MARKDOWN:
-        raise click.UsageError(f"{ctx.invoked_subcommand} has no Markdown: only {' and '.join(_WITH_MARKDOWN)} have")
-    ctx.obj = Invocation(inventory, output == "json", ctx.obj, markdown=output == "markdown")
-    ctx.obj.refuse_proposed_state()
+
+
+with_options_anywhere(cli)
+cli.params.sort(key=lambda param: param.name == "version")  # the help lists these first
 
 
 def main() -> NoReturn:
@@ -78,6 +70,8 @@ def run(arguments: Sequence[str], env: Mapping[str, str]) -> int:
         The exit code.
     """
     with safe_streams():
+        if instruction := env.get(INSTRUCTION):
+            return complete(cli, instruction, env)
         return _run(arguments, env)
 
 
@@ -93,6 +87,8 @@ def _run(arguments: Sequence[str], env: Mapping[str, str]) -> int:
         return _usage(error, as_json=as_json)
     except click.Abort:
         return _INTERRUPTED
+    except OSError as error:
+        return _too_long(error, env, as_json=as_json)
     except Exception as error:  # noqa: BLE001 (the last door: nothing of ours is outside it)
         return _defect(error, env, as_json=as_json)
     return code if isinstance(code, int) else 0
@@ -100,21 +96,45 @@ def _run(arguments: Sequence[str], env: Mapping[str, str]) -> int:
 
 def _wants_json(arguments: Sequence[str]) -> bool:
     """The format before click has parsed anything: wrong usage is answered in it as well."""
-    pairs = zip(arguments, [*arguments[1:], ""], strict=False)  # none where there is no argument
+    options = list(takewhile(lambda argument: argument != "--", arguments))
+    pairs = zip(options, [*options[1:], ""], strict=False)  # none where there is no argument
     return any(one == "--output=json" or (one == "--output" and two == "json") for one, two in pairs)
 
 
 def _usage(error: click.ClickException, *, as_json: bool) -> int:
-    hint = "see provisioner --help"
-    if isinstance(error, click.UsageError) and error.ctx is not None:
-        hint = f"see {error.ctx.command_path} --help"
+    message, hint = _words_of(error)
     if as_json:
-        print_document(error_document("usage", error.format_message(), hint))
+        print_document(error_document("usage", message, hint))
     elif isinstance(error, NoArgsIsHelpError):
-        click.echo(error.format_message(), err=True)
+        click.echo(message, err=True)
     else:
-        click.echo(f"error: {printable(error.format_message())}\nhint: {hint}", err=True)
+        click.echo(f"error: {printable(message, _LONGEST)}\nhint: {printable(hint)}", err=True)
     return error.exit_code if error.exit_code > 1 else 2
+
+
+def _words_of(error: click.ClickException) -> tuple[str, str]:
+    """The sentence and the hint of wrong usage: what may have been meant, and where the help is."""
+    ctx = error.ctx if isinstance(error, click.UsageError) else None
+    see = f"see {ctx.command_path if ctx else 'provisioner'} --help"
+    if isinstance(error, click.NoSuchOption):
+        known = [name for param in ctx.command.params for name in param.opts] if ctx else []
+        return f"No such option: {error.option_name}", _joined(did_you_mean(error.option_name, known, ""), see)
+    if isinstance(error, UnknownWordError | UnknownCommandError):
+        return error.format_message(), _joined(error.hint, see)
+    return error.format_message(), see
+
+
+def _too_long(error: OSError, env: Mapping[str, str], *, as_json: bool) -> int:
+    """Say that a path is longer than any file's; every other such error is a defect of ours."""
+    if error.errno != errno.ENAMETOOLONG:
+        return _defect(error, env, as_json=as_json)
+    hint = "look at the paths in the environment: PROVISIONER_…, XDG_… and ANSIBLE_VAULT_…"
+    print_error(UsageError("a path is longer than any file's", hint=hint), as_json=as_json, color=None)
+    return UsageError.exit_code
+
+
+def _joined(question: str, see: str) -> str:
+    return f"{question} {see}" if question else see
 
 
 def _defect(error: Exception, env: Mapping[str, str], *, as_json: bool) -> int:

@@ -9,10 +9,12 @@ import click
 from provisioner.base.atomic_file import write_atomic
 from provisioner.base.errors import HostError, PolicyError, UsageError
 from provisioner.cli.context import Invocation, today
+from provisioner.cli.limit import limit_option
 from provisioner.cli.output import print_document, print_error_line
 from provisioner.cli.plan_check import check
 from provisioner.cli.plan_text import ending_lines, plan_lines
 from provisioner.cli.terminal import stdout_of
+from provisioner.cli.word import Place
 from provisioner.desired.limit import parse_limits
 from provisioner.pipeline import Planned, Session, make_plan
 from provisioner.plan import DRIFT_SCHEMA, SCHEMA, Plan, compare_document, plan_document
@@ -21,23 +23,16 @@ from provisioner.report.plan_markdown import plan_comment
 from provisioner.runs.compare import compare
 
 _CHANGES = 10
-_limit = click.option(
-    "--limit",
-    "limits",
-    multiple=True,
-    metavar="KIND=NAME",
-    help="Only these: carrier, province, facility or host. May be repeated.",
-)
 _all = click.option("--all", "everything", is_flag=True, help="List what is as desired, too.")
 _details = click.option("-v", "--details", is_flag=True, help="List every change with its reason, by host.")
 
 
 @click.command()
-@_limit
+@limit_option
 @click.option("--allow", "allows", multiple=True, metavar="NAME=NUMBER", help="Raise a limit of the policy.")
 @_details
 @_all
-@click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Save the plan, for apply FILE.")
+@click.option("--out", type=Place(path_type=Path), metavar="FILE", help="Save the plan, for apply FILE.")
 @click.option("--check", "expected", metavar="DIGEST|FILE", help="End with 8 if the plan is another one now.")
 @click.option("--offline", is_flag=True, help="Ask no host: compare with an older revision, --against.")
 @click.option("--against", metavar="REF", help="With --offline: a branch, tag or commit, e.g. origin/main.")
@@ -64,7 +59,7 @@ def plan(
     is still the one of that digest or file, 8 with what moved if it is not. With --offline it says what an
     edit of the inventory means, without hosts and without the vault; such a plan cannot be applied.
 
-    Example: provisioner -i inventories/example plan --out plan.json
+    Example: provisioner -i DIR plan --out plan.json
     """
     invocation.refuse_proposed(out)
     session = Session(invocation.inventory, invocation.env, today())
@@ -93,7 +88,7 @@ def plan(
 
 
 @click.command()
-@_limit
+@limit_option
 @_details
 @_all
 @click.pass_obj
@@ -102,7 +97,7 @@ def drift(invocation: Invocation, limits: tuple[str, ...], *, details: bool, eve
 
     A policy that would hold the correction back is shown and does not change the exit code.
 
-    Example: provisioner -i inventories/example drift --limit carrier=viettel
+    Example: provisioner -i DIR drift --limit carrier=viettel
     """
     planned = make_plan(Session(invocation.inventory, invocation.env, today()), parse_limits(limits))
     _show(invocation, planned, DRIFT_SCHEMA, details=details, everything=everything)

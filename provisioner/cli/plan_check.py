@@ -10,6 +10,7 @@ import click
 
 from provisioner.base.counted import counted
 from provisioner.base.errors import HostError, StalePlanError, UsageError
+from provisioner.base.printable import printable
 from provisioner.cli.context import Invocation
 from provisioner.cli.output import print_document
 from provisioner.cli.terminal import stdout_of
@@ -18,6 +19,7 @@ from provisioner.pipeline import Session
 from provisioner.runs.saved_plan import PlanCheck, check_digest, check_saved, read_plan_file
 
 SCHEMA = "provisioner/plan-check"
+_LONGEST = 200
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -43,11 +45,18 @@ def check(invocation: Invocation, session: Session, expected: str, limit: Limit,
 
 
 def _refuse_nonsense(name: str, *, given: bool) -> None:
-    if not Path(name).is_file():
+    if not _is_file(name):
         hint = "give the digest that plan printed (sha256:…), or the file that plan --out wrote"
-        raise UsageError(f"--check {name} is neither a digest nor a file", hint=hint)
+        raise UsageError(f"--check {printable(name, _LONGEST)} is neither a digest nor a file", hint=hint)
     if given:
         raise UsageError(f"{name} has its own limit and allowances", hint="leave --limit and --allow out")
+
+
+def _is_file(name: str) -> bool:
+    try:
+        return Path(name).is_file()
+    except OSError:  # no file has so long a name
+        return False
 
 
 def _show(invocation: Invocation, result: PlanCheck) -> None:

@@ -9,16 +9,18 @@ import click
 from provisioner.base.counted import counted
 from provisioner.cli.context import Invocation, today
 from provisioner.cli.files import write_tree
+from provisioner.cli.limit import hosts_limit_option
 from provisioner.cli.output import print_document, print_warning
+from provisioner.cli.word import Place
 from provisioner.desired.limit import parse_limits
 from provisioner.pipeline import Session, rendered_files
 
 
 @click.command()
 @click.option(
-    "--out", "folder", type=click.Path(path_type=Path), required=True, metavar="DIR", help="A new or empty folder."
+    "--out", "folder", type=Place(path_type=Path), required=True, metavar="DIR", help="A new or empty folder."
 )
-@click.option("--limit", "limits", multiple=True, metavar="KIND=NAME", help="Only these hosts: carrier, host, …")
+@hosts_limit_option
 @click.pass_obj
 def render(invocation: Invocation, folder: Path, limits: tuple[str, ...]) -> int:
     """Write every file as it should lie on each host.
@@ -26,7 +28,7 @@ def render(invocation: Invocation, folder: Path, limits: tuple[str, ...]) -> int
     Contacts no host. The relay files hold camera passwords: they are written with mode 0600 into a
     folder with mode 0700, and belong into no repository.
 
-    Example: provisioner -i inventories/example render --out /run/user/1000/rendered
+    Example: provisioner -i DIR render --out /run/user/1000/rendered
     """
     invocation.refuse_proposed(folder)
     session = Session(invocation.inventory, invocation.env, today())

@@ -11,6 +11,7 @@ from provisioner.apply import NAMES, GateRules, HostOutcome, HostResult, Rollout
 from provisioner.base.counted import counted
 from provisioner.base.printable import printable
 from provisioner.cli.interrupt import INTERRUPTED
+from provisioner.cli.word import Amount, Word
 from provisioner.runs.applied import Applied
 from provisioner.runs.options import RunOptions, approval_of
 
@@ -37,14 +38,14 @@ def rollout_options(command: C) -> C:
     options = (
         click.option("--max-failed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N",
                      help="So many hosts may fail before no further wave is started."),
-        click.option("--pause-after", type=click.Choice(NAMES), default=None, help="Pause when this wave is through."),
-        click.option("--min-new-up", type=click.FloatRange(0, 1), default=0.0, show_default=True, metavar="SHARE",
+        click.option("--pause-after", type=Word(NAMES), default=None, help="Pause when this wave is through."),
+        click.option("--min-new-up", type=Amount(0, 1), default=0.0, show_default=True, metavar="SHARE",
                      help="This share of new paths has to give a picture, else the host returns."),
-        click.option("--max-lost", type=click.FloatRange(0, 1), default=0.0, show_default=True, metavar="SHARE",
+        click.option("--max-lost", type=Amount(0, 1), default=0.0, show_default=True, metavar="SHARE",
                      help="This share of paths that gave a picture before may give none after."),
         click.option("--require-up", "required", multiple=True, metavar="PATH",
                      help="This path, or all that begin so, has to give a picture whatever it gave before."),
-        click.option("--gate-patience", type=click.FloatRange(5, 600), default=60.0, show_default=True,
+        click.option("--gate-patience", type=Amount(5, 600), default=60.0, show_default=True,
                      metavar="SECONDS", help="So long paths may take to come back."),
         click.option("--approval", default="", metavar="TEXT", help="What approved this: it goes into the record."),
     )  # fmt: skip

@@ -11,6 +11,7 @@ from provisioner.apply import HostOutcome, HostResult, NotStartedBecause, exit_c
 from provisioner.base.errors import RollbackError, UsageError
 from provisioner.base.json_document import Document
 from provisioner.base.printable import printable
+from provisioner.cli.completion import hosts_like
 from provisioner.cli.context import Invocation, today
 from provisioner.cli.interrupt import stoppable
 from provisioner.cli.output import print_document
@@ -31,7 +32,7 @@ _WORDS = {HostOutcome.APPLIED: "returned", HostOutcome.ROLLED_BACK: "stayed"}
 
 
 @click.command()
-@click.argument("targets", nargs=-1, metavar="[HOST…|RUN]")
+@click.argument("targets", nargs=-1, metavar="[HOST…|RUN]", shell_complete=hosts_like)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @rollout_options
 @click.pass_obj
@@ -48,7 +49,7 @@ def rollback(
     What an apply has taken away since (peers, paths, readers) stays away, and secrets stay the present
     ones: each host's notes name it. To bring something back, change the inventory and apply.
 
-    Example: provisioner -i inventories/example rollback relay-viettel-1
+    Example: provisioner -i DIR rollback relay-viettel-1
     """
     session = Session(invocation.inventory, invocation.env, today())
     with stoppable() as stop:

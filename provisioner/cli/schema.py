@@ -13,6 +13,7 @@ from provisioner.base.json_document import Document
 from provisioner.cli.context import Invocation
 from provisioner.cli.output import print_document
 from provisioner.cli.schemas import DOCUMENTS, document_schema
+from provisioner.cli.word import Place, Word
 from provisioner.inventory.explanation.schema import KINDS, PATHS, schema_of
 
 _LISTED = {**PATHS, **{name: f"what `{name}` prints with --output json" for name in DOCUMENTS}}
@@ -22,16 +23,16 @@ _LISTED |= {"error": "what any command prints with --output json where it has no
 
 
 @click.command()
-@click.argument("kind", required=False, type=click.Choice(list(_LISTED)), metavar="[KIND]")
+@click.argument("kind", required=False, type=Word(list(_LISTED)), metavar="[KIND]")
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=Place(path_type=Path, file_okay=False),
     metavar="DIR",
     help="Write the schema of every kind into DIR, as KIND.schema.json.",
 )
 @click.pass_obj
 def schema(invocation: Invocation, kind: str | None, out: Path | None) -> int:
-    """Print the JSON Schema of a kind of file, for editors (docs/editors.md), or of a command's document.
+    """Print the JSON Schema of a kind of file, for editors, or of a command's document.
 
     Without a kind, and without --out, it lists the kinds: where their files stand, or who prints them.
 

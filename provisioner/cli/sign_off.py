@@ -8,8 +8,10 @@ from pathlib import Path
 import click
 
 from provisioner.base.errors import UsageError
+from provisioner.cli.completion import facilities_like
 from provisioner.cli.context import Invocation, today
 from provisioner.cli.output import print_document
+from provisioner.cli.word import Place, Word
 from provisioner.inventory.model import Party
 from provisioner.inventory.operations.sign_off import Agreement, Signed, statement_of
 from provisioner.inventory.operations.sign_off import sign_off as record_agreement
@@ -20,21 +22,21 @@ _MAX_SIGNATURE = 64 * 1024
 
 
 @click.command("sign-off")
-@click.argument("facility")
-@click.option("--by", "parties", type=click.Choice([p.value for p in Party]), multiple=True, required=True)
+@click.argument("facility", shell_complete=facilities_like)
+@click.option("--by", "parties", type=Word([p.value for p in Party]), multiple=True, required=True)
 @click.option("--on", "day", type=click.DateTime(["%Y-%m-%d"]), help="The day of the agreement; today if left out.")
 @click.option("--source", required=True, metavar="TEXT", help="The minutes or letter that holds the agreement.")
 @click.option("--successor", is_flag=True, help="Sign the next carrier's plan instead of the present one.")
 @click.option("--statement", "shown", is_flag=True, help="Print what the party has to sign, and write nothing.")
 @click.option(
     "--signature",
-    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    type=Place(path_type=Path, dir_okay=False, exists=True),
     metavar="FILE",
     help="Record what the party signed elsewhere: the .sig file of `ssh-keygen -Y sign`.",
 )
 @click.option(
     "--key",
-    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    type=Place(path_type=Path, dir_okay=False, exists=True),
     metavar="FILE",
     help="Sign by the party's key here, through ssh-keygen; a .pub file for a key in an agent.",
 )
@@ -61,7 +63,7 @@ def sign_off(
     what you say of the party. A party without Git signs what --statement prints, anywhere:
     ssh-keygen -Y sign -n plan@provisioner -f KEY FILE.
 
-    Example: provisioner -i inventories/example sign-off kcl-bg-001 --by dic --by health --by carrier --source "12/BB"
+    Example: provisioner -i DIR sign-off kcl-bg-001 --by dic --by health --by carrier --source "12/BB"
     """
     if sum(map(bool, (shown, signature, key))) > 1:
         raise UsageError("--statement, --signature and --key exclude each other", hint="name one of them")

@@ -7,16 +7,18 @@ from pathlib import Path
 import click
 
 from provisioner.base.json_document import Document
+from provisioner.cli.completion import facilities_like
 from provisioner.cli.context import Invocation, today
 from provisioner.cli.files import write_tree
 from provisioner.cli.output import print_document, print_warning
+from provisioner.cli.word import Place
 from provisioner.pipeline import Session, SitePackages, site_packages
 
 
 @click.command("site-package")
-@click.argument("facilities", nargs=-1, metavar="[FACILITY]…")
+@click.argument("facilities", nargs=-1, metavar="[FACILITY]…", shell_complete=facilities_like)
 @click.option(
-    "--out", "folder", type=click.Path(path_type=Path), required=True, metavar="DIR", help="A new or empty folder."
+    "--out", "folder", type=Place(path_type=Path), required=True, metavar="DIR", help="A new or empty folder."
 )
 @click.pass_obj
 def site_package(invocation: Invocation, facilities: tuple[str, ...], folder: Path) -> int:
@@ -29,7 +31,7 @@ def site_package(invocation: Invocation, facilities: tuple[str, ...], folder: Pa
     The package of a facility that is closed takes its gateway down: install.sh stops and removes the
     tunnel, the port map, the unit and the keys, and says so. It is made only where the facility is named.
 
-    Example: provisioner -i inventories/example site-package kcl-bg-001 --out /run/user/1000/sites
+    Example: provisioner -i DIR site-package kcl-bg-001 --out /run/user/1000/sites
     """
     invocation.refuse_proposed(folder)
     session = Session(invocation.inventory, invocation.env, today())

@@ -8,7 +8,9 @@ import click
 
 from provisioner.base.counted import counted
 from provisioner.base.errors import InventoryError
+from provisioner.cli.completion import facilities_like
 from provisioner.cli.context import Invocation
+from provisioner.cli.limit import limit_option
 from provisioner.cli.output import print_document, print_warning
 from provisioner.cli.overview import overview_of
 from provisioner.desired.limit import parse_limits
@@ -19,15 +21,9 @@ from provisioner.runs.overview import Overview
 
 
 @click.command()
-@click.argument("facilities", nargs=-1, metavar="[FACILITY]…")
+@click.argument("facilities", nargs=-1, metavar="[FACILITY]…", shell_complete=facilities_like)
 @click.option("--why", is_flag=True, help="Tell in sentences why each stands there, and what comes next.")
-@click.option(
-    "--limit",
-    "limits",
-    multiple=True,
-    metavar="KIND=NAME",
-    help="Only these: carrier, province, facility or host. May be repeated.",
-)
+@limit_option
 @click.pass_obj
 def status(invocation: Invocation, facilities: tuple[str, ...], limits: tuple[str, ...], *, why: bool) -> int:
     """Show where facilities stand, and how they stand against their deadlines.
@@ -36,7 +32,7 @@ def status(invocation: Invocation, facilities: tuple[str, ...], limits: tuple[st
     recorded. Asks no host. An inventory with errors is shown as far as it can be read; it ends with 3 if
     a facility cannot be.
 
-    Example: provisioner -i inventories/example status --why kcl-bg-001
+    Example: provisioner -i DIR status --why kcl-bg-001
     """
     whole = overview_of(invocation)
     chosen = whole.statuses(facilities, parse_limits(limits))

@@ -11,11 +11,12 @@ import click
 
 from provisioner import __version__
 from provisioner.base.counted import counted
-from provisioner.base.diagnostics import Problem
+from provisioner.base.diagnostics import Problem, Severity
 from provisioner.base.errors import InventoryError, UsageError
 from provisioner.base.json_document import Document
 from provisioner.cli.context import Invocation, today
 from provisioner.cli.output import print_document, problem_document, problem_lines
+from provisioner.cli.word import Place
 from provisioner.inventory.operations.validate import COUNTED, Validation
 from provisioner.inventory.operations.validate import validate as check_all
 
@@ -29,7 +30,7 @@ from provisioner.inventory.operations.validate import validate as check_all
 )
 @click.option(
     "--sarif",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=Place(path_type=Path, dir_okay=False),
     metavar="FILE",
     help="Write the problems to FILE as well, as SARIF 2.1.0, which merge requests show beside the lines.",
 )
@@ -39,9 +40,9 @@ def validate(invocation: Invocation, day: datetime | None, sarif: Path | None, *
     """Check the inventory and list every problem.
 
     Needs no network. Without a vault password all but the secrets is checked. Ends with 3 if there is
-    an error, with 0 if there are warnings only. docs/problems.md has a line on every code.
+    an error, with 0 if there are warnings only. Errors come first; with --output json each has its code.
 
-    Example: provisioner -i inventories/example validate
+    Example: provisioner -i DIR validate
     """
     invocation.refuse_proposed(sarif)
     judged_on = day.date() if day else today()
@@ -51,7 +52,9 @@ def validate(invocation: Invocation, day: datetime | None, sarif: Path | None, *
     if invocation.json:
         print_document(_document(validation))
     else:
-        for line in (*problem_lines(validation.problems), _summary(validation)):
+        # Of hundreds of warnings none hides the error among them.
+        listed = sorted(validation.problems, key=lambda problem: problem.severity is not Severity.ERROR)
+        for line in (*problem_lines(listed), _summary(validation)):
             click.echo(line, color=invocation.color)
     return InventoryError.exit_code if validation.errors else 0
 

@@ -9,7 +9,9 @@ import click
 from provisioner.base.atomic_file import write_atomic
 from provisioner.base.errors import StateError
 from provisioner.cli.context import Invocation, today
+from provisioner.cli.limit import limit_option
 from provisioner.cli.output import print_document, print_warning
+from provisioner.cli.word import Place, Word
 from provisioner.desired.limit import parse_limits
 from provisioner.pipeline import Session, verify_inventory
 from provisioner.report.html import html_page
@@ -20,18 +22,12 @@ from provisioner.verify.result import Verdict, exit_code
 
 
 @click.command()
-@click.option(
-    "--limit",
-    "limits",
-    multiple=True,
-    metavar="KIND=NAME",
-    help="Only these paths: carrier, province, facility or host. May be repeated.",
-)
-@click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Write the report as one HTML page, too.")
+@limit_option
+@click.option("--html", type=Place(path_type=Path), metavar="FILE", help="Write the report as one HTML page, too.")
 @click.option("--detail", is_flag=True, help="List every path, not only incidents.")
 @click.option(
     "--fail-on",
-    type=click.Choice(["degraded", "unknown", "down"]),
+    type=Word(["degraded", "unknown", "down"]),
     default="degraded",
     show_default=True,
     help="End with 1 only if a path is this bad or worse.",
@@ -45,7 +41,7 @@ def verify(invocation: Invocation, limits: tuple[str, ...], html: Path | None, *
     checked is unknown, never up. Ends with 0 if every path is up, else with 1. What was found is recorded,
     and moves facilities on (`provisioner status`); where it cannot be, a warning says so.
 
-    Example: provisioner -i inventories/example verify --limit province=bac-giang --html report.html
+    Example: provisioner -i DIR verify --limit province=bac-giang --html report.html
     """
     invocation.refuse_proposed(html)
     session = Session(invocation.inventory, invocation.env, today())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -42,6 +42,7 @@ class ContactsView:
         broken: provinces whose contacts could not be understood: nothing is known about them.
         today: the day in Vietnam.
         folder: the folder of contacts.
+        unread: facilities whose files could not be understood: a contact of one is not of nobody.
     """
 
     files: Mapping[str, ContactsFile]
@@ -51,6 +52,7 @@ class ContactsView:
     broken: frozenset[str]
     today: date
     folder: Path
+    unread: Collection[str] = frozenset()
 
 
 def check_contacts(view: ContactsView) -> tuple[Problem, ...]:
@@ -104,6 +106,8 @@ class _ContactRules:
 
     def facility(self) -> Iterator[Problem]:
         known = self.view.facilities.get(self.contact.facility)
+        if known is None and self.contact.facility in self.view.unread:
+            return
         if known is None:
             hint = "correct the id, or register the facility first"
             yield self._problem("facility", "contact-facility-unknown", "there is no such facility", hint)

@@ -6,10 +6,16 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from provisioner.base.errors import SecretsError, UsageError
+from provisioner.base.nearest import asked, did_you_mean, nearest
+from provisioner.base.printable import printable
 from provisioner.desired.spec import DesiredState, HostKind, HostSpec, LeftOutHost, LeftOutPath, MediaPath
-from provisioner.geography import parts_of
+from provisioner.geography import SCHEMES, parts_of
+from provisioner.inventory.model import Inventory
 
 KINDS = ("carrier", "province", "facility", "host")
+_PLURAL = {"carrier": "carriers", "province": "provinces", "facility": "facilities", "host": "hosts"}
+_LISTED = 20
+_LONGEST = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +37,24 @@ class Limit:
         """
         named = self.wanted.get("province", ())
         return replace(self, parts=frozenset(part for slug in named for part in parts_of(slug, scheme)))
+
+    def of(self, inventory: Inventory, *others: Inventory, also: Collection[str] = ()) -> Limit:
+        """Read names by an inventory: one that it has not would leave out, without a word, what was meant.
+
+        Args:
+            inventory: the inventory.
+            others: what else may have the names, e.g. an older revision.
+            also: names that are known, and of which nothing more is.
+
+        Raises:
+            UsageError: a name is in none of them.
+        """
+        for kind, names in sorted(self.wanted.items()):
+            known = sorted({name for one in (inventory, *others) for name in _names(one, kind)})
+            for name in sorted(names - {*known, *also}):
+                if kind != "province" or not any(parts_of(name, scheme) for scheme in SCHEMES):
+                    raise _unknown(kind, name, known)
+        return self.by(inventory.settings.province_scheme)
 
     def takes(self, names: Mapping[str, Collection[str]]) -> bool:
         """Whether what has these names is chosen; kinds that are not in `names` do not count."""
@@ -76,6 +100,26 @@ class Limit:
         return bool({"province", "facility"} & set(self.wanted))
 
 
+def _names(inventory: Inventory, kind: str) -> Iterable[str]:
+    """The names of a kind that an inventory has; a province has two where it was merged."""
+    facilities = inventory.facilities.values()
+    match kind:
+        case "carrier":
+            return inventory.carriers
+        case "facility":
+            return inventory.facilities
+        case "province":
+            return {name for f in facilities for name in (f.province, inventory.province_counted(f))}
+    return [*inventory.centres, *(relay.id for carrier in inventory.carriers.values() for relay in carrier.relays)]
+
+
+def _unknown(kind: str, name: str, known: Sequence[str]) -> UsageError:
+    listed = ", ".join(known[:_LISTED]) + (f" and {len(known) - _LISTED} more" if len(known) > _LISTED else "")
+    otherwise = f"{_PLURAL[kind]} here are: {listed or 'none'}"
+    shown = printable(name, _LONGEST)
+    return UsageError(f"--limit {kind}={shown}: there is no such {kind}", hint=did_you_mean(name, known, otherwise))
+
+
 def parse_limits(texts: Iterable[str]) -> Limit:
     """A limit from `kind=name` texts.
 
@@ -86,7 +130,11 @@ def parse_limits(texts: Iterable[str]) -> Limit:
     for text in texts:
         kind, equals, name = text.partition("=")
         if kind not in KINDS or not equals or not name:
-            raise UsageError(f"--limit {text} is not understood", hint=f"write --limit KIND=NAME, KIND of {KINDS}")
+            hint = f"write --limit KIND=NAME, KIND one of {', '.join(KINDS)}"
+            raise UsageError(
+                f"--limit {printable(text, _LONGEST)} is not understood",
+                hint=f"{asked(nearest(kind, KINDS))} {hint}".lstrip() if equals and kind not in KINDS else hint,
+            )
         names_of[kind] = names_of.get(kind, frozenset()) | {name}
     return Limit(names_of)
 

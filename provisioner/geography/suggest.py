@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from difflib import get_close_matches
 
+from provisioner.base.nearest import asked, nearest
 from provisioner.base.vietnamese import Legacy, fold, possible_readings, read_legacy
 from provisioner.geography.names import match
 from provisioner.geography.province import Province, provinces
@@ -28,7 +28,7 @@ def hint_for_name(text: str, scheme: str) -> str:
         return f"the text looks like {legacy.encoding} and would say {legacy.reading!r}: convert it to Unicode"
     close = [str(province) for province in similar(text, scheme)]
     if close:
-        return f"did you mean {' or '.join(close)}?"
+        return asked(close)
     return f"`provisioner geography list --scheme {scheme}` shows all names"
 
 
@@ -59,5 +59,5 @@ def _contained(text: str, scheme: str) -> Iterator[Province]:
 
 def _close(text: str, scheme: str) -> Iterator[Province]:
     names = {fold(name): province for province in provinces(scheme) for name in (province.name, *province.aliases)}
-    for key in get_close_matches(fold(text[:_LONGEST]), names, n=_MOST, cutoff=0.75):
+    for key in nearest(fold(text[:_LONGEST]), names, most=_MOST, alike=0.75):
         yield names[key]

@@ -127,7 +127,8 @@ def _download(address: str, target: Path, checksum: str, mirrors: Mirrors) -> No
     except MirrorError as error:
         raise HostError(
             f"MediaMTX: {address} cannot be had: {error}",
-            hint="set mediamtx.source in inventory.yml to a mirror or file:PATH; docs/hosts.md says which may be asked",
+            hint="set mediamtx.source in inventory.yml to a mirror or file:PATH; a private network's mirror has to be"
+            " named in PROVISIONER_ARTEFACT_MIRRORS",
             object="mediamtx",
         ) from None
     finally:

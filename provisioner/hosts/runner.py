@@ -10,6 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from provisioner.base.errors import HostError
 from provisioner.desired.spec import HostSpec
+from provisioner.hosts.unreachable import unreachable_by
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +48,21 @@ class CallOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class HostAnswer:
-    """What a host answered, or why there is no answer. One host's failure is data, not an exception."""
+    """What a host answered, or why there is no answer. One host's failure is data, not an exception.
+
+    Attributes:
+        host: the host's id.
+        outcome: how the call ended.
+        document: what it answered.
+        error: why there is no answer.
+        hint: what to do about that, where the cause says it.
+    """
 
     host: str
     outcome: CallOutcome
     document: Mapping[str, object] = field(repr=False, default_factory=dict)
     error: str = ""
+    hint: str = ""
 
 
 class HostRunner(Protocol):
@@ -91,7 +101,7 @@ def unanswered(spec: HostSpec, answer: HostAnswer) -> HostError:
     if answer.outcome is CallOutcome.UNREACHABLE:
         return HostError(
             f"{spec.id} ({spec.address}:{spec.ssh.port}) could not be reached: {answer.error}",
-            hint="check the address, the host key in the inventory, and your SSH key (agent or PROVISIONER_SSH_KEY)",
+            hint=answer.hint or unreachable_by(answer.error).hint,
             object=spec.id,
         )
     return HostError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from provisioner.base.clock import local_time
+from provisioner.base.counted import counted, were
 from provisioner.inventory.model import ConnectionPlan, Facility, Party, SurveyVerdict
 from provisioner.inventory.signed import signed_content
 from provisioner.lifecycle.evidence import ACCEPTANCE, Evidence
@@ -89,9 +90,10 @@ def _to_connect(progress: ConnectionProgress) -> str:
     check = progress.last_check
     if check is None:
         return "run provisioner verify: none of its paths was checked yet"
+    of = f"{counted(check.pulled, 'path')} {were(check.pulled)}"
     if check.checked < check.pulled:
-        return f"run provisioner verify without a limit: {check.checked} of {check.pulled} paths were checked"
-    return f"{check.pulled - check.proved} of {check.pulled} paths were not up: see provisioner verify --detail"
+        return f"run provisioner verify without a limit: {check.checked} of {of} checked"
+    return f"{check.pulled - check.proved} of {of} not up: see provisioner verify --detail"
 
 
 def _of_successor(facility: Facility, evidence: Evidence) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from provisioner.base.clock import local_time
+from provisioner.base.counted import counted, were
 from provisioner.inventory.deadlines import Duty
 from provisioner.inventory.files.positions import Places
 from provisioner.inventory.model import BlockReason, ConnectionPlan, Facility, Instruction, Operating
@@ -185,8 +186,8 @@ def _of_progress(progress: ConnectionProgress, grounds: Grounds) -> Iterator[Rea
             " what is signed now has not been up as a whole"
         )
     if check:
-        of = f"{check.proved} of {check.pulled} pulled paths were up at the centre"
-        left = "" if check.checked == check.pulled else f", {check.checked} were checked"
+        of = f"{check.proved} of {counted(check.pulled, 'pulled path')} {were(check.pulled)} up at the centre"
+        left = "" if check.checked == check.pulled else f", {check.checked} {were(check.checked)} checked"
         yield Reason(f"at the last verification {of}{left}, at {_when(check.shown)}")
     else:
         yield Reason("what is signed now was never verified")

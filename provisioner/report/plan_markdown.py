@@ -199,7 +199,7 @@ def _table(noun: str, rows: Sequence[tuple[str, TotalsRow]], *, viewers: bool) -
     yield from (_cells(name, row, viewers=viewers) for name, row in rows if name in listed)
     yield ""
     if len(rows) > _ROWS:
-        yield f"{len(rows) - _ROWS} more rows left out."
+        yield f"{counted(len(rows) - _ROWS, 'more row')} left out."
         yield ""
 
 

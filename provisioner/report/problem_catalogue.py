@@ -20,7 +20,10 @@ class ProblemEntry(NamedTuple):
 _Section = dict[str, tuple[str, str]]
 
 _FILES: _Section = {
-    "file-missing": ("A file that every inventory has is not there.", "Write it; inventories/example has one."),
+    "file-missing": (
+        "A file that every inventory has is not there.",
+        "Write it; `provisioner schema` prints what it holds.",
+    ),
     "file-unexpected": (
         "A YAML file stands where nothing reads it.",
         "Move it to its place, or take it out of the inventory.",
@@ -226,6 +229,10 @@ _SITES: _Section = {
     "text-like-a-password": (
         "A word in a text is made like a password.",
         "Take it out if it is one; otherwise write it in words.",
+    ),
+    "markup-in-text": (
+        "A text holds tags of a page or a spreadsheet's formula.",
+        "Write it in plain words: pages and spreadsheets show it letter by letter.",
     ),
     "rtsp-path-reference": (
         "An RTSP path refers to something that nothing fills in.",

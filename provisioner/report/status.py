@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from provisioner.base.clock import VIETNAM, local_iso, local_time
+from provisioner.base.counted import counted
 from provisioner.base.diagnostics import Problem
 from provisioner.base.json_document import Document
 from provisioner.inventory.deadlines import Duty, Timeliness
@@ -47,7 +48,7 @@ class Explained:
 
 def status_lines(statuses: Sequence[FacilityStatus], evidence: Evidence, now: datetime) -> Iterator[str]:
     """The table, and what it comes to."""
-    yield f"as of: {local_time(now)}, by the evidence of {evidence.runs} run{'' if evidence.runs == 1 else 's'}"
+    yield f"as of: {local_time(now)}, by the evidence of {counted(evidence.runs, 'run')}"
     yield ""
     yield from text_table(_NAMES, [_row(status) for status in statuses], numbers=False)
     yield ""

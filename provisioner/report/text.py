@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import click
 
 from provisioner.base.clock import local_time
-from provisioner.base.counted import counted
+from provisioner.base.counted import are, counted
 from provisioner.base.printable import printable
 from provisioner.plan.guards.measures import named
 from provisioner.report.tables import text_table
@@ -39,9 +39,9 @@ def sentence(result: VerifyResult) -> str:
     if not total.paths:
         return "no path was checked"
     if total.up == total.paths:
-        return f"all {total.paths} paths are up" if total.paths > 1 else "the path is up"
+        return f"all {counted(total.paths, 'path')} are up" if total.paths > 1 else "the path is up"
     others = ", ".join(f"{total.counts[v]} {v.value}" for v in SEVERITY if v is not Verdict.UP and v in total.counts)
-    return f"{total.up} of {total.paths} paths are up: {others}"
+    return f"{total.up} of {counted(total.paths, 'path')} {are(total.paths)} up: {others}"
 
 
 _NEXT_STEPS = {
@@ -102,7 +102,7 @@ def _incidents(result: VerifyResult, *, detail: bool, color: bool) -> Iterator[s
         yield f"incidents: {len(result.incidents)}"
     for incident in result.incidents:
         verdict = worst_of(by_name[name] for name in incident.paths)
-        count = f"{len(incident.paths)} path{'s' if len(incident.paths) > 1 else ''}"
+        count = counted(len(incident.paths), "path")
         what = printable(f"{incident.layer.value} {incident.object}: {incident.cause}, {count}")
         yield f"  {_word(verdict, color=color)}  {what}"
         yield from (f"            {line}" for line in _below(incident, detail=detail))

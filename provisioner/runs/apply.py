@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from provisioner.apply import HostOutcome, HostResult, Job, NotStartedBecause, RolloutOptions, relays_beside, waves_of
+from provisioner.base.counted import counted
 from provisioner.base.errors import PolicyError, StalePlanError
 from provisioner.desired.spec import HostSpec
 from provisioner.history.records import Operation
@@ -73,14 +74,14 @@ def _refuse(plan: Plan, saved: Saved | None, stale: Mapping[str, list[str]], opt
     """
     refused = [r for r in plan.refused if r.policy != "lock_out" or options.lockout_check]
     if refused:
-        more = f" (and {len(refused) - 1} more reasons)" if len(refused) > 1 else ""
+        more = f" (and {counted(len(refused) - 1, 'more reason')})" if len(refused) > 1 else ""
         message = f"{refused[0].message}{more}"
         hint = refused[0].hint if saved is None else hint_once_saved(refused, saved.basis.allow)
         if stale:
             moved = "; ".join(
                 f"{host} has moved ({first_few(items)})" for host, items in sorted(stale.items())[:_NAMED]
             )
-            others = f"; and {len(stale) - _NAMED} more hosts have" if len(stale) > _NAMED else ""
+            others = f"; so have {counted(len(stale) - _NAMED, 'more host')}" if len(stale) > _NAMED else ""
             raise StalePlanError(
                 f"the plan is stale: {moved}{others}; and it is refused: {message}", hint=hint, object=min(stale)
             )

@@ -49,7 +49,7 @@ def compare(
         after = _Rendered.of(session.inventory, session.templates)
         left = sorted(before.state.hosts.keys() - after.state.hosts.keys())
         notes = tuple(not_known(_encrypted(old.root), _encrypted(session.root), left))
-        limit = limit.by(session.inventory.settings.province_scheme)
+        limit = limit.of(session.inventory, loaded.inventory)
         hosts = chosen_hosts(after.state, limit)
         facts = facts_of_revision(before.state, before.files, after.files)
         observed = Observed(session.inventory, after.state, hosts, after.files, facts, before=loaded.inventory)

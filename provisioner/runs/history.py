@@ -9,6 +9,8 @@ from pathlib import Path
 
 from provisioner.base.errors import HostError, InventoryError, SecretsError, UsageError
 from provisioner.base.json_document import Document
+from provisioner.base.nearest import did_you_mean
+from provisioner.base.printable import printable
 from provisioner.history.chain import ChainFault, ChainReport, Seals
 from provisioner.history.event_log import Event, EventLog
 from provisioner.history.git_notes import noted
@@ -129,9 +131,12 @@ class PastRuns:
         Raises:
             UsageError: there is none of that name.
         """
-        recorded = next((recorded for recorded in self._history.past().runs if recorded.run.id == name), None)
+        runs = {recorded.run.id: recorded for recorded in self._history.past().runs}
+        recorded = runs.get(name)
         if recorded is None:
-            raise UsageError(f"no run is called {name}", hint="see provisioner history", object=name)
+            known = ("verify", *reversed(runs))
+            hint = did_you_mean(name, known, "`provisioner history` lists them")
+            raise UsageError(f"no run is called {printable(name, 80)}", hint=hint, object=name)
         return self._with_events(recorded)
 
     def _with_events(self, recorded: Recorded) -> PastRun:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from provisioner.base.diagnostics import Problem, Severity
 from provisioner.base.errors import InventoryError, UsageError
+from provisioner.base.nearest import did_you_mean
+from provisioner.base.printable import printable
 from provisioner.desired.limit import Limit
 from provisioner.history.place import StatePlace, state_place_of
 from provisioner.history.records import Operation
@@ -85,7 +87,7 @@ class Overview:
         for name in names:
             self._refuse_unknown(name)
         named = [f for f in self.inventory.facilities.values() if not names or f.id in names]
-        limit = limit.by(self.inventory.settings.province_scheme)
+        limit = limit.of(self.inventory, also={owner.rpartition("/")[2] for owner in self.loaded.broken})
         chosen = [facility for facility in named if self._takes(limit, facility)]
         if not chosen:
             provinces = sorted({self.inventory.province_counted(f) for f in self.inventory.facilities.values()})
@@ -98,7 +100,8 @@ class Overview:
             hint = "correct the places listed"
             raise InventoryError(f"facility {name} cannot be read", problems=problems, hint=hint, object=name)
         if name not in self.inventory.facilities:
-            raise UsageError(f"there is no facility {name}", hint="name the id in its file", object=name)
+            hint = did_you_mean(name, self.inventory.facilities, "name the id in its file")
+            raise UsageError(f"there is no facility {printable(name, 80)}", hint=hint, object=name)
 
     def _takes(self, limit: Limit, facility: Facility) -> bool:
         plans = [plan for plan in (facility.plan, facility.successor) if plan]

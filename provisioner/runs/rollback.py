@@ -9,6 +9,7 @@ from datetime import datetime
 
 from provisioner.apply import HostOutcome, HostResult, Job, relays_beside, waves_of
 from provisioner.base.errors import HostError, UsageError
+from provisioner.base.nearest import did_you_mean
 from provisioner.desired.limit import Limit, refuse_all_shut
 from provisioner.history.place import state_place_of
 from provisioner.history.records import Operation
@@ -59,7 +60,9 @@ def plan_rollback(session: Session, targets: Sequence[str]) -> RollbackPlan:
     if not planned and not errors:
         known = sorted({r for of in kept.values() for r in of})
         what = f"a state of before {run}" if runs else "a state to return to"
-        raise UsageError(f"no host keeps {what}", hint=f"kept are states of before: {', '.join(known) or 'none'}")
+        otherwise = f"kept are states of before: {', '.join(known) or 'none'}"
+        hint = did_you_mean(run, [*hosts, *known], otherwise) if runs else otherwise
+        raise UsageError(f"no host keeps {what}", hint=hint)
     return RollbackPlan(planned, facts, errors)
 
 

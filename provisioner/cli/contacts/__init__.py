@@ -8,11 +8,12 @@ from provisioner.cli.contacts.check import check
 from provisioner.cli.contacts.erase import erase
 from provisioner.cli.contacts.find import find
 from provisioner.cli.contacts.list_ import list_
+from provisioner.cli.lazy import NamedGroup
 
 __all__ = ["contacts"]
 
 
-@click.group()
+@click.group(cls=NamedGroup)
 def contacts() -> None:
     """Check, list, find and erase the facilities' contacts.
 

@@ -12,9 +12,11 @@ import click
 
 from provisioner.base.clock import VIETNAM
 from provisioner.base.errors import UsageError
+from provisioner.base.nearest import asked, nearest
 from provisioner.base.password_place import outside_of
 from provisioner.base.vault import VaultPasswords
 from provisioner.cli.context import Invocation, state_dir
+from provisioner.cli.word import Place
 from provisioner.contacts.access_log import AccessRecord, record, system_user
 from provisioner.contacts.model import PERSONAL_FIELDS, revealed
 from provisioner.contacts.search import LocatedContact
@@ -26,7 +28,7 @@ from provisioner.inventory.model import Inventory
 folder_option = click.option(
     "--contacts",
     "chosen",
-    type=click.Path(path_type=Path),
+    type=Place(path_type=Path),
     metavar="DIR",
     help="The folder of contacts; PROVISIONER_CONTACTS or contacts/ in the inventory otherwise.",
 )
@@ -70,15 +72,29 @@ class ContactsAccess:
         named = VaultPasswords.from_environment(self.invocation.env)
         return outside_of(named, self.invocation.inventory, self.folder)
 
-    @cached_property
+    @property
     def inventory(self) -> Inventory:
         """What can be read of the inventory: its other problems are no reason to refuse a person's request.
 
         Raises:
             InventoryError: nothing can be read of it.
         """
-        _, inventory = load_partial(self.invocation.inventory, today=self.today)
-        return inventory
+        return self._read[0]
+
+    @property
+    def unread(self) -> frozenset[str]:
+        """The facilities whose files cannot be understood.
+
+        Raises:
+            InventoryError: nothing can be read of the inventory.
+        """
+        owners = (owner.partition("/") for owner in self._read[1])
+        return frozenset(name for kind, _, name in owners if kind == "facility")
+
+    @cached_property
+    def _read(self) -> tuple[Inventory, frozenset[str]]:
+        loaded, inventory = load_partial(self.invocation.inventory, today=self.today)
+        return inventory, loaded.broken
 
     @property
     def today(self) -> date:
@@ -103,8 +119,9 @@ class ContactsAccess:
         try:
             return self.inventory.province_of_folder(slug).name
         except UnknownProvinceError:
-            used = ", ".join(sorted({facility.province for facility in self.inventory.facilities.values()}))
-            raise UsageError(f"there is no province {slug}", hint=f"this inventory has: {used}", object=slug) from None
+            used = sorted({facility.province for facility in self.inventory.facilities.values()})
+            hint = f"{asked(nearest(slug, used))} this inventory has: {', '.join(used)}".lstrip()
+            raise UsageError(f"there is no province {slug}", hint=hint, object=slug) from None
 
 
 def open_access(invocation: Invocation, chosen: Path | None, purpose: str, requester: str | None) -> ContactsAccess:

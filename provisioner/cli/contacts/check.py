@@ -31,7 +31,7 @@ def check(
     Judges every field of every contact, and shows none of them. Needs the passwords of all provinces
     that it checks. Ends with 3 if there is an error, with 0 if there are warnings only.
 
-    Example: provisioner -i inventories/example contacts check --province bac-giang
+    Example: provisioner -i DIR contacts check --province bac-giang
     """
     access = open_access(invocation, chosen, purpose, requester)
     if province is not None:
@@ -42,7 +42,8 @@ def check(
     loaded = read_contacts(access.folder, access.passwords, None if province is None else judged)
     count = sum(len(file.contacts) for file in loaded.files.values())
     access.record("check", judged, count)
-    view = ContactsView(loaded.files, facilities, judged, loaded.places, loaded.broken, access.today, access.folder)
+    at = loaded.places, loaded.broken, access.today, access.folder
+    view = ContactsView(loaded.files, facilities, judged, *at, unread=access.unread)
     return _show(invocation, sorted([*loaded.problems, *check_contacts(view)]), judged, count)
 
 

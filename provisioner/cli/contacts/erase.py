@@ -25,6 +25,7 @@ from provisioner.cli.contacts.access import (
 from provisioner.cli.contacts.find import nobody, terms_of_person
 from provisioner.cli.context import Invocation
 from provisioner.cli.output import print_document
+from provisioner.cli.word import Place
 from provisioner.contacts import erasure
 from provisioner.contacts.erasure import Erasure, Person
 from provisioner.contacts.keyring import vault_id
@@ -39,7 +40,7 @@ from provisioner.contacts.store import provinces_in
 @click.option(
     "--new-password-file",
     "new_password_file",
-    type=click.Path(path_type=Path),
+    type=Place(path_type=Path),
     metavar="FILE",
     help="A new password of your own making, where the old one comes from a program.",
 )
@@ -64,7 +65,7 @@ def erase(
     commits cannot be read any more. TEXT is as in find, but a name has to be whole. If it is
     interrupted, run it again: it finishes first. Commit the files that it names.
 
-    Example: provisioner contacts erase - --yes --purpose "request of the person" < person.txt
+    Example: provisioner -i DIR contacts erase - --yes --purpose "request of the person" < person.txt
     """
     access = open_access(invocation, chosen, purpose, requester)
     if new_password_file is not None:

@@ -26,6 +26,7 @@ from provisioner.cli.contacts.access import (
 )
 from provisioner.cli.context import Invocation
 from provisioner.cli.output import print_document
+from provisioner.cli.word import Place
 from provisioner.contacts import search
 from provisioner.contacts.search import SearchTerm
 from provisioner.contacts.store import valid_contacts
@@ -36,7 +37,7 @@ from provisioner.contacts.store import valid_contacts
 @facilities_option
 @click.option("--show", is_flag=True, help="Show the personal data, too, not only where it is.")
 @click.option(
-    "--export", "out", type=click.Path(path_type=Path), metavar="FILE.json", help="Write the records for the person."
+    "--export", "out", type=Place(path_type=Path), metavar="FILE.json", help="Write the records for the person."
 )
 @force_option
 @purpose_option
@@ -61,7 +62,7 @@ def find(
     are given. Other users of this machine can see a command's words: with - they are read from standard
     input, one a line. Ends with 2 if nothing is found, with 12 if a province could not be searched.
 
-    Example: provisioner contacts find - --purpose "request of the person" < person.txt
+    Example: provisioner -i DIR contacts find - --purpose "request of the person" < person.txt
     """
     access = open_access(invocation, chosen, purpose, requester)
     terms = terms_of_person(texts, purpose)

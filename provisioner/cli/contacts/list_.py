@@ -19,6 +19,7 @@ from provisioner.cli.contacts.access import (
 )
 from provisioner.cli.context import Invocation
 from provisioner.cli.output import print_document
+from provisioner.cli.word import Place
 from provisioner.contacts.checks import lacks_representative
 from provisioner.contacts.consolidated_list import ListRequest, consolidated_list
 from provisioner.contacts.store import in_order, valid_contacts
@@ -27,7 +28,7 @@ from provisioner.inventory.model import Facility, Operating
 
 @click.command("list")
 @click.option("--province", required=True, metavar="SLUG", help="Whose list.")
-@click.option("--out", type=click.Path(path_type=Path), required=True, metavar="FILE.xlsx", help="Where it goes.")
+@click.option("--out", type=Place(path_type=Path), required=True, metavar="FILE.xlsx", help="Where it goes.")
 @force_option
 @purpose_option
 @requester_option
@@ -48,7 +49,7 @@ def list_(
     Everybody who has a duty today at a facility that is not closed, and below them the open facilities
     without a complete representative. The file has mode 0600.
 
-    Example: provisioner contacts list --province bac-giang --out list.xlsx --purpose "letter 1407"
+    Example: provisioner -i DIR contacts list --province bac-giang --out list.xlsx --purpose "letter 1407"
     """
     access = open_access(invocation, chosen, purpose, requester)
     invocation.refuse_proposed(out)

@@ -35,6 +35,7 @@ from provisioner.hosts.ansible.private import make_private_folder
 from provisioner.hosts.ansible.proof import SEAL, Proofs, place_of
 from provisioner.hosts.document import LONGEST_ANSWER, UnreadableError, read_json
 from provisioner.hosts.runner import UNPROVED, CallOutcome, HostAnswer, HostCall
+from provisioner.hosts.unreachable import unreachable_by
 from provisioner.render.templates import Templates, data_folder
 
 # What may stand in an Ansible variable: a `{{ lookup(…) }}` there runs code on the controller.
@@ -156,7 +157,10 @@ class Play:
         if code is None or (code == 0 and (self._folder / "outcome.json").exists()):
             return
         said = _read_bounded(self._folder / "said").decode(errors="replace").strip().splitlines()[-1:]
-        raise HostError(f"ansible-runner did not work: {_one_line(' '.join(said))}", hint="run scripts/setup again")
+        raise HostError(
+            f"ansible-runner did not work: {_one_line(' '.join(said))}",
+            hint="install provisioner again: ansible-core and ansible-runner come with it",
+        )
 
     def close(self) -> None:
         """End Ansible and remove all that travelled; hosts in flight finish by themselves."""
@@ -238,7 +242,8 @@ def answer_of(host: str, document: object) -> HostAnswer:
         case {"error": str() as error, "kind": "unproved"}:
             return HostAnswer(host, CallOutcome.UNPROVED, error=_one_line(f"{UNPROVED}; it said: {error}"))
         case {"error": str() as error, "kind": "unreachable"}:
-            return HostAnswer(host, CallOutcome.UNREACHABLE, error=_one_line(error))
+            why = unreachable_by(error)
+            return HostAnswer(host, CallOutcome.UNREACHABLE, error=why.cause, hint=why.hint)
         case {"error": str() as error}:
             return HostAnswer(host, CallOutcome.FAILED, error=_one_line(error))
         case _:

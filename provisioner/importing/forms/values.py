@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from provisioner.base.private_text import holds_login, holds_personal_data
+from provisioner.base.private_text import holds_login, holds_markup, holds_personal_data, states_login
 from provisioner.base.vietnamese import clean, fold
 from provisioner.contacts.field import FieldReading
 from provisioner.contacts.names import read_line
@@ -39,7 +39,7 @@ _UNITS = re.compile(
     r"\s*(?:người|phòng|tầng|camera|cam|cái|chiếc|kênh|mbps|mbit/s|mb/s|mb|kbps|kbit/s|kb|fps|hình/giây|khung)\s*$",
     re.IGNORECASE,
 )
-_GROUPED = re.compile(r"[0-9]{1,3}(?:[.][0-9]{3})+|[0-9]{1,3}(?:,[0-9]{3})+")
+_GROUPED = re.compile(r"[0-9]{1,3}(?:[.][0-9]{3}){1,4}|[0-9]{1,3}(?:,[0-9]{3}){1,4}")
 _RANGE = re.compile(r"[0-9]+\s*(?:-|\u2013|đến|tới|~|/)\s*[0-9]+")
 _QUOTED = re.compile(r"'+[=+\-@]")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.-]*")
@@ -62,9 +62,19 @@ def line(cell: Cell) -> CellReading:
     reading = reading_from(read_line(text))
     if reading.value is None:
         return reading
-    if holds_login(text):
-        return CellReading(None, (error("password-in-text"),))
-    return CellReading(None, (error("personal-in-text"),)) if holds_personal_data(text) else reading
+    code = _unfit(text)
+    return CellReading(None, (error(code),)) if code else reading
+
+
+def _unfit(text: str) -> str:
+    """Why a text may not be taken over; empty where it may."""
+    if states_login(text):
+        return "password-in-text"
+    if holds_personal_data(text):
+        return "personal-in-text"
+    if holds_markup(text):
+        return "markup-in-text"
+    return "text-like-a-password" if holds_login(text) else ""
 
 
 def location(cell: Cell) -> CellReading:

@@ -89,8 +89,15 @@ ENGLISH: dict[str, Wording] = {
         "the text is in the encoding {encoding}", "convert it to Unicode, e.g. with UniKey, or type it again"
     ),
     "password-in-text": Wording(
-        "the text seems to hold a password or login",
+        "the text says what a password or login is",
         "take it out and send it by its own channel; if it is one, change it. If it is none, write it another way",
+    ),
+    "text-like-a-password": Wording(
+        "a word of the text is made like a password: letters, digits and signs together",
+        "take it out if it is one, and change it on the device; otherwise write it without the signs",
+    ),
+    "markup-in-text": Wording(
+        "the text holds markup (<…>) or a formula, which no name and no place has", "write it in plain words"
     ),
     "personal-in-text": Wording(
         "the text holds a phone number or an e-mail address", "move it to the sheet Đầu mối, where it is kept encrypted"

@@ -79,8 +79,15 @@ VIETNAMESE: dict[str, Wording] = {
     "ditto-nothing": Wording("Ghi “như trên” nhưng ô phía trên trống", "Ghi giá trị"),
     "text-encoding": Wording("Chữ ở bảng mã {encoding}", "Chuyển sang Unicode, ví dụ bằng UniKey, hoặc gõ lại"),
     "password-in-text": Wording(
-        "Nội dung có vẻ chứa mật khẩu hoặc tài khoản",
+        "Nội dung ghi rõ mật khẩu hoặc tài khoản",
         "Xóa khỏi ô và gửi theo kênh riêng; nếu đúng là mật khẩu thì cần đổi. Nếu không phải, ghi cách khác",
+    ),
+    "text-like-a-password": Wording(
+        "Nội dung có từ giống mật khẩu: chữ, số và ký hiệu viết liền nhau",
+        "Nếu đúng là mật khẩu thì xóa khỏi ô và đổi trên thiết bị; nếu không phải, ghi lại không dùng ký hiệu",
+    ),
+    "markup-in-text": Wording(
+        "Nội dung có thẻ đánh dấu (<…>) hoặc công thức, không phải tên hay vị trí", "Ghi lại bằng chữ thông thường"
     ),
     "personal-in-text": Wording(
         "Nội dung có số điện thoại hoặc thư điện tử", "Chuyển sang trang Đầu mối, nơi dữ liệu được mã hóa"

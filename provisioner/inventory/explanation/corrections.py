@@ -9,7 +9,6 @@ Fields are named by their last key; an item of a list has none.
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from collections.abc import Sequence
@@ -17,9 +16,13 @@ from contextlib import suppress
 from datetime import date
 from ipaddress import IPv4Address, IPv4Network
 
+from provisioner.base.nearest import nearest
+
 _YES = frozenset({"yes", "y", "on", "true", "1", "có"})
 _NO = frozenset({"no", "n", "off", "false", "0", "không"})
 _ALIKE = 0.7
+_LONGEST = 64
+"""No number, day or address that can be corrected is longer; of thousands of digits Python makes no number at all."""
 
 
 def ask(field: str, what: str) -> str:
@@ -32,9 +35,9 @@ def for_number(field: str, value: object, *, whole: bool) -> str:
     kind = "a whole number" if whole else "a number"
     if isinstance(value, float) and whole and value.is_integer():
         return _write(field, int(value))
-    if not isinstance(value, str):
+    text = value.strip() if isinstance(value, str) else ""
+    if not 0 < len(text) <= _LONGEST:
         return ask(field, kind)
-    text = value.strip()
     if re.fullmatch(r"[-+]?[0-9]+(:[0-5]?[0-9])+", text):
         return f"{ask(field, kind)}; {text} is a text here (older readers of YAML count it in sixties)"
     if re.fullmatch(r"[-+]?0[0-9]+", text):
@@ -74,10 +77,10 @@ def for_text(field: str, written: str) -> str:
 
 def for_day(field: str, value: object) -> str:
     """Say how to write a day; two readings of one text are not chosen between."""
-    text = str(value).strip()
+    text = str(value).strip()[: _LONGEST + 1]
     if re.fullmatch(r"[0-9]{8}", text):
         text = f"{text[:4]}-{text[4:6]}-{text[6:]}"
-    parts = [int(part) for part in re.findall(r"[0-9]+", text)[:3]]
+    parts = [int(part) for part in re.findall(r"[0-9]+", text)[:3]] if len(text) <= _LONGEST else []
     readings: list[date] = []
     if re.match(r"[0-9]{4}\D", text):
         readings = _days(parts)
@@ -104,14 +107,14 @@ def for_choice(field: str, value: object, choices: Sequence[str]) -> str:
     if len(choices) == 1:
         return _write(field, choices[0])
     text = str(value).strip().lower().replace("-", "_").replace(" ", "_")
-    close = [text] if text in choices else difflib.get_close_matches(text, choices, n=1, cutoff=_ALIKE)
+    close = [text] if text in choices else nearest(text, choices, most=1, alike=_ALIKE)
     listed = f"one of {', '.join(choices)}"
     return f"{_write(field, close[0])}; it is {listed}" if close and isinstance(value, str) else listed
 
 
 def for_address(field: str, value: object, *, network: bool) -> str:
     """Say how to write an IPv4 address or network."""
-    numbers = re.fullmatch(r"([0-9]+)\.([0-9]+)\.([0-9]+)\.([0-9]+)(/[0-9]{1,2})?", str(value).strip())
+    numbers = re.fullmatch(r"([0-9]{1,9})\.([0-9]{1,9})\.([0-9]{1,9})\.([0-9]{1,9})(/[0-9]{1,2})?", str(value).strip())
     if numbers:
         plain = ".".join(str(int(number)) for number in numbers.groups()[:4])
         with suppress(ValueError):  # a number is too large: which one is meant cannot be seen

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -12,7 +11,9 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from provisioner.base.counted import are, counted
 from provisioner.base.diagnostics import Problem
+from provisioner.base.nearest import nearest
 from provisioner.base.private_text import is_private
 from provisioner.inventory.explanation.corrections import (
     ask,
@@ -76,7 +77,7 @@ def problems_of(error: ValidationError, subject: ParsedFile) -> Iterator[Problem
     for detail in own[:MAX_PROBLEMS]:
         yield _Explanation(subject, detail).problem()
     if (left := len(own) - MAX_PROBLEMS) > 0:
-        message = f"{subject.owner.replace('/', ' ', 1)}: {left} more problems are not listed"
+        message = f"{subject.owner.replace('/', ' ', 1)}: {counted(left, 'more problem')} {are(left)} not listed"
         place = subject.source.at(())
         hint = "correct the ones that are listed first"
         yield Problem(place.file, place.line, place.column, "problems-not-listed", message, hint, subject.owner)
@@ -186,7 +187,7 @@ class _Explanation:
         if self.hidden:
             return "key-unknown", "a key here is not known", f"the keys here are {', '.join(known)}"
         key = str(self.path[-1])
-        close = difflib.get_close_matches(key, known, n=1)
+        close = nearest(key, known, most=1)
         hint = f"did you mean {close[0]!r}?" if close else f"the keys here are {', '.join(known)}"
         return "key-unknown", f"{key!r} is not a known key", hint
 
@@ -243,7 +244,7 @@ class _Explanation:
         return self.path[-1] if self.path and isinstance(self.path[-1], str) else ""
 
 
-_EXAMPLE = "look at the example inventory"
+_EXAMPLE = "`provisioner schema` prints what each kind of file may hold"
 _NUMBERS = frozenset({"int_type", "float_type"})
 _CHOICES = frozenset({"enum", "literal_error"})
 _BOUNDS = frozenset({"greater_than_equal", "less_than_equal", "greater_than", "less_than"})

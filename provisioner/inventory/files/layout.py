@@ -164,7 +164,17 @@ def _is_in_the_clear(path: Path) -> bool:
 
 def secret_files_of(root: Path) -> Iterator[File]:
     """The encrypted files: the owner of `secrets/cameras/bac-giang.yml` is `secrets/cameras/bac-giang`."""
-    for folder, entries in _walk(str(root), (_SECRETS,)):
+    yield from _files_below(root, _SECRETS)
+
+
+def object_files_of(root: Path) -> Iterator[File]:
+    """The files of carriers, centres and facilities; no encrypted one is looked at."""
+    for folder in (*_FOLDERS, "facilities"):
+        yield from _files_below(root, folder)
+
+
+def _files_below(root: Path, top: str) -> Iterator[File]:
+    for folder, entries in _walk(str(root), (top,)):
         files = (_file(root, folder, entry) for entry in entries) if isinstance(entries, list) else ()
         yield from (file for file in files if isinstance(file, File))
 

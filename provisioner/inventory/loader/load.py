@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from provisioner.base.collector import without_collector
+from provisioner.base.counted import counted
 from provisioner.base.diagnostics import Problem, Severity
 from provisioner.base.errors import InventoryError
 from provisioner.inventory import rules
@@ -37,6 +38,7 @@ from provisioner.inventory.model import (
     Signers,
 )
 from provisioner.inventory.outline import Outline
+from provisioner.inventory.rules.consequences import without_consequences
 
 _CARRIERS_ID = "secrets-"
 """How the vault ids of carriers begin, as `provisioner.base.vault` has it."""
@@ -114,7 +116,7 @@ def check(loaded: Loaded) -> tuple[Problem, ...]:
     if loaded.frame:
         view = rules.View(loaded.frame, loaded.outlines, loaded.places, loaded.today, loaded.broken)
         across = rules.check_across(view)
-    return tuple(sorted([*loaded.problems, *loaded.rule_problems, *across]))
+    return without_consequences(sorted([*loaded.problems, *loaded.rule_problems, *across]))
 
 
 def load_inventory(root: Path, *, today: date, tolerate: Collection[str] = (), cache: Cache | None = None) -> Inventory:
@@ -140,7 +142,7 @@ def valid_inventory(loaded: Loaded, root: Path, *, tolerate: Collection[str] = (
     """
     errors = [p for p in check(loaded) if p.severity is Severity.ERROR and p.code not in tolerate]
     if errors or loaded.inventory is None:
-        count = f"{len(errors)} problem" + ("s" if len(errors) != 1 else "")
+        count = counted(len(errors), "problem")
         raise InventoryError(
             f"the inventory {root} is invalid: {count}", problems=tuple(errors), hint="correct the places listed"
         )
@@ -268,7 +270,10 @@ class _FilesPass:
     def _miss_files(self) -> None:
         for name in ("instructions", "designations"):
             if name not in self.sources:
-                message, hint = f"{name}.yml is missing", f"write {name}.yml; see inventories/example"
+                message, hint = (
+                    f"{name}.yml is missing",
+                    f"write {name}.yml; `provisioner schema {name}` prints what it holds",
+                )
                 self._problem(File(self.root, f"{name}.yml", name, Model), "file-missing", message, hint)
 
     def _problem(self, file: File, code: str, message: str, hint: str) -> None:

@@ -13,6 +13,7 @@ from typing import TypeVar
 from pydantic import BaseModel, RootModel, ValidationError
 
 from provisioner.base.atomic_file import write_atomic
+from provisioner.base.counted import counted
 from provisioner.base.diagnostics import Problem, Severity
 from provisioner.base.errors import InventoryError
 from provisioner.base.regular_file import read_regular
@@ -110,11 +111,19 @@ def read_secrets(root: Path, passwords: VaultPasswords) -> LoadedSecrets:
     return LoadedSecrets(secrets, problems, Places(files.sources), files.owners, broken, files.labels)
 
 
-def check(root: Path, loaded: LoadedSecrets, inventory: Inventory) -> tuple[Problem, ...]:
-    """All problems of the secrets, in single files and against the inventory, sorted by place."""
+def check(root: Path, loaded: LoadedSecrets, inventory: Inventory, unread: Collection[str] = ()) -> tuple[Problem, ...]:
+    """All problems of the secrets, in single files and against the inventory, sorted by place.
+
+    Args:
+        root: the inventory's folder.
+        loaded: what the encrypted files say.
+        inventory: what they have to serve.
+        unread: owners of files of the inventory that could not be understood: whom they serve is not known.
+    """
     old = _under_old_ids(loaded, inventory)
     loaded = carried(loaded, inventory)
-    view = SecretsView(inventory, loaded.secrets, loaded.places, loaded.owners, loaded.broken, root, loaded.carriers)
+    broken = loaded.broken | frozenset(unread)
+    view = SecretsView(inventory, loaded.secrets, loaded.places, loaded.owners, broken, root, loaded.carriers)
     return tuple(sorted([*loaded.problems, *old, *_shut(root, loaded), *check_secrets(view)]))
 
 
@@ -184,7 +193,7 @@ def load_secrets(
     problems = check(root, loaded, inventory)
     errors = tuple(p for p in problems if p.severity is Severity.ERROR and p.code not in tolerate)
     if errors:
-        message = f"the secrets of {root} are invalid: {len(errors)} problem{'s' if len(errors) > 1 else ''}"
+        message = f"the secrets of {root} are invalid: {counted(len(errors), 'problem')}"
         raise InventoryError(message, problems=errors, hint="correct the places listed")
     return loaded.secrets
 

@@ -11,6 +11,8 @@ from pydantic import ValidationError
 
 from provisioner.base.atomic_file import write_atomic
 from provisioner.base.errors import InventoryError, UsageError
+from provisioner.base.nearest import did_you_mean
+from provisioner.base.printable import printable
 from provisioner.base.private_text import holds_personal_data, states_login
 from provisioner.base.ssh_signature import SignatureFormError, unarmoured
 from provisioner.inventory.files.edit import EditError, Flow, edited
@@ -137,7 +139,9 @@ def _facility(loaded: Loaded, name: str) -> Facility:
     if {f"facility/{name}", "inventory"} & {problem.object for problem in loaded.problems}:
         hint = "run `provisioner validate` and correct what it lists"
         raise InventoryError(f"facility {name} cannot be read", hint=hint)
-    raise UsageError(f"there is no facility {name}", hint="name the id in its file", object=name)
+    known = loaded.partial.facilities if loaded.partial else ()
+    hint = did_you_mean(name, known, "name the id in its file")
+    raise UsageError(f"there is no facility {printable(name, 80)}", hint=hint, object=name)
 
 
 # --- signatures -----------------------------------------------------------------------------------

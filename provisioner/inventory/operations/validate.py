@@ -77,7 +77,7 @@ def _problems_of_secrets(root: Path, loaded: Loaded, environment: Mapping[str, s
         return (_not_checked(),)
     if loaded.partial is None:
         return ()
-    return secrets.check(root, secrets.read_secrets(root, passwords), loaded.partial)
+    return secrets.check(root, secrets.read_secrets(root, passwords), loaded.partial, loaded.broken)
 
 
 def _not_checked() -> Problem:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from ipaddress import IPv4Address
 
+from provisioner.base.counted import counted
 from provisioner.base.diagnostics import Problem
 from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.rules.view import OwnerPath, View
@@ -98,7 +99,8 @@ def relays_hold_their_paths(view: View) -> Iterator[Problem]:
     for carrier in view.inventory.carriers.values():
         for index, relay in enumerate(carrier.relays):
             if load[relay.id] > relay.max_paths:
-                message = f"relay {relay.id} would carry {load[relay.id]} paths; its max_paths is {relay.max_paths}"
+                carried = counted(load[relay.id], "path")
+                message = f"relay {relay.id} would carry {carried}; its max_paths is {relay.max_paths}"
                 hint = "move facilities to another relay, or raise max_paths if the host was measured to bear it"
                 path = ("relays", index, "max_paths")
                 yield view.problem(f"carrier/{carrier.id}", path, "relay-over-capacity", message, hint)

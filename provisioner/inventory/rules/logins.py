@@ -45,7 +45,8 @@ class SecretsView:
         secrets: what could be read.
         places: where it stands, by file: the owner of a file is e.g. `secrets/cameras/bac-giang`.
         owners: which file holds a facility's logins, by carrier for those that are a carrier's own.
-        broken: files that could not be understood, or stayed shut: what they lack is not known.
+        broken: files that could not be understood, or stayed shut, of the inventory's own too: what they say or
+            lack is not known.
         root: the inventory's folder, for naming files that do not exist yet.
         carriers: the carrier whose vault id a file is under, by file.
     """
@@ -138,6 +139,8 @@ def logins_are_used(view: SecretsView) -> Iterator[Problem]:
     for facility, device, _, owner in _all(view):
         known = view.inventory.facilities.get(facility)
         province = owner.rpartition("/")[2]
+        if known is None and f"facility/{facility}" in view.broken:
+            continue
         if known is None or device not in devices_of(known):
             message = f"facility {facility}: the login of {device} belongs to no device"
             path = (facility, device)

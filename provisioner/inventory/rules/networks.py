@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from ipaddress import IPv4Network
 from itertools import combinations
 
+from provisioner.base.counted import counted
 from provisioner.base.diagnostics import Problem, Severity
 from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.rules.view import View
@@ -112,7 +113,7 @@ def management_is_narrow(view: View) -> Iterator[Problem]:
             if network.prefixlen >= _WIDEST_MANAGEMENT:
                 continue
             severity = Severity.WARNING if network.prefixlen else Severity.ERROR
-            message = f"the management network {network} opens SSH to {network.num_addresses} addresses"
+            message = f"the management network {network} opens SSH to {counted(network.num_addresses, 'address')}"
             hint = "name the NOC's own networks"
             path = ("management_networks", index)
             yield view.problem(owner, path, "management-network-open", message, hint, severity=severity)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 
+from provisioner.base.counted import counted
 from provisioner.base.diagnostics import Problem, Severity
 from provisioner.inventory.model import Move
 from provisioner.inventory.moves import old_names
@@ -148,7 +149,8 @@ def relays_hold_both_names(view: View) -> Iterator[Problem]:
     for carrier, relay in view.inventory.relays.values():
         both = once[relay.id] + more[relay.id]
         if once[relay.id] <= relay.max_paths < both:
-            message = f"relay {relay.id} would carry {both} paths with both names; its max_paths is {relay.max_paths}"
+            carried = counted(both, "path")
+            message = f"relay {relay.id} would carry {carried} with both names; its max_paths is {relay.max_paths}"
             hint = "move fewer ids at a time, or raise max_paths if the host was measured to bear it"
             path = ("relays", carrier.relays.index(relay), "max_paths")
             yield view.problem(f"carrier/{carrier.id}", path, "relay-over-capacity", message, hint)

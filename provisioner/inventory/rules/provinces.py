@@ -7,10 +7,10 @@ a newer list of provinces, what was written by the older one stays, and says so.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from difflib import get_close_matches
 from functools import cache
 
 from provisioner.base.diagnostics import Problem
+from provisioner.base.nearest import asked, nearest
 from provisioner.geography import SCHEMES, AmbiguousProvinceError, ProvinceError, by_slug, merged_into, provinces
 from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.model import InProvince, ProvinceScheme
@@ -49,8 +49,7 @@ def _other_list(slug: str, scheme: str, *, frozen: bool) -> str:
 
 
 def _likeness(slug: str, scheme: ProvinceScheme) -> str:
-    close = get_close_matches(slug, sorted(_slugs(scheme)), n=1)
-    return f"did you mean {close[0]}?" if close else "write the province's slug, e.g. bac-giang"
+    return asked(nearest(slug, sorted(_slugs(scheme)), most=1)) or "write the province's slug, e.g. bac-giang"
 
 
 @cache

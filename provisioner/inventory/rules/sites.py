@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator
 from ipaddress import IPv4Address
 
+from provisioner.base.counted import counted
 from provisioner.base.diagnostics import Problem, Severity
 from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.makes import MAKES, NoRtspPathError, stream_path
@@ -110,7 +111,8 @@ def recorders_bear_the_load(site: SiteView) -> Iterator[Problem]:
         ]
         sessions, kbps = len(streams) * relays, sum(stream.kbps or 0 for stream in streams) * relays
         if recorder.max_sessions is not None and sessions > recorder.max_sessions:
-            message = f"recorder {recorder.id}: we would open {sessions} sessions; it serves {recorder.max_sessions}"
+            opened = counted(sessions, "session")
+            message = f"recorder {recorder.id}: we would open {opened}; it serves {recorder.max_sessions}"
             hint = "leave out main streams, or connect some cameras by their own address"
             path = ("recorders", index, "max_sessions")
             yield site.problem(path, "recorder-over-capacity", message, hint)

@@ -11,9 +11,11 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Final
 
+from provisioner.base.counted import counted
 from provisioner.base.diagnostics import Problem, Severity
 from provisioner.base.private_text import (
     holds_login,
+    holds_markup,
     holds_personal_data,
     path_holds_login,
     states_login,
@@ -38,7 +40,7 @@ _PASSWORD: Final[_Finding] = (
 _PERSON: Final[_Finding] = (
     "personal-in-text",
     "a phone number or an e-mail address is written out (it is not repeated here)",
-    f"take it out; people stand in contacts/ alone. {_GIT}rewrite the history (docs/contacts.md)",
+    f"take it out; people stand in contacts/ alone. {_GIT}take it out of the history, too, e.g. with git-filter-repo",
     _ERROR,
 )
 _ODD: Final[_Finding] = (
@@ -47,13 +49,20 @@ _ODD: Final[_Finding] = (
     "take it out if it is one, and change it on the device; otherwise write it in words",
     _WARNING,
 )
+_MARKUP: Final[_Finding] = (
+    "markup-in-text",
+    "it holds markup (<…>) or a spreadsheet's formula",
+    "write it in plain words: pages and spreadsheets show it letter by letter",
+    _WARNING,
+)
 _PATH: Final[_Finding] = (
     "password-in-path",
     "the RTSP path holds a login that is written out (it is not repeated here)",
     f"write {{username}} and {{password}} in its place: secrets/ has them. {_GIT}change the password on the device",
     _ERROR,
 )
-PRIVATE_TEXTS: Final = frozenset({_PASSWORD[0], _PERSON[0], _ODD[0]})
+_PRIVATE: Final = (_PASSWORD, _PERSON, _ODD)
+PRIVATE_TEXTS: Final = frozenset(finding[0] for finding in _PRIVATE)
 """Codes of problems whose text is shown nowhere."""
 
 
@@ -64,7 +73,13 @@ def _finding(text: str) -> _Finding | None:
         return _PASSWORD
     if holds_personal_data(text):
         return _PERSON
-    return _ODD if holds_login(text) else None
+    if holds_login(text):
+        return _ODD
+    return _MARKUP if holds_markup(text) else None
+
+
+def _is_private(text: str) -> bool:
+    return _finding(text) in _PRIVATE
 
 
 @lru_cache(maxsize=4096)
@@ -73,7 +88,7 @@ def _path_finding(path: str) -> _Finding | None:
         return _PATH
     if unknown := unknown_references(path):
         # What stands between the braces may itself be a password.
-        message = f"the RTSP path refers {len(unknown)} times to what nothing fills in"
+        message = f"the RTSP path refers {counted(len(unknown), 'time')} to what nothing fills in"
         hint = "write {username} or {password}, which stand for the login in secrets/; other braces as %7B and %7D"
         return "rtsp-path-reference", message, hint, _ERROR
     return None
@@ -81,7 +96,7 @@ def _path_finding(path: str) -> _Finding | None:
 
 def shown(text: str) -> str:
     """A free text as a page or document may show it, whatever the inventory's problems are."""
-    return WITHHELD if _finding(text) else text
+    return WITHHELD if _is_private(text) else text
 
 
 def texts_of_facilities_are_public(site: SiteView) -> Iterator[Problem]:
@@ -131,7 +146,7 @@ def _others(view: View) -> Iterator[tuple[str, KeyPath, Model]]:
 
 def unquoted(view: View, problems: Iterable[Problem]) -> Iterator[Problem]:
     """Problems of other rules, which name orders and documents as they were typed, without what is private in them."""
-    private = {text for _, _, model in _others(view) for _, text in texts_in(model) if _finding(text)}
+    private = {text for _, _, model in _others(view) for _, text in texts_in(model) if _is_private(text)}
     for problem in problems:
         message, hint = problem.message, problem.hint
         for text in private:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from provisioner.base.counted import counted
 from provisioner.base.secret import keyed_digest
 from provisioner.desired.spec import HostSpec
 from provisioner.hosts.facts import FileFacts
@@ -72,7 +73,11 @@ def _relay_file(at: Comparison, file: RenderedFile, reason: str) -> tuple[Impact
         return (*_unread(at), reason)
     if live.foreign:
         # A line that we would not write may be a setting of all paths.
-        return Impact.ALL, at.everybody, f"{reason}; what {live.foreign} foreign lines in it mean is not known"
+        return (
+            Impact.ALL,
+            at.everybody,
+            f"{reason}; what {counted(live.foreign, 'foreign line')} in it would do is not known",
+        )
     desired = settings_of(file.content, at.spec.digest_key)
     names = desired.keys() | live.settings.keys()
     changed = {name for name in names if desired.get(name) != live.settings.get(name)}

@@ -37,7 +37,7 @@ def rule_changes(at: Comparison) -> Iterator[Change]:
     """A change for each chain, set, element or rule that differs; one no-op where none does."""
     differences = at.facts.firewall.differences
     if at.spec.firewall is not None and not at.facts.firewall.present:
-        reason = f"the host does not have it ({len(differences)} chains, sets, elements and rules)"
+        reason = f"the host does not have it (chains, sets, elements and rules: {len(differences)})"
         yield Change(at.spec.id, Resource.RULE, TABLE, Action.CREATE, Impact.HOT, reason)
         return
     for difference in differences:

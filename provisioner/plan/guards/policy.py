@@ -14,6 +14,8 @@ from datetime import datetime
 from provisioner.base.clock import VIETNAM
 from provisioner.base.counted import counted
 from provisioner.base.errors import UsageError
+from provisioner.base.nearest import asked, nearest
+from provisioner.base.printable import printable
 from provisioner.inventory.model import Freeze, Limits, Policy
 from provisioner.plan.changes import Action, Change, Impact, Resource, cut_by, distinct_trust, pending
 from provisioner.plan.guards.measures import MEASURES, Effect, named
@@ -81,8 +83,10 @@ def parse_allowances(texts: Iterable[str]) -> dict[str, int]:
     for text in texts:
         name, equals, number = text.partition("=")
         if name not in {*LIMITS, TRUST} or not equals or not (number.isascii() and number.isdigit()) or len(number) > 9:  # noqa: PLR2004 (no plan is larger)
-            hint = f"write --allow NAME=NUMBER, NAME one of {', '.join((*LIMITS, TRUST))}"
-            raise UsageError(f"--allow {text} is not understood", hint=hint)
+            known = (*LIMITS, TRUST)
+            question = "" if name in known else asked(nearest(name, known))
+            hint = f"{question} write --allow NAME=NUMBER, NAME one of {', '.join(known)}".lstrip()
+            raise UsageError(f"--allow {printable(text, 80)} is not understood", hint=hint)
         allowances[name] = int(number)
     return dict(sorted(allowances.items()))
 

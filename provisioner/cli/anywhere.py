@@ -1,0 +1,92 @@
+"""The options that stand before the command or after it: whose inventory, and in which form the result comes.
+
+Both places mean the same. Who writes one twice has to write the same twice: of two inventories none is guessed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+
+from provisioner.cli.context import Invocation
+from provisioner.cli.word import Place, Word
+
+_WITH_MARKDOWN = ("drift", "plan")
+_INVENTORY, _OUTPUT = "inventory", "output"
+
+
+def _keep(ctx: click.Context, param: click.Parameter, values: tuple[Any, ...]) -> None:
+    """Keep what was given, for whichever command is run in the end."""
+    given = ctx.meta.setdefault(f"{__name__}.{param.name}", [])
+    given += [value for value in values if value not in given]
+    if len(given) > 1 and not ctx.resilient_parsing:
+        named = " and ".join(map(str, given))
+        raise click.UsageError(f"{param.opts[0]} is given twice, and says {named}: name one", ctx)
+
+
+def _given(ctx: click.Context, name: str) -> Any:
+    return next(iter(ctx.meta.get(f"{__name__}.{name}", ())), None)
+
+
+def inventory_of(ctx: click.Context) -> Path | None:
+    """The folder that `-i` names so far."""
+    folder = _given(ctx, _INVENTORY)
+    return folder if isinstance(folder, Path) else None
+
+
+def _options() -> tuple[click.Option, ...]:
+    return (
+        click.Option(
+            ["-i", "--inventory"],
+            type=Place(path_type=Path),
+            multiple=True,
+            metavar="DIR",
+            expose_value=False,
+            callback=_keep,
+            help="The inventory's folder; PROVISIONER_INVENTORY otherwise.",
+        ),
+        click.Option(
+            ["--output"],
+            type=Word(["text", "json", "markdown"]),
+            multiple=True,
+            expose_value=False,
+            callback=_keep,
+            help="Text for people, one JSON document on standard output, or (plan, drift) one"
+            " merge-request comment; text where it is left out.",
+        ),
+    )
+
+
+def with_options_anywhere(command: click.Command) -> click.Command:
+    """A command that takes these options itself, and so do those below it; what it gets is their `Invocation`."""
+    if any(param.callback is _keep for param in command.params):
+        return command  # a module's command is one object, however often it is asked for
+    command.params += _options()
+    if isinstance(command, click.Group):
+        for below in command.commands.values():
+            with_options_anywhere(below)
+    elif command.callback is not None:
+        command.callback = _invoked(command.callback)
+    return command
+
+
+def _invoked(callback: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(callback)
+    def run(*arguments: Any, **options: Any) -> Any:
+        ctx = click.get_current_context()
+        ctx.obj = _invocation(ctx)
+        ctx.obj.refuse_proposed_state()
+        return callback(*arguments, **options)
+
+    return run
+
+
+def _invocation(ctx: click.Context) -> Invocation:
+    output = _given(ctx, _OUTPUT)
+    if output == "markdown" and ctx.command.name not in _WITH_MARKDOWN:
+        raise click.UsageError(f"{ctx.command.name} has no Markdown: only {' and '.join(_WITH_MARKDOWN)} have", ctx)
+    return Invocation(inventory_of(ctx), output == "json", ctx.find_root().obj, markdown=output == "markdown")

@@ -1,0 +1,133 @@
+"""Why a host could not be reached: what ssh and Ansible say of it, as one cause with what to do. Pure.
+
+What they say is raw: several lines, a server's banner among them, a key's picture, a warning in capitals. A person
+gets the cause in our words, and of the rest at most a short line.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from provisioner.base.printable import printable
+
+_LONGEST_READ = 4_000
+_LONGEST_SHOWN = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Unreachable:
+    """A cause.
+
+    Attributes:
+        cause: what happened, as it stands behind "could not be reached:".
+        hint: what to do next.
+    """
+
+    cause: str
+    hint: str
+
+
+_NETWORK = "check the address and the port in the inventory, and that this machine has a way to them"
+_ANOTHER_KEY = Unreachable(
+    "its SSH host key is another one than the inventory has",
+    "if the host was installed anew, compare the key at its console (ssh-keygen -lf on its .pub file) and put it into"
+    " ssh.host_key; if it was not, somebody else answers at that address: find out who",
+)
+_ANOTHER_TYPE = Unreachable(
+    "it shows an SSH host key of another type than the inventory has",
+    "put the key that it shows into ssh.host_key, after comparing it at the host's console",
+)
+_NOT_THE_KEY = Unreachable(
+    "its SSH host key is not the one that the inventory has",
+    "compare ssh.host_key in the inventory with the key at the host's console",
+)
+_OF_KEYS = (_ANOTHER_KEY, _ANOTHER_TYPE)
+_NO_METHOD = Unreachable(
+    "its SSH server and this machine's client share no method",
+    "bring the SSH server up to date, or allow it a key exchange, cipher and host key of today",
+)
+_TOO_MANY_KEYS = Unreachable(
+    "it refused the login: too many keys were tried",
+    "name the one key in PROVISIONER_SSH_KEY, so that the agent's others are not tried",
+)
+_KEY_FILE = Unreachable(
+    "the SSH key of this machine cannot be used",
+    "check the file that PROVISIONER_SSH_KEY names: it has to be there, a private key, and readable for you alone",
+)
+_DENIED = Unreachable(
+    "it refused the login: no key of this machine is one of that user's",
+    "check ssh.user in the inventory, that user's authorized_keys, and your key (agent or PROVISIONER_SSH_KEY)",
+)
+_REFUSED = Unreachable("nothing answers at its SSH port: refused", f"see that sshd runs there; {_NETWORK}")
+_NO_SSH = Unreachable(
+    "what answers there did not begin SSH: it ended the connection, or is no SSH server",
+    "see whether sshd is overloaded (MaxStartups), a firewall or TCP wrapper cuts the connection, or another service"
+    " has that port",
+)
+_NO_WAY = Unreachable("no network leads to it", _NETWORK)
+_NO_ADDRESS = Unreachable("its address is not known", "write an IPv4 address in the inventory")
+_LATE = Unreachable(
+    "it did not answer in time",
+    f"see whether it runs, and whether a firewall drops what comes from here; {_NETWORK}",
+)
+_ENDED = Unreachable(
+    "it ended the connection",
+    "see what its SSH server's log says; a full disk, no memory, or a reboot are the usual causes",
+)
+_NO_CLIENT = Unreachable("this machine has no ssh client", "install OpenSSH's client here")
+
+_CAUSES: Final = tuple(
+    (re.compile(pattern, re.IGNORECASE), cause)
+    for pattern, cause in (
+        (r"host identification has changed|offending \S+ key in|host key for \S+ has changed", _ANOTHER_KEY),
+        (r"no \S+ host key is known|host key is not known", _ANOTHER_TYPE),
+        (r"host key verification failed", _NOT_THE_KEY),
+        (r"unable to negotiate|no matching (host key type|key exchange method|cipher|mac) found", _NO_METHOD),
+        (r"too many authentication failures", _TOO_MANY_KEYS),
+        (r"unprotected private key file|load key .*(bad permissions|invalid format|error in libcrypto)", _KEY_FILE),
+        (r"identity file \S+ not accessible", _KEY_FILE),
+        (r"permission denied \(|authentication failed|no more authentication methods", _DENIED),
+        (r"connection refused", _REFUSED),
+        (r"kex_exchange_identification|banner exchange|invalid ssh identification|exceeded maxstartups", _NO_SSH),
+        (r"ssh_exchange_identification|protocol mismatch|bad remote protocol version", _NO_SSH),
+        (r"no route to host|network is unreachable", _NO_WAY),
+        (r"could not resolve hostname|name or service not known", _NO_ADDRESS),
+        (r"timed out|timeout|no answer within", _LATE),
+        (r"connection (reset|closed|aborted)|broken pipe|closed by remote host|client_loop: send disconnect", _ENDED),
+        (r"no such file or directory: ?b?'?ssh'?|ssh: command not found|to use the 'ssh' connection type", _NO_CLIENT),
+    )
+)
+_ELSE = "check the address, the host key in the inventory, and your SSH key (agent or PROVISIONER_SSH_KEY)"
+_WRAPPED = re.compile(
+    r"^(data could not be sent to remote host .{1,80}? make sure this host can be reached over ssh:"
+    r"|failed to connect to the host via ssh:)\s*",
+    re.IGNORECASE,
+)
+
+
+def unreachable_by(said: str) -> Unreachable:
+    """The cause in what ssh or Ansible says; a cause in our own words is the same again.
+
+    The last line that speaks of a cause decides: a server's banner comes before it, and may say anything. Where that
+    line says only that the connection ended, or that the key was not the right one, the lines before say more.
+    """
+    if ours := next((one for _, one in _CAUSES if said == one.cause), None):
+        return ours
+    lines = _lines(said)
+    named = [one for line in lines if (one := _cause_in(line))]
+    if not named:
+        return Unreachable(printable(lines[-1], _LONGEST_SHOWN) if lines else "ssh says nothing of why", _ELSE)
+    if named[-1] is _NOT_THE_KEY:
+        return next((one for one in named if one in _OF_KEYS), _NOT_THE_KEY)
+    return named[-2] if named[-1] is _ENDED and named[-2:-1] == [_NO_SSH] else named[-1]
+
+
+def _lines(said: str) -> list[str]:
+    parts = re.split(r"[\r\n]+", said[-_LONGEST_READ:].strip())
+    return [line for part in parts if (line := _WRAPPED.sub("", part.strip()))]
+
+
+def _cause_in(line: str) -> Unreachable | None:
+    return next((one for pattern, one in _CAUSES if pattern.search(line)), None)

@@ -1,0 +1,145 @@
+"""Completion in shells: scripts, words, and never a word on standard error."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from provisioner.cli.main import run
+from tests import inventories as make
+
+ROOT = Path(__file__).parents[3]
+EXAMPLE = ROOT / "inventories" / "example"
+_FACILITIES = [f"kcl-{p}-00{n}" for p in ("bg", "hd", "qn") for n in (1, 2, 3)]
+
+
+def _asked(
+    shell: str, words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], **env: str
+) -> list[str]:
+    """The lines that a shell gets where it asks for the last of some words."""
+    last = len(words) - 1
+    monkeypatch.setenv("COMP_WORDS", " ".join(words))
+    monkeypatch.setenv("COMP_CWORD", words[last] if shell == "fish" else str(last))
+    assert run([], {"_PROVISIONER_COMPLETE": f"{shell}_complete", **env}) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    return out.splitlines()
+
+
+def _words(lines: list[str]) -> list[str]:
+    return [line.partition(",")[2] for line in lines]
+
+
+@pytest.mark.parametrize("shell", ["bash", "fish", "zsh"])
+def test_each_shell_gets_its_script(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([], {"_PROVISIONER_COMPLETE": f"{shell}_source"}) == 0
+    out, err = capsys.readouterr()
+    assert f"{shell}_complete" in out
+    assert err == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "answered"),
+    [
+        (["sta"], ["status"]),
+        (["contacts", "l"], ["list"]),
+        (["--output", "j"], ["json"]),
+        (["status", "--output", "j"], ["json"]),
+        (["schema", "facil"], ["facility"]),
+        (["-i", str(EXAMPLE), "status", "--limit", ""], ["carrier=", "province=", "facility=", "host="]),
+        (["-i", str(EXAMPLE), "plan", "--limit", "carrier", "=", "v"], ["viettel", "vnpt"]),
+        (["-i", str(EXAMPLE), "plan", "--limit", "facility", "="], _FACILITIES),
+        (["plan", "-i", str(EXAMPLE), "--limit", "=", "host", "=", "relay"], ["relay-viettel-1", "relay-vnpt-1"]),
+        (["verify", "-i", str(EXAMPLE), "--limit", "province", "=", "bac"], ["bac-giang"]),
+        (["sign-off", "-i", str(EXAMPLE), "kcl-bg"], _FACILITIES[:3]),
+        (["status", "-i", "no/such/folder", "kcl"], []),
+        (["status", "-i", str(EXAMPLE), "--limit", "nonsense", "=", "k"], []),
+        (["no-such-command", "--limit", "x"], []),
+    ],
+)
+def test_bash_is_answered_with_what_fits(
+    words: list[str], answered: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = _asked("bash", ["provisioner", *words], monkeypatch, capsys)
+    assert _words(lines) == answered
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_other_shells_keep_a_kind_and_its_name_together(
+    shell: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["provisioner", "status", "-i", str(EXAMPLE), "--limit", "facility=kcl-b"]
+    lines = "\n".join(_asked(shell, words, monkeypatch, capsys))
+    for name in _FACILITIES[:3]:
+        assert f"facility={name}" in lines
+
+
+def test_the_environment_names_the_inventory_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["provisioner", "status", "kcl-bg"]
+    assert _words(_asked("bash", words, monkeypatch, capsys, PROVISIONER_INVENTORY=str(EXAMPLE))) == _FACILITIES[:3]
+
+
+def test_no_encrypted_file_is_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = make.write_inventory(tmp_path, {"carriers/vnpt.yml": "relays: [{id: [\n", "facilities/x/odd name.yml": "{"})
+    opened: list[str] = []
+    sys.addaudithook(lambda event, args: opened.append(str(args[0])) if event == "open" else None)
+    words = ["provisioner", "status", "-i", str(root), "--limit", "facility", "=", ""]
+    assert "kcl-bg-001" in _words(_asked("bash", words, monkeypatch, capsys))
+    assert "relay-viettel-1" in _words(_asked("bash", [*words[:5], "host", "=", ""], monkeypatch, capsys))
+    read = [path for path in opened if path.startswith(str(root))]
+    assert read
+    assert not [path for path in read if "/secrets/" in path or "/contacts/" in path]
+
+
+@pytest.mark.parametrize("instruction", ["bash_complete", "nonsense_complete", "fish_complete", "zsh_complete"])
+def test_a_shell_that_asks_nothing_is_told_nothing(
+    instruction: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("COMP_WORDS", raising=False)
+    monkeypatch.delenv("COMP_CWORD", raising=False)
+    assert run([], {"_PROVISIONER_COMPLETE": instruction}) in {0, 2}
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_mistyped_shell_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([], {"_PROVISIONER_COMPLETE": "bsh_source"}) == 2
+    assert "bash_source, fish_source, zsh_source" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("words", "code"), [([], 2), (["--help"], 0), (["-h"], 0), (["status", "-h"], 0)])
+def test_the_bare_command_shows_its_help(words: list[str], code: int, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(words, {}) == code
+    printed = "".join(capsys.readouterr())
+    assert printed.startswith("Usage: provisioner")
+    assert "Traceback" not in printed
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
+def test_bash_itself_completes(tmp_path: Path) -> None:
+    program = tmp_path / "provisioner"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m provisioner "$@"\n', encoding="utf-8")
+    program.chmod(0o755)
+    script = """
+        source <(_PROVISIONER_COMPLETE=bash_source provisioner)
+        compopt() { :; }
+        COMP_WORDS=(provisioner status -i "$1" --limit facility = kcl-bg); COMP_CWORD=7
+        _provisioner_completion provisioner
+        echo "${COMPREPLY[*]}"
+    """
+    done = subprocess.run(
+        ["bash", "--norc", "-c", script, "bash", str(EXAMPLE)],
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin", "PYTHONPATH": str(ROOT), "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == _FACILITIES[:3]
+    assert done.stderr == ""
