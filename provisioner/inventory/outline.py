@@ -59,7 +59,7 @@ class Outline(NamedTuple):
     @property
     def connections(self) -> tuple[PlanOutline, ...]:
         """The plans that hosts carry out, as `Facility.connections` has them."""
-        if self.operating is not Operating.OPEN or not self.has_gateway:
+        if not self.operating.is_carried or not self.has_gateway:
             return ()
         return tuple(plan for plan in (self.plan, self.successor) if plan and plan.agreed)
 

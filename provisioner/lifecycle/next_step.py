@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from provisioner.base.clock import local_time
-from provisioner.inventory.model import ConnectionPlan, Facility, Party, SurveyVerdict
+from provisioner.inventory.model import ConnectionPlan, Facility, Operating, Party, SurveyVerdict
 from provisioner.inventory.signed import signed_content
 from provisioner.lifecycle.evidence import ACCEPTANCE, Evidence
 from provisioner.lifecycle.standing import ConnectionProgress, Standing
@@ -24,7 +24,7 @@ _VERDICTS = {
 _SIMPLE = {
     FacilityState.REGISTERED: "the province names a representative (contacts list): then write contact_confirmed_on",
     FacilityState.CONTACT_CONFIRMED: "DIC, Health and the carrier survey the cameras: then write survey",
-    FacilityState.SUSPENDED: "write operating: open when people come",
+    FacilityState.SUSPENDED: "before people come again: write operating: preparing, and opens_on",
     FacilityState.CLOSED: "nothing: no host holds anything of it",
 }
 _AT_AN_END = frozenset({FacilityState.DECOMMISSIONING, FacilityState.CLOSED})
@@ -61,6 +61,8 @@ def _of_plan(facility: Facility, evidence: Evidence, state: FacilityState) -> st
         return _to_provision(progress)
     if state is FacilityState.PROVISIONED:
         return _to_connect(progress)
+    if state is FacilityState.ACCEPTED and facility.operating is Operating.PREPARING:
+        return f"when people come ({facility.opens_on}): write operating: open, and opened_on"
     if progress.proof is None:
         return ""
     due = progress.proof.first.at + ACCEPTANCE

@@ -57,9 +57,9 @@ def list_(
     file = valid_contacts(access.folder, access.passwords, [province]).files.get(province)
     known = file.contacts if file else ()
     facilities = {f.id: f for f in access.inventory.facilities.values() if f.province == province}
-    served = _with_operating(facilities.values(), Operating.OPEN, Operating.STANDBY)
+    served = _with_operating(facilities.values(), Operating.OPEN, Operating.PREPARING, Operating.STANDBY)
     listed = [c for c in in_order(known) if c.is_current(access.today) and c.facility in served]
-    opened = _with_operating(facilities.values(), Operating.OPEN)
+    opened = _with_operating(facilities.values(), Operating.OPEN, Operating.PREPARING)
     without = [f for f in sorted(opened) if lacks_representative(known, f, access.today)]
     content = consolidated_list(
         ListRequest(name, access.now, access.requester, purpose),

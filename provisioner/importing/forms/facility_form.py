@@ -62,6 +62,12 @@ FACILITIES = Form(
             "Tình trạng|Trạng thái|Hiện trạng hoạt động",
             required=True,
         ),
+        day(
+            "opens_on",
+            "Ngày dự kiến hoạt động",
+            "Ngày dự kiến mở|Dự kiến hoạt động từ ngày|Ngày dự kiến đón người",
+            advice="Ghi khi tình trạng là Đang chuẩn bị: ngày dự kiến đón người cách ly",
+        ),
         day("opened_on", "Ngày bắt đầu", "Ngày bắt đầu hoạt động|Ngày mở|Ngày hoạt động"),
         day("closed_on", "Ngày kết thúc", "Ngày kết thúc hoạt động|Ngày đóng|Ngày ngừng hoạt động"),
         day(

@@ -11,7 +11,7 @@ from provisioner.importing.proposal.draft import FacilityDraft, FieldPath
 from provisioner.importing.tables.records import Record
 from provisioner.inventory.model import Operating, Survey
 
-_PLAIN = ("name", "kind", "managing_body", "operating", "opened_on", "closed_on", "notice_posted_on")
+_PLAIN = ("name", "kind", "managing_body", "operating", "opens_on", "opened_on", "closed_on", "notice_posted_on")
 _LOCATION = ("street", "ward", "district")
 _CAPACITY = ("people", "rooms", "floors")
 _UPLINK = {
@@ -44,7 +44,7 @@ def want_facility(draft: FacilityDraft, record: Record) -> None:
     if draft.existing and name and fold(name) != fold(draft.existing.name):
         draft.say(record, warning("facility-renamed", facility=draft.facility), "name")
     operating = record.get("operating")
-    if draft.existing and draft.existing.rendered and operating not in (None, Operating.OPEN.value):
+    if draft.existing and draft.existing.rendered and operating not in (None, Operating.OPEN.value, Operating.PREPARING.value):
         draft.say(record, warning("facility-leaves-hosts", facility=draft.facility), "operating")
     if draft.existing is None:
         draft.want(record, ("province",), "province", draft.province)

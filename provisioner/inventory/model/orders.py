@@ -16,6 +16,9 @@ class ManagingBody(StrEnum):
 
     UBND_TINH = "ubnd_tinh"
     UBND_HUYEN = "ubnd_huyen"
+    """People's Committees of districts, which ended with 2025-06-30."""
+    UBND_XA = "ubnd_xa"
+    """People's Committees of communes, wards and special zones."""
     QUAN_DOI = "quan_doi"
     CONG_AN = "cong_an"
     DOANH_NGHIEP = "doanh_nghiep"
