@@ -111,9 +111,7 @@ def _proofs(
     return proofs
 
 
-def _declined(
-    connection: Connection, inventory: str, spans: Subquery, runs: Mapping[int, str]
-) -> dict[Content, Shown]:
+def _declined(connection: Connection, inventory: str, spans: Subquery, runs: Mapping[int, str]) -> dict[Content, Shown]:
     """Of each content, the first check after the last whole one in which a path that was checked was not up."""
     after = or_(spans.c.last.is_(None), _plain(_LATER) > spans.c.last)
     failed = _LATER.c.proved < _LATER.c.checked

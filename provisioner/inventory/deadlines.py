@@ -12,7 +12,7 @@ from datetime import date, datetime
 from enum import StrEnum
 
 from provisioner.base.clock import aware, start_of
-from provisioner.inventory.model import Facility, Instruction, Inventory
+from provisioner.inventory.model import DISTRICTS_ENDED, Facility, Instruction, Inventory, ManagingBody
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +54,22 @@ class Timeliness(StrEnum):
 def duties_of(inventory: Inventory, facility: Facility) -> tuple[Duty, ...]:
     """The orders that bind a facility, in the order of the file.
 
-    An order binds whom its scope names by managing body. One that is superseded counts no longer where
+    An order binds whom its scope names by managing body; one of the time of districts that names those binds communes
+    as well, which have taken over what was theirs. One that is superseded counts no longer where
     the order that supersedes it binds, and stays in force elsewhere; what superseded it may be superseded
     itself, that revives nothing. A day of the facility's own counts before one of its province, and that
     before the order's. A facility that opens after the day of the order or the province has to be connected before it
     opens; a day of its own says otherwise.
     """
-    in_scope = [(n, o) for n, o in enumerate(inventory.instructions) if facility.managing_body in o.scope]
+    in_scope = [(n, o) for n, o in enumerate(inventory.instructions) if _is_in_scope(facility.managing_body, o)]
     return tuple(_duty(inventory, facility, n, o) for n, o in in_scope if not _superseded(n, o, in_scope))
+
+
+def _is_in_scope(body: ManagingBody, order: Instruction) -> bool:
+    if body in order.scope:
+        return True
+    of_districts = ManagingBody.UBND_HUYEN in order.scope and order.issued_on < DISTRICTS_ENDED
+    return body is ManagingBody.UBND_XA and of_districts
 
 
 def _superseded(index: int, order: Instruction, in_scope: list[tuple[int, Instruction]]) -> bool:

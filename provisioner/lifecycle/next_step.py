@@ -5,7 +5,7 @@ from __future__ import annotations
 from provisioner.base.clock import local_time
 from provisioner.inventory.model import ConnectionPlan, Facility, Operating, Party, SurveyVerdict
 from provisioner.inventory.signed import signed_content
-from provisioner.lifecycle.evidence import ACCEPTANCE, Evidence
+from provisioner.lifecycle.evidence import ACCEPTANCE, Evidence, Proof
 from provisioner.lifecycle.standing import ConnectionProgress, Standing
 from provisioner.lifecycle.states import FacilityState
 
@@ -61,11 +61,13 @@ def _of_plan(facility: Facility, evidence: Evidence, state: FacilityState) -> st
         return _to_provision(progress)
     if state is FacilityState.PROVISIONED:
         return _to_connect(progress)
-    if state is FacilityState.ACCEPTED and facility.operating is Operating.PREPARING:
+    return _to_accept(facility, progress.proof) if progress.proof else ""
+
+
+def _to_accept(facility: Facility, proof: Proof) -> str:
+    if proof.again and facility.operating is Operating.PREPARING:
         return f"when people come ({facility.opens_on}): write operating: open, and opened_on"
-    if progress.proof is None:
-        return ""
-    due = progress.proof.first.at + ACCEPTANCE
+    due = proof.first.at + ACCEPTANCE
     return f"run provisioner verify after {local_time(due)}: all its paths have to be up once more"
 
 

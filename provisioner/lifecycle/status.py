@@ -95,5 +95,7 @@ def _next(standing: Standing, pictures: Pictures, evidence: Evidence) -> str:
     """What has to happen: pictures that came once and do not come now are seen to before all else."""
     if standing.is_connected and pictures.is_up is False:
         noun = counted(pictures.cameras, "camera")
-        return f"{pictures.down} of {noun} {'is' if pictures.down == 1 else 'are'} not up: see provisioner verify --detail"
+        return (
+            f"{pictures.down} of {noun} {'is' if pictures.down == 1 else 'are'} not up: see provisioner verify --detail"
+        )
     return next_step(standing, evidence)

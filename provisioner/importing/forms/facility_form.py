@@ -40,7 +40,7 @@ FACILITIES = Form(
         ),
         Column("province", "Tỉnh/Thành phố", PROVINCE, show=safe_words, required=True, advice="Tên tỉnh, thành phố"),
         Column("province_code", "Mã tỉnh", "Mã tỉnh/thành phố|Mã địa phương", show=safe_number, asked=False),
-        district(),
+        district(advice="Chỉ ghi nếu địa chỉ có từ trước 01/07/2025; từ đó không còn cấp huyện, để trống"),
         ward(),
         Column("name", "Tên cơ sở", f"{FACILITY_NAMES}|facility_name", own=True, required=True),
         chosen("kind", "Loại cơ sở", words.KINDS, "Loại hình|Loại hình cơ sở|Loại", required=True),

@@ -44,7 +44,11 @@ def want_facility(draft: FacilityDraft, record: Record) -> None:
     if draft.existing and name and fold(name) != fold(draft.existing.name):
         draft.say(record, warning("facility-renamed", facility=draft.facility), "name")
     operating = record.get("operating")
-    if draft.existing and draft.existing.rendered and operating not in (None, Operating.OPEN.value, Operating.PREPARING.value):
+    if (
+        draft.existing
+        and draft.existing.rendered
+        and operating not in (None, Operating.OPEN.value, Operating.PREPARING.value)
+    ):
         draft.say(record, warning("facility-leaves-hosts", facility=draft.facility), "operating")
     if draft.existing is None:
         draft.want(record, ("province",), "province", draft.province)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from enum import StrEnum
 from typing import Annotated
 
@@ -9,6 +10,9 @@ from pydantic import Field
 
 from provisioner.inventory.model.base import Day, Model, Slug, Text, Version
 from provisioner.inventory.model.settings import ProvinceScheme
+
+DISTRICTS_ENDED = date(2025, 7, 1)
+"""The first day without districts: since then a province is made of communes, wards and special zones."""
 
 
 class ManagingBody(StrEnum):
