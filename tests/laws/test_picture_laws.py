@@ -1,19 +1,21 @@
-"""Laws of pictures: up now is what the last look saw, not long ago; an outage is never hidden by what was once proved."""
+"""Laws of pictures: up now is what the last look saw, not long ago; what was once proved hides no outage."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from provisioner.history.records import FacilityCheck, Operation
+from provisioner.history.records import Ending, FacilityCheck, Operation
 from provisioner.inventory.model import Facility, Operating
 from provisioner.inventory.signed import signed_content
 from provisioner.lifecycle.pictures import STALE, freshness, pictures_of
 from provisioner.lifecycle.standing import standing_of
 from provisioner.report.freshness import freshness_label, freshness_line
+from tests import histories
 from tests import inventories as make
 from tests.histories import HOUR, START, content
 from tests.pasts import Past, pasts, read
@@ -46,14 +48,11 @@ NOWS = st.integers(0, 100).map(lambda hours: START + hours * HOUR)
 
 def on_relay(recorded: list[Past]) -> list[Past]:
     """The pasts, with every check made over the relay of the plan."""
-    for past in recorded:
-        if past.ending:
-            checks = tuple(
-                FacilityCheck(c.facility, c.content, "relay-viettel-1", c.at, c.pulled, c.checked, c.proved)
-                for c in past.ending.checks
-            )
-            object.__setattr__(past.ending, "checks", checks)
-    return recorded
+    return [replace(past, ending=_on_relay(past.ending) if past.ending else None) for past in recorded]
+
+
+def _on_relay(ending: Ending) -> Ending:
+    return replace(ending, checks=tuple(replace(check, relay="relay-viettel-1") for check in ending.checks))
 
 
 def looks_at(recorded: list[Past]) -> list[tuple[FacilityCheck, Past]]:
@@ -77,7 +76,8 @@ def test_cameras_add_up_and_none_is_up_that_no_host_pulls(site: Facility, record
 @FEW
 @given(recorded=RECORDED, now=NOWS)
 def test_up_now_is_what_the_last_look_saw_and_not_long_ago(recorded: list[Past], now: datetime) -> None:
-    looks = looks_at(on_relay(recorded))
+    recorded = on_relay(recorded)
+    looks = looks_at(recorded)
     pictures = pictures_of(AGREED, read(recorded), now)
     last = looks[-1][0] if looks else None
     of_all = [p for p in recorded if p.ending and p.run.operation is Operation.VERIFY and not p.run.limit]
@@ -123,7 +123,8 @@ def test_without_a_new_look_nothing_comes_up_with_time(recorded: list[Past], now
 @FEW
 @given(recorded=RECORDED)
 def test_an_outage_in_every_later_look_takes_nothing_back_and_hides_nowhere(recorded: list[Past]) -> None:
-    evidence = read(on_relay(recorded))
+    recorded = on_relay(recorded)
+    evidence = read(recorded)
     whole = [check for check, _ in looks_at(recorded) if 0 < check.pulled == check.proved]
     dark = [check for check, _ in looks_at(recorded) if not whole or check.at > whole[-1].at]
     pictures = pictures_of(AGREED, evidence, START + 200 * HOUR)
@@ -162,8 +163,6 @@ def test_an_age_says_its_two_largest_parts(hours: int, minutes: int) -> None:
 
 
 def _night(finished: datetime) -> Past:
-    from tests import histories  # noqa: PLC0415 (its factories are of another name here)
-
     return Past(histories.run(1, started=finished - HOUR), (), histories.ending(1, finished=finished))
 
 

@@ -38,6 +38,10 @@ SIZES = (*[8] * 10, 5)
 """Eleven facilities with 85 cameras."""
 
 
+Night = tuple[datetime, dict[str, int], tuple[str, ...]]
+"""A verification: when, how many cameras of each facility were up, and what it was limited to."""
+
+
 def _cameras(count: int) -> list[dict[str, Any]]:
     return [make.camera(f"cam-{number:02}", 10 + number) for number in range(1, count + 1)]
 
@@ -62,10 +66,8 @@ def province(*more: dict[str, Any]) -> Inventory:
     return make.inventory(facilities=[*sites, *more], designations=[make.designation(PROVINCE)])
 
 
-def evidence(
-    inventory: Inventory, folder: Path, nights: Iterable[tuple[datetime, dict[str, int], tuple[str, ...]]]
-) -> Evidence:
-    """What a history says after nights in which so many cameras of each facility were up; the third is a limit."""
+def evidence(inventory: Inventory, folder: Path, nights: Iterable[Night]) -> Evidence:
+    """What a history says after some nights."""
     with closing(open_history(StatePlace("test", folder / "state.db"))) as history:
         for number, (moment, up, limit) in enumerate(nights):
             run = histories.run(id=f"verify-{number}", started=moment - timedelta(minutes=5), limit=limit)
@@ -89,6 +91,10 @@ def listing(judged: tuple[FacilityStatus, ...]) -> FacilityList:
     return FacilityList(judged, lambda facility: by_slug(facility.province, "gso-2021"))
 
 
+def progress_lines(judged: tuple[FacilityStatus, ...]) -> list[str]:
+    return list(REPORTS["progress"].lines(REPORTS["progress"].count(listing(judged))))
+
+
 def test_an_outage_of_every_camera_stands_in_progress_and_status(tmp_path: Path) -> None:
     """After two nights with 0 of 85 cameras up: connected once, and down since the first of them."""
     inventory = province()
@@ -99,7 +105,7 @@ def test_an_outage_of_every_camera_stands_in_progress_and_status(tmp_path: Path)
     assert (total.facilities, total.connected, total.cameras_connected) == (30, 11, 85)
     assert (total.up, total.down, total.unknown, total.cameras_up, total.cameras_down) == (0, 11, 0, 0, 85)
     assert (total.last_proved, total.down_since) == (NIGHTS[1], NIGHTS[2])
-    lines = list(REPORTS["progress"].lines(REPORTS["progress"].count(listing(judged))))
+    lines = progress_lines(judged)
     names, row = lines[0], lines[1].split()
     assert all(name in names for name in ("connected", "up now", "last proved", "down since", "cameras up now"))
     assert row[:8] == [PROVINCE, "30", "11", "0", "2021-05-10", "00:10", "2021-05-11", "00:10"]
@@ -135,7 +141,8 @@ def test_proof_that_is_older_than_a_day_says_its_age_first_and_nothing_of_now(tm
     judged = statuses(inventory, shown, later)
     first = next(status_lines(judged, shown, later))
     assert first == (
-        "last verification: 3 days 4 h ago (run verify-0): stale, older than 24 h, so which cameras are up now is not known"
+        "last verification: 3 days 4 h ago (run verify-0):"
+        " stale, older than 24 h, so which cameras are up now is not known"
     )
     total = _total(inventory, shown, later)
     assert (total.connected, total.up, total.unknown, total.cameras_up, total.cameras_unknown) == (11, 0, 11, 0, 85)
@@ -143,14 +150,14 @@ def test_proof_that_is_older_than_a_day_says_its_age_first_and_nothing_of_now(tm
     document = export_document("progress", REPORTS["progress"].count(listing(judged)), later, 1, proof=proof)
     assert document["proof"]["stale"]
     assert document["proof"]["last_verification"]["age_s"] == int(timedelta(days=3, hours=4, minutes=1).total_seconds())
-    lines = list(REPORTS["progress"].lines(REPORTS["progress"].count(listing(judged))))
+    lines = progress_lines(judged)
     assert "unknown" in lines[1]
 
 
 def test_a_run_with_a_limit_says_nothing_of_what_it_left_out_and_takes_nothing_back(tmp_path: Path) -> None:
     inventory = province()
     alone = {"kcl-tn-001": 0}
-    nights: list[tuple[datetime, dict[str, int], tuple[str, ...]]] = [
+    nights: list[Night] = [
         (NIGHTS[2], whole(inventory, up=True), ()),
         (NIGHTS[3] - timedelta(hours=1), alone, ("facility=kcl-tn-001",)),
     ]
@@ -173,7 +180,7 @@ def test_what_a_run_over_all_could_not_look_at_is_unknown_and_not_what_it_was_be
     """A relay that did not answer leaves no check behind: last night's pictures are no word on tonight's."""
     inventory = province()
     seen = {name: size for name, size in whole(inventory, up=True).items() if name != "kcl-tn-001"}
-    nights: list[tuple[datetime, dict[str, int], tuple[str, ...]]] = [
+    nights: list[Night] = [
         (NIGHTS[2] + timedelta(hours=1), whole(inventory, up=True), ()),
         (NIGHTS[3], seen, ()),
     ]
@@ -230,8 +237,8 @@ def test_a_claim_is_counted_apart_from_what_was_proved(tmp_path: Path) -> None:
     text = "\n".join(status_lines(judged, shown, MORNING))
     assert "claimed 2021-05-12" in text
     assert "11 connected, 17 more claimed: 11 up now" in text
-    lines = REPORTS["progress"].lines(REPORTS["progress"].count(listing(judged)))
-    assert "claimed, and not proved: kcl-tn-031 since 2021-05-12 (illustrative annex 02/PL)" in list(lines)
+    lines = progress_lines(judged)
+    assert "claimed, and not proved: kcl-tn-031 since 2021-05-12 (illustrative annex 02/PL)" in lines
 
 
 def test_a_claim_that_is_proved_is_none_any_more_and_one_that_is_not_meets_no_deadline(tmp_path: Path) -> None:
@@ -251,9 +258,7 @@ def test_a_claim_that_is_proved_is_none_any_more_and_one_that_is_not_meets_no_de
 ORDER = {"ref": "1407", "issuer": "x", "issued_on": "2021-05-06", "before": "2021-05-10", "scope": ["ubnd_tinh"]}
 
 
-def _opening(
-    opens_on: str, nights: Iterable[tuple[datetime, dict[str, int], tuple[str, ...]]], folder: Path
-) -> FacilityStatus:
+def _opening(opens_on: str, nights: Iterable[Night], folder: Path) -> FacilityStatus:
     site = make.facility(operating="preparing", opens_on=opens_on)
     inventory = make.inventory(facilities=[site], instructions=[ORDER])
     (status,) = statuses(inventory, evidence(inventory, folder, nights), MORNING)
@@ -278,12 +283,12 @@ def test_a_site_that_opens_soon_and_is_not_connected_is_a_warning(
     assert (status.opening.words if status.opening else None) == words
     text = "\n".join(status_lines([status], NO_EVIDENCE, MORNING))
     assert (f"warning: kcl-bg-001: {words}" in text) == (words is not None)
-    lines = list(REPORTS["progress"].lines(REPORTS["progress"].count(listing((status,)))))
+    lines = progress_lines((status,))
     assert (f"warning: kcl-bg-001: {words}" in lines) == (words is not None)
 
 
 def test_a_site_that_is_prepared_is_carried_proved_and_not_yet_active(tmp_path: Path) -> None:
-    nights: list[tuple[datetime, dict[str, int], tuple[str, ...]]] = [
+    nights: list[Night] = [
         (NIGHTS[2], {"kcl-bg-001": 1}, ()),
         (NIGHTS[3], {"kcl-bg-001": 1}, ()),
     ]
@@ -296,7 +301,7 @@ def test_a_site_that_is_prepared_is_carried_proved_and_not_yet_active(tmp_path: 
 
 
 def test_a_site_that_is_connected_and_down_before_it_opens_is_a_warning(tmp_path: Path) -> None:
-    nights: list[tuple[datetime, dict[str, int], tuple[str, ...]]] = [
+    nights: list[Night] = [
         (NIGHTS[2], {"kcl-bg-001": 1}, ()),
         (NIGHTS[3], {"kcl-bg-001": 0}, ()),
     ]
