@@ -62,7 +62,7 @@ def pasts(
             dict(zip(facilities, checks, strict=True)),
             dict(zip(hosts, holdings, strict=True)),
             killed,
-            limit,
+            limit=limit,
         )
         for number, (hour, checks, holdings, killed, limit) in enumerate(
             draw(st.integers(0, 6).flatmap(lambda count: st.lists(one, min_size=count, max_size=count)))
@@ -76,6 +76,7 @@ def _past(
     checks: Mapping[str, tuple[str, tuple[int, int, int]] | None],
     holdings: Mapping[str, tuple[dict[str, str] | None, bool] | None],
     killed: tuple[str, ...],
+    *,
     limit: tuple[str, ...],
 ) -> Past:
     """One run; `killed` are the hosts that it was about to change when it was killed."""

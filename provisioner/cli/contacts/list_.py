@@ -45,8 +45,8 @@ def list_(
 ) -> int:
     """Write a province's consolidated list for the ministry, in Vietnamese, as a spreadsheet.
 
-    Everybody who has a duty today at a facility that is not closed, and below them the open facilities
-    without a complete representative. The file has mode 0600.
+    Everybody who has a duty today at a facility that is not closed, and below them those that are open or
+    prepared for people and have no complete representative. The file has mode 0600.
 
     Example: provisioner contacts list --province bac-giang --out list.xlsx --purpose "letter 1407"
     """
