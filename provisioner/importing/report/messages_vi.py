@@ -145,7 +145,6 @@ VIETNAMESE: dict[str, Wording] = {
     # surveys
     "survey-older": Wording("Đã có lần khảo sát sau đó, ngày {day}", "Bỏ dòng này hoặc sửa ngày"),
     "survey-newer": Wording("Thay cho lần khảo sát ngày {day}", "Không cần sửa"),
-    "counts-disagree": Wording("{fit} camera đạt yêu cầu nhưng chỉ có {present} camera", "Sửa một trong hai số"),
     "lan-not-kept": Wording(
         "Cơ sở chưa có thiết bị cổng nên chưa lưu dải LAN; chỉ dùng để kiểm tra địa chỉ", "Không cần sửa"
     ),
@@ -200,7 +199,7 @@ OF_RULES: dict[str, Wording] = {
     "recorder-over-capacity": Wording("Vượt quá khả năng của đầu ghi ({message})", "Bớt luồng chính hoặc giảm bitrate"),
     "recorder-unknown": Wording("Không có đầu ghi này ({message})", "Sửa mã đầu ghi, hoặc thêm dòng của đầu ghi"),
     "rtsp-path-missing": Wording("Thiếu đường dẫn RTSP: hãng này không có đường dẫn mặc định", "Điền Đường dẫn RTSP"),
-    "survey-counts": Wording("Số camera đạt yêu cầu nhiều hơn số camera hiện có ({message})", "Sửa một trong hai số"),
+    "survey-counts": Wording("Số camera đạt yêu cầu nhiều hơn số camera hiện có", "Sửa một trong hai số"),
     "uplink-over-capacity": Wording(
         "Đường truyền không đủ cho các luồng phụ ({message})", "Giảm bitrate hoặc nâng đường truyền"
     ),
