@@ -11,7 +11,7 @@ from provisioner.inventory.deadlines import Duty, Timeliness, duties_of, governi
 from provisioner.inventory.model import ClaimedConnection, Facility, Inventory, Operating
 from provisioner.lifecycle.evidence import Evidence
 from provisioner.lifecycle.next_step import next_step
-from provisioner.lifecycle.opening import OpeningWarning, opening_warning
+from provisioner.lifecycle.openings import OpeningWarning, opening_warning
 from provisioner.lifecycle.pictures import Pictures, pictures_of
 from provisioner.lifecycle.standing import Standing, standing_of
 

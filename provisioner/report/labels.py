@@ -24,7 +24,7 @@ from provisioner.inventory.model import (
     Zone,
 )
 from provisioner.inventory.model.connection import LoginState, RtspState, UplinkAddress
-from provisioner.lifecycle.opening import OpeningRisk, OpeningWarning
+from provisioner.lifecycle.openings import OpeningRisk, OpeningWarning
 from provisioner.lifecycle.pictures import Pictures
 from provisioner.lifecycle.states import FacilityState, Since
 from provisioner.report.zones import Cover
