@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import cast
+from typing import Any, cast
 
 from sqlalchemy import (
     BigInteger,
@@ -13,11 +14,11 @@ from sqlalchemy import (
     Connection,
     FromClause,
     ScalarSelect,
+    Select,
     Subquery,
     and_,
     case,
     func,
-    or_,
     select,
     type_coerce,
 )
@@ -39,11 +40,10 @@ def evidence(connection: Connection, inventory: str, acceptance: timedelta) -> E
     """
     ended = select(entries.c.number, entries.c.run).where(entries.c.inventory == inventory)
     runs = {row.number: row.run for row in connection.execute(ended)}
-    spans = _spans(inventory)
-    proofs = _proofs(connection, inventory, spans, acceptance, runs)
+    checked = _checked(connection, inventory, acceptance, runs)
     verifications = tuple(_latest_verifications(connection, inventory))
     connected: dict[str, Shown] = {}
-    for (facility, _), proof in proofs.items():
+    for (facility, _), proof in checked.proofs.items():
         connected[facility] = min(proof.first, connected.get(facility, proof.first))
     hosts = HoldingsQuery(connection, inventory)
     return Evidence(
@@ -52,10 +52,10 @@ def evidence(connection: Connection, inventory: str, acceptance: timedelta) -> E
         holders=hosts.holders(),
         words=hosts.words,
         without=hosts.without(),
-        proofs=proofs,
+        proofs=checked.proofs,
         connected=connected,
-        checks=_last_checks(connection, inventory, spans, runs),
-        declined=_declined(connection, inventory, spans, runs),
+        checks=checked.last_checks(),
+        declined=checked.declined,
         verified=verifications[0] if verifications else None,
         looked_at_all=next((one for one in verifications if not one.limit), None),
     )
@@ -81,48 +81,78 @@ def _latest_verifications(connection: Connection, inventory: str) -> Iterator[Ve
 # --- facilities -----------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class _Checked:
+    """What the checks of all contents come to.
+
+    Attributes:
+        proofs: when each content was first, once more, and last proved whole, and by which runs.
+        declined: the first check after the last whole one in which a path that was checked was not up.
+        latest: the latest check of each content.
+    """
+
+    proofs: Mapping[Content, Proof]
+    declined: Mapping[Content, Shown]
+    latest: Mapping[Content, LastCheck]
+
+    def last_checks(self) -> dict[str, tuple[LastCheck, ...]]:
+        """The latest check of each facility on each of its relays."""
+        by_facility: dict[str, dict[str, LastCheck]] = defaultdict(dict)
+        for (facility, _), check in sorted(self.latest.items(), key=lambda one: one[1].shown):
+            by_facility[facility][check.relay] = check
+        return {name: tuple(by_relay[relay] for relay in sorted(by_relay)) for name, by_relay in by_facility.items()}
+
+
+def _checked(connection: Connection, inventory: str, acceptance: timedelta, runs: Mapping[int, str]) -> _Checked:
+    """Read all checks in one walk."""
+    proofs: dict[Content, Proof] = {}
+    declined: dict[Content, Shown] = {}
+    latest: dict[Content, LastCheck] = {}
+    for row in connection.execute(_contents(inventory, acceptance)):
+        content = row.facility, row.content
+        if row.first is not None:
+            proofs[content] = Proof(
+                Shown(moment(row.first), runs[row.first_entry]),
+                None if row.again is None else Shown(moment(row.again), runs[row.again_entry]),
+                Shown(moment(row.last), runs[row.last_entry]),
+            )
+        if row.declined is not None:
+            declined[content] = Shown(moment(row.declined), runs[row.declined_entry])
+        shown = Shown(moment(row.newest), runs[row.newest_entry])
+        if None in (row.relay, row.pulled, row.checked, row.proved):
+            raise TypeError("a check says all of it")
+        latest[content] = LastCheck(shown, row.relay, row.content, row.pulled, row.checked, row.proved)
+    return _Checked(proofs, declined, latest)
+
+
+def _contents(inventory: str, acceptance: timedelta) -> Select[Any]:
+    """Of each content the moments that count, with their entries, and its latest check."""
+    spans = _spans(inventory)
+    at, number, whole = _plain(_LATER), _LATER.c.number, _whole(_LATER)
+    accepting = whole, at >= spans.c.first + acceptance // timedelta(microseconds=1)
+    # What was never whole declines from its first check on.
+    failed = _LATER.c.proved < _LATER.c.checked, at > func.coalesce(spans.c.last, spans.c.oldest - 1)
+    columns = {
+        "first_entry": _earliest(number, inventory, spans, whole, at == spans.c.first),
+        "last_entry": _earliest(number, inventory, spans, whole, at == spans.c.last),
+        "again": _earliest(at, inventory, spans, *accepting),
+        "again_entry": _earliest(number, inventory, spans, *accepting),
+        "declined": _earliest(at, inventory, spans, *failed),
+        "declined_entry": _earliest(number, inventory, spans, *failed),
+        "newest_entry": _newest(number, inventory, spans),
+    }
+    own = {name: _newest(_LATER.c[name], inventory, spans) for name in ("relay", "pulled", "checked", "proved")}
+    return select(spans, *(column.label(name) for name, column in (columns | own).items()))
+
+
 def _spans(inventory: str) -> Subquery:
-    """Of each content, when it was proved whole first and last, and when it was checked last; one walk over all."""
+    """Of each content, when it was proved whole first and last, and when it was checked first and last."""
     at = _plain(checks)
     whole = case((_whole(checks), at))
-    columns = func.min(whole).label("first"), func.max(whole).label("last"), func.max(at).label("newest")
+    spans = func.min(whole).label("first"), func.max(whole).label("last")
+    all_of_it = func.min(at).label("oldest"), func.max(at).label("newest")
     by = checks.c.facility, checks.c.content
-    return select(*by, *columns).where(checks.c.inventory == inventory).group_by(*by).subquery()
-
-
-def _proofs(
-    connection: Connection, inventory: str, spans: Subquery, acceptance: timedelta, runs: Mapping[int, str]
-) -> dict[Content, Proof]:
-    """When each content was first, once more, and last proved whole, and by which runs."""
-    whole = _whole(_LATER)
-    accepting = _plain(_LATER) >= spans.c.first + acceptance // timedelta(microseconds=1)
-    query = select(
-        spans,
-        _earliest(_LATER.c.number, inventory, spans, whole, _plain(_LATER) == spans.c.first).label("first_entry"),
-        _earliest(_LATER.c.number, inventory, spans, whole, _plain(_LATER) == spans.c.last).label("last_entry"),
-        _earliest(_plain(_LATER), inventory, spans, whole, accepting).label("again"),
-        _earliest(_LATER.c.number, inventory, spans, whole, accepting).label("again_entry"),
-    ).where(spans.c.first.is_not(None))
-    proofs = {}
-    for row in connection.execute(query):
-        again = None if row.again is None else Shown(moment(row.again), runs[row.again_entry])
-        first, last = Shown(moment(row.first), runs[row.first_entry]), Shown(moment(row.last), runs[row.last_entry])
-        proofs[row.facility, row.content] = Proof(first, again, last)
-    return proofs
-
-
-def _declined(connection: Connection, inventory: str, spans: Subquery, runs: Mapping[int, str]) -> dict[Content, Shown]:
-    """Of each content, the first check after the last whole one in which a path that was checked was not up."""
-    after = or_(spans.c.last.is_(None), _plain(_LATER) > spans.c.last)
-    failed = _LATER.c.proved < _LATER.c.checked
-    query = select(
-        spans.c.facility,
-        spans.c.content,
-        _earliest(_plain(_LATER), inventory, spans, failed, after).label("at"),
-        _earliest(_LATER.c.number, inventory, spans, failed, after).label("entry"),
-    ).where(or_(spans.c.last.is_(None), spans.c.newest > spans.c.last))
-    rows = connection.execute(query)
-    return {(r.facility, r.content): Shown(moment(r.at), runs[r.entry]) for r in rows if r.at is not None}
+    return select(*by, *spans, *all_of_it).where(checks.c.inventory == inventory).group_by(*by).subquery()
 
 
 _LATER = checks.alias("later")
@@ -134,11 +164,21 @@ def _plain(table: FromClause) -> ColumnElement[int]:
 
 
 def _earliest(
-    column: ColumnElement[int], inventory: str, spans: Subquery, *when: ColumnElement[bool]
-) -> ScalarSelect[int]:
+    column: ColumnElement[Any], inventory: str, spans: Subquery, *when: ColumnElement[bool]
+) -> ScalarSelect[Any]:
     """A column of the earliest such check of a content; of two of one moment that which was recorded first."""
     query = select(column).where(_LATER.c.inventory == inventory, _same(_LATER, spans), *when)
     return query.order_by(_LATER.c.at, _LATER.c.number).limit(1).scalar_subquery()
+
+
+def _newest(column: ColumnElement[Any], inventory: str, spans: Subquery) -> ScalarSelect[Any]:
+    """A column of the latest check of a content; of two of one moment that in which less was up.
+
+    The order is that of the index: by any other one SQLite walks over all checks to spare itself the sorting of one.
+    """
+    when = _LATER.c.inventory == inventory, _same(_LATER, spans), _plain(_LATER) == spans.c.newest
+    order = _LATER.c.at, _LATER.c.pulled, _LATER.c.proved, _LATER.c.number
+    return select(column).where(*when).order_by(*order).limit(1).scalar_subquery()
 
 
 def _same(one: FromClause, other: FromClause) -> ColumnElement[bool]:
@@ -148,24 +188,3 @@ def _same(one: FromClause, other: FromClause) -> ColumnElement[bool]:
 def _whole(table: FromClause) -> ColumnElement[bool]:
     """Choose the checks in which every pulled path was up at level 7."""
     return and_(table.c.pulled > 0, table.c.proved == table.c.pulled)
-
-
-def _last_checks(
-    connection: Connection, inventory: str, spans: Subquery, runs: Mapping[int, str]
-) -> dict[str, tuple[LastCheck, ...]]:
-    """The latest check of each facility on each relay; of two of one moment that which was recorded last."""
-    query = (
-        select(checks)
-        .select_from(spans)
-        .join(checks, and_(_same(checks, spans), _plain(checks) == spans.c.newest))
-        .where(checks.c.inventory == inventory)
-        .order_by(checks.c.facility, checks.c.relay, checks.c.at, checks.c.number)
-    )
-    latest: dict[str, dict[str, LastCheck]] = defaultdict(dict)
-    for row in connection.execute(query):
-        if None in row:
-            raise TypeError("a check says all of it")
-        shown = Shown(row.at, runs[row.number])
-        check = LastCheck(shown, row.relay, row.content, row.pulled, row.checked, row.proved)
-        latest[row.facility][row.relay] = check
-    return {facility: tuple(by_relay.values()) for facility, by_relay in latest.items()}

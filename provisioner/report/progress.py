@@ -38,16 +38,16 @@ class Group:
     """The counts of one province, carrier or managing body; of all where `key` is empty.
 
     `facilities` is the sum of `connected`, all of `blocked`, `suspended` and `under_way`; and, by another question, of
-    `connected`, `claimed` and `without_connection`. Of those that are connected, `up`, `down` and `unknown` say how
+    `connected`, `claimed` and `without_connection`. Of those that are connected, `up`, `not_up` and `unknown` say how
     they are now.
 
     Attributes:
         connected: those that were proved once, whatever their pictures do now.
         claimed: of those that are not connected, those of which somebody reports a connection.
-        up: of those that are connected, those all of whose cameras are up now; `down` are those of which not all that
+        up: of those that are connected, those all of whose cameras are up now; `not_up` are those of which not all that
             was looked at is up, `unknown` those of which nobody knows.
         last_proved: when one of those that are connected was last proved.
-        down_since: since when the one is down that is down the longest.
+        down_since: since when not all is up of the one of which that is so the longest.
         late: of those that are connected, those that were so too late.
         blocked: by reason, only reasons that there are.
         overdue: of those that were never connected, those whose deadline is over, blocked or not.
@@ -64,7 +64,7 @@ class Group:
     connected: int
     claimed: int
     up: int
-    down: int
+    not_up: int
     unknown: int
     last_proved: datetime | None
     down_since: datetime | None
@@ -156,7 +156,7 @@ def _group(key: str, group: Sequence[FacilityStatus]) -> Group:
         connected=len(connected),
         claimed=sum(status.claimed is not None for status in group),
         up=now[True],
-        down=now[False],
+        not_up=now[False],
         unknown=now[None],
         last_proved=max(proved, default=None),
         down_since=min(down, default=None),

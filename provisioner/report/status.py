@@ -132,7 +132,7 @@ def _pictures_line(statuses: Iterable[FacilityStatus]) -> str:
     now = Counter(status.pictures.is_up for status in listed if status.standing.is_connected)
     claimed = sum(status.claimed is not None for status in listed)
     beside = f", {claimed} more claimed" if claimed else ""
-    states = f"{now[True]} up now, {now[False]} down, {now[None]} unknown"
+    states = f"{now[True]} up now, {now[False]} not up, {now[None]} unknown"
     up, cameras, unknown = (
         sum(getattr(status.pictures, count) for status in listed) for count in ("up", "cameras", "unknown")
     )

@@ -79,7 +79,7 @@ def judged(facilities: dict[str, Facility], recorded: list[Past]) -> tuple[Facil
 def counts(group: Group) -> list[int]:
     blocked = [group.blocked.get(reason, 0) for reason in BlockReason]
     numbers = [group.facilities, group.connected, group.late, group.suspended, group.under_way, group.overdue]
-    now = [group.up, group.down, group.unknown, group.cameras_up, group.cameras_down, group.cameras_unknown]
+    now = [group.up, group.not_up, group.unknown, group.cameras_up, group.cameras_down, group.cameras_unknown]
     surveys = [group.recorders, group.surveyed, group.present, group.fit, group.missing]
     apart = [group.claimed, group.without_connection]
     return [*numbers, group.cameras, group.cameras_connected, *blocked, *now, *surveys, *apart]
@@ -98,10 +98,10 @@ def test_progress_adds_up(facilities: dict[str, Facility], recorded: list[Past])
         assert group.cameras_connected <= group.cameras
         assert group.facilities == group.connected + group.claimed + group.without_connection
         assert min(group.claimed, group.without_connection) >= 0
-        assert group.connected == group.up + group.down + group.unknown
+        assert group.connected == group.up + group.not_up + group.unknown
         assert group.cameras_up + group.cameras_down + group.cameras_unknown <= group.cameras
         assert (group.last_proved is not None) == (group.connected > 0)
-        assert group.down_since is None or group.down + group.unknown > 0
+        assert group.down_since is None or group.not_up + group.unknown > 0
     for groups in (report.by_province, report.by_carrier, report.by_managing_body):
         assert [sum(column) for column in zip(*map(counts, groups), strict=True)] == (
             counts(report.total) if groups else []

@@ -47,7 +47,7 @@ def _group_document(group: Group, key: str) -> Document:
         "facilities": group.facilities,
         "connected": group.connected,
         "up_now": group.up,
-        "down": group.down,
+        "not_up": group.not_up,
         "unknown": group.unknown,
         "last_proved": since_document(group.last_proved),
         "down_since": since_document(group.down_since),
@@ -174,7 +174,7 @@ def _count_columns(name: str, reasons: Sequence[BlockReason]) -> tuple[tuple[str
         ("Tổng số cơ sở", 10),
         ("Đã kết nối", 10),
         ("Hiện có hình", 10),
-        ("Hiện mất hình", 10),
+        ("Hiện không đủ hình", 10),
         ("Hiện chưa rõ", 10),
         ("Kiểm chứng gần nhất", 16),
         ("Mất hình từ", 16),
@@ -200,7 +200,7 @@ def _count_columns(name: str, reasons: Sequence[BlockReason]) -> tuple[tuple[str
 
 def _counts(group: Group, name: str, reasons: Sequence[BlockReason]) -> SheetRow:
     blocked = (group.blocked.get(reason, 0) for reason in reasons)
-    now = (group.up, group.down, group.unknown, day_label(group.last_proved), day_label(group.down_since))
+    now = (group.up, group.not_up, group.unknown, day_label(group.last_proved), day_label(group.down_since))
     places = (group.suspended, group.under_way, group.overdue)
     cameras = (group.cameras, group.cameras_connected, group.cameras_up, group.cameras_down, group.cameras_unknown)
     surveys = (group.recorders, group.surveyed, group.present, group.fit, group.missing)

@@ -352,7 +352,7 @@ def test_the_spreadsheet_says_first_how_old_its_proof_is_and_which_pictures_come
         assert str(rows[2][0]).startswith(age)
     header, *body = pages["Theo tỉnh"][4:]
     province = dict(zip(header, body[0], strict=True))
-    assert (province["Đã kết nối"], province["Hiện có hình"], province["Hiện mất hình"]) == (2, 1, 1)
+    assert (province["Đã kết nối"], province["Hiện có hình"], province["Hiện không đủ hình"]) == (2, 1, 1)
     assert (province["Kiểm chứng gần nhất"], province["Mất hình từ"]) == ("13/06/2021 00:10", "12/06/2021 00:10")
     assert (province["Tổng số camera"], province["Camera hiện có hình"], province["Camera hiện mất hình"]) == (6, 2, 4)
     assert (province["Số đầu ghi"], province["Camera khi khảo sát"]) == (1, 6)

@@ -103,7 +103,7 @@ def test_an_outage_of_every_camera_stands_in_progress_and_status(tmp_path: Path)
     judged = statuses(inventory, shown, MORNING)
     total = progress(judged, lambda status: status.facility.province).total
     assert (total.facilities, total.connected, total.cameras_connected) == (30, 11, 85)
-    assert (total.up, total.down, total.unknown, total.cameras_up, total.cameras_down) == (0, 11, 0, 0, 85)
+    assert (total.up, total.not_up, total.unknown, total.cameras_up, total.cameras_down) == (0, 11, 0, 0, 85)
     assert (total.last_proved, total.down_since) == (NIGHTS[1], NIGHTS[2])
     lines = progress_lines(judged)
     names, row = lines[0], lines[1].split()
@@ -112,7 +112,7 @@ def test_an_outage_of_every_camera_stands_in_progress_and_status(tmp_path: Path)
     assert (row[-2], row[-1]) == ("85/85", "0/85")
     text = "\n".join(status_lines(judged, shown, MORNING))
     assert text.startswith("last verification: 6 h 59 min ago (run verify-3)\n")
-    assert "11 connected: 0 up now, 11 down, 0 unknown; 0 of 85 cameras are up now" in text
+    assert "11 connected: 0 up now, 11 not up, 0 unknown; 0 of 85 cameras are up now" in text
     assert (
         "kcl-tn-001  active    2021-05-10 00:10  2021-05-09 00:10  0/8     2021-05-10 00:10  2021-05-11 00:10" in text
     )
@@ -126,7 +126,7 @@ def test_pictures_that_come_again_end_the_outage(tmp_path: Path) -> None:
     inventory = province()
     nights = [(night, whole(inventory, number != 2), ()) for number, night in enumerate(NIGHTS)]
     total = _total(inventory, evidence(inventory, tmp_path, nights), MORNING)
-    assert (total.up, total.down, total.cameras_up, total.down_since) == (11, 0, 85, None)
+    assert (total.up, total.not_up, total.cameras_up, total.down_since) == (11, 0, 85, None)
     assert total.last_proved == NIGHTS[3]
 
 
@@ -162,7 +162,7 @@ def test_a_run_with_a_limit_says_nothing_of_what_it_left_out_and_takes_nothing_b
         (NIGHTS[3] - timedelta(hours=1), alone, ("facility=kcl-tn-001",)),
     ]
     total = _total(inventory, evidence(inventory, tmp_path, nights), NIGHTS[3])
-    assert (total.up, total.down, total.unknown) == (10, 1, 0)
+    assert (total.up, total.not_up, total.unknown) == (10, 1, 0)
     judged = statuses(inventory, evidence_of(tmp_path), NIGHTS[3] + timedelta(hours=2))
     line = next(status_lines(judged, evidence_of(tmp_path), NIGHTS[3] + timedelta(hours=2)))
     assert line == (
@@ -185,7 +185,7 @@ def test_what_a_run_over_all_could_not_look_at_is_unknown_and_not_what_it_was_be
         (NIGHTS[3], seen, ()),
     ]
     total = _total(inventory, evidence(inventory, tmp_path, nights), NIGHTS[3] + timedelta(minutes=1))
-    assert (total.up, total.down, total.unknown, total.cameras_up, total.cameras_unknown) == (10, 0, 1, 77, 8)
+    assert (total.up, total.not_up, total.unknown, total.cameras_up, total.cameras_unknown) == (10, 0, 1, 77, 8)
 
 
 # --- surveys against cameras, and claims -----------------------------------------------------------
