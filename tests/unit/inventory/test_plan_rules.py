@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from provisioner.base.diagnostics import Problem, Severity
-from provisioner.inventory.model import Facility
+from provisioner.inventory.model import Facility, Operating
+from provisioner.inventory.outline import outline_of, packed, unpacked
 from provisioner.inventory.signed import signed_content
 from tests import inventories as make
 
@@ -286,3 +287,13 @@ def test_districts_are_asked_about_only_where_the_list_of_provinces_is_of_the_ti
     assert [(p.code, p.severity) for p in found] == [("managing-body-ended", Severity.WARNING)]
     closed = make.facility(managing_body="ubnd_huyen", province_scheme="gso-2021", operating="closed")
     assert codes(closed, settings=today, designations=designations) == []
+
+
+@pytest.mark.parametrize("operating", list(Operating))
+def test_hosts_carry_what_is_open_and_what_is_prepared_for_people_in_full_and_in_outline(operating: Operating) -> None:
+    days = {"opens_on": "2021-05-20"} if operating is Operating.PREPARING else {}
+    inventory = make.inventory(facilities=[make.facility(operating=operating.value, **days)])
+    (site,) = inventory.facilities.values()
+    assert site.rendered == outline_of(site).rendered == (operating in {Operating.OPEN, Operating.PREPARING})
+    assert unpacked(json.loads(json.dumps(packed(outline_of(site))))) == outline_of(site)
+    assert [one.facility.id for one in inventory.connections] == ([site.id] if site.rendered else [])
