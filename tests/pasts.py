@@ -9,7 +9,7 @@ from datetime import timedelta
 from hypothesis import strategies as st
 
 from provisioner.history.records import Ending, FacilityCheck, Holding, Operation, Run
-from provisioner.lifecycle.evidence import ACCEPTANCE, Evidence, LastCheck, Proof, Shown, Word
+from provisioner.lifecycle.evidence import ACCEPTANCE, Evidence, LastCheck, Proof, Shown, Verification, Word
 from tests import histories as make
 
 FACILITIES = ("kcl-1", "kcl-2")
@@ -53,10 +53,18 @@ def pasts(
         ),
         st.lists(seen, min_size=len(hosts), max_size=len(hosts)),
         st.sampled_from([(), (), (), tuple(hosts[:1])]),
+        st.sampled_from([(), (), ("province=bac-giang",)]),
     )
     return [
-        _past(number, hour, dict(zip(facilities, checks, strict=True)), dict(zip(hosts, holdings, strict=True)), killed)
-        for number, (hour, checks, holdings, killed) in enumerate(
+        _past(
+            number,
+            hour,
+            dict(zip(facilities, checks, strict=True)),
+            dict(zip(hosts, holdings, strict=True)),
+            killed,
+            limit=limit,
+        )
+        for number, (hour, checks, holdings, killed, limit) in enumerate(
             draw(st.integers(0, 6).flatmap(lambda count: st.lists(one, min_size=count, max_size=count)))
         )
     ]
@@ -68,12 +76,14 @@ def _past(
     checks: Mapping[str, tuple[str, tuple[int, int, int]] | None],
     holdings: Mapping[str, tuple[dict[str, str] | None, bool] | None],
     killed: tuple[str, ...],
+    *,
+    limit: tuple[str, ...],
 ) -> Past:
     """One run; `killed` are the hosts that it was about to change when it was killed."""
     operation = Operation.APPLY if killed or number % 2 else Operation.VERIFY
     # No two runs see a host at one moment.
     began = make.START + hour * make.HOUR + timedelta(seconds=number)
-    run = make.run(hour, operation, id=f"run-{number}", started=began)
+    run = make.run(hour, operation, id=f"run-{number}", started=began, limit=limit)
     if killed:
         return Past(run, killed, None)
     ending = make.ending(
@@ -115,7 +125,8 @@ def read(recorded: Sequence[Past]) -> Evidence:
     connected: dict[str, Shown] = {}
     for (facility, _), proof in sorted(proofs.items()):
         connected[facility] = min(proof.first, connected.get(facility, proof.first))
-    last = {(c.facility, c.relay): (c, run) for c, run in checks}
+    last = {(c.facility, c.relay): (c, run) for c, run in sorted(checks, key=lambda one: one[0].at)}
+    verifications = [_verification(past) for past in ended if past.run.operation is Operation.VERIFY]
     return Evidence(
         runs=len(recorded),
         carried=carried,
@@ -125,7 +136,32 @@ def read(recorded: Sequence[Past]) -> Evidence:
         proofs=proofs,
         connected=connected,
         checks={c.facility: (_last_check(c, run),) for c, run in last.values()},
+        declined=_declined([(c, run) for c, run in checks]),
+        verified=_latest(verifications),
+        looked_at_all=_latest([one for one in verifications if not one.limit]),
     )
+
+
+def _verification(past: Past) -> Verification:
+    assert past.ending
+    return Verification(Shown(past.ending.finished, past.run.id), past.run.started, past.run.limit)
+
+
+def _latest(verifications: Sequence[Verification]) -> Verification | None:
+    """The one that ended last; of two of one moment that which was recorded last."""
+    ordered = sorted(verifications, key=lambda one: one.shown.at)
+    return ordered[-1] if ordered else None
+
+
+def _declined(checks: Sequence[tuple[FacilityCheck, str]]) -> dict[tuple[str, str], Shown]:
+    declined: dict[tuple[str, str], Shown] = {}
+    for check, run in sorted(checks, key=lambda one: one[0].at):
+        key = check.facility, check.content
+        if _whole(check):
+            declined.pop(key, None)
+        elif check.proved < check.checked:
+            declined.setdefault(key, Shown(check.at, run))
+    return declined
 
 
 def _last_check(check: FacilityCheck, run: str) -> LastCheck:

@@ -16,7 +16,9 @@ from provisioner.cli.output import print_document
 from provisioner.cli.overview import overview_of
 from provisioner.cli.word import Place, Word
 from provisioner.desired.limit import parse_limits
+from provisioner.lifecycle.pictures import Freshness, freshness
 from provisioner.report.exports import REPORTS, FacilityList, export_document
+from provisioner.report.freshness import freshness_label, freshness_line
 from provisioner.report.pages import Page
 from provisioner.runs.overview import Overview
 
@@ -30,9 +32,10 @@ from provisioner.runs.overview import Overview
 def export(invocation: Invocation, what: str, out: Path | None, limits: tuple[str, ...], *, force: bool) -> int:
     """Count how far the work has come, for provinces and the ministry.
 
-    progress: facilities connected, blocked by reason and overdue, by province, carrier and managing body.
-    surveys: who was surveyed, and what was found. zones: where no camera looks. Prints the counts; with --out
-    a spreadsheet in Vietnamese as well, with every facility. Asks no host, and holds nothing of persons.
+    progress: facilities connected once, up now, claimed, blocked by reason and overdue, by province, carrier and
+    managing body; how old its proof is stands first. surveys: who was surveyed, and what was found. zones: where
+    no camera looks. Prints the counts; with --out a spreadsheet in Vietnamese as well, with every facility. Asks
+    no host, and holds nothing of persons.
 
     Example: provisioner -i DIR export progress --out progress.xlsx
     """
@@ -41,13 +44,17 @@ def export(invocation: Invocation, what: str, out: Path | None, limits: tuple[st
     whole.refuse_errors()
     listing = FacilityList(whole.statuses((), parse_limits(limits)), whole.inventory.province_today)
     report = REPORTS[what]
+    proof = _proof(listing, whole) if report.rests_on_proof else None
     counts = report.count(listing)
     if out is not None:
-        write_report(out, _book(report.heading, report.pages(counts, listing), whole), force=force)
+        write_report(out, _book(report.heading, report.pages(counts, listing), whole, proof), force=force)
     if invocation.json:
         inventory = {"id": whole.inventory.settings.id, "digest": whole.loaded.digest}
-        print_document(export_document(what, counts, whole.now, whole.evidence.runs) | {"inventory": inventory})
+        document = export_document(what, counts, whole.now, whole.evidence.runs, proof=proof)
+        print_document(document | {"inventory": inventory})
         return 0
+    if proof is not None:
+        click.echo(freshness_line(proof))
     click.echo(f"as of: {local_time(whole.now)}, by the evidence of {counted(whole.evidence.runs, 'run')}\n")
     for line in report.lines(counts):
         click.echo(line)
@@ -56,9 +63,15 @@ def export(invocation: Invocation, what: str, out: Path | None, limits: tuple[st
     return 0
 
 
-def _book(heading: str, pages: Sequence[Page], whole: Overview) -> bytes:
+def _proof(listing: FacilityList, whole: Overview) -> Freshness:
+    return freshness(whole.evidence, whole.now, (status.pictures for status in listing.statuses))
+
+
+def _book(heading: str, pages: Sequence[Page], whole: Overview, proof: Freshness | None) -> bytes:
     # The spreadsheet library is imported where there is a spreadsheet to write.
     from provisioner.report.workbook import workbook  # noqa: PLC0415
 
     basis = f"{whole.evidence.runs} lần chạy đã ghi nhận; dữ liệu {whole.inventory.settings.id}, {whole.loaded.digest}"
+    if proof is not None:
+        basis = f"{freshness_label(proof)}; {basis}"
     return workbook(heading, basis, whole.now, pages)

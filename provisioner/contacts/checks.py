@@ -151,7 +151,7 @@ def _representatives(view: ContactsView, province: str) -> Iterator[Problem]:
     contacts = file.contacts if file else ()
     file_name = str(file_of(view.folder, province))
     for facility in sorted(view.facilities.values(), key=lambda f: f.id):
-        if facility.province != province or facility.operating is not Operating.OPEN:
+        if facility.province != province or not facility.operating.is_carried:
             continue
         current = _current_representatives(contacts, facility.id, view.today)
         if not current:

@@ -7,12 +7,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
 
 from provisioner.base.clock import aware, start_of
-from provisioner.inventory.model import Facility, Instruction, Inventory
+from provisioner.inventory.model import DISTRICTS_ENDED, Facility, Instruction, Inventory, ManagingBody
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +22,14 @@ class Duty:
     Attributes:
         order: the order.
         before: the first day that is too late.
-        place: where that day stands in instructions.yml.
+        place: where the order's own day stands in instructions.yml.
+        is_opening: whether `before` is the day on which the facility opens, which is later than the order's day.
     """
 
     order: Instruction
     before: date
     place: tuple[str | int, ...]
+    is_opening: bool = False
 
     @property
     def deadline(self) -> datetime:
@@ -52,13 +54,22 @@ class Timeliness(StrEnum):
 def duties_of(inventory: Inventory, facility: Facility) -> tuple[Duty, ...]:
     """The orders that bind a facility, in the order of the file.
 
-    An order binds whom its scope names by managing body. One that is superseded counts no longer where
+    An order binds whom its scope names by managing body; one of the time of districts that names those binds communes
+    as well, which have taken over what was theirs. One that is superseded counts no longer where
     the order that supersedes it binds, and stays in force elsewhere; what superseded it may be superseded
     itself, that revives nothing. A day of the facility's own counts before one of its province, and that
-    before the order's.
+    before the order's. A facility that opens after the day of the order or the province has to be connected before it
+    opens; a day of its own says otherwise.
     """
-    in_scope = [(n, o) for n, o in enumerate(inventory.instructions) if facility.managing_body in o.scope]
+    in_scope = [(n, o) for n, o in enumerate(inventory.instructions) if _is_in_scope(facility.managing_body, o)]
     return tuple(_duty(inventory, facility, n, o) for n, o in in_scope if not _superseded(n, o, in_scope))
+
+
+def _is_in_scope(body: ManagingBody, order: Instruction) -> bool:
+    if body in order.scope:
+        return True
+    of_districts = ManagingBody.UBND_HUYEN in order.scope and order.issued_on < DISTRICTS_ENDED
+    return body is ManagingBody.UBND_XA and of_districts
 
 
 def _superseded(index: int, order: Instruction, in_scope: list[tuple[int, Instruction]]) -> bool:
@@ -72,8 +83,14 @@ def _duty(inventory: Inventory, facility: Facility, index: int, order: Instructi
     if own is not None:
         return Duty(order, own, ("instructions", index, "facilities", facility.id))
     for slug, day in _of_province(inventory, facility, order):
-        return Duty(order, day, ("instructions", index, "provinces", slug))
-    return Duty(order, order.before, ("instructions", index, "before"))
+        return _opening(facility, Duty(order, day, ("instructions", index, "provinces", slug)))
+    return _opening(facility, Duty(order, order.before, ("instructions", index, "before")))
+
+
+def _opening(facility: Facility, duty: Duty) -> Duty:
+    if facility.opens_on is None or facility.opens_on <= duty.before:
+        return duty
+    return replace(duty, before=facility.opens_on, is_opening=True)
 
 
 def _of_province(inventory: Inventory, facility: Facility, order: Instruction) -> Iterator[tuple[str, date]]:

@@ -10,7 +10,16 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from provisioner.inventory.allocate import devices_of
-from provisioner.inventory.model import Access, ConnectionPlan, Facility, Operating, Party, PlanState, ProvinceScheme
+from provisioner.inventory.model import (
+    Access,
+    ConnectionPlan,
+    Facility,
+    ManagingBody,
+    Operating,
+    Party,
+    PlanState,
+    ProvinceScheme,
+)
 from provisioner.inventory.signed import SignOffProof, Worth, proofs_of
 
 
@@ -39,7 +48,7 @@ class Outline(NamedTuple):
         devices: what a relay reaches: recorders, and cameras with an address of their own; sorted.
         cameras: how many there are.
         paths: how many media paths those have: one each stream.
-        protected: as in its file.
+        protected: as in its file; so is `managing_body`.
     """
 
     id: str
@@ -55,11 +64,12 @@ class Outline(NamedTuple):
     cameras: int
     paths: int
     protected: bool
+    managing_body: ManagingBody
 
     @property
     def connections(self) -> tuple[PlanOutline, ...]:
         """The plans that hosts carry out, as `Facility.connections` has them."""
-        if self.operating is not Operating.OPEN or not self.has_gateway:
+        if not self.operating.is_carried or not self.has_gateway:
             return ()
         return tuple(plan for plan in (self.plan, self.successor) if plan and plan.agreed)
 
@@ -86,6 +96,7 @@ def outline_of(facility: Facility) -> Outline:
         cameras=len(facility.cameras),
         paths=sum(2 if camera.streams.main else 1 for camera in facility.cameras),
         protected=facility.protected,
+        managing_body=facility.managing_body,
     )
 
 
@@ -101,7 +112,7 @@ PackedPlan = tuple[str, str, str, str, list[PackedProof]]
 """A plan's outline in JSON, where a tuple is a list: it is only ever taken apart."""
 _Plans = tuple[PackedPlan | None, PackedPlan | None]
 _Gateway = tuple[bool, str | None, str | None]
-PackedOutline = tuple[str, str, str | None, str, *_Plans, *_Gateway, list[str], int, int, bool]
+PackedOutline = tuple[str, str, str | None, str, *_Plans, *_Gateway, list[str], int, int, bool, str]
 """An outline in JSON, likewise: its values in their order."""
 
 
@@ -116,7 +127,7 @@ def unpacked(values: PackedOutline) -> Outline:
     Raises:
         ValueError, TypeError, LookupError: these are no packed outline.
     """
-    name, province, scheme, operating, plan, successor, has_gateway, key, lan, devices, cameras, paths, protected = (
+    name, province, scheme, operating, plan, successor, gateway, key, lan, devices, cameras, paths, protected, body = (
         values
     )
     return Outline(
@@ -126,13 +137,14 @@ def unpacked(values: PackedOutline) -> Outline:
         _OPERATING[operating],
         _unpacked_plan(plan),
         _unpacked_plan(successor),
-        has_gateway,
+        gateway,
         key,
         lan,
         tuple(devices),
         cameras,
         paths,
         protected,
+        _BODIES[body],
     )
 
 
@@ -150,6 +162,7 @@ def _unpacked_proof(values: PackedProof) -> SignOffProof:
 
 # An enumeration's own look-up takes as long as all the rest of an outline.
 _OPERATING = {member.value: member for member in Operating}
+_BODIES = {member.value: member for member in ManagingBody}
 _ACCESS = {member.value: member for member in Access}
 _STATES = {member.value: member for member in PlanState}
 _PARTIES = {member.value: member for member in Party}

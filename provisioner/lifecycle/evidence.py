@@ -64,6 +64,21 @@ class Word:
 
 
 @dataclass(frozen=True, slots=True)
+class Verification:
+    """One verification, whatever it found.
+
+    Attributes:
+        shown: when it ended, and its run.
+        began: when it began; what it looked at was looked at since then.
+        limit: the `KIND=NAME` texts that chose what it looked at; empty where it looked at all.
+    """
+
+    shown: Shown
+    began: datetime
+    limit: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class LastCheck:
     """The latest verification of a facility's paths on one relay.
 
@@ -94,6 +109,10 @@ class Evidence:
         proofs: by content, when all its pulled paths were up.
         connected: by facility, when all pulled paths of what was then its content were first up.
         checks: by facility, the latest verification on each of its relays.
+        declined: by content, the first verification after the last that proved it whole (the first of all, where none
+            did) in which a path that was checked was not up.
+        verified: the latest verification.
+        looked_at_all: the latest one without a limit.
     """
 
     runs: int = 0
@@ -104,6 +123,9 @@ class Evidence:
     proofs: Mapping[Content, Proof] = field(default_factory=dict)
     connected: Mapping[str, Shown] = field(default_factory=dict)
     checks: Mapping[str, tuple[LastCheck, ...]] = field(default_factory=dict)
+    declined: Mapping[Content, Shown] = field(default_factory=dict)
+    verified: Verification | None = None
+    looked_at_all: Verification | None = None
 
 
 NO_EVIDENCE = Evidence()

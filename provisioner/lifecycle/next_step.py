@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from provisioner.base.clock import local_time
 from provisioner.base.counted import counted, were
-from provisioner.inventory.model import ConnectionPlan, Facility, Party, SurveyVerdict
+from provisioner.inventory.model import ConnectionPlan, Facility, Operating, Party, SurveyVerdict
 from provisioner.inventory.signed import signed_content
-from provisioner.lifecycle.evidence import ACCEPTANCE, Evidence
+from provisioner.lifecycle.evidence import ACCEPTANCE, Evidence, Proof
 from provisioner.lifecycle.standing import ConnectionProgress, Standing
 from provisioner.lifecycle.states import FacilityState
 
@@ -25,7 +25,7 @@ _VERDICTS = {
 _SIMPLE = {
     FacilityState.REGISTERED: "the province names a representative (contacts list): then write contact_confirmed_on",
     FacilityState.CONTACT_CONFIRMED: "DIC, Health and the carrier survey the cameras: then write survey",
-    FacilityState.SUSPENDED: "write operating: open when people come",
+    FacilityState.SUSPENDED: "before people come again: write operating: preparing, and opens_on",
     FacilityState.CLOSED: "nothing: no host holds anything of it",
 }
 _AT_AN_END = frozenset({FacilityState.DECOMMISSIONING, FacilityState.CLOSED})
@@ -62,9 +62,13 @@ def _of_plan(facility: Facility, evidence: Evidence, state: FacilityState) -> st
         return _to_provision(progress)
     if state is FacilityState.PROVISIONED:
         return _to_connect(progress)
-    if progress.proof is None:
-        return ""
-    due = progress.proof.first.at + ACCEPTANCE
+    return _to_accept(facility, progress.proof) if progress.proof else ""
+
+
+def _to_accept(facility: Facility, proof: Proof) -> str:
+    if proof.again and facility.operating is Operating.PREPARING:
+        return f"when people come ({facility.opens_on}): write operating: open, and opened_on"
+    due = proof.first.at + ACCEPTANCE
     return f"run provisioner verify after {local_time(due)}: all its paths have to be up once more"
 
 

@@ -18,6 +18,7 @@ from provisioner.lifecycle.states import FacilityState
 
 _OPERATING = {
     Operating.OPEN: "people are in it (operating: open)",
+    Operating.PREPARING: "people are to come (operating: preparing), so it is connected before they do",
     Operating.STANDBY: "nobody is in it now (operating: standby), so no host carries it",
     Operating.CLOSED: "it is closed (operating: closed), so no host may carry it",
 }
@@ -73,6 +74,7 @@ def reasons(grounds: Grounds) -> tuple[Reason, ...]:
         *_of_rendering(grounds),
         *_of_evidence(grounds),
         *_of_successor(grounds),
+        *_of_claim(grounds),
         *_of_duties(grounds),
         *_of_other_orders(grounds),
         *_of_block(grounds),
@@ -82,6 +84,8 @@ def reasons(grounds: Grounds) -> tuple[Reason, ...]:
 def _of_file(grounds: Grounds) -> Iterator[Reason]:
     facility = grounds.facility
     yield grounds.written(_OPERATING[facility.operating], "operating")
+    if facility.opens_on and facility.operating is Operating.PREPARING:
+        yield grounds.written(f"it opens on {facility.opens_on}", "opens_on")
     if facility.contact_confirmed_on:
         yield grounds.written(
             f"its representative was confirmed on {facility.contact_confirmed_on}", "contact_confirmed_on"
@@ -130,12 +134,12 @@ def _of_rendering(grounds: Grounds) -> Iterator[Reason]:
     facility = grounds.facility
     if facility.rendered:
         text = "so it is rendered: its relay is to pull its cameras"
-    elif facility.operating is Operating.OPEN and facility.plan and facility.plan.agreed:
+    elif facility.operating.is_carried and facility.plan and facility.plan.agreed:
         text = "it is not rendered: the file has no gateway"
-    elif facility.operating is Operating.OPEN:
+    elif facility.operating.is_carried:
         text = "so it is not rendered: only an agreed plan is"
     else:
-        text = "so it is not rendered: only a facility that is open is"
+        text = "so it is not rendered: only a facility that is open or preparing is"
     yield Reason(text)
     if facility.rendered and facility.gateway and facility.gateway.public_key is None:
         yield grounds.written("its gateway's key is missing (gateway.public_key)", "gateway")
@@ -191,6 +195,9 @@ def _of_progress(progress: ConnectionProgress, grounds: Grounds) -> Iterator[Rea
         yield Reason(f"at the last verification {of}{left}, at {_when(check.shown)}")
     else:
         yield Reason("what is signed now was never verified")
+    declined = progress.evidence.declined.get(progress.content)
+    if proof and declined:
+        yield Reason(f"last proved at {_when(proof.last)}, and not as a whole since {_when(declined)}")
 
 
 def _of_relay(progress: ConnectionProgress, relay: str, grounds: Grounds) -> Iterator[Reason]:
@@ -217,20 +224,32 @@ def _of_successor(grounds: Grounds) -> Iterator[Reason]:
         yield Reason(f"the successor's connection is {furthest.words}; both carriers serve until it is {until}")
 
 
+def _of_claim(grounds: Grounds) -> Iterator[Reason]:
+    claim = grounds.facility.claimed_connection
+    if claim:
+        proved = "is no proof" if not grounds.standing.is_connected else "was proved since"
+        text = f"it is claimed to be connected since {claim.connected_on} ({claim.source}), which {proved}"
+        yield grounds.written(text, "claimed_connection")
+
+
 # --- orders and obstacles -------------------------------------------------------------------------
 
 
 def _of_duties(grounds: Grounds) -> Iterator[Reason]:
     connected_at = grounds.standing.connected_at
-    if grounds.facility.operating is Operating.CLOSED and connected_at is None:
+    operating = grounds.facility.operating
+    if operating is Operating.CLOSED and connected_at is None:
         yield Reason("it was closed without ever being connected: it is held against no order")
+    elif operating is Operating.STANDBY and connected_at is None:
+        yield Reason("nobody is in it: it is held against no order")
     elif not grounds.duties:
         body = grounds.facility.managing_body.value
         yield grounds.written(f"no order binds it: none has {body} in its scope", "managing_body")
     for duty in grounds.duties:
         place = grounds.places.at("instructions", *duty.place)
         met = "" if connected_at is None else "; it was in time" if duty.met_by(connected_at) else "; it was late"
-        text = f"{duty.order.ref} binds it: connected before {duty.before}, 00:00 in Vietnam{met}"
+        opens = ", when it opens" if duty.is_opening else ""
+        text = f"{duty.order.ref} binds it: connected before {duty.before}, 00:00 in Vietnam{opens}{met}"
         yield Reason(text, place.file, place.line)
 
 

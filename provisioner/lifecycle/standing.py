@@ -120,8 +120,8 @@ class Standing:
 
     @property
     def is_connected(self) -> bool:
-        """Whether people are in it and all pulled paths of its content were up at the centre."""
-        return self.facility.operating is Operating.OPEN and FacilityState.CONNECTED in self.steps
+        """Whether hosts carry it, and all pulled paths of its content were once up at the centre."""
+        return self.facility.operating.is_carried and FacilityState.CONNECTED in self.steps
 
 
 def standing_of(facility: Facility, evidence: Evidence) -> Standing:
@@ -138,7 +138,7 @@ def standing_of(facility: Facility, evidence: Evidence) -> Standing:
         left_on = _left_on(facility, evidence)
         state = FacilityState.DECOMMISSIONING if left_on else FacilityState.CLOSED
         since = facility.closed_on if left_on else _gone_since(facility, evidence)
-    elif furthest is FacilityState.ACCEPTED:
+    elif furthest is FacilityState.ACCEPTED and facility.operating is Operating.OPEN:
         state = FacilityState.ACTIVE
     return Standing(facility, state, since, steps, connected_at, left_on)
 

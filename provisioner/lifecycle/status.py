@@ -6,10 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from provisioner.base.counted import counted
 from provisioner.inventory.deadlines import Duty, Timeliness, duties_of, governing_duty, timeliness
-from provisioner.inventory.model import Facility, Inventory, Operating
+from provisioner.inventory.model import ClaimedConnection, Facility, Inventory, Operating
 from provisioner.lifecycle.evidence import Evidence
 from provisioner.lifecycle.next_step import next_step
+from provisioner.lifecycle.openings import OpeningWarning, opening_warning
+from provisioner.lifecycle.pictures import Pictures, pictures_of
 from provisioner.lifecycle.standing import Standing, standing_of
 
 
@@ -18,15 +21,19 @@ class FacilityStatus:
     """One facility's status.
 
     Attributes:
-        duties: the orders that bind it; none where it is closed and was never connected.
+        pictures: whether its pictures come now.
+        duties: the orders that bind it; none where nobody is in it, nor is to come, and it was never connected.
         duty: the one with the earliest deadline.
+        opening: what is wrong with its opening.
         next: what has to happen.
     """
 
     standing: Standing
+    pictures: Pictures
     duties: tuple[Duty, ...]
     duty: Duty | None
     timeliness: Timeliness
+    opening: OpeningWarning | None
     next: str
 
     @property
@@ -38,6 +45,12 @@ class FacilityStatus:
     def carrier(self) -> str:
         """The carrier of its plan, empty where it has none."""
         return self.facility.plan.carrier if self.facility.plan else ""
+
+    @property
+    def claimed(self) -> ClaimedConnection | None:
+        """The connection that somebody reports and no run has proved: one that is proved is no claim any more."""
+        closed = self.facility.operating is Operating.CLOSED
+        return None if closed or self.standing.is_connected else self.facility.claimed_connection
 
     @property
     def is_blocked(self) -> bool:
@@ -63,9 +76,26 @@ def statuses(
 
 def _status(inventory: Inventory, evidence: Evidence, now: datetime, facility: Facility) -> FacilityStatus:
     standing = standing_of(facility, evidence)
-    held = facility.operating is not Operating.CLOSED or standing.connected_at is not None
+    pictures = pictures_of(facility, evidence, now)
+    held = facility.operating.is_carried or standing.connected_at is not None
     duties = duties_of(inventory, facility) if held else ()
     duty = governing_duty(duties)
     return FacilityStatus(
-        standing, duties, duty, timeliness(duty, standing.connected_at, now), next_step(standing, evidence)
+        standing=standing,
+        pictures=pictures,
+        duties=duties,
+        duty=duty,
+        timeliness=timeliness(duty, standing.connected_at, now),
+        opening=opening_warning(standing, pictures, now),
+        next=_next(standing, pictures, evidence),
     )
+
+
+def _next(standing: Standing, pictures: Pictures, evidence: Evidence) -> str:
+    """What has to happen: pictures that came once and do not come now are seen to before all else."""
+    if standing.is_connected and pictures.is_up is False:
+        noun = counted(pictures.cameras, "camera")
+        return (
+            f"{pictures.down} of {noun} {'is' if pictures.down == 1 else 'are'} not up: see provisioner verify --detail"
+        )
+    return next_step(standing, evidence)

@@ -24,6 +24,8 @@ from provisioner.inventory.model import (
     Zone,
 )
 from provisioner.inventory.model.connection import LoginState, RtspState, UplinkAddress
+from provisioner.lifecycle.openings import OpeningRisk, OpeningWarning
+from provisioner.lifecycle.pictures import Pictures
 from provisioner.lifecycle.states import FacilityState, Since
 from provisioner.report.zones import Cover
 
@@ -57,10 +59,12 @@ _WORDS: tuple[tuple[StrEnum, str], ...] = (
     (FacilityKind.OTHER, "Khác"),
     (ManagingBody.UBND_TINH, "UBND tỉnh"),
     (ManagingBody.UBND_HUYEN, "UBND huyện"),
+    (ManagingBody.UBND_XA, "UBND xã"),
     (ManagingBody.QUAN_DOI, "Quân đội"),
     (ManagingBody.CONG_AN, "Công an"),
     (ManagingBody.DOANH_NGHIEP, "Doanh nghiệp"),
     (Operating.OPEN, "Đang hoạt động"),
+    (Operating.PREPARING, "Đang chuẩn bị"),
     (Operating.STANDBY, "Dự phòng"),
     (Operating.CLOSED, "Đã đóng"),
     (Party.DIC, "Sở TT&TT"),
@@ -135,6 +139,25 @@ LABELS = _by_type(_WORDS)
 def label(value: StrEnum | None) -> str:
     """The word for a value, empty for none."""
     return "" if value is None else LABELS[type(value)][value.value]
+
+
+def up_label(pictures: Pictures) -> str:
+    """How many of a facility's cameras are up now; empty where no host pulls them."""
+    if not pictures.carried:
+        return ""
+    if pictures.look is None:
+        return "Chưa rõ"
+    unknown = f", {pictures.unknown} chưa rõ" if pictures.unknown else ""
+    return f"{pictures.up}/{pictures.cameras}{unknown}"
+
+
+def opening_label(warning: OpeningWarning) -> str:
+    """What is wrong with an opening."""
+    connected = "" if warning.connected else ", chưa kết nối"
+    if warning.risk is OpeningRisk.PASSED:
+        return f"Lẽ ra hoạt động từ {warning.opens_on:%d/%m/%Y}{connected}"
+    opens = f"Hoạt động sau {warning.days} ngày" if warning.days else "Hoạt động từ hôm nay"
+    return f"{opens}{connected or ', hiện mất hình'}"
 
 
 def day_label(since: Since) -> str:

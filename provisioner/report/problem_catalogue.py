@@ -95,6 +95,10 @@ _ORDERS: _Section = {
         "A facility's list of provinces is newer than the inventory's.",
         "Move the inventory on to the newer list.",
     ),
+    "managing-body-ended": (
+        "A facility is said to be a district's, and there are no districts since 2025-07-01.",
+        "Write who runs it now: `ubnd_xa` or `ubnd_tinh`.",
+    ),
     "designation-period": ("A designation ends before it begins.", "Correct one of the two days."),
     "designation-duplicate": (
         "A carrier is designated for a province twice for the same days.",
@@ -156,6 +160,11 @@ _PLANS: _Section = {
     ),
     "signer-period": ("A key's last day is before its first.", "Correct one of the two days."),
     "sign-off-duplicate": ("One party signed one plan twice.", "Keep the newer one."),
+    "survey-counts": ("A survey has more cameras that will do than cameras.", "Correct one of the two counts."),
+    "opening-missing": (
+        "A facility is prepared for people, and nobody wrote when they come.",
+        "Add `opens_on`.",
+    ),
     "survey-missing": ("A plan was agreed without a survey.", "Add what was found there."),
     "successor-without-plan": ("A successor follows no plan.", "Write the plan that it follows."),
     "successor-same-carrier": ("A successor has the plan's own carrier.", "Edit the plan and have it signed."),

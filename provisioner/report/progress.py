@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from provisioner.inventory.deadlines import Timeliness
@@ -36,19 +37,37 @@ def counted_as(status: FacilityStatus) -> CountedAs:
 class Group:
     """The counts of one province, carrier or managing body; of all where `key` is empty.
 
-    `facilities` is the sum of `connected`, all of `blocked`, `suspended` and `under_way`.
+    `facilities` is the sum of `connected`, all of `blocked`, `suspended` and `under_way`; and, by another question, of
+    `connected`, `claimed` and `without_connection`. Of those that are connected, `up`, `not_up` and `unknown` say how
+    they are now.
 
     Attributes:
+        connected: those that were proved once, whatever their pictures do now.
+        claimed: of those that are not connected, those of which somebody reports a connection.
+        up: of those that are connected, those all of whose cameras are up now; `not_up` are those of which not all that
+            was looked at is up, `unknown` those of which nobody knows.
+        last_proved: when one of those that are connected was last proved.
+        down_since: since when not all is up of the one of which that is so the longest.
         late: of those that are connected, those that were so too late.
         blocked: by reason, only reasons that there are.
         overdue: of those that were never connected, those whose deadline is over, blocked or not.
-        cameras: the cameras in the facilities' files.
+        cameras: the cameras in the facilities' files; `recorders` are the recorders there.
         cameras_connected: those of facilities that are connected.
+        cameras_up: the cameras that are up now; `cameras_down` were looked at and are not, `cameras_unknown` nobody
+            looked at. No host pulls the others.
+        surveyed: how many facilities were surveyed; the counts that follow are those of their surveys.
+        present: cameras that were there; `fit` will do, `missing` are to be added.
     """
 
     key: str
     facilities: int
     connected: int
+    claimed: int
+    up: int
+    not_up: int
+    unknown: int
+    last_proved: datetime | None
+    down_since: datetime | None
     late: int
     blocked: Mapping[BlockReason, int]
     suspended: int
@@ -56,6 +75,19 @@ class Group:
     overdue: int
     cameras: int
     cameras_connected: int
+    cameras_up: int
+    cameras_down: int
+    cameras_unknown: int
+    recorders: int
+    surveyed: int
+    present: int
+    fit: int
+    missing: int
+
+    @property
+    def without_connection(self) -> int:
+        """How many are not connected, and nobody says that they are."""
+        return self.facilities - self.connected - self.claimed
 
     @property
     def blocked_in_all(self) -> int:
@@ -114,10 +146,20 @@ def _group(key: str, group: Sequence[FacilityStatus]) -> Group:
         if status.facility.blocked:
             blocked[status.facility.blocked.reason] += 1
     connected = places[CountedAs.CONNECTED]
+    now = Counter(status.pictures.is_up for status in connected)
+    proved = [status.pictures.last_proved.at for status in connected if status.pictures.last_proved]
+    down = [status.pictures.down_since.at for status in connected if status.pictures.down_since]
+    surveys = [status.facility.survey.cameras for status in group if status.facility.survey]
     return Group(
         key=key,
         facilities=len(group),
         connected=len(connected),
+        claimed=sum(status.claimed is not None for status in group),
+        up=now[True],
+        not_up=now[False],
+        unknown=now[None],
+        last_proved=max(proved, default=None),
+        down_since=min(down, default=None),
         late=sum(status.timeliness is Timeliness.LATE for status in connected),
         blocked={reason: blocked[reason] for reason in BlockReason if blocked[reason]},
         suspended=len(places[CountedAs.SUSPENDED]),
@@ -125,4 +167,12 @@ def _group(key: str, group: Sequence[FacilityStatus]) -> Group:
         overdue=sum(status.timeliness is Timeliness.OVERDUE for status in group),
         cameras=sum(len(status.facility.cameras) for status in group),
         cameras_connected=sum(len(status.facility.cameras) for status in connected),
+        cameras_up=sum(status.pictures.up for status in group),
+        cameras_down=sum(status.pictures.down for status in group),
+        cameras_unknown=sum(status.pictures.unknown for status in group),
+        recorders=sum(len(status.facility.recorders) for status in group),
+        surveyed=len(surveys),
+        present=sum(counts.present for counts in surveys),
+        fit=sum(counts.fit for counts in surveys),
+        missing=sum(counts.missing for counts in surveys),
     )

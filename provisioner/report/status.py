@@ -7,16 +7,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from provisioner.base.clock import VIETNAM, local_iso, local_time
+from provisioner.base.clock import local_iso, local_time
 from provisioner.base.counted import counted
 from provisioner.base.diagnostics import Problem
 from provisioner.base.json_document import Document
-from provisioner.inventory.deadlines import Duty, Timeliness
-from provisioner.inventory.signed import Worth, proofs_of
+from provisioner.inventory.deadlines import Timeliness
 from provisioner.lifecycle.evidence import Evidence
+from provisioner.lifecycle.pictures import Pictures, freshness
 from provisioner.lifecycle.reasons import Reason
 from provisioner.lifecycle.states import FacilityState, Since
 from provisioner.lifecycle.status import FacilityStatus
+from provisioner.report.facility_document import duty_document, facility_document, since_document
+from provisioner.report.freshness import freshness_document, freshness_line, short
 from provisioner.report.tables import text_table
 
 _TIMELINESS = {
@@ -26,7 +28,10 @@ _TIMELINESS = {
     Timeliness.LATE: "late",
     Timeliness.OVERDUE: "overdue",
 }
-_NAMES = ("facility", "state", "since", "deadline", "in time", "blocked")
+_NAMES = (
+    *("facility", "state", "since", "connected", "up now", "last proved", "down since"),
+    *("deadline", "in time", "blocked"),
+)
 
 
 @dataclass(frozen=True)
@@ -47,12 +52,22 @@ class Explained:
 
 
 def status_lines(statuses: Sequence[FacilityStatus], evidence: Evidence, now: datetime) -> Iterator[str]:
-    """The table, and what it comes to."""
+    """How old the proof is, the table, what it comes to, and what is to be seen to."""
+    yield freshness_line(freshness(evidence, now, (status.pictures for status in statuses)))
     yield f"as of: {local_time(now)}, by the evidence of {counted(evidence.runs, 'run')}"
     yield ""
     yield from text_table(_NAMES, [_row(status) for status in statuses], numbers=False)
     yield ""
     yield _sum_line(statuses)
+    yield _pictures_line(statuses)
+    yield from warning_lines(statuses)
+
+
+def warning_lines(statuses: Iterable[FacilityStatus]) -> Iterator[str]:
+    """The warnings of facilities, a line each."""
+    for status in statuses:
+        if status.opening:
+            yield f"warning: {status.facility.id}: {status.opening.words}"
 
 
 def _row(status: FacilityStatus) -> tuple[str, ...]:
@@ -61,16 +76,43 @@ def _row(status: FacilityStatus) -> tuple[str, ...]:
         status.facility.id,
         status.standing.state.words,
         _short(status.standing.since),
+        _connected(status),
+        up_now(status.pictures),
+        _last_proved(status.pictures),
+        short(status.pictures.down_since.at) if status.pictures.down_since else "",
         f"before {status.duty.before}" if status.duty else "",
         _TIMELINESS[status.timeliness],
         blocked.reason.value if blocked and status.is_blocked else "",
     )
 
 
+def _connected(status: FacilityStatus) -> str:
+    """Since when it is proved to be connected, or said to be."""
+    if status.standing.is_connected:
+        return _short(status.standing.connected_at)
+    return f"claimed {status.claimed.connected_on}" if status.claimed else ""
+
+
+def up_now(pictures: Pictures) -> str:
+    """How many of a facility's cameras are up now; empty where no host pulls them."""
+    if not pictures.carried:
+        return ""
+    if pictures.look is None:
+        return "unknown"
+    unknown = f", {pictures.unknown} unknown" if pictures.unknown else ""
+    return f"{pictures.up}/{pictures.cameras}{unknown}"
+
+
+def _last_proved(pictures: Pictures) -> str:
+    if pictures.last_proved:
+        return short(pictures.last_proved.at)
+    return "never" if pictures.carried else ""
+
+
 def _short(since: Since) -> str:
     """A day, or a moment to the minute as Vietnam's clock has it."""
     if isinstance(since, datetime):
-        return f"{since.astimezone(VIETNAM):%Y-%m-%d %H:%M}"
+        return short(since)
     return str(since) if since else ""
 
 
@@ -83,6 +125,20 @@ def _sum_line(statuses: Iterable[FacilityStatus]) -> str:
     overdue = sum(status.timeliness is Timeliness.OVERDUE for status in listed)
     blocked = sum(status.is_blocked for status in listed)
     return f"{len(listed)} {noun}: {by_state}; {overdue} overdue, {blocked} blocked"
+
+
+def _pictures_line(statuses: Iterable[FacilityStatus]) -> str:
+    """Say how many are connected and how those are now, and how many are only said to be."""
+    listed = list(statuses)
+    now = Counter(status.pictures.is_up for status in listed if status.standing.is_connected)
+    claimed = sum(status.claimed is not None for status in listed)
+    beside = f", {claimed} more claimed" if claimed else ""
+    states = f"{now[True]} up now, {now[False]} not up, {now[None]} unknown"
+    up, cameras, unknown = (
+        sum(getattr(status.pictures, count) for status in listed) for count in ("up", "cameras", "unknown")
+    )
+    cameras_now = f"{up} of {cameras} cameras are up now" + (f", {unknown} unknown" if unknown else "")
+    return f"{now.total()} connected{beside}: {states}; {cameras_now}"
 
 
 def why_lines(explained: Explained) -> Iterator[str]:
@@ -110,45 +166,9 @@ def status_document(
         "version": 1,
         "as_of": local_iso(now),
         "runs": evidence.runs,
+        "proof": freshness_document(freshness(evidence, now, (status.pictures for status in statuses))),
         "facilities": [_facility(status, evidence, why.get(status.facility.id)) for status in statuses],
     }
-
-
-def facility_document(status: FacilityStatus) -> Document:
-    """What every document says of one facility."""
-    standing, facility = status.standing, status.facility
-    return {
-        "facility": facility.id,
-        "name": facility.name,
-        "province": facility.province,
-        "managing_body": facility.managing_body.value,
-        "carrier": status.carrier,
-        "operating": facility.operating.value,
-        "state": standing.state.value,
-        "since": _since_document(standing.since),
-        "reached": standing.reached.value,
-        "connected": standing.is_connected,
-        "connected_at": _since_document(standing.connected_at),
-        "deadline": _duty(status.duty) if status.duty else None,
-        "timeliness": status.timeliness.value,
-        "blocked": _blocked(status),
-        "sign_offs": _sign_offs(status),
-        "next": status.next,
-    }
-
-
-def _sign_offs(status: FacilityStatus) -> Document:
-    """How many parties' agreement to the plan a key of theirs proves, and how many are claimed in the file."""
-    facility = status.facility
-    worths = Counter(proof.worth for proof in proofs_of(facility, facility.plan)) if facility.plan else Counter()
-    return {"signed": worths[Worth.SIGNED], "claimed": worths[Worth.CLAIMED]}
-
-
-def _since_document(since: Since) -> str | None:
-    """A moment with Vietnam's zone, a day as a day, None where nothing is known."""
-    if isinstance(since, datetime):
-        return local_iso(since)
-    return str(since) if since else None
 
 
 def _facility(status: FacilityStatus, evidence: Evidence, why: Explained | None) -> Document:
@@ -156,8 +176,8 @@ def _facility(status: FacilityStatus, evidence: Evidence, why: Explained | None)
     document = facility_document(status) | {
         "rendered": status.facility.rendered,
         "left_on": list(standing.left_on),
-        "steps": {state.value: _since_document(since) for state, since in standing.steps.items()},
-        "orders": [_duty(duty) for duty in status.duties],
+        "steps": {state.value: since_document(since) for state, since in standing.steps.items()},
+        "orders": [duty_document(duty) for duty in status.duties],
         "last_checks": [
             {
                 "relay": check.relay,
@@ -174,20 +194,3 @@ def _facility(status: FacilityStatus, evidence: Evidence, why: Explained | None)
         return document
     reasons = [{"text": reason.text, "file": reason.file, "line": reason.line} for reason in why.reasons]
     return document | {"why": reasons, "problems": [f"{p.place}: {p.message}" for p in why.problems]}
-
-
-def _duty(duty: Duty) -> Document:
-    return {"order": duty.order.ref, "before": str(duty.before), "deadline": local_iso(duty.deadline)}
-
-
-def _blocked(status: FacilityStatus) -> Document | None:
-    blocked = status.facility.blocked
-    if blocked is None or not status.is_blocked:
-        return None
-    return {
-        "reason": blocked.reason.value,
-        "owner": blocked.owner.value,
-        "since": str(blocked.since),
-        "next_action": blocked.next_action,
-        "due": str(blocked.due),
-    }

@@ -25,6 +25,7 @@ from tests import inventories as make
 from tests.histories import content
 from tests.pasts import Past, pasts, read
 
+SCHEMA = jsonschema.Draft202012Validator(document_schema("export"))
 FEW = settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow])
 NOW = datetime(2021, 5, 20, tzinfo=UTC)
 NAMES = tuple(f"kcl-{number}" for number in range(5))
@@ -46,12 +47,17 @@ BLOCK = {"owner": "dic", "since": "2021-05-08", "next_action": "x", "due": "2021
 BLOCKED = [_plain("x", blocked=BLOCK | {"reason": reason}).blocked for reason in BLOCKS]
 
 
+CLAIM = {"connected_on": "2021-05-07", "source": "x"}
+CLAIMED = _plain("x", claimed_connection=CLAIM).claimed_connection
+
+
 @st.composite
 def _facilities(draw: st.DrawFn) -> dict[str, Facility]:
     chosen = {}
     for name in draw(st.sets(st.sampled_from(NAMES))):
         facility = draw(st.sampled_from([AGREED[name], AGREED[name], REGISTERED[name], SURVEYED[name]]))
         changes = {
+            "claimed_connection": draw(st.sampled_from([None, CLAIMED])),
             "operating": draw(st.sampled_from(list(Operating))),
             "managing_body": draw(st.sampled_from([ManagingBody.UBND_TINH, ManagingBody.QUAN_DOI])),
             "province": draw(st.sampled_from(["bac-giang", "hai-duong"])),
@@ -73,7 +79,10 @@ def judged(facilities: dict[str, Facility], recorded: list[Past]) -> tuple[Facil
 def counts(group: Group) -> list[int]:
     blocked = [group.blocked.get(reason, 0) for reason in BlockReason]
     numbers = [group.facilities, group.connected, group.late, group.suspended, group.under_way, group.overdue]
-    return [*numbers, group.cameras, group.cameras_connected, *blocked]
+    now = [group.up, group.not_up, group.unknown, group.cameras_up, group.cameras_down, group.cameras_unknown]
+    surveys = [group.recorders, group.surveyed, group.present, group.fit, group.missing]
+    apart = [group.claimed, group.without_connection]
+    return [*numbers, group.cameras, group.cameras_connected, *blocked, *now, *surveys, *apart]
 
 
 @FEW
@@ -87,6 +96,12 @@ def test_progress_adds_up(facilities: dict[str, Facility], recorded: list[Past])
         assert group.late <= group.connected
         assert group.overdue <= group.facilities - group.connected
         assert group.cameras_connected <= group.cameras
+        assert group.facilities == group.connected + group.claimed + group.without_connection
+        assert min(group.claimed, group.without_connection) >= 0
+        assert group.connected == group.up + group.not_up + group.unknown
+        assert group.cameras_up + group.cameras_down + group.cameras_unknown <= group.cameras
+        assert (group.last_proved is not None) == (group.connected > 0)
+        assert group.down_since is None or group.not_up + group.unknown > 0
     for groups in (report.by_province, report.by_carrier, report.by_managing_body):
         assert [sum(column) for column in zip(*map(counts, groups), strict=True)] == (
             counts(report.total) if groups else []
@@ -101,7 +116,8 @@ def test_progress_adds_up(facilities: dict[str, Facility], recorded: list[Past])
 def test_a_facility_is_counted_as_connected_iff_it_is(facilities: dict[str, Facility], recorded: list[Past]) -> None:
     for status in judged(facilities, recorded):
         if counted_as(status) is CountedAs.CONNECTED:
-            assert status.facility.operating is Operating.OPEN
+            assert status.facility.operating.is_carried
+            assert status.claimed is None
             assert status.standing.connected_at is not None
         if status.facility.blocked and status.facility.operating is not Operating.CLOSED:
             assert counted_as(status) in {CountedAs.CONNECTED, CountedAs.BLOCKED}
@@ -160,7 +176,7 @@ def test_every_report_is_counted_and_shown_in_all_ways(
     counted = report.count(listing)
     document = export_document(name, counted, NOW, len(recorded))
     assert document["report"] == name
-    jsonschema.validate(document | {"inventory": {"id": "x", "digest": "x"}}, document_schema("export"))
+    SCHEMA.validate(document | {"inventory": {"id": "x", "digest": "x"}})
     lines = list(report.lines(counted))
     assert lines
     assert all(line == line.rstrip() for line in lines)

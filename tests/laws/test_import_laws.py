@@ -191,6 +191,9 @@ def facilities(draw: st.DrawFn) -> dict[str, Any]:
     changes: dict[str, Any] = {
         "survey": survey,
         "opened_on": draw(days),
+        "opens_on": draw(days),
+        "operating": draw(st.sampled_from(["open", "preparing"])),
+        "managing_body": draw(st.sampled_from(["ubnd_tinh", "ubnd_xa"])),
         "location": draw(st.fixed_dictionaries({}, optional={"street": WORDS, "ward": WORDS, "district": WORDS})),
         "capacity": {"people": draw(st.integers(1, 999))},
         "recorders": [make.recorder(port=draw(st.sampled_from([554, 8554])), analog_channels=8)],

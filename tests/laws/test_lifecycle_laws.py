@@ -45,6 +45,7 @@ FILES = st.sampled_from(
         facility(plan={"state": "proposed", "carrier": "viettel", "relay": RELAY}),
         AGREED,
         facility(contact_confirmed_on="2021-05-07"),
+        facility(operating="preparing", opens_on="2021-05-09"),
         facility(operating="standby"),
         facility(operating="closed", closed_on="2021-06-01"),
         facility(operating="closed", plan=None, gateway=None, cameras=[]),
@@ -205,8 +206,8 @@ def test_only_who_was_never_connected_is_overdue(site: Facility, recorded: list[
     (status,) = statuses(world, evidence, NOW)
     connected_at = status.standing.connected_at
     if connected_at is None:
-        closed = site.operating is Operating.CLOSED
-        assert status.timeliness is (Timeliness.NOT_BOUND if closed else Timeliness.OVERDUE)
+        empty = site.operating in {Operating.CLOSED, Operating.STANDBY}
+        assert status.timeliness is (Timeliness.NOT_BOUND if empty else Timeliness.OVERDUE)
     else:
         early = connected_at < datetime(2021, 5, 9, 17, tzinfo=UTC)
         assert status.timeliness is (Timeliness.ON_TIME if early else Timeliness.LATE)

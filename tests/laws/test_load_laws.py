@@ -55,6 +55,8 @@ CHANGES: dict[str, Change] = {
     "another camera": lambda name: make.facility(name, cameras=[make.camera(), make.camera("cam-02", 12)]),
     "blocked": lambda name: make.facility(name, blocked=BLOCKED),
     "opened later": lambda name: make.facility(name, opened_on="2021-05-09"),
+    "opens soon": lambda name: make.facility(name, operating="standby", opens_on="2021-05-10"),
+    "a district's": lambda name: make.facility(name, managing_body="ubnd_huyen"),
     "address twice": lambda name: make.facility(name, cameras=[make.camera(), make.camera("cam-02")]),
     "unsigned": lambda name: make.facility(name) | {"kind": "hotel", "cameras": [make.camera(port=555)]},
     "unknown key": lambda name: make.facility(name, colour="red"),

@@ -46,8 +46,8 @@ def list_(
 ) -> int:
     """Write a province's consolidated list for the ministry, in Vietnamese, as a spreadsheet.
 
-    Everybody who has a duty today at a facility that is not closed, and below them the open facilities
-    without a complete representative. The file has mode 0600.
+    Everybody who has a duty today at a facility that is not closed, and below them those that are open or
+    prepared for people and have no complete representative. The file has mode 0600.
 
     Example: provisioner -i DIR contacts list --province bac-giang --out list.xlsx --purpose "letter 1407"
     """
@@ -58,9 +58,9 @@ def list_(
     file = valid_contacts(access.folder, access.passwords, [province]).files.get(province)
     known = file.contacts if file else ()
     facilities = {f.id: f for f in access.inventory.facilities.values() if f.province == province}
-    served = _with_operating(facilities.values(), Operating.OPEN, Operating.STANDBY)
+    served = _with_operating(facilities.values(), Operating.OPEN, Operating.PREPARING, Operating.STANDBY)
     listed = [c for c in in_order(known) if c.is_current(access.today) and c.facility in served]
-    opened = _with_operating(facilities.values(), Operating.OPEN)
+    opened = _with_operating(facilities.values(), Operating.OPEN, Operating.PREPARING)
     without = [f for f in sorted(opened) if lacks_representative(known, f, access.today)]
     content = consolidated_list(
         ListRequest(name, access.now, access.requester, purpose),

@@ -103,6 +103,10 @@ BODIES = _choice(
     (
         (ManagingBody.UBND_TINH, "UBND tỉnh | UBND tỉnh/thành phố | UBND thành phố | Cấp tỉnh | Tỉnh"),
         (ManagingBody.UBND_HUYEN, "UBND huyện | UBND quận/huyện | UBND quận | UBND thị xã | Cấp huyện | Huyện"),
+        (
+            ManagingBody.UBND_XA,
+            "UBND xã | UBND xã/phường | UBND phường | UBND đặc khu | Cấp xã | Xã | Phường | Đặc khu",
+        ),
         (ManagingBody.QUAN_DOI, "Quân đội | Bộ Quốc phòng | Bộ CHQS tỉnh | Bộ Chỉ huy quân sự tỉnh | Quân khu"),
         (ManagingBody.CONG_AN, "Công an | Bộ Công an | Công an tỉnh"),
         (ManagingBody.DOANH_NGHIEP, "Doanh nghiệp | Công ty | Tư nhân"),
@@ -111,6 +115,7 @@ BODIES = _choice(
 OPERATING = _choice(
     (
         (Operating.OPEN, "Đang hoạt động | Hoạt động | Đang sử dụng | Đang cách ly | Có"),
+        (Operating.PREPARING, "Đang chuẩn bị | Chuẩn bị hoạt động | Sắp hoạt động | Sắp mở"),
         (Operating.STANDBY, "Dự phòng | Tạm dừng | Tạm ngừng | Chưa hoạt động | Sẵn sàng"),
         (Operating.CLOSED, "Đã đóng | Đóng | Ngừng hoạt động | Dừng hoạt động | Đã giải thể | Giải thể | Kết thúc"),
     )

@@ -161,7 +161,7 @@ def district(**options: Unpack[ColumnOptions]) -> Column:
 
 def ward(**options: Unpack[ColumnOptions]) -> Column:
     """The column of the ward or commune."""
-    return Column("ward", "Xã/Phường", "Xã|Phường|Xã/Phường/Thị trấn|Xã, phường", **options)
+    return Column("ward", "Xã/Phường", "Xã|Phường|Xã/Phường/Thị trấn|Xã, phường|Xã/Phường/Đặc khu", **options)
 
 
 def street(**options: Unpack[ColumnOptions]) -> Column:

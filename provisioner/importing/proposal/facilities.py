@@ -11,7 +11,7 @@ from provisioner.importing.proposal.draft import FacilityDraft, FieldPath
 from provisioner.importing.tables.records import Record
 from provisioner.inventory.model import Operating, Survey
 
-_PLAIN = ("name", "kind", "managing_body", "operating", "opened_on", "closed_on", "notice_posted_on")
+_PLAIN = ("name", "kind", "managing_body", "operating", "opens_on", "opened_on", "closed_on", "notice_posted_on")
 _LOCATION = ("street", "ward", "district")
 _CAPACITY = ("people", "rooms", "floors")
 _UPLINK = {
@@ -44,7 +44,11 @@ def want_facility(draft: FacilityDraft, record: Record) -> None:
     if draft.existing and name and fold(name) != fold(draft.existing.name):
         draft.say(record, warning("facility-renamed", facility=draft.facility), "name")
     operating = record.get("operating")
-    if draft.existing and draft.existing.rendered and operating not in (None, Operating.OPEN.value):
+    if (
+        draft.existing
+        and draft.existing.rendered
+        and operating not in (None, Operating.OPEN.value, Operating.PREPARING.value)
+    ):
         draft.say(record, warning("facility-leaves-hosts", facility=draft.facility), "operating")
     if draft.existing is None:
         draft.want(record, ("province",), "province", draft.province)
@@ -76,7 +80,6 @@ def want_survey(draft: FacilityDraft, record: Record) -> None:
             _keep_site(draft, record, known)
             draft.say(record, note("survey-newer", day=f"{known.surveyed_on:%d/%m/%Y}"), "surveyed_on")
     _want_findings(draft, record)
-    _compare_counts(draft, record, known)
 
 
 def _keep_site(draft: FacilityDraft, record: Record, known: Survey) -> None:
@@ -101,18 +104,6 @@ def _want_findings(draft: FacilityDraft, record: Record) -> None:
         draft.want(record, ("survey", "cameras", key), key)
     for key in _FOUND:
         draft.want(record, ("survey", key), key)
-
-
-def _compare_counts(draft: FacilityDraft, record: Record, known: Survey | None) -> None:
-    """Note that more cameras will do than are there."""
-    present, fit = (_count(record, key, known) for key in ("present", "fit"))
-    if present is not None and fit is not None and fit > present:
-        draft.say(record, error("counts-disagree", fit=fit, present=present), "fit")
-
-
-def _count(record: Record, key: str, known: Survey | None) -> int | None:
-    count = record.whole_number(key)
-    return count if count is not None or known is None else int(getattr(known.cameras, key))
 
 
 def _want_lan(draft: FacilityDraft, record: Record) -> None:

@@ -172,7 +172,6 @@ ENGLISH: dict[str, Wording] = {
     # surveys
     "survey-older": Wording("there is a later survey already, of {day}", "leave the row out, or correct the day"),
     "survey-newer": Wording("replaces the survey of {day}", "nothing"),
-    "counts-disagree": Wording("{fit} cameras will do, but only {present} are there", "correct one of the two"),
     "lan-not-kept": Wording(
         "there is no gateway yet to keep the LAN with; addresses are checked against it", "nothing"
     ),

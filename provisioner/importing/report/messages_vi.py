@@ -152,7 +152,6 @@ VIETNAMESE: dict[str, Wording] = {
     # surveys
     "survey-older": Wording("Đã có lần khảo sát sau đó, ngày {day}", "Bỏ dòng này hoặc sửa ngày"),
     "survey-newer": Wording("Thay cho lần khảo sát ngày {day}", "Không cần sửa"),
-    "counts-disagree": Wording("{fit} camera đạt yêu cầu nhưng chỉ có {present} camera", "Sửa một trong hai số"),
     "lan-not-kept": Wording(
         "Cơ sở chưa có thiết bị cổng nên chưa lưu dải LAN; chỉ dùng để kiểm tra địa chỉ", "Không cần sửa"
     ),
@@ -200,9 +199,14 @@ OF_RULES: dict[str, Wording] = {
     "dates-in-disorder": Wording("Các ngày không đúng thứ tự ({message})", "Sửa một trong hai ngày"),
     "device-id-duplicate": Wording("Hai thiết bị có cùng mã ({message})", "Đặt mã khác"),
     "lan-over-pool": Wording("Dải mạng trùng với mạng của hệ thống ({message})", "Báo đơn vị vận hành"),
+    "managing-body-ended": Wording("Từ 01/07/2025 không còn cấp huyện ({message})", "Chọn UBND xã hoặc UBND tỉnh"),
+    "opening-missing": Wording(
+        "Cơ sở đang chuẩn bị nhưng chưa có ngày dự kiến hoạt động", "Điền Ngày dự kiến hoạt động"
+    ),
     "recorder-over-capacity": Wording("Vượt quá khả năng của đầu ghi ({message})", "Bớt luồng chính hoặc giảm bitrate"),
     "recorder-unknown": Wording("Không có đầu ghi này ({message})", "Sửa mã đầu ghi, hoặc thêm dòng của đầu ghi"),
     "rtsp-path-missing": Wording("Thiếu đường dẫn RTSP: hãng này không có đường dẫn mặc định", "Điền Đường dẫn RTSP"),
+    "survey-counts": Wording("Số camera đạt yêu cầu nhiều hơn số camera hiện có", "Sửa một trong hai số"),
     "uplink-over-capacity": Wording(
         "Đường truyền không đủ cho các luồng phụ ({message})", "Giảm bitrate hoặc nâng đường truyền"
     ),

@@ -53,7 +53,7 @@ class TemplateContent:
     def _facility(self, facility: Facility) -> dict[str, object]:
         scheme = self.inventory.scheme_of(facility.province_scheme)
         capacity = facility.capacity.model_dump() if facility.capacity else {}
-        plain = ("name", "kind", "managing_body", "operating", "opened_on", "closed_on", "notice_posted_on")
+        plain = ("name", "kind", "managing_body", "operating", "opens_on", "opened_on", "closed_on", "notice_posted_on")
         own = {key: getattr(facility, key) for key in plain}
         where = facility.location.model_dump() if facility.location else {}
         named = {"facility_id": facility.id, "province": by_slug(facility.province, scheme).name}

@@ -20,6 +20,7 @@ from provisioner.inventory.model.connection import (
     Blocked,
     BlockOwner,
     BlockReason,
+    ClaimedConnection,
     ConnectionPlan,
     Gateway,
     Party,
@@ -53,7 +54,14 @@ from provisioner.inventory.model.facility import (
     path_name,
 )
 from provisioner.inventory.model.hosts import Carrier, Centre, Relay, Ssh
-from provisioner.inventory.model.orders import Designation, Designations, Instruction, Instructions, ManagingBody
+from provisioner.inventory.model.orders import (
+    DISTRICTS_ENDED,
+    Designation,
+    Designations,
+    Instruction,
+    Instructions,
+    ManagingBody,
+)
 from provisioner.inventory.model.policy import Freeze, Limits, Move, Policy, SignOffs
 from provisioner.inventory.model.settings import MediamtxArtefact, ProvinceScheme, Settings
 from provisioner.inventory.model.signers import Signer, Signers
@@ -61,6 +69,7 @@ from provisioner.inventory.model.vaulted import CarrierSecrets, Credentials, Inv
 from provisioner.inventory.model.whole import Frame, InProvince, Inventory
 
 __all__ = [
+    "DISTRICTS_ENDED",
     "Access",
     "Allocations",
     "BlockOwner",
@@ -72,6 +81,7 @@ __all__ = [
     "CarrierSecrets",
     "Centre",
     "CentreAllocation",
+    "ClaimedConnection",
     "Codec",
     "Connection",
     "ConnectionPlan",

@@ -203,6 +203,20 @@ class Blocked(Model):
     due: Day
 
 
+class ClaimedConnection(Model):
+    """A connection that a document reports, of an annex of 2021 or over a cloud service; nothing here proves it."""
+
+    connected_on: Day
+    """The day on which it was made, as the source has it."""
+    source: Text
+    """The report or annex that says so; no name of a person."""
+    carrier: Slug | None = None
+    """Who made it; it need not be a carrier of this inventory."""
+    cameras: Count | None = None
+    """How many cameras it is said to have."""
+    note: Text | None = None
+
+
 class Gateway(Model):
     """The site's router into the tunnel. The private key is born on it and stays there."""
 

@@ -6,18 +6,24 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from provisioner.inventory.model.base import Day, Model, Positive, Slug, Text, Version
-from provisioner.inventory.model.connection import Blocked, ConnectionPlan, Gateway, Survey
+from provisioner.inventory.model.connection import Blocked, ClaimedConnection, ConnectionPlan, Gateway, Survey
 from provisioner.inventory.model.devices import Camera, Recorder, StreamName
 from provisioner.inventory.model.orders import ManagingBody
 from provisioner.inventory.model.settings import ProvinceScheme
 
 
 class Operating(StrEnum):
-    """Whether people are in the facility; only open ones are rendered."""
+    """Whether people are in the facility; hosts carry those that are open, and those that are about to open."""
 
     OPEN = "open"
+    PREPARING = "preparing"
     STANDBY = "standby"
     CLOSED = "closed"
+
+    @property
+    def is_carried(self) -> bool:
+        """Whether hosts carry such a facility once its plan is agreed: cameras are connected before people come."""
+        return self in {Operating.OPEN, Operating.PREPARING}
 
 
 class FacilityKind(StrEnum):
@@ -38,6 +44,7 @@ class Location(Model):
     street: Text | None = None
     """Number and street, hamlet or village; the facility's own address, never a person's."""
     ward: Text | None = None
+    """Commune, ward or special zone (xã, phường, đặc khu)."""
     district: Text | None = None
     """As the province wrote it: since 2025-07-01 there are none."""
 
@@ -85,7 +92,9 @@ class Facility(Model):
     kind: FacilityKind
     managing_body: ManagingBody
     operating: Operating
-    """`open` while people are in it; `closed` removes it from every host."""
+    """`open` while people are in it, `preparing` before they come; `closed` removes it from every host."""
+    opens_on: Day | None = None
+    """The day on which people are to come; it stays as a record once they have."""
     opened_on: Day | None = None
     closed_on: Day | None = None
     location: Location | None = None
@@ -98,6 +107,8 @@ class Facility(Model):
     plan: ConnectionPlan | None = None
     successor: ConnectionPlan | None = None
     """The next carrier's plan: both serve until the new connection is accepted."""
+    claimed_connection: ClaimedConnection | None = None
+    """A connection that was made without this program: somebody wrote it down, and no run has proved it."""
     blocked: Blocked | None = None
     protected: bool = False
     """Whether its paths may be taken away only after this was removed, in a change of its own."""
@@ -107,15 +118,15 @@ class Facility(Model):
 
     @property
     def connections(self) -> tuple[Connection, ...]:
-        """The connections that hosts carry: none unless people are in it and a plan is agreed."""
-        if self.operating is not Operating.OPEN or self.gateway is None:
+        """The connections that hosts carry: none unless people are in it, or about to come, and a plan is agreed."""
+        if not self.operating.is_carried or self.gateway is None:
             return ()
         plans = ((self.plan, False), (self.successor, True))
         return tuple(Connection(self, p, self.gateway, successor=later) for p, later in plans if p and p.agreed)
 
     @property
     def rendered(self) -> bool:
-        """Whether hosts carry this facility: an agreed plan, and people in it."""
+        """Whether hosts carry this facility: an agreed plan, and people in it or about to come."""
         return bool(self.connections)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from enum import StrEnum
 from typing import Annotated
 
@@ -10,12 +11,18 @@ from pydantic import Field
 from provisioner.inventory.model.base import Day, Model, Slug, Text, Version
 from provisioner.inventory.model.settings import ProvinceScheme
 
+DISTRICTS_ENDED = date(2025, 7, 1)
+"""The first day without districts: since then a province is made of communes, wards and special zones."""
+
 
 class ManagingBody(StrEnum):
     """Who runs the facility; the orders' scope is by this."""
 
     UBND_TINH = "ubnd_tinh"
     UBND_HUYEN = "ubnd_huyen"
+    """People's Committees of districts, which ended with 2025-06-30."""
+    UBND_XA = "ubnd_xa"
+    """People's Committees of communes, wards and special zones."""
     QUAN_DOI = "quan_doi"
     CONG_AN = "cong_an"
     DOANH_NGHIEP = "doanh_nghiep"

@@ -108,8 +108,36 @@ def _past_days(facility: Facility) -> Iterator[tuple[tuple[str, ...], date | Non
     yield ("contact_confirmed_on",), facility.contact_confirmed_on
     if facility.survey:
         yield ("survey", "surveyed_on"), facility.survey.surveyed_on
+    if facility.claimed_connection:
+        yield ("claimed_connection", "connected_on"), facility.claimed_connection.connected_on
     if facility.blocked:
         yield ("blocked", "since"), facility.blocked.since
+
+
+def openings_are_written_down(site: SiteView) -> Iterator[Problem]:
+    """A facility that is prepared for people says when they come; one that people left is not about to open."""
+    facility = site.facility
+    if facility.operating is Operating.PREPARING and facility.opens_on is None:
+        message = "operating is preparing, but the file does not say when it opens (opens_on)"
+        hint = "add opens_on, the day on which people are to come; its cameras are to be connected before"
+        yield site.problem(("operating",), "opening-missing", message, hint)
+    if facility.operating is Operating.STANDBY and facility.opens_on and site.days.is_to_come(facility.opens_on):
+        message = f"opens_on is {facility.opens_on}, but operating is standby, so that no host carries it"
+        hint = "write operating: preparing, so that it is connected before people come, or remove opens_on"
+        yield site.problem(("opens_on",), "dates-in-disorder", message, hint)
+    if facility.opens_on and facility.closed_on and facility.closed_on < facility.opens_on:
+        message = f"closed_on {facility.closed_on} is before opens_on {facility.opens_on}"
+        yield site.problem(("closed_on",), "dates-in-disorder", message, "correct one of the two days")
+
+
+def surveys_add_up(site: SiteView) -> Iterator[Problem]:
+    """Of the cameras that a survey found, no more will do than there are."""
+    survey = site.facility.survey
+    if survey and survey.cameras.fit > survey.cameras.present:
+        counts = survey.cameras
+        message = f"the survey has {counts.fit} cameras that will do, but only {counts.present} that are there"
+        path = ("survey", "cameras", "fit")
+        yield site.problem(path, "survey-counts", message, "correct one of the two counts")
 
 
 def surveys_come_before_plans(site: SiteView) -> Iterator[Problem]:
@@ -165,6 +193,8 @@ RULES: tuple[SiteRule, ...] = (
     agreed_plans_are_complete,
     plans_are_signed,
     days_have_passed,
+    openings_are_written_down,
+    surveys_add_up,
     surveys_come_before_plans,
     blocks_are_in_order,
     successors_are_of_another_carrier,

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import cache
 
-from provisioner.base.diagnostics import Problem
+from provisioner.base.diagnostics import Problem, Severity
 from provisioner.base.nearest import asked, nearest
 from provisioner.geography import SCHEMES, AmbiguousProvinceError, ProvinceError, by_slug, merged_into, provinces
 from provisioner.inventory.files.positions import KeyPath
-from provisioner.inventory.model import InProvince, ProvinceScheme
+from provisioner.inventory.model import DISTRICTS_ENDED, InProvince, ManagingBody, Operating, ProvinceScheme
 from provisioner.inventory.rules.view import View
 
 
@@ -66,6 +66,19 @@ def facilities_have_a_province_today(view: View) -> Iterator[Problem]:
             yield view.problem(owner, ("province_scheme",), "province-scheme-newer", province.message, hint)
 
 
+def bodies_are_there_today(view: View) -> Iterator[Problem]:
+    """No facility is a district's where the inventory's list is of the time after districts."""
+    if view.inventory.scheme_of(None) is not ProvinceScheme.GSO_2025:
+        return
+    for owner, facility in view.facilities():
+        if facility.managing_body is ManagingBody.UBND_HUYEN and facility.operating is not Operating.CLOSED:
+            message = f"managing_body is ubnd_huyen, and there are no districts since {DISTRICTS_ENDED}"
+            hint = "write who runs it now: ubnd_xa (commune, ward or special zone) or ubnd_tinh"
+            yield view.problem(
+                owner, ("managing_body",), "managing-body-ended", message, hint, severity=Severity.WARNING
+            )
+
+
 def province_name(view: View, facility: InProvince) -> str:
     """The slug of the province that a facility is in today, with its frozen slug where that is another."""
     province = view.province_today(facility)
@@ -74,4 +87,8 @@ def province_name(view: View, facility: InProvince) -> str:
     return f"{province.slug} (formerly {facility.province})"
 
 
-RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (provinces_are_known, facilities_have_a_province_today)
+RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (
+    provinces_are_known,
+    facilities_have_a_province_today,
+    bodies_are_there_today,
+)

@@ -8,10 +8,12 @@ from typing import Any
 
 from provisioner.base.clock import local_iso
 from provisioner.base.json_document import Document
+from provisioner.lifecycle.pictures import Freshness
 from provisioner.report.exports.progress import PROGRESS
 from provisioner.report.exports.report import FacilityList, Report
 from provisioner.report.exports.surveys import SURVEYS
 from provisioner.report.exports.zones import ZONES
+from provisioner.report.freshness import freshness_document
 
 __all__ = ["REPORTS", "FacilityList", "Report", "export_document"]
 
@@ -20,7 +22,9 @@ REPORTS: Mapping[str, Report[Any]] = {"progress": PROGRESS, "surveys": SURVEYS, 
 """By the name that `export` takes."""
 
 
-def export_document(name: str, counted: object, as_of: datetime, runs: int) -> Document:
+def export_document(
+    name: str, counted: object, as_of: datetime, runs: int, *, proof: Freshness | None = None
+) -> Document:
     """The `export` document.
 
     Args:
@@ -28,6 +32,15 @@ def export_document(name: str, counted: object, as_of: datetime, runs: int) -> D
         counted: what it counted.
         as_of: its moment, with its zone.
         runs: how many runs the evidence is of.
+        proof: how old the proof is, of a report that rests on it.
     """
-    head = {"schema": "provisioner/export", "version": 1, "as_of": local_iso(as_of), "runs": runs, "report": name}
+    head: Document = {
+        "schema": "provisioner/export",
+        "version": 1,
+        "as_of": local_iso(as_of),
+        "runs": runs,
+        "report": name,
+    }
+    if proof is not None:
+        head |= {"proof": freshness_document(proof)}
     return head | REPORTS[name].document(counted)

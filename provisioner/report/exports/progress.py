@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 
 from provisioner.base.json_document import Document
-from provisioner.inventory.model import BlockReason, ManagingBody
+from provisioner.inventory.model import BlockReason, Facility, ManagingBody
 from provisioner.lifecycle.status import FacilityStatus
 from provisioner.report.exports.report import FacilityList, Report
-from provisioner.report.labels import NO_PLAN_LABEL, TOTAL_LABEL, day_label, label
+from provisioner.report.facility_document import facility_document, since_document
+from provisioner.report.freshness import short
+from provisioner.report.labels import NO_PLAN_LABEL, TOTAL_LABEL, day_label, label, opening_label, up_label
 from provisioner.report.pages import Page, SheetRow
 from provisioner.report.progress import Group, ProgressReport, counted_as, progress
-from provisioner.report.status import facility_document
+from provisioner.report.status import warning_lines
 from provisioner.report.tables import TOTAL_NAME, text_table
 
 _NO_PLAN = "no plan yet"
@@ -43,6 +46,13 @@ def _group_document(group: Group, key: str) -> Document:
     return named | {
         "facilities": group.facilities,
         "connected": group.connected,
+        "up_now": group.up,
+        "not_up": group.not_up,
+        "unknown": group.unknown,
+        "last_proved": since_document(group.last_proved),
+        "down_since": since_document(group.down_since),
+        "claimed": group.claimed,
+        "without_connection": group.without_connection,
         "late": group.late,
         "blocked": {reason.value: count for reason, count in group.blocked.items()},
         "suspended": group.suspended,
@@ -50,6 +60,14 @@ def _group_document(group: Group, key: str) -> Document:
         "overdue": group.overdue,
         "cameras": group.cameras,
         "cameras_connected": group.cameras_connected,
+        "cameras_up": group.cameras_up,
+        "cameras_down": group.cameras_down,
+        "cameras_unknown": group.cameras_unknown,
+        "recorders": group.recorders,
+        "surveyed": group.surveyed,
+        "cameras_present": group.present,
+        "cameras_fit": group.fit,
+        "cameras_missing": group.missing,
     }
 
 
@@ -63,23 +81,29 @@ def _lines(report: ProgressReport) -> Iterator[str]:
     yield from _group_table("carrier", report.by_carrier, report.total, reasons)
     yield ""
     yield from _group_table("managing body", report.by_managing_body, report.total, reasons)
-    if report.closed:
+    yield ""
+    yield from _survey_table(report)
+    yield from _remarks(report)
+
+
+def _remarks(report: ProgressReport) -> Iterator[str]:
+    claimed = [(status.facility.id, status.claimed) for status in report.listed if status.claimed]
+    warnings = list(warning_lines(report.listed))
+    if claimed or warnings or report.closed:
         yield ""
+    for facility, claim in claimed:
+        yield f"claimed, and not proved: {facility} since {claim.connected_on} ({claim.source})"
+    yield from warnings
+    if report.closed:
         yield f"closed, and not counted: {report.closed}"
 
 
 def _group_table(noun: str, groups: Sequence[Group], total: Group, reasons: Sequence[BlockReason]) -> Iterator[str]:
     blocked = tuple(f"blocked: {reason.value}" for reason in reasons)
     names = (
-        noun,
-        "facilities",
-        "connected",
-        "late",
+        *(noun, "facilities", "connected", "up now", "last proved", "down since", "claimed", "late"),
         *blocked,
-        "suspended",
-        "under way",
-        "overdue",
-        "cameras connected",
+        *("suspended", "under way", "overdue", "cameras connected", "cameras up now"),
     )
     rows = [_cells(group, group.key or _NO_PLAN, reasons) for group in groups]
     yield from text_table(names, [*rows, _cells(total, TOTAL_NAME, reasons)], numbers=True)
@@ -87,10 +111,37 @@ def _group_table(noun: str, groups: Sequence[Group], total: Group, reasons: Sequ
 
 def _cells(group: Group, name: str, reasons: Sequence[BlockReason]) -> list[str]:
     blocked = [group.blocked.get(reason, 0) for reason in reasons]
-    counts = [group.facilities, group.connected, group.late, *blocked]
-    counts += [group.suspended, group.under_way, group.overdue]
-    cameras = f"{group.cameras_connected}/{group.cameras}"
-    return [name, *map(str, counts), cameras]
+    counts = [group.claimed, group.late, *blocked, group.suspended, group.under_way, group.overdue]
+    return [
+        *(name, str(group.facilities), str(group.connected), _known(str(group.up), group.unknown, group.connected)),
+        *(_short(group.last_proved), _short(group.down_since)),
+        *map(str, counts),
+        f"{group.cameras_connected}/{group.cameras}",
+        _known(f"{group.cameras_up}/{group.cameras}", group.cameras_unknown, group.cameras),
+    ]
+
+
+def _known(text: str, unknown: int, of: int) -> str:
+    """A count, and of how many nobody knows."""
+    if unknown and unknown == of:
+        return "unknown"
+    return f"{text} ({unknown} unknown)" if unknown else text
+
+
+def _short(moment: datetime | None) -> str:
+    return short(moment) if moment else "-"
+
+
+def _survey_table(report: ProgressReport) -> Iterator[str]:
+    """What the surveys found, against the cameras that are registered."""
+    names = ("province", "surveyed", "registered of present", "fit", "missing", "recorders")
+    rows = [_surveyed(group, group.key) for group in report.by_province]
+    yield from text_table(names, [*rows, _surveyed(report.total, TOTAL_NAME)], numbers=True)
+
+
+def _surveyed(group: Group, name: str) -> list[str]:
+    counts = (group.fit, group.missing, group.recorders)
+    return [name, str(group.surveyed), f"{group.cameras} of {group.present}", *map(str, counts)]
 
 
 # --- pages -----------------------------------------------------------------------------------------
@@ -122,6 +173,12 @@ def _count_columns(name: str, reasons: Sequence[BlockReason]) -> tuple[tuple[str
         (name, 26),
         ("Tổng số cơ sở", 10),
         ("Đã kết nối", 10),
+        ("Hiện có hình", 10),
+        ("Hiện không đủ hình", 10),
+        ("Hiện chưa rõ", 10),
+        ("Kiểm chứng gần nhất", 16),
+        ("Mất hình từ", 16),
+        ("Báo cáo đã kết nối, chưa kiểm chứng", 14),
         ("Trong đó trễ hạn", 10),
         ("Vướng mắc", 10),
         *((f"Vướng mắc: {label(reason)}", 14) for reason in reasons),
@@ -130,14 +187,30 @@ def _count_columns(name: str, reasons: Sequence[BlockReason]) -> tuple[tuple[str
         ("Quá hạn chưa kết nối", 10),
         ("Tổng số camera", 10),
         ("Camera của cơ sở đã kết nối", 12),
+        ("Camera hiện có hình", 10),
+        ("Camera hiện mất hình", 10),
+        ("Camera hiện chưa rõ", 10),
+        ("Số đầu ghi", 10),
+        ("Cơ sở đã khảo sát", 10),
+        ("Camera khi khảo sát", 10),
+        ("Camera đáp ứng", 10),
+        ("Camera cần bổ sung", 10),
     )
 
 
 def _counts(group: Group, name: str, reasons: Sequence[BlockReason]) -> SheetRow:
     blocked = (group.blocked.get(reason, 0) for reason in reasons)
-    before = (name, group.facilities, group.connected, group.late, group.blocked_in_all)
-    after = (group.suspended, group.under_way, group.overdue, group.cameras, group.cameras_connected)
-    return (*before, *blocked, *after)
+    now = (group.up, group.not_up, group.unknown, day_label(group.last_proved), day_label(group.down_since))
+    places = (group.suspended, group.under_way, group.overdue)
+    cameras = (group.cameras, group.cameras_connected, group.cameras_up, group.cameras_down, group.cameras_unknown)
+    surveys = (group.recorders, group.surveyed, group.present, group.fit, group.missing)
+    return (
+        *(name, group.facilities, group.connected, *now, group.claimed, group.late, group.blocked_in_all),
+        *blocked,
+        *places,
+        *cameras,
+        *surveys,
+    )
 
 
 _LISTED = (
@@ -157,6 +230,19 @@ _LISTED = (
     ("Đơn vị xử lý", 20),
     ("Việc tiếp theo", 40),
     ("Thời hạn xử lý", 14),
+    ("Tình trạng hoạt động", 16),
+    ("Ngày dự kiến hoạt động", 14),
+    ("Hiện có hình", 14),
+    ("Kiểm chứng gần nhất", 16),
+    ("Mất hình từ", 16),
+    ("Báo cáo đã kết nối từ ngày (chưa kiểm chứng)", 16),
+    ("Nguồn báo cáo", 30),
+    ("Số camera", 10),
+    ("Số đầu ghi", 10),
+    ("Camera khi khảo sát", 10),
+    ("Camera đáp ứng", 10),
+    ("Camera cần bổ sung", 10),
+    ("Cảnh báo", 34),
 )
 
 
@@ -180,7 +266,30 @@ def _listed(number: int, status: FacilityStatus, province: str) -> SheetRow:
         label(blocked.owner) if blocked else "",
         blocked.next_action if blocked else "",
         day_label(blocked.due) if blocked else "",
+        *_now(status),
+        *_found(facility),
+        opening_label(status.opening) if status.opening else "",
     )
+
+
+def _now(status: FacilityStatus) -> SheetRow:
+    facility, pictures, claim = status.facility, status.pictures, status.claimed
+    return (
+        label(facility.operating),
+        day_label(facility.opens_on),
+        up_label(pictures),
+        day_label(pictures.last_proved.at if pictures.last_proved else None),
+        day_label(pictures.down_since.at if pictures.down_since else None),
+        day_label(claim.connected_on) if claim else "",
+        claim.source if claim else "",
+    )
+
+
+def _found(facility: Facility) -> SheetRow:
+    """The cameras and recorders that are registered, and what the survey found."""
+    counts = facility.survey.cameras if facility.survey else None
+    surveyed = (counts.present, counts.fit, counts.missing) if counts else ("", "", "")
+    return (len(facility.cameras), len(facility.recorders), *surveyed)
 
 
 PROGRESS = Report(
@@ -189,5 +298,6 @@ PROGRESS = Report(
     document=_document,
     lines=_lines,
     pages=_pages,
+    rests_on_proof=True,
 )
 """The report on progress."""

@@ -54,6 +54,7 @@ class Report(Generic[C]):
         document: its own part of the `export` document.
         lines: its tables as text.
         pages: its sheets in Vietnamese.
+        rests_on_proof: whether it counts what verifications proved, so that it has to say first how old that is.
     """
 
     heading: str
@@ -61,3 +62,4 @@ class Report(Generic[C]):
     document: Callable[[C], Document]
     lines: Callable[[C], Iterator[str]]
     pages: Callable[[C, FacilityList], tuple[Page, ...]]
+    rests_on_proof: bool = False

@@ -37,7 +37,7 @@ from tests import histories
 from tests.unit.cli.test_documents import holds
 
 ROOT = Path(__file__).parents[3]
-PAGE = (ROOT / "docs/lifecycle.md").read_text(encoding="utf-8")
+PAGE = ROOT / "docs/lifecycle.md"
 EXAMPLE = Path("inventories/example")
 RELAYS = {"relay-viettel-1": ("kcl-bg-001", "kcl-bg-002", "kcl-hd-001"), "relay-vnpt-1": ("kcl-qn-001",)}
 HANDED_OVER = RELAYS | {"relay-vnpt-1": ("kcl-hd-001", "kcl-qn-001")}
@@ -97,7 +97,10 @@ def past(tmp_path_factory: pytest.TempPathFactory) -> Path:
         story.verify(at("2021-05-11", "00:10:00"), night | {"kcl-bg-002": 2, "kcl-hd-001": 3})
         story.apply(at("2021-06-08", "14:05:00"), HANDED_OVER)
         for day in ("2021-06-09", "2021-06-10"):
-            story.verify(at(day, "00:10:00"), {"kcl-hd-001": 3}, HANDED_OVER)
+            story.verify(at(day, "00:10:00"), night | {"kcl-bg-002": 2, "kcl-hd-001": 3}, HANDED_OVER)
+        dark = night | {"kcl-bg-001": 0, "kcl-bg-002": 2, "kcl-hd-001": 3}
+        for day in ("2021-06-12", "2021-06-13"):
+            story.verify(at(day, "00:10:00"), dark, HANDED_OVER)
     return folder
 
 
@@ -122,13 +125,21 @@ def document(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
     return printed
 
 
-def test_the_page_shows_what_the_commands_print(story: Story, capsys: pytest.CaptureFixture[str]) -> None:
-    blocks = re.findall(r"^```console\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+def test_the_page_shows_what_the_commands_print(
+    story: Story, capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest
+) -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    blocks = re.findall(r"^```console\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
     steps = [part.partition("\n") for block in blocks for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]]
     assert len(steps) == 4
     for command, _, shown in steps:
         assert run(command.split()[1:], story.environment) == 0
-        assert capsys.readouterr().out == shown
+        printed = capsys.readouterr().out
+        if request.config.getoption("--update-golden"):
+            page = page.replace(f"$ {command}\n{shown}", f"$ {command}\n{printed}")
+            PAGE.write_text(page, encoding="utf-8")
+        else:
+            assert printed == shown, "run pytest --update-golden on this test, and read the diff"
 
 
 def test_the_moment_of_the_deadline_itself_is_too_late(story: Story, capsys: pytest.CaptureFixture[str]) -> None:
@@ -307,7 +318,9 @@ def test_the_spreadsheet_of_progress_is_the_document_in_vietnamese(
     header, *body, total = rows[4:]
     assert header[:3] == ["Tỉnh/Thành phố", "Tổng số cơ sở", "Đã kết nối"]
     assert [row[0] for row in body] == ["Bắc Giang", "Hải Dương", "Quảng Nam"]
-    assert total[1:] == [sum(column) for column in zip(*(row[1:] for row in body), strict=True)]
+    moments = {header.index(name) for name in ("Kiểm chứng gần nhất", "Mất hình từ")}
+    for place in set(range(1, len(header))) - moments:
+        assert total[place] == sum(row[place] for row in body), header[place]
     assert (total[0], total[1], total[2]) == (
         "Tổng cộng",
         printed["total"]["facilities"],
@@ -325,6 +338,50 @@ def test_the_spreadsheet_of_progress_is_the_document_in_vietnamese(
     ]
     assert listed["kcl-hd-003"][12] == "Thiết bị cũ, không tương thích"
     assert out.stat().st_mode & 0o777 == 0o600
+
+
+def test_the_spreadsheet_says_first_how_old_its_proof_is_and_which_pictures_come_now(
+    story: Story, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "progress.xlsx"
+    assert story.run("export", "progress", "--out", str(out)) == 0
+    assert capsys.readouterr().out.startswith("last verification: 7 h 50 min ago (run verify-0613-0010)\n")
+    pages = sheets(out)
+    age = "Căn cứ: lần kiểm tra gần nhất: 7 giờ 50 phút trước (lúc 00:10 ngày 13/06/2021, verify-0613-0010)"
+    for rows in pages.values():
+        assert str(rows[2][0]).startswith(age)
+    header, *body = pages["Theo tỉnh"][4:]
+    province = dict(zip(header, body[0], strict=True))
+    assert (province["Đã kết nối"], province["Hiện có hình"], province["Hiện không đủ hình"]) == (2, 1, 1)
+    assert (province["Kiểm chứng gần nhất"], province["Mất hình từ"]) == ("13/06/2021 00:10", "12/06/2021 00:10")
+    assert (province["Tổng số camera"], province["Camera hiện có hình"], province["Camera hiện mất hình"]) == (6, 2, 4)
+    assert (province["Số đầu ghi"], province["Camera khi khảo sát"]) == (1, 6)
+    header, *body = pages["Danh sách cơ sở"][4:]
+    listed = {row[1]: dict(zip(header, row, strict=True)) for row in body}
+    dark, claimed, new = (listed[name] for name in ("kcl-bg-001", "kcl-qn-003", "kcl-qn-002"))
+    assert (dark["Trạng thái"], dark["Hiện có hình"], dark["Mất hình từ"]) == (
+        "Đang vận hành",
+        "0/4",
+        "12/06/2021 00:10",
+    )
+    assert claimed["Báo cáo đã kết nối từ ngày (chưa kiểm chứng)"] == "20/05/2021"
+    assert claimed["Nguồn báo cáo"] == "illustrative annex 02/PL"
+    assert (new["Tình trạng hoạt động"], new["Ngày dự kiến hoạt động"]) == ("Đang chuẩn bị", "16/06/2021")
+    assert new["Cảnh báo"] == "Hoạt động sau 3 ngày, chưa kết nối"
+
+
+def test_proof_without_a_night_is_said_to_be_stale_first(
+    story: Story, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(overview, "now", lambda: NOW + timedelta(days=3))
+    for command in (["status"], ["export", "progress"]):
+        assert story.run(*command) == 0
+        first = capsys.readouterr().out.splitlines()[0]
+        assert first.startswith("last verification: 3 days 7 h ago (run verify-0613-0010): stale, older than 24 h")
+    assert story.run("--output", "json", "status") == 0
+    printed = document(capsys)
+    assert printed["proof"]["stale"]
+    assert {one["up_now"] for one in printed["facilities"]} == {None}
 
 
 @pytest.mark.parametrize(("what", "pages"), [("surveys", 2), ("zones", 2)])

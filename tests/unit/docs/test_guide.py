@@ -14,6 +14,8 @@ import pytest
 
 from provisioner import pipeline
 from provisioner.base import errors
+from provisioner.base.clock import VIETNAM
+from provisioner.cli import overview
 from provisioner.cli.commands import COMMANDS
 from provisioner.cli.main import cli, run
 from provisioner.inventory.makes import rtsp_path
@@ -41,6 +43,8 @@ RUN_HERE = ("docs/contacts.md", "docs/geography.md", "docs/import.md", *(page fo
 """Pages with console blocks. Each begins anew: a fresh checkout whose example runs on the hosts."""
 RUN_ELSEWHERE = {"docs/lifecycle.md": "tests/unit/cli/test_status.py"}
 """Pages whose blocks need another beginning, and the test that makes it and runs them."""
+NOW = datetime(2021, 6, 13, 8, tzinfo=VIETNAM)
+"""The moment of the example's reports: days to its openings and deadlines stand in them."""
 KEPT_REPORT = "provisioner verify"
 """The command whose block is a report that other tests keep: simulated hosts give no evidence of pictures."""
 GUIDE_TEXT = "\n".join(map(text_of, GUIDE))
@@ -109,6 +113,7 @@ def terminal(
     shell(tmp_path, "git init -q && git config user.name A && git config user.email a@example.com")
     shell(tmp_path, "git add inventories && git commit -qm A")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(overview, "now", lambda: NOW)
     monkeypatch.setenv("COLUMNS", "80")
     hosts.hosts["relay-viettel-1"] = SimulatedHost(viewers={WATCHED: 2})
     unlocked = {

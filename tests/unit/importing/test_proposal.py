@@ -172,9 +172,7 @@ def test_of_a_replaced_survey_stays_what_the_new_table_does_not_ask() -> None:
 
 def test_an_earlier_survey_is_an_error_and_so_are_counts_that_cannot_be() -> None:
     assert codes(survey_of(make.facility(), made.survey_row(day="06/05/2021"))) == ["survey-older"]
-    assert codes(survey_of(make.facility(), made.survey_row(counts=(4, 6, 0))), FindingLevel.ERROR) == [
-        "counts-disagree"
-    ]
+    assert codes(survey_of(make.facility(), made.survey_row(counts=(4, 6, 0))), FindingLevel.ERROR) == ["survey-counts"]
 
 
 def test_a_first_survey_needs_all_that_the_model_needs() -> None:
@@ -397,3 +395,14 @@ def test_another_name_for_an_id_is_reported() -> None:
 def test_a_facility_that_hosts_carry_is_not_closed_without_a_warning() -> None:
     rows = [made.FACILITY_HEADER, made.facility_row("Trường Ví Dụ", operating="Đã đóng")]
     assert codes(proposal_of(book({"Cơ sở": rows})), FindingLevel.WARNING) == ["facility-leaves-hosts"]
+
+
+def test_a_site_that_is_prepared_for_people_is_carried_on_and_says_when_they_come() -> None:
+    header = (*made.FACILITY_HEADER, "Ngày dự kiến hoạt động")
+    row = made.facility_row("Trường Ví Dụ", id="kcl-bg-001", operating="Đang chuẩn bị", body="UBND phường")
+    proposal = proposal_of(book({"Cơ sở": [header, (*row, "20/05/2021")]}))
+    assert codes(proposal, FindingLevel.WARNING) == []
+    found = after(proposal)
+    assert (found["operating"], found["opens_on"], found["managing_body"]) == ("preparing", "2021-05-20", "ubnd_xa")
+    without = proposal_of(book({"Cơ sở": [header, (*row, None)]}))
+    assert codes(without, FindingLevel.ERROR) == ["opening-missing"]

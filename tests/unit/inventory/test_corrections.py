@@ -104,8 +104,8 @@ def test_what_the_hint_says_to_write_is_accepted(tmp_path: Path, field: str, wri
         ("opened_on", "05/06/2021", "write opened_on: 2021-06-05 or 2021-05-06, whichever is meant"),
         ("opened_on", "2021-02-30", "write opened_on as YYYY-MM-DD, a day that exists, e.g. 2021-05-10"),
         ("opened_on", "yesterday", "write opened_on as YYYY-MM-DD, a day that exists, e.g. 2021-05-10"),
-        ("operating", "on", "one of open, standby, closed"),
-        ("operating", "no", "one of open, standby, closed"),
+        ("operating", "on", "one of open, preparing, standby, closed"),
+        ("operating", "no", "one of open, preparing, standby, closed"),
         (
             "address",
             "192.168.1.300",

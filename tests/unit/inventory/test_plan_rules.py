@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from provisioner.base.diagnostics import Problem, Severity
-from provisioner.inventory.model import Facility
+from provisioner.inventory.model import Facility, Operating
+from provisioner.inventory.outline import outline_of, packed, unpacked
 from provisioner.inventory.signed import signed_content
 from tests import inventories as make
 
@@ -240,3 +241,59 @@ def test_a_line_bears_what_is_always_pulled() -> None:
     rated = make.camera(streams={"sub": {"width": 640, "height": 360, "kbps": 512}})
     listed = problems(make.facility(survey=slow, cameras=[rated]))
     assert [(p.code, p.severity) for p in listed] == [("uplink-over-capacity", Severity.WARNING)]
+
+
+# --- openings, claims, counts ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"operating": "preparing"}, "opening-missing"),
+        ({"operating": "standby", "opens_on": "2021-05-20"}, "dates-in-disorder"),
+        ({"operating": "closed", "opens_on": "2021-05-08", "closed_on": "2021-05-07"}, "dates-in-disorder"),
+        ({"claimed_connection": {"connected_on": "2021-05-10", "source": "x"}}, "date-in-the-future"),
+        ({"claimed_connection": {"connected_on": "2021-05-08", "source": "call 0912 345 678"}}, "personal-in-text"),
+        ({"survey": make.survey(cameras={"present": 4, "fit": 5, "missing": 0})}, "survey-counts"),
+    ],
+)
+def test_openings_claims_and_counts_are_in_order(changes: dict[str, Any], code: str) -> None:
+    assert codes(make.facility(**changes)) == [code]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"operating": "preparing", "opens_on": "2021-05-20"},
+        {"operating": "preparing", "opens_on": "2021-05-01"},
+        {"operating": "open", "opens_on": "2021-05-01", "opened_on": "2021-05-02"},
+        {"operating": "standby", "opens_on": "2021-05-01"},
+        {"claimed_connection": {"connected_on": "2021-05-08", "source": "annex 02/PL", "carrier": "fpt", "cameras": 6}},
+        {"survey": make.survey(cameras={"present": 5, "fit": 5, "missing": 0})},
+        {"managing_body": "ubnd_xa"},
+    ],
+)
+def test_what_is_in_order_is_no_problem_and_signed_as_before(changes: dict[str, Any]) -> None:
+    """None of it is part of what is signed: the sign-offs of the plain facility hold."""
+    assert codes(make.facility() | changes) == []
+
+
+def test_districts_are_asked_about_only_where_the_list_of_provinces_is_of_the_time_after_them() -> None:
+    site = make.facility(managing_body="ubnd_huyen", province_scheme="gso-2021")
+    assert codes(site) == []
+    designations = [make.designation(province_scheme="gso-2021")]
+    today = make.settings(province_scheme="gso-2025")
+    found = problems(site, settings=today, designations=designations)
+    assert [(p.code, p.severity) for p in found] == [("managing-body-ended", Severity.WARNING)]
+    closed = make.facility(managing_body="ubnd_huyen", province_scheme="gso-2021", operating="closed")
+    assert codes(closed, settings=today, designations=designations) == []
+
+
+@pytest.mark.parametrize("operating", list(Operating))
+def test_hosts_carry_what_is_open_and_what_is_prepared_for_people_in_full_and_in_outline(operating: Operating) -> None:
+    days = {"opens_on": "2021-05-20"} if operating is Operating.PREPARING else {}
+    inventory = make.inventory(facilities=[make.facility(operating=operating.value, **days)])
+    (site,) = inventory.facilities.values()
+    assert site.rendered == outline_of(site).rendered == (operating in {Operating.OPEN, Operating.PREPARING})
+    assert unpacked(json.loads(json.dumps(packed(outline_of(site))))) == outline_of(site)
+    assert [one.facility.id for one in inventory.connections] == ([site.id] if site.rendered else [])

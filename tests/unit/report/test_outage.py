@@ -1,0 +1,327 @@
+"""What May 2021 asks of progress and status: no outage is hidden, claims are apart, surveys are held against cameras.
+
+The numbers are those that provinces reported then: 30 facilities surveyed, 11 connected with 85 cameras, 19 not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import closing
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from provisioner.base.clock import VIETNAM
+from provisioner.geography import by_slug
+from provisioner.history.place import StatePlace
+from provisioner.history.records import FacilityCheck
+from provisioner.history.store import open_history
+from provisioner.inventory.deadlines import Timeliness
+from provisioner.inventory.model import Facility, Inventory
+from provisioner.inventory.signed import signed_content
+from provisioner.lifecycle.evidence import NO_EVIDENCE, Evidence
+from provisioner.lifecycle.pictures import freshness
+from provisioner.lifecycle.states import FacilityState
+from provisioner.lifecycle.status import FacilityStatus, statuses
+from provisioner.report.exports import REPORTS, FacilityList, export_document
+from provisioner.report.progress import progress
+from provisioner.report.status import status_document, status_lines
+from tests import histories
+from tests import inventories as make
+
+PROVINCE = "thai-nguyen"
+NIGHTS = [datetime(2021, 5, day, 0, 10, tzinfo=VIETNAM) for day in (9, 10, 11, 12)]
+MORNING = NIGHTS[-1] + timedelta(hours=7)
+SIZES = (*[8] * 10, 5)
+"""Eleven facilities with 85 cameras."""
+
+
+Night = tuple[datetime, dict[str, int], tuple[str, ...]]
+"""A verification: when, how many cameras of each facility were up, and what it was limited to."""
+
+
+def _cameras(count: int) -> list[dict[str, Any]]:
+    return [make.camera(f"cam-{number:02}", 10 + number) for number in range(1, count + 1)]
+
+
+def _connected(number: int, size: int) -> dict[str, Any]:
+    survey = make.survey(cameras={"present": size, "fit": size, "missing": 0})
+    return make.facility(f"kcl-tn-{number:03}", province=PROVINCE, cameras=_cameras(size), survey=survey)
+
+
+def _surveyed(number: int) -> dict[str, Any]:
+    """One of the nineteen: forty cameras are there that will not do, and 114 are to be added, over all of them."""
+    present = 3 if number < 14 else 2
+    found = make.survey(cameras={"present": present, "fit": 0, "missing": 6}, verdict="needs_replacement")
+    name = f"kcl-tn-{number:03}"
+    return make.facility(name, province=PROVINCE, plan=None, gateway=None, cameras=[], survey=found)
+
+
+def province(*more: dict[str, Any]) -> Inventory:
+    """The province as it reported on 17 May 2021."""
+    sites = [_connected(number, size) for number, size in enumerate(SIZES, start=1)]
+    sites += [_surveyed(number) for number in range(12, 31)]
+    return make.inventory(facilities=[*sites, *more], designations=[make.designation(PROVINCE)])
+
+
+def evidence(inventory: Inventory, folder: Path, nights: Iterable[Night]) -> Evidence:
+    """What a history says after some nights."""
+    with closing(open_history(StatePlace("test", folder / "state.db"))) as history:
+        for number, (moment, up, limit) in enumerate(nights):
+            run = histories.run(id=f"verify-{number}", started=moment - timedelta(minutes=5), limit=limit)
+            checks = tuple(_check(inventory.facilities[name], count, moment) for name, count in up.items())
+            history.end(run, histories.ending(finished=moment + timedelta(minutes=1), checks=checks))
+        return history.evidence()
+
+
+def _check(facility: Facility, up: int, moment: datetime) -> FacilityCheck:
+    assert facility.plan
+    content, size = signed_content(facility, facility.plan), len(facility.cameras)
+    return FacilityCheck(facility.id, content, facility.plan.relay, moment, size, size, up)
+
+
+def whole(inventory: Inventory, up: bool) -> dict[str, int]:  # noqa: FBT001 (all or none)
+    """A night in which all cameras are up, or none."""
+    return {name: len(f.cameras) if up else 0 for name, f in inventory.facilities.items() if f.rendered}
+
+
+def listing(judged: tuple[FacilityStatus, ...]) -> FacilityList:
+    return FacilityList(judged, lambda facility: by_slug(facility.province, "gso-2021"))
+
+
+def progress_lines(judged: tuple[FacilityStatus, ...]) -> list[str]:
+    return list(REPORTS["progress"].lines(REPORTS["progress"].count(listing(judged))))
+
+
+def test_an_outage_of_every_camera_stands_in_progress_and_status(tmp_path: Path) -> None:
+    """After two nights with 0 of 85 cameras up: connected once, and down since the first of them."""
+    inventory = province()
+    nights = [(night, whole(inventory, number < 2), ()) for number, night in enumerate(NIGHTS)]
+    shown = evidence(inventory, tmp_path, nights)
+    judged = statuses(inventory, shown, MORNING)
+    total = progress(judged, lambda status: status.facility.province).total
+    assert (total.facilities, total.connected, total.cameras_connected) == (30, 11, 85)
+    assert (total.up, total.not_up, total.unknown, total.cameras_up, total.cameras_down) == (0, 11, 0, 0, 85)
+    assert (total.last_proved, total.down_since) == (NIGHTS[1], NIGHTS[2])
+    lines = progress_lines(judged)
+    names, row = lines[0], lines[1].split()
+    assert all(name in names for name in ("connected", "up now", "last proved", "down since", "cameras up now"))
+    assert row[:8] == [PROVINCE, "30", "11", "0", "2021-05-10", "00:10", "2021-05-11", "00:10"]
+    assert (row[-2], row[-1]) == ("85/85", "0/85")
+    text = "\n".join(status_lines(judged, shown, MORNING))
+    assert text.startswith("last verification: 6 h 59 min ago (run verify-3)\n")
+    assert "11 connected: 0 up now, 11 not up, 0 unknown; 0 of 85 cameras are up now" in text
+    assert (
+        "kcl-tn-001  active    2021-05-10 00:10  2021-05-09 00:10  0/8     2021-05-10 00:10  2021-05-11 00:10" in text
+    )
+    (first, *_) = status_document(judged, shown, MORNING, {})["facilities"]
+    assert (first["connected"], first["up_now"], first["cameras_up"]) == (True, False, 0)
+    assert (first["last_proved"], first["down_since"]) == ("2021-05-10T00:10:00+07:00", "2021-05-11T00:10:00+07:00")
+    assert first["next"] == "8 of 8 cameras are not up: see provisioner verify --detail"
+
+
+def test_pictures_that_come_again_end_the_outage(tmp_path: Path) -> None:
+    inventory = province()
+    nights = [(night, whole(inventory, number != 2), ()) for number, night in enumerate(NIGHTS)]
+    total = _total(inventory, evidence(inventory, tmp_path, nights), MORNING)
+    assert (total.up, total.not_up, total.cameras_up, total.down_since) == (11, 0, 85, None)
+    assert total.last_proved == NIGHTS[3]
+
+
+def _total(inventory: Inventory, shown: Evidence, now: datetime) -> Any:
+    return progress(statuses(inventory, shown, now), lambda status: status.facility.province).total
+
+
+def test_proof_that_is_older_than_a_day_says_its_age_first_and_nothing_of_now(tmp_path: Path) -> None:
+    inventory = province()
+    shown = evidence(inventory, tmp_path, [(NIGHTS[0], whole(inventory, up=True), ())])
+    later = NIGHTS[0] + timedelta(days=3, hours=4, minutes=2)
+    judged = statuses(inventory, shown, later)
+    first = next(status_lines(judged, shown, later))
+    assert first == (
+        "last verification: 3 days 4 h ago (run verify-0):"
+        " stale, older than 24 h, so which cameras are up now is not known"
+    )
+    total = _total(inventory, shown, later)
+    assert (total.connected, total.up, total.unknown, total.cameras_up, total.cameras_unknown) == (11, 0, 11, 0, 85)
+    proof = freshness(shown, later, (status.pictures for status in judged))
+    document = export_document("progress", REPORTS["progress"].count(listing(judged)), later, 1, proof=proof)
+    assert document["proof"]["stale"]
+    assert document["proof"]["last_verification"]["age_s"] == int(timedelta(days=3, hours=4, minutes=1).total_seconds())
+    lines = progress_lines(judged)
+    assert "unknown" in lines[1]
+
+
+def test_a_run_with_a_limit_says_nothing_of_what_it_left_out_and_takes_nothing_back(tmp_path: Path) -> None:
+    inventory = province()
+    alone = {"kcl-tn-001": 0}
+    nights: list[Night] = [
+        (NIGHTS[2], whole(inventory, up=True), ()),
+        (NIGHTS[3] - timedelta(hours=1), alone, ("facility=kcl-tn-001",)),
+    ]
+    total = _total(inventory, evidence(inventory, tmp_path, nights), NIGHTS[3])
+    assert (total.up, total.not_up, total.unknown) == (10, 1, 0)
+    judged = statuses(inventory, evidence_of(tmp_path), NIGHTS[3] + timedelta(hours=2))
+    line = next(status_lines(judged, evidence_of(tmp_path), NIGHTS[3] + timedelta(hours=2)))
+    assert line == (
+        "last verification: 2 h 59 min ago (run verify-1, limited to facility=kcl-tn-001);"
+        " it is not known which cameras are up now of 10 of 11 facilities that hosts carry"
+    )
+
+
+def evidence_of(folder: Path) -> Evidence:
+    with closing(open_history(StatePlace("test", folder / "state.db"))) as history:
+        return history.evidence()
+
+
+def test_what_a_run_over_all_could_not_look_at_is_unknown_and_not_what_it_was_before(tmp_path: Path) -> None:
+    """A relay that did not answer leaves no check behind: last night's pictures are no word on tonight's."""
+    inventory = province()
+    seen = {name: size for name, size in whole(inventory, up=True).items() if name != "kcl-tn-001"}
+    nights: list[Night] = [
+        (NIGHTS[2] + timedelta(hours=1), whole(inventory, up=True), ()),
+        (NIGHTS[3], seen, ()),
+    ]
+    total = _total(inventory, evidence(inventory, tmp_path, nights), NIGHTS[3] + timedelta(minutes=1))
+    assert (total.up, total.not_up, total.unknown, total.cameras_up, total.cameras_unknown) == (10, 0, 1, 77, 8)
+
+
+# --- surveys against cameras, and claims -----------------------------------------------------------
+
+
+def test_surveys_are_held_against_the_cameras_that_are_registered() -> None:
+    """85 of 125 cameras that surveys found are registered, 114 are to be added."""
+    inventory = province()
+    total = _total(inventory, NO_EVIDENCE, MORNING)
+    assert (total.surveyed, total.cameras, total.present, total.fit, total.missing) == (30, 85, 125, 85, 114)
+    lines = list(
+        REPORTS["progress"].lines(REPORTS["progress"].count(listing(statuses(inventory, NO_EVIDENCE, MORNING))))
+    )
+    names = next(line for line in lines if "registered of present" in line)
+    row = lines[lines.index(names) + 1]
+    assert row.split() == [PROVINCE, "30", "85", "of", "125", "85", "114", "0"]
+
+
+def test_recorders_are_counted() -> None:
+    """Twelve sites with five cameras and a recorder each, as one province had them."""
+    cameras = [make.channel(f"cam-{number}", number) for number in range(1, 6)]
+    sites = [
+        make.facility(f"kcl-hg-{number:03}", recorders=[make.recorder()], cameras=cameras) for number in range(1, 13)
+    ]
+    total = _total(make.inventory(facilities=sites), NO_EVIDENCE, MORNING)
+    assert (total.facilities, total.cameras, total.recorders) == (12, 60, 12)
+
+
+CLAIM = {"connected_on": "2021-05-12", "source": "illustrative annex 02/PL", "carrier": "vnpt", "cameras": 6}
+
+
+def test_a_claim_is_counted_apart_from_what_was_proved(tmp_path: Path) -> None:
+    """Of 49 facilities 28 are connected: of these eleven are proved, and the annex says the same of seventeen more."""
+    claimed = [
+        make.facility(f"kcl-tn-{number:03}", province=PROVINCE, plan=None, gateway=None, cameras=[], survey=None)
+        | {"claimed_connection": CLAIM}
+        for number in range(31, 48)
+    ]
+    bare = [_surveyed(number) for number in range(48, 50)]
+    inventory = province(*claimed, *bare)
+    shown = evidence(inventory, tmp_path, [(NIGHTS[3], whole(inventory, up=True), ())])
+    judged = statuses(inventory, shown, MORNING)
+    total = _total(inventory, shown, MORNING)
+    assert (total.facilities, total.connected, total.claimed, total.without_connection) == (49, 11, 17, 21)
+    assert (total.cameras_connected, total.cameras_up) == (85, 85)
+    one = next(status for status in judged if status.facility.id == "kcl-tn-031")
+    assert one.standing.state is FacilityState.REGISTERED
+    assert one.standing.connected_at is None
+    text = "\n".join(status_lines(judged, shown, MORNING))
+    assert "claimed 2021-05-12" in text
+    assert "11 connected, 17 more claimed: 11 up now" in text
+    lines = progress_lines(judged)
+    assert "claimed, and not proved: kcl-tn-031 since 2021-05-12 (illustrative annex 02/PL)" in lines
+
+
+def test_a_claim_that_is_proved_is_none_any_more_and_one_that_is_not_meets_no_deadline(tmp_path: Path) -> None:
+    order = {"ref": "1407", "issuer": "x", "issued_on": "2021-05-06", "before": "2021-05-10", "scope": ["ubnd_tinh"]}
+    site = make.facility(claimed_connection=CLAIM)
+    inventory = make.inventory(facilities=[site], instructions=[order])
+    (before,) = statuses(inventory, NO_EVIDENCE, MORNING)
+    assert before.claimed
+    assert before.timeliness is Timeliness.OVERDUE
+    (after,) = statuses(inventory, evidence(inventory, tmp_path, [(NIGHTS[0], {"kcl-bg-001": 1}, ())]), MORNING)
+    assert after.claimed is None
+    assert after.timeliness is Timeliness.ON_TIME
+
+
+# --- before people come ---------------------------------------------------------------------------
+
+ORDER = {"ref": "1407", "issuer": "x", "issued_on": "2021-05-06", "before": "2021-05-10", "scope": ["ubnd_tinh"]}
+
+
+def _opening(opens_on: str, nights: Iterable[Night], folder: Path) -> FacilityStatus:
+    site = make.facility(operating="preparing", opens_on=opens_on)
+    inventory = make.inventory(facilities=[site], instructions=[ORDER])
+    (status,) = statuses(inventory, evidence(inventory, folder, nights), MORNING)
+    return status
+
+
+@pytest.mark.parametrize(
+    ("opens_on", "words"),
+    [
+        ("2021-05-15", "opens in 3 days, not connected"),
+        ("2021-05-13", "opens in 1 day, not connected"),
+        ("2021-05-12", "opens today, not connected"),
+        ("2021-05-11", "should be open since 2021-05-11, not connected"),
+        ("2021-05-26", "opens in 14 days, not connected"),
+        ("2021-05-27", None),
+    ],
+)
+def test_a_site_that_opens_soon_and_is_not_connected_is_a_warning(
+    opens_on: str, words: str | None, tmp_path: Path
+) -> None:
+    status = _opening(opens_on, [], tmp_path)
+    assert (status.opening.words if status.opening else None) == words
+    text = "\n".join(status_lines([status], NO_EVIDENCE, MORNING))
+    assert (f"warning: kcl-bg-001: {words}" in text) == (words is not None)
+    lines = progress_lines((status,))
+    assert (f"warning: kcl-bg-001: {words}" in lines) == (words is not None)
+
+
+def test_a_site_that_is_prepared_is_carried_proved_and_not_yet_active(tmp_path: Path) -> None:
+    nights: list[Night] = [
+        (NIGHTS[2], {"kcl-bg-001": 1}, ()),
+        (NIGHTS[3], {"kcl-bg-001": 1}, ()),
+    ]
+    status = _opening("2021-05-15", nights, tmp_path)
+    assert status.facility.rendered
+    assert status.standing.is_connected
+    assert status.standing.state is FacilityState.ACCEPTED
+    assert status.opening is None
+    assert status.next == "when people come (2021-05-15): write operating: open, and opened_on"
+
+
+def test_a_site_that_is_connected_and_down_before_it_opens_is_a_warning(tmp_path: Path) -> None:
+    nights: list[Night] = [
+        (NIGHTS[2], {"kcl-bg-001": 1}, ()),
+        (NIGHTS[3], {"kcl-bg-001": 0}, ()),
+    ]
+    status = _opening("2021-05-15", nights, tmp_path)
+    assert status.opening
+    assert status.opening.words == "opens in 3 days, connected, not up now"
+
+
+def test_a_site_that_opens_after_an_order_s_day_has_to_be_connected_before_it_opens(tmp_path: Path) -> None:
+    status = _opening("2021-05-15", [], tmp_path)
+    assert status.duty
+    assert str(status.duty.before) == "2021-05-15"
+    assert status.timeliness is Timeliness.DUE
+    own = ORDER | {"facilities": {"kcl-bg-001": "2021-05-11"}}
+    site = make.facility(operating="preparing", opens_on="2021-05-15")
+    (other,) = statuses(make.inventory(facilities=[site], instructions=[own]), NO_EVIDENCE, MORNING)
+    assert other.timeliness is Timeliness.OVERDUE
+
+
+def test_nobody_is_in_a_facility_on_standby_and_it_is_not_overdue() -> None:
+    inventory = make.inventory(facilities=[make.facility(operating="standby")], instructions=[ORDER])
+    (status,) = statuses(inventory, NO_EVIDENCE, MORNING)
+    assert (status.timeliness, status.duties) == (Timeliness.NOT_BOUND, ())
