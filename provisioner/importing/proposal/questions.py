@@ -34,6 +34,7 @@ class Why(StrEnum):
     PLACE_MISSING = "place-missing"
     PLACE_LIKE = "place-like"
     MANY_NAMESAKES = "many-namesakes"
+    LISTED = "listed"
     NOT_LISTED = "not-listed"
     NOT_THIS_ID = "not-this-id"
 

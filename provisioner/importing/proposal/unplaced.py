@@ -156,19 +156,17 @@ def _other_ids(row: Unplaced, other: Unplaced) -> bool:
 
 
 def _reasons(row: Unplaced, likely: Likely, listed: Collection[str]) -> tuple[Why, ...]:
-    reasons = [*likely.reasons]
-    if likely.key not in listed:
-        reasons.append(Why.NOT_LISTED)
+    reasons = [*likely.reasons, Why.LISTED if likely.key in listed else Why.NOT_LISTED]
     if row.wanted_id:
         reasons.append(Why.NOT_THIS_ID)
     return tuple(reasons)
 
 
-def _rank(candidate: Candidate) -> tuple[bool, bool, int, str, int]:
-    """The order of candidates: those of the same name, those that are not in the list, those with most in common."""
+def _rank(candidate: Candidate) -> tuple[bool, bool, bool, str, int]:
+    """The order of candidates: sites that are there, those of the same name, those that are not in the list."""
     number = candidate.row.row if candidate.row else 0
     listed = Why.NOT_LISTED not in candidate.reasons
-    return Why.SAME_NAME not in candidate.reasons, listed, -len(candidate.reasons), candidate.facility, number
+    return candidate.row is not None, Why.SAME_NAME not in candidate.reasons, listed, candidate.facility, number
 
 
 def _question(row: Unplaced, candidates: tuple[Candidate, ...]) -> Question:

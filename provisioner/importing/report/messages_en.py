@@ -13,9 +13,11 @@ ENGLISH: dict[str, Wording] = {
     "file-not-regular": Wording("this is no ordinary file", "name an .xlsx or .csv file"),
     "file-empty": Wording("the file is empty", "ask for it again"),
     "file-too-large": Wording("the file, or what it unpacks to, is larger than {limit} MB", "split it by districts"),
-    "file-too-many-rows": Wording("a sheet has data below row {limit}", "delete what is no data, or split the file"),
+    "file-too-many-rows": Wording(
+        "there is data below row {limit}, the last one that is read", "delete what is no data, or split the sheet"
+    ),
     "file-too-many-columns": Wording(
-        "a sheet has data right of column {limit}", "delete what is no data, or split the file"
+        "there is data right of column {limit}, the last one that is read", "delete what is no data, or split the sheet"
     ),
     "file-too-many-cells": Wording("the file has more than {limit} filled or merged cells", "split it by districts"),
     "file-too-many-sheets": Wording("the file has more than {limit} sheets", "delete those that are not needed"),
@@ -168,7 +170,9 @@ ENGLISH: dict[str, Wording] = {
     "facility-province": Wording(
         "{facility} is in {province}; a province is fixed at registration", "correct id or province"
     ),
-    "facility-matched": Wording("no id: known by its name as {facility}", "write the id into the sheet"),
+    "facility-matched": Wording(
+        "no id: known as {facility} by all that the row says of its place and name", "write the id into the sheet"
+    ),
     "facility-name-differs": Wording("{facility} has another name", "look whether the id is right"),
     "facility-leaves-hosts": Wording(
         "{facility} is carried by hosts: once this is applied they carry it no longer", "nothing, if that is meant"

@@ -13,8 +13,12 @@ VIETNAMESE: dict[str, Wording] = {
     "file-not-regular": Wording("Đây không phải là tệp thông thường", "Chọn tệp .xlsx hoặc .csv"),
     "file-empty": Wording("Tệp trống", "Yêu cầu gửi lại"),
     "file-too-large": Wording("Tệp (hoặc nội dung giải nén) lớn hơn {limit} MB", "Tách theo quận, huyện"),
-    "file-too-many-rows": Wording("Trang tính có dữ liệu dưới dòng {limit}", "Xóa phần thừa hoặc tách tệp"),
-    "file-too-many-columns": Wording("Trang tính có dữ liệu bên phải cột thứ {limit}", "Xóa phần thừa hoặc tách tệp"),
+    "file-too-many-rows": Wording(
+        "Có dữ liệu dưới dòng {limit} là dòng cuối được đọc", "Xóa phần thừa hoặc tách trang tính"
+    ),
+    "file-too-many-columns": Wording(
+        "Có dữ liệu bên phải cột thứ {limit} là cột cuối được đọc", "Xóa phần thừa hoặc tách trang tính"
+    ),
     "file-too-many-cells": Wording("Tệp có hơn {limit} ô dữ liệu hoặc ô gộp", "Tách theo quận, huyện"),
     "file-too-many-sheets": Wording("Tệp có hơn {limit} trang tính", "Xóa các trang không cần thiết"),
     "file-damaged": Wording("Tệp hỏng: không giải nén hoặc không đọc được", "Mở bằng Excel rồi lưu lại thành .xlsx"),
@@ -149,7 +153,7 @@ VIETNAMESE: dict[str, Wording] = {
     "facility-unreadable": Wording("Tệp của {facility} đang có lỗi", "Chạy `provisioner validate` và sửa trước"),
     "facility-row-bad": Wording("Dòng của chính cơ sở đó đang có lỗi", "Sửa dòng đó trước"),
     "facility-province": Wording("{facility} thuộc {province}; tỉnh được cố định khi đăng ký", "Sửa mã hoặc tỉnh"),
-    "facility-matched": Wording("Không có mã: nhận ra theo tên là {facility}", "Ghi mã vào bảng"),
+    "facility-matched": Wording("Không có mã: nhận ra theo tên và địa điểm là {facility}", "Ghi mã vào bảng"),
     "facility-name-differs": Wording("{facility} có tên khác", "Kiểm tra lại mã"),
     "facility-leaves-hosts": Wording(
         "{facility} đang được kết nối: khi áp dụng sẽ ngừng kết nối", "Không cần sửa nếu đúng ý"
