@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from provisioner.base.vietnamese import clean, fold
 
+_CACHED = 8192
 _PHRASES = (
     *(
         "chưa rõ",
@@ -27,19 +29,23 @@ _WHOLE = re.compile(
     re.IGNORECASE,
 )
 _WITHIN = re.compile(r"[?\uff1f\ufffd]|(?<!\w)x{3,}(?!\w)|(?:\.{2,}|\u2026)\s*\)?$", re.IGNORECASE)
+_LONGEST_NOTHING = 20
 _NOTHING = frozenset({"khong", "khong-co", "khong-co-duong", "khong-co-so-nha"})
 
 
-def is_doubtful(text: str) -> bool:
-    """Tell whether a text says of itself that it is not sure, or only holds a place."""
-    written = clean(text)
-    if not any(c.isalnum() for c in written) or _WHOLE.fullmatch(written) or _WITHIN.search(written):
+@lru_cache(maxsize=_CACHED)
+def is_doubtful(written: str) -> bool:
+    """Tell whether a text, clean already, says of itself that it is not sure, or only holds a place."""
+    if not any(map(str.isalnum, written)) or _WHOLE.fullmatch(written) or _WITHIN.search(written):
         return True
     # Without marks a phrase may be a name's own words: it counts only where no word has any.
     return bool(_WITHOUT_MARKS.search(fold(written)) if written.isascii() else _WITH_MARKS.search(written))
 
 
+@lru_cache(maxsize=_CACHED)
 def is_nothing(text: str) -> bool:
     """Tell whether a text says that there is nothing: a dash, or `không có`."""
+    if len(text) > _LONGEST_NOTHING:
+        return False
     written = clean(text)
     return bool(written) and (not written.strip("-\u2013\u2014/_ ") or fold(written) in _NOTHING)

@@ -44,6 +44,7 @@ class FacilityRegistry:
     _new_names: dict[str, set[str]] = field(default_factory=dict)
     _identities: dict[str, Identity] = field(default_factory=dict)
     _unsound: set[str] = field(default_factory=set)
+    _last_ids: dict[str, tuple[str, ...]] = field(default_factory=dict)
     _asked: dict[str, Record] = field(default_factory=dict)
 
     # --- rows of the sheet of facilities ----------------------------------------------------------
@@ -164,7 +165,8 @@ class FacilityRegistry:
         facility = row.wanted_id
         if not facility:
             prefix = "kcl-" + "".join(word[0] for word in province.split("-"))
-            facility = next_free(prefix, _DIGITS, self._ids())
+            facility = next_free(prefix, _DIGITS, self._last_ids.get(prefix) or self._ids())
+            self._last_ids[prefix] = (facility,)
             self._say(row.record, note("id-proposed", facility=facility), "facility_id", facility)
         self.new[facility] = province
         self._identities[facility] = row.identity
