@@ -1,4 +1,4 @@
-"""What is asked of a person: twins, other names, sites that a list does not have; and what is never asked, or guessed."""
+"""What is asked of a person: twins, other names, sites that a list does not have; and what is never guessed."""
 
 from __future__ import annotations
 
