@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -20,16 +20,22 @@ from provisioner.cli.output import print_document
 from provisioner.cli.word import Place, Word
 from provisioner.geography import SCHEMES, Province, by_slug
 from provisioner.importing.cells.findings import CellPosition, Finding, FindingLevel, warning
+from provisioner.importing.proposal.answers import answered, read_answer
 from provisioner.importing.proposal.build import propose, provinces_of_contacts
 from provisioner.importing.proposal.model import Baseline, ContactsByProvince
 from provisioner.importing.report.document import import_document
 from provisioner.importing.report.messages import Language
+from provisioner.importing.report.questions import QUESTION
 from provisioner.importing.report.result import ImportResult
 from provisioner.importing.report.spreadsheet import report_sheet
 from provisioner.importing.report.text import (
+    answer_word,
     finding_lines,
     hint_word,
+    in_order_of_weight,
     level_word,
+    note_lines,
+    question_lines,
     read_lines,
     summary_lines,
 )
@@ -56,6 +62,8 @@ class _Options:
     lang: str
     report: Path | None
     province: str | None
+    answers: tuple[str, ...]
+    whole: tuple[str, ...]
     template: Path | None
     fill: str | None
     with_contacts: bool
@@ -72,6 +80,8 @@ class _Options:
 @click.option("--lang", type=Word([one.value for one in Language]), default="vi", show_default=True)
 @click.option("--report", type=_path, metavar="OUT.xlsx", help="Write the findings as a spreadsheet as well.")
 @click.option("--province", metavar="SLUG", help="The province of rows that name none.")
+@click.option("--answer", "answers", multiple=True, metavar="ROW=ID", help="Answer a question: ROW=ID or ROW=new.")
+@click.option("--whole-list", "whole", multiple=True, metavar="SLUG", help="The sheets are all of a province's sites.")
 @click.option("--template", type=_path, metavar="OUT.xlsx", help="Write the workbook that provinces fill in.")
 @click.option("--fill", metavar="SLUG", help="With --template: fill in what the inventory has of a province.")
 @click.option("--with-contacts", is_flag=True, help="With --fill: fill in its contacts as well. Personal data.")
@@ -85,8 +95,9 @@ def import_(invocation: Invocation, /, **options: Any) -> int:
     """Read spreadsheets of provinces, and say what is wrong in them, cell by cell.
 
     Reads XLSX and CSV. Changes nothing without --write; with it, facility files and encrypted contacts get
-    the smallest edit. No value that may be a password or a person's data is shown. Ends with 3 if the
-    sheets have errors, with 12 if contacts are to be written and cannot be opened.
+    the smallest edit. No value that may be a password or a person's data is shown. A row that may be a site
+    which is there, and does not say so, is a question to a person, and is not written. Ends with 3 if the
+    sheets have errors or rows wait for an answer, with 12 if contacts are to be written and cannot be opened.
 
     Example: provisioner -i DIR import bac-giang.xlsx --lang en
     """
@@ -105,6 +116,8 @@ def _refuse_nonsense(options: _Options) -> None:
         raise UsageError("--partial is about --write", hint="add --write, or leave --partial out")
     if (options.fill and options.template is None) or (options.with_contacts and not options.fill):
         raise UsageError("--fill is about --template, and --with-contacts about --fill", hint="add what is missing")
+    if (options.answers or options.whole) and options.template is not None:
+        raise UsageError("--answer and --whole-list are about files to read", hint="leave them out")
     if options.to_write and options.template is not None:
         raise UsageError("--write is about files to read", hint="leave it out")
 
@@ -139,15 +152,20 @@ class _Import:
         contacts = _contact_files(self.invocation, self.options, inventory)
         files = FacilityFiles(self.invocation.inventory, inventory)
         baseline = Baseline(inventory, loaded.broken, files.read, default, self.now.date())
-        inputs = read_input_files(self.options.files)
+        inputs = self._read()
+        whole = [by_slug(slug, inventory.settings.province_scheme).slug for slug in self.options.whole]
         opened, not_opened = self._open(contacts, inputs, baseline)
-        proposal = propose(inputs.records, baseline, opened, [*inputs.findings, *not_opened])
+        proposal = propose(inputs.records, baseline, opened, [*inputs.findings, *not_opened], whole)
         written: tuple[str, ...] = ()
         if self.options.to_write and (self.options.partial or not proposal.errors):
             written = write(proposal, files, contacts)
         result = ImportResult(inputs, proposal, self.options.to_write, written)
         self._show(result)
-        return InventoryError.exit_code if proposal.errors else 0
+        return InventoryError.exit_code if proposal.errors or proposal.waiting else 0
+
+    def _read(self) -> InputFiles:
+        inputs = read_input_files(self.options.files)
+        return replace(inputs, records=tuple(answered(inputs.records, map(read_answer, self.options.answers))))
 
     def _default(self, inventory: Inventory) -> Province | None:
         named = self.options.province
@@ -177,13 +195,23 @@ class _Import:
             return
         for line in read_lines(result.inputs, language):
             click.echo(printable(line))
-        for level, message, hint in finding_lines(result.proposal.findings, language):
-            word = click.style(f"{level_word(level, language)}:", fg=_COLOURS[level], bold=True)
-            click.echo(f"{word} {printable(message)}", color=self.invocation.color)
-            if level is not FindingLevel.NOTE:
-                click.echo(f"  {hint_word(language)}: {printable(hint)}")
+        weighty, notes = in_order_of_weight(result.proposal.findings)
+        for level, message, hint in finding_lines(weighty, language):
+            self._say(level_word(level, language), _COLOURS[level], message)
+            click.echo(f"  {hint_word(language)}: {printable(hint)}")
+        for question in question_lines(result.proposal.questions, language):
+            self._say(QUESTION[language], "magenta", f"{question.place}: {question.message}")
+            for candidate in question.candidates:
+                click.echo(f"    {printable(candidate)}")
+            click.echo(f"  {answer_word(language)}: {printable(question.answer)}")
+        for message in note_lines(notes, language):
+            self._say(level_word(FindingLevel.NOTE, language), _COLOURS[FindingLevel.NOTE], message)
         for line in summary_lines(result, language):
             click.echo(line)
+
+    def _say(self, word: str, colour: str, message: str) -> None:
+        styled = click.style(f"{word}:", fg=colour, bold=True)
+        click.echo(f"{styled} {printable(message)}", color=self.invocation.color)
 
 
 def _write_template(invocation: Invocation, options: _Options, out: Path) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import cache
 
@@ -9,6 +10,8 @@ from provisioner.base.vietnamese import fold
 from provisioner.geography.province import Province, provinces
 
 _TYPES_BEFORE = ("", "tinh", "thanhpho", "tp")
+_DOUBT = re.compile("[?\uff1f\ufffd]")
+"""Who writes a question mark is not sure; the replacement character stands for a letter that is lost."""
 _TYPES_BEHIND = ("province", "city")
 
 
@@ -18,7 +21,8 @@ def match(text: str, scheme: str) -> Province | None:
     Raises:
         UnknownSchemeError: no such scheme.
     """
-    return _index(scheme).get(_key(text))
+    names = _index(scheme)
+    return None if _DOUBT.search(text) else names.get(_key(text))
 
 
 def keys_of(province: Province) -> Iterator[str]:

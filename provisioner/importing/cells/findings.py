@@ -99,11 +99,19 @@ class Finding:
 
 
 class FileRefusedError(ValueError):
-    """A file that cannot be read as a spreadsheet; the remark says why."""
+    """A file that cannot be read as a spreadsheet; the remark says why.
 
-    def __init__(self, remark: Remark) -> None:
+    Attributes:
+        remark: what is wrong.
+        number: the sheet that is to blame, from 1; 0 where it is the file as a whole.
+        sheet: its name.
+    """
+
+    def __init__(self, remark: Remark, number: int = 0, sheet: str = "") -> None:
         super().__init__(remark.code)
         self.remark = remark
+        self.number = number
+        self.sheet = sheet
 
 
 def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:

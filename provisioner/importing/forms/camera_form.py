@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from provisioner.importing.forms import choices as words
 from provisioner.importing.forms import values
-from provisioner.importing.forms.columns import PLACES, Column, Form, FormKind, chosen, number, shared
+from provisioner.importing.forms.columns import PLACES_OF_SITES, Column, Form, FormKind, chosen, number, shared
 from provisioner.importing.forms.networks import address, picture_size, rtsp_path
 from provisioner.importing.forms.privacy import safe_id, safe_number, safe_words
 
@@ -108,6 +108,6 @@ CAMERAS = Form(
         *_stream("", ""),
         Column("audio", "Có âm thanh", "Âm thanh|Thu âm thanh", values.yes_no, safe_words, words.YES_NO),
         Column("note", "Ghi chú", "Note", stored=False, asked=False),
-        *PLACES,
+        *PLACES_OF_SITES,
     ),
 )

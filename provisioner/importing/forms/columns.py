@@ -32,6 +32,7 @@ class ColumnOptions(TypedDict, total=False):
     required: bool
     stored: bool
     asked: bool
+    tells: bool
     advice: str
 
 
@@ -54,6 +55,7 @@ class Column:
         required: whether a new object has to have it; the template marks it.
         stored: whether the inventory has it; others are known, and a finding says that they are left out.
         asked: whether the template has it.
+        tells: whether it tells which facility is meant, although it is not kept.
         advice: what the template's guide says of it, in Vietnamese.
     """
 
@@ -67,6 +69,7 @@ class Column:
     required: bool = False
     stored: bool = True
     asked: bool = True
+    tells: bool = False
     advice: str = ""
 
     @cached_property
@@ -138,7 +141,7 @@ FACILITY_IDS = "Mã CS|Mã khu cách ly|Mã KCL|Mã cơ sở cách ly"
 
 
 def _facility_id(advice: str) -> Column:
-    return Column("facility_id", "Mã cơ sở", FACILITY_IDS, values.identifier, safe_id, advice=advice)
+    return Column("facility_id", "Mã cơ sở", FACILITY_IDS, values.site_identifier, safe_id, advice=advice)
 
 
 def shared() -> tuple[Column, ...]:
@@ -146,28 +149,34 @@ def shared() -> tuple[Column, ...]:
     return (
         NUMBER,
         _facility_id("Mã cơ sở ở trang Cơ sở; nếu chưa có mã thì để trống và ghi Tên cơ sở"),
-        Column("facility_name", "Tên cơ sở", FACILITY_NAMES, advice="Ghi đúng như ở trang Cơ sở"),
-        Column("province", "Tỉnh/Thành phố", PROVINCE, asked=False),
+        Column("facility_name", "Tên cơ sở", FACILITY_NAMES, values.certain, advice="Ghi đúng như ở trang Cơ sở"),
+        Column("province", "Tỉnh/Thành phố", PROVINCE, values.certain, asked=False),
     )
 
 
 _LEFT_OUT: ColumnOptions = {"stored": False, "asked": False}
+_TELLING: ColumnOptions = {"stored": False, "asked": False, "tells": True}
 
 
 def district(**options: Unpack[ColumnOptions]) -> Column:
     """The column of the district, as it was until 2025."""
-    return Column("district", "Quận/Huyện", "Huyện|Huyện/TX/TP|Huyện/Thị xã|Huyện, thị xã|Quận", **options)
+    return Column(
+        "district", "Quận/Huyện", "Huyện|Huyện/TX/TP|Huyện/Thị xã|Huyện, thị xã|Quận", values.place, **options
+    )
 
 
 def ward(**options: Unpack[ColumnOptions]) -> Column:
     """The column of the ward or commune."""
-    return Column("ward", "Xã/Phường", "Xã|Phường|Xã/Phường/Thị trấn|Xã, phường|Xã/Phường/Đặc khu", **options)
+    heads = "Xã|Phường|Xã/Phường/Thị trấn|Xã, phường|Xã/Phường/Đặc khu"
+    return Column("ward", "Xã/Phường", heads, values.place, **options)
 
 
 def street(**options: Unpack[ColumnOptions]) -> Column:
     """The column of number and street."""
-    return Column("street", "Địa chỉ", "Địa chỉ cơ sở|Địa điểm", **options)
+    return Column("street", "Địa chỉ", "Địa chỉ cơ sở|Địa điểm", values.place, **options)
 
 
 PLACES = (district(**_LEFT_OUT), ward(**_LEFT_OUT), street(**_LEFT_OUT))
 """Where a facility is, on sheets of other things: known, and kept from the sheet of facilities alone."""
+PLACES_OF_SITES = (district(**_TELLING), ward(**_TELLING), street(**_LEFT_OUT))
+"""The same where nothing else can be meant: district and ward tell sites of one name apart."""

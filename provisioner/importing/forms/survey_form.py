@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from provisioner.importing.forms import choices as words
 from provisioner.importing.forms import values
-from provisioner.importing.forms.columns import PLACES, Column, Form, FormKind, chosen, day, number, shared
+from provisioner.importing.forms.columns import PLACES_OF_SITES, Column, Form, FormKind, chosen, day, number, shared
 from provisioner.importing.forms.networks import network
 from provisioner.importing.forms.privacy import safe_number, safe_words
 
@@ -110,6 +110,6 @@ SURVEYS = Form(
         Column("block_next", "Việc cần làm", "Biện pháp xử lý|Hướng xử lý|Phương án xử lý"),
         day("block_due", "Hạn xử lý", "Thời hạn xử lý|Thời hạn"),
         Column("note", "Ghi chú", "Note", stored=False, asked=False),
-        *PLACES,
+        *PLACES_OF_SITES,
     ),
 )

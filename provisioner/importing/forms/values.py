@@ -11,10 +11,15 @@ from provisioner.base.private_text import holds_login, holds_markup, holds_perso
 from provisioner.base.vietnamese import clean, fold
 from provisioner.contacts.field import FieldReading
 from provisioner.contacts.names import read_line
-from provisioner.importing.cells.findings import FindingLevel, Remark, error, warning
+from provisioner.importing.cells.findings import FindingLevel, Remark, error, note, warning
 from provisioner.importing.cells.grid import Cell
 from provisioner.importing.forms.choices import NO_OBSTACLE, OBSTACLES, YES_NO, Choice, YesNo, word_key
+from provisioner.importing.forms.doubt import is_doubtful, is_nothing
 from provisioner.inventory.explanation.sentences import is_inside_a_room
+
+NEW_SITE = "mới"
+"""What stands for an id where a person says that a site is a new one; no id has marks."""
+_NEW_SITES = frozenset({"moi", "new", "cosomoi"})
 
 CellValue = str | int | float | bool | list[str] | tuple[int, int]
 """A value as the inventory's files have it: days and addresses are texts, a picture's size is width and height."""
@@ -25,8 +30,8 @@ class CellReading:
     """A cell as it was understood.
 
     Attributes:
-        value: None where an error stands against it.
-        remarks: one error, or any number of warnings.
+        value: None where an error stands against it, or nothing is meant.
+        remarks: one error, or any number of others.
     """
 
     value: CellValue | None
@@ -77,6 +82,20 @@ def _unfit(text: str) -> str:
     return "text-like-a-password" if holds_login(text) else ""
 
 
+def certain(cell: Cell) -> CellReading:
+    """Read a part of what a site is known by; what says of itself that it is not sure is not taken."""
+    reading = line(cell)
+    doubtful = isinstance(reading.value, str) and is_doubtful(reading.value)
+    return CellReading(None, (error("text-doubtful"),)) if doubtful else reading
+
+
+def place(cell: Cell) -> CellReading:
+    """Read a district, ward or street; a dash says that there is none."""
+    if isinstance(cell.value, str) and is_nothing(cell.value):
+        return CellReading(None, (note("place-none"),))
+    return certain(cell)
+
+
 def location(cell: Cell) -> CellReading:
     """Read where a camera hangs; the inside of a room is what order 4403/CV-BCĐ forbids."""
     reading = line(cell)
@@ -101,6 +120,13 @@ def identifier(cell: Cell) -> CellReading:
     value = fold(text)
     fits = _ID.fullmatch(text) and value and len(value) <= _LONGEST_ID
     return CellReading(value) if fits else CellReading(None, (error("id-form"),))
+
+
+def site_identifier(cell: Cell) -> CellReading:
+    """Read a facility's id, or the word that says that it is a new one."""
+    if isinstance(cell.value, str) and word_key(cell.value) in _NEW_SITES:
+        return CellReading(NEW_SITE)
+    return identifier(cell)
 
 
 def whole(least: int, most: int) -> CellReader:

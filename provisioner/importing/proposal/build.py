@@ -1,15 +1,16 @@
 """How a proposal is worked out: from rows to edits of facility files, contacts, and every finding. Pure.
 
 A row with an error is kept out, and with it what hangs on it; then all is worked out again, until nothing
-of what is left is wrong. So what would be written is right whether or not the rest is mended.
+of what is left is wrong. So what would be written is right whether or not the rest is mended. Rows that are
+asked about are kept out in the same way: what would be written is right whatever the answers are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 
-from provisioner.importing.cells.findings import Finding, FindingLevel, error, in_order, note, warning
+from provisioner.importing.cells.findings import CellPosition, Finding, FindingLevel, error, in_order, note, warning
 from provisioner.importing.forms.columns import FormKind
 from provisioner.importing.proposal.contacts import ContactsDraft, representatives_not_named
 from provisioner.importing.proposal.devices import DeviceDraft
@@ -19,10 +20,10 @@ from provisioner.importing.proposal.facilities import want_facility, want_survey
 from provisioner.importing.proposal.facility_registry import FacilityRegistry
 from provisioner.importing.proposal.model import Baseline, ContactsByProvince, Proposal
 from provisioner.importing.proposal.rule_check import check_edit
-from provisioner.importing.tables.records import Record
+from provisioner.importing.proposal.unlisted import unlisted_sites
+from provisioner.importing.tables.records import Record, RowPlace
 from provisioner.inventory.files.edit import EditError
 
-_Row = tuple[str, int, int]
 _MOST_ROUNDS = 20
 _LACKING = frozenset({"required-missing", "column-missing", "title-missing", "phone-empty", "email-empty"})
 
@@ -32,6 +33,7 @@ def propose(
     baseline: Baseline,
     contacts: ContactsByProvince,
     earlier: Iterable[Finding] = (),
+    whole: Collection[str] = (),
 ) -> Proposal:
     """Work out what rows ask for.
 
@@ -40,33 +42,34 @@ def propose(
         baseline: what they are held against.
         contacts: the contacts by province; None where they were not opened.
         earlier: the findings of reading the files.
+        whole: the slugs of provinces whose whole list the sheets are.
     """
     rows = list(records)
     errors: list[Finding] = []
+    doubtful: frozenset[RowPlace] = frozenset()
     for number in range(_MOST_ROUNDS):
-        attempt = _Attempt(baseline, contacts)
-        attempt.work(rows, probe=number == 0)
+        attempt = _Attempt(baseline, contacts, doubtful)
+        attempt.work(rows, probe=not errors)
+        if doubts := attempt.doubts() - doubtful:
+            doubtful |= doubts
+            continue
         errors += [f for f in attempt.findings if f.remark.level is FindingLevel.ERROR]
         spoiled = attempt.spoiled()
         if number == _MOST_ROUNDS - 2:  # a chain that long is no table of this world: no row of it is taken
-            spoiled |= {_row(record) for record in rows}
-        if not any(record.sound and _row(record) in spoiled for record in rows):
+            spoiled |= {record.place for record in rows}
+        if not any(record.sound and record.place in spoiled for record in rows):
             break
-        rows = [replace(record, sound=record.sound and _row(record) not in spoiled) for record in rows]
-    return attempt.proposal([*earlier, *errors])
+        rows = [replace(record, sound=record.sound and record.place not in spoiled) for record in rows]
+    return attempt.proposal([*earlier, *errors], whole)
 
 
 def provinces_of_contacts(records: Iterable[Record], baseline: Baseline) -> frozenset[str]:
     """The provinces whose contacts rows are about, without opening any."""
-    attempt = _Attempt(baseline, {})
+    attempt = _Attempt(baseline, {}, frozenset())
     attempt.register(list(records))
     return frozenset(
         attempt.province(facility) for facility, rows in attempt.rows_of(FormKind.CONTACTS).items() if rows
     )
-
-
-def _row(record: Record) -> _Row:
-    return record.position.file, record.position.number, record.number
 
 
 @dataclass
@@ -75,6 +78,7 @@ class _Attempt:
 
     baseline: Baseline
     contacts: ContactsByProvince
+    doubtful: frozenset[RowPlace]
     findings: list[Finding] = field(default_factory=list)
     drafts: dict[str, FacilityDraft] = field(default_factory=dict)
     edits: dict[str, FacilityEdit] = field(default_factory=dict)
@@ -83,10 +87,10 @@ class _Attempt:
     _registry: FacilityRegistry = field(init=False)
     _rows: dict[FormKind, dict[str, list[Record]]] = field(default_factory=dict)
     _unsound: dict[FormKind, dict[str, list[Record]]] = field(default_factory=dict)
-    _bad: set[_Row] = field(default_factory=set)
+    _bad: set[RowPlace] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self._registry = FacilityRegistry(self.baseline.inventory, self.baseline.broken, self.baseline.default)
+        self._registry = FacilityRegistry(self.baseline, self.doubtful)
 
     def work(self, rows: list[Record], *, probe: bool) -> None:
         """Work out what the sound rows ask for; with `probe` also what the others lack."""
@@ -192,21 +196,21 @@ class _Attempt:
         except EditError as failure:
             remark = error("file-cannot-be-edited", facility=draft.facility, cause=failure)
             self.findings.append(first.finding(remark, "", draft.facility))
-            self._bad |= {_row(value.record) for value in draft.wanted_values}
+            self._bad |= {value.record.place for value in draft.wanted_values}
             return
         self.edits[draft.facility] = edit
         if not edit.changed:
             return
         judged = check_edit(edit, self.baseline.inventory, draft.lan, self.baseline.today)
         self.findings += judged.findings
-        self._bad |= {_row(record) for record in judged.spoiled}
+        self._bad |= {record.place for record in judged.spoiled}
         if judged.signed:
             self.resign[draft.facility] = judged.signed
             remark = warning("sign-off-needed", facility=draft.facility, parties=", ".join(judged.signed))
             rows = self.rows_of(FormKind.CAMERAS).get(draft.facility, [first])
             self.findings.append(rows[0].finding(remark, "", draft.facility))
 
-    def spoiled(self) -> set[_Row]:
+    def spoiled(self) -> set[RowPlace]:
         """The rows that have an error."""
         with_errors = {
             (f.position.file, f.position.number, f.position.row)
@@ -215,7 +219,37 @@ class _Attempt:
         }
         return with_errors | self._bad
 
-    def proposal(self, earlier: Iterable[Finding]) -> Proposal:
+    # --- questions --------------------------------------------------------------------------------
+
+    def doubts(self) -> frozenset[RowPlace]:
+        """The rows that a bare name alone tells, and by which something would change: nobody can know whose it is."""
+        bare = self._registry.bare.items()
+        return frozenset(row.place for facility, row in bare if self._changes_by_name(facility))
+
+    def _changes_by_name(self, facility: str) -> bool:
+        if any(facility in draft.changed_by_name for draft in self.contact_drafts.values()):
+            return True
+        if facility not in self.edits or not self.edits[facility].changed:
+            return False
+        draft = self.drafts[facility]
+        named = [value for value in draft.wanted_values if not value.record.names_by_id]
+        by_name = replace(draft, wanted_values=named)
+        return bool(named) and edit_of(by_name, self.baseline.file_of(facility)).changed
+
+    def _lists(self) -> dict[str, CellPosition]:
+        """The sheet in which each province's facilities first stand."""
+        lists: dict[str, CellPosition] = {}
+        for facility, records in self.rows_of(FormKind.FACILITIES).items():
+            province = self.baseline.sites.provinces.get(facility) or self._registry.new[facility]
+            lists[province] = min(records[0].position, lists.get(province, records[0].position))
+        return lists
+
+    def proposal(self, earlier: Iterable[Finding], whole: Collection[str]) -> Proposal:
         """What is left when nothing of it is wrong."""
+        registry = self._registry
+        unlisted = unlisted_sites(self.baseline.sites, registry.listed, self._lists(), whole)
+        questions = (*sorted(registry.questions, key=lambda question: question.position), *unlisted)
         provinces = {facility: self.province(facility) for facility in self.edits}
-        return Proposal(in_order([*earlier, *self.findings]), self.edits, provinces, self.contact_drafts, self.resign)
+        return Proposal(
+            in_order([*earlier, *self.findings]), self.edits, provinces, self.contact_drafts, self.resign, questions
+        )

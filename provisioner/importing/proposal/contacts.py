@@ -29,6 +29,7 @@ class ContactsDraft:
         changed: how many are changed.
         confirmed: facilities whose representative is new, or was completed.
         findings: what is wrong in the rows.
+        changed_by_name: facilities whose contacts a row changes that names its facility by no id.
     """
 
     province: str
@@ -40,6 +41,7 @@ class ContactsDraft:
     unchanged: int = 0
     confirmed: dict[str, Record] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
+    changed_by_name: set[str] = field(default_factory=set)
     _taken: dict[int, Record] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -132,6 +134,8 @@ class ContactsDraft:
             self.contacts[index] = contact
             self.changed += 1
         self._taken[index] = record
+        if self.known is not None and not record.names_by_id:
+            self.changed_by_name.add(contact.facility)
         if contact.role is Role.REPRESENTATIVE and contact.is_current(self.today):
             self.confirmed.setdefault(contact.facility, record)
 

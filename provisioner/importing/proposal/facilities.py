@@ -8,8 +8,9 @@ from enum import Enum
 from provisioner.base.vietnamese import fold
 from provisioner.importing.cells.findings import error, note, warning
 from provisioner.importing.proposal.draft import FacilityDraft, FieldPath
+from provisioner.importing.proposal.identity import unit_part
 from provisioner.importing.tables.records import Record
-from provisioner.inventory.model import Operating, Survey
+from provisioner.inventory.model import Facility, Operating, Survey
 
 _PLAIN = ("name", "kind", "managing_body", "operating", "opens_on", "opened_on", "closed_on", "notice_posted_on")
 _LOCATION = ("street", "ward", "district")
@@ -36,22 +37,35 @@ _BLOCK = {
 
 def want_facility(draft: FacilityDraft, record: Record) -> None:
     """Take a row of the sheet of facilities."""
+    known_by = {"name", *_LOCATION} if draft.existing and not record.names_by_id else set()
+    # What a site is known by says the same in other letters: the file keeps its own.
     for key in _PLAIN:
-        draft.want(record, (key,), key)
+        if key not in known_by:
+            draft.want(record, (key,), key)
     for key in _LOCATION:
-        draft.want(record, ("location", key), key)
-    name = record.text("name")
-    if draft.existing and name and fold(name) != fold(draft.existing.name):
-        draft.say(record, warning("facility-renamed", facility=draft.facility), "name")
-    operating = record.get("operating")
-    if (
-        draft.existing
-        and draft.existing.rendered
-        and operating not in (None, Operating.OPEN.value, Operating.PREPARING.value)
-    ):
-        draft.say(record, warning("facility-leaves-hosts", facility=draft.facility), "operating")
+        if key not in known_by:
+            draft.want(record, ("location", key), key)
     if draft.existing is None:
         draft.want(record, ("province",), "province", draft.province)
+    else:
+        _compare(draft, record, draft.existing, named=not known_by)
+    _want_capacity(draft, record)
+
+
+def _compare(draft: FacilityDraft, record: Record, existing: Facility, *, named: bool) -> None:
+    """Note what becomes of a facility that is there: another name or ward for its id, and hosts that it leaves."""
+    name, ward = record.text("name"), record.text("ward")
+    if named and name and fold(name) != fold(existing.name):
+        draft.say(record, warning("facility-renamed", facility=draft.facility), "name")
+    known = existing.location.ward if existing.location else None
+    if named and ward and known and unit_part(ward).key != unit_part(known).key:
+        draft.say(record, warning("facility-moved", facility=draft.facility), "ward")
+    carried = (None, Operating.OPEN.value, Operating.PREPARING.value)
+    if existing.rendered and record.get("operating") not in carried:
+        draft.say(record, warning("facility-leaves-hosts", facility=draft.facility), "operating")
+
+
+def _want_capacity(draft: FacilityDraft, record: Record) -> None:
     capacity = draft.existing.capacity if draft.existing else None
     filled = [key for key in _CAPACITY if record.get(key) is not None]
     if filled and capacity is None and "people" not in filled:

@@ -1,4 +1,4 @@
-"""Which facility a row is about, and the ids of new ones."""
+"""Which facility a row is about, and the ids of new ones. What a row may be, and does not say, is a question."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from provisioner.base.vietnamese import fold
-from provisioner.geography import Province, ProvinceError
 from provisioner.importing.cells.findings import Finding, Remark, error, note, warning
+from provisioner.importing.forms.values import NEW_SITE
+from provisioner.importing.proposal.identity import Identity, Sameness, identity_of, places_agree, units_agree
+from provisioner.importing.proposal.model import Baseline
 from provisioner.importing.proposal.provinces import province_of
-from provisioner.importing.tables.records import Record
-from provisioner.inventory.model import Facility, Inventory
+from provisioner.importing.proposal.questions import Question
+from provisioner.importing.proposal.unplaced import Unplaced, UnplacedRows
+from provisioner.importing.tables.records import Record, RowPlace
 
 _DIGITS = 3
 _REQUIRED = ("province", "name", "kind", "managing_body", "operating")
@@ -22,95 +25,132 @@ class FacilityRegistry:
     """The facilities of the inventory and of the sheets.
 
     Attributes:
-        inventory: what there is already.
-        broken: ids of facilities whose files cannot be understood.
-        default: the province of rows that name none.
+        baseline: what there is already.
+        doubtful: rows that are known by a bare name and would change something: they are asked about.
         new: the provinces of new facilities, by id.
+        bare: the rows of facilities that a name alone tells, by facility.
+        listed: facilities of the inventory that rows are about, for certain or perhaps.
         findings: what is wrong in the rows.
+        questions: what a person is asked about rows.
     """
 
-    inventory: Inventory
-    broken: frozenset[str]
-    default: Province | None
+    baseline: Baseline
+    doubtful: frozenset[RowPlace] = frozenset()
     new: dict[str, str] = field(default_factory=dict)
+    bare: dict[str, Record] = field(default_factory=dict)
+    listed: set[str] = field(default_factory=set)
     findings: list[Finding] = field(default_factory=list)
-    _names: dict[str, set[tuple[str, str]]] = field(default_factory=dict)
-    _names_of: dict[str, set[str]] = field(default_factory=dict)
+    questions: list[Question] = field(default_factory=list)
+    _new_names: dict[str, set[str]] = field(default_factory=dict)
+    _identities: dict[str, Identity] = field(default_factory=dict)
     _unsound: set[str] = field(default_factory=set)
-
-    def __post_init__(self) -> None:
-        for facility in self.inventory.facilities.values():
-            self._name(facility.name, self._today(facility), facility.id)
-
-    def _today(self, facility: Facility) -> str:
-        try:
-            return self.inventory.province_today(facility).slug
-        except ProvinceError:
-            return facility.province
-
-    def _name(self, name: str, province: str, facility: str) -> None:
-        self._names.setdefault(fold(name), set()).add((province, facility))
-        self._names_of.setdefault(facility, set()).add(fold(name))
+    _last_ids: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    _asked: dict[str, Record] = field(default_factory=dict)
 
     # --- rows of the sheet of facilities ----------------------------------------------------------
 
     def register(self, records: Iterable[Record]) -> Iterator[tuple[Record, str]]:
         """Each sound row with its facility's id; ids that rows have count before new ones are proposed."""
         first_rows: dict[str, Record] = {}
-        known: list[tuple[Record, str]] = []
-        nameless: list[tuple[Record, str]] = []
-        for record in records:
-            province = self._province(record)
-            facility_id = self._identify(record, province) if province is not None else None
-            if facility_id is None:
-                self._spoil(record)
-            elif facility_id:
-                known.append((record, facility_id))
-                if facility_id not in self.inventory.facilities and facility_id not in self.new:
-                    self._add(record, facility_id, province or "")
-            else:
-                nameless.append((record, province or ""))
-        known += [(record, self._propose(record, province)) for record, province in nameless]
-        for record, facility in sorted(known, key=lambda pair: pair[0].position):
+        for record, facility in sorted(self._placed(records), key=lambda pair: pair[0].position):
             first = first_rows.setdefault(facility, record)
             if first is not record:
-                self._say(record, error("row-duplicate", row=first.number), "facility_id", facility)
+                self._say(record, error("site-duplicate", row=first.number), "facility_id", facility)
             elif record.sound:
                 yield record, facility
 
-    def _identify(self, record: Record, province: str) -> str | None:
-        """A row's id; an empty one for a new facility without an id, None where the row cannot be taken."""
-        facility_id = record.text("facility_id")
-        if facility_id is None:
-            return self._by_own_name(record, province)
-        if f"facility/{facility_id}" in self.broken:
-            self._say(record, error("facility-unreadable", facility=facility_id), "facility_id", facility_id)
-            return None
-        existing = self.inventory.facilities.get(facility_id)
-        if existing is not None:
-            if province not in ("", existing.province, self._today(existing)):
-                remark = error("facility-province", facility=facility_id, province=existing.province)
-                self._say(record, remark, "province", facility_id)
-                return None
-            return facility_id
-        if any(facility_id in stone.object.split("/") for stone in self.inventory.allocations.tombstones):
-            self._say(record, error("id-retired", facility=facility_id), "facility_id", facility_id)
-            return None
-        return facility_id if self._is_complete(record, province, facility_id) else None
+    def _placed(self, records: Iterable[Record]) -> Iterator[tuple[Record, str]]:
+        unplaced: list[Unplaced] = []
+        others: list[Unplaced] = []
+        for record in sorted(records, key=lambda record: record.position):
+            province = self._province(record)
+            facility = self._by_own_id(record, province) if province is not None else None
+            if province is None or facility is None:
+                self._spoil(record)
+            elif facility:
+                self.listed.add(facility)
+                if record.get("name"):
+                    others.append(Unplaced(record, self._row_identity(record, self._place(facility)), facility))
+                yield record, facility
+            elif record.get("name") is None:
+                self._missing(record, "name")
+                self._spoil(record)
+            elif not province:
+                self._is_complete(record, province, "")
+                self._spoil(record)
+            else:
+                unplaced.append(Unplaced(record, self._row_identity(record, province)))
+        yield from self._settled(UnplacedRows(self.baseline.sites, unplaced, others, self.doubtful))
 
-    def _by_own_name(self, record: Record, province: str) -> str | None:
-        name = record.text("name")
-        if name is None:
-            self._missing(record, "name")
+    def _settled(self, rows: UnplacedRows) -> Iterator[tuple[Record, str]]:
+        """The rows that name no facility which is there: known by what they say, new, or asked about."""
+        for row, facility in rows.known():
+            self.listed.add(facility)
+            if row.identity.is_bare:
+                self.bare.setdefault(facility, row.record)
+            self._say(row.record, _matched(row, facility), "facility_id", facility)
+            yield row.record, facility
+        for question, record in rows.asked(self.listed):
+            self.questions.append(question)
+            self.listed |= {candidate.facility for candidate in question.candidates}
+            self._asked |= {fold(str(record.get(key))): record for key in ("name", "facility_id") if record.get(key)}
+        proposed: dict[RowPlace, str] = {}
+        for row in rows.new():
+            first = rows.first_of(row)
+            if not self._is_complete(row.record, row.identity.province, row.wanted_id):
+                self._spoil(row.record)
+            elif first.place in proposed:
+                yield row.record, proposed[first.place]
+            else:
+                proposed[row.place] = proposed[first.place] = self._add(row)
+                yield row.record, proposed[row.place]
+
+    def _place(self, facility: str) -> str:
+        return self.baseline.sites.provinces[facility]
+
+    def _row_identity(self, record: Record, province: str) -> Identity:
+        return identity_of(
+            province,
+            record.required_text("name"),
+            district=record.text("district"),
+            ward=record.text("ward"),
+            street=record.text("street"),
+            scheme=self.baseline.inventory.settings.province_scheme,
+        )
+
+    def _by_own_id(self, record: Record, province: str) -> str | None:
+        """A row's facility by its id; an empty one where there is none of it, None where the row cannot be taken."""
+        facility = record.text("facility_id")
+        if facility is None or not record.names_by_id:
+            return ""
+        if f"facility/{facility}" in self.baseline.broken:
+            self._say(record, error("facility-unreadable", facility=facility), "facility_id", facility)
             return None
-        same = sorted(facility for where, facility in self._names.get(fold(name), ()) if where == province)
-        if len(same) > 1:
-            self._say(record, error("facility-ambiguous", facilities=", ".join(same)), "name")
+        inventory = self.baseline.inventory
+        existing = inventory.facilities.get(facility)
+        if existing is None:
+            if any(facility in stone.object.split("/") for stone in inventory.allocations.tombstones):
+                self._say(record, error("id-retired", facility=facility), "facility_id", facility)
+                return None
+            return ""
+        if province not in ("", existing.province, self._place(facility)):
+            remark = error("facility-province", facility=facility, province=existing.province)
+            self._say(record, remark, "province", facility)
             return None
-        if same:
-            self._say(record, note("facility-matched", facility=same[0]), "facility_id", same[0])
-            return same[0]
-        return "" if self._is_complete(record, province, "") else None
+        return facility if self._is_there(record, facility, "facility_id") else None
+
+    def _is_there(self, record: Record, facility: str, key: str) -> bool:
+        """Tell whether a row may be about a facility: never about one of another district."""
+        district = record.text("district")
+        identity = self._identity(facility)
+        scheme = self.baseline.inventory.settings.province_scheme
+        elsewhere = units_agree(district, identity.district, eras=identity.scheme != scheme) is Sameness.OTHER
+        if elsewhere:
+            self._say(record, error("facility-elsewhere", facility=facility), key, facility)
+        return not elsewhere
+
+    def _identity(self, facility: str) -> Identity:
+        return self._identities.get(facility) or self.baseline.sites.identity(facility)
 
     def _is_complete(self, record: Record, province: str, facility: str) -> bool:
         """Tell whether a row has what a new facility needs."""
@@ -119,42 +159,35 @@ class FacilityRegistry:
             self._missing(record, key, facility)
         return record.sound and not missing
 
-    def _add(self, record: Record, facility: str, province: str) -> None:
-        name = record.required_text("name")
-        same = sorted(other for where, other in self._names.get(fold(name), ()) if where == province)
-        if same:
-            self._say(record, warning("facility-name-known", facility=same[0]), "name", facility)
+    def _add(self, row: Unplaced) -> str:
+        """A new facility's id: its own, or kcl, the first letters of the province's slug, the next free number."""
+        province = row.identity.province
+        facility = row.wanted_id
+        if not facility:
+            prefix = "kcl-" + "".join(word[0] for word in province.split("-"))
+            facility = next_free(prefix, _DIGITS, self._last_ids.get(prefix) or self._ids())
+            self._last_ids[prefix] = (facility,)
+            self._say(row.record, note("id-proposed", facility=facility), "facility_id", facility)
         self.new[facility] = province
-        self._name(name, province, facility)
-
-    def _propose(self, record: Record, province: str) -> str:
-        """A new facility its id: kcl, the first letters of the province's slug, the next free number."""
-        name = record.required_text("name")
-        twin = sorted(f for where, f in self._names.get(fold(name), ()) if where == province)
-        if twin:  # the same name stood further up: the duplicate is a finding where rows are compared
-            return twin[0]
-        prefix = "kcl-" + "".join(word[0] for word in province.split("-"))
-        facility = next_free(prefix, _DIGITS, self._ids())
-        self.new[facility] = province
-        self._name(name, province, facility)
-        self._say(record, note("id-proposed", facility=facility), "facility_id", facility)
+        self._identities[facility] = row.identity
+        self._new_names.setdefault(row.identity.name.key, set()).add(facility)
         return facility
 
     def _ids(self) -> Iterator[str]:
-        yield from self.inventory.facilities
+        yield from self.baseline.inventory.facilities
         yield from self.new
-        yield from (owner.removeprefix("facility/") for owner in self.broken)
-        for stone in self.inventory.allocations.tombstones:
+        yield from (owner.removeprefix("facility/") for owner in self.baseline.broken)
+        for stone in self.baseline.inventory.allocations.tombstones:
             yield from stone.object.split("/")
 
     def _province(self, record: Record) -> str | None:
         """The slug of a row's province; an empty one where none is needed, None where it is not known."""
-        slug, remark = province_of(record, self.inventory)
+        slug, remark = province_of(record, self.baseline.inventory)
         if remark is not None:
             self._say(record, remark, "province" if record.get("province") else "province_code")
             return None
-        if slug is None and self.default is not None:
-            return self.default.slug
+        if slug is None and self.baseline.default is not None:
+            return self.baseline.default.slug
         if slug is None and record.get("facility_id") is None:
             self._missing(record, "province")
             return None
@@ -186,43 +219,80 @@ class FacilityRegistry:
                 key = "facility_id" if "facility_id" in record.table.places else "facility_name"
                 self._say(record, error("facility-missing"), key)
             return None
-        if facility_id is not None:
+        if facility_id is not None and record.names_by_id:
             facility = self._by_id(record, facility_id)
+        elif name is not None:
+            facility = self._by_name(record, name)
         else:
-            facility = self._by_name(record, record.required_text("facility_name"))
-        if facility and name and facility_id and fold(name) not in self._names_of[facility]:
+            self._say(record, error("facility-missing"), "facility_id")
+            return None
+        if facility is None or not self._is_there(record, facility, "facility_id" if facility_id else "facility_name"):
+            return None
+        if name and facility_id and fold(name) != self._identity(facility).name.key:
             self._say(record, warning("facility-name-differs", facility=facility), "facility_name", facility)
         return facility
 
     def _by_id(self, record: Record, facility_id: str) -> str | None:
-        if facility_id in self.inventory.facilities or facility_id in self.new:
+        if facility_id in self.baseline.inventory.facilities or facility_id in self.new:
             return facility_id
-        if f"facility/{facility_id}" in self.broken:
+        if f"facility/{facility_id}" in self.baseline.broken:
             remark = error("facility-unreadable", facility=facility_id)
         else:
-            remark = error("facility-row-bad" if fold(facility_id) in self._unsound else "facility-unknown")
+            remark = self._unknown(facility_id)
         self._say(record, remark, "facility_id")
         return None
 
+    def _unknown(self, text: str) -> Remark:
+        """Say that there is no such facility, or that its own row has to be mended, or answered, first."""
+        asked = self._asked.get(fold(text))
+        if asked is not None:
+            return note("facility-asked", row=asked.number)
+        return error("facility-row-bad" if fold(text) in self._unsound else "facility-unknown")
+
     def _by_name(self, record: Record, name: str) -> str | None:
-        places = self._names.get(fold(name), set())
-        province, remark = province_of(record, self.inventory)
+        province, remark = province_of(record, self.baseline.inventory)
         if remark is not None:
             self._say(record, remark, "province")
             return None
-        province = province or (self.default.slug if self.default else None)
-        fitting = sorted(facility for where, facility in places if province in (None, where))
+        province = province or (self.baseline.default.slug if self.baseline.default else None)
+        fitting = [] if fold(name) in self._asked else list(self._namesakes(record, name, province))
         if len(fitting) == 1:
             return fitting[0]
-        if fitting:
-            remark = error("facility-ambiguous", facilities=", ".join(fitting))
-        else:
-            remark = error("facility-row-bad" if fold(name) in self._unsound else "facility-unknown")
-        self._say(record, remark, "facility_name")
+        ambiguous = error("facility-ambiguous", facilities=", ".join(fitting))
+        self._say(record, ambiguous if fitting else self._unknown(name), "facility_name")
         return None
+
+    def _namesakes(self, record: Record, name: str, province: str | None) -> Iterator[str]:
+        """The facilities of a name; where there are several, those that the row's district and ward do not rule out."""
+        sites = self.baseline.sites
+        known = (f for f in sites.by_name.get(fold(name), ()) if province in (None, sites.provinces[f]))
+        new = (f for f in self._new_names.get(fold(name), ()) if province in (None, self.new[f]))
+        fitting = sorted({*known, *new})
+        if len(fitting) == 1:
+            return iter(fitting)
+        return (facility for facility in fitting if self._may_be(record, name, facility))
+
+    def _may_be(self, record: Record, name: str, facility: str) -> bool:
+        other = self._identity(facility)
+        row = identity_of(
+            other.province,
+            name,
+            district=record.text("district"),
+            ward=record.text("ward"),
+            street=None,
+            scheme=self.baseline.inventory.settings.province_scheme,
+        )
+        return max(places_agree(row, other)[:2]) is not Sameness.OTHER
 
     def _say(self, record: Record, remark: Remark, key: str, facility: str = "") -> None:
         self.findings.append(record.finding(remark, key, facility))
+
+
+def _matched(row: Unplaced, facility: str) -> Remark:
+    """Say by what a row is known; a row that calls itself new and cannot be told from a site is no new one."""
+    if row.record.text("facility_id") != NEW_SITE:
+        return note("facility-matched", facility=facility)
+    return (warning if row.identity.is_bare else note)("new-is-there", facility=facility)
 
 
 def next_free(prefix: str, digits: int, used: Iterable[str]) -> str:

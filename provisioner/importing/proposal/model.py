@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cached_property
 
 from provisioner.contacts.model import Contact
 from provisioner.geography import Province
 from provisioner.importing.cells.findings import Finding, FindingLevel
 from provisioner.importing.proposal.contacts import ContactsDraft
 from provisioner.importing.proposal.edits import FacilityEdit
+from provisioner.importing.proposal.known_sites import KnownSites
+from provisioner.importing.proposal.questions import Question
 from provisioner.inventory.model import Inventory
 
 ContactsByProvince = Mapping[str, tuple[Contact, ...] | None]
@@ -35,6 +38,11 @@ class Baseline:
     default: Province | None
     today: date
 
+    @cached_property
+    def sites(self) -> KnownSites:
+        """The sites of the inventory, by all that they are known by."""
+        return KnownSites(self.inventory)
+
 
 @dataclass(frozen=True)
 class Proposal:
@@ -46,6 +54,7 @@ class Proposal:
         provinces: the province slug of each edit's facility, which is its folder.
         contact_drafts: by province.
         resign: facilities whose signed content changes, with the parties that signed.
+        questions: what only a person can answer; a row that is asked about is kept out.
     """
 
     findings: tuple[Finding, ...]
@@ -53,11 +62,17 @@ class Proposal:
     provinces: Mapping[str, str]
     contact_drafts: Mapping[str, ContactsDraft]
     resign: Mapping[str, tuple[str, ...]]
+    questions: tuple[Question, ...] = ()
 
     @property
     def errors(self) -> int:
         """How many errors there are."""
         return sum(finding.remark.level is FindingLevel.ERROR for finding in self.findings)
+
+    @property
+    def waiting(self) -> int:
+        """How many rows wait for an answer."""
+        return sum(question.holds_a_row for question in self.questions)
 
     @property
     def changed(self) -> tuple[FacilityEdit, ...]:

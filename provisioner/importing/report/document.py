@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from provisioner.importing.cells.findings import Finding
+from provisioner.importing.proposal.questions import Question
 from provisioner.importing.report.messages import Language, wording
+from provisioner.importing.report.questions import because, question_text
 from provisioner.importing.report.result import ImportResult
 
 
@@ -13,7 +15,7 @@ def import_document(result: ImportResult, language: Language) -> dict[str, objec
     return {
         "schema": "provisioner/import",
         "version": 1,
-        "ok": not proposal.errors,
+        "ok": not proposal.errors and not proposal.waiting,
         "language": language.value,
         "tables": [
             {
@@ -26,6 +28,7 @@ def import_document(result: ImportResult, language: Language) -> dict[str, objec
             for table in result.inputs.tables
         ],
         "problems": [_problem(finding, language) for finding in proposal.findings],
+        "questions": [_question(question, language) for question in proposal.questions],
         "facilities": [
             {
                 "facility": edit.facility,
@@ -47,6 +50,34 @@ def import_document(result: ImportResult, language: Language) -> dict[str, objec
             for draft in proposal.contact_drafts.values()
         ],
         "written": list(result.written),
+    }
+
+
+def _question(question: Question, language: Language) -> dict[str, object]:
+    words = question_text(question, language)
+    position = question.position
+    return {
+        "kind": question.kind.value,
+        "message": words.message,
+        "answer": words.answer,
+        "file": position.file,
+        "sheet": position.sheet,
+        "row": position.row,
+        "column": position.cell.rstrip("0123456789"),
+        "name": question.name,
+        "object": f"facility/{question.facility}" if question.facility else "",
+        "candidates": [
+            {
+                "facility": candidate.facility,
+                "row": candidate.row.row if candidate.row else 0,
+                "sheet": candidate.row.sheet if candidate.row else "",
+                "name": candidate.name,
+                "address": candidate.address,
+                "why": [reason.value for reason in candidate.reasons],
+                "because": because(candidate, language),
+            }
+            for candidate in question.candidates
+        ],
     }
 
 

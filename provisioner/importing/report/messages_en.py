@@ -13,9 +13,11 @@ ENGLISH: dict[str, Wording] = {
     "file-not-regular": Wording("this is no ordinary file", "name an .xlsx or .csv file"),
     "file-empty": Wording("the file is empty", "ask for it again"),
     "file-too-large": Wording("the file, or what it unpacks to, is larger than {limit} MB", "split it by districts"),
-    "file-too-many-rows": Wording("a sheet has data below row {limit}", "delete what is no data, or split the file"),
+    "file-too-many-rows": Wording(
+        "there is data below row {limit}, the last one that is read", "delete what is no data, or split the sheet"
+    ),
     "file-too-many-columns": Wording(
-        "a sheet has data right of column {limit}", "delete what is no data, or split the file"
+        "there is data right of column {limit}, the last one that is read", "delete what is no data, or split the sheet"
     ),
     "file-too-many-cells": Wording("the file has more than {limit} filled or merged cells", "split it by districts"),
     "file-too-many-sheets": Wording("the file has more than {limit} sheets", "delete those that are not needed"),
@@ -73,8 +75,16 @@ ENGLISH: dict[str, Wording] = {
     "row-section": Wording("a heading within the table: left out", "nothing"),
     "row-outside": Wording("a row below the table with little in it: it was not read", "if it is data, close the gap"),
     "row-duplicate": Wording("this is the same as in row {row}", "keep one of the two"),
+    "site-duplicate": Wording(
+        "this is the same as in row {row}: province, district, ward, street and name, or the id",
+        "if it is one site, keep one row; if they are two, write into both rows what tells them apart",
+    ),
     "row-contradicts": Wording("this differs from row {row}, which is about the same camera", "correct one of the two"),
     # cells
+    "text-doubtful": Wording(
+        "the cell says of itself that it is not certain: nothing of it is taken", "ask, then write it without doubt"
+    ),
+    "place-none": Wording("read as: there is none", "nothing"),
     "required-missing": Wording("{column} is missing", "fill it in"),
     "formula-no-value": Wording(
         "the cell holds a formula without a result", "open the file in Excel and save it, or type the value"
@@ -149,6 +159,16 @@ ENGLISH: dict[str, Wording] = {
     "facility-missing": Wording(
         "the row does not say which facility it is about", "write Mã cơ sở or Tên cơ sở in each row"
     ),
+    "facility-asked": Wording("waits for the answer to the question about row {row}", "answer the question first"),
+    "facility-elsewhere": Wording(
+        "{facility} is in another district",
+        "correct the id; if its own file is wrong, correct `location.district` there",
+    ),
+    "facility-moved": Wording("{facility} is in another ward so far", "look whether the id is right"),
+    "new-is-there": Wording(
+        "called new, and there already as {facility}: province, district, ward, street and name are the same",
+        "write that id; if it is another site, write what tells them apart: Xã/Phường, Địa chỉ",
+    ),
     "facility-ambiguous": Wording("several facilities have this name: {facilities}", "write Mã cơ sở"),
     "facility-unreadable": Wording(
         "the file of {facility} has errors", "run `provisioner validate` and correct it first"
@@ -157,9 +177,8 @@ ENGLISH: dict[str, Wording] = {
     "facility-province": Wording(
         "{facility} is in {province}; a province is fixed at registration", "correct id or province"
     ),
-    "facility-matched": Wording("no id: known by its name as {facility}", "write the id into the sheet"),
-    "facility-name-known": Wording(
-        "{facility} has the same name in the same province", "if it is the same, write that id"
+    "facility-matched": Wording(
+        "no id: known as {facility} by all that the row says of its place and name", "write the id into the sheet"
     ),
     "facility-name-differs": Wording("{facility} has another name", "look whether the id is right"),
     "facility-leaves-hosts": Wording(

@@ -13,8 +13,12 @@ VIETNAMESE: dict[str, Wording] = {
     "file-not-regular": Wording("Đây không phải là tệp thông thường", "Chọn tệp .xlsx hoặc .csv"),
     "file-empty": Wording("Tệp trống", "Yêu cầu gửi lại"),
     "file-too-large": Wording("Tệp (hoặc nội dung giải nén) lớn hơn {limit} MB", "Tách theo quận, huyện"),
-    "file-too-many-rows": Wording("Trang tính có dữ liệu dưới dòng {limit}", "Xóa phần thừa hoặc tách tệp"),
-    "file-too-many-columns": Wording("Trang tính có dữ liệu bên phải cột thứ {limit}", "Xóa phần thừa hoặc tách tệp"),
+    "file-too-many-rows": Wording(
+        "Có dữ liệu dưới dòng {limit} là dòng cuối được đọc", "Xóa phần thừa hoặc tách trang tính"
+    ),
+    "file-too-many-columns": Wording(
+        "Có dữ liệu bên phải cột thứ {limit} là cột cuối được đọc", "Xóa phần thừa hoặc tách trang tính"
+    ),
     "file-too-many-cells": Wording("Tệp có hơn {limit} ô dữ liệu hoặc ô gộp", "Tách theo quận, huyện"),
     "file-too-many-sheets": Wording("Tệp có hơn {limit} trang tính", "Xóa các trang không cần thiết"),
     "file-damaged": Wording("Tệp hỏng: không giải nén hoặc không đọc được", "Mở bằng Excel rồi lưu lại thành .xlsx"),
@@ -67,8 +71,16 @@ VIETNAMESE: dict[str, Wording] = {
     "row-section": Wording("Dòng tiêu đề mục trong bảng: bỏ qua", "Không cần sửa"),
     "row-outside": Wording("Dòng ở dưới bảng, ít nội dung: không đọc", "Nếu là dữ liệu thì xóa dòng trống phía trên"),
     "row-duplicate": Wording("Trùng với dòng {row}", "Chỉ giữ một dòng"),
+    "site-duplicate": Wording(
+        "Trùng với dòng {row}: cùng tỉnh, huyện, xã, địa chỉ và tên, hoặc cùng mã",
+        "Nếu là một cơ sở thì giữ một dòng; nếu là hai cơ sở thì ghi rõ ở cả hai dòng điểm khác nhau (xã, địa chỉ)",
+    ),
     "row-contradicts": Wording("Khác với dòng {row} của cùng một camera", "Sửa một trong hai dòng"),
     # cells
+    "text-doubtful": Wording(
+        "Nội dung ô còn chưa chắc chắn (có dấu hỏi, “chưa rõ”, “...”): không nhận", "Hỏi lại rồi ghi nội dung chắc chắn"
+    ),
+    "place-none": Wording("Hiểu là không có", "Không cần sửa"),
     "required-missing": Wording("Thiếu {column}", "Điền giá trị"),
     "formula-no-value": Wording("Ô có công thức chưa có kết quả", "Mở bằng Excel rồi lưu lại, hoặc gõ giá trị"),
     "cell-broken": Wording("Ô bị lỗi Excel (ví dụ #REF!, #N/A)", "Gõ lại giá trị"),
@@ -135,12 +147,20 @@ VIETNAMESE: dict[str, Wording] = {
     ),
     "facility-unknown": Wording("Không có cơ sở này", "Sửa mã hoặc tên, hoặc thêm cơ sở ở trang Cơ sở"),
     "facility-missing": Wording("Dòng không ghi cơ sở nào", "Ghi Mã cơ sở hoặc Tên cơ sở ở từng dòng"),
+    "facility-asked": Wording("Chờ trả lời câu hỏi về dòng {row}", "Trả lời câu hỏi đó trước"),
+    "facility-elsewhere": Wording(
+        "{facility} thuộc quận, huyện khác", "Sửa mã; nếu tệp của cơ sở sai thì sửa `location.district` trong tệp đó"
+    ),
+    "facility-moved": Wording("{facility} đang ghi ở xã, phường khác", "Kiểm tra lại mã"),
+    "new-is-there": Wording(
+        "Ghi là mới nhưng đã có là {facility}: cùng tỉnh, huyện, xã, địa chỉ và tên",
+        "Ghi mã đó; nếu là cơ sở khác thì ghi thêm điểm khác nhau: Xã/Phường, Địa chỉ",
+    ),
     "facility-ambiguous": Wording("Nhiều cơ sở có tên này: {facilities}", "Ghi Mã cơ sở"),
     "facility-unreadable": Wording("Tệp của {facility} đang có lỗi", "Chạy `provisioner validate` và sửa trước"),
     "facility-row-bad": Wording("Dòng của chính cơ sở đó đang có lỗi", "Sửa dòng đó trước"),
     "facility-province": Wording("{facility} thuộc {province}; tỉnh được cố định khi đăng ký", "Sửa mã hoặc tỉnh"),
-    "facility-matched": Wording("Không có mã: nhận ra theo tên là {facility}", "Ghi mã vào bảng"),
-    "facility-name-known": Wording("{facility} có cùng tên trong cùng tỉnh", "Nếu là một thì ghi mã đó"),
+    "facility-matched": Wording("Không có mã: nhận ra theo tên và địa điểm là {facility}", "Ghi mã vào bảng"),
     "facility-name-differs": Wording("{facility} có tên khác", "Kiểm tra lại mã"),
     "facility-leaves-hosts": Wording(
         "{facility} đang được kết nối: khi áp dụng sẽ ngừng kết nối", "Không cần sửa nếu đúng ý"

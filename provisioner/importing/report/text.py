@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from provisioner.importing.cells.findings import Finding, FindingLevel
 from provisioner.importing.proposal.contacts import ContactsDraft
 from provisioner.importing.proposal.edits import FacilityEdit, FieldChange
+from provisioner.importing.proposal.questions import Question
 from provisioner.importing.report.messages import LEVELS, Language, wording
+from provisioner.importing.report.questions import QuestionText, question_text
 from provisioner.importing.report.result import ImportResult
 from provisioner.importing.tables.input_files import InputFiles
 
 _MOST_CHANGES = 8
+_MOST_NOTES = 3
+"""Of one code."""
 
 _PHRASES: dict[Language, dict[str, str]] = {
     Language.EN: {
         "hint": "hint",
+        "answer": "answer",
         "read": "{file}: {tables} (rows)",
         "table": "{sheet} {rows}",
         "changes": "would change:",
@@ -25,7 +30,11 @@ _PHRASES: dict[Language, dict[str, str]] = {
         "more": "and {count} more",
         "people": "contacts of {province}: {new} new, {changed} changed, {same} as they are",
         "people_closed": "contacts of {province}: rows {new}, not compared",
-        "sums": "errors: {errors}, warnings: {warnings}, notes: {notes}",
+        "sums": "errors: {errors}, warnings: {warnings}, questions: {questions}, notes: {notes}",
+        "notes_more": "{count} more notes of this kind ({code}); all of them: --output json, or --report OUT.xlsx",
+        "open": "open questions: {questions}; rows that wait for an answer, and were not written: {waiting}",
+        "open_dry": "open questions: {questions}; rows that wait for an answer, and are not written: {waiting}",
+        "open_none": "open questions: {questions}; no row waits for an answer",
         "nothing": "nothing to change",
         "dry": "nothing was written; add --write to write it",
         "mend": "nothing was written; mend the errors, or write the rest with --write --partial",
@@ -36,6 +45,7 @@ _PHRASES: dict[Language, dict[str, str]] = {
     },
     Language.VI: {
         "hint": "cách sửa",
+        "answer": "trả lời",
         "read": "{file}: {tables} (số dòng)",
         "table": "{sheet} {rows}",
         "changes": "sẽ thay đổi:",
@@ -44,7 +54,11 @@ _PHRASES: dict[Language, dict[str, str]] = {
         "more": "và {count} mục khác",
         "people": "đầu mối {province}: {new} mới, {changed} thay đổi, {same} không đổi",
         "people_closed": "đầu mối {province}: {new} dòng, chưa so sánh",
-        "sums": "{errors} lỗi, {warnings} cảnh báo, {notes} ghi chú",
+        "sums": "{errors} lỗi, {warnings} cảnh báo, {questions} câu hỏi, {notes} ghi chú",
+        "notes_more": "còn {count} ghi chú cùng loại ({code}); xem tất cả: --output json hoặc --report OUT.xlsx",
+        "open": "còn {questions} câu hỏi; {waiting} dòng chưa ghi vì chờ trả lời",
+        "open_dry": "còn {questions} câu hỏi; {waiting} dòng không được ghi vì chờ trả lời",
+        "open_none": "còn {questions} câu hỏi; không có dòng nào phải chờ trả lời",
         "nothing": "không có gì thay đổi",
         "dry": "chưa ghi gì; thêm --write để ghi",
         "mend": "chưa ghi gì; sửa các lỗi, hoặc ghi phần còn lại bằng --write --partial",
@@ -65,6 +79,30 @@ def finding_lines(findings: Iterable[Finding], language: Language) -> Iterator[t
         yield finding.remark.level, f"{finding.position}{header}{value}: {words.message}", words.hint
 
 
+def in_order_of_weight(findings: Iterable[Finding]) -> tuple[list[Finding], dict[str, list[Finding]]]:
+    """Errors, then warnings, each by place; and the notes by their codes."""
+    weighty: dict[FindingLevel, list[Finding]] = {FindingLevel.ERROR: [], FindingLevel.WARNING: []}
+    notes: dict[str, list[Finding]] = {}
+    for finding in findings:
+        level = finding.remark.level
+        (weighty[level] if level in weighty else notes.setdefault(finding.remark.code, [])).append(finding)
+    return [finding for listed in weighty.values() for finding in listed], notes
+
+
+def note_lines(notes: Mapping[str, list[Finding]], language: Language) -> Iterator[str]:
+    """The first notes of each code, and how many more there are: they do not bury what is to be done."""
+    for code, listed in notes.items():
+        first = listed if len(listed) <= _MOST_NOTES + 1 else listed[:_MOST_NOTES]
+        yield from (message for _, message, _ in finding_lines(first, language))
+        if len(first) < len(listed):
+            yield _PHRASES[language]["notes_more"].format(count=len(listed) - len(first), code=code)
+
+
+def question_lines(questions: Iterable[Question], language: Language) -> Iterator[QuestionText]:
+    """The questions in words."""
+    return (question_text(question, language) for question in questions)
+
+
 def level_word(level: FindingLevel, language: Language) -> str:
     """A level's name."""
     return LEVELS[language][level]
@@ -73,6 +111,11 @@ def level_word(level: FindingLevel, language: Language) -> str:
 def hint_word(language: Language) -> str:
     """What stands before a hint."""
     return _PHRASES[language]["hint"]
+
+
+def answer_word(language: Language) -> str:
+    """What stands before how to answer."""
+    return _PHRASES[language]["answer"]
 
 
 def read_lines(inputs: InputFiles, language: Language) -> Iterator[str]:
@@ -94,8 +137,9 @@ def summary_lines(result: ImportResult, language: Language) -> Iterator[str]:
             yield f"  {_edit_line(edit, language)}"
     for draft in result.proposal.contact_drafts.values():
         yield f"  {_contacts_line(draft, language)}"
-    yield _sums(result.proposal.findings, language)
+    yield _sums(result, language)
     yield from _ending(result, language)
+    yield from _open_questions(result, language)
 
 
 def _edit_line(edit: FacilityEdit, language: Language) -> str:
@@ -121,11 +165,23 @@ def _contacts_line(draft: ContactsDraft, language: Language) -> str:
     return phrases["people"].format(province=draft.province, **counts)
 
 
-def _sums(findings: Iterable[Finding], language: Language) -> str:
-    counts = Counter(finding.remark.level for finding in findings)
+def _sums(result: ImportResult, language: Language) -> str:
+    counts = Counter(finding.remark.level for finding in result.proposal.findings)
     return _PHRASES[language]["sums"].format(
-        errors=counts[FindingLevel.ERROR], warnings=counts[FindingLevel.WARNING], notes=counts[FindingLevel.NOTE]
+        errors=counts[FindingLevel.ERROR],
+        warnings=counts[FindingLevel.WARNING],
+        questions=len(result.proposal.questions),
+        notes=counts[FindingLevel.NOTE],
     )
+
+
+def _open_questions(result: ImportResult, language: Language) -> Iterator[str]:
+    """The last line, where a person is asked anything."""
+    questions, waiting = len(result.proposal.questions), result.proposal.waiting
+    if questions:
+        dry = "open" if result.write else "open_dry"
+        phrase = _PHRASES[language][dry if waiting else "open_none"]
+        yield phrase.format(questions=questions, waiting=waiting)
 
 
 def _ending(result: ImportResult, language: Language) -> Iterator[str]:

@@ -40,7 +40,9 @@ def read_input_files(paths: Iterable[Path]) -> InputFiles:
         try:
             sheets += sheets_of(str(path), grids_of(read_file(path)))
         except FileRefusedError as refused:
-            sheets.append(SheetTables(findings=[Finding(CellPosition(str(path)), refused.remark)]))
+            sheets.append(
+                SheetTables(findings=[Finding(CellPosition(str(path), refused.number, refused.sheet), refused.remark)])
+            )
     records, findings = read_records(sheets)
     tables = tuple(table for sheet in sheets for table in sheet.tables)
     return InputFiles(tuple(names), tables, tuple(records), tuple(findings))

@@ -10,8 +10,11 @@ from provisioner.importing.cells.findings import CellPosition, Finding, FindingL
 from provisioner.importing.cells.grid import Cell, CellState
 from provisioner.importing.cells.limits import MAX_TEXT
 from provisioner.importing.forms.columns import Column, FormKind
-from provisioner.importing.forms.values import CellReading, CellValue
+from provisioner.importing.forms.values import NEW_SITE, CellReading, CellValue
 from provisioner.importing.tables.table import SheetTables, Table, TableRow
+
+RowPlace = tuple[str, int, int]
+"""File, sheet and row."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,16 @@ class Record:
     def position(self) -> CellPosition:
         """The row."""
         return self.table.at(self.number)
+
+    @property
+    def place(self) -> RowPlace:
+        """File, sheet and row."""
+        return self.table.position.file, self.table.position.number, self.number
+
+    @property
+    def names_by_id(self) -> bool:
+        """Whether the row names its facility by an id."""
+        return self.values.get("facility_id") not in (None, NEW_SITE)
 
     def at(self, key: str) -> CellPosition:
         """The row's cell in a column; the row itself where the table has no such column."""
@@ -118,9 +131,11 @@ def _read(table: Table, row: TableRow) -> tuple[dict[str, CellValue], list[Findi
     findings: list[Finding] = []
     for key, cell in row.cells.items():
         column = table.form.by_key[key]
-        if not column.stored:
+        if not column.stored and not column.tells:
             continue
         reading = _reading(cell, column)
+        if not column.stored and reading.remarks:
+            continue  # it may be anything, and nothing of it is kept
         if reading.value is not None:
             values[key] = reading.value
         showable = column.show(cell.text) if reading.remarks else ""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import warnings
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import IO, Protocol, cast
 from xml.etree.ElementTree import Element
@@ -113,11 +113,12 @@ def _grids(data: bytes) -> Iterator[Grid]:
     if len(parts) > limits.MAX_SHEETS:
         raise FileRefusedError(error("file-too-many-sheets", limit=limits.MAX_SHEETS))
     room, elements = limits.MAX_CELLS, limits.MAX_ELEMENTS
-    for sheet in reader.wb.worksheets:
-        with reader.archive.open(parts[sheet.title]) as part:
-            markup = _SheetMarkup.of(part, elements)
+    for number, sheet in enumerate(reader.wb.worksheets, start=1):
+        with _blaming(number, sheet.title):
+            with reader.archive.open(parts[sheet.title]) as part:
+                markup = _SheetMarkup.of(part, elements)
+            rows = _values(cast("_StreamedSheet", sheet), markup.formulas, room)
         elements -= markup.elements
-        rows = _values(cast("_StreamedSheet", sheet), markup.formulas, room)
         room -= sum(map(len, rows.values()))
         yield Grid(
             sheet.title,
@@ -127,6 +128,15 @@ def _grids(data: bytes) -> Iterator[Grid]:
             frozenset(markup.hidden_columns),
             sheet.sheet_state != "visible",
         )
+
+
+@contextmanager
+def _blaming(number: int, sheet: str) -> Iterator[None]:
+    """Let a refusal name the sheet at which it came."""
+    try:
+        yield
+    except FileRefusedError as refused:
+        raise FileRefusedError(refused.remark, number, sheet) from None
 
 
 def _refuse_strict(reader: ExcelReader) -> None:

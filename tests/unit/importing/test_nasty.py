@@ -368,7 +368,7 @@ def test_rows_that_contradict_each_other_and_the_inventory() -> None:
     ]
     data = book({"Cơ sở": facilities, "Đầu mối": contacts, "Camera": cameras})
     assert findings_of(data, *TROUBLE) == [
-        ("Cơ sở!B3", "row-duplicate"),
+        ("Cơ sở!B3", "site-duplicate"),
         ("Cơ sở!C4", "province-contradiction"),
         ("Cơ sở!H5", "province-similar"),
         ("Cơ sở!J6", "dates-in-disorder"),  # before the first day

@@ -97,11 +97,14 @@ def _with_tombstone(inventory: Inventory, name: str) -> Inventory:
     return make.with_lock(inventory, lock)
 
 
-def test_a_facility_without_an_id_is_known_by_its_name_in_its_province() -> None:
-    rows = [made.FACILITY_HEADER, made.facility_row("TRƯỜNG  ví dụ", kind="Ký túc xá")]
-    proposal = proposal_of(book({"Cơ sở": rows}))
+def test_a_facility_without_an_id_is_known_by_its_name_and_place_in_its_province() -> None:
+    header = (*made.FACILITY_HEADER, "Xã")
+    plain = make.facility(location={"ward": "Xã Mẫu"})
+    rows = [header, (*made.facility_row("TRƯỜNG  ví dụ", kind="Ký túc xá"), "mẫu")]
+    proposal = of(plain, {"Cơ sở": rows})
     assert codes(proposal) == ["facility-matched"]
     assert after(proposal)["kind"] == "dormitory"
+    assert (after(proposal)["name"], after(proposal)["location"]) == ("Trường Ví Dụ", {"ward": "Xã Mẫu"})
     elsewhere = [made.FACILITY_HEADER, made.facility_row("Trường Ví Dụ", province="Hải Dương")]
     assert sorted(proposal_of(book({"Cơ sở": elsewhere})).edits) == ["kcl-hd-001"]
 
@@ -393,7 +396,7 @@ def test_another_name_for_an_id_is_reported() -> None:
 
 
 def test_a_facility_that_hosts_carry_is_not_closed_without_a_warning() -> None:
-    rows = [made.FACILITY_HEADER, made.facility_row("Trường Ví Dụ", operating="Đã đóng")]
+    rows = [made.FACILITY_HEADER, made.facility_row("Trường Ví Dụ", id="kcl-bg-001", operating="Đã đóng")]
     assert codes(proposal_of(book({"Cơ sở": rows})), FindingLevel.WARNING) == ["facility-leaves-hosts"]
 
 

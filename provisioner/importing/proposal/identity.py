@@ -1,0 +1,237 @@
+"""A site's identity: province, district, ward, street and name, and how far two of them are the same. Pure.
+
+Texts agree where case, composition, spaces, signs and the place of the tone (`Hoà`, `Hòa`) are all that differs, and in
+places the unit's type in any of its spellings (`Phường`, `P.`), or none at all. What cannot be known is open: a part
+that one of the two lacks, marks that one of the two may have lost, a letter that may be a typing error.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import lru_cache
+from typing import NamedTuple
+
+from provisioner.base.vietnamese import clean, fold
+from provisioner.geography import SCHEMES
+
+_TONES = frozenset("\u0300\u0301\u0303\u0309\u0323")
+_LETTERS = str.maketrans({"ð": "đ", "ɖ": "đ"})
+_CACHED = 65_536
+_LEAST_FOR_A_TYPO = 5
+
+_TYPES = {
+    **dict.fromkeys(("quan", "q"), "quan"),
+    **dict.fromkeys(("huyen", "h"), "huyen"),
+    **dict.fromkeys(("thi-xa", "tx", "t-x"), "thi-xa"),
+    **dict.fromkeys(("thanh-pho", "tp", "t-p"), "thanh-pho"),
+    **dict.fromkeys(("phuong", "p"), "phuong"),
+    **dict.fromkeys(("thi-tran", "tt", "t-t"), "thi-tran"),
+    **dict.fromkeys(("xa", "x"), "xa"),
+    "dac-khu": "dac-khu",
+}
+"""The types of districts and wards, by every way to write them."""
+_TYPE = re.compile(rf"({'|'.join(sorted(_TYPES, key=len, reverse=True))})-(.+)|([qp])([0-9]+)")
+_STREET_WORDS = frozenset({"so", "nha", "duong", "pho", "d"})
+_WORD = re.compile(r"[^\W_]+")
+
+
+class Sameness(IntEnum):
+    """What two texts are to each other."""
+
+    SAME = 0
+    OPEN = 1
+    """Nobody can know: a person is asked."""
+    OTHER = 2
+
+
+class Part(NamedTuple):
+    """A part of an identity, ready to be compared.
+
+    Attributes:
+        key: what is compared without marks.
+        marked: the same with marks, their place apart; empty where the text has no mark at all.
+        type: the unit's type; empty where it is not written.
+    """
+
+    key: str
+    marked: str
+    type: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Where a site is and what it is called.
+
+    Attributes:
+        province: the slug of today.
+        name: its name.
+        district: None where it is not written, as it is since 2025-07-01.
+        ward: None where it is not written.
+        street: None where it is not written.
+        scheme: the list of provinces whose units district and ward are of.
+        shown: name and address as they were written.
+    """
+
+    province: str
+    name: Part
+    district: Part | None
+    ward: Part | None
+    street: Part | None
+    scheme: str
+    shown: tuple[str, str]
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether nothing but the name tells which site it is."""
+        return self.district is None and self.ward is None and self.street is None
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """What two sites have in common wherever all of them agrees."""
+        return (self.name.key, *(part.key if part else "" for part in (self.district, self.ward, self.street)))
+
+
+def identity_of(
+    province: str, name: str, *, district: str | None, ward: str | None, street: str | None, scheme: str
+) -> Identity:
+    """The identity that texts are."""
+    address = ", ".join(filter(None, (street, ward, district)))
+    return Identity(
+        province,
+        name_part(name),
+        unit_part(district) if district else None,
+        unit_part(ward) if ward else None,
+        street_part(street) if street else None,
+        scheme,
+        (name, address),
+    )
+
+
+@lru_cache(maxsize=_CACHED)
+def name_part(text: str) -> Part:
+    """A name, ready to be compared."""
+    return Part(fold(text), _marked(text))
+
+
+@lru_cache(maxsize=_CACHED)
+def unit_part(text: str) -> Part:
+    """A district or ward, ready to be compared: its type apart, numbers without zeros before them."""
+    words, marked = _words(text)
+    key = "-".join(words)
+    match = _TYPE.fullmatch(key)
+    if match is None:
+        return Part(key, "".join(marked))
+    kind, rest = (match[1], match[2]) if match[1] else (match[3], match[4])
+    return Part(rest, "".join(marked[len(words) - rest.count("-") - 1 :]), _TYPES[kind])
+
+
+@lru_cache(maxsize=_CACHED)
+def street_part(text: str) -> Part:
+    """Number and street, ready to be compared: words that say nothing left out, in any order."""
+    words, marked = _words(text)
+    pairs = sorted(zip(words, marked or words, strict=True))
+    kept = [pair for pair in pairs if pair[0] not in _STREET_WORDS] or pairs
+    return Part("-".join(word for word, _ in kept), "".join(word for _, word in kept) if marked else "")
+
+
+def _words(text: str) -> tuple[list[str], list[str]]:
+    """The words of a text without marks and with them; without them alone where it has none, or lost them all."""
+    words = [word.lstrip("0") or "0" if word.isdecimal() else word for word in fold(text).split("-")]
+    composed = _composed(text)
+    marked = [] if composed.isascii() else [_toneless(word.lstrip("0") or "0") for word in _WORD.findall(composed)]
+    return words, marked if len(marked) == len(words) else []
+
+
+def _marked(text: str) -> str:
+    """Letters with their marks, each word's tone behind it; empty where the text has no mark, or lost them all."""
+    composed = _composed(text)
+    return "" if composed.isascii() else "".join(map(_toneless, _WORD.findall(composed)))
+
+
+def _composed(text: str) -> str:
+    return unicodedata.normalize("NFC", clean(text)).casefold().translate(_LETTERS)
+
+
+@lru_cache(maxsize=_CACHED)
+def _toneless(word: str) -> str:
+    apart = unicodedata.normalize("NFD", word)
+    tones = "".join(sorted(c for c in apart if c in _TONES))
+    return unicodedata.normalize("NFC", "".join(c for c in apart if c not in _TONES)) + tones
+
+
+# --- how far two are the same ----------------------------------------------------------------------------
+
+
+def names_agree(one: Part, other: Part) -> Sameness:
+    """Whether two names are one: marks that differ, or are lost, leave it open; another spelling is another name."""
+    if one.key != other.key:
+        return Sameness.OTHER
+    return Sameness.SAME if one.marked == other.marked else Sameness.OPEN
+
+
+def places_agree(one: Identity, other: Identity) -> tuple[Sameness, Sameness, Sameness]:
+    """Whether district, ward and street of two sites are the same."""
+    eras = one.scheme != other.scheme
+    district = _units_agree(one.district, other.district, eras=eras)
+    ward = _units_agree(one.ward, other.ward, eras=eras)
+    without_districts = SCHEMES[-1] in (one.scheme, other.scheme)
+    if without_districts and ward is Sameness.SAME and one.ward and (one.district is None or other.district is None):
+        district = Sameness.SAME
+    return district, ward, _streets_agree(one.street, other.street)
+
+
+def units_agree(text: str | None, other: Part | None, *, eras: bool) -> Sameness:
+    """Whether a district or ward as it was written is another one.
+
+    Args:
+        text: as it was written.
+        other: what it is held against.
+        eras: whether the two are of different lists of provinces.
+    """
+    return _units_agree(unit_part(text) if text else None, other, eras=eras)
+
+
+def _units_agree(one: Part | None, other: Part | None, *, eras: bool) -> Sameness:
+    if one is None or other is None:
+        return Sameness.SAME if one is other else Sameness.OPEN
+    if one.key != other.key:
+        # Wards were merged and renamed with the provinces: of two lists their names prove nothing.
+        return Sameness.OPEN if eras or is_typo(one.key, other.key) else Sameness.OTHER
+    if one.type and other.type and one.type != other.type:
+        return Sameness.OPEN  # there are a town and a district of one name, and districts become towns
+    return _marks_agree(one, other)
+
+
+def _streets_agree(one: Part | None, other: Part | None) -> Sameness:
+    if one is None or other is None:
+        return Sameness.SAME if one is other else Sameness.OPEN
+    if one.key == other.key:
+        return _marks_agree(one, other)
+    words, others = set(one.key.split("-")), set(other.key.split("-"))
+    within = words <= others or others <= words
+    return Sameness.OPEN if within or is_typo(one.key, other.key) else Sameness.OTHER
+
+
+def _marks_agree(one: Part, other: Part) -> Sameness:
+    lost = not one.marked or not other.marked
+    return Sameness.SAME if lost or one.marked == other.marked else Sameness.OPEN
+
+
+def is_typo(one: str, other: str) -> bool:
+    """Tell whether two keys are one letter apart, or two letters changed over; a digit is no typing error."""
+    if min(len(one), len(other)) < _LEAST_FOR_A_TYPO or abs(len(one) - len(other)) > 1:
+        return False
+    if [c for c in one if c.isdecimal()] != [c for c in other if c.isdecimal()]:
+        return False
+    return not set(without_one(one)).isdisjoint(without_one(other))
+
+
+def without_one(text: str) -> Iterator[str]:
+    """A text, and what it is without each of its letters: texts that share one of them are a typing error apart."""
+    yield text
+    for place in range(len(text)):
+        yield text[:place] + text[place + 1 :]
