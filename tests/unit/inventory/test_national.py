@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from provisioner.inventory.loader.load import check, load
-from tests.national import TODAY, generate
+from tests.national import TODAY, Country, generate
 
 
 def files(root: Path) -> dict[str, bytes]:
@@ -13,7 +13,7 @@ def files(root: Path) -> dict[str, bytes]:
 
 
 def test_a_country_is_right_and_of_the_size_wanted(tmp_path: Path) -> None:
-    generate(tmp_path / "a", facilities=130, cameras=900, seed=3)
+    generate(tmp_path / "a", Country(facilities=130, cameras=900, seed=3))
     loaded = load(tmp_path / "a", today=TODAY)
     assert check(loaded) == ()
     outlines = loaded.outlines.values()
@@ -21,5 +21,5 @@ def test_a_country_is_right_and_of_the_size_wanted(tmp_path: Path) -> None:
     assert sum(outline.cameras for outline in outlines) == 900
     assert len({outline.province for outline in outlines}) == 63
     assert {outline.operating.value for outline in outlines} == {"open", "standby", "closed"}
-    generate(tmp_path / "b", facilities=130, cameras=900, seed=3)
+    generate(tmp_path / "b", Country(facilities=130, cameras=900, seed=3))
     assert files(tmp_path / "a") == files(tmp_path / "b")
