@@ -1,8 +1,8 @@
 """A seeded generator of a country's inventory: `python -m tests.national DIR`, with options as `--help` has them.
 
 All 63 provinces of 2021, of very uneven size, two carriers, facilities in every stage from registered to
-connected: surveys, plans with the sign-offs of all three (a share of them signed by keys of signers.yml, the
-others claimed), recorders of several makes, hybrid ones as well, the lock that `allocate` and `keys init` would
+connected: surveys, plans with the sign-offs of all three (those of some provinces' offices
+signed by keys of signers.yml, the others claimed), recorders of several makes, hybrid ones as well, the lock that `allocate` and `keys init` would
 have written, and (with a vault password) the encrypted files with a login for each device. On TODAY nothing is
 wrong with it. Everything is invented.
 """
@@ -51,7 +51,7 @@ class Country:
     Attributes:
         facilities: how many, and `cameras` as well.
         seed: of all that is drawn.
-        signed: the share of agreed plans whose sign-offs are signed by keys; the others are claimed.
+        signed: the share of provinces whose offices sign by keys of signers.yml; all else is claimed.
         recorded: the share of facilities whose cameras stand behind recorders: those have fewer logins.
         password: of the vault; without one there are no encrypted files.
         apart: whether logins stand in files of carriers, under vault ids of their own, all with that password.
@@ -172,11 +172,11 @@ def _write_province(root: Path, share: Province, country: Country) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     chance = _drawn(country.seed, share.slug)
     load = dict.fromkeys(share.relays, 0)
+    keys = _signing_keys(share, country)
     for number, cameras in enumerate(share.sizes, start=1):
         relay = min(load, key=lambda name: load[name])
         load[relay] += 2 * cameras
         site = _Site(chance, share, number, cameras, relay, country.recorded)
-        keys = _signing_keys(share, country.seed) if chance.random() < country.signed else {}
         (folder / f"{site.id}.yml").write_text(_signed(site.text(), keys), encoding="utf-8")
 
 
@@ -296,9 +296,11 @@ def signing_key(seed: int, office: str) -> Ed25519PrivateKey:
     return Ed25519PrivateKey.from_private_bytes(hashlib.sha256(f"{seed}/{office}".encode()).digest())
 
 
-def _signing_keys(share: Province, seed: int) -> dict[Party, Ed25519PrivateKey]:
-    offices = {Party.DIC: share.slug, Party.HEALTH: share.slug, Party.CARRIER: share.carrier}
-    return {party: signing_key(seed, f"{party}/{of}") for party, of in offices.items()}
+def _signing_keys(share: Province, country: Country) -> dict[Party, Ed25519PrivateKey]:
+    """The keys of a province's offices, if they sign by keys."""
+    if _drawn(country.seed, share.slug, "signs").random() >= country.signed:
+        return {}
+    return {party: signing_key(country.seed, f"{party}/{share.slug}") for party in (Party.DIC, Party.HEALTH)}
 
 
 # --- the rest of the folder -----------------------------------------------------------------------
@@ -313,23 +315,22 @@ def _write_settings(root: Path, shares: Sequence[Province], country: Country) ->
             "version": 1,
             "designations": [inventories.designation(share.slug, share.carrier) for share in shares],
         },
-        "signers.yml": {"version": 1} | _signers(shares, country.seed),
+        "signers.yml": {"version": 1} | _signers(shares, country),
         "centres/centre.yml": inventories.centre(),
         **{f"carriers/{name}.yml": inventories.carrier(name, relays=relays[name]) for name in _CARRIERS},
     }
     inventories.write_files(root, documents)
 
 
-def _signers(shares: Sequence[Province], seed: int) -> dict[str, Any]:
-    def key(office: str) -> dict[str, str]:
-        blob = signatures.ed25519_blob(signing_key(seed, office))
-        listed = f"ssh-ed25519 {base64.b64encode(blob).decode()}"
-        return {"office": f"office {office}", "key": listed, "since": "2021-05-01", "source": "invented"}
-
-    return {
-        **{p: [{"province": s.slug} | key(f"{p}/{s.slug}") for s in shares] for p in ("dic", "health")},
-        "carriers": [{"carrier": name} | key(f"carrier/{name}") for name in _CARRIERS],
-    }
+def _signers(shares: Sequence[Province], country: Country) -> dict[str, Any]:
+    """The keys by which offices sign."""
+    listed: dict[str, list[dict[str, str]]] = {"dic": [], "health": []}
+    for share in shares:
+        for party, key in _signing_keys(share, country).items():
+            blob = base64.b64encode(signatures.ed25519_blob(key)).decode()
+            office = {"office": f"{party} of {share.slug}", "since": "2021-05-01", "source": "invented"}
+            listed[party].append({"province": share.slug, "key": f"ssh-ed25519 {blob}"} | office)
+    return listed
 
 
 def _relays(carrier: str, shares: Sequence[Province]) -> Iterator[dict[str, Any]]:
@@ -354,7 +355,7 @@ def _main() -> None:
     parser.add_argument("--facilities", type=int, default=FACILITIES)
     parser.add_argument("--cameras", type=int, default=CAMERAS)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--signed", type=float, default=0.3, help="share of plans signed by keys (0.3)")
+    parser.add_argument("--signed", type=float, default=0.3, help="share of provinces that sign by keys (0.3)")
     parser.add_argument("--recorded", type=float, default=0.3, help="share of facilities with recorders (0.3)")
     parser.add_argument("--password", type=Path, metavar="FILE", help="the vault's password, for the encrypted files")
     parser.add_argument("--apart", action="store_true", help="logins in files of carriers, under their vault ids")

@@ -9,19 +9,21 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from provisioner.base.private_text import path_as_read
 from provisioner.inventory.allocate import devices_of
 from provisioner.inventory.model import Access, ConnectionPlan, Facility, Operating, Party, PlanState, ProvinceScheme
-from provisioner.inventory.signed import SignOffProof, Worth, proofs_of
+from provisioner.inventory.signed import SignOffProof, Worth, proofs_of, signed_content
 
 
 class PlanOutline(NamedTuple):
-    """A plan or successor, with what its sign-offs prove by themselves."""
+    """A plan or successor, with the hash of what is signed and what its sign-offs prove by themselves."""
 
     state: PlanState
     carrier: str
     relay: str
     access: Access
     proofs: tuple[SignOffProof, ...] = ()
+    content: str = ""
 
     @property
     def agreed(self) -> bool:
@@ -40,6 +42,8 @@ class Outline(NamedTuple):
         cameras: how many there are.
         paths: how many media paths those have: one each stream.
         protected: as in its file.
+        rtsp_paths: the paths and queries that stand in it for devices' RTSP addresses, each once, a line each, as they
+            are read; empty where all are the makes' own.
     """
 
     id: str
@@ -55,6 +59,7 @@ class Outline(NamedTuple):
     cameras: int
     paths: int
     protected: bool
+    rtsp_paths: str = ""
 
     @property
     def connections(self) -> tuple[PlanOutline, ...]:
@@ -86,22 +91,30 @@ def outline_of(facility: Facility) -> Outline:
         cameras=len(facility.cameras),
         paths=sum(2 if camera.streams.main else 1 for camera in facility.cameras),
         protected=facility.protected,
+        rtsp_paths=rtsp_paths_of(facility),
     )
+
+
+def rtsp_paths_of(facility: Facility) -> str:
+    """The RTSP paths that stand in a facility's file, as `Outline.rtsp_paths` has them."""
+    streams = (s for camera in facility.cameras for s in (camera.streams.sub, camera.streams.main) if s)
+    return "\n".join(sorted({path_as_read(stream.rtsp_path) for stream in streams if stream.rtsp_path}))
 
 
 def _plan_outline(facility: Facility, plan: ConnectionPlan | None) -> PlanOutline | None:
     if plan is None:
         return None
-    return PlanOutline(plan.state, plan.carrier, plan.relay, plan.access, proofs_of(facility, plan))
+    content = signed_content(facility, plan)
+    return PlanOutline(plan.state, plan.carrier, plan.relay, plan.access, proofs_of(facility, plan, content), content)
 
 
 PackedProof = tuple[str, str, str, str, str, str]
 """What a sign-off proves in JSON, where a tuple is a list: it is only ever taken apart."""
-PackedPlan = tuple[str, str, str, str, list[PackedProof]]
+PackedPlan = tuple[str, str, str, str, list[PackedProof], str]
 """A plan's outline in JSON, where a tuple is a list: it is only ever taken apart."""
 _Plans = tuple[PackedPlan | None, PackedPlan | None]
 _Gateway = tuple[bool, str | None, str | None]
-PackedOutline = tuple[str, str, str | None, str, *_Plans, *_Gateway, list[str], int, int, bool]
+PackedOutline = tuple[str, str, str | None, str, *_Plans, *_Gateway, list[str], int, int, bool, str]
 """An outline in JSON, likewise: its values in their order."""
 
 
@@ -116,9 +129,8 @@ def unpacked(values: PackedOutline) -> Outline:
     Raises:
         ValueError, TypeError, LookupError: these are no packed outline.
     """
-    name, province, scheme, operating, plan, successor, has_gateway, key, lan, devices, cameras, paths, protected = (
-        values
-    )
+    name, province, scheme, operating, plan, successor, has_gateway, key, lan, devices, *rest = values
+    cameras, paths, protected, rtsp_paths = rest
     return Outline(
         name,
         province,
@@ -133,6 +145,7 @@ def unpacked(values: PackedOutline) -> Outline:
         cameras,
         paths,
         protected,
+        rtsp_paths,
     )
 
 
@@ -140,7 +153,7 @@ def _unpacked_plan(values: PackedPlan | None) -> PlanOutline | None:
     if not values:
         return None
     proofs = tuple(_unpacked_proof(proof) for proof in values[4])
-    return PlanOutline(_STATES[values[0]], values[1], values[2], _ACCESS[values[3]], proofs)
+    return PlanOutline(_STATES[values[0]], values[1], values[2], _ACCESS[values[3]], proofs, values[5])
 
 
 def _unpacked_proof(values: PackedProof) -> SignOffProof:

@@ -123,6 +123,6 @@ def _group(key: str, group: Sequence[FacilityStatus]) -> Group:
         suspended=len(places[CountedAs.SUSPENDED]),
         under_way=len(places[CountedAs.UNDER_WAY]),
         overdue=sum(status.timeliness is Timeliness.OVERDUE for status in group),
-        cameras=sum(len(status.facility.cameras) for status in group),
-        cameras_connected=sum(len(status.facility.cameras) for status in connected),
+        cameras=sum(status.facility.camera_count for status in group),
+        cameras_connected=sum(status.facility.camera_count for status in connected),
     )

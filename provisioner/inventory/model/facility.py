@@ -118,6 +118,11 @@ class Facility(Model):
         """Whether hosts carry this facility: an agreed plan, and people in it."""
         return bool(self.connections)
 
+    @property
+    def camera_count(self) -> int:
+        """How many cameras it has."""
+        return len(self.cameras)
+
 
 def path_name(facility: Facility, camera: Camera, stream: StreamName) -> str:
     """A media path's name, e.g. `bac-giang/kcl-001/cam-03/sub`."""
