@@ -41,7 +41,7 @@ def export(invocation: Invocation, what: str, out: Path | None, limits: tuple[st
     Example: provisioner -i inventories/example export progress --out progress.xlsx
     """
     invocation.refuse_proposed(out)
-    whole = overview_of(invocation)
+    whole = overview_of(invocation, in_brief=what != "zones")
     whole.refuse_errors()
     listing = FacilityList(whole.statuses((), parse_limits(limits)), whole.inventory.province_today)
     report = REPORTS[what]

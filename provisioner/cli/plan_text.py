@@ -74,11 +74,11 @@ def _trust(plan: Plan, changing: Sequence[Change], terminal: Terminal) -> Iterat
 def _head(plan: Plan, changing: Sequence[Change], totals: Totals) -> Iterator[str]:
     if not changing:
         since = f" since {plan.against.name}" if plan.against else ""
-        yield f"no change{since}: {counted(len(plan.changes), 'resource')} as desired"
+        yield f"no change{since}: {counted(plan.resources, 'resource')} as desired"
         return
     actions = Counter(change.action for change in changing)
     words = ", ".join(f"{actions[a]} to {a.value}" for a in Action if actions[a])
-    as_desired = len(plan.changes) - len(changing)
+    as_desired = plan.resources - len(changing)
     yield click.style(f"{words} on {counted(len(plan.hosts), 'host')}", bold=True) + f" ({as_desired} as desired)"
     worst = f"worst impact: {totals.worst.value} ({_IMPACTS[totals.worst]})"
     dropped = str(totals.viewers)

@@ -38,7 +38,8 @@ def status(invocation: Invocation, facilities: tuple[str, ...], limits: tuple[st
 
     Example: provisioner -i inventories/example status --why kcl-bg-001
     """
-    whole = overview_of(invocation)
+    # `--why` looks at cameras; where facilities are named those are few.
+    whole = overview_of(invocation, in_brief=bool(facilities) or not why)
     chosen = whole.statuses(facilities, parse_limits(limits))
     _warn(invocation, whole)
     explained = {one.facility.id: _explained(whole, one) for one in chosen} if why else {}

@@ -128,7 +128,7 @@ def code(text: str, limit: int = _NAME) -> str:
 
 def _head(plan: Plan, changing: Sequence[Change], totals: Totals) -> Iterator[str]:
     if not changing:
-        yield f"### Plan: no change ({counted(len(plan.changes), 'resource')} as desired)"
+        yield f"### Plan: no change ({counted(plan.resources, 'resource')} as desired)"
     else:
         actions = Counter(change.action for change in changing)
         words = ", ".join(f"{actions[a]} to {a.value}" for a in Action if actions[a])

@@ -20,12 +20,14 @@ from pydantic_core import from_json
 from provisioner.base.diagnostics import Problem, Severity
 from provisioner.inventory.files.layout import File
 from provisioner.inventory.loader.cache import Cache
+from provisioner.inventory.loader.file_content import content_of
 from provisioner.inventory.loader.site import Site, brief_text
 from provisioner.inventory.model import Facility
 from provisioner.inventory.model.brief import FacilityInBrief
 from provisioner.inventory.outline import PackedOutline, packed, unpacked
 
 _PARTS: Final = 128
+_LONG: Final = 256 * 1024
 _PackedProblem = tuple[int, int, str, str, str, str]
 _PackedSite = tuple[str, str, int, int, list[_PackedProblem], PackedOutline, str]
 """What JSON has of a file, where a tuple is a list: it is only ever taken apart."""
@@ -69,6 +71,7 @@ class KnownSites:
         self._root = root
         self._texts = {part: Texts(cache, f"texts-{part:03}") for part in range(_PARTS)} if cache else {}
         self._others = Texts(cache, "others") if cache else None
+        self._contents = Texts(cache, "contents") if cache else None
 
     @property
     def cache(self) -> Cache | None:
@@ -123,6 +126,16 @@ class KnownSites:
         """Write what files other than facilities' say, where that is not what was known."""
         if self._others and any(self._others.get(name, digest) is None for name, (digest, _) in known.items()):
             self._others.write(known)
+
+    def content_of_other(self, relative: str, digest: str, text: str) -> str:
+        """The SHA-256 of what a file that is no facility's says; the lock's is worked out once, as it takes its time."""
+        kept = self._contents
+        if kept is None or len(text) < _LONG:
+            return content_of(text, digest)
+        if (content := kept.get(relative, digest)) is None:
+            content = content_of(text, digest)
+            kept.write({relative: (digest, content)})
+        return content
 
     def keep(self, sites: Mapping[str, Site], changed: Collection[str]) -> None:
         """Write the parts in which something changed.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
@@ -19,7 +19,7 @@ from provisioner.inventory.files.layout import VAULT_MARK, File, layout_of
 from provisioner.inventory.files.positions import Located, Places, SourceFile
 from provisioner.inventory.files.yaml_places import PlacesIn
 from provisioner.inventory.loader.cache import Cache
-from provisioner.inventory.loader.file_content import OnDisk, bytes_of, content_of, read, text_of, validated_text
+from provisioner.inventory.loader.file_content import OnDisk, bytes_of, read, text_of, validated_text
 from provisioner.inventory.loader.known_sites import KnownSites
 from provisioner.inventory.loader.parallel import sites_of
 from provisioner.inventory.loader.site import Site, brief_text, unreadable
@@ -61,6 +61,7 @@ class Loaded:
         facilities: builds the facilities by id; at ten thousand of them that takes seconds.
         briefs: the same without recorders and cameras, which each reads from its file when it is asked for them.
         facility: builds one that is in `outlines`, from its file.
+        digests: the SHA-256 of each file's bytes, by its path.
     """
 
     today: date
@@ -74,12 +75,12 @@ class Loaded:
     facilities: Callable[[], dict[str, Facility]] = field(repr=False, compare=False)
     briefs: Callable[[], dict[str, FacilityInBrief]] = field(repr=False, compare=False)
     facility: Callable[[str], Facility] = field(repr=False, compare=False)
+    digests: Mapping[str, str] = field(repr=False, compare=False)
 
     @cached_property
     def digest(self) -> str:
         """`sha256:…` over all contents but contacts/; comments, file order and commits do not count."""
-        listed = json.dumps(sorted(self.contents().items()))
-        return f"sha256:{hashlib.sha256(listed.encode()).hexdigest()}"
+        return digest_of(self.contents())
 
     @cached_property
     def partial(self) -> Inventory | None:
@@ -101,6 +102,12 @@ class Loaded:
     def inventory(self) -> Inventory | None:
         """The inventory, or None where any file has an error."""
         return None if any(p.severity is Severity.ERROR for p in self.problems) else self.partial
+
+
+def digest_of(contents: Mapping[str, str]) -> str:
+    """The digest of an inventory, from those of what its files say, by their paths."""
+    listed = json.dumps(sorted(contents.items()))
+    return f"sha256:{hashlib.sha256(listed.encode()).hexdigest()}"
 
 
 def load(root: Path, *, today: date, cache: Cache | None = None) -> Loaded:
@@ -151,13 +158,27 @@ def valid_inventory(loaded: Loaded, root: Path, *, tolerate: Collection[str] = (
     Raises:
         InventoryError: with every problem.
     """
-    errors = [p for p in check(loaded) if p.severity is Severity.ERROR and p.code not in tolerate]
-    if errors or loaded.inventory is None:
-        count = f"{len(errors)} problem" + ("s" if len(errors) != 1 else "")
-        raise InventoryError(
-            f"the inventory {root} is invalid: {count}", problems=tuple(errors), hint="correct the places listed"
-        )
+    refuse_invalid(loaded, root, tolerate=tolerate)
+    if loaded.inventory is None:
+        raise _invalid(root, ())
     return loaded.inventory
+
+
+def refuse_invalid(loaded: Loaded, root: Path, *, tolerate: Collection[str] = ()) -> None:
+    """Refuse an inventory that is not valid; as `valid_inventory`, without building it.
+
+    Raises:
+        InventoryError: with every problem.
+    """
+    errors = [p for p in check(loaded) if p.severity is Severity.ERROR and p.code not in tolerate]
+    if errors or loaded.frame is None or any(p.severity is Severity.ERROR for p in loaded.problems):
+        raise _invalid(root, errors)
+
+
+def _invalid(root: Path, errors: Sequence[Problem]) -> InventoryError:
+    count = f"{len(errors)} problem" + ("s" if len(errors) != 1 else "")
+    message = f"the inventory {root} is invalid: {count}"
+    return InventoryError(message, problems=tuple(errors), hint="correct the places listed")
 
 
 @dataclass
@@ -300,6 +321,7 @@ class _FilesPass:
             facilities=self._facilities,
             briefs=self._briefs,
             facility=self._facility,
+            digests={f.relative: site.digest for f, site in self.sites} | {n: d for n, (d, _) in self.others.items()},
         )
 
     def _briefs(self) -> dict[str, FacilityInBrief]:
@@ -342,7 +364,9 @@ class _FilesPass:
         return texts
 
     def _contents(self) -> dict[str, str]:
-        contents = {relative: content_of(text, digest) for relative, (digest, text) in self.others.items()}
+        of_other = self.known_sites.content_of_other
+        with without_collector():
+            contents = {relative: of_other(relative, digest, text) for relative, (digest, text) in self.others.items()}
         return contents | {file.relative: site.content or site.digest for file, site in self.sites}
 
     def _frame(self) -> Frame | None:

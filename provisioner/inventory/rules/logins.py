@@ -217,7 +217,7 @@ def logins_are_used(view: SecretsView) -> Iterator[Problem]:
             elif misplaced:
                 message, hint = misplaced[0].format(device=device), misplaced[1]
                 yield view.problem(owner, (facility, device), "login-misplaced", message, hint)
-            else:
+            elif is_closed:
                 message = f"facility {facility} is closed, and the login of {device} is still there"
                 hint = "remove it once every host was seen without the facility: see provisioner status"
                 problem = view.problem(owner, (facility, device), "login-unused", message, hint)
