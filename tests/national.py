@@ -1,10 +1,10 @@
 """A seeded generator of a country's inventory: `python -m tests.national DIR`, with options as `--help` has them.
 
 All 63 provinces of 2021, of very uneven size, two carriers, facilities in every stage from registered to
-connected: surveys, plans with the sign-offs of all three (those of some provinces' offices
-signed by keys of signers.yml, the others claimed), recorders of several makes, hybrid ones as well, the lock that `allocate` and `keys init` would
-have written, and (with a vault password) the encrypted files with a login for each device. On TODAY nothing is
-wrong with it. Everything is invented.
+connected: surveys, plans with the sign-offs of all three (those of some provinces' offices signed by keys of
+signers.yml, the others claimed), recorders of several makes, hybrid ones as well, the lock that `allocate` and
+`keys init` would have written, and (with a vault password) the encrypted files with a login for each device. On
+TODAY nothing is wrong with it. Everything is invented.
 """
 
 from __future__ import annotations
@@ -176,21 +176,19 @@ def _write_province(root: Path, share: Province, country: Country) -> None:
     for number, cameras in enumerate(share.sizes, start=1):
         relay = min(load, key=lambda name: load[name])
         load[relay] += 2 * cameras
-        site = _Site(chance, share, number, cameras, relay, country.recorded)
+        site = _Site(chance, share, number, relay, country.recorded)
         (folder / f"{site.id}.yml").write_text(_signed(site.text(), keys), encoding="utf-8")
 
 
 class _Site:
     """One facility's file, without its signatures."""
 
-    def __init__(
-        self, chance: random.Random, share: Province, number: int, cameras: int, relay: str, recorded: float
-    ) -> None:
+    def __init__(self, chance: random.Random, share: Province, number: int, relay: str, recorded: float) -> None:
         self.id = f"kcl-{share.slug}-{number:04}"
         self._chance = chance
         self._share = share
         self._number = number
-        self._count = cameras
+        cameras = self._count = share.sizes[number - 1]
         self._relay = relay
         self._recorders = recorded
         self._stage = chance.choice(_STAGES_WITH_CAMERAS if cameras else _STAGES_WITHOUT)

@@ -50,8 +50,11 @@ def _files(inventory: Inventory, seed: int, *, apart: bool) -> Iterator[tuple[st
     assert secrets.digest_key
     yield "secrets/inventory.yml", (SECRETS_ID, render_mapping({"digest_key": secrets.digest_key.reveal()}))
     for name in inventory.carriers:
-        vault_id = carrier_vault_id(name) if apart else SECRETS_ID
-        yield f"secrets/carriers/{name}.yml", (vault_id, render_mapping(_carrier(inventory, secrets, name, apart=apart)))
+        vault_id, plain = (
+            carrier_vault_id(name) if apart else SECRETS_ID,
+            _carrier(inventory, secrets, name, apart=apart),
+        )
+        yield f"secrets/carriers/{name}.yml", (vault_id, render_mapping(plain))
     files: dict[tuple[str, str], list[str]] = {}
     for facility in inventory.facilities.values():
         if facility.operating is not Operating.CLOSED and (lines := _logins(facility, seed)):

@@ -129,8 +129,8 @@ def unpacked(values: PackedOutline) -> Outline:
     Raises:
         ValueError, TypeError, LookupError: these are no packed outline.
     """
-    name, province, scheme, operating, plan, successor, has_gateway, key, lan, devices, *rest = values
-    cameras, paths, protected, rtsp_paths = rest
+    name, province, scheme, operating, plan, successor = values[:6]
+    has_gateway, key, lan, devices, cameras, paths, protected, rtsp_paths = values[6:]
     return Outline(
         name,
         province,

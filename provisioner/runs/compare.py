@@ -55,9 +55,7 @@ def compare(
     return part or compare_whole(session, name, limit, allow=allow or {}, now=now)
 
 
-def compare_whole(
-    session: Session, name: str, limit: Limit, *, allow: Mapping[str, int], now: datetime
-) -> Plan:
+def compare_whole(session: Session, name: str, limit: Limit, *, allow: Mapping[str, int], now: datetime) -> Plan:
     """As `compare`, of all that there is."""
     with revision(session.root, name) as old, without_collector():
         loaded = load(old.root, today=session.today)

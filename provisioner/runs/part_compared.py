@@ -44,9 +44,7 @@ _MOST_ENCRYPTED = 80 * 1024 * 1024
 _FRAME_FILES = frozenset({LOCK_NAME, "instructions.yml", "designations.yml"})
 
 
-def compare_part(
-    session: Session, name: str, limit: Limit, *, allow: Mapping[str, int], now: datetime
-) -> Plan | None:
+def compare_part(session: Session, name: str, limit: Limit, *, allow: Mapping[str, int], now: datetime) -> Plan | None:
     """What `compare` comes to, of the hosts that may differ; None where everything has to be compared.
 
     Args:

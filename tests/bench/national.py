@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -168,7 +169,8 @@ class _Country:
         tasks = self._tasks()
         for number, task in enumerate(tasks):
             self.say(f"national: {task.name}")
-            usages = self.budget.repeat(lambda task=task: self._run(task), self.wanted.runs, share=1 / (len(tasks) - number))
+            share = 1 / (len(tasks) - number)
+            usages = self.budget.repeat(partial(self._run, task), self.wanted.runs, share=share)
             yield Figure(_GROUP, f"{task.name}, wall clock", "s", tuple(usage.seconds for usage in usages))
             yield Figure(_GROUP, f"{task.name}, CPU", "s", tuple(usage.cpu for usage in usages))
             yield Figure(_GROUP, f"{task.name}, memory", "MiB", (self._memory(task),))
@@ -226,7 +228,9 @@ def _environment(tree: Path, cache: Path, password: Path | None) -> dict[str, st
 
 _GROUP: Final = "national"
 _AGAINST: Final = ("--offline", "--against", "HEAD")
-_SIGN: Final = "import sys; from pathlib import Path; from tests.inventories import sign_file; sign_file(Path(sys.argv[1]))"
+_SIGN: Final = (
+    "import sys; from pathlib import Path; from tests.inventories import sign_file; sign_file(Path(sys.argv[1]))"
+)
 
 
 def markdown(part: Part) -> Iterator[str]:

@@ -100,7 +100,9 @@ def registered(root: Path, number: int) -> None:
     path = agreed(root, number)
     name = f"{path.stem}-new"
     key = inventories.public_key(name)
-    text = re.sub(r"public_key: \S+", f"public_key: {key}", path.read_text("utf-8")).replace(f"id: {path.stem}", f"id: {name}")
+    text = re.sub(r"public_key: \S+", f"public_key: {key}", path.read_text("utf-8")).replace(
+        f"id: {path.stem}", f"id: {name}"
+    )
     copy = path.with_name(f"{name}.yml")
     copy.write_text(re.sub(r", signature: \{[^}]*\}", "", text), encoding="utf-8")
     inventories.sign_file(copy)
@@ -164,7 +166,7 @@ WHOLE: tuple[Edit, ...] = (protected, managed_from_elsewhere, under_other_limits
 def documents(root: Path, against: str = "HEAD", limit: Limit | None = None) -> tuple[str | None, str]:
     """Of the part and of the whole; an error is its words."""
     env = {"XDG_CACHE_HOME": str(root.parent.parent / "cache")}
-    with_limit, kept = limit or Limit(), {}
+    with_limit, kept = limit or Limit(), dict[str, int]()
     try:
         part = compare_part(Session(root, env, TODAY), against, with_limit, allow=kept, now=NOW)
     except (InventoryError, UsageError) as error:
@@ -203,7 +205,9 @@ def test_what_may_move_every_host_is_compared_as_a_whole(root: Path, edit: Edit)
 
 
 @settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(edits=st.lists(st.tuples(st.sampled_from([*ALONE, *BESIDE, *WHOLE]), st.integers(0, 60)), min_size=2, max_size=4))
+@given(
+    edits=st.lists(st.tuples(st.sampled_from([*ALONE, *BESIDE, *WHOLE]), st.integers(0, 60)), min_size=2, max_size=4)
+)
 def test_of_several_edits_too(root: Path, edits: list[tuple[Edit, int]]) -> None:
     restored(root)
     for edit, number in edits:

@@ -173,7 +173,14 @@ def _flow_mapping(text: str, at: int, levels: int) -> tuple[dict[str, object], i
         if sign == "}" and not entries:
             return entries, match.end(1)
         key = quoted[1:-1] if quoted is not None else plain
-        if colon is None or key is None or key in entries or key == "<<" or len(key) > _LONGEST_KEY or key != key.strip(" "):
+        if (
+            colon is None
+            or key is None
+            or key in entries
+            or key == "<<"
+            or len(key) > _LONGEST_KEY
+            or key != key.strip(" ")
+        ):
             raise _NotPlain
         entries[key], at = _flow_value(text, match.end(), levels)
         at, ends = _after(text, at, "}")

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final, NamedTuple
@@ -36,7 +36,10 @@ _PURPOSE: Final = b"provisioner/known-secrets"
 _ROOM: Final = 64 * 1024
 """What is kept is filled up to a multiple of this: its length says nothing about how many passwords are a factory's."""
 _MOST: Final = 8
+_BY_ID: Final = ("readers", "site_psks", "host_keys")
 _A_KEY: Final = Secret("-")
+
+_NOTHING: Final[Mapping[str, Any]] = {}
 
 Logins = Mapping[str, Mapping[str, Credentials]]
 
@@ -52,10 +55,10 @@ class FileFacts(NamedTuple):
         digest_key: whether the digest key is in it.
     """
 
-    logins: dict[str, list[str]] = {}
-    factory: list[tuple[str, str]] = []
-    free: dict[str, str] = {}
-    keys: dict[str, Any] = {}
+    logins: Mapping[str, Sequence[str]] = _NOTHING
+    factory: Sequence[tuple[str, str]] = ()
+    free: Mapping[str, str] = _NOTHING
+    keys: Mapping[str, Any] = _NOTHING
     digest_key: bool = False
 
 
@@ -69,8 +72,10 @@ def facts_of(model: BaseModel, rtsp_paths: Mapping[str, str]) -> FileFacts | Non
     if isinstance(model, InventorySecrets):
         return FileFacts(digest_key=True)
     if isinstance(model, CarrierSecrets):
-        keys = {name: list(getattr(model, name)) for name in ("readers", "site_psks", "host_keys")}
-        return FileFacts(keys=keys | {"centre_psks": {relay: list(below) for relay, below in model.centre_psks.items()}})
+        keys = {name: list(getattr(model, name)) for name in _BY_ID}
+        return FileFacts(
+            keys=keys | {"centre_psks": {relay: list(below) for relay, below in model.centre_psks.items()}}
+        )
     logins: Logins = getattr(model, "root", {})
     every = [(facility, device, login) for facility, below in logins.items() for device, login in below.items()]
     if any(is_repeated(login, paths) for name, _, login in every if (paths := rtsp_paths.get(name))):
@@ -102,9 +107,9 @@ def logins_of(facts: FileFacts) -> dict[str, dict[str, Credentials]]:
 
 def carrier_secrets_of(facts: FileFacts) -> CarrierSecrets:
     """A carrier's secrets that stand in for those of a file."""
-    named = {name: dict.fromkeys(facts.keys[name], _A_KEY) for name in ("readers", "site_psks", "host_keys")}
+    readers, site_psks, host_keys = (dict.fromkeys(facts.keys[name], _A_KEY) for name in _BY_ID)
     relays = {relay: dict.fromkeys(below, _A_KEY) for relay, below in facts.keys["centre_psks"].items()}
-    return CarrierSecrets.model_construct(**named, centre_psks=relays)
+    return CarrierSecrets.model_construct(readers=readers, site_psks=site_psks, host_keys=host_keys, centre_psks=relays)
 
 
 class ShutByPassword(NamedTuple):

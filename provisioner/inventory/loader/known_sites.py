@@ -112,7 +112,9 @@ class KnownSites:
         briefs: dict[str, tuple[str, FacilityInBrief]] = {}
         for part in self._texts:
             try:
-                rows = _briefs().validate_json((self._cache.read(f"briefs-{part:03}") or b"[]") if self._cache else b"[]")
+                rows = _briefs().validate_json(
+                    (self._cache.read(f"briefs-{part:03}") or b"[]") if self._cache else b"[]"
+                )
             except ValidationError:
                 continue
             briefs |= {relative: (digest, brief) for relative, digest, brief in rows}
@@ -128,7 +130,7 @@ class KnownSites:
             self._others.write(known)
 
     def content_of_other(self, relative: str, digest: str, text: str) -> str:
-        """The SHA-256 of what a file that is no facility's says; the lock's is worked out once, as it takes its time."""
+        """The SHA-256 of what another file says; the lock's is worked out once, as it takes its time."""
         kept = self._contents
         if kept is None or len(text) < _LONG:
             return content_of(text, digest)

@@ -96,7 +96,7 @@ class Loaded:
         if self.frame is None:
             return None
         with without_collector():
-            return Inventory.model_construct(**dict(self.frame), facilities=self.briefs())
+            return Inventory.model_construct(**dict(self.frame), facilities=dict[str, Facility](self.briefs()))
 
     @property
     def inventory(self) -> Inventory | None:

@@ -126,7 +126,7 @@ def _begin_with(function: Callable[[Any], Any]) -> None:
     _FUNCTION.append(function)
 
 
-def _apply(item: Any) -> Any:  # noqa: ANN401 (what `in_parallel` was called with)
+def _apply(item: Any) -> Any:
     return _FUNCTION[-1](item)
 
 

@@ -160,9 +160,7 @@ def check_sites(
     moves, devices = frame.settings.moved, {name: site.devices for name, site in sites.items()}
     new = _carried(loaded, moves, devices)
     old = _under_old_ids(loaded, new) if moves else ()
-    view = SecretsView(
-        frame, sites, cameras_of, new.secrets, new.places, new.owners, new.broken, root, new.carriers
-    )
+    view = SecretsView(frame, sites, cameras_of, new.secrets, new.places, new.owners, new.broken, root, new.carriers)
     return tuple(sorted([*loaded.problems, *old, *_shut(root, new), *check_secrets(view)]))
 
 
@@ -412,6 +410,7 @@ class NamesPass(_SecretsPass):
         self.known = KnownSecrets(cache)
 
     def read_all(self, files: Iterable[File]) -> LoadedSecrets:
+        """Read files, and keep what was found out."""
         listed = list(files)
         self._look_ahead(listed)
         loaded = super().read_all(listed)
@@ -428,10 +427,12 @@ class NamesPass(_SecretsPass):
             if isinstance(known, ShutByPassword):
                 return None
             plain = opened_with(data, password, name=file.shown)
-            facts = judged(file, plain, self.rtsp_paths) if plain is not None else SHUT
+            facts: Known | None = judged(file, plain, self.rtsp_paths) if plain is not None else SHUT
             if facts is not None:
                 self.known.learn(password, file.relative, digest, facts)
-            return plain if facts is None else facts if isinstance(facts, FileFacts) else None
+            if facts is None:
+                return plain
+            return facts if isinstance(facts, FileFacts) else None
 
         opened = self.opener.opened_by(vault_id_of(data), attempt)
         return super()._opened(file, data) if opened is None else opened

@@ -7,7 +7,6 @@ import binascii
 import re
 from datetime import date, datetime
 from ipaddress import IPv4Address, IPv4Network
-from socket import AF_INET, inet_pton
 from typing import Annotated, Literal
 
 from pydantic import (
@@ -131,11 +130,17 @@ LanNetwork = Annotated[IPv4Network, WrapValidator(_known_network)]
 
 
 def _quick_address(value: object, validate: ValidatorFunctionWrapHandler) -> object:
-    """An address by the system's own reader, which is strict and quick; what it refuses gets its own error."""
-    try:
-        return IPv4Address(inet_pton(AF_INET, value)) if isinstance(value, str) else validate(value)
-    except (OSError, ValueError):
-        return validate(value)
+    """An address that is written as addresses are, at once; anything else is looked at, and gets its own error."""
+    if isinstance(value, str) and (parts := _ADDRESS.fullmatch(value)):
+        numbers = [int(part) for part in parts.groups()]
+        if max(numbers) <= _BYTE:
+            return IPv4Address(int.from_bytes(numbers, "big"))
+    return validate(value)
+
+
+_NUMBER = "(0|[1-9][0-9]{0,2})"
+_ADDRESS = re.compile(r"\.".join([_NUMBER] * 4))
+_BYTE = 255
 
 
 TunnelAddress = Annotated[IPv4Address, WrapValidator(_quick_address)]

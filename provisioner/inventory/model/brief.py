@@ -33,7 +33,7 @@ class PlanSummary:
 class FacilityInBrief(Facility):
     """A facility whose recorders and cameras are read when somebody asks for them."""
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 (as pydantic has it)
+    def __getattr__(self, name: str) -> Any:
         """What was left out: read now."""
         if name in _LEFT_OUT:
             return getattr(self.__dict__["read_whole"](self.id), name)
@@ -51,7 +51,8 @@ class FacilityInBrief(Facility):
         Args:
             read_whole: reads a facility by its id.
             cameras: how many there are.
-            plan: what is known of the plan's sign-offs, and `successor` of the next plan's.
+            plan: what is known of the plan's sign-offs.
+            successor: the same of the next plan's.
         """
         for name in _LEFT_OUT:
             self.__dict__.pop(name, None)

@@ -22,7 +22,6 @@ from provisioner.inventory.model import ConnectionPlan, Facility, Frame, Party, 
 from provisioner.inventory.rules.signatures import KeyRing
 from provisioner.inventory.signed import Worth, proof_of, signed_content, statement
 
-
 _NOWHERE: Mapping[str, str] = MappingProxyType({})
 """An environment that names no place for a cache."""
 

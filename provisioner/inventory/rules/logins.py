@@ -67,7 +67,7 @@ class LoginSite(NamedTuple):
     rtsp_paths: str
 
 
-def login_sites(facilities: Iterable[Facility] | Iterable[Outline]) -> dict[str, LoginSite]:
+def login_sites(facilities: Iterable[Facility | Outline]) -> dict[str, LoginSite]:
     """Facilities as far as secrets are about them, in the order of ids."""
     return {f.id: _login_site(f) for f in sorted(facilities, key=lambda facility: facility.id)}
 
