@@ -177,8 +177,12 @@ def write_part(kept_in: Cache, part: int, sites: Mapping[str, Site]) -> None:
     kept_in.write(f"outlines-{part:03}", rows.encode("ascii"))
     known = {name: (site.digest, site.text) for name, site in fit.items() if site.text}
     Texts(kept_in, f"texts-{part:03}").write(known)
-    briefs = (f"[{json.dumps(name)},{json.dumps(digest)},{brief_text(text)}]" for name, (digest, text) in known.items())
+    briefs = (f"[{json.dumps(name)},{json.dumps(fit[name].digest)},{_brief(fit[name])}]" for name in known)
     kept_in.write(f"briefs-{part:03}", f"[{','.join(briefs)}]".encode())
+
+
+def _brief(site: Site) -> str:
+    return site.brief or brief_text(site.text)
 
 
 @cache

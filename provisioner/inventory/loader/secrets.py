@@ -427,15 +427,18 @@ class NamesPass(_SecretsPass):
             if isinstance(known, ShutByPassword):
                 return None
             plain = opened_with(data, password, name=file.shown)
-            facts: Known | None = judged(file, plain, self.rtsp_paths) if plain is not None else SHUT
-            if facts is not None:
-                self.known.learn(password, file.relative, digest, facts)
-            if facts is None:
+            if plain is None:
+                self.known.learn(password, file.relative, digest, SHUT)
+                return None
+            if (facts := judged(file, plain, self.rtsp_paths)) is None:
                 return plain
-            return facts if isinstance(facts, FileFacts) else None
+            self.known.learn(password, file.relative, digest, facts)
+            return facts
 
-        opened = self.opener.opened_by(vault_id_of(data), attempt)
-        return super()._opened(file, data) if opened is None else opened
+        opened: bytes | FileFacts | None = self.opener.opened_by(vault_id_of(data), attempt)
+        if opened is None:
+            return super()._opened(file, data)
+        return opened
 
     def _look_ahead(self, files: Sequence[File]) -> None:
         """Let other processes judge files of which nothing is known, where those are many."""
