@@ -420,10 +420,10 @@ class NamesPass(_SecretsPass):
     def _opened(self, file: File, data: bytes) -> bytes | FileFacts | None:
         digest = hashlib.sha256(data).hexdigest()
 
-        def attempt(password: bytes) -> bytes | FileFacts | None:
+        def attempt(password: bytes) -> _Opened | None:
             known = self.known.look(password, file.relative, digest)
             if isinstance(known, FileFacts) and holds_for(known, self.rtsp_paths):
-                return known
+                return (known,)
             if isinstance(known, ShutByPassword):
                 return None
             plain = opened_with(data, password, name=file.shown)
@@ -431,14 +431,12 @@ class NamesPass(_SecretsPass):
                 self.known.learn(password, file.relative, digest, SHUT)
                 return None
             if (facts := judged(file, plain, self.rtsp_paths)) is None:
-                return plain
+                return (plain,)
             self.known.learn(password, file.relative, digest, facts)
-            return facts
+            return (facts,)
 
-        opened: bytes | FileFacts | None = self.opener.opened_by(vault_id_of(data), attempt)
-        if opened is None:
-            return super()._opened(file, data)
-        return opened
+        opened = self.opener.opened_by(vault_id_of(data), attempt)
+        return super()._opened(file, data) if opened is None else opened[0]
 
     def _look_ahead(self, files: Sequence[File]) -> None:
         """Let other processes judge files of which nothing is known, where those are many."""
@@ -542,6 +540,7 @@ def _kind_of(file: File) -> tuple[str, str]:
 
 
 _SCHEMAS: Mapping[str, type[BaseModel]] = {"cameras": CameraLogins, "carriers": CarrierSecrets}
+_Opened = tuple[bytes | FileFacts]
 _MANY = 8
 """From so many files on, other processes help."""
 
