@@ -1,14 +1,18 @@
-"""A seeded generator of a country's inventory: `python -m tests.national DIR [FACILITIES CAMERAS SEED]`.
+"""A seeded generator of a country's inventory: `python -m tests.national DIR`, with options as `--help` has them.
 
-All 63 provinces of 2021, two carriers, facilities in every stage from registered to connected: surveys,
-plans with the sign-offs of all three, recorders of several makes, hybrid ones as well, and the lock that
-`allocate` and `keys init` would have written. On TODAY nothing is wrong with it. Everything is invented.
+All 63 provinces of 2021, of very uneven size, two carriers, facilities in every stage from registered to
+connected: surveys, plans with the sign-offs of all three (those of some provinces' offices signed by keys of
+signers.yml, the others claimed), recorders of several makes, hybrid ones as well, the lock that `allocate` and
+`keys init` would have written, and (with a vault password) the encrypted files with a login for each device. On
+TODAY nothing is wrong with it. Everything is invented.
 """
 
 from __future__ import annotations
 
+import argparse
+import base64
+import hashlib
 import random
-import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -17,23 +21,49 @@ from math import ceil
 from pathlib import Path
 from typing import Any, Final
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from provisioner.geography import provinces
 from provisioner.inventory.files.lock import write_lock
 from provisioner.inventory.files.strict_yaml import parse
 from provisioner.inventory.loader.file_content import validated
 from provisioner.inventory.loader.load import load_inventory
-from provisioner.inventory.model import Facility
+from provisioner.inventory.model import Facility, Party, SignOff
 from provisioner.inventory.rules import ALLOCATION_MISSING, HOST_KEYS_MISSING
-from provisioner.inventory.signed import signed_content
-from tests import fleets, inventories
+from provisioner.inventory.signed import signed_content, statement
+from tests import fleets, inventories, signatures
+from tests.national_vault import write_vault
 
 TODAY: Final = date(2021, 6, 15)
 FACILITIES: Final = 10_000
 CAMERAS: Final = 100_000
 _CARRIERS: Final = ("viettel", "vnpt")
 _LARGE: Final = {"ho-chi-minh": 9, "ha-noi": 8, "bac-giang": 7, "bac-ninh": 5, "hai-duong": 4, "da-nang": 3}
-_PATHS_A_RELAY: Final = 750
-_MAX_PATHS: Final = 1000
+_PATHS_A_RELAY: Final = 1150
+_MAX_PATHS: Final = 1400
+_ID: Final = "national"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Country:
+    """What country is wanted; the same values write the same files, but for the salts of encrypted ones.
+
+    Attributes:
+        facilities: how many, and `cameras` as well.
+        seed: of all that is drawn.
+        signed: the share of provinces whose offices sign by keys of signers.yml; all else is claimed.
+        recorded: the share of facilities whose cameras stand behind recorders: those have fewer logins.
+        password: of the vault; without one there are no encrypted files.
+        apart: whether logins stand in files of carriers, under vault ids of their own, all with that password.
+    """
+
+    facilities: int = FACILITIES
+    cameras: int = CAMERAS
+    seed: int = 1
+    signed: float = 0.3
+    recorded: float = 0.3
+    password: bytes | None = None
+    apart: bool = False
 
 
 @dataclass(frozen=True)
@@ -47,21 +77,33 @@ class Province:
     relays: tuple[str, ...]
 
 
-def generate(root: Path, facilities: int = FACILITIES, cameras: int = CAMERAS, seed: int = 1) -> None:
-    """Write an inventory of so many facilities and cameras; the same one for the same seed."""
-    shares = list(_shares(random.Random(seed), facilities, cameras))  # noqa: S311 (the same for the same seed)
-    _write_settings(root, shares)
+def generate(root: Path, country: Country | None = None) -> None:
+    """Write an inventory; the same one for the same country."""
+    country = country or Country()
+    shares = list(_shares(_drawn(country.seed), country))
+    _write_settings(root, shares, country)
     with ProcessPoolExecutor() as pool:
-        list(pool.map(_write_province, [root] * len(shares), shares, [seed] * len(shares)))
+        list(pool.map(_write_province, [root] * len(shares), shares, [country] * len(shares)))
     bare = load_inventory(root, today=TODAY, tolerate={ALLOCATION_MISSING, HOST_KEYS_MISSING})
-    write_lock(root, fleets.complete(bare).allocations)
+    whole = fleets.complete(bare)
+    write_lock(root, whole.allocations)
+    if country.password is not None:
+        write_vault(root, whole, country.password, country.seed, apart=country.apart)
 
 
-def _shares(chance: random.Random, facilities: int, cameras: int) -> Iterator[Province]:
+def _drawn(*words: object) -> random.Random:
+    """What chance gives, the same for the same words."""
+    return random.Random("/".join(map(str, words)))  # noqa: S311 (nothing is kept secret by it)
+
+
+def _shares(chance: random.Random, country: Country) -> Iterator[Province]:
     slugs = [province.slug for province in provinces("gso-2021")]
-    counts = _parts(facilities, [_LARGE.get(slug, 1 + chance.random()) for slug in slugs])
-    weights = [0 if chance.random() < _SHARE_WITHOUT else chance.lognormvariate(0, 0.5) for _ in range(facilities)]
-    sizes = _parts(cameras, weights)
+    weights = [_LARGE.get(slug, 0) + min(chance.paretovariate(1.3), 8) for slug in slugs]
+    counts = _parts(country.facilities, weights)
+    drawn = range(country.facilities)
+    sizes = _parts(
+        country.cameras, [0 if chance.random() < _SHARE_WITHOUT else chance.lognormvariate(0, 0.5) for _ in drawn]
+    )
     start = 0
     for number, (slug, count) in enumerate(zip(slugs, counts, strict=True)):
         own = tuple(sizes[start : start + count])
@@ -125,28 +167,30 @@ blocked:
 _UNSIGNED: Final = "  sign_offs: []\n"
 
 
-def _write_province(root: Path, share: Province, seed: int) -> None:
+def _write_province(root: Path, share: Province, country: Country) -> None:
     folder = root / "facilities" / share.slug
     folder.mkdir(parents=True, exist_ok=True)
-    chance = random.Random(f"{seed}/{share.slug}")  # noqa: S311 (the same for the same seed)
+    chance = _drawn(country.seed, share.slug)
     load = dict.fromkeys(share.relays, 0)
+    keys = _signing_keys(share, country)
     for number, cameras in enumerate(share.sizes, start=1):
         relay = min(load, key=lambda name: load[name])
         load[relay] += 2 * cameras
-        site = _Site(chance, share, number, cameras, relay)
-        (folder / f"{site.id}.yml").write_text(_signed(site.text()), encoding="utf-8")
+        site = _Site(chance, share, number, relay, country.recorded)
+        (folder / f"{site.id}.yml").write_text(_signed(site.text(), keys), encoding="utf-8")
 
 
 class _Site:
     """One facility's file, without its signatures."""
 
-    def __init__(self, chance: random.Random, share: Province, number: int, cameras: int, relay: str) -> None:
+    def __init__(self, chance: random.Random, share: Province, number: int, relay: str, recorded: float) -> None:
         self.id = f"kcl-{share.slug}-{number:04}"
         self._chance = chance
         self._share = share
         self._number = number
-        self._count = cameras
+        cameras = self._count = share.sizes[number - 1]
         self._relay = relay
+        self._recorders = recorded
         self._stage = chance.choice(_STAGES_WITH_CAMERAS if cameras else _STAGES_WITHOUT)
         self._lan = chance.choice(_LANS)
 
@@ -164,7 +208,7 @@ class _Site:
                 f"plan:\n  state: {state}\n  carrier: {self._share.carrier}\n  relay: {self._relay}\n",
                 _UNSIGNED if state == "agreed" else "",
                 f"gateway:\n  public_key: {key}\n  lan: {self._lan}.0/24\n  lan_interface: br-lan\n",
-                *(self._recorded() if self._chance.random() < 0.7 else self._alone()),
+                *(self._recorded() if self._chance.random() < self._recorders else self._alone()),
             ]
         return "".join(parts)
 
@@ -221,36 +265,70 @@ class _Site:
         )
 
 
-def _signed(text: str) -> str:
-    """Put the three sign-offs in, over exactly what the text says."""
+_SOURCE: Final = "invented minutes of {}"
+
+
+def _signed(text: str, keys: dict[Party, Ed25519PrivateKey]) -> str:
+    """Put the three sign-offs in, over exactly what the text says; those of parties with a key are signed."""
     if _UNSIGNED not in text:
         return text
     found: Facility = validated(Facility, parse(text.encode()).value)
     assert found.plan
     content = signed_content(found, found.plan)
-    listed = [
-        f'    - {{ by: {party}, signed_on: {day}, content: "{content}", source: "invented minutes of {found.id}" }}\n'
-        for party, day in (("dic", "2021-06-02"), ("health", "2021-06-02"), ("carrier", "2021-06-03"))
-    ]
+    listed = []
+    for party, day in ((Party.DIC, "2021-06-02"), (Party.HEALTH, "2021-06-02"), (Party.CARRIER, "2021-06-03")):
+        source = _SOURCE.format(found.id)
+        signature = ""
+        if party in keys:
+            bare = SignOff(by=party, signed_on=date.fromisoformat(day), content=content, source=source)
+            made = signatures.by_hand(statement(found, found.plan, bare, _ID), keys[party])
+            signature = f', signature: {{ inventory: {_ID}, sshsig: "{made}" }}'
+        listed.append(
+            f'    - {{ by: {party}, signed_on: {day}, content: "{content}", source: "{source}"{signature} }}\n'
+        )
     return text.replace(_UNSIGNED, "  sign_offs:\n" + "".join(listed))
+
+
+def signing_key(seed: int, office: str) -> Ed25519PrivateKey:
+    """An office's key, e.g. of `dic/bac-giang`: it is worth nothing, since everybody can make it."""
+    return Ed25519PrivateKey.from_private_bytes(hashlib.sha256(f"{seed}/{office}".encode()).digest())
+
+
+def _signing_keys(share: Province, country: Country) -> dict[Party, Ed25519PrivateKey]:
+    """The keys of a province's offices, if they sign by keys."""
+    if _drawn(country.seed, share.slug, "signs").random() >= country.signed:
+        return {}
+    return {party: signing_key(country.seed, f"{party}/{share.slug}") for party in (Party.DIC, Party.HEALTH)}
 
 
 # --- the rest of the folder -----------------------------------------------------------------------
 
 
-def _write_settings(root: Path, shares: Sequence[Province]) -> None:
+def _write_settings(root: Path, shares: Sequence[Province], country: Country) -> None:
     relays = {carrier: list(_relays(carrier, shares)) for carrier in _CARRIERS}
     documents: dict[str, Any] = {
-        "inventory.yml": inventories.settings(id="national"),
+        "inventory.yml": inventories.settings(id=_ID),
         "instructions.yml": {"version": 1, "instructions": list(_orders(shares))},
         "designations.yml": {
             "version": 1,
             "designations": [inventories.designation(share.slug, share.carrier) for share in shares],
         },
+        "signers.yml": {"version": 1} | _signers(shares, country),
         "centres/centre.yml": inventories.centre(),
         **{f"carriers/{name}.yml": inventories.carrier(name, relays=relays[name]) for name in _CARRIERS},
     }
     inventories.write_files(root, documents)
+
+
+def _signers(shares: Sequence[Province], country: Country) -> dict[str, Any]:
+    """The keys by which offices sign."""
+    listed: dict[str, list[dict[str, str]]] = {"dic": [], "health": []}
+    for share in shares:
+        for party, key in _signing_keys(share, country).items():
+            blob = base64.b64encode(signatures.ed25519_blob(key)).decode()
+            office = {"office": f"{party} of {share.slug}", "since": "2021-05-01", "source": "invented"}
+            listed[party].append({"province": share.slug, "key": f"ssh-ed25519 {blob}"} | office)
+    return listed
 
 
 def _relays(carrier: str, shares: Sequence[Province]) -> Iterator[dict[str, Any]]:
@@ -269,5 +347,20 @@ def _orders(shares: Sequence[Province]) -> Iterator[dict[str, Any]]:
     yield second | {"scope": ["ubnd_tinh", "ubnd_huyen", "quan_doi"], "extends": [first["ref"]], "provinces": days}
 
 
+def _main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.national", description=__doc__)
+    parser.add_argument("folder", type=Path, help="the inventory's folder, which is made")
+    parser.add_argument("--facilities", type=int, default=FACILITIES)
+    parser.add_argument("--cameras", type=int, default=CAMERAS)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--signed", type=float, default=0.3, help="share of provinces that sign by keys (0.3)")
+    parser.add_argument("--recorded", type=float, default=0.3, help="share of facilities with recorders (0.3)")
+    parser.add_argument("--password", type=Path, metavar="FILE", help="the vault's password, for the encrypted files")
+    parser.add_argument("--apart", action="store_true", help="logins in files of carriers, under their vault ids")
+    options = vars(parser.parse_args())
+    folder, password = options.pop("folder"), options.pop("password")
+    generate(folder, Country(**options, password=password.read_bytes().strip() if password else None))
+
+
 if __name__ == "__main__":
-    generate(Path(sys.argv[1]), *map(int, sys.argv[2:]))
+    _main()

@@ -12,10 +12,10 @@ import os
 import stat
 from binascii import Error as HexError
 from binascii import hexlify, unhexlify
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from cryptography.hazmat.primitives import hashes, padding
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
@@ -23,6 +23,8 @@ from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
 
 from provisioner.base.child_process import StillRunningError, ask_program, own_environment
 from provisioner.base.errors import SecretsError
+
+T = TypeVar("T")
 
 SECRETS_ID = "secrets"
 CONTACTS_ID = "contacts"
@@ -169,16 +171,39 @@ class Opener:
             SecretsError: no password is set at all, one that is meant for it does not fit, or the file is damaged.
         """
         envelope = _parse(data, name)
-        meant, others = self._sources(envelope.vault_id)
-        for source in (*meant, *others):
-            plain = _open(envelope, self._password(source))
-            if plain is not None:
-                return plain
-        own = [source for source in meant if source[0] == envelope.vault_id]
-        is_shared = carrier_of_vault_id(envelope.vault_id) is None
-        if self._passwords and not own and not (is_shared and meant):
-            return None
-        return decrypt(data, self._passwords, name=name)
+        plain = self.opened_by(vault_id_of(data), lambda password: _open(envelope, password))
+        return plain if plain is not None or self.stays_shut(data) else decrypt(data, self._passwords, name=name)
+
+    def opened_by(self, vault_id: str, attempt: Callable[[bytes], T | None]) -> T | None:
+        """What an attempt comes to by the first password that opens a file; None where none does.
+
+        Args:
+            vault_id: the file's.
+            attempt: tries one password.
+
+        Raises:
+            SecretsError: a password cannot be read; none is read that comes after the one that opens it.
+        """
+        meant, others = self._sources(vault_id)
+        attempts = (attempt(self._password(source)) for source in (*meant, *others))
+        return next((done for done in attempts if done is not None), None)
+
+    def first_password(self, vault_id: str) -> bytes | None:
+        """The password that is tried first on a file of a vault id; None where there is none to try.
+
+        Raises:
+            SecretsError: it cannot be read.
+        """
+        meant, others = self._sources(vault_id)
+        return next((self._password(source) for source in (*meant, *others)), None)
+
+    def stays_shut(self, data: bytes) -> bool:
+        """Tell whether a file that no password opens is merely shut: nobody said one that is meant for it."""
+        vault_id = vault_id_of(data)
+        meant, _ = self._sources(vault_id)
+        own = [source for source in meant if source[0] == vault_id]
+        is_shared = carrier_of_vault_id(vault_id) is None
+        return bool(self._passwords) and not own and not (is_shared and meant)
 
     def _sources(self, vault_id: str) -> tuple[list[tuple[str, Path]], list[tuple[str, Path]]]:
         """The sources that are meant for a vault id, its own first, and those that could open it all the same."""
@@ -202,6 +227,15 @@ def opened_with(data: bytes, password: bytes, *, name: str) -> bytes | None:
         SecretsError: the file is damaged.
     """
     return _open(_parse(data, name), password)
+
+
+def key_beside(password: bytes, salt: bytes, purpose: bytes) -> bytes:
+    """A key of 32 bytes for something else than vault files, which whoever has the password can make, and nobody else.
+
+    To guess the password by it takes as long as by a vault file.
+    """
+    kdf = PBKDF2HMAC(algorithm=hashes.SHA256(), length=32, salt=salt, iterations=_ROUNDS)
+    return hmac.digest(kdf.derive(password), purpose, "sha256")
 
 
 def encrypt(data: bytes, password: bytes, vault_id: str, *, salt: bytes | None = None) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from provisioner.base.clock import local_time
+from provisioner.base.collector import without_collector
 from provisioner.base.counted import counted
 from provisioner.cli.context import Invocation
 from provisioner.cli.files import write_report
@@ -40,7 +41,12 @@ def export(invocation: Invocation, what: str, out: Path | None, limits: tuple[st
     Example: provisioner -i DIR export progress --out progress.xlsx
     """
     invocation.refuse_proposed(out)
-    whole = overview_of(invocation)
+    with without_collector():
+        return _export(invocation, what, out, limits, force=force)
+
+
+def _export(invocation: Invocation, what: str, out: Path | None, limits: tuple[str, ...], *, force: bool) -> int:
+    whole = overview_of(invocation, in_brief=what != "zones")
     whole.refuse_errors()
     listing = FacilityList(whole.statuses((), parse_limits(limits)), whole.inventory.province_today)
     report = REPORTS[what]

@@ -72,7 +72,7 @@ def plan(
         if not (offline and against) or out:
             hint = "write --offline --against REF, and leave --out out: what no host was asked for is never applied"
             raise UsageError("--offline and --against go together, and save nothing", hint=hint)
-        compared = compare(session, against, parse_limits(limits), allow=allow)
+        compared = compare(session, against, parse_limits(limits), allow=allow, everything=everything)
         _show_plan(invocation, compared, SCHEMA, details=details, everything=everything)
         code = PolicyError.exit_code if compared.refused else 0
         return code or (_CHANGES if by_exit_code and not compared.is_empty else 0)

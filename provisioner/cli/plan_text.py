@@ -88,7 +88,7 @@ def _head(plan: Plan, changing: Sequence[Change], totals: Totals) -> Iterator[st
         return
     actions = Counter(change.action for change in changing)
     words = ", ".join(f"{actions[a]} to {a.value}" for a in Action if actions[a])
-    as_desired = len(plan.changes) - len(changing)
+    as_desired = plan.resources - len(changing)
     yield click.style(f"{words} on {counted(len(plan.hosts), 'host')}", bold=True) + f" ({as_desired} as desired)"
     worst = f"worst impact: {totals.worst.value} ({_IMPACTS[totals.worst]})"
     dropped = str(totals.viewers)

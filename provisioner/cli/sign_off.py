@@ -73,13 +73,15 @@ def sign_off(
         _show(invocation, agreement)
         return 0
     made = _made(invocation, agreement, signature, key)
-    _report(invocation, agreement, record_agreement(invocation.inventory, agreement, today=today(), signature=made))
+    env = invocation.env
+    signed = record_agreement(invocation.inventory, agreement, today=today(), signature=made, environment=env)
+    _report(invocation, agreement, signed)
     return 0
 
 
 def _made(invocation: Invocation, agreement: Agreement, signature: Path | None, key: Path | None) -> bytes | None:
     if key:
-        message = statement_of(invocation.inventory, agreement, today=today())
+        message = statement_of(invocation.inventory, agreement, today=today(), environment=invocation.env)
         return made_signature(message, key, NAMESPACE, invocation.env)
     if signature is None:
         return None
@@ -91,7 +93,7 @@ def _made(invocation: Invocation, agreement: Agreement, signature: Path | None, 
 
 
 def _show(invocation: Invocation, agreement: Agreement) -> None:
-    text = statement_of(invocation.inventory, agreement, today=today()).decode()
+    text = statement_of(invocation.inventory, agreement, today=today(), environment=invocation.env).decode()
     if invocation.json:
         print_document({**_document(agreement), "statement": text, "namespace": NAMESPACE})
     else:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import click
 
+from provisioner.base.collector import without_collector
 from provisioner.base.counted import counted
 from provisioner.base.errors import InventoryError
 from provisioner.cli.completion import facilities_like
@@ -34,7 +35,13 @@ def status(invocation: Invocation, facilities: tuple[str, ...], limits: tuple[st
 
     Example: provisioner -i DIR status --why kcl-bg-001
     """
-    whole = overview_of(invocation)
+    with without_collector():
+        return _status(invocation, facilities, limits, why=why)
+
+
+def _status(invocation: Invocation, facilities: tuple[str, ...], limits: tuple[str, ...], *, why: bool) -> int:
+    # `--why` looks at cameras; where facilities are named those are few.
+    whole = overview_of(invocation, in_brief=bool(facilities) or not why)
     chosen = whole.statuses(facilities, parse_limits(limits))
     _warn(invocation, whole)
     explained = {one.facility.id: _explained(whole, one) for one in chosen} if why else {}
@@ -66,5 +73,4 @@ def _warn(invocation: Invocation, whole: Overview) -> None:
 
 
 def _print(lines: Iterable[str]) -> None:
-    for line in lines:
-        click.echo(line)
+    click.echo("\n".join(lines))

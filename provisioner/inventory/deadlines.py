@@ -94,7 +94,11 @@ def _opening(facility: Facility, duty: Duty) -> Duty:
 
 
 def _of_province(inventory: Inventory, facility: Facility, order: Instruction) -> Iterator[tuple[str, date]]:
-    for slug, day in order.provinces.items():
+    listed = order.provinces
+    if inventory.scheme_of(order.province_scheme) == inventory.scheme_of(facility.province_scheme):
+        # Of one list a province is in itself alone: the others need not be asked.
+        listed = {facility.province: listed[facility.province]} if facility.province in listed else {}
+    for slug, day in listed.items():
         if inventory.is_in(facility, slug, order.province_scheme):
             yield slug, day
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from provisioner.base.private_text import path_as_read
 from provisioner.inventory.allocate import devices_of
 from provisioner.inventory.model import (
     Access,
@@ -20,17 +21,18 @@ from provisioner.inventory.model import (
     PlanState,
     ProvinceScheme,
 )
-from provisioner.inventory.signed import SignOffProof, Worth, proofs_of
+from provisioner.inventory.signed import SignOffProof, Worth, proofs_of, signed_content
 
 
 class PlanOutline(NamedTuple):
-    """A plan or successor, with what its sign-offs prove by themselves."""
+    """A plan or successor, with the hash of what is signed and what its sign-offs prove by themselves."""
 
     state: PlanState
     carrier: str
     relay: str
     access: Access
     proofs: tuple[SignOffProof, ...] = ()
+    content: str = ""
 
     @property
     def agreed(self) -> bool:
@@ -49,6 +51,9 @@ class Outline(NamedTuple):
         cameras: how many there are.
         paths: how many media paths those have: one each stream.
         protected: as in its file; so is `managing_body`.
+        recorders: how many there are.
+        rtsp_paths: the paths and queries that stand in it for devices' RTSP addresses, each once, a line each, as they
+            are read; empty where all are the makes' own.
     """
 
     id: str
@@ -65,6 +70,8 @@ class Outline(NamedTuple):
     paths: int
     protected: bool
     managing_body: ManagingBody
+    recorders: int = 0
+    rtsp_paths: str = ""
 
     @property
     def connections(self) -> tuple[PlanOutline, ...]:
@@ -97,22 +104,31 @@ def outline_of(facility: Facility) -> Outline:
         paths=sum(2 if camera.streams.main else 1 for camera in facility.cameras),
         protected=facility.protected,
         managing_body=facility.managing_body,
+        recorders=len(facility.recorders),
+        rtsp_paths=rtsp_paths_of(facility),
     )
+
+
+def rtsp_paths_of(facility: Facility) -> str:
+    """The RTSP paths that stand in a facility's file, as `Outline.rtsp_paths` has them."""
+    streams = (s for camera in facility.cameras for s in (camera.streams.sub, camera.streams.main) if s)
+    return "\n".join(sorted({path_as_read(stream.rtsp_path) for stream in streams if stream.rtsp_path}))
 
 
 def _plan_outline(facility: Facility, plan: ConnectionPlan | None) -> PlanOutline | None:
     if plan is None:
         return None
-    return PlanOutline(plan.state, plan.carrier, plan.relay, plan.access, proofs_of(facility, plan))
+    content = signed_content(facility, plan)
+    return PlanOutline(plan.state, plan.carrier, plan.relay, plan.access, proofs_of(facility, plan, content), content)
 
 
 PackedProof = tuple[str, str, str, str, str, str]
 """What a sign-off proves in JSON, where a tuple is a list: it is only ever taken apart."""
-PackedPlan = tuple[str, str, str, str, list[PackedProof]]
+PackedPlan = tuple[str, str, str, str, list[PackedProof], str]
 """A plan's outline in JSON, where a tuple is a list: it is only ever taken apart."""
 _Plans = tuple[PackedPlan | None, PackedPlan | None]
 _Gateway = tuple[bool, str | None, str | None]
-PackedOutline = tuple[str, str, str | None, str, *_Plans, *_Gateway, list[str], int, int, bool, str]
+PackedOutline = tuple[str, str, str | None, str, *_Plans, *_Gateway, list[str], int, int, bool, str, int, str]
 """An outline in JSON, likewise: its values in their order."""
 
 
@@ -127,9 +143,8 @@ def unpacked(values: PackedOutline) -> Outline:
     Raises:
         ValueError, TypeError, LookupError: these are no packed outline.
     """
-    name, province, scheme, operating, plan, successor, gateway, key, lan, devices, cameras, paths, protected, body = (
-        values
-    )
+    name, province, scheme, operating, plan, successor = values[:6]
+    has_gateway, key, lan, devices, cameras, paths, protected, body, recorders, rtsp_paths = values[6:]
     return Outline(
         name,
         province,
@@ -137,7 +152,7 @@ def unpacked(values: PackedOutline) -> Outline:
         _OPERATING[operating],
         _unpacked_plan(plan),
         _unpacked_plan(successor),
-        gateway,
+        has_gateway,
         key,
         lan,
         tuple(devices),
@@ -145,6 +160,8 @@ def unpacked(values: PackedOutline) -> Outline:
         paths,
         protected,
         _BODIES[body],
+        recorders,
+        rtsp_paths,
     )
 
 
@@ -152,7 +169,7 @@ def _unpacked_plan(values: PackedPlan | None) -> PlanOutline | None:
     if not values:
         return None
     proofs = tuple(_unpacked_proof(proof) for proof in values[4])
-    return PlanOutline(_STATES[values[0]], values[1], values[2], _ACCESS[values[3]], proofs)
+    return PlanOutline(_STATES[values[0]], values[1], values[2], _ACCESS[values[3]], proofs, values[5])
 
 
 def _unpacked_proof(values: PackedProof) -> SignOffProof:

@@ -22,6 +22,7 @@ from pydantic import TypeAdapter
 from provisioner.base.canonical import canonical_json
 from provisioner.base.ssh_signature import SignatureFormError, is_made_by_its_key, signature_of
 from provisioner.inventory.model import Camera, ConnectionPlan, Facility, Party, Recorder, SignOff
+from provisioner.inventory.model.brief import FacilityInBrief
 
 PARTIES = tuple(Party)
 NAMESPACE: Final = "plan@provisioner"
@@ -32,6 +33,8 @@ _Item = TypeVar("_Item", Recorder, Camera)
 
 def signed_content(facility: Facility, plan: ConnectionPlan) -> str:
     """The hash of what is signed, as `sha256:` and 64 hexadecimal digits."""
+    if isinstance(facility, FacilityInBrief) and (known := facility.summary_of(plan)):
+        return known.content
     content = {
         "facility": facility.id,
         "plan": plan.model_dump(mode="json", include={"carrier", "relay", "access"}),
@@ -137,11 +140,19 @@ def _seen(camera: Camera) -> str:
     return f"zone {camera.zone.value}, {source}, {streams}, {'with' if camera.audio else 'no'} sound"
 
 
-def proofs_of(facility: Facility, plan: ConnectionPlan) -> tuple[SignOffProof, ...]:
-    """What each sign-off of a plan proves, in the order of the file."""
+def proofs_of(facility: Facility, plan: ConnectionPlan, content: str = "") -> tuple[SignOffProof, ...]:
+    """What each sign-off of a plan proves, in the order of the file.
+
+    Args:
+        facility: whose plan it is.
+        plan: the plan.
+        content: the hash of what is signed, where it is known already.
+    """
+    if isinstance(facility, FacilityInBrief) and (known := facility.summary_of(plan)):
+        return tuple(known.proofs)
     if all(sign_off.signature is None for sign_off in plan.sign_offs):
         return tuple(SignOffProof(s.by, str(s.signed_on), Worth.CLAIMED) for s in plan.sign_offs)
-    content = signed_content(facility, plan)
+    content = content or signed_content(facility, plan)
     return tuple(proof_of(facility, plan, sign_off, content) for sign_off in plan.sign_offs)
 
 

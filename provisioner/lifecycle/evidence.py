@@ -6,9 +6,11 @@ mode, recorders and cameras. A camera that is added later has shown nothing, and
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 
 ACCEPTANCE_HOURS = 24
 """A facility is accepted when it is up again at least so long after it was first up: a day and a night, since cameras
@@ -126,6 +128,17 @@ class Evidence:
     declined: Mapping[Content, Shown] = field(default_factory=dict)
     verified: Verification | None = None
     looked_at_all: Verification | None = None
+
+    def proofs_of(self, facility: str) -> tuple[Proof, ...]:
+        """The proofs of all contents that a facility ever had."""
+        return self._by_facility.get(facility, ())
+
+    @cached_property
+    def _by_facility(self) -> dict[str, tuple[Proof, ...]]:
+        proofs: dict[str, list[Proof]] = defaultdict(list)
+        for (facility, _), proof in self.proofs.items():
+            proofs[facility].append(proof)
+        return {facility: tuple(of) for facility, of in proofs.items()}
 
 
 NO_EVIDENCE = Evidence()

@@ -102,9 +102,9 @@ def pictures_of(facility: Facility, evidence: Evidence, now: datetime) -> Pictur
     progresses = [ConnectionProgress(facility, one.plan, evidence) for one in facility.connections]
     last = {one.content: one.last_check for one in progresses}
     looks = [check for check in last.values() if check and _is_of_now(check, evidence, now)]
-    proofs = [proof.last for (name, _), proof in evidence.proofs.items() if name == facility.id]
+    proofs = [proof.last for proof in evidence.proofs_of(facility.id)]
     return Pictures(
-        cameras=len(facility.cameras),
+        cameras=facility.camera_count,
         carried=bool(progresses),
         look=max(looks, key=lambda check: (check.proved, check.shown), default=None),
         last_proved=max(proofs, default=None),

@@ -44,6 +44,7 @@ class Observed:
         unreadable: why the others could not.
         before: an older revision that is compared with: what it protects is protected.
         unproved: those of the unreadable that did not prove that they were managed before.
+        served_elsewhere: how many paths are served that are not in `state`, as no change is about them.
     """
 
     inventory: Inventory
@@ -54,6 +55,7 @@ class Observed:
     unreadable: Mapping[str, str] = field(default_factory=dict)
     before: Inventory | None = None
     unproved: frozenset[str] = frozenset()
+    served_elsewhere: int = 0
 
 
 def build_plan(observed: Observed, basis: Basis, limit: Limit, now: datetime, commit: str = "") -> Plan:
@@ -179,6 +181,7 @@ def _subject(observed: Observed, changing: Sequence[Change], fleet: Fleet, uncou
         protected=frozenset(name for inventory in inventories for name in _protected_facilities(inventory)),
         protected_keys={key: owner for inventory in inventories for key, owner in _protected_keys(inventory)},
         unproved=observed.unproved,
+        served_elsewhere=observed.served_elsewhere,
     )
 
 

@@ -20,6 +20,8 @@ def plan_document(plan: Plan, *, everything: bool = False, schema: str = SCHEMA)
     """The plan's document; no-ops are counted, and listed with `everything`."""
     changing = plan.pending
     totals = totals_of(changing, plan.carriers)
+    counts = summary(plan.changes, totals) | {"viewers_unknown": list(plan.uncounted)}
+    counts["noop"] = plan.resources - len(changing)
     listed = plan.changes if everything else changing
     return {
         "schema": schema,
@@ -32,7 +34,7 @@ def plan_document(plan: Plan, *, everything: bool = False, schema: str = SCHEMA)
         "desired": dict(sorted(plan.basis.desired.items())),
         "planned": dict(sorted(plan.basis.planned.items())),
         "allow": dict(sorted(plan.basis.allow.items())),
-        "summary": summary(plan.changes, totals) | {"viewers_unknown": list(plan.uncounted)},
+        "summary": counts,
         "totals": totals_document(totals),
         "viewers_by_path": {relay: dict(paths) for relay, paths in totals.cut.items()},
         "changes": [change_document(change) for change in listed],

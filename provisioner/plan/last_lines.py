@@ -20,7 +20,7 @@ def no_change(plan: Plan, since: str = "") -> str:
     if all_of_them and not read:
         return f"nothing is known: none of {counted(all_of_them, 'host')} was read"
     where = f" on {read} of {counted(all_of_them, 'host')}" if all_of_them > read else ""
-    return f"no change{where}{since}: {counted(len(plan.changes), 'resource')} as desired"
+    return f"no change{where}{since}: {counted(plan.resources, 'resource')} as desired"
 
 
 def packages_by_cause(needs: Iterable[SitePackageNeed]) -> dict[tuple[str, str], list[str]]:

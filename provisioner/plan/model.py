@@ -42,6 +42,7 @@ class Plan:
         notes: what else a reader has to know, e.g. what could not be checked.
         against: the revision that was compared with instead of hosts; such a plan cannot be applied, and knows
             of no viewers.
+        noops_elsewhere: how many no-ops there are on hosts that need not be compared; they are not among the changes.
     """
 
     basis: Basis
@@ -57,6 +58,12 @@ class Plan:
     site_packages: tuple[SitePackageNeed, ...] = ()
     notes: tuple[str, ...] = ()
     against: Against | None = None
+    noops_elsewhere: int = 0
+
+    @property
+    def resources(self) -> int:
+        """How many resources were compared, or need not be."""
+        return len(self.changes) + self.noops_elsewhere
 
     @property
     def pending(self) -> tuple[Change, ...]:

@@ -34,7 +34,7 @@ def facility_document(status: FacilityStatus) -> Document:
         "connected_at": since_document(standing.connected_at),
         **_pictures(status.pictures),
         "claimed_connection": _claim(status.claimed) if status.claimed else None,
-        "recorders": len(facility.recorders),
+        "recorders": facility.recorder_count,
         "surveyed_cameras": _surveyed(facility),
         "deadline": duty_document(status.duty) if status.duty else None,
         "timeliness": status.timeliness.value,

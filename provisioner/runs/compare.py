@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from provisioner.base.collector import without_collector
 from provisioner.base.diagnostics import Severity
 from provisioner.base.errors import InventoryError
 from provisioner.desired import DesiredState, desired_state
@@ -23,10 +24,17 @@ from provisioner.plan.offline import facts_of_revision, not_known, placeholders
 from provisioner.render.files import RenderedFile
 from provisioner.render.host import render_host
 from provisioner.render.templates import Templates
+from provisioner.runs.part_compared import compare_part
 
 
 def compare(
-    session: Session, name: str, limit: Limit, *, allow: Mapping[str, int] | None = None, now: datetime | None = None
+    session: Session,
+    name: str,
+    limit: Limit,
+    *,
+    allow: Mapping[str, int] | None = None,
+    now: datetime | None = None,
+    everything: bool = False,
 ) -> Plan:
     """Compare the inventory with an older revision of itself: no host is contacted, no vault is opened.
 
@@ -36,12 +44,20 @@ def compare(
         limit: which hosts.
         allow: limits of the policy that are raised.
         now: the moment, for freeze windows.
+        everything: whether no-ops are wanted by name: then all is compared, otherwise what may differ.
 
     Raises:
         InventoryError: one of the two is no inventory that could be rendered.
         UsageError: there is no such revision, or the limit takes no host.
     """
-    with revision(session.root, name) as old:
+    now = now or datetime.now(UTC)
+    part = None if everything else compare_part(session, name, limit, allow=allow or {}, now=now)
+    return part or compare_whole(session, name, limit, allow=allow or {}, now=now)
+
+
+def compare_whole(session: Session, name: str, limit: Limit, *, allow: Mapping[str, int], now: datetime) -> Plan:
+    """As `compare`, of all that there is."""
+    with revision(session.root, name) as old, without_collector():
         loaded = load(old.root, today=session.today)
         if loaded.inventory is None:
             raise _invalid(name, loaded)
@@ -53,8 +69,8 @@ def compare(
         hosts = chosen_hosts(after.state, limit)
         facts = facts_of_revision(before.state, before.files, after.files)
         observed = Observed(session.inventory, after.state, hosts, after.files, facts, before=loaded.inventory)
-        basis = replace(session.basis({}), allow=dict(allow or {}))
-        plan = build_plan(observed, basis, limit, now or datetime.now(UTC), session.commit)
+        basis = replace(session.basis({}), allow=dict(allow))
+        plan = build_plan(observed, basis, limit, now, session.commit)
         return replace(plan, notes=notes, against=Against(name, old.commit, loaded.digest))
 
 

@@ -15,9 +15,8 @@ from provisioner.base.printable import printable
 from provisioner.desired.limit import Limit
 from provisioner.history.place import StatePlace, state_place_of
 from provisioner.history.records import Operation
-from provisioner.history.store import find_history
 from provisioner.inventory.loader.cache import cache_of
-from provisioner.inventory.loader.load import Loaded, check, load, valid_inventory
+from provisioner.inventory.loader.load import Loaded, check, load, refuse_invalid
 from provisioner.inventory.model import Facility, Inventory
 from provisioner.inventory.model.free_texts import with_texts
 from provisioner.inventory.rules import ALLOCATION_MISSING, GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
@@ -71,7 +70,7 @@ class Overview:
         Raises:
             InventoryError: with every problem.
         """
-        valid_inventory(self.loaded, self.root, tolerate=_TOLERATED)
+        refuse_invalid(self.loaded, self.root, tolerate=_TOLERATED)
 
     def statuses(self, names: Sequence[str], limit: Limit) -> tuple[FacilityStatus, ...]:
         """The status of the chosen facilities.
@@ -115,8 +114,14 @@ class Overview:
         )
 
 
-def overview(root: Path, environment: Mapping[str, str], now: datetime) -> Overview:
+def overview(root: Path, environment: Mapping[str, str], now: datetime, *, in_brief: bool = False) -> Overview:
     """Look at the whole; an inventory with errors is looked at as far as it can be read.
+
+    Args:
+        root: the inventory's folder.
+        environment: the caller's environment (where cache and history are).
+        now: the moment.
+        in_brief: whether few facilities' recorders and cameras are looked at: then each is read when it is.
 
     Raises:
         InventoryError: nothing can be read of it.
@@ -124,14 +129,16 @@ def overview(root: Path, environment: Mapping[str, str], now: datetime) -> Overv
     """
     loaded = load(root, today=now.date(), cache=cache_of(root, environment))
     problems = check(loaded)
-    if loaded.partial is None:
+    is_whole = not in_brief or any(problem.code in PRIVATE_TEXTS for problem in problems)
+    inventory = loaded.partial if is_whole else loaded.in_brief
+    if inventory is None:
         errors = tuple(problem for problem in problems if problem.severity is Severity.ERROR)
         raise InventoryError(
             f"the inventory {root} cannot be understood", problems=errors, hint="correct the places listed"
         )
-    place = state_place_of(environment, loaded.partial.settings.id)
+    place = state_place_of(environment, inventory.settings.id)
     evidence, unended = _evidence(place)
-    return Overview(root, loaded, _public(loaded.partial, problems), problems, evidence, place, now, unended)
+    return Overview(root, loaded, _public(inventory, problems), problems, evidence, place, now, unended)
 
 
 def _public(inventory: Inventory, problems: Sequence[Problem]) -> Inventory:
@@ -143,6 +150,11 @@ def _public(inventory: Inventory, problems: Sequence[Problem]) -> Inventory:
 
 def _evidence(place: StatePlace) -> tuple[Evidence, tuple[str, ...]]:
     """All that was shown, and the newest runs that have not ended."""
+    if place.file and not place.file.exists():
+        return NO_EVIDENCE, ()
+    # The database's library takes as long to import as all the rest.
+    from provisioner.history.store import find_history  # noqa: PLC0415
+
     history = find_history(place)
     if history is None:
         return NO_EVIDENCE, ()

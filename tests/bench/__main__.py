@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from tests.bench.child import BenchError
 from tests.bench.figures import Part, machine, machine_line
+from tests.bench.national import CAMERAS, Wanted, markdown
 from tests.bench.national import measure as measure_national
 from tests.bench.offline import SIZES
 from tests.bench.offline import measure as measure_offline
@@ -62,11 +63,17 @@ def main() -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
     parser.add_argument("part", nargs="?", choices=["offline", "national", "rollout"], help="one part; all otherwise")
+    parser.add_argument("--markdown", action="store_true", help="print the table of `national` as Markdown, too")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there, too")
     offline = parser.add_argument_group("offline, national")
     offline.add_argument("--runs", type=int, default=3, help="runs of each thing, if time allows (3)")
     offline.add_argument("--seed", type=int, default=1, help="seed of the generated inventories (1)")
     offline.add_argument("--cameras", type=int, action="append", help="size of the inventory; may be repeated")
+    national = parser.add_argument_group("national")
+    national.add_argument("--size", type=int, action="append", help="cameras of the country; may be repeated (100000)")
+    national.add_argument("--apart", action="store_true", help="carriers have vault files and ids of their own")
+    national.add_argument("--tree", type=Path, default=Path(), metavar="DIR", help="measure that tree's commands")
+    national.add_argument("--keep", type=Path, metavar="DIR", help="keep the country there, for further runs")
     rollout = parser.add_argument_group("rollout")
     rollout.add_argument("--hosts", type=_counts, default=_HOSTS, metavar="N,N", help="sizes of the fleets (2,8,20)")
     rollout.add_argument("--rounds", type=int, default=3, help="rounds of all sides, if time allows (3)")
@@ -86,7 +93,14 @@ def _measure(name: str, options: argparse.Namespace) -> Iterator[Part]:
         yield measure_offline(options.cameras or SIZES, options.runs, options.seed, progress)
         return
     if name == "national":
-        yield measure_national(options.runs, options.seed, progress)
+        for size in options.size or [CAMERAS]:
+            keep = options.keep / str(size) if options.keep else None
+            wanted = Wanted(size, options.seed, options.runs, options.apart, options.tree.resolve(), keep)
+            part = measure_national(wanted, progress)
+            if options.markdown:
+                for line in ("", *markdown(part)):
+                    say(line)
+            yield part
         return
     # Not before it is needed: a child is a copy of this process until it starts, and its peak memory tells.
     from tests.bench.rollout.part import measure  # noqa: PLC0415

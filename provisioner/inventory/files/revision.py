@@ -6,10 +6,11 @@ held to what an inventory's may be, sizes and numbers are bounded, and nothing i
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ _MOST_FILES: Final = 200_000
 _MOST_BYTES: Final = 512 * 1024 * 1024
 _MOST_BYTES_OF_ONE: Final = 16 * 1024 * 1024
 _OBJECT: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_SHA1_DIGITS: Final = 40
 _NAME_ONE: Final = "name a branch, a tag or a commit of the inventory's repository, e.g. --against origin/main"
 _LOOK: Final = "look at that revision with Git itself: no inventory is like that"
 
@@ -66,6 +68,53 @@ def revision(root: Path, name: str) -> Iterator[Revision]:
     with tempfile.TemporaryDirectory(prefix="provisioner-revision-") as folder:
         _lay_out(Path(folder), _blobs(checkout, root, commit, name), checkout, name)
         yield Revision(name, commit, Path(folder))
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """What Git has recorded of an older state of an inventory's folder, not laid out.
+
+    Attributes:
+        name: as it was asked for.
+        commit: its commit.
+        objects: Git's name of each file's content, by path.
+    """
+
+    name: str
+    commit: str
+    objects: Mapping[str, str]
+    _checkout: Checkout
+    _blobs: Mapping[str, _Blob]
+
+    @contextmanager
+    def laid_out(self, paths: Collection[str]) -> Iterator[Path]:
+        """Lay some of its files out, for as long as they are needed.
+
+        Raises:
+            UsageError: as `revision`.
+        """
+        with tempfile.TemporaryDirectory(prefix="provisioner-revision-") as folder:
+            _lay_out(Path(folder), [self._blobs[path] for path in sorted(paths)], self._checkout, self.name)
+            yield Path(folder)
+
+
+def tree_of(root: Path, name: str) -> Tree:
+    """What Git has recorded of an older state of an inventory's folder.
+
+    Raises:
+        UsageError: as `revision`.
+    """
+    checkout = _checkout(root)
+    commit = _commit(checkout, name)
+    blobs = {blob.path: blob for blob in _blobs(checkout, root, commit, name)}
+    return Tree(name, commit, {path: blob.object for path, blob in blobs.items()}, checkout, blobs)
+
+
+def object_name(data: bytes, like: str) -> str:
+    """Git's name of a content, as long as another one: of forty digits by SHA-1, of more by SHA-256."""
+    made = hashlib.sha1(usedforsecurity=False) if len(like) == _SHA1_DIGITS else hashlib.sha256()
+    made.update(b"blob %d\0" % len(data) + data)
+    return made.hexdigest()
 
 
 class _Blob(NamedTuple):
@@ -157,6 +206,8 @@ def _lay_out(folder: Path, blobs: Sequence[_Blob], checkout: Checkout, name: str
 
 
 def _contents(checkout: Checkout, blobs: Sequence[_Blob]) -> list[bytes]:
+    if not blobs:
+        return []
     asked = "\n".join(blob.object for blob in blobs).encode() + b"\n"
     most = sum(blob.size for blob in blobs) + 256 * len(blobs)
     output = run_git(checkout, "cat-file", "--batch", stdin=asked, hint=_NAME_ONE, most_bytes=most)

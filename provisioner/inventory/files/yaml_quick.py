@@ -1,5 +1,7 @@
 """The quick way through a file that has nothing wrong with it: libyaml's events, no places, no explanations.
 
+A file that is written plainly does without the events, too (`yaml_lines`).
+
 Anything that strict YAML refuses, and anything unusual, makes it give up: `strict_yaml` reads the file
 again, slowly, and says what is wrong and where. Both read what they accept alike; a law test holds
 them against each other. Of the time that this takes, four fifths are the making of the events.
@@ -22,6 +24,7 @@ from yaml.events import (
     StreamEndEvent,
 )
 
+from provisioner.inventory.files.yaml_lines import NOT_PLAIN, read_lines
 from provisioner.inventory.files.yaml_scalars import resolve
 
 NextEvent = Callable[[], Event | None]
@@ -41,6 +44,9 @@ def read_quickly(data: bytes, max_depth: int) -> object:
         data: UTF-8 without a byte order mark.
         max_depth: levels of nesting; deeper ones are given up on.
     """
+    plain = read_lines(data.decode())
+    if plain is not NOT_PLAIN:
+        return plain
     try:
         next_event = CSafeLoader(data).get_event
         next_event()

@@ -8,9 +8,9 @@ so runs at the same time do not disturb each other.
 
 The format is JSON, which cannot run code as pickle and marshal can. Whoever can write into the folder
 could still plant good news: it is used only if it belongs to the user and to nobody else, and if Git has nothing
-of it in the inventory's checkout. Nothing of
-secrets/ or contacts/ is ever put into it, nor of a file that does not fit the model: what stands in such
-a file may be anything.
+of it in the inventory's checkout. Nothing of contacts/ is ever put into it, nor of a file that does not fit the
+model: what stands in such a file may be anything. Of secrets/ there is no login and no key, and what is known of
+those files only as `known_secrets` has it: encrypted and authenticated under the vault's password.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ from provisioner.base.atomic_file import replace_file
 from provisioner.base.proposed_files import is_proposed
 
 DISABLED: Final = "PROVISIONER_NO_CACHE"
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 _INVENTORIES: Final = 8
-_MAX_BYTES: Final = 8 * 1024 * 1024
+_MAX_BYTES: Final = 64 * 1024 * 1024
 _LEFT_BEHIND_S: Final = 3600.0
 _LOADED_AT: Final = time.time()
 _IMPORTS_TAKE_S: Final = 5.0
@@ -75,6 +75,13 @@ class Cache:
         with suppress(OSError):
             # Not flushed to the disk, which takes longer than all the rest: half of a file fits no checksum.
             replace_file(self.folder / name, head + b"\n" + body, lasting=False)
+
+    def forget_oldest(self, beginning: str, most: int) -> None:
+        """Remove what was written longest ago of the files whose names begin so, but for so many."""
+        with suppress(OSError):
+            files = sorted(self.folder.glob(f"{beginning}*"), key=lambda f: f.stat().st_mtime, reverse=True)
+            for file in files[most:]:
+                file.unlink(missing_ok=True)
 
     def _head(self, name: str, body: bytes) -> bytes:
         digest = hashlib.sha256(f"{name}\n{self.stamp}\n".encode() + body).hexdigest()

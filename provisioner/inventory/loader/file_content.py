@@ -42,6 +42,7 @@ class FileContent:
         model: the same, typed; None where it does not fit.
         problems: what is wrong with it.
         source: where its values stand.
+        value: what it says, as plain values; None where it cannot be understood.
     """
 
     digest: str
@@ -49,6 +50,7 @@ class FileContent:
     model: Model | None
     problems: tuple[Problem, ...]
     source: SourceFile
+    value: object = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +130,7 @@ def read(file: File, data: bytes) -> FileContent:
             problems = tuple(problems_of(error, ParsedFile(source, file.owner, document.value, file.model)))
     if model is not None:
         problems = _misnamed(file, model, source)
-    return FileContent(hashlib.sha256(data).hexdigest(), text, model, problems, source)
+    return FileContent(hashlib.sha256(data).hexdigest(), text, model, problems, source, document.value)
 
 
 def _misnamed(file: File, model: Model, source: SourceFile) -> tuple[Problem, ...]:
@@ -157,7 +159,11 @@ def content_of(text: str, digest: str) -> str:
         text: what it says, as JSON; empty where it cannot be understood.
         digest: the SHA-256 of its bytes, which counts where it says no mapping.
     """
-    value = from_json(text) if text else None
+    return content_of_value(from_json(text) if text else None, digest)
+
+
+def content_of_value(value: object, digest: str) -> str:
+    """As `content_of`, of plain values."""
     if not isinstance(value, dict):
         return digest
     return hashlib.sha256(canonical_json(value)).hexdigest()

@@ -1,6 +1,6 @@
-"""What the cache keeps of facilities' files: outlines and problems, and beside them what the files say.
+"""What the cache keeps of facilities' files: outlines and problems, and beside them what the files say, also in brief.
 
-Both are spread over many files by the facilities' paths, so that an edit of one facility rewrites one of
+All of it is spread over many files by the facilities' paths, so that an edit of one facility rewrites few of
 them. A file with faults is not kept: it is read again until it is mended.
 """
 
@@ -10,22 +10,26 @@ import json
 import zlib
 from collections.abc import Collection, Iterator, Mapping
 from datetime import date
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Final
 
+from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
 from provisioner.base.diagnostics import Problem, Severity
 from provisioner.inventory.files.layout import File
 from provisioner.inventory.loader.cache import Cache
-from provisioner.inventory.loader.site import Site
+from provisioner.inventory.loader.file_content import content_of
+from provisioner.inventory.loader.site import Site, brief_text
 from provisioner.inventory.model import Facility
+from provisioner.inventory.model.brief import FacilityInBrief
 from provisioner.inventory.outline import PackedOutline, packed, unpacked
 
 _PARTS: Final = 128
+_LONG: Final = 256 * 1024
 _PackedProblem = tuple[int, int, str, str, str, str]
-_PackedSite = tuple[str, str, int, int, list[_PackedProblem], PackedOutline]
+_PackedSite = tuple[str, str, int, int, list[_PackedProblem], PackedOutline, str]
 """What JSON has of a file, where a tuple is a list: it is only ever taken apart."""
 
 
@@ -67,6 +71,7 @@ class KnownSites:
         self._root = root
         self._texts = {part: Texts(cache, f"texts-{part:03}") for part in range(_PARTS)} if cache else {}
         self._others = Texts(cache, "others") if cache else None
+        self._contents = Texts(cache, "contents") if cache else None
 
     @property
     def cache(self) -> Cache | None:
@@ -88,10 +93,10 @@ class KnownSites:
             return {}
 
     def _site(self, row: _PackedSite) -> Site:
-        relative, digest, since, before, rows, outline = row
+        relative, digest, since, before, rows, outline, content = row
         problems = tuple(self._problems(relative, outline[0], rows)) if rows else ()
         span = date.fromordinal(since), date.fromordinal(before)
-        return Site(digest, unpacked(outline), (), problems, *span)
+        return Site(digest, unpacked(outline), (), problems, *span, content=content)
 
     def _problems(self, relative: str, name: str, rows: list[_PackedProblem]) -> Iterator[Problem]:
         file = File(self._root, relative, f"facility/{name}", Facility)
@@ -102,6 +107,19 @@ class KnownSites:
         """What a facility's file of these bytes says, as JSON, if it is known."""
         return self._texts[part_of(relative)].get(relative, digest) if self._texts else None
 
+    def briefs(self) -> dict[str, tuple[str, FacilityInBrief]]:
+        """The facilities in brief, each under its file's path and with the SHA-256 of its file's bytes."""
+        briefs: dict[str, tuple[str, FacilityInBrief]] = {}
+        for part in self._texts:
+            try:
+                rows = _briefs().validate_json(
+                    (self._cache.read(f"briefs-{part:03}") or b"[]") if self._cache else b"[]"
+                )
+            except ValidationError:
+                continue
+            briefs |= {relative: (digest, brief) for relative, digest, brief in rows}
+        return briefs
+
     def other(self, relative: str, digest: str) -> str | None:
         """What another file of these bytes says, as JSON, if it is known."""
         return self._others.get(relative, digest) if self._others else None
@@ -110,6 +128,16 @@ class KnownSites:
         """Write what files other than facilities' say, where that is not what was known."""
         if self._others and any(self._others.get(name, digest) is None for name, (digest, _) in known.items()):
             self._others.write(known)
+
+    def content_of_other(self, relative: str, digest: str, text: str) -> str:
+        """The SHA-256 of what another file says; the lock's is worked out once, as it takes its time."""
+        kept = self._contents
+        if kept is None or len(text) < _LONG:
+            return content_of(text, digest)
+        if (content := kept.get(relative, digest)) is None:
+            content = content_of(text, digest)
+            kept.write({relative: (digest, content)})
+        return content
 
     def keep(self, sites: Mapping[str, Site], changed: Collection[str]) -> None:
         """Write the parts in which something changed.
@@ -136,18 +164,31 @@ class KnownSites:
             )
 
 
-def write_part(cache: Cache, part: int, sites: Mapping[str, Site]) -> None:
+def write_part(kept_in: Cache, part: int, sites: Mapping[str, Site]) -> None:
     """Write everything that a part holds.
 
     Args:
-        cache: where to.
+        kept_in: where to.
         part: its number.
         sites: what is known of its files, with their texts, by path; those that may not be kept are left out.
     """
     fit = {relative: site for relative, site in sites.items() if _is_fit(relative, site)}
     rows = json.dumps([_row(relative, site) for relative, site in fit.items()], separators=(",", ":"))
-    cache.write(f"outlines-{part:03}", rows.encode("ascii"))
-    Texts(cache, f"texts-{part:03}").write({name: (site.digest, site.text) for name, site in fit.items() if site.text})
+    kept_in.write(f"outlines-{part:03}", rows.encode("ascii"))
+    known = {name: (site.digest, site.text) for name, site in fit.items() if site.text}
+    Texts(kept_in, f"texts-{part:03}").write(known)
+    briefs = (f"[{json.dumps(name)},{json.dumps(fit[name].digest)},{_brief(fit[name])}]" for name in known)
+    kept_in.write(f"briefs-{part:03}", f"[{','.join(briefs)}]".encode())
+
+
+def _brief(site: Site) -> str:
+    return site.brief or brief_text(site.text)
+
+
+@cache
+def _briefs() -> TypeAdapter[list[tuple[str, str, FacilityInBrief]]]:
+    """One call for all of a part's: a country has ten thousand facilities."""
+    return TypeAdapter(list[tuple[str, str, FacilityInBrief]])
 
 
 def part_of(relative: str) -> int:
@@ -165,4 +206,4 @@ def _row(relative: str, site: Site) -> list[object]:
         raise ValueError(f"{relative} is not understood")
     rows = [[p.line, p.column, p.code, p.message, p.hint, p.severity.value] for p in site.problems]
     days = site.since.toordinal(), site.before.toordinal()
-    return [relative, site.digest, *days, rows, packed(site.outline)]
+    return [relative, site.digest, *days, rows, packed(site.outline), site.content]

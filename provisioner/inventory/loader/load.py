@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
@@ -20,10 +20,10 @@ from provisioner.inventory.files.layout import VAULT_MARK, File, layout_of
 from provisioner.inventory.files.positions import Located, Places, SourceFile
 from provisioner.inventory.files.yaml_places import PlacesIn
 from provisioner.inventory.loader.cache import Cache
-from provisioner.inventory.loader.file_content import OnDisk, bytes_of, content_of, read, text_of, validated_text
+from provisioner.inventory.loader.file_content import OnDisk, bytes_of, read, text_of, validated_text
 from provisioner.inventory.loader.known_sites import KnownSites
 from provisioner.inventory.loader.parallel import sites_of
-from provisioner.inventory.loader.site import Site, unreadable
+from provisioner.inventory.loader.site import Site, brief_text, unreadable
 from provisioner.inventory.model import (
     Allocations,
     Carrier,
@@ -37,7 +37,8 @@ from provisioner.inventory.model import (
     Settings,
     Signers,
 )
-from provisioner.inventory.outline import Outline
+from provisioner.inventory.model.brief import FacilityInBrief, PlanSummary
+from provisioner.inventory.outline import Outline, PlanOutline
 from provisioner.inventory.rules.consequences import without_consequences
 
 _CARRIERS_ID = "secrets-"
@@ -60,6 +61,9 @@ class Loaded:
         places: where each object stands.
         contents: works out the digest of what each file says, by its path.
         facilities: builds the facilities by id; at ten thousand of them that takes seconds.
+        briefs: the same without recorders and cameras, which each reads from its file when it is asked for them.
+        facility: builds one that is in `outlines`, from its file.
+        digests: the SHA-256 of each file's bytes, by its path.
     """
 
     today: date
@@ -71,12 +75,14 @@ class Loaded:
     places: Places
     contents: Callable[[], dict[str, str]] = field(repr=False, compare=False)
     facilities: Callable[[], dict[str, Facility]] = field(repr=False, compare=False)
+    briefs: Callable[[], dict[str, FacilityInBrief]] = field(repr=False, compare=False)
+    facility: Callable[[str], Facility] = field(repr=False, compare=False)
+    digests: Mapping[str, str] = field(repr=False, compare=False)
 
     @cached_property
     def digest(self) -> str:
         """`sha256:…` over all contents but contacts/; comments, file order and commits do not count."""
-        listed = json.dumps(sorted(self.contents().items()))
-        return f"sha256:{hashlib.sha256(listed.encode()).hexdigest()}"
+        return digest_of(self.contents())
 
     @cached_property
     def partial(self) -> Inventory | None:
@@ -86,10 +92,24 @@ class Loaded:
         with without_collector():
             return Inventory.model_construct(**dict(self.frame), facilities=self.facilities())
 
+    @cached_property
+    def in_brief(self) -> Inventory | None:
+        """As `partial`, with facilities in brief: a country's are there in a twentieth of the time."""
+        if self.frame is None:
+            return None
+        with without_collector():
+            return Inventory.model_construct(**dict(self.frame), facilities=dict[str, Facility](self.briefs()))
+
     @property
     def inventory(self) -> Inventory | None:
         """The inventory, or None where any file has an error."""
         return None if any(p.severity is Severity.ERROR for p in self.problems) else self.partial
+
+
+def digest_of(contents: Mapping[str, str]) -> str:
+    """The digest of an inventory, from those of what its files say, by their paths."""
+    listed = json.dumps(sorted(contents.items()))
+    return f"sha256:{hashlib.sha256(listed.encode()).hexdigest()}"
 
 
 def load(root: Path, *, today: date, cache: Cache | None = None) -> Loaded:
@@ -140,13 +160,27 @@ def valid_inventory(loaded: Loaded, root: Path, *, tolerate: Collection[str] = (
     Raises:
         InventoryError: with every problem.
     """
-    errors = [p for p in check(loaded) if p.severity is Severity.ERROR and p.code not in tolerate]
-    if errors or loaded.inventory is None:
-        count = counted(len(errors), "problem")
-        raise InventoryError(
-            f"the inventory {root} is invalid: {count}", problems=tuple(errors), hint="correct the places listed"
-        )
+    refuse_invalid(loaded, root, tolerate=tolerate)
+    if loaded.inventory is None:
+        raise _invalid(root, ())
     return loaded.inventory
+
+
+def refuse_invalid(loaded: Loaded, root: Path, *, tolerate: Collection[str] = ()) -> None:
+    """Refuse an inventory that is not valid; as `valid_inventory`, without building it.
+
+    Raises:
+        InventoryError: with every problem.
+    """
+    errors = [p for p in check(loaded) if p.severity is Severity.ERROR and p.code not in tolerate]
+    if errors or loaded.frame is None or any(p.severity is Severity.ERROR for p in loaded.problems):
+        raise _invalid(root, errors)
+
+
+def _invalid(root: Path, errors: Sequence[Problem]) -> InventoryError:
+    count = f"{len(errors)} problem" + ("s" if len(errors) != 1 else "")
+    message = f"the inventory {root} is invalid: {count}"
+    return InventoryError(message, problems=tuple(errors), hint="correct the places listed")
 
 
 @dataclass
@@ -290,7 +324,30 @@ class _FilesPass:
             places=Places(self.sources),
             contents=self._contents,
             facilities=self._facilities,
+            briefs=self._briefs,
+            facility=self._facility,
+            digests={f.relative: site.digest for f, site in self.sites} | {n: d for n, (d, _) in self.others.items()},
         )
+
+    def _briefs(self) -> dict[str, FacilityInBrief]:
+        known = self.known_sites.briefs()
+        briefs = {}
+        for file, site in self.understood:
+            digest, brief = known.get(file.relative, ("", None))
+            if brief is None or digest != site.digest:
+                brief = validated_text(FacilityInBrief, brief_text(site.text or text_of(file, site.digest)))
+            if outline := site.outline:
+                plans = (_summary(outline.plan), _summary(outline.successor))
+                briefs[outline.id] = brief.completed_by(self._facility, (outline.recorders, outline.cameras), *plans)
+        return dict(sorted(briefs.items()))
+
+    def _facility(self, name: str) -> Facility:
+        file, site = self._by_name[name]
+        return validated_text(Facility, site.text or text_of(file, site.digest))
+
+    @cached_property
+    def _by_name(self) -> dict[str, tuple[File, Site]]:
+        return {site.outline.id: (file, site) for file, site in self.understood if site.outline}
 
     def _facilities(self) -> dict[str, Facility]:
         facilities = {}
@@ -312,11 +369,10 @@ class _FilesPass:
         return texts
 
     def _contents(self) -> dict[str, str]:
-        texts = self._site_texts()
-        contents = {relative: content_of(text, digest) for relative, (digest, text) in self.others.items()}
-        for file, site in self.sites:
-            contents[file.relative] = content_of(texts.get(file.relative, ""), site.digest)
-        return contents
+        of_other = self.known_sites.content_of_other
+        with without_collector():
+            contents = {relative: of_other(relative, digest, text) for relative, (digest, text) in self.others.items()}
+        return contents | {file.relative: site.content or site.digest for file, site in self.sites}
 
     def _frame(self) -> Frame | None:
         settings, lock = self.parsed.get("inventory"), self.parsed.get("allocations", Allocations())
@@ -337,6 +393,10 @@ class _FilesPass:
     def _by_id(self, model: type[M]) -> dict[str, M]:
         values = {m.id: m for m in self.parsed.values() if isinstance(m, model)}  # type: ignore[attr-defined]
         return dict(sorted(values.items()))
+
+
+def _summary(plan: PlanOutline | None) -> PlanSummary | None:
+    return PlanSummary(plan.content, plan.proofs) if plan else None
 
 
 def _carrier_of_label(data: bytes) -> str | None:

@@ -16,7 +16,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from provisioner.inventory.files.layout import File
 from provisioner.inventory.loader.cache import Cache
@@ -31,6 +31,8 @@ MANY: Final = 256
 _CHUNK: Final = 64
 _MOST: Final = 8
 
+T = TypeVar("T")
+R = TypeVar("R")
 Collect = Callable[[], dict[str, Site]]
 
 
@@ -64,6 +66,33 @@ def sites_of(
         pool.shutdown(cancel_futures=True)
 
 
+def in_parallel(function: Callable[[T], R], items: Sequence[T]) -> Iterator[R | None]:
+    """What a function comes to for each item, worked out in other processes; None where one of them was killed.
+
+    Nothing where there is but one core, or where it is not safe to fork.
+    """
+    count = min(_workers(max(len(items), MANY)), len(items))
+    if not count or not _can_fork():
+        return
+    import multiprocessing  # noqa: PLC0415
+    from concurrent.futures import ProcessPoolExecutor  # noqa: PLC0415
+    from concurrent.futures.process import BrokenProcessPool  # noqa: PLC0415
+
+    # The function is handed over by the fork itself: what it holds is not copied for each item.
+    fork = multiprocessing.get_context("fork")
+    pool = ProcessPoolExecutor(count, mp_context=fork, initializer=_begin_with, initargs=(function,))
+    try:
+        for begun in [pool.submit(_apply, item) for item in items]:
+            try:
+                yield begun.result()
+            except BrokenProcessPool:
+                yield None
+    except BrokenProcessPool:
+        return
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
 def _submitted(pool: ProcessPoolExecutor, chunk: _Chunk, today: date) -> Future[dict[str, Site]] | None:
     """Hand files over to a process; None where one was killed before all were handed over."""
     from concurrent.futures.process import BrokenProcessPool  # noqa: PLC0415
@@ -87,6 +116,18 @@ def _begin() -> None:
     """Prepare a process: Ctrl-C ends the one that started it, and the collector finds nothing worth its time."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     gc.disable()
+
+
+_FUNCTION: list[Callable[[Any], Any]] = []
+
+
+def _begin_with(function: Callable[[Any], Any]) -> None:
+    _begin()
+    _FUNCTION.append(function)
+
+
+def _apply(item: Any) -> Any:
+    return _FUNCTION[-1](item)
 
 
 class _Chunk(NamedTuple):
@@ -113,7 +154,7 @@ def _read_chunk(chunk: _Chunk, today: date) -> dict[str, Site]:
     if chunk.cache is None:
         return sites
     write_part(chunk.cache, chunk.part, sites)
-    return {relative: site if site.faults else site._replace(text="") for relative, site in sites.items()}
+    return {relative: site if site.faults else site._replace(text="", brief="") for relative, site in sites.items()}
 
 
 def _collected(

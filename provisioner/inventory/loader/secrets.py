@@ -5,17 +5,19 @@ A problem here has a place, and never a value or an unknown key: either may be a
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+import hashlib
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple
 
 from pydantic import BaseModel, RootModel, ValidationError
 
 from provisioner.base.atomic_file import write_atomic
 from provisioner.base.counted import counted
 from provisioner.base.diagnostics import Problem, Severity
-from provisioner.base.errors import InventoryError
+from provisioner.base.errors import InventoryError, SecretsError
 from provisioner.base.regular_file import read_regular
 from provisioner.base.secret import Secret
 from provisioner.base.vault import (
@@ -27,29 +29,44 @@ from provisioner.base.vault import (
     decrypt,
     encrypt,
     is_encrypted,
+    opened_with,
     vault_id_of,
 )
 from provisioner.inventory.allocate import devices_of
 from provisioner.inventory.explanation.problems import ParsedFile, problems_of
 from provisioner.inventory.files.layout import File, secret_files_of
 from provisioner.inventory.files.plain_yaml import render_mapping
-from provisioner.inventory.files.positions import Places, SourceFile
+from provisioner.inventory.files.positions import KeyPath, Located, Places, Position, SourceFile
 from provisioner.inventory.files.strict_yaml import YamlFault, parse
 from provisioner.inventory.files.yaml_places import PlacesIn
+from provisioner.inventory.loader.cache import Cache
 from provisioner.inventory.loader.file_content import validated
+from provisioner.inventory.loader.known_secrets import (
+    SHUT,
+    FileFacts,
+    Known,
+    KnownSecrets,
+    ShutByPassword,
+    carrier_secrets_of,
+    facts_of,
+    holds_for,
+    logins_of,
+)
+from provisioner.inventory.loader.parallel import in_parallel
 from provisioner.inventory.model import (
+    Camera,
     CarrierSecrets,
     Credentials,
+    Frame,
     Inventory,
     InventorySecrets,
     Model,
+    Move,
     Secrets,
     Slug,
 )
-from provisioner.inventory.moves import moved_owner, moved_secrets
-from provisioner.inventory.rules.logins import SecretsView, check_secrets
-
-M = TypeVar("M", bound=BaseModel)
+from provisioner.inventory.moves import moved_owner, moved_secrets, old_facilities
+from provisioner.inventory.rules.logins import LoginSite, SecretsView, check_secrets, login_sites
 
 _SHARED = ""
 """The name under which logins stand that are no carrier's own."""
@@ -95,20 +112,35 @@ def read_secrets(root: Path, passwords: VaultPasswords) -> LoadedSecrets:
     Raises:
         SecretsError: there is no password at all, one that is meant for a file does not fit, or a file is damaged.
     """
-    files = _SecretsPass(root, passwords)
-    for file in secret_files_of(root):
-        files.read(file)
-    shared = files.logins.pop(_SHARED, {})
-    secrets = Secrets(
-        digest_key=files.digest_key,
-        cameras=shared,
-        carrier_cameras=files.logins,
-        carriers=files.carriers,
-        shut=files.shut,
-    )
-    broken = frozenset(files.broken) | files.shut.keys()
-    problems = tuple(sorted(files.problems))
-    return LoadedSecrets(secrets, problems, Places(files.sources), files.owners, broken, files.labels)
+    return _SecretsPass(root, passwords).read_all(secret_files_of(root))
+
+
+def read_names(
+    root: Path, passwords: VaultPasswords, frame: Frame, sites: Mapping[str, LoginSite], cache: Cache | None
+) -> LoadedSecrets:
+    """As `read_secrets`, for the rules alone: with stand-ins for logins and keys, wherever nothing else is needed.
+
+    Args:
+        root: the inventory's folder.
+        passwords: where the vault's passwords come from.
+        frame: says what was moved.
+        sites: the facilities.
+        cache: what earlier runs found out.
+
+    Raises:
+        SecretsError: as `read_secrets`.
+    """
+    files = secret_files_of(root)
+    return NamesPass(root, passwords, _paths_by_file_id(frame, sites), cache).read_all(files)
+
+
+def _paths_by_file_id(frame: Frame, sites: Mapping[str, LoginSite]) -> dict[str, str]:
+    """The RTSP paths that a facility's passwords are held against, under each id that its logins may stand under."""
+    paths: dict[str, str] = {}
+    for name, site in sites.items():
+        for known in (name, *old_facilities(frame.settings.moved, name)) if site.rtsp_paths else ():
+            paths[known] = f"{paths[known]}\n{site.rtsp_paths}" if known in paths else site.rtsp_paths
+    return paths
 
 
 def check(root: Path, loaded: LoadedSecrets, inventory: Inventory, unread: Collection[str] = ()) -> tuple[Problem, ...]:
@@ -120,11 +152,26 @@ def check(root: Path, loaded: LoadedSecrets, inventory: Inventory, unread: Colle
         inventory: what they have to serve.
         unread: owners of files of the inventory that could not be understood: whom they serve is not known.
     """
-    old = _under_old_ids(loaded, inventory)
-    loaded = carried(loaded, inventory)
-    broken = loaded.broken | frozenset(unread)
-    view = SecretsView(inventory, loaded.secrets, loaded.places, loaded.owners, broken, root, loaded.carriers)
-    return tuple(sorted([*loaded.problems, *old, *_shut(root, loaded), *check_secrets(view)]))
+    facilities = inventory.facilities
+    sites = login_sites(facilities.values())
+    return check_sites(root, loaded, inventory, sites, lambda name: facilities[name].cameras, unread)
+
+
+def check_sites(
+    root: Path,
+    loaded: LoadedSecrets,
+    frame: Frame,
+    sites: Mapping[str, LoginSite],
+    cameras_of: Callable[[str], Iterable[Camera]],
+    unread: Collection[str] = (),
+) -> tuple[Problem, ...]:
+    """As `check`, of facilities as far as secrets are about them."""
+    moves, devices = frame.settings.moved, {name: site.devices for name, site in sites.items()}
+    new = _carried(loaded, moves, devices)
+    old = _under_old_ids(loaded, new) if moves else ()
+    broken = new.broken | frozenset(unread)
+    view = SecretsView(frame, sites, cameras_of, new.secrets, new.places, new.owners, broken, root, new.carriers)
+    return tuple(sorted([*loaded.problems, *old, *_shut(root, new), *check_secrets(view)]))
 
 
 def _shut(root: Path, loaded: LoadedSecrets) -> Iterator[Problem]:
@@ -138,9 +185,13 @@ def _shut(root: Path, loaded: LoadedSecrets) -> Iterator[Problem]:
 def carried(loaded: LoadedSecrets, inventory: Inventory) -> LoadedSecrets:
     """Secrets under the ids that facilities and devices have now, where `moved` says what they were."""
     moves = inventory.settings.moved
+    devices = {name: devices_of(facility) for name, facility in inventory.facilities.items()} if moves else {}
+    return _carried(loaded, moves, devices)
+
+
+def _carried(loaded: LoadedSecrets, moves: Sequence[Move], devices: Mapping[str, Collection[str]]) -> LoadedSecrets:
     if not moves:
         return loaded
-    devices = {name: devices_of(facility) for name, facility in inventory.facilities.items()}
     return replace(
         loaded,
         secrets=moved_secrets(loaded.secrets, moves, devices),
@@ -148,9 +199,8 @@ def carried(loaded: LoadedSecrets, inventory: Inventory) -> LoadedSecrets:
     )
 
 
-def _under_old_ids(loaded: LoadedSecrets, inventory: Inventory) -> Iterator[Problem]:
+def _under_old_ids(loaded: LoadedSecrets, new: LoadedSecrets) -> Iterator[Problem]:
     """Warn of what has to be written under its new id before the entry of `moved` goes: it would be missing then."""
-    new = carried(loaded, inventory)
     for whose, owners in new.owners.items():
         was, now = (_logins_of(secrets, whose) for secrets in (loaded.secrets, new.secrets))
         for facility, owner in owners.items():
@@ -274,7 +324,7 @@ class _SecretsPass:
         self.root = root
         self.opener = Opener(passwords)
         self.problems: list[Problem] = []
-        self.sources: dict[str, SourceFile] = {}
+        self.sources: dict[str, Located] = {}
         self.owners: dict[str, dict[str, str]] = {}
         self.broken: set[str] = set()
         self.shut: dict[str, str] = {}
@@ -283,51 +333,66 @@ class _SecretsPass:
         self.logins: dict[str, dict[str, dict[str, Credentials]]] = {}
         self.carriers: dict[str, CarrierSecrets] = {}
 
-    def read(self, file: File) -> None:
-        data = encrypted_bytes(file)
+    def read_all(self, files: Iterable[File]) -> LoadedSecrets:
+        for file in files:
+            self._read(file, encrypted_bytes(file))
+        shared = self.logins.pop(_SHARED, {})
+        secrets = Secrets.model_construct(
+            digest_key=self.digest_key,
+            cameras=shared,
+            carrier_cameras=self.logins,
+            carriers=self.carriers,
+            shut=self.shut,
+        )
+        broken = frozenset(self.broken) | self.shut.keys()
+        problems = tuple(sorted(self.problems))
+        return LoadedSecrets(secrets, problems, Places(self.sources), self.owners, broken, self.labels)
+
+    def _read(self, file: File, data: bytes) -> None:
         if not is_encrypted(data):
             self.broken.add(file.owner)
             return  # `load` reports it: that needs no password
-        vault_id = vault_id_of(data)
-        plain = self.opener.opened(data, name=file.shown)
-        if plain is None:
-            self.shut[file.owner] = vault_id
+        opened = self._opened(file, data)
+        if opened is None:
+            self.shut[file.owner] = vault_id_of(data)
             return
-        if (carrier := carrier_of_vault_id(vault_id)) is not None:
+        if (carrier := carrier_of_vault_id(vault_id_of(data))) is not None:
             self.labels[file.owner] = carrier
-        self._take(file, SourceFile(file.shown, plain, PlacesIn))
+        if isinstance(opened, bytes):
+            self._take(file, SourceFile(file.shown, opened, PlacesIn))
+        else:
+            self._take_known(file, opened)
+
+    def _opened(self, file: File, data: bytes) -> bytes | FileFacts | None:
+        return self.opener.opened(data, name=file.shown)
+
+    def _take_known(self, file: File, facts: FileFacts) -> None:
+        """Take what stands in for a file's content."""
+        self.sources[file.owner] = _Closed(self.opener, file)
+        kind, name = _kind_of(file)
+        if kind == "cameras":
+            self._keep_logins(logins_of(facts), file, file.carrier or _SHARED)
+        elif kind == "carriers":
+            self.carriers[name] = carrier_secrets_of(facts)
+        else:
+            self.digest_key = Secret("-")
 
     def _take(self, file: File, source: SourceFile) -> None:
         self.sources[file.owner] = source
-        _, kind, *below = file.owner.split("/")
-        if kind == "cameras":
-            province = self._model(file, source, CameraLogins)
-            if province is not None:
-                self._keep_logins(province, file, file.carrier or _SHARED)
-        elif kind == "carriers":
-            if carrier := self._model(file, source, CarrierSecrets):
-                self.carriers[below[0]] = carrier
-        else:
-            secrets = self._model(file, source, InventorySecrets)
-            self.digest_key = secrets.digest_key if secrets else None
-
-    def _model(self, file: File, source: SourceFile, schema: type[M]) -> M | None:
-        document = parse(source.data, max_bytes=_MAX_BYTES)
-        if document.faults:
-            self.problems += _faults(file, document.faults)
+        model, problems = understood(file, source)
+        self.problems += problems
+        if problems:
             self.broken.add(file.owner)
-            return None
-        try:
-            return validated(schema, document.value)
-        except ValidationError as error:
-            subject = ParsedFile(source, file.owner, document.value, _inner(schema), secret=True)
-            self.problems += problems_of(error, subject)
-            self.broken.add(file.owner)
-            return None
+        elif isinstance(model, CameraLogins):
+            self._keep_logins(model.root, file, file.carrier or _SHARED)
+        elif isinstance(model, CarrierSecrets):
+            self.carriers[_kind_of(file)[1]] = model
+        elif isinstance(model, InventorySecrets):
+            self.digest_key = model.digest_key
 
-    def _keep_logins(self, province: CameraLogins, file: File, whose: str) -> None:
+    def _keep_logins(self, province: dict[str, dict[str, Credentials]], file: File, whose: str) -> None:
         cameras, owners = self.logins.setdefault(whose, {}), self.owners.setdefault(whose, {})
-        for facility, logins in province.root.items():
+        for facility, logins in province.items():
             # Two carriers may both have them, while a facility changes from one to the other.
             if facility in cameras or any(facility in self.owners.get(w, {}) for w in self._beside(whose)):
                 place = self.sources[file.owner].at((facility,), key=True)
@@ -342,6 +407,152 @@ class _SecretsPass:
     def _beside(self, whose: str) -> Iterable[str]:
         """The others of whose files none may have the same facility: a shared file is everybody's."""
         return [w for w in self.owners if w != whose] if whose == _SHARED else [_SHARED]
+
+
+class NamesPass(_SecretsPass):
+    """One pass for the rules alone: what is known of a file is taken, and of the others no more is kept than that."""
+
+    def __init__(
+        self, root: Path, passwords: VaultPasswords, rtsp_paths: Mapping[str, str], cache: Cache | None
+    ) -> None:
+        super().__init__(root, passwords)
+        self.rtsp_paths = rtsp_paths
+        self.known = KnownSecrets(cache)
+
+    def read_all(self, files: Iterable[File]) -> LoadedSecrets:
+        """Read files, and keep what was found out."""
+        listed = list(files)
+        self._look_ahead(listed)
+        loaded = super().read_all(listed)
+        self.known.write(file.relative for file in listed)
+        return loaded
+
+    def _opened(self, file: File, data: bytes) -> bytes | FileFacts | None:
+        digest = hashlib.sha256(data).hexdigest()
+
+        def attempt(password: bytes) -> _Opened | None:
+            known = self.known.look(password, file.relative, digest)
+            if isinstance(known, FileFacts) and holds_for(known, self.rtsp_paths):
+                return (known,)
+            if isinstance(known, ShutByPassword):
+                return None
+            plain = opened_with(data, password, name=file.shown)
+            if plain is None:
+                self.known.learn(password, file.relative, digest, SHUT)
+                return None
+            if (facts := judged(file, plain, self.rtsp_paths)) is None:
+                return (plain,)
+            self.known.learn(password, file.relative, digest, facts)
+            return (facts,)
+
+        opened = self.opener.opened_by(vault_id_of(data), attempt)
+        return super()._opened(file, data) if opened is None else opened[0]
+
+    def _look_ahead(self, files: Sequence[File]) -> None:
+        """Let other processes judge files of which nothing is known, where those are many."""
+        tasks = [task for file in files if (task := self._task(file))]
+        for task, known in zip(tasks, judged_in_parallel(tasks, self.rtsp_paths), strict=False):
+            if known is not None:
+                self.known.learn(task.password, task.file.relative, task.digest, known)
+
+    def _task(self, file: File) -> OpeningTask | None:
+        data = encrypted_bytes(file)
+        if not is_encrypted(data) or (password := self.opener.first_password(vault_id_of(data))) is None:
+            return None
+        digest = hashlib.sha256(data).hexdigest()
+        known = self.known.look(password, file.relative, digest)
+        if known is not None and (isinstance(known, ShutByPassword) or holds_for(known, self.rtsp_paths)):
+            return None
+        return OpeningTask(file, digest, len(data), password)
+
+
+class OpeningTask(NamedTuple):
+    """A file to be opened and judged in another process; its password never leaves memory."""
+
+    file: File
+    digest: str
+    size: int
+    password: bytes
+
+
+def judged_in_parallel(tasks: Sequence[OpeningTask], rtsp_paths: Mapping[str, str]) -> list[Known | None]:
+    """What is to be known of each file; nothing where the files are few, or nothing can be done beside this process."""
+    if len(tasks) < _MANY:
+        return []
+    # The largest first: the last one that is begun is the one that all wait for.
+    ordered = sorted(tasks, key=lambda task: task.size, reverse=True)
+    done = dict(zip(ordered, in_parallel(partial(_judged_task, rtsp_paths), ordered), strict=False))
+    return [done.get(task) for task in tasks]
+
+
+def _judged_task(rtsp_paths: Mapping[str, str], task: OpeningTask) -> Known | None:
+    """What is to be known of a file; None where this process is not the one to say what is wrong with it."""
+    data = encrypted_bytes(task.file)
+    if hashlib.sha256(data).hexdigest() != task.digest:
+        return None
+    try:
+        plain = opened_with(data, task.password, name=task.file.shown)
+    except SecretsError:
+        return None
+    return SHUT if plain is None else judged(task.file, plain, rtsp_paths)
+
+
+def judged(file: File, plain: bytes, rtsp_paths: Mapping[str, str]) -> FileFacts | None:
+    """What is to be known of an opened file; None where it has to be looked at itself."""
+    model, _ = understood(file, SourceFile(file.shown, plain, PlacesIn), explained=False)
+    return facts_of(model, rtsp_paths) if model is not None else None
+
+
+@dataclass(frozen=True)
+class _Closed:
+    """A file that is opened again where a place in it is wanted."""
+
+    opener: Opener
+    file: File
+
+    @property
+    def shown(self) -> str:
+        """The file's path as the user would type it."""
+        return self.file.shown
+
+    @cached_property
+    def _opened(self) -> SourceFile:
+        plain = self.opener.opened(encrypted_bytes(self.file), name=self.file.shown)
+        return SourceFile(self.file.shown, plain or b"", PlacesIn)
+
+    def at(self, path: KeyPath, *, key: bool = False) -> Position:
+        """The place of a value in this file."""
+        return self._opened.at(path, key=key)
+
+
+# --- one file -------------------------------------------------------------------------------------
+
+
+def understood(file: File, source: SourceFile, *, explained: bool = True) -> tuple[BaseModel | None, list[Problem]]:
+    """What an opened file says, or what is wrong with it; that is worked out only where it is to be explained."""
+    schema = _SCHEMAS.get(_kind_of(file)[0], InventorySecrets)
+    document = parse(source.data, max_bytes=_MAX_BYTES)
+    if document.faults:
+        return None, list(_faults(file, document.faults))
+    try:
+        return validated(schema, document.value), []
+    except ValidationError as error:
+        if not explained:
+            return None, []
+        subject = ParsedFile(source, file.owner, document.value, _inner(schema), secret=True)
+        return None, list(problems_of(error, subject))
+
+
+def _kind_of(file: File) -> tuple[str, str]:
+    """What an encrypted file is, and the last part of its owner's name."""
+    _, kind, *below = file.owner.split("/")
+    return kind, below[-1] if below else ""
+
+
+_SCHEMAS: Mapping[str, type[BaseModel]] = {"cameras": CameraLogins, "carriers": CarrierSecrets}
+_Opened = tuple[bytes | FileFacts]
+_MANY = 8
+"""From so many files on, other processes help."""
 
 
 def _inner(schema: object) -> object:

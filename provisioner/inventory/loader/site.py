@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+from pydantic_core import from_json
 
 from provisioner.base.diagnostics import Problem
 from provisioner.inventory import rules
 from provisioner.inventory.files.layout import File
-from provisioner.inventory.loader.file_content import bytes_of, read
+from provisioner.inventory.loader.file_content import as_json, bytes_of, content_of_value, read
 from provisioner.inventory.model import Facility
 from provisioner.inventory.outline import Outline, outline_of
 
@@ -23,6 +25,8 @@ class Site(NamedTuple):
         problems: what the rules on single files find wrong.
         since: the first day on which the rules find the same, and `before` the first day after those.
         text: what it says, as JSON; empty where it is not understood, or was not read anew.
+        content: the SHA-256 of what it says; comments and the order of keys do not count.
+        brief: what it says in brief, as JSON, like `text`.
     """
 
     digest: str
@@ -32,6 +36,8 @@ class Site(NamedTuple):
     since: date
     before: date
     text: str = ""
+    content: str = ""
+    brief: str = ""
 
     def holds_on(self, today: date) -> bool:
         """Tell whether the rules find the same on a day."""
@@ -48,9 +54,31 @@ def read_site(file: File, today: date) -> Site:
     if not isinstance(content.model, Facility):
         return Site(content.digest, None, content.problems, (), date.min, date.max)
     days = rules.Days(today)
-    problems = rules.check_site(rules.SiteView(content.model, days, content.source))
     outline = outline_of(content.model)
-    return Site(content.digest, outline, content.problems, problems, days.since, days.before, content.text)
+    problems = rules.check_site(rules.SiteView(content.model, days, content.source, outline))
+    days_and_text = (days.since, days.before, content.text, content_of_value(content.value, content.digest))
+    return Site(content.digest, outline, content.problems, problems, *days_and_text, brief_of(content.value))
+
+
+def brief_text(text: str) -> str:
+    """What a facility's file says but for its recorders, its cameras and signatures, as JSON; `text` is all of it."""
+    return brief_of(from_json(text))
+
+
+def brief_of(value: object) -> str:
+    """As `brief_text`, of plain values; empty of what is no mapping."""
+    if not isinstance(value, dict):
+        return ""
+    brief = {key: below for key, below in value.items() if key not in _WITHOUT}
+    for key in _PLANS:
+        if isinstance(below := brief.get(key), dict):
+            offs = [{k: v for k, v in one.items() if k != "signature"} for one in below.get("sign_offs", ())]
+            brief[key] = below | {"sign_offs": offs}
+    return as_json(brief)
+
+
+_WITHOUT: Final = frozenset({"recorders", "cameras"})
+_PLANS: Final = ("plan", "successor")
 
 
 def unreadable(file: File, error: OSError) -> Problem:

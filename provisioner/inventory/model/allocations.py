@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address
 from typing import Annotated
 
 from pydantic import StringConstraints
 
-from provisioner.inventory.model.base import Model, Port, PublicKey, Slug, Version
+from provisioner.inventory.model.base import Model, Port, PublicKey, Slug, TunnelAddress, Version
 
 HashedSecret = Annotated[str, StringConstraints(pattern=r"^sha256:[A-Za-z0-9+/]{43}=$")]
 
@@ -15,7 +14,7 @@ HashedSecret = Annotated[str, StringConstraints(pattern=r"^sha256:[A-Za-z0-9+/]{
 class RelayAllocation(Model):
     """What `allocate` and `keys init` recorded of a relay."""
 
-    tunnel_address: IPv4Address
+    tunnel_address: TunnelAddress
     public_key: PublicKey | None = None
     api_hash: HashedSecret | None = None
     probe_hash: HashedSecret | None = None
@@ -24,7 +23,7 @@ class RelayAllocation(Model):
 class CentreAllocation(Model):
     """What `allocate` and `keys init` recorded of a centre."""
 
-    tunnel_address: IPv4Address
+    tunnel_address: TunnelAddress
     public_key: PublicKey | None = None
 
 
@@ -32,14 +31,14 @@ class SuccessorAllocation(Model):
     """A site's second tunnel address, in the next carrier's pool; the ports are the same."""
 
     carrier: Slug
-    tunnel_address: IPv4Address
+    tunnel_address: TunnelAddress
 
 
 class SiteAllocation(Model):
     """A site's tunnel address and the port of each of its devices (a camera of its own, or a recorder)."""
 
     carrier: Slug
-    tunnel_address: IPv4Address
+    tunnel_address: TunnelAddress
     ports: dict[Slug, Port]
     successor: SuccessorAllocation | None = None
 
@@ -49,7 +48,7 @@ class Tombstone(Model):
 
     object: str
     pool: str
-    tunnel_address: IPv4Address | None = None
+    tunnel_address: TunnelAddress | None = None
     port: Port | None = None
 
 

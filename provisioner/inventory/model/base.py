@@ -6,7 +6,7 @@ import base64
 import binascii
 import re
 from datetime import date, datetime
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 from typing import Annotated, Literal
 
 from pydantic import (
@@ -70,9 +70,18 @@ def _day(value: object) -> date:
     """Take a day and nothing else: pydantic reads the text `20210510` as seconds since 1970."""
     if isinstance(value, date) and not isinstance(value, datetime):
         return value
+    if isinstance(value, str) and (known := _DAYS.get(value)):
+        return known
     if isinstance(value, str) and _WRITTEN_DAY.fullmatch(value):
-        return date.fromisoformat(value)
+        day = date.fromisoformat(value)
+        if len(_DAYS) < _DAYS_KEPT:
+            _DAYS[value] = day
+        return day
     raise ValueError("a day is written YYYY-MM-DD")
+
+
+_DAYS: dict[str, date] = {}
+_DAYS_KEPT = 4096
 
 
 Day = Annotated[
@@ -101,6 +110,41 @@ _ADDRESSES_KEPT = 4096
 
 LanAddress = Annotated[IPv4Address, WrapValidator(_known_address)]
 """An address in a site's LAN; the same few in every site."""
+
+
+def _known_network(value: object, validate: ValidatorFunctionWrapHandler) -> object:
+    """As `_known_address`, of networks."""
+    if not isinstance(value, str):
+        return validate(value)
+    if (network := _NETWORKS.get(value)) is None:
+        network = validate(value)
+        if len(_NETWORKS) < _ADDRESSES_KEPT:
+            _NETWORKS[value] = network
+    return network
+
+
+_NETWORKS: dict[str, IPv4Network] = {}
+
+LanNetwork = Annotated[IPv4Network, WrapValidator(_known_network)]
+"""A site's LAN; the same few everywhere."""
+
+
+def _quick_address(value: object, validate: ValidatorFunctionWrapHandler) -> object:
+    """An address that is written as addresses are, at once; anything else is looked at, and gets its own error."""
+    if isinstance(value, str) and (parts := _ADDRESS.fullmatch(value)):
+        numbers = [int(part) for part in parts.groups()]
+        if max(numbers) <= _BYTE:
+            return IPv4Address(int.from_bytes(numbers, "big"))
+    return validate(value)
+
+
+_NUMBER = "(0|[1-9][0-9]{0,2})"
+_ADDRESS = re.compile(r"\.".join([_NUMBER] * 4))
+_BYTE = 255
+
+
+TunnelAddress = Annotated[IPv4Address, WrapValidator(_quick_address)]
+"""An address of a tunnel: each is another one, and the lock holds ten thousand."""
 
 
 def _strictly_whole(value: object) -> object:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from ipaddress import IPv4Network
 from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from provisioner.inventory.model.base import Count, Day, Model, PublicKey, Slug, Text
+from provisioner.inventory.model.base import Count, Day, LanNetwork, Model, PublicKey, Slug, Text
 from provisioner.inventory.model.devices import Zone
 
 
@@ -221,5 +220,5 @@ class Gateway(Model):
     """The site's router into the tunnel. The private key is born on it and stays there."""
 
     public_key: PublicKey | None = None
-    lan: IPv4Network
+    lan: LanNetwork
     lan_interface: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9._-]{0,14}$")]

@@ -129,6 +129,16 @@ class Facility(Model):
         """Whether hosts carry this facility: an agreed plan, and people in it or about to come."""
         return bool(self.connections)
 
+    @property
+    def camera_count(self) -> int:
+        """How many cameras it has."""
+        return len(self.cameras)
+
+    @property
+    def recorder_count(self) -> int:
+        """How many recorders it has."""
+        return len(self.recorders)
+
 
 def path_name(facility: Facility, camera: Camera, stream: StreamName) -> str:
     """A media path's name, e.g. `bac-giang/kcl-001/cam-03/sub`."""

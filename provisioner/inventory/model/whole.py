@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Protocol
 
 from provisioner.geography import Province, ProvinceError, UnknownProvinceError, by_slug, lies_in, unit_today
@@ -87,11 +88,16 @@ class Frame(Model):
             slug: the province named.
             own: that record's `province_scheme`.
         """
-        try:
-            part = by_slug(facility.province, self.scheme_of(facility.province_scheme))
-            return lies_in(part, by_slug(slug, self.scheme_of(own)))
-        except ProvinceError:
-            return False
+        return _lies_in(facility.province, self.scheme_of(facility.province_scheme), slug, self.scheme_of(own))
+
+
+@lru_cache(maxsize=32768)
+def _lies_in(part: str, scheme: str, whole: str, whole_scheme: str) -> bool:
+    """Tell whether one province is in another; a country's facilities ask the same few thousand times over."""
+    try:
+        return lies_in(by_slug(part, scheme), by_slug(whole, whole_scheme))
+    except ProvinceError:
+        return False
 
 
 class Inventory(Frame):

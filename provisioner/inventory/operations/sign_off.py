@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from types import MappingProxyType
 
 from pydantic import ValidationError
 
@@ -17,10 +18,14 @@ from provisioner.base.private_text import holds_personal_data, states_login
 from provisioner.base.ssh_signature import SignatureFormError, unarmoured
 from provisioner.inventory.files.edit import EditError, Flow, edited
 from provisioner.inventory.files.positions import KeyPath
+from provisioner.inventory.loader.cache import cache_of
 from provisioner.inventory.loader.load import Loaded, load
-from provisioner.inventory.model import ConnectionPlan, Facility, Inventory, Party, Signature, SignOff, SignOffs
+from provisioner.inventory.model import ConnectionPlan, Facility, Frame, Party, Signature, SignOff, SignOffs
 from provisioner.inventory.rules.signatures import KeyRing
 from provisioner.inventory.signed import Worth, proof_of, signed_content, statement
+
+_NOWHERE: Mapping[str, str] = MappingProxyType({})
+"""An environment that names no place for a cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +68,7 @@ class Signed:
 class _Case:
     """The plan that is agreed, and whose."""
 
-    inventory: Inventory
+    frame: Frame
     facility: Facility
     plan: ConnectionPlan
     content: str
@@ -78,18 +83,31 @@ class _Case:
             raise UsageError("--source cannot be written like that", hint=hint) from error
 
 
-def statement_of(root: Path, agreement: Agreement, *, today: date) -> bytes:
+def statement_of(root: Path, agreement: Agreement, *, today: date, environment: Mapping[str, str] = _NOWHERE) -> bytes:
     """What the agreement's one party has to sign, byte for byte, for the plan as it stands in the file.
+
+    Args:
+        root: the inventory's folder.
+        agreement: what is agreed.
+        today: this day.
+        environment: the caller's environment (where the cache is).
 
     Raises:
         InventoryError: the facility cannot be read.
         UsageError: as for `sign_off`, or there is more than one party.
     """
-    case = _case(root, agreement, today)
-    return statement(case.facility, case.plan, _only(case, agreement), case.inventory.settings.id)
+    case = _case(root, agreement, today, environment)
+    return statement(case.facility, case.plan, _only(case, agreement), case.frame.settings.id)
 
 
-def sign_off(root: Path, agreement: Agreement, *, today: date, signature: bytes | None = None) -> Signed:
+def sign_off(
+    root: Path,
+    agreement: Agreement,
+    *,
+    today: date,
+    signature: bytes | None = None,
+    environment: Mapping[str, str] = _NOWHERE,
+) -> Signed:
     """Write an agreement into the facility's file, with a hash of the plan as it stands there.
 
     Args:
@@ -97,13 +115,14 @@ def sign_off(root: Path, agreement: Agreement, *, today: date, signature: bytes 
         agreement: what was agreed.
         today: this day; nothing is agreed later.
         signature: what `ssh-keygen -Y sign` made of the party's statement; without it the agreement is claimed.
+        environment: the caller's environment (where the cache is).
 
     Raises:
         InventoryError: the facility cannot be read, its file cannot be edited, or the signature does not count.
         UsageError: there is no such facility or plan, the day is one to come, the source names what is private, or the
             policy asks for a signature.
     """
-    case = _case(root, agreement, today)
+    case = _case(root, agreement, today, environment)
     if signature is None:
         _may_be_claimed(case)
         sign_offs, key = [case.sign_off(party, agreement) for party in agreement.parties], ""
@@ -117,11 +136,11 @@ def sign_off(root: Path, agreement: Agreement, *, today: date, signature: bytes 
     return Signed(path, case.content, missing, key)
 
 
-def _case(root: Path, agreement: Agreement, today: date) -> _Case:
-    loaded = load(root, today=today)
+def _case(root: Path, agreement: Agreement, today: date, environment: Mapping[str, str]) -> _Case:
+    loaded = load(root, today=today, cache=cache_of(root, environment) if environment else None)
     facility = _facility(loaded, agreement.facility)
     plan = facility.successor if agreement.plan == "successor" else facility.plan
-    if plan is None or loaded.partial is None:
+    if plan is None or loaded.frame is None:
         hint = f"write {agreement.plan} first"
         raise UsageError(f"facility {facility.id} has no {agreement.plan} to sign", hint=hint, object=facility.id)
     if agreement.signed_on > today:
@@ -129,13 +148,12 @@ def _case(root: Path, agreement: Agreement, today: date) -> _Case:
     if states_login(agreement.source) or holds_personal_data(agreement.source):
         hint = "name the minutes or letter; people stand in contacts/ alone, and logins in secrets/"
         raise UsageError("--source holds a phone number, an e-mail address or a login (not repeated here)", hint=hint)
-    return _Case(loaded.partial, facility, plan, signed_content(facility, plan))
+    return _Case(loaded.frame, facility, plan, signed_content(facility, plan))
 
 
 def _facility(loaded: Loaded, name: str) -> Facility:
-    facility = loaded.partial.facilities.get(name) if loaded.partial else None
-    if facility is not None:
-        return facility
+    if loaded.frame and name in loaded.outlines:
+        return loaded.facility(name)
     if {f"facility/{name}", "inventory"} & {problem.object for problem in loaded.problems}:
         hint = "run `provisioner validate` and correct what it lists"
         raise InventoryError(f"facility {name} cannot be read", hint=hint)
@@ -148,7 +166,7 @@ def _facility(loaded: Loaded, name: str) -> Facility:
 
 
 def _may_be_claimed(case: _Case) -> None:
-    if case.inventory.settings.policy.sign_offs is SignOffs.SIGNED:
+    if case.frame.settings.policy.sign_offs is SignOffs.SIGNED:
         hint = "add --key FILE, or let the party sign what --statement prints and add --signature FILE"
         raise UsageError("this inventory's policy takes sign-offs with a signature only", hint=hint)
 
@@ -162,7 +180,7 @@ def _only(case: _Case, agreement: Agreement) -> SignOff:
 
 def _signed(case: _Case, sign_off: SignOff, signature: bytes) -> tuple[SignOff, str]:
     """The sign-off with its signature, which has to count as it will in `validate`; and the key's fingerprint."""
-    here = case.inventory.settings.id
+    here = case.frame.settings.id
     try:
         signed = sign_off.model_copy(update={"signature": Signature(inventory=here, sshsig=unarmoured(signature))})
     except SignatureFormError as error:
@@ -171,7 +189,7 @@ def _signed(case: _Case, sign_off: SignOff, signature: bytes) -> tuple[SignOff, 
     if proof.worth is not Worth.SIGNED:
         hint = "sign what --statement prints with the same --on and --source, byte for byte, and change nothing since"
         raise InventoryError(f"the signature {proof.fault}", hint=hint)
-    if refusal := KeyRing(case.inventory).refusal(case.facility, case.plan.carrier, proof):
+    if refusal := KeyRing(case.frame).refusal(case.facility, case.plan.carrier, proof):
         raise InventoryError(refusal[1], hint=refusal[2])
     return signed, proof.key
 

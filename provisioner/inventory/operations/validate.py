@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from provisioner.base.collector import without_collector
 from provisioner.base.diagnostics import Problem, Severity
-from provisioner.inventory.loader.cache import cache_of
+from provisioner.inventory.loader.cache import Cache, cache_of
 from provisioner.inventory.loader.load import Loaded, check, load
 from provisioner.inventory.signed import Worth
 
@@ -58,26 +59,35 @@ def validate(root: Path, environment: Mapping[str, str], *, today: date, cached:
     Raises:
         InventoryError: the folder holds no inventory.yml.
     """
-    loaded = load(root, today=today, cache=cache_of(root, environment) if cached else None)
-    problems = sorted([*check(loaded), *_problems_of_secrets(root, loaded, environment)])
+    cache = cache_of(root, environment) if cached else None
+    loaded = load(root, today=today, cache=cache)
+    with without_collector():
+        problems = sorted([*check(loaded), *_problems_of_secrets(root, loaded, environment, cache)])
     has_signers = bool(loaded.frame and loaded.frame.signers)
     return Validation(tuple(problems), _counts(loaded), _sign_offs(loaded), has_signers)
 
 
-def _problems_of_secrets(root: Path, loaded: Loaded, environment: Mapping[str, str]) -> tuple[Problem, ...]:
+def _problems_of_secrets(
+    root: Path, loaded: Loaded, environment: Mapping[str, str], cache: Cache | None
+) -> tuple[Problem, ...]:
     if not any(environment.get(name, "").strip() for name in _PASSWORDS):
         return (_not_checked(),)
     # Without passwords the libraries behind the vault are not needed, and they take their time.
     from provisioner.base.password_place import outside_of  # noqa: PLC0415
     from provisioner.base.vault import VaultPasswords  # noqa: PLC0415
     from provisioner.inventory.loader import secrets  # noqa: PLC0415
+    from provisioner.inventory.rules.logins import login_sites  # noqa: PLC0415
 
     passwords = outside_of(VaultPasswords.from_environment(environment).for_secrets(), root)
     if not passwords:
         return (_not_checked(),)
-    if loaded.partial is None:
+    if loaded.frame is None:
         return ()
-    return secrets.check(root, secrets.read_secrets(root, passwords), loaded.partial, loaded.broken)
+    sites = login_sites(loaded.outlines.values())
+    names = secrets.read_names(root, passwords, loaded.frame, sites, cache)
+    return secrets.check_sites(
+        root, names, loaded.frame, sites, lambda name: loaded.facility(name).cameras, loaded.broken
+    )
 
 
 def _not_checked() -> Problem:

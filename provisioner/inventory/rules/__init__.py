@@ -83,8 +83,9 @@ def check(
 ) -> tuple[Problem, ...]:
     """Run every rule on an inventory that is at hand as a whole, for all problems, sorted by place."""
     problems: list[Problem] = []
-    for name, facility in inventory.facilities.items():
-        problems += check_site(SiteView(facility, Days(today), places.sources.get(f"facility/{name}")))
     outlines = {name: outline_of(facility) for name, facility in inventory.facilities.items()}
+    for name, facility in inventory.facilities.items():
+        source = places.sources.get(f"facility/{name}")
+        problems += check_site(SiteView(facility, Days(today), source, outlines[name]))
     problems += check_across(View(inventory, outlines, places, today, broken))
     return tuple(sorted(problems))

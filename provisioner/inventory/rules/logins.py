@@ -1,19 +1,24 @@
 """Rules on secrets: what is rendered has its logins and keys, and no login is a factory's.
 
-Messages name devices and places, never a value.
+Messages name devices and places, never a value. The rules see facilities as far as secrets are about them, so that
+nobody has to build a country's; and a login may stand in for one that was judged by an earlier run (`STANDS_IN`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
+from typing import Final, NamedTuple
 
 from provisioner.base.diagnostics import Problem, Severity
 from provisioner.base.private_text import path_as_read
+from provisioner.base.secret import Secret
 from provisioner.inventory.allocate import carrier_of, devices_of, next_carrier_of
 from provisioner.inventory.files.positions import Places
-from provisioner.inventory.model import Credentials, Facility, Inventory, Operating, Secrets
+from provisioner.inventory.model import Camera, Credentials, Facility, Frame, Operating, Secrets
+from provisioner.inventory.outline import Outline, rtsp_paths_of
 
 SECRETS_MISSING = "secrets-missing"
 HOST_KEY_MISPLACED = "host-key-misplaced"
@@ -36,12 +41,56 @@ _SHORTEST_SOUGHT = 4
 _RUN_KEYS = "run `provisioner keys init`: it makes them and writes them encrypted"
 
 
+STANDS_IN: Final = Credentials.model_construct(username="known", password=Secret("-"))
+"""A login that is known to be no factory's; it is too short to be sought in paths."""
+FACTORY_STANDS_IN: Final = Credentials.model_construct(username="-", password=Secret("-"))
+"""One that is known to be a factory's."""
+
+
+class LoginSite(NamedTuple):
+    """A facility as far as secrets are about it.
+
+    Attributes:
+        id: the facility's id; `province` and `operating` are as in its file.
+        served_by: the carriers of the plans that hosts carry out.
+        holders: the carriers whose it is to serve, with a plan that is proposed as well.
+        devices: what a relay reaches, sorted.
+        rtsp_paths: as an outline has them.
+    """
+
+    id: str
+    province: str
+    operating: Operating
+    served_by: tuple[str, ...]
+    holders: frozenset[str]
+    devices: tuple[str, ...]
+    rtsp_paths: str
+
+
+def login_sites(facilities: Iterable[Facility | Outline]) -> dict[str, LoginSite]:
+    """Facilities as far as secrets are about them, in the order of ids."""
+    return {f.id: _login_site(f) for f in sorted(facilities, key=lambda facility: facility.id)}
+
+
+def _login_site(facility: Facility | Outline) -> LoginSite:
+    if isinstance(facility, Facility):
+        devices, paths = devices_of(facility), rtsp_paths_of(facility)
+        served = tuple(connection.plan.carrier for connection in facility.connections)
+    else:
+        devices, paths = facility.devices, facility.rtsp_paths
+        served = tuple(plan.carrier for plan in facility.connections)
+    holders = frozenset(filter(None, (carrier_of(facility), next_carrier_of(facility))))
+    return LoginSite(facility.id, facility.province, facility.operating, served, holders, devices, paths)
+
+
 @dataclass(frozen=True)
 class SecretsView:
     """The arguments of every rule on secrets.
 
     Attributes:
-        inventory: what the secrets have to serve.
+        frame: what the secrets have to serve, but for its facilities.
+        sites: the facilities, in the order of ids.
+        cameras_of: reads a facility's cameras; few have to be.
         secrets: what could be read.
         places: where it stands, by file: the owner of a file is e.g. `secrets/cameras/bac-giang`.
         owners: which file holds a facility's logins, by carrier for those that are a carrier's own.
@@ -51,7 +100,9 @@ class SecretsView:
         carriers: the carrier whose vault id a file is under, by file.
     """
 
-    inventory: Inventory
+    frame: Frame
+    sites: Mapping[str, LoginSite]
+    cameras_of: Callable[[str], Iterable[Camera]]
     secrets: Secrets
     places: Places
     owners: Mapping[str, Mapping[str, str]]
@@ -65,6 +116,13 @@ class SecretsView:
         file = place.file or str(self.root / f"{owner}.yml")
         return Problem(file, place.line, place.column, code, message, hint, owner)
 
+    @cached_property
+    def held_by(self) -> Mapping[str, tuple[LoginSite, ...]]:
+        """The facilities that each carrier is to serve."""
+        return {
+            name: tuple(site for site in self.sites.values() if name in site.holders) for name in self.frame.carriers
+        }
+
 
 def check_secrets(view: SecretsView) -> tuple[Problem, ...]:
     """Run every rule on secrets for all problems, sorted by place."""
@@ -73,26 +131,24 @@ def check_secrets(view: SecretsView) -> tuple[Problem, ...]:
 
 def logins_are_complete(view: SecretsView) -> Iterator[Problem]:
     """Each device of a rendered facility has a login."""
-    for facility in view.inventory.rendered_facilities:
-        devices = devices_of(facility)
-        for connection in facility.connections:
-            carrier = connection.plan.carrier
-            known = view.secrets.logins(carrier, facility.id)
-            owner = _owner_of_logins(view, carrier, facility)
-            missing = [device for device in devices if device not in known]
-            if not missing or owner is None:
+    for site in view.sites.values():
+        for carrier in site.served_by:
+            known = view.secrets.logins(carrier, site.id)
+            missing = [device for device in site.devices if device not in known]
+            owner = _owner_of_logins(view, carrier, site) if missing else None
+            if owner is None:
                 continue
             for device in missing:
-                message = f"facility {facility.id}: {device} has no login"
+                message = f"facility {site.id}: {device} has no login"
                 hint = (
                     f"add it with `ansible-vault edit {view.root / owner}.yml`:"
-                    f" {facility.id}: {{ {device}: {{ username: …, password: … }} }}"
+                    f" {site.id}: {{ {device}: {{ username: …, password: … }} }}"
                 )
-                yield view.problem(owner, (facility.id,), "login-missing", message, hint)
+                yield view.problem(owner, (site.id,), "login-missing", message, hint)
             break
 
 
-def _owner_of_logins(view: SecretsView, carrier: str, facility: Facility) -> str | None:
+def _owner_of_logins(view: SecretsView, carrier: str, facility: LoginSite) -> str | None:
     """The file in which a facility's logins belong for a carrier; None where one that may have them was not read."""
     shared, own = f"secrets/cameras/{facility.province}", f"secrets/cameras/{carrier}/{facility.province}"
     if shared in view.broken or own in view.broken:
@@ -100,19 +156,31 @@ def _owner_of_logins(view: SecretsView, carrier: str, facility: Facility) -> str
     return own if own in view.places.sources and facility.id not in view.secrets.cameras else shared
 
 
-def _all(view: SecretsView) -> Iterator[tuple[str, str, Credentials, str]]:
+def _by_facility(view: SecretsView) -> Iterator[tuple[str, Mapping[str, Credentials], str]]:
+    """Each facility that has logins, with those, and the file that they are in."""
     for whose, owners in view.owners.items():
         cameras = view.secrets.carrier_cameras.get(whose, {}) if whose else view.secrets.cameras
         for facility, logins in cameras.items():
-            for device, login in logins.items():
-                yield facility, device, login, owners[facility]
+            yield facility, logins, owners[facility]
+
+
+def is_factory(login: Credentials) -> bool:
+    """Tell whether a password is one that makes ship with, or repeats the user's name."""
+    plain = login.password.reveal().casefold()
+    return plain in _FACTORY or plain == login.username.casefold()
+
+
+def is_repeated(login: Credentials, rtsp_paths: str) -> bool:
+    """Tell whether a password stands in RTSP paths as they are read."""
+    password = login.password.reveal()
+    return len(password) >= _SHORTEST_SOUGHT and password in rtsp_paths
 
 
 def logins_are_changed(view: SecretsView) -> Iterator[Problem]:
     """A factory password is everybody's password, and so is one that repeats the user's name."""
-    for facility, device, login, owner in _all(view):
-        plain = login.password.reveal().casefold()
-        if plain in _FACTORY or plain == login.username.casefold():
+    every = ((name, *login, owner) for name, logins, owner in _by_facility(view) for login in logins.items())
+    for facility, device, login, owner in every:
+        if login is not STANDS_IN and is_factory(login):
             message = f"facility {facility}: the password of {device} is a factory's or repeats the user's name"
             hint = "change it on the device, then here"
             path = (facility, device, "password")
@@ -121,44 +189,55 @@ def logins_are_changed(view: SecretsView) -> Iterator[Problem]:
 
 def paths_repeat_no_login(view: SecretsView) -> Iterator[Problem]:
     """A password of the vault stands in no RTSP path, however it is written there: plans show the path."""
-    for facility, device, login, owner in _all(view):
-        known = view.inventory.facilities.get(facility)
-        password = login.password.reveal()
-        if known is None or len(password) < _SHORTEST_SOUGHT:
-            continue
-        for camera in known.cameras:
-            streams = (camera.streams.sub, camera.streams.main)
-            if any(s and s.rtsp_path and password in path_as_read(s.rtsp_path) for s in streams):
-                message = f"facility {facility}: an RTSP path of {camera.id} repeats the password of {device}"
-                hint = "write {password} in its place, and change the password on the device if it was committed"
-                yield view.problem(owner, (facility, device, "password"), "password-in-path", message, hint)
+    for facility, logins, owner in _by_facility(view):
+        site = view.sites.get(facility)
+        paths = site.rtsp_paths if site else ""
+        for device, login in logins.items() if paths else ():
+            for camera in view.cameras_of(facility) if is_repeated(login, paths) else ():
+                streams = (camera.streams.sub, camera.streams.main)
+                if any(s and s.rtsp_path and is_repeated(login, path_as_read(s.rtsp_path)) for s in streams):
+                    message = f"facility {facility}: an RTSP path of {camera.id} repeats the password of {device}"
+                    hint = "write {password} in its place, and change the password on the device if it was committed"
+                    yield view.problem(owner, (facility, device, "password"), "password-in-path", message, hint)
 
 
 def logins_are_used(view: SecretsView) -> Iterator[Problem]:
     """A login belongs to a device of a facility of that province; one of nobody, or of a closed one, should go."""
-    for facility, device, _, owner in _all(view):
-        known = view.inventory.facilities.get(facility)
-        province = owner.rpartition("/")[2]
+    for facility, logins, owner in _by_facility(view):
+        known = view.sites.get(facility)
         if known is None and f"facility/{facility}" in view.broken:
             continue
-        if known is None or device not in devices_of(known):
-            message = f"facility {facility}: the login of {device} belongs to no device"
-            path = (facility, device)
-            problem = view.problem(owner, path, "login-unused", message, "remove it")
-            yield replace(problem, severity=Severity.WARNING)
-        elif known.province != province:
-            message = f"facility {facility} is of {known.province}, not of {province}"
-            hint = f"move its logins to {owner.rpartition('/')[0]}/{known.province}.yml"
-            yield view.problem(owner, (facility, device), "login-misplaced", message, hint)
-        elif (whose := _carrier_of_file(view, owner)) not in {None, carrier_of(known), next_carrier_of(known)}:
-            message = f"facility {facility} is not {whose}'s to serve, and {whose} can open the login of {device}"
-            hint = "move its logins to a file of its own carrier, or to one that all share, and change the passwords"
-            yield view.problem(owner, (facility, device), "login-misplaced", message, hint)
-        elif known.operating is Operating.CLOSED:
-            message = f"facility {facility} is closed, and the login of {device} is still there"
-            hint = "remove it once every host was seen without the facility: see provisioner status"
-            problem = view.problem(owner, (facility, device), "login-unused", message, hint)
-            yield replace(problem, severity=Severity.WARNING)
+        strangers = logins.keys() - known.devices if known else logins.keys()
+        misplaced = _misplaced(view, known, owner) if known else None
+        is_closed = known is not None and known.operating is Operating.CLOSED
+        if not (strangers or misplaced or is_closed):
+            continue
+        for device in logins:
+            if device in strangers:
+                message = f"facility {facility}: the login of {device} belongs to no device"
+                problem = view.problem(owner, (facility, device), "login-unused", message, "remove it")
+                yield replace(problem, severity=Severity.WARNING)
+            elif misplaced:
+                message, hint = misplaced[0].format(device=device), misplaced[1]
+                yield view.problem(owner, (facility, device), "login-misplaced", message, hint)
+            elif is_closed:
+                message = f"facility {facility} is closed, and the login of {device} is still there"
+                hint = "remove it once every host was seen without the facility: see provisioner status"
+                problem = view.problem(owner, (facility, device), "login-unused", message, hint)
+                yield replace(problem, severity=Severity.WARNING)
+
+
+def _misplaced(view: SecretsView, site: LoginSite, owner: str) -> tuple[str, str] | None:
+    """Why a facility's logins do not belong into a file, of a `{device}`, and what to do; None where they do."""
+    folder, _, province = owner.rpartition("/")
+    if site.province != province:
+        hint = f"move its logins to {folder}/{site.province}.yml"
+        return f"facility {site.id} is of {site.province}, not of {province}", hint
+    whose = _carrier_of_file(view, owner)
+    if whose is None or whose in site.holders:
+        return None
+    message = f"facility {site.id} is not {whose}'s to serve, and {whose} can open the login of {{device}}"
+    return message, "move its logins to a file of its own carrier, or to one that all share, and change the passwords"
 
 
 def _carrier_of_file(view: SecretsView, owner: str) -> str | None:
@@ -170,8 +249,8 @@ def _carrier_of_file(view: SecretsView, owner: str) -> str | None:
 def host_keys_are_the_carriers(view: SecretsView) -> Iterator[Problem]:
     """A carrier's file has keys of no host but its own: whoever has a host's key can seal what is said of it."""
     for name, secrets in view.secrets.carriers.items():
-        carrier = view.inventory.carriers.get(name)
-        own = view.inventory.hosts_of_one(carrier) if carrier else ()
+        carrier = view.frame.carriers.get(name)
+        own = view.frame.hosts_of_one(carrier) if carrier else ()
         for host in sorted(set(secrets.host_keys) - set(own)):
             message = f"carrier {name}: {host} is no host of this carrier alone"
             hint = "remove its key, or run `provisioner keys init`, which does"
@@ -192,7 +271,7 @@ def keys_are_made(view: SecretsView) -> Iterator[Problem]:
 
 
 def _lacking(view: SecretsView) -> Iterator[tuple[str, str]]:
-    for name, carrier in view.inventory.carriers.items():
+    for name, carrier in view.frame.carriers.items():
         known = view.secrets.carriers.get(name)
         readers = known.readers if known else {}
         site_psks = known.site_psks if known else {}
@@ -203,15 +282,9 @@ def _lacking(view: SecretsView) -> Iterator[tuple[str, str]]:
             for relay in carrier.relays:
                 if centre not in centre_psks.get(relay.id, {}):
                     yield name, f"pre-shared key between relay {relay.id} and centre {centre}"
-        for facility in _sites_of(view, name):
-            if facility.id not in site_psks:
-                yield name, f"pre-shared key for facility {facility.id}"
-
-
-def _sites_of(view: SecretsView, carrier: str) -> Iterator[Facility]:
-    for _, facility in sorted(view.inventory.facilities.items()):
-        if carrier in {carrier_of(facility), next_carrier_of(facility)}:
-            yield facility
+        for site in view.held_by[name]:
+            if site.id not in site_psks:
+                yield name, f"pre-shared key for facility {site.id}"
 
 
 RULES: tuple[Callable[[SecretsView], Iterator[Problem]], ...] = (

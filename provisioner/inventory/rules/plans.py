@@ -8,7 +8,7 @@ from datetime import date
 from provisioner.base.diagnostics import Problem, Severity
 from provisioner.inventory.model import ConnectionPlan, Facility, Operating, Party, SignOff
 from provisioner.inventory.rules.site_view import SiteRule, SiteView
-from provisioner.inventory.signed import Worth, missing_parties, proofs_of, stale_sign_offs
+from provisioner.inventory.signed import Worth, missing_parties
 
 _NAMES = {Party.DIC: "the DIC", Party.HEALTH: "the Health department", Party.CARRIER: "the carrier"}
 
@@ -35,8 +35,9 @@ def plans_are_signed(site: SiteView) -> Iterator[Problem]:
         return
     for key, plan in site.plans():
         yield from _signatures(site, key, plan)
-        yield from _faulty(site, key, plan)
-        if stale := [sign_off for _, sign_off in stale_sign_offs(site.facility, plan)]:
+        yield from _faulty(site, key)
+        content = site.signed(key).content
+        if stale := [sign_off for sign_off in plan.sign_offs if sign_off.content != content]:
             yield _stale(site, key, plan, stale)
 
 
@@ -50,8 +51,8 @@ def _stale(site: SiteView, key: str, plan: ConnectionPlan, stale: list[SignOff])
     return site.problem((key, "sign_offs"), "sign-off-stale", message, hint, severity=severity)
 
 
-def _faulty(site: SiteView, key: str, plan: ConnectionPlan) -> Iterator[Problem]:
-    for index, proof in enumerate(proofs_of(site.facility, plan)):
+def _faulty(site: SiteView, key: str) -> Iterator[Problem]:
+    for index, proof in enumerate(site.signed(key).proofs):
         if proof.worth is Worth.FAULTY:
             message = f"the signature of {_NAMES[proof.party]} {proof.fault}"
             hint = (

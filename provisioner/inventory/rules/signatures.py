@@ -11,6 +11,7 @@ from provisioner.geography import ProvinceError, by_slug
 from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.model import Frame, InProvince, Operating, Party
 from provisioner.inventory.model.policy import SignOffs
+from provisioner.inventory.model.settings import ProvinceScheme
 from provisioner.inventory.model.signers import CarrierKey, ProvinceKey, SigningKey
 from provisioner.inventory.rules.view import View
 from provisioner.inventory.signed import SignOffProof, Worth
@@ -85,6 +86,7 @@ class KeyRing:
     def __init__(self, frame: Frame) -> None:
         self._frame = frame
         self._keys: dict[tuple[Party, str], list[SigningKey]] = {}
+        self._with_key: dict[tuple[Party, str, ProvinceScheme | None, str], bool] = {}
         for party, name in _LISTS.items():
             for key in getattr(frame.signing_keys, name, ()):
                 self._keys.setdefault((party, _fingerprint(key)), []).append(key)
@@ -119,9 +121,12 @@ class KeyRing:
         return None
 
     def has_key(self, facility: InProvince, carrier: str, party: Party) -> bool:
-        """Tell whether a party could sign a plan by a key."""
-        keys = (key for (whose, _), listed in self._keys.items() if whose is party for key in listed)
-        return any(self._is_for(key, facility, carrier) for key in keys)
+        """Tell whether a party could sign a plan by a key; that is looked up once a province and carrier."""
+        case = (party, facility.province, facility.province_scheme, carrier)
+        if case not in self._with_key:
+            keys = (key for (whose, _), listed in self._keys.items() if whose is party for key in listed)
+            self._with_key[case] = any(self._is_for(key, facility, carrier) for key in keys)
+        return self._with_key[case]
 
     def _is_for(self, key: SigningKey, facility: InProvince, carrier: str) -> bool:
         if isinstance(key, ProvinceKey):

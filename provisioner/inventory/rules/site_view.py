@@ -14,6 +14,7 @@ from datetime import date, timedelta
 from provisioner.base.diagnostics import Problem, Severity
 from provisioner.inventory.files.positions import KeyPath, Located
 from provisioner.inventory.model import ConnectionPlan, Facility
+from provisioner.inventory.outline import Outline, PlanOutline, outline_of
 
 
 @dataclass(slots=True)
@@ -50,11 +51,13 @@ class SiteView:
         facility: what the file says.
         days: answers about the day.
         source: where the file's values stand; None where there is no file.
+        outline: of the facility, where somebody made it: hashes and signatures in it need not be worked out again.
     """
 
     facility: Facility
     days: Days
     source: Located | None = field(default=None, repr=False)
+    outline: Outline | None = field(default=None, repr=False)
 
     def problem(
         self,
@@ -79,6 +82,14 @@ class SiteView:
             yield "plan", self.facility.plan
         if self.facility.successor:
             yield "successor", self.facility.successor
+
+    def signed(self, key: str) -> PlanOutline:
+        """What a plan's sign-offs are over, and what they prove; `key` is the plan's in the file, which has it."""
+        outline = self.outline or outline_of(self.facility)
+        plan = outline.plan if key == "plan" else outline.successor
+        if plan is None:
+            raise ValueError(f"there is no {key}")
+        return plan
 
 
 SiteRule = Callable[[SiteView], Iterator[Problem]]

@@ -63,6 +63,7 @@ class PlanInQuestion:
         protected: ids of protected facilities.
         protected_keys: protected relays and centres by their tunnel's public key.
         unproved: hosts that did not prove themselves, and were asked nothing.
+        served_elsewhere: how many paths are served beside those, which no change is about.
     """
 
     changes: Sequence[Change]
@@ -71,6 +72,7 @@ class PlanInQuestion:
     protected: frozenset[str] = frozenset()
     protected_keys: Mapping[str, str] = field(default_factory=dict)
     unproved: frozenset[str] = frozenset()
+    served_elsewhere: int = 0
 
 
 def parse_allowances(texts: Iterable[str]) -> dict[str, int]:
@@ -169,7 +171,7 @@ def _effect_of(policy: Policy, subject: PlanInQuestion, now: datetime) -> Effect
         changing=len(changing),
         hosts=len({change.host for change in changing}),
         lost=len(lost),
-        paths=len(lost | subject.served),
+        paths=len(lost | subject.served) + subject.served_elsewhere,
         cut_whole=tuple(sorted({change.host for change in changing if change.impact is Impact.ALL})),
         viewers=sum(sum(paths.values()) for paths in cut_by(changing).values()),
         frozen=f"until {freeze.until.astimezone(VIETNAM):%Y-%m-%d %H:%M} (Vietnam): {freeze.reason}" if freeze else "",

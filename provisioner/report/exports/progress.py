@@ -289,7 +289,7 @@ def _found(facility: Facility) -> SheetRow:
     """The cameras and recorders that are registered, and what the survey found."""
     counts = facility.survey.cameras if facility.survey else None
     surveyed = (counts.present, counts.fit, counts.missing) if counts else ("", "", "")
-    return (len(facility.cameras), len(facility.recorders), *surveyed)
+    return (facility.camera_count, facility.recorder_count, *surveyed)
 
 
 PROGRESS = Report(

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from provisioner.inventory.loader.load import check, load
-from tests.national import TODAY, generate
+from provisioner.inventory.operations.validate import validate
+from tests.national import TODAY, Country, generate
 
 
 def files(root: Path) -> dict[str, bytes]:
@@ -13,7 +16,7 @@ def files(root: Path) -> dict[str, bytes]:
 
 
 def test_a_country_is_right_and_of_the_size_wanted(tmp_path: Path) -> None:
-    generate(tmp_path / "a", facilities=130, cameras=900, seed=3)
+    generate(tmp_path / "a", Country(facilities=130, cameras=900, seed=3))
     loaded = load(tmp_path / "a", today=TODAY)
     assert check(loaded) == ()
     outlines = loaded.outlines.values()
@@ -21,5 +24,17 @@ def test_a_country_is_right_and_of_the_size_wanted(tmp_path: Path) -> None:
     assert sum(outline.cameras for outline in outlines) == 900
     assert len({outline.province for outline in outlines}) == 63
     assert {outline.operating.value for outline in outlines} == {"open", "standby", "closed"}
-    generate(tmp_path / "b", facilities=130, cameras=900, seed=3)
+    generate(tmp_path / "b", Country(facilities=130, cameras=900, seed=3))
     assert files(tmp_path / "a") == files(tmp_path / "b")
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_its_vault_is_complete(tmp_path: Path, *, apart: bool) -> None:
+    (tmp_path / "password").write_text("invented", encoding="utf-8")
+    country = Country(facilities=80, cameras=400, seed=4, password=b"invented", apart=apart)
+    generate(tmp_path / "inv", country)
+    env = {"ANSIBLE_VAULT_PASSWORD_FILE": str(tmp_path / "password")}
+    validation = validate(tmp_path / "inv", env, today=TODAY, cached=False)
+    assert validation.problems == ()
+    assert min(validation.sign_offs.values()) > 0
+    assert bool(list(tmp_path.glob("inv/secrets/cameras/viettel/*.yml"))) == apart

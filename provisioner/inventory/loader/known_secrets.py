@@ -1,0 +1,199 @@
+"""What the cache keeps of encrypted files: whose logins and keys are in them, and what was found out of those.
+
+No login, password or key is in it, nor anything by which one could be guessed. What is kept is encrypted all the same,
+since it says which passwords are a factory's, and authenticated: under a key that comes from the vault's password and a
+salt of this folder. So it is found again only by somebody with the password that opened the files, under the very bytes
+of each file, and a password that does not fit finds nothing and is refused by the files themselves.
+
+A file that is not understood, or a password of which stands in an RTSP path, is not kept: it is opened each time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Final, NamedTuple
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from pydantic import BaseModel
+from pydantic_core import from_json
+
+from provisioner.base.secret import Secret
+from provisioner.base.vault import key_beside
+from provisioner.inventory.loader.cache import Cache
+from provisioner.inventory.model import CarrierSecrets, Credentials, InventorySecrets
+from provisioner.inventory.rules.logins import FACTORY_STANDS_IN, STANDS_IN, is_factory, is_repeated
+
+_SALT: Final = "secrets-salt"
+_SALT_BYTES: Final = 32
+_NONCE_BYTES: Final = 12
+_PURPOSE: Final = b"provisioner/known-secrets"
+_ROOM: Final = 64 * 1024
+"""What is kept is filled up to a multiple of this: its length says nothing about how many passwords are a factory's."""
+_MOST: Final = 8
+_BY_ID: Final = ("readers", "site_psks", "host_keys")
+_A_KEY: Final = Secret("-")
+
+_NOTHING: Final[Mapping[str, Any]] = {}
+
+Logins = Mapping[str, Mapping[str, Credentials]]
+
+
+class FileFacts(NamedTuple):
+    """What is known of an encrypted file that is understood.
+
+    Attributes:
+        logins: whose logins are in it: devices by facility, in the file's order.
+        factory: those of them that are a factory's, as facility and device.
+        free: by facility, the digest of the RTSP paths that repeat none of its passwords.
+        keys: ids under which a carrier's secrets are, by kind; those of pre-shared keys with centres by relay.
+        digest_key: whether the digest key is in it.
+    """
+
+    logins: Mapping[str, Sequence[str]] = _NOTHING
+    factory: Sequence[tuple[str, str]] = ()
+    free: Mapping[str, str] = _NOTHING
+    keys: Mapping[str, Any] = _NOTHING
+    digest_key: bool = False
+
+
+def facts_of(model: BaseModel, rtsp_paths: Mapping[str, str]) -> FileFacts | None:
+    """What is kept of an encrypted file; None where a path repeats one of its passwords.
+
+    Args:
+        model: what it says.
+        rtsp_paths: the paths of facilities, under the ids that stand in the file.
+    """
+    if isinstance(model, InventorySecrets):
+        return FileFacts(digest_key=True)
+    if isinstance(model, CarrierSecrets):
+        keys = {name: list(getattr(model, name)) for name in _BY_ID}
+        return FileFacts(
+            keys=keys | {"centre_psks": {relay: list(below) for relay, below in model.centre_psks.items()}}
+        )
+    logins: Logins = getattr(model, "root", {})
+    every = [(facility, device, login) for facility, below in logins.items() for device, login in below.items()]
+    if any(is_repeated(login, paths) for name, _, login in every if (paths := rtsp_paths.get(name))):
+        return None
+    return FileFacts(
+        logins={facility: list(below) for facility, below in logins.items()},
+        factory=[(facility, device) for facility, device, login in every if is_factory(login)],
+        free={name: digest_of(paths) for name in logins if (paths := rtsp_paths.get(name))},
+    )
+
+
+def digest_of(rtsp_paths: str) -> str:
+    """A digest over a facility's RTSP paths."""
+    return hashlib.sha256(rtsp_paths.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def holds_for(facts: FileFacts, rtsp_paths: Mapping[str, str]) -> bool:
+    """Tell whether what is known of a file is known of the paths of today, too."""
+    return all(not (paths := rtsp_paths.get(name)) or facts.free.get(name) == digest_of(paths) for name in facts.logins)
+
+
+def logins_of(facts: FileFacts) -> dict[str, dict[str, Credentials]]:
+    """Logins that stand in for those of a file."""
+    logins = {facility: dict.fromkeys(devices, STANDS_IN) for facility, devices in facts.logins.items()}
+    for facility, device in facts.factory:
+        logins[facility][device] = FACTORY_STANDS_IN
+    return logins
+
+
+def carrier_secrets_of(facts: FileFacts) -> CarrierSecrets:
+    """A carrier's secrets that stand in for those of a file."""
+    readers, site_psks, host_keys = (dict.fromkeys(facts.keys[name], _A_KEY) for name in _BY_ID)
+    relays = {relay: dict.fromkeys(below, _A_KEY) for relay, below in facts.keys["centre_psks"].items()}
+    return CarrierSecrets.model_construct(readers=readers, site_psks=site_psks, host_keys=host_keys, centre_psks=relays)
+
+
+class ShutByPassword(NamedTuple):
+    """That a password does not open a file."""
+
+
+Known = FileFacts | ShutByPassword
+SHUT: Final = ShutByPassword()
+
+
+@dataclass
+class _Kept:
+    """What one password opened, and what it did not, by the file's path, with the SHA-256 of its bytes."""
+
+    name: str
+    key: bytes = field(repr=False)
+    files: dict[str, tuple[str, Known]]
+    changed: bool = False
+
+
+class KnownSecrets:
+    """What is known of an inventory's encrypted files; without a cache, what this run found out."""
+
+    def __init__(self, cache: Cache | None) -> None:
+        self._cache = cache
+        self._kept: dict[bytes, _Kept] = {}
+
+    def look(self, password: bytes, relative: str, digest: str) -> Known | None:
+        """What is known of a file of these bytes by a password; None where nothing is."""
+        known = self._of(password).files.get(relative)
+        return known[1] if known and known[0] == digest else None
+
+    def learn(self, password: bytes, relative: str, digest: str, known: Known) -> None:
+        """Take down what was found out."""
+        kept = self._of(password)
+        kept.files[relative] = digest, known
+        kept.changed = True
+
+    def write(self, there: Iterable[str]) -> None:
+        """Keep what was found out; `there` are the paths of the files that there are."""
+        if self._cache is None:
+            return
+        relatives = set(there)
+        for kept in self._kept.values():
+            if kept.changed:
+                kept.files = {name: known for name, known in kept.files.items() if name in relatives}
+                self._cache.write(kept.name, self._sealed(kept))
+        if any(kept.changed for kept in self._kept.values()):
+            self._cache.forget_oldest("secrets-of-", _MOST)
+
+    def _of(self, password: bytes) -> _Kept:
+        if password not in self._kept:
+            key = key_beside(password, self._salt, _PURPOSE)
+            name = "secrets-of-" + hashlib.sha256(key + b"/name").hexdigest()[:32]
+            self._kept[password] = _Kept(name, key, self._read(name, key))
+        return self._kept[password]
+
+    @cached_property
+    def _salt(self) -> bytes:
+        salt = (self._cache.read(_SALT) if self._cache else None) or b""
+        if len(salt) != _SALT_BYTES:
+            salt = os.urandom(_SALT_BYTES)
+            if self._cache:
+                self._cache.write(_SALT, salt)
+        return salt
+
+    def _read(self, name: str, key: bytes) -> dict[str, tuple[str, Known]]:
+        body = (self._cache.read(name) if self._cache else None) or b""
+        try:
+            plain = AESGCM(key).decrypt(body[:_NONCE_BYTES], body[_NONCE_BYTES:], self._bound(name))
+            return {
+                relative: (digest, FileFacts(*facts) if facts else SHUT)
+                for relative, (digest, facts) in from_json(plain).items()
+            }
+        except (InvalidTag, ValueError, TypeError):
+            return {}
+
+    def _sealed(self, kept: _Kept) -> bytes:
+        rows = {relative: (digest, list(known)) for relative, (digest, known) in kept.files.items()}
+        text = json.dumps(rows, separators=(",", ":")).encode()
+        nonce = os.urandom(_NONCE_BYTES)
+        filled = text + b" " * (-len(text) % _ROOM)
+        return nonce + AESGCM(kept.key).encrypt(nonce, filled, self._bound(kept.name))
+
+    def _bound(self, name: str) -> bytes:
+        stamp = self._cache.stamp if self._cache else ""
+        return f"{name} {stamp}".encode()
