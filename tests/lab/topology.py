@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 SSH_USER: Final = "noc"
 SSH_PORT: Final = 22
-FRAME_RATE: Final = 5
+FRAME_RATE: Final = 10
 
 
 class Make(StrEnum):

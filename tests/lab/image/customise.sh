@@ -31,13 +31,6 @@ printf 'Set disable_coredump false\n' > /etc/sudo.conf
 printf '[Journal]\nStorage=volatile\nRuntimeMaxUse=16M\nReadKMsg=no\nRateLimitIntervalSec=0\n' > /etc/systemd/journald.conf
 printf '[Manager]\nDefaultTimeoutStopSec=5s\n' > /etc/systemd/system.conf
 
-# In user space each packet wakes threads on every processor there is, which costs more than the packet itself; a lab has
-# five of these programs, and they would take most of what its hosts take.
-install -d /usr/libexec/lab
-mv /usr/bin/wireguard-go /usr/libexec/lab/wireguard-go
-printf '#!/bin/sh\nGOMAXPROCS=1 exec /usr/libexec/lab/wireguard-go "$@"\n' > /usr/bin/wireguard-go
-chmod 755 /usr/bin/wireguard-go
-
 # The user the controller logs in as: a key, no password, sudo.
 useradd --create-home --shell /bin/bash --password '*' noc
 install -d -m 0700 -o noc -g noc /home/noc/.ssh
@@ -54,13 +47,12 @@ MaxStartups 100:30:200
 SSHD
 
 # The pictures, encoded here once: a camera then only sends them. Every camera has its own (a hue and a moving mark),
-# because equal pictures on several channels are how a recorder's "video loss" card is recognised. Five pictures a second
-# and a key picture each second: a packet more is work for two tunnels, a relay and a reader.
+# because equal pictures on several channels are how a recorder's "video loss" card is recognised.
 clips=/usr/share/lab-camera
 mkdir -p "$clips"
 encode() { # name size kbit/s filter-graph seconds
   ffmpeg -nostdin -v error -y -f lavfi -i "$4" -t "$5" -an -pix_fmt yuv420p -c:v libx264 -profile:v baseline -preset fast \
-    -b:v "$3k" -maxrate "$3k" -bufsize "$3k" -g 5 -keyint_min 5 -sc_threshold 0 -threads 1 \
+    -b:v "$3k" -maxrate "$3k" -bufsize "$3k" -g 10 -keyint_min 10 -sc_threshold 0 -threads 1 \
     -x264-params "aud=1:repeat-headers=1:slices=1:annexb=1" -f h264 "$clips/$1.h264"
 }
 number=0
@@ -68,7 +60,7 @@ while [ "$number" -lt 16 ]; do
   for stream in sub:352x288:110 main:640x360:280; do
     size=$(echo "$stream" | cut -d: -f2)
     encode "$number-$(echo "$stream" | cut -d: -f1)" "$size" "$(echo "$stream" | cut -d: -f3)" \
-      "testsrc2=size=$size:rate=5,hue=h=$((number * 22)),drawbox=x=$((number * 20)):y=0:w=24:h=24:color=white:t=fill" 12
+      "testsrc2=size=$size:rate=10,hue=h=$((number * 22)),drawbox=x=$((number * 20)):y=0:w=24:h=24:color=white:t=fill" 12
   done
   number=$((number + 1))
 done
@@ -76,9 +68,9 @@ for stream in sub:352x288 main:640x360; do
   size=$(echo "$stream" | cut -d: -f2)
   name=$(echo "$stream" | cut -d: -f1)
   # Still pictures, a single key picture in each: what is decoded is identical, as from a camera that hangs.
-  encode "frozen-$name" "$size" 60 "testsrc2=size=$size:rate=5,trim=end_frame=1,loop=loop=-1:size=1,setpts=N/5/TB" 1
-  encode "black-$name" "$size" 60 "color=c=black:size=$size:rate=5" 1
-  encode "video-loss-$name" "$size" 60 "color=c=0x10308a:size=$size:rate=5,drawbox=x=iw/4:y=ih/2-8:w=iw/2:h=16:color=white:t=fill" 1
+  encode "frozen-$name" "$size" 60 "testsrc2=size=$size:rate=10,trim=end_frame=1,loop=loop=-1:size=1,setpts=N/10/TB" 1
+  encode "black-$name" "$size" 60 "color=c=black:size=$size:rate=10" 1
+  encode "video-loss-$name" "$size" 60 "color=c=0x10308a:size=$size:rate=10,drawbox=x=iw/4:y=ih/2-8:w=iw/2:h=16:color=white:t=fill" 1
 done
 
 rm -rf /var/cache/apt/* /var/lib/apt/lists/* /var/log/* /usr/share/icons /usr/share/mime /usr/lib/*/libwebkit* /usr/lib/*/libjavascriptcore*
