@@ -29,6 +29,7 @@ pytestmark = pytest.mark.lab
 _ROOT = Path(__file__).parents[2]
 _HOLD = "import sys; from tests.lab.lab import Lab; print(Lab.start().run, flush=True); sys.stdin.read()"
 
+_FORMS = ("kcl-bg-001/cam-01", "kcl-bg-001/cam-02", "kcl-bg-001/cam-04", "kcl-bg-002/cam-02")
 # An ordinary camera, one on another port, one channel of a recorder.
 _VICTIMS = ("kcl-bg-001/cam-01", "kcl-bg-001/cam-04", "kcl-bg-002/cam-02")
 
@@ -96,7 +97,11 @@ def test_the_image_moves_and_no_two_cameras_show_the_same(lab: Lab) -> None:
     assert len({frame for frames in seen for frame in frames}) == 6
 
 
-@pytest.mark.parametrize("place", PLACES, ids=lambda place: place.id)
+@pytest.mark.parametrize(
+    "place",
+    # One of each form of URL: an ordinary camera, one that has a query, one with another user and port, a recorder.
+    [pytest.param(p, id=p.id, marks=() if p.id in _FORMS else pytest.mark.soak) for p in PLACES],
+)
 def test_wrong_password_is_401_and_wrong_channel_404(lab: Lab, place: Place) -> None:
     stream = place.camera.stream(StreamKind.SUB)
     wrong = look(lab, place.gateway, place.device.url(stream, "wrong"))
@@ -305,6 +310,7 @@ def test_killed_run_is_reaped_and_a_running_one_is_not(lab: Lab) -> None:
     assert len(listed("container", f"{RUN_LABEL}={lab.run}")) == len(HOSTS)
 
 
+@pytest.mark.soak
 def test_lab_is_up_in_time_and_leaves_nothing_behind() -> None:
     started = time.monotonic()
     with Lab.start() as second:
@@ -316,6 +322,7 @@ def test_lab_is_up_in_time_and_leaves_nothing_behind() -> None:
     assert_nothing_is_left_of(second.run)
 
 
+@pytest.mark.soak
 def test_kept_lab_outlives_its_process_until_it_is_told_to_go() -> None:
     code = "from tests.lab.lab import Lab; print(Lab.start(keep=True).run)"
     run = subprocess.run(

@@ -101,8 +101,8 @@ def broken(deployment: Deployment, host: str, command: str) -> Iterator[None]:
     ("command", "cause"),
     [
         ("nft flush set inet provisioner cameras", "firewall"),
-        ("nft flush set inet provisioner centres", "firewall"),
-        ("systemctl stop provisioner-mediamtx", "relay stopped"),
+        pytest.param("nft flush set inet provisioner centres", "firewall", marks=pytest.mark.soak),
+        pytest.param("systemctl stop provisioner-mediamtx", "relay stopped", marks=pytest.mark.soak),
     ],
 )
 def test_a_broken_relay_is_one_incident_with_its_cause(deployment: Deployment, command: str, cause: str) -> None:
