@@ -42,7 +42,7 @@ def test_the_story_is_told_to_its_end_and_nothing_is_left() -> None:
     assert_nothing_is_left_of(run_of(done.stdout))
 
 
-@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("kind", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.soak)])
 def test_an_interrupted_demo_removes_its_lab(kind: signal.Signals) -> None:
     seen = ""
     with subprocess.Popen(DEMO, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as demo:
