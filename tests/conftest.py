@@ -1,4 +1,4 @@
-"""What all tests share: `--update-golden`, and what the terminal says of the engines."""
+"""What all tests share: `--update-golden`, `--examples`, and golden trees."""
 
 from __future__ import annotations
 
@@ -7,17 +7,36 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from hypothesis import is_hypothesis_test
 
 # How long an example takes depends on what else this machine does; how many there are bounds the whole.
 hypothesis.settings.register_profile("ours", deadline=None)
 hypothesis.settings.load_profile("ours")
 
+# Where the library keeps what `@settings` says of a test; `given` reads it when the test is called.
+_SETTINGS = "_hypothesis_internal_use_settings"
+FEWEST = 10
 GOLDEN = Path(__file__).parent / "golden"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add our options."""
     parser.addoption("--update-golden", action="store_true", help="write golden trees anew instead of comparing")
+    parser.addoption("--examples", type=float, default=1.0, help="so many times the examples that each law asks for")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Let every law run through fewer examples or more: a merge waits for it, a soak does not."""
+    share = config.getoption("--examples")
+    for law in {id(test): test for item in items if is_hypothesis_test(test := getattr(item, "obj", None))}.values():
+        own = getattr(law, _SETTINGS, None) or hypothesis.settings()
+        setattr(law, _SETTINGS, hypothesis.settings(own, max_examples=examples(own.max_examples, share)))
+
+
+def examples(asked: int, share: float) -> int:
+    """How many examples a law runs through; as many as it asks for, or a few, are not made fewer."""
+    return max(round(asked * share), min(asked, FEWEST))
 
 
 @pytest.fixture

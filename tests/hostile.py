@@ -65,8 +65,10 @@ def collected() -> HostileCases:
         RuntimeError: the tests cannot be collected.
     """
     counted, said = HostileCases(), io.StringIO()
+    # Only a file that has the word can have such a test; to import all others takes seconds.
+    files = [str(f) for f in sorted(_ROOT.glob("tests/**/test_*.py")) if "hostile" in f.read_text(encoding="utf-8")]
     with contextlib.redirect_stdout(said):
-        code = pytest.main(["--collect-only", "-q", "-p", "no:cacheprovider", str(_ROOT / "tests")], [counted])
+        code = pytest.main(["--collect-only", "-q", "-p", "no:cacheprovider", *files], [counted])
     if code:
         raise RuntimeError(f"the tests cannot be collected: {said.getvalue()[-2000:]}")
     return counted

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
+from typing import Final
+from weakref import WeakKeyDictionary
 
 from openpyxl import Workbook
-from openpyxl.cell import Cell
+from openpyxl.cell import Cell, WriteOnlyCell
 from openpyxl.styles import Alignment, Border, Font, PatternFill, Side
+from openpyxl.styles.cell_style import StyleArray
 from openpyxl.worksheet.properties import PageSetupProperties
 from openpyxl.worksheet.worksheet import Worksheet
 
@@ -41,23 +46,25 @@ PLAIN = CellStyle(border=False)
 REMARK = CellStyle(italic=True, border=False)
 
 
+# By sheet, since a look is places in the lists of fonts and borders of the sheet's own workbook. To look those up for
+# each cell takes ten times as long as all else that is done for it.
+_Looks = dict[tuple[CellStyle, bool], StyleArray]
+_LOOKS: Final[WeakKeyDictionary[object, _Looks]] = WeakKeyDictionary()
+
+
 def put(sheet: Worksheet, row: int, column: int, text: str, style: CellStyle = BODY) -> None:
     """Write a cell that is text and stays text: nothing is read as a formula, no zero and no plus is lost."""
-    cell = _cell(sheet, row, column)
-    line = clean(text)
-    if line:
-        cell.value = neutral(line)
-        cell.data_type = "s"
-    cell.number_format = TEXT_FORMAT
-    cell.quotePrefix = True
-    _dress(cell, style)
+    _fill_in(_cell(sheet, row, column), text, style)
 
 
-def put_number(sheet: Worksheet, row: int, column: int, number: int, style: CellStyle = BODY) -> None:
-    """Write a cell that can be summed up."""
-    cell = _cell(sheet, row, column)
-    cell.value = number
-    _dress(cell, style)
+def cells_of(sheet: Worksheet, row: Sequence[str | int], style: CellStyle = BODY) -> list[Cell]:
+    """The cells of a row that is appended: texts that stay texts, and numbers that can be summed up."""
+    cells = []
+    for content in row:
+        cell = WriteOnlyCell(sheet)
+        _fill_in(cell, content, style)
+        cells.append(cell)
+    return cells
 
 
 def _cell(sheet: Worksheet, row: int, column: int) -> Cell:
@@ -67,7 +74,29 @@ def _cell(sheet: Worksheet, row: int, column: int) -> Cell:
     return cell
 
 
-def _dress(cell: Cell, style: CellStyle) -> None:
+def _fill_in(cell: Cell, content: str | int, style: CellStyle) -> None:
+    is_text = isinstance(content, str)
+    line = clean(content) if isinstance(content, str) else content
+    if line != "":
+        cell.value = neutral(line) if isinstance(line, str) else line
+        cell.data_type = "s" if is_text else "n"
+    _dress(cell, style, is_text=is_text)
+
+
+def _dress(cell: Cell, style: CellStyle, *, is_text: bool) -> None:
+    looks = _LOOKS.setdefault(cell.parent, {})
+    look = looks.get((style, is_text))
+    if look is None:
+        _dress_anew(cell, style)
+        if is_text:
+            cell.number_format = TEXT_FORMAT
+            cell.quotePrefix = True
+        # The library has no public name for a cell's look as a whole; this is how its own pages copy one.
+        look = looks[style, is_text] = cell._style  # type: ignore[attr-defined] # noqa: SLF001
+    cell._style = copy(look)  # type: ignore[attr-defined] # noqa: SLF001
+
+
+def _dress_anew(cell: Cell, style: CellStyle) -> None:
     cell.font = Font(name="Times New Roman", size=style.size, bold=style.bold, italic=style.italic, color=style.colour)
     middle = "center" if style.centred else None
     cell.alignment = Alignment(wrap_text=style.border, vertical=middle or "top", horizontal=middle)

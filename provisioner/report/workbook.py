@@ -10,8 +10,8 @@ from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.worksheet import Worksheet
 
 from provisioner.base.clock import VIETNAM
-from provisioner.base.spreadsheet import BODY, HEADER, REMARK, TITLE, CellStyle, landscape, put, put_number, saved
-from provisioner.report.pages import Page, SheetRow
+from provisioner.base.spreadsheet import HEADER, REMARK, TITLE, CellStyle, cells_of, landscape, saved
+from provisioner.report.pages import Page
 
 _TOTAL = CellStyle(bold=True, fill="F2F2F2")
 
@@ -25,8 +25,8 @@ def workbook(heading: str, basis: str, as_of: datetime, pages: Sequence[Page]) -
         as_of: the moment of the report, with its zone.
         pages: its sheets.
     """
-    book = Workbook()
-    book.remove(book.worksheets[0])
+    # Rows go out as they are appended: a country's list is not held in memory cell by cell.
+    book = Workbook(write_only=True)
     local = as_of.astimezone(VIETNAM)
     lines = (heading, f"Thời điểm: {local:%H:%M} ngày {local:%d/%m/%Y} (giờ Việt Nam)", f"Căn cứ: {basis}")
     for page in pages:
@@ -36,27 +36,20 @@ def workbook(heading: str, basis: str, as_of: datetime, pages: Sequence[Page]) -
 
 
 def _write(sheet: Worksheet, page: Page, lines: Sequence[str]) -> None:
-    last = get_column_letter(len(page.columns))
-    for row, line in enumerate(lines, start=1):
-        put(sheet, row, 1, line, TITLE if row == 1 else REMARK)
-        sheet.merge_cells(f"A{row}:{last}{row}")
     header = len(lines) + 2
-    for column, (name, width) in enumerate(page.columns, start=1):
-        put(sheet, header, column, name, HEADER)
+    last = get_column_letter(len(page.columns))
+    # What stands before the rows in the file is said before the first of them.
+    for column, (_, width) in enumerate(page.columns, start=1):
         sheet.column_dimensions[get_column_letter(column)].width = width
-    row = header
-    for row, cells in enumerate(page.rows, start=header + 1):
-        _put_row(sheet, row, cells, BODY)
-    sheet.auto_filter.ref = f"A{header}:{last}{row}"
-    if page.total:
-        _put_row(sheet, row + 1, page.total, _TOTAL)
     sheet.freeze_panes = f"A{header + 1}"
     landscape(sheet, header)
-
-
-def _put_row(sheet: Worksheet, row: int, cells: SheetRow, style: CellStyle) -> None:
-    for column, cell in enumerate(cells, start=1):
-        if isinstance(cell, str):
-            put(sheet, row, column, cell, style)
-        else:
-            put_number(sheet, row, column, cell, style)
+    for row, line in enumerate(lines, start=1):
+        sheet.append(cells_of(sheet, [line], TITLE if row == 1 else REMARK))
+        sheet.merged_cells.add(f"A{row}:{last}{row}")
+    sheet.append([])
+    sheet.append(cells_of(sheet, [name for name, _ in page.columns], HEADER))
+    for cells in page.rows:
+        sheet.append(cells_of(sheet, cells))
+    sheet.auto_filter.ref = f"A{header}:{last}{header + len(page.rows)}"
+    if page.total:
+        sheet.append(cells_of(sheet, page.total, _TOTAL))

@@ -7,12 +7,11 @@ from collections.abc import Collection, Iterable, Mapping
 from subprocess import CompletedProcess
 from typing import Any, Final
 
-from tests.lab.held_readers import Held
+from tests.lab.held_readers import LONGEST_GAP, Held
 
 from .errors import DemoError
 
 _INVALID: Final = 3
-LONGEST_GAP: Final = 0.5
 RELAY_FILE: Final = "/etc/provisioner/mediamtx.yml"
 
 
@@ -47,7 +46,7 @@ def readers_undisturbed(readers: Iterable[Held], edited: str) -> None:
             raise DemoError(f"the reader of {reader.path} was interrupted: {reader.end or 'no packet came'}")
         elif reader.longest_gap > LONGEST_GAP:
             raise DemoError(
-                f"{reader.path} stood still for {reader.longest_gap:.2f} s, more than {LONGEST_GAP} s"
+                f"{reader.path} stood still for {reader.longest_gap:.2f} s, more than {LONGEST_GAP:.1f} s"
                 f" (before the change: {reader.gap_before:.2f} s)"
             )
 

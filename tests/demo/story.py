@@ -12,9 +12,9 @@ from typing import Any, Final
 
 from tests.lab.deployment import NEW_HOSTS, Deployment
 from tests.lab.engine import Engine
-from tests.lab.held_readers import Held, HeldReaders
+from tests.lab.held_readers import LONGEST_GAP, Held, HeldReaders
 from tests.lab.lab import Lab
-from tests.lab.topology import CENTRE, GATEWAYS, MANAGED_HOSTS, PLACES, StreamKind, place
+from tests.lab.topology import CENTRE, FRAME_RATE, GATEWAYS, MANAGED_HOSTS, PLACES, StreamKind, place
 
 from . import checks
 from .errors import DemoError
@@ -166,8 +166,8 @@ class Story:
         worst = max(reader.longest_gap for reader in others)
         self._screen.say(
             f"""Checked: {len(others)} readers of other paths were never interrupted; while the change was applied the
-            largest gap between two packets was {worst:.2f} s (allowed: {checks.LONGEST_GAP} s; cameras send a picture
-            every 0.1 s)."""
+            largest gap between two packets was {worst:.2f} s (allowed: {LONGEST_GAP:.1f} s; cameras send a picture
+            every {1 / FRAME_RATE} s)."""
         )
 
     def _fault(self) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.lab.held_readers import Held
+from tests.lab.held_readers import LONGEST_GAP, Held
 
 from . import checks
 from .errors import DemoError
@@ -62,7 +62,7 @@ EDITED = Held("edited", 10, 0.1, "cut by the relay")
 
 
 def test_readers_that_play_on_pass() -> None:
-    checks.readers_undisturbed([EDITED, Held("other", 100, checks.LONGEST_GAP, "")], "edited")
+    checks.readers_undisturbed([EDITED, Held("other", 100, LONGEST_GAP, "")], "edited")
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_readers_that_play_on_pass() -> None:
         Held("edited", 100, 0.1, ""),
         Held("other", 100, 0.1, "cut by the relay"),
         Held("other", 0, 0.0, ""),
-        Held("other", 100, checks.LONGEST_GAP + 0.01, ""),
+        Held("other", 100, LONGEST_GAP + 0.01, ""),
     ],
     ids=["the edited one was not cut", "another was cut", "no packet", "a gap"],
 )

@@ -13,6 +13,7 @@ import pytest
 
 from tests.lab.docker_cli import RUN_LABEL, listed
 from tests.lab.owner import Owner
+from tests.lab.patience import stretched
 from tests.lab.record import recorded
 
 pytestmark = pytest.mark.lab
@@ -29,7 +30,7 @@ def assert_nothing_is_left_of(run: str) -> None:
 
 
 def test_the_story_is_told_to_its_end_and_nothing_is_left() -> None:
-    done = subprocess.run(DEMO, cwd=ROOT, capture_output=True, text=True, timeout=SECONDS, check=False)
+    done = subprocess.run(DEMO, cwd=ROOT, capture_output=True, text=True, timeout=stretched(SECONDS), check=False)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr
     assert done.stdout.startswith("engine: ")
     assert re.search(r"^demo: all as it should be, \d+ s in total$", done.stdout, re.MULTILINE)
@@ -41,7 +42,7 @@ def test_the_story_is_told_to_its_end_and_nothing_is_left() -> None:
     assert_nothing_is_left_of(run_of(done.stdout))
 
 
-@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("kind", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.soak)])
 def test_an_interrupted_demo_removes_its_lab(kind: signal.Signals) -> None:
     seen = ""
     with subprocess.Popen(DEMO, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as demo:
@@ -51,7 +52,7 @@ def test_an_interrupted_demo_removes_its_lab(kind: signal.Signals) -> None:
             if line.startswith("lab "):
                 break
         demo.send_signal(kind)
-        _, errors = demo.communicate(timeout=90)
+        _, errors = demo.communicate(timeout=stretched(90))
     assert demo.returncode == 130, errors
     assert "interrupted" in errors
     assert "Traceback" not in errors
@@ -63,7 +64,7 @@ def test_without_docker_it_says_what_to_install_and_touches_nothing(tmp_path: Pa
     with subprocess.Popen(
         DEMO, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as demo:
-        _, errors = demo.communicate(timeout=60)
+        _, errors = demo.communicate(timeout=stretched(60))
     assert demo.returncode == 1
     assert "apt-get install -y docker.io" in errors
     assert "Traceback" not in errors

@@ -24,6 +24,7 @@ from .direct import DirectRunner
 from .engine import Engine
 from .errors import LabError
 from .lab import Lab
+from .patience import stretched
 from .topology import CENTRE, GATEWAYS, RELAYS, Network
 
 _SOURCE: Final = Path(__file__).parents[2] / "inventories/lab"
@@ -31,6 +32,11 @@ _ARCHITECTURES: Final = {"x86_64": "amd64", "aarch64": "arm64"}
 NEW_HOSTS: Final = ("--allow", f"trust={len(RELAYS) + 1}")
 """Of a command: the relays and the centre have not been managed before."""
 _GIT: Final = ("-c", "user.name=Lab", "-c", "user.email=lab@example.com")
+
+
+def patient(seconds: float) -> tuple[str, str]:
+    """Words of a command: so long its path gate waits for pictures on a quiet machine."""
+    return "--gate-patience", f"{stretched(seconds):.0f}"
 
 
 class Deployment:
@@ -127,7 +133,11 @@ class Deployment:
     def git(self, *words: str) -> str:
         """Run git in the scratch repository."""
         done = subprocess.run(
-            ["git", *_GIT, "-C", str(self.root), *words], check=True, capture_output=True, text=True, timeout=30
+            ["git", *_GIT, "-C", str(self.root), *words],
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=stretched(30),
         )
         return done.stdout
 
@@ -160,7 +170,7 @@ class Deployment:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=timeout,
+            timeout=stretched(timeout),
             check=False,
         )
         self.transcript.append(done.stdout + done.stderr)

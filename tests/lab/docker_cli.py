@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from .errors import LabError
+from .patience import stretched
 
 LABEL: Final = "provisioner.lab"
 RUN_LABEL: Final = "provisioner.lab.run"
@@ -30,7 +31,7 @@ def docker(
 
 def docker_bytes(*arguments: str, timeout: float = 60) -> bytes:
     """Run one docker command and return its output as it is."""
-    done = subprocess.run(["docker", *arguments], capture_output=True, check=False, timeout=timeout)
+    done = subprocess.run(["docker", *arguments], capture_output=True, check=False, timeout=stretched(timeout))
     if done.returncode:
         raise LabError(f"docker {' '.join(arguments)}: {_last_words(done.stderr)}")
     return done.stdout
@@ -49,7 +50,9 @@ def compose_command() -> tuple[str, ...]:
 def compose(*arguments: str, environment: Mapping[str, str], timeout: float = 120) -> None:
     """Run one compose command with `environment` for what its files leave open."""
     command = [*compose_command(), *arguments]
-    done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, check=False, timeout=timeout)
+    done = subprocess.run(
+        command, env={**os.environ, **environment}, capture_output=True, check=False, timeout=stretched(timeout)
+    )
     if done.returncode:
         raise LabError(f"{' '.join(command)}: {_last_words(done.stderr)}")
 
@@ -63,10 +66,11 @@ def listed(kind: str, label: str) -> list[str]:
 def _run(
     command: Sequence[str], *, stdin: bytes | None, check: bool, timeout: float
 ) -> subprocess.CompletedProcess[str]:
+    limit = stretched(timeout)
     try:
-        done = subprocess.run(command, input=stdin or b"", capture_output=True, check=False, timeout=timeout)
+        done = subprocess.run(command, input=stdin or b"", capture_output=True, check=False, timeout=limit)
     except subprocess.TimeoutExpired as late:
-        raise LabError(f"no answer in {timeout:g} s: {' '.join(command)}") from late
+        raise LabError(f"no answer in {limit:g} s: {' '.join(command)}") from late
     if check and done.returncode:
         raise LabError(f"{' '.join(command)}: {_last_words(done.stderr or done.stdout)}")
     return subprocess.CompletedProcess(

@@ -13,6 +13,7 @@ from typing import Final, Self
 
 from .docker_cli import INSTALL, compose_command, docker
 from .errors import LabError
+from .patience import stretched
 
 _START_SECONDS: Final = 40
 _LOG: Final = Path("/run/provisioner-lab/dockerd.log")
@@ -49,7 +50,7 @@ class DockerDaemon:
         if self.process is None:
             return
         self.process.terminate()
-        self.process.wait(timeout=_START_SECONDS)
+        self.process.wait(timeout=stretched(_START_SECONDS))
         self.process = None
 
 
@@ -69,14 +70,14 @@ def _start() -> subprocess.Popen[bytes]:
             ["dockerd"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
         )
     _STARTED.append(process)
-    deadline = time.monotonic() + _START_SECONDS
+    deadline = time.monotonic() + stretched(_START_SECONDS)
     while time.monotonic() < deadline and process.poll() is None:
         if _answers():
             return process
         time.sleep(0.3)
     if process.poll() is None:
         process.terminate()
-        process.wait(timeout=_START_SECONDS)
+        process.wait(timeout=stretched(_START_SECONDS))
     last = " / ".join(_LOG.read_text(encoding="utf-8", errors="replace").splitlines()[-5:])
     raise LabError(f"dockerd did not start; its log {_LOG} ends: {last}")
 

@@ -16,6 +16,7 @@ from typing import IO, Final
 import requests
 
 from .errors import LabError
+from .patience import stretched
 from .standin.build import build
 
 VERSION: Final = "v1.20.1"
@@ -79,7 +80,7 @@ def _engine(path: Path) -> Engine:
 
 def _version(path: Path) -> str:
     try:
-        answer = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=15, check=False)
+        answer = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=stretched(15), check=False)
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return answer.stdout.strip()

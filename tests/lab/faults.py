@@ -164,4 +164,7 @@ _CONTROLLER: Final = (
     Fault("SSH is cut for a moment", lost=1, expected="new"),
 )
 
-FAULTS: Final = (*_DISK, *_KILLS, *_PROGRAMS, *_STEPS, *_MEANWHILE, *_CONTROLLER)
+_FAMILIES: Final = (_DISK, _KILLS, _PROGRAMS, _STEPS, _MEANWHILE, _CONTROLLER)
+FAULTS: Final = tuple(fault for family in _FAMILIES for fault in family)
+SAMPLE: Final = tuple(fault for family in _FAMILIES for fault in family[::3])
+"""What a merge waits for: a third of each family, from its beginning to its end."""

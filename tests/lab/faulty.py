@@ -10,6 +10,7 @@ from provisioner.render.templates import Templates
 
 from .direct import DirectRunner
 from .lab import Lab
+from .patience import stretched
 
 
 class ControllerDied(BaseException):
@@ -45,7 +46,7 @@ class Fault:
     dies: str = ""
     at: str = "look"
     expected: str = "old"
-    confirm_s: float = 20.0
+    confirm_s: float = field(default_factory=lambda: stretched(20))
     of: str = "apply"
     lost: int = 0
     edit: tuple[str, Callable[[bytes], bytes]] | None = None

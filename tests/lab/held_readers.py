@@ -16,11 +16,14 @@ from provisioner.pipeline import Session
 
 from .deployment import Deployment
 from .errors import LabError
-from .topology import CENTRE
+from .patience import stretched
+from .topology import CENTRE, FRAME_RATE
 
 _PROGRAM: Final = Path(__file__).with_name("rtsp_hold.py")
 _PORT: Final = 8554
 _START_SECONDS: Final = 40
+LONGEST_GAP: Final = 1 / FRAME_RATE + 0.4
+"""So long may a reader on a quiet machine stay without a packet, and nobody sees it: two pictures late at most."""
 _STOP_SECONDS: Final = 15
 
 
@@ -95,12 +98,13 @@ class HeldReaders:
             raise LabError("the readers at the centre have gone") from error
 
     def _line(self, seconds: float) -> bytes:
+        limit = stretched(seconds)
         assert self._process is not None
         assert self._process.stdout is not None
         line = b""
         while not line.endswith(b"\n"):
-            if not select.select([self._process.stdout], [], [], seconds)[0]:
-                raise LabError(f"the readers at the centre said nothing for {seconds} s")
+            if not select.select([self._process.stdout], [], [], limit)[0]:
+                raise LabError(f"the readers at the centre said nothing for {limit:g} s")
             if not (part := self._process.stdout.read(1 << 16)):
                 raise LabError("the readers at the centre have gone")
             line += part
@@ -114,7 +118,7 @@ class HeldReaders:
             if process.stdin is not None:
                 process.stdin.close()
             try:
-                process.wait(_STOP_SECONDS)
+                process.wait(stretched(_STOP_SECONDS))
             except subprocess.TimeoutExpired:
                 process.kill()
         self._process = None

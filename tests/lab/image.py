@@ -19,6 +19,7 @@ from typing import Final
 from .docker_cli import INSTALL, LABEL, docker
 from .docker_daemon import DockerDaemon
 from .errors import LabError
+from .patience import stretched
 
 RECIPE: Final = Path(__file__).parent / "image"
 _BASE_RECIPE: Final = ("base.Dockerfile", "base.sh", "customise.sh", "dpkg-excludes", "packages.txt")
@@ -70,7 +71,7 @@ def _import_base(tag: str) -> None:
                 stdin=making.stdout,
                 capture_output=True,
                 check=False,
-                timeout=_BUILD_SECONDS,
+                timeout=stretched(_BUILD_SECONDS),
             )
         if making.returncode:
             # What was imported from half a stream must not be taken for the image.

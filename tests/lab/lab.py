@@ -21,6 +21,7 @@ from .docker_cli import compose, docker, docker_bytes
 from .docker_daemon import DockerDaemon
 from .errors import LabError
 from .image import image
+from .patience import stretched
 from .reaper import reap, remove
 from .record import Record, find
 from .seed import seeds
@@ -245,7 +246,7 @@ class Lab:
 
     def wait_until_booted(self, hosts: Iterable[str] = HOSTS, seconds: float = _BOOT_SECONDS) -> None:
         """Wait until every unit of every host has started; a failed unit is an error that names it."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + stretched(seconds)
         _each(lambda host: self._wait_for(host, deadline), hosts)
 
     def boot(self) -> None:

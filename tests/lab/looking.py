@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from .lab import Lab
+from .patience import stretched
 from .topology import Gateway
 
 # A stream is read as one entry of a play list: URLs hold passwords, and a command line is seen by everybody.
+_READ_SECONDS: Final = 12
 _READ: Final = (
-    "timeout", "12",
     "ffprobe", "-v", "error", "-f", "concat", "-safe", "0", "-protocol_whitelist", "pipe,fd,file,rtsp,rtp,tcp,udp",
     "-select_streams", "v", "-show_entries", "stream=codec_name,profile:frame=key_frame,width,height",
     "-read_intervals", "%+2", "-of", "json", "pipe:0",
@@ -47,7 +48,8 @@ class Look:
 def look(lab: Lab, gateway: Gateway, url: str) -> Look:
     """Read two seconds of a stream from the gateway."""
     playlist = f"ffconcat version 1.0\nfile '{url}'\noption rtsp_transport tcp\n"
-    done = lab.exec(gateway.name, _READ, stdin=playlist, check=False, timeout=30)
+    limited = ("timeout", f"{stretched(_READ_SECONDS):.0f}", *_READ)
+    done = lab.exec(gateway.name, limited, stdin=playlist, check=False, timeout=30)
     document = json.loads(done.stdout or "{}")
     stream: dict[str, str] = next(iter(document.get("streams", [])), {})
     frames = tuple((frame["key_frame"] == 1, frame["width"], frame["height"]) for frame in document.get("frames", []))

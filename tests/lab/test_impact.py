@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from .deployment import Deployment
+from .deployment import Deployment, patient
 from .held_readers import HeldReaders
 from .test_verify import verified
 from .topology import GATEWAYS, StreamKind, place
@@ -140,7 +140,7 @@ def test_a_plan_says_whom_each_kind_of_change_cuts(deployment: Deployment) -> No
             verified(deployment, "--limit", "carrier=viettel", until=_pictures)
         with HeldReaders(deployment, RELAY, sorted(EVERY | kind.watched)) as readers:
             said = _predicted(deployment, allowed)
-            deployment.document("apply", "--yes", "--max-lost", "1", "--gate-patience", "5", *ONLY, *allowed)
+            deployment.document("apply", "--yes", "--max-lost", "1", *patient(5), *ONLY, *allowed)
             seen = readers.finish()
         held = {reader.path for reader in seen if reader.packets}
         cut = {reader.path for reader in seen if reader.packets and reader.end}

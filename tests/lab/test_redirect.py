@@ -15,8 +15,9 @@ import pytest
 
 from tests.hostile import CAMERA, GATEWAY
 
-from .deployment import Deployment
+from .deployment import Deployment, patient
 from .hostile_camera import Listener, in_the_place_of
+from .patience import stretched
 from .test_verify import all_up, verified
 from .topology import Network
 
@@ -146,7 +147,7 @@ def _source(scene: Scene, path: str) -> str:
 
 
 def _until(said: Callable[[], bool], seconds: float) -> bool:
-    until = time.monotonic() + seconds
+    until = time.monotonic() + stretched(seconds)
     while not said() and time.monotonic() < until:
         time.sleep(1)
     return said()
@@ -220,7 +221,7 @@ def test_a_picture_of_another_site_is_never_up_whoever_has_the_same_login(scene:
         mending.callback(other.change_password, own)
         other.change_password(hostile.password)
         deployment.write_logins()
-        deployment.document("apply", "--yes", "--max-lost", "1", "--gate-patience", "5")
+        deployment.document("apply", "--yes", "--max-lost", "1", *patient(5))
         assert all_up(verified(deployment, until=all_up, tries=12))
         mending.enter_context(in_the_place_of(lab, "kcl-hd-001/cam-03", f"rtsp://{target}"))
         found = verified(

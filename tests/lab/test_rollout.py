@@ -21,8 +21,9 @@ from provisioner.history.place import state_place_of
 from provisioner.history.store import open_history
 from tests.hostile import LOCAL_USER
 
-from .deployment import Deployment
+from .deployment import Deployment, patient
 from .fingerprint import fingerprint
+from .patience import stretched
 
 pytestmark = [pytest.mark.lab, pytest.mark.destructive]
 RELAY, OTHER = "relay-vnpt-1", "relay-viettel-1"
@@ -61,7 +62,7 @@ def running(deployment: Deployment, *words: str) -> Iterator[subprocess.Popen[st
 
 def until(true: Callable[[], bool], seconds: float = 150) -> None:
     """Wait for something."""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + stretched(seconds)
     while not true():
         assert time.monotonic() < end, "it did not happen in time"
         time.sleep(0.1)
@@ -99,7 +100,7 @@ def private_folders(deployment: Deployment) -> list[str]:
 def test_a_change_that_costs_a_picture_is_taken_back_and_names_the_path(deployment: Deployment) -> None:
     before = fingerprint(deployment.lab, RELAY)
     wrong_channel(deployment)
-    applied = deployment.document("apply", "--yes", "--gate-patience", "6", codes=(7,))
+    applied = deployment.document("apply", "--yes", *patient(6), codes=(7,))
     found = host_in(applied)
     assert found["outcome"] == "rolled-back"
     assert found["cause"].startswith(f"path gate: no picture after the change: {PATH}")
@@ -156,14 +157,14 @@ def test_a_record_that_is_emptied_is_missed_by_the_hosts_that_hold_its_entries(d
 
 def test_a_second_controller_is_told_who_holds_the_host(deployment: Deployment) -> None:
     wrong_channel(deployment)
-    with running(deployment, "apply", "--yes", "--gate-patience", "20") as first:
+    with running(deployment, "apply", "--yes", *patient(20)) as first:
         until(lambda: is_armed(deployment))
         second = deployment.document("apply", "--yes", codes=(9,))
         found = host_in(second)
         assert found["outcome"] == "not-started"
         assert "waits for its confirmation: " in found["cause"]
         assert f"{os.uname().nodename}" in found["cause"]
-        first.wait(120)
+        first.wait(stretched(120))
         assert first.returncode == 7
     assert disarmed(deployment)
 
@@ -197,7 +198,7 @@ def test_an_interrupt_brings_hosts_on_their_way_to_their_end(deployment: Deploym
     with running(deployment, "apply", "--yes", *ONLY) as process:
         until(lambda: is_armed(deployment))
         process.send_signal(signal.SIGTERM)
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=stretched(120))
     assert process.returncode == 130, out + err
     assert "no further host is started" in err
     assert disarmed(deployment)
@@ -259,6 +260,6 @@ sleep infinity
 """
     program.write_text(script, encoding="ascii")
     with_engine(deployment, program)
-    applied = deployment.document("apply", "--yes", "--gate-patience", "8", *ONLY, "--allow", "trust=9", codes=(7,))
+    applied = deployment.document("apply", "--yes", *patient(8), *ONLY, "--allow", "trust=9", codes=(7,))
     assert host_in(applied)["outcome"] == "rolled-back", applied
     until(lambda: not fingerprint(deployment.lab, RELAY).differences(before), 20)

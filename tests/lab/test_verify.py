@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from .cameras import Picture
-from .deployment import Deployment
+from .deployment import Deployment, patient
+from .patience import stretched
 from .topology import Network
 
 pytestmark = [pytest.mark.lab, pytest.mark.destructive]
@@ -20,7 +21,7 @@ def verified(
     deployment: Deployment, *words: str, until: Callable[[dict[str, Any]], bool], tries: int = 6
 ) -> dict[str, Any]:
     """Verify until the picture is what is expected, a few times: relays notice a dead camera after seconds."""
-    for _ in range(tries):
+    for _ in range(round(stretched(tries))):
         found = deployment.document("verify", *words, codes=(0, 1))
         if until(found):
             break
@@ -100,8 +101,8 @@ def broken(deployment: Deployment, host: str, command: str) -> Iterator[None]:
     ("command", "cause"),
     [
         ("nft flush set inet provisioner cameras", "firewall"),
-        ("nft flush set inet provisioner centres", "firewall"),
-        ("systemctl stop provisioner-mediamtx", "relay stopped"),
+        pytest.param("nft flush set inet provisioner centres", "firewall", marks=pytest.mark.soak),
+        pytest.param("systemctl stop provisioner-mediamtx", "relay stopped", marks=pytest.mark.soak),
     ],
 )
 def test_a_broken_relay_is_one_incident_with_its_cause(deployment: Deployment, command: str, cause: str) -> None:
@@ -131,7 +132,7 @@ def test_a_silent_camera_and_one_without_the_stream_are_told_apart(deployment: D
     try:
         # The path gate would not let a wrong channel stay: it is told to let every picture go. What falls silent
         # meanwhile would be an undeclared change, so that comes afterwards.
-        deployment.document("apply", "--yes", "--max-lost", "1", "--gate-patience", "5")
+        deployment.document("apply", "--yes", "--max-lost", "1", *patient(5))
         silent.show(Picture.SILENT)
         expected = {"kcl-qn-001/cam-01": "no such stream", "kcl-qn-001/cam-02": "silent"}
         found = verified(deployment, "--limit", "carrier=vnpt", until=lambda f: causes(f) == expected)

@@ -14,6 +14,7 @@ import re
 import unicodedata
 from collections.abc import Callable
 from enum import StrEnum
+from functools import lru_cache
 from typing import NamedTuple
 
 from provisioner.base.vietnamese.syllables import syllable
@@ -47,6 +48,7 @@ def legacy_encoding(text: str) -> str | None:
     return str(legacy.encoding) if legacy else None
 
 
+@lru_cache(maxsize=4096)
 def read_legacy(text: str) -> Legacy | None:
     """The encoding that a text looks like with what it says in it; as `legacy_encoding`."""
     if text.isascii():

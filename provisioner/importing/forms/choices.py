@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 
 from provisioner.base.vietnamese import fold
 from provisioner.contacts.model import ROLE_LABELS, Role
@@ -45,6 +46,7 @@ class YesNo(StrEnum):
     NO = "no"
 
 
+@lru_cache(maxsize=4096)
 def word_key(text: str) -> str:
     """The key by which words and headers are compared: small letters and digits alone."""
     return fold(text).replace("-", "")

@@ -1,25 +1,27 @@
-"""The reader of XLSX: values by openpyxl, row by row; what openpyxl leaves out in that mode is read beside it.
+"""The reader of XLSX, row by row: what a cell's value is openpyxl says, what stands beside values we read ourselves.
 
-A workbook that is loaded as a whole lets one merged range over all of Excel's cells fill the memory. So
-values are streamed, and merged ranges, hidden rows and formulas without a result are taken from the same
-XML in a pass of our own. Entities are refused by defusedxml, in openpyxl as well.
+A workbook that is loaded as a whole lets one merged range over all of Excel's cells fill the memory, and a sheet that
+openpyxl streams has no merged ranges, no hidden rows, and no formulas without a result. So each sheet's XML is gone
+through once, by Python's own fast parser: it resolves entities, and a part that declares any, or has a document type at
+all, is refused before it comes there. The other parts are read by openpyxl through defusedxml.
 """
 
 from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import IO, Protocol, cast
-from xml.etree.ElementTree import Element
+from typing import IO, Any, Self
+from xml.etree.ElementTree import Element, iterparse
+from xml.parsers.expat import ParserCreate
 from zipfile import ZipFile
 
-from defusedxml.ElementTree import iterparse
 from openpyxl.reader.excel import ExcelReader
 from openpyxl.styles.stylesheet import apply_stylesheet
 from openpyxl.utils.cell import coordinate_to_tuple, range_boundaries
+from openpyxl.worksheet._reader import WorkSheetParser
 
 from provisioner.importing.cells import limits
 from provisioner.importing.cells.findings import FileRefusedError, error
@@ -28,24 +30,12 @@ from provisioner.importing.cells.grid import Cell, CellState, Grid, MergedRange
 _MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 _ON = frozenset({"1", "true", "on"})
 _STYLES = "xl/styles.xml"
+_ROW, _MERGE, _COLUMN, _FORMULA, _VALUE, _INLINE, _TEXT = (
+    f"{_MAIN}{name}" for name in ("row", "mergeCell", "col", "f", "v", "is", "t")
+)
 _CELL_TAGS = frozenset(f"{_MAIN}{name}" for name in ("row", "c", "v", "f", "is", "t"))
 _CLOSED = 0x1
 """The flag of a zip entry that needs a password."""
-
-
-class _StreamedCell(Protocol):
-    row: int
-    column: int
-    value: object
-    data_type: str
-
-
-class _StreamedSheet(Protocol):
-    """A sheet as openpyxl streams it; its published types know sheets that are loaded as a whole."""
-
-    def reset_dimensions(self) -> None: ...
-
-    def iter_rows(self, *, max_row: int, max_col: int) -> Iterable[Iterable[_StreamedCell]]: ...
 
 
 def read_workbook(data: bytes) -> tuple[Grid, ...]:
@@ -108,25 +98,27 @@ def _grids(data: bytes) -> Iterator[Grid]:
     reader.read_workbook()
     _refuse_strict(reader)
     _apply_styles(reader)
-    reader.read_worksheets()
-    parts = {sheet.name: relation.target for sheet, relation in reader.parser.find_sheets()}
-    if len(parts) > limits.MAX_SHEETS:
+    sheets = list(reader.parser.find_sheets())
+    if len(sheets) > limits.MAX_SHEETS:
         raise FileRefusedError(error("file-too-many-sheets", limit=limits.MAX_SHEETS))
     room, elements = limits.MAX_CELLS, limits.MAX_ELEMENTS
-    for number, sheet in enumerate(reader.wb.worksheets, start=1):
-        with _blaming(number, sheet.title):
-            with reader.archive.open(parts[sheet.title]) as part:
-                markup = _SheetMarkup.of(part, elements)
-            rows = _values(cast("_StreamedSheet", sheet), markup.formulas, room)
-        elements -= markup.elements
-        room -= sum(map(len, rows.values()))
+    for number, (sheet, relation) in enumerate(sheets, start=1):
+        if relation.target not in reader.valid_files or "chartsheet" in relation.Type:
+            continue
+        with _blaming(number, sheet.name):
+            with reader.archive.open(relation.target) as part:
+                _refuse_document_type(part)
+            with reader.archive.open(relation.target) as part:
+                read = _Sheet.of(part, _Cells.of(reader), elements, room)
+        elements -= read.elements
+        room -= read.cells
         yield Grid(
-            sheet.title,
-            rows,
-            tuple(markup.merged),
-            frozenset(markup.hidden_rows),
-            frozenset(markup.hidden_columns),
-            sheet.sheet_state != "visible",
+            sheet.name,
+            read.rows,
+            tuple(read.merged),
+            frozenset(read.hidden_rows),
+            frozenset(read.hidden_columns),
+            sheet.state != "visible",
         )
 
 
@@ -137,6 +129,43 @@ def _blaming(number: int, sheet: str) -> Iterator[None]:
         yield
     except FileRefusedError as refused:
         raise FileRefusedError(refused.remark, number, sheet) from None
+
+
+def _refuse_document_type(part: IO[bytes]) -> None:
+    """Refuse what declares entities: no spreadsheet has a document type."""
+
+    def refuse(*_: object) -> None:
+        raise FileRefusedError(error("file-damaged"))
+
+    parser = ParserCreate()
+    parser.StartDoctypeDeclHandler = refuse
+    parser.ParseFile(part)
+
+
+class _Cells(WorkSheetParser):
+    """What reads cells' values: openpyxl's, but for texts in one piece that stand in their cells, which are most."""
+
+    @classmethod
+    def of(cls, reader: ExcelReader) -> Self:
+        """Take the workbook's texts, and the formats that make a number a day."""
+        book: Any = reader.wb
+        return cls(
+            io.BytesIO(),
+            reader.shared_strings,
+            data_only=True,
+            epoch=book.epoch,
+            date_formats=book._date_formats,  # noqa: SLF001 (as openpyxl hands it to its own reader of sheets)
+            timedelta_formats=book._timedelta_formats,  # noqa: SLF001
+        )
+
+    def parse_cell(self, element: Any) -> dict[str, Any]:
+        """The cell's place, value and type."""
+        reference, inline = element.get("r"), element[0] if len(element) == 1 else None
+        if reference and inline is not None and inline.tag == _INLINE and [part.tag for part in inline] == [_TEXT]:
+            row, self.col_counter = coordinate_to_tuple(reference)
+            return {"row": row, "column": self.col_counter, "value": inline[0].text or "", "data_type": "s"}
+        read: dict[str, Any] = super().parse_cell(element)
+        return read
 
 
 def _refuse_strict(reader: ExcelReader) -> None:
@@ -153,50 +182,48 @@ def _apply_styles(reader: ExcelReader) -> None:
             apply_stylesheet(reader.archive, reader.wb)
 
 
-def _values(sheet: _StreamedSheet, formulas: set[tuple[int, int]], room: int) -> dict[int, dict[int, Cell]]:
-    rows: dict[int, dict[int, Cell]] = {}
-    sheet.reset_dimensions()  # what a sheet says of its size may be wrong, and then cells would be cut off
-    for cells in sheet.iter_rows(max_row=limits.MAX_ROWS, max_col=limits.MAX_COLUMNS):
-        for cell in cells:
-            if cell.value is not None:
-                state = CellState.BROKEN if cell.data_type == "e" else CellState.PLAIN
-                rows.setdefault(cell.row, {})[cell.column] = Cell(cell.row, cell.column, cell.value, state)
-                room -= 1
-        if room < 0:
-            raise FileRefusedError(error("file-too-many-cells", limit=limits.MAX_CELLS))
-    for row, column in formulas:
-        rows.setdefault(row, {})[column] = Cell(row, column, None, CellState.FORMULA)
-    return rows
-
-
 @dataclass
-class _SheetMarkup:
-    """What a sheet's XML says beside the values."""
+class _Sheet:
+    """What one sheet's XML says."""
 
+    reader: _Cells
+    rows: dict[int, dict[int, Cell]] = field(default_factory=dict)
     merged: list[MergedRange] = field(default_factory=list)
     hidden_rows: set[int] = field(default_factory=set)
     hidden_columns: set[int] = field(default_factory=set)
-    formulas: set[tuple[int, int]] = field(default_factory=set)
     elements: int = 0
     rare: int = 0
+    cells: int = 0
+    last_row: int = 0
 
     @classmethod
-    def of(cls, part: IO[bytes], room: int) -> _SheetMarkup:
-        markup, row = cls(), 0
-        for _, element in iterparse(part):
-            markup._count(element.tag, room)
-            if element.tag == f"{_MAIN}row":
+    def of(cls, part: IO[bytes], reader: _Cells, elements: int, cells: int) -> _Sheet:
+        """Read a sheet.
+
+        Args:
+            part: its XML, without a document type.
+            reader: what reads a cell's value.
+            elements: how many elements there may be.
+            cells: how many cells there may be.
+        """
+        sheet, row = cls(reader), 0
+        for _, element in iterparse(part):  # noqa: S314 (entities were refused before)
+            tag = element.tag
+            sheet._count(tag, elements)
+            if tag == _ROW:
                 row = int(float(element.get("r") or row + 1))
-                markup._row(row, element)
-            elif element.tag == f"{_MAIN}mergeCell":
-                markup._merge(element.get("ref", ""))
-            elif element.tag == f"{_MAIN}col" and element.get("hidden") in _ON:
+                sheet._row(row, element)
+                if sheet.cells > cells:
+                    raise FileRefusedError(error("file-too-many-cells", limit=limits.MAX_CELLS))
+            elif tag == _MERGE:
+                sheet._merge(element.get("ref", ""))
+            elif tag == _COLUMN and element.get("hidden") in _ON:
                 last = min(int(element.get("max", "0")), limits.MAX_COLUMNS)
-                markup.hidden_columns.update(range(int(element.get("min", "0")), last + 1))
+                sheet.hidden_columns.update(range(int(element.get("min", "0")), last + 1))
             else:
                 continue
             element.clear()
-        return markup
+        return sheet
 
     def _count(self, tag: str, room: int) -> None:
         """Stop reading where a sheet has no end."""
@@ -208,12 +235,34 @@ class _SheetMarkup:
     def _row(self, row: int, element: Element) -> None:
         if element.get("hidden") in _ON:
             self.hidden_rows.add(row)
+        uncalculated = set(self._uncalculated(row, element))
+        values: Any = element
+        number, cells = self.reader.parse_row(values)
+        # A row that comes again, or after a later one, is none that a spreadsheet program shows.
+        if self.last_row < number <= limits.MAX_ROWS:
+            self.last_row = number
+            filled = {cell["column"]: _cell(cell) for cell in cells if cell["value"] is not None}
+            self._keep(number, {c: cell for c, cell in filled.items() if c <= limits.MAX_COLUMNS})
+        self._keep(row, {column: Cell(row, column, None, CellState.FORMULA) for column in uncalculated})
+
+    def _keep(self, row: int, cells: dict[int, Cell]) -> None:
+        self.cells += len(cells)
+        if cells:
+            self.rows.setdefault(row, {}).update(cells)
+
+    def _uncalculated(self, row: int, element: Element) -> Iterator[int]:
+        """The columns of formulas without a result; rows and columns that are too many are refused."""
         column = 0
         for cell in element:
             reference = cell.get("r")
             column = coordinate_to_tuple(reference)[1] if reference else column + 1
-            formula, value = cell.find(f"{_MAIN}f"), cell.find(f"{_MAIN}v")
-            if formula is None and value is None and cell.find(f"{_MAIN}is") is None:
+            formula = value = None
+            for part in cell:
+                if part.tag == _FORMULA and formula is None:
+                    formula = part
+                elif part.tag == _VALUE and value is None:
+                    value = part
+            if formula is None and value is None and cell.find(_INLINE) is None:
                 continue
             if row > limits.MAX_ROWS:
                 raise FileRefusedError(error("file-too-many-rows", limit=limits.MAX_ROWS))
@@ -222,7 +271,7 @@ class _SheetMarkup:
             # An empty text is a result; an empty value of any other type was never calculated.
             calculated = value is not None and (value.text or cell.get("t") == "str")
             if formula is not None and not calculated:
-                self.formulas.add((row, column))
+                yield column
 
     def _merge(self, reference: str) -> None:
         if len(self.merged) >= limits.MAX_MERGED:
@@ -230,3 +279,8 @@ class _SheetMarkup:
         first_column, first_row, last_column, last_row = (int(edge or 1) for edge in range_boundaries(reference))
         if (first_row, first_column) != (last_row, last_column):
             self.merged.append(MergedRange(first_row, first_column, last_row, last_column))
+
+
+def _cell(read: dict[str, Any]) -> Cell:
+    state = CellState.BROKEN if read["data_type"] == "e" else CellState.PLAIN
+    return Cell(read["row"], read["column"], read["value"], state)

@@ -30,6 +30,8 @@ from gi.repository import GLib, Gst, GstRtsp, GstRtspServer  # noqa: E402
 CLIPS = Path("/usr/share/lab-camera")
 DEVICES = Path("/etc/lab/devices")
 PICTURES = Path("/run/lab/pictures")
+_MILLISECOND = 1_000_000
+_SOON = 20  # milliseconds until the first look at a stream's clock
 # A clip starts each access unit with a delimiter (NAL type 9).
 DELIMITER = re.compile(rb"\x00\x00\x00\x01\x09")
 LAUNCH = (
@@ -90,7 +92,7 @@ class Feed:
         self.start = int(time.monotonic()) * channel.rate
         self.sent = 0
         self.origin: int | None = None
-        self.timer = GLib.timeout_add(1000 // channel.rate // 2, self.tick)
+        self.timer = GLib.timeout_add(_SOON, self.tick)
         media.connect("unprepared", self.stop)
 
     def now(self) -> int | None:
@@ -99,19 +101,20 @@ class Feed:
         return clock.get_time() - self.source.get_base_time() if clock else None
 
     def tick(self) -> bool:
-        """Send all pictures that are due: counted from the first one, so that timer jitter never adds up."""
+        """Send all pictures that are due, and wait for the next: each has its time, so that delays never add up."""
         now = self.now()
         if now is None:
             return True
         if self.origin is None:
             self.origin = now
         interval = Gst.SECOND // self.channel.rate
-        while self.origin + self.sent * interval <= now:
-            if not self.send(self.origin + self.sent * interval, interval):
+        while (due := self.origin + self.sent * interval) <= now:
+            if not self.send(due, interval):
                 self.timer = 0
                 return False
             self.sent += 1
-        return True
+        self.timer = GLib.timeout_add(max(1, -(-(due - now) // _MILLISECOND)), self.tick)
+        return False
 
     def send(self, moment: int, duration: int) -> bool:
         """Send one picture; false when the reader has gone."""

@@ -1,0 +1,36 @@
+"""`--examples`: a merge runs every law through fewer examples, a soak through more, and none through nearly none."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests import conftest
+
+
+@given(st.integers(1, 10_000), st.floats(0.01, 100))
+def test_a_law_keeps_a_few_examples_and_never_gets_more_than_its_share(asked: int, share: float) -> None:
+    got = conftest.examples(asked, share)
+    assert min(asked, conftest.FEWEST) <= got <= max(asked * share + 1, conftest.FEWEST)
+    assert conftest.examples(asked, 1.0) == asked
+
+
+@pytest.mark.parametrize(("share", "runs"), [(1.0, 60), (0.5, 30), (3.0, 180), (0.01, conftest.FEWEST)])
+def test_a_law_runs_through_its_share(share: float, runs: int) -> None:
+    seen: list[int] = []
+
+    @settings(max_examples=60, database=None)
+    @given(st.integers())
+    def law(number: int) -> None:
+        seen.append(number)
+
+    item: Any = SimpleNamespace(obj=law)
+    config: Any = SimpleNamespace(getoption=lambda _: share)
+    # Two tests may be one law: by another parameter.
+    conftest.pytest_collection_modifyitems(cast("pytest.Config", config), [item, item])
+    law()
+    assert len(seen) == runs
