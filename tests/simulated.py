@@ -20,6 +20,7 @@ from provisioner.desired.units import UNIT_REVERT, units_of
 from provisioner.hosts.runner import UNPROVED, CallOutcome, HostAnswer, HostCall
 from provisioner.render.files import MEDIAMTX_FILE, NFT_FILE, POLICY_FILE, PSK_FILE, TRUST_FILE, TUNNEL_FILE, WG_FILE
 from provisioner_host import files as host_files
+from provisioner_host import held as host_held
 from provisioner_host import relay as host_relay
 from provisioner_host import saved_texts
 from provisioner_host import tunnel as host_tunnel
@@ -115,6 +116,11 @@ def _observe(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
     key = request["digest_key"]
     owned = sorted({*request["files"], *((host.manifest or {}).get("files", ()))})
     intended = call.files.get("nft")
+    held = request.get("held", ())
+    texts = {path: file[0].decode() for path, file in host.files.items() if path in host_held.FILES}
+    without, parts = host_held.taken(texts, held, key)
+    if intended is not None:
+        intended = host_held.put_back({NFT_FILE: intended.decode()}, parts, key)[NFT_FILE].encode()
     facts: dict[str, Any] = {
         "host": {"arch": "amd64", "python": "3.11.2", "boot_id": "boot", "ssh_peer": host.ssh_peer or _inside(call)},
         "missing_programs": [],
@@ -129,13 +135,17 @@ def _observe(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
         "trust": _json(host, TRUST_FILE),
         "policy": _json(host, POLICY_FILE),
     }
+    if held:
+        facts["held"] = host_held.answer_of(texts, without, parts, key)
     if request.get("receipts"):
         facts["receipts"] = host.heads
     if request.get("program"):
         present = request["program"] in host.programs
         facts["program"] = {"present": present, "whole": present, "version": "v1.20.1" if present else ""}
         content = host.files.get(MEDIAMTX_FILE)
-        facts["relay"] = host_relay.describe(content[0].decode(), key) if content else None
+        facts["relay"] = host_relay.describe(without[MEDIAMTX_FILE], key) if content else None
+        if content:
+            facts["relay"]["sentinel"] = host_relay.describe(content[0].decode(), "")["sentinel"]
         there = content is not None or host.runs_without_file
         running = there and "provisioner-mediamtx.service" in host.units and not host.silent
         sentinel = host.sentinel or (facts["relay"]["sentinel"] if content and running else None)
@@ -200,13 +210,25 @@ def _apply(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
     host.last_good, host.before = _state(host), _looked(host, call)
     for path in set((host.manifest or {}).get("files", ())) - set(request["files"]):
         host.files.pop(path, None)
+    contents = _kept(host, call)
     for path, wanted in request["files"].items():
-        host.files[path] = (call.files[wanted["content"]], wanted["mode"], wanted["owner"], wanted["group"])
+        host.files[path] = (contents[path], wanted["mode"], wanted["owner"], wanted["group"])
     host.writes += 1
     _go_live(host, call)
     host.armed = {"run": request["run"], "kind": "apply", "target": ""}
     host.elsewhere = list(request["elsewhere"])
     return answer | {"outcome": "armed", "before": host.before}
+
+
+def _kept(host: SimulatedHost, call: HostCall) -> dict[str, bytes]:
+    """What is to be written, with what is held as the host has it."""
+    wanted = {path: call.files[file["content"]] for path, file in call.request["files"].items()}
+    key, held = call.request["observe"]["digest_key"], call.request["observe"].get("held", ())
+    texts = {path: host.files[path][0].decode() for path in host_held.FILES if path in host.files}
+    _, parts = host_held.taken(texts, held, key)
+    staged = {path: wanted[path].decode() for path in host_held.FILES if path in wanted}
+    whole = host_held.put_back(staged, parts, key)
+    return wanted | {path: text.encode() for path, text in whole.items()}
 
 
 def _go_live(host: SimulatedHost, call: HostCall) -> None:

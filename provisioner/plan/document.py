@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Iterable
 
 from provisioner.base.json_document import Document
+from provisioner.inventory.model import HeldFacility
 from provisioner.plan.changes import Action, Change, Impact, distinct_trust, pending
 from provisioner.plan.guards.policy import PlanRefusal
-from provisioner.plan.model import Plan
+from provisioner.plan.model import HeldInPlan, Plan
 from provisioner.plan.totals import Totals, totals_of
 
 SCHEMA = "provisioner/plan"
@@ -42,6 +43,7 @@ def plan_document(plan: Plan, *, everything: bool = False, schema: str = SCHEMA)
         "unreadable": dict(sorted(plan.unreadable.items())),
         "unproved": list(plan.unproved),
         "notes": list(plan.notes),
+        "held": [held_document(one) for one in plan.held],
     }
 
 
@@ -101,6 +103,24 @@ def change_document(change: Change) -> dict[str, object]:
         "reason": change.reason,
         "province": change.province,
         "facility": change.facility,
+    }
+
+
+def held_document(held: HeldInPlan) -> dict[str, object]:
+    """One facility that is held, and which of the hosts that were read have something of it."""
+    one = held.facility
+    return {**facility_held(one), "hosts": list(held.hosts), "chosen": held.chosen}
+
+
+def facility_held(one: HeldFacility) -> dict[str, object]:
+    """A held facility as every document has it: why, and the place to mend."""
+    return {
+        "facility": one.id,
+        "province": one.province,
+        "reason": one.reason,
+        "hint": one.hint,
+        "file": one.file,
+        "line": one.line,
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from provisioner.inventory.model import HeldFacility
 from provisioner.plan.basis import Basis
 from provisioner.plan.changes import Change, pending
 from provisioner.plan.guards.policy import PlanRefusal
@@ -25,6 +26,20 @@ class Against:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldInPlan:
+    """A facility that is held: what hosts have of it is no part of a plan.
+
+    Attributes:
+        hosts: of those that were read, the ones that have something of it.
+        chosen: whether a limit takes it; where none does, it is said as a note.
+    """
+
+    facility: HeldFacility
+    hosts: tuple[str, ...] = ()
+    chosen: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """Every change of the chosen hosts, no-ops included.
 
@@ -40,6 +55,7 @@ class Plan:
         notes: what else a reader has to know, e.g. what could not be checked.
         against: the revision that was compared with instead of hosts; such a plan cannot be applied, and knows
             of no viewers.
+        held: facilities with errors of their own: nothing of them changes.
     """
 
     basis: Basis
@@ -54,6 +70,12 @@ class Plan:
     unproved: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     against: Against | None = None
+    held: tuple[HeldInPlan, ...] = ()
+
+    @property
+    def held_back(self) -> tuple[HeldInPlan, ...]:
+        """What is held of what was chosen: the plan did without it, and a command that shows it ends with 3."""
+        return tuple(one for one in self.held if one.chosen)
 
     @property
     def pending(self) -> tuple[Change, ...]:

@@ -90,7 +90,7 @@ def holdings_after(
     session: Session, operation: Operation, results: Sequence[HostResult], differing: Iterable[Change]
 ) -> tuple[Holding, ...]:
     """What the hosts that were started are known to hold now."""
-    contents = contents_of(session.inventory)
+    contents = contents_of(session.served)
     return shown_by_change(operation, session.state, contents, results, differing=differing, at=datetime.now(UTC))
 
 

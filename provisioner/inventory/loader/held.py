@@ -87,7 +87,7 @@ def valid_part(loaded: Loaded, root: Path, *, tolerate: Collection[str] = ()) ->
     if stopping:
         valid_inventory(loaded, root, tolerate=tolerate)
         raise _invalid(root, stopping)
-    held = {name: _held(name, listed, loaded, frame, root) for name, listed in sorted(errors.items())}
+    held = {name: _held(name, listed, loaded, frame) for name, listed in sorted(errors.items())}
     facilities = {name: one for name, one in partial.facilities.items() if name not in held}
     return ValidPart(partial.model_copy(update={"facilities": facilities}) if held else partial, held)
 
@@ -122,21 +122,16 @@ def _invalid(root: Path, problems: tuple[Problem, ...]) -> InventoryError:
     )
 
 
-def _held(name: str, problems: tuple[Problem, ...], loaded: Loaded, frame: Frame, root: Path) -> HeldFacility:
+def _held(name: str, problems: tuple[Problem, ...], loaded: Loaded, frame: Frame) -> HeldFacility:
     names = (name, *(old for old in old_facilities(frame.settings.moved, name) if old not in loaded.outlines))
     outline = loaded.outlines.get(name)
     plans = [plan.carrier for plan in (outline.plan, outline.successor) if plan] if outline else []
     sites = [frame.allocations.sites[n] for n in names if n in frame.allocations.sites]
     later = [site.successor.carrier for site in sites if site.successor]
     carriers = {*plans, *(site.carrier for site in sites), *later}
-    folder = next((place for place in _folders(loaded, name, root)), "")
-    return HeldFacility(name, problems, outline.province if outline else folder, tuple(sorted(carriers)), names)
-
-
-def _folders(loaded: Loaded, name: str, root: Path) -> Iterator[str]:
     source = loaded.places.sources.get(f"facility/{name}")
-    if source is not None:
-        yield Path(source.shown).parent.name
+    folder = Path(source.shown).parent.name if source else ""
+    return HeldFacility(name, problems, outline.province if outline else folder, tuple(sorted(carriers)), names)
 
 
 # --- secrets --------------------------------------------------------------------------------------

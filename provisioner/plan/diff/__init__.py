@@ -10,6 +10,7 @@ from provisioner.hosts.facts import HostFacts
 from provisioner.plan.changes import Change
 from provisioner.plan.diff.comparison import Comparison, Fleet
 from provisioner.plan.diff.files import file_changes
+from provisioner.plan.diff.held import held_changes, held_on
 from provisioner.plan.diff.paths import path_changes
 from provisioner.plan.diff.peers import peer_changes
 from provisioner.plan.diff.relay_file import canonical, sentinel_of
@@ -26,6 +27,7 @@ __all__ = [
     "Fleet",
     "canonical",
     "changes_of",
+    "held_on",
     "policy_changes",
     "sentinel_of",
     "units_of",
@@ -52,4 +54,5 @@ def changes_of(
         *rule_changes(at),
         *file_changes(at),
         *unit_changes(at),
+        *held_changes(at),
     )

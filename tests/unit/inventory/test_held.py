@@ -1,4 +1,4 @@
-"""Which errors hold which facilities: whatever is broken about one, the others are an inventory that is valid by itself."""
+"""Which errors hold which facilities: whatever is wrong with one, the others are valid by themselves."""
 
 from __future__ import annotations
 
