@@ -140,6 +140,11 @@ class Session:
         """The hosts that a limit takes, and of which nothing can be said: their secrets stayed shut."""
         return shut_by(self.state, limit.by(self.inventory.settings.province_scheme))
 
+    def held_by(self, limit: Limit) -> tuple[HeldFacility, ...]:
+        """What is held of what a limit takes, as far as no host is asked who has something of it."""
+        limit = limit.by(self.inventory.settings.province_scheme)
+        return tuple(one for one in self.held.values() if limit.takes_held(one, self.state.hosts))
+
     @cached_property
     def files(self) -> dict[str, tuple[RenderedFile, ...]]:
         """Every host's rendered files."""

@@ -12,6 +12,7 @@ from provisioner.apply import HostOutcome, exit_code
 from provisioner.base.counted import counted
 from provisioner.base.errors import ApplyError, UsageError
 from provisioner.cli.context import Invocation, today
+from provisioner.cli.held_text import code_with_held, held_lines, last_held_line
 from provisioner.cli.interrupt import stoppable
 from provisioner.cli.output import print_document
 from provisioner.cli.plan_text import plan_lines
@@ -83,7 +84,7 @@ def apply(
                 applied = apply_plan(session, planned, options=options)
     _show(invocation, applied)
     code = exit_code(applied.results) or (ApplyError.exit_code if applied.remaining or applied.notes else 0)
-    return code_of(applied, code)
+    return code_with_held(code_of(applied, code), applied.held)
 
 
 def _apply_reviewed(session: Session, saved: str, options: RunOptions, *, given: bool) -> Applied:
@@ -121,6 +122,8 @@ def _show(invocation: Invocation, applied: Applied) -> None:
         click.echo(f"{counted(done, 'host')} applied, run {applied.run}; a fresh plan {_fresh(applied)}")
     elif all(result.outcome is HostOutcome.UNCHANGED for result in applied.results):
         click.echo("nothing to do")
+    for line in (*held_lines(applied.held), *last_held_line(applied.held)):
+        click.echo(line, color=invocation.color)
 
 
 def _fresh(applied: Applied) -> str:

@@ -11,6 +11,7 @@ from provisioner.base.clock import local_time
 from provisioner.base.counted import counted
 from provisioner.cli.context import Invocation
 from provisioner.cli.files import write_report
+from provisioner.cli.held_text import code_with_held, held_documents, print_held
 from provisioner.cli.output import print_document
 from provisioner.cli.overview import overview_of
 from provisioner.desired.limit import parse_limits
@@ -42,22 +43,25 @@ def export(invocation: Invocation, what: str, out: Path | None, limits: tuple[st
     """
     invocation.refuse_proposed(out)
     whole = overview_of(invocation)
-    whole.refuse_errors()
-    listing = FacilityList(whole.statuses((), parse_limits(limits)), whole.inventory.province_today)
+    left_out, held = whole.part.held, whole.held_by((), parse_limits(limits))
+    statuses = whole.statuses((), parse_limits(limits), without=left_out)
+    listing = FacilityList(statuses, whole.inventory.province_today)
     report = REPORTS[what]
     counts = report.count(listing)
     if out is not None:
         write_report(out, _book(report.heading, report.pages(counts, listing), whole), force=force)
     if invocation.json:
         inventory = {"id": whole.inventory.settings.id, "digest": whole.loaded.digest}
-        print_document(export_document(what, counts, whole.now, whole.evidence.runs) | {"inventory": inventory})
-        return 0
+        document = export_document(what, counts, whole.now, whole.evidence.runs) | {"inventory": inventory}
+        print_document(document | {"held": held_documents(held)})
+        return code_with_held(0, held)
     click.echo(f"as of: {local_time(whole.now)}, by the evidence of {counted(whole.evidence.runs, 'run')}\n")
     for line in report.lines(counts):
         click.echo(line)
     if out is not None:
         click.echo(f"\nwrote {out}")
-    return 0
+    print_held(held, color=invocation.color, what="it is not counted")
+    return code_with_held(0, held)
 
 
 def _book(heading: str, pages: Sequence[Page], whole: Overview) -> bytes:

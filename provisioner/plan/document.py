@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterable
 
 from provisioner.base.json_document import Document
-from provisioner.inventory.model import HeldFacility
 from provisioner.plan.changes import Action, Change, Impact, distinct_trust, pending
 from provisioner.plan.guards.policy import PlanRefusal
 from provisioner.plan.model import HeldInPlan, Plan
@@ -108,20 +107,7 @@ def change_document(change: Change) -> dict[str, object]:
 
 def held_document(held: HeldInPlan) -> dict[str, object]:
     """One facility that is held, and which of the hosts that were read have something of it."""
-    one = held.facility
-    return {**facility_held(one), "hosts": list(held.hosts), "chosen": held.chosen}
-
-
-def facility_held(one: HeldFacility) -> dict[str, object]:
-    """A held facility as every document has it: why, and the place to mend."""
-    return {
-        "facility": one.id,
-        "province": one.province,
-        "reason": one.reason,
-        "hint": one.hint,
-        "file": one.file,
-        "line": one.line,
-    }
+    return held.facility.document | {"hosts": list(held.hosts), "chosen": held.chosen}
 
 
 def refusal_document(refusal: PlanRefusal) -> dict[str, object]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from provisioner.apply import HostResult, apply_document
+from provisioner.inventory.model import HeldFacility
 from provisioner.plan.changes import Change
 
 
@@ -18,6 +19,7 @@ class Applied:
         cause: why it ended before its end.
         notes: what a person should know of the run itself.
         warnings: what a person wished beside the run and did not get.
+        held: of what was chosen, the facilities with errors of their own: what hosts have of them stayed as it was.
     """
 
     run: str
@@ -28,6 +30,7 @@ class Applied:
     cause: str = ""
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    held: tuple[HeldFacility, ...] = ()
 
     @property
     def document(self) -> dict[str, object]:
@@ -37,5 +40,6 @@ class Applied:
             "ended": self.ended,
             "notes": list(self.notes),
             "warnings": list(self.warnings),
+            "held": [one.document for one in self.held],
             "remaining": [{"host": c.host, "name": c.name, "reason": c.reason} for c in self.remaining],
         }

@@ -47,10 +47,10 @@ def apply_plan(
         max_failed=options.rollout.max_failed,
     )
     run = new_run(session, Operation.APPLY, options, planned.plan.basis.digest)
-    others = _others(planned, stale)
+    others, held = _others(planned, stale), tuple(one.facility for one in planned.plan.held_back)
     if not jobs:
-        return Applied(run.id, others, plan=run.plan)
-    return carry_out(session, run, jobs, intent, options, others=others)
+        return Applied(run.id, others, plan=run.plan, held=held)
+    return carry_out(session, run, jobs, intent, options, others=others, held=held)
 
 
 def _refuse(plan: Plan, saved: Saved | None, options: RolloutOptions) -> None:

@@ -15,6 +15,7 @@ from provisioner.history.records import Holding, Operation, Run
 from provisioner.history.seal import Head
 from provisioner.history.who import who, who_text
 from provisioner.hosts.artefact import fetch
+from provisioner.inventory.model import HeldFacility
 from provisioner.pipeline import Session, new_run_id
 from provisioner.plan.changes import Action, Change, Resource
 from provisioner.plan.diff import changes_of
@@ -38,8 +39,9 @@ def carry_out(
     *,
     others: Sequence[HostResult] = (),
     progress: RunProgress | None = None,
+    held: tuple[HeldFacility, ...] | None = None,
 ) -> Applied:
-    """Roll out with the journal beside it, and record what became of it."""
+    """Roll out with the journal beside it, and record what became of it; `held` is of what was chosen, else all."""
     rollout = replace(options.rollout, who=who_text(run.who))
     log = RunLog(state_place(session), run)
     try:
@@ -58,7 +60,8 @@ def carry_out(
             progress=progress,
             stop=lambda: options.stop() or bool(log.broken),
         )
-        return _closed_run(session, run, log, done, others)
+        kept = tuple(session.held.values()) if held is None else held
+        return _closed_run(session, run, log, done, others, held=kept)
     finally:
         log.close()
 
@@ -70,12 +73,20 @@ def _on_hosts(head: Head | None) -> RecordHead | None:
     return {"run": head.run, "sequence": head.number, "head": head.hash, "seal": head.seal}
 
 
-def _closed_run(session: Session, run: Run, log: RunLog, done: Rollout, others: Sequence[HostResult]) -> Applied:
+def _closed_run(
+    session: Session,
+    run: Run,
+    log: RunLog,
+    done: Rollout,
+    others: Sequence[HostResult],
+    *,
+    held: tuple[HeldFacility, ...],
+) -> Applied:
     results = by_host([*done.results, *others])
     notes = (f"the journal could not be written: {log.broken}",) if log.broken else ()
     differing = remaining_changes(session, results)
     remaining = differing if run.operation is Operation.APPLY else ()
-    applied = Applied(run.id, results, remaining, run.plan, done.ended, done.cause, notes)
+    applied = Applied(run.id, results, remaining, run.plan, done.ended, done.cause, notes, held=held)
     log.write(JournalStep("", "run", done.ended, {"cause": done.cause}))
     if done.ended in {"done", "stopped"}:
         document = applied.document | {"journal": log.digest()}

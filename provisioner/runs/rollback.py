@@ -96,7 +96,7 @@ def roll_back(session: Session, planned: RollbackPlan, options: RunOptions = USU
     )
     run = new_run(session, Operation.ROLLBACK, options, "")
     if not jobs:
-        return Applied(run.id, others)
+        return Applied(run.id, others, held=tuple(session.held.values()))
     intent = Intent(
         basis=session.basis({}),
         waves=waves_of(job.spec for job in jobs),

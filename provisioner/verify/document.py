@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from provisioner.base.json_document import Document
-from provisioner.plan.document import facility_held
 from provisioner.verify.levels import LEVELS
 from provisioner.verify.result import HostReport, Incident, PathVerdict, VerifyResult, summary_of
 
@@ -23,7 +22,7 @@ def verify_document(result: VerifyResult) -> Document:
         "paths": [_path(p) for p in result.paths],
         "incidents": [_incident(i) for i in result.incidents],
         "hosts": [_host(h) for h in result.hosts],
-        "held": [facility_held(one) for one in result.held],
+        "held": [one.document for one in result.held],
     }
 
 
