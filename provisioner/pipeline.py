@@ -41,7 +41,6 @@ from provisioner.plan import Basis, HostItems, Plan, saved_text, seal_key, seen_
 from provisioner.plan.build import Observed, build_plan, changes_of_all
 from provisioner.plan.changes import Change, distinct_trust
 from provisioner.plan.diff import changes_of, held_on
-from provisioner.plan.diff.comparison import owner_of_path
 from provisioner.plan.guards.policy import TRUST
 from provisioner.render.files import RenderedFile
 from provisioner.render.host import render_host
@@ -312,7 +311,7 @@ def _with_held(session: Session, limit: Limit, result: VerifyResult, read: Mappi
     on = {spec.id: held_on(spec, facts) for spec, facts in relays}
     held = [o for o in session.held.values() if limit.takes_held(o, [host for host, ids in on.items() if o.id in ids])]
     names = frozenset(name for one in held for name in one.names)
-    chosen = {s.id: frozenset(p for p in f.held.paths if owner_of_path(p)[1] in names) for s, f in relays}
+    chosen = {s.id: frozenset(path for path, of in f.held.paths.items() if of in names) for s, f in relays}
     return with_held(result, relays, chosen, held)
 
 

@@ -37,10 +37,17 @@ _PARTS = 4  # province/facility/camera/stream
 _SENTINEL = re.compile(rf'^  "{paths.SENTINEL_PREFIX}[0-9a-f]+": .*\n?', re.MULTILINE)
 
 
+class HeldLine(NamedTuple):
+    """A path's line, and the facility that it is of."""
+
+    line: str
+    facility: str
+
+
 class HeldParts(NamedTuple):
     """What is held of some files: lines, blocks and elements as they stand there."""
 
-    paths: Mapping[str, str] = {}
+    paths: Mapping[str, HeldLine] = {}
     peers: tuple[PeerBlock, ...] = ()
     psks: Mapping[str, str] = {}
     cameras: tuple[str, ...] = ()
@@ -59,8 +66,8 @@ def taken(texts: Texts, facilities: Collection[str], key: str) -> tuple[dict[str
         Unclear: a file has another form than ours, so that nobody can tell what in it is whose.
     """
     without = dict(texts)
-    lines = _held_paths(texts.get(_RELAY, ""), facilities)
     blocks, others = _held_peers(texts.get(_TUNNEL, ""), facilities)
+    lines = _held_paths(texts.get(_RELAY, ""), facilities, blocks)
     keys = {peer.key for peer in blocks}
     psks = {k: psk for k, psk in saved_texts.psk_lines(texts.get(_PSKS, "")) if k in keys}
     cameras = _held_cameras(texts.get(_RULES, ""), blocks, others, lines)
@@ -102,15 +109,32 @@ def put_back(texts: Texts, held: HeldParts, key: str) -> dict[str, str]:
 # --- MediaMTX's file ------------------------------------------------------------------------------
 
 
-def _held_paths(text: str, facilities: Collection[str]) -> dict[str, str]:
-    held: dict[str, str] = {}
+def _held_paths(text: str, facilities: Collection[str], peers: Iterable[PeerBlock]) -> dict[str, HeldLine]:
+    """The paths that are held: by their names, or as they are pulled from a held peer (under an older name)."""
+    owners = {network: peer.name.removeprefix(_SITE) for peer in peers for network in peer.allowed.split(", ")}
+    held: dict[str, HeldLine] = {}
     for name, line in _path_lines(text):
         parts = name.split("/")
-        if len(parts) == _PARTS and parts[1] in facilities:
+        owner = parts[1] if len(parts) == _PARTS and parts[1] in facilities else ""
+        if not owner and owners:
+            owner = owners.get(_pulled_from(line), "")
+        if owner:
             if name in held:
                 raise Unclear("the relay's file has a path twice")
-            held[name] = line
+            held[name] = HeldLine(line, owner)
     return held
+
+
+def _pulled_from(line: str) -> str:
+    """The network of one address that a path is pulled from; empty where its line does not say it."""
+    return next((f"{place.partition(' ')[0]}/32" for place in _places(line)), "")
+
+
+def _places(line: str) -> set[str]:
+    try:
+        return saved_texts.places_of([line])
+    except Unclear:
+        return set()
 
 
 def _path_lines(text: str) -> Iterator[tuple[str, str]]:
@@ -119,13 +143,13 @@ def _path_lines(text: str) -> Iterator[tuple[str, str]]:
             yield saved_texts.name_in(path[1]), line if line != plain else f"{line}\n"
 
 
-def _with_paths(text: str, out: Collection[str], back: Mapping[str, str], key: str) -> str:
+def _with_paths(text: str, out: Collection[str], back: Mapping[str, HeldLine], key: str) -> str:
     """A relay's file without some paths, or with some in their places: in the order of names, as all of them are."""
     own = [(name, line) for name, line in _path_lines(text) if not _is_sentinel(line)]
     if twice := sorted({name for name, _ in own} & back.keys()):
         raise Failed(f"{twice[0]} is held, and the new file has a path of that name")
     kept = [(name, line) for name, line in own if name not in out]
-    listed = sorted([*kept, *back.items()]) if back else kept
+    listed = sorted([*kept, *((name, one.line) for name, one in back.items())]) if back else kept
     first, rest = _around_paths(text)
     result = "".join([*first, *(line for _, line in listed), *rest])
     return _renamed(text, result, key)
@@ -201,11 +225,11 @@ def _networks(peers: Iterable[PeerBlock]) -> set[str]:
 
 
 def _held_cameras(
-    text: str, held: Iterable[PeerBlock], others: Iterable[PeerBlock], lines: Mapping[str, str]
+    text: str, held: Iterable[PeerBlock], others: Iterable[PeerBlock], lines: Mapping[str, HeldLine]
 ) -> tuple[str, ...]:
     """The elements of the set of cameras that are behind a held peer, or that a held path is pulled from."""
     own, foreign = _parsed(_networks(held)), _parsed(_networks(others))
-    sources = saved_texts.places_of(lines.values())
+    sources = {place for one in lines.values() for place in _places(one.line)}
 
     def is_held(element: str) -> bool:
         address = IPv4Address(element.partition(" ")[0])
@@ -258,7 +282,7 @@ def answer_of(texts: Texts, without: Texts, held: HeldParts, key: str, unclear: 
     """What the controller is told of what is held: names and keyed digests, no secret."""
     changed = sorted(path for path, text in texts.items() if without[path] != text)
     return {
-        "paths": sorted(held.paths),
+        "paths": {name: held.paths[name].facility for name in sorted(held.paths)},
         "peers": {peer.key: peer.name for peer in held.peers},
         "addresses": sorted(_networks(held.peers)),
         "cameras": list(held.cameras),

@@ -431,12 +431,12 @@ class PolicyAnswer(TypedDict):
 
 
 class HeldAnswer(TypedDict):
-    """What the host has of facilities that are held: names of paths, peers' names by key, their addresses, cameras.
+    """What the host has of facilities that are held: paths with whose they are, peers by key, addresses, cameras.
 
     `digests` are those of the files without it; `unclear` says why it cannot be told what in them is whose.
     """
 
-    paths: list[str]
+    paths: dict[str, str]
     peers: dict[str, str]
     addresses: list[str]
     cameras: list[str]

@@ -179,14 +179,14 @@ class HeldFacts:
     """What the host has of facilities that are held: their files are compared without it.
 
     Attributes:
-        paths: the names of paths.
+        paths: the ids of their facilities by paths' names.
         peers: the names of peers, by public key.
         addresses: what those peers are reached by: networks.
         cameras: elements of the set of cameras, `address . port`.
         unclear: why it cannot be told what in the host's files is whose; empty where it can.
     """
 
-    paths: tuple[str, ...] = ()
+    paths: Mapping[str, str] = field(default_factory=dict)
     peers: Mapping[str, str] = field(default_factory=dict)
     addresses: frozenset[str] = frozenset()
     cameras: tuple[str, ...] = ()
@@ -334,9 +334,9 @@ def _files(files: Fields, held: Fields | None) -> dict[str, FileFacts]:
 def _held(held: Fields | None) -> HeldFacts:
     if held is None:
         return HeldFacts()
-    peers = held.below("peers")
+    paths, peers = held.below("paths"), held.below("peers")
     return HeldFacts(
-        paths=held.texts("paths"),
+        paths={name: paths.text(name) for name in paths.names()},
         peers={key: peers.text(key) for key in peers.names()},
         addresses=frozenset(held.texts("addresses")),
         cameras=held.texts("cameras"),

@@ -94,7 +94,7 @@ def without(inventory: Inventory, names: Collection[str]) -> Inventory:
 
 def with_held(facts: Mapping[str, HostFacts], inventory: Inventory, names: Collection[str]) -> dict[str, HostFacts]:
     """Facts of hosts that keep what the older revision left on them of facilities that are held now."""
-    paths: dict[str, list[str]] = defaultdict(list)
+    paths: dict[str, dict[str, str]] = defaultdict(dict)
     peers: dict[str, dict[str, str]] = defaultdict(dict)
     for connection in inventory.connections:
         facility = connection.facility
@@ -102,10 +102,10 @@ def with_held(facts: Mapping[str, HostFacts], inventory: Inventory, names: Colle
             continue
         relay = connection.plan.relay
         streams = ((camera, name) for camera in facility.cameras for name in _streams(camera))
-        paths[relay] += [path_name(facility, camera, name) for camera, name in streams]
+        paths[relay] |= {path_name(facility, camera, name): facility.id for camera, name in streams}
         if facility.gateway and facility.gateway.public_key:
             peers[relay][facility.gateway.public_key] = f"site/{facility.id}"
-    kept = {host: HeldFacts(tuple(sorted(paths[host])), peers[host]) for host in facts}
+    kept = {host: HeldFacts(paths[host], peers[host]) for host in facts}
     return {host: replace(of, held=kept[host]) for host, of in facts.items()}
 
 

@@ -11,8 +11,10 @@ from provisioner.desired.spec import HostSpec
 from provisioner.hosts.facts import HostFacts
 from provisioner.inventory.model import HeldFacility
 from provisioner.plan.diff import held_on
-from provisioner.plan.diff.comparison import owner_of_path
 from provisioner.verify.result import Cause, Incident, Layer, PathVerdict, Verdict, VerifyResult
+
+
+_SEPARATORS = 3  # province/facility/camera/stream
 
 
 def with_held(
@@ -30,10 +32,10 @@ def with_held(
         held: the held facilities that were chosen.
     """
     verdicts = [
-        _verdict(spec, name, spec.held_names[owner_of_path(name)[1]])
+        _verdict(spec, name, spec.held_names[facility])
         for spec, facts in relays
-        for name in facts.held.paths
-        if name in chosen.get(spec.id, ())
+        for name, facility in facts.held.paths.items()
+        if name in chosen.get(spec.id, ()) and facility in spec.held_names
     ]
     known = {one.id: one for spec, _ in relays for one in spec.held}
     by_facility: dict[str, list[str]] = defaultdict(list)
@@ -54,7 +56,7 @@ def with_held(
 
 
 def _verdict(spec: HostSpec, name: str, held: HeldFacility) -> PathVerdict:
-    province, _, camera, _ = name.split("/")
+    province, _, camera, _ = name.split("/") if name.count("/") == _SEPARATORS else (held.province, "", "", "")
     return PathVerdict(
         path=name,
         carrier=spec.carriers[0],

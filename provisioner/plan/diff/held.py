@@ -14,10 +14,10 @@ from provisioner.plan.diff.comparison import Comparison, owner_of_path
 def held_changes(at: Comparison) -> Iterator[Change]:
     """A no-op for each path, peer and element that is held, with why."""
     known = at.spec.held_names
-    for name in at.facts.held.paths:
-        province, facility = owner_of_path(name)
+    for name, facility in at.facts.held.paths.items():
         if facility in known:
-            yield at.noop(Resource.PATH, name, _reason(known[facility]), (province, known[facility].id))
+            where = owner_of_path(name)[0] or known[facility].province, known[facility].id
+            yield at.noop(Resource.PATH, name, _reason(known[facility]), where)
     for name in sorted(at.facts.held.peers.values()):
         facility = name.partition("/")[2]
         if facility in known:
@@ -32,6 +32,6 @@ def _reason(held: HeldFacility) -> str:
 def held_on(spec: HostSpec, facts: HostFacts) -> frozenset[str]:
     """The ids of the held facilities of which a host has something."""
     known = spec.held_names
-    owners = {owner_of_path(name)[1] for name in facts.held.paths}
+    owners = set(facts.held.paths.values())
     owners |= {name.partition("/")[2] for name in facts.held.peers.values()}
     return frozenset(known[owner].id for owner in owners if owner in known)
