@@ -12,7 +12,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from provisioner.desired.spec import MediaPath
@@ -95,6 +95,7 @@ class SimulatedHosts:
             "confirm": _confirm,
             "abort": _abort,
             "status": _status,
+            "probe": _probe,
         }
         document = operations[operation](host, call)
         self.after(operation, call.spec.id)
@@ -263,6 +264,15 @@ def peers_in(conf: str) -> list[dict[str, Any]]:
     return peers
 
 
+def _probe(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
+    """Tell what a visit sees: as a look, of each path that is asked for, with the host's facts."""
+    asked = call.request.get("relay")
+    answer: dict[str, Any] = {"facts": _observe(host, call), "facts_error": "", "seconds": 1.0}
+    if asked:
+        answer["relay"] = _looked(host, replace(call, request={"gate": asked}))["relay"]
+    return answer
+
+
 def _over(host: SimulatedHost, run: str) -> dict[str, Any] | None:
     if host.armed is not None and host.armed["run"] == run:
         return None
@@ -415,6 +425,7 @@ def _rollback(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
         return _answer(run, "refused", f"this host keeps no state of before {target}")
     host.last_good = _state(host)
     kept[target] = _without(kept[target], host, _unwanted(kept[target], host, call))
+    kept[target] = _with_held(kept[target], host, call)
     then, now = _paths(kept[target]), _paths(host.last_good)
     host.armed = {"run": run, "kind": "rollback", "target": target}
     host.writes += 1
@@ -423,6 +434,20 @@ def _rollback(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
     affected = sorted(name for name in {*then, *now} if then.get(name) != now.get(name))
     removed = sorted(set(now) - set(then))
     return _answer(run, "armed") | {"before": host.before, "affected": affected, "removed": removed}
+
+
+def _with_held(state: dict[str, Any], host: SimulatedHost, call: HostCall) -> dict[str, Any]:
+    """A state that keeps what the host has now of what is held."""
+    held, key = call.request["held"], call.request["digest_key"]
+    now, then = (
+        {path: files[path][0].decode() for path in host_held.FILES if path in files}
+        for files in (host.files, state.get("files", {}))
+    )
+    if not (held and then):
+        return state
+    whole = host_held.put_back(host_held.taken(then, held, key)[0], host_held.taken(now, held, key)[1], key)
+    files = state["files"] | {path: (text.encode(), *state["files"][path][1:]) for path, text in whole.items()}
+    return state | {"files": files, "rules": files[NFT_FILE][0], "peers": _peers(files)}
 
 
 def _paths(state: dict[str, Any]) -> dict[str, Any]:

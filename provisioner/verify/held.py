@@ -13,7 +13,6 @@ from provisioner.inventory.model import HeldFacility
 from provisioner.plan.diff import held_on
 from provisioner.verify.result import Cause, Incident, Layer, PathVerdict, Verdict, VerifyResult
 
-
 _SEPARATORS = 3  # province/facility/camera/stream
 
 

@@ -202,12 +202,25 @@ def test_a_saved_plan_is_stale_once_something_else_is_held(call: Terminal) -> No
     assert call("apply", "new.json")[0] == 3
 
 
-def test_verify_does_not_check_what_is_held_and_says_so(call: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tests.unit.verify import world  # noqa: PLC0415
-
+def test_verify_does_not_check_what_is_held_and_says_so(call: Terminal) -> None:
     call.misspell()
-    assert world is not None
-    del monkeypatch
+    code, result = call.document("verify", "--limit", "province=bac-giang")
+    assert code == 3
+    of_held = [path for path in result["paths"] if path["facility"] == HELD]
+    assert {path["path"] for path in of_held} == set(call.held_parts().paths)
+    assert {(path["verdict"], path["cause"], path["checked_at"]) for path in of_held} == {("unknown", "held", None)}
+    assert [incident["object"] for incident in result["incidents"] if incident["cause"] == "held"] == [HELD]
+    # The relay is as desired: its other paths are judged by themselves.
+    assert [host["drift"] for host in result["hosts"] if host["host"] == RELAY] == [[]]
+    assert all(path["cause"] != "drift" for path in result["paths"])
+    assert [one["facility"] for one in result["held"]] == [HELD]
+    code, out, _ = call("verify", "--limit", f"facility={OTHER}", "--html", "report.html")
+    assert (code == 3, HELD in out) == (False, False)
+    code, out, _ = call("verify", "--html", "report.html")
+    assert (code, f"{HELD} is held: " in " ".join(out.split())) == (3, True)
+    assert "Held, not checked (1)" in Path("report.html").read_text(encoding="utf-8")
+    code, error = call.document("verify", "--limit", f"facility={HELD}")
+    assert (code, error["schema"]) == (3, "provisioner/error")
 
 
 READS: dict[str, Callable[[Terminal], list[str]]] = {
@@ -283,6 +296,8 @@ def test_keys_init_loses_nothing_of_what_is_held(call: Terminal, monkeypatch: py
 
 
 def test_a_rollback_keeps_what_is_held(call: Terminal) -> None:
+    call.edit(FILE, "channel: 17", "channel: 18")
+    assert call("sign-off", HELD, *SIGNERS)[0] == 0
     call.change_other()
     assert call("apply", "--yes")[0] == 0
     call.misspell()
