@@ -41,7 +41,7 @@ def allocate(invocation: Invocation) -> int:
         for item in items:
             click.echo(f"{word} {item.object}: {item.address or 'port'} {item.port or ''}".rstrip())
     click.echo(f"wrote {allocation.path}: commit it" if allocation.path else "nothing to allocate")
-    print_held(allocation.held, color=invocation.color, what="what is recorded of it stays as it is")
+    print_held(allocation.held, color=invocation.color, what="what is recorded stays as it is")
     return code_with_held(0, allocation.held)
 
 

@@ -60,7 +60,7 @@ def export(invocation: Invocation, what: str, out: Path | None, limits: tuple[st
         click.echo(line)
     if out is not None:
         click.echo(f"\nwrote {out}")
-    print_held(held, color=invocation.color, what="it is not counted")
+    print_held(held, color=invocation.color, what="not counted")
     return code_with_held(0, held)
 
 

@@ -17,7 +17,7 @@ _BEHIND = frozenset({0, 1, 10})
 _NAMED = 8
 
 
-def held_lines(held: Sequence[HeldFacility], what: str = "what hosts have of it stays as it is") -> Iterator[str]:
+def held_lines(held: Sequence[HeldFacility], what: str = "hosts keep what they have") -> Iterator[str]:
     """Who is held, with why and where that is mended.
 
     Args:

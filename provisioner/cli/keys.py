@@ -62,6 +62,6 @@ def _print(made: KeysMade, invocation: Invocation) -> None:
     for file, vault_id in made.shut.items():
         hint = f"whoever has a password for the vault id {vault_id} runs this, too"
         print_warning(f"{file}.yml stayed shut: nothing was made for it", hint, color=invocation.color)
-    print_held(made.held, color=invocation.color, what="nothing was made for it, and what there is of it stays")
+    print_held(made.held, color=invocation.color, what="nothing was made, and what there is stays")
     for _, error in sorted(made.unreadable.items()):
         print_error_line(error, color=invocation.color, margin="  ")

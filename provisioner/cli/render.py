@@ -46,7 +46,5 @@ def render(invocation: Invocation, folder: Path, limits: tuple[str, ...]) -> int
         for reason in left_out.values():
             print_warning(reason, "set a password for its vault id to render it as well", color=invocation.color)
         click.echo(f"wrote {counted(len(written), 'file')} below {folder}; those of relays hold secrets")
-        print_held(
-            held, color=invocation.color, what="nothing of it is in these files, and hosts keep what they have of it"
-        )
+        print_held(held, color=invocation.color, what="not in these files; hosts keep what they have")
     return code_with_held(0, held)

@@ -46,7 +46,7 @@ def site_package(invocation: Invocation, facilities: tuple[str, ...], folder: Pa
     for facility, package in packages.files.items():
         end = "; it takes the gateway down, since the facility is closed" if package.takes_down else ""
         click.echo(f"wrote {folder / facility}: run install.sh in it on the gateway of {facility}, as root{end}")
-    print_held(packages.held, color=invocation.color, what="there is no package of it")
+    print_held(packages.held, color=invocation.color, what="no package is made")
     return code_with_held(0, packages.held)
 
 

@@ -43,7 +43,7 @@ def status(invocation: Invocation, facilities: tuple[str, ...], limits: tuple[st
     chosen, held = whole.statuses(facilities, parse_limits(limits)), whole.held_by(facilities, parse_limits(limits))
     _warn(invocation, whole)
     if not invocation.json:
-        print_held(held, color=invocation.color, what="what hosts have of it stays as it is")
+        print_held(held, color=invocation.color, what="hosts keep what they have")
     explained = {one.facility.id: _explained(whole, one) for one in chosen} if why else {}
     if invocation.json:
         document = status_document(chosen, whole.evidence, whole.now, explained)

@@ -173,7 +173,7 @@ def _held(plan: Plan) -> Iterator[str]:
     """Who is held: no part of the plan, and never folded."""
     held = plan.held_back
     if held:
-        yield f"- **HELD: {counted(len(held), 'facility')} with errors**: what hosts have of it stays as it is"
+        yield f"- **HELD: {counted(len(held), 'facility')} with errors**: hosts keep what they have"
     for one in held[:_REFUSALS]:
         place = f" ({code(one.facility.place)})" if one.facility.place else ""
         yield f"  - {code(one.facility.id)}: {code(one.facility.reason, _REASON)}{place}"

@@ -16,6 +16,7 @@ from provisioner.base.errors import InventoryError
 from provisioner.base.vault import VaultPasswords
 from provisioner.inventory import rules
 from provisioner.inventory.loader.load import Loaded, valid_inventory
+from provisioner.inventory.loader.load import check as check_inventory
 from provisioner.inventory.loader.secrets import carried, check, read_secrets
 from provisioner.inventory.model import Frame, HeldFacility, Inventory, Secrets
 from provisioner.inventory.moves import old_facilities
@@ -72,24 +73,23 @@ def valid_part(loaded: Loaded, root: Path, *, tolerate: Collection[str] = ()) ->
     Raises:
         InventoryError: with every problem: some concern all.
     """
-    frame, errors = loaded.frame, dict[str, tuple[Problem, ...]]()
-    partial = loaded.partial
-    if frame is None or partial is None:
+    frame, partial = loaded.frame, loaded.partial
+    if frame is None or partial is None or not any(_errors(check_inventory(loaded), tolerate)):
         return ValidPart(valid_inventory(loaded, root, tolerate=tolerate))
-    found, stopping = partition(_errors((*loaded.problems, *loaded.rule_problems), tolerate))
+    found, of_files = partition(_errors((*loaded.problems, *loaded.rule_problems), tolerate))
+    errors = dict[str, tuple[Problem, ...]]()
     while True:
         errors = _joined(errors, {**found, **_under_other_names(loaded, found)})
-        view = _without(loaded, frame, errors)
-        found, others = partition(_errors(rules.check_across(view), tolerate), errors)
-        stopping = (*stopping, *others)
-        if stopping or not found:
+        # What a held facility makes of the others is none of theirs: a load that is no load, a key that is nobody's.
+        found, across = partition(_errors(rules.check_across(_without(loaded, frame, errors)), tolerate), errors)
+        if not found:
             break
-    if stopping:
+    if of_files or across:
         valid_inventory(loaded, root, tolerate=tolerate)
-        raise _invalid(root, stopping)
+        raise _invalid(root, (*of_files, *across))
     held = {name: _held(name, listed, loaded, frame) for name, listed in sorted(errors.items())}
     facilities = {name: one for name, one in partial.facilities.items() if name not in held}
-    return ValidPart(partial.model_copy(update={"facilities": facilities}) if held else partial, held)
+    return ValidPart(partial.model_copy(update={"facilities": facilities}), held)
 
 
 def _errors(problems: Iterable[Problem], tolerate: Collection[str]) -> Iterator[Problem]:

@@ -29,7 +29,8 @@ class HeldFacility:
     def reason(self) -> str:
         """Why it is held, in a sentence: the first error, and how many more there are."""
         more = len(self.problems) - 1
-        first = self.problems[0].message if self.problems else f"facility {self.id} is invalid"
+        first = self.problems[0].message if self.problems else "it is invalid"
+        first = first.removeprefix(f"facility {self.id}: ")
         return first + (f" (and {more} more error{'s' if more > 1 else ''})" if more > 0 else "")
 
     @property

@@ -117,7 +117,7 @@ def test_it_is_said_first_and_last(call: Terminal) -> None:
     code, out, _ = call("plan")
     lines = out.splitlines()
     assert code == 3
-    assert lines[0] == "HELD: 1 facility with errors: what hosts have of it stays as it is"
+    assert lines[0] == "HELD: 1 facility with errors: hosts keep what they have"
     assert lines[-1] == f"held: {HELD}; all others were done"
     assert any(f"{FILE}:" in line for line in lines)
     code, out, _ = call("apply", "--yes")

@@ -128,6 +128,12 @@ def test_a_move_from_a_file_that_is_still_there_holds_both(tmp_path: Path) -> No
     assert {"kcl-bg-002", "kcl-bg-003"} <= set(part(written(tmp_path, changed)).held)
 
 
+def test_what_a_held_facility_would_weigh_is_no_load_of_its_relay(tmp_path: Path) -> None:
+    carrier = inventories.carrier(relays=[inventories.relay("relay-viettel-1", 11, max_paths=8)])
+    root = written(tmp_path, WAYS["a camera more"]("kcl-bg-002") | {"carriers/viettel.yml": carrier})
+    assert set(part(root).held) == {"kcl-bg-002"}
+
+
 def test_a_protected_facility_that_is_deleted_beside_a_broken_one_is_held_as_well(tmp_path: Path) -> None:
     root = written(tmp_path, one("kcl-bg-002", b"["))
     lock = whole().allocations
