@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from provisioner.base.collector import without_collector
 from provisioner.base.errors import HostError, InventoryError, SecretsError, UsageError
+from provisioner.base.held import HeldFacility
 from provisioner.base.password_place import outside_of
 from provisioner.base.secret import Secret
 from provisioner.base.vault import VaultPasswords
@@ -33,7 +34,7 @@ from provisioner.inventory.loader.cache import Cache, cache_of
 from provisioner.inventory.loader.held import ValidPart, valid_part, valid_secrets
 from provisioner.inventory.loader.load import Loaded, load
 from provisioner.inventory.loader.secrets import carriers_apart, write_carrier_secrets, write_inventory_secrets
-from provisioner.inventory.model import HeldFacility, Inventory, InventorySecrets, Secrets
+from provisioner.inventory.model import Inventory, InventorySecrets, Secrets
 from provisioner.inventory.new_secrets import completed, recorded
 from provisioner.inventory.rules import GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
 from provisioner.inventory.rules.logins import HOST_KEY_MISPLACED, SECRETS_MISSING

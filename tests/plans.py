@@ -7,12 +7,13 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from provisioner.apply import HostOutcome, Job, RolloutOptions, apply
+from provisioner.base.held import HeldFacility
 from provisioner.base.secret import Secret
 from provisioner.desired import NOTHING_HELD, DesiredState, desired_state
 from provisioner.desired.limit import Limit, chosen_hosts
 from provisioner.hosts.observe import observe
 from provisioner.inventory.allocate import devices_of
-from provisioner.inventory.model import Allocations, HeldFacility, Inventory, Secrets
+from provisioner.inventory.model import Allocations, Inventory, Secrets
 from provisioner.inventory.moves import moved_secrets
 from provisioner.pipeline import Planned
 from provisioner.plan import Basis

@@ -8,8 +8,8 @@ import click
 
 from provisioner.base.counted import counted
 from provisioner.base.errors import InventoryError
+from provisioner.base.held import HeldFacility
 from provisioner.base.printable import printable
-from provisioner.inventory.model import HeldFacility
 
 _BEHIND = frozenset({0, 1, 10})
 """The codes that say less than that something is held."""

@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from provisioner.base.errors import InventoryError, SecretsError, UsageError
+from provisioner.base.held import HeldFacility
 from provisioner.desired.spec import DesiredState, HostKind, HostSpec, LeftOutHost, LeftOutPath, MediaPath
 from provisioner.geography import parts_of
-from provisioner.inventory.model import HeldFacility
 
 KINDS = ("carrier", "province", "facility", "host")
 

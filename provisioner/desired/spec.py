@@ -9,9 +9,10 @@ from functools import partial
 from ipaddress import IPv4Address, IPv4Network
 from typing import NamedTuple, Protocol
 
+from provisioner.base.held import HeldFacility
 from provisioner.base.secret import Secret
 from provisioner.desired.trust import AppliedPolicy, Trust
-from provisioner.inventory.model import Access, HeldFacility, MediamtxArtefact, Ssh, StreamName
+from provisioner.inventory.model import Access, MediamtxArtefact, Ssh, StreamName
 
 TUNNEL = "wg-prov"
 RTSP_PORT = 8554

@@ -9,12 +9,13 @@ from types import MappingProxyType
 from typing import Final
 
 from provisioner.base.errors import InventoryError, SecretsError
+from provisioner.base.held import HeldFacility
 from provisioner.desired.centres import centre_host
 from provisioner.desired.left_out import left_out_centre, left_out_relay
 from provisioner.desired.relays import relay_host
 from provisioner.desired.spec import DesiredState, HostSpec, LeftOutHost
 from provisioner.desired.trust import Trust, policy_of, trust_of
-from provisioner.inventory.model import Connection, HeldFacility, Inventory, Secrets
+from provisioner.inventory.model import Connection, Inventory, Secrets
 
 NOTHING_HELD: Final[Mapping[str, HeldFacility]] = MappingProxyType({})
 

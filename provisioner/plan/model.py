@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from provisioner.inventory.model import HeldFacility
+from provisioner.base.held import HeldFacility
 from provisioner.plan.basis import Basis
 from provisioner.plan.changes import Change, pending
 from provisioner.plan.guards.policy import PlanRefusal

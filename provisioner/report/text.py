@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 import click
 
 from provisioner.base.clock import local_time
+from provisioner.base.held import HeldFacility
 from provisioner.base.printable import printable
-from provisioner.inventory.model import HeldFacility
 from provisioner.report.tables import text_table
 from provisioner.report.totals import SEVERITY, Total, total_of, totals_by
 from provisioner.verify.result import HostReport, Incident, PathVerdict, Verdict, VerifyResult

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from provisioner.apply import HostResult, apply_document
-from provisioner.inventory.model import HeldFacility
+from provisioner.base.held import HeldFacility
 from provisioner.plan.changes import Change
 
 

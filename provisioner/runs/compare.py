@@ -9,6 +9,7 @@ from pathlib import Path
 
 from provisioner.base.diagnostics import Severity
 from provisioner.base.errors import InventoryError
+from provisioner.base.held import HeldFacility
 from provisioner.desired import NOTHING_HELD, DesiredState, desired_state
 from provisioner.desired.limit import Limit, chosen_hosts
 from provisioner.inventory.files.layout import secret_files_of
@@ -16,7 +17,7 @@ from provisioner.inventory.files.revision import revision
 from provisioner.inventory.loader.held import partition
 from provisioner.inventory.loader.load import Loaded, check, load
 from provisioner.inventory.loader.secrets import encrypted_bytes
-from provisioner.inventory.model import HeldFacility, Inventory
+from provisioner.inventory.model import Inventory
 from provisioner.pipeline import Session
 from provisioner.plan import Against, Basis, Plan
 from provisioner.plan.build import OUTSIDE, Observed, build_plan

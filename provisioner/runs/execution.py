@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from provisioner import __version__
 from provisioner.apply import HostResult, Job, JournalStep, Rollout, RunProgress, roll_out
+from provisioner.base.held import HeldFacility
 from provisioner.desired.spec import HostSpec
 from provisioner.history.git_notes import note_head
 from provisioner.history.records import Holding, Operation, Run
 from provisioner.history.seal import Head
 from provisioner.history.who import who, who_text
 from provisioner.hosts.artefact import fetch
-from provisioner.inventory.model import HeldFacility
 from provisioner.pipeline import Session, new_run_id
 from provisioner.plan.changes import Action, Change, Resource
 from provisioner.plan.diff import changes_of

@@ -11,13 +11,14 @@ from pathlib import Path
 
 from provisioner.base.diagnostics import Problem, Severity
 from provisioner.base.errors import InventoryError, UsageError
+from provisioner.base.held import HeldFacility
 from provisioner.desired.limit import Limit
 from provisioner.history.place import StatePlace, state_place_of
 from provisioner.history.store import find_history
 from provisioner.inventory.loader.cache import cache_of
 from provisioner.inventory.loader.held import ValidPart, valid_part
 from provisioner.inventory.loader.load import Loaded, check, load
-from provisioner.inventory.model import Facility, HeldFacility, Inventory
+from provisioner.inventory.model import Facility, Inventory
 from provisioner.inventory.model.free_texts import with_texts
 from provisioner.inventory.rules import ALLOCATION_MISSING, GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
 from provisioner.inventory.rules.texts import PRIVATE_TEXTS, shown

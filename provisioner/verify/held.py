@@ -7,9 +7,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from operator import attrgetter
 
+from provisioner.base.held import HeldFacility
 from provisioner.desired.spec import HostSpec
 from provisioner.hosts.facts import HostFacts
-from provisioner.inventory.model import HeldFacility
 from provisioner.plan.diff import held_on
 from provisioner.verify.result import Cause, Incident, Layer, PathVerdict, Verdict, VerifyResult
 

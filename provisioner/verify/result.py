@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from provisioner.inventory.model import HeldFacility
+from provisioner.base.held import HeldFacility
 from provisioner.plan.changes import Change
 
 

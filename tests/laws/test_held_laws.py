@@ -8,7 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from provisioner.base.diagnostics import Problem
-from provisioner.inventory.model import HeldFacility, Inventory
+from provisioner.base.held import HeldFacility
+from provisioner.inventory.model import Inventory
 from provisioner.plan import plan_document
 from provisioner.plan.changes import Action
 from provisioner.render.files import MEDIAMTX_FILE, NFT_FILE, PSK_FILE, TRUST_FILE, WG_FILE

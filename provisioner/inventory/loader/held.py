@@ -13,12 +13,13 @@ from pathlib import Path
 
 from provisioner.base.diagnostics import Problem, Severity
 from provisioner.base.errors import InventoryError
+from provisioner.base.held import HeldFacility
 from provisioner.base.vault import VaultPasswords
 from provisioner.inventory import rules
 from provisioner.inventory.loader.load import Loaded, valid_inventory
 from provisioner.inventory.loader.load import check as check_inventory
 from provisioner.inventory.loader.secrets import carried, check, read_secrets
-from provisioner.inventory.model import Frame, HeldFacility, Inventory, Secrets
+from provisioner.inventory.model import Frame, Inventory, Secrets
 from provisioner.inventory.moves import old_facilities
 
 Errors = Mapping[str, tuple[Problem, ...]]

@@ -52,7 +52,6 @@ from provisioner.inventory.model.facility import (
     Operating,
     path_name,
 )
-from provisioner.inventory.model.held import HeldFacility
 from provisioner.inventory.model.hosts import Carrier, Centre, Relay, Ssh
 from provisioner.inventory.model.orders import Designation, Designations, Instruction, Instructions, ManagingBody
 from provisioner.inventory.model.policy import Freeze, Limits, Move, Policy, SignOffs
@@ -84,7 +83,6 @@ __all__ = [
     "Frame",
     "Freeze",
     "Gateway",
-    "HeldFacility",
     "InProvince",
     "Instruction",
     "Instructions",

@@ -8,12 +8,13 @@ from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
+from provisioner.base.held import HeldFacility
 from provisioner.inventory.allocate import allocate as allocations_for
 from provisioner.inventory.files.lock import write_lock
 from provisioner.inventory.loader.cache import cache_of
 from provisioner.inventory.loader.held import valid_part
 from provisioner.inventory.loader.load import load
-from provisioner.inventory.model import Allocations, HeldFacility
+from provisioner.inventory.model import Allocations
 from provisioner.inventory.rules import ALLOCATION_MISSING, GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
 
 _TOLERATED = frozenset({ALLOCATION_MISSING, HOST_KEYS_MISSING, GATEWAY_KEY_MISSING})

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from provisioner.base.held import HeldFacility
 from provisioner.desired.spec import HostSpec
 from provisioner.hosts.facts import HostFacts
-from provisioner.inventory.model import HeldFacility
 from provisioner.plan.changes import Change, Resource
 from provisioner.plan.diff.comparison import Comparison, owner_of_path
 
