@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets as random
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import cached_property
@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from provisioner.base.collector import without_collector
-from provisioner.base.errors import HostError, SecretsError, UsageError
+from provisioner.base.errors import HostError, InventoryError, SecretsError, UsageError
+from provisioner.base.held import HeldFacility
 from provisioner.base.nearest import did_you_mean
 from provisioner.base.password_place import outside_of
 from provisioner.base.secret import Secret
@@ -32,13 +33,9 @@ from provisioner.hosts.runner import HostRunner, UnprovedHostError
 from provisioner.inventory.files.lock import write_lock
 from provisioner.inventory.files.revision import commit_of
 from provisioner.inventory.loader.cache import Cache, cache_of
-from provisioner.inventory.loader.load import Loaded, load, load_inventory, valid_inventory
-from provisioner.inventory.loader.secrets import (
-    carriers_apart,
-    load_secrets,
-    write_carrier_secrets,
-    write_inventory_secrets,
-)
+from provisioner.inventory.loader.held import ValidPart, valid_part, valid_secrets
+from provisioner.inventory.loader.load import Loaded, load
+from provisioner.inventory.loader.secrets import carriers_apart, write_carrier_secrets, write_inventory_secrets
 from provisioner.inventory.model import Inventory, InventorySecrets, Secrets
 from provisioner.inventory.new_secrets import completed, recorded
 from provisioner.inventory.rules import GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
@@ -46,12 +43,13 @@ from provisioner.inventory.rules.logins import HOST_KEY_MISPLACED, SECRETS_MISSI
 from provisioner.plan import Basis, HostItems, Plan, saved_text, seal_key, seen_of
 from provisioner.plan.build import Observed, build_plan, changes_of_all
 from provisioner.plan.changes import Change, distinct_trust
-from provisioner.plan.diff import changes_of
+from provisioner.plan.diff import changes_of, held_on
 from provisioner.plan.guards.policy import TRUST
 from provisioner.render.files import RenderedFile
 from provisioner.render.host import render_host
 from provisioner.render.site import SitePackage, render_closed_site, render_site
 from provisioner.render.templates import Templates, load_templates
+from provisioner.verify.held import with_held
 from provisioner.verify.requests import ObserveCall
 from provisioner.verify.result import VerifyResult
 from provisioner.verify.run import verify
@@ -92,9 +90,32 @@ class Session:
         return outside_of(VaultPasswords.from_environment(self.environment).for_secrets(), self.root)
 
     @cached_property
+    def readable(self) -> ValidPart:
+        """The inventory as far as its own files are in order, and what is held for them: no vault is opened."""
+        return valid_part(self._loaded, self.root)
+
+    def part(self, tolerate: Collection[str]) -> ValidPart:
+        """As `readable`, for a command that is there to solve some problems."""
+        return valid_part(self._loaded, self.root, tolerate=tolerate)
+
+    @property
     def inventory(self) -> Inventory:
-        """The inventory, valid and complete."""
-        return valid_inventory(self._loaded, self.root)
+        """The inventory, valid without what is held for its files."""
+        return self.readable.inventory
+
+    @cached_property
+    def _complete(self) -> tuple[ValidPart, Secrets]:
+        return valid_secrets(self.root, self.passwords, self.readable)
+
+    @property
+    def served(self) -> Inventory:
+        """The inventory without all that is held: valid, and with every secret that it needs."""
+        return self._complete[0].inventory
+
+    @property
+    def held(self) -> Mapping[str, HeldFacility]:
+        """The facilities with errors of their own, in their files or among the secrets: hosts keep what they have."""
+        return self._complete[0].held
 
     @cached_property
     def _loaded(self) -> Loaded:
@@ -105,21 +126,26 @@ class Session:
         """What earlier runs read of the inventory's files."""
         return cache_of(self.root, self.environment)
 
-    @cached_property
+    @property
     def secrets(self) -> Secrets:
         """The vault's content, complete."""
-        return load_secrets(self.root, self.passwords, self.inventory)
+        return self._complete[1]
 
     @cached_property
     def state(self) -> DesiredState:
         """What every host should hold."""
-        inventory, secrets = self.inventory, self.secrets
+        inventory, secrets, held = self.served, self.secrets, self.held
         with without_collector():
-            return desired_state(inventory, secrets)
+            return desired_state(inventory, secrets, held)
 
     def left_out(self, limit: Limit) -> tuple[LeftOutHost, ...]:
         """The hosts that a limit takes, and of which nothing can be said: their secrets stayed shut."""
         return shut_by(self.state, limit.of(self.inventory))
+
+    def held_by(self, limit: Limit) -> tuple[HeldFacility, ...]:
+        """What is held of what a limit takes, as far as no host is asked who has something of it."""
+        limit = limit.of(self.inventory)
+        return tuple(one for one in self.held.values() if limit.takes_held(one, self.state.hosts))
 
     @cached_property
     def files(self) -> dict[str, tuple[RenderedFile, ...]]:
@@ -140,7 +166,7 @@ class Session:
 
     def basis(self, live: Mapping[str, str]) -> Basis:
         """What a plan of this session rests on."""
-        return Basis(self.digest, self.templates.digest, dict(live))
+        return Basis(self.digest, self.templates.digest, dict(live), held=tuple(self.held))
 
     @property
     def seal_key(self) -> Secret:
@@ -194,7 +220,7 @@ def make_plan(
     errors = errors | {host.id: _not_opened(host) for host in shut_by(session.state, limit)}
     unreadable = {host: error.message for host, error in errors.items()}
     unproved = frozenset(host for host, error in errors.items() if isinstance(error, UnprovedHostError))
-    observed = Observed(session.inventory, session.state, hosts, session.files, facts, unreadable, unproved=unproved)
+    observed = Observed(session.served, session.state, hosts, session.files, facts, unreadable, unproved=unproved)
     basis = replace(session.basis({}), allow=allowed)
     with without_collector():
         plan = build_plan(observed, basis, limit, now, session.commit)
@@ -264,8 +290,10 @@ def verify_inventory(session: Session, limit: Limit) -> VerifyResult:
         InventoryError, SecretsError, RenderError: there is nothing to check against.
         UsageError: no path is chosen.
     """
+    read: dict[str, HostFacts] = {}
 
     def compare(facts: HostFacts) -> tuple[Change, ...]:
+        read[facts.host] = facts
         return changes_of(session.state.hosts[facts.host], session.files[facts.host], facts)
 
     limit = limit.of(session.inventory)
@@ -277,7 +305,17 @@ def verify_inventory(session: Session, limit: Limit) -> VerifyResult:
         clock=lambda: datetime.now(UTC),
     )
     left_out = [(h, [p.name for p in h.paths if limit.takes_left_out_path(h, p)]) for h in session.left_out(limit)]
-    return with_shut(result, left_out)
+    return _with_held(session, limit, with_shut(result, left_out), read)
+
+
+def _with_held(session: Session, limit: Limit, result: VerifyResult, read: Mapping[str, HostFacts]) -> VerifyResult:
+    """What was found, and what is live of facilities that are held."""
+    relays = [(session.state.hosts[host], facts) for host, facts in sorted(read.items())]
+    on = {spec.id: held_on(spec, facts) for spec, facts in relays}
+    held = [o for o in session.held.values() if limit.takes_held(o, [host for host, ids in on.items() if o.id in ids])]
+    names = frozenset(name for one in held for name in one.names)
+    chosen = {s.id: frozenset(path for path, of in f.held.paths.items() if of in names) for s, f in relays}
+    return with_held(result, relays, chosen, held)
 
 
 # --- keys and site packages -----------------------------------------------------------------------
@@ -289,6 +327,7 @@ class KeysMade:
 
     Attributes:
         site_packages: by relay whose key is new, the sites whose gateways were installed with the one before.
+        held: facilities with errors of their own: nothing is made for them, and nothing of theirs is lost.
     """
 
     written: tuple[Path, ...]
@@ -296,6 +335,7 @@ class KeysMade:
     unreadable: Mapping[str, HostError]
     shut: Mapping[str, str]
     site_packages: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    held: tuple[HeldFacility, ...] = ()
 
 
 def init_keys(session: Session, *, allow: Mapping[str, int] | None = None) -> KeysMade:
@@ -309,10 +349,12 @@ def init_keys(session: Session, *, allow: Mapping[str, int] | None = None) -> Ke
         InventoryError, SecretsError: the inventory is invalid, or the vault cannot be opened.
     """
     tolerate = {HOST_KEYS_MISSING, GATEWAY_KEY_MISSING}
-    inventory = load_inventory(session.root, today=session.today, cache=session.cache, tolerate=tolerate)
+    unread = session.part(tolerate)
     tolerate = {SECRETS_MISSING, HOST_KEY_MISPLACED}
-    old = load_secrets(session.root, session.passwords, inventory, tolerate=tolerate)
-    new = completed(inventory, old, carriers_apart(session.root, session.passwords, inventory.carriers))
+    part, old = valid_secrets(session.root, session.passwords, unread, tolerate=tolerate)
+    inventory = part.inventory
+    apart = carriers_apart(session.root, session.passwords, inventory.carriers)
+    new = completed(inventory, old, apart, held=unread.names)
     hosts = key_hosts(inventory, new)
     written = []
     if new.digest_key is not None and write_inventory_secrets(
@@ -328,7 +370,8 @@ def init_keys(session: Session, *, allow: Mapping[str, int] | None = None) -> Ke
     if lock != inventory.allocations:
         written.append(write_lock(session.root, lock))
     packages = _packages_before(inventory, made)
-    return KeysMade(tuple(written), tuple(sorted(made)), errors, dict(sorted(old.shut.items())), packages)
+    held = tuple(part.held.values())
+    return KeysMade(tuple(written), tuple(sorted(made)), errors, dict(sorted(old.shut.items())), packages, held)
 
 
 def _packages_before(inventory: Inventory, made: Mapping[str, Mapping[str, str]]) -> dict[str, tuple[str, ...]]:
@@ -360,10 +403,14 @@ def _keys_of(
 
 @dataclass(frozen=True)
 class SitePackages:
-    """The package of each facility, and the facilities whose secrets stayed shut, with what would have to be opened."""
+    """The package of each facility, and the facilities whose secrets stayed shut, with what would have to be opened.
+
+    `held` are facilities with errors of their own, for which there is none.
+    """
 
     files: Mapping[str, SitePackage]
     shut: Mapping[str, tuple[str, ...]]
+    held: tuple[HeldFacility, ...] = ()
 
 
 def site_packages(session: Session, facilities: Sequence[str]) -> SitePackages:
@@ -372,10 +419,13 @@ def site_packages(session: Session, facilities: Sequence[str]) -> SitePackages:
     Raises:
         UsageError: there is no such facility, or it is neither rendered nor closed.
         SecretsError: a named facility's secrets stayed shut, or everybody's did.
+        InventoryError: a named facility is held.
     """
-    inventory = load_inventory(session.root, today=session.today, cache=session.cache, tolerate={GATEWAY_KEY_MISSING})
+    part = session.part({GATEWAY_KEY_MISSING})
+    _refuse_held(part, facilities)
+    inventory = part.inventory
     rendered = {facility.id: facility for facility in inventory.rendered_facilities}
-    unknown = sorted(set(facilities) - set(rendered) - closed_sites(inventory))
+    unknown = sorted(set(facilities) - set(rendered) - (closed_sites(inventory) - part.names))
     if unknown:
         raise UsageError(
             f"{unknown[0]} is no facility with an agreed plan that is open, nor a closed one",
@@ -389,7 +439,12 @@ def site_packages(session: Session, facilities: Sequence[str]) -> SitePackages:
     chosen = tuple(facilities) or tuple(rendered)
     # A package that takes a gateway down holds no secret: the vault stays closed.
     up = [name for name in chosen if name in rendered]
-    secrets = load_secrets(session.root, session.passwords, inventory) if up or not facilities else Secrets()
+    secrets, held = Secrets(), part
+    if up or not facilities:
+        held, secrets = valid_secrets(session.root, session.passwords, part)
+        # A package has no login of a camera: without one there it can be made all the same.
+        held = replace(held, held={n: o for n, o in held.held.items() if n in part.held or _lacks_keys(o)})
+        _refuse_held(held, facilities)
     shut = {name: files for name in up if (files := shut_for_site(secrets, rendered[name]))}
     if shut and (facilities or len(shut) == len(chosen)):
         name, files = next(iter(shut.items()))
@@ -400,6 +455,24 @@ def site_packages(session: Session, facilities: Sequence[str]) -> SitePackages:
         if name in rendered
         else render_closed_site(name, session.templates)
         for name in chosen
-        if name not in shut
+        if name not in shut and name not in held.held
     }
-    return SitePackages(packages, shut)
+    return SitePackages(packages, shut, () if facilities else tuple(held.held.values()))
+
+
+def _lacks_keys(held: HeldFacility) -> bool:
+    return any(problem.code == SECRETS_MISSING for problem in held.problems)
+
+
+def _refuse_held(part: ValidPart, facilities: Sequence[str]) -> None:
+    """Refuse to work on a facility that is held, where it was named.
+
+    Raises:
+        InventoryError: with its problems.
+    """
+    for name in facilities:
+        if name in part.held:
+            message = f"facility {name} is held: its own files have errors"
+            raise InventoryError(
+                message, problems=part.held[name].problems, hint="correct the places listed", object=name
+            )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Collection
 from functools import cache
 from typing import Any
 
@@ -32,9 +33,9 @@ def facility(name: str = "kcl-bg-001", count: int = 2, **changes: Any) -> dict[s
     return inventories.signed(plain | changes)
 
 
-def complete(inventory: Inventory) -> Inventory:
+def complete(inventory: Inventory, held: Collection[str] = ()) -> Inventory:
     """An inventory with addresses and host keys, as `allocate` and `keys init` would leave it."""
-    lock = allocate(inventory)
+    lock = allocate(inventory, held)
     keys = {host: _keys(host) for host in (*lock.relays, *lock.centres)}
     return inventories.with_lock(inventory, recorded(lock, keys))
 

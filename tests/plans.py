@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from provisioner.apply import HostOutcome, Job, RolloutOptions, apply
+from provisioner.base.held import HeldFacility
 from provisioner.base.secret import Secret
-from provisioner.desired import DesiredState, desired_state
+from provisioner.desired import NOTHING_HELD, DesiredState, desired_state
 from provisioner.desired.limit import Limit, chosen_hosts
 from provisioner.hosts.observe import observe
 from provisioner.inventory.allocate import devices_of
@@ -17,8 +18,10 @@ from provisioner.inventory.moves import moved_secrets
 from provisioner.pipeline import Planned
 from provisioner.plan import Basis
 from provisioner.plan.build import Observed, build_plan
+from provisioner.render.files import MEDIAMTX_FILE, RenderedFile
+from provisioner_host import relay as host_relay
 from tests import fleets, inventories
-from tests.simulated import SimulatedHosts
+from tests.simulated import SimulatedHost, SimulatedHosts
 
 NOW = datetime(2021, 5, 9, 3, 0, tzinfo=UTC)
 KEY = Secret("key-of-seals")
@@ -45,15 +48,17 @@ class World:
     secrets: Secrets | None = None
     runs: int = 0
 
-    def complete(self, inventory: Inventory) -> Inventory:
+    def complete(self, inventory: Inventory, held: Collection[str] = ()) -> Inventory:
         """An inventory with the lock as `allocate` would leave it after what was recorded before."""
-        return fleets.complete(inventories.with_lock(inventory, self.lock))
+        return fleets.complete(inventories.with_lock(inventory, self.lock), held)
 
-    def state(self, inventory: Inventory, password: str = PASSWORD) -> tuple[Inventory, Secrets, DesiredState]:
+    def state(
+        self, inventory: Inventory, password: str = PASSWORD, held: Mapping[str, HeldFacility] = NOTHING_HELD
+    ) -> tuple[Inventory, Secrets, DesiredState]:
         """The complete inventory, its secrets and what hosts should hold."""
-        whole = self.complete(inventory)
+        whole = self.complete(inventory, {name for one in held.values() for name in one.names})
         secrets = self._secrets(whole, password)
-        return whole, secrets, desired_state(whole, secrets)
+        return whole, secrets, desired_state(whole, secrets, held)
 
     def _secrets(self, inventory: Inventory, password: str) -> Secrets:
         new = fleets.secrets_of(inventory, password)
@@ -75,9 +80,10 @@ class World:
         allow: Mapping[str, int] = EVERYTHING,
         now: datetime = NOW,
         password: str = PASSWORD,
+        held: Mapping[str, HeldFacility] = NOTHING_HELD,
     ) -> Planned:
-        """The plan that makes hosts what an inventory says."""
-        whole, _, state = self.state(inventory, password)
+        """The plan that makes hosts what an inventory says, but for what is held."""
+        whole, _, state = self.state(inventory, password, held)
         files = fleets.files_of(state)
         hosts = chosen_hosts(state, limit or Limit())
         facts, errors = observe(hosts, files, self.hosts)
@@ -86,10 +92,16 @@ class World:
         plan = build_plan(observed, Basis("inventory", "templates", {}, allow=allow), limit or Limit(), now)
         return Planned(plan, hosts, facts, errors)
 
-    def apply(self, inventory: Inventory, *, password: str = PASSWORD) -> Planned:
+    def apply(
+        self,
+        inventory: Inventory,
+        *,
+        password: str = PASSWORD,
+        held: Mapping[str, HeldFacility] = NOTHING_HELD,
+    ) -> Planned:
         """Bring all hosts to what an inventory says, and give the plan that was applied."""
-        whole, secrets, state = self.state(inventory, password)
-        planned = self.plan(inventory, password=password)
+        whole, secrets, state = self.state(inventory, password, held)
+        planned = self.plan(inventory, password=password, held=held)
         files = fleets.files_of(state)
         jobs = [
             Job(state.hosts[host], files[host], planned.facts[host], planned.facts[host].live_digest)
@@ -120,3 +132,13 @@ def of(sites: Mapping[str, int], **changes: object) -> Inventory:
 def without_refusals(planned: Planned) -> Planned:
     """A plan as if nothing held it back."""
     return replace(planned, plan=replace(planned.plan, refused=()))
+
+
+def paths_in(host: SimulatedHost) -> set[str]:
+    """The names of the paths in a host's relay file."""
+    return set(host_relay.describe(host.files[MEDIAMTX_FILE][0].decode(), "")["paths"])
+
+
+def rendered(state: DesiredState) -> dict[str, tuple[RenderedFile, ...]]:
+    """Every host's rendered files."""
+    return fleets.files_of(state)

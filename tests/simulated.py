@@ -12,7 +12,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from provisioner.desired.spec import MediaPath
@@ -20,6 +20,7 @@ from provisioner.desired.units import UNIT_MEDIAMTX, UNIT_REVERT, units_of
 from provisioner.hosts.runner import UNPROVED, CallOutcome, HostAnswer, HostCall
 from provisioner.render.files import MEDIAMTX_FILE, NFT_FILE, POLICY_FILE, PSK_FILE, TRUST_FILE, TUNNEL_FILE, WG_FILE
 from provisioner_host import files as host_files
+from provisioner_host import held as host_held
 from provisioner_host import relay as host_relay
 from provisioner_host import saved_texts
 from provisioner_host import tunnel as host_tunnel
@@ -98,6 +99,7 @@ class SimulatedHosts:
             "confirm": _confirm,
             "abort": _abort,
             "status": _status,
+            "probe": _probe,
         }
         document = operations[operation](host, call)
         self.after(operation, call.spec.id)
@@ -119,6 +121,11 @@ def _observe(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
     key = request["digest_key"]
     owned = sorted({*request["files"], *((host.manifest or {}).get("files", ()))})
     intended = call.files.get("nft")
+    held = request.get("held", ())
+    texts = {path: file[0].decode() for path, file in host.files.items() if path in host_held.FILES}
+    without, parts = host_held.taken(texts, held, key)
+    if intended is not None:
+        intended = host_held.put_back({NFT_FILE: intended.decode()}, parts, key)[NFT_FILE].encode()
     facts: dict[str, Any] = {
         "host": {"arch": "amd64", "python": "3.11.2", "boot_id": "boot", "ssh_peer": host.ssh_peer or _inside(call)},
         "missing_programs": [],
@@ -133,13 +140,17 @@ def _observe(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
         "trust": _json(host, TRUST_FILE),
         "policy": _json(host, POLICY_FILE),
     }
+    if held:
+        facts["held"] = host_held.answer_of(texts, without, parts, key)
     if request.get("receipts"):
         facts["receipts"] = host.heads
     if request.get("program"):
         present = request["program"] in host.programs
         facts["program"] = {"present": present, "whole": present, "version": "v1.20.1" if present else ""}
         content = host.files.get(MEDIAMTX_FILE)
-        facts["relay"] = host_relay.describe(content[0].decode(), key) if content else None
+        facts["relay"] = host_relay.describe(without[MEDIAMTX_FILE], key) if content else None
+        if content:
+            facts["relay"]["sentinel"] = host_relay.describe(content[0].decode(), "")["sentinel"]
         there = content is not None or host.runs_without_file
         running = there and "provisioner-mediamtx.service" in host.units and not host.silent
         sentinel = host.sentinel or (facts["relay"]["sentinel"] if content and running else None)
@@ -213,13 +224,25 @@ def _apply(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
     host.last_good, host.before, host.silent = _state(host), _looked(host, call), False
     for path in set((host.manifest or {}).get("files", ())) - set(request["files"]):
         host.files.pop(path, None)
+    contents = _kept(host, call)
     for path, wanted in request["files"].items():
-        host.files[path] = (call.files[wanted["content"]], wanted["mode"], wanted["owner"], wanted["group"])
+        host.files[path] = (contents[path], wanted["mode"], wanted["owner"], wanted["group"])
     host.writes += 1
     _go_live(host, call)
     host.armed = {"run": request["run"], "kind": "apply", "target": ""}
     host.elsewhere = list(request["elsewhere"])
     return answer | {"outcome": "armed", "before": host.before}
+
+
+def _kept(host: SimulatedHost, call: HostCall) -> dict[str, bytes]:
+    """What is to be written, with what is held as the host has it."""
+    wanted = {path: call.files[file["content"]] for path, file in call.request["files"].items()}
+    key, held = call.request["observe"]["digest_key"], call.request["observe"].get("held", ())
+    texts = {path: host.files[path][0].decode() for path in host_held.FILES if path in host.files}
+    _, parts = host_held.taken(texts, held, key)
+    staged = {path: wanted[path].decode() for path in host_held.FILES if path in wanted}
+    whole = host_held.put_back(staged, parts, key)
+    return wanted | {path: text.encode() for path, text in whole.items()}
 
 
 def _go_live(host: SimulatedHost, call: HostCall) -> None:
@@ -253,6 +276,15 @@ def peers_in(conf: str) -> list[dict[str, Any]]:
         elif name == "PersistentKeepalive":
             peers[-1]["keepalive_s"] = None if value == "off" else int(value)
     return peers
+
+
+def _probe(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
+    """Tell what a visit sees: as a look, of each path that is asked for, with the host's facts."""
+    asked = call.request.get("relay")
+    answer: dict[str, Any] = {"facts": _observe(host, call), "facts_error": "", "seconds": 1.0}
+    if asked:
+        answer["relay"] = _looked(host, replace(call, request={"gate": asked}))["relay"]
+    return answer
 
 
 def _over(host: SimulatedHost, run: str) -> dict[str, Any] | None:
@@ -407,6 +439,7 @@ def _rollback(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
         return _answer(run, "refused", f"this host keeps no state of before {target}")
     host.last_good = _state(host)
     kept[target] = _without(kept[target], host, _unwanted(kept[target], host, call))
+    kept[target] = _with_held(kept[target], host, call)
     then, now = _paths(kept[target]), _paths(host.last_good)
     host.armed = {"run": run, "kind": "rollback", "target": target}
     host.writes += 1
@@ -415,6 +448,20 @@ def _rollback(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
     affected = sorted(name for name in {*then, *now} if then.get(name) != now.get(name))
     removed = sorted(set(now) - set(then))
     return _answer(run, "armed") | {"before": host.before, "affected": affected, "removed": removed}
+
+
+def _with_held(state: dict[str, Any], host: SimulatedHost, call: HostCall) -> dict[str, Any]:
+    """A state that keeps what the host has now of what is held."""
+    held, key = call.request["held"], call.request["digest_key"]
+    now, then = (
+        {path: files[path][0].decode() for path in host_held.FILES if path in files}
+        for files in (host.files, state.get("files", {}))
+    )
+    if not (held and then):
+        return state
+    whole = host_held.put_back(host_held.taken(then, held, key)[0], host_held.taken(now, held, key)[1], key)
+    files = state["files"] | {path: (text.encode(), *state["files"][path][1:]) for path, text in whole.items()}
+    return state | {"files": files, "rules": files[NFT_FILE][0], "peers": _peers(files)}
 
 
 def _paths(state: dict[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from provisioner_host import dead_man, gate, keys, last_good, lease, paths, preflight, switch
+from provisioner_host import dead_man, gate, held, keys, last_good, lease, paths, preflight, switch
 from provisioner_host.health import health
 from provisioner_host.observe import observe
 from provisioner_host.room import words_of
@@ -41,6 +41,8 @@ def _locked(change: ApplyTransaction) -> ChangeAnswer:
         if facts["live_digest"] != change.request["expected_live_digest"]:
             lease.release(change.run_id)
             return change.answer("stale", facts=facts)
+        if change.request["observe"].get("held"):
+            change.step("keep what is held", lambda: held.keep(change))
         before = change.step("paths before", lambda: _look(change))
         if not switch.is_silent(change) and _hangs(facts, before):
             lease.release(change.run_id)

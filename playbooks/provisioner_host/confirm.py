@@ -6,7 +6,7 @@ import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from provisioner_host import dead_man, files, gate, last_good, lease, lockout, paths, tombstones
+from provisioner_host import dead_man, files, gate, held, last_good, lease, lockout, paths, tombstones
 from provisioner_host.health import health, health_of_saved
 from provisioner_host.observe import observe
 from provisioner_host.room import words_of
@@ -63,9 +63,8 @@ def confirm(request: ConfirmRequest, folder: Path) -> ChangeAnswer:
                 change.step("persist", lambda: _persist_rollback(change, str(armed["target"])))
             else:
                 rules = str(paths.NFT_FILE) in request["files"]
-                state = change.step(
-                    "health", lambda: health(request["units"], request["peers"], request["sentinel"], rules=rules)
-                )
+                peers, sentinel = held.expected(request)
+                state = change.step("health", lambda: health(request["units"], peers, sentinel, rules=rules))
                 change.step("persist", lambda: persist(change, request["files"]))
         except Failed as error:
             return change.back(words_of(error))

@@ -14,6 +14,7 @@ from provisioner_host import (
     dead_man,
     files,
     firewall,
+    held,
     last_good,
     lockout,
     paths,
@@ -76,10 +77,14 @@ def observe(request: ObserveRequest, folder: Path, *, runtime: bool = True) -> F
         "live_digest": "",
     }
     live = firewall.live() if shutil.which("nft", path=PATH) else None
-    facts["firewall"] = {"present": live is not None, "differences": _differences(folder / "files/nft", live)}
+    kept = held.Held(request.get("held", ()), key)
+    intended = kept.rules(folder / "files/nft")
+    facts["firewall"] = {"present": live is not None, "differences": _differences(intended, live)}
+    if request.get("held"):
+        facts["held"] = kept.answer
     if request["program"]:
         facts["program"] = program(Path(request["program"]), manifest)
-        facts["relay"] = _relay_file(key)
+        facts["relay"] = _relay_file(key, kept)
         facts["runtime"] = _runtime() if runtime else None
     if request.get("receipts"):
         facts["receipts"] = last_good.recorded_heads()
@@ -159,15 +164,16 @@ def _version(path: Path) -> str:
     return named[1] if named else ""
 
 
-def _relay_file(key: str) -> RelayAnswer | None:
+def _relay_file(key: str, kept: held.Held) -> RelayAnswer | None:
+    """The relay's file without what is held; which sentinel it has, it says of the whole."""
     try:
-        content = paths.MEDIAMTX_FILE.read_bytes()
+        content = kept.relay_file(paths.MEDIAMTX_FILE.read_bytes())
     except FileNotFoundError:
         return None
     # Under a keyed digest: what is kept says no more of the file than the facts do.
     same = files.keyed_digest(key, content)
     described: RelayAnswer = known("relay", same, lambda: relay.describe(content.decode(errors="replace"), key))
-    return described
+    return {**described, "sentinel": kept.sentinel or described["sentinel"]}
 
 
 def _runtime() -> RuntimeAnswer | None:

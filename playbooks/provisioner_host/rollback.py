@@ -10,6 +10,7 @@ from provisioner_host import (
     files,
     firewall,
     gate,
+    held,
     last_good,
     lease,
     lockout,
@@ -53,6 +54,10 @@ def _locked(change: Transaction, request: RollbackRequest) -> ChangeAnswer:
         state = last_good.state_of(generation)
         free = lambda: tombstones.free_of_revoked(generation, request["wanted"], request["digest_key"])  # noqa: E731
         change.notes += change.step("leave out what is revoked", free)
+        if facilities := request["held"]:
+            saved = {str(f["path"]): generation / f["content"] for f in state["files"]}
+            kept = lambda: held.keep_in(generation, saved, facilities, request["digest_key"])  # noqa: E731
+            change.step("keep what is held", kept)
         affected, removed = _affected(generation, state)
         asked = _differing(request["gate"], set(affected) - set(removed))
         before = change.step("paths before", lambda: gate.look(asked))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from provisioner_host.files import keyed_digest
@@ -79,7 +79,7 @@ def unwanted(saved: HeldTexts, now: HeldTexts, wanted: Mapping[str, str], key: s
         wanted: keyed digests of pre-shared keys, sources and hashes, by public key, path and user.
         key: the digests' key.
     """
-    has, psks = holdings(now), dict(_psk_lines(saved.psks))
+    has, psks = holdings(now), dict(psk_lines(saved.psks))
     secret_of = {
         "peers": {peer.key: psks.get(peer.key, "") for peer in _peers(saved.tunnel)[1]},
         "paths": {name: _source(line) for name, line in _paths(saved.relay).items() if name not in has["paths"]},
@@ -124,6 +124,21 @@ def _peers(text: str) -> tuple[list[str], list[PeerBlock]]:
     return head.splitlines(), [_peer(block.strip("\n").splitlines()) for block in blocks]
 
 
+def peers_in(text: str) -> list[PeerBlock]:
+    """The peers of a tunnel's file.
+
+    Raises:
+        Unclear: the file has another form than ours.
+    """
+    return _peers(text)[1]
+
+
+def tunnel_of(text: str, peers: Iterable[PeerBlock]) -> str:
+    """A tunnel's file with other peers, as they are written."""
+    lines = [*_peers(text)[0], *(line for peer in peers for line in ("", *peer.lines))]
+    return "\n".join(lines) + "\n"
+
+
 def _peer(lines: list[str]) -> PeerBlock:
     keys = [match[1] for line in lines if (match := _KEY.fullmatch(line))]
     allowed = [line.partition(" = ")[2] for line in lines if line.startswith("AllowedIPs = ")]
@@ -158,9 +173,9 @@ def _tunnel_without(
 
 
 def _psks_without(text: str, now: str, names: Mapping[str, str], out: dict[str, list[str]]) -> str:
-    present = dict(_psk_lines(now))
+    present = dict(psk_lines(now))
     result = ""
-    for key, psk in _psk_lines(text):
+    for key, psk in psk_lines(text):
         if key not in names:
             continue
         if present.get(key, psk) != psk:
@@ -169,7 +184,12 @@ def _psks_without(text: str, now: str, names: Mapping[str, str], out: dict[str, 
     return result
 
 
-def _psk_lines(text: str) -> Iterator[tuple[str, str]]:
+def psk_lines(text: str) -> Iterator[tuple[str, str]]:
+    """Public keys with their pre-shared keys.
+
+    Raises:
+        Unclear: a line has another form than ours.
+    """
     for line in text.splitlines():
         words = line.split()
         if len(words) != 2:  # noqa: PLR2004 (a key and its pre-shared key)
@@ -188,7 +208,7 @@ def _relay_without(text: str, now: str, stones: Tombstones, out: dict[str, list[
     lines = []
     for line in text.splitlines():
         path = PATH_LINE.match(line)
-        name = _name(path[1]) if path else ""
+        name = name_in(path[1]) if path else ""
         if line.startswith(USERS_LINE):
             lines.append(users)
         elif not path or name.startswith(SENTINEL_PREFIX) or line == present.get(name):
@@ -223,7 +243,7 @@ def _paths(text: str) -> dict[str, str]:
     lines: dict[str, str] = {}
     for line in text.splitlines():
         if path := PATH_LINE.match(line):
-            name = _name(path[1])
+            name = name_in(path[1])
             if name in lines:
                 raise Unclear("the relay's file has a path twice")
             if not name.startswith(SENTINEL_PREFIX):
@@ -233,7 +253,8 @@ def _paths(text: str) -> dict[str, str]:
     return lines
 
 
-def _name(quoted: str) -> str:
+def name_in(quoted: str) -> str:
+    """A path's name from how it is written, in its quotes."""
     # A relay may have ten thousand: a name without escapes is what stands between its quotes.
     if "\\" not in quoted:
         return quoted[1:-1]
@@ -285,7 +306,12 @@ def _users_without(text: str, now: str, gone: Mapping[str, str], out: dict[str, 
 
 def _sources(relay: str) -> set[str]:
     """Where paths are pulled from, as elements of the set of cameras."""
-    places = (_AT.search(_source(line)) for line in _paths(relay).values())
+    return places_of(_paths(relay).values())
+
+
+def places_of(lines: Iterable[str]) -> set[str]:
+    """Where paths are pulled from, by their lines, as elements of the set of cameras."""
+    places = (_AT.search(_source(line)) for line in lines)
     return {f"{place[1]} . {place[2] or _RTSP}" for place in places if place}
 
 
@@ -295,7 +321,7 @@ def _sources(relay: str) -> set[str]:
 def ssh_in(rules: str) -> tuple[int | None, list[str]]:
     """The port of SSH and the networks that it is accepted from; no port where the rules are not ours."""
     port = _SSH.search(rules)
-    return int(port[1]) if port else None, _elements(rules).get("management", [])
+    return int(port[1]) if port else None, elements_in(rules).get("management", [])
 
 
 def _rules_without(text: str, now: str, allowed: set[str], sources: set[str] | None) -> str:
@@ -305,20 +331,21 @@ def _rules_without(text: str, now: str, allowed: set[str], sources: set[str] | N
     """
     if not text:
         return text
-    own = _elements(text)
+    own = elements_in(text)
     keep = {
-        "management": _elements(now).get("management", []) if now else own.get("management", []),
+        "management": elements_in(now).get("management", []) if now else own.get("management", []),
         "centres": [e for e in own.get("centres", []) if f"{e}/32" in allowed],
         "cameras": [e for e in own.get("cameras", []) if sources is None or e in sources],
     }
     missing = {s for s in sources or () if s.partition(" ")[0] + "/32" in allowed} - set(keep["cameras"])
-    keep["cameras"] += sorted(missing & set(_elements(now).get("cameras", [])))
+    keep["cameras"] += sorted(missing & set(elements_in(now).get("cameras", [])))
     if all(keep[name] == own.get(name, []) for name in keep):
         return text
-    return "".join(_with_elements(text, keep))
+    return "".join(with_elements(text, keep))
 
 
-def _with_elements(text: str, keep: Mapping[str, list[str]]) -> Iterator[str]:
+def with_elements(text: str, keep: Mapping[str, list[str]]) -> Iterator[str]:
+    """The lines of the rules with other elements in our sets."""
     name = ""
     for line in text.splitlines():
         if match := _SET.fullmatch(line):
@@ -331,7 +358,7 @@ def _with_elements(text: str, keep: Mapping[str, list[str]]) -> Iterator[str]:
             yield f"{line}\n"
 
 
-def _elements(rules: str) -> dict[str, list[str]]:
+def elements_in(rules: str) -> dict[str, list[str]]:
     """The elements of our sets.
 
     Raises:

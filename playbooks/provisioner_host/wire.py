@@ -29,6 +29,7 @@ class ObserveRequest(TypedDict):
         files: paths of the desired files.
         program: the path of MediaMTX's program, null on a host without a relay.
         receipts: whether the entries of the record that receipts hold are told, too.
+        held: the ids of facilities of which the host keeps what it has: it is compared, and written, with that in it.
     """
 
     operation: Literal["observe"]
@@ -37,6 +38,7 @@ class ObserveRequest(TypedDict):
     units: list[str]
     program: str | None
     receipts: NotRequired[bool]
+    held: NotRequired[list[str]]
 
 
 class KeysRequest(TypedDict):
@@ -191,6 +193,7 @@ class RollbackRequest(ChangeRequest):
     Keys:
         wanted: what the inventory wants at this host or at another relay of its carrier: public keys, names of paths
             and of users, each with the keyed digest of its pre-shared key, source or hash; nothing else comes back.
+        held: the ids of facilities of which the host keeps what it has now.
     """
 
     operation: Literal["rollback"]
@@ -199,6 +202,7 @@ class RollbackRequest(ChangeRequest):
     wanted: dict[str, str]
     lockout: LockoutCheck
     gate: GateRequest | None
+    held: list[str]
 
 
 class LookRequest(ChangeRequest):
@@ -434,6 +438,20 @@ class PolicyAnswer(TypedDict):
     protected: list[str]
 
 
+class HeldAnswer(TypedDict):
+    """What the host has of facilities that are held: paths with whose they are, peers by key, addresses, cameras.
+
+    `digests` are those of the files without it; `unclear` says why it cannot be told what in them is whose.
+    """
+
+    paths: dict[str, str]
+    peers: dict[str, str]
+    addresses: list[str]
+    cameras: list[str]
+    digests: dict[str, str]
+    unclear: str
+
+
 class FactsAnswer(TypedDict):
     """A host's facts; `program`, `relay` and `runtime` are of a host that should have a relay."""
 
@@ -453,6 +471,7 @@ class FactsAnswer(TypedDict):
     relay: NotRequired[RelayAnswer | None]
     runtime: NotRequired[RuntimeAnswer | None]
     receipts: NotRequired[list[RecordHead]]
+    held: NotRequired[HeldAnswer]
     live_digest: str
 
 

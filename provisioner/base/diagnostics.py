@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Severity(StrEnum):
-    """How bad a problem is: an error stops every command, a warning stops none."""
+    """How bad a problem is: an error stops every command, or holds the facility that it is about; a warning neither."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -26,6 +26,7 @@ class Problem:
         hint: what to do next.
         object: id of the object, e.g. `facility/kcl-bg-001`.
         severity: error or warning.
+        concerns: the facilities that it is about, where `object` does not say so: ids.
     """
 
     file: str
@@ -36,6 +37,13 @@ class Problem:
     hint: str = ""
     object: str = ""
     severity: Severity = Severity.ERROR
+    concerns: tuple[str, ...] = ()
+
+    @property
+    def facilities(self) -> tuple[str, ...]:
+        """The facilities that it is about: it holds them, and nobody else; none where it concerns all."""
+        kind, _, name = self.object.partition("/")
+        return self.concerns or ((name,) if kind == "facility" else ())
 
     @property
     def place(self) -> str:

@@ -8,6 +8,7 @@ import click
 
 from provisioner.base.json_document import Document
 from provisioner.cli.context import Invocation, today
+from provisioner.cli.held_text import code_with_held, held_documents, print_held
 from provisioner.cli.output import print_document
 from provisioner.inventory.operations.allocate import AllocatedItem
 from provisioner.inventory.operations.allocate import allocate as record_allocations
@@ -32,14 +33,16 @@ def allocate(invocation: Invocation) -> int:
             "changed": allocation.path is not None,
             "assigned": _documents(allocation.assigned),
             "retired": _documents(allocation.retired),
+            "held": held_documents(allocation.held),
         }
         print_document(document)
-        return 0
+        return code_with_held(0, allocation.held)
     for word, items in (("assigned", allocation.assigned), ("retired", allocation.retired)):
         for item in items:
             click.echo(f"{word} {item.object}: {item.address or 'port'} {item.port or ''}".rstrip())
     click.echo(f"wrote {allocation.path}: commit it" if allocation.path else "nothing to allocate")
-    return 0
+    print_held(allocation.held, color=invocation.color, what="what is recorded stays as it is")
+    return code_with_held(0, allocation.held)
 
 
 def _documents(items: Iterable[AllocatedItem]) -> list[Document]:

@@ -11,6 +11,7 @@ import click
 from provisioner.apply import exit_code
 from provisioner.base.errors import ApplyError, UsageError
 from provisioner.cli.context import Invocation, today
+from provisioner.cli.held_text import code_with_held, held_lines, last_held_line
 from provisioner.cli.interrupt import stoppable
 from provisioner.cli.limit import hosts_limit_option
 from provisioner.cli.output import print_document
@@ -85,7 +86,7 @@ def apply(
                 applied = apply_plan(session, planned, options=options)
     _show(invocation, applied)
     incomplete = ApplyError.exit_code if applied.remaining or applied.notes else 0
-    return code_of(applied, exit_code(applied.results, incomplete))
+    return code_with_held(code_of(applied, exit_code(applied.results, incomplete)), applied.held)
 
 
 def _apply_reviewed(session: Session, saved: str, options: RunOptions, *, given: bool) -> Applied:
@@ -118,4 +119,6 @@ def _show(invocation: Invocation, applied: Applied) -> None:
         for line in (host_line(result), *note_lines(result)):
             click.echo(line, color=invocation.color)
     for line in ending_lines(applied):
+        click.echo(line, color=invocation.color)
+    for line in (*held_lines(applied.held), *last_held_line(applied.held)):
         click.echo(line, color=invocation.color)

@@ -12,6 +12,7 @@ from provisioner.base.collector import without_collector
 from provisioner.base.counted import counted
 from provisioner.cli.context import Invocation
 from provisioner.cli.files import write_report
+from provisioner.cli.held_text import code_with_held, held_documents, print_held
 from provisioner.cli.limit import limit_option
 from provisioner.cli.output import print_document
 from provisioner.cli.overview import overview_of
@@ -47,8 +48,9 @@ def export(invocation: Invocation, what: str, out: Path | None, limits: tuple[st
 
 def _export(invocation: Invocation, what: str, out: Path | None, limits: tuple[str, ...], *, force: bool) -> int:
     whole = overview_of(invocation, in_brief=what != "zones")
-    whole.refuse_errors()
-    listing = FacilityList(whole.statuses((), parse_limits(limits)), whole.inventory.province_today)
+    left_out, held = whole.part.held, whole.held_by((), parse_limits(limits))
+    statuses = whole.statuses((), parse_limits(limits), without=left_out)
+    listing = FacilityList(statuses, whole.inventory.province_today)
     report = REPORTS[what]
     proof = _proof(listing, whole) if report.rests_on_proof else None
     counts = report.count(listing)
@@ -57,8 +59,8 @@ def _export(invocation: Invocation, what: str, out: Path | None, limits: tuple[s
     if invocation.json:
         inventory = {"id": whole.inventory.settings.id, "digest": whole.loaded.digest}
         document = export_document(what, counts, whole.now, whole.evidence.runs, proof=proof)
-        print_document(document | {"inventory": inventory})
-        return 0
+        print_document(document | {"inventory": inventory, "held": held_documents(held)})
+        return code_with_held(0, held)
     if proof is not None:
         click.echo(freshness_line(proof))
     click.echo(f"as of: {local_time(whole.now)}, by the evidence of {counted(whole.evidence.runs, 'run')}\n")
@@ -66,7 +68,8 @@ def _export(invocation: Invocation, what: str, out: Path | None, limits: tuple[s
         click.echo(line)
     if out is not None:
         click.echo(f"\nwrote {out}")
-    return 0
+    print_held(held, color=invocation.color, what="not counted")
+    return code_with_held(0, held)
 
 
 def _proof(listing: FacilityList, whole: Overview) -> Freshness:

@@ -8,6 +8,7 @@ from provisioner.base.counted import counted
 from provisioner.base.errors import HostError
 from provisioner.base.json_document import Document
 from provisioner.cli.context import Invocation, today
+from provisioner.cli.held_text import code_with_held, held_documents, print_held
 from provisioner.cli.lazy import NamedGroup
 from provisioner.cli.output import print_document, print_error_line, print_warning
 from provisioner.pipeline import KeysMade, Session, init_keys
@@ -39,7 +40,7 @@ def init(invocation: Invocation, allows: tuple[str, ...]) -> int:
         print_document(_document(made))
     else:
         _print(made, invocation)
-    return HostError.exit_code if made.unreadable else 0
+    return code_with_held(HostError.exit_code if made.unreadable else 0, made.held)
 
 
 def _document(made: KeysMade) -> Document:
@@ -51,6 +52,7 @@ def _document(made: KeysMade) -> Document:
         "unreadable": {host: error.message for host, error in sorted(made.unreadable.items())},
         "shut": dict(made.shut),
         "site_packages": {relay: list(sites) for relay, sites in made.site_packages.items()},
+        "held": held_documents(made.held),
     }
 
 
@@ -60,6 +62,7 @@ def _print(made: KeysMade, invocation: Invocation) -> None:
     for file, vault_id in made.shut.items():
         hint = f"whoever has a password for the vault id {vault_id} runs this, too"
         print_warning(f"{file}.yml stayed shut: nothing was made for it", hint, color=invocation.color)
+    print_held(made.held, color=invocation.color, what="nothing was made, and what there is stays")
     for _, error in sorted(made.unreadable.items()):
         print_error_line(error, color=invocation.color, margin="  ")
     for line in keys_ending(made):

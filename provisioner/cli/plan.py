@@ -9,6 +9,7 @@ import click
 from provisioner.base.atomic_file import write_atomic
 from provisioner.base.errors import HostError, PolicyError, UsageError
 from provisioner.cli.context import Invocation, today
+from provisioner.cli.held_text import code_with_held
 from provisioner.cli.limit import limit_option
 from provisioner.cli.output import print_document, print_error_line
 from provisioner.cli.plan_check import check
@@ -55,7 +56,8 @@ def plan(
     """Show what apply would change, on which host, and whom it would cut.
 
     Reads every chosen host and changes nothing. Ends with 6 if a policy refuses the plan, and with 5 if a
-    host could not be read: its changes are not in the plan. With --check it compares instead: 0 if the plan
+    host could not be read: its changes are not in the plan; with 3 if a facility has errors of its own: what hosts
+    have of it is held as it is, and the plan is that of all others. With --check it compares instead: 0 if the plan
     is still the one of that digest or file, 8 with what moved if it is not. With --offline it says what an
     edit of the inventory means, without hosts and without the vault; such a plan cannot be applied.
 
@@ -75,7 +77,8 @@ def plan(
         compared = compare(session, against, parse_limits(limits), allow=allow, everything=everything)
         _show_plan(invocation, compared, SCHEMA, details=details, everything=everything)
         code = PolicyError.exit_code if compared.refused else 0
-        return code or (_CHANGES if by_exit_code and not compared.is_empty else 0)
+        code = code or (_CHANGES if by_exit_code and not compared.is_empty else 0)
+        return code_with_held(code, compared.held_back)
     planned = make_plan(session, parse_limits(limits), allow=allow)
     if out is not None:
         write_atomic(out, planned.text(session.seal_key), mode=0o600)
@@ -84,7 +87,8 @@ def plan(
         return PolicyError.exit_code
     if planned.unreadable:
         return HostError.exit_code
-    return _CHANGES if by_exit_code and not planned.plan.is_empty else 0
+    code = _CHANGES if by_exit_code and not planned.plan.is_empty else 0
+    return code_with_held(code, planned.plan.held_back)
 
 
 @click.command()
@@ -103,7 +107,7 @@ def drift(invocation: Invocation, limits: tuple[str, ...], *, details: bool, eve
     _show(invocation, planned, DRIFT_SCHEMA, details=details, everything=everything)
     if planned.unreadable:
         return HostError.exit_code
-    return 0 if planned.plan.is_empty else _CHANGES
+    return code_with_held(0 if planned.plan.is_empty else _CHANGES, planned.plan.held_back)
 
 
 def _show(invocation: Invocation, planned: Planned, schema: str, *, details: bool, everything: bool) -> None:

@@ -12,10 +12,12 @@ from provisioner.base.counted import counted
 from provisioner.base.errors import HostError, StalePlanError, UsageError
 from provisioner.base.printable import printable
 from provisioner.cli.context import Invocation
+from provisioner.cli.held_text import code_with_held, held_lines
 from provisioner.cli.output import print_document
 from provisioner.cli.terminal import stdout_of
 from provisioner.desired.limit import Limit
 from provisioner.pipeline import Session
+from provisioner.plan.document import held_document
 from provisioner.runs.saved_plan import PlanCheck, check_digest, check_saved, read_plan_file
 
 SCHEMA = "provisioner/plan-check"
@@ -41,7 +43,7 @@ def check(invocation: Invocation, session: Session, expected: str, limit: Limit,
     _show(invocation, result)
     if result.planned.unreadable and not (result.saved and result.moved):
         return HostError.exit_code
-    return 0 if result.same else StalePlanError.exit_code
+    return code_with_held(0, result.planned.plan.held_back) if result.same else StalePlanError.exit_code
 
 
 def _refuse_nonsense(name: str, *, given: bool) -> None:
@@ -70,10 +72,13 @@ def _show(invocation: Invocation, result: PlanCheck) -> None:
             "digest": digest,
             "moved": [{"host": host, "what": words} for host, words in result.moved],
             "unreadable": dict(sorted(planned.plan.unreadable.items())),
+            "held": [held_document(one) for one in planned.plan.held],
         }
         print_document(document)
         return
     terminal = stdout_of(invocation.env, color=invocation.color)
+    held = [one.facility for one in planned.plan.held_back]
+    terminal.print(held_lines(held))
     if result.same:
         terminal.print([f"the plan is still {digest}"])
         return

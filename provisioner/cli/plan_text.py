@@ -9,6 +9,7 @@ import click
 
 from provisioner.base.counted import counted
 from provisioner.base.printable import printable
+from provisioner.cli.held_text import held_lines, last_held_line
 from provisioner.cli.terminal import Terminal
 from provisioner.plan import Plan, Totals, no_change, packages_by_cause, plan_ending, totals_of
 from provisioner.plan.changes import Action, Change, Impact, distinct_trust
@@ -40,7 +41,9 @@ def plan_lines(plan: Plan, terminal: Terminal, *, details: bool = False, everyth
     """
     changing = plan.pending
     totals = totals_of(changing, plan.carriers)
+    held = [one.facility for one in plan.held_back]
     yield from _trust(plan, changing, terminal)
+    yield from held_lines(held)
     yield from _head(plan, changing, totals)
     if changing:
         yield ""
@@ -56,6 +59,7 @@ def plan_lines(plan: Plan, terminal: Terminal, *, details: bool = False, everyth
     if plan.against is None:
         yield ""
         yield f"plan {plan.basis.digest}"
+    yield from last_held_line(held)
 
 
 def ending_lines(plan: Plan, terminal: Terminal, *, judged: bool = True) -> Iterator[str]:

@@ -9,6 +9,7 @@ import click
 from provisioner.base.counted import counted
 from provisioner.cli.context import Invocation, today
 from provisioner.cli.files import write_tree
+from provisioner.cli.held_text import code_with_held, held_documents, print_held
 from provisioner.cli.limit import hosts_limit_option
 from provisioner.cli.output import print_document, print_warning
 from provisioner.cli.word import Place
@@ -33,14 +34,19 @@ def render(invocation: Invocation, folder: Path, limits: tuple[str, ...]) -> int
     invocation.refuse_proposed(folder)
     session = Session(invocation.inventory, invocation.env, today())
     written: list[Path] = []
-    for host, files in rendered_files(session, parse_limits(limits)).items():
+    limit = parse_limits(limits)
+    rendered = rendered_files(session, limit)
+    held = session.held_by(limit)
+    for host, files in rendered.items():
         written += write_tree(folder / host, files)
     left_out = {host.id: host.reason for host in session.state.left_out.values()}
     if invocation.json:
         listed = [str(path) for path in written]
-        print_document({"schema": "provisioner/render", "version": 1, "files": listed, "left_out": left_out})
+        document = {"schema": "provisioner/render", "version": 1, "files": listed, "left_out": left_out}
+        print_document(document | {"held": held_documents(held)})
     else:
         for reason in left_out.values():
             print_warning(reason, "set a password for its vault id to render it as well", color=invocation.color)
         click.echo(f"wrote {counted(len(written), 'file')} below {folder}; those of relays hold secrets")
-    return 0
+        print_held(held, color=invocation.color, what="not in these files; hosts keep what they have")
+    return code_with_held(0, held)

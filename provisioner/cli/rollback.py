@@ -13,6 +13,7 @@ from provisioner.base.json_document import Document
 from provisioner.base.printable import printable
 from provisioner.cli.completion import hosts_like
 from provisioner.cli.context import Invocation, today
+from provisioner.cli.held_text import code_with_held, held_documents, held_lines, last_held_line
 from provisioner.cli.interrupt import stoppable
 from provisioner.cli.output import print_document
 from provisioner.cli.results import (
@@ -58,7 +59,7 @@ def rollback(
         _ask(invocation, planned, yes=yes)
         applied = roll_back(session, planned, options)
     _show(invocation, planned, applied)
-    return code_of(applied, _exit_code(applied.results))
+    return code_with_held(code_of(applied, _exit_code(applied.results)), applied.held)
 
 
 def _exit_code(results: tuple[HostResult, ...]) -> int:
@@ -96,6 +97,8 @@ def _show(invocation: Invocation, planned: RollbackPlan, applied: Applied) -> No
             click.echo(line, color=invocation.color)
     for line in ending_lines(applied, going_back=True):
         click.echo(line, color=invocation.color)
+    for line in (*held_lines(applied.held), *last_held_line(applied.held)):
+        click.echo(line, color=invocation.color)
 
 
 def _document(planned: RollbackPlan, applied: Applied) -> Document:
@@ -110,6 +113,7 @@ def _document(planned: RollbackPlan, applied: Applied) -> Document:
         "notes": list(applied.notes),
         "warnings": list(applied.warnings),
         "closed": [closed.document for closed in applied.closed],
+        "held": held_documents(applied.held),
         "hosts": [
             host_document(result)
             | {"outcome": _WORDS.get(result.outcome, result.outcome.value)}

@@ -10,6 +10,7 @@ from provisioner.base.json_document import Document
 from provisioner.cli.completion import facilities_like
 from provisioner.cli.context import Invocation, today
 from provisioner.cli.files import write_tree
+from provisioner.cli.held_text import code_with_held, held_documents, print_held
 from provisioner.cli.output import print_document, print_warning
 from provisioner.cli.word import Place
 from provisioner.pipeline import Session, SitePackages, site_packages
@@ -40,14 +41,15 @@ def site_package(invocation: Invocation, facilities: tuple[str, ...], folder: Pa
         write_tree(folder / facility, package.files)
     if invocation.json:
         print_document(_document(folder, packages))
-        return 0
+        return code_with_held(0, packages.held)
     for facility, shut_files in packages.shut.items():
         hint = "set a password for its vault id in ANSIBLE_VAULT_IDENTITY_LIST"
         print_warning(f"{facility} has no package: {', '.join(shut_files)} stayed shut", hint, color=invocation.color)
     for facility, package in packages.files.items():
         end = "; it takes the gateway down, since the facility is closed" if package.takes_down else ""
         click.echo(f"wrote {folder / facility}: run install.sh in it on the gateway of {facility}, as root{end}")
-    return 0
+    print_held(packages.held, color=invocation.color, what="no package is made")
+    return code_with_held(0, packages.held)
 
 
 def _document(folder: Path, packages: SitePackages) -> Document:
@@ -57,4 +59,5 @@ def _document(folder: Path, packages: SitePackages) -> Document:
         "packages": {facility: str(folder / facility) for facility in packages.files},
         "takes_down": [facility for facility, package in packages.files.items() if package.takes_down],
         "shut": {facility: list(files) for facility, files in packages.shut.items()},
+        "held": held_documents(packages.held),
     }

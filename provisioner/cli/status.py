@@ -11,6 +11,7 @@ from provisioner.base.counted import counted
 from provisioner.base.errors import InventoryError
 from provisioner.cli.completion import facilities_like
 from provisioner.cli.context import Invocation
+from provisioner.cli.held_text import code_with_held, held_documents, print_held
 from provisioner.cli.limit import limit_option
 from provisioner.cli.output import print_document, print_warning
 from provisioner.cli.overview import overview_of
@@ -42,17 +43,19 @@ def status(invocation: Invocation, facilities: tuple[str, ...], limits: tuple[st
 def _status(invocation: Invocation, facilities: tuple[str, ...], limits: tuple[str, ...], *, why: bool) -> int:
     # `--why` looks at cameras; where facilities are named those are few.
     whole = overview_of(invocation, in_brief=bool(facilities) or not why)
-    chosen = whole.statuses(facilities, parse_limits(limits))
+    chosen, held = whole.statuses(facilities, parse_limits(limits)), whole.held_by(facilities, parse_limits(limits))
     _warn(invocation, whole)
+    if not invocation.json:
+        print_held(held, color=invocation.color, what="hosts keep what they have")
     explained = {one.facility.id: _explained(whole, one) for one in chosen} if why else {}
     if invocation.json:
         document = status_document(chosen, whole.evidence, whole.now, explained)
-        print_document(document | {"unreadable": list(whole.unreadable)})
+        print_document(document | {"unreadable": list(whole.unreadable), "held": held_documents(held)})
     elif why:
         _print("\n\n".join("\n".join(why_lines(one)) for one in explained.values()).split("\n"))
     else:
         _print(status_lines(chosen, whole.evidence, whole.now))
-    return InventoryError.exit_code if whole.unreadable else 0
+    return code_with_held(InventoryError.exit_code if whole.unreadable else 0, held)
 
 
 def _explained(whole: Overview, status: FacilityStatus) -> Explained:
@@ -62,7 +65,7 @@ def _explained(whole: Overview, status: FacilityStatus) -> Explained:
 
 
 def _warn(invocation: Invocation, whole: Overview) -> None:
-    if whole.errors:
+    if whole.errors and not whole.held:
         message = f"the inventory has {counted(len(whole.errors), 'error')}: hosts stay as they are until it has none"
         print_warning(message, "see them: provisioner validate", color=invocation.color)
     for run in whole.unended:

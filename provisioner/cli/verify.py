@@ -9,6 +9,7 @@ import click
 from provisioner.base.atomic_file import write_atomic
 from provisioner.base.errors import StateError
 from provisioner.cli.context import Invocation, today
+from provisioner.cli.held_text import code_with_held
 from provisioner.cli.limit import limit_option
 from provisioner.cli.output import print_document, print_warning
 from provisioner.cli.word import Place, Word
@@ -59,4 +60,4 @@ def verify(invocation: Invocation, limits: tuple[str, ...], html: Path | None, *
         print_warning(error.message, error.hint, color=invocation.color)
     except StateError as error:
         print_warning(f"this verification is not recorded: {error.message}", error.hint, color=invocation.color)
-    return exit_code(result, Verdict(fail_on))
+    return code_with_held(exit_code(result, Verdict(fail_on)), result.held)

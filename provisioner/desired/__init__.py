@@ -1,6 +1,6 @@
 """Desired state: what each host should hold, as typed frozen values. Pure."""
 
 from provisioner.desired.spec import DesiredState, HostSpec
-from provisioner.desired.state import desired_state
+from provisioner.desired.state import NOTHING_HELD, desired_state
 
-__all__ = ["DesiredState", "HostSpec", "desired_state"]
+__all__ = ["NOTHING_HELD", "DesiredState", "HostSpec", "desired_state"]

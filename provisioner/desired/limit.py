@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from provisioner.base.errors import SecretsError, UsageError
+from provisioner.base.errors import InventoryError, SecretsError, UsageError
+from provisioner.base.held import HeldFacility
 from provisioner.base.nearest import asked, did_you_mean, nearest
 from provisioner.base.printable import printable
 from provisioner.desired.spec import DesiredState, HostKind, HostSpec, LeftOutHost, LeftOutPath, MediaPath
@@ -86,6 +87,12 @@ class Limit:
             }
         )
 
+    def takes_held(self, held: HeldFacility, hosts: Collection[str] = ()) -> bool:
+        """Whether a held facility is chosen, by all that is known of it; `hosts` have something of it."""
+        names: dict[str, Collection[str]] = {"facility": held.names or (held.id,), "host": hosts}
+        names |= {"province": (held.province,)} if held.province else {}
+        return self.takes(names | ({"carrier": held.carriers} if held.carriers else {}))
+
     def takes_host(self, host: HostSpec) -> bool:
         """Whether a host is chosen: by its own names, or because a chosen path is on it."""
         if not self.takes({"carrier": host.carriers, "host": (host.id,)}):
@@ -145,11 +152,13 @@ def chosen_hosts(state: DesiredState, limit: Limit) -> tuple[HostSpec, ...]:
     Raises:
         UsageError: it takes none.
         SecretsError: it takes only hosts whose secrets stayed shut, or there is no limit and there are such.
+        InventoryError: it takes nothing but facilities that are held.
     """
     refuse_shut(state, limit)
     chosen = tuple(host for host in state.hosts.values() if limit.takes_host(host))
     if not chosen:
         refuse_all_shut(state, limit)
+        refuse_held(state, limit)
         raise UsageError("--limit selects nothing", hint=f"hosts are: {', '.join(state.hosts)}")
     return chosen
 
@@ -189,6 +198,20 @@ def refuse_all_shut(state: DesiredState, limit: Limit) -> None:
     """
     if shut := shut_by(state, limit):
         raise _closed(state, shut)
+
+
+def refuse_held(state: DesiredState, limit: Limit) -> None:
+    """Say that what a limit takes is held, before it is said to take nothing.
+
+    Raises:
+        InventoryError: it takes facilities that are held.
+    """
+    held = [one for one in state.held.values() if limit.wanted and limit.takes_held(one, state.hosts)]
+    if held:
+        named = ", ".join(one.id for one in held)
+        problems = tuple(sorted({problem for one in held for problem in one.problems}))
+        message = f"--limit selects nothing but what is held: {named}; what hosts have of it stays as it is"
+        raise InventoryError(message, problems=problems, hint="correct the places listed", object=held[0].id)
 
 
 def _closed(state: DesiredState, shut: Sequence[LeftOutHost]) -> SecretsError:

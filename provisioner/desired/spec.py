@@ -9,6 +9,7 @@ from functools import partial
 from ipaddress import IPv4Address, IPv4Network
 from typing import NamedTuple, Protocol
 
+from provisioner.base.held import HeldFacility
 from provisioner.base.secret import Secret
 from provisioner.desired.trust import AppliedPolicy, Trust
 from provisioner.inventory.model import Access, MediamtxArtefact, Ssh, StreamName
@@ -144,6 +145,7 @@ class HostSpec:
         identity: the key that is left on it, by which it proves that it is the same host.
         trust: what is trusted about it; None where only its keys are to be made, as `policy`.
         policy: what holds plans back, which every host remembers.
+        held: on a relay, the facilities of which it keeps what it has; nothing of them is in the rest.
     """
 
     id: str
@@ -159,6 +161,12 @@ class HostSpec:
     identity: Secret = field(default_factory=partial(Secret, ""))
     trust: Trust | None = None
     policy: AppliedPolicy | None = None
+    held: tuple[HeldFacility, ...] = ()
+
+    @property
+    def held_names(self) -> Mapping[str, HeldFacility]:
+        """What is held, by every id that the host may know it by."""
+        return {name: one for one in self.held for name in one.names}
 
     @property
     def paths(self) -> tuple[MediaPath, ...]:
@@ -242,11 +250,13 @@ class DesiredState:
     """What every managed host should hold, by host id in order.
 
     `left_out` has the hosts whose secrets stayed shut: nothing is known of what they should hold, so that they are
-    neither planned nor verified, and never counted as fine.
+    neither planned nor verified, and never counted as fine. `held` are the facilities with errors of their own: what
+    hosts have of them stays, and nothing of them is in the rest.
     """
 
     hosts: dict[str, HostSpec]
     left_out: dict[str, LeftOutHost] = field(default_factory=dict)
+    held: Mapping[str, HeldFacility] = field(default_factory=dict)
 
     @property
     def paths(self) -> tuple[tuple[HostSpec, MediaPath], ...]:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
+from typing import Final
 
 from provisioner.base.errors import InventoryError, SecretsError
+from provisioner.base.held import HeldFacility
 from provisioner.desired.centres import centre_host
 from provisioner.desired.left_out import left_out_centre, left_out_relay
 from provisioner.desired.relays import relay_host
@@ -13,9 +17,13 @@ from provisioner.desired.spec import DesiredState, HostSpec, LeftOutHost
 from provisioner.desired.trust import Trust, policy_of, trust_of
 from provisioner.inventory.model import Connection, Inventory, Secrets
 
+NOTHING_HELD: Final[Mapping[str, HeldFacility]] = MappingProxyType({})
 
-def desired_state(inventory: Inventory, secrets: Secrets) -> DesiredState:
-    """What every relay and centre should hold.
+
+def desired_state(
+    inventory: Inventory, secrets: Secrets, held: Mapping[str, HeldFacility] = NOTHING_HELD
+) -> DesiredState:
+    """What every relay and centre should hold, but for the facilities that are held.
 
     The inventory must be valid and complete (`rules`): allocated, keys made, every secret there, but for what
     stayed shut; the hosts that need that are left out.
@@ -48,8 +56,12 @@ def desired_state(inventory: Inventory, secrets: Secrets) -> DesiredState:
                 raise
             left_out[centre.id] = without
     policy = policy_of(inventory)
-    trusted = (replace(host, trust=_trust(inventory, host), policy=policy) for host in hosts)
-    return DesiredState({host.id: host for host in sorted(trusted, key=lambda h: h.id)}, dict(sorted(left_out.items())))
+    kept = tuple(one for _, one in sorted(held.items()))
+    trusted = (
+        replace(host, trust=_trust(inventory, host), policy=policy, held=kept if host.relay else ()) for host in hosts
+    )
+    by_id = {host.id: host for host in sorted(trusted, key=lambda h: h.id)}
+    return DesiredState(by_id, dict(sorted(left_out.items())), dict(sorted(held.items())))
 
 
 def _trust(inventory: Inventory, host: HostSpec) -> Trust:

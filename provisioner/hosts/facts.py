@@ -6,7 +6,7 @@ The one parser of the document that `playbooks/provisioner_host/observe.py` writ
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from ipaddress import ip_address
 from itertools import islice
@@ -175,6 +175,25 @@ class HeldEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldFacts:
+    """What the host has of facilities that are held: their files are compared without it.
+
+    Attributes:
+        paths: the ids of their facilities by paths' names.
+        peers: the names of peers, by public key.
+        addresses: what those peers are reached by: networks.
+        cameras: elements of the set of cameras, `address . port`.
+        unclear: why it cannot be told what in the host's files is whose; empty where it can.
+    """
+
+    paths: Mapping[str, str] = field(default_factory=dict)
+    peers: Mapping[str, str] = field(default_factory=dict)
+    addresses: frozenset[str] = frozenset()
+    cameras: tuple[str, ...] = ()
+    unclear: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class HostFacts:
     """A host's facts, without secrets (files and pre-shared keys as keyed digests).
 
@@ -191,6 +210,7 @@ class HostFacts:
         confirmed: the run that its manifest says was confirmed last; empty where it names none.
         recorded: that run's entry in the record, as the manifest has it.
         receipts: the entries of the record in its receipts; none where they were not asked for.
+        held: what it has of facilities that are held; `files` and `relay` are without it.
     """
 
     host: str
@@ -215,6 +235,7 @@ class HostFacts:
     confirmed: str = ""
     recorded: HeldEntry | None = None
     receipts: tuple[HeldEntry, ...] = ()
+    held: HeldFacts = HeldFacts()
 
     @property
     def viewers(self) -> Mapping[str, int]:
@@ -250,7 +271,7 @@ def facts_in(host: str, answer: Fields) -> HostFacts:
         arch=machine.text("arch"),
         system=_system(machine.below_or_none("os")),
         missing_programs=answer.texts("missing_programs"),
-        files=_files(answer.below("files")),
+        files=_files(answer.below("files"), answer.below_or_none("held")),
         installed=frozenset(manifest.texts("files")) if manifest and manifest.has("files") else frozenset(),
         units={name: _unit(unit) for name, unit in answer.named("units")},
         tunnel=_tunnel(answer.below_or_none("tunnel")),
@@ -267,6 +288,7 @@ def facts_in(host: str, answer: Fields) -> HostFacts:
         confirmed=manifest.text("run", "") if manifest else "",
         recorded=_entry(manifest.below_or_none("record")) if manifest else None,
         receipts=_receipts(answer) if answer.has("receipts") else (),
+        held=_held(answer.below_or_none("held")),
     )
 
 
@@ -301,8 +323,25 @@ def _system(os: Fields | None) -> OperatingSystem:
     return OperatingSystem(os.text("id"), os.texts("like")) if os else OperatingSystem()
 
 
-def _files(files: Fields) -> dict[str, FileFacts]:
-    return {path: _file(files.below(path)) for path in files.names() if files.has(path)}
+def _files(files: Fields, held: Fields | None) -> dict[str, FileFacts]:
+    """Files by path; the digest of one that has something in it that is held is that of the rest."""
+    known = {path: _file(files.below(path)) for path in files.names() if files.has(path)}
+    without = held.below("digests") if held else None
+    rest = {path: without.text(path) for path in without.names()} if without else {}
+    return {path: replace(file, digest=rest.get(path, file.digest)) for path, file in known.items()} if rest else known
+
+
+def _held(held: Fields | None) -> HeldFacts:
+    if held is None:
+        return HeldFacts()
+    paths, peers = held.below("paths"), held.below("peers")
+    return HeldFacts(
+        paths={name: paths.text(name) for name in paths.names()},
+        peers={key: peers.text(key) for key in peers.names()},
+        addresses=frozenset(held.texts("addresses")),
+        cameras=held.texts("cameras"),
+        unclear=held.sentence("unclear", ""),
+    )
 
 
 def _file(file: Fields) -> FileFacts:

@@ -10,7 +10,7 @@ from provisioner.base.collector import without_collector
 from provisioner.base.errors import HostError
 from provisioner.desired.spec import HostSpec
 from provisioner.desired.units import units_of
-from provisioner.hosts.facts import HostFacts, parse_facts
+from provisioner.hosts.facts import HeldFacts, HostFacts, parse_facts
 from provisioner.hosts.packages import lacks
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, HostRunner, unanswered
 from provisioner.render.files import NFT_FILE, RenderedFile, program_path
@@ -65,7 +65,24 @@ def _facts(spec: HostSpec, answer: HostAnswer) -> HostFacts:
     facts = parse_facts(spec.id, answer.document)
     if facts.missing_programs:
         raise lacks(spec.id, facts.system, facts.missing_programs)
+    if cause := _unkept(spec, facts.held):
+        hint = f"mend {', '.join(one.place or one.id for one in spec.held)}; the other hosts go on"
+        raise HostError(f"{spec.id}: {cause}", hint=hint, object=spec.id)
     return facts
+
+
+def _unkept(spec: HostSpec, held: HeldFacts) -> str:
+    """Why what is held cannot be kept beside what is desired; empty where it can."""
+    if spec.held and held.unclear:
+        return (
+            f"{held.unclear}: what in it is of {', '.join(one.id for one in spec.held)}, which is held, cannot be told"
+        )
+    for peer in spec.tunnel.peers:
+        if peer.public_key in held.peers:
+            return f"{peer.name} has the key of {held.peers[peer.public_key]}, which is held"
+        if taken := held.addresses & {str(network) for network in peer.allowed_ips}:
+            return f"{peer.name} has the address {min(taken)} of a facility that is held"
+    return ""
 
 
 def observe_request(spec: HostSpec, files: Iterable[RenderedFile]) -> tuple[ObserveRequest, dict[str, bytes]]:
@@ -78,5 +95,7 @@ def observe_request(spec: HostSpec, files: Iterable[RenderedFile]) -> tuple[Obse
         "units": list(units_of(spec)),
         "program": program_path(spec.relay.artefact) if spec.relay else None,
     }
+    if spec.held:
+        request["held"] = sorted(spec.held_names)
     rules = [file.content for file in files if file.path == NFT_FILE]
     return request, {"nft": rules[0]} if rules else {}

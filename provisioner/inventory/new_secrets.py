@@ -20,12 +20,15 @@ def recorded(allocations: Allocations, made: Mapping[str, Mapping[str, object]])
     return allocations.model_copy(update={"relays": relays, "centres": centres})
 
 
-def completed(inventory: Inventory, secrets: Secrets, apart: Collection[str] = ()) -> Secrets:
+def completed(
+    inventory: Inventory, secrets: Secrets, apart: Collection[str] = (), held: Collection[str] = ()
+) -> Secrets:
     """The vault's secrets with what is missing drawn; what is there stays. Camera logins are people's.
 
     Args:
         inventory: whom they have to serve.
         secrets: what was opened; of a file that stayed shut nothing is drawn anew.
+        held: facilities of which nothing can be said: what there is of theirs stays, and nothing is drawn.
         apart: the carriers whose secrets have a password of their own: they get the keys of their own hosts.
     """
     carriers = dict(secrets.carriers)
@@ -39,11 +42,12 @@ def completed(inventory: Inventory, secrets: Secrets, apart: Collection[str] = (
         sites = sorted(
             name
             for name, site in inventory.allocations.sites.items()
-            if carrier.id in {site.carrier, site.successor.carrier if site.successor else None}
+            if carrier.id in {site.carrier, site.successor.carrier if site.successor else None} and name not in held
         )
+        kept = {name: psk for name, psk in known.site_psks.items() if name in held}
         carriers[carrier.id] = CarrierSecrets(
             readers={c: known.readers.get(c) or _random() for c in sorted(carrier.centres)},
-            site_psks={s: known.site_psks.get(s) or _psk() for s in sites},
+            site_psks=kept | {s: known.site_psks.get(s) or _psk() for s in sites},
             centre_psks={
                 relay.id: {c: known.centre_psks.get(relay.id, {}).get(c) or _psk() for c in sorted(carrier.centres)}
                 for relay in carrier.relays

@@ -5,7 +5,7 @@ from __future__ import annotations
 from provisioner.plan.basis import Basis, desired_digest
 from provisioner.plan.document import DRIFT_SCHEMA, SCHEMA, compare_document, plan_document
 from provisioner.plan.last_lines import no_change, packages_by_cause, plan_ending
-from provisioner.plan.model import Against, Plan
+from provisioner.plan.model import Against, HeldInPlan, Plan
 from provisioner.plan.saved import Saved, moved_hosts, read_saved, refuse_other, saved_text, seal_key
 from provisioner.plan.seen import HostItems, moved_items, seen_of
 from provisioner.plan.totals import Totals, totals_of
@@ -15,6 +15,7 @@ __all__ = [
     "SCHEMA",
     "Against",
     "Basis",
+    "HeldInPlan",
     "HostItems",
     "Plan",
     "Saved",

@@ -27,6 +27,7 @@ class Basis:
         planned: each host's digest over what is to be done there: what a relay runs on, or a tunnel's port, may
             move without a file or a unit.
         allow: limits that were raised for this plan, by name: what was reviewed is what is allowed.
+        held: the facilities that were held: nothing of them is in the plan.
     """
 
     inventory: str
@@ -36,11 +37,15 @@ class Basis:
     desired: Mapping[str, str] = field(default_factory=dict)
     planned: Mapping[str, str] = field(default_factory=dict)
     allow: Mapping[str, int] = field(default_factory=dict)
+    held: tuple[str, ...] = ()
 
     @property
     def digest(self) -> str:
         """The plan's digest: one over all of it."""
-        return _sha256(asdict(self))
+        document = asdict(self)
+        if not self.held:
+            del document["held"]
+        return _sha256(document)
 
 
 def _sha256(document: object) -> str:

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
 from provisioner.desired.limit import Limit
 from provisioner.desired.spec import DesiredState, HostSpec
@@ -17,6 +18,7 @@ from provisioner.plan.diff import (
     Fleet,
     changes_of,
     former_keys,
+    held_on,
     needs_of_sites,
     overrides_ours,
     policy_changes,
@@ -26,11 +28,13 @@ from provisioner.plan.guards.lockout import locked_out, required_sources
 from provisioner.plan.guards.measures import named
 from provisioner.plan.guards.outside import outside_of
 from provisioner.plan.guards.policy import PlanInQuestion, PlanRefusal, refusals_of
-from provisioner.plan.model import Plan
+from provisioner.plan.model import HeldInPlan, Plan
 from provisioner.render.files import NFT_FILE, RenderedFile
 
 _NOTED = 5
 """So many files of machines are named: a host says what it likes of itself."""
+OUTSIDE: Final = "held outside --limit"
+"""How the note of what is held begins that a limit leaves out."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,7 @@ def build_plan(observed: Observed, basis: Basis, limit: Limit, now: datetime, co
         *_outside(outside),
         *(r for spec in read if spec.id in by_host for r in _locked_out(observed, spec)),
     ]
+    held = _held(observed, limit, read)
     not_opened = observed.state.left_out.keys() - observed.unreadable.keys()
     return Plan(
         basis=Basis(
@@ -94,6 +99,7 @@ def build_plan(observed: Observed, basis: Basis, limit: Limit, now: datetime, co
             {spec.id: desired_digest(spec, files[spec.id]) for spec in read},
             {spec.id: planned_digest(by_host.get(spec.id, ())) for spec in read},
             basis.allow,
+            tuple(observed.state.held),
         ),
         changes=tuple(changes),
         commit=commit,
@@ -107,7 +113,19 @@ def build_plan(observed: Observed, basis: Basis, limit: Limit, now: datetime, co
         site_packages=needs_of_sites(
             [spec for spec in observed.state.hosts.values() if spec.relay], read, files, facts, fleet
         ),
-        notes=tuple(_notes(observed, read, by_host)),
+        notes=tuple(_notes(observed, read, by_host, held)),
+        held=held,
+    )
+
+
+def _held(observed: Observed, limit: Limit, read: Sequence[HostSpec]) -> tuple[HeldInPlan, ...]:
+    hosts: dict[str, list[str]] = defaultdict(list)
+    for spec in read:
+        for facility in held_on(spec, observed.facts[spec.id]):
+            hosts[facility].append(spec.id)
+    return tuple(
+        HeldInPlan(one, tuple(sorted(hosts[name])), limit.takes_held(one, hosts[name]))
+        for name, one in observed.state.held.items()
     )
 
 
@@ -176,7 +194,8 @@ def _subject(observed: Observed, changing: Sequence[Change], fleet: Fleet, uncou
     inventories = [observed.inventory, *([observed.before] if observed.before else [])]
     return PlanInQuestion(
         changes=changing,
-        served=frozenset().union(*fleet.serving.values()),
+        # What is held is served as well: a share of all paths is the same with it and without.
+        served=frozenset().union(*fleet.serving.values(), *(facts.held.paths for facts in observed.facts.values())),
         uncounted=uncounted,
         protected=frozenset(name for inventory in inventories for name in _protected_facilities(inventory)),
         protected_keys={key: owner for inventory in inventories for key, owner in _protected_keys(inventory)},
@@ -227,9 +246,13 @@ def _locked_out(observed: Observed, spec: HostSpec) -> Iterator[PlanRefusal]:
         yield PlanRefusal("lock_out", message, hint, host=spec.id)
 
 
-def _notes(observed: Observed, read: Sequence[HostSpec], changed: Collection[str]) -> Iterator[str]:
+def _notes(
+    observed: Observed, read: Sequence[HostSpec], changed: Collection[str], held: Sequence[HeldInPlan]
+) -> Iterator[str]:
     yield from (host.reason for host in observed.state.left_out.values())
     yield from _of_the_machine({spec.id: observed.facts[spec.id] for spec in read})
+    if aside := [one.facility.id for one in held if not one.chosen]:
+        yield f"{OUTSIDE}, and what hosts have of it stays as it is: {', '.join(aside)}"
     silent = [s.id for s in read if s.firewall and s.id in changed and not observed.facts[s.id].ssh_peer]
     if silent and observed.before is None:
         yield (

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from provisioner.base.json_document import Document
 from provisioner.plan.changes import Action, Change, Impact, distinct_trust, pending
 from provisioner.plan.guards.policy import PlanRefusal
-from provisioner.plan.model import Plan
+from provisioner.plan.model import HeldInPlan, Plan
 from provisioner.plan.totals import Totals, totals_of
 
 SCHEMA = "provisioner/plan"
@@ -45,6 +45,7 @@ def plan_document(plan: Plan, *, everything: bool = False, schema: str = SCHEMA)
         "unproved": list(plan.unproved),
         "site_packages": [need._asdict() for need in plan.site_packages],
         "notes": list(plan.notes),
+        "held": [held_document(one) for one in plan.held],
     }
 
 
@@ -105,6 +106,11 @@ def change_document(change: Change) -> dict[str, object]:
         "province": change.province,
         "facility": change.facility,
     }
+
+
+def held_document(held: HeldInPlan) -> dict[str, object]:
+    """One facility that is held, and which of the hosts that were read have something of it."""
+    return held.facility.document | {"hosts": list(held.hosts), "chosen": held.chosen}
 
 
 def refusal_document(refusal: PlanRefusal) -> dict[str, object]:

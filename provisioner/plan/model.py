@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from provisioner.base.held import HeldFacility
 from provisioner.plan.basis import Basis
 from provisioner.plan.changes import Change, pending
 from provisioner.plan.diff import SitePackageNeed
@@ -26,6 +27,20 @@ class Against:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldInPlan:
+    """A facility that is held: what hosts have of it is no part of a plan.
+
+    Attributes:
+        hosts: of those that were read, the ones that have something of it.
+        chosen: whether a limit takes it; where none does, it is said as a note.
+    """
+
+    facility: HeldFacility
+    hosts: tuple[str, ...] = ()
+    chosen: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """Every change of the chosen hosts, no-ops included.
 
@@ -43,6 +58,7 @@ class Plan:
         against: the revision that was compared with instead of hosts; such a plan cannot be applied, and knows
             of no viewers.
         noops_elsewhere: how many no-ops there are on hosts that need not be compared; they are not among the changes.
+        held: facilities with errors of their own: nothing of them changes.
     """
 
     basis: Basis
@@ -59,11 +75,17 @@ class Plan:
     notes: tuple[str, ...] = ()
     against: Against | None = None
     noops_elsewhere: int = 0
+    held: tuple[HeldInPlan, ...] = ()
 
     @property
     def resources(self) -> int:
         """How many resources were compared, or need not be."""
         return len(self.changes) + self.noops_elsewhere
+
+    @property
+    def held_back(self) -> tuple[HeldInPlan, ...]:
+        """What is held of what was chosen: the plan did without it, and a command that shows it ends with 3."""
+        return tuple(one for one in self.held if one.chosen)
 
     @property
     def pending(self) -> tuple[Change, ...]:

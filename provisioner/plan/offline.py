@@ -6,7 +6,8 @@ not what an apply would do: who watches, what drifted, and what is in encrypted 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from provisioner.base.private_text import address_without_login
@@ -16,6 +17,7 @@ from provisioner.desired.units import UNIT_REVERT, units_of
 from provisioner.hosts.facts import (
     FileFacts,
     FirewallFacts,
+    HeldFacts,
     HostFacts,
     PathFacts,
     PeerFacts,
@@ -28,7 +30,16 @@ from provisioner.hosts.facts import (
     UnitFacts,
 )
 from provisioner.inventory.allocate import devices_of
-from provisioner.inventory.model import CarrierSecrets, Credentials, Inventory, MediamtxArtefact, Secrets
+from provisioner.inventory.model import (
+    Camera,
+    CarrierSecrets,
+    Credentials,
+    Inventory,
+    MediamtxArtefact,
+    Secrets,
+    StreamName,
+    path_name,
+)
 from provisioner.plan.diff.relay_file import canonical, sentinel_of, settings_of
 from provisioner.plan.guards.ruleset import Ruleset, parse_ruleset
 from provisioner.render.files import MEDIAMTX_FILE, NFT_FILE, RenderedFile, program_path
@@ -73,6 +84,33 @@ def facts_of_revision(state: DesiredState, files: Files, new_files: Files) -> di
         host: _facts(state.hosts[host], files[host], new_files) if host in state.hosts else _bare(host, new_files)
         for host, new_files in new_files.items()
     }
+
+
+def without(inventory: Inventory, names: Collection[str]) -> Inventory:
+    """An inventory without some facilities: those that are held now are compared with nothing."""
+    facilities = {name: facility for name, facility in inventory.facilities.items() if name not in names}
+    return inventory.model_copy(update={"facilities": facilities})
+
+
+def with_held(facts: Mapping[str, HostFacts], inventory: Inventory, names: Collection[str]) -> dict[str, HostFacts]:
+    """Facts of hosts that keep what the older revision left on them of facilities that are held now."""
+    paths: dict[str, dict[str, str]] = defaultdict(dict)
+    peers: dict[str, dict[str, str]] = defaultdict(dict)
+    for connection in inventory.connections:
+        facility = connection.facility
+        if facility.id not in names:
+            continue
+        relay = connection.plan.relay
+        streams = ((camera, name) for camera in facility.cameras for name in _streams(camera))
+        paths[relay] |= {path_name(facility, camera, name): facility.id for camera, name in streams}
+        if facility.gateway and facility.gateway.public_key:
+            peers[relay][facility.gateway.public_key] = f"site/{facility.id}"
+    kept = {host: HeldFacts(paths[host], peers[host]) for host in facts}
+    return {host: replace(of, held=kept[host]) for host, of in facts.items()}
+
+
+def _streams(camera: Camera) -> tuple[StreamName, ...]:
+    return (StreamName.SUB, StreamName.MAIN) if camera.streams.main else (StreamName.SUB,)
 
 
 def _bare(host: str, new_files: Sequence[RenderedFile]) -> HostFacts:

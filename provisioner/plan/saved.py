@@ -109,6 +109,7 @@ def _saved_in(whole: Document) -> Saved:
         desired=dict(whole["desired"]),
         planned=dict(whole["planned"]),
         allow=dict(whole["allow"]),
+        held=tuple(str(one["facility"]) for one in whole["held"]),
     )
     by_host: dict[str, set[ChangeRow]] = {host: set() for host in basis.live}
     for change in whole["changes"]:
@@ -139,7 +140,11 @@ def moved_basis(saved: Basis, now: Basis) -> list[str]:
         ("the templates", saved.templates, now.templates),
         ("this tool", saved.version, now.version),
     )
-    return [f"{what} was {old} when the plan was made and is {new} now" for what, old, new in compared if old != new]
+    moved = [f"{what} was {old} when the plan was made and is {new} now" for what, old, new in compared if old != new]
+    if saved.held != now.held:
+        was, is_now = (", ".join(held) or "nothing" for held in (saved.held, now.held))
+        moved.append(f"held was {was} when the plan was made and is {is_now} now")
+    return moved
 
 
 def moved_hosts(saved: Saved, now: Plan, seen: Mapping[str, HostItems]) -> dict[str, list[str]]:

@@ -40,6 +40,7 @@ def plan_comment(plan: Plan) -> str:
     page = _Page()
     page.must(_head(plan, changing, totals))
     page.must(_trust(plan, changing))
+    page.must(_held(plan))
     page.must(_refused(plan))
     if changing:
         page.must(_table("carrier", list(totals.carriers.items()), viewers=viewers))
@@ -170,6 +171,20 @@ def _trust(plan: Plan, changing: Sequence[Change]) -> Iterator[str]:
     if len(trusted) > len(shown):
         yield f"  - … and **{len(trusted) - len(shown)} more**: `provisioner plan` lists them all"
     if trusted or plan.unproved:
+        yield ""
+
+
+def _held(plan: Plan) -> Iterator[str]:
+    """Who is held: no part of the plan, and never folded."""
+    held = plan.held_back
+    if held:
+        yield f"- **HELD: {counted(len(held), 'facility')} with errors**: hosts keep what they have"
+    for one in held[:_REFUSALS]:
+        place = f" ({code(one.facility.place)})" if one.facility.place else ""
+        yield f"  - {code(one.facility.id)}: {code(one.facility.reason, _REASON)}{place}"
+    if len(held) > _REFUSALS:
+        yield f"  - … and {counted(len(held) - _REFUSALS, 'facility')} more: `provisioner validate` lists them"
+    if held:
         yield ""
 
 

@@ -8,6 +8,7 @@ import click
 
 from provisioner.base.clock import local_time
 from provisioner.base.counted import are, counted
+from provisioner.base.held import HeldFacility
 from provisioner.base.printable import printable
 from provisioner.plan.guards.measures import named
 from provisioner.report.tables import text_table
@@ -26,6 +27,7 @@ def text_report(result: VerifyResult, *, detail: bool = False, color: bool = Fal
         _totals("carrier", totals_by(result.paths, lambda p: p.carrier)),
         _totals("province", totals_by(result.paths, lambda p: p.province)),
         _incidents(result, detail=detail, color=color),
+        _held(result.held, color=color),
         _hosts(result.hosts),
         _paths(result.paths, color=color) if detail else (),
         map(printable, verify_ending(result)),
@@ -120,6 +122,15 @@ def _below(incident: Incident, *, detail: bool) -> Iterator[str]:
 def _word(verdict: Verdict, *, color: bool) -> str:
     word = verdict.value.ljust(8)
     return click.style(word, fg=_COLOURS.get(verdict, "cyan")) if color else word
+
+
+def _held(held: Sequence[HeldFacility], *, color: bool) -> Iterator[str]:
+    """Who is held, and so was not checked."""
+    if held:
+        line = f"held, not checked: {len(held)} facilit{'y' if len(held) == 1 else 'ies'} with errors"
+        yield click.style(line, fg="red", bold=True) if color else line
+    for one in held:
+        yield printable(f"  {one.text}")
 
 
 def _hosts(hosts: Iterable[HostReport]) -> Iterator[str]:

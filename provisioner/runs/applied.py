@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from provisioner.apply import HostResult, apply_document
+from provisioner.base.held import HeldFacility
 from provisioner.plan.changes import Change
 
 
@@ -33,6 +34,7 @@ class Applied:
         warnings: what a person wished beside the run and did not get.
         left_out: hosts that the run was not about: of them a fresh plan says nothing.
         closed: earlier runs that were killed, and of which it was seen now what became of them.
+        held: of what was chosen, the facilities with errors of their own: what hosts have of them stayed as it was.
     """
 
     run: str
@@ -45,6 +47,7 @@ class Applied:
     warnings: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     closed: tuple[ClosedRun, ...] = ()
+    held: tuple[HeldFacility, ...] = ()
 
     @property
     def document(self) -> dict[str, object]:
@@ -55,5 +58,6 @@ class Applied:
             "notes": list(self.notes),
             "warnings": list(self.warnings),
             "closed": [closed.document for closed in self.closed],
+            "held": [one.document for one in self.held],
             "remaining": [{"host": c.host, "name": c.name, "reason": c.reason} for c in self.remaining],
         }

@@ -59,9 +59,10 @@ def apply_plan(
     )
     run = new_run(session, Operation.APPLY, options, planned.plan.basis.digest)
     others = _others(planned, stale, reviewed=saved is not None)
+    held = tuple(one.facility for one in planned.plan.held_back)
     if not jobs:
-        return Applied(run.id, others, plan=run.plan, left_out=planned.plan.left_out, closed=closed)
-    applied = carry_out(session, run, jobs, intent, options, others=others)
+        return Applied(run.id, others, plan=run.plan, left_out=planned.plan.left_out, closed=closed, held=held)
+    applied = carry_out(session, run, jobs, intent, options, others=others, held=held)
     return replace(applied, left_out=planned.plan.left_out, closed=closed)
 
 

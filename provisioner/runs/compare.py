@@ -10,17 +10,19 @@ from pathlib import Path
 from provisioner.base.collector import without_collector
 from provisioner.base.diagnostics import Severity
 from provisioner.base.errors import InventoryError
-from provisioner.desired import DesiredState, desired_state
+from provisioner.base.held import HeldFacility
+from provisioner.desired import NOTHING_HELD, DesiredState, desired_state
 from provisioner.desired.limit import Limit, chosen_hosts
 from provisioner.inventory.files.layout import secret_files_of
 from provisioner.inventory.files.revision import revision
+from provisioner.inventory.loader.held import partition
 from provisioner.inventory.loader.load import Loaded, check, load
 from provisioner.inventory.loader.secrets import encrypted_bytes
 from provisioner.inventory.model import Inventory
 from provisioner.pipeline import Session
 from provisioner.plan import Against, Plan
-from provisioner.plan.build import Observed, build_plan
-from provisioner.plan.offline import facts_of_revision, not_known, placeholders
+from provisioner.plan.build import OUTSIDE, Observed, build_plan
+from provisioner.plan.offline import facts_of_revision, not_known, placeholders, with_held, without
 from provisioner.render.files import RenderedFile
 from provisioner.render.host import render_host
 from provisioner.render.templates import Templates
@@ -59,19 +61,37 @@ def compare_whole(session: Session, name: str, limit: Limit, *, allow: Mapping[s
     """As `compare`, of all that there is."""
     with revision(session.root, name) as old, without_collector():
         loaded = load(old.root, today=session.today)
-        if loaded.inventory is None:
-            raise _invalid(name, loaded)
-        before = _rendered_all_the_same(loaded, loaded.inventory, session.templates, name)
-        after = _Rendered.of(session.inventory, session.templates)
+        was, unknown = _readable(name, loaded)
+        part = session.readable
+        old_part = without(was, part.names)
+        before = _rendered_all_the_same(loaded, old_part, session.templates, name)
+        after = _Rendered.of(part.inventory, session.templates, part.held)
         left = sorted(before.state.hosts.keys() - after.state.hosts.keys())
-        notes = tuple(not_known(_encrypted(old.root), _encrypted(session.root), left))
-        limit = limit.of(session.inventory, loaded.inventory)
+        notes = (*not_known(_encrypted(old.root), _encrypted(session.root), left), *unknown)
+        limit = limit.of(session.inventory, was)
         hosts = chosen_hosts(after.state, limit)
         facts = facts_of_revision(before.state, before.files, after.files)
-        observed = Observed(session.inventory, after.state, hosts, after.files, facts, before=loaded.inventory)
+        facts = with_held(facts, was, part.names) if part.held else facts
+        observed = Observed(part.inventory, after.state, hosts, after.files, facts, before=was)
         basis = replace(session.basis({}), allow=dict(allow))
         plan = build_plan(observed, basis, limit, now, session.commit)
+        notes += tuple(note for note in plan.notes if note.startswith(OUTSIDE))
         return replace(plan, notes=notes, against=Against(name, old.commit, loaded.digest))
+
+
+def _readable(name: str, loaded: Loaded) -> tuple[Inventory, list[str]]:
+    """An older revision without the facilities whose files could not be read then, and what is not known for that.
+
+    Raises:
+        InventoryError: what could not be read concerns all.
+    """
+    if loaded.inventory is not None:
+        return loaded.inventory, []
+    held, of_all = partition(p for p in loaded.problems if p.severity is Severity.ERROR)
+    if of_all or loaded.partial is None:
+        raise _invalid(name, loaded)
+    notes = [f"{facility} could not be read in {name}: what hosts had of it is not known" for facility in held]
+    return without(loaded.partial, held), notes
 
 
 def _rendered_all_the_same(loaded: Loaded, inventory: Inventory, templates: Templates, name: str) -> _Rendered:
@@ -103,8 +123,10 @@ class _Rendered:
     files: dict[str, tuple[RenderedFile, ...]]
 
     @classmethod
-    def of(cls, inventory: Inventory, templates: Templates) -> _Rendered:
-        state = desired_state(inventory, placeholders(inventory))
+    def of(
+        cls, inventory: Inventory, templates: Templates, held: Mapping[str, HeldFacility] = NOTHING_HELD
+    ) -> _Rendered:
+        state = desired_state(inventory, placeholders(inventory), held)
         return cls(state, {host: render_host(spec, templates) for host, spec in state.hosts.items()})
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from provisioner import __version__
 from provisioner.apply import HostResult, Job, JournalStep, Rollout, RunProgress, roll_out
+from provisioner.base.held import HeldFacility
 from provisioner.desired.spec import HostSpec
 from provisioner.history.git_notes import note_head
 from provisioner.history.records import Holding, Operation, Run
@@ -38,8 +39,9 @@ def carry_out(
     *,
     others: Sequence[HostResult] = (),
     progress: RunProgress | None = None,
+    held: tuple[HeldFacility, ...] | None = None,
 ) -> Applied:
-    """Roll out with the journal beside it, and record what became of it."""
+    """Roll out with the journal beside it, and record what became of it; `held` is of what was chosen, else all."""
     rollout = replace(options.rollout, who=who_text(run.who))
     log = RunLog(state_place(session), run)
     try:
@@ -58,7 +60,8 @@ def carry_out(
             progress=progress,
             stop=lambda: options.stop() or bool(log.broken),
         )
-        return _closed_run(session, run, log, done, others)
+        kept = tuple(session.held.values()) if held is None else held
+        return _closed_run(session, run, log, done, others, held=kept)
     finally:
         log.close()
 
@@ -70,12 +73,20 @@ def _on_hosts(head: Head | None) -> RecordHead | None:
     return {"run": head.run, "sequence": head.number, "head": head.hash, "seal": head.seal}
 
 
-def _closed_run(session: Session, run: Run, log: RunLog, done: Rollout, others: Sequence[HostResult]) -> Applied:
+def _closed_run(
+    session: Session,
+    run: Run,
+    log: RunLog,
+    done: Rollout,
+    others: Sequence[HostResult],
+    *,
+    held: tuple[HeldFacility, ...],
+) -> Applied:
     results = by_host([*done.results, *others])
     notes = (f"the journal could not be written: {log.broken}",) if log.broken else ()
     differing = remaining_changes(session, results)
     remaining = differing if run.operation is Operation.APPLY else ()
-    applied = Applied(run.id, results, remaining, run.plan, done.ended, done.cause, notes)
+    applied = Applied(run.id, results, remaining, run.plan, done.ended, done.cause, notes, held=held)
     log.write(JournalStep("", "run", done.ended, {"cause": done.cause}))
     if done.ended in {"done", "stopped"}:
         document = applied.document | {"journal": log.digest()}
@@ -90,7 +101,7 @@ def holdings_after(
     session: Session, operation: Operation, results: Sequence[HostResult], differing: Iterable[Change]
 ) -> tuple[Holding, ...]:
     """What the hosts that were started are known to hold now."""
-    contents = contents_of(session.inventory)
+    contents = contents_of(session.served)
     return shown_by_change(operation, session.state, contents, results, differing=differing, at=datetime.now(UTC))
 
 

@@ -16,6 +16,7 @@ from provisioner.history.records import FacilityCheck, Holding, Operation
 from provisioner.inventory.model import Inventory
 from provisioner.inventory.signed import signed_content
 from provisioner.plan.changes import Action, Change, Resource, pending
+from provisioner.plan.diff import held_on
 from provisioner.verify.levels import HIGHEST
 from provisioner.verify.result import PathVerdict, Verdict, VerifyResult
 
@@ -37,7 +38,9 @@ def contents_of(inventory: Inventory) -> Contents:
 # --- hosts ----------------------------------------------------------------------------------------
 
 
-def holding(spec: HostSpec, contents: Mapping[str, str], differing: Iterable[Change], at: datetime) -> Holding:
+def holding(
+    spec: HostSpec, contents: Mapping[str, str], differing: Iterable[Change], at: datetime, held: Iterable[str] = ()
+) -> Holding:
     """What a relay holds, out of what differs on it from the desired state.
 
     Args:
@@ -45,6 +48,7 @@ def holding(spec: HostSpec, contents: Mapping[str, str], differing: Iterable[Cha
         contents: what it should carry.
         differing: the changes that would make it as desired; no-ops may be among them.
         at: the earliest moment at which it may have been read.
+        held: facilities of which it keeps what it has, whatever that is.
     """
     open_changes = pending(differing)
     absent: dict[str, set[str]] = defaultdict(set)
@@ -55,13 +59,14 @@ def holding(spec: HostSpec, contents: Mapping[str, str], differing: Iterable[Cha
     paths: dict[str, set[str]] = defaultdict(set)
     for path in spec.paths:
         paths[path.facility].add(path.name)
-    held = {
+    carried = {
         facility: _UNLIKE if facility in touched else content
         for facility, content in contents.items()
         if absent[facility] != paths[facility]
     }
     strangers = {change.facility for change in open_changes if change.facility and change.facility not in contents}
-    return Holding(spec.id, at, held | dict.fromkeys(strangers, _UNLIKE), exact=not open_changes)
+    unlike = dict.fromkeys({*strangers, *held}, _UNLIKE)
+    return Holding(spec.id, at, carried | unlike, exact=not open_changes)
 
 
 def shown_by_change(
@@ -92,7 +97,8 @@ def shown_by_change(
         if spec is None or spec.kind is not HostKind.RELAY:
             continue
         if result.facts is not None:
-            holdings.append(holding(spec, contents[spec.id], by_host[spec.id], at))
+            held = held_on(spec, result.facts)
+            holdings.append(holding(spec, contents[spec.id], by_host[spec.id], at, held))
         elif _left_unknown(operation, result.outcome):
             holdings.append(Holding(spec.id, at, None))
     return tuple(holdings)
@@ -107,9 +113,11 @@ def _left_unknown(operation: Operation, outcome: HostOutcome) -> bool:
 
 def shown_of_hosts(state: DesiredState, contents: Contents, result: VerifyResult) -> tuple[Holding, ...]:
     """What a verification showed of the relays that it could compare with the desired state."""
-    reports = {report.host: report.drift for report in result.hosts if report.drift is not None}
-    relays = (spec for spec in state.hosts.values() if spec.kind is HostKind.RELAY and spec.id in reports)
-    return tuple(holding(spec, contents[spec.id], reports[spec.id] or (), result.started_at) for spec in relays)
+    reports = {report.host: report for report in result.hosts if report.drift is not None}
+    relays = ((spec, reports[spec.id]) for spec in state.hosts.values() if spec.relay and spec.id in reports)
+    return tuple(
+        holding(spec, contents[spec.id], report.drift or (), result.started_at, report.held) for spec, report in relays
+    )
 
 
 # --- facilities -----------------------------------------------------------------------------------

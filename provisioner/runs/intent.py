@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import TypedDict, cast
+from typing import NotRequired, TypedDict, cast
 
 from provisioner.apply import Wave
 from provisioner.plan import Basis
@@ -21,6 +21,7 @@ class _PlainBasis(TypedDict):
     desired: dict[str, str]
     planned: dict[str, str]
     allow: dict[str, int]
+    held: NotRequired[list[str]]
 
 
 class _PlainIntent(TypedDict):
@@ -66,8 +67,18 @@ class Intent:
 def intent_of(plain: Mapping[str, object]) -> Intent:
     """An intent as the journal has it."""
     own = cast("_PlainIntent", plain)  # our own document, which the journal's hashes hold
+    basis = own["basis"]
     return Intent(
-        basis=Basis(**own["basis"]),
+        basis=Basis(
+            basis["inventory"],
+            basis["templates"],
+            basis["live"],
+            basis["version"],
+            basis["desired"],
+            basis["planned"],
+            basis["allow"],
+            tuple(basis.get("held", ())),
+        ),
         waves=tuple(Wave(name, tuple(hosts)) for name, hosts in own["waves"]),
         live=dict(own["live"]),
         changes={host: tuple(_change(host, c) for c in of) for host, of in own["changes"].items()},

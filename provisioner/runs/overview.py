@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 
 from provisioner.base.diagnostics import Problem, Severity
 from provisioner.base.errors import InventoryError, UsageError
+from provisioner.base.held import HeldFacility
 from provisioner.base.nearest import did_you_mean
 from provisioner.base.printable import printable
 from provisioner.desired.limit import Limit
 from provisioner.history.place import StatePlace, state_place_of
 from provisioner.history.records import Operation
 from provisioner.inventory.loader.cache import cache_of
-from provisioner.inventory.loader.load import Loaded, check, load, refuse_invalid
+from provisioner.inventory.loader.held import ValidPart, valid_part
+from provisioner.inventory.loader.load import Loaded, check, load
 from provisioner.inventory.model import Facility, Inventory
 from provisioner.inventory.model.free_texts import with_texts
 from provisioner.inventory.rules import ALLOCATION_MISSING, GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
@@ -64,20 +67,38 @@ class Overview:
         """The problems that keep the inventory from being applied."""
         return tuple(problem for problem in self.problems if problem.severity is Severity.ERROR)
 
-    def refuse_errors(self) -> None:
-        """Refuse an inventory with errors; what hosts still lack is none here.
+    @cached_property
+    def part(self) -> ValidPart:
+        """The inventory without the facilities that have errors of their own; what hosts still lack is none here.
 
         Raises:
-            InventoryError: with every problem.
+            InventoryError: with every problem: some concern all.
         """
-        refuse_invalid(self.loaded, self.root, tolerate=_TOLERATED)
+        return valid_part(self.loaded, self.root, tolerate=_TOLERATED, whole=self.inventory)
 
-    def statuses(self, names: Sequence[str], limit: Limit) -> tuple[FacilityStatus, ...]:
+    @cached_property
+    def held(self) -> tuple[HeldFacility, ...]:
+        """The facilities with errors of their own; none where other errors stop all."""
+        if not self.errors:
+            return ()
+        try:
+            return tuple(self.part.held.values())
+        except InventoryError:
+            return ()
+
+    def held_by(self, names: Sequence[str], limit: Limit) -> tuple[HeldFacility, ...]:
+        """What is held of the chosen facilities."""
+        limit = limit.of(self.inventory, also={owner.rpartition("/")[2] for owner in self.loaded.broken})
+        relays = self.inventory.relays
+        return tuple(one for one in self.held if (not names or one.id in names) and limit.takes_held(one, relays))
+
+    def statuses(self, names: Sequence[str], limit: Limit, without: Collection[str] = ()) -> tuple[FacilityStatus, ...]:
         """The status of the chosen facilities.
 
         Args:
             names: ids; none takes all.
             limit: what else chooses.
+            without: ids that are left out.
 
         Raises:
             UsageError: there is no such facility, or nothing is chosen.
@@ -87,7 +108,7 @@ class Overview:
             self._refuse_unknown(name)
         named = [f for f in self.inventory.facilities.values() if not names or f.id in names]
         limit = limit.of(self.inventory, also={owner.rpartition("/")[2] for owner in self.loaded.broken})
-        chosen = [facility for facility in named if self._takes(limit, facility)]
+        chosen = [one for one in named if one.id not in without and self._takes(limit, one)]
         if not chosen:
             provinces = sorted({self.inventory.province_counted(f) for f in self.inventory.facilities.values()})
             raise UsageError("no facility is chosen", hint=f"provinces here are: {', '.join(provinces) or 'none'}")

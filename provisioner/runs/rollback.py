@@ -101,7 +101,7 @@ def roll_back(session: Session, planned: RollbackPlan, options: RunOptions = USU
     closed = end_gone(session, planned.facts)
     run = new_run(session, Operation.ROLLBACK, options, "")
     if not jobs:
-        return Applied(run.id, others, closed=closed)
+        return Applied(run.id, others, closed=closed, held=tuple(session.held.values()))
     intent = Intent(
         basis=session.basis({}),
         waves=waves_of(job.spec for job in jobs),

@@ -53,6 +53,7 @@ class Unfinished:
             ("the inventory", was.inventory, basis.inventory),
             ("the templates", was.templates, basis.templates),
             ("this tool", was.version, basis.version),
+            ("what is held", ", ".join(was.held) or "nothing", ", ".join(basis.held) or "nothing"),
         ):
             if old != new:
                 raise StalePlanError(

@@ -38,7 +38,7 @@ def record_verification(session: Session, result: VerifyResult, limit: tuple[str
         StateError: it cannot be recorded; what was found stays true.
         NoteError: it is recorded, and the Git note that was wished could not be written.
     """
-    contents = contents_of(session.inventory)
+    contents = contents_of(session.served)
     run = Run(
         id=new_run_id(),
         operation=Operation.VERIFY,

@@ -22,6 +22,7 @@ def verify_document(result: VerifyResult) -> Document:
         "paths": [_path(p) for p in result.paths],
         "incidents": [_incident(i) for i in result.incidents],
         "hosts": [_host(h) for h in result.hosts],
+        "held": [one.document for one in result.held],
     }
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from provisioner.base.held import HeldFacility
 from provisioner.plan.changes import Change
 
 
@@ -60,6 +61,7 @@ class Cause(StrEnum):
     REDIRECTED = "camera redirects"
     CENTRE_CANNOT_READ = "centre cannot read"
     DRIFT = "drift"
+    HELD = "held"
     NOT_CHECKED = "not checked"
     UNKNOWN = "unknown"
 
@@ -116,12 +118,14 @@ class HostReport:
     Attributes:
         outcome: `answered`, `unreachable` or `failed`.
         drift: what differs from the desired state; None where that could not be read.
+        held: the facilities that are held and of which it has something.
     """
 
     host: str
     outcome: str
     error: str
     drift: tuple[Change, ...] | None
+    held: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +134,7 @@ class VerifyResult:
 
     Attributes:
         engine: what serves the paths, as it names itself; the lab's stand-in is never called MediaMTX.
+        held: of what was chosen, the facilities with errors of their own: what is live of them was not checked.
     """
 
     engine: str
@@ -138,6 +143,7 @@ class VerifyResult:
     paths: tuple[PathVerdict, ...]
     incidents: tuple[Incident, ...]
     hosts: tuple[HostReport, ...] = ()
+    held: tuple[HeldFacility, ...] = ()
 
     @property
     def all_up(self) -> bool:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 
 from provisioner.base.errors import UsageError
-from provisioner.desired.limit import Limit, refuse_all_shut, refuse_shut
+from provisioner.desired.limit import Limit, refuse_all_shut, refuse_held, refuse_shut
 from provisioner.desired.spec import DesiredState, HostKind, HostSpec, LeftOutHost, MediaPath
 
 _EVERYTHING = Limit()
@@ -45,6 +45,7 @@ def select(state: DesiredState, limit: Limit = _EVERYTHING) -> tuple[PathToCheck
         UsageError: nothing is selected, so that nothing would be proved.
         SecretsError: all that is selected is of hosts whose secrets stayed shut, or there is no limit and there are
             such hosts.
+        InventoryError: all that is selected is held.
     """
     refuse_shut(state, limit)
     shut: dict[str, tuple[LeftOutHost, ...]] = defaultdict(tuple)
@@ -60,6 +61,7 @@ def select(state: DesiredState, limit: Limit = _EVERYTHING) -> tuple[PathToCheck
     chosen = tuple(sorted((w for w in every if _takes(limit, w)), key=lambda w: (w.path.name, w.relay.id)))
     if not chosen:
         refuse_all_shut(state, limit)
+        refuse_held(state, limit)
         options = " ".join(f"--limit {k}={v}" for k, vs in sorted(limit.wanted.items()) for v in sorted(vs))
         message = f"{options} selects no path" if options else "the inventory has no path to check"
         hint = "only facilities that are open and whose plan is agreed have paths; see provisioner validate"

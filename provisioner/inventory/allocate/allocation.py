@@ -26,8 +26,12 @@ from provisioner.inventory.moves import moved_lock
 _LAST_PORT: Final = 65535
 
 
-def allocate(inventory: Inventory) -> Allocations:
+def allocate(inventory: Inventory, held: Collection[str] = ()) -> Allocations:
     """The lock of an inventory, complete; an equal value where nothing is missing.
+
+    Args:
+        inventory: what there is now.
+        held: ids of facilities of which nothing can be said: what is recorded of them stays as it is.
 
     Raises:
         InventoryError: a pool or a site's range of ports is used up.
@@ -38,10 +42,11 @@ def allocate(inventory: Inventory) -> Allocations:
         {name: devices_of(facility) for name, facility in inventory.facilities.items()},
     )
     inventory = inventory.model_copy(update={"allocations": lock})
-    work = _Allocation(inventory, tombstones_of(inventory))
+    kept = {name: site for name, site in lock.sites.items() if name in held}
+    work = _Allocation(inventory, tombstones_of(inventory, held))
     relays = work.relays()
     centres = work.centres()
-    sites = work.sites()
+    sites = dict(sorted({**kept, **work.sites()}.items()))
     if work.problems:
         raise InventoryError("addresses are used up", problems=tuple(work.problems), hint="see the problems listed")
     stones = tuple(sorted(work.tombstones, key=tombstone_order))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from ipaddress import IPv4Address
 from itertools import chain
 from typing import Final
@@ -14,9 +14,9 @@ CENTRES: Final = "centres"
 """The pool of centres, as tombstones name it; that of a carrier is `carriers/<id>`."""
 
 
-def tombstones_of(inventory: Inventory) -> tuple[Tombstone, ...]:
-    """The old tombstones and those of everything that is gone now."""
-    return tuple(chain(inventory.allocations.tombstones, _gone_hosts(inventory), _gone_sites(inventory)))
+def tombstones_of(inventory: Inventory, held: Collection[str] = ()) -> tuple[Tombstone, ...]:
+    """The old tombstones and those of everything that is gone now, which nothing is that is held."""
+    return tuple(chain(inventory.allocations.tombstones, _gone_hosts(inventory), _gone_sites(inventory, held)))
 
 
 def _gone_hosts(inventory: Inventory) -> Iterator[Tombstone]:
@@ -36,8 +36,10 @@ def _pool_of(inventory: Inventory, address: IPv4Address) -> str:
     return next((f"carriers/{name}" for name, pool in sorted(pools.items()) if address in pool), "carriers")
 
 
-def _gone_sites(inventory: Inventory) -> Iterator[Tombstone]:
+def _gone_sites(inventory: Inventory, kept: Collection[str]) -> Iterator[Tombstone]:
     for name, site in inventory.allocations.sites.items():
+        if name in kept:
+            continue
         facility = inventory.facilities.get(name)
         carriers = {carrier_of(facility), next_carrier_of(facility)} if facility else set()
         for held in (site, site.successor):

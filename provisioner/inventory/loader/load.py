@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TypeVar
 
 from provisioner.base.collector import without_collector
-from provisioner.base.counted import counted
 from provisioner.base.diagnostics import Problem, Severity
 from provisioner.base.errors import InventoryError
 from provisioner.inventory import rules
@@ -200,11 +199,13 @@ class _FilesPass:
     sites: list[tuple[File, Site]] = field(default_factory=list)
     understood: list[tuple[File, Site]] = field(default_factory=list)
     others: dict[str, tuple[str, str]] = field(default_factory=dict)
+    _file_ids: frozenset[str] = frozenset()
 
     def load(self) -> Loaded:
         layout = layout_of(self.root)
         self.problems += layout.problems
         facilities = [file for file in layout.files if file.model is Facility]
+        self._file_ids = frozenset(file.owner.partition("/")[2] for file in facilities)
         sites, changed = self._known(facilities)
         with sites_of(changed, self.today, cache=self.known_sites.cache, known=bool(sites)) as collect:
             for file in layout.files:
@@ -242,7 +243,8 @@ class _FilesPass:
         self.rule_problems += site.problems
         if site.faults:
             self.broken.add(file.owner)
-        if site.outline:
+        # A file that names another facility does not stand in for that one's own.
+        if site.outline and (file.owner == f"facility/{site.outline.id}" or site.outline.id not in self._file_ids):
             self.outlines[site.outline.id] = site.outline
             self.understood.append((file, site))
 

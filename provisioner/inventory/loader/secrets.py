@@ -398,9 +398,8 @@ class _SecretsPass:
                 place = self.sources[file.owner].at((facility,), key=True)
                 message = f"facility {facility} has logins in two files"
                 hint = "keep them in the file of its province, or in its carrier's"
-                self.problems.append(
-                    Problem(place.file, place.line, place.column, "secret-duplicate", message, hint, file.owner)
-                )
+                problem = Problem(place.file, place.line, place.column, "secret-duplicate", message, hint, file.owner)
+                self.problems.append(replace(problem, concerns=(facility,)))
             cameras.setdefault(facility, logins)
             owners.setdefault(facility, file.owner)
 

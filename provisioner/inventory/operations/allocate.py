@@ -8,10 +8,12 @@ from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
+from provisioner.base.held import HeldFacility
 from provisioner.inventory.allocate import allocate as allocations_for
 from provisioner.inventory.files.lock import write_lock
 from provisioner.inventory.loader.cache import cache_of
-from provisioner.inventory.loader.load import load_inventory
+from provisioner.inventory.loader.held import valid_part
+from provisioner.inventory.loader.load import load
 from provisioner.inventory.model import Allocations
 from provisioner.inventory.rules import ALLOCATION_MISSING, GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
 
@@ -34,11 +36,13 @@ class Allocation:
         path: the lock's file; None where it was not written, as nothing is new.
         assigned: what is in use now and was not.
         retired: what is gone and will not be given out again.
+        held: facilities with errors of their own: what is recorded of them stayed as it is.
     """
 
     path: Path | None
     assigned: tuple[AllocatedItem, ...]
     retired: tuple[AllocatedItem, ...]
+    held: tuple[HeldFacility, ...] = ()
 
 
 def allocate(root: Path, environment: Mapping[str, str], *, today: date) -> Allocation:
@@ -50,12 +54,12 @@ def allocate(root: Path, environment: Mapping[str, str], *, today: date) -> Allo
         today: the day on which designations have to hold.
 
     Raises:
-        InventoryError: with every other problem, or because a pool has nothing left.
+        InventoryError: a problem concerns all, or a pool has nothing left.
     """
-    inventory = load_inventory(root, today=today, tolerate=_TOLERATED, cache=cache_of(root, environment))
-    old, new = inventory.allocations, allocations_for(inventory)
+    part = valid_part(load(root, today=today, cache=cache_of(root, environment)), root, tolerate=_TOLERATED)
+    old, new = part.inventory.allocations, allocations_for(part.inventory, part.names)
     path = write_lock(root, new) if new != old else None
-    return Allocation(path, tuple(_assigned(old, new)), tuple(_retired(old, new)))
+    return Allocation(path, tuple(_assigned(old, new)), tuple(_retired(old, new)), tuple(part.held.values()))
 
 
 def _entries(lock: Allocations) -> Iterator[AllocatedItem]:

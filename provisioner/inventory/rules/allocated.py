@@ -96,14 +96,20 @@ def missing_allocations(view: View) -> Iterator[Problem]:
             yield view.problem(owner, ("successor",), ALLOCATION_MISSING, message, _RUN_ALLOCATE)
         elif second and not later:
             message = f"site {facility.id}: its address of {second} is recorded, but the file names no successor"
-            yield view.problem("allocations", ("sites", facility.id), ALLOCATION_MISSING, message, _RUN_ALLOCATE)
+            yield _of_site(view, facility.id, message)
         elif lacking := sorted(devices - set(site.ports)):
             message = f"no port is recorded for {', '.join(lacking)}"
             yield view.problem(owner, (), ALLOCATION_MISSING, message, _RUN_ALLOCATE)
         elif surplus := sorted(set(site.ports) - devices):
             message = f"site {facility.id}: {', '.join(surplus)} left the facility's file"
-            yield view.problem("allocations", ("sites", facility.id), ALLOCATION_MISSING, message, _RUN_ALLOCATE)
+            yield _of_site(view, facility.id, message)
     yield from _left_over(view)
+
+
+def _of_site(view: View, site: str, message: str) -> Problem:
+    """A problem of one site's entry in the lock: it is about that facility alone."""
+    path = ("sites", site)
+    return view.problem("allocations", path, ALLOCATION_MISSING, message, _RUN_ALLOCATE, concerns=(site,))
 
 
 def _missing(view: View, kind: str, names: set[str], recorded: Mapping[str, object]) -> Iterator[Problem]:
@@ -136,7 +142,10 @@ def _left_over(view: View) -> Iterator[Problem]:
     gone += [("centres", name) for name in lock.centres if not view.knows(f"centre/{name}")]
     for kind, name in gone:
         message = f"{kind[:-1]} {name} is closed or gone, but its address is still recorded as in use"
-        yield view.problem("allocations", (kind, name), ALLOCATION_MISSING, message, _RUN_ALLOCATE)
+        if kind == "sites":
+            yield _of_site(view, name, message)
+        else:
+            yield view.problem("allocations", (kind, name), ALLOCATION_MISSING, message, _RUN_ALLOCATE)
 
 
 def missing_keys(view: View) -> Iterator[Problem]:

@@ -108,13 +108,15 @@ def relays_hold_their_paths(view: View) -> Iterator[Problem]:
 
 def public_keys_are_unique(view: View) -> Iterator[Problem]:
     """WireGuard knows a peer by its key: two peers with one key are one peer, and the second takes its addresses."""
-    peers: dict[str, str] = {}
+    peers: dict[str, tuple[str, str]] = {}
     for key, owner, path, name in _keys(view):
         if key in peers:
-            message = f"the public key of {name} is also that of {peers[key]}"
+            other, whose = peers[key]
+            message = f"the public key of {name} is also that of {other}"
             hint = "generate a new key on one of the two: a private key never leaves the host where it was born"
-            yield view.problem(owner, path, "public-key-duplicate", message, hint)
-        peers.setdefault(key, name)
+            named = tuple(o.partition("/")[2] for o in (whose, owner) if o.startswith("facility/"))
+            yield view.problem(owner, path, "public-key-duplicate", message, hint, concerns=named)
+        peers.setdefault(key, (name, owner))
 
 
 def _keys(view: View) -> Iterator[tuple[str, str, KeyPath, str]]:

@@ -110,11 +110,17 @@ class SecretsView:
     root: Path
     carriers: Mapping[str, str]
 
-    def problem(self, owner: str, path: tuple[str, ...], code: str, message: str, hint: str) -> Problem:
-        """A problem in a file under secrets/, with its place; there need be no such file yet."""
+    def problem(
+        self, owner: str, path: tuple[str, ...], code: str, message: str, hint: str, *, facility: str = ""
+    ) -> Problem:
+        """A problem in a file under secrets/, with its place; there need be no such file yet.
+
+        `facility` is the one that it is about alone.
+        """
         place = self.places.at(owner, *path, key=True)
         file = place.file or str(self.root / f"{owner}.yml")
-        return Problem(file, place.line, place.column, code, message, hint, owner)
+        concerns = (facility,) if facility else ()
+        return Problem(file, place.line, place.column, code, message, hint, owner, concerns=concerns)
 
     @cached_property
     def held_by(self) -> Mapping[str, tuple[LoginSite, ...]]:
@@ -144,7 +150,7 @@ def logins_are_complete(view: SecretsView) -> Iterator[Problem]:
                     f"add it with `ansible-vault edit {view.root / owner}.yml`:"
                     f" {site.id}: {{ {device}: {{ username: …, password: … }} }}"
                 )
-                yield view.problem(owner, (site.id,), "login-missing", message, hint)
+                yield view.problem(owner, (site.id,), "login-missing", message, hint, facility=site.id)
             break
 
 
@@ -184,7 +190,7 @@ def logins_are_changed(view: SecretsView) -> Iterator[Problem]:
             message = f"facility {facility}: the password of {device} is a factory's or repeats the user's name"
             hint = "change it on the device, then here"
             path = (facility, device, "password")
-            yield view.problem(owner, path, "password-factory", message, hint)
+            yield view.problem(owner, path, "password-factory", message, hint, facility=facility)
 
 
 def paths_repeat_no_login(view: SecretsView) -> Iterator[Problem]:
@@ -198,7 +204,9 @@ def paths_repeat_no_login(view: SecretsView) -> Iterator[Problem]:
                 if any(s and s.rtsp_path and is_repeated(login, path_as_read(s.rtsp_path)) for s in streams):
                     message = f"facility {facility}: an RTSP path of {camera.id} repeats the password of {device}"
                     hint = "write {password} in its place, and change the password on the device if it was committed"
-                    yield view.problem(owner, (facility, device, "password"), "password-in-path", message, hint)
+                    yield view.problem(
+                        owner, (facility, device, "password"), "password-in-path", message, hint, facility=facility
+                    )
 
 
 def logins_are_used(view: SecretsView) -> Iterator[Problem]:
@@ -219,7 +227,7 @@ def logins_are_used(view: SecretsView) -> Iterator[Problem]:
                 yield replace(problem, severity=Severity.WARNING)
             elif misplaced:
                 message, hint = misplaced[0].format(device=device), misplaced[1]
-                yield view.problem(owner, (facility, device), "login-misplaced", message, hint)
+                yield view.problem(owner, (facility, device), "login-misplaced", message, hint, facility=facility)
             elif is_closed:
                 message = f"facility {facility} is closed, and the login of {device} is still there"
                 hint = "remove it once every host was seen without the facility: see provisioner status"
@@ -262,15 +270,16 @@ def keys_are_made(view: SecretsView) -> Iterator[Problem]:
     owner = "secrets/inventory"
     if view.secrets.digest_key is None and owner not in view.broken:
         yield view.problem(owner, (), SECRETS_MISSING, "there is no digest key", _RUN_KEYS)
-    for carrier, lacking in _lacking(view):
+    for carrier, lacking, site in _lacking(view):
         owner = f"secrets/carriers/{carrier}"
         if owner in view.broken:
             continue
         message = f"carrier {carrier}: there is no {lacking}"
-        yield view.problem(owner, (), SECRETS_MISSING, message, _RUN_KEYS)
+        yield view.problem(owner, (), SECRETS_MISSING, message, _RUN_KEYS, facility=site)
 
 
-def _lacking(view: SecretsView) -> Iterator[tuple[str, str]]:
+def _lacking(view: SecretsView) -> Iterator[tuple[str, str, str]]:
+    """What lacks: the carrier, the secret in words, and the facility that it is of; of none where it is a host's."""
     for name, carrier in view.frame.carriers.items():
         known = view.secrets.carriers.get(name)
         readers = known.readers if known else {}
@@ -278,13 +287,13 @@ def _lacking(view: SecretsView) -> Iterator[tuple[str, str]]:
         centre_psks = known.centre_psks if known else {}
         for centre in carrier.centres:
             if centre not in readers:
-                yield name, f"reader secret for centre {centre}"
+                yield name, f"reader secret for centre {centre}", ""
             for relay in carrier.relays:
                 if centre not in centre_psks.get(relay.id, {}):
-                    yield name, f"pre-shared key between relay {relay.id} and centre {centre}"
+                    yield name, f"pre-shared key between relay {relay.id} and centre {centre}", ""
         for site in view.held_by[name]:
             if site.id not in site_psks:
-                yield name, f"pre-shared key for facility {site.id}"
+                yield name, f"pre-shared key for facility {site.id}", site.id
 
 
 RULES: tuple[Callable[[SecretsView], Iterator[Problem]], ...] = (

@@ -38,17 +38,20 @@ def _protected(view: View) -> dict[str, bool]:
 def protected_objects_stay(view: View) -> Iterator[Problem]:
     """What is protected is not deleted: its block says no more what it was, the lock does."""
     there = _protected(view)
-    unread = any(owner.partition("/")[0] in {"facility", "carrier", "centre"} for owner in view.broken)
+    # Files of facilities and centres are named by their ids; a relay may be in any carrier's.
+    unread = any(owner.startswith("carrier/") for owner in view.broken)
     moved = {f"facility/{_parts(m.old)[1]}" for m in view.inventory.settings.moved}
     for index, mark in enumerate(view.inventory.allocations.protected):
-        if mark in there or unread or mark in moved:
+        kind, _, name = mark.partition("/")
+        if mark in there or mark in view.broken or (kind == "relay" and unread) or mark in moved:
             continue
         message = f"{mark.replace('/', ' ', 1)} is protected, and it is not in the inventory any more"
         hint = (
             "take it back from Git; to remove it, first write `protected: false` into its block, run `provisioner"
             " allocate`, and have that reviewed"
         )
-        yield view.problem("allocations", ("protected", index), "protected-removed", message, hint)
+        named = (name,) if kind == "facility" else ()
+        yield view.problem("allocations", ("protected", index), "protected-removed", message, hint, concerns=named)
 
 
 def protections_are_recorded(view: View) -> Iterator[Problem]:
@@ -61,7 +64,8 @@ def protections_are_recorded(view: View) -> Iterator[Problem]:
         message = f"{label} is protected, and the lock does not know it"
         if not is_protected:
             message = f"{label} is not protected any more, and the lock says that it is"
-        yield view.problem("allocations", (), ALLOCATION_MISSING, message, _RUN_ALLOCATE)
+        concerns = (label.partition(" ")[2],) if name.startswith("facility/") else ()
+        yield view.problem("allocations", (), ALLOCATION_MISSING, message, _RUN_ALLOCATE, concerns=concerns)
 
 
 # --- ids that became others -----------------------------------------------------------------------
@@ -84,11 +88,19 @@ def moves_are_sound(view: View) -> Iterator[Problem]:
         if fault is not None:
             key, message, hint = fault
             named = move.old if key == "from" else move.new
-            yield view.problem("inventory", ("moved", index, key), "move-unsound", f"moved: {named} {message}", hint)
+            text = f"moved: {named} {message}"
+            both = _facilities(move) if fault == _UNREAD else ()
+            yield view.problem("inventory", ("moved", index, key), "move-unsound", text, hint, concerns=both)
+
+
+def _facilities(move: Move) -> tuple[str, ...]:
+    return tuple(sorted({_parts(move.old)[1], _parts(move.new)[1]}))
 
 
 Fault = tuple[str, str, str]
 """A key of the entry, what is wrong, what to do."""
+
+_UNREAD: Fault = ("from", "has a file still, which cannot be read", "correct that file, rename it, or remove the entry")
 
 
 def _shape(move: Move) -> Fault | None:
@@ -113,7 +125,9 @@ def _target(view: View, move: Move) -> Fault | None:
 
 def _source(view: View, move: Move) -> Fault | None:
     province, facility, *device = _parts(move.old)
-    outline = view.outlines.get(facility)
+    outline, owner = view.outlines.get(facility), f"facility/{facility}"
+    if not device and outline is None and owner in view.broken and owner in view.places.sources:
+        return _UNREAD
     still = outline is not None and outline.province == province and (not device or device[0] in outline.devices)
     return ("from", "is still there", "rename it, or remove the entry") if still else None
 

@@ -46,11 +46,12 @@ class View:
         hint: str,
         *,
         severity: Severity = Severity.ERROR,
+        concerns: tuple[str, ...] = (),
     ) -> Problem:
-        """A problem of one object, with its place and its name in front."""
+        """A problem of one object, with its place and its name in front; `concerns` are facilities that it is about."""
         place = self.places.at(owner, *path)
         text = f"{owner.replace('/', ' ', 1)}: {message}"
-        return Problem(place.file, place.line, place.column, code, text, hint, owner, severity)
+        return Problem(place.file, place.line, place.column, code, text, hint, owner, severity, concerns)
 
     def where(self, owner: str, *path: str | int) -> str:
         """Another object's place for use inside a message."""

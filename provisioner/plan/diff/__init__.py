@@ -10,6 +10,7 @@ from provisioner.hosts.facts import HostFacts
 from provisioner.plan.changes import Change
 from provisioner.plan.diff.comparison import Comparison, Fleet
 from provisioner.plan.diff.files import file_changes
+from provisioner.plan.diff.held import held_changes, held_on
 from provisioner.plan.diff.packages import SitePackageNeed, former_keys, moved_endpoints, needs_of_relay, sites_of
 from provisioner.plan.diff.paths import path_changes
 from provisioner.plan.diff.peers import peer_changes
@@ -29,6 +30,7 @@ __all__ = [
     "canonical",
     "changes_of",
     "former_keys",
+    "held_on",
     "needs_of_sites",
     "overrides_ours",
     "policy_changes",
@@ -59,6 +61,7 @@ def changes_of(
         *rule_changes(at),
         *file_changes(at),
         *unit_changes(at),
+        *held_changes(at),
     )
 
 

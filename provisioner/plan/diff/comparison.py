@@ -65,6 +65,11 @@ class Comparison:
             return False
         return live.digest == keyed_digest(self.spec.digest_key, file.content)
 
+    def holds_peer(self, public_key: str) -> bool:
+        """Whether a live peer is one of a facility that is held, as the host's file names it."""
+        kind, _, facility = self.facts.held.peers.get(public_key, "").partition("/")
+        return kind == "site" and facility in self.spec.held_names
+
     @cached_property
     def viewers(self) -> Mapping[str, int]:
         """Live readers by path."""

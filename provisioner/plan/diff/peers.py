@@ -23,7 +23,8 @@ _SITE, _CENTRE = "site/", "centre/"
 
 def peer_changes(at: Comparison) -> Iterator[Change]:
     """A change for each peer that is desired or live."""
-    strangers = dict(at.facts.tunnel.peers) if at.facts.tunnel else {}
+    live_peers = at.facts.tunnel.peers if at.facts.tunnel else {}
+    strangers = {key: peer for key, peer in live_peers.items() if not at.holds_peer(key)}
     desired = at.spec.tunnel.peers
     live = {peer.public_key: strangers.pop(peer.public_key, None) for peer in desired}
     for peer in desired:

@@ -35,7 +35,8 @@ _OTHER = {
 
 def rule_changes(at: Comparison) -> Iterator[Change]:
     """A change for each chain, set, element or rule that differs; one no-op where none does."""
-    differences = at.facts.firewall.differences
+    held = {f"element cameras {element}" for element in at.facts.held.cameras} if at.spec.held else set()
+    differences = [one for one in at.facts.firewall.differences if one.name not in held]
     if at.spec.firewall is not None and not at.facts.firewall.present:
         reason = f"the host does not have it (chains, sets, elements and rules: {len(differences)})"
         yield Change(at.spec.id, Resource.RULE, TABLE, Action.CREATE, Impact.HOT, reason)

@@ -205,11 +205,11 @@ def test_what_chooses_nothing_is_wrong_usage(story: Story, arguments: list[str])
 def test_an_edit_that_nobody_signed_is_explained(story: Story, capsys: pytest.CaptureFixture[str]) -> None:
     path = EXAMPLE / "facilities/bac-giang/kcl-bg-001.yml"
     path.write_text(path.read_text(encoding="utf-8").replace("channel: 17", "channel: 18"), encoding="utf-8")
-    assert story.run("status", "--why", "kcl-bg-001") == 0
+    assert story.run("status", "--why", "kcl-bg-001") == 3
     out, err = capsys.readouterr()
     assert out.startswith("kcl-bg-001: plan proposed\n")
     assert "the DIC signed another content of the plan on 2021-05-08 (" in out
-    assert "the inventory has 1 error: hosts stay as they are" in err
+    assert "HELD: 1 facility with errors: hosts keep what they have" in err
     assert "error: inventories/example/facilities/bac-giang/kcl-bg-001.yml:" in out
 
 

@@ -42,8 +42,9 @@ Each problem that `validate` finds has a code. Codes never change their meaning:
 document of `--output json`, or in the SARIF file that `validate --sarif FILE` writes for merge requests. The message
 of a problem names the object, its file, line and column; the hint below it says what to write or to run.
 
-An **error** ends `validate` with exit code 3 and stops every other command; a **warning** stops none. Some codes are
-one or the other, by how bad the single case is.
+An **error** ends `validate` with exit code 3. One that is about a single facility holds that facility: what hosts have
+of it stays as it is, and other commands go on with all others; any other error stops every command. A **warning** does
+neither. Some codes are one or the other, by how bad the single case is.
 
 Below, each code has its meaning, and after the arrow what mends it. This page is made from
 `provisioner/report/problem_catalogue.py`; a test holds both against the code.

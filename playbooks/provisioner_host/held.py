@@ -1,0 +1,402 @@
+"""What a host has of facilities that are held: their own files have errors, and here they stay as they are.
+
+The controller cannot render them, and may not know their secrets. So it renders the others, compares those with the
+host's files without what is held, and the host puts what is held back in its place whenever it writes a file. Lines
+are moved as they are, never read and written anew. Pure, but for the last part.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from provisioner_host import paths, saved_texts
+from provisioner_host.files import keyed_digest, write
+from provisioner_host.relay import PATH_LINE
+from provisioner_host.saved_texts import PeerBlock, Unclear
+from provisioner_host.shell import Failed
+
+if TYPE_CHECKING:
+    from provisioner_host.transaction import ApplyTransaction
+    from provisioner_host.wire import ConfirmRequest, HeldAnswer
+
+Texts = Mapping[str, str]
+"""Files' contents by path; one that is not there has none."""
+
+_RELAY, _TUNNEL, _PSKS = str(paths.MEDIAMTX_FILE), str(paths.WG_FILE), str(paths.PSK_FILE)
+_RULES, _TRUST = str(paths.NFT_FILE), str(paths.TRUST_FILE)
+FILES = (_RELAY, _TUNNEL, _PSKS, _RULES, _TRUST)
+"""The files in which something stands that is one facility's."""
+
+_SITE = "site/"
+_PARTS = 4  # province/facility/camera/stream
+_SENTINEL = re.compile(rf'^  "{paths.SENTINEL_PREFIX}[0-9a-f]+": .*\n?', re.MULTILINE)
+
+
+class HeldLine(NamedTuple):
+    """A path's line, and the facility that it is of."""
+
+    line: str
+    facility: str
+
+
+class HeldParts(NamedTuple):
+    """What is held of some files: lines, blocks and elements as they stand there."""
+
+    paths: Mapping[str, HeldLine] = {}
+    peers: tuple[PeerBlock, ...] = ()
+    psks: Mapping[str, str] = {}
+    cameras: tuple[str, ...] = ()
+    trust: Mapping[str, str] = {}
+
+
+def taken(texts: Texts, facilities: Collection[str], key: str) -> tuple[dict[str, str], HeldParts]:
+    """Files without what is held in them, and that.
+
+    Args:
+        texts: the files.
+        facilities: the ids of what is held.
+        key: of the keyed digest from which a relay file's sentinel is named.
+
+    Raises:
+        Unclear: a file has another form than ours, so that nobody can tell what in it is whose.
+    """
+    without = dict(texts)
+    blocks, others = _held_peers(texts.get(_TUNNEL, ""), facilities)
+    lines = _held_paths(texts.get(_RELAY, ""), facilities, blocks)
+    keys = {peer.key for peer in blocks}
+    psks = {k: psk for k, psk in saved_texts.psk_lines(texts.get(_PSKS, "")) if k in keys}
+    cameras = _held_cameras(texts.get(_RULES, ""), blocks, others, lines)
+    trust = _held_trust(texts.get(_TRUST, ""), facilities)
+    if lines:
+        without[_RELAY] = _with_paths(texts[_RELAY], lines, {}, key)
+    if blocks:
+        without[_TUNNEL] = saved_texts.tunnel_of(texts[_TUNNEL], others)
+    if psks:
+        without[_PSKS] = "".join(f"{k} {psk}\n" for k, psk in saved_texts.psk_lines(texts[_PSKS]) if k not in keys)
+    if cameras:
+        without[_RULES] = _with_cameras(texts[_RULES], set(cameras), ())
+    if trust:
+        without[_TRUST] = _with_trust(texts[_TRUST], trust, {})
+    return without, HeldParts(lines, blocks, psks, cameras, trust)
+
+
+def put_back(texts: Texts, held: HeldParts, key: str) -> dict[str, str]:
+    """Files with what is held in its place among the rest; a file that is not there stays so.
+
+    Raises:
+        Failed: something else has the name, the key or the address of what is held.
+        Unclear: a file has another form than ours.
+    """
+    whole = dict(texts)
+    if held.paths and _RELAY in whole:
+        whole[_RELAY] = _with_paths(whole[_RELAY], {}, held.paths, key)
+    if held.peers and _TUNNEL in whole:
+        whole[_TUNNEL] = _with_peers(whole[_TUNNEL], held.peers)
+        if _PSKS in whole:
+            whole[_PSKS] = _with_psks(whole[_PSKS], held.psks, whole[_TUNNEL])
+    if held.cameras and _RULES in whole:
+        whole[_RULES] = _with_cameras(whole[_RULES], (), held.cameras)
+    if held.trust and _TRUST in whole:
+        whole[_TRUST] = _with_trust(whole[_TRUST], (), held.trust)
+    return whole
+
+
+# --- MediaMTX's file ------------------------------------------------------------------------------
+
+
+def _held_paths(text: str, facilities: Collection[str], peers: Iterable[PeerBlock]) -> dict[str, HeldLine]:
+    """The paths that are held: by their names, or as they are pulled from a held peer (under an older name)."""
+    owners = {network: peer.name.removeprefix(_SITE) for peer in peers for network in peer.allowed.split(", ")}
+    held: dict[str, HeldLine] = {}
+    for name, line in _path_lines(text):
+        parts = name.split("/")
+        owner = parts[1] if len(parts) == _PARTS and parts[1] in facilities else ""
+        if not owner and owners:
+            owner = owners.get(_pulled_from(line), "")
+        if owner:
+            if name in held:
+                raise Unclear("the relay's file has a path twice")
+            held[name] = HeldLine(line, owner)
+    return held
+
+
+def _pulled_from(line: str) -> str:
+    """The network of one address that a path is pulled from; empty where its line does not say it."""
+    return next((f"{place.partition(' ')[0]}/32" for place in _places(line)), "")
+
+
+def _places(line: str) -> set[str]:
+    try:
+        return saved_texts.places_of([line])
+    except Unclear:
+        return set()
+
+
+def _path_lines(text: str) -> Iterator[tuple[str, str]]:
+    for plain, line in zip(text.splitlines(), text.splitlines(keepends=True), strict=True):
+        if path := PATH_LINE.match(plain):
+            yield saved_texts.name_in(path[1]), line if line != plain else f"{line}\n"
+
+
+def _with_paths(text: str, out: Collection[str], back: Mapping[str, HeldLine], key: str) -> str:
+    """A relay's file without some paths, or with some in their places: in the order of names, as all of them are."""
+    own = [(name, line) for name, line in _path_lines(text) if not _is_sentinel(line)]
+    if twice := sorted({name for name, _ in own} & back.keys()):
+        raise Failed(f"{twice[0]} is held, and the new file has a path of that name")
+    kept = [(name, line) for name, line in own if name not in out]
+    listed = sorted([*kept, *((name, one.line) for name, one in back.items())]) if back else kept
+    first, rest = _around_paths(text)
+    result = "".join([*first, *(line for _, line in listed), *rest])
+    return _renamed(text, result, key)
+
+
+def _around_paths(text: str) -> tuple[list[str], list[str]]:
+    """What stands before the first path, and what after it is none; without any, the sentinel comes after."""
+    lines = text.splitlines(keepends=True)
+    is_path = [bool(PATH_LINE.match(line)) and not _is_sentinel(line) for line in text.splitlines()]
+    ends = (number for number, line in enumerate(lines) if is_path[number] or _is_sentinel(line))
+    first = next(ends, len(lines))
+    return lines[:first], [line for line, path in zip(lines[first:], is_path[first:], strict=True) if not path]
+
+
+def _is_sentinel(line: str) -> bool:
+    return bool(_SENTINEL.match(line))
+
+
+def _renamed(before: str, after: str, key: str) -> str:
+    """The changed file with a sentinel of its own, as the controller would name it, if it had one of its own before."""
+    if _sentinel_in(before) != sentinel_of(before, key):
+        return after
+    return _SENTINEL.sub(lambda line: line[0].replace(_quoted(line[0]), f'"{sentinel_of(after, key)}"', 1), after)
+
+
+def _sentinel_in(text: str) -> str:
+    line = _SENTINEL.search(text)
+    return _quoted(line[0]).strip('"') if line else ""
+
+
+def _quoted(line: str) -> str:
+    return line.strip().partition(":")[0]
+
+
+def sentinel_of(text: str, key: str) -> str:
+    """The name of a relay file's sentinel: from all that is in it but the sentinel."""
+    return paths.SENTINEL_PREFIX + keyed_digest(key, _SENTINEL.sub("", text).encode()).rpartition(":")[2][:12]
+
+
+# --- the tunnel -----------------------------------------------------------------------------------
+
+
+def _held_peers(text: str, facilities: Collection[str]) -> tuple[tuple[PeerBlock, ...], tuple[PeerBlock, ...]]:
+    """The peers of what is held, and the others."""
+    peers = saved_texts.peers_in(text) if text else []
+    names = {f"{_SITE}{facility}" for facility in facilities}
+    return tuple(p for p in peers if p.name in names), tuple(p for p in peers if p.name not in names)
+
+
+def _with_peers(text: str, held: tuple[PeerBlock, ...]) -> str:
+    peers = saved_texts.peers_in(text)
+    for one in held:
+        for other in peers:
+            if other.key == one.key or _networks([one]) & _networks([other]):
+                raise Failed(f"{other.name} has the key or the address of {one.name}, which is held")
+    hosts = [peer for peer in peers if not peer.name.startswith(_SITE)]
+    sites = [peer for peer in peers if peer.name.startswith(_SITE)]
+    return saved_texts.tunnel_of(text, [*hosts, *sorted((*sites, *held), key=lambda peer: peer.name)])
+
+
+def _with_psks(text: str, held: Mapping[str, str], tunnel: str) -> str:
+    psks = {**dict(saved_texts.psk_lines(text)), **held}
+    keys = [peer.key for peer in saved_texts.peers_in(tunnel) if peer.key in psks]
+    rest = [key for key in psks if key not in keys]
+    return "".join(f"{key} {psks[key]}\n" for key in [*keys, *rest])
+
+
+def _networks(peers: Iterable[PeerBlock]) -> set[str]:
+    return {network for peer in peers for network in peer.allowed.split(", ")}
+
+
+# --- the rules, and what is trusted ---------------------------------------------------------------
+
+
+def _held_cameras(
+    text: str, held: Iterable[PeerBlock], others: Iterable[PeerBlock], lines: Mapping[str, HeldLine]
+) -> tuple[str, ...]:
+    """The elements of the set of cameras that are behind a held peer, or that a held path is pulled from."""
+    own, foreign = _parsed(_networks(held)), _parsed(_networks(others))
+    sources = {place for one in lines.values() for place in _places(one.line)}
+
+    def is_held(element: str) -> bool:
+        address = IPv4Address(element.partition(" ")[0])
+        if any(address in network for network in own):
+            return True
+        return element in sources and not any(address in network for network in foreign)
+
+    elements = saved_texts.elements_in(text).get("cameras", []) if text else []
+    return tuple(element for element in elements if is_held(element))
+
+
+def _parsed(networks: Iterable[str]) -> list[IPv4Network]:
+    try:
+        return [IPv4Network(network) for network in networks]
+    except ValueError:
+        raise Unclear("the tunnel's file has a peer in another form than ours") from None
+
+
+def _with_cameras(text: str, out: Collection[str], back: Iterable[str]) -> str:
+    sets = saved_texts.elements_in(text)
+    cameras = {element for element in (*sets.get("cameras", ()), *back) if element not in out}
+    return "".join(saved_texts.with_elements(text, {**sets, "cameras": sorted(cameras, key=_by_number)}))
+
+
+def _by_number(element: str) -> tuple[int, int]:
+    address, _, port = element.partition(" . ")
+    return int(IPv4Address(address)), int(port)
+
+
+def _held_trust(text: str, facilities: Collection[str]) -> dict[str, str]:
+    names = {f"{_SITE}{facility}" for facility in facilities}
+    return {name: key for name, key in _keys(text).items() if name in names}
+
+
+def _keys(text: str) -> dict[str, str]:
+    try:
+        document = json.loads(text or "{}")
+    except ValueError:
+        return {}
+    keys = document.get("keys") if isinstance(document, dict) else None
+    return keys if isinstance(keys, dict) else {}
+
+
+def _with_trust(text: str, out: Collection[str], back: Mapping[str, str]) -> str:
+    keys = {name: key for name, key in _keys(text).items() if name not in out}
+    return json.dumps(json.loads(text) | {"keys": {**keys, **back}}, indent=2, sort_keys=True) + "\n"
+
+
+def answer_of(texts: Texts, without: Texts, held: HeldParts, key: str, unclear: str = "") -> HeldAnswer:
+    """What the controller is told of what is held: names and keyed digests, no secret."""
+    changed = sorted(path for path, text in texts.items() if without[path] != text)
+    return {
+        "paths": {name: held.paths[name].facility for name in sorted(held.paths)},
+        "peers": {peer.key: peer.name for peer in held.peers},
+        "addresses": sorted(_networks(held.peers)),
+        "cameras": list(held.cameras),
+        "digests": {path: keyed_digest(key, _bytes(without[path])) for path in changed},
+        "unclear": unclear,
+    }
+
+
+# --- on this host ---------------------------------------------------------------------------------
+
+
+def live_texts() -> dict[str, str]:
+    """The host's files as they are."""
+    return {path: text for path in FILES if (text := _text(Path(path))) is not None}
+
+
+def _text(path: Path) -> str | None:
+    try:
+        return path.read_bytes().decode("utf-8", "surrogateescape")
+    except FileNotFoundError:
+        return None
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
+
+
+class Held:
+    """What this host has of facilities that are held."""
+
+    def __init__(self, facilities: Collection[str], key: str) -> None:
+        self.key = key
+        texts = live_texts() if facilities else {}
+        self.unclear = ""
+        try:
+            self.without, self.parts = taken(texts, facilities, key)
+        except Unclear as error:
+            self.without, self.parts, self.unclear = texts, HeldParts(), str(error)
+        self._texts = texts
+        self._sentinel = _sentinel_in(texts.get(_RELAY, ""))
+        self._changed = {path for path, text in texts.items() if self.without[path] != text}
+
+    @property
+    def answer(self) -> HeldAnswer:
+        """What the controller is told of it."""
+        return answer_of(self._texts, self.without, self.parts, self.key, self.unclear)
+
+    @property
+    def sentinel(self) -> str:
+        """The sentinel of the whole relay file, where something in it is held."""
+        return self._sentinel if _RELAY in self._changed else ""
+
+    def relay_file(self, content: bytes) -> bytes:
+        """A relay's file as far as it is not held."""
+        return _bytes(self.without[_RELAY]) if _RELAY in self._changed else content
+
+    def rules(self, intended: Path) -> Path:
+        """The intended rules with what is held in them: a file beside."""
+        if not self.parts.cameras or not intended.exists():
+            return intended
+        beside = intended.with_name(f"{intended.name}-held")
+        beside.write_text(put_back({_RULES: intended.read_text()}, self.parts, self.key)[_RULES])
+        return beside
+
+
+def keep(change: ApplyTransaction) -> None:
+    """Put what is held back into the files that are to be written, where they are staged.
+
+    Raises:
+        Failed: it cannot be put back; nothing was touched.
+    """
+    observe = change.request["observe"]
+    held = Held(observe.get("held", ()), observe["digest_key"])
+    if held.unclear:
+        raise Failed(f"{held.unclear}: what in it is of a facility that is held cannot be told")
+    staged = {path: change.staged(Path(path)) for path in FILES if path in change.wanted}
+    wanted = {path: place.read_bytes().decode("utf-8", "surrogateescape") for path, place in staged.items()}
+    try:
+        whole = put_back(wanted, held.parts, held.key)
+    except Unclear as error:
+        raise Failed(str(error)) from None
+    for path, text in whole.items():
+        if text != wanted[path]:
+            staged[path].write_bytes(_bytes(text))
+    change.request["peers"] = [*change.request["peers"], *(peer.key for peer in held.parts.peers)]
+    if _RELAY in whole and change.request["sentinel"]:
+        change.request["sentinel"] = _sentinel_in(whole[_RELAY])
+
+
+def keep_in(folder: Path, saved: Mapping[str, Path], facilities: Collection[str], key: str) -> None:
+    """Put what this host has of held facilities into a state that it returns to, instead of what is there of them.
+
+    Raises:
+        Failed: it cannot be put there.
+    """
+    held = Held(facilities, key)
+    if held.unclear:
+        raise Failed(f"{held.unclear}: what in it is of a facility that is held cannot be told")
+    copies = {path: saved[path] for path in FILES if path in saved}
+    texts = {path: place.read_bytes().decode("utf-8", "surrogateescape") for path, place in copies.items()}
+    try:
+        whole = put_back(taken(texts, facilities, key)[0], held.parts, key)
+    except Unclear as error:
+        raise Failed(f"the state in {folder.name} cannot keep what is held: {error}") from None
+    for path, text in whole.items():
+        if text != texts[path]:
+            write(copies[path], _bytes(text), mode=0o600)
+
+
+def expected(request: ConfirmRequest) -> tuple[list[str], str]:
+    """The peers that the tunnel has to have, and the sentinel of its file, with what is held."""
+    observe = request["observe"]
+    if not observe.get("held"):
+        return request["peers"], request["sentinel"]
+    held = Held(observe["held"], observe["digest_key"])
+    peers = [*request["peers"], *(peer.key for peer in held.parts.peers)]
+    return peers, request["sentinel"] and _sentinel_in(_text(paths.MEDIAMTX_FILE) or "")

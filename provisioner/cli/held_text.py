@@ -1,0 +1,59 @@
+"""Facilities that are held, as every command shows them: why, where that is mended, and the exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import click
+
+from provisioner.base.counted import counted
+from provisioner.base.errors import InventoryError
+from provisioner.base.held import HeldFacility
+from provisioner.base.printable import printable
+
+_BEHIND = frozenset({0, 1, 10})
+"""The codes that say less than that something is held."""
+
+_NAMED = 8
+
+
+def held_lines(held: Sequence[HeldFacility], what: str = "hosts keep what they have") -> Iterator[str]:
+    """Who is held, with why and where that is mended.
+
+    Args:
+        held: the facilities.
+        what: what that means for the command.
+    """
+    if not held:
+        return
+    yield click.style(f"HELD: {counted(len(held), 'facility')} with errors: {what}", fg="red", bold=True)
+    for one in held:
+        yield f"  {one.id}: {printable(one.reason)}"
+        if one.place:
+            yield f"    {printable(one.place)}"
+        if one.hint:
+            yield f"    hint: {printable(one.hint)}"
+
+
+def last_held_line(held: Sequence[HeldFacility]) -> Iterator[str]:
+    """The last line: what was left as it is, and that the rest was not."""
+    if held:
+        names = ", ".join(one.id for one in held[:_NAMED])
+        more = f" and {len(held) - _NAMED} more" if len(held) > _NAMED else ""
+        yield click.style(f"held: {names}{more}; all others were done", fg="red")
+
+
+def print_held(held: Sequence[HeldFacility], *, color: bool | None, what: str) -> None:
+    """Say on standard error who is held."""
+    for line in held_lines(held, what):
+        click.echo(line, err=True, color=color)
+
+
+def held_documents(held: Sequence[HeldFacility]) -> list[dict[str, object]]:
+    """What a document says of who is held."""
+    return [one.document for one in held]
+
+
+def code_with_held(code: int, held: Sequence[object]) -> int:
+    """The exit code: 3 where something is held, unless something worse happened."""
+    return InventoryError.exit_code if held and code in _BEHIND else code

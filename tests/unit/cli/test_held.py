@@ -1,0 +1,308 @@
+"""One facility's file is wrong: what every command says of it, and that nothing of it changes on hosts."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from provisioner import pipeline
+from provisioner.base.vault import VaultPasswords, decrypt, encrypt
+from provisioner.cli.main import run
+from provisioner.render.files import MEDIAMTX_FILE, NFT_FILE, PSK_FILE, TRUST_FILE, WG_FILE
+from provisioner.runs import execution
+from provisioner_host import held as host_held
+from tests.simulated import SimulatedHosts
+
+ROOT = Path(__file__).parents[3]
+EXAMPLE = "inventories/example"
+RELAY, OTHER_RELAY = "relay-viettel-1", "relay-vnpt-1"
+HELD, OTHER = "kcl-bg-001", "kcl-bg-002"
+FILE = f"facilities/bac-giang/{HELD}.yml"
+FILES = (MEDIAMTX_FILE, WG_FILE, PSK_FILE, NFT_FILE, TRUST_FILE)
+SIGNERS = ["--by", "dic", "--by", "health", "--by", "carrier", "--on", "2021-06-01", "--source", "02/BB"]
+
+
+@dataclass
+class Terminal:
+    """A checkout of the example whose hosts hold it, and somebody who calls the program there."""
+
+    root: Path
+    hosts: SimulatedHosts
+    capsys: pytest.CaptureFixture[str]
+
+    def __call__(self, *words: str) -> tuple[int, str, str]:
+        env = {"HOME": str(self.root), "XDG_STATE_HOME": str(self.root / "state")}
+        env |= {"ANSIBLE_VAULT_PASSWORD_FILE": f"{EXAMPLE}/.vault-password"}
+        self.capsys.readouterr()
+        code = run(["-i", EXAMPLE, *words], env)
+        out, err = self.capsys.readouterr()
+        return code, out, err
+
+    def document(self, *words: str) -> tuple[int, Any]:
+        code, out, _ = self("--output", "json", *words)
+        return code, json.loads(out)
+
+    def file(self, path: str) -> Path:
+        return self.root / EXAMPLE / path
+
+    def edit(self, path: str, old: str, new: str) -> None:
+        text = self.file(path).read_text(encoding="utf-8")
+        assert old in text
+        self.file(path).write_text(text.replace(old, new, 1), encoding="utf-8")
+
+    def misspell(self) -> None:
+        self.edit(FILE, "operating: open", "operating: opne")
+
+    def change_other(self) -> None:
+        """Let another facility of the same relay have another port of its own."""
+        text = self.file(f"facilities/bac-giang/{OTHER}.yml").read_text(encoding="utf-8")
+        assert "sub: {" in text
+        self.edit(f"facilities/bac-giang/{OTHER}.yml", "sub: {", 'sub: { rtsp_path: "/other", ')
+        assert self("sign-off", OTHER, *SIGNERS)[0] == 0
+
+    def held_parts(self, relay: str = RELAY, facility: str = HELD) -> host_held.HeldParts:
+        files = self.hosts.hosts[relay].files
+        return host_held.taken({path: files[path][0].decode() for path in FILES}, {facility}, "")[1]
+
+
+@pytest.fixture
+def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Terminal:
+    hosts = SimulatedHosts()
+    program = tmp_path / "mediamtx"
+    program.touch()
+    monkeypatch.setattr(pipeline, "AnsibleRunner", lambda _templates, _environment: hosts)
+    monkeypatch.setattr(execution, "fetch", lambda *_arguments: program)
+    shutil.copytree(ROOT / EXAMPLE, tmp_path / EXAMPLE)
+    for words in (["init", "-q"], ["add", "inventories"]):
+        subprocess.run(["git", *words], cwd=tmp_path, check=True, capture_output=True, timeout=30)
+    commit = ["git", "-c", "user.name=A", "-c", "user.email=a@example.com", "commit", "-qm", "A"]
+    subprocess.run(commit, cwd=tmp_path, check=True, capture_output=True, timeout=30)
+    monkeypatch.chdir(tmp_path)
+    terminal = Terminal(tmp_path, hosts, capsys)
+    assert terminal("apply", "--yes", "--allow", "trust=4")[0] == 0
+    return terminal
+
+
+def test_one_wrong_word_holds_its_facility_and_nothing_else(call: Terminal) -> None:
+    before = call.held_parts()
+    assert before.paths
+    call.misspell()
+    call.change_other()
+    code, plan = call.document("plan", "--exit-code")
+    assert code == 3
+    assert {change["facility"] for change in plan["changes"] if change["resource"] != "file"} == {OTHER}
+    [held] = plan["held"]
+    line = call.file(FILE).read_text().splitlines().index("operating: opne") + 1
+    assert (held["facility"], held["line"], held["hosts"]) == (HELD, line, [RELAY])
+    assert held["file"].endswith(FILE)
+    assert "opne" in held["reason"]
+    code, applied = call.document("apply", "--yes")
+    assert (code, applied["outcome"]) == (3, "applied")
+    assert [one["facility"] for one in applied["held"]] == [HELD]
+    assert call.held_parts() == before
+    assert "/other" in call.hosts.hosts[RELAY].files[MEDIAMTX_FILE][0].decode()
+    call.edit(FILE, "operating: opne", "operating: open")
+    assert call("plan", "--exit-code")[0] == 0
+
+
+def test_it_is_said_first_and_last(call: Terminal) -> None:
+    call.misspell()
+    code, out, _ = call("plan")
+    lines = out.splitlines()
+    assert code == 3
+    assert lines[0] == "HELD: 1 facility with errors: hosts keep what they have"
+    assert lines[-1] == f"held: {HELD}; all others were done"
+    assert any(f"{FILE}:" in line for line in lines)
+    code, out, _ = call("apply", "--yes")
+    assert (code, out.splitlines()[-1]) == (3, lines[-1])
+    code, out, _ = call("--output", "markdown", "plan")
+    assert code == 3
+    assert "**HELD: 1 facility with errors**" in out
+
+
+def test_drift_is_that_of_the_others(call: Terminal) -> None:
+    call.misspell()
+    assert call.document("drift")[0] == 3
+    call.hosts.hosts[RELAY].rules = None
+    code, drift = call.document("drift")
+    assert (code, bool(drift["changes"])) == (3, True)
+
+
+def test_a_limit_that_takes_it_says_that_it_is_held_and_one_that_does_not_goes_on(call: Terminal) -> None:
+    call.misspell()
+    code, error = call.document("plan", "--limit", f"facility={HELD}")
+    assert (code, error["schema"]) == (3, "provisioner/error")
+    assert HELD in error["message"]
+    assert error["problems"]
+    code, plan = call.document("plan", "--limit", "carrier=vnpt")
+    assert (code, [one["chosen"] for one in plan["held"]]) == (0, [False])
+    assert any(HELD in note for note in plan["notes"])
+    assert call("plan", "--limit", f"host={OTHER_RELAY}")[0] == 0
+    assert call("plan", "--limit", f"host={RELAY}")[0] == 3
+    assert call("plan", "--limit", "province=quang-nam")[0] == 0
+    assert call("plan", "--limit", f"facility={HELD}", "--limit", f"facility={OTHER}")[0] == 3
+
+
+def test_a_file_that_all_share_stops_all(call: Terminal) -> None:
+    call.misspell()
+    call.edit("carriers/vnpt.yml", "relays:", "relais:")
+    code, error = call.document("plan")
+    assert (code, error["schema"]) == (3, "provisioner/error")
+    assert len({problem["file"] for problem in error["problems"]}) == 2
+
+
+def test_a_login_that_is_missing_holds_its_facility(call: Terminal) -> None:
+    passwords = VaultPasswords((("default", call.file(".vault-password")),))
+    file = call.file("secrets/cameras/bac-giang.yml")
+    text = decrypt(file.read_bytes(), passwords, name="it").decode()
+    lines = text.splitlines(keepends=True)
+    start = next(number for number, line in enumerate(lines) if line.startswith(f"{OTHER}:"))
+    rest = [n for n in range(start + 1, len(lines)) if not lines[n].startswith((" ", "#"))]
+    without = "".join(lines[:start] + lines[rest[0] if rest else len(lines) :])
+    password = call.file(".vault-password").read_bytes().strip()
+    file.write_text(encrypt(without.encode(), password, "secrets"))
+    before = call.held_parts(facility=OTHER)
+    code, plan = call.document("plan", "--exit-code")
+    assert (code, plan["changes"], [one["facility"] for one in plan["held"]]) == (3, [], [OTHER])
+    assert "no login" in plan["held"][0]["reason"]
+    call.hosts.hosts[RELAY].units.discard("provisioner-nft.service")
+    assert call("apply", "--yes")[0] == 3
+    assert call.held_parts(facility=OTHER) == before
+    code, out, _ = call("site-package", OTHER, "--out", str(call.root / "packages"))
+    assert (code, OTHER in out) == (0, True)
+
+
+def test_an_unsigned_plan_is_held_until_it_is_signed_off(call: Terminal) -> None:
+    call.edit(FILE, "channel: 17", "channel: 18")
+    assert call.document("plan", "--exit-code")[1]["changes"] == []
+    assert call("plan")[0] == 3
+    assert call("sign-off", HELD, *SIGNERS)[0] == 0
+    code, plan = call.document("plan", "--exit-code")
+    assert (code, {change["facility"] for change in plan["changes"] if change["facility"]}) == (10, {HELD})
+
+
+def test_a_saved_plan_is_stale_once_something_else_is_held(call: Terminal) -> None:
+    call.change_other()
+    assert call("plan", "--out", "plan.json")[0] == 0
+    assert call("plan", "--check", "plan.json")[0] == 0
+    call.misspell()
+    code, out, _ = call("plan", "--check", "plan.json")
+    assert code == 8
+    assert f"held was nothing when the plan was made and is {HELD} now" in " ".join(out.split())
+    assert call("apply", "plan.json")[0] == 8
+    assert call("plan", "--out", "new.json")[0] == 3
+    assert call("plan", "--check", "new.json")[0] == 3
+    assert call("apply", "new.json")[0] == 3
+
+
+def test_verify_does_not_check_what_is_held_and_says_so(call: Terminal) -> None:
+    call.misspell()
+    code, result = call.document("verify", "--limit", "province=bac-giang")
+    assert code == 3
+    of_held = [path for path in result["paths"] if path["facility"] == HELD]
+    assert {path["path"] for path in of_held} == set(call.held_parts().paths)
+    assert {(path["verdict"], path["cause"], path["checked_at"]) for path in of_held} == {("unknown", "held", None)}
+    assert [incident["object"] for incident in result["incidents"] if incident["cause"] == "held"] == [HELD]
+    # The relay is as desired: its other paths are judged by themselves.
+    assert [host["drift"] for host in result["hosts"] if host["host"] == RELAY] == [[]]
+    assert all(path["cause"] != "drift" for path in result["paths"])
+    assert [one["facility"] for one in result["held"]] == [HELD]
+    code, out, _ = call("verify", "--limit", f"facility={OTHER}", "--html", "report.html")
+    assert (code == 3, HELD in out) == (False, False)
+    code, out, _ = call("verify", "--html", "report.html")
+    assert (code, f"{HELD} is held: " in " ".join(out.split())) == (3, True)
+    assert "Held, not checked (1)" in Path("report.html").read_text(encoding="utf-8")
+    code, error = call.document("verify", "--limit", f"facility={HELD}")
+    assert (code, error["schema"]) == (3, "provisioner/error")
+
+
+READS: dict[str, Callable[[Terminal], list[str]]] = {
+    "status": lambda _call: ["status"],
+    "export": lambda _call: ["export", "progress"],
+    "render": lambda call: ["render", "--out", str(call.root / "rendered")],
+    "allocate": lambda _call: ["allocate"],
+    "site-package": lambda call: ["site-package", "--out", str(call.root / "packages")],
+    "compare": lambda _call: ["plan", "--offline", "--against", "HEAD"],
+    "plan --check": lambda _call: ["plan", "--check", "sha256:" + "0" * 64],
+}
+
+
+@pytest.mark.parametrize("name", READS)
+def test_every_command_names_what_is_held_with_its_place(call: Terminal, name: str) -> None:
+    call.misspell()
+    words = READS[name](call)
+    code, document = call.document(*words)
+    assert code == (8 if name == "plan --check" else 3)
+    [held] = document["held"]
+    assert (held["facility"], held["line"] > 0) == (HELD, True)
+    if name != "render":
+        shutil.rmtree(call.root / "packages", ignore_errors=True)
+        code, out, err = call(*words)
+        assert code == (8 if name == "plan --check" else 3)
+        assert HELD in out + err
+        assert FILE in out + err
+
+
+def test_compare_keeps_what_is_held_out_of_the_edit(call: Terminal) -> None:
+    call.misspell()
+    call.change_other()
+    code, compared = call.document("plan", "--offline", "--against", "HEAD")
+    assert code == 3
+    assert {change["facility"] for change in compared["changes"] if change["facility"]} == {OTHER}
+    assert compared["held"][0]["hosts"] == [RELAY]
+
+
+def test_allocate_leaves_the_lock_of_what_is_held_alone(call: Terminal) -> None:
+    lock = call.file("allocations.lock.yml").read_bytes()
+    call.misspell()
+    code, document = call.document("allocate")
+    assert (code, document["changed"], document["retired"]) == (3, False, [])
+    assert call.file("allocations.lock.yml").read_bytes() == lock
+
+
+def test_a_file_that_is_deleted_is_held_until_allocate_has_retired_it(call: Terminal) -> None:
+    before = call.held_parts()
+    call.file(FILE).unlink()
+    code, plan = call.document("plan")
+    assert (code, plan["changes"], plan["held"][0]["facility"]) == (3, [], HELD)
+    assert call.held_parts() == before
+    assert call("allocate")[0] == 0
+    deleted = {change["action"] for change in call.document("plan")[1]["changes"] if change["facility"] == HELD}
+    assert deleted == {"delete"}
+
+
+def test_keys_init_loses_nothing_of_what_is_held(call: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline, "make_host_keys", lambda *_arguments, **_options: ({}, {}))
+    passwords = VaultPasswords((("default", call.file(".vault-password")),))
+
+    def psks() -> list[str]:
+        text = decrypt(call.file("secrets/carriers/viettel.yml").read_bytes(), passwords, name="it").decode()
+        return sorted(line for line in text.splitlines() if HELD in line)
+
+    assert call("keys", "init")[0] == 0
+    before = psks()
+    call.misspell()
+    code, document = call.document("keys", "init")
+    assert (code, [one["facility"] for one in document["held"]]) == (3, [HELD])
+    assert before
+    assert psks() == before
+
+
+def test_a_rollback_keeps_what_is_held(call: Terminal) -> None:
+    call.edit(FILE, "channel: 17", "channel: 18")
+    assert call("sign-off", HELD, *SIGNERS)[0] == 0
+    call.change_other()
+    assert call("apply", "--yes")[0] == 0
+    call.misspell()
+    before = call.held_parts()
+    code, document = call.document("rollback", "--yes", RELAY)
+    assert (code, document["outcome"]) == (3, "returned")
+    assert call.held_parts() == before
+    assert "/other" not in call.hosts.hosts[RELAY].files[MEDIAMTX_FILE][0].decode()
