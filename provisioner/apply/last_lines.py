@@ -10,6 +10,7 @@ from provisioner.apply.result import HostOutcome, HostResult, NotStartedBecause
 from provisioner.base.counted import counted
 from provisioner.plan.changes import Change
 from provisioner.plan.guards.measures import named
+from provisioner.plan.last_lines import held_ending
 
 _REMAINING = 5
 
@@ -98,6 +99,7 @@ class RunEnd:
         ended: `done`, `stopped`, `paused` or `interrupted`.
         remaining: what a fresh plan still finds on the hosts that were changed.
         left_out: hosts that the run was not about.
+        held: facilities with errors of their own.
         going_back: whether it was a rollback.
     """
 
@@ -108,6 +110,7 @@ class RunEnd:
     remaining: Sequence[Change] = ()
     left_out: Sequence[str] = ()
     notes: Sequence[str] = field(default=())
+    held: Sequence[str] = ()
     going_back: bool = False
 
 
@@ -141,6 +144,8 @@ def _first_of(failed: Sequence[str], end: RunEnd, by_class: Mapping[EndClass, Se
         yield f"run {end.run} {word}: provisioner apply --resume goes on, provisioner apply --abort ends it"
     if end.ended == "stopped":
         yield f"the rollout was stopped: {end.cause.removeprefix('not started: ')}"
+    if end.held:
+        yield held_ending(end.held)
 
 
 def _remaining(end: RunEnd) -> Iterator[str]:
@@ -162,7 +167,7 @@ def _good(end: RunEnd, by_class: Mapping[EndClass, Sequence[str]]) -> Iterator[s
         fresh = _fresh(end, len(applied) + len(unchanged), hosts)
         yield f"{counted(len(applied), 'host')} applied, run {end.run}{fresh}"
     elif unchanged and len(unchanged) == hosts:
-        yield "nothing to do"
+        yield "nothing to do for all others" if end.held else "nothing to do"
     elif unchanged:
         yield f"nothing to do on {len(unchanged)} of {counted(hosts, 'host')}"
 
@@ -176,7 +181,7 @@ def _fresh(end: RunEnd, good: int, hosts: int) -> str:
         return f"; what a fresh plan finds on {named(unread)} is not known: provisioner plan tells it"
     if good < hosts:
         return f"; a fresh plan finds nothing more on {good} of {counted(hosts, 'host')}"
-    return "; a fresh plan is empty"
+    return "; a fresh plan is empty but for what is held" if end.held else "; a fresh plan is empty"
 
 
 def _hosts(hosts: Iterable[str]) -> str:

@@ -11,7 +11,7 @@ import click
 from provisioner.apply import exit_code
 from provisioner.base.errors import ApplyError, UsageError
 from provisioner.cli.context import Invocation, today
-from provisioner.cli.held_text import code_with_held, held_lines, last_held_line
+from provisioner.cli.held_text import code_with_held, held_lines
 from provisioner.cli.interrupt import stoppable
 from provisioner.cli.limit import hosts_limit_option
 from provisioner.cli.output import print_document
@@ -118,7 +118,5 @@ def _show(invocation: Invocation, applied: Applied) -> None:
     for result in applied.results:
         for line in (host_line(result), *note_lines(result)):
             click.echo(line, color=invocation.color)
-    for line in ending_lines(applied):
-        click.echo(line, color=invocation.color)
-    for line in (*held_lines(applied.held), *last_held_line(applied.held)):
+    for line in (*held_lines(applied.held), *ending_lines(applied)):
         click.echo(line, color=invocation.color)

@@ -14,8 +14,6 @@ from provisioner.base.printable import printable
 _BEHIND = frozenset({0, 1, 10})
 """The codes that say less than that something is held."""
 
-_NAMED = 8
-
 
 def held_lines(held: Sequence[HeldFacility], what: str = "hosts keep what they have") -> Iterator[str]:
     """Who is held, with why and where that is mended.
@@ -33,14 +31,6 @@ def held_lines(held: Sequence[HeldFacility], what: str = "hosts keep what they h
             yield f"    {printable(one.place)}"
         if one.hint:
             yield f"    hint: {printable(one.hint)}"
-
-
-def last_held_line(held: Sequence[HeldFacility]) -> Iterator[str]:
-    """The last line: what was left as it is, and that the rest was not."""
-    if held:
-        names = ", ".join(one.id for one in held[:_NAMED])
-        more = f" and {len(held) - _NAMED} more" if len(held) > _NAMED else ""
-        yield click.style(f"held: {names}{more}; all others were done", fg="red")
 
 
 def print_held(held: Sequence[HeldFacility], *, color: bool | None, what: str) -> None:

@@ -9,7 +9,7 @@ import click
 
 from provisioner.base.counted import counted
 from provisioner.base.printable import printable
-from provisioner.cli.held_text import held_lines, last_held_line
+from provisioner.cli.held_text import held_lines
 from provisioner.cli.terminal import Terminal
 from provisioner.plan import Plan, Totals, no_change, packages_by_cause, plan_ending, totals_of
 from provisioner.plan.changes import Action, Change, Impact, distinct_trust
@@ -59,12 +59,11 @@ def plan_lines(plan: Plan, terminal: Terminal, *, details: bool = False, everyth
     if plan.against is None:
         yield ""
         yield f"plan {plan.basis.digest}"
-    yield from last_held_line(held)
 
 
 def ending_lines(plan: Plan, terminal: Terminal, *, judged: bool = True) -> Iterator[str]:
     """The last lines of a plan that is not whole or not to be applied: the worst first, with what to do next."""
-    if not (plan.unreadable or plan.refused):
+    if not (plan.unreadable or plan.refused or plan.held_back):
         return
     yield ""
     for number, sentence in enumerate(plan_ending(plan, judged=judged)):

@@ -92,6 +92,7 @@ def ending_lines(applied: Applied, *, going_back: bool = False) -> list[str]:
         applied.remaining,
         applied.left_out,
         applied.notes,
+        [one.id for one in applied.held],
         going_back=going_back,
     )
     lines = [f"warning: {printable(warning)}" for warning in applied.warnings]

@@ -13,7 +13,7 @@ from provisioner.base.json_document import Document
 from provisioner.base.printable import printable
 from provisioner.cli.completion import hosts_like
 from provisioner.cli.context import Invocation, today
-from provisioner.cli.held_text import code_with_held, held_documents, held_lines, last_held_line
+from provisioner.cli.held_text import code_with_held, held_documents, held_lines
 from provisioner.cli.interrupt import stoppable
 from provisioner.cli.output import print_document
 from provisioner.cli.results import (
@@ -95,9 +95,7 @@ def _show(invocation: Invocation, planned: RollbackPlan, applied: Applied) -> No
     for result in applied.results:
         for line in (host_line(result, _WORDS.get(result.outcome, "")), *note_lines(result)):
             click.echo(line, color=invocation.color)
-    for line in ending_lines(applied, going_back=True):
-        click.echo(line, color=invocation.color)
-    for line in (*held_lines(applied.held), *last_held_line(applied.held)):
+    for line in (*held_lines(applied.held), *ending_lines(applied, going_back=True)):
         click.echo(line, color=invocation.color)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from provisioner.base.counted import counted
 from provisioner.base.printable import printable
@@ -38,7 +38,7 @@ def plan_ending(plan: Plan, *, judged: bool = True) -> tuple[str, ...]:
         plan: the plan.
         judged: whether what policy refuses decides; in `drift`, which tells about hosts, it comes last.
     """
-    of_hosts = (*_unproved(plan), *_unreadable(plan), _changes(plan))
+    of_hosts = (*_unproved(plan), *_unreadable(plan), *_held(plan), _changes(plan))
     refused = tuple(_refused(plan))
     return (*refused, *of_hosts) if judged else (*of_hosts, *refused)
 
@@ -68,6 +68,17 @@ def _unreadable(plan: Plan) -> Iterator[str]:
         f"{counted(len(others), 'host')} {were} not read, and what would change there is not in this plan:"
         f" {named(others)} ({why}); repair that and plan again"
     )
+
+
+def _held(plan: Plan) -> Iterator[str]:
+    if plan.held_back:
+        yield held_ending([one.facility.id for one in plan.held_back])
+
+
+def held_ending(names: Sequence[str]) -> str:
+    """What is said at the end of facilities that are held: that nothing was done for them, and what to do."""
+    facilities, are = counted(len(names), "facility"), "is" if len(names) == 1 else "are"
+    return f"{facilities} {are} held: {named(names)}; hosts keep what they have: mend what provisioner validate lists"
 
 
 def _changes(plan: Plan) -> str:
