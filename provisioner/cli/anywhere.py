@@ -8,18 +8,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Any
 
 import click
 
 from provisioner.cli.context import Invocation
-from provisioner.cli.word import Place, Word
+from provisioner.cli.word import ListedWord, Place
 
 _WITH_MARKDOWN = ("drift", "plan")
 _INVENTORY, _OUTPUT = "inventory", "output"
 
 
-def _keep(ctx: click.Context, param: click.Parameter, values: tuple[Any, ...]) -> None:
+def _keep(ctx: click.Context, param: click.Parameter, values: tuple[object, ...]) -> None:
     """Keep what was given, for whichever command is run in the end."""
     given = ctx.meta.setdefault(f"{__name__}.{param.name}", [])
     given += [value for value in values if value not in given]
@@ -28,7 +27,7 @@ def _keep(ctx: click.Context, param: click.Parameter, values: tuple[Any, ...]) -
         raise click.UsageError(f"{param.opts[0]} is given twice, and says {named}: name one", ctx)
 
 
-def _given(ctx: click.Context, name: str) -> Any:
+def _given(ctx: click.Context, name: str) -> object:
     return next(iter(ctx.meta.get(f"{__name__}.{name}", ())), None)
 
 
@@ -51,7 +50,7 @@ def _options() -> tuple[click.Option, ...]:
         ),
         click.Option(
             ["--output"],
-            type=Word(["text", "json", "markdown"]),
+            type=ListedWord(["text", "json", "markdown"]),
             multiple=True,
             expose_value=False,
             callback=_keep,
@@ -74,9 +73,9 @@ def with_options_anywhere(command: click.Command) -> click.Command:
     return command
 
 
-def _invoked(callback: Callable[..., Any]) -> Callable[..., Any]:
+def _invoked(callback: Callable[..., object]) -> Callable[..., object]:
     @wraps(callback)
-    def run(*arguments: Any, **options: Any) -> Any:
+    def run(*arguments: object, **options: object) -> object:
         ctx = click.get_current_context()
         ctx.obj = _invocation(ctx)
         ctx.obj.refuse_proposed_state()

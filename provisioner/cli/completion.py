@@ -11,7 +11,7 @@ import io
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import click
 from click.shell_completion import (
@@ -139,7 +139,7 @@ def hosts_like(ctx: click.Context, param: click.Parameter, incomplete: str) -> l
 def _names(ctx: click.Context, kind: str, begun: str) -> list[str]:
     from provisioner.inventory.operations.names import names_of  # noqa: PLC0415 (help does not need the inventory)
 
-    env: Any = ctx.find_root().obj or {}
+    env: Mapping[str, str] = ctx.find_root().obj or {}
     named = inventory_of(ctx) or env.get("PROVISIONER_INVENTORY")
     if not named or kind not in _KINDS:
         return []

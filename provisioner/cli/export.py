@@ -16,7 +16,7 @@ from provisioner.cli.held_text import code_with_held, held_documents, print_held
 from provisioner.cli.limit import limit_option
 from provisioner.cli.output import print_document
 from provisioner.cli.overview import overview_of
-from provisioner.cli.word import Place, Word
+from provisioner.cli.word import ListedWord, Place
 from provisioner.desired.limit import parse_limits
 from provisioner.lifecycle.pictures import Freshness, freshness
 from provisioner.report.exports import REPORTS, FacilityList, export_document
@@ -26,7 +26,7 @@ from provisioner.runs.overview import Overview
 
 
 @click.command()
-@click.argument("what", type=Word(list(REPORTS)))
+@click.argument("what", type=ListedWord(list(REPORTS)))
 @click.option("--out", type=Place(path_type=Path), metavar="FILE.xlsx", help="Write it as a spreadsheet, too.")
 @click.option("--force", is_flag=True, help="Overwrite the file if it is there.")
 @limit_option

@@ -11,10 +11,10 @@ from provisioner.base.json_document import Document
 from provisioner.cli.context import Invocation
 from provisioner.cli.lazy import NamedGroup
 from provisioner.cli.output import print_document
-from provisioner.cli.word import Word
+from provisioner.cli.word import ListedWord
 from provisioner.geography import SCHEMES, Province, convert, find, provinces, read_province
 
-_scheme = Word(SCHEMES)
+_scheme = ListedWord(SCHEMES)
 
 
 @click.group(cls=NamedGroup)

@@ -17,7 +17,7 @@ from provisioner.base.private_file import write_private
 from provisioner.base.vault import VaultPasswords
 from provisioner.cli.context import Invocation, state_dir
 from provisioner.cli.output import print_document
-from provisioner.cli.word import Place, Word
+from provisioner.cli.word import ListedWord, Place
 from provisioner.geography import SCHEMES, Province, by_slug
 from provisioner.importing.cells.findings import CellPosition, Finding, FindingLevel, warning
 from provisioner.importing.proposal.answers import answered, read_answer
@@ -77,7 +77,7 @@ class _Options:
 @click.argument("files", nargs=-1, type=_path, metavar="FILE…")
 @click.option("--write", "to_write", is_flag=True, help="Write what the sheets ask for, if nothing in them is wrong.")
 @click.option("--partial", is_flag=True, help="With --write: write the rows that are right all the same.")
-@click.option("--lang", type=Word([one.value for one in Language]), default="vi", show_default=True)
+@click.option("--lang", type=ListedWord([one.value for one in Language]), default="vi", show_default=True)
 @click.option("--report", type=_path, metavar="OUT.xlsx", help="Write the findings as a spreadsheet as well.")
 @click.option("--province", metavar="SLUG", help="The province of rows that name none.")
 @click.option("--answer", "answers", multiple=True, metavar="ROW=ID", help="Answer a question: ROW=ID or ROW=new.")

@@ -11,7 +11,7 @@ from provisioner.apply import NAMES, GateRules, HostOutcome, HostResult, Rollout
 from provisioner.base.counted import counted
 from provisioner.base.printable import printable
 from provisioner.cli.interrupt import INTERRUPTED
-from provisioner.cli.word import Amount, Word
+from provisioner.cli.word import Amount, ListedWord
 from provisioner.runs.applied import Applied
 from provisioner.runs.options import RunOptions, approval_of
 
@@ -38,7 +38,7 @@ def rollout_options(command: C) -> C:
     options = (
         click.option("--max-failed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N",
                      help="So many hosts may fail before no further wave is started."),
-        click.option("--pause-after", type=Word(NAMES), default=None, help="Pause when this wave is through."),
+        click.option("--pause-after", type=ListedWord(NAMES), default=None, help="Pause when this wave is through."),
         click.option("--min-new-up", type=Amount(0, 1), default=0.0, show_default=True, metavar="SHARE",
                      help="This share of new paths has to give a picture, else the host returns."),
         click.option("--max-lost", type=Amount(0, 1), default=0.0, show_default=True, metavar="SHARE",

@@ -13,7 +13,7 @@ from provisioner.base.json_document import Document
 from provisioner.cli.context import Invocation
 from provisioner.cli.output import print_document
 from provisioner.cli.schemas import DOCUMENTS, document_schema
-from provisioner.cli.word import Place, Word
+from provisioner.cli.word import ListedWord, Place
 from provisioner.inventory.explanation.schema import KINDS, PATHS, schema_of
 
 _LISTED = {**PATHS, **{name: f"what `{name}` prints with --output json" for name in DOCUMENTS}}
@@ -23,7 +23,7 @@ _LISTED |= {"error": "what any command prints with --output json where it has no
 
 
 @click.command()
-@click.argument("kind", required=False, type=Word(list(_LISTED)), metavar="[KIND]")
+@click.argument("kind", required=False, type=ListedWord(list(_LISTED)), metavar="[KIND]")
 @click.option(
     "--out",
     type=Place(path_type=Path, file_okay=False),

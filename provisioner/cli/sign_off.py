@@ -11,7 +11,7 @@ from provisioner.base.errors import UsageError
 from provisioner.cli.completion import facilities_like
 from provisioner.cli.context import Invocation, today
 from provisioner.cli.output import print_document
-from provisioner.cli.word import Place, Word
+from provisioner.cli.word import ListedWord, Place
 from provisioner.inventory.model import Party
 from provisioner.inventory.operations.sign_off import Agreement, Signed, statement_of
 from provisioner.inventory.operations.sign_off import sign_off as record_agreement
@@ -23,7 +23,7 @@ _MAX_SIGNATURE = 64 * 1024
 
 @click.command("sign-off")
 @click.argument("facility", shell_complete=facilities_like)
-@click.option("--by", "parties", type=Word([p.value for p in Party]), multiple=True, required=True)
+@click.option("--by", "parties", type=ListedWord([p.value for p in Party]), multiple=True, required=True)
 @click.option("--on", "day", type=click.DateTime(["%Y-%m-%d"]), help="The day of the agreement; today if left out.")
 @click.option("--source", required=True, metavar="TEXT", help="The minutes or letter that holds the agreement.")
 @click.option("--successor", is_flag=True, help="Sign the next carrier's plan instead of the present one.")

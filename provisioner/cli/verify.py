@@ -12,7 +12,7 @@ from provisioner.cli.context import Invocation, today
 from provisioner.cli.held_text import code_with_held
 from provisioner.cli.limit import limit_option
 from provisioner.cli.output import print_document, print_warning
-from provisioner.cli.word import Place, Word
+from provisioner.cli.word import ListedWord, Place
 from provisioner.desired.limit import parse_limits
 from provisioner.pipeline import Session, verify_inventory
 from provisioner.report.html import html_page
@@ -28,7 +28,7 @@ from provisioner.verify.result import Verdict, exit_code
 @click.option("--detail", is_flag=True, help="List every path, not only incidents.")
 @click.option(
     "--fail-on",
-    type=Word(["degraded", "unknown", "down"]),
+    type=ListedWord(["degraded", "unknown", "down"]),
     default="degraded",
     show_default=True,
     help="End with 1 only if a path is this bad or worse.",

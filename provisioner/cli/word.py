@@ -6,7 +6,6 @@ A mistyped word is answered with the one that it is like; what no machine could 
 from __future__ import annotations
 
 import os
-from typing import Any
 
 import click
 
@@ -25,7 +24,7 @@ class UnknownWordError(click.BadParameter):
         self.hint = hint
 
 
-class Word(click.Choice[str]):
+class ListedWord(click.Choice[str]):
     """One of the words of a list."""
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
@@ -46,7 +45,9 @@ _LONGEST_NAME, _LONGEST_PATH = 255, 4095
 class Place(click.Path):
     """A path that a file system can have."""
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+    def convert(
+        self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None
+    ) -> str | bytes | os.PathLike[str]:
         """Take a path.
 
         Raises:
@@ -63,13 +64,13 @@ class Place(click.Path):
 class Amount(click.FloatRange):
     """A number between two bounds; "nan" is between none."""
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+    def convert(self, value: float, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Take a number.
 
         Raises:
             click.BadParameter: it is none, or out of bounds.
         """
-        number = super().convert(value, param, ctx)
+        number = float(super().convert(value, param, ctx))
         if number != number:  # noqa: PLR0124 (so is "nan" told)
             self.fail("nan is not a number", param, ctx)
         return number

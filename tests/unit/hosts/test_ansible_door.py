@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -151,7 +152,15 @@ def test_later_calls_go_through_the_ansible_that_runs_already(runner: AnsibleRun
 
 def test_a_host_whose_place_has_changed_is_called_at_its_new_one(runner: AnsibleRunner, runtime: Path) -> None:
     assert "refused" in runner.call([observation("one", 1)], timeout_s=30)["one"].error
-    assert "port 2:" in runner.call([observation("one", 2)], timeout_s=30)["one"].error
+    with socket.create_server(("127.0.0.1", 0)) as other:
+
+        def hang_up() -> None:
+            caller, _ = other.accept()
+            caller.close()
+
+        threading.Thread(target=hang_up, daemon=True).start()
+        answer = runner.call([observation("one", other.getsockname()[1])], timeout_s=30)["one"]
+    assert "did not begin SSH" in answer.error
     assert len(plays_at_work(runtime)) == 2
 
 
