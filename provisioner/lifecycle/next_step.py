@@ -94,7 +94,7 @@ def _to_connect(progress: ConnectionProgress) -> str:
     if check is None:
         return "run provisioner verify: none of its paths was checked yet"
     if check.checked < check.pulled:
-        return f"run provisioner verify without a limit: {check.checked} of {check.pulled} paths were checked"
+        return f"run provisioner verify without a limit: of {check.checked} of {check.pulled} paths something is known"
     return f"{check.pulled - check.proved} of {check.pulled} paths were not up: see provisioner verify --detail"
 
 
