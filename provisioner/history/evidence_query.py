@@ -6,15 +6,15 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, cast
+from typing import TypeVar, cast
 
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Connection,
     FromClause,
+    Label,
     ScalarSelect,
-    Select,
     Subquery,
     and_,
     case,
@@ -108,7 +108,8 @@ def _checked(connection: Connection, inventory: str, acceptance: timedelta, runs
     proofs: dict[Content, Proof] = {}
     declined: dict[Content, Shown] = {}
     latest: dict[Content, LastCheck] = {}
-    for row in connection.execute(_contents(inventory, acceptance)):
+    spans = _spans(inventory)
+    for row in connection.execute(select(spans, *_contents(spans, inventory, acceptance))):
         content = row.facility, row.content
         if row.first is not None:
             proofs[content] = Proof(
@@ -125,9 +126,8 @@ def _checked(connection: Connection, inventory: str, acceptance: timedelta, runs
     return _Checked(proofs, declined, latest)
 
 
-def _contents(inventory: str, acceptance: timedelta) -> Select[Any]:
+def _contents(spans: Subquery, inventory: str, acceptance: timedelta) -> Iterator[Label[int] | Label[str]]:
     """Of each content the moments that count, with their entries, and its latest check."""
-    spans = _spans(inventory)
     at, number, whole = _plain(_LATER), _LATER.c.number, _whole(_LATER)
     accepting = whole, at >= spans.c.first + acceptance // timedelta(microseconds=1)
     # What was never whole declines from its first check on.
@@ -141,8 +141,9 @@ def _contents(inventory: str, acceptance: timedelta) -> Select[Any]:
         "declined_entry": _earliest(number, inventory, spans, *failed),
         "newest_entry": _newest(number, inventory, spans),
     }
-    own = {name: _newest(_LATER.c[name], inventory, spans) for name in ("relay", "pulled", "checked", "proved")}
-    return select(spans, *(column.label(name) for name, column in (columns | own).items()))
+    yield from (column.label(name) for name, column in columns.items())
+    for name in ("relay", "pulled", "checked", "proved"):
+        yield _newest(_LATER.c[name], inventory, spans).label(name)
 
 
 def _spans(inventory: str) -> Subquery:
@@ -156,6 +157,7 @@ def _spans(inventory: str) -> Subquery:
 
 
 _LATER = checks.alias("later")
+_Value = TypeVar("_Value")
 
 
 def _plain(table: FromClause) -> ColumnElement[int]:
@@ -164,14 +166,14 @@ def _plain(table: FromClause) -> ColumnElement[int]:
 
 
 def _earliest(
-    column: ColumnElement[Any], inventory: str, spans: Subquery, *when: ColumnElement[bool]
-) -> ScalarSelect[Any]:
+    column: ColumnElement[_Value], inventory: str, spans: Subquery, *when: ColumnElement[bool]
+) -> ScalarSelect[_Value]:
     """A column of the earliest such check of a content; of two of one moment that which was recorded first."""
     query = select(column).where(_LATER.c.inventory == inventory, _same(_LATER, spans), *when)
     return query.order_by(_LATER.c.at, _LATER.c.number).limit(1).scalar_subquery()
 
 
-def _newest(column: ColumnElement[Any], inventory: str, spans: Subquery) -> ScalarSelect[Any]:
+def _newest(column: ColumnElement[_Value], inventory: str, spans: Subquery) -> ScalarSelect[_Value]:
     """A column of the latest check of a content; of two of one moment that in which less was up.
 
     The order is that of the index: by any other one SQLite walks over all checks to spare itself the sorting of one.

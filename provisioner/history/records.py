@@ -40,7 +40,7 @@ class FacilityCheck:
         content: the hash of the facility's signed content, of which these are the paths.
         at: when the last of its paths was checked.
         pulled: how many paths are always pulled (`sub`), whatever a limit left out.
-        checked: how many of them had to be checked in this run.
+        checked: of how many of them this run came to know anything; a limit leaves others out.
         proved: how many were up at level 7.
     """
 

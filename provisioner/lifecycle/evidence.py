@@ -86,7 +86,7 @@ class LastCheck:
 
     Attributes:
         pulled: how many paths are always pulled (`sub`).
-        checked: how many of them this verification had to check.
+        checked: of how many of them this verification came to know anything; a limit leaves others out.
         proved: how many were up at level 7.
     """
 

@@ -94,9 +94,10 @@ def _to_connect(progress: ConnectionProgress) -> str:
     check = progress.last_check
     if check is None:
         return "run provisioner verify: none of its paths was checked yet"
-    of = f"{counted(check.pulled, 'path')} {were(check.pulled)}"
     if check.checked < check.pulled:
-        return f"run provisioner verify without a limit: {check.checked} of {of} checked"
+        known = f"of {check.checked} of {counted(check.pulled, 'path')} something is known"
+        return f"run provisioner verify without a limit: {known}"
+    of = f"{counted(check.pulled, 'path')} {were(check.pulled)}"
     return f"{check.pulled - check.proved} of {of} not up: see provisioner verify --detail"
 
 

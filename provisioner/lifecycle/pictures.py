@@ -94,7 +94,7 @@ class Freshness:
 def freshness(evidence: Evidence, now: datetime, pictures: Iterable[Pictures]) -> Freshness:
     """How old the proof is of some facilities."""
     carried = [one for one in pictures if one.carried]
-    return Freshness(evidence.verified, now, len(carried), sum(one.look is None for one in carried))
+    return Freshness(evidence.verified, now, len(carried), sum(one.is_up is None for one in carried))
 
 
 def pictures_of(facility: Facility, evidence: Evidence, now: datetime) -> Pictures:

@@ -139,12 +139,13 @@ def _checked(
     spec: HostSpec, facility: str, content: str, verdicts: Mapping[tuple[str, str], PathVerdict]
 ) -> Iterator[FacilityCheck]:
     pulled = [path.name for path in spec.paths if path.facility == facility and not path.on_demand]
-    checked = [verdicts[spec.id, name] for name in pulled if (spec.id, name) in verdicts]
-    moments = [verdict.checked_at for verdict in checked if verdict.checked_at is not None]
+    asked = [verdicts[spec.id, name] for name in pulled if (spec.id, name) in verdicts]
+    moments = [verdict.checked_at for verdict in asked if verdict.checked_at is not None]
     # Where no path gave any evidence there is no moment, and nothing to tell.
     if moments:
-        proved = sum(_is_proved(verdict) for verdict in checked)
-        yield FacilityCheck(facility, content, spec.id, max(moments), len(pulled), len(checked), proved)
+        proved = sum(_is_proved(verdict) for verdict in asked)
+        known = sum(verdict.verdict is not Verdict.UNKNOWN for verdict in asked)
+        yield FacilityCheck(facility, content, spec.id, max(moments), len(pulled), known, proved)
 
 
 def _is_proved(verdict: PathVerdict) -> bool:

@@ -6,7 +6,7 @@ import shutil
 import sqlite3
 import zlib
 from contextlib import closing
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,9 @@ from provisioner.cli.main import run
 from provisioner.history.place import state_place_of
 from provisioner.history.records import Operation
 from provisioner.history.store import History, find_history
+from provisioner.inventory.loader.load import load_inventory
 from provisioner.lifecycle.evidence import Evidence
+from provisioner.lifecycle.pictures import pictures_of
 from provisioner.runs import execution
 from tests.watched import WatchedHosts
 
@@ -191,3 +193,30 @@ def test_a_verification_that_cannot_be_recorded_says_so_and_stays_what_it_is(
     assert "paths are up" in out
     assert err.startswith("warning: this verification is not recorded: ")
     assert "hint: " in err
+
+
+def test_a_centre_that_does_not_answer_makes_no_outage_of_pictures_that_relays_have(controller: Controller) -> None:
+    controller.run("apply", "--yes", "--allow", "trust=4")
+    assert controller.run("verify") == 0
+    controller.hosts.hosts["centre-hn"].reachable = False
+    assert controller.run("verify") == 1
+    evidence = controller.evidence
+    assert evidence.declined == {}
+    facility = load_inventory(controller.root, today=date(2021, 6, 13)).facilities["kcl-bg-001"]
+    pictures = pictures_of(facility, evidence, datetime.now(UTC))
+    assert (pictures.up, pictures.down, pictures.unknown, pictures.is_up) == (0, 0, 4, None)
+    assert pictures.last_proved
+    assert pictures.down_since is None
+
+
+def test_a_relay_that_does_not_answer_leaves_its_pictures_unknown(controller: Controller) -> None:
+    controller.run("apply", "--yes", "--allow", "trust=4")
+    assert controller.run("verify") == 0
+    controller.hosts.hosts["relay-vnpt-1"].reachable = False
+    assert controller.run("verify") == 1
+    inventory = load_inventory(controller.root, today=date(2021, 6, 13))
+    now = {
+        name: pictures_of(inventory.facilities[name], controller.evidence, datetime.now(UTC)).is_up
+        for name in ("kcl-bg-001", "kcl-qn-001")
+    }
+    assert now == {"kcl-bg-001": True, "kcl-qn-001": None}
