@@ -30,8 +30,8 @@ GUIDE = (
     "7. Camera chỉ quan sát khu vực chung (công văn 4403/CV-BCĐ); không lắp trong phòng ở, nhà tắm, nhà vệ sinh.",
     "8. Đầu ghi ghi thành một dòng ở trang Camera (Loại thiết bị: Đầu ghi); mỗi kênh của nó là một dòng Kênh đầu ghi.",
     "9. Dòng Ví dụ không được đọc; có thể để nguyên hoặc xóa.",
-    "10. Ghi đủ Quận/Huyện, Xã/Phường, Địa chỉ để không nhầm cơ sở trùng tên. Khi hệ thống hỏi, trả lời ở cột Mã cơ sở: "
-    "mã của cơ sở đã có, hoặc chữ “mới”. Chưa chắc chắn thì hỏi lại, không ghi dấu hỏi.",
+    "10. Ghi đủ Quận/Huyện, Xã/Phường và Địa chỉ để không nhầm các cơ sở trùng tên. Chưa chắc chắn thì hỏi lại trước.",
+    "11. Khi hệ thống hỏi về một dòng thì trả lời ở cột Mã cơ sở: ghi mã của cơ sở đã có, hoặc chữ “mới”.",
 )
 
 EXAMPLES: Mapping[FormKind, Mapping[str, str]] = {

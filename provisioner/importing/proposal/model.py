@@ -12,7 +12,7 @@ from provisioner.geography import Province
 from provisioner.importing.cells.findings import Finding, FindingLevel
 from provisioner.importing.proposal.contacts import ContactsDraft
 from provisioner.importing.proposal.edits import FacilityEdit
-from provisioner.importing.proposal.known_sites import KnownSites
+from provisioner.importing.proposal.inventory_sites import InventorySites
 from provisioner.importing.proposal.questions import Question
 from provisioner.inventory.model import Inventory
 
@@ -39,9 +39,9 @@ class Baseline:
     today: date
 
     @cached_property
-    def sites(self) -> KnownSites:
+    def sites(self) -> InventorySites:
         """The sites of the inventory, by all that they are known by."""
-        return KnownSites(self.inventory)
+        return InventorySites(self.inventory)
 
 
 @dataclass(frozen=True)

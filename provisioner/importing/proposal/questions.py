@@ -68,6 +68,7 @@ class Question:
         name: the row's name, where a candidate has one like it; the site's name, where it is missing.
         facility: the site that is missing; empty otherwise.
         candidates: what the row may be, best first.
+        bare: whether the row says nothing of its place.
     """
 
     kind: QuestionKind
@@ -75,6 +76,7 @@ class Question:
     name: str
     facility: str = ""
     candidates: tuple[Candidate, ...] = ()
+    bare: bool = False
 
     @property
     def holds_a_row(self) -> bool:

@@ -6,12 +6,12 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
 from provisioner.importing.cells.findings import CellPosition
-from provisioner.importing.proposal.known_sites import KnownSites
+from provisioner.importing.proposal.inventory_sites import InventorySites
 from provisioner.importing.proposal.questions import Question, QuestionKind
 
 
 def unlisted_sites(
-    sites: KnownSites, listed: Collection[str], lists: Mapping[str, CellPosition], whole: Collection[str]
+    sites: InventorySites, listed: Collection[str], lists: Mapping[str, CellPosition], whole: Collection[str]
 ) -> Iterator[Question]:
     """The questions about sites that no row is about.
 

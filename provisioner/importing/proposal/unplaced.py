@@ -12,7 +12,7 @@ from functools import cached_property
 from provisioner.importing.forms.values import NEW_SITE
 from provisioner.importing.proposal.candidates import Likely, SiteIndex
 from provisioner.importing.proposal.identity import Identity
-from provisioner.importing.proposal.known_sites import KnownSites
+from provisioner.importing.proposal.inventory_sites import InventorySites
 from provisioner.importing.proposal.questions import Candidate, Question, QuestionKind, Why
 from provisioner.importing.tables.records import Record, RowPlace
 
@@ -61,7 +61,7 @@ class UnplacedRows:
         doubtful: rows that a bare name alone tells, and that would change something.
     """
 
-    sites: KnownSites
+    sites: InventorySites
     rows: list[Unplaced]
     named: list[Unplaced]
     doubtful: frozenset[RowPlace]
@@ -174,4 +174,6 @@ def _question(row: Unplaced, candidates: tuple[Candidate, ...]) -> Question:
     of_name = {Why.SAME_NAME, Why.OTHER_MARKS, Why.LIKE_NAME, Why.LONGER_NAME}
     alike = any(of_name & set(candidate.reasons) for candidate in candidates)
     kind = QuestionKind.TWIN if twin else QuestionKind.RENAME
-    return Question(kind, row.record.at("facility_id"), row.identity.shown[0] if alike else "", "", candidates)
+    return Question(
+        kind, row.record.at("facility_id"), row.identity.shown[0] if alike else "", "", candidates, row.identity.is_bare
+    )

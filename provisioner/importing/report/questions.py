@@ -135,4 +135,5 @@ def _answer(question: Question, language: Language) -> str:
 
 def _is_bare(question: Question) -> bool:
     """Whether the same name and nothing beside it is all that is known of the row and of a candidate."""
-    return any(not c.row and not c.address and Why.SAME_NAME in c.reasons for c in question.candidates)
+    candidates = question.candidates
+    return question.bare and any(not c.row and not c.address and Why.SAME_NAME in c.reasons for c in candidates)

@@ -325,7 +325,7 @@ def test_a_filled_template_read_back_changes_nothing(desk: Desk) -> None:
     assert desk.run("--template", out, "--fill", "bac-giang", "--with-contacts") == 0
     assert out.stat().st_mode & 0o777 == 0o600
     assert desk.run(out, "--write", "--lang", "en") == 0
-    assert "errors: 0, warnings: 0, notes: 0" in desk.out
+    assert "errors: 0, warnings: 0, questions: 0, notes: 0" in desk.out
     assert "nothing to change" in desk.out
     assert desk.tree() == before
 

@@ -11,7 +11,7 @@ from provisioner.importing.proposal.identity import Identity, identity_of
 from provisioner.inventory.model import Facility, Inventory, Operating
 
 
-class KnownSites:
+class InventorySites:
     """The sites that an inventory has."""
 
     def __init__(self, inventory: Inventory) -> None:
