@@ -24,7 +24,14 @@ from provisioner.inventory import rules
 from provisioner.inventory.files.layout import LOCK_NAME, File, layout_of
 from provisioner.inventory.files.positions import Places
 from provisioner.inventory.files.revision import Tree, object_name, tree_of
-from provisioner.inventory.loader.file_content import MAX_LOCK_BYTES, bytes_of, content_of, read, validated_text
+from provisioner.inventory.loader.file_content import (
+    MAX_ENCRYPTED_BYTES,
+    MAX_LOCK_BYTES,
+    bytes_of,
+    content_of,
+    read,
+    validated_text,
+)
 from provisioner.inventory.loader.load import Loaded, check, digest_of, load
 from provisioner.inventory.loader.site import Site, read_site
 from provisioner.inventory.model import Allocations, Designations, Facility, Frame, Instructions, Inventory
@@ -40,7 +47,6 @@ from provisioner.render.templates import Templates
 
 _SECRETS = "secrets/"
 _FACILITIES = "facilities/"
-_MOST_ENCRYPTED = 80 * 1024 * 1024
 _FRAME_FILES = frozenset({LOCK_NAME, "instructions.yml", "designations.yml"})
 
 
@@ -99,7 +105,7 @@ def _objects_of(root: Path, loaded: Loaded, like: str) -> dict[str, str] | None:
 
 
 def _bytes(root: Path, relative: str) -> bytes:
-    most = _MOST_ENCRYPTED if relative.startswith(_SECRETS) else MAX_LOCK_BYTES
+    most = MAX_ENCRYPTED_BYTES if relative.startswith(_SECRETS) else MAX_LOCK_BYTES
     return read_regular(root / relative, most=most)
 
 

@@ -69,9 +69,11 @@ carriers = st.sampled_from([{}, {"carriers/viettel.yml": make.carrier(name="Viet
 steps = st.lists(st.tuples(st.lists(edits, max_size=3), carriers, st.sampled_from(DAYS)), min_size=2, max_size=5)
 
 
-def everything_of(loaded: Loaded) -> tuple[tuple[Problem, ...], Inventory | None, str, Any, frozenset[str]]:
+def everything_of(loaded: Loaded) -> tuple[tuple[Problem, ...], Inventory | None, str, Any, frozenset[str], Any]:
     """Everything that a user of what was loaded can notice."""
-    return check(loaded), loaded.partial, loaded.digest, dict(loaded.outlines), loaded.broken
+    briefs = loaded.in_brief.facilities if loaded.in_brief else {}
+    in_brief = {name: (f.name, f.plan, f.survey, f.camera_count) for name, f in briefs.items()}
+    return check(loaded), loaded.partial, loaded.digest, dict(loaded.outlines), loaded.broken, in_brief
 
 
 def write(root: Path, changes: list[tuple[str, str]], others: dict[str, Any]) -> None:

@@ -28,6 +28,11 @@ MAX_FILE_BYTES = 1024 * 1024
 MAX_LOCK_BYTES = 16 * 1024 * 1024
 """The lock grows with the country: ten thousand sites take one and a half MiB."""
 
+MAX_SECRETS_BYTES = 16 * 1024 * 1024
+"""A province's logins: those of a thousand facilities take one MiB."""
+MAX_ENCRYPTED_BYTES = 5 * MAX_SECRETS_BYTES
+"""A vault file has four letters for a byte, and ends of lines."""
+
 _MOSTLY = 64 * 1024
 _BLOCK = 4 * 1024 * 1024
 
@@ -101,6 +106,8 @@ def bytes_of(file: File) -> bytes:
 
 def max_bytes(file: File) -> int:
     """The size up to which a file is read."""
+    if file.model is None:
+        return MAX_ENCRYPTED_BYTES
     return MAX_LOCK_BYTES if file.relative == LOCK_NAME else MAX_FILE_BYTES
 
 

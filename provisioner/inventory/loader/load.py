@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
@@ -159,27 +159,24 @@ def valid_inventory(loaded: Loaded, root: Path, *, tolerate: Collection[str] = (
     Raises:
         InventoryError: with every problem.
     """
-    refuse_invalid(loaded, root, tolerate=tolerate)
-    if loaded.inventory is None:
-        raise _invalid(root, ())
+    errors = [p for p in check(loaded) if p.severity is Severity.ERROR and p.code not in tolerate]
+    if errors or loaded.inventory is None:
+        count = f"{len(errors)} problem" + ("s" if len(errors) != 1 else "")
+        raise InventoryError(
+            f"the inventory {root} is invalid: {count}", problems=tuple(errors), hint="correct the places listed"
+        )
     return loaded.inventory
 
 
 def refuse_invalid(loaded: Loaded, root: Path, *, tolerate: Collection[str] = ()) -> None:
-    """Refuse an inventory that is not valid; as `valid_inventory`, without building it.
+    """Refuse what `valid_inventory` refuses, and build nothing.
 
     Raises:
         InventoryError: with every problem.
     """
-    errors = [p for p in check(loaded) if p.severity is Severity.ERROR and p.code not in tolerate]
-    if errors or loaded.frame is None or any(p.severity is Severity.ERROR for p in loaded.problems):
-        raise _invalid(root, errors)
-
-
-def _invalid(root: Path, errors: Sequence[Problem]) -> InventoryError:
-    count = f"{len(errors)} problem" + ("s" if len(errors) != 1 else "")
-    message = f"the inventory {root} is invalid: {count}"
-    return InventoryError(message, problems=tuple(errors), hint="correct the places listed")
+    is_partial = loaded.frame is None or any(p.severity is Severity.ERROR for p in loaded.problems)
+    if is_partial or any(p.severity is Severity.ERROR and p.code not in tolerate for p in check(loaded)):
+        valid_inventory(loaded, root, tolerate=tolerate)
 
 
 @dataclass
@@ -333,14 +330,16 @@ class _FilesPass:
 
     def _briefs(self) -> dict[str, FacilityInBrief]:
         known = self.known_sites.briefs()
-        briefs = {}
+        briefs, again = {}, {}
         for file, site in self.understood:
             digest, brief = known.get(file.relative, ("", None))
             if brief is None or digest != site.digest:
-                brief = validated_text(FacilityInBrief, brief_text(site.text or text_of(file, site.digest)))
+                again[file.relative] = site._replace(text=site.text or text_of(file, site.digest))
+                brief = validated_text(FacilityInBrief, brief_text(again[file.relative].text))
             if outline := site.outline:
                 plans = (_summary(outline.plan), _summary(outline.successor))
                 briefs[outline.id] = brief.completed_by(self._facility, (outline.recorders, outline.cameras), *plans)
+        self.known_sites.keep({file.relative: site for file, site in self.understood} | again, again)
         return dict(sorted(briefs.items()))
 
     def _facility(self, name: str) -> Facility:

@@ -40,7 +40,7 @@ from provisioner.inventory.files.positions import KeyPath, Located, Places, Posi
 from provisioner.inventory.files.strict_yaml import YamlFault, parse
 from provisioner.inventory.files.yaml_places import PlacesIn
 from provisioner.inventory.loader.cache import Cache
-from provisioner.inventory.loader.file_content import validated
+from provisioner.inventory.loader.file_content import MAX_ENCRYPTED_BYTES, MAX_SECRETS_BYTES, validated
 from provisioner.inventory.loader.known_secrets import (
     SHUT,
     FileFacts,
@@ -70,10 +70,6 @@ from provisioner.inventory.rules.logins import LoginSite, SecretsView, check_sec
 
 _SHARED = ""
 """The name under which logins stand that are no carrier's own."""
-_MAX_BYTES = 16 * 1024 * 1024
-"""A province's logins: those of a thousand facilities take one MiB."""
-_MAX_ENCRYPTED_BYTES = 5 * _MAX_BYTES
-"""A vault file has four letters for a byte, and ends of lines."""
 _HEADER = "# Written by `provisioner keys init`; encrypted with the vault id `{vault_id}`.\n"
 
 
@@ -280,7 +276,7 @@ def carriers_apart(root: Path, passwords: VaultPasswords, carriers: Iterable[str
 
 
 def _encrypted(path: Path) -> bytes:
-    return read_regular(path, most=_MAX_ENCRYPTED_BYTES)
+    return read_regular(path, most=MAX_ENCRYPTED_BYTES)
 
 
 def _write(root: Path, relative: str, secrets: Model, passwords: VaultPasswords, vault_id: str = SECRETS_ID) -> bool:
@@ -312,7 +308,7 @@ def _revealed(value: object) -> object:
 def encrypted_bytes(file: File) -> bytes:
     """An encrypted file's bytes; none where it cannot be read, which `load` reports."""
     try:
-        return read_regular(file.path, most=_MAX_ENCRYPTED_BYTES)
+        return read_regular(file.path, most=MAX_ENCRYPTED_BYTES)
     except OSError:
         return b""
 
@@ -530,7 +526,7 @@ class _Closed:
 def understood(file: File, source: SourceFile, *, explained: bool = True) -> tuple[BaseModel | None, list[Problem]]:
     """What an opened file says, or what is wrong with it; that is worked out only where it is to be explained."""
     schema = _SCHEMAS.get(_kind_of(file)[0], InventorySecrets)
-    document = parse(source.data, max_bytes=_MAX_BYTES)
+    document = parse(source.data, max_bytes=MAX_SECRETS_BYTES)
     if document.faults:
         return None, list(_faults(file, document.faults))
     try:

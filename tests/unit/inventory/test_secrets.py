@@ -12,6 +12,7 @@ from provisioner.base.errors import InventoryError, SecretsError
 from provisioner.base.secret import Secret
 from provisioner.base.vault import VaultPasswords, encrypt
 from provisioner.inventory.loader import secrets
+from provisioner.inventory.loader.file_content import MAX_FILE_BYTES
 from provisioner.inventory.loader.load import load
 from provisioner.inventory.model import CarrierSecrets, Inventory, InventorySecrets
 from provisioner.inventory.rules.logins import SECRETS_MISSING
@@ -182,3 +183,14 @@ def test_writing_equal_secrets_again_leaves_the_file_as_it_is(root: Path, passwo
     assert path.read_bytes() != first
     assert b"two" not in path.read_bytes()
     assert path.stat().st_mode & 0o077 == 0
+
+
+def test_the_digest_is_of_all_of_a_large_file(root: Path, passwords: VaultPasswords) -> None:
+    complete(root, passwords)
+    many = {f"kcl-bg-{n:05}": {f"cam-{m:02}": LOGIN for m in range(20)} for n in range(600)}
+    put(root, "cameras/bac-giang.yml", many)
+    path = root / "secrets/cameras/bac-giang.yml"
+    assert path.stat().st_size > MAX_FILE_BYTES
+    before = load(root, today=make.TODAY).digest
+    path.write_bytes(path.read_bytes()[:-2] + b"0\n")
+    assert load(root, today=make.TODAY).digest != before
