@@ -9,6 +9,7 @@ import click
 
 from provisioner.base.clock import local_time
 from provisioner.base.counted import counted
+from provisioner.base.held import HeldFacility
 from provisioner.cli.context import Invocation
 from provisioner.cli.files import write_report
 from provisioner.cli.held_text import code_with_held, held_documents, print_held
@@ -49,7 +50,7 @@ def export(invocation: Invocation, what: str, out: Path | None, limits: tuple[st
     report = REPORTS[what]
     counts = report.count(listing)
     if out is not None:
-        write_report(out, _book(report.heading, report.pages(counts, listing), whole), force=force)
+        write_report(out, _book(report.heading, report.pages(counts, listing), whole, held), force=force)
     if invocation.json:
         inventory = {"id": whole.inventory.settings.id, "digest": whole.loaded.digest}
         document = export_document(what, counts, whole.now, whole.evidence.runs) | {"inventory": inventory}
@@ -64,9 +65,11 @@ def export(invocation: Invocation, what: str, out: Path | None, limits: tuple[st
     return code_with_held(0, held)
 
 
-def _book(heading: str, pages: Sequence[Page], whole: Overview) -> bytes:
+def _book(heading: str, pages: Sequence[Page], whole: Overview, held: Sequence[HeldFacility]) -> bytes:
     # The spreadsheet library is imported where there is a spreadsheet to write.
     from provisioner.report.workbook import workbook  # noqa: PLC0415
 
     basis = f"{whole.evidence.runs} lần chạy đã ghi nhận; dữ liệu {whole.inventory.settings.id}, {whole.loaded.digest}"
+    if held:
+        basis += f"; chưa tính, do tệp có lỗi: {', '.join(one.id for one in held)}"
     return workbook(heading, basis, whole.now, pages)
