@@ -10,6 +10,7 @@ import click
 from provisioner.base.clock import local_time
 from provisioner.base.collector import without_collector
 from provisioner.base.counted import counted
+from provisioner.base.held import HeldFacility
 from provisioner.cli.context import Invocation
 from provisioner.cli.files import write_report
 from provisioner.cli.held_text import code_with_held, held_documents, print_held
@@ -55,7 +56,8 @@ def _export(invocation: Invocation, what: str, out: Path | None, limits: tuple[s
     proof = _proof(listing, whole) if report.rests_on_proof else None
     counts = report.count(listing)
     if out is not None:
-        write_report(out, _book(report.heading, report.pages(counts, listing), whole, proof), force=force)
+        book = _book(report.heading, report.pages(counts, listing), whole, proof, held)
+        write_report(out, book, force=force)
     if invocation.json:
         inventory = {"id": whole.inventory.settings.id, "digest": whole.loaded.digest}
         document = export_document(what, counts, whole.now, whole.evidence.runs, proof=proof)
@@ -76,11 +78,15 @@ def _proof(listing: FacilityList, whole: Overview) -> Freshness:
     return freshness(whole.evidence, whole.now, (status.pictures for status in listing.statuses))
 
 
-def _book(heading: str, pages: Sequence[Page], whole: Overview, proof: Freshness | None) -> bytes:
+def _book(
+    heading: str, pages: Sequence[Page], whole: Overview, proof: Freshness | None, held: Sequence[HeldFacility]
+) -> bytes:
     # The spreadsheet library is imported where there is a spreadsheet to write.
     from provisioner.report.workbook import workbook  # noqa: PLC0415
 
     basis = f"{whole.evidence.runs} lần chạy đã ghi nhận; dữ liệu {whole.inventory.settings.id}, {whole.loaded.digest}"
     if proof is not None:
         basis = f"{freshness_label(proof)}; {basis}"
+    if held:
+        basis += f"; chưa tính, do tệp có lỗi: {', '.join(one.id for one in held)}"
     return workbook(heading, basis, whole.now, pages)

@@ -109,7 +109,7 @@ def _saved_in(whole: Document) -> Saved:
         desired=dict(whole["desired"]),
         planned=dict(whole["planned"]),
         allow=dict(whole["allow"]),
-        held=tuple(str(one["facility"]) for one in whole["held"]),
+        held=tuple(str(one["facility"]) for one in whole.get("held", ())),
     )
     by_host: dict[str, set[ChangeRow]] = {host: set() for host in basis.live}
     for change in whole["changes"]:

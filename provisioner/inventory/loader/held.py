@@ -82,13 +82,13 @@ def valid_part(
     if frame is None or partial is None or not any(_errors(check_inventory(loaded), tolerate)):
         refuse_invalid(loaded, root, tolerate=tolerate)
         return ValidPart(whole or valid_inventory(loaded, root, tolerate=tolerate))
-    found, of_files = partition(_errors((*loaded.problems, *loaded.rule_problems), tolerate))
+    accused, of_files = partition(_errors((*loaded.problems, *loaded.rule_problems), tolerate))
     errors = dict[str, tuple[Problem, ...]]()
     while True:
-        errors = _joined(errors, {**found, **_under_other_names(loaded, found)})
+        errors = _joined(errors, {**accused, **_under_other_names(loaded, accused)})
         # What a held facility makes of the others is none of theirs: a load that is no load, a key that is nobody's.
-        found, across = partition(_errors(rules.check_across(_without(loaded, frame, errors)), tolerate), errors)
-        if not found:
+        accused, across = partition(_errors(rules.check_across(_without(loaded, frame, errors)), tolerate), errors)
+        if not accused:
             break
     if of_files or across:
         valid_inventory(loaded, root, tolerate=tolerate)
@@ -161,13 +161,13 @@ def valid_secrets(
     read = read_secrets(root, passwords)
     while True:
         problems = tuple(_errors(check(root, read, part.inventory), tolerate))
-        found, stopping = partition(problems, part.held)
+        accused, stopping = partition(problems, part.held)
         if stopping:
             message = f"the secrets of {root} are invalid: {counted(len(problems), 'problem')}"
             raise InventoryError(message, problems=problems, hint="correct the places listed")
-        if not found:
+        if not accused:
             return part, carried(read, part.inventory).secrets
-        part = _holding(part, found)
+        part = _holding(part, accused)
 
 
 def _holding(part: ValidPart, errors: Errors) -> ValidPart:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -237,7 +237,7 @@ class _FilesPass:
             return
         self.sources[file.owner] = OnDisk(file, site.digest)
         self.problems += site.faults
-        self.rule_problems += site.problems
+        self.rule_problems += _about_its_own(file, site)
         if site.faults:
             self.broken.add(file.owner)
         # A file that names another facility does not stand in for that one's own.
@@ -404,6 +404,14 @@ def _carrier_of_label(data: bytes) -> str | None:
     """The carrier whose vault id a file's first line names; `provisioner.base.vault` needs libraries for the rest."""
     *_, label = data.partition(b"\n")[0].decode("utf-8", "replace").strip().split(";")
     return label.removeprefix(_CARRIERS_ID) if label.startswith(_CARRIERS_ID) else None
+
+
+def _about_its_own(file: File, site: Site) -> tuple[Problem, ...]:
+    """The problems of a file, which are never another facility's, whatever id stands in it."""
+    own = file.owner.partition("/")[2]
+    if site.outline is None or site.outline.id == own:
+        return site.problems
+    return tuple(replace(problem, concerns=(own,)) for problem in site.problems)
 
 
 def _digest(file: File) -> str:

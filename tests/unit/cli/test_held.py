@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import openpyxl
 import pytest
 
 from provisioner import pipeline
@@ -110,6 +112,64 @@ def test_one_wrong_word_holds_its_facility_and_nothing_else(call: Terminal) -> N
     assert "/other" in call.hosts.hosts[RELAY].files[MEDIAMTX_FILE][0].decode()
     call.edit(FILE, "operating: opne", "operating: open")
     assert call("plan", "--exit-code")[0] == 0
+
+
+BROKEN: dict[str, Callable[[str], str | None]] = {
+    "no text at all": lambda _text: "",
+    "no YAML": lambda text: text[:200] + "\n\t: [",
+    "another id": lambda text: text.replace(f"id: {HELD}", "id: kcl-bg-900", 1),
+    "a neighbour's id": lambda text: text.replace(f"id: {HELD}", f"id: {OTHER}", 1),
+    "a field is missing": lambda text: text.replace("operating: open\n", "", 1),
+    "closed without a word to the lock": lambda text: text.replace("operating: open", "operating: closed", 1),
+    "a carrier that is not designated": lambda text: text.replace("carrier: viettel", "carrier: vnpt", 1),
+    "gone": lambda _text: None,
+}
+
+
+def test_however_it_is_broken_the_others_are_planned_and_nothing_of_it_changes(call: Terminal) -> None:
+    call.change_other()
+    file, before = call.file(FILE), call.held_parts()
+    text = file.read_text(encoding="utf-8")
+    intact = call.document("plan")[1]
+    for way, broken in BROKEN.items():
+        new = broken(text)
+        assert new != text, way
+        if new is None:
+            file.unlink()
+        else:
+            file.write_text(new, encoding="utf-8")
+        code, plan = call.document("plan", "--exit-code")
+        assert (code, plan["changes"]) == (3, intact["changes"]), way
+        assert HELD in {one["facility"] for one in plan["held"]}, way
+        assert plan["totals"] == intact["totals"], way
+    assert call("apply", "--yes")[0] == 3
+    assert call.held_parts() == before
+    file.write_text(text, encoding="utf-8")
+    assert call("plan", "--exit-code")[0] == 0
+
+
+def test_two_that_have_one_key_are_both_held(call: Terminal) -> None:
+    key = re.search(r"public_key: .*", call.file(FILE).read_text(encoding="utf-8"))
+    other = call.file(f"facilities/bac-giang/{OTHER}.yml")
+    assert key is not None
+    other.write_text(re.sub(r"public_key: .*", key[0], other.read_text(encoding="utf-8")), encoding="utf-8")
+    code, plan = call.document("plan")
+    assert (code, plan["changes"], [one["facility"] for one in plan["held"]]) == (3, [], [HELD, OTHER])
+
+
+def test_a_key_that_is_that_of_a_broken_file_changes_nothing_on_their_relay(call: Terminal) -> None:
+    """The file cannot say any more that the key is its own: the relay knows it."""
+    key = re.search(r"public_key: .*", call.file(FILE).read_text(encoding="utf-8"))
+    assert key is not None
+    call.file(FILE).write_text("", encoding="utf-8")
+    other = call.file(f"facilities/bac-giang/{OTHER}.yml")
+    other.write_text(re.sub(r"public_key: .*", key[0], other.read_text(encoding="utf-8")), encoding="utf-8")
+    before = dict(call.hosts.hosts[RELAY].files)
+    code, plan = call.document("plan")
+    assert (code, list(plan["unreadable"])) == (5, [RELAY])
+    assert f"site/{OTHER} has the key of site/{HELD}, which is held" in plan["unreadable"][RELAY]
+    assert call("apply", "--yes")[0] == 5
+    assert call.hosts.hosts[RELAY].files == before
 
 
 def test_it_is_said_first_and_last(call: Terminal) -> None:
@@ -248,6 +308,15 @@ def test_every_command_names_what_is_held_with_its_place(call: Terminal, name: s
         assert code == (8 if name == "plan --check" else 3)
         assert HELD in out + err
         assert FILE in out + err
+
+
+def test_a_spreadsheet_says_who_is_not_counted(call: Terminal) -> None:
+    call.misspell()
+    assert call("export", "progress", "--out", "progress.xlsx")[0] == 3
+    sheets = openpyxl.load_workbook("progress.xlsx")
+    cells = [str(cell.value) for sheet in sheets for row in sheet.iter_rows() for cell in row if cell.value]
+    assert any(f"chưa tính, do tệp có lỗi: {HELD}" in cell for cell in cells)
+    assert HELD not in cells
 
 
 def test_compare_keeps_what_is_held_out_of_the_edit(call: Terminal) -> None:

@@ -65,6 +65,7 @@ WAYS: dict[str, Callable[[str], dict[str, Any]]] = {
     "unsigned": lambda name: one(name, unsigned(name)),
     "another id": lambda name: one(name, fleets.facility("kcl-bg-999")),
     "a neighbour's id": lambda name: one(name, fleets.facility(NAMES[(NAMES.index(name) + 1) % len(NAMES)])),
+    "a neighbour's id, unsigned": lambda name: one(name, unsigned(NAMES[(NAMES.index(name) + 1) % len(NAMES)])),
     "twice": lambda name: {f"facilities/hai-duong/{name}.yml": fleets.facility(name)},
     "no key": lambda name: one(
         name, inventories.facility(name, gateway={"lan": "192.168.1.0/24", "lan_interface": "br"})
