@@ -150,7 +150,7 @@ def check(root: Path, loaded: LoadedSecrets, inventory: Inventory, unread: Colle
     """
     facilities = inventory.facilities
     sites = login_sites(facilities.values())
-    return check_sites(root, loaded, inventory, sites, lambda name: facilities[name].cameras, unread)
+    return check_sites(root, loaded, inventory, sites, lambda name: facilities[name].cameras, unread=unread)
 
 
 def check_sites(
@@ -159,6 +159,7 @@ def check_sites(
     frame: Frame,
     sites: Mapping[str, LoginSite],
     cameras_of: Callable[[str], Iterable[Camera]],
+    *,
     unread: Collection[str] = (),
 ) -> tuple[Problem, ...]:
     """As `check`, of facilities as far as secrets are about them."""

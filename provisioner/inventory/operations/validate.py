@@ -86,7 +86,7 @@ def _problems_of_secrets(
     sites = login_sites(loaded.outlines.values())
     names = secrets.read_names(root, passwords, loaded.frame, sites, cache)
     return secrets.check_sites(
-        root, names, loaded.frame, sites, lambda name: loaded.facility(name).cameras, loaded.broken
+        root, names, loaded.frame, sites, lambda name: loaded.facility(name).cameras, unread=loaded.broken
     )
 
 
