@@ -65,6 +65,9 @@ def test_the_plan_of_the_others_is_what_it_was(edit: tuple[dict[str, int], dict[
     plan = world.plan(without(plans.of(after), broken), held=held(broken)).plan
     assert plan.pending == intact.pending
     assert plan.refused == intact.refused
+    # By the usual limits, too: what is held is served, so that a share of all paths is the same.
+    strict = world.plan(without(plans.of(after), broken), held=held(broken), allow={}).plan
+    assert strict.refused == world.plan(plans.of(after), allow={}).plan.refused
     one, other = plan_document(plan), plan_document(intact)
     assert one["totals"] == other["totals"]
     assert one["summary"] | {"noop": 0} == other["summary"] | {"noop": 0}

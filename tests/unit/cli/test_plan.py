@@ -329,7 +329,7 @@ def test_a_facility_gets_another_id_and_nobody_is_cut(call: Terminal) -> None:
     assert call("apply", "--yes")[0] == 0
     call.edit("inventory.yml", f"moved:\n  - {{ from: bac-giang/{old}, to: bac-giang/{new}, until: 2100-01-01 }}\n", "")
     code, out, _ = call("plan")
-    assert (code, f"facility {new}: " in out, "has no login" in out) == (3, True, True)
+    assert (code, f"  {new}: " in out, "has no login" in out) == (3, True, True)
     code, printed = call.document("plan")
     assert (code, printed["changes"]) == (3, [])
 
