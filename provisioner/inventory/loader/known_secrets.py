@@ -32,7 +32,7 @@ from provisioner.inventory.rules.logins import FACTORY_STANDS_IN, STANDS_IN, is_
 _SALT: Final = "secrets-salt"
 _SALT_BYTES: Final = 32
 _NONCE_BYTES: Final = 12
-_PURPOSE: Final = b"provisioner/known-secrets"
+_PURPOSE: Final = b"provisioner, known secrets"
 _ROOM: Final = 64 * 1024
 """What is kept is filled up to a multiple of this: its length says nothing about how many passwords are a factory's."""
 _MOST: Final = 8
