@@ -44,6 +44,7 @@ def by_slug(slug: str, scheme: str) -> Province:
 
 @cache
 def _slugs(scheme: str) -> dict[str, Province]:
+    """The provinces by their slugs: a country's facilities ask for them a million times."""
     return {province.slug: province for province in provinces(scheme)}
 
 

@@ -13,11 +13,12 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import IO, Any, Self
+from typing import IO, Self, TypedDict, cast
 from xml.etree.ElementTree import Element, iterparse
 from xml.parsers.expat import ParserCreate
 from zipfile import ZipFile
 
+from defusedxml.common import DTDForbidden
 from openpyxl.reader.excel import ExcelReader
 from openpyxl.styles.stylesheet import apply_stylesheet
 from openpyxl.utils.cell import coordinate_to_tuple, range_boundaries
@@ -134,12 +135,21 @@ def _blaming(number: int, sheet: str) -> Iterator[None]:
 def _refuse_document_type(part: IO[bytes]) -> None:
     """Refuse what declares entities: no spreadsheet has a document type."""
 
-    def refuse(*_: object) -> None:
-        raise FileRefusedError(error("file-damaged"))
+    def refuse(name: str, system: str | None, public: str | None, _subset: object) -> None:
+        raise DTDForbidden(name, system, public)
 
     parser = ParserCreate()
     parser.StartDoctypeDeclHandler = refuse
     parser.ParseFile(part)
+
+
+class _Read(TypedDict):
+    """A cell as openpyxl reads it."""
+
+    row: int
+    column: int
+    value: object
+    data_type: str
 
 
 class _Cells(WorkSheetParser):
@@ -148,24 +158,24 @@ class _Cells(WorkSheetParser):
     @classmethod
     def of(cls, reader: ExcelReader) -> Self:
         """Take the workbook's texts, and the formats that make a number a day."""
-        book: Any = reader.wb
+        book = reader.wb
         return cls(
             io.BytesIO(),
             reader.shared_strings,
             data_only=True,
             epoch=book.epoch,
-            date_formats=book._date_formats,  # noqa: SLF001 (as openpyxl hands it to its own reader of sheets)
-            timedelta_formats=book._timedelta_formats,  # noqa: SLF001
+            # As openpyxl hands them to its own reader of sheets; its published types do not know them.
+            date_formats=book._date_formats,  # type: ignore[attr-defined] # noqa: SLF001
+            timedelta_formats=book._timedelta_formats,  # type: ignore[attr-defined] # noqa: SLF001
         )
 
-    def parse_cell(self, element: Any) -> dict[str, Any]:
+    def parse_cell(self, element: Element) -> _Read:  # type: ignore[override]
         """The cell's place, value and type."""
         reference, inline = element.get("r"), element[0] if len(element) == 1 else None
         if reference and inline is not None and inline.tag == _INLINE and [part.tag for part in inline] == [_TEXT]:
             row, self.col_counter = coordinate_to_tuple(reference)
             return {"row": row, "column": self.col_counter, "value": inline[0].text or "", "data_type": "s"}
-        read: dict[str, Any] = super().parse_cell(element)
-        return read
+        return cast("_Read", super().parse_cell(element))
 
 
 def _refuse_strict(reader: ExcelReader) -> None:
@@ -236,8 +246,8 @@ class _Sheet:
         if element.get("hidden") in _ON:
             self.hidden_rows.add(row)
         uncalculated = set(self._uncalculated(row, element))
-        values: Any = element
-        number, cells = self.reader.parse_row(values)
+        number, read = self.reader.parse_row(element)  # type: ignore[arg-type] # an element is what it takes
+        cells = cast("list[_Read]", read)
         # A row that comes again, or after a later one, is none that a spreadsheet program shows.
         if self.last_row < number <= limits.MAX_ROWS:
             self.last_row = number
@@ -281,6 +291,6 @@ class _Sheet:
             self.merged.append(MergedRange(first_row, first_column, last_row, last_column))
 
 
-def _cell(read: dict[str, Any]) -> Cell:
+def _cell(read: _Read) -> Cell:
     state = CellState.BROKEN if read["data_type"] == "e" else CellState.PLAIN
     return Cell(read["row"], read["column"], read["value"], state)
