@@ -199,8 +199,8 @@ class Watch:
 def _steady(before: Sessions | None, served: Served) -> dict[str, PathSession]:
     if before is None or before.paths is None:
         return {}
-    told, wanted = before.over_s >= _STILL_S, served.paths
-    had = ((n, p) for n, p in before.paths.items() if p.available and (p.flowed or not told))
+    measured, wanted = before.over_s >= _STILL_S, served.paths
+    had = ((n, p) for n, p in before.paths.items() if p.available and (p.flowed or not measured))
     return {n: p for n, p in had if n in wanted and not wanted[n].on_demand}
 
 
