@@ -105,9 +105,9 @@ def test_the_verdict_does_not_depend_on_the_order_in_which_a_host_tells(count: i
         touched = Touched(read=read, served=ordered)
         watch = Watch.since(PathsSeen(frozenset(names[:3]), sessions=_sessions(list(order), -1)), ordered)
         for at in (0.0, 3.0, 40.0):
-            told = _sessions(list(order), at, lost).paths or {}
-            told = {n: replace(p, since="2021-05-03") if n in back else p for n, p in told.items()}
-            sessions = Sessions("started", _in_order(told, order))
+            paths = _sessions(list(order), at, lost).paths or {}
+            paths = {n: replace(p, since="2021-05-03") if n in back else p for n, p in paths.items()}
+            sessions = Sessions("started", _in_order(paths, order))
             watch = watch.after(PathsSeen(frozenset(names[:3]) - lost, sessions=sessions), at)
         decisions.append(decide(touched, watch, 41, RULES))
     assert decisions[0] == decisions[1]

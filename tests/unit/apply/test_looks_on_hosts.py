@@ -80,13 +80,13 @@ def host(monkeypatch: pytest.MonkeyPatch) -> Host:
 
 def test_a_path_is_told_by_its_stream_and_not_by_what_is_configured(host: Host) -> None:
     host.paths = [path("hn/a/sub", 9), {"name": "hn/b/sub", **LOST, "readers": [{"id": "r2"}, {"id": "r1"}]}]
-    told = gate.sessions()
-    assert told["started"] == STARTED
-    assert told["paths"] == {
+    answer = gate.sessions()
+    assert answer["started"] == STARTED
+    assert answer["paths"] == {
         "hn/a/sub": {"available": True, "since": STARTED, "bytes": 9, "flowed": False, "readers": []},
         "hn/b/sub": {"available": False, "since": "", "bytes": 0, "flowed": False, "readers": ["r1", "r2"]},
     }
-    assert told["peers"] == {"key": {"handshake": 5, "received": 70, "allowed_ips": ["100.64.0.4/32"]}}
+    assert answer["peers"] == {"key": {"handshake": 5, "received": 70, "allowed_ips": ["100.64.0.4/32"]}}
 
 
 def test_what_flowed_just_before_a_switch_is_told_and_that_it_was_seen_for_how_long(
@@ -100,7 +100,7 @@ def test_what_flowed_just_before_a_switch_is_told_and_that_it_was_seen_for_how_l
     again = path(names[2], 2000, availableTime="2021-05-11T17:00:05Z")
     host.paths = [path(names[0], 2000), path(names[1], 1000), again, {"name": names[3], **LOST}]
     sessions = gate.latest(before)["sessions"]
-    assert {name: told["flowed"] for name, told in (sessions["paths"] or {}).items()} == {
+    assert {name: path["flowed"] for name, path in (sessions["paths"] or {}).items()} == {
         names[0]: True,
         names[1]: False,
         names[2]: False,
@@ -124,9 +124,9 @@ def test_a_relay_that_does_not_answer_the_second_time_is_told_as_the_first_time(
 
 
 def live_rules() -> Any:
-    told = gate.sessions()["rules"]
-    assert told is not None
-    return told
+    answer = gate.sessions()["rules"]
+    assert answer is not None
+    return answer
 
 
 def test_rules_are_told_by_what_may_reach_cameras_who_may_come_in_and_all_else(host: Host) -> None:
@@ -207,10 +207,10 @@ def test_after_a_switch_a_stream_that_stands_still_is_not_read_for_its_whole_tim
     monkeypatch.setattr(units, "states", lambda unit_names: {unit: {"active": "active"} for unit in unit_names})
     monkeypatch.setattr(source_log, "last_errors", lambda _paths, _since: {})
     for switched in (False, True):
-        told = gate.look(request(paths=asked), switched=switched)
+        answer = gate.look(request(paths=asked), switched=switched)
     assert read == [names, names[:1]]
-    assert told["relay"] is not None
-    assert told["relay"]["paths"][names[1]]["read"] == {
+    assert answer["relay"] is not None
+    assert answer["relay"]["paths"][names[1]]["read"] == {
         "error": "no frame: nothing comes from its source",
         "status": None,
     }
@@ -229,10 +229,10 @@ def test_of_paths_that_stay_away_the_devices_are_tried_and_nothing_is_read(monke
     monkeypatch.setattr(probe, "sample", lambda _paths: ({}, ""))
     monkeypatch.setattr(units, "states", lambda unit_names: {unit: {"active": "active"} for unit in unit_names})
     monkeypatch.setattr(source_log, "last_errors", lambda paths, since: {n: [f"EOF within {since} s"] for n in paths})
-    told = gate.look(request(away=away), switched=True)["relay"]
+    answer = gate.look(request(away=away), switched=True)["relay"]
     assert tried == [({("100.64.0.4", 10554)}, 4.0)]
-    assert told is not None
-    assert (told["paths"], told["errors"]) == ({}, {"hn/a/sub": ["EOF within 20 s"]})
+    assert answer is not None
+    assert (answer["paths"], answer["errors"]) == ({}, {"hn/a/sub": ["EOF within 20 s"]})
 
 
 def test_items_of_our_table_alone_are_read_as_its_own(host: Host) -> None:
