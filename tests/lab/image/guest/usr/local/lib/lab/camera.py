@@ -93,31 +93,35 @@ class Feed:
         self.sent = 0
         self.origin: int | None = None
         self.timer = GLib.timeout_add(_SOON, self.tick)
+        self.over = False
         media.connect("unprepared", self.stop)
 
     def now(self) -> int | None:
-        """Return the running time of the stream, once it has a clock."""
-        clock = self.source.get_clock()
-        return clock.get_time() - self.source.get_base_time() if clock else None
+        """Return the running time of the stream, once it has a clock and the time at which it began."""
+        # Another thread sets first the one and then the other. Between them the running time is that since the machine
+        # was started: a picture of that time would wait in the sink for days, and all others behind it.
+        clock, base = self.source.get_clock(), self.source.get_base_time()
+        return clock.get_time() - base if clock and base else None
 
     def tick(self) -> bool:
         """Send all pictures that are due, and wait for the next: each has its time, so that delays never add up."""
-        now = self.now()
+        if self.over:
+            return False
+        now, interval = self.now(), Gst.SECOND // self.channel.rate
         if now is None:
             return True
-        if self.origin is None:
-            self.origin = now
-        interval = Gst.SECOND // self.channel.rate
-        while (due := self.origin + self.sent * interval) <= now:
-            if not self.send(due, interval):
-                self.timer = 0
-                return False
+        if self.origin is None or self.origin + self.sent * interval > now + interval:
+            # The first picture, or the stream's time has begun anew.
+            self.origin = now - self.sent * interval
+        while (due := self.origin + self.sent * interval) <= now and self.send(due, interval):
             self.sent += 1
-        self.timer = GLib.timeout_add(max(1, -(-(due - now) // _MILLISECOND)), self.tick)
+        # While a stream is flushed, as at its start, it takes nothing: that is no end. A reader that has gone is told.
+        wait = -(-(due - now) // _MILLISECOND) if due > now else _SOON
+        self.timer = GLib.timeout_add(wait, self.tick)
         return False
 
     def send(self, moment: int, duration: int) -> bool:
-        """Send one picture; false when the reader has gone."""
+        """Send one picture; false when it is not taken now."""
         unit = self.channel.unit(self.start + self.sent, first=self.sent == 0)
         if unit is None:
             return True
@@ -128,6 +132,7 @@ class Feed:
 
     def stop(self, _media: GstRtspServer.RTSPMedia) -> None:
         """End with the reader."""
+        self.over = True
         if self.timer:
             GLib.source_remove(self.timer)
             self.timer = 0
