@@ -21,7 +21,7 @@ from provisioner.base.vault import VaultPasswords
 from provisioner.desired import DesiredState, desired_state
 from provisioner.desired.key_hosts import key_hosts, known_keys
 from provisioner.desired.left_out import shut_for_site
-from provisioner.desired.limit import Limit, chosen_hosts, shut_by
+from provisioner.desired.limit import Limit, chosen_hosts, names_of_held, shut_by
 from provisioner.desired.required import run_key
 from provisioner.desired.sites import closed_sites, site_spec
 from provisioner.desired.spec import HostSpec, LeftOutHost
@@ -138,13 +138,21 @@ class Session:
         with without_collector():
             return desired_state(inventory, secrets, held)
 
+    def read_limit(self, limit: Limit) -> Limit:
+        """A limit, read by the inventory; what is held has its names too.
+
+        Raises:
+            UsageError: nothing has such a name.
+        """
+        return limit.of(self.inventory, also=names_of_held(self.held.values()))
+
     def left_out(self, limit: Limit) -> tuple[LeftOutHost, ...]:
         """The hosts that a limit takes, and of which nothing can be said: their secrets stayed shut."""
-        return shut_by(self.state, limit.of(self.inventory))
+        return shut_by(self.state, self.read_limit(limit))
 
     def held_by(self, limit: Limit) -> tuple[HeldFacility, ...]:
         """What is held of what a limit takes, as far as no host is asked who has something of it."""
-        limit = limit.of(self.inventory)
+        limit = self.read_limit(limit)
         return tuple(one for one in self.held.values() if limit.takes_held(one, self.state.hosts))
 
     @cached_property
@@ -213,7 +221,7 @@ def make_plan(
         InventoryError, SecretsError, RenderError: there is nothing to compare with.
         UsageError: the limit takes no host.
     """
-    limit = limit.of(session.inventory)
+    limit = session.read_limit(limit)
     hosts = chosen_hosts(session.state, limit)
     now, allowed = now or datetime.now(UTC), dict(allow or {})
     facts, errors = _observed(session, hosts, allowed.get(TRUST, 0), now)
@@ -276,7 +284,7 @@ def rendered_files(session: Session, limit: Limit) -> dict[str, tuple[RenderedFi
         InventoryError, SecretsError, RenderError: there is nothing to render, or it cannot be.
         UsageError: the limit takes no host.
     """
-    hosts = chosen_hosts(session.state, limit.of(session.inventory))
+    hosts = chosen_hosts(session.state, session.read_limit(limit))
     return {spec.id: session.files[spec.id] for spec in hosts}
 
 
@@ -296,7 +304,7 @@ def verify_inventory(session: Session, limit: Limit) -> VerifyResult:
         read[facts.host] = facts
         return changes_of(session.state.hosts[facts.host], session.files[facts.host], facts)
 
-    limit = limit.of(session.inventory)
+    limit = session.read_limit(limit)
     result = verify(
         select(session.state, limit),
         session.runner,

@@ -107,6 +107,11 @@ class Limit:
         return bool({"province", "facility"} & set(self.wanted))
 
 
+def names_of_held(held: Iterable[HeldFacility]) -> frozenset[str]:
+    """The names by which a limit may mean facilities that are held."""
+    return frozenset(name for one in held for name in (one.province, *one.names, *one.carriers))
+
+
 def _names(inventory: Inventory, kind: str) -> Iterable[str]:
     """The names of a kind that an inventory has; a province has two where it was merged."""
     facilities = inventory.facilities.values()

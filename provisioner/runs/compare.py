@@ -12,7 +12,7 @@ from provisioner.base.diagnostics import Severity
 from provisioner.base.errors import InventoryError
 from provisioner.base.held import HeldFacility
 from provisioner.desired import NOTHING_HELD, DesiredState, desired_state
-from provisioner.desired.limit import Limit, chosen_hosts
+from provisioner.desired.limit import Limit, chosen_hosts, names_of_held
 from provisioner.inventory.files.layout import secret_files_of
 from provisioner.inventory.files.revision import revision
 from provisioner.inventory.loader.held import partition
@@ -20,7 +20,7 @@ from provisioner.inventory.loader.load import Loaded, check, load
 from provisioner.inventory.loader.secrets import encrypted_bytes
 from provisioner.inventory.model import Inventory
 from provisioner.pipeline import Session
-from provisioner.plan import Against, Plan
+from provisioner.plan import Against, Basis, Plan
 from provisioner.plan.build import OUTSIDE, Observed, build_plan
 from provisioner.plan.offline import facts_of_revision, not_known, placeholders, with_held, without
 from provisioner.render.files import RenderedFile
@@ -68,12 +68,12 @@ def compare_whole(session: Session, name: str, limit: Limit, *, allow: Mapping[s
         after = _Rendered.of(part.inventory, session.templates, part.held)
         left = sorted(before.state.hosts.keys() - after.state.hosts.keys())
         notes = (*not_known(_encrypted(old.root), _encrypted(session.root), left), *unknown)
-        limit = limit.of(session.inventory, was)
+        limit = limit.of(part.inventory, was, also=names_of_held(part.held.values()))
         hosts = chosen_hosts(after.state, limit)
         facts = facts_of_revision(before.state, before.files, after.files)
         facts = with_held(facts, was, part.names) if part.held else facts
         observed = Observed(part.inventory, after.state, hosts, after.files, facts, before=was)
-        basis = replace(session.basis({}), allow=dict(allow))
+        basis = Basis(session.digest, session.templates.digest, {}, allow=dict(allow))
         plan = build_plan(observed, basis, limit, now, session.commit)
         notes += tuple(note for note in plan.notes if note.startswith(OUTSIDE))
         return replace(plan, notes=notes, against=Against(name, old.commit, loaded.digest))

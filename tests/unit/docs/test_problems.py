@@ -25,6 +25,7 @@ NO_CODES = {
     "gso-2021": "a list of provinces",
     "gso-2025": "a list of provinces",
     "ssh-keygen": "OpenSSH",
+    "secrets-salt": "a file of the cache",
     "ls-files": "Git",
     "ls-tree": "Git",
     "rev-list": "Git",
