@@ -72,9 +72,9 @@ class HostileCheckout:
 
     def run(self, *argv: str, program: str = "provisioner", more: Mapping[str, str] | None = None) -> Done:
         first, *rest = program.split()
-        start = [str(SCRIPTS / first), *rest]
+        named = () if "-i" in argv else ("-i", ".")
         return subprocess.run(
-            [*start, "-i", ".", *argv],
+            [str(SCRIPTS / first), *rest, *named, *argv],
             cwd=self.inventory,
             env=self.environment | dict(more or {}),
             capture_output=True,

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 import pytest
+import yaml
 
 from provisioner import __version__
 from provisioner.base.counted import counted
@@ -130,12 +131,22 @@ def test_allocate_tells_what_it_retired(tmp_path: Path, capsys: pytest.CaptureFi
 def test_allocate_refuses_an_invalid_inventory_and_writes_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    root = make.write_inventory(tmp_path, {"designations.yml": {"version": 1, "designations": []}})
+    root = make.write_inventory(tmp_path, {"designations.yml": {"version": 1, "designations": [{"province": 1}]}})
     assert run(["-i", str(root), "allocate"], {}) == 3
     out, err = capsys.readouterr()
     assert out == ""
-    assert "is not designated for bac-giang" in err
+    assert "designations.yml" in err
     assert not (root / "allocations.lock.yml").exists()
+
+
+def test_allocate_gives_nothing_to_a_facility_with_errors(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = make.write_inventory(tmp_path, {"designations.yml": {"version": 1, "designations": []}})
+    assert run(["-i", str(root), "allocate"], {}) == 3
+    out, err = capsys.readouterr()
+    assert "assigned relay/" in out
+    assert "is not designated for bac-giang" in err
+    lock = yaml.safe_load((root / "allocations.lock.yml").read_text(encoding="utf-8"))
+    assert not lock.get("sites")
 
 
 def broken(error: BaseException) -> click.Command:
