@@ -14,6 +14,7 @@ from datetime import datetime
 from provisioner.apply.answer import PathSession, PeerSession, Sessions
 from provisioner.apply.touched import Touched, device_of
 from provisioner.apply.watch import MOMENT_S, Absence, Watch
+from provisioner.base.counted import counted
 from provisioner.desired.spec import MediaPath
 
 # MediaMTX notices a silent camera after 10 s and dials again after 5 s: what is younger says nothing yet.
@@ -179,7 +180,7 @@ def more_than_chance(unnamed: Mapping[str, PathSession], watch: Watch) -> str:
     if chance_of(len(sites), expected) >= _CHANCE:
         return ""
     listed = listed_paths(lost)
-    return f"{len(lost)} paths of {len(sites)} sites lost their source with the switch: {listed}"
+    return f"{counted(len(lost), 'path')} of {counted(len(sites), 'site')} lost the source with the switch: {listed}"
 
 
 def _window_s(watch: Watch) -> float:

@@ -15,7 +15,7 @@ import hashlib
 from collections.abc import Iterator
 from enum import StrEnum
 from functools import cache
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple, TypeVar, cast
 
 from pydantic import TypeAdapter
 
@@ -149,7 +149,7 @@ def proofs_of(facility: Facility, plan: ConnectionPlan, content: str = "") -> tu
         content: the hash of what is signed, where it is known already.
     """
     if isinstance(facility, FacilityInBrief) and (known := facility.summary_of(plan)):
-        return tuple(known.proofs)
+        return cast("tuple[SignOffProof, ...]", tuple(known.proofs))
     if all(sign_off.signature is None for sign_off in plan.sign_offs):
         return tuple(SignOffProof(s.by, str(s.signed_on), Worth.CLAIMED) for s in plan.sign_offs)
     content = content or signed_content(facility, plan)

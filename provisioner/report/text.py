@@ -127,7 +127,7 @@ def _word(verdict: Verdict, *, color: bool) -> str:
 def _held(held: Sequence[HeldFacility], *, color: bool) -> Iterator[str]:
     """Who is held, and so was not checked."""
     if held:
-        line = f"held, not checked: {len(held)} facilit{'y' if len(held) == 1 else 'ies'} with errors"
+        line = f"held, not checked: {counted(len(held), 'facility')} with errors"
         yield click.style(line, fg="red", bold=True) if color else line
     for one in held:
         yield printable(f"  {one.text}")

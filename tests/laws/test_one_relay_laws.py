@@ -194,15 +194,17 @@ def test_no_text_of_a_relay_reaches_the_terminal_as_it_is(country: Country, comm
 
 
 @RELAY
-@pytest.mark.parametrize("kind", ["failed", "unreachable"])
-def test_what_a_relay_complains_of_is_one_short_line_of_its_own(country: Country, kind: str) -> None:
+@pytest.mark.parametrize(("kind", "quoted"), [("failed", 1), ("unreachable", 0)])
+def test_what_a_relay_complains_of_is_one_short_line_of_its_own(country: Country, kind: str, quoted: int) -> None:
+    """Why it cannot be reached is said in our own words: none of its own are quoted then."""
     country.forget()
     complaint = json.dumps({"ok": False, "kind": kind, "error": HOSTILE + "x" * 10**6}).encode()
     code, out, err = country.call({"observe": lambda _document: complaint}, "plan")
     assert_decent(code, out, err)
     assert code == 5
-    (line,) = [line for line in err.splitlines() if "owned" in line]
+    (line,) = [line for line in err.splitlines() if line.startswith("error: ")]
     assert line.startswith(f"error: {ODD} ")
+    assert sum("owned" in line for line in err.splitlines()) == quoted
     assert len(line) < 1000
 
 

@@ -16,7 +16,8 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Final, NamedTuple
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -39,30 +40,30 @@ _MOST: Final = 8
 _BY_ID: Final = ("readers", "site_psks", "host_keys")
 _A_KEY: Final = Secret("-")
 
-_NOTHING: Final[Mapping[str, Any]] = {}
-
 Logins = Mapping[str, Mapping[str, Credentials]]
 
 
-class FileFacts(NamedTuple):
+class KnownFile(NamedTuple):
     """What is known of an encrypted file that is understood.
 
     Attributes:
         logins: whose logins are in it: devices by facility, in the file's order.
         factory: those of them that are a factory's, as facility and device.
         free: by facility, the digest of the RTSP paths that repeat none of its passwords.
-        keys: ids under which a carrier's secrets are, by kind; those of pre-shared keys with centres by relay.
+        keys: ids under which a carrier's secrets are, by kind.
+        centre_psks: the centres with which there are pre-shared keys, by relay.
         digest_key: whether the digest key is in it.
     """
 
-    logins: Mapping[str, Sequence[str]] = _NOTHING
+    logins: Mapping[str, Sequence[str]] = MappingProxyType({})
     factory: Sequence[tuple[str, str]] = ()
-    free: Mapping[str, str] = _NOTHING
-    keys: Mapping[str, Any] = _NOTHING
+    free: Mapping[str, str] = MappingProxyType({})
+    keys: Mapping[str, Sequence[str]] = MappingProxyType({})
+    centre_psks: Mapping[str, Sequence[str]] = MappingProxyType({})
     digest_key: bool = False
 
 
-def facts_of(model: BaseModel, rtsp_paths: Mapping[str, str]) -> FileFacts | None:
+def facts_of(model: BaseModel, rtsp_paths: Mapping[str, str]) -> KnownFile | None:
     """What is kept of an encrypted file; None where a path repeats one of its passwords.
 
     Args:
@@ -70,17 +71,17 @@ def facts_of(model: BaseModel, rtsp_paths: Mapping[str, str]) -> FileFacts | Non
         rtsp_paths: the paths of facilities, under the ids that stand in the file.
     """
     if isinstance(model, InventorySecrets):
-        return FileFacts(digest_key=True)
+        return KnownFile(digest_key=True)
     if isinstance(model, CarrierSecrets):
-        keys = {name: list(getattr(model, name)) for name in _BY_ID}
-        return FileFacts(
-            keys=keys | {"centre_psks": {relay: list(below) for relay, below in model.centre_psks.items()}}
+        return KnownFile(
+            keys={name: list(getattr(model, name)) for name in _BY_ID},
+            centre_psks={relay: list(below) for relay, below in model.centre_psks.items()},
         )
     logins: Logins = getattr(model, "root", {})
     every = [(facility, device, login) for facility, below in logins.items() for device, login in below.items()]
     if any(is_repeated(login, paths) for name, _, login in every if (paths := rtsp_paths.get(name))):
         return None
-    return FileFacts(
+    return KnownFile(
         logins={facility: list(below) for facility, below in logins.items()},
         factory=[(facility, device) for facility, device, login in every if is_factory(login)],
         free={name: digest_of(paths) for name in logins if (paths := rtsp_paths.get(name))},
@@ -92,12 +93,12 @@ def digest_of(rtsp_paths: str) -> str:
     return hashlib.sha256(rtsp_paths.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def holds_for(facts: FileFacts, rtsp_paths: Mapping[str, str]) -> bool:
+def holds_for(facts: KnownFile, rtsp_paths: Mapping[str, str]) -> bool:
     """Tell whether what is known of a file is known of the paths of today, too."""
     return all(not (paths := rtsp_paths.get(name)) or facts.free.get(name) == digest_of(paths) for name in facts.logins)
 
 
-def logins_of(facts: FileFacts) -> dict[str, dict[str, Credentials]]:
+def logins_of(facts: KnownFile) -> dict[str, dict[str, Credentials]]:
     """Logins that stand in for those of a file."""
     logins = {facility: dict.fromkeys(devices, STANDS_IN) for facility, devices in facts.logins.items()}
     for facility, device in facts.factory:
@@ -105,10 +106,10 @@ def logins_of(facts: FileFacts) -> dict[str, dict[str, Credentials]]:
     return logins
 
 
-def carrier_secrets_of(facts: FileFacts) -> CarrierSecrets:
+def carrier_secrets_of(facts: KnownFile) -> CarrierSecrets:
     """A carrier's secrets that stand in for those of a file."""
     readers, site_psks, host_keys = (dict.fromkeys(facts.keys[name], _A_KEY) for name in _BY_ID)
-    relays = {relay: dict.fromkeys(below, _A_KEY) for relay, below in facts.keys["centre_psks"].items()}
+    relays = {relay: dict.fromkeys(below, _A_KEY) for relay, below in facts.centre_psks.items()}
     return CarrierSecrets.model_construct(readers=readers, site_psks=site_psks, host_keys=host_keys, centre_psks=relays)
 
 
@@ -116,7 +117,7 @@ class ShutByPassword(NamedTuple):
     """That a password does not open a file."""
 
 
-Known = FileFacts | ShutByPassword
+Known = KnownFile | ShutByPassword
 SHUT: Final = ShutByPassword()
 
 
@@ -181,14 +182,14 @@ class KnownSecrets:
         try:
             plain = AESGCM(key).decrypt(body[:_NONCE_BYTES], body[_NONCE_BYTES:], self._bound(name))
             return {
-                relative: (digest, FileFacts(*facts) if facts else SHUT)
+                relative: (digest, KnownFile(*facts) if facts else SHUT)
                 for relative, (digest, facts) in from_json(plain).items()
             }
         except (InvalidTag, ValueError, TypeError):
             return {}
 
     def _sealed(self, kept: _Kept) -> bytes:
-        rows = {relative: (digest, list(known)) for relative, (digest, known) in kept.files.items()}
+        rows = {relative: (digest, _packed(known)) for relative, (digest, known) in kept.files.items()}
         text = json.dumps(rows, separators=(",", ":")).encode()
         nonce = os.urandom(_NONCE_BYTES)
         filled = text + b" " * (-len(text) % _ROOM)
@@ -197,3 +198,7 @@ class KnownSecrets:
     def _bound(self, name: str) -> bytes:
         stamp = self._cache.stamp if self._cache else ""
         return f"{name} {stamp}".encode()
+
+
+def _packed(known: Known) -> list[object]:
+    return [dict(value) if isinstance(value, Mapping) else value for value in known]

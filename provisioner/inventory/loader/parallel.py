@@ -16,7 +16,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar, cast
 
 from provisioner.inventory.files.layout import File
 from provisioner.inventory.loader.cache import Cache
@@ -78,13 +78,16 @@ def in_parallel(function: Callable[[T], R], items: Sequence[T]) -> Iterator[R | 
     from concurrent.futures import ProcessPoolExecutor  # noqa: PLC0415
     from concurrent.futures.process import BrokenProcessPool  # noqa: PLC0415
 
-    # The function is handed over by the fork itself: what it holds is not copied for each item.
+    def work(number: int) -> R:
+        return function(items[number])
+
+    # The work is handed over by the fork itself: what it holds is not copied for each item.
     fork = multiprocessing.get_context("fork")
-    pool = ProcessPoolExecutor(count, mp_context=fork, initializer=_begin_with, initargs=(function,))
+    pool = ProcessPoolExecutor(count, mp_context=fork, initializer=_begin_with, initargs=(work,))
     try:
-        for begun in [pool.submit(_apply, item) for item in items]:
+        for begun in [pool.submit(_work_out, number) for number in range(len(items))]:
             try:
-                yield begun.result()
+                yield cast("R", begun.result())
             except BrokenProcessPool:
                 yield None
     except BrokenProcessPool:
@@ -118,16 +121,16 @@ def _begin() -> None:
     gc.disable()
 
 
-_FUNCTION: list[Callable[[Any], Any]] = []
+_WORK: list[Callable[[int], object]] = []
 
 
-def _begin_with(function: Callable[[Any], Any]) -> None:
+def _begin_with(work: Callable[[int], object]) -> None:
     _begin()
-    _FUNCTION.append(function)
+    _WORK.append(work)
 
 
-def _apply(item: Any) -> Any:
-    return _FUNCTION[-1](item)
+def _work_out(number: int) -> object:
+    return _WORK[-1](number)
 
 
 class _Chunk(NamedTuple):

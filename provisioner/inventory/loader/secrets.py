@@ -43,8 +43,8 @@ from provisioner.inventory.loader.cache import Cache
 from provisioner.inventory.loader.file_content import MAX_ENCRYPTED_BYTES, MAX_SECRETS_BYTES, validated
 from provisioner.inventory.loader.known_secrets import (
     SHUT,
-    FileFacts,
     Known,
+    KnownFile,
     KnownSecrets,
     ShutByPassword,
     carrier_secrets_of,
@@ -360,10 +360,10 @@ class _SecretsPass:
         else:
             self._take_known(file, opened)
 
-    def _opened(self, file: File, data: bytes) -> bytes | FileFacts | None:
+    def _opened(self, file: File, data: bytes) -> bytes | KnownFile | None:
         return self.opener.opened(data, name=file.shown)
 
-    def _take_known(self, file: File, facts: FileFacts) -> None:
+    def _take_known(self, file: File, facts: KnownFile) -> None:
         """Take what stands in for a file's content."""
         self.sources[file.owner] = _Closed(self.opener, file)
         kind, name = _kind_of(file)
@@ -423,12 +423,12 @@ class NamesPass(_SecretsPass):
         self.known.write(file.relative for file in listed)
         return loaded
 
-    def _opened(self, file: File, data: bytes) -> bytes | FileFacts | None:
+    def _opened(self, file: File, data: bytes) -> bytes | KnownFile | None:
         digest = hashlib.sha256(data).hexdigest()
 
         def attempt(password: bytes) -> _Opened | None:
             known = self.known.look(password, file.relative, digest)
-            if isinstance(known, FileFacts) and holds_for(known, self.rtsp_paths):
+            if isinstance(known, KnownFile) and holds_for(known, self.rtsp_paths):
                 return (known,)
             if isinstance(known, ShutByPassword):
                 return None
@@ -493,7 +493,7 @@ def _judged_task(rtsp_paths: Mapping[str, str], task: OpeningTask) -> Known | No
     return SHUT if plain is None else judged(task.file, plain, rtsp_paths)
 
 
-def judged(file: File, plain: bytes, rtsp_paths: Mapping[str, str]) -> FileFacts | None:
+def judged(file: File, plain: bytes, rtsp_paths: Mapping[str, str]) -> KnownFile | None:
     """What is to be known of an opened file; None where it has to be looked at itself."""
     model, _ = understood(file, SourceFile(file.shown, plain, PlacesIn), explained=False)
     return facts_of(model, rtsp_paths) if model is not None else None
@@ -546,7 +546,7 @@ def _kind_of(file: File) -> tuple[str, str]:
 
 
 _SCHEMAS: Mapping[str, type[BaseModel]] = {"cameras": CameraLogins, "carriers": CarrierSecrets}
-_Opened = tuple[bytes | FileFacts]
+_Opened = tuple[bytes | KnownFile]
 _MANY = 8
 """From so many files on, other processes help."""
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from provisioner.inventory.model.connection import ConnectionPlan
 from provisioner.inventory.model.facility import Facility
@@ -22,18 +21,17 @@ class PlanSummary:
 
     Attributes:
         content: the hash of what is signed.
-        proofs: what each sign-off proves.
+        proofs: what each sign-off proves; what a proof is stands above the models.
     """
 
     content: str
-    proofs: Sequence[Any]
-    """`Any`: what a proof is stands above the models."""
+    proofs: Sequence[object]
 
 
 class FacilityInBrief(Facility):
     """A facility whose recorders and cameras are read when somebody asks for them."""
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> object:
         """What was left out: read now."""
         if name in _LEFT_OUT:
             return getattr(self.__dict__["read_whole"](self.id), name)
