@@ -23,6 +23,8 @@ TEXT_FORMAT = "@"
 _FORMULA = re.compile(r"'*[=+\-@]")
 _PHONE = re.compile(r"\+[0-9]+")
 _A4 = 9
+# What a file calls a cell that is a number, and one that is a text.
+_TYPE = {False: "n", True: "s"}
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ def _fill_in(cell: Cell, content: str | int, style: CellStyle) -> None:
     line = clean(content) if isinstance(content, str) else content
     if line != "":
         cell.value = neutral(line) if isinstance(line, str) else line
-        cell.data_type = "s" if is_text else "n"
+        cell.data_type = _TYPE[is_text]
     _dress(cell, style, is_text=is_text)
 
 

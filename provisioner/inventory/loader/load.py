@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from provisioner.base.collector import without_collector
+from provisioner.base.counted import counted
 from provisioner.base.diagnostics import Problem, Severity
 from provisioner.base.errors import InventoryError
 from provisioner.inventory import rules
@@ -161,7 +162,7 @@ def valid_inventory(loaded: Loaded, root: Path, *, tolerate: Collection[str] = (
     """
     errors = [p for p in check(loaded) if p.severity is Severity.ERROR and p.code not in tolerate]
     if errors or loaded.inventory is None:
-        count = f"{len(errors)} problem" + ("s" if len(errors) != 1 else "")
+        count = counted(len(errors), "problem")
         raise InventoryError(
             f"the inventory {root} is invalid: {count}", problems=tuple(errors), hint="correct the places listed"
         )
