@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from provisioner.base.counted import counted
 from provisioner.base.diagnostics import Problem
 
 
@@ -31,7 +32,7 @@ class HeldFacility:
         more = len(self.problems) - 1
         first = self.problems[0].message if self.problems else "it is invalid"
         first = first.removeprefix(f"facility {self.id}: ")
-        return first + (f" (and {more} more error{'s' if more > 1 else ''})" if more > 0 else "")
+        return f"{first} (and {counted(more, 'more error')})" if more > 0 else first
 
     @property
     def hint(self) -> str:
