@@ -89,7 +89,7 @@ def moves_are_sound(view: View) -> Iterator[Problem]:
             key, message, hint = fault
             named = move.old if key == "from" else move.new
             text = f"moved: {named} {message}"
-            both = _facilities(move) if fault == _UNREAD else ()
+            both = _facilities(move) if fault in {_UNREAD, _STILL} else ()
             yield view.problem("inventory", ("moved", index, key), "move-unsound", text, hint, concerns=both)
 
 
@@ -100,6 +100,7 @@ def _facilities(move: Move) -> tuple[str, ...]:
 Fault = tuple[str, str, str]
 """A key of the entry, what is wrong, what to do."""
 
+_STILL: Fault = ("from", "is still there", "rename it, or remove the entry")
 _UNREAD: Fault = ("from", "has a file still, which cannot be read", "correct that file, rename it, or remove the entry")
 
 
@@ -129,7 +130,7 @@ def _source(view: View, move: Move) -> Fault | None:
     if not device and outline is None and owner in view.broken and owner in view.places.sources:
         return _UNREAD
     still = outline is not None and outline.province == province and (not device or device[0] in outline.devices)
-    return ("from", "is still there", "rename it, or remove the entry") if still else None
+    return _STILL if still else None
 
 
 def _circle(view: View, move: Move) -> Fault | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -127,6 +128,55 @@ def test_a_move_from_a_file_that_is_still_there_holds_both(tmp_path: Path) -> No
     move = {"from": "bac-giang/kcl-bg-002", "to": "bac-giang/kcl-bg-003", "until": "2021-06-01"}
     changed = one("kcl-bg-002", b"[") | {"inventory.yml": inventories.settings(moved=[move])}
     assert {"kcl-bg-002", "kcl-bg-003"} <= set(part(written(tmp_path, changed)).held)
+
+
+def in_its_place(path: Path, kind: str) -> None:
+    path.unlink()
+    if kind == "a link out":
+        path.symlink_to("/etc/hostname")
+    elif kind == "a link to nothing":
+        path.symlink_to("nowhere.yml")
+    elif kind == "a pipe":
+        os.mkfifo(path)
+    elif kind == "a folder":
+        path.mkdir()
+        (path / "more.yml").write_text("a: 1\n")
+    elif kind == "another ending":
+        path.with_suffix(".yaml").write_text("a: 1\n")
+    elif kind == "one folder up":
+        (path.parent.parent / path.name).write_text("a: 1\n")
+
+
+@pytest.mark.parametrize(
+    "kind", ["a link out", "a link to nothing", "a pipe", "a folder", "another ending", "one folder up"]
+)
+def test_what_is_no_file_in_the_place_of_one_holds_that_one(tmp_path: Path, kind: str) -> None:
+    root = written(tmp_path, {})
+    in_its_place(root / "facilities/bac-giang/kcl-bg-002.yml", kind)
+    assert set(part(root).held) == {"kcl-bg-002"}
+
+
+@pytest.mark.parametrize("name", [b"\xff\xfe.yml", b"a\nb.yml", b"notes.yaml"])
+def test_a_file_that_nobody_reads_among_the_facilities_stops_none_of_them(tmp_path: Path, name: bytes) -> None:
+    root = written(tmp_path, {})
+    (Path(os.fsdecode(os.fsencode(root / "facilities/bac-giang") + b"/" + name))).write_text("a: 1\n")
+    result = part(root)
+    assert set(result.inventory.facilities) == set(NAMES)
+    assert all(held.isprintable() for held in result.held)
+    assert len(result.held) == 1
+
+
+def test_a_province_folder_that_is_a_link_out_stops_all(tmp_path: Path) -> None:
+    root = written(tmp_path, {})
+    (root / "facilities/hai-duong").symlink_to("/etc")
+    with pytest.raises(InventoryError):
+        part(root)
+
+
+def test_a_facility_that_takes_an_older_name_of_another_holds_those_two(tmp_path: Path) -> None:
+    move = {"from": "bac-giang/kcl-bg-002", "to": "bac-giang/kcl-bg-003", "until": "2021-06-01"}
+    root = written(tmp_path, {"inventory.yml": inventories.settings(moved=[move])})
+    assert set(part(root).held) == {"kcl-bg-002", "kcl-bg-003"}
 
 
 def test_what_a_held_facility_would_weigh_is_no_load_of_its_relay(tmp_path: Path) -> None:
