@@ -16,7 +16,7 @@ from provisioner.base.errors import InventoryError
 from provisioner.inventory.files.lock import write_lock
 from provisioner.inventory.loader.held import ValidPart, partition, valid_part
 from provisioner.inventory.loader.load import load
-from provisioner.inventory.model import Inventory
+from provisioner.inventory.model import Inventory, Tombstone
 from tests import fleets, inventories
 
 NAMES = ("kcl-bg-001", "kcl-bg-002", "kcl-bg-0021", "kcl-bg-003")
@@ -177,6 +177,43 @@ def test_a_facility_that_takes_an_older_name_of_another_holds_those_two(tmp_path
     move = {"from": "bac-giang/kcl-bg-002", "to": "bac-giang/kcl-bg-003", "until": "2021-06-01"}
     root = written(tmp_path, {"inventory.yml": inventories.settings(moved=[move])})
     assert set(part(root).held) == {"kcl-bg-002", "kcl-bg-003"}
+
+
+def retired(root: Path, name: str) -> None:
+    """Delete a facility as `allocate` leaves it: without an entry, with a tombstone."""
+    lock = whole().allocations
+    site = lock.sites[name]
+    stone = Tombstone(object=f"site/{name}", pool=f"carriers/{site.carrier}", tunnel_address=site.tunnel_address)
+    left = {other: entry for other, entry in lock.sites.items() if other != name}
+    write_lock(root, lock.model_copy(update={"sites": left, "tombstones": (*lock.tombstones, stone)}))
+    (root / f"facilities/bac-giang/{name}.yml").unlink()
+
+
+def ordered(name: str) -> Plain:
+    """An order that gives a facility a day of its own."""
+    order = {"ref": "1", "issuer": "x", "issued_on": "2021-05-01", "before": "2021-06-01", "scope": ["ubnd_tinh"]}
+    return {"version": 1, "instructions": [order | {"facilities": {name: "2021-06-10"}}]}
+
+
+def test_an_order_for_a_facility_that_was_removed_is_about_that_one(tmp_path: Path) -> None:
+    root = written(tmp_path, {"instructions.yml": ordered("kcl-bg-002")})
+    retired(root, "kcl-bg-002")
+    assert set(part(root).held) == {"kcl-bg-002"}
+
+
+def test_an_order_for_a_facility_that_never_was_stops_all(tmp_path: Path) -> None:
+    with pytest.raises(InventoryError) as raised:
+        part(written(tmp_path, {"instructions.yml": ordered("kcl-bg-02")}))
+    assert [problem.code for problem in raised.value.problems] == ["facility-unknown"]
+
+
+def test_a_move_to_a_facility_that_was_removed_is_about_that_one(tmp_path: Path) -> None:
+    move = {"from": "bac-giang/kcl-bg-000", "to": "bac-giang/kcl-bg-002", "until": "2021-06-01"}
+    root = written(tmp_path, {"inventory.yml": inventories.settings(moved=[move])})
+    retired(root, "kcl-bg-002")
+    held = part(root).held
+    assert "kcl-bg-002" in held
+    assert set(held) <= {"kcl-bg-000", "kcl-bg-002"}
 
 
 def test_what_a_held_facility_would_weigh_is_no_load_of_its_relay(tmp_path: Path) -> None:
