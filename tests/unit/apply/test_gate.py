@@ -477,6 +477,12 @@ def test_new_sessions_in_which_nothing_has_come_yet_were_dropped_with_the_switch
     assert said.verdict is GateVerdict.FAIL
 
 
+def test_a_host_that_says_nothing_of_its_paths_after_the_switch_is_not_confirmed() -> None:
+    ended = follow(NOTHING, *((float(at), PathsSeen()) for at in range(100)))[-1]
+    assert ended.verdict is GateVerdict.FAIL
+    assert ended.cause == "the host does not say what became of its paths since the switch"
+
+
 def test_chance_is_that_of_rare_events() -> None:
     assert chance_of(0, 0.5) == 1.0
     assert chance_of(1, 0.5) == pytest.approx(1 - 0.60653, abs=1e-5)
