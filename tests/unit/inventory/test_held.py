@@ -153,7 +153,9 @@ def in_its_place(path: Path, kind: str) -> None:
 def test_what_is_no_file_in_the_place_of_one_holds_that_one(tmp_path: Path, kind: str) -> None:
     root = written(tmp_path, {})
     in_its_place(root / "facilities/bac-giang/kcl-bg-002.yml", kind)
-    assert set(part(root).held) == {"kcl-bg-002"}
+    held = part(root).held
+    assert set(held) == {"kcl-bg-002"}
+    assert held["kcl-bg-002"].province == ("" if kind == "one folder up" else "bac-giang")
 
 
 @pytest.mark.parametrize("name", [b"\xff\xfe.yml", b"a\nb.yml", b"notes.yaml"])
