@@ -136,7 +136,7 @@ def _held(name: str, problems: tuple[Problem, ...], loaded: Loaded, frame: Frame
     later = [site.successor.carrier for site in sites if site.successor]
     carriers = {*plans, *(site.carrier for site in sites), *later}
     source = loaded.places.sources.get(f"facility/{name}")
-    files = [source.shown] if source else [problem.file for problem in problems]
+    files = [source.shown] if source else [p.file for p in problems if p.object == f"facility/{name}"]
     folder = next(filter(None, map(_province_folder, files)), "")
     return HeldFacility(name, problems, outline.province if outline else folder, tuple(sorted(carriers)), names)
 
