@@ -133,7 +133,7 @@ class _Question:
         if cause := self._failed():
             return Decision(GateVerdict.FAIL, cause, not_up=tuple(sorted(self.new_missing)))
         waits = self._too_many_missing() or self._lacks_new() or self._too_many_lost()
-        waits = waits or self.nobody_reads or self._is_silent()
+        waits = waits or self.nobody_reads or self._is_silent() or self._is_mute()
         settles = self.new_missing and self.elapsed_s < self.rules.settle_s
         unproved = self._unproved()
         if not (waits or settles or unproved or self._too_soon()):
@@ -217,6 +217,8 @@ class _Question:
             return f"undeclared change: {self._sources(lasting)}"
         if self.nobody_reads and self.elapsed_s >= patience:
             return f"undeclared change: every reader of paths that the plan does not name was cut ({self.left})"
+        if self._is_mute() and self.elapsed_s >= patience:
+            return "the host does not say what became of its paths since the switch"
         silent = (
             self.watch.last is not None and self.watch.last.paths is None and self.watch.before.sessions is not None
         )
@@ -228,6 +230,11 @@ class _Question:
         """Whether a relay that answered before does not; where everything is touched it may be starting."""
         before, last = self.watch.before.sessions, self.watch.last
         return last is not None and last.paths is None and before is not None and before.paths is not None
+
+    def _is_mute(self) -> bool:
+        """Whether a host that said before who reads what has said nothing of it since."""
+        before = self.watch.before.sessions
+        return before is not None and before.paths is not None and self.watch.last is None
 
     def _dark_since(self, name: str) -> float:
         reading, absence = self.watch.readings.get(name), self.watch.absent.get(name)

@@ -26,6 +26,8 @@ _KEEPALIVE_S = 27.0
 # Cameras of a bad day reconnect every twenty minutes. Relays whose own do so oftener are measured by them.
 _RATE_A_MINUTE = 0.05
 _YOUNG_S = 60.0
+# No look before a switch is older than that at the first one after it.
+_LONGEST_SWITCH_S = 60.0
 # How seldom chance alone may explain what was lost at the switch, before the switch explains it better.
 _CHANCE = 1e-5
 _MOST_READERS_BY_THEMSELVES = 1
@@ -111,10 +113,11 @@ def own_causes(touched: Touched, watch: Watch) -> dict[str, str]:
     """Why paths that stay away do so by themselves; those that nothing excuses are not in it.
 
     What counts is whose word it is: a camera that refuses and a gateway that knows no way to it have been reached, so
-    that neither the rules nor the tunnel is in between. A silence is a device's own only where the change cannot have
-    made it: everything in between is as it was, and the relay's other sites flow. What MediaMTX says of a camera that
-    can be reached is the camera's own where the change touches no path of it, or where it gave its picture long after
-    the switch; where MediaMTX says nothing it does not try.
+    that neither the rules nor the tunnel is in between; where other tables or routes of the relay moved with the
+    switch, the word may be the relay's own. A silence is a device's own only where the change cannot have made it:
+    everything in between is as it was, and the relay's other sites flow. What MediaMTX says of a camera that can be
+    reached is the camera's own where the change touches no path of it, or where it gave its picture long after the
+    switch; where MediaMTX says nothing it does not try.
     """
     if not watch.absent:
         return {}
@@ -136,9 +139,9 @@ def _own_cause(absence: Absence, path: MediaPath, touched: Touched, watch: Watch
     apart = device_of(path) not in touched.shared or not absence.at_switch
     apart = apart and touched.planned and not touched.everything and not touched.link
     match absence.port:
-        case "refused":
+        case "refused" if not _is_moved(watch):
             return "its device refuses connections"
-        case "no-route":
+        case "no-route" if not _is_moved(watch):
             return "its gateway has no way to it"
         case "timeout" if others_flow and apart and not touched.bars and _is_clear(watch):
             return "its device does not answer, and nothing between it and the relay was changed"
@@ -155,6 +158,13 @@ def _is_clear(watch: Watch) -> bool:
     before, after = watch.before.sessions, watch.last
     was, now = (before.rules if before else None), (after.rules if after else None)
     return was is not None and now is not None and was.around == now.around
+
+
+def _is_moved(watch: Watch) -> bool:
+    """Whether somebody else's rules or routes are known to be others since the switch."""
+    before, after = watch.before.sessions, watch.last
+    was, now = (before.rules if before else None), (after.rules if after else None)
+    return was is not None and now is not None and was.around != now.around
 
 
 def _is_silent(facility: str, touched: Touched, watch: Watch) -> bool:
@@ -187,6 +197,8 @@ def _window_s(watch: Watch) -> float:
     """How long what was lost can have been lost by itself: from the look before, to the last one that counts."""
     before, first = watch.before.sessions, watch.first
     until = max(0.0, first.at - before.at) if first and before and first.at and before.at else MOMENT_S
+    # By the host's own clock, which may have been set meanwhile: hours would explain any loss.
+    until = min(until, _LONGEST_SWITCH_S)
     return until + 1 + min(watch.asked_s or 0.0, MOMENT_S)
 
 
@@ -194,7 +206,8 @@ def _rate(paths: Iterable[PathSession], watch: Watch) -> float:
     """How many of the paths reconnect a minute by themselves: by the sessions that were young before the switch."""
     at = watch.before.sessions.at if watch.before.sessions else 0.0
     ages = [at - _moment(path.since) for path in paths]
-    young = sum(1 for age in ages if age < _YOUNG_S)
+    # A session of the future says that the clock was set back, and not that it is young.
+    young = sum(1 for age in ages if 0 <= age < _YOUNG_S)
     return max(_RATE_A_MINUTE, 2 * young / len(ages)) if ages else _RATE_A_MINUTE
 
 

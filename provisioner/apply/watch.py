@@ -185,7 +185,8 @@ class Watch:
             elif alive is False or name in self.absent:
                 absent[name] = self.absent.get(name) or Absence(asked_s, sign.at_s)
         asked = {name: _asked(absence, seen, self.served.paths[name], asked_s) for name, absence in absent.items()}
-        lost = {name for name in absent if absent[name].since_s <= 0} | back
+        other = {name for name, was in self.steady.items() if _has_other_session(was, paths.get(name))}
+        lost = {name for name in absent if absent[name].since_s <= 0} | back | other
         return replace(
             self,
             signs=signs,
@@ -217,15 +218,18 @@ def _readings(known: Mapping[str, Reading], seen: PathsSeen, asked_s: float) -> 
 def _alive(sign: Sign, now: PathSession | None, asked_s: float, *, flowed: bool) -> bool | None:
     """Whether a path has a stream that flows; None where it is too early to say.
 
-    Of a path that was not seen to flow before nobody can say that it stands still.
+    Of a path that was not seen to flow before nobody can say that it stands still. Another session is a stream once
+    something comes in it: a camera may be dialled again and again, and send nothing.
     """
     if now is None or not now.available:
         return False
-    if now.since != sign.session or now.received > sign.received:
-        return True
-    if not flowed:
+    if not flowed or now.received > (sign.received if now.since == sign.session else 0):
         return True
     return None if asked_s - sign.at_s < _STILL_S else False
+
+
+def _has_other_session(was: PathSession, now: PathSession | None) -> bool:
+    return now is not None and now.available and now.since != was.since
 
 
 def _asked(absence: Absence, seen: PathsSeen, path: MediaPath, asked_s: float) -> Absence:

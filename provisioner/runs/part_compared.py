@@ -288,13 +288,14 @@ def _compared(
     bare = {carrier: _bare_noops(is_now.state.hosts[host], is_now, facts) for carrier, host in samples.items()}
     if None in bare.values():
         return None
-    hosts = chosen_hosts(is_now.state, limit.by(new.frame.settings.province_scheme))
+    limit = limit.of(after)
+    hosts = chosen_hosts(is_now.state, limit)
     differing = {host: seen for host, seen in facts.items() if host in scope.relays or host in new.frame.centres}
     observed = Observed(
         after, is_now.state, hosts, is_now.files, differing, before=before, served_elsewhere=scope.served_elsewhere
     )
     basis = Basis(digest_of(new.contents), session.templates.digest, {}, allow=allow)
-    plan = build_plan(observed, basis, limit.by(new.frame.settings.province_scheme), now, session.commit)
+    plan = build_plan(observed, basis, limit, now, session.commit)
     still = {spec.id for spec in hosts if spec.id not in differing}
     return replace(
         plan,

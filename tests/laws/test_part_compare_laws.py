@@ -246,6 +246,15 @@ def test_with_a_limit_by_host_or_carrier_too(root: Path) -> None:
     assert part is None
 
 
+@pytest.mark.parametrize("unknown", ["carrier=nowhere", "host=nowhere"])
+def test_a_name_that_nothing_has_is_said_alike_beside_one_that_something_has(root: Path, unknown: str) -> None:
+    without_a_stream(root, 3)
+    known = {"carrier": "carrier=viettel", "host": "host=relay-viettel-1"}[unknown.partition("=")[0]]
+    part, whole = documents(root, limit=parse_limits([known, unknown]))
+    assert "there is no such" in whole
+    assert part == whole
+
+
 def test_a_revision_that_there_is_not_is_said_alike(root: Path) -> None:
     part, whole = documents(root, "nowhere")
     assert part == whole

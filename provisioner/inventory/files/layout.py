@@ -123,7 +123,8 @@ def layout_of(root: Path) -> Layout:
     problems: list[Problem] = list(_contacts_in_the_clear(root))
     for folder, entries in _walk(str(root), ()):
         if not isinstance(entries, list):
-            problems.append(_NOT_READ[entries](File(root, "/".join(folder), "", None)))
+            owner = _meant(folder) if len(folder) >= _FACILITY_DEPTH else ""
+            problems.append(_NOT_READ[entries](File(root, "/".join(folder), owner, None)))
             continue
         for entry in entries:
             file = _file(root, folder, entry)
@@ -233,11 +234,22 @@ def _file(root: Path, folder: tuple[str, ...], entry: os.DirEntry[str]) -> File 
     """Tell what a file is: one that the inventory has, or one that nobody reads."""
     relative = "/".join((*folder, entry.name))
     if entry.is_symlink() and leads_out(os.fspath(root), (*folder, entry.name)):
-        return _link(File(root, relative, "", None))
+        return _link(File(root, relative, _meant((*folder, entry.name)), None))
     owner, model = _SINGLE.get(entry.name, _NOBODY) if not folder else _listed(folder, entry.name)
     if not owner or not relative.isprintable() or not _is_regular(entry):
-        return _unexpected(File(root, relative, "", None))
+        return _unexpected(File(root, relative, _meant((*folder, entry.name)), None))
     return File(root, relative, owner, model)
+
+
+def _meant(parts: tuple[str, ...]) -> str:
+    """The facility that something below facilities/ is meant to be, by its name: what is odd with it is about that one.
+
+    Of a province's whole folder nobody knows which facilities it would hold.
+    """
+    if parts[0] != "facilities" or len(parts) < _FACILITY_DEPTH - 1:
+        return ""
+    name = parts[min(len(parts), _FACILITY_DEPTH) - 1]
+    return f"facility/{_printable(name.removesuffix('.yml').removesuffix('.yaml'))}"
 
 
 def _listed(folder: tuple[str, ...], name: str) -> tuple[str, type[Model] | None]:
@@ -278,12 +290,12 @@ def _link(file: File) -> Problem:
 
 def _unexpected(file: File) -> Problem:
     message = f"{_printable(file.relative)} is not a file of an inventory: nothing reads it"
-    return Problem(file.shown, 0, 0, "file-unexpected", message, _LAYOUT_HINT, "")
+    return Problem(file.shown, 0, 0, "file-unexpected", message, _LAYOUT_HINT, file.owner)
 
 
 def _unreadable(folder: File) -> Problem:
     message = f"the folder {_printable(folder.relative) or '.'} cannot be read: what it holds is not checked"
-    return Problem(folder.shown, 0, 0, "folder-unreadable", message, "correct its permissions", "")
+    return Problem(folder.shown, 0, 0, "folder-unreadable", message, "correct its permissions", folder.owner)
 
 
 _NOT_READ: dict[_Fault, Callable[[File], Problem]] = {

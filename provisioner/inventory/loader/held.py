@@ -136,8 +136,15 @@ def _held(name: str, problems: tuple[Problem, ...], loaded: Loaded, frame: Frame
     later = [site.successor.carrier for site in sites if site.successor]
     carriers = {*plans, *(site.carrier for site in sites), *later}
     source = loaded.places.sources.get(f"facility/{name}")
-    folder = Path(source.shown).parent.name if source else ""
+    files = [source.shown] if source else [p.file for p in problems if p.object == f"facility/{name}"]
+    folder = next(filter(None, map(_province_folder, files)), "")
     return HeldFacility(name, problems, outline.province if outline else folder, tuple(sorted(carriers)), names)
+
+
+def _province_folder(file: str) -> str:
+    """The province's folder that a file stands in; what stands elsewhere has none."""
+    below = file.rpartition("facilities/")[2].split("/")
+    return below[0] if "facilities/" in file and len(below) > 1 else ""
 
 
 # --- secrets --------------------------------------------------------------------------------------

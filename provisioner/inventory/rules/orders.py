@@ -137,7 +137,8 @@ def instructions_refer_to_known_things(view: View) -> Iterator[Problem]:
             if name not in view.outlines and f"facility/{name}" not in view.broken:
                 message = f"{order.ref}: facility {name} does not exist"
                 path = ("instructions", index, "facilities", name)
-                yield view.problem("instructions", path, "facility-unknown", message, "correct the id")
+                gone = (name,) if view.once_here(name) else ()
+                yield view.problem("instructions", path, "facility-unknown", message, "correct the id", concerns=gone)
 
 
 RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (

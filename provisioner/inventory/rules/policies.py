@@ -89,7 +89,8 @@ def moves_are_sound(view: View) -> Iterator[Problem]:
             key, message, hint = fault
             named = move.old if key == "from" else move.new
             text = f"moved: {named} {message}"
-            both = _facilities(move) if fault == _UNREAD else ()
+            about_them = fault in {_UNREAD, _STILL} or (fault == _GONE and view.once_here(_parts(move.new)[1]))
+            both = _facilities(move) if about_them else ()
             yield view.problem("inventory", ("moved", index, key), "move-unsound", text, hint, concerns=both)
 
 
@@ -100,6 +101,8 @@ def _facilities(move: Move) -> tuple[str, ...]:
 Fault = tuple[str, str, str]
 """A key of the entry, what is wrong, what to do."""
 
+_GONE: Fault = ("to", "does not exist", "write the id that it has now, or remove the entry")
+_STILL: Fault = ("from", "is still there", "rename it, or remove the entry")
 _UNREAD: Fault = ("from", "has a file still, which cannot be read", "correct that file, rename it, or remove the entry")
 
 
@@ -116,7 +119,7 @@ def _target(view: View, move: Move) -> Fault | None:
     province, facility, *_ = _parts(move.new)
     outline = view.outlines.get(facility)
     if outline is None and f"facility/{facility}" not in view.broken:
-        return "to", "does not exist", "write the id that it has now, or remove the entry"
+        return _GONE
     if outline is not None and outline.province != province:
         hint = f"write {outline.province}/{facility}"
         return "to", f"does not exist: facility {facility} is in {outline.province}", hint
@@ -129,7 +132,7 @@ def _source(view: View, move: Move) -> Fault | None:
     if not device and outline is None and owner in view.broken and owner in view.places.sources:
         return _UNREAD
     still = outline is not None and outline.province == province and (not device or device[0] in outline.devices)
-    return ("from", "is still there", "rename it, or remove the entry") if still else None
+    return _STILL if still else None
 
 
 def _circle(view: View, move: Move) -> Fault | None:

@@ -116,6 +116,12 @@ class View:
     def _today(self) -> dict[_Key, Province | ProvinceError]:
         return {}
 
+    def once_here(self, facility: str) -> bool:
+        """Tell whether there is or was a facility of that id: an error that names it is about it, and is no typo."""
+        lock = self.inventory.allocations
+        removed = any(stone.object == f"site/{facility}" for stone in lock.tombstones)
+        return facility in self.outlines or facility in lock.sites or removed
+
     def knows(self, owner: str) -> bool:
         """Tell whether an object exists, or might exist in a file that could not be read."""
         kind, _, name = owner.partition("/")

@@ -10,7 +10,7 @@ import pytest
 from provisioner.apply import GateRules
 from provisioner.apply.answer import LiveRules, Look, PathSession, PeerSession, Sessions
 from provisioner.apply.gate import Decision, GateVerdict, decide
-from provisioner.apply.touched import Touched, touched_by, touched_names
+from provisioner.apply.touched import Served, Touched, touched_by, touched_names
 from provisioner.apply.unnamed import chance_of, undeclared_changes
 from provisioner.apply.watch import PathsSeen, Watch, paths_in
 from provisioner.plan.changes import Action, Change, Impact, Resource
@@ -344,6 +344,15 @@ def test_a_silence_is_nobodys_own_where_somebody_elses_rules_or_the_routes_chang
     assert follow(NOTHING, *((float(at), seen(at)) for at in range(100)))[-1].verdict is GateVerdict.FAIL
 
 
+@pytest.mark.parametrize("port", ["refused", "no-route"])
+def test_a_refusal_is_nobodys_own_where_the_relay_itself_may_refuse_or_know_no_way_since_the_switch(port: str) -> None:
+    def seen(at: float) -> PathsSeen:
+        rules = LiveRules(SERVED.devices, "digest", around="other")
+        return PathsSeen(sessions=sessions(at, lost(NAMES[0]), rules=rules), ports={OF_PATH: port})
+
+    assert follow(NOTHING, *((float(at), seen(at)) for at in range(100)))[-1].verdict is GateVerdict.FAIL
+
+
 def test_a_source_that_the_relay_did_not_try_while_its_camera_answered_has_no_excuse_afterwards() -> None:
     def seen(at: float) -> PathsSeen:
         ports = {OF_PATH: "ok" if at < 5 else "refused"}
@@ -430,6 +439,48 @@ def test_after_an_incident_more_may_reconnect_by_themselves() -> None:
         (0, PathsSeen(sessions=sessions(0, again(NAMES[0], NAMES[2], NAMES[4])))),
     )
     assert decide(NOTHING, old, 0.5, RULES).verdict is GateVerdict.FAIL
+
+
+DROPPED = (NAMES[0], NAMES[2], NAMES[4])
+
+
+def test_a_clock_that_is_set_meanwhile_makes_no_long_time_in_which_anything_may_reconnect() -> None:
+    served = Served({f"bg/site-{n}/cam/sub": PATH._replace(facility=f"site-{n}") for n in range(20)})
+    paths = dict.fromkeys(served.paths, PathSession(available=True, since=LONG_AGO, received=9, flowed=True))
+    others = dict.fromkeys(served.paths, PathSession(available=True, since="2021-05-03T00:00:10Z", received=9))
+    before, after = (Sessions("started", of, at=SWITCH + at) for of, at in ((paths, -0.5), (others, 86_400)))
+    watch = Watch.since(PathsSeen(sessions=before), served).after(PathsSeen(sessions=after), 0)
+    assert decide(Touched(served=served), watch, 0.5, RULES).verdict is GateVerdict.FAIL
+
+
+def test_sessions_that_begin_in_the_future_do_not_say_that_paths_reconnect_all_the_time() -> None:
+    later = {n: PathSession(available=True, since="2021-05-03T02:00:00Z", received=9, flowed=True) for n in NAMES}
+    watch = watched(
+        PathsSeen(sessions=sessions(-0.5, later)),
+        (0, PathsSeen(sessions=sessions(0, later | again(*DROPPED)))),
+    )
+    assert decide(NOTHING, watch, 0.5, RULES).verdict is GateVerdict.FAIL
+
+
+def test_sessions_in_which_nothing_comes_are_no_stream_however_often_they_begin() -> None:
+    def dialled(at: int) -> Sessions:
+        since = f"2021-05-03T00:{at // 60:02}:{at % 60:02}Z"
+        return sessions(at, {NAMES[0]: PathSession(available=True, since=since)})
+
+    ended = follow(NOTHING, *((float(at), dialled(at)) for at in range(100)))[-1]
+    assert ended.verdict is GateVerdict.FAIL
+    assert NAMES[0] in ended.cause
+
+
+def test_new_sessions_in_which_nothing_has_come_yet_were_dropped_with_the_switch_all_the_same() -> None:
+    (said,) = follow(NOTHING, (0, sessions(0, again(*NAMES, received=0))))
+    assert said.verdict is GateVerdict.FAIL
+
+
+def test_a_host_that_says_nothing_of_its_paths_after_the_switch_is_not_confirmed() -> None:
+    ended = follow(NOTHING, *((float(at), PathsSeen()) for at in range(100)))[-1]
+    assert ended.verdict is GateVerdict.FAIL
+    assert ended.cause == "the host does not say what became of its paths since the switch"
 
 
 def test_chance_is_that_of_rare_events() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from provisioner.base.errors import InventoryError
 from provisioner.inventory.files.lock import write_lock
 from provisioner.inventory.loader.held import ValidPart, partition, valid_part
 from provisioner.inventory.loader.load import load
-from provisioner.inventory.model import Inventory
+from provisioner.inventory.model import Inventory, Tombstone
 from tests import fleets, inventories
 
 NAMES = ("kcl-bg-001", "kcl-bg-002", "kcl-bg-0021", "kcl-bg-003")
@@ -127,6 +128,94 @@ def test_a_move_from_a_file_that_is_still_there_holds_both(tmp_path: Path) -> No
     move = {"from": "bac-giang/kcl-bg-002", "to": "bac-giang/kcl-bg-003", "until": "2021-06-01"}
     changed = one("kcl-bg-002", b"[") | {"inventory.yml": inventories.settings(moved=[move])}
     assert {"kcl-bg-002", "kcl-bg-003"} <= set(part(written(tmp_path, changed)).held)
+
+
+def in_its_place(path: Path, kind: str) -> None:
+    path.unlink()
+    if kind == "a link out":
+        path.symlink_to("/etc/hostname")
+    elif kind == "a link to nothing":
+        path.symlink_to("nowhere.yml")
+    elif kind == "a pipe":
+        os.mkfifo(path)
+    elif kind == "a folder":
+        path.mkdir()
+        (path / "more.yml").write_text("a: 1\n")
+    elif kind == "another ending":
+        path.with_suffix(".yaml").write_text("a: 1\n")
+    elif kind == "one folder up":
+        (path.parent.parent / path.name).write_text("a: 1\n")
+
+
+@pytest.mark.parametrize(
+    "kind", ["a link out", "a link to nothing", "a pipe", "a folder", "another ending", "one folder up"]
+)
+def test_what_is_no_file_in_the_place_of_one_holds_that_one(tmp_path: Path, kind: str) -> None:
+    root = written(tmp_path, {})
+    in_its_place(root / "facilities/bac-giang/kcl-bg-002.yml", kind)
+    held = part(root).held
+    assert set(held) == {"kcl-bg-002"}
+    assert held["kcl-bg-002"].province == ("" if kind == "one folder up" else "bac-giang")
+
+
+@pytest.mark.parametrize("name", [b"\xff\xfe.yml", b"a\nb.yml", b"notes.yaml"])
+def test_a_file_that_nobody_reads_among_the_facilities_stops_none_of_them(tmp_path: Path, name: bytes) -> None:
+    root = written(tmp_path, {})
+    (Path(os.fsdecode(os.fsencode(root / "facilities/bac-giang") + b"/" + name))).write_text("a: 1\n")
+    result = part(root)
+    assert set(result.inventory.facilities) == set(NAMES)
+    assert all(held.isprintable() for held in result.held)
+    assert len(result.held) == 1
+
+
+def test_a_province_folder_that_is_a_link_out_stops_all(tmp_path: Path) -> None:
+    root = written(tmp_path, {})
+    (root / "facilities/hai-duong").symlink_to("/etc")
+    with pytest.raises(InventoryError):
+        part(root)
+
+
+def test_a_facility_that_takes_an_older_name_of_another_holds_those_two(tmp_path: Path) -> None:
+    move = {"from": "bac-giang/kcl-bg-002", "to": "bac-giang/kcl-bg-003", "until": "2021-06-01"}
+    root = written(tmp_path, {"inventory.yml": inventories.settings(moved=[move])})
+    assert set(part(root).held) == {"kcl-bg-002", "kcl-bg-003"}
+
+
+def retired(root: Path, name: str) -> None:
+    """Delete a facility as `allocate` leaves it: without an entry, with a tombstone."""
+    lock = whole().allocations
+    site = lock.sites[name]
+    stone = Tombstone(object=f"site/{name}", pool=f"carriers/{site.carrier}", tunnel_address=site.tunnel_address)
+    left = {other: entry for other, entry in lock.sites.items() if other != name}
+    write_lock(root, lock.model_copy(update={"sites": left, "tombstones": (*lock.tombstones, stone)}))
+    (root / f"facilities/bac-giang/{name}.yml").unlink()
+
+
+def ordered(name: str) -> Plain:
+    """An order that gives a facility a day of its own."""
+    order = {"ref": "1", "issuer": "x", "issued_on": "2021-05-01", "before": "2021-06-01", "scope": ["ubnd_tinh"]}
+    return {"version": 1, "instructions": [order | {"facilities": {name: "2021-06-10"}}]}
+
+
+def test_an_order_for_a_facility_that_was_removed_is_about_that_one(tmp_path: Path) -> None:
+    root = written(tmp_path, {"instructions.yml": ordered("kcl-bg-002")})
+    retired(root, "kcl-bg-002")
+    assert set(part(root).held) == {"kcl-bg-002"}
+
+
+def test_an_order_for_a_facility_that_never_was_stops_all(tmp_path: Path) -> None:
+    with pytest.raises(InventoryError) as raised:
+        part(written(tmp_path, {"instructions.yml": ordered("kcl-bg-02")}))
+    assert [problem.code for problem in raised.value.problems] == ["facility-unknown"]
+
+
+def test_a_move_to_a_facility_that_was_removed_is_about_that_one(tmp_path: Path) -> None:
+    move = {"from": "bac-giang/kcl-bg-000", "to": "bac-giang/kcl-bg-002", "until": "2021-06-01"}
+    root = written(tmp_path, {"inventory.yml": inventories.settings(moved=[move])})
+    retired(root, "kcl-bg-002")
+    held = part(root).held
+    assert "kcl-bg-002" in held
+    assert set(held) <= {"kcl-bg-000", "kcl-bg-002"}
 
 
 def test_what_a_held_facility_would_weigh_is_no_load_of_its_relay(tmp_path: Path) -> None:
