@@ -16,7 +16,6 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from cryptography.exceptions import InvalidTag
@@ -40,6 +39,10 @@ _MOST: Final = 8
 _BY_ID: Final = ("readers", "site_psks", "host_keys")
 _A_KEY: Final = Secret("-")
 
+# Dictionaries: what is found out goes from process to process, and no read-only view of one does.
+_NO_NAMES: Final[Mapping[str, Sequence[str]]] = {}
+_NO_DIGESTS: Final[Mapping[str, str]] = {}
+
 Logins = Mapping[str, Mapping[str, Credentials]]
 
 
@@ -55,11 +58,11 @@ class KnownFile(NamedTuple):
         digest_key: whether the digest key is in it.
     """
 
-    logins: Mapping[str, Sequence[str]] = MappingProxyType({})
+    logins: Mapping[str, Sequence[str]] = _NO_NAMES
     factory: Sequence[tuple[str, str]] = ()
-    free: Mapping[str, str] = MappingProxyType({})
-    keys: Mapping[str, Sequence[str]] = MappingProxyType({})
-    centre_psks: Mapping[str, Sequence[str]] = MappingProxyType({})
+    free: Mapping[str, str] = _NO_DIGESTS
+    keys: Mapping[str, Sequence[str]] = _NO_NAMES
+    centre_psks: Mapping[str, Sequence[str]] = _NO_NAMES
     digest_key: bool = False
 
 
@@ -189,7 +192,7 @@ class KnownSecrets:
             return {}
 
     def _sealed(self, kept: _Kept) -> bytes:
-        rows = {relative: (digest, _packed(known)) for relative, (digest, known) in kept.files.items()}
+        rows = {relative: (digest, list(known)) for relative, (digest, known) in kept.files.items()}
         text = json.dumps(rows, separators=(",", ":")).encode()
         nonce = os.urandom(_NONCE_BYTES)
         filled = text + b" " * (-len(text) % _ROOM)
@@ -198,7 +201,3 @@ class KnownSecrets:
     def _bound(self, name: str) -> bytes:
         stamp = self._cache.stamp if self._cache else ""
         return f"{name} {stamp}".encode()
-
-
-def _packed(known: Known) -> list[object]:
-    return [dict(value) if isinstance(value, Mapping) else value for value in known]
