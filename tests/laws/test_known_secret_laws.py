@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from provisioner.base.diagnostics import Problem
 from provisioner.base.errors import SecretsError
 from provisioner.base.vault import VaultPasswords, encrypt
 from provisioner.inventory.loader import secrets
+from provisioner.inventory.loader.known_secrets import KnownFile
 from provisioner.inventory.loader.load import check, load
 from provisioner.inventory.operations.validate import validate
 from tests import inventories as make
@@ -260,3 +262,9 @@ def test_what_somebody_planted_is_no_good_news(keys: Path) -> None:
     for planted in (b"", body[:-1], bytes(len(body)), body[:20] + b"x" + body[21:]):
         kept.write_bytes(head + b"\n" + planted)
         assert quickly(root, env) == wanted
+
+
+def test_what_is_known_goes_from_process_to_process() -> None:
+    """A country's files are opened side by side: what each is known for comes back whole, what it lacks too."""
+    for known in (KnownFile(), KnownFile(digest_key=True), KnownFile(logins={"kcl-1": ["cam-01"]})):
+        assert pickle.loads(pickle.dumps(known)) == known  # noqa: S301 (our own)
