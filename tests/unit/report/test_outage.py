@@ -21,11 +21,12 @@ from provisioner.history.store import open_history
 from provisioner.inventory.deadlines import Timeliness
 from provisioner.inventory.model import Facility, Inventory
 from provisioner.inventory.signed import signed_content
-from provisioner.lifecycle.evidence import NO_EVIDENCE, Evidence
+from provisioner.lifecycle.evidence import NO_EVIDENCE, Evidence, Shown
 from provisioner.lifecycle.pictures import freshness
 from provisioner.lifecycle.states import FacilityState
 from provisioner.lifecycle.status import FacilityStatus, statuses
 from provisioner.report.exports import REPORTS, FacilityList, export_document
+from provisioner.report.freshness import freshness_label, freshness_line
 from provisioner.report.progress import progress
 from provisioner.report.status import status_document, status_lines
 from tests import histories
@@ -186,6 +187,49 @@ def test_what_a_run_over_all_could_not_look_at_is_unknown_and_not_what_it_was_be
     ]
     total = _total(inventory, evidence(inventory, tmp_path, nights), NIGHTS[3] + timedelta(minutes=1))
     assert (total.up, total.not_up, total.unknown, total.cameras_up, total.cameras_unknown) == (10, 0, 1, 77, 8)
+
+
+def test_what_a_clock_that_is_ahead_saw_says_nothing_of_now(tmp_path: Path) -> None:
+    """It would be the latest look for days, and hide every outage in them."""
+    inventory = province()
+    nights: list[Night] = [
+        (NIGHTS[3] + timedelta(days=2), whole(inventory, up=True), ()),
+        (NIGHTS[3], whole(inventory, up=False), ()),
+    ]
+    shown = evidence(inventory, tmp_path, nights)
+    total = _total(inventory, shown, MORNING)
+    assert (total.up, total.unknown, total.cameras_up, total.cameras_unknown) == (0, 11, 0, 85)
+    fresh = freshness(shown, MORNING, (status.pictures for status in statuses(inventory, shown, MORNING)))
+    assert freshness_line(fresh) == (
+        "last verification: at 2021-05-14 00:11:00 +07:00, later than this report, so a clock is wrong (run verify-0);"
+        " it is not known which cameras are up now of 11 of 11 facilities that hosts carry"
+    )
+    assert "SAU THỜI ĐIỂM BÁO CÁO, ĐỒNG HỒ MÁY SAI" in freshness_label(fresh)
+
+
+def test_a_clock_that_is_minutes_ahead_is_as_good_as_any(tmp_path: Path) -> None:
+    inventory = province()
+    nights: list[Night] = [(MORNING + timedelta(minutes=10), whole(inventory, up=True), ())]
+    assert _total(inventory, evidence(inventory, tmp_path, nights), MORNING).up == 11
+
+
+@pytest.mark.parametrize("looked_again", [True, False])
+def test_an_edit_while_pictures_are_down_starts_no_new_outage(looked_again: bool, tmp_path: Path) -> None:  # noqa: FBT001
+    site = make.facility(operating="preparing", opens_on="2021-05-15")
+    before = make.inventory(facilities=[site])
+    edited = make.inventory(facilities=[site | {"cameras": _cameras(2)}])
+    up = [("kcl-bg-001", before, 1), ("kcl-bg-001", before, 0), ("kcl-bg-001", edited, 0)]
+    with closing(open_history(StatePlace("test", tmp_path / "state.db"))) as history:
+        for number, (name, inventory, count) in enumerate(up if looked_again else up[:2]):
+            moment = NIGHTS[number + 1]
+            run = histories.run(id=f"verify-{number}", started=moment - timedelta(minutes=5))
+            checks = (_check(inventory.facilities[name], count, moment),)
+            history.end(run, histories.ending(finished=moment + timedelta(minutes=1), checks=checks))
+        shown = history.evidence()
+    (status,) = statuses(edited, shown, MORNING)
+    assert status.pictures.is_up is (False if looked_again else None)
+    assert status.pictures.down_since
+    assert (status.pictures.last_proved, status.pictures.down_since.at) == (Shown(NIGHTS[1], "verify-0"), NIGHTS[2])
 
 
 # --- surveys against cameras, and claims -----------------------------------------------------------
