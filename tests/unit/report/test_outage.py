@@ -248,6 +248,18 @@ def test_surveys_are_held_against_the_cameras_that_are_registered() -> None:
     assert row.split() == [PROVINCE, "30", "85", "of", "125", "85", "114", "0"]
 
 
+def test_cameras_of_a_site_that_nobody_surveyed_make_up_for_none_that_a_survey_saw() -> None:
+    """With one more site of forty cameras the province looked as if all that surveys saw was registered."""
+    more = [make.facility(f"kcl-tn-{n:03}", province=PROVINCE, cameras=_cameras(40), survey=None) for n in (31,)]
+    inventory = province(*more)
+    judged = statuses(inventory, NO_EVIDENCE, MORNING)
+    total = progress(judged, lambda status: status.facility.province).total
+    assert (total.surveyed, total.cameras, total.registered, total.present) == (30, 125, 85, 125)
+    lines = progress_lines(judged)
+    row = lines[next(number for number, line in enumerate(lines) if "registered of present" in line) + 1]
+    assert row.split()[:5] == [PROVINCE, "30", "85", "of", "125"]
+
+
 def test_recorders_are_counted() -> None:
     """Twelve sites with five cameras and a recorder each, as one province had them."""
     cameras = [make.channel(f"cam-{number}", number) for number in range(1, 6)]
