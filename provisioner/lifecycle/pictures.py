@@ -134,7 +134,9 @@ def _down_since(
     facility: str, last: Mapping[tuple[str, str], LastCheck | None], evidence: Evidence, proved: Shown
 ) -> Shown | None:
     """Since when not all is up: an edit of a file that is down does not make the outage a new one, nor end it."""
-    checked = [content for content, check in last.items() if check]
-    if any(content not in evidence.declined for content in checked):
+    declined = [evidence.declined.get(content) for content, check in last.items() if check]
+    since = [shown for shown in declined if shown]
+    if len(since) < len(declined):
         return None
-    return min((shown for shown in evidence.declines_of(facility) if shown > proved), default=None)
+    # What is as it was before another content was proved declined before that, and is down all the same.
+    return min((shown for shown in evidence.declines_of(facility) if shown > proved), default=max(since, default=None))

@@ -232,6 +232,20 @@ def test_an_edit_while_pictures_are_down_starts_no_new_outage(looked_again: bool
     assert (status.pictures.last_proved, status.pictures.down_since.at) == (Shown(NIGHTS[1], "verify-0"), NIGHTS[2])
 
 
+def test_an_edit_that_is_taken_back_hides_no_outage(tmp_path: Path) -> None:
+    """The older content declined before the edited one was proved, and is down when it comes back."""
+    site = make.facility()
+    before = make.inventory(facilities=[site])
+    edited = make.inventory(facilities=[site | {"cameras": _cameras(2)}])
+    with closing(open_history(StatePlace("test", tmp_path / "state.db"))) as history:
+        for number, (inventory, up) in enumerate([(before, 1), (before, 0), (edited, 2), (before, 0)]):
+            run = histories.run(id=f"verify-{number}", started=NIGHTS[number] - timedelta(minutes=5))
+            checks = (_check(inventory.facilities["kcl-bg-001"], up, NIGHTS[number]),)
+            history.end(run, histories.ending(finished=NIGHTS[number] + timedelta(minutes=1), checks=checks))
+        (status,) = statuses(before, history.evidence(), MORNING)
+    assert (status.pictures.is_up, bool(status.pictures.down_since)) == (False, True)
+
+
 # --- surveys against cameras, and claims -----------------------------------------------------------
 
 
