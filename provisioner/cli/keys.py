@@ -14,6 +14,7 @@ from provisioner.cli.output import print_document, print_error_line, print_warni
 from provisioner.pipeline import KeysMade, Session, init_keys
 from provisioner.plan.guards.measures import named
 from provisioner.plan.guards.policy import parse_allowances
+from provisioner.plan.last_lines import held_ending
 
 
 @click.group(cls=NamedGroup)
@@ -78,6 +79,8 @@ def keys_ending(made: KeysMade) -> tuple[str, ...]:
     if made.shut:
         files = named([f"{file}.yml" for file in made.shut])
         sentences.append(f"{counted(len(made.shut), 'file')} stayed shut: {files}; nothing was made for it")
+    if made.held:
+        sentences.append(held_ending([one.id for one in made.held]))
     for relay, sites in made.site_packages.items():
         sentences.append(
             f"{relay} has a new key: {counted(len(sites), 'site')} of it connects only with a new package:"
@@ -87,5 +90,6 @@ def keys_ending(made: KeysMade) -> tuple[str, ...]:
     of = f" of {asked}" if made.unreadable else ""
     sentences.append(f"{counted(len(made.hosts), 'host')}{of} with keys: {', '.join(made.hosts) or 'none'}")
     if not (made.written or made.unreadable or made.shut):
-        sentences.append("nothing to make: every key and secret is there")
+        for_whom = " for all others" if made.held else ""
+        sentences.append(f"nothing to make{for_whom}: every key and secret is there")
     return tuple(sentences)

@@ -71,6 +71,6 @@ class Amount(click.FloatRange):
             click.BadParameter: it is none, or out of bounds.
         """
         number = float(super().convert(value, param, ctx))
-        if number != number:  # noqa: PLR0124 (so is "nan" told)
+        if number != number:  # noqa: PLR0124 (only "nan" is not itself)
             self.fail("nan is not a number", param, ctx)
         return number

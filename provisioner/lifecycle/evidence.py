@@ -140,5 +140,16 @@ class Evidence:
             proofs[facility].append(proof)
         return {facility: tuple(of) for facility, of in proofs.items()}
 
+    def declines_of(self, facility: str) -> tuple[Shown, ...]:
+        """When each content that a facility ever had declined, of those that did."""
+        return self._declines.get(facility, ())
+
+    @cached_property
+    def _declines(self) -> dict[str, tuple[Shown, ...]]:
+        declines: dict[str, list[Shown]] = defaultdict(list)
+        for (facility, _), shown in self.declined.items():
+            declines[facility].append(shown)
+        return {facility: tuple(of) for facility, of in declines.items()}
+
 
 NO_EVIDENCE = Evidence()

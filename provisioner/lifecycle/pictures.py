@@ -6,7 +6,7 @@ than `STALE_HOURS` ago: what nobody looked at is unknown, and never up.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -18,6 +18,9 @@ STALE_HOURS = 24
 """What was seen longer ago says nothing of now: all is verified every night, so that older proof has missed a night."""
 
 STALE = timedelta(hours=STALE_HOURS)
+AHEAD = timedelta(minutes=15)
+"""A verification that ended so much later than the report is of a machine whose clock is wrong: nobody knows when it
+was, and it would stay the latest one however often others look after it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,11 @@ class Freshness:
         return self.now - self.verified.shown.at if self.verified else None
 
     @property
+    def is_ahead(self) -> bool:
+        """Whether the latest verification ended later than the report, by its own clock."""
+        return self.age is not None and self.age < -AHEAD
+
+    @property
     def is_stale(self) -> bool:
         """Whether the latest verification says nothing of now."""
         return self.age is None or self.age > STALE
@@ -108,19 +116,27 @@ def pictures_of(facility: Facility, evidence: Evidence, now: datetime) -> Pictur
         carried=bool(progresses),
         look=max(looks, key=lambda check: (check.proved, check.shown), default=None),
         last_proved=max(proofs, default=None),
-        down_since=_down_since([content for content, check in last.items() if check], evidence) if proofs else None,
+        down_since=_down_since(facility.id, last, evidence, max(proofs)) if progresses and proofs else None,
     )
 
 
 def _is_of_now(check: LastCheck, evidence: Evidence, now: datetime) -> bool:
-    """Tell whether a check is young, and no later verification of all came back without a word on the facility."""
+    """Tell whether a check is young, of no clock that is ahead, and not before a later verification of all.
+
+    One that came back without a word on the facility leaves nothing known of it.
+    """
     of_all = evidence.looked_at_all
     superseded = of_all is not None and check.shown.at < of_all.began
-    return now - check.shown.at <= STALE and not superseded
+    return -AHEAD <= now - check.shown.at <= STALE and not superseded
 
 
-def _down_since(checked: Iterable[tuple[str, str]], evidence: Evidence) -> Shown | None:
-    """Since when no connection of those that were checked was up as a whole."""
-    declined = [evidence.declined.get(content) for content in checked]
+def _down_since(
+    facility: str, last: Mapping[tuple[str, str], LastCheck | None], evidence: Evidence, proved: Shown
+) -> Shown | None:
+    """Since when not all is up: an edit of a file that is down does not make the outage a new one, nor end it."""
+    declined = [evidence.declined.get(content) for content, check in last.items() if check]
     since = [shown for shown in declined if shown]
-    return max(since) if since and len(since) == len(declined) else None
+    if len(since) < len(declined):
+        return None
+    # What is as it was before another content was proved declined before that, and is down all the same.
+    return min((shown for shown in evidence.declines_of(facility) if shown > proved), default=max(since, default=None))

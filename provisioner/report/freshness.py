@@ -24,7 +24,8 @@ def freshness_line(fresh: Freshness) -> str:
     if fresh.verified is None or fresh.age is None:
         return "last verification: none is recorded, so which cameras are up now is not known"
     if fresh.age < timedelta():
-        age = f"at {local_time(fresh.verified.shown.at)}, later than this report"
+        wrong = ", so a clock is wrong" if fresh.is_ahead else ""
+        age = f"at {local_time(fresh.verified.shown.at)}, later than this report{wrong}"
     else:
         age = f"{_parts(fresh.age, ('day', 'h', 'min'))} ago"
     line = f"last verification: {age} ({_of(fresh.verified)})"
@@ -60,6 +61,8 @@ def freshness_label(fresh: Freshness) -> str:
         return "chưa có lần kiểm tra nào, không rõ hiện camera nào có hình"
     at = f"{fresh.verified.shown.at.astimezone(VIETNAM):%H:%M ngày %d/%m/%Y}"
     age = f"{_parts(max(fresh.age, timedelta()), ('ngày', 'giờ', 'phút'))} trước"
+    if fresh.is_ahead:
+        age = "SAU THỜI ĐIỂM BÁO CÁO, ĐỒNG HỒ MÁY SAI"
     limit = f", chỉ {' '.join(fresh.verified.limit)}" if fresh.verified.limit else ""
     line = f"lần kiểm tra gần nhất: {age} (lúc {at}, {fresh.verified.shown.run}{limit})"
     if fresh.is_stale:

@@ -56,6 +56,7 @@ class Group:
         cameras_up: the cameras that are up now; `cameras_down` were looked at and are not, `cameras_unknown` nobody
             looked at. No host pulls the others.
         surveyed: how many facilities were surveyed; the counts that follow are those of their surveys.
+        registered: the cameras in the files of those that were surveyed, to be held against `present`.
         present: cameras that were there; `fit` will do, `missing` are to be added.
     """
 
@@ -80,6 +81,7 @@ class Group:
     cameras_unknown: int
     recorders: int
     surveyed: int
+    registered: int
     present: int
     fit: int
     missing: int
@@ -149,7 +151,8 @@ def _group(key: str, group: Sequence[FacilityStatus]) -> Group:
     now = Counter(status.pictures.is_up for status in connected)
     proved = [status.pictures.last_proved.at for status in connected if status.pictures.last_proved]
     down = [status.pictures.down_since.at for status in connected if status.pictures.down_since]
-    surveys = [status.facility.survey.cameras for status in group if status.facility.survey]
+    surveyed = [status.facility for status in group if status.facility.survey]
+    surveys = [facility.survey.cameras for facility in surveyed if facility.survey]
     return Group(
         key=key,
         facilities=len(group),
@@ -172,6 +175,7 @@ def _group(key: str, group: Sequence[FacilityStatus]) -> Group:
         cameras_unknown=sum(status.pictures.unknown for status in group),
         recorders=sum(status.facility.recorder_count for status in group),
         surveyed=len(surveys),
+        registered=sum(facility.camera_count for facility in surveyed),
         present=sum(counts.present for counts in surveys),
         fit=sum(counts.fit for counts in surveys),
         missing=sum(counts.missing for counts in surveys),

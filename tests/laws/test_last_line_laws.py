@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from provisioner.apply import HostOutcome, HostResult, NotStartedBecause, RunEnd, exit_code, run_ending
 from provisioner.base.errors import HostError
+from provisioner.base.held import HeldFacility
 from provisioner.cli.keys import keys_ending
 from provisioner.hosts.facts import HostFacts
 from provisioner.pipeline import KeysMade
@@ -153,15 +154,21 @@ def test_a_rollback_names_who_did_not_go_back_first(kinds: list[str]) -> None:
 
 
 @MANY
-@given(silent=st.sets(st.sampled_from(HOSTS)), written=st.booleans(), shut=st.booleans())
-def test_keys_init_says_first_whose_keys_are_not_made(silent: set[str], *, written: bool, shut: bool) -> None:
+@given(silent=st.sets(st.sampled_from(HOSTS)), written=st.booleans(), shut=st.booleans(), held=st.booleans())
+def test_keys_init_says_first_whose_keys_are_not_made(
+    silent: set[str], *, written: bool, shut: bool, held: bool
+) -> None:
     asked = tuple(host for host in HOSTS if host not in silent)
     errors = {host: HostError("no route", object=host) for host in silent}
-    made = KeysMade((Path("lock"),) if written else (), asked, errors, {"carriers/x": "secrets-x"} if shut else {})
+    files = {"carriers/x": "secrets-x"} if shut else {}
+    kept = (HeldFacility("kcl-9", ()),) if held else ()
+    made = KeysMade((Path("lock"),) if written else (), asked, errors, files, held=kept)
     ending = keys_ending(made)
     assert ("not asked for keys" in ending[0]) == bool(silent)
     assert ("stayed shut" in ending[0]) == (shut and not silent)
     assert ("nothing to make" in " ".join(ending)) == (not (silent or written or shut))
+    assert ("nothing to make:" in " ".join(ending)) == (not (silent or written or shut or held))
+    assert any("kcl-9" in line for line in ending) == held
 
 
 @MANY

@@ -28,7 +28,7 @@ _WHOLE = re.compile(
     r"n[/.]?a\.?|#n/a|none|null|nil|tbd|todo|unknown|x{1,9}|test(?: ?[0-9]+)?|(?:trường|cơ sở) test|abc|không tên",
     re.IGNORECASE,
 )
-_WITHIN = re.compile(r"[?\uff1f\ufffd]|(?<!\w)x{3,}(?!\w)|(?:\.{2,}|\u2026)\s*\)?$", re.IGNORECASE)
+_WITHIN = re.compile(r"[?\uff1f\ufffd]|(?<!\w)x{3,}(?!\w)|(?:(?<!\.)\.{2,}|\u2026)\s*\)?$", re.IGNORECASE)
 _LONGEST_NOTHING = 20
 _NOTHING = frozenset({"khong", "khong-co", "khong-co-duong", "khong-co-so-nha"})
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from provisioner.base.errors import UsageError
@@ -49,15 +49,20 @@ def answered(records: Iterable[Record], answers: Iterable[Answer]) -> list[Recor
     """The rows, with answers in them.
 
     Raises:
-        UsageError: an answer is about no row of a list of facilities, or about several.
+        UsageError: an answer is about no row of a list of facilities, or about several; or a row has two.
     """
     rows = list(records)
-    sites = {place: dict(_answer_of(rows, answer)) for place, answer in enumerate(answers)}
-    by_row: Mapping[int, str] = {number: site for pairs in sites.values() for number, site in pairs.items()}
-    return [_with_id(record, by_row[number]) if number in by_row else record for number, record in enumerate(rows)]
+    by_row: dict[int, Answer] = {}
+    for answer in answers:
+        first = by_row.setdefault(_row_of(rows, answer), answer)
+        if first.site != answer.site:
+            message = f"--answer {answer.text}: row {answer.row} has another answer as well: {first.text}"
+            raise UsageError(message, hint="give each row one answer")
+    return [_with_id(record, by_row[place].site) if place in by_row else record for place, record in enumerate(rows)]
 
 
-def _answer_of(rows: list[Record], answer: Answer) -> Iterator[tuple[int, str]]:
+def _row_of(rows: list[Record], answer: Answer) -> int:
+    """The place among the rows of the one that an answer is about."""
     fitting = [
         number
         for number, record in enumerate(rows)
@@ -69,7 +74,7 @@ def _answer_of(rows: list[Record], answer: Answer) -> Iterator[tuple[int, str]]:
         several = "several sheets have such a row" if fitting else "no list of facilities has such a row"
         sheets = ", ".join(sorted({_file_and_sheet(record) for record in rows if record.kind is FormKind.FACILITIES}))
         raise UsageError(f"--answer {answer.text}: {several}", hint=f"name one of {sheets}: SHEET!ROW=ID")
-    yield fitting[0], answer.site
+    return fitting[0]
 
 
 def _file_and_sheet(record: Record) -> str:

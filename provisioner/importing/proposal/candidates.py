@@ -125,6 +125,8 @@ class SiteIndex:
                 same = names_agree(identity.name, other.name) is Sameness.SAME
                 reasons = (Why.SAME_NAME if same else Why.OTHER_MARKS, *_of_place(identity, other))
                 yield Likely(key, reasons, strong=True)
+            elif _is_street_apart(identity, other):
+                yield Likely(key, (Why.SAME_NAME, *_of_place(identity, other)), strong=crowd)
             elif crowd:
                 yield Likely(key, (Why.SAME_NAME, Why.MANY_NAMESAKES), strong=True)
 
@@ -163,6 +165,12 @@ def _neighbourhoods(identity: Identity) -> Iterator[tuple[str, str]]:
         yield identity.ward.key, word
     if identity.street and _is_numbered(identity):
         yield identity.ward.key, f"@{identity.street.key}"
+
+
+def _is_street_apart(one: Identity, other: Identity) -> bool:
+    """Tell whether two sites of one name are in one ward: the address of one may have been written otherwise."""
+    district, ward, street = places_agree(one, other)
+    return one.ward is not None and (district, ward, street) == (Sameness.SAME, Sameness.SAME, Sameness.OTHER)
 
 
 def _is_numbered(identity: Identity) -> bool:

@@ -28,14 +28,17 @@ _TYPES = {
     **dict.fromkeys(("huyen", "h"), "huyen"),
     **dict.fromkeys(("thi-xa", "tx", "t-x"), "thi-xa"),
     **dict.fromkeys(("thanh-pho", "tp", "t-p"), "thanh-pho"),
-    **dict.fromkeys(("phuong", "p"), "phuong"),
+    **dict.fromkeys(("phuong", "p", "f"), "phuong"),
     **dict.fromkeys(("thi-tran", "tt", "t-t"), "thi-tran"),
     **dict.fromkeys(("xa", "x"), "xa"),
     "dac-khu": "dac-khu",
 }
 """The types of districts and wards, by every way to write them."""
-_TYPE = re.compile(rf"({'|'.join(sorted(_TYPES, key=len, reverse=True))})-(.+)|([qp])([0-9]+)")
+_TYPE = re.compile(rf"({'|'.join(sorted(_TYPES, key=len, reverse=True))})-(.+)|([qpf])0*([0-9]+)")
 _STREET_WORDS = frozenset({"so", "nha", "duong", "pho", "d"})
+_SHORT = re.compile(r"(?<![^\W_])(kp|tdp|ql|tl)[\s.]*(?=[0-9])", re.IGNORECASE)
+_WRITTEN_OUT = {"kp": "khu phố", "tdp": "tổ dân phố", "ql": "quốc lộ", "tl": "tỉnh lộ"}
+"""What stands before a number in an address, by how it is shortened."""
 _WORD = re.compile(r"[^\W_]+")
 
 
@@ -131,11 +134,26 @@ def unit_part(text: str) -> Part:
 
 @lru_cache(maxsize=_CACHED)
 def street_part(text: str) -> Part:
-    """Number and street, ready to be compared: words that say nothing left out, in any order."""
-    words, marked = _words(text)
-    pairs = sorted(zip(words, marked or words, strict=True))
+    """Number and street, ready to be compared: words that say nothing left out, in any order.
+
+    Numbers stay in theirs: 12/3 is not 3/12, and group 3 of quarter 2 is not group 2 of quarter 3.
+    """
+    words, marked = _words(_SHORT.sub(lambda match: _written_out(match[1], text), text))
+    pairs = sorted(zip(words, marked or words, strict=True), key=_words_first)
     kept = [pair for pair in pairs if pair[0] not in _STREET_WORDS] or pairs
     return Part("-".join(word for word, _ in kept), "".join(word for _, word in kept) if marked else "")
+
+
+def _written_out(short: str, text: str) -> str:
+    """What a shortened word stands for, with marks only where its text has some."""
+    written = _WRITTEN_OUT[short.lower()]
+    return f"{fold(written).replace('-', ' ') if text.isascii() else written} "
+
+
+def _words_first(pair: tuple[str, str]) -> tuple[bool, str, str]:
+    """The order of words; what has a digit stands behind them, in the text's own order."""
+    word, marked = pair
+    return (True, "", "") if any(map(str.isdecimal, word)) else (False, word, marked)
 
 
 def _words(text: str) -> tuple[list[str], list[str]]:

@@ -65,6 +65,7 @@ def _group_document(group: Group, key: str) -> Document:
         "cameras_unknown": group.cameras_unknown,
         "recorders": group.recorders,
         "surveyed": group.surveyed,
+        "cameras_registered": group.registered,
         "cameras_present": group.present,
         "cameras_fit": group.fit,
         "cameras_missing": group.missing,
@@ -133,7 +134,7 @@ def _short(moment: datetime | None) -> str:
 
 
 def _survey_table(report: ProgressReport) -> Iterator[str]:
-    """What the surveys found, against the cameras that are registered."""
+    """What the surveys found, against the cameras that are registered where they were made."""
     names = ("province", "surveyed", "registered of present", "fit", "missing", "recorders")
     rows = [_surveyed(group, group.key) for group in report.by_province]
     yield from text_table(names, [*rows, _surveyed(report.total, TOTAL_NAME)], numbers=True)
@@ -141,7 +142,7 @@ def _survey_table(report: ProgressReport) -> Iterator[str]:
 
 def _surveyed(group: Group, name: str) -> list[str]:
     counts = (group.fit, group.missing, group.recorders)
-    return [name, str(group.surveyed), f"{group.cameras} of {group.present}", *map(str, counts)]
+    return [name, str(group.surveyed), f"{group.registered} of {group.present}", *map(str, counts)]
 
 
 # --- pages -----------------------------------------------------------------------------------------
@@ -267,7 +268,7 @@ def _listed(number: int, status: FacilityStatus, province: str) -> SheetRow:
         blocked.next_action if blocked else "",
         day_label(blocked.due) if blocked else "",
         *_now(status),
-        *_found(facility),
+        *_registered(facility),
         opening_label(status.opening) if status.opening else "",
     )
 
@@ -285,7 +286,7 @@ def _now(status: FacilityStatus) -> SheetRow:
     )
 
 
-def _found(facility: Facility) -> SheetRow:
+def _registered(facility: Facility) -> SheetRow:
     """The cameras and recorders that are registered, and what the survey found."""
     counts = facility.survey.cameras if facility.survey else None
     surveyed = (counts.present, counts.fit, counts.missing) if counts else ("", "", "")

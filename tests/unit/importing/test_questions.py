@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from provisioner.base.errors import UsageError
 from provisioner.importing.cells.findings import FindingLevel
+from provisioner.importing.forms.doubt import is_doubtful
 from provisioner.importing.proposal.answers import answered, read_answer
 from provisioner.importing.proposal.build import propose
 from provisioner.importing.proposal.model import Baseline, Proposal
@@ -172,6 +174,24 @@ def test_another_name_at_the_same_address_is_asked_only_where_the_site_is_not_in
     assert changed(desk.read(new, row("Khách sạn Hoa Sen", *PLACE))) == ["kcl-bg-002"]
 
 
+def test_the_same_name_in_one_ward_is_asked_about_where_no_row_has_the_other_street() -> None:
+    """It made a second site without a word wherever a street was written otherwise."""
+    place = ("Huyện Việt Yên", "Xã Tăng Tiến")
+    desk = Desk(site("Trường THCS Hòa Bình", 1, *place, "Thôn Đông"))
+    moved = row("Trường THCS Hòa Bình", *place, "12 Lê Lợi")
+    assert asked(desk.read(moved)) == [("twin", 2, ["kcl-bg-001"])]
+    both = desk.read(moved, row("Trường THCS Hòa Bình", *place, "Thôn Đông"))
+    assert (asked(both), changed(both)) == ([], ["kcl-bg-002"])
+
+
+def test_numbers_of_an_address_that_change_places_are_no_proof_of_one_site() -> None:
+    """House 3 in lane 12 was taken for house 12 in lane 3, and the one's row was written over the other."""
+    place = ("Huyện Việt Yên", "Xã Tăng Tiến")
+    desk = Desk(site("Nhà văn hóa", 1, *place, "12/3 Lê Lợi"))
+    proposal = desk.read(row("Nhà văn hóa", *place, "3/12 Lê Lợi", kind="Ký túc xá"))
+    assert (asked(proposal), changed(proposal)) == ([("twin", 2, ["kcl-bg-001"])], [])
+
+
 def test_another_kind_or_number_or_ward_is_another_site() -> None:
     desk = Desk(site("Trường THCS Hòa Bình 1", 1, "Huyện Việt Yên", "Xã Tăng Tiến"))
     rows = [
@@ -232,6 +252,10 @@ def test_answers_beside_the_sheets_are_those_of_the_column() -> None:
     for wrong in ("9=new", "Camera!2=new", "2", "x=new", "2=§"):
         with pytest.raises(UsageError):
             desk.read(*rows, answers=[wrong])
+    with pytest.raises(UsageError, match="row 2 has another answer as well: 2=kcl-bg-001"):
+        desk.read(*rows, answers=["2=kcl-bg-001", "Cơ sở!B2=new"])
+    twice = desk.read(*rows, answers=["2=kcl-bg-001", "Cơ sở!B2=kcl-bg-001", "3=new"])
+    assert changed(twice) == ["kcl-bg-001", "kcl-bg-002"]
 
 
 # --- another district, and rows of other sheets ---------------------------------------------------
@@ -323,6 +347,12 @@ def test_a_name_that_is_not_certain_is_not_taken(text: str) -> None:
     proposal = Desk().read(row(text, *PLACE), row("Trường Khác", *PLACE))
     assert ("Cơ sở!D2", "text-doubtful") in placed_codes(proposal.findings, FindingLevel.ERROR)
     assert changed(proposal) == ["kcl-bg-001"]
+
+
+def test_dots_without_end_take_no_time_that_grows_with_their_square() -> None:
+    began = time.process_time()
+    assert not is_doubtful("." * 30_000 + "a")
+    assert time.process_time() - began < 2
 
 
 @pytest.mark.parametrize(

@@ -21,11 +21,12 @@ from provisioner.history.store import open_history
 from provisioner.inventory.deadlines import Timeliness
 from provisioner.inventory.model import Facility, Inventory
 from provisioner.inventory.signed import signed_content
-from provisioner.lifecycle.evidence import NO_EVIDENCE, Evidence
+from provisioner.lifecycle.evidence import NO_EVIDENCE, Evidence, Shown
 from provisioner.lifecycle.pictures import freshness
 from provisioner.lifecycle.states import FacilityState
 from provisioner.lifecycle.status import FacilityStatus, statuses
 from provisioner.report.exports import REPORTS, FacilityList, export_document
+from provisioner.report.freshness import freshness_label, freshness_line
 from provisioner.report.progress import progress
 from provisioner.report.status import status_document, status_lines
 from tests import histories
@@ -188,6 +189,63 @@ def test_what_a_run_over_all_could_not_look_at_is_unknown_and_not_what_it_was_be
     assert (total.up, total.not_up, total.unknown, total.cameras_up, total.cameras_unknown) == (10, 0, 1, 77, 8)
 
 
+def test_what_a_clock_that_is_ahead_saw_says_nothing_of_now(tmp_path: Path) -> None:
+    """It would be the latest look for days, and hide every outage in them."""
+    inventory = province()
+    nights: list[Night] = [
+        (NIGHTS[3] + timedelta(days=2), whole(inventory, up=True), ()),
+        (NIGHTS[3], whole(inventory, up=False), ()),
+    ]
+    shown = evidence(inventory, tmp_path, nights)
+    total = _total(inventory, shown, MORNING)
+    assert (total.up, total.unknown, total.cameras_up, total.cameras_unknown) == (0, 11, 0, 85)
+    fresh = freshness(shown, MORNING, (status.pictures for status in statuses(inventory, shown, MORNING)))
+    assert freshness_line(fresh) == (
+        "last verification: at 2021-05-14 00:11:00 +07:00, later than this report, so a clock is wrong (run verify-0);"
+        " it is not known which cameras are up now of 11 of 11 facilities that hosts carry"
+    )
+    assert "SAU THỜI ĐIỂM BÁO CÁO, ĐỒNG HỒ MÁY SAI" in freshness_label(fresh)
+
+
+def test_a_clock_that_is_minutes_ahead_is_as_good_as_any(tmp_path: Path) -> None:
+    inventory = province()
+    nights: list[Night] = [(MORNING + timedelta(minutes=10), whole(inventory, up=True), ())]
+    assert _total(inventory, evidence(inventory, tmp_path, nights), MORNING).up == 11
+
+
+@pytest.mark.parametrize("looked_again", [True, False])
+def test_an_edit_while_pictures_are_down_starts_no_new_outage(looked_again: bool, tmp_path: Path) -> None:  # noqa: FBT001
+    site = make.facility(operating="preparing", opens_on="2021-05-15")
+    before = make.inventory(facilities=[site])
+    edited = make.inventory(facilities=[site | {"cameras": _cameras(2)}])
+    up = [("kcl-bg-001", before, 1), ("kcl-bg-001", before, 0), ("kcl-bg-001", edited, 0)]
+    with closing(open_history(StatePlace("test", tmp_path / "state.db"))) as history:
+        for number, (name, inventory, count) in enumerate(up if looked_again else up[:2]):
+            moment = NIGHTS[number + 1]
+            run = histories.run(id=f"verify-{number}", started=moment - timedelta(minutes=5))
+            checks = (_check(inventory.facilities[name], count, moment),)
+            history.end(run, histories.ending(finished=moment + timedelta(minutes=1), checks=checks))
+        shown = history.evidence()
+    (status,) = statuses(edited, shown, MORNING)
+    assert status.pictures.is_up is (False if looked_again else None)
+    assert status.pictures.down_since
+    assert (status.pictures.last_proved, status.pictures.down_since.at) == (Shown(NIGHTS[1], "verify-0"), NIGHTS[2])
+
+
+def test_an_edit_that_is_taken_back_hides_no_outage(tmp_path: Path) -> None:
+    """The older content declined before the edited one was proved, and is down when it comes back."""
+    site = make.facility()
+    before = make.inventory(facilities=[site])
+    edited = make.inventory(facilities=[site | {"cameras": _cameras(2)}])
+    with closing(open_history(StatePlace("test", tmp_path / "state.db"))) as history:
+        for number, (inventory, up) in enumerate([(before, 1), (before, 0), (edited, 2), (before, 0)]):
+            run = histories.run(id=f"verify-{number}", started=NIGHTS[number] - timedelta(minutes=5))
+            checks = (_check(inventory.facilities["kcl-bg-001"], up, NIGHTS[number]),)
+            history.end(run, histories.ending(finished=NIGHTS[number] + timedelta(minutes=1), checks=checks))
+        (status,) = statuses(before, history.evidence(), MORNING)
+    assert (status.pictures.is_up, bool(status.pictures.down_since)) == (False, True)
+
+
 # --- surveys against cameras, and claims -----------------------------------------------------------
 
 
@@ -202,6 +260,18 @@ def test_surveys_are_held_against_the_cameras_that_are_registered() -> None:
     names = next(line for line in lines if "registered of present" in line)
     row = lines[lines.index(names) + 1]
     assert row.split() == [PROVINCE, "30", "85", "of", "125", "85", "114", "0"]
+
+
+def test_cameras_of_a_site_that_nobody_surveyed_make_up_for_none_that_a_survey_saw() -> None:
+    """With one more site of forty cameras the province looked as if all that surveys saw was registered."""
+    more = [make.facility(f"kcl-tn-{n:03}", province=PROVINCE, cameras=_cameras(40), survey=None) for n in (31,)]
+    inventory = province(*more)
+    judged = statuses(inventory, NO_EVIDENCE, MORNING)
+    total = progress(judged, lambda status: status.facility.province).total
+    assert (total.surveyed, total.cameras, total.registered, total.present) == (30, 125, 85, 125)
+    lines = progress_lines(judged)
+    row = lines[next(number for number, line in enumerate(lines) if "registered of present" in line) + 1]
+    assert row.split()[:5] == [PROVINCE, "30", "85", "of", "125"]
 
 
 def test_recorders_are_counted() -> None:
