@@ -76,9 +76,9 @@ def _locked(change: ApplyTransaction) -> ChangeAnswer:
 
 
 def _look(change: ApplyTransaction) -> LookAnswer:
-    """How the paths are; of a relay that does not answer nothing is asked, as each question would wait in vain."""
+    """How the paths are; a relay that does not answer is asked nothing, as each question would wait in vain."""
     if switch.is_silent(change):
-        return {"sessions": {"started": None, "paths": None, "peers": {}}, "relay": None}
+        return {"sessions": gate.sessions(answers=False), "relay": None}
     return gate.look(change.request["gate"])
 
 

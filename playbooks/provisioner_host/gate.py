@@ -70,10 +70,10 @@ def latest(before: LookAnswer) -> LookAnswer:
     return {**before, "sessions": {**earlier, "paths": paths, "at": at, "over_s": over_s}}
 
 
-def sessions() -> SessionsAnswer:
+def sessions(*, answers: bool = True) -> SessionsAnswer:
     """Every path with its source and readers, every peer, the rules, and the relay's start.
 
-    `paths` and `started` are None where there is no relay that answers.
+    `paths` and `started` are None where there is no relay that answers; one that does not is not asked (`answers`).
     """
     now: SessionsAnswer = {
         "at": 0.0,
@@ -85,8 +85,8 @@ def sessions() -> SessionsAnswer:
         "changed": [],
     }
     try:
-        listed = _paths()
-        now["started"] = str(relay.api("/v3/info").get("started", ""))
+        listed = _paths() if answers else None
+        now["started"] = str(relay.api("/v3/info").get("started", "")) if answers else None
         now["paths"] = listed
     except (Failed, OSError, KeyError):
         pass
