@@ -184,7 +184,7 @@ def subjects(deployment: Deployment, tmp_path: Path) -> Iterator[list[Subject]]:
 
 @pytest.mark.parametrize(
     ("faults", "least"),
-    [pytest.param(SAMPLE, 25, id="sample"), pytest.param(FAULTS, 70, id="all", marks=pytest.mark.soak)],
+    [pytest.param(SAMPLE, 13, id="sample"), pytest.param(FAULTS, 70, id="all", marks=pytest.mark.soak)],
 )
 def test_no_fault_leaves_a_host_between_two_states(
     subjects: list[Subject], faults: tuple[Fault, ...], least: int

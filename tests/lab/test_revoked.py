@@ -52,6 +52,7 @@ def pictures(document: dict[str, Any]) -> bool:
     return {path["verdict"] for path in document["paths"]} <= {"up", "degraded"}
 
 
+@pytest.mark.soak
 @VIEWER
 def test_a_session_of_the_old_secret_ends_is_counted_and_comes_back_by_no_rollback(deployment: Deployment) -> None:
     verified(deployment, "--limit", f"carrier={CARRIER}", until=pictures)

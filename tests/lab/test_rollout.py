@@ -155,6 +155,7 @@ def test_a_record_that_is_emptied_is_missed_by_the_hosts_that_hold_its_entries(d
     assert deployment.document("history", "verify", "--hosts")["ok"] is True
 
 
+@pytest.mark.soak
 def test_a_second_controller_is_told_who_holds_the_host(deployment: Deployment) -> None:
     wrong_channel(deployment)
     with running(deployment, "apply", "--yes", *patient(20)) as first:
@@ -225,6 +226,7 @@ def with_engine(deployment: Deployment, program: Path) -> None:
     deployment.substitute(path, r'(amd64|arm64): ".*"', rf'\g<1>: "{digest}"')
 
 
+@pytest.mark.soak
 def test_a_new_mediamtx_is_tried_aside_switched_and_can_be_left_again(deployment: Deployment) -> None:
     before = fingerprint(deployment.lab, RELAY)
     program = deployment.lab.directory / "mediamtx-next"

@@ -418,7 +418,7 @@ def test_a_silence_of_most_sites_is_nobodys_own() -> None:
 def test_sources_that_all_drop_with_the_switch_fail_though_they_come_back() -> None:
     (said,) = follow(NOTHING, (0, sessions(0, again(*NAMES))))
     assert said.verdict is GateVerdict.FAIL
-    assert said.cause.startswith("undeclared change: 10 paths of 5 sites lost their source with the switch: ")
+    assert said.cause.startswith("undeclared change: 10 paths of 5 sites lost the source with the switch: ")
     assert follow(ALL, (0, sessions(0, again(*NAMES))), (3, sessions(3)))[-1].verdict is GateVerdict.PASS
 
 
