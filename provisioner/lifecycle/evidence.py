@@ -11,12 +11,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
+from typing import TypeVar
 
 ACCEPTANCE_HOURS = 24
 """A facility is accepted when it is up again at least so long after it was first up: a day and a night, since cameras
 and lines fail by the hour of the day (infrared light, evening traffic, what is switched off at night)."""
 
 ACCEPTANCE = timedelta(hours=ACCEPTANCE_HOURS)
+
+T = TypeVar("T")
 
 Content = tuple[str, str]
 """A facility's id and the hash of its signed content."""
@@ -131,25 +134,27 @@ class Evidence:
 
     def proofs_of(self, facility: str) -> tuple[Proof, ...]:
         """The proofs of all contents that a facility ever had."""
-        return self._by_facility.get(facility, ())
+        return self._proofs.get(facility, ())
 
     @cached_property
-    def _by_facility(self) -> dict[str, tuple[Proof, ...]]:
-        proofs: dict[str, list[Proof]] = defaultdict(list)
-        for (facility, _), proof in self.proofs.items():
-            proofs[facility].append(proof)
-        return {facility: tuple(of) for facility, of in proofs.items()}
+    def _proofs(self) -> Mapping[str, tuple[Proof, ...]]:
+        return _by_facility(self.proofs)
 
     def declines_of(self, facility: str) -> tuple[Shown, ...]:
         """When each content that a facility ever had declined, of those that did."""
         return self._declines.get(facility, ())
 
     @cached_property
-    def _declines(self) -> dict[str, tuple[Shown, ...]]:
-        declines: dict[str, list[Shown]] = defaultdict(list)
-        for (facility, _), shown in self.declined.items():
-            declines[facility].append(shown)
-        return {facility: tuple(of) for facility, of in declines.items()}
+    def _declines(self) -> Mapping[str, tuple[Shown, ...]]:
+        return _by_facility(self.declined)
+
+
+def _by_facility(by_content: Mapping[Content, T]) -> dict[str, tuple[T, ...]]:
+    """What was shown of each content, by the facility that had it."""
+    listed: dict[str, list[T]] = defaultdict(list)
+    for (facility, _), shown in by_content.items():
+        listed[facility].append(shown)
+    return {facility: tuple(of) for facility, of in listed.items()}
 
 
 NO_EVIDENCE = Evidence()
