@@ -92,11 +92,11 @@ class Session:
     @cached_property
     def readable(self) -> ValidPart:
         """The inventory as far as its own files are in order, and what is held for them: no vault is opened."""
-        return valid_part(self._loaded, self.root)
+        return valid_part(self.loaded, self.root)
 
     def part(self, tolerate: Collection[str]) -> ValidPart:
         """As `readable`, for a command that is there to solve some problems."""
-        return valid_part(self._loaded, self.root, tolerate=tolerate)
+        return valid_part(self.loaded, self.root, tolerate=tolerate)
 
     @property
     def inventory(self) -> Inventory:
@@ -118,7 +118,8 @@ class Session:
         return self._complete[0].held
 
     @cached_property
-    def _loaded(self) -> Loaded:
+    def loaded(self) -> Loaded:
+        """The inventory's files, read once."""
         return load(self.root, today=self.today, cache=self.cache)
 
     @property
@@ -165,7 +166,7 @@ class Session:
     @cached_property
     def digest(self) -> str:
         """The digest of the inventory's content."""
-        return self._loaded.digest
+        return self.loaded.digest
 
     @cached_property
     def commit(self) -> str:

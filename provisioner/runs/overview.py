@@ -86,9 +86,13 @@ class Overview:
         except InventoryError:
             return ()
 
+    def _read(self, limit: Limit) -> Limit:
+        """A limit, read by the inventory; what cannot be understood has its names too."""
+        return limit.of(self.inventory, also={owner.rpartition("/")[2] for owner in self.loaded.broken})
+
     def held_by(self, names: Sequence[str], limit: Limit) -> tuple[HeldFacility, ...]:
         """What is held of the chosen facilities."""
-        limit = limit.of(self.inventory, also={owner.rpartition("/")[2] for owner in self.loaded.broken})
+        limit = self._read(limit)
         relays = self.inventory.relays
         return tuple(one for one in self.held if (not names or one.id in names) and limit.takes_held(one, relays))
 
@@ -107,7 +111,7 @@ class Overview:
         for name in names:
             self._refuse_unknown(name)
         named = [f for f in self.inventory.facilities.values() if not names or f.id in names]
-        limit = limit.of(self.inventory, also={owner.rpartition("/")[2] for owner in self.loaded.broken})
+        limit = self._read(limit)
         chosen = [one for one in named if one.id not in without and self._takes(limit, one)]
         if not chosen:
             provinces = sorted({self.inventory.province_counted(f) for f in self.inventory.facilities.values()})

@@ -32,7 +32,7 @@ from provisioner.inventory.loader.file_content import (
     read,
     validated_text,
 )
-from provisioner.inventory.loader.load import Loaded, check, digest_of, load
+from provisioner.inventory.loader.load import Loaded, check, digest_of
 from provisioner.inventory.loader.site import Site, read_site
 from provisioner.inventory.model import Allocations, Designations, Facility, Frame, Instructions, Inventory
 from provisioner.inventory.outline import Outline
@@ -64,7 +64,7 @@ def compare_part(session: Session, name: str, limit: Limit, *, allow: Mapping[st
         UsageError: there is no such revision, or the limit takes no host.
     """
     limit_cuts_hosts = limit.by_site
-    loaded = load(session.root, today=session.today, cache=session.cache)
+    loaded = session.loaded
     if limit_cuts_hosts or loaded.frame is None or _has_errors(check(loaded)):
         return None
     tree = tree_of(session.root, name)

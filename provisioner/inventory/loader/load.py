@@ -100,6 +100,14 @@ class Loaded:
         with without_collector():
             return Inventory.model_construct(**dict(self.frame), facilities=dict[str, Facility](self.briefs()))
 
+    @cached_property
+    def all_problems(self) -> tuple[Problem, ...]:
+        """All problems of the inventory: of its files and across them, sorted by place."""
+        across: tuple[Problem, ...] = ()
+        if self.frame:
+            across = rules.check_across(rules.View(self.frame, self.outlines, self.places, self.today, self.broken))
+        return without_consequences(sorted([*self.problems, *self.rule_problems, *across]))
+
     @property
     def inventory(self) -> Inventory | None:
         """The inventory, or None where any file has an error."""
@@ -131,12 +139,8 @@ def load(root: Path, *, today: date, cache: Cache | None = None) -> Loaded:
 
 
 def check(loaded: Loaded) -> tuple[Problem, ...]:
-    """All problems of an inventory: of its files and across them, sorted by place."""
-    across: tuple[Problem, ...] = ()
-    if loaded.frame:
-        view = rules.View(loaded.frame, loaded.outlines, loaded.places, loaded.today, loaded.broken)
-        across = rules.check_across(view)
-    return without_consequences(sorted([*loaded.problems, *loaded.rule_problems, *across]))
+    """All problems of an inventory; they are looked for once, however often it is asked."""
+    return loaded.all_problems
 
 
 def load_inventory(root: Path, *, today: date, tolerate: Collection[str] = (), cache: Cache | None = None) -> Inventory:
