@@ -11,12 +11,12 @@ import click
 import pytest
 
 from provisioner.base.errors import UsageError
-from provisioner.cli.commands import COMMANDS
-from provisioner.cli.main import cli, run
+from provisioner.cli.main import run
 from provisioner.history.event_log import EventLog
 from provisioner.history.store import History
 from provisioner.runs.history import PastRuns
 from tests import inventories as make
+from tests.command_tree import every_command
 
 EXAMPLE = Path(__file__).parents[3] / "inventories" / "example"
 UNLOCKED = {"ANSIBLE_VAULT_PASSWORD_FILE": str(EXAMPLE / ".vault-password")}
@@ -24,17 +24,6 @@ UNLOCKED = {"ANSIBLE_VAULT_PASSWORD_FILE": str(EXAMPLE / ".vault-password")}
 
 def _env(tmp_path: Path) -> dict[str, str]:
     return UNLOCKED | {"XDG_STATE_HOME": str(tmp_path / "state")}
-
-
-def _leaves() -> dict[str, click.Command]:
-    top = click.Context(cli, info_name="provisioner")
-    leaves: dict[str, click.Command] = {}
-    for name in COMMANDS:
-        command = cli.get_command(top, name)
-        assert command is not None
-        below = command.commands if isinstance(command, click.Group) else {}
-        leaves |= {f"{name} {one}": leaf for one, leaf in below.items()} or {name: command}
-    return leaves
 
 
 @pytest.mark.parametrize(
@@ -65,7 +54,9 @@ def test_a_command_of_a_group_takes_them_in_every_place(capsys: pytest.CaptureFi
 
 
 def test_every_command_lists_them_in_its_help_once() -> None:
-    for name, leaf in _leaves().items():
+    for name, leaf in every_command().items():
+        if isinstance(leaf, click.Group):
+            continue
         options = [option for param in leaf.params for option in param.opts]
         assert options.count("-i") == options.count("--output") == 1, name
 

@@ -11,7 +11,8 @@ import pytest
 
 from provisioner.cli.main import run
 from provisioner.cli.schemas import DOCUMENTS, document_schema
-from tests.unit.cli.test_plan import EXAMPLE, RELAY, Terminal, call
+from tests.example_terminal import EXAMPLE
+from tests.unit.cli.test_plan import RELAY, Terminal, call
 
 __all__ = ["call"]  # the fixture
 REPORTS = Path(__file__).parents[2] / "golden/report"

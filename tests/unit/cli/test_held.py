@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
-import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import openpyxl
 import pytest
 
 from provisioner import pipeline
 from provisioner.base.vault import VaultPasswords, decrypt, encrypt
-from provisioner.cli.main import run
 from provisioner.render.files import MEDIAMTX_FILE, NFT_FILE, PSK_FILE, TRUST_FILE, WG_FILE
-from provisioner.runs import execution
 from provisioner_host import held as host_held
-from tests.simulated import SimulatedHosts
+from tests.example_terminal import ExampleTerminal, applied
 
-ROOT = Path(__file__).parents[3]
-EXAMPLE = "inventories/example"
 RELAY, OTHER_RELAY = "relay-viettel-1", "relay-vnpt-1"
 HELD, OTHER = "kcl-bg-001", "kcl-bg-002"
 FILE = f"facilities/bac-giang/{HELD}.yml"
@@ -31,33 +23,8 @@ FILES = (MEDIAMTX_FILE, WG_FILE, PSK_FILE, NFT_FILE, TRUST_FILE)
 SIGNERS = ["--by", "dic", "--by", "health", "--by", "carrier", "--on", "2021-06-01", "--source", "02/BB"]
 
 
-@dataclass
-class Terminal:
-    """A checkout of the example whose hosts hold it, and somebody who calls the program there."""
-
-    root: Path
-    hosts: SimulatedHosts
-    capsys: pytest.CaptureFixture[str]
-
-    def __call__(self, *words: str) -> tuple[int, str, str]:
-        env = {"HOME": str(self.root), "XDG_STATE_HOME": str(self.root / "state")}
-        env |= {"ANSIBLE_VAULT_PASSWORD_FILE": f"{EXAMPLE}/.vault-password"}
-        self.capsys.readouterr()
-        code = run(["-i", EXAMPLE, *words], env)
-        out, err = self.capsys.readouterr()
-        return code, out, err
-
-    def document(self, *words: str) -> tuple[int, Any]:
-        code, out, _ = self("--output", "json", *words)
-        return code, json.loads(out)
-
-    def file(self, path: str) -> Path:
-        return self.root / EXAMPLE / path
-
-    def edit(self, path: str, old: str, new: str) -> None:
-        text = self.file(path).read_text(encoding="utf-8")
-        assert old in text
-        self.file(path).write_text(text.replace(old, new, 1), encoding="utf-8")
+class Terminal(ExampleTerminal):
+    """Somebody who breaks a facility of the example, and looks at what its relay has of it."""
 
     def misspell(self) -> None:
         self.edit(FILE, "operating: open", "operating: opne")
@@ -76,20 +43,7 @@ class Terminal:
 
 @pytest.fixture
 def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Terminal:
-    hosts = SimulatedHosts()
-    program = tmp_path / "mediamtx"
-    program.touch()
-    monkeypatch.setattr(pipeline, "AnsibleRunner", lambda _templates, _environment: hosts)
-    monkeypatch.setattr(execution, "fetch", lambda *_arguments: program)
-    shutil.copytree(ROOT / EXAMPLE, tmp_path / EXAMPLE)
-    for words in (["init", "-q"], ["add", "inventories"]):
-        subprocess.run(["git", *words], cwd=tmp_path, check=True, capture_output=True, timeout=30)
-    commit = ["git", "-c", "user.name=A", "-c", "user.email=a@example.com", "commit", "-qm", "A"]
-    subprocess.run(commit, cwd=tmp_path, check=True, capture_output=True, timeout=30)
-    monkeypatch.chdir(tmp_path)
-    terminal = Terminal(tmp_path, hosts, capsys)
-    assert terminal("apply", "--yes", "--allow", "trust=4")[0] == 0
-    return terminal
+    return applied(Terminal, tmp_path, monkeypatch, capsys)
 
 
 def test_one_wrong_word_holds_its_facility_and_nothing_else(call: Terminal) -> None:

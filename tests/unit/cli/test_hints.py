@@ -14,9 +14,9 @@ from pathlib import Path
 import click
 import pytest
 
-from provisioner.cli.commands import COMMANDS
 from provisioner.cli.main import cli, run
 from tests import inventories as make
+from tests.command_tree import every_command
 
 PACKAGE = Path(__file__).parents[3] / "provisioner"
 # Programs of others whose options and files our messages name.
@@ -33,22 +33,9 @@ _NO_TEXTS = {"base/child_process.py", "hosts/ansible/play.py", "base/git.py", "i
 
 
 @cache
-def _commands() -> dict[str, click.Command]:
-    top = click.Context(cli, info_name="provisioner")
-    every: dict[str, click.Command] = {}
-    for name in COMMANDS:
-        command = cli.get_command(top, name)
-        assert command is not None
-        every[name] = command
-        if isinstance(command, click.Group):
-            every |= {f"{name} {below}": leaf for below, leaf in command.commands.items()}
-    return every
-
-
-@cache
 def _options() -> frozenset[str]:
     known = {"--help", "--version"}
-    for command in (cli, *_commands().values()):
+    for command in (cli, *every_command().values()):
         known |= {name for param in command.params for name in (*param.opts, *param.secondary_opts)}
     return frozenset(known)
 
@@ -71,7 +58,7 @@ def _texts() -> Iterator[tuple[str, str]]:
                 yield f"{path.relative_to(PACKAGE)}:{node.lineno}", "".join(parts)
             elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in hidden:
                 yield f"{path.relative_to(PACKAGE)}:{node.lineno}", node.value
-    for name, command in _commands().items():
+    for name, command in every_command().items():
         yield f"{name} --help", command.help or ""
 
 
@@ -88,9 +75,9 @@ def test_every_command_that_a_message_names_is_one() -> None:
         first, *more = re.sub(r" (?:-i DIR|--output \w+)", "", words).split()
         if first in _PROSE:
             continue
-        assert first in _commands(), f"{place}: provisioner{words}"
-        if isinstance(_commands()[first], click.Group) and more and more[0] not in _PROSE:
-            assert f"{first} {more[0]}" in _commands(), f"{place}: provisioner{words}"
+        assert first in every_command(), f"{place}: provisioner{words}"
+        if isinstance(every_command()[first], click.Group) and more and more[0] not in _PROSE:
+            assert f"{first} {more[0]}" in every_command(), f"{place}: provisioner{words}"
 
 
 def test_every_option_that_a_message_names_is_one() -> None:

@@ -3,50 +3,19 @@
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from provisioner import pipeline
-from provisioner.cli.main import run
-from provisioner.runs import execution
-from tests.simulated import SimulatedHost, SimulatedHosts
+from tests.example_terminal import EXAMPLE, ExampleTerminal, applied, git
+from tests.simulated import SimulatedHost
 
-ROOT = Path(__file__).parents[3]
-EXAMPLE = "inventories/example"
 RELAY = "relay-viettel-1"
 WATCHED = "bac-giang/kcl-bg-001/cam-03/sub"
 
 
-@dataclass
-class Terminal:
-    """A checkout of the example whose hosts hold it, and somebody who calls the program there."""
-
-    root: Path
-    hosts: SimulatedHosts
-    capsys: pytest.CaptureFixture[str]
-
-    def __call__(self, *words: str, vault: bool = True) -> tuple[int, str, str]:
-        env = {"HOME": str(self.root), "XDG_STATE_HOME": str(self.root / "state")}
-        env |= {"ANSIBLE_VAULT_PASSWORD_FILE": f"{EXAMPLE}/.vault-password"} if vault else {}
-        self.capsys.readouterr()
-        code = run(["-i", EXAMPLE, *words], env)
-        out, err = self.capsys.readouterr()
-        return code, out, err
-
-    def document(self, *words: str, vault: bool = True) -> tuple[int, Any]:
-        code, out, _ = self("--output", "json", *words, vault=vault)
-        return code, json.loads(out)
-
-    def edit(self, path: str, old: str, new: str) -> None:
-        file = self.root / EXAMPLE / path
-        text = file.read_text(encoding="utf-8")
-        assert old in text
-        file.write_text(text.replace(old, new, 1), encoding="utf-8")
+class Terminal(ExampleTerminal):
+    """Somebody who edits the example as the tests here need it."""
 
     def other_channel(self, facility: str = "kcl-bg-001") -> None:
         """Let a recorder's camera come from another channel, agreed by all."""
@@ -65,24 +34,9 @@ class Terminal:
 
 @pytest.fixture
 def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Terminal:
-    hosts = SimulatedHosts()
-    program = tmp_path / "mediamtx"
-    program.touch()
-    monkeypatch.setattr(pipeline, "AnsibleRunner", lambda _templates, _environment: hosts)
-    monkeypatch.setattr(execution, "fetch", lambda *_arguments: program)
-    shutil.copytree(ROOT / EXAMPLE, tmp_path / EXAMPLE)
-    git(tmp_path, "init", "-q")
-    git(tmp_path, "add", "inventories")
-    git(tmp_path, "-c", "user.name=A", "-c", "user.email=a@example.com", "commit", "-qm", "A")
-    monkeypatch.chdir(tmp_path)
-    terminal = Terminal(tmp_path, hosts, capsys)
-    assert terminal("apply", "--yes", "--allow", "trust=4")[0] == 0
-    hosts.hosts[RELAY].viewers = {WATCHED: 2}
+    terminal = applied(Terminal, tmp_path, monkeypatch, capsys)
+    terminal.hosts.hosts[RELAY].viewers = {WATCHED: 2}
     return terminal
-
-
-def git(folder: Path, *words: str) -> None:
-    subprocess.run(["git", *words], cwd=folder, check=True, capture_output=True, timeout=30)
 
 
 # --- exit codes -----------------------------------------------------------------------------------

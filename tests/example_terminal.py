@@ -1,0 +1,72 @@
+"""A checkout of the example inventory whose hosts are in memory, and somebody who calls the program there."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from provisioner import pipeline
+from provisioner.cli.main import run
+from provisioner.runs import execution
+from tests.simulated import SimulatedHosts
+
+ROOT = Path(__file__).parents[1]
+EXAMPLE = "inventories/example"
+
+T = TypeVar("T", bound="ExampleTerminal")
+
+
+@dataclass
+class ExampleTerminal:
+    """Calls the program in the checkout; its environment has the vault's password unless it is left out."""
+
+    root: Path
+    hosts: SimulatedHosts
+    capsys: pytest.CaptureFixture[str]
+
+    def __call__(self, *words: str, vault: bool = True) -> tuple[int, str, str]:
+        env = {"HOME": str(self.root), "XDG_STATE_HOME": str(self.root / "state")}
+        env |= {"ANSIBLE_VAULT_PASSWORD_FILE": f"{EXAMPLE}/.vault-password"} if vault else {}
+        self.capsys.readouterr()
+        code = run(["-i", EXAMPLE, *words], env)
+        out, err = self.capsys.readouterr()
+        return code, out, err
+
+    def document(self, *words: str, vault: bool = True) -> tuple[int, Any]:
+        code, out, _ = self("--output", "json", *words, vault=vault)
+        return code, json.loads(out)
+
+    def file(self, path: str) -> Path:
+        return self.root / EXAMPLE / path
+
+    def edit(self, path: str, old: str, new: str) -> None:
+        text = self.file(path).read_text(encoding="utf-8")
+        assert old in text
+        self.file(path).write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
+def applied(kind: type[T], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> T:
+    """A committed checkout in which everything is applied."""
+    hosts = SimulatedHosts()
+    program = tmp_path / "mediamtx"
+    program.touch()
+    monkeypatch.setattr(pipeline, "AnsibleRunner", lambda _templates, _environment: hosts)
+    monkeypatch.setattr(execution, "fetch", lambda *_arguments: program)
+    shutil.copytree(ROOT / EXAMPLE, tmp_path / EXAMPLE)
+    git(tmp_path, "init", "-q")
+    git(tmp_path, "add", "inventories")
+    git(tmp_path, "-c", "user.name=A", "-c", "user.email=a@example.com", "commit", "-qm", "A")
+    monkeypatch.chdir(tmp_path)
+    terminal = kind(tmp_path, hosts, capsys)
+    assert terminal("apply", "--yes", "--allow", "trust=4")[0] == 0
+    return terminal
+
+
+def git(folder: Path, *words: str) -> None:
+    subprocess.run(["git", *words], cwd=folder, check=True, capture_output=True, timeout=30)
