@@ -4,7 +4,7 @@ A memory makes verdicts more careful and causes more stable. It proves nothing a
 that a path is up. Everything in it is bounded, so that a path that is looked at for years has one small row.
 
 To remember more of a path: a field with its default here, its line in `memory_document` and in `memory_from`, and where
-it comes from in `Look` and `after`. A document of before lacks the field and is read with its default.
+it comes from in `Look` (`verify.result`) and `after`. A document of before lacks the field and is read with its default.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Final, TypeVar
 
 from provisioner.base.json_document import Document
 from provisioner.hosts.document import Fields, UnreadableError, fields_of
-from provisioner.verify.result import Cause, Layer, Verdict
+from provisioner.verify.result import Cause, Layer, Look, Trouble, Verdict
 
 VERSION: Final = 1
 MOST_PAST: Final = 24
@@ -36,21 +36,6 @@ _EARLIEST = datetime(2020, 1, 1, tzinfo=UTC)
 _YEAR_S: Final = 366 * 86_400
 
 _Word = TypeVar("_Word", bound=StrEnum)
-
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """What was broken, as one look had it.
-
-    Attributes:
-        level: the number of the level that failed; 0 where none is known.
-    """
-
-    cause: Cause
-    layer: Layer | None = None
-    object: str = ""
-    detail: str = ""
-    level: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +94,8 @@ class PathMemory:
     Attributes:
         past: the last looks, the newest last.
         failing: the failure that stands; None where the last look that showed anything was good.
-        proofs: by number, when each level was last proved with all below it.
+        trouble: what was broken the last time that something was.
+        proofs: by number, when each level was last proved.
         content: the hash of what the path was to be when its highest level was last proved.
         full_look: when a full look was last taken at the picture, and nothing failed in it.
         keys: hashes of the last key packets, the newest last.
@@ -118,6 +104,7 @@ class PathMemory:
 
     past: tuple[PastVerdict, ...] = ()
     failing: Failing | None = None
+    trouble: Trouble | None = None
     proofs: Mapping[int, datetime] = field(default_factory=lambda: MappingProxyType({}))
     content: str = ""
     full_look: datetime | None = None
@@ -153,36 +140,6 @@ Memories = Mapping[str, PathMemory]
 # --- one look more --------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
-    """What one look showed of a path by itself, to be remembered.
-
-    Attributes:
-        at: when the evidence was gathered.
-        verdict: by this look alone: `up`, `degraded`, `unknown` or `down`.
-        trouble: what is broken; None when up.
-        proved: the levels that passed with all below them.
-        content: the hash of what the path was to be.
-        complete: whether the highest level of all was among those that were asked for.
-        full: whether a full look was taken at the picture, and nothing failed in it.
-        keys: hashes of key packets that were seen, in their order.
-        suspects: kinds that were seen; None where the picture was not judged, so that nothing is known of them.
-        maintenance: whether the path was in a maintenance window.
-    """
-
-    path: str
-    at: datetime
-    verdict: Verdict
-    trouble: Trouble | None = None
-    proved: tuple[int, ...] = ()
-    content: str = ""
-    complete: bool = False
-    full: bool = False
-    keys: tuple[str, ...] = ()
-    suspects: frozenset[str] | None = None
-    maintenance: bool = False
-
-
 def after(memory: PathMemory, look: Look) -> PathMemory:
     """The memory after one look more; looks may come in any order, as commands run beside each other."""
     cause = look.trouble.cause if look.trouble else Cause.NONE
@@ -193,6 +150,7 @@ def after(memory: PathMemory, look: Look) -> PathMemory:
     return PathMemory(
         past=past,
         failing=_failing(memory.failing, look),
+        trouble=look.trouble if look.trouble is not None and look.verdict is Verdict.DOWN else memory.trouble,
         proofs=_later(memory.proofs, look),
         content=look.content if look.complete and look.verdict is Verdict.UP else memory.content,
         full_look=look.at if look.full else memory.full_look,
@@ -246,6 +204,7 @@ def memory_document(memory: PathMemory) -> Document:
             "count": failing.count,
             "trouble": _trouble_document(failing.trouble),
         },
+        "trouble": None if memory.trouble is None else _trouble_document(memory.trouble),
         "proofs": {str(level): _seconds(at) for level, at in sorted(memory.proofs.items())},
         "content": memory.content,
         "full_look": None if memory.full_look is None else _seconds(memory.full_look),
@@ -285,6 +244,7 @@ def _memory(fields: Fields) -> PathMemory:
     return PathMemory(
         past=tuple(sorted((_past(row) for row in fields.list_of("past")[-MOST_PAST:]), key=_in_order)),
         failing=_standing(fields.below("failing")) if fields.has("failing") else None,
+        trouble=_trouble(fields.below("trouble")) if fields.has("trouble") else None,
         proofs=_proofs(fields.below("proofs")),
         content=_word(fields, "content"),
         full_look=_moment(fields.number("full_look")) if fields.has("full_look") else None,
@@ -303,7 +263,6 @@ def _past(row: object) -> PastVerdict:
 
 
 def _standing(fields: Fields) -> Failing:
-    trouble = fields.below("trouble")
     first, last = _moment(fields.number("first")), _moment(fields.number("last"))
     if last < first:
         raise UnreadableError("it ends before it begins")
@@ -311,13 +270,17 @@ def _standing(fields: Fields) -> Failing:
         first=first,
         last=last,
         count=max(1, fields.amount("count")),
-        trouble=Trouble(
-            cause=_known(Cause, trouble.text("cause"), Cause.UNKNOWN),
-            layer=_known(Layer, trouble.text("layer"), Layer.STREAM) if trouble.has("layer") else None,
-            object=_word(trouble, "object"),
-            detail=trouble.text("detail")[:_LONGEST_DETAIL],
-            level=min(trouble.amount("level"), _HIGHEST_LEVEL),
-        ),
+        trouble=_trouble(fields.below("trouble")),
+    )
+
+
+def _trouble(fields: Fields) -> Trouble:
+    return Trouble(
+        cause=_known(Cause, fields.text("cause"), Cause.UNKNOWN),
+        layer=_known(Layer, fields.text("layer"), Layer.STREAM) if fields.has("layer") else None,
+        object=_word(fields, "object"),
+        detail=fields.text("detail")[:_LONGEST_DETAIL],
+        level=min(fields.amount("level"), _HIGHEST_LEVEL),
     )
 
 

@@ -16,16 +16,14 @@ from provisioner.verify.memory import (
     MOST_SUSPECTS,
     NOTHING,
     Failing,
-    Look,
     PastVerdict,
     PathMemory,
     Suspicion,
-    Trouble,
     after,
     memory_document,
     memory_from,
 )
-from provisioner.verify.result import Cause, Layer, Verdict
+from provisioner.verify.result import Cause, Layer, Look, Trouble, Verdict
 
 START = datetime(2021, 5, 11, 17, 0, tzinfo=UTC)
 NAME = "bac-giang/kcl-001/cam-01/sub"
@@ -56,6 +54,7 @@ memories = st.builds(
         lambda p: tuple(sorted(p, key=lambda o: o.at))
     ),
     failing=st.none() | failings(),
+    trouble=st.none() | troubles,
     proofs=st.dictionaries(st.integers(1, 7), moments),
     content=texts,
     full_look=st.none() | moments,
