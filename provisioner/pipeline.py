@@ -53,7 +53,7 @@ from provisioner.render.templates import Templates, load_templates
 from provisioner.verify.held import with_held
 from provisioner.verify.maintenance import Window
 from provisioner.verify.memory import Memories
-from provisioner.verify.orders import Orders, Watch
+from provisioner.verify.orders import EVERYTHING, Orders, Watch
 from provisioner.verify.requests import ObserveCall
 from provisioner.verify.result import PathVerdict, VerifyResult
 from provisioner.verify.run import verify
@@ -327,7 +327,7 @@ def windows_of(session: Session) -> tuple[Window, ...]:
     )
 
 
-def verify_inventory(session: Session, limit: Limit, orders: Orders = Orders()) -> VerifyResult:  # noqa: B008 (frozen)
+def verify_inventory(session: Session, limit: Limit, orders: Orders = EVERYTHING) -> VerifyResult:
     """Check every chosen path on its relay and from its centres.
 
     Args:

@@ -47,3 +47,7 @@ class Orders:
     forgot: str = ""
     windows: tuple[Window, ...] = ()
     say: Callable[[str], None] = _say_nothing
+
+
+EVERYTHING = Orders()
+"""All levels of all paths, however long it takes, without a memory."""

@@ -21,7 +21,7 @@ from provisioner.verify.judge import judge, not_reached
 from provisioner.verify.levels import HIGHEST
 from provisioner.verify.maintenance import in_window, window_over
 from provisioner.verify.memory import NOTHING
-from provisioner.verify.orders import Orders, Watch
+from provisioner.verify.orders import EVERYTHING, Orders, Watch
 from provisioner.verify.requests import ObserveCall, ProbeLimits, probe_calls
 from provisioner.verify.result import HostReport, Look, PathVerdict, Sample, Scope, VerifyResult
 from provisioner.verify.rotation import Chosen, by_need, sample_of
@@ -48,7 +48,7 @@ def verify(
     compare: Callable[[HostFacts], Iterable[Change]],
     watch: Watch,
     limits: ProbeLimits = _USUAL_LIMITS,
-    orders: Orders = Orders(),
+    orders: Orders = EVERYTHING,
 ) -> VerifyResult:
     """Check paths on their relays and from their centres.
 
