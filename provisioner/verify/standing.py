@@ -10,6 +10,8 @@ A verdict of `judge` is one look by itself. Here it becomes what is said of the 
 - A cause stays while the failure stands, until another is known better, the level that it stood for passes, or two
   looks in a row agree on another: a silence does not hide what a camera said an hour ago.
 - Flapping: what is up now, and went down and came back again and again, is `degraded`.
+
+Where one look is all that is asked for (`--once`), it says what it says, and nothing of before counts.
 """
 
 from __future__ import annotations
@@ -83,18 +85,27 @@ def settled(looks: Sequence[PathVerdict], memory: PathMemory, scope: Scope) -> P
     Args:
         looks: the verdicts of this run's looks, in their order, at least one.
         memory: what earlier runs left.
-        scope: whether one failure is enough.
+        scope: whether the path is to be judged by one look alone.
     """
     last = next((look for look in reversed(looks) if _shows(look)), looks[-1])
     at = last.checked_at
     if at is None:
         return _with_proof(last, memory)
     known = memory.known_at(at)
+    if scope.once:
+        return _by_itself(last, known)
     if last.verdict is Verdict.DOWN:
-        return _with_proof(_failing(last, looks, known, scope), known)
+        return _with_proof(_failing(last, looks, known), known)
     if last.verdict is Verdict.UP and (changes := _changes(looks, known, at)) >= FLAPPING_CHANGES:
         return _with_proof(_flapping(last, known, changes), known)
     return last if last.verdict is Verdict.UP else _with_proof(last, known)
+
+
+def _by_itself(look: PathVerdict, memory: PathMemory) -> PathVerdict:
+    """What one look says, whatever was before it."""
+    standing = Standing(_moment(look), 1, confirmed=True) if look.verdict is Verdict.DOWN else None
+    said = replace(look, standing=standing)
+    return said if look.verdict is Verdict.UP else _with_proof(said, memory)
 
 
 def _shows(look: PathVerdict) -> bool:
@@ -128,14 +139,14 @@ def _confirms(failing: Failing | None, at: datetime) -> bool:
     return failing is not None and at - failing.first >= APART
 
 
-def _failing(last: PathVerdict, looks: Sequence[PathVerdict], memory: PathMemory, scope: Scope) -> PathVerdict:
+def _failing(last: PathVerdict, looks: Sequence[PathVerdict], memory: PathMemory) -> PathVerdict:
     """A path of which the last look that showed anything failed: down, or not yet."""
     at = _moment(last)
     told = (_look(look, "", maintenance=False) for look in looks[: looks.index(last) + 1] if _shows(look))
     failing = remembered(_before(memory, at), told).failing
     if failing is None:
         raise TypeError("a look that failed is a failure")
-    trouble, confirmed = failing.trouble, scope.once or _confirms(failing, at)
+    trouble, confirmed = failing.trouble, _confirms(failing, at)
     return replace(
         last,
         verdict=Verdict.DOWN if confirmed else Verdict.UNKNOWN,

@@ -218,6 +218,7 @@ def test_flapping_is_so_many_changes_in_the_window_and_never_what_is_not_up(
     assert (said.verdict is Verdict.DEGRADED) == (changes >= FLAPPING_CHANGES)
     assert (said.cause is Cause.FLAPPING) == (changes >= FLAPPING_CHANGES)
     assert settled([look(Verdict.DOWN)], PathMemory(past=past), ONCE).cause is not Cause.FLAPPING
+    assert settled([look(Verdict.UP)], PathMemory(past=past), ONCE) == look(Verdict.UP)
 
 
 def test_changes_of_before_the_window_do_not_count() -> None:

@@ -1,4 +1,4 @@
-"""Runs that look twice, know of earlier ones, have little time, or are to measure a part: what is asked, what is said."""
+"""Runs that look twice, know of earlier ones, have little time or measure a part: what is asked, what is said."""
 
 from __future__ import annotations
 
@@ -260,7 +260,7 @@ def test_what_is_outside_of_a_sample_is_unknown_with_its_last_proof() -> None:
 
 def test_a_deadline_bounds_the_hosts_and_what_they_do_not_reach_is_unknown() -> None:
     late = well()
-    document = dict(late[RELAY].document)
+    document: Any = late[RELAY].document
     document["relay"]["paths"][LONE]["read"] = {"not_run": "no time was left"}
     hosts = Hosts(late)
     result = run(hosts, deadline_s=40)
