@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final, TypeVar
 
@@ -34,9 +35,9 @@ REMEMBERED_FOR: Final = timedelta(hours=6)
 _LONGEST_WORD = 200
 _LONGEST_DETAIL = 300
 _HIGHEST_LEVEL = 99
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # What is older was seen by a clock that was wrong, or by nobody.
 _EARLIEST = datetime(2020, 1, 1, tzinfo=UTC)
-_YEAR_S: Final = 366 * 86_400
 
 _Word = TypeVar("_Word", bound=StrEnum)
 
@@ -248,7 +249,7 @@ def _trouble_document(trouble: Trouble) -> Document:
 
 
 def _seconds(moment: datetime) -> int:
-    return int(moment.timestamp())
+    return (moment - _EPOCH) // timedelta(seconds=1)
 
 
 def memory_from(document: object) -> PathMemory | None:
@@ -337,7 +338,12 @@ def _word(fields: Fields, name: str) -> str:
 def _moment(seconds: object) -> datetime:
     if not isinstance(seconds, int) or isinstance(seconds, bool):
         raise UnreadableError("a moment is a whole number of seconds")
-    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
+    return _moment_of(seconds)
+
+
+@lru_cache(maxsize=65_536)  # a country's paths were looked at in the same few nights
+def _moment_of(seconds: int) -> datetime:
+    moment = _EPOCH + timedelta(seconds=seconds)
     if moment < _EARLIEST:
         raise UnreadableError("nobody looked then")
     return moment
