@@ -49,8 +49,8 @@ class ReadMemories:
     unread: tuple[str, ...] = ()
 
 
-def read_memories(place: StatePlace, paths: Collection[str]) -> ReadMemories:
-    """What is remembered of paths; nothing is made, and nothing is remembered where no history is.
+def read_memories(place: StatePlace, paths: Collection[str]) -> ReadMemories | None:
+    """What is remembered of paths; nothing is made. None where there is no history at all.
 
     Args:
         place: where the history is, with the keys that seal it.
@@ -61,7 +61,7 @@ def read_memories(place: StatePlace, paths: Collection[str]) -> ReadMemories:
     """
     database = open_database(place, create=False)
     if database is None:
-        return ReadMemories()
+        return None
     with closing(database):
         documents = {path: _document(place, path, row) for path, row in _read(database, place, paths).items()}
     unread = sorted(path for path, document in documents.items() if document is None)
