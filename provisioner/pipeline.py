@@ -50,7 +50,8 @@ from provisioner.render.host import render_host
 from provisioner.render.site import SitePackage, render_closed_site, render_site
 from provisioner.render.templates import Templates, load_templates
 from provisioner.verify.held import with_held
-from provisioner.verify.requests import ObserveCall
+from provisioner.verify.picture.due import Looks, looks_at
+from provisioner.verify.requests import ObserveCall, ProbeLimits
 from provisioner.verify.result import VerifyResult
 from provisioner.verify.run import verify
 from provisioner.verify.shut import with_shut
@@ -292,8 +293,13 @@ def rendered_files(session: Session, limit: Limit) -> dict[str, tuple[RenderedFi
 # --- verify ---------------------------------------------------------------------------------------
 
 
-def verify_inventory(session: Session, limit: Limit) -> VerifyResult:
+def verify_inventory(session: Session, limit: Limit, looks: Looks = Looks.QUICK) -> VerifyResult:
     """Check every chosen path on its relay and from its centres.
+
+    Args:
+        session: the inventory.
+        limit: which paths.
+        looks: how their pictures are looked at.
 
     Raises:
         InventoryError, SecretsError, RenderError: there is nothing to check against.
@@ -306,12 +312,14 @@ def verify_inventory(session: Session, limit: Limit) -> VerifyResult:
         return changes_of(session.state.hosts[facts.host], session.files[facts.host], facts)
 
     limit = session.read_limit(limit)
+    targets = select(session.state, limit)
     result = verify(
-        select(session.state, limit),
+        targets,
         session.runner,
         observe={h: ObserveCall(*observe_request(s, session.files[h])) for h, s in session.state.hosts.items()},
         compare=compare,
         clock=lambda: datetime.now(UTC),
+        limits=ProbeLimits(looks=looks_at(targets, looks, datetime.now(UTC), {})),
     )
     left_out = [(h, [p.name for p in h.paths if limit.takes_left_out_path(h, p)]) for h in session.left_out(limit)]
     return _with_held(session, limit, with_shut(result, left_out), read)

@@ -19,6 +19,7 @@ from provisioner.report.html import html_page
 from provisioner.report.text import text_report
 from provisioner.runs.verification import NoteError, record_verification
 from provisioner.verify.document import verify_document
+from provisioner.verify.picture.due import Looks
 from provisioner.verify.result import Verdict, exit_code
 
 
@@ -33,20 +34,30 @@ from provisioner.verify.result import Verdict, exit_code
     show_default=True,
     help="End with 1 only if a path is this bad or worse.",
 )
+@click.option(
+    "--picture",
+    type=ListedWord([looks.value for looks in Looks]),
+    default=Looks.QUICK.value,
+    show_default=True,
+    help="How long each picture is looked at: not at all, 3 s, 10 to 60 s, or that where it is due.",
+)
 @click.pass_obj
-def verify(invocation: Invocation, limits: tuple[str, ...], html: Path | None, *, detail: bool, fail_on: str) -> int:
+def verify(
+    invocation: Invocation, limits: tuple[str, ...], html: Path | None, *, detail: bool, fail_on: str, picture: str
+) -> int:
     """Prove that every camera path is up.
 
     Visits each relay and each monitoring centre once, at the same time: tunnels, camera ports, what the
-    relay receives, and a decoded key frame of every stream on the relay and at the centre. What was not
-    checked is unknown, never up. Ends with 0 if every path is up, else with 1. What was found is recorded,
-    and moves facilities on (`provisioner status`); where it cannot be, a warning says so.
+    relay receives, a decoded key frame of every stream on the relay and at the centre, and whether the
+    picture shows something. What was not checked is unknown, never up. Ends with 0 if every path is up, else
+    with 1. What was found is recorded, and moves facilities on (`provisioner status`); where it cannot be, a
+    warning says so.
 
     Example: provisioner -i DIR verify --limit province=bac-giang --html report.html
     """
     invocation.refuse_proposed(html)
     session = Session(invocation.inventory, invocation.env, today())
-    result = verify_inventory(session, parse_limits(limits))
+    result = verify_inventory(session, parse_limits(limits), Looks(picture))
     if html is not None:
         write_atomic(html, html_page(result))
     if invocation.json:

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import takewhile
 from typing import NamedTuple
@@ -28,6 +29,7 @@ from provisioner.verify.case import Case, Check, Shortfall
 from provisioner.verify.evidence import Device, HostEvidence
 from provisioner.verify.levels import LEVELS, Level, Subject
 from provisioner.verify.origins import device_of, origins_of
+from provisioner.verify.picture.check import report_of
 from provisioner.verify.result import IMPERFECT, Cause, Layer, PathVerdict, Verdict
 from provisioner.verify.wanted import PathToCheck
 
@@ -74,6 +76,7 @@ def judge(
             drift=drift,
             siblings=frozenset(siblings[target.relay.id, target.path.facility]),
             origins=origins[target.relay.id],
+            at=checked_at,
         )
         verdicts.append(_judged(case, checked_at))
     return tuple(verdicts)
@@ -88,8 +91,10 @@ def _without_evidence(target: PathToCheck, host: HostEvidence | None) -> PathVer
 
 def _judged(case: Case, checked_at: datetime) -> PathVerdict:
     checks = tuple(_CheckedLevel(level, level.check(case)) for level in LEVELS)
+    checks = tuple(one for one in checks if one.check.applies)
     verdict, shortfall = _conclusion(checks)
-    return _verdict(case.target, verdict, checks, shortfall, checked_at)
+    judged = _verdict(case.target, verdict, checks, shortfall, checked_at)
+    return replace(judged, picture=report_of(case))
 
 
 def _conclusion(checks: Sequence[_CheckedLevel]) -> tuple[Verdict, Shortfall | None]:
