@@ -3,8 +3,8 @@
 A memory makes verdicts more careful and causes more stable. It proves nothing about now: no rule takes it for evidence
 that a path is up. Everything in it is bounded, so that a path that is looked at for years has one small row.
 
-To remember more of a path: a field with its default here, its line in `memory_document` and in `memory_from`, and where
-it comes from in `Look` (`verify.result`) and `after`. A document of before lacks the field and is read with its default.
+To remember more of a path: a field with its default here, its line in `memory_document` and in `_memory`, and where it
+comes from in `Look` (`verify.result`) and `after`. A document of before lacks the field and is read with its default.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final, TypeVar
 
 from provisioner.base.json_document import Document
 from provisioner.hosts.document import Fields, UnreadableError, fields_of
-from provisioner.verify.result import Cause, Layer, Look, Trouble, Verdict
+from provisioner.verify.result import INFERRED, Cause, Layer, Look, Trouble, Verdict
 
 VERSION: Final = 1
 MOST_PAST: Final = 24
@@ -28,12 +29,16 @@ MOST_KEYS: Final = 32
 MOST_SUSPECTS: Final = 16
 MOST_LEVELS: Final = 16
 
+REMEMBERED_FOR: Final = timedelta(hours=6)
+"""A failure of longer ago says nothing about now."""
+
 _LONGEST_WORD = 200
 _LONGEST_DETAIL = 300
 _HIGHEST_LEVEL = 99
+_LARGEST_NOISE = 255.0
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # What is older was seen by a clock that was wrong, or by nobody.
 _EARLIEST = datetime(2020, 1, 1, tzinfo=UTC)
-_YEAR_S: Final = 366 * 86_400
 
 _Word = TypeVar("_Word", bound=StrEnum)
 
@@ -100,6 +105,7 @@ class PathMemory:
         full_look: when a full look was last taken at the picture, and nothing failed in it.
         keys: hashes of the last key packets, the newest last.
         suspects: what is suspected, by kind.
+        noise: the most that two key pictures were seen to differ at the least: less, of a camera, is a still picture.
     """
 
     past: tuple[PastVerdict, ...] = ()
@@ -110,6 +116,7 @@ class PathMemory:
     full_look: datetime | None = None
     keys: tuple[str, ...] = ()
     suspects: tuple[Suspicion, ...] = ()
+    noise: float | None = None
 
     @property
     def last(self) -> PastVerdict | None:
@@ -149,13 +156,14 @@ def after(memory: PathMemory, look: Look) -> PathMemory:
         return replace(memory, past=past, proofs=_later(memory.proofs, look))
     return PathMemory(
         past=past,
-        failing=_failing(memory.failing, look),
+        failing=_failing(memory, look),
         trouble=look.trouble if look.trouble is not None and look.verdict is Verdict.DOWN else memory.trouble,
         proofs=_later(memory.proofs, look),
         content=look.content if look.complete and look.verdict is Verdict.UP else memory.content,
         full_look=look.at if look.full else memory.full_look,
         keys=(*memory.keys, *look.keys)[-MOST_KEYS:],
         suspects=memory.suspects if look.suspects is None else _suspects(memory.suspects, look.suspects, look.at),
+        noise=max((noise for noise in (memory.noise, look.noise) if noise is not None), default=None),
     )
 
 
@@ -167,15 +175,36 @@ def _later(proofs: Mapping[int, datetime], look: Look) -> Mapping[int, datetime]
     return dict(proofs) | {level: max(look.at, proofs.get(level, look.at)) for level in look.proved}
 
 
-def _failing(standing: Failing | None, look: Look) -> Failing | None:
+def _failing(memory: PathMemory, look: Look) -> Failing | None:
     """A failure begins with a look that failed and ends with one that was good; what was not seen changes nothing."""
+    standing = memory.failing
     if look.maintenance or look.verdict is Verdict.UNKNOWN:
         return standing
     if look.verdict is not Verdict.DOWN or look.trouble is None:
         return None
     if standing is None:
         return Failing(look.at, look.at, 1, look.trouble)
-    return Failing(standing.first, look.at, standing.count + 1, look.trouble)
+    trouble = look.trouble if _replaces(look, look.trouble, memory, standing) else standing.trouble
+    return Failing(standing.first, look.at, standing.count + 1, trouble)
+
+
+def _replaces(look: Look, trouble: Trouble, memory: PathMemory, standing: Failing) -> bool:
+    """Whether a look's cause takes the place of the one that stands.
+
+    It does if it is known better or is the same, if what the other one stood for is good again, if two looks in a row
+    have it, or if the other one is of long ago.
+    """
+    before = next((p.cause for p in reversed(memory.past) if p.verdict is Verdict.DOWN and not p.maintenance), None)
+    same = trouble.cause in {standing.trouble.cause, before}
+    better = quality(trouble.cause) > quality(standing.trouble.cause)
+    return same or better or standing.trouble.level in look.proved or look.at - standing.last > REMEMBERED_FOR
+
+
+def quality(cause: Cause) -> int:
+    """How well a cause is known: not at all, concluded from a silence, or said."""
+    if cause in {Cause.UNKNOWN, Cause.NOT_CHECKED, Cause.NONE}:
+        return 0
+    return 1 if cause in INFERRED else 2
 
 
 def _suspects(known: Iterable[Suspicion], seen: Iterable[str], at: datetime) -> tuple[Suspicion, ...]:
@@ -209,6 +238,7 @@ def memory_document(memory: PathMemory) -> Document:
         "content": memory.content,
         "full_look": None if memory.full_look is None else _seconds(memory.full_look),
         "keys": list(memory.keys),
+        "noise": memory.noise,
         "suspects": [[s.kind, _seconds(s.first), _seconds(s.last), s.checks] for s in memory.suspects],
     }
 
@@ -224,7 +254,7 @@ def _trouble_document(trouble: Trouble) -> Document:
 
 
 def _seconds(moment: datetime) -> int:
-    return int(moment.timestamp())
+    return (moment - _EPOCH) // timedelta(seconds=1)
 
 
 def memory_from(document: object) -> PathMemory | None:
@@ -248,9 +278,17 @@ def _memory(fields: Fields) -> PathMemory:
         proofs=_proofs(fields.below("proofs")),
         content=_word(fields, "content"),
         full_look=_moment(fields.number("full_look")) if fields.has("full_look") else None,
+        noise=_noise(fields) if fields.has("noise") else None,
         keys=tuple(key[:_LONGEST_WORD] for key in fields.texts("keys")[-MOST_KEYS:]),
         suspects=tuple(_suspicion(row) for row in fields.list_of("suspects")[:MOST_SUSPECTS]),
     )
+
+
+def _noise(fields: Fields) -> float:
+    noise = fields.measure("noise")
+    if not 0 <= noise <= _LARGEST_NOISE:
+        raise UnreadableError("pictures cannot differ so")
+    return noise
 
 
 def _past(row: object) -> PastVerdict:
@@ -313,7 +351,12 @@ def _word(fields: Fields, name: str) -> str:
 def _moment(seconds: object) -> datetime:
     if not isinstance(seconds, int) or isinstance(seconds, bool):
         raise UnreadableError("a moment is a whole number of seconds")
-    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
+    return _moment_of(seconds)
+
+
+@lru_cache(maxsize=65_536)  # a country's paths were looked at in the same few nights
+def _moment_of(seconds: int) -> datetime:
+    moment = _EPOCH + timedelta(seconds=seconds)
     if moment < _EARLIEST:
         raise UnreadableError("nobody looked then")
     return moment

@@ -139,6 +139,7 @@ class Look:
         full: whether a full look was taken at the picture, and nothing failed in it.
         keys: hashes of key packets that were seen, in their order.
         suspects: kinds that were seen; None where the picture was not judged, so that nothing is known of them.
+        noise: the least that two of its key pictures differed, in levels; None where that was not measured.
         maintenance: whether the path was in a maintenance window.
     """
 
@@ -152,6 +153,7 @@ class Look:
     full: bool = False
     keys: tuple[str, ...] = ()
     suspects: frozenset[str] | None = None
+    noise: float | None = None
     maintenance: bool = False
 
 
@@ -186,7 +188,12 @@ class PictureReport:
     @property
     def is_notable(self) -> bool:
         """Whether there is more to say of it than that it is good."""
-        return bool(self.seconds) and (self.state != "good" or bool(self.suspects or self.labels))
+        return bool(self.seconds) and (self.state not in {"good", "faulty"} or bool(self.suspects or self.labels))
+
+    @property
+    def in_words(self) -> str:
+        """What is to be said of it."""
+        return f"picture {', '.join((self.state, *self.suspects, *self.labels))}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +243,7 @@ class PathVerdict:
     @property
     def is_measured(self) -> bool:
         """Whether this run came to know how the path is, as far as it was asked."""
-        told = self.verdict is not Verdict.UNKNOWN or self.standing is not None
+        told = self.without_window is not Verdict.UNKNOWN or self.standing is not None
         return told or (self.cause is Cause.NOT_ASKED and self.checked_at is not None)
 
 
@@ -291,7 +298,7 @@ class Scope:
         level: up to which level; None is all of them.
         sample: None where every path was to be measured.
         deadline_s: how long it could take at most; None: as long as it takes.
-        once: whether one failure was to be enough for `down`.
+        once: whether paths were to be judged by one look alone.
     """
 
     level: int | None = None
