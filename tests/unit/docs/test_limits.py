@@ -15,7 +15,6 @@ PLANNED = {
     "routed": "`routed`",
     "publish": "`publish`",
     "wrong password is quarantined": "`quarantined`",
-    "maintenance windows": "Maintenance windows",
     "References of pictures": "References of pictures",
 }
 _SAYS_SO = re.compile(r"\b(?:is|are) planned\b|\bPlanned\b|\bplanned and not built\b|\bnot built\b|\bnot built yet\b")
