@@ -200,6 +200,19 @@ def test_a_dark_picture_repeats_nothing() -> None:
     assert judged(look(packets=again, scene=dark), MIDNIGHT).state is State.DARK
 
 
+def test_a_key_picture_that_an_earlier_look_saw_is_a_repetition() -> None:
+    here = look(packets=packets(keys=KEYS[:3]))
+    assert cause_of(here, before=Before(KEYS[3:])) == ""
+    assert cause_of(here, before=Before(KEYS[2:])) == "picture repeats"
+
+
+def test_a_black_picture_is_a_fault_but_in_the_hours_that_are_named() -> None:
+    black = look(scene=scene(median=0, bright=0, spread=0, one_level=1.0, gradient_p90=0.0, gradient_p99=0.0))
+    at_noon = Agreed(dark_hours=(hours_of("11:00-13:00"),))
+    assert (cause_of(black), cause_of(black, at_noon)) == ("black picture", "")
+    assert judged(black, NOON, at_noon).state is State.DARK
+
+
 def test_a_still_picture_is_suspected_of_a_camera_that_was_not_still_once_and_of_no_other() -> None:
     still = look(differences=[0.0, 0.01, 0.0])
     assert judged(still, NOON).suspects == ()
