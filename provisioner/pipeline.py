@@ -52,11 +52,12 @@ from provisioner.render.templates import Templates, load_templates
 from provisioner.verify.held import with_held
 from provisioner.verify.requests import ObserveCall
 from provisioner.verify.result import VerifyResult
-from provisioner.verify.run import verify
+from provisioner.verify.run import NobodyWatches, Watcher, verify
 from provisioner.verify.shut import with_shut
 from provisioner.verify.wanted import select
 
 T = TypeVar("T")
+_NOBODY = NobodyWatches()
 _Asked = tuple[dict[str, T], dict[str, HostError]]
 
 
@@ -292,26 +293,31 @@ def rendered_files(session: Session, limit: Limit) -> dict[str, tuple[RenderedFi
 # --- verify ---------------------------------------------------------------------------------------
 
 
-def verify_inventory(session: Session, limit: Limit) -> VerifyResult:
-    """Check every chosen path on its relay and from its centres.
+def verify_inventory(session: Session, limit: Limit, watcher: Watcher = _NOBODY) -> VerifyResult:
+    """Check every chosen path on its relay and from its centres; who watches is told what it waits for.
 
     Raises:
         InventoryError, SecretsError, RenderError: there is nothing to check against.
         UsageError: no path is chosen.
     """
     read: dict[str, HostFacts] = {}
+    limit = session.read_limit(limit)
+    targets = select(session.state, limit)
+    asked = {spec.id: spec for target in targets for spec in (target.relay, *target.centres)}
+    # A limit's hosts alone: of a country all others would take longer than these.
+    files = {host: render_host(spec, session.templates) for host, spec in asked.items()}
 
     def compare(facts: HostFacts) -> tuple[Change, ...]:
         read[facts.host] = facts
-        return changes_of(session.state.hosts[facts.host], session.files[facts.host], facts)
+        return changes_of(asked[facts.host], files[facts.host], facts)
 
-    limit = session.read_limit(limit)
     result = verify(
-        select(session.state, limit),
+        targets,
         session.runner,
-        observe={h: ObserveCall(*observe_request(s, session.files[h])) for h, s in session.state.hosts.items()},
+        observe={host: ObserveCall(*observe_request(spec, files[host])) for host, spec in asked.items()},
         compare=compare,
         clock=lambda: datetime.now(UTC),
+        watcher=watcher,
     )
     left_out = [(h, [p.name for p in h.paths if limit.takes_left_out_path(h, p)]) for h in session.left_out(limit)]
     return _with_held(session, limit, with_shut(result, left_out), read)

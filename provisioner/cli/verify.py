@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+import threading
+from collections.abc import Mapping
+from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 import click
@@ -12,14 +17,15 @@ from provisioner.cli.context import Invocation, today
 from provisioner.cli.held_text import code_with_held
 from provisioner.cli.limit import limit_option
 from provisioner.cli.output import print_document, print_warning
+from provisioner.cli.waiting import Waiting
 from provisioner.cli.word import ListedWord, Place
 from provisioner.desired.limit import parse_limits
 from provisioner.pipeline import Session, verify_inventory
-from provisioner.report.html import html_page
 from provisioner.report.text import text_report
-from provisioner.runs.verification import NoteError, record_verification
 from provisioner.verify.document import verify_document
 from provisioner.verify.result import Verdict, exit_code
+
+_RECORDS = "provisioner.runs.verification"
 
 
 @click.command()
@@ -46,14 +52,20 @@ def verify(invocation: Invocation, limits: tuple[str, ...], html: Path | None, *
     """
     invocation.refuse_proposed(html)
     session = Session(invocation.inventory, invocation.env, today())
-    result = verify_inventory(session, parse_limits(limits))
+    waiting = _Waiting(sys.stderr)
+    result = verify_inventory(session, parse_limits(limits), waiting)
+    result = replace(result, waits=replace(result.waits, before_s=waiting.before_s))
     if html is not None:
+        from provisioner.report.html import html_page  # noqa: PLC0415 (few ask for it, and it takes a tenth of a second)
+
         write_atomic(html, html_page(result))
     if invocation.json:
         print_document(verify_document(result))
     else:
         # click takes the colours out where they are not wanted.
         click.echo(text_report(result, detail=detail, color=True), nl=False, color=invocation.color)
+    from provisioner.runs.verification import NoteError, record_verification  # noqa: PLC0415 (see `_Waiting`)
+
     try:
         record_verification(session, result, limits)
     except NoteError as error:
@@ -61,3 +73,11 @@ def verify(invocation: Invocation, limits: tuple[str, ...], html: Path | None, *
     except StateError as error:
         print_warning(f"this verification is not recorded: {error.message}", error.hint, color=invocation.color)
     return code_with_held(exit_code(result, Verdict(fail_on)), result.held)
+
+
+class _Waiting(Waiting):
+    """While hosts answer, what records the outcome is imported: it is needed after them, and takes its time."""
+
+    def asked(self, paths: Mapping[str, int]) -> None:
+        super().asked(paths)
+        threading.Thread(target=import_module, args=(_RECORDS,), daemon=True).start()

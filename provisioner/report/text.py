@@ -14,6 +14,7 @@ from provisioner.plan.guards.measures import named
 from provisioner.report.tables import text_table
 from provisioner.report.totals import SEVERITY, Total, total_of, totals_by
 from provisioner.verify.result import HostReport, Incident, PathVerdict, Verdict, VerifyResult
+from provisioner.verify.waits import waits_line
 
 _COLOURS = {Verdict.UP: "green", Verdict.DEGRADED: "yellow", Verdict.DOWN: "red", Verdict.UNKNOWN: "magenta"}
 _LISTED = 5
@@ -31,6 +32,7 @@ def text_report(result: VerifyResult, *, detail: bool = False, color: bool = Fal
         _hosts(result.hosts),
         _paths(result.paths, color=color) if detail else (),
         map(printable, verify_ending(result)),
+        [printable(waits_line(result.waits))] if result.waits.total_s else (),
     ]
     return "\n\n".join("\n".join(lines) for lines in map(list, sections) if lines) + "\n"
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import chain, zip_longest
+from typing import TYPE_CHECKING, Any
 
 from provisioner.desired.spec import HostSpec
 from provisioner.hosts.runner import HostCall
@@ -18,6 +19,8 @@ if TYPE_CHECKING:  # the host's own package: its types are for the type checker,
 _FIXED_S = 120.0
 _PER_PATH_S = 4.0
 _LONGEST_S = 1800.0
+# A site's line is planned for the streams that are always pulled; main streams come on top while they are read.
+_AT_ONE_SITE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +37,22 @@ class ProbeLimits:
 
     Attributes:
         deadline_s: when it has to answer; None: by the number of paths.
+        max_readers: how many paths a host reads at once; of one site alone eight.
+        sample_s: for how long at most a path may take to show that it flows.
     """
 
     deadline_s: float | None = None
-    max_readers: int = 8
+    max_readers: int = 32
     sample_s: float = 5
     read_s: float = 25
 
     def deadline_for(self, paths: int) -> float:
         """The deadline of a host with so many paths to read."""
         return self.deadline_s or min(_LONGEST_S, _FIXED_S + _PER_PATH_S * paths)
+
+    def readers_for(self, sites: int) -> int:
+        """How many paths of so many sites a host reads at once."""
+        return max(1, min(self.max_readers, _AT_ONE_SITE * sites))
 
 
 def probe_calls(
@@ -59,7 +68,7 @@ def probe_calls(
     of_relay: dict[str, list[PathToCheck]] = defaultdict(list)
     of_centre: dict[str, list[PathToCheck]] = defaultdict(list)
     hosts: dict[str, HostSpec] = {}
-    for one in wanted:
+    for one in taking_turns(wanted):
         of_relay[one.relay.id].append(one)
         hosts[one.relay.id] = one.relay
         for centre in one.centres:
@@ -67,21 +76,40 @@ def probe_calls(
             hosts[centre.id] = centre
     calls = []
     for host, spec in sorted(hosts.items()):
-        request = _base(observe[host], limits, len(of_relay[host]) + len(of_centre[host]))
+        request = _base(observe[host], limits, of_relay[host] + of_centre[host])
         if of_relay[host]:
             request["relay"] = _relay(spec, of_relay[host])
         if of_centre[host]:
             request["centre"] = _centre(spec, of_centre[host])
-        calls.append(HostCall(spec, request, observe[host].files))
+        # The proof of which host it is and the question go over one connection: it is the same call.
+        calls.append(HostCall(spec, request, observe[host].files, shares=True))
     return tuple(calls)
 
 
-def _base(observe: ObserveCall, limits: ProbeLimits, paths: int) -> wire.ProbeRequest:
+def paths_in(request: Mapping[str, Any]) -> int:
+    """How many paths a probe is about, on a relay and from a centre."""
+    of_relay = len(request.get("relay", {}).get("paths", ()))
+    return of_relay + sum(len(relay["paths"]) for relay in request.get("centre", {}).get("relays", ()))
+
+
+def taking_turns(wanted: Iterable[PathToCheck]) -> list[PathToCheck]:
+    """Paths in the order in which hosts read them: those that are always pulled first, and sites take turns.
+
+    Relays and centres read in the same order, so that a main stream is pulled once for both.
+    """
+    by_site: dict[tuple[bool, str, str], list[PathToCheck]] = defaultdict(list)
+    for one in wanted:
+        by_site[one.path.on_demand, one.relay.id, one.path.facility].append(one)
+    pulled, on_demand = ([by_site[key] for key in sorted(by_site) if key[0] is kind] for kind in (False, True))
+    return [one for sites in (pulled, on_demand) for one in chain(*zip_longest(*sites)) if one is not None]
+
+
+def _base(observe: ObserveCall, limits: ProbeLimits, wanted: list[PathToCheck]) -> wire.ProbeRequest:
     return {
         "operation": "probe",
         "observe": observe.request,
-        "deadline_s": limits.deadline_for(paths),
-        "max_readers": limits.max_readers,
+        "deadline_s": limits.deadline_for(len(wanted)),
+        "max_readers": limits.readers_for(len({(one.relay.id, one.path.facility) for one in wanted})),
         "sample_s": limits.sample_s,
         "read_s": limits.read_s,
     }

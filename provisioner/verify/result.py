@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
 from provisioner.base.held import HeldFacility
 from provisioner.plan.changes import Change
+from provisioner.verify.waits import Waits
 
 
 class Verdict(StrEnum):
@@ -135,6 +136,7 @@ class VerifyResult:
     Attributes:
         engine: what serves the paths, as it names itself; the lab's stand-in is never called MediaMTX.
         held: of what was chosen, the facilities with errors of their own: what is live of them was not checked.
+        waits: where the time went.
     """
 
     engine: str
@@ -144,6 +146,7 @@ class VerifyResult:
     incidents: tuple[Incident, ...]
     hosts: tuple[HostReport, ...] = ()
     held: tuple[HeldFacility, ...] = ()
+    waits: Waits = field(default_factory=Waits)
 
     @property
     def all_up(self) -> bool:

@@ -2,22 +2,48 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Protocol
 
 from provisioner.hosts.facts import HostFacts, engine_name
-from provisioner.hosts.runner import CallOutcome, HostAnswer, HostRunner
+from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, HostRunner, StreamingRunner
 from provisioner.plan.changes import Change, pending
 from provisioner.verify.evidence import HostEvidence, parse_evidence
 from provisioner.verify.incidents import incidents_of
 from provisioner.verify.judge import judge
-from provisioner.verify.requests import ObserveCall, ProbeLimits, probe_calls
+from provisioner.verify.requests import ObserveCall, ProbeLimits, paths_in, probe_calls
 from provisioner.verify.result import HostReport, VerifyResult
+from provisioner.verify.waits import HostWait, Waits, host_wait
 from provisioner.verify.wanted import PathToCheck
 
 # For the way there and back, and for the facts, which are read before the reads are counted.
 _MARGIN_S = 120.0
 _USUAL_LIMITS = ProbeLimits()
+
+
+class Watcher(Protocol):
+    """Who is told what a verification waits for, while it waits."""
+
+    def asked(self, paths: Mapping[str, int]) -> None:
+        """All hosts were asked, each about so many paths."""
+
+    def answered(self, host: str, outcome: str, seconds: float) -> None:
+        """A host has answered, or is not waited for any more."""
+
+
+class NobodyWatches:
+    """Nobody is told."""
+
+    def asked(self, paths: Mapping[str, int]) -> None:
+        """Tell nobody."""
+
+    def answered(self, host: str, outcome: str, seconds: float) -> None:
+        """Tell nobody."""
+
+
+_NOBODY = NobodyWatches()
 
 
 def verify(
@@ -28,6 +54,7 @@ def verify(
     compare: Callable[[HostFacts], Iterable[Change]],
     clock: Callable[[], datetime],
     limits: ProbeLimits = _USUAL_LIMITS,
+    watcher: Watcher = _NOBODY,
 ) -> VerifyResult:
     """Check paths on their relays and from their centres.
 
@@ -38,11 +65,12 @@ def verify(
         compare: what differs from the desired state on a host, from its facts.
         clock: the time, with its zone.
         limits: how much a probe may take of a host.
+        watcher: is told what is waited for.
     """
     calls = probe_calls(targets, observe, limits)
     started = clock()
     longest = max((float(c.request["deadline_s"]) for c in calls), default=0.0)
-    answers = runner.call(calls, timeout_s=longest + _MARGIN_S)
+    answers, waits = _asked(runner, calls, longest + _MARGIN_S, watcher)
     finished = clock()
     # A runner that lost a host has not heard of it: that is no evidence either.
     missing = {c.spec.id: HostAnswer(c.spec.id, CallOutcome.FAILED, error="there is no answer") for c in calls}
@@ -56,7 +84,30 @@ def verify(
         paths=verdicts,
         incidents=incidents_of(verdicts, targets),
         hosts=tuple(_report(e, drift) for e in evidence.values()),
+        waits=waits,
     )
+
+
+def _asked(
+    runner: HostRunner, calls: Sequence[HostCall], timeout_s: float, watcher: Watcher
+) -> tuple[dict[str, HostAnswer], Waits]:
+    """Every host's answer, and how long it took."""
+    begun = time.monotonic()
+    watcher.asked({call.spec.id: paths_in(call.request) for call in calls})
+    came = (
+        runner.stream(calls, timeout_s=timeout_s)
+        if isinstance(runner, StreamingRunner)
+        else runner.call(calls, timeout_s=timeout_s).values()
+    )
+    answers: dict[str, HostAnswer] = {}
+    waits: dict[str, HostWait] = {}
+    for answer in came:
+        seconds = time.monotonic() - begun
+        answers[answer.host] = answer
+        there = answer.outcome is CallOutcome.ANSWERED
+        waits[answer.host] = host_wait(answer.host, answer.document, seconds if there else None)
+        watcher.answered(answer.host, answer.outcome.value, seconds)
+    return answers, Waits(asked_s=time.monotonic() - begun, hosts=waits)
 
 
 def _engine_of(evidence: Iterable[HostEvidence]) -> str:
