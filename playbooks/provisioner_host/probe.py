@@ -203,6 +203,7 @@ def _state(item: dict[str, Any]) -> SampleAnswer:
         "available": bool(item.get("available")),
         "online": bool(item.get("online")),
         "inbound_bytes": int(item.get("inboundBytes") or 0),
+        "damaged": int(item.get("inboundFramesInError") or 0),
         "tracks": [{k: t.get(k) for k in ("codec", "width", "height")} for t in tracks[:4]],
     }
 
@@ -225,7 +226,8 @@ def reads_of_relay(
         reads[names[number]] = result
 
     login = Login(address, RTSP_PORT, _PROBE_USER, password)
-    readers.read_all({_PROBE_USER: login}, [(_PROBE_USER, name) for name in names], limits.reads(), done)
+    looks = {number: paths[name]["look"] for number, name in enumerate(names) if "look" in paths[name]}
+    readers.read_all({_PROBE_USER: login}, [(_PROBE_USER, name) for name in names], limits.reads(), done, looks)
     return reads
 
 
@@ -273,8 +275,14 @@ def _centre(wanted: CentreToProbe, key: str, limits: ProbeBudget, spans: Spans) 
     placed = sorted((number, r["relay"], name) for r in wanted["relays"] for number, name in enumerate(r["paths"]))
     turns = [(of, name) for _, of, name in placed]
     reads: dict[readers.Turn, ReadAnswer] = {}
+    by_turn = {(r["relay"], name): look for r in wanted["relays"] for name, look in r.get("looks", {}).items()}
+    looks = {number: by_turn[turn] for number, turn in enumerate(turns) if turn in by_turn}
+
+    def done(number: int, read: ReadAnswer) -> None:
+        reads[turns[number]] = read
+
     with spans.of("centre reads"), deliveries.incoming(logins.values()) as incoming:
-        readers.read_all(logins, turns, limits.reads(), lambda number, read: reads.update({turns[number]: read}))
+        readers.read_all(logins, turns, limits.reads(), done, looks)
     return {
         "tunnel": reach.evidence_of_tunnel(tunnel, reach.live_tunnel(key)),
         "relays": {
