@@ -120,7 +120,8 @@ def _relay(wanted: RelayToProbe, key: str, limits: ProbeBudget, spans: Spans) ->
     connected = source_peers.connections()
     sampled = begun = time.monotonic()
     with deliveries.watched(paths) as delivered, ThreadPoolExecutor(2) as beside:
-        reading = beside.submit(_timed, spans, "reads", reads_of_relay, wanted["address"], paths, (first, {}), limits)
+        to_read = paths if wanted.get("read", True) else {}
+        reading = beside.submit(_timed, spans, "reads", reads_of_relay, wanted["address"], to_read, (first, {}), limits)
         places = sorted({(p["address"], p["port"]) for p in paths.values()})
         trying = beside.submit(_timed, spans, "ports", reach.connect_all, places, limits.connect_s)
         with spans.of("samples"):
@@ -211,12 +212,11 @@ def _state(item: dict[str, Any]) -> SampleAnswer:
 def reads_of_relay(
     address: str, paths: Mapping[str, PathToRead], samples: Samples, limits: ProbeBudget
 ) -> dict[str, ReadAnswer]:
-    """Read every path for a key frame, as the relay's own probe user; those that promise a picture come first."""
+    """Read every path for a key frame, as the relay's own probe user; those that flow come first, else as asked."""
     try:
         password = PROBE_PASSWORD.read_text().strip()
     except OSError as error:
         return {name: {"error": f"{PROBE_PASSWORD}: {error.strerror}", "status": None} for name in paths}
-    # In the request's order otherwise: there the sites take turns.
     names = sorted(paths, key=lambda n: _promise(paths[n], samples, n))
     reads: dict[str, ReadAnswer] = {}
 

@@ -56,19 +56,20 @@ class ProbeLimits:
 
 
 def probe_calls(
-    wanted: Iterable[PathToCheck], observe: Mapping[str, ObserveCall], limits: ProbeLimits
+    wanted: Iterable[PathToCheck], observe: Mapping[str, ObserveCall], limits: ProbeLimits, *, read: bool = True
 ) -> tuple[HostCall, ...]:
     """One call for every relay that serves, and every centre that reads, one of the paths.
 
     Args:
-        wanted: the paths to check.
+        wanted: the paths to check; hosts read them in this order, as far as their time lasts.
         observe: by host id, how its facts are read.
         limits: how much a probe may take.
+        read: whether relays read the paths; where no picture is asked for they do not.
     """
     of_relay: dict[str, list[PathToCheck]] = defaultdict(list)
     of_centre: dict[str, list[PathToCheck]] = defaultdict(list)
     hosts: dict[str, HostSpec] = {}
-    for one in taking_turns(wanted):
+    for one in wanted:
         of_relay[one.relay.id].append(one)
         hosts[one.relay.id] = one.relay
         for centre in one.centres:
@@ -78,7 +79,7 @@ def probe_calls(
     for host, spec in sorted(hosts.items()):
         request = _base(observe[host], limits, of_relay[host] + of_centre[host])
         if of_relay[host]:
-            request["relay"] = _relay(spec, of_relay[host])
+            request["relay"] = _relay(spec, of_relay[host], read=read)
         if of_centre[host]:
             request["centre"] = _centre(spec, of_centre[host])
         # The proof of which host it is and the question go over one connection: it is the same call.
@@ -115,8 +116,8 @@ def _base(observe: ObserveCall, limits: ProbeLimits, wanted: list[PathToCheck]) 
     }
 
 
-def _relay(spec: HostSpec, wanted: list[PathToCheck]) -> wire.RelayToProbe:
-    return {
+def _relay(spec: HostSpec, wanted: list[PathToCheck], *, read: bool) -> wire.RelayToProbe:
+    asked: wire.RelayToProbe = {
         "address": str(spec.tunnel.address),
         "paths": [
             {
@@ -129,6 +130,7 @@ def _relay(spec: HostSpec, wanted: list[PathToCheck]) -> wire.RelayToProbe:
             for w in wanted
         ],
     }
+    return asked if read else {**asked, "read": False}
 
 
 def _centre(spec: HostSpec, wanted: list[PathToCheck]) -> wire.CentreToProbe:

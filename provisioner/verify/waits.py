@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -59,6 +59,13 @@ class Waits:
         """The host that all waited for, of those that answered."""
         told = [wait for wait in self.hosts.values() if wait.answered_s is not None]
         return max(told, key=lambda wait: wait.answered_s or 0.0, default=None)
+
+
+def together(rounds: Iterable[Waits]) -> Waits:
+    """The waits of several rounds in one; what is said of a host is of the round in which it was first asked."""
+    told = list(rounds)
+    hosts = {host: wait for one in reversed(told) for host, wait in one.hosts.items()}
+    return Waits(sum(one.before_s for one in told), sum(one.asked_s for one in told), hosts)
 
 
 def host_wait(host: str, document: Mapping[str, object], answered_s: float | None) -> HostWait:
