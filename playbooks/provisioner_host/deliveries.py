@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from provisioner_host import relay
@@ -20,8 +21,9 @@ from provisioner_host.shell import Failed, run
 
 if TYPE_CHECKING:
     from provisioner_host.rtsp_reader import Login
-    from provisioner_host.wire import ArrivalAnswer, DeliveryAnswer, PathToRead, RelayDeliveriesAnswer
+    from provisioner_host.wire import ArrivalAnswer, DeliveryAnswer, FlowAnswer, PathToRead, RelayDeliveriesAnswer
 
+_PATHS = "/v3/paths/list?itemsPerPage=1000000"
 _SESSIONS = "/v3/rtspsessions/list?itemsPerPage=1000000"
 _EVERY_S = 1.0
 # A visit to a large relay takes minutes: of those, a look every so often is enough.
@@ -55,11 +57,12 @@ class Session(NamedTuple):
 
 
 class Look(NamedTuple):
-    """Everything at one moment: sessions by their id, connections by their ends."""
+    """Everything at one moment: sessions by their id, connections by their ends, each path's bytes so far."""
 
     at: float
     sessions: Mapping[str, Session]
     links: Mapping[Ends, Link]
+    received: Mapping[str, int]
 
 
 class Looks:
@@ -99,7 +102,11 @@ class Watch:
     def evidence(self) -> RelayDeliveriesAnswer:
         """How each reader was served, and how much came over each connection to a device."""
         devices = {(p["address"], p["port"]) for p in self._paths.values()}
-        return {"readers": _served(self.looks), "sources": _arrived(self.looks, devices)}
+        return {
+            "readers": _served(self.looks),
+            "sources": _arrived(self.looks, devices),
+            "flows": {name: _flow(name, self.looks) for name in self._paths},
+        }
 
 
 @contextmanager
@@ -111,7 +118,7 @@ def watched(paths: Mapping[str, PathToRead]) -> Iterator[Watch]:
     def of_ours(ends: Ends) -> bool:
         return ends[1] == RTSP_PORT or ends[2:] in devices
 
-    looks = Looks(lambda: Look(time.monotonic(), _sessions(paths), _links(of_ours)))
+    looks = Looks(lambda: Look(time.monotonic(), _sessions(paths), _links(of_ours), _received(paths)))
     try:
         yield watch
     finally:
@@ -125,6 +132,23 @@ def _sessions(paths: Collection[str]) -> dict[str, Session]:
         return {str(s["id"]): _session(s) for s in reading}
     except (Failed, OSError, KeyError, TypeError, ValueError, AttributeError):
         return {}
+
+
+def _received(paths: Collection[str]) -> dict[str, int]:
+    """The bytes of each path that has a stream: of one that is pulled anew they begin anew."""
+    try:
+        listed = relay.api(_PATHS)["items"]
+        there = [item for item in listed if item.get("name") in paths and item.get("available")]
+        return {str(item["name"]): int(item.get("inboundBytes") or 0) for item in there}
+    except (Failed, OSError, KeyError, TypeError, ValueError, AttributeError):
+        return {}
+
+
+def _flow(name: str, looks: list[Look]) -> FlowAnswer:
+    pairs = [(a, b) for a, b in pairwise(looks) if name in a.received and name in b.received]
+    grown = [(b.at - a.at, b.received[name] - a.received[name]) for a, b in pairs]
+    kept = [(seconds, more) for seconds, more in grown if more >= 0]
+    return {"seconds": round(sum(seconds for seconds, _ in kept), 2), "bytes": sum(more for _, more in kept)}
 
 
 def _session(session: Mapping[str, Any]) -> Session:
@@ -188,7 +212,7 @@ def incoming(logins: Iterable[Login]) -> Iterator[Incoming]:
     """Watch what comes from relays while something else is done."""
     watch = Incoming()
     relays = {(login.address, login.port) for login in logins}
-    looks = Looks(lambda: Look(time.monotonic(), {}, _links(lambda ends: ends[2:] in relays)))
+    looks = Looks(lambda: Look(time.monotonic(), {}, _links(lambda ends: ends[2:] in relays), {}))
     try:
         yield watch
     finally:

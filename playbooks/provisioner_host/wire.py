@@ -737,11 +737,19 @@ class ArrivalAnswer(PlaceAnswer):
     waiting: int
 
 
+class FlowAnswer(TypedDict):
+    """How much of a path came from its source, in the seconds in which it was there."""
+
+    seconds: float
+    bytes: int
+
+
 class RelayDeliveriesAnswer(TypedDict):
-    """How a relay's streams travelled: to its readers, and from its sources."""
+    """How a relay's streams travelled: to its readers and from its sources; `flows` are by path."""
 
     readers: list[DeliveryAnswer]
     sources: list[ArrivalAnswer]
+    flows: dict[str, FlowAnswer]
 
 
 class SpanAnswer(TypedDict):

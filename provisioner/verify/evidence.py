@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from provisioner.hosts.document import Fields, UnreadableError, fields_of
 from provisioner.hosts.facts import HostFacts, facts_in
 from provisioner.hosts.runner import CallOutcome, HostAnswer
+from provisioner.verify.travel import Arrival, Deliveries, Seen, arrivals_in, deliveries_in, seen_in
 
 Device = tuple[str, int]
 
@@ -60,6 +61,7 @@ class Read:
         after: an on-demand path's state just after its read.
         pulled: how many paths of an on-demand path's device the relay had then.
         connected: over how many connections to the device; None where that was not told.
+        seen: what came of it while a look went on; None where none did.
     """
 
     run: bool
@@ -70,6 +72,7 @@ class Read:
     after: Sample | None
     pulled: int = 0
     connected: int | None = None
+    seen: Seen | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,7 @@ class RelayEvidence:
     Attributes:
         sources: None where it cannot say.
         redirects: where devices send whoever asks for their picture, of those that do so.
+        deliveries: how its streams travelled; None where it does not say.
     """
 
     unit: str
@@ -105,14 +109,16 @@ class RelayEvidence:
     errors: dict[str, tuple[str, ...]]
     sources: Sources | None = None
     redirects: Mapping[Device, str] = field(default_factory=dict)
+    deliveries: Deliveries | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class CentreEvidence:
-    """What a centre read, by relay and path."""
+    """What a centre read, by relay and path, and what came over its connections to relays meanwhile."""
 
     tunnel: LiveTunnel
     reads: dict[str, dict[str, Read]]
+    incoming: tuple[Arrival, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +173,7 @@ def relay_evidence(relay: Fields) -> RelayEvidence:
         errors=_errors(relay.below("errors")),
         sources=_sources(relay.below("sources")) if relay.has("sources") else None,
         redirects={_device(d): d.sentence("redirect") for d in relay.each("devices") if d.has("redirect")},
+        deliveries=deliveries_in(relay.below("deliveries")) if relay.has("deliveries") else None,
     )
 
 
@@ -195,7 +202,8 @@ def _centre(centre: Fields) -> CentreEvidence:
         relay: {name: _read(of.below(name)) for name in of.names() if of.has(name)}
         for relay, of in centre.named("relays")
     }
-    return CentreEvidence(_tunnel(centre.below("tunnel")), reads)
+    incoming = arrivals_in(centre, "incoming") if centre.has("incoming") else ()
+    return CentreEvidence(_tunnel(centre.below("tunnel")), reads, incoming)
 
 
 def _tunnel(tunnel: Fields) -> LiveTunnel:
@@ -260,4 +268,5 @@ def _read(read: Fields) -> Read:
         after=_sample(read.values.get("after"), read.place),
         pulled=read.number("pulled") if read.has("pulled") else 0,
         connected=read.number_or_none("connected"),
+        seen=seen_in(read.below("picture")) if read.has("picture") else None,
     )

@@ -59,6 +59,7 @@ class Cause(StrEnum):
     SILENT = "silent"
     PICTURE_DIFFERS = "picture differs"
     SENDS_SOUND = "sends sound"
+    STARVED = "starved"
     REDIRECTED = "camera redirects"
     CENTRE_CANNOT_READ = "centre cannot read"
     DRIFT = "drift"
@@ -69,7 +70,7 @@ class Cause(StrEnum):
     UNKNOWN = "unknown"
 
 
-IMPERFECT = frozenset({Cause.PICTURE_DIFFERS, Cause.SENDS_SOUND})
+IMPERFECT = frozenset({Cause.PICTURE_DIFFERS, Cause.SENDS_SOUND, Cause.STARVED})
 """A picture comes, and it is not what was agreed."""
 
 

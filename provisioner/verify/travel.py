@@ -1,0 +1,166 @@
+"""What hosts say of how streams travelled while they were visited, as typed values. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from provisioner.hosts.document import Fields
+
+# More than a relay has readers, and a centre connections; the host program names no more.
+_MOST = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a look saw come of a stream.
+
+    Attributes:
+        looked_s: how long it looked.
+        count, bytes: how many pictures came, and how much.
+        span_s: how long they are shown.
+        step_s, longest_s: from one to the next, the usual and the longest.
+    """
+
+    looked_s: float
+    count: int
+    bytes: int
+    span_s: float
+    step_s: float
+    longest_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """How a reader's session at a relay was served while it was watched.
+
+    Attributes:
+        user, address, port: who it is, and where.
+        packets, discarded: what MediaMTX handed over for it, and what it threw away.
+        sent, again: bytes that went out, and of them those that had to be sent again.
+        waiting: bytes that wait to be sent, or for the reader's word that they came.
+        busy_s, unread_s: how long there was something to send, and how long of it the reader's end had no room.
+    """
+
+    user: str
+    path: str
+    address: str
+    port: int
+    seconds: float
+    packets: int
+    discarded: int
+    sent: int
+    again: int
+    waiting: int
+    busy_s: float
+    unread_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """What came over one connection while it was watched.
+
+    Attributes:
+        address, port: the other end's; `own_port` is this end's.
+        received, segments, disordered: bytes, packets, and packets that came before one that was lost or late.
+        waiting: bytes that nobody had read.
+    """
+
+    address: str
+    port: int
+    own_port: int
+    seconds: float
+    received: int
+    segments: int
+    disordered: int
+    waiting: int
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """How much of a path a relay received, in how many seconds."""
+
+    seconds: float
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Deliveries:
+    """How a relay's streams travelled: to readers, from sources, and what each path received."""
+
+    readers: tuple[Delivery, ...] = ()
+    sources: tuple[Arrival, ...] = ()
+    flows: Mapping[str, Flow] = field(default_factory=dict)
+
+
+def seen_in(picture: Fields) -> Seen:
+    """What a look saw, out of its measures.
+
+    Raises:
+        UnreadableError: it cannot be read.
+    """
+    packets = picture.below("packets")
+    return Seen(
+        looked_s=_seconds(picture, "looked_s"),
+        count=packets.amount("count"),
+        bytes=packets.amount("bytes"),
+        span_s=_seconds(packets, "span_s"),
+        step_s=_seconds(packets, "step_s"),
+        longest_s=_seconds(packets, "longest_s"),
+    )
+
+
+def deliveries_in(told: Fields) -> Deliveries:
+    """How a relay's streams travelled.
+
+    Raises:
+        UnreadableError: it cannot be read.
+    """
+    return Deliveries(
+        readers=tuple(map(_delivery, list(told.each("readers"))[:_MOST])),
+        sources=arrivals_in(told, "sources"),
+        flows={name: Flow(_seconds(flow, "seconds"), flow.amount("bytes")) for name, flow in told.named("flows")},
+    )
+
+
+def arrivals_in(told: Fields, name: str) -> tuple[Arrival, ...]:
+    """What came over each connection.
+
+    Raises:
+        UnreadableError: it cannot be read.
+    """
+    return tuple(map(_arrival, list(told.each(name))[:_MOST]))
+
+
+def _delivery(told: Fields) -> Delivery:
+    return Delivery(
+        user=told.sentence("user"),
+        path=told.sentence("path"),
+        address=told.sentence("address"),
+        port=told.amount("port"),
+        seconds=_seconds(told, "seconds"),
+        packets=told.amount("packets"),
+        discarded=told.amount("discarded"),
+        sent=told.amount("sent"),
+        again=told.amount("again"),
+        waiting=told.amount("waiting"),
+        busy_s=_seconds(told, "busy_s"),
+        unread_s=_seconds(told, "unread_s"),
+    )
+
+
+def _arrival(told: Fields) -> Arrival:
+    return Arrival(
+        address=told.sentence("address"),
+        port=told.amount("port"),
+        own_port=told.amount("own_port"),
+        seconds=_seconds(told, "seconds"),
+        received=told.amount("received"),
+        segments=told.amount("segments"),
+        disordered=told.amount("disordered"),
+        waiting=told.amount("waiting"),
+    )
+
+
+def _seconds(told: Fields, name: str) -> float:
+    return max(0.0, told.measure(name))
