@@ -118,7 +118,11 @@ def watched(paths: Mapping[str, PathToRead]) -> Iterator[Watch]:
     def of_ours(ends: Ends) -> bool:
         return ends[1] == RTSP_PORT or ends[2:] in devices
 
-    looks = Looks(lambda: Look(time.monotonic(), _sessions(paths), _links(of_ours), _received(paths)))
+    def look() -> Look:
+        at, sessions, received = time.monotonic(), _sessions(paths), _received(paths)
+        return Look(at, sessions, _links(of_ours), received)
+
+    looks = Looks(look)
     try:
         yield watch
     finally:

@@ -28,7 +28,8 @@ class _Relay(_Strict):
     """What differs on the relay.
 
     `peers` is by facility; `devices`, `redirects` and `sources` are by `address:port` (of a source how many connections
-    there are, and how many of them bring a picture); the rest is by path pattern.
+    there are, and how many of them bring a picture); `looks` are what is added to a good read; the rest is by path
+    pattern.
     """
 
     unreachable: str | None = None
@@ -47,12 +48,16 @@ class _Relay(_Strict):
     sources: dict[str, tuple[int, int]] | Literal["not told"] = {}
     halted: list[str] = []
     redirects: dict[str, str] = {}
+    looks: dict[str, dict[str, Any]] = {}
+    deliveries: dict[str, Any] | None = None
 
 
 class _Centre(_Strict):
     unreachable: str | None = None
     failed: str | None = None
     reads: dict[str, dict[str, Any] | None] = {}
+    looks: dict[str, dict[str, Any]] = {}
+    incoming: list[dict[str, Any]] = []
 
 
 class _Expected(_Strict):
@@ -124,6 +129,11 @@ def _change_paths(relay: dict[str, Any], case: _Relay) -> None:
     for pattern, read in case.reads.items():
         for name in matching(pattern):
             relay["paths"][name]["read"] = read
+    for pattern, look in case.looks.items():
+        for name in matching(pattern):
+            relay["paths"][name]["read"]["picture"] = _picture(look)
+    if case.deliveries is not None:
+        relay["deliveries"] = {"readers": [], "sources": [], "flows": {}} | case.deliveries
     for pattern, errors in case.errors.items():
         relay["errors"] |= dict.fromkeys(matching(pattern), errors)
 
@@ -141,6 +151,20 @@ def _change_sources(relay: dict[str, Any], case: _Relay) -> None:
     }
 
 
+def _picture(look: Mapping[str, Any]) -> dict[str, Any]:
+    """What a look measured: of ten seconds of a stream in full at 25 pictures a second, unless it is said otherwise."""
+    full: dict[str, Any] = {
+        "looked_s": 10.0,
+        "count": 250,
+        "bytes": 500_000,
+        "span_s": 9.96,
+        "step_s": 0.04,
+        "longest_s": 0.04,
+    }
+    packets = {**full, **look}
+    return {"looked_s": packets.pop("looked_s"), "packets": packets}
+
+
 def _place(where: str) -> dict[str, Any]:
     address, _, port = where.rpartition(":")
     return {"address": address.strip("[]"), "port": int(port)}
@@ -152,6 +176,11 @@ def _centre_answer(case: _Centre) -> HostAnswer:
     document = documents()[CENTRE]
     for pattern, read in case.reads.items():
         document["centre"]["relays"][RELAY] |= dict.fromkeys(matching(pattern), read)
+    for pattern, look in case.looks.items():
+        for name in matching(pattern):
+            document["centre"]["relays"][RELAY][name]["picture"] = _picture(look)
+    if case.incoming:
+        document["centre"]["incoming"] = case.incoming
     return HostAnswer(CENTRE, CallOutcome.ANSWERED, document)
 
 
