@@ -211,9 +211,10 @@ def _end_of(started: datetime, orders: Orders) -> datetime | None:
 
 def _settled(target: PathToCheck, rounds: Sequence[_Round], orders: Orders) -> PathVerdict:
     looks = [verdict for one in rounds if (verdict := one.of(target)) is not None]
-    scope = Scope(once=orders.once)
-    verdict = settled(looks, orders.memories.get(target.path.name, NOTHING), scope)
-    return in_window(verdict, window_over(target, orders.windows, verdict.checked_at or rounds[-1].at))
+    window = window_over(target, orders.windows, looks[-1].checked_at or rounds[-1].at)
+    # Inside a window nothing is looked at twice: what is said of it is what that look showed.
+    scope = Scope(once=orders.once or window is not None)
+    return in_window(settled(looks, orders.memories.get(target.path.name, NOTHING), scope), window)
 
 
 def _left_out(target: PathToCheck, orders: Orders) -> PathVerdict:
