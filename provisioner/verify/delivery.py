@@ -9,27 +9,32 @@ arrived.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from provisioner.desired.spec import HostSpec
 from provisioner.verify.case import PASSED, Case, Check, failed
 from provisioner.verify.evidence import Read
 from provisioner.verify.result import Cause, Layer
-from provisioner.verify.travel import Delivery, Flow, Seen
+from provisioner.verify.travel import Arrival, Delivery, Flow, Seen
 
 # A look of less says nothing: one key picture more or less is a third of it.
 _SHORTEST_S = 2.5
 # What a reader's start, a burst and a busy host may take of a look; of a long one a share.
 _SLACK_S, _SLACK_SHARE = 1.0, 0.15
+# Where a third of a site's streams are short, its line is known to be too slow, and less is enough to be one of them.
+_LITTLE_S, _OF_SITE = 0.3, 1 / 3
 # A path whose relay received that much more than its reader saw was read by a slow reader.
 _SLOW_READER = 0.6
 # From one picture to the next: longer than this many usual steps, some were left out.
 _GAP = 1.5
-# Packets that come before one that is late: of a quiet line one in thousands.
-_DISORDERED = 0.005
+# Packets that come before one that was lost or is late: of a line that bears the load none, of a host that is so busy
+# that it drops packets itself two in a hundred, of a line with 40 % of what it needs every second one (measured).
+_DISORDERED = 0.03
+# What had to be sent again, at the sender's: up to four in a hundred on a line where nothing is lost (measured).
+_AGAIN = 0.15
 # So much of a stream waits in a connection that is too slow; a key picture on its way is less.
-_WAITING_S = 1.0
-_WAITING_BYTES = 64 * 1024
+_WAITING_S = 0.5
+_WAITING_BYTES = 8 * 1024
 # Packets that MediaMTX threw away: none on a line that bears the load.
 _DISCARDED = 0.01
 _UNREAD = 0.5
@@ -49,11 +54,11 @@ def came_s(seen: Seen, fps: int | None = None) -> float:
     return min(seen.span_s + seen.step_s, seen.count * step)
 
 
-def is_short(seen: Seen, fps: int | None = None) -> bool:
+def is_short(seen: Seen, fps: int | None = None, slack_s: float = _SLACK_S) -> bool:
     """Whether clearly less of a stream came than the time in which somebody looked."""
     if seen.looked_s < _SHORTEST_S:
         return False
-    return seen.looked_s - came_s(seen, fps) > max(_SLACK_S, _SLACK_SHARE * seen.looked_s)
+    return seen.looked_s - came_s(seen, fps) > max(slack_s, _SLACK_SHARE * seen.looked_s)
 
 
 # --- from the site --------------------------------------------------------------------------------
@@ -62,13 +67,15 @@ def is_short(seen: Seen, fps: int | None = None) -> bool:
 def received_check(case: Case) -> Check:
     """Check that a path's stream comes to its relay in full."""
     seen = _seen(case.relay.reads.get(case.target.path.name))
-    if seen is None or not _lacks_here(case, case.target.path.name, seen):
+    if seen is None or not _lacks_here(case, case.target.path.name, seen, _LITTLE_S):
         return PASSED
     beside = [path.name for path in case.target.relay.paths if path.facility == case.target.path.facility]
     others = {
         name: other for name in beside if name != case.target.path.name and (other := _seen(case.relay.reads.get(name)))
     }
     lacking = [name for name, other in others.items() if _lacks_here(case, name, other)]
+    if not is_short(seen) and len(lacking) < max(1, _OF_SITE * len(others)):
+        return PASSED
     part = _part(seen)
     if others and not lacking:
         if not _is_late(seen):
@@ -87,10 +94,10 @@ def _seen(read: Read | None) -> Seen | None:
     return read.seen if read is not None else None
 
 
-def _lacks_here(case: Case, name: str, seen: Seen) -> bool:
+def _lacks_here(case: Case, name: str, seen: Seen, slack_s: float = _SLACK_S) -> bool:
     """Whether a stream comes short, and not only to a reader that was slow itself."""
     flow = case.relay.deliveries.flows.get(name) if case.relay.deliveries else None
-    return is_short(seen) and not _was_slow(seen, flow)
+    return is_short(seen, slack_s=slack_s) and not _was_slow(seen, flow)
 
 
 def _was_slow(seen: Seen, flow: Flow | None) -> bool:
@@ -105,9 +112,12 @@ def _is_late(seen: Seen) -> bool:
 
 def _is_disordered(case: Case) -> bool:
     sources = case.relay.deliveries.sources if case.relay.deliveries else ()
-    of_device = [one for one in sources if (one.address, one.port) == case.device]
-    segments = sum(one.segments for one in of_device)
-    return sum(one.disordered for one in of_device) > _DISORDERED * max(1, segments)
+    return _are_disordered(one for one in sources if (one.address, one.port) == case.device)
+
+
+def _are_disordered(arrivals: Iterable[Arrival]) -> bool:
+    told = list(arrivals)
+    return sum(one.disordered for one in told) > _DISORDERED * max(1, sum(one.segments for one in told))
 
 
 # --- to the centre --------------------------------------------------------------------------------
@@ -121,12 +131,11 @@ def delivered_check(case: Case, centre: HostSpec, read: Read) -> Check:
     sessions = [one for one in deliveries.readers if one.path == name and one.user == f"centre-{centre.id}"]
     here, there = _seen(case.relay.reads.get(name)), read.seen
     if there is not None and is_short(there) and not (here is not None and is_short(here)):
-        slow = _slow_at(case, centre, sessions)
-        if slow:
+        if _slow_at(case, centre, sessions, there):
             detail = f"{_part(there)} was read at {centre.id}: what comes waits there, its readers are too slow"
             return failed(Layer.HOST, centre.id, Cause.STARVED, detail)
-        if any(_is_held(one) or one.discarded for one in sessions):
-            detail = f"{_part(there)} came to {centre.id}, and the rest waits at {relay}{_thrown(sessions)}: {_LINE}"
+        if _is_held_up(case, centre, sessions, there):
+            detail = f"{_part(there)} came to {centre.id}, and all of it to {relay}{_thrown(sessions)}: {_LINE}"
             return failed(Layer.RELAY, relay, Cause.STARVED, detail)
     losing = [one for one in sessions if _loses(one) and not _is_unread(one)]
     if losing:
@@ -135,28 +144,35 @@ def delivered_check(case: Case, centre: HostSpec, read: Read) -> Check:
     return PASSED
 
 
-_LINE = "its line does not bear what is watched"
+_LINE = "the line between them does not bear what is watched"
 
 
-def _slow_at(case: Case, centre: HostSpec, sessions: Iterable[Delivery]) -> bool:
+def _arrivals(case: Case, centre: HostSpec) -> list[Arrival]:
+    """What came to a centre over its connections to a path's relay."""
+    host, relay = case.hosts.get(centre.id), str(case.target.relay.tunnel.address)
+    return [one for one in (host.centre.incoming if host and host.centre else ()) if one.address == relay]
+
+
+def _slow_at(case: Case, centre: HostSpec, sessions: Sequence[Delivery], seen: Seen) -> bool:
     """Whether a centre's own readers are too slow: what has come waits there, or there is no room for more."""
-    host = case.hosts.get(centre.id)
-    unread = {one.own_port: one.waiting for one in (host.centre.incoming if host and host.centre else ())}
-    return any(_is_unread(one) or unread.get(one.port, 0) > _waiting_bytes(one) for one in sessions)
+    unread = {one.own_port: one.waiting for one in _arrivals(case, centre)}
+    return any(_is_unread(one) or unread.get(one.port, 0) > _waiting_bytes(seen) for one in sessions)
 
 
 def _is_unread(session: Delivery) -> bool:
     return session.unread_s > _UNREAD * session.busy_s and session.unread_s > _WAITING_S
 
 
-def _is_held(session: Delivery) -> bool:
-    return session.waiting > _waiting_bytes(session)
+def _is_held_up(case: Case, centre: HostSpec, sessions: Sequence[Delivery], seen: Seen) -> bool:
+    """Whether the way to a centre holds a stream up: it waits, goes out again and again, or comes in disorder."""
+    if any(one.waiting > _waiting_bytes(seen) or one.again > _AGAIN * one.sent or one.discarded for one in sessions):
+        return True
+    return _are_disordered(_arrivals(case, centre))
 
 
-def _waiting_bytes(session: Delivery) -> float:
-    """So many bytes are a second of this stream, as far as it went out; of a thin one a key picture."""
-    rate = session.sent / session.seconds if session.seconds else 0.0
-    return max(_WAITING_BYTES, _WAITING_S * rate)
+def _waiting_bytes(seen: Seen) -> float:
+    """So many bytes are half a second of a stream; of a thin one a key picture."""
+    return max(_WAITING_BYTES, _WAITING_S * seen.bytes / max(came_s(seen), _WAITING_S))
 
 
 def _loses(session: Delivery) -> bool:

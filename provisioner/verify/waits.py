@@ -10,12 +10,12 @@ from provisioner.hosts.document import Fields, UnreadableError, fields_of
 
 PARTS: Mapping[str, str] = MappingProxyType(
     {
-        "reads": "reading pictures on the relay",
-        "centre reads": "reading pictures at the centre",
-        "samples": "seeing whether streams flow",
-        "facts": "reading what the host is",
-        "ports": "trying the cameras' ports",
-        "causes": "asking why",
+        "reads": "pictures",
+        "centre reads": "pictures",
+        "samples": "flow",
+        "facts": "facts",
+        "ports": "ports",
+        "causes": "causes",
     }
 )
 """The parts of a visit, in the host program's words, and in ours."""
@@ -91,7 +91,7 @@ def _seconds(fields: Fields, name: str) -> float:
 
 
 def waits_line(waits: Waits) -> str:
-    """The whole in one line: what was waited for, the longest first."""
+    """The whole in one line, for the host that all others waited for; what it did side by side, the longest first."""
     head = f"took {waits.total_s:.1f} s: {waits.before_s:.1f} s until hosts were asked"
     last = waits.last
     if last is None or last.answered_s is None:
@@ -99,7 +99,7 @@ def waits_line(waits: Waits) -> str:
     if last.visit_s is None:
         return f"{head}, {last.answered_s:.1f} s for {last.host}, the last to answer"
     way = max(0.0, last.answered_s - last.visit_s)
-    head = f"{head}, {way:.1f} s on the way to {last.host} and back, {last.visit_s:.1f} s there"
+    head = f"{head}, {way:.1f} s on the way to {last.host}, {last.visit_s:.1f} s there"
     parts = sorted(last.parts.items(), key=lambda part: -part[1])
     named = ", ".join(f"{PARTS[what]} {seconds:.1f} s" for what, seconds in parts if seconds >= _SHOWN_S)
-    return f"{head} ({named}; side by side)" if named else head
+    return f"{head} ({named})" if named else head

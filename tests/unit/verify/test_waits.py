@@ -45,8 +45,8 @@ def test_the_line_names_the_host_that_all_waited_for() -> None:
         },
     )
     assert waits_line(waits) == (
-        "took 5.6 s: 0.9 s until hosts were asked, 1.2 s on the way to edge-1 and back, 3.4 s there "
-        "(reading pictures on the relay 3.2 s, reading what the host is 0.6 s; side by side)"
+        "took 5.6 s: 0.9 s until hosts were asked, 1.2 s on the way to edge-1, 3.4 s there "
+        "(pictures 3.2 s, facts 0.6 s)"
     )
     assert waits_line(waits) in text_report(replace(judged(answers()), waits=waits))
     document = verify_document(replace(judged(answers()), waits=waits))
