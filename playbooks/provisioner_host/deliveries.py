@@ -37,7 +37,7 @@ Ends = tuple[str, int, str, int]
 """A connection: our address and port, and the other end's."""
 
 
-class Link(NamedTuple):
+class CountedLink(NamedTuple):
     """A connection as the kernel counts it: bytes that wait to be read and to be sent, and totals so far."""
 
     unread: int
@@ -45,7 +45,7 @@ class Link(NamedTuple):
     counts: Mapping[str, int]
 
 
-class Session(NamedTuple):
+class ReaderSession(NamedTuple):
     """A reader's session as MediaMTX counts it so far."""
 
     user: str
@@ -56,25 +56,25 @@ class Session(NamedTuple):
     discarded: int
 
 
-class Look(NamedTuple):
+class Moment(NamedTuple):
     """Everything at one moment: sessions by their id, connections by their ends, each path's bytes so far."""
 
     at: float
-    sessions: Mapping[str, Session]
-    links: Mapping[Ends, Link]
+    sessions: Mapping[str, ReaderSession]
+    links: Mapping[Ends, CountedLink]
     received: Mapping[str, int]
 
 
-class Looks:
-    """Looks that are taken beside other work, until it is over."""
+class Moments:
+    """Moments that are taken beside other work, until it is over."""
 
-    def __init__(self, look: Callable[[], Look]) -> None:
+    def __init__(self, look: Callable[[], Moment]) -> None:
         self._look, self._over, self._begun = look, threading.Event(), time.monotonic()
-        self._taken: list[Look] = []
+        self._taken: list[Moment] = []
         self._thread = threading.Thread(target=self._work, daemon=True)
         self._thread.start()
 
-    def end(self) -> list[Look]:
+    def end(self) -> list[Moment]:
         """Take the last look, and no more: all of them, in their order."""
         self._over.set()
         self._thread.join()
@@ -93,11 +93,11 @@ class Looks:
 # --- a relay --------------------------------------------------------------------------------------
 
 
-class Watch:
+class RelayWatch:
     """What came of a watch over a relay's streams; empty until it is over."""
 
     def __init__(self, paths: Mapping[str, PathToRead]) -> None:
-        self._paths, self.looks = paths, list[Look]()
+        self._paths, self.looks = paths, list[Moment]()
 
     def evidence(self) -> RelayDeliveriesAnswer:
         """How each reader was served, and how much came over each connection to a device."""
@@ -110,26 +110,26 @@ class Watch:
 
 
 @contextmanager
-def watched(paths: Mapping[str, PathToRead]) -> Iterator[Watch]:
-    """Watch how a relay's streams travel while something else is done."""
-    watch = Watch(paths)
+def watched(paths: Mapping[str, PathToRead]) -> Iterator[RelayWatch]:
+    """RelayWatch how a relay's streams travel while something else is done."""
+    watch = RelayWatch(paths)
     devices = {(p["address"], p["port"]) for p in paths.values()}
 
     def of_ours(ends: Ends) -> bool:
         return ends[1] == RTSP_PORT or ends[2:] in devices
 
-    def look() -> Look:
+    def look() -> Moment:
         at, sessions, received = time.monotonic(), _sessions(paths), _received(paths)
-        return Look(at, sessions, _links(of_ours), received)
+        return Moment(at, sessions, _links(of_ours), received)
 
-    looks = Looks(look)
+    looks = Moments(look)
     try:
         yield watch
     finally:
         watch.looks = looks.end()
 
 
-def _sessions(paths: Collection[str]) -> dict[str, Session]:
+def _sessions(paths: Collection[str]) -> dict[str, ReaderSession]:
     try:
         listed = relay.api(_SESSIONS)["items"]
         reading = [s for s in listed if s.get("state") == "read" and s.get("path") in paths]
@@ -148,16 +148,16 @@ def _received(paths: Collection[str]) -> dict[str, int]:
         return {}
 
 
-def _flow(name: str, looks: list[Look]) -> FlowAnswer:
+def _flow(name: str, looks: list[Moment]) -> FlowAnswer:
     pairs = [(a, b) for a, b in pairwise(looks) if name in a.received and name in b.received]
     grown = [(b.at - a.at, b.received[name] - a.received[name]) for a, b in pairs]
     kept = [(seconds, more) for seconds, more in grown if more >= 0]
     return {"seconds": round(sum(seconds for seconds, _ in kept), 2), "bytes": sum(more for _, more in kept)}
 
 
-def _session(session: Mapping[str, Any]) -> Session:
+def _session(session: Mapping[str, Any]) -> ReaderSession:
     address, _, port = str(session["remoteAddr"]).rpartition(":")
-    return Session(
+    return ReaderSession(
         user=str(session.get("user") or ""),
         path=str(session["path"]),
         address=_bare(address),
@@ -167,7 +167,7 @@ def _session(session: Mapping[str, Any]) -> Session:
     )
 
 
-def _served(looks: list[Look]) -> list[DeliveryAnswer]:
+def _served(looks: list[Moment]) -> list[DeliveryAnswer]:
     by_reader = [{ends[2:]: link for ends, link in look.links.items() if ends[1] == RTSP_PORT} for look in looks]
     answers = []
     for name in sorted({name for look in looks for name in look.sessions})[:_NAMED]:
@@ -177,7 +177,7 @@ def _served(looks: list[Look]) -> list[DeliveryAnswer]:
     return answers
 
 
-def _delivery(seen: list[tuple[float, Session]], links: list[Link]) -> DeliveryAnswer:
+def _delivery(seen: list[tuple[float, ReaderSession]], links: list[CountedLink]) -> DeliveryAnswer:
     (begin, first), (end, last) = seen[0], seen[-1]
     grown = _growth(links)
     return {
@@ -200,11 +200,11 @@ def _delivery(seen: list[tuple[float, Session]], links: list[Link]) -> DeliveryA
 # --- a centre -------------------------------------------------------------------------------------
 
 
-class Incoming:
+class CentreWatch:
     """What came of a watch over a centre's connections to relays; empty until it is over."""
 
     def __init__(self) -> None:
-        self.looks = list[Look]()
+        self.looks = list[Moment]()
 
     def evidence(self) -> list[ArrivalAnswer]:
         """How much came over each connection."""
@@ -212,11 +212,11 @@ class Incoming:
 
 
 @contextmanager
-def incoming(logins: Iterable[Login]) -> Iterator[Incoming]:
-    """Watch what comes from relays while something else is done."""
-    watch = Incoming()
+def incoming(logins: Iterable[Login]) -> Iterator[CentreWatch]:
+    """RelayWatch what comes from relays while something else is done."""
+    watch = CentreWatch()
     relays = {(login.address, login.port) for login in logins}
-    looks = Looks(lambda: Look(time.monotonic(), {}, _links(lambda ends: ends[2:] in relays), {}))
+    looks = Moments(lambda: Moment(time.monotonic(), {}, _links(lambda ends: ends[2:] in relays), {}))
     try:
         yield watch
     finally:
@@ -226,12 +226,12 @@ def incoming(logins: Iterable[Login]) -> Iterator[Incoming]:
 # --- connections ----------------------------------------------------------------------------------
 
 
-def _arrived(looks: list[Look], places: Collection[tuple[str, int]] | None) -> list[ArrivalAnswer]:
+def _arrived(looks: list[Moment], places: Collection[tuple[str, int]] | None) -> list[ArrivalAnswer]:
     names = {ends for look in looks for ends in look.links if places is None or ends[2:] in places}
     return [_arrival(ends, [look for look in looks if ends in look.links]) for ends in sorted(names)[:_NAMED]]
 
 
-def _arrival(ends: Ends, looks: list[Look]) -> ArrivalAnswer:
+def _arrival(ends: Ends, looks: list[Moment]) -> ArrivalAnswer:
     links = [look.links[ends] for look in looks]
     grown = _growth(links)
     return {
@@ -246,14 +246,14 @@ def _arrival(ends: Ends, looks: list[Look]) -> ArrivalAnswer:
     }
 
 
-def _growth(links: list[Link]) -> dict[str, int]:
+def _growth(links: list[CountedLink]) -> dict[str, int]:
     if not links:
         return {}
     first, last = links[0].counts, links[-1].counts
     return {name: max(0, count - first.get(name, 0)) for name, count in last.items()}
 
 
-def _links(wanted: Callable[[Ends], bool]) -> dict[Ends, Link]:
+def _links(wanted: Callable[[Ends], bool]) -> dict[Ends, CountedLink]:
     try:
         said = run(["ss", "--no-header", "-tniO", "state", "established"]).stdout
     except (Failed, UnicodeDecodeError):
@@ -261,7 +261,7 @@ def _links(wanted: Callable[[Ends], bool]) -> dict[Ends, Link]:
     return {ends: link for ends, link in parse(said) if wanted(ends)}
 
 
-def parse(said: str) -> Iterator[tuple[Ends, Link]]:
+def parse(said: str) -> Iterator[tuple[Ends, CountedLink]]:
     """The connections that `ss` prints, one a line."""
     for line in said.splitlines():
         matched = _LINE.match(line)
@@ -269,7 +269,7 @@ def parse(said: str) -> Iterator[tuple[Ends, Link]]:
             continue
         unread, unsent, own, own_port, other, port, rest = matched.groups()
         counts = {name: int(count) for name, count in (*_COUNT.findall(rest), *_SPENT.findall(rest))}
-        yield (_bare(own), int(own_port), _bare(other), int(port)), Link(int(unread), int(unsent), counts)
+        yield (_bare(own), int(own_port), _bare(other), int(port)), CountedLink(int(unread), int(unsent), counts)
 
 
 def _bare(address: str) -> str:

@@ -35,8 +35,8 @@ def text_report(result: VerifyResult, *, detail: bool = False, color: bool = Fal
         _held(result.held, color=color),
         _hosts(result.hosts),
         _paths(result.paths, result.finished_at, color=color) if detail else (),
-        map(printable, verify_ending(result)),
         [printable(waits_line(result.waits))] if result.waits.total_s else (),
+        map(printable, verify_ending(result)),
     ]
     return "\n\n".join("\n".join(lines) for lines in map(list, sections) if lines) + "\n"
 

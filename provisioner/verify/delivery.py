@@ -15,7 +15,7 @@ from provisioner.desired.spec import HostSpec
 from provisioner.verify.case import PASSED, Case, Check, failed
 from provisioner.verify.evidence import Read
 from provisioner.verify.result import Cause, Layer
-from provisioner.verify.travel import Arrival, Delivery, Flow, Seen
+from provisioner.verify.travel import Arrival, Delivery, PathFlow, Seen
 
 # A look of less says nothing: one key picture more or less is a third of it.
 _SHORTEST_S = 2.5
@@ -100,7 +100,7 @@ def _lacks_here(case: Case, name: str, seen: Seen, slack_s: float = _SLACK_S) ->
     return is_short(seen, slack_s=slack_s) and not _was_slow(seen, flow)
 
 
-def _was_slow(seen: Seen, flow: Flow | None) -> bool:
+def _was_slow(seen: Seen, flow: PathFlow | None) -> bool:
     if flow is None or not flow.seconds or not seen.looked_s:
         return False
     return seen.bytes / seen.looked_s < _SLOW_READER * flow.bytes / flow.seconds
@@ -116,8 +116,8 @@ def _is_disordered(case: Case) -> bool:
 
 
 def _are_disordered(arrivals: Iterable[Arrival]) -> bool:
-    told = list(arrivals)
-    return sum(one.disordered for one in told) > _DISORDERED * max(1, sum(one.segments for one in told))
+    arrived = list(arrivals)
+    return sum(one.disordered for one in arrived) > _DISORDERED * max(1, sum(one.segments for one in arrived))
 
 
 # --- to the centre --------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ def _say_nothing(_sentence: str) -> None:
     """Say nothing."""
 
 
-class Waiting(Protocol):
+class Onlooker(Protocol):
     """Who is told what a verification waits for, while it waits."""
 
     def asked(self, paths: Mapping[str, int]) -> None:
@@ -27,7 +27,7 @@ class Waiting(Protocol):
         """A host has answered, or is not waited for any more."""
 
 
-class NobodyWaits:
+class NoOnlooker:
     """Nobody is told."""
 
     def asked(self, paths: Mapping[str, int]) -> None:
@@ -37,7 +37,7 @@ class NobodyWaits:
         """Tell nobody."""
 
 
-_NOBODY = NobodyWaits()
+_NOBODY = NoOnlooker()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Orders:
         forgot: why there is nothing of that; empty where it could be read.
         windows: the maintenance windows of the inventory.
         say: tells a person what is waited for.
-        waiting: is told of each host when it is asked, and when it has answered.
+        onlooker: is told of each host when it is asked, and when it has answered.
     """
 
     level: int | None = None
@@ -72,7 +72,7 @@ class Orders:
     forgot: str = ""
     windows: tuple[Window, ...] = ()
     say: Callable[[str], None] = _say_nothing
-    waiting: Waiting = _NOBODY
+    onlooker: Onlooker = _NOBODY
 
 
 EVERYTHING = Orders()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import chain, zip_longest
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from provisioner.desired.spec import HostSpec
 from provisioner.hosts.runner import HostCall
@@ -87,10 +87,9 @@ def probe_calls(
     return tuple(calls)
 
 
-def paths_in(request: Mapping[str, Any]) -> int:
-    """How many paths a probe is about, on a relay and from a centre."""
-    of_relay = len(request.get("relay", {}).get("paths", ()))
-    return of_relay + sum(len(relay["paths"]) for relay in request.get("centre", {}).get("relays", ()))
+def paths_by_host(wanted: Iterable[PathToCheck]) -> dict[str, int]:
+    """How many paths each host is asked about, the relays that serve them and the centres that read them."""
+    return dict(sorted(Counter(spec.id for one in wanted for spec in (one.relay, *one.centres)).items()))
 
 
 def taking_turns(wanted: Iterable[PathToCheck]) -> list[PathToCheck]:

@@ -22,8 +22,8 @@ from provisioner.verify.judge import judge, not_reached
 from provisioner.verify.levels import HIGHEST
 from provisioner.verify.maintenance import in_window, window_over
 from provisioner.verify.memory import NOTHING
-from provisioner.verify.orders import EVERYTHING, Orders, Waiting, Watch
-from provisioner.verify.requests import ObserveCall, ProbeLimits, paths_in, probe_calls, taking_turns
+from provisioner.verify.orders import EVERYTHING, Onlooker, Orders, Watch
+from provisioner.verify.requests import ObserveCall, ProbeLimits, paths_by_host, probe_calls, taking_turns
 from provisioner.verify.result import HostReport, Look, PathVerdict, Sample, Scope, VerifyResult
 from provisioner.verify.rotation import Chosen, by_need, sample_of
 from provisioner.verify.standing import APART, look_of, needs_second_look, settled
@@ -128,10 +128,12 @@ class _Looking:
         """Visit every host of some paths, and judge them."""
         left_s = (self.end - self.watch.now()).total_seconds() if self.end else None
         ordered = by_need(targets, self.orders.memories) if left_s is not None else taking_turns(targets)
-        calls = probe_calls(map(self._asked, ordered), self.observe, self._limits(left_s), read=self._reads)
+        asked = [self._asked(target) for target in ordered]
+        calls = probe_calls(asked, self.observe, self._limits(left_s), read=self._reads)
         longest = max((float(c.request["deadline_s"]) for c in calls), default=0.0)
         timeout_s = longest + _MARGIN_S if left_s is None else max(1.0, left_s)
-        answers, waits = _answers(self.runner, calls, timeout_s, self.orders.waiting)
+        self.orders.onlooker.asked(paths_by_host(asked))
+        answers, waits = _answers(self.runner, calls, timeout_s, self.orders.onlooker)
         finished = self.watch.now()
         # A runner that lost a host has not heard of it: that is no evidence either.
         missing = {c.spec.id: HostAnswer(c.spec.id, CallOutcome.FAILED, error="there is no answer") for c in calls}
@@ -181,11 +183,10 @@ class _Looking:
 
 
 def _answers(
-    runner: HostRunner, calls: Sequence[HostCall], timeout_s: float, waiting: Waiting
+    runner: HostRunner, calls: Sequence[HostCall], timeout_s: float, onlooker: Onlooker
 ) -> tuple[dict[str, HostAnswer], Waits]:
     """Every host's answer, and how long it took."""
     begun = time.monotonic()
-    waiting.asked({call.spec.id: paths_in(call.request) for call in calls})
     came = (
         runner.stream(calls, timeout_s=timeout_s)
         if isinstance(runner, StreamingRunner)
@@ -198,7 +199,7 @@ def _answers(
         answers[answer.host] = answer
         there = answer.outcome is CallOutcome.ANSWERED
         waits[answer.host] = host_wait(answer.host, answer.document, seconds if there else None)
-        waiting.answered(answer.host, answer.outcome.value, seconds)
+        onlooker.answered(answer.host, answer.outcome.value, seconds)
     return answers, Waits(asked_s=time.monotonic() - begun, hosts=waits)
 
 

@@ -77,7 +77,7 @@ class Arrival:
 
 
 @dataclass(frozen=True, slots=True)
-class Flow:
+class PathFlow:
     """How much of a path a relay received, in how many seconds."""
 
     seconds: float
@@ -90,7 +90,7 @@ class Deliveries:
 
     readers: tuple[Delivery, ...] = ()
     sources: tuple[Arrival, ...] = ()
-    flows: Mapping[str, Flow] = field(default_factory=dict)
+    flows: Mapping[str, PathFlow] = field(default_factory=dict)
 
 
 def seen_in(picture: Fields) -> Seen:
@@ -110,57 +110,57 @@ def seen_in(picture: Fields) -> Seen:
     )
 
 
-def deliveries_in(told: Fields) -> Deliveries:
+def deliveries_in(answer: Fields) -> Deliveries:
     """How a relay's streams travelled.
 
     Raises:
         UnreadableError: it cannot be read.
     """
     return Deliveries(
-        readers=tuple(map(_delivery, list(told.each("readers"))[:_MOST])),
-        sources=arrivals_in(told, "sources"),
-        flows={name: Flow(_seconds(flow, "seconds"), flow.amount("bytes")) for name, flow in told.named("flows")},
+        readers=tuple(map(_delivery, list(answer.each("readers"))[:_MOST])),
+        sources=arrivals_in(answer, "sources"),
+        flows={name: PathFlow(_seconds(flow, "seconds"), flow.amount("bytes")) for name, flow in answer.named("flows")},
     )
 
 
-def arrivals_in(told: Fields, name: str) -> tuple[Arrival, ...]:
+def arrivals_in(answer: Fields, name: str) -> tuple[Arrival, ...]:
     """What came over each connection.
 
     Raises:
         UnreadableError: it cannot be read.
     """
-    return tuple(map(_arrival, list(told.each(name))[:_MOST]))
+    return tuple(map(_arrival, list(answer.each(name))[:_MOST]))
 
 
-def _delivery(told: Fields) -> Delivery:
+def _delivery(answer: Fields) -> Delivery:
     return Delivery(
-        user=told.sentence("user"),
-        path=told.sentence("path"),
-        address=told.sentence("address"),
-        port=told.amount("port"),
-        seconds=_seconds(told, "seconds"),
-        packets=told.amount("packets"),
-        discarded=told.amount("discarded"),
-        sent=told.amount("sent"),
-        again=told.amount("again"),
-        waiting=told.amount("waiting"),
-        busy_s=_seconds(told, "busy_s"),
-        unread_s=_seconds(told, "unread_s"),
+        user=answer.sentence("user"),
+        path=answer.sentence("path"),
+        address=answer.sentence("address"),
+        port=answer.amount("port"),
+        seconds=_seconds(answer, "seconds"),
+        packets=answer.amount("packets"),
+        discarded=answer.amount("discarded"),
+        sent=answer.amount("sent"),
+        again=answer.amount("again"),
+        waiting=answer.amount("waiting"),
+        busy_s=_seconds(answer, "busy_s"),
+        unread_s=_seconds(answer, "unread_s"),
     )
 
 
-def _arrival(told: Fields) -> Arrival:
+def _arrival(answer: Fields) -> Arrival:
     return Arrival(
-        address=told.sentence("address"),
-        port=told.amount("port"),
-        own_port=told.amount("own_port"),
-        seconds=_seconds(told, "seconds"),
-        received=told.amount("received"),
-        segments=told.amount("segments"),
-        disordered=told.amount("disordered"),
-        waiting=told.amount("waiting"),
+        address=answer.sentence("address"),
+        port=answer.amount("port"),
+        own_port=answer.amount("own_port"),
+        seconds=_seconds(answer, "seconds"),
+        received=answer.amount("received"),
+        segments=answer.amount("segments"),
+        disordered=answer.amount("disordered"),
+        waiting=answer.amount("waiting"),
     )
 
 
-def _seconds(told: Fields, name: str) -> float:
-    return max(0.0, told.measure(name))
+def _seconds(answer: Fields, name: str) -> float:
+    return max(0.0, answer.measure(name))

@@ -57,15 +57,15 @@ class Waits:
     @property
     def last(self) -> HostWait | None:
         """The host that all waited for, of those that answered."""
-        told = [wait for wait in self.hosts.values() if wait.answered_s is not None]
-        return max(told, key=lambda wait: wait.answered_s or 0.0, default=None)
+        answered = [wait for wait in self.hosts.values() if wait.answered_s is not None]
+        return max(answered, key=lambda wait: wait.answered_s or 0.0, default=None)
 
 
 def together(rounds: Iterable[Waits]) -> Waits:
     """The waits of several rounds in one; what is said of a host is of the round in which it was first asked."""
-    told = list(rounds)
-    hosts = {host: wait for one in reversed(told) for host, wait in one.hosts.items()}
-    return Waits(sum(one.before_s for one in told), sum(one.asked_s for one in told), hosts)
+    every = list(rounds)
+    hosts = {host: wait for one in reversed(every) for host, wait in one.hosts.items()}
+    return Waits(sum(one.before_s for one in every), sum(one.asked_s for one in every), hosts)
 
 
 def host_wait(host: str, document: Mapping[str, object], answered_s: float | None) -> HostWait:
@@ -82,8 +82,8 @@ def _parts(answer: Fields) -> dict[str, float]:
     if not answer.has("spans"):
         return {}
     spans: Sequence[Fields] = list(answer.each("spans"))[:_MOST_PARTS]
-    told = {span.text("what"): _seconds(span, "seconds") for span in spans}
-    return {what: told[what] for what in PARTS if what in told}
+    seconds = {span.text("what"): _seconds(span, "seconds") for span in spans}
+    return {what: seconds[what] for what in PARTS if what in seconds}
 
 
 def _seconds(fields: Fields, name: str) -> float:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provisioner_host import deliveries, relay
-from provisioner_host.deliveries import Link, parse
+from provisioner_host.deliveries import CountedLink, parse
 from provisioner_host.rtsp_reader import Login
 from provisioner_host.wire import PathToRead
 from tests.hostile import CAMERA
@@ -41,7 +41,7 @@ def test_connections_are_read_with_their_totals() -> None:
     said = TO_A_READER.format(unsent=5000, sent=9000, busy=1000) + "\nnonsense\n"
     said += FROM_A_DEVICE.format(unread=7, received=123)
     assert dict(parse(said)) == {
-        ("10.91.0.1", 8554, "10.90.0.2", 40001): Link(
+        ("10.91.0.1", 8554, "10.90.0.2", 40001): CountedLink(
             0,
             5000,
             {
@@ -53,7 +53,7 @@ def test_connections_are_read_with_their_totals() -> None:
                 "rwnd_limited": 250,
             },
         ),
-        ("10.91.0.1", 41904, "10.91.0.2", 10554): Link(
+        ("10.91.0.1", 41904, "10.91.0.2", 10554): CountedLink(
             7, 0, {"bytes_sent": 2186, "bytes_received": 123, "data_segs_in": 123, "rcv_ooopack": 4}
         ),
     }
@@ -107,8 +107,8 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_grew_between_the_first_look_and_the_last_counts() -> None:
     with deliveries.watched(PATHS) as watch:
         time.sleep(0.25)
-    told = watch.evidence()
-    (reader,) = told["readers"]
+    answer = watch.evidence()
+    (reader,) = answer["readers"]
     assert (reader["user"], reader["path"], reader["address"], reader["port"]) == (
         "centre-ioc-hn",
         PATH,
@@ -119,10 +119,10 @@ def test_what_grew_between_the_first_look_and_the_last_counts() -> None:
     assert (reader["sent"], reader["again"], reader["busy_s"], reader["unread_s"]) == (8000, 0, 2.5, 0.0)
     # What waits at one moment may be a key picture on its way: it has to wait at two.
     assert reader["waiting"] in (5_000, 70_000)
-    (source,) = told["sources"]
+    (source,) = answer["sources"]
     assert (source["address"], source["port"], source["received"], source["segments"]) == ("10.91.0.2", 10554, 60, 60)
-    assert told["flows"][PATH]["bytes"] == 4_000
-    assert told["flows"][PATH]["seconds"] > 0.1
+    assert answer["flows"][PATH]["bytes"] == 4_000
+    assert answer["flows"][PATH]["seconds"] > 0.1
 
 
 @pytest.mark.usefixtures("watched")
@@ -140,14 +140,14 @@ def test_an_answer_of_another_form_is_no_evidence(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(deliveries, "run", lambda *_a, **_k: CompletedProcess([], 0, "", ""))
     with deliveries.watched(PATHS) as watch:
         pass
-    told = watch.evidence()
-    assert (told["readers"], told["sources"], told["flows"][PATH]["bytes"]) == ([], [], 0)
+    answer = watch.evidence()
+    assert (answer["readers"], answer["sources"], answer["flows"][PATH]["bytes"]) == ([], [], 0)
 
 
 def test_a_path_that_is_pulled_anew_counts_from_there() -> None:
     looks = [
-        deliveries.Look(at, {}, {}, {PATH: received}) for at, received in ((0, 9_000), (1, 9_500), (2, 100), (3, 700))
+        deliveries.Moment(at, {}, {}, {PATH: received}) for at, received in ((0, 9_000), (1, 9_500), (2, 100), (3, 700))
     ]
-    watch = deliveries.Watch(PATHS)
+    watch = deliveries.RelayWatch(PATHS)
     watch.looks = looks
     assert watch.evidence()["flows"] == {PATH: {"seconds": 2, "bytes": 1_100}}

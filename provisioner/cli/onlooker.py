@@ -20,7 +20,7 @@ _LOADED = time.monotonic()
 _STARTED = 19
 
 
-class Waiting:
+class TerminalOnlooker:
     """Tells a terminal what is waited for; a file or a pipe is told nothing.
 
     Attributes:
