@@ -16,7 +16,6 @@ PLANNED = {
     "publish": "`publish`",
     "Level 6": "level 6",
     "wrong password is quarantined": "`quarantined`",
-    "maintenance windows": "Maintenance windows",
     "References of pictures": "References of pictures",
 }
 _SAYS_SO = re.compile(r"\b(?:is|are) planned\b|\bPlanned\b|\bplanned and not built\b|\bnot built\b|\bnot built yet\b")
