@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from provisioner.base.held import HeldFacility
 from provisioner.plan.changes import Change
+from provisioner.verify.waits import Waits
 
 
 class Verdict(StrEnum):
@@ -65,6 +66,7 @@ class Cause(StrEnum):
     CORRUPT = "corrupt picture"
     TIME_STUCK = "timestamps stuck"
     RATE_TOO_LOW = "rate too low"
+    STARVED = "starved"
     REDIRECTED = "camera redirects"
     CENTRE_CANNOT_READ = "centre cannot read"
     DRIFT = "drift"
@@ -75,7 +77,12 @@ class Cause(StrEnum):
     UNKNOWN = "unknown"
 
 
-IMPERFECT = frozenset({Cause.PICTURE_DIFFERS, Cause.SENDS_SOUND, Cause.CORRUPT, Cause.TIME_STUCK, Cause.RATE_TOO_LOW})
+IMPERFECT = frozenset(
+    {
+        *(Cause.PICTURE_DIFFERS, Cause.SENDS_SOUND, Cause.STARVED),
+        *(Cause.CORRUPT, Cause.TIME_STUCK, Cause.RATE_TOO_LOW),
+    }
+)
 """A picture comes, and it is not what was agreed."""
 
 
@@ -317,6 +324,7 @@ class VerifyResult:
         scope: how far it was asked to go.
         forgot: why nothing is remembered of earlier runs; empty where the memory could be read.
         looks: what each look showed, to be remembered; in no document.
+        waits: where the time went.
     """
 
     engine: str
@@ -329,6 +337,7 @@ class VerifyResult:
     scope: Scope = Scope()
     forgot: str = ""
     looks: tuple[Look, ...] = field(default=(), repr=False)
+    waits: Waits = field(default_factory=Waits)
 
     @property
     def all_up(self) -> bool:
