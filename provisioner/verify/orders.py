@@ -17,7 +17,7 @@ def _say_nothing(_sentence: str) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
+class Timepiece:
     """The time: which it is, and how to let some of it pass."""
 
     now: Callable[[], datetime]

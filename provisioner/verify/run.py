@@ -21,9 +21,9 @@ from provisioner.verify.judge import judge, not_reached
 from provisioner.verify.levels import HIGHEST
 from provisioner.verify.maintenance import in_window, window_over
 from provisioner.verify.memory import NOTHING
-from provisioner.verify.orders import EVERYTHING, Orders, Watch
+from provisioner.verify.orders import EVERYTHING, Orders, Timepiece
 from provisioner.verify.requests import ObserveCall, ProbeLimits, probe_calls
-from provisioner.verify.result import HostReport, Look, PathVerdict, Sample, Scope, VerifyResult
+from provisioner.verify.result import CameraSample, HostReport, PathLook, PathVerdict, Scope, VerifyResult
 from provisioner.verify.rotation import Chosen, by_need, sample_of
 from provisioner.verify.standing import APART, look_of, needs_second_look, settled
 from provisioner.verify.wanted import PathToCheck
@@ -46,7 +46,7 @@ def verify(
     *,
     observe: Mapping[str, ObserveCall],
     compare: Callable[[HostFacts], Iterable[Change]],
-    watch: Watch,
+    watch: Timepiece,
     limits: ProbeLimits = _USUAL_LIMITS,
     orders: Orders = EVERYTHING,
 ) -> VerifyResult:
@@ -85,10 +85,10 @@ def verify(
     )
 
 
-def _sample(orders: Orders, chosen: Chosen | None) -> Sample | None:
+def _sample(orders: Orders, chosen: Chosen | None) -> CameraSample | None:
     if orders.sample is None or chosen is None:
         return None
-    return Sample(orders.sample.text, chosen.week, chosen.cameras, chosen.of_cameras)
+    return CameraSample(orders.sample.text, chosen.week, chosen.cameras, chosen.of_cameras)
 
 
 # --- looking --------------------------------------------------------------------------------------
@@ -115,7 +115,7 @@ class _Looking:
     runner: HostRunner
     observe: Mapping[str, ObserveCall]
     compare: Callable[[HostFacts], Iterable[Change]]
-    watch: Watch
+    watch: Timepiece
     limits: ProbeLimits
     orders: Orders
     end: datetime | None
@@ -196,7 +196,7 @@ def _left_out(target: PathToCheck, orders: Orders) -> PathVerdict:
     return settled([not_reached(target, "it is not in this week's sample")], memory, Scope())
 
 
-def _looks(targets: Sequence[PathToCheck], rounds: Sequence[_Round], orders: Orders) -> Iterable[Look]:
+def _looks(targets: Sequence[PathToCheck], rounds: Sequence[_Round], orders: Orders) -> Iterable[PathLook]:
     for one in rounds:
         for target in targets:
             verdict = one.of(target)
