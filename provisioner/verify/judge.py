@@ -34,6 +34,7 @@ from provisioner.verify.evidence import Device, HostEvidence
 from provisioner.verify.levels import LEVELS, Level, Subject
 from provisioner.verify.memory import NOTHING, Memories
 from provisioner.verify.origins import device_of, origins_of
+from provisioner.verify.picture.check import report_of
 from provisioner.verify.result import IMPERFECT, Cause, Layer, PathVerdict, Verdict
 from provisioner.verify.wanted import PathToCheck
 
@@ -87,6 +88,7 @@ def judge(
             drift=drift,
             siblings=frozenset(siblings[target.relay.id, target.path.facility]),
             origins=origins[target.relay.id],
+            at=checked_at,
             memory=memories.get(target.path.name, NOTHING),
         )
         verdicts.append(_judged(case, levels, checked_at))
@@ -111,8 +113,9 @@ def _without_evidence(target: PathToCheck, host: HostEvidence | None) -> PathVer
 
 def _judged(case: Case, levels: Sequence[Level], checked_at: datetime) -> PathVerdict:
     checks = tuple(_CheckedLevel(level, level.check(case)) for level in levels)
+    checks = tuple(one for one in checks if one.check.applies)
     verdict, shortfall = _conclusion(checks)
-    judged = _verdict(case.target, verdict, checks, shortfall, checked_at)
+    judged = replace(_verdict(case.target, verdict, checks, shortfall, checked_at), picture=report_of(case))
     if verdict is Verdict.UP and len(levels) < len(LEVELS):
         return _not_asked(judged, f"good up to level {levels[-1].number}; the levels above were not asked for")
     return judged

@@ -35,6 +35,7 @@ REMEMBERED_FOR: Final = timedelta(hours=6)
 _LONGEST_WORD = 200
 _LONGEST_DETAIL = 300
 _HIGHEST_LEVEL = 99
+_LARGEST_NOISE = 255.0
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # What is older was seen by a clock that was wrong, or by nobody.
 _EARLIEST = datetime(2020, 1, 1, tzinfo=UTC)
@@ -104,6 +105,7 @@ class PathMemory:
         full_look: when a full look was last taken at the picture, and nothing failed in it.
         keys: hashes of the last key packets, the newest last.
         suspects: what is suspected, by kind.
+        noise: the most that two key pictures were seen to differ at the least: less, of a camera, is a still picture.
     """
 
     past: tuple[PastVerdict, ...] = ()
@@ -114,6 +116,7 @@ class PathMemory:
     full_look: datetime | None = None
     keys: tuple[str, ...] = ()
     suspects: tuple[Suspicion, ...] = ()
+    noise: float | None = None
 
     @property
     def last(self) -> PastVerdict | None:
@@ -160,6 +163,7 @@ def after(memory: PathMemory, look: PathLook) -> PathMemory:
         full_look=look.at if look.full else memory.full_look,
         keys=(*memory.keys, *look.keys)[-MOST_KEYS:],
         suspects=memory.suspects if look.suspects is None else _suspects(memory.suspects, look.suspects, look.at),
+        noise=max((noise for noise in (memory.noise, look.noise) if noise is not None), default=None),
     )
 
 
@@ -234,6 +238,7 @@ def memory_document(memory: PathMemory) -> Document:
         "content": memory.content,
         "full_look": None if memory.full_look is None else _seconds(memory.full_look),
         "keys": list(memory.keys),
+        "noise": memory.noise,
         "suspects": [[s.kind, _seconds(s.first), _seconds(s.last), s.checks] for s in memory.suspects],
     }
 
@@ -273,9 +278,17 @@ def _memory(fields: Fields) -> PathMemory:
         proofs=_proofs(fields.below("proofs")),
         content=_word(fields, "content"),
         full_look=_moment(fields.number("full_look")) if fields.has("full_look") else None,
+        noise=_noise(fields) if fields.has("noise") else None,
         keys=tuple(key[:_LONGEST_WORD] for key in fields.texts("keys")[-MOST_KEYS:]),
         suspects=tuple(_suspicion(row) for row in fields.list_of("suspects")[:MOST_SUSPECTS]),
     )
+
+
+def _noise(fields: Fields) -> float:
+    noise = fields.measure("noise")
+    if not 0 <= noise <= _LARGEST_NOISE:
+        raise UnreadableError("pictures cannot differ so")
+    return noise
 
 
 def _past(row: object) -> PastVerdict:

@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from provisioner.verify.maintenance import Window
 from provisioner.verify.memory import Memories
+from provisioner.verify.picture.due import Looks
 from provisioner.verify.rotation import Share
 
 
@@ -32,6 +33,7 @@ class Orders:
         level: up to which level; None is all of them.
         sample: which share of the cameras; None is all of them.
         deadline_s: how long it may take at most; None: as long as it takes.
+        looks: how pictures are looked at.
         once: whether paths are judged by one look alone: one failure is enough for `down`, nothing of before counts.
         memories: what earlier verifications left, by the path's name.
         forgot: why there is nothing of that; empty where it could be read.
@@ -42,6 +44,7 @@ class Orders:
     level: int | None = None
     sample: Share | None = None
     deadline_s: float | None = None
+    looks: Looks = Looks.QUICK
     once: bool = False
     memories: Memories = field(default_factory=lambda: MappingProxyType({}))
     forgot: str = ""

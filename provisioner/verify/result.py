@@ -58,6 +58,13 @@ class Cause(StrEnum):
     SILENT = "silent"
     PICTURE_DIFFERS = "picture differs"
     SENDS_SOUND = "sends sound"
+    BLACK_PICTURE = "black picture"
+    FLAT_PICTURE = "flat picture"
+    NO_VIDEO = "no video card"
+    PICTURE_REPEATS = "picture repeats"
+    CORRUPT = "corrupt picture"
+    TIME_STUCK = "timestamps stuck"
+    RATE_TOO_LOW = "rate too low"
     REDIRECTED = "camera redirects"
     CENTRE_CANNOT_READ = "centre cannot read"
     DRIFT = "drift"
@@ -68,7 +75,7 @@ class Cause(StrEnum):
     UNKNOWN = "unknown"
 
 
-IMPERFECT = frozenset({Cause.PICTURE_DIFFERS, Cause.SENDS_SOUND})
+IMPERFECT = frozenset({Cause.PICTURE_DIFFERS, Cause.SENDS_SOUND, Cause.CORRUPT, Cause.TIME_STUCK, Cause.RATE_TOO_LOW})
 """A picture comes, and it is not what was agreed."""
 
 
@@ -132,6 +139,7 @@ class PathLook:
         full: whether a full look was taken at the picture, and nothing failed in it.
         keys: hashes of key packets that were seen, in their order.
         suspects: kinds that were seen; None where the picture was not judged, so that nothing is known of them.
+        noise: the least that two of its key pictures differed, in levels; None where that was not measured.
         maintenance: whether the path was in a maintenance window.
     """
 
@@ -145,7 +153,47 @@ class PathLook:
     full: bool = False
     keys: tuple[str, ...] = ()
     suspects: frozenset[str] | None = None
+    noise: float | None = None
     maintenance: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PictureReport:
+    """What a look made of a path's picture.
+
+    Attributes:
+        state: `good`, `faulty`, `dark: cannot judge`, `not measured`, or `not due` where nobody looked.
+        full: whether the look was a full one.
+        seconds: how long it took.
+        suspects: kinds that a person should look at once they last.
+        labels: what cannot be said of this camera, e.g. `freeze not decidable`.
+        keys: what its key packets are known by.
+        noise: the least that two of its key pictures differed, in levels; None where that was not measured.
+        fps: how many frames a second came.
+        kbps: how much came.
+        grid: where the last picture has edges; empty where none was measured.
+    """
+
+    state: str
+    full: bool = False
+    seconds: float = 0.0
+    suspects: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    keys: tuple[str, ...] = field(default=(), repr=False)
+    noise: float | None = None
+    fps: float | None = None
+    kbps: int | None = None
+    grid: str = field(default="", repr=False)
+
+    @property
+    def is_notable(self) -> bool:
+        """Whether there is more to say of it than that it is good."""
+        return bool(self.seconds) and (self.state not in {"good", "faulty"} or bool(self.suspects or self.labels))
+
+    @property
+    def in_words(self) -> str:
+        """What is to be said of it."""
+        return f"picture {', '.join((self.state, *self.suspects, *self.labels))}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +212,7 @@ class PathVerdict:
         standing: the failure that stands, where the path failed.
         last_proof: what was last proved of a path that is not up, as far as it is remembered.
         maintenance: the window that it is in.
+        picture: what a look made of its picture; None where no host told anything of the path.
     """
 
     path: str
@@ -184,6 +233,7 @@ class PathVerdict:
     standing: StandingFailure | None = None
     last_proof: LastProof | None = None
     maintenance: InMaintenance | None = None
+    picture: PictureReport | None = None
 
     @property
     def without_window(self) -> Verdict:

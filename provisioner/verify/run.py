@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from provisioner.base.counted import are, counted
 from provisioner.hosts.facts import HostFacts, engine_name
@@ -18,15 +18,19 @@ from provisioner.plan.changes import Change, pending
 from provisioner.verify.evidence import HostEvidence, parse_evidence
 from provisioner.verify.incidents import incidents_of
 from provisioner.verify.judge import judge, not_reached
-from provisioner.verify.levels import HIGHEST
+from provisioner.verify.levels import HIGHEST, PICTURES
 from provisioner.verify.maintenance import in_window, window_over
 from provisioner.verify.memory import NOTHING
 from provisioner.verify.orders import EVERYTHING, Orders, Timepiece
+from provisioner.verify.picture.due import looks_at
 from provisioner.verify.requests import ObserveCall, ProbeLimits, probe_calls
 from provisioner.verify.result import CameraSample, HostReport, PathLook, PathVerdict, Scope, VerifyResult
 from provisioner.verify.rotation import Chosen, by_need, sample_of
 from provisioner.verify.standing import APART, look_of, needs_second_look, settled
 from provisioner.verify.wanted import PathToCheck
+
+if TYPE_CHECKING:  # the host's own package: its types are for the type checker, the module is not installed here
+    from provisioner_host import wire
 
 # For the way there and back, and for the facts, which are read before the reads are counted.
 _MARGIN_S = 120.0
@@ -124,7 +128,7 @@ class _Looking:
         """Visit every host of some paths, and judge them."""
         left_s = (self.end - self.watch.now()).total_seconds() if self.end else None
         ordered = by_need(targets, self.orders.memories) if left_s is not None else targets
-        calls = probe_calls(map(self._asked, ordered), self.observe, self._limits(left_s), read=self._reads)
+        calls = probe_calls(map(self._asked, ordered), self.observe, self._limits(left_s, ordered), read=self._reads)
         longest = max((float(c.request["deadline_s"]) for c in calls), default=0.0)
         answers = self.runner.call(calls, timeout_s=longest + _MARGIN_S if left_s is None else max(1.0, left_s))
         finished = self.watch.now()
@@ -167,12 +171,19 @@ class _Looking:
         to_its_end = self.orders.level is None or self.orders.level >= HIGHEST.number
         return target if to_its_end else replace(target, centres=())
 
-    def _limits(self, left_s: float | None) -> ProbeLimits:
+    def _limits(self, left_s: float | None, targets: Sequence[PathToCheck]) -> ProbeLimits:
+        limits = replace(self.limits, looks=self._looks(targets))
         if left_s is None:
-            return self.limits
+            return limits
         probe_s = max(1.0, left_s - min(_OVERHEAD_S, left_s * _OVERHEAD_SHARE))
         usual = self.limits.deadline_s
-        return replace(self.limits, deadline_s=min(probe_s, usual) if usual else probe_s)
+        return replace(limits, deadline_s=min(probe_s, usual) if usual else probe_s)
+
+    def _looks(self, targets: Sequence[PathToCheck]) -> Mapping[str, wire.LookToTake]:
+        """The look that each picture gets, where the level of pictures is among those that are asked for."""
+        if self.orders.level is not None and self.orders.level < PICTURES:
+            return {}
+        return looks_at(targets, self.orders.looks, self.watch.now(), self.orders.memories)
 
 
 def _end_of(started: datetime, orders: Orders) -> datetime | None:

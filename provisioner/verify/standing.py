@@ -31,6 +31,7 @@ from provisioner.verify.result import (
     Layer,
     PathLook,
     PathVerdict,
+    PictureReport,
     Scope,
     StandingFailure,
     Trouble,
@@ -59,6 +60,7 @@ def _look(verdict: PathVerdict, content: str, *, maintenance: bool) -> PathLook:
     trouble = None
     if verdict.cause not in {Cause.NONE, Cause.NOT_ASKED}:
         trouble = Trouble(verdict.cause, verdict.layer, verdict.object, verdict.detail, verdict.failed_level)
+    picture = verdict.picture or PictureReport("")
     return PathLook(
         path=verdict.path,
         at=_moment(verdict),
@@ -67,6 +69,10 @@ def _look(verdict: PathVerdict, content: str, *, maintenance: bool) -> PathLook:
         proved=verdict.passed,
         content=content,
         complete=verdict.verdict is Verdict.UP and verdict.level == HIGHEST.number,
+        full=picture.full and verdict.verdict is Verdict.UP,
+        keys=picture.keys,
+        suspects=frozenset(picture.suspects) if picture.seconds else None,
+        noise=picture.noise,
         maintenance=maintenance,
     )
 
