@@ -53,7 +53,7 @@ from provisioner.render.templates import Templates, load_templates
 from provisioner.verify.held import with_held
 from provisioner.verify.maintenance import Window
 from provisioner.verify.memory import Memories
-from provisioner.verify.orders import EVERYTHING, Orders, Watch
+from provisioner.verify.orders import EVERYTHING, Orders, Timepiece
 from provisioner.verify.requests import ObserveCall
 from provisioner.verify.result import PathVerdict, VerifyResult
 from provisioner.verify.run import verify
@@ -63,7 +63,7 @@ from provisioner.verify.wanted import select
 
 T = TypeVar("T")
 
-WATCH = Watch(lambda: datetime.now(UTC), sleep)
+WATCH = Timepiece(lambda: datetime.now(UTC), sleep)
 """The time in which paths are verified."""
 _Asked = tuple[dict[str, T], dict[str, HostError]]
 

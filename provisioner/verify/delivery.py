@@ -58,7 +58,8 @@ def is_short(seen: Seen, fps: int | None = None, slack_s: float = _SLACK_S) -> b
     """Whether clearly less of a stream came than the time in which somebody looked."""
     if seen.looked_s < _SHORTEST_S:
         return False
-    return seen.looked_s - came_s(seen, fps) > max(slack_s, _SLACK_SHARE * seen.looked_s)
+    # The picture that would have come next may be missing of any look.
+    return seen.looked_s - came_s(seen, fps) > max(slack_s, _SLACK_SHARE * seen.looked_s) + seen.step_s
 
 
 # --- from the site --------------------------------------------------------------------------------

@@ -42,7 +42,7 @@ _NOBODY = NoOnlooker()
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
+class Timepiece:
     """The time: which it is, and how to let some of it pass."""
 
     now: Callable[[], datetime]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from itertools import chain, zip_longest
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from provisioner.desired.spec import HostSpec
 from provisioner.hosts.runner import HostCall
@@ -49,9 +49,10 @@ class ProbeLimits:
     read_s: float = 25
     looks: Mapping[str, wire.LookToTake] = field(default_factory=dict)
 
-    def deadline_for(self, paths: int) -> float:
-        """The deadline of a host with so many paths to read."""
-        return self.deadline_s or min(_LONGEST_S, _FIXED_S + _PER_PATH_S * paths)
+    def deadline_for(self, paths: Collection[str], readers: int) -> float:
+        """The deadline of a host that reads these paths, so many at once."""
+        looking_s = sum(longest_s(self.looks[name]) for name in paths if name in self.looks) / readers
+        return self.deadline_s or min(_LONGEST_S, _FIXED_S + _PER_PATH_S * len(paths) + looking_s)
 
     def readers_for(self, sites: int) -> int:
         """How many paths of so many sites a host reads at once."""
@@ -82,36 +83,12 @@ def probe_calls(
     for host, spec in sorted(hosts.items()):
         request = _base(observe[host], limits, of_relay[host] + of_centre[host])
         if of_relay[host]:
-            request["relay"] = _relay(spec, of_relay[host], read=read)
+            request["relay"] = _relay(spec, of_relay[host], limits.looks, read=read)
         if of_centre[host]:
-            request["centre"] = _centre(spec, of_centre[host])
+            request["centre"] = _centre(spec, of_centre[host], limits.looks)
         # The proof of which host it is and the question go over one connection: it is the same call.
         calls.append(HostCall(spec, request, observe[host].files, shares=True))
-    return with_looks(calls, limits)
-
-
-def with_looks(calls: Iterable[HostCall], limits: ProbeLimits) -> tuple[HostCall, ...]:
-    """Calls whose paths are looked at, by relays and by centres at the same time."""
-    return tuple(replace(call, request=_looking(call.request, limits)) for call in calls)
-
-
-def _looking(request: Mapping[str, Any], limits: ProbeLimits) -> Mapping[str, Any]:
-    relay, centre, looks = request.get("relay"), request.get("centre"), limits.looks
-    asked = dict(request)
-    taken = []
-    if relay is not None:
-        paths = [{**path, "look": looks[path["name"]]} if path["name"] in looks else path for path in relay["paths"]]
-        asked["relay"] = {**relay, "paths": paths}
-        taken += [path["look"] for path in paths if "look" in path]
-    if centre is not None:
-        there = [_at_centre(one["paths"], looks) for one in centre["relays"]]
-        relays = [one | {"looks": of} if of else one for one, of in zip(centre["relays"], there, strict=True)]
-        asked["centre"] = {**centre, "relays": relays}
-        taken += [look for of in there for look in of.values()]
-    if not limits.deadline_s:
-        longer = sum(map(longest_s, taken)) / request["max_readers"]
-        asked["deadline_s"] = min(request["deadline_s"] + longer, _LONGEST_S)
-    return asked
+    return tuple(calls)
 
 
 def _at_centre(paths: Iterable[str], looks: Mapping[str, wire.LookToTake]) -> dict[str, wire.LookToTake]:
@@ -137,46 +114,52 @@ def taking_turns(wanted: Iterable[PathToCheck]) -> list[PathToCheck]:
 
 
 def _base(observe: ObserveCall, limits: ProbeLimits, wanted: list[PathToCheck]) -> wire.ProbeRequest:
+    readers = limits.readers_for(len({(one.relay.id, one.path.facility) for one in wanted}))
     return {
         "operation": "probe",
         "observe": observe.request,
-        "deadline_s": limits.deadline_for(len(wanted)),
-        "max_readers": limits.readers_for(len({(one.relay.id, one.path.facility) for one in wanted})),
+        "deadline_s": limits.deadline_for([one.path.name for one in wanted], readers),
+        "max_readers": readers,
         "sample_s": limits.sample_s,
         "read_s": limits.read_s,
     }
 
 
-def _relay(spec: HostSpec, wanted: list[PathToCheck], *, read: bool) -> wire.RelayToProbe:
-    asked: wire.RelayToProbe = {
-        "address": str(spec.tunnel.address),
-        "paths": [
-            {
-                "name": w.path.name,
-                "on_demand": w.path.on_demand,
-                "address": str(w.path.source.address),
-                "port": w.path.source.port,
-                "peer": w.peer_key,
-            }
-            for w in wanted
-        ],
-    }
+def _relay(
+    spec: HostSpec, wanted: list[PathToCheck], looks: Mapping[str, wire.LookToTake], *, read: bool
+) -> wire.RelayToProbe:
+    asked: wire.RelayToProbe = {"address": str(spec.tunnel.address), "paths": [_path(one, looks) for one in wanted]}
     return asked if read else {**asked, "read": False}
 
 
-def _centre(spec: HostSpec, wanted: list[PathToCheck]) -> wire.CentreToProbe:
+def _path(one: PathToCheck, looks: Mapping[str, wire.LookToTake]) -> wire.PathToProbe:
+    asked: wire.PathToProbe = {
+        "name": one.path.name,
+        "on_demand": one.path.on_demand,
+        "address": str(one.path.source.address),
+        "port": one.path.source.port,
+        "peer": one.peer_key,
+    }
+    return {**asked, "look": looks[one.path.name]} if one.path.name in looks else asked
+
+
+def _centre(spec: HostSpec, wanted: list[PathToCheck], looks: Mapping[str, wire.LookToTake]) -> wire.CentreToProbe:
     by_relay: dict[str, list[PathToCheck]] = defaultdict(list)
     for one in wanted:
         by_relay[one.relay.id].append(one)
-    return {
-        "relays": [
-            {
-                "relay": relay,
-                "address": str(of[0].relay.tunnel.address),
-                "user": f"centre-{spec.id}",
-                "secret": spec.readers[of[0].carrier].reveal(),
-                "paths": [w.path.name for w in of],
-            }
-            for relay, of in sorted(by_relay.items())
-        ]
+    return {"relays": [_relay_to_read(spec, of, looks) for _, of in sorted(by_relay.items())]}
+
+
+def _relay_to_read(
+    centre: HostSpec, wanted: list[PathToCheck], looks: Mapping[str, wire.LookToTake]
+) -> wire.RelayToRead:
+    relay, names = wanted[0].relay, [one.path.name for one in wanted]
+    asked: wire.RelayToRead = {
+        "relay": relay.id,
+        "address": str(relay.tunnel.address),
+        "user": f"centre-{centre.id}",
+        "secret": centre.readers[wanted[0].carrier].reveal(),
+        "paths": names,
     }
+    looking = _at_centre(names, looks)
+    return {**asked, "looks": looking} if looking else asked

@@ -91,7 +91,7 @@ INFERRED = frozenset({Cause.PORT_MAP_MISSING, Cause.SILENT, Cause.UNKNOWN, Cause
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class StandingFailure:
     """A failure that stands: since when, how many looks saw it, and whether that is enough for `down`."""
 
     since: datetime
@@ -100,7 +100,7 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class Proof:
+class LastProof:
     """The highest level that was ever proved of a path, and when that was the last time."""
 
     level: int
@@ -133,7 +133,7 @@ class Trouble:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class PathLook:
     """What one look showed of a path by itself, to be remembered (`verify.memory`).
 
     Attributes:
@@ -237,8 +237,8 @@ class PathVerdict:
     object: str = ""
     detail: str = ""
     failed_level: int = 0
-    standing: Standing | None = None
-    last_proof: Proof | None = None
+    standing: StandingFailure | None = None
+    last_proof: LastProof | None = None
     maintenance: InMaintenance | None = None
     picture: PictureReport | None = None
 
@@ -250,8 +250,8 @@ class PathVerdict:
     @property
     def is_measured(self) -> bool:
         """Whether this run came to know how the path is, as far as it was asked."""
-        told = self.without_window is not Verdict.UNKNOWN or self.standing is not None
-        return told or (self.cause is Cause.NOT_ASKED and self.checked_at is not None)
+        is_known = self.without_window is not Verdict.UNKNOWN or self.standing is not None
+        return is_known or (self.cause is Cause.NOT_ASKED and self.checked_at is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,7 +283,7 @@ class HostReport:
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class CameraSample:
     """The cameras that a run was to measure, of those that were chosen.
 
     Attributes:
@@ -309,7 +309,7 @@ class Scope:
     """
 
     level: int | None = None
-    sample: Sample | None = None
+    sample: CameraSample | None = None
     deadline_s: float | None = None
     once: bool = False
 
@@ -336,7 +336,7 @@ class VerifyResult:
     held: tuple[HeldFacility, ...] = ()
     scope: Scope = Scope()
     forgot: str = ""
-    looks: tuple[Look, ...] = field(default=(), repr=False)
+    looks: tuple[PathLook, ...] = field(default=(), repr=False)
     waits: Waits = field(default_factory=Waits)
 
     @property

@@ -22,10 +22,10 @@ from provisioner.verify.judge import judge, not_reached
 from provisioner.verify.levels import HIGHEST, PICTURES
 from provisioner.verify.maintenance import in_window, window_over
 from provisioner.verify.memory import NOTHING
-from provisioner.verify.orders import EVERYTHING, Onlooker, Orders, Watch
+from provisioner.verify.orders import EVERYTHING, Onlooker, Orders, Timepiece
 from provisioner.verify.picture.due import looks_at
 from provisioner.verify.requests import ObserveCall, ProbeLimits, paths_by_host, probe_calls, taking_turns
-from provisioner.verify.result import HostReport, Look, PathVerdict, Sample, Scope, VerifyResult
+from provisioner.verify.result import CameraSample, HostReport, PathLook, PathVerdict, Scope, VerifyResult
 from provisioner.verify.rotation import Chosen, by_need, sample_of
 from provisioner.verify.standing import APART, look_of, needs_second_look, settled
 from provisioner.verify.waits import HostWait, Waits, host_wait, together
@@ -52,7 +52,7 @@ def verify(
     *,
     observe: Mapping[str, ObserveCall],
     compare: Callable[[HostFacts], Iterable[Change]],
-    watch: Watch,
+    watch: Timepiece,
     limits: ProbeLimits = _USUAL_LIMITS,
     orders: Orders = EVERYTHING,
 ) -> VerifyResult:
@@ -92,10 +92,10 @@ def verify(
     )
 
 
-def _sample(orders: Orders, chosen: Chosen | None) -> Sample | None:
+def _sample(orders: Orders, chosen: Chosen | None) -> CameraSample | None:
     if orders.sample is None or chosen is None:
         return None
-    return Sample(orders.sample.text, chosen.week, chosen.cameras, chosen.of_cameras)
+    return CameraSample(orders.sample.text, chosen.week, chosen.cameras, chosen.of_cameras)
 
 
 # --- looking --------------------------------------------------------------------------------------
@@ -123,7 +123,7 @@ class _Looking:
     runner: HostRunner
     observe: Mapping[str, ObserveCall]
     compare: Callable[[HostFacts], Iterable[Change]]
-    watch: Watch
+    watch: Timepiece
     limits: ProbeLimits
     orders: Orders
     end: datetime | None
@@ -235,7 +235,7 @@ def _left_out(target: PathToCheck, orders: Orders) -> PathVerdict:
     return settled([not_reached(target, "it is not in this week's sample")], memory, Scope())
 
 
-def _looks(targets: Sequence[PathToCheck], rounds: Sequence[_Round], orders: Orders) -> Iterable[Look]:
+def _looks(targets: Sequence[PathToCheck], rounds: Sequence[_Round], orders: Orders) -> Iterable[PathLook]:
     for one in rounds:
         for target in targets:
             verdict = one.of(target)
