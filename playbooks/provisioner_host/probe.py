@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from provisioner_host import observe, reach, readers, redirects, relay, source_log, source_peers, units
+from provisioner_host import closer, observe, reach, readers, relay, room, source_log, source_peers, units
 from provisioner_host.paths import PROBE_PASSWORD, RTSP_PORT, UNIT_MEDIAMTX
 from provisioner_host.rtsp_reader import Login
 from provisioner_host.shell import Failed, scrub
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
     from provisioner_host.wire import (
         CentreEvidenceAnswer,
         CentreToProbe,
-        DeviceEvidenceAnswer,
         LimitsRequest,
+        PathEvidenceAnswer,
         PathToProbe,
         PathToRead,
         ProbeAnswer,
@@ -26,12 +27,20 @@ if TYPE_CHECKING:
         RelayEvidenceAnswer,
         RelayToProbe,
         SampleAnswer,
+        SourcesAnswer,
     )
 
     Samples = tuple[dict[str, SampleAnswer], dict[str, SampleAnswer]]
 
 _LOG_S = 90
 _PROBE_USER = "probe"
+# MediaMTX tries a source again 5 s after it failed: who comes back in this time is looked at anew.
+_RETRY_S = 7.0
+_AGAIN_SAMPLE_S = 3.0
+# A centre waits a little longer, so that it looks after the relay has.
+_CENTRE_AGAIN_S = 9.0
+# What a relay answers of a path that it has not got now, or cannot get now.
+_ABSENT = frozenset({400, 404})
 
 
 class ProbeBudget:
@@ -56,7 +65,8 @@ def probe(request: ProbeRequest, folder: Path) -> ProbeAnswer:
     The request's `relay` holds the paths of a relay, its `centre` the relays that a centre reads from.
     """
     limits = ProbeBudget(request)
-    answer: ProbeAnswer = {"facts": None, "facts_error": "", "seconds": 0.0}
+    began = time.time()
+    answer: ProbeAnswer = {"facts": None, "facts_error": "", "disks": room.disks(), "seconds": 0.0}
     try:
         answer["facts"] = observe.observe(request["observe"], folder)
     except (Failed, OSError) as error:
@@ -68,6 +78,7 @@ def probe(request: ProbeRequest, folder: Path) -> ProbeAnswer:
     if "centre" in request:
         answer["centre"] = _centre(request["centre"], key, limits)
     answer["seconds"] = round(time.monotonic() - limits.begun, 1)
+    answer["clock"] = [round(began, 1), round(time.time(), 1)]
     return answer
 
 
@@ -77,38 +88,129 @@ def probe(request: ProbeRequest, folder: Path) -> ProbeAnswer:
 def _relay(wanted: RelayToProbe, key: str, limits: ProbeBudget) -> RelayEvidenceAnswer:
     paths = {p["name"]: p for p in wanted["paths"]}
     tunnel = reach.live_tunnel(key)
-    first, error = sample(paths)
-    connected = source_peers.connections()
-    sampled = begun = time.monotonic()
-    devices = reach.connect_all(((p["address"], p["port"]) for p in paths.values()), limits.connect_s)
-    time.sleep(max(0.0, sampled + limits.sample_s - time.monotonic()))
-    second, later_error = sample(paths)
-    sources = source_peers.evidence(connected, source_peers.connections())
-    reads = reads_of_relay(wanted["address"], paths, (first, second), limits)
-    if time.monotonic() < limits.until:
-        devices = reach.again(devices, limits.connect_s)
-    _add_redirects(devices, paths, (first, second), limits.until)
+    begun = time.monotonic()
+    look = _Look(wanted["address"], paths, limits)
+    with ThreadPoolExecutor(1) as connecting:
+        places = {(p["address"], p["port"]) for p in paths.values()}
+        connected = connecting.submit(reach.connect_all, places, limits.connect_s)
+        look.take(limits.sample_s, paths)
+        look.take_again(begun + _RETRY_S)
+        devices = connected.result()
+    dark = {name: paths[name] for name in look.dark()}
+    looked_closer = closer.at_devices(devices, dark, tunnel, limits.connect_s, limits.until)
     tunnel_after = reach.wait_for_keepalive(tunnel, key, wanted["paths"], devices, begun)
     elapsed = time.monotonic() - limits.begun
+    errors, stalls = source_log.last_words(paths, _LOG_S + elapsed)
     return {
         "unit": _unit(),
-        "api_error": later_error or error,
+        "api_error": look.error,
         "tunnel": reach.evidence_of_tunnel(tunnel, tunnel_after),
         "devices": devices,
-        "paths": {name: {"samples": [first.get(name), second.get(name)], "read": reads.get(name)} for name in paths},
-        "sources": sources,
-        "errors": source_log.last_errors(paths, _LOG_S + elapsed),
+        "paths": look.evidence(stalls),
+        "sources": look.sources,
+        "errors": errors | source_log.errors_of_api(dark, _version() if dark and not look.error else ""),
+        "closer": looked_closer,
+        "chains": closer.foreign_chains(),
     }
 
 
-def _add_redirects(
-    devices: list[DeviceEvidenceAnswer], paths: Mapping[str, PathToProbe], samples: Samples, until: float
-) -> None:
-    """Ask devices of which a path does not flow whether they send their relay elsewhere."""
-    dark = {(p["address"], p["port"]) for name, p in paths.items() if _promise(p, samples, name)}
-    answering = {(d["address"], d["port"]): d for d in devices if d["outcome"] == "ok"}
-    for device, place in redirects.places(dark & answering.keys(), until).items():
-        answering[device]["redirect"] = place
+class _Look:
+    """Two samples of every path, who MediaMTX was connected to between them, and a read of each; taken anew at need."""
+
+    def __init__(self, address: str, paths: Mapping[str, PathToProbe], limits: ProbeBudget) -> None:
+        self._address, self._paths, self._limits = address, paths, limits
+        self._samples: Samples = {}, {}
+        self._reads: dict[str, ReadAnswer] = {}
+        self._seen: dict[str, set[bool]] = {}
+        self.sources: SourcesAnswer | None = None
+        self.error = ""
+
+    def take(self, sample_s: float, to_read: Mapping[str, PathToProbe]) -> None:
+        """Sample all paths twice, and read those."""
+        first = self._sample()
+        connected = source_peers.connections()
+        sampled = time.monotonic()
+        time.sleep(max(0.0, sampled + sample_s - time.monotonic()))
+        self._samples = first, self._sample()
+        self.sources = source_peers.evidence(connected, source_peers.connections())
+        self._reads |= reads_of_relay(self._address, to_read, self._samples, self._limits)
+
+    def take_again(self, wait_until: float) -> None:
+        """Look again, where somebody failed who comes back while we look: MediaMTX tries every few seconds.
+
+        Nobody is judged by one look at a camera that was just starting. All are sampled anew, as the connections are
+        counted over all; only who failed is read.
+        """
+        failed = self._failed()
+        if not failed or self.error or time.monotonic() >= self._limits.until:
+            self._sample()
+            return
+        back = self._back(failed, wait_until)
+        if back and time.monotonic() + _AGAIN_SAMPLE_S + readers.SHORTEST_READ_S < self._limits.until:
+            self.take(_AGAIN_SAMPLE_S, {name: self._paths[name] for name in back})
+        self._sample()
+
+    def _failed(self) -> set[str]:
+        """The paths that did not flow or were read in vain; one that was not read is no failure."""
+        return {name for name in self._paths if not self._flows(name) or not self._was_read(name)}
+
+    def _was_read(self, name: str) -> bool:
+        read = self._reads.get(name, {})
+        return "codec" in read or "not_run" in read
+
+    def _flows(self, name: str) -> bool:
+        return self._paths[name]["on_demand"] or _promise(self._paths[name], self._samples, name) == 0
+
+    def _back(self, failed: set[str], wait_until: float) -> set[str]:
+        """Those of the failed that the relay has, as soon as it has all of them, or when there is no time left.
+
+        An on-demand path is idle until it is read: it comes back with another path of its device.
+        """
+        until = min(wait_until, self._limits.until)
+        pulled = {name for name in failed if not self._paths[name]["on_demand"]}
+        while True:
+            now = self._sample()
+            there = {name for name in pulled if name in now and now[name]["available"]}
+            left = until - time.monotonic()
+            if there == pulled or left <= 0:
+                break
+            time.sleep(min(1.0, left))
+        devices = {(self._paths[name]["address"], self._paths[name]["port"]) for name in there}
+        of_device = {n for n in failed - pulled if (self._paths[n]["address"], self._paths[n]["port"]) in devices}
+        return there | of_device
+
+    def _sample(self) -> dict[str, SampleAnswer]:
+        states, error = sample(self._paths)
+        self.error = error or self.error
+        if not error:
+            for name, path in self._paths.items():
+                if not path["on_demand"] and name in states:
+                    self._seen.setdefault(name, set()).add(states[name]["available"])
+        return states
+
+    def dark(self) -> list[str]:
+        """The paths that give no picture: about their devices more has to be known."""
+        return [n for n in self._paths if "codec" not in self._reads.get(n, {}) or not (self.error or self._flows(n))]
+
+    def evidence(self, stalls: Mapping[str, int]) -> dict[str, PathEvidenceAnswer]:
+        """What was seen of each path."""
+        first, second = self._samples
+        return {
+            name: {
+                "samples": [first.get(name), second.get(name)],
+                "read": self._reads.get(name),
+                "unsteady": len(self._seen.get(name, ())) > 1,
+                "stalls": stalls.get(name, 0),
+            }
+            for name in self._paths
+        }
+
+
+def _version() -> str:
+    try:
+        return str(relay.api("/v3/info").get("version", ""))
+    except (Failed, OSError, AttributeError):
+        return ""
 
 
 def _unit() -> str:
@@ -196,12 +298,37 @@ def _centre(wanted: CentreToProbe, key: str, limits: ProbeBudget) -> CentreEvide
     tunnel = reach.live_tunnel(key)
     logins = {r["relay"]: Login(r["address"], RTSP_PORT, r["user"], r["secret"]) for r in wanted["relays"]}
     turns = [(r["relay"], name) for r in wanted["relays"] for name in r["paths"]]
-    reads: dict[readers.Turn, ReadAnswer] = {}
-    readers.read_all(logins, turns, limits.reads(), lambda number, read: reads.update({turns[number]: read}))
+    reads = _reads_of_centre(logins, turns, limits)
+    _read_again(reads, logins, limits)
+    unreached = {of for (of, _), read in reads.items() if "error" in read and read.get("status") is None}
+    ways, looked_closer = closer.at_relays(
+        ((logins[of].address, RTSP_PORT) for of in unreached), tunnel, limits.connect_s, limits.until
+    )
     return {
         "tunnel": reach.evidence_of_tunnel(tunnel, reach.live_tunnel(key)),
         "relays": {
             r["relay"]: {name: result for (of, name), result in reads.items() if of == r["relay"]}
             for r in wanted["relays"]
         },
+        "ways": ways,
+        "closer": looked_closer,
     }
+
+
+def _reads_of_centre(
+    logins: Mapping[str, Login], turns: list[readers.Turn], limits: ProbeBudget
+) -> dict[readers.Turn, ReadAnswer]:
+    reads: dict[readers.Turn, ReadAnswer] = {}
+    readers.read_all(logins, turns, limits.reads(), lambda number, read: reads.update({turns[number]: read}))
+    return reads
+
+
+def _read_again(reads: dict[readers.Turn, ReadAnswer], logins: Mapping[str, Login], limits: ProbeBudget) -> None:
+    """Read once more what a relay had not got when it was asked: its camera may have been starting."""
+    absent = [turn for turn, read in reads.items() if read.get("status") in _ABSENT]
+    wait = limits.begun + _CENTRE_AGAIN_S - time.monotonic()
+    if not absent or limits.until - time.monotonic() < max(0.0, wait) + readers.SHORTEST_READ_S:
+        return
+    time.sleep(max(0.0, wait))
+    later = _reads_of_centre(logins, absent, limits)
+    reads.update({turn: read for turn, read in later.items() if "not_run" not in read})

@@ -1,9 +1,10 @@
-"""Why a source is down: MediaMTX 1.20 says it in its log only."""
+"""Why a source is down: MediaMTX 1.20 says it in its log only, 1.21 in its Control API as well."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -13,19 +14,54 @@ from provisioner_host.paths import UNIT_MEDIAMTX
 from provisioner_host.shell import Failed, run, scrub
 
 _SOURCE = re.compile(r"^\[path (\S+)\] \[RTSP source\] (.*)$", re.DOTALL)
+_VERSION = re.compile(r"^v?(\d{1,4})\.(\d{1,4})\.")
+_SAYS_ERRORS = (1, 21)
+_MOST_ASKED = 200
+_STALLED = "TCP timeout"
 _KEPT = 3
 _SHOWN = 300
 
 
 def last_errors(paths: Iterable[str], since_s: float) -> dict[str, list[str]]:
     """The last different errors of each path's source, the newest first, without credentials."""
+    return last_words(paths, since_s)[0]
+
+
+def last_words(paths: Iterable[str], since_s: float) -> tuple[dict[str, list[str]], dict[str, int]]:
+    """The last different errors of each path's source, and how often each stopped sending while it was connected."""
     unit = UNIT_MEDIAMTX.removesuffix(".service")
     try:
         said = run(["journalctl", "-u", unit, "-o", "cat", "--no-pager", "-q", f"--since=-{since_s:.0f}s"], check=False)
     except (Failed, UnicodeDecodeError):
-        return {}
+        return {}, {}
     named = set(paths)
-    return parse(said.stdout, named, relay.sources(named) if "RTSP source" in said.stdout else {})
+    sources = relay.sources(named) if "RTSP source" in said.stdout else {}
+    return parse(said.stdout, named, sources), stalls(said.stdout, named)
+
+
+def stalls(text: str, paths: set[str]) -> dict[str, int]:
+    """How often the log's lines say of each path that its source was connected and stopped sending."""
+    matches = (_SOURCE.match(message) for line in text.splitlines() if _STALLED in line and (message := _error(line)))
+    return dict(Counter(m[1] for m in matches if m and m[1] in paths and _STALLED in m[2]))
+
+
+def errors_of_api(paths: Iterable[str], version: str) -> dict[str, list[str]]:
+    """The present error of each path's source by the Control API, which says it from 1.21 on; without credentials."""
+    number = _VERSION.match(version)
+    if number is None or (int(number[1]), int(number[2])) < _SAYS_ERRORS:
+        return {}
+    wanted = sorted(paths)[:_MOST_ASKED]
+    sources = relay.sources(set(wanted))
+    errors = {}
+    for name in wanted:
+        try:
+            source = relay.api(f"/v3/paths/static-sources/get/{name}")
+        except (Failed, OSError):
+            continue
+        text = source.get("lastError") if isinstance(source, dict) and source.get("state") == "error" else None
+        if isinstance(text, str) and text:
+            errors[name] = [forgotten(scrub(text), sources.get(name, ""))[:_SHOWN]]
+    return errors
 
 
 def parse(text: str, paths: set[str], sources: Mapping[str, str]) -> dict[str, list[str]]:
