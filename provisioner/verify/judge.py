@@ -26,6 +26,7 @@ from provisioner.hosts.runner import CallOutcome
 from provisioner.plan.changes import Change
 from provisioner.verify.case import Case, Check, Shortfall
 from provisioner.verify.evidence import Device, HostEvidence
+from provisioner.verify.incidents import agreed
 from provisioner.verify.levels import LEVELS, Level, Subject
 from provisioner.verify.origins import device_of, origins_of
 from provisioner.verify.result import IMPERFECT, Cause, Layer, PathVerdict, Verdict
@@ -76,12 +77,12 @@ def judge(
             origins=origins[target.relay.id],
         )
         verdicts.append(_judged(case, checked_at))
-    return tuple(verdicts)
+    return agreed(verdicts)
 
 
 def _without_evidence(target: PathToCheck, host: HostEvidence | None) -> PathVerdict:
     unreachable = host is not None and host.outcome is CallOutcome.UNREACHABLE
-    cause = Cause.HOST_UNREACHABLE if unreachable else Cause.NOT_CHECKED
+    cause = Cause.HOST_UNREACHABLE if unreachable else Cause.CANNOT_CHECK if host else Cause.NOT_CHECKED
     detail = (host.error if host else "") or _NO_EVIDENCE
     return _verdict(target, Verdict.UNKNOWN, (), Shortfall(Layer.HOST, target.relay.id, cause, detail), None)
 

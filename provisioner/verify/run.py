@@ -8,8 +8,9 @@ from datetime import datetime
 from provisioner.hosts.facts import HostFacts, engine_name
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostRunner
 from provisioner.plan.changes import Change, pending
+from provisioner.verify.condition import findings
 from provisioner.verify.evidence import HostEvidence, parse_evidence
-from provisioner.verify.incidents import incidents_of
+from provisioner.verify.incidents import incidents_of, of_hosts
 from provisioner.verify.judge import judge
 from provisioner.verify.requests import ObserveCall, ProbeLimits, probe_calls
 from provisioner.verify.result import HostReport, VerifyResult
@@ -49,13 +50,14 @@ def verify(
     evidence = {host: parse_evidence(answer) for host, answer in sorted((missing | answers).items())}
     drift = {e.host: tuple(compare(e.facts)) for e in evidence.values() if e.facts is not None}
     verdicts = judge(targets, evidence, drift, finished)
+    hosts = tuple(_report(e, drift, (started, finished)) for e in evidence.values())
     return VerifyResult(
         engine=_engine_of(evidence.values()),
         started_at=started,
         finished_at=finished,
         paths=verdicts,
-        incidents=incidents_of(verdicts, targets),
-        hosts=tuple(_report(e, drift) for e in evidence.values()),
+        incidents=(*incidents_of(verdicts, targets), *of_hosts(hosts)),
+        hosts=hosts,
     )
 
 
@@ -69,11 +71,14 @@ def _engine_of(evidence: Iterable[HostEvidence]) -> str:
     return engine_name(versions)
 
 
-def _report(evidence: HostEvidence, drift: Mapping[str, tuple[Change, ...]]) -> HostReport:
+def _report(
+    evidence: HostEvidence, drift: Mapping[str, tuple[Change, ...]], asked: tuple[datetime, datetime]
+) -> HostReport:
     changes = drift.get(evidence.host)
     return HostReport(
         host=evidence.host,
         outcome=evidence.outcome.value,
         error=evidence.error,
         drift=None if changes is None else pending(changes),
+        findings=findings(evidence.disks, evidence.clock, *asked),
     )

@@ -1,0 +1,54 @@
+"""Which paths a host's drift can touch: a drifted peer those of its site, a file of the relay all. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from provisioner.desired.spec import HostKind, HostSpec
+from provisioner.plan.changes import Change, Resource
+from provisioner.verify.wanted import PathToCheck
+
+_CAMERA, _CENTRE, _RELAY = "element cameras ", "element centres ", "element relays "
+
+
+def touching(changes: Iterable[Change], host: HostSpec, target: PathToCheck) -> tuple[Change, ...]:
+    """Those of a host's changes that can touch a path."""
+    return tuple(change for change in changes if _touches(change, host, target))
+
+
+def _touches(change: Change, host: HostSpec, target: PathToCheck) -> bool:
+    match change.resource:
+        case Resource.PATH:
+            return change.name == target.path.name
+        case Resource.PEER:
+            return _is_peer_of(change, host, target)
+        case Resource.RULE:
+            return _is_element_of(change.name, target)
+        case _:
+            return True
+
+
+def _is_peer_of(change: Change, host: HostSpec, target: PathToCheck) -> bool:
+    """Whether a peer of a tunnel leads to a path; a stranger may, unless it has the addresses of another site."""
+    kind, _, name = change.name.partition("/")
+    match kind:
+        case "site":
+            return name == target.path.facility
+        case "centre":
+            return name in {centre.id for centre in target.centres} | {centre.id for centre in target.shut}
+        case "relay":
+            return host.kind is not HostKind.CENTRE or name == target.relay.id
+        case _:
+            return change.facility in {"", target.path.facility}
+
+
+def _is_element_of(rule: str, target: PathToCheck) -> bool:
+    """Whether a rule can touch a path: of elements of a set only its own, of anything else all."""
+    if rule.startswith(_CAMERA):
+        source = target.path.source
+        return rule == f"{_CAMERA}{source.address} . {source.port}"
+    if rule.startswith(_CENTRE):
+        return rule in {f"{_CENTRE}{centre.tunnel.address}" for centre in target.centres} or bool(target.shut)
+    if rule.startswith(_RELAY):
+        return rule == f"{_RELAY}{target.relay.tunnel.address}"
+    return True
