@@ -96,7 +96,9 @@ def _relay(wanted: RelayToProbe, key: str, limits: ProbeBudget) -> RelayEvidence
         look.take(limits.sample_s, paths)
         look.take_again(begun + _RETRY_S)
         devices = connected.result()
-    dark = {name: paths[name] for name in look.dark()}
+    no_picture = look.dark()
+    shut = {(d["address"], d["port"]) for d in devices if d["outcome"] != "ok"}
+    dark = {n: p for n, p in paths.items() if n in no_picture or (p["address"], p["port"]) in shut}
     looked_closer = closer.at_devices(devices, dark, tunnel, limits.connect_s, limits.until)
     tunnel_after = reach.wait_for_keepalive(tunnel, key, wanted["paths"], devices, begun)
     elapsed = time.monotonic() - limits.begun
@@ -188,9 +190,9 @@ class _Look:
                     self._seen.setdefault(name, set()).add(states[name]["available"])
         return states
 
-    def dark(self) -> list[str]:
+    def dark(self) -> set[str]:
         """The paths that give no picture: about their devices more has to be known."""
-        return [n for n in self._paths if "codec" not in self._reads.get(n, {}) or not (self.error or self._flows(n))]
+        return {n for n in self._paths if "codec" not in self._reads.get(n, {}) or not (self.error or self._flows(n))}
 
     def evidence(self, stalls: Mapping[str, int]) -> dict[str, PathEvidenceAnswer]:
         """What was seen of each path."""
@@ -324,8 +326,11 @@ def _reads_of_centre(
 
 
 def _read_again(reads: dict[readers.Turn, ReadAnswer], logins: Mapping[str, Login], limits: ProbeBudget) -> None:
-    """Read once more what a relay had not got when it was asked: its camera may have been starting."""
-    absent = [turn for turn, read in reads.items() if read.get("status") in _ABSENT]
+    """Read once more what a relay had not got when it was asked: its camera may have been starting.
+
+    Who waited for an answer as long as a relay needs to try again has looked long enough: an on-demand path.
+    """
+    absent = [turn for turn, read in reads.items() if read.get("status") in _ABSENT and read["seconds"] < _RETRY_S]
     wait = limits.begun + _CENTRE_AGAIN_S - time.monotonic()
     if not absent or limits.until - time.monotonic() < max(0.0, wait) + readers.SHORTEST_READ_S:
         return

@@ -45,7 +45,8 @@ def _agreed(one: PathVerdict, telling: PathVerdict | None) -> PathVerdict:
     vague = one.verdict is Verdict.DOWN and one.cause in _VAGUE and one.layer in _OF_CAMERA
     if not vague or telling is None or telling.cause is one.cause:
         return one
-    return replace(one, cause=telling.cause, layer=telling.layer, object=telling.object, detail=telling.detail)
+    name = one.path if telling.object == telling.path else telling.object
+    return replace(one, cause=telling.cause, layer=telling.layer, object=name, detail=telling.detail)
 
 
 def incidents_of(verdicts: Sequence[PathVerdict], targets: Iterable[PathToCheck]) -> tuple[Incident, ...]:
@@ -58,8 +59,9 @@ def incidents_of(verdicts: Sequence[PathVerdict], targets: Iterable[PathToCheck]
     whole: dict[tuple[str, str], set[str]] = defaultdict(set)
     for path, device in devices.items():
         whole[device].add(path)
-    for grouped in (_by_camera(groups), _by_recorder(groups, whole), _by_site(groups, whole)):
-        _merge(groups, grouped)
+    _merge(groups, _by_camera(groups))
+    _merge(groups, _by_recorder(groups, whole))
+    _merge(groups, _by_site(groups, whole))
     incidents = (
         Incident(layer, name, cause, tuple(sorted(p.path for p in paths)), paths[0].detail)
         for (layer, name, cause), paths in groups.items()

@@ -11,6 +11,7 @@ from provisioner.verify.case import PASSED, Case, Check, failed, not_checked
 from provisioner.verify.closer import Said
 from provisioner.verify.evidence import CentreEvidence, Read
 from provisioner.verify.network import dropped
+from provisioner.verify.origins import device_of
 from provisioner.verify.redirect import origin_check, redirect_check
 from provisioner.verify.result import Cause, Layer
 
@@ -146,6 +147,8 @@ def source_failure(case: Case, otherwise: Cause, detail: str) -> Check:
     if redirected := redirect_check(case):
         return redirected
     cause, detail = _offered(case) or _by_answer(case) or _by_log(case) or (otherwise, detail)
+    if cause is Cause.CAMERA_HUNG and _serves_others(case):
+        cause, detail = Cause.SILENT, "the recorder serves its other channels, and does not answer for this one"
     if cause in _STALLED and (size := case.relay.closer.too_large(case.device[0])):
         return too_large(case.target.path.facility, size)
     if cause in _OF_DEVICE:
@@ -153,6 +156,13 @@ def source_failure(case: Case, otherwise: Cause, detail: str) -> Check:
     if cause is Cause.SILENT:
         return failed(Layer.CAMERA, case.camera_name, cause, detail)
     return failed(Layer.STREAM, case.target.path.name, cause, detail)
+
+
+def _serves_others(case: Case) -> bool:
+    """Whether another path of the same device flows: then it is no device that hangs."""
+    others = (p for p in case.target.relay.paths if device_of(p) == case.device and p.name != case.target.path.name)
+    pairs = (case.relay.samples.get(path.name, (None, None)) for path in others)
+    return any(first and second and second.inbound_bytes > first.inbound_bytes for first, second in pairs)
 
 
 def _offered(case: Case) -> tuple[Cause, str] | None:

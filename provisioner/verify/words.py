@@ -56,7 +56,7 @@ _READS = _table(
 _SOURCES = _table(
     (
         (r"bad status code: 40[13]\b|authenticat|unauthorized", "the device refuses the login"),
-        (r"bad status code: 404\b|not found", "the device has no such stream"),
+        (r"bad status code: 404\b", "the device has no such stream"),
         (r"bad status code: 453\b", "the device has no bandwidth left for one more viewer"),
         (r"bad status code: (?P<c>5\d\d)\b", "the device fails inside (RTSP status {c})"),
         (r"bad status code: (?P<c>\d{3})\b", "the device refuses the stream (RTSP status {c})"),
