@@ -110,7 +110,7 @@ def question(kind: int, us: int, word: int, size: int) -> bytes:
 
 def _checksum(packet: bytes) -> int:
     padded = packet + b"\0" * (len(packet) % 2)
-    total = sum(struct.unpack(f"!{len(padded) // 2}H", padded))
+    total: int = sum(struct.unpack(f"!{len(padded) // 2}H", padded))
     total = (total >> 16) + (total & 0xFFFF)
     return ~(total + (total >> 16)) & 0xFFFF
 
@@ -120,15 +120,12 @@ def answered(packet: bytes, us: int) -> int:
     message = _inside(packet)
     if len(message) < 8:  # noqa: PLR2004 (an ICMP header)
         return 0
-    kind, _, _, who, word = struct.unpack("!BBHHH", message[:8])
-    if kind == _ECHO_REPLY and who == us:
-        return next((ours for ours in (_SMALL_WORD, _FULL_WORD) if ours == word), 0)
-    if kind != _UNREACHABLE:
-        return 0
-    refused = _inside(message[8:])
-    if len(refused) < 8 or refused[0] != _TIMESTAMP:  # noqa: PLR2004
-        return 0
-    return _REFUSED_WORD if refused[4:8] == struct.pack("!HH", us, _REFUSED_WORD) else 0
+    if message[0] == _ECHO_REPLY:
+        return next((word for word in (_SMALL_WORD, _FULL_WORD) if message[4:8] == struct.pack("!HH", us, word)), 0)
+    refused = _inside(message[8:]) if message[0] == _UNREACHABLE else b""
+    if refused[:1] == bytes([_TIMESTAMP]) and refused[4:8] == struct.pack("!HH", us, _REFUSED_WORD):
+        return _REFUSED_WORD
+    return 0
 
 
 def _inside(packet: bytes) -> bytes:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter
+import time
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 from provisioner_host import relay
@@ -18,6 +19,8 @@ _VERSION = re.compile(r"^v?(\d{1,4})\.(\d{1,4})\.")
 _SAYS_ERRORS = (1, 21)
 _MOST_ASKED = 200
 _STALLED = "TCP timeout"
+# A source that stopped is tried again within 15 s, so that one that goes on stopping did so within this time.
+_MOMENT_S = 40.0
 _KEPT = 3
 _SHOWN = 300
 
@@ -36,13 +39,27 @@ def last_words(paths: Iterable[str], since_s: float) -> tuple[dict[str, list[str
         return {}, {}
     named = set(paths)
     sources = relay.sources(named) if "RTSP source" in said.stdout else {}
-    return parse(said.stdout, named, sources), stalls(said.stdout, named)
+    return parse(said.stdout, named, sources), stalls(said.stdout, named, time.time())
 
 
-def stalls(text: str, paths: set[str]) -> dict[str, int]:
-    """How often the log's lines say of each path that its source was connected and stopped sending."""
-    matches = (_SOURCE.match(message) for line in text.splitlines() if _STALLED in line and (message := _error(line)))
-    return dict(Counter(m[1] for m in matches if m and m[1] in paths and _STALLED in m[2]))
+def stalls(text: str, paths: set[str], now: float) -> dict[str, int]:
+    """How often the log's lines say of each path that its source was connected and stopped sending.
+
+    Of paths that did so a moment ago: one that has flowed for a while since then is well again.
+    """
+    times: dict[str, list[float]] = {}
+    for entry in (_entry(line) for line in text.splitlines() if _STALLED in line):
+        matched = _SOURCE.match(str(entry.get("message", "")))
+        if matched and matched[1] in paths and _STALLED in matched[2]:
+            times.setdefault(matched[1], []).append(_moment(entry))
+    return {name: len(of_path) for name, of_path in times.items() if max(of_path) >= now - _MOMENT_S}
+
+
+def _moment(entry: dict[str, Any]) -> float:
+    try:
+        return datetime.fromisoformat(str(entry.get("timestamp"))).timestamp()
+    except (ValueError, OverflowError, OSError):
+        return 0.0
 
 
 def errors_of_api(paths: Iterable[str], version: str) -> dict[str, list[str]]:
@@ -80,10 +97,14 @@ def parse(text: str, paths: set[str], sources: Mapping[str, str]) -> dict[str, l
 
 
 def _error(line: str) -> str | None:
+    entry = _entry(line)
+    return str(entry.get("message", "")) if entry else None
+
+
+def _entry(line: str) -> dict[str, Any]:
+    """An error of the log as it is written, empty for any other line."""
     try:
         entry: Any = json.loads(line)
     except ValueError:
-        return None
-    if not isinstance(entry, dict) or entry.get("level") != "ERR":
-        return None
-    return str(entry.get("message", ""))
+        return {}
+    return entry if isinstance(entry, dict) and entry.get("level") == "ERR" else {}

@@ -8,13 +8,15 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioner_host import answers, dropped, gateways, reach, source_log
+from provisioner_host import answers, dropped, gateways, reach, relay, source_log
 from provisioner_host.namespace import Scratch, scratch
+from provisioner_host.shell import Failed
 
 OWN = "inet provisioner_probe"
 
@@ -295,11 +297,63 @@ def test_a_look_that_fails_takes_its_table_away_all_the_same() -> None:
 # --- the log --------------------------------------------------------------------------------------
 
 
-def _line(text: str) -> str:
-    return f'{{"level": "ERR", "message": "[path hn/a] [RTSP source] {text}"}}'
+NOON = datetime(2021, 5, 11, 12, 0, tzinfo=UTC)
 
 
-def test_a_source_that_stopped_is_counted_and_one_that_never_came_is_not() -> None:
-    lines = [_line("TCP timeout"), _line("dial tcp 10.0.0.1:554: i/o timeout"), "x", _line("TCP timeout")]
-    assert source_log.stalls("\n".join(lines), {"hn/a"}) == {"hn/a": 2}
-    assert source_log.stalls("\n".join(lines), {"hn/b"}) == {}
+def _line(text: str, ago_s: float) -> str:
+    at = (NOON - timedelta(seconds=ago_s)).isoformat().replace("+00:00", ".123456789Z")
+    return f'{{"timestamp": "{at}", "level": "ERR", "message": "[path hn/a] [RTSP source] {text}"}}'
+
+
+@pytest.mark.parametrize(
+    ("lines", "count"),
+    [
+        ([_line("TCP timeout", 60), _line("dial tcp 10.0.0.1:554: i/o timeout", 30), "x", _line("TCP timeout", 20)], 2),
+        # It has flowed since then for longer than one that goes on stopping does.
+        ([_line("TCP timeout", 80), _line("TCP timeout", 60)], 0),
+        ([_line("dial tcp 10.0.0.1:554: i/o timeout", 5)], 0),
+        ([_line("TCP timeout", 5).replace("2021", "x")], 0),
+        ([_line("TCP timeout", 5).replace("hn/a", "hn/b")], 0),
+    ],
+)
+def test_a_source_that_goes_on_stopping_is_counted_and_no_other(lines: list[str], count: int) -> None:
+    assert source_log.stalls("\n".join(lines), {"hn/a"}, NOON.timestamp()).get("hn/a", 0) == count
+
+
+class _Api:
+    """The Control API of 1.21, with what it says of sources."""
+
+    def __init__(self, said: dict[str, object]) -> None:
+        self.said, self.asked = said, 0
+
+    def __call__(self, path: str) -> object:
+        self.asked += 1
+        name = path.removeprefix("/v3/paths/static-sources/get/")
+        if name not in self.said:
+            raise Failed("the relay's Control API: HTTP/1.0 404 Not Found")
+        return self.said[name]
+
+
+@pytest.mark.parametrize(
+    ("version", "asked"),
+    [("v1.21.0", True), ("v1.21.3+standin", True), ("v2.0.0", True), ("v1.20.1", False), ("", False)],
+)
+def test_from_1_21_on_the_api_says_why_a_source_is_down(
+    monkeypatch: pytest.MonkeyPatch, version: str, *, asked: bool
+) -> None:
+    said: dict[str, object] = {
+        "hn/a": {
+            "state": "error",
+            "lastError": "GET rtsp://admin:canary-77@10.0.0.1/x: bad status code: 404 (Not Found)",
+        },
+        "hn/b": {"state": "running", "lastError": "an old one"},
+        "hn/c": ["no", "object"],
+        "hn/d": {"state": "error", "lastError": 7},
+    }
+    api = _Api(said)
+    monkeypatch.setattr(relay, "api", api)
+    monkeypatch.setattr(relay, "read_file", lambda: "")
+    errors = source_log.errors_of_api([*said, "hn/e"], version)
+    assert list(errors) == (["hn/a"] if asked else [])
+    assert api.asked == (5 if asked else 0)
+    assert "canary" not in str(errors)
