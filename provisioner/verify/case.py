@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from provisioner.plan.changes import Change, pending
-from provisioner.verify.closer import Gateway, Said
+from provisioner.verify.closer import FarEnd, Said
 from provisioner.verify.evidence import Device, HostEvidence, RelayEvidence
 from provisioner.verify.origins import Origins, device_of
 from provisioner.verify.result import Cause, Layer
@@ -98,7 +98,7 @@ class Case:
         return self.relay.closer.said.get(self.device)
 
     @property
-    def gateway(self) -> Gateway | None:
+    def gateway(self) -> FarEnd | None:
         """How the other end of the site's tunnel answers; None where it was not asked."""
         return self.relay.closer.gateways.get(self.device[0])
 

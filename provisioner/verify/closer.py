@@ -43,7 +43,7 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True)
-class Gateway:
+class FarEnd:
     """How the other end of a tunnel answers small packets, and those of `size` bytes.
 
     Attributes:
@@ -98,7 +98,7 @@ class Closer:
 
     icmp: Mapping[Device, Icmp] = field(default_factory=dict)
     said: Mapping[Device, Said] = field(default_factory=dict)
-    gateways: Mapping[str, Gateway] = field(default_factory=dict)
+    gateways: Mapping[str, FarEnd] = field(default_factory=dict)
     drops: tuple[Drop, ...] = ()
     chains: tuple[BaseChain, ...] = ()
 
@@ -180,8 +180,8 @@ def _said(said: Fields) -> Said:
     return Said(kind, said.number_or_none("status"), media, said.sentence("redirect", ""))
 
 
-def _gateway(gateway: Fields) -> tuple[str, Gateway]:
-    return _address(gateway, "address"), Gateway(
+def _gateway(gateway: Fields) -> tuple[str, FarEnd]:
+    return _address(gateway, "address"), FarEnd(
         gateway.flag("small"), gateway.flag("full"), gateway.amount("size"), gateway.flag("refuses")
     )
 

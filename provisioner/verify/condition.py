@@ -41,7 +41,7 @@ class Disk:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class HostFault:
     """What is wrong with a host, and what to do."""
 
     condition: Condition
@@ -80,7 +80,7 @@ def _in_time(*moments: float) -> set[float]:
 
 def findings(
     disks: Sequence[Disk], clock: tuple[float, float] | None, asked: datetime, answered: datetime
-) -> tuple[Finding, ...]:
+) -> tuple[HostFault, ...]:
     """What is wrong with a host.
 
     Args:
@@ -92,7 +92,7 @@ def findings(
     return (*_full(disks), *_off(clock, asked.timestamp(), answered.timestamp()))
 
 
-def _full(disks: Sequence[Disk]) -> Iterator[Finding]:
+def _full(disks: Sequence[Disk]) -> Iterator[HostFault]:
     for disk in disks:
         if not disk.writable:
             detail = f"{disk.folder} is on a disk that is read-only: see the kernel's log (dmesg), and mount it anew"
@@ -103,10 +103,10 @@ def _full(disks: Sequence[Disk]) -> Iterator[Finding]:
             detail = f"{disk.folder} is on a disk that is full, {free}: make room there (df -h {disk.folder})"
         else:
             continue
-        yield Finding(Condition.DISK_FULL, detail)
+        yield HostFault(Condition.DISK_FULL, detail)
 
 
-def _off(clock: tuple[float, float] | None, asked: float, answered: float) -> Iterator[Finding]:
+def _off(clock: tuple[float, float] | None, asked: float, answered: float) -> Iterator[HostFault]:
     if clock is None:
         return
     began, ended = clock
@@ -115,7 +115,7 @@ def _off(clock: tuple[float, float] | None, asked: float, answered: float) -> It
     if max(ahead, behind) > _MOST_OFF_S:
         way, by = ("ahead", ahead) if ahead > behind else ("behind", behind)
         detail = f"its clock is {way} of the controller's by {_span(by)} or more: times in logs and pictures are wrong"
-        yield Finding(Condition.CLOCK_OFF, f"{detail}; see timedatectl on it, and whether it has a time server")
+        yield HostFault(Condition.CLOCK_OFF, f"{detail}; see timedatectl on it, and whether it has a time server")
 
 
 def _span(seconds: float) -> str:

@@ -167,8 +167,8 @@ def _timeout_check(case: Case, where: str) -> Check:
     seen_missing = bool(errors) and "no route to host" in errors[0]
     maps = (gateway is not None and gateway.refuses) or seen_missing
     # Some of a site's devices are told to be away, and others not in time: a gateway's kernel tells a few a second.
-    told = any(case.relay.devices.get(device) == "no-route" for device in case.siblings)
-    if (maps or told) and _site_is_dark(case):
+    away = any(case.relay.devices.get(device) == "no-route" for device in case.siblings)
+    if (maps or away) and _site_is_dark(case):
         return _site_network(case)
     if seen_missing:
         return _no_route_check(case, where)

@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from provisioner.base.held import HeldFacility
 from provisioner.plan.changes import Change
-from provisioner.verify.condition import Finding
+from provisioner.verify.condition import HostFault
 
 
 class Verdict(StrEnum):
@@ -138,7 +138,7 @@ class HostReport:
     error: str
     drift: tuple[Change, ...] | None
     held: tuple[str, ...] = ()
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[HostFault, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

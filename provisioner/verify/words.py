@@ -122,6 +122,6 @@ def is_for_time(error: str) -> bool:
 
 def _first(table: Table, text: str) -> str:
     for pattern, sentence in table:
-        if found := pattern.search(text):
-            return sentence.format(**found.groupdict())
+        if match := pattern.search(text):
+            return sentence.format(**match.groupdict())
     return ""
