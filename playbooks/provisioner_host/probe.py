@@ -96,6 +96,10 @@ def _relay(wanted: RelayToProbe, key: str, limits: ProbeBudget) -> RelayEvidence
         look.take(limits.sample_s, paths)
         look.take_again(begun + _RETRY_S)
         devices = connected.result()
+    if gone := {(paths[name]["address"], paths[name]["port"]) for name in look.gone}:
+        # What was true of their devices may be so no more.
+        devices = [d for d in devices if (d["address"], d["port"]) not in gone]
+        devices += reach.connect_all(gone, limits.connect_s)
     no_picture = look.dark()
     shut = {(d["address"], d["port"]) for d in devices if d["outcome"] != "ok"}
     dark = {n: p for n, p in paths.items() if n in no_picture or (p["address"], p["port"]) in shut}
@@ -125,6 +129,7 @@ class _Look:
         self._reads: dict[str, ReadAnswer] = {}
         self._seen: dict[str, set[bool]] = {}
         self.sources: SourcesAnswer | None = None
+        self.gone: set[str] = set()
         self.error = ""
 
     def take(self, sample_s: float, to_read: Mapping[str, PathToProbe]) -> None:
@@ -144,13 +149,21 @@ class _Look:
         counted over all; only who failed is read.
         """
         failed = self._failed()
-        if not failed or self.error or time.monotonic() >= self._limits.until:
-            self._sample()
-            return
-        back = self._back(failed, wait_until)
-        if back and time.monotonic() + _AGAIN_SAMPLE_S + readers.SHORTEST_READ_S < self._limits.until:
-            self.take(_AGAIN_SAMPLE_S, {name: self._paths[name] for name in back})
-        self._sample()
+        if failed and not self.error and time.monotonic() < self._limits.until:
+            back = self._back(failed, wait_until)
+            if back and time.monotonic() + _AGAIN_SAMPLE_S + readers.SHORTEST_READ_S < self._limits.until:
+                self.take(_AGAIN_SAMPLE_S, {name: self._paths[name] for name in back})
+        self._take_leave()
+
+    def _take_leave(self) -> None:
+        """Look a last time: who was there and is no more is not told to be there."""
+        last, (_, second) = self._sample(), self._samples
+        self.gone = {
+            name
+            for name in last.keys() & second.keys()
+            if second[name]["available"] and not last[name]["available"] and not self._paths[name]["on_demand"]
+        }
+        second.update({name: last[name] for name in self.gone})
 
     def _failed(self) -> set[str]:
         """The paths that did not flow or were read in vain; one that was not read is no failure."""
@@ -161,7 +174,12 @@ class _Look:
         return "codec" in read or "not_run" in read
 
     def _flows(self, name: str) -> bool:
-        return self._paths[name]["on_demand"] or _promise(self._paths[name], self._samples, name) == 0
+        """Whether a path was there all the time and grew; one that came up in between was not counted yet."""
+        if self._paths[name]["on_demand"]:
+            return True
+        pair = [sample[name] for sample in self._samples if name in sample]
+        there = len(pair) == len(self._samples) and all(state["available"] for state in pair)
+        return there and pair[1]["inbound_bytes"] > pair[0]["inbound_bytes"]
 
     def _back(self, failed: set[str], wait_until: float) -> set[str]:
         """Those of the failed that the relay has, as soon as it has all of them, or when there is no time left.
@@ -192,7 +210,8 @@ class _Look:
 
     def dark(self) -> set[str]:
         """The paths that give no picture: about their devices more has to be known."""
-        return {n for n in self._paths if "codec" not in self._reads.get(n, {}) or not (self.error or self._flows(n))}
+        silent = {n for n in self._paths if "codec" not in self._reads.get(n, {}) or not (self.error or self._flows(n))}
+        return silent | self.gone
 
     def evidence(self, stalls: Mapping[str, int]) -> dict[str, PathEvidenceAnswer]:
         """What was seen of each path."""
@@ -249,7 +268,7 @@ def reads_of_relay(
     try:
         password = PROBE_PASSWORD.read_text().strip()
     except OSError as error:
-        return {name: {"error": f"{PROBE_PASSWORD}: {error.strerror}", "status": None} for name in paths}
+        return {name: {"not_run": f"{PROBE_PASSWORD}: {error.strerror}"} for name in paths}
     names = sorted(paths, key=lambda n: (_promise(paths[n], samples, n), n))
     reads: dict[str, ReadAnswer] = {}
 

@@ -26,10 +26,10 @@ from provisioner.hosts.runner import CallOutcome
 from provisioner.plan.changes import Change
 from provisioner.verify.case import Case, Check, Shortfall
 from provisioner.verify.evidence import Device, HostEvidence
-from provisioner.verify.incidents import agreed
 from provisioner.verify.levels import LEVELS, Level, Subject
 from provisioner.verify.origins import device_of, origins_of
 from provisioner.verify.result import IMPERFECT, Cause, Layer, PathVerdict, Verdict
+from provisioner.verify.settled import settled
 from provisioner.verify.wanted import PathToCheck
 
 _NO_EVIDENCE = "no evidence"
@@ -77,7 +77,7 @@ def judge(
             origins=origins[target.relay.id],
         )
         verdicts.append(_judged(case, checked_at))
-    return agreed(verdicts)
+    return settled(verdicts, targets)
 
 
 def _without_evidence(target: PathToCheck, host: HostEvidence | None) -> PathVerdict:

@@ -75,7 +75,12 @@ def _peer_check(case: Case, peer: LivePeer) -> Check:
         return failed(Layer.FIREWALL, relay, Cause.FIREWALL, "the relay's input rules have changed")
     if drop := case.relay.closer.tunnel_drop:
         return dropped(drop, relay, "the tunnel's own packets")
-    if age is None:
+    if _relay_is_cut_off(case):
+        detail = "nothing comes through any tunnel of the relay: its own line, or its address there"
+        return failed(Layer.TUNNEL, relay, Cause.TUNNEL_DOWN, detail)
+    if peer.received[1] > peer.received[0]:
+        detail = "packets come from the site that cannot be understood: its key or pre-shared key is another one"
+    elif age is None:
         detail = "there was never a handshake: the gateway is off, without a line, or does not know this relay"
     elif not fresh:
         detail = f"the last handshake was {age:.0f} s ago: the gateway is off, or its line is cut"
@@ -85,9 +90,24 @@ def _peer_check(case: Case, peer: LivePeer) -> Check:
 
 
 def _alive(case: Case, peer: LivePeer) -> bool:
-    """Whether something came through this tunnel while we looked; that needs a valid session."""
+    """Whether something came through this tunnel while we looked; that needs a valid session.
+
+    A gateway that knocks with another key is heard as well, and answers no ping.
+    """
     answered = any(case.relay.devices.get(d) in {"ok", "refused"} for d in case.siblings)
-    return peer.handshake_age_s is not None and (answered or peer.received[1] > peer.received[0])
+    heard = peer.received[1] > peer.received[0] and not _answers_no_ping(case)
+    return peer.handshake_age_s is not None and (answered or heard)
+
+
+def _answers_no_ping(case: Case) -> bool:
+    """Whether the gateway was asked for an answer and gave none, while none of this host's rules stands in the way."""
+    return case.gateway is not None and not case.gateway.small and not _is_blocked(case)
+
+
+def _relay_is_cut_off(case: Case) -> bool:
+    """Whether nothing came from any peer, of several, while we looked."""
+    peers = case.relay.tunnel.peers.values()
+    return len(peers) > 1 and all(peer.received[1] == peer.received[0] for peer in peers)
 
 
 def _silent(case: Case, peer: LivePeer) -> bool:
@@ -142,6 +162,14 @@ def _site_network(case: Case) -> Check:
     return failed(Layer.SITE, case.target.path.facility, Cause.SITE_NETWORK_DOWN, detail)
 
 
+def _not_forwarded(case: Case) -> Check:
+    detail = (
+        "the gateway answers and maps its devices, and none of them does: it forwards nothing (net.ipv4.ip_forward), or"
+        " its rules for it are not those of the site package"
+    )
+    return failed(Layer.SITE, case.target.path.facility, Cause.NOT_FORWARDED, detail)
+
+
 def _site_is_dark(case: Case) -> bool:
     """Whether a site has several devices and none was reached, though its gateway maps them all."""
     outcomes = {case.relay.devices.get(device) for device in case.siblings}
@@ -169,7 +197,7 @@ def _timeout_check(case: Case, where: str) -> Check:
     # Some of a site's devices are told to be away, and others not in time: a gateway's kernel tells a few a second.
     away = any(case.relay.devices.get(device) == "no-route" for device in case.siblings)
     if (maps or away) and _site_is_dark(case):
-        return _site_network(case)
+        return _site_network(case) if away or seen_missing else _not_forwarded(case)
     if seen_missing:
         return _no_route_check(case, where)
     if maps:

@@ -54,6 +54,7 @@ class Cause(StrEnum):
     TUNNEL_DOWN = "tunnel down"
     PACKETS_TOO_LARGE = "packets too large"
     SITE_NETWORK_DOWN = "site network down"
+    NOT_FORWARDED = "gateway forwards nothing"
     PORT_MAP_MISSING = "port map missing"
     PORT_MAP_OR_CAMERA = "port map or camera"
     CAMERA_REFUSES = "camera refuses"

@@ -56,7 +56,7 @@ def verify(
         started_at=started,
         finished_at=finished,
         paths=verdicts,
-        incidents=(*incidents_of(verdicts, targets), *of_hosts(hosts)),
+        incidents=(*incidents_of(verdicts), *of_hosts(hosts)),
         hosts=hosts,
     )
 

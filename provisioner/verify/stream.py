@@ -28,7 +28,7 @@ _LOG_LINES: tuple[tuple[re.Pattern[str], Cause], ...] = (
 # What a device answers that is no RTSP, by `Said.kind`.
 _KINDS: dict[str, tuple[Cause, str]] = {
     "nothing": (Cause.CAMERA_HUNG, "takes the connection and answers nothing: restart the device"),
-    "closed": (Cause.CAMERA_REFUSES, "takes the connection and closes it: too many viewers, or none are allowed"),
+    "closed": (Cause.WRONG_ANSWER, "takes the connection and closes it: too many viewers, or none are allowed"),
     "http": (Cause.WRONG_ANSWER, "answers as a web page does: its port stands for RTSP's in the inventory or the map"),
     "tls": (Cause.WRONG_ANSWER, "answers encrypted: its port of RTSPS stands for RTSP's in the inventory or the map"),
     "other": (Cause.WRONG_ANSWER, "answers with something that is no RTSP: another service has the port"),

@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from provisioner.desired.spec import HostKind, HostSpec
-from provisioner.plan.changes import Change, Resource
+from provisioner.plan.changes import Change, Impact, Resource
+from provisioner.render.files import MEDIAMTX_FILE, PSK_FILE, WG_FILE
 from provisioner.verify.wanted import PathToCheck
 
 _CAMERA, _CENTRE, _RELAY = "element cameras ", "element centres ", "element relays "
 
 
 def touching(changes: Iterable[Change], host: HostSpec, target: PathToCheck) -> tuple[Change, ...]:
-    """Those of a host's changes that can touch a path."""
-    return tuple(change for change in changes if _touches(change, host, target))
+    """Those of a host's changes that can touch a path.
+
+    A file that differs in its paths or peers touches those: they are changes of their own.
+    """
+    listed = tuple(changes)
+    resources = {change.resource for change in listed}
+    return tuple(c for c in listed if not _is_sum(c, resources) and _touches(c, host, target))
+
+
+def _is_sum(change: Change, resources: Collection[Resource]) -> bool:
+    """Whether a file differs in nothing but what is listed beside it."""
+    if change.resource is not Resource.FILE:
+        return False
+    if change.name == MEDIAMTX_FILE:
+        # Its settings would cut somebody.
+        return change.impact is Impact.NONE and Resource.PATH in resources
+    return change.name in {WG_FILE, PSK_FILE} and Resource.PEER in resources
 
 
 def _touches(change: Change, host: HostSpec, target: PathToCheck) -> bool:

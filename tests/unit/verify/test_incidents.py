@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provisioner.plan.changes import Action, Change, Impact, Resource
-from provisioner.verify.incidents import agreed, incidents_of
+from provisioner.verify.incidents import incidents_of
 from provisioner.verify.result import Cause, Layer, PathVerdict, Verdict
+from provisioner.verify.settled import agreed, settled
 from provisioner.verify.touched import touching
 from provisioner.verify.wanted import PathToCheck, select
 
@@ -65,6 +66,8 @@ def test_agreement_changes_words_and_no_verdict(given_verdicts: tuple[PathVerdic
         if old.verdict is not Verdict.DOWN or old.cause not in {Cause.SILENT, Cause.UNKNOWN}:
             assert new == old
     assert agreed(after) == after
+    whole = settled(given_verdicts, TARGETS)
+    assert settled(whole, TARGETS) == whole
 
 
 @given(verdicts(), st.randoms())
@@ -82,11 +85,14 @@ def test_agreement_does_not_depend_on_order(given_verdicts: tuple[PathVerdict, .
 def test_every_broken_path_is_in_one_incident_and_no_camera_has_two_of_one_cause(
     given_verdicts: tuple[PathVerdict, ...],
 ) -> None:
-    settled = agreed(given_verdicts)
-    incidents = incidents_of(settled, TARGETS)
+    after = settled(given_verdicts, TARGETS)
+    incidents = incidents_of(after)
     listed = sorted(path for incident in incidents for path in incident.paths)
-    assert listed == sorted(one.path for one in settled if one.verdict is not Verdict.UP)
-    cause_of = {one.path: one.cause for one in settled}
+    assert listed == sorted(one.path for one in after if one.verdict is not Verdict.UP)
+    assert [(one.path, one.verdict, one.level) for one in after] == [
+        (one.path, one.verdict, one.level) for one in given_verdicts
+    ]
+    cause_of = {one.path: one.cause for one in after}
     assert all(cause_of[path] is incident.cause for incident in incidents for path in incident.paths)
     assert len({(i.layer, i.object, i.cause) for i in incidents}) == len(incidents)
     of_camera = [
@@ -106,11 +112,13 @@ def test_a_recorder_all_of_whose_channels_fail_alike_is_one_incident_and_so_is_a
         return PathVerdict(path.name, "viettel", path.province, path.facility, path.camera, RELAY, *more)
 
     recorder = [broken(t, Layer.CAMERA) for t in TARGETS if t.path.device == "nvr-1"]
-    assert [(i.layer, i.object, len(i.paths)) for i in incidents_of(recorder, TARGETS)] == [
+    assert [(i.layer, i.object, len(i.paths)) for i in incidents_of(settled(recorder, TARGETS))] == [
         (Layer.RECORDER, "kcl-001/nvr-1", 3)
     ]
     site = [broken(t, Layer.CAMERA) for t in TARGETS if t.path.facility == "kcl-001"]
-    assert [(i.layer, i.object, len(i.paths)) for i in incidents_of(site, TARGETS)] == [(Layer.SITE, "kcl-001", 4)]
+    assert [(i.layer, i.object, len(i.paths)) for i in incidents_of(settled(site, TARGETS))] == [
+        (Layer.SITE, "kcl-001", 4)
+    ]
 
 
 # --- drift ----------------------------------------------------------------------------------------
@@ -159,3 +167,30 @@ def test_a_peer_touches_its_own_site_alone_and_a_rule_that_is_no_element_all(nam
 )
 def test_drift_touches_what_hangs_on_it(resource: Resource, name: str, host: str, facility: str, pattern: str) -> None:
     assert _touched(resource, name, host, facility) == {path for path in EVERY if pattern in path}
+
+
+@pytest.mark.parametrize(
+    ("file", "beside", "touched"),
+    [
+        ("/etc/provisioner/mediamtx.yml", (Resource.PATH, PATHS[3].name), {PATHS[3].name}),
+        ("/etc/provisioner/mediamtx.yml", None, EVERY),
+        ("/etc/provisioner/wg-prov.conf", (Resource.PEER, "site/kcl-002"), {PATHS[4].name}),
+        ("/etc/provisioner/wg-prov.conf", (Resource.PATH, PATHS[3].name), EVERY),
+        ("/etc/provisioner/provisioner.nft", (Resource.PEER, "site/kcl-002"), EVERY),
+    ],
+)
+def test_a_file_that_differs_in_listed_parts_touches_what_they_touch(
+    file: str, beside: tuple[Resource, str] | None, touched: set[str]
+) -> None:
+    changes = [Change(RELAY, Resource.FILE, file, Action.UPDATE, Impact.NONE, "content differs")]
+    if beside:
+        changes.append(Change(RELAY, *beside, Action.UPDATE, Impact.PATH, "differs"))
+    assert {t.path.name for t in TARGETS if touching(changes, relay_spec(), t)} == touched
+
+
+def test_a_relays_settings_touch_every_path_whatever_is_beside_them() -> None:
+    changes = [
+        Change(RELAY, Resource.FILE, "/etc/provisioner/mediamtx.yml", Action.UPDATE, Impact.ALL, "settings differ"),
+        Change(RELAY, Resource.PATH, PATHS[3].name, Action.UPDATE, Impact.PATH, "differs"),
+    ]
+    assert {t.path.name for t in TARGETS if touching(changes, relay_spec(), t)} == EVERY

@@ -27,9 +27,9 @@ class _Strict(BaseModel):
 class _Relay(_Strict):
     """What differs on the relay.
 
-    `peers` is by facility; `devices`, `icmp`, `said`, `redirects` and `sources` are by `address:port` (of a source how
-    many connections there are, and how many of them bring a picture); `gateways` are by address; the rest is by path
-    pattern. A gateway is what it answers: `small`, `full`, `refuses`.
+    `peers` is by facility, or `centre`; `devices`, `icmp`, `said`, `redirects` and `sources` are by `address:port` (of
+    a source how many connections there are, and how many of them bring a picture); `gateways` are by address; the rest
+    is by path pattern. A gateway is what it answers: `small`, `full`, `refuses`.
     """
 
     unreachable: str | None = None
@@ -112,7 +112,7 @@ def _relay_answer(case: _Relay) -> HostAnswer:
     if case.routes is not None:
         relay["tunnel"]["routes"] = case.routes
     for facility, peer in case.peers.items():
-        key = f"key of site/{facility}"
+        key = f"key of centre/{CENTRE}" if facility == "centre" else f"key of site/{facility}"
         if peer == "absent":
             del relay["tunnel"]["peers"][key]
         else:
