@@ -109,13 +109,21 @@ def test_a_redirect_is_asked_for_without_a_login_and_not_followed(yard: CameraYa
 
 @CAMERA
 @pytest.mark.parametrize(
-    ("fault", "kind"), [(Fault.MUTE, "nothing"), (Fault.ENDLESS, "rtsp"), (Fault.SLOW, "other"), (Fault.HUGE, "rtsp")]
+    ("fault", "kinds"),
+    [
+        (Fault.MUTE, {"nothing"}),
+        (Fault.ENDLESS, {"rtsp"}),
+        # How far it came in the time is its matter.
+        (Fault.SLOW, {"rtsp", "other"}),
+        (Fault.HUGE, {"rtsp"}),
+    ],
 )
-def test_who_answers_without_end_is_not_listened_to_for_long(yard: CameraYard, fault: Fault, kind: str) -> None:
+def test_who_answers_without_end_is_not_listened_to_for_long(yard: CameraYard, fault: Fault, kinds: set[str]) -> None:
     camera = yard.camera(fault=fault)
     begun = time.monotonic()
     said = answers.asked({("127.0.0.1", camera.port): "/s"}, time.monotonic() + 60)
-    assert [one["kind"] for one in said.values()] == [kind]
+    assert len(said) == 1
+    assert {one["kind"] for one in said.values()} <= kinds
     assert not [one for one in said.values() if "redirect" in one]
     assert time.monotonic() - begun < 5
 
