@@ -1,6 +1,6 @@
 """Verdicts to incidents: what is broken once is reported once, with all the paths that suffer. Pure.
 
-What is one thing is settled before (`settled`): then all of its paths name the same object.
+What is one thing is put together before (`wholes`): then all of its paths name the same object.
 """
 
 from __future__ import annotations

@@ -29,8 +29,8 @@ from provisioner.verify.evidence import Device, HostEvidence
 from provisioner.verify.levels import LEVELS, Level, Subject
 from provisioner.verify.origins import device_of, origins_of
 from provisioner.verify.result import IMPERFECT, Cause, Layer, PathVerdict, Verdict
-from provisioner.verify.settled import settled
 from provisioner.verify.wanted import PathToCheck
+from provisioner.verify.wholes import as_wholes
 
 _NO_EVIDENCE = "no evidence"
 
@@ -77,7 +77,7 @@ def judge(
             origins=origins[target.relay.id],
         )
         verdicts.append(_judged(case, checked_at))
-    return settled(verdicts, targets)
+    return as_wholes(verdicts, targets)
 
 
 def _without_evidence(target: PathToCheck, host: HostEvidence | None) -> PathVerdict:

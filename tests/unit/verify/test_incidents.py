@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from provisioner.plan.changes import Action, Change, Impact, Resource
 from provisioner.verify.incidents import incidents_of
 from provisioner.verify.result import Cause, Layer, PathVerdict, Verdict
-from provisioner.verify.settled import agreed, settled
 from provisioner.verify.touched import touching
 from provisioner.verify.wanted import PathToCheck, select
+from provisioner.verify.wholes import agreed, as_wholes
 
 from .world import CENTRE, PATHS, RELAY, centre_spec, relay_spec, state
 
@@ -66,8 +66,8 @@ def test_agreement_changes_words_and_no_verdict(given_verdicts: tuple[PathVerdic
         if old.verdict is not Verdict.DOWN or old.cause not in {Cause.SILENT, Cause.UNKNOWN}:
             assert new == old
     assert agreed(after) == after
-    whole = settled(given_verdicts, TARGETS)
-    assert settled(whole, TARGETS) == whole
+    whole = as_wholes(given_verdicts, TARGETS)
+    assert as_wholes(whole, TARGETS) == whole
 
 
 @given(verdicts(), st.randoms())
@@ -85,7 +85,7 @@ def test_agreement_does_not_depend_on_order(given_verdicts: tuple[PathVerdict, .
 def test_every_broken_path_is_in_one_incident_and_no_camera_has_two_of_one_cause(
     given_verdicts: tuple[PathVerdict, ...],
 ) -> None:
-    after = settled(given_verdicts, TARGETS)
+    after = as_wholes(given_verdicts, TARGETS)
     incidents = incidents_of(after)
     listed = sorted(path for incident in incidents for path in incident.paths)
     assert listed == sorted(one.path for one in after if one.verdict is not Verdict.UP)
@@ -112,11 +112,11 @@ def test_a_recorder_all_of_whose_channels_fail_alike_is_one_incident_and_so_is_a
         return PathVerdict(path.name, "viettel", path.province, path.facility, path.camera, RELAY, *more)
 
     recorder = [broken(t, Layer.CAMERA) for t in TARGETS if t.path.device == "nvr-1"]
-    assert [(i.layer, i.object, len(i.paths)) for i in incidents_of(settled(recorder, TARGETS))] == [
+    assert [(i.layer, i.object, len(i.paths)) for i in incidents_of(as_wholes(recorder, TARGETS))] == [
         (Layer.RECORDER, "kcl-001/nvr-1", 3)
     ]
     site = [broken(t, Layer.CAMERA) for t in TARGETS if t.path.facility == "kcl-001"]
-    assert [(i.layer, i.object, len(i.paths)) for i in incidents_of(settled(site, TARGETS))] == [
+    assert [(i.layer, i.object, len(i.paths)) for i in incidents_of(as_wholes(site, TARGETS))] == [
         (Layer.SITE, "kcl-001", 4)
     ]
 

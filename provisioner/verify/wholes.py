@@ -26,7 +26,7 @@ _TELLING = (
 _VAGUE = frozenset({Cause.SILENT, Cause.UNKNOWN})
 
 
-def settled(verdicts: Sequence[PathVerdict], targets: Iterable[PathToCheck]) -> tuple[PathVerdict, ...]:
+def as_wholes(verdicts: Sequence[PathVerdict], targets: Iterable[PathToCheck]) -> tuple[PathVerdict, ...]:
     """The verdicts in their order, each with the layer and the object of what is broken as a whole."""
     groups: Groups = defaultdict(list)
     for verdict in agreed(verdicts):
