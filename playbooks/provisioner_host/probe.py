@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -41,6 +42,8 @@ _AGAIN_SAMPLE_S = 3.0
 _CENTRE_AGAIN_S = 9.0
 # What a relay answers of a path that it has not got now, or cannot get now.
 _ABSENT = frozenset({400, 404})
+# A Control API that refuses a question has answered: its relay runs.
+_ANSWERED = re.compile(r"\bHTTP/1\.\d \d{3}\b")
 
 
 class ProbeBudget:
@@ -140,6 +143,9 @@ class _Look:
         time.sleep(max(0.0, sampled + sample_s - time.monotonic()))
         self._samples = first, self._sample()
         self.sources = source_peers.evidence(connected, source_peers.connections())
+        if self.error and not _ANSWERED.search(self.error):
+            # One that hangs answers nobody: a few readers show it, and each waits its whole time.
+            to_read = dict(sorted(to_read.items())[: self._limits.readers])
         self._reads |= reads_of_relay(self._address, to_read, self._samples, self._limits)
 
     def take_again(self, wait_until: float) -> None:
@@ -271,9 +277,11 @@ def reads_of_relay(
         return {name: {"not_run": f"{PROBE_PASSWORD}: {error.strerror}"} for name in paths}
     names = sorted(paths, key=lambda n: (_promise(paths[n], samples, n), n))
     reads: dict[str, ReadAnswer] = {}
+    talks = any(samples)
 
     def done(number: int, result: ReadAnswer) -> None:
-        if paths[names[number]]["on_demand"] and "not_run" not in result:
+        # A relay that says nothing of its paths is not asked a path at a time.
+        if talks and paths[names[number]]["on_demand"] and "not_run" not in result:
             _add_source(result, paths[names[number]], paths)
         reads[names[number]] = result
 

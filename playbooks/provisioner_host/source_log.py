@@ -18,6 +18,8 @@ _SOURCE = re.compile(r"^\[path (\S+)\] \[RTSP source\] (.*)$", re.DOTALL)
 _VERSION = re.compile(r"^v?(\d{1,4})\.(\d{1,4})\.")
 _SAYS_ERRORS = (1, 21)
 _MOST_ASKED = 200
+_CAME = "stream is available"
+_STREAM = re.compile(rf"^\[path (\S+)\] {_CAME}")
 _STALLED = "TCP timeout"
 # A source that stopped is tried again within 15 s, so that one that goes on stopping did so within this time.
 _MOMENT_S = 40.0
@@ -48,7 +50,7 @@ def stalls(text: str, paths: set[str], now: float) -> dict[str, int]:
     Of paths that did so a moment ago: one that has flowed for a while since then is well again.
     """
     times: dict[str, list[float]] = {}
-    for entry in (_entry(line) for line in text.splitlines() if _STALLED in line):
+    for entry in (_entry(line, "ERR") for line in text.splitlines() if _STALLED in line):
         matched = _SOURCE.match(str(entry.get("message", "")))
         if matched and matched[1] in paths and _STALLED in matched[2]:
             times.setdefault(matched[1], []).append(_moment(entry))
@@ -82,12 +84,19 @@ def errors_of_api(paths: Iterable[str], version: str) -> dict[str, list[str]]:
 
 
 def parse(text: str, paths: set[str], sources: Mapping[str, str]) -> dict[str, list[str]]:
-    """The errors out of the log's lines, one JSON document a line, without what the paths' sources say of logins."""
+    """The errors out of the log's lines, one JSON document a line, without what the paths' sources say of logins.
+
+    What is older than a path's last stream is of a failure that is over.
+    """
     by_path: dict[str, list[str]] = {}
+    over: set[str] = set()
     for line in reversed(text.splitlines()):
-        message = _error(line)
+        if _CAME in line and (came := _STREAM.match(_message(line, "INF") or "")):
+            over.add(came[1])
+            continue
+        message = _message(line, "ERR")
         matched = _SOURCE.match(message) if message else None
-        if matched is None or matched[1] not in paths:
+        if matched is None or matched[1] not in paths or matched[1] in over:
             continue
         errors = by_path.setdefault(matched[1], [])
         text = forgotten(scrub(matched[2]), sources.get(matched[1], ""))[:_SHOWN]
@@ -96,15 +105,15 @@ def parse(text: str, paths: set[str], sources: Mapping[str, str]) -> dict[str, l
     return by_path
 
 
-def _error(line: str) -> str | None:
-    entry = _entry(line)
+def _message(line: str, level: str) -> str | None:
+    entry = _entry(line, level)
     return str(entry.get("message", "")) if entry else None
 
 
-def _entry(line: str) -> dict[str, Any]:
-    """An error of the log as it is written, empty for any other line."""
+def _entry(line: str, level: str) -> dict[str, Any]:
+    """An entry of the log of that level, empty for any other line."""
     try:
         entry: Any = json.loads(line)
     except ValueError:
         return {}
-    return entry if isinstance(entry, dict) and entry.get("level") == "ERR" else {}
+    return entry if isinstance(entry, dict) and entry.get("level") == level else {}

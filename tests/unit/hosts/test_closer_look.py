@@ -320,6 +320,25 @@ def test_a_source_that_goes_on_stopping_is_counted_and_no_other(lines: list[str]
     assert source_log.stalls("\n".join(lines), {"hn/a"}, NOON.timestamp()).get("hn/a", 0) == count
 
 
+_CAME = '{"level": "INF", "message": "[path hn/a] stream is available and online, 1 track (H264)"}'
+
+
+@pytest.mark.parametrize(
+    ("lines", "errors"),
+    [
+        ([_line("EOF", 60), _line("TCP timeout", 20)], ["TCP timeout", "EOF"]),
+        # What was before its last stream is over, and a stream of another path ends nothing.
+        ([_line("EOF", 60), _CAME, _line("TCP timeout", 20)], ["TCP timeout"]),
+        ([_line("EOF", 60), _CAME], None),
+        ([_line("EOF", 60), _CAME.replace("hn/a", "hn/b")], ["EOF"]),
+        # A camera's own words are no word of the relay's.
+        ([_line("EOF", 60), _line("[path hn/a] stream is available", 20)], ["[path hn/a] stream is available", "EOF"]),
+    ],
+)
+def test_an_error_from_before_the_last_stream_is_no_reason_now(lines: list[str], errors: list[str] | None) -> None:
+    assert source_log.parse("\n".join(lines), {"hn/a"}, {}).get("hn/a") == errors
+
+
 class _Api:
     """The Control API of 1.21, with what it says of sources."""
 

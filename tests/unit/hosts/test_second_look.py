@@ -85,6 +85,20 @@ def _look(monkeypatch: pytest.MonkeyPatch, relay: _Relay, deadline_s: float = 12
     return look
 
 
+@pytest.mark.parametrize(
+    ("error", "read"),
+    [("the relay's Control API: timed out", 8), ("the relay's Control API: HTTP/1.0 401 Unauthorized", 20)],
+)
+def test_a_relay_that_hangs_is_read_a_few_times_and_one_that_refuses_the_probe_whole(
+    monkeypatch: pytest.MonkeyPatch, clock: _Clock, error: str, read: int
+) -> None:
+    relay = _Relay(clock, {f"path-{n:02}": (0.0, 1e9) for n in range(20)})
+    monkeypatch.setattr(relay, "sample", lambda _paths: ({}, error))
+    look = _look(monkeypatch, relay)
+    assert [len(names) for names in relay.reads[1:]] == [read]
+    assert look.error == error
+
+
 ALWAYS, NEVER = (0.0, 1e9), (1e9, 1e9)
 
 
