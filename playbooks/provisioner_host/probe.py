@@ -352,12 +352,18 @@ def _reads_of_centre(
     return reads
 
 
+def _may_be_starting(read: ReadAnswer) -> bool:
+    """Whether a read that failed ended soon, for want of a stream, or in the midst of one that was cut off."""
+    cut_off = read.get("status") is None and not read.get("timed_out")
+    return (cut_off or read.get("status") in _ABSENT) and read.get("seconds", 0.0) < _RETRY_S
+
+
 def _read_again(reads: dict[readers.Turn, ReadAnswer], logins: Mapping[str, Login], limits: ProbeBudget) -> None:
     """Read once more what a relay had not got when it was asked: its camera may have been starting.
 
     Who waited for an answer as long as a relay needs to try again has looked long enough: an on-demand path.
     """
-    absent = [turn for turn, read in reads.items() if read.get("status") in _ABSENT and read["seconds"] < _RETRY_S]
+    absent = [turn for turn, read in reads.items() if "error" in read and _may_be_starting(read)]
     wait = limits.begun + _CENTRE_AGAIN_S - time.monotonic()
     if not absent or limits.until - time.monotonic() < max(0.0, wait) + readers.SHORTEST_READ_S:
         return

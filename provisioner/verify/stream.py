@@ -294,7 +294,8 @@ def _one_centre(case: Case, centre: HostSpec) -> Check:
 
 def _unread_at(case: Case, centre: HostSpec, said: CentreEvidence, read: Read) -> Check:
     relay, name = case.target.relay.id, case.target.path.name
-    if read.status in _ABSENT and name in case.relay.unsteady:
+    cut_off = read.status is None and not read.timed_out
+    if name in case.relay.unsteady and (cut_off or read.status in _ABSENT):
         detail = f"its picture came or went while it was looked at, and {centre.id} looked at the wrong moment"
         return not_checked(relay, detail)
     if read.status is not None:

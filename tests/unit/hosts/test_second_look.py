@@ -163,6 +163,13 @@ def test_a_camera_that_goes_while_it_is_looked_at_is_not_told_to_be_there(
         (ABSENT, {"not_run": "no time was left"}, ABSENT),
         # Who waited as long as a relay needs to try again has looked long enough.
         (ABSENT | {"status": 400, "seconds": 15.0}, FRAME, ABSENT | {"status": 400, "seconds": 15.0}),
+        # It ended in the midst of a stream that was just coming, or it waited for one in vain.
+        (ABSENT | {"status": None}, FRAME, FRAME),
+        (
+            ABSENT | {"status": None, "timed_out": True, "seconds": 25.0},
+            FRAME,
+            ABSENT | {"status": None, "timed_out": True, "seconds": 25.0},
+        ),
         # A login that is refused is refused again.
         (ABSENT | {"status": 401}, FRAME, ABSENT | {"status": 401}),
     ],
