@@ -6,9 +6,11 @@ from collections.abc import Collection, Iterable
 
 from provisioner.desired.spec import HostKind, HostSpec
 from provisioner.plan.changes import Change, Impact, Resource
-from provisioner.render.files import MEDIAMTX_FILE, PSK_FILE, WG_FILE
 from provisioner.verify.wanted import PathToCheck
 
+# The names are a contract: docs/design.md, part 4.
+_RELAY_FILE = "/etc/provisioner/mediamtx.yml"
+_TUNNEL_FILES = frozenset({"/etc/provisioner/wg-prov.conf", "/etc/provisioner/wg-prov.psk"})
 _CAMERA, _CENTRE, _RELAY = "element cameras ", "element centres ", "element relays "
 
 
@@ -26,10 +28,10 @@ def _is_sum(change: Change, resources: Collection[Resource]) -> bool:
     """Whether a file differs in nothing but what is listed beside it."""
     if change.resource is not Resource.FILE:
         return False
-    if change.name == MEDIAMTX_FILE:
+    if change.name == _RELAY_FILE:
         # Its settings would cut somebody.
         return change.impact is Impact.NONE and Resource.PATH in resources
-    return change.name in {WG_FILE, PSK_FILE} and Resource.PEER in resources
+    return change.name in _TUNNEL_FILES and Resource.PEER in resources
 
 
 def _touches(change: Change, host: HostSpec, target: PathToCheck) -> bool:
