@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         CentreEvidenceAnswer,
         CentreToProbe,
         LimitsRequest,
+        LookToTake,
         PathEvidenceAnswer,
         PathToProbe,
         PathToRead,
@@ -96,7 +97,7 @@ def _relay(wanted: RelayToProbe, key: str, limits: ProbeBudget) -> RelayEvidence
     with ThreadPoolExecutor(1) as connecting:
         places = {(p["address"], p["port"]) for p in paths.values()}
         connected = connecting.submit(reach.connect_all, places, limits.connect_s)
-        look.take(limits.sample_s, paths)
+        look.take(limits.sample_s, paths if wanted.get("read", True) else {})
         look.take_again(begun + _RETRY_S)
         devices = connected.result()
     if gone := {(paths[name]["address"], paths[name]["port"]) for name in look.gone}:
@@ -129,6 +130,7 @@ class _Look:
     def __init__(self, address: str, paths: Mapping[str, PathToProbe], limits: ProbeBudget) -> None:
         self._address, self._paths, self._limits = address, paths, limits
         self._samples: Samples = {}, {}
+        self._to_read: set[str] = set()
         self._reads: dict[str, ReadAnswer] = {}
         self._seen: dict[str, set[bool]] = {}
         self.sources: SourcesAnswer | None = None
@@ -137,6 +139,7 @@ class _Look:
 
     def take(self, sample_s: float, to_read: Mapping[str, PathToProbe]) -> None:
         """Sample all paths twice, and read those."""
+        self._to_read |= to_read.keys()
         first = self._sample()
         connected = source_peers.connections()
         sampled = time.monotonic()
@@ -158,7 +161,7 @@ class _Look:
         if failed and not self.error and time.monotonic() < self._limits.until:
             back = self._back(failed, wait_until)
             if back and time.monotonic() + _AGAIN_SAMPLE_S + readers.SHORTEST_READ_S < self._limits.until:
-                self.take(_AGAIN_SAMPLE_S, {name: self._paths[name] for name in back})
+                self.take(_AGAIN_SAMPLE_S, {name: self._paths[name] for name in back & self._to_read})
         self._take_leave()
 
     def _take_leave(self) -> None:
@@ -177,7 +180,7 @@ class _Look:
 
     def _was_read(self, name: str) -> bool:
         read = self._reads.get(name, {})
-        return "codec" in read or "not_run" in read
+        return name not in self._to_read or "codec" in read or "not_run" in read
 
     def _flows(self, name: str) -> bool:
         """Whether a path was there all the time and grew; one that came up in between was not counted yet."""
@@ -216,8 +219,9 @@ class _Look:
 
     def dark(self) -> set[str]:
         """The paths that give no picture: about their devices more has to be known."""
-        silent = {n for n in self._paths if "codec" not in self._reads.get(n, {}) or not (self.error or self._flows(n))}
-        return silent | self.gone
+        unread = {name for name in self._to_read if "codec" not in self._reads.get(name, {})}
+        still = {name for name in self._paths if not (self.error or self._flows(name))}
+        return unread | still | self.gone
 
     def evidence(self, stalls: Mapping[str, int]) -> dict[str, PathEvidenceAnswer]:
         """What was seen of each path."""
@@ -263,6 +267,7 @@ def _state(item: dict[str, Any]) -> SampleAnswer:
         "available": bool(item.get("available")),
         "online": bool(item.get("online")),
         "inbound_bytes": int(item.get("inboundBytes") or 0),
+        "damaged": int(item.get("inboundFramesInError") or 0),
         "tracks": [{k: t.get(k) for k in ("codec", "width", "height")} for t in tracks[:4]],
     }
 
@@ -270,12 +275,12 @@ def _state(item: dict[str, Any]) -> SampleAnswer:
 def reads_of_relay(
     address: str, paths: Mapping[str, PathToRead], samples: Samples, limits: ProbeBudget
 ) -> dict[str, ReadAnswer]:
-    """Read every path for a key frame, as the relay's own probe user; those that flow come first."""
+    """Read every path for a key frame, as the relay's own probe user; those that flow come first, else as asked."""
     try:
         password = PROBE_PASSWORD.read_text().strip()
     except OSError as error:
         return {name: {"not_run": f"{PROBE_PASSWORD}: {error.strerror}"} for name in paths}
-    names = sorted(paths, key=lambda n: (_promise(paths[n], samples, n), n))
+    names = sorted(paths, key=lambda n: _promise(paths[n], samples, n))
     reads: dict[str, ReadAnswer] = {}
     talks = any(samples)
 
@@ -286,7 +291,8 @@ def reads_of_relay(
         reads[names[number]] = result
 
     login = Login(address, RTSP_PORT, _PROBE_USER, password)
-    readers.read_all({_PROBE_USER: login}, [(_PROBE_USER, name) for name in names], limits.reads(), done)
+    looks = {number: paths[name]["look"] for number, name in enumerate(names) if "look" in paths[name]}
+    readers.read_all({_PROBE_USER: login}, [(_PROBE_USER, name) for name in names], limits.reads(), done, looks)
     return reads
 
 
@@ -327,8 +333,9 @@ def _centre(wanted: CentreToProbe, key: str, limits: ProbeBudget) -> CentreEvide
     tunnel = reach.live_tunnel(key)
     logins = {r["relay"]: Login(r["address"], RTSP_PORT, r["user"], r["secret"]) for r in wanted["relays"]}
     turns = [(r["relay"], name) for r in wanted["relays"] for name in r["paths"]]
-    reads = _reads_of_centre(logins, turns, limits)
-    _read_again(reads, logins, limits)
+    looks = {(r["relay"], name): look for r in wanted["relays"] for name, look in r.get("looks", {}).items()}
+    reads = _reads_of_centre(logins, turns, looks, limits)
+    _read_again(reads, logins, looks, limits)
     unreached = {of for (of, _), read in reads.items() if "error" in read and read.get("status") is None}
     ways, looked_closer = closer.at_relays(
         ((logins[of].address, RTSP_PORT) for of in unreached), tunnel, limits.connect_s, limits.until
@@ -345,10 +352,18 @@ def _centre(wanted: CentreToProbe, key: str, limits: ProbeBudget) -> CentreEvide
 
 
 def _reads_of_centre(
-    logins: Mapping[str, Login], turns: list[readers.Turn], limits: ProbeBudget
+    logins: Mapping[str, Login],
+    turns: list[readers.Turn],
+    looks: Mapping[readers.Turn, LookToTake],
+    limits: ProbeBudget,
 ) -> dict[readers.Turn, ReadAnswer]:
     reads: dict[readers.Turn, ReadAnswer] = {}
-    readers.read_all(logins, turns, limits.reads(), lambda number, read: reads.update({turns[number]: read}))
+    by_number = {number: looks[turn] for number, turn in enumerate(turns) if turn in looks}
+
+    def done(number: int, read: ReadAnswer) -> None:
+        reads[turns[number]] = read
+
+    readers.read_all(logins, turns, limits.reads(), done, by_number)
     return reads
 
 
@@ -358,7 +373,12 @@ def _may_be_starting(read: ReadAnswer) -> bool:
     return (cut_off or read.get("status") in _ABSENT) and read.get("seconds", 0.0) < _RETRY_S
 
 
-def _read_again(reads: dict[readers.Turn, ReadAnswer], logins: Mapping[str, Login], limits: ProbeBudget) -> None:
+def _read_again(
+    reads: dict[readers.Turn, ReadAnswer],
+    logins: Mapping[str, Login],
+    looks: Mapping[readers.Turn, LookToTake],
+    limits: ProbeBudget,
+) -> None:
     """Read once more what a relay had not got when it was asked: its camera may have been starting.
 
     Who waited for an answer as long as a relay needs to try again has looked long enough: an on-demand path.
@@ -368,5 +388,5 @@ def _read_again(reads: dict[readers.Turn, ReadAnswer], logins: Mapping[str, Logi
     if not absent or limits.until - time.monotonic() < max(0.0, wait) + readers.SHORTEST_READ_S:
         return
     time.sleep(max(0.0, wait))
-    later = _reads_of_centre(logins, absent, limits)
+    later = _reads_of_centre(logins, absent, looks, limits)
     reads.update({turn: read for turn, read in later.items() if "not_run" not in read})

@@ -15,10 +15,10 @@ _CAUSES = {Condition.DISK_FULL: Cause.DISK_FULL, Condition.CLOCK_OFF: Cause.CLOC
 
 
 def incidents_of(verdicts: Sequence[PathVerdict]) -> tuple[Incident, ...]:
-    """The incidents, the highest layer and the most paths first."""
+    """The incidents, the highest layer and the most paths first; what is in a maintenance window raises none."""
     groups: dict[tuple[Layer, str, Cause], list[PathVerdict]] = defaultdict(list)
     for verdict in verdicts:
-        if verdict.verdict is not Verdict.UP and verdict.layer is not None:
+        if verdict.verdict not in {Verdict.UP, Verdict.MAINTENANCE} and verdict.layer is not None:
             groups[verdict.layer, verdict.object, verdict.cause].append(verdict)
     incidents = (
         Incident(layer, name, cause, tuple(sorted(p.path for p in paths)), paths[0].detail)

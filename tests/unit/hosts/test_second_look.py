@@ -181,12 +181,14 @@ def test_a_centre_looks_again_at_what_a_relay_had_not_got(
     reads: dict[tuple[str, str], ReadAnswer] = {turn: first, ("edge-1", "b"): FRAME}
     asked: list[list[tuple[str, str]]] = []
 
-    def again(_logins: Any, turns: list[tuple[str, str]], _limits: Any) -> dict[tuple[str, str], ReadAnswer]:
+    def again(
+        _logins: Any, turns: list[tuple[str, str]], _looks: Any, _limits: Any
+    ) -> dict[tuple[str, str], ReadAnswer]:
         asked.append(turns)
         assert clock.now >= 1_009
         return dict.fromkeys(turns, later)
 
     monkeypatch.setattr(probe, "_reads_of_centre", again)
-    probe._read_again(reads, {"edge-1": Login("100.64.0.1", 8554, "u", "p")}, _limits())  # noqa: SLF001
+    probe._read_again(reads, {"edge-1": Login("100.64.0.1", 8554, "u", "p")}, {}, _limits())  # noqa: SLF001
     assert reads == {turn: result, ("edge-1", "b"): FRAME}
     assert asked in ([], [[turn]])

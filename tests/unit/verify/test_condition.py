@@ -15,6 +15,7 @@ from provisioner.report.html import html_page
 from provisioner.report.text import text_report
 from provisioner.verify.condition import Condition, Disk, clock_in, findings
 from provisioner.verify.document import verify_document
+from provisioner.verify.orders import Watch
 from provisioner.verify.result import Verdict, exit_code
 from provisioner.verify.run import verify
 from provisioner.verify.wanted import select
@@ -77,13 +78,13 @@ def test_a_full_disk_and_a_wrong_clock_are_told_of_the_host_and_degrade_no_path(
     document: dict[str, Any] = documents()[RELAY]
     document["clock"] = [STARTED.timestamp() + 3600, FINISHED.timestamp() + 3600]
     document["disks"] = [{"folder": "/var/log", "size": 40 * GIB, "free": 0, "inodes": True, "writable": True}]
-    times = [FINISHED, STARTED]
+    times = [*[FINISHED] * 3, STARTED]
     result = verify(
         select(state()),
         RecordingRunner(answers({RELAY: document})),
         observe=observe_requests(),
         compare=lambda _: (),
-        clock=times.pop,
+        watch=Watch(times.pop, lambda _seconds: None),
     )
     assert {path.verdict for path in result.paths} == {Verdict.UP}
     assert exit_code(result) == 0
@@ -100,12 +101,12 @@ def test_a_full_disk_and_a_wrong_clock_are_told_of_the_host_and_degrade_no_path(
 
 def test_a_host_that_says_nothing_of_its_disks_and_clock_is_not_blamed() -> None:
     answer = HostAnswer(RELAY, CallOutcome.UNREACHABLE, error="ssh: no route")
-    times = [FINISHED, STARTED]
+    times = [*[FINISHED] * 3, STARTED]
     result = verify(
         select(state()),
         RecordingRunner(answers() | {RELAY: answer}),
         observe=observe_requests(),
         compare=lambda _: (),
-        clock=times.pop,
+        watch=Watch(times.pop, lambda _seconds: None),
     )
     assert not [one for host in result.hosts for one in host.findings]

@@ -15,7 +15,7 @@ from provisioner.hosts.runner import CallOutcome, HostAnswer
 from provisioner.plan.changes import Action, Change, Impact, Resource
 from provisioner.verify.result import Cause, VerifyResult
 
-from .world import CENTRE, PATHS, RELAY, documents, judged, matching, merged, printed
+from .world import CENTRE, PATHS, RELAY, documents, judged, matching, merged, picture, printed
 
 CASES = Path(__file__).parents[2] / "cases" / "verify"
 
@@ -29,7 +29,8 @@ class _Relay(_Strict):
 
     `peers` is by facility, or `centre`; `devices`, `icmp`, `said`, `redirects` and `sources` are by `address:port` (of
     a source how many connections there are, and how many of them bring a picture); `gateways` are by address; the rest
-    is by path pattern. A gateway is what it answers: `small`, `full`, `refuses`.
+    is by path pattern, `looks` what differs from a look at a good picture. A gateway is what it answers: `small`,
+    `full`, `refuses`.
     """
 
     unreachable: str | None = None
@@ -44,6 +45,7 @@ class _Relay(_Strict):
     devices: dict[str, str | None] = {}
     samples: dict[str, list[dict[str, Any] | None]] = {}
     reads: dict[str, dict[str, Any] | None] = {}
+    looks: dict[str, dict[str, Any] | None] = {}
     errors: dict[str, list[str]] = {}
     sources: dict[str, tuple[int, int]] | Literal["not told"] = {}
     halted: list[str] = []
@@ -159,6 +161,13 @@ def _change_paths(relay: dict[str, Any], case: _Relay) -> None:
     for pattern, read in case.reads.items():
         for name in matching(pattern):
             relay["paths"][name]["read"] = read
+    _change_looks(relay, case)
+
+
+def _change_looks(relay: dict[str, Any], case: _Relay) -> None:
+    for pattern, look in case.looks.items():
+        for name in matching(pattern):
+            relay["paths"][name]["read"]["picture"] = None if look is None else merged(picture(), look)
     for pattern, errors in case.errors.items():
         relay["errors"] |= dict.fromkeys(matching(pattern), errors)
     for pattern, stalls in case.stalls.items():
@@ -245,7 +254,14 @@ def test_every_cause_has_a_case() -> None:
     cases = [_load(path) for path in CASES.glob("*.yml")]
     covered = {verdict.cause for case in cases for verdict in case.verdicts.values()}
     # What is held is not judged at all: test_verify_held.py has it. What is wrong with a host degrades no path.
-    assert covered == {cause.value for cause in Cause} - {"", "held", "disk full", "clock off"}
+    assert covered - {""} == {cause.value for cause in Cause} - {
+        "",
+        "held",
+        "disk full",
+        "clock off",
+        "flapping",
+        "not asked for",
+    }
 
 
 def test_each_case_prints_the_document_that_is_kept(golden_tree: Callable[[str, Mapping[str, bytes]], None]) -> None:
