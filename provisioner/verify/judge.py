@@ -9,6 +9,7 @@ The rules (docs/design.md, part 7):
 - Down: a level of the link or of the picture failed. Degraded instead, where the picture is good at the end
   all the same (a port map that is gone while its old connection lives), or is there but differs.
 - Unknown: nothing failed, and something was not checked.
+- Quarantined: its relay does not ask the camera any more, which refused the password; whatever else is so.
 - Degraded (drift): nothing failed and all was checked, but a host under the path is not as desired.
 
 Which levels there are, and which are about what, stands in the table of `levels`; nothing here knows a number.
@@ -28,6 +29,7 @@ from provisioner.verify.case import Case, Check, Shortfall
 from provisioner.verify.evidence import Device, HostEvidence
 from provisioner.verify.levels import LEVELS, Level, Subject
 from provisioner.verify.origins import device_of, origins_of
+from provisioner.verify.quarantine import quarantine_check
 from provisioner.verify.result import IMPERFECT, Cause, Layer, PathVerdict, Verdict
 from provisioner.verify.wanted import PathToCheck
 
@@ -87,9 +89,17 @@ def _without_evidence(target: PathToCheck, host: HostEvidence | None) -> PathVer
 
 
 def _judged(case: Case, checked_at: datetime) -> PathVerdict:
-    checks = tuple(_CheckedLevel(level, level.check(case)) for level in LEVELS)
+    quarantine = quarantine_check(case)
+    checks = tuple(_CheckedLevel(level, _checked(level, case, quarantine)) for level in LEVELS)
     verdict, shortfall = _conclusion(checks)
+    if quarantine is not None:
+        verdict, shortfall = Verdict.QUARANTINED, quarantine.finding
     return _verdict(case.target, verdict, checks, shortfall, checked_at)
+
+
+def _checked(level: Level, case: Case, quarantine: Check | None) -> Check:
+    """What came of a level; a quarantined path has no picture that could be judged."""
+    return quarantine if quarantine is not None and level.subject is Subject.PICTURE else level.check(case)
 
 
 def _conclusion(checks: Sequence[_CheckedLevel]) -> tuple[Verdict, Shortfall | None]:
