@@ -56,7 +56,7 @@ def plan_lines(plan: Plan, terminal: Terminal, *, details: bool = False, everyth
     elif changing:
         yield from _cutting(changing, terminal)
     yield from _site_packages(plan, terminal)
-    yield from quarantine_lines(plan.quarantined, terminal)
+    yield from quarantine_lines(plan.quarantined, terminal, most=_CUTTING)
     yield from _left_out(plan, terminal)
     if plan.against is None:
         yield ""

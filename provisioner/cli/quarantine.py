@@ -35,8 +35,6 @@ from provisioner.plan.diff import Quarantined
 from provisioner.runs.applied import Applied
 from provisioner.runs.apply import apply_plan
 
-_QUARANTINED = 1
-
 
 @click.group(cls=NamedGroup)
 def quarantine() -> None:
@@ -54,8 +52,7 @@ def quarantine() -> None:
 def list_(invocation: Invocation, limits: tuple[str, ...]) -> int:
     """List the paths that relays do not pull, since their cameras refuse the password.
 
-    Reads the relays and changes nothing. Ends with 0 if there is none, with 1 if there are some, and with 5 if a host
-    could not be read.
+    Reads the relays and changes nothing. Ends with 5 if a host could not be read.
 
     Example: provisioner -i DIR quarantine list --limit province=bac-giang
     """
@@ -79,9 +76,7 @@ def list_(invocation: Invocation, limits: tuple[str, ...]) -> int:
         read = len(planned.plan.basis.live)
         if not paths and read:
             click.echo(f"no path is quarantined on the hosts that were read: {read} of {len(planned.hosts)}")
-    if planned.unreadable:
-        return HostError.exit_code
-    return _QUARANTINED if paths else 0
+    return HostError.exit_code if planned.unreadable else 0
 
 
 @quarantine.command()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from .deployment import Deployment
+from .deployment import Deployment, patient
 from .held_readers import HeldReaders
 from .patience import stretched
 from .test_verify import all_up, verified
@@ -70,7 +70,7 @@ def test_a_refused_password_is_tried_three_times_at_most_and_comes_back_with_ano
     assert plan["changes"] == []
     assert [one["path"] for one in plan["quarantined"]] == MINE
     assert deployment.document("drift", *ONLY)["quarantined"] == plan["quarantined"]
-    assert deployment.document("quarantine", "list", codes=(1,))["quarantined"] == plan["quarantined"]
+    assert deployment.document("quarantine", "list")["quarantined"] == plan["quarantined"]
     refusals = deployment.lab.exec(RELAY, ["sh", "-c", REFUSALS]).stdout
     found = deployment.document("verify", *ONLY, codes=(1,))
     assert verdicts_of(found) == {("quarantined", "wrong password")}
@@ -103,6 +103,51 @@ def test_a_refused_password_is_tried_three_times_at_most_and_comes_back_with_ano
     camera.change_password(old)
     deployment.write_logins()
     deployment.document("apply", "--yes", *ONLY)
+
+
+def test_channels_of_a_recorder_share_its_tries(deployment: Deployment) -> None:
+    verified(deployment, until=all_up)
+    recorder = deployment.lab.camera("kcl-bg-002/cam-01")
+    channels = [c for g in GATEWAYS if g.facility == "kcl-bg-002" for c in g.cameras]
+    own = sorted(place(f"kcl-bg-002/{c.id}").path(kind) for c in channels for kind in StreamKind)
+    old = recorder.password
+    recorder.count_connections()
+    recorder.change_password("Somebody-changed-it-3")
+    try:
+        assert soon(lambda: quarantined(deployment) == own, 40)
+        time.sleep(15)
+        assert recorder.connections <= 3
+    finally:
+        recorder.change_password(old)
+    assert deployment.document("quarantine", "lift", "--limit", "facility=kcl-bg-002", "--yes")["outcome"] == "applied"
+    assert all_up(verified(deployment, *ONLY, until=all_up))
+
+
+def test_a_wrong_password_of_an_apply_goes_back_with_it_and_stays_out_where_it_is_wanted(
+    deployment: Deployment,
+) -> None:
+    verified(deployment, until=all_up)
+    camera = deployment.lab.camera(CAMERA)
+    right = camera.password
+    camera.keep_password("Somebody-mistyped-it")
+    deployment.write_logins()
+    camera.keep_password(right)
+    camera.count_connections()
+    # It gave a picture before: the path gate lets it not go, and what comes back is pulled with its old login.
+    gone = deployment.document("apply", "--yes", *patient(15), *ONLY, codes=(7,))
+    assert gone["outcome"] == "rolled-back"
+    assert quarantined(deployment) == []
+    verified(deployment, *ONLY, until=lambda found: verdicts_of(found) == {("up", ""), ("degraded", "drift")})
+    applied = deployment.document("apply", "--yes", "--max-lost", "1", *patient(5), *ONLY)
+    assert (applied["outcome"], applied["remaining"]) == ("applied", [])
+    assert soon(lambda: quarantined(deployment) == MINE, 30)
+    assert deployment.document("plan", *ONLY)["changes"] == []
+    # A state of before has the login that the camera takes.
+    assert deployment.document("rollback", RELAY, "--yes", *patient(15))["outcome"] == "returned"
+    assert quarantined(deployment) == []
+    deployment.write_logins()
+    assert deployment.document("plan", *ONLY)["changes"] == []
+    assert all_up(verified(deployment, *ONLY, until=all_up))
 
 
 REFUSALS = "journalctl -u provisioner-mediamtx -o cat | grep -c 'bad status code: 401'"
