@@ -13,6 +13,7 @@ import pytest
 
 from provisioner_host import paths, quarantine, quarantine_watch
 from provisioner_host import relay as host_relay
+from provisioner_host.shell import Failed
 from tests.hostile import CAMERA
 
 from .camera import CameraYard, FakeCamera, Fault
@@ -20,6 +21,7 @@ from .reader import Dialogue, HeldReader, describe
 from .relay import READER, READER_PASSWORD, Document, Relay, wait_for
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from .conftest import StartRelay
@@ -72,7 +74,12 @@ class Host:
 def halted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[str, str]]:
     """What the firewall was told, which is not there."""
     told: list[tuple[str, str]] = []
-    monkeypatch.setattr(quarantine_watch, "_set_halted", lambda verb, of: told.extend((verb, x) for x in of) or True)
+
+    def set_halted(verb: str, elements: Iterable[str]) -> bool:
+        told.extend((verb, element) for element in elements)
+        return True
+
+    monkeypatch.setattr(quarantine_watch, "_set_halted", set_halted)
     monkeypatch.setattr(paths, "USER", grp.getgrgid(os.getgid()).gr_name)
     for name in ("RUN", "LOCK", "LEASE"):
         monkeypatch.setattr(paths, name, tmp_path / "run" / getattr(paths, name).name)
@@ -86,7 +93,7 @@ def host_of(start_relay: StartRelay, monkeypatch: pytest.MonkeyPatch, lines: lis
         answer = relay.api(path)
         assert timeout_s
         if answer.status != 200:
-            raise host_relay.Failed(f"{answer.status}")
+            raise Failed(f"{answer.status}")
         return answer.json()
 
     monkeypatch.setattr(paths, "MEDIAMTX_FILE", relay.file)

@@ -15,7 +15,6 @@ PLANNED = {
     "routed": "`routed`",
     "publish": "`publish`",
     "Level 6": "level 6",
-    "wrong password is quarantined": "`quarantined`",
     "maintenance windows": "Maintenance windows",
     "References of pictures": "References of pictures",
 }

@@ -142,7 +142,7 @@ def test_drift_never_makes_a_path_better(given_answers: dict[str, HostAnswer]) -
 def test_what_is_quarantined_is_so_whatever_else_is_and_is_nobody_elses_matter(
     given_answers: dict[str, HostAnswer], names: set[str]
 ) -> None:
-    document = copy.deepcopy(dict(given_answers[RELAY].document))
+    document: dict[str, Any] = copy.deepcopy(dict(given_answers[RELAY].document))
     if document and document["facts"]:
         document["facts"]["quarantine"] = {name: quarantined(name) for name in names}
     told = bool(document and document["facts"] and names)
