@@ -21,9 +21,11 @@ if TYPE_CHECKING:
     from provisioner_host.transaction import ApplyTransaction
     from provisioner_host.wire import QuarantineAnswer
 
-_PATH = r'  ("(?:[^"\\]|\\.)*"): (\{.*\})'
-_LINE = re.compile(rf"^{_PATH}$")
-_MARKED = re.compile(rf"^# quarantined (\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\dZ):(?={_PATH}$)")
+_LINE = re.compile(
+    r"^(?:# quarantined (?P<since>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ):)?"
+    r'(?P<line>  (?P<name>"(?:[^"\\]|\\.)*"): (?P<settings>\{.*\}))$',
+    re.MULTILINE,
+)
 _MARK = "# quarantined "
 _SENTINEL = re.compile(rf'^(  "{paths.SENTINEL_PREFIX}[0-9a-f]{{12}})([0-9a-f]{{8}})?(?=": )', re.MULTILINE)
 _RTSP = "554"
@@ -39,36 +41,32 @@ class PathLine(NamedTuple):
         name: the path.
         login: user, password, address and port of its source, as they are written there.
         since: since when it is quarantined; empty where it is not.
-        line: the line without its mark.
+        on_demand: whether it is pulled for readers alone.
     """
 
     name: str
     login: str
     since: str
-    line: str
+    on_demand: bool
 
 
 def lines_in(text: str) -> Iterator[PathLine]:
     """The paths in a relay's file that are pulled from a device, quarantined ones too."""
-    for whole in text.splitlines():
-        marked = _MARKED.match(whole)
-        line = whole[marked.end() :] if marked else whole
-        path = _LINE.match(line)
-        login = _login(path[2]) if path else ""
-        if path and login:
-            yield PathLine(str(json.loads(path[1])), login, marked[1] if marked else "", line)
+    return (one for one in map(_path, _LINE.finditer(text)) if one is not None)
 
 
-def _login(settings: str) -> str:
-    """What a device is asked with: empty where a path has no source, or one of another hand."""
+def _path(line: re.Match[str]) -> PathLine | None:
+    """What a line is; None where it is no path that is pulled from a device, or one of another hand."""
     try:
-        value = json.loads(settings)
+        name, settings = json.loads(line["name"]), json.loads(line["settings"])
     except ValueError:
-        return ""
-    source = value.get("source") if isinstance(value, dict) else None
+        return None
+    source = settings.get("source")
     scheme, _, rest = source.partition("://") if isinstance(source, str) else ("", "", "")
     login = rest.partition("/")[0]
-    return login if scheme.startswith("rtsp") and "@" in login else ""
+    if not scheme.startswith("rtsp") or "@" not in login:
+        return None
+    return PathLine(name, login, line["since"] or "", settings.get("sourceOnDemand") is True)
 
 
 def device_of(login: str) -> str:
@@ -81,8 +79,8 @@ def whole(text: str) -> str:
     """A relay's file as if nothing were quarantined: byte for byte what was written by an apply."""
     if _MARK not in text:
         return text
-    lines = [line[marked.end() :] if (marked := _MARKED.match(line)) else line for line in text.splitlines()]
-    return _SENTINEL.sub(r"\1", "\n".join(lines) + "\n")
+    lines = _LINE.sub(lambda line: line["line"], text)
+    return _SENTINEL.sub(r"\1", lines) if lines != text else text
 
 
 def whole_content(content: bytes) -> bytes:
@@ -104,16 +102,19 @@ def without(text: str, refused: Refused, kept: Collection[tuple[str, str]] = ())
     """
     if not refused:
         return text
-    lines, out = [], []
-    for line in text.splitlines():
-        one = next(lines_in(line), None)
-        if one is not None and one.login in refused and (one.name, one.login) not in kept:
-            out.append(f"{refused[one.login]} {one.name}")
-            line = f"{_MARK}{refused[one.login]}:{line}"  # noqa: PLW2901 (the line as it is from here on)
-        lines.append(line)
+    out: list[str] = []
+
+    def marked(line: re.Match[str]) -> str:
+        one = _path(line)
+        if one is None or one.login not in refused or (one.name, one.login) in kept:
+            return line[0]
+        out.append(f"{refused[one.login]} {one.name}")
+        return f"{_MARK}{refused[one.login]}:{line['line']}"
+
+    changed = _LINE.sub(marked, text)
     # A sentinel of its own: what waits for this file must not take the one before for it.
     own = hashlib.sha256("\n".join(out).encode()).hexdigest()[:8]
-    return _SENTINEL.sub(rf"\g<1>{own}", "\n".join(lines) + "\n") if out else text
+    return _SENTINEL.sub(rf"\g<1>{own}", changed) if out else text
 
 
 def refused_in(text: str) -> dict[str, str]:

@@ -8,7 +8,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from provisioner_host import dead_man, firewall, last_good, lease, paths, relay, sessions, tunnel, units
+from provisioner_host import (
+    dead_man,
+    firewall,
+    last_good,
+    lease,
+    paths,
+    quarantine_prove,
+    relay,
+    sessions,
+    tunnel,
+    units,
+)
 from provisioner_host.files import write
 from provisioner_host.preflight import must_load
 from provisioner_host.shell import Failed
@@ -140,6 +151,7 @@ def _switch_relay(change: ApplyTransaction, facts: FactsAnswer, *, restart: bool
 
 def _put_relay_file(change: ApplyTransaction, *, stagger: bool) -> None:
     if stagger:
+        quarantine_prove.prove(change)
         _put_in_steps(change)
     relay.wait_for_gap()
     change.put(paths.MEDIAMTX_FILE)

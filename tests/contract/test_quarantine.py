@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import base64
+import getpass
 import grp
 import json
 import os
 import time
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from provisioner_host import paths, quarantine, quarantine_watch
+from provisioner_host import dead_man, paths, quarantine, quarantine_prove, quarantine_watch
 from provisioner_host import relay as host_relay
 from provisioner_host.shell import Failed
 from tests.hostile import CAMERA
@@ -140,6 +142,46 @@ def test_a_reader_of_an_on_demand_path_causes_three_tries_at_most(
     assert host.out == ["hn/a/bad/main"]
     assert len(bad.logins) <= MOST_TRIES
     assert halted
+
+
+def test_a_new_login_of_a_recorder_is_tried_by_two_channels_and_then_by_all_or_by_none(
+    start_relay: StartRelay,
+    yard: CameraYard,
+    monkeypatch: pytest.MonkeyPatch,
+    halted: list[tuple[str, str]],
+    tmp_path: Path,
+) -> None:
+    wrong, right = (yard.camera(user="admin", password="right") for _ in range(2))
+    lines = [line(f"hn/a/bad-{n}/sub", wrong) for n in range(6)]
+    lines += [line(f"hn/a/good-{n}/sub", right, password="right") for n in range(4)]
+    host = host_of(start_relay, monkeypatch, [])
+    monkeypatch.setattr(quarantine_prove, "_log", lambda _since: host.relay.log().splitlines())
+    monkeypatch.setattr(dead_man, "renew", lambda *_: None)
+    wanted = host.whole.replace("paths:\n", "paths:\n" + "\n".join(lines) + "\n").replace("cfg/0123", "cfg/4567")
+    (tmp_path / "staged").write_text(wanted)
+    rights = {"mode": 0o640, "owner": getpass.getuser(), "group": paths.USER}
+    change = SimpleNamespace(
+        staged=lambda _path: tmp_path / "staged",
+        wanted={str(paths.MEDIAMTX_FILE): rights},
+        request={"sentinel": quarantine.sentinel_in(wanted)},
+        notes=[],
+        run_id="run",
+        confirm_s=60.0,
+    )
+    quarantine_prove.prove(change)  # type: ignore[arg-type]
+    text = (tmp_path / "staged").read_text()
+    host_relay.wait_for_gap()
+    host.relay.write(text)
+    wait_for(lambda: host.relay.has_config(change.request["sentinel"]))
+    wait_for(lambda: all(host.relay.path(f"hn/a/good-{n}/sub").get("available") for n in range(4)))
+    host.watch(RETRY_S + 1)
+    assert host.out == [f"hn/a/bad-{n}/sub" for n in range(6)]
+    assert len(wrong.logins) <= MOST_TRIES
+    assert quarantine.whole(text) == wanted
+    assert [str(wrong.port) in note for note in change.notes] == [True]
+    # The unit that watches has nothing to add, and halts nobody for it.
+    assert halted == [] or halted[-1][0] == "delete"
+    assert right.plays == 4
 
 
 def test_channels_of_a_recorder_share_its_tries_and_another_password_brings_all_back(

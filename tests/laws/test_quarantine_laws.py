@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from provisioner.plan.changes import Action, Resource
 from provisioner.plan.diff import quarantined_on
 from provisioner.render.files import MEDIAMTX_FILE
-from provisioner_host import quarantine
+from provisioner_host import quarantine, quarantine_prove
 from provisioner_host.quarantine_count import MOST_REFUSALS, Refusals, heard_in
 from provisioner_host.quarantine_watch import taken_out
 from provisioner_host.relay import describe
@@ -252,6 +253,57 @@ def test_no_secret_is_told_of_what_is_out(fleet: dict[str, int]) -> None:
     refuse(host, set(logins_in(text_of(host))))
     answer = json.dumps(quarantine.answer_of(text_of(host), "key"))
     assert not [x for x in logins_in(text_of(host)) if x in answer or x.rpartition("@")[0] in answer]
+
+
+# --- a new login ----------------------------------------------------------------------------------
+
+settings_of_path = st.fixed_dictionaries(
+    {"login": st.sampled_from(sorted(set(LOGINS.values()))), "demand": st.booleans()}
+)
+devices = st.dictionaries(st.sampled_from([f"p/s/cam-{n:02}/sub" for n in range(12)]), settings_of_path, max_size=12)
+
+
+def file_of(wanted: dict[str, dict[str, Any]]) -> str:
+    lines = []
+    for name, of in sorted(wanted.items()):
+        settings = {"source": f"rtsp://{of['login']}/x", **({"sourceOnDemand": True} if of["demand"] else {})}
+        lines.append(f"  {json.dumps(name)}: {json.dumps(settings)}\n")
+    return "logLevel: info\npaths:\n" + "".join(lines) + '  "cfg/0123456789ab": {"source": "publisher"}\n'
+
+
+@given(wanted=devices, live=devices)
+def test_a_new_login_is_tried_by_two_paths_at_once_at_most(
+    wanted: dict[str, dict[str, Any]], live: dict[str, dict[str, Any]]
+) -> None:
+    text, before = file_of(wanted), file_of(live)
+    tried = quarantine_prove.tried_first(text, before)
+    first = quarantine_prove.without_logins(text, tried.keys(), SINCE, tried)
+    assert quarantine.whole(first) == text
+    pulled, known = quarantine.pulled_in(first), {of["login"] for of in live.values()}
+    for login in {of["login"] for of in wanted.values()} - known:
+        at_once = {name for name, of in wanted.items() if of["login"] == login and not of["demand"]}
+        now = {name for name, of in pulled if of == login}
+        assert len(now & at_once) == min(len(at_once), quarantine_prove.FIRST)
+        # One that is known to few paths has them all: nothing waits for it.
+        assert login in tried or now == {name for name, of in wanted.items() if of["login"] == login}
+    assert {(name, of["login"]) for name, of in wanted.items() if of["login"] in known} <= pulled
+    out = quarantine_prove.without_logins(text, tried.keys(), SINCE)
+    assert {login for _, login in quarantine.pulled_in(out)}.isdisjoint(tried)
+
+
+@given(wanted=devices, data=st.data())
+def test_what_was_refused_before_a_new_login_was_started_is_not_its_own(
+    wanted: dict[str, dict[str, Any]], data: st.DataObject
+) -> None:
+    tried = quarantine_prove.tried_first(file_of(wanted), "")
+    names = sorted({name for of in tried.values() for name in of})
+    before = [refused(name) for name in data.draw(st.lists(st.sampled_from(names), max_size=5))] if names else []
+    started = [json.dumps({"level": "INF", "message": f"[path {name}] [RTSP source] started"}) for name in names]
+    started = [line.replace('": "', '":"') for line in started]
+    counts = quarantine_prove.refused_of([*before, *started], tried)
+    assert set(counts.values()) <= {0}
+    after = quarantine_prove.refused_of([*before, *started, *(refused(name) for name in names)], tried)
+    assert after == {login: len(of) for login, of in tried.items()}
 
 
 def test_a_verdict_of_the_plan_knows_the_same_login_on_both_sides() -> None:
