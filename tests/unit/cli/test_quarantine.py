@@ -85,6 +85,13 @@ def test_lifting_a_path_brings_all_of_its_device_back_and_is_recorded(call: Term
     assert "the camera was reset" in json.dumps(run)
 
 
+def test_it_says_of_every_path_that_comes_along_that_its_device_is_asked_again(call: Terminal) -> None:
+    out = call.refuse()
+    assert len(out) > 1
+    err = call("quarantine", "lift", PATH, "--yes")[2]
+    assert [path for path in out if f"is asked again for {path}" in err] == out
+
+
 def test_lifting_by_a_limit_takes_what_is_quarantined_there(call: Terminal) -> None:
     call.refuse()
     assert call("quarantine", "lift", "--limit", "facility=kcl-bg-002", "--yes")[0] == 2
