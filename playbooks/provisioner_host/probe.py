@@ -106,7 +106,8 @@ def _add_redirects(
 ) -> None:
     """Ask devices of which a path does not flow whether they send their relay elsewhere."""
     dark = {(p["address"], p["port"]) for name, p in paths.items() if _promise(p, samples, name)}
-    dark = {(address, port) for address, port in dark if f"{address}:{port}" not in quarantine.devices()}
+    refusing = quarantine.devices()
+    dark = {(address, port) for address, port in dark if f"{address}:{port}" not in refusing}
     answering = {(d["address"], d["port"]): d for d in devices if d["outcome"] == "ok"}
     for device, place in redirects.places(dark & answering.keys(), until).items():
         answering[device]["redirect"] = place

@@ -31,12 +31,15 @@ Tried = Mapping[str, frozenset[str]]
 
 def tried_first(wanted: str, live: str) -> Tried:
     """The logins that more paths would try at once than may, and that nothing is pulled with yet. Pure."""
-    known = {login for _, login in quarantine.pulled_in(live)}
     names: dict[str, list[str]] = {}
-    for one in quarantine.lines_in(wanted):
-        if not one.since and not one.on_demand and one.login not in known:
+    # What has a new login is a new line: a relay may have ten thousand others.
+    there = set(live.splitlines())
+    for one in quarantine.lines_in("\n".join(line for line in wanted.splitlines() if line not in there)):
+        if not one.since and not one.on_demand:
             names.setdefault(one.login, []).append(one.name)
-    return {login: frozenset(sorted(of)[:FIRST]) for login, of in names.items() if len(of) > FIRST}
+    many = {login: frozenset(sorted(of)[:FIRST]) for login, of in names.items() if len(of) > FIRST}
+    known = {login for _, login in quarantine.pulled_in(live)} if many else set()
+    return {login: of for login, of in many.items() if login not in known}
 
 
 def without_logins(wanted: str, logins: Collection[str], since: str, kept: Tried | None = None) -> str:
