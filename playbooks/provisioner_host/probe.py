@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from provisioner_host import observe, quarantine, reach, readers, redirects, relay, source_log, source_peers, units
+from provisioner_host import observe, reach, readers, redirects, relay, source_log, source_peers, units
 from provisioner_host.paths import PROBE_PASSWORD, RTSP_PORT, UNIT_MEDIAMTX
 from provisioner_host.rtsp_reader import Login
 from provisioner_host.shell import Failed, scrub
@@ -106,8 +106,6 @@ def _add_redirects(
 ) -> None:
     """Ask devices of which a path does not flow whether they send their relay elsewhere."""
     dark = {(p["address"], p["port"]) for name, p in paths.items() if _promise(p, samples, name)}
-    refusing = quarantine.devices()
-    dark = {(address, port) for address, port in dark if f"{address}:{port}" not in refusing}
     answering = {(d["address"], d["port"]): d for d in devices if d["outcome"] == "ok"}
     for device, place in redirects.places(dark & answering.keys(), until).items():
         answering[device]["redirect"] = place

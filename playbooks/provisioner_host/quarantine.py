@@ -185,11 +185,6 @@ def names() -> list[str]:
     return sorted(one.name for one in _marked(live_file()))
 
 
-def devices() -> set[str]:
-    """The devices that are not asked, by address and port."""
-    return {device_of(login) for login in refused_in(live_file())}
-
-
 def keep(change: ApplyTransaction) -> None:
     """Leave what is quarantined out of the file that is to be written, where it is staged.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from provisioner.plan.diff import quarantined_on
 from provisioner.verify.case import Case, Check, failed
+from provisioner.verify.redirect import redirect_check
 from provisioner.verify.result import Cause
 
 
@@ -17,4 +18,7 @@ def quarantine_check(case: Case) -> Check | None:
     if facts is None or name not in facts.quarantine:
         return None
     one = quarantined_on(case.target.relay, facts)[name]
+    if redirected := redirect_check(case):
+        # It was not the device that refused, but whom it sends its relay to.
+        return redirected
     return failed(case.device_layer, case.device_name, Cause.WRONG_PASSWORD, f"{one.why}; {one.next_step}")
