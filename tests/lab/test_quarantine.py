@@ -144,11 +144,15 @@ def test_a_wrong_password_of_an_apply_goes_back_with_it_and_stays_out_where_it_i
     assert (applied["outcome"], applied["remaining"]) == ("applied", [])
     assert soon(lambda: quarantined(deployment) == MINE, 30)
     assert deployment.document("plan", *ONLY)["changes"] == []
-    # A state of before has the login that the camera takes.
+    # A state of before keeps the present logins, so that what is out stays out and is not asked for it.
     assert deployment.document("rollback", RELAY, "--yes", *patient(15))["outcome"] == "returned"
-    assert quarantined(deployment) == []
+    assert quarantined(deployment) == MINE
+    # The right one brings it back.
     deployment.write_logins()
-    assert deployment.document("plan", *ONLY)["changes"] == []
+    plan = deployment.document("plan", *ONLY)
+    assert {c["name"] for c in plan["changes"] if c["resource"] == "path"} == set(MINE)
+    assert deployment.document("apply", "--yes", *ONLY)["outcome"] == "applied"
+    assert quarantined(deployment) == []
     assert all_up(verified(deployment, *ONLY, until=all_up))
 
 
