@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from provisioner.hosts.document import Fields, UnreadableError, fields_of
 from provisioner.hosts.facts import HostFacts, facts_in
 from provisioner.hosts.runner import CallOutcome, HostAnswer
+from provisioner.verify.picture.measures import Picture, picture_in
+from provisioner.verify.travel import Arrival, Deliveries, arrivals_in, deliveries_in
 
 Device = tuple[str, int]
 
@@ -43,12 +45,16 @@ class LiveTunnel:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What MediaMTX said of a path at one moment; `codecs` are those of its tracks, in MediaMTX's words."""
+    """What MediaMTX said of a path at one moment; `codecs` are those of its tracks, in MediaMTX's words.
+
+    `damaged` are the pictures of which parts did not come, as it counts them since the path is there.
+    """
 
     available: bool
     online: bool
     inbound_bytes: int
     codecs: tuple[str, ...] = ()
+    damaged: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +66,8 @@ class Read:
         after: an on-demand path's state just after its read.
         pulled: how many paths of an on-demand path's device the relay had then.
         connected: over how many connections to the device; None where that was not told.
+        looked: whether a look at its picture was asked for and went on from its key frame.
+        picture: what that look measured; None where it could not.
     """
 
     run: bool
@@ -70,6 +78,8 @@ class Read:
     after: Sample | None
     pulled: int = 0
     connected: int | None = None
+    looked: bool = False
+    picture: Picture | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +104,7 @@ class RelayEvidence:
     Attributes:
         sources: None where it cannot say.
         redirects: where devices send whoever asks for their picture, of those that do so.
+        deliveries: how its streams travelled; None where it does not say.
     """
 
     unit: str
@@ -105,14 +116,16 @@ class RelayEvidence:
     errors: dict[str, tuple[str, ...]]
     sources: Sources | None = None
     redirects: Mapping[Device, str] = field(default_factory=dict)
+    deliveries: Deliveries | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class CentreEvidence:
-    """What a centre read, by relay and path."""
+    """What a centre read, by relay and path, and what came over its connections to relays meanwhile."""
 
     tunnel: LiveTunnel
     reads: dict[str, dict[str, Read]]
+    incoming: tuple[Arrival, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +180,7 @@ def relay_evidence(relay: Fields) -> RelayEvidence:
         errors=_errors(relay.below("errors")),
         sources=_sources(relay.below("sources")) if relay.has("sources") else None,
         redirects={_device(d): d.sentence("redirect") for d in relay.each("devices") if d.has("redirect")},
+        deliveries=deliveries_in(relay.below("deliveries")) if relay.has("deliveries") else None,
     )
 
 
@@ -195,7 +209,8 @@ def _centre(centre: Fields) -> CentreEvidence:
         relay: {name: _read(of.below(name)) for name in of.names() if of.has(name)}
         for relay, of in centre.named("relays")
     }
-    return CentreEvidence(_tunnel(centre.below("tunnel")), reads)
+    incoming = arrivals_in(centre, "incoming") if centre.has("incoming") else ()
+    return CentreEvidence(_tunnel(centre.below("tunnel")), reads, incoming)
 
 
 def _tunnel(tunnel: Fields) -> LiveTunnel:
@@ -242,6 +257,7 @@ def _sample(document: object, place: str) -> Sample | None:
         available=sample.flag("available"),
         online=sample.flag("online"),
         inbound_bytes=sample.amount("inbound_bytes"),
+        damaged=sample.amount("damaged") if sample.has("damaged") else 0,
         codecs=tuple(t.text("codec") for t in sample.each("tracks") if t.has("codec")) if sample.has("tracks") else (),
     )
 
@@ -260,4 +276,6 @@ def _read(read: Fields) -> Read:
         after=_sample(read.values.get("after"), read.place),
         pulled=read.number("pulled") if read.has("pulled") else 0,
         connected=read.number_or_none("connected"),
+        looked="picture" in read.values,
+        picture=picture_in(read.below("picture")) if read.has("picture") else None,
     )
