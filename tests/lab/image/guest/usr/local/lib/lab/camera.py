@@ -12,7 +12,6 @@ from __future__ import annotations
 import ctypes
 import json
 import os
-import random
 import re
 import signal
 import socket
@@ -28,7 +27,7 @@ gi.require_version("Gst", "1.0")
 gi.require_version("GstRtsp", "1.0")
 gi.require_version("GstRtspServer", "1.0")
 from gi.repository import GLib, Gst, GstRtsp, GstRtspServer  # noqa: E402
-from top_row import Geometry, Row, is_slice, joined, nals  # noqa: E402
+from top_row import Geometry, Row, is_slice, nals  # type: ignore[import-not-found]  # noqa: E402 - beside it
 
 CLIPS = Path("/usr/share/lab-camera")
 DEVICES = Path("/etc/lab/devices")
@@ -37,14 +36,14 @@ _MILLISECOND = 1_000_000
 _SOON = 20  # milliseconds until the first look at a stream's clock
 # A clip starts each access unit with a delimiter: NAL type 9 of H.264, 35 of H.265.
 DELIMITER = re.compile(rb"\x00\x00\x00\x01(?:\x09|\x46\x01)")
+# No byte of what is random may look like the start of another unit.
+_NO_START = bytes(max(byte, 4) for byte in range(256))
 _SOURCE = (
     "appsrc name=source is-live=true format=time max-bytes=0 "
     "caps=video/x-{codec},stream-format=byte-stream,alignment=au,width={width},height={height},framerate={rate}/1 "
     "! rtp{codec}pay pt=96 config-interval=-1 name="
 )
-_SOUND = (
-    "audiotestsrc is-live=true wave=silence ! audio/x-raw,rate=8000,channels=1 ! alawenc ! rtppcmapay pt=8 name="
-)
+_SOUND = "audiotestsrc is-live=true wave=silence ! audio/x-raw,rate=8000,channels=1 ! alawenc ! rtppcmapay pt=8 name="
 LAUNCHES = {
     "video": f"( {_SOURCE}pay0 )",
     "sound": f"( {_SOURCE}pay0 {_SOUND}pay1 )",
@@ -123,9 +122,11 @@ def without_key_picture(units: list[bytes]) -> bytes:
 
 def scrambled(unit: bytes) -> bytes:
     """A picture whose parts begin as they should and go on with random bytes."""
-    return joined([
-        nal[:12] + bytes(random.choices(range(4, 256), k=len(nal))) if is_slice(nal) else nal for nal in nals(unit)
-    ])  # fmt: skip
+    made = bytearray()
+    for nal in nals(unit):
+        content = os.urandom(len(nal)).translate(_NO_START) if is_slice(nal) else nal[12:]
+        made += b"\x00\x00\x00\x01" + nal[:12] + content
+    return bytes(made)
 
 
 @dataclass
@@ -181,7 +182,7 @@ class Channel:
         if mode.noise:
             return scrambled(unit)
         if mode.codec == "h264" and has_room(unit):
-            return self.row(unit, mode.clock).over(unit, time.strftime("%d%H%M%S"))
+            return bytes(self.row(unit, mode.clock).over(unit, time.strftime("%d%H%M%S")))
         return unit
 
     def row(self, unit: bytes, clock: tuple[int, int]) -> Row:

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from top_row import Geometry, below, joined, nals
+from top_row import Geometry, below, nals  # type: ignore[import-not-found]  # beside it
 
 CLIPS = Path("/usr/share/lab-camera")
 SIZES = {"sub": (352, 288), "main": (640, 360)}
@@ -51,8 +51,7 @@ class Clip:
 
 def _mark(number: int) -> str:
     return (
-        f"testsrc2=size={{size}}:rate=10,hue=h={number * 22},"
-        f"drawbox=x={number * 20}:y=16:w=24:h=24:color=white:t=fill"
+        f"testsrc2=size={{size}}:rate=10,hue=h={number * 22},drawbox=x={number * 20}:y=16:w=24:h=24:color=white:t=fill"
     )
 
 
