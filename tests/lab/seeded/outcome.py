@@ -99,7 +99,7 @@ class Judgement:
         expected = self.fault.expected.incidents
         # Where it may be up there is no incident then.
         allowed = {expected, 0} if "up" in self.fault.expected.verdicts else {expected}
-        object.__setattr__(self, "incidents_right", all(look.incidents in allowed for look in looks))
+        object.__setattr__(self, "incidents_right", bool(looks) and all(look.incidents in allowed for look in looks))
 
     @property
     def said(self) -> list[Said]:
