@@ -17,7 +17,7 @@ from .fault import Fault
 from .faults import FAULTS
 from .outcome import Judgement, Outcome
 from .run import Seeding
-from .table import last_lines, table
+from .table import last_lines, table, wrongs
 
 RESULTS: Final = Path(__file__).parent
 
@@ -68,7 +68,7 @@ def main() -> int:
             faults = tuple(fault for fault in faults if fault.name not in there)
         seed(options.engine, faults, options.runs, file)
     judged = read(file)
-    sys.stdout.write("\n".join([*table(judged), "", *last_lines(judged)]) + "\n")
+    sys.stdout.write("\n".join([*table(judged), "", *wrongs(judged), "", *last_lines(judged)]) + "\n")
     return int(not all(one.is_right for one in judged))
 
 

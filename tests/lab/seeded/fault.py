@@ -35,7 +35,8 @@ class Expected:
         """As the table has it."""
         if self.verdicts == ("up",):
             return "up"
-        return f"{self.verdicts[0]}: {self.causes[0]}, {self.layers[0]} {self.object}"
+        cause = f", {self.causes[0]}, {self.layers[0]}" if self.causes[0] else ""
+        return self.verdicts[0] + cause
 
 
 @dataclass(frozen=True, slots=True)

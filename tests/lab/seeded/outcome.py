@@ -22,10 +22,6 @@ class Said:
     object: str = ""
     paths: int = 1
 
-    def __str__(self) -> str:
-        """As the table has it."""
-        return f"{self.verdict}: {self.cause}, {self.layer} {self.object}" if self.cause else self.verdict
-
 
 @dataclass(frozen=True, slots=True)
 class Look:
@@ -125,8 +121,8 @@ class Judgement:
     @property
     def stable(self) -> int:
         """How many looks said the same as the first."""
-        first = [(s.verdict, s.cause, s.layer, s.object) for s in self.outcome.looks[0].said]
-        return sum([(s.verdict, s.cause, s.layer, s.object) for s in look.said] == first for look in self.outcome.looks)
+        each = [[(s.verdict, s.cause, s.layer, s.object) for s in look.said] for look in self.outcome.looks]
+        return sum(one == each[0] for one in each)
 
     @property
     def is_right(self) -> bool:

@@ -1,20 +1,36 @@
-"""The table of docs/verdicts.md and its last lines. Pure."""
+"""The table of docs/verdicts.md, what is wrong in it, and its last lines. Pure."""
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Sequence
 from statistics import mean
+from typing import Final
 
 from .outcome import Judgement, Said
 
-_HEAD = ("fault", "on", "expected", "seen", "incidents", "stable", "right")
-_NOTHING = "-"
+WIDTH: Final = 120
+_HEAD: Final = ("fault", "expected", "seen", "incidents", "stable")
+_BELOW: Final = "see below"
 
 
 def table(judged: Iterable[Judgement]) -> list[str]:
     """The lines of the table."""
-    rows = [_row(one) for one in judged]
-    return [_line(_HEAD), _line(["---"] * len(_HEAD)), *map(_line, rows)]
+    return [_line(_HEAD), _line(["---"] * len(_HEAD)), *(_line(_row(one)) for one in judged)]
+
+
+def wrongs(judged: Iterable[Judgement]) -> list[str]:
+    """A paragraph of a list for each row that is not right."""
+    lines: list[str] = []
+    for one in judged:
+        if one.is_right:
+            continue
+        said = seen(one.said)
+        words = f"- {one.fault.name} ({_words(one)}): {said}, where {one.fault.expected} is right"
+        if one.outcome.elsewhere:
+            words += f"; at the same time {'; '.join(one.outcome.elsewhere[:3])}"
+        lines += textwrap.wrap(words, WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+    return lines or ["Nothing is wrong in it."]
 
 
 def last_lines(judged: Sequence[Judgement]) -> list[str]:
@@ -25,12 +41,12 @@ def last_lines(judged: Sequence[Judgement]) -> list[str]:
     looks = sum(len(one.outcome.looks) for one in judged)
     steady = sum(one.stable == len(one.outcome.looks) for one in judged)
     return [
-        f"faults: {len(broken)}, healthy: {len(judged) - len(broken)}, looks: {looks}",
-        f"false up: {sum(one.false_up for one in judged)}",
-        f"false down: {sum(one.false_down for one in judged)}",
-        f"right cause and place: {len(causes)} of {len(broken)} ({_percent(len(causes), len(broken))})",
-        f"incidents a cause: {mean(incidents or [0]):.2f}",
-        f"the same in all looks: {steady} of {len(judged)}",
+        f"- faults: {len(broken)}, healthy states: {len(judged) - len(broken)}, looks: {looks}",
+        f"- false up: {sum(one.false_up for one in judged)}",
+        f"- false down: {sum(one.false_down for one in judged)}",
+        f"- right cause and place: {len(causes)} of {len(broken)} ({_percent(len(causes), len(broken))})",
+        f"- incidents a cause: {mean(incidents or [0]):.2f}",
+        f"- the same in all looks: {steady} of {len(judged)}",
     ]
 
 
@@ -42,21 +58,20 @@ def _percent(part: int, whole: int) -> str:
 
 def _row(one: Judgement) -> list[str]:
     counts = sorted({look.incidents for look in one.outcome.looks})
-    return [
-        one.fault.name,
-        one.fault.where,
-        str(one.fault.expected),
-        seen(one.said),
-        " or ".join(map(str, counts)),
-        f"{one.stable} of {len(one.outcome.looks)}",
-        _right(one),
-    ]
+    said = "the same" if one.is_right else seen(one.said, places=False)
+    cells = [one.fault.name, str(one.fault.expected), said, " or ".join(map(str, counts)), _stable(one)]
+    if len(_line(cells)) > WIDTH:
+        cells[2] = _BELOW
+    return cells
 
 
-def _right(one: Judgement) -> str:
-    if one.is_right:
-        return "yes"
-    wrongs = {
+def _stable(one: Judgement) -> str:
+    return f"{one.stable} of {len(one.outcome.looks)}"
+
+
+def _words(one: Judgement) -> str:
+    """What kind of mistake it is."""
+    kinds = {
         "false up": one.false_up,
         "false down": one.false_down,
         "verdict": not one.verdict_right and not one.false_up and not one.false_down,
@@ -64,23 +79,22 @@ def _right(one: Judgement) -> str:
         "incidents": not one.incidents_right,
         "not stable": one.stable != len(one.outcome.looks),
     }
-    return "no: " + ", ".join(word for word, wrong in wrongs.items() if wrong)
+    return ", ".join(word for word, wrong in kinds.items() if wrong)
 
 
-def seen(said: Iterable[Said]) -> str:
+def seen(said: Iterable[Said], *, places: bool = True) -> str:
     """What was seen in words, each once."""
-    words: list[str] = []
-    for one in said:
-        text = str(Said(one.verdict, one.cause, one.layer, _short(one.object)))
-        if text not in words:
-            words.append(text)
-    return "; ".join(words) or _NOTHING
+    words = [_said(one, places=places) for one in said]
+    return "; ".join(dict.fromkeys(words)) or "nothing"
 
 
-def _short(name: str) -> str:
-    """An object's name without the province and the stream: both streams are one line."""
-    parts = name.split("/")
-    return "/".join(parts[1:3]) if len(parts) == 4 else name
+def _said(one: Said, *, places: bool) -> str:
+    if not one.cause:
+        return one.verdict
+    parts = one.object.split("/")
+    # An object's name without the province and the stream: both streams are one line.
+    name = "/".join(parts[1:3]) if len(parts) == 4 else one.object
+    return f"{one.verdict}, {one.cause}, {one.layer}" + (f" {name}" if places else "")
 
 
 def _line(cells: Iterable[str]) -> str:

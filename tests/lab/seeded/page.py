@@ -1,0 +1,44 @@
+"""The page docs/verdicts.md, made from what is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .outcome import Judgement
+from .table import last_lines, table, wrongs
+
+_HEAD = """\
+# What verify says of faults
+
+Faults are seeded in the lab, one after the other and where none can mask another several at a time, and `provisioner
+verify` looks at each three times. `scripts/seeded` does that and prints this page's tables; `scripts/seeded --printed`
+prints what is stored of the last time. The faults are in `tests/lab/seeded/faults.py`, what was seen in
+`tests/lab/seeded/real.json` and `standin.json`; a test compares this page with both.
+
+Each look stands for itself: `verify` is asked to count one failure as one, to look at each picture in full, and to
+remember nothing of the faults before. **Expected** is the verdict, the cause, and the layer of the place; the place is
+right where the incident's object is the one that was broken, too. **Incidents** are those with a path of the fault, and
+one is right where the table does not say otherwise; **stable** is how many looks said the same. A *healthy* row is a
+state that looks like a fault and is none.
+
+What the lab cannot show: pictures are synthetic, its twelve cameras are programs, and what lasts for hours lasts for
+seconds here.
+"""
+
+
+def page(real: Sequence[Judgement], standin: Sequence[Judgement]) -> str:
+    """The page as it has to be."""
+    other = [one for one in standin if not one.is_right]
+    parts = [
+        _HEAD,
+        "## On MediaMTX",
+        "\n".join(table(real)),
+        "\n".join(last_lines(real)),
+        "### What is wrong there",
+        "\n".join(wrongs(real)),
+        "## On the stand-in",
+        "Where MediaMTX cannot be had the lab takes the stand-in; what it cannot show is left out.",
+        "\n".join(last_lines(standin)),
+        "\n".join(wrongs(standin)) if other else "Nothing is wrong there.",
+    ]
+    return "\n\n".join(part.strip() for part in parts) + "\n"
