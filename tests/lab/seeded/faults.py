@@ -63,10 +63,10 @@ def _healthy(name: str, camera: str, picture: Picture) -> Fault:
     return _camera(f"healthy: {name}", camera, Shows(camera, picture), expected=_UP)
 
 
-_SILENT = ("silent", "camera hangs", "stream stalls")
-_HANGS = ("camera hangs", "silent")
-_SHUT = ("camera does not answer", "camera hangs", "camera shut", "camera's firewall")
-_WRONG_ANSWER = ("wrong answer", "no such stream")
+_SILENT = ("silent",)
+_HANGS = ("camera hung",)
+_SHUT = ("camera firewall",)
+_WRONG_ANSWER = ("wrong answer",)
 CAMERAS: Final = (
     _camera(
         "camera off",
@@ -112,7 +112,7 @@ CAMERAS: Final = (
             "nft add rule ip hung in tcp dport 554 tcp flags syn drop",
             "nft delete table ip hung",
         ),
-        expected=_down(f"{_HD}/cam-02", *_SHUT, *_HANGS),
+        expected=_down(f"{_HD}/cam-02", *_HANGS, *_SHUT),
         settle_s=25,
     ),
     _camera(
@@ -132,13 +132,13 @@ CAMERAS: Final = (
         "hangs up on every connection",
         f"{_BG1}/cam-01",
         Answers(f"{_BG1}/cam-01", "close"),
-        expected=_down(f"{_BG1}/cam-01", *_WRONG_ANSWER, "camera hangs", "camera refuses"),
+        expected=_down(f"{_BG1}/cam-01", *_WRONG_ANSWER, "camera hung"),
     ),
     _camera(
         "answers 503",
         f"{_BG1}/cam-02",
         Answers(f"{_BG1}/cam-02", "status", "503 Service Unavailable"),
-        expected=_down(f"{_BG1}/cam-02", *_WRONG_ANSWER, "camera refuses", layers=_AT_CAMERA),
+        expected=_down(f"{_BG1}/cam-02", *_WRONG_ANSWER, layers=_AT_CAMERA),
     ),
     _camera(
         "answers HTTP",
@@ -156,7 +156,7 @@ CAMERAS: Final = (
         "has no room for another reader: 453",
         f"{_HD}/cam-02",
         Answers(f"{_HD}/cam-02", "status", "453 Not Enough Bandwidth"),
-        expected=_down(f"{_HD}/cam-02", "camera refuses", *_WRONG_ANSWER, layers=_AT_CAMERA),
+        expected=_down(f"{_HD}/cam-02", *_WRONG_ANSWER, "camera refuses", layers=_AT_CAMERA),
     ),
     _camera(
         "redirects to another site's camera",
@@ -199,13 +199,13 @@ CAMERAS: Final = (
         "freezes seconds after each connection",
         f"{_HD}/cam-02",
         Shows(f"{_HD}/cam-02", Picture.STALLS),
-        expected=_down(f"{_HD}/cam-02", "stream stalls", *_SILENT, layers=_AT_CAMERA),
+        expected=_down(f"{_HD}/cam-02", *_SILENT, layers=_AT_CAMERA),
     ),
     _camera(
         "sends sound alone",
         f"{_HD}/cam-01",
         Shows(f"{_HD}/cam-01", Picture.AUDIO_ONLY),
-        expected=_down(f"{_HD}/cam-01", "no picture", *_WRONG_ANSWER, "silent", layers=_AT_CAMERA),
+        expected=_down(f"{_HD}/cam-01", *_WRONG_ANSWER, layers=_AT_CAMERA),
     ),
     _camera(
         "sends sound that nobody asked for",
@@ -217,21 +217,33 @@ CAMERAS: Final = (
     _shows("another size", f"{_BG1}/cam-01", Picture.SMALL, "degraded", causes=("picture differs",)),
     _shows("frozen: one picture again and again", f"{_HD}/cam-03", Picture.FROZEN, "down", causes=("picture repeats",)),
     _shows("a loop of three seconds", f"{_QN}/cam-01", Picture.LOOP, "down", causes=("picture repeats",)),
-    _shows("black", f"{_BG1}/cam-03", Picture.BLACK, "down", causes=("black picture", "picture black")),
-    _shows("one flat grey", f"{_HD}/cam-01", Picture.GREY, "down", causes=("flat picture", "picture flat")),
+    _shows("black", f"{_BG1}/cam-03", Picture.BLACK, "down", causes=("black picture",)),
+    _shows("one flat grey", f"{_HD}/cam-01", Picture.GREY, "down", causes=("flat picture",)),
     _shows("a card: white words on black", f"{_BG1}/cam-02", Picture.NO_SIGNAL, "down", causes=("no video card",)),
     _shows("a card: blue with a bar", f"{_QN}/cam-02", Picture.VIDEO_LOSS, "down", causes=("no video card",)),
-    _shows("slices of random bytes", f"{_BG1}/cam-04", Picture.RANDOM_SLICES, "degraded", "down", causes=("corrupt",)),
+    _shows(
+        "slices of random bytes",
+        f"{_BG1}/cam-04",
+        Picture.RANDOM_SLICES,
+        "degraded",
+        "down",
+        causes=("corrupt picture",),
+    ),
     _shows(
         "one packet in four is missing",
         f"{_HD}/cam-02",
         Picture.PACKETS_MISSING,
         "degraded",
-        causes=("corrupt", "starved"),
+        causes=("corrupt picture",),
     ),
-    _shows("half the frame rate", f"{_BG1}/cam-01", Picture.HALF_RATE, "degraded", causes=("half rate", "low rate")),
+    _shows("half the frame rate", f"{_BG1}/cam-01", Picture.HALF_RATE, "degraded", causes=("rate too low",)),
     _shows(
-        "timestamps that do not move", f"{_HD}/cam-03", Picture.STUCK_TIME, "degraded", "down", causes=("stuck time",)
+        "timestamps that do not move",
+        f"{_HD}/cam-03",
+        Picture.STUCK_TIME,
+        "degraded",
+        "down",
+        causes=("timestamps stuck",),
     ),
     _camera(
         "both of its streams are broken, each in its way",
@@ -379,7 +391,7 @@ SITES: Final = (
         "gateway's LAN down",
         _BG1,
         _gateway(_BG1, "ip link set lan0 down", "ip link set lan0 up"),
-        expected=_cut_off(_BG1, "gateway's LAN down", "LAN down", "camera unplugged"),
+        expected=_cut_off(_BG1, "site network down"),
         settle_s=25,
     ),
     _site(
@@ -394,7 +406,7 @@ SITES: Final = (
         _QN,
         _gateway(_QN, f"nft flush chain inet provisioner_site postrouting; {_FORGET}", _SITE_AGAIN),
         Command(_VNPT, "ss -K dst 10.92.0.2 >/dev/null || true"),
-        expected=_cut_off(_QN, "port map missing", "camera does not answer"),
+        expected=_cut_off(_QN, "port map missing"),
         settle_s=25,
     ),
     _site(
@@ -407,7 +419,7 @@ SITES: Final = (
         "all cameras unplugged",
         _HD,
         *(Unplugged(f"{_HD}/cam-0{n}") for n in (1, 2, 3)),
-        expected=_cut_off(_HD, "camera unplugged", "gateway's LAN down", "LAN down", layers=("site",)),
+        expected=_cut_off(_HD, "site network down", "camera unplugged", layers=("site",)),
         settle_s=25,
     ),
     _site(
@@ -442,7 +454,7 @@ SITES: Final = (
             "nft add rule inet narrow out udp dport 51820 meta length 900-65535 drop",
             "nft delete table inet narrow",
         ),
-        expected=_cut_off(_QN, "MTU", "packets too large", layers=("tunnel", "site")),
+        expected=_cut_off(_QN, "packets too large", layers=("tunnel", "site")),
         settle_s=25,
     ),
     _site(
@@ -535,27 +547,27 @@ RELAY_FAULTS: Final = (
         "relay hangs",
         _VIETTEL,
         Command(_VIETTEL, "systemctl kill -s STOP provisioner-mediamtx", "systemctl restart provisioner-mediamtx"),
-        expected=_of(_VIETTEL, "down", "relay hangs", "relay stopped", layers=("relay",)),
+        expected=_of(_VIETTEL, "down", "relay stopped", layers=("relay",)),
     ),
     _relay(
         "foreign table drops what goes to cameras",
         _VNPT,
         _foreign(_VNPT, "output", "ip daddr 10.92.0.2 drop", f"; {_CUT_PULLS}"),
-        expected=_of(_VNPT, "down", "foreign firewall", "foreign rules", "firewall", layers=("firewall",)),
+        expected=_of(_VNPT, "down", "foreign firewall", layers=("firewall",)),
         settle_s=25,
     ),
     _relay(
         "foreign table drops what comes from sites",
         _VIETTEL,
         _foreign(_VIETTEL, "input", 'iifname "wg-prov" ip saddr 10.91.0.0/16 drop'),
-        expected=_of(_VIETTEL, "down", "foreign firewall", "foreign rules", "firewall", layers=("firewall",)),
+        expected=_of(_VIETTEL, "down", "foreign firewall", layers=("firewall",)),
         settle_s=25,
     ),
     _relay(
         "foreign table drops the tunnel's packets",
         _VNPT,
         _foreign(_VNPT, "input", "udp dport 51820 drop"),
-        expected=_of(_VNPT, "down", "foreign firewall", "foreign rules", "firewall", layers=("firewall",)),
+        expected=_of(_VNPT, "down", "foreign firewall", layers=("firewall",)),
         settle_s=25,
     ),
     _relay(
@@ -694,7 +706,7 @@ CENTRES: Final = (
     _centre(
         "foreign table at the centre drops what goes to relays",
         _foreign(CENTRE.name, "output", "ip daddr { 10.91.0.1, 10.92.0.1 } drop"),
-        expected=_of(CENTRE.name, "down", "foreign firewall", "foreign rules", "firewall", layers=("firewall",)),
+        expected=_of(CENTRE.name, "down", "foreign firewall", layers=("firewall",)),
     ),
     _centre(
         "centre cannot be reached for management",
@@ -731,9 +743,7 @@ DOUBLES: Final = (
         f"{_QN}/cam-01",
         Shows(f"{_QN}/cam-01", Picture.SOUND, StreamKind.SUB),
         Shows(f"{_QN}/cam-01", Picture.BLACK, StreamKind.MAIN),
-        expected=Expected(
-            ("down", "degraded"), ("black picture", "picture black", "sends sound"), _AT_CAMERA, f"{_QN}/cam-01", 2
-        ),
+        expected=Expected(("down", "degraded"), ("black picture", "sends sound"), _AT_CAMERA, f"{_QN}/cam-01", 2),
     ),
 )
 

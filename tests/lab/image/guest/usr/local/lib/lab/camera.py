@@ -43,7 +43,12 @@ _SOURCE = (
     "caps=video/x-{codec},stream-format=byte-stream,alignment=au,width={width},height={height},framerate={rate}/1 "
     "! rtp{codec}pay pt=96 config-interval=-1 name="
 )
-_SOUND = "audiotestsrc is-live=true wave=silence ! audio/x-raw,rate=8000,channels=1 ! alawenc ! rtppcmapay pt=8 name="
+_SOUND = (
+    "appsrc name=sound is-live=true format=time max-bytes=0 caps=audio/x-alaw,rate=8000,channels=1 "
+    "! rtppcmapay pt=8 name="
+)
+# A millisecond of silence.
+_QUIET = b"\xd5" * 8
 LAUNCHES = {
     "video": f"( {_SOURCE}pay0 )",
     "sound": f"( {_SOURCE}pay0 {_SOUND}pay1 )",
@@ -203,6 +208,14 @@ def has_room(unit: bytes) -> bool:
     return bool(slices) and not slices[0][1] & 0x80
 
 
+def push(source: Gst.Element, data: bytes, moment: int, duration: int) -> bool:
+    """Hand something over that is to be sent."""
+    buffer = Gst.Buffer.new_wrapped(data)
+    buffer.pts = buffer.dts = moment
+    buffer.duration = duration
+    return bool(source.emit("push-buffer", buffer) == Gst.FlowReturn.OK)
+
+
 class Feed:
     """Sends one reader's pictures, each at its time."""
 
@@ -212,6 +225,7 @@ class Feed:
         self.mode = channel.mode
         self.pipeline = media.get_element()
         self.source = self.pipeline.get_by_name("source")
+        self.sound = self.pipeline.get_by_name("sound")
         self.start = channel.first(time.monotonic())
         self.until = time.monotonic() + self.mode.seconds
         self.sent = 0
@@ -224,7 +238,8 @@ class Feed:
         """Return the running time of the stream, once it has a clock and the time at which it began."""
         # Another thread sets first the one and then the other. Between them the running time is that since the machine
         # was started: a picture of that time would wait in the sink for days, and all others behind it.
-        clock, base = self.source.get_clock(), self.source.get_base_time()
+        source = self.source or self.sound
+        clock, base = source.get_clock(), source.get_base_time()
         return clock.get_time() - base if clock and base else None
 
     def tick(self) -> bool:
@@ -245,14 +260,13 @@ class Feed:
         return False
 
     def send(self, moment: int, duration: int) -> bool:
-        """Send one picture; false when it is not taken now."""
-        unit = self.channel.unit(self.start + self.sent, first=self.sent == 0)
+        """Send one picture, and the sound of its time; false when it is not taken now."""
+        if self.sound and not push(self.sound, _QUIET * (duration // _MILLISECOND), moment, duration):
+            return False
+        unit = self.channel.unit(self.start + self.sent, first=self.sent == 0) if self.source else None
         if unit is None:
             return True
-        buffer = Gst.Buffer.new_wrapped(unit)
-        buffer.pts = buffer.dts = self.origin if self.mode.stuck else moment
-        buffer.duration = duration
-        return bool(self.source.emit("push-buffer", buffer) == Gst.FlowReturn.OK)
+        return push(self.source, unit, self.origin if self.mode.stuck and self.origin else moment, duration)
 
     def stop(self, _media: GstRtspServer.RTSPMedia) -> None:
         """End with the reader."""
@@ -340,14 +354,8 @@ def factory(channel: Channel) -> GstRtspServer.RTSPMediaFactory:
     for permission in ("media.factory.access", "media.factory.construct"):
         permissions.add_permission_for_role("viewer", permission, True)  # noqa: FBT003 - the library's signature
     made.set_permissions(permissions)
-    made.connect("media-configure", lambda _factory, media: feed(media, channel))
+    made.connect("media-configure", lambda _factory, media: Feed(media, channel))
     return made
-
-
-def feed(media: GstRtspServer.RTSPMedia, channel: Channel) -> None:
-    """Send a reader what is asked for, where there is a picture in it."""
-    if channel.mode.launch != "audio":
-        Feed(media, channel)
 
 
 def read_pictures(device: str, into: dict[str, str]) -> None:
