@@ -33,8 +33,6 @@ class Expected:
 
     def __str__(self) -> str:
         """As the table has it."""
-        if self.verdicts == ("up",):
-            return "up"
         cause = f", {self.causes[0]}, {self.layers[0]}" if self.causes[0] else ""
         return self.verdicts[0] + cause
 
@@ -74,4 +72,4 @@ class Fault:
     @property
     def is_healthy(self) -> bool:
         """Whether nothing is wrong."""
-        return self.expected.verdicts == ("up",)
+        return self.expected.verdicts[0] == "up" and set(self.expected.verdicts) <= {"up", "suspect"}

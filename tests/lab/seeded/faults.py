@@ -59,6 +59,12 @@ def _during(camera: str, before: str, then: str) -> During:
     return During(place(camera).gateway.name, unit(camera, before), 2.5, unit(camera, then), unit(camera, "start"))
 
 
+def _soft(name: str, camera: str, picture: Picture) -> Fault:
+    """What measures alone do not prove: it stays up, and is a suspect at most, after hours."""
+    expected = Expected(("up", "suspect"), ("",), _AT_CAMERA, camera, 0)
+    return _camera(f"soft: {name}", camera, Shows(camera, picture), expected=expected)
+
+
 def _healthy(name: str, camera: str, picture: Picture) -> Fault:
     return _camera(f"healthy: {name}", camera, Shows(camera, picture), expected=_UP)
 
@@ -398,7 +404,7 @@ SITES: Final = (
         "gateway forwards nothing",
         _HD,
         _gateway(_HD, "sysctl -qw net.ipv4.ip_forward=0", "sysctl -qw net.ipv4.ip_forward=1"),
-        expected=_cut_off(_HD, "port map missing", "gateway forwards nothing"),
+        expected=_cut_off(_HD, "gateway forwards nothing"),
         settle_s=25,
     ),
     _site(
@@ -462,7 +468,7 @@ SITES: Final = (
         _HD,
         ShowsAnother(f"{_HD}/cam-01", f"{_HD}/cam-02"),
         ShowsAnother(f"{_HD}/cam-02", f"{_HD}/cam-01"),
-        expected=Expected(("suspect",), ("swapped",), _AT_CAMERA, _HD, 0),
+        expected=Expected(("suspect",), ("swapped", "another view"), _AT_CAMERA, _HD, 0),
         paths="cam-0[12]/*",
     ),
 )
@@ -678,14 +684,14 @@ RELAY_FAULTS: Final = (
         "disk full",
         _VNPT,
         Command(_VNPT, _FULL, f"umount {_STATE}"),
-        expected=Expected(("up", "degraded", "unknown"), ("", "disk full", "cannot check"), ("host",), _VNPT, 0),
+        expected=Expected(("finding",), ("disk full",), ("host",), _VNPT),
         settle_s=2,
     ),
     _relay(
         "clock off by a minute",
         _VIETTEL,
         Command(_VIETTEL, _MINUTE_LATE, f"rm -f {_SITE_MODULE}"),
-        expected=Expected(("up", "degraded"), ("", "clock off"), ("host",), _VIETTEL, 0),
+        expected=Expected(("finding",), ("clock off",), ("host",), _VIETTEL),
         settle_s=2,
     ),
 )
@@ -776,9 +782,9 @@ HEALTHY: Final = (
         expected=_UP,
         settle_s=2,
     ),
-    _healthy("another picture than before: moved", f"{_HD}/cam-03", Picture.MOVED),
-    _healthy("a blurred picture", f"{_QN}/cam-02", Picture.BLURRED),
-    _healthy("a covered lens", f"{_BG1}/cam-02", Picture.COVERED),
+    _soft("another picture than before: moved", f"{_HD}/cam-03", Picture.MOVED),
+    _soft("a blurred picture", f"{_QN}/cam-02", Picture.BLURRED),
+    _soft("a covered lens", f"{_BG1}/cam-02", Picture.COVERED),
 )
 
 FAULTS: Final = (*CAMERAS, *RECORDERS, *SITES, *RELAY_FAULTS, *CENTRES, *DOUBLES, *HEALTHY)

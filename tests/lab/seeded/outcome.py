@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from .fault import Fault
 
-_NOT_UP: Final = frozenset({"down", "degraded", "unknown", "quarantined"})
+_NOT_UP: Final = frozenset({"down", "degraded", "unknown", "quarantined", "suspect"})
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -37,15 +37,25 @@ class Look:
 
     @classmethod
     def at(cls, fault: Fault, document: Mapping[str, Any]) -> Look:
-        """What a document of `verify` says of a fault's paths."""
+        """What a document of `verify` says of a fault's paths, and of its host where that is the matter."""
         touched = set(fault.touched)
-        counted = Counter(
-            (path["verdict"], path["cause"], path["layer"] or "", path["object"])
-            for path in document["paths"]
-            if path["path"] in touched
-        )
-        incidents = sum(bool(touched & set(incident["paths"])) for incident in document["incidents"])
-        return cls(tuple(sorted(Said(*words, paths=number) for words, number in counted.items())), incidents)
+        said = Counter(_said(path) for path in document["paths"] if path["path"] in touched)
+        incidents = [incident for incident in document["incidents"] if touched & set(incident["paths"])]
+        if "finding" in fault.expected.verdicts:
+            of_host = [one for one in document["incidents"] if not one["paths"] and one["object"] in fault.where]
+            found = Counter(("finding", one["cause"], one["layer"], one["object"]) for one in of_host)
+            # A path that is up says nothing about its host.
+            said = found + Counter({words: number for words, number in said.items() if words[0] != "up" or not found})
+            incidents += of_host
+        return cls(tuple(sorted(Said(*words, paths=number) for words, number in said.items())), len(incidents))
+
+
+def _said(path: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    """What is said of a path; one that is up and has to be looked at is a suspect."""
+    suspects = (path.get("picture") or {}).get("suspects") or ()
+    if path["verdict"] == "up" and suspects:
+        return "suspect", ", ".join(sorted(map(str, suspects))), "picture", str(path["path"])
+    return path["verdict"], path["cause"], path["layer"] or "", path["object"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +145,6 @@ class Judgement:
 
     def _right_place(self, one: Said) -> bool:
         expected = self.fault.expected
-        if one.verdict == "up":
+        if one.verdict == "up" or self.fault.is_healthy:
             return True
         return one.cause in expected.causes and one.layer in expected.layers and expected.object in one.object
