@@ -37,7 +37,7 @@ def page(real: Sequence[Judgement], standin: Sequence[Judgement]) -> str:
         "### What is wrong there",
         "\n".join(wrongs(real)),
         "## On the stand-in",
-        "Where MediaMTX cannot be had the lab takes the stand-in; what it cannot show is left out.",
+        f"Where MediaMTX cannot be had the lab takes the stand-in. Of the faults {len(standin)} were tried on it:",
         "\n".join(last_lines(standin)),
         "\n".join(wrongs(standin)) if other else "Nothing is wrong there.",
     ]
