@@ -41,7 +41,7 @@ _NO_START = bytes(max(byte, 4) for byte in range(256))
 _SOURCE = (
     "appsrc name=source is-live=true format=time max-bytes=0 "
     "caps=video/x-{codec},stream-format=byte-stream,alignment=au,width={width},height={height},framerate={rate}/1 "
-    "! rtp{codec}pay pt=96 config-interval=-1 name="
+    "! rtp{codec}pay pt=96 config-interval=0 name="
 )
 _SOUND = (
     "appsrc name=sound is-live=true format=time max-bytes=0 caps=audio/x-alaw,rate=8000,channels=1 "
