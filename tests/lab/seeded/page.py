@@ -11,9 +11,9 @@ _HEAD = """\
 # What verify says of faults
 
 Faults are seeded in the lab, one after the other and where none can mask another several at a time, and `provisioner
-verify` looks at each three times. `scripts/seeded` does that and prints this page's tables; `scripts/seeded --printed`
-prints what is stored of the last time. The faults are in `tests/lab/seeded/faults.py`, what was seen in
-`tests/lab/seeded/real.json` and `standin.json`; a test compares this page with both.
+verify` looks at each as often as the last column says. `scripts/seeded` does that and prints this page's tables;
+`scripts/seeded --printed` prints what is stored of the last time. The faults are in `tests/lab/seeded/faults.py`, what
+was seen in `tests/lab/seeded/real.json` and `standin.json`; a test compares this page with both.
 
 Each look stands for itself: `verify` is asked to count one failure as one, to look at each picture in full, and to
 remember nothing of the faults before. **Expected** is the verdict, the cause, and the layer of the place; the place is
