@@ -84,7 +84,7 @@ def _relay(wanted: RelayToProbe, key: str, limits: ProbeBudget) -> RelayEvidence
     time.sleep(max(0.0, sampled + limits.sample_s - time.monotonic()))
     second, later_error = sample(paths)
     sources = source_peers.evidence(connected, source_peers.connections())
-    reads = reads_of_relay(wanted["address"], paths, (first, second), limits)
+    reads = reads_of_relay(wanted["address"], paths, (first, second), limits) if wanted.get("read", True) else {}
     if time.monotonic() < limits.until:
         devices = reach.again(devices, limits.connect_s)
     _add_redirects(devices, paths, (first, second), limits.until)
@@ -134,6 +134,7 @@ def _state(item: dict[str, Any]) -> SampleAnswer:
         "available": bool(item.get("available")),
         "online": bool(item.get("online")),
         "inbound_bytes": int(item.get("inboundBytes") or 0),
+        "damaged": int(item.get("inboundFramesInError") or 0),
         "tracks": [{k: t.get(k) for k in ("codec", "width", "height")} for t in tracks[:4]],
     }
 
@@ -141,12 +142,12 @@ def _state(item: dict[str, Any]) -> SampleAnswer:
 def reads_of_relay(
     address: str, paths: Mapping[str, PathToRead], samples: Samples, limits: ProbeBudget
 ) -> dict[str, ReadAnswer]:
-    """Read every path for a key frame, as the relay's own probe user; those that flow come first."""
+    """Read every path for a key frame, as the relay's own probe user; those that flow come first, else as asked."""
     try:
         password = PROBE_PASSWORD.read_text().strip()
     except OSError as error:
         return {name: {"error": f"{PROBE_PASSWORD}: {error.strerror}", "status": None} for name in paths}
-    names = sorted(paths, key=lambda n: (_promise(paths[n], samples, n), n))
+    names = sorted(paths, key=lambda n: _promise(paths[n], samples, n))
     reads: dict[str, ReadAnswer] = {}
 
     def done(number: int, result: ReadAnswer) -> None:
@@ -155,7 +156,8 @@ def reads_of_relay(
         reads[names[number]] = result
 
     login = Login(address, RTSP_PORT, _PROBE_USER, password)
-    readers.read_all({_PROBE_USER: login}, [(_PROBE_USER, name) for name in names], limits.reads(), done)
+    looks = {number: paths[name]["look"] for number, name in enumerate(names) if "look" in paths[name]}
+    readers.read_all({_PROBE_USER: login}, [(_PROBE_USER, name) for name in names], limits.reads(), done, looks)
     return reads
 
 
@@ -197,7 +199,9 @@ def _centre(wanted: CentreToProbe, key: str, limits: ProbeBudget) -> CentreEvide
     logins = {r["relay"]: Login(r["address"], RTSP_PORT, r["user"], r["secret"]) for r in wanted["relays"]}
     turns = [(r["relay"], name) for r in wanted["relays"] for name in r["paths"]]
     reads: dict[readers.Turn, ReadAnswer] = {}
-    readers.read_all(logins, turns, limits.reads(), lambda number, read: reads.update({turns[number]: read}))
+    by_turn = {(r["relay"], name): look for r in wanted["relays"] for name, look in r.get("looks", {}).items()}
+    looks = {number: by_turn[turn] for number, turn in enumerate(turns) if turn in by_turn}
+    readers.read_all(logins, turns, limits.reads(), lambda number, read: reads.update({turns[number]: read}), looks)
     return {
         "tunnel": reach.evidence_of_tunnel(tunnel, reach.live_tunnel(key)),
         "relays": {

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from provisioner.plan.changes import Change, pending
 from provisioner.verify.evidence import Device, HostEvidence, RelayEvidence
+from provisioner.verify.memory import NOTHING, PathMemory
 from provisioner.verify.origins import Origins, device_of
 from provisioner.verify.result import Cause, Layer
 from provisioner.verify.wanted import PathToCheck
@@ -26,11 +28,13 @@ class Shortfall:
 class Check:
     """The outcome of one check: passed, failed, or not checked (`passed` is None).
 
-    Which level it stands for is known to the table of levels alone.
+    Which level it stands for is known to the table of levels alone. A check that was not due, or cannot be made of such
+    a picture, does not apply: its level is left out, and the next one follows.
     """
 
     passed: bool | None
     finding: Shortfall | None = None
+    applies: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,8 @@ class Case:
         siblings: the devices of the same site that were tried.
         origins: where the pictures of the relay come from; None where it did not tell.
         asks_origin: whether it matters where a picture comes from.
+        memory: what earlier verifications left of the path; never evidence of how it is now.
+        at: when the evidence was gathered; None in the looks of a change.
     """
 
     target: PathToCheck
@@ -50,6 +56,8 @@ class Case:
     siblings: frozenset[Device]
     origins: Origins | None
     asks_origin: bool = True
+    memory: PathMemory = NOTHING
+    at: datetime | None = None
 
     @property
     def device(self) -> Device:
@@ -105,6 +113,10 @@ class Case:
 
 PASSED = Check(passed=True)
 """The outcome of a check that passed."""
+
+
+NOT_DUE = Check(passed=None, applies=False)
+"""The outcome of a check that does not apply."""
 
 
 def failed(layer: Layer, name: str, cause: Cause, detail: str = "") -> Check:

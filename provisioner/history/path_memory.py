@@ -1,0 +1,167 @@
+"""What is remembered of paths between verifications: one row a path, replaced when the path was looked at again.
+
+Beside the chain and no part of it: nothing of it says what a run did. Each row has a seal of its own where the vault is
+open, so that a row that somebody else wrote, or one of another path, is not taken for a memory.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable, Collection, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+import orjson
+from sqlalchemy import Connection, Insert, Result, Select, delete, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from provisioner.base.canonical import canonical_json
+from provisioner.base.json_document import Document
+from provisioner.history.database import Database, has_table, open_database
+from provisioner.history.place import StatePlace
+from provisioner.history.tables import path_memories, stored
+
+LARGEST: Final = 64 * 1024
+"""A memory of more letters is none of ours."""
+FORGOTTEN_AFTER: Final = timedelta(days=400)
+"""A path that nobody looked at for so long is forgotten."""
+
+# Rows are asked for by name, some at a time; of very many the whole inventory's are read, in one pass.
+_PART: Final = 1_000
+_MOST_NAMED: Final = 20_000
+_POSTGRESQL: Final = "postgresql"
+_KEY, _CHANGED = ("inventory", "path"), ("at", "content", "seal")
+
+Row = tuple[object, object]
+"""A row's content and seal as they are stored."""
+
+Change = Callable[[str, Document | None], Document]
+"""What is to be remembered of a path, by its name and by what was; None where that is nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadMemories:
+    """What is remembered of paths, by their names; `unread` are those whose row is none that this program wrote."""
+
+    documents: Mapping[str, Document] = field(default_factory=dict)
+    unread: tuple[str, ...] = ()
+
+
+def read_memories(place: StatePlace, paths: Collection[str]) -> ReadMemories | None:
+    """What is remembered of paths; nothing is made. None where there is no history at all.
+
+    Args:
+        place: where the history is, with the keys that seal it.
+        paths: their names.
+
+    Raises:
+        StateError: there is a history, and it cannot be read.
+    """
+    database = open_database(place, create=False)
+    if database is None:
+        return None
+    with closing(database):
+        documents = {path: _document(place, path, row) for path, row in _read(database, place, paths).items()}
+    unread = sorted(path for path, document in documents.items() if document is None)
+    return ReadMemories({path: one for path, one in documents.items() if one is not None}, tuple(unread))
+
+
+def remember_paths(place: StatePlace, paths: Collection[str], change: Change, at: datetime) -> None:
+    """Change what is remembered of paths, all of them or none; what other commands write meanwhile is not lost.
+
+    Args:
+        place: where the history is, with the keys that seal it; what is missing is made.
+        paths: their names.
+        change: makes each one's new memory out of the one that is there; it may be asked twice of one path.
+        at: now; paths that were not looked at for long are forgotten.
+
+    Raises:
+        StateError: it cannot be written.
+    """
+    database = open_database(place, create=True)
+    if database is None:
+        raise TypeError("a database that may be made is there")
+    with closing(database):
+        # A country's memories take seconds to be made: others can write until they are.
+        before = _read(database, place, paths)
+        rows = {path: _row(place, path, change(path, _document(place, path, before.get(path))), at) for path in paths}
+        with database.writing() as connection:
+            for path, row in _rows(connection, place.inventory, paths).items():
+                if row != before.get(path):
+                    rows[path] = _row(place, path, change(path, _document(place, path, row)), at)
+            if rows:
+                connection.execute(_upsert(connection), list(rows.values()))
+            old = path_memories.c.inventory == place.inventory, path_memories.c.at < at - FORGOTTEN_AFTER
+            connection.execute(delete(path_memories).where(*old))
+
+
+def _row(place: StatePlace, path: str, document: Document, at: datetime) -> dict[str, object]:
+    text = canonical_json(document).decode()
+    seal = place.keys.seal(_message(place.inventory, path, text))
+    return {"inventory": place.inventory, "path": path, "at": at, "content": text, "seal": seal}
+
+
+def _upsert(connection: Connection) -> Insert:
+    if connection.dialect.name == _POSTGRESQL:
+        in_server = postgresql.insert(path_memories)
+        return in_server.on_conflict_do_update(index_elements=_KEY, set_={n: in_server.excluded[n] for n in _CHANGED})
+    in_file = sqlite.insert(path_memories)
+    return in_file.on_conflict_do_update(index_elements=_KEY, set_={n: in_file.excluded[n] for n in _CHANGED})
+
+
+# --- rows -----------------------------------------------------------------------------------------
+
+
+def _read(database: Database, place: StatePlace, paths: Collection[str]) -> dict[str, Row]:
+    with database.reading() as connection:
+        return _rows(connection, place.inventory, paths) if has_table(connection, path_memories) else {}
+
+
+def _rows(connection: Connection, inventory: str, paths: Collection[str]) -> dict[str, Row]:
+    """The rows of paths as they are stored: nothing is taken for what it should be."""
+    of_inventory = _select().where(path_memories.c.inventory == inventory)
+    if len(paths) > _MOST_NAMED:
+        return _of(connection.execute(of_inventory), paths)
+    named = sorted(paths)
+    parts = (named[start : start + _PART] for start in range(0, len(named), _PART))
+    rows: dict[str, Row] = {}
+    for part in parts:
+        rows |= _of(connection.execute(of_inventory.where(path_memories.c.path.in_(part))), part)
+    return rows
+
+
+def _of(rows: Result[object, object, object], paths: Collection[str]) -> dict[str, Row]:
+    wanted = frozenset(paths)
+    return {path: (content, seal) for path, content, seal in rows if isinstance(path, str) and path in wanted}
+
+
+def _select() -> Select[object, object, object]:
+    return select(stored(path_memories.c.path), stored(path_memories.c.content), stored(path_memories.c.seal))
+
+
+def _document(place: StatePlace, path: str, row: Row | None) -> Document | None:
+    """What a row remembers; None where there is none, or none of this program's of this path."""
+    if row is None:
+        return None
+    content, seal = row
+    if not (isinstance(content, str) and isinstance(seal, str)) or len(content) > LARGEST:
+        return None
+    try:
+        document = orjson.loads(content) if _is_own(place, path, content, seal) else None
+    except ValueError:  # no JSON, or half of a character, which no text of ours has
+        return None
+    return document if isinstance(document, dict) else None
+
+
+def _is_own(place: StatePlace, path: str, content: str, seal: str) -> bool:
+    if place.keys.secret is None:
+        return True
+    own = place.keys.seal(_message(place.inventory, path, content))
+    return hmac.compare_digest(own.encode(), seal.encode())
+
+
+def _message(inventory: str, path: str, text: str) -> str:
+    """What is sealed: neither an inventory's id nor a path has the character that ends a line."""
+    return f"memory\n{inventory}\n{path}\n{text}"

@@ -1,0 +1,211 @@
+"""What looks at a path come to, one after the other and by what is remembered of it. Pure.
+
+A verdict of `judge` is one look by itself. Here it becomes what is said of the path:
+
+- The last look that showed anything counts. One that is not good is never overruled by an earlier good one, nor by a
+  memory; nothing but a look at all levels makes a path `up`.
+- Down needs two failures at least a minute apart with nothing good between them: two looks of this run, or one of
+  this run and one that is remembered, which is not older than some hours. A single failure is `unknown` with its cause:
+  the path is not up, and nobody is sent out for a camera that was just starting.
+- A cause stays while the failure stands, until another is known better, the level that it stood for passes, or two
+  looks in a row agree on another: a silence does not hide what a camera said an hour ago.
+- Flapping: what is up now, and went down and came back again and again, is `degraded`.
+
+Where one look is all that is asked for (`--once`), it says what it says, and nothing of before counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import Final
+
+from provisioner.base.clock import local_time
+from provisioner.verify.levels import HIGHEST
+from provisioner.verify.memory import REMEMBERED_FOR, Failing, PathMemory, after
+from provisioner.verify.result import (
+    Cause,
+    Layer,
+    Look,
+    PathVerdict,
+    PictureReport,
+    Proof,
+    Scope,
+    Standing,
+    Trouble,
+    Verdict,
+)
+from provisioner.verify.rotation import content_of
+from provisioner.verify.wanted import PathToCheck
+
+APART: Final = timedelta(seconds=60)
+"""Two failures at least so far apart are no moment's weakness."""
+FLAPPING_CHANGES: Final = 4
+FLAPPING_WINDOW: Final = timedelta(hours=48)
+"""So many changes between up and down within so long are flapping: two nights with an outage each."""
+
+_GOOD_OR_BAD = frozenset({Verdict.UP, Verdict.DOWN})
+
+
+def look_of(verdict: PathVerdict, target: PathToCheck, *, maintenance: bool) -> Look | None:
+    """A verdict of `judge` as it is remembered; None where nobody looked."""
+    if verdict.checked_at is None:
+        return None
+    return _look(verdict, content_of(target), maintenance=maintenance)
+
+
+def _look(verdict: PathVerdict, content: str, *, maintenance: bool) -> Look:
+    trouble = None
+    if verdict.cause not in {Cause.NONE, Cause.NOT_ASKED}:
+        trouble = Trouble(verdict.cause, verdict.layer, verdict.object, verdict.detail, verdict.failed_level)
+    picture = verdict.picture or PictureReport("")
+    return Look(
+        path=verdict.path,
+        at=_moment(verdict),
+        verdict=verdict.verdict,
+        trouble=trouble,
+        proved=verdict.passed,
+        content=content,
+        complete=verdict.verdict is Verdict.UP and verdict.level == HIGHEST.number,
+        full=picture.full and verdict.verdict is Verdict.UP,
+        keys=picture.keys,
+        suspects=frozenset(picture.suspects) if picture.seconds else None,
+        noise=picture.noise,
+        maintenance=maintenance,
+    )
+
+
+def needs_second_look(verdict: PathVerdict, memory: PathMemory) -> bool:
+    """Whether a look that failed is the first that did, so that it has to be seen again before it is `down`."""
+    at = verdict.checked_at
+    if verdict.verdict is not Verdict.DOWN or at is None:
+        return False
+    return not _confirms(_before(memory.known_at(at), at).failing, at)
+
+
+def settled(looks: Sequence[PathVerdict], memory: PathMemory, scope: Scope) -> PathVerdict:
+    """What is said of a path.
+
+    Args:
+        looks: the verdicts of this run's looks, in their order, at least one.
+        memory: what earlier runs left.
+        scope: whether the path is to be judged by one look alone.
+    """
+    last = next((look for look in reversed(looks) if _shows(look)), looks[-1])
+    at = last.checked_at
+    if at is None:
+        return _with_proof(last, memory)
+    known = memory.known_at(at)
+    if scope.once:
+        return _by_itself(last, known)
+    if last.verdict is Verdict.DOWN:
+        return _with_proof(_failing(last, looks, known), known)
+    if last.verdict is Verdict.UP and (changes := _changes(looks, known, at)) >= FLAPPING_CHANGES:
+        return _with_proof(_flapping(last, known, changes), known)
+    return last if last.verdict is Verdict.UP else _with_proof(last, known)
+
+
+def _by_itself(look: PathVerdict, memory: PathMemory) -> PathVerdict:
+    """What one look says, whatever was before it."""
+    standing = Standing(_moment(look), 1, confirmed=True) if look.verdict is Verdict.DOWN else None
+    said = replace(look, standing=standing)
+    return said if look.verdict is Verdict.UP else _with_proof(said, memory)
+
+
+def _shows(look: PathVerdict) -> bool:
+    """Whether a look came to know anything about how the path is."""
+    return look.checked_at is not None and look.verdict is not Verdict.UNKNOWN
+
+
+def _with_proof(verdict: PathVerdict, memory: PathMemory) -> PathVerdict:
+    return replace(verdict, last_proof=last_proof(memory))
+
+
+def last_proof(memory: PathMemory) -> Proof | None:
+    """What was last proved of a path at its highest level; None where nothing ever was."""
+    if not memory.proofs:
+        return None
+    level = max(memory.proofs)
+    return Proof(level, memory.proofs[level])
+
+
+# --- failures -------------------------------------------------------------------------------------
+
+
+def _before(memory: PathMemory, at: datetime) -> PathMemory:
+    """What is remembered, without a failure that is too old to say anything about now."""
+    failing = memory.failing
+    recent = failing is not None and at - failing.last <= REMEMBERED_FOR
+    return memory if recent else replace(memory, failing=None)
+
+
+def _confirms(failing: Failing | None, at: datetime) -> bool:
+    return failing is not None and at - failing.first >= APART
+
+
+def _failing(last: PathVerdict, looks: Sequence[PathVerdict], memory: PathMemory) -> PathVerdict:
+    """A path of which the last look that showed anything failed: down, or not yet."""
+    at = _moment(last)
+    told = (_look(look, "", maintenance=False) for look in looks[: looks.index(last) + 1] if _shows(look))
+    failing = remembered(_before(memory, at), told).failing
+    if failing is None:
+        raise TypeError("a look that failed is a failure")
+    trouble, confirmed = failing.trouble, _confirms(failing, at)
+    return replace(
+        last,
+        verdict=Verdict.DOWN if confirmed else Verdict.UNKNOWN,
+        cause=trouble.cause,
+        layer=trouble.layer,
+        object=trouble.object,
+        detail=trouble.detail if confirmed else _unconfirmed(trouble, at),
+        failed_level=trouble.level,
+        standing=Standing(failing.first, failing.count, confirmed),
+    )
+
+
+def _unconfirmed(trouble: Trouble, at: datetime) -> str:
+    said = f": {trouble.detail}" if trouble.detail else ""
+    return f"failing, not yet confirmed: it failed once, at {local_time(at)}{said}"
+
+
+def _moment(verdict: PathVerdict) -> datetime:
+    if verdict.checked_at is None:
+        raise TypeError("a look has a moment")
+    return verdict.checked_at
+
+
+# --- flapping -------------------------------------------------------------------------------------
+
+
+def _changes(looks: Sequence[PathVerdict], memory: PathMemory, at: datetime) -> int:
+    """How often a path changed between up and down lately; what was in a maintenance window does not count."""
+    lately = [past.verdict for past in memory.past if at - past.at <= FLAPPING_WINDOW and not past.maintenance]
+    told = [verdict for verdict in (*lately, *(look.verdict for look in looks)) if verdict in _GOOD_OR_BAD]
+    return sum(one is not other for one, other in pairwise(told))
+
+
+def _flapping(verdict: PathVerdict, memory: PathMemory, changes: int) -> PathVerdict:
+    trouble = memory.trouble
+    was = f"; the last time it was down: {trouble.cause.value}" if trouble and trouble.cause.value else ""
+    known = trouble is not None and trouble.layer is not None
+    return replace(
+        verdict,
+        verdict=Verdict.DEGRADED,
+        cause=Cause.FLAPPING,
+        layer=trouble.layer if trouble and known else Layer.STREAM,
+        object=trouble.object if trouble and known else verdict.path,
+        detail=f"it is up now, and changed {changes} times between up and down in {_hours(FLAPPING_WINDOW)} h{was}",
+    )
+
+
+def _hours(time: timedelta) -> int:
+    return int(time.total_seconds() // 3600)
+
+
+def remembered(memory: PathMemory, looks: Iterable[Look]) -> PathMemory:
+    """The memory after a run's looks."""
+    for look in looks:
+        memory = after(memory, look)
+    return memory
