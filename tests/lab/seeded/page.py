@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
+from .faults import FAULTS
 from .outcome import Judgement
-from .table import last_lines, table, wrongs
+from .table import WIDTH, last_lines, table, wrongs
 
 _HEAD = """\
 # What verify says of faults
@@ -34,6 +36,7 @@ def page(real: Sequence[Judgement], standin: Sequence[Judgement]) -> str:
         "## On MediaMTX",
         "\n".join(table(real)),
         "\n".join(last_lines(real)),
+        *_untried(real),
         "### What is wrong there",
         "\n".join(wrongs(real)),
         "## On the stand-in",
@@ -42,3 +45,10 @@ def page(real: Sequence[Judgement], standin: Sequence[Judgement]) -> str:
         "\n".join(wrongs(standin)) if other else "Nothing is wrong there.",
     ]
     return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def _untried(judged: Sequence[Judgement]) -> list[str]:
+    """A paragraph that names the faults of which nothing is stored."""
+    tried = {one.fault.name for one in judged}
+    names = [fault.name for fault in FAULTS if fault.name not in tried]
+    return [textwrap.fill(f"Not tried yet: {'; '.join(names)}.", WIDTH)] if names else []

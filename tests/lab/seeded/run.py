@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Final
 
 from tests.lab.deployment import Deployment
@@ -19,7 +18,7 @@ from tests.lab.topology import RELAYS
 from .fault import PATHS, Fault
 from .faults import batches
 from .outcome import Look, Outcome
-from .steps import During
+from .steps import During, Shows, ShowsAnother
 
 _MENDING_TRIES: Final = 20
 # What a relay receives, twice: a look with `verify` costs twenty times as much, and the next batch is one.
@@ -37,7 +36,9 @@ time.sleep(1.2)
 second = listed()
 print(json.dumps([name for name, (there, count) in second.items() if there and count > first.get(name, (0, 0))[1]]))
 """
-_WISHES: Final = (("--once",), ("--picture", "full"))
+# Each look stands for itself.
+_VERIFY: Final = ("verify", "--once")
+_FULL: Final = ("--picture", "full")
 
 
 @dataclass(frozen=True)
@@ -45,12 +46,6 @@ class Seeding:
     """A deployed lab in which faults are seeded."""
 
     deployment: Deployment
-
-    @cached_property
-    def words(self) -> tuple[str, ...]:
-        """The command: each look stands for itself, and takes the time that a judgement of the picture needs."""
-        known = self.deployment.run("verify", "--help").stdout
-        return ("verify", *(word for wish in _WISHES if wish[0] in known for word in wish))
 
     def results(self, faults: tuple[Fault, ...], runs: int) -> Iterator[Outcome]:
         """Seed all of these faults, those that mask none of each other at the same time."""
@@ -105,11 +100,10 @@ class Seeding:
         for step in (step for fault in batch for step in fault.how):
             if isinstance(step, During):
                 step.begin(self.deployment)
-        return self._verified()
-
-    def _verified(self) -> dict[str, Any]:
+        # A picture that repeats takes several key frames; whatever else is broken shows at a quick look, too.
+        of_pictures = any(isinstance(step, Shows | ShowsAnother) for fault in batch for step in fault.how)
         began = time.monotonic()
-        document = self.deployment.document(*self.words, codes=(0, 1))
+        document = self.deployment.document(*_VERIFY, *(_FULL if of_pictures else ()), codes=(0, 1))
         _say(f"  {time.monotonic() - began:.0f} s; {'; '.join(map(_words, document['incidents'])) or 'all up'}")
         return document
 
