@@ -529,6 +529,7 @@ _MINUTE_LATE: Final = (
 )
 _KEYS = "/etc/provisioner/keys"
 _NFT_AGAIN = "systemctl restart provisioner-nft"
+_WG_AGAIN = "systemctl restart provisioner-wg; systemctl start provisioner-mediamtx"
 _CANNOT = ("cannot check",)
 RELAY_FAULTS: Final = (
     _relay(
@@ -602,19 +603,15 @@ RELAY_FAULTS: Final = (
         settle_s=2,
     ),
     _relay(
-        "tunnel interface gone",
+        "tunnel interface down",
         _VIETTEL,
-        Command(
-            _VIETTEL,
-            "systemctl stop provisioner-wg",
-            "systemctl start provisioner-wg; systemctl restart provisioner-mediamtx",
-        ),
+        Command(_VIETTEL, "ip link set wg-prov down", _WG_AGAIN),
         expected=_of(_VIETTEL, "down", "tunnel down", layers=("tunnel",)),
     ),
     _relay(
         "no route into the tunnel",
         _VNPT,
-        Command(_VNPT, "ip route del 10.92.0.0/16", "systemctl restart provisioner-wg"),
+        Command(_VNPT, "ip route del 10.92.0.0/16", _WG_AGAIN),
         expected=_of(_VNPT, "down", "tunnel down", layers=("tunnel",)),
     ),
     _relay(
@@ -662,7 +659,7 @@ RELAY_FAULTS: Final = (
     _relay(
         "one peer drifted",
         _VIETTEL,
-        Command(_VIETTEL, _MORE_ADDRESSES, "systemctl restart provisioner-wg"),
+        Command(_VIETTEL, _MORE_ADDRESSES, _WG_AGAIN),
         expected=_of(_VIETTEL, "degraded", "drift", layers=("host",)),
         paths=f"*/{_HD}/*",
     ),
