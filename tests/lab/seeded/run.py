@@ -100,10 +100,10 @@ class Seeding:
         for step in (step for fault in batch for step in fault.how):
             if isinstance(step, During):
                 step.begin(self.deployment)
-        # A picture that repeats takes several key frames; whatever else is broken shows at a quick look, too.
-        of_pictures = any(isinstance(step, Shows | ShowsAnother) for fault in batch for step in fault.how)
+        # What repeats or comes short shows in a longer look; whatever else is broken in a quick one, too.
+        longer = any(_is_of_pictures(fault) for fault in batch)
         began = time.monotonic()
-        document = self.deployment.document(*_VERIFY, *(_FULL if of_pictures else ()), codes=(0, 1))
+        document = self.deployment.document(*_VERIFY, *(_FULL if longer else ()), codes=(0, 1))
         _say(f"  {time.monotonic() - began:.0f} s; {'; '.join(map(_words, document['incidents'])) or 'all up'}")
         return document
 
@@ -119,6 +119,10 @@ class Seeding:
         finally:
             self.deployment.state = kept
             shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _is_of_pictures(fault: Fault) -> bool:
+    return "starved" in fault.expected.causes or any(isinstance(step, Shows | ShowsAnother) for step in fault.how)
 
 
 def _elsewhere(batch: Iterable[Fault], document: Mapping[str, Any]) -> list[str]:
