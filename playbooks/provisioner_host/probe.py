@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from provisioner_host import observe, reach, readers, redirects, relay, source_log, source_peers, units
+from provisioner_host import deliveries, observe, reach, readers, redirects, relay, source_log, source_peers, units
 from provisioner_host.paths import PROBE_PASSWORD, RTSP_PORT, UNIT_MEDIAMTX
 from provisioner_host.rtsp_reader import Login
 from provisioner_host.shell import Failed, scrub
@@ -17,7 +19,9 @@ if TYPE_CHECKING:
         CentreEvidenceAnswer,
         CentreToProbe,
         DeviceEvidenceAnswer,
+        FactsAnswer,
         LimitsRequest,
+        ObserveRequest,
         PathToProbe,
         PathToRead,
         ProbeAnswer,
@@ -26,11 +30,15 @@ if TYPE_CHECKING:
         RelayEvidenceAnswer,
         RelayToProbe,
         SampleAnswer,
+        SpanAnswer,
     )
 
     Samples = tuple[dict[str, SampleAnswer], dict[str, SampleAnswer]]
 
 _LOG_S = 90
+# So long after the first sample a path that flows has grown, be it a slow one.
+_LEAST_S = 2.0
+_Result = TypeVar("_Result")
 _PROBE_USER = "probe"
 
 
@@ -50,55 +58,117 @@ class ProbeBudget:
         return readers.ReadTimes(self.readers, self.read_s, self.until)
 
 
-def probe(request: ProbeRequest, folder: Path) -> ProbeAnswer:
-    """Gather a host's facts, and the evidence about the paths that the request names.
+class Spans:
+    """What a visit waited for: each part with its beginning and its end, on the visit's own clock. Parts overlap."""
 
-    The request's `relay` holds the paths of a relay, its `centre` the relays that a centre reads from.
+    def __init__(self, begun: float) -> None:
+        self._begun = begun
+        self.answer: list[SpanAnswer] = []
+
+    @contextmanager
+    def of(self, what: str) -> Iterator[None]:
+        """Measure a part."""
+        since = time.monotonic()
+        try:
+            yield
+        finally:
+            seconds = time.monotonic() - since
+            self.answer.append({"what": what, "at": round(since - self._begun, 2), "seconds": round(seconds, 2)})
+
+
+def probe(request: ProbeRequest, folder: Path) -> ProbeAnswer:
+    """Gather a host's facts, and the evidence about the paths that the request names, side by side.
+
+    The request's `relay` holds the paths of a relay, its `centre` the relays that a centre reads from. Nearly all of
+    a visit is waiting for others: for pictures, for a second look at the paths, for programs.
     """
     limits = ProbeBudget(request)
+    spans = Spans(limits.begun)
     answer: ProbeAnswer = {"facts": None, "facts_error": "", "seconds": 0.0}
-    try:
-        answer["facts"] = observe.observe(request["observe"], folder)
-    except (Failed, OSError) as error:
-        # What is known of the paths is worth telling even where the host's own facts could not be read.
-        answer["facts_error"] = scrub(str(error))
     key = request["observe"]["digest_key"]
-    if "relay" in request:
-        answer["relay"] = _relay(request["relay"], key, limits)
-    if "centre" in request:
-        answer["centre"] = _centre(request["centre"], key, limits)
-    answer["seconds"] = round(time.monotonic() - limits.begun, 1)
+    with ThreadPoolExecutor(3) as beside:
+        relay = beside.submit(_relay, request["relay"], key, limits, spans) if "relay" in request else None
+        centre = beside.submit(_centre, request["centre"], key, limits, spans) if "centre" in request else None
+        facts = beside.submit(_facts, request["observe"], folder, spans)
+        answer["facts"], answer["facts_error"] = facts.result()
+        if relay is not None:
+            answer["relay"] = relay.result()
+        if centre is not None:
+            answer["centre"] = centre.result()
+    answer["spans"] = spans.answer
+    answer["seconds"] = round(time.monotonic() - limits.begun, 2)
     return answer
+
+
+def _facts(request: ObserveRequest, folder: Path, spans: Spans) -> tuple[FactsAnswer | None, str]:
+    """The host's facts, or why they could not be read: what is known of the paths is worth telling all the same."""
+    with spans.of("facts"):
+        try:
+            return observe.observe(request, folder), ""
+        except (Failed, OSError) as error:
+            return None, scrub(str(error))
 
 
 # --- a relay --------------------------------------------------------------------------------------
 
 
-def _relay(wanted: RelayToProbe, key: str, limits: ProbeBudget) -> RelayEvidenceAnswer:
+def _relay(wanted: RelayToProbe, key: str, limits: ProbeBudget, spans: Spans) -> RelayEvidenceAnswer:
     paths = {p["name"]: p for p in wanted["paths"]}
+    # First of all: every connection and every read that we begin may change what these say.
     tunnel = reach.live_tunnel(key)
     first, error = sample(paths)
     connected = source_peers.connections()
     sampled = begun = time.monotonic()
-    devices = reach.connect_all(((p["address"], p["port"]) for p in paths.values()), limits.connect_s)
-    time.sleep(max(0.0, sampled + limits.sample_s - time.monotonic()))
-    second, later_error = sample(paths)
-    sources = source_peers.evidence(connected, source_peers.connections())
-    reads = reads_of_relay(wanted["address"], paths, (first, second), limits) if wanted.get("read", True) else {}
-    if time.monotonic() < limits.until:
-        devices = reach.again(devices, limits.connect_s)
-    _add_redirects(devices, paths, (first, second), limits.until)
-    tunnel_after = reach.wait_for_keepalive(tunnel, key, wanted["paths"], devices, begun)
-    elapsed = time.monotonic() - limits.begun
-    return {
-        "unit": _unit(),
-        "api_error": later_error or error,
-        "tunnel": reach.evidence_of_tunnel(tunnel, tunnel_after),
-        "devices": devices,
-        "paths": {name: {"samples": [first.get(name), second.get(name)], "read": reads.get(name)} for name in paths},
-        "sources": sources,
-        "errors": source_log.last_errors(paths, _LOG_S + elapsed),
-    }
+    with deliveries.watched(paths) as delivered, ThreadPoolExecutor(2) as beside:
+        to_read = paths if wanted.get("read", True) else {}
+        reading = beside.submit(_timed, spans, "reads", reads_of_relay, wanted["address"], to_read, (first, {}), limits)
+        places = sorted({(p["address"], p["port"]) for p in paths.values()})
+        trying = beside.submit(_timed, spans, "ports", reach.connect_all, places, limits.connect_s)
+        with spans.of("samples"):
+            wait([reading], max(_LEAST_S, limits.sample_s))
+            second, later_error = _later_sample(paths, first, sampled, limits.sample_s)
+            sources = source_peers.evidence(connected, source_peers.connections())
+        devices, reads = trying.result(), reading.result()
+    with spans.of("causes"):
+        if time.monotonic() < limits.until:
+            devices = reach.again(devices, limits.connect_s)
+        _add_redirects(devices, paths, (first, second), limits.until)
+        tunnel_after = reach.wait_for_keepalive(tunnel, key, wanted["paths"], devices, begun)
+        elapsed = time.monotonic() - limits.begun
+        return {
+            "unit": _unit(),
+            "api_error": later_error or error,
+            "tunnel": reach.evidence_of_tunnel(tunnel, tunnel_after),
+            "devices": devices,
+            "paths": {
+                name: {"samples": [first.get(name), second.get(name)], "read": reads.get(name)} for name in paths
+            },
+            "sources": sources,
+            "errors": source_log.last_errors(paths, _LOG_S + elapsed),
+            "deliveries": delivered.evidence(),
+        }
+
+
+def _later_sample(
+    paths: Mapping[str, PathToProbe], first: Mapping[str, SampleAnswer], sampled: float, longest_s: float
+) -> tuple[dict[str, SampleAnswer], str]:
+    """The paths again, so long after the first sample as it takes to see that they flow, and no longer than that.
+
+    A path that has not grown may be a slow one: only the whole time says that nothing comes.
+    """
+    for seconds in (min(_LEAST_S, longest_s), longest_s):
+        time.sleep(max(0.0, sampled + seconds - time.monotonic()))
+        second, error = sample(paths)
+        if all(path["on_demand"] or _grew(first.get(name), second.get(name)) for name, path in paths.items()):
+            break
+        if time.monotonic() > sampled + longest_s:
+            break
+    return second, error
+
+
+def _timed(spans: Spans, what: str, work: Callable[..., _Result], *arguments: Any) -> _Result:
+    with spans.of(what):
+        return work(*arguments)
 
 
 def _add_redirects(
@@ -164,9 +234,13 @@ def reads_of_relay(
 def _promise(path: PathToRead, samples: Samples, name: str) -> int:
     """A path's place: those that flow first, so that hopeless ones do not use up the time."""
     before, after = (sample.get(name) for sample in samples)
-    if before and after and after["inbound_bytes"] > before["inbound_bytes"]:
+    if _grew(before, after) or (name not in samples[1] and before and before["available"]):
         return 0
     return 1 if path["on_demand"] else 2
+
+
+def _grew(before: SampleAnswer | None, after: SampleAnswer | None) -> bool:
+    return bool(before and after and after["inbound_bytes"] > before["inbound_bytes"])
 
 
 def _add_source(result: ReadAnswer, path: PathToRead, paths: Mapping[str, PathToRead]) -> None:
@@ -194,18 +268,26 @@ def _after(name: str) -> SampleAnswer | None:
 # --- a centre -------------------------------------------------------------------------------------
 
 
-def _centre(wanted: CentreToProbe, key: str, limits: ProbeBudget) -> CentreEvidenceAnswer:
+def _centre(wanted: CentreToProbe, key: str, limits: ProbeBudget, spans: Spans) -> CentreEvidenceAnswer:
     tunnel = reach.live_tunnel(key)
     logins = {r["relay"]: Login(r["address"], RTSP_PORT, r["user"], r["secret"]) for r in wanted["relays"]}
-    turns = [(r["relay"], name) for r in wanted["relays"] for name in r["paths"]]
+    # The relays take turns, too.
+    placed = sorted((number, r["relay"], name) for r in wanted["relays"] for number, name in enumerate(r["paths"]))
+    turns = [(of, name) for _, of, name in placed]
     reads: dict[readers.Turn, ReadAnswer] = {}
     by_turn = {(r["relay"], name): look for r in wanted["relays"] for name, look in r.get("looks", {}).items()}
     looks = {number: by_turn[turn] for number, turn in enumerate(turns) if turn in by_turn}
-    readers.read_all(logins, turns, limits.reads(), lambda number, read: reads.update({turns[number]: read}), looks)
+
+    def done(number: int, read: ReadAnswer) -> None:
+        reads[turns[number]] = read
+
+    with spans.of("centre reads"), deliveries.incoming(logins.values()) as incoming:
+        readers.read_all(logins, turns, limits.reads(), done, looks)
     return {
         "tunnel": reach.evidence_of_tunnel(tunnel, reach.live_tunnel(key)),
         "relays": {
             r["relay"]: {name: result for (of, name), result in reads.items() if of == r["relay"]}
             for r in wanted["relays"]
         },
+        "incoming": incoming.evidence(),
     }

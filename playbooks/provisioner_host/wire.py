@@ -697,6 +697,71 @@ class SourcesAnswer(TypedDict):
     halted: list[PlaceAnswer]
 
 
+class DeliveryAnswer(TypedDict):
+    """How one reader's session was served while it was watched.
+
+    Keys:
+        address, port: where the reader is.
+        packets, discarded: what MediaMTX handed over for it, and what it threw away as the reader was too slow.
+        sent, again: bytes that were sent, and of them those that had to be sent again.
+        waiting: bytes that wait to be sent, or for the reader's word that they came.
+        busy_s: how long there was something to send; `unread_s` of it the reader's own end had no room.
+    """
+
+    user: str
+    path: str
+    address: str
+    port: int
+    seconds: float
+    packets: int
+    discarded: int
+    sent: int
+    again: int
+    waiting: int
+    busy_s: float
+    unread_s: float
+
+
+class ArrivalAnswer(PlaceAnswer):
+    """What came over one connection from a place while it was watched.
+
+    Keys:
+        own_port: the port at this end.
+        received, segments: bytes and packets; `disordered` are packets that came before one that was lost or late.
+        waiting: bytes that nobody has read yet.
+    """
+
+    own_port: int
+    seconds: float
+    received: int
+    segments: int
+    disordered: int
+    waiting: int
+
+
+class FlowAnswer(TypedDict):
+    """How much of a path came from its source, in the seconds in which it was there."""
+
+    seconds: float
+    bytes: int
+
+
+class RelayDeliveriesAnswer(TypedDict):
+    """How a relay's streams travelled: to its readers and from its sources; `flows` are by path."""
+
+    readers: list[DeliveryAnswer]
+    sources: list[ArrivalAnswer]
+    flows: dict[str, FlowAnswer]
+
+
+class SpanAnswer(TypedDict):
+    """A part of a visit: what was waited for, from when on its clock, and how long. Parts overlap."""
+
+    what: str
+    at: float
+    seconds: float
+
+
 class RelayEvidenceAnswer(TypedDict):
     """What a relay tells of its paths; `errors` are the last ones of each path's source.
 
@@ -710,6 +775,7 @@ class RelayEvidenceAnswer(TypedDict):
     paths: dict[str, PathEvidenceAnswer]
     sources: SourcesAnswer | None
     errors: dict[str, list[str]]
+    deliveries: NotRequired[RelayDeliveriesAnswer]
 
 
 class CentreEvidenceAnswer(TypedDict):
@@ -717,6 +783,7 @@ class CentreEvidenceAnswer(TypedDict):
 
     tunnel: TunnelEvidenceAnswer
     relays: dict[str, dict[str, ReadAnswer]]
+    incoming: NotRequired[list[ArrivalAnswer]]
 
 
 class ProbeAnswer(TypedDict):
@@ -726,6 +793,7 @@ class ProbeAnswer(TypedDict):
     facts_error: str
     relay: NotRequired[RelayEvidenceAnswer]
     centre: NotRequired[CentreEvidenceAnswer]
+    spans: NotRequired[list[SpanAnswer]]
     seconds: float
 
 

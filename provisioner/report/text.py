@@ -16,6 +16,7 @@ from provisioner.plan.guards.measures import named
 from provisioner.report.tables import text_table
 from provisioner.report.totals import SEVERITY, Total, total_of, totals_by
 from provisioner.verify.result import Cause, HostReport, Incident, PathVerdict, Verdict, VerifyResult
+from provisioner.verify.waits import waits_line
 
 _COLOURS = {Verdict.UP: "green", Verdict.DEGRADED: "yellow", Verdict.DOWN: "red", Verdict.UNKNOWN: "magenta"}
 _LISTED = 5
@@ -35,6 +36,7 @@ def text_report(result: VerifyResult, *, detail: bool = False, color: bool = Fal
         _hosts(result.hosts),
         _pictures(result.paths),
         _paths(result.paths, result.finished_at, color=color) if detail else (),
+        [printable(waits_line(result.waits))] if result.waits.total_s else (),
         map(printable, verify_ending(result)),
     ]
     return "\n\n".join("\n".join(lines) for lines in map(list, sections) if lines) + "\n"

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from provisioner.base.json_document import Document
 from provisioner.verify.levels import HIGHEST, LEVELS
 from provisioner.verify.result import HostReport, Incident, PathVerdict, PictureReport, VerifyResult, summary_of
+from provisioner.verify.waits import PARTS, HostWait
 
 
 def verify_document(result: VerifyResult) -> Document:
@@ -23,7 +24,12 @@ def verify_document(result: VerifyResult) -> Document:
         "level_names": {str(level.number): level.name for level in LEVELS},
         "paths": [_path(p, result.finished_at) for p in result.paths],
         "incidents": [_incident(i) for i in result.incidents],
-        "hosts": [_host(h) for h in result.hosts],
+        "hosts": [_host(h) | {"seconds": _seconds(result.waits.hosts.get(h.host))} for h in result.hosts],
+        "seconds": {
+            "total": round(result.waits.total_s, 2),
+            "until_asked": round(result.waits.before_s, 2),
+            "until_answered": round(result.waits.asked_s, 2),
+        },
         "held": [one.document for one in result.held],
     }
 
@@ -121,6 +127,16 @@ def _incident(incident: Incident) -> Document:
         "paths": list(incident.paths),
         "detail": incident.detail,
     }
+
+
+def _seconds(wait: HostWait | None) -> Document:
+    """How long a host took: until its answer, on the host itself, and what for; null where that is not known."""
+    parts = {what.replace(" ", "_"): wait.parts.get(what) if wait else None for what in PARTS}
+    return {"answer": _rounded(wait.answered_s if wait else None), "visit": wait.visit_s if wait else None, **parts}
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 2)
 
 
 def _host(host: HostReport) -> Document:

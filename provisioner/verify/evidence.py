@@ -13,6 +13,7 @@ from provisioner.hosts.document import Fields, UnreadableError, fields_of
 from provisioner.hosts.facts import HostFacts, facts_in
 from provisioner.hosts.runner import CallOutcome, HostAnswer
 from provisioner.verify.picture.measures import Picture, picture_in
+from provisioner.verify.travel import Arrival, Deliveries, arrivals_in, deliveries_in
 
 Device = tuple[str, int]
 
@@ -103,6 +104,7 @@ class RelayEvidence:
     Attributes:
         sources: None where it cannot say.
         redirects: where devices send whoever asks for their picture, of those that do so.
+        deliveries: how its streams travelled; None where it does not say.
     """
 
     unit: str
@@ -114,14 +116,16 @@ class RelayEvidence:
     errors: dict[str, tuple[str, ...]]
     sources: Sources | None = None
     redirects: Mapping[Device, str] = field(default_factory=dict)
+    deliveries: Deliveries | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class CentreEvidence:
-    """What a centre read, by relay and path."""
+    """What a centre read, by relay and path, and what came over its connections to relays meanwhile."""
 
     tunnel: LiveTunnel
     reads: dict[str, dict[str, Read]]
+    incoming: tuple[Arrival, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +180,7 @@ def relay_evidence(relay: Fields) -> RelayEvidence:
         errors=_errors(relay.below("errors")),
         sources=_sources(relay.below("sources")) if relay.has("sources") else None,
         redirects={_device(d): d.sentence("redirect") for d in relay.each("devices") if d.has("redirect")},
+        deliveries=deliveries_in(relay.below("deliveries")) if relay.has("deliveries") else None,
     )
 
 
@@ -204,7 +209,8 @@ def _centre(centre: Fields) -> CentreEvidence:
         relay: {name: _read(of.below(name)) for name in of.names() if of.has(name)}
         for relay, of in centre.named("relays")
     }
-    return CentreEvidence(_tunnel(centre.below("tunnel")), reads)
+    incoming = arrivals_in(centre, "incoming") if centre.has("incoming") else ()
+    return CentreEvidence(_tunnel(centre.below("tunnel")), reads, incoming)
 
 
 def _tunnel(tunnel: Fields) -> LiveTunnel:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
+from typing import Protocol
 
 from provisioner.verify.maintenance import Window
 from provisioner.verify.memory import Memories
@@ -17,8 +18,31 @@ def _say_nothing(_sentence: str) -> None:
     """Say nothing."""
 
 
+class Onlooker(Protocol):
+    """Who is told what a verification waits for, while it waits."""
+
+    def asked(self, paths: Mapping[str, int]) -> None:
+        """All hosts were asked, each about so many paths."""
+
+    def answered(self, host: str, outcome: str, seconds: float) -> None:
+        """A host has answered, or is not waited for any more."""
+
+
+class NoOnlooker:
+    """Nobody is told."""
+
+    def asked(self, paths: Mapping[str, int]) -> None:
+        """Tell nobody."""
+
+    def answered(self, host: str, outcome: str, seconds: float) -> None:
+        """Tell nobody."""
+
+
+_NOBODY = NoOnlooker()
+
+
 @dataclass(frozen=True, slots=True)
-class Watch:
+class Timepiece:
     """The time: which it is, and how to let some of it pass."""
 
     now: Callable[[], datetime]
@@ -39,6 +63,7 @@ class Orders:
         forgot: why there is nothing of that; empty where it could be read.
         windows: the maintenance windows of the inventory.
         say: tells a person what is waited for.
+        onlooker: is told of each host when it is asked, and when it has answered.
     """
 
     level: int | None = None
@@ -50,6 +75,7 @@ class Orders:
     forgot: str = ""
     windows: tuple[Window, ...] = ()
     say: Callable[[str], None] = _say_nothing
+    onlooker: Onlooker = _NOBODY
 
 
 EVERYTHING = Orders()

@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from provisioner.base.held import HeldFacility
 from provisioner.plan.changes import Change
+from provisioner.verify.waits import Waits
 
 
 class Verdict(StrEnum):
@@ -65,6 +66,7 @@ class Cause(StrEnum):
     CORRUPT = "corrupt picture"
     TIME_STUCK = "timestamps stuck"
     RATE_TOO_LOW = "rate too low"
+    STARVED = "starved"
     REDIRECTED = "camera redirects"
     CENTRE_CANNOT_READ = "centre cannot read"
     DRIFT = "drift"
@@ -75,7 +77,12 @@ class Cause(StrEnum):
     UNKNOWN = "unknown"
 
 
-IMPERFECT = frozenset({Cause.PICTURE_DIFFERS, Cause.SENDS_SOUND, Cause.CORRUPT, Cause.TIME_STUCK, Cause.RATE_TOO_LOW})
+IMPERFECT = frozenset(
+    {
+        *(Cause.PICTURE_DIFFERS, Cause.SENDS_SOUND, Cause.STARVED),
+        *(Cause.CORRUPT, Cause.TIME_STUCK, Cause.RATE_TOO_LOW),
+    }
+)
 """A picture comes, and it is not what was agreed."""
 
 
@@ -84,7 +91,7 @@ INFERRED = frozenset({Cause.PORT_MAP_MISSING, Cause.SILENT, Cause.UNKNOWN, Cause
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class StandingFailure:
     """A failure that stands: since when, how many looks saw it, and whether that is enough for `down`."""
 
     since: datetime
@@ -93,7 +100,7 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class Proof:
+class LastProof:
     """The highest level that was ever proved of a path, and when that was the last time."""
 
     level: int
@@ -126,7 +133,7 @@ class Trouble:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class PathLook:
     """What one look showed of a path by itself, to be remembered (`verify.memory`).
 
     Attributes:
@@ -230,8 +237,8 @@ class PathVerdict:
     object: str = ""
     detail: str = ""
     failed_level: int = 0
-    standing: Standing | None = None
-    last_proof: Proof | None = None
+    standing: StandingFailure | None = None
+    last_proof: LastProof | None = None
     maintenance: InMaintenance | None = None
     picture: PictureReport | None = None
 
@@ -243,8 +250,8 @@ class PathVerdict:
     @property
     def is_measured(self) -> bool:
         """Whether this run came to know how the path is, as far as it was asked."""
-        told = self.without_window is not Verdict.UNKNOWN or self.standing is not None
-        return told or (self.cause is Cause.NOT_ASKED and self.checked_at is not None)
+        is_known = self.without_window is not Verdict.UNKNOWN or self.standing is not None
+        return is_known or (self.cause is Cause.NOT_ASKED and self.checked_at is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,7 +283,7 @@ class HostReport:
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class CameraSample:
     """The cameras that a run was to measure, of those that were chosen.
 
     Attributes:
@@ -302,7 +309,7 @@ class Scope:
     """
 
     level: int | None = None
-    sample: Sample | None = None
+    sample: CameraSample | None = None
     deadline_s: float | None = None
     once: bool = False
 
@@ -317,6 +324,7 @@ class VerifyResult:
         scope: how far it was asked to go.
         forgot: why nothing is remembered of earlier runs; empty where the memory could be read.
         looks: what each look showed, to be remembered; in no document.
+        waits: where the time went.
     """
 
     engine: str
@@ -328,7 +336,8 @@ class VerifyResult:
     held: tuple[HeldFacility, ...] = ()
     scope: Scope = Scope()
     forgot: str = ""
-    looks: tuple[Look, ...] = field(default=(), repr=False)
+    looks: tuple[PathLook, ...] = field(default=(), repr=False)
+    waits: Waits = field(default_factory=Waits)
 
     @property
     def all_up(self) -> bool:

@@ -7,6 +7,7 @@ import re
 from provisioner.desired.spec import HostSpec
 from provisioner.hosts.runner import CallOutcome
 from provisioner.verify.case import PASSED, Case, Check, failed, not_checked
+from provisioner.verify.delivery import delivered_check
 from provisioner.verify.evidence import Read
 from provisioner.verify.redirect import origin_check, redirect_check
 from provisioner.verify.result import Cause, Layer
@@ -146,7 +147,7 @@ def _sound_check(case: Case, read: Read) -> Check:
 
 
 def centre_check(case: Case) -> Check:
-    """Check the same at every monitoring centre of the carrier, through the tunnel."""
+    """Check the same at every monitoring centre of the carrier, through the tunnel, and that it arrives in full."""
     if not case.target.centres and not case.target.shut:
         return not_checked(case.target.relay.id, "no monitoring centre reads it")
     checks = [_one_centre(case, centre) for centre in case.target.centres]
@@ -164,7 +165,10 @@ def _one_centre(case: Case, centre: HostSpec) -> Check:
     read = host.centre.reads.get(case.target.relay.id, {}).get(case.target.path.name)
     if read is None or not read.run:
         return not_checked(centre.id, f"{centre.id}: {read.error if read else 'the path was not read'}")
-    return _picture_check(case, read.frame) if read.frame else _unread_at(case, centre, read)
+    if read.frame is None:
+        return _unread_at(case, centre, read)
+    picture = _picture_check(case, read.frame)
+    return delivered_check(case, centre, read) if picture.passed else picture
 
 
 def _unread_at(case: Case, centre: HostSpec, read: Read) -> Check:

@@ -15,7 +15,7 @@ from provisioner.hosts.runner import CallOutcome, HostAnswer
 from provisioner.plan.changes import Action, Change, Impact, Resource
 from provisioner.verify.result import Cause, VerifyResult
 
-from .world import CENTRE, PATHS, RELAY, documents, judged, matching, merged, picture, printed
+from .world import CENTRE, PATHS, RELAY, documents, judged, matching, merged, packets, picture, printed
 
 CASES = Path(__file__).parents[2] / "cases" / "verify"
 
@@ -29,7 +29,8 @@ class _Relay(_Strict):
 
     `peers` is by facility; `devices`, `redirects` and `sources` are by `address:port` (of a source how many connections
     there are, and how many of them bring a picture); the rest is by path pattern. `looks` are what differs from a look
-    at a good picture; null where nothing could be measured.
+    at a good picture, null where nothing could be measured; `arrives` is what came of a stream in ten
+    seconds.
     """
 
     unreachable: str | None = None
@@ -49,12 +50,16 @@ class _Relay(_Strict):
     sources: dict[str, tuple[int, int]] | Literal["not told"] = {}
     halted: list[str] = []
     redirects: dict[str, str] = {}
+    arrives: dict[str, dict[str, Any]] = {}
+    deliveries: dict[str, Any] | None = None
 
 
 class _Centre(_Strict):
     unreachable: str | None = None
     failed: str | None = None
     reads: dict[str, dict[str, Any] | None] = {}
+    arrives: dict[str, dict[str, Any]] = {}
+    incoming: list[dict[str, Any]] = []
 
 
 class _Expected(_Strict):
@@ -129,8 +134,17 @@ def _change_paths(relay: dict[str, Any], case: _Relay) -> None:
     for pattern, look in case.looks.items():
         for name in matching(pattern):
             relay["paths"][name]["read"]["picture"] = None if look is None else merged(picture(), look)
+    _change_streams(relay, case)
     for pattern, errors in case.errors.items():
         relay["errors"] |= dict.fromkeys(matching(pattern), errors)
+
+
+def _change_streams(relay: dict[str, Any], case: _Relay) -> None:
+    for pattern, look in case.arrives.items():
+        for name in matching(pattern):
+            relay["paths"][name]["read"]["picture"] = _arriving(look)
+    if case.deliveries is not None:
+        relay["deliveries"] = {"readers": [], "sources": [], "flows": {}} | case.deliveries
 
 
 def _change_sources(relay: dict[str, Any], case: _Relay) -> None:
@@ -146,6 +160,15 @@ def _change_sources(relay: dict[str, Any], case: _Relay) -> None:
     }
 
 
+def _arriving(look: Mapping[str, Any]) -> dict[str, Any]:
+    """What a look measured: of ten seconds of a stream in full at 25 pictures a second, unless it is said otherwise."""
+    full = {"count": 250, "bytes": 500_000, "span_s": 9.96, "arrived_s": 9.96, "step_s": 0.04, "longest_s": 0.04}
+    came = {**full, **look}
+    looked_s = came.pop("looked_s", 10.0)
+    frames = {"frames": came["count"], "owed": came["count"], "declared_fps": None}
+    return picture(looked_s=looked_s, packets=packets(**came), **frames)
+
+
 def _place(where: str) -> dict[str, Any]:
     address, _, port = where.rpartition(":")
     return {"address": address.strip("[]"), "port": int(port)}
@@ -157,6 +180,11 @@ def _centre_answer(case: _Centre) -> HostAnswer:
     document = documents()[CENTRE]
     for pattern, read in case.reads.items():
         document["centre"]["relays"][RELAY] |= dict.fromkeys(matching(pattern), read)
+    for pattern, look in case.arrives.items():
+        for name in matching(pattern):
+            document["centre"]["relays"][RELAY][name]["picture"] = _arriving(look)
+    if case.incoming:
+        document["centre"]["incoming"] = case.incoming
     return HostAnswer(CENTRE, CallOutcome.ANSWERED, document)
 
 
