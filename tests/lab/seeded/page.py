@@ -17,11 +17,12 @@ verify` looks at each as often as the last column says. `scripts/seeded` does th
 `scripts/seeded --printed` prints what is stored of the last time. The faults are in `tests/lab/seeded/faults.py`, what
 was seen in `tests/lab/seeded/real.json` and `standin.json`; a test compares this page with both.
 
-Each look stands for itself: `verify` is asked to count one failure as one, to look at each picture in full, and to
-remember nothing of the faults before. **Expected** is the verdict, the cause, and the layer of the place; the place is
-right where the incident's object is the one that was broken, too. **Incidents** are those with a path of the fault, and
-one is right where the table does not say otherwise; **stable** is how many looks said the same. A *healthy* row is a
-state that looks like a fault and is none.
+Each look stands for itself: `verify --once` counts one failure as one and remembers nothing of the faults before, and
+`--picture full` looks longer where a picture is broken. **Expected** is the verdict, the cause, and the layer of the
+place; the place is right where the incident's object is the one that was broken, too, and some faults have several
+causes that are right. **Incidents** are those with a path of the fault: one is right for a fault. **Stable** is how
+many looks said the same. A *healthy* row is a state that looks like a fault and is none. A row is of the last time that
+its fault was seeded, which may be older than the code.
 
 What the lab cannot show: pictures are synthetic, its twelve cameras are programs, and what lasts for hours lasts for
 seconds here.

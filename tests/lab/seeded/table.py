@@ -58,7 +58,9 @@ def _percent(part: int, whole: int) -> str:
 
 def _row(one: Judgement) -> list[str]:
     counts = sorted({look.incidents for look in one.outcome.looks})
-    said = "the same" if one.is_right else seen(one.said, places=False)
+    said = seen(one.said, places=False)
+    if one.is_right and said == str(one.fault.expected):
+        said = "the same"
     cells = [one.fault.name, str(one.fault.expected), said, " or ".join(map(str, counts)), _stable(one)]
     if len(_line(cells)) > WIDTH:
         cells[2] = _BELOW
@@ -83,18 +85,26 @@ def _words(one: Judgement) -> str:
 
 
 def seen(said: Iterable[Said], *, places: bool = True) -> str:
-    """What was seen in words, each once."""
-    words = [_said(one, places=places) for one in said]
-    return "; ".join(dict.fromkeys(words)) or "nothing"
+    """What was seen in words, each once; the same of many objects is said once."""
+    objects: dict[tuple[str, str, str], list[str]] = {}
+    for one in said:
+        named = objects.setdefault((one.verdict, one.cause, one.layer), [])
+        if (name := _name(one)) not in named:
+            named.append(name)
+    return "; ".join(_said(*words, names if places else []) for words, names in objects.items()) or "nothing"
 
 
-def _said(one: Said, *, places: bool) -> str:
-    if not one.cause:
-        return one.verdict
+def _said(verdict: str, cause: str, layer: str, names: list[str]) -> str:
+    if not cause:
+        return verdict
+    where = f" {names[0]}" if len(names) == 1 else f" of {len(names)} objects" if names else ""
+    return f"{verdict}, {cause}, {layer}{where}"
+
+
+def _name(one: Said) -> str:
+    """An object's name without the province and the stream: both streams are one line."""
     parts = one.object.split("/")
-    # An object's name without the province and the stream: both streams are one line.
-    name = "/".join(parts[1:3]) if len(parts) == 4 else one.object
-    return f"{one.verdict}, {one.cause}, {one.layer}" + (f" {name}" if places else "")
+    return "/".join(parts[1:3]) if len(parts) == 4 else one.object
 
 
 def _line(cells: Iterable[str]) -> str:
