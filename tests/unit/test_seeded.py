@@ -112,3 +112,20 @@ def test_less_than_all_is_never_printed_as_all() -> None:
 
 def test_a_healthy_path_counts_among_no_faults() -> None:
     assert last_lines([judged(Look((_UP,), 0), fault=_WELL)])[0] == "- faults: 0, healthy states: 1, looks: 1"
+
+
+def test_what_one_look_suspects_is_up_and_what_lasted_is_a_suspect() -> None:
+    path = {"path": _FAULT.touched[0], "verdict": "up", "cause": "", "layer": None, "object": ""}
+    for words, verdict in (([], "up"), ([{"word": "moved"}], "suspect")):
+        document = {"paths": [path | {"picture": {"suspects": ["moved"]}, "to_look_at": words}], "incidents": []}
+        assert [one.verdict for one in Look.at(_FAULT, document).said] == [verdict]
+
+
+def test_what_is_found_of_a_host_counts_where_the_fault_is_of_it() -> None:
+    expected = Expected(("finding",), ("disk full",), ("host",), "relay-vnpt-1")
+    fault = Fault("disk full", "relay relay-vnpt-1", _FAULT.paths, (), expected, _FAULT.claim)
+    path = {"path": fault.touched[0], "verdict": "up", "cause": "", "layer": None, "object": ""}
+    incident = {"layer": "host", "object": "relay-vnpt-1", "cause": "disk full", "paths": []}
+    other = incident | {"object": "relay-viettel-1"}
+    assert judged(Look.at(fault, {"paths": [path], "incidents": [incident, other]}), fault=fault).is_right
+    assert judged(Look.at(fault, {"paths": [path], "incidents": [other]}), fault=fault).false_up

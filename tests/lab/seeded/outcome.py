@@ -51,10 +51,13 @@ class Look:
 
 
 def _said(path: Mapping[str, Any]) -> tuple[str, str, str, str]:
-    """What is said of a path; one that is up and has to be looked at is a suspect."""
-    suspects = (path.get("picture") or {}).get("suspects") or ()
-    if path["verdict"] == "up" and suspects:
-        return "suspect", ", ".join(sorted(map(str, suspects))), "picture", str(path["path"])
+    """What is said of a path; one that is up and stands among what a person should look at is a suspect.
+
+    What a single look suspects is told to nobody: it has to last.
+    """
+    words = sorted(str(one["word"]) for one in path.get("to_look_at", ()))
+    if path["verdict"] == "up" and words:
+        return "suspect", ", ".join(words), "picture", str(path["path"])
     return path["verdict"], path["cause"], path["layer"] or "", path["object"]
 
 
