@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tests.lab.cameras import Picture
 
@@ -70,6 +72,15 @@ def test_the_clock_is_decoded_as_it_was_written(lab_modules: tuple[Any, Any], tm
             # A dependent picture has the row of the key picture before it.
             assert picture[line * width : line * width + len(written)] == written, (number, line)
     assert pictures[0][width * 16 :] != pictures[5][width * 16 :]
+
+
+@given(st.lists(st.sampled_from([0, 0, 0, 1, 2, 3, 4, 255]), max_size=40).map(bytes))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_content_looks_like_the_start_of_another_unit(lab_modules: tuple[Any, Any], content: bytes) -> None:
+    _, top_row = lab_modules
+    written = top_row.escaped(content)
+    assert not any(bytes([0, 0, last]) in written for last in (0, 1, 2))
+    assert top_row.plain(written) == content
 
 
 def test_a_picture_never_comes_twice(lab_modules: tuple[Any, Any], tmp_path: Path) -> None:

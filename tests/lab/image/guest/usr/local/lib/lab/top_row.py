@@ -88,11 +88,13 @@ def joined(units: list[bytes]) -> bytes:
     return b"".join(b"\x00\x00\x00\x01" + nal for nal in units)
 
 
-def _escaped(payload: bytes) -> bytes:
+def escaped(payload: bytes) -> bytes:
+    """A payload in which nothing looks like a start code."""
     return re.sub(rb"\x00\x00(?=[\x00-\x03])", b"\x00\x00\x03", payload)
 
 
-def _plain(payload: bytes) -> bytes:
+def plain(payload: bytes) -> bytes:
+    """What `escaped` was given."""
     return payload.replace(b"\x00\x00\x03", b"\x00\x00")
 
 
@@ -106,7 +108,7 @@ class Geometry:
     @classmethod
     def of(cls, sps: bytes, width: int) -> Geometry:
         """Read it from a sequence parameter set of the baseline profile."""
-        reader = Reader(_plain(sps)[4:])
+        reader = Reader(plain(sps)[4:])
         reader.ue()
         bits = reader.ue() + 4
         if reader.ue() != 2:
@@ -144,7 +146,7 @@ def is_slice(nal: bytes) -> bool:
 
 def moved_down(nal: bytes, geometry: Geometry) -> bytes:
     """A slice that begins at the top, made to begin one row below."""
-    reader = Reader(_plain(nal[1:]))
+    reader = Reader(plain(nal[1:]))
     if reader.ue() != 0:
         raise ValueError("the clip has more than one slice a picture")
     value, length = reader.rest()
@@ -153,7 +155,7 @@ def moved_down(nal: bytes, geometry: Geometry) -> bytes:
     written = Bits()
     written.ue(geometry.width)
     written.u(value >> zeros, length - zeros)
-    return nal[:1] + _escaped(written.end())
+    return nal[:1] + escaped(written.end())
 
 
 def _header(head: Head, geometry: Geometry) -> Bits:
@@ -177,7 +179,7 @@ def skipped(head: Head, geometry: Geometry) -> bytes:
     """The row of a dependent picture: as it was."""
     bits = _header(head, geometry)
     bits.ue(geometry.width)
-    return bytes([head.nal]) + _escaped(bits.end())
+    return bytes([head.nal]) + escaped(bits.end())
 
 
 def clock(head: Head, geometry: Geometry, text: str, dark: int, light: int) -> bytes:
@@ -194,7 +196,7 @@ def clock(head: Head, geometry: Geometry, text: str, dark: int, light: int) -> b
         bits.ue(0)  # quantiser as before
         # No coefficients: the code for that depends on how many the macroblock to the left has.
         bits.u(*((3, 6) if number == _CLOCK_MBS else (1, 1)))
-    return bytes([head.nal]) + _escaped(bits.end())
+    return bytes([head.nal]) + escaped(bits.end())
 
 
 def digits(text: str, dark: int, light: int) -> list[bytes]:
