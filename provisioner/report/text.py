@@ -19,6 +19,7 @@ from provisioner.verify.result import Cause, HostReport, Incident, PathVerdict, 
 from provisioner.verify.waits import waits_line
 
 _COLOURS = {Verdict.UP: "green", Verdict.DEGRADED: "yellow", Verdict.DOWN: "red", Verdict.UNKNOWN: "magenta"}
+_NO_PATH = "warning"
 _LISTED = 5
 _DRIFT_LISTED = 10
 
@@ -163,10 +164,10 @@ def _incidents(result: VerifyResult, *, detail: bool, color: bool) -> Iterator[s
     if result.incidents:
         yield f"incidents: {len(result.incidents)}"
     for incident in result.incidents:
+        count = f", {counted(len(incident.paths), 'path')}" if incident.paths else ""
+        what = printable(f"{incident.layer.value} {incident.object}: {incident.cause}{count}")
         verdict = worst_of(by_name[name] for name in incident.paths)
-        count = counted(len(incident.paths), "path")
-        what = printable(f"{incident.layer.value} {incident.object}: {incident.cause}, {count}")
-        yield f"  {_word(verdict, color=color)}  {what}"
+        yield f"  {_word(verdict, color=color) if incident.paths else _NO_PATH.ljust(8)}  {what}"
         yield from (f"            {line}" for line in _below(incident, detail=detail))
 
 

@@ -143,4 +143,10 @@ def _host(host: HostReport) -> Document:
     drift = None
     if host.drift is not None:
         drift = [{"resource": c.resource.value, "name": c.name, "action": c.action.value} for c in host.drift]
-    return {"host": host.host, "outcome": host.outcome, "error": host.error, "drift": drift}
+    return {
+        "host": host.host,
+        "outcome": host.outcome,
+        "error": host.error,
+        "drift": drift,
+        "findings": [{"cause": one.condition.value, "detail": one.detail} for one in host.findings],
+    }

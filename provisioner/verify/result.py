@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from provisioner.base.held import HeldFacility
 from provisioner.plan.changes import Change
+from provisioner.verify.condition import HostFault
 from provisioner.verify.waits import Waits
 
 
@@ -50,10 +51,18 @@ class Cause(StrEnum):
     HOST_UNREACHABLE = "host unreachable"
     RELAY_STOPPED = "relay stopped"
     FIREWALL = "firewall"
+    FOREIGN_FIREWALL = "foreign firewall"
     TUNNEL_DOWN = "tunnel down"
+    PACKETS_TOO_LARGE = "packets too large"
+    SITE_NETWORK_DOWN = "site network down"
+    NOT_FORWARDED = "gateway forwards nothing"
     PORT_MAP_MISSING = "port map missing"
+    PORT_MAP_OR_CAMERA = "port map or camera"
     CAMERA_REFUSES = "camera refuses"
     CAMERA_UNPLUGGED = "camera unplugged"
+    CAMERA_SHUT = "camera firewall"
+    CAMERA_HUNG = "camera hung"
+    WRONG_ANSWER = "wrong answer"
     WRONG_PASSWORD = "wrong password"  # noqa: S105 (the words of a verdict)
     NO_SUCH_STREAM = "no such stream"
     SILENT = "silent"
@@ -73,6 +82,9 @@ class Cause(StrEnum):
     HELD = "held"
     FLAPPING = "flapping"
     NOT_CHECKED = "not checked"
+    CANNOT_CHECK = "cannot check"
+    DISK_FULL = "disk full"
+    CLOCK_OFF = "clock off"
     NOT_ASKED = "not asked for"
     UNKNOWN = "unknown"
 
@@ -267,11 +279,12 @@ class Incident:
 
 @dataclass(frozen=True, slots=True)
 class HostReport:
-    """One host: whether it answered, and its drift.
+    """One host: whether it answered, its drift, and its condition.
 
     Attributes:
         outcome: `answered`, `unreachable` or `failed`.
         drift: what differs from the desired state; None where that could not be read.
+        findings: what is wrong with the host itself, which degrades no path.
         held: the facilities that are held and of which it has something.
     """
 
@@ -280,6 +293,7 @@ class HostReport:
     error: str
     drift: tuple[Change, ...] | None
     held: tuple[str, ...] = ()
+    findings: tuple[HostFault, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,9 @@ from provisioner.base.counted import are, counted
 from provisioner.hosts.facts import HostFacts, engine_name
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, HostRunner, StreamingRunner
 from provisioner.plan.changes import Change, pending
+from provisioner.verify.condition import findings
 from provisioner.verify.evidence import HostEvidence, parse_evidence
-from provisioner.verify.incidents import incidents_of
+from provisioner.verify.incidents import incidents_of, of_hosts
 from provisioner.verify.judge import judge, not_reached
 from provisioner.verify.levels import HIGHEST, PICTURES
 from provisioner.verify.maintenance import in_window, window_over
@@ -78,13 +79,14 @@ def verify(
     kept = {(target.path.name, target.relay.id) for target in measured}
     verdicts += [_left_out(target, orders) for target in targets if (target.path.name, target.relay.id) not in kept]
     verdicts.sort(key=lambda verdict: (verdict.path, verdict.relay))
+    hosts = tuple(_report(e, first.drift, (started, first.at)) for e in first.evidence.values())
     return VerifyResult(
         engine=_engine_of(first.evidence.values()),
         started_at=started,
         finished_at=rounds[-1].at,
         paths=tuple(verdicts),
-        incidents=incidents_of(verdicts, targets),
-        hosts=tuple(_report(e, first.drift) for e in first.evidence.values()),
+        incidents=(*incidents_of(verdicts), *of_hosts(hosts)),
+        hosts=hosts,
         scope=Scope(orders.level, _sample(orders, chosen), orders.deadline_s, orders.once),
         forgot=orders.forgot,
         looks=tuple(_looks(measured, rounds, orders)),
@@ -254,11 +256,14 @@ def _engine_of(evidence: Iterable[HostEvidence]) -> str:
     return engine_name(versions)
 
 
-def _report(evidence: HostEvidence, drift: Mapping[str, tuple[Change, ...]]) -> HostReport:
+def _report(
+    evidence: HostEvidence, drift: Mapping[str, tuple[Change, ...]], asked: tuple[datetime, datetime]
+) -> HostReport:
     changes = drift.get(evidence.host)
     return HostReport(
         host=evidence.host,
         outcome=evidence.outcome.value,
         error=evidence.error,
         drift=None if changes is None else pending(changes),
+        findings=findings(evidence.disks, evidence.clock, *asked),
     )
