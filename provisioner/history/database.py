@@ -18,11 +18,13 @@ from provisioner.base.errors import StateError
 from provisioner.base.own_folder import make_own_folder, refuse_link
 from provisioner.history.place import VARIABLE, StatePlace
 from provisioner.history.rows import DAMAGE, DamagedRecordError
-from provisioner.history.tables import SCHEMA, entries, metadata, schema, seals
+from provisioner.history.tables import SCHEMA, entries, metadata, path_memories, schema, seals
 
 _WAIT_S = 30
 _TO_WRITE = "provisioner_to_write"
 _SQLITE, _POSTGRESQL = "sqlite", "postgresql"
+# The first table, and those that a later version brought: a database of before lacks some.
+_MILESTONES = (entries, seals, path_memories)
 _URL_HINT = f"{VARIABLE} is a folder, or postgresql+psycopg://USER:PASSWORD@HOST/DATABASE"
 _LOGIN = re.compile(r"[^\s\"']*@")
 _DRIVER_HINT = "install it: pip install 'provisioner[postgresql]'"
@@ -95,7 +97,7 @@ def open_database(place: StatePlace, *, create: bool) -> Database | None:
         made = _tables_of(database)
         if entries.name not in made and not create:
             return None
-        if create and not {entries.name, seals.name} <= made:
+        if create and not {table.name for table in _MILESTONES} <= made:
             with database.writing() as connection:
                 _create(connection)
         with database.reading() as connection:
@@ -106,7 +108,7 @@ def open_database(place: StatePlace, *, create: bool) -> Database | None:
 
 def _tables_of(database: Database) -> set[str]:
     with database.reading() as connection:
-        return {table.name for table in (entries, seals) if has_table(connection, table)}
+        return {table.name for table in _MILESTONES if has_table(connection, table)}
 
 
 def has_table(connection: Connection, table: Table) -> bool:

@@ -1,8 +1,9 @@
-"""The tables of the history. Rows are only ever added; a chain of hashes over `entries` covers all other tables.
+"""The tables of the history. Rows are only ever added; a chain of hashes over `entries` covers the other tables.
 
 `events` is where the journal of a running apply goes, step by step and host by host, in the order of `sequence`; the
 `ended` entry of a run is the one that vouches for it. `seals` came later: entries from before have none there, and a
-database without the table is made whole by the first that records in it.
+database without the table is made whole by the first that records in it. `path_memories`, later still, is no record and
+no part of the chain: a row is what the next verification needs to know of a path, and is replaced by it.
 """
 
 from __future__ import annotations
@@ -195,6 +196,16 @@ held = Table(
     Column("digest", TextColumn(71), primary_key=True),
     Column("facility", TextColumn(63), primary_key=True),
     Column("content", TextColumn(71), nullable=False),
+)
+
+path_memories = Table(
+    "provisioner_path_memories",
+    metadata,
+    Column("inventory", TextColumn(63), primary_key=True),
+    Column("path", TextColumn(255), primary_key=True),
+    Column("at", MomentColumn, nullable=False),
+    Column("content", _LongText, nullable=False),
+    Column("seal", _LongText, nullable=False),
 )
 
 events = Table(

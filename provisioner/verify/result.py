@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -62,12 +62,90 @@ class Cause(StrEnum):
     CENTRE_CANNOT_READ = "centre cannot read"
     DRIFT = "drift"
     HELD = "held"
+    FLAPPING = "flapping"
     NOT_CHECKED = "not checked"
+    NOT_ASKED = "not asked for"
     UNKNOWN = "unknown"
 
 
 IMPERFECT = frozenset({Cause.PICTURE_DIFFERS, Cause.SENDS_SOUND})
 """A picture comes, and it is not what was agreed."""
+
+
+INFERRED = frozenset({Cause.PORT_MAP_MISSING, Cause.SILENT, Cause.UNKNOWN, Cause.NOT_CHECKED})
+"""What is concluded from a silence; any other cause was said by somebody, or read off a host."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A failure that stands: since when, how many looks saw it, and whether that is enough for `down`."""
+
+    since: datetime
+    looks: int
+    confirmed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """The highest level that was ever proved of a path, and when that was the last time."""
+
+    level: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class InMaintenance:
+    """The maintenance window that a path is in, and what would be said of it without one."""
+
+    begin: datetime
+    until: datetime
+    reason: str
+    would_be: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What was broken, as one look had it.
+
+    Attributes:
+        level: the number of the level that failed; 0 where none is known.
+    """
+
+    cause: Cause
+    layer: Layer | None = None
+    object: str = ""
+    detail: str = ""
+    level: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one look showed of a path by itself, to be remembered (`verify.memory`).
+
+    Attributes:
+        at: when the evidence was gathered.
+        verdict: by this look alone: `up`, `degraded`, `unknown` or `down`.
+        trouble: what is broken; None when up.
+        proved: the levels that passed.
+        content: the hash of what the path was to be.
+        complete: whether the highest level of all was among those that were asked for.
+        full: whether a full look was taken at the picture, and nothing failed in it.
+        keys: hashes of key packets that were seen, in their order.
+        suspects: kinds that were seen; None where the picture was not judged, so that nothing is known of them.
+        maintenance: whether the path was in a maintenance window.
+    """
+
+    path: str
+    at: datetime
+    verdict: Verdict
+    trouble: Trouble | None = None
+    proved: tuple[int, ...] = ()
+    content: str = ""
+    complete: bool = False
+    full: bool = False
+    keys: tuple[str, ...] = ()
+    suspects: frozenset[str] | None = None
+    maintenance: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +160,10 @@ class PathVerdict:
         object: what is broken, with `layer`; empty when up.
         detail: the evidence in words.
         checked_at: when evidence was gathered; None where there is none.
+        failed_level: the level whose check gave the cause; 0 where none did.
+        standing: the failure that stands, where the path failed.
+        last_proof: what was last proved of a path that is not up, as far as it is remembered.
+        maintenance: the window that it is in.
     """
 
     path: str
@@ -98,6 +180,21 @@ class PathVerdict:
     layer: Layer | None = None
     object: str = ""
     detail: str = ""
+    failed_level: int = 0
+    standing: Standing | None = None
+    last_proof: Proof | None = None
+    maintenance: InMaintenance | None = None
+
+    @property
+    def without_window(self) -> Verdict:
+        """What is said of it, or would be if it were in no maintenance window."""
+        return self.maintenance.would_be if self.maintenance else self.verdict
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether this run came to know how the path is, as far as it was asked."""
+        told = self.verdict is not Verdict.UNKNOWN or self.standing is not None
+        return told or (self.cause is Cause.NOT_ASKED and self.checked_at is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,12 +226,47 @@ class HostReport:
 
 
 @dataclass(frozen=True, slots=True)
+class Sample:
+    """The cameras that a run was to measure, of those that were chosen.
+
+    Attributes:
+        asked: the share or the number, as it was written.
+        week: the week whose sample it is, e.g. `2021-W19`.
+    """
+
+    asked: str
+    week: str
+    cameras: int
+    of_cameras: int
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """How far a run was asked to go.
+
+    Attributes:
+        level: up to which level; None is all of them.
+        sample: None where every path was to be measured.
+        deadline_s: how long it could take at most; None: as long as it takes.
+        once: whether one failure was to be enough for `down`.
+    """
+
+    level: int | None = None
+    sample: Sample | None = None
+    deadline_s: float | None = None
+    once: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class VerifyResult:
     """What came of a verification.
 
     Attributes:
         engine: what serves the paths, as it names itself; the lab's stand-in is never called MediaMTX.
         held: of what was chosen, the facilities with errors of their own: what is live of them was not checked.
+        scope: how far it was asked to go.
+        forgot: why nothing is remembered of earlier runs; empty where the memory could be read.
+        looks: what each look showed, to be remembered; in no document.
     """
 
     engine: str
@@ -144,6 +276,9 @@ class VerifyResult:
     incidents: tuple[Incident, ...]
     hosts: tuple[HostReport, ...] = ()
     held: tuple[HeldFacility, ...] = ()
+    scope: Scope = Scope()
+    forgot: str = ""
+    looks: tuple[Look, ...] = field(default=(), repr=False)
 
     @property
     def all_up(self) -> bool:
@@ -156,9 +291,14 @@ _FAILURES = (Verdict.DEGRADED, Verdict.UNKNOWN, Verdict.QUARANTINED, Verdict.DOW
 
 
 def exit_code(result: VerifyResult, fail_on: Verdict = Verdict.DEGRADED) -> int:
-    """The exit code: 1 if a path is as bad as `fail_on` or worse, or if there is no path at all, else 0."""
+    """The exit code: 1 if a path is as bad as `fail_on` or worse, or if no path was measured, else 0.
+
+    What nobody asked for fails nothing: paths outside of a sample, levels above the asked one. What is in a
+    maintenance window does not, either.
+    """
     bad = _FAILURES[_FAILURES.index(fail_on) :]
-    return int(not result.paths or any(path.verdict in bad for path in result.paths))
+    asked = [path for path in result.paths if path.cause is not Cause.NOT_ASKED or path.checked_at is not None]
+    return int(not asked or any(path.verdict in bad and path.cause is not Cause.NOT_ASKED for path in asked))
 
 
 COUNTED = (

@@ -1,0 +1,319 @@
+"""What is remembered of a path from one verification to the next: its *memory*, a small value with its document. Pure.
+
+A memory makes verdicts more careful and causes more stable. It proves nothing about now: no rule takes it for evidence
+that a path is up. Everything in it is bounded, so that a path that is looked at for years has one small row.
+
+To remember more of a path: a field with its default here, its line in `memory_document` and in `memory_from`, and where
+it comes from in `Look` (`verify.result`) and `after`. A document of before lacks the field and is read with its default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final, TypeVar
+
+from provisioner.base.json_document import Document
+from provisioner.hosts.document import Fields, UnreadableError, fields_of
+from provisioner.verify.result import Cause, Layer, Look, Trouble, Verdict
+
+VERSION: Final = 1
+MOST_PAST: Final = 24
+"""So many verdicts are remembered: a night's few looks over some weeks, or the looks of one restless day."""
+MOST_KEYS: Final = 32
+"""So many hashes of key packets are remembered, the newest last."""
+MOST_SUSPECTS: Final = 16
+MOST_LEVELS: Final = 16
+
+_LONGEST_WORD = 200
+_LONGEST_DETAIL = 300
+_HIGHEST_LEVEL = 99
+# What is older was seen by a clock that was wrong, or by nobody.
+_EARLIEST = datetime(2020, 1, 1, tzinfo=UTC)
+_YEAR_S: Final = 366 * 86_400
+
+_Word = TypeVar("_Word", bound=StrEnum)
+
+
+@dataclass(frozen=True, slots=True)
+class PastVerdict:
+    """What one earlier look made of the path by itself.
+
+    Attributes:
+        verdict: never `maintenance` or a verdict that rests on earlier ones: what that look showed.
+        maintenance: whether the path was in a maintenance window then, so that nothing follows from it.
+    """
+
+    at: datetime
+    verdict: Verdict
+    cause: Cause = Cause.NONE
+    maintenance: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Failing:
+    """A failure that stands: since when, and what it was seen to be the last time.
+
+    Attributes:
+        first: the first look that failed; none was good since.
+        last: the last one that failed.
+        count: how many failed.
+        trouble: what was broken, of all the looks' causes the one that is known best.
+    """
+
+    first: datetime
+    last: datetime
+    count: int
+    trouble: Trouble
+
+
+@dataclass(frozen=True, slots=True)
+class Suspicion:
+    """Something about the picture that a person should look at, once it lasts.
+
+    Attributes:
+        kind: what it is, in one word of the part that finds it.
+        first: the first check that saw it; none since saw that it was gone.
+        last: the last check that saw it.
+        checks: how many did.
+    """
+
+    kind: str
+    first: datetime
+    last: datetime
+    checks: int
+
+
+@dataclass(frozen=True, slots=True)
+class PathMemory:
+    """What is remembered of one path.
+
+    Attributes:
+        past: the last looks, the newest last.
+        failing: the failure that stands; None where the last look that showed anything was good.
+        trouble: what was broken the last time that something was.
+        proofs: by number, when each level was last proved.
+        content: the hash of what the path was to be when its highest level was last proved.
+        full_look: when a full look was last taken at the picture, and nothing failed in it.
+        keys: hashes of the last key packets, the newest last.
+        suspects: what is suspected, by kind.
+    """
+
+    past: tuple[PastVerdict, ...] = ()
+    failing: Failing | None = None
+    trouble: Trouble | None = None
+    proofs: Mapping[int, datetime] = field(default_factory=lambda: MappingProxyType({}))
+    content: str = ""
+    full_look: datetime | None = None
+    keys: tuple[str, ...] = ()
+    suspects: tuple[Suspicion, ...] = ()
+
+    @property
+    def last(self) -> PastVerdict | None:
+        """The last look."""
+        return self.past[-1] if self.past else None
+
+    def known_at(self, moment: datetime) -> PathMemory:
+        """The memory without what it says of later than a moment: a clock was wrong, then or now."""
+        failing = self.failing if self.failing and self.failing.last <= moment else None
+        full_look = self.full_look if self.full_look and self.full_look <= moment else None
+        return replace(
+            self,
+            past=tuple(one for one in self.past if one.at <= moment),
+            failing=failing,
+            proofs={level: at for level, at in self.proofs.items() if at <= moment},
+            full_look=full_look,
+            suspects=tuple(one for one in self.suspects if one.last <= moment),
+        )
+
+
+NOTHING: Final = PathMemory()
+"""The memory of a path that nobody looked at yet, or of which nothing is known."""
+
+Memories = Mapping[str, PathMemory]
+"""Memories by the path's name."""
+
+
+# --- one look more --------------------------------------------------------------------------------
+
+
+def after(memory: PathMemory, look: Look) -> PathMemory:
+    """The memory after one look more; looks may come in any order, as commands run beside each other."""
+    cause = look.trouble.cause if look.trouble else Cause.NONE
+    one = PastVerdict(look.at, look.verdict, cause, look.maintenance)
+    past = tuple(sorted({*memory.past, one}, key=_in_order))[-MOST_PAST:]
+    if memory.last is not None and memory.last.at > look.at:  # a later look is remembered already: it knows better
+        return replace(memory, past=past, proofs=_later(memory.proofs, look))
+    return PathMemory(
+        past=past,
+        failing=_failing(memory.failing, look),
+        trouble=look.trouble if look.trouble is not None and look.verdict is Verdict.DOWN else memory.trouble,
+        proofs=_later(memory.proofs, look),
+        content=look.content if look.complete and look.verdict is Verdict.UP else memory.content,
+        full_look=look.at if look.full else memory.full_look,
+        keys=(*memory.keys, *look.keys)[-MOST_KEYS:],
+        suspects=memory.suspects if look.suspects is None else _suspects(memory.suspects, look.suspects, look.at),
+    )
+
+
+def _in_order(past: PastVerdict) -> tuple[datetime, str, str, bool]:
+    return past.at, past.verdict, past.cause, past.maintenance
+
+
+def _later(proofs: Mapping[int, datetime], look: Look) -> Mapping[int, datetime]:
+    return dict(proofs) | {level: max(look.at, proofs.get(level, look.at)) for level in look.proved}
+
+
+def _failing(standing: Failing | None, look: Look) -> Failing | None:
+    """A failure begins with a look that failed and ends with one that was good; what was not seen changes nothing."""
+    if look.maintenance or look.verdict is Verdict.UNKNOWN:
+        return standing
+    if look.verdict is not Verdict.DOWN or look.trouble is None:
+        return None
+    if standing is None:
+        return Failing(look.at, look.at, 1, look.trouble)
+    return Failing(standing.first, look.at, standing.count + 1, look.trouble)
+
+
+def _suspects(known: Iterable[Suspicion], seen: Iterable[str], at: datetime) -> tuple[Suspicion, ...]:
+    before = {one.kind: one for one in known}
+    now = [
+        replace(before[kind], last=at, checks=before[kind].checks + 1) if kind in before else Suspicion(kind, at, at, 1)
+        for kind in sorted(seen)
+    ]
+    return tuple(now[:MOST_SUSPECTS])
+
+
+# --- its document ---------------------------------------------------------------------------------
+
+
+def memory_document(memory: PathMemory) -> Document:
+    """A memory as it is stored: plain values, times in whole seconds since 1970."""
+    failing = memory.failing
+    return {
+        "version": VERSION,
+        "past": [[_seconds(p.at), p.verdict.value, p.cause.value, p.maintenance] for p in memory.past],
+        "failing": None
+        if failing is None
+        else {
+            "first": _seconds(failing.first),
+            "last": _seconds(failing.last),
+            "count": failing.count,
+            "trouble": _trouble_document(failing.trouble),
+        },
+        "trouble": None if memory.trouble is None else _trouble_document(memory.trouble),
+        "proofs": {str(level): _seconds(at) for level, at in sorted(memory.proofs.items())},
+        "content": memory.content,
+        "full_look": None if memory.full_look is None else _seconds(memory.full_look),
+        "keys": list(memory.keys),
+        "suspects": [[s.kind, _seconds(s.first), _seconds(s.last), s.checks] for s in memory.suspects],
+    }
+
+
+def _trouble_document(trouble: Trouble) -> Document:
+    return {
+        "cause": trouble.cause.value,
+        "layer": trouble.layer.value if trouble.layer else None,
+        "object": trouble.object[:_LONGEST_WORD],
+        "detail": trouble.detail[:_LONGEST_DETAIL],
+        "level": trouble.level,
+    }
+
+
+def _seconds(moment: datetime) -> int:
+    return int(moment.timestamp())
+
+
+def memory_from(document: object) -> PathMemory | None:
+    """The memory that a document has, whoever wrote it; None where it is none of ours, so that nothing is remembered.
+
+    What a later version added is left out; a cause or a layer that is not known here is `unknown`.
+    """
+    try:
+        return _memory(fields_of(document))
+    except (UnreadableError, ValueError, OverflowError):
+        return None
+
+
+def _memory(fields: Fields) -> PathMemory:
+    if fields.number("version") != VERSION:
+        raise UnreadableError("it is of another version")
+    return PathMemory(
+        past=tuple(sorted((_past(row) for row in fields.list_of("past")[-MOST_PAST:]), key=_in_order)),
+        failing=_standing(fields.below("failing")) if fields.has("failing") else None,
+        trouble=_trouble(fields.below("trouble")) if fields.has("trouble") else None,
+        proofs=_proofs(fields.below("proofs")),
+        content=_word(fields, "content"),
+        full_look=_moment(fields.number("full_look")) if fields.has("full_look") else None,
+        keys=tuple(key[:_LONGEST_WORD] for key in fields.texts("keys")[-MOST_KEYS:]),
+        suspects=tuple(_suspicion(row) for row in fields.list_of("suspects")[:MOST_SUSPECTS]),
+    )
+
+
+def _past(row: object) -> PastVerdict:
+    if not (isinstance(row, list) and len(row) == len(("at", "verdict", "cause", "maintenance"))):
+        raise UnreadableError("a verdict has four parts")
+    at, verdict, cause, maintenance = row
+    if not isinstance(maintenance, bool):
+        raise UnreadableError("a window is one or none")
+    return PastVerdict(_moment(at), Verdict(verdict), _known(Cause, cause, Cause.UNKNOWN), maintenance)
+
+
+def _standing(fields: Fields) -> Failing:
+    first, last = _moment(fields.number("first")), _moment(fields.number("last"))
+    if last < first:
+        raise UnreadableError("it ends before it begins")
+    return Failing(
+        first=first,
+        last=last,
+        count=max(1, fields.amount("count")),
+        trouble=_trouble(fields.below("trouble")),
+    )
+
+
+def _trouble(fields: Fields) -> Trouble:
+    return Trouble(
+        cause=_known(Cause, fields.text("cause"), Cause.UNKNOWN),
+        layer=_known(Layer, fields.text("layer"), Layer.STREAM) if fields.has("layer") else None,
+        object=_word(fields, "object"),
+        detail=fields.text("detail")[:_LONGEST_DETAIL],
+        level=min(fields.amount("level"), _HIGHEST_LEVEL),
+    )
+
+
+def _proofs(fields: Fields) -> dict[int, datetime]:
+    names = [name for name in fields.names() if name.isascii() and name.isdecimal() and int(name) <= _HIGHEST_LEVEL]
+    return {int(name): _moment(fields.number(name)) for name in sorted(names, key=int)[:MOST_LEVELS]}
+
+
+def _suspicion(row: object) -> Suspicion:
+    if not (isinstance(row, list) and len(row) == len(("kind", "first", "last", "checks"))):
+        raise UnreadableError("a suspicion has four parts")
+    kind, first, last, checks = row
+    counted = isinstance(checks, int) and not isinstance(checks, bool) and checks > 0
+    if not (isinstance(kind, str) and kind.isprintable() and len(kind) <= _LONGEST_WORD and counted):
+        raise UnreadableError("a suspicion has a kind, and checks that saw it")
+    return Suspicion(kind, _moment(first), _moment(last), checks)
+
+
+def _known(words: type[_Word], word: object, otherwise: _Word) -> _Word:
+    try:
+        return words(str(word))
+    except ValueError:
+        return otherwise
+
+
+def _word(fields: Fields, name: str) -> str:
+    return fields.text(name)[:_LONGEST_WORD]
+
+
+def _moment(seconds: object) -> datetime:
+    if not isinstance(seconds, int) or isinstance(seconds, bool):
+        raise UnreadableError("a moment is a whole number of seconds")
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
+    if moment < _EARLIEST:
+        raise UnreadableError("nobody looked then")
+    return moment
