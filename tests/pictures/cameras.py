@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from random import Random
 
+from tests.pictures.canvas import chance
+
 
 class Light(Enum):
     """What a camera sees by."""
@@ -98,7 +100,7 @@ _STAYS = 0.85
 
 def camera_of(seed: int, number: int) -> Camera:
     """The camera of a seed and a number."""
-    random = Random(f"camera {seed} {number}")
+    random = chance("camera", seed, number)
     return Camera(
         number=number,
         seed=seed,
@@ -115,14 +117,14 @@ def camera_of(seed: int, number: int) -> Camera:
 
 def accepted(camera: Camera, light: Light) -> Night:
     """How a camera stands when a person accepts it, in clear weather."""
-    random = Random(f"accepted {camera.seed} {camera.number} {light.value}")
+    random = chance("accepted", camera.seed, camera.number, light.value)
     first = _first(camera, random)
     return replace(first, light=light, weather=Weather.CLEAR, grain=_grain(camera, light), passer=False, switches=False)
 
 
 def nights(camera: Camera, outdoors: bool) -> Iterator[Night]:  # noqa: FBT001 (a fact of the scene)
     """The camera's nights since it was accepted, without end."""
-    random = Random(f"nights {camera.seed} {camera.number}")
+    random = chance("nights", camera.seed, camera.number)
     night = _first(camera, random)
     while True:
         night = _next(camera, night, random, outdoors=outdoors)

@@ -22,6 +22,11 @@ _LETTERS = {
 }  # fmt: skip
 
 
+def chance(*parts: object) -> Random:
+    """Chance that is the same for the same parts."""
+    return Random(" ".join(map(str, parts)))  # noqa: S311 (a simulation, that others can repeat)
+
+
 class Canvas:
     """A grey picture."""
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from random import Random
+
+from tests.pictures.canvas import chance
 
 
 class Fault(Enum):
@@ -95,12 +96,21 @@ class Trouble:
 
 
 HEALTHY = Trouble(Fault.NONE)
-_WORDS = ("NO VIDEO", "NO SIGNAL", "VIDEO LOSS", "CAMERA OFFLINE", "NO LINK", "DISCONNECTED", "CH 01 LOSS", "VIDEO LOST")
+_WORDS = (
+    "NO VIDEO",
+    "NO SIGNAL",
+    "VIDEO LOSS",
+    "CAMERA OFFLINE",
+    "NO LINK",
+    "DISCONNECTED",
+    "CH 01 LOSS",
+    "VIDEO LOST",
+)
 
 
 def trouble_of(fault: Fault, seed: int, number: int) -> Trouble:
     """A fault of a camera: its size is drawn."""
-    random = Random(f"trouble {fault.value} {seed} {number}")
+    random = chance("trouble", fault.value, seed, number)
     sign = random.choice((-1, 1))
     grey = random.choice((30, 60, 90, 128, 160, 200))
     match fault:

@@ -10,7 +10,7 @@ from pathlib import Path
 from random import Random
 
 from tests.pictures.cameras import Camera, Light, Night, Weather
-from tests.pictures.canvas import Canvas
+from tests.pictures.canvas import Canvas, chance
 from tests.pictures.faults import FROZEN, HEALTHY, Fault, Trouble
 from tests.pictures.scenes import HEIGHT, VIEW, WIDTH, Scene, scene_of, things
 
@@ -52,7 +52,7 @@ class Shot:
     def random(self) -> Random:
         """Chance, the same for the same shot."""
         camera, night = self.camera, self.night
-        return Random(f"shot {camera.seed} {camera.number} {night.number} {night.light.value} {self.trouble.fault.value}")
+        return chance("shot", camera.seed, camera.number, night.number, night.light.value, self.trouble.fault.value)
 
 
 @lru_cache(maxsize=4)
@@ -237,7 +237,9 @@ def _moving(night: Night, random: Random) -> Sequence[tuple[str, Canvas, tuple[s
         speed, y = random.choice((-1, 1)) * random.uniform(40, 160), random.uniform(90, 190)
         bright = night.light in {Light.IR, Light.LAMPS} and random.random() < 0.4
         person = _person(220 if bright else random.choice((50, 80, 160)))
-        layers.append(("person", person, ("", f"x='{random.uniform(100, 500):.0f}+{speed:.0f}*t':y={y:.0f}:eof_action=repeat")))
+        layers.append(
+            ("person", person, ("", f"x='{random.uniform(100, 500):.0f}+{speed:.0f}*t':y={y:.0f}:eof_action=repeat"))
+        )
     if night.weather in {Weather.RAIN, Weather.SNOW}:
         sheet = _falling(night.weather, random)
         step = 0.35 if night.weather is Weather.RAIN else 0.02

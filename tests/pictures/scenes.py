@@ -1,4 +1,4 @@
-"""The places that cameras look at, drawn from a seed: each larger than what a camera shows, so that it can be turned."""
+"""The places that cameras look at, drawn from a seed: each larger than what one shows, so that it can be turned."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from random import Random
 
-from tests.pictures.canvas import Canvas
+from tests.pictures.canvas import Canvas, chance
 
 WIDTH, HEIGHT = 960, 540
 # What a camera shows of it: two thirds, from the middle.
@@ -47,7 +47,7 @@ def scene_of(seed: int) -> Scene:
     """The scene of a seed: all kinds take turns."""
     kind = list(KINDS)[seed % len(KINDS)]
     outdoors, draw = KINDS[kind]
-    random = Random(f"scene {seed}")
+    random = chance("scene", seed)
     canvas = Canvas(WIDTH, HEIGHT, random.randint(90, 150))
     draw(canvas, random)
     canvas.speckle(random, 0.02, 10)

@@ -12,6 +12,7 @@ from itertools import cycle, islice
 from random import Random
 
 from tests.contract.clip import CLOCK_RATE, packets
+from tests.pictures.canvas import chance
 from tests.pictures.faults import Fault
 from tests.pictures.film import Shot, Unit
 
@@ -24,7 +25,7 @@ _SHORTEST = 40
 
 def sent(shot: Shot, units: Sequence[Unit]) -> tuple[bytes, ...]:
     """The packets of a film, with what is wrong with the stream."""
-    random = Random(f"stream {shot.random.random()}")
+    random = chance("stream", shot.random.random())
     rate = shot.camera.agreed_fps
     units = _spoilt(shot, units, random)
     sequence, clock = random.randrange(1 << 16), random.randrange(1 << 31)

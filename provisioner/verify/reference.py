@@ -1,0 +1,366 @@
+"""Whose picture it is, and whether it still shows what a person accepted: views against a camera's references. Pure.
+
+A reference is a view that a person's word made one: where edges are, how strong, how sharp; never a picture, and none
+can be made of it. A camera has up to four, as what is seen by day and by night differs. A view that lies far from all
+of them is suspect and no more: what stands in the way tonight may be a lorry. Only what lasts is shown (`lasting`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from functools import lru_cache
+from typing import Final
+
+from provisioner.base.clock import VIETNAM
+from provisioner.base.json_document import Document
+from provisioner.hosts.document import Fields, UnreadableError, fields_of
+from provisioner.verify.memory import Suspicion
+
+ACROSS: Final = 32
+DOWN: Final = 16
+COARSE: Final = 2
+"""A cell of strengths is so many cells of edges wide and high."""
+
+FAR: Final = 0.65
+"""A view further than this from every reference is another view."""
+NEAR: Final = 0.55
+"""A view nearer than this to another camera's reference is that camera's."""
+LOST: Final = 0.25
+"""If this share of the cells that have edges in the reference has none, something covers them."""
+ALL_LOST: Final = 0.85
+SOFT: Final = 0.6
+"""A picture whose steps are softer than this share of the reference's is blurred."""
+MOST_REFERENCES: Final = 4
+
+LASTS_CHECKS: Final = 3
+LASTS_FOR: Final = timedelta(hours=1)
+
+_DIGITS = frozenset("0123456789abcdef")
+_LONGEST_RUN = 63
+# Strengths are steps of half an octave: 7 is an edge of four levels of grey a pixel.
+_AN_EDGE = 7
+_WEAKER = 4
+_FEWEST_EDGES = 8
+# A move by 15 to 40 % of the picture, in cells.
+_SHIFTS_ACROSS = range(5, 13)
+_SHIFTS_DOWN = range(3, 7)
+_DAY = (7, 17)
+_NIGHT = (19, 5)
+
+
+@lru_cache(maxsize=4096)
+def _numbers(digits: str) -> tuple[int, ...]:
+    return tuple(int(digit, 16) for digit in digits)
+
+
+class Daylight(StrEnum):
+    """What a camera sees by, as the clock of Vietnam has it."""
+
+    DAY = "day"
+    NIGHT = "night"
+    BETWEEN = "between"
+
+
+def daylight(at: datetime) -> Daylight:
+    """The light at a moment; within an hour or so of sunrise and sunset it may be either."""
+    hour = at.astimezone(VIETNAM).hour
+    if _DAY[0] <= hour < _DAY[1]:
+        return Daylight.DAY
+    return Daylight.NIGHT if hour >= _NIGHT[0] or hour < _NIGHT[1] else Daylight.BETWEEN
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What a camera looks at, in measures.
+
+    Attributes:
+        grid: where edges are: a hexadecimal digit for each of 32x16 cells, line by line.
+        strengths: how strong the edges of each of 16x8 cells are, a digit each, in half octaves; 0 is none.
+        sharpness: how steep the steepest edges are for what they are high; 0 where there is none.
+    """
+
+    grid: str
+    strengths: str
+    sharpness: float
+
+    @property
+    def edges(self) -> tuple[int, ...]:
+        """The grid as numbers."""
+        return _numbers(self.grid)
+
+    @property
+    def steps(self) -> tuple[int, ...]:
+        """The strengths as numbers."""
+        return _numbers(self.strengths)
+
+    @property
+    def says_something(self) -> bool:
+        """Whether it has edges enough to be told from another view."""
+        return sum(1 for strength in self.steps if strength >= _AN_EDGE) >= _FEWEST_EDGES
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A view that a person accepted.
+
+    Attributes:
+        at: when it was seen.
+        run: the run of the record that took it, which says who gave his word.
+    """
+
+    view: View
+    at: datetime
+    run: str = ""
+
+    @property
+    def daylight(self) -> Daylight:
+        """The light in which it was taken."""
+        return daylight(self.at)
+
+
+References = tuple[Reference, ...]
+"""The references of one camera, the oldest first."""
+
+
+# --- distances ------------------------------------------------------------------------------------
+
+
+def distance(one: View, other: View) -> float:
+    """How far two views are from each other: 0 are the same edges, 1 are as far as chance."""
+    return _distance(zip(one.edges, other.edges, strict=True))
+
+
+def _distance(pairs: Iterable[tuple[int, int]]) -> float:
+    rows = tuple(pairs)
+    if not rows:
+        return 1.0
+    middle_a, middle_b = (sum(column) / len(rows) for column in zip(*rows, strict=True))
+    both = sum((a - middle_a) * (b - middle_b) for a, b in rows)
+    alone = math.sqrt(sum((a - middle_a) ** 2 for a, _ in rows) * sum((b - middle_b) ** 2 for _, b in rows))
+    # Rounding must not make a view further from others than from itself.
+    return min(2.0, max(0.0, 1 - both / alone)) if alone else 1.0
+
+
+def likeness_to_itself(view: View) -> float:
+    """How far a view is from itself, moved by 15 to 40 % of the picture: the nearest of these."""
+    across = (_moved(view, shift, 0) for shift in _SHIFTS_ACROSS)
+    down = (_moved(view, 0, shift) for shift in _SHIFTS_DOWN)
+    return min(*across, *down)
+
+
+def _moved(view: View, across: int, down: int) -> float:
+    rows = [view.edges[row * ACROSS : (row + 1) * ACROSS] for row in range(DOWN)]
+    return _distance(
+        pair for row, moved in zip(rows, rows[down:], strict=False) for pair in zip(row, moved[across:], strict=False)
+    )
+
+
+def move_shows(view: View) -> bool:
+    """Whether a camera that is moved looks other than it did; a fence looks the same a metre further."""
+    return likeness_to_itself(view) > FAR
+
+
+# --- judgement ------------------------------------------------------------------------------------
+
+
+class Word(StrEnum):
+    """What a view is suspected of."""
+
+    MOVED = "moved"
+    SWAPPED = "swapped"
+    COVERED = "covered"
+    PARTLY_COVERED = "partly covered"
+    BLURRED = "blurred"
+
+
+KIND: Final[Mapping[Word, str]] = {
+    Word.MOVED: "view",
+    Word.SWAPPED: "view",
+    Word.COVERED: "view",
+    Word.PARTLY_COVERED: "view",
+    Word.BLURRED: "blurred",
+}
+"""Under which kind a suspicion is remembered: one view may look moved tonight and covered tomorrow, and is one matter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """What one look makes suspect.
+
+    Attributes:
+        detail: the evidence, in words.
+    """
+
+    word: Word
+    detail: str
+
+    @property
+    def kind(self) -> str:
+        """Under which kind it is remembered."""
+        return KIND[self.word]
+
+
+@dataclass(frozen=True, slots=True)
+class ViewJudgement:
+    """What one look says of a view.
+
+    Attributes:
+        suspects: what is suspect.
+        not_decidable: why nothing is said, or what cannot be; empty where all was compared.
+    """
+
+    suspects: tuple[Suspect, ...] = ()
+    not_decidable: str = ""
+    judged: bool = True
+
+    @property
+    def kinds(self) -> frozenset[str] | None:
+        """The kinds to remember; None where nothing was judged."""
+        return frozenset(suspect.kind for suspect in self.suspects) if self.judged else None
+
+
+NO_REFERENCE: Final = "no reference"
+MOVE_NOT_DETECTABLE: Final = "move not detectable here"
+TOO_DARK: Final = "too dark to compare"
+TOO_PLAIN: Final = "too few edges to compare"
+NOT_MEASURED: Final = "no view was measured"
+
+
+def judge_view(
+    view: View | None, references: References, others: Mapping[str, References], at: datetime, *, dark: bool = False
+) -> ViewJudgement:
+    """Compare a view with the camera's references, and where it lies far, with those of the facility's other cameras.
+
+    Args:
+        view: what was seen; None where nothing was measured.
+        references: the camera's own.
+        others: those of the other cameras, by name.
+        at: when it was seen.
+        dark: whether the picture was too dark to judge.
+    """
+    if not references:
+        return _undecided(NO_REFERENCE)
+    if dark or view is None:
+        return _undecided(TOO_DARK if dark else NOT_MEASURED)
+    alike = _of_the_same_light(references, at)
+    if not alike:
+        return _undecided(f"{NO_REFERENCE} by {daylight(at).value}")
+    far, reference = min(((distance(view, one.view), one) for one in references), key=lambda pair: pair[0])
+    if hidden := _hidden(view, min(alike, key=lambda one: distance(view, one.view)).view):
+        return ViewJudgement((hidden,))
+    if not view.says_something:
+        return _undecided(TOO_PLAIN)
+    if far > FAR:
+        return ViewJudgement((_another_view(view, far, others),))
+    blurred = _blurred(view, alike)
+    return ViewJudgement((blurred,) if blurred else (), "" if move_shows(reference.view) else MOVE_NOT_DETECTABLE)
+
+
+def _undecided(why: str) -> ViewJudgement:
+    return ViewJudgement(not_decidable=why, judged=False)
+
+
+def _of_the_same_light(references: References, at: datetime) -> References:
+    light = daylight(at)
+    if light is Daylight.BETWEEN:
+        return references
+    return tuple(one for one in references if one.daylight in {light, Daylight.BETWEEN})
+
+
+def _another_view(view: View, far: float, others: Mapping[str, References]) -> Suspect:
+    near = {name: min(distance(view, one.view) for one in of) for name, of in others.items() if of}
+    name = min(near, key=lambda one: (near[one], one), default="")
+    if name and near[name] <= NEAR:
+        detail = f"it shows what {name} showed ({near[name]:.2f} from its reference, {far:.2f} from its own)"
+        return Suspect(Word.SWAPPED, detail)
+    return Suspect(Word.MOVED, f"it shows another view than was accepted ({far:.2f} from the nearest reference)")
+
+
+def _hidden(view: View, reference: View) -> Suspect | None:
+    """Whether cells that have edges in the reference have none, while the others are as they were."""
+    had = [cell for cell, strength in enumerate(reference.steps) if strength >= _AN_EDGE]
+    if len(had) < _FEWEST_EDGES:
+        return None
+    lost = frozenset(cell for cell in had if _is_lost(view.steps[cell], reference.steps[cell]))
+    share = len(lost) / len(had)
+    detail = f"{share:.0%} of what had edges has none"
+    if share >= ALL_LOST:
+        return Suspect(Word.COVERED, detail)
+    if share >= LOST and _distance(_pairs_without(view, reference, lost)) <= NEAR:
+        return Suspect(Word.PARTLY_COVERED, detail)
+    return None
+
+
+def _is_lost(now: int, then: int) -> bool:
+    return now < _AN_EDGE and now <= then - _WEAKER
+
+
+def _pairs_without(view: View, reference: View, lost: frozenset[int]) -> Iterable[tuple[int, int]]:
+    for place, pair in enumerate(zip(view.edges, reference.edges, strict=True)):
+        row, column = divmod(place, ACROSS)
+        if row // COARSE * (ACROSS // COARSE) + column // COARSE not in lost:
+            yield pair
+
+
+def _blurred(view: View, alike: Sequence[Reference]) -> Suspect | None:
+    """Whether it is much softer than the softest reference of the same light."""
+    softest = min((one.view.sharpness for one in alike), default=0.0)
+    if not view.says_something or softest <= 0 or view.sharpness >= SOFT * softest:
+        return None
+    return Suspect(Word.BLURRED, f"its edges are {view.sharpness / softest:.0%} as sharp as accepted")
+
+
+def lasting(suspicion: Suspicion) -> bool:
+    """Whether a suspicion has lasted long enough to send a person to look: several checks, spread in time."""
+    return suspicion.checks >= LASTS_CHECKS and suspicion.last - suspicion.first >= LASTS_FOR
+
+
+# --- their document -------------------------------------------------------------------------------
+
+VERSION: Final = 1
+_EDGES, _STRENGTHS = ACROSS * DOWN, ACROSS * DOWN // COARSE**2
+_LARGEST_SHARPNESS = 1000.0
+
+
+def view_from(fields: Fields) -> View:
+    """A view, whoever wrote it.
+
+    Raises:
+        UnreadableError: it is none.
+    """
+    grid, strengths, sharpness = fields.text("grid"), fields.text("strengths"), fields.measure("sharpness")
+    if len(grid) != _EDGES or len(strengths) != _STRENGTHS or not set(grid + strengths) <= _DIGITS:
+        raise UnreadableError(f"{fields.place} is no view")
+    if not 0 <= sharpness <= _LARGEST_SHARPNESS:
+        raise UnreadableError(f"{fields.place_of('sharpness')} is no share")
+    return View(grid, strengths, sharpness)
+
+
+def references_document(references: References) -> Document:
+    """References as they are stored: plain values, times in whole seconds since 1970."""
+    return {"version": VERSION, "references": [_reference_document(one) for one in references]}
+
+
+def _reference_document(reference: Reference) -> Document:
+    view = {"grid": reference.view.grid, "strengths": reference.view.strengths, "sharpness": reference.view.sharpness}
+    return {"at": int(reference.at.timestamp()), "run": reference.run, **view}
+
+
+def references_from(document: object) -> References:
+    """The references that a document has, whoever wrote it; none where it is none of ours."""
+    try:
+        fields = fields_of(document)
+        if fields.number("version") != VERSION:
+            return ()
+        return tuple(_reference_from(one) for one in fields.each("references"))[-MOST_REFERENCES:]
+    except (UnreadableError, ValueError, OverflowError):
+        return ()
+
+
+def _reference_from(fields: Fields) -> Reference:
+    at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=fields.amount("at"))
+    return Reference(view_from(fields), at, fields.text("run")[:_LONGEST_RUN])
