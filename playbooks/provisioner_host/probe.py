@@ -155,7 +155,8 @@ def reads_of_relay(
         reads[names[number]] = result
 
     login = Login(address, RTSP_PORT, _PROBE_USER, password)
-    readers.read_all({_PROBE_USER: login}, [(_PROBE_USER, name) for name in names], limits.reads(), done)
+    looks = {number: paths[name]["look"] for number, name in enumerate(names) if "look" in paths[name]}
+    readers.read_all({_PROBE_USER: login}, [(_PROBE_USER, name) for name in names], limits.reads(), done, looks)
     return reads
 
 
@@ -197,7 +198,9 @@ def _centre(wanted: CentreToProbe, key: str, limits: ProbeBudget) -> CentreEvide
     logins = {r["relay"]: Login(r["address"], RTSP_PORT, r["user"], r["secret"]) for r in wanted["relays"]}
     turns = [(r["relay"], name) for r in wanted["relays"] for name in r["paths"]]
     reads: dict[readers.Turn, ReadAnswer] = {}
-    readers.read_all(logins, turns, limits.reads(), lambda number, read: reads.update({turns[number]: read}))
+    by_turn = {(r["relay"], name): look for r in wanted["relays"] for name, look in r.get("looks", {}).items()}
+    looks = {number: by_turn[turn] for number, turn in enumerate(turns) if turn in by_turn}
+    readers.read_all(logins, turns, limits.reads(), lambda number, read: reads.update({turns[number]: read}), looks)
     return {
         "tunnel": reach.evidence_of_tunnel(tunnel, reach.live_tunnel(key)),
         "relays": {

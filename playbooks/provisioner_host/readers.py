@@ -19,19 +19,22 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from types import MappingProxyType
 from typing import IO, TYPE_CHECKING, Any
 
-from provisioner_host import logins, rtsp_reader, shell
+from provisioner_host import logins, picture_answer, picture_look, picture_measures, rtsp_reader, shell
+from provisioner_host.picture_answer import checked_picture, number
+from provisioner_host.picture_look import Look
 from provisioner_host.rtsp_reader import Login
 
 if TYPE_CHECKING:
-    from provisioner_host.wire import ReadAnswer, ReadersRequest
+    from provisioner_host.wire import LookToTake, ReadAnswer, ReadersRequest
 
 # A read that is cut this short says nothing about the camera.
 SHORTEST_READ_S = 5
 _PACKAGE = "provisioner_host"
 # The modules that `serve` needs, in the order of their imports: the confined user can read none of ours.
-_SHIPPED = (logins, shell, rtsp_reader)
+_SHIPPED = (logins, shell, picture_measures, picture_look, picture_answer, rtsp_reader)
 _BOOT = """
 import json, sys, types
 line = sys.stdin.buffer.readline()
@@ -49,7 +52,7 @@ _TASKS_A_READER, _SPARE_TASKS = 24, 32
 # Each process's own, so that they hold where the kernel has no cgroup v2.
 _PROCESS_LIMITS = ("LimitDATA=768M", "LimitFSIZE=0", "LimitNOFILE=512", "Nice=10", "SystemCallFilter=setpriority")
 _GRACE_S = 3
-_LONGEST_LINE, _LONGEST_ERROR, _LARGEST = 4096, 300, 65536
+_LONGEST_LINE, _LONGEST_ERROR, _LARGEST = 8192, 300, 65536
 _WORD = re.compile(r"\w{1,32}", re.ASCII)
 
 Turn = tuple[str, str]
@@ -60,7 +63,7 @@ Turn = tuple[str, str]
 
 
 class ReadTimes:
-    """How many reads at once, how long each, and until when on the monotonic clock."""
+    """How many reads at once, how long each until its key frame, and until when on the monotonic clock."""
 
     def __init__(self, readers: int, read_s: float, until: float) -> None:
         self.readers, self.read_s, self.until = readers, read_s, until
@@ -71,6 +74,7 @@ def read_all(
     turns: Sequence[Turn],
     times: ReadTimes,
     done: Callable[[int, ReadAnswer], None],
+    looks: Mapping[int, LookToTake] = MappingProxyType({}),
 ) -> None:
     """Read every stream, and tell of each read as soon as it is done.
 
@@ -79,6 +83,7 @@ def read_all(
         turns: what is read, in the order in which reads begin.
         times: how many at once and how long.
         done: is called with a turn's number and what came of it; in no order, once for each.
+        looks: by a turn's number how its picture is looked at; the others end with their key frame.
     """
     waiting = set(range(len(turns)))
 
@@ -87,13 +92,13 @@ def read_all(
             waiting.discard(number)
             done(number, answer)
 
-    why = _read_confined(logins, turns, times, once) if turns else ""
-    for number in sorted(waiting):
-        done(number, {"not_run": why or "the readers ended before it was read"})
+    why = _read_confined(logins, _request(logins, turns, times, looks), times, once) if turns else ""
+    for turn in sorted(waiting):
+        done(turn, {"not_run": why or "the readers ended before it was read"})
 
 
 def _read_confined(
-    logins: Mapping[str, Login], turns: Sequence[Turn], times: ReadTimes, done: Callable[[int, ReadAnswer], None]
+    logins: Mapping[str, Login], request: bytes, times: ReadTimes, done: Callable[[int, ReadAnswer], None]
 ) -> str:
     """Read, and return what the confined part complained of."""
     from provisioner_host import sandbox  # noqa: PLC0415 (the confined part has no such module)
@@ -110,8 +115,7 @@ def _read_confined(
     with process, _ended(process):
         complaint = _Complaint(process.stderr)
         # Beside the answers: whoever does not read must hold nobody up, while a host may wait for its way back.
-        handing = (process.stdin, _request(logins, turns, times))
-        threading.Thread(target=_hand_out, args=handing, daemon=True).start()
+        threading.Thread(target=_hand_out, args=(process.stdin, request), daemon=True).start()
         for number, answer in answered(_lines(process.stdout, times.until + _GRACE_S)):
             done(number, answer)
         return complaint.text(logins.values())
@@ -134,11 +138,14 @@ def command(logins: Mapping[str, Login], times: ReadTimes) -> list[str]:
     return sandbox.confined(["/usr/bin/python3", "-I", "-S", "-c", _BOOT], "probe", limits)
 
 
-def _request(logins: Mapping[str, Login], turns: Sequence[Turn], times: ReadTimes) -> bytes:
+def _request(
+    logins: Mapping[str, Login], turns: Sequence[Turn], times: ReadTimes, looks: Mapping[int, LookToTake]
+) -> bytes:
     request: ReadersRequest = {
         "modules": [[module.__name__, _source(module)] for module in (*_SHIPPED, sys.modules[__name__])],
         "logins": {name: (x.address, x.port, x.user, x.password) for name, x in logins.items()},
         "turns": [list(turn) for turn in turns],
+        "looks": {str(turn): look for turn, look in looks.items()},
         "readers": times.readers,
         "read_s": times.read_s,
         "until": times.until,
@@ -192,9 +199,9 @@ def answered(lines: Iterable[bytes]) -> Iterator[tuple[int, ReadAnswer]]:
     """The answers that are as they should be, each with its turn's number; any other line is nothing."""
     for line in lines:
         with contextlib.suppress(ValueError, TypeError, KeyError, RecursionError):
-            number, answer = json.loads(line)
-            if isinstance(number, int) and not isinstance(number, bool):
-                yield number, _checked(answer)
+            turn, answer = json.loads(line)
+            if isinstance(turn, int) and not isinstance(turn, bool):
+                yield turn, _checked(answer)
 
 
 def _lines(stdout: IO[bytes] | None, until: float) -> Iterator[bytes]:
@@ -218,28 +225,25 @@ def _checked(answer: dict[str, Any]) -> ReadAnswer:
     Raises:
         ValueError: a part is not.
     """
-    seconds = round(_number(answer["seconds"], 0, 1e6), 2) if "seconds" in answer else 0.0
+    seconds = round(number(answer["seconds"], 0, 1e6), 2) if "seconds" in answer else 0.0
     if "not_run" in answer:
         return {"not_run": _line(answer["not_run"])}
     if "codec" in answer:
         codec = answer["codec"]
         if not isinstance(codec, str) or not _WORD.fullmatch(codec):
             raise ValueError
-        width, height = (int(_number(answer[side], 1, _LARGEST)) for side in ("width", "height"))
-        return {"codec": codec, "width": width, "height": height, "seconds": seconds}
+        width, height = (int(number(answer[side], 1, _LARGEST)) for side in ("width", "height"))
+        read: ReadAnswer = {"codec": codec, "width": width, "height": height, "seconds": seconds}
+        if "picture" in answer:
+            read["picture"] = checked_picture(answer["picture"])
+        return read
     status = answer["status"]
     return {
         "error": _line(answer["error"]),
-        "status": None if status is None else int(_number(status, 0, 999)),
+        "status": None if status is None else int(number(status, 0, 999)),
         "timed_out": answer["timed_out"] is True,
         "seconds": seconds,
     }
-
-
-def _number(value: object, least: float, most: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
-        raise ValueError
-    return value
 
 
 def _line(text: object) -> str:
@@ -258,9 +262,9 @@ def serve(request: ReadersRequest) -> None:
     logins = {name: Login(*parts) for name, parts in request["logins"].items()}
     alone = threading.Lock()
 
-    def one(number: int) -> None:
-        name, path = request["turns"][number]
-        line = json.dumps([number, _read(logins[name], path, request)])
+    def one(turn: int) -> None:
+        name, path = request["turns"][turn]
+        line = json.dumps([turn, _read(logins[name], path, request, request["looks"].get(str(turn)))])
         with alone:
             sys.stdout.write(line + "\n")
             sys.stdout.flush()
@@ -270,12 +274,13 @@ def serve(request: ReadersRequest) -> None:
             pass
 
 
-def _read(login: Login, path: str, request: ReadersRequest) -> ReadAnswer:
+def _read(login: Login, path: str, request: ReadersRequest, wanted: LookToTake | None) -> ReadAnswer:
     left = request["until"] - time.monotonic()
     if left < SHORTEST_READ_S:
         return {"not_run": "no time was left"}
     timeout_s = min(request["read_s"], left)
-    result = rtsp_reader.read(login, path, timeout_s)
+    look = Look(wanted["seconds"], every=wanted["every"], until=request["until"]) if wanted else None
+    result = rtsp_reader.read(login, path, timeout_s, look=look)
     if result.get("timed_out") and timeout_s < request["read_s"]:
         return {"not_run": "the time ran out"}
     return result

@@ -1,4 +1,4 @@
-"""One real read of one stream: ffmpeg pulls it over RTSP/TCP until a key frame is decoded.
+"""One real read of one stream: ffmpeg pulls it over RTSP/TCP until a key frame is decoded, and looks on if asked to.
 
 The address holds a password, so it never stands in an argument: ffmpeg gets an `ffconcat` script on its
 standard input, which may name an address and the options for it (measured on ffmpeg 5.1).
@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from provisioner_host import picture_look
+from provisioner_host.picture_look import Look, Watch
 from provisioner_host.shell import PATH, Failed, scrub
 
 if TYPE_CHECKING:
@@ -37,6 +39,10 @@ _PROBE_BYTES = 500_000
 _MOST_SAID = 2_000_000
 _MOST_PIXELS = 7680 * 4320
 _ANALYZE_US = 500_000
+# How long ffmpeg may take to close what it reads and writes.
+_ENDING_S = 1.5
+# ffmpeg's words for a stream whose description does not say how large its pictures are.
+_SIZE_UNKNOWN = "dimensions not set"
 
 
 @dataclass(frozen=True)
@@ -70,21 +76,42 @@ class Login:
 
 
 def read(
-    login: Login, path: str, timeout_s: float, wrap: Callable[[list[str]], list[str]] = lambda argv: argv
+    login: Login,
+    path: str,
+    timeout_s: float,
+    wrap: Callable[[list[str]], list[str]] = lambda argv: argv,
+    look: Look | None = None,
 ) -> ReadAnswer:
     """Read a path until one key frame is decoded: what it was, or what went wrong.
 
     Args:
         login: where and as whom.
         path: the path's name.
-        timeout_s: how long the whole read may take.
+        timeout_s: how long it may take until that key frame.
         wrap: gives the command that runs as a user with few rights; a stream is foreign input.
+        look: how it goes on from there; None where the key frame is the end.
     """
     begun = time.monotonic()
+    result = _once(login, path, timeout_s, wrap, look)
+    left = begun + timeout_s - time.monotonic()
+    if look is not None and _SIZE_UNKNOWN in result.get("error", "") and left > 0:
+        # ffmpeg copies no packets of which it does not know how large the picture is; it can decode them.
+        result = _once(login, path, left, wrap, None)
+    result["seconds"] = round(time.monotonic() - begun, 2)
+    return result
+
+
+def _once(
+    login: Login, path: str, timeout_s: float, wrap: Callable[[list[str]], list[str]], look: Look | None
+) -> ReadAnswer:
     try:
-        code, said = _run(wrap(_command()), login.script(path, timeout_s), timeout_s)
+        with _Pipes(look) as pipes:
+            argv = wrap(_command(look, pipes.writing))
+            code, said = _run(argv, login.script(path, timeout_s), timeout_s, pipes)
         # Read first, scrubbed after: a short password may be part of ffmpeg's own words.
         result = parse(said)
+        if pipes.watch and "codec" in result and (picture := pipes.watch.answer()):
+            result["picture"] = picture
         if "error" in result:
             result["error"] = login.scrubbed(result["error"])[-_SHOWN:]
         if code in _NOT_STARTED:
@@ -92,11 +119,41 @@ def read(
             result = {"not_run": result.get("error", "ffmpeg was not started")}
     except Failed as error:
         result = {"error": login.scrubbed(str(error)), "status": None, "timed_out": "no answer within" in str(error)}
-    result["seconds"] = round(time.monotonic() - begun, 2)
     return result
 
 
-def _run(argv: list[str], script: str, timeout_s: float) -> tuple[int, str]:
+class _Pipes:
+    """What ffmpeg writes to beside its words while a look goes on, and what is made of it."""
+
+    def __init__(self, look: Look | None) -> None:
+        self.watch = Watch(look) if look else None
+        self.reading: list[int] = []
+        self.writing: list[int] = []
+
+    @property
+    def sinks(self) -> list[tuple[int, Callable[[bytes], None]]]:
+        """What takes what comes, by what it comes from."""
+        return [(self.reading[number], sink) for number, sink in enumerate(self.watch.sinks if self.watch else ())]
+
+    def __enter__(self) -> _Pipes:  # noqa: PYI034 (Python 3.9 has no Self)
+        for _ in self.watch.sinks if self.watch else ():
+            reading, writing = os.pipe()
+            self.reading.append(reading)
+            self.writing.append(writing)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.started()
+        while self.reading:
+            os.close(self.reading.pop())
+
+    def started(self) -> None:
+        """Close our end of what another program writes to."""
+        while self.writing:
+            os.close(self.writing.pop())
+
+
+def _run(argv: list[str], script: str, timeout_s: float, pipes: _Pipes) -> tuple[int, str]:
     """Run ffmpeg: its code, and what it said.
 
     Raises:
@@ -105,13 +162,17 @@ def _run(argv: list[str], script: str, timeout_s: float) -> tuple[int, str]:
     environment = {"PATH": PATH, "LC_ALL": "C.UTF-8"}
     pipe = subprocess.PIPE
     until = time.monotonic() + timeout_s
+    kept = tuple(pipes.writing)
     try:
-        process = subprocess.Popen(argv, env=environment, stdin=pipe, stdout=subprocess.DEVNULL, stderr=pipe)
+        process = subprocess.Popen(
+            argv, env=environment, stdin=pipe, stdout=subprocess.DEVNULL, stderr=pipe, pass_fds=kept
+        )
     except FileNotFoundError:
         raise Failed(f"{argv[0]}: no such program on this host") from None
     with process:
+        pipes.started()
         try:
-            said = _heard(process, script.encode(), until)
+            said, until = _heard(process, script.encode(), until, pipes)
             return process.wait(max(0.1, until - time.monotonic())), said.decode(errors="replace")
         except (TimeoutError, subprocess.TimeoutExpired):
             raise Failed(f"{argv[0]}: no answer within {timeout_s:g} s") from None
@@ -119,32 +180,67 @@ def _run(argv: list[str], script: str, timeout_s: float) -> tuple[int, str]:
             process.kill()
 
 
-def _heard(process: subprocess.Popen[bytes], script: bytes, until: float) -> bytes:
+def _heard(process: subprocess.Popen[bytes], script: bytes, until: float, pipes: _Pipes) -> tuple[bytes, float]:
+    """What ffmpeg says until it ends, by itself or as it is told when it has looked long enough; and its last moment.
+
+    Raises:
+        TimeoutError: there was no key frame until then.
+    """
     assert process.stdin is not None  # noqa: S101 (for the type checker)
     assert process.stderr is not None  # noqa: S101
     with contextlib.suppress(BrokenPipeError):
         process.stdin.write(script)
         process.stdin.close()
-    said = bytearray()
+    said, watch, ended = bytearray(), pipes.watch, False
     with selectors.DefaultSelector() as waiting:
-        waiting.register(process.stderr, selectors.EVENT_READ)
-        while waiting.select(max(0.0, until - time.monotonic())):
-            chunk = os.read(process.stderr.fileno(), 65536)
-            said += chunk
-            if not chunk:
-                return bytes(said)
-            if len(said) > _MOST_SAID:
-                raise Failed("ffmpeg said too much: the stream is damaged, or means harm")
-    raise TimeoutError
+        waiting.register(process.stderr, selectors.EVENT_READ, _hearing(said, watch))
+        for reading, sink in pipes.sinks:
+            waiting.register(reading, selectors.EVENT_READ, sink)
+        while waiting.get_map():
+            enough = watch.until if watch and not ended else None
+            left = (until if enough is None else enough) - time.monotonic()
+            if left > 0:
+                _take(waiting, left)
+            elif enough is not None:
+                # It says its last words, and closes its session.
+                process.terminate()
+                until, ended = time.monotonic() + _ENDING_S, True
+            elif ended:
+                process.kill()
+                break
+            else:
+                raise TimeoutError
+    return bytes(said), until + 1.0 if ended else until
 
 
-def _command() -> list[str]:
+def _take(waiting: selectors.BaseSelector, left: float) -> None:
+    for ready, _ in waiting.select(left):
+        chunk = os.read(ready.fd, 65536)
+        if chunk:
+            ready.data(chunk)
+        else:
+            waiting.unregister(ready.fileobj)
+
+
+def _hearing(said: bytearray, watch: Watch | None) -> Callable[[bytes], None]:
+    def hear(chunk: bytes) -> None:
+        said.extend(chunk)
+        if len(said) > _MOST_SAID:
+            raise Failed("ffmpeg said too much: the stream is damaged, or means harm")
+        if watch:
+            watch.said(chunk)
+
+    return hear
+
+
+def _command(look: Look | None, pipes: list[int]) -> list[str]:
     quiet = ["nice", "-n", "10", "ffmpeg", "-hide_banner", "-nostats", "-loglevel", "info"]
     source = ["-protocol_whitelist", "pipe,rtsp,rtp,tcp", "-f", "concat", "-safe", "0"]
-    cheap = ["-probesize", "32", "-analyzeduration", "0", "-fpsprobesize", "0", "-threads", "1", "-skip_frame", "nokey"]
+    cheap = ["-probesize", "32", "-analyzeduration", "0", "-fpsprobesize", "0", "-threads", "1"]
     small = ["-max_pixels", str(_MOST_PIXELS)]
     frame = ["-map", "0:v:0", "-an", "-sn", "-dn", "-vf", "showinfo=checksum=0", "-frames:v", "1", "-f", "null", "-"]
-    return [*quiet, *source, *cheap, *small, "-i", "pipe:0", *frame]
+    written = picture_look.outputs(look, pipes) if look else frame
+    return [*quiet, *source, *cheap, *picture_look.decoding(look), *small, "-i", "pipe:0", *written]
 
 
 def parse(said: str) -> ReadAnswer:

@@ -62,13 +62,25 @@ class LimitsRequest(TypedDict):
     connect_s: NotRequired[float]
 
 
+class LookToTake(TypedDict):
+    """How long a read goes on after its first key frame, and whether every picture is decoded or key frames alone."""
+
+    seconds: float
+    every: bool
+
+
 class PathToRead(TypedDict):
-    """A path that is read for a key frame, with the device that it is pulled from."""
+    """A path that is read for a key frame, with the device that it is pulled from.
+
+    Keys:
+        look: how its picture is looked at from there; left out where the key frame is the end.
+    """
 
     name: str
     on_demand: bool
     address: str
     port: int
+    look: NotRequired[LookToTake]
 
 
 class PathToProbe(PathToRead):
@@ -98,13 +110,14 @@ class RelayToProbe(TypedDict):
 
 
 class RelayToRead(TypedDict):
-    """A relay that a centre reads from, as a user with a secret."""
+    """A relay that a centre reads from, as a user with a secret; `looks` by path, of those that are looked at."""
 
     relay: str
     address: str
     user: str
     secret: str
     paths: list[str]
+    looks: NotRequired[dict[str, LookToTake]]
 
 
 class CentreToProbe(TypedDict):
@@ -495,8 +508,92 @@ class SampleAnswer(TypedDict):
     tracks: list[dict[str, Any]]  # codec, width, height, each null where MediaMTX does not tell
 
 
+class SceneAnswer(TypedDict):
+    """What one picture measures, in levels of luma from 0 to 255; 16 is black.
+
+    Keys:
+        median, bright, spread: of the pixels between the bands where clocks stand; `bright` is what the brightest few
+            are above the median, `spread` what all but one in fifty are apart.
+        one_level, three_levels: the share of those pixels that have the most frequent level, or one of three.
+        flat_cells: the share of cells in which nothing is.
+        gradient_p50, gradient_p90, gradient_p99: slopes below which such a share is, between the bands.
+        steepest: the slope that one pixel in two hundred has, the bands included.
+        sharpness: how steep edges are for what they are high.
+        grid: where edges are, a hexadecimal digit for each of 32x16 cells.
+        digest: by which the same picture is known again.
+    """
+
+    median: int
+    bright: int
+    spread: int
+    one_level: float
+    three_levels: float
+    flat_cells: float
+    gradient_p50: float
+    gradient_p90: float
+    gradient_p99: float
+    steepest: float
+    sharpness: float
+    grid: str
+    digest: str
+
+
+class PacketsAnswer(TypedDict):
+    """What the packets of a look measure, from its first key packet on.
+
+    Keys:
+        count, bytes: how many came, and how much.
+        span_s: how long they are shown; `arrived_s`: how long they took to come.
+        step_s, longest_s: from one picture to the next, the usual and the longest.
+        equal: how many are shown at the moment of another; `backward`: how many came before one that is shown earlier
+            than a key frame that was there already.
+        keys: what the first key packets are known by, each with its size; `key_count`: how many there were.
+    """
+
+    count: int
+    bytes: int
+    span_s: float
+    arrived_s: float
+    step_s: float
+    longest_s: float
+    equal: int
+    backward: int
+    keys: list[str]
+    key_count: int
+
+
+class PictureAnswer(TypedDict):
+    """What a look at a stream measures.
+
+    Keys:
+        every: whether every picture was decoded, or key frames alone.
+        looked_s: how long it took, from the first key frame on.
+        frames, owed: how many pictures were decoded from then on, and how many packets there were to decode.
+        key_frames: how many of them were key frames.
+        complaints: how often the decoder complained of damage; `missed`: packets of RTP that did not come.
+        declared_fps: the rate that the stream itself declares; null where it declares none.
+        scene: the measures of the last picture; null where none was measured.
+        differences: of each key picture from the one before, in levels; `digests`: what each of them is known by.
+    """
+
+    every: bool
+    looked_s: float
+    packets: PacketsAnswer
+    frames: int
+    owed: int
+    key_frames: int
+    complaints: int
+    missed: int
+    declared_fps: float | None
+    scene: SceneAnswer | None
+    differences: list[float]
+    digests: list[str]
+
+
 class ReadAnswer(TypedDict, total=False):
     """One real read: a key frame (`codec`, `width`, `height`), an `error`, or why it was `not_run`.
+
+    A look on from the key frame is its `picture`.
 
     Of an on-demand path also how it was just `after`, how many of its device's paths the relay had then (`pulled`),
     and over how many connections to the device (`connected`, null where that cannot be said).
@@ -510,6 +607,7 @@ class ReadAnswer(TypedDict, total=False):
     timed_out: bool
     not_run: str
     seconds: float
+    picture: PictureAnswer
     after: SampleAnswer | None
     pulled: int
     connected: int | None
@@ -518,13 +616,14 @@ class ReadAnswer(TypedDict, total=False):
 class ReadersRequest(TypedDict):
     """What the confined readers get on their standard input: their own modules first, then what they read.
 
-    A login is an address, a port, a user and a password; a turn is a login's name and a path. `until` is on the
-    monotonic clock, which all processes of a host share.
+    A login is an address, a port, a user and a password; a turn is a login's name and a path. `looks` are by a turn's
+    number. `until` is on the monotonic clock, which all processes of a host share.
     """
 
     modules: list[list[str]]
     logins: dict[str, tuple[str, int, str, str]]
     turns: list[list[str]]
+    looks: dict[str, LookToTake]
     readers: int
     read_s: float
     until: float

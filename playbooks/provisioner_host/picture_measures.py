@@ -1,0 +1,248 @@
+"""What can be measured of a picture and of a stream's packets: numbers only, and no judgement. Pure.
+
+A picture is luma, a byte a pixel, twice: averaged to 160x90, and 640x360 of its own pixels, whose values nothing has
+mixed. From neither number can anybody see what was in front of the camera: the finest is a grid of 32x16 edges.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from itertools import accumulate, chain
+from math import hypot, inf
+from operator import add, sub, truediv
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from provisioner_host.wire import PacketsAnswer, SceneAnswer
+
+WIDTH, HEIGHT = 160, 90
+"""The averaged picture."""
+EXACT_WIDTH, EXACT_HEIGHT = 640, 360
+"""The picture of exact values."""
+GRID_WIDTH, GRID_HEIGHT = 32, 16
+"""The grid of edges: as many hexadecimal digits, line by line."""
+MOST_KEYS = 16
+"""So many key packets are told of a look."""
+MOST_PICTURES = 16
+"""So many pictures of a look are compared with the one before."""
+
+# Clocks and names that a camera writes into its picture stand at its upper and its lower edge.
+_BAND = 10
+_CELL, _FLAT = 10, 2
+# Gradients for the grid: the share of a window's mean, so that light and dark parts count alike. The constant is what
+# the noise of a dark picture has; without it noise would be as good as an edge.
+_WINDOW, _NOISE, _STRONGEST = 25, 0.7, 4.0
+_STEPS = 7.5
+# A clock of packets counts 90,000 ticks: what is nearer than a millisecond is one moment.
+_ONE_MOMENT_S = 0.001
+# Apart for the sharpness: the nearest pixels, and as far as a blurred edge goes.
+_NEAR, _FAR = 1, 8
+_ROWS_APART = 4
+
+
+# --- pictures -------------------------------------------------------------------------------------
+
+
+def scene_of(small: bytes, exact: bytes) -> SceneAnswer:
+    """The measures of one picture.
+
+    Args:
+        small: it, averaged to 160x90.
+        exact: its own pixels, 640x360 of them.
+    """
+    levels = _levels(_middle(exact, EXACT_WIDTH, EXACT_HEIGHT))
+    common = [count for _, count in levels.most_common(3)]
+    total = levels.total() or 1
+    median = _quantile(levels, 0.5)
+    rows = gradients(small, WIDTH)
+    steep = sorted(chain.from_iterable(rows[_BAND:-_BAND]))
+    every = sorted(chain.from_iterable(rows))
+    return {
+        "median": median,
+        "bright": _quantile(levels, 0.9998) - median,
+        "spread": _quantile(levels, 0.99) - _quantile(levels, 0.01),
+        "one_level": round(common[0] / total, 4),
+        "three_levels": round(sum(common) / total, 4),
+        "flat_cells": _flat_cells(small),
+        "gradient_p50": _of(steep, 0.5),
+        "gradient_p90": _of(steep, 0.9),
+        "gradient_p99": _of(steep, 0.99),
+        "steepest": _of(every, 0.995),
+        "sharpness": _sharpness(exact),
+        "grid": grid_of(rows),
+        "digest": digest_of(exact),
+    }
+
+
+def difference(before: bytes, after: bytes) -> float:
+    """The mean difference of two averaged pictures without their bands, in levels."""
+    one, other = _middle(before, WIDTH, HEIGHT), _middle(after, WIDTH, HEIGHT)
+    return round(float(sum(map(abs, map(sub, one, other)))) / (len(one) or 1), 4)
+
+
+def digest_of(data: bytes) -> str:
+    """Sixteen digits by which equal bytes are known again."""
+    return hashlib.blake2b(data, digest_size=8).hexdigest()
+
+
+def gradients(picture: bytes, width: int) -> list[list[float]]:
+    """The slope at every pixel but those at the edges (Sobel), row by row."""
+    rows = [picture[start : start + width] for start in range(0, len(picture), width)]
+    return [_slopes(*three) for three in zip(rows, rows[1:], rows[2:])]
+
+
+def _slopes(above: bytes, row: bytes, below: bytes) -> list[float]:
+    down = list(map(add, map(add, above, below), map(add, row, row)))
+    fall = list(map(sub, below, above))
+    across = map(add, map(add, fall, fall[2:]), map(add, fall[1:], fall[1:]))
+    return list(map(hypot, map(sub, down[2:], down), across))
+
+
+def grid_of(rows: Sequence[Sequence[float]]) -> str:
+    """Where a picture has edges, a digit for each of 32x16 cells, from the slopes of its averaged form.
+
+    Each slope counts by how it stands out of its surroundings, so that a lamp more or less changes little.
+    """
+    above = (len(rows) - GRID_HEIGHT * 5) // 2
+    padded = [[row[0] / 8, *(slope / 8 for slope in row), row[-1] / 8] for row in rows[above : above + 80]]
+    around = _means(padded)
+    lines = [list(map(min, map(truediv, row, mean), [_STRONGEST] * WIDTH)) for row, mean in zip(padded, around)]
+    digits = []
+    for top in range(0, len(lines), 5):
+        columns = list(map(sum, zip(*lines[top : top + 5])))
+        digits += [sum(columns[left : left + 5]) / 25 for left in range(0, WIDTH, 5)]
+    return "".join(f"{min(15, round(value * _STEPS)):x}" for value in digits)
+
+
+def _means(rows: list[list[float]]) -> list[list[float]]:
+    """The mean of the window around every pixel, and the noise added to it; beyond its edges a picture goes on."""
+    across = _turned([_sums(row) for row in rows])
+    area, columns = [_WINDOW**2] * len(rows), [_sums(column) for column in across]
+    return _turned([list(map(add, map(truediv, column, area), [_NOISE] * len(rows))) for column in columns])
+
+
+def _turned(rows: list[list[float]]) -> list[list[float]]:
+    return list(map(list, zip(*rows)))
+
+
+def _sums(values: list[float]) -> list[float]:
+    """The sum of each value and of those at most half a window away."""
+    half = _WINDOW // 2
+    sums = [0.0, *accumulate([*[values[0]] * half, *values, *[values[-1]] * half])]
+    return list(map(sub, sums[_WINDOW:], sums))
+
+
+def _middle(picture: bytes, width: int, height: int) -> bytes:
+    band = height * _BAND // HEIGHT * width
+    return picture[band:-band]
+
+
+def _levels(picture: bytes) -> Counter[int]:
+    return Counter(picture)
+
+
+def _quantile(levels: Counter[int], share: float) -> int:
+    """The level below which such a share of the pixels is."""
+    wanted, so_far = share * levels.total(), 0
+    for level in sorted(levels):
+        so_far += levels[level]
+        if so_far >= wanted:
+            return level
+    return 0
+
+
+def _of(ordered: Sequence[float], share: float) -> float:
+    return round(ordered[min(len(ordered) - 1, int(share * len(ordered)))], 2) if ordered else 0.0
+
+
+def _flat_cells(small: bytes) -> float:
+    """The share of cells in which all pixels are within two levels."""
+    flat = number = 0
+    for top in range(_BAND, HEIGHT - _BAND, _CELL):
+        rows = [small[y * WIDTH : (y + 1) * WIDTH] for y in range(top, top + _CELL)]
+        for left in range(0, WIDTH, _CELL):
+            cell = b"".join(row[left : left + _CELL] for row in rows)
+            flat += max(cell) - min(cell) <= _FLAT
+            number += 1
+    return round(flat / number, 4)
+
+
+def _sharpness(exact: bytes) -> float:
+    """How steep the steepest edges are for what they are high: near 1 where they are sharp, less where blurred."""
+    rows = [exact[y * EXACT_WIDTH : (y + 1) * EXACT_WIDTH] for y in range(36, EXACT_HEIGHT - 36, _ROWS_APART)]
+    near, far = (
+        _quantile(Counter(chain.from_iterable(map(abs, map(sub, row[apart:], row)) for row in rows)), 0.99)
+        for apart in (_NEAR, _FAR)
+    )
+    return round(near / far, 3) if far else 0.0
+
+
+# --- packets --------------------------------------------------------------------------------------
+
+
+class Packet:
+    """A packet of a stream: when it is shown, how large it is; of a key packet what it is known by."""
+
+    __slots__ = ("key", "seconds", "size")
+
+    def __init__(self, seconds: float, size: int, key: str = "") -> None:
+        self.seconds, self.size, self.key = seconds, size, key
+
+
+def packets_of(packets: Sequence[Packet], arrived_s: float) -> PacketsAnswer:
+    """The measures of packets in the order in which they came.
+
+    Args:
+        packets: they, from a key packet on.
+        arrived_s: how long the last came after the first, by the clock of the host.
+    """
+    # Pictures that are shown later than others may come before them: they are in order where steps are asked for.
+    moments = sorted(packet.seconds for packet in packets)
+    steps = sorted(map(sub, moments[1:], moments))
+    keys = [packet for packet in packets if packet.key]
+    return {
+        "count": len(packets),
+        "bytes": sum(packet.size for packet in packets),
+        "span_s": round(moments[-1] - moments[0], 4) if moments else 0.0,
+        "arrived_s": round(arrived_s, 2),
+        "step_s": round(steps[len(steps) // 2], 4) if steps else 0.0,
+        "longest_s": round(steps[-1], 4) if steps else 0.0,
+        "equal": sum(step <= _ONE_MOMENT_S for step in steps),
+        "backward": _backward(packets),
+        "keys": [f"{packet.size}-{packet.key}" for packet in keys[:MOST_KEYS]],
+        "key_count": len(keys),
+    }
+
+
+def _backward(packets: Sequence[Packet]) -> int:
+    """How many packets are shown before the key packet before the last one: no encoder reorders as far as that."""
+    number, floors = 0, [-inf, -inf]
+    for packet in packets:
+        number += packet.seconds < floors[0] - _ONE_MOMENT_S
+        if packet.key:
+            floors = [floors[1], packet.seconds]
+    return number
+
+
+def owed_from(first_s: float, packets: Sequence[Packet], *, every: bool) -> int:
+    """How many packets a decoder had that are shown from a moment on; of key packets alone if it took no others."""
+    return sum(packet.seconds >= first_s - _ONE_MOMENT_S for packet in packets if every or packet.key)
+
+
+# Of H.264 and of H.265: where a unit is of the picture, and not what the camera says of it (its clock, for one).
+_SAID_H264 = frozenset({6, 9, 12})
+_SAID_H265 = frozenset({35, 38, 39, 40})
+
+
+def key_of(data: bytes, codec: str) -> str:
+    """What a key packet is known by: a digest of all that is picture in it."""
+    units = [unit for unit in data.split(b"\x00\x00\x01")[1:] if unit]
+    if codec == "hevc":
+        kept = [unit for unit in units if unit[0] >> 1 & 63 not in _SAID_H265]
+    elif codec == "h264":
+        kept = [unit for unit in units if unit[0] & 31 not in _SAID_H264]
+    else:
+        kept = []
+    return digest_of(b"\x00\x00\x01".join(unit.rstrip(b"\x00") for unit in kept) if kept else data)
