@@ -104,7 +104,7 @@ def camera_of(seed: int, number: int) -> Camera:
     return Camera(
         number=number,
         seed=seed,
-        agreed_fps=random.choice((8, 10, 12, 15, 15, 20, 25)),
+        agreed_fps=random.choice((6, 8, 10, 12, 15, 15, 20)),
         key_s=random.choice((1, 2, 2, 4, 12, 30, 60)),
         constant=random.random() < 0.5,
         kbit=random.choice((128, 200, 300, 400)),

@@ -41,7 +41,7 @@ class Canvas:
         for row in range(max(0, round(y)), min(self.height, round(y + height)) if line else 0):
             self.pixels[row * self.width + left : row * self.width + right] = line
 
-    def frame(self, x: float, y: float, width: float, height: float, value: int, thick: float = 2) -> None:
+    def frame(self, x: float, y: float, width: float, height: float, value: int, *, thick: float = 2) -> None:
         """Draw a rectangle's outline."""
         for args in ((x, y, width, thick), (x, y + height - thick, width, thick)):
             self.rect(*args, value)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from enum import Enum
+from random import Random
+from typing import Any
 
 from tests.pictures.canvas import chance
 
@@ -24,8 +27,8 @@ class Fault(Enum):
     HALF = "half rate"
     STUCK = "stuck time"
     SWAPPED = "swapped"
-    SIDEWAYS = "moved 15-40 % sideways"
-    UPWARDS = "moved 15-40 % up or down"
+    SIDEWAYS = "moved 15-25 % sideways"
+    UPWARDS = "moved 15-25 % up or down"
     SLIGHTLY = "moved 3-10 %"
     TURNED = "turned 8-25 degrees"
     ZOOMED = "zoomed 1.3-2 times"
@@ -67,6 +70,9 @@ SOFT = (
 """Faults that are suspected after several looks."""
 
 FROZEN = frozenset({Fault.FROZEN, Fault.FROZEN_CLOCK})
+
+STANDING = frozenset({Fault.REPEAT, Fault.LOOP, *FROZEN})
+"""Faults in which nothing of the night after can be seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,32 +117,27 @@ _WORDS = (
 def trouble_of(fault: Fault, seed: int, number: int) -> Trouble:
     """A fault of a camera: its size is drawn."""
     random = chance("trouble", fault.value, seed, number)
-    sign = random.choice((-1, 1))
-    grey = random.choice((30, 60, 90, 128, 160, 200))
-    match fault:
-        case Fault.SIDEWAYS:
-            return Trouble(fault, shift=(sign * random.uniform(0.15, 0.25) * 640, 0.0))
-        case Fault.UPWARDS:
-            return Trouble(fault, shift=(0.0, sign * random.uniform(0.15, 0.25) * 360))
-        case Fault.SLIGHTLY:
-            return Trouble(fault, shift=(sign * random.uniform(0.03, 0.1) * 640, random.uniform(-0.05, 0.05) * 360))
-        case Fault.TURNED:
-            return Trouble(fault, turn=sign * random.uniform(8, 25))
-        case Fault.ZOOMED:
-            return Trouble(fault, zoom=random.uniform(1.3, 2))
-        case Fault.BLURRED:
-            return Trouble(fault, blur=random.choice((2.0, 3.0, 4.0, 6.0)))
-        case Fault.COVERED:
-            return Trouble(fault, cover=1.0, grey=random.choice((20, 40, 90, 140, 190)))
-        case Fault.COVERED_PART:
-            return Trouble(fault, cover=random.uniform(0.3, 0.8), grey=random.choice((25, 60, 140)))
-        case Fault.CARD:
-            return Trouble(fault, grey=random.choice((16, 29, 41, 60, 128, 180)), words=random.choice(_WORDS))
-        case Fault.FLAT:
-            return Trouble(fault, grey=grey)
-        case Fault.BLACK:
-            return Trouble(fault, grey=random.choice((16, 16, 17, 18)))
-        case Fault.LOOP:
-            return Trouble(fault, loop_s=random.choice((1.0, 2.0, 2.0, 4.0, 8.0)))
-        case _:
-            return Trouble(fault)
+    return replace(Trouble(fault), **_SIZES[fault](random)) if fault in _SIZES else Trouble(fault)
+
+
+def _far(random: Random) -> float:
+    """A share of the picture by which a camera is moved, as far as its scene goes."""
+    return random.uniform(0.15, 0.25) * (1 if random.random() < 0.5 else -1)
+
+
+_SIZES: Mapping[Fault, Callable[[Random], dict[str, Any]]] = {
+    Fault.SIDEWAYS: lambda random: {"shift": (_far(random) * 640, 0.0)},
+    Fault.UPWARDS: lambda random: {"shift": (0.0, _far(random) * 360)},
+    Fault.SLIGHTLY: lambda random: {
+        "shift": (random.choice((-1, 1)) * random.uniform(0.03, 0.1) * 640, random.uniform(-0.05, 0.05) * 360)
+    },
+    Fault.TURNED: lambda random: {"turn": random.choice((-1, 1)) * random.uniform(8, 25)},
+    Fault.ZOOMED: lambda random: {"zoom": random.uniform(1.3, 2)},
+    Fault.BLURRED: lambda random: {"blur": random.choice((2.0, 3.0, 4.0, 6.0))},
+    Fault.COVERED: lambda random: {"cover": 1.0, "grey": random.choice((20, 40, 90, 140, 190))},
+    Fault.COVERED_PART: lambda random: {"cover": random.uniform(0.3, 0.8), "grey": random.choice((25, 60, 140))},
+    Fault.CARD: lambda random: {"grey": random.choice((16, 29, 41, 60, 128, 180)), "words": random.choice(_WORDS)},
+    Fault.FLAT: lambda random: {"grey": random.choice((30, 60, 90, 128, 160, 200))},
+    Fault.BLACK: lambda random: {"grey": random.choice((16, 16, 17, 18))},
+    Fault.LOOP: lambda random: {"loop_s": random.choice((1.0, 2.0, 2.0, 4.0, 8.0))},
+}

@@ -11,14 +11,13 @@ from random import Random
 
 from tests.pictures.cameras import Camera, Light, Night, Weather
 from tests.pictures.canvas import Canvas, chance
-from tests.pictures.faults import FROZEN, HEALTHY, Fault, Trouble
+from tests.pictures.faults import FROZEN, HEALTHY, STANDING, Fault, Trouble
 from tests.pictures.scenes import HEIGHT, VIEW, WIDTH, Scene, scene_of, things
 
 _SIZE = (VIEW[2], VIEW[3])
 _LIGHT = (64, 36)
 _CLOCK = (240, 18)
 _WARM_S = 1.2
-"""For how long the encoder has run before the look: its first key frame is not like those after it."""
 _DRAWN = {Fault.BLACK, Fault.CARD, Fault.FLAT}
 _START = b"\x00\x00\x01"
 _SLICE, _IDR = 1, 5
@@ -41,18 +40,36 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """One look at one camera: everything that decides what is sent."""
+    """One look at one camera: everything that decides what is sent.
+
+    Attributes:
+        begun: in which night the trouble began: what stands still is of then.
+    """
 
     camera: Camera
     night: Night
     seconds: float
     trouble: Trouble = HEALTHY
+    begun: int = 0
 
     @property
     def random(self) -> Random:
         """Chance, the same for the same shot."""
+        return self._chance(self.night.number)
+
+    @property
+    def content(self) -> Random:
+        """Chance for what is in the picture: the same for as long as it stands still."""
+        return self._chance(self.begun) if self.trouble.fault in STANDING else self.random
+
+    @property
+    def warm_s(self) -> float:
+        """For how long the encoder has run before the look: its first key frame is not like those after it."""
+        return self.random.uniform(1.2, 3.5) if self.trouble.fault in FROZEN else _WARM_S
+
+    def _chance(self, number: int) -> Random:
         camera, night = self.camera, self.night
-        return chance("shot", camera.seed, camera.number, night.number, night.light.value, self.trouble.fault.value)
+        return chance("shot", camera.seed, camera.number, number, night.light.value, self.trouble.fault.value)
 
 
 @lru_cache(maxsize=4)
@@ -72,12 +89,12 @@ def film(shot: Shot, folder: Path) -> tuple[Unit, ...]:
         shot: the look.
         folder: where inputs of ffmpeg may be written.
     """
-    camera, random = shot.camera, shot.random
+    camera = shot.camera
     rate = camera.agreed_fps / 2 if shot.trouble.fault is Fault.HALF else float(camera.agreed_fps)
-    inputs, graph = _graph(shot, folder, rate, random)
-    seconds = _WARM_S + shot.seconds
+    inputs, graph = _graph(shot, folder, rate, shot.content)
+    seconds = shot.warm_s + shot.seconds
     keys = ",".join(f"{at:.3f}" for at in _key_times(shot))
-    coder = ["-c:v", "libx264", "-preset", "veryfast", "-tune", "zerolatency", "-threads", "1", "-pix_fmt", "yuv420p"]
+    coder = ["-c:v", "libx264", "-preset", "superfast", "-tune", "zerolatency", "-threads", "1", "-pix_fmt", "yuv420p"]
     coder += ["-g", "100000", "-sc_threshold", "0", "-force_key_frames", keys, *_rate_control(camera)]
     command = ["ffmpeg", "-nostdin", "-v", "error", "-threads", "1", "-filter_complex_threads", "1", *inputs]
     command += ["-filter_complex", graph, "-map", "[out]", "-t", f"{seconds:.3f}", "-r", f"{rate:g}", *coder]
@@ -87,8 +104,8 @@ def film(shot: Shot, folder: Path) -> tuple[Unit, ...]:
 
 def _key_times(shot: Shot) -> list[float]:
     every = min(shot.trouble.loop_s or shot.camera.key_s, shot.camera.key_s)
-    times, at = [0.0], _WARM_S
-    while at < _WARM_S + shot.seconds:
+    times, at = [0.0], shot.warm_s
+    while at < shot.warm_s + shot.seconds:
         times.append(at)
         at += every
     return times
@@ -128,7 +145,7 @@ def _graph(shot: Shot, folder: Path, rate: float, random: Random) -> tuple[list[
         chain += ",eq=gamma='if(lt(t,2.6),1,0.75)':eval=frame" if night.switches else ""
     if shot.camera.clock or trouble.fault is Fault.FROZEN_CLOCK:
         number = sum(1 for one in inputs if one == "-i")
-        inputs += _clock(folder / "clock", _WARM_S + shot.seconds, random)
+        inputs += _clock(folder / "clock", shot)
         chain += f"[bare];[bare][{number}:v]overlay=x=8:y=6:eof_action=repeat"
     return inputs, f"{chain},format=yuv420p[out]"
 
@@ -250,7 +267,8 @@ def _moving(night: Night, random: Random) -> Sequence[tuple[str, Canvas, tuple[s
 
 def _with_alpha(grey: Canvas, alpha: Canvas) -> Canvas:
     both = grey.copy()
-    both.pixels = bytearray(value for pair in zip(grey.pixels, alpha.pixels, strict=True) for value in pair)
+    both.pixels = bytearray(2 * len(grey.pixels))
+    both.pixels[::2], both.pixels[1::2] = grey.pixels, alpha.pixels
     return both
 
 
@@ -278,12 +296,13 @@ def _falling(weather: Weather, random: Random) -> Canvas:
     return _with_alpha(Canvas(*_SIZE, 225), mark)
 
 
-def _clock(place: Path, seconds: float, random: Random) -> list[str]:
-    second = random.randrange(7_200, 20_000)
+def _clock(place: Path, shot: Shot) -> list[str]:
+    runs = shot.trouble.fault is not Fault.FROZEN
+    second = (shot.random if shot.trouble.fault is Fault.FROZEN_CLOCK else shot.content).randrange(7_200, 20_000)
     frames = bytearray()
-    for tick in range(round(seconds) + 2):
+    for tick in range(round(shot.warm_s + shot.seconds) + 2):
         strip = Canvas(*_CLOCK, 16)
-        now = second + tick
+        now = second + (tick if runs else 0)
         words = f"2026-03-{1 + now % 28:02} {now // 3600:02}:{now // 60 % 60:02}:{now % 60:02}"
         strip.text(4, 2, words, 235)
         frames += strip.pixels

@@ -12,9 +12,7 @@ from typing import Any
 
 from provisioner_host.picture_look import Look
 from provisioner_host.rtsp_reader import Login, read
-
 from tests.pictures.cameras import Camera
-from tests.pictures.faults import Fault
 from tests.pictures.film import Shot, film
 from tests.pictures.sending import PATH, SimulatedCamera, sent, simulated_camera
 
@@ -77,7 +75,3 @@ def as_another(shot: Shot, other: Camera) -> Shot:
 def _cpu_s() -> float:
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
     return children.ru_utime + children.ru_stime
-
-
-STANDING = frozenset({Fault.REPEAT, Fault.LOOP, Fault.FROZEN, Fault.FROZEN_CLOCK})
-"""Faults in which nothing of the night after can be seen."""

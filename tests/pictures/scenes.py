@@ -110,7 +110,7 @@ def _room(canvas: Canvas, random: Random) -> None:
     for _ in range(random.randint(1, 3)):
         x, y, width = random.uniform(120, 760), random.uniform(70, 140), random.uniform(70, 150)
         canvas.rect(x, y, width, width * 0.9, 225)
-        canvas.frame(x, y, width, width * 0.9, 90, 4)
+        canvas.frame(x, y, width, width * 0.9, 90, thick=4)
         canvas.rect(x + width / 2, y, 4, width * 0.9, 90)
     for _ in range(random.randint(3, 5)):
         x, y = random.uniform(100, 800), random.uniform(edge - 40, 430)
@@ -157,7 +157,7 @@ def _facade(canvas: Canvas, random: Random) -> None:
             value = random.choice((55, 70, 85, 200))
             top = y + x * skew
             canvas.rect(x, top, across * 0.55, down * 0.6, value)
-            canvas.frame(x, top, across * 0.55, down * 0.6, base + 40, 4)
+            canvas.frame(x, top, across * 0.55, down * 0.6, base + 40, thick=4)
             if random.random() < 0.25:
                 canvas.rect(x - 8, top + down * 0.6, across * 0.7, 14, base - 60)
             x, column = x + across, column + 1

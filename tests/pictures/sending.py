@@ -37,8 +37,15 @@ def sent(shot: Shot, units: Sequence[Unit]) -> tuple[bytes, ...]:
             ticks = number // rate
         whole = packets(unit.nals, sequence & 0xFFFF, clock + ticks, shot.camera.number + 1)
         sequence += len(whole)
-        out.extend(packet for packet in whole if random.random() >= lost)
-    return tuple(out)
+        out.extend(whole)
+    return _some_of(out, lost, random) if lost else tuple(out)
+
+
+def _some_of(stream: Sequence[bytes], lost: float, random: Random) -> tuple[bytes, ...]:
+    """The packets that come: of so many one is lost at least, and neither the first nor the last."""
+    gone = {place for place in range(1, len(stream) - 1) if random.random() < lost}
+    gone |= {random.randrange(1, len(stream) - 1)}
+    return tuple(packet for place, packet in enumerate(stream) if place not in gone)
 
 
 def _spoilt(shot: Shot, units: Sequence[Unit], random: Random) -> Sequence[Unit]:
@@ -46,7 +53,7 @@ def _spoilt(shot: Shot, units: Sequence[Unit], random: Random) -> Sequence[Unit]
         case Fault.REPEAT:
             return [replace(units[0], at=unit.at) for unit in units]
         case Fault.LOOP:
-            return _looped(shot, units)
+            return _looped(shot, units, random)
         case Fault.SLICES:
             return [_with_noise(unit, random) if random.random() < _SPOILT else unit for unit in units]
         case Fault.FRAMES:
@@ -55,10 +62,12 @@ def _spoilt(shot: Shot, units: Sequence[Unit], random: Random) -> Sequence[Unit]
             return units
 
 
-def _looped(shot: Shot, units: Sequence[Unit]) -> Sequence[Unit]:
+def _looped(shot: Shot, units: Sequence[Unit], random: Random) -> Sequence[Unit]:
+    """A loop, from any key frame of it on."""
     rate = shot.camera.agreed_fps
     loop = [unit for unit in units if unit.at < shot.trouble.loop_s - 0.5 / rate]
-    endless = islice(cycle(loop), len(units))
+    begin = random.choice([place for place, unit in enumerate(loop) if unit.key])
+    endless = islice(cycle(loop), begin, begin + len(units))
     return [replace(unit, at=number / rate) for number, unit in enumerate(endless)]
 
 
