@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
 _GRID = re.compile(rf"[0-9a-f]{{{GRID_WIDTH * GRID_HEIGHT}}}")
 _DIGEST = re.compile(r"[0-9a-f]{16}")
-_KEY = re.compile(r"\d{1,9}-[0-9a-f]{16}")
 _MOST, _LONGEST_S, _STEEPEST = 10**9, 10**6, 2_000
 
 
@@ -51,7 +50,7 @@ def _packets(said: Mapping[str, object]) -> PacketsAnswer:
         "longest_s": number(said["longest_s"], 0, _LONGEST_S),
         "equal": _count(said["equal"]),
         "backward": _count(said["backward"]),
-        "keys": [_text(one, _KEY) for one in _list(said["keys"], MOST_KEYS)],
+        "keys": [_text(one, _DIGEST) for one in _list(said["keys"], MOST_KEYS)],
         "key_count": _count(said["key_count"]),
     }
 
@@ -63,6 +62,7 @@ def _scene(said: Mapping[str, object]) -> SceneAnswer:
         "spread": _level(said["spread"]),
         "one_level": number(said["one_level"], 0, 1),
         "three_levels": number(said["three_levels"], 0, 1),
+        "levels": _whole(said["levels"], 256),
         "flat_cells": number(said["flat_cells"], 0, 1),
         "gradient_p50": number(said["gradient_p50"], 0, _STEEPEST),
         "gradient_p90": number(said["gradient_p90"], 0, _STEEPEST),

@@ -17,7 +17,7 @@ from provisioner_host.picture_measures import MOST_PICTURES, Packet
 from provisioner_host.shell import Failed
 
 if TYPE_CHECKING:
-    from provisioner_host.wire import PictureAnswer, SceneAnswer
+    from provisioner_host.wire import LookToTake, PictureAnswer, SceneAnswer
 
 LONGEST_S = 60.0
 """A look is never longer: who has a key frame every minute shows two."""
@@ -52,13 +52,20 @@ _PACKET = re.compile(rb"0, +(?:-?\d{1,19}|NOPTS), +(-?\d{1,19}|NOPTS), +\d{1,19}
 
 
 class Look:
-    """How long a look goes on after the first key frame, and whether every picture is decoded or key frames alone.
+    """How a read goes on after its first key frame.
 
-    `until` is its end on the monotonic clock, whenever it began.
+    Attributes:
+        seconds: for how long, at least.
+        most_s: for how long, at most.
+        keys: until there were so many key frames.
+        every: whether every picture is decoded, or key frames alone.
+        until: its end on the monotonic clock, whenever it began.
     """
 
-    def __init__(self, seconds: float, *, every: bool, until: float = inf) -> None:
-        self.seconds, self.every, self.until = max(0.0, min(seconds, LONGEST_S)), every, until
+    def __init__(self, wanted: LookToTake, until: float = inf) -> None:
+        self.seconds = max(0.0, min(wanted["seconds"], LONGEST_S))
+        self.most_s = max(self.seconds, min(wanted["most_s"], LONGEST_S))
+        self.keys, self.every, self.until = wanted["keys"], wanted["every"], until
 
 
 def decoding(look: Look | None) -> list[str]:
@@ -109,7 +116,10 @@ class Watch:
     @property
     def until(self) -> float | None:
         """When it has looked long enough; None before the first key frame."""
-        return None if self._since is None else min(self._since + self._look.seconds, self._look.until)
+        if self._since is None:
+            return None
+        enough = self._words.key_frames >= self._look.keys
+        return min(self._since + (self._look.seconds if enough else self._look.most_s), self._look.until)
 
     def answer(self) -> PictureAnswer | None:
         """The measures; None where no picture was decoded."""

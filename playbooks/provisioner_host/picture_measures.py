@@ -31,6 +31,7 @@ MOST_PICTURES = 16
 # Clocks and names that a camera writes into its picture stand at its upper and its lower edge.
 _BAND = 10
 _CELL, _FLAT = 10, 2
+_NEARLY_ALL = 0.95
 # Gradients for the grid: the share of a window's mean, so that light and dark parts count alike. The constant is what
 # the noise of a dark picture has; without it noise would be as good as an edge.
 _WINDOW, _NOISE, _STRONGEST = 25, 0.7, 4.0
@@ -65,6 +66,7 @@ def scene_of(small: bytes, exact: bytes) -> SceneAnswer:
         "spread": _quantile(levels, 0.99) - _quantile(levels, 0.01),
         "one_level": round(common[0] / total, 4),
         "three_levels": round(sum(common) / total, 4),
+        "levels": _number_of_levels(levels),
         "flat_cells": _flat_cells(small),
         "gradient_p50": _of(steep, 0.5),
         "gradient_p90": _of(steep, 0.9),
@@ -153,6 +155,13 @@ def _quantile(levels: Counter[int], share: float) -> int:
     return 0
 
 
+def _number_of_levels(levels: Counter[int]) -> int:
+    """How many levels hold nearly all pixels: few where a program drew the picture."""
+    left = levels.total() * (1 - _NEARLY_ALL)
+    rarest = accumulate(sorted(levels.values()))
+    return len(levels) - sum(so_far <= left for so_far in rarest)
+
+
 def _of(ordered: Sequence[float], share: float) -> float:
     return round(ordered[min(len(ordered) - 1, int(share * len(ordered)))], 2) if ordered else 0.0
 
@@ -211,7 +220,7 @@ def packets_of(packets: Sequence[Packet], arrived_s: float) -> PacketsAnswer:
         "longest_s": round(steps[-1], 4) if steps else 0.0,
         "equal": sum(step <= _ONE_MOMENT_S for step in steps),
         "backward": _backward(packets),
-        "keys": [f"{packet.size}-{packet.key}" for packet in keys[:MOST_KEYS]],
+        "keys": [packet.key for packet in keys[:MOST_KEYS]],
         "key_count": len(keys),
     }
 

@@ -134,6 +134,7 @@ def _state(item: dict[str, Any]) -> SampleAnswer:
         "available": bool(item.get("available")),
         "online": bool(item.get("online")),
         "inbound_bytes": int(item.get("inboundBytes") or 0),
+        "damaged": int(item.get("inboundFramesInError") or 0),
         "tracks": [{k: t.get(k) for k in ("codec", "width", "height")} for t in tracks[:4]],
     }
 

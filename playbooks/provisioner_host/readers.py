@@ -235,7 +235,7 @@ def _checked(answer: dict[str, Any]) -> ReadAnswer:
         width, height = (int(number(answer[side], 1, _LARGEST)) for side in ("width", "height"))
         read: ReadAnswer = {"codec": codec, "width": width, "height": height, "seconds": seconds}
         if "picture" in answer:
-            read["picture"] = checked_picture(answer["picture"])
+            read["picture"] = None if answer["picture"] is None else checked_picture(answer["picture"])
         return read
     status = answer["status"]
     return {
@@ -279,7 +279,7 @@ def _read(login: Login, path: str, request: ReadersRequest, wanted: LookToTake |
     if left < SHORTEST_READ_S:
         return {"not_run": "no time was left"}
     timeout_s = min(request["read_s"], left)
-    look = Look(wanted["seconds"], every=wanted["every"], until=request["until"]) if wanted else None
+    look = Look(wanted, request["until"]) if wanted else None
     result = rtsp_reader.read(login, path, timeout_s, look=look)
     if result.get("timed_out") and timeout_s < request["read_s"]:
         return {"not_run": "the time ran out"}

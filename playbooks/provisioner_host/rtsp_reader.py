@@ -97,6 +97,8 @@ def read(
     if look is not None and _SIZE_UNKNOWN in result.get("error", "") and left > 0:
         # ffmpeg copies no packets of which it does not know how large the picture is; it can decode them.
         result = _once(login, path, left, wrap, None)
+        if "codec" in result:
+            result["picture"] = None
     result["seconds"] = round(time.monotonic() - begun, 2)
     return result
 
@@ -110,8 +112,8 @@ def _once(
             code, said = _run(argv, login.script(path, timeout_s), timeout_s, pipes)
         # Read first, scrubbed after: a short password may be part of ffmpeg's own words.
         result = parse(said)
-        if pipes.watch and "codec" in result and (picture := pipes.watch.answer()):
-            result["picture"] = picture
+        if pipes.watch and "codec" in result:
+            result["picture"] = pipes.watch.answer()
         if "error" in result:
             result["error"] = login.scrubbed(result["error"])[-_SHOWN:]
         if code in _NOT_STARTED:

@@ -63,9 +63,17 @@ class LimitsRequest(TypedDict):
 
 
 class LookToTake(TypedDict):
-    """How long a read goes on after its first key frame, and whether every picture is decoded or key frames alone."""
+    """How a read goes on after its first key frame.
+
+    Keys:
+        seconds: for how long, at least; `most_s`: at most, where key frames are rare.
+        keys: until there were so many key frames.
+        every: whether every picture is decoded, or key frames alone.
+    """
 
     seconds: float
+    most_s: float
+    keys: int
     every: bool
 
 
@@ -500,11 +508,12 @@ class KeysAnswer(TypedDict):
 
 
 class SampleAnswer(TypedDict):
-    """What MediaMTX says of a path at one moment."""
+    """What MediaMTX says of a path at one moment; `damaged` are pictures of which packets did not come, so far."""
 
     available: bool
     online: bool
     inbound_bytes: int
+    damaged: NotRequired[int]
     tracks: list[dict[str, Any]]  # codec, width, height, each null where MediaMTX does not tell
 
 
@@ -515,6 +524,7 @@ class SceneAnswer(TypedDict):
         median, bright, spread: of the pixels between the bands where clocks stand; `bright` is what the brightest few
             are above the median, `spread` what all but one in fifty are apart.
         one_level, three_levels: the share of those pixels that have the most frequent level, or one of three.
+        levels: how many levels hold all but one in twenty of them.
         flat_cells: the share of cells in which nothing is.
         gradient_p50, gradient_p90, gradient_p99: slopes below which such a share is, between the bands.
         steepest: the slope that one pixel in two hundred has, the bands included.
@@ -528,6 +538,7 @@ class SceneAnswer(TypedDict):
     spread: int
     one_level: float
     three_levels: float
+    levels: int
     flat_cells: float
     gradient_p50: float
     gradient_p90: float
@@ -547,7 +558,7 @@ class PacketsAnswer(TypedDict):
         step_s, longest_s: from one picture to the next, the usual and the longest.
         equal: how many are shown at the moment of another; `backward`: how many came before one that is shown earlier
             than a key frame that was there already.
-        keys: what the first key packets are known by, each with its size; `key_count`: how many there were.
+        keys: what the first key packets are known by; `key_count`: how many there were.
     """
 
     count: int
@@ -593,7 +604,7 @@ class PictureAnswer(TypedDict):
 class ReadAnswer(TypedDict, total=False):
     """One real read: a key frame (`codec`, `width`, `height`), an `error`, or why it was `not_run`.
 
-    A look on from the key frame is its `picture`.
+    A look on from the key frame is its `picture`: null where one was asked for, and the packets could not be had.
 
     Of an on-demand path also how it was just `after`, how many of its device's paths the relay had then (`pulled`),
     and over how many connections to the device (`connected`, null where that cannot be said).
@@ -607,7 +618,7 @@ class ReadAnswer(TypedDict, total=False):
     timed_out: bool
     not_run: str
     seconds: float
-    picture: PictureAnswer
+    picture: PictureAnswer | None
     after: SampleAnswer | None
     pulled: int
     connected: int | None
