@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from provisioner_host.picture_look import Look
 from provisioner_host.rtsp_reader import Login, read
@@ -16,8 +16,13 @@ from tests.pictures.cameras import Camera
 from tests.pictures.film import Shot, film
 from tests.pictures.sending import PATH, SimulatedCamera, sent, simulated_camera
 
+if TYPE_CHECKING:
+    from provisioner_host.wire import LookToTake
+
 QUICK_S = 3.0
 FULL_S, FULL_KEYS, LONGEST_S = 10.0, 4, 60.0
+_QUICK: LookToTake = {"seconds": QUICK_S, "most_s": QUICK_S, "keys": 1, "every": True}
+_FULL: LookToTake = {"seconds": FULL_S, "most_s": LONGEST_S, "keys": FULL_KEYS, "every": True}
 _PATIENCE_S = 60.0
 
 
@@ -49,14 +54,14 @@ class Watcher:
     def __init__(self, server: SimulatedCamera, folder: Path) -> None:
         self._server, self._folder = server, folder
 
-    def look(self, shot: Shot, *, every: bool) -> Seen:
+    def look(self, shot: Shot, *, full: bool) -> Seen:
         """What a reader measures of a shot."""
         units = film(shot, self._folder)
         # What loops goes on to do so: the reader begins anywhere in it.
         self._server.put_in(sent(shot, units), units[0])
         login = Login("127.0.0.1", self._server.port, "simulated", "simulated")
         before = _cpu_s()
-        answer: Any = read(login, PATH, _PATIENCE_S, look=Look(shot.seconds, every=every))
+        answer: Any = read(login, PATH, _PATIENCE_S, look=Look(_FULL if full else _QUICK))
         return Seen(answer.get("picture"), str(answer.get("error", "")), shot.seconds, _cpu_s() - before)
 
 
