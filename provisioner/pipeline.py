@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import cached_property
 from pathlib import Path
+from time import sleep
 from typing import TypeVar
 
 from provisioner.base.collector import without_collector
@@ -50,13 +51,20 @@ from provisioner.render.host import render_host
 from provisioner.render.site import SitePackage, render_closed_site, render_site
 from provisioner.render.templates import Templates, load_templates
 from provisioner.verify.held import with_held
+from provisioner.verify.maintenance import Window
+from provisioner.verify.memory import Memories
+from provisioner.verify.orders import EVERYTHING, Orders, Watch
 from provisioner.verify.requests import ObserveCall
-from provisioner.verify.result import VerifyResult
+from provisioner.verify.result import PathVerdict, VerifyResult
 from provisioner.verify.run import verify
 from provisioner.verify.shut import with_shut
+from provisioner.verify.standing import last_proof
 from provisioner.verify.wanted import select
 
 T = TypeVar("T")
+
+WATCH = Watch(lambda: datetime.now(UTC), sleep)
+"""The time in which paths are verified."""
 _Asked = tuple[dict[str, T], dict[str, HostError]]
 
 
@@ -292,8 +300,40 @@ def rendered_files(session: Session, limit: Limit) -> dict[str, tuple[RenderedFi
 # --- verify ---------------------------------------------------------------------------------------
 
 
-def verify_inventory(session: Session, limit: Limit) -> VerifyResult:
+def paths_to_verify(session: Session, limit: Limit) -> tuple[str, ...]:
+    """The names of all paths that a verification speaks of, those of hosts whose secrets stayed shut among them.
+
+    Raises:
+        InventoryError, SecretsError, UsageError: as `verify_inventory`.
+    """
+    limit = session.read_limit(limit)
+    shut = (p.name for h in session.left_out(limit) for p in h.paths if limit.takes_left_out_path(h, p))
+    return (*(target.path.name for target in select(session.state, limit)), *shut)
+
+
+def windows_of(session: Session) -> tuple[Window, ...]:
+    """The maintenance windows of a session's inventory, as verdicts know them."""
+    return tuple(
+        Window(
+            begin=window.begin,
+            until=window.until,
+            reason=window.reason,
+            facilities=frozenset(window.facilities),
+            hosts=frozenset(window.hosts),
+            carriers=frozenset(window.carriers),
+            everything=window.everything,
+        )
+        for window in session.inventory.maintenance
+    )
+
+
+def verify_inventory(session: Session, limit: Limit, orders: Orders = EVERYTHING) -> VerifyResult:
     """Check every chosen path on its relay and from its centres.
+
+    Args:
+        session: the inventory.
+        limit: which paths.
+        orders: how far it goes, and what earlier verifications left.
 
     Raises:
         InventoryError, SecretsError, RenderError: there is nothing to check against.
@@ -311,10 +351,20 @@ def verify_inventory(session: Session, limit: Limit) -> VerifyResult:
         session.runner,
         observe={h: ObserveCall(*observe_request(s, session.files[h])) for h, s in session.state.hosts.items()},
         compare=compare,
-        clock=lambda: datetime.now(UTC),
+        watch=WATCH,
+        orders=replace(orders, windows=windows_of(session)),
     )
     left_out = [(h, [p.name for p in h.paths if limit.takes_left_out_path(h, p)]) for h in session.left_out(limit)]
-    return _with_held(session, limit, with_shut(result, left_out), read)
+    shut = with_shut(result, left_out)
+    proved = replace(shut, paths=tuple(_with_last_proof(path, orders.memories) for path in shut.paths))
+    return _with_held(session, limit, proved, read)
+
+
+def _with_last_proof(path: PathVerdict, memories: Memories) -> PathVerdict:
+    """A path that was not looked at, with what is remembered of it."""
+    if path.checked_at is not None or path.last_proof is not None or path.path not in memories:
+        return path
+    return replace(path, last_proof=last_proof(memories[path.path]))
 
 
 def _with_held(session: Session, limit: Limit, result: VerifyResult, read: Mapping[str, HostFacts]) -> VerifyResult:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import hypothesis
 import pytest
 from hypothesis import is_hypothesis_test
+
+from provisioner import pipeline
+from provisioner.verify.orders import Watch
 
 # How long an example takes depends on what else this machine does; how many there are bounds the whole.
 hypothesis.settings.register_profile("ours", deadline=None)
@@ -37,6 +41,29 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def examples(asked: int, share: float) -> int:
     """How many examples a law runs through; as many as it asks for, or a few, are not made fewer."""
     return max(round(asked * share), min(asked, FEWEST))
+
+
+class QuickTime:
+    """A clock of which waiting is a jump, so that no test waits for the second look of a verification."""
+
+    def __init__(self) -> None:
+        self._ahead = timedelta()
+
+    def now(self) -> datetime:
+        """The time, with all that was waited for."""
+        return datetime.now(UTC) + self._ahead
+
+    def pause(self, seconds: float) -> None:
+        """Jump."""
+        self._ahead += timedelta(seconds=seconds)
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting_for_second_looks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let verifications of hosts that are in memory jump over their minute; lab hosts are really waited for."""
+    if request.node.get_closest_marker("lab") is None:
+        time = QuickTime()
+        monkeypatch.setattr(pipeline, "WATCH", Watch(time.now, time.pause))
 
 
 @pytest.fixture

@@ -84,7 +84,7 @@ def _relay(wanted: RelayToProbe, key: str, limits: ProbeBudget) -> RelayEvidence
     time.sleep(max(0.0, sampled + limits.sample_s - time.monotonic()))
     second, later_error = sample(paths)
     sources = source_peers.evidence(connected, source_peers.connections())
-    reads = reads_of_relay(wanted["address"], paths, (first, second), limits)
+    reads = reads_of_relay(wanted["address"], paths, (first, second), limits) if wanted.get("read", True) else {}
     if time.monotonic() < limits.until:
         devices = reach.again(devices, limits.connect_s)
     _add_redirects(devices, paths, (first, second), limits.until)
@@ -142,12 +142,12 @@ def _state(item: dict[str, Any]) -> SampleAnswer:
 def reads_of_relay(
     address: str, paths: Mapping[str, PathToRead], samples: Samples, limits: ProbeBudget
 ) -> dict[str, ReadAnswer]:
-    """Read every path for a key frame, as the relay's own probe user; those that flow come first."""
+    """Read every path for a key frame, as the relay's own probe user; those that flow come first, else as asked."""
     try:
         password = PROBE_PASSWORD.read_text().strip()
     except OSError as error:
         return {name: {"error": f"{PROBE_PASSWORD}: {error.strerror}", "status": None} for name in paths}
-    names = sorted(paths, key=lambda n: (_promise(paths[n], samples, n), n))
+    names = sorted(paths, key=lambda n: _promise(paths[n], samples, n))
     reads: dict[str, ReadAnswer] = {}
 
     def done(number: int, result: ReadAnswer) -> None:

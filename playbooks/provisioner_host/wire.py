@@ -111,10 +111,11 @@ class GateRequest(LimitsRequest):
 
 
 class RelayToProbe(TypedDict):
-    """The paths of a relay to probe."""
+    """The paths of a relay to probe, in the order in which they are read while there is time; `read` may be false."""
 
     address: str
     paths: list[PathToProbe]
+    read: NotRequired[bool]
 
 
 class RelayToRead(TypedDict):

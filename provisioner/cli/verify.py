@@ -8,18 +8,37 @@ import click
 
 from provisioner.base.atomic_file import write_atomic
 from provisioner.base.errors import StateError
+from provisioner.base.printable import printable
 from provisioner.cli.context import Invocation, today
 from provisioner.cli.held_text import code_with_held
 from provisioner.cli.limit import limit_option
 from provisioner.cli.output import print_document, print_warning
 from provisioner.cli.word import ListedWord, Place
 from provisioner.desired.limit import parse_limits
-from provisioner.pipeline import Session, verify_inventory
+from provisioner.pipeline import Session
 from provisioner.report.html import html_page
 from provisioner.report.text import text_report
-from provisioner.runs.verification import NoteError, record_verification
+from provisioner.runs.verification import NoteError, record_verification, verify_with_memory
 from provisioner.verify.document import verify_document
+from provisioner.verify.levels import HIGHEST
+from provisioner.verify.orders import Orders
 from provisioner.verify.result import Verdict, exit_code
+from provisioner.verify.rotation import Share, share_of
+
+_SHORTEST_S, _LONGEST_S = 15, 86_400
+
+
+class Sampled(click.ParamType[Share]):
+    """A share of the cameras, or a number of them."""
+
+    name = "share"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Share:
+        """Take `10%`, `0.1` or `500`."""
+        try:
+            return share_of(str(value))
+        except ValueError as error:
+            self.fail(f"{printable(str(value), 80)!r}: {error}", param, ctx)
 
 
 @click.command()
@@ -33,20 +52,49 @@ from provisioner.verify.result import Verdict, exit_code
     show_default=True,
     help="End with 1 only if a path is this bad or worse.",
 )
+@click.option("--level", type=click.IntRange(1, HIGHEST.number), metavar="N", help="Up to which level; 7 is all.")
+@click.option(
+    "--sample", type=Sampled(), metavar="SHARE", help="Measure a part of the cameras: a share (10%) or a number (500)."
+)
+@click.option(
+    "--deadline",
+    type=click.IntRange(_SHORTEST_S, _LONGEST_S),
+    metavar="SECONDS",
+    help="Be done in this time; what is not reached is unknown.",
+)
+@click.option("--once", is_flag=True, help="Call a path down at its first failure: no second look a minute later.")
 @click.pass_obj
-def verify(invocation: Invocation, limits: tuple[str, ...], html: Path | None, *, detail: bool, fail_on: str) -> int:
+def verify(
+    invocation: Invocation,
+    limits: tuple[str, ...],
+    html: Path | None,
+    *,
+    detail: bool,
+    fail_on: str,
+    level: int | None,
+    sample: Share | None,
+    deadline: int | None,
+    once: bool,
+) -> int:
     """Prove that every camera path is up.
 
     Visits each relay and each monitoring centre once, at the same time: tunnels, camera ports, what the
     relay receives, and a decoded key frame of every stream on the relay and at the centre. What was not
-    checked is unknown, never up. Ends with 0 if every path is up, else with 1. What was found is recorded,
-    and moves facilities on (`provisioner status`); where it cannot be, a warning says so.
+    checked is unknown, never up. Ends with 0 if every path is up, else with 1; paths in a maintenance window
+    and what was not asked for (--sample, --level) change neither. A path that fails for the first time is
+    looked at again after a minute. What was found is recorded, and moves facilities on (`provisioner status`);
+    where it cannot be, a warning says so.
 
     Example: provisioner -i DIR verify --limit province=bac-giang --html report.html
     """
     invocation.refuse_proposed(html)
     session = Session(invocation.inventory, invocation.env, today())
-    result = verify_inventory(session, parse_limits(limits))
+
+    def say(sentence: str) -> None:
+        click.echo(printable(sentence), err=True)
+
+    orders = Orders(level=level, sample=sample, deadline_s=deadline, once=once, say=say)
+    result = verify_with_memory(session, parse_limits(limits), orders)
     if html is not None:
         write_atomic(html, html_page(result))
     if invocation.json:

@@ -11,7 +11,7 @@ import jinja2
 
 from provisioner.base.clock import local_time
 from provisioner.base.printable import printable
-from provisioner.report.text import seconds_of, sentence, worst_of
+from provisioner.report.text import proof_sentence, scope_lines, seconds_of, sentence, worst_of
 from provisioner.report.totals import SEVERITY, Total, total_of, totals_by
 from provisioner.verify.levels import LEVELS
 from provisioner.verify.result import Incident, PathVerdict, Verdict, VerifyResult
@@ -56,6 +56,10 @@ def html_page(result: VerifyResult) -> str:
         facilities=_facilities(result.paths, complete=complete),
         complete=complete,
         levels=LEVELS,
+        scope=tuple(scope_lines(result)),
+        maintenance=tuple(path for path in result.paths if path.maintenance)[:MOST_LISTED],
+        local_time=local_time,
+        proof=lambda path: proof_sentence(path, result.finished_at),
     )
 
 

@@ -199,6 +199,27 @@ _HOSTS: _Section = {
     "host-address-in-pool": ("A host's outer address lies in a tunnel pool.", "Write its outer address."),
     "management-network-open": ("A management network is so wide that it protects nothing.", "Name the NOC's."),
     "freeze-in-disorder": ("A freeze of changes ends before it begins.", "Correct one of the two moments."),
+    "maintenance-in-disorder": (
+        "A maintenance window ends before it begins.",
+        "Correct one of the two moments.",
+    ),
+    "maintenance-of-nothing": (
+        "A maintenance window names nothing.",
+        "Name facilities, hosts or carriers, or write `everything: true`.",
+    ),
+    "maintenance-name-unknown": (
+        "A maintenance window names what does not exist.",
+        "Correct the id, or leave it out.",
+    ),
+    "maintenance-too-long": (
+        "A maintenance window lasts longer than a week: its paths raise no alarm for all that time.",
+        "Announce the days on which somebody works.",
+    ),
+    "maintenance-over": ("A maintenance window has ended.", "Remove the entry."),
+    "maintenance-overlaps": (
+        "Two maintenance windows are about one thing at one time.",
+        "Make one of the two, or correct their moments.",
+    ),
     "move-unsound": ("An entry under `moved` does not lead from an old id to a new one.", "Correct the entry."),
     "move-over": ("An old name is served beyond its day.", "See who still reads it; then remove the entry."),
     "move-unfinished": (

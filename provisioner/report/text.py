@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
 
 import click
 
@@ -13,7 +15,7 @@ from provisioner.base.printable import printable
 from provisioner.plan.guards.measures import named
 from provisioner.report.tables import text_table
 from provisioner.report.totals import SEVERITY, Total, total_of, totals_by
-from provisioner.verify.result import HostReport, Incident, PathVerdict, Verdict, VerifyResult
+from provisioner.verify.result import Cause, HostReport, Incident, PathVerdict, Verdict, VerifyResult
 
 _COLOURS = {Verdict.UP: "green", Verdict.DEGRADED: "yellow", Verdict.DOWN: "red", Verdict.UNKNOWN: "magenta"}
 _LISTED = 5
@@ -27,9 +29,11 @@ def text_report(result: VerifyResult, *, detail: bool = False, color: bool = Fal
         _totals("carrier", totals_by(result.paths, lambda p: p.carrier)),
         _totals("province", totals_by(result.paths, lambda p: p.province)),
         _incidents(result, detail=detail, color=color),
+        _maintenance(result, detail=detail),
+        _not_reached(result, detail=detail),
         _held(result.held, color=color),
         _hosts(result.hosts),
-        _paths(result.paths, color=color) if detail else (),
+        _paths(result.paths, result.finished_at, color=color) if detail else (),
         map(printable, verify_ending(result)),
     ]
     return "\n\n".join("\n".join(lines) for lines in map(list, sections) if lines) + "\n"
@@ -61,11 +65,35 @@ def verify_ending(result: VerifyResult) -> tuple[str, ...]:
         for verdict, step in _NEXT_STEPS.items()
         if total.counts.get(verdict)
     ]
+    sentences += [line for line in (_maintenance_ending(result), _share_ending(result)) if line]
     if silent := [host.host for host in result.hosts if host.outcome != "answered"]:
         sentences.append(f"{counted(len(silent), 'host')} not read: {named(silent)}; nothing is said of what it holds")
     if drifted := [host.host for host in result.hosts if host.drift]:
         sentences.append(f"{counted(len(drifted), 'host')} drifted: {named(drifted)}; provisioner drift tells how")
     return tuple(sentences)
+
+
+def _maintenance_ending(result: VerifyResult) -> str:
+    """Say how many paths are in a maintenance window, and what is hidden by none."""
+    inside = [path for path in result.paths if path.maintenance]
+    would_be = Counter(path.without_window for path in inside)
+    failing = ", ".join(f"{would_be[v]} {v.value}" for v in SEVERITY if v is not Verdict.UP and would_be[v])
+    share = f"{len(inside)} of {counted(len(result.paths), 'path')} in maintenance"
+    rest = f"without it {failing}" if failing else "without it all would be up"
+    return f"{share}: {rest}; not counted as up, no alarm raised" if inside else ""
+
+
+def _share_ending(result: VerifyResult) -> str:
+    """Say what share was measured, where a run was asked to leave something out."""
+    if result.scope.sample is None and result.scope.level is None and result.scope.deadline_s is None:
+        return ""
+    measured = [path for path in result.paths if path.is_measured]
+    up = sum(path.verdict is Verdict.UP for path in measured)
+    passed = sum(path.cause is Cause.NOT_ASKED for path in measured)
+    good = f"{up} up" if result.scope.level is None else f"{passed + up} good up to level {result.scope.level}"
+    share = f"{len(measured)} of {counted(len(result.paths), 'path')} measured, {good}"
+    left = len(result.paths) - len(measured)
+    return f"{share}; nothing is said of the other {left}" if left else share
 
 
 def _on(result: VerifyResult, verdict: Verdict) -> str:
@@ -83,6 +111,23 @@ def _head(result: VerifyResult, *, color: bool) -> Iterator[str]:
     yield f"as of: {local_time(result.finished_at)} (took {seconds_of(result)} s)"
     line = sentence(result)
     yield click.style(line, fg="green" if result.all_up else "red", bold=True) if color else line
+    yield from scope_lines(result)
+
+
+def scope_lines(result: VerifyResult) -> Iterator[str]:
+    """Say how far a run was asked to go, where that was not to the end, and whether it knew of earlier ones."""
+    scope = result.scope
+    if sample := scope.sample:
+        cameras = f"{sample.cameras} of {counted(sample.of_cameras, 'camera')}"
+        yield f"sample: {cameras}, those of week {sample.week} ({printable(sample.asked)})"
+    if scope.level is not None:
+        yield f"up to level {scope.level}: what is above was not asked for"
+    if scope.deadline_s is not None:
+        yield f"deadline: {scope.deadline_s:g} s"
+    if scope.once:
+        yield "one failure is enough for down (--once)"
+    if result.forgot:
+        yield f"without a memory of earlier runs: {printable(result.forgot)}"
 
 
 def _totals(noun: str, totals: Sequence[Total]) -> Iterator[str]:
@@ -124,6 +169,55 @@ def _word(verdict: Verdict, *, color: bool) -> str:
     return click.style(word, fg=_COLOURS.get(verdict, "cyan")) if color else word
 
 
+def _maintenance(result: VerifyResult, *, detail: bool) -> Iterator[str]:
+    """The windows that paths are in, and what would be said of those paths."""
+    windows: dict[tuple[datetime, datetime, str], list[PathVerdict]] = defaultdict(list)
+    for path in result.paths:
+        if path.maintenance:
+            windows[path.maintenance.begin, path.maintenance.until, path.maintenance.reason].append(path)
+    if windows:
+        yield f"in maintenance: {counted(sum(map(len, windows.values())), 'path')}"
+    for (_, until, reason), paths in sorted(windows.items()):
+        yield printable(f"  until {local_time(until)}: {reason}, {counted(len(paths), 'path')}")
+        bad = [path for path in paths if path.without_window is not Verdict.UP]
+        for path in bad if detail else bad[:_LISTED]:
+            yield printable(f"    {path.path} would be {path.without_window.value}{_because(path)}")
+        if not detail and len(bad) > _LISTED:
+            yield f"    … and {len(bad) - _LISTED} more"
+
+
+def _because(path: PathVerdict) -> str:
+    return f": {path.cause.value}" if path.cause.value else ""
+
+
+def _not_reached(result: VerifyResult, *, detail: bool) -> Iterator[str]:
+    """What was not measured, with what was proved of it before."""
+    left = [path for path in result.paths if not path.is_measured and path.last_proof]
+    left.sort(key=lambda path: (path.last_proof.at if path.last_proof else result.finished_at, path.path))
+    if left:
+        yield f"not measured, and proved before: {counted(len(left), 'path')}, those of longest ago first"
+    for path in left if detail else left[:_LISTED]:
+        yield f"  {printable(path.path)}: {proof_sentence(path, result.finished_at)}"
+    if not detail and len(left) > _LISTED:
+        yield f"  … and {len(left) - _LISTED} more"
+
+
+def proof_sentence(path: PathVerdict, now: datetime) -> str:
+    """Say what was last proved of a path, and how long ago; empty where nothing is known."""
+    proof = path.last_proof
+    if proof is None:
+        return ""
+    return f"level {proof.level} was last proved at {local_time(proof.at)}, {_age(now - proof.at)} ago"
+
+
+def _age(time: timedelta) -> str:
+    minutes = max(0, int(time.total_seconds() // 60))
+    hours, days = minutes // 60, minutes // (24 * 60)
+    if days:
+        return counted(days, "day")
+    return counted(hours, "hour") if hours else counted(minutes, "minute")
+
+
 def _held(held: Sequence[HeldFacility], *, color: bool) -> Iterator[str]:
     """Who is held, and so was not checked."""
     if held:
@@ -149,8 +243,10 @@ def _hosts(hosts: Iterable[HostReport]) -> Iterator[str]:
                 yield f"  … and {len(host.drift) - _DRIFT_LISTED} more"
 
 
-def _paths(paths: Sequence[PathVerdict], *, color: bool) -> Iterator[str]:
+def _paths(paths: Sequence[PathVerdict], now: datetime, *, color: bool) -> Iterator[str]:
     width = max((len(p.path) for p in paths), default=0)
     for path in paths:
-        why = ": ".join(printable(part) for part in (path.cause.value, path.detail) if part)
+        proof = proof_sentence(path, now)
+        window = f"would be {path.without_window.value}" if path.maintenance else ""
+        why = ": ".join(printable(part) for part in (window, path.cause.value, path.detail, proof) if part)
         yield f"{_word(path.verdict, color=color)}  level {path.level}  {path.path.ljust(width)}  {why}".rstrip()

@@ -144,11 +144,16 @@ def _checked(
     # Where no path gave any evidence there is no moment, and nothing to tell.
     if moments:
         proved = sum(_is_proved(verdict) for verdict in asked)
-        known = sum(verdict.verdict is not Verdict.UNKNOWN for verdict in asked)
+        known = sum(_is_known(verdict) for verdict in asked)
         yield FacilityCheck(facility, content, spec.id, max(moments), len(pulled), known, proved)
 
 
 def _is_proved(verdict: PathVerdict) -> bool:
     """Whether a path was up up to the monitoring centre; what was not checked is not."""
-    up = verdict.verdict is Verdict.UP and verdict.level == HIGHEST.number
+    up = verdict.without_window is Verdict.UP and verdict.level == HIGHEST.number
     return up and verdict.checked_at is not None
+
+
+def _is_known(verdict: PathVerdict) -> bool:
+    """Whether it is known how a path is; what is not up in a maintenance window is no outage of the facility."""
+    return _is_proved(verdict) or verdict.verdict not in {Verdict.UNKNOWN, Verdict.MAINTENANCE}

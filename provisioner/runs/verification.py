@@ -1,20 +1,31 @@
-"""A verification recorded in the history."""
+"""A verification with what earlier ones left, and its own record in the history."""
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Collection
 from contextlib import closing
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 from provisioner import __version__
+from provisioner.base.counted import counted
 from provisioner.base.errors import StateError
+from provisioner.base.json_document import Document
+from provisioner.desired.limit import Limit
 from provisioner.history.git_notes import note_head
+from provisioner.history.path_memory import read_memories, remember_paths
 from provisioner.history.records import Ending, Operation, Run
 from provisioner.history.store import open_history
 from provisioner.history.who import who
-from provisioner.pipeline import Session, new_run_id
+from provisioner.pipeline import Session, new_run_id, paths_to_verify, verify_inventory
 from provisioner.runs.holdings import contents_of, shown_of_facilities, shown_of_hosts
 from provisioner.runs.journal import state_place
 from provisioner.verify.document import verify_document
-from provisioner.verify.result import VerifyResult, exit_code
+from provisioner.verify.memory import NOTHING, Memories, memory_document, memory_from
+from provisioner.verify.orders import Orders
+from provisioner.verify.result import Look, VerifyResult, exit_code
+from provisioner.verify.standing import remembered
 
 
 class NoteError(StateError):
@@ -24,8 +35,75 @@ class NoteError(StateError):
 _OUTCOMES = {0: "up", 1: "not-up"}
 
 
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """What earlier verifications left of paths.
+
+    Attributes:
+        memories: by the path's name.
+        reason: why there is nothing of that; empty where it could be read.
+        hint: what to do about it.
+        unread: how many paths have a memory that this program did not write.
+    """
+
+    memories: Memories = field(default_factory=lambda: MappingProxyType({}))
+    reason: str = ""
+    hint: str = ""
+    unread: int = 0
+
+
+def recall(session: Session, paths: Collection[str]) -> Recalled:
+    """What earlier verifications left of paths; where that cannot be read, nothing, and why.
+
+    A memory that cannot be read is none: the path is looked at as if for the first time.
+    """
+    try:
+        read = read_memories(state_place(session), paths)
+    except StateError as error:
+        return Recalled(reason=error.message, hint=error.hint)
+    memories = {path: memory_from(document) for path, document in read.documents.items()}
+    known = {path: memory for path, memory in memories.items() if memory is not None}
+    return Recalled(known, unread=len(read.unread) + len(memories) - len(known))
+
+
+def verify_with_memory(session: Session, limit: Limit, orders: Orders) -> VerifyResult:
+    """Check paths by what earlier verifications left of them.
+
+    Args:
+        session: the inventory.
+        limit: which paths.
+        orders: how far it goes; what is remembered is added.
+
+    Raises:
+        InventoryError, SecretsError, RenderError, UsageError: as `pipeline.verify_inventory`.
+    """
+    recalled = recall(session, paths_to_verify(session, limit))
+    forgot = recalled.reason
+    if recalled.unread:
+        forgot = f"what is remembered of {counted(recalled.unread, 'path')} is not what this program wrote"
+    return verify_inventory(session, limit, replace(orders, memories=recalled.memories, forgot=forgot))
+
+
+def remember(session: Session, result: VerifyResult) -> None:
+    """Write down what a verification's looks showed, for the next one.
+
+    Raises:
+        StateError: it cannot be written; what was found stays true.
+    """
+    looks: dict[str, list[Look]] = defaultdict(list)
+    for look in result.looks:
+        looks[look.path].append(look)
+
+    def change(path: str, known: Document | None) -> Document:
+        memory = memory_from(known) if known is not None else None
+        return memory_document(remembered(memory or NOTHING, looks[path]))
+
+    if looks:
+        remember_paths(state_place(session), looks.keys(), change, result.finished_at)
+
+
 def record_verification(session: Session, result: VerifyResult, limit: tuple[str, ...] = ()) -> str:
-    """Record a verification that is over: the run's id.
+    """Record a verification that is over, and what the next one has to know of its paths: the run's id.
 
     Only what was checked is recorded: a limit leaves facilities out, and nothing is said of them.
 
@@ -59,6 +137,7 @@ def record_verification(session: Session, result: VerifyResult, limit: tuple[str
     place = state_place(session)
     with closing(open_history(place)) as history:
         head = history.end(run, ending)
+    remember(session, result)
     if warning := note_head(session.root, session.environment, place.inventory, session.commit, head):
         raise NoteError(f"this verification is recorded, and {warning}", object=run.id)
     return run.id

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from provisioner.plan.changes import Change, pending
 from provisioner.verify.evidence import Device, HostEvidence, RelayEvidence
+from provisioner.verify.memory import NOTHING, PathMemory
 from provisioner.verify.origins import Origins, device_of
 from provisioner.verify.result import Cause, Layer
 from provisioner.verify.wanted import PathToCheck
@@ -41,6 +42,7 @@ class Case:
         siblings: the devices of the same site that were tried.
         origins: where the pictures of the relay come from; None where it did not tell.
         asks_origin: whether it matters where a picture comes from.
+        memory: what earlier verifications left of the path; never evidence of how it is now.
     """
 
     target: PathToCheck
@@ -50,6 +52,7 @@ class Case:
     siblings: frozenset[Device]
     origins: Origins | None
     asks_origin: bool = True
+    memory: PathMemory = NOTHING
 
     @property
     def device(self) -> Device:

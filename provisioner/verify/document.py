@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from provisioner.base.json_document import Document
-from provisioner.verify.levels import LEVELS
+from provisioner.verify.levels import HIGHEST, LEVELS
 from provisioner.verify.result import HostReport, Incident, PathVerdict, VerifyResult, summary_of
 
 
@@ -18,8 +18,10 @@ def verify_document(result: VerifyResult) -> Document:
         "started_at": _time(result.started_at),
         "finished_at": _time(result.finished_at),
         "summary": summary_of(result.paths),
+        "scope": _scope(result),
+        "memory": {"used": not result.forgot, "reason": result.forgot},
         "level_names": {str(level.number): level.name for level in LEVELS},
-        "paths": [_path(p) for p in result.paths],
+        "paths": [_path(p, result.finished_at) for p in result.paths],
         "incidents": [_incident(i) for i in result.incidents],
         "hosts": [_host(h) for h in result.hosts],
         "held": [one.document for one in result.held],
@@ -30,7 +32,24 @@ def _time(moment: datetime | None) -> str | None:
     return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z") if moment else None
 
 
-def _path(path: PathVerdict) -> Document:
+def _scope(result: VerifyResult) -> Document:
+    scope = result.scope
+    sample = None
+    if scope.sample is not None:
+        asked, week = scope.sample.asked, scope.sample.week
+        sample = {"asked": asked, "week": week, "cameras": scope.sample.cameras, "of_cameras": scope.sample.of_cameras}
+    measured = sum(path.is_measured for path in result.paths)
+    return {
+        "level": scope.level or HIGHEST.number,
+        "sample": sample,
+        "deadline_s": scope.deadline_s,
+        "once": scope.once,
+        "measured": measured,
+        "not_reached": len(result.paths) - measured,
+    }
+
+
+def _path(path: PathVerdict, now: datetime) -> Document:
     return {
         "path": path.path,
         "carrier": path.carrier,
@@ -46,6 +65,36 @@ def _path(path: PathVerdict) -> Document:
         "layer": path.layer.value if path.layer else None,
         "object": path.object,
         "detail": path.detail,
+        "failing": _failing(path),
+        "last_proof": _last_proof(path, now),
+        "maintenance": _window(path),
+    }
+
+
+def _failing(path: PathVerdict) -> Document | None:
+    standing = path.standing
+    if standing is None:
+        return None
+    return {"since": _time(standing.since), "looks": standing.looks, "confirmed": standing.confirmed}
+
+
+def _last_proof(path: PathVerdict, now: datetime) -> Document | None:
+    proof = path.last_proof
+    if proof is None:
+        return None
+    age_s = max(0, round((now - proof.at).total_seconds()))
+    return {"level": proof.level, "at": _time(proof.at), "age_s": age_s}
+
+
+def _window(path: PathVerdict) -> Document | None:
+    window = path.maintenance
+    if window is None:
+        return None
+    return {
+        "from": _time(window.begin),
+        "until": _time(window.until),
+        "reason": window.reason,
+        "would_be": window.would_be.value,
     }
 
 

@@ -14,10 +14,10 @@ Key = tuple[Layer, str, Cause]
 
 
 def incidents_of(verdicts: Sequence[PathVerdict], targets: Iterable[PathToCheck]) -> tuple[Incident, ...]:
-    """The incidents, the highest layer and the most paths first."""
+    """The incidents, the highest layer and the most paths first; what is in a maintenance window raises none."""
     groups: dict[Key, list[PathVerdict]] = defaultdict(list)
     for verdict in verdicts:
-        if verdict.verdict is not Verdict.UP and verdict.layer is not None:
+        if verdict.verdict not in {Verdict.UP, Verdict.MAINTENANCE} and verdict.layer is not None:
             groups[verdict.layer, verdict.object, verdict.cause].append(verdict)
     devices = {target.path.name: (target.path.facility, target.path.device) for target in targets}
     groups = _whole_sites(groups, devices)

@@ -10,6 +10,9 @@ The rules (docs/design.md, part 7):
   all the same (a port map that is gone while its old connection lives), or is there but differs.
 - Unknown: nothing failed, and something was not checked.
 - Degraded (drift): nothing failed and all was checked, but a host under the path is not as desired.
+- Unknown (not asked for): nothing failed up to the level that was asked for, and there are higher ones.
+
+That is one look by itself. What looks come to, one after the other and by what is remembered, is in `standing`.
 
 Which levels there are, and which are about what, stands in the table of `levels`; nothing here knows a number.
 """
@@ -18,8 +21,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import takewhile
+from types import MappingProxyType
 from typing import NamedTuple
 
 from provisioner.hosts.runner import CallOutcome
@@ -27,11 +32,13 @@ from provisioner.plan.changes import Change
 from provisioner.verify.case import Case, Check, Shortfall
 from provisioner.verify.evidence import Device, HostEvidence
 from provisioner.verify.levels import LEVELS, Level, Subject
+from provisioner.verify.memory import NOTHING, Memories
 from provisioner.verify.origins import device_of, origins_of
 from provisioner.verify.result import IMPERFECT, Cause, Layer, PathVerdict, Verdict
 from provisioner.verify.wanted import PathToCheck
 
 _NO_EVIDENCE = "no evidence"
+_NO_MEMORIES: Memories = MappingProxyType({})
 
 
 class _CheckedLevel(NamedTuple):
@@ -46,15 +53,21 @@ def judge(
     evidence: Mapping[str, HostEvidence],
     drift: Mapping[str, Sequence[Change]],
     checked_at: datetime,
+    *,
+    asked: int | None = None,
+    memories: Memories = _NO_MEMORIES,
 ) -> tuple[PathVerdict, ...]:
-    """The verdict on every path, in the order of names.
+    """The verdict on every path by one look, in the order of names.
 
     Args:
         targets: the paths that had to be checked.
         evidence: by host id, what it answered.
         drift: by host id, what differs from the desired state; a host that is missing was not compared.
         checked_at: when the evidence was gathered.
+        asked: up to which level is judged; None is all of them.
+        memories: what is remembered of paths, by their names.
     """
+    levels = tuple(level for level in LEVELS if asked is None or level.number <= asked)
     siblings: dict[tuple[str, str], set[Device]] = defaultdict(set)
     for target in targets:
         siblings[target.relay.id, target.path.facility].add(device_of(target.path))
@@ -74,9 +87,19 @@ def judge(
             drift=drift,
             siblings=frozenset(siblings[target.relay.id, target.path.facility]),
             origins=origins[target.relay.id],
+            memory=memories.get(target.path.name, NOTHING),
         )
-        verdicts.append(_judged(case, checked_at))
+        verdicts.append(_judged(case, levels, checked_at))
     return tuple(verdicts)
+
+
+def not_reached(target: PathToCheck, detail: str) -> PathVerdict:
+    """The verdict on a path that this run was told to leave out: nobody looked."""
+    return _not_asked(_verdict(target, Verdict.UNKNOWN, (), None, None), detail)
+
+
+def _not_asked(verdict: PathVerdict, detail: str) -> PathVerdict:
+    return replace(verdict, verdict=Verdict.UNKNOWN, cause=Cause.NOT_ASKED, detail=detail)
 
 
 def _without_evidence(target: PathToCheck, host: HostEvidence | None) -> PathVerdict:
@@ -86,10 +109,13 @@ def _without_evidence(target: PathToCheck, host: HostEvidence | None) -> PathVer
     return _verdict(target, Verdict.UNKNOWN, (), Shortfall(Layer.HOST, target.relay.id, cause, detail), None)
 
 
-def _judged(case: Case, checked_at: datetime) -> PathVerdict:
-    checks = tuple(_CheckedLevel(level, level.check(case)) for level in LEVELS)
+def _judged(case: Case, levels: Sequence[Level], checked_at: datetime) -> PathVerdict:
+    checks = tuple(_CheckedLevel(level, level.check(case)) for level in levels)
     verdict, shortfall = _conclusion(checks)
-    return _verdict(case.target, verdict, checks, shortfall, checked_at)
+    judged = _verdict(case.target, verdict, checks, shortfall, checked_at)
+    if verdict is Verdict.UP and len(levels) < len(LEVELS):
+        return _not_asked(judged, f"good up to level {levels[-1].number}; the levels above were not asked for")
+    return judged
 
 
 def _conclusion(checks: Sequence[_CheckedLevel]) -> tuple[Verdict, Shortfall | None]:
@@ -113,8 +139,8 @@ def _root(broken: Sequence[Shortfall]) -> Shortfall:
 
 
 def _severity(picture: Sequence[Check]) -> Verdict:
-    """Judge a path of which the link or the picture failed, by what came of the picture."""
-    if any(c.passed is False and c.finding and c.finding.cause not in IMPERFECT for c in picture):
+    """Judge a path of which the link or the picture failed, by what came of the picture, where that was asked for."""
+    if not picture or any(c.passed is False and c.finding and c.finding.cause not in IMPERFECT for c in picture):
         return Verdict.DOWN
     if all(c.passed is not None for c in picture):
         return Verdict.DEGRADED
@@ -146,4 +172,5 @@ def _verdict(
         layer=shortfall.layer if shortfall else None,
         object=shortfall.object if shortfall else "",
         detail=shortfall.detail if shortfall else "",
+        failed_level=next((level.number for level, c in checks if shortfall and c.finding is shortfall), 0),
     )

@@ -3,8 +3,8 @@
 A memory makes verdicts more careful and causes more stable. It proves nothing about now: no rule takes it for evidence
 that a path is up. Everything in it is bounded, so that a path that is looked at for years has one small row.
 
-To remember more of a path: a field with its default here, its line in `memory_document` and in `memory_from`, and where
-it comes from in `Look` (`verify.result`) and `after`. A document of before lacks the field and is read with its default.
+To remember more of a path: a field with its default here, its line in `memory_document` and in `_memory`, and where it
+comes from in `Look` (`verify.result`) and `after`. A document of before lacks the field and is read with its default.
 """
 
 from __future__ import annotations

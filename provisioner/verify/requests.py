@@ -47,14 +47,15 @@ class ProbeLimits:
 
 
 def probe_calls(
-    wanted: Iterable[PathToCheck], observe: Mapping[str, ObserveCall], limits: ProbeLimits
+    wanted: Iterable[PathToCheck], observe: Mapping[str, ObserveCall], limits: ProbeLimits, *, read: bool = True
 ) -> tuple[HostCall, ...]:
     """One call for every relay that serves, and every centre that reads, one of the paths.
 
     Args:
-        wanted: the paths to check.
+        wanted: the paths to check; hosts read them in this order, as far as their time lasts.
         observe: by host id, how its facts are read.
         limits: how much a probe may take.
+        read: whether relays read the paths; where no picture is asked for they do not.
     """
     of_relay: dict[str, list[PathToCheck]] = defaultdict(list)
     of_centre: dict[str, list[PathToCheck]] = defaultdict(list)
@@ -69,7 +70,7 @@ def probe_calls(
     for host, spec in sorted(hosts.items()):
         request = _base(observe[host], limits, len(of_relay[host]) + len(of_centre[host]))
         if of_relay[host]:
-            request["relay"] = _relay(spec, of_relay[host])
+            request["relay"] = _relay(spec, of_relay[host], read=read)
         if of_centre[host]:
             request["centre"] = _centre(spec, of_centre[host])
         calls.append(HostCall(spec, request, observe[host].files))
@@ -87,8 +88,8 @@ def _base(observe: ObserveCall, limits: ProbeLimits, paths: int) -> wire.ProbeRe
     }
 
 
-def _relay(spec: HostSpec, wanted: list[PathToCheck]) -> wire.RelayToProbe:
-    return {
+def _relay(spec: HostSpec, wanted: list[PathToCheck], *, read: bool) -> wire.RelayToProbe:
+    asked: wire.RelayToProbe = {
         "address": str(spec.tunnel.address),
         "paths": [
             {
@@ -101,6 +102,7 @@ def _relay(spec: HostSpec, wanted: list[PathToCheck]) -> wire.RelayToProbe:
             for w in wanted
         ],
     }
+    return asked if read else {**asked, "read": False}
 
 
 def _centre(spec: HostSpec, wanted: list[PathToCheck]) -> wire.CentreToProbe:

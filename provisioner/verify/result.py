@@ -193,7 +193,7 @@ class PathVerdict:
     @property
     def is_measured(self) -> bool:
         """Whether this run came to know how the path is, as far as it was asked."""
-        told = self.verdict is not Verdict.UNKNOWN or self.standing is not None
+        told = self.without_window is not Verdict.UNKNOWN or self.standing is not None
         return told or (self.cause is Cause.NOT_ASKED and self.checked_at is not None)
 
 

@@ -1,23 +1,43 @@
-"""Verify paths: one visit to every host at the same time, then the verdicts. The effect stage of verification."""
+"""Verify paths: one visit to every host at the same time, then the verdicts. The effect stage of verification.
+
+What failed for the first time is looked at once more, a minute later: the only way to tell a camera that was just
+starting from one that is down (`verify.standing`).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
 
+from provisioner.base.counted import are, counted
 from provisioner.hosts.facts import HostFacts, engine_name
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostRunner
 from provisioner.plan.changes import Change, pending
 from provisioner.verify.evidence import HostEvidence, parse_evidence
 from provisioner.verify.incidents import incidents_of
-from provisioner.verify.judge import judge
+from provisioner.verify.judge import judge, not_reached
+from provisioner.verify.levels import HIGHEST
+from provisioner.verify.maintenance import in_window, window_over
+from provisioner.verify.memory import NOTHING
+from provisioner.verify.orders import EVERYTHING, Orders, Watch
 from provisioner.verify.requests import ObserveCall, ProbeLimits, probe_calls
-from provisioner.verify.result import HostReport, VerifyResult
+from provisioner.verify.result import HostReport, Look, PathVerdict, Sample, Scope, VerifyResult
+from provisioner.verify.rotation import Chosen, by_need, sample_of
+from provisioner.verify.standing import APART, look_of, needs_second_look, settled
 from provisioner.verify.wanted import PathToCheck
 
 # For the way there and back, and for the facts, which are read before the reads are counted.
 _MARGIN_S = 120.0
 _USUAL_LIMITS = ProbeLimits()
+# Of a deadline: what the way there and back and the facts may take, at most; the rest is the probe's.
+_OVERHEAD_S = 20.0
+_OVERHEAD_SHARE = 0.25
+# A second look that has less time than this tells nothing.
+_SHORTEST_LOOK_S: Final = 10.0
+# Below this level no picture is asked for, so that nothing is read.
+_LOWEST_READ: Final = 4
 
 
 def verify(
@@ -26,8 +46,9 @@ def verify(
     *,
     observe: Mapping[str, ObserveCall],
     compare: Callable[[HostFacts], Iterable[Change]],
-    clock: Callable[[], datetime],
+    watch: Watch,
     limits: ProbeLimits = _USUAL_LIMITS,
+    orders: Orders = EVERYTHING,
 ) -> VerifyResult:
     """Check paths on their relays and from their centres.
 
@@ -36,27 +57,151 @@ def verify(
         runner: carries the calls.
         observe: by host id, how a host's own facts are read.
         compare: what differs from the desired state on a host, from its facts.
-        clock: the time, with its zone.
+        watch: the time, with its zone.
         limits: how much a probe may take of a host.
+        orders: how far it goes, and what it knows from before.
     """
-    calls = probe_calls(targets, observe, limits)
-    started = clock()
-    longest = max((float(c.request["deadline_s"]) for c in calls), default=0.0)
-    answers = runner.call(calls, timeout_s=longest + _MARGIN_S)
-    finished = clock()
-    # A runner that lost a host has not heard of it: that is no evidence either.
-    missing = {c.spec.id: HostAnswer(c.spec.id, CallOutcome.FAILED, error="there is no answer") for c in calls}
-    evidence = {host: parse_evidence(answer) for host, answer in sorted((missing | answers).items())}
-    drift = {e.host: tuple(compare(e.facts)) for e in evidence.values() if e.facts is not None}
-    verdicts = judge(targets, evidence, drift, finished)
+    started = watch.now()
+    chosen = sample_of(targets, orders.sample, started) if orders.sample else None
+    measured = chosen.targets if chosen else tuple(targets)
+    look = _Looking(runner, observe, compare, watch, limits, orders, _end_of(started, orders))
+    first = look.at(measured)
+    second = look.again(measured, first)
+    rounds = [first, *([second] if second else [])]
+    verdicts = [_settled(target, rounds, orders) for target in measured]
+    kept = {(target.path.name, target.relay.id) for target in measured}
+    verdicts += [_left_out(target, orders) for target in targets if (target.path.name, target.relay.id) not in kept]
+    verdicts.sort(key=lambda verdict: (verdict.path, verdict.relay))
     return VerifyResult(
-        engine=_engine_of(evidence.values()),
+        engine=_engine_of(first.evidence.values()),
         started_at=started,
-        finished_at=finished,
-        paths=verdicts,
+        finished_at=rounds[-1].at,
+        paths=tuple(verdicts),
         incidents=incidents_of(verdicts, targets),
-        hosts=tuple(_report(e, drift) for e in evidence.values()),
+        hosts=tuple(_report(e, first.drift) for e in first.evidence.values()),
+        scope=Scope(orders.level, _sample(orders, chosen), orders.deadline_s, orders.once),
+        forgot=orders.forgot,
+        looks=tuple(_looks(measured, rounds, orders)),
     )
+
+
+def _sample(orders: Orders, chosen: Chosen | None) -> Sample | None:
+    if orders.sample is None or chosen is None:
+        return None
+    return Sample(orders.sample.text, chosen.week, chosen.cameras, chosen.of_cameras)
+
+
+# --- looking --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Round:
+    """One visit to hosts: what they answered, and the verdict on each path by that alone."""
+
+    at: datetime
+    evidence: Mapping[str, HostEvidence]
+    drift: Mapping[str, tuple[Change, ...]]
+    verdicts: Mapping[tuple[str, str], PathVerdict]
+
+    def of(self, target: PathToCheck) -> PathVerdict | None:
+        """The verdict on a path; None where this visit was not about it."""
+        return self.verdicts.get((target.path.name, target.relay.id))
+
+
+@dataclass(frozen=True, slots=True)
+class _Looking:
+    """How hosts are visited; `end` is when there is no more time for that."""
+
+    runner: HostRunner
+    observe: Mapping[str, ObserveCall]
+    compare: Callable[[HostFacts], Iterable[Change]]
+    watch: Watch
+    limits: ProbeLimits
+    orders: Orders
+    end: datetime | None
+
+    def at(self, targets: Sequence[PathToCheck]) -> _Round:
+        """Visit every host of some paths, and judge them."""
+        left_s = (self.end - self.watch.now()).total_seconds() if self.end else None
+        ordered = by_need(targets, self.orders.memories) if left_s is not None else targets
+        calls = probe_calls(map(self._asked, ordered), self.observe, self._limits(left_s), read=self._reads)
+        longest = max((float(c.request["deadline_s"]) for c in calls), default=0.0)
+        answers = self.runner.call(calls, timeout_s=longest + _MARGIN_S if left_s is None else max(1.0, left_s))
+        finished = self.watch.now()
+        # A runner that lost a host has not heard of it: that is no evidence either.
+        missing = {c.spec.id: HostAnswer(c.spec.id, CallOutcome.FAILED, error="there is no answer") for c in calls}
+        evidence = {host: parse_evidence(answer) for host, answer in sorted((missing | answers).items())}
+        drift = {e.host: tuple(self.compare(e.facts)) for e in evidence.values() if e.facts is not None}
+        level, memories = self.orders.level, self.orders.memories
+        verdicts = judge(targets, evidence, drift, finished, asked=level, memories=memories)
+        return _Round(finished, evidence, drift, {(one.path, one.relay): one for one in verdicts})
+
+    def again(self, targets: Sequence[PathToCheck], first: _Round) -> _Round | None:
+        """Look a minute later at what failed for the first time; None where nothing did, or there is no time for it.
+
+        Sites are looked at whole: what a device's silence means hangs on its neighbours.
+        """
+        failing = [target for target in targets if not self.orders.once and self._failed_once(target, first)]
+        wait_s = (first.at + APART - self.watch.now()).total_seconds()
+        if not failing or (self.end and self.watch.now() + timedelta(seconds=wait_s + _SHORTEST_LOOK_S) > self.end):
+            return None
+        sites = {(target.relay.id, target.path.facility) for target in failing}
+        beside = [target for target in targets if (target.relay.id, target.path.facility) in sites]
+        paths = f"{counted(len(failing), 'path')} {are(len(failing))} not up"
+        self.orders.say(f"{paths}; looking again in {max(0, round(wait_s))} s")
+        self.watch.pause(max(0.0, wait_s))
+        return self.at(beside)
+
+    def _failed_once(self, target: PathToCheck, first: _Round) -> bool:
+        verdict = first.of(target)
+        if verdict is None or window_over(target, self.orders.windows, first.at):
+            return False
+        return needs_second_look(verdict, self.orders.memories.get(target.path.name, NOTHING))
+
+    @property
+    def _reads(self) -> bool:
+        return self.orders.level is None or self.orders.level >= _LOWEST_READ
+
+    def _asked(self, target: PathToCheck) -> PathToCheck:
+        """A path as hosts are asked about it: centres only where their level is."""
+        to_its_end = self.orders.level is None or self.orders.level >= HIGHEST.number
+        return target if to_its_end else replace(target, centres=())
+
+    def _limits(self, left_s: float | None) -> ProbeLimits:
+        if left_s is None:
+            return self.limits
+        probe_s = max(1.0, left_s - min(_OVERHEAD_S, left_s * _OVERHEAD_SHARE))
+        usual = self.limits.deadline_s
+        return replace(self.limits, deadline_s=min(probe_s, usual) if usual else probe_s)
+
+
+def _end_of(started: datetime, orders: Orders) -> datetime | None:
+    return started + timedelta(seconds=orders.deadline_s) if orders.deadline_s is not None else None
+
+
+# --- what it comes to -----------------------------------------------------------------------------
+
+
+def _settled(target: PathToCheck, rounds: Sequence[_Round], orders: Orders) -> PathVerdict:
+    looks = [verdict for one in rounds if (verdict := one.of(target)) is not None]
+    scope = Scope(once=orders.once)
+    verdict = settled(looks, orders.memories.get(target.path.name, NOTHING), scope)
+    return in_window(verdict, window_over(target, orders.windows, verdict.checked_at or rounds[-1].at))
+
+
+def _left_out(target: PathToCheck, orders: Orders) -> PathVerdict:
+    """A path of which nobody asked anything: unknown, even where it is in a maintenance window."""
+    memory = orders.memories.get(target.path.name, NOTHING)
+    return settled([not_reached(target, "it is not in this week's sample")], memory, Scope())
+
+
+def _looks(targets: Sequence[PathToCheck], rounds: Sequence[_Round], orders: Orders) -> Iterable[Look]:
+    for one in rounds:
+        for target in targets:
+            verdict = one.of(target)
+            window = window_over(target, orders.windows, one.at)
+            if verdict is not None and (look := look_of(verdict, target, maintenance=window is not None)):
+                yield look
 
 
 def _engine_of(evidence: Iterable[HostEvidence]) -> str:

@@ -17,6 +17,7 @@ from provisioner.inventory.model import (
     Designations,
     Facility,
     Instructions,
+    Maintenance,
     Model,
     Settings,
     Signers,
@@ -31,6 +32,7 @@ _SINGLE: dict[str, tuple[str, type[Model]]] = {
     "instructions.yml": ("instructions", Instructions),
     "designations.yml": ("designations", Designations),
     "signers.yml": ("signers", Signers),
+    "maintenance.yml": ("maintenance", Maintenance),
     LOCK_NAME: ("allocations", Allocations),
 }
 _FOLDERS: dict[str, tuple[str, type[Model]]] = {"carriers": ("carrier", Carrier), "centres": ("centre", Centre)}
@@ -44,8 +46,9 @@ _FACILITY_DEPTH = 3
 _DEEPEST = 16
 _LINK_HINT = "put what it leads to in its place: nothing outside of an inventory is read as a part of it"
 _LAYOUT_HINT = (
-    "files are inventory.yml, instructions.yml, designations.yml, signers.yml, carriers/<carrier>.yml,"
-    " centres/<centre>.yml, facilities/<province>/<facility>.yml, and encrypted ones under secrets/ and contacts/"
+    "files are inventory.yml, instructions.yml, designations.yml, signers.yml, maintenance.yml,"
+    " carriers/<carrier>.yml, centres/<centre>.yml, facilities/<province>/<facility>.yml, and encrypted ones under"
+    " secrets/ and contacts/"
 )
 
 

@@ -33,6 +33,7 @@ from provisioner.inventory.model import (
     Frame,
     Instructions,
     Inventory,
+    Maintenance,
     Model,
     Settings,
     Signers,
@@ -385,7 +386,7 @@ class _FilesPass:
         if not isinstance(settings, Settings) or not isinstance(lock, Allocations) or "allocations" in self.broken:
             return None
         instructions, designations = self.parsed.get("instructions"), self.parsed.get("designations")
-        signers = self.parsed.get("signers")
+        signers, maintenance = self.parsed.get("signers"), self.parsed.get("maintenance")
         return Frame.model_construct(
             settings=settings,
             instructions=instructions.instructions if isinstance(instructions, Instructions) else (),
@@ -394,6 +395,7 @@ class _FilesPass:
             centres=self._by_id(Centre),
             allocations=lock,
             signing_keys=signers if isinstance(signers, Signers) else None,
+            maintenance=maintenance.windows if isinstance(maintenance, Maintenance) else (),
         )
 
     def _by_id(self, model: type[M]) -> dict[str, M]:

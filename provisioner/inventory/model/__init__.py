@@ -54,6 +54,7 @@ from provisioner.inventory.model.facility import (
     path_name,
 )
 from provisioner.inventory.model.hosts import Carrier, Centre, Relay, Ssh
+from provisioner.inventory.model.maintenance import Maintenance, MaintenanceWindow
 from provisioner.inventory.model.orders import (
     DISTRICTS_ENDED,
     Designation,
@@ -100,6 +101,8 @@ __all__ = [
     "InventorySecrets",
     "Limits",
     "Location",
+    "Maintenance",
+    "MaintenanceWindow",
     "Make",
     "ManagingBody",
     "MediamtxArtefact",

@@ -10,6 +10,7 @@ from provisioner.inventory.model.allocations import Allocations
 from provisioner.inventory.model.base import Model, Slug
 from provisioner.inventory.model.facility import Connection, Facility
 from provisioner.inventory.model.hosts import Carrier, Centre, Relay
+from provisioner.inventory.model.maintenance import MaintenanceWindow
 from provisioner.inventory.model.orders import Designation, Instruction
 from provisioner.inventory.model.settings import ProvinceScheme, Settings
 from provisioner.inventory.model.signers import Signer, Signers, signers_in, signing_facts_of
@@ -40,6 +41,8 @@ class Frame(Model):
     allocations: Allocations
     signing_keys: Signers | None = None
     """`signers.yml`, where there is one."""
+    maintenance: tuple[MaintenanceWindow, ...] = ()
+    """The windows of `maintenance.yml`, where there is one."""
 
     @property
     def signers(self) -> tuple[Signer, ...]:

@@ -17,6 +17,7 @@ from provisioner.inventory.outline import outline_of
 from provisioner.inventory.rules import (
     allocated,
     hosts,
+    maintenance,
     networks,
     orders,
     plans,
@@ -61,6 +62,7 @@ RULES: tuple[Callable[[View], Iterator[Problem]], ...] = (
     *networks.RULES,
     *allocated.RULES,
     *policies.RULES,
+    *maintenance.RULES,
     *texts.RULES,
     *signatures.RULES,
     missing_allocations,

@@ -14,6 +14,7 @@ from provisioner.desired.spec import DesiredState
 from provisioner.hosts.runner import CallOutcome, HostAnswer
 from provisioner.plan.changes import Action, Change, Impact, Resource
 from provisioner.verify.document import verify_document
+from provisioner.verify.orders import Watch
 from provisioner.verify.requests import ProbeLimits, probe_calls
 from provisioner.verify.result import Verdict, VerifyResult, exit_code
 from provisioner.verify.run import verify
@@ -36,13 +37,13 @@ from .world import (
 
 
 def _verify(runner: RecordingRunner, *changes: Change) -> VerifyResult:
-    times: list[datetime] = [FINISHED, STARTED]
+    times: list[datetime] = [FINISHED, FINISHED, FINISHED, STARTED]
     return verify(
         select(state()),
         runner,
         observe=observe_requests(),
         compare=lambda facts: [c for c in changes if c.host == facts.host],
-        clock=times.pop,
+        watch=Watch(times.pop, lambda _seconds: None),
     )
 
 

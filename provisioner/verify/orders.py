@@ -1,0 +1,53 @@
+"""How far a verification goes, what it knows from before, and the time that it has. Pure: all of it is handed in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import MappingProxyType
+
+from provisioner.verify.maintenance import Window
+from provisioner.verify.memory import Memories
+from provisioner.verify.rotation import Share
+
+
+def _say_nothing(_sentence: str) -> None:
+    """Say nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """The time: which it is, and how to let some of it pass."""
+
+    now: Callable[[], datetime]
+    pause: Callable[[float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """How far a verification goes, and what it knows from before.
+
+    Attributes:
+        level: up to which level; None is all of them.
+        sample: which share of the cameras; None is all of them.
+        deadline_s: how long it may take at most; None: as long as it takes.
+        once: whether one failure is enough for `down`, so that nothing is looked at twice.
+        memories: what earlier verifications left, by the path's name.
+        forgot: why there is nothing of that; empty where it could be read.
+        windows: the maintenance windows of the inventory.
+        say: tells a person what is waited for.
+    """
+
+    level: int | None = None
+    sample: Share | None = None
+    deadline_s: float | None = None
+    once: bool = False
+    memories: Memories = field(default_factory=lambda: MappingProxyType({}))
+    forgot: str = ""
+    windows: tuple[Window, ...] = ()
+    say: Callable[[str], None] = _say_nothing
+
+
+EVERYTHING = Orders()
+"""All levels of all paths, however long it takes, without a memory."""

@@ -1,0 +1,176 @@
+"""Whose turn it is: full looks by rotation, samples by strata, what is read first where time is short. Pure.
+
+All turns hang on a hash of the camera and the week: any machine comes to the same, and over the weeks a camera has
+every weekday.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from fractions import Fraction
+from typing import Final
+
+from provisioner.base.canonical import canonical_json
+from provisioner.base.clock import VIETNAM
+from provisioner.desired.spec import MediaPath
+from provisioner.verify.memory import NOTHING, Memories, PathMemory
+from provisioner.verify.result import Verdict
+from provisioner.verify.wanted import PathToCheck
+
+_DAYS: Final = 7
+OVERDUE: Final = timedelta(days=8)
+"""After so long without a full look, a path is due whatever the night: its turn was missed."""
+
+Camera = tuple[str, str]
+"""A camera's facility, and its own id there."""
+
+
+class Due(StrEnum):
+    """Why a path is due for a full look, the most pressing first."""
+
+    CHANGED = "changed"
+    FAILED = "failed"
+    NEVER = "never looked at"
+    OVERDUE = "overdue"
+    TURN = "its turn"
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """How much of the cameras a sample takes: a share of each stratum, or so many in all."""
+
+    text: str
+    fraction: Fraction | None = None
+    number: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The paths of a sample.
+
+    Attributes:
+        week: the week whose sample it is.
+        cameras: how many cameras are in it, of how many.
+    """
+
+    targets: tuple[PathToCheck, ...]
+    week: str
+    cameras: int
+    of_cameras: int
+
+
+def week_of(moment: datetime) -> str:
+    """The week in Vietnam, as ISO 8601 writes it."""
+    year, week, _ = moment.astimezone(VIETNAM).isocalendar()
+    return f"{year}-W{week:02}"
+
+
+def camera_of(target: PathToCheck) -> Camera:
+    """The camera of a path; both its streams have the same turn."""
+    return target.path.facility, target.path.camera
+
+
+def content_of(target: PathToCheck) -> str:
+    """The hash of all that a path is to be, but for its password: another one is another path to prove."""
+    path: MediaPath = target.path
+    source = path.source
+    where = [str(source.address), source.port, source.rtsp_path, source.username]
+    plain = {name: str(value) for name, value in path._asdict().items() if name != "source"}
+    return hashlib.sha256(canonical_json([target.relay.id, where, plain])).hexdigest()
+
+
+def _drawn(camera: Camera, week: str, what: str) -> int:
+    return int.from_bytes(hashlib.sha256(canonical_json([what, *camera, week])).digest()[:8], "big")
+
+
+def full_look_due(target: PathToCheck, memory: PathMemory, now: datetime) -> Due | None:
+    """Why a path is due for a full look at its picture; None where a quick one does.
+
+    Due is what changed since it was proved, what was not good the last time, what never had a full look or has missed
+    its turn, and each week every camera once, on a night that is drawn anew for each week.
+    """
+    last = next((past for past in reversed(memory.past) if past.verdict is not Verdict.UNKNOWN), None)
+    if memory.content and memory.content != content_of(target):
+        return Due.CHANGED
+    if last is not None and last.verdict is not Verdict.UP and not last.maintenance:
+        return Due.FAILED
+    if memory.full_look is None:
+        return Due.NEVER
+    if now - memory.full_look >= OVERDUE:
+        return Due.OVERDUE
+    night = _drawn(camera_of(target), week_of(now), "full look") % _DAYS
+    return Due.TURN if night == now.astimezone(VIETNAM).weekday() else None
+
+
+def by_need(targets: Iterable[PathToCheck], memories: Memories) -> tuple[PathToCheck, ...]:
+    """Paths in the order in which they should be read where time is short.
+
+    First what failed, then what was never proved, then what was proved longest ago: what one run does not reach comes
+    first in the next.
+    """
+
+    def need(target: PathToCheck) -> tuple[bool, float, str]:
+        memory = memories.get(target.path.name, NOTHING)
+        proved = max((at.timestamp() for at in memory.proofs.values()), default=-math.inf)
+        return memory.failing is None, proved, target.path.name
+
+    return tuple(sorted(targets, key=need))
+
+
+# --- samples --------------------------------------------------------------------------------------
+
+
+def share_of(text: str) -> Share:
+    """The share or the number of cameras that a text asks for: `10%`, `0.1`, `500`.
+
+    Raises:
+        ValueError: it is neither, or asks for nothing, or for more than all.
+    """
+    plain = text.strip()
+    if plain.isascii() and plain.isdecimal() and len(plain) <= len("1000000"):
+        if int(plain) > 0:
+            return Share(plain, number=int(plain))
+    elif len(plain) <= len("99.99999 %"):
+        percent = plain.removesuffix("%")
+        digits = percent.strip().replace(".", "", 1)
+        if digits.isascii() and digits.isdecimal():
+            fraction = Fraction(percent.strip()) / (100 if percent != plain else 1)
+            if 0 < fraction <= 1:
+                return Share(plain, fraction=fraction)
+    raise ValueError("a sample is a share (10% or 0.1) or a number of cameras (500)")
+
+
+def sample_of(targets: Sequence[PathToCheck], share: Share, now: datetime) -> Chosen:
+    """A sample of the cameras: from every carrier, province and relay its part, at least one camera.
+
+    Which ones hangs on the camera and the week alone: runs of one week measure the same cameras, and each week others.
+    """
+    strata: dict[tuple[str, str, str], set[Camera]] = defaultdict(set)
+    for target in targets:
+        strata[target.carrier, target.path.province, target.relay.id].add(camera_of(target))
+    week, every = week_of(now), sum(map(len, strata.values()))
+    fraction = share.fraction if share.fraction is not None else min(Fraction(share.number or 0, every), Fraction(1))
+    parts = _parts({name: len(cameras) for name, cameras in strata.items()}, fraction)
+    chosen = {
+        camera
+        for name, cameras in strata.items()
+        for camera in sorted(cameras, key=lambda camera: (_drawn(camera, week, "sample"), camera))[: parts[name]]
+    }
+    kept = tuple(target for target in targets if camera_of(target) in chosen)
+    return Chosen(kept, week, sum(parts.values()), every)
+
+
+def _parts(sizes: dict[tuple[str, str, str], int], fraction: Fraction) -> dict[tuple[str, str, str], int]:
+    """How many cameras of each stratum: its share, rounded so that the whole is right, and at least one."""
+    parts = {name: max(1, int(size * fraction)) for name, size in sizes.items()}
+    missing = math.ceil(sum(sizes.values()) * fraction) - sum(parts.values())
+    by_rest = sorted(sizes, key=lambda name: (-(sizes[name] * fraction % 1), name))
+    for name in by_rest[: max(0, missing)]:
+        parts[name] = min(sizes[name], parts[name] + 1)
+    return parts
