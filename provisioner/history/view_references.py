@@ -29,7 +29,7 @@ _NAMED: Final = 1_000
 
 @dataclass(frozen=True, slots=True)
 class ReadReferences:
-    """What was accepted of paths, by their names; `unread` are those whose newest row is none that this program wrote."""
+    """What was accepted of paths, by their names; `unread` are those whose newest row this program did not write."""
 
     documents: Mapping[str, Document] = field(default_factory=dict)
     unread: tuple[str, ...] = ()

@@ -184,7 +184,7 @@ KIND: Final[Mapping[Word, str]] = {
     Word.PARTLY_COVERED: "view",
     Word.BLURRED: "blurred",
 }
-"""Under which kind a suspicion is remembered: one view may look moved tonight and covered tomorrow, and is one matter."""
+"""Under which kind a suspicion is remembered: a view that looks moved tonight and covered tomorrow is one matter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,26 +242,32 @@ def judge_view(
         at: when it was seen.
         dark: whether the picture was too dark to judge.
     """
-    if not references:
-        return _undecided(NO_REFERENCE)
-    if dark or view is None:
-        return _undecided(TOO_DARK if dark else NOT_MEASURED)
     alike = _of_the_same_light(references, at)
-    if not alike:
-        return _undecided(f"{NO_REFERENCE} by {daylight(at).value}")
+    if why := _nothing_to_compare(view, references, alike, at, dark=dark):
+        return ViewJudgement(not_decidable=why, judged=False)
+    assert view is not None  # noqa: S101 (there is something to compare)
     far, reference = min(((distance(view, one.view), one) for one in references), key=lambda pair: pair[0])
     if hidden := _hidden(view, min(alike, key=lambda one: distance(view, one.view)).view):
         return ViewJudgement((hidden,))
     if not view.says_something:
-        return _undecided(TOO_PLAIN)
+        return ViewJudgement(not_decidable=TOO_PLAIN, judged=False)
     if far > FAR:
         return ViewJudgement((_another_view(view, far, others),))
     blurred = _blurred(view, alike)
     return ViewJudgement((blurred,) if blurred else (), "" if move_shows(reference.view) else MOVE_NOT_DETECTABLE)
 
 
-def _undecided(why: str) -> ViewJudgement:
-    return ViewJudgement(not_decidable=why, judged=False)
+def _nothing_to_compare(
+    view: View | None, references: References, alike: References, at: datetime, *, dark: bool
+) -> str:
+    """Why nothing can be said of a view; empty where something can."""
+    if not references:
+        return NO_REFERENCE
+    if dark:
+        return TOO_DARK
+    if view is None:
+        return NOT_MEASURED
+    return "" if alike else f"{NO_REFERENCE} by {daylight(at).value}"
 
 
 def _of_the_same_light(references: References, at: datetime) -> References:
