@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.pictures.cameras import Camera, Light, Night, accepted, camera_of, nights
-from tests.pictures.faults import HARD, SOFT, STANDING, Fault, Trouble, trouble_of
+from tests.pictures.faults import FROZEN, HARD, SOFT, STANDING, Fault, Trouble, trouble_of
 from tests.pictures.film import Shot, scene_number
 from tests.pictures.looking import QUICK_S, Watcher, as_another, full_s, watcher
 from tests.pictures.scenes import scene_of
@@ -33,7 +33,7 @@ class Size:
         cameras: how many cameras.
         nights: how many nights of each are healthy.
         hard: of how many nights of each camera every hard fault is tried.
-        soft: how many of the cameras have every soft fault, for `LASTS` nights each.
+        soft: every how-manieth camera has every soft fault, for `LASTS` nights each.
     """
 
     seed: int
@@ -98,7 +98,7 @@ def _of_camera(work: tuple[Size, int]) -> list[Look]:
                 looks += _lasting(
                     by, camera, (night,) * _needs(fault), trouble_of(fault, size.seed, number + 1000 * turn)
                 )
-        if number < size.soft:
+        if number % size.soft == 0:
             for fault in SOFT:
                 begin = (number + 5 * SOFT.index(fault)) % size.nights
                 looks += _lasting(by, camera, past[begin : begin + LASTS], trouble_of(fault, size.seed, number))
@@ -115,10 +115,10 @@ def _tonight(by: Watcher, camera: Camera, night: Night) -> Look:
 
 
 def _lasting(by: Watcher, camera: Camera, spell: Sequence[Night], trouble: Trouble) -> list[Look]:
-    """The looks while a fault lasts, the last one a full one; what stands still is that of its first night."""
+    """The looks while a fault lasts, of a freeze the last one a full one; what stands still is of its first night."""
     looks = []
     for place, night in enumerate(spell):
-        full = place > 0 and place == len(spell) - 1
+        full = trouble.fault in FROZEN and place == len(spell) - 1
         shown = replace(spell[0], number=night.number) if trouble.fault in STANDING else night
         shot = Shot(camera, shown, full_s(camera) if full else QUICK_S, trouble, begun=spell[0].number)
         if trouble.fault is Fault.SWAPPED:
