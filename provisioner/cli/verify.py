@@ -62,7 +62,7 @@ class Sampled(click.ParamType[Share]):
     metavar="SECONDS",
     help="Be done in this time; what is not reached is unknown.",
 )
-@click.option("--once", is_flag=True, help="Call a path down at its first failure: no second look a minute later.")
+@click.option("--once", is_flag=True, help="Judge by one look alone: down at the first failure, no flapping.")
 @click.pass_obj
 def verify(
     invocation: Invocation,

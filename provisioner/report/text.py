@@ -125,7 +125,7 @@ def scope_lines(result: VerifyResult) -> Iterator[str]:
     if scope.deadline_s is not None:
         yield f"deadline: {scope.deadline_s:g} s"
     if scope.once:
-        yield "one failure is enough for down (--once)"
+        yield "by one look alone (--once): a failure is down at once, and nothing of before counts"
     if result.forgot:
         yield f"without a memory of earlier runs: {printable(result.forgot)}"
 

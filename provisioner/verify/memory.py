@@ -18,7 +18,7 @@ from typing import Final, TypeVar
 
 from provisioner.base.json_document import Document
 from provisioner.hosts.document import Fields, UnreadableError, fields_of
-from provisioner.verify.result import Cause, Layer, Look, Trouble, Verdict
+from provisioner.verify.result import INFERRED, Cause, Layer, Look, Trouble, Verdict
 
 VERSION: Final = 1
 MOST_PAST: Final = 24
@@ -27,6 +27,9 @@ MOST_KEYS: Final = 32
 """So many hashes of key packets are remembered, the newest last."""
 MOST_SUSPECTS: Final = 16
 MOST_LEVELS: Final = 16
+
+REMEMBERED_FOR: Final = timedelta(hours=6)
+"""A failure of longer ago says nothing about now."""
 
 _LONGEST_WORD = 200
 _LONGEST_DETAIL = 300
@@ -149,7 +152,7 @@ def after(memory: PathMemory, look: Look) -> PathMemory:
         return replace(memory, past=past, proofs=_later(memory.proofs, look))
     return PathMemory(
         past=past,
-        failing=_failing(memory.failing, look),
+        failing=_failing(memory, look),
         trouble=look.trouble if look.trouble is not None and look.verdict is Verdict.DOWN else memory.trouble,
         proofs=_later(memory.proofs, look),
         content=look.content if look.complete and look.verdict is Verdict.UP else memory.content,
@@ -167,15 +170,36 @@ def _later(proofs: Mapping[int, datetime], look: Look) -> Mapping[int, datetime]
     return dict(proofs) | {level: max(look.at, proofs.get(level, look.at)) for level in look.proved}
 
 
-def _failing(standing: Failing | None, look: Look) -> Failing | None:
+def _failing(memory: PathMemory, look: Look) -> Failing | None:
     """A failure begins with a look that failed and ends with one that was good; what was not seen changes nothing."""
+    standing = memory.failing
     if look.maintenance or look.verdict is Verdict.UNKNOWN:
         return standing
     if look.verdict is not Verdict.DOWN or look.trouble is None:
         return None
     if standing is None:
         return Failing(look.at, look.at, 1, look.trouble)
-    return Failing(standing.first, look.at, standing.count + 1, look.trouble)
+    trouble = look.trouble if _replaces(look, look.trouble, memory, standing) else standing.trouble
+    return Failing(standing.first, look.at, standing.count + 1, trouble)
+
+
+def _replaces(look: Look, trouble: Trouble, memory: PathMemory, standing: Failing) -> bool:
+    """Whether a look's cause takes the place of the one that stands.
+
+    It does if it is known better or is the same, if what the other one stood for is good again, if two looks in a row
+    have it, or if the other one is of long ago.
+    """
+    before = next((p.cause for p in reversed(memory.past) if p.verdict is Verdict.DOWN and not p.maintenance), None)
+    same = trouble.cause in {standing.trouble.cause, before}
+    better = quality(trouble.cause) > quality(standing.trouble.cause)
+    return same or better or standing.trouble.level in look.proved or look.at - standing.last > REMEMBERED_FOR
+
+
+def quality(cause: Cause) -> int:
+    """How well a cause is known: not at all, concluded from a silence, or said."""
+    if cause in {Cause.UNKNOWN, Cause.NOT_CHECKED, Cause.NONE}:
+        return 0
+    return 1 if cause in INFERRED else 2
 
 
 def _suspects(known: Iterable[Suspicion], seen: Iterable[str], at: datetime) -> tuple[Suspicion, ...]:

@@ -32,7 +32,7 @@ class Orders:
         level: up to which level; None is all of them.
         sample: which share of the cameras; None is all of them.
         deadline_s: how long it may take at most; None: as long as it takes.
-        once: whether one failure is enough for `down`, so that nothing is looked at twice.
+        once: whether paths are judged by one look alone: one failure is enough for `down`, nothing of before counts.
         memories: what earlier verifications left, by the path's name.
         forgot: why there is nothing of that; empty where it could be read.
         windows: the maintenance windows of the inventory.

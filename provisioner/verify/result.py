@@ -248,7 +248,7 @@ class Scope:
         level: up to which level; None is all of them.
         sample: None where every path was to be measured.
         deadline_s: how long it could take at most; None: as long as it takes.
-        once: whether one failure was to be enough for `down`.
+        once: whether paths were to be judged by one look alone.
     """
 
     level: int | None = None

@@ -170,7 +170,8 @@ def _parts(sizes: dict[tuple[str, str, str], int], fraction: Fraction) -> dict[t
     """How many cameras of each stratum: its share, rounded so that the whole is right, and at least one."""
     parts = {name: max(1, int(size * fraction)) for name, size in sizes.items()}
     missing = math.ceil(sum(sizes.values()) * fraction) - sum(parts.values())
-    by_rest = sorted(sizes, key=lambda name: (-(sizes[name] * fraction % 1), name))
+    rounded_down = [name for name, size in sizes.items() if size * fraction >= 1]
+    by_rest = sorted(rounded_down, key=lambda name: (-(sizes[name] * fraction % 1), name))
     for name in by_rest[: max(0, missing)]:
         parts[name] = min(sizes[name], parts[name] + 1)
     return parts

@@ -10,6 +10,8 @@ A verdict of `judge` is one look by itself. Here it becomes what is said of the 
 - A cause stays while the failure stands, until another is known better, the level that it stood for passes, or two
   looks in a row agree on another: a silence does not hide what a camera said an hour ago.
 - Flapping: what is up now, and went down and came back again and again, is `degraded`.
+
+Where one look is all that is asked for (`--once`), it says what it says, and nothing of before counts.
 """
 
 from __future__ import annotations
@@ -21,10 +23,9 @@ from itertools import pairwise
 from typing import Final
 
 from provisioner.base.clock import local_time
-from provisioner.verify.levels import LEVELS
-from provisioner.verify.memory import Failing, PastVerdict, PathMemory, after
+from provisioner.verify.levels import HIGHEST
+from provisioner.verify.memory import REMEMBERED_FOR, Failing, PathMemory, after
 from provisioner.verify.result import (
-    INFERRED,
     Cause,
     Layer,
     Look,
@@ -40,8 +41,6 @@ from provisioner.verify.wanted import PathToCheck
 
 APART: Final = timedelta(seconds=60)
 """Two failures at least so far apart are no moment's weakness."""
-REMEMBERED_FOR: Final = timedelta(hours=6)
-"""A failure of longer ago confirms nothing about now."""
 FLAPPING_CHANGES: Final = 4
 FLAPPING_WINDOW: Final = timedelta(hours=48)
 """So many changes between up and down within so long are flapping: two nights with an outage each."""
@@ -53,26 +52,31 @@ def look_of(verdict: PathVerdict, target: PathToCheck, *, maintenance: bool) -> 
     """A verdict of `judge` as it is remembered; None where nobody looked."""
     if verdict.checked_at is None:
         return None
+    return _look(verdict, content_of(target), maintenance=maintenance)
+
+
+def _look(verdict: PathVerdict, content: str, *, maintenance: bool) -> Look:
     trouble = None
     if verdict.cause not in {Cause.NONE, Cause.NOT_ASKED}:
         trouble = Trouble(verdict.cause, verdict.layer, verdict.object, verdict.detail, verdict.failed_level)
     return Look(
         path=verdict.path,
-        at=verdict.checked_at,
+        at=_moment(verdict),
         verdict=verdict.verdict,
         trouble=trouble,
         proved=verdict.passed,
-        content=content_of(target),
-        complete=verdict.verdict is Verdict.UP and verdict.level == LEVELS[-1].number,
+        content=content,
+        complete=verdict.verdict is Verdict.UP and verdict.level == HIGHEST.number,
         maintenance=maintenance,
     )
 
 
 def needs_second_look(verdict: PathVerdict, memory: PathMemory) -> bool:
     """Whether a look that failed is the first that did, so that it has to be seen again before it is `down`."""
-    if verdict.verdict is not Verdict.DOWN or verdict.checked_at is None:
+    at = verdict.checked_at
+    if verdict.verdict is not Verdict.DOWN or at is None:
         return False
-    return not _confirms(_standing_before(memory, verdict.checked_at), verdict.checked_at)
+    return not _confirms(_before(memory.known_at(at), at).failing, at)
 
 
 def settled(looks: Sequence[PathVerdict], memory: PathMemory, scope: Scope) -> PathVerdict:
@@ -81,18 +85,27 @@ def settled(looks: Sequence[PathVerdict], memory: PathMemory, scope: Scope) -> P
     Args:
         looks: the verdicts of this run's looks, in their order, at least one.
         memory: what earlier runs left.
-        scope: whether one failure is enough.
+        scope: whether the path is to be judged by one look alone.
     """
     last = next((look for look in reversed(looks) if _shows(look)), looks[-1])
     at = last.checked_at
     if at is None:
         return _with_proof(last, memory)
     known = memory.known_at(at)
+    if scope.once:
+        return _by_itself(last, known)
     if last.verdict is Verdict.DOWN:
-        return _with_proof(_failing(last, looks, known, scope), known)
+        return _with_proof(_failing(last, looks, known), known)
     if last.verdict is Verdict.UP and (changes := _changes(looks, known, at)) >= FLAPPING_CHANGES:
         return _with_proof(_flapping(last, known, changes), known)
     return last if last.verdict is Verdict.UP else _with_proof(last, known)
+
+
+def _by_itself(look: PathVerdict, memory: PathMemory) -> PathVerdict:
+    """What one look says, whatever was before it."""
+    standing = Standing(_moment(look), 1, confirmed=True) if look.verdict is Verdict.DOWN else None
+    said = replace(look, standing=standing)
+    return said if look.verdict is Verdict.UP else _with_proof(said, memory)
 
 
 def _shows(look: PathVerdict) -> bool:
@@ -115,36 +128,35 @@ def last_proof(memory: PathMemory) -> Proof | None:
 # --- failures -------------------------------------------------------------------------------------
 
 
-def _standing_before(memory: PathMemory, at: datetime) -> Failing | None:
-    """The failure that stands from earlier runs, where it is not too old to say anything about now."""
-    failing = memory.known_at(at).failing
-    return failing if failing is not None and at - failing.last <= REMEMBERED_FOR else None
+def _before(memory: PathMemory, at: datetime) -> PathMemory:
+    """What is remembered, without a failure that is too old to say anything about now."""
+    failing = memory.failing
+    recent = failing is not None and at - failing.last <= REMEMBERED_FOR
+    return memory if recent else replace(memory, failing=None)
 
 
 def _confirms(failing: Failing | None, at: datetime) -> bool:
     return failing is not None and at - failing.first >= APART
 
 
-def _failing(last: PathVerdict, looks: Sequence[PathVerdict], memory: PathMemory, scope: Scope) -> PathVerdict:
+def _failing(last: PathVerdict, looks: Sequence[PathVerdict], memory: PathMemory) -> PathVerdict:
+    """A path of which the last look that showed anything failed: down, or not yet."""
     at = _moment(last)
-    failing = _standing_before(memory, at)
-    before = failing
-    earlier = [look for look in looks[: looks.index(last)] if _shows(look)]
-    for look in earlier:
-        failing = _seen(failing, look)
-    confirmed = scope.once or _confirms(failing, at)
-    trouble = _cause(last, before, memory.past, earlier)
-    verdict = replace(
+    told = (_look(look, "", maintenance=False) for look in looks[: looks.index(last) + 1] if _shows(look))
+    failing = remembered(_before(memory, at), told).failing
+    if failing is None:
+        raise TypeError("a look that failed is a failure")
+    trouble, confirmed = failing.trouble, _confirms(failing, at)
+    return replace(
         last,
         verdict=Verdict.DOWN if confirmed else Verdict.UNKNOWN,
         cause=trouble.cause,
         layer=trouble.layer,
         object=trouble.object,
-        detail=trouble.detail,
+        detail=trouble.detail if confirmed else _unconfirmed(trouble, at),
         failed_level=trouble.level,
-        standing=Standing(failing.first if failing else at, failing.count + 1 if failing else 1, confirmed),
+        standing=Standing(failing.first, failing.count, confirmed),
     )
-    return verdict if confirmed else replace(verdict, detail=_unconfirmed(trouble, at))
 
 
 def _unconfirmed(trouble: Trouble, at: datetime) -> str:
@@ -156,60 +168,6 @@ def _moment(verdict: PathVerdict) -> datetime:
     if verdict.checked_at is None:
         raise TypeError("a look has a moment")
     return verdict.checked_at
-
-
-def _seen(failing: Failing | None, look: PathVerdict) -> Failing | None:
-    """The failure that stands after one look more."""
-    if look.verdict is not Verdict.DOWN:
-        return None
-    at = _moment(look)
-    return Failing(
-        failing.first if failing else at,
-        at,
-        failing.count + 1 if failing else 1,
-        failing.trouble if failing else _trouble(look),
-    )
-
-
-def _trouble(look: PathVerdict) -> Trouble:
-    return Trouble(look.cause, look.layer, look.object, look.detail, look.failed_level)
-
-
-def _cause(
-    last: PathVerdict, before: Failing | None, past: Sequence[PastVerdict], earlier: Sequence[PathVerdict]
-) -> Trouble:
-    """What is broken: by the last look, unless what was known before is known better.
-
-    Args:
-        last: the look that counts.
-        before: the failure that stands from earlier runs.
-        past: the looks of earlier runs.
-        earlier: the looks of this run before that one.
-    """
-    standing = before.trouble if before else None
-    causes = [one.cause for one in past if one.verdict is Verdict.DOWN and not one.maintenance][-1:]
-    for look in [*earlier, last]:
-        if look.verdict is not Verdict.DOWN:
-            standing, causes = None, []
-            continue
-        new = _trouble(look)
-        agreed = bool(causes) and causes[-1] is new.cause
-        if standing is None or agreed or _replaces(new, standing, look.passed):
-            standing = new
-        causes.append(new.cause)
-    return standing or _trouble(last)
-
-
-def _replaces(new: Trouble, standing: Trouble, passed: Iterable[int]) -> bool:
-    """Whether a cause is known better than one of before, or what that one stood for is good again."""
-    return standing.level in passed or standing.cause is new.cause or quality(new.cause) > quality(standing.cause)
-
-
-def quality(cause: Cause) -> int:
-    """How well a cause is known: not at all, concluded from a silence, or said."""
-    if cause in {Cause.UNKNOWN, Cause.NOT_CHECKED, Cause.NONE}:
-        return 0
-    return 1 if cause in INFERRED else 2
 
 
 # --- flapping -------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ def verified(
 ) -> dict[str, Any]:
     """Verify until the picture is what is expected, a few times: relays notice a dead camera after seconds."""
     for _ in range(round(stretched(tries))):
-        found = deployment.document("verify", *words, codes=(0, 1))
+        found = deployment.document("verify", "--once", *words, codes=(0, 1))
         if until(found):
             break
         time.sleep(3)
