@@ -346,8 +346,9 @@ def verify_inventory(session: Session, limit: Limit, orders: Orders = EVERYTHING
         return changes_of(session.state.hosts[facts.host], session.files[facts.host], facts)
 
     limit = session.read_limit(limit)
+    targets = select(session.state, limit)
     result = verify(
-        select(session.state, limit),
+        targets,
         session.runner,
         observe={h: ObserveCall(*observe_request(s, session.files[h])) for h, s in session.state.hosts.items()},
         compare=compare,

@@ -56,6 +56,7 @@ def _packets(said: Mapping[str, object]) -> PacketsAnswer:
         "arrived_s": number(said["arrived_s"], 0, _LONGEST_S),
         "step_s": number(said["step_s"], 0, _LONGEST_S),
         "longest_s": number(said["longest_s"], 0, _LONGEST_S),
+        "gaps": _count(said["gaps"]),
         "equal": _count(said["equal"]),
         "backward": _count(said["backward"]),
         "keys": [_text(one, _DIGEST) for one in _list(said["keys"], MOST_KEYS)],

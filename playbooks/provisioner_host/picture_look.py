@@ -78,8 +78,8 @@ def outputs(look: Look, pipes: Sequence[int]) -> list[str]:
     chosen = f"key+gte(t-prev_selected_t\\,{_BETWEEN_S})" if look.every else "key"
     graph = (
         f"[0:v:0]showinfo=checksum=0,select='{chosen}',showinfo=checksum=0,split[a][b];"
-        f"[a]scale={picture_measures.WIDTH}:{picture_measures.HEIGHT}:flags=area,format=gray[small];"
-        f"[b]scale={picture_measures.EXACT_WIDTH}:{picture_measures.EXACT_HEIGHT}:flags=neighbor,format=gray[exact]"
+        f"[a]scale={picture_measures.WIDTH}:{picture_measures.HEIGHT}:flags=area:out_range=pc,format=gray[small];"
+        f"[b]scale={picture_measures.EXACT_WIDTH}:{picture_measures.EXACT_HEIGHT}:flags=neighbor:out_range=pc,format=gray[exact]"
     )
     lines, packets, small, exact = (f"pipe:{number}" for number in pipes)
     copied, soon = ["-map", "0:v:0", "-c", "copy"], ["-flush_packets", "1"]

@@ -41,6 +41,8 @@ _WINDOW, _NOISE, _STRONGEST = 25, 0.7, 4.0
 _STEPS = 7.5
 # A clock of packets counts 90,000 ticks: what is nearer than a millisecond is one moment.
 _ONE_MOMENT_S = 0.001
+# A step that is so much longer than the usual one had a picture in it.
+_GAP = 1.75
 # Apart for the sharpness: the nearest pixels, and as far as a blurred edge goes.
 _NEAR, _FAR = 1, 8
 _ROWS_APART = 4
@@ -235,6 +237,7 @@ def packets_of(packets: Sequence[Packet], arrived_s: float) -> PacketsAnswer:
         "arrived_s": round(arrived_s, 2),
         "step_s": round(steps[len(steps) // 2], 4) if steps else 0.0,
         "longest_s": round(steps[-1], 4) if steps else 0.0,
+        "gaps": sum(step >= _GAP * steps[len(steps) // 2] > _ONE_MOMENT_S for step in steps),
         "equal": sum(step <= _ONE_MOMENT_S for step in steps),
         "backward": _backward(packets),
         "keys": [packet.key for packet in keys[:MOST_KEYS]],

@@ -39,6 +39,7 @@ _PROBE_BYTES = 500_000
 _MOST_SAID = 2_000_000
 _MOST_PIXELS = 7680 * 4320
 _ANALYZE_US = 500_000
+_NETWORK = "rtsp,rtp,tcp"
 # How long ffmpeg may take to close what it reads and writes.
 _ENDING_S = 1.5
 # ffmpeg's words for a stream whose description does not say how large its pictures are.
@@ -92,35 +93,54 @@ def read(
         look: how it goes on from there; None where the key frame is the end.
     """
     begun = time.monotonic()
-    result = _once(login, path, timeout_s, wrap, look)
+    result = _scrubbed(read_script(login.script(path, timeout_s), timeout_s, wrap, look), login)
     left = begun + timeout_s - time.monotonic()
     if look is not None and _SIZE_UNKNOWN in result.get("error", "") and left > 0:
         # ffmpeg copies no packets of which it does not know how large the picture is; it can decode them.
-        result = _once(login, path, left, wrap, None)
+        result = _scrubbed(read_script(login.script(path, left), left, wrap), login)
         if "codec" in result:
             result["picture"] = None
     result["seconds"] = round(time.monotonic() - begun, 2)
     return result
 
 
-def _once(
-    login: Login, path: str, timeout_s: float, wrap: Callable[[list[str]], list[str]], look: Look | None
+def _scrubbed(result: ReadAnswer, login: Login) -> ReadAnswer:
+    """A read without the login in its words. A short password may be part of ffmpeg's own, so first it is read."""
+    if "error" in result:
+        result["error"] = login.scrubbed(result["error"])[-_SHOWN:]
+    if "not_run" in result:
+        result["not_run"] = login.scrubbed(result["not_run"])[-_SHOWN:]
+    return result
+
+
+def read_script(
+    script: str,
+    timeout_s: float,
+    wrap: Callable[[list[str]], list[str]] = lambda argv: argv,
+    look: Look | None = None,
+    protocols: str = _NETWORK,
 ) -> ReadAnswer:
+    """Read what an `ffconcat` script names until one key frame is decoded, and look on if asked to.
+
+    Args:
+        script: what to read, and how.
+        timeout_s: how long it may take until that key frame.
+        wrap: gives the command that runs as a user with few rights.
+        look: how it goes on from there; None where the key frame is the end.
+        protocols: over which ffmpeg may read.
+    """
     try:
         with _Pipes(look) as pipes:
-            argv = wrap(_command(look, pipes.writing))
-            code, said = _run(argv, login.script(path, timeout_s), timeout_s, pipes)
-        # Read first, scrubbed after: a short password may be part of ffmpeg's own words.
+            argv = wrap(_command(look, pipes.writing, protocols))
+            code, said = _run(argv, script, timeout_s, pipes)
         result = parse(said)
         if pipes.watch and "codec" in result:
             result["picture"] = pipes.watch.answer()
-        if "error" in result:
-            result["error"] = login.scrubbed(result["error"])[-_SHOWN:]
         if code in _NOT_STARTED:
             # Nothing was read, so it is evidence of nothing.
             result = {"not_run": result.get("error", "ffmpeg was not started")}
     except Failed as error:
-        result = {"error": login.scrubbed(str(error)), "status": None, "timed_out": "no answer within" in str(error)}
+        result = {"error": str(error), "status": None, "timed_out": "no answer within" in str(error)}
     return result
 
 
@@ -235,9 +255,9 @@ def _hearing(said: bytearray, watch: Watch | None) -> Callable[[bytes], None]:
     return hear
 
 
-def _command(look: Look | None, pipes: list[int]) -> list[str]:
+def _command(look: Look | None, pipes: list[int], protocols: str) -> list[str]:
     quiet = ["nice", "-n", "10", "ffmpeg", "-hide_banner", "-nostats", "-loglevel", "info"]
-    source = ["-protocol_whitelist", "pipe,rtsp,rtp,tcp", "-f", "concat", "-safe", "0"]
+    source = ["-protocol_whitelist", f"pipe,{protocols}", "-f", "concat", "-safe", "0"]
     cheap = ["-probesize", "32", "-analyzeduration", "0", "-fpsprobesize", "0", "-threads", "1"]
     small = ["-max_pixels", str(_MOST_PIXELS)]
     frame = ["-map", "0:v:0", "-an", "-sn", "-dn", "-vf", "showinfo=checksum=0", "-frames:v", "1", "-f", "null", "-"]

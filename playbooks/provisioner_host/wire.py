@@ -519,7 +519,7 @@ class SampleAnswer(TypedDict):
 
 
 class SceneAnswer(TypedDict):
-    """What one picture measures, in levels of luma from 0 to 255; 16 is black.
+    """What one picture measures, in levels of luma: 0 is black, 255 is white.
 
     Keys:
         median, bright, spread: of the pixels between the bands where clocks stand; `bright` is what the brightest few
@@ -559,6 +559,7 @@ class PacketsAnswer(TypedDict):
         count, bytes: how many came, and how much.
         span_s: how long they are shown; `arrived_s`: how long they took to come.
         step_s, longest_s: from one picture to the next, the usual and the longest.
+        gaps: how many steps are so long that a picture is missing in them.
         equal: how many are shown at the moment of another; `backward`: how many came before one that is shown earlier
             than a key frame that was there already.
         keys: what the first key packets are known by; `key_count`: how many there were.
@@ -570,6 +571,7 @@ class PacketsAnswer(TypedDict):
     arrived_s: float
     step_s: float
     longest_s: float
+    gaps: int
     equal: int
     backward: int
     keys: list[str]

@@ -22,6 +22,7 @@ from provisioner.runs.verification import NoteError, record_verification, verify
 from provisioner.verify.document import verify_document
 from provisioner.verify.levels import HIGHEST
 from provisioner.verify.orders import Orders
+from provisioner.verify.picture.due import Looks
 from provisioner.verify.result import Verdict, exit_code
 from provisioner.verify.rotation import Share, share_of
 
@@ -63,6 +64,13 @@ class Sampled(click.ParamType[Share]):
     help="Be done in this time; what is not reached is unknown.",
 )
 @click.option("--once", is_flag=True, help="Judge by one look alone: down at the first failure, no flapping.")
+@click.option(
+    "--picture",
+    type=ListedWord([looks.value for looks in Looks]),
+    default=Looks.QUICK.value,
+    show_default=True,
+    help="How long each picture is looked at: not at all, 3 s, 10 to 60 s, or that where it is due.",
+)
 @click.pass_obj
 def verify(
     invocation: Invocation,
@@ -75,15 +83,16 @@ def verify(
     sample: Share | None,
     deadline: int | None,
     once: bool,
+    picture: str,
 ) -> int:
     """Prove that every camera path is up.
 
     Visits each relay and each monitoring centre once, at the same time: tunnels, camera ports, what the
-    relay receives, and a decoded key frame of every stream on the relay and at the centre. What was not
-    checked is unknown, never up. Ends with 0 if every path is up, else with 1; paths in a maintenance window
-    and what was not asked for (--sample, --level) change neither. A path that fails for the first time is
-    looked at again after a minute. What was found is recorded, and moves facilities on (`provisioner status`);
-    where it cannot be, a warning says so.
+    relay receives, a decoded key frame of every stream on the relay and at the centre, and whether the picture
+    shows something. What was not checked is unknown, never up. Ends with 0 if every path is up, else with 1;
+    paths in a maintenance window and what was not asked for (--sample, --level) change neither. A path that
+    fails for the first time is looked at again after a minute. What was found is recorded, and moves
+    facilities on (`provisioner status`); where it cannot be, a warning says so.
 
     Example: provisioner -i DIR verify --limit province=bac-giang --html report.html
     """
@@ -93,7 +102,7 @@ def verify(
     def say(sentence: str) -> None:
         click.echo(printable(sentence), err=True)
 
-    orders = Orders(level=level, sample=sample, deadline_s=deadline, once=once, say=say)
+    orders = Orders(level=level, sample=sample, deadline_s=deadline, once=once, pictures=Looks(picture), say=say)
     result = verify_with_memory(session, parse_limits(limits), orders)
     if html is not None:
         write_atomic(html, html_page(result))

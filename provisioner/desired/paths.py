@@ -41,6 +41,7 @@ def media_paths(inventory: Inventory, secrets: Secrets, connection: Connection) 
         username, password = _login(logins, device, site)
         address, port = access.device_address(linked, device)
         streams, at, audio = camera.streams, behind(camera, recorders), camera.audio
+        dark = tuple(camera.dark_hours)
         for name, stream in ((_SUB, streams.sub), (_MAIN, streams.main)):
             if stream is None:
                 continue
@@ -59,6 +60,9 @@ def media_paths(inventory: Inventory, secrets: Secrets, connection: Connection) 
                 stream.height,
                 audio,
                 mode,
+                fps=stream.fps,
+                least_kbps=stream.least_kbps,
+                dark_hours=dark,
             )
             yield path
             if moves:

@@ -47,7 +47,8 @@ class MediaPath(NamedTuple):
     """One path of a relay: a stream of a camera, always pulled or on demand.
 
     `access` is how the relay reaches the camera's site. `alias_of` is the path's own name where this is an old
-    one that is still served (`moved`).
+    one that is still served (`moved`). `fps` and `least_kbps` are what was agreed of its rate, and `dark_hours` when
+    its camera may see nothing.
     """
 
     name: str
@@ -64,6 +65,9 @@ class MediaPath(NamedTuple):
     audio: bool = False
     access: Access = Access.PULL_PORTMAP
     alias_of: str = ""
+    fps: int | None = None
+    least_kbps: int | None = None
+    dark_hours: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

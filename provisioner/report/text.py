@@ -33,6 +33,7 @@ def text_report(result: VerifyResult, *, detail: bool = False, color: bool = Fal
         _not_reached(result, detail=detail),
         _held(result.held, color=color),
         _hosts(result.hosts),
+        _pictures(result.paths),
         _paths(result.paths, result.finished_at, color=color) if detail else (),
         map(printable, verify_ending(result)),
     ]
@@ -243,10 +244,25 @@ def _hosts(hosts: Iterable[HostReport]) -> Iterator[str]:
                 yield f"  … and {len(host.drift) - _DRIFT_LISTED} more"
 
 
+def _pictures(paths: Sequence[PathVerdict]) -> Iterator[str]:
+    """How the pictures are that were looked at, and which a person should look at or can alone judge."""
+    reports = [(path.path, path.picture) for path in paths if path.picture is not None]
+    counts = Counter(picture.state for _, picture in reports)
+    if not any(picture.seconds for _, picture in reports):
+        return
+    yield f"pictures: {', '.join(f'{number} {state}' for state, number in counts.most_common())}"
+    noted = Counter(word for _, picture in reports for word in (*picture.suspects, *picture.labels))
+    for word, number in noted.most_common():
+        names = [path for path, picture in reports if word in (*picture.suspects, *picture.labels)]
+        yield printable(f"  {word}: {counted(number, 'path')}: {named(names)}")
+
+
 def _paths(paths: Sequence[PathVerdict], now: datetime, *, color: bool) -> Iterator[str]:
     width = max((len(p.path) for p in paths), default=0)
     for path in paths:
         proof = proof_sentence(path, now)
         window = f"would be {path.without_window.value}" if path.maintenance else ""
         why = ": ".join(printable(part) for part in (window, path.cause.value, path.detail, proof) if part)
+        if not why and path.picture is not None and path.picture.is_notable:
+            why = printable(", ".join((path.picture.state, *path.picture.suspects, *path.picture.labels)))
         yield f"{_word(path.verdict, color=color)}  level {path.level}  {path.path.ljust(width)}  {why}".rstrip()

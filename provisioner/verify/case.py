@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from provisioner.plan.changes import Change, pending
 from provisioner.verify.evidence import Device, HostEvidence, RelayEvidence
@@ -27,11 +28,13 @@ class Shortfall:
 class Check:
     """The outcome of one check: passed, failed, or not checked (`passed` is None).
 
-    Which level it stands for is known to the table of levels alone.
+    Which level it stands for is known to the table of levels alone. A check that was not due, or cannot be made of such
+    a picture, does not apply: its level is left out, and the next one follows.
     """
 
     passed: bool | None
     finding: Shortfall | None = None
+    applies: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,7 @@ class Case:
         origins: where the pictures of the relay come from; None where it did not tell.
         asks_origin: whether it matters where a picture comes from.
         memory: what earlier verifications left of the path; never evidence of how it is now.
+        at: when the evidence was gathered; None in the looks of a change.
     """
 
     target: PathToCheck
@@ -53,6 +57,7 @@ class Case:
     origins: Origins | None
     asks_origin: bool = True
     memory: PathMemory = NOTHING
+    at: datetime | None = None
 
     @property
     def device(self) -> Device:
@@ -108,6 +113,10 @@ class Case:
 
 PASSED = Check(passed=True)
 """The outcome of a check that passed."""
+
+
+NOT_DUE = Check(passed=None, applies=False)
+"""The outcome of a check that does not apply."""
 
 
 def failed(layer: Layer, name: str, cause: Cause, detail: str = "") -> Check:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from provisioner.base.json_document import Document
 from provisioner.verify.levels import HIGHEST, LEVELS
-from provisioner.verify.result import HostReport, Incident, PathVerdict, VerifyResult, summary_of
+from provisioner.verify.result import HostReport, Incident, PathVerdict, PictureReport, VerifyResult, summary_of
 
 
 def verify_document(result: VerifyResult) -> Document:
@@ -68,6 +68,7 @@ def _path(path: PathVerdict, now: datetime) -> Document:
         "failing": _failing(path),
         "last_proof": _last_proof(path, now),
         "maintenance": _window(path),
+        "picture": _picture(path.picture),
     }
 
 
@@ -95,6 +96,20 @@ def _window(path: PathVerdict) -> Document | None:
         "until": _time(window.until),
         "reason": window.reason,
         "would_be": window.would_be.value,
+    }
+
+
+def _picture(picture: PictureReport | None) -> Document | None:
+    if picture is None:
+        return None
+    return {
+        "state": picture.state,
+        "look": ("full" if picture.full else "quick") if picture.seconds else None,
+        "seconds": picture.seconds,
+        "fps": picture.fps,
+        "kbps": picture.kbps,
+        "suspects": list(picture.suspects),
+        "labels": list(picture.labels),
     }
 
 

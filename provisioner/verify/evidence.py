@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from provisioner.hosts.document import Fields, UnreadableError, fields_of
 from provisioner.hosts.facts import HostFacts, facts_in
 from provisioner.hosts.runner import CallOutcome, HostAnswer
+from provisioner.verify.picture.measures import Picture, picture_in
 
 Device = tuple[str, int]
 
@@ -43,12 +44,16 @@ class LiveTunnel:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What MediaMTX said of a path at one moment; `codecs` are those of its tracks, in MediaMTX's words."""
+    """What MediaMTX said of a path at one moment; `codecs` are those of its tracks, in MediaMTX's words.
+
+    `damaged` are the pictures of which parts did not come, as it counts them since the path is there.
+    """
 
     available: bool
     online: bool
     inbound_bytes: int
     codecs: tuple[str, ...] = ()
+    damaged: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +65,8 @@ class Read:
         after: an on-demand path's state just after its read.
         pulled: how many paths of an on-demand path's device the relay had then.
         connected: over how many connections to the device; None where that was not told.
+        looked: whether a look at its picture was asked for and went on from its key frame.
+        picture: what that look measured; None where it could not.
     """
 
     run: bool
@@ -70,6 +77,8 @@ class Read:
     after: Sample | None
     pulled: int = 0
     connected: int | None = None
+    looked: bool = False
+    picture: Picture | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +251,7 @@ def _sample(document: object, place: str) -> Sample | None:
         available=sample.flag("available"),
         online=sample.flag("online"),
         inbound_bytes=sample.amount("inbound_bytes"),
+        damaged=sample.amount("damaged") if sample.has("damaged") else 0,
         codecs=tuple(t.text("codec") for t in sample.each("tracks") if t.has("codec")) if sample.has("tracks") else (),
     )
 
@@ -260,4 +270,6 @@ def _read(read: Fields) -> Read:
         after=_sample(read.values.get("after"), read.place),
         pulled=read.number("pulled") if read.has("pulled") else 0,
         connected=read.number_or_none("connected"),
+        looked="picture" in read.values,
+        picture=picture_in(read.below("picture")) if read.has("picture") else None,
     )

@@ -34,6 +34,7 @@ from provisioner.verify.evidence import Device, HostEvidence
 from provisioner.verify.levels import LEVELS, Level, Subject
 from provisioner.verify.memory import NOTHING, Memories
 from provisioner.verify.origins import device_of, origins_of
+from provisioner.verify.picture.check import report_of
 from provisioner.verify.result import IMPERFECT, Cause, Layer, PathVerdict, Verdict
 from provisioner.verify.wanted import PathToCheck
 
@@ -88,6 +89,7 @@ def judge(
             siblings=frozenset(siblings[target.relay.id, target.path.facility]),
             origins=origins[target.relay.id],
             memory=memories.get(target.path.name, NOTHING),
+            at=checked_at,
         )
         verdicts.append(_judged(case, levels, checked_at))
     return tuple(verdicts)
@@ -110,9 +112,10 @@ def _without_evidence(target: PathToCheck, host: HostEvidence | None) -> PathVer
 
 
 def _judged(case: Case, levels: Sequence[Level], checked_at: datetime) -> PathVerdict:
-    checks = tuple(_CheckedLevel(level, level.check(case)) for level in levels)
+    every = tuple(_CheckedLevel(level, level.check(case)) for level in levels)
+    checks = tuple(one for one in every if one.check.applies)
     verdict, shortfall = _conclusion(checks)
-    judged = _verdict(case.target, verdict, checks, shortfall, checked_at)
+    judged = replace(_verdict(case.target, verdict, checks, shortfall, checked_at), picture=report_of(case))
     if verdict is Verdict.UP and len(levels) < len(LEVELS):
         return _not_asked(judged, f"good up to level {levels[-1].number}; the levels above were not asked for")
     return judged

@@ -8,6 +8,7 @@ from enum import Enum, auto
 
 from provisioner.verify.case import Case, Check
 from provisioner.verify.network import host_check, port_check, tunnel_check
+from provisioner.verify.picture.check import picture_check
 from provisioner.verify.stream import centre_check, read_check, relay_check
 
 
@@ -89,6 +90,15 @@ LEVELS: tuple[Level, ...] = (
         at_the_gate=True,
     ),
     Level(
+        number=6,
+        name="picture of something",
+        statement=(
+            "where a look was due: no black, flat, repeated or damaged picture, no card, and the agreed rate and a clock"
+        ),
+        check=picture_check,
+        subject=Subject.PICTURE,
+    ),
+    Level(
         number=7,
         name="key frame decoded at the centre",
         statement="the same as 5 from the monitoring centre, through the tunnel",
@@ -96,7 +106,7 @@ LEVELS: tuple[Level, ...] = (
         subject=Subject.PICTURE,
     ),
 )
-"""Every level that is checked, in the order of numbers; 6, a picture that moves, is not, so that 7 follows 5."""
+"""Every level, in the order of numbers. 6 applies where a look was due and could be judged; else 7 follows 5."""
 
 HIGHEST = LEVELS[-1]
 """The level of a path that is up to its end."""

@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from provisioner.verify.maintenance import Window
 from provisioner.verify.memory import Memories
+from provisioner.verify.picture.due import Looks
 from provisioner.verify.rotation import Share
 
 
@@ -36,6 +37,7 @@ class Orders:
         memories: what earlier verifications left, by the path's name.
         forgot: why there is nothing of that; empty where it could be read.
         windows: the maintenance windows of the inventory.
+        pictures: how pictures are looked at.
         say: tells a person what is waited for.
     """
 
@@ -46,6 +48,7 @@ class Orders:
     memories: Memories = field(default_factory=lambda: MappingProxyType({}))
     forgot: str = ""
     windows: tuple[Window, ...] = ()
+    pictures: Looks = Looks.QUICK
     say: Callable[[str], None] = _say_nothing
 
 

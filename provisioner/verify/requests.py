@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 from provisioner.desired.spec import HostSpec
 from provisioner.hosts.runner import HostCall
+from provisioner.verify.picture.due import longest_s
 from provisioner.verify.wanted import PathToCheck
 
 if TYPE_CHECKING:  # the host's own package: its types are for the type checker, the module is not installed here
@@ -34,12 +35,14 @@ class ProbeLimits:
 
     Attributes:
         deadline_s: when it has to answer; None: by the number of paths.
+        looks: by path, how its picture is looked at; the others end with their key frame.
     """
 
     deadline_s: float | None = None
     max_readers: int = 8
     sample_s: float = 5
     read_s: float = 25
+    looks: Mapping[str, wire.LookToTake] = field(default_factory=dict)
 
     def deadline_for(self, paths: int) -> float:
         """The deadline of a host with so many paths to read."""
@@ -74,7 +77,26 @@ def probe_calls(
         if of_centre[host]:
             request["centre"] = _centre(spec, of_centre[host])
         calls.append(HostCall(spec, request, observe[host].files))
-    return tuple(calls)
+    return with_looks(calls, limits)
+
+
+def with_looks(calls: Iterable[HostCall], limits: ProbeLimits) -> tuple[HostCall, ...]:
+    """Calls whose paths are looked at; centres read them for a key frame alone."""
+    return tuple(replace(call, request=_looking(call.request, limits)) for call in calls)
+
+
+def _looking(request: Mapping[str, Any], limits: ProbeLimits) -> Mapping[str, Any]:
+    if "relay" not in request:
+        return request
+    relay, looks = request["relay"], limits.looks
+    paths = [{**path, "look": looks[path["name"]]} if path["name"] in looks else path for path in relay["paths"]]
+    looking_s = sum(longest_s(path["look"]) for path in paths if "look" in path)
+    longer = 0.0 if limits.deadline_s else looking_s / limits.max_readers
+    return {
+        **request,
+        "relay": {**relay, "paths": paths},
+        "deadline_s": min(request["deadline_s"] + longer, _LONGEST_S),
+    }
 
 
 def _base(observe: ObserveCall, limits: ProbeLimits, paths: int) -> wire.ProbeRequest:

@@ -58,6 +58,13 @@ class Cause(StrEnum):
     SILENT = "silent"
     PICTURE_DIFFERS = "picture differs"
     SENDS_SOUND = "sends sound"
+    BLACK_PICTURE = "black picture"
+    FLAT_PICTURE = "flat picture"
+    NO_VIDEO = "no video card"
+    PICTURE_REPEATS = "picture repeats"
+    CORRUPT = "corrupt picture"
+    TIME_STUCK = "timestamps stuck"
+    RATE_TOO_LOW = "rate too low"
     REDIRECTED = "camera redirects"
     CENTRE_CANNOT_READ = "centre cannot read"
     DRIFT = "drift"
@@ -68,7 +75,7 @@ class Cause(StrEnum):
     UNKNOWN = "unknown"
 
 
-IMPERFECT = frozenset({Cause.PICTURE_DIFFERS, Cause.SENDS_SOUND})
+IMPERFECT = frozenset({Cause.PICTURE_DIFFERS, Cause.SENDS_SOUND, Cause.CORRUPT, Cause.TIME_STUCK, Cause.RATE_TOO_LOW})
 """A picture comes, and it is not what was agreed."""
 
 
@@ -149,6 +156,40 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
+class PictureReport:
+    """What a look made of a path's picture.
+
+    Attributes:
+        state: `good`, `faulty`, `dark: cannot judge`, `not measured`, or `not due` where nobody looked.
+        full: whether the look was a full one.
+        seconds: how long it took.
+        suspects: kinds that a person should look at once they last.
+        labels: what cannot be said of this camera, e.g. `freeze not decidable`.
+        keys: what its key packets are known by.
+        noise: the least that two of its key pictures differed, in levels; None where that was not measured.
+        fps: how many frames a second came.
+        kbps: how much came.
+        grid: where the last picture has edges; empty where none was measured.
+    """
+
+    state: str
+    full: bool = False
+    seconds: float = 0.0
+    suspects: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    keys: tuple[str, ...] = field(default=(), repr=False)
+    noise: float | None = None
+    fps: float | None = None
+    kbps: int | None = None
+    grid: str = field(default="", repr=False)
+
+    @property
+    def is_notable(self) -> bool:
+        """Whether there is more to say of it than that it is good."""
+        return bool(self.seconds) and (self.state != "good" or bool(self.suspects or self.labels))
+
+
+@dataclass(frozen=True, slots=True)
 class PathVerdict:
     """What is said of one path.
 
@@ -164,6 +205,7 @@ class PathVerdict:
         standing: the failure that stands, where the path failed.
         last_proof: what was last proved of a path that is not up, as far as it is remembered.
         maintenance: the window that it is in.
+        picture: what a look made of its picture; None where no host told anything of the path.
     """
 
     path: str
@@ -184,6 +226,7 @@ class PathVerdict:
     standing: Standing | None = None
     last_proof: Proof | None = None
     maintenance: InMaintenance | None = None
+    picture: PictureReport | None = None
 
     @property
     def without_window(self) -> Verdict:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from provisioner.base.counted import are, counted
 from provisioner.hosts.facts import HostFacts, engine_name
@@ -22,11 +22,15 @@ from provisioner.verify.levels import HIGHEST
 from provisioner.verify.maintenance import in_window, window_over
 from provisioner.verify.memory import NOTHING
 from provisioner.verify.orders import EVERYTHING, Orders, Watch
+from provisioner.verify.picture.due import looks_at
 from provisioner.verify.requests import ObserveCall, ProbeLimits, probe_calls
 from provisioner.verify.result import HostReport, Look, PathVerdict, Sample, Scope, VerifyResult
 from provisioner.verify.rotation import Chosen, by_need, sample_of
 from provisioner.verify.standing import APART, look_of, needs_second_look, settled
 from provisioner.verify.wanted import PathToCheck
+
+if TYPE_CHECKING:  # the host's own package: its types are for the type checker, the module is not installed here
+    from provisioner_host import wire
 
 # For the way there and back, and for the facts, which are read before the reads are counted.
 _MARGIN_S = 120.0
@@ -38,6 +42,8 @@ _OVERHEAD_SHARE = 0.25
 _SHORTEST_LOOK_S: Final = 10.0
 # Below this level no picture is asked for, so that nothing is read.
 _LOWEST_READ: Final = 4
+# Below this one pictures are read, and not looked at.
+PICTURE: Final = 6
 
 
 def verify(
@@ -124,7 +130,8 @@ class _Looking:
         """Visit every host of some paths, and judge them."""
         left_s = (self.end - self.watch.now()).total_seconds() if self.end else None
         ordered = by_need(targets, self.orders.memories) if left_s is not None else targets
-        calls = probe_calls(map(self._asked, ordered), self.observe, self._limits(left_s), read=self._reads)
+        limits = replace(self._limits(left_s), looks=self._pictures(targets))
+        calls = probe_calls(map(self._asked, ordered), self.observe, limits, read=self._reads)
         longest = max((float(c.request["deadline_s"]) for c in calls), default=0.0)
         answers = self.runner.call(calls, timeout_s=longest + _MARGIN_S if left_s is None else max(1.0, left_s))
         finished = self.watch.now()
@@ -157,6 +164,11 @@ class _Looking:
         if verdict is None or window_over(target, self.orders.windows, first.at):
             return False
         return needs_second_look(verdict, self.orders.memories.get(target.path.name, NOTHING))
+
+    def _pictures(self, targets: Sequence[PathToCheck]) -> Mapping[str, wire.LookToTake]:
+        if self.orders.level is not None and self.orders.level < PICTURE:
+            return {}
+        return looks_at(targets, self.orders.pictures, self.watch.now(), self.orders.memories)
 
     @property
     def _reads(self) -> bool:

@@ -52,6 +52,10 @@ class Codec(StrEnum):
     H265 = "h265"
 
 
+DarkHours = Annotated[str, StringConstraints(pattern=r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$")]
+"""From one time of day to another; over midnight where the end is before the beginning."""
+
+
 class Stream(Model):
     """What was contracted of a stream; level 5 holds the decoded frame against codec and size."""
 
@@ -62,8 +66,10 @@ class Stream(Model):
     """Pixels."""
     kbps: Annotated[int, Field(ge=16, le=100_000)] | None = None
     """The contracted mean rate, in kilobits a second; recorder and uplink limits are held against it."""
+    least_kbps: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    """The least rate that was agreed, in kilobits a second; a quiet scene at a variable rate needs little."""
     fps: Annotated[int, Field(ge=1, le=120)] | None = None
-    """Frames a second."""
+    """Frames a second; level 6 holds what comes against it."""
     rtsp_path: Annotated[str, StringConstraints(pattern=r"^/[\x21-\x7e]*$", max_length=500)] | None = None
     """Path and query of the device's RTSP address, without host and login; the make's own where it is left out.
 
@@ -112,6 +118,8 @@ class Camera(Model):
     """The recorder's channel as its RTSP address counts them."""
     ip_channel: Annotated[int, Field(ge=1, le=256)] | None = None
     """On a hybrid recorder: the number among its IP channels; they follow the analog ones."""
+    dark_hours: list[DarkHours] = []
+    """When it may see nothing, in Vietnam's time, e.g. `22:00-05:00`: a black picture is no fault then."""
     audio: bool = False
     """Whether sound was asked for; without it a stream that carries sound is reported."""
     streams: Streams

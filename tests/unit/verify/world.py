@@ -155,6 +155,61 @@ def _frame(path: MediaPath) -> dict[str, Any]:
     return {"codec": codec, "width": path.width, "height": path.height, "seconds": 1.2}
 
 
+def scene(**changes: Any) -> dict[str, Any]:
+    """What a corridor by day measures."""
+    return {
+        "median": 120,
+        "bright": 90,
+        "spread": 160,
+        "one_level": 0.1,
+        "three_levels": 0.2,
+        "levels": 90,
+        "flat_cells": 0.1,
+        "gradient_p50": 12.0,
+        "gradient_p90": 130.0,
+        "gradient_p99": 340.0,
+        "steepest": 400.0,
+        "sharpness": 0.6,
+        "grid": "07" * 256,
+        "digest": "0123456789abcdef",
+    } | changes
+
+
+def packets(**changes: Any) -> dict[str, Any]:
+    """What 3 s of 15 pictures a second measure, with a key packet a second."""
+    return {
+        "count": 46,
+        "bytes": 100_000,
+        "span_s": 3.0,
+        "arrived_s": 3.0,
+        "step_s": 0.0667,
+        "longest_s": 0.08,
+        "gaps": 0,
+        "equal": 0,
+        "backward": 0,
+        "keys": [f"{number:016x}" for number in range(4)],
+        "key_count": 4,
+    } | changes
+
+
+def picture(**changes: Any) -> dict[str, Any]:
+    """What a quick look at a good picture measures."""
+    return {
+        "every": True,
+        "looked_s": 3.0,
+        "packets": packets(),
+        "frames": 46,
+        "owed": 46,
+        "key_frames": 4,
+        "complaints": 0,
+        "missed": 0,
+        "declared_fps": 15.0,
+        "scene": scene(),
+        "differences": [0.9, 1.1, 0.8],
+        "digests": [f"{number:016x}" for number in range(4)],
+    } | changes
+
+
 def _path_evidence(path: MediaPath) -> dict[str, Any]:
     tracks: list[Any] = []
     flowing = {"available": True, "online": True, "inbound_bytes": 9000, "tracks": tracks}

@@ -1,0 +1,84 @@
+"""The check of level 6, and what is told of a picture beside the verdict. Pure."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from provisioner.verify.case import NOT_DUE, PASSED, Case, Check, failed, not_checked
+from provisioner.verify.evidence import Read
+from provisioner.verify.picture.due import FULL_KEYS, FULL_S, LONGEST_S
+from provisioner.verify.picture.hours import hours_of
+from provisioner.verify.picture.measures import Picture
+from provisioner.verify.picture.rules import Agreed, Before, Judgement, State, judged
+from provisioner.verify.result import Layer, PictureReport
+
+NOT_LOOKED = "not due"
+NOT_MEASURED = "not measured"
+
+_KBIT = 125.0
+_ALMOST_S = 0.5
+
+
+def picture_check(case: Case) -> Check:
+    """Check what a look measured: that it is a picture of something, whole, and comes as was agreed.
+
+    Where no look was due nothing is said, and of a picture without light nothing can be.
+    """
+    read = _read(case)
+    if read is None or not read.looked:
+        return NOT_DUE
+    if read.picture is None:
+        return not_checked(case.target.relay.id, "its picture could not be measured")
+    judgement = _judged(case, read.picture)
+    if judgement.fault is not None:
+        # Of a camera, so that its streams are one incident.
+        return failed(Layer.PICTURE, case.camera_name, judgement.fault.cause, judgement.fault.detail)
+    return NOT_DUE if judgement.state is State.DARK else PASSED
+
+
+def report_of(case: Case) -> PictureReport:
+    """What is told of a path's picture."""
+    read = _read(case)
+    if read is None or not read.looked:
+        return PictureReport(NOT_LOOKED)
+    if read.picture is None:
+        return PictureReport(NOT_MEASURED)
+    picture, judgement = read.picture, _judged(case, read.picture)
+    packets = picture.packets
+    return PictureReport(
+        state=judgement.state.value,
+        full=is_full(picture),
+        seconds=picture.looked_s,
+        suspects=tuple(suspect.value for suspect in judgement.suspects),
+        labels=judgement.labels,
+        # A picture without light is the same as any other without light.
+        keys=() if judgement.state is State.DARK else packets.keys,
+        noise=judgement.noise,
+        fps=round(1 / packets.step_s, 1) if packets.step_s > 0 else None,
+        kbps=round(packets.bytes / _KBIT / packets.span_s) if packets.span_s > 0 else None,
+        grid=picture.scene.grid if picture.scene else "",
+    )
+
+
+def is_full(picture: Picture) -> bool:
+    """Whether it was looked at for as long, and over as many key frames, as a full look takes."""
+    return picture.looked_s >= FULL_S - _ALMOST_S and (
+        picture.key_frames >= FULL_KEYS or picture.looked_s >= LONGEST_S - _ALMOST_S
+    )
+
+
+def _judged(case: Case, picture: Picture) -> Judgement:
+    path = case.target.path
+    agreed = Agreed(path.fps, path.least_kbps, tuple(map(hours_of, path.dark_hours)))
+    samples = case.relay.samples.get(path.name, (None, None))
+    damaged = samples[1].damaged - samples[0].damaged if samples[0] and samples[1] else 0
+    return judged(picture, case.at or _NO_TIME, agreed, Before(case.memory.keys), damaged)
+
+
+def _read(case: Case) -> Read | None:
+    read = case.relay.reads.get(case.target.path.name)
+    return read if read is not None and read.run and read.frame is not None else None
+
+
+# Where no time is known it is night: a dark picture is no suspicion then.
+_NO_TIME = datetime(2021, 1, 1, 17, tzinfo=UTC)

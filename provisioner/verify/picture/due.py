@@ -1,0 +1,90 @@
+"""Which path gets which look in a verification, and how much of a stream is decoded for it. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from provisioner.desired.spec import MediaPath
+from provisioner.verify.memory import NOTHING, Memories, PathMemory
+from provisioner.verify.result import Verdict
+from provisioner.verify.wanted import PathToCheck
+
+if TYPE_CHECKING:  # the host's own package: its types are for the type checker, the module is not installed here
+    from provisioner_host import wire
+
+QUICK_S: Final = 3.0
+"""A quick look: a key frame or two of most cameras, and enough packets for rate and damage."""
+FULL_S: Final = 10.0
+"""A full look, at least."""
+FULL_KEYS: Final = 4
+"""So many key frames a full look has: two repeat what two others showed, where an encoder numbers them in turn."""
+LONGEST_S: Final = 60.0
+"""A full look at most, where key frames are rare."""
+
+# A quarter of a second of one processor for ten seconds; of larger streams key frames alone are decoded.
+_PIXELS_A_SECOND: Final = 6_000_000
+_USUAL_FPS: Final = 25
+_DAYS: Final = 7
+_STALE: Final = timedelta(days=8)
+_YESTERDAY: Final = timedelta(hours=36)
+_VIETNAM: Final = timedelta(hours=7)
+
+
+class Looks(StrEnum):
+    """How pictures are looked at: not at all, quickly, fully, or fully where that is due and quickly elsewhere."""
+
+    OFF = "off"
+    QUICK = "quick"
+    FULL = "full"
+    DUE = "due"
+
+
+def looks_at(
+    targets: Iterable[PathToCheck], looks: Looks, at: datetime, memories: Memories
+) -> dict[str, wire.LookToTake]:
+    """The look that each path gets, by its name; none where none is asked for."""
+    if looks is Looks.OFF:
+        return {}
+    full = looks is Looks.FULL
+    due = looks is Looks.DUE
+    return {
+        target.path.name: look_at(
+            target.path, full=full or (due and is_due(target.path, memories.get(target.path.name, NOTHING), at))
+        )
+        for target in targets
+    }
+
+
+def look_at(path: MediaPath, *, full: bool) -> wire.LookToTake:
+    """One look at a path."""
+    every = path.width * path.height * (path.fps or _USUAL_FPS) <= _PIXELS_A_SECOND
+    if full:
+        return {"seconds": FULL_S, "most_s": LONGEST_S, "keys": FULL_KEYS, "every": every}
+    return {"seconds": QUICK_S, "most_s": QUICK_S, "keys": 0, "every": every}
+
+
+def longest_s(look: wire.LookToTake) -> float:
+    """How long a look takes at most."""
+    return max(look["seconds"], look["most_s"])
+
+
+def is_due(path: MediaPath, memory: PathMemory, at: datetime) -> bool:
+    """Whether a path is due for a full look: it has its day of the week, never had one, or failed of late.
+
+    The days of a week are another order of cameras than those of the next.
+    """
+    full, last = memory.full_look, memory.last
+    if full is None or at - full > _STALE:
+        return True
+    failed = any(one.verdict in {Verdict.DOWN, Verdict.DEGRADED} and at - one.at < _YESTERDAY for one in memory.past)
+    return failed or last is None or (_is_day_of(path, at) and at - full > timedelta(days=1))
+
+
+def _is_day_of(path: MediaPath, at: datetime) -> bool:
+    year, week, weekday = (at.astimezone(UTC) + _VIETNAM).isocalendar()
+    camera = f"{path.facility}/{path.camera} {year}-{week}"
+    return int.from_bytes(hashlib.sha256(camera.encode()).digest()[:4], "big") % _DAYS == weekday - 1
