@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from provisioner.base.atomic_file import write_atomic
-from provisioner.base.errors import StateError
+from provisioner.base.errors import StateError, UsageError
 from provisioner.base.printable import printable
 from provisioner.cli.context import Invocation, today
 from provisioner.cli.held_text import code_with_held
@@ -18,7 +18,13 @@ from provisioner.desired.limit import parse_limits
 from provisioner.pipeline import Session
 from provisioner.report.html import html_page
 from provisioner.report.text import text_report
-from provisioner.runs.verification import NoteError, record_verification, verify_with_memory
+from provisioner.runs.verification import (
+    NoteError,
+    accept_pictures,
+    record_verification,
+    refuse_job,
+    verify_with_memory,
+)
 from provisioner.verify.document import verify_document
 from provisioner.verify.levels import HIGHEST
 from provisioner.verify.orders import Orders
@@ -71,6 +77,8 @@ class Sampled(click.ParamType[Share]):
     show_default=True,
     help="How long each picture is looked at: not at all, 3 s, 10 to 60 s, or that where it is due.",
 )
+@click.option("--accept", is_flag=True, help="Accept what the chosen cameras show; needs --limit.")
+@click.option("--renew", is_flag=True, help="With --accept: forget what was accepted of them before.")
 @click.pass_obj
 def verify(
     invocation: Invocation,
@@ -84,6 +92,8 @@ def verify(
     deadline: int | None,
     once: bool,
     picture: str,
+    accept: bool,
+    renew: bool,
 ) -> int:
     """Prove that every camera path is up.
 
@@ -94,16 +104,25 @@ def verify(
     fails for the first time is looked at again after a minute. What was found is recorded, and moves
     facilities on (`provisioner status`); where it cannot be, a warning says so.
 
+    With --accept, the view of every chosen camera that is up becomes a reference (measures, never a picture):
+    later checks tell when it was moved, covered, blurred or swapped. Do it by day and by night.
+
     Example: provisioner -i DIR verify --limit province=bac-giang --html report.html
     """
     invocation.refuse_proposed(html)
+    _refuse_blind(limits, accept=accept, renew=renew)
     session = Session(invocation.inventory, invocation.env, today())
+    if accept:
+        refuse_job(session)
 
     def say(sentence: str) -> None:
         click.echo(printable(sentence), err=True)
 
     orders = Orders(level=level, sample=sample, deadline_s=deadline, once=once, pictures=Looks(picture), say=say)
     result = verify_with_memory(session, parse_limits(limits), orders)
+    accepted = None
+    if accept:
+        result, accepted = accept_pictures(session, result, renew=renew)
     if html is not None:
         write_atomic(html, html_page(result))
     if invocation.json:
@@ -112,9 +131,24 @@ def verify(
         # click takes the colours out where they are not wanted.
         click.echo(text_report(result, detail=detail, color=True), nl=False, color=invocation.color)
     try:
-        record_verification(session, result, limits)
+        record_verification(session, result, limits, accepted)
     except NoteError as error:
         print_warning(error.message, error.hint, color=invocation.color)
     except StateError as error:
+        if accept:
+            raise
         print_warning(f"this verification is not recorded: {error.message}", error.hint, color=invocation.color)
     return code_with_held(exit_code(result, Verdict(fail_on)), result.held)
+
+
+def _refuse_blind(limits: tuple[str, ...], *, accept: bool, renew: bool) -> None:
+    """Refuse a word that nobody can give.
+
+    Raises:
+        UsageError: all pictures of a country are to be accepted, or something is to be renewed and nothing accepted.
+    """
+    if renew and not accept:
+        raise UsageError("--renew says how to accept", hint="write --accept --renew")
+    if accept and not limits:
+        hint = "choose the cameras whose pictures you have looked at: --limit facility=ID"
+        raise UsageError("--accept without --limit would accept every picture there is", hint=hint)

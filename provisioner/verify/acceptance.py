@@ -11,19 +11,21 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from provisioner.verify.picture.rules import State
 from provisioner.verify.reference import (
     FAR,
     MOST_REFERENCES,
     NEAR,
     Reference,
     References,
-    View,
     daylight,
     distance,
     judge_view,
     move_shows,
+    references_beside,
 )
-from provisioner.verify.result import PathVerdict, Verdict
+from provisioner.verify.result import PathVerdict, Verdict, VerifyResult
+from provisioner.verify.view import View
 
 PICTURE_LEVEL: Final = 6
 """The level that looks at the picture: nobody accepts a view that it did not pass."""
@@ -134,3 +136,36 @@ def _of_another(view: View, others: Mapping[str, References]) -> str:
     if not near:
         return ""
     return f"it shows what {near[0]} showed: accept both in one run if they changed places, else repair the cabling"
+
+
+# --- a whole verification -------------------------------------------------------------------------
+
+
+def acceptances(
+    result: VerifyResult, known: Mapping[str, References], run: str, *, renew: bool = False
+) -> tuple[Acceptance, ...]:
+    """What comes of accepting the picture of every path of a verification.
+
+    Args:
+        result: what was verified.
+        known: the references that there are, by the path's name, of whole facilities.
+        run: the run that it is accepted in.
+        renew: whether earlier references are forgotten.
+    """
+    chosen = {verdict.path for verdict in result.paths}
+    kept = {path: of for path, of in known.items() if not (renew and path in chosen)}
+    return tuple(
+        _accepted(_candidate(verdict, known, kept), verdict.checked_at or result.finished_at, run, renew=renew)
+        for verdict in result.paths
+    )
+
+
+def _candidate(verdict: PathVerdict, known: Mapping[str, References], kept: Mapping[str, References]) -> Candidate:
+    picture = verdict.picture
+    return Candidate(
+        verdict=verdict,
+        view=picture.view if picture else None,
+        dark=picture is not None and picture.state == State.DARK.value,
+        references=known.get(verdict.path, ()),
+        others=references_beside(verdict.path, verdict.facility, kept),
+    )

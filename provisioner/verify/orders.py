@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
@@ -10,6 +10,7 @@ from types import MappingProxyType
 from provisioner.verify.maintenance import Window
 from provisioner.verify.memory import Memories
 from provisioner.verify.picture.due import Looks
+from provisioner.verify.reference import References
 from provisioner.verify.rotation import Share
 
 
@@ -38,6 +39,7 @@ class Orders:
         forgot: why there is nothing of that; empty where it could be read.
         windows: the maintenance windows of the inventory.
         pictures: how pictures are looked at.
+        references: what people accepted of pictures, by the path's name, of whole facilities.
         say: tells a person what is waited for.
     """
 
@@ -49,6 +51,7 @@ class Orders:
     forgot: str = ""
     windows: tuple[Window, ...] = ()
     pictures: Looks = Looks.QUICK
+    references: Mapping[str, References] = field(default_factory=lambda: MappingProxyType({}))
     say: Callable[[str], None] = _say_nothing
 
 

@@ -8,17 +8,19 @@ of them is suspect and no more: what stands in the way tonight may be a lorry. O
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from functools import lru_cache
 from typing import Final
 
 from provisioner.base.clock import VIETNAM
 from provisioner.base.json_document import Document
 from provisioner.hosts.document import Fields, UnreadableError, fields_of
 from provisioner.verify.memory import Suspicion
+from provisioner.verify.result import ReferenceReport
+from provisioner.verify.view import AN_EDGE, FEWEST_EDGES, View
 
 ACROSS: Final = 32
 DOWN: Final = 16
@@ -41,20 +43,12 @@ LASTS_FOR: Final = timedelta(hours=1)
 
 _DIGITS = frozenset("0123456789abcdef")
 _LONGEST_RUN = 63
-# Strengths are steps of half an octave: 7 is an edge of four levels of grey a pixel.
-_AN_EDGE = 7
 _WEAKER = 4
-_FEWEST_EDGES = 8
 # A move by 15 to 40 % of the picture, in cells.
 _SHIFTS_ACROSS = range(5, 13)
 _SHIFTS_DOWN = range(3, 7)
 _DAY = (7, 17)
 _NIGHT = (19, 5)
-
-
-@lru_cache(maxsize=4096)
-def _numbers(digits: str) -> tuple[int, ...]:
-    return tuple(int(digit, 16) for digit in digits)
 
 
 class Daylight(StrEnum):
@@ -71,36 +65,6 @@ def daylight(at: datetime) -> Daylight:
     if _DAY[0] <= hour < _DAY[1]:
         return Daylight.DAY
     return Daylight.NIGHT if hour >= _NIGHT[0] or hour < _NIGHT[1] else Daylight.BETWEEN
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """What a camera looks at, in measures.
-
-    Attributes:
-        grid: where edges are: a hexadecimal digit for each of 32x16 cells, line by line.
-        strengths: how strong the edges of each of 16x8 cells are, a digit each, in half octaves; 0 is none.
-        sharpness: how steep the steepest edges are for what they are high; 0 where there is none.
-    """
-
-    grid: str
-    strengths: str
-    sharpness: float
-
-    @property
-    def edges(self) -> tuple[int, ...]:
-        """The grid as numbers."""
-        return _numbers(self.grid)
-
-    @property
-    def steps(self) -> tuple[int, ...]:
-        """The strengths as numbers."""
-        return _numbers(self.strengths)
-
-    @property
-    def says_something(self) -> bool:
-        """Whether it has edges enough to be told from another view."""
-        return sum(1 for strength in self.steps if strength >= _AN_EDGE) >= _FEWEST_EDGES
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,9 +123,33 @@ def _moved(view: View, across: int, down: int) -> float:
     )
 
 
+def report_on(references: References) -> ReferenceReport | None:
+    """What is told of a camera's references; None where it has none."""
+    if not references:
+        return None
+    lights = {one.daylight for one in references}
+    return ReferenceReport(
+        count=len(references),
+        newest=max(one.at for one in references),
+        lights=tuple(light.value for light in Daylight if light in lights),
+        move_shows=all(move_shows(one.view) for one in references),
+    )
+
+
 def move_shows(view: View) -> bool:
     """Whether a camera that is moved looks other than it did; a fence looks the same a metre further."""
     return likeness_to_itself(view) > FAR
+
+
+def references_beside(path: str, facility: str, references: Mapping[str, References]) -> Mapping[str, References]:
+    """The references of the other cameras of a path's facility, by facility and camera."""
+    site, camera, _ = path.rsplit("/", 2)
+    found: dict[str, References] = defaultdict(tuple)
+    for name, of in references.items():
+        place, other, _ = name.rsplit("/", 2)
+        if place == site and other != camera:
+            found[f"{facility}/{other}"] += of
+    return found
 
 
 # --- judgement ------------------------------------------------------------------------------------
@@ -288,8 +276,8 @@ def _another_view(view: View, far: float, others: Mapping[str, References]) -> S
 
 def _hidden(view: View, reference: View) -> Suspect | None:
     """Whether cells that have edges in the reference have none, while the others are as they were."""
-    had = [cell for cell, strength in enumerate(reference.steps) if strength >= _AN_EDGE]
-    if len(had) < _FEWEST_EDGES:
+    had = [cell for cell, strength in enumerate(reference.steps) if strength >= AN_EDGE]
+    if len(had) < FEWEST_EDGES:
         return None
     lost = frozenset(cell for cell in had if _is_lost(view.steps[cell], reference.steps[cell]))
     share = len(lost) / len(had)
@@ -302,7 +290,7 @@ def _hidden(view: View, reference: View) -> Suspect | None:
 
 
 def _is_lost(now: int, then: int) -> bool:
-    return now < _AN_EDGE and now <= then - _WEAKER
+    return now < AN_EDGE and now <= then - _WEAKER
 
 
 def _pairs_without(view: View, reference: View, lost: frozenset[int]) -> Iterable[tuple[int, int]]:

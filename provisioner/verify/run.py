@@ -26,7 +26,7 @@ from provisioner.verify.picture.due import looks_at
 from provisioner.verify.requests import ObserveCall, ProbeLimits, probe_calls
 from provisioner.verify.result import HostReport, Look, PathVerdict, Sample, Scope, VerifyResult
 from provisioner.verify.rotation import Chosen, by_need, sample_of
-from provisioner.verify.standing import APART, look_of, needs_second_look, settled
+from provisioner.verify.standing import APART, look_of, needs_second_look, settled, with_lasting
 from provisioner.verify.wanted import PathToCheck
 
 if TYPE_CHECKING:  # the host's own package: its types are for the type checker, the module is not installed here
@@ -140,7 +140,9 @@ class _Looking:
         evidence = {host: parse_evidence(answer) for host, answer in sorted((missing | answers).items())}
         drift = {e.host: tuple(self.compare(e.facts)) for e in evidence.values() if e.facts is not None}
         level, memories = self.orders.level, self.orders.memories
-        verdicts = judge(targets, evidence, drift, finished, asked=level, memories=memories)
+        verdicts = judge(
+            targets, evidence, drift, finished, asked=level, memories=memories, references=self.orders.references
+        )
         return _Round(finished, evidence, drift, {(one.path, one.relay): one for one in verdicts})
 
     def again(self, targets: Sequence[PathToCheck], first: _Round) -> _Round | None:
@@ -197,7 +199,8 @@ def _end_of(started: datetime, orders: Orders) -> datetime | None:
 def _settled(target: PathToCheck, rounds: Sequence[_Round], orders: Orders) -> PathVerdict:
     looks = [verdict for one in rounds if (verdict := one.of(target)) is not None]
     scope = Scope(once=orders.once)
-    verdict = settled(looks, orders.memories.get(target.path.name, NOTHING), scope)
+    memory = orders.memories.get(target.path.name, NOTHING)
+    verdict = with_lasting(settled(looks, memory, scope), memory, looks)
     return in_window(verdict, window_over(target, orders.windows, verdict.checked_at or rounds[-1].at))
 
 

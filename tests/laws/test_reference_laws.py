@@ -23,7 +23,6 @@ from provisioner.verify.reference import (
     TOO_PLAIN,
     Daylight,
     Reference,
-    View,
     Word,
     daylight,
     distance,
@@ -35,6 +34,7 @@ from provisioner.verify.reference import (
     references_from,
 )
 from provisioner.verify.result import Look, Verdict
+from provisioner.verify.view import View
 
 NIGHT = datetime(2021, 6, 1, 19, tzinfo=UTC)
 NOON = datetime(2021, 6, 1, 5, tzinfo=UTC)

@@ -17,9 +17,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="another one gives other cameras and nights (1)")
     parser.add_argument("--cameras", type=int, default=24, metavar="N", help="how many cameras (24)")
     parser.add_argument("--nights", type=int, default=20, metavar="N", help="healthy nights of each (20)")
-    parser.add_argument(
-        "--hard", type=int, default=1, metavar="N", help="how often each has every hard fault (1)"
-    )
+    parser.add_argument("--hard", type=int, default=1, metavar="N", help="how often each has every hard fault (1)")
     parser.add_argument("--soft", type=int, default=2, metavar="N", help="every how-manieth has each soft one (2)")
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="how many processors it takes (1)")
     parser.add_argument("--looks", type=Path, metavar="FILE", help="keep what was measured here, a line a look")

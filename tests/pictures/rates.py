@@ -13,14 +13,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TypedDict
 
-from provisioner.verify.picture.measures import Picture, picture_in
-from provisioner.verify.picture.rules import Agreed, Before, Judgement, State, judged
-
 from provisioner.hosts.document import fields_of
 from provisioner.verify.memory import PathMemory, after
-from provisioner.verify.reference import Reference, References, View, judge_view, lasting
+from provisioner.verify.picture.measures import Picture, picture_in
+from provisioner.verify.picture.rules import Agreed, Before, Judgement, State, judged
+from provisioner.verify.reference import Reference, References, judge_view, lasting
 from provisioner.verify.result import Look as Looked
 from provisioner.verify.result import Verdict
+from provisioner.verify.view import View
 from tests.pictures.collecting import SITE, Look
 from tests.pictures.faults import HARD, SOFT, Fault
 

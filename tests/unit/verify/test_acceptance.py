@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from provisioner.verify.acceptance import Candidate, accept
-from provisioner.verify.reference import Daylight, Reference, References, View
+from provisioner.verify.reference import Daylight, Reference, References
 from provisioner.verify.result import Cause, PathVerdict, Verdict
+from provisioner.verify.view import View
 from tests.laws.test_reference_laws import NIGHT, NOON, accepted, covered, scene
 
 UP = PathVerdict(
