@@ -346,9 +346,8 @@ def verify_inventory(session: Session, limit: Limit, orders: Orders = EVERYTHING
         return changes_of(session.state.hosts[facts.host], session.files[facts.host], facts)
 
     limit = session.read_limit(limit)
-    targets = select(session.state, limit)
     result = verify(
-        targets,
+        select(session.state, limit),
         session.runner,
         observe={h: ObserveCall(*observe_request(s, session.files[h])) for h, s in session.state.hosts.items()},
         compare=compare,

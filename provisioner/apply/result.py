@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from provisioner.apply.answer import StepTime
+from provisioner.base.exit_codes import worst_of
 from provisioner.hosts.facts import HostFacts
 
 
@@ -84,9 +85,7 @@ def exit_code(results: Sequence[HostResult], *others: int) -> int:
 
     Hosts that were held back because another one failed add nothing to that one's code.
     """
-    order = [11, 7, 9, 8, 6, 5]
-    codes = {*others, *(_code(result) for result in results)}
-    return next((code for code in order if code in codes), 0)
+    return worst_of(0, *others, *(_code(result) for result in results))
 
 
 def _code(result: HostResult) -> int:

@@ -8,11 +8,9 @@ import click
 
 from provisioner.base.counted import counted
 from provisioner.base.errors import InventoryError
+from provisioner.base.exit_codes import worst_of
 from provisioner.base.held import HeldFacility
 from provisioner.base.printable import printable
-
-_BEHIND = frozenset({0, 1, 10})
-"""The codes that say less than that something is held."""
 
 
 def held_lines(held: Sequence[HeldFacility], what: str = "hosts keep what they have") -> Iterator[str]:
@@ -46,4 +44,4 @@ def held_documents(held: Sequence[HeldFacility]) -> list[dict[str, object]]:
 
 def code_with_held(code: int, held: Sequence[object]) -> int:
     """The exit code: 3 where something is held, unless something worse happened."""
-    return InventoryError.exit_code if held and code in _BEHIND else code
+    return worst_of(code, InventoryError.exit_code) if held else code

@@ -9,8 +9,6 @@ from types import FrameType
 
 import click
 
-INTERRUPTED = 130
-
 
 class Stop:
     """Whether somebody asked to stop, as a call."""

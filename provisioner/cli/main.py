@@ -17,6 +17,7 @@ from click.exceptions import NoArgsIsHelpError
 
 from provisioner import __version__
 from provisioner.base.errors import ProvisionerError, UsageError
+from provisioner.base.exit_codes import INTERRUPTED
 from provisioner.base.nearest import did_you_mean
 from provisioner.base.own_folder import make_own_folder
 from provisioner.base.printable import printable
@@ -30,7 +31,6 @@ from provisioner.cli.terminal import safe_streams
 from provisioner.cli.word import UnknownWordError
 
 _INTERNAL = 70
-_INTERRUPTED = 130
 _LONGEST = 600
 """More than a person reads of a command that is wrong."""
 _REPORT_HINT = "this is a defect of provisioner: report it with that file, which names no inventory value"
@@ -86,7 +86,7 @@ def _run(arguments: Sequence[str], env: Mapping[str, str]) -> int:
     except click.ClickException as error:
         return _usage(error, as_json=as_json)
     except click.Abort:
-        return _INTERRUPTED
+        return INTERRUPTED
     except OSError as error:
         return _too_long(error, env, as_json=as_json)
     except Exception as error:  # noqa: BLE001 (the last door: nothing of ours is outside it)

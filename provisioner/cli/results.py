@@ -9,8 +9,8 @@ import click
 
 from provisioner.apply import NAMES, GateRules, HostOutcome, HostResult, RolloutOptions, RunEnd, run_ending
 from provisioner.base.counted import counted
+from provisioner.base.exit_codes import INTERRUPTED, worst_of
 from provisioner.base.printable import printable
-from provisioner.cli.interrupt import INTERRUPTED
 from provisioner.cli.word import Amount, ListedWord
 from provisioner.runs.applied import Applied
 from provisioner.runs.options import RunOptions, approval_of
@@ -105,6 +105,4 @@ def ending_lines(applied: Applied, *, going_back: bool = False) -> list[str]:
 
 def code_of(applied: Applied, code: int) -> int:
     """The exit code of a run: an interrupt shows unless something worse happened."""
-    if applied.ended == "interrupted" and code in {0, 1}:
-        return INTERRUPTED
-    return code
+    return worst_of(code, INTERRUPTED) if applied.ended == "interrupted" else code

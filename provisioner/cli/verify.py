@@ -69,14 +69,14 @@ class Sampled(click.ParamType[Share]):
     metavar="SECONDS",
     help="Be done in this time; what is not reached is unknown.",
 )
-@click.option("--once", is_flag=True, help="Judge by one look alone: down at the first failure, no flapping.")
 @click.option(
     "--picture",
     type=ListedWord([looks.value for looks in Looks]),
     default=Looks.QUICK.value,
     show_default=True,
-    help="How long each picture is looked at: not at all, 3 s, 10 to 60 s, or that where it is due.",
+    help="How each picture is looked at: not at all, for 3 s, for 10 to 60 s, or so long where it is due.",
 )
+@click.option("--once", is_flag=True, help="Judge by one look alone: down at the first failure, no flapping.")
 @click.option("--accept", is_flag=True, help="Accept what the chosen cameras show; needs --limit.")
 @click.option("--renew", is_flag=True, help="With --accept: forget what was accepted of them before.")
 @click.pass_obj
@@ -90,19 +90,19 @@ def verify(
     level: int | None,
     sample: Share | None,
     deadline: int | None,
-    once: bool,
     picture: str,
+    once: bool,
     accept: bool,
     renew: bool,
 ) -> int:
     """Prove that every camera path is up.
 
     Visits each relay and each monitoring centre once, at the same time: tunnels, camera ports, what the
-    relay receives, a decoded key frame of every stream on the relay and at the centre, and whether the picture
-    shows something. What was not checked is unknown, never up. Ends with 0 if every path is up, else with 1;
-    paths in a maintenance window and what was not asked for (--sample, --level) change neither. A path that
-    fails for the first time is looked at again after a minute. What was found is recorded, and moves
-    facilities on (`provisioner status`); where it cannot be, a warning says so.
+    relay receives, a decoded key frame of every stream on the relay and at the centre, and whether the
+    picture shows something. What was not checked is unknown, never up. Ends with 0 if every path is up,
+    else with 1; paths in a maintenance window and what was not asked for (--sample, --level) change
+    neither. A path that fails for the first time is looked at again after a minute. What was found is
+    recorded, and moves facilities on (`provisioner status`); where it cannot be, a warning says so.
 
     With --accept, the view of every chosen camera that is up becomes a reference (measures, never a picture):
     later checks tell when it was moved, covered, blurred or swapped. Do it by day and by night.
@@ -118,7 +118,7 @@ def verify(
     def say(sentence: str) -> None:
         click.echo(printable(sentence), err=True)
 
-    orders = Orders(level=level, sample=sample, deadline_s=deadline, once=once, pictures=Looks(picture), say=say)
+    orders = Orders(level=level, sample=sample, deadline_s=deadline, once=once, looks=Looks(picture), say=say)
     result = verify_with_memory(session, parse_limits(limits), orders)
     accepted = None
     if accept:

@@ -6,21 +6,21 @@ open, so that a row that somebody else wrote, or one of another path, is not tak
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+import hmac
+from collections.abc import Callable, Collection, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
+import orjson
 from sqlalchemy import Connection, Insert, Result, Select, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from provisioner.base.canonical import canonical_json
 from provisioner.base.json_document import Document
-from provisioner.history.database import has_table, open_database
+from provisioner.history.database import Database, has_table, open_database
 from provisioner.history.place import StatePlace
-from provisioner.history.records import canonical
-from provisioner.history.seal import RecordKeys, SealVerdict
 from provisioner.history.tables import path_memories, stored
 
 LARGEST: Final = 64 * 1024
@@ -28,10 +28,14 @@ LARGEST: Final = 64 * 1024
 FORGOTTEN_AFTER: Final = timedelta(days=400)
 """A path that nobody looked at for so long is forgotten."""
 
-# Few paths are named one by one; of many the whole inventory's rows are read, in one pass.
-_NAMED: Final = 1_000
+# Rows are asked for by name, some at a time; of very many the whole inventory's are read, in one pass.
+_PART: Final = 1_000
+_MOST_NAMED: Final = 20_000
 _POSTGRESQL: Final = "postgresql"
 _KEY, _CHANGED = ("inventory", "path"), ("at", "content", "seal")
+
+Row = tuple[object, object]
+"""A row's content and seal as they are stored."""
 
 Change = Callable[[str, Document | None], Document]
 """What is to be remembered of a path, by its name and by what was; None where that is nothing."""
@@ -45,8 +49,8 @@ class ReadMemories:
     unread: tuple[str, ...] = ()
 
 
-def read_memories(place: StatePlace, paths: Collection[str]) -> ReadMemories:
-    """What is remembered of paths; nothing is made, and nothing is remembered where no history is.
+def read_memories(place: StatePlace, paths: Collection[str]) -> ReadMemories | None:
+    """What is remembered of paths; nothing is made. None where there is no history at all.
 
     Args:
         place: where the history is, with the keys that seal it.
@@ -57,9 +61,11 @@ def read_memories(place: StatePlace, paths: Collection[str]) -> ReadMemories:
     """
     database = open_database(place, create=False)
     if database is None:
-        return ReadMemories()
-    with closing(database), database.reading() as connection:
-        return _read(connection, place, paths) if has_table(connection, path_memories) else ReadMemories()
+        return None
+    with closing(database):
+        documents = {path: _document(place, path, row) for path, row in _read(database, place, paths).items()}
+    unread = sorted(path for path, document in documents.items() if document is None)
+    return ReadMemories({path: one for path, one in documents.items() if one is not None}, tuple(unread))
 
 
 def remember_paths(place: StatePlace, paths: Collection[str], change: Change, at: datetime) -> None:
@@ -68,7 +74,7 @@ def remember_paths(place: StatePlace, paths: Collection[str], change: Change, at
     Args:
         place: where the history is, with the keys that seal it; what is missing is made.
         paths: their names.
-        change: makes each one's new memory out of the one that is there.
+        change: makes each one's new memory out of the one that is there; it may be asked twice of one path.
         at: now; paths that were not looked at for long are forgotten.
 
     Raises:
@@ -77,17 +83,22 @@ def remember_paths(place: StatePlace, paths: Collection[str], change: Change, at
     database = open_database(place, create=True)
     if database is None:
         raise TypeError("a database that may be made is there")
-    with closing(database), database.writing() as connection:
-        known = _read(connection, place, paths).documents
-        texts = {path: canonical(change(path, known.get(path))) for path in paths}
-        rows = [_row(place, path, text, at) for path, text in texts.items()]
-        if rows:
-            connection.execute(_upsert(connection), rows)
-        old = path_memories.c.inventory == place.inventory, path_memories.c.at < at - FORGOTTEN_AFTER
-        connection.execute(delete(path_memories).where(*old))
+    with closing(database):
+        # A country's memories take seconds to be made: others can write until they are.
+        before = _read(database, place, paths)
+        rows = {path: _row(place, path, change(path, _document(place, path, before.get(path))), at) for path in paths}
+        with database.writing() as connection:
+            for path, row in _rows(connection, place.inventory, paths).items():
+                if row != before.get(path):
+                    rows[path] = _row(place, path, change(path, _document(place, path, row)), at)
+            if rows:
+                connection.execute(_upsert(connection), list(rows.values()))
+            old = path_memories.c.inventory == place.inventory, path_memories.c.at < at - FORGOTTEN_AFTER
+            connection.execute(delete(path_memories).where(*old))
 
 
-def _row(place: StatePlace, path: str, text: str, at: datetime) -> dict[str, object]:
+def _row(place: StatePlace, path: str, document: Document, at: datetime) -> dict[str, object]:
+    text = canonical_json(document).decode()
     seal = place.keys.seal(_message(place.inventory, path, text))
     return {"inventory": place.inventory, "path": path, "at": at, "content": text, "seal": seal}
 
@@ -100,51 +111,57 @@ def _upsert(connection: Connection) -> Insert:
     return in_file.on_conflict_do_update(index_elements=_KEY, set_={n: in_file.excluded[n] for n in _CHANGED})
 
 
-def _read(connection: Connection, place: StatePlace, paths: Collection[str]) -> ReadMemories:
-    documents: dict[str, Document] = {}
-    unread: list[str] = []
+# --- rows -----------------------------------------------------------------------------------------
+
+
+def _read(database: Database, place: StatePlace, paths: Collection[str]) -> dict[str, Row]:
+    with database.reading() as connection:
+        return _rows(connection, place.inventory, paths) if has_table(connection, path_memories) else {}
+
+
+def _rows(connection: Connection, inventory: str, paths: Collection[str]) -> dict[str, Row]:
+    """The rows of paths as they are stored: nothing is taken for what it should be."""
+    of_inventory = _select().where(path_memories.c.inventory == inventory)
+    if len(paths) > _MOST_NAMED:
+        return _of(connection.execute(of_inventory), paths)
+    named = sorted(paths)
+    parts = (named[start : start + _PART] for start in range(0, len(named), _PART))
+    rows: dict[str, Row] = {}
+    for part in parts:
+        rows |= _of(connection.execute(of_inventory.where(path_memories.c.path.in_(part))), part)
+    return rows
+
+
+def _of(rows: Result[object, object, object], paths: Collection[str]) -> dict[str, Row]:
     wanted = frozenset(paths)
-    for path, content, seal in _rows(connection, place.inventory, sorted(wanted)):
-        if not isinstance(path, str) or path not in wanted:
-            continue
-        document = _document(place, path, content, seal)
-        if document is None:
-            unread.append(path)
-        else:
-            documents[path] = document
-    return ReadMemories(documents, tuple(sorted(unread)))
-
-
-def _rows(connection: Connection, inventory: str, paths: Sequence[str]) -> Result[object, object, object]:
-    own = _select().where(path_memories.c.inventory == inventory)
-    if len(paths) <= _NAMED:
-        own = own.where(path_memories.c.path.in_(paths))
-    return connection.execute(own)
+    return {path: (content, seal) for path, content, seal in rows if isinstance(path, str) and path in wanted}
 
 
 def _select() -> Select[object, object, object]:
     return select(stored(path_memories.c.path), stored(path_memories.c.content), stored(path_memories.c.seal))
 
 
-def _document(place: StatePlace, path: str, content: object, seal: object) -> Document | None:
-    """What a row remembers; None where it is no row of this program's, of this path."""
+def _document(place: StatePlace, path: str, row: Row | None) -> Document | None:
+    """What a row remembers; None where there is none, or none of this program's of this path."""
+    if row is None:
+        return None
+    content, seal = row
     if not (isinstance(content, str) and isinstance(seal, str)) or len(content) > LARGEST:
         return None
-    if not _is_own(place.keys, seal, _message(place.inventory, path, content)):
-        return None
     try:
-        document = json.loads(content)
-    except (ValueError, RecursionError):
+        document = orjson.loads(content) if _is_own(place, path, content, seal) else None
+    except ValueError:  # no JSON, or half of a character, which no text of ours has
         return None
     return document if isinstance(document, dict) else None
 
 
-def _is_own(keys: RecordKeys, seal: str, message: str) -> bool:
-    try:
-        return keys.secret is None or keys.judge_seal(seal, message) is SealVerdict.GENUINE
-    except UnicodeEncodeError:  # half of a character, which no text of ours has
-        return False
+def _is_own(place: StatePlace, path: str, content: str, seal: str) -> bool:
+    if place.keys.secret is None:
+        return True
+    own = place.keys.seal(_message(place.inventory, path, content))
+    return hmac.compare_digest(own.encode(), seal.encode())
 
 
 def _message(inventory: str, path: str, text: str) -> str:
-    return canonical(["memory", inventory, path, text])
+    """What is sealed: neither an inventory's id nor a path has the character that ends a line."""
+    return f"memory\n{inventory}\n{path}\n{text}"

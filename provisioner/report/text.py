@@ -273,7 +273,7 @@ def _to_look_at(paths: Iterable[PathVerdict]) -> Iterator[str]:
 
 def _references(result: VerifyResult) -> Iterator[str]:
     """Of how many paths a person accepted the picture, and where a move would not be seen."""
-    if not result.references and result.accepted is None:
+    if not result.references:
         return
     yield f"references: {len(result.references)} of {counted(len(result.paths), 'path')}"
     for path, report in sorted(result.references.items()):
@@ -298,7 +298,6 @@ def _paths(paths: Sequence[PathVerdict], now: datetime, *, color: bool) -> Itera
     for path in paths:
         proof = proof_sentence(path, now)
         window = f"would be {path.without_window.value}" if path.maintenance else ""
-        why = ": ".join(printable(part) for part in (window, path.cause.value, path.detail, proof) if part)
-        if not why and path.picture is not None and path.picture.is_notable:
-            why = printable(", ".join((path.picture.state, *path.picture.suspects, *path.picture.labels)))
+        picture = path.picture.in_words if path.picture is not None and path.picture.is_notable else ""
+        why = ": ".join(printable(part) for part in (window, path.cause.value, path.detail, picture, proof) if part)
         yield f"{_word(path.verdict, color=color)}  level {path.level}  {path.path.ljust(width)}  {why}".rstrip()

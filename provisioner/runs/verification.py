@@ -32,7 +32,7 @@ from provisioner.verify.standing import remembered
 
 
 class NoteError(StateError):
-    """The Git note of a recorded run could not be written."""
+    """What goes with a recorded run could not be written: its Git note, or what the next one has to know."""
 
 
 _OUTCOMES = {0: "up", 1: "not-up"}
@@ -45,13 +45,11 @@ class Recalled:
     Attributes:
         memories: by the path's name.
         reason: why there is nothing of that; empty where it could be read.
-        hint: what to do about it.
         unread: how many paths have a memory that this program did not write.
     """
 
     memories: Memories = field(default_factory=lambda: MappingProxyType({}))
     reason: str = ""
-    hint: str = ""
     unread: int = 0
 
 
@@ -73,10 +71,13 @@ def recall(session: Session, paths: Collection[str]) -> Recalled:
 
     A memory that cannot be read is none: the path is looked at as if for the first time.
     """
+    place = state_place(session)
     try:
-        read = read_memories(state_place(session), paths)
+        read = read_memories(place, paths)
     except StateError as error:
-        return Recalled(reason=error.message, hint=error.hint)
+        return Recalled(reason=error.message)
+    if read is None:
+        return Recalled(reason=f"no run was ever recorded in {place.shown}")
     memories = {path: memory_from(document) for path, document in read.documents.items()}
     known = {path: memory for path, memory in memories.items() if memory is not None}
     return Recalled(known, unread=len(read.unread) + len(memories) - len(known))
@@ -141,9 +142,10 @@ def accept_pictures(session: Session, result: VerifyResult, *, renew: bool) -> t
     run = new_run_id()
     found = acceptances(result, known, run, renew=renew)
     told = tuple(Accepted(one.path, one.refused, one.notes) for one in found)
-    return replace(result, accepted=told), Acceptances(
-        run, {one.path: one.references for one in found if not one.refused}
-    )
+    kept = {one.path: one.references for one in found if not one.refused}
+    reports = {path: report for path, of in kept.items() if (report := report_on(of))}
+    shown = replace(result, accepted=told, references={**result.references, **reports})
+    return shown, Acceptances(run, kept)
 
 
 def remember(session: Session, result: VerifyResult) -> None:
@@ -179,7 +181,7 @@ def record_verification(
 
     Raises:
         StateError: it cannot be recorded; what was found stays true, and nothing is accepted.
-        NoteError: it is recorded, and the Git note that was wished could not be written.
+        NoteError: it is recorded, and the Git note that was wished, or the memory of its paths, could not be written.
     """
     contents = contents_of(session.served)
     run = Run(
@@ -205,7 +207,11 @@ def record_verification(
     if accepted is not None:
         documents = {path: references_document(of) for path, of in accepted.references.items()}
         add_references(place, documents, result.finished_at)
-    remember(session, result)
+    try:
+        remember(session, result)
+    except StateError as error:
+        message = f"this verification is recorded, and what it saw of paths is not remembered: {error.message}"
+        raise NoteError(message, hint=error.hint, object=run.id) from None
     if warning := note_head(session.root, session.environment, place.inventory, session.commit, head):
         raise NoteError(f"this verification is recorded, and {warning}", object=run.id)
     return run.id

@@ -105,6 +105,21 @@ def _accepted(one: Accepted) -> Document:
     return {"path": one.path, "accepted": not one.refused, "refused": one.refused, "notes": list(one.notes)}
 
 
+def _picture(picture: PictureReport | None) -> Document | None:
+    if picture is None:
+        return None
+    return {
+        "state": picture.state,
+        "look": ("full" if picture.full else "quick") if picture.seconds else None,
+        "seconds": picture.seconds,
+        "fps": picture.fps,
+        "kbps": picture.kbps,
+        "suspects": list(picture.suspects),
+        "labels": list(picture.labels),
+        "undecided": picture.undecided,
+    }
+
+
 def _failing(path: PathVerdict) -> Document | None:
     standing = path.standing
     if standing is None:
@@ -129,21 +144,6 @@ def _window(path: PathVerdict) -> Document | None:
         "until": _time(window.until),
         "reason": window.reason,
         "would_be": window.would_be.value,
-    }
-
-
-def _picture(picture: PictureReport | None) -> Document | None:
-    if picture is None:
-        return None
-    return {
-        "state": picture.state,
-        "look": ("full" if picture.full else "quick") if picture.seconds else None,
-        "seconds": picture.seconds,
-        "fps": picture.fps,
-        "kbps": picture.kbps,
-        "suspects": list(picture.suspects),
-        "labels": list(picture.labels),
-        "undecided": picture.undecided,
     }
 
 

@@ -92,8 +92,8 @@ def judge(
             drift=drift,
             siblings=frozenset(siblings[target.relay.id, target.path.facility]),
             origins=origins[target.relay.id],
-            memory=memories.get(target.path.name, NOTHING),
             at=checked_at,
+            memory=memories.get(target.path.name, NOTHING),
             references=references.get(target.path.name, ()),
             others=references_beside(target.path.name, target.path.facility, references),
         )
@@ -118,8 +118,8 @@ def _without_evidence(target: PathToCheck, host: HostEvidence | None) -> PathVer
 
 
 def _judged(case: Case, levels: Sequence[Level], checked_at: datetime) -> PathVerdict:
-    every = tuple(_CheckedLevel(level, level.check(case)) for level in levels)
-    checks = tuple(one for one in every if one.check.applies)
+    checks = tuple(_CheckedLevel(level, level.check(case)) for level in levels)
+    checks = tuple(one for one in checks if one.check.applies)
     verdict, shortfall = _conclusion(checks)
     judged = replace(_verdict(case.target, verdict, checks, shortfall, checked_at), picture=report_of(case))
     if verdict is Verdict.UP and len(levels) < len(LEVELS):

@@ -93,7 +93,7 @@ LEVELS: tuple[Level, ...] = (
         number=6,
         name="picture of something",
         statement=(
-            "where a look was due: no black, flat, repeated or damaged picture, no card, and the agreed rate and a clock"
+            "where a look was due: no black, flat, repeated or damaged picture, no card, the agreed rate, a clock that runs"
         ),
         check=picture_check,
         subject=Subject.PICTURE,
@@ -107,6 +107,9 @@ LEVELS: tuple[Level, ...] = (
     ),
 )
 """Every level, in the order of numbers. 6 applies where a look was due and could be judged; else 7 follows 5."""
+
+PICTURES = next(level.number for level in LEVELS if level.check is picture_check)
+"""The level of what a look at a picture measures."""
 
 HIGHEST = LEVELS[-1]
 """The level of a path that is up to its end."""

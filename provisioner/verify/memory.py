@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final, TypeVar
 
@@ -34,9 +35,10 @@ REMEMBERED_FOR: Final = timedelta(hours=6)
 _LONGEST_WORD = 200
 _LONGEST_DETAIL = 300
 _HIGHEST_LEVEL = 99
+_LARGEST_NOISE = 255.0
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # What is older was seen by a clock that was wrong, or by nobody.
 _EARLIEST = datetime(2020, 1, 1, tzinfo=UTC)
-_YEAR_S: Final = 366 * 86_400
 
 _Word = TypeVar("_Word", bound=StrEnum)
 
@@ -103,6 +105,7 @@ class PathMemory:
         full_look: when a full look was last taken at the picture, and nothing failed in it.
         keys: hashes of the last key packets, the newest last.
         suspects: what is suspected, by kind.
+        noise: the most that two key pictures were seen to differ at the least: less, of a camera, is a still picture.
     """
 
     past: tuple[PastVerdict, ...] = ()
@@ -113,6 +116,7 @@ class PathMemory:
     full_look: datetime | None = None
     keys: tuple[str, ...] = ()
     suspects: tuple[Suspicion, ...] = ()
+    noise: float | None = None
 
     @property
     def last(self) -> PastVerdict | None:
@@ -159,6 +163,7 @@ def after(memory: PathMemory, look: Look) -> PathMemory:
         full_look=look.at if look.full else memory.full_look,
         keys=(*memory.keys, *look.keys)[-MOST_KEYS:],
         suspects=memory.suspects if look.suspects is None else _suspects(memory.suspects, look.suspects, look.at),
+        noise=max((noise for noise in (memory.noise, look.noise) if noise is not None), default=None),
     )
 
 
@@ -233,6 +238,7 @@ def memory_document(memory: PathMemory) -> Document:
         "content": memory.content,
         "full_look": None if memory.full_look is None else _seconds(memory.full_look),
         "keys": list(memory.keys),
+        "noise": memory.noise,
         "suspects": [[s.kind, _seconds(s.first), _seconds(s.last), s.checks] for s in memory.suspects],
     }
 
@@ -248,7 +254,7 @@ def _trouble_document(trouble: Trouble) -> Document:
 
 
 def _seconds(moment: datetime) -> int:
-    return int(moment.timestamp())
+    return (moment - _EPOCH) // timedelta(seconds=1)
 
 
 def memory_from(document: object) -> PathMemory | None:
@@ -272,9 +278,17 @@ def _memory(fields: Fields) -> PathMemory:
         proofs=_proofs(fields.below("proofs")),
         content=_word(fields, "content"),
         full_look=_moment(fields.number("full_look")) if fields.has("full_look") else None,
+        noise=_noise(fields) if fields.has("noise") else None,
         keys=tuple(key[:_LONGEST_WORD] for key in fields.texts("keys")[-MOST_KEYS:]),
         suspects=tuple(_suspicion(row) for row in fields.list_of("suspects")[:MOST_SUSPECTS]),
     )
+
+
+def _noise(fields: Fields) -> float:
+    noise = fields.measure("noise")
+    if not 0 <= noise <= _LARGEST_NOISE:
+        raise UnreadableError("pictures cannot differ so")
+    return noise
 
 
 def _past(row: object) -> PastVerdict:
@@ -337,7 +351,12 @@ def _word(fields: Fields, name: str) -> str:
 def _moment(seconds: object) -> datetime:
     if not isinstance(seconds, int) or isinstance(seconds, bool):
         raise UnreadableError("a moment is a whole number of seconds")
-    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
+    return _moment_of(seconds)
+
+
+@lru_cache(maxsize=65_536)  # a country's paths were looked at in the same few nights
+def _moment_of(seconds: int) -> datetime:
+    moment = _EPOCH + timedelta(seconds=seconds)
     if moment < _EARLIEST:
         raise UnreadableError("nobody looked then")
     return moment

@@ -34,11 +34,11 @@ class Orders:
         level: up to which level; None is all of them.
         sample: which share of the cameras; None is all of them.
         deadline_s: how long it may take at most; None: as long as it takes.
+        looks: how pictures are looked at.
         once: whether paths are judged by one look alone: one failure is enough for `down`, nothing of before counts.
         memories: what earlier verifications left, by the path's name.
         forgot: why there is nothing of that; empty where it could be read.
         windows: the maintenance windows of the inventory.
-        pictures: how pictures are looked at.
         references: what people accepted of pictures, by the path's name, of whole facilities.
         say: tells a person what is waited for.
     """
@@ -46,11 +46,11 @@ class Orders:
     level: int | None = None
     sample: Share | None = None
     deadline_s: float | None = None
+    looks: Looks = Looks.QUICK
     once: bool = False
     memories: Memories = field(default_factory=lambda: MappingProxyType({}))
     forgot: str = ""
     windows: tuple[Window, ...] = ()
-    pictures: Looks = Looks.QUICK
     references: Mapping[str, References] = field(default_factory=lambda: MappingProxyType({}))
     say: Callable[[str], None] = _say_nothing
 

@@ -140,6 +140,7 @@ class Look:
         full: whether a full look was taken at the picture, and nothing failed in it.
         keys: hashes of key packets that were seen, in their order.
         suspects: kinds that were seen; None where the picture was not judged, so that nothing is known of them.
+        noise: the least that two of its key pictures differed, in levels; None where that was not measured.
         maintenance: whether the path was in a maintenance window.
     """
 
@@ -153,6 +154,7 @@ class Look:
     full: bool = False
     keys: tuple[str, ...] = ()
     suspects: frozenset[str] | None = None
+    noise: float | None = None
     maintenance: bool = False
 
 
@@ -233,7 +235,7 @@ class PictureReport:
         kbps: how much came.
         view: what the last picture shows, in measures; None where none was measured.
         seen: what is suspect in this look, with its evidence.
-        undecided: why the view was compared with nothing, or what cannot be said of it; empty where all was.
+        undecided: why its view was compared with nothing, or what cannot be said of it; empty where all was.
     """
 
     state: str
@@ -252,7 +254,12 @@ class PictureReport:
     @property
     def is_notable(self) -> bool:
         """Whether there is more to say of it than that it is good."""
-        return bool(self.seconds) and (self.state != "good" or bool(self.suspects or self.labels))
+        return bool(self.seconds) and (self.state not in {"good", "faulty"} or bool(self.suspects or self.labels))
+
+    @property
+    def in_words(self) -> str:
+        """What is to be said of it."""
+        return f"picture {', '.join((self.state, *self.suspects, *self.labels))}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from provisioner.plan.changes import Change, pending
 from provisioner.verify.evidence import HostEvidence, parse_evidence
 from provisioner.verify.incidents import incidents_of
 from provisioner.verify.judge import judge, not_reached
-from provisioner.verify.levels import HIGHEST
+from provisioner.verify.levels import HIGHEST, PICTURES
 from provisioner.verify.maintenance import in_window, window_over
 from provisioner.verify.memory import NOTHING
 from provisioner.verify.orders import EVERYTHING, Orders, Watch
@@ -26,7 +26,7 @@ from provisioner.verify.picture.due import looks_at
 from provisioner.verify.requests import ObserveCall, ProbeLimits, probe_calls
 from provisioner.verify.result import HostReport, Look, PathVerdict, Sample, Scope, VerifyResult
 from provisioner.verify.rotation import Chosen, by_need, sample_of
-from provisioner.verify.standing import APART, look_of, needs_second_look, settled, with_lasting
+from provisioner.verify.standing import APART, look_of, needs_second_look, settled
 from provisioner.verify.wanted import PathToCheck
 
 if TYPE_CHECKING:  # the host's own package: its types are for the type checker, the module is not installed here
@@ -42,8 +42,6 @@ _OVERHEAD_SHARE = 0.25
 _SHORTEST_LOOK_S: Final = 10.0
 # Below this level no picture is asked for, so that nothing is read.
 _LOWEST_READ: Final = 4
-# Below this one pictures are read, and not looked at.
-PICTURE: Final = 6
 
 
 def verify(
@@ -130,8 +128,7 @@ class _Looking:
         """Visit every host of some paths, and judge them."""
         left_s = (self.end - self.watch.now()).total_seconds() if self.end else None
         ordered = by_need(targets, self.orders.memories) if left_s is not None else targets
-        limits = replace(self._limits(left_s), looks=self._pictures(targets))
-        calls = probe_calls(map(self._asked, ordered), self.observe, limits, read=self._reads)
+        calls = probe_calls(map(self._asked, ordered), self.observe, self._limits(left_s, ordered), read=self._reads)
         longest = max((float(c.request["deadline_s"]) for c in calls), default=0.0)
         answers = self.runner.call(calls, timeout_s=longest + _MARGIN_S if left_s is None else max(1.0, left_s))
         finished = self.watch.now()
@@ -167,11 +164,6 @@ class _Looking:
             return False
         return needs_second_look(verdict, self.orders.memories.get(target.path.name, NOTHING))
 
-    def _pictures(self, targets: Sequence[PathToCheck]) -> Mapping[str, wire.LookToTake]:
-        if self.orders.level is not None and self.orders.level < PICTURE:
-            return {}
-        return looks_at(targets, self.orders.pictures, self.watch.now(), self.orders.memories)
-
     @property
     def _reads(self) -> bool:
         return self.orders.level is None or self.orders.level >= _LOWEST_READ
@@ -181,12 +173,19 @@ class _Looking:
         to_its_end = self.orders.level is None or self.orders.level >= HIGHEST.number
         return target if to_its_end else replace(target, centres=())
 
-    def _limits(self, left_s: float | None) -> ProbeLimits:
+    def _limits(self, left_s: float | None, targets: Sequence[PathToCheck]) -> ProbeLimits:
+        limits = replace(self.limits, looks=self._looks(targets))
         if left_s is None:
-            return self.limits
+            return limits
         probe_s = max(1.0, left_s - min(_OVERHEAD_S, left_s * _OVERHEAD_SHARE))
         usual = self.limits.deadline_s
-        return replace(self.limits, deadline_s=min(probe_s, usual) if usual else probe_s)
+        return replace(limits, deadline_s=min(probe_s, usual) if usual else probe_s)
+
+    def _looks(self, targets: Sequence[PathToCheck]) -> Mapping[str, wire.LookToTake]:
+        """The look that each picture gets, where the level of pictures is among those that are asked for."""
+        if self.orders.level is not None and self.orders.level < PICTURES:
+            return {}
+        return looks_at(targets, self.orders.looks, self.watch.now(), self.orders.memories)
 
 
 def _end_of(started: datetime, orders: Orders) -> datetime | None:
@@ -198,10 +197,10 @@ def _end_of(started: datetime, orders: Orders) -> datetime | None:
 
 def _settled(target: PathToCheck, rounds: Sequence[_Round], orders: Orders) -> PathVerdict:
     looks = [verdict for one in rounds if (verdict := one.of(target)) is not None]
-    scope = Scope(once=orders.once)
-    memory = orders.memories.get(target.path.name, NOTHING)
-    verdict = with_lasting(settled(looks, memory, scope), memory, looks)
-    return in_window(verdict, window_over(target, orders.windows, verdict.checked_at or rounds[-1].at))
+    window = window_over(target, orders.windows, looks[-1].checked_at or rounds[-1].at)
+    # Inside a window nothing is looked at twice: what is said of it is what that look showed.
+    scope = Scope(once=orders.once or window is not None)
+    return in_window(settled(looks, orders.memories.get(target.path.name, NOTHING), scope), window)
 
 
 def _left_out(target: PathToCheck, orders: Orders) -> PathVerdict:

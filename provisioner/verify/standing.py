@@ -64,6 +64,7 @@ def _look(verdict: PathVerdict, content: str, *, maintenance: bool) -> Look:
     trouble = None
     if verdict.cause not in {Cause.NONE, Cause.NOT_ASKED}:
         trouble = Trouble(verdict.cause, verdict.layer, verdict.object, verdict.detail, verdict.failed_level)
+    picture = verdict.picture or PictureReport("")
     return Look(
         path=verdict.path,
         at=_moment(verdict),
@@ -72,16 +73,17 @@ def _look(verdict: PathVerdict, content: str, *, maintenance: bool) -> Look:
         proved=verdict.passed,
         content=content,
         complete=verdict.verdict is Verdict.UP and verdict.level == HIGHEST.number,
-        full=verdict.picture is not None and verdict.picture.full and verdict.verdict is Verdict.UP,
-        keys=verdict.picture.keys if verdict.picture is not None else (),
-        suspects=_suspects(verdict.picture),
+        full=picture.full and verdict.verdict is Verdict.UP,
+        keys=picture.keys,
+        suspects=_suspects(picture),
+        noise=picture.noise,
         maintenance=maintenance,
     )
 
 
-def _suspects(picture: PictureReport | None) -> frozenset[str] | None:
+def _suspects(picture: PictureReport) -> frozenset[str] | None:
     """The kinds that a look saw; None where it was no picture that could be judged."""
-    if picture is None or not picture.seconds or (picture.state != State.GOOD.value and not picture.seen):
+    if not picture.seconds or (picture.state != State.GOOD.value and not picture.seen):
         return None
     return frozenset(one.kind for one in picture.seen)
 

@@ -94,6 +94,23 @@ DOCUMENTS: dict[str, list[Any]] = {
         },
         {"version": 1},
     ],
+    "maintenance": [
+        {
+            "version": 1,
+            "windows": [
+                {
+                    "from": "2021-05-22T06:00",
+                    "until": "2021-05-22T08:00+07:00",
+                    "reason": "x",
+                    "facilities": ["kcl-bg-001"],
+                    "hosts": ["relay-1"],
+                    "carriers": ["viettel"],
+                    "everything": False,
+                }
+            ],
+        },
+        {"version": 1},
+    ],
     "carrier": [
         make.carrier(own_networks=["10.0.0.0/8"], relays=[make.relay("r", 1, endpoint="203.0.113.2", max_paths=5)])
     ],

@@ -94,7 +94,7 @@ def _judged(case: Case, picture: Picture) -> Judgement:
     agreed = Agreed(path.fps, path.least_kbps, tuple(map(hours_of, path.dark_hours)))
     samples = case.relay.samples.get(path.name, (None, None))
     damaged = samples[1].damaged - samples[0].damaged if samples[0] and samples[1] else 0
-    return judged(picture, case.at or _NO_TIME, agreed, Before(case.memory.keys), damaged)
+    return judged(picture, case.at or _NO_TIME, agreed, Before(case.memory.keys, case.memory.noise), damaged)
 
 
 def _read(case: Case) -> Read | None:

@@ -14,7 +14,7 @@ from sqlalchemy import text
 from provisioner.base.json_document import Document
 from provisioner.base.secret import Secret
 from provisioner.history.database import open_database
-from provisioner.history.path_memory import FORGOTTEN_AFTER, read_memories, remember_paths
+from provisioner.history.path_memory import FORGOTTEN_AFTER, ReadMemories, read_memories, remember_paths
 from provisioner.history.place import StatePlace
 from provisioner.history.seal import record_keys
 from provisioner.history.store import find_history, open_history
@@ -36,6 +36,12 @@ def counted(_path: str, known: Document | None) -> Document:
     return {"times": (known or {"times": 0})["times"] + 1}
 
 
+def memories(place: StatePlace, paths: list[str]) -> ReadMemories:
+    read = read_memories(place, paths)
+    assert read is not None
+    return read
+
+
 def remember(place: StatePlace, *paths: str) -> None:
     remember_paths(place, paths, counted, make.START)
 
@@ -55,31 +61,31 @@ def tamper(place: StatePlace, statement: str, values: Mapping[str, object] | Non
 def test_what_is_remembered_is_replaced(sealed: StatePlace) -> None:
     remember(sealed, ONE)
     remember(sealed, ONE, TWO)
-    read = read_memories(sealed, [ONE, TWO, "bac-giang/kcl-003/cam-01/sub"])
+    read = memories(sealed, [ONE, TWO, "bac-giang/kcl-003/cam-01/sub"])
     assert (read.documents, read.unread) == ({ONE: {"times": 2}, TWO: {"times": 1}}, ())
-    assert read_memories(sealed, [TWO]).documents == {TWO: {"times": 1}}
+    assert memories(sealed, [TWO]).documents == {TWO: {"times": 1}}
 
 
 def test_nothing_is_made_to_read(place: StatePlace) -> None:
-    assert read_memories(place, [ONE]).documents == {}
+    assert read_memories(place, [ONE]) is None
     assert find_history(place) is None
 
 
 def test_a_database_of_before_has_no_memories_until_one_is_written(sealed: StatePlace) -> None:
     open_history(sealed).close()
     tamper(sealed, "DROP TABLE provisioner_path_memories")
-    assert read_memories(sealed, [ONE]).documents == {}
+    assert memories(sealed, [ONE]).documents == {}
     remember(sealed, ONE)
-    assert read_memories(sealed, [ONE]).documents == {ONE: {"times": 1}}
+    assert memories(sealed, [ONE]).documents == {ONE: {"times": 1}}
 
 
 def test_inventories_share_a_database_and_no_memory(sealed: StatePlace) -> None:
     remember(sealed, ONE)
     other = replace(sealed, inventory="another")
-    assert read_memories(other, [ONE]).documents == {}
+    assert memories(other, [ONE]).documents == {}
     remember(other, ONE)
     remember(other, ONE)
-    assert read_memories(sealed, [ONE]).documents == {ONE: {"times": 1}}
+    assert memories(sealed, [ONE]).documents == {ONE: {"times": 1}}
 
 
 def test_a_change_that_fails_changes_nothing(sealed: StatePlace) -> None:
@@ -92,7 +98,7 @@ def test_a_change_that_fails_changes_nothing(sealed: StatePlace) -> None:
 
     with pytest.raises(KeyError):
         remember_paths(sealed, [ONE, TWO], broken, make.START)
-    assert read_memories(sealed, [ONE, TWO]).documents == {ONE: {"times": 1}}
+    assert memories(sealed, [ONE, TWO]).documents == {ONE: {"times": 1}}
 
 
 def test_writers_beside_each_other_lose_nothing(sealed: StatePlace) -> None:
@@ -102,7 +108,7 @@ def test_writers_beside_each_other_lose_nothing(sealed: StatePlace) -> None:
         writer.start()
     for writer in writers:
         writer.join()
-    assert read_memories(sealed, [ONE]).documents == {ONE: {"times": 21}}
+    assert memories(sealed, [ONE]).documents == {ONE: {"times": 21}}
 
 
 OF_ANOTHER_PATH = (
@@ -125,10 +131,10 @@ OF_ANOTHER_PATH = (
 def test_a_row_that_somebody_else_wrote_is_no_memory(sealed: StatePlace, statement: str) -> None:
     remember(sealed, ONE, TWO)
     tamper(sealed, statement, {"one": ONE, "two": TWO} if ":two" in statement else {"one": ONE})
-    read = read_memories(sealed, [ONE, TWO])
+    read = memories(sealed, [ONE, TWO])
     assert (read.documents, read.unread) == ({TWO: {"times": 1}}, (ONE,))
     remember(sealed, ONE)
-    assert read_memories(sealed, [ONE, TWO]).unread == ()
+    assert memories(sealed, [ONE, TWO]).unread == ()
 
 
 def test_the_chain_says_nothing_of_memories(sealed: StatePlace) -> None:
@@ -141,11 +147,11 @@ def test_the_chain_says_nothing_of_memories(sealed: StatePlace) -> None:
 def test_paths_that_nobody_looks_at_any_more_are_forgotten(sealed: StatePlace) -> None:
     remember(sealed, ONE)
     remember_paths(sealed, [TWO], counted, make.START + FORGOTTEN_AFTER + timedelta(seconds=1))
-    assert set(read_memories(sealed, [ONE, TWO]).documents) == {TWO}
+    assert set(memories(sealed, [ONE, TWO]).documents) == {TWO}
 
 
 def test_many_paths_are_read_and_written_at_once(sealed: StatePlace) -> None:
     many = [f"bac-giang/kcl-{number:05}/cam-01/sub" for number in range(2_500)]
     remember(sealed, *many)
-    assert len(read_memories(sealed, many).documents) == len(many)
-    assert len(read_memories(sealed, many[:1_001]).documents) == 1_001
+    assert len(memories(sealed, many).documents) == len(many)
+    assert len(memories(sealed, many[:1_001]).documents) == 1_001

@@ -180,6 +180,7 @@ def test_an_rsa_signature_with_sha1_is_none() -> None:
         make.rsa_line(b"\x03", b"\x7f" * 128),
         make.rsa_line(b"\x01", b"\x7f" * 256),
     ],
+    ids=["cut", "dss", "other-type", "comment", "padded", "empty", "short", "exponent"],
 )
 def test_what_is_no_key_that_may_sign_is_refused(line: str) -> None:
     with pytest.raises(SignatureFormError):

@@ -394,7 +394,11 @@ def test_a_member_that_is_no_file_is_no_program(tmp_path: Path, kind: bytes) -> 
 
 
 @MERGE_REQUEST
-@pytest.mark.parametrize("packed", [gzip.compress(b"nothing"), b"\x1f\x8bnothing", gzip.compress(bytes(10240))[:-9]])
+@pytest.mark.parametrize(
+    "packed",
+    [gzip.compress(b"nothing"), b"\x1f\x8bnothing", gzip.compress(bytes(10240))[:-9]],
+    ids=["no tar", "no gzip", "cut"],
+)
 def test_what_is_no_archive_is_refused_in_a_sentence(tmp_path: Path, packed: bytes) -> None:
     with pytest.raises(Failed, match="archive"):
         unpacked(tmp_path, packed)

@@ -187,7 +187,7 @@ def test_what_is_in_maintenance_is_measured_and_raises_no_alarm() -> None:
     hosts = Hosts(failing())
     result = verify_in(hosts, window(STARTED, facilities=frozenset({"kcl-002"})))
     path = verdict_of(result)
-    assert (path.verdict, path.without_window) == (Verdict.MAINTENANCE, Verdict.UNKNOWN)
+    assert (path.verdict, path.without_window) == (Verdict.MAINTENANCE, Verdict.DOWN)
     assert path.cause is Cause.CAMERA_REFUSES
     assert result.incidents == ()
     assert len(hosts.calls) == 1

@@ -16,12 +16,26 @@ from provisioner.verify.document import verify_document
 from provisioner.verify.evidence import parse_evidence
 from provisioner.verify.judge import judge
 from provisioner.verify.levels import LEVELS
-from provisioner.verify.result import Verdict, VerifyResult
+from provisioner.verify.result import PathVerdict, Verdict, VerifyResult
 from provisioner.verify.wanted import select
 
-from .world import CANARY, CENTRE, FINISHED, PATHS, RELAY, answers, change, documents, judged, state
+from .world import (
+    CANARY,
+    CENTRE,
+    FINISHED,
+    PATHS,
+    RELAY,
+    answers,
+    change,
+    documents,
+    judged,
+    picture,
+    scene,
+    state,
+)
 
 EVERY = tuple(level.number for level in LEVELS)
+PICTURE = 6
 _GOODNESS = [Verdict.DOWN, Verdict.UNKNOWN, Verdict.DEGRADED, Verdict.UP]
 _SAMPLES = st.one_of(
     st.none(),
@@ -33,6 +47,14 @@ _SAMPLES = st.one_of(
             "tracks": st.lists(st.fixed_dictionaries({"codec": st.sampled_from(["H264", "G711", "KLV"])}), max_size=2),
         }
     ),
+)
+_BLACK = {"median": 0, "bright": 0, "gradient_p90": 0.0, "gradient_p99": 0.0}
+_DARK = {"median": 2, "bright": 40, "gradient_p90": 3.0, "gradient_p99": 12.0}
+_LOOKS = st.one_of(
+    st.none(),
+    st.builds(picture),
+    st.sampled_from([_BLACK, _DARK]).map(lambda changes: picture(scene=scene(**changes))),
+    st.integers(0, 3).map(lambda complaints: picture(complaints=complaints)),
 )
 _READS = st.one_of(
     st.none(),
@@ -46,7 +68,8 @@ _READS = st.one_of(
             "width": st.sampled_from([640, 1920]),
             "height": st.sampled_from([360, 1080]),
             "after": _SAMPLES,
-        }
+        },
+        optional={"picture": _LOOKS},
     ),
 )
 _OUTCOMES = st.sampled_from(["ok", "refused", "no-route", "timeout", "not-permitted", "ECONNRESET"])
@@ -144,11 +167,28 @@ def test_every_path_that_is_not_up_is_in_exactly_one_incident(given_answers: dic
     assert listed == sorted(p.path for p in result.paths if p.verdict is not Verdict.UP)
 
 
+def applicable(path: PathVerdict) -> tuple[int, ...]:
+    """The levels that apply to a path: that of the picture where one was looked at, and had light."""
+    judged_at_all = path.picture is not None and path.picture.state not in {"not due", "dark: cannot judge"}
+    return tuple(number for number in EVERY if number != PICTURE or judged_at_all)
+
+
+@given(worlds())
+@settings(max_examples=150, deadline=None)
+def test_a_fault_of_a_picture_is_never_up_and_what_was_not_seen_never_good(
+    given_answers: dict[str, HostAnswer],
+) -> None:
+    for path in judged(given_answers).paths:
+        state_of = path.picture.state if path.picture else ""
+        assert (PICTURE in path.passed) == (state_of == "good")
+        assert path.verdict is not Verdict.UP or state_of in {"good", "not due", "dark: cannot judge"}
+
+
 @given(worlds())
 @settings(max_examples=150, deadline=None)
 def test_up_means_every_applicable_level_passed(given_answers: dict[str, HostAnswer]) -> None:
     for path in judged(given_answers).paths:
-        assert (path.verdict is Verdict.UP) == (path.passed == EVERY)
+        assert (path.verdict is Verdict.UP) == (path.passed == applicable(path))
         assert (path.level == EVERY[-1]) == (path.verdict is Verdict.UP)
 
 

@@ -1,0 +1,155 @@
+"""A look at a stream by hand, what level 6 says of it, and what a look costs.
+
+Run by `scripts/picture`: an address of RTSP or a file is looked at as a relay would; without one, clips are made and
+the processor's time of each way to look is printed, beside a decoding of every picture.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Final, NamedTuple, TypeVar
+
+from provisioner.hosts.document import fields_of
+from provisioner.verify.picture.due import FULL_KEYS, FULL_S, LONGEST_S, QUICK_S
+from provisioner.verify.picture.measures import picture_in
+from provisioner.verify.picture.rules import Agreed, judged
+from provisioner_host import rtsp_reader
+from provisioner_host.picture_look import Look
+from provisioner_host.wire import LookToTake, ReadAnswer
+
+T = TypeVar("T")
+_TIMEOUT_S: Final = 60
+_ENCODED: Final = "-preset veryfast -b:v {rate} -maxrate {rate} -bufsize {rate}"
+
+
+class Clip(NamedTuple):
+    """A clip of a stream."""
+
+    name: str
+    size: str
+    fps: int
+    codec: str
+    rate: str
+
+
+CLIPS: Final = (
+    Clip("sub, H.264", "640x360", 15, "-c:v libx264 -tune zerolatency -g 30", "400k"),
+    Clip("main, H.264", "1920x1080", 15, "-c:v libx264 -tune zerolatency -g 30", "3M"),
+    Clip("main, H.265", "1920x1080", 15, "-c:v libx265 -x265-params log-level=none:keyint=30:bframes=0", "2M"),
+)
+
+
+def main() -> int:
+    """Look at what is named, or print what looks cost."""
+    parser = argparse.ArgumentParser(description="What level 6 says of a stream, or what looks cost.")
+    parser.add_argument("stream", nargs="?", help="rtsp://… or a file; without one: what looks cost")
+    parser.add_argument("--full", action="store_true", help="a full look instead of a quick one")
+    parser.add_argument("--keys", action="store_true", help="decode key frames alone, as of large pictures")
+    parser.add_argument("--fps", type=float, help="the frames a second that were agreed")
+    parser.add_argument("--runs", type=int, default=5, help="how often each cost is measured")
+    options = parser.parse_args()
+    if options.stream is None:
+        return _print_costs(options.runs)
+    return _print_judgement(options.stream, _look(full=options.full, every=not options.keys), Agreed(fps=options.fps))
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def _look(*, full: bool, every: bool) -> LookToTake:
+    if full:
+        return {"seconds": FULL_S, "most_s": LONGEST_S, "keys": FULL_KEYS, "every": every}
+    return {"seconds": QUICK_S, "most_s": QUICK_S, "keys": 0, "every": every}
+
+
+def _print_judgement(stream: str, look: LookToTake, agreed: Agreed) -> int:
+    read, cost = _measured(lambda: _read(stream, look))
+    if not read.get("picture"):
+        _say(read.get("error") or read.get("not_run") or "its picture could not be measured")
+        return 1
+    _say(f"{read['codec']} {read['width']}x{read['height']}, {cost:.2f} s of a processor")
+    picture = picture_in(fields_of(read["picture"]))
+    for name, value in asdict(picture).items():
+        for inner, measure in value.items() if isinstance(value, dict) else ((name, value),):
+            _say(f"  {inner:14} {measure}")
+    judgement = judged(picture, datetime.now(UTC), agreed)
+    fault = f": {judgement.fault.cause.value}: {judgement.fault.detail}" if judgement.fault else ""
+    _say(", ".join((judgement.state.value + fault, *judgement.suspects, *judgement.labels)))
+    return int(judgement.fault is not None)
+
+
+def _read(stream: str, look: LookToTake | None) -> ReadAnswer:
+    network = stream.startswith("rtsp://")
+    where = stream if network else f"'file:{Path(stream).resolve()}'"
+    options = "option rtsp_transport tcp\noption allowed_media_types video\n" if network else ""
+    script = f"ffconcat version 1.0\nfile {where}\n{options}"
+    protocols = "rtsp,rtp,tcp" if network else "file"
+    return rtsp_reader.read_script(script, _TIMEOUT_S, look=Look(look) if look else None, protocols=protocols)
+
+
+# --- costs ----------------------------------------------------------------------------------------
+
+
+def _print_costs(runs: int) -> int:
+    _say("seconds of one processor; the clips are read as fast as they can be")
+    _say(f"{'':16}{'level 5':>10}{'quick':>10}{'quick,keys':>12}{'full':>10}{'full,keys':>12}{'decode 10 s':>14}")
+    with tempfile.TemporaryDirectory() as folder:
+        for clip in CLIPS:
+            costs = _costs(_made(Path(folder), clip, QUICK_S), _made(Path(folder), clip, FULL_S), runs)
+            cells = "".join(f"{cost:>{width}.3f}" for cost, width in zip(costs, (10, 10, 12, 10, 12, 14), strict=True))
+            _say(f"{clip.name:16}{cells}")
+    return 0
+
+
+def _costs(short: Path, long: Path, runs: int) -> list[float]:
+    looks = [_look(full=full, every=every) for full in (False, True) for every in (True, False)]
+    ways: list[Callable[[], object]] = [lambda: _read(str(short), None)]
+    ways += [partial(_read, str(file), look) for look, file in zip(looks, (short, short, long, long), strict=True)]
+    return [_best(way, runs) for way in (*ways, lambda: _decode(long))]
+
+
+def _made(folder: Path, clip: Clip, seconds: float) -> Path:
+    target = folder / f"{clip.name.replace(' ', '-')}-{seconds:g}.mkv"
+    source = f"mandelbrot=s={clip.size}:r={clip.fps},noise=alls=4:allf=t"
+    argv = ["ffmpeg", "-v", "error", "-nostdin", "-f", "lavfi", "-i", source, "-t", str(seconds), "-pix_fmt", "yuv420p"]
+    encoded = [*clip.codec.split(), *_ENCODED.format(rate=clip.rate).split()]
+    subprocess.run([*argv, *encoded, str(target)], check=True, timeout=600)
+    return target
+
+
+def _decode(file: Path) -> None:
+    argv = ["ffmpeg", "-v", "error", "-nostdin", "-threads", "1", "-i", str(file), "-f", "null", "-"]
+    subprocess.run(argv, check=True, timeout=_TIMEOUT_S)
+
+
+def _best(work: Callable[[], object], runs: int) -> float:
+    """The least of some runs: what is above it is other people's."""
+    return min(_measured(work)[1] for _ in range(runs))
+
+
+def _measured(work: Callable[[], T]) -> tuple[T, float]:
+    """What some work gives, and the processor's time that it and its children took."""
+    before = _spent()
+    result = work()
+    return result, _spent() - before
+
+
+def _spent() -> float:
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
+
+
+if __name__ == "__main__":
+    sys.exit(main())

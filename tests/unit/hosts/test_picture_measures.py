@@ -1,0 +1,259 @@
+"""Measures of pictures and packets: what they say of what is made for it."""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from provisioner_host import picture_measures as measures
+from provisioner_host.picture_answer import checked_picture
+from provisioner_host.picture_look import Look, Watch, complaint_of
+from provisioner_host.picture_measures import EXACT_HEIGHT, EXACT_WIDTH, HEIGHT, WIDTH, Packet
+from provisioner_host.shell import Failed
+from provisioner_host.wire import LookToTake
+from tests.hostile import CAMERA
+from tests.unit.verify.world import packets, picture, scene
+
+SMALL, EXACT = WIDTH * HEIGHT, EXACT_WIDTH * EXACT_HEIGHT
+QUICK: LookToTake = {"seconds": 3, "most_s": 3, "keys": 0, "every": True}
+
+
+def drawn(seed: int, *, shift: int = 0, gain: float = 1.0) -> tuple[bytes, bytes]:
+    """A picture of some boxes, averaged and exact."""
+    chance = random.Random(seed)  # noqa: S311 (a test's)
+    rows = [bytearray([100]) * EXACT_WIDTH for _ in range(EXACT_HEIGHT)]
+    for _ in range(30):
+        left, top = chance.randrange(EXACT_WIDTH - 120), chance.randrange(EXACT_HEIGHT - 80)
+        wide, high, level = chance.randrange(20, 120), chance.randrange(20, 80), chance.randrange(40, 220)
+        for row in rows[top : top + high]:
+            row[left : left + wide] = bytes([level]) * wide
+    shifted = [row[-shift:] + row[:-shift] if shift else row for row in rows]
+    exact = bytes(min(255, int(level * gain)) for row in shifted for level in row)
+    small = bytes(
+        sum(exact[(4 * y + dy) * EXACT_WIDTH + 4 * x + dx] for dy in range(4) for dx in range(4)) // 16
+        for y in range(HEIGHT)
+        for x in range(WIDTH)
+    )
+    return small, exact
+
+
+def distance(one: str, other: str) -> float:
+    """How far two grids are apart: 0 for equal ones, about 1 for strangers."""
+    vectors = []
+    for grid in (one, other):
+        values = [int(digit, 16) for digit in grid]
+        mean = sum(values) / len(values)
+        length = sum((value - mean) ** 2 for value in values) ** 0.5 or 1.0
+        vectors.append([(value - mean) / length for value in values])
+    return float(1 - sum(a * b for a, b in zip(*vectors, strict=True)))
+
+
+@given(st.integers(0, 255))
+@settings(max_examples=20, deadline=None)
+def test_a_surface_of_one_level_has_that_level_and_nothing_else(level: int) -> None:
+    surface = measures.scene_of(bytes([level]) * SMALL, bytes([level]) * EXACT)
+    assert (surface["median"], surface["bright"], surface["spread"], surface["levels"]) == (level, 0, 0, 1)
+    assert (surface["one_level"], surface["three_levels"], surface["flat_cells"]) == (1.0, 1.0, 1.0)
+    assert (surface["gradient_p99"], surface["steepest"], surface["sharpness"]) == (0.0, 0.0, 0.0)
+
+
+@given(st.binary(min_size=64, max_size=256), st.binary(min_size=64, max_size=256))
+@settings(max_examples=20, deadline=None)
+def test_every_measure_is_one_that_root_takes(some: bytes, more: bytes) -> None:
+    small, exact = (some * (SMALL // len(some) + 1))[:SMALL], (more * (EXACT // len(more) + 1))[:EXACT]
+    measured = measures.scene_of(small, exact)
+    assert 0 <= measured["gradient_p50"] <= measured["gradient_p90"] <= measured["gradient_p99"]
+    assert measured["one_level"] <= measured["three_levels"] <= 1
+    assert json.loads(json.dumps(checked_picture(picture(scene=measured)))) == picture(scene=measured)
+
+
+@given(st.integers(0, 9999), st.integers(1, 9))
+@settings(max_examples=10, deadline=None)
+def test_a_picture_differs_from_itself_in_nothing_and_from_a_lighter_one_by_the_light(seed: int, more: int) -> None:
+    dark = bytes(random.Random(seed).choices(range(240), k=SMALL))  # noqa: S311 (a test's)
+    assert measures.difference(dark, dark) == 0
+    assert measures.difference(dark, bytes(level + more for level in dark)) == more
+
+
+def test_a_grid_knows_its_scene_in_another_light_and_no_other_scene() -> None:
+    here, lighter, moved, other = (
+        measures.scene_of(*given)["grid"] for given in (drawn(1), drawn(1, gain=1.15), drawn(1, shift=120), drawn(2))
+    )
+    assert distance(here, here) == pytest.approx(0)
+    assert distance(here, lighter) < 0.2
+    assert min(distance(here, moved), distance(here, other)) > 0.7
+
+
+def test_a_blurred_picture_is_less_sharp() -> None:
+    small, exact = drawn(3)
+    rows = [exact[start : start + EXACT_WIDTH] for start in range(0, EXACT, EXACT_WIDTH)]
+    blurred = b"".join(
+        bytes(sum(row[max(0, x - 4) : x + 5]) // len(row[max(0, x - 4) : x + 5]) for x in range(EXACT_WIDTH))
+        for row in rows
+    )
+    sharp, soft = (measures.scene_of(small, picture_)["sharpness"] for picture_ in (exact, blurred))
+    assert sharp > 0.7
+    assert soft < 0.3 * sharp
+
+
+# --- packets --------------------------------------------------------------------------------------
+
+
+def stream(moments: list[float], every: int = 15) -> list[Packet]:
+    """Packets at some moments, with a key packet every so often."""
+    return [Packet(at, 1000, f"{n:016x}" if n % every == 0 else "") for n, at in enumerate(moments)]
+
+
+@given(st.integers(2, 200), st.sampled_from([5, 12.5, 15, 25]), st.floats(0, 1e5))
+@settings(max_examples=60, deadline=None)
+def test_even_packets_have_one_step_and_no_gap(number: int, rate: float, begin: float) -> None:
+    measured = measures.packets_of(stream([begin + n / rate for n in range(number)]), 1)
+    assert measured["step_s"] == pytest.approx(1 / rate, abs=0.001)
+    assert (measured["count"], measured["gaps"], measured["equal"], measured["backward"]) == (number, 0, 0, 0)
+    assert measured["span_s"] == pytest.approx((number - 1) / rate, abs=0.001)
+
+
+@given(st.lists(st.integers(1, 98), min_size=1, max_size=9, unique=True))
+@settings(max_examples=60, deadline=None)
+def test_each_run_of_missing_packets_is_a_gap(missing: list[int]) -> None:
+    left = [n for n in range(100) if n not in missing]
+    measured = measures.packets_of(stream([n / 10 for n in left]), 10)
+    runs = sum(n not in missing and n + 1 in missing for n in range(99))
+    assert measured["gaps"] == runs
+
+
+def test_packets_of_one_moment_and_of_an_earlier_one_are_counted() -> None:
+    assert measures.packets_of(stream([7.0] * 40), 3)["equal"] == 39
+    back = stream([n / 10 for n in range(50)] + [n / 10 for n in range(20)])
+    assert measures.packets_of(back, 7)["backward"] > 0
+
+
+@given(st.permutations(list(range(4))))
+@settings(max_examples=20, deadline=None)
+def test_pictures_that_come_before_their_turn_are_as_good(order: list[int]) -> None:
+    moments = [(group * 4 + n) / 10 for group in range(10) for n in order]
+    measured = measures.packets_of(stream(moments), 4)
+    assert (measured["step_s"], measured["gaps"], measured["equal"], measured["backward"]) == (0.1, 0, 0, 0)
+
+
+def test_a_key_packet_is_known_by_what_is_picture_in_it() -> None:
+    picture_, clock, later = b"\x00\x00\x01\x65abc", b"\x00\x00\x01\x06t=1", b"\x00\x00\x01\x06t=22"
+    assert measures.key_of(clock + picture_, "h264") == measures.key_of(later + picture_, "h264")
+    assert measures.key_of(clock + picture_, "h264") != measures.key_of(clock + picture_ + b"d", "h264")
+    said = b"\x00\x00\x01\x4e\x01t"
+    assert measures.key_of(said + b"\x00\x00\x01\x26\x01x", "hevc") == measures.key_of(
+        said + b"t" + b"\x00\x00\x01\x26\x01x", "hevc"
+    )
+    assert measures.key_of(b"of another codec", "vp9") != measures.key_of(b"of another", "vp9")
+
+
+# --- what ffmpeg says -----------------------------------------------------------------------------
+
+FRAME = b"[Parsed_showinfo_0 @ 0x1] n:   0 pts: 1 pts_time:%d fmt:yuv420p sar:1/1 s:640x360 i:P iskey:%d type:I\n"
+
+
+def watched(said: bytes, lines: bytes = b"", data: bytes = b"") -> Any:
+    """What a watch makes of ffmpeg's words and pipes."""
+    watch = Watch(Look(QUICK))
+    watch.said(said)
+    watch.sinks[0](lines)
+    watch.sinks[1](data)
+    return watch.answer()
+
+
+def test_complaints_count_from_the_first_key_frame_on_with_those_that_ffmpeg_repeats() -> None:
+    bad = b"[h264 @ 0x55] error while decoding MB 12 5, bytestream -7\n"
+    again = b"    Last message repeated 4 times\n"
+    assert watched(bad + again + FRAME % (0, 1) + bad + again + FRAME % (1, 0))["complaints"] == 5
+    assert watched(FRAME % (0, 1) + FRAME % (1, 0) + again)["complaints"] == 0
+
+
+@pytest.mark.parametrize(
+    "line", ["[h264 @ 0x1] SEI type 764 size 2208 truncated at 1984", "[hevc @ 0x1] VPS 0 does not exist", "frame=1"]
+)
+def test_what_healthy_streams_make_a_decoder_say_is_no_complaint(line: str) -> None:
+    assert complaint_of(line) == ""
+
+
+def test_frames_before_the_first_key_frame_are_the_middle_of_something() -> None:
+    assert watched(FRAME % (0, 0) * 3) is None
+    measured = watched(FRAME % (0, 0) + FRAME % (1, 1) + FRAME % (2, 0))
+    assert (measured["frames"], measured["key_frames"]) == (2, 1)
+
+
+def test_packets_and_their_lines_wait_for_each_other() -> None:
+    head = b"#codec_id 0: h264\n#tb 0: 1/10\n"
+    lines = head + b"0, 0, 0, 1, 3, 0x00000001, F=0x0\n0, 1, 1, 1, 4, 0x00000002\n0, 2, 2, 1, 2, 0x00000003, F=0x0\n"
+    measured = watched(FRAME % (0, 1), lines, b"abcdefgh")
+    # The first is the middle of something; of the last not all has come.
+    assert (measured["packets"]["count"], measured["packets"]["bytes"], measured["packets"]["key_count"]) == (1, 4, 1)
+    assert watched(FRAME % (0, 1), lines, b"abcdefghi")["packets"]["count"] == 2
+
+
+@CAMERA
+def test_a_stream_without_end_fills_no_memory() -> None:
+    lines, data = Watch(Look(QUICK)).sinks[:2]
+
+    def without_end(sink: Any, chunk: bytes) -> None:
+        for _ in range(1000):
+            sink(chunk)
+
+    with pytest.raises(Failed):
+        without_end(data, b"x" * 65536)
+    with pytest.raises(Failed):
+        without_end(lines, b"0, 1, 1, 1, 0, 0x00000002\n" * 1000)
+
+
+@CAMERA
+@given(st.binary(max_size=400))
+@settings(max_examples=200, deadline=None)
+def test_whatever_comes_out_of_a_decoder_breaks_nothing(some: bytes) -> None:
+    watch = Watch(Look(QUICK))
+    watch.said(FRAME % (0, 1) + some)
+    for sink in watch.sinks:
+        sink(some)
+    watch.sinks[0](b"#tb 0: 1/0\n0, 1, 1, 1, 999999999, 0x00000002" + some + b"\n")
+    measured = watch.answer()
+    assert checked_picture(measured) == measured
+
+
+# --- what root takes ------------------------------------------------------------------------------
+
+
+@CAMERA
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"looked_s": -1},
+        {"looked_s": float("nan")},
+        {"frames": 1.5},
+        {"frames": True},
+        {"complaints": 10**12},
+        {"scene": scene(grid="0" * 511)},
+        {"scene": scene(grid="g" * 512)},
+        {"scene": scene(median=256)},
+        {"scene": scene(one_level=1.1)},
+        {"scene": scene(digest="\x1b[2J" + "0" * 12)},
+        {"scene": []},
+        {"packets": packets(keys=["0" * 16] * 17)},
+        {"packets": packets(keys=["rtsp://admin:pass"])},
+        {"packets": None},
+        {"differences": [256]},
+        {"differences": ["0"]},
+        {"digests": ["0" * 16] * 99},
+    ],
+    ids=lambda changes: json.dumps(changes)[:60],
+)
+def test_a_measure_that_cannot_be_is_no_answer(changes: dict[str, object]) -> None:
+    with pytest.raises((KeyError, TypeError, ValueError)):
+        checked_picture(picture(**changes))
+
+
+@CAMERA
+def test_nothing_of_another_kind_passes() -> None:
+    assert checked_picture(picture(pixels="x" * 99, scene=scene(face="y"))) == picture()

@@ -1,0 +1,206 @@
+"""Verifications that know of earlier ones, on the example's hosts in memory: what is said, recorded, and shown."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from provisioner import pipeline
+from provisioner.history.place import state_place_of
+from provisioner.runs import execution
+from tests.watched import WatchedHosts
+
+from .test_verification import Controller
+
+SILENT = "bac-giang/kcl-bg-001/cam-02/sub"
+
+
+@pytest.fixture
+def controller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Controller:
+    """A controller on whose hosts everything is applied."""
+    hosts, program = WatchedHosts(), tmp_path / "mediamtx"
+    program.touch()
+    monkeypatch.setattr(pipeline, "AnsibleRunner", lambda *_arguments: hosts)
+    monkeypatch.setattr(execution, "fetch", lambda *_arguments: program)
+    controller = Controller(tmp_path, hosts)
+    assert controller.run("apply", "--yes", "--allow", "trust=4") == 0
+    capsys.readouterr()
+    return controller
+
+
+def verified(
+    controller: Controller, capsys: pytest.CaptureFixture[str], *words: str, **environment: str
+) -> tuple[int, dict[str, Any], str]:
+    capsys.readouterr()
+    code = controller.run("--output", "json", "verify", *words, **environment)
+    out, err = capsys.readouterr()
+    return code, json.loads(out), err
+
+
+def path_of(document: dict[str, Any], name: str = SILENT) -> dict[str, Any]:
+    found: dict[str, Any] = next(path for path in document["paths"] if path["path"] == name)
+    return found
+
+
+def test_a_failure_is_waited_for_and_told(controller: Controller, capsys: pytest.CaptureFixture[str]) -> None:
+    controller.hosts.silent = {SILENT}
+    code, document, err = verified(controller, capsys)
+    assert (code, path_of(document)["verdict"]) == (1, "down")
+    assert err.startswith("1 path is not up; looking again in ")
+    assert path_of(document)["failing"]["looks"] == 2
+
+
+def test_one_failure_is_unknown_until_the_next_run_sees_it_too(
+    controller: Controller, capsys: pytest.CaptureFixture[str]
+) -> None:
+    controller.hosts.silent = {SILENT}
+    code, document, err = verified(controller, capsys, "--deadline", "30")
+    path = path_of(document)
+    assert (code, path["verdict"], path["failing"]["confirmed"], err) == (1, "unknown", False, "")
+    pipeline.WATCH.pause(120)
+    _, document, err = verified(controller, capsys)
+    path = path_of(document)
+    assert (path["verdict"], path["failing"]["confirmed"], path["failing"]["looks"], err) == ("down", True, 2, "")
+
+
+def test_what_comes_and_goes_is_flapping(controller: Controller, capsys: pytest.CaptureFixture[str]) -> None:
+    for silent in ({SILENT}, set(), {SILENT}, set[str]()):
+        controller.hosts.silent = silent
+        pipeline.WATCH.pause(600)
+        _, document, _ = verified(controller, capsys)
+    path = path_of(document)
+    assert path["verdict"] == "up"
+    controller.hosts.silent = {SILENT}
+    verified(controller, capsys)
+    controller.hosts.silent = set()
+    code, document, _ = verified(controller, capsys)
+    assert (code, path_of(document)["verdict"], path_of(document)["cause"]) == (1, "degraded", "flapping")
+    code, document, _ = verified(controller, capsys, "--once")
+    assert (code, path_of(document)["verdict"]) == (0, "up")
+
+
+def test_what_is_not_measured_has_its_last_proof(controller: Controller, capsys: pytest.CaptureFixture[str]) -> None:
+    assert verified(controller, capsys)[0] == 0
+    pipeline.WATCH.pause(3 * 86_400)
+    code, document, _ = verified(controller, capsys, "--sample", "1", "--html", "report.html")
+    left = [path for path in document["paths"] if path["cause"] == "not asked for"]
+    assert code == 0
+    assert left
+    assert {(path["verdict"], path["last_proof"]["level"]) for path in left} == {("unknown", 7)}
+    assert {path["last_proof"]["age_s"] // 86_400 for path in left} == {3}
+    scope = document["scope"]
+    assert scope["measured"] + scope["not_reached"] == document["summary"]["paths"]
+    assert scope["not_reached"] == len(left)
+    assert "level 7 was last proved at" in Path("report.html").read_text(encoding="utf-8")
+    controller.run("verify", "--sample", "1")
+    out = capsys.readouterr().out
+    assert "not measured, and proved before: " in out
+    assert f"nothing is said of the other {len(left)}" in out.splitlines()[-1]
+
+
+def test_a_host_that_does_not_answer_leaves_the_last_proof(
+    controller: Controller, capsys: pytest.CaptureFixture[str]
+) -> None:
+    verified(controller, capsys)
+    controller.hosts.hosts["relay-vnpt-1"].reachable = False
+    _, document, _ = verified(controller, capsys)
+    of_relay = [path for path in document["paths"] if path["relay"] == "relay-vnpt-1"]
+    assert {(path["verdict"], path["last_proof"]["level"]) for path in of_relay} == {("unknown", 7)}
+
+
+@pytest.mark.parametrize("words", [("--level", "0"), ("--level", "8"), ("--sample", "0"), ("--deadline", "1")])
+def test_budgets_that_make_no_sense_are_wrong_usage(
+    controller: Controller, capsys: pytest.CaptureFixture[str], words: tuple[str, str]
+) -> None:
+    calls = len(controller.hosts.calls)
+    assert controller.run("verify", *words) == 2
+    assert words[0] in capsys.readouterr().err
+    assert len(controller.hosts.calls) == calls
+
+
+def test_up_to_a_level_is_no_proof_and_no_failure(controller: Controller, capsys: pytest.CaptureFixture[str]) -> None:
+    code, document, _ = verified(controller, capsys, "--level", "5")
+    assert code == 0
+    assert {(path["verdict"], path["level"]) for path in document["paths"]} == {("unknown", 5)}
+    assert controller.evidence.connected == {}
+    assert not {host for operation, host in controller.hosts.calls if operation == "probe"} & {"centre-hn"}
+
+
+# --- maintenance ----------------------------------------------------------------------------------
+
+
+def announce(controller: Controller, begin: str, until: str, about: str) -> None:
+    text = f"version: 1\nwindows:\n  - {{ from: {begin}, until: {until}, reason: new switch, {about} }}\n"
+    (controller.root / "maintenance.yml").write_text(text, encoding="utf-8")
+
+
+def test_announced_work_raises_no_alarm_and_is_shown_everywhere(
+    controller: Controller, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert verified(controller, capsys)[0] == 0
+    announce(controller, "2020-01-01T00:00", "2190-01-01T00:00", "facilities: [kcl-bg-001]")
+    controller.hosts.silent = {SILENT}
+    page = tmp_path / "report.html"
+    code, document, err = verified(controller, capsys, "--html", str(page))
+    assert (code, document["incidents"], err) == (0, [], "")
+    inside = [path for path in document["paths"] if path["verdict"] == "maintenance"]
+    assert {path["facility"] for path in inside} == {"kcl-bg-001"}
+    assert document["summary"]["maintenance"] == len(inside)
+    assert path_of(document)["maintenance"]["would_be"] == "down"
+    assert path_of(document)["maintenance"]["reason"] == "new switch"
+    assert "In maintenance (5)" in page.read_text(encoding="utf-8").replace(str(len(inside)), "5")
+    controller.run("verify")
+    out = capsys.readouterr().out
+    assert f"in maintenance: {len(inside)} paths" in out
+    assert f"{SILENT} would be down" in out
+    assert f"{len(inside)} of " in out.splitlines()[-1]
+    # What is down inside is no outage of the facility, what is up is a proof.
+    (check,) = [check for check in controller.evidence.checks["kcl-bg-001"] if check.checked < check.pulled]
+    assert (check.pulled, check.checked, check.proved) == (4, 3, 3)
+
+
+def test_after_its_window_an_outage_is_one(controller: Controller, capsys: pytest.CaptureFixture[str]) -> None:
+    announce(controller, "2020-01-01T00:00", "2020-01-02T00:00", "everything: true")
+    controller.hosts.silent = {SILENT}
+    code, document, _ = verified(controller, capsys)
+    assert (code, path_of(document)["verdict"], len(document["incidents"])) == (1, "down", 1)
+
+
+# --- a record that cannot be read -----------------------------------------------------------------
+
+
+def test_without_a_record_it_says_that_it_has_no_memory(
+    controller: Controller, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("no folder", encoding="utf-8")
+    environment = {"PROVISIONER_STATE": str(tmp_path / "file")}
+    code, document, err = verified(controller, capsys, **environment)
+    assert code == 0
+    assert document["memory"]["used"] is False
+    assert document["memory"]["reason"].startswith("no run was ever recorded in ")
+    assert "warning: this verification is not recorded" in err
+    controller.run("verify", **environment)
+    assert "without a memory of earlier runs: " in capsys.readouterr().out
+
+
+def test_a_memory_that_somebody_else_wrote_is_none(controller: Controller, capsys: pytest.CaptureFixture[str]) -> None:
+    controller.hosts.silent = {SILENT}
+    verified(controller, capsys, "--once")
+    file = state_place_of(controller.environment, "example").file
+    assert file is not None
+    with closing(sqlite3.connect(file)) as database, database:
+        database.execute(
+            "UPDATE provisioner_path_memories SET content = replace(content, '\"count\":1', '\"count\":9')"
+        )
+    pipeline.WATCH.pause(120)
+    _, document, _ = verified(controller, capsys, "--deadline", "30")
+    path = path_of(document)
+    assert (path["verdict"], path["failing"]["looks"]) == ("unknown", 1)
+    assert document["memory"]["reason"] == "what is remembered of 1 path is not what this program wrote"
+    assert os.environ.get("PROVISIONER_STATE") is None

@@ -1,0 +1,1 @@
+"""Tests of level 6: rules, measures, clips."""

@@ -1,0 +1,325 @@
+"""Laws of level 6: what a look measures, what that comes to, and which path gets which look."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from provisioner.hosts.document import UnreadableError, fields_of
+from provisioner.hosts.runner import CallOutcome, HostAnswer
+from provisioner.verify.evidence import parse_evidence
+from provisioner.verify.memory import PastVerdict, PathMemory
+from provisioner.verify.picture.check import is_full
+from provisioner.verify.picture.due import FULL_S, LONGEST_S, QUICK_S, Looks, is_due, look_at, looks_at
+from provisioner.verify.picture.hours import Hours, hours_of
+from provisioner.verify.picture.measures import Picture, picture_in
+from provisioner.verify.picture.rules import (
+    NOT_DECIDABLE,
+    NOTHING_AGREED,
+    NOTHING_BEFORE,
+    Agreed,
+    Before,
+    State,
+    Suspect,
+    judged,
+)
+from provisioner.verify.requests import ProbeLimits, probe_calls
+from provisioner.verify.result import Cause, Verdict
+from provisioner.verify.wanted import select
+from tests.unit.verify.world import (
+    CENTRE,
+    PATHS,
+    RELAY,
+    documents,
+    observe_requests,
+    packets,
+    picture,
+    scene,
+    state,
+)
+
+NOON, MIDNIGHT = datetime(2021, 5, 11, 5, tzinfo=UTC), datetime(2021, 5, 11, 17, tzinfo=UTC)
+SUB, MAIN = PATHS[1], PATHS[0]
+KEYS = [f"{number:016x}" for number in range(30)]
+
+
+def look(**changes: Any) -> Picture:
+    """What a look measured, but for some changes."""
+    return picture_in(fields_of(picture(**changes)))
+
+
+def cause_of(
+    measured: Picture, agreed: Agreed = NOTHING_AGREED, before: Before = NOTHING_BEFORE, damaged: int = 0
+) -> str:
+    """The cause that is named at noon; empty where nothing is wrong."""
+    fault = judged(measured, NOON, agreed, before, damaged).fault
+    return fault.cause.value if fault else ""
+
+
+_SCENES = st.builds(
+    scene,
+    median=st.integers(0, 255),
+    bright=st.integers(0, 255),
+    spread=st.integers(0, 255),
+    levels=st.integers(1, 256),
+    one_level=st.floats(0, 1),
+    three_levels=st.floats(0, 1),
+    flat_cells=st.floats(0, 1),
+    gradient_p90=st.floats(0, 1000),
+    gradient_p99=st.floats(0, 1000),
+    sharpness=st.floats(0, 2),
+)
+_PACKETS = st.builds(
+    packets,
+    count=st.integers(0, 200),
+    bytes=st.integers(0, 10**6),
+    span_s=st.floats(0, 60),
+    arrived_s=st.floats(0, 60),
+    step_s=st.floats(0, 1),
+    gaps=st.integers(0, 20),
+    equal=st.integers(0, 20),
+    backward=st.integers(0, 3),
+    keys=st.lists(st.sampled_from(KEYS), max_size=16),
+)
+_LOOKS = st.builds(
+    look,
+    scene=st.none() | _SCENES,
+    packets=_PACKETS,
+    frames=st.integers(0, 200),
+    owed=st.integers(0, 200),
+    complaints=st.integers(0, 9),
+    missed=st.integers(0, 9),
+    declared_fps=st.none() | st.floats(0, 100),
+    differences=st.lists(st.floats(0, 5), max_size=5),
+)
+_MOMENTS = st.integers(0, 87_600).map(lambda hours: NOON + timedelta(hours=hours))
+
+
+@given(_LOOKS, _MOMENTS)
+@settings(max_examples=300, deadline=None)
+def test_a_picture_is_in_one_state_and_a_fault_leaves_nothing_to_suspect(measured: Picture, at: datetime) -> None:
+    judgement = judged(measured, at)
+    assert (judgement.state is State.FAULTY) == (judgement.fault is not None)
+    assert not (judgement.fault and (judgement.suspects or judgement.labels))
+    if judgement.fault:
+        # Words of ours, that say what to do or what was agreed.
+        assert judgement.fault.detail.isprintable()
+        assert len(judgement.fault.detail) < 160
+
+
+@given(_LOOKS, _MOMENTS, st.lists(st.sampled_from(KEYS)))
+@settings(max_examples=300, deadline=None)
+def test_what_is_remembered_makes_no_picture_better(measured: Picture, at: datetime, keys: list[str]) -> None:
+    without, knowing = judged(measured, at), judged(measured, at, before=Before(keys))
+    assert without.fault is None or knowing.fault is not None
+    if not set(keys) & set(measured.packets.keys):
+        assert without == knowing
+
+
+@given(_LOOKS, _MOMENTS)
+@settings(max_examples=300, deadline=None)
+def test_what_is_agreed_to_be_dark_excuses_no_other_fault(measured: Picture, at: datetime) -> None:
+    always = Agreed(dark_hours=(Hours(time(0), time(12)), Hours(time(12), time(0))))
+    with_, without = judged(measured, at, always), judged(measured, at)
+    if with_.fault != without.fault:
+        assert without.fault
+        assert without.fault.cause in {Cause.BLACK_PICTURE, Cause.NO_VIDEO}
+
+
+@given(_LOOKS, st.integers(0, 9), st.integers(0, 9))
+@settings(max_examples=200, deadline=None)
+def test_more_damage_is_never_less_of_a_fault(measured: Picture, complaints: int, damaged: int) -> None:
+    more = replace(measured, complaints=measured.complaints + complaints)
+    assert not cause_of(measured) or cause_of(more, damaged=damaged)
+
+
+@pytest.mark.parametrize(
+    ("agreed", "changes", "cause"),
+    [
+        (Agreed(fps=15), {}, ""),
+        (Agreed(fps=25), {}, "rate too low"),
+        (Agreed(fps=20), {}, ""),
+        (Agreed(), {"declared_fps": 30.0}, "rate too low"),
+        (Agreed(fps=15), {"declared_fps": 30.0}, ""),
+        (Agreed(), {"declared_fps": None}, ""),
+        (Agreed(least_kbps=200), {}, ""),
+        (Agreed(least_kbps=400), {}, "rate too low"),
+    ],
+)
+def test_a_rate_is_held_against_what_was_agreed_before_what_is_declared(
+    agreed: Agreed, changes: dict[str, Any], cause: str
+) -> None:
+    assert cause_of(look(**changes), agreed) == cause
+
+
+@pytest.mark.parametrize(
+    ("changes", "cause"),
+    [
+        ({"equal": 2}, ""),
+        ({"equal": 3}, "timestamps stuck"),
+        ({"backward": 1}, "timestamps stuck"),
+        ({"span_s": 0.2}, "timestamps stuck"),
+        ({"span_s": 90.0}, "timestamps stuck"),
+        # A file, or a burst: nothing follows from how fast it came.
+        ({"arrived_s": 0.1}, ""),
+        ({"gaps": 2}, ""),
+        ({"gaps": 3}, "corrupt picture"),
+    ],
+)
+def test_clocks_and_gaps(changes: dict[str, Any], cause: str) -> None:
+    assert cause_of(look(packets=packets(**changes))) == cause
+
+
+@pytest.mark.parametrize(
+    ("changes", "damaged", "cause"),
+    [
+        ({"complaints": 1}, 0, ""),
+        ({"complaints": 2}, 0, "corrupt picture"),
+        ({"frames": 42}, 0, ""),
+        ({"frames": 40}, 0, "corrupt picture"),
+        ({}, 1, ""),
+        ({}, 2, "corrupt picture"),
+        ({"missed": 2}, 0, "corrupt picture"),
+    ],
+)
+def test_damage(changes: dict[str, Any], damaged: int, cause: str) -> None:
+    assert cause_of(look(**changes), damaged=damaged) == cause
+
+
+def test_a_dark_picture_repeats_nothing() -> None:
+    dark = scene(median=2, bright=40, gradient_p90=3.0, gradient_p99=12.0)
+    again = packets(keys=[KEYS[0]] * 3)
+    assert cause_of(look(packets=again)) == "picture repeats"
+    assert judged(look(packets=again, scene=dark), MIDNIGHT).state is State.DARK
+
+
+def test_a_still_picture_is_suspected_of_a_camera_that_was_not_still_once_and_of_no_other() -> None:
+    still = look(differences=[0.0, 0.01, 0.0])
+    assert judged(still, NOON).suspects == ()
+    assert judged(still, NOON).labels == (NOT_DECIDABLE,)
+    assert judged(still, NOON, before=Before(noise=0.3)).suspects == (Suspect.FROZEN,)
+    assert judged(still, NOON, before=Before(noise=0.01)).suspects == ()
+    assert judged(look(differences=[0.0, 0.0]), NOON, before=Before(noise=0.3)).suspects == ()
+
+
+def test_covered_and_blurred_are_suspicions_and_no_faults() -> None:
+    covered = look(scene=scene(gradient_p90=9.0, gradient_p99=14.0))
+    assert judged(covered, NOON).suspects == (Suspect.COVERED,)
+    blurred = judged(look(scene=scene(sharpness=0.3)), NOON, before=Before(sharpness=0.6))
+    assert (blurred.state, blurred.suspects) == (State.GOOD, (Suspect.BLURRED,))
+
+
+# --- hours ----------------------------------------------------------------------------------------
+
+
+@given(st.times(), st.times(), st.times())
+def test_hours_and_the_hours_between_are_a_day(begin: time, end: time, moment: time) -> None:
+    if begin != end:
+        assert Hours(begin, end).hold(moment) != Hours(end, begin).hold(moment)
+
+
+def test_hours_are_read_as_an_inventory_writes_them() -> None:
+    assert hours_of("22:00-05:00") == Hours(time(22), time(5))
+
+
+# --- which look -----------------------------------------------------------------------------------
+
+_WEEK = [datetime(2021, 5, 10 + day, 5, tzinfo=UTC) for day in range(7)]
+"""From a Monday on."""
+
+
+def remembered(last_full: datetime, *past: PastVerdict) -> PathMemory:
+    """What is remembered of a path that had a full look."""
+    return PathMemory(past=past or (PastVerdict(last_full, Verdict.UP),), full_look=last_full)
+
+
+def test_every_path_is_due_once_a_week_and_another_day_each_week() -> None:
+    days = [
+        [day for day, at in enumerate(_WEEK) if is_due(path, remembered(at - timedelta(days=2)), at)] for path in PATHS
+    ]
+    assert {len(of_path) for of_path in days} == {1}
+    cameras = [SUB._replace(camera=f"cam-{number}") for number in range(200)]
+    by_day = [sum(is_due(path, remembered(at - timedelta(days=2)), at) for path in cameras) for at in _WEEK]
+    assert min(by_day) > 10
+
+
+def test_what_had_no_full_look_or_failed_of_late_is_due() -> None:
+    assert is_due(SUB, PathMemory(), NOON)
+    assert is_due(SUB, remembered(NOON - timedelta(days=9)), NOON)
+    hour = timedelta(hours=1)
+    for at in _WEEK:
+        bad = remembered(at - hour, PastVerdict(at - hour, Verdict.DEGRADED))
+        assert is_due(SUB, bad, at)
+        assert not is_due(SUB, remembered(at - hour), at)
+
+
+@pytest.mark.parametrize("looks", Looks)
+def test_each_way_of_looking_gives_its_looks(looks: Looks) -> None:
+    targets = select(state())
+    memories = {SUB.name: remembered(NOON - timedelta(hours=1))}
+    given_ = looks_at(targets, looks, NOON, memories)
+    seconds = {name: one["seconds"] for name, one in given_.items()}
+    full = dict.fromkeys((path.name for path in PATHS), FULL_S)
+    quick = dict.fromkeys((path.name for path in PATHS), QUICK_S)
+    expected = {Looks.OFF: {}, Looks.QUICK: quick, Looks.FULL: full, Looks.DUE: full | {SUB.name: QUICK_S}}
+    assert seconds == expected[looks]
+
+
+def test_of_a_large_picture_key_frames_alone_are_decoded() -> None:
+    assert look_at(SUB, full=False)["every"]
+    assert not look_at(MAIN, full=True)["every"]
+    assert not look_at(SUB._replace(fps=120), full=False)["every"]
+
+
+def test_a_look_is_asked_of_the_relay_and_the_time_for_it_is_given() -> None:
+    targets = select(state())
+    looks = looks_at(targets, Looks.FULL, NOON, {})
+    plain, looking = (
+        {call.spec.id: call.request for call in probe_calls(targets, observe_requests(), limits)}
+        for limits in (ProbeLimits(), ProbeLimits(looks=looks))
+    )
+    assert plain[CENTRE] == looking[CENTRE]
+    assert {path["name"]: path["look"] for path in looking[RELAY]["relay"]["paths"]} == looks
+    longer = looking[RELAY]["deadline_s"] - plain[RELAY]["deadline_s"]
+    assert longer == pytest.approx(LONGEST_S * len(PATHS) / ProbeLimits().max_readers)
+    assert not any("look" in path for path in plain[RELAY]["relay"]["paths"])
+
+
+@pytest.mark.parametrize(
+    ("seconds", "keys", "full"), [(3.0, 4, False), (10.0, 4, True), (9.9, 3, False), (60.0, 1, True), (30.0, 3, False)]
+)
+def test_a_look_is_full_that_saw_enough_key_frames_or_took_as_long_as_it_could(
+    seconds: float,
+    keys: int,
+    full: bool,  # noqa: FBT001 (a test's)
+) -> None:
+    assert is_full(look(looked_s=seconds, key_frames=keys)) == full
+
+
+# --- a hostile host -------------------------------------------------------------------------------
+
+
+@given(
+    st.sampled_from(sorted(picture())),
+    st.recursive(st.none() | st.booleans() | st.floats() | st.integers() | st.text(), st.lists, max_leaves=5),
+)
+@settings(max_examples=300, deadline=None)
+def test_a_look_that_cannot_be_is_that_hosts_error_and_breaks_nothing(name: str, value: Any) -> None:
+    try:
+        measured = picture_in(fields_of(picture() | {name: value}))
+    except UnreadableError:
+        return
+    judged(measured, NOON)
+
+
+def test_a_host_that_says_what_cannot_be_is_not_believed() -> None:
+    document = documents()[RELAY]
+    document["relay"]["paths"][SUB.name]["read"]["picture"] = picture(scene=scene(one_level=1.5))
+    host = parse_evidence(HostAnswer(RELAY, CallOutcome.ANSWERED, document))
+    assert host.outcome is CallOutcome.FAILED
+    assert "one_level is more than all" in host.error
