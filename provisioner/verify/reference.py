@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -27,15 +27,17 @@ DOWN: Final = 16
 COARSE: Final = 2
 """A cell of strengths is so many cells of edges wide and high."""
 
-FAR: Final = 0.65
+FAR: Final = 0.6
 """A view further than this from every reference is another view."""
-NEAR: Final = 0.55
+NEAR: Final = 0.5
 """A view nearer than this to another camera's reference is that camera's."""
 LOST: Final = 0.25
 """If this share of the cells that have edges in the reference has none, something covers them."""
 ALL_LOST: Final = 0.85
-SOFT: Final = 0.6
+SOFT: Final = 0.5
 """A picture whose steps are softer than this share of the reference's is blurred."""
+SHARP: Final = 0.4
+"""A reference whose steps are no steeper than this, by little light and much noise, cannot tell a blurred picture."""
 MOST_REFERENCES: Final = 4
 
 LASTS_CHECKS: Final = 3
@@ -110,7 +112,10 @@ def _distance(pairs: Iterable[tuple[int, int]]) -> float:
 
 
 def likeness_to_itself(view: View) -> float:
-    """How far a view is from itself, moved by 15 to 40 % of the picture: the nearest of these."""
+    """How far a view is from itself, moved by 15 to 40 % of the picture: the nearest of these.
+
+    What a move brings into the picture is as far from the reference as chance.
+    """
     across = (_moved(view, shift, 0) for shift in _SHIFTS_ACROSS)
     down = (_moved(view, 0, shift) for shift in _SHIFTS_DOWN)
     return min(*across, *down)
@@ -118,9 +123,11 @@ def likeness_to_itself(view: View) -> float:
 
 def _moved(view: View, across: int, down: int) -> float:
     rows = [view.edges[row * ACROSS : (row + 1) * ACROSS] for row in range(DOWN)]
-    return _distance(
+    kept = (1 - across / ACROSS) * (1 - down / DOWN)
+    there = _distance(
         pair for row, moved in zip(rows, rows[down:], strict=False) for pair in zip(row, moved[across:], strict=False)
     )
+    return kept * there + 1 - kept
 
 
 def report_on(references: References) -> ReferenceReport | None:
@@ -213,6 +220,7 @@ class ViewJudgement:
 
 NO_REFERENCE: Final = "no reference"
 MOVE_NOT_DETECTABLE: Final = "move not detectable here"
+BLUR_NOT_DETECTABLE: Final = "blur not detectable here"
 TOO_DARK: Final = "too dark to compare"
 TOO_PLAIN: Final = "too few edges to compare"
 NOT_MEASURED: Final = "no view was measured"
@@ -241,8 +249,12 @@ def judge_view(
         return ViewJudgement(not_decidable=TOO_PLAIN, judged=False)
     if far > FAR:
         return ViewJudgement((_another_view(view, far, others),))
-    blurred = _blurred(view, alike)
-    return ViewJudgement((blurred,) if blurred else (), "" if move_shows(reference.view) else MOVE_NOT_DETECTABLE)
+    notes = [] if move_shows(reference.view) else [MOVE_NOT_DETECTABLE]
+    softest = min(one.view.sharpness for one in alike)
+    if softest < SHARP:
+        return ViewJudgement(not_decidable=", ".join((*notes, BLUR_NOT_DETECTABLE)))
+    blurred = _blurred(view, softest)
+    return ViewJudgement((blurred,) if blurred else (), ", ".join(notes))
 
 
 def _nothing_to_compare(
@@ -300,10 +312,9 @@ def _pairs_without(view: View, reference: View, lost: frozenset[int]) -> Iterabl
             yield pair
 
 
-def _blurred(view: View, alike: Sequence[Reference]) -> Suspect | None:
+def _blurred(view: View, softest: float) -> Suspect | None:
     """Whether it is much softer than the softest reference of the same light."""
-    softest = min((one.view.sharpness for one in alike), default=0.0)
-    if not view.says_something or softest <= 0 or view.sharpness >= SOFT * softest:
+    if view.sharpness >= SOFT * softest:
         return None
     return Suspect(Word.BLURRED, f"its edges are {view.sharpness / softest:.0%} as sharp as accepted")
 

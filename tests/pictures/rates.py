@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TypedDict
 
@@ -63,7 +63,6 @@ class Camera:
     """What is known of one camera while its nights are judged."""
 
     references: References = ()
-    noise: float | None = None
     memory: PathMemory = field(default_factory=PathMemory)
 
 
@@ -103,7 +102,7 @@ def _of_camera(number: int, looks: Sequence[Look], references: Mapping[int, Refe
         if look.fault == Fault.NONE.value:
             continue
         if before is None or before.fault != look.fault or look.night <= before.night:
-            spell = Camera(healthy.references, healthy.noise)
+            spell = Camera(healthy.references, replace(PathMemory(), noise=healthy.memory.noise))
         nights.append(_judged(look, spell, others))
     return nights
 
@@ -112,18 +111,17 @@ def _judged(look: Look, camera: Camera, others: Mapping[str, References]) -> Nig
     picture, at = _picture(look), _FIRST + timedelta(days=look.night)
     if picture is None:
         return Night(look, True, "", False, None, frozenset(), ())  # noqa: FBT003 (fields in their order)
-    judgement = judged(picture, at, Agreed(fps=look.agreed_fps), Before(camera.memory.keys, camera.noise))
+    judgement = judged(picture, at, Agreed(fps=look.agreed_fps), Before(camera.memory.keys, camera.memory.noise))
     dark = judgement.state is State.DARK
     seen = judge_view(view_of(picture), camera.references, others, at, dark=dark)
     kinds = _kinds(judgement, seen.kinds)
     fault = judgement.fault.cause.value if judgement.fault else ""
     keys = () if dark else picture.packets.keys
     verdict = Verdict.DOWN if fault else Verdict.UP
-    camera.memory = after(camera.memory, Looked("path", at, verdict, keys=keys, suspects=kinds))
-    if judgement.noise is not None and not fault:
-        camera.noise = judgement.noise if camera.noise is None else max(camera.noise, judgement.noise)
+    noise = None if fault else judgement.noise
+    camera.memory = after(camera.memory, Looked("path", at, verdict, keys=keys, suspects=kinds, noise=noise))
     lasts = frozenset(one.kind for one in camera.memory.suspects if lasting(one)) if kinds is not None else frozenset()
-    undecided = (*judgement.labels, *([seen.not_decidable] if seen.not_decidable else []))
+    undecided = (*judgement.labels, *filter(None, seen.not_decidable.split(", ")))
     return Night(look, False, fault, dark, kinds, lasts, undecided)  # noqa: FBT003
 
 
@@ -135,7 +133,11 @@ def _kinds(judgement: Judgement, seen: frozenset[str] | None) -> frozenset[str] 
 
 
 def _picture(look: Look) -> Picture | None:
-    return None if look.picture is None else picture_in(fields_of(look.picture))
+    """What was measured. A simulated camera sends as fast as it goes; what a real one sends comes in its time."""
+    if look.picture is None:
+        return None
+    picture = picture_in(fields_of(look.picture))
+    return replace(picture, packets=replace(picture.packets, arrived_s=look.seconds))
 
 
 def view_of(picture: Picture | None) -> View | None:
