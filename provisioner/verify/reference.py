@@ -34,7 +34,7 @@ NEAR: Final = 0.5
 LOST: Final = 0.25
 """If this share of the cells that have edges in the reference has none, something covers them."""
 ALL_LOST: Final = 0.85
-SOFT: Final = 0.5
+SOFT: Final = 0.4
 """A picture whose steps are softer than this share of the reference's is blurred."""
 SHARP: Final = 0.4
 """A reference whose steps are no steeper than this, by little light and much noise, cannot tell a blurred picture."""

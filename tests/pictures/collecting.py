@@ -52,6 +52,7 @@ class Look:
         fault: what was wrong, in the words of `Fault`; `size`: how large it was, of those that differ.
         full: whether it was a full look; `seconds`: how long it was.
         by_day: whether it was by day.
+        damaged: of how many pictures the relay did not get all.
         picture: the reader's measures; None where it decoded nothing.
     """
 
@@ -67,6 +68,7 @@ class Look:
     agreed_fps: int
     grain: int
     size: float
+    damaged: int
     picture: dict[str, Any] | None
     cpu_s: float
 
@@ -147,6 +149,7 @@ def _look(by: Watcher, shot: Shot, *, full: bool = False) -> Look:
         agreed_fps=camera.agreed_fps,
         grain=night.grain,
         size=trouble.blur or trouble.cover or trouble.turn or trouble.zoom - 1,
+        damaged=seen.damaged,
         picture=seen.picture,
         cpu_s=seen.cpu_s,
     )

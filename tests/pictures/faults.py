@@ -19,7 +19,7 @@ class Fault(Enum):
     CARD = "no-video card"
     FLAT = "flat"
     REPEAT = "repeated key picture"
-    LOOP = "loop"
+    LOOP = "loop of 1-8 s"
     SLICES = "corrupt: bytes of slices"
     LOSS_QUARTER = "corrupt: 25 % of packets lost"
     LOSS_FEW = "corrupt: 3 % of packets lost"

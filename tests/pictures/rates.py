@@ -86,7 +86,7 @@ def _is_reference(look: Look) -> bool:
 def _references(looks: Iterable[Look]) -> dict[int, References]:
     found: dict[int, References] = defaultdict(tuple)
     for look in looks:
-        if _is_reference(look) and (view := view_of(_picture(look))) is not None:
+        if _is_reference(look) and (view := view_of(_picture(look))) is not None and view.says_something:
             at = _FIRST + (_NOON if look.by_day else timedelta())
             found[look.camera] += (Reference(view, at),)
     return found
@@ -111,7 +111,9 @@ def _judged(look: Look, camera: Camera, others: Mapping[str, References]) -> Nig
     picture, at = _picture(look), _FIRST + timedelta(days=look.night)
     if picture is None:
         return Night(look, True, "", False, None, frozenset(), ())  # noqa: FBT003 (fields in their order)
-    judgement = judged(picture, at, Agreed(fps=look.agreed_fps), Before(camera.memory.keys, camera.memory.noise))
+    judgement = judged(
+        picture, at, Agreed(fps=look.agreed_fps), Before(camera.memory.keys, camera.memory.noise), look.damaged
+    )
     dark = judgement.state is State.DARK
     seen = judge_view(view_of(picture), camera.references, others, at, dark=dark)
     kinds = _kinds(judgement, seen.kinds)

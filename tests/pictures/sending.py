@@ -23,14 +23,15 @@ _HEAD = 12
 _SHORTEST = 40
 
 
-def sent(shot: Shot, units: Sequence[Unit]) -> tuple[bytes, ...]:
-    """The packets of a film, with what is wrong with the stream."""
+def sent(shot: Shot, units: Sequence[Unit]) -> tuple[tuple[bytes, ...], int]:
+    """The packets of a film, with what is wrong with the stream; and of how many pictures a part does not come."""
     random = chance("stream", shot.random.random())
     rate = shot.camera.agreed_fps
     units = _spoilt(shot, units, random)
     sequence, clock = random.randrange(1 << 16), random.randrange(1 << 31)
     lost = _LOST.get(shot.trouble.fault, 0.0)
     out: list[bytes] = []
+    of: list[int] = []
     for number, unit in enumerate(units):
         ticks = 0 if shot.trouble.fault is Fault.STUCK else round(unit.at * CLOCK_RATE)
         if shot.trouble.fault is Fault.STUCK:
@@ -38,14 +39,15 @@ def sent(shot: Shot, units: Sequence[Unit]) -> tuple[bytes, ...]:
         whole = packets(unit.nals, sequence & 0xFFFF, clock + ticks, shot.camera.number + 1)
         sequence += len(whole)
         out.extend(whole)
-    return _some_of(out, lost, random) if lost else tuple(out)
+        of += [number] * len(whole)
+    gone = _gone(len(out), lost, random) if lost else frozenset()
+    return tuple(one for place, one in enumerate(out) if place not in gone), len({of[place] for place in gone})
 
 
-def _some_of(stream: Sequence[bytes], lost: float, random: Random) -> tuple[bytes, ...]:
-    """The packets that come: of so many one is lost at least, and neither the first nor the last."""
-    gone = {place for place in range(1, len(stream) - 1) if random.random() < lost}
-    gone |= {random.randrange(1, len(stream) - 1)}
-    return tuple(packet for place, packet in enumerate(stream) if place not in gone)
+def _gone(count: int, lost: float, random: Random) -> frozenset[int]:
+    """Which packets do not come: one of a look at least, and neither the first nor the last."""
+    gone = {place for place in range(1, count - 1) if random.random() < lost}
+    return frozenset(gone | {random.randrange(1, count - 1)})
 
 
 def _spoilt(shot: Shot, units: Sequence[Unit], random: Random) -> Sequence[Unit]:
