@@ -33,7 +33,7 @@ class Size:
         cameras: how many cameras.
         nights: how many nights of each are healthy.
         hard: of how many nights of each camera every hard fault is tried.
-        soft: every how-manieth camera has every soft fault, for `LASTS` nights each.
+        soft: every how-manieth camera has every soft fault, for `LASTS` nights each; 0 is none.
     """
 
     seed: int
@@ -100,7 +100,7 @@ def _of_camera(work: tuple[Size, int]) -> list[Look]:
                 looks += _lasting(
                     by, camera, (night,) * _needs(fault), trouble_of(fault, size.seed, number + 1000 * turn)
                 )
-        if number % size.soft == 0:
+        if size.soft and number % size.soft == 0:
             for fault in SOFT:
                 begin = (number + 5 * SOFT.index(fault)) % size.nights
                 looks += _lasting(by, camera, past[begin : begin + LASTS], trouble_of(fault, size.seed, number))

@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from textwrap import wrap
 from typing import TypedDict
 
 from provisioner.hosts.document import fields_of
@@ -27,6 +28,7 @@ from tests.pictures.faults import HARD, SOFT, Fault
 _FIRST = datetime(2021, 6, 1, 19, 30, tzinfo=UTC)
 """Half past two at night in Vietnam."""
 _NOON = timedelta(hours=-14)
+_WIDTH = 120
 _BOUND = 3.0
 """Of none in n, the true share is below 3/n with 95 % (the rule of three)."""
 
@@ -286,15 +288,16 @@ def per_thousand(count: int, days: int) -> str:
     return f"{1000 * count / days:.1f}" if count else f"0 (≤ {1000 * _BOUND / days:.1f})"
 
 
-def material(of: Figures) -> str:
+def material(of: Figures) -> list[str]:
     """One sentence: how much was simulated."""
     healthy = of["healthy"]
     spells = sum(found["spells"] for found in of["faults"].values())
-    return (
+    sentence = (
         f"Seed {of['seed']}: {healthy['days']:,} healthy camera-days ({24 * healthy['days']:,} camera-hours) of"
         f" {healthy['cameras']} cameras, one check a night: {healthy['days'] - healthy['full']:,} quick looks and"
         f" {healthy['full']:,} full ones, {healthy['seconds']:,} seconds of video; and {spells:,} faults."
     )
+    return wrap(sentence, _WIDTH)
 
 
 def healthy_table(of: Figures) -> list[str]:
@@ -326,4 +329,4 @@ def fault_table(of: Figures) -> list[str]:
 
 def page(of: Figures) -> list[str]:
     """What the page has of it."""
-    return [material(of), "", *healthy_table(of), "", *fault_table(of)]
+    return [*material(of), "", *healthy_table(of), "", *fault_table(of)]
