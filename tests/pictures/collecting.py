@@ -134,7 +134,7 @@ def _neighbour(number: int) -> int:
 
 
 def _look(by: Watcher, shot: Shot, *, full: bool = False) -> Look:
-    seen = by.look(shot, full=full)
+    seen = by.look(shot)
     camera, night, trouble = shot.camera, shot.night, shot.trouble
     return Look(
         camera=camera.number,
