@@ -57,8 +57,8 @@ HEALTHY: Final[Mapping[str, Scene]] = {
     "day": Scene(f"testsrc2={_SIZE},{_noise(4)}"),
     "day-crf": Scene(f"testsrc2={_SIZE},{_noise(4)}", _CRF),
     "facade": Scene(f"{_SCENE},{_noise(3)}"),
+    "infrared": Scene(f"{_lit('40+val/3')},{_noise(6)}"),
     "fog": Scene(f"{_lit('150+val/8')},{_noise(3)}"),
-    "night": Scene(f"{_lit('16+val/12')},{_noise(3)}"),
     "snow-noise": Scene(f"{_SCENE},{_noise(40)}"),
     "overlay-clock": Scene(f"{_SCENE},{_noise(3)},{_CLOCK}"),
     "empty-corridor": Scene(f"{_STILL},{_noise(3)}", _CRF),
@@ -77,6 +77,7 @@ HEALTHY: Final[Mapping[str, Scene]] = {
 DARK: Final[Mapping[str, Scene]] = {
     "nearly-black-under-a-clock": Scene(f"{_lit('16+val/30')},{_noise(3)},{_CLOCK}"),
     "nearly-black": Scene(f"{_lit('16+val/30')},{_noise(2)}", _CRF),
+    "night": Scene(f"{_lit('16+val/12')},{_noise(3)}"),
     "one-lamp": Scene(f"{_colour('black')},drawbox=300:150:12:12:white:fill,gblur=5,{_noise(2)}"),
 }
 """By name, what cannot be judged."""

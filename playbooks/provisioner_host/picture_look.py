@@ -34,7 +34,9 @@ _SIZES = (
 )
 
 # From the beginning of a line: what a stream says of itself may stand anywhere else.
-_SHOWN = re.compile(r"^\[Parsed_showinfo_(\d) @ 0x[0-9a-f]+\] n: [^\n]*\bpts_time:(-?[\d.]{1,20})[^\n]*\biskey:(\d)\b")
+_SHOWN = re.compile(
+    r"^\[Parsed_showinfo_(\d) @ 0x[0-9a-f]+\] n: *\d+ [^\n]*\bpts_time:(-?[\d.]{1,20})[^\n]*\biskey:(\d)\b"
+)
 _DECODER = re.compile(r"^\[(?:h264|hevc) @ 0x[0-9a-f]+\] (.*)")
 _REPEATED = re.compile(r"^ {4}Last message repeated (\d{1,9}) times")
 _MISSED = re.compile(r"^\[rtsp @ 0x[0-9a-f]+\] (?:RTP: missed (\d{1,9}) packets|RTP: PT=\w+: bad cseq)")

@@ -63,12 +63,14 @@ _NEXT_STEPS = {
 
 def verify_ending(result: VerifyResult) -> tuple[str, ...]:
     """The last lines, the worst first, with what to do next; none where all is as it should be."""
-    total = total_of("", result.paths)
-    sentences = [
-        f"{total.counts[verdict]} of {counted(total.paths, 'path')} {verdict.value}{_on(result, verdict)}; {step}"
-        for verdict, step in _NEXT_STEPS.items()
-        if total.counts.get(verdict)
-    ]
+    share = f"of {counted(len(result.paths), 'path')}"
+    sentences = []
+    for verdict, step in _NEXT_STEPS.items():
+        if paths := [path for path in result.paths if path.verdict is verdict and _is_for_whoever_reads(path)]:
+            sentences.append(f"{len(paths)} {share} {verdict.value}{_on(paths)}; {step}")
+    if once := [path for path in result.paths if _failed_once(path)]:
+        step = "they failed once; verify again in a minute, or see their incidents"
+        sentences.append(f"{len(once)} {share} failing and not yet confirmed{_on(once)}; {step}")
     sentences += [line for line in (_maintenance_ending(result), _share_ending(result)) if line]
     if silent := [host.host for host in result.hosts if host.outcome != "answered"]:
         sentences.append(f"{counted(len(silent), 'host')} not read: {named(silent)}; nothing is said of what it holds")
@@ -100,9 +102,19 @@ def _share_ending(result: VerifyResult) -> str:
     return f"{share}; nothing is said of the other {left}" if left else share
 
 
-def _on(result: VerifyResult, verdict: Verdict) -> str:
+def _failed_once(path: PathVerdict) -> bool:
+    """Whether a path failed, and that was not yet seen again."""
+    return path.verdict is Verdict.UNKNOWN and path.standing is not None
+
+
+def _is_for_whoever_reads(path: PathVerdict) -> bool:
+    """Whether something is to be done about a path's verdict; what nobody asked for has a line of its own."""
+    return path.cause is not Cause.NOT_ASKED and not _failed_once(path)
+
+
+def _on(paths: Iterable[PathVerdict]) -> str:
     """The relays whose paths those are."""
-    return f" on {named(sorted({path.relay for path in result.paths if path.verdict is verdict}))}"
+    return f" on {named(sorted({path.relay for path in paths}))}"
 
 
 def seconds_of(result: VerifyResult) -> int:

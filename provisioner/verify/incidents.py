@@ -11,6 +11,8 @@ from provisioner.verify.result import Cause, Incident, Layer, PathVerdict, Verdi
 from provisioner.verify.wanted import PathToCheck
 
 Key = tuple[Layer, str, Cause]
+# What all channels of a recorder have together is the recorder's.
+_OF_CHANNELS = ((Layer.CAMERA, Cause.SILENT), (Layer.PICTURE, Cause.NO_VIDEO))
 
 
 def incidents_of(verdicts: Sequence[PathVerdict], targets: Iterable[PathToCheck]) -> tuple[Incident, ...]:
@@ -46,16 +48,16 @@ def _whole_sites(
 def _whole_recorders(
     groups: dict[Key, list[PathVerdict]], devices: dict[str, tuple[str, str]]
 ) -> dict[Key, list[PathVerdict]]:
-    """Make one incident of a recorder all of whose channels are silent."""
+    """Make one incident of a recorder all of whose channels are silent, or show that they have no video."""
     of_device: dict[tuple[str, str], set[str]] = defaultdict(set)
     for path, device in devices.items():
         of_device[device].add(path)
-    for (site, name), paths in of_device.items():
-        silent = {
+    for ((site, name), paths), (layer, cause) in product(of_device.items(), _OF_CHANNELS):
+        alike = {
             key: verdicts
             for key, verdicts in groups.items()
-            if key[0] is Layer.CAMERA and key[2] is Cause.SILENT and {p.path for p in verdicts} <= paths
+            if (key[0], key[2]) == (layer, cause) and {p.path for p in verdicts} <= paths
         }
-        if len(silent) > 1 and {p.path for verdicts in silent.values() for p in verdicts} == paths:
-            groups[Layer.RECORDER, f"{site}/{name}", Cause.SILENT] = [p for key in silent for p in groups.pop(key)]
+        if len(alike) > 1 and {p.path for verdicts in alike.values() for p in verdicts} == paths:
+            groups[Layer.RECORDER, f"{site}/{name}", cause] = [p for key in alike for p in groups.pop(key)]
     return groups

@@ -93,7 +93,7 @@ LEVELS: tuple[Level, ...] = (
         number=6,
         name="picture of something",
         statement=(
-            "where a look was due: no black, flat, repeated or damaged picture, no card, the agreed rate, a clock that runs"
+            "where a look was due: no black, flat, repeated or damaged picture, no card, the agreed rate, a true clock"
         ),
         check=picture_check,
         subject=Subject.PICTURE,

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from provisioner.desired.spec import MediaPath
-from provisioner.verify.memory import NOTHING, Memories, PathMemory
-from provisioner.verify.result import Verdict
+from provisioner.verify.memory import NOTHING, Memories
+from provisioner.verify.rotation import full_look_due
 from provisioner.verify.wanted import PathToCheck
 
 if TYPE_CHECKING:  # the host's own package: its types are for the type checker, the module is not installed here
@@ -28,10 +27,6 @@ LONGEST_S: Final = 60.0
 # A quarter of a second of one processor for ten seconds; of larger streams key frames alone are decoded.
 _PIXELS_A_SECOND: Final = 6_000_000
 _USUAL_FPS: Final = 25
-_DAYS: Final = 7
-_STALE: Final = timedelta(days=8)
-_YESTERDAY: Final = timedelta(hours=36)
-_VIETNAM: Final = timedelta(hours=7)
 
 
 class Looks(StrEnum):
@@ -51,12 +46,11 @@ def looks_at(
         return {}
     full = looks is Looks.FULL
     due = looks is Looks.DUE
-    return {
-        target.path.name: look_at(
-            target.path, full=full or (due and is_due(target.path, memories.get(target.path.name, NOTHING), at))
-        )
-        for target in targets
-    }
+
+    def is_full(target: PathToCheck) -> bool:
+        return full or (due and full_look_due(target, memories.get(target.path.name, NOTHING), at) is not None)
+
+    return {target.path.name: look_at(target.path, full=is_full(target)) for target in targets}
 
 
 def look_at(path: MediaPath, *, full: bool) -> wire.LookToTake:
@@ -70,21 +64,3 @@ def look_at(path: MediaPath, *, full: bool) -> wire.LookToTake:
 def longest_s(look: wire.LookToTake) -> float:
     """How long a look takes at most."""
     return max(look["seconds"], look["most_s"])
-
-
-def is_due(path: MediaPath, memory: PathMemory, at: datetime) -> bool:
-    """Whether a path is due for a full look: it has its day of the week, never had one, or failed of late.
-
-    The days of a week are another order of cameras than those of the next.
-    """
-    full, last = memory.full_look, memory.last
-    if full is None or at - full > _STALE:
-        return True
-    failed = any(one.verdict in {Verdict.DOWN, Verdict.DEGRADED} and at - one.at < _YESTERDAY for one in memory.past)
-    return failed or last is None or (_is_day_of(path, at) and at - full > timedelta(days=1))
-
-
-def _is_day_of(path: MediaPath, at: datetime) -> bool:
-    year, week, weekday = (at.astimezone(UTC) + _VIETNAM).isocalendar()
-    camera = f"{path.facility}/{path.camera} {year}-{week}"
-    return int.from_bytes(hashlib.sha256(camera.encode()).digest()[:4], "big") % _DAYS == weekday - 1

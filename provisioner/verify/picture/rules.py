@@ -20,14 +20,15 @@ from provisioner.verify.result import Cause
 
 # --- thresholds -----------------------------------------------------------------------------------
 
-# Half of all pixels are no lighter than this in rooms without light; under infrared light none is as dark.
-_DARK_MEDIAN: Final = 10
+# Half of all pixels are no lighter than this in rooms without light; under infrared light none is as dark. Of cameras
+# that say that they use all levels, and do not, 16 is black.
+_DARK_MEDIAN: Final = 24
 # A picture that is dark and nevertheless has edges shows something: it is judged as any other.
 _DARK_EDGES: Final = 46.0
-# Nothing at all: no spot that is lighter (the dark rooms that show anything have one of 7), and no slope but that of
-# noise (the least that such rooms have is 10).
-_BLACK_SPOT: Final = 6
-_BLACK_EDGES: Final = 6.0
+# Nothing at all: no spot that is lighter (the dark rooms that show anything have one of 6), and no slope but that of
+# noise (the least that such rooms have is 4; noise alone has 2).
+_BLACK_SPOT: Final = 4
+_BLACK_EDGES: Final = 3.5
 # One surface: no camera's picture has so many equal pixels, as its sensor is never quite still.
 _FLAT_CELLS: Final = 0.97
 _FLAT_LEVELS: Final = 0.88
@@ -36,9 +37,10 @@ _FLAT_SPREAD: Final = 8
 # both: lamps are round and soft).
 _CARD_LEVEL: Final = 0.9
 _CARD_EDGES: Final = 100.0
-# A card of several colours: as few levels as a program has colours, far apart.
+# A card of several colours: as few levels as a program has colours, far apart, none of them nearly everywhere.
 _BARS_LEVELS: Final = 12
-_BARS_SPREAD: Final = 100
+_BARS_SPREAD: Final = 160
+_BARS_LEVEL: Final = 0.25
 # A lens that is covered lets light through and no edge; a room that is nearly dark has no edges either, and less light.
 _COVERED_MEDIAN: Final = 24
 _COVERED_P90: Final = 12.0
@@ -67,8 +69,9 @@ _FEWEST_PACKETS: Final = 4
 # Stuck: not one pair of pictures at one moment, as a camera may send once after it has set its clock.
 _EQUAL: Final = 3
 _EQUAL_SHARE: Final = 0.05
-# A clock of pictures that goes at less than half or more than twice the time.
-_CLOCK_OFF: Final = 2.0
+# A clock of pictures that hardly goes. Where a network is too slow pictures come later than they are shown, and faster
+# where they were held up: neither says anything of the camera's clock.
+_CLOCK_SLOW: Final = 10.0
 _LONG_ENOUGH_S: Final = 2.0
 _KBIT: Final = 125.0
 
@@ -207,7 +210,8 @@ def no_picture(scene: Scene) -> Fault | None:
     if scene.median <= _DARK_MEDIAN and scene.bright <= _BLACK_SPOT and scene.gradient_p99 < _BLACK_EDGES:
         return Fault(Cause.BLACK_PICTURE, "the picture is black, without a light or an edge: look at lens and sensor")
     card = scene.one_level >= _CARD_LEVEL and scene.gradient_p99 >= _CARD_EDGES
-    bars = scene.levels <= _BARS_LEVELS and scene.spread >= _BARS_SPREAD and scene.median > _DARK_MEDIAN
+    colours = scene.levels <= _BARS_LEVELS and scene.one_level <= _BARS_LEVEL
+    bars = colours and scene.spread >= _BARS_SPREAD and scene.median > _DARK_MEDIAN
     if card or bars:
         detail = "a card is shown, as recorders do that get no video: look at the camera behind it and its cable"
         return Fault(Cause.NO_VIDEO, detail)
@@ -280,7 +284,7 @@ def stuck_clock(packets: Packets) -> Fault | None:
         said = f"{packets.equal} of {packets.count} pictures have the time of the one before"
     elif packets.backward:
         said = f"{packets.backward} of {packets.count} pictures have a time long before that of earlier ones"
-    elif _is_long(packets) and not 1 / _CLOCK_OFF <= packets.span_s / packets.arrived_s <= _CLOCK_OFF:
+    elif _is_long(packets) and packets.span_s < packets.arrived_s / _CLOCK_SLOW:
         said = f"its pictures of {packets.arrived_s:.1f} s are marked as {packets.span_s:.1f} s"
     else:
         return None

@@ -186,6 +186,11 @@ def test_frames_before_the_first_key_frame_are_the_middle_of_something() -> None
     assert (measured["frames"], measured["key_frames"]) == (2, 1)
 
 
+def test_frames_are_counted_beyond_the_width_of_their_number() -> None:
+    many = b"".join((FRAME % (n, n == 0)).replace(b"n:   0", b"n:%4d" % n) for n in range(1200))
+    assert watched(many)["frames"] == 1200
+
+
 def test_packets_and_their_lines_wait_for_each_other() -> None:
     head = b"#codec_id 0: h264\n#tb 0: 1/10\n"
     lines = head + b"0, 0, 0, 1, 3, 0x00000001, F=0x0\n0, 1, 1, 1, 4, 0x00000002\n0, 2, 2, 1, 2, 0x00000003, F=0x0\n"

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
+from provisioner.report.text import verify_ending
 from provisioner.verify.maintenance import Window
 from provisioner.verify.memory import NOTHING, Memories, PathMemory
 from provisioner.verify.orders import Orders, Watch
@@ -282,3 +283,21 @@ def test_the_second_look_keeps_to_the_deadline() -> None:
     run(hosts, deadline_s=300)
     assert len(hosts.calls) == 2
     assert hosts.timeouts == [300, 300 - 9 - 60]
+
+
+# --- the last lines -------------------------------------------------------------------------------
+
+
+def test_the_last_lines_say_what_to_do_and_nothing_of_what_nobody_asked_for() -> None:
+    assert verify_ending(run(Hosts(well()), level=3)) == ("5 of 5 paths measured, 5 good up to level 3",)
+    sampled = verify_ending(run(Hosts(well()), sample=share_of("1")))
+    assert len(sampled) == 1
+    assert sampled[0].endswith(" up; nothing is said of the other 4")
+    step = "they failed once; verify again in a minute, or see their incidents"
+    assert verify_ending(run(Hosts(failing()), deadline_s=60)) == (
+        f"1 of 5 paths failing and not yet confirmed on edge-1; {step}",
+        "5 of 5 paths measured, 4 up",
+    )
+    assert verify_ending(verify_in(Hosts(failing()), window(STARTED, facilities=frozenset({"kcl-002"})))) == (
+        "1 of 5 paths in maintenance: without it 1 down; not counted as up, no alarm raised",
+    )

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from provisioner.hosts.document import UnreadableError, fields_of
 from provisioner.hosts.runner import CallOutcome, HostAnswer
 from provisioner.verify.evidence import parse_evidence
-from provisioner.verify.memory import PastVerdict, PathMemory
+from provisioner.verify.memory import PathMemory
 from provisioner.verify.picture.check import is_full
-from provisioner.verify.picture.due import FULL_S, LONGEST_S, QUICK_S, Looks, is_due, look_at, looks_at
+from provisioner.verify.picture.due import FULL_S, LONGEST_S, QUICK_S, Looks, look_at, looks_at
 from provisioner.verify.picture.hours import Hours, hours_of
 from provisioner.verify.picture.measures import Picture, picture_in
 from provisioner.verify.picture.rules import (
@@ -29,7 +29,8 @@ from provisioner.verify.picture.rules import (
     judged,
 )
 from provisioner.verify.requests import ProbeLimits, probe_calls
-from provisioner.verify.result import Cause, Verdict
+from provisioner.verify.result import Cause
+from provisioner.verify.rotation import full_look_due
 from provisioner.verify.wanted import select
 from tests.unit.verify.world import (
     CENTRE,
@@ -45,6 +46,7 @@ from tests.unit.verify.world import (
 
 NOON, MIDNIGHT = datetime(2021, 5, 11, 5, tzinfo=UTC), datetime(2021, 5, 11, 17, tzinfo=UTC)
 SUB, MAIN = PATHS[1], PATHS[0]
+TARGET = next(target for target in select(state()) if target.path.name == SUB.name)
 KEYS = [f"{number:016x}" for number in range(30)]
 
 
@@ -164,9 +166,9 @@ def test_a_rate_is_held_against_what_was_agreed_before_what_is_declared(
         ({"equal": 3}, "timestamps stuck"),
         ({"backward": 1}, "timestamps stuck"),
         ({"span_s": 0.2}, "timestamps stuck"),
-        ({"span_s": 90.0}, "timestamps stuck"),
-        # A file, or a burst: nothing follows from how fast it came.
+        # A file, or what was held up: nothing follows from how fast it came.
         ({"arrived_s": 0.1}, ""),
+        ({"span_s": 90.0}, ""),
         ({"gaps": 2}, ""),
         ({"gaps": 3}, "corrupt picture"),
     ],
@@ -196,6 +198,19 @@ def test_a_dark_picture_repeats_nothing() -> None:
     again = packets(keys=[KEYS[0]] * 3)
     assert cause_of(look(packets=again)) == "picture repeats"
     assert judged(look(packets=again, scene=dark), MIDNIGHT).state is State.DARK
+
+
+def test_a_key_picture_that_an_earlier_look_saw_is_a_repetition() -> None:
+    here = look(packets=packets(keys=KEYS[:3]))
+    assert cause_of(here, before=Before(KEYS[3:])) == ""
+    assert cause_of(here, before=Before(KEYS[2:])) == "picture repeats"
+
+
+def test_a_black_picture_is_a_fault_but_in_the_hours_that_are_named() -> None:
+    black = look(scene=scene(median=0, bright=0, spread=0, one_level=1.0, gradient_p90=0.0, gradient_p99=0.0))
+    at_noon = Agreed(dark_hours=(hours_of("11:00-13:00"),))
+    assert (cause_of(black), cause_of(black, at_noon)) == ("black picture", "")
+    assert judged(black, NOON, at_noon).state is State.DARK
 
 
 def test_a_still_picture_is_suspected_of_a_camera_that_was_not_still_once_and_of_no_other() -> None:
@@ -229,40 +244,17 @@ def test_hours_are_read_as_an_inventory_writes_them() -> None:
 
 # --- which look -----------------------------------------------------------------------------------
 
-_WEEK = [datetime(2021, 5, 10 + day, 5, tzinfo=UTC) for day in range(7)]
-"""From a Monday on."""
-
-
-def remembered(last_full: datetime, *past: PastVerdict) -> PathMemory:
-    """What is remembered of a path that had a full look."""
-    return PathMemory(past=past or (PastVerdict(last_full, Verdict.UP),), full_look=last_full)
-
-
-def test_every_path_is_due_once_a_week_and_another_day_each_week() -> None:
-    days = [
-        [day for day, at in enumerate(_WEEK) if is_due(path, remembered(at - timedelta(days=2)), at)] for path in PATHS
-    ]
-    assert {len(of_path) for of_path in days} == {1}
-    cameras = [SUB._replace(camera=f"cam-{number}") for number in range(200)]
-    by_day = [sum(is_due(path, remembered(at - timedelta(days=2)), at) for path in cameras) for at in _WEEK]
-    assert min(by_day) > 10
-
-
-def test_what_had_no_full_look_or_failed_of_late_is_due() -> None:
-    assert is_due(SUB, PathMemory(), NOON)
-    assert is_due(SUB, remembered(NOON - timedelta(days=9)), NOON)
-    hour = timedelta(hours=1)
-    for at in _WEEK:
-        bad = remembered(at - hour, PastVerdict(at - hour, Verdict.DEGRADED))
-        assert is_due(SUB, bad, at)
-        assert not is_due(SUB, remembered(at - hour), at)
-
 
 @pytest.mark.parametrize("looks", Looks)
 def test_each_way_of_looking_gives_its_looks(looks: Looks) -> None:
     targets = select(state())
-    memories = {SUB.name: remembered(NOON - timedelta(hours=1))}
-    given_ = looks_at(targets, looks, NOON, memories)
+    # The night after a full look nothing is due that has not its turn.
+    last = next(
+        NOON + timedelta(days=day)
+        for day in range(7)
+        if full_look_due(TARGET, PathMemory(full_look=NOON), NOON + timedelta(days=day)) is None
+    )
+    given_ = looks_at(targets, looks, last, {SUB.name: PathMemory(full_look=NOON)})
     seconds = {name: one["seconds"] for name, one in given_.items()}
     full = dict.fromkeys((path.name for path in PATHS), FULL_S)
     quick = dict.fromkeys((path.name for path in PATHS), QUICK_S)
