@@ -240,7 +240,8 @@ def judge_view(
     """
     alike = _of_the_same_light(references, at)
     if why := _nothing_to_compare(view, references, alike, at, dark=dark):
-        return ViewJudgement(not_decidable=why, judged=False)
+        strange = None if view is None or dark else _stranger(view, references, others)
+        return ViewJudgement((strange,)) if strange else ViewJudgement(not_decidable=why, judged=False)
     assert view is not None  # noqa: S101 (there is something to compare)
     far, reference = min(((distance(view, one.view), one) for one in references), key=lambda pair: pair[0])
     if hidden := _hidden(view, min(alike, key=lambda one: distance(view, one.view)).view):
@@ -275,6 +276,15 @@ def _of_the_same_light(references: References, at: datetime) -> References:
     if light is Daylight.BETWEEN:
         return references
     return tuple(one for one in references if one.daylight in {light, Daylight.BETWEEN})
+
+
+def _stranger(view: View, references: References, others: Mapping[str, References]) -> Suspect | None:
+    """Another camera's view, where there is no reference of this light to compare with: so near is no chance."""
+    far = min((distance(view, one.view) for one in references), default=1.0)
+    if far <= FAR or not view.says_something:
+        return None
+    found = _another_view(view, far, others)
+    return found if found.word is Word.SWAPPED else None
 
 
 def _another_view(view: View, far: float, others: Mapping[str, References]) -> Suspect:
