@@ -146,7 +146,7 @@ def _observe(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
         facts["receipts"] = host.heads
     if request.get("program"):
         present = request["program"] in host.programs
-        facts["program"] = {"present": present, "whole": present, "version": "v1.20.1" if present else ""}
+        facts["program"] = {"present": present, "whole": present, "version": "1.20.1" if present else ""}
         content = host.files.get(MEDIAMTX_FILE)
         facts["relay"] = host_relay.describe(without[MEDIAMTX_FILE], key) if content else None
         if content:

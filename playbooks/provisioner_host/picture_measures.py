@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
+from heapq import nlargest
 from itertools import accumulate, chain
 from math import hypot, inf, log2
 from operator import add, sub, truediv
@@ -45,7 +46,7 @@ _ONE_MOMENT_S = 0.001
 _GAP = 1.75
 # Apart for the sharpness: the nearest pixels, and as far as a blurred edge goes.
 _NEAR, _FAR = 1, 8
-_ROWS_APART = 4
+_ROWS_APART = 8
 # Of a scene with few edges two pixels in a thousand still are of one.
 _STEEPEST = 0.998
 
@@ -66,7 +67,6 @@ def scene_of(small: bytes, exact: bytes) -> SceneAnswer:
     median = _quantile(levels, 0.5)
     rows = gradients(small, WIDTH)
     steep = sorted(chain.from_iterable(rows[_BAND:-_BAND]))
-    every = sorted(chain.from_iterable(rows))
     return {
         "median": median,
         "bright": _quantile(levels, 0.9998) - median,
@@ -78,7 +78,7 @@ def scene_of(small: bytes, exact: bytes) -> SceneAnswer:
         "gradient_p50": _of(steep, 0.5),
         "gradient_p90": _of(steep, 0.9),
         "gradient_p99": _of(steep, 0.99),
-        "steepest": _of(every, 0.995),
+        "steepest": _steepest(rows),
         "sharpness": _sharpness(exact),
         "grid": grid_of(rows),
         "strengths": strengths_of(rows),
@@ -163,7 +163,8 @@ def _middle(picture: bytes, width: int, height: int) -> bytes:
 
 
 def _levels(picture: bytes) -> Counter[int]:
-    return Counter(picture)
+    """How many pixels have each level, in every other row: as good as all of them, for half the time."""
+    return Counter(b"".join(picture[at : at + EXACT_WIDTH] for at in range(0, len(picture), 2 * EXACT_WIDTH)))
 
 
 def _quantile(levels: Counter[int], share: float) -> int:
@@ -185,6 +186,12 @@ def _number_of_levels(levels: Counter[int]) -> int:
 
 def _of(ordered: Sequence[float], share: float) -> float:
     return round(ordered[min(len(ordered) - 1, int(share * len(ordered)))], 2) if ordered else 0.0
+
+
+def _steepest(rows: Sequence[Sequence[float]]) -> float:
+    """The slope that one pixel in two hundred has."""
+    number = sum(map(len, rows)) // 200
+    return round(nlargest(number + 1, chain.from_iterable(rows))[-1], 2)
 
 
 def _flat_cells(small: bytes) -> float:

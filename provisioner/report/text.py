@@ -180,8 +180,8 @@ def _below(incident: Incident, *, detail: bool) -> Iterator[str]:
         yield f"… and {len(incident.paths) - len(listed)} more"
 
 
-def _word(verdict: Verdict, *, color: bool) -> str:
-    word = verdict.value.ljust(8)
+def _word(verdict: Verdict, *, color: bool, width: int = 8) -> str:
+    word = verdict.value.ljust(width)
     return click.style(word, fg=_COLOURS.get(verdict, "cyan")) if color else word
 
 
@@ -307,9 +307,12 @@ def _accepted(result: VerifyResult) -> Iterator[str]:
 
 def _paths(paths: Sequence[PathVerdict], now: datetime, *, color: bool) -> Iterator[str]:
     width = max((len(p.path) for p in paths), default=0)
+    column = max((8, *(len(p.verdict.value) for p in paths)))
     for path in paths:
         proof = proof_sentence(path, now)
         window = f"would be {path.without_window.value}" if path.maintenance else ""
         picture = path.picture.in_words if path.picture is not None and path.picture.is_notable else ""
-        why = ": ".join(printable(part) for part in (window, path.cause.value, path.detail, picture, proof) if part)
-        yield f"{_word(path.verdict, color=color)}  level {path.level}  {path.path.ljust(width)}  {why}".rstrip()
+        cause = ": ".join(part for part in (window, path.cause.value, path.detail) if part)
+        why = "; ".join(printable(part) for part in (cause, picture, proof) if part)
+        verdict = _word(path.verdict, color=color, width=column)
+        yield f"{verdict}  level {path.level}  {path.path.ljust(width)}  {why}".rstrip()

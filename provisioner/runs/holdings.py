@@ -18,7 +18,7 @@ from provisioner.inventory.signed import signed_content
 from provisioner.plan.changes import Action, Change, Resource, pending
 from provisioner.plan.diff import held_on
 from provisioner.verify.levels import HIGHEST
-from provisioner.verify.result import PathVerdict, Verdict, VerifyResult
+from provisioner.verify.result import Cause, PathVerdict, Verdict, VerifyResult
 
 Contents = Mapping[str, Mapping[str, str]]
 """By relay: the hash of the signed content of each facility that it should carry, by the facility's id."""
@@ -139,13 +139,16 @@ def _checked(
     spec: HostSpec, facility: str, content: str, verdicts: Mapping[tuple[str, str], PathVerdict]
 ) -> Iterator[FacilityCheck]:
     pulled = [path.name for path in spec.paths if path.facility == facility and not path.on_demand]
-    asked = [verdicts[spec.id, name] for name in pulled if (spec.id, name) in verdicts]
+    told = [verdicts[spec.id, name] for name in pulled if (spec.id, name) in verdicts]
+    asked = [verdict for verdict in told if verdict.cause is not Cause.NOT_ASKED]
     moments = [verdict.checked_at for verdict in asked if verdict.checked_at is not None]
     # Where no path gave any evidence there is no moment, and nothing to tell.
     if moments:
         proved = sum(_is_proved(verdict) for verdict in asked)
-        known = sum(_is_known(verdict) for verdict in asked)
-        yield FacilityCheck(facility, content, spec.id, max(moments), len(pulled), known, proved)
+        checked = sum(_is_known(verdict) for verdict in asked)
+        # A sample that is good says nothing of the rest: what was known of the whole stays. One that is not is news.
+        if len(asked) == len(told) or checked > proved:
+            yield FacilityCheck(facility, content, spec.id, max(moments), len(pulled), checked, proved)
 
 
 def _is_proved(verdict: PathVerdict) -> bool:

@@ -27,7 +27,7 @@ from provisioner.verify.document import verify_document
 from provisioner.verify.memory import NOTHING, Memories, memory_document, memory_from
 from provisioner.verify.orders import Orders
 from provisioner.verify.reference import References, references_document, references_from, report_on
-from provisioner.verify.result import Accepted, Look, VerifyResult, exit_code
+from provisioner.verify.result import Accepted, Look, Scope, VerifyResult, exit_code
 from provisioner.verify.standing import remembered
 
 
@@ -166,12 +166,18 @@ def remember(session: Session, result: VerifyResult) -> None:
         remember_paths(state_place(session), looks.keys(), change, result.finished_at)
 
 
+def _narrowed(scope: Scope) -> tuple[str, ...]:
+    """What a run left out beside its limit: of that it says nothing, and takes nothing back."""
+    sample = (f"sample={scope.sample.asked}",) if scope.sample else ()
+    return sample if scope.level is None else (*sample, f"level={scope.level}")
+
+
 def record_verification(
     session: Session, result: VerifyResult, limit: tuple[str, ...] = (), accepted: Acceptances | None = None
 ) -> str:
     """Record a verification that is over, and what the next one has to know of its paths: the run's id.
 
-    Only what was checked is recorded: a limit leaves facilities out, and nothing is said of them.
+    Only what was checked is recorded: a limit, a sample and a level leave something out, and nothing is said of that.
 
     Args:
         session: the session that verified.
@@ -192,7 +198,7 @@ def record_verification(
         digest=session.digest,
         who=who(session.environment),
         tool=__version__,
-        limit=limit,
+        limit=(*limit, *_narrowed(result.scope)),
     )
     ending = Ending(
         finished=result.finished_at,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -147,3 +149,22 @@ def test_a_good_picture_over_a_drifted_host_is_degraded(deployment: Deployment) 
     only = ("--limit", "carrier=vnpt")
     found = verified(deployment, *only, until=lambda f: verdicts(f) == {("vnpt", "degraded")})
     assert {(path["verdict"], path["cause"]) for path in found["paths"]} == {("degraded", "drift")}
+
+
+def test_down_is_what_failed_twice_in_one_run(
+    deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without `--once`: a run looks a minute later at what is not up, and says so while it waits."""
+    camera, only = deployment.lab.camera("kcl-bg-001/cam-02"), ("--limit", "facility=kcl-bg-001")
+    camera.unplug()
+    with ExitStack() as mending:
+        mending.callback(camera.plug)
+        verified(deployment, *only, until=lambda found: causes(found) != {})
+        # No failure of before is to be the first: this state knows of none.
+        monkeypatch.setitem(deployment.environment, "PROVISIONER_STATE", str(tmp_path))
+        done = deployment.run("--output", "json", "verify", *only, check=False)
+    assert " not up; looking again in " in done.stderr
+    found = json.loads(done.stdout)
+    assert (done.returncode, causes(found)) == (1, {"kcl-bg-001/cam-02": "camera unplugged"})
+    failing = next(path["failing"] for path in found["paths"] if path["verdict"] == "down")
+    assert (failing["looks"], failing["confirmed"]) == (2, True)

@@ -37,7 +37,10 @@ def windows_are_about_something(view: View) -> Iterator[Problem]:
 
 
 def windows_name_what_is_there(view: View) -> Iterator[Problem]:
-    """What a window names exists: with a misspelt name the work would raise alarms, or another one's outage none."""
+    """What a window names exists: with a misspelt name the work would raise alarms.
+
+    No more than a warning: a facility or a host that leaves the inventory is not held up by work that was announced.
+    """
     for index, window in enumerate(view.inventory.maintenance):
         if window.is_over(start_of(view.today)):
             continue
@@ -47,7 +50,8 @@ def windows_name_what_is_there(view: View) -> Iterator[Problem]:
                     message = f"{_named(index)}: {_SINGULAR[kind]} {name} does not exist"
                     path = ("windows", index, kind, place)
                     hint = "correct the id, or leave it out"
-                    yield view.problem(_OWNER, path, "maintenance-name-unknown", message, hint)
+                    code = "maintenance-name-unknown"
+                    yield view.problem(_OWNER, path, code, message, hint, severity=Severity.WARNING)
 
 
 _SINGULAR = {"facilities": "facility", "hosts": "host", "carriers": "carrier"}

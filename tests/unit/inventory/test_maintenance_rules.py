@@ -50,9 +50,9 @@ def test_windows_in_order_are_no_problem() -> None:
     [
         ([window(until="2021-05-22T01:00")], [("maintenance-in-disorder", "error")]),
         ([window(facilities=[])], [("maintenance-of-nothing", "error")]),
-        ([window(facilities=["kcl-bg-999"])], [("maintenance-name-unknown", "error")]),
-        ([window(hosts=["viettel"])], [("maintenance-name-unknown", "error")]),
-        ([window(carriers=["relay-viettel-1"])], [("maintenance-name-unknown", "error")]),
+        ([window(facilities=["kcl-bg-999"])], [("maintenance-name-unknown", "warning")]),
+        ([window(hosts=["viettel"])], [("maintenance-name-unknown", "warning")]),
+        ([window(carriers=["relay-viettel-1"])], [("maintenance-name-unknown", "warning")]),
         ([window(until="2021-05-29T01:01")], [("maintenance-too-long", "warning")]),
         ([window("2021-05-01T01:00", "2021-05-08T23:59")], [("maintenance-over", "warning")]),
         ([window(), window("2021-05-22T03:59", "2021-05-22T05:00")], [("maintenance-overlaps", "warning")]),

@@ -6,6 +6,7 @@ import json
 import os
 import sqlite3
 from contextlib import closing
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,9 @@ import pytest
 
 from provisioner import pipeline
 from provisioner.history.place import state_place_of
+from provisioner.history.records import Operation
+from provisioner.inventory.loader.load import load_inventory
+from provisioner.lifecycle.pictures import pictures_of
 from provisioner.runs import execution
 from tests.watched import WatchedHosts
 
@@ -130,6 +134,24 @@ def test_up_to_a_level_is_no_proof_and_no_failure(controller: Controller, capsys
     assert {(path["verdict"], path["level"]) for path in document["paths"]} == {("unknown", 5)}
     assert controller.evidence.connected == {}
     assert not {host for operation, host in controller.hosts.calls if operation == "probe"} & {"centre-hn"}
+
+
+def test_a_sample_or_a_level_takes_nothing_back(controller: Controller, capsys: pytest.CaptureFixture[str]) -> None:
+    code, document, _ = verified(controller, capsys)
+    assert code == 0
+    before = controller.evidence
+    for words in (("--sample", "1"), ("--level", "4")):
+        assert verified(controller, capsys, *words)[0] == 0
+    with closing(controller.history) as history:
+        limits = {recorded.run.limit for recorded in history.runs() if recorded.run.operation is Operation.VERIFY}
+    assert limits == {(), ("sample=1",), ("level=4",)}
+    facility = load_inventory(controller.root, today=date(2021, 6, 13)).facilities["kcl-bg-001"]
+    now = pictures_of(facility, controller.evidence, datetime.now(UTC))
+    assert (now.up, now.down, now.unknown) == (4, 0, 0)
+    assert controller.evidence.declined == before.declined == {}
+    controller.hosts.silent = {path["path"] for path in document["paths"]}
+    assert verified(controller, capsys, "--sample", "1")[0] == 1
+    assert controller.evidence.declined
 
 
 # --- maintenance ----------------------------------------------------------------------------------
