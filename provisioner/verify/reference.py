@@ -27,7 +27,7 @@ DOWN: Final = 16
 COARSE: Final = 2
 """A cell of strengths is so many cells of edges wide and high."""
 
-FAR: Final = 0.6
+FAR: Final = 0.7
 """A view further than this from every reference is another view."""
 NEAR: Final = 0.5
 """A view nearer than this to another camera's reference is that camera's."""

@@ -140,9 +140,9 @@ def _graph(shot: Shot, folder: Path, rate: float, random: Random) -> tuple[list[
         inputs += _raw(folder / name, canvas, rate, alpha=True)
         chain += f"[a{place}];[{place}:v]format=yuva420p{how[0]}[b{place}];[a{place}][b{place}]overlay={how[1]}"
     if not still:
+        chain += ",eq=gamma='if(lt(t,2.6),1,0.75)':eval=frame" if night.switches else ""
         chain += noise.format("t")
         chain += ",tmix=frames=4" if shot.camera.averages and grain else ""
-        chain += ",eq=gamma='if(lt(t,2.6),1,0.75)':eval=frame" if night.switches else ""
     if shot.camera.clock or trouble.fault is Fault.FROZEN_CLOCK:
         number = sum(1 for one in inputs if one == "-i")
         inputs += _clock(folder / "clock", shot)

@@ -57,7 +57,10 @@ def _spoilt(shot: Shot, units: Sequence[Unit], random: Random) -> Sequence[Unit]
         case Fault.LOOP:
             return _looped(shot, units, random)
         case Fault.SLICES:
-            return [_with_noise(unit, random) if random.random() < _SPOILT else unit for unit in units]
+            # One at least that shows: in a still picture most units have nothing in them that could be spoilt.
+            largest = max(range(1, len(units)), key=lambda place: sum(map(len, units[place].nals)))
+            spoilt = {place for place in range(len(units)) if random.random() < _SPOILT} | {largest}
+            return [_with_noise(unit, random) if place in spoilt else unit for place, unit in enumerate(units)]
         case Fault.FRAMES:
             return [units[0], *(unit for unit in units[1:] if random.random() < _COME)]
         case _:
