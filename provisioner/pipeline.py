@@ -30,7 +30,7 @@ from provisioner.hosts.ansible import AnsibleRunner
 from provisioner.hosts.facts import HostFacts
 from provisioner.hosts.keys import make_host_keys
 from provisioner.hosts.observe import observe, observe_request
-from provisioner.hosts.runner import HostRunner, UnprovedHostError
+from provisioner.hosts.runner import ExpectingRunner, HostRunner, UnprovedHostError
 from provisioner.inventory.files.lock import write_lock
 from provisioner.inventory.files.revision import commit_of
 from provisioner.inventory.loader.cache import Cache, cache_of
@@ -53,7 +53,7 @@ from provisioner.render.templates import Templates, load_templates
 from provisioner.verify.held import with_held
 from provisioner.verify.maintenance import Window
 from provisioner.verify.memory import Memories
-from provisioner.verify.orders import EVERYTHING, Orders, Watch
+from provisioner.verify.orders import EVERYTHING, Orders, Timepiece
 from provisioner.verify.requests import ObserveCall
 from provisioner.verify.result import PathVerdict, VerifyResult
 from provisioner.verify.run import verify
@@ -63,7 +63,7 @@ from provisioner.verify.wanted import select
 
 T = TypeVar("T")
 
-WATCH = Watch(lambda: datetime.now(UTC), sleep)
+WATCH = Timepiece(lambda: datetime.now(UTC), sleep)
 """The time in which paths are verified."""
 _Asked = tuple[dict[str, T], dict[str, HostError]]
 
@@ -311,6 +311,17 @@ def paths_to_verify(session: Session, limit: Limit) -> tuple[str, ...]:
     return (*(target.path.name for target in select(session.state, limit)), *shut)
 
 
+def expect_hosts(session: Session, limit: Limit) -> None:
+    """Have what carries calls start now for the hosts of some paths; nothing is sent to them before they are asked.
+
+    Raises:
+        InventoryError, SecretsError, UsageError: as `verify_inventory`.
+    """
+    if isinstance(session.runner, ExpectingRunner):
+        targets = select(session.state, session.read_limit(limit))
+        session.runner.expect(list({s.id: s for target in targets for s in (target.relay, *target.centres)}.values()))
+
+
 def windows_of(session: Session) -> tuple[Window, ...]:
     """The maintenance windows of a session's inventory, as verdicts know them."""
     return tuple(
@@ -340,16 +351,20 @@ def verify_inventory(session: Session, limit: Limit, orders: Orders = EVERYTHING
         UsageError: no path is chosen.
     """
     read: dict[str, HostFacts] = {}
+    limit = session.read_limit(limit)
+    targets = select(session.state, limit)
+    asked = {spec.id: spec for target in targets for spec in (target.relay, *target.centres)}
+    # A limit's hosts alone: of a country all others would take longer than these.
+    files = {host: render_host(spec, session.templates) for host, spec in asked.items()}
 
     def compare(facts: HostFacts) -> tuple[Change, ...]:
         read[facts.host] = facts
-        return changes_of(session.state.hosts[facts.host], session.files[facts.host], facts)
+        return changes_of(asked[facts.host], files[facts.host], facts)
 
-    limit = session.read_limit(limit)
     result = verify(
-        select(session.state, limit),
+        targets,
         session.runner,
-        observe={h: ObserveCall(*observe_request(s, session.files[h])) for h, s in session.state.hosts.items()},
+        observe={host: ObserveCall(*observe_request(spec, files[host])) for host, spec in asked.items()},
         compare=compare,
         watch=WATCH,
         orders=replace(orders, windows=windows_of(session)),

@@ -13,7 +13,7 @@ from provisioner.hosts.document import fields_of
 from provisioner.verify.picture.measures import Picture, picture_in
 from provisioner_host import rtsp_reader, wire
 from provisioner_host.picture_answer import checked_picture
-from provisioner_host.picture_look import Look
+from provisioner_host.picture_look import PictureLook
 
 RATE: Final = 10
 SECONDS: Final = 4.2
@@ -141,7 +141,7 @@ QUICK: Final[wire.LookToTake] = {"seconds": 60, "most_s": 60, "keys": 0, "every"
 def look_at(path: Path, look: wire.LookToTake = QUICK, options: str = "") -> Picture:
     """A look at a file, as a host takes it and as the controller reads it."""
     said = rtsp_reader.read_script(
-        f"ffconcat version 1.0\nfile 'file:{path}'\n{options}", 60, look=Look(look), protocols="file"
+        f"ffconcat version 1.0\nfile 'file:{path}'\n{options}", 60, look=PictureLook(look), protocols="file"
     )
     assert said.get("picture"), said
     return picture_in(fields_of(checked_picture(said["picture"])))

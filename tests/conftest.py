@@ -11,7 +11,7 @@ import pytest
 from hypothesis import is_hypothesis_test
 
 from provisioner import pipeline
-from provisioner.verify.orders import Watch
+from provisioner.verify.orders import Timepiece
 
 # How long an example takes depends on what else this machine does; how many there are bounds the whole.
 hypothesis.settings.register_profile("ours", deadline=None)
@@ -63,7 +63,7 @@ def _no_waiting_for_second_looks(request: pytest.FixtureRequest, monkeypatch: py
     """Let verifications of hosts that are in memory jump over their minute; lab hosts are really waited for."""
     if request.node.get_closest_marker("lab") is None:
         time = QuickTime()
-        monkeypatch.setattr(pipeline, "WATCH", Watch(time.now, time.pause))
+        monkeypatch.setattr(pipeline, "WATCH", Timepiece(time.now, time.pause))
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from provisioner_host import firewall, last_good, reach, relay, source_log, tunnel, units
 from provisioner_host.files import canonical
-from provisioner_host.paths import LAST_GOOD, MEDIAMTX_FILE, SENTINEL_PREFIX, TABLE, UNIT_MEDIAMTX
+from provisioner_host.paths import LAST_GOOD, MEDIAMTX_FILE, PROBE_TABLE, SENTINEL_PREFIX, TABLE, UNIT_MEDIAMTX
 from provisioner_host.shell import Failed, run, scrub
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def _rules() -> RulesAnswer | None:
     cameras = sorted(name.removeprefix(_CAMERA) for name in table if name.startswith(_CAMERA))
     doors = {name: value for name, value in table.items() if name.startswith(_DOORS)}
     rest = {name: value for name, value in table.items() if not name.startswith((_CAMERA, *_DOORS))}
-    others = [firewall.without_counters(entry) for entry in listed if not _is_ours(entry)]
+    others = [firewall.without_counters(entry) for entry in listed if not _is_ours(entry) and not _is_probes(entry)]
     return {
         "cameras": cameras,
         "rest": _digest(rest) if ours else "",
@@ -142,7 +142,16 @@ def _rules() -> RulesAnswer | None:
 
 
 def _is_ours(entry: dict[str, Any]) -> bool:
-    return any((value.get("family"), value.get("table", value.get("name"))) == TABLE for value in entry.values())
+    return _is_of(entry, TABLE)
+
+
+def _is_probes(entry: dict[str, Any]) -> bool:
+    """Whether it is of the table by which a probe that looks closer marks its packets, for seconds."""
+    return _is_of(entry, PROBE_TABLE)
+
+
+def _is_of(entry: dict[str, Any], table: tuple[str, str]) -> bool:
+    return any((value.get("family"), value.get("table", value.get("name"))) == table for value in entry.values())
 
 
 def _digest(value: object) -> str:

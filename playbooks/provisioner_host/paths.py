@@ -42,6 +42,8 @@ USER = "mediamtx"
 PROBE_USER = "provisioner-probe"
 TUNNEL = "wg-prov"
 TABLE = ("inet", "provisioner")
+# Marks packets of a probe for the trace, while a probe looks closer.
+PROBE_TABLE = ("inet", "provisioner_probe")
 API_PORT = 9997
 RTSP_PORT = 8554
 SENTINEL_PREFIX = "cfg/"

@@ -53,7 +53,7 @@ _CLOCK = re.compile(rb"#tb 0: (\d{1,9})/(\d{1,9})\Z")
 _PACKET = re.compile(rb"0, +(?:-?\d{1,19}|NOPTS), +(-?\d{1,19}|NOPTS), +\d{1,19}, +(\d{1,9}), 0x[0-9a-f]{8}(.*)\Z")
 
 
-class Look:
+class PictureLook:
     """How a read goes on after its first key frame.
 
     Attributes:
@@ -70,12 +70,12 @@ class Look:
         self.keys, self.every, self.until = wanted["keys"], wanted["every"], until
 
 
-def decoding(look: Look | None) -> list[str]:
+def decoding(look: PictureLook | None) -> list[str]:
     """The options of the decoder: key frames alone cost little."""
     return [] if look is not None and look.every else ["-skip_frame", "nokey"]
 
 
-def outputs(look: Look, pipes: Sequence[int]) -> list[str]:
+def outputs(look: PictureLook, pipes: Sequence[int]) -> list[str]:
     """What ffmpeg is to write, and to which of the four pipes."""
     chosen = f"key+gte(t-prev_selected_t\\,{_BETWEEN_S})" if look.every else "key"
     graph = (
@@ -94,10 +94,10 @@ def outputs(look: Look, pipes: Sequence[int]) -> list[str]:
     ]
 
 
-class Watch:
+class PacketWatch:
     """Takes what ffmpeg writes as it comes, and makes measures of it."""
 
-    def __init__(self, look: Look, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, look: PictureLook, clock: Callable[[], float] = time.monotonic) -> None:
         self._look, self._clock = look, clock
         self._words, self._stream, self._shown = _Words(), _Stream(clock), _Pictures()
         self._since: float | None = None

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from provisioner_host import observe, reach, readers, redirects, relay, source_log, source_peers, units
+from provisioner_host import (
+    closer,
+    deliveries,
+    observe,
+    reach,
+    readers,
+    relay,
+    room,
+    source_log,
+    source_peers,
+    units,
+)
 from provisioner_host.paths import PROBE_PASSWORD, RTSP_PORT, UNIT_MEDIAMTX
 from provisioner_host.rtsp_reader import Login
 from provisioner_host.shell import Failed, scrub
@@ -17,7 +31,11 @@ if TYPE_CHECKING:
         CentreEvidenceAnswer,
         CentreToProbe,
         DeviceEvidenceAnswer,
+        FactsAnswer,
         LimitsRequest,
+        LookToTake,
+        ObserveRequest,
+        PathEvidenceAnswer,
         PathToProbe,
         PathToRead,
         ProbeAnswer,
@@ -26,12 +44,26 @@ if TYPE_CHECKING:
         RelayEvidenceAnswer,
         RelayToProbe,
         SampleAnswer,
+        SourcesAnswer,
+        SpanAnswer,
     )
 
     Samples = tuple[dict[str, SampleAnswer], dict[str, SampleAnswer]]
 
 _LOG_S = 90
+# So long after the first sample a path that flows has grown, be it a slow one.
+_LEAST_S = 2.0
+_Result = TypeVar("_Result")
 _PROBE_USER = "probe"
+# MediaMTX tries a source again 5 s after it failed: who comes back in this time is looked at anew.
+_RETRY_S = 7.0
+_AGAIN_SAMPLE_S = 3.0
+# A centre waits a little longer, so that it looks after the relay has.
+_CENTRE_AGAIN_S = 9.0
+# What a relay answers of a path that it has not got now, or cannot get now.
+_ABSENT = frozenset({400, 404})
+# A Control API that refuses a question has answered: its relay runs.
+_ANSWERED = re.compile(r"\bHTTP/1\.\d \d{3}\b")
 
 
 class ProbeBudget:
@@ -50,65 +82,251 @@ class ProbeBudget:
         return readers.ReadTimes(self.readers, self.read_s, self.until)
 
 
-def probe(request: ProbeRequest, folder: Path) -> ProbeAnswer:
-    """Gather a host's facts, and the evidence about the paths that the request names.
+class Spans:
+    """What a visit waited for: each part with its beginning and its end, on the visit's own clock. Parts overlap."""
 
-    The request's `relay` holds the paths of a relay, its `centre` the relays that a centre reads from.
+    def __init__(self, begun: float) -> None:
+        self._begun = begun
+        self.answer: list[SpanAnswer] = []
+
+    @contextmanager
+    def of(self, what: str) -> Iterator[None]:
+        """Measure a part."""
+        since = time.monotonic()
+        try:
+            yield
+        finally:
+            seconds = time.monotonic() - since
+            self.answer.append({"what": what, "at": round(since - self._begun, 2), "seconds": round(seconds, 2)})
+
+
+def probe(request: ProbeRequest, folder: Path) -> ProbeAnswer:
+    """Gather a host's facts, and the evidence about the paths that the request names, side by side.
+
+    The request's `relay` holds the paths of a relay, its `centre` the relays that a centre reads from. Nearly all of
+    a visit is waiting for others: for pictures, for a second look at the paths, for programs.
     """
     limits = ProbeBudget(request)
-    answer: ProbeAnswer = {"facts": None, "facts_error": "", "seconds": 0.0}
-    try:
-        answer["facts"] = observe.observe(request["observe"], folder)
-    except (Failed, OSError) as error:
-        # What is known of the paths is worth telling even where the host's own facts could not be read.
-        answer["facts_error"] = scrub(str(error))
+    spans = Spans(limits.begun)
+    began = time.time()
+    answer: ProbeAnswer = {"facts": None, "facts_error": "", "disks": room.disks(), "seconds": 0.0}
     key = request["observe"]["digest_key"]
-    if "relay" in request:
-        answer["relay"] = _relay(request["relay"], key, limits)
-    if "centre" in request:
-        answer["centre"] = _centre(request["centre"], key, limits)
-    answer["seconds"] = round(time.monotonic() - limits.begun, 1)
+    with ThreadPoolExecutor(3) as beside:
+        relay = beside.submit(_relay, request["relay"], key, limits, spans) if "relay" in request else None
+        centre = beside.submit(_centre, request["centre"], key, limits, spans) if "centre" in request else None
+        facts = beside.submit(_facts, request["observe"], folder, spans)
+        answer["facts"], answer["facts_error"] = facts.result()
+        if relay is not None:
+            answer["relay"] = relay.result()
+        if centre is not None:
+            answer["centre"] = centre.result()
+    answer["spans"] = spans.answer
+    answer["seconds"] = round(time.monotonic() - limits.begun, 2)
+    answer["clock"] = [round(began, 1), round(time.time(), 1)]
     return answer
+
+
+def _facts(request: ObserveRequest, folder: Path, spans: Spans) -> tuple[FactsAnswer | None, str]:
+    """The host's facts, or why they could not be read: what is known of the paths is worth telling all the same."""
+    with spans.of("facts"):
+        try:
+            return observe.observe(request, folder), ""
+        except (Failed, OSError) as error:
+            return None, scrub(str(error))
 
 
 # --- a relay --------------------------------------------------------------------------------------
 
 
-def _relay(wanted: RelayToProbe, key: str, limits: ProbeBudget) -> RelayEvidenceAnswer:
+def _relay(wanted: RelayToProbe, key: str, limits: ProbeBudget, spans: Spans) -> RelayEvidenceAnswer:
     paths = {p["name"]: p for p in wanted["paths"]}
+    # First of all: every connection and every read that we begin may change what these say.
     tunnel = reach.live_tunnel(key)
-    first, error = sample(paths)
-    connected = source_peers.connections()
-    sampled = begun = time.monotonic()
-    devices = reach.connect_all(((p["address"], p["port"]) for p in paths.values()), limits.connect_s)
-    time.sleep(max(0.0, sampled + limits.sample_s - time.monotonic()))
-    second, later_error = sample(paths)
-    sources = source_peers.evidence(connected, source_peers.connections())
-    reads = reads_of_relay(wanted["address"], paths, (first, second), limits) if wanted.get("read", True) else {}
-    if time.monotonic() < limits.until:
-        devices = reach.again(devices, limits.connect_s)
-    _add_redirects(devices, paths, (first, second), limits.until)
-    tunnel_after = reach.wait_for_keepalive(tunnel, key, wanted["paths"], devices, begun)
-    elapsed = time.monotonic() - limits.begun
-    return {
-        "unit": _unit(),
-        "api_error": later_error or error,
-        "tunnel": reach.evidence_of_tunnel(tunnel, tunnel_after),
-        "devices": devices,
-        "paths": {name: {"samples": [first.get(name), second.get(name)], "read": reads.get(name)} for name in paths},
-        "sources": sources,
-        "errors": source_log.last_errors(paths, _LOG_S + elapsed),
-    }
+    begun = time.monotonic()
+    look = _Look(wanted["address"], paths, limits, spans)
+    with deliveries.watched(paths) as delivered, ThreadPoolExecutor(1) as beside:
+        places = sorted({(p["address"], p["port"]) for p in paths.values()})
+        trying = beside.submit(_timed, spans, "ports", reach.connect_all, places, limits.connect_s)
+        look.take(limits.sample_s, paths if wanted.get("read", True) else {})
+        devices = trying.result()
+    with spans.of("again"):
+        look.take_again(begun + _RETRY_S)
+    with spans.of("causes"):
+        devices = _devices_now(devices, {(paths[n]["address"], paths[n]["port"]) for n in look.gone}, limits)
+        no_picture = look.dark()
+        shut = {(d["address"], d["port"]) for d in devices if d["outcome"] != "ok"}
+        dark = {n: p for n, p in paths.items() if n in no_picture or (p["address"], p["port"]) in shut}
+        looked_closer = closer.at_devices(devices, dark, tunnel, limits.connect_s, limits.until)
+        tunnel_after = reach.wait_for_keepalive(tunnel, key, wanted["paths"], devices, begun)
+        errors, stalls = source_log.last_words(paths, _LOG_S + time.monotonic() - limits.begun)
+        return {
+            "unit": _unit(),
+            "api_error": look.error,
+            "tunnel": reach.evidence_of_tunnel(tunnel, tunnel_after),
+            "devices": devices,
+            "paths": look.evidence(stalls),
+            "sources": look.sources,
+            "errors": errors | source_log.errors_of_api(dark, _version() if dark and not look.error else ""),
+            "closer": looked_closer,
+            "chains": closer.foreign_chains(),
+            "deliveries": delivered.evidence(),
+        }
 
 
-def _add_redirects(
-    devices: list[DeviceEvidenceAnswer], paths: Mapping[str, PathToProbe], samples: Samples, until: float
-) -> None:
-    """Ask devices of which a path does not flow whether they send their relay elsewhere."""
-    dark = {(p["address"], p["port"]) for name, p in paths.items() if _promise(p, samples, name)}
-    answering = {(d["address"], d["port"]): d for d in devices if d["outcome"] == "ok"}
-    for device, place in redirects.places(dark & answering.keys(), until).items():
-        answering[device]["redirect"] = place
+def _devices_now(
+    devices: list[DeviceEvidenceAnswer], gone: set[reach.DeviceAddress], limits: ProbeBudget
+) -> list[DeviceEvidenceAnswer]:
+    """How devices answer; those of paths that went meanwhile are tried anew, as what was true may be so no more."""
+    kept = [d for d in devices if (d["address"], d["port"]) not in gone]
+    return kept + (reach.connect_all(gone, limits.connect_s) if gone else [])
+
+
+def _timed(spans: Spans, what: str, work: Callable[..., _Result], *arguments: Any) -> _Result:
+    with spans.of(what):
+        return work(*arguments)
+
+
+class _Look:
+    """Two samples of every path, who MediaMTX was connected to between them, and a read of each; taken anew at need."""
+
+    def __init__(self, address: str, paths: Mapping[str, PathToProbe], limits: ProbeBudget, spans: Spans) -> None:
+        self._address, self._paths, self._limits, self._spans = address, paths, limits, spans
+        self._to_read: set[str] = set()
+        self._samples: Samples = {}, {}
+        self._reads: dict[str, ReadAnswer] = {}
+        self._seen: dict[str, set[bool]] = {}
+        self.sources: SourcesAnswer | None = None
+        self.gone: set[str] = set()
+        self.error = ""
+
+    def take(self, sample_s: float, to_read: Mapping[str, PathToProbe]) -> None:
+        """Sample all paths twice, and read those meanwhile."""
+        self._to_read |= to_read.keys()
+        first = self._sample()
+        connected = source_peers.connections()
+        sampled = time.monotonic()
+        if self.error and not _ANSWERED.search(self.error):
+            # One that hangs answers nobody: a few readers show it, and each waits its whole time.
+            to_read = dict(sorted(to_read.items())[: self._limits.readers])
+        with ThreadPoolExecutor(1) as beside:
+            reading = beside.submit(self._read, to_read, first)
+            with self._spans.of("samples"):
+                wait([reading], max(_LEAST_S, sample_s))
+                self._samples = first, self._later_sample(first, sampled, sample_s)
+                self.sources = source_peers.evidence(connected, source_peers.connections())
+            self._reads |= reading.result()
+
+    def _read(self, paths: Mapping[str, PathToProbe], first: dict[str, SampleAnswer]) -> dict[str, ReadAnswer]:
+        with self._spans.of("reads"):
+            return reads_of_relay(self._address, paths, (first, {}), self._limits)
+
+    def _later_sample(
+        self, first: Mapping[str, SampleAnswer], sampled: float, longest_s: float
+    ) -> dict[str, SampleAnswer]:
+        """The paths again, so long after the first sample as it takes to see that they flow, and no longer than that.
+
+        A path that has not grown may be a slow one: only the whole time says that nothing comes.
+        """
+        for seconds in (min(_LEAST_S, longest_s), longest_s):
+            time.sleep(max(0.0, sampled + seconds - time.monotonic()))
+            second = self._sample()
+            if all(p["on_demand"] or _grew(first.get(name), second.get(name)) for name, p in self._paths.items()):
+                break
+            if time.monotonic() > sampled + longest_s:
+                break
+        return second
+
+    def take_again(self, wait_until: float) -> None:
+        """Look again, where somebody failed who comes back while we look: MediaMTX tries every few seconds.
+
+        Nobody is judged by one look at a camera that was just starting. All are sampled anew, as the connections are
+        counted over all; only who failed is read.
+        """
+        failed = self._failed()
+        if failed and not self.error and time.monotonic() < self._limits.until:
+            back = self._back(failed, wait_until)
+            if back and time.monotonic() + _AGAIN_SAMPLE_S + readers.SHORTEST_READ_S < self._limits.until:
+                self.take(_AGAIN_SAMPLE_S, {name: self._paths[name] for name in back & self._to_read})
+        self._take_leave()
+
+    def _take_leave(self) -> None:
+        """Look a last time: who was there and is no more is not told to be there."""
+        last, (_, second) = self._sample(), self._samples
+        self.gone = {
+            name
+            for name in last.keys() & second.keys()
+            if second[name]["available"] and not last[name]["available"] and not self._paths[name]["on_demand"]
+        }
+        second.update({name: last[name] for name in self.gone})
+
+    def _failed(self) -> set[str]:
+        """The paths that did not flow or were read in vain; one that was not read is no failure."""
+        return {name for name in self._paths if not self._flows(name) or not self._was_read(name)}
+
+    def _was_read(self, name: str) -> bool:
+        read = self._reads.get(name, {})
+        return name not in self._to_read or "codec" in read or "not_run" in read
+
+    def _flows(self, name: str) -> bool:
+        """Whether a path was there all the time and grew; one that came up in between was not counted yet."""
+        if self._paths[name]["on_demand"]:
+            return True
+        pair = [sample[name] for sample in self._samples if name in sample]
+        there = len(pair) == len(self._samples) and all(state["available"] for state in pair)
+        return there and pair[1]["inbound_bytes"] > pair[0]["inbound_bytes"]
+
+    def _back(self, failed: set[str], wait_until: float) -> set[str]:
+        """Those of the failed that the relay has, as soon as it has all of them, or when there is no time left.
+
+        An on-demand path is idle until it is read: it comes back with another path of its device.
+        """
+        until = min(wait_until, self._limits.until)
+        pulled = {name for name in failed if not self._paths[name]["on_demand"]}
+        while True:
+            now = self._sample()
+            there = {name for name in pulled if name in now and now[name]["available"]}
+            left = until - time.monotonic()
+            if there == pulled or left <= 0:
+                break
+            time.sleep(min(1.0, left))
+        devices = {(self._paths[name]["address"], self._paths[name]["port"]) for name in there}
+        of_device = {n for n in failed - pulled if (self._paths[n]["address"], self._paths[n]["port"]) in devices}
+        return there | of_device
+
+    def _sample(self) -> dict[str, SampleAnswer]:
+        states, error = sample(self._paths)
+        self.error = error or self.error
+        if not error:
+            for name, path in self._paths.items():
+                if not path["on_demand"] and name in states:
+                    self._seen.setdefault(name, set()).add(states[name]["available"])
+        return states
+
+    def dark(self) -> set[str]:
+        """The paths that give no picture: about their devices more has to be known."""
+        unread = {name for name in self._to_read if "codec" not in self._reads.get(name, {})}
+        still = {name for name in self._paths if not (self.error or self._flows(name))}
+        return unread | still | self.gone
+
+    def evidence(self, stalls: Mapping[str, int]) -> dict[str, PathEvidenceAnswer]:
+        """What was seen of each path."""
+        first, second = self._samples
+        return {
+            name: {
+                "samples": [first.get(name), second.get(name)],
+                "read": self._reads.get(name),
+                "unsteady": len(self._seen.get(name, ())) > 1,
+                "stalls": stalls.get(name, 0),
+            }
+            for name in self._paths
+        }
+
+
+def _version() -> str:
+    try:
+        return str(relay.api("/v3/info").get("version", ""))
+    except (Failed, OSError, AttributeError):
+        return ""
 
 
 def _unit() -> str:
@@ -146,12 +364,14 @@ def reads_of_relay(
     try:
         password = PROBE_PASSWORD.read_text().strip()
     except OSError as error:
-        return {name: {"error": f"{PROBE_PASSWORD}: {error.strerror}", "status": None} for name in paths}
+        return {name: {"not_run": f"{PROBE_PASSWORD}: {error.strerror}"} for name in paths}
     names = sorted(paths, key=lambda n: _promise(paths[n], samples, n))
     reads: dict[str, ReadAnswer] = {}
+    talks = any(samples)
 
     def done(number: int, result: ReadAnswer) -> None:
-        if paths[names[number]]["on_demand"] and "not_run" not in result:
+        # A relay that says nothing of its paths is not asked a path at a time.
+        if talks and paths[names[number]]["on_demand"] and "not_run" not in result:
             _add_source(result, paths[names[number]], paths)
         reads[names[number]] = result
 
@@ -164,9 +384,13 @@ def reads_of_relay(
 def _promise(path: PathToRead, samples: Samples, name: str) -> int:
     """A path's place: those that flow first, so that hopeless ones do not use up the time."""
     before, after = (sample.get(name) for sample in samples)
-    if before and after and after["inbound_bytes"] > before["inbound_bytes"]:
+    if _grew(before, after) or (name not in samples[1] and before and before["available"]):
         return 0
     return 1 if path["on_demand"] else 2
+
+
+def _grew(before: SampleAnswer | None, after: SampleAnswer | None) -> bool:
+    return bool(before and after and after["inbound_bytes"] > before["inbound_bytes"])
 
 
 def _add_source(result: ReadAnswer, path: PathToRead, paths: Mapping[str, PathToRead]) -> None:
@@ -194,18 +418,70 @@ def _after(name: str) -> SampleAnswer | None:
 # --- a centre -------------------------------------------------------------------------------------
 
 
-def _centre(wanted: CentreToProbe, key: str, limits: ProbeBudget) -> CentreEvidenceAnswer:
+def _centre(wanted: CentreToProbe, key: str, limits: ProbeBudget, spans: Spans) -> CentreEvidenceAnswer:
     tunnel = reach.live_tunnel(key)
     logins = {r["relay"]: Login(r["address"], RTSP_PORT, r["user"], r["secret"]) for r in wanted["relays"]}
-    turns = [(r["relay"], name) for r in wanted["relays"] for name in r["paths"]]
-    reads: dict[readers.Turn, ReadAnswer] = {}
-    by_turn = {(r["relay"], name): look for r in wanted["relays"] for name, look in r.get("looks", {}).items()}
-    looks = {number: by_turn[turn] for number, turn in enumerate(turns) if turn in by_turn}
-    readers.read_all(logins, turns, limits.reads(), lambda number, read: reads.update({turns[number]: read}), looks)
+    # The relays take turns, too.
+    placed = sorted((number, r["relay"], name) for r in wanted["relays"] for number, name in enumerate(r["paths"]))
+    turns = [(of, name) for _, of, name in placed]
+    looks = {(r["relay"], name): look for r in wanted["relays"] for name, look in r.get("looks", {}).items()}
+    with spans.of("centre reads"), deliveries.incoming(logins.values()) as incoming:
+        reads = _reads_of_centre(logins, turns, looks, limits)
+    with spans.of("again"):
+        _read_again(reads, logins, looks, limits)
+    unreached = {of for (of, _), read in reads.items() if "error" in read and read.get("status") is None}
+    with spans.of("causes"):
+        ways, looked_closer = closer.at_relays(
+            ((logins[of].address, RTSP_PORT) for of in unreached), tunnel, limits.connect_s, limits.until
+        )
     return {
         "tunnel": reach.evidence_of_tunnel(tunnel, reach.live_tunnel(key)),
         "relays": {
             r["relay"]: {name: result for (of, name), result in reads.items() if of == r["relay"]}
             for r in wanted["relays"]
         },
+        "ways": ways,
+        "closer": looked_closer,
+        "incoming": incoming.evidence(),
     }
+
+
+def _reads_of_centre(
+    logins: Mapping[str, Login],
+    turns: list[readers.Turn],
+    looks: Mapping[readers.Turn, LookToTake],
+    limits: ProbeBudget,
+) -> dict[readers.Turn, ReadAnswer]:
+    reads: dict[readers.Turn, ReadAnswer] = {}
+    by_number = {number: looks[turn] for number, turn in enumerate(turns) if turn in looks}
+
+    def done(number: int, read: ReadAnswer) -> None:
+        reads[turns[number]] = read
+
+    readers.read_all(logins, turns, limits.reads(), done, by_number)
+    return reads
+
+
+def _may_be_starting(read: ReadAnswer) -> bool:
+    """Whether a read that failed ended soon, for want of a stream, or in the midst of one that was cut off."""
+    cut_off = read.get("status") is None and not read.get("timed_out")
+    return (cut_off or read.get("status") in _ABSENT) and read.get("seconds", 0.0) < _RETRY_S
+
+
+def _read_again(
+    reads: dict[readers.Turn, ReadAnswer],
+    logins: Mapping[str, Login],
+    looks: Mapping[readers.Turn, LookToTake],
+    limits: ProbeBudget,
+) -> None:
+    """Read once more what a relay had not got when it was asked: its camera may have been starting.
+
+    Who waited for an answer as long as a relay needs to try again has looked long enough: an on-demand path.
+    """
+    absent = [turn for turn, read in reads.items() if "error" in read and _may_be_starting(read)]
+    wait = limits.begun + _CENTRE_AGAIN_S - time.monotonic()
+    if not absent or limits.until - time.monotonic() < max(0.0, wait) + readers.SHORTEST_READ_S:
+        return
+    time.sleep(max(0.0, wait))
+    later = _reads_of_centre(logins, absent, looks, limits)
+    reads.update({turn: read for turn, read in later.items() if "not_run" not in read})

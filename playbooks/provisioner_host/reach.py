@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import selectors
 import socket
+import struct
+import sys
 import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -14,6 +16,7 @@ from provisioner_host import tunnel
 if TYPE_CHECKING:
     from provisioner_host.wire import (
         DeviceEvidenceAnswer,
+        IcmpAnswer,
         PathToProbe,
         PeerEvidenceAnswer,
         TunnelAnswer,
@@ -22,6 +25,10 @@ if TYPE_CHECKING:
 
 DeviceAddress = tuple[str, int]
 
+# Ask the kernel to keep whose ICMP message ended a connection (Linux 5.8): a gateway's refusal is none of the camera's.
+_IP_RECVERR, _FROM_ICMP = 11, 2
+_SOCK_EXTENDED_ERR = struct.Struct("=IBBBxII")
+_SO_MARK = 36
 _CLASSES = {
     0: "ok",
     errno.ECONNREFUSED: "refused",
@@ -38,32 +45,36 @@ _AT_ONCE = 500
 _KEEPALIVE_S = 12
 
 
-def connect_all(devices: Iterable[DeviceAddress], timeout_s: float) -> list[DeviceEvidenceAnswer]:
-    """Connect to every device, all at the same time: how each answered."""
+def connect_all(devices: Iterable[DeviceAddress], timeout_s: float, mark: int = 0) -> list[DeviceEvidenceAnswer]:
+    """Connect to every device, all at the same time, with packets of that mark: how each answered."""
     wanted = sorted(set(devices))
     outcomes: list[DeviceEvidenceAnswer] = []
     for first in range(0, len(wanted), _AT_ONCE):
-        outcomes += _connect(wanted[first : first + _AT_ONCE], timeout_s)
+        outcomes += _connect(wanted[first : first + _AT_ONCE], timeout_s, mark)
     return outcomes
 
 
-def _connect(devices: list[DeviceAddress], timeout_s: float) -> list[DeviceEvidenceAnswer]:
+def _connect(devices: list[DeviceAddress], timeout_s: float, mark: int) -> list[DeviceEvidenceAnswer]:
     begun = time.monotonic()
     outcomes = []
     with selectors.DefaultSelector() as waiting:
         for device in devices:
             link = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
             link.settimeout(0)
+            link.setsockopt(socket.IPPROTO_IP, _IP_RECVERR, 1)
+            if mark:
+                link.setsockopt(socket.SOL_SOCKET, _SO_MARK, mark)
             code = link.connect_ex(device)
             if code == errno.EINPROGRESS:
                 waiting.register(link, selectors.EVENT_WRITE, (device, link))
             else:
-                outcomes.append(_outcome(device, code, begun))
+                outcomes.append(_outcome(device, code, begun, _icmp(link)))
                 link.close()
         while waiting.get_map() and (left := begun + timeout_s - time.monotonic()) > 0:
             for key, _ in waiting.select(left):
                 device, link = key.data
-                outcomes.append(_outcome(device, link.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR), begun))
+                code = link.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+                outcomes.append(_outcome(device, code, begun, _icmp(link) if code else None))
                 waiting.unregister(link)
                 link.close()
         for key in list(waiting.get_map().values()):
@@ -73,23 +84,47 @@ def _connect(devices: list[DeviceAddress], timeout_s: float) -> list[DeviceEvide
     return outcomes
 
 
-def _outcome(device: DeviceAddress, code: int, begun: float) -> DeviceEvidenceAnswer:
-    return {
+def _outcome(device: DeviceAddress, code: int, begun: float, icmp: IcmpAnswer | None = None) -> DeviceEvidenceAnswer:
+    outcome: DeviceEvidenceAnswer = {
         "address": device[0],
         "port": device[1],
         "outcome": _CLASSES.get(code, errno.errorcode.get(code, str(code))),
         "seconds": round(time.monotonic() - begun, 2),
     }
+    if icmp is not None:
+        outcome["icmp"] = icmp
+    return outcome
 
 
-def again(connected: list[DeviceEvidenceAnswer], timeout_s: float) -> list[DeviceEvidenceAnswer]:
-    """Try the devices that timed out once more.
+def _icmp(link: socket.socket) -> IcmpAnswer | None:
+    """The ICMP message that ended a connection; None where no message did, or the kernel keeps none."""
+    try:
+        _, around, _, _ = link.recvmsg(512, 512, socket.MSG_ERRQUEUE)
+    except OSError:
+        return None
+    messages = (data for level, kind, data in around if (level, kind) == (socket.IPPROTO_IP, _IP_RECVERR))
+    return next(filter(None, map(icmp_in, messages)), None)
+
+
+def icmp_in(error: bytes) -> IcmpAnswer | None:
+    """The message in an extended error of the kernel (`struct sock_extended_err`), None where it is none of ICMP's."""
+    head, sender = error[: _SOCK_EXTENDED_ERR.size], error[_SOCK_EXTENDED_ERR.size :]
+    if len(head) < _SOCK_EXTENDED_ERR.size or len(sender) < 8:  # noqa: PLR2004 (as long as an IPv4 address's part is)
+        return None
+    _, origin, kind, code, _, _ = _SOCK_EXTENDED_ERR.unpack(head)
+    if origin != _FROM_ICMP or int.from_bytes(sender[:2], sys.byteorder) != socket.AF_INET:
+        return None
+    return {"sender": socket.inet_ntoa(sender[4:8]), "type": kind, "code": code}
+
+
+def again(connected: list[DeviceEvidenceAnswer], timeout_s: float, mark: int = 0) -> list[DeviceEvidenceAnswer]:
+    """Try the devices that timed out once more, with packets of that mark.
 
     A gateway still sends to a camera that was unplugged a moment ago, until its neighbour entry ages;
     only then does it answer that there is no route.
     """
     late = [(c["address"], c["port"]) for c in connected if c["outcome"] == "timeout"]
-    retried = {(c["address"], c["port"]): c for c in connect_all(late, timeout_s)}
+    retried = {(c["address"], c["port"]): c for c in connect_all(late, timeout_s, mark)}
     return [retried.get((c["address"], c["port"]), c) for c in connected]
 
 

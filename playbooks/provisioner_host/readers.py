@@ -24,7 +24,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from provisioner_host import logins, picture_answer, picture_look, picture_measures, rtsp_reader, shell
 from provisioner_host.picture_answer import checked_picture, number
-from provisioner_host.picture_look import Look
+from provisioner_host.picture_look import PictureLook
 from provisioner_host.rtsp_reader import Login
 
 if TYPE_CHECKING:
@@ -279,7 +279,7 @@ def _read(login: Login, path: str, request: ReadersRequest, wanted: LookToTake |
     if left < SHORTEST_READ_S:
         return {"not_run": "no time was left"}
     timeout_s = min(request["read_s"], left)
-    look = Look(wanted, request["until"]) if wanted else None
+    look = PictureLook(wanted, request["until"]) if wanted else None
     result = rtsp_reader.read(login, path, timeout_s, look=look)
     if result.get("timed_out") and timeout_s < request["read_s"]:
         return {"not_run": "the time ran out"}

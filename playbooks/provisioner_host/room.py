@@ -5,11 +5,17 @@ from __future__ import annotations
 import errno
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from provisioner_host import paths
 
+if TYPE_CHECKING:
+    from provisioner_host.wire import DiskAnswer
+
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 _OURS = (paths.STATE, paths.ETC, paths.LIB, paths.RUN)
+# Where a probe keeps what it works with, and where the reasons of sources are read from.
+_NEEDED = (*_OURS, Path("/tmp"), Path("/var/log"))  # noqa: S108 (asked how full it is)
 _KIB = 1024
 _LEAST = 64 * _KIB
 """Less than this is no room: a state, a receipt or a manifest would not fit."""
@@ -24,6 +30,22 @@ def words_of(error: Exception) -> str:
         return f"{error.filename}: {what}" if error.filename else what
     folders = [_existing(Path(os.fsdecode(error.filename)).parent)] if error.filename else _tight()
     return "; ".join(f"{folder} {_state(folder, error)}" for folder in folders) or str(error)
+
+
+def disks() -> list[DiskAnswer]:
+    """How full the disks below the folders that we need are, each disk once, by its first folder."""
+    seen: dict[int, DiskAnswer] = {}
+    for folder in map(_existing, _NEEDED):
+        disk, number = os.statvfs(folder), folder.stat().st_dev
+        if number not in seen:
+            seen[number] = {
+                "folder": str(folder),
+                "size": disk.f_blocks * disk.f_frsize,
+                "free": disk.f_bavail * disk.f_frsize,
+                "inodes": not disk.f_files or disk.f_favail > 0,
+                "writable": not disk.f_flag & os.ST_RDONLY,
+            }
+    return list(seen.values())
 
 
 def named(error: OSError, path: Path, size: int) -> OSError:

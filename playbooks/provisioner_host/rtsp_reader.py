@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from provisioner_host import picture_look
-from provisioner_host.picture_look import Look, Watch
+from provisioner_host.picture_look import PacketWatch, PictureLook
 from provisioner_host.shell import PATH, Failed, scrub
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def read(
     path: str,
     timeout_s: float,
     wrap: Callable[[list[str]], list[str]] = lambda argv: argv,
-    look: Look | None = None,
+    look: PictureLook | None = None,
 ) -> ReadAnswer:
     """Read a path until one key frame is decoded: what it was, or what went wrong.
 
@@ -117,7 +117,7 @@ def read_script(
     script: str,
     timeout_s: float,
     wrap: Callable[[list[str]], list[str]] = lambda argv: argv,
-    look: Look | None = None,
+    look: PictureLook | None = None,
     protocols: str = _NETWORK,
 ) -> ReadAnswer:
     """Read what an `ffconcat` script names until one key frame is decoded, and look on if asked to.
@@ -147,8 +147,8 @@ def read_script(
 class _Pipes:
     """What ffmpeg writes to beside its words while a look goes on, and what is made of it."""
 
-    def __init__(self, look: Look | None) -> None:
-        self.watch = Watch(look) if look else None
+    def __init__(self, look: PictureLook | None) -> None:
+        self.watch = PacketWatch(look) if look else None
         self.reading: list[int] = []
         self.writing: list[int] = []
 
@@ -244,7 +244,7 @@ def _take(waiting: selectors.BaseSelector, left: float) -> None:
             waiting.unregister(ready.fileobj)
 
 
-def _hearing(said: bytearray, watch: Watch | None) -> Callable[[bytes], None]:
+def _hearing(said: bytearray, watch: PacketWatch | None) -> Callable[[bytes], None]:
     def hear(chunk: bytes) -> None:
         said.extend(chunk)
         if len(said) > _MOST_SAID:
@@ -255,7 +255,7 @@ def _hearing(said: bytearray, watch: Watch | None) -> Callable[[bytes], None]:
     return hear
 
 
-def _command(look: Look | None, pipes: list[int], protocols: str) -> list[str]:
+def _command(look: PictureLook | None, pipes: list[int], protocols: str) -> list[str]:
     quiet = ["nice", "-n", "10", "ffmpeg", "-hide_banner", "-nostats", "-loglevel", "info"]
     source = ["-protocol_whitelist", f"pipe,{protocols}", "-f", "concat", "-safe", "0"]
     cheap = ["-probesize", "32", "-analyzeduration", "0", "-fpsprobesize", "0", "-threads", "1"]

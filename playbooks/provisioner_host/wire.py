@@ -646,20 +646,116 @@ class ReadersRequest(TypedDict):
 
 
 class PathEvidenceAnswer(TypedDict):
-    """A path's two samples, and its read."""
+    """A path's two samples, and its read.
+
+    Keys:
+        unsteady: it came or went while it was looked at.
+        stalls: how often its source stopped sending of late while it was connected.
+    """
 
     samples: list[SampleAnswer | None]
     read: ReadAnswer | None
+    unsteady: NotRequired[bool]
+    stalls: NotRequired[int]
+
+
+class IcmpAnswer(TypedDict):
+    """The ICMP message that ended a connection, and who sent it."""
+
+    sender: str
+    type: int
+    code: int
+
+
+class SaidAnswer(TypedDict):
+    """What a device answers to whoever asks it for its picture without a login.
+
+    Keys:
+        kind: `nothing` though it took the connection, `closed` without a word, `rtsp`, `http`, `tls`, or `other`.
+        status: of RTSP.
+        media: what the description offers, where it gave one.
+        redirect: the host and port that it leads to.
+    """
+
+    kind: Literal["nothing", "closed", "rtsp", "http", "tls", "other"]
+    status: int | None
+    media: list[str]
+    redirect: NotRequired[str]
 
 
 class DeviceEvidenceAnswer(TypedDict):
-    """How a device answered a connection; `redirect` is the host and port that it sends its relay to."""
+    """How a device answered a connection, and what it said where a path of it does not flow."""
 
     address: str
     port: int
     outcome: str
     seconds: float
-    redirect: NotRequired[str]
+    icmp: NotRequired[IcmpAnswer]
+    said: NotRequired[SaidAnswer]
+
+
+WayAnswer = DeviceEvidenceAnswer
+"""How a relay's RTSP port answered a centre's connection."""
+
+
+class GatewayEvidenceAnswer(TypedDict):
+    """How the other end of a tunnel answers, by ICMP.
+
+    Keys:
+        small: a small packet came back.
+        full: so did one of `size` bytes, as large as the tunnel's.
+        refuses: it refuses what it does not map, so that its silence about a port means that it maps it.
+    """
+
+    address: str
+    small: bool
+    full: bool
+    size: int
+    refuses: bool
+
+
+class DropAnswer(TypedDict):
+    """A chain of this host's rules that dropped a packet of a probe.
+
+    Keys:
+        incoming: the packet came in, from that address and port; else it was to leave for there.
+        tunnel: it was one of the tunnel's own, between the two ends of WireGuard.
+    """
+
+    family: str
+    table: str
+    chain: str
+    incoming: bool
+    tunnel: bool
+    address: str
+    port: int
+
+
+class BaseChainAnswer(TypedDict):
+    """A chain of another table that packets of this host pass."""
+
+    family: str
+    table: str
+    chain: str
+    hook: str
+    policy: str
+
+
+class CloserAnswer(TypedDict):
+    """What a closer look says; `drops` is null where packets cannot be traced."""
+
+    drops: list[DropAnswer] | None
+    gateways: list[GatewayEvidenceAnswer]
+
+
+class DiskAnswer(TypedDict):
+    """A disk below a folder that we need; `inodes` says whether files can be made on it."""
+
+    folder: str
+    size: int
+    free: int
+    inodes: bool
+    writable: bool
 
 
 class PeerEvidenceAnswer(TypedDict):
@@ -699,10 +795,79 @@ class SourcesAnswer(TypedDict):
     halted: list[PlaceAnswer]
 
 
-class RelayEvidenceAnswer(TypedDict):
-    """What a relay tells of its paths; `errors` are the last ones of each path's source.
+class DeliveryAnswer(TypedDict):
+    """How one reader's session was served while it was watched.
 
-    `sources` is null where it cannot be said.
+    Keys:
+        address, port: where the reader is.
+        packets, discarded: what MediaMTX handed over for it, and what it threw away as the reader was too slow.
+        sent, again: bytes that were sent, and of them those that had to be sent again.
+        waiting: bytes that wait to be sent, or for the reader's word that they came.
+        busy_s: how long there was something to send; `unread_s` of it the reader's own end had no room.
+    """
+
+    user: str
+    path: str
+    address: str
+    port: int
+    seconds: float
+    packets: int
+    discarded: int
+    sent: int
+    again: int
+    waiting: int
+    busy_s: float
+    unread_s: float
+
+
+class ArrivalAnswer(PlaceAnswer):
+    """What came over one connection from a place while it was watched.
+
+    Keys:
+        own_port: the port at this end.
+        received, segments: bytes and packets; `disordered` are packets that came before one that was lost or late.
+        waiting: bytes that nobody has read yet.
+    """
+
+    own_port: int
+    seconds: float
+    received: int
+    segments: int
+    disordered: int
+    waiting: int
+
+
+class FlowAnswer(TypedDict):
+    """How much of a path came from its source, in the seconds in which it was there."""
+
+    seconds: float
+    bytes: int
+
+
+class RelayDeliveriesAnswer(TypedDict):
+    """How a relay's streams travelled: to its readers and from its sources; `flows` are by path."""
+
+    readers: list[DeliveryAnswer]
+    sources: list[ArrivalAnswer]
+    flows: dict[str, FlowAnswer]
+
+
+class SpanAnswer(TypedDict):
+    """A part of a visit: what was waited for, from when on its clock, and how long. Parts overlap."""
+
+    what: str
+    at: float
+    seconds: float
+
+
+class RelayEvidenceAnswer(TypedDict):
+    """What a relay tells of its paths.
+
+    Keys:
+        sources: null where it cannot be said.
+        errors: the last ones of each path's source.
+        closer: the look at the devices of paths that do not flow.
+        chains: those of other tables; null where they cannot be listed.
     """
 
     unit: str
@@ -712,22 +877,36 @@ class RelayEvidenceAnswer(TypedDict):
     paths: dict[str, PathEvidenceAnswer]
     sources: SourcesAnswer | None
     errors: dict[str, list[str]]
+    deliveries: NotRequired[RelayDeliveriesAnswer]
+    closer: NotRequired[CloserAnswer]
+    chains: NotRequired[list[BaseChainAnswer] | None]
 
 
 class CentreEvidenceAnswer(TypedDict):
-    """What a centre read, by relay and path."""
+    """What a centre read, by relay and path; `ways` are of the relays that it could not read from."""
 
     tunnel: TunnelEvidenceAnswer
     relays: dict[str, dict[str, ReadAnswer]]
+    incoming: NotRequired[list[ArrivalAnswer]]
+    ways: NotRequired[list[WayAnswer]]
+    closer: NotRequired[CloserAnswer]
 
 
 class ProbeAnswer(TypedDict):
-    """A host's facts, or why they could not be read, and its evidence."""
+    """A host's facts, or why they could not be read, and its evidence.
+
+    Keys:
+        clock: the host's clock when it began and when it ended, in seconds since 1970.
+        disks: those below the folders that we need.
+    """
 
     facts: FactsAnswer | None
     facts_error: str
+    clock: NotRequired[list[float]]
+    disks: NotRequired[list[DiskAnswer]]
     relay: NotRequired[RelayEvidenceAnswer]
     centre: NotRequired[CentreEvidenceAnswer]
+    spans: NotRequired[list[SpanAnswer]]
     seconds: float
 
 

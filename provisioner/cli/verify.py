@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -12,19 +14,12 @@ from provisioner.base.printable import printable
 from provisioner.cli.context import Invocation, today
 from provisioner.cli.held_text import code_with_held
 from provisioner.cli.limit import limit_option
+from provisioner.cli.onlooker import TerminalOnlooker
 from provisioner.cli.output import print_document, print_warning
 from provisioner.cli.word import ListedWord, Place
 from provisioner.desired.limit import parse_limits
-from provisioner.pipeline import Session
-from provisioner.report.html import html_page
+from provisioner.pipeline import Session, expect_hosts
 from provisioner.report.text import text_report
-from provisioner.runs.verification import (
-    NoteError,
-    accept_pictures,
-    record_verification,
-    refuse_job,
-    verify_with_memory,
-)
 from provisioner.verify.document import verify_document
 from provisioner.verify.levels import HIGHEST
 from provisioner.verify.orders import Orders
@@ -112,18 +107,34 @@ def verify(
     invocation.refuse_proposed(html)
     _refuse_blind(limits, accept=accept, renew=renew)
     session = Session(invocation.inventory, invocation.env, today())
-    if accept:
-        refuse_job(session)
 
     def say(sentence: str) -> None:
         click.echo(printable(sentence), err=True)
 
-    orders = Orders(level=level, sample=sample, deadline_s=deadline, once=once, looks=Looks(picture), say=say)
-    result = verify_with_memory(session, parse_limits(limits), orders)
+    onlooker, limit = TerminalOnlooker(sys.stderr), parse_limits(limits)
+    expect_hosts(session, limit)
+    # Only now: while what carries calls to hosts starts beside us, there is time for this import.
+    from provisioner.runs.verification import (  # noqa: PLC0415
+        NoteError,
+        accept_pictures,
+        record_verification,
+        refuse_job,
+        verify_with_memory,
+    )
+
+    if accept:
+        refuse_job(session)
+    orders = Orders(
+        level=level, sample=sample, deadline_s=deadline, once=once, looks=Looks(picture), say=say, onlooker=onlooker
+    )
+    result = verify_with_memory(session, limit, orders)
+    result = replace(result, waits=replace(result.waits, before_s=onlooker.before_s))
     accepted = None
     if accept:
         result, accepted = accept_pictures(session, result, renew=renew)
     if html is not None:
+        from provisioner.report.html import html_page  # noqa: PLC0415 (few ask for it, and it takes a tenth of a second)
+
         write_atomic(html, html_page(result))
     if invocation.json:
         print_document(verify_document(result))

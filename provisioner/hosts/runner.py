@@ -82,6 +82,15 @@ class StreamingRunner(Protocol):
         ...
 
 
+@runtime_checkable
+class ExpectingRunner(Protocol):
+    """A `HostRunner` that takes a while to start, and can do so before there is a call."""
+
+    def expect(self, specs: Sequence[HostSpec]) -> None:
+        """Start for calls to these hosts that are about to come; nothing is sent to them before."""
+        ...
+
+
 UNPROVED = "it has not proved that it is the host that was managed before; nothing was sent to it"
 
 

@@ -63,9 +63,10 @@ def html_page(result: VerifyResult) -> str:
     )
 
 
-def _with_verdicts(result: VerifyResult) -> list[tuple[Verdict, Incident]]:
+def _with_verdicts(result: VerifyResult) -> list[tuple[Verdict | None, Incident]]:
+    """The incidents, each with the worst verdict of its paths; with None where no path hangs on it."""
     by_name = {p.path: p for p in result.paths}
-    return [(worst_of(by_name[name] for name in i.paths), i) for i in result.incidents]
+    return [(worst_of(by_name[name] for name in i.paths) if i.paths else None, i) for i in result.incidents]
 
 
 def _facilities(paths: Sequence[PathVerdict], *, complete: bool) -> list[_Facility]:

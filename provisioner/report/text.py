@@ -16,8 +16,10 @@ from provisioner.plan.guards.measures import named
 from provisioner.report.tables import text_table
 from provisioner.report.totals import SEVERITY, Total, total_of, totals_by
 from provisioner.verify.result import Cause, HostReport, Incident, PathVerdict, Verdict, VerifyResult
+from provisioner.verify.waits import waits_line
 
 _COLOURS = {Verdict.UP: "green", Verdict.DEGRADED: "yellow", Verdict.DOWN: "red", Verdict.UNKNOWN: "magenta"}
+_NO_PATH = "warning"
 _LISTED = 5
 _DRIFT_LISTED = 10
 
@@ -38,6 +40,7 @@ def text_report(result: VerifyResult, *, detail: bool = False, color: bool = Fal
         _references(result) if detail else (),
         _accepted(result),
         _paths(result.paths, result.finished_at, color=color) if detail else (),
+        [printable(waits_line(result.waits))] if result.waits.total_s else (),
         map(printable, verify_ending(result)),
     ]
     return "\n\n".join("\n".join(lines) for lines in map(list, sections) if lines) + "\n"
@@ -164,10 +167,10 @@ def _incidents(result: VerifyResult, *, detail: bool, color: bool) -> Iterator[s
     if result.incidents:
         yield f"incidents: {len(result.incidents)}"
     for incident in result.incidents:
+        count = f", {counted(len(incident.paths), 'path')}" if incident.paths else ""
+        what = printable(f"{incident.layer.value} {incident.object}: {incident.cause}{count}")
         verdict = worst_of(by_name[name] for name in incident.paths)
-        count = counted(len(incident.paths), "path")
-        what = printable(f"{incident.layer.value} {incident.object}: {incident.cause}, {count}")
-        yield f"  {_word(verdict, color=color)}  {what}"
+        yield f"  {_word(verdict, color=color) if incident.paths else _NO_PATH.ljust(8)}  {what}"
         yield from (f"            {line}" for line in _below(incident, detail=detail))
 
 

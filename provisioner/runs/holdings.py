@@ -139,15 +139,15 @@ def _checked(
     spec: HostSpec, facility: str, content: str, verdicts: Mapping[tuple[str, str], PathVerdict]
 ) -> Iterator[FacilityCheck]:
     pulled = [path.name for path in spec.paths if path.facility == facility and not path.on_demand]
-    told = [verdicts[spec.id, name] for name in pulled if (spec.id, name) in verdicts]
-    asked = [verdict for verdict in told if verdict.cause is not Cause.NOT_ASKED]
+    seen = [verdicts[spec.id, name] for name in pulled if (spec.id, name) in verdicts]
+    asked = [verdict for verdict in seen if verdict.cause is not Cause.NOT_ASKED]
     moments = [verdict.checked_at for verdict in asked if verdict.checked_at is not None]
     # Where no path gave any evidence there is no moment, and nothing to tell.
     if moments:
         proved = sum(_is_proved(verdict) for verdict in asked)
         checked = sum(_is_known(verdict) for verdict in asked)
         # A sample that is good says nothing of the rest: what was known of the whole stays. One that is not is news.
-        if len(asked) == len(told) or checked > proved:
+        if len(asked) == len(seen) or checked > proved:
             yield FacilityCheck(facility, content, spec.id, max(moments), len(pulled), checked, proved)
 
 

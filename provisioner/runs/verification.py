@@ -27,7 +27,7 @@ from provisioner.verify.document import verify_document
 from provisioner.verify.memory import NOTHING, Memories, memory_document, memory_from
 from provisioner.verify.orders import Orders
 from provisioner.verify.reference import References, references_document, references_from, report_on
-from provisioner.verify.result import Accepted, Look, Scope, VerifyResult, exit_code
+from provisioner.verify.result import Accepted, PathLook, Scope, VerifyResult, exit_code
 from provisioner.verify.standing import remembered
 
 
@@ -154,7 +154,7 @@ def remember(session: Session, result: VerifyResult) -> None:
     Raises:
         StateError: it cannot be written; what was found stays true.
     """
-    looks: dict[str, list[Look]] = defaultdict(list)
+    looks: dict[str, list[PathLook]] = defaultdict(list)
     for look in result.looks:
         looks[look.path].append(look)
 

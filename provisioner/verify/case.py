@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from provisioner.plan.changes import Change, pending
+from provisioner.verify.closer import FarEnd, Said
 from provisioner.verify.evidence import Device, HostEvidence, RelayEvidence
 from provisioner.verify.memory import NOTHING, PathMemory
 from provisioner.verify.origins import Origins, device_of
 from provisioner.verify.reference import References
 from provisioner.verify.result import Cause, Layer
+from provisioner.verify.touched import touching
 from provisioner.verify.wanted import PathToCheck
 
 
@@ -70,6 +72,11 @@ class Case:
         return device_of(self.target.path)
 
     @property
+    def where(self) -> str:
+        """The same in words."""
+        return f"{self.device[0]}:{self.device[1]}"
+
+    @property
     def device_layer(self) -> Layer:
         """The layer of the device that answers: a recorder's failure is one for all its channels."""
         path = self.target.path
@@ -93,10 +100,28 @@ class Case:
             return None
         return second.inbound_bytes > first.inbound_bytes
 
+    @property
+    def stalls(self) -> int:
+        """How often its source stopped sending of late while it was connected."""
+        return self.relay.stalls.get(self.target.path.name, 0)
+
+    @property
+    def said(self) -> Said | None:
+        """What its device answered when it was asked for its picture; None where it was not asked, or not heard."""
+        return self.relay.closer.said.get(self.device)
+
+    @property
+    def gateway(self) -> FarEnd | None:
+        """How the other end of the site's tunnel answers; None where it was not asked."""
+        return self.relay.closer.gateways.get(self.device[0])
+
     def drift_of(self, host: str) -> tuple[Change, ...] | None:
-        """What differs on a host, or None where that could not be read."""
+        """What differs on a host that can touch the path, or None where that could not be read."""
         changes = self.drift.get(host)
-        return None if changes is None else pending(changes)
+        if changes is None:
+            return None
+        spec = next(h for h in (self.target.relay, *self.target.centres) if h.id == host)
+        return touching(pending(changes), spec, self.target)
 
     def firewall_blocks(self, chain: str, elements: str = "", element: str = "") -> bool:
         """Whether the relay's own firewall stands in the way.

@@ -17,6 +17,7 @@ from provisioner.verify.result import (
     VerifyResult,
     summary_of,
 )
+from provisioner.verify.waits import PARTS, HostWait
 
 
 def verify_document(result: VerifyResult) -> Document:
@@ -33,7 +34,12 @@ def verify_document(result: VerifyResult) -> Document:
         "level_names": {str(level.number): level.name for level in LEVELS},
         "paths": [_path(p, result) for p in result.paths],
         "incidents": [_incident(i) for i in result.incidents],
-        "hosts": [_host(h) for h in result.hosts],
+        "hosts": [_host(h) | {"seconds": _seconds(result.waits.hosts.get(h.host))} for h in result.hosts],
+        "seconds": {
+            "total": round(result.waits.total_s, 2),
+            "until_asked": round(result.waits.before_s, 2),
+            "until_answered": round(result.waits.asked_s, 2),
+        },
         "held": [one.document for one in result.held],
         "accepted": None if result.accepted is None else [_accepted(one) for one in result.accepted],
     }
@@ -157,8 +163,24 @@ def _incident(incident: Incident) -> Document:
     }
 
 
+def _seconds(wait: HostWait | None) -> Document:
+    """How long a host took: until its answer, on the host itself, and what for; null where that is not known."""
+    parts = {what.replace(" ", "_"): wait.parts.get(what) if wait else None for what in PARTS}
+    return {"answer": _rounded(wait.answered_s if wait else None), "visit": wait.visit_s if wait else None, **parts}
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 2)
+
+
 def _host(host: HostReport) -> Document:
     drift = None
     if host.drift is not None:
         drift = [{"resource": c.resource.value, "name": c.name, "action": c.action.value} for c in host.drift]
-    return {"host": host.host, "outcome": host.outcome, "error": host.error, "drift": drift}
+    return {
+        "host": host.host,
+        "outcome": host.outcome,
+        "error": host.error,
+        "drift": drift,
+        "findings": [{"cause": one.condition.value, "detail": one.detail} for one in host.findings],
+    }

@@ -12,15 +12,18 @@ from dataclasses import dataclass, field
 from provisioner.hosts.document import Fields, UnreadableError, fields_of
 from provisioner.hosts.facts import HostFacts, facts_in
 from provisioner.hosts.runner import CallOutcome, HostAnswer
+from provisioner.verify import closer as looked_closer
+from provisioner.verify.closer import NOTHING_CLOSER, Closer, closer_in, device_of
+from provisioner.verify.condition import Disk, clock_in, disks_in
 from provisioner.verify.picture.measures import Picture, picture_in
+from provisioner.verify.travel import Arrival, Deliveries, arrivals_in, deliveries_in
 
-Device = tuple[str, int]
+Device = looked_closer.Device
 
 # ffmpeg's names of what the inventory names otherwise.
 _CODECS = {"hevc": "h265"}
 # A clock may have jumped; but not by a year.
 _YEAR_S = 366 * 86_400.0
-_LARGEST_PORT = 65_535
 _MOST_LINES = 50
 
 
@@ -102,7 +105,10 @@ class RelayEvidence:
 
     Attributes:
         sources: None where it cannot say.
-        redirects: where devices send whoever asks for their picture, of those that do so.
+        unsteady: paths that came or went while they were looked at.
+        stalls: how often the source of a path stopped sending of late while it was connected.
+        closer: what it learnt of devices that do not flow.
+        deliveries: how its streams travelled; None where it does not say.
     """
 
     unit: str
@@ -113,20 +119,34 @@ class RelayEvidence:
     reads: dict[str, Read]
     errors: dict[str, tuple[str, ...]]
     sources: Sources | None = None
-    redirects: Mapping[Device, str] = field(default_factory=dict)
+    unsteady: frozenset[str] = frozenset()
+    stalls: Mapping[str, int] = field(default_factory=dict)
+    closer: Closer = NOTHING_CLOSER
+    deliveries: Deliveries | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class CentreEvidence:
-    """What a centre read, by relay and path."""
+    """What a centre read, by relay and path, and what came over its connections to relays meanwhile.
+
+    `ways` are outcomes of connections to relays that it could not read.
+    """
 
     tunnel: LiveTunnel
     reads: dict[str, dict[str, Read]]
+    incoming: tuple[Arrival, ...] = ()
+    ways: Mapping[Device, str] = field(default_factory=dict)
+    closer: Closer = NOTHING_CLOSER
 
 
 @dataclass(frozen=True, slots=True)
 class HostEvidence:
-    """All that one host says, or why it says nothing."""
+    """All that one host says, or why it says nothing.
+
+    Attributes:
+        clock: its clock when it began and when it ended, in seconds since 1970; None where it did not say.
+        disks: those below the folders that we need.
+    """
 
     host: str
     outcome: CallOutcome
@@ -134,6 +154,8 @@ class HostEvidence:
     facts: HostFacts | None = field(default=None, repr=False)
     relay: RelayEvidence | None = None
     centre: CentreEvidence | None = None
+    clock: tuple[float, float] | None = None
+    disks: tuple[Disk, ...] = ()
 
 
 def parse_evidence(answer: HostAnswer) -> HostEvidence:
@@ -156,6 +178,8 @@ def _evidence(host: str, answer: Fields) -> HostEvidence:
         facts=facts_in(host, answer.below("facts")) if answer.has("facts") else None,
         relay=relay_evidence(relay) if relay else None,
         centre=_centre(centre) if centre else None,
+        clock=clock_in(answer) if answer.has("clock") else None,
+        disks=disks_in(answer) if answer.has("disks") else (),
     )
 
 
@@ -170,20 +194,16 @@ def relay_evidence(relay: Fields) -> RelayEvidence:
         unit=relay.sentence("unit"),
         api_error=relay.sentence("api_error"),
         tunnel=_tunnel(relay.below("tunnel")),
-        devices={_device(device): device.sentence("outcome") for device in relay.each("devices")},
+        devices={device_of(device): device.sentence("outcome") for device in relay.each("devices")},
         samples={name: _samples(path) for name, path in paths.items()},
         reads={name: _read(path.below("read")) for name, path in paths.items() if path.has("read")},
         errors=_errors(relay.below("errors")),
         sources=_sources(relay.below("sources")) if relay.has("sources") else None,
-        redirects={_device(d): d.sentence("redirect") for d in relay.each("devices") if d.has("redirect")},
+        unsteady=frozenset(name for name, path in paths.items() if path.has("unsteady") and path.flag("unsteady")),
+        stalls={name: path.amount("stalls") for name, path in paths.items() if path.has("stalls")},
+        closer=closer_in(relay, relay.each("devices")),
+        deliveries=deliveries_in(relay.below("deliveries")) if relay.has("deliveries") else None,
     )
-
-
-def _device(device: Fields) -> Device:
-    port = device.amount("port")
-    if not 0 < port <= _LARGEST_PORT:
-        raise UnreadableError(f"{device.place}.port is no port")
-    return device.text("address"), port
 
 
 def _errors(errors: Fields) -> dict[str, tuple[str, ...]]:
@@ -191,11 +211,11 @@ def _errors(errors: Fields) -> dict[str, tuple[str, ...]]:
 
 
 def _sources(sources: Fields) -> Sources:
-    connections = {_device(one): one for one in sources.each("connections")}
+    connections = {device_of(one): one for one in sources.each("connections")}
     return Sources(
         connections={place: one.amount("count") for place, one in connections.items()},
         flowing={place: one.amount("flowing") for place, one in connections.items()},
-        halted=frozenset(_device(one) for one in sources.each("halted")),
+        halted=frozenset(device_of(one) for one in sources.each("halted")),
     )
 
 
@@ -204,7 +224,10 @@ def _centre(centre: Fields) -> CentreEvidence:
         relay: {name: _read(of.below(name)) for name in of.names() if of.has(name)}
         for relay, of in centre.named("relays")
     }
-    return CentreEvidence(_tunnel(centre.below("tunnel")), reads)
+    incoming = arrivals_in(centre, "incoming") if centre.has("incoming") else ()
+    ways = list(centre.each("ways")) if centre.has("ways") else []
+    outcomes = {device_of(way): way.sentence("outcome") for way in ways}
+    return CentreEvidence(_tunnel(centre.below("tunnel")), reads, incoming, outcomes, closer_in(centre, ways))
 
 
 def _tunnel(tunnel: Fields) -> LiveTunnel:

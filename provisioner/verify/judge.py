@@ -38,6 +38,7 @@ from provisioner.verify.picture.check import report_of
 from provisioner.verify.reference import References, references_beside
 from provisioner.verify.result import IMPERFECT, Cause, Layer, PathVerdict, Verdict
 from provisioner.verify.wanted import PathToCheck
+from provisioner.verify.wholes import as_wholes
 
 _NO_EVIDENCE = "no evidence"
 _NO_MEMORIES: Memories = MappingProxyType({})
@@ -98,7 +99,7 @@ def judge(
             others=references_beside(target.path.name, target.path.facility, references),
         )
         verdicts.append(_judged(case, levels, checked_at))
-    return tuple(verdicts)
+    return as_wholes(verdicts, targets)
 
 
 def not_reached(target: PathToCheck, detail: str) -> PathVerdict:
@@ -112,7 +113,7 @@ def _not_asked(verdict: PathVerdict, detail: str) -> PathVerdict:
 
 def _without_evidence(target: PathToCheck, host: HostEvidence | None) -> PathVerdict:
     unreachable = host is not None and host.outcome is CallOutcome.UNREACHABLE
-    cause = Cause.HOST_UNREACHABLE if unreachable else Cause.NOT_CHECKED
+    cause = Cause.HOST_UNREACHABLE if unreachable else Cause.CANNOT_CHECK if host else Cause.NOT_CHECKED
     detail = (host.error if host else "") or _NO_EVIDENCE
     return _verdict(target, Verdict.UNKNOWN, (), Shortfall(Layer.HOST, target.relay.id, cause, detail), None)
 

@@ -101,7 +101,7 @@ LEVELS: tuple[Level, ...] = (
     Level(
         number=7,
         name="key frame decoded at the centre",
-        statement="the same as 5 from the monitoring centre, through the tunnel",
+        statement="the same as 5 from the monitoring centre, through the tunnel, and the stream arrives in full",
         check=centre_check,
         subject=Subject.PICTURE,
     ),

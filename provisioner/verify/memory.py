@@ -4,7 +4,7 @@ A memory makes verdicts more careful and causes more stable. It proves nothing a
 that a path is up. Everything in it is bounded, so that a path that is looked at for years has one small row.
 
 To remember more of a path: a field with its default here, its line in `memory_document` and in `_memory`, and where it
-comes from in `Look` (`verify.result`) and `after`. A document of before lacks the field and is read with its default.
+comes from in `PathLook` (`verify.result`) and `after`. A document of before lacks the field: it gets the default.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Final, TypeVar
 
 from provisioner.base.json_document import Document
 from provisioner.hosts.document import Fields, UnreadableError, fields_of
-from provisioner.verify.result import INFERRED, Cause, Layer, Look, Trouble, Verdict
+from provisioner.verify.result import INFERRED, Cause, Layer, PathLook, Trouble, Verdict
 
 VERSION: Final = 1
 MOST_PAST: Final = 24
@@ -147,7 +147,7 @@ Memories = Mapping[str, PathMemory]
 # --- one look more --------------------------------------------------------------------------------
 
 
-def after(memory: PathMemory, look: Look) -> PathMemory:
+def after(memory: PathMemory, look: PathLook) -> PathMemory:
     """The memory after one look more; looks may come in any order, as commands run beside each other."""
     cause = look.trouble.cause if look.trouble else Cause.NONE
     one = PastVerdict(look.at, look.verdict, cause, look.maintenance)
@@ -171,11 +171,11 @@ def _in_order(past: PastVerdict) -> tuple[datetime, str, str, bool]:
     return past.at, past.verdict, past.cause, past.maintenance
 
 
-def _later(proofs: Mapping[int, datetime], look: Look) -> Mapping[int, datetime]:
+def _later(proofs: Mapping[int, datetime], look: PathLook) -> Mapping[int, datetime]:
     return dict(proofs) | {level: max(look.at, proofs.get(level, look.at)) for level in look.proved}
 
 
-def _failing(memory: PathMemory, look: Look) -> Failing | None:
+def _failing(memory: PathMemory, look: PathLook) -> Failing | None:
     """A failure begins with a look that failed and ends with one that was good; what was not seen changes nothing."""
     standing = memory.failing
     if look.maintenance or look.verdict is Verdict.UNKNOWN:
@@ -188,7 +188,7 @@ def _failing(memory: PathMemory, look: Look) -> Failing | None:
     return Failing(standing.first, look.at, standing.count + 1, trouble)
 
 
-def _replaces(look: Look, trouble: Trouble, memory: PathMemory, standing: Failing) -> bool:
+def _replaces(look: PathLook, trouble: Trouble, memory: PathMemory, standing: Failing) -> bool:
     """Whether a look's cause takes the place of the one that stands.
 
     It does if it is known better or is the same, if what the other one stood for is good again, if two looks in a row

@@ -1,27 +1,32 @@
 """Checks of the host, the tunnel and the camera's port. Pure.
 
 What a silence means rests on facts of WireGuard and of our gateways (docs/design.md, part 7): a gateway
-drops tunnel input to unmapped ports, answers "no route" for a camera that is not on its LAN, and passes a
-camera's own refusal on. A live peer that gets packets and has none to send answers within 10 s.
+refuses tunnel input to unmapped ports (an older one drops it), answers "no route" for a camera that is not on its
+LAN and "no network" where the LAN is gone, and passes a camera's own refusal on. A live peer that gets packets and
+has none to send answers within 10 s.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from ipaddress import ip_address, ip_network
 from types import MappingProxyType
 from typing import Final
 
 from provisioner.desired.access import Access
 from provisioner.verify.case import PASSED, Case, Check, failed, not_checked
+from provisioner.verify.closer import Drop
 from provisioner.verify.evidence import LivePeer
 from provisioner.verify.result import Cause, Layer
 
 # WireGuard rejects a session's packets after 180 s without a new handshake.
 _HANDSHAKE_S = 180
 _CHANGES_NAMED = 3
-UNANSWERED: Final[Mapping[Access, Cause]] = MappingProxyType({Access.PULL_PORTMAP: Cause.PORT_MAP_MISSING})
-"""What is missing at a site, by its access mode, where a device does not answer though the tunnel is up."""
+# ICMP's codes of a destination that is not reached: its network, and three ways to be forbidden.
+_NO_NETWORK = 0
+_PROHIBITED = frozenset({9, 10, 13})
+UNANSWERED: Final[Mapping[Access, Cause]] = MappingProxyType({Access.PULL_PORTMAP: Cause.PORT_MAP_OR_CAMERA})
+"""What a device's silence may mean, by its access mode, where its gateway does not say which."""
 
 
 def host_check(case: Case) -> Check:
@@ -34,7 +39,8 @@ def host_check(case: Case) -> Check:
     for host, changes in hosts.items():
         if changes is None:
             error = case.hosts[host].error
-            return not_checked(host, f"its facts were not read: {error}" if error else "its facts were not read")
+            why = f"its facts were not read: {error}" if error else "its facts were not read"
+            return not_checked(host, why, Cause.CANNOT_CHECK)
     for host, changes in hosts.items():
         if changes:
             first = ", ".join(f"{c.action.value} {c.resource.value} {c.name}" for c in changes[:_CHANGES_NAMED])
@@ -60,26 +66,48 @@ def tunnel_check(case: Case) -> Check:
 
 
 def _peer_check(case: Case, peer: LivePeer) -> Check:
-    site, age = case.target.path.facility, peer.handshake_age_s
+    site, relay, age = case.target.path.facility, case.target.relay.id, peer.handshake_age_s
     # A clock that jumped back gives a negative age: nothing but a handshake makes one at all.
     fresh = age is not None and age <= _HANDSHAKE_S
     if _alive(case, peer) or (fresh and not _silent(case, peer)):
         return PASSED
     if case.firewall_blocks("input"):
-        return failed(Layer.FIREWALL, case.target.relay.id, Cause.FIREWALL, "the relay's input rules have changed")
-    if age is None:
-        detail = "there was never a handshake"
+        return failed(Layer.FIREWALL, relay, Cause.FIREWALL, "the relay's input rules have changed")
+    if drop := case.relay.closer.tunnel_drop:
+        return dropped(drop, relay, "the tunnel's own packets")
+    if _relay_is_cut_off(case):
+        detail = "nothing comes through any tunnel of the relay: its own line, or its address there"
+        return failed(Layer.TUNNEL, relay, Cause.TUNNEL_DOWN, detail)
+    if peer.received[1] > peer.received[0]:
+        detail = "packets come from the site that cannot be understood: its key or pre-shared key is another one"
+    elif age is None:
+        detail = "there was never a handshake: the gateway is off, without a line, or does not know this relay"
     elif not fresh:
-        detail = f"the last handshake was {age:.0f} s ago"
+        detail = f"the last handshake was {age:.0f} s ago: the gateway is off, or its line is cut"
     else:
-        detail = f"nothing came from the site, though its handshake is {age:.0f} s old"
+        detail = f"nothing came from the site, though its handshake is {age:.0f} s old: its line is cut, or it is off"
     return failed(Layer.TUNNEL, site, Cause.TUNNEL_DOWN, detail)
 
 
 def _alive(case: Case, peer: LivePeer) -> bool:
-    """Whether something came through this tunnel while we looked; that needs a valid session."""
+    """Whether something came through this tunnel while we looked; that needs a valid session.
+
+    A gateway that knocks with another key is heard as well, and answers no ping.
+    """
     answered = any(case.relay.devices.get(d) in {"ok", "refused"} for d in case.siblings)
-    return peer.handshake_age_s is not None and (answered or peer.received[1] > peer.received[0])
+    heard = peer.received[1] > peer.received[0] and not _answers_no_ping(case)
+    return peer.handshake_age_s is not None and (answered or heard)
+
+
+def _answers_no_ping(case: Case) -> bool:
+    """Whether the gateway was asked for an answer and gave none, while none of this host's rules stands in the way."""
+    return case.gateway is not None and not case.gateway.small and not _is_blocked(case)
+
+
+def _relay_is_cut_off(case: Case) -> bool:
+    """Whether nothing came from any peer, of several, while we looked."""
+    peers = case.relay.tunnel.peers.values()
+    return len(peers) > 1 and all(peer.received[1] == peer.received[0] for peer in peers)
 
 
 def _silent(case: Case, peer: LivePeer) -> bool:
@@ -90,33 +118,133 @@ def _silent(case: Case, peer: LivePeer) -> bool:
 
 def port_check(case: Case) -> Check:
     """Check that the camera's port answers from the relay."""
-    outcome = case.relay.devices.get(case.device)
-    name, where = case.device_name, f"{case.device[0]}:{case.device[1]}"
+    outcome, where = case.relay.devices.get(case.device), case.where
     if outcome is None:
         return not_checked(case.target.relay.id, f"{where} was not tried")
-    match outcome:
-        case "ok":
-            return PASSED
-        case "not-permitted":
-            return _blocked(case, where)
-        case "timeout":
-            return _timeout_check(case, where)
-    cause = {"refused": Cause.CAMERA_REFUSES, "no-route": Cause.CAMERA_UNPLUGGED}.get(outcome, Cause.UNKNOWN)
-    return failed(case.device_layer, name, cause, f"{where}: {outcome}")
+    if outcome in _OUTCOMES:
+        return _OUTCOMES[outcome](case, where)
+    return failed(case.device_layer, case.device_name, Cause.UNKNOWN, f"{where} cannot be connected to")
+
+
+def _open_check(case: Case, where: str) -> Check:
+    """Judge a device that the probe reaches: rules may still keep MediaMTX itself from it."""
+    drop = case.relay.closer.drop_of(case.device)
+    flows = case.flowed or case.target.path.on_demand
+    return PASSED if drop is None or flows else dropped(drop, case.target.relay.id, f"what goes to {where}")
+
+
+def _refused_check(case: Case, where: str) -> Check:
+    icmp = case.relay.closer.icmp.get(case.device)
+    if icmp is None:
+        detail = f"{where} refuses the connection: the device runs, and its RTSP is off or on another port"
+        return failed(case.device_layer, case.device_name, Cause.CAMERA_REFUSES, detail)
+    if icmp.sender == str(case.target.relay.tunnel.address):
+        return _blocked(case, where)
+    detail = f"the gateway says that it maps no port {where}: install its newest site package"
+    return failed(Layer.SITE, case.device_name, Cause.PORT_MAP_MISSING, detail)
+
+
+def _no_route_check(case: Case, where: str) -> Check:
+    site, icmp = case.target.path.facility, case.relay.closer.icmp.get(case.device)
+    if icmp is not None and icmp.sender == str(case.target.relay.tunnel.address):
+        return _blocked(case, where)
+    if icmp is not None and icmp.code in _PROHIBITED:
+        detail = f"{icmp.sender} forbids the way to {where}: a rule on the gateway that is not of the site package"
+        return failed(Layer.SITE, site, Cause.FOREIGN_FIREWALL, detail)
+    if (icmp is not None and icmp.code == _NO_NETWORK) or _site_is_dark(case):
+        return _site_network(case)
+    detail = f"the gateway does not find the device of {where} on its network: power, cable, or another address"
+    return failed(case.device_layer, case.device_name, Cause.CAMERA_UNPLUGGED, detail)
+
+
+def _site_network(case: Case) -> Check:
+    detail = "the gateway answers and reaches none of its cameras: its LAN port, the switch, or the power there"
+    return failed(Layer.SITE, case.target.path.facility, Cause.SITE_NETWORK_DOWN, detail)
+
+
+def _not_forwarded(case: Case) -> Check:
+    detail = (
+        "the gateway answers and maps its devices, and none of them does: it forwards nothing (net.ipv4.ip_forward), or"
+        " its rules for it are not those of the site package"
+    )
+    return failed(Layer.SITE, case.target.path.facility, Cause.NOT_FORWARDED, detail)
+
+
+def _site_is_dark(case: Case) -> bool:
+    """Whether a site has several devices and none was reached, though its gateway maps them all."""
+    outcomes = {case.relay.devices.get(device) for device in case.siblings}
+    icmp = case.relay.closer.icmp
+    return (
+        len(case.siblings) > 1
+        and outcomes <= {"no-route", "timeout"}
+        and not _is_blocked(case)
+        and not any(icmp[device].code in _PROHIBITED for device in case.siblings if device in icmp)
+    )
+
+
+def _is_blocked(case: Case) -> bool:
+    return _cameras_blocked(case) or any(case.relay.closer.drop_of(device) for device in case.siblings)
 
 
 def _timeout_check(case: Case, where: str) -> Check:
+    if drop := case.relay.closer.drop_of(case.device):
+        return dropped(drop, case.target.relay.id, f"what goes to {where}")
     if _cameras_blocked(case):
         return _blocked(case, where)
-    errors = case.relay.errors.get(case.target.path.name, ())
-    if errors and "no route to host" in errors[0]:
-        return failed(case.device_layer, case.device_name, Cause.CAMERA_UNPLUGGED, f"no route to {where}")
-    detail = f"{where} does not answer though the tunnel is up"
+    gateway, errors = case.gateway, case.relay.errors.get(case.target.path.name, ())
+    seen_missing = bool(errors) and "no route to host" in errors[0]
+    maps = (gateway is not None and gateway.refuses) or seen_missing
+    # Some of a site's devices are told to be away, and others not in time: a gateway's kernel tells a few a second.
+    away = any(case.relay.devices.get(device) == "no-route" for device in case.siblings)
+    if (maps or away) and _site_is_dark(case):
+        return _site_network(case) if away or seen_missing else _not_forwarded(case)
+    if seen_missing:
+        return _no_route_check(case, where)
+    if maps:
+        detail = f"{where} answers no connection, though the gateway maps it and finds the device: its own firewall,"
+        return failed(case.device_layer, case.device_name, Cause.CAMERA_SHUT, f"{detail} or it hangs")
+    return _unanswered(case, where)
+
+
+def _unanswered(case: Case, where: str) -> Check:
+    """Judge a silence that an older gateway does not explain."""
+    detail = (
+        f"{where} does not answer though the tunnel is up: the gateway maps no such port, or the device keeps silent;"
+        " a gateway with the newest site package tells which"
+    )
     return failed(Layer.SITE, case.device_name, UNANSWERED[case.target.path.access], detail)
 
 
 def _blocked(case: Case, where: str) -> Check:
-    return failed(Layer.FIREWALL, case.target.relay.id, Cause.FIREWALL, f"the relay may not connect to {where}")
+    """Judge a relay that does not let its own packets out: by our table, if that differs, else by somebody else's."""
+    relay = case.target.relay.id
+    element = f"{case.device[0]} . {case.device[1]}"
+    if case.firewall_blocks("output", "cameras", element):
+        return failed(Layer.FIREWALL, relay, Cause.FIREWALL, f"the relay's own rules do not let it connect to {where}")
+    chains = sorted({c.named for c in case.relay.closer.chains if c.hook in {"output", "postrouting"}})
+    by = f": {' or '.join(chains[:_CHANGES_NAMED])}" if chains else ""
+    detail = f"rules that are not ours keep {relay} from {where}{by}; ask who set them (nft list ruleset)"
+    return failed(Layer.FIREWALL, relay, Cause.FOREIGN_FIREWALL, detail)
+
+
+_OUTCOMES: Final[Mapping[str, Callable[[Case, str], Check]]] = MappingProxyType(
+    {
+        "ok": _open_check,
+        "refused": _refused_check,
+        "no-route": _no_route_check,
+        "timeout": _timeout_check,
+        "not-permitted": _blocked,
+    }
+)
+
+
+def dropped(drop: Drop, host: str, what: str) -> Check:
+    """A failure by a chain that was seen to drop packets of the probe."""
+    if drop.ours:
+        detail = f"our own {drop.named} on {host} drops {what}: provisioner plan shows how it differs"
+        return failed(Layer.FIREWALL, host, Cause.FIREWALL, detail)
+    detail = f"{drop.named} on {host} drops {what}; it is not ours: ask who set it (nft list ruleset)"
+    return failed(Layer.FIREWALL, host, Cause.FOREIGN_FIREWALL, detail)
 
 
 def _cameras_blocked(case: Case) -> bool:

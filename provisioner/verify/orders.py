@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
+from typing import Protocol
 
 from provisioner.verify.maintenance import Window
 from provisioner.verify.memory import Memories
@@ -18,8 +19,31 @@ def _say_nothing(_sentence: str) -> None:
     """Say nothing."""
 
 
+class Onlooker(Protocol):
+    """Who is told what a verification waits for, while it waits."""
+
+    def asked(self, paths: Mapping[str, int]) -> None:
+        """All hosts were asked, each about so many paths."""
+
+    def answered(self, host: str, outcome: str, seconds: float) -> None:
+        """A host has answered, or is not waited for any more."""
+
+
+class NoOnlooker:
+    """Nobody is told."""
+
+    def asked(self, paths: Mapping[str, int]) -> None:
+        """Tell nobody."""
+
+    def answered(self, host: str, outcome: str, seconds: float) -> None:
+        """Tell nobody."""
+
+
+_NOBODY = NoOnlooker()
+
+
 @dataclass(frozen=True, slots=True)
-class Watch:
+class Timepiece:
     """The time: which it is, and how to let some of it pass."""
 
     now: Callable[[], datetime]
@@ -41,6 +65,7 @@ class Orders:
         windows: the maintenance windows of the inventory.
         references: what people accepted of pictures, by the path's name, of whole facilities.
         say: tells a person what is waited for.
+        onlooker: is told of each host when it is asked, and when it has answered.
     """
 
     level: int | None = None
@@ -53,6 +78,7 @@ class Orders:
     windows: tuple[Window, ...] = ()
     references: Mapping[str, References] = field(default_factory=lambda: MappingProxyType({}))
     say: Callable[[str], None] = _say_nothing
+    onlooker: Onlooker = _NOBODY
 
 
 EVERYTHING = Orders()

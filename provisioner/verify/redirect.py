@@ -62,12 +62,12 @@ def _seen(origins: Origins) -> str:
 
 
 def redirect_check(case: Case) -> Check | None:
-    """The failure of a path whose relay was sent elsewhere, by the log's last word or the device's own; else None.
+    """The failure of a path whose relay was sent elsewhere, by the device's own word or the log's last ones; else None.
 
     The camera chose the words: of them a host and a port are shown, never a login or a path.
     """
-    last = next(iter(case.relay.errors.get(case.target.path.name, ())), "")
-    if place := _elsewhere(last, case.device) or _answered(case):
+    said = case.relay.errors.get(case.target.path.name, ())
+    if place := _answered(case) or next(filter(None, (_elsewhere(line, case.device) for line in said)), ""):
         return failed(case.device_layer, case.device_name, Cause.REDIRECTED, f"the camera redirects to {place}")
     if case.relay.sources is not None and case.device in case.relay.sources.halted:
         detail = f"the camera redirects: it makes the relay connect to {_shown(case.device)} again and again"
@@ -77,7 +77,7 @@ def redirect_check(case: Case) -> Check | None:
 
 def _answered(case: Case) -> str:
     """Where the device itself sends its relay, if that is not to itself."""
-    place = printable(case.relay.redirects.get(case.device, ""), _SHOWN)
+    place = printable(case.said.redirect if case.said else "", _SHOWN)
     return "" if place == _shown(case.device) else place
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import chain, zip_longest
+from typing import TYPE_CHECKING
 
 from provisioner.desired.spec import HostSpec
 from provisioner.hosts.runner import HostCall
@@ -19,6 +20,8 @@ if TYPE_CHECKING:  # the host's own package: its types are for the type checker,
 _FIXED_S = 120.0
 _PER_PATH_S = 4.0
 _LONGEST_S = 1800.0
+# A site's line is planned for the streams that are always pulled; main streams come on top while they are read.
+_AT_ONE_SITE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,18 +38,25 @@ class ProbeLimits:
 
     Attributes:
         deadline_s: when it has to answer; None: by the number of paths.
+        max_readers: how many paths a host reads at once; of one site alone eight.
+        sample_s: for how long at most a path may take to show that it flows.
         looks: by path, how its picture is looked at; the others end with their key frame.
     """
 
     deadline_s: float | None = None
-    max_readers: int = 8
+    max_readers: int = 32
     sample_s: float = 5
     read_s: float = 25
     looks: Mapping[str, wire.LookToTake] = field(default_factory=dict)
 
-    def deadline_for(self, paths: int) -> float:
-        """The deadline of a host with so many paths to read."""
-        return self.deadline_s or min(_LONGEST_S, _FIXED_S + _PER_PATH_S * paths)
+    def deadline_for(self, paths: Collection[str], readers: int) -> float:
+        """The deadline of a host that reads these paths, so many at once."""
+        looking_s = sum(longest_s(self.looks[name]) for name in paths if name in self.looks) / readers
+        return self.deadline_s or min(_LONGEST_S, _FIXED_S + _PER_PATH_S * len(paths) + looking_s)
+
+    def readers_for(self, sites: int) -> int:
+        """How many paths of so many sites a host reads at once."""
+        return max(1, min(self.max_readers, _AT_ONE_SITE * sites))
 
 
 def probe_calls(
@@ -71,75 +81,85 @@ def probe_calls(
             hosts[centre.id] = centre
     calls = []
     for host, spec in sorted(hosts.items()):
-        request = _base(observe[host], limits, len(of_relay[host]) + len(of_centre[host]))
+        request = _base(observe[host], limits, of_relay[host] + of_centre[host])
         if of_relay[host]:
-            request["relay"] = _relay(spec, of_relay[host], read=read)
+            request["relay"] = _relay(spec, of_relay[host], limits.looks, read=read)
         if of_centre[host]:
-            request["centre"] = _centre(spec, of_centre[host])
-        calls.append(HostCall(spec, request, observe[host].files))
-    return with_looks(calls, limits)
+            request["centre"] = _centre(spec, of_centre[host], limits.looks)
+        # The proof of which host it is and the question go over one connection: it is the same call.
+        calls.append(HostCall(spec, request, observe[host].files, shares=True))
+    return tuple(calls)
 
 
-def with_looks(calls: Iterable[HostCall], limits: ProbeLimits) -> tuple[HostCall, ...]:
-    """Calls whose paths are looked at; centres read them for a key frame alone."""
-    return tuple(replace(call, request=_looking(call.request, limits)) for call in calls)
+def _at_centre(paths: Iterable[str], looks: Mapping[str, wire.LookToTake]) -> dict[str, wire.LookToTake]:
+    """A centre counts what arrives: it has no need to decode more than key frames."""
+    return {name: {**looks[name], "every": False} for name in paths if name in looks}
 
 
-def _looking(request: Mapping[str, Any], limits: ProbeLimits) -> Mapping[str, Any]:
-    if "relay" not in request:
-        return request
-    relay, looks = request["relay"], limits.looks
-    paths = [{**path, "look": looks[path["name"]]} if path["name"] in looks else path for path in relay["paths"]]
-    looking_s = sum(longest_s(path["look"]) for path in paths if "look" in path)
-    longer = 0.0 if limits.deadline_s else looking_s / limits.max_readers
-    return {
-        **request,
-        "relay": {**relay, "paths": paths},
-        "deadline_s": min(request["deadline_s"] + longer, _LONGEST_S),
-    }
+def paths_by_host(wanted: Iterable[PathToCheck]) -> dict[str, int]:
+    """How many paths each host is asked about, the relays that serve them and the centres that read them."""
+    return dict(sorted(Counter(spec.id for one in wanted for spec in (one.relay, *one.centres)).items()))
 
 
-def _base(observe: ObserveCall, limits: ProbeLimits, paths: int) -> wire.ProbeRequest:
+def taking_turns(wanted: Iterable[PathToCheck]) -> list[PathToCheck]:
+    """Paths in the order in which hosts read them: those that are always pulled first, and sites take turns.
+
+    Relays and centres read in the same order, so that a main stream is pulled once for both.
+    """
+    by_site: dict[tuple[bool, str, str], list[PathToCheck]] = defaultdict(list)
+    for one in wanted:
+        by_site[one.path.on_demand, one.relay.id, one.path.facility].append(one)
+    pulled, on_demand = ([by_site[key] for key in sorted(by_site) if key[0] is kind] for kind in (False, True))
+    return [one for sites in (pulled, on_demand) for one in chain(*zip_longest(*sites)) if one is not None]
+
+
+def _base(observe: ObserveCall, limits: ProbeLimits, wanted: list[PathToCheck]) -> wire.ProbeRequest:
+    readers = limits.readers_for(len({(one.relay.id, one.path.facility) for one in wanted}))
     return {
         "operation": "probe",
         "observe": observe.request,
-        "deadline_s": limits.deadline_for(paths),
-        "max_readers": limits.max_readers,
+        "deadline_s": limits.deadline_for([one.path.name for one in wanted], readers),
+        "max_readers": readers,
         "sample_s": limits.sample_s,
         "read_s": limits.read_s,
     }
 
 
-def _relay(spec: HostSpec, wanted: list[PathToCheck], *, read: bool) -> wire.RelayToProbe:
-    asked: wire.RelayToProbe = {
-        "address": str(spec.tunnel.address),
-        "paths": [
-            {
-                "name": w.path.name,
-                "on_demand": w.path.on_demand,
-                "address": str(w.path.source.address),
-                "port": w.path.source.port,
-                "peer": w.peer_key,
-            }
-            for w in wanted
-        ],
-    }
+def _relay(
+    spec: HostSpec, wanted: list[PathToCheck], looks: Mapping[str, wire.LookToTake], *, read: bool
+) -> wire.RelayToProbe:
+    asked: wire.RelayToProbe = {"address": str(spec.tunnel.address), "paths": [_path(one, looks) for one in wanted]}
     return asked if read else {**asked, "read": False}
 
 
-def _centre(spec: HostSpec, wanted: list[PathToCheck]) -> wire.CentreToProbe:
+def _path(one: PathToCheck, looks: Mapping[str, wire.LookToTake]) -> wire.PathToProbe:
+    asked: wire.PathToProbe = {
+        "name": one.path.name,
+        "on_demand": one.path.on_demand,
+        "address": str(one.path.source.address),
+        "port": one.path.source.port,
+        "peer": one.peer_key,
+    }
+    return {**asked, "look": looks[one.path.name]} if one.path.name in looks else asked
+
+
+def _centre(spec: HostSpec, wanted: list[PathToCheck], looks: Mapping[str, wire.LookToTake]) -> wire.CentreToProbe:
     by_relay: dict[str, list[PathToCheck]] = defaultdict(list)
     for one in wanted:
         by_relay[one.relay.id].append(one)
-    return {
-        "relays": [
-            {
-                "relay": relay,
-                "address": str(of[0].relay.tunnel.address),
-                "user": f"centre-{spec.id}",
-                "secret": spec.readers[of[0].carrier].reveal(),
-                "paths": [w.path.name for w in of],
-            }
-            for relay, of in sorted(by_relay.items())
-        ]
+    return {"relays": [_relay_to_read(spec, of, looks) for _, of in sorted(by_relay.items())]}
+
+
+def _relay_to_read(
+    centre: HostSpec, wanted: list[PathToCheck], looks: Mapping[str, wire.LookToTake]
+) -> wire.RelayToRead:
+    relay, names = wanted[0].relay, [one.path.name for one in wanted]
+    asked: wire.RelayToRead = {
+        "relay": relay.id,
+        "address": str(relay.tunnel.address),
+        "user": f"centre-{centre.id}",
+        "secret": centre.readers[wanted[0].carrier].reveal(),
+        "paths": names,
     }
+    looking = _at_centre(names, looks)
+    return {**asked, "looks": looking} if looking else asked

@@ -10,7 +10,9 @@ from enum import StrEnum
 
 from provisioner.base.held import HeldFacility
 from provisioner.plan.changes import Change
+from provisioner.verify.condition import HostFault
 from provisioner.verify.view import View
+from provisioner.verify.waits import Waits
 
 
 class Verdict(StrEnum):
@@ -50,10 +52,18 @@ class Cause(StrEnum):
     HOST_UNREACHABLE = "host unreachable"
     RELAY_STOPPED = "relay stopped"
     FIREWALL = "firewall"
+    FOREIGN_FIREWALL = "foreign firewall"
     TUNNEL_DOWN = "tunnel down"
+    PACKETS_TOO_LARGE = "packets too large"
+    SITE_NETWORK_DOWN = "site network down"
+    NOT_FORWARDED = "gateway forwards nothing"
     PORT_MAP_MISSING = "port map missing"
+    PORT_MAP_OR_CAMERA = "port map or camera"
     CAMERA_REFUSES = "camera refuses"
     CAMERA_UNPLUGGED = "camera unplugged"
+    CAMERA_SHUT = "camera firewall"
+    CAMERA_HUNG = "camera hung"
+    WRONG_ANSWER = "wrong answer"
     WRONG_PASSWORD = "wrong password"  # noqa: S105 (the words of a verdict)
     NO_SUCH_STREAM = "no such stream"
     SILENT = "silent"
@@ -66,17 +76,26 @@ class Cause(StrEnum):
     CORRUPT = "corrupt picture"
     TIME_STUCK = "timestamps stuck"
     RATE_TOO_LOW = "rate too low"
+    STARVED = "starved"
     REDIRECTED = "camera redirects"
     CENTRE_CANNOT_READ = "centre cannot read"
     DRIFT = "drift"
     HELD = "held"
     FLAPPING = "flapping"
     NOT_CHECKED = "not checked"
+    CANNOT_CHECK = "cannot check"
+    DISK_FULL = "disk full"
+    CLOCK_OFF = "clock off"
     NOT_ASKED = "not asked for"
     UNKNOWN = "unknown"
 
 
-IMPERFECT = frozenset({Cause.PICTURE_DIFFERS, Cause.SENDS_SOUND, Cause.CORRUPT, Cause.TIME_STUCK, Cause.RATE_TOO_LOW})
+IMPERFECT = frozenset(
+    {
+        *(Cause.PICTURE_DIFFERS, Cause.SENDS_SOUND, Cause.STARVED),
+        *(Cause.CORRUPT, Cause.TIME_STUCK, Cause.RATE_TOO_LOW),
+    }
+)
 """A picture comes, and it is not what was agreed."""
 
 
@@ -85,7 +104,7 @@ INFERRED = frozenset({Cause.PORT_MAP_MISSING, Cause.SILENT, Cause.UNKNOWN, Cause
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class StandingFailure:
     """A failure that stands: since when, how many looks saw it, and whether that is enough for `down`."""
 
     since: datetime
@@ -94,7 +113,7 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class Proof:
+class LastProof:
     """The highest level that was ever proved of a path, and when that was the last time."""
 
     level: int
@@ -127,7 +146,7 @@ class Trouble:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class PathLook:
     """What one look showed of a path by itself, to be remembered (`verify.memory`).
 
     Attributes:
@@ -297,8 +316,8 @@ class PathVerdict:
     object: str = ""
     detail: str = ""
     failed_level: int = 0
-    standing: Standing | None = None
-    last_proof: Proof | None = None
+    standing: StandingFailure | None = None
+    last_proof: LastProof | None = None
     maintenance: InMaintenance | None = None
     picture: PictureReport | None = None
     to_look_at: tuple[ToLookAt, ...] = ()
@@ -311,8 +330,8 @@ class PathVerdict:
     @property
     def is_measured(self) -> bool:
         """Whether this run came to know how the path is, as far as it was asked."""
-        told = self.without_window is not Verdict.UNKNOWN or self.standing is not None
-        return told or (self.cause is Cause.NOT_ASKED and self.checked_at is not None)
+        is_known = self.without_window is not Verdict.UNKNOWN or self.standing is not None
+        return is_known or (self.cause is Cause.NOT_ASKED and self.checked_at is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,11 +347,12 @@ class Incident:
 
 @dataclass(frozen=True, slots=True)
 class HostReport:
-    """One host: whether it answered, and its drift.
+    """One host: whether it answered, its drift, and its condition.
 
     Attributes:
         outcome: `answered`, `unreachable` or `failed`.
         drift: what differs from the desired state; None where that could not be read.
+        findings: what is wrong with the host itself, which degrades no path.
         held: the facilities that are held and of which it has something.
     """
 
@@ -341,10 +361,11 @@ class HostReport:
     error: str
     drift: tuple[Change, ...] | None
     held: tuple[str, ...] = ()
+    findings: tuple[HostFault, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class CameraSample:
     """The cameras that a run was to measure, of those that were chosen.
 
     Attributes:
@@ -370,7 +391,7 @@ class Scope:
     """
 
     level: int | None = None
-    sample: Sample | None = None
+    sample: CameraSample | None = None
     deadline_s: float | None = None
     once: bool = False
 
@@ -387,6 +408,7 @@ class VerifyResult:
         looks: what each look showed, to be remembered; in no document.
         references: what is known of the references of paths, by their names.
         accepted: what came of paths whose pictures were to be accepted; None where none were.
+        waits: where the time went.
     """
 
     engine: str
@@ -398,7 +420,8 @@ class VerifyResult:
     held: tuple[HeldFacility, ...] = ()
     scope: Scope = Scope()
     forgot: str = ""
-    looks: tuple[Look, ...] = field(default=(), repr=False)
+    looks: tuple[PathLook, ...] = field(default=(), repr=False)
+    waits: Waits = field(default_factory=Waits)
     references: Mapping[str, ReferenceReport] = field(default_factory=dict, repr=False)
     accepted: tuple[Accepted, ...] | None = None
 

@@ -6,6 +6,7 @@ starting from one that is down (`verify.standing`).
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -13,20 +14,22 @@ from typing import TYPE_CHECKING, Final
 
 from provisioner.base.counted import are, counted
 from provisioner.hosts.facts import HostFacts, engine_name
-from provisioner.hosts.runner import CallOutcome, HostAnswer, HostRunner
+from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, HostRunner, StreamingRunner
 from provisioner.plan.changes import Change, pending
+from provisioner.verify.condition import findings
 from provisioner.verify.evidence import HostEvidence, parse_evidence
-from provisioner.verify.incidents import incidents_of
+from provisioner.verify.incidents import incidents_of, of_hosts
 from provisioner.verify.judge import judge, not_reached
 from provisioner.verify.levels import HIGHEST, PICTURES
 from provisioner.verify.maintenance import in_window, window_over
 from provisioner.verify.memory import NOTHING
-from provisioner.verify.orders import EVERYTHING, Orders, Watch
+from provisioner.verify.orders import EVERYTHING, Onlooker, Orders, Timepiece
 from provisioner.verify.picture.due import looks_at
-from provisioner.verify.requests import ObserveCall, ProbeLimits, probe_calls
-from provisioner.verify.result import HostReport, Look, PathVerdict, Sample, Scope, VerifyResult
+from provisioner.verify.requests import ObserveCall, ProbeLimits, paths_by_host, probe_calls, taking_turns
+from provisioner.verify.result import CameraSample, HostReport, PathLook, PathVerdict, Scope, VerifyResult
 from provisioner.verify.rotation import Chosen, by_need, sample_of
 from provisioner.verify.standing import APART, look_of, needs_second_look, settled, with_lasting
+from provisioner.verify.waits import HostWait, Waits, host_wait, together
 from provisioner.verify.wanted import PathToCheck
 
 if TYPE_CHECKING:  # the host's own package: its types are for the type checker, the module is not installed here
@@ -50,7 +53,7 @@ def verify(
     *,
     observe: Mapping[str, ObserveCall],
     compare: Callable[[HostFacts], Iterable[Change]],
-    watch: Watch,
+    watch: Timepiece,
     limits: ProbeLimits = _USUAL_LIMITS,
     orders: Orders = EVERYTHING,
 ) -> VerifyResult:
@@ -76,23 +79,25 @@ def verify(
     kept = {(target.path.name, target.relay.id) for target in measured}
     verdicts += [_left_out(target, orders) for target in targets if (target.path.name, target.relay.id) not in kept]
     verdicts.sort(key=lambda verdict: (verdict.path, verdict.relay))
+    hosts = tuple(_report(e, first.drift, (started, first.at)) for e in first.evidence.values())
     return VerifyResult(
         engine=_engine_of(first.evidence.values()),
         started_at=started,
         finished_at=rounds[-1].at,
         paths=tuple(verdicts),
-        incidents=incidents_of(verdicts, targets),
-        hosts=tuple(_report(e, first.drift) for e in first.evidence.values()),
+        incidents=(*incidents_of(verdicts), *of_hosts(hosts)),
+        hosts=hosts,
         scope=Scope(orders.level, _sample(orders, chosen), orders.deadline_s, orders.once),
         forgot=orders.forgot,
         looks=tuple(_looks(measured, rounds, orders)),
+        waits=together(one.waits for one in rounds),
     )
 
 
-def _sample(orders: Orders, chosen: Chosen | None) -> Sample | None:
+def _sample(orders: Orders, chosen: Chosen | None) -> CameraSample | None:
     if orders.sample is None or chosen is None:
         return None
-    return Sample(orders.sample.text, chosen.week, chosen.cameras, chosen.of_cameras)
+    return CameraSample(orders.sample.text, chosen.week, chosen.cameras, chosen.of_cameras)
 
 
 # --- looking --------------------------------------------------------------------------------------
@@ -106,6 +111,7 @@ class _Round:
     evidence: Mapping[str, HostEvidence]
     drift: Mapping[str, tuple[Change, ...]]
     verdicts: Mapping[tuple[str, str], PathVerdict]
+    waits: Waits
 
     def of(self, target: PathToCheck) -> PathVerdict | None:
         """The verdict on a path; None where this visit was not about it."""
@@ -119,7 +125,7 @@ class _Looking:
     runner: HostRunner
     observe: Mapping[str, ObserveCall]
     compare: Callable[[HostFacts], Iterable[Change]]
-    watch: Watch
+    watch: Timepiece
     limits: ProbeLimits
     orders: Orders
     end: datetime | None
@@ -127,10 +133,13 @@ class _Looking:
     def at(self, targets: Sequence[PathToCheck]) -> _Round:
         """Visit every host of some paths, and judge them."""
         left_s = (self.end - self.watch.now()).total_seconds() if self.end else None
-        ordered = by_need(targets, self.orders.memories) if left_s is not None else targets
-        calls = probe_calls(map(self._asked, ordered), self.observe, self._limits(left_s, ordered), read=self._reads)
+        ordered = by_need(targets, self.orders.memories) if left_s is not None else taking_turns(targets)
+        asked = [self._asked(target) for target in ordered]
+        calls = probe_calls(asked, self.observe, self._limits(left_s, ordered), read=self._reads)
         longest = max((float(c.request["deadline_s"]) for c in calls), default=0.0)
-        answers = self.runner.call(calls, timeout_s=longest + _MARGIN_S if left_s is None else max(1.0, left_s))
+        timeout_s = longest + _MARGIN_S if left_s is None else max(1.0, left_s)
+        self.orders.onlooker.asked(paths_by_host(asked))
+        answers, waits = _answers(self.runner, calls, timeout_s, self.orders.onlooker)
         finished = self.watch.now()
         # A runner that lost a host has not heard of it: that is no evidence either.
         missing = {c.spec.id: HostAnswer(c.spec.id, CallOutcome.FAILED, error="there is no answer") for c in calls}
@@ -138,7 +147,7 @@ class _Looking:
         drift = {e.host: tuple(self.compare(e.facts)) for e in evidence.values() if e.facts is not None}
         level, memories, known = self.orders.level, self.orders.memories, self.orders.references
         verdicts = judge(targets, evidence, drift, finished, asked=level, memories=memories, references=known)
-        return _Round(finished, evidence, drift, {(one.path, one.relay): one for one in verdicts})
+        return _Round(finished, evidence, drift, {(one.path, one.relay): one for one in verdicts}, waits)
 
     def again(self, targets: Sequence[PathToCheck], first: _Round) -> _Round | None:
         """Look a minute later at what failed for the first time; None where nothing did, or there is no time for it.
@@ -186,6 +195,27 @@ class _Looking:
         return looks_at(targets, self.orders.looks, self.watch.now(), self.orders.memories)
 
 
+def _answers(
+    runner: HostRunner, calls: Sequence[HostCall], timeout_s: float, onlooker: Onlooker
+) -> tuple[dict[str, HostAnswer], Waits]:
+    """Every host's answer, and how long it took."""
+    begun = time.monotonic()
+    came = (
+        runner.stream(calls, timeout_s=timeout_s)
+        if isinstance(runner, StreamingRunner)
+        else runner.call(calls, timeout_s=timeout_s).values()
+    )
+    answers: dict[str, HostAnswer] = {}
+    waits: dict[str, HostWait] = {}
+    for answer in came:
+        seconds = time.monotonic() - begun
+        answers[answer.host] = answer
+        there = answer.outcome is CallOutcome.ANSWERED
+        waits[answer.host] = host_wait(answer.host, answer.document, seconds if there else None)
+        onlooker.answered(answer.host, answer.outcome.value, seconds)
+    return answers, Waits(asked_s=time.monotonic() - begun, hosts=waits)
+
+
 def _end_of(started: datetime, orders: Orders) -> datetime | None:
     return started + timedelta(seconds=orders.deadline_s) if orders.deadline_s is not None else None
 
@@ -208,7 +238,7 @@ def _left_out(target: PathToCheck, orders: Orders) -> PathVerdict:
     return settled([not_reached(target, "it is not in this week's sample")], memory, Scope())
 
 
-def _looks(targets: Sequence[PathToCheck], rounds: Sequence[_Round], orders: Orders) -> Iterable[Look]:
+def _looks(targets: Sequence[PathToCheck], rounds: Sequence[_Round], orders: Orders) -> Iterable[PathLook]:
     for one in rounds:
         for target in targets:
             verdict = one.of(target)
@@ -227,11 +257,14 @@ def _engine_of(evidence: Iterable[HostEvidence]) -> str:
     return engine_name(versions)
 
 
-def _report(evidence: HostEvidence, drift: Mapping[str, tuple[Change, ...]]) -> HostReport:
+def _report(
+    evidence: HostEvidence, drift: Mapping[str, tuple[Change, ...]], asked: tuple[datetime, datetime]
+) -> HostReport:
     changes = drift.get(evidence.host)
     return HostReport(
         host=evidence.host,
         outcome=evidence.outcome.value,
         error=evidence.error,
         drift=None if changes is None else pending(changes),
+        findings=findings(evidence.disks, evidence.clock, *asked),
     )

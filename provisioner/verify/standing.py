@@ -29,14 +29,14 @@ from provisioner.verify.picture.rules import State
 from provisioner.verify.reference import lasting
 from provisioner.verify.result import (
     Cause,
+    LastProof,
     Layer,
-    Look,
+    PathLook,
     PathVerdict,
     PictureReport,
-    Proof,
     Scope,
     Seen,
-    Standing,
+    StandingFailure,
     ToLookAt,
     Trouble,
     Verdict,
@@ -53,19 +53,19 @@ FLAPPING_WINDOW: Final = timedelta(hours=48)
 _GOOD_OR_BAD = frozenset({Verdict.UP, Verdict.DOWN})
 
 
-def look_of(verdict: PathVerdict, target: PathToCheck, *, maintenance: bool) -> Look | None:
+def look_of(verdict: PathVerdict, target: PathToCheck, *, maintenance: bool) -> PathLook | None:
     """A verdict of `judge` as it is remembered; None where nobody looked."""
     if verdict.checked_at is None:
         return None
     return _look(verdict, content_of(target), maintenance=maintenance)
 
 
-def _look(verdict: PathVerdict, content: str, *, maintenance: bool) -> Look:
+def _look(verdict: PathVerdict, content: str, *, maintenance: bool) -> PathLook:
     trouble = None
     if verdict.cause not in {Cause.NONE, Cause.NOT_ASKED}:
         trouble = Trouble(verdict.cause, verdict.layer, verdict.object, verdict.detail, verdict.failed_level)
     picture = verdict.picture or PictureReport("")
-    return Look(
+    return PathLook(
         path=verdict.path,
         at=_moment(verdict),
         verdict=verdict.verdict,
@@ -135,7 +135,7 @@ def settled(looks: Sequence[PathVerdict], memory: PathMemory, scope: Scope) -> P
 
 def _by_itself(look: PathVerdict, memory: PathMemory) -> PathVerdict:
     """What one look says, whatever was before it."""
-    standing = Standing(_moment(look), 1, confirmed=True) if look.verdict is Verdict.DOWN else None
+    standing = StandingFailure(_moment(look), 1, confirmed=True) if look.verdict is Verdict.DOWN else None
     said = replace(look, standing=standing)
     return said if look.verdict is Verdict.UP else _with_proof(said, memory)
 
@@ -149,12 +149,12 @@ def _with_proof(verdict: PathVerdict, memory: PathMemory) -> PathVerdict:
     return replace(verdict, last_proof=last_proof(memory))
 
 
-def last_proof(memory: PathMemory) -> Proof | None:
+def last_proof(memory: PathMemory) -> LastProof | None:
     """What was last proved of a path at its highest level; None where nothing ever was."""
     if not memory.proofs:
         return None
     level = max(memory.proofs)
-    return Proof(level, memory.proofs[level])
+    return LastProof(level, memory.proofs[level])
 
 
 # --- failures -------------------------------------------------------------------------------------
@@ -174,8 +174,8 @@ def _confirms(failing: Failing | None, at: datetime) -> bool:
 def _failing(last: PathVerdict, looks: Sequence[PathVerdict], memory: PathMemory) -> PathVerdict:
     """A path of which the last look that showed anything failed: down, or not yet."""
     at = _moment(last)
-    told = (_look(look, "", maintenance=False) for look in looks[: looks.index(last) + 1] if _shows(look))
-    failing = remembered(_before(memory, at), told).failing
+    shown = (_look(look, "", maintenance=False) for look in looks[: looks.index(last) + 1] if _shows(look))
+    failing = remembered(_before(memory, at), shown).failing
     if failing is None:
         raise TypeError("a look that failed is a failure")
     trouble, confirmed = failing.trouble, _confirms(failing, at)
@@ -187,7 +187,7 @@ def _failing(last: PathVerdict, looks: Sequence[PathVerdict], memory: PathMemory
         object=trouble.object,
         detail=trouble.detail if confirmed else _unconfirmed(trouble, at),
         failed_level=trouble.level,
-        standing=Standing(failing.first, failing.count, confirmed),
+        standing=StandingFailure(failing.first, failing.count, confirmed),
     )
 
 
@@ -208,8 +208,8 @@ def _moment(verdict: PathVerdict) -> datetime:
 def _changes(looks: Sequence[PathVerdict], memory: PathMemory, at: datetime) -> int:
     """How often a path changed between up and down lately; what was in a maintenance window does not count."""
     lately = [past.verdict for past in memory.past if at - past.at <= FLAPPING_WINDOW and not past.maintenance]
-    told = [verdict for verdict in (*lately, *(look.verdict for look in looks)) if verdict in _GOOD_OR_BAD]
-    return sum(one is not other for one, other in pairwise(told))
+    known = [verdict for verdict in (*lately, *(look.verdict for look in looks)) if verdict in _GOOD_OR_BAD]
+    return sum(one is not other for one, other in pairwise(known))
 
 
 def _flapping(verdict: PathVerdict, memory: PathMemory, changes: int) -> PathVerdict:
@@ -230,7 +230,7 @@ def _hours(time: timedelta) -> int:
     return int(time.total_seconds() // 3600)
 
 
-def remembered(memory: PathMemory, looks: Iterable[Look]) -> PathMemory:
+def remembered(memory: PathMemory, looks: Iterable[PathLook]) -> PathMemory:
     """The memory after a run's looks."""
     for look in looks:
         memory = after(memory, look)

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import re
 
-from provisioner.desired.spec import HostSpec
+from provisioner.desired.spec import RTSP_PORT, HostSpec
 from provisioner.hosts.runner import CallOutcome
+from provisioner.verify import words
 from provisioner.verify.case import PASSED, Case, Check, failed, not_checked
-from provisioner.verify.evidence import Read
+from provisioner.verify.closer import Said
+from provisioner.verify.delivery import delivered_check
+from provisioner.verify.evidence import CentreEvidence, Read
+from provisioner.verify.network import dropped
+from provisioner.verify.origins import device_of
 from provisioner.verify.redirect import origin_check, redirect_check
 from provisioner.verify.result import Cause, Layer
 
@@ -15,12 +20,35 @@ from provisioner.verify.result import Cause, Layer
 _LOG_LINES: tuple[tuple[re.Pattern[str], Cause], ...] = (
     (re.compile(r"bad status code: 40[13]\b|unauthorized|authenticat", re.IGNORECASE), Cause.WRONG_PASSWORD),
     (re.compile(r"bad status code: (404|400|454|415|451)\b|not found", re.IGNORECASE), Cause.NO_SUCH_STREAM),
-    (re.compile(r"connection refused|bad status code: (453|5\d\d)\b"), Cause.CAMERA_REFUSES),
+    (re.compile(r"connection refused|bad status code: 453\b"), Cause.CAMERA_REFUSES),
+    (re.compile(r"bad status code: \d{3}\b|Content-Type header|invalid (?:SDP|status|header)"), Cause.WRONG_ANSWER),
     (re.compile(r"no route to host|network is unreachable"), Cause.CAMERA_UNPLUGGED),
+    (re.compile(r"request timed out", re.IGNORECASE), Cause.CAMERA_HUNG),
     (re.compile(r"TCP timeout|timed out|i/o timeout", re.IGNORECASE), Cause.SILENT),
 )
+# What a device answers that is no RTSP, by `Said.kind`.
+_KINDS: dict[str, tuple[Cause, str]] = {
+    "nothing": (Cause.CAMERA_HUNG, "takes the connection and answers nothing: restart the device"),
+    "closed": (Cause.WRONG_ANSWER, "takes the connection and closes it: too many viewers, or none are allowed"),
+    "http": (Cause.WRONG_ANSWER, "answers as a web page does: its port stands for RTSP's in the inventory or the map"),
+    "tls": (Cause.WRONG_ANSWER, "answers encrypted: its port of RTSPS stands for RTSP's in the inventory or the map"),
+    "other": (Cause.WRONG_ANSWER, "answers with something that is no RTSP: another service has the port"),
+}
+_SERVER_FAILED = 500
+# Cause by cause, whose failure it is.
+_OF_DEVICE = frozenset(
+    {
+        *(Cause.WRONG_PASSWORD, Cause.CAMERA_REFUSES, Cause.CAMERA_UNPLUGGED, Cause.CAMERA_HUNG, Cause.CAMERA_SHUT),
+        Cause.WRONG_ANSWER,
+    }
+)
+# What large packets that are lost look like from here.
+_STALLED = frozenset({Cause.SILENT, Cause.CAMERA_HUNG, Cause.UNKNOWN})
+# So often a source stopped within the log's last minute and a half: it breaks off again and again.
+_MANY_STALLS = 2
 
 _UNAUTHORIZED = 401
+_NAMED = 3
 # MediaMTX's names of sound (1.20.1). It forwards every track of a source and cannot leave one out.
 _SOUND = frozenset(
     {
@@ -30,18 +58,41 @@ _SOUND = frozenset(
 )
 
 
+# Its names of pictures.
+_PICTURES = frozenset(
+    {"H264", "H265", "AV1", "VP8", "VP9", "M-JPEG", "MPEG-4 Video", "MPEG-1/2 Video", "MPEG-1 Video", "MPEG-2 Video"}
+)
+_ABSENT = frozenset({400, 404})
+
+
 def relay_check(case: Case) -> Check:
     """Check that MediaMTX says available and online, and that inbound bytes grew, from the camera itself.
 
     `online` alone is true for a dead camera, and `available` for a silent one (measured on 1.20.1).
     """
-    relay, active = case.target.relay.id, case.relay.unit == "active"
+    relay = case.target.relay.id
     if case.relay.unit not in {"active", "unknown"}:
         return failed(Layer.RELAY, relay, Cause.RELAY_STOPPED, f"the relay's service is {case.relay.unit}")
     if case.relay.api_error:
-        runs = "its service runs and does not answer; provisioner plan names its restart: " if active else ""
-        return failed(Layer.RELAY, relay, Cause.RELAY_STOPPED, f"{runs}{case.relay.api_error}")
+        return _api_silent(case)
     return _on_demand_check(case) if case.target.path.on_demand else _pulled_check(case)
+
+
+def _api_silent(case: Case) -> Check:
+    """Judge a relay whose Control API says nothing: it is down if it serves nobody either, else we cannot check."""
+    relay, why = case.target.relay.id, words.of_own(case.relay.api_error)
+    if _serves_nobody(case):
+        detail = f"its service runs and answers nobody: {why}; provisioner plan names its restart"
+        return failed(Layer.RELAY, relay, Cause.RELAY_STOPPED, detail)
+    return not_checked(relay, why, Cause.CANNOT_CHECK)
+
+
+def _serves_nobody(case: Case) -> bool:
+    """Whether every reader that asked the relay for a picture, on it and at centres, was not even answered."""
+    here = [read for read in case.relay.reads.values() if read.run]
+    centres = (case.hosts[c.id].centre for c in case.target.centres if c.id in case.hosts)
+    there = [read for one in centres if one for read in one.reads.get(case.target.relay.id, {}).values() if read.run]
+    return bool(here) and not any(read.frame or read.status is not None for read in (*here, *there))
 
 
 def _pulled_check(case: Case) -> Check:
@@ -51,9 +102,14 @@ def _pulled_check(case: Case) -> Check:
     if first is None or second is None:
         return not_checked(case.target.relay.id, "there are not two samples of the path")
     if second.available and second.online and case.flowed:
-        return origin_check(case)
-    detail = "no bytes came between two samples" if second.available else "the relay has no stream of it"
-    return _source_failure(case, Cause.SILENT if second.available else Cause.UNKNOWN, detail)
+        return _breaks_off(case) if case.stalls >= _MANY_STALLS else origin_check(case)
+    detail = "the device sends nothing" if second.available else "the relay has no stream of it"
+    return source_failure(case, Cause.SILENT if second.available else Cause.UNKNOWN, detail)
+
+
+def _breaks_off(case: Case) -> Check:
+    detail = f"its stream breaks off again and again: it stopped {case.stalls} times within a minute and a half"
+    return source_failure(case, Cause.SILENT, detail)
 
 
 def _on_demand_check(case: Case) -> Check:
@@ -63,14 +119,14 @@ def _on_demand_check(case: Case) -> Check:
         return _unlisted(case)
     read = case.relay.reads.get(name)
     if read is None or not read.run:
-        return not_checked(case.target.relay.id, read.error if read else "the path was not read")
+        return _not_read(case.target.relay.id, read)
     if read.after is not None and read.after.available and read.after.online and read.after.inbound_bytes > 0:
         return origin_check(case)
     if read.frame is not None:
         return not_checked(case.target.relay.id, "the relay did not say how the path was just after its read")
     if read.status == _UNAUTHORIZED:
-        return _probe_refused(case, read)
-    return _source_failure(case, Cause.SILENT, f"it did not start on demand: {read.error}")
+        return _probe_refused(case)
+    return source_failure(case, Cause.SILENT, "it gave no picture when it was asked for one")
 
 
 def _unlisted(case: Case) -> Check:
@@ -81,23 +137,76 @@ def _unlisted(case: Case) -> Check:
     return failed(Layer.RELAY, relay, Cause.UNKNOWN, f"the relay does not know {name}")
 
 
-def _source_failure(case: Case, otherwise: Cause, detail: str) -> Check:
-    """Judge by the log's last word about the source, which the Control API of 1.20 does not have."""
+def source_failure(case: Case, otherwise: Cause, detail: str) -> Check:
+    """Judge a source that gives no picture, by what the relay, its log and the device itself say of it.
+
+    Args:
+        case: the path.
+        otherwise: the cause where nobody says more.
+        detail: the evidence for it in words.
+    """
     if redirected := redirect_check(case):
         return redirected
-    cause = otherwise
+    cause, detail = _offered(case) or _by_answer(case) or _by_log(case) or (otherwise, detail)
+    if cause is Cause.CAMERA_HUNG and _serves_others(case):
+        cause, detail = Cause.SILENT, "the recorder serves its other channels, and does not answer for this one"
+    if cause in _STALLED and (size := case.relay.closer.too_large(case.device[0])):
+        return too_large(case.target.path.facility, size)
+    if cause in _OF_DEVICE:
+        return failed(case.device_layer, case.device_name, cause, detail)
+    if cause is Cause.SILENT:
+        return failed(Layer.CAMERA, case.camera_name, cause, detail)
+    return failed(Layer.STREAM, case.target.path.name, cause, detail)
+
+
+def _serves_others(case: Case) -> bool:
+    """Whether another path of the same device flows: then it is no device that hangs."""
+    others = (p for p in case.target.relay.paths if device_of(p) == case.device and p.name != case.target.path.name)
+    pairs = (case.relay.samples.get(path.name, (None, None)) for path in others)
+    return any(first and second and second.inbound_bytes > first.inbound_bytes for first, second in pairs)
+
+
+def _offered(case: Case) -> tuple[Cause, str] | None:
+    """What the relay got instead of a picture, where it got a stream; None where it got none, or a picture."""
+    read = case.relay.reads.get(case.target.path.name)
+    samples = (read.after if read else None, *reversed(case.relay.samples.get(case.target.path.name, ())))
+    codecs = next((sample.codecs for sample in samples if sample and sample.codecs), ())
+    if not codecs or set(codecs) & _PICTURES:
+        return None
+    what = "sound alone" if set(codecs) <= _SOUND else "nothing that is a picture"
+    return Cause.WRONG_ANSWER, f"its stream carries {what} ({', '.join(codecs)}): switch its video on"
+
+
+def _by_answer(case: Case) -> tuple[Cause, str] | None:
+    """What the device's own first words say."""
+    if case.said is None:
+        return None
+    cause, what = _KINDS.get(case.said.kind) or _by_words(case.said)
+    return (cause, f"{case.where} {what}") if cause is not Cause.NONE else None
+
+
+def _by_words(said: Said) -> tuple[Cause, str]:
+    """What a device's answer in RTSP says; no cause where it says nothing about it."""
+    if said.status is not None and said.status >= _SERVER_FAILED:
+        return Cause.WRONG_ANSWER, f"fails inside (RTSP status {said.status}): restart the device"
+    if said.media and "video" not in said.media:
+        return Cause.WRONG_ANSWER, f"offers {', '.join(said.media)} and no picture: switch its video on"
+    return Cause.NONE, ""
+
+
+def _by_log(case: Case) -> tuple[Cause, str] | None:
+    """What the log's last word says, or the Control API where it says it; MediaMTX 1.20's API has no reason."""
     for line in case.relay.errors.get(case.target.path.name, ()):
         known = next((c for pattern, c in _LOG_LINES if pattern.search(line)), None)
         if known is not None:
-            cause, detail = known, line
-            break
-    match cause:
-        case Cause.WRONG_PASSWORD | Cause.CAMERA_REFUSES | Cause.CAMERA_UNPLUGGED:
-            return failed(case.device_layer, case.device_name, cause, detail)
-        case Cause.SILENT:
-            return failed(Layer.CAMERA, case.camera_name, cause, detail)
-        case _:
-            return failed(Layer.STREAM, case.target.path.name, cause, detail)
+            return known, words.of_source(line)
+    return None
+
+
+def too_large(name: str, size: int) -> Check:
+    """The failure of a tunnel through which small packets come, and those of its own size do not."""
+    detail = f"packets of {size} bytes do not come through the tunnel, small ones do: the line has a smaller MTU"
+    return failed(Layer.TUNNEL, name, Cause.PACKETS_TOO_LARGE, f"{detail} than the tunnel: lower the tunnel's")
 
 
 def read_check(case: Case) -> Check:
@@ -105,23 +214,40 @@ def read_check(case: Case) -> Check:
     relay, name = case.target.relay.id, case.target.path.name
     read = case.relay.reads.get(name)
     if read is None or not read.run:
-        return not_checked(relay, read.error if read else "the path was not read")
-    if read.frame is not None:
-        picture = _picture_check(case, read.frame)
-        return _sound_check(case, read) if picture.passed else picture
+        return _not_read(relay, read)
+    return _unread_check(case, read) if read.frame is None else _seen_check(case, read, read.frame)
+
+
+def _seen_check(case: Case, read: Read, frame: tuple[str, int, int]) -> Check:
+    picture = _picture_check(case, frame)
+    return _sound_check(case, read) if picture.passed else picture
+
+
+def _unread_check(case: Case, read: Read) -> Check:
+    """Judge a reader on the relay that got no picture."""
     if read.status == _UNAUTHORIZED:
-        return _probe_refused(case, read)
-    if read.status is not None:
-        return _source_failure(case, Cause.UNKNOWN, read.error)
+        return _probe_refused(case)
+    if read.status is not None or _offered(case):
+        return source_failure(case, Cause.UNKNOWN, f"a reader on the relay: {words.of_read(read.status, read.error)}")
     # The source was started for this reader, who waited in vain: the camera answers, and sends no picture.
     if read.timed_out and case.target.path.on_demand:
-        return failed(Layer.STREAM, name, Cause.SILENT, "no picture came while a reader waited")
-    return failed(Layer.PICTURE, name, Cause.UNKNOWN, f"no key frame: {read.error}")
+        return source_failure(case, Cause.SILENT, "no picture came while a reader waited")
+    detail = f"no key frame: {words.of_read(None, read.error)}"
+    return failed(Layer.PICTURE, case.target.path.name, Cause.UNKNOWN, detail)
 
 
-def _probe_refused(case: Case, read: Read) -> Check:
-    detail = f"the relay refuses its own probe: {read.error}"
-    return failed(Layer.RELAY, case.target.relay.id, Cause.UNKNOWN, detail)
+def _not_read(host: str, read: Read | None) -> Check:
+    """The outcome of a read that was not run: for want of time, or because the probe could not."""
+    if read is None:
+        return not_checked(host, "the path was not read")
+    cause = Cause.NOT_CHECKED if words.is_for_time(read.error) else Cause.CANNOT_CHECK
+    return not_checked(host, words.of_own(read.error), cause)
+
+
+def _probe_refused(case: Case) -> Check:
+    """The outcome of a read that the relay refused its own probe: it says nothing about the picture."""
+    detail = "the relay refuses the login of its own probe: its file or the probe's password was changed by hand"
+    return not_checked(case.target.relay.id, f"{detail}; provisioner plan shows it", Cause.CANNOT_CHECK)
 
 
 def _picture_check(case: Case, frame: tuple[str, int, int]) -> Check:
@@ -146,7 +272,7 @@ def _sound_check(case: Case, read: Read) -> Check:
 
 
 def centre_check(case: Case) -> Check:
-    """Check the same at every monitoring centre of the carrier, through the tunnel."""
+    """Check the same at every monitoring centre of the carrier, through the tunnel, and that it arrives in full."""
     if not case.target.centres and not case.target.shut:
         return not_checked(case.target.relay.id, "no monitoring centre reads it")
     checks = [_one_centre(case, centre) for centre in case.target.centres]
@@ -160,17 +286,50 @@ def _one_centre(case: Case, centre: HostSpec) -> Check:
     if host is None or host.outcome is CallOutcome.UNREACHABLE:
         return not_checked(centre.id, f"{centre.id} could not be reached", Cause.HOST_UNREACHABLE)
     if host.centre is None:
-        return not_checked(centre.id, f"{centre.id}: {host.error}" if host.error else f"{centre.id} told nothing")
+        return not_checked(centre.id, f"{centre.id}: {host.error or 'it told nothing'}", Cause.CANNOT_CHECK)
     read = host.centre.reads.get(case.target.relay.id, {}).get(case.target.path.name)
     if read is None or not read.run:
-        return not_checked(centre.id, f"{centre.id}: {read.error if read else 'the path was not read'}")
-    return _picture_check(case, read.frame) if read.frame else _unread_at(case, centre, read)
+        return _not_read(centre.id, read)
+    if read.frame is None:
+        return _unread_at(case, centre, host.centre, read)
+    picture = _picture_check(case, read.frame)
+    return delivered_check(case, centre, read) if picture.passed else picture
 
 
-def _unread_at(case: Case, centre: HostSpec, read: Read) -> Check:
-    relay, detail = case.target.relay.id, f"{centre.id}: {read.error}"
+def _unread_at(case: Case, centre: HostSpec, said: CentreEvidence, read: Read) -> Check:
+    relay, name = case.target.relay.id, case.target.path.name
+    cut_off = read.status is None and not read.timed_out
+    if name in case.relay.unsteady and (cut_off or read.status in _ABSENT):
+        detail = f"its picture came or went while it was looked at, and {centre.id} looked at the wrong moment"
+        return not_checked(relay, detail)
     if read.status is not None:
+        detail = f"{relay} to the reader of {centre.id}: {words.of_status(read.status)}"
         return failed(Layer.RELAY, relay, Cause.CENTRE_CANNOT_READ, detail)
     if case.firewall_blocks("input", "centres", str(centre.tunnel.address)):
         return failed(Layer.FIREWALL, relay, Cause.FIREWALL, f"{relay} does not let {centre.id} in")
-    return failed(Layer.TUNNEL, centre.id, Cause.CENTRE_CANNOT_READ, detail)
+    return _way_check(case, centre, said) or failed(
+        Layer.TUNNEL, centre.id, Cause.CENTRE_CANNOT_READ, f"{centre.id}: {words.of_read(None, read.error)}"
+    )
+
+
+def _way_check(case: Case, centre: HostSpec, said: CentreEvidence) -> Check | None:
+    """The failure of the way from a centre to a relay, by what the centre learnt; None where it learnt nothing."""
+    relay, address = case.target.relay, str(case.target.relay.tunnel.address)
+    place = address, RTSP_PORT
+    if drop := said.closer.drop_of(place) or said.closer.tunnel_drop:
+        return dropped(drop, centre.id, f"what goes to {relay.id} and comes from it")
+    outcome = said.ways.get(place)
+    if outcome == "ok" and (size := said.closer.too_large(address)):
+        return too_large(centre.id, size)
+    chains = sorted({chain.named for chain in case.relay.closer.chains if chain.hook in {"input", "prerouting"}})
+    if outcome == "timeout" and chains and _arrives(case, centre):
+        detail = f"{relay.id} hears {centre.id} and does not answer: rules there that are not ours drop it, perhaps"
+        return failed(Layer.FIREWALL, relay.id, Cause.FOREIGN_FIREWALL, f"{detail} {' or '.join(chains[:_NAMED])}")
+    return None
+
+
+def _arrives(case: Case, centre: HostSpec) -> bool:
+    """Whether packets of a centre came out of the relay's tunnel while we looked."""
+    peer = next((p for p in case.target.relay.tunnel.peers if p.name == f"centre/{centre.id}"), None)
+    live = case.relay.tunnel.peers.get(peer.public_key) if peer else None
+    return live is not None and live.received[1] > live.received[0]

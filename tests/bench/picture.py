@@ -24,7 +24,7 @@ from provisioner.verify.picture.due import FULL_KEYS, FULL_S, LONGEST_S, QUICK_S
 from provisioner.verify.picture.measures import picture_in
 from provisioner.verify.picture.rules import Agreed, judged
 from provisioner_host import rtsp_reader
-from provisioner_host.picture_look import Look
+from provisioner_host.picture_look import PictureLook
 from provisioner_host.wire import LookToTake, ReadAnswer
 
 T = TypeVar("T")
@@ -50,7 +50,7 @@ CLIPS: Final = (
 
 
 def main() -> int:
-    """Look at what is named, or print what looks cost."""
+    """PictureLook at what is named, or print what looks cost."""
     parser = argparse.ArgumentParser(description="What level 6 says of a stream, or what looks cost.")
     parser.add_argument("stream", nargs="?", help="rtsp://… or a file; without one: what looks cost")
     parser.add_argument("--full", action="store_true", help="a full look instead of a quick one")
@@ -96,7 +96,7 @@ def _read(stream: str, look: LookToTake | None) -> ReadAnswer:
     options = "option rtsp_transport tcp\noption allowed_media_types video\n" if network else ""
     script = f"ffconcat version 1.0\nfile {where}\n{options}"
     protocols = "rtsp,rtp,tcp" if network else "file"
-    return rtsp_reader.read_script(script, _TIMEOUT_S, look=Look(look) if look else None, protocols=protocols)
+    return rtsp_reader.read_script(script, _TIMEOUT_S, look=PictureLook(look) if look else None, protocols=protocols)
 
 
 # --- costs ----------------------------------------------------------------------------------------

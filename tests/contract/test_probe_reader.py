@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from provisioner_host import reach, rtsp_reader, source_log
-from provisioner_host.picture_look import Look
+from provisioner_host.picture_look import PictureLook
 from provisioner_host.rtsp_reader import Login, parse, read
 from provisioner_host.wire import LookToTake, ReadAnswer
 from tests.hostile import CAMERA
@@ -59,7 +59,7 @@ QUICK: LookToTake = {"seconds": 1.5, "most_s": 1.5, "keys": 0, "every": True}
 
 
 def test_a_look_goes_on_from_the_first_key_frame_and_measures_what_comes(yard: CameraYard) -> None:
-    found = read(_login(yard.camera(), "x"), "a/b/c/sub", 15, look=Look(QUICK))
+    found = read(_login(yard.camera(), "x"), "a/b/c/sub", 15, look=PictureLook(QUICK))
     picture = found["picture"]
     assert picture
     assert (found["codec"], found["width"], found["height"]) == ("h264", WIDTH, HEIGHT)
@@ -72,7 +72,9 @@ def test_a_look_goes_on_from_the_first_key_frame_and_measures_what_comes(yard: C
 
 def test_a_look_waits_for_as_many_key_frames_as_it_is_to_have_and_no_longer(yard: CameraYard) -> None:
     camera = yard.camera()
-    found = read(_login(camera, "x"), "a/b/c/sub", 15, look=Look({**QUICK, "seconds": 0.2, "most_s": 9, "keys": 4}))
+    found = read(
+        _login(camera, "x"), "a/b/c/sub", 15, look=PictureLook({**QUICK, "seconds": 0.2, "most_s": 9, "keys": 4})
+    )
     picture = found["picture"]
     assert picture
     assert 4 <= picture["key_frames"] <= 6
@@ -81,14 +83,14 @@ def test_a_look_waits_for_as_many_key_frames_as_it_is_to_have_and_no_longer(yard
 
 def test_a_look_ends_with_the_time_that_was_left(yard: CameraYard) -> None:
     begun = time.monotonic()
-    look = Look({"seconds": 50, "most_s": 50, "keys": 0, "every": True}, until=begun + 4)
+    look = PictureLook({"seconds": 50, "most_s": 50, "keys": 0, "every": True}, until=begun + 4)
     assert read(_login(yard.camera(), "x"), "a/b/c/sub", 15, look=look)["picture"]
     assert time.monotonic() - begun < 7
 
 
 def test_a_stream_whose_size_comes_late_is_looked_at_all_the_same(clip: Clip) -> None:
     with CameraYard(_Bare(clip.sps, clip.pps, clip.frames[1:5] * 8 + clip.frames)) as yard:
-        found = read(_login(yard.camera(), "x"), "a/b/c/sub", 15, look=Look(QUICK))
+        found = read(_login(yard.camera(), "x"), "a/b/c/sub", 15, look=PictureLook(QUICK))
     assert (found["codec"], found["width"], found["height"]) == ("h264", WIDTH, HEIGHT)
     assert found["picture"]
 
@@ -98,28 +100,30 @@ def test_where_packets_cannot_be_copied_the_key_frame_is_decoded_alone(
 ) -> None:
     true_read = rtsp_reader.read_script
 
-    def without_size(script: str, timeout_s: float, wrap: Any, look: Look | None = None) -> ReadAnswer:
+    def without_size(script: str, timeout_s: float, wrap: Any, look: PictureLook | None = None) -> ReadAnswer:
         if look is None:
             return true_read(script, timeout_s, wrap)
         return {"error": "[framecrc @ 0x1] dimensions not set", "status": None, "timed_out": False}
 
     monkeypatch.setattr(rtsp_reader, "read_script", without_size)
-    found = read(_login(yard.camera(), "x"), "a/b/c/sub", 15, look=Look(QUICK))
+    found = read(_login(yard.camera(), "x"), "a/b/c/sub", 15, look=PictureLook(QUICK))
     assert (found["codec"], found["picture"]) == ("h264", None)
 
 
 def test_a_camera_that_gives_no_picture_is_told_as_without_a_look(yard: CameraYard) -> None:
-    found = read(_login(yard.camera(fault=Fault.SILENT), "x"), "a/b/c/sub", 2, look=Look(QUICK))
+    found = read(_login(yard.camera(fault=Fault.SILENT), "x"), "a/b/c/sub", 2, look=PictureLook(QUICK))
     assert found["timed_out"]
     assert "picture" not in found
-    assert read(_login(yard.camera(fault=Fault.NOT_FOUND), "x"), "a/b/c/sub", 9, look=Look(QUICK))["status"] == 404
+    assert (
+        read(_login(yard.camera(fault=Fault.NOT_FOUND), "x"), "a/b/c/sub", 9, look=PictureLook(QUICK))["status"] == 404
+    )
 
 
 @CAMERA
 @pytest.mark.parametrize("fault", [Fault.GARBAGE, Fault.NOISE, Fault.HUGE])
 def test_what_is_no_stream_is_looked_at_no_longer_than_it_is_read(yard: CameraYard, fault: Fault) -> None:
     begun = time.monotonic()
-    found = read(_login(yard.camera(fault=fault), "x"), "a/b/c/sub", 3, look=Look(QUICK))
+    found = read(_login(yard.camera(fault=fault), "x"), "a/b/c/sub", 3, look=PictureLook(QUICK))
     assert time.monotonic() - begun < 8
     assert "codec" not in found
 

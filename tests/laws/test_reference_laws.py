@@ -34,7 +34,7 @@ from provisioner.verify.reference import (
     references_document,
     references_from,
 )
-from provisioner.verify.result import Look, Verdict
+from provisioner.verify.result import PathLook, Verdict
 from provisioner.verify.view import View
 
 NIGHT = datetime(2021, 6, 1, 19, tzinfo=UTC)
@@ -127,7 +127,7 @@ def test_what_lasts_was_seen_by_several_checks_in_a_row_over_an_hour(checks: lis
     for step, seen in checks:
         at += step
         kinds = frozenset({"view"}) if seen else frozenset[str]()
-        memory = after(memory, Look("path", at, Verdict.UP, suspects=kinds))
+        memory = after(memory, PathLook("path", at, Verdict.UP, suspects=kinds))
         row = [*row, at] if seen else []
         lasts = [one.kind for one in memory.suspects if lasting(one)]
         assert bool(lasts) == (len(row) >= LASTS_CHECKS and row[-1] - row[0] >= LASTS_FOR)

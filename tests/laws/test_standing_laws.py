@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from provisioner.verify.maintenance import Window, in_window
 from provisioner.verify.memory import NOTHING, REMEMBERED_FOR, Failing, PastVerdict, PathMemory, quality
-from provisioner.verify.result import Cause, Layer, Look, PathVerdict, Scope, Trouble, Verdict
+from provisioner.verify.result import Cause, Layer, PathLook, PathVerdict, Scope, Trouble, Verdict
 from provisioner.verify.standing import (
     APART,
     FLAPPING_CHANGES,
@@ -254,7 +254,7 @@ def test_failures_in_a_window_begin_nothing(shown: list[Verdict]) -> None:
     memory = NOTHING
     for number, verdict in enumerate(shown):
         seen = look_of(look(verdict, NOW + number * APART), TARGET, maintenance=True)
-        assert isinstance(seen, Look)
+        assert isinstance(seen, PathLook)
         memory = remembered(memory, [seen])
     assert memory.failing is None
     said = settled([look(Verdict.DOWN, NOW + timedelta(hours=1))], memory, TWICE)

@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from provisioner_host.picture_look import Look
+from provisioner_host.picture_look import PictureLook
 from provisioner_host.rtsp_reader import Login, read
 from tests.pictures.cameras import Camera
 from tests.pictures.film import Shot, film
@@ -61,7 +61,7 @@ class Watcher:
         self._server.put_in(stream, units[0])
         login = Login("127.0.0.1", self._server.port, "simulated", "simulated")
         before = _cpu_s()
-        answer: Any = read(login, PATH, _PATIENCE_S, look=Look(_TO_THE_END))
+        answer: Any = read(login, PATH, _PATIENCE_S, look=PictureLook(_TO_THE_END))
         return Seen(answer.get("picture"), str(answer.get("error", "")), damaged, _cpu_s() - before)
 
 

@@ -19,7 +19,7 @@ from provisioner.verify.memory import PathMemory, after
 from provisioner.verify.picture.measures import Picture, picture_in
 from provisioner.verify.picture.rules import Agreed, Before, Judgement, State, judged
 from provisioner.verify.reference import Reference, References, judge_view, lasting
-from provisioner.verify.result import Look as Looked
+from provisioner.verify.result import PathLook as Looked
 from provisioner.verify.result import Verdict
 from provisioner.verify.view import View
 from tests.pictures.collecting import SITE, Look

@@ -12,7 +12,8 @@ import time
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 
-from provisioner.hosts.ansible.play import Play
+from provisioner.desired.spec import HostSpec
+from provisioner.hosts.ansible.play import MAX_WORKERS, Play
 from provisioner.hosts.ansible.proof import Proofs
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
 from provisioner.render.templates import Templates
@@ -46,6 +47,18 @@ class AnsibleRunner:
     def close(self) -> None:
         """End all plays, and remove what has travelled; hosts in flight finish by themselves."""
         _close_all(self._plays)
+
+    def expect(self, specs: Sequence[HostSpec]) -> None:
+        """Start for calls to these hosts that are about to come; no connection is made before.
+
+        Raises:
+            HostError: there is no tmpfs for secrets.
+        """
+        with self._lock:
+            new = [spec for spec in specs if not any(play.takes(spec) for play in self._plays)]
+            # A larger play's workers end after one call, so that it has to know its calls.
+            if new and len(new) <= MAX_WORKERS:
+                self._plays.append(Play(new, self._templates, self._environment, self._proofs))
 
     def call(self, calls: Sequence[HostCall], *, timeout_s: float) -> dict[str, HostAnswer]:
         """An answer for every call, by host id.

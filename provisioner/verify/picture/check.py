@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from provisioner.verify.case import NOT_DUE, PASSED, Case, Check, failed, not_checked
+from provisioner.verify.delivery import received_check
 from provisioner.verify.evidence import Read
 from provisioner.verify.picture.due import FULL_KEYS, FULL_S, LONGEST_S
 from provisioner.verify.picture.hours import hours_of
 from provisioner.verify.picture.measures import Picture
 from provisioner.verify.picture.rules import Agreed, Before, Judgement, State, judged
 from provisioner.verify.reference import ViewJudgement, judge_view
-from provisioner.verify.result import Layer, PictureReport, Seen
+from provisioner.verify.result import Cause, Layer, PictureReport, Seen
 from provisioner.verify.view import View
 
 NOT_LOOKED = "not due"
@@ -31,7 +32,10 @@ def picture_check(case: Case) -> Check:
         return NOT_DUE
     if read.picture is None:
         return not_checked(case.target.relay.id, "its picture could not be measured")
-    judgement = _judged(case, read.picture)
+    judgement, received = _judged(case, read.picture), received_check(case)
+    # What comes late or in part is no camera's rate: the line comes first.
+    if received.passed is False and (judgement.fault is None or judgement.fault.cause is Cause.RATE_TOO_LOW):
+        return received
     if judgement.fault is not None:
         # Of a camera, so that its streams are one incident.
         return failed(Layer.PICTURE, case.camera_name, judgement.fault.cause, judgement.fault.detail)

@@ -150,6 +150,18 @@ def test_later_calls_go_through_the_ansible_that_runs_already(runner: AnsibleRun
     assert set(third) == {"one", "two"}
 
 
+def test_what_is_expected_is_carried_by_what_has_started_already(runner: AnsibleRunner, runtime: Path) -> None:
+    calls = [observation("one"), observation("two")]
+    runner.expect([call.spec for call in calls])
+    (at_work,) = plays_at_work(runtime)
+    # Once is enough, and a host that nobody asks after all is no call.
+    runner.expect([call.spec for call in calls])
+    answers = runner.call(calls[:1], timeout_s=30)
+    assert plays_at_work(runtime) == [at_work]
+    assert answers["one"].outcome is CallOutcome.UNREACHABLE
+    assert set(answers) == {"one"}
+
+
 def test_a_host_whose_place_has_changed_is_called_at_its_new_one(runner: AnsibleRunner, runtime: Path) -> None:
     assert "refused" in runner.call([observation("one", 1)], timeout_s=30)["one"].error
     with socket.create_server(("127.0.0.1", 0)) as other:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from provisioner_host import picture_measures as measures
 from provisioner_host.picture_answer import checked_picture
-from provisioner_host.picture_look import Look, Watch, complaint_of
+from provisioner_host.picture_look import PacketWatch, PictureLook, complaint_of
 from provisioner_host.picture_measures import EXACT_HEIGHT, EXACT_WIDTH, HEIGHT, WIDTH, Packet
 from provisioner_host.shell import Failed
 from provisioner_host.wire import LookToTake
@@ -159,7 +159,7 @@ FRAME = b"[Parsed_showinfo_0 @ 0x1] n:   0 pts: 1 pts_time:%d fmt:yuv420p sar:1/
 
 def watched(said: bytes, lines: bytes = b"", data: bytes = b"") -> Any:
     """What a watch makes of ffmpeg's words and pipes."""
-    watch = Watch(Look(QUICK))
+    watch = PacketWatch(PictureLook(QUICK))
     watch.said(said)
     watch.sinks[0](lines)
     watch.sinks[1](data)
@@ -202,7 +202,7 @@ def test_packets_and_their_lines_wait_for_each_other() -> None:
 
 @CAMERA
 def test_a_stream_without_end_fills_no_memory() -> None:
-    lines, data = Watch(Look(QUICK)).sinks[:2]
+    lines, data = PacketWatch(PictureLook(QUICK)).sinks[:2]
 
     def without_end(sink: Any, chunk: bytes) -> None:
         for _ in range(1000):
@@ -218,7 +218,7 @@ def test_a_stream_without_end_fills_no_memory() -> None:
 @given(st.binary(max_size=400))
 @settings(max_examples=200, deadline=None)
 def test_whatever_comes_out_of_a_decoder_breaks_nothing(some: bytes) -> None:
-    watch = Watch(Look(QUICK))
+    watch = PacketWatch(PictureLook(QUICK))
     watch.said(FRAME % (0, 1) + some)
     for sink in watch.sinks:
         sink(some)

@@ -89,10 +89,13 @@ def test_what_comes_and_goes_is_flapping(controller: Controller, capsys: pytest.
     assert (code, path_of(document)["verdict"]) == (0, "up")
 
 
-def test_what_is_not_measured_has_its_last_proof(controller: Controller, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_not_measured_has_its_last_proof(
+    controller: Controller, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    page = tmp_path / "report.html"
     assert verified(controller, capsys)[0] == 0
     pipeline.WATCH.pause(3 * 86_400)
-    code, document, _ = verified(controller, capsys, "--sample", "1", "--html", "report.html")
+    code, document, _ = verified(controller, capsys, "--sample", "1", "--html", str(page))
     left = [path for path in document["paths"] if path["cause"] == "not asked for"]
     assert code == 0
     assert left
@@ -101,7 +104,7 @@ def test_what_is_not_measured_has_its_last_proof(controller: Controller, capsys:
     scope = document["scope"]
     assert scope["measured"] + scope["not_reached"] == document["summary"]["paths"]
     assert scope["not_reached"] == len(left)
-    assert "level 7 was last proved at" in Path("report.html").read_text(encoding="utf-8")
+    assert "level 7 was last proved at" in page.read_text(encoding="utf-8")
     controller.run("verify", "--sample", "1")
     out = capsys.readouterr().out
     assert "not measured, and proved before: " in out

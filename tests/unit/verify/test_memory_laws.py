@@ -23,7 +23,7 @@ from provisioner.verify.memory import (
     memory_document,
     memory_from,
 )
-from provisioner.verify.result import Cause, Layer, Look, Trouble, Verdict
+from provisioner.verify.result import Cause, Layer, PathLook, Trouble, Verdict
 
 START = datetime(2021, 5, 11, 17, 0, tzinfo=UTC)
 NAME = "bac-giang/kcl-001/cam-01/sub"
@@ -64,7 +64,7 @@ memories = st.builds(
     ).map(tuple),
 )
 looks = st.builds(
-    Look,
+    PathLook,
     path=st.just(NAME),
     at=moments,
     verdict=st.sampled_from(LOOKED),
@@ -119,7 +119,7 @@ def test_any_document_is_a_bounded_memory_or_none(document: Any) -> None:
 
 
 @given(memories, st.lists(looks, max_size=60))
-def test_a_memory_stays_small_however_many_looks_there_are(memory: PathMemory, many: list[Look]) -> None:
+def test_a_memory_stays_small_however_many_looks_there_are(memory: PathMemory, many: list[PathLook]) -> None:
     for look in many:
         memory = after(memory, look)
     assert len(memory.past) <= MOST_PAST
@@ -129,7 +129,7 @@ def test_a_memory_stays_small_however_many_looks_there_are(memory: PathMemory, m
 
 
 @given(st.lists(looks, min_size=2, max_size=3, unique_by=lambda look: look.at))
-def test_the_last_looks_are_remembered_in_whatever_order_they_are_told(some: list[Look]) -> None:
+def test_the_last_looks_are_remembered_in_whatever_order_they_are_told(some: list[PathLook]) -> None:
     told = []
     for order in permutations(some):
         memory = NOTHING
@@ -140,7 +140,7 @@ def test_the_last_looks_are_remembered_in_whatever_order_they_are_told(some: lis
 
 
 @given(memories, looks)
-def test_a_good_look_ends_a_failure_and_an_unknown_one_leaves_it(memory: PathMemory, look: Look) -> None:
+def test_a_good_look_ends_a_failure_and_an_unknown_one_leaves_it(memory: PathMemory, look: PathLook) -> None:
     if memory.last is not None and memory.last.at > look.at:
         return
     known = after(memory, look)
@@ -169,5 +169,5 @@ def test_suspicions_last_as_long_as_they_are_seen() -> None:
     for number, seen in enumerate(({"moved"}, {"moved", "blurred"}, None, {"moved"})):
         at = START + timedelta(days=number)
         kinds = None if seen is None else frozenset(seen)
-        memory = after(memory, Look(NAME, at, Verdict.UP, suspects=kinds))
+        memory = after(memory, PathLook(NAME, at, Verdict.UP, suspects=kinds))
     assert memory.suspects == (Suspicion("moved", START, START + timedelta(days=3), 3),)

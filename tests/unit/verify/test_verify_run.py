@@ -14,7 +14,7 @@ from provisioner.desired.spec import DesiredState
 from provisioner.hosts.runner import CallOutcome, HostAnswer
 from provisioner.plan.changes import Action, Change, Impact, Resource
 from provisioner.verify.document import verify_document
-from provisioner.verify.orders import Watch
+from provisioner.verify.orders import Timepiece
 from provisioner.verify.requests import ProbeLimits, probe_calls
 from provisioner.verify.result import Verdict, VerifyResult, exit_code
 from provisioner.verify.run import verify
@@ -43,7 +43,7 @@ def _verify(runner: RecordingRunner, *changes: Change) -> VerifyResult:
         runner,
         observe=observe_requests(),
         compare=lambda facts: [c for c in changes if c.host == facts.host],
-        watch=Watch(times.pop, lambda _seconds: None),
+        watch=Timepiece(times.pop, lambda _seconds: None),
     )
 
 

@@ -272,7 +272,7 @@ def judged(given: Mapping[str, HostAnswer], drift: Mapping[str, Sequence[Change]
         HostReport(e.host, e.outcome.value, e.error, pending(known[e.host]) if e.host in known else None)
         for e in evidence.values()
     )
-    incidents = incidents_of(verdicts, wanted)
+    incidents = incidents_of(verdicts)
     return VerifyResult("mediamtx 1.20.1", STARTED, FINISHED, verdicts, incidents, hosts)
 
 

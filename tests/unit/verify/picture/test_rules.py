@@ -268,17 +268,20 @@ def test_of_a_large_picture_key_frames_alone_are_decoded() -> None:
     assert not look_at(SUB._replace(fps=120), full=False)["every"]
 
 
-def test_a_look_is_asked_of_the_relay_and_the_time_for_it_is_given() -> None:
+def test_a_look_is_asked_of_relay_and_centre_and_the_time_for_it_is_given() -> None:
     targets = select(state())
     looks = looks_at(targets, Looks.FULL, NOON, {})
     plain, looking = (
         {call.spec.id: call.request for call in probe_calls(targets, observe_requests(), limits)}
         for limits in (ProbeLimits(), ProbeLimits(looks=looks))
     )
-    assert plain[CENTRE] == looking[CENTRE]
+    (there,) = looking[CENTRE]["centre"]["relays"]
+    assert there["looks"] == {name: {**look, "every": False} for name, look in looks.items()}
+    assert "looks" not in plain[CENTRE]["centre"]["relays"][0]
     assert {path["name"]: path["look"] for path in looking[RELAY]["relay"]["paths"]} == looks
-    longer = looking[RELAY]["deadline_s"] - plain[RELAY]["deadline_s"]
-    assert longer == pytest.approx(LONGEST_S * len(PATHS) / ProbeLimits().max_readers)
+    for host in (RELAY, CENTRE):
+        longer = looking[host]["deadline_s"] - plain[host]["deadline_s"]
+        assert longer == pytest.approx(LONGEST_S * len(PATHS) / looking[host]["max_readers"])
     assert not any("look" in path for path in plain[RELAY]["relay"]["paths"])
 
 

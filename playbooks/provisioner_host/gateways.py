@@ -1,0 +1,133 @@
+"""Whether gateways at the other end of a tunnel answer: small packets, packets as large as the tunnel's, and refusals.
+
+By ICMP, which both ends let through. A gateway whose package refuses ports that it does not map refuses a question
+that nobody answers as well (a time stamp): so it is known what its silence about a port means. What it means is judged
+on the controller.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import socket
+import struct
+import time
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from provisioner_host.wire import GatewayEvidenceAnswer
+
+_ECHO_REPLY, _UNREACHABLE, _ECHO, _TIMESTAMP = 0, 3, 8, 13
+_HEADERS = 28
+_SMALL = 56
+_TIMESTAMP_BYTES = 12
+# A lost packet is not an answer that is not given; a gateway's kernel gives a refusal a second to one asker.
+_TRIES = 4
+_PAUSE_S = 0.8
+_AT_ONCE = 200
+_NEVER_FRAGMENT = (socket.IPPROTO_IP, 10, 3)  # IP_MTU_DISCOVER, IP_PMTUDISC_PROBE
+_MARK = (socket.SOL_SOCKET, 36)  # SO_MARK
+_SMALL_WORD, _FULL_WORD, _REFUSED_WORD = 1, 2, 3
+
+
+def answers(addresses: Iterable[str], mtu: int, until: float, mark: int = 0) -> list[GatewayEvidenceAnswer]:
+    """How each gateway answers; none is said of where the kernel gives no socket for it.
+
+    Args:
+        addresses: the gateways' own, within the tunnel.
+        mtu: the tunnel's largest packet.
+        until: when to ask no more, on the monotonic clock.
+        mark: of the packets, by which rules know them.
+    """
+    wanted = sorted(set(addresses))[:_AT_ONCE]
+    if not wanted or mtu <= _HEADERS + _SMALL:
+        return []
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as link:
+            link.setsockopt(*_NEVER_FRAGMENT)
+            if mark:
+                link.setsockopt(*_MARK, mark)
+            heard = _Asking(link, mtu).ask(wanted, until)
+    except OSError:
+        return []
+    return [
+        {
+            "address": address,
+            "small": (address, _SMALL_WORD) in heard,
+            "full": (address, _FULL_WORD) in heard,
+            "size": mtu,
+            "refuses": (address, _REFUSED_WORD) in heard,
+        }
+        for address in wanted
+    ]
+
+
+class _Asking:
+    """One socket, and what was heard on it."""
+
+    def __init__(self, link: socket.socket, mtu: int) -> None:
+        self._link = link
+        self._us = os.getpid() & 0xFFFF
+        self._questions = {
+            _SMALL_WORD: question(_ECHO, self._us, _SMALL_WORD, _SMALL),
+            _FULL_WORD: question(_ECHO, self._us, _FULL_WORD, mtu - _HEADERS),
+            _REFUSED_WORD: question(_TIMESTAMP, self._us, _REFUSED_WORD, _TIMESTAMP_BYTES),
+        }
+        self._heard: set[tuple[str, int]] = set()
+
+    def ask(self, addresses: list[str], until: float) -> set[tuple[str, int]]:
+        """Which question of ours was answered by whom."""
+        open_ = {(address, word) for address in addresses for word in self._questions}
+        for _ in range(_TRIES):
+            for address, word in sorted(open_ - self._heard):
+                # One that cannot leave is one that is not answered.
+                with contextlib.suppress(OSError):
+                    self._link.sendto(self._questions[word], (address, 0))
+            self._listen(open_, min(until, time.monotonic() + _PAUSE_S))
+            if open_ <= self._heard or time.monotonic() >= until:
+                break
+        return self._heard & open_
+
+    def _listen(self, wanted: set[tuple[str, int]], until: float) -> None:
+        self._link.setblocking(False)  # noqa: FBT003 (the socket's own)
+        with selectors.DefaultSelector() as ready:
+            ready.register(self._link, selectors.EVENT_READ)
+            while not wanted <= self._heard and (left := until - time.monotonic()) > 0 and ready.select(left):
+                with contextlib.suppress(OSError):
+                    packet, place = self._link.recvfrom(65535)
+                    if word := answered(packet, self._us):
+                        self._heard.add((place[0], word))
+
+
+def question(kind: int, us: int, word: int, size: int) -> bytes:
+    """An ICMP question of ours with so many bytes after its header."""
+    head = struct.pack("!BBHHH", kind, 0, 0, us, word)
+    packet = head + bytes(size)
+    return head[:2] + struct.pack("!H", _checksum(packet)) + packet[4:]
+
+
+def _checksum(packet: bytes) -> int:
+    padded = packet + b"\0" * (len(packet) % 2)
+    total: int = sum(struct.unpack(f"!{len(padded) // 2}H", padded))
+    total = (total >> 16) + (total & 0xFFFF)
+    return ~(total + (total >> 16)) & 0xFFFF
+
+
+def answered(packet: bytes, us: int) -> int:
+    """Which of our questions a packet answers, with its IP header as it came; 0 for none."""
+    message = _inside(packet)
+    if len(message) < 8:  # noqa: PLR2004 (an ICMP header)
+        return 0
+    if message[0] == _ECHO_REPLY:
+        return next((word for word in (_SMALL_WORD, _FULL_WORD) if message[4:8] == struct.pack("!HH", us, word)), 0)
+    refused = _inside(message[8:]) if message[0] == _UNREACHABLE else b""
+    if refused[:1] == bytes([_TIMESTAMP]) and refused[4:8] == struct.pack("!HH", us, _REFUSED_WORD):
+        return _REFUSED_WORD
+    return 0
+
+
+def _inside(packet: bytes) -> bytes:
+    """What an IPv4 packet carries."""
+    return packet[(packet[0] & 0x0F) * 4 :] if packet else b""

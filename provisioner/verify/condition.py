@@ -1,0 +1,122 @@
+"""In what condition hosts are: full disks, and clocks that are off. Pure; it degrades no path by itself.
+
+How far a clock is off is known no better than how long the host's answer was under way: what counts is what is certain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from provisioner.hosts.document import Fields, UnreadableError
+
+_MOST_OFF_S = 30.0
+_LEAST_FREE = 32 * 2**20
+_LEAST_SHARE = 0.05
+_MOST_DISKS = 50
+_SECONDS_SAID = 120
+_MIB = 2**20
+# The year 9999.
+_LATEST = 253_402_300_799
+
+
+class Condition(StrEnum):
+    """What can be wrong with a host itself, in documents; never changes its meaning."""
+
+    DISK_FULL = "disk full"
+    CLOCK_OFF = "clock off"
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """A disk below a folder that we need; `inodes` is whether files can be made on it."""
+
+    folder: str
+    size: int
+    free: int
+    inodes: bool
+    writable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class HostFault:
+    """What is wrong with a host, and what to do."""
+
+    condition: Condition
+    detail: str
+
+
+def disks_in(answer: Fields) -> tuple[Disk, ...]:
+    """The disks in a host's answer.
+
+    Raises:
+        UnreadableError: they cannot be read.
+    """
+    listed = list(answer.each("disks"))[:_MOST_DISKS]
+    return tuple(
+        Disk(d.sentence("folder"), d.amount("size"), d.amount("free"), d.flag("inodes"), d.flag("writable"))
+        for d in listed
+    )
+
+
+def clock_in(answer: Fields) -> tuple[float, float]:
+    """The host's clock when it began and when it ended.
+
+    Raises:
+        UnreadableError: it cannot be read.
+    """
+    match answer.list_of("clock"):
+        case [int() | float() as began, int() | float() as ended] if {began, ended} == _in_time(began, ended):
+            return float(began), float(ended)
+        case _:
+            raise UnreadableError(f"{answer.place_of('clock')} is no pair of times")
+
+
+def _in_time(*moments: float) -> set[float]:
+    return {moment for moment in moments if 0 <= moment <= _LATEST}
+
+
+def findings(
+    disks: Sequence[Disk], clock: tuple[float, float] | None, asked: datetime, answered: datetime
+) -> tuple[HostFault, ...]:
+    """What is wrong with a host.
+
+    Args:
+        disks: as the host has them.
+        clock: its own when it began and ended, None where it did not say.
+        asked: by the controller's clock, no later than when the host began.
+        answered: no earlier than when it ended.
+    """
+    return (*_full(disks), *_off(clock, asked.timestamp(), answered.timestamp()))
+
+
+def _full(disks: Sequence[Disk]) -> Iterator[HostFault]:
+    for disk in disks:
+        if not disk.writable:
+            detail = f"{disk.folder} is on a disk that is read-only: see the kernel's log (dmesg), and mount it anew"
+        elif not disk.inodes:
+            detail = f"{disk.folder} is on a disk where no more files can be made (df -i {disk.folder}): remove some"
+        elif disk.free < _LEAST_FREE and disk.free < disk.size * _LEAST_SHARE:
+            free = f"{disk.free // _MIB} of {disk.size // _MIB} MiB free"
+            detail = f"{disk.folder} is on a disk that is full, {free}: make room there (df -h {disk.folder})"
+        else:
+            continue
+        yield HostFault(Condition.DISK_FULL, detail)
+
+
+def _off(clock: tuple[float, float] | None, asked: float, answered: float) -> Iterator[HostFault]:
+    if clock is None:
+        return
+    began, ended = clock
+    # It began after it was asked, and ended before its answer was there: by so much it is ahead or behind at least.
+    ahead, behind = ended - answered, asked - began
+    if max(ahead, behind) > _MOST_OFF_S:
+        way, by = ("ahead", ahead) if ahead > behind else ("behind", behind)
+        detail = f"its clock is {way} of the controller's by {_span(by)} or more: times in logs and pictures are wrong"
+        yield HostFault(Condition.CLOCK_OFF, f"{detail}; see timedatectl on it, and whether it has a time server")
+
+
+def _span(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < _SECONDS_SAID else f"{seconds / 60:.0f} minutes"

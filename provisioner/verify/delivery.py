@@ -1,0 +1,193 @@
+"""Checks that a stream arrives in full: at the relay from its site, and at the centre from its relay. Pure.
+
+A line that is too narrow shows in two ways: pictures come late, so that in ten seconds fewer than ten seconds of a
+stream arrive, or its camera leaves some out. What only one reader lacks may be that reader's own fault, e.g. a busy
+processor; so a shortage counts where something else bears it out: what the relay itself received, what waits in a
+connection, what MediaMTX threw away. Between two hosts TCP loses nothing: what was handed over and does not wait has
+arrived.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from provisioner.desired.spec import HostSpec
+from provisioner.verify.case import PASSED, Case, Check, failed
+from provisioner.verify.evidence import Read
+from provisioner.verify.result import Cause, Layer
+from provisioner.verify.travel import Arrival, Delivery, PathFlow, Seen, seen_of
+
+# A look of less says nothing: one key picture more or less is a third of it.
+_SHORTEST_S = 2.5
+# What a reader's start, a burst and a busy host may take of a look; of a long one a share.
+_SLACK_S, _SLACK_SHARE = 1.0, 0.15
+# Where a third of a site's streams are short, its line is known to be too slow, and less is enough to be one of them.
+_LITTLE_S, _OF_SITE = 0.3, 1 / 3
+# A path whose relay received that much more than its reader saw was read by a slow reader.
+_SLOW_READER = 0.6
+# From one picture to the next: longer than this many usual steps, some were left out.
+_GAP = 1.5
+# Packets that come before one that was lost or is late: of a line that bears the load none, of a host that is so busy
+# that it drops packets itself two in a hundred, of a line with 40 % of what it needs every second one (measured).
+_DISORDERED = 0.03
+# What had to be sent again, at the sender's: up to four in a hundred on a line where nothing is lost (measured).
+_AGAIN = 0.15
+# So much of a stream waits in a connection that is too slow; a key picture on its way is less.
+_WAITING_S = 0.5
+_WAITING_BYTES = 8 * 1024
+# Packets that MediaMTX threw away: none on a line that bears the load.
+_DISCARDED = 0.01
+_UNREAD = 0.5
+
+
+def came_s(seen: Seen, fps: int | None = None) -> float:
+    """How many seconds of a stream came: late pictures and those that were left out are missing.
+
+    Args:
+        seen: what a look saw.
+        fps: the agreed rate, where there is one: by that, too, it shows that most pictures were left out. A camera that
+            sends fewer at even steps is another matter.
+    """
+    step = seen.step_s
+    if fps and seen.longest_s > _GAP * step:
+        step = min(step, 1 / fps)
+    return min(seen.span_s + seen.step_s, seen.count * step)
+
+
+def is_short(seen: Seen, fps: int | None = None, slack_s: float = _SLACK_S) -> bool:
+    """Whether clearly less of a stream came than the time in which somebody looked."""
+    if seen.looked_s < _SHORTEST_S:
+        return False
+    # The picture that would have come next may be missing of any look.
+    return seen.looked_s - came_s(seen, fps) > max(slack_s, _SLACK_SHARE * seen.looked_s) + seen.step_s
+
+
+# --- from the site --------------------------------------------------------------------------------
+
+
+def received_check(case: Case) -> Check:
+    """Check that a path's stream comes to its relay in full."""
+    seen = _seen(case.relay.reads.get(case.target.path.name))
+    if seen is None or not _lacks_here(case, case.target.path.name, seen, _LITTLE_S):
+        return PASSED
+    beside = [path.name for path in case.target.relay.paths if path.facility == case.target.path.facility]
+    others = {
+        name: other for name in beside if name != case.target.path.name and (other := _seen(case.relay.reads.get(name)))
+    }
+    lacking = [name for name, other in others.items() if _lacks_here(case, name, other)]
+    if not is_short(seen, case.target.path.fps) and len(lacking) < max(1, _OF_SITE * len(others)):
+        return PASSED
+    part = _part(seen)
+    if others and not lacking:
+        if not _is_late(seen):
+            # Pictures at uneven steps from one camera alone: some do that by themselves.
+            return PASSED
+        detail = f"{part} came from it, while the other streams of its site come in full: see its cable and its load"
+        return failed(case.device_layer, case.device_name, Cause.STARVED, detail)
+    if not _is_late(seen) and not lacking and not _is_disordered(case):
+        return PASSED
+    many = f"; so with {len(lacking)} of its {len(others)} other streams" if lacking else ""
+    detail = f"{part} came over the site's line to {case.target.relay.id}{many}: it is too slow, or somebody fills it"
+    return failed(Layer.SITE, case.target.path.facility, Cause.STARVED, detail)
+
+
+def _seen(read: Read | None) -> Seen | None:
+    return seen_of(read.picture) if read is not None and read.picture is not None else None
+
+
+def _lacks_here(case: Case, name: str, seen: Seen, slack_s: float = _SLACK_S) -> bool:
+    """Whether a stream comes short, and not only to a reader that was slow itself."""
+    flow = case.relay.deliveries.flows.get(name) if case.relay.deliveries else None
+    return is_short(seen, slack_s=slack_s) and not _was_slow(seen, flow)
+
+
+def _was_slow(seen: Seen, flow: PathFlow | None) -> bool:
+    if flow is None or not flow.seconds or not seen.looked_s:
+        return False
+    return seen.bytes / seen.looked_s < _SLOW_READER * flow.bytes / flow.seconds
+
+
+def _is_late(seen: Seen) -> bool:
+    return seen.looked_s - seen.span_s - seen.step_s > max(_SLACK_S, _SLACK_SHARE * seen.looked_s)
+
+
+def _is_disordered(case: Case) -> bool:
+    sources = case.relay.deliveries.sources if case.relay.deliveries else ()
+    return _are_disordered(one for one in sources if (one.address, one.port) == case.device)
+
+
+def _are_disordered(arrivals: Iterable[Arrival]) -> bool:
+    arrived = list(arrivals)
+    return sum(one.disordered for one in arrived) > _DISORDERED * max(1, sum(one.segments for one in arrived))
+
+
+# --- to the centre --------------------------------------------------------------------------------
+
+
+def delivered_check(case: Case, centre: HostSpec, read: Read) -> Check:
+    """Check that a path's stream comes from its relay to a centre in full, to our reader and to those who watch."""
+    relay, name, deliveries = case.target.relay.id, case.target.path.name, case.relay.deliveries
+    if deliveries is None:
+        return PASSED
+    sessions = [one for one in deliveries.readers if one.path == name and one.user == f"centre-{centre.id}"]
+    here, there = _seen(case.relay.reads.get(name)), _seen(read)
+    if there is not None and is_short(there) and not (here is not None and is_short(here)):
+        if _slow_at(case, centre, sessions, there):
+            detail = f"{_part(there)} was read at {centre.id}: what comes waits there, its readers are too slow"
+            return failed(Layer.HOST, centre.id, Cause.STARVED, detail)
+        if _is_held_up(case, centre, sessions, there):
+            detail = f"{_part(there)} came to {centre.id}, and all of it to {relay}{_thrown(sessions)}: {_LINE}"
+            return failed(Layer.RELAY, relay, Cause.STARVED, detail)
+    losing = [one for one in sessions if _loses(one) and not _is_unread(one)]
+    if losing:
+        detail = f"{relay} throws pictures away on their way to {centre.id}{_thrown(losing)}: {_LINE}"
+        return failed(Layer.RELAY, relay, Cause.STARVED, detail)
+    return PASSED
+
+
+_LINE = "the line between them does not bear what is watched"
+
+
+def _arrivals(case: Case, centre: HostSpec) -> list[Arrival]:
+    """What came to a centre over its connections to a path's relay."""
+    host, relay = case.hosts.get(centre.id), str(case.target.relay.tunnel.address)
+    return [one for one in (host.centre.incoming if host and host.centre else ()) if one.address == relay]
+
+
+def _slow_at(case: Case, centre: HostSpec, sessions: Sequence[Delivery], seen: Seen) -> bool:
+    """Whether a centre's own readers are too slow: what has come waits there, or there is no room for more."""
+    unread = {one.own_port: one.waiting for one in _arrivals(case, centre)}
+    return any(_is_unread(one) or unread.get(one.port, 0) > _waiting_bytes(seen) for one in sessions)
+
+
+def _is_unread(session: Delivery) -> bool:
+    return session.unread_s > _UNREAD * session.busy_s and session.unread_s > _WAITING_S
+
+
+def _is_held_up(case: Case, centre: HostSpec, sessions: Sequence[Delivery], seen: Seen) -> bool:
+    """Whether the way to a centre holds a stream up: it waits, goes out again and again, or comes in disorder."""
+    if any(one.waiting > _waiting_bytes(seen) or one.again > _AGAIN * one.sent or one.discarded for one in sessions):
+        return True
+    return _are_disordered(_arrivals(case, centre))
+
+
+def _waiting_bytes(seen: Seen) -> float:
+    """So many bytes are half a second of a stream; of a thin one a key picture."""
+    return max(_WAITING_BYTES, _WAITING_S * seen.bytes / max(came_s(seen), _WAITING_S))
+
+
+def _loses(session: Delivery) -> bool:
+    return session.discarded > _DISCARDED * (session.packets + session.discarded)
+
+
+def _thrown(sessions: Iterable[Delivery]) -> str:
+    losing = [one for one in sessions if one.discarded]
+    if not losing:
+        return ""
+    thrown, seconds = sum(one.discarded for one in losing), max(one.seconds for one in losing)
+    readers = f"{len(losing)} readers" if len(losing) > 1 else "a reader"
+    return f" ({thrown} packets to {readers} in {seconds:.0f} s)"
+
+
+def _part(seen: Seen) -> str:
+    return f"{came_s(seen):.1f} s of {seen.looked_s:.1f} s of picture"

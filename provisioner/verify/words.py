@@ -1,0 +1,127 @@
+"""What programs say, in plain words: ffmpeg's and MediaMTX's lines, and those of our own probe, as sentences. Pure.
+
+The words of other programs are for those who wrote them, and half of them are about our own way of reading. Whoever
+reads a verdict at night is told what happened, and nothing of pipes, filters and error numbers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from provisioner.base.printable import printable
+
+Table = tuple[tuple[re.Pattern[str], str], ...]
+
+_SHOWN = 160
+
+
+def _table(rows: Iterable[tuple[str, str]]) -> Table:
+    return tuple((re.compile(pattern, re.IGNORECASE), sentence) for pattern, sentence in rows)
+
+
+_STATUS = {
+    401: "the login is refused",
+    403: "the login is refused",
+    404: "there is no stream of it",
+    400: "the path is not there, or its camera did not start when it was asked for",
+    451: "the reader does not understand the stream",
+    453: "there is no bandwidth left for one more reader",
+    454: "the session was closed",
+    461: "it cannot be read over TCP",
+    500: "the relay failed inside",
+    501: "the stream offers nothing to be read",
+    503: "the relay is overloaded",
+}
+# ffmpeg's words of a read. The first that fits counts.
+_READS = _table(
+    (
+        (r"no answer within (?P<s>[\d.]+) s", "no key frame came within {s} s"),
+        (r"connection refused", "the relay takes no connection"),
+        (r"no route to host|network is unreachable", "there is no way to the relay"),
+        (r"(?:connection|operation) timed out|i/o timeout", "the relay did not answer"),
+        (r"connection reset|broken pipe|end of file|immediate exit", "the stream was cut off"),
+        (r"operation not permitted|permission denied", "this host's own rules do not let the reader out"),
+        (r"said too much", "the stream is damaged: the decoder complains without end"),
+        (
+            r"matches no streams|not contain any stream|not find codec|not determine format|no frame: nothing comes",
+            "no picture that could be decoded came",
+        ),
+        (r"no decoder|decoder .* not found|unknown decoder|unsupported codec", "there is no decoder for its picture"),
+        (r"out of memory|cannot allocate|picture size \S+ is invalid", "its picture is larger than any camera's"),
+        (r"invalid data found|error (?:while )?decoding|conversion failed|non-existing pps", "no picture was decoded"),
+    )
+)
+# MediaMTX's words of why a source is down (measured on 1.20.1).
+_SOURCES = _table(
+    (
+        (r"bad status code: 40[13]\b|authenticat|unauthorized", "the device refuses the login"),
+        (r"bad status code: 404\b", "the device has no such stream"),
+        (r"bad status code: 453\b", "the device has no bandwidth left for one more viewer"),
+        (r"bad status code: (?P<c>5\d\d)\b", "the device fails inside (RTSP status {c})"),
+        (r"bad status code: (?P<c>\d{3})\b", "the device refuses the stream (RTSP status {c})"),
+        (r"connection refused", "the device refuses the connection"),
+        (r"no route to host|network is unreachable", "there is no way to the device"),
+        (r"request timed out", "the device takes the connection and does not answer"),
+        (r"tcp timeout", "the device stopped sending"),
+        (r"i/o timeout|timed out", "the device does not answer"),
+        (r"operation not permitted|permission denied", "the relay's rules do not let it out to where it was sent"),
+        (r"content-type header|invalid (?:sdp|status line|header|response)|sdp", "its answer is not as RTSP has it"),
+        (r"connection reset|broken pipe|\beof\b", "the device closed the connection"),
+    )
+)
+# What our own probe says where it could do nothing.
+_OWN = _table(
+    (
+        (r"no time was left|time ran out", "there was no time left for it"),
+        (r"readers ended before", "the readers ended before it was its turn"),
+        (
+            r"ffmpeg\S*: no such|ffmpeg was not started|ffmpeg.*(?:no such file|not found)",
+            "ffmpeg is not on the host: install it (apt-get install ffmpeg)",
+        ),
+        (r"has no user provisioner-probe", "the host has no user to read as: provisioner apply makes it"),
+        (r"no space left|disk that is full|quota exceeded", "the host's disk is full: make room on it (df -h)"),
+        (r"read-only", "the host's disk is read-only: see the kernel's log (dmesg), and mount it anew"),
+        (r"probe\.password|api\.password", "a password of the probe is not there: provisioner apply makes it"),
+        (r"control api.* 401|401 unauthorized", "the relay refuses the API password: it or its file was changed"),
+        (r"control api.*(?:timed out|no answer)", "the relay's control interface does not answer"),
+        (r"control api.*refused", "the relay's control interface takes no connection"),
+        (r"control api", "the relay's control interface gave an answer that cannot be used"),
+        (r"systemd|transient|unit|bus|cgroup|namespac|sandbox", "the host does not let the readers be confined"),
+        (r"out of memory|cannot allocate|killed", "the host has not enough memory for the readers"),
+    )
+)
+
+
+def of_status(status: int) -> str:
+    """What the relay answered to a reader, by its RTSP status."""
+    return _STATUS.get(status, f"the relay answers with RTSP status {status}")
+
+
+def of_read(status: int | None, error: str) -> str:
+    """Why a reader got no picture."""
+    if status is not None:
+        return of_status(status)
+    return _first(_READS, error) or "the reader ended without a picture"
+
+
+def of_source(line: str) -> str:
+    """Why the relay has no stream, by its log's last word; a word that is not known is quoted."""
+    return _first(_SOURCES, line) or f"the relay cannot take the stream, and says of it: {printable(line, _SHOWN)!r}"
+
+
+def of_own(error: str) -> str:
+    """Why our own probe could not look."""
+    return _first(_OWN, error) or "the probe failed on the host"
+
+
+def is_for_time(error: str) -> bool:
+    """Whether a read was not run for want of time alone."""
+    return bool(re.search(r"no time was left|the time ran out|readers ended before", error))
+
+
+def _first(table: Table, text: str) -> str:
+    for pattern, sentence in table:
+        if match := pattern.search(text):
+            return sentence.format(**match.groupdict())
+    return ""

@@ -1,0 +1,147 @@
+"""A visit's parts side by side: what waits for one thing holds up no other, and what it waited for is said."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from provisioner_host import deliveries, observe, probe, reach, readers, relay, source_log, source_peers
+from provisioner_host.wire import ProbeRequest, SampleAnswer
+
+NAME, OTHER = "bac-giang/kcl-001/cam-01/sub", "bac-giang/kcl-001/cam-01/main"
+
+
+def sample_of(received: int, *, available: bool = True) -> SampleAnswer:
+    return {"available": available, "online": True, "inbound_bytes": received, "tracks": []}
+
+
+def request(*, sample_s: float = 1.0) -> ProbeRequest:
+    return {
+        "operation": "probe",
+        "observe": {"operation": "observe", "digest_key": "k", "files": [], "units": [], "program": None},
+        "deadline_s": 60,
+        "max_readers": 8,
+        "sample_s": sample_s,
+        "read_s": 25,
+        "relay": {
+            "address": "10.91.0.1",
+            "paths": [
+                {"name": n, "on_demand": n == OTHER, "address": "10.91.0.2", "port": 10554, "peer": "k"}
+                for n in (NAME, OTHER)
+            ],
+        },
+    }
+
+
+@pytest.fixture
+def host(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """A host on which all is well; a test replaces what it is about."""
+    tunnel = {"public_key": "", "listen_port": 0, "addresses": [], "routes": [], "mtu": 0, "peers": {}}
+    received = iter(range(1000, 10**6, 500))
+    monkeypatch.setattr(probe, "_LEAST_S", 0.2)
+    monkeypatch.setattr(probe, "sample", lambda paths: ({n: sample_of(next(received)) for n in paths}, ""))
+    monkeypatch.setattr(observe, "observe", lambda *_a: {"facts": "of a host"})
+    monkeypatch.setattr(probe, "reads_of_relay", lambda *_a: {NAME: {"codec": "h264"}})
+    monkeypatch.setattr(reach, "live_tunnel", lambda _key: tunnel)
+    monkeypatch.setattr(reach, "connect_all", lambda *_a: [])
+    monkeypatch.setattr(reach, "again", lambda devices, *_a: devices)
+    monkeypatch.setattr(reach, "wait_for_keepalive", lambda *_a: tunnel)
+    monkeypatch.setattr(source_peers, "connections", lambda: None)
+    monkeypatch.setattr(source_log, "last_errors", lambda *_a: {})
+    monkeypatch.setattr(relay, "api", lambda _path: {"items": []})
+    monkeypatch.setattr(deliveries, "_links", lambda _wanted: {})
+    monkeypatch.setattr(probe, "_unit", lambda: "active")
+    return {}
+
+
+@pytest.mark.usefixtures("host")
+def test_facts_reads_and_ports_do_not_wait_for_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    together = threading.Barrier(3, timeout=5)
+
+    def meets(answer: Any) -> Any:
+        def work(*_arguments: object) -> Any:
+            together.wait()
+            return answer
+
+        return work
+
+    monkeypatch.setattr(observe, "observe", meets({"facts": "of a host"}))
+    monkeypatch.setattr(probe, "reads_of_relay", meets({NAME: {"codec": "h264"}}))
+    monkeypatch.setattr(reach, "connect_all", meets([]))
+    answer = probe.probe(request(), Path())
+    assert answer["facts"] is not None
+    assert answer["relay"]["paths"][NAME]["read"] == {"codec": "h264"}
+
+
+@pytest.mark.usefixtures("host")
+def test_a_visit_says_what_it_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow(*_a: object) -> dict[str, Any]:
+        time.sleep(0.4)
+        return {}
+
+    monkeypatch.setattr(probe, "reads_of_relay", slow)
+    answer = probe.probe(request(), Path())
+    parts = {span["what"]: span["seconds"] for span in answer["spans"]}
+    assert parts.keys() == {"facts", "reads", "ports", "samples", "causes"}
+    assert parts["reads"] >= 0.4 > parts["facts"]
+    assert answer["seconds"] >= parts["reads"]
+
+
+@pytest.mark.usefixtures("host")
+def test_failing_facts_leave_the_paths_evidence(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuses(*_a: object) -> None:
+        raise OSError("rtsp://admin:secret@10.0.0.1/ is no file")
+
+    monkeypatch.setattr(observe, "observe", refuses)
+    answer = probe.probe(request(), Path())
+    assert answer["facts"] is None
+    assert "secret" not in answer["facts_error"]
+    assert answer["relay"]["paths"][NAME]["read"] == {"codec": "h264"}
+
+
+@pytest.mark.usefixtures("host")
+@pytest.mark.parametrize(
+    ("second", "third", "looks"),
+    [
+        pytest.param(sample_of(2000), sample_of(3000), 2, id="it flows: nobody waits any longer"),
+        pytest.param(sample_of(1000), sample_of(1500), 3, id="a slow one has its time"),
+        pytest.param(
+            sample_of(0, available=False), sample_of(0, available=False), 3, id="none: only all the time says"
+        ),
+    ],
+)
+def test_the_second_sample_takes_as_long_as_it_has_to(
+    monkeypatch: pytest.MonkeyPatch, second: SampleAnswer, third: SampleAnswer, looks: int
+) -> None:
+    taken: list[float] = []
+    # An idle path on demand is no reason to wait.
+    idle = sample_of(0, available=False)
+
+    def sample(_paths: object) -> tuple[dict[str, SampleAnswer], str]:
+        taken.append(time.monotonic())
+        return {NAME: (sample_of(1000), second, third)[len(taken) - 1], OTHER: idle}, ""
+
+    monkeypatch.setattr(probe, "sample", sample)
+    answer = probe.probe(request(sample_s=0.6), Path())
+    assert len(taken) == looks
+    assert taken[-1] - taken[0] >= (0.2 if looks == 2 else 0.6)
+    assert answer["relay"]["paths"][NAME]["samples"][1] == (second if looks == 2 else third)
+
+
+def test_paths_with_a_stream_are_read_first_else_in_the_order_in_which_they_are_asked(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    names = ["d", "c", "b", "a"]
+    paths = {n: {"name": n, "on_demand": n == "c", "address": "10.91.0.2", "port": 1, "peer": "k"} for n in names}
+    read: list[str] = []
+    monkeypatch.setattr(probe, "PROBE_PASSWORD", tmp_path / "password")
+    (tmp_path / "password").write_text("x")
+    monkeypatch.setattr(readers, "read_all", lambda _l, turns, *_a: read.extend(name for _, name in turns))
+    first = {"d": sample_of(0, available=False), "b": sample_of(5), "a": sample_of(0)}
+    limits = probe.ProbeBudget(request())
+    probe.reads_of_relay("10.91.0.1", paths, (first, {}), limits)  # type: ignore[arg-type]
+    assert read == ["b", "a", "c", "d"]

@@ -1,0 +1,196 @@
+"""Laws of incidents and of what drift touches: one a cause and a device, and nobody is blamed for another's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from provisioner.plan.changes import Action, Change, Impact, Resource
+from provisioner.verify.incidents import incidents_of
+from provisioner.verify.result import Cause, Layer, PathVerdict, Verdict
+from provisioner.verify.touched import touching
+from provisioner.verify.wanted import PathToCheck, select
+from provisioner.verify.wholes import agreed, as_wholes
+
+from .world import CENTRE, PATHS, RELAY, centre_spec, relay_spec, state
+
+TARGETS = select(state())
+_LAYERS: dict[Layer, Callable[[PathToCheck], str]] = {
+    Layer.SITE: lambda t: f"{t.path.facility}/{t.path.device}",
+    Layer.RECORDER: lambda t: f"{t.path.facility}/{t.path.device}",
+    Layer.CAMERA: lambda t: f"{t.path.facility}/{t.path.camera}",
+    Layer.STREAM: lambda t: t.path.name,
+    Layer.PICTURE: lambda t: t.path.name,
+    Layer.RELAY: lambda _: RELAY,
+}
+_CAUSES = st.sampled_from(
+    [Cause.SILENT, Cause.UNKNOWN, Cause.WRONG_PASSWORD, Cause.CAMERA_HUNG, Cause.NO_SUCH_STREAM, Cause.PORT_MAP_MISSING]
+)
+
+
+@st.composite
+def verdicts(draw: st.DrawFn) -> tuple[PathVerdict, ...]:
+    """Verdicts on the world's paths, each up or broken in any way."""
+    return tuple(_verdict(draw, target) for target in TARGETS)
+
+
+def _verdict(draw: st.DrawFn, target: PathToCheck) -> PathVerdict:
+    verdict = draw(st.sampled_from([Verdict.UP, Verdict.DOWN, Verdict.DOWN, Verdict.DEGRADED, Verdict.UNKNOWN]))
+    layer = draw(st.sampled_from(sorted(_LAYERS)))
+    up = verdict is Verdict.UP
+    return PathVerdict(
+        path=target.path.name,
+        carrier=target.carrier,
+        province=target.path.province,
+        facility=target.path.facility,
+        camera=target.path.camera,
+        relay=RELAY,
+        verdict=verdict,
+        level=draw(st.integers(0, 5)),
+        cause=Cause.NONE if up else draw(_CAUSES),
+        checked_at=None,
+        layer=None if up else layer,
+        object="" if up else _LAYERS[layer](target),
+        detail=draw(st.sampled_from(["", "a", "b"])),
+    )
+
+
+@given(verdicts())
+def test_agreement_changes_words_and_no_verdict(given_verdicts: tuple[PathVerdict, ...]) -> None:
+    after = agreed(given_verdicts)
+    for old, new in zip(given_verdicts, after, strict=True):
+        assert (old.path, old.verdict, old.level, old.passed) == (new.path, new.verdict, new.level, new.passed)
+        if old.verdict is not Verdict.DOWN or old.cause not in {Cause.SILENT, Cause.UNKNOWN}:
+            assert new == old
+    assert agreed(after) == after
+    whole = as_wholes(given_verdicts, TARGETS)
+    assert as_wholes(whole, TARGETS) == whole
+
+
+@given(verdicts(), st.randoms())
+def test_agreement_does_not_depend_on_order(given_verdicts: tuple[PathVerdict, ...], random: object) -> None:
+    shuffled = list(given_verdicts)
+    random.shuffle(shuffled)  # type: ignore[attr-defined]  # hypothesis gives random.Random as an object
+
+    def causes(of: Iterable[PathVerdict]) -> dict[str, Cause]:
+        return {one.path: one.cause for one in agreed(tuple(of))}
+
+    assert causes(shuffled) == causes(given_verdicts)
+
+
+@given(verdicts())
+def test_every_broken_path_is_in_one_incident_and_no_camera_has_two_of_one_cause(
+    given_verdicts: tuple[PathVerdict, ...],
+) -> None:
+    after = as_wholes(given_verdicts, TARGETS)
+    incidents = incidents_of(after)
+    listed = sorted(path for incident in incidents for path in incident.paths)
+    assert listed == sorted(one.path for one in after if one.verdict is not Verdict.UP)
+    assert [(one.path, one.verdict, one.level) for one in after] == [
+        (one.path, one.verdict, one.level) for one in given_verdicts
+    ]
+    cause_of = {one.path: one.cause for one in after}
+    assert all(cause_of[path] is incident.cause for incident in incidents for path in incident.paths)
+    assert len({(i.layer, i.object, i.cause) for i in incidents}) == len(incidents)
+    of_camera = [
+        (path.rpartition("/")[0], i.cause)
+        for i in incidents
+        if i.layer in {Layer.CAMERA, Layer.STREAM, Layer.PICTURE}
+        for path in {path.rpartition("/")[0] + "/x" for path in i.paths}
+    ]
+    assert len(of_camera) == len(set(of_camera))
+
+
+def test_a_recorder_all_of_whose_channels_fail_alike_is_one_incident_and_so_is_a_whole_site() -> None:
+    def broken(target: PathToCheck, layer: Layer) -> PathVerdict:
+        path = target.path
+        name = _LAYERS[layer](target)
+        more = (Verdict.DOWN, 3, Cause.SILENT, None, (), layer, name)
+        return PathVerdict(path.name, "viettel", path.province, path.facility, path.camera, RELAY, *more)
+
+    recorder = [broken(t, Layer.CAMERA) for t in TARGETS if t.path.device == "nvr-1"]
+    assert [(i.layer, i.object, len(i.paths)) for i in incidents_of(as_wholes(recorder, TARGETS))] == [
+        (Layer.RECORDER, "kcl-001/nvr-1", 3)
+    ]
+    site = [broken(t, Layer.CAMERA) for t in TARGETS if t.path.facility == "kcl-001"]
+    assert [(i.layer, i.object, len(i.paths)) for i in incidents_of(as_wholes(site, TARGETS))] == [
+        (Layer.SITE, "kcl-001", 4)
+    ]
+
+
+# --- drift ----------------------------------------------------------------------------------------
+
+
+def _touched(resource: Resource, name: str, host: str = RELAY, facility: str = "") -> set[str]:
+    change = Change(host, resource, name, Action.UPDATE, Impact.PATH, "differs", facility=facility)
+    spec = relay_spec() if host == RELAY else centre_spec()
+    return {target.path.name for target in TARGETS if touching([change], spec, target)}
+
+
+EVERY = {path.name for path in PATHS}
+
+
+@given(st.sampled_from([Resource.FILE, Resource.UNIT, Resource.TRUST]), st.text())
+def test_a_file_a_unit_and_trust_touch_every_path(resource: Resource, name: str) -> None:
+    assert _touched(resource, name) == EVERY
+
+
+@given(st.text())
+def test_a_peer_touches_its_own_site_alone_and_a_rule_that_is_no_element_all(name: str) -> None:
+    of_site = {path.name for path in PATHS if path.facility == name}
+    assert _touched(Resource.PEER, f"site/{name}") == of_site
+    assert _touched(Resource.PATH, name) == EVERY & {name}
+    assert _touched(Resource.RULE, f"rule {name}") == EVERY
+
+
+@pytest.mark.parametrize(
+    ("resource", "name", "host", "facility", "pattern"),
+    [
+        (Resource.PEER, "site/kcl-002", RELAY, "", "/kcl-002/"),
+        (Resource.PATH, PATHS[3].name, RELAY, "", PATHS[3].name),
+        (Resource.RULE, "element cameras 100.64.0.4 . 10555", RELAY, "", "/cam-09/"),
+        (Resource.RULE, "element cameras 10.9.9.9 . 10555", RELAY, "", "nowhere"),
+        (Resource.RULE, "element centres 100.127.0.2", RELAY, "", "/"),
+        (Resource.RULE, "element centres 100.127.0.9", RELAY, "", "nowhere"),
+        (Resource.RULE, "element relays 100.64.0.1", CENTRE, "", "/"),
+        (Resource.RULE, "element relays 100.64.0.9", CENTRE, "", "nowhere"),
+        (Resource.PEER, f"relay/{RELAY}", CENTRE, "", "/"),
+        (Resource.PEER, "relay/edge-9", CENTRE, "", "nowhere"),
+        (Resource.PEER, f"centre/{CENTRE}", RELAY, "", "/"),
+        (Resource.PEER, "centre/ioc-other", RELAY, "", "nowhere"),
+        (Resource.PEER, "unknown/key", RELAY, "", "/"),
+        (Resource.PEER, "unknown/key", RELAY, "kcl-002", "/kcl-002/"),
+    ],
+)
+def test_drift_touches_what_hangs_on_it(resource: Resource, name: str, host: str, facility: str, pattern: str) -> None:
+    assert _touched(resource, name, host, facility) == {path for path in EVERY if pattern in path}
+
+
+@pytest.mark.parametrize(
+    ("file", "beside", "touched"),
+    [
+        ("/etc/provisioner/mediamtx.yml", (Resource.PATH, PATHS[3].name), {PATHS[3].name}),
+        ("/etc/provisioner/mediamtx.yml", None, EVERY),
+        ("/etc/provisioner/wg-prov.conf", (Resource.PEER, "site/kcl-002"), {PATHS[4].name}),
+        ("/etc/provisioner/wg-prov.conf", (Resource.PATH, PATHS[3].name), EVERY),
+        ("/etc/provisioner/provisioner.nft", (Resource.PEER, "site/kcl-002"), EVERY),
+    ],
+)
+def test_a_file_that_differs_in_listed_parts_touches_what_they_touch(
+    file: str, beside: tuple[Resource, str] | None, touched: set[str]
+) -> None:
+    changes = [Change(RELAY, Resource.FILE, file, Action.UPDATE, Impact.NONE, "content differs")]
+    if beside:
+        changes.append(Change(RELAY, *beside, Action.UPDATE, Impact.PATH, "differs"))
+    assert {t.path.name for t in TARGETS if touching(changes, relay_spec(), t)} == touched
+
+
+def test_a_relays_settings_touch_every_path_whatever_is_beside_them() -> None:
+    changes = [
+        Change(RELAY, Resource.FILE, "/etc/provisioner/mediamtx.yml", Action.UPDATE, Impact.ALL, "settings differ"),
+        Change(RELAY, Resource.PATH, PATHS[3].name, Action.UPDATE, Impact.PATH, "differs"),
+    ]
+    assert {t.path.name for t in TARGETS if touching(changes, relay_spec(), t)} == EVERY
