@@ -23,7 +23,7 @@ PROMISED = {
     *(Fault.BLACK, Fault.CARD, Fault.FLAT, Fault.REPEAT, Fault.SLICES, Fault.LOSS_QUARTER, Fault.HALF, Fault.STUCK),
     Fault.SWAPPED,
 }
-"""Faults of which 99 of 100 are found."""
+"""Faults of which 99 of 100 are found, where there is light."""
 
 
 @pytest.fixture(scope="module")
@@ -63,10 +63,12 @@ def test_what_is_stored_is_as_much_as_is_promised(stored: Any) -> None:
     healthy, faults = stored["healthy"], stored["faults"]
     assert 24 * healthy["days"] >= 2_000
     assert healthy["faults"] == {}
+    assert sum(healthy["lasted"].values()) <= healthy["days"] / 1_000
     for fault in PROMISED:
         found = faults[fault.value]
         assert found["spells"] >= 10
-        assert found["found"] >= 0.99 * found["spells"], fault
+        # Of what can be told at all: without light nothing is said of a picture that repeats.
+        assert found["found"] >= 0.99 * (found["spells"] - found["undecided"]), fault
 
 
 @pytest.mark.parametrize(
