@@ -6,12 +6,20 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from provisioner_host.picture_measures import GRID_HEIGHT, GRID_WIDTH, MOST_KEYS, MOST_PICTURES
+from provisioner_host.picture_measures import (
+    COARSE_HEIGHT,
+    COARSE_WIDTH,
+    GRID_HEIGHT,
+    GRID_WIDTH,
+    MOST_KEYS,
+    MOST_PICTURES,
+)
 
 if TYPE_CHECKING:
     from provisioner_host.wire import PacketsAnswer, PictureAnswer, SceneAnswer
 
 _GRID = re.compile(rf"[0-9a-f]{{{GRID_WIDTH * GRID_HEIGHT}}}")
+_STRENGTHS = re.compile(rf"[0-9a-f]{{{COARSE_WIDTH * COARSE_HEIGHT}}}")
 _DIGEST = re.compile(r"[0-9a-f]{16}")
 _MOST, _LONGEST_S, _STEEPEST = 10**9, 10**6, 2_000
 
@@ -71,6 +79,7 @@ def _scene(said: Mapping[str, object]) -> SceneAnswer:
         "steepest": number(said["steepest"], 0, _STEEPEST),
         "sharpness": number(said["sharpness"], 0, 255),
         "grid": _text(said["grid"], _GRID),
+        "strengths": _text(said["strengths"], _STRENGTHS),
         "digest": _text(said["digest"], _DIGEST),
     }
 

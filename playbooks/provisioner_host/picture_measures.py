@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from heapq import nlargest
 from itertools import accumulate, chain
-from math import hypot, inf
+from math import hypot, inf, log2
 from operator import add, sub, truediv
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,9 @@ MOST_KEYS = 16
 """So many key packets are told of a look."""
 MOST_PICTURES = 16
 """So many pictures of a look are compared with the one before."""
+
+COARSE_WIDTH, COARSE_HEIGHT = 16, 8
+"""The grid of strengths: as many hexadecimal digits, line by line."""
 
 # Clocks and names that a camera writes into its picture stand at its upper and its lower edge.
 _BAND = 10
@@ -78,6 +81,7 @@ def scene_of(small: bytes, exact: bytes) -> SceneAnswer:
         "steepest": _steepest(rows),
         "sharpness": _sharpness(exact),
         "grid": grid_of(rows),
+        "strengths": strengths_of(rows),
         "digest": digest_of(exact),
     }
 
@@ -120,6 +124,19 @@ def grid_of(rows: Sequence[Sequence[float]]) -> str:
         columns = list(map(sum, zip(*lines[top : top + 5])))
         digits += [sum(columns[left : left + 5]) / 25 for left in range(0, WIDTH, 5)]
     return "".join(f"{min(15, round(value * _STEPS)):x}" for value in digits)
+
+
+def strengths_of(rows: Sequence[Sequence[float]]) -> str:
+    """How strong the edges of each of 16x8 cells are, a digit for each, in half octaves; 0 where there are none."""
+    kept = rows[(len(rows) - GRID_HEIGHT * 5) // 2 :][: GRID_HEIGHT * 5]
+    width, tall, digits = len(kept[0]), len(kept) // COARSE_HEIGHT, []
+    for top in range(0, tall * COARSE_HEIGHT, tall):
+        for column in range(COARSE_WIDTH):
+            begin, end = column * width // COARSE_WIDTH, (column + 1) * width // COARSE_WIDTH
+            # The slope that a tenth of the cell has.
+            strong = sorted(chain.from_iterable(row[begin:end] for row in kept[top : top + tall]))[-tall] / 8
+            digits.append(max(0, min(15, round(2 * log2(strong) + 3))) if strong > 0 else 0)
+    return "".join(f"{digit:x}" for digit in digits)
 
 
 def _means(rows: list[list[float]]) -> list[list[float]]:

@@ -541,7 +541,8 @@ class SceneAnswer(TypedDict):
         gradient_p50, gradient_p90, gradient_p99: slopes below which such a share is, between the bands.
         steepest: the slope that one pixel in two hundred has, the bands included.
         sharpness: how steep edges are for what they are high.
-        grid: where edges are, a hexadecimal digit for each of 32x16 cells.
+        grid: where edges are, a hexadecimal digit for each of 32x16 cells; `strengths` how strong they are, in half
+            octaves, a digit for each of 16x8.
         digest: by which the same picture is known again.
     """
 
@@ -558,6 +559,7 @@ class SceneAnswer(TypedDict):
     steepest: float
     sharpness: float
     grid: str
+    strengths: str
     digest: str
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from provisioner.base.atomic_file import write_atomic
-from provisioner.base.errors import StateError
+from provisioner.base.errors import StateError, UsageError
 from provisioner.base.printable import printable
 from provisioner.cli.context import Invocation, today
 from provisioner.cli.held_text import code_with_held
@@ -72,6 +72,8 @@ class Sampled(click.ParamType[Share]):
     help="How each picture is looked at: not at all, for 3 s, for 10 to 60 s, or so long where it is due.",
 )
 @click.option("--once", is_flag=True, help="Judge by one look alone: down at the first failure, no flapping.")
+@click.option("--accept", is_flag=True, help="Accept what the chosen cameras show; needs --limit.")
+@click.option("--renew", is_flag=True, help="With --accept: forget what was accepted of them before.")
 @click.pass_obj
 def verify(
     invocation: Invocation,
@@ -85,6 +87,8 @@ def verify(
     deadline: int | None,
     picture: str,
     once: bool,
+    accept: bool,
+    renew: bool,
 ) -> int:
     """Prove that every camera path is up.
 
@@ -95,9 +99,13 @@ def verify(
     neither. A path that fails for the first time is looked at again after a minute. What was found is
     recorded, and moves facilities on (`provisioner status`); where it cannot be, a warning says so.
 
+    With --accept, the view of every chosen camera that is up becomes a reference (measures, never a picture):
+    later checks tell when it was moved, covered, blurred or swapped. Do it by day and by night.
+
     Example: provisioner -i DIR verify --limit province=bac-giang --html report.html
     """
     invocation.refuse_proposed(html)
+    _refuse_blind(limits, accept=accept, renew=renew)
     session = Session(invocation.inventory, invocation.env, today())
 
     def say(sentence: str) -> None:
@@ -106,13 +114,24 @@ def verify(
     onlooker, limit = TerminalOnlooker(sys.stderr), parse_limits(limits)
     expect_hosts(session, limit)
     # Only now: while what carries calls to hosts starts beside us, there is time for this import.
-    from provisioner.runs.verification import NoteError, record_verification, verify_with_memory  # noqa: PLC0415
+    from provisioner.runs.verification import (  # noqa: PLC0415
+        NoteError,
+        accept_pictures,
+        record_verification,
+        refuse_job,
+        verify_with_memory,
+    )
 
+    if accept:
+        refuse_job(session)
     orders = Orders(
         level=level, sample=sample, deadline_s=deadline, once=once, looks=Looks(picture), say=say, onlooker=onlooker
     )
     result = verify_with_memory(session, limit, orders)
     result = replace(result, waits=replace(result.waits, before_s=onlooker.before_s))
+    accepted = None
+    if accept:
+        result, accepted = accept_pictures(session, result, renew=renew)
     if html is not None:
         from provisioner.report.html import html_page  # noqa: PLC0415 (few ask for it, and it takes a tenth of a second)
 
@@ -123,9 +142,24 @@ def verify(
         # click takes the colours out where they are not wanted.
         click.echo(text_report(result, detail=detail, color=True), nl=False, color=invocation.color)
     try:
-        record_verification(session, result, limits)
+        record_verification(session, result, limits, accepted)
     except NoteError as error:
         print_warning(error.message, error.hint, color=invocation.color)
     except StateError as error:
+        if accept:
+            raise
         print_warning(f"this verification is not recorded: {error.message}", error.hint, color=invocation.color)
     return code_with_held(exit_code(result, Verdict(fail_on)), result.held)
+
+
+def _refuse_blind(limits: tuple[str, ...], *, accept: bool, renew: bool) -> None:
+    """Refuse a word that nobody can give.
+
+    Raises:
+        UsageError: all pictures of a country are to be accepted, or something is to be renewed and nothing accepted.
+    """
+    if renew and not accept:
+        raise UsageError("--renew says how to accept", hint="write --accept --renew")
+    if accept and not limits:
+        hint = "choose the cameras whose pictures you have looked at: --limit facility=ID"
+        raise UsageError("--accept without --limit would accept every picture there is", hint=hint)

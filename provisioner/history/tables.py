@@ -3,7 +3,8 @@
 `events` is where the journal of a running apply goes, step by step and host by host, in the order of `sequence`; the
 `ended` entry of a run is the one that vouches for it. `seals` came later: entries from before have none there, and a
 database without the table is made whole by the first that records in it. `path_memories`, later still, is no record and
-no part of the chain: a row is what the next verification needs to know of a path, and is replaced by it.
+no part of the chain: a row is what the next verification needs to know of a path, and is replaced by it. Rows of
+`view_references` are added when a person accepts what cameras show, and name the run that says who did.
 """
 
 from __future__ import annotations
@@ -206,6 +207,18 @@ path_memories = Table(
     Column("at", MomentColumn, nullable=False),
     Column("content", _LongText, nullable=False),
     Column("seal", _LongText, nullable=False),
+)
+
+view_references = Table(
+    "provisioner_view_references",
+    metadata,
+    Column("inventory", TextColumn(63), primary_key=True),
+    Column("number", NumberColumn, primary_key=True, autoincrement=False),
+    Column("path", TextColumn(255), nullable=False),
+    Column("at", MomentColumn, nullable=False),
+    Column("content", _LongText, nullable=False),
+    Column("seal", _LongText, nullable=False),
+    Index("provisioner_view_references_by_path", "inventory", "path", "number"),
 )
 
 events = Table(

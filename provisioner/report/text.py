@@ -36,6 +36,9 @@ def text_report(result: VerifyResult, *, detail: bool = False, color: bool = Fal
         _held(result.held, color=color),
         _hosts(result.hosts),
         _pictures(result.paths),
+        _to_look_at(result.paths),
+        _references(result) if detail else (),
+        _accepted(result),
         _paths(result.paths, result.finished_at, color=color) if detail else (),
         [printable(waits_line(result.waits))] if result.waits.total_s else (),
         map(printable, verify_ending(result)),
@@ -267,10 +270,43 @@ def _pictures(paths: Sequence[PathVerdict]) -> Iterator[str]:
     if not any(picture.seconds for _, picture in reports):
         return
     yield f"pictures: {', '.join(f'{number} {state}' for state, number in counts.most_common())}"
-    noted = Counter(word for _, picture in reports for word in (*picture.suspects, *picture.labels))
+    noted = Counter(word for _, picture in reports for word in picture.labels)
     for word, number in noted.most_common():
-        names = [path for path, picture in reports if word in (*picture.suspects, *picture.labels)]
+        names = [path for path, picture in reports if word in picture.labels]
         yield printable(f"  {word}: {counted(number, 'path')}: {named(names)}")
+
+
+def _to_look_at(paths: Iterable[PathVerdict]) -> Iterator[str]:
+    """What a person should look at: it lasted over several checks, and is no failure for certain."""
+    lasting = [(path, one) for path in paths for one in path.to_look_at]
+    if lasting:
+        yield f"to look at: {len(lasting)}"
+    for path, one in lasting:
+        yield printable(f"  {one.word}: {path.path}, since {local_time(one.since)}, {counted(one.checks, 'check')}")
+        if one.detail:
+            yield printable(f"    {one.detail}")
+
+
+def _references(result: VerifyResult) -> Iterator[str]:
+    """Of how many paths a person accepted the picture, and where a move would not be seen."""
+    if not result.references:
+        return
+    yield f"references: {len(result.references)} of {counted(len(result.paths), 'path')}"
+    for path, report in sorted(result.references.items()):
+        age = max(0, (result.finished_at - report.newest).days)
+        blind = "" if report.move_shows else "; a move cannot be detected here"
+        yield printable(f"  {path}: {report.count}, by {' and '.join(report.lights)}, {counted(age, 'day')} old{blind}")
+
+
+def _accepted(result: VerifyResult) -> Iterator[str]:
+    """What came of each path whose picture was to be accepted."""
+    if result.accepted is None:
+        return
+    taken = sum(not one.refused for one in result.accepted)
+    yield f"accepted: {taken} of {counted(len(result.accepted), 'path')}"
+    for one in result.accepted:
+        notes = "; ".join(one.notes)
+        yield printable(f"  {one.path}: {'refused: ' + one.refused if one.refused else notes or 'accepted'}")
 
 
 def _paths(paths: Sequence[PathVerdict], now: datetime, *, color: bool) -> Iterator[str]:

@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from provisioner import __version__
 from provisioner.base.counted import counted
-from provisioner.base.errors import StateError
+from provisioner.base.errors import StateError, UsageError
 from provisioner.base.json_document import Document
 from provisioner.desired.limit import Limit
 from provisioner.history.git_notes import note_head
 from provisioner.history.path_memory import read_memories, remember_paths
 from provisioner.history.records import Ending, Operation, Run
 from provisioner.history.store import open_history
+from provisioner.history.view_references import add_references, read_references
 from provisioner.history.who import who
 from provisioner.pipeline import Session, new_run_id, paths_to_verify, verify_inventory
 from provisioner.runs.holdings import contents_of, shown_of_facilities, shown_of_hosts
 from provisioner.runs.journal import state_place
+from provisioner.verify.acceptance import acceptances
 from provisioner.verify.document import verify_document
 from provisioner.verify.memory import NOTHING, Memories, memory_document, memory_from
 from provisioner.verify.orders import Orders
-from provisioner.verify.result import PathLook, Scope, VerifyResult, exit_code
+from provisioner.verify.reference import References, references_document, references_from, report_on
+from provisioner.verify.result import Accepted, PathLook, Scope, VerifyResult, exit_code
 from provisioner.verify.standing import remembered
 
 
@@ -48,6 +51,19 @@ class Recalled:
     memories: Memories = field(default_factory=lambda: MappingProxyType({}))
     reason: str = ""
     unread: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptances:
+    """What a person accepted.
+
+    Attributes:
+        run: the run in which it is recorded.
+        references: by path, all references that it has from then on.
+    """
+
+    run: str
+    references: Mapping[str, References]
 
 
 def recall(session: Session, paths: Collection[str]) -> Recalled:
@@ -78,11 +94,58 @@ def verify_with_memory(session: Session, limit: Limit, orders: Orders) -> Verify
     Raises:
         InventoryError, SecretsError, RenderError, UsageError: as `pipeline.verify_inventory`.
     """
-    recalled = recall(session, paths_to_verify(session, limit))
+    names = paths_to_verify(session, limit)
+    recalled, accepted = recall(session, names), recall_references(session, names)
     forgot = recalled.reason
     if recalled.unread:
         forgot = f"what is remembered of {counted(recalled.unread, 'path')} is not what this program wrote"
-    return verify_inventory(session, limit, replace(orders, memories=recalled.memories, forgot=forgot))
+    orders = replace(orders, memories=recalled.memories, forgot=forgot, references=accepted)
+    result = verify_inventory(session, limit, orders)
+    reports = {path: report for path in names if (report := report_on(accepted.get(path, ())))}
+    return replace(result, references=reports)
+
+
+def recall_references(session: Session, paths: Collection[str]) -> Mapping[str, References]:
+    """What people accepted of the pictures of some paths, and of the others of their facilities.
+
+    Where it cannot be read it is nothing: then nothing is compared, and documents say so.
+    """
+    sites = {path.rsplit("/", 2)[0] for path in paths}
+    beside = {path.name for _, path in session.state.paths if path.name.rsplit("/", 2)[0] in sites}
+    try:
+        read = read_references(state_place(session), {*paths, *beside})
+    except StateError:
+        return {}
+    return {path: of for path, document in read.documents.items() if (of := references_from(document))}
+
+
+def refuse_job(session: Session) -> None:
+    """Refuse to accept pictures where nobody looks at them.
+
+    Raises:
+        UsageError: a job of a pipeline runs this.
+    """
+    if job := who(session.environment)["job"]:
+        hint = "run it by hand, after you have looked at the pictures"
+        raise UsageError(f"--accept is a person's word, and this is the job {job}", hint=hint)
+
+
+def accept_pictures(session: Session, result: VerifyResult, *, renew: bool) -> tuple[VerifyResult, Acceptances]:
+    """Accept what each path of a verification shows: the result with what came of it, to be recorded.
+
+    Args:
+        session: the session that verified.
+        result: what it found.
+        renew: whether earlier references of the paths are forgotten.
+    """
+    known = recall_references(session, [path.path for path in result.paths])
+    run = new_run_id()
+    found = acceptances(result, known, run, renew=renew)
+    told = tuple(Accepted(one.path, one.refused, one.notes) for one in found)
+    kept = {one.path: one.references for one in found if not one.refused}
+    reports = {path: report for path, of in kept.items() if (report := report_on(of))}
+    shown = replace(result, accepted=told, references={**result.references, **reports})
+    return shown, Acceptances(run, kept)
 
 
 def remember(session: Session, result: VerifyResult) -> None:
@@ -109,7 +172,9 @@ def _narrowed(scope: Scope) -> tuple[str, ...]:
     return sample if scope.level is None else (*sample, f"level={scope.level}")
 
 
-def record_verification(session: Session, result: VerifyResult, limit: tuple[str, ...] = ()) -> str:
+def record_verification(
+    session: Session, result: VerifyResult, limit: tuple[str, ...] = (), accepted: Acceptances | None = None
+) -> str:
     """Record a verification that is over, and what the next one has to know of its paths: the run's id.
 
     Only what was checked is recorded: a limit, a sample and a level leave something out, and nothing is said of that.
@@ -118,14 +183,15 @@ def record_verification(session: Session, result: VerifyResult, limit: tuple[str
         session: the session that verified.
         result: what it found.
         limit: the `KIND=NAME` texts that chose the paths.
+        accepted: the pictures that a person accepted in it.
 
     Raises:
-        StateError: it cannot be recorded; what was found stays true.
+        StateError: it cannot be recorded; what was found stays true, and nothing is accepted.
         NoteError: it is recorded, and the Git note that was wished, or the memory of its paths, could not be written.
     """
     contents = contents_of(session.served)
     run = Run(
-        id=new_run_id(),
+        id=accepted.run if accepted else new_run_id(),
         operation=Operation.VERIFY,
         started=result.started_at,
         commit=session.commit,
@@ -144,6 +210,9 @@ def record_verification(session: Session, result: VerifyResult, limit: tuple[str
     place = state_place(session)
     with closing(open_history(place)) as history:
         head = history.end(run, ending)
+    if accepted is not None:
+        documents = {path: references_document(of) for path, of in accepted.references.items()}
+        add_references(place, documents, result.finished_at)
     try:
         remember(session, result)
     except StateError as error:

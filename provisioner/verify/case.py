@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from provisioner.plan.changes import Change, pending
@@ -11,6 +11,7 @@ from provisioner.verify.closer import FarEnd, Said
 from provisioner.verify.evidence import Device, HostEvidence, RelayEvidence
 from provisioner.verify.memory import NOTHING, PathMemory
 from provisioner.verify.origins import Origins, device_of
+from provisioner.verify.reference import References
 from provisioner.verify.result import Cause, Layer
 from provisioner.verify.touched import touching
 from provisioner.verify.wanted import PathToCheck
@@ -49,6 +50,8 @@ class Case:
         asks_origin: whether it matters where a picture comes from.
         memory: what earlier verifications left of the path; never evidence of how it is now.
         at: when the evidence was gathered; None in the looks of a change.
+        references: what a person accepted of this path's picture.
+        others: the same of the facility's other cameras, by name.
     """
 
     target: PathToCheck
@@ -60,6 +63,8 @@ class Case:
     asks_origin: bool = True
     memory: PathMemory = NOTHING
     at: datetime | None = None
+    references: References = ()
+    others: Mapping[str, References] = field(default_factory=dict)
 
     @property
     def device(self) -> Device:

@@ -6,7 +6,17 @@ from datetime import UTC, datetime
 
 from provisioner.base.json_document import Document
 from provisioner.verify.levels import HIGHEST, LEVELS
-from provisioner.verify.result import HostReport, Incident, PathVerdict, PictureReport, VerifyResult, summary_of
+from provisioner.verify.result import (
+    Accepted,
+    HostReport,
+    Incident,
+    PathVerdict,
+    PictureReport,
+    ReferenceReport,
+    ToLookAt,
+    VerifyResult,
+    summary_of,
+)
 from provisioner.verify.waits import PARTS, HostWait
 
 
@@ -22,7 +32,7 @@ def verify_document(result: VerifyResult) -> Document:
         "scope": _scope(result),
         "memory": {"used": not result.forgot, "reason": result.forgot},
         "level_names": {str(level.number): level.name for level in LEVELS},
-        "paths": [_path(p, result.finished_at) for p in result.paths],
+        "paths": [_path(p, result) for p in result.paths],
         "incidents": [_incident(i) for i in result.incidents],
         "hosts": [_host(h) | {"seconds": _seconds(result.waits.hosts.get(h.host))} for h in result.hosts],
         "seconds": {
@@ -31,6 +41,7 @@ def verify_document(result: VerifyResult) -> Document:
             "until_answered": round(result.waits.asked_s, 2),
         },
         "held": [one.document for one in result.held],
+        "accepted": None if result.accepted is None else [_accepted(one) for one in result.accepted],
     }
 
 
@@ -55,7 +66,7 @@ def _scope(result: VerifyResult) -> Document:
     }
 
 
-def _path(path: PathVerdict, now: datetime) -> Document:
+def _path(path: PathVerdict, result: VerifyResult) -> Document:
     return {
         "path": path.path,
         "carrier": path.carrier,
@@ -72,10 +83,32 @@ def _path(path: PathVerdict, now: datetime) -> Document:
         "object": path.object,
         "detail": path.detail,
         "failing": _failing(path),
-        "last_proof": _last_proof(path, now),
+        "last_proof": _last_proof(path, result.finished_at),
         "maintenance": _window(path),
         "picture": _picture(path.picture),
+        "to_look_at": [_to_look_at(one) for one in path.to_look_at],
+        "reference": _reference(result.references.get(path.path), result.finished_at),
     }
+
+
+def _to_look_at(one: ToLookAt) -> Document:
+    return {"word": one.word, "since": _time(one.since), "checks": one.checks, "detail": one.detail}
+
+
+def _reference(report: ReferenceReport | None, now: datetime) -> Document | None:
+    if report is None:
+        return None
+    return {
+        "count": report.count,
+        "newest": _time(report.newest),
+        "age_s": max(0, round((now - report.newest).total_seconds())),
+        "lights": list(report.lights),
+        "move_detectable": report.move_shows,
+    }
+
+
+def _accepted(one: Accepted) -> Document:
+    return {"path": one.path, "accepted": not one.refused, "refused": one.refused, "notes": list(one.notes)}
 
 
 def _picture(picture: PictureReport | None) -> Document | None:
@@ -89,6 +122,7 @@ def _picture(picture: PictureReport | None) -> Document | None:
         "kbps": picture.kbps,
         "suspects": list(picture.suspects),
         "labels": list(picture.labels),
+        "undecided": picture.undecided,
     }
 
 

@@ -37,12 +37,14 @@ from provisioner.verify.memory import NOTHING, Memories
 from provisioner.verify.origins import device_of, origins_of
 from provisioner.verify.picture.check import report_of
 from provisioner.verify.quarantine import quarantine_check
+from provisioner.verify.reference import References, references_beside
 from provisioner.verify.result import IMPERFECT, Cause, Layer, PathVerdict, Verdict
 from provisioner.verify.wanted import PathToCheck
 from provisioner.verify.wholes import as_wholes
 
 _NO_EVIDENCE = "no evidence"
 _NO_MEMORIES: Memories = MappingProxyType({})
+_NO_REFERENCES: Mapping[str, References] = MappingProxyType({})
 
 
 class _CheckedLevel(NamedTuple):
@@ -60,6 +62,7 @@ def judge(
     *,
     asked: int | None = None,
     memories: Memories = _NO_MEMORIES,
+    references: Mapping[str, References] = _NO_REFERENCES,
 ) -> tuple[PathVerdict, ...]:
     """The verdict on every path by one look, in the order of names.
 
@@ -70,6 +73,7 @@ def judge(
         checked_at: when the evidence was gathered.
         asked: up to which level is judged; None is all of them.
         memories: what is remembered of paths, by their names.
+        references: what people accepted of pictures, by the path's name.
     """
     levels = tuple(level for level in LEVELS if asked is None or level.number <= asked)
     siblings: dict[tuple[str, str], set[Device]] = defaultdict(set)
@@ -93,6 +97,8 @@ def judge(
             origins=origins[target.relay.id],
             at=checked_at,
             memory=memories.get(target.path.name, NOTHING),
+            references=references.get(target.path.name, ()),
+            others=references_beside(target.path.name, target.path.facility, references),
         )
         verdicts.append(_judged(case, levels, checked_at))
     return as_wholes(verdicts, targets)

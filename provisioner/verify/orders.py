@@ -11,6 +11,7 @@ from typing import Protocol
 from provisioner.verify.maintenance import Window
 from provisioner.verify.memory import Memories
 from provisioner.verify.picture.due import Looks
+from provisioner.verify.reference import References
 from provisioner.verify.rotation import Share
 
 
@@ -62,6 +63,7 @@ class Orders:
         memories: what earlier verifications left, by the path's name.
         forgot: why there is nothing of that; empty where it could be read.
         windows: the maintenance windows of the inventory.
+        references: what people accepted of pictures, by the path's name, of whole facilities.
         say: tells a person what is waited for.
         onlooker: is told of each host when it is asked, and when it has answered.
     """
@@ -74,6 +76,7 @@ class Orders:
     memories: Memories = field(default_factory=lambda: MappingProxyType({}))
     forgot: str = ""
     windows: tuple[Window, ...] = ()
+    references: Mapping[str, References] = field(default_factory=lambda: MappingProxyType({}))
     say: Callable[[str], None] = _say_nothing
     onlooker: Onlooker = _NOBODY
 

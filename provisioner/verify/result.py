@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -11,6 +11,7 @@ from enum import StrEnum
 from provisioner.base.held import HeldFacility
 from provisioner.plan.changes import Change
 from provisioner.verify.condition import HostFault
+from provisioner.verify.view import View
 from provisioner.verify.waits import Waits
 
 
@@ -177,6 +178,67 @@ class PathLook:
 
 
 @dataclass(frozen=True, slots=True)
+class ReferenceReport:
+    """What is told of a path's references.
+
+    Attributes:
+        count: how many there are.
+        newest: when the newest was seen.
+        lights: in which light they were taken: `day`, `night` or `between`.
+        move_shows: whether a move would be seen in all of them.
+    """
+
+    count: int
+    newest: datetime
+    lights: tuple[str, ...]
+    move_shows: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What came of a path whose picture was to be accepted.
+
+    Attributes:
+        refused: why it was not; empty where it was.
+        notes: what a person should know of it.
+    """
+
+    path: str
+    refused: str = ""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What one look makes suspect.
+
+    Attributes:
+        kind: under which it is remembered.
+        word: what it looks like.
+        detail: the evidence, in words.
+    """
+
+    kind: str
+    word: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ToLookAt:
+    """What has been suspect for long enough to send a person to look.
+
+    Attributes:
+        since: the first check that saw it; none since saw that it was gone.
+        checks: how many did.
+    """
+
+    word: str
+    since: datetime
+    checks: int
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class PictureReport:
     """What a look made of a path's picture.
 
@@ -190,7 +252,9 @@ class PictureReport:
         noise: the least that two of its key pictures differed, in levels; None where that was not measured.
         fps: how many frames a second came.
         kbps: how much came.
-        grid: where the last picture has edges; empty where none was measured.
+        view: what the last picture shows, in measures; None where none was measured.
+        seen: what is suspect in this look, with its evidence.
+        undecided: why its view was compared with nothing, or what cannot be said of it; empty where all was.
     """
 
     state: str
@@ -202,7 +266,9 @@ class PictureReport:
     noise: float | None = None
     fps: float | None = None
     kbps: int | None = None
-    grid: str = field(default="", repr=False)
+    view: View | None = field(default=None, repr=False)
+    seen: tuple[Seen, ...] = ()
+    undecided: str = ""
 
     @property
     def is_notable(self) -> bool:
@@ -232,6 +298,7 @@ class PathVerdict:
         last_proof: what was last proved of a path that is not up, as far as it is remembered.
         maintenance: the window that it is in.
         picture: what a look made of its picture; None where no host told anything of the path.
+        to_look_at: what a person should look at; it changes no verdict.
     """
 
     path: str
@@ -253,6 +320,7 @@ class PathVerdict:
     last_proof: LastProof | None = None
     maintenance: InMaintenance | None = None
     picture: PictureReport | None = None
+    to_look_at: tuple[ToLookAt, ...] = ()
 
     @property
     def without_window(self) -> Verdict:
@@ -338,6 +406,8 @@ class VerifyResult:
         scope: how far it was asked to go.
         forgot: why nothing is remembered of earlier runs; empty where the memory could be read.
         looks: what each look showed, to be remembered; in no document.
+        references: what is known of the references of paths, by their names.
+        accepted: what came of paths whose pictures were to be accepted; None where none were.
         waits: where the time went.
     """
 
@@ -352,6 +422,8 @@ class VerifyResult:
     forgot: str = ""
     looks: tuple[PathLook, ...] = field(default=(), repr=False)
     waits: Waits = field(default_factory=Waits)
+    references: Mapping[str, ReferenceReport] = field(default_factory=dict, repr=False)
+    accepted: tuple[Accepted, ...] | None = None
 
     @property
     def all_up(self) -> bool:

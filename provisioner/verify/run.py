@@ -28,7 +28,7 @@ from provisioner.verify.picture.due import looks_at
 from provisioner.verify.requests import ObserveCall, ProbeLimits, paths_by_host, probe_calls, taking_turns
 from provisioner.verify.result import CameraSample, HostReport, PathLook, PathVerdict, Scope, VerifyResult
 from provisioner.verify.rotation import Chosen, by_need, sample_of
-from provisioner.verify.standing import APART, look_of, needs_second_look, settled
+from provisioner.verify.standing import APART, look_of, needs_second_look, settled, with_lasting
 from provisioner.verify.waits import HostWait, Waits, host_wait, together
 from provisioner.verify.wanted import PathToCheck
 
@@ -145,8 +145,8 @@ class _Looking:
         missing = {c.spec.id: HostAnswer(c.spec.id, CallOutcome.FAILED, error="there is no answer") for c in calls}
         evidence = {host: parse_evidence(answer) for host, answer in sorted((missing | answers).items())}
         drift = {e.host: tuple(self.compare(e.facts)) for e in evidence.values() if e.facts is not None}
-        level, memories = self.orders.level, self.orders.memories
-        verdicts = judge(targets, evidence, drift, finished, asked=level, memories=memories)
+        level, memories, known = self.orders.level, self.orders.memories, self.orders.references
+        verdicts = judge(targets, evidence, drift, finished, asked=level, memories=memories, references=known)
         return _Round(finished, evidence, drift, {(one.path, one.relay): one for one in verdicts}, waits)
 
     def again(self, targets: Sequence[PathToCheck], first: _Round) -> _Round | None:
@@ -228,7 +228,8 @@ def _settled(target: PathToCheck, rounds: Sequence[_Round], orders: Orders) -> P
     window = window_over(target, orders.windows, looks[-1].checked_at or rounds[-1].at)
     # Inside a window nothing is looked at twice: what is said of it is what that look showed.
     scope = Scope(once=orders.once or window is not None)
-    return in_window(settled(looks, orders.memories.get(target.path.name, NOTHING), scope), window)
+    memory = orders.memories.get(target.path.name, NOTHING)
+    return in_window(with_lasting(settled(looks, memory, scope), memory, looks), window)
 
 
 def _left_out(target: PathToCheck, orders: Orders) -> PathVerdict:

@@ -25,6 +25,8 @@ from typing import Final
 from provisioner.base.clock import local_time
 from provisioner.verify.levels import HIGHEST
 from provisioner.verify.memory import REMEMBERED_FOR, Failing, PathMemory, after
+from provisioner.verify.picture.rules import State
+from provisioner.verify.reference import lasting
 from provisioner.verify.result import (
     Cause,
     LastProof,
@@ -33,7 +35,9 @@ from provisioner.verify.result import (
     PathVerdict,
     PictureReport,
     Scope,
+    Seen,
     StandingFailure,
+    ToLookAt,
     Trouble,
     Verdict,
 )
@@ -71,10 +75,32 @@ def _look(verdict: PathVerdict, content: str, *, maintenance: bool) -> PathLook:
         complete=verdict.verdict is Verdict.UP and verdict.level == HIGHEST.number,
         full=picture.full and verdict.verdict is Verdict.UP,
         keys=picture.keys,
-        suspects=frozenset(picture.suspects) if picture.seconds else None,
+        suspects=_suspects(picture),
         noise=picture.noise,
         maintenance=maintenance,
     )
+
+
+def _suspects(picture: PictureReport) -> frozenset[str] | None:
+    """The kinds that a look saw; None where it was no picture that could be judged."""
+    if not picture.seconds or (picture.state != State.GOOD.value and not picture.seen):
+        return None
+    return frozenset(one.kind for one in picture.seen)
+
+
+def with_lasting(verdict: PathVerdict, memory: PathMemory, looks: Sequence[PathVerdict]) -> PathVerdict:
+    """A verdict with what a person should look at: what was suspect in several checks, spread in time.
+
+    Args:
+        verdict: what is said of the path.
+        memory: what earlier runs left.
+        looks: the verdicts of this run's looks.
+    """
+    told = [_look(look, "", maintenance=False) for look in looks if look.checked_at is not None]
+    seen = {one.kind: one for look in looks if look.picture for one in look.picture.seen}
+    lasts = (one for one in remembered(memory, told).suspects if lasting(one))
+    found = [(one, seen.get(one.kind, Seen(one.kind, one.kind))) for one in lasts]
+    return replace(verdict, to_look_at=tuple(ToLookAt(s.word, one.first, one.checks, s.detail) for one, s in found))
 
 
 def needs_second_look(verdict: PathVerdict, memory: PathMemory) -> bool:

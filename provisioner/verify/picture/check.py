@@ -11,7 +11,9 @@ from provisioner.verify.picture.due import FULL_KEYS, FULL_S, LONGEST_S
 from provisioner.verify.picture.hours import hours_of
 from provisioner.verify.picture.measures import Picture
 from provisioner.verify.picture.rules import Agreed, Before, Judgement, State, judged
-from provisioner.verify.result import Cause, Layer, PictureReport
+from provisioner.verify.reference import ViewJudgement, judge_view
+from provisioner.verify.result import Cause, Layer, PictureReport, Seen
+from provisioner.verify.view import View
 
 NOT_LOOKED = "not due"
 NOT_MEASURED = "not measured"
@@ -48,20 +50,40 @@ def report_of(case: Case) -> PictureReport:
     if read.picture is None:
         return PictureReport(NOT_MEASURED)
     picture, judgement = read.picture, _judged(case, read.picture)
-    packets = picture.packets
+    packets, view = picture.packets, view_of(picture)
+    compared = judge_view(view, case.references, case.others, case.at or _NO_TIME, dark=judgement.state is State.DARK)
+    seen = _seen(judgement, compared)
     return PictureReport(
         state=judgement.state.value,
         full=is_full(picture),
         seconds=picture.looked_s,
-        suspects=tuple(suspect.value for suspect in judgement.suspects),
+        suspects=tuple(one.word for one in seen),
         labels=judgement.labels,
         # A picture without light is the same as any other without light.
         keys=() if judgement.state is State.DARK else packets.keys,
         noise=judgement.noise,
         fps=round(1 / packets.step_s, 1) if packets.step_s > 0 else None,
         kbps=round(packets.bytes / _KBIT / packets.span_s) if packets.span_s > 0 else None,
-        grid=picture.scene.grid if picture.scene else "",
+        view=view,
+        seen=seen,
+        undecided=compared.not_decidable,
     )
+
+
+def view_of(picture: Picture) -> View | None:
+    """What a look saw of the view; None where no picture was measured."""
+    scene = picture.scene
+    return None if scene is None else View(scene.grid, scene.strengths, scene.sharpness)
+
+
+def _seen(judgement: Judgement, compared: ViewJudgement) -> tuple[Seen, ...]:
+    """What is suspect in one look: of the picture by itself, then against its references, which know better."""
+    if judgement.fault is not None:
+        return ()
+    told = tuple(Seen(one.kind, one.word.value, one.detail) for one in compared.suspects)
+    known = {one.word for one in told}
+    alone = (Seen(one.value, one.value) for one in judgement.suspects if one.value not in known)
+    return (*alone, *told)
 
 
 def is_full(picture: Picture) -> bool:

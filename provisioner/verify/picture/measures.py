@@ -14,6 +14,7 @@ GRID_CELLS: Final = 512
 _MOST_LISTED = 32
 _HIGHEST_LEVEL = 255
 _GRID = re.compile(rf"[0-9a-f]{{{GRID_CELLS}}}")
+_STRENGTHS = re.compile(rf"[0-9a-f]{{{GRID_CELLS // 4}}}")
 _DIGEST = re.compile(r"[0-9a-f]{16}")
 
 
@@ -54,7 +55,7 @@ class Scene:
         gradient_p99: the slope that one pixel in a hundred has, as `gradient_p50` and `gradient_p90` for others.
         steepest: the same, of one in two hundred, with the bands where clocks stand.
         sharpness: how steep edges are for what they are high.
-        grid: where edges are, a hexadecimal digit a cell.
+        grid: where edges are, a hexadecimal digit a cell; `strengths`: how strong they are, by larger cells.
         digest: by which the same picture is known again.
     """
 
@@ -71,6 +72,7 @@ class Scene:
     steepest: float
     sharpness: float
     grid: str
+    strengths: str
     digest: str
 
 
@@ -155,6 +157,7 @@ def _scene(scene: Fields) -> Scene:
         steepest=_size(scene, "steepest"),
         sharpness=_size(scene, "sharpness"),
         grid=_word(scene.text("grid"), _GRID, scene, "grid"),
+        strengths=_word(scene.text("strengths"), _STRENGTHS, scene, "strengths"),
         digest=_word(scene.text("digest"), _DIGEST, scene, "digest"),
     )
 

@@ -41,7 +41,8 @@ _CARD_EDGES: Final = 100.0
 _BARS_LEVELS: Final = 12
 _BARS_SPREAD: Final = 160
 _BARS_LEVEL: Final = 0.25
-# A lens that is covered lets light through and no edge.
+# A lens that is covered lets light through and no edge; a room that is nearly dark has no edges either, and less light.
+_COVERED_MEDIAN: Final = 24
 _COVERED_P90: Final = 12.0
 _COVERED_P99: Final = 19.0
 # Two pictures of a sensor are never the same in a thousandth of a level; those of an encoder that has settled on one
@@ -233,7 +234,7 @@ def _suspects(picture: Picture, before: Before) -> Iterator[Suspect]:
 def is_covered(scene: Scene) -> bool:
     """Whether there is light and no edge."""
     soft = scene.gradient_p90 < _COVERED_P90 and scene.gradient_p99 < _COVERED_P99
-    return soft and scene.median > _DARK_MEDIAN
+    return soft and scene.median > _COVERED_MEDIAN
 
 
 def is_still(picture: Picture, noise: float | None) -> bool:

@@ -262,3 +262,13 @@ def test_a_measure_that_cannot_be_is_no_answer(changes: dict[str, object]) -> No
 @CAMERA
 def test_nothing_of_another_kind_passes() -> None:
     assert checked_picture(picture(pixels="x" * 99, scene=scene(face="y"))) == picture()
+
+
+def test_strengths_fall_where_something_covers_the_picture_and_nowhere_else() -> None:
+    small, exact = drawn(1)
+    covered = bytes(90 if place % WIDTH < WIDTH // 2 else level for place, level in enumerate(small))
+    before, after = (measures.scene_of(picture, exact)["strengths"] for picture in (small, covered))
+    assert len(before) == measures.COARSE_WIDTH * measures.COARSE_HEIGHT
+    rows = [(before[at : at + 16], after[at : at + 16]) for at in range(0, len(before), 16)]
+    assert all(set(now[:7]) == {"0"} and now[9:] == then[9:] for then, now in rows)
+    assert sum(digit != "0" for then, _ in rows for digit in then[:7]) > 20

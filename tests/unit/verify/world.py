@@ -184,6 +184,7 @@ def scene(**changes: Any) -> dict[str, Any]:
         "steepest": 400.0,
         "sharpness": 0.6,
         "grid": "07" * 256,
+        "strengths": "a" * 128,
         "digest": "0123456789abcdef",
     } | changes
 

@@ -1,0 +1,381 @@
+"""Whose picture it is, and whether it still shows what a person accepted: views against a camera's references. Pure.
+
+A reference is a view that a person's word made one: where edges are, how strong, how sharp; never a picture, and none
+can be made of it. A camera has up to four, as what is seen by day and by night differs. A view that lies far from all
+of them is suspect and no more: what stands in the way tonight may be a lorry. Only what lasts is shown (`lasting`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from provisioner.base.clock import VIETNAM
+from provisioner.base.json_document import Document
+from provisioner.hosts.document import Fields, UnreadableError, fields_of
+from provisioner.verify.memory import Suspicion
+from provisioner.verify.result import ReferenceReport
+from provisioner.verify.view import AN_EDGE, FEWEST_EDGES, View
+
+ACROSS: Final = 32
+DOWN: Final = 16
+COARSE: Final = 2
+"""A cell of strengths is so many cells of edges wide and high."""
+
+FAR: Final = 0.7
+"""A view further than this from every reference is another view."""
+NEAR: Final = 0.5
+"""A view nearer than this to another camera's reference is that camera's."""
+LOST: Final = 0.25
+"""If this share of the cells that have edges in the reference has none, something covers them."""
+ALL_LOST: Final = 0.85
+SOFT: Final = 0.4
+"""A picture whose steps are softer than this share of the reference's is blurred."""
+SHARP: Final = 0.4
+"""A reference whose steps are no steeper than this, by little light and much noise, cannot tell a blurred picture."""
+MOST_REFERENCES: Final = 4
+
+LASTS_CHECKS: Final = 3
+LASTS_FOR: Final = timedelta(hours=1)
+
+_DIGITS = frozenset("0123456789abcdef")
+_LONGEST_RUN = 63
+_WEAKER = 4
+# A move by 15 to 40 % of the picture, in cells.
+_SHIFTS_ACROSS = range(5, 13)
+_SHIFTS_DOWN = range(3, 7)
+_DAY = (7, 17)
+_NIGHT = (19, 5)
+
+
+class Daylight(StrEnum):
+    """What a camera sees by, as the clock of Vietnam has it."""
+
+    DAY = "day"
+    NIGHT = "night"
+    BETWEEN = "between"
+
+
+def daylight(at: datetime) -> Daylight:
+    """The light at a moment; within an hour or so of sunrise and sunset it may be either."""
+    hour = at.astimezone(VIETNAM).hour
+    if _DAY[0] <= hour < _DAY[1]:
+        return Daylight.DAY
+    return Daylight.NIGHT if hour >= _NIGHT[0] or hour < _NIGHT[1] else Daylight.BETWEEN
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A view that a person accepted.
+
+    Attributes:
+        at: when it was seen.
+        run: the run of the record that took it, which says who gave his word.
+    """
+
+    view: View
+    at: datetime
+    run: str = ""
+
+    @property
+    def daylight(self) -> Daylight:
+        """The light in which it was taken."""
+        return daylight(self.at)
+
+
+References = tuple[Reference, ...]
+"""The references of one camera, the oldest first."""
+
+
+# --- distances ------------------------------------------------------------------------------------
+
+
+def distance(one: View, other: View) -> float:
+    """How far two views are from each other: 0 are the same edges, 1 are as far as chance."""
+    return _distance(zip(one.edges, other.edges, strict=True))
+
+
+def _distance(pairs: Iterable[tuple[int, int]]) -> float:
+    rows = tuple(pairs)
+    if not rows:
+        return 1.0
+    middle_a, middle_b = (sum(column) / len(rows) for column in zip(*rows, strict=True))
+    both = sum((a - middle_a) * (b - middle_b) for a, b in rows)
+    alone = math.sqrt(sum((a - middle_a) ** 2 for a, _ in rows) * sum((b - middle_b) ** 2 for _, b in rows))
+    # Rounding must not make a view further from others than from itself.
+    return min(2.0, max(0.0, 1 - both / alone)) if alone else 1.0
+
+
+def likeness_to_itself(view: View) -> float:
+    """How far a view is from itself, moved by 15 to 40 % of the picture: the nearest of these.
+
+    What a move brings into the picture is as far from the reference as chance.
+    """
+    across = (_moved(view, shift, 0) for shift in _SHIFTS_ACROSS)
+    down = (_moved(view, 0, shift) for shift in _SHIFTS_DOWN)
+    return min(*across, *down)
+
+
+def _moved(view: View, across: int, down: int) -> float:
+    rows = [view.edges[row * ACROSS : (row + 1) * ACROSS] for row in range(DOWN)]
+    kept = (1 - across / ACROSS) * (1 - down / DOWN)
+    there = _distance(
+        pair for row, moved in zip(rows, rows[down:], strict=False) for pair in zip(row, moved[across:], strict=False)
+    )
+    return kept * there + 1 - kept
+
+
+def report_on(references: References) -> ReferenceReport | None:
+    """What is told of a camera's references; None where it has none."""
+    if not references:
+        return None
+    lights = {one.daylight for one in references}
+    return ReferenceReport(
+        count=len(references),
+        newest=max(one.at for one in references),
+        lights=tuple(light.value for light in Daylight if light in lights),
+        move_shows=all(move_shows(one.view) for one in references),
+    )
+
+
+def move_shows(view: View) -> bool:
+    """Whether a camera that is moved looks other than it did; a fence looks the same a metre further."""
+    return likeness_to_itself(view) > FAR
+
+
+def references_beside(path: str, facility: str, references: Mapping[str, References]) -> Mapping[str, References]:
+    """The references of the other cameras of a path's facility, by facility and camera."""
+    site, camera, _ = path.rsplit("/", 2)
+    found: dict[str, References] = defaultdict(tuple)
+    for name, of in references.items():
+        place, other, _ = name.rsplit("/", 2)
+        if place == site and other != camera:
+            found[f"{facility}/{other}"] += of
+    return found
+
+
+# --- judgement ------------------------------------------------------------------------------------
+
+
+class Word(StrEnum):
+    """What a view is suspected of."""
+
+    MOVED = "moved"
+    SWAPPED = "swapped"
+    COVERED = "covered"
+    PARTLY_COVERED = "partly covered"
+    BLURRED = "blurred"
+
+
+KIND: Final[Mapping[Word, str]] = {
+    Word.MOVED: "view",
+    Word.SWAPPED: "view",
+    Word.COVERED: "view",
+    Word.PARTLY_COVERED: "view",
+    Word.BLURRED: "blurred",
+}
+"""Under which kind a suspicion is remembered: a view that looks moved tonight and covered tomorrow is one matter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """What one look makes suspect.
+
+    Attributes:
+        detail: the evidence, in words.
+    """
+
+    word: Word
+    detail: str
+
+    @property
+    def kind(self) -> str:
+        """Under which kind it is remembered."""
+        return KIND[self.word]
+
+
+@dataclass(frozen=True, slots=True)
+class ViewJudgement:
+    """What one look says of a view.
+
+    Attributes:
+        suspects: what is suspect.
+        not_decidable: why nothing is said, or what cannot be; empty where all was compared.
+    """
+
+    suspects: tuple[Suspect, ...] = ()
+    not_decidable: str = ""
+    judged: bool = True
+
+    @property
+    def kinds(self) -> frozenset[str] | None:
+        """The kinds to remember; None where nothing was judged."""
+        return frozenset(suspect.kind for suspect in self.suspects) if self.judged else None
+
+
+NO_REFERENCE: Final = "no reference"
+MOVE_NOT_DETECTABLE: Final = "move not detectable here"
+BLUR_NOT_DETECTABLE: Final = "blur not detectable here"
+TOO_DARK: Final = "too dark to compare"
+TOO_PLAIN: Final = "too few edges to compare"
+NOT_MEASURED: Final = "no view was measured"
+
+
+def judge_view(
+    view: View | None, references: References, others: Mapping[str, References], at: datetime, *, dark: bool = False
+) -> ViewJudgement:
+    """Compare a view with the camera's references, and where it lies far, with those of the facility's other cameras.
+
+    Args:
+        view: what was seen; None where nothing was measured.
+        references: the camera's own.
+        others: those of the other cameras, by name.
+        at: when it was seen.
+        dark: whether the picture was too dark to judge.
+    """
+    alike = _of_the_same_light(references, at)
+    if why := _nothing_to_compare(view, references, alike, at, dark=dark):
+        strange = None if view is None or dark else _stranger(view, references, others)
+        return ViewJudgement((strange,)) if strange else ViewJudgement(not_decidable=why, judged=False)
+    assert view is not None  # noqa: S101 (there is something to compare)
+    far, reference = min(((distance(view, one.view), one) for one in references), key=lambda pair: pair[0])
+    if hidden := _hidden(view, min(alike, key=lambda one: distance(view, one.view)).view):
+        return ViewJudgement((hidden,))
+    if not view.says_something:
+        return ViewJudgement(not_decidable=TOO_PLAIN, judged=False)
+    if far > FAR:
+        return ViewJudgement((_another_view(view, far, others),))
+    notes = [] if move_shows(reference.view) else [MOVE_NOT_DETECTABLE]
+    softest = min(one.view.sharpness for one in alike)
+    if softest < SHARP:
+        return ViewJudgement(not_decidable=", ".join((*notes, BLUR_NOT_DETECTABLE)))
+    blurred = _blurred(view, softest)
+    return ViewJudgement((blurred,) if blurred else (), ", ".join(notes))
+
+
+def _nothing_to_compare(
+    view: View | None, references: References, alike: References, at: datetime, *, dark: bool
+) -> str:
+    """Why nothing can be said of a view; empty where something can."""
+    if not references:
+        return NO_REFERENCE
+    if dark:
+        return TOO_DARK
+    if view is None:
+        return NOT_MEASURED
+    return "" if alike else f"{NO_REFERENCE} by {daylight(at).value}"
+
+
+def _of_the_same_light(references: References, at: datetime) -> References:
+    light = daylight(at)
+    if light is Daylight.BETWEEN:
+        return references
+    return tuple(one for one in references if one.daylight in {light, Daylight.BETWEEN})
+
+
+def _stranger(view: View, references: References, others: Mapping[str, References]) -> Suspect | None:
+    """Another camera's view, where there is no reference of this light to compare with: so near is no chance."""
+    far = min((distance(view, one.view) for one in references), default=1.0)
+    if far <= FAR or not view.says_something:
+        return None
+    found = _another_view(view, far, others)
+    return found if found.word is Word.SWAPPED else None
+
+
+def _another_view(view: View, far: float, others: Mapping[str, References]) -> Suspect:
+    near = {name: min(distance(view, one.view) for one in of) for name, of in others.items() if of}
+    name = min(near, key=lambda one: (near[one], one), default="")
+    if name and near[name] <= NEAR:
+        detail = f"it shows what {name} showed ({near[name]:.2f} from its reference, {far:.2f} from its own)"
+        return Suspect(Word.SWAPPED, detail)
+    return Suspect(Word.MOVED, f"it shows another view than was accepted ({far:.2f} from the nearest reference)")
+
+
+def _hidden(view: View, reference: View) -> Suspect | None:
+    """Whether cells that have edges in the reference have none, while the others are as they were."""
+    had = [cell for cell, strength in enumerate(reference.steps) if strength >= AN_EDGE]
+    if len(had) < FEWEST_EDGES:
+        return None
+    lost = frozenset(cell for cell in had if _is_lost(view.steps[cell], reference.steps[cell]))
+    share = len(lost) / len(had)
+    detail = f"{share:.0%} of what had edges has none"
+    if share >= ALL_LOST:
+        return Suspect(Word.COVERED, detail)
+    if share >= LOST and _distance(_pairs_without(view, reference, lost)) <= NEAR:
+        return Suspect(Word.PARTLY_COVERED, detail)
+    return None
+
+
+def _is_lost(now: int, then: int) -> bool:
+    return now < AN_EDGE and now <= then - _WEAKER
+
+
+def _pairs_without(view: View, reference: View, lost: frozenset[int]) -> Iterable[tuple[int, int]]:
+    for place, pair in enumerate(zip(view.edges, reference.edges, strict=True)):
+        row, column = divmod(place, ACROSS)
+        if row // COARSE * (ACROSS // COARSE) + column // COARSE not in lost:
+            yield pair
+
+
+def _blurred(view: View, softest: float) -> Suspect | None:
+    """Whether it is much softer than the softest reference of the same light."""
+    if view.sharpness >= SOFT * softest:
+        return None
+    return Suspect(Word.BLURRED, f"its edges are {view.sharpness / softest:.0%} as sharp as accepted")
+
+
+def lasting(suspicion: Suspicion) -> bool:
+    """Whether a suspicion has lasted long enough to send a person to look: several checks, spread in time."""
+    return suspicion.checks >= LASTS_CHECKS and suspicion.last - suspicion.first >= LASTS_FOR
+
+
+# --- their document -------------------------------------------------------------------------------
+
+VERSION: Final = 1
+_EDGES, _STRENGTHS = ACROSS * DOWN, ACROSS * DOWN // COARSE**2
+_LARGEST_SHARPNESS = 1000.0
+
+
+def view_from(fields: Fields) -> View:
+    """A view, whoever wrote it.
+
+    Raises:
+        UnreadableError: it is none.
+    """
+    grid, strengths, sharpness = fields.text("grid"), fields.text("strengths"), fields.measure("sharpness")
+    if len(grid) != _EDGES or len(strengths) != _STRENGTHS or not set(grid + strengths) <= _DIGITS:
+        raise UnreadableError(f"{fields.place} is no view")
+    if not 0 <= sharpness <= _LARGEST_SHARPNESS:
+        raise UnreadableError(f"{fields.place_of('sharpness')} is no share")
+    return View(grid, strengths, sharpness)
+
+
+def references_document(references: References) -> Document:
+    """References as they are stored: plain values, times in whole seconds since 1970."""
+    return {"version": VERSION, "references": [_reference_document(one) for one in references]}
+
+
+def _reference_document(reference: Reference) -> Document:
+    view = {"grid": reference.view.grid, "strengths": reference.view.strengths, "sharpness": reference.view.sharpness}
+    return {"at": int(reference.at.timestamp()), "run": reference.run, **view}
+
+
+def references_from(document: object) -> References:
+    """The references that a document has, whoever wrote it; none where it is none of ours."""
+    try:
+        fields = fields_of(document)
+        if fields.number("version") != VERSION:
+            return ()
+        return tuple(_reference_from(one) for one in fields.each("references"))[-MOST_REFERENCES:]
+    except (UnreadableError, ValueError, OverflowError):
+        return ()
+
+
+def _reference_from(fields: Fields) -> Reference:
+    at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=fields.amount("at"))
+    return Reference(view_from(fields), at, fields.text("run")[:_LONGEST_RUN])

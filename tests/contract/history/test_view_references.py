@@ -1,0 +1,91 @@
+"""What people accepted is added, sealed, and apart by inventory: one suite for every database."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import text
+
+from provisioner.base.secret import Secret
+from provisioner.history.database import open_database
+from provisioner.history.place import StatePlace
+from provisioner.history.seal import record_keys
+from provisioner.history.store import find_history, open_history
+from provisioner.history.view_references import add_references, read_references
+from tests import histories as make
+from tests.hostile import LOCAL_USER
+
+pytestmark = pytest.mark.contract
+ONE, TWO = "bac-giang/kcl-001/cam-01/sub", "bac-giang/kcl-002/cam-01/sub"
+
+
+@pytest.fixture
+def sealed(place: StatePlace) -> StatePlace:
+    """The place with the key of an open vault."""
+    return replace(place, keys=record_keys(Secret("a" * 64), {}, place.inventory))
+
+
+def tamper(place: StatePlace, statement: str, values: Mapping[str, object] | None = None) -> None:
+    database = open_database(place, create=False)
+    assert database is not None
+    with closing(database), database.writing() as connection:
+        connection.execute(text(statement), values or {})
+
+
+def test_the_newest_of_a_path_holds_and_the_older_stay(sealed: StatePlace) -> None:
+    add_references(sealed, {ONE: {"is": 1}, TWO: {"is": 2}}, make.START)
+    add_references(sealed, {ONE: {"is": 3}}, make.START)
+    read = read_references(sealed, [ONE, TWO, "bac-giang/kcl-003/cam-01/sub"])
+    assert (read.documents, read.unread) == ({ONE: {"is": 3}, TWO: {"is": 2}}, ())
+    assert read_references(sealed, [TWO]).documents == {TWO: {"is": 2}}
+    tamper(sealed, "DELETE FROM provisioner_view_references WHERE number = 3")
+    assert read_references(sealed, [ONE]).documents == {ONE: {"is": 1}}
+
+
+def test_nothing_is_made_to_read(place: StatePlace) -> None:
+    assert read_references(place, [ONE]).documents == {}
+    assert find_history(place) is None
+
+
+def test_a_database_of_before_has_no_references_until_one_is_accepted(sealed: StatePlace) -> None:
+    open_history(sealed).close()
+    tamper(sealed, "DROP TABLE provisioner_view_references")
+    assert read_references(sealed, [ONE]).documents == {}
+    add_references(sealed, {ONE: {"is": 1}}, make.START)
+    assert read_references(sealed, [ONE]).documents == {ONE: {"is": 1}}
+
+
+def test_inventories_share_a_database_and_no_reference(sealed: StatePlace) -> None:
+    add_references(sealed, {ONE: {"is": 1}}, make.START)
+    other = replace(sealed, inventory="another")
+    assert read_references(other, [ONE]).documents == {}
+    add_references(other, {ONE: {"is": 2}}, make.START)
+    assert read_references(sealed, [ONE]).documents == {ONE: {"is": 1}}
+
+
+@LOCAL_USER
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE provisioner_view_references SET content = '{}' WHERE path = :one",
+        "UPDATE provisioner_view_references SET content = '[' WHERE path = :one",
+        "UPDATE provisioner_view_references SET seal = '' WHERE path = :one",
+        "UPDATE provisioner_view_references SET number = 9 WHERE path = :one",
+        "UPDATE provisioner_view_references SET path = :one, number = 10 WHERE path = :two",
+    ],
+)
+def test_a_row_that_somebody_else_wrote_is_no_reference(sealed: StatePlace, statement: str) -> None:
+    add_references(sealed, {ONE: {"is": 1}, TWO: {"is": 2}}, make.START)
+    tamper(sealed, statement, {"one": ONE, "two": TWO} if ":two" in statement else {"one": ONE})
+    read = read_references(sealed, [ONE])
+    assert (read.documents, read.unread) == ({}, (ONE,))
+
+
+def test_many_paths_are_read_and_written_at_once(sealed: StatePlace) -> None:
+    many = {f"bac-giang/kcl-{number:05}/cam-01/sub": {"is": number} for number in range(1_500)}
+    add_references(sealed, many, make.START)
+    assert read_references(sealed, many).documents == many
+    assert len(read_references(sealed, list(many)[:900]).documents) == 900

@@ -1,0 +1,214 @@
+"""A camera's references: what lies near is the same view, what lies far is suspect, and shown only once it lasts."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from provisioner.verify.memory import PathMemory, Suspicion, after
+from provisioner.verify.reference import (
+    ACROSS,
+    BLUR_NOT_DETECTABLE,
+    COARSE,
+    DOWN,
+    FAR,
+    LASTS_CHECKS,
+    LASTS_FOR,
+    MOST_REFERENCES,
+    MOVE_NOT_DETECTABLE,
+    NO_REFERENCE,
+    TOO_DARK,
+    TOO_PLAIN,
+    Daylight,
+    Reference,
+    Word,
+    daylight,
+    distance,
+    judge_view,
+    lasting,
+    likeness_to_itself,
+    move_shows,
+    references_document,
+    references_from,
+)
+from provisioner.verify.result import PathLook, Verdict
+from provisioner.verify.view import View
+
+NIGHT = datetime(2021, 6, 1, 19, tzinfo=UTC)
+NOON = datetime(2021, 6, 1, 5, tzinfo=UTC)
+DIGITS = "0123456789abcdef"
+GRIDS = st.text(DIGITS, min_size=ACROSS * DOWN, max_size=ACROSS * DOWN)
+STRENGTHS = st.text(DIGITS, min_size=ACROSS * DOWN // COARSE**2, max_size=ACROSS * DOWN // COARSE**2)
+VIEWS = st.builds(View, GRIDS, STRENGTHS, st.floats(0, 2))
+MOMENTS = st.datetimes(datetime(2021, 1, 1), datetime(2031, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
+REFERENCES = st.lists(st.builds(Reference, VIEWS, MOMENTS, st.just("run")), max_size=MOST_REFERENCES).map(tuple)
+OTHERS = st.dictionaries(st.sampled_from(["cam-02", "cam-03"]), REFERENCES)
+
+
+def scene(number: int, strength: str = "a") -> View:
+    """A view with edges of its own: the same number, the same edges."""
+    cells = [
+        DIGITS[(place * place * (number * 2 + 3) + place * 7 * number) % 97 % 16] for place in range(ACROSS * DOWN)
+    ]
+    return View("".join(cells), strength * (ACROSS * DOWN // COARSE**2), 0.5)
+
+
+def accepted(*views: View, at: datetime = NIGHT) -> tuple[Reference, ...]:
+    return tuple(Reference(view, at) for view in views)
+
+
+def covered(view: View, share: float) -> View:
+    """The view with its left part covered."""
+    wide = round(ACROSS // COARSE * share)
+    rows = [view.grid[row * ACROSS : (row + 1) * ACROSS] for row in range(DOWN)]
+    tall = [view.strengths[row * 16 : (row + 1) * 16] for row in range(DOWN // COARSE)]
+    grid = "".join("0" * (wide * COARSE) + row[wide * COARSE :] for row in rows)
+    return View(grid, "".join("1" * wide + row[wide:] for row in tall), view.sharpness)
+
+
+@given(VIEWS, VIEWS)
+def test_a_distance_has_no_direction_and_stays_within_its_bounds(one: View, other: View) -> None:
+    assert 0 <= distance(one, other) <= 2
+    assert distance(one, other) == pytest.approx(distance(other, one))
+    if len(set(one.grid)) > 1:
+        assert distance(one, one) == pytest.approx(0, abs=1e-9)
+
+
+@given(view=VIEWS, references=REFERENCES, others=OTHERS, at=MOMENTS, dark=st.booleans())
+def test_nothing_is_suspected_without_a_reference_of_the_same_light(
+    view: View, references: tuple[Reference, ...], others: dict[str, tuple[Reference, ...]], at: datetime, *, dark: bool
+) -> None:
+    judgement = judge_view(view, references, others, at, dark=dark)
+    alike = [one for one in references if daylight(at) in {one.daylight, Daylight.BETWEEN}]
+    if dark or not (alike or any(one.daylight is Daylight.BETWEEN for one in references)):
+        assert {suspect.word for suspect in judgement.suspects} <= {Word.SWAPPED}
+        assert dark <= (judgement.kinds is None)
+        assert judgement.not_decidable or judgement.suspects
+    assert judgement.judged or not judgement.suspects
+    assert judge_view(None, references, others, at).suspects == ()
+
+
+@given(REFERENCES.filter(bool), OTHERS)
+def test_a_view_that_was_accepted_is_no_suspect_in_its_own_light(
+    references: tuple[Reference, ...], others: dict[str, tuple[Reference, ...]]
+) -> None:
+    for reference in references:
+        sharp = min(one.view.sharpness for one in references)
+        view = View(reference.view.grid, reference.view.strengths, max(sharp, reference.view.sharpness))
+        words = {suspect.word for suspect in judge_view(view, (reference,), others, reference.at).suspects}
+        assert words == set() or len(set(view.grid)) == 1
+
+
+@given(REFERENCES)
+def test_references_are_read_as_they_were_written(references: tuple[Reference, ...]) -> None:
+    whole = tuple(Reference(one.view, one.at.replace(microsecond=0), one.run) for one in references)
+    assert references_from(references_document(references)) == whole
+
+
+HOSTILE = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3),
+    max_leaves=9,
+)
+
+
+@given(HOSTILE, HOSTILE)
+def test_a_document_of_anybody_is_references_or_none(document: object, inner: object) -> None:
+    assert isinstance(references_from(document), tuple)
+    assert isinstance(references_from({"version": 1, "references": [inner]}), tuple)
+
+
+@given(st.lists(st.tuples(st.timedeltas(timedelta(minutes=1), timedelta(days=2)), st.booleans()), max_size=12))
+def test_what_lasts_was_seen_by_several_checks_in_a_row_over_an_hour(checks: list[tuple[timedelta, bool]]) -> None:
+    memory, at, row = PathMemory(), NIGHT, list[datetime]()
+    for step, seen in checks:
+        at += step
+        kinds = frozenset({"view"}) if seen else frozenset[str]()
+        memory = after(memory, PathLook("path", at, Verdict.UP, suspects=kinds))
+        row = [*row, at] if seen else []
+        lasts = [one.kind for one in memory.suspects if lasting(one)]
+        assert bool(lasts) == (len(row) >= LASTS_CHECKS and row[-1] - row[0] >= LASTS_FOR)
+
+
+# --- cases ----------------------------------------------------------------------------------------
+
+
+def test_another_view_is_moved_and_that_of_another_camera_is_swapped() -> None:
+    own, other, third = scene(1), scene(2), scene(3)
+    assert distance(own, other) > FAR
+    moved = judge_view(third, accepted(own), {"cam-02": accepted(other)}, NIGHT)
+    assert [(one.word, one.kind) for one in moved.suspects] == [(Word.MOVED, "view")]
+    swapped = judge_view(other, accepted(own), {"cam-02": accepted(other)}, NIGHT)
+    assert [(one.word, one.kind) for one in swapped.suspects] == [(Word.SWAPPED, "view")]
+    assert "cam-02" in swapped.suspects[0].detail
+    assert judge_view(own, accepted(own), {"cam-02": accepted(own)}, NIGHT).suspects == ()
+
+
+def test_another_cameras_view_is_known_without_a_reference_of_the_same_light() -> None:
+    beside = {"cam-02": accepted(scene(2))}
+    for own in ((), accepted(scene(1), at=NOON)):
+        assert [one.word for one in judge_view(scene(2), own, beside, NIGHT).suspects] == [Word.SWAPPED]
+        assert judge_view(scene(3), own, beside, NIGHT).suspects == ()
+        assert judge_view(scene(2), own, beside, NIGHT, dark=True).suspects == ()
+
+
+def test_the_nearest_of_several_references_counts() -> None:
+    by_day, by_night = scene(1), scene(2)
+    both = (*accepted(by_day, at=NOON), *accepted(by_night))
+    assert judge_view(by_night, both, {}, NIGHT).suspects == ()
+    assert judge_view(by_day, both, {}, NIGHT).suspects == ()
+    assert judge_view(by_night, accepted(by_day, at=NOON), {}, NIGHT).not_decidable == f"{NO_REFERENCE} by night"
+
+
+@pytest.mark.parametrize(
+    ("share", "word"), [(0.35, Word.PARTLY_COVERED), (0.6, Word.PARTLY_COVERED), (1, Word.COVERED)]
+)
+def test_what_had_edges_and_has_none_is_covered(share: float, word: Word) -> None:
+    judgement = judge_view(covered(scene(1), share), accepted(scene(1)), {}, NIGHT)
+    assert [one.word for one in judgement.suspects] == [word]
+
+
+def test_a_little_that_is_hidden_is_no_suspect() -> None:
+    assert judge_view(covered(scene(1), 0.15), accepted(scene(1)), {}, NIGHT).suspects == ()
+
+
+def test_what_is_softer_than_accepted_in_the_same_light_is_blurred() -> None:
+    own = scene(1)
+    soft = View(own.grid, own.strengths, 0.15)
+    assert [one.word for one in judge_view(soft, accepted(own), {}, NIGHT).suspects] == [Word.BLURRED]
+    by_day = Reference(View(own.grid, own.strengths, 0.9), NOON)
+    assert judge_view(View(own.grid, own.strengths, 0.4), (by_day, *accepted(own)), {}, NIGHT).suspects == ()
+
+
+def test_what_is_too_dark_or_too_plain_is_not_compared() -> None:
+    own = scene(1)
+    assert judge_view(scene(2), accepted(own), {}, NIGHT, dark=True).not_decidable == TOO_DARK
+    plain = scene(2, strength="5")
+    faint = View(own.grid, "6" * 128, 0.5)
+    assert judge_view(plain, accepted(faint), {}, NIGHT).not_decidable == TOO_PLAIN
+
+
+def test_a_fence_looks_the_same_a_metre_further() -> None:
+    fence = View(("f4" * (ACROSS // 2)) * DOWN, "a" * 128, 0.5)
+    assert likeness_to_itself(fence) < 0.2
+    assert not move_shows(fence)
+    assert judge_view(fence, accepted(fence), {}, NIGHT).not_decidable == MOVE_NOT_DETECTABLE
+    noisy = View(fence.grid, fence.strengths, 0.1)
+    assert BLUR_NOT_DETECTABLE in judge_view(noisy, accepted(noisy), {}, NIGHT).not_decidable
+    assert move_shows(scene(1))
+
+
+def test_light_is_that_of_vietnam() -> None:
+    hours = {Daylight.DAY: (0, 5, 9), Daylight.NIGHT: (12, 19, 21), Daylight.BETWEEN: (11, 22, 23)}
+    for light, of in hours.items():
+        assert {daylight(datetime(2021, 6, 1, hour, tzinfo=UTC)) for hour in of} == {light}
+
+
+def test_one_look_is_no_alarm() -> None:
+    once = Suspicion("view", NIGHT, NIGHT, 1)
+    often_at_once = Suspicion("view", NIGHT, NIGHT + timedelta(minutes=5), 9)
+    three_nights = Suspicion("view", NIGHT, NIGHT + timedelta(days=2), 3)
+    assert [lasting(one) for one in (once, often_at_once, three_nights)] == [False, False, True]

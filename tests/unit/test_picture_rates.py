@@ -1,0 +1,98 @@
+"""How often the checks of pictures err: a sample keeps what the page promises, and the page has what is stored."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+
+from tests.pictures import rates
+from tests.pictures.cameras import Light, accepted, camera_of
+from tests.pictures.collecting import Look, Size, collect
+from tests.pictures.faults import HARD, Fault, trouble_of
+from tests.pictures.film import Shot, film
+from tests.pictures.rates import Night, figures, judge_all, page, per_thousand, share
+from tests.pictures.sending import sent
+from tests.unit.docs.pages import text_of
+
+STORED = Path(rates.__file__).with_name("rates.json")
+PROMISED = {
+    *(Fault.BLACK, Fault.CARD, Fault.FLAT, Fault.REPEAT, Fault.SLICES, Fault.LOSS_QUARTER, Fault.HALF, Fault.STUCK),
+    Fault.SWAPPED,
+}
+"""Faults of which 99 of 100 are found, where there is light."""
+
+
+@pytest.fixture(scope="module")
+def stored() -> Any:
+    return json.loads(STORED.read_text(encoding="utf-8"))
+
+
+def test_a_sample_finds_every_hard_fault_and_no_healthy_one() -> None:
+    nights = judge_all(list(collect(Size(seed=11, cameras=1, nights=3, hard=1, soft=0), workers=1)))
+    healthy = [night for night in nights if night.look.fault == Fault.NONE.value]
+    assert [(night.name, night.lasting) for night in healthy] == [("", frozenset())] * 3
+    missed = {night.look.fault for night in nights if night.look.fault != Fault.NONE.value and not night.name}
+    assert not missed & {fault.value for fault in PROMISED}, missed
+    assert {night.look.fault for night in nights} == {fault.value for fault in (Fault.NONE, *HARD)}
+
+
+def test_the_same_seed_sends_the_same_bytes_and_another_one_others() -> None:
+    def stream(seed: int, fault: Fault) -> tuple[tuple[bytes, ...], int]:
+        camera = camera_of(seed, 0)
+        shot = Shot(camera, accepted(camera, Light.IR), 0.4, trouble_of(fault, seed, 0))
+        with TemporaryDirectory() as folder:
+            return sent(shot, film(shot, Path(folder)))
+
+    assert stream(1, Fault.NONE) == stream(1, Fault.NONE)
+    assert stream(1, Fault.NONE) != stream(2, Fault.NONE)
+    assert stream(1, Fault.LOSS_QUARTER)[1] > 0
+
+
+def test_the_page_has_the_tables_that_are_stored(stored: Any) -> None:
+    lines = text_of("docs/picture.md").splitlines()
+    printed = page(stored)
+    begin = lines.index(printed[0])
+    assert lines[begin : begin + len(printed)] == printed
+
+
+def test_what_is_stored_is_as_much_as_is_promised(stored: Any) -> None:
+    healthy, faults = stored["healthy"], stored["faults"]
+    assert 24 * healthy["days"] >= 2_000
+    assert healthy["faults"] == {}
+    assert sum(healthy["lasted"].values()) <= healthy["days"] / 1_000
+    for fault in PROMISED:
+        found = faults[fault.value]
+        assert found["spells"] >= 10
+        # Of what can be told at all: without light nothing is said of a picture that repeats.
+        assert found["found"] >= 0.99 * (found["spells"] - found["undecided"]), fault
+
+
+@pytest.mark.parametrize(
+    ("count", "of", "shown"),
+    [(300, 300, "100 (≥ 99.0)"), (2999, 3000, "99.9"), (0, 3000, "0.0"), (1, 1, "100 (≥ 0.0)"), (0, 0, "-")],
+)
+def test_what_is_less_than_the_whole_never_reads_as_the_whole(count: int, of: int, shown: str) -> None:
+    assert share(count, of) == shown
+
+
+@pytest.mark.parametrize(("count", "days", "shown"), [(0, 3000, "0 (≤ 1.0)"), (3, 1500, "2.0"), (0, 0, "-")])
+def test_none_has_its_upper_bound(count: int, days: int, shown: str) -> None:
+    assert per_thousand(count, days) == shown
+
+
+def night(number: int, *lasting: str) -> Night:
+    look = Look(0, number, Fault.NONE.value, False, 3.0, False, "infrared", "clear", 2, 15, 3, 0.0, 0, None, 0.1)  # noqa: FBT003
+    seen = frozenset(lasting) or frozenset({"view"})
+    return Night(look, error=False, fault="", dark=False, suspects=seen, lasting=frozenset(lasting), undecided=())
+
+
+def test_a_suspicion_that_stands_counts_once_and_again_when_it_comes_back() -> None:
+    nights = [night(1), night(2, "view"), night(3, "view"), night(4), night(5, "view", "blurred")]
+    healthy = figures(nights, 1)["healthy"]
+    assert healthy["lasted"] == {"blurred": 1, "view": 2}
+    assert healthy["once"] == {"blurred": 1, "view": 5}
+    assert (healthy["days"], healthy["faults"]) == (5, {})
