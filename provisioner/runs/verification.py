@@ -140,11 +140,11 @@ def accept_pictures(session: Session, result: VerifyResult, *, renew: bool) -> t
     """
     known = recall_references(session, [path.path for path in result.paths])
     run = new_run_id()
-    found = acceptances(result, known, run, renew=renew)
-    told = tuple(Accepted(one.path, one.refused, one.notes) for one in found)
-    kept = {one.path: one.references for one in found if not one.refused}
+    answers = acceptances(result, known, run, renew=renew)
+    accepted = tuple(Accepted(one.path, one.refused, one.notes) for one in answers)
+    kept = {one.path: one.references for one in answers if not one.refused}
     reports = {path: report for path, of in kept.items() if (report := report_on(of))}
-    shown = replace(result, accepted=told, references={**result.references, **reports})
+    shown = replace(result, accepted=accepted, references={**result.references, **reports})
     return shown, Acceptances(run, kept)
 
 

@@ -25,14 +25,14 @@ from provisioner.verify.reference import (
     references_beside,
 )
 from provisioner.verify.result import PathVerdict, Verdict, VerifyResult
-from provisioner.verify.view import View
+from provisioner.verify.view import PictureView
 
 PICTURE_LEVEL: Final = 6
 """The level that looks at the picture: nobody accepts a view that it did not pass."""
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class ViewToAccept:
     """A path whose view is to be accepted.
 
     Attributes:
@@ -43,7 +43,7 @@ class Candidate:
     """
 
     verdict: PathVerdict
-    view: View | None
+    view: PictureView | None
     dark: bool
     references: References
     others: Mapping[str, References]
@@ -65,7 +65,9 @@ class Acceptance:
     notes: tuple[str, ...] = ()
 
 
-def accept(candidates: Sequence[Candidate], at: datetime, run: str, *, renew: bool = False) -> tuple[Acceptance, ...]:
+def accept(
+    candidates: Sequence[ViewToAccept], at: datetime, run: str, *, renew: bool = False
+) -> tuple[Acceptance, ...]:
     """Accept what each path shows, or say why not.
 
     Args:
@@ -77,7 +79,7 @@ def accept(candidates: Sequence[Candidate], at: datetime, run: str, *, renew: bo
     return tuple(_accepted(one, at, run, renew=renew) for one in candidates)
 
 
-def _accepted(candidate: Candidate, at: datetime, run: str, *, renew: bool) -> Acceptance:
+def _accepted(candidate: ViewToAccept, at: datetime, run: str, *, renew: bool) -> Acceptance:
     path = candidate.verdict.path
     if refused := _refusal(candidate, at, renew=renew):
         return Acceptance(path, refused=refused)
@@ -106,7 +108,7 @@ def _notes(new: Reference, kept: References) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _refusal(candidate: Candidate, at: datetime, *, renew: bool) -> str:
+def _refusal(candidate: ViewToAccept, at: datetime, *, renew: bool) -> str:
     verdict = candidate.verdict
     if verdict.verdict is not Verdict.UP or PICTURE_LEVEL not in verdict.passed:
         return "it is not up with a picture that was looked at: repair it, then accept it"
@@ -120,7 +122,7 @@ def _refusal(candidate: Candidate, at: datetime, *, renew: bool) -> str:
     return _far_off(candidate, at)
 
 
-def _far_off(candidate: Candidate, at: datetime) -> str:
+def _far_off(candidate: ViewToAccept, at: datetime) -> str:
     """Whether it is far from references of the other light alone: it may be another camera's, and nobody could say."""
     view = candidate.view
     alike = any(one.daylight is daylight(at) for one in candidate.references)
@@ -131,7 +133,7 @@ def _far_off(candidate: Candidate, at: datetime) -> str:
     return _of_another(view, candidate.others)
 
 
-def _of_another(view: View, others: Mapping[str, References]) -> str:
+def _of_another(view: PictureView, others: Mapping[str, References]) -> str:
     near = sorted(name for name, of in others.items() if any(distance(view, one.view) <= NEAR for one in of))
     if not near:
         return ""
@@ -160,9 +162,9 @@ def acceptances(
     )
 
 
-def _candidate(verdict: PathVerdict, known: Mapping[str, References], kept: Mapping[str, References]) -> Candidate:
+def _candidate(verdict: PathVerdict, known: Mapping[str, References], kept: Mapping[str, References]) -> ViewToAccept:
     picture = verdict.picture
-    return Candidate(
+    return ViewToAccept(
         verdict=verdict,
         view=picture.view if picture else None,
         dark=picture is not None and picture.state == State.DARK.value,

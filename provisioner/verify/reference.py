@@ -20,7 +20,7 @@ from provisioner.base.json_document import Document
 from provisioner.hosts.document import Fields, UnreadableError, fields_of
 from provisioner.verify.memory import Suspicion
 from provisioner.verify.result import ReferenceReport
-from provisioner.verify.view import AN_EDGE, FEWEST_EDGES, View
+from provisioner.verify.view import AN_EDGE, FEWEST_EDGES, PictureView
 
 ACROSS: Final = 32
 DOWN: Final = 16
@@ -78,7 +78,7 @@ class Reference:
         run: the run of the record that took it, which says who gave his word.
     """
 
-    view: View
+    view: PictureView
     at: datetime
     run: str = ""
 
@@ -95,7 +95,7 @@ References = tuple[Reference, ...]
 # --- distances ------------------------------------------------------------------------------------
 
 
-def distance(one: View, other: View) -> float:
+def distance(one: PictureView, other: PictureView) -> float:
     """How far two views are from each other: 0 are the same edges, 1 are as far as chance."""
     return _distance(zip(one.edges, other.edges, strict=True))
 
@@ -111,7 +111,7 @@ def _distance(pairs: Iterable[tuple[int, int]]) -> float:
     return min(2.0, max(0.0, 1 - both / alone)) if alone else 1.0
 
 
-def likeness_to_itself(view: View) -> float:
+def likeness_to_itself(view: PictureView) -> float:
     """How far a view is from itself, moved by 15 to 40 % of the picture: the nearest of these.
 
     What a move brings into the picture is as far from the reference as chance.
@@ -121,7 +121,7 @@ def likeness_to_itself(view: View) -> float:
     return min(*across, *down)
 
 
-def _moved(view: View, across: int, down: int) -> float:
+def _moved(view: PictureView, across: int, down: int) -> float:
     rows = [view.edges[row * ACROSS : (row + 1) * ACROSS] for row in range(DOWN)]
     kept = (1 - across / ACROSS) * (1 - down / DOWN)
     there = _distance(
@@ -143,7 +143,7 @@ def report_on(references: References) -> ReferenceReport | None:
     )
 
 
-def move_shows(view: View) -> bool:
+def move_shows(view: PictureView) -> bool:
     """Whether a camera that is moved looks other than it did; a fence looks the same a metre further."""
     return likeness_to_itself(view) > FAR
 
@@ -151,18 +151,18 @@ def move_shows(view: View) -> bool:
 def references_beside(path: str, facility: str, references: Mapping[str, References]) -> Mapping[str, References]:
     """The references of the other cameras of a path's facility, by facility and camera."""
     site, camera, _ = path.rsplit("/", 2)
-    found: dict[str, References] = defaultdict(tuple)
+    beside: dict[str, References] = defaultdict(tuple)
     for name, of in references.items():
         place, other, _ = name.rsplit("/", 2)
         if place == site and other != camera:
-            found[f"{facility}/{other}"] += of
-    return found
+            beside[f"{facility}/{other}"] += of
+    return beside
 
 
 # --- judgement ------------------------------------------------------------------------------------
 
 
-class Word(StrEnum):
+class ViewDoubt(StrEnum):
     """What a view is suspected of."""
 
     MOVED = "moved"
@@ -172,25 +172,25 @@ class Word(StrEnum):
     BLURRED = "blurred"
 
 
-KIND: Final[Mapping[Word, str]] = {
-    Word.MOVED: "view",
-    Word.SWAPPED: "view",
-    Word.COVERED: "view",
-    Word.PARTLY_COVERED: "view",
-    Word.BLURRED: "blurred",
+KIND: Final[Mapping[ViewDoubt, str]] = {
+    ViewDoubt.MOVED: "view",
+    ViewDoubt.SWAPPED: "view",
+    ViewDoubt.COVERED: "view",
+    ViewDoubt.PARTLY_COVERED: "view",
+    ViewDoubt.BLURRED: "blurred",
 }
 """Under which kind a suspicion is remembered: a view that looks moved tonight and covered tomorrow is one matter."""
 
 
 @dataclass(frozen=True, slots=True)
-class Suspect:
+class SuspectView:
     """What one look makes suspect.
 
     Attributes:
         detail: the evidence, in words.
     """
 
-    word: Word
+    word: ViewDoubt
     detail: str
 
     @property
@@ -208,7 +208,7 @@ class ViewJudgement:
         not_decidable: why nothing is said, or what cannot be; empty where all was compared.
     """
 
-    suspects: tuple[Suspect, ...] = ()
+    suspects: tuple[SuspectView, ...] = ()
     not_decidable: str = ""
     judged: bool = True
 
@@ -227,7 +227,12 @@ NOT_MEASURED: Final = "no view was measured"
 
 
 def judge_view(
-    view: View | None, references: References, others: Mapping[str, References], at: datetime, *, dark: bool = False
+    view: PictureView | None,
+    references: References,
+    others: Mapping[str, References],
+    at: datetime,
+    *,
+    dark: bool = False,
 ) -> ViewJudgement:
     """Compare a view with the camera's references, and where it lies far, with those of the facility's other cameras.
 
@@ -259,7 +264,7 @@ def judge_view(
 
 
 def _nothing_to_compare(
-    view: View | None, references: References, alike: References, at: datetime, *, dark: bool
+    view: PictureView | None, references: References, alike: References, at: datetime, *, dark: bool
 ) -> str:
     """Why nothing can be said of a view; empty where something can."""
     if not references:
@@ -278,25 +283,27 @@ def _of_the_same_light(references: References, at: datetime) -> References:
     return tuple(one for one in references if one.daylight in {light, Daylight.BETWEEN})
 
 
-def _stranger(view: View, references: References, others: Mapping[str, References]) -> Suspect | None:
+def _stranger(view: PictureView, references: References, others: Mapping[str, References]) -> SuspectView | None:
     """Another camera's view, where there is no reference of this light to compare with: so near is no chance."""
     far = min((distance(view, one.view) for one in references), default=1.0)
     if far <= FAR or not view.says_something:
         return None
-    found = _another_view(view, far, others)
-    return found if found.word is Word.SWAPPED else None
+    suspect = _another_view(view, far, others)
+    return suspect if suspect.word is ViewDoubt.SWAPPED else None
 
 
-def _another_view(view: View, far: float, others: Mapping[str, References]) -> Suspect:
+def _another_view(view: PictureView, far: float, others: Mapping[str, References]) -> SuspectView:
     near = {name: min(distance(view, one.view) for one in of) for name, of in others.items() if of}
     name = min(near, key=lambda one: (near[one], one), default="")
     if name and near[name] <= NEAR:
         detail = f"it shows what {name} showed ({near[name]:.2f} from its reference, {far:.2f} from its own)"
-        return Suspect(Word.SWAPPED, detail)
-    return Suspect(Word.MOVED, f"it shows another view than was accepted ({far:.2f} from the nearest reference)")
+        return SuspectView(ViewDoubt.SWAPPED, detail)
+    return SuspectView(
+        ViewDoubt.MOVED, f"it shows another view than was accepted ({far:.2f} from the nearest reference)"
+    )
 
 
-def _hidden(view: View, reference: View) -> Suspect | None:
+def _hidden(view: PictureView, reference: PictureView) -> SuspectView | None:
     """Whether cells that have edges in the reference have none, while the others are as they were."""
     had = [cell for cell, strength in enumerate(reference.steps) if strength >= AN_EDGE]
     if len(had) < FEWEST_EDGES:
@@ -305,9 +312,9 @@ def _hidden(view: View, reference: View) -> Suspect | None:
     share = len(lost) / len(had)
     detail = f"{share:.0%} of what had edges has none"
     if share >= ALL_LOST:
-        return Suspect(Word.COVERED, detail)
+        return SuspectView(ViewDoubt.COVERED, detail)
     if share >= LOST and _distance(_pairs_without(view, reference, lost)) <= NEAR:
-        return Suspect(Word.PARTLY_COVERED, detail)
+        return SuspectView(ViewDoubt.PARTLY_COVERED, detail)
     return None
 
 
@@ -315,18 +322,18 @@ def _is_lost(now: int, then: int) -> bool:
     return now < AN_EDGE and now <= then - _WEAKER
 
 
-def _pairs_without(view: View, reference: View, lost: frozenset[int]) -> Iterable[tuple[int, int]]:
+def _pairs_without(view: PictureView, reference: PictureView, lost: frozenset[int]) -> Iterable[tuple[int, int]]:
     for place, pair in enumerate(zip(view.edges, reference.edges, strict=True)):
         row, column = divmod(place, ACROSS)
         if row // COARSE * (ACROSS // COARSE) + column // COARSE not in lost:
             yield pair
 
 
-def _blurred(view: View, softest: float) -> Suspect | None:
+def _blurred(view: PictureView, softest: float) -> SuspectView | None:
     """Whether it is much softer than the softest reference of the same light."""
     if view.sharpness >= SOFT * softest:
         return None
-    return Suspect(Word.BLURRED, f"its edges are {view.sharpness / softest:.0%} as sharp as accepted")
+    return SuspectView(ViewDoubt.BLURRED, f"its edges are {view.sharpness / softest:.0%} as sharp as accepted")
 
 
 def lasting(suspicion: Suspicion) -> bool:
@@ -341,7 +348,7 @@ _EDGES, _STRENGTHS = ACROSS * DOWN, ACROSS * DOWN // COARSE**2
 _LARGEST_SHARPNESS = 1000.0
 
 
-def view_from(fields: Fields) -> View:
+def view_from(fields: Fields) -> PictureView:
     """A view, whoever wrote it.
 
     Raises:
@@ -352,7 +359,7 @@ def view_from(fields: Fields) -> View:
         raise UnreadableError(f"{fields.place} is no view")
     if not 0 <= sharpness <= _LARGEST_SHARPNESS:
         raise UnreadableError(f"{fields.place_of('sharpness')} is no share")
-    return View(grid, strengths, sharpness)
+    return PictureView(grid, strengths, sharpness)
 
 
 def references_document(references: References) -> Document:

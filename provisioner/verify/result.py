@@ -11,7 +11,7 @@ from enum import StrEnum
 from provisioner.base.held import HeldFacility
 from provisioner.plan.changes import Change
 from provisioner.verify.condition import HostFault
-from provisioner.verify.view import View
+from provisioner.verify.view import PictureView
 from provisioner.verify.waits import Waits
 
 
@@ -209,7 +209,7 @@ class Accepted:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class SuspectSign:
     """What one look makes suspect.
 
     Attributes:
@@ -266,8 +266,8 @@ class PictureReport:
     noise: float | None = None
     fps: float | None = None
     kbps: int | None = None
-    view: View | None = field(default=None, repr=False)
-    seen: tuple[Seen, ...] = ()
+    view: PictureView | None = field(default=None, repr=False)
+    seen: tuple[SuspectSign, ...] = ()
     undecided: str = ""
 
     @property

@@ -35,8 +35,8 @@ from provisioner.verify.result import (
     PathVerdict,
     PictureReport,
     Scope,
-    Seen,
     StandingFailure,
+    SuspectSign,
     ToLookAt,
     Trouble,
     Verdict,
@@ -96,11 +96,11 @@ def with_lasting(verdict: PathVerdict, memory: PathMemory, looks: Sequence[PathV
         memory: what earlier runs left.
         looks: the verdicts of this run's looks.
     """
-    told = [_look(look, "", maintenance=False) for look in looks if look.checked_at is not None]
+    checked = [_look(look, "", maintenance=False) for look in looks if look.checked_at is not None]
     seen = {one.kind: one for look in looks if look.picture for one in look.picture.seen}
-    lasts = (one for one in remembered(memory, told).suspects if lasting(one))
-    found = [(one, seen.get(one.kind, Seen(one.kind, one.kind))) for one in lasts]
-    return replace(verdict, to_look_at=tuple(ToLookAt(s.word, one.first, one.checks, s.detail) for one, s in found))
+    lasts = (one for one in remembered(memory, checked).suspects if lasting(one))
+    lasted = [(one, seen.get(one.kind, SuspectSign(one.kind, one.kind))) for one in lasts]
+    return replace(verdict, to_look_at=tuple(ToLookAt(s.word, one.first, one.checks, s.detail) for one, s in lasted))
 
 
 def needs_second_look(verdict: PathVerdict, memory: PathMemory) -> bool:

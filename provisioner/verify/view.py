@@ -12,7 +12,7 @@ FEWEST_EDGES: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class PictureView:
     """What a camera looks at.
 
     Attributes:

@@ -24,7 +24,7 @@ from provisioner.verify.reference import (
     TOO_PLAIN,
     Daylight,
     Reference,
-    Word,
+    ViewDoubt,
     daylight,
     distance,
     judge_view,
@@ -35,42 +35,42 @@ from provisioner.verify.reference import (
     references_from,
 )
 from provisioner.verify.result import PathLook, Verdict
-from provisioner.verify.view import View
+from provisioner.verify.view import PictureView
 
 NIGHT = datetime(2021, 6, 1, 19, tzinfo=UTC)
 NOON = datetime(2021, 6, 1, 5, tzinfo=UTC)
 DIGITS = "0123456789abcdef"
 GRIDS = st.text(DIGITS, min_size=ACROSS * DOWN, max_size=ACROSS * DOWN)
 STRENGTHS = st.text(DIGITS, min_size=ACROSS * DOWN // COARSE**2, max_size=ACROSS * DOWN // COARSE**2)
-VIEWS = st.builds(View, GRIDS, STRENGTHS, st.floats(0, 2))
+VIEWS = st.builds(PictureView, GRIDS, STRENGTHS, st.floats(0, 2))
 MOMENTS = st.datetimes(datetime(2021, 1, 1), datetime(2031, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
 REFERENCES = st.lists(st.builds(Reference, VIEWS, MOMENTS, st.just("run")), max_size=MOST_REFERENCES).map(tuple)
 OTHERS = st.dictionaries(st.sampled_from(["cam-02", "cam-03"]), REFERENCES)
 
 
-def scene(number: int, strength: str = "a") -> View:
+def scene(number: int, strength: str = "a") -> PictureView:
     """A view with edges of its own: the same number, the same edges."""
     cells = [
         DIGITS[(place * place * (number * 2 + 3) + place * 7 * number) % 97 % 16] for place in range(ACROSS * DOWN)
     ]
-    return View("".join(cells), strength * (ACROSS * DOWN // COARSE**2), 0.5)
+    return PictureView("".join(cells), strength * (ACROSS * DOWN // COARSE**2), 0.5)
 
 
-def accepted(*views: View, at: datetime = NIGHT) -> tuple[Reference, ...]:
+def accepted(*views: PictureView, at: datetime = NIGHT) -> tuple[Reference, ...]:
     return tuple(Reference(view, at) for view in views)
 
 
-def covered(view: View, share: float) -> View:
+def covered(view: PictureView, share: float) -> PictureView:
     """The view with its left part covered."""
     wide = round(ACROSS // COARSE * share)
     rows = [view.grid[row * ACROSS : (row + 1) * ACROSS] for row in range(DOWN)]
     tall = [view.strengths[row * 16 : (row + 1) * 16] for row in range(DOWN // COARSE)]
     grid = "".join("0" * (wide * COARSE) + row[wide * COARSE :] for row in rows)
-    return View(grid, "".join("1" * wide + row[wide:] for row in tall), view.sharpness)
+    return PictureView(grid, "".join("1" * wide + row[wide:] for row in tall), view.sharpness)
 
 
 @given(VIEWS, VIEWS)
-def test_a_distance_has_no_direction_and_stays_within_its_bounds(one: View, other: View) -> None:
+def test_a_distance_has_no_direction_and_stays_within_its_bounds(one: PictureView, other: PictureView) -> None:
     assert 0 <= distance(one, other) <= 2
     assert distance(one, other) == pytest.approx(distance(other, one))
     if len(set(one.grid)) > 1:
@@ -79,12 +79,17 @@ def test_a_distance_has_no_direction_and_stays_within_its_bounds(one: View, othe
 
 @given(view=VIEWS, references=REFERENCES, others=OTHERS, at=MOMENTS, dark=st.booleans())
 def test_nothing_is_suspected_without_a_reference_of_the_same_light(
-    view: View, references: tuple[Reference, ...], others: dict[str, tuple[Reference, ...]], at: datetime, *, dark: bool
+    view: PictureView,
+    references: tuple[Reference, ...],
+    others: dict[str, tuple[Reference, ...]],
+    at: datetime,
+    *,
+    dark: bool,
 ) -> None:
     judgement = judge_view(view, references, others, at, dark=dark)
     alike = [one for one in references if daylight(at) in {one.daylight, Daylight.BETWEEN}]
     if dark or not (alike or any(one.daylight is Daylight.BETWEEN for one in references)):
-        assert {suspect.word for suspect in judgement.suspects} <= {Word.SWAPPED}
+        assert {suspect.word for suspect in judgement.suspects} <= {ViewDoubt.SWAPPED}
         assert dark <= (judgement.kinds is None)
         assert judgement.not_decidable or judgement.suspects
     assert judgement.judged or not judgement.suspects
@@ -97,7 +102,7 @@ def test_a_view_that_was_accepted_is_no_suspect_in_its_own_light(
 ) -> None:
     for reference in references:
         sharp = min(one.view.sharpness for one in references)
-        view = View(reference.view.grid, reference.view.strengths, max(sharp, reference.view.sharpness))
+        view = PictureView(reference.view.grid, reference.view.strengths, max(sharp, reference.view.sharpness))
         words = {suspect.word for suspect in judge_view(view, (reference,), others, reference.at).suspects}
         assert words == set() or len(set(view.grid)) == 1
 
@@ -140,9 +145,9 @@ def test_another_view_is_moved_and_that_of_another_camera_is_swapped() -> None:
     own, other, third = scene(1), scene(2), scene(3)
     assert distance(own, other) > FAR
     moved = judge_view(third, accepted(own), {"cam-02": accepted(other)}, NIGHT)
-    assert [(one.word, one.kind) for one in moved.suspects] == [(Word.MOVED, "view")]
+    assert [(one.word, one.kind) for one in moved.suspects] == [(ViewDoubt.MOVED, "view")]
     swapped = judge_view(other, accepted(own), {"cam-02": accepted(other)}, NIGHT)
-    assert [(one.word, one.kind) for one in swapped.suspects] == [(Word.SWAPPED, "view")]
+    assert [(one.word, one.kind) for one in swapped.suspects] == [(ViewDoubt.SWAPPED, "view")]
     assert "cam-02" in swapped.suspects[0].detail
     assert judge_view(own, accepted(own), {"cam-02": accepted(own)}, NIGHT).suspects == ()
 
@@ -150,7 +155,7 @@ def test_another_view_is_moved_and_that_of_another_camera_is_swapped() -> None:
 def test_another_cameras_view_is_known_without_a_reference_of_the_same_light() -> None:
     beside = {"cam-02": accepted(scene(2))}
     for own in ((), accepted(scene(1), at=NOON)):
-        assert [one.word for one in judge_view(scene(2), own, beside, NIGHT).suspects] == [Word.SWAPPED]
+        assert [one.word for one in judge_view(scene(2), own, beside, NIGHT).suspects] == [ViewDoubt.SWAPPED]
         assert judge_view(scene(3), own, beside, NIGHT).suspects == ()
         assert judge_view(scene(2), own, beside, NIGHT, dark=True).suspects == ()
 
@@ -164,9 +169,9 @@ def test_the_nearest_of_several_references_counts() -> None:
 
 
 @pytest.mark.parametrize(
-    ("share", "word"), [(0.35, Word.PARTLY_COVERED), (0.6, Word.PARTLY_COVERED), (1, Word.COVERED)]
+    ("share", "word"), [(0.35, ViewDoubt.PARTLY_COVERED), (0.6, ViewDoubt.PARTLY_COVERED), (1, ViewDoubt.COVERED)]
 )
-def test_what_had_edges_and_has_none_is_covered(share: float, word: Word) -> None:
+def test_what_had_edges_and_has_none_is_covered(share: float, word: ViewDoubt) -> None:
     judgement = judge_view(covered(scene(1), share), accepted(scene(1)), {}, NIGHT)
     assert [one.word for one in judgement.suspects] == [word]
 
@@ -177,26 +182,26 @@ def test_a_little_that_is_hidden_is_no_suspect() -> None:
 
 def test_what_is_softer_than_accepted_in_the_same_light_is_blurred() -> None:
     own = scene(1)
-    soft = View(own.grid, own.strengths, 0.15)
-    assert [one.word for one in judge_view(soft, accepted(own), {}, NIGHT).suspects] == [Word.BLURRED]
-    by_day = Reference(View(own.grid, own.strengths, 0.9), NOON)
-    assert judge_view(View(own.grid, own.strengths, 0.4), (by_day, *accepted(own)), {}, NIGHT).suspects == ()
+    soft = PictureView(own.grid, own.strengths, 0.15)
+    assert [one.word for one in judge_view(soft, accepted(own), {}, NIGHT).suspects] == [ViewDoubt.BLURRED]
+    by_day = Reference(PictureView(own.grid, own.strengths, 0.9), NOON)
+    assert judge_view(PictureView(own.grid, own.strengths, 0.4), (by_day, *accepted(own)), {}, NIGHT).suspects == ()
 
 
 def test_what_is_too_dark_or_too_plain_is_not_compared() -> None:
     own = scene(1)
     assert judge_view(scene(2), accepted(own), {}, NIGHT, dark=True).not_decidable == TOO_DARK
     plain = scene(2, strength="5")
-    faint = View(own.grid, "6" * 128, 0.5)
+    faint = PictureView(own.grid, "6" * 128, 0.5)
     assert judge_view(plain, accepted(faint), {}, NIGHT).not_decidable == TOO_PLAIN
 
 
 def test_a_fence_looks_the_same_a_metre_further() -> None:
-    fence = View(("f4" * (ACROSS // 2)) * DOWN, "a" * 128, 0.5)
+    fence = PictureView(("f4" * (ACROSS // 2)) * DOWN, "a" * 128, 0.5)
     assert likeness_to_itself(fence) < 0.2
     assert not move_shows(fence)
     assert judge_view(fence, accepted(fence), {}, NIGHT).not_decidable == MOVE_NOT_DETECTABLE
-    noisy = View(fence.grid, fence.strengths, 0.1)
+    noisy = PictureView(fence.grid, fence.strengths, 0.1)
     assert BLUR_NOT_DETECTABLE in judge_view(noisy, accepted(noisy), {}, NIGHT).not_decidable
     assert move_shows(scene(1))
 

@@ -21,7 +21,7 @@ from provisioner.verify.picture.rules import Agreed, Before, Judgement, State, j
 from provisioner.verify.reference import Reference, References, judge_view, lasting
 from provisioner.verify.result import PathLook as Looked
 from provisioner.verify.result import Verdict
-from provisioner.verify.view import View
+from provisioner.verify.view import PictureView
 from tests.pictures.collecting import SITE, Look
 from tests.pictures.faults import HARD, SOFT, Fault
 
@@ -144,11 +144,11 @@ def _picture(look: Look) -> Picture | None:
     return replace(picture, packets=replace(picture.packets, arrived_s=look.seconds))
 
 
-def view_of(picture: Picture | None) -> View | None:
+def view_of(picture: Picture | None) -> PictureView | None:
     """What a look saw of the view."""
     if picture is None or picture.scene is None:
         return None
-    return View(picture.scene.grid, picture.scene.strengths, picture.scene.sharpness)
+    return PictureView(picture.scene.grid, picture.scene.strengths, picture.scene.sharpness)
 
 
 # --- figures --------------------------------------------------------------------------------------

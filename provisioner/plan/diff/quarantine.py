@@ -74,14 +74,14 @@ def quarantined_on(spec: HostSpec, facts: HostFacts) -> dict[str, Quarantined]:
         return {}
     wanted = {path.name: path for path in spec.paths if path.name in facts.quarantine}
     asked_again = {facts.quarantine[name].login for name in spec.lifted if name in facts.quarantine}
-    found = {}
+    listed = {}
     for name, one in sorted(facts.quarantine.items()):
         path = wanted.get(name)
         province, facility = (path.province, path.facility) if path else owner_of_path(name)
         renewed = path is not None and _login_digest(spec, path) != one.login
         lifted = not renewed and one.login in asked_again
-        found[name] = Quarantined(spec.id, name, province, facility, one.device, one.since, renewed, lifted)
-    return found
+        listed[name] = Quarantined(spec.id, name, province, facility, one.device, one.since, renewed, lifted)
+    return listed
 
 
 def _login_digest(spec: HostSpec, path: MediaPath) -> str:

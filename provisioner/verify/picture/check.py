@@ -12,8 +12,8 @@ from provisioner.verify.picture.hours import hours_of
 from provisioner.verify.picture.measures import Picture
 from provisioner.verify.picture.rules import Agreed, Before, Judgement, State, judged
 from provisioner.verify.reference import ViewJudgement, judge_view
-from provisioner.verify.result import Cause, Layer, PictureReport, Seen
-from provisioner.verify.view import View
+from provisioner.verify.result import Cause, Layer, PictureReport, SuspectSign
+from provisioner.verify.view import PictureView
 
 NOT_LOOKED = "not due"
 NOT_MEASURED = "not measured"
@@ -70,20 +70,20 @@ def report_of(case: Case) -> PictureReport:
     )
 
 
-def view_of(picture: Picture) -> View | None:
+def view_of(picture: Picture) -> PictureView | None:
     """What a look saw of the view; None where no picture was measured."""
     scene = picture.scene
-    return None if scene is None else View(scene.grid, scene.strengths, scene.sharpness)
+    return None if scene is None else PictureView(scene.grid, scene.strengths, scene.sharpness)
 
 
-def _seen(judgement: Judgement, compared: ViewJudgement) -> tuple[Seen, ...]:
+def _seen(judgement: Judgement, compared: ViewJudgement) -> tuple[SuspectSign, ...]:
     """What is suspect in one look: of the picture by itself, then against its references, which know better."""
     if judgement.fault is not None:
         return ()
-    told = tuple(Seen(one.kind, one.word.value, one.detail) for one in compared.suspects)
-    known = {one.word for one in told}
-    alone = (Seen(one.value, one.value) for one in judgement.suspects if one.value not in known)
-    return (*alone, *told)
+    beside = tuple(SuspectSign(one.kind, one.word.value, one.detail) for one in compared.suspects)
+    known = {one.word for one in beside}
+    alone = (SuspectSign(one.value, one.value) for one in judgement.suspects if one.value not in known)
+    return (*alone, *beside)
 
 
 def is_full(picture: Picture) -> bool:

@@ -16,7 +16,7 @@ from provisioner.desired.spec import MediaPath
 from provisioner.history.place import state_place_of
 from provisioner.history.store import find_history
 from provisioner.runs import execution
-from provisioner.verify.view import View
+from provisioner.verify.view import PictureView
 from tests.laws.test_reference_laws import scene as view_of
 from tests.unit.verify.world import packets, picture, scene
 from tests.watched import WatchedHosts
@@ -31,7 +31,7 @@ class SeeingHosts(WatchedHosts):
 
     def __init__(self) -> None:
         super().__init__()
-        self.views: dict[str, View] = {}
+        self.views: dict[str, PictureView] = {}
         self._looks = 0
 
     def _read(self, path: MediaPath) -> dict[str, Any]:

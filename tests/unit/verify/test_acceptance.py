@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from provisioner.verify.acceptance import Candidate, accept
+from provisioner.verify.acceptance import ViewToAccept, accept
 from provisioner.verify.reference import Daylight, Reference, References
 from provisioner.verify.result import Cause, PathVerdict, Verdict
-from provisioner.verify.view import View
+from provisioner.verify.view import PictureView
 from tests.laws.test_reference_laws import NIGHT, NOON, accepted, covered, scene
 
 UP = PathVerdict(
@@ -18,8 +18,8 @@ UP = PathVerdict(
 )
 
 
-def candidate(view: View | None = None, references: References = (), **others: References) -> Candidate:
-    return Candidate(UP, view or scene(1), dark=False, references=references, others=others)
+def candidate(view: PictureView | None = None, references: References = (), **others: References) -> ViewToAccept:
+    return ViewToAccept(UP, view or scene(1), dark=False, references=references, others=others)
 
 
 def test_a_view_that_somebody_looked_at_becomes_a_reference_of_its_run() -> None:
@@ -58,14 +58,14 @@ def test_what_is_not_up_with_its_picture_is_refused(verdict: PathVerdict) -> Non
 
 
 def test_what_nobody_could_know_again_is_refused() -> None:
-    plain = View("0" * 512, "0" * 128, 0.0)
+    plain = PictureView("0" * 512, "0" * 128, 0.0)
     for odd in (candidate(plain), replace(candidate(), dark=True), replace(candidate(), view=None)):
         (one,) = accept([odd], NIGHT, "run")
         assert (one.references, "too few edges" in one.refused) == ((), True)
 
 
 @pytest.mark.parametrize("view", [scene(2), covered(scene(1), 0.5), replace(scene(1), sharpness=0.1)])
-def test_a_suspect_view_needs_to_be_renewed(view: View) -> None:
+def test_a_suspect_view_needs_to_be_renewed(view: PictureView) -> None:
     (one,) = accept([candidate(view, accepted(scene(1)))], NIGHT, "run")
     assert (one.references, "--renew" in one.refused) == ((), True)
     (anew,) = accept([candidate(view, accepted(scene(1)))], NIGHT, "run", renew=True)
@@ -82,6 +82,6 @@ def test_another_cameras_view_is_refused_even_when_renewed() -> None:
 
 
 def test_a_fence_is_accepted_with_a_note() -> None:
-    fence = View("f4" * 256, "a" * 128, 0.5)
+    fence = PictureView("f4" * 256, "a" * 128, 0.5)
     (one,) = accept([candidate(fence)], datetime(2021, 6, 1, 5, tzinfo=UTC), "run")
     assert "a move cannot be detected here: it looks alike a little further" in one.notes
