@@ -216,7 +216,12 @@ class Planned:
 
 
 def make_plan(
-    session: Session, limit: Limit, *, allow: Mapping[str, int] | None = None, now: datetime | None = None
+    session: Session,
+    limit: Limit,
+    *,
+    allow: Mapping[str, int] | None = None,
+    now: datetime | None = None,
+    lift: Collection[str] = (),
 ) -> Planned:
     """Observe the chosen hosts, compare them with the desired state, and judge the difference.
 
@@ -225,13 +230,14 @@ def make_plan(
         limit: which hosts.
         allow: limits of the policy that are raised for this plan.
         now: the moment, for freeze windows; this one where it is left out.
+        lift: paths whose quarantine is lifted.
 
     Raises:
         InventoryError, SecretsError, RenderError: there is nothing to compare with.
         UsageError: the limit takes no host.
     """
     limit = session.read_limit(limit)
-    hosts = chosen_hosts(session.state, limit)
+    hosts = tuple(_lifting(spec, lift) for spec in chosen_hosts(session.state, limit))
     now, allowed = now or datetime.now(UTC), dict(allow or {})
     facts, errors = _observed(session, hosts, allowed.get(TRUST, 0), now)
     errors = errors | {host.id: _not_opened(host) for host in shut_by(session.state, limit)}
@@ -242,6 +248,11 @@ def make_plan(
     with without_collector():
         plan = build_plan(observed, basis, limit, now, session.commit)
     return Planned(plan, hosts, facts, errors)
+
+
+def _lifting(spec: HostSpec, lift: Collection[str]) -> HostSpec:
+    lifted = frozenset(path.name for path in spec.paths if path.name in lift) if lift else frozenset()
+    return replace(spec, lifted=lifted) if lifted else spec
 
 
 def _not_opened(host: LeftOutHost) -> HostError:

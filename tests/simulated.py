@@ -21,6 +21,7 @@ from provisioner.hosts.runner import UNPROVED, CallOutcome, HostAnswer, HostCall
 from provisioner.render.files import MEDIAMTX_FILE, NFT_FILE, POLICY_FILE, PSK_FILE, TRUST_FILE, TUNNEL_FILE, WG_FILE
 from provisioner_host import files as host_files
 from provisioner_host import held as host_held
+from provisioner_host import quarantine as host_quarantine
 from provisioner_host import relay as host_relay
 from provisioner_host import saved_texts
 from provisioner_host import tunnel as host_tunnel
@@ -122,7 +123,10 @@ def _observe(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
     owned = sorted({*request["files"], *((host.manifest or {}).get("files", ()))})
     intended = call.files.get("nft")
     held = request.get("held", ())
-    texts = {path: file[0].decode() for path, file in host.files.items() if path in host_held.FILES}
+    marked = _relay_text(host)
+    texts = {
+        path: host_quarantine.whole(file[0].decode()) for path, file in host.files.items() if path in host_held.FILES
+    }
     without, parts = host_held.taken(texts, held, key)
     if intended is not None:
         intended = host_held.put_back({NFT_FILE: intended.decode()}, parts, key)[NFT_FILE].encode()
@@ -130,7 +134,7 @@ def _observe(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
         "host": {"arch": "amd64", "python": "3.11.2", "boot_id": "boot", "ssh_peer": host.ssh_peer or _inside(call)},
         "missing_programs": [],
         "manifest": host.manifest,
-        "files": {path: _described(host.files.get(path), key) for path in owned},
+        "files": {path: _described(_whole(host.files.get(path)), key) for path in owned},
         "units": {name: _unit(host, name) for name in request["units"]},
         "tunnel": _tunnel(host, key),
         "armed": host.armed,
@@ -142,6 +146,8 @@ def _observe(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
     }
     if held:
         facts["held"] = host_held.answer_of(texts, without, parts, key)
+    if listed := host_quarantine.answer_of(marked, key):
+        facts["quarantine"] = listed
     if request.get("receipts"):
         facts["receipts"] = host.heads
     if request.get("program"):
@@ -150,7 +156,7 @@ def _observe(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
         content = host.files.get(MEDIAMTX_FILE)
         facts["relay"] = host_relay.describe(without[MEDIAMTX_FILE], key) if content else None
         if content:
-            facts["relay"]["sentinel"] = host_relay.describe(content[0].decode(), "")["sentinel"]
+            facts["relay"]["sentinel"] = host_quarantine.sentinel_in(host_quarantine.whole(marked)) or None
         there = content is not None or host.runs_without_file
         running = there and "provisioner-mediamtx.service" in host.units and not host.silent
         sentinel = host.sentinel or (facts["relay"]["sentinel"] if content and running else None)
@@ -161,6 +167,15 @@ def _observe(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
     rests_on["tunnel"] = host_tunnel.configuration(facts["tunnel"])
     facts["live_digest"] = host_files.keyed_digest(key, host_files.canonical(rests_on))
     return facts
+
+
+def _relay_text(host: SimulatedHost) -> str:
+    """MediaMTX's file as it lies there, with the marks of what is quarantined."""
+    return host.files[MEDIAMTX_FILE][0].decode() if MEDIAMTX_FILE in host.files else ""
+
+
+def _whole(file: File | None) -> File | None:
+    return file and (host_quarantine.whole_content(file[0]), *file[1:])
 
 
 def _json(host: SimulatedHost, path: str) -> object:
@@ -238,10 +253,13 @@ def _kept(host: SimulatedHost, call: HostCall) -> dict[str, bytes]:
     """What is to be written, with what is held as the host has it."""
     wanted = {path: call.files[file["content"]] for path, file in call.request["files"].items()}
     key, held = call.request["observe"]["digest_key"], call.request["observe"].get("held", ())
-    texts = {path: host.files[path][0].decode() for path in host_held.FILES if path in host.files}
-    _, parts = host_held.taken(texts, held, key)
+    present = ((path, host.files[path][0].decode()) for path in host_held.FILES if path in host.files)
+    _, parts = host_held.taken({path: host_quarantine.whole(text) for path, text in present}, held, key)
     staged = {path: wanted[path].decode() for path in host_held.FILES if path in wanted}
     whole = host_held.put_back(staged, parts, key)
+    if MEDIAMTX_FILE in whole:
+        lift = call.request.get("lift", ())
+        whole[MEDIAMTX_FILE] = host_quarantine.carried_over(whole[MEDIAMTX_FILE], _relay_text(host), lift)
     return wanted | {path: text.encode() for path, text in whole.items()}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from provisioner_host import dead_man, gate, held, keys, last_good, lease, paths, preflight, switch
+from provisioner_host import dead_man, gate, held, keys, last_good, lease, paths, preflight, quarantine, switch
 from provisioner_host.health import health
 from provisioner_host.observe import observe
 from provisioner_host.room import words_of
@@ -43,6 +43,7 @@ def _locked(change: ApplyTransaction) -> ChangeAnswer:
             return change.answer("stale", facts=facts)
         if change.request["observe"].get("held"):
             change.step("keep what is held", lambda: held.keep(change))
+        change.step("keep what is quarantined", lambda: quarantine.keep(change))
         before = change.step("paths before", lambda: _look(change))
         if not switch.is_silent(change) and _hangs(facts, before):
             lease.release(change.run_id)

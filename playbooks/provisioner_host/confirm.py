@@ -6,7 +6,7 @@ import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from provisioner_host import dead_man, files, gate, held, last_good, lease, lockout, paths, tombstones
+from provisioner_host import dead_man, files, gate, held, last_good, lease, lockout, paths, quarantine, tombstones
 from provisioner_host.health import health, health_of_saved
 from provisioner_host.observe import observe
 from provisioner_host.room import words_of
@@ -64,6 +64,7 @@ def confirm(request: ConfirmRequest, folder: Path) -> ChangeAnswer:
             else:
                 rules = str(paths.NFT_FILE) in request["files"]
                 peers, sentinel = held.expected(request)
+                sentinel = quarantine.live_sentinel(sentinel)
                 state = change.step("health", lambda: health(request["units"], peers, sentinel, rules=rules))
                 change.step("persist", lambda: persist(change, request["files"]))
         except Failed as error:

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from provisioner_host import firewall, last_good, reach, relay, source_log, tunnel, units
+from provisioner_host import firewall, last_good, quarantine, reach, relay, source_log, tunnel, units
 from provisioner_host.files import canonical
 from provisioner_host.paths import LAST_GOOD, MEDIAMTX_FILE, PROBE_TABLE, SENTINEL_PREFIX, TABLE, UNIT_MEDIAMTX
 from provisioner_host.shell import Failed, run, scrub
@@ -83,6 +83,7 @@ def sessions(*, answers: bool = True) -> SessionsAnswer:
         "peers": {},
         "rules": None,
         "changed": [],
+        "quarantined": quarantine.names(),
     }
     try:
         listed = _paths() if answers else None
@@ -163,7 +164,8 @@ def _changed() -> list[str]:
     try:
         saved = last_good.state_of(LAST_GOOD)["files"]
         copy = next((f["content"] for f in saved if Path(f["path"]) == MEDIAMTX_FILE), None)
-        return relay.changed_paths((LAST_GOOD / copy).read_text() if copy else "", relay.read_file())
+        before = quarantine.whole((LAST_GOOD / copy).read_text()) if copy else ""
+        return relay.changed_paths(before, relay.read_file())
     except (Failed, OSError, ValueError):
         return []
 

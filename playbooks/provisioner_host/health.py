@@ -6,7 +6,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from provisioner_host import firewall, last_good, paths, relay, tunnel, units
+from provisioner_host import firewall, last_good, paths, quarantine, relay, tunnel, units
 from provisioner_host.shell import Failed
 
 
@@ -54,7 +54,7 @@ def health_of_saved(folder: Path, state: dict[str, Any]) -> None:
     saved = {f["path"]: folder / f["content"] for f in state["files"]}
     for path, copy in saved.items():
         live = Path(path)
-        if live not in (paths.HOST_PROGRAM, paths.REVERT_UNIT_FILE) and live.read_bytes() != copy.read_bytes():
+        if live not in (paths.HOST_PROGRAM, paths.REVERT_UNIT_FILE) and _content(live) != _content(copy):
             raise Failed(f"{path} is not as it was saved")
     on = [name for name, unit in state["units"].items() if unit["active"] == "active" and name != paths.UNIT_REVERT]
     if state["units"][paths.UNIT_WG]["active"] != "active" or str(paths.WG_FILE) not in saved:
@@ -64,6 +64,11 @@ def health_of_saved(folder: Path, state: dict[str, Any]) -> None:
     peers = tunnel.peers_in(saved[str(paths.WG_FILE)].read_text())
     relay_file = saved.get(str(paths.MEDIAMTX_FILE))
     runs = state["units"][paths.UNIT_MEDIAMTX]["active"] == "active"
-    sentinel = relay.describe(relay_file.read_text(), "")["sentinel"] if relay_file and runs else None
+    sentinel = quarantine.sentinel_in(quarantine.live_file()) if relay_file and runs else None
     enabled = [name for name in on if state["units"][name]["enabled"] == "enabled"]
     health(enabled, peers, sentinel, rules=bool(state["firewall"]) and str(paths.NFT_FILE) in saved)
+
+
+def _content(path: Path) -> bytes:
+    """A file's content; what was quarantined since it was saved is no difference."""
+    return quarantine.whole_content(path.read_bytes())

@@ -14,7 +14,7 @@ from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from provisioner_host import paths, saved_texts
+from provisioner_host import paths, quarantine, saved_texts
 from provisioner_host.files import keyed_digest, write
 from provisioner_host.relay import PATH_LINE
 from provisioner_host.saved_texts import PeerBlock, Unclear
@@ -295,8 +295,8 @@ def answer_of(texts: Texts, without: Texts, held: HeldParts, key: str, unclear: 
 
 
 def live_texts() -> dict[str, str]:
-    """The host's files as they are."""
-    return {path: text for path in FILES if (text := _text(Path(path))) is not None}
+    """The host's files as they are, MediaMTX's with what is quarantined in it."""
+    return {path: quarantine.whole(text) for path in FILES if (text := _text(Path(path))) is not None}
 
 
 def _text(path: Path) -> str | None:
@@ -322,7 +322,7 @@ class Held:
         except Unclear as error:
             self.without, self.parts, self.unclear = texts, HeldParts(), str(error)
         self._texts = texts
-        self._sentinel = _sentinel_in(texts.get(_RELAY, ""))
+        self.whole_sentinel = _sentinel_in(texts.get(_RELAY, ""))
         self._changed = {path for path, text in texts.items() if self.without[path] != text}
 
     @property
@@ -333,11 +333,11 @@ class Held:
     @property
     def sentinel(self) -> str:
         """The sentinel of the whole relay file, where something in it is held."""
-        return self._sentinel if _RELAY in self._changed else ""
+        return self.whole_sentinel if _RELAY in self._changed else ""
 
     def relay_file(self, content: bytes) -> bytes:
         """A relay's file as far as it is not held."""
-        return _bytes(self.without[_RELAY]) if _RELAY in self._changed else content
+        return _bytes(self.without[_RELAY]) if _RELAY in self._changed else quarantine.whole_content(content)
 
     def rules(self, intended: Path) -> Path:
         """The intended rules with what is held in them: a file beside."""
@@ -382,7 +382,7 @@ def keep_in(folder: Path, saved: Mapping[str, Path], facilities: Collection[str]
     if held.unclear:
         raise Failed(f"{held.unclear}: what in it is of a facility that is held cannot be told")
     copies = {path: saved[path] for path in FILES if path in saved}
-    texts = {path: place.read_bytes().decode("utf-8", "surrogateescape") for path, place in copies.items()}
+    texts = {path: quarantine.whole(_text(place) or "") for path, place in copies.items()}
     try:
         whole = put_back(taken(texts, facilities, key)[0], held.parts, key)
     except Unclear as error:
@@ -399,4 +399,4 @@ def expected(request: ConfirmRequest) -> tuple[list[str], str]:
         return request["peers"], request["sentinel"]
     held = Held(observe["held"], observe["digest_key"])
     peers = [*request["peers"], *(peer.key for peer in held.parts.peers)]
-    return peers, request["sentinel"] and _sentinel_in(_text(paths.MEDIAMTX_FILE) or "")
+    return peers, request["sentinel"] and held.whole_sentinel

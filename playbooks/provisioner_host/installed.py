@@ -19,6 +19,7 @@ def command(words: list[str]) -> int:
         "wg-up": tunnel.up,
         "wg-down": tunnel.down,
         "revert": dead_man.watch,
+        "quarantine": _quarantine,
     }
     if len(words) != 1 or words[0] not in actions:
         sys.stderr.write(f"usage: provisioner-host {{{'|'.join(actions)}}}\n")
@@ -29,3 +30,9 @@ def command(words: list[str]) -> int:
         sys.stderr.write(f"{words[0]}: {scrub(words_of(error))}\n")
         return 1
     return 0
+
+
+def _quarantine() -> None:
+    from provisioner_host import quarantine_watch  # noqa: PLC0415 (the other words do without it)
+
+    quarantine_watch.watch()

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from provisioner_host import files, firewall, paths, relay, sessions, tunnel, units
+from provisioner_host import files, firewall, paths, quarantine, relay, sessions, tunnel, units
 from provisioner_host.room import words_of
 from provisioner_host.shell import Failed
 
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from provisioner_host.wire import GenerationAnswer, RecordHead, StepAnswer, UnitAnswer
 
 UNITS = (paths.UNIT_NFT, paths.UNIT_WG, paths.UNIT_MEDIAMTX)
-_SAVED_UNITS = (*UNITS, paths.UNIT_REVERT)
+_SAVED_UNITS = (*UNITS, paths.UNIT_REVERT, paths.UNIT_QUARANTINE)
+_OFF = {"enabled": "absent"}
 # What carries the return itself goes last: it is running while the rest goes back.
 CARRIERS = (paths.HOST_PROGRAM, paths.REVERT_UNIT_FILE)
 _RECEIPTS_KEPT = 50
@@ -131,6 +132,7 @@ def restore(*, live: bool = True, folder: Path | None = None, carriers: bool = T
         except (Failed, OSError) as error:
             wrong.append(words_of(error))
 
+    attempt(lambda: _end_quarantine(state))
     attempt(lambda: changed.extend(restore_files(folder, wrong)))
     attempt(lambda: relay_changed.append(_restore_relay_file(folder, state)))
     if live:
@@ -216,6 +218,8 @@ def _restore_relay_file(folder: Path, state: dict[str, Any]) -> bool:
         if str(paths.MEDIAMTX_FILE) in state["absent"]:
             paths.MEDIAMTX_FILE.unlink(missing_ok=True)
         return False
+    with contextlib.suppress(OSError):  # no room: then it is asked anew, and refused anew
+        quarantine.keep_in(folder / saved["content"])
     relay.wait_for_gap()
     return _put_back(folder, saved)
 
@@ -285,6 +289,16 @@ def _units_back(before: dict[str, Any]) -> None:
     for name in UNITS:
         verb = "enable" if before[name]["enabled"] == "enabled" else "disable"
         units.systemctl(verb, name, check=False)
+    if before.get(paths.UNIT_QUARANTINE, _OFF)["enabled"] == "enabled":
+        units.systemctl("enable", paths.UNIT_QUARANTINE, check=False)
+        units.systemctl("start", "--no-block", paths.UNIT_QUARANTINE, check=False)
+
+
+def _end_quarantine(state: dict[str, Any]) -> None:
+    """Stop the unit that quarantines, where a state has none: its file goes with the others."""
+    if str(paths.UNIT_FOLDER / paths.UNIT_QUARANTINE) in state["absent"]:
+        units.systemctl("disable", paths.UNIT_QUARANTINE, check=False)
+        units.systemctl("stop", "--no-block", paths.UNIT_QUARANTINE, check=False)
 
 
 def _manifest_back(folder: Path, state: dict[str, Any]) -> None:

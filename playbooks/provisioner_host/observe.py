@@ -18,6 +18,7 @@ from provisioner_host import (
     last_good,
     lockout,
     paths,
+    quarantine,
     relay,
     sandbox,
     sessions,
@@ -86,6 +87,7 @@ def observe(request: ObserveRequest, folder: Path, *, runtime: bool = True) -> F
         facts["program"] = program(Path(request["program"]), manifest)
         facts["relay"] = _relay_file(key, kept)
         facts["runtime"] = _runtime() if runtime else None
+    _add_quarantine(facts, kept, key)
     if request.get("receipts"):
         facts["receipts"] = last_good.recorded_heads()
     facts["live_digest"] = live_digest(facts, live, key)
@@ -174,6 +176,20 @@ def _relay_file(key: str, kept: held.Held) -> RelayAnswer | None:
     same = files.keyed_digest(key, content)
     described: RelayAnswer = known("relay", same, lambda: relay.describe(content.decode(errors="replace"), key))
     return {**described, "sentinel": kept.sentinel or described["sentinel"]}
+
+
+def _add_quarantine(facts: FactsAnswer, kept: held.Held, key: str) -> None:
+    """Tell what is quarantined; all else is told of the whole file, so that a plan of before is one of after."""
+    live, path = quarantine.live_file(), str(paths.MEDIAMTX_FILE)
+    listed = quarantine.answer_of(live, key)
+    if not listed:
+        return
+    facts["quarantine"] = listed
+    if (file := facts["files"].get(path)) is not None:
+        file["digest"] = files.keyed_digest(key, quarantine.whole_content(live.encode("utf-8", "surrogateescape")))
+    runtime = facts.get("runtime")
+    if runtime is not None and runtime["sentinel"] == quarantine.sentinel_in(live):
+        runtime["sentinel"] = kept.sentinel or quarantine.sentinel_in(quarantine.whole(live))
 
 
 def _runtime() -> RuntimeAnswer | None:

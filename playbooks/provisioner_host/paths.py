@@ -52,4 +52,5 @@ UNIT_MEDIAMTX = "provisioner-mediamtx.service"
 UNIT_NFT = "provisioner-nft.service"
 UNIT_WG = "provisioner-wg.service"
 UNIT_REVERT = "provisioner-revert.service"
+UNIT_QUARANTINE = "provisioner-quarantine.service"
 REVERT_UNIT_FILE = UNIT_FOLDER / UNIT_REVERT

@@ -19,6 +19,7 @@ from provisioner_host.files import canonical, keyed_digest
 from provisioner_host.logins import without_login
 from provisioner_host.namespace import Scratch, scratch
 from provisioner_host.paths import API_PASSWORD, API_PORT, MEDIAMTX_FILE, SENTINEL_PREFIX, UNIT_MEDIAMTX
+from provisioner_host.quarantine import whole
 from provisioner_host.shell import PATH, Failed, scrub
 
 if TYPE_CHECKING:
@@ -67,9 +68,9 @@ def describe(content: str, key: str) -> RelayAnswer:
 
 
 def read_file() -> str:
-    """The live file, empty where there is none."""
+    """The live file as a whole, with what is quarantined in it; empty where there is none."""
     try:
-        return MEDIAMTX_FILE.read_text(encoding="utf-8", errors="replace")
+        return whole(MEDIAMTX_FILE.read_text(encoding="utf-8", errors="replace"))
     except FileNotFoundError:
         return ""
 
@@ -246,14 +247,19 @@ def _pause(begun: float) -> float:
     return min(0.5, max(0.03, 0.15 * (time.monotonic() - begun)))
 
 
-def wait_for_gap() -> None:
-    """Wait until the relay will see the next write of its file."""
+def gap_left() -> float:
+    """How long it takes still until the relay will see the next write of its file."""
     try:
         age = time.time() - MEDIAMTX_FILE.stat().st_mtime
     except FileNotFoundError:
-        return
+        return 0.0
     # A clock that jumped back gives a negative age: then a whole gap is waited.
-    time.sleep(max(0.0, min(WRITE_GAP_S, WRITE_GAP_S - age)))
+    return max(0.0, min(WRITE_GAP_S, WRITE_GAP_S - age))
+
+
+def wait_for_gap() -> None:
+    """Wait until the relay will see the next write of its file."""
+    time.sleep(gap_left())
 
 
 # --- trying a file --------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from provisioner_host import (
     lockout,
     paths,
     preflight,
+    quarantine,
     relay,
     tombstones,
     tunnel,
@@ -97,7 +98,7 @@ def _owned(state: dict[str, Any]) -> list[str]:
 def _affected(generation: Path, state: dict[str, Any]) -> tuple[list[str], list[str]]:
     """The paths that differ between the two states, and those of them that go."""
     saved = next((f["content"] for f in state["files"] if f["path"] == str(paths.MEDIAMTX_FILE)), None)
-    then = relay.describe((generation / saved).read_text() if saved else "", "")["paths"]
+    then = relay.describe(quarantine.whole((generation / saved).read_text()) if saved else "", "")["paths"]
     now = relay.describe(relay.read_file(), "")["paths"]
     affected = sorted(name for name in {*then, *now} if then.get(name) != now.get(name))
     return affected, sorted(set(now) - set(then))

@@ -8,7 +8,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from provisioner_host import dead_man, firewall, last_good, lease, paths, relay, sessions, tunnel, units
+from provisioner_host import (
+    dead_man,
+    firewall,
+    last_good,
+    lease,
+    paths,
+    quarantine_prove,
+    relay,
+    sessions,
+    tunnel,
+    units,
+)
 from provisioner_host.files import write
 from provisioner_host.preflight import must_load
 from provisioner_host.shell import Failed
@@ -39,7 +50,8 @@ def switch(change: ApplyTransaction, facts: FactsAnswer) -> None:
     Raises:
         Failed: the step's name and what went wrong.
     """
-    restart_relay = _differs_unit(change, facts) or is_silent(change)
+    restart_relay = _differs_unit(change, facts, paths.UNIT_MEDIAMTX) or is_silent(change)
+    restart_quarantine = _differs_unit(change, facts, paths.UNIT_QUARANTINE)
     reload = any(change.differs(Path(path)) for path in change.wanted if path.endswith(".service"))
     reload = reload or any(unit["reload"] or _drop_ins(facts, name) for name, unit in facts["units"].items())
     change.step("files", lambda: _put_files(change, facts))
@@ -52,6 +64,7 @@ def switch(change: ApplyTransaction, facts: FactsAnswer) -> None:
     if str(paths.MEDIAMTX_FILE) in change.wanted:
         before = relay.read_file()
         change.step("relay", lambda: _switch_relay(change, facts, restart=restart_relay))
+        change.step("quarantine unit", lambda: _switch_quarantine(facts, restart=restart_quarantine))
         now = change.content(str(paths.MEDIAMTX_FILE)).decode()
         change.ended = change.step("sessions", lambda: sessions.end_revoked(before, now))
         change.notes += change.ended
@@ -82,11 +95,17 @@ def _switch_tunnel(facts: FactsAnswer) -> None:
         units.systemctl("enable", paths.UNIT_WG)
 
 
-def _differs_unit(change: ApplyTransaction, facts: FactsAnswer) -> bool:
-    unit = paths.UNIT_FOLDER / paths.UNIT_MEDIAMTX
+def _switch_quarantine(facts: FactsAnswer, *, restart: bool) -> None:
+    if restart:
+        units.systemctl("restart", paths.UNIT_QUARANTINE)
+    _on(paths.UNIT_QUARANTINE, facts)
+
+
+def _differs_unit(change: ApplyTransaction, facts: FactsAnswer, name: str) -> bool:
+    unit = paths.UNIT_FOLDER / name
     if str(unit) not in change.wanted:
         return False
-    return change.differs(unit) or bool(_drop_ins(facts, paths.UNIT_MEDIAMTX))
+    return change.differs(unit) or bool(_drop_ins(facts, name))
 
 
 def _drop_ins(facts: FactsAnswer, name: str) -> list[str]:
@@ -132,6 +151,7 @@ def _switch_relay(change: ApplyTransaction, facts: FactsAnswer, *, restart: bool
 
 def _put_relay_file(change: ApplyTransaction, *, stagger: bool) -> None:
     if stagger:
+        quarantine_prove.prove(change)
         _put_in_steps(change)
     relay.wait_for_gap()
     change.put(paths.MEDIAMTX_FILE)

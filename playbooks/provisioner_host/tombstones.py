@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from provisioner_host import files, last_good, paths, saved_texts, sessions
+from provisioner_host import files, last_good, paths, quarantine, saved_texts, sessions
 from provisioner_host.saved_texts import HeldTexts, Unclear
 from provisioner_host.shell import Failed
 
@@ -55,7 +55,7 @@ def _copies(folder: Path) -> dict[str, Path]:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8", errors="replace")
+        return quarantine.whole(path.read_text(encoding="utf-8", errors="replace"))
     except FileNotFoundError:
         return ""
 

@@ -197,9 +197,11 @@ class ApplyRequest(ChangeRequest):
         elsewhere: public keys of peers and names of paths that this host loses to another relay of the same carrier,
             with the same secrets: they are not revoked.
         restart: units that run and do not answer, and that the plan restarts for it; without their names none is.
+        lift: quarantined paths that are pulled again, with the login that was refused.
     """
 
     operation: Literal["apply"]
+    lift: NotRequired[list[str]]
     files: dict[str, FileToPut]
     observe: ObserveRequest
     expected_live_digest: str
@@ -474,6 +476,14 @@ class HeldAnswer(TypedDict):
     unclear: str
 
 
+class QuarantineAnswer(TypedDict):
+    """A path whose device refuses its login, which is a keyed digest here: since when, and which device."""
+
+    since: str
+    device: str
+    login: str
+
+
 class FactsAnswer(TypedDict):
     """A host's facts; `program`, `relay` and `runtime` are of a host that should have a relay."""
 
@@ -494,6 +504,7 @@ class FactsAnswer(TypedDict):
     runtime: NotRequired[RuntimeAnswer | None]
     receipts: NotRequired[list[RecordHead]]
     held: NotRequired[HeldAnswer]
+    quarantine: NotRequired[dict[str, QuarantineAnswer]]
     live_digest: str
 
 
@@ -972,6 +983,7 @@ class SessionsAnswer(TypedDict):
         started, paths: null where no relay answers.
         rules: null where they cannot be listed.
         changed: after a switch, the paths that the relay's file has otherwise than it had them before.
+        quarantined: the paths that are out of it since their device refuses the login.
     """
 
     at: float
@@ -981,6 +993,7 @@ class SessionsAnswer(TypedDict):
     peers: dict[str, PeerSessionAnswer]
     rules: RulesAnswer | None
     changed: list[str]
+    quarantined: list[str]
 
 
 class LookAnswer(TypedDict):

@@ -102,6 +102,7 @@ class Sessions:
         started, paths: None where no relay answers.
         rules: None where they cannot be listed.
         changed: after a switch, the paths that the relay's file has otherwise than before.
+        quarantined: the paths that are out of it, since their devices refuse the password.
     """
 
     started: str | None = None
@@ -111,6 +112,7 @@ class Sessions:
     over_s: float = 0.0
     rules: LiveRules | None = None
     changed: frozenset[str] = frozenset()
+    quarantined: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +223,7 @@ def _sessions(sessions: Fields) -> Sessions:
         over_s=sessions.measure("over_s") if sessions.has("over_s") else 0.0,
         rules=_rules(rules) if rules else None,
         changed=frozenset(_texts(sessions, "changed")),
+        quarantined=frozenset(_texts(sessions, "quarantined")),
     )
 
 

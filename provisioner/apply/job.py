@@ -131,6 +131,7 @@ def first_call(job: Job, run_id: str, options: RolloutOptions) -> HostCall:
         "gate": _look(job, _existing(job.touched), (), _BEFORE_S) if options.gate else None,
         "elsewhere": _moved(job, job.facts) if job.facts else [],
         "restart": [UNIT_MEDIAMTX] if job.facts and restarts_silent(job.facts, job.changes) else [],
+        "lift": sorted(job.spec.lifted),
     }
     return HostCall(job.spec, request, contents, job.artefact, shares=True, unproved=job.unproved)
 

@@ -31,6 +31,7 @@ _LONGEST_SWITCH_S = 60.0
 # How seldom chance alone may explain what was lost at the switch, before the switch explains it better.
 _CHANCE = 1e-5
 _MOST_READERS_BY_THEMSELVES = 1
+_REFUSED = "its device refuses the password: quarantined"
 
 
 # --- configuration --------------------------------------------------------------------------------
@@ -56,8 +57,9 @@ def _relay_changes(touched: Touched, watch: Watch, before: Sessions, after: Sess
     if before.started != after.started:
         return ["the relay was restarted"]
     was, now = (set(paths) - touched.named for paths in (before.paths, after.paths))
-    gone = [f"path {name} is gone" for name in sorted(was - now)]
-    return gone + [f"path {name} is there, and was not" for name in sorted(now - was)]
+    # What a device refuses its password to is out of the relay's file by the host's own doing, whenever that is.
+    gone = [f"path {name} is gone" for name in sorted(was - now - after.quarantined)]
+    return gone + [f"path {name} is there, and was not" for name in sorted(now - was - before.quarantined)]
 
 
 def _configured(touched: Touched, before: Sessions, after: Sessions) -> list[str]:
@@ -127,10 +129,13 @@ def own_causes(touched: Touched, watch: Watch) -> dict[str, str]:
     others = {site: (steady.total() - steady[site], away.total() - away[site]) for site in away}
     # At least half of them: a site alone proves nothing.
     flow = {site: of > 0 and 2 * absent <= of for site, (of, absent) in others.items()}
+    refused = watch.last.quarantined if watch.last else frozenset()
     causes = {
-        name: _own_cause(absence, served[name], touched, watch, others_flow=flow[served[name].facility])
+        name: _REFUSED
+        if name in refused
+        else _own_cause(absence, served[name], touched, watch, others_flow=flow[served[name].facility])
         for name, absence in watch.absent.items()
-        if not absence.mute
+        if not absence.mute or name in refused
     }
     return {name: cause for name, cause in causes.items() if cause}
 

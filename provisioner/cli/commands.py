@@ -27,6 +27,7 @@ _COMMANDS: dict[str, tuple[str, str, str]] = {
     "import": ("provisioner.cli.import_", "import_", "Read spreadsheets of provinces, checked cell by cell."),
     "keys": ("provisioner.cli.keys", "keys", "Make the keys and secrets that hosts and the vault hold."),
     "plan": ("provisioner.cli.plan", "plan", "Show what apply would change, and whom it would cut."),
+    "quarantine": ("provisioner.cli.quarantine", "quarantine", "List refused passwords, or have them tried again."),
     "render": ("provisioner.cli.render", "render", "Write every file as it should lie on each host."),
     "rollback": ("provisioner.cli.rollback", "rollback", "Return hosts to the state before a run."),
     "schema": ("provisioner.cli.schema", "schema", "Print JSON Schemas of the inventory's files, for editors."),

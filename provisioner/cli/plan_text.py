@@ -10,6 +10,7 @@ import click
 from provisioner.base.counted import counted
 from provisioner.base.printable import printable
 from provisioner.cli.held_text import held_lines
+from provisioner.cli.quarantine_text import quarantine_lines
 from provisioner.cli.terminal import Terminal
 from provisioner.plan import Plan, Totals, no_change, packages_by_cause, plan_ending, totals_of
 from provisioner.plan.changes import Action, Change, Impact, distinct_trust
@@ -55,6 +56,7 @@ def plan_lines(plan: Plan, terminal: Terminal, *, details: bool = False, everyth
     elif changing:
         yield from _cutting(changing, terminal)
     yield from _site_packages(plan, terminal)
+    yield from quarantine_lines(plan.quarantined, terminal, most=_CUTTING)
     yield from _left_out(plan, terminal)
     if plan.against is None:
         yield ""

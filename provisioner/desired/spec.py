@@ -150,6 +150,7 @@ class HostSpec:
         trust: what is trusted about it; None where only its keys are to be made, as `policy`.
         policy: what holds plans back, which every host remembers.
         held: on a relay, the facilities of which it keeps what it has; nothing of them is in the rest.
+        lifted: on a relay, the paths whose quarantine somebody lifts.
     """
 
     id: str
@@ -166,6 +167,7 @@ class HostSpec:
     trust: Trust | None = None
     policy: AppliedPolicy | None = None
     held: tuple[HeldFacility, ...] = ()
+    lifted: frozenset[str] = frozenset()
 
     @property
     def held_names(self) -> Mapping[str, HeldFacility]:

@@ -194,6 +194,21 @@ class HeldFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class QuarantinedPath:
+    """A path that is out of the relay's file, since its device refuses the login.
+
+    Attributes:
+        since: the moment, by the host's clock.
+        device: the address and port that were asked.
+        login: a keyed digest of what was refused: user, password and device.
+    """
+
+    since: datetime
+    device: str
+    login: str
+
+
+@dataclass(frozen=True, slots=True)
 class HostFacts:
     """A host's facts, without secrets (files and pre-shared keys as keyed digests).
 
@@ -211,6 +226,7 @@ class HostFacts:
         recorded: that run's entry in the record, as the manifest has it.
         receipts: the entries of the record in its receipts; none where they were not asked for.
         held: what it has of facilities that are held; `files` and `relay` are without it.
+        quarantine: by name, the paths whose devices refuse their login; `files` and `relay` are with them.
     """
 
     host: str
@@ -236,6 +252,7 @@ class HostFacts:
     recorded: HeldEntry | None = None
     receipts: tuple[HeldEntry, ...] = ()
     held: HeldFacts = HeldFacts()
+    quarantine: Mapping[str, QuarantinedPath] = field(default_factory=dict)
 
     @property
     def viewers(self) -> Mapping[str, int]:
@@ -289,6 +306,7 @@ def facts_in(host: str, answer: Fields) -> HostFacts:
         recorded=_entry(manifest.below_or_none("record")) if manifest else None,
         receipts=_receipts(answer) if answer.has("receipts") else (),
         held=_held(answer.below_or_none("held")),
+        quarantine=_quarantine(answer),
     )
 
 
@@ -342,6 +360,18 @@ def _held(held: Fields | None) -> HeldFacts:
         cameras=held.texts("cameras"),
         unclear=held.sentence("unclear", ""),
     )
+
+
+def _quarantined(path: Fields) -> QuarantinedPath:
+    try:
+        since = datetime.strptime(path.text("since"), "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    except ValueError:
+        raise UnreadableError(f"{path.place}.since is no time") from None
+    return QuarantinedPath(since, path.sentence("device"), path.text("login"))
+
+
+def _quarantine(answer: Fields) -> dict[str, QuarantinedPath]:
+    return {name: _quarantined(path) for name, path in answer.named("quarantine")} if answer.has("quarantine") else {}
 
 
 def _file(file: Fields) -> FileFacts:

@@ -22,6 +22,7 @@ from provisioner.plan.diff import (
     needs_of_sites,
     overrides_ours,
     policy_changes,
+    quarantined_on,
     sites_of,
 )
 from provisioner.plan.guards.lockout import locked_out, required_sources
@@ -115,6 +116,7 @@ def build_plan(observed: Observed, basis: Basis, limit: Limit, now: datetime, co
         ),
         notes=tuple(_notes(observed, read, by_host, held)),
         held=held,
+        quarantined=tuple(one for spec in read for one in quarantined_on(spec, facts[spec.id]).values()),
     )
 
 

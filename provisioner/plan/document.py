@@ -46,13 +46,16 @@ def plan_document(plan: Plan, *, everything: bool = False, schema: str = SCHEMA)
         "site_packages": [need._asdict() for need in plan.site_packages],
         "notes": list(plan.notes),
         "held": [held_document(one) for one in plan.held],
+        "quarantined": [one.document for one in plan.quarantined],
     }
 
 
 def compare_document(plan: Plan, *, everything: bool = False) -> Document:
     """The document of two revisions compared: a plan's, without hosts, digest and viewers."""
     whole = plan_document(plan, everything=everything, schema=COMPARE_SCHEMA)
-    of_hosts = {"digest", "live", "desired", "planned", "unreadable", "unproved", "viewers_by_path"}
+    of_hosts = {
+        *("digest", "live", "desired", "planned", "unreadable", "unproved", "viewers_by_path", "quarantined"),
+    }
     document = {key: value for key, value in whole.items() if key not in of_hosts}
     for key in ("viewers_dropped", "viewers_unknown"):
         del document["summary"][key]

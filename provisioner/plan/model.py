@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from provisioner.base.held import HeldFacility
 from provisioner.plan.basis import Basis
 from provisioner.plan.changes import Change, pending
-from provisioner.plan.diff import SitePackageNeed
+from provisioner.plan.diff import Quarantined, SitePackageNeed
 from provisioner.plan.guards.policy import PlanRefusal
 
 
@@ -59,6 +59,7 @@ class Plan:
             of no viewers.
         noops_elsewhere: how many no-ops there are on hosts that need not be compared; they are not among the changes.
         held: facilities with errors of their own: nothing of them changes.
+        quarantined: paths that relays do not pull, since their devices refuse the password.
     """
 
     basis: Basis
@@ -76,6 +77,7 @@ class Plan:
     against: Against | None = None
     noops_elsewhere: int = 0
     held: tuple[HeldInPlan, ...] = ()
+    quarantined: tuple[Quarantined, ...] = ()
 
     @property
     def resources(self) -> int:

@@ -51,6 +51,7 @@ def render_host(spec: HostSpec, templates: Templates) -> tuple[RenderedFile, ...
         files += [_firewall_file(spec, templates), _unit("provisioner-nft", templates)]
     if spec.relay is not None:
         files += [_mediamtx_file(spec, templates), _relay_unit(spec.tunnel, spec.relay.artefact, templates)]
+        files.append(_unit("provisioner-quarantine", templates))
     return tuple(sorted(files, key=lambda f: f.path))
 
 

@@ -46,6 +46,7 @@ def plan_comment(plan: Plan) -> str:
         page.must(_table("carrier", list(totals.carriers.items()), viewers=viewers))
         page.must(_table("province", list(totals.provinces.items()), viewers=viewers))
     page.must(_site_packages(plan))
+    page.must(_quarantined(plan))
     page.must(_left_out(plan))
     cutting = sorted((c for c in changing if c.impact.rank >= Impact.PATH.rank), key=_worst_first)
     page.may("**Who reconnects**, the worst first:", [_item(c) for c in cutting[:_CUTTING]], len(cutting), "change")
@@ -185,6 +186,19 @@ def _held(plan: Plan) -> Iterator[str]:
     if len(held) > _REFUSALS:
         yield f"  - … and {counted(len(held) - _REFUSALS, 'facility')} more: `provisioner validate` lists them"
     if held:
+        yield ""
+
+
+def _quarantined(plan: Plan) -> Iterator[str]:
+    """What relays do not pull, since it refuses its password."""
+    paths = plan.quarantined
+    if paths:
+        yield f"- **QUARANTINED: {counted(len(paths), 'path')} with a refused password**"
+    for one in paths[:_REFUSALS]:
+        yield f"  - {code(one.path)} on {code(one.host)}: {code(one.why, _REASON)}"
+    if len(paths) > _REFUSALS:
+        yield f"  - … and {counted(len(paths) - _REFUSALS, 'path')} more: `provisioner quarantine list` lists them"
+    if paths:
         yield ""
 
 

@@ -60,6 +60,7 @@ def sentence(result: VerifyResult) -> str:
 _NEXT_STEPS = {
     Verdict.DOWN: "repair what its incidents name, those of the highest layer first, then verify again",
     Verdict.UNKNOWN: "what was not checked may be down: settle why it was not, then verify again",
+    Verdict.QUARANTINED: "correct the password in secrets/ and apply, or try it again: provisioner quarantine lift",
     Verdict.DEGRADED: "see its incidents; where a host drifted, provisioner plan shows what apply would correct",
 }
 

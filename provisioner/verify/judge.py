@@ -9,6 +9,7 @@ The rules (docs/design.md, part 7):
 - Down: a level of the link or of the picture failed. Degraded instead, where the picture is good at the end
   all the same (a port map that is gone while its old connection lives), or is there but differs.
 - Unknown: nothing failed, and something was not checked.
+- Quarantined: its relay does not ask the camera any more, which refused the password; whatever else is so.
 - Degraded (drift): nothing failed and all was checked, but a host under the path is not as desired.
 - Unknown (not asked for): nothing failed up to the level that was asked for, and there are higher ones.
 
@@ -35,6 +36,7 @@ from provisioner.verify.levels import LEVELS, Level, Subject
 from provisioner.verify.memory import NOTHING, Memories
 from provisioner.verify.origins import device_of, origins_of
 from provisioner.verify.picture.check import report_of
+from provisioner.verify.quarantine import quarantine_check
 from provisioner.verify.reference import References, references_beside
 from provisioner.verify.result import IMPERFECT, Cause, Layer, PathVerdict, Verdict
 from provisioner.verify.wanted import PathToCheck
@@ -119,13 +121,21 @@ def _without_evidence(target: PathToCheck, host: HostEvidence | None) -> PathVer
 
 
 def _judged(case: Case, levels: Sequence[Level], checked_at: datetime) -> PathVerdict:
-    checks = tuple(_CheckedLevel(level, level.check(case)) for level in levels)
+    quarantine = quarantine_check(case)
+    checks = tuple(_CheckedLevel(level, _checked(level, case, quarantine)) for level in levels)
     checks = tuple(one for one in checks if one.check.applies)
     verdict, shortfall = _conclusion(checks)
+    if quarantine is not None:
+        verdict, shortfall = Verdict.QUARANTINED, quarantine.finding
     judged = replace(_verdict(case.target, verdict, checks, shortfall, checked_at), picture=report_of(case))
     if verdict is Verdict.UP and len(levels) < len(LEVELS):
         return _not_asked(judged, f"good up to level {levels[-1].number}; the levels above were not asked for")
     return judged
+
+
+def _checked(level: Level, case: Case, quarantine: Check | None) -> Check:
+    """What came of a level; a quarantined path has no picture that could be judged."""
+    return quarantine if quarantine is not None and level.subject is Subject.PICTURE else level.check(case)
 
 
 def _conclusion(checks: Sequence[_CheckedLevel]) -> tuple[Verdict, Shortfall | None]:

@@ -14,6 +14,7 @@ from provisioner.verify.result import Cause
 # MediaMTX's words for whom it calls, or whose address it asks for (measured on 1.20.1).
 _DIALLED = re.compile(r"\b(?:dial|read|write) tcp (?:\S+->)?(\[[^\]\s]+\]|[^\s:\[\]]*):(\d{1,5}): ")
 _LOOKED_UP = re.compile(r"\blookup (\S+?)(?: on \S+)?: ")
+_REFUSED = re.compile(r"^bad status code: 40[13]\b")
 _STRANGE_LETTER = re.compile(r"[^A-Za-z0-9._-]")
 _SHOWN = 80
 _NAMED = 3
@@ -69,7 +70,9 @@ def redirect_check(case: Case) -> Check | None:
     said = case.relay.errors.get(case.target.path.name, ())
     if place := _answered(case) or next(filter(None, (_elsewhere(line, case.device) for line in said)), ""):
         return failed(case.device_layer, case.device_name, Cause.REDIRECTED, f"the camera redirects to {place}")
-    if case.relay.sources is not None and case.device in case.relay.sources.halted:
+    # One that refuses its password is halted as well, until its paths are out; one that redirects says nothing.
+    refused = _REFUSED.search(next(iter(case.relay.errors.get(case.target.path.name, ())), ""))
+    if case.relay.sources is not None and case.device in case.relay.sources.halted and not refused:
         detail = f"the camera redirects: it makes the relay connect to {_shown(case.device)} again and again"
         return failed(case.device_layer, case.device_name, Cause.REDIRECTED, detail)
     return None

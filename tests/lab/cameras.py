@@ -16,6 +16,22 @@ _PICTURES: Final = "/run/lab/pictures"
 _WRITE: Final = 'umask 077; mkdir -p "$(dirname "$0")" && cat > "$0.new" && mv "$0.new" "$0"'
 
 
+# By the kernel of the device's own network: whatever its program and its relay say.
+_COUNT: Final = """
+ip netns exec "$0" nft destroy table inet lab_count 2>/dev/null || ip netns exec "$0" nft delete table inet lab_count \
+  2>/dev/null || true
+ip netns exec "$0" nft -f - <<END
+table inet lab_count {{
+  counter new {{ }}
+  chain input {{
+    type filter hook input priority -200;
+    tcp dport {port} tcp flags & (syn | ack) == syn counter name new
+  }}
+}}
+END
+"""
+
+
 class Picture(StrEnum):
     """What a camera shows; SILENT answers every request and then sends nothing."""
 
@@ -84,6 +100,18 @@ class CameraControl:
         self._write(f"/etc/lab/devices/{self.device.id}.json", document)
         self._run("systemctl", "restart", self._unit)
         self.keep_password(password)
+
+    def count_connections(self) -> None:
+        """Count from now on who connects to the device's port."""
+        rules = _COUNT.format(port=self.device.port)
+        self._run("sh", "-ec", rules, self.device.id)
+
+    @property
+    def connections(self) -> int:
+        """How often somebody has connected since the count began."""
+        listed = self._run("ip", "netns", "exec", self.device.id, "nft", "-j", "list", "table", "inet", "lab_count")
+        [counter] = [entry["counter"] for entry in json.loads(listed.stdout)["nftables"] if "counter" in entry]
+        return int(counter["packets"])
 
     def show(self, picture: Picture) -> None:
         """Change this camera's picture, for those who watch already too."""

@@ -195,7 +195,12 @@ class Deployment:
         session = Session(self.root, self.environment, today())
         vars(session)["runner"] = DirectRunner(self.lab, session.templates)
         planned = make_plan(session, Limit())
-        return not planned.unreadable and not planned.plan.pending
+        return not planned.unreadable and not planned.plan.pending and not planned.plan.quarantined
+
+    def lift_quarantine(self) -> None:
+        """Have every camera that refused its password asked again."""
+        if names := [one["path"] for one in self.document("quarantine", "list")["quarantined"]]:
+            self.document("quarantine", "lift", *names, "--yes")
 
     def install_sites(self) -> None:
         """Do the technicians' part: install each site package on its gateway, note the key that it prints."""

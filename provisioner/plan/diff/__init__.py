@@ -14,6 +14,7 @@ from provisioner.plan.diff.held import held_changes, held_on
 from provisioner.plan.diff.packages import SitePackageNeed, former_keys, moved_endpoints, needs_of_relay, sites_of
 from provisioner.plan.diff.paths import path_changes
 from provisioner.plan.diff.peers import peer_changes
+from provisioner.plan.diff.quarantine import Quarantined, quarantined_on, with_quarantine
 from provisioner.plan.diff.relay_file import canonical, sentinel_of
 from provisioner.plan.diff.rules import rule_changes
 from provisioner.plan.diff.trust import policy_changes, trust_changes
@@ -26,6 +27,7 @@ __all__ = [
     "UNIT_REVERT",
     "UNIT_WG",
     "Fleet",
+    "Quarantined",
     "SitePackageNeed",
     "canonical",
     "changes_of",
@@ -34,6 +36,7 @@ __all__ = [
     "needs_of_sites",
     "overrides_ours",
     "policy_changes",
+    "quarantined_on",
     "restarts_silent",
     "sentinel_of",
     "sites_of",
@@ -56,7 +59,7 @@ def changes_of(
     at = Comparison(spec, {file.path: file for file in files}, facts, fleet or Fleet())
     return (
         *trust_changes(at),
-        *path_changes(at),
+        *with_quarantine(at, path_changes(at)),
         *peer_changes(at),
         *rule_changes(at),
         *file_changes(at),

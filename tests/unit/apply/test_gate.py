@@ -243,6 +243,32 @@ def test_an_unrelated_camera_that_reconnects_is_a_note() -> None:
     )
 
 
+def test_a_path_that_its_device_refuses_meanwhile_is_out_by_its_own_doing() -> None:
+    gone: dict[str, PathSession | None] = {NAMES[3]: None}
+    before = up(at=sessions(-1))
+    looks = ((0.0, up(at=sessions(0))), (40.0, up(at=sessions(40, gone, quarantined=frozenset({NAMES[3]})))))
+    said = decide(NOTHING, watched(before, *looks), 40, RULES)
+    assert said.verdict is GateVerdict.PASS
+    assert any(NAMES[3] in note and "refuses the password" in note for note in said.notes)
+    # Out for no such reason, it is a change that nobody declared.
+    looks = ((0.0, up(at=sessions(0))), (40.0, up(at=sessions(40, gone))))
+    assert decide(NOTHING, watched(before, *looks), 40, RULES).cause == f"undeclared change: path {NAMES[3]} is gone"
+
+
+def test_a_path_that_the_plan_names_and_whose_device_refuses_it_now_has_no_excuse() -> None:
+    gone: dict[str, PathSession | None] = {NAMES[0]: None}
+    before = up(*NAMES[:2], at=sessions(-1))
+    out = sessions(61, gone, quarantined=frozenset({NAMES[0]}))
+    looks = ((0.0, up(NAMES[1], dark=NAMES[:1], at=sessions(0))), (61.0, up(NAMES[1], dark=NAMES[:1], at=out)))
+    assert decide(BOTH, watched(before, *looks), 61, RULES).verdict is GateVerdict.FAIL
+
+
+def test_what_comes_back_from_quarantine_was_not_up_before_and_is_there_by_the_plan() -> None:
+    before = up(NAMES[1], at=sessions(-1, {NAMES[0]: None}, quarantined=frozenset({NAMES[0]})))
+    watch = watched(before, (0.0, up(*NAMES[:2], at=sessions(0))), (4.0, up(*NAMES[:2], at=sessions(4))))
+    assert decide(BOTH, watch, 4, RULES).verdict is GateVerdict.PASS
+
+
 def test_an_unrelated_camera_that_was_lost_is_waited_for() -> None:
     looks = [(at, sessions(at, lost(NAMES[0]))) for at in (0.0, 1.0, 3.0, 5.0)]
     assert {d.verdict for d in follow(NOTHING, *looks)} == {GateVerdict.WAIT}

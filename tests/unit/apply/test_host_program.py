@@ -86,7 +86,7 @@ def test_the_installed_program_starts_from_its_kept_copy_and_without_one(
         return done.stderr
 
     usage = said()
-    assert usage == "usage: provisioner-host {nft-up|wg-up|wg-down|revert}\n"
+    assert usage == "usage: provisioner-host {nft-up|wg-up|wg-down|revert|quarantine}\n"
     carried(run, templates)
     copy = run / f"provisioner-program-{templates.host_digest}/provisioner_host/installed.py"
     text = copy.read_text()

@@ -15,7 +15,7 @@ from provisioner.hosts.runner import CallOutcome, HostAnswer
 from provisioner.plan.changes import Action, Change, Impact, Resource
 from provisioner.verify.result import Cause, VerifyResult
 
-from .world import CENTRE, PATHS, RELAY, documents, judged, matching, merged, packets, picture, printed
+from .world import CENTRE, PATHS, RELAY, documents, judged, matching, merged, packets, picture, printed, quarantined
 
 CASES = Path(__file__).parents[2] / "cases" / "verify"
 
@@ -59,6 +59,7 @@ class _Relay(_Strict):
     chains: list[dict[str, str]] = []
     unsteady: list[str] = []
     stalls: dict[str, int] = {}
+    quarantined: list[str] = []
 
 
 class _Centre(_Strict):
@@ -102,15 +103,7 @@ def _relay_answer(case: _Relay) -> HostAnswer:
     if case.unreachable is not None or case.failed is not None:
         return _no_answer(RELAY, case.unreachable, case.failed)
     document = documents()[RELAY]
-    if case.facts == "missing":
-        document |= {"facts": None, "facts_error": "nft: no such program on this host"}
-    elif case.firewall == "absent":
-        document["facts"]["firewall"] = {
-            "present": False,
-            "differences": [{"name": "element cameras 100.64.0.4 . 10554", "action": "create"}],
-        }
-    else:
-        document["facts"]["firewall"]["differences"] = case.firewall
+    _change_facts(document, case)
     relay = document["relay"]
     relay |= {"unit": case.unit, "api_error": case.api_error}
     if case.tunnel == "absent":
@@ -156,6 +149,20 @@ def _closer(case: _Relay | _Centre) -> dict[str, Any]:
         for drop in case.drops
     ]
     return {"drops": drops, "gateways": gateways}
+
+
+def _change_facts(document: dict[str, Any], case: _Relay) -> None:
+    if case.facts == "missing":
+        document |= {"facts": None, "facts_error": "nft: no such program on this host"}
+    elif case.firewall == "absent":
+        document["facts"]["firewall"] = {
+            "present": False,
+            "differences": [{"name": "element cameras 100.64.0.4 . 10554", "action": "create"}],
+        }
+    else:
+        document["facts"]["firewall"]["differences"] = case.firewall
+    if case.quarantined:
+        document["facts"]["quarantine"] = {n: quarantined(n) for pattern in case.quarantined for n in matching(pattern)}
 
 
 def _change_paths(relay: dict[str, Any], case: _Relay) -> None:

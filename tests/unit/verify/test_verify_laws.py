@@ -16,7 +16,7 @@ from provisioner.verify.document import verify_document
 from provisioner.verify.evidence import parse_evidence
 from provisioner.verify.judge import judge
 from provisioner.verify.levels import LEVELS
-from provisioner.verify.result import PathVerdict, Verdict, VerifyResult
+from provisioner.verify.result import Cause, PathVerdict, Verdict, VerifyResult
 from provisioner.verify.wanted import select
 
 from .world import (
@@ -30,6 +30,7 @@ from .world import (
     documents,
     judged,
     picture,
+    quarantined,
     scene,
     state,
 )
@@ -146,6 +147,26 @@ def test_drift_never_makes_a_path_better(given_answers: dict[str, HostAnswer]) -
         for old, new in zip(before.paths, after.paths, strict=True):
             assert _GOODNESS.index(new.verdict) <= _GOODNESS.index(old.verdict)
             assert new.level <= old.level
+
+
+@given(worlds(), st.sets(st.sampled_from([p.name for p in PATHS])))
+@settings(max_examples=150, deadline=None)
+def test_what_is_quarantined_is_so_whatever_else_is_and_is_nobody_elses_matter(
+    given_answers: dict[str, HostAnswer], names: set[str]
+) -> None:
+    document: dict[str, Any] = copy.deepcopy(dict(given_answers[RELAY].document))
+    if document and document["facts"]:
+        document["facts"]["quarantine"] = {name: quarantined(name) for name in names}
+    told = bool(document and document["facts"] and names)
+    relay = HostAnswer(RELAY, given_answers[RELAY].outcome, document)
+    before, after = judged(given_answers), judged({**given_answers, RELAY: relay})
+    for old, new in zip(before.paths, after.paths, strict=True):
+        if told and new.path in names:
+            assert new.verdict is Verdict.QUARANTINED
+            assert new.cause in {Cause.WRONG_PASSWORD, Cause.REDIRECTED}
+            assert new.level <= 3
+        else:
+            assert new == old
 
 
 @given(worlds(), st.randoms())

@@ -10,7 +10,7 @@ from fnmatch import fnmatch
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
-from provisioner.base.secret import Secret
+from provisioner.base.secret import Secret, keyed_digest
 from provisioner.desired.spec import (
     DesiredState,
     Firewall,
@@ -25,6 +25,7 @@ from provisioner.desired.spec import (
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
 from provisioner.inventory.model import MediamtxArtefact, Ssh, StreamName
 from provisioner.plan.changes import Action, Change, Impact, Resource, pending
+from provisioner.render.quote import source_head
 from provisioner.verify.document import verify_document
 from provisioner.verify.evidence import parse_evidence
 from provisioner.verify.incidents import incidents_of
@@ -139,6 +140,18 @@ def facts(*, relay: bool) -> dict[str, Any]:
     if relay:
         document["runtime"] = {"version": "v1.20.1", "started": "", "sentinel": None, "viewers": {}}
     return document
+
+
+def quarantined(name: str) -> dict[str, str]:
+    """What a relay says of a path whose device refuses the login that the inventory has."""
+    [path] = [path for path in PATHS if path.name == name]
+    login = source_head(path.source).partition("://")[2]
+    device = f"{path.source.address}:{path.source.port}"
+    return {
+        "since": "2021-05-09T03:00:00Z",
+        "device": device,
+        "login": keyed_digest(Secret(CANARY), login.encode()),
+    }
 
 
 def _live_peer(address: str, age: float | None = 30) -> dict[str, Any]:

@@ -1,0 +1,173 @@
+"""`provisioner quarantine`: the paths whose cameras refuse their passwords, and the way back for them."""
+
+from __future__ import annotations
+
+import sys
+from typing import Unpack
+
+import click
+
+from provisioner.apply import exit_code
+from provisioner.base.errors import ApplyError, HostError, PolicyError, UsageError
+from provisioner.base.nearest import did_you_mean
+from provisioner.base.printable import printable
+from provisioner.cli.context import Invocation, today
+from provisioner.cli.held_text import code_with_held, held_lines
+from provisioner.cli.interrupt import stoppable
+from provisioner.cli.lazy import NamedGroup
+from provisioner.cli.limit import limit_option
+from provisioner.cli.output import print_document, print_error_line
+from provisioner.cli.quarantine_text import quarantine_lines
+from provisioner.cli.results import (
+    RolloutChoices,
+    code_of,
+    ending_lines,
+    host_line,
+    note_lines,
+    rollout_options,
+    run_options_of,
+)
+from provisioner.cli.terminal import stdout_of
+from provisioner.desired.limit import Limit, parse_limits
+from provisioner.pipeline import Planned, Session, make_plan
+from provisioner.plan.changes import Resource
+from provisioner.plan.diff import Quarantined
+from provisioner.runs.applied import Applied
+from provisioner.runs.apply import apply_plan
+
+
+@click.group(cls=NamedGroup)
+def quarantine() -> None:
+    """List refused passwords, or have them tried again.
+
+    A camera that refuses its password twice is asked no more: cameras lock out whoever goes on trying. Its
+    paths leave the relay's file until the password in secrets/ is another one, which the next apply brings,
+    or until somebody has the same one tried again.
+    """
+
+
+@quarantine.command("list")
+@limit_option
+@click.pass_obj
+def list_(invocation: Invocation, limits: tuple[str, ...]) -> int:
+    """List the paths that relays do not pull, since their cameras refuse the password.
+
+    Reads the relays and changes nothing. Ends with 5 if a host could not be read.
+
+    Example: provisioner -i DIR quarantine list --limit province=bac-giang
+    """
+    limit = parse_limits(limits)
+    planned = make_plan(Session(invocation.inventory, invocation.env, today()), limit)
+    paths = _chosen(planned, limit)
+    if invocation.json:
+        print_document(
+            {
+                "schema": "provisioner/quarantine",
+                "version": 1,
+                "quarantined": [one.document for one in paths],
+                "unreadable": {host: error.message for host, error in sorted(planned.unreadable.items())},
+            }
+        )
+    else:
+        terminal = stdout_of(invocation.env, color=invocation.color)
+        terminal.print(quarantine_lines(paths, terminal, apart=False))
+        for _, error in sorted(planned.unreadable.items()):
+            print_error_line(error, color=invocation.color, margin="  ")
+        read = len(planned.plan.basis.live)
+        if not paths and read:
+            click.echo(f"no path is quarantined on the hosts that were read: {read} of {len(planned.hosts)}")
+    return HostError.exit_code if planned.unreadable else 0
+
+
+@quarantine.command()
+@click.argument("names", nargs=-1, metavar="PATH…")
+@limit_option
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@rollout_options
+@click.pass_obj
+def lift(
+    invocation: Invocation,
+    /,
+    names: tuple[str, ...],
+    limits: tuple[str, ...],
+    *,
+    yes: bool,
+    **chosen: Unpack[RolloutChoices],
+) -> int:
+    """Have cameras asked again with the password that they refused.
+
+    Takes paths, or with --limit all that are quarantined there; every path that shares the device's login comes
+    with them. It is a change like any other: recorded with who made it, made in waves, looked at, confirmed. Where a
+    host has other changes pending it is refused: apply those first. A camera that still refuses is quarantined again
+    after two tries.
+
+    Example: provisioner -i DIR quarantine lift bac-giang/kcl-bg-001/cam-01/sub
+    """
+    if not names and not limits:
+        raise UsageError("nothing is named whose quarantine is to be lifted", hint="name paths, or take --limit")
+    session = Session(invocation.inventory, invocation.env, today())
+    with stoppable() as stop:
+        options = run_options_of(chosen, invocation.env, stop)
+        planned = _planned(session, names, parse_limits(limits))
+        _ask(invocation, planned, yes=yes)
+        applied = apply_plan(session, planned, options=options)
+    _show(invocation, applied)
+    incomplete = ApplyError.exit_code if applied.remaining or applied.notes else 0
+    return code_with_held(code_of(applied, exit_code(applied.results, incomplete)), applied.held)
+
+
+def _planned(session: Session, names: tuple[str, ...], limit: Limit) -> Planned:
+    """The plan that lifts, of the hosts that have something to lift, and of nothing else.
+
+    Raises:
+        UsageError: there is nothing to lift, or a name is none of a quarantined path.
+        PolicyError: one of those hosts has other changes pending, too.
+    """
+    first = make_plan(session, limit)
+    paths = _chosen(first, limit)
+    known = {one.path for one in paths}
+    if unknown := sorted(set(names) - known):
+        usual = f"quarantined are: {', '.join(sorted(known)[:5]) or 'none'}"
+        raise UsageError(f"{unknown[0]} is not quarantined", hint=did_you_mean(unknown[0], sorted(known), usual))
+    lifted = [one for one in paths if not names or one.path in names]
+    if not lifted:
+        raise UsageError("no path is quarantined there", hint="provisioner quarantine list names those that are")
+    hosts = frozenset(f"host={one.host}" for one in lifted)
+    planned = make_plan(session, parse_limits(sorted(hosts)), lift=frozenset(one.path for one in lifted))
+    again = {one.path for one in planned.plan.quarantined if one.lifted}
+    other = [c for c in planned.plan.pending if c.resource is not Resource.PATH or c.name not in again]
+    if other:
+        message = f"{other[0].host} has other changes pending: {other[0].resource.value} {other[0].name}"
+        raise PolicyError(message, hint="apply them first: a host is changed whole", object=other[0].host)
+    return planned
+
+
+def _chosen(planned: Planned, limit: Limit) -> list[Quarantined]:
+    """The quarantined paths that a limit takes."""
+    specs = {spec.id: spec for spec in planned.hosts}
+    taken = {(spec.id, path.name) for spec in specs.values() for path in spec.paths if limit.takes_path(spec, path)}
+    return [one for one in planned.plan.quarantined if (one.host, one.path) in taken]
+
+
+def _ask(invocation: Invocation, planned: Planned, *, yes: bool) -> None:
+    again = [one for one in planned.plan.quarantined if one.lifted]
+    for one in again if not invocation.json else ():
+        text = f"{one.device} is asked again for {one.path}, quarantined since {one.since_text}"
+        click.echo(f"{one.host}: {printable(text)}", err=True)
+    if yes or planned.plan.refused:
+        return
+    if invocation.json or not sys.stdin.isatty():
+        raise UsageError("nobody is here to answer whether cameras are asked again", hint="add --yes")
+    if not click.confirm("Ask them again?", err=True):
+        raise click.Abort
+
+
+def _show(invocation: Invocation, applied: Applied) -> None:
+    if invocation.json:
+        print_document(applied.document)
+        return
+    for result in applied.results:
+        for line in (host_line(result), *note_lines(result)):
+            click.echo(line, color=invocation.color)
+    for line in (*held_lines(applied.held), *ending_lines(applied)):
+        click.echo(line, color=invocation.color)
