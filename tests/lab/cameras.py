@@ -10,7 +10,7 @@ from subprocess import CompletedProcess
 from typing import Final, Protocol
 
 from .seed import device_document
-from .topology import Device, Place, Stream
+from .topology import Device, Place, Stream, StreamKind
 
 _PICTURES: Final = "/run/lab/pictures"
 _WRITE: Final = 'umask 077; mkdir -p "$(dirname "$0")" && cat > "$0.new" && mv "$0.new" "$0"'
@@ -33,13 +33,38 @@ END
 
 
 class Picture(StrEnum):
-    """What a camera shows; SILENT answers every request and then sends nothing."""
+    """What a camera does; every word but MOVING is one of its program's modes, which are described there."""
 
     MOVING = "moving"
+    # A single picture, again and again.
     FROZEN = "frozen"
     BLACK = "black"
+    GREY = "grey"
     VIDEO_LOSS = "video-loss"
+    NO_SIGNAL = "no-signal"
+    # Another picture than before.
+    LOOP = "loop"
+    MOVED = "moved"
+    BLURRED = "blurred"
+    COVERED = "covered"
+    SMALL = "small"
+    HEVC = "hevc"
+    # What healthy cameras show.
+    CORRIDOR = "corridor"
+    STILL = "still"
+    NIGHT = "night"
+    DARK = "dark"
+    SNOW = "snow"
+    RARE_KEY = "rare-key"
+    # Something else than pictures, each at its time. SILENT answers every request and then sends nothing.
     SILENT = "silent"
+    STALLS = "stalls"
+    SOUND = "sound"
+    AUDIO_ONLY = "audio-only"
+    PACKETS_MISSING = "packets-missing"
+    HALF_RATE = "half-rate"
+    STUCK_TIME = "stuck-time"
+    RANDOM_SLICES = "random-slices"
 
 
 class Execute(Protocol):
@@ -113,12 +138,23 @@ class CameraControl:
         [counter] = [entry["counter"] for entry in json.loads(listed.stdout)["nftables"] if "counter" in entry]
         return int(counter["packets"])
 
-    def show(self, picture: Picture) -> None:
-        """Change this camera's picture, for those who watch already too."""
+    def show(self, picture: Picture, kind: StreamKind | None = None) -> None:
+        """Change what this camera shows, in one of its streams or in both, for those who watch already too."""
+        self._show(picture.value, kind)
+
+    def show_that_of(self, other: Place) -> None:
+        """Show what another camera shows."""
+        self._show(f"camera-{other.camera.picture}", None)
+
+    def _show(self, word: str, kind: StreamKind | None) -> None:
         file = f"{_PICTURES}/{self.device.id}.json"
         shown = self._run("sh", "-c", 'if [ -e "$0" ]; then cat "$0"; fi', file).stdout
         pictures: dict[str, str] = json.loads(shown) if shown else {}
-        self._write(file, json.dumps({**pictures, self.place.camera.id: picture.value}))
+        name = self.place.camera.id
+        changed = {f"{name}/{kind}": word} if kind else {name: word}
+        # A word for the camera as a whole ends those for its streams.
+        kept = pictures if kind else {n: w for n, w in pictures.items() if not n.startswith(f"{name}/")}
+        self._write(file, json.dumps({**kept, **changed}))
         self._run("systemctl", "try-reload-or-restart", self._unit)
 
     @property

@@ -1,4 +1,4 @@
-"""A camera that means harm, in the place of one of the lab's: it sends whoever asks for its picture to somewhere else.
+"""A camera that means harm, or is broken, in the place of one of the lab's: it sends whoever asks to somewhere else.
 
 And listeners at the places where it sends to, which say what arrives: connections, and the logins that come with them.
 """
@@ -12,25 +12,38 @@ from typing import Final
 from .lab import Lab
 from .topology import place
 
-# It asks for no login: it wants nothing but to be asked.
+# It asks for no login: it wants nothing but to be asked. How it answers: its second word, and a third for what.
 _CAMERA: Final = r"""
-import socketserver, sys
+import os, socketserver, sys, time
+port, way, what = int(sys.argv[1]), sys.argv[2], sys.argv[3].encode()
 class Hostile(socketserver.StreamRequestHandler):
     def handle(self):
+        if way == "hang":
+            time.sleep(3600)
+        if way == "close":
+            return
         while line := self.rfile.readline():
             method = line.split()[:1]
             sequence = b"0"
             while (header := self.rfile.readline()).strip():
                 if header.lower().startswith(b"cseq:"):
                     sequence = header.split(b":")[1].strip()
+            if way == "http":
+                self.wfile.write(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+                return
+            if way == "garbage":
+                self.wfile.write(os.urandom(4096))
+                return
             head = b"RTSP/1.0 200 OK\r\nPublic: DESCRIBE\r\n"
             if method == [b"DESCRIBE"]:
-                head = b"RTSP/1.0 302 Found\r\nLocation: " + sys.argv[2].encode() + b"\r\n"
+                head = b"RTSP/1.0 302 Found\r\nLocation: " + what + b"\r\n"
+                if way == "status":
+                    head = b"RTSP/1.0 " + what + b"\r\n"
             self.wfile.write(head + b"CSeq: " + sequence + b"\r\n\r\n")
 class Server(socketserver.ThreadingTCPServer):
     allow_reuse_address = daemon_threads = True
     request_queue_size = 128
-Server(("0.0.0.0", int(sys.argv[1])), Hostile).serve_forever()
+Server(("0.0.0.0", port), Hostile).serve_forever()
 """
 # It asks for the login in clear, as any place that a relay is sent to can.
 _LISTENER: Final = r"""
@@ -58,17 +71,27 @@ Server((sys.argv[1], int(sys.argv[2])), Listener).serve_forever()
 @contextmanager
 def in_the_place_of(lab: Lab, camera: str, target: str) -> Iterator[None]:
     """Let a device send whoever asks for its picture to a place."""
-    replaced = place(camera)
-    gateway, device = replaced.gateway.name, replaced.device
-    lab.exec(gateway, ["systemctl", "stop", f"camera@{device.id}"])
-    unit = ["systemd-run", "--quiet", "--collect", f"--unit=hostile-{device.id}"]
-    inside = ["-p", f"NetworkNamespacePath=/run/netns/{device.id}", "python3", "-c", _CAMERA]
-    lab.exec(gateway, [*unit, *inside, str(device.port), target])
+    answer(lab, camera, "redirect", target)
     try:
         yield
     finally:
-        lab.exec(gateway, ["systemctl", "stop", f"hostile-{device.id}"], check=False)
-        lab.exec(gateway, ["systemctl", "start", f"camera@{device.id}"])
+        answer_no_more(lab, camera)
+
+
+def answer(lab: Lab, camera: str, way: str, what: str = "") -> None:
+    """Let a device answer in another way: `redirect` to what, `status` what, `http`, `garbage`, `close` or `hang`."""
+    gateway, device = place(camera).gateway.name, place(camera).device
+    lab.exec(gateway, ["systemctl", "stop", f"camera@{device.id}"])
+    unit = ["systemd-run", "--quiet", "--collect", f"--unit=hostile-{device.id}"]
+    inside = ["-p", f"NetworkNamespacePath=/run/netns/{device.id}", "python3", "-c", _CAMERA]
+    lab.exec(gateway, [*unit, *inside, str(device.port), way, what])
+
+
+def answer_no_more(lab: Lab, camera: str) -> None:
+    """Bring the device itself back."""
+    gateway, device = place(camera).gateway.name, place(camera).device
+    lab.exec(gateway, ["systemctl", "stop", f"hostile-{device.id}"], check=False)
+    lab.exec(gateway, ["systemctl", "start", f"camera@{device.id}"])
 
 
 class Listener:

@@ -313,7 +313,8 @@ def _limit_hint() -> str:
 
 
 def _owned_by_root(info: tarfile.TarInfo) -> tarfile.TarInfo:
-    return info.replace(uid=0, gid=0, uname="root", gname="root")
+    # Deep it would copy the archive itself, once a file.
+    return info.replace(uid=0, gid=0, uname="root", gname="root", deep=False)
 
 
 def _is_public_key(word: str) -> bool:

@@ -46,31 +46,4 @@ UseDNS no
 MaxStartups 100:30:200
 SSHD
 
-# The pictures, encoded here once: a camera then only sends them. Every camera has its own (a hue and a moving mark),
-# because equal pictures on several channels are how a recorder's "video loss" card is recognised.
-clips=/usr/share/lab-camera
-mkdir -p "$clips"
-encode() { # name size kbit/s filter-graph seconds
-  ffmpeg -nostdin -v error -y -f lavfi -i "$4" -t "$5" -an -pix_fmt yuv420p -c:v libx264 -profile:v baseline -preset fast \
-    -b:v "$3k" -maxrate "$3k" -bufsize "$3k" -g 10 -keyint_min 10 -sc_threshold 0 -threads 1 \
-    -x264-params "aud=1:repeat-headers=1:slices=1:annexb=1" -f h264 "$clips/$1.h264"
-}
-number=0
-while [ "$number" -lt 16 ]; do
-  for stream in sub:352x288:110 main:640x360:280; do
-    size=$(echo "$stream" | cut -d: -f2)
-    encode "$number-$(echo "$stream" | cut -d: -f1)" "$size" "$(echo "$stream" | cut -d: -f3)" \
-      "testsrc2=size=$size:rate=10,hue=h=$((number * 22)),drawbox=x=$((number * 20)):y=0:w=24:h=24:color=white:t=fill" 12
-  done
-  number=$((number + 1))
-done
-for stream in sub:352x288 main:640x360; do
-  size=$(echo "$stream" | cut -d: -f2)
-  name=$(echo "$stream" | cut -d: -f1)
-  # Still pictures, a single key picture in each: what is decoded is identical, as from a camera that hangs.
-  encode "frozen-$name" "$size" 60 "testsrc2=size=$size:rate=10,trim=end_frame=1,loop=loop=-1:size=1,setpts=N/10/TB" 1
-  encode "black-$name" "$size" 60 "color=c=black:size=$size:rate=10" 1
-  encode "video-loss-$name" "$size" 60 "color=c=0x10308a:size=$size:rate=10,drawbox=x=iw/4:y=ih/2-8:w=iw/2:h=16:color=white:t=fill" 1
-done
-
 rm -rf /var/cache/apt/* /var/lib/apt/lists/* /var/log/* /usr/share/icons /usr/share/mime /usr/lib/*/libwebkit* /usr/lib/*/libjavascriptcore*

@@ -1,9 +1,10 @@
 """A camera, or a recorder with several channels: an RTSP server that sends prepared H.264 clips for ever.
 
 Usage: `camera.py DEVICE`. `/etc/lab/devices/DEVICE.json` says what the device is; `/run/lab/pictures/DEVICE.json`,
-read at start and at SIGHUP, says which picture each camera shows: moving (the default), frozen, black, video-loss or
-silent.
-Clips are sent as they are: nothing is encoded here, so that twelve of these cost next to nothing.
+read at start and at SIGHUP, says what each camera, or one of its streams (`cam-01/sub`), does: a word of `MODES`, or
+`camera-N` for the picture of the camera with that number.
+Clips are sent as they are: nothing is encoded here, so that twelve of these cost next to nothing. Only the clock in the
+top row is written when a picture is sent, so that a healthy camera never sends the same picture twice.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import signal
 import socket
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,19 +27,89 @@ gi.require_version("Gst", "1.0")
 gi.require_version("GstRtsp", "1.0")
 gi.require_version("GstRtspServer", "1.0")
 from gi.repository import GLib, Gst, GstRtsp, GstRtspServer  # noqa: E402
+from top_row import Geometry, Row, is_slice, nals  # type: ignore[import-not-found]  # noqa: E402 - beside it
 
 CLIPS = Path("/usr/share/lab-camera")
 DEVICES = Path("/etc/lab/devices")
 PICTURES = Path("/run/lab/pictures")
 _MILLISECOND = 1_000_000
 _SOON = 20  # milliseconds until the first look at a stream's clock
-# A clip starts each access unit with a delimiter (NAL type 9).
-DELIMITER = re.compile(rb"\x00\x00\x00\x01\x09")
-LAUNCH = (
-    "( appsrc name=source is-live=true format=time max-bytes=0 "
-    "caps=video/x-h264,stream-format=byte-stream,alignment=au,width={width},height={height},framerate={rate}/1 "
-    "! rtph264pay name=pay0 pt=96 config-interval=-1 )"
+# A clip starts each access unit with a delimiter: NAL type 9 of H.264, 35 of H.265.
+DELIMITER = re.compile(rb"\x00\x00\x00\x01(?:\x09|\x46\x01)")
+# No byte of what is random may look like the start of another unit.
+_NO_START = bytes(max(byte, 4) for byte in range(256))
+_SOURCE = (
+    "appsrc name=source is-live=true format=time max-bytes=0 "
+    "caps=video/x-{codec},stream-format=byte-stream,alignment=au,width={width},height={height},framerate={rate}/1 "
+    "! rtp{codec}pay pt=96 config-interval=0 name="
 )
+_SOUND = (
+    "appsrc name=sound is-live=true format=time max-bytes=0 caps=audio/x-alaw,rate=8000,channels=1 "
+    "! rtppcmapay pt=8 name="
+)
+# A millisecond of silence.
+_QUIET = b"\xd5" * 8
+LAUNCHES = {
+    "video": f"( {_SOURCE}pay0 )",
+    "sound": f"( {_SOURCE}pay0 {_SOUND}pay1 )",
+    "audio": f"( {_SOUND}pay0 )",
+    "lossy": f"( {_SOURCE}payload ! identity name=pay0 drop-probability=0.25 )",
+}
+"""What a stream is made of; in `lossy` one packet in four gets lost within the camera."""
+
+
+@dataclass(frozen=True)
+class Mode:
+    """What a camera does.
+
+    Attributes:
+        clip: what it shows, where that is not its own picture.
+        clock: levels of the clock's ground and digits, where the clip has room for one.
+        launch: what its stream is made of.
+        slower: how many times as long each picture lasts.
+        stuck: whether all pictures bear the time of the first.
+        noise: whether the pictures' contents are random bytes.
+        seconds: how long each reader gets pictures.
+        starts: whether a reader gets a first picture, or no more than what describes the stream.
+    """
+
+    clip: str = ""
+    clock: tuple[int, int] = (16, 235)
+    codec: str = "h264"
+    launch: str = "video"
+    slower: int = 1
+    stuck: bool = False
+    noise: bool = False
+    seconds: float = float("inf")
+    starts: bool = True
+
+    @property
+    def way(self) -> Mode:
+        """The same but for what it shows: a change of this ends what is running."""
+        return replace(self, clip="", clock=(0, 0), noise=False, starts=True)
+
+
+_DARK = (17, 19)
+MODES = {
+    "moving": Mode(),
+    **{
+        name: Mode(name)
+        for name in (
+            *("frozen", "black", "grey", "video-loss", "no-signal", "corridor", "still", "night", "snow", "rare-key"),
+            *("moved", "blurred", "covered", "loop", "small"),
+        )
+    },
+    "dark": Mode("dark", _DARK),
+    "silent": Mode(starts=False),
+    "hevc": Mode("hevc", codec="h265"),
+    "sound": Mode(launch="sound"),
+    "audio-only": Mode(launch="audio"),
+    "packets-missing": Mode(launch="lossy"),
+    "half-rate": Mode(slower=2),
+    "stuck-time": Mode(stuck=True),
+    "random-slices": Mode(noise=True),
+    "stalls": Mode(seconds=4),
+}
 
 
 def access_units(clip: bytes) -> list[bytes]:
@@ -54,31 +125,95 @@ def without_key_picture(units: list[bytes]) -> bytes:
     return sets + units[1]
 
 
+def scrambled(unit: bytes) -> bytes:
+    """A picture whose parts begin as they should and go on with random bytes."""
+    made = bytearray()
+    for nal in nals(unit):
+        content = os.urandom(len(nal)).translate(_NO_START) if is_slice(nal) else nal[12:]
+        made += b"\x00\x00\x00\x01" + nal[:12] + content
+    return bytes(made)
+
+
 @dataclass
 class Channel:
-    """One stream of one camera: its clips, and the picture it shows at present."""
+    """One stream of one camera: its clips, and what it does at present."""
 
     camera: str
     clip: str
     kind: str
     rate: int
+    width: int
+    height: int
     pictures: dict[str, str]
     clips: dict[str, list[bytes]] = field(default_factory=dict)
 
-    def units(self, picture: str) -> list[bytes]:
-        """Return the pictures of the clip to be shown, loaded once."""
-        name = f"{self.clip if picture in {'moving', 'silent'} else picture}-{self.kind}"
+    @property
+    def mode(self) -> Mode:
+        """What it does at present."""
+        word = self.pictures.get(f"{self.camera}/{self.kind}") or self.pictures.get(self.camera, "moving")
+        if word.startswith("camera-"):
+            return Mode(word.removeprefix("camera-"))
+        return MODES[word]
+
+    @property
+    def launch(self) -> str:
+        """What its stream is made of."""
+        mode = self.mode
+        shape = {"width": self.width, "height": self.height, "rate": self.rate}
+        return LAUNCHES[mode.launch].format(codec=mode.codec, **shape)
+
+    def units(self, clip: str) -> list[bytes]:
+        """Return the pictures of a clip, loaded once."""
+        name = f"{clip}-{self.kind}"
         if name not in self.clips:
             self.clips[name] = access_units((CLIPS / f"{name}.h264").read_bytes())
         return self.clips[name]
 
+    def first(self, moment: float) -> int:
+        """The number of the picture with which a reader starts who comes at a moment: the latest key picture."""
+        mode = self.mode
+        number, units = int(moment) * self.rate, self.units(mode.clip or self.clip)
+        while mode.codec == "h264" and not is_key(units[number % len(units)]):
+            number -= 1
+        return number
+
     def unit(self, number: int, *, first: bool) -> bytes | None:
         """Return picture `number`, or nothing where the camera keeps silent; `first` is a reader's first."""
-        picture = self.pictures.get(self.camera, "moving")
-        units = self.units(picture)
-        if picture == "silent":
+        mode = self.mode
+        units = self.units(mode.clip or self.clip)
+        if not mode.starts:
             return without_key_picture(units) if first else None
-        return units[number % len(units)]
+        unit = units[number % len(units)]
+        if mode.noise:
+            return scrambled(unit)
+        if mode.codec == "h264" and has_room(unit):
+            return bytes(self.row(unit, mode.clock).over(unit, time.strftime("%d%H%M%S")))
+        return unit
+
+    def row(self, unit: bytes, clock: tuple[int, int]) -> Row:
+        """What writes the clock over a key picture."""
+        sps = next(nal for nal in nals(unit) if nal[0] & 31 == 7)
+        return Row(Geometry.of(sps, self.width), *clock)
+
+
+def is_key(unit: bytes) -> bool:
+    """Whether a picture depends on no other."""
+    return any(nal[0] & 31 == 5 for nal in nals(unit))
+
+
+def has_room(unit: bytes) -> bool:
+    """Whether a key picture lacks its top row."""
+    slices = [nal for nal in nals(unit) if nal[0] & 31 == 5]
+    # The first number of a slice is where it begins: a single bit where that is the top.
+    return bool(slices) and not slices[0][1] & 0x80
+
+
+def push(source: Gst.Element, data: bytes, moment: int, duration: int) -> bool:
+    """Hand something over that is to be sent."""
+    buffer = Gst.Buffer.new_wrapped(data)
+    buffer.pts = buffer.dts = moment
+    buffer.duration = duration
+    return bool(source.emit("push-buffer", buffer) == Gst.FlowReturn.OK)
 
 
 class Feed:
@@ -87,9 +222,12 @@ class Feed:
     def __init__(self, media: GstRtspServer.RTSPMedia, channel: Channel) -> None:
         """Start with the key picture of this second: what a reader sees depends on when it looks."""
         self.channel = channel
+        self.mode = channel.mode
         self.pipeline = media.get_element()
         self.source = self.pipeline.get_by_name("source")
-        self.start = int(time.monotonic()) * channel.rate
+        self.sound = self.pipeline.get_by_name("sound")
+        self.start = channel.first(time.monotonic())
+        self.until = time.monotonic() + self.mode.seconds
         self.sent = 0
         self.origin: int | None = None
         self.timer = GLib.timeout_add(_SOON, self.tick)
@@ -100,15 +238,16 @@ class Feed:
         """Return the running time of the stream, once it has a clock and the time at which it began."""
         # Another thread sets first the one and then the other. Between them the running time is that since the machine
         # was started: a picture of that time would wait in the sink for days, and all others behind it.
-        clock, base = self.source.get_clock(), self.source.get_base_time()
+        source = self.source or self.sound
+        clock, base = source.get_clock(), source.get_base_time()
         return clock.get_time() - base if clock and base else None
 
     def tick(self) -> bool:
         """Send all pictures that are due, and wait for the next: each has its time, so that delays never add up."""
         if self.over:
             return False
-        now, interval = self.now(), Gst.SECOND // self.channel.rate
-        if now is None:
+        now, interval = self.now(), self.mode.slower * Gst.SECOND // self.channel.rate
+        if now is None or time.monotonic() > self.until:
             return True
         if self.origin is None or self.origin + self.sent * interval > now + interval:
             # The first picture, or the stream's time has begun anew.
@@ -121,14 +260,13 @@ class Feed:
         return False
 
     def send(self, moment: int, duration: int) -> bool:
-        """Send one picture; false when it is not taken now."""
-        unit = self.channel.unit(self.start + self.sent, first=self.sent == 0)
+        """Send one picture, and the sound of its time; false when it is not taken now."""
+        if self.sound and not push(self.sound, _QUIET * (duration // _MILLISECOND), moment, duration):
+            return False
+        unit = self.channel.unit(self.start + self.sent, first=self.sent == 0) if self.source else None
         if unit is None:
             return True
-        buffer = Gst.Buffer.new_wrapped(unit)
-        buffer.pts = buffer.dts = moment
-        buffer.duration = duration
-        return bool(self.source.emit("push-buffer", buffer) == Gst.FlowReturn.OK)
+        return push(self.source, unit, self.origin if self.mode.stuck and self.origin else moment, duration)
 
     def stop(self, _media: GstRtspServer.RTSPMedia) -> None:
         """End with the reader."""
@@ -206,10 +344,10 @@ def authentication(device: dict[str, Any]) -> GstRtspServer.RTSPAuth:
     return auth
 
 
-def factory(stream: dict[str, Any], channel: Channel) -> GstRtspServer.RTSPMediaFactory:
+def factory(channel: Channel) -> GstRtspServer.RTSPMediaFactory:
     """Make what serves one stream; each reader gets its own, so that no reader can hold up another."""
     made = GstRtspServer.RTSPMediaFactory()
-    made.set_launch(LAUNCH.format(**stream))
+    made.set_launch(channel.launch)
     made.set_shared(False)
     made.set_latency(0)
     permissions = GstRtspServer.RTSPPermissions()
@@ -220,13 +358,12 @@ def factory(stream: dict[str, Any], channel: Channel) -> GstRtspServer.RTSPMedia
     return made
 
 
-def read_pictures(device: str, into: dict[str, str]) -> bool:
-    """Read which picture each camera shows; called again at the next signal."""
+def read_pictures(device: str, into: dict[str, str]) -> None:
+    """Read what each camera does."""
     file = PICTURES / f"{device}.json"
     into.clear()
     if file.exists():
         into.update(json.loads(file.read_text(encoding="utf-8")))
-    return True
 
 
 def tell_systemd(message: bytes) -> None:
@@ -246,16 +383,30 @@ def main(name: str) -> None:
     server = GstRtspServer.RTSPServer()
     server.set_address("0.0.0.0")  # noqa: S104 - within its own network namespace
     server.set_service(str(device["port"]))
-    mounts = Mounts()
+    mounts, served = Mounts(), []
     for stream in device["streams"]:
-        channel = Channel(stream["camera"], stream["clip"], stream["kind"], stream["rate"], pictures)
-        mounts.add_factory(stream["target"], factory(stream, channel))
+        target = stream.pop("target")
+        channel = Channel(**stream, pictures=pictures)
+        made = factory(channel)
+        mounts.add_factory(target, made)
+        served.append((channel, made))
     server.set_mount_points(mounts)
     server.set_auth(authentication(device))
     if not server.attach(None):
         sys.exit(f"{name}: port {device['port']} cannot be opened")
     loop = GLib.MainLoop()
-    GLib.unix_signal_add(GLib.PRIORITY_HIGH, signal.SIGHUP, read_pictures, name, pictures)
+
+    def reload() -> bool:
+        before = [channel.mode.way for channel, _ in served]
+        read_pictures(name, pictures)
+        for channel, made in served:
+            made.set_launch(channel.launch)
+        if before != [channel.mode.way for channel, _ in served]:
+            # What runs is made in another way: readers come again, as after a change of settings on a real one.
+            server.client_filter(lambda *_: GstRtspServer.RTSPFilterResult.REMOVE)
+        return True
+
+    GLib.unix_signal_add(GLib.PRIORITY_HIGH, signal.SIGHUP, reload)
     # Sessions of readers that vanished are only forgotten when asked.
     GLib.timeout_add_seconds(2, lambda: server.get_session_pool().cleanup() >= 0)
     tell_systemd(b"READY=1")

@@ -1,0 +1,55 @@
+"""The page docs/verdicts.md, made from what is stored."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+
+from .faults import FAULTS
+from .outcome import Judgement
+from .table import WIDTH, last_lines, table, wrongs
+
+_HEAD = """\
+# What verify says of faults
+
+Faults are seeded in the lab, one after the other and where none can mask another several at a time, and `provisioner
+verify` looks at each as often as the last column says. `scripts/seeded` does that and prints this page's tables;
+`scripts/seeded --printed` prints what is stored of the last time. The faults are in `tests/lab/seeded/faults.py`, what
+was seen in `tests/lab/seeded/real.json` and `standin.json`; a test compares this page with both.
+
+Each look stands for itself: `verify --once` counts one failure as one and remembers nothing of the faults before, and
+`--picture full` looks longer where a picture is broken. **Expected** is the verdict, the cause, and the layer of the
+place; the place is right where the incident's object is the one that was broken, too, and some faults have several
+causes that are right. **Incidents** are those with a path of the fault: one is right for a fault. **Stable** is how
+many looks said the same. A *healthy* row is a state that looks like a fault and is none. A row is of the last time that
+its fault was seeded, which may be older than the code.
+
+What the lab cannot show: pictures are synthetic, its twelve cameras are programs, and what lasts for hours lasts for
+seconds here.
+"""
+
+
+def page(real: Sequence[Judgement], standin: Sequence[Judgement]) -> str:
+    """The page as it has to be."""
+    other = [one for one in standin if not one.is_right]
+    parts = [
+        _HEAD,
+        "## On MediaMTX",
+        "\n".join(table(real)),
+        "\n".join(last_lines(real)),
+        *_untried(real),
+        "### What is wrong there",
+        "\n".join(wrongs(real)),
+        "## On the stand-in",
+        f"Where MediaMTX cannot be had the lab takes the stand-in. Of the faults {len(standin)} were tried on it:",
+        "\n".join(last_lines(standin)),
+        "\n".join(wrongs(standin)) if other else "Nothing is wrong there.",
+    ]
+    return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def _untried(judged: Sequence[Judgement]) -> list[str]:
+    """A paragraph that names the faults of which nothing is stored."""
+    tried = {one.fault.name for one in judged}
+    names = [fault.name for fault in FAULTS if fault.name not in tried]
+    return [textwrap.fill(f"Not tried yet: {'; '.join(names)}.", WIDTH)] if names else []

@@ -1,0 +1,37 @@
+"""Seeded faults: a few in every merge, all of them in a soak. The table of all of them is docs/verdicts.md."""
+
+from __future__ import annotations
+
+import pytest
+
+from .deployment import Deployment
+from .seeded.fault import Fault
+from .seeded.faults import FAULTS, SAMPLE
+from .seeded.outcome import Judgement
+from .seeded.run import Seeding
+from .seeded.table import seen
+
+pytestmark = [pytest.mark.lab, pytest.mark.destructive]
+_SAMPLE = tuple(fault for fault in FAULTS if fault.name in SAMPLE)
+
+
+def wrong(deployment: Deployment, faults: tuple[Fault, ...]) -> list[str]:
+    possible = tuple(fault for fault in faults if deployment.engine.is_real or not fault.real_only)
+    by_name = {fault.name: fault for fault in possible}
+    judged = [Judgement(by_name[found.fault], found) for found in Seeding(deployment).results(possible, 1)]
+    assert len(judged) == len(possible)
+    return [
+        f"{one.fault.name}: {one.fault.expected} was expected, and {seen(one.said)} was seen, {one.outcome.elsewhere}"
+        for one in judged
+        if not (one.is_right and one.outcome.mended)
+    ]
+
+
+def test_a_sample_of_the_seeded_faults_is_named_and_placed(deployment: Deployment) -> None:
+    assert len(_SAMPLE) == len(SAMPLE)
+    assert wrong(deployment, _SAMPLE) == []
+
+
+@pytest.mark.soak
+def test_every_seeded_fault_is_as_the_page_has_it(deployment: Deployment) -> None:
+    assert wrong(deployment, FAULTS) == []

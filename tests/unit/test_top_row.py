@@ -1,0 +1,97 @@
+"""The clock over the lab's clips: a decoder takes it without a word, and shows what was written."""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.lab.cameras import Picture
+
+LAB = Path(__file__).parents[1] / "lab/image/guest/usr/local/lib/lab"
+
+
+@pytest.fixture
+def lab_modules(monkeypatch: pytest.MonkeyPatch) -> tuple[Any, Any]:
+    """The modules as the lab's cameras import them."""
+    monkeypatch.syspath_prepend(str(LAB))
+    return importlib.import_module("clips"), importlib.import_module("top_row")
+
+
+@cache
+def _units(clips: Any, tmp: Path, kind: str) -> list[bytes]:
+    clips.CLIPS = tmp
+    clip = clips.Clip("7", clips.CAMERAS[7].graph, 2)
+    clips.prepare(clip, kind)
+    found: list[bytes] = clips.access_units((tmp / f"7-{kind}.h264").read_bytes())
+    return found
+
+
+def _decoded(stream: bytes, width: int, height: int) -> tuple[list[bytes], str]:
+    """The luma of each picture, and what the decoder complained of."""
+    words = [
+        "ffmpeg",
+        "-nostdin",
+        "-v",
+        "warning",
+        "-f",
+        "h264",
+        "-i",
+        "-",
+        "-pix_fmt",
+        "yuv420p",
+        "-f",
+        "rawvideo",
+        "-",
+    ]
+    done = subprocess.run(words, input=stream, capture_output=True, check=True, timeout=60)
+    luma, size = width * height, width * height * 3 // 2
+    return [done.stdout[at : at + luma] for at in range(0, len(done.stdout), size)], done.stderr.decode()
+
+
+@pytest.mark.parametrize("kind", ["sub", "main"])
+def test_the_clock_is_decoded_as_it_was_written(lab_modules: tuple[Any, Any], tmp_path: Path, kind: str) -> None:
+    clips, top_row = lab_modules
+    width, height = clips.SIZES[kind]
+    units = _units(clips, tmp_path, kind)
+    sps = next(nal for nal in top_row.nals(units[0]) if nal[0] & 31 == 7)
+    row = top_row.Row(top_row.Geometry.of(sps, width))
+    texts = ["26054200", "26054201"]
+    stream = b"".join(row.over(unit, texts[number // 10]) for number, unit in enumerate(units))
+    pictures, complaints = _decoded(stream, width, height)
+    assert complaints == ""
+    assert len(pictures) == len(units) == 20
+    for number, picture in enumerate(pictures):
+        for line, written in enumerate(top_row.digits(texts[number // 10], 16, 235)):
+            # A dependent picture has the row of the key picture before it.
+            assert picture[line * width : line * width + len(written)] == written, (number, line)
+    assert pictures[0][width * 16 :] != pictures[5][width * 16 :]
+
+
+@given(st.lists(st.sampled_from([0, 0, 0, 1, 2, 3, 4, 255]), max_size=40).map(bytes))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_content_looks_like_the_start_of_another_unit(lab_modules: tuple[Any, Any], content: bytes) -> None:
+    _, top_row = lab_modules
+    written = top_row.escaped(content)
+    assert not any(bytes([0, 0, last]) in written for last in (0, 1, 2))
+    assert top_row.plain(written) == content
+
+
+def test_a_picture_never_comes_twice(lab_modules: tuple[Any, Any], tmp_path: Path) -> None:
+    clips, top_row = lab_modules
+    key = _units(clips, tmp_path, "sub")[0]
+    sps = next(nal for nal in top_row.nals(key) if nal[0] & 31 == 7)
+    row = top_row.Row(top_row.Geometry.of(sps, clips.SIZES["sub"][0]))
+    assert len({row.over(key, f"{second:08}") for second in range(200)}) == 200
+
+
+def test_the_modes_of_the_cameras_are_those_of_the_control() -> None:
+    program = (LAB / "camera.py").read_text(encoding="utf-8")
+    modes = program[program.index("MODES = {") : program.index("def access_units")]
+    assert [picture for picture in Picture if f'"{picture.value}"' not in modes] == []
