@@ -31,7 +31,7 @@ def main() -> int:
         looks = list(collect(size, options.workers))
         if options.looks is not None:
             write(looks, options.looks)
-    found = figures(judge_all(looks), options.seed)
+    found = figures(judge_all(looks, options.seed), options.seed)
     if options.json is not None:
         options.json.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
     sys.stdout.write("\n".join(page(found)) + "\n")

@@ -16,18 +16,22 @@ from typing import TypedDict
 
 from provisioner.hosts.document import fields_of
 from provisioner.verify.memory import PathMemory, after
+from provisioner.verify.picture.hours import Hours, hours_of
 from provisioner.verify.picture.measures import Picture, picture_in
 from provisioner.verify.picture.rules import Agreed, Before, Judgement, State, judged
 from provisioner.verify.reference import Reference, References, judge_view, lasting
 from provisioner.verify.result import PathLook as Looked
 from provisioner.verify.result import Verdict
 from provisioner.verify.view import PictureView
+from tests.pictures.cameras import Light, camera_of
 from tests.pictures.collecting import SITE, Look
 from tests.pictures.faults import HARD, SOFT, Fault
 
 _FIRST = datetime(2021, 6, 1, 19, 30, tzinfo=UTC)
 """Half past two at night in Vietnam."""
 _NOON = timedelta(hours=-14)
+_DARK_HOURS = (hours_of("18:00-06:00"),)
+"""Of rooms without light, as an inventory has them: a room without any light is as black as a picture that failed."""
 _WIDTH = 120
 _BOUND = 3.0
 """Of none in n, the true share is below 3/n with 95 % (the rule of three)."""
@@ -62,13 +66,14 @@ class Night:
 
 @dataclass(slots=True)
 class Camera:
-    """What is known of one camera while its nights are judged."""
+    """What is known of one camera while its nights are judged: when it may see nothing, and what was accepted."""
 
+    dark_hours: tuple[Hours, ...] = ()
     references: References = ()
     memory: PathMemory = field(default_factory=PathMemory)
 
 
-def judge_all(looks: Sequence[Look]) -> list[Night]:
+def judge_all(looks: Sequence[Look], seed: int) -> list[Night]:
     """Every look judged in its order: references first, then healthy nights, then each fault from a healthy memory."""
     references = _references(looks)
     nights: list[Night] = []
@@ -77,7 +82,8 @@ def judge_all(looks: Sequence[Look]) -> list[Night]:
         if not _is_reference(look):
             by_camera[look.camera].append(look)
     for number, of in sorted(by_camera.items()):
-        nights += _of_camera(number, of, references)
+        dark = camera_of(seed, number).night is Light.DARK
+        nights += _of_camera(number, of, references, _DARK_HOURS if dark else ())
     return nights
 
 
@@ -94,17 +100,19 @@ def _references(looks: Iterable[Look]) -> dict[int, References]:
     return found
 
 
-def _of_camera(number: int, looks: Sequence[Look], references: Mapping[int, References]) -> list[Night]:
+def _of_camera(
+    number: int, looks: Sequence[Look], references: Mapping[int, References], dark_hours: tuple[Hours, ...]
+) -> list[Night]:
     site = range(number // SITE * SITE, (number // SITE + 1) * SITE)
     others = {f"cam-{other}": references[other] for other in site if other != number and references.get(other)}
-    healthy = Camera(references.get(number, ()))
+    healthy = Camera(dark_hours, references.get(number, ()))
     nights = [_judged(look, healthy, others) for look in looks if look.fault == Fault.NONE.value]
-    spell = Camera(healthy.references)
+    spell = Camera(dark_hours, healthy.references)
     for before, look in zip([None, *looks], looks, strict=False):
         if look.fault == Fault.NONE.value:
             continue
         if before is None or before.fault != look.fault or look.night <= before.night:
-            spell = Camera(healthy.references, replace(PathMemory(), noise=healthy.memory.noise))
+            spell = Camera(dark_hours, healthy.references, replace(PathMemory(), noise=healthy.memory.noise))
         nights.append(_judged(look, spell, others))
     return nights
 
@@ -113,9 +121,8 @@ def _judged(look: Look, camera: Camera, others: Mapping[str, References]) -> Nig
     picture, at = _picture(look), _FIRST + timedelta(days=look.night)
     if picture is None:
         return Night(look, True, "", False, None, frozenset(), ())  # noqa: FBT003 (fields in their order)
-    judgement = judged(
-        picture, at, Agreed(fps=look.agreed_fps), Before(camera.memory.keys, camera.memory.noise), look.damaged
-    )
+    agreed = Agreed(fps=look.agreed_fps, dark_hours=camera.dark_hours)
+    judgement = judged(picture, at, agreed, Before(camera.memory.keys, camera.memory.noise), look.damaged)
     dark = judgement.state is State.DARK
     seen = judge_view(view_of(picture), camera.references, others, at, dark=dark)
     kinds = _kinds(judgement, seen.kinds)
