@@ -14,7 +14,6 @@ PLANNED = {
     "pull_nat_map": "`pull_nat_map`",
     "routed": "`routed`",
     "publish": "`publish`",
-    "References of pictures": "References of pictures",
 }
 _SAYS_SO = re.compile(r"\b(?:is|are) planned\b|\bPlanned\b|\bplanned and not built\b|\bnot built\b|\bnot built yet\b")
 # What a page says about saying so.
