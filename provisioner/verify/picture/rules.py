@@ -72,6 +72,8 @@ _EQUAL_SHARE: Final = 0.05
 # A clock of pictures that hardly goes. Where a network is too slow pictures come later than they are shown, and faster
 # where they were held up: neither says anything of the camera's clock.
 _CLOCK_SLOW: Final = 10.0
+# So large a part of the wanted pictures comes where the line and our host keep up.
+_IN_TIME: Final = 0.75
 _LONG_ENOUGH_S: Final = 2.0
 _KBIT: Final = 125.0
 
@@ -194,7 +196,7 @@ def _faults(picture: Picture, agreed: Agreed, before: Before, damaged: int, *, d
         yield again
     if corrupt is not None:
         yield corrupt
-    yield from filter(None, (stuck_clock(picture.packets), slow_rate(picture, agreed), low_bits(picture, agreed)))
+    yield from filter(None, (stuck_clock(picture, agreed), slow_rate(picture, agreed), low_bits(picture, agreed)))
 
 
 # --- one picture ----------------------------------------------------------------------------------
@@ -278,17 +280,24 @@ def corruption(picture: Picture, damaged: int) -> Fault | None:
     return Fault(Cause.CORRUPT, f"{said}: look at the camera's network and its uplink")
 
 
-def stuck_clock(packets: Packets) -> Fault | None:
+def stuck_clock(picture: Picture, agreed: Agreed) -> Fault | None:
     """A stream whose pictures are not marked with the time at which they are shown."""
+    packets = picture.packets
     if packets.equal >= max(_EQUAL, _EQUAL_SHARE * packets.count):
         said = f"{packets.equal} of {packets.count} pictures have the time of the one before"
     elif packets.backward:
         said = f"{packets.backward} of {packets.count} pictures have a time long before that of earlier ones"
-    elif _is_long(packets) and packets.span_s < packets.arrived_s / _CLOCK_SLOW:
+    elif _is_long(packets) and packets.span_s < packets.arrived_s / _CLOCK_SLOW and _is_in_time(picture, agreed):
         said = f"its pictures of {packets.arrived_s:.1f} s are marked as {packets.span_s:.1f} s"
     else:
         return None
     return Fault(Cause.TIME_STUCK, f"{said}: players stop or jump; restart the camera")
+
+
+def _is_in_time(picture: Picture, agreed: Agreed) -> bool:
+    """Whether as many pictures come as are wanted; a slow line or a busy host brings fewer, whatever their marks."""
+    packets, wanted = picture.packets, agreed.fps or picture.declared_fps
+    return wanted is not None and packets.count >= _IN_TIME * wanted * packets.arrived_s
 
 
 def _is_long(packets: Packets) -> bool:
