@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from provisioner.base.counted import counted
 from provisioner.desired.spec import HostSpec
 from provisioner.verify.case import PASSED, Case, Check, failed
 from provisioner.verify.evidence import Read
@@ -86,7 +87,7 @@ def received_check(case: Case) -> Check:
         return failed(case.device_layer, case.device_name, Cause.STARVED, detail)
     if not _is_late(seen) and not lacking and not _is_disordered(case):
         return PASSED
-    many = f"; so with {len(lacking)} of its {len(others)} other streams" if lacking else ""
+    many = f"; so with {len(lacking)} of {counted(len(others), 'other stream')}" if lacking else ""
     detail = f"{part} came over the site's line to {case.target.relay.id}{many}: it is too slow, or somebody fills it"
     return failed(Layer.SITE, case.target.path.facility, Cause.STARVED, detail)
 
@@ -185,8 +186,7 @@ def _thrown(sessions: Iterable[Delivery]) -> str:
     if not losing:
         return ""
     thrown, seconds = sum(one.discarded for one in losing), max(one.seconds for one in losing)
-    readers = f"{len(losing)} readers" if len(losing) > 1 else "a reader"
-    return f" ({thrown} packets to {readers} in {seconds:.0f} s)"
+    return f" ({counted(thrown, 'packet')} to {counted(len(losing), 'reader')} in {seconds:.0f} s)"
 
 
 def _part(seen: Seen) -> str:

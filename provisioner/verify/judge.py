@@ -82,7 +82,7 @@ def judge(
     specs = {target.relay.id: target.relay for target in targets}
     relays = {host: one.relay for host, one in evidence.items() if host in specs and one.relay is not None}
     origins = {host: origins_of(specs[host], relay) for host, relay in relays.items()}
-    verdicts = []
+    verdicts, quarantined = [], []
     for target in sorted(targets, key=lambda one: (one.path.name, one.relay.id)):
         host = evidence.get(target.relay.id)
         if host is None or host.relay is None:
@@ -100,8 +100,12 @@ def judge(
             references=references.get(target.path.name, ()),
             others=references_beside(target.path.name, target.path.facility, references),
         )
+        # Who is quarantined is nobody else's matter: what belongs together is seen without it.
         verdicts.append(_judged(case, levels, checked_at))
-    return as_wholes(verdicts, targets)
+        if (quarantine := quarantine_check(case)) is not None:
+            quarantined.append(_judged(case, levels, checked_at, quarantine))
+    kept = {(one.path, one.relay): one for one in as_wholes(quarantined, targets)}
+    return tuple(kept.get((one.path, one.relay), one) for one in as_wholes(verdicts, targets))
 
 
 def not_reached(target: PathToCheck, detail: str) -> PathVerdict:
@@ -120,8 +124,7 @@ def _without_evidence(target: PathToCheck, host: HostEvidence | None) -> PathVer
     return _verdict(target, Verdict.UNKNOWN, (), Shortfall(Layer.HOST, target.relay.id, cause, detail), None)
 
 
-def _judged(case: Case, levels: Sequence[Level], checked_at: datetime) -> PathVerdict:
-    quarantine = quarantine_check(case)
+def _judged(case: Case, levels: Sequence[Level], checked_at: datetime, quarantine: Check | None = None) -> PathVerdict:
     checks = tuple(_CheckedLevel(level, _checked(level, case, quarantine)) for level in levels)
     checks = tuple(one for one in checks if one.check.applies)
     verdict, shortfall = _conclusion(checks)

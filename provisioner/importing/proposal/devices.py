@@ -256,7 +256,7 @@ class DeviceDraft:
             {"channel", "ip_channel"} if not recorder or record.get("channel") or record.get("ip_channel") else set()
         )
         for key, value in device.known.items():
-            if key in gone | {"id", "streams"} or value is None:
+            if key in gone | {"id", "streams"} or value in (None, []):
                 continue
             self._draft.want(record, ("cameras", device.id, key), key, value)
         for name, stream in device.known_streams.items():

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
 from typing import Final
 
+from provisioner.base.counted import counted
 from provisioner.verify.picture.hours import Hours
 from provisioner.verify.picture.measures import Packets, Picture, Scene
 from provisioner.verify.result import Cause
@@ -274,7 +275,7 @@ def corruption(picture: Picture, damaged: int) -> Fault | None:
     elif picture.missed >= _COMPLAINTS:
         said = f"{picture.missed} packets are missing between the relay and its reader"
     elif packets.gaps >= max(_GAPS, _GAPS_SHARE * packets.count):
-        said = f"{packets.gaps} times in {packets.count} pictures the next one did not come"
+        said = f"{packets.gaps} times in {counted(packets.count, 'picture')} the next one did not come"
     else:
         return None
     return Fault(Cause.CORRUPT, f"{said}: look at the camera's network and its uplink")
@@ -284,9 +285,9 @@ def stuck_clock(picture: Picture, agreed: Agreed) -> Fault | None:
     """A stream whose pictures are not marked with the time at which they are shown."""
     packets = picture.packets
     if packets.equal >= max(_EQUAL, _EQUAL_SHARE * packets.count):
-        said = f"{packets.equal} of {packets.count} pictures have the time of the one before"
+        said = f"of {counted(packets.count, 'picture')}, {packets.equal} with the time of the one before"
     elif packets.backward:
-        said = f"{packets.backward} of {packets.count} pictures have a time long before that of earlier ones"
+        said = f"of {counted(packets.count, 'picture')}, {packets.backward} timed long before earlier ones"
     elif _is_long(packets) and packets.span_s < packets.arrived_s / _CLOCK_SLOW and _is_in_time(picture, agreed):
         said = f"its pictures of {packets.arrived_s:.1f} s are marked as {packets.span_s:.1f} s"
     else:
