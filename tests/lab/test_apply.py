@@ -159,6 +159,7 @@ def test_rules_that_would_lock_the_controller_out_are_refused_by_the_host_too(de
 
 
 @pytest.mark.destructive
+@pytest.mark.soak
 def test_a_lock_out_forced_past_the_check_heals_itself_within_ninety_seconds(deployment: Deployment) -> None:
     shut_out(deployment)
     work = session(deployment)

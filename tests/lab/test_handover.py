@@ -63,6 +63,7 @@ def _served(deployment: Deployment) -> dict[str, set[str]]:
     return found
 
 
+@pytest.mark.soak
 def test_both_carriers_serve_until_the_new_connection_is_the_plan(handed_back: Deployment) -> None:
     deployment = handed_back
     # A site whose peer a test before took away and gave back makes its next handshake after two minutes.

@@ -52,6 +52,7 @@ def verdicts_of(found: dict[str, Any]) -> set[tuple[str, str]]:
     return {(p["verdict"], p["cause"]) for p in found["paths"] if p["path"] in MINE}
 
 
+@pytest.mark.soak
 def test_a_refused_password_is_tried_three_times_at_most_and_comes_back_with_another(deployment: Deployment) -> None:
     verified(deployment, until=all_up)
     camera, before = deployment.lab.camera(CAMERA), started(deployment)
@@ -123,6 +124,7 @@ def test_channels_of_a_recorder_share_its_tries(deployment: Deployment) -> None:
     assert all_up(verified(deployment, *ONLY, until=all_up))
 
 
+@pytest.mark.soak
 def test_a_wrong_password_of_an_apply_goes_back_with_it_and_stays_out_where_it_is_wanted(
     deployment: Deployment,
 ) -> None:

@@ -248,6 +248,7 @@ def test_a_new_mediamtx_is_tried_aside_switched_and_can_be_left_again(deployment
     assert fingerprint(deployment.lab, RELAY).differences(before) == ["file /etc/provisioner/trust.json"]
 
 
+@pytest.mark.soak
 def test_a_new_mediamtx_that_gives_no_picture_is_left_again(deployment: Deployment) -> None:
     before = fingerprint(deployment.lab, RELAY)
     find = "sed -n 's/^ExecStart=\\([^ ]*\\) .*/\\1/p' /etc/systemd/system/provisioner-mediamtx.service"
