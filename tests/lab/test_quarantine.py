@@ -106,6 +106,7 @@ def test_a_refused_password_is_tried_three_times_at_most_and_comes_back_with_ano
     deployment.document("apply", "--yes", *ONLY)
 
 
+@pytest.mark.soak
 def test_channels_of_a_recorder_share_its_tries(deployment: Deployment) -> None:
     verified(deployment, until=all_up)
     recorder = deployment.lab.camera("kcl-bg-002/cam-01")
