@@ -8,24 +8,13 @@ from typing import Unpack
 
 import click
 
-from provisioner.apply import exit_code
-from provisioner.base.errors import ApplyError, UsageError
+from provisioner.base.errors import UsageError
 from provisioner.cli.context import Invocation, today
-from provisioner.cli.held_text import code_with_held, held_lines
 from provisioner.cli.interrupt import stoppable
 from provisioner.cli.limit import hosts_limit_option
-from provisioner.cli.output import print_document
 from provisioner.cli.plan_text import ending_lines as plan_ending_lines
 from provisioner.cli.plan_text import plan_lines
-from provisioner.cli.results import (
-    RolloutChoices,
-    code_of,
-    ending_lines,
-    host_line,
-    note_lines,
-    rollout_options,
-    run_options_of,
-)
+from provisioner.cli.results import RolloutChoices, rollout_options, run_options_of, show_applied
 from provisioner.cli.terminal import stderr_of
 from provisioner.cli.word import Place
 from provisioner.desired.limit import parse_limits
@@ -84,9 +73,7 @@ def apply(
                 planned = make_plan(session, parse_limits(limits), allow=parse_allowances(allows))
                 _ask(invocation, planned, yes=yes)
                 applied = apply_plan(session, planned, options=options)
-    _show(invocation, applied)
-    incomplete = ApplyError.exit_code if applied.remaining or applied.notes else 0
-    return code_with_held(code_of(applied, exit_code(applied.results, incomplete)), applied.held)
+    return show_applied(invocation, applied)
 
 
 def _apply_reviewed(session: Session, saved: str, options: RunOptions, *, given: bool) -> Applied:
@@ -109,14 +96,3 @@ def _ask(invocation: Invocation, planned: Planned, *, yes: bool) -> None:
         raise UsageError("nobody is here to answer whether to apply this plan", hint="add --yes, or name a saved plan")
     if not click.confirm("Apply this plan?", err=True):
         raise click.Abort
-
-
-def _show(invocation: Invocation, applied: Applied) -> None:
-    if invocation.json:
-        print_document(applied.document)
-        return
-    for result in applied.results:
-        for line in (host_line(result), *note_lines(result)):
-            click.echo(line, color=invocation.color)
-    for line in (*held_lines(applied.held), *ending_lines(applied)):
-        click.echo(line, color=invocation.color)

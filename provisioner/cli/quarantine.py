@@ -7,32 +7,21 @@ from typing import Unpack
 
 import click
 
-from provisioner.apply import exit_code
-from provisioner.base.errors import ApplyError, HostError, PolicyError, UsageError
+from provisioner.base.errors import HostError, PolicyError, UsageError
 from provisioner.base.nearest import did_you_mean
 from provisioner.base.printable import printable
 from provisioner.cli.context import Invocation, today
-from provisioner.cli.held_text import code_with_held, held_lines
 from provisioner.cli.interrupt import stoppable
 from provisioner.cli.lazy import NamedGroup
 from provisioner.cli.limit import limit_option
 from provisioner.cli.output import print_document, print_error_line
 from provisioner.cli.quarantine_text import quarantine_lines
-from provisioner.cli.results import (
-    RolloutChoices,
-    code_of,
-    ending_lines,
-    host_line,
-    note_lines,
-    rollout_options,
-    run_options_of,
-)
+from provisioner.cli.results import RolloutChoices, rollout_options, run_options_of, show_applied
 from provisioner.cli.terminal import stdout_of
 from provisioner.desired.limit import Limit, parse_limits
 from provisioner.pipeline import Planned, Session, make_plan
 from provisioner.plan.changes import Resource
 from provisioner.plan.diff import Quarantined
-from provisioner.runs.applied import Applied
 from provisioner.runs.apply import apply_plan
 
 
@@ -111,9 +100,7 @@ def lift(
         planned = _planned(session, names, parse_limits(limits))
         _ask(invocation, planned, yes=yes)
         applied = apply_plan(session, planned, options=options)
-    _show(invocation, applied)
-    incomplete = ApplyError.exit_code if applied.remaining or applied.notes else 0
-    return code_with_held(code_of(applied, exit_code(applied.results, incomplete)), applied.held)
+    return show_applied(invocation, applied)
 
 
 def _planned(session: Session, names: tuple[str, ...], limit: Limit) -> Planned:
@@ -160,14 +147,3 @@ def _ask(invocation: Invocation, planned: Planned, *, yes: bool) -> None:
         raise UsageError("nobody is here to answer whether cameras are asked again", hint="add --yes")
     if not click.confirm("Ask them again?", err=True):
         raise click.Abort
-
-
-def _show(invocation: Invocation, applied: Applied) -> None:
-    if invocation.json:
-        print_document(applied.document)
-        return
-    for result in applied.results:
-        for line in (host_line(result), *note_lines(result)):
-            click.echo(line, color=invocation.color)
-    for line in (*held_lines(applied.held), *ending_lines(applied)):
-        click.echo(line, color=invocation.color)

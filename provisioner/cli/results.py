@@ -7,10 +7,14 @@ from typing import TypedDict, TypeVar
 
 import click
 
-from provisioner.apply import NAMES, GateRules, HostOutcome, HostResult, RolloutOptions, RunEnd, run_ending
+from provisioner.apply import NAMES, GateRules, HostOutcome, HostResult, RolloutOptions, RunEnd, exit_code, run_ending
 from provisioner.base.counted import counted
+from provisioner.base.errors import ApplyError
 from provisioner.base.exit_codes import INTERRUPTED, worst_of
 from provisioner.base.printable import printable
+from provisioner.cli.context import Invocation
+from provisioner.cli.held_text import code_with_held, held_lines
+from provisioner.cli.output import print_document
 from provisioner.cli.word import Amount, ListedWord
 from provisioner.runs.applied import Applied
 from provisioner.runs.options import RunOptions, approval_of
@@ -101,6 +105,18 @@ def ending_lines(applied: Applied, *, going_back: bool = False) -> list[str]:
         for closed in applied.closed
     ]
     return lines + [printable(sentence) for sentence in run_ending(end)]
+
+
+def show_applied(invocation: Invocation, applied: Applied) -> int:
+    """Print what became of hosts, or its document: the exit code, which says as well whether something is left."""
+    if invocation.json:
+        print_document(applied.document)
+    else:
+        hosts = (line for result in applied.results for line in (host_line(result), *note_lines(result)))
+        for line in (*hosts, *held_lines(applied.held), *ending_lines(applied)):
+            click.echo(line, color=invocation.color)
+    incomplete = ApplyError.exit_code if applied.remaining or applied.notes else 0
+    return code_with_held(code_of(applied, exit_code(applied.results, incomplete)), applied.held)
 
 
 def code_of(applied: Applied, code: int) -> int:
