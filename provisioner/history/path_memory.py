@@ -6,7 +6,6 @@ open, so that a row that somebody else wrote, or one of another path, is not tak
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Callable, Collection, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from provisioner.base.canonical import canonical_json
 from provisioner.base.json_document import Document
 from provisioner.history.database import Database, has_table, open_database
 from provisioner.history.place import StatePlace
+from provisioner.history.seal import SealVerdict
 from provisioner.history.tables import path_memories, stored
 
 LARGEST: Final = 64 * 1024
@@ -156,10 +156,8 @@ def _document(place: StatePlace, path: str, row: Row | None) -> Document | None:
 
 
 def _is_own(place: StatePlace, path: str, content: str, seal: str) -> bool:
-    if place.keys.secret is None:
-        return True
-    own = place.keys.seal(_message(place.inventory, path, content))
-    return hmac.compare_digest(own.encode(), seal.encode())
+    message = _message(place.inventory, path, content)
+    return place.keys.secret is None or place.keys.judge_seal(seal, message) is SealVerdict.GENUINE
 
 
 def _message(inventory: str, path: str, text: str) -> str:
