@@ -18,11 +18,13 @@ from provisioner.verify.reference import (
     NEAR,
     Reference,
     References,
+    SiteReferences,
     daylight,
     distance,
     judge_view,
     move_shows,
     references_beside,
+    references_by_site,
 )
 from provisioner.verify.result import PathVerdict, Verdict, VerifyResult
 from provisioner.verify.view import PictureView
@@ -155,14 +157,14 @@ def acceptances(
         renew: whether earlier references are forgotten.
     """
     chosen = {verdict.path for verdict in result.paths}
-    kept = {path: of for path, of in known.items() if not (renew and path in chosen)}
+    kept = references_by_site({path: of for path, of in known.items() if not (renew and path in chosen)})
     return tuple(
         _accepted(_candidate(verdict, known, kept), verdict.checked_at or result.finished_at, run, renew=renew)
         for verdict in result.paths
     )
 
 
-def _candidate(verdict: PathVerdict, known: Mapping[str, References], kept: Mapping[str, References]) -> ViewToAccept:
+def _candidate(verdict: PathVerdict, known: Mapping[str, References], kept: SiteReferences) -> ViewToAccept:
     picture = verdict.picture
     return ViewToAccept(
         verdict=verdict,

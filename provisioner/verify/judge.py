@@ -37,7 +37,7 @@ from provisioner.verify.memory import NOTHING, Memories
 from provisioner.verify.origins import device_of, origins_of
 from provisioner.verify.picture.check import report_of
 from provisioner.verify.quarantine import quarantine_check
-from provisioner.verify.reference import References, references_beside
+from provisioner.verify.reference import References, references_beside, references_by_site
 from provisioner.verify.result import IMPERFECT, Cause, Layer, PathVerdict, Verdict
 from provisioner.verify.wanted import PathToCheck
 from provisioner.verify.wholes import as_wholes
@@ -82,6 +82,7 @@ def judge(
     specs = {target.relay.id: target.relay for target in targets}
     relays = {host: one.relay for host, one in evidence.items() if host in specs and one.relay is not None}
     origins = {host: origins_of(specs[host], relay) for host, relay in relays.items()}
+    sites = references_by_site(references)
     verdicts, quarantined = [], []
     for target in sorted(targets, key=lambda one: (one.path.name, one.relay.id)):
         host = evidence.get(target.relay.id)
@@ -98,7 +99,7 @@ def judge(
             at=checked_at,
             memory=memories.get(target.path.name, NOTHING),
             references=references.get(target.path.name, ()),
-            others=references_beside(target.path.name, target.path.facility, references),
+            others=references_beside(target.path.name, target.path.facility, sites),
         )
         # Who is quarantined is nobody else's matter: what belongs together is seen without it.
         verdicts.append(_judged(case, levels, checked_at))

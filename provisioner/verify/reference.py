@@ -148,15 +148,23 @@ def move_shows(view: PictureView) -> bool:
     return likeness_to_itself(view) > FAR
 
 
-def references_beside(path: str, facility: str, references: Mapping[str, References]) -> Mapping[str, References]:
+SiteReferences = Mapping[str, Mapping[str, References]]
+"""References by site, which is a path's name without camera and stream, and there by camera."""
+
+
+def references_by_site(references: Mapping[str, References]) -> SiteReferences:
+    """References of paths, put together once for all that ask what is beside them."""
+    sites: dict[str, dict[str, References]] = defaultdict(lambda: defaultdict(tuple))
+    for name, of in references.items():
+        site, camera, _ = name.rsplit("/", 2)
+        sites[site][camera] += of
+    return sites
+
+
+def references_beside(path: str, facility: str, sites: SiteReferences) -> Mapping[str, References]:
     """The references of the other cameras of a path's facility, by facility and camera."""
     site, camera, _ = path.rsplit("/", 2)
-    beside: dict[str, References] = defaultdict(tuple)
-    for name, of in references.items():
-        place, other, _ = name.rsplit("/", 2)
-        if place == site and other != camera:
-            beside[f"{facility}/{other}"] += of
-    return beside
+    return {f"{facility}/{other}": of for other, of in sites.get(site, {}).items() if other != camera}
 
 
 # --- judgement ------------------------------------------------------------------------------------
