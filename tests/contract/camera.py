@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
     from types import TracebackType
 
-_CALL_TIMEOUT = 10.0
+_CALL_TIMEOUT = 30.0
 
 
 class Fault(enum.Enum):

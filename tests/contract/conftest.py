@@ -13,7 +13,7 @@ import pytest
 
 from .camera import CameraYard
 from .clip import Clip, encode
-from .relay import Engine, Relay
+from .relay import LATE, Engine, Relay
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -39,7 +39,7 @@ def _real_program() -> Path | None:
 
 
 def _version(program: Path) -> str:
-    answer = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=10, check=True)
+    answer = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=10 + LATE, check=True)
     return answer.stdout.strip()
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Self
 if TYPE_CHECKING:
     from types import TracebackType
 
-_TIMEOUT: Final = 10.0
+_TIMEOUT: Final = 30.0
 _HEAD: Final = 4
 
 
@@ -138,7 +138,7 @@ class HeldReader:
         """Whether the connection ends within that time."""
         return self._cut.wait(seconds)
 
-    def flows(self, seconds: float = 3.0) -> bool:
+    def flows(self, seconds: float = 20.0) -> bool:
         """Whether fresh packets come, on the connection that was opened first."""
         before = self.packets
         deadline = time.monotonic() + seconds

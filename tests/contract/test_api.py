@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from .reader import HeldReader
-from .relay import API_PASSWORD, API_USER, READER, READER_PASSWORD, Relay, wait_for
+from .relay import API_PASSWORD, API_USER, LATE, READER, READER_PASSWORD, Relay, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,7 +54,7 @@ def test_a_request_of_http_1_0_gets_one_whole_answer_and_the_end(relay: Relay) -
     """What asks on a host speaks no more of HTTP than this."""
     token = base64.b64encode(f"{API_USER}:{API_PASSWORD}".encode()).decode()
     head = f"GET /v3/config/paths/list?itemsPerPage=1000 HTTP/1.0\r\nAuthorization: Basic {token}\r\n\r\n"
-    with socket.create_connection(("127.0.0.1", relay.api_port), timeout=5) as link:
+    with socket.create_connection(("127.0.0.1", relay.api_port), timeout=5 + LATE) as link:
         link.sendall(head.encode())
         with link.makefile("rb") as stream:
             status, *_ = stream.readline().decode().split(" ")[1:]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .relay import dry_run, environment
+from .relay import LATE, dry_run, environment
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -206,6 +206,6 @@ def test_a_bad_file_ends_the_start(engine: Engine, tmp_path: Path) -> None:
     file = tmp_path / "bad.yml"
     file.write_text("foo: 1\n", encoding="utf-8")
     ran = subprocess.run(
-        [engine.program, file], env=environment(), capture_output=True, text=True, timeout=10, check=False
+        [engine.program, file], env=environment(), capture_output=True, text=True, timeout=10 + LATE, check=False
     )
     assert (ran.returncode, ran.stdout.strip()) == (1, 'ERR: json: unknown field "foo"')

@@ -21,6 +21,7 @@ from tests.hostile import CAMERA
 
 from .camera import CameraYard, FakeCamera, Fault, Scheme
 from .clip import FRAMES_PER_SECOND, HEIGHT, WIDTH, Clip
+from .relay import LATE
 
 # Letters that an address must not hold as they are, and those that could end an ffconcat line.
 PASSWORD = "p@ss/w#rd:?% '\\\n-mật"
@@ -63,7 +64,7 @@ def test_a_look_goes_on_from_the_first_key_frame_and_measures_what_comes(yard: C
     picture = found["picture"]
     assert picture
     assert (found["codec"], found["width"], found["height"]) == ("h264", WIDTH, HEIGHT)
-    assert 1 <= picture["looked_s"] <= 1.5
+    assert 1 <= picture["looked_s"] <= 3
     assert picture["packets"]["count"] >= 12
     assert picture["packets"]["step_s"] == pytest.approx(1 / FRAMES_PER_SECOND)
     assert (picture["complaints"], picture["packets"]["gaps"]) == (0, 0)
@@ -78,14 +79,14 @@ def test_a_look_waits_for_as_many_key_frames_as_it_is_to_have_and_no_longer(yard
     picture = found["picture"]
     assert picture
     assert 4 <= picture["key_frames"] <= 6
-    assert picture["looked_s"] < 6
+    assert picture["looked_s"] < 8
 
 
 def test_a_look_ends_with_the_time_that_was_left(yard: CameraYard) -> None:
     begun = time.monotonic()
     look = PictureLook({"seconds": 50, "most_s": 50, "keys": 0, "every": True}, until=begun + 4)
     assert read(_login(yard.camera(), "x"), "a/b/c/sub", 15, look=look)["picture"]
-    assert time.monotonic() - begun < 7
+    assert time.monotonic() - begun < 7 + LATE
 
 
 def test_a_stream_whose_size_comes_late_is_looked_at_all_the_same(clip: Clip) -> None:
@@ -124,7 +125,7 @@ def test_a_camera_that_gives_no_picture_is_told_as_without_a_look(yard: CameraYa
 def test_what_is_no_stream_is_looked_at_no_longer_than_it_is_read(yard: CameraYard, fault: Fault) -> None:
     begun = time.monotonic()
     found = read(_login(yard.camera(fault=fault), "x"), "a/b/c/sub", 3, look=PictureLook(QUICK))
-    assert time.monotonic() - begun < 8
+    assert time.monotonic() - begun < 8 + LATE
     assert "codec" not in found
 
 
@@ -138,10 +139,10 @@ def test_no_password_can_end_its_line_or_break_the_address() -> None:
 
 def test_the_password_is_never_in_an_argument(yard: CameraYard) -> None:
     camera = yard.camera(user="probe", password="c4nary-secret", fault=Fault.SILENT)
-    reading = threading.Thread(target=read, args=(_login(camera), "a/b/c/sub", 3))
+    reading = threading.Thread(target=read, args=(_login(camera), "a/b/c/sub", 8))
     reading.start()
     seen = []
-    until = time.monotonic() + 2.5
+    until = time.monotonic() + 7
     while time.monotonic() < until and not camera.plays:
         time.sleep(0.05)
     for process in Path("/proc").glob("[0-9]*/cmdline"):
@@ -170,7 +171,7 @@ def test_a_stream_that_is_not_there_is_told_by_its_status(yard: CameraYard) -> N
 def test_a_read_without_a_picture_ends_in_time(yard: CameraYard, fault: Fault) -> None:
     begun = time.monotonic()
     found = read(_login(yard.camera(fault=fault), "x"), "a/b/c/sub", 2)
-    assert time.monotonic() - begun < 4
+    assert time.monotonic() - begun < 4 + LATE
     assert "codec" not in found
     assert found["status"] is None
 
@@ -223,7 +224,7 @@ def test_a_device_that_does_not_answer_times_out_and_is_tried_again() -> None:
         begun = time.monotonic()
         found = reach.connect_all([where], 0.5)
         assert found[0]["outcome"] == "timeout"
-        assert time.monotonic() - begun < 2
+        assert time.monotonic() - begun < 2 + LATE
         for filler in fillers:
             filler.close()
     assert reach.again(found, 0.5)[0]["outcome"] == "refused"

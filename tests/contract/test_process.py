@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .relay import base_config, environment, free_port
+from .relay import LATE, base_config, environment, free_port
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,7 +44,7 @@ def test_a_busy_port_ends_the_start(engine: Engine, tmp_path: Path) -> None:
         file = tmp_path / "busy.yml"
         file.write_text(json.dumps(base_config(free_port(), port)), encoding="utf-8")
         ran = subprocess.run(
-            [engine.program, file], env=environment(), capture_output=True, text=True, timeout=10, check=False
+            [engine.program, file], env=environment(), capture_output=True, text=True, timeout=10 + LATE, check=False
         )
     assert ran.returncode == 1
     assert f"ERR listen tcp 127.0.0.1:{port}: bind: address already in use" in ran.stdout

@@ -11,7 +11,7 @@ from typing import Final
 
 import pytest
 
-from .relay import base_config, environment, free_port
+from .relay import LATE, base_config, environment, free_port
 
 pytestmark = pytest.mark.contract
 
@@ -32,7 +32,7 @@ def _build(target: Path) -> Path:
 def _run(program: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
     # Isolated and without site-packages: a host has nothing but Python.
     command = [sys.executable, "-I", "-S", program, *arguments]
-    return subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=15, check=False)
+    return subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=15 + LATE, check=False)
 
 
 def test_the_same_sources_give_the_same_bytes(program: Path, tmp_path: Path) -> None:
