@@ -21,7 +21,8 @@ _SIZE: Final = f"s=640x360:r={RATE}"
 
 
 def _noise(levels: int) -> str:
-    return f"noise=alls={levels}:allf=t"
+    # Threads share the random numbers, and one of them alone makes the same noise each time.
+    return f"noise=alls={levels}:allf=t:threads=1"
 
 
 def _text(words: str, size: int = 40, colour: str = "white", y: str = "(h-th)/2") -> str:

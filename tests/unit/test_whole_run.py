@@ -79,22 +79,23 @@ def test_it_says_where_the_time_went(run: Run) -> None:
     done = run("scripts/test")
     lines = done.stdout.partition("\nseconds:\n")[2].splitlines()
     assert [line.split(maxsplit=1)[1] for line in lines] == [
-        *("packages", "image", "lab-deployed", "lab-itself", "contract", "lint", "rest", "demo", "the whole"),
+        *("packages", "image", "lab-rollout", "lab-apply", "lab-verify"),
+        *("contract", "lint", "rest", "demo", "the whole"),
     ]
     assert all(line.split()[0].isdigit() for line in lines)
 
 
-@pytest.mark.parametrize(("red", "part"), [("test_faults", "lab-itself"), ("tests/contract", "contract")])
+@pytest.mark.parametrize(("red", "part"), [("test_faults", "lab-rollout"), ("tests/contract", "contract")])
 def test_a_part_that_is_red_makes_the_whole_red_and_is_named(run: Run, red: str, part: str) -> None:
-    done = run("scripts/test", red=f"soak --examples 0.5 {red}" if part == "contract" else f"tests/lab/{red}.py tests")
+    done = run("scripts/test", red=f"loadscope {red}" if part == "contract" else f"tests/lab/{red}.py tests")
     assert done.returncode == 1
     assert f" {part}  FAILED" in done.stdout
     assert done.stdout.count("  FAILED") == 1
 
 
-def test_labs_alone_are_two_parts(run: Run, folder: Path) -> None:
+def test_labs_alone_are_three_parts(run: Run, folder: Path) -> None:
     assert run("scripts/test", "--labs").returncode == 0
-    assert len(called(folder)) == 2
+    assert len(called(folder)) == 3
 
 
 def test_arguments_go_to_pytest(run: Run, folder: Path) -> None:
@@ -105,7 +106,7 @@ def test_arguments_go_to_pytest(run: Run, folder: Path) -> None:
 def test_green_runs_beside_a_load_are_counted(run: Run, folder: Path) -> None:
     done = run("scripts/soak", "--beside", "1", "--runs", "2")
     assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "2 of 2 green")
-    assert len(called(folder)) == 4
+    assert len(called(folder)) == 6
     done = run("scripts/soak", "--beside", "1", "--runs", "2", red="tests/lab --ignore")
     assert (done.returncode, done.stdout.splitlines()[-1]) == (1, "0 of 2 green")
     assert "FAILED tests/lab --ignore::test_x" in done.stdout
@@ -137,9 +138,9 @@ def test_an_interrupt_reaches_every_part(folder: Path) -> None:
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 (nothing else runs here)
     ) as process:
         until = time.monotonic() + 60
-        while not (folder / "waiting").exists() or len((folder / "waiting").read_bytes()) < 2:
+        while not (folder / "waiting").exists() or len((folder / "waiting").read_bytes()) < 3:
             assert time.monotonic() < until
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 130
-    assert (folder / "stopped").read_text(encoding="ascii") == "stopped\n" * 2
+    assert (folder / "stopped").read_text(encoding="ascii") == "stopped\n" * 3

@@ -28,7 +28,7 @@ _DARK_MEDIAN: Final = 24
 _DARK_EDGES: Final = 46.0
 # Nothing at all: no spot that is lighter (the dark rooms that show anything have one of 6), and no slope but that of
 # noise (the least that such rooms have is 4; noise alone has 2).
-_BLACK_SPOT: Final = 4
+_BLACK_SPOT: Final = 5
 _BLACK_EDGES: Final = 3.5
 # One surface: no camera's picture has so many equal pixels, as its sensor is never quite still.
 _FLAT_CELLS: Final = 0.97
