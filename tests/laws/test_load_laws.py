@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from provisioner.base.diagnostics import Problem
 from provisioner.base.errors import InventoryError
 from provisioner.cli.main import run
+from provisioner.inventory import rules
 from provisioner.inventory.files.layout import File, layout_of
 from provisioner.inventory.loader import load as loading
 from provisioner.inventory.loader import parallel as side_by_side
@@ -133,6 +134,34 @@ def test_a_file_that_did_not_change_is_not_read_again(tmp_path: Path, monkeypatc
     assert read == [path_of(NAMES[1])]
     load(root, today=date(2021, 12, 1), cache=cache)
     assert read == [path_of(NAMES[1])], "no rule's answer depends on this day"
+
+
+def test_where_nothing_changed_files_are_not_held_against_each_other_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    twice = {path_of(name): make.facility(name, cameras=[make.camera()]) for name in NAMES}
+    root = make.write_inventory(tmp_path / "inv", twice | {"carriers/vnpt.yml": make.carrier("vnpt", 21)})
+    (tmp_path / "cache").mkdir()
+    cache = Cache(tmp_path / "cache", "code")
+    first = check(load(root, today=make.TODAY, cache=cache))
+    true_check, looked = rules.check_across, []
+
+    def note(view: rules.View) -> tuple[Problem, ...]:
+        looked.append(view.today)
+        return true_check(view)
+
+    monkeypatch.setattr(rules, "check_across", note)
+    assert check(load(root, today=make.TODAY, cache=cache)) == first
+    assert looked == []
+    write(root, [(NAMES[1], "closed")], {})
+    assert check(load(root, today=make.TODAY, cache=cache)) == check(load(root, today=make.TODAY))
+    assert len(looked) == 2
+    check(load(root, today=date(2021, 12, 1), cache=cache))
+    assert len(looked) == 3, "another day may be judged otherwise"
+    write(root, [], {"carriers/vnpt.yml": "a: ["})
+    for _ in range(2):
+        check(load(root, today=make.TODAY, cache=cache))
+    assert len(looked) == 5, "of files with faults nothing is kept"
 
 
 def test_on_a_day_on_which_a_rule_answers_otherwise_the_file_is_judged_again(tmp_path: Path) -> None:

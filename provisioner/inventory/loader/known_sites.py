@@ -1,14 +1,17 @@
 """What the cache keeps of facilities' files: outlines and problems, and beside them what the files say, also in brief.
 
-All of it is spread over many files by the facilities' paths, so that an edit of one facility rewrites few of
-them. A file with faults is not kept: it is read again until it is mended.
+What the rules across files find in all of them together is kept under one digest of them all. All else is spread
+over many files by the facilities' paths, so that an edit of one facility rewrites few of them. A file with faults is
+not kept: it is read again until it is mended.
 """
 
 from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import astuple
 from datetime import date
 from functools import cache, cached_property
 from pathlib import Path
@@ -28,6 +31,8 @@ from provisioner.inventory.outline import PackedOutline, packed, unpacked
 
 _PARTS: Final = 128
 _LONG: Final = 256 * 1024
+# More problems across files than these are looked for each time: somebody mends them first.
+_MOST_ACROSS: Final = 2_000
 _PackedProblem = tuple[int, int, str, str, str, str]
 _PackedSite = tuple[str, str, int, int, list[_PackedProblem], PackedOutline, str]
 """What JSON has of a file, where a tuple is a list: it is only ever taken apart."""
@@ -72,6 +77,7 @@ class KnownSites:
         self._texts = {part: Texts(cache, f"texts-{part:03}") for part in range(_PARTS)} if cache else {}
         self._others = Texts(cache, "others") if cache else None
         self._contents = Texts(cache, "contents") if cache else None
+        self._across = Texts(cache, "across") if cache else None
 
     @property
     def cache(self) -> Cache | None:
@@ -139,6 +145,24 @@ class KnownSites:
             kept.write({relative: (digest, content)})
         return content
 
+    def across(self, digest: str, find: Callable[[], tuple[Problem, ...]]) -> tuple[Problem, ...]:
+        """The problems that the rules across files find in an inventory, found anew where they are not known.
+
+        Args:
+            digest: of all that they depend on.
+            find: finds them.
+        """
+        kept = self._across
+        if kept is None:
+            return find()
+        if (known := kept.get(str(self._root), digest)) is not None:
+            with suppress(ValueError, TypeError, LookupError):
+                return tuple(_problem(row) for row in from_json(known))
+        problems = find()
+        if len(problems) <= _MOST_ACROSS:
+            kept.write({str(self._root): (digest, json.dumps([astuple(problem) for problem in problems]))})
+        return problems
+
     def keep(self, sites: Mapping[str, Site], changed: Collection[str]) -> None:
         """Write the parts in which something changed.
 
@@ -162,6 +186,11 @@ class KnownSites:
                 part,
                 {relative: site._replace(text=texts[relative] or "") for relative, site in below.items()},
             )
+
+
+def _problem(row: tuple[str, int, int, str, str, str, str, str, list[str]]) -> Problem:
+    file, line, column, code, message, hint, about, severity, concerns = row
+    return Problem(file, line, column, code, message, hint, about, Severity(severity), tuple(concerns))
 
 
 def write_part(kept_in: Cache, part: int, sites: Mapping[str, Site]) -> None:

@@ -65,6 +65,7 @@ class Loaded:
         briefs: the same without recorders and cameras, which each reads from its file when it is asked for them.
         facility: builds one that is in `outlines`, from its file.
         digests: the SHA-256 of each file's bytes, by its path.
+        known_across: the problems across files, found anew where they are not known: by a digest of all they rest on.
     """
 
     today: date
@@ -79,6 +80,9 @@ class Loaded:
     briefs: Callable[[], dict[str, FacilityInBrief]] = field(repr=False, compare=False)
     facility: Callable[[str], Facility] = field(repr=False, compare=False)
     digests: Mapping[str, str] = field(repr=False, compare=False)
+    known_across: Callable[[str, Callable[[], tuple[Problem, ...]]], tuple[Problem, ...]] = field(
+        repr=False, compare=False
+    )
 
     @cached_property
     def digest(self) -> str:
@@ -106,8 +110,15 @@ class Loaded:
         """All problems of the inventory: of its files and across them, sorted by place."""
         across: tuple[Problem, ...] = ()
         if self.frame:
-            across = rules.check_across(rules.View(self.frame, self.outlines, self.places, self.today, self.broken))
+            view = rules.View(self.frame, self.outlines, self.places, self.today, self.broken)
+            # Of a file with faults nothing is kept: what stands in it may be anything, and be quoted.
+            is_whole = not self.problems and not self.broken
+            across = self._across(view) if is_whole else rules.check_across(view)
         return without_consequences(sorted([*self.problems, *self.rule_problems, *across]))
+
+    def _across(self, view: rules.View) -> tuple[Problem, ...]:
+        rests_on = json.dumps([self.today.isoformat(), sorted(self.digests.items())])
+        return self.known_across(hashlib.sha256(rests_on.encode()).hexdigest(), lambda: rules.check_across(view))
 
     @property
     def inventory(self) -> Inventory | None:
@@ -332,6 +343,7 @@ class _FilesPass:
             briefs=self._briefs,
             facility=self._facility,
             digests={f.relative: site.digest for f, site in self.sites} | {n: d for n, (d, _) in self.others.items()},
+            known_across=self.known_sites.across,
         )
 
     def _briefs(self) -> dict[str, FacilityInBrief]:
