@@ -167,7 +167,8 @@ def valid_secrets(
     """
     read = read_secrets(root, passwords)
     while True:
-        problems = tuple(_errors(check(root, read, part.inventory), tolerate))
+        unread = {f"facility/{name}" for name in part.held}
+        problems = tuple(_errors(check(root, read, part.inventory, unread), tolerate))
         accused, stopping = partition(problems, part.held)
         if stopping:
             message = f"the secrets of {root} are invalid: {counted(len(problems), 'problem')}"

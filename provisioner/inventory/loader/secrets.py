@@ -90,7 +90,8 @@ class LoadedSecrets:
         places: where it stands.
         owners: which file holds a facility's logins, e.g. `secrets/cameras/bac-giang`; by carrier, where the file
             is a carrier's own, and otherwise under no name.
-        broken: files that could not be understood, and those that stayed shut.
+        broken: files that could not be understood, those that stayed shut, and facilities (`facility/ID`) whose logins
+            could not be understood.
         carriers: the carrier whose vault id a file is under, by file; a shared id is not in it.
     """
 
@@ -168,7 +169,16 @@ def check_sites(
     old = _under_old_ids(loaded, new) if moves else ()
     broken = new.broken | frozenset(unread)
     view = SecretsView(frame, sites, cameras_of, new.secrets, new.places, new.owners, broken, root, new.carriers)
-    return tuple(sorted([*loaded.problems, *old, *_shut(root, new), *check_secrets(view)]))
+    own = _by_todays_ids(loaded.problems, moves, {*sites, *(owner.removeprefix("facility/") for owner in unread)})
+    return tuple(sorted([*own, *old, *_shut(root, new), *check_secrets(view)]))
+
+
+def _by_todays_ids(problems: Iterable[Problem], moves: Sequence[Move], known: Collection[str]) -> Iterator[Problem]:
+    """Problems of single files, under the ids that facilities have now; what is about no known one concerns all."""
+    now = {old: name for name in known for old in old_facilities(moves, name)} if moves else {}
+    for problem in problems:
+        names = (now.get(name, name) for name in problem.concerns)
+        yield replace(problem, concerns=tuple(name for name in names if name in known))
 
 
 def _shut(root: Path, loaded: LoadedSecrets) -> Iterator[Problem]:
@@ -376,9 +386,10 @@ class _SecretsPass:
 
     def _take(self, file: File, source: SourceFile) -> None:
         self.sources[file.owner] = source
-        model, problems = understood(file, source)
+        model, problems, of_one = readable_part(file, source)
         self.problems += problems
-        if problems:
+        self.broken |= {f"facility/{name}" for name in of_one}
+        if model is None:
             self.broken.add(file.owner)
         elif isinstance(model, CameraLogins):
             self._keep_logins(model.root, file, file.carrier or _SHARED)
@@ -539,6 +550,30 @@ def understood(file: File, source: SourceFile, *, explained: bool = True) -> tup
         return None, list(problems_of(error, subject))
 
 
+def readable_part(file: File, source: SourceFile) -> tuple[BaseModel | None, list[Problem], frozenset[str]]:
+    """As `understood`; of a file of logins, those of the facilities that are in order, and the ids of the others.
+
+    What is wrong with one facility's logins is that one's alone. Where a facility cannot be named, nothing is taken.
+    """
+    model, problems = understood(file, source)
+    if model is not None or _kind_of(file)[0] != "cameras":
+        return model, problems, frozenset()
+    document = parse(source.data, max_bytes=MAX_SECRETS_BYTES)
+    if document.faults or not isinstance(document.value, dict):
+        return None, problems, frozenset()
+    logins: dict[str, dict[str, Credentials]] = {}
+    of_one: dict[str, list[Problem]] = {}
+    for name, below in document.value.items():
+        try:
+            logins |= validated(CameraLogins, {name: below}).root
+        except ValidationError as error:
+            if any(len(one["loc"]) == _OF_A_KEY and one["loc"][-1] == "[key]" for one in error.errors()):
+                return None, problems, frozenset()
+            subject = ParsedFile(source, file.owner, document.value, _inner(CameraLogins), secret=True)
+            of_one[name] = [replace(problem, concerns=(name,)) for problem in problems_of(error, subject)]
+    return CameraLogins(logins), [problem for listed in of_one.values() for problem in listed], frozenset(of_one)
+
+
 def _kind_of(file: File) -> tuple[str, str]:
     """What an encrypted file is, and the last part of its owner's name."""
     _, kind, *below = file.owner.split("/")
@@ -547,6 +582,8 @@ def _kind_of(file: File) -> tuple[str, str]:
 
 _SCHEMAS: Mapping[str, type[BaseModel]] = {"cameras": CameraLogins, "carriers": CarrierSecrets}
 _Opened = tuple[bytes | KnownFile]
+_OF_A_KEY = 2
+"""So many steps lead to what pydantic says of a facility's id: the id, and that it is meant."""
 _MANY = 8
 """From so many files on, other processes help."""
 

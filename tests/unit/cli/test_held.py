@@ -195,6 +195,48 @@ def test_a_login_that_is_missing_holds_its_facility(call: Terminal) -> None:
     assert (code, OTHER in out) == (0, True)
 
 
+def _logins_edited(call: Terminal, old: str, new: str) -> None:
+    """Edit the logins of a province, which are encrypted."""
+    passwords = VaultPasswords((("default", call.file(".vault-password")),))
+    file = call.file("secrets/cameras/bac-giang.yml")
+    text = decrypt(file.read_bytes(), passwords, name="it").decode()
+    assert old in text
+    password = call.file(".vault-password").read_bytes().strip()
+    file.write_text(encrypt(text.replace(old, new, 1).encode(), password, "secrets"))
+
+
+def test_a_wrong_entry_among_the_logins_of_many_holds_its_facility(call: Terminal) -> None:
+    before = call.held_parts(facility=OTHER)
+    _logins_edited(call, f"{OTHER}:\n  cam-01:\n    username:", f"{OTHER}:\n  cam-01:\n    c4nary-name:")
+    code, plan = call.document("plan", "--exit-code")
+    assert (code, plan["changes"], [one["facility"] for one in plan["held"]]) == (3, [], [OTHER])
+    assert plan["held"][0]["file"].endswith("secrets/cameras/bac-giang.yml")
+    assert "'username' is missing" in plan["held"][0]["reason"]
+    call.hosts.hosts[RELAY].units.discard("provisioner-nft.service")
+    code, out, err = call("apply", "--yes")
+    assert code == 3
+    assert call.held_parts(facility=OTHER) == before
+    code, said, errors = call("validate")
+    assert (code, "invalid: 2 errors" in said + errors) == (3, True)
+    assert "c4nary" not in out + err + said + errors, "a key that nobody knows may be a mistyped password"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (f"{OTHER}:\n  cam-01:\n    username:", "kcl-zz-999:\n  cam-01:\n    user:"),
+        (f"{OTHER}:\n", "KCL BG 2:\n"),
+        (f"{OTHER}:\n", f"{OTHER}: [\n"),
+    ],
+    ids=["of nobody here", "an id that is none", "not YAML"],
+)
+def test_logins_that_are_wrong_and_no_facilitys_stop_all(call: Terminal, old: str, new: str) -> None:
+    _logins_edited(call, old, new)
+    code, error = call.document("plan")
+    assert (code, error["schema"]) == (3, "provisioner/error")
+    assert any(problem["file"].endswith("secrets/cameras/bac-giang.yml") for problem in error["problems"])
+
+
 def test_an_unsigned_plan_is_held_until_it_is_signed_off(call: Terminal) -> None:
     call.edit(FILE, "channel: 17", "channel: 18")
     assert call.document("plan", "--exit-code")[1]["changes"] == []
