@@ -64,6 +64,7 @@ class Seeding:
             # What relays wait for by themselves, on whatever machine.
             time.sleep(max(fault.settle_s for fault in batch))
             documents = [self._look(batch) for _ in range(runs)]
+        self._lift()
         mended = self.well()
         others = [_elsewhere(batch, document) for document in documents]
         elsewhere = tuple(sorted({text for found in others for text in found}))
@@ -77,6 +78,13 @@ class Seeding:
             )
             for number, fault in enumerate(batch)
         ]
+
+    def _lift(self) -> None:
+        """Have devices asked again that refused a password: nobody else does, whatever they take now."""
+        listed = self.deployment.document("quarantine", "list", codes=(0, 1, 5, 10))
+        paths = sorted({one["path"] for one in listed["quarantined"]})
+        if paths:
+            self.deployment.run("quarantine", "lift", *paths, "--yes")
 
     def well(self) -> bool:
         """Wait until every sub stream flows into its relay; false where that does not come."""
