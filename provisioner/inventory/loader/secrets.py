@@ -12,8 +12,6 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import NamedTuple
 
-from pydantic import BaseModel, RootModel, ValidationError
-
 from provisioner.base.atomic_file import write_atomic
 from provisioner.base.counted import counted
 from provisioner.base.diagnostics import Problem, Severity
@@ -33,14 +31,12 @@ from provisioner.base.vault import (
     vault_id_of,
 )
 from provisioner.inventory.allocate import devices_of
-from provisioner.inventory.explanation.problems import ParsedFile, problems_of
 from provisioner.inventory.files.layout import File, secret_files_of
 from provisioner.inventory.files.plain_yaml import render_mapping
 from provisioner.inventory.files.positions import KeyPath, Located, Places, Position, SourceFile
-from provisioner.inventory.files.strict_yaml import YamlFault, parse
 from provisioner.inventory.files.yaml_places import PlacesIn
 from provisioner.inventory.loader.cache import Cache
-from provisioner.inventory.loader.file_content import MAX_ENCRYPTED_BYTES, MAX_SECRETS_BYTES, validated
+from provisioner.inventory.loader.file_content import MAX_ENCRYPTED_BYTES
 from provisioner.inventory.loader.known_secrets import (
     SHUT,
     Known,
@@ -53,6 +49,7 @@ from provisioner.inventory.loader.known_secrets import (
     logins_of,
 )
 from provisioner.inventory.loader.parallel import in_parallel
+from provisioner.inventory.loader.secret_file import CameraLogins, kind_of, readable_part, understood
 from provisioner.inventory.model import (
     Camera,
     CarrierSecrets,
@@ -63,21 +60,16 @@ from provisioner.inventory.model import (
     Model,
     Move,
     Secrets,
-    Slug,
 )
 from provisioner.inventory.moves import moved_owner, moved_secrets, old_facilities
 from provisioner.inventory.rules.logins import LoginSite, SecretsView, check_secrets, login_sites
 
 _SHARED = ""
 """The name under which logins stand that are no carrier's own."""
+_Opened = tuple[bytes | KnownFile]
+_MANY = 8
+"""From so many files on, other processes help."""
 _HEADER = "# Written by `provisioner keys init`; encrypted with the vault id `{vault_id}`.\n"
-
-
-class CameraLogins(RootModel[dict[Slug, dict[Slug, Credentials]]]):
-    """`secrets/cameras/<province>.yml`, or a carrier's `secrets/cameras/<carrier>/<province>.yml`.
-
-    Logins by facility, then by device.
-    """
 
 
 @dataclass(frozen=True)
@@ -376,7 +368,7 @@ class _SecretsPass:
     def _take_known(self, file: File, facts: KnownFile) -> None:
         """Take what stands in for a file's content."""
         self.sources[file.owner] = _Closed(self.opener, file)
-        kind, name = _kind_of(file)
+        kind, name = kind_of(file)
         if kind == "cameras":
             self._keep_logins(logins_of(facts), file, file.carrier or _SHARED)
         elif kind == "carriers":
@@ -394,7 +386,7 @@ class _SecretsPass:
         elif isinstance(model, CameraLogins):
             self._keep_logins(model.root, file, file.carrier or _SHARED)
         elif isinstance(model, CarrierSecrets):
-            self.carriers[_kind_of(file)[1]] = model
+            self.carriers[kind_of(file)[1]] = model
         elif isinstance(model, InventorySecrets):
             self.digest_key = model.digest_key
 
@@ -530,69 +522,3 @@ class _Closed:
     def at(self, path: KeyPath, *, key: bool = False) -> Position:
         """The place of a value in this file."""
         return self._opened.at(path, key=key)
-
-
-# --- one file -------------------------------------------------------------------------------------
-
-
-def understood(file: File, source: SourceFile, *, explained: bool = True) -> tuple[BaseModel | None, list[Problem]]:
-    """What an opened file says, or what is wrong with it; that is worked out only where it is to be explained."""
-    schema = _SCHEMAS.get(_kind_of(file)[0], InventorySecrets)
-    document = parse(source.data, max_bytes=MAX_SECRETS_BYTES)
-    if document.faults:
-        return None, list(_faults(file, document.faults))
-    try:
-        return validated(schema, document.value), []
-    except ValidationError as error:
-        if not explained:
-            return None, []
-        subject = ParsedFile(source, file.owner, document.value, _inner(schema), secret=True)
-        return None, list(problems_of(error, subject))
-
-
-def readable_part(file: File, source: SourceFile) -> tuple[BaseModel | None, list[Problem], frozenset[str]]:
-    """As `understood`; of a file of logins, those of the facilities that are in order, and the ids of the others.
-
-    What is wrong with one facility's logins is that one's alone. Where a facility cannot be named, nothing is taken.
-    """
-    model, problems = understood(file, source)
-    if model is not None or _kind_of(file)[0] != "cameras":
-        return model, problems, frozenset()
-    document = parse(source.data, max_bytes=MAX_SECRETS_BYTES)
-    if document.faults or not isinstance(document.value, dict):
-        return None, problems, frozenset()
-    logins: dict[str, dict[str, Credentials]] = {}
-    of_one: dict[str, list[Problem]] = {}
-    for name, below in document.value.items():
-        try:
-            logins |= validated(CameraLogins, {name: below}).root
-        except ValidationError as error:
-            if any(len(one["loc"]) == _OF_A_KEY and one["loc"][-1] == "[key]" for one in error.errors()):
-                return None, problems, frozenset()
-            subject = ParsedFile(source, file.owner, document.value, _inner(CameraLogins), secret=True)
-            of_one[name] = [replace(problem, concerns=(name,)) for problem in problems_of(error, subject)]
-    return CameraLogins(logins), [problem for listed in of_one.values() for problem in listed], frozenset(of_one)
-
-
-def _kind_of(file: File) -> tuple[str, str]:
-    """What an encrypted file is, and the last part of its owner's name."""
-    _, kind, *below = file.owner.split("/")
-    return kind, below[-1] if below else ""
-
-
-_SCHEMAS: Mapping[str, type[BaseModel]] = {"cameras": CameraLogins, "carriers": CarrierSecrets}
-_Opened = tuple[bytes | KnownFile]
-_OF_A_KEY = 2
-"""So many steps lead to what pydantic says of a facility's id: the id, and that it is meant."""
-_MANY = 8
-"""From so many files on, other processes help."""
-
-
-def _inner(schema: object) -> object:
-    return dict[Slug, dict[Slug, Credentials]] if schema is CameraLogins else schema
-
-
-def _faults(file: File, faults: Iterable[YamlFault]) -> Iterator[Problem]:
-    for fault in faults:
-        message = f"{file.owner}: {'a key stands twice' if fault.code == 'key-duplicate' else fault.message}"
-        yield Problem(file.shown, fault.line, fault.column, fault.code, message, fault.hint, file.owner)
