@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -11,8 +12,10 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from provisioner.base.clock import VIETNAM
 from provisioner.base.spreadsheet import HEADER, REMARK, TITLE, CellStyle, cells_of, landscape, saved
+from provisioner.base.steady_zip import steady_zip
 from provisioner.report.pages import Page
 
+_MODIFIED = re.compile(rb"<dcterms:modified\b[^>]*>[^<]*</dcterms:modified>")
 _TOTAL = CellStyle(bold=True, fill="F2F2F2")
 
 
@@ -32,7 +35,12 @@ def workbook(heading: str, basis: str, as_of: datetime, pages: Sequence[Page]) -
     for page in pages:
         _write(book.create_sheet(page.title), page, lines)
     book.properties.created = as_of.astimezone(UTC).replace(tzinfo=None)
-    return saved(book)
+    # The library writes down when it saved; the same report is the same bytes.
+    return steady_zip(saved(book), {"docProps/core.xml": _unmodified})
+
+
+def _unmodified(properties: bytes) -> bytes:
+    return _MODIFIED.sub(b"", properties)
 
 
 def _write(sheet: Worksheet, page: Page, lines: Sequence[str]) -> None:

@@ -166,6 +166,22 @@ def overview(root: Path, environment: Mapping[str, str], now: datetime, *, in_br
     return Overview(root, loaded, _public(inventory, problems), problems, evidence, place, now, unended)
 
 
+def document_of(whole: Overview, run: str) -> Mapping[str, object] | None:
+    """The JSON document that a run left; None where there is none.
+
+    Raises:
+        StateError: the history cannot be read.
+    """
+    # The database's library takes as long to import as all the rest.
+    from provisioner.history.store import find_history  # noqa: PLC0415
+
+    history = find_history(whole.place)
+    if history is None:
+        return None
+    with closing(history):
+        return history.document(run)
+
+
 def _public(inventory: Inventory, problems: Sequence[Problem]) -> Inventory:
     """What could be read, without the texts that hold passwords or people's data: pages are made of it."""
     if not any(problem.code in PRIVATE_TEXTS for problem in problems):

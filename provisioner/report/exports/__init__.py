@@ -9,8 +9,11 @@ from typing import Any
 from provisioner.base.clock import local_iso
 from provisioner.base.json_document import Document
 from provisioner.lifecycle.pictures import Freshness
+from provisioner.report.exports.acceptance import ACCEPTANCE_REPORT
 from provisioner.report.exports.progress import PROGRESS
 from provisioner.report.exports.report import FacilityList, Report
+from provisioner.report.exports.scorecard import SCORECARD
+from provisioner.report.exports.survey_minutes import SURVEY_MINUTES
 from provisioner.report.exports.surveys import SURVEYS
 from provisioner.report.exports.zones import ZONES
 from provisioner.report.freshness import freshness_document
@@ -18,7 +21,14 @@ from provisioner.report.freshness import freshness_document
 __all__ = ["REPORTS", "FacilityList", "Report", "export_document"]
 
 # `Any`: each row counts a type of its own, which only its own functions take.
-REPORTS: Mapping[str, Report[Any]] = {"progress": PROGRESS, "surveys": SURVEYS, "zones": ZONES}
+REPORTS: Mapping[str, Report[Any]] = {
+    "progress": PROGRESS,
+    "surveys": SURVEYS,
+    "zones": ZONES,
+    "scorecard": SCORECARD,
+    "acceptance": ACCEPTANCE_REPORT,
+    "survey-minutes": SURVEY_MINUTES,
+}
 """By the name that `export` takes."""
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Generic, TypeVar
 
 from provisioner.base.json_document import Document
 from provisioner.geography import Province
 from provisioner.inventory.model import Facility
+from provisioner.lifecycle.evidence import NO_EVIDENCE, Evidence
 from provisioner.lifecycle.status import FacilityStatus
 from provisioner.report.pages import Page
+from provisioner.report.scorecard import CarrierIncidents
 
 C = TypeVar("C")
 """What a report counted."""
@@ -24,10 +26,16 @@ class FacilityList:
     Attributes:
         statuses: each facility's status, in the order of ids.
         province_of: the province under which a facility is counted.
+        evidence: what was shown of them.
+        carriers: by its id, a carrier's name.
+        incidents: what the last verification found broken; None where it is not known.
     """
 
     statuses: tuple[FacilityStatus, ...]
     province_of: Callable[[Facility], Province]
+    evidence: Evidence = NO_EVIDENCE
+    carriers: Mapping[str, str] = field(default_factory=dict)
+    incidents: CarrierIncidents | None = None
 
     @property
     def facilities(self) -> tuple[Facility, ...]:
@@ -55,6 +63,7 @@ class Report(Generic[C]):
         lines: its tables as text.
         pages: its sheets in Vietnamese.
         rests_on_proof: whether it counts what verifications proved, so that it has to say first how old that is.
+        needs_incidents: whether it counts what the last verification found broken.
     """
 
     heading: str
@@ -63,3 +72,4 @@ class Report(Generic[C]):
     lines: Callable[[C], Iterator[str]]
     pages: Callable[[C, FacilityList], tuple[Page, ...]]
     rests_on_proof: bool = False
+    needs_incidents: bool = False

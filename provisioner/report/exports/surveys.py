@@ -46,11 +46,12 @@ def _facility_document(facility: Facility) -> Document:
         "facility": facility.id,
         "name": facility.name,
         "province": facility.province,
-        "survey": _survey_document(facility.survey) if facility.survey else None,
+        "survey": survey_document(facility.survey) if facility.survey else None,
     }
 
 
-def _survey_document(survey: Survey) -> Document:
+def survey_document(survey: Survey) -> Document:
+    """What a survey found."""
     uplink, cameras = survey.uplink, survey.cameras
     return {
         "surveyed_on": str(survey.surveyed_on),

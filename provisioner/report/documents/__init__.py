@@ -1,0 +1,69 @@
+"""Official documents in Vietnamese, by the report they belong to; `docx_file` makes files of them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+from provisioner.lifecycle.status import FacilityStatus
+from provisioner.report.documents.acceptance import acceptance_record
+from provisioner.report.documents.basis import DocumentBasis
+from provisioner.report.documents.letterhead import KEYS, letterhead_of
+from provisioner.report.documents.official import Letterhead, OfficialDocument
+from provisioner.report.documents.progress import progress_report
+from provisioner.report.documents.survey_minutes import refuse_survey, survey_minutes
+from provisioner.report.exports.report import FacilityList
+from provisioner.report.proved import proof_of_facility
+
+__all__ = [
+    "KEYS",
+    "MINUTES",
+    "REPORT_LETTERS",
+    "DocumentBasis",
+    "Letterhead",
+    "MinutesForm",
+    "OfficialDocument",
+    "letterhead_of",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class MinutesForm:
+    """Minutes of one facility.
+
+    Attributes:
+        words: what they are called in messages; `rule` says that they are of one facility.
+        refusal: why a facility has none; empty where it has.
+        make: makes them.
+    """
+
+    words: str
+    rule: str
+    refusal: Callable[[FacilityStatus, FacilityList], str]
+    make: Callable[[FacilityStatus, FacilityList, DocumentBasis], OfficialDocument]
+
+
+REPORT_LETTERS: Final[Mapping[str, Callable[[FacilityList, DocumentBasis], OfficialDocument]]] = MappingProxyType(
+    {"progress": progress_report}
+)
+"""Documents on all facilities that were chosen, by the name that `export` takes."""
+
+MINUTES: Final[Mapping[str, MinutesForm]] = MappingProxyType(
+    {
+        "acceptance": MinutesForm(
+            "acceptance record",
+            "an acceptance record is of one facility",
+            lambda status, listing: proof_of_facility(status, listing.evidence).refusal,
+            acceptance_record,
+        ),
+        "survey-minutes": MinutesForm(
+            "survey minutes",
+            "survey minutes are of one facility",
+            lambda status, _listing: refuse_survey(status),
+            survey_minutes,
+        ),
+    }
+)
+"""Documents on one facility each."""

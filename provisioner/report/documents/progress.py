@@ -1,0 +1,213 @@
+"""The report on progress ("báo cáo tiến độ") that a province or the ministry gets. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+from provisioner.inventory.deadlines import Timeliness
+from provisioner.inventory.model import BlockReason, ManagingBody, Operating
+from provisioner.lifecycle.status import FacilityStatus
+from provisioner.report.documents.basis import DocumentBasis
+from provisioner.report.documents.official import (
+    LINE_OF_DOTS,
+    Annex,
+    Block,
+    DocumentKind,
+    OfficialDocument,
+    OfficialTable,
+    Passage,
+    PassageRole,
+    TableColumn,
+)
+from provisioner.report.documents.words import moment_in_words
+from provisioner.report.exports.report import FacilityList
+from provisioner.report.labels import NO_PLAN_LABEL, TOTAL_LABEL, day_label, label, up_label
+from provisioner.report.progress import Group, ProgressReport, progress
+
+MOST_LISTED: Final = 2000
+"""Above so many facilities the annex lists those alone of which something is to be done: nobody leafs through more."""
+
+_GROUP_COLUMNS: Final = tuple(
+    TableColumn(name, width, is_centred=True)
+    for name, width in (
+        ("Tổng số cơ sở", 16),
+        ("Đã khảo sát", 16),
+        ("Đã kết nối", 16),
+        ("Camera đã kết nối", 18),
+        ("Chưa kết nối", 16),
+        ("Vướng mắc", 17),
+        ("Quá hạn", 15),
+        ("Hiện đủ hình", 16),
+    )
+)
+
+
+def progress_report(listing: FacilityList, basis: DocumentBasis) -> OfficialDocument:
+    """The report on all facilities of a list."""
+    report = progress(listing.statuses, lambda status: listing.slug(status.facility))
+    names = listing.province_names
+    alone = f" tại {names[report.by_province[0].key]}" if len(report.by_province) == 1 else ""
+    return OfficialDocument(
+        kind=DocumentKind.REPORT,
+        subject=f"Tiến độ kết nối camera giám sát các cơ sở cách ly tập trung{alone}",
+        letterhead=basis.letterhead,
+        blocks=tuple(_content(report, listing, basis)),
+        annexes=(Annex("Danh sách cơ sở cách ly tập trung", tuple(_listed(report, listing))),),
+    )
+
+
+def _content(report: ProgressReport, listing: FacilityList, basis: DocumentBasis) -> Iterator[Block]:
+    yield from _orders(report.listed)
+    yield Passage(f"Tính đến {moment_in_words(basis.as_of)}, kết quả như sau:")
+    yield Passage("1. Kết quả khảo sát và kết nối", PassageRole.TITLE)
+    yield from map(Passage, _results(report))
+    yield Passage("2. Hiện trạng hình ảnh", PassageRole.TITLE)
+    yield from map(Passage, _pictures(report.total))
+    yield Passage("3. Tổng hợp theo địa bàn, doanh nghiệp và cơ quan quản lý", PassageRole.TITLE)
+    provinces, bodies = listing.province_names, {body.value: label(body) for body in ManagingBody}
+    if len(report.by_province) > 1:
+        yield _group_table("Tỉnh/Thành phố", report.by_province, report.total, provinces)
+    carriers = {group.key: _carrier(listing, group.key) for group in report.by_carrier}
+    yield _group_table("Doanh nghiệp", report.by_carrier, report.total, carriers)
+    yield _group_table("Cơ quan quản lý", report.by_managing_body, report.total, bodies)
+    yield Passage("4. Vướng mắc", PassageRole.TITLE)
+    yield from _blocked(report.total)
+    yield Passage("5. Kiến nghị, đề xuất", PassageRole.TITLE)
+    yield Passage(LINE_OF_DOTS, PassageRole.FORM)
+    yield Passage(f"{basis.sentence} Danh sách cơ sở tại Phụ lục kèm theo.", PassageRole.NOTE)
+
+
+def _carrier(listing: FacilityList, carrier: str) -> str:
+    return listing.carriers.get(carrier, carrier) or NO_PLAN_LABEL
+
+
+def _orders(listed: Sequence[FacilityStatus]) -> Iterator[Block]:
+    """Which orders bind these facilities, the oldest first."""
+    orders = {duty.order.ref: duty.order for status in listed for duty in status.duties}
+    for order in sorted(orders.values(), key=lambda one: (one.issued_on, one.ref)):
+        yield Passage(f"Căn cứ văn bản số {order.ref} ngày {day_label(order.issued_on)} ({order.issuer});")
+
+
+def _results(report: ProgressReport) -> Iterator[str]:
+    total, standing = report.total, Counter(status.facility.operating for status in report.listed)
+    kinds = ", ".join(f"{standing[one]} {label(one).lower()}" for one in Operating if standing[one])
+    closed = f"; không tính {report.closed} cơ sở đã đóng" if report.closed else ""
+    yield f"- Tổng số cơ sở cách ly tập trung: {total.facilities} cơ sở ({kinds or 'không có'}){closed}."
+    seen = f"khi khảo sát có {total.present} camera, đáp ứng {total.fit}, cần bổ sung {total.missing}"
+    yield f"- Đã khảo sát: {total.surveyed}/{total.facilities} cơ sở; {seen}."
+    yield (
+        f"- Đã kết nối (đã kiểm chứng có hình tại trung tâm giám sát): {total.connected} cơ sở với"
+        f" {total.cameras_connected} camera; trong đó trễ hạn {total.late} cơ sở."
+    )
+    parts = f"vướng mắc {total.blocked_in_all}, tạm dừng {total.suspended}, đang triển khai {total.under_way}"
+    yield (
+        f"- Chưa kết nối: {total.facilities - total.connected} cơ sở ({parts}); trong đó quá hạn {total.overdue} cơ sở."
+    )
+    if total.claimed:
+        yield f"- Báo cáo đã kết nối nhưng chưa kiểm chứng (tính vào số chưa kết nối): {total.claimed} cơ sở."
+    equipment = f"{total.cameras} camera, {total.recorders} đầu ghi"
+    yield f"- Thiết bị đã đăng ký: {equipment}."
+
+
+def _pictures(total: Group) -> Iterator[str]:
+    yield (
+        f"- Trong {total.connected} cơ sở đã kết nối: hiện đủ hình {total.up}, không đủ hình {total.not_up},"
+        f" chưa rõ {total.unknown}."
+    )
+    yield (
+        f"- Camera: hiện có hình {total.cameras_up}, mất hình {total.cameras_down}, chưa rõ {total.cameras_unknown}."
+    )
+    if total.last_proved:
+        yield f"- Kiểm chứng đủ hình gần nhất: {day_label(total.last_proved)}."
+    if total.down_since:
+        yield f"- Cơ sở không đủ hình lâu nhất: từ {day_label(total.down_since)}."
+
+
+def _group_table(name: str, groups: Sequence[Group], total: Group, names: Mapping[str, str]) -> OfficialTable:
+    columns = (TableColumn(name, 35), *_GROUP_COLUMNS)
+    rows = [_counts(group, names[group.key]) for group in groups]
+    return OfficialTable(columns, rows, _counts(total, TOTAL_LABEL))
+
+
+def _counts(group: Group, name: str) -> tuple[str | int, ...]:
+    unconnected = group.facilities - group.connected
+    connection = (group.surveyed, group.connected, group.cameras_connected, unconnected)
+    return (name, group.facilities, *connection, group.blocked_in_all, group.overdue, group.up)
+
+
+def _blocked(total: Group) -> Iterator[Block]:
+    if not total.blocked:
+        yield Passage("Không có cơ sở nào được ghi nhận vướng mắc.")
+        return
+    columns = (TableColumn("Vướng mắc", 125), TableColumn("Số cơ sở", 40, is_centred=True))
+    rows = [(label(reason), total.blocked[reason]) for reason in BlockReason if reason in total.blocked]
+    yield OfficialTable(columns, rows, (TOTAL_LABEL, total.blocked_in_all))
+
+
+# --- the annex ------------------------------------------------------------------------------------
+
+_LISTED: Final = (
+    TableColumn("STT", 10, is_centred=True),
+    TableColumn("Cơ sở", 45),
+    TableColumn("Tỉnh/Thành phố", 22),
+    TableColumn("Doanh nghiệp", 19),
+    TableColumn("Trạng thái", 22),
+    TableColumn("Kết nối lần đầu", 20, is_centred=True),
+    TableColumn("Hoàn thành trước ngày", 21, is_centred=True),
+    TableColumn("So với thời hạn", 17),
+    TableColumn("Số camera", 16, is_centred=True),
+    TableColumn("Hiện có hình", 16, is_centred=True),
+    TableColumn("Vướng mắc; việc tiếp theo", 44),
+)
+_OF_ONE_PROVINCE: Final = (_LISTED[0], TableColumn("Cơ sở", 67), *_LISTED[3:])
+"""Its name stands above, and is no column."""
+
+
+def _listed(report: ProgressReport, listing: FacilityList) -> Iterator[Block]:
+    listed = report.listed
+    if len(listed) > MOST_LISTED:
+        listed = tuple(status for status in listed if _is_open(status))
+        few = listed[:MOST_LISTED]
+        cut = f"; chỉ in {MOST_LISTED} cơ sở đầu" if len(listed) > MOST_LISTED else ""
+        yield Passage(
+            f"Chỉ liệt kê {len(listed)} cơ sở chưa kết nối hoặc hiện không đủ hình{cut};"
+            " danh sách đầy đủ có trong bảng tính kèm theo.",
+            PassageRole.NOTE,
+        )
+        listed = few
+    alone = len(report.by_province) == 1
+    rows = [_row(number, one, listing, alone=alone) for number, one in enumerate(listed, start=1)]
+    yield OfficialTable(_OF_ONE_PROVINCE if alone else _LISTED, rows)
+
+
+def _is_open(status: FacilityStatus) -> bool:
+    """Whether something is to be done about a facility."""
+    return not status.standing.is_connected or status.pictures.is_up is not True
+
+
+def _row(number: int, status: FacilityStatus, listing: FacilityList, *, alone: bool) -> tuple[str | int, ...]:
+    facility, duty = status.facility, status.duty
+    return (
+        number,
+        f"{facility.name} ({facility.id})",
+        *(() if alone else (listing.province_of(facility).name,)),
+        _carrier(listing, status.carrier),
+        label(status.standing.state),
+        day_label(status.standing.connected_at),
+        day_label(duty.before) if duty else "",
+        label(status.timeliness) if status.timeliness is not Timeliness.NOT_BOUND else "",
+        facility.camera_count,
+        up_label(status.pictures),
+        _obstacle(status),
+    )
+
+
+def _obstacle(status: FacilityStatus) -> str:
+    blocked = status.facility.blocked
+    if blocked is None or not status.is_blocked:
+        return ""
+    return (
+        f"{label(blocked.reason)}; {label(blocked.owner)}: {blocked.next_action}, trước ngày {day_label(blocked.due)}"
+    )

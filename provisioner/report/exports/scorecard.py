@@ -1,0 +1,139 @@
+"""The report on carriers: what each was to connect, what it did in time, how it is now, and what is broken. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from provisioner.base.clock import local_iso, local_time
+from provisioner.base.json_document import Document
+from provisioner.inventory.deadlines import Timeliness
+from provisioner.report.exports.report import FacilityList, Report
+from provisioner.report.labels import NO_PLAN_LABEL, TOTAL_LABEL, day_label, label
+from provisioner.report.pages import Page, SheetRow
+from provisioner.report.scorecard import CarrierScore, Scorecard, scorecard
+from provisioner.report.tables import TOTAL_NAME, text_table
+
+_NO_PLAN = "no plan yet"
+_BOUND = tuple(one for one in Timeliness if one is not Timeliness.NOT_BOUND)
+
+
+def _count(listing: FacilityList) -> Scorecard:
+    return scorecard(listing.statuses, listing.carriers, listing.incidents)
+
+
+# --- document --------------------------------------------------------------------------------------
+
+
+def _document(card: Scorecard) -> Document:
+    of = card.incidents
+    run = {"run": of.run, "at": local_iso(of.at), "limit": list(of.limit)} if of else None
+    return {
+        "carriers": [{"carrier": one.carrier, "name": one.name} | _score_document(one) for one in card.scores],
+        "all_carriers": _score_document(card.total),
+        "incidents_of": run,
+    }
+
+
+def _score_document(score: CarrierScore) -> Document:
+    group = score.group
+    return {
+        "facilities": group.facilities,
+        "connected": group.connected,
+        "up_now": group.up,
+        "not_up": group.not_up,
+        "unknown": group.unknown,
+        "timeliness": {one.value: count for one, count in score.timeliness.items()},
+        "blocked": group.blocked_in_all,
+        "taking_over": score.taking_over,
+        "cameras": group.cameras,
+        "cameras_up": group.cameras_up,
+        "cameras_down": group.cameras_down,
+        "cameras_unknown": group.cameras_unknown,
+        "incidents": None if score.incidents is None else dict(score.incidents),
+    }
+
+
+# --- text ------------------------------------------------------------------------------------------
+
+
+def _lines(card: Scorecard) -> Iterator[str]:
+    bound = (one.value.replace("_", " ") for one in _BOUND)
+    now = ("facilities", "connected", "up now", "not up", "unknown")
+    names = ("carrier", *now, *bound, "blocked", "taking over", "cameras up now", "incidents")
+    rows = [_cells(one, one.carrier or _NO_PLAN) for one in card.scores]
+    yield from text_table(names, [*rows, _cells(card.total, TOTAL_NAME)], numbers=True)
+    yield ""
+    if card.incidents is None:
+        yield "incidents: not known, no verification is recorded"
+        return
+    limit = f", limited to {' '.join(card.incidents.limit)}" if card.incidents.limit else ""
+    yield f"incidents of {card.incidents.run} ({local_time(card.incidents.at)}{limit}):"
+    for one in card.scores:
+        for cause, count in sorted((one.incidents or {}).items(), key=lambda item: (-item[1], item[0])):
+            yield f"  {one.carrier}: {count} {cause}"
+    if not card.total.incidents:
+        yield "  none"
+
+
+def _cells(score: CarrierScore, name: str) -> list[str]:
+    group = score.group
+    now = (group.facilities, group.connected, group.up, group.not_up, group.unknown)
+    counts = (*now, *(score.timeliness[one] for one in _BOUND), group.blocked_in_all, score.taking_over)
+    incidents = "unknown" if score.incidents is None else str(sum(score.incidents.values()))
+    return [name, *map(str, counts), f"{group.cameras_up}/{group.cameras}", incidents]
+
+
+# --- pages -----------------------------------------------------------------------------------------
+
+_COLUMNS = (
+    ("Doanh nghiệp", 22),
+    ("Tổng số cơ sở", 10),
+    ("Đã kết nối", 10),
+    ("Hiện đủ hình", 10),
+    ("Hiện không đủ hình", 10),
+    ("Hiện chưa rõ", 10),
+    *((label(one), 10) for one in _BOUND),
+    ("Vướng mắc", 10),
+    ("Sắp tiếp nhận", 10),
+    ("Tổng số camera", 10),
+    ("Camera hiện có hình", 10),
+    ("Camera hiện mất hình", 10),
+    ("Camera hiện chưa rõ", 10),
+    ("Sự cố đang mở", 10),
+    ("Kiểm chứng gần nhất", 16),
+)
+
+
+def _pages(card: Scorecard, _listing: FacilityList) -> tuple[Page, ...]:
+    rows = [_counts(one, one.name or NO_PLAN_LABEL) for one in card.scores]
+    pages = [Page("Theo doanh nghiệp", _COLUMNS, rows, _counts(card.total, TOTAL_LABEL))]
+    if card.incidents:
+        of = f"Lần kiểm tra {card.incidents.run}, {day_label(card.incidents.at)}"
+        columns = (("Doanh nghiệp", 22), ("Nguyên nhân (như verify ghi)", 34), ("Số sự cố", 10), ("Nguồn", 44))
+        pages.append(Page("Sự cố theo nguyên nhân", columns, _incident_rows(card.scores, of)))
+    return tuple(pages)
+
+
+def _counts(score: CarrierScore, name: str) -> SheetRow:
+    group = score.group
+    now = (group.facilities, group.connected, group.up, group.not_up, group.unknown)
+    cameras = (group.cameras, group.cameras_up, group.cameras_down, group.cameras_unknown)
+    incidents = "Chưa rõ" if score.incidents is None else sum(score.incidents.values())
+    kept = (*(score.timeliness[one] for one in _BOUND), group.blocked_in_all, score.taking_over)
+    return (name, *now, *kept, *cameras, incidents, day_label(group.last_proved))
+
+
+def _incident_rows(scores: Sequence[CarrierScore], of: str) -> list[SheetRow]:
+    return [(one.name, cause, count, of) for one in scores for cause, count in sorted((one.incidents or {}).items())]
+
+
+SCORECARD = Report(
+    heading="KẾT QUẢ THỰC HIỆN CỦA CÁC DOANH NGHIỆP VIỄN THÔNG",
+    count=_count,
+    document=_document,
+    lines=_lines,
+    pages=_pages,
+    rests_on_proof=True,
+    needs_incidents=True,
+)
+"""The report on carriers."""
