@@ -8,7 +8,6 @@ from pathlib import Path
 
 import click
 
-from provisioner.base.atomic_file import write_atomic
 from provisioner.base.errors import StateError, UsageError
 from provisioner.base.printable import printable
 from provisioner.cli.context import Invocation, today
@@ -16,6 +15,7 @@ from provisioner.cli.held_text import code_with_held
 from provisioner.cli.limit import limit_option
 from provisioner.cli.onlooker import TerminalOnlooker
 from provisioner.cli.output import print_document, print_warning
+from provisioner.cli.verify_files import VerifyFiles, write_files
 from provisioner.cli.word import ListedWord, Place
 from provisioner.desired.limit import parse_limits
 from provisioner.pipeline import Session, expect_hosts
@@ -46,6 +46,8 @@ class Sampled(click.ParamType[Share]):
 @click.command()
 @limit_option
 @click.option("--html", type=Place(path_type=Path), metavar="FILE", help="Write the report as one HTML page, too.")
+@click.option("--junit", type=Place(path_type=Path), metavar="FILE", help="Write it as JUnit XML, too: a case a path.")
+@click.option("--markdown", type=Place(path_type=Path), metavar="FILE", help="Write it as a comment in Markdown, too.")
 @click.option("--detail", is_flag=True, help="List every path, not only incidents.")
 @click.option(
     "--fail-on",
@@ -78,8 +80,10 @@ class Sampled(click.ParamType[Share]):
 def verify(
     invocation: Invocation,
     limits: tuple[str, ...],
-    html: Path | None,
     *,
+    html: Path | None,
+    junit: Path | None,
+    markdown: Path | None,
     detail: bool,
     fail_on: str,
     level: int | None,
@@ -104,7 +108,7 @@ def verify(
 
     Example: provisioner -i DIR verify --limit province=bac-giang --html report.html
     """
-    invocation.refuse_proposed(html)
+    invocation.refuse_proposed(html, junit, markdown)
     _refuse_blind(limits, accept=accept, renew=renew)
     session = Session(invocation.inventory, invocation.env, today())
 
@@ -132,10 +136,8 @@ def verify(
     accepted = None
     if accept:
         result, accepted = accept_pictures(session, result, renew=renew)
-    if html is not None:
-        from provisioner.report.html import html_page  # noqa: PLC0415 (few ask for it, and it takes a tenth of a second)
-
-        write_atomic(html, html_page(result))
+    files = VerifyFiles(html, junit, markdown)
+    unwritten = write_files(result, files, Verdict(fail_on), color=invocation.color)
     if invocation.json:
         print_document(verify_document(result))
     else:
@@ -149,7 +151,7 @@ def verify(
         if accept:
             raise
         print_warning(f"this verification is not recorded: {error.message}", error.hint, color=invocation.color)
-    return code_with_held(exit_code(result, Verdict(fail_on)), result.held)
+    return code_with_held(exit_code(result, Verdict(fail_on)), (*result.held, *unwritten))
 
 
 def _refuse_blind(limits: tuple[str, ...], *, accept: bool, renew: bool) -> None:

@@ -8,19 +8,17 @@ which render no markup, and call nobody by `@`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from provisioner.base.counted import counted
-from provisioner.base.printable import printable
 from provisioner.plan import Plan, Totals, no_change, packages_by_cause, plan_ending, totals_of
 from provisioner.plan.changes import Action, Change, Impact, distinct_trust, is_dangerous
 from provisioner.plan.guards.measures import named
 from provisioner.plan.totals import TotalsRow
+from provisioner.report.comment import MAX_BYTES, Comment, cell, code
 
-MAX_BYTES = 60_000
-"""GitHub takes 65,536 characters and GitLab more; bytes are counted, so that letters of any kind fit."""
+__all__ = ["MAX_BYTES", "plan_comment"]
 
-_NAME = 160
 _REASON = 400
 _REFUSALS = 12
 _ROWS = 80
@@ -28,8 +26,6 @@ _CUTTING = 50
 _HOSTS = 20
 _TRUSTED = 20
 _DANGEROUS = 30
-_TAIL = 600
-"""Kept free for the sentences that say what was left out."""
 
 
 def plan_comment(plan: Plan) -> str:
@@ -37,7 +33,7 @@ def plan_comment(plan: Plan) -> str:
     changing = plan.pending
     totals = totals_of(changing, plan.carriers)
     viewers = plan.against is None
-    page = _Page()
+    page = Comment("provisioner plan --details")
     page.must(_head(plan, changing, totals))
     page.must(_trust(plan, changing))
     page.must(_held(plan))
@@ -55,78 +51,6 @@ def plan_comment(plan: Plan) -> str:
     page.fold("By facility", _heading("facility", viewers=viewers), rows, "facility")
     page.fold("Every change", [], [_item(c) for c in sorted(changing, key=_worst_first)], "change")
     return page.text()
-
-
-class _Page:
-    """A text that grows to its bound and no further."""
-
-    def __init__(self) -> None:
-        self._lines: list[str] = []
-        self._left = MAX_BYTES
-
-    def must(self, lines: Iterable[str]) -> None:
-        """Add lines that are bounded by how they are made."""
-        for line in lines:
-            self._add(line)
-
-    def may(self, title: str, items: Sequence[str], total: int, noun: str) -> None:
-        """Add a list as far as there is room; says how many it leaves out."""
-        if not items:
-            return
-        self._add(title)
-        self._add("")
-        fitting = self._fill(items, _TAIL * 3)
-        if fitting < total:
-            self._add(f"- … and {counted(total - fitting, noun)} more")
-        self._add("")
-
-    def fold(self, title: str, heading: Sequence[str], items: Sequence[str], noun: str) -> None:
-        """Add a folded list as far as there is room; says what it leaves out."""
-        if not items:
-            return
-        if self._left < _TAIL * 2:
-            self._add(f"{title}: left out of this comment for its length.")
-            self._add("")
-            return
-        self.must([f"<details><summary>{title} ({len(items)})</summary>", "", *heading])
-        fitting = self._fill(items, _TAIL)
-        self._add("")
-        if fitting < len(items):
-            self._add(f"{counted(len(items) - fitting, noun)} left out of this comment: `provisioner plan --details`.")
-            self._add("")
-        self.must(["</details>", ""])
-
-    def text(self) -> str:
-        """The whole."""
-        return "\n".join(self._lines).rstrip("\n") + "\n"
-
-    def _fill(self, items: Sequence[str], reserve: int) -> int:
-        for number, item in enumerate(items):
-            if self._left - len(item.encode()) - 1 < reserve:
-                return number
-            self._add(item)
-        return len(items)
-
-    def _add(self, line: str) -> None:
-        self._lines.append(line)
-        self._left -= len(line.encode()) + 1
-
-
-def code(text: str, limit: int = _NAME) -> str:
-    """A text that somebody else wrote as a code span: one line, nothing in it is markup.
-
-    Args:
-        text: the text.
-        limit: how many bytes of it to show.
-    """
-    line = printable(text)
-    if len(line.encode()) > limit:
-        line = line.encode()[:limit].decode(errors="ignore") + "…"
-    fence = "`"
-    while fence in line:
-        fence += "`"
-    pad = " " if line.startswith("`") or line.endswith("`") or not line.strip() else ""
-    return f"{fence}{pad}{line or '-'}{pad}{fence}"
 
 
 def _head(plan: Plan, changing: Sequence[Change], totals: Totals) -> Iterator[str]:
@@ -234,10 +158,8 @@ def _table(noun: str, rows: Sequence[tuple[str, TotalsRow]], *, viewers: bool) -
 
 def _cells(name: str, row: TotalsRow, *, viewers: bool) -> str:
     counts = " | ".join(str(row.actions[action]) for action in (Action.CREATE, Action.UPDATE, Action.DELETE))
-    # A bar would end the cell, even in a code span.
-    cell = code(name, 80).replace("|", "\\|")
     more = f" {row.viewers} |" if viewers else ""
-    return f"| {cell} | {len(row.hosts)} | {counts} |{more} {row.impact.value} |"
+    return f"| {cell(name, 80)} | {len(row.hosts)} | {counts} |{more} {row.impact.value} |"
 
 
 def _severity(row: TotalsRow) -> tuple[int, int, int]:

@@ -441,9 +441,17 @@ def exit_code(result: VerifyResult, fail_on: Verdict = Verdict.DEGRADED) -> int:
     What nobody asked for fails nothing: paths outside of a sample, levels above the asked one. What is in a
     maintenance window does not, either.
     """
-    bad = _FAILURES[_FAILURES.index(fail_on) :]
-    asked = [path for path in result.paths if path.cause is not Cause.NOT_ASKED or path.checked_at is not None]
-    return int(not asked or any(path.verdict in bad and path.cause is not Cause.NOT_ASKED for path in asked))
+    return int(not any(map(was_asked, result.paths)) or any(fails(path, fail_on) for path in result.paths))
+
+
+def was_asked(path: PathVerdict) -> bool:
+    """Whether a run was to measure a path, however far."""
+    return path.cause is not Cause.NOT_ASKED or path.checked_at is not None
+
+
+def fails(path: PathVerdict, fail_on: Verdict) -> bool:
+    """Whether a path is as bad as `fail_on` or worse."""
+    return path.verdict in _FAILURES[_FAILURES.index(fail_on) :] and path.cause is not Cause.NOT_ASKED
 
 
 COUNTED = (
