@@ -127,7 +127,7 @@ def _last_incidents(whole: Overview) -> CarrierIncidents | None:
     """
     verified = whole.evidence.looked_at_all or whole.evidence.verified
     document = document_of(whole, verified.shown.run) if verified else None
-    if verified is None or document is None:
+    if verified is None or not document:
         return None
     hosts = {relay: carrier.id for relay, (carrier, _) in whole.inventory.relays.items()}
     try:

@@ -29,6 +29,7 @@ from provisioner.inventory.deadlines import Timeliness
 from provisioner.inventory.loader.load import load_inventory
 from provisioner.inventory.model.connection import LoginState, RtspState, UplinkAddress
 from provisioner.lifecycle.states import FacilityState
+from provisioner.report.exports import REPORTS
 from provisioner.report.labels import LABELS, label
 from provisioner.report.progress import CountedAs
 from provisioner.report.zones import Cover
@@ -384,7 +385,7 @@ def test_proof_without_a_night_is_said_to_be_stale_first(
     assert {one["up_now"] for one in printed["facilities"]} == {None}
 
 
-@pytest.mark.parametrize(("what", "pages"), [("surveys", 2), ("zones", 2)])
+@pytest.mark.parametrize(("what", "pages"), [("surveys", 2), ("zones", 2), ("survey-minutes", 2)])
 def test_the_other_exports_are_written_as_well(
     story: Story, tmp_path: Path, what: str, pages: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -422,7 +423,7 @@ def test_a_cell_that_begins_like_a_formula_is_none(story: Story, tmp_path: Path,
 
 def test_no_export_opens_contacts(story: Story, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The contacts of the example stay closed: no password of theirs is there, and nothing of them comes out."""
-    for what in ("progress", "surveys", "zones"):
+    for what in REPORTS:
         assert story.run("export", what, "--out", str(tmp_path / f"{what}.xlsx")) == 0
         text = capsys.readouterr().out + str(sheets(tmp_path / f"{what}.xlsx"))
         assert "example.com" not in text
@@ -468,7 +469,7 @@ def test_the_documents_are_as_their_schemas_say(story: Story, capsys: pytest.Cap
     for words in ([], ["--why"], ["kcl-hd-003", "--why"]):
         assert story.run("--output", "json", "status", *words) == 0
         holds("status", document(capsys))
-    for what in ("progress", "surveys", "zones"):
+    for what in REPORTS:
         assert story.run("--output", "json", "export", what) == 0
         holds("export", document(capsys))
 
