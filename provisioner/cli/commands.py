@@ -21,7 +21,7 @@ _COMMANDS: dict[str, tuple[str, str, str]] = {
     "apply": ("provisioner.cli.apply", "apply", "Bring hosts to what the inventory says, or back."),
     "contacts": ("provisioner.cli.contacts", "contacts", "Check, list, find and erase contacts: personal data."),
     "drift": ("provisioner.cli.plan", "drift", "Tell whether hosts are as the inventory says."),
-    "export": ("provisioner.cli.export", "export", "Count progress, surveys and zones for the ministry."),
+    "export": ("provisioner.cli.export", "export", "Count progress for the ministry; write its documents."),
     "geography": ("provisioner.cli.geography", "geography", "Look provinces up: the lists of 2021 and 2025."),
     "history": ("provisioner.cli.history", "history", "Show what was changed, by whom, and what became of it."),
     "import": ("provisioner.cli.import_", "import_", "Read spreadsheets of provinces, checked cell by cell."),

@@ -39,7 +39,10 @@ GUIDE = (
     "docs/hosts.md",
 )
 """The pages that together tell how the program is used."""
-RUN_HERE = ("docs/contacts.md", "docs/geography.md", "docs/import.md", *(page for page in GUIDE if "hosts" not in page))
+RUN_HERE = (
+    *("docs/contacts.md", "docs/documents.md", "docs/geography.md", "docs/import.md"),
+    *(page for page in GUIDE if "hosts" not in page),
+)
 """Pages with console blocks. Each begins anew: a fresh checkout whose example runs on the hosts."""
 RUN_ELSEWHERE = {"docs/lifecycle.md": "tests/unit/cli/test_status.py"}
 """Pages whose blocks need another beginning, and the test that makes it and runs them."""
