@@ -34,8 +34,9 @@ def meeting(parties: Sequence[Party], letterhead: Letterhead, carrier: str = "")
     """Who was there, with room for the names."""
     yield Passage("Thành phần tham dự:")
     names = [party_name(party, letterhead, carrier) for party in Party if party in parties]
-    for name in (*names, _FACILITY):
+    for name in names:
         yield Passage(f"- Ông/Bà {DOTS}, chức vụ {DOTS}, đại diện {name};", PassageRole.FORM)
+    yield Passage(f"- Ông/Bà {DOTS}, chức vụ {DOTS}, đại diện {_FACILITY}.", PassageRole.FORM)
 
 
 def facility_lines(facility: Facility, place: str) -> Iterator[Block]:

@@ -161,7 +161,7 @@ _LISTED: Final = (
     TableColumn("Hiện có hình", 16, is_centred=True),
     TableColumn("Vướng mắc; việc tiếp theo", 44),
 )
-_OF_ONE_PROVINCE: Final = (_LISTED[0], TableColumn("Cơ sở", 67), *_LISTED[3:])
+_OF_ONE_PROVINCE: Final = (_LISTED[0], TableColumn("Cơ sở", 52), *_LISTED[3:-1], TableColumn(_LISTED[-1].name, 59))
 """Its name stands above, and is no column."""
 
 
