@@ -16,7 +16,13 @@ from provisioner.cli.schemas import document_schema
 from provisioner.geography import SCHEMES, Province, by_slug
 from provisioner.inventory.model import BlockReason, Facility, ManagingBody, Operating
 from provisioner.inventory.signed import signed_content
+from provisioner.lifecycle.evidence import NO_EVIDENCE
+from provisioner.lifecycle.pictures import freshness
+from provisioner.lifecycle.states import FacilityState
 from provisioner.lifecycle.status import FacilityStatus, statuses
+from provisioner.report.documents import MINUTES, REPORT_LETTERS, DocumentBasis, Letterhead
+from provisioner.report.documents.docx_file import official_docx
+from provisioner.report.documents.official import OfficialTable
 from provisioner.report.exports import REPORTS, FacilityList, export_document
 from provisioner.report.progress import CountedAs, Group, counted_as, progress
 from provisioner.report.surveys import SurveyGroup, surveys
@@ -185,3 +191,50 @@ def test_every_report_is_counted_and_shown_in_all_ways(
     assert len({page.title for page in pages}) == len(pages) > 0
     for page in pages:
         assert all(len(row) == len(page.columns) for row in (*page.rows, page.total) if row)
+
+
+# --- official documents ---------------------------------------------------------------------------
+
+
+def _basis(listed: tuple[FacilityStatus, ...]) -> DocumentBasis:
+    fresh = freshness(NO_EVIDENCE, NOW, (status.pictures for status in listed))
+    return DocumentBasis(NOW, fresh, 0, "x", Letterhead())
+
+
+@FEW
+@given(facilities=_facilities(), recorded=RECORDED)
+def test_tables_of_a_report_add_up_and_its_annex_has_every_facility(
+    facilities: dict[str, Facility], recorded: list[Past]
+) -> None:
+    listed = judged(facilities, recorded)
+    document = REPORT_LETTERS["progress"](FacilityList(listed, _province_of), _basis(listed))
+    for table in document.blocks:
+        if isinstance(table, OfficialTable):
+            assert all(len(row) == len(table.columns) for row in (*table.rows, table.total))
+            columns = list(zip(*table.rows, strict=True)) or [()] * len(table.columns)
+            sums = [sum(cell for cell in column if isinstance(cell, int)) for column in columns[1:]]
+            assert sums == list(table.total[1:])
+    (annex,) = document.annexes
+    (whole,) = annex.blocks
+    assert isinstance(whole, OfficialTable)
+    assert len(whole.rows) == sum(one.operating is not Operating.CLOSED for one in facilities.values())
+    assert official_docx(document, NOW) == official_docx(document, NOW)
+
+
+@FEW
+@given(facilities=_facilities(), recorded=RECORDED)
+def test_a_facility_has_minutes_iff_nothing_speaks_against_it(
+    facilities: dict[str, Facility], recorded: list[Past]
+) -> None:
+    listed = judged(facilities, recorded)
+    listing = FacilityList(listed, _province_of, evidence=read(recorded))
+    for form in MINUTES.values():
+        for status in listed:
+            if form.refusal(status, listing):
+                with pytest.raises(ValueError, match=status.facility.id):
+                    form.make(status, listing, _basis(listed))
+            else:
+                assert status.facility.name in form.make(status, listing, _basis(listed)).subject
+    for status in listed:
+        refused = MINUTES["acceptance"].refusal(status, listing)
+        assert (not refused) == (FacilityState.ACCEPTED in status.standing.steps)

@@ -7,11 +7,15 @@ from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
+from defusedxml.ElementTree import fromstring
+from markdown_it import MarkdownIt
 
 from provisioner.base.diagnostics import Problem
 from provisioner.report.html import html_page
+from provisioner.report.junit import junit_report
 from provisioner.report.sarif import sarif_log
 from provisioner.report.text import text_report
+from provisioner.report.verify_markdown import verify_comment
 from provisioner.verify.result import Incident, Layer, VerifyResult
 from tests.hostile import MERGE_REQUEST, RELAY
 from tests.unit.verify import world
@@ -65,6 +69,23 @@ def test_a_report_as_text_has_no_line_of_a_hosts(text: str) -> None:
     shown = text_report(result(text), detail=True)
     assert shown.replace("\n", "").isprintable()
     assert len(shown.splitlines()) == len(text_report(result("a text"), detail=True).splitlines())
+
+
+@RELAY
+@pytest.mark.parametrize("text", TEXTS)
+def test_files_for_pipelines_hold_no_element_and_no_link_of_a_hosts(text: str) -> None:
+    shown, plain = (fromstring(junit_report(result(one))) for one in (text, "a text"))
+    assert [element.tag for element in shown.iter()] == [element.tag for element in plain.iter()]
+    assert "".join(shown.itertext()).replace("\n", "").isprintable()
+    comments = [
+        [
+            token.type
+            for whole in MarkdownIt("commonmark").parse(verify_comment(result(one)))
+            for token in (whole, *(whole.children or ()))
+        ]
+        for one in (text, "a text")
+    ]
+    assert set(comments[0]) == set(comments[1])
 
 
 @MERGE_REQUEST
