@@ -8,7 +8,7 @@ _VOWELS = "aeiou"
 
 def counted(number: int, noun: str) -> str:
     """A number with its noun, e.g. `1 error`, `2 facilities`, `3 other addresses`."""
-    return f"1 {noun}" if number == 1 else f"{number} {_plural(noun)}"
+    return f"1 {noun}" if number == 1 else f"{number} {plural_of(noun)}"
 
 
 def were(number: int) -> str:
@@ -21,7 +21,8 @@ def are(number: int) -> str:
     return "is" if number == 1 else "are"
 
 
-def _plural(noun: str) -> str:
+def plural_of(noun: str) -> str:
+    """More than one of a noun, e.g. `paths`, `facilities`."""
     if noun.endswith("y") and noun[-2:-1] not in _VOWELS:
         return f"{noun[:-1]}ies"
     return f"{noun}es" if noun.endswith(_HISSING) else f"{noun}s"

@@ -1,4 +1,4 @@
-"""The options that stand before the command or after it: whose inventory, and in which form the result comes.
+"""The options that stand before the command or after it: whose inventory, which form and language the result has.
 
 Both places mean the same. Who writes one twice has to write the same twice: of two inventories none is guessed.
 """
@@ -11,11 +11,12 @@ from pathlib import Path
 
 import click
 
+from provisioner.base.language import VARIABLE, Language, language_of
 from provisioner.cli.context import Invocation
 from provisioner.cli.word import ListedWord, Place
 
 _WITH_MARKDOWN = ("drift", "plan")
-_INVENTORY, _OUTPUT = "inventory", "output"
+_INVENTORY, _OUTPUT, _LANGUAGE = "inventory", "output", "language"
 
 
 def _keep(ctx: click.Context, param: click.Parameter, values: tuple[object, ...]) -> None:
@@ -57,6 +58,14 @@ def _options() -> tuple[click.Option, ...]:
             help="Text for people, one JSON document on standard output, or (plan, drift) one"
             " merge-request comment; text where it is left out.",
         ),
+        click.Option(
+            ["--language"],
+            type=ListedWord([language.value for language in Language]),
+            multiple=True,
+            expose_value=False,
+            callback=_keep,
+            help=f"Of texts for people: English or Vietnamese; {VARIABLE} otherwise, else English.",
+        ),
     )
 
 
@@ -88,4 +97,7 @@ def _invocation(ctx: click.Context) -> Invocation:
     output = _given(ctx, _OUTPUT)
     if output == "markdown" and ctx.command.name not in _WITH_MARKDOWN:
         raise click.UsageError(f"{ctx.command.name} has no Markdown: only {' and '.join(_WITH_MARKDOWN)} have", ctx)
-    return Invocation(inventory_of(ctx), output == "json", ctx.find_root().obj, markdown=output == "markdown")
+    env = ctx.find_root().obj
+    option = _given(ctx, _LANGUAGE)
+    language = language_of(str(option) if option else None, env)
+    return Invocation(inventory_of(ctx), output == "json", env, markdown=output == "markdown", language=language)

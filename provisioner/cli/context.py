@@ -9,6 +9,7 @@ from pathlib import Path
 
 from provisioner.base.clock import VIETNAM
 from provisioner.base.errors import StateError, UsageError
+from provisioner.base.language import Language, Translator, translator
 from provisioner.base.proposed_files import is_proposed, refuse_proposed_link
 from provisioner.history.place import VARIABLE, state_folder
 
@@ -22,12 +23,19 @@ class Invocation:
         json: whether standard output is one JSON document.
         env: the environment.
         markdown: whether it is one comment in Markdown; only for commands that have one.
+        language: of texts for people.
     """
 
     chosen: Path | None
     json: bool
     env: Mapping[str, str] = field(repr=False)
     markdown: bool = False
+    language: Language = Language.EN
+
+    @property
+    def say(self) -> Translator:
+        """Whoever speaks that language."""
+        return translator(self.language)
 
     @property
     def inventory(self) -> Path:

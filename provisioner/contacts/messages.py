@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import NamedTuple
 
+from provisioner.base.language import Language
 
-class Language(StrEnum):
-    """Engineers read English, provinces read Vietnamese."""
-
-    EN = "en"
-    VI = "vi"
+__all__ = ["CATALOGUE", "Language", "Wording"]
 
 
 class Wording(NamedTuple):

@@ -1,0 +1,12 @@
+"""What people read, in English and in Vietnamese; documents for programs are in neither and never change.
+
+The English sentence is the key (a msgid) and stands where it is said. `vi.po` has the Vietnamese one, reviewed by
+people. A `Translator` is handed to whatever writes for people; English costs nothing, no catalogue is read for it.
+"""
+
+from __future__ import annotations
+
+from provisioner.base.language.choice import VARIABLE, Language, UnknownLanguageError, language_of
+from provisioner.base.language.translator import ENGLISH, Translator, translator
+
+__all__ = ["ENGLISH", "VARIABLE", "Language", "Translator", "UnknownLanguageError", "language_of", "translator"]
