@@ -227,8 +227,9 @@ def _outside(outside: Sequence[Change]) -> Iterator[PlanRefusal]:
     """A host is changed whole or not at all: what a limit does not name would be changed with it."""
     if outside:
         named = ", ".join(f"{c.resource.value} {c.name} on {c.host}" for c in outside[:5])
-        more = f" and {len(outside) - 5} more" if len(outside) > 5 else ""  # noqa: PLR2004 (what fits a line)
-        message = f"changes outside the limit are pending on a chosen host: {named}{more}"
+        more = len(outside) - 5
+        listed = f"{named} and {more} more" if more > 0 else named
+        message = f"changes outside the limit are pending on a chosen host: {listed}"
         hint = "apply without --limit, or with --limit host=…: a host is changed whole"
         yield PlanRefusal("outside_limit", message, hint, 0, len(outside), outside[0].host)
 

@@ -113,8 +113,9 @@ def _off(clock: tuple[float, float] | None, asked: float, answered: float) -> It
     # It began after it was asked, and ended before its answer was there: by so much it is ahead or behind at least.
     ahead, behind = ended - answered, asked - began
     if max(ahead, behind) > _MOST_OFF_S:
-        way, by = ("ahead", ahead) if ahead > behind else ("behind", behind)
-        detail = f"its clock is {way} of the controller's by {_span(by)} or more: times in logs and pictures are wrong"
+        by = f"ahead of the controller's by {_span(ahead)}"
+        by = by if ahead > behind else f"behind of the controller's by {_span(behind)}"
+        detail = f"its clock is {by} or more: times in logs and pictures are wrong"
         yield HostFault(Condition.CLOCK_OFF, f"{detail}; see timedatectl on it, and whether it has a time server")
 
 

@@ -44,8 +44,9 @@ def host_check(case: Case) -> Check:
     for host, changes in hosts.items():
         if changes:
             first = ", ".join(f"{c.action.value} {c.resource.value} {c.name}" for c in changes[:_CHANGES_NAMED])
-            more = f" and {len(changes) - _CHANGES_NAMED} more" if len(changes) > _CHANGES_NAMED else ""
-            return failed(Layer.HOST, host, Cause.DRIFT, f"to mend: {first}{more}")
+            more = len(changes) - _CHANGES_NAMED
+            listed = f"{first} and {more} more" if more > 0 else first
+            return failed(Layer.HOST, host, Cause.DRIFT, f"to mend: {listed}")
     return PASSED
 
 

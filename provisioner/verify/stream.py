@@ -255,7 +255,8 @@ def _picture_check(case: Case, frame: tuple[str, int, int]) -> Check:
     declared = (path.codec, path.width, path.height)
     if frame == declared:
         return PASSED
-    detail = "{} {}x{} instead of {} {}x{}".format(*frame, *declared)
+    came, agreed = ("{} {}x{}".format(*picture) for picture in (frame, declared))
+    detail = f"{came} instead of {agreed}"
     return failed(Layer.PICTURE, path.name, Cause.PICTURE_DIFFERS, detail)
 
 

@@ -40,8 +40,8 @@ def values_in(text: str, sentence: str) -> dict[str, str] | None:
     rest = text[len(first) : len(text) - len(last)]
     values: list[str] = []
     for literal in others:
-        value, literal_there, rest = rest.partition(literal)
-        if not literal_there:
+        value, there, rest = rest.partition(literal) if literal else ("", "-", rest)
+        if not there:
             return None
         values.append(value)
     return _agreeing(names, (*values, rest))

@@ -65,9 +65,15 @@ class Restatement:
         return self._known(text, 0) is not None
 
     @cached_property
+    def _sentences(self) -> dict[str, str]:
+        """The sentences, and values of lists that are several words: no id is written so."""
+        words = {text: said for (_, text), said in self._catalogue.words.items() if " " in text}
+        return words | dict(self._catalogue.sentences)
+
+    @cached_property
     def _forms(self) -> dict[str, list[_Form]]:
         forms: dict[str, list[_Form]] = defaultdict(list)
-        sentences = self._catalogue.sentences
+        sentences = self._sentences
         many = {plural: sentences[one] for plural, one in self._catalogue.plurals.items()}
         for msgid, text in (*sentences.items(), *many.items()):
             if places_of(msgid):
@@ -79,12 +85,13 @@ class Restatement:
         # A single word may be an id or a key of a file, whatever it means in English.
         if depth > _DEEPEST or " " not in text.strip():
             return text
-        known = self._remembered(text, depth)
-        return text if known is None else known
+        core = text.strip(" ")
+        known = self._remembered(core, depth)
+        return text if known is None else text.replace(core, known, 1)
 
     def _known(self, text: str, depth: int) -> str | None:
-        if text in self._catalogue.sentences:
-            return self._catalogue.sentences[text]
+        if text in self._sentences:
+            return self._sentences[text]
         return self._matched(text, depth) or self._aside(text, depth) or self._joined(text, depth)
 
     def _matched(self, text: str, depth: int) -> str | None:

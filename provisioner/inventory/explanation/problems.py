@@ -282,8 +282,12 @@ def _expected(kind: str, detail: ErrorDetails, schema: object) -> str:
     ctx = detail.get("ctx", {})
     if kind in _BOUNDS:
         bound = next(ctx[name] for name in ("ge", "le", "gt", "lt") if name in ctx)
-        words = {"greater_than_equal": "{} or more", "less_than_equal": "{} or less", "greater_than": "more than {}"}
-        return words.get(kind, "less than {}").format(f"{bound:g}")
+        words = {
+            "greater_than_equal": "{bound} or more",
+            "less_than_equal": "{bound} or less",
+            "greater_than": "more than {bound}",
+        }
+        return words.get(kind, "less than {bound}").format(bound=f"{bound:g}")
     if kind == "string_too_long":
         return f"a text of {ctx['max_length']} characters or fewer"
     if schema in _ADDRESSES:

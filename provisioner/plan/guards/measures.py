@@ -36,8 +36,8 @@ class Effect:
 
 def named(names: Sequence[str]) -> str:
     """Some names, and how many more there are."""
-    more = f" and {len(names) - _MANY} more" if len(names) > _MANY else ""
-    return ", ".join(names[:_MANY]) + more
+    listed = ", ".join(names[:_MANY])
+    return f"{listed} and {len(names) - _MANY} more" if len(names) > _MANY else listed
 
 
 class Measure(NamedTuple):
