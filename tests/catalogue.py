@@ -1,0 +1,292 @@
+"""The English sentences of the program, read out of its code, for the catalogue of translations.
+
+Two kinds: what a `Translator` is called with (`say("…")`, `say.plural`, `say.counted`), and the finished sentences of
+layers that know no language, which `Translator.restated` says again: every text of several words in `RESTATED`.
+
+    python -m tests.catalogue          says what `vi.po` lacks and what it has too many of
+    python -m tests.catalogue --write  adds the one untranslated, and removes the other
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import polib
+
+from provisioner.base.counted import plural_of
+from provisioner.base.language.catalogue import catalogue_file
+from provisioner.base.language.choice import Language
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "provisioner"
+
+RESTATED = (
+    "base/held.py",
+    "hosts/unreachable.py",
+    "inventory/allocate/allocation.py",
+    "inventory/explanation",
+    "inventory/files/strict_yaml.py",
+    "inventory/loader/file_content.py",
+    "inventory/loader/held.py",
+    "inventory/loader/load.py",
+    "inventory/loader/secrets.py",
+    "inventory/loader/site.py",
+    "inventory/makes.py",
+    "inventory/model",
+    "inventory/operations/validate.py",
+    "inventory/outline.py",
+    "inventory/rules",
+    "inventory/signed.py",
+    "lifecycle",
+    "plan/build.py",
+    "plan/diff",
+    "plan/guards/lockout.py",
+    "plan/guards/measures.py",
+    "plan/guards/policy.py",
+    "plan/last_lines.py",
+    "plan/offline.py",
+    "plan/seen.py",
+    "verify/acceptance.py",
+    "verify/condition.py",
+    "verify/delivery.py",
+    "verify/judge.py",
+    "verify/levels.py",
+    "verify/network.py",
+    "verify/picture/check.py",
+    "verify/picture/rules.py",
+    "verify/redirect.py",
+    "verify/reference.py",
+    "verify/rotation.py",
+    "verify/run.py",
+    "verify/standing.py",
+    "verify/stream.py",
+    "verify/waits.py",
+    "verify/words.py",
+)
+"""Where the sentences arise that people read in what `status`, `validate`, `verify` and `plan` print."""
+
+_SEVERAL_WORDS = re.compile(r"[a-z}]{2,} [a-z({]|\} [a-z]{2}|[a-z] [a-z]{2,}|[a-z] [A-Z]+ ")
+_LEADING = re.compile(r"^[ ;,:]+|[ :]+$")
+_PLACE = re.compile(r"\{([a-z_][a-z0-9_]*)\}")
+
+
+@dataclass(frozen=True, order=True)
+class Msgid:
+    """A sentence in English, with the file that it is said in."""
+
+    one: str
+    many: str
+    file: str
+
+
+def _name(node: ast.expr) -> str:
+    """What a place of an f-string is called in the catalogue."""
+    match node:
+        case ast.Call(func=ast.Name(id="are" | "were")) | ast.IfExp(body=ast.Constant(value="is" | "was")):
+            return "are"
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return name.strip("_").lower()
+        case ast.Call(func=ast.Name(id="counted"), args=[_, ast.Constant(value=str(noun))]):
+            return plural_of(noun).replace(" ", "_").lower()
+        case ast.Call(args=[first, *_]) if not isinstance(first, ast.Constant):
+            return _name(first)
+        case ast.Call(func=ast.Attribute(value=inner)):
+            return _name(inner)
+        case (
+            ast.Subscript(value=inner) | ast.IfExp(body=inner) | ast.BinOp(left=inner) | ast.BoolOp(values=[inner, *_])
+        ):
+            return _name(inner)
+        case ast.GeneratorExp(elt=inner) | ast.ListComp(elt=inner) | ast.Call(func=inner) | ast.Starred(value=inner):
+            return _name(inner)
+    return "value"
+
+
+def _template(node: ast.JoinedStr) -> str:
+    """An f-string as a sentence with named places."""
+    text, names = "", set[str]()
+    for part in node.values:
+        if isinstance(part, ast.Constant):
+            text += str(part.value)
+            continue
+        assert isinstance(part, ast.FormattedValue)
+        base = name = re.sub(r"\W", "", _name(part.value)) or "value"
+        number = 1
+        while name in names:
+            number += 1
+            name = f"{base}_{number}"
+        names.add(name)
+        text += f"{{{name}}}"
+    return text
+
+
+def _docstrings(tree: ast.AST) -> set[int]:
+    return {
+        id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    }
+
+
+def _texts(node: ast.AST, skipped: set[int]) -> Iterator[str]:
+    match node:
+        case ast.JoinedStr():
+            yield _template(node)
+            for part in node.values:
+                if isinstance(part, ast.FormattedValue):
+                    yield from _texts(part.value, skipped)
+        case ast.Constant(value=str(text)) if id(node) not in skipped:
+            yield text
+        case ast.Call(func=ast.Name(id="counted"), args=[number, ast.Constant(value=str())]):
+            yield from _texts(number, skipped)
+        case _:
+            for child in ast.iter_child_nodes(node):
+                yield from _texts(child, skipped)
+
+
+@cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def _modules(place: str) -> list[Path]:
+    path = PACKAGE / place
+    assert path.exists(), f"{place} is no module any more"
+    return sorted(path.rglob("*.py")) if path.is_dir() else [path]
+
+
+def restated() -> Iterator[Msgid]:
+    """The finished sentences, and the nouns that are counted in them."""
+    for path in (path for place in RESTATED for path in _modules(place)):
+        tree, file = _tree(path), str(path.relative_to(PACKAGE))
+        for text in _texts(tree, _docstrings(tree)):
+            sentence = _LEADING.sub("", text)
+            literal = _PLACE.sub("", sentence)
+            if re.search("[A-Za-z]{2}", literal) and _SEVERAL_WORDS.search(sentence) and not is_no_sentence(sentence):
+                yield Msgid(sentence, "", file)
+        for node in ast.walk(tree):
+            match node:
+                case ast.Call(func=ast.Name(id="counted"), args=[_, ast.Constant(value=str(noun))]):
+                    yield Msgid(f"{{n}} {noun}", f"{{n}} {plural_of(noun)}", file)
+
+
+def is_no_sentence(text: str) -> bool:
+    """Whether a text is a pattern, a statement of nftables, or a name: nothing that anybody reads."""
+    return bool(re.search(r"\\[.bSdwt(]|\(\?|^\^|\.\*|[a-z]\|[a-z]", text)) or text in NOT_SAID
+
+
+NOT_SAID = frozenset(
+    {
+        # words of other programs, by which their lines are recognised
+        *("connection refused", "timed out", "host bits", "cannot start any token", "mapping values", "control api"),
+        *("has no user provisioner-probe", "readers ended before", "said too much", "tcp timeout", "request timed out"),
+        *("host key verification failed", "too many authentication failures", "centre reads"),
+        # nftables', WireGuard's and the vault's own
+        *("element cameras {element}", "table inet provisioner", "chain {name}", "element {name} {element}"),
+        *("set {name}", "keepalive {keepalive_s} → {keepalive_s_2}", "endpoint {endpoint} → {endpoint_2}"),
+        *("rule table inet provisioner", "secrets-{carrier}, or secrets"),
+        "# Written by `provisioner keys init`; encrypted with the vault id `{vault_id}`.\n",
+        # what parties sign, letter by letter
+        *("provisioner plan sign-off, version 1", "signed on: {signed_on}", "sub and main"),
+        *("zone {value}, {source}, {streams}, {value_2} sound", "recorder {recorder}", "camera {id}: {camera}"),
+        "recorder {id}: {address}:{port}",
+        # commands
+        *("--by {value}", "--allow {allowance}", "provisioner sign-off {owner} --by {value}"),
+        # descriptions in JSON Schemas, which are a document
+        *("An IPv4 network: its first address and its length.", "{paths} of an inventory"),
+        *("`provisioner keys init` writes this; do not edit it", "`provisioner sign-off` writes this; do not edit it"),
+        # faults of a host's answer or of the program, for whoever corrects those
+        *("a look has a moment", "a look that failed is a failure", "{answer} is no pair of times"),
+        *("{fields} is no share", "{place} is no view"),
+        # a value's own words; `PUT_TOGETHER` has them with their nouns
+        *("{value} {name} on {host}", "{actions} to {value}", "{listing} number {index}", "rule {name}"),
+        *("unit {name}", "peer {key}", "file {path}", "reader {reader}", "readers {readers}", "relay {name}"),
+    }
+)
+
+_KINDS = ("trust", "path", "peer", "rule", "file", "unit")
+_OBJECTS = ("carrier", "centre", "contact", "designation", "facility", "instruction", "relay", "recorder", "tombstone")
+PUT_TOGETHER = (
+    *(f"{action} {kind} {{name}}" for action in ("create", "update", "delete") for kind in _KINDS),
+    *(f"{kind} {{name}}" for kind in (*_KINDS, *_OBJECTS, "camera", "host", "site", "device")),
+    *(f"{kind} {{name}} on {{host}}" for kind in _KINDS),
+    *(f"{kind} number {{n}}" for kind in (*_OBJECTS, "camera", "signer", "window", "withdrawal")),
+    *(f"{{n}} to {action}" for action in ("create", "update", "delete")),
+)
+"""Sentences that code makes of values of lists, so that they stand nowhere as one."""
+
+
+def spoken() -> Iterator[Msgid]:
+    """What translators are called with, anywhere in the package."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        file = str(path.relative_to(PACKAGE))
+        for node in ast.walk(_tree(path)):
+            match node:
+                case ast.Call(func=ast.Name(id="say") | ast.Attribute(attr="say"), args=[ast.Constant(value=str(one))]):
+                    yield Msgid(one, "", file)
+                case ast.Call(
+                    func=ast.Attribute(attr="plural"),
+                    args=[ast.Constant(value=str(one)), ast.Constant(value=str(many)), _],
+                ):
+                    yield Msgid(one, many, file)
+                case ast.Call(func=ast.Attribute(attr="counted"), args=[_, ast.Constant(value=str(noun))]):
+                    yield Msgid(f"{{n}} {noun}", f"{{n}} {plural_of(noun)}", file)
+    yield from (Msgid(one, "", "(put together of values)") for one in PUT_TOGETHER)
+    for path in sorted(PACKAGE.rglob("*.j2")):
+        for one in re.findall(r"""\bsay\("((?:[^"\\]|\\.)*)\"""", path.read_text(encoding="utf-8")):
+            yield Msgid(one, "", str(path.relative_to(PACKAGE)))
+
+
+def msgids() -> Mapping[str, tuple[str, tuple[str, ...]]]:
+    """By msgid: its plural, and the files that say it."""
+    known: dict[str, tuple[str, tuple[str, ...]]] = {}
+    for msgid in sorted({*restated(), *spoken()}):
+        many, files = known.get(msgid.one, ("", ()))
+        known[msgid.one] = (many or msgid.many, tuple(sorted({*files, msgid.file})))
+    return known
+
+
+def catalogue() -> polib.POFile:
+    """`vi.po` as polib has it."""
+    return polib.pofile(str(catalogue_file(Language.VI)), encoding="utf-8", wrapwidth=100)
+
+
+def renewed(file: polib.POFile, wanted: Mapping[str, tuple[str, tuple[str, ...]]]) -> polib.POFile:
+    """The catalogue with all sentences of the code and no other one; what is translated stays so."""
+    old = {entry.msgid: entry for entry in file if not entry.msgctxt}
+    words = sorted((entry for entry in file if entry.msgctxt), key=lambda entry: (entry.msgctxt, entry.msgid))
+    new = polib.POFile(wrapwidth=100)
+    new.metadata = file.metadata
+    for entry in words:
+        new.append(entry)
+    for one, (many, files) in sorted(wanted.items(), key=lambda item: (item[1][1][0], item[0])):
+        known = old.get(one)
+        text = (known.msgstr_plural.get(0, "") or known.msgstr) if known else ""
+        entry = polib.POEntry(msgid=one, occurrences=[(name, "") for name in files])
+        if many:
+            entry.msgid_plural, entry.msgstr_plural = many, {0: text}
+        else:
+            entry.msgstr = text
+        new.append(entry)
+    return new
+
+
+def main() -> int:
+    """Compare, and with `--write` bring the catalogue to what the code says."""
+    file, wanted = catalogue(), msgids()
+    have = {entry.msgid for entry in file if not entry.msgctxt and not entry.obsolete}
+    lacking = [msgid for msgid in wanted if msgid not in have]
+    surplus = sorted(have - wanted.keys())
+    for title, names in (("lacking", lacking), ("said nowhere any more", surplus)):
+        for name in names:
+            sys.stdout.write(f"{title}: {name!r}\n")
+    if "--write" in sys.argv[1:]:
+        renewed(file, wanted).save(str(catalogue_file(Language.VI)))
+    return int(bool(lacking or surplus))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
