@@ -22,15 +22,23 @@ import polib
 from provisioner.base.counted import plural_of
 from provisioner.base.language.catalogue import catalogue_file
 from provisioner.base.language.choice import Language
+from provisioner.verify.picture.rules import State, Suspect
+from provisioner.verify.reference import Daylight, ViewDoubt
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "provisioner"
 
 RESTATED = (
     "base/held.py",
+    "geography/convert.py",
+    "hosts/document.py",
+    "hosts/runner.py",
     "hosts/unreachable.py",
     "inventory/allocate/allocation.py",
-    "inventory/explanation",
+    "inventory/explanation/corrections.py",
+    "inventory/explanation/problems.py",
+    "inventory/explanation/sentences.py",
+    "inventory/files/layout.py",
     "inventory/files/strict_yaml.py",
     "inventory/loader/file_content.py",
     "inventory/loader/held.py",
@@ -42,7 +50,6 @@ RESTATED = (
     "inventory/operations/validate.py",
     "inventory/outline.py",
     "inventory/rules",
-    "inventory/signed.py",
     "lifecycle",
     "plan/build.py",
     "plan/diff",
@@ -71,7 +78,6 @@ RESTATED = (
 )
 """Where the sentences arise that people read in what `status`, `validate`, `verify` and `plan` print."""
 
-_SEVERAL_WORDS = re.compile(r"[a-z}]{2,} [a-z({]|\} [a-z]{2}|[a-z] [a-z]{2,}|[a-z] [A-Z]+ ")
 _LEADING = re.compile(r"^[ ;,:]+|[ :]+$")
 _PLACE = re.compile(r"\{([a-z_][a-z0-9_]*)\}")
 
@@ -160,17 +166,23 @@ def _modules(place: str) -> list[Path]:
 
 def restated() -> Iterator[Msgid]:
     """The finished sentences, and the nouns that are counted in them."""
+    yield from (Msgid(one, "", "(said elsewhere)") for one in ELSEWHERE)
     for path in (path for place in RESTATED for path in _modules(place)):
         tree, file = _tree(path), str(path.relative_to(PACKAGE))
         for text in _texts(tree, _docstrings(tree)):
             sentence = _LEADING.sub("", text)
-            literal = _PLACE.sub("", sentence)
-            if re.search("[A-Za-z]{2}", literal) and _SEVERAL_WORDS.search(sentence) and not is_no_sentence(sentence):
+            if _is_several_words(sentence) and not is_no_sentence(sentence):
                 yield Msgid(sentence, "", file)
         for node in ast.walk(tree):
             match node:
                 case ast.Call(func=ast.Name(id="counted"), args=[_, ast.Constant(value=str(noun))]):
                     yield Msgid(f"{{n}} {noun}", f"{{n}} {plural_of(noun)}", file)
+
+
+def _is_several_words(text: str) -> bool:
+    """Whether a text has a word of its own, and another one or a place beside it."""
+    words = re.findall(r"[A-Za-z]+", _PLACE.sub(" ", text))
+    return " " in text and any(len(word) > 1 for word in words) and len(words) + text.count("{") > 1
 
 
 def is_no_sentence(text: str) -> bool:
@@ -189,24 +201,37 @@ NOT_SAID = frozenset(
         *("set {name}", "keepalive {keepalive_s} → {keepalive_s_2}", "endpoint {endpoint} → {endpoint_2}"),
         *("rule table inet provisioner", "secrets-{carrier}, or secrets"),
         "# Written by `provisioner keys init`; encrypted with the vault id `{vault_id}`.\n",
-        # what parties sign, letter by letter
-        *("provisioner plan sign-off, version 1", "signed on: {signed_on}", "sub and main"),
-        *("zone {value}, {source}, {streams}, {value_2} sound", "recorder {recorder}", "camera {id}: {camera}"),
-        "recorder {id}: {address}:{port}",
+        # names of codecs and makes
+        *("MPEG-1 Video", "MPEG-1/2 Audio", "MPEG-1/2 Video", "MPEG-2 Video", "MPEG-4 Audio", "MPEG-4 Audio LATM"),
+        *("MPEG-4 Video", "KB Vision", "program MediaMTX"),
         # commands
         *("--by {value}", "--allow {allowance}", "provisioner sign-off {owner} --by {value}"),
         # descriptions in JSON Schemas, which are a document
-        *("An IPv4 network: its first address and its length.", "{paths} of an inventory"),
         *("`provisioner keys init` writes this; do not edit it", "`provisioner sign-off` writes this; do not edit it"),
         # faults of a host's answer or of the program, for whoever corrects those
         *("a look has a moment", "a look that failed is a failure", "{answer} is no pair of times"),
         *("{fields} is no share", "{place} is no view"),
         # a value's own words; `PUT_TOGETHER` has them with their nouns
-        *("{value} {name} on {host}", "{actions} to {value}", "{listing} number {index}", "rule {name}"),
+        *("{no_reference} by {value}", "it has references by {value} only: accept it in the other light, too"),
+        *("{value} {name} on {host}", "{actions} to {value}", "rule {name}"),
         *("unit {name}", "peer {key}", "file {path}", "reader {reader}", "readers {readers}", "relay {name}"),
     }
 )
 
+ELSEWHERE = (
+    "is of another statement than this sign-off's",
+    "was made for something else than {namespace}",
+    "its answer cannot be read: {error}",
+    "the host program ended with code {code}",
+    "{program}: no such program on this host",
+    *("day is out of range for month", "hour must be in 0..23", "minute must be in 0..59", "month must be in 1..12"),
+    *("correct the id, or register the facility first", "put the file itself in its place"),
+    *("it is no regular file", "a link leads out of the folder", "it is not followed"),
+    "{network} has host bits set",
+)
+"""What hosts, Python and modules beside say, where people see it in a sentence of ours."""
+
+_LIGHTS = tuple(light.value for light in Daylight)
 _KINDS = ("trust", "path", "peer", "rule", "file", "unit")
 _OBJECTS = ("carrier", "centre", "contact", "designation", "facility", "instruction", "relay", "recorder", "tombstone")
 PUT_TOGETHER = (
@@ -215,6 +240,11 @@ PUT_TOGETHER = (
     *(f"{kind} {{name}} on {{host}}" for kind in _KINDS),
     *(f"{kind} number {{n}}" for kind in (*_OBJECTS, "camera", "signer", "window", "withdrawal")),
     *(f"{{n}} to {action}" for action in ("create", "update", "delete")),
+    *("{first} and {rest}", "{first} or {rest}"),
+    *(f"no reference by {light}" for light in _LIGHTS),
+    *(f"it has references by {light} only: accept it in the other light, too" for light in _LIGHTS),
+    *_LIGHTS,
+    *sorted({one.value for one in (*State, *Suspect, *ViewDoubt)}),
 )
 """Sentences that code makes of values of lists, so that they stand nowhere as one."""
 
@@ -225,7 +255,9 @@ def spoken() -> Iterator[Msgid]:
         file = str(path.relative_to(PACKAGE))
         for node in ast.walk(_tree(path)):
             match node:
-                case ast.Call(func=ast.Name(id="say") | ast.Attribute(attr="say"), args=[ast.Constant(value=str(one))]):
+                case ast.Call(
+                    func=ast.Name(id="say" | "marked") | ast.Attribute(attr="say"), args=[ast.Constant(value=str(one))]
+                ):
                     yield Msgid(one, "", file)
                 case ast.Call(
                     func=ast.Attribute(attr="plural"),

@@ -205,8 +205,9 @@ def _by_log(case: Case) -> tuple[Cause, str] | None:
 
 def too_large(name: str, size: int) -> Check:
     """The failure of a tunnel through which small packets come, and those of its own size do not."""
-    detail = f"packets of {size} bytes do not come through the tunnel, small ones do: the line has a smaller MTU"
-    return failed(Layer.TUNNEL, name, Cause.PACKETS_TOO_LARGE, f"{detail} than the tunnel: lower the tunnel's")
+    detail = f"packets of {size} bytes do not come through the tunnel, small ones do"
+    hint = "the line has a smaller MTU than the tunnel: lower the tunnel's"
+    return failed(Layer.TUNNEL, name, Cause.PACKETS_TOO_LARGE, f"{detail}: {hint}")
 
 
 def read_check(case: Case) -> Check:
@@ -324,8 +325,10 @@ def _way_check(case: Case, centre: HostSpec, said: CentreEvidence) -> Check | No
         return too_large(centre.id, size)
     chains = sorted({chain.named for chain in case.relay.closer.chains if chain.hook in {"input", "prerouting"}})
     if outcome == "timeout" and chains and _arrives(case, centre):
-        detail = f"{relay.id} hears {centre.id} and does not answer: rules there that are not ours drop it, perhaps"
-        return failed(Layer.FIREWALL, relay.id, Cause.FOREIGN_FIREWALL, f"{detail} {' or '.join(chains[:_NAMED])}")
+        those = " or ".join(chains[:_NAMED])
+        head = f"{relay.id} hears {centre.id} and does not answer"
+        detail = f"{head}: rules there that are not ours drop it, perhaps {those}"
+        return failed(Layer.FIREWALL, relay.id, Cause.FOREIGN_FIREWALL, detail)
     return None
 
 

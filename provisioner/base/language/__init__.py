@@ -7,6 +7,15 @@ people. A `Translator` is handed to whatever writes for people; English costs no
 from __future__ import annotations
 
 from provisioner.base.language.choice import VARIABLE, Language, UnknownLanguageError, language_of
-from provisioner.base.language.translator import ENGLISH, Translator, translator
+from provisioner.base.language.translator import ENGLISH, Translator, marked, translator
 
-__all__ = ["ENGLISH", "VARIABLE", "Language", "Translator", "UnknownLanguageError", "language_of", "translator"]
+__all__ = [
+    "ENGLISH",
+    "VARIABLE",
+    "Language",
+    "Translator",
+    "UnknownLanguageError",
+    "language_of",
+    "marked",
+    "translator",
+]

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 _PLACE = re.compile(r"\{([a-z_][a-z0-9_]*)\}")
 
@@ -26,31 +26,51 @@ def literals_of(sentence: str) -> tuple[str, ...]:
     return tuple(_PLACE.split(sentence)[::2])
 
 
-def values_in(text: str, sentence: str) -> dict[str, str] | None:
-    """What a sentence's places hold where `text` is that sentence; None where it is not.
+def values_in(text: str, sentence: str) -> Iterator[dict[str, str]]:
+    """What a sentence's places hold where `text` is that sentence: nothing where it is not, two readings at most.
 
-    Each place holds as little as it can. No pattern is tried twice, so that no text takes longer than it is long.
+    In the one each place but the last holds as little as it can, in the other each but the first. Of several beside
+    each other the first one holds all. Each reading takes no longer than the text is long.
     """
-    names, (first, *others) = places_of(sentence), literals_of(sentence)
-    if not names:
-        return {} if text == sentence else None
+    names, literals = places_of(sentence), literals_of(sentence)
+    first = _read(text, literals)
+    if first is None:
+        return
+    yield from _agreeing(names, first)
+    backwards = _read(text[::-1], [literal[::-1] for literal in literals[::-1]])
+    if backwards and "" not in literals[1:-1]:
+        last = tuple(value[::-1] for value in backwards[::-1])
+        if last != first:
+            yield from _agreeing(names, last)
+
+
+def _read(text: str, literals: Sequence[str]) -> tuple[str, ...] | None:
+    """The values between literals, each as short as it can be."""
+    first, *others = literals
+    if not others:
+        return () if text == first else None
     last = others.pop()
     if len(text) < len(first) + len(last) or not (text.startswith(first) and text.endswith(last)):
         return None
     rest = text[len(first) : len(text) - len(last)]
     values: list[str] = []
+    beside = 0
     for literal in others:
-        value, there, rest = rest.partition(literal) if literal else ("", "-", rest)
+        if not literal:
+            beside += 1
+            continue
+        value, there, rest = rest.partition(literal)
         if not there:
             return None
-        values.append(value)
-    return _agreeing(names, (*values, rest))
+        values += [value, *[""] * beside]
+        beside = 0
+    return (*values, rest, *[""] * beside)
 
 
-def _agreeing(names: tuple[str, ...], values: tuple[str, ...]) -> dict[str, str] | None:
+def _agreeing(names: Sequence[str], values: Sequence[str]) -> Iterator[dict[str, str]]:
     """The values by name; a name that stands twice has to hold the same twice."""
     known: dict[str, str] = {}
     for name, value in zip(names, values, strict=True):
         if known.setdefault(name, value) != value:
-            return None
-    return known
+            return
+    yield known

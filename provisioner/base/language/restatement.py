@@ -1,9 +1,9 @@
 """Finished English sentences, said again in another language. Pure.
 
 A problem, a cause, a reason of a change is one English sentence where it arises, with its values in it; so it stands in
-documents, in saved plans and in the history. What is shown of it is matched with the sentence that it was made of. Its
-values are restated too where they are words themselves. Only what comes from this program's own sentences changes:
-a name, a path, a word of a device matches none.
+documents, in saved plans and in the history. What is shown of it is matched with the sentence that it was made of, and
+its values are restated where they are sentences themselves. Of several readings that one counts which leaves the
+fewest words unexplained. A name, a path, a word of a device is in no catalogue, and stays as it is.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import chain
 
 from provisioner.base.language.catalogue import Catalogue
 from provisioner.base.language.placeholder import filled, literals_of, places_of, values_in
@@ -23,8 +24,29 @@ _DEEPEST = 6
 _MOST_JOINTS = 40
 _JOINTS = ("\n", "; ", ": ", ", ")
 """What sentences are put together with, the strongest first."""
+_MOST_CUTS = 6
+"""At so many of one kind of joint it is tried."""
+_WEAK = 8
+"""With fewer fixed letters than these a sentence fits by chance: nothing in it may stay unexplained then."""
+_VERBS = ("is", "are", "was", "were")
+_VERB = "{are}"
+"""A verb that depends on a number: it is filled in as one of these."""
 _ASIDE = re.compile(r"([^(]+) \((.+)\)", re.DOTALL)
 _WHOLE_WORDS = re.compile(r"(?:^|(?<=\s))[^\s{}]+(?=\s|$)")
+
+
+@dataclass(frozen=True, order=True)
+class _Reading:
+    """A text as it can be said again.
+
+    Attributes:
+        unexplained: how many of its words are of no sentence.
+        loose: how much of it is not fixed by a sentence, against others of the same text.
+    """
+
+    unexplained: int
+    loose: int
+    text: str
 
 
 @dataclass(frozen=True)
@@ -39,9 +61,8 @@ class _Form:
         return tuple(part for part in literals_of(self.msgid) if part)
 
     @cached_property
-    def weight(self) -> tuple[int, int]:
-        """The more of it is fixed, the surer is a match."""
-        return sum(map(len, self.literals)), -len(places_of(self.msgid))
+    def fixed(self) -> int:
+        return sum(len(part.replace(" ", "")) for part in self.literals)
 
     @property
     def key(self) -> str:
@@ -54,15 +75,15 @@ class Restatement:
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
-        self._remembered = lru_cache(maxsize=10_000)(self._known)
+        self._remembered = lru_cache(maxsize=20_000)(self._best)
 
     def of(self, text: str) -> str:
         """A text in the catalogue's language, as far as it is of the catalogue's sentences."""
-        return text if len(text) > _LONGEST else self._said(text, 0)
+        return text if len(text) > _LONGEST else self._reading(text, 0).text
 
-    def knows(self, text: str) -> bool:
-        """Whether a text is one of the catalogue's sentences, or put together of some."""
-        return self._known(text, 0) is not None
+    def unexplained(self, text: str) -> int:
+        """How many words of a text are of no sentence of the catalogue."""
+        return self._reading(text, 0).unexplained
 
     @cached_property
     def _sentences(self) -> dict[str, str]:
@@ -73,53 +94,71 @@ class Restatement:
     @cached_property
     def _forms(self) -> dict[str, list[_Form]]:
         forms: dict[str, list[_Form]] = defaultdict(list)
-        sentences = self._sentences
-        many = {plural: sentences[one] for plural, one in self._catalogue.plurals.items()}
-        for msgid, text in (*sentences.items(), *many.items()):
-            if places_of(msgid):
-                form = _Form(msgid, text)
-                forms[form.key].append(form)
+        many = {plural: self._sentences[one] for plural, one in self._catalogue.plurals.items()}
+        for msgid, text in chain(self._sentences.items(), many.items()):
+            for variant in (msgid.replace(_VERB, verb) for verb in (_VERBS if _VERB in msgid else ("",))):
+                if places_of(variant):
+                    form = _Form(variant, text)
+                    forms[form.key].append(form)
         return forms
 
-    def _said(self, text: str, depth: int) -> str:
-        # A single word may be an id or a key of a file, whatever it means in English.
-        if depth > _DEEPEST or " " not in text.strip():
-            return text
+    def _reading(self, text: str, depth: int) -> _Reading:
         core = text.strip(" ")
-        known = self._remembered(core, depth)
-        return text if known is None else text.replace(core, known, 1)
+        # A single word may be an id or a key of a file, whatever it means in English.
+        if " " not in core:
+            return _Reading(0, len(core), text)
+        best = self._remembered(core, depth)
+        return best if core == text else _Reading(best.unexplained, best.loose, text.replace(core, best.text, 1))
 
-    def _known(self, text: str, depth: int) -> str | None:
+    def _best(self, text: str, depth: int) -> _Reading:
         if text in self._sentences:
-            return self._sentences[text]
-        return self._matched(text, depth) or self._aside(text, depth) or self._joined(text, depth)
+            return _Reading(0, 0, self._sentences[text])
+        if depth > _DEEPEST:
+            return _unknown(text)
+        readings = chain(self._matched(text, depth), self._joined(text, depth), self._aside(text, depth))
+        return min(chain(readings, self._of_somebody(text, depth)), default=_unknown(text))
 
-    def _matched(self, text: str, depth: int) -> str | None:
-        for form in sorted(self._candidates(text), key=lambda form: form.weight, reverse=True):
-            values = values_in(text, form.msgid)
-            if values is not None:
-                return filled(form.text, {name: self._said(value, depth + 1) for name, value in values.items()})
-        return None
-
-    def _candidates(self, text: str) -> Iterator[_Form]:
+    def _matched(self, text: str, depth: int) -> Iterator[_Reading]:
         for word in sorted({"", *text.split()}):
             for form in self._forms.get(word, ()):
-                if all(literal in text for literal in form.literals):
-                    yield form
+                if not all(part in text for part in form.literals):
+                    continue
+                for values in values_in(text, form.msgid):
+                    if not values.get("n", "0").isdecimal():
+                        continue  # the place of a number
+                    inside = {name: self._reading(value, depth + 1) for name, value in values.items()}
+                    unexplained = sum(reading.unexplained for reading in inside.values())
+                    if not unexplained or form.fixed >= _WEAK:
+                        said = filled(form.text, {name: reading.text for name, reading in inside.items()})
+                        yield _Reading(unexplained, len(text) - form.fixed, said)
 
-    def _aside(self, text: str, depth: int) -> str | None:
-        """`sentence (another one)`, where one of the two is known."""
-        if not (match := _ASIDE.fullmatch(text)):
-            return None
-        first, second = (self._said(part, depth + 1) for part in match.groups())
-        return None if (first, second) == match.groups() else f"{first} ({second})"
-
-    def _joined(self, text: str, depth: int) -> str | None:
-        """Several sentences in a row, where one of them is known."""
+    def _joined(self, text: str, depth: int) -> Iterator[_Reading]:
+        """Two sentences in a row, at each place where one can end."""
         for joint in _JOINTS:
-            if joint in text and text.count(joint) <= _MOST_JOINTS:
-                first, _, rest = text.partition(joint)
-                said = self._said(first, depth + 1), self._said(rest, depth)
-                if said != (first, rest):
-                    return joint.join(said)
-        return None
+            parts = text.split(joint)
+            if len(parts) > _MOST_JOINTS:
+                continue
+            for cut in range(1, min(len(parts), _MOST_CUTS)):
+                first = self._reading(joint.join(parts[:cut]), depth + 1)
+                rest = self._reading(joint.join(parts[cut:]), depth)
+                unexplained, loose = first.unexplained + rest.unexplained, first.loose + rest.loose + len(joint)
+                yield _Reading(unexplained, loose, f"{first.text}{joint}{rest.text}")
+
+    def _aside(self, text: str, depth: int) -> Iterator[_Reading]:
+        """`sentence (another one)`."""
+        if match := _ASIDE.fullmatch(text):
+            first, second = (self._reading(part, depth + 1) for part in match.groups())
+            unexplained, loose = first.unexplained + second.unexplained, first.loose + second.loose
+            yield _Reading(unexplained, loose, f"{first.text} ({second.text})")
+
+    def _of_somebody(self, text: str, depth: int) -> Iterator[_Reading]:
+        """`id sentence`, which says something of an object: both languages put it first."""
+        subject, _, rest = text.partition(" ")
+        if not subject.isalpha() and subject[-1:] not in ",;:" and depth < _DEEPEST:
+            said = self._reading(rest, depth + 1)
+            if not said.unexplained and said.text != rest:
+                yield _Reading(0, said.loose + len(subject), f"{subject} {said.text}")
+
+
+def _unknown(text: str) -> _Reading:
+    return _Reading(len(text.split()), len(text), text)

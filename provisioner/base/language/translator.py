@@ -66,6 +66,11 @@ class _Catalogued(Translator):
         return self._restatement.of(text)
 
 
+def marked(msgid: str) -> str:
+    """A sentence that stands apart from where it is said: it marks it for the catalogue."""
+    return msgid
+
+
 ENGLISH = Translator()
 
 

@@ -45,7 +45,7 @@ def for_number(field: str, value: object, *, whole: bool) -> str:
     number, rest = _number_in(text, whole=whole)
     if not number or rest[:1].isdigit():
         return f"{ask(field, kind)}, without quotes"
-    return f"{_write(field, number)}, without " + (repr(rest) if rest else "quotes")
+    return f"{_write(field, number)}, without {rest!r}" if rest else f"{_write(field, number)}, without quotes"
 
 
 def _number_in(text: str, *, whole: bool) -> tuple[str, str]:
