@@ -78,6 +78,7 @@ RESTATED = (
 )
 """Where the sentences arise that people read in what `status`, `validate`, `verify` and `plan` print."""
 
+_IN_A_PAGE = re.compile(r"""\bsay(?:\.plural)?\("([^"]*)\"""")
 _LEADING = re.compile(r"^[ ;,:]+|[ :]+$")
 _PLACE = re.compile(r"\{([a-z_][a-z0-9_]*)\}")
 
@@ -100,17 +101,24 @@ def _name(node: ast.expr) -> str:
             return name.strip("_").lower()
         case ast.Call(func=ast.Name(id="counted"), args=[_, ast.Constant(value=str(noun))]):
             return plural_of(noun).replace(" ", "_").lower()
+    inner = _inside(node)
+    return _name(inner) if inner is not None else "value"
+
+
+def _inside(node: ast.expr) -> ast.expr | None:
+    """The part of an expression that says what it is of."""
+    match node:
         case ast.Call(args=[first, *_]) if not isinstance(first, ast.Constant):
-            return _name(first)
-        case ast.Call(func=ast.Attribute(value=inner)):
-            return _name(inner)
+            return first
+        case ast.Call(func=ast.Attribute(value=inner)) | ast.Call(func=inner) | ast.Starred(value=inner):
+            return inner
         case (
             ast.Subscript(value=inner) | ast.IfExp(body=inner) | ast.BinOp(left=inner) | ast.BoolOp(values=[inner, *_])
         ):
-            return _name(inner)
-        case ast.GeneratorExp(elt=inner) | ast.ListComp(elt=inner) | ast.Call(func=inner) | ast.Starred(value=inner):
-            return _name(inner)
-    return "value"
+            return inner
+        case ast.GeneratorExp(elt=inner) | ast.ListComp(elt=inner):
+            return inner
+    return None
 
 
 def _template(node: ast.JoinedStr) -> str:
@@ -173,10 +181,6 @@ def restated() -> Iterator[Msgid]:
             sentence = _LEADING.sub("", text)
             if _is_several_words(sentence) and not is_no_sentence(sentence):
                 yield Msgid(sentence, "", file)
-        for node in ast.walk(tree):
-            match node:
-                case ast.Call(func=ast.Name(id="counted"), args=[_, ast.Constant(value=str(noun))]):
-                    yield Msgid(f"{{n}} {noun}", f"{{n}} {plural_of(noun)}", file)
 
 
 def _is_several_words(text: str) -> bool:
@@ -252,24 +256,25 @@ PUT_TOGETHER = (
 def spoken() -> Iterator[Msgid]:
     """What translators are called with, anywhere in the package."""
     for path in sorted(PACKAGE.rglob("*.py")):
-        file = str(path.relative_to(PACKAGE))
         for node in ast.walk(_tree(path)):
-            match node:
-                case ast.Call(
-                    func=ast.Name(id="say" | "marked") | ast.Attribute(attr="say"), args=[ast.Constant(value=str(one))]
-                ):
-                    yield Msgid(one, "", file)
-                case ast.Call(
-                    func=ast.Attribute(attr="plural"),
-                    args=[ast.Constant(value=str(one)), ast.Constant(value=str(many)), _],
-                ):
-                    yield Msgid(one, many, file)
-                case ast.Call(func=ast.Attribute(attr="counted"), args=[_, ast.Constant(value=str(noun))]):
-                    yield Msgid(f"{{n}} {noun}", f"{{n}} {plural_of(noun)}", file)
+            if isinstance(node, ast.Call):
+                yield from _of_call(node, str(path.relative_to(PACKAGE)))
     yield from (Msgid(one, "", "(put together of values)") for one in PUT_TOGETHER)
     for path in sorted(PACKAGE.rglob("*.j2")):
-        for one in re.findall(r"""\bsay\("((?:[^"\\]|\\.)*)\"""", path.read_text(encoding="utf-8")):
+        for one in _IN_A_PAGE.findall(path.read_text(encoding="utf-8")):
             yield Msgid(one, "", str(path.relative_to(PACKAGE)))
+
+
+def _of_call(call: ast.Call, file: str) -> Iterator[Msgid]:
+    match call.func, call.args:
+        case ((ast.Name(id="say" | "marked") | ast.Attribute(attr="say")), [ast.Constant(value=str(one))]):
+            yield Msgid(one, "", file)
+        case ast.Name(id="marked"), [ast.JoinedStr() as finished]:
+            yield Msgid(_template(finished), "", file)
+        case ast.Attribute(attr="plural"), [ast.Constant(value=str(one)), ast.Constant(value=str(many)), _]:
+            yield Msgid(one, many, file)
+        case ((ast.Attribute(attr="counted") | ast.Name(id="counted")), [_, ast.Constant(value=str(noun))]):
+            yield Msgid(f"{{n}} {noun}", f"{{n}} {plural_of(noun)}", file)
 
 
 def msgids() -> Mapping[str, tuple[str, tuple[str, ...]]]:

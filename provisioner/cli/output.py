@@ -11,6 +11,7 @@ import click
 from provisioner.base.diagnostics import Problem, Severity
 from provisioner.base.errors import ProvisionerError
 from provisioner.base.json_document import Document
+from provisioner.base.language import ENGLISH, Translator
 from provisioner.base.printable import printable
 
 _COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow"}
@@ -33,14 +34,19 @@ def _number(character: str) -> str:
     return json.dumps(character)[1:-1] if character != "\x7f" else r"\u007f"
 
 
-def problem_lines(problems: Iterable[Problem]) -> Iterable[str]:
+def problem_lines(problems: Iterable[Problem], say: Translator = ENGLISH) -> Iterable[str]:
     """Each problem as `error: file:line:column: message` and its hint below."""
     for problem in problems:
-        severity = click.style(f"{problem.severity.value}:", fg=_COLOURS[problem.severity], bold=True)
+        severity = click.style(f"{say.word(problem.severity)}:", fg=_COLOURS[problem.severity], bold=True)
         place = f"{problem.place}: " if problem.file else ""
-        yield f"{severity} {printable(place + problem.message)}"
+        yield f"{severity} {printable(place + say.restated(problem.message))}"
         if problem.hint:
-            yield f"  hint: {printable(problem.hint)}"
+            yield f"  {hint_line(problem.hint, say)}"
+
+
+def hint_line(hint: str, say: Translator = ENGLISH) -> str:
+    """What to do next."""
+    return f"{say('hint')}: {printable(say.restated(hint))}"
 
 
 def problem_document(problem: Problem) -> Document:
@@ -57,29 +63,33 @@ def problem_document(problem: Problem) -> Document:
     }
 
 
-def print_error(error: ProvisionerError, *, as_json: bool, color: bool | None) -> None:
+def print_error(error: ProvisionerError, *, as_json: bool, color: bool | None, say: Translator = ENGLISH) -> None:
     """Print an expected error: its problems if it has some, one sentence, and what to do next."""
     problems: tuple[Problem, ...] = getattr(error, "problems", ())
     if as_json:
         print_document(error_document(error.code, error.message, error.hint, error.object, problems))
         return
-    for line in problem_lines(problems):
+    for line in problem_lines(problems, say):
         click.echo(line, err=True, color=color)
-    print_error_line(error, color=color)
+    print_error_line(error, color=color, say=say)
 
 
-def print_error_line(error: ProvisionerError, *, color: bool | None, margin: str = "") -> None:
+def print_error_line(
+    error: ProvisionerError, *, color: bool | None, margin: str = "", say: Translator = ENGLISH
+) -> None:
     """Print an error's sentence on standard error, and its hint behind a margin."""
-    click.echo(click.style("error:", fg="red", bold=True) + f" {printable(error.message)}", err=True, color=color)
+    head = click.style(f"{say.word(Severity.ERROR)}:", fg="red", bold=True)
+    click.echo(f"{head} {printable(say.restated(error.message))}", err=True, color=color)
     if error.hint:
-        click.echo(f"{margin}hint: {printable(error.hint)}", err=True, color=color)
+        click.echo(f"{margin}{hint_line(error.hint, say)}", err=True, color=color)
 
 
-def print_warning(message: str, hint: str, *, color: bool | None) -> None:
+def print_warning(message: str, hint: str, *, color: bool | None, say: Translator = ENGLISH) -> None:
     """Print on standard error what a person should know although the command did what it was asked."""
-    click.echo(click.style("warning:", fg="yellow", bold=True) + f" {printable(message)}", err=True, color=color)
+    head = click.style(f"{say.word(Severity.WARNING)}:", fg="yellow", bold=True)
+    click.echo(f"{head} {printable(say.restated(message))}", err=True, color=color)
     if hint:
-        click.echo(f"  hint: {printable(hint)}", err=True, color=color)
+        click.echo(f"  {hint_line(hint, say)}", err=True, color=color)
 
 
 def error_document(

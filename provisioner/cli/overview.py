@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from provisioner.base.language import marked
 from provisioner.cli.context import Invocation, now
 from provisioner.cli.output import print_warning
 from provisioner.runs.overview import Overview, overview
@@ -20,7 +21,10 @@ def overview_of(invocation: Invocation, *, in_brief: bool = False) -> Overview:
     """
     whole = overview(invocation.inventory, invocation.env, now(), in_brief=in_brief)
     if not whole.evidence.runs:
-        message = f"no run is recorded in {whole.place.shown}: what hosts hold and which cameras are up is not known"
-        hint = "apply and verify record their runs; PROVISIONER_STATE names the place of those of another machine"
-        print_warning(message, hint, color=invocation.color)
+        place = whole.place.shown
+        message = marked(f"no run is recorded in {place}: what hosts hold and which cameras are up is not known")
+        hint = marked(
+            "apply and verify record their runs; PROVISIONER_STATE names the place of those of another machine"
+        )
+        print_warning(message, hint, color=invocation.color, say=invocation.say)
     return whole

@@ -9,9 +9,10 @@ import click
 from provisioner.base.collector import without_collector
 from provisioner.base.counted import counted
 from provisioner.base.errors import InventoryError
+from provisioner.base.language import marked
 from provisioner.cli.completion import facilities_like
 from provisioner.cli.context import Invocation
-from provisioner.cli.held_text import code_with_held, held_documents, print_held
+from provisioner.cli.held_text import HOSTS_KEEP, code_with_held, held_documents, print_held
 from provisioner.cli.limit import limit_option
 from provisioner.cli.output import print_document, print_warning
 from provisioner.cli.overview import overview_of
@@ -46,15 +47,15 @@ def _status(invocation: Invocation, facilities: tuple[str, ...], limits: tuple[s
     chosen, held = whole.statuses(facilities, parse_limits(limits)), whole.held_by(facilities, parse_limits(limits))
     _warn(invocation, whole)
     if not invocation.json:
-        print_held(held, color=invocation.color, what="hosts keep what they have")
+        print_held(held, color=invocation.color, what=HOSTS_KEEP, say=invocation.say)
     explained = {one.facility.id: _explained(whole, one) for one in chosen} if why else {}
     if invocation.json:
         document = status_document(chosen, whole.evidence, whole.now, explained)
         print_document(document | {"unreadable": list(whole.unreadable), "held": held_documents(held)})
     elif why:
-        _print("\n\n".join("\n".join(why_lines(one)) for one in explained.values()).split("\n"))
+        _print("\n\n".join("\n".join(why_lines(one, invocation.say)) for one in explained.values()).split("\n"))
     else:
-        _print(status_lines(chosen, whole.evidence, whole.now))
+        _print(status_lines(chosen, whole.evidence, whole.now, invocation.say))
     return code_with_held(InventoryError.exit_code if whole.unreadable else 0, held)
 
 
@@ -66,13 +67,15 @@ def _explained(whole: Overview, status: FacilityStatus) -> Explained:
 
 def _warn(invocation: Invocation, whole: Overview) -> None:
     if whole.errors and not whole.held:
-        message = f"the inventory has {counted(len(whole.errors), 'error')}: hosts stay as they are until it has none"
-        print_warning(message, "see them: provisioner validate", color=invocation.color)
+        errors = counted(len(whole.errors), "error")
+        message = marked(f"the inventory has {errors}: hosts stay as they are until it has none")
+        print_warning(message, marked("see them: provisioner validate"), color=invocation.color, say=invocation.say)
     for run in whole.unended:
-        hint = "what its hosts hold is not known until it has: provisioner history"
-        print_warning(f"run {run} has not ended", hint, color=invocation.color)
+        hint = marked("what its hosts hold is not known until it has: provisioner history")
+        print_warning(marked(f"run {run} has not ended"), hint, color=invocation.color, say=invocation.say)
     for name in whole.unreadable:
-        print_warning(f"facility {name} cannot be read, and is not shown", "", color=invocation.color)
+        message = marked(f"facility {name} cannot be read, and is not shown")
+        print_warning(message, "", color=invocation.color, say=invocation.say)
 
 
 def _print(lines: Iterable[str]) -> None:

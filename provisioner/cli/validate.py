@@ -10,10 +10,10 @@ from pathlib import Path
 import click
 
 from provisioner import __version__
-from provisioner.base.counted import counted
 from provisioner.base.diagnostics import Problem, Severity
 from provisioner.base.errors import InventoryError, UsageError
 from provisioner.base.json_document import Document
+from provisioner.base.language import Translator
 from provisioner.cli.context import Invocation, today
 from provisioner.cli.output import print_document, problem_document, problem_lines
 from provisioner.cli.word import Place
@@ -54,7 +54,7 @@ def validate(invocation: Invocation, day: datetime | None, sarif: Path | None, *
     else:
         # Of hundreds of warnings none hides the error among them.
         listed = sorted(validation.problems, key=lambda problem: problem.severity is not Severity.ERROR)
-        for line in (*problem_lines(listed), _summary(validation)):
+        for line in (*problem_lines(listed, invocation.say), _summary(validation, invocation.say)):
             click.echo(line, color=invocation.color)
     return InventoryError.exit_code if validation.errors else 0
 
@@ -80,12 +80,14 @@ def _document(validation: Validation) -> Document:
     }
 
 
-def _summary(validation: Validation) -> str:
+def _summary(validation: Validation, say: Translator) -> str:
     nouns = ("province", "carrier", "relay", "facility", "camera", "path")
-    counts = ", ".join(counted(validation.counts[name], noun) for name, noun in zip(COUNTED, nouns, strict=True))
+    counts = ", ".join(say.counted(validation.counts[name], noun) for name, noun in zip(COUNTED, nouns, strict=True))
     if validation.has_signers:
-        counts += "; sign-offs: " + ", ".join(f"{count} {name}" for name, count in validation.sign_offs.items())
-    warnings = counted(validation.warnings, "warning")
+        counts += say("; sign-offs: {signed} signed, {claimed} claimed", **validation.sign_offs)
+    warnings = say.counted(validation.warnings, "warning")
     if validation.errors:
-        return f"invalid: {counted(validation.errors, 'error')}, {warnings} ({counts})"
-    return f"valid: {counts}" + (f" ({warnings})" if validation.warnings else "")
+        errors = say.counted(validation.errors, "error")
+        return say("invalid: {errors}, {warnings} ({counts})", errors=errors, warnings=warnings, counts=counts)
+    valid = say("valid: {counts}", counts=counts)
+    return f"{valid} ({warnings})" if validation.warnings else valid

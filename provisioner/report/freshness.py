@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from provisioner.base.clock import VIETNAM, local_iso, local_time
-from provisioner.base.counted import counted
 from provisioner.base.json_document import Document
+from provisioner.base.language import ENGLISH, Language, Translator, translator
 from provisioner.lifecycle.evidence import Verification
 from provisioner.lifecycle.pictures import STALE_HOURS, Freshness
 
@@ -19,40 +19,45 @@ def short(moment: datetime) -> str:
     return f"{moment.astimezone(VIETNAM):%Y-%m-%d %H:%M}"
 
 
-def freshness_line(fresh: Freshness) -> str:
+def freshness_line(fresh: Freshness, say: Translator = ENGLISH) -> str:
     """The first line of a report: when all was verified last, and whether that still says anything of now."""
     if fresh.verified is None or fresh.age is None:
-        return "last verification: none is recorded, so which cameras are up now is not known"
-    if fresh.age < timedelta():
-        wrong = ", so a clock is wrong" if fresh.is_ahead else ""
-        age = f"at {local_time(fresh.verified.shown.at)}, later than this report{wrong}"
-    else:
-        age = f"{_parts(fresh.age, ('day', 'h', 'min'))} ago"
-    line = f"last verification: {age} ({_of(fresh.verified)})"
+        return say("last verification: none is recorded, so which cameras are up now is not known")
+    line = say("last verification: {age} ({run})", age=_age(fresh, fresh.age, say), run=_of(fresh.verified, say))
     if fresh.is_stale:
-        return f"{line}: stale, older than {STALE_HOURS} h, so which cameras are up now is not known"
+        stale = say("stale, older than {hours} h, so which cameras are up now is not known", hours=STALE_HOURS)
+        return f"{line}: {stale}"
     if fresh.unseen:
-        return f"{line}; it is not known which cameras are up now of {fresh.unseen} of {_carried(fresh)}"
+        carried = say("{facilities} that hosts carry", facilities=say.counted(fresh.carried, "facility"))
+        one = say(
+            "it is not known which cameras are up now of {unseen} of {carried}", unseen=fresh.unseen, carried=carried
+        )
+        return f"{line}; {one}"
     return line
 
 
-def _of(verification: Verification) -> str:
-    limit = f", limited to {' '.join(verification.limit)}" if verification.limit else ""
-    return f"run {verification.shown.run}{limit}"
+def _age(fresh: Freshness, age: timedelta, say: Translator) -> str:
+    if age >= timedelta():
+        return say("{age} ago", age=_parts(age, say))
+    at = local_time(fresh.verified.shown.at) if fresh.verified else ""
+    if fresh.is_ahead:
+        return say("at {at}, later than this report, so a clock is wrong", at=at)
+    return say("at {at}, later than this report", at=at)
 
 
-def _carried(fresh: Freshness) -> str:
-    return f"{counted(fresh.carried, 'facility')} that hosts carry"
+def _of(verification: Verification, say: Translator) -> str:
+    if verification.limit:
+        return say("run {run}, limited to {limit}", run=verification.shown.run, limit=" ".join(verification.limit))
+    return say("run {run}", run=verification.shown.run)
 
 
-def _parts(age: timedelta, units: tuple[str, str, str]) -> str:
+def _parts(age: timedelta, say: Translator) -> str:
     """The two largest parts of an age, e.g. `3 days 4 h`; days take an s where they are more."""
-    day, hour, minute = units
     hours, rest = divmod(age % timedelta(days=1), _HOUR)
     if age.days:
-        return f"{counted(age.days, day) if day == 'day' else f'{age.days} {day}'} {hours} {hour}"
-    minutes = f"{rest // _MINUTE} {minute}"
-    return f"{hours} {hour} {minutes}" if hours else minutes
+        return f"{say.counted(age.days, 'day')} {say('{hours} h', hours=hours)}"
+    minutes = say("{minutes} min", minutes=rest // _MINUTE)
+    return f"{say('{hours} h', hours=hours)} {minutes}" if hours else minutes
 
 
 def freshness_label(fresh: Freshness) -> str:
@@ -60,7 +65,7 @@ def freshness_label(fresh: Freshness) -> str:
     if fresh.verified is None or fresh.age is None:
         return "chưa có lần kiểm tra nào, không rõ hiện camera nào có hình"
     at = f"{fresh.verified.shown.at.astimezone(VIETNAM):%H:%M ngày %d/%m/%Y}"
-    age = f"{_parts(max(fresh.age, timedelta()), ('ngày', 'giờ', 'phút'))} trước"
+    age = f"{_parts(max(fresh.age, timedelta()), translator(Language.VI))} trước"
     if fresh.is_ahead:
         age = "SAU THỜI ĐIỂM BÁO CÁO, ĐỒNG HỒ MÁY SAI"
     limit = f", chỉ {' '.join(fresh.verified.limit)}" if fresh.verified.limit else ""

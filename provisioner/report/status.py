@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from provisioner.base.clock import local_iso, local_time
-from provisioner.base.counted import counted
 from provisioner.base.diagnostics import Problem
 from provisioner.base.json_document import Document
+from provisioner.base.language import ENGLISH, Translator, marked
 from provisioner.inventory.deadlines import Timeliness
 from provisioner.lifecycle.evidence import Evidence
 from provisioner.lifecycle.pictures import Pictures, freshness
@@ -23,14 +23,14 @@ from provisioner.report.tables import text_table
 
 _TIMELINESS = {
     Timeliness.NOT_BOUND: "",
-    Timeliness.DUE: "due",
-    Timeliness.ON_TIME: "on time",
-    Timeliness.LATE: "late",
-    Timeliness.OVERDUE: "overdue",
+    Timeliness.DUE: marked("due"),
+    Timeliness.ON_TIME: marked("on time"),
+    Timeliness.LATE: marked("late"),
+    Timeliness.OVERDUE: marked("overdue"),
 }
 _NAMES = (
-    *("facility", "state", "since", "connected", "up now", "last proved", "down since"),
-    *("deadline", "in time", "blocked"),
+    *(marked("facility"), marked("state"), marked("since"), marked("connected"), marked("up now")),
+    *(marked("last proved"), marked("down since"), marked("deadline"), marked("in time"), marked("blocked")),
 )
 
 
@@ -51,62 +51,69 @@ class Explained:
 # --- text -----------------------------------------------------------------------------------------
 
 
-def status_lines(statuses: Sequence[FacilityStatus], evidence: Evidence, now: datetime) -> Iterator[str]:
+def status_lines(
+    statuses: Sequence[FacilityStatus], evidence: Evidence, now: datetime, say: Translator = ENGLISH
+) -> Iterator[str]:
     """How old the proof is, the table, what it comes to, and what is to be seen to."""
-    yield freshness_line(freshness(evidence, now, (status.pictures for status in statuses)))
-    yield f"as of: {local_time(now)}, by the evidence of {counted(evidence.runs, 'run')}"
+    yield freshness_line(freshness(evidence, now, (status.pictures for status in statuses)), say)
+    yield say("as of: {at}, by the evidence of {runs}", at=local_time(now), runs=say.counted(evidence.runs, "run"))
     yield ""
-    yield from text_table(_NAMES, [_row(status) for status in statuses], numbers=False)
+    yield from text_table([*map(say, _NAMES)], [_row(status, say) for status in statuses], numbers=False)
     yield ""
-    yield _sum_line(statuses)
-    yield _pictures_line(statuses)
-    yield from warning_lines(statuses)
+    yield _sum_line(statuses, say)
+    yield _pictures_line(statuses, say)
+    yield from warning_lines(statuses, say)
 
 
-def warning_lines(statuses: Iterable[FacilityStatus]) -> Iterator[str]:
+def warning_lines(statuses: Iterable[FacilityStatus], say: Translator = ENGLISH) -> Iterator[str]:
     """The warnings of facilities, a line each."""
     for status in statuses:
         if status.opening:
-            yield f"warning: {status.facility.id}: {status.opening.words}"
+            yield f"{say('warning')}: {status.facility.id}: {say.restated(status.opening.words)}"
 
 
-def _row(status: FacilityStatus) -> tuple[str, ...]:
-    blocked = status.facility.blocked
+def _row(status: FacilityStatus, say: Translator) -> tuple[str, ...]:
+    blocked, late = status.facility.blocked, _TIMELINESS[status.timeliness]
     return (
         status.facility.id,
-        status.standing.state.words,
+        state_word(status.standing.state, say),
         _short(status.standing.since),
-        _connected(status),
-        up_now(status.pictures),
-        _last_proved(status.pictures),
+        _connected(status, say),
+        up_now(status.pictures, say),
+        _last_proved(status.pictures, say),
         short(status.pictures.down_since.at) if status.pictures.down_since else "",
-        f"before {status.duty.before}" if status.duty else "",
-        _TIMELINESS[status.timeliness],
-        blocked.reason.value if blocked and status.is_blocked else "",
+        say("before {day}", day=status.duty.before) if status.duty else "",
+        say(late) if late else "",
+        say.word(blocked.reason) if blocked and status.is_blocked else "",
     )
 
 
-def _connected(status: FacilityStatus) -> str:
+def state_word(state: FacilityState, say: Translator) -> str:
+    """A state as people call it."""
+    return say.word(state, state.words)
+
+
+def _connected(status: FacilityStatus, say: Translator) -> str:
     """Since when it is proved to be connected, or said to be."""
     if status.standing.is_connected:
         return _short(status.standing.connected_at)
-    return f"claimed {status.claimed.connected_on}" if status.claimed else ""
+    return say("claimed {day}", day=status.claimed.connected_on) if status.claimed else ""
 
 
-def up_now(pictures: Pictures) -> str:
+def up_now(pictures: Pictures, say: Translator = ENGLISH) -> str:
     """How many of a facility's cameras are up now; empty where no host pulls them."""
     if not pictures.carried:
         return ""
     if pictures.look is None:
-        return "unknown"
-    unknown = f", {pictures.unknown} unknown" if pictures.unknown else ""
+        return say("unknown")
+    unknown = f", {pictures.unknown} {say('unknown')}" if pictures.unknown else ""
     return f"{pictures.up}/{pictures.cameras}{unknown}"
 
 
-def _last_proved(pictures: Pictures) -> str:
+def _last_proved(pictures: Pictures, say: Translator) -> str:
     if pictures.last_proved:
         return short(pictures.last_proved.at)
-    return "never" if pictures.carried else ""
+    return say("never") if pictures.carried else ""
 
 
 def _short(since: Since) -> str:
@@ -116,42 +123,47 @@ def _short(since: Since) -> str:
     return str(since) if since else ""
 
 
-def _sum_line(statuses: Iterable[FacilityStatus]) -> str:
+def _sum_line(statuses: Iterable[FacilityStatus], say: Translator) -> str:
     """Say how many facilities there are, in which states, and how many are overdue or blocked."""
     listed = list(statuses)
     states = Counter(status.standing.state for status in listed)
-    by_state = ", ".join(f"{states[state]} {state.words}" for state in FacilityState if states[state])
-    noun = "facility" if len(listed) == 1 else "facilities"
-    overdue = sum(status.timeliness is Timeliness.OVERDUE for status in listed)
-    blocked = sum(status.is_blocked for status in listed)
-    return f"{len(listed)} {noun}: {by_state}; {overdue} overdue, {blocked} blocked"
+    by_state = ", ".join(f"{states[state]} {state_word(state, say)}" for state in FacilityState if states[state])
+    values = {
+        "facilities": say.counted(len(listed), "facility"),
+        "by_state": by_state,
+        "overdue": sum(status.timeliness is Timeliness.OVERDUE for status in listed),
+        "blocked": sum(status.is_blocked for status in listed),
+    }
+    return say("{facilities}: {by_state}; {overdue} overdue, {blocked} blocked", **values)
 
 
-def _pictures_line(statuses: Iterable[FacilityStatus]) -> str:
+def _pictures_line(statuses: Iterable[FacilityStatus], say: Translator) -> str:
     """Say how many are connected and how those are now, and how many are only said to be."""
     listed = list(statuses)
     now = Counter(status.pictures.is_up for status in listed if status.standing.is_connected)
     claimed = sum(status.claimed is not None for status in listed)
-    beside = f", {claimed} more claimed" if claimed else ""
-    states = f"{now[True]} up now, {now[False]} not up, {now[None]} unknown"
+    connected = say("{count} connected", count=now.total())
+    connected += f", {say('{count} more claimed', count=claimed)}" if claimed else ""
+    states = say("{up} up now, {down} not up, {unknown} unknown", up=now[True], down=now[False], unknown=now[None])
     up, cameras, unknown = (
         sum(getattr(status.pictures, count) for status in listed) for count in ("up", "cameras", "unknown")
     )
-    cameras_now = f"{up} of {cameras} cameras are up now" + (f", {unknown} unknown" if unknown else "")
-    return f"{now.total()} connected{beside}: {states}; {cameras_now}"
+    cameras_now = say("{up} of {cameras} cameras are up now", up=up, cameras=cameras)
+    cameras_now += f", {unknown} {say('unknown')}" if unknown else ""
+    return f"{connected}: {states}; {cameras_now}"
 
 
-def why_lines(explained: Explained) -> Iterator[str]:
+def why_lines(explained: Explained, say: Translator = ENGLISH) -> Iterator[str]:
     """One facility's reasons, each with its place, and what comes next."""
     standing = explained.status.standing
-    since = f" since {_short(standing.since)}" if standing.since else ""
-    yield f"{explained.status.facility.id}: {standing.state.words}{since}"
+    since = f" {say('since {day}', day=_short(standing.since))}" if standing.since else ""
+    yield f"{explained.status.facility.id}: {state_word(standing.state, say)}{since}"
     for reason in explained.reasons:
         place = f" ({reason.file}:{reason.line})" if reason.file else ""
-        yield f"  - {reason.text}{place}"
+        yield f"  - {say.restated(reason.text)}{place}"
     for problem in explained.problems:
-        yield f"  {problem.severity.value}: {problem.place}: {problem.message}"
-    yield f"  next: {explained.status.next}"
+        yield f"  {say.word(problem.severity)}: {problem.place}: {say.restated(problem.message)}"
+    yield f"  {say('next')}: {say.restated(explained.status.next)}"
 
 
 # --- document -------------------------------------------------------------------------------------

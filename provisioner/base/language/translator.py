@@ -67,7 +67,7 @@ class _Catalogued(Translator):
 
 
 def marked(msgid: str) -> str:
-    """A sentence that stands apart from where it is said: it marks it for the catalogue."""
+    """A sentence that stands apart from where it is said, finished or not: it marks it for the catalogue."""
     return msgid
 
 
