@@ -189,6 +189,10 @@ def _is_several_words(text: str) -> bool:
     return " " in text and any(len(word) > 1 for word in words) and len(words) + text.count("{") > 1
 
 
+NOUNS = ("province", "carrier", "relay", "trust", "path", "peer", "rule", "file", "unit")
+"""What is counted by a value's name."""
+
+
 def is_no_sentence(text: str) -> bool:
     """Whether a text is a pattern, a statement of nftables, or a name: nothing that anybody reads."""
     return bool(re.search(r"\\[.bSdwt(]|\(\?|^\^|\.\*|[a-z]\|[a-z]", text)) or text in NOT_SAID
@@ -260,6 +264,8 @@ def spoken() -> Iterator[Msgid]:
             if isinstance(node, ast.Call):
                 yield from _of_call(node, str(path.relative_to(PACKAGE)))
     yield from (Msgid(one, "", "(put together of values)") for one in PUT_TOGETHER)
+    for noun in NOUNS:
+        yield Msgid(f"{{n}} {noun}", f"{{n}} {plural_of(noun)}", "(put together of values)")
     for path in sorted(PACKAGE.rglob("*.j2")):
         for one in _IN_A_PAGE.findall(path.read_text(encoding="utf-8")):
             yield Msgid(one, "", str(path.relative_to(PACKAGE)))
@@ -270,7 +276,7 @@ def _of_call(call: ast.Call, file: str) -> Iterator[Msgid]:
         case ((ast.Name(id="say" | "marked") | ast.Attribute(attr="say")), [ast.Constant(value=str(one))]):
             yield Msgid(one, "", file)
         case ast.Name(id="marked"), [ast.JoinedStr() as finished]:
-            yield Msgid(_template(finished), "", file)
+            yield Msgid(_LEADING.sub("", _template(finished)), "", file)
         case ast.Attribute(attr="plural"), [ast.Constant(value=str(one)), ast.Constant(value=str(many)), _]:
             yield Msgid(one, many, file)
         case ((ast.Attribute(attr="counted") | ast.Name(id="counted")), [_, ast.Constant(value=str(noun))]):

@@ -88,8 +88,8 @@ def _apply_reviewed(session: Session, saved: str, options: RunOptions, *, given:
 def _ask(invocation: Invocation, planned: Planned, *, yes: bool) -> None:
     if not invocation.json:
         terminal = stderr_of(invocation.env, color=invocation.color)
-        terminal.print(plan_lines(planned.plan, terminal))
-        terminal.print(plan_ending_lines(planned.plan, terminal))
+        terminal.print(plan_lines(planned.plan, terminal, say=invocation.say))
+        terminal.print(plan_ending_lines(planned.plan, terminal, say=invocation.say))
     if planned.plan.is_empty or planned.plan.refused or yes:
         return
     if invocation.json or not sys.stdin.isatty():

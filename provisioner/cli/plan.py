@@ -115,9 +115,9 @@ def _show(invocation: Invocation, planned: Planned, schema: str, *, details: boo
     if invocation.json or invocation.markdown:
         return
     for _, error in sorted(planned.unreadable.items()):
-        print_error_line(error, color=invocation.color, margin="  ")
+        print_error_line(error, color=invocation.color, margin="  ", say=invocation.say)
     terminal = stdout_of(invocation.env, color=invocation.color)
-    terminal.print(ending_lines(planned.plan, terminal, judged=schema == SCHEMA))
+    terminal.print(ending_lines(planned.plan, terminal, judged=schema == SCHEMA, say=invocation.say))
 
 
 def _show_plan(invocation: Invocation, plan: Plan, schema: str, *, details: bool, everything: bool) -> None:
@@ -129,4 +129,4 @@ def _show_plan(invocation: Invocation, plan: Plan, schema: str, *, details: bool
         click.echo(plan_comment(plan), nl=False)
     else:
         terminal = stdout_of(invocation.env, color=invocation.color)
-        terminal.print(plan_lines(plan, terminal, details=details, everything=everything))
+        terminal.print(plan_lines(plan, terminal, details=details, everything=everything, say=invocation.say))

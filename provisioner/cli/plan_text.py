@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import click
 
-from provisioner.base.counted import counted
+from provisioner.base.language import ENGLISH, Language, Translator, marked
 from provisioner.base.printable import printable
 from provisioner.cli.held_text import held_lines
 from provisioner.cli.quarantine_text import quarantine_lines
@@ -21,17 +21,20 @@ from provisioner.plan.totals import TotalsRow
 _SIGNS = {Action.CREATE: "+", Action.UPDATE: "~", Action.DELETE: "-", Action.NOOP: "="}
 _COLOURS = {Action.CREATE: "green", Action.UPDATE: "yellow", Action.DELETE: "red", Action.NOOP: "white"}
 _IMPACTS = {
-    Impact.NONE: "nothing that runs is touched",
-    Impact.HOT: "nobody notices",
-    Impact.PATH: "this path's readers reconnect",
-    Impact.ALL: "EVERY path of the relay reconnects",
+    Impact.NONE: marked("nothing that runs is touched"),
+    Impact.HOT: marked("nobody notices"),
+    Impact.PATH: marked("this path's readers reconnect"),
+    Impact.ALL: marked("EVERY path of the relay reconnects"),
 }
+_KIND_WIDTH = {Language.EN: 4, Language.VI: 10}
 _CUTTING = 20
 _FACILITIES = 20
 _NAMED = 8
 
 
-def plan_lines(plan: Plan, terminal: Terminal, *, details: bool = False, everything: bool = False) -> Iterator[str]:
+def plan_lines(
+    plan: Plan, terminal: Terminal, *, details: bool = False, everything: bool = False, say: Translator = ENGLISH
+) -> Iterator[str]:
     """A plan's lines.
 
     Args:
@@ -39,72 +42,82 @@ def plan_lines(plan: Plan, terminal: Terminal, *, details: bool = False, everyth
         terminal: what the lines are laid out for.
         details: list every change by host, instead of those that cut somebody.
         everything: list no-ops as well; implies `details`.
+        say: whoever says them.
     """
     changing = plan.pending
     totals = totals_of(changing, plan.carriers)
     held = [one.facility for one in plan.held_back]
-    yield from _trust(plan, changing, terminal)
-    yield from held_lines(held)
-    yield from _head(plan, changing, totals)
+    yield from _trust(plan, changing, terminal, say)
+    yield from held_lines(held, say=say)
+    yield from _head(plan, changing, totals, say)
     if changing:
         yield ""
-        yield from _rows("carrier", totals.carriers, terminal, viewers=plan.against is None)
-        yield from _facilities(totals, terminal, whole=details, viewers=plan.against is None)
-    yield from _refused(plan.refused, terminal)
+        yield from _rows(say("carrier"), totals.carriers, terminal, say, viewers=plan.against is None)
+        yield from _facilities(totals, terminal, say, whole=details, viewers=plan.against is None)
+    yield from _refused(plan.refused, terminal, say)
     if details or everything:
-        yield from _by_host(plan.changes if everything else changing, terminal)
+        yield from _by_host(plan.changes if everything else changing, terminal, say)
     elif changing:
-        yield from _cutting(changing, terminal)
-    yield from _site_packages(plan, terminal)
-    yield from quarantine_lines(plan.quarantined, terminal, most=_CUTTING)
-    yield from _left_out(plan, terminal)
+        yield from _cutting(changing, terminal, say)
+    yield from _site_packages(plan, terminal, say)
+    yield from quarantine_lines(plan.quarantined, terminal, most=_CUTTING, say=say)
+    yield from _left_out(plan, terminal, say)
     if plan.against is None:
         yield ""
-        yield f"plan {plan.basis.digest}"
+        yield say("plan {digest}", digest=plan.basis.digest)
 
 
-def ending_lines(plan: Plan, terminal: Terminal, *, judged: bool = True) -> Iterator[str]:
+def ending_lines(plan: Plan, terminal: Terminal, *, judged: bool = True, say: Translator = ENGLISH) -> Iterator[str]:
     """The last lines of a plan that is not whole or not to be applied: the worst first, with what to do next."""
     if not (plan.unreadable or plan.refused or plan.held_back):
         return
     yield ""
     for number, sentence in enumerate(plan_ending(plan, judged=judged)):
-        head, _, rest = sentence.partition(": ")
+        head, _, rest = say.restated(sentence).partition(": ")
         yield from terminal.below(click.style(head, fg="red", bold=True) if not number else head, rest, 2)
 
 
-def _trust(plan: Plan, changing: Sequence[Change], terminal: Terminal) -> Iterator[str]:
+def _trust(plan: Plan, changing: Sequence[Change], terminal: Terminal, say: Translator) -> Iterator[str]:
     """Who and what is trusted anew: the first lines of a plan, and never folded away."""
     trusted = distinct_trust(changing)
     for host in plan.unproved:
-        yield click.style(f"{host} has not proved that it was managed before: it was sent nothing", fg="red", bold=True)
+        line = say("{host} has not proved that it was managed before: it was sent nothing", host=host)
+        yield click.style(line, fg="red", bold=True)
     if trusted:
-        yield click.style(f"TRUST: {counted(len(trusted), 'change')} of who and what is trusted", fg="red", bold=True)
+        line = say("TRUST: {changes} of who and what is trusted", changes=say.counted(len(trusted), "change"))
+        yield click.style(line, fg="red", bold=True)
     for hosts, change in trusted:
         sign = click.style(_SIGNS[change.action], fg="red", bold=True)
-        yield from terminal.below(f"  {sign} {printable(change.name)} on {named(hosts)}", printable(change.reason), 6)
+        name, names = say.restated(change.name), say.restated(named(hosts))
+        head = f"  {sign} {say('{what} on {host}', what=printable(name), host=names)}"
+        yield from terminal.below(head, printable(say.restated(change.reason)), 6)
     if trusted or plan.unproved:
         yield ""
 
 
-def _head(plan: Plan, changing: Sequence[Change], totals: Totals) -> Iterator[str]:
+def _head(plan: Plan, changing: Sequence[Change], totals: Totals, say: Translator) -> Iterator[str]:
     if not changing:
-        yield no_change(plan, f" since {plan.against.name}" if plan.against else "")
+        yield say.restated(no_change(plan, marked(f" since {plan.against.name}") if plan.against else ""))
         return
     actions = Counter(change.action for change in changing)
-    words = ", ".join(f"{actions[a]} to {a.value}" for a in Action if actions[a])
-    as_desired = plan.resources - len(changing)
-    yield click.style(f"{words} on {counted(len(plan.hosts), 'host')}", bold=True) + f" ({as_desired} as desired)"
-    worst = f"worst impact: {totals.worst.value} ({_IMPACTS[totals.worst]})"
+    words = ", ".join(say.restated(f"{actions[a]} to {a.value}") for a in Action if actions[a])
+    as_desired = say("({resources} as desired)", resources=plan.resources - len(changing))
+    yield (
+        click.style(say("{words} on {hosts}", words=words, hosts=say.counted(len(plan.hosts), "host")), bold=True)
+        + f" {as_desired}"
+    )
+    impact = say(_IMPACTS[totals.worst])
+    worst = say("worst impact: {worst} ({impact})", worst=say.word(totals.worst), impact=impact)
     dropped = str(totals.viewers)
     if plan.uncounted:
-        dropped += f", and those of {', '.join(plan.uncounted)}, which are not known"
-    yield worst if plan.against else f"viewers dropped: {dropped}; {worst}"
+        dropped += say(", and those of {relays}, which are not known", relays=", ".join(plan.uncounted))
+    yield worst if plan.against else say("viewers dropped: {dropped}; {worst}", dropped=dropped, worst=worst)
     if plan.basis.allow:
-        yield "allowed for this plan: " + ", ".join(f"{name}={number}" for name, number in plan.basis.allow.items())
+        allowed = ", ".join(f"{name}={number}" for name, number in plan.basis.allow.items())
+        yield say("allowed for this plan: {allowed}", allowed=allowed)
 
 
-def _facilities(totals: Totals, terminal: Terminal, *, whole: bool, viewers: bool) -> Iterator[str]:
+def _facilities(totals: Totals, terminal: Terminal, say: Translator, *, whole: bool, viewers: bool) -> Iterator[str]:
     """Provinces with their facilities below them; the worst ones where there are many."""
     if not totals.provinces:
         return
@@ -116,102 +129,113 @@ def _facilities(totals: Totals, terminal: Terminal, *, whole: bool, viewers: boo
         below = sorted(key for key in names if key[0] == province)
         rows |= {f"  {facility}": totals.facilities[province, facility] for _, facility in below}
     yield ""
-    yield from _rows("province", rows, terminal, viewers=viewers)
+    yield from _rows(say("province"), rows, terminal, say, viewers=viewers)
     if len(names) < len(totals.facilities):
-        yield f"  … and {counted(len(totals.facilities) - len(names), 'facility')} more: --details lists them"
+        more = say.counted(len(totals.facilities) - len(names), "facility")
+        yield "  " + say("… and {facilities} more: --details lists them", facilities=more)
 
 
 def _severity(row: TotalsRow) -> tuple[int, int, int]:
     return row.impact.rank, row.viewers, sum(row.actions.values())
 
 
-def _rows(noun: str, rows: Mapping[str, TotalsRow], terminal: Terminal, *, viewers: bool) -> list[str]:
+def _rows(noun: str, rows: Mapping[str, TotalsRow], terminal: Terminal, say: Translator, *, viewers: bool) -> list[str]:
     actions = (Action.CREATE, Action.UPDATE, Action.DELETE)
-    names = [noun, "hosts", *(action.value for action in actions), *(["viewers dropped"] * viewers), "impact"]
+    counts = [say("hosts"), *map(say.word, actions), *([say("viewers dropped")] * viewers)]
+    names = [noun, *counts, say("impact")]
     cells = [
         [
             printable(name),
             str(len(row.hosts)),
             *(str(row.actions[action]) for action in actions),
             *([str(row.viewers)] * viewers),
-            row.impact.value,
+            say.word(row.impact),
         ]
         for name, row in rows.items()
     ]
     return terminal.table(names, cells)
 
 
-def _refused(refused: Sequence[PlanRefusal], terminal: Terminal) -> Iterator[str]:
+def _refused(refused: Sequence[PlanRefusal], terminal: Terminal, say: Translator) -> Iterator[str]:
     if not refused:
         return
     yield ""
-    yield click.style(f"refused, for {counted(len(refused), 'reason')}:", fg="red", bold=True)
+    yield click.style(say("refused, for {reasons}:", reasons=say.counted(len(refused), "reason")), fg="red", bold=True)
     for refusal in refused:
-        yield from terminal.below(f"  {click.style(refusal.policy, fg='red')}", printable(refusal.message), 4)
-        yield from terminal.below("    hint", refusal.hint, 6)
+        message = printable(say.restated(refusal.message))
+        yield from terminal.below(f"  {click.style(refusal.policy, fg='red')}", message, 4)
+        yield from terminal.below(f"    {say('hint')}", say.restated(refusal.hint), 6)
 
 
-def _cutting(changing: Sequence[Change], terminal: Terminal) -> Iterator[str]:
+def _cutting(changing: Sequence[Change], terminal: Terminal, say: Translator) -> Iterator[str]:
     cutting = sorted((c for c in changing if c.impact.rank >= Impact.PATH.rank), key=_worst_first)
     if cutting:
         yield ""
-        yield click.style("who reconnects:", bold=True)
+        yield click.style(say("who reconnects:"), bold=True)
         for change in cutting[:_CUTTING]:
-            yield from _change_lines(change, terminal, f" on {change.host}")
+            yield from _change_lines(change, terminal, say, where=True)
     hidden = Counter(
         c.resource for c in [*cutting[_CUTTING:], *(c for c in changing if c.impact.rank < Impact.PATH.rank)]
     )
     if hidden:
-        named = ", ".join(counted(number, resource.value) for resource, number in sorted(hidden.items()))
+        kinds = ", ".join(say.counted(number, resource.value) for resource, number in sorted(hidden.items()))
+        who = say("also") if cutting else say("nobody reconnects")
         yield ""
-        yield f"{'also' if cutting else 'nobody reconnects'}: {named}; --details lists every change"
+        yield say("{who}: {kinds}; --details lists every change", who=who, kinds=kinds)
 
 
 def _worst_first(change: Change) -> tuple[int, int, str, str]:
     return -change.impact.rank, -change.viewers, change.host, change.name
 
 
-def _by_host(changes: Iterable[Change], terminal: Terminal) -> Iterator[str]:
+def _by_host(changes: Iterable[Change], terminal: Terminal, say: Translator) -> Iterator[str]:
     listed = list(changes)
     for host in sorted({change.host for change in listed}):
         yield ""
         yield click.style(f"{host}:", bold=True)
         for change in listed:
             if change.host == host:
-                yield from _change_lines(change, terminal)
+                yield from _change_lines(change, terminal, say)
 
 
-def _change_lines(change: Change, terminal: Terminal, where: str = "") -> list[str]:
+def _change_lines(change: Change, terminal: Terminal, say: Translator, *, where: bool = False) -> list[str]:
     sign = click.style(_SIGNS[change.action], fg=_COLOURS[change.action], bold=True)
-    viewers = f", drops {counted(change.viewers, 'viewer')}" if change.viewers else ""
-    impact = f" [{change.impact.value}{viewers}]" if change.pending else ""
-    head = f"  {sign} {change.resource.value:<4} {printable(change.name)}{where}{impact}"
-    return terminal.below(head, printable(change.reason), 6)
+    viewers = say(", drops {viewers}", viewers=say.counted(change.viewers, "viewer")) if change.viewers else ""
+    impact = f" [{say.word(change.impact)}{viewers}]" if change.pending else ""
+    what = f"{say.word(change.resource).ljust(_KIND_WIDTH[say.language])} {printable(say.restated(change.name))}"
+    what = say("{what} on {host}", what=what, host=change.host) if where else what
+    return terminal.below(f"  {sign} {what}{impact}", printable(say.restated(change.reason)), 6)
 
 
-def _site_packages(plan: Plan, terminal: Terminal) -> Iterator[str]:
+def _site_packages(plan: Plan, terminal: Terminal, say: Translator) -> Iterator[str]:
     """Who has to be sent to which gateways: no apply gets there."""
     if not plan.site_packages:
         return
-    sites = counted(len({need.facility for need in plan.site_packages}), "site")
+    sites = say.counted(len({need.facility for need in plan.site_packages}), "site")
     yield ""
-    yield click.style(f"new site packages, which no apply installs: {sites}", bold=True)
+    yield click.style(say("new site packages, which no apply installs: {sites}", sites=sites), bold=True)
     for (relay, reason), names in packages_by_cause(plan.site_packages).items():
-        listed = ", ".join(names[:_FACILITIES])
-        more = f" and {len(names) - _FACILITIES} more" if len(names) > _FACILITIES else ""
-        yield from terminal.below(f"  {relay}: {printable(reason)}: {counted(len(names), 'site')}", listed + more, 4)
-    yield "  make them: provisioner site-package FACILITY… --out DIR"
+        head = f"  {relay}: {printable(say.restated(reason))}: {say.counted(len(names), 'site')}"
+        yield from terminal.below(head, _some(names, _FACILITIES, say), 4)
+    yield "  " + say("make them: provisioner site-package FACILITY… --out DIR")
 
 
-def _left_out(plan: Plan, terminal: Terminal) -> Iterator[str]:
+def _some(names: Sequence[str], most: int, say: Translator) -> str:
+    """Some names, and how many more there are."""
+    listed, more = ", ".join(names[:most]), len(names) - most
+    return say("{listed} and {more} more", listed=listed, more=more) if more > 0 else listed
+
+
+def _left_out(plan: Plan, terminal: Terminal, say: Translator) -> Iterator[str]:
     if plan.left_out or plan.outside or plan.notes:
         yield ""
     if plan.left_out:
-        named = ", ".join(plan.left_out[:_NAMED])
-        more = f" and {len(plan.left_out) - _NAMED} more" if len(plan.left_out) > _NAMED else ""
-        text = f"{counted(len(plan.left_out), 'host')}, not read: {named}{more}"
-        yield from terminal.below("left out by --limit", text, 2)
+        hosts, names = say.counted(len(plan.left_out), "host"), _some(plan.left_out, _NAMED, say)
+        yield from terminal.below(
+            say("left out by --limit"), say("{hosts}, not read: {names}", hosts=hosts, names=names), 2
+        )
     if plan.outside:
-        yield f"outside --limit on chosen hosts: {counted(len(plan.outside), 'pending change')}"
+        changes = say.counted(len(plan.outside), "pending change")
+        yield say("outside --limit on chosen hosts: {changes}", changes=changes)
     for note in plan.notes:
-        yield from terminal.below("note", note, 2)
+        yield from terminal.below(say("note"), say.restated(note), 2)

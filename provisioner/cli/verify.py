@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from provisioner.base.errors import StateError, UsageError
+from provisioner.base.language import marked
 from provisioner.base.printable import printable
 from provisioner.cli.context import Invocation, today
 from provisioner.cli.held_text import code_with_held
@@ -142,15 +143,16 @@ def verify(
         print_document(verify_document(result))
     else:
         # click takes the colours out where they are not wanted.
-        click.echo(text_report(result, detail=detail, color=True), nl=False, color=invocation.color)
+        click.echo(text_report(result, detail=detail, color=True, say=invocation.say), nl=False, color=invocation.color)
     try:
         record_verification(session, result, limits, accepted)
     except NoteError as error:
-        print_warning(error.message, error.hint, color=invocation.color)
+        print_warning(error.message, error.hint, color=invocation.color, say=invocation.say)
     except StateError as error:
         if accept:
             raise
-        print_warning(f"this verification is not recorded: {error.message}", error.hint, color=invocation.color)
+        message = marked(f"this verification is not recorded: {error.message}")
+        print_warning(message, error.hint, color=invocation.color, say=invocation.say)
     return code_with_held(exit_code(result, Verdict(fail_on)), (*result.held, *unwritten))
 
 

@@ -156,8 +156,12 @@ def _pictures_line(statuses: Iterable[FacilityStatus], say: Translator) -> str:
 def why_lines(explained: Explained, say: Translator = ENGLISH) -> Iterator[str]:
     """One facility's reasons, each with its place, and what comes next."""
     standing = explained.status.standing
-    since = f" {say('since {day}', day=_short(standing.since))}" if standing.since else ""
-    yield f"{explained.status.facility.id}: {state_word(standing.state, say)}{since}"
+    facility, state, since = explained.status.facility.id, state_word(standing.state, say), _short(standing.since)
+    yield (
+        say("{facility}: {state} since {since}", facility=facility, state=state, since=since)
+        if since
+        else (f"{facility}: {state}")
+    )
     for reason in explained.reasons:
         place = f" ({reason.file}:{reason.line})" if reason.file else ""
         yield f"  - {say.restated(reason.text)}{place}"
