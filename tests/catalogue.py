@@ -14,21 +14,29 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cache
 from pathlib import Path
 
 import polib
 
+from provisioner.apply.result import HostOutcome
 from provisioner.base.counted import plural_of
+from provisioner.base.diagnostics import Severity
 from provisioner.base.language.catalogue import catalogue_file
 from provisioner.base.language.choice import Language
+from provisioner.inventory.model import BlockReason
+from provisioner.lifecycle.states import FacilityState
+from provisioner.plan.changes import Action, Impact, Resource
 from provisioner.verify.picture.rules import State, Suspect
 from provisioner.verify.reference import Daylight, ViewDoubt
+from provisioner.verify.result import Cause, Layer, Verdict
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "provisioner"
 
 RESTATED = (
+    "apply/last_lines.py",
     "base/held.py",
     "geography/convert.py",
     "hosts/document.py",
@@ -221,16 +229,19 @@ NOT_SAID = frozenset(
         *("{fields} is no share", "{place} is no view"),
         # a value's own words; `PUT_TOGETHER` has them with their nouns
         *("{no_reference} by {value}", "it has references by {value} only: accept it in the other light, too"),
-        *("{value} {name} on {host}", "{actions} to {value}", "rule {name}"),
+        *("{value} {name} on {host} ({reason})", "{value} {name} on {host}", "{actions} to {value}", "rule {name}"),
         *("unit {name}", "peer {key}", "file {path}", "reader {reader}", "readers {readers}", "relay {name}"),
     }
 )
 
 ELSEWHERE = (
+    "Invalid value for {option}: {value} is not one of {choices}.",
+    *("No such option: {option}", "No such command {command}.", "see {command} --help", "no inventory is named"),
+    "name its folder: -i DIR, before or after the command, or PROVISIONER_INVENTORY in the environment",
+    *("{option} is given twice, and says {named}: name one", "{where} is {named}, which is no language here"),
     "is of another statement than this sign-off's",
     "was made for something else than {namespace}",
     "its answer cannot be read: {error}",
-    "the host program ended with code {code}",
     "{program}: no such program on this host",
     *("day is out of range for month", "hour must be in 0..23", "minute must be in 0..59", "month must be in 1..12"),
     *("correct the id, or register the facility first", "put the file itself in its place"),
@@ -283,6 +294,18 @@ def _of_call(call: ast.Call, file: str) -> Iterator[Msgid]:
             yield Msgid(f"{{n}} {noun}", f"{{n}} {plural_of(noun)}", file)
 
 
+LISTS: tuple[type[StrEnum], ...] = (
+    *(Verdict, Layer, Cause, Action, Resource, Impact, Severity, FacilityState, BlockReason, HostOutcome),
+)
+"""The lists whose values `Translator.word` is asked for."""
+
+
+def words() -> set[tuple[str, str]]:
+    """What stands in the catalogue with a context: each value of those lists."""
+    return {(listed.__name__, value.value) for listed in LISTS for value in listed if value.value}
+
+
+@cache
 def msgids() -> Mapping[str, tuple[str, tuple[str, ...]]]:
     """By msgid: its plural, and the files that say it."""
     known: dict[str, tuple[str, tuple[str, ...]]] = {}
@@ -292,6 +315,7 @@ def msgids() -> Mapping[str, tuple[str, tuple[str, ...]]]:
     return known
 
 
+@cache
 def catalogue() -> polib.POFile:
     """`vi.po` as polib has it."""
     return polib.pofile(str(catalogue_file(Language.VI)), encoding="utf-8", wrapwidth=100)
@@ -300,11 +324,11 @@ def catalogue() -> polib.POFile:
 def renewed(file: polib.POFile, wanted: Mapping[str, tuple[str, tuple[str, ...]]]) -> polib.POFile:
     """The catalogue with all sentences of the code and no other one; what is translated stays so."""
     old = {entry.msgid: entry for entry in file if not entry.msgctxt}
-    words = sorted((entry for entry in file if entry.msgctxt), key=lambda entry: (entry.msgctxt, entry.msgid))
+    by_word = {(entry.msgctxt, entry.msgid): entry for entry in file if entry.msgctxt}
     new = polib.POFile(wrapwidth=100)
     new.metadata = file.metadata
-    for entry in words:
-        new.append(entry)
+    for context, word in sorted(words()):
+        new.append(by_word.get((context, word)) or polib.POEntry(msgctxt=context, msgid=word))
     for one, (many, files) in sorted(wanted.items(), key=lambda item: (item[1][1][0], item[0])):
         known = old.get(one)
         text = (known.msgstr_plural.get(0, "") or known.msgstr) if known else ""
@@ -323,6 +347,9 @@ def main() -> int:
     have = {entry.msgid for entry in file if not entry.msgctxt and not entry.obsolete}
     lacking = [msgid for msgid in wanted if msgid not in have]
     surplus = sorted(have - wanted.keys())
+    of_lists = {(entry.msgctxt, entry.msgid) for entry in file if entry.msgctxt}
+    lacking += sorted(map(str, words() - of_lists))
+    surplus += sorted(map(str, of_lists - words()))
     for title, names in (("lacking", lacking), ("said nowhere any more", surplus)):
         for name in names:
             sys.stdout.write(f"{title}: {name!r}\n")

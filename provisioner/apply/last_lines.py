@@ -140,8 +140,8 @@ def _first_of(failed: Sequence[str], end: RunEnd, by_class: Mapping[EndClass, Se
     yield from (f"the record of the run is not whole: {note}" for note in end.notes)
     yield from failed[worse:]
     if end.ended in {"paused", "interrupted"}:
-        word = "pauses" if end.ended == "paused" else "was interrupted"
-        yield f"run {end.run} {word}: provisioner apply --resume goes on, provisioner apply --abort ends it"
+        what = f"run {end.run} pauses" if end.ended == "paused" else f"run {end.run} was interrupted"
+        yield f"{what}: provisioner apply --resume goes on, provisioner apply --abort ends it"
     if end.ended == "stopped":
         yield f"the rollout was stopped: {end.cause.removeprefix('not started: ')}"
     if end.held:
@@ -151,10 +151,11 @@ def _first_of(failed: Sequence[str], end: RunEnd, by_class: Mapping[EndClass, Se
 def _remaining(end: RunEnd) -> Iterator[str]:
     if end.remaining:
         listed = [f"{c.resource.value} {c.name} on {c.host} ({c.reason})" for c in end.remaining[:_REMAINING]]
-        more = f" and {len(end.remaining) - _REMAINING} more" if len(end.remaining) > _REMAINING else ""
+        more = len(end.remaining) - _REMAINING
+        changes = f"{', '.join(listed)} and {more} more" if more > 0 else ", ".join(listed)
         yield (
             f"a fresh plan still finds {counted(len(end.remaining), 'change')} on what was applied:"
-            f" {', '.join(listed)}{more}; see provisioner plan --details, and apply again"
+            f" {changes}; see provisioner plan --details, and apply again"
         )
 
 

@@ -16,8 +16,10 @@ import click
 from click.exceptions import NoArgsIsHelpError
 
 from provisioner import __version__
+from provisioner.base.diagnostics import Severity
 from provisioner.base.errors import ProvisionerError, UsageError
 from provisioner.base.exit_codes import INTERRUPTED
+from provisioner.base.language import ENGLISH, Translator, UnknownLanguageError, language_of, translator
 from provisioner.base.nearest import did_you_mean
 from provisioner.base.own_folder import make_own_folder
 from provisioner.base.printable import printable
@@ -26,7 +28,7 @@ from provisioner.cli.commands import COMMANDS
 from provisioner.cli.completion import INSTRUCTION, complete
 from provisioner.cli.context import state_dir
 from provisioner.cli.lazy import LazyGroup, UnknownCommandError
-from provisioner.cli.output import error_document, print_document, print_error
+from provisioner.cli.output import error_document, hint_line, print_document, print_error
 from provisioner.cli.terminal import safe_streams
 from provisioner.cli.word import UnknownWordError
 
@@ -76,15 +78,15 @@ def run(arguments: Sequence[str], env: Mapping[str, str]) -> int:
 
 
 def _run(arguments: Sequence[str], env: Mapping[str, str]) -> int:
-    as_json = _wants_json(arguments)
+    as_json, say = _wants_json(arguments), _speaker(arguments, env)
     color = False if env.get("NO_COLOR") else None
     try:
         code = cli.main(list(arguments), prog_name="provisioner", standalone_mode=False, obj=env)
     except ProvisionerError as error:
-        print_error(error, as_json=as_json, color=color)
+        print_error(error, as_json=as_json, color=color, say=say)
         return error.exit_code
     except click.ClickException as error:
-        return _usage(error, as_json=as_json)
+        return _usage(error, say, as_json=as_json)
     except click.Abort:
         return INTERRUPTED
     except OSError as error:
@@ -96,19 +98,34 @@ def _run(arguments: Sequence[str], env: Mapping[str, str]) -> int:
 
 def _wants_json(arguments: Sequence[str]) -> bool:
     """The format before click has parsed anything: wrong usage is answered in it as well."""
+    return "json" in _written(arguments, "--output")
+
+
+def _speaker(arguments: Sequence[str], env: Mapping[str, str]) -> Translator:
+    """The language before click has parsed anything; English where none is named that there is."""
+    try:
+        return translator(language_of(next(iter(_written(arguments, "--language")), None), env))
+    except UnknownLanguageError:
+        return ENGLISH
+
+
+def _written(arguments: Sequence[str], option: str) -> list[str]:
+    """What an option is given as, wherever it stands."""
     options = list(takewhile(lambda argument: argument != "--", arguments))
     pairs = zip(options, [*options[1:], ""], strict=False)  # none where there is no argument
-    return any(one == "--output=json" or (one == "--output" and two == "json") for one, two in pairs)
+    values = (two if one == option else one.removeprefix(f"{option}=") for one, two in pairs if one.startswith(option))
+    return [value for value in values if value and not value.startswith("--")]
 
 
-def _usage(error: click.ClickException, *, as_json: bool) -> int:
+def _usage(error: click.ClickException, say: Translator, *, as_json: bool) -> int:
     message, hint = _words_of(error)
     if as_json:
         print_document(error_document("usage", message, hint))
     elif isinstance(error, NoArgsIsHelpError):
         click.echo(message, err=True)
     else:
-        click.echo(f"error: {printable(message, _LONGEST)}\nhint: {printable(hint)}", err=True)
+        head, hint = say.word(Severity.ERROR), hint_line(hint, say)
+        click.echo(f"{head}: {printable(say.restated(message), _LONGEST)}\n{hint}", err=True)
     return error.exit_code if error.exit_code > 1 else 2
 
 

@@ -8,9 +8,9 @@ from typing import TypedDict, TypeVar
 import click
 
 from provisioner.apply import NAMES, GateRules, HostOutcome, HostResult, RolloutOptions, RunEnd, exit_code, run_ending
-from provisioner.base.counted import counted
 from provisioner.base.errors import ApplyError
 from provisioner.base.exit_codes import INTERRUPTED, worst_of
+from provisioner.base.language import ENGLISH, Translator, marked
 from provisioner.base.printable import printable
 from provisioner.cli.context import Invocation
 from provisioner.cli.held_text import code_with_held, held_lines
@@ -71,22 +71,23 @@ def run_options_of(chosen: RolloutChoices, environment: Mapping[str, str], stop:
     return RunOptions(rollout, approval_of(chosen["approval"], environment), stop)
 
 
-def host_line(result: HostResult, word: str = "") -> str:
+def host_line(result: HostResult, word: str = "", say: Translator = ENGLISH) -> str:
     """One host's line: what became of it, how long it took, why."""
-    outcome = click.style(word or result.outcome.value, fg=_COLOURS.get(result.outcome, "red"), bold=True)
-    took = f" in {result.seconds:.2f} s" if result.seconds else ""
-    cause = f": {printable(result.cause)}" if result.cause else ""
+    outcome = click.style(word or say.word(result.outcome), fg=_COLOURS.get(result.outcome, "red"), bold=True)
+    took = say(" in {seconds} s", seconds=f"{result.seconds:.2f}") if result.seconds else ""
+    cause = f": {printable(say.restated(result.cause))}" if result.cause else ""
     return f"{result.host}: {outcome}{took}{cause}"
 
 
-def note_lines(result: HostResult) -> list[str]:
+def note_lines(result: HostResult, say: Translator = ENGLISH) -> list[str]:
     """What a person should know of a host although it changed nothing."""
     more = len(result.notes) - _SHOWN
-    lines = [f"  note: {printable(note)}" for note in result.notes[:_SHOWN]]
-    return lines + ([f"  and {counted(more, 'note')} more; --output json has all"] if more > 0 else [])
+    lines = [f"  {say('note')}: {printable(say.restated(note))}" for note in result.notes[:_SHOWN]]
+    rest = say("and {notes} more; --output json has all", notes=say.counted(more, "note"))
+    return lines + ([f"  {rest}"] if more > 0 else [])
 
 
-def ending_lines(applied: Applied, *, going_back: bool = False) -> list[str]:
+def ending_lines(applied: Applied, *, going_back: bool = False, say: Translator = ENGLISH) -> list[str]:
     """The last lines of a run: what was wished and not had, then how it ended, the worst first."""
     end = RunEnd(
         applied.run,
@@ -99,12 +100,12 @@ def ending_lines(applied: Applied, *, going_back: bool = False) -> list[str]:
         [one.id for one in applied.held],
         going_back=going_back,
     )
-    lines = [f"warning: {printable(warning)}" for warning in applied.warnings]
+    lines = [f"{say('warning')}: {printable(say.restated(warning))}" for warning in applied.warnings]
+    killed = marked("run {run} had been killed and is recorded as {outcome} now, as its hosts say")
     lines += [
-        f"note: run {printable(closed.run)} had been killed and is recorded as {closed.outcome} now, as its hosts say"
-        for closed in applied.closed
+        f"{say('note')}: {say(killed, run=printable(closed.run), outcome=closed.outcome)}" for closed in applied.closed
     ]
-    return lines + [printable(sentence) for sentence in run_ending(end)]
+    return lines + [printable(say.restated(sentence)) for sentence in run_ending(end)]
 
 
 def show_applied(invocation: Invocation, applied: Applied) -> int:
@@ -112,8 +113,9 @@ def show_applied(invocation: Invocation, applied: Applied) -> int:
     if invocation.json:
         print_document(applied.document)
     else:
-        hosts = (line for result in applied.results for line in (host_line(result), *note_lines(result)))
-        for line in (*hosts, *held_lines(applied.held), *ending_lines(applied)):
+        say = invocation.say
+        hosts = (line for one in applied.results for line in (host_line(one, say=say), *note_lines(one, say)))
+        for line in (*hosts, *held_lines(applied.held, say=say), *ending_lines(applied, say=say)):
             click.echo(line, color=invocation.color)
     incomplete = ApplyError.exit_code if applied.remaining or applied.notes else 0
     return code_with_held(code_of(applied, exit_code(applied.results, incomplete)), applied.held)

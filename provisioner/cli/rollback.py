@@ -10,6 +10,7 @@ import click
 from provisioner.apply import HostOutcome, HostResult, NotStartedBecause, exit_code, host_document
 from provisioner.base.errors import RollbackError, UsageError
 from provisioner.base.json_document import Document
+from provisioner.base.language import marked
 from provisioner.base.printable import printable
 from provisioner.cli.completion import hosts_like
 from provisioner.cli.context import Invocation, today
@@ -29,7 +30,7 @@ from provisioner.pipeline import Session
 from provisioner.runs.applied import Applied
 from provisioner.runs.rollback import RollbackPlan, plan_rollback, roll_back
 
-_WORDS = {HostOutcome.APPLIED: "returned", HostOutcome.ROLLED_BACK: "stayed"}
+_WORDS = {HostOutcome.APPLIED: marked("returned"), HostOutcome.ROLLED_BACK: marked("stayed")}
 
 
 @click.command()
@@ -92,10 +93,12 @@ def _show(invocation: Invocation, planned: RollbackPlan, applied: Applied) -> No
     if invocation.json:
         print_document(_document(planned, applied))
         return
+    say = invocation.say
     for result in applied.results:
-        for line in (host_line(result, _WORDS.get(result.outcome, "")), *note_lines(result)):
+        word = _WORDS.get(result.outcome)
+        for line in (host_line(result, say(word) if word else "", say), *note_lines(result, say)):
             click.echo(line, color=invocation.color)
-    for line in (*held_lines(applied.held), *ending_lines(applied, going_back=True)):
+    for line in (*held_lines(applied.held, say=say), *ending_lines(applied, going_back=True, say=say)):
         click.echo(line, color=invocation.color)
 
 

@@ -10,8 +10,17 @@ from functools import lru_cache
 import jinja2
 
 from provisioner.base.clock import local_time
+from provisioner.base.language import ENGLISH, Translator
 from provisioner.base.printable import printable
-from provisioner.report.text import proof_sentence, scope_lines, seconds_of, sentence, worst_of
+from provisioner.report.text import (
+    picture_word,
+    picture_words,
+    proof_sentence,
+    scope_lines,
+    seconds_of,
+    sentence,
+    worst_of,
+)
 from provisioner.report.totals import SEVERITY, Total, total_of, totals_by
 from provisioner.verify.levels import LEVELS
 from provisioner.verify.result import Incident, PathVerdict, Verdict, VerifyResult
@@ -34,13 +43,14 @@ class _Facility:
     paths: Sequence[PathVerdict]
 
 
-def html_page(result: VerifyResult) -> str:
+def html_page(result: VerifyResult, say: Translator = ENGLISH) -> str:
     """The page. Every value is printable and escaped; it holds ids and verdicts, never names of people or secrets."""
     complete = len(result.paths) <= MOST_LISTED
     total = total_of("", result.paths)
     return _template().render(
         result=result,
-        sentence=sentence(result),
+        say=say,
+        sentence=sentence(result, say),
         as_of=local_time(result.finished_at),
         seconds=seconds_of(result),
         verdicts=total.verdicts(*_ALWAYS),
@@ -48,18 +58,20 @@ def html_page(result: VerifyResult) -> str:
         share=f"{100 * total.up / total.paths:.1f}".rstrip("0").rstrip(".") if total.paths else "0",
         incidents=_with_verdicts(result),
         totals=[
-            ("Carrier", totals_by(result.paths, lambda p: p.carrier)),
-            ("Province", totals_by(result.paths, lambda p: p.province)),
+            (say("Carrier"), totals_by(result.paths, lambda p: p.carrier)),
+            (say("Province"), totals_by(result.paths, lambda p: p.province)),
         ],
         hosts=sorted(result.hosts, key=lambda h: (h.outcome == "answered" and h.drift == (), h.host)),
         drift_listed=_DRIFT_LISTED,
         facilities=_facilities(result.paths, complete=complete),
         complete=complete,
         levels=LEVELS,
-        scope=tuple(scope_lines(result)),
+        scope=tuple(scope_lines(result, say)),
         maintenance=tuple(path for path in result.paths if path.maintenance)[:MOST_LISTED],
         local_time=local_time,
-        proof=lambda path: proof_sentence(path, result.finished_at),
+        proof=lambda path: proof_sentence(path, result.finished_at, say),
+        picture_words=picture_words,
+        picture_word=picture_word,
     )
 
 

@@ -157,7 +157,7 @@ class Restatement:
         if not subject.isalpha() and subject[-1:] not in ",;:" and depth < _DEEPEST:
             said = self._reading(rest, depth + 1)
             if not said.unexplained and said.text != rest:
-                yield _Reading(0, said.loose + len(subject), f"{subject} {said.text}")
+                yield _Reading(0, len(text), f"{subject} {said.text}")
 
 
 def _unknown(text: str) -> _Reading:

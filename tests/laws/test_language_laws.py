@@ -1,0 +1,80 @@
+"""Laws of sentences: whatever is filled in is in what is said, in both languages, and no text takes long."""
+
+from __future__ import annotations
+
+import re
+import time
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from provisioner.base.language import ENGLISH, Language, translator
+from provisioner.base.language.catalogue import catalogue_of
+from provisioner.base.language.placeholder import filled, places_of, values_in
+from provisioner.base.language.restatement import Restatement
+
+VI = translator(Language.VI)
+CATALOGUE = catalogue_of(Language.VI)
+RESTATED = Restatement(CATALOGUE)
+MANY = settings(max_examples=300, deadline=None)
+# Ids, addresses and paths: what sentences are about. No sentence of ours has an underscore and a digit behind it.
+ids = st.from_regex(r"[a-z]{1,6}_[0-9]{1,4}", fullmatch=True)
+sentences = st.sampled_from(sorted(CATALOGUE.sentences))
+whole = st.sampled_from([one for one in sorted(CATALOGUE.sentences) if one == one.strip(" ,;")])
+anything = st.text(st.characters(exclude_categories=["Cs"]), max_size=80)
+hostile = st.lists(
+    st.sampled_from(["of ", " is ", ": ", "; ", ", ", "{host}", "{n}", "(", ")", "the ", "path", " and 3 more", "\n", "ă", "{}"]),
+    max_size=120,
+).map("".join)  # fmt: skip
+
+
+@MANY
+@given(sentences, st.data())
+def test_what_is_filled_in_stands_in_both_languages(msgid: str, data: st.DataObject) -> None:
+    places = places_of(msgid)
+    values = dict(zip(places, data.draw(st.lists(ids, min_size=len(places), max_size=len(places))), strict=True))
+    for say in (ENGLISH, VI):
+        text = say(msgid, **values)
+        for name, value in values.items():
+            assert value in text or name.startswith("are"), text
+        assert not re.search(r"\{(?:" + "|".join(values or {"-": 0}) + r")\}", text)
+
+
+@MANY
+@given(whole, st.data())
+def test_a_sentence_of_the_catalogue_is_recognised_with_its_values(msgid: str, data: st.DataObject) -> None:
+    places = [place for place in places_of(msgid) if not place.startswith("are")]
+    numbers = st.integers(0, 999).map(str)
+    values = {place: data.draw(numbers if place == "n" else ids) for place in places}
+    values |= {place: "are" for place in places_of(msgid) if place.startswith("are")}
+    english = filled(msgid, values)
+    assert RESTATED.unexplained(english) == 0
+    said = VI.restated(english)
+    for place in places:
+        assert said.count(values[place]) >= 1, (english, said)
+
+
+@MANY
+@given(sentences, st.data())
+def test_the_places_of_a_filled_sentence_are_read_back(msgid: str, data: st.DataObject) -> None:
+    values = {place: data.draw(ids) for place in places_of(msgid)}
+    readings = list(values_in(filled(msgid, values), msgid))
+    beside = re.search(r"\}\{", msgid)
+    assert readings
+    assert beside or values in readings
+
+
+@MANY
+@given(st.one_of(anything, hostile))
+def test_no_text_fails_or_takes_long_and_english_changes_nothing(text: str) -> None:
+    assert ENGLISH.restated(text) == text
+    began = time.process_time()
+    VI.restated(text)
+    assert time.process_time() - began < 10
+
+
+@MANY
+@given(anything, anything)
+def test_what_is_filled_in_is_not_looked_into(one: str, other: str) -> None:
+    assert filled("{a}|{b}", {"a": one, "b": other}) == f"{one}|{other}"
+    assert filled("{a}|{b}", {"a": "{b}", "b": other}) == "{b}|" + other
