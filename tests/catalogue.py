@@ -230,7 +230,7 @@ NOT_SAID = frozenset(
         # a value's own words; `PUT_TOGETHER` has them with their nouns
         *("{no_reference} by {value}", "it has references by {value} only: accept it in the other light, too"),
         *("{value} {name} on {host} ({reason})", "{value} {name} on {host}", "{actions} to {value}", "rule {name}"),
-        *("unit {name}", "peer {key}", "file {path}", "reader {reader}", "readers {readers}", "relay {name}"),
+        *("unit {name}", "peer {key}", "file {path}", "relay {name}"),
     }
 )
 
@@ -242,6 +242,7 @@ ELSEWHERE = (
     "is of another statement than this sign-off's",
     "was made for something else than {namespace}",
     "its answer cannot be read: {error}",
+    "first apply",
     "{program}: no such program on this host",
     *("day is out of range for month", "hour must be in 0..23", "minute must be in 0..59", "month must be in 1..12"),
     *("correct the id, or register the facility first", "put the file itself in its place"),
@@ -263,6 +264,7 @@ PUT_TOGETHER = (
     *(f"no reference by {light}" for light in _LIGHTS),
     *(f"it has references by {light} only: accept it in the other light, too" for light in _LIGHTS),
     *_LIGHTS,
+    "tunnel",
     *sorted({one.value for one in (*State, *Suspect, *ViewDoubt)}),
 )
 """Sentences that code makes of values of lists, so that they stand nowhere as one."""

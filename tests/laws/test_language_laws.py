@@ -22,10 +22,8 @@ ids = st.from_regex(r"[a-z]{1,6}_[0-9]{1,4}", fullmatch=True)
 sentences = st.sampled_from(sorted(CATALOGUE.sentences))
 whole = st.sampled_from([one for one in sorted(CATALOGUE.sentences) if one == one.strip(" ,;")])
 anything = st.text(st.characters(exclude_categories=["Cs"]), max_size=80)
-hostile = st.lists(
-    st.sampled_from(["of ", " is ", ": ", "; ", ", ", "{host}", "{n}", "(", ")", "the ", "path", " and 3 more", "\n", "ă", "{}"]),
-    max_size=120,
-).map("".join)  # fmt: skip
+_PIECES = ("of ", " is ", ": ", "; ", ", ", "{host}", "{n}", "(", ")", "the ", "path", " and 3 more", "\n", "ă", "{}")
+hostile = st.lists(st.sampled_from(_PIECES), max_size=120).map("".join)
 
 
 @MANY

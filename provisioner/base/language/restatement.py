@@ -32,6 +32,7 @@ _VERBS = ("is", "are", "was", "were")
 _VERB = "{are}"
 """A verb that depends on a number: it is filled in as one of these."""
 _ASIDE = re.compile(r"([^(]+) \((.+)\)", re.DOTALL)
+_AROUND_WORDS = ".,:;!?()'\"…"
 _WHOLE_WORDS = re.compile(r"(?:^|(?<=\s))[^\s{}]+(?=\s|$)")
 
 
@@ -161,4 +162,6 @@ class Restatement:
 
 
 def _unknown(text: str) -> _Reading:
-    return _Reading(len(text.split()), len(text), text)
+    """A text as it is: what has a digit or a sign in it is an id, an address or a key, and needs no sentence."""
+    words = (word.strip(_AROUND_WORDS) for word in text.split())
+    return _Reading(sum(map(str.isalpha, words)), len(text), text)
