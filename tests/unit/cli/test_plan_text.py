@@ -46,7 +46,8 @@ def plan(*changes: Change, **more: object) -> Plan:
 def printed(the_plan: Plan, screen: Screen, env: dict[str, str] | None = None, **options: bool) -> str:
     env = env or {}
     terminal = Terminal.of(screen, env, color=False if env.get("NO_COLOR") else None)
-    terminal.print(plan_lines(the_plan, terminal, **options))
+    details, everything = options.get("details", False), options.get("everything", False)
+    terminal.print(plan_lines(the_plan, terminal, details=details, everything=everything))
     return screen.text()
 
 
