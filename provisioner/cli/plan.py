@@ -126,7 +126,7 @@ def _show_plan(invocation: Invocation, plan: Plan, schema: str, *, details: bool
     elif invocation.json:
         print_document(plan_document(plan, everything=everything, schema=schema))
     elif invocation.markdown:
-        click.echo(plan_comment(plan), nl=False)
+        click.echo(plan_comment(plan, invocation.say), nl=False)
     else:
         terminal = stdout_of(invocation.env, color=invocation.color)
         terminal.print(plan_lines(plan, terminal, details=details, everything=everything, say=invocation.say))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from provisioner.base.counted import counted
+from provisioner.base.language import ENGLISH, Translator
 from provisioner.base.printable import printable
 
 MAX_BYTES: Final = 60_000
@@ -45,15 +45,17 @@ def cell(text: str, limit: int = _NAME) -> str:
 class Comment:
     """A text that grows to its bound and no further."""
 
-    def __init__(self, whole: str) -> None:
+    def __init__(self, whole: str, say: Translator = ENGLISH) -> None:
         """Begin one.
 
         Args:
             whole: the command that shows all of what is left out.
+            say: whoever says what is left out.
         """
         self._lines: list[str] = []
         self._left = MAX_BYTES
         self._whole = whole
+        self._say = say
 
     def must(self, lines: Iterable[str]) -> None:
         """Add lines that are bounded by how they are made."""
@@ -68,7 +70,7 @@ class Comment:
         self._add("")
         fitting = self._fill(items, _TAIL * 3)
         if fitting < total:
-            self._add(f"- … and {counted(total - fitting, noun)} more")
+            self._add(f"- {self._say('… and {number} more', number=self._say.counted(total - fitting, noun))}")
         self._add("")
 
     def fold(self, title: str, heading: Sequence[str], items: Sequence[str], noun: str) -> None:
@@ -76,14 +78,15 @@ class Comment:
         if not items:
             return
         if self._left < _TAIL * 2:
-            self._add(f"{title}: left out of this comment for its length.")
+            self._add(self._say("{title}: left out of this comment for its length.", title=title))
             self._add("")
             return
         self.must([f"<details><summary>{title} ({len(items)})</summary>", "", *heading])
         fitting = self._fill(items, _TAIL)
         self._add("")
         if fitting < len(items):
-            self._add(f"{counted(len(items) - fitting, noun)} left out of this comment: `{self._whole}`.")
+            left = self._say.counted(len(items) - fitting, noun)
+            self._add(self._say("{left} left out of this comment: `{command}`.", left=left, command=self._whole))
             self._add("")
         self.must(["</details>", ""])
 

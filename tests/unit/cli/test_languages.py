@@ -21,6 +21,7 @@ from provisioner.cli.terminal import Terminal
 from provisioner.desired.limit import parse_limits
 from provisioner.plan import Plan
 from provisioner.report.html import html_page
+from provisioner.report.plan_markdown import MAX_BYTES, plan_comment
 from provisioner.report.text import text_report
 from provisioner.verify.result import Verdict
 from tests import fleets, inventories
@@ -248,6 +249,8 @@ def test_plans_are_as_kept_in_both_languages(golden_tree: Callable[[str, Mapping
         for word, say in SAY.items()
     }
     digests = {name: re.sub(r"sha256:\w+|[A-Za-z0-9+/]{43}=", "…", text) for name, text in shown.items()}
+    comments = {f"{name}.vi.md": plan_comment(plan, VI) for name, plan in PLANS.items()}
+    digests |= {name: re.sub(r"sha256:\w+|[A-Za-z0-9+/]{43}=", "…", text) for name, text in comments.items()}
     golden_tree("language/plan", {name: text.encode() for name, text in digests.items()})
 
 
@@ -259,3 +262,7 @@ def test_every_change_is_explained_in_vietnamese(name: str) -> None:
     assert len(vietnamese.splitlines()) == len(english.splitlines())
     for change in plan.changes:
         assert change.name in vietnamese or VI.restated(change.name) in vietnamese
+    comment = plan_comment(plan, VI)
+    assert list(english_in(comment.replace("`", " "))) == []
+    assert len(comment.encode()) <= MAX_BYTES
+    assert len(comment.splitlines()) == len(plan_comment(plan).splitlines())
