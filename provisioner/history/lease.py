@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -145,7 +145,7 @@ def _on_server(database: Database, inventory: str, holder: LeaseHolder) -> Itera
         try:
             yield NightLease(before)
         finally:
-            with database.writing() as other:
+            with suppress(StateError), database.writing() as other:
                 _replace(other, inventory, None)
 
 

@@ -125,7 +125,7 @@ def _moment(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def test_alert(inventory: str, receiver: str, at: datetime, language: NoticeLanguage) -> list[Document]:
+def trial_alert(inventory: str, receiver: str, at: datetime, language: NoticeLanguage) -> list[Document]:
     """An alert that ends in five minutes and says that it is a test."""
     labels = {"alertname": "ProvisionerTest", "severity": "none", "inventory": inventory, "receiver": receiver}
     summary = Wording(language).say(Phrase.TEST)

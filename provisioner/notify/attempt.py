@@ -28,10 +28,12 @@ class ReachError(Exception):
         reason: why, in a sentence without anything that the other end said, nor an address of a person.
         hint: what to do.
         lasting: whether it would be the same a moment later.
+        attempts: how often it was tried.
     """
 
-    def __init__(self, reason: str, hint: str, *, lasting: bool = False) -> None:
+    def __init__(self, reason: str, hint: str, *, lasting: bool = False, attempts: int = 1) -> None:
         super().__init__(reason)
+        self.attempts = attempts
         self.reason = reason
         self.hint = hint
         self.lasting = lasting
@@ -90,7 +92,7 @@ def try_often(attempt: Callable[[float], T], patience: Patience) -> Reached[T]:
             left = until - time.monotonic() - pause
             if error.lasting or number >= patience.attempts or left <= 0:
                 times = f" (tried {number} times)" if number > 1 else ""
-                raise ReachError(error.reason + times, error.hint, lasting=error.lasting) from None
+                raise ReachError(error.reason + times, error.hint, lasting=error.lasting, attempts=number) from None
         patience.pause(pause)
         pause *= _LONGER
 

@@ -43,7 +43,7 @@ def notice_document(news: NightNews, receiver: Receiver, letter: Letter) -> Docu
     }
 
 
-def test_document(inventory: str, receiver: Receiver, letter: Letter) -> Document:
+def trial_document(inventory: str, receiver: Receiver, letter: Letter) -> Document:
     """A document that tells nothing but that it came."""
     return {
         "schema": "provisioner/notice",

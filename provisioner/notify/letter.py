@@ -57,7 +57,7 @@ def letter_of(news: NightNews, language: NoticeLanguage) -> Letter:
     return _letter(subject, parts, _foot(news, words), language)
 
 
-def test_letter(inventory: str, language: NoticeLanguage) -> Letter:
+def trial_letter(inventory: str, language: NoticeLanguage) -> Letter:
     """A letter that tells nothing but that it came."""
     words = Wording(language)
     subject = f"[provisioner {inventory}] {words.say(Phrase.TEST_SUBJECT)}"
@@ -114,7 +114,7 @@ def _line(item: NewsItem, news: NightNews, words: Wording) -> str:
 
 
 def _below(item: NewsItem, words: Wording) -> Iterator[str]:
-    if item.paths:
+    if item.paths and item.paths != (item.object,):
         more = len(item.paths) - _MOST_PATHS
         named = [*item.paths[:_MOST_PATHS], *([words.say(Phrase.MORE, n=more)] if more > 0 else [])]
         yield printable(", ".join(named))

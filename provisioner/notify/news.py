@@ -38,7 +38,7 @@ class LastNotice:
 
     Attributes:
         scope: as whom it was told; what another one knew says nothing.
-        known: what was not as it should be, by the name of the path or host.
+        known: what was not as it should be, by the key of the path or host.
         alerts: the labels of alerts that it was sent and that stand.
     """
 
@@ -171,10 +171,10 @@ def news_for(reader: ReaderScope, night: NightSight, last: LastNotice, province_
     turned = [turned for sight, place in counted if (turned := _turned(sight, place, before, night.day))]
     seen = [one for one in turned if reader.sees(Matter.STATUS, one.place)]
     kept = {name: known for name, known in before.items() if night.says_nothing_of(name)}
-    here = {sight.name for sight in night.sights} | kept.keys()
+    here = {sight.key for sight in night.sights} | kept.keys()
     # Of a host nothing is left once nothing is wrong with it.
     mended = {name: known for name, known in before.items() if name.startswith(HOST_SIGHT) and name not in here}
-    knows = kept | {one.sight.name: one.known for one in turned if one.turn is not Turn.BACK}
+    knows = kept | {one.sight.key: one.known for one in turned if one.turn is not Turn.BACK}
     return NightNews(
         reader=reader,
         inventory=night.inventory,
@@ -222,7 +222,7 @@ class _Places:
 
 def _turned(sight: Sight, place: Whereabouts, before: Mapping[str, KnownTrouble], day: date) -> _Turned | None:
     """How a path or host stands against what was told; None where it is up and was never told of."""
-    known = before.get(sight.name)
+    known = before.get(sight.key)
     if sight.verdict is Verdict.UP:
         return _Turned(Turn.BACK, sight, place, known) if known else None
     first = known.first if known else min(sight.since or day, day)

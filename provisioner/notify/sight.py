@@ -23,12 +23,14 @@ class Sight:
 
     Attributes:
         name: the path's name; of a host `host:`, its id and the cause.
+        relay: the path's relay: while a facility changes its carrier, one path is on two; empty for a host.
         facility: the path's facility; empty for a host.
         carriers: the path's carrier, or all that have paths on the host.
         since: the day since which it fails, where that is known; in Vietnam.
     """
 
     name: str
+    relay: str
     facility: str
     carriers: frozenset[str]
     verdict: Verdict
@@ -37,6 +39,11 @@ class Sight:
     object: str = ""
     detail: str = ""
     since: date | None = None
+
+    @property
+    def key(self) -> str:
+        """What it is known by."""
+        return path_key(self.name, self.relay) if self.relay else self.name
 
     @property
     def is_path(self) -> bool:
@@ -53,7 +60,7 @@ class NightSight:
         run: the recorded run; empty where it could not be recorded.
         at: when its verification was over.
         sights: every path that was measured, and what is wrong with hosts.
-        silent: paths of which nothing is said: they were not asked for, or are in a maintenance window.
+        silent: keys of paths of which nothing is said: they were not asked for, or are in a maintenance window.
         unasked: hosts of the inventory that were not asked.
     """
 
@@ -64,11 +71,11 @@ class NightSight:
     silent: frozenset[str] = field(default_factory=frozenset)
     unasked: frozenset[str] = field(default_factory=frozenset)
 
-    def says_nothing_of(self, name: str) -> bool:
+    def says_nothing_of(self, key: str) -> bool:
         """Whether the night says nothing of a path or host: whoever was told of it keeps knowing that."""
-        if name.startswith(HOST_SIGHT):
-            return host_in(name) in self.unasked
-        return name in self.silent
+        if key.startswith(HOST_SIGHT):
+            return host_in(key) in self.unasked
+        return key in self.silent
 
     @property
     def day(self) -> date:
@@ -92,7 +99,7 @@ def night_of(
         carriers: by host, the carriers that have paths on it.
         inventory: the inventory's id.
         run: the recorded run.
-        listed: the inventory's paths; of those that were not verified nothing is said.
+        listed: keys of the inventory's paths; of those that were not verified nothing is said.
         drifted: the hosts that differ from the inventory, by a comparison of its own; None takes the verification's.
 
     Raises:
@@ -109,15 +116,20 @@ def night_of(
         raise ValueError(f"no document of a verification: {type(error).__name__}") from None
     others = sorted((by_comparison or frozenset()) - asked)
     of_hosts += [_host_sight(host, carriers, Verdict.DEGRADED, Cause.DRIFT) for host in others]
-    silent = {sight.name for sight in paths if _is_silent(sight)} | (frozenset(listed) - {s.name for s in paths})
+    silent = {sight.key for sight in paths if _is_silent(sight)} | (frozenset(listed) - {s.key for s in paths})
     return NightSight(
         inventory=inventory,
         run=run,
         at=at,
-        sights=(*(sight for sight in paths if sight.name not in silent), *of_hosts),
+        sights=(*(sight for sight in paths if sight.key not in silent), *of_hosts),
         silent=frozenset(silent),
         unasked=frozenset(carriers.keys() - asked - frozenset(others)),
     )
+
+
+def path_key(path: str, relay: str) -> str:
+    """What a path on a relay is known by."""
+    return f"{path}@{relay}"
 
 
 def host_in(name: str) -> str:
@@ -134,6 +146,7 @@ def _of_path(path: Document) -> Sight:
     verdict = Verdict(path["verdict"])
     return Sight(
         name=str(path["path"]),
+        relay=str(path["relay"]),
         facility=str(path["facility"]),
         carriers=frozenset({str(path["carrier"])}),
         verdict=verdict,
@@ -159,4 +172,4 @@ def _host_sight(
     host: str, carriers: Mapping[str, frozenset[str]], verdict: Verdict, cause: Cause, detail: str = ""
 ) -> Sight:
     whose = carriers.get(host, frozenset())
-    return Sight(f"{HOST_SIGHT}{host}:{cause}", "", whose, verdict, cause, Layer.HOST, host, detail)
+    return Sight(f"{HOST_SIGHT}{host}:{cause}", "", "", whose, verdict, cause, Layer.HOST, host, detail)

@@ -56,7 +56,7 @@ _PHRASES: Final[Mapping[Phrase, str]] = MappingProxyType(
         Phrase.FOR: "gửi: {role}",
         Phrase.COUNTED: "{up}/{paths} luồng hoạt động",
         Phrase.NONE_COUNTED: "chưa kiểm tra được luồng nào",
-        Phrase.SUBJECT_NEW: "{n} sự cố mới",
+        Phrase.SUBJECT_NEW: "{n} mới",
         Phrase.SUBJECT_CHANGED: "{n} thay đổi",
         Phrase.SUBJECT_BACK: "{n} đã khôi phục",
         Phrase.SUBJECT_STANDING: "{n} chưa khắc phục",
@@ -188,7 +188,9 @@ class Wording:
 
     def cause(self, cause: Cause) -> str:
         """A cause's words."""
-        return _CAUSES[cause] if self._is_vietnamese else cause.value
+        if self._is_vietnamese:
+            return _CAUSES[cause]
+        return "cause unknown" if cause is Cause.UNKNOWN else cause.value
 
     def role(self, role: ReaderRole) -> str:
         """A role's name."""
