@@ -94,7 +94,10 @@ def _to_mail_server(outgoing: Outgoing, patience: Patience) -> Delivered:
         raise _incomplete()
     login = _login(secrets)
     server = MailServer(receiver.server, receiver.port, receiver.security, login, patience.authorities)
-    mail = mail_of(outgoing.letter, secrets.sender, secrets.addresses, outgoing.at, outgoing.delivery)
+    try:
+        mail = mail_of(outgoing.letter, secrets.sender, secrets.addresses, outgoing.at, outgoing.delivery)
+    except ValueError:
+        raise _incomplete() from None
 
     def attempt(seconds: float) -> int:
         return send_mail(mail, server, seconds=seconds)

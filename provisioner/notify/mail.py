@@ -5,14 +5,19 @@ Everything in its head is ours, a checked address, or encoded: nothing of an inv
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
+from typing import Final
 
 from provisioner.base.secret import Secret
 from provisioner.notify.letter import Letter
+
+_PLAIN: Final = re.compile(r"[!#$%&'*+/=?^_`{|}~.0-9A-Za-z-]{1,64}@[0-9A-Za-z.-]{1,255}")
+"""What the vault's addresses are checked for when the inventory is validated, and once more before a head is made."""
 
 
 def mail_of(letter: Letter, sender: Secret, addresses: Sequence[Secret], at: datetime, delivery: str) -> EmailMessage:
@@ -42,5 +47,11 @@ def mail_of(letter: Letter, sender: Secret, addresses: Sequence[Secret], at: dat
 
 
 def _address(text: Secret) -> Address:
-    """An address alone: `addr_spec` refuses whatever else stands beside one."""
+    """An address alone.
+
+    Raises:
+        ValueError: it is none, or something stands beside it.
+    """
+    if not _PLAIN.fullmatch(text.reveal()):
+        raise ValueError("it is no plain e-mail address")
     return Address(addr_spec=text.reveal())

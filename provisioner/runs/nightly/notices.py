@@ -220,7 +220,11 @@ def tell_all(
     receivers = [receiver for receiver in board.receivers if not only or receiver.id in only]
 
     def tell(receiver: Receiver) -> Sending:
-        return _tell(board, receiver, night, patience, dry=dry)
+        try:
+            return _tell(board, receiver, night, patience, dry=dry)
+        except Exception as error:  # noqa: BLE001 (a defect in one notice keeps none from anybody else)
+            message = f"internal error ({type(error).__name__})"
+            return Sending(receiver, SendOutcome.FAILED, message=message, hint="report this defect of provisioner")
 
     if not receivers:
         return ()
