@@ -215,7 +215,11 @@ def mail_sink(
     else:
         options |= {"tls_context": tls, "require_starttls": tls is not None}
     if login:
-        options |= {"authenticator": authenticate, "auth_required": True, "auth_require_tls": tls is not None and not implicit}
+        options |= {
+            "authenticator": authenticate,
+            "auth_required": not implicit,
+            "auth_require_tls": tls is not None and not implicit,
+        }
     controller = _OnAFreePort(sink, **options)
     controller.start()
     assert controller.server is not None
