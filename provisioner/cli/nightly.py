@@ -101,7 +101,6 @@ def nightly(
         return _print_unit(session, unit, time, user)
     expect_hosts(session, parse_limits(limits))
     # Only now: while what carries calls to hosts starts beside us, there is time for these imports.
-    from provisioner.notify.attempt import Patience  # noqa: PLC0415
     from provisioner.runs.nightly.night import NightOrders, night_document  # noqa: PLC0415
     from provisioner.runs.nightly.run import run_night  # noqa: PLC0415
 
@@ -112,7 +111,6 @@ def nightly(
         fail_on=Verdict(fail_on),
         report=report,
         tells=not is_silent,
-        patience=Patience.of(invocation.env),
     )
     night = run_night(session, orders, _Terminal(invocation))
     if invocation.json:

@@ -26,7 +26,6 @@ def notify(invocation: Invocation, *, test: str | None, is_dry: bool, receivers:
     """
     if test is not None and (is_dry or receivers):
         raise UsageError("--test sends one receiver one message", hint="leave --dry-run and --receiver out")
-    from provisioner.notify.attempt import Patience  # noqa: PLC0415 (what it needs takes its time)
     from provisioner.runs.nightly.night import notice_lines  # noqa: PLC0415
     from provisioner.runs.nightly.notices import (  # noqa: PLC0415
         Sending,
@@ -39,16 +38,16 @@ def notify(invocation: Invocation, *, test: str | None, is_dry: bool, receivers:
     )
 
     session = Session(invocation.inventory, invocation.env, today())
-    board, patience, run = switchboard(session), Patience.of(invocation.env), ""
+    board, run = switchboard(session), ""
     for note in board.notes:
         print_warning(note, "", color=invocation.color)
     sendings: tuple[Sending, ...]
     if test is not None:
-        sendings = (send_test(board, test, patience),)
+        sendings = (send_test(board, test),)
     else:
         refuse_unknown(board, receivers)
         run, document = last_verification(session)
-        sendings = tell_all(board, sight_of(session, document, run), patience, only=receivers, dry=is_dry)
+        sendings = tell_all(board, sight_of(session, document, run), only=receivers, dry=is_dry)
     if invocation.json:
         listed = [sending.document | {"notice": sending.notice if is_dry else None} for sending in sendings]
         document = {"schema": "provisioner/notify", "version": 1, "run": run, "dry_run": is_dry}

@@ -17,7 +17,7 @@ from provisioner.base.printable import printable
 from provisioner.base.roles import Matter, Reach
 from provisioner.inventory.model import NoticeLanguage
 from provisioner.notify.news import NewsItem, NightNews, Turn, worst_of_verdicts
-from provisioner.notify.words import Phrase, Wording
+from provisioner.notify.words import NoticeWording, Phrase
 from provisioner.verify.result import Verdict
 
 LASTS: Final = timedelta(hours=30)
@@ -41,7 +41,7 @@ def alerts_of(
         before: the labels of alerts that it was sent and that stood.
         language: of the summaries.
     """
-    words = Wording(language)
+    words = NoticeWording(language)
     has_numbers_alone = news.reader.reach(Matter.STATUS) is Reach.COUNTS
     standing = _numbers(news, words) if has_numbers_alone else [_alert(item, news, words) for item in _things(news)]
     labels: list[Labels] = [alert["labels"] for alert in standing]
@@ -73,7 +73,7 @@ def _joined(one: NewsItem, other: NewsItem) -> NewsItem:
     )
 
 
-def _numbers(news: NightNews, words: Wording) -> list[Document]:
+def _numbers(news: NightNews, words: NoticeWording) -> list[Document]:
     """One alert a province in which something is not up, for who gets numbers alone."""
     fields = {"alertname": COUNTS_ALERT, "severity": "warning", "inventory": news.inventory}
     return [
@@ -88,7 +88,7 @@ def _numbers(news: NightNews, words: Wording) -> list[Document]:
     ]
 
 
-def _alert(item: NewsItem, news: NightNews, words: Wording) -> Document:
+def _alert(item: NewsItem, news: NightNews, words: NoticeWording) -> Document:
     labels = {
         "alertname": ALERT,
         "severity": _SEVERITIES.get(item.verdict, "warning"),
@@ -128,6 +128,6 @@ def _moment(moment: datetime) -> str:
 def trial_alert(inventory: str, receiver: str, at: datetime, language: NoticeLanguage) -> list[Document]:
     """An alert that ends in five minutes and says that it is a test."""
     labels = {"alertname": "ProvisionerTest", "severity": "none", "inventory": inventory, "receiver": receiver}
-    summary = Wording(language).say(Phrase.TEST)
+    summary = NoticeWording(language).say(Phrase.TEST)
     ends = _moment(at + timedelta(minutes=5))
     return [{"labels": labels, "annotations": {"summary": summary}, "startsAt": _moment(at), "endsAt": ends}]

@@ -10,7 +10,7 @@ from typing import Final
 from provisioner.base.json_document import Document
 from provisioner.inventory.model import Receiver, ReceiverKind, ReceiverSecrets
 from provisioner.notify.attempt import Patience, ReachError, try_often
-from provisioner.notify.https import Login, post
+from provisioner.notify.https import ServerLogin, post
 from provisioner.notify.letter import Letter
 from provisioner.notify.mail import mail_of
 from provisioner.notify.smtp import MailServer, send_mail
@@ -108,8 +108,8 @@ def _to_mail_server(outgoing: Outgoing, patience: Patience) -> Delivered:
     return Delivered(reached.attempts, note)
 
 
-def _login(secrets: ReceiverSecrets) -> Login | None:
-    return Login(secrets.username, secrets.password) if secrets.username and secrets.password else None
+def _login(secrets: ReceiverSecrets) -> ServerLogin | None:
+    return ServerLogin(secrets.username, secrets.password) if secrets.username and secrets.password else None
 
 
 def _incomplete() -> ReachError:

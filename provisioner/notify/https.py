@@ -25,7 +25,7 @@ _LOGIN: Final = frozenset({401, 403})
 
 
 @dataclass(frozen=True, slots=True)
-class Login:
+class ServerLogin:
     """A name and a password for HTTP's basic authentication, or a mail server's login."""
 
     username: Secret
@@ -38,7 +38,7 @@ def post(
     headers: Mapping[str, str],
     *,
     seconds: float,
-    login: Login | None = None,
+    login: ServerLogin | None = None,
     authorities: str = "",
 ) -> int:
     """Send a body: the number that the server answered.

@@ -10,7 +10,7 @@ from typing import Final
 from provisioner.base.printable import printable
 from provisioner.inventory.model import NoticeLanguage
 from provisioner.notify.news import NewsItem, NightNews, ProvinceCounts, Turn
-from provisioner.notify.words import Phrase, Wording
+from provisioner.notify.words import NoticeWording, Phrase
 
 _MOST_ITEMS: Final = 50
 _MOST_PATHS: Final = 5
@@ -48,7 +48,7 @@ class _Part:
 
 def letter_of(news: NightNews, language: NoticeLanguage) -> Letter:
     """News as one reader reads them, the worst first."""
-    words = Wording(language)
+    words = NoticeWording(language)
     subject = f"[provisioner {news.inventory}] {_title(news, words)}: {_gist(news, words)}"
     parts = [_Part(_title(news, words), tuple((line, ()) for line in _head(news, words)))]
     parts += [part for turn in Turn if (part := _items(news, turn, words)).lines]
@@ -59,24 +59,24 @@ def letter_of(news: NightNews, language: NoticeLanguage) -> Letter:
 
 def trial_letter(inventory: str, language: NoticeLanguage) -> Letter:
     """A letter that tells nothing but that it came."""
-    words = Wording(language)
+    words = NoticeWording(language)
     subject = f"[provisioner {inventory}] {words.say(Phrase.TEST_SUBJECT)}"
     part = _Part(words.say(Phrase.TEST_SUBJECT), ((words.say(Phrase.TEST), ()),))
     return _letter(subject, [part], [words.say(Phrase.FOOT, inventory=inventory)], language)
 
 
-def _title(news: NightNews, words: Wording) -> str:
+def _title(news: NightNews, words: NoticeWording) -> str:
     return words.say(Phrase.NIGHT, day=words.day(news.day))
 
 
-def _gist(news: NightNews, words: Wording) -> str:
+def _gist(news: NightNews, words: NoticeWording) -> str:
     if not news.has_changed and not news.turns[Turn.STANDING]:
         return words.say(Phrase.ALL_UP if news.counts["paths"] else Phrase.NOTHING_NEW)
     said = [words.say(_SUBJECTS[turn], n=number) for turn in Turn if (number := news.turns[turn])]
     return ", ".join(said) if news.has_changed else f"{words.say(Phrase.NOTHING_NEW)}, {', '.join(said)}"
 
 
-def _head(news: NightNews, words: Wording) -> Iterator[str]:
+def _head(news: NightNews, words: NoticeWording) -> Iterator[str]:
     whose = words.role(news.reader.role)
     yield words.say(Phrase.FOR, role=f"{whose} {news.reader.of}" if news.reader.of else whose)
     counts = news.counts
@@ -90,7 +90,7 @@ def _head(news: NightNews, words: Wording) -> Iterator[str]:
         yield words.say(Phrase.LEFT, n=news.left)
 
 
-def _items(news: NightNews, turn: Turn, words: Wording) -> _Part:
+def _items(news: NightNews, turn: Turn, words: NoticeWording) -> _Part:
     items = news.of(turn)
     lines = [(_line(item, news, words), tuple(_below(item, words))) for item in items[:_MOST_ITEMS]]
     if (more := len(items) - _MOST_ITEMS) > 0:
@@ -98,7 +98,7 @@ def _items(news: NightNews, turn: Turn, words: Wording) -> _Part:
     return _Part(words.say(_HEADINGS[turn]), tuple(lines))
 
 
-def _line(item: NewsItem, news: NightNews, words: Wording) -> str:
+def _line(item: NewsItem, news: NightNews, words: NoticeWording) -> str:
     what = f"{words.layer(item.layer)} {item.object}" if item.layer else item.object
     number = f"{words.paths(len(item.paths))} " if item.paths else ""
     if item.turn is Turn.BACK:
@@ -113,7 +113,7 @@ def _line(item: NewsItem, news: NightNews, words: Wording) -> str:
     return printable(f"{what}: {said} ({since})" if item.first < news.day else f"{what}: {said}")
 
 
-def _below(item: NewsItem, words: Wording) -> Iterator[str]:
+def _below(item: NewsItem, words: NoticeWording) -> Iterator[str]:
     if item.paths and item.paths != (item.object,):
         more = len(item.paths) - _MOST_PATHS
         named = [*item.paths[:_MOST_PATHS], *([words.say(Phrase.MORE, n=more)] if more > 0 else [])]
@@ -122,7 +122,7 @@ def _below(item: NewsItem, words: Wording) -> Iterator[str]:
         yield words.say(Phrase.DETAIL, detail=printable(item.detail, _LONGEST_DETAIL))
 
 
-def _provinces(provinces: Iterable[ProvinceCounts], words: Wording) -> _Part:
+def _provinces(provinces: Iterable[ProvinceCounts], words: NoticeWording) -> _Part:
     lines = (
         words.say(
             Phrase.PROVINCE,
@@ -138,7 +138,7 @@ def _provinces(provinces: Iterable[ProvinceCounts], words: Wording) -> _Part:
     return _Part(words.say(Phrase.BY_PROVINCE), tuple((printable(line), ()) for line in lines))
 
 
-def _foot(news: NightNews, words: Wording) -> Iterator[str]:
+def _foot(news: NightNews, words: NoticeWording) -> Iterator[str]:
     if news.run:
         yield words.say(Phrase.RUN, run=news.run)
     yield words.say(Phrase.FOOT, inventory=news.inventory)

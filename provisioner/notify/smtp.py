@@ -10,7 +10,7 @@ from typing import Final
 
 from provisioner.inventory.model import MailSecurity
 from provisioner.notify.attempt import ReachError
-from provisioner.notify.https import Login
+from provisioner.notify.https import ServerLogin
 
 _FIRST_LASTING: Final = 500
 _HELO: Final = "localhost"
@@ -24,7 +24,7 @@ class MailServer:
     host: str
     port: int
     security: MailSecurity
-    login: Login | None = None
+    login: ServerLogin | None = None
     authorities: str = ""
 
 

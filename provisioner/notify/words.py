@@ -30,7 +30,7 @@ class Phrase(StrEnum):
     NOTHING_NEW = "nothing changed"
     ALL_UP = "all paths up"
     TEST_SUBJECT = "test message"
-    TEST = "This is a test of provisioner. Nothing is wrong, and nothing has to be done."
+    TEST = "This is a test message. Nothing is wrong, and nothing has to be done."
     NEW = "NEW"
     CHANGED = "CHANGED"
     BACK = "UP AGAIN"
@@ -45,7 +45,7 @@ class Phrase(StrEnum):
     DETAIL = "evidence: {detail}"
     LEFT = "{n} that were told of before are not in the inventory any more"
     PROVINCE = "{province}: {up} of {paths} up; {new} new, {back} back, {standing} still"
-    FOOT = "Sent by provisioner for the inventory {inventory}. Do not answer: nobody reads this address."
+    FOOT = "An automatic message about the inventory {inventory}. Do not answer: nobody reads this address."
     RUN = "run {run}"
     UP_AGAIN = "up again"
 
@@ -63,7 +63,7 @@ _PHRASES: Final[Mapping[Phrase, str]] = MappingProxyType(
         Phrase.NOTHING_NEW: "không có thay đổi",
         Phrase.ALL_UP: "tất cả các luồng đều hoạt động",
         Phrase.TEST_SUBJECT: "tin thử",
-        Phrase.TEST: "Đây là tin thử của provisioner. Không có sự cố, không cần xử lý gì.",
+        Phrase.TEST: "Đây là tin thử. Không có sự cố, không cần xử lý gì.",
         Phrase.NEW: "MỚI",
         Phrase.CHANGED: "THAY ĐỔI",
         Phrase.BACK: "ĐÃ KHÔI PHỤC",
@@ -78,7 +78,7 @@ _PHRASES: Final[Mapping[Phrase, str]] = MappingProxyType(
         Phrase.DETAIL: "chi tiết (tiếng Anh): {detail}",
         Phrase.LEFT: "{n} luồng đã báo trước đây không còn trong danh mục",
         Phrase.PROVINCE: "{province}: {up}/{paths} hoạt động; {new} mới, {back} khôi phục, {standing} chưa khắc phục",
-        Phrase.FOOT: "Provisioner gửi theo danh mục {inventory}. Xin đừng trả lời: không ai đọc địa chỉ này.",
+        Phrase.FOOT: "Tin tự động về danh mục {inventory}. Xin đừng trả lời: không ai đọc địa chỉ này.",
         Phrase.RUN: "lượt chạy {run}",
         Phrase.UP_AGAIN: "hoạt động trở lại",
     }
@@ -162,7 +162,7 @@ _ROLES: Final[Mapping[ReaderRole, tuple[str, str]]] = MappingProxyType(
 )
 
 
-class Wording:
+class NoticeWording:
     """The words of one language."""
 
     def __init__(self, language: NoticeLanguage) -> None:

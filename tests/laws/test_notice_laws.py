@@ -20,6 +20,7 @@ from provisioner.notify.news import NOTHING_KNOWN, LastNotice, NightNews, Turn, 
 from provisioner.notify.record import last_notice, record_of
 from provisioner.notify.sight import Sight
 from provisioner.verify.result import Cause, Verdict
+from tests.hostile import RELAY
 from tests.nights import LANGUAGES, READERS, SIGHTS, night, path, place_of, province_of, receiver
 
 Sights = tuple[Sight, ...]
@@ -168,6 +169,7 @@ def test_alerts_stand_for_all_that_is_broken_and_end_with_it(
     assert all(value for alert in alerts for value in alert["labels"].values())
 
 
+@RELAY
 @given(SIGHTS, LANGUAGES)
 def test_a_page_holds_no_markup_of_others(now: Sights, language: NoticeLanguage) -> None:
     hostile = tuple(replace(one, object=f"<script>{one.object}", detail="<img src=x onerror=y>") for one in now)

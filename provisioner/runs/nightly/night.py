@@ -15,7 +15,6 @@ from provisioner.base.errors import ProvisionerError
 from provisioner.base.exit_codes import rank_of, worst_of
 from provisioner.base.json_document import Document
 from provisioner.desired.limit import Limit
-from provisioner.notify.attempt import Patience
 from provisioner.pipeline import Planned
 from provisioner.plan import DRIFT_SCHEMA, plan_document
 from provisioner.runs.nightly.notices import Sending
@@ -116,7 +115,6 @@ class NightOrders:
         fail_on: how bad a path has to be to count.
         report: the folder into which pages and documents are written; None writes none.
         tells: whether receivers are told.
-        patience: how long each receiver is waited for.
     """
 
     limits: tuple[str, ...] = ()
@@ -125,7 +123,6 @@ class NightOrders:
     fail_on: Verdict = Verdict.DEGRADED
     report: Path | None = None
     tells: bool = True
-    patience: Patience = field(default_factory=Patience)
 
     @property
     def is_whole(self) -> bool:

@@ -206,18 +206,19 @@ def sight_of(session: Session, document: Document, run: str, drifted: Iterable[s
 
 
 def tell_all(
-    board: Switchboard, night: NightSight, patience: Patience, *, only: Sequence[str] = (), dry: bool = False
+    board: Switchboard, night: NightSight, *, only: Sequence[str] = (), dry: bool = False
 ) -> tuple[Sending, ...]:
     """Tell every receiver what is new to it, many at a time.
 
     Args:
         board: who they are.
         night: what was seen.
-        patience: how long each is waited for.
         only: the receivers that are told; all of them, where none is named.
         dry: whether to send nothing.
     """
     receivers = [receiver for receiver in board.receivers if not only or receiver.id in only]
+
+    patience = Patience.of(board.session.environment)
 
     def tell(receiver: Receiver) -> Sending:
         try:
@@ -291,7 +292,7 @@ def refuse_unknown(board: Switchboard, names: Sequence[str]) -> None:
             raise UsageError(f"there is no receiver {name}", hint=hint, object=name)
 
 
-def send_test(board: Switchboard, name: str, patience: Patience) -> Sending:
+def send_test(board: Switchboard, name: str) -> Sending:
     """Send one receiver a message that says that it is a test; what it knows stays as it is.
 
     Raises:
@@ -307,6 +308,7 @@ def send_test(board: Switchboard, name: str, patience: Patience) -> Sending:
     alerts = trial_alert(inventory, receiver.id, now, receiver.language)
     delivery = hashlib.sha256(f"test\0{inventory}\0{name}\0{now.isoformat()}".encode()).hexdigest()[:32]
     outgoing = Outgoing(receiver, board.secrets(receiver), now, delivery, document, letter, alerts)
+    patience = Patience.of(board.session.environment)
     return _sent(outgoing, Sending(receiver, SendOutcome.SENT, notice=document), patience)
 
 

@@ -168,7 +168,7 @@ def _tell(session: Session, night: Night, watcher: NightWatcher) -> StepOutcome:
     board = switchboard(session)
     night.notes += board.notes
     sight = sight_of(session, night.document, night.run, night.drifted)
-    night.sendings = tell_all(board, sight, night.orders.patience)
+    night.sendings = tell_all(board, sight)
     watcher.notified(night.sendings)
     if problem := problem_of(night.sendings):
         raise problem

@@ -214,6 +214,18 @@ def test_a_state_that_cannot_be_written_loses_no_report_and_no_notice(nights: Ni
     assert json.loads(sink.taken[0].body)["turns"]["new"] == 1
 
 
+def test_a_record_of_a_newer_version_loses_no_report_and_no_notice(nights: Nights) -> None:
+    sink = nights.web("noc", "ministry")
+    nights.hosts.silent = {CAMERA}
+    with nights.controller.tampered() as connection:
+        connection.execute("UPDATE provisioner_schema SET version = 99")
+    night = nights.document()
+    assert (night["exit_code"], states(night)["record"], outcomes(night)) == (13, "failed", {"noc": "sent"})
+    assert night["ending"][0].startswith("record: ")
+    assert "use the version of provisioner that wrote it last" in night["ending"][0]
+    assert len(sink.taken) == 1
+
+
 def test_a_defect_in_one_step_is_that_steps_alone(nights: Nights, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_arguments: object) -> None:
         raise RuntimeError("canary of an exception")

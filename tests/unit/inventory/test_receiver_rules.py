@@ -12,6 +12,7 @@ from provisioner.base.diagnostics import Problem
 from provisioner.base.vault import encrypt
 from provisioner.inventory.loader.load import load
 from provisioner.inventory.operations.validate import validate
+from tests.hostile import MERGE_REQUEST
 
 EXAMPLE = Path(__file__).parents[3] / "inventories" / "example"
 TODAY = date(2026, 1, 1)
@@ -146,6 +147,7 @@ def test_what_the_vault_lacks_is_named_and_nothing_of_it_is_said(
     assert "Nguyen" not in said
 
 
+@MERGE_REQUEST
 def test_a_fault_of_receivers_stops_validate_and_no_other_command(folder: Folder) -> None:
     folder.write("id: noc\nkind: pigeon\nrole: ministry")
     loaded = load(folder.root, today=TODAY)

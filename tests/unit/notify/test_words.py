@@ -9,10 +9,10 @@ import pytest
 
 from provisioner.base.roles import ReaderRole
 from provisioner.inventory.model import NoticeLanguage
-from provisioner.notify.words import Phrase, Wording
+from provisioner.notify.words import NoticeWording, Phrase
 from provisioner.verify.result import Cause, Layer, Verdict
 
-VI, EN = Wording(NoticeLanguage.VI), Wording(NoticeLanguage.EN)
+VI, EN = NoticeWording(NoticeLanguage.VI), NoticeWording(NoticeLanguage.EN)
 VIETNAMESE = re.compile(r"[àáảãạăằắẳẵặâầấẩẫậèéẻẽẹêềếểễệìíỉĩịòóỏõọôồốổỗộơờớởỡợùúủũụưừứửữựỳýỷỹỵđ]", re.IGNORECASE)
 
 

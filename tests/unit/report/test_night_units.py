@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ ODD = '/srv/quân khu %n/$HOME/it\'s "here"'
 _MISSING = "systemd-analyze is missing: apt-get install systemd"
 
 
-def units(folder: str = "/srv/inventory", program: str = "/bin/true", **fields: str) -> NightUnits:
+def units(folder: str = "/srv/inventory", program: str = "/bin/true", **fields: Any) -> NightUnits:
     return NightUnits("example", PurePosixPath(folder), PurePosixPath(program), **fields)
 
 
