@@ -70,6 +70,7 @@ def _joined(one: NewsItem, other: NewsItem) -> NewsItem:
         provinces=tuple(sorted({*one.provinces, *other.provinces})),
         facilities=tuple(sorted({*one.facilities, *other.facilities})),
         carriers=tuple(sorted({*one.carriers, *other.carriers})),
+        hosts=tuple(sorted({*one.hosts, *other.hosts})),
     )
 
 
@@ -89,6 +90,7 @@ def _numbers(news: NightNews, words: NoticeWording) -> list[Document]:
 
 
 def _alert(item: NewsItem, news: NightNews, words: NoticeWording) -> Document:
+    # No `scope`: by that the alerts of a watch hide each other, and a night's drift explains no cut line of now.
     labels = {
         "alertname": ALERT,
         "severity": _SEVERITIES.get(item.verdict, "warning"),
@@ -99,6 +101,7 @@ def _alert(item: NewsItem, news: NightNews, words: NoticeWording) -> Document:
         "carrier": _only(item.carriers),
         "province": _only(item.provinces),
         "facility": _only(item.facilities),
+        "host": _only(item.hosts),
     }
     number = f"{words.paths(len(item.paths))} " if item.paths else ""
     summary = f"{item.object}: {words.cause(item.cause)}: {number}{words.verdict(item.verdict)}"

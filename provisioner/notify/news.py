@@ -74,6 +74,7 @@ class NewsItem:
         provinces: the provinces of its paths.
         facilities: their facilities.
         carriers: whose they are.
+        hosts: their relays.
     """
 
     turn: Turn
@@ -87,6 +88,7 @@ class NewsItem:
     provinces: tuple[str, ...] = ()
     facilities: tuple[str, ...] = ()
     carriers: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
 
     def nights(self, day: date) -> int:
         """Which night of it a day's is, from 1."""
@@ -167,11 +169,16 @@ def news_for(reader: ReaderScope, night: NightSight, last: LastNotice, province_
     """
     before = last.known if last.scope == scope_name(reader) else {}
     places = _Places(reader, province_of)
-    counted = [(sight, place) for sight in night.sights if places.counts(place := places.of(sight))]
+    counted = [
+        (sight, place)
+        for (facility, carriers), sights in night.by_owner.items()
+        if places.counts(place := places.of(facility, carriers))
+        for sight in sights
+    ]
     turned = [turned for sight, place in counted if (turned := _turned(sight, place, before, night.day))]
     seen = [one for one in turned if reader.sees(Matter.STATUS, one.place)]
     kept = {name: known for name, known in before.items() if night.says_nothing_of(name)}
-    here = {sight.key for sight in night.sights} | kept.keys()
+    here = night.keys | kept.keys()
     # Of a host nothing is left once nothing is wrong with it.
     mended = {name: known for name, known in before.items() if name.startswith(HOST_SIGHT) and name not in here}
     knows = kept | {one.sight.key: one.known for one in turned if one.turn is not Turn.BACK}
@@ -191,29 +198,22 @@ def news_for(reader: ReaderScope, night: NightSight, last: LastNotice, province_
 
 
 class _Places:
-    """Whose things are, as one reader goes by; worked out once for each facility."""
+    """Whose things are, as one reader goes by."""
 
     def __init__(self, reader: ReaderScope, province_of: ProvinceOf) -> None:
         self._reader = reader
         self._province_of = province_of
-        self._places: dict[tuple[str, frozenset[str]], Whereabouts] = {}
-        self._counted: dict[Whereabouts, bool] = {}
+        self._has_numbers_alone = reader.reach(Matter.STATUS) is Reach.COUNTS
 
-    def of(self, sight: Sight) -> Whereabouts:
-        """Whose a path or a host is."""
-        key = sight.facility, sight.carriers
-        if key not in self._places:
-            province = self._province_of(sight.facility) if sight.facility else ""
-            self._places[key] = Whereabouts(province, sight.facility, sight.carriers)
-        return self._places[key]
+    def of(self, facility: str, carriers: frozenset[str]) -> Whereabouts:
+        """Whose a path of a facility is, or a host, which is of none."""
+        return Whereabouts(self._province_of(facility) if facility else "", facility, carriers)
 
     def counts(self, place: Whereabouts) -> bool:
-        """Whether the reader may count what is there; hosts that are nobody's province are in no number."""
-        if place not in self._counted:
-            reader = self._reader
-            is_number = reader.reach(Matter.STATUS) is Reach.COUNTS
-            self._counted[place] = reader.counts(Matter.STATUS, place) and bool(place.facility or not is_number)
-        return self._counted[place]
+        """Whether the reader may count what is there; hosts, which are in no province, are in no number."""
+        if self._has_numbers_alone and not place.facility:
+            return False
+        return self._reader.counts(Matter.STATUS, place)
 
     def detail(self, one: _Turned) -> str:
         """The evidence, for who may see a site's network."""
@@ -267,6 +267,7 @@ def _item(key: _Key, of: Sequence[_Turned], places: _Places) -> NewsItem:
         provinces=_named(one.place.province for one in of),
         facilities=_named(one.place.facility for one in of),
         carriers=_named(name for one in of for name in one.sight.carriers),
+        hosts=_named(one.sight.relay or host_in(one.sight.name) for one in of),
     )
 
 

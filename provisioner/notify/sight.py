@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import cached_property
 from typing import Final
 
 from provisioner.base.clock import VIETNAM
@@ -70,6 +72,19 @@ class NightSight:
     sights: tuple[Sight, ...]
     silent: frozenset[str] = field(default_factory=frozenset)
     unasked: frozenset[str] = field(default_factory=frozenset)
+
+    @cached_property
+    def keys(self) -> frozenset[str]:
+        """Everything that was seen."""
+        return frozenset(sight.key for sight in self.sights)
+
+    @cached_property
+    def by_owner(self) -> Mapping[tuple[str, frozenset[str]], tuple[Sight, ...]]:
+        """What was seen, by facility and carriers: each reader asks about thousands of owners, not about every path."""
+        owners: dict[tuple[str, frozenset[str]], list[Sight]] = defaultdict(list)
+        for sight in self.sights:
+            owners[sight.facility, sight.carriers].append(sight)
+        return {owner: tuple(sights) for owner, sights in owners.items()}
 
     def says_nothing_of(self, key: str) -> bool:
         """Whether the night says nothing of a path or host: whoever was told of it keeps knowing that."""
