@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+RECEIVERS = "receivers"
+"""The object of problems of `receivers.yml`."""
+
 
 class Severity(StrEnum):
     """How bad a problem is: an error stops every command, or holds the facility that it is about; a warning neither."""
@@ -44,6 +47,11 @@ class Problem:
         """The facilities that it is about: it holds them, and nobody else; none where it concerns all."""
         kind, _, name = self.object.partition("/")
         return self.concerns or ((name,) if kind == "facility" else ())
+
+    @property
+    def stops(self) -> bool:
+        """Whether it stops commands, or holds a facility: who is told of nights changes nothing on any host."""
+        return self.severity is Severity.ERROR and self.object != RECEIVERS
 
     @property
     def place(self) -> str:

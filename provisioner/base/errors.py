@@ -14,7 +14,9 @@ one sentence that names the object and the place, and a hint that says what to d
     ├─ LockedError               9   somebody else holds the host
     ├─ RollbackError            11   rollback failed: a person is needed now
     ├─ SecretsError             12   secrets cannot be opened
-    └─ StateError               13   the history of runs cannot be opened or written
+    ├─ StateError               13   the history of runs cannot be opened or written
+    ├─ NoticeError              14   somebody who was to be told was not reached
+    └─ ReportError              15   a report cannot be written
 """
 
 from __future__ import annotations
@@ -129,3 +131,28 @@ class StateError(ProvisionerError):
 
     exit_code = 13
     code = "state-closed"
+
+
+class NoticeError(ProvisionerError):
+    """A receiver was not told; `problems` has what is wrong with receivers, where that is why."""
+
+    exit_code = 14
+    code = "notice-failed"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        problems: tuple[Problem, ...] = (),
+        hint: str = "",
+        object: str = "",  # noqa: A002
+    ) -> None:
+        super().__init__(message, hint=hint, object=object)
+        self.problems = problems
+
+
+class ReportError(ProvisionerError):
+    """A report cannot be written; what it was to show stands."""
+
+    exit_code = 15
+    code = "report-failed"

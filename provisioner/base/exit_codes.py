@@ -7,7 +7,7 @@ from typing import Final
 INTERRUPTED: Final = 130
 """The exit code after an interrupt: 128 and the signal's number."""
 
-_WORST_FIRST: Final = (11, 7, 9, 8, 6, 5, INTERRUPTED, 3, 10, 1, 0)
+_WORST_FIRST: Final = (11, 7, 9, 8, 6, 5, INTERRUPTED, 14, 15, 3, 10, 1, 0)
 
 
 def worst_of(*codes: int) -> int:
@@ -15,4 +15,9 @@ def worst_of(*codes: int) -> int:
 
     A code that is not in the order is a command's that could not do its work at all, and says more than any other.
     """
-    return min(codes, key=lambda code: _WORST_FIRST.index(code) if code in _WORST_FIRST else -1, default=0)
+    return min(codes, key=rank_of, default=0)
+
+
+def rank_of(code: int) -> int:
+    """A code's place among all, the worst first: what is to be said of the least comes first."""
+    return _WORST_FIRST.index(code) if code in _WORST_FIRST else -1

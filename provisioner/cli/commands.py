@@ -26,6 +26,8 @@ _COMMANDS: dict[str, tuple[str, str, str]] = {
     "history": ("provisioner.cli.history", "history", "Show what was changed, by whom, and what became of it."),
     "import": ("provisioner.cli.import_", "import_", "Read spreadsheets of provinces, checked cell by cell."),
     "keys": ("provisioner.cli.keys", "keys", "Make the keys and secrets that hosts and the vault hold."),
+    "nightly": ("provisioner.cli.nightly", "nightly", "Verify, find drift, report, and tell whom it concerns."),
+    "notify": ("provisioner.cli.notify", "notify", "Tell receivers what the last verification found."),
     "plan": ("provisioner.cli.plan", "plan", "Show what apply would change, and whom it would cut."),
     "quarantine": ("provisioner.cli.quarantine", "quarantine", "List refused passwords, or have them tried again."),
     "render": ("provisioner.cli.render", "render", "Write every file as it should lie on each host."),

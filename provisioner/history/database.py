@@ -63,6 +63,18 @@ class Database:
             _alone(connection, self.place.inventory)
             yield connection
 
+    @contextmanager
+    def holding(self) -> Iterator[Connection]:
+        """A connection that stays open without a transaction: what it locks is free once it is gone.
+
+        Raises:
+            StateError: the database does not answer.
+        """
+        with _database_errors(self.place, "locked"):
+            connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        with connection:
+            yield connection
+
     def _connect(self, isolation_level: str | None = None) -> Connection:
         connection = self._engine.connect()
         if isolation_level is None:

@@ -233,3 +233,23 @@ events = Table(
     Column("before", _LongText),
     Column("after", _LongText),
 )
+
+notices = Table(
+    "provisioner_notices",
+    metadata,
+    Column("inventory", TextColumn(63), primary_key=True),
+    Column("receiver", TextColumn(63), primary_key=True),
+    Column("at", MomentColumn, nullable=False),
+    Column("packed", LargeBinary, nullable=False),
+    Column("seal", _LongText, nullable=False),
+)
+"""What each receiver was told last; no record, and replaced by the next notice that it takes."""
+
+leases = Table(
+    "provisioner_leases",
+    metadata,
+    Column("inventory", TextColumn(63), primary_key=True),
+    Column("name", TextColumn(63), primary_key=True),
+    Column("content", _LongText, nullable=False),
+)
+"""Who says to hold a lease of a server's; that it is held, a lock of the server's says."""

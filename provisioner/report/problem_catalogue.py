@@ -324,6 +324,31 @@ _CONTACTS: _Section = {
     "representative-incomplete": ("A representative lacks what the list has to have.", "Add it."),
 }
 
+_RECEIVERS: _Section = {
+    "receiver-duplicate": ("Two receivers have one id.", "Give one of the two another id."),
+    "receiver-role-unfit": (
+        "A receiver's role is of a province, a carrier or a facility, and the receiver names none, or another kind.",
+        "Name what the role is of, or correct the role.",
+    ),
+    "receiver-incomplete": (
+        "A receiver lacks a key that its kind needs, or has one of another kind.",
+        "Add or remove it, or correct the kind.",
+    ),
+    "receiver-in-the-clear": (
+        "A receiver's mails would go over a network in the clear.",
+        "Write `security: starttls` or `implicit`.",
+    ),
+    "receiver-secret-missing": (
+        "The vault lacks what a receiver is told with: a key, a sender, an address.",
+        "Add it with `ansible-vault edit secrets/receivers.yml`.",
+    ),
+    "receiver-secret-unfit": (
+        "A key of a receiver is too short, or an address is none.",
+        "Correct it with `ansible-vault edit secrets/receivers.yml`.",
+    ),
+    "receiver-secret-unused": ("The vault has an entry for a receiver that is not there.", "Remove it."),
+}
+
 _SECTIONS: dict[str, _Section] = {
     "Files": _FILES,
     "YAML": _YAML,
@@ -335,6 +360,7 @@ _SECTIONS: dict[str, _Section] = {
     "The lock": _LOCK,
     "Secrets": _SECRETS,
     "Contacts": _CONTACTS,
+    "Receivers of notices": _RECEIVERS,
 }
 
 SECTIONS: dict[str, dict[str, ProblemEntry]] = {

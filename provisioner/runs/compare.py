@@ -87,7 +87,7 @@ def _readable(name: str, loaded: Loaded) -> tuple[Inventory, list[str]]:
     """
     if loaded.inventory is not None:
         return loaded.inventory, []
-    held, of_all = partition(p for p in loaded.problems if p.severity is Severity.ERROR)
+    held, of_all = partition(p for p in loaded.problems if p.stops)
     if of_all or loaded.partial is None:
         raise _invalid(name, loaded)
     notes = [f"{facility} could not be read in {name}: what hosts had of it is not known" for facility in held]

@@ -65,7 +65,7 @@ class Overview:
     @property
     def errors(self) -> tuple[Problem, ...]:
         """The problems that keep the inventory from being applied."""
-        return tuple(problem for problem in self.problems if problem.severity is Severity.ERROR)
+        return tuple(problem for problem in self.problems if problem.stops)
 
     @cached_property
     def part(self) -> ValidPart:

@@ -111,6 +111,34 @@ DOCUMENTS: dict[str, list[Any]] = {
         },
         {"version": 1},
     ],
+    "receivers": [
+        {
+            "version": 1,
+            "receivers": [
+                {
+                    "id": "noc",
+                    "kind": "webhook",
+                    "role": "carrier",
+                    "carrier": "viettel",
+                    "language": "en",
+                    "heartbeat": True,
+                    "url": "https://noc.example.vn/hook",
+                },
+                {
+                    "id": "dic",
+                    "kind": "smtp",
+                    "role": "dic",
+                    "province": "bac-giang",
+                    "province_scheme": "gso-2021",
+                    "server": "mail.example.vn",
+                    "port": 465,
+                    "security": "implicit",
+                },
+                {"id": "site", "kind": "alertmanager", "role": "facility", "facility": "kcl-bg-001"},
+            ],
+        },
+        {"version": 1},
+    ],
     "carrier": [
         make.carrier(own_networks=["10.0.0.0/8"], relays=[make.relay("r", 1, endpoint="203.0.113.2", max_paths=5)])
     ],
@@ -130,7 +158,7 @@ DOCUMENTS: dict[str, list[Any]] = {
 # What JSON Schema cannot say of a value that has the right form.
 BEYOND = {
     "value_error": re.compile(
-        r"day|month|host bits|netmask|ip_channel|a camera|a recorder's channel|hour|minute|offset|exist"
+        r"day|month|host bits|netmask|ip_channel|a camera|a recorder's channel|hour|minute|offset|exist|URL|https"
     ),
     "int_type": re.compile(r"valid integer"),  # 554.0 is an integer to JSON Schema, and a fraction to people
 }

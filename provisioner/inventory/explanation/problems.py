@@ -44,6 +44,7 @@ _SINGULAR = {
     "instructions": "instruction",
     "tombstones": "tombstone",
     "contacts": "contact",
+    "receivers": "receiver",
 }
 
 

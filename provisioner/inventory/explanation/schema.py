@@ -26,6 +26,7 @@ from provisioner.inventory.model import (
     Instructions,
     Maintenance,
     Model,
+    Receivers,
     Settings,
     Signers,
 )
@@ -37,6 +38,7 @@ KINDS: Final[Mapping[str, type[Model]]] = {
     "designations": Designations,
     "signers": Signers,
     "maintenance": Maintenance,
+    "receivers": Receivers,
     "carrier": Carrier,
     "centre": Centre,
     "facility": Facility,
@@ -49,6 +51,7 @@ PATHS: Final[Mapping[str, str]] = {
     "designations": "designations.yml",
     "signers": "signers.yml",
     "maintenance": "maintenance.yml",
+    "receivers": "receivers.yml",
     "carrier": "carriers/*.yml",
     "centre": "centres/*.yml",
     "facility": "facilities/*/*.yml",

@@ -19,6 +19,7 @@ from provisioner.inventory.model import (
     Instructions,
     Maintenance,
     Model,
+    Receivers,
     Settings,
     Signers,
 )
@@ -33,12 +34,16 @@ _SINGLE: dict[str, tuple[str, type[Model]]] = {
     "designations.yml": ("designations", Designations),
     "signers.yml": ("signers", Signers),
     "maintenance.yml": ("maintenance", Maintenance),
+    "receivers.yml": ("receivers", Receivers),
     LOCK_NAME: ("allocations", Allocations),
 }
 _FOLDERS: dict[str, tuple[str, type[Model]]] = {"carriers": ("carrier", Carrier), "centres": ("centre", Centre)}
 _SECRETS = "secrets"
 _CONTACTS = "contacts"
 _CAMERAS = (_SECRETS, "cameras")
+_SECRETS_OF_ALL = frozenset({"inventory", "receivers"})
+RECEIVERS_SECRETS = "secrets/receivers"
+"""The owner of what opens the way to receivers of notices: no host needs it, and it is opened for notices alone."""
 _SECRET_FOLDERS = frozenset({_CAMERAS, (_SECRETS, "carriers")})
 _NOBODY: tuple[str, None] = ("", None)
 _LINKS_FOLLOWED = frozenset({*_FOLDERS, "facilities", _SECRETS})
@@ -47,8 +52,8 @@ _DEEPEST = 16
 _LINK_HINT = "put what it leads to in its place: nothing outside of an inventory is read as a part of it"
 _LAYOUT_HINT = (
     "files are inventory.yml, instructions.yml, designations.yml, signers.yml, maintenance.yml,"
-    " carriers/<carrier>.yml, centres/<centre>.yml, facilities/<province>/<facility>.yml, and encrypted ones under"
-    " secrets/ and contacts/"
+    " receivers.yml, carriers/<carrier>.yml, centres/<centre>.yml, facilities/<province>/<facility>.yml, and encrypted"
+    " ones under secrets/ and contacts/"
 )
 
 
@@ -167,8 +172,8 @@ def _is_in_the_clear(path: Path) -> bool:
 
 
 def secret_files_of(root: Path) -> Iterator[File]:
-    """The encrypted files: the owner of `secrets/cameras/bac-giang.yml` is `secrets/cameras/bac-giang`."""
-    yield from _files_below(root, _SECRETS)
+    """The encrypted files of hosts: the owner of `secrets/cameras/bac-giang.yml` is `secrets/cameras/bac-giang`."""
+    yield from (file for file in _files_below(root, _SECRETS) if file.owner != RECEIVERS_SECRETS)
 
 
 def object_files_of(root: Path) -> Iterator[File]:
@@ -264,7 +269,7 @@ def _listed(folder: tuple[str, ...], name: str) -> tuple[str, type[Model] | None
     if folder[0] in _FOLDERS and len(folder) == 1:
         kind, model = _FOLDERS[folder[0]]
         return f"{kind}/{stem}", model
-    if folder in _SECRET_FOLDERS or folder[:-1] == _CAMERAS or (folder == (_SECRETS,) and stem == "inventory"):
+    if folder in _SECRET_FOLDERS or folder[:-1] == _CAMERAS or (folder == (_SECRETS,) and stem in _SECRETS_OF_ALL):
         return "/".join((*folder, stem)), None
     return _NOBODY
 

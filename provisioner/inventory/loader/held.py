@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from provisioner.base.counted import counted
-from provisioner.base.diagnostics import Problem, Severity
+from provisioner.base.diagnostics import Problem
 from provisioner.base.errors import InventoryError
 from provisioner.base.held import HeldFacility
 from provisioner.base.vault import VaultPasswords
@@ -99,7 +99,7 @@ def valid_part(
 
 
 def _errors(problems: Iterable[Problem], tolerate: Collection[str]) -> Iterator[Problem]:
-    return (p for p in problems if p.severity is Severity.ERROR and p.code not in tolerate)
+    return (p for p in problems if p.stops and p.code not in tolerate)
 
 
 def _joined(one: Errors, other: Errors) -> dict[str, tuple[Problem, ...]]:

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from provisioner.base.collector import without_collector
 from provisioner.base.counted import counted
-from provisioner.base.diagnostics import Problem, Severity
+from provisioner.base.diagnostics import Problem
 from provisioner.base.errors import InventoryError
 from provisioner.inventory import rules
 from provisioner.inventory.files.layout import VAULT_MARK, File, layout_of
@@ -35,6 +35,7 @@ from provisioner.inventory.model import (
     Inventory,
     Maintenance,
     Model,
+    Receivers,
     Settings,
     Signers,
 )
@@ -122,8 +123,8 @@ class Loaded:
 
     @property
     def inventory(self) -> Inventory | None:
-        """The inventory, or None where any file has an error."""
-        return None if any(p.severity is Severity.ERROR for p in self.problems) else self.partial
+        """The inventory, or None where any file has an error that stops commands."""
+        return None if any(p.stops for p in self.problems) else self.partial
 
 
 def digest_of(contents: Mapping[str, str]) -> str:
@@ -176,7 +177,7 @@ def valid_inventory(loaded: Loaded, root: Path, *, tolerate: Collection[str] = (
     Raises:
         InventoryError: with every problem.
     """
-    errors = [p for p in check(loaded) if p.severity is Severity.ERROR and p.code not in tolerate]
+    errors = [p for p in check(loaded) if p.stops and p.code not in tolerate]
     if errors or loaded.inventory is None:
         count = counted(len(errors), "problem")
         raise InventoryError(
@@ -191,8 +192,8 @@ def refuse_invalid(loaded: Loaded, root: Path, *, tolerate: Collection[str] = ()
     Raises:
         InventoryError: with every problem.
     """
-    is_partial = loaded.frame is None or any(p.severity is Severity.ERROR for p in loaded.problems)
-    if is_partial or any(p.severity is Severity.ERROR and p.code not in tolerate for p in check(loaded)):
+    is_partial = loaded.frame is None or any(p.stops for p in loaded.problems)
+    if is_partial or any(p.stops and p.code not in tolerate for p in check(loaded)):
         valid_inventory(loaded, root, tolerate=tolerate)
 
 
@@ -399,6 +400,7 @@ class _FilesPass:
             return None
         instructions, designations = self.parsed.get("instructions"), self.parsed.get("designations")
         signers, maintenance = self.parsed.get("signers"), self.parsed.get("maintenance")
+        receivers = self.parsed.get("receivers")
         return Frame.model_construct(
             settings=settings,
             instructions=instructions.instructions if isinstance(instructions, Instructions) else (),
@@ -408,6 +410,7 @@ class _FilesPass:
             allocations=lock,
             signing_keys=signers if isinstance(signers, Signers) else None,
             maintenance=maintenance.windows if isinstance(maintenance, Maintenance) else (),
+            receivers=receivers.receivers if isinstance(receivers, Receivers) else (),
         )
 
     def _by_id(self, model: type[M]) -> dict[str, M]:

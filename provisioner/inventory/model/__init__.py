@@ -64,6 +64,15 @@ from provisioner.inventory.model.orders import (
     ManagingBody,
 )
 from provisioner.inventory.model.policy import Freeze, Limits, Move, Policy, SignOffs
+from provisioner.inventory.model.receivers import (
+    MailSecurity,
+    NoticeLanguage,
+    Receiver,
+    ReceiverKind,
+    Receivers,
+    ReceiverSecrets,
+    VaultedReceivers,
+)
 from provisioner.inventory.model.settings import MediamtxArtefact, ProvinceScheme, Settings
 from provisioner.inventory.model.signers import Signer, Signers
 from provisioner.inventory.model.vaulted import CarrierSecrets, Credentials, InventorySecrets, Secrets
@@ -101,6 +110,7 @@ __all__ = [
     "InventorySecrets",
     "Limits",
     "Location",
+    "MailSecurity",
     "Maintenance",
     "MaintenanceWindow",
     "Make",
@@ -108,11 +118,16 @@ __all__ = [
     "MediamtxArtefact",
     "Model",
     "Move",
+    "NoticeLanguage",
     "Operating",
     "Party",
     "PlanState",
     "Policy",
     "ProvinceScheme",
+    "Receiver",
+    "ReceiverKind",
+    "ReceiverSecrets",
+    "Receivers",
     "Recorder",
     "Relay",
     "RelayAllocation",
@@ -135,6 +150,7 @@ __all__ = [
     "Tombstone",
     "Uplink",
     "UplinkKind",
+    "VaultedReceivers",
     "Zone",
     "channel_of",
     "device_of",

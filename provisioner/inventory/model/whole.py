@@ -12,6 +12,7 @@ from provisioner.inventory.model.facility import Connection, Facility
 from provisioner.inventory.model.hosts import Carrier, Centre, Relay
 from provisioner.inventory.model.maintenance import MaintenanceWindow
 from provisioner.inventory.model.orders import Designation, Instruction
+from provisioner.inventory.model.receivers import Receiver
 from provisioner.inventory.model.settings import ProvinceScheme, Settings
 from provisioner.inventory.model.signers import Signer, Signers, signers_in, signing_facts_of
 
@@ -43,6 +44,8 @@ class Frame(Model):
     """`signers.yml`, where there is one."""
     maintenance: tuple[MaintenanceWindow, ...] = ()
     """The windows of `maintenance.yml`, where there is one."""
+    receivers: tuple[Receiver, ...] = ()
+    """The receivers of `receivers.yml`, where there is one."""
 
     @property
     def signers(self) -> tuple[Signer, ...]:

@@ -9,7 +9,7 @@ from datetime import date
 from pathlib import Path
 
 from provisioner.base.collector import without_collector
-from provisioner.base.diagnostics import Problem, Severity
+from provisioner.base.diagnostics import RECEIVERS, Problem, Severity
 from provisioner.inventory.loader.cache import Cache, cache_of
 from provisioner.inventory.loader.load import Loaded, check, load
 from provisioner.inventory.signed import Worth
@@ -76,6 +76,7 @@ def _problems_of_secrets(
     from provisioner.base.password_place import outside_of  # noqa: PLC0415
     from provisioner.base.vault import VaultPasswords  # noqa: PLC0415
     from provisioner.inventory.loader import secrets  # noqa: PLC0415
+    from provisioner.inventory.loader.receivers import check_receivers, open_receivers  # noqa: PLC0415
     from provisioner.inventory.rules.logins import login_sites  # noqa: PLC0415
 
     passwords = outside_of(VaultPasswords.from_environment(environment).for_secrets(), root)
@@ -85,9 +86,11 @@ def _problems_of_secrets(
         return ()
     sites = login_sites(loaded.outlines.values())
     names = secrets.read_names(root, passwords, loaded.frame, sites, cache)
-    return secrets.check_sites(
+    of_receivers = check_receivers(loaded.frame.receivers, open_receivers(root, passwords), loaded.places)
+    of_hosts = secrets.check_sites(
         root, names, loaded.frame, sites, lambda name: loaded.facility(name).cameras, unread=loaded.broken
     )
+    return (*of_hosts, *(of_receivers if RECEIVERS not in loaded.broken else ()))
 
 
 def _not_checked() -> Problem:

@@ -1,0 +1,173 @@
+"""`provisioner nightly`."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+import click
+
+from provisioner.base.errors import UsageError
+from provisioner.base.printable import printable
+from provisioner.cli.context import Invocation, today
+from provisioner.cli.limit import limit_option
+from provisioner.cli.onlooker import TerminalOnlooker
+from provisioner.cli.output import print_document, problem_lines
+from provisioner.cli.plan_text import plan_lines
+from provisioner.cli.terminal import stdout_of
+from provisioner.cli.word import ListedWord, Place
+from provisioner.desired.limit import parse_limits
+from provisioner.pipeline import Planned, Session, expect_hosts
+from provisioner.report.night_units import NightUnits
+from provisioner.report.text import text_report
+from provisioner.verify.orders import Orders
+from provisioner.verify.picture.due import Looks
+from provisioner.verify.result import Verdict, VerifyResult
+
+if TYPE_CHECKING:
+    from provisioner.runs.nightly.notices import Sending
+
+_SHORTEST_S, _LONGEST_S = 15, 86_400
+_PROGRAM = "provisioner"
+
+
+@click.command()
+@limit_option
+@click.option(
+    "--report",
+    type=Place(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Write verify.html, verify.json, drift.json and nightly.json into DIR; each replaces the last night's.",
+)
+@click.option(
+    "--deadline",
+    type=click.IntRange(_SHORTEST_S, _LONGEST_S),
+    metavar="SECONDS",
+    help="Be done with the verification in this time; what is not reached is unknown.",
+)
+@click.option(
+    "--picture",
+    type=ListedWord([looks.value for looks in Looks]),
+    default=Looks.DUE.value,
+    show_default=True,
+    help="How each picture is looked at: not at all, for 3 s, for 10 to 60 s, or so long where it is due.",
+)
+@click.option(
+    "--fail-on",
+    type=ListedWord(["degraded", "unknown", "down"]),
+    default="degraded",
+    show_default=True,
+    help="Paths count in the exit code only if they are this bad or worse.",
+)
+@click.option("--no-notify", "is_silent", is_flag=True, help="Tell no receiver.")
+@click.option(
+    "--print-units",
+    "unit",
+    type=ListedWord(["service", "timer"]),
+    default=None,
+    help="Print a systemd unit that runs this inventory's night, and do nothing else.",
+)
+@click.option("--at", "time", default="01:30", show_default=True, metavar="HH:MM", help="The timer's time, in Vietnam.")
+@click.option("--user", default=_PROGRAM, show_default=True, metavar="NAME", help="The service's user.")
+@click.pass_obj
+def nightly(
+    invocation: Invocation,
+    limits: tuple[str, ...],
+    report: Path | None,
+    *,
+    deadline: int | None,
+    picture: str,
+    fail_on: str,
+    is_silent: bool,
+    unit: str | None,
+    time: str,
+    user: str,
+) -> int:
+    """Verify all paths, find drift, report, and tell whom it concerns.
+
+    One night of an inventory at a time: a second one is refused (9), with who runs the first. Each step is done
+    whatever became of the others, and ends the night with the code of the worst: 13 if it could not be recorded, 5 if a
+    host was not read, 14 if a receiver was not told, 15 if a report could not be written, 3 if a facility is held, 10
+    for drift, 1 if a path is not up. The verification is recorded before anything else is tried.
+
+    Example: provisioner -i DIR nightly --report /var/lib/provisioner/reports
+    """
+    invocation.refuse_proposed(report)
+    session = Session(invocation.inventory, invocation.env, today())
+    if unit is not None:
+        return _print_unit(session, unit, time, user)
+    expect_hosts(session, parse_limits(limits))
+    # Only now: while what carries calls to hosts starts beside us, there is time for these imports.
+    from provisioner.runs.nightly.night import NightOrders, night_document  # noqa: PLC0415
+    from provisioner.runs.nightly.run import run_night  # noqa: PLC0415
+
+    orders = NightOrders(
+        limits=limits,
+        limit=parse_limits(limits),
+        verification=Orders(deadline_s=deadline, looks=Looks(picture), say=_say, onlooker=TerminalOnlooker(sys.stderr)),
+        fail_on=Verdict(fail_on),
+        report=report,
+        tells=not is_silent,
+    )
+    night = run_night(session, orders, _Terminal(invocation))
+    if invocation.json:
+        print_document(night_document(night))
+        return night.code
+    for step in night.steps:
+        for line in problem_lines(getattr(step.error, "problems", ())):
+            click.echo(line, err=True, color=invocation.color)
+    click.echo("\nTHE NIGHT")
+    for line in night.ending or ("all paths up, no drift",):
+        click.echo(printable(line))
+    return night.code
+
+
+def _say(sentence: str) -> None:
+    click.echo(printable(sentence), err=True)
+
+
+class _Terminal:
+    """Prints each step of a night as soon as it is over; where a document is wanted, nothing before its end."""
+
+    def __init__(self, invocation: Invocation) -> None:
+        self._invocation = invocation
+
+    def verified(self, result: VerifyResult) -> None:
+        """Print a verification."""
+        if not self._invocation.json:
+            click.echo(text_report(result, color=True), nl=False, color=self._invocation.color)
+
+    def compared(self, planned: Planned) -> None:
+        """Print what drifted."""
+        if not self._invocation.json:
+            terminal = stdout_of(self._invocation.env, color=self._invocation.color)
+            click.echo("\nDRIFT")
+            terminal.print(plan_lines(planned.plan, terminal, details=False, everything=False))
+
+    def notified(self, sendings: Sequence[Sending]) -> None:
+        """Print who was told."""
+        from provisioner.runs.nightly.night import notice_lines  # noqa: PLC0415
+
+        if not self._invocation.json and sendings:
+            click.echo("\nNOTICES")
+            for line in notice_lines(sendings):
+                click.echo(printable(line))
+
+
+def _print_unit(session: Session, unit: str, time: str, user: str) -> int:
+    program = shutil.which(_PROGRAM) or str(Path(sys.executable).with_name(_PROGRAM))
+    try:
+        units = NightUnits(
+            session.inventory.settings.id,
+            PurePosixPath(session.root.absolute()),
+            PurePosixPath(Path(program).absolute()),
+            user=user,
+            time=time,
+        )
+    except ValueError as error:
+        raise UsageError(str(error), hint="correct the option, or call the inventory by another path") from None
+    click.echo(units.service if unit == "service" else units.timer, nl=False)
+    return 0

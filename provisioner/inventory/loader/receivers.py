@@ -1,0 +1,171 @@
+"""What the vault holds for receivers of notices: opened for notices and by `validate` alone, since no host needs it.
+
+A problem here has a place, and never a value: it may be a key, or somebody's address.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from pydantic import ValidationError
+
+from provisioner.base.diagnostics import RECEIVERS, Problem, Severity
+from provisioner.base.regular_file import read_regular
+from provisioner.base.secret import Secret
+from provisioner.base.vault import Opener, VaultPasswords, is_encrypted, vault_id_of
+from provisioner.inventory.explanation.problems import ParsedFile, problems_of
+from provisioner.inventory.files.layout import RECEIVERS_SECRETS, File
+from provisioner.inventory.files.positions import KeyPath, Places, SourceFile
+from provisioner.inventory.files.strict_yaml import parse
+from provisioner.inventory.files.yaml_places import PlacesIn
+from provisioner.inventory.loader.file_content import validated
+from provisioner.inventory.model import Receiver, ReceiverSecrets, VaultedReceivers
+from provisioner.inventory.rules.receivers import secret_faults_of
+
+SHORTEST_KEY: Final = 32
+"""A key of fewer characters could be guessed by whoever has one notice."""
+_MOST_BYTES: Final = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class ReceiversVault:
+    """What `secrets/receivers.yml` says.
+
+    Attributes:
+        secrets: by receiver.
+        problems: what is wrong with the file.
+        source: where its values stand; None where it was not opened.
+        shut: why it was not opened; empty where it was, or where there is none.
+    """
+
+    secrets: Mapping[str, ReceiverSecrets] = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
+    source: SourceFile | None = field(default=None, repr=False)
+    shut: str = ""
+
+
+def open_receivers(root: Path, passwords: VaultPasswords) -> ReceiversVault:
+    """Open what the vault holds for receivers; where there is nothing, there is nothing.
+
+    Raises:
+        SecretsError: no password is set, one that is meant for it does not fit, or it is damaged.
+    """
+    file = File(root, f"{RECEIVERS_SECRETS}.yml", RECEIVERS_SECRETS, None)
+    try:
+        data = read_regular(file.path, most=_MOST_BYTES)
+    except FileNotFoundError:
+        return ReceiversVault()
+    except OSError as error:
+        message = f"{RECEIVERS_SECRETS}: the file cannot be read: {error.strerror}"
+        return ReceiversVault(problems=(_problem(file, "file-unreadable", message, "correct its permissions"),))
+    if not is_encrypted(data):
+        return ReceiversVault()  # `load` reports it: that needs no password
+    opened = Opener(passwords).opened(data, name=file.shown)
+    if opened is None:
+        vault_id = vault_id_of(data)
+        return ReceiversVault(shut=f"{RECEIVERS_SECRETS} stayed shut: it is encrypted for the vault id {vault_id}")
+    return _understood(file, SourceFile(file.shown, opened, PlacesIn))
+
+
+def _understood(file: File, source: SourceFile) -> ReceiversVault:
+    document = parse(source.data, max_bytes=_MOST_BYTES)
+    if document.faults:
+        faults = (
+            Problem(file.shown, f.line, f.column, f.code, f"{file.owner}: {f.message}", f.hint, RECEIVERS)
+            for f in document.faults
+        )
+        return ReceiversVault(problems=tuple(faults), source=source)
+    try:
+        model = validated(VaultedReceivers, document.value)
+    except ValidationError as error:
+        subject = ParsedFile(source, RECEIVERS_SECRETS, document.value, VaultedReceivers, secret=True)
+        return ReceiversVault(problems=tuple(_about_receivers(p) for p in problems_of(error, subject)), source=source)
+    return ReceiversVault(model.receivers, source=source)
+
+
+def _about_receivers(problem: Problem) -> Problem:
+    """The same, as what it is: it stops nobody but who is to be told."""
+    return Problem(problem.file, problem.line, problem.column, problem.code, problem.message, problem.hint, RECEIVERS)
+
+
+def _problem(file: File, code: str, message: str, hint: str) -> Problem:
+    return Problem(file.shown, 0, 0, code, message, hint, RECEIVERS)
+
+
+def check_receivers(receivers: tuple[Receiver, ...], vault: ReceiversVault, places: Places) -> tuple[Problem, ...]:
+    """All that is wrong between receivers and what the vault holds for them, sorted by place."""
+    if vault.shut:
+        place = places.at(RECEIVERS)
+        hint = "add its vault id to ANSIBLE_VAULT_IDENTITY_LIST to check it as well"
+        message = f"{vault.shut}, and was not checked"
+        shut = Problem(place.file, 0, 0, "secrets-shut", message, hint, RECEIVERS, Severity.WARNING)
+        return (shut,) if receivers else ()
+    if vault.problems:
+        return vault.problems
+    return tuple(sorted([*_missing(receivers, vault, places), *_unfit(vault), *_unused(receivers, vault)]))
+
+
+def faults_in_vault(receiver: Receiver, secrets: ReceiverSecrets | None) -> Iterator[tuple[str, str]]:
+    """Why a receiver cannot be told with what the vault holds for it, and what to write there."""
+    yield from secret_faults_of(receiver, _names_in(secrets))
+    for _, message, hint in _unfit_in(secrets or ReceiverSecrets()):
+        yield message, hint
+
+
+def _names_in(secrets: ReceiverSecrets | None) -> Iterator[str]:
+    return (name for name, value in secrets or () if value)
+
+
+def _missing(receivers: tuple[Receiver, ...], vault: ReceiversVault, places: Places) -> Iterator[Problem]:
+    for index, receiver in enumerate(receivers):
+        for message, what in secret_faults_of(receiver, _names_in(vault.secrets.get(receiver.id))):
+            place = places.at(RECEIVERS, RECEIVERS, index)
+            hint = f"ansible-vault edit {RECEIVERS_SECRETS}.yml: under receivers, {receiver.id}, write {what}"
+            text = f"receivers: receiver {receiver.id}: {message}"
+            yield Problem(place.file, place.line, place.column, "receiver-secret-missing", text, hint, RECEIVERS)
+
+
+def _unfit(vault: ReceiversVault) -> Iterator[Problem]:
+    for name, secrets in vault.secrets.items():
+        for path, message, hint in _unfit_in(secrets):
+            text = f"{RECEIVERS_SECRETS}: receiver {name}: {message}"
+            yield _placed(vault, (RECEIVERS, name, *path), "receiver-secret-unfit", text, hint)
+
+
+def _unfit_in(secrets: ReceiverSecrets) -> Iterator[tuple[KeyPath, str, str]]:
+    if secrets.key is not None and len(secrets.key.reveal()) < SHORTEST_KEY:
+        yield ("key",), f"its key has fewer than {SHORTEST_KEY} characters", "make one: openssl rand -hex 32"
+    named = [(("addresses", index), address) for index, address in enumerate(secrets.addresses)]
+    listed: list[tuple[KeyPath, Secret]] = [*named, *([(("sender",), secrets.sender)] if secrets.sender else [])]
+    for path, address in listed:
+        if not is_plain_address(address.reveal()):
+            message = f"{path[0]}: a value is no plain e-mail address (it is not repeated here)"
+            yield path, message, "write one address alone, without a name, e.g. noc@HOST"
+
+
+def is_plain_address(text: str) -> bool:
+    """Tell whether a text is one e-mail address and nothing else: what goes into a mail's head and no further."""
+    from email_validator import EmailNotValidError, validate_email  # noqa: PLC0415 (it takes its time)
+
+    try:
+        address = validate_email(text, check_deliverability=False, globally_deliverable=False, allow_smtputf8=False)
+    except EmailNotValidError:
+        return False
+    return address.normalized.casefold() == text.casefold()
+
+
+def _unused(receivers: tuple[Receiver, ...], vault: ReceiversVault) -> Iterator[Problem]:
+    for name in sorted(vault.secrets.keys() - {receiver.id for receiver in receivers}):
+        text, hint = f"{RECEIVERS_SECRETS}: {name} is no receiver of receivers.yml", "remove it, or correct the id"
+        yield _placed(vault, (RECEIVERS, name), "receiver-secret-unused", text, hint, severity=Severity.WARNING)
+
+
+def _placed(
+    vault: ReceiversVault, path: KeyPath, code: str, text: str, hint: str, *, severity: Severity = Severity.ERROR
+) -> Problem:
+    place = vault.source.at(path, key=severity is Severity.WARNING) if vault.source else None
+    file, line, column = (place.file, place.line, place.column) if place else ("", 0, 0)
+    return Problem(file, line, column, code, text, hint, RECEIVERS, severity)

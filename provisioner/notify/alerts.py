@@ -1,0 +1,136 @@
+"""News as alerts for an Alertmanager (its API v2). Pure.
+
+An Alertmanager is told each night of all that stands: an alert that nobody repeats ends there by itself, a good day
+after the night. What was mended ends at once. It groups, inhibits and sends; that is not done twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from provisioner.base.clock import start_of
+from provisioner.base.json_document import Document
+from provisioner.base.printable import printable
+from provisioner.base.roles import Matter, Reach
+from provisioner.inventory.model import NoticeLanguage
+from provisioner.notify.news import NewsItem, NightNews, Turn, worst_of_verdicts
+from provisioner.notify.words import NoticeWording, Phrase
+from provisioner.verify.result import Verdict
+
+LASTS: Final = timedelta(hours=30)
+"""An alert stands until the next night is over, however late that is begun."""
+ALERT: Final = "ProvisionerNight"
+COUNTS_ALERT: Final = "ProvisionerNightCounts"
+_SEVERITIES: Final = {Verdict.DOWN: "critical", Verdict.QUARANTINED: "critical"}
+_MOST: Final = 1_000
+_LONGEST: Final = 200
+
+Labels = Mapping[str, str]
+
+
+def alerts_of(
+    news: NightNews, before: Sequence[Labels], language: NoticeLanguage
+) -> tuple[list[Document], list[Labels]]:
+    """The alerts that an Alertmanager is sent, and the labels of those that stand from then on.
+
+    Args:
+        news: what the receiver may know.
+        before: the labels of alerts that it was sent and that stood.
+        language: of the summaries.
+    """
+    words = NoticeWording(language)
+    has_numbers_alone = news.reader.reach(Matter.STATUS) is Reach.COUNTS
+    standing = _numbers(news, words) if has_numbers_alone else [_alert(item, news, words) for item in _things(news)]
+    labels: list[Labels] = [alert["labels"] for alert in standing]
+    moment = _moment(news.at)
+    ended = [{"labels": dict(one), "annotations": {}, "endsAt": moment} for one in before if dict(one) not in labels]
+    return [*standing, *ended], labels
+
+
+def _things(news: NightNews) -> list[NewsItem]:
+    """What is broken, each thing once: some of what hangs on it may be new, and some not."""
+    things: dict[tuple[str, str, str], NewsItem] = {}
+    for item in news.items:
+        if item.turn is Turn.BACK:
+            continue
+        key = item.layer or "", item.object, item.cause.value
+        things[key] = _joined(things[key], item) if key in things else item
+    return list(things.values())[:_MOST]
+
+
+def _joined(one: NewsItem, other: NewsItem) -> NewsItem:
+    return replace(
+        one,
+        verdict=worst_of_verdicts([one.verdict, other.verdict]),
+        paths=tuple(sorted({*one.paths, *other.paths})),
+        first=min(one.first, other.first),
+        provinces=tuple(sorted({*one.provinces, *other.provinces})),
+        facilities=tuple(sorted({*one.facilities, *other.facilities})),
+        carriers=tuple(sorted({*one.carriers, *other.carriers})),
+        hosts=tuple(sorted({*one.hosts, *other.hosts})),
+    )
+
+
+def _numbers(news: NightNews, words: NoticeWording) -> list[Document]:
+    """One alert a province in which something is not up, for who gets numbers alone."""
+    fields = {"alertname": COUNTS_ALERT, "severity": "warning", "inventory": news.inventory}
+    return [
+        _document(
+            fields | {"province": one.province},
+            words.say(Phrase.COUNTED, up=one.verdicts["up"], paths=one.verdicts["paths"]),
+            "",
+            news,
+        )
+        for one in news.provinces
+        if any(one.turns[turn] for turn in (Turn.NEW, Turn.CHANGED, Turn.STANDING))
+    ]
+
+
+def _alert(item: NewsItem, news: NightNews, words: NoticeWording) -> Document:
+    # No `scope`: by that the alerts of a watch hide each other, and a night's drift explains no cut line of now.
+    labels = {
+        "alertname": ALERT,
+        "severity": _SEVERITIES.get(item.verdict, "warning"),
+        "inventory": news.inventory,
+        "layer": item.layer.value if item.layer else "",
+        "object": item.object,
+        "cause": item.cause.value,
+        "carrier": _only(item.carriers),
+        "province": _only(item.provinces),
+        "facility": _only(item.facilities),
+        "host": _only(item.hosts),
+    }
+    number = f"{words.paths(len(item.paths))} " if item.paths else ""
+    summary = f"{item.object}: {words.cause(item.cause)}: {number}{words.verdict(item.verdict)}"
+    document = _document(labels, summary, item.detail, news)
+    document["startsAt"] = _moment(start_of(item.first))
+    return document
+
+
+def _document(labels: Labels, summary: str, detail: str, news: NightNews) -> Document:
+    annotations = {"summary": printable(summary), "description": printable(detail, _LONGEST)}
+    return {
+        # A label without a value is none to Alertmanager, and would not be found again.
+        "labels": {name: printable(value, _LONGEST) for name, value in labels.items() if value},
+        "annotations": {name: text for name, text in annotations.items() if text},
+        "endsAt": _moment(news.at + LASTS),
+    }
+
+
+def _only(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else ""
+
+
+def _moment(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def trial_alert(inventory: str, receiver: str, at: datetime, language: NoticeLanguage) -> list[Document]:
+    """An alert that ends in five minutes and says that it is a test."""
+    labels = {"alertname": "ProvisionerTest", "severity": "none", "inventory": inventory, "receiver": receiver}
+    summary = NoticeWording(language).say(Phrase.TEST)
+    ends = _moment(at + timedelta(minutes=5))
+    return [{"labels": labels, "annotations": {"summary": summary}, "startsAt": _moment(at), "endsAt": ends}]

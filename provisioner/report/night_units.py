@@ -1,0 +1,169 @@
+"""The systemd units that run an inventory's night: a service of its own user, and a timer by Vietnam's clock. Pure.
+
+No secret stands in them: passwords and keys are credentials (`LoadCredential=`), which systemd hands to the service
+alone, in memory.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Final
+
+_STATE: Final = "/var/lib/provisioner"
+_CACHE: Final = "/var/cache"
+_VAULT: Final = PurePosixPath("/etc/provisioner/vault-password")
+_KEY: Final = PurePosixPath("/etc/provisioner/ssh-key")
+_USER: Final = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
+_TIME: Final = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
+_AT_HOME: Final = ("/home", "/root", "/run/user")
+
+_SERVICE: Final = """\
+# {file}
+# Written by `provisioner nightly --print-units service`.
+[Unit]
+Description=Night of the inventory {inventory}: verify, drift, report, notify
+Wants=network-online.target
+After=network-online.target
+
+[Service]
+Type=oneshot
+User={user}
+ExecStart={words}
+# 1 and 10 say that something is down or drifted: the night itself did its work.
+SuccessExitStatus=1 10
+TimeoutStartSec=8h
+LoadCredential=vault-password:{vault}
+LoadCredential=ssh-key:{key}
+Environment=ANSIBLE_VAULT_PASSWORD_FILE=%d/vault-password
+Environment=PROVISIONER_SSH_KEY=%d/ssh-key
+Environment=PROVISIONER_STATE={state}
+Environment=XDG_CACHE_HOME={cache}
+StateDirectory=provisioner
+StateDirectoryMode=0700
+CacheDirectory=provisioner
+CacheDirectoryMode=0700
+UMask=0027
+NoNewPrivileges=yes
+CapabilityBoundingSet=
+AmbientCapabilities=
+ProtectSystem=strict
+ProtectHome={home}
+PrivateTmp=yes
+PrivateDevices=yes
+DevicePolicy=closed
+ProtectProc=invisible
+ProtectClock=yes
+ProtectHostname=yes
+ProtectControlGroups=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+LockPersonality=yes
+RemoveIPC=yes
+KeyringMode=private
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+SystemCallErrorNumber=EPERM
+"""
+_TIMER: Final = """\
+# {file}
+# Written by `provisioner nightly --print-units timer`.
+[Unit]
+Description=Every night: the inventory {inventory}
+
+[Timer]
+OnCalendar=*-*-* {time}:00 Asia/Ho_Chi_Minh
+# A night that was missed, since the machine was off, is made up for.
+Persistent=true
+# Inventories of one machine do not begin in the same second; each begins at the same time every night.
+RandomizedDelaySec=15min
+FixedRandomDelay=true
+AccuracySec=1min
+Unit={service}
+
+[Install]
+WantedBy=timers.target
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class NightUnits:
+    """What the units of one inventory's night are made of.
+
+    Attributes:
+        inventory: the inventory's id.
+        folder: its folder.
+        program: the path of `provisioner`.
+        user: as whom it runs.
+        time: when, in Vietnam, e.g. `01:30`.
+        vault: the file with the vault's password, which root alone can read.
+        key: the file with the SSH key, as that one.
+    """
+
+    inventory: str
+    folder: PurePosixPath
+    program: PurePosixPath
+    user: str = "provisioner"
+    time: str = "01:30"
+    vault: PurePosixPath = _VAULT
+    key: PurePosixPath = _KEY
+
+    def __post_init__(self) -> None:
+        """Refuse what no unit can hold.
+
+        Raises:
+            ValueError: with what is wrong.
+        """
+        if not _USER.fullmatch(self.user):
+            raise ValueError(f"{self.user!r} is no name of a user")
+        if not _TIME.fullmatch(self.time):
+            raise ValueError(f"{self.time!r} is no time of day: write HH:MM, in Vietnam's time")
+        for path in (self.folder, self.program, self.vault, self.key):
+            if not path.is_absolute() or not str(path).isprintable():
+                raise ValueError(f"{str(path)!r} is no absolute path that a unit can hold")
+
+    @property
+    def name(self) -> str:
+        """The units' name, without its ending."""
+        return f"provisioner-nightly-{self.inventory}"
+
+    @property
+    def service(self) -> str:
+        """The service."""
+        arguments = ("-i", str(self.folder), "nightly", "--report", f"{_STATE}/reports/{self.inventory}")
+        is_at_home = any(path.is_relative_to(home) for path in (self.folder, self.program) for home in _AT_HOME)
+        return _SERVICE.format(
+            file=f"/etc/systemd/system/{self.name}.service",
+            inventory=self.inventory,
+            user=self.user,
+            words=" ".join([unit_word(str(self.program)), *map(unit_word, arguments)]),
+            vault=_specifier_free(str(self.vault)),
+            key=_specifier_free(str(self.key)),
+            state=_STATE,
+            cache=_CACHE,
+            home="read-only" if is_at_home else "yes",
+        )
+
+    @property
+    def timer(self) -> str:
+        """The timer."""
+        file, service = f"/etc/systemd/system/{self.name}.timer", f"{self.name}.service"
+        return _TIMER.format(file=file, inventory=self.inventory, time=self.time, service=service)
+
+
+def unit_word(text: str) -> str:
+    """A word of a command in a unit: in quotes where it has to be, and nothing of it is a specifier or a variable."""
+    plain = _specifier_free(text).replace("$", "$$")
+    if re.fullmatch(r"[A-Za-z0-9/_.,:=%+@$-]+", plain):
+        return plain
+    return '"' + plain.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _specifier_free(text: str) -> str:
+    return text.replace("%", "%%")

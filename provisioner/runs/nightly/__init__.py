@@ -1,0 +1,1 @@
+"""A night: verify, record, compare, report, tell; and who is told of what."""

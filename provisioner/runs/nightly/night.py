@@ -1,0 +1,222 @@
+"""A night as it comes about: its steps, what each came to, and which of them says the worst."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from provisioner.base.clock import local_iso
+from provisioner.base.errors import ProvisionerError
+from provisioner.base.exit_codes import rank_of, worst_of
+from provisioner.base.json_document import Document
+from provisioner.desired.limit import Limit
+from provisioner.pipeline import Planned
+from provisioner.plan import DRIFT_SCHEMA, plan_document
+from provisioner.runs.nightly.notices import Sending
+from provisioner.verify.orders import Orders
+from provisioner.verify.result import Verdict, VerifyResult
+
+_FRAMES: Final = 3
+
+
+class NightStep(StrEnum):
+    """The steps of a night, in their order."""
+
+    VERIFY = "verify"
+    RECORD = "record"
+    DRIFT = "drift"
+    REPORT = "report"
+    NOTIFY = "notify"
+
+
+class StepState(StrEnum):
+    """What became of a step: it was done, whatever it found; it could not be done; or there was nothing to do."""
+
+    DONE = "done"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+class StepOutcome(NamedTuple):
+    """What a step that could be tried came to.
+
+    Attributes:
+        code: the exit code that it would end a command with.
+        sentences: what is to be said of it at the end, the worst first.
+    """
+
+    code: int = 0
+    sentences: tuple[str, ...] = ()
+    state: StepState = StepState.DONE
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """One step of a night; `error` is why it could not be done."""
+
+    step: NightStep
+    outcome: StepOutcome
+    error: ProvisionerError | None = None
+    seconds: float = 0.0
+
+    @property
+    def document(self) -> Document:
+        """What a document says of it."""
+        return {
+            "step": self.step.value,
+            "state": self.outcome.state.value,
+            "code": self.outcome.code,
+            "message": self.error.message if self.error else "",
+            "hint": self.error.hint if self.error else "",
+            "seconds": round(self.seconds, 2),
+        }
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What is to be said of it at the end."""
+        if self.error is None:
+            return tuple(f"{self.step}: {sentence}" for sentence in self.outcome.sentences)
+        hint = f"; {self.error.hint}" if self.error.hint else ""
+        return (f"{self.step}: {self.error.message}{hint}", *(f"{self.step}: {s}" for s in self.outcome.sentences))
+
+
+def tried(work: Callable[[], StepOutcome]) -> tuple[StepOutcome, ProvisionerError | None]:
+    """What a step comes to; whatever it raises is its own failure, and no other step's."""
+    try:
+        return work(), None
+    except ProvisionerError as error:
+        return StepOutcome(error.exit_code, state=StepState.FAILED), error
+    except Exception as error:  # noqa: BLE001 (a defect in one step loses nothing of another one)
+        defect = _defect(error)
+        return StepOutcome(defect.exit_code, state=StepState.FAILED), defect
+
+
+def _defect(error: Exception) -> ProvisionerError:
+    """A defect of ours in a sentence: where it is, and none of the exception's own words, which may quote a value."""
+    frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
+    where = ", ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames)
+    hint = "this is a defect of provisioner: report it with this line, which names no inventory value"
+    return ProvisionerError(f"internal error ({type(error).__name__} at {where})", hint=hint)
+
+
+@dataclass(frozen=True)
+class NightOrders:
+    """How a night goes.
+
+    Attributes:
+        limits: the `KIND=NAME` texts that choose paths and hosts.
+        limit: what they come to.
+        verification: how far the verification goes.
+        fail_on: how bad a path has to be to count.
+        report: the folder into which pages and documents are written; None writes none.
+        tells: whether receivers are told.
+    """
+
+    limits: tuple[str, ...] = ()
+    limit: Limit = field(default_factory=Limit)
+    verification: Orders = field(default_factory=Orders)
+    fail_on: Verdict = Verdict.DEGRADED
+    report: Path | None = None
+    tells: bool = True
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every path is asked about, up to the highest level."""
+        return not self.limits and self.verification.sample is None and self.verification.level is None
+
+
+@dataclass
+class Night:
+    """A night, as far as it has come.
+
+    Attributes:
+        inventory: the inventory's id.
+        run: the recorded run; empty where it could not be recorded.
+        document: the verification's document; None where there was none.
+        notes: what a person should know although nothing failed.
+        steps: those that are over.
+        is_reported: whether the verification's own reports are written.
+    """
+
+    inventory: str
+    orders: NightOrders
+    started: datetime
+    run: str = ""
+    result: VerifyResult | None = field(default=None, repr=False)
+    document: Document | None = field(default=None, repr=False)
+    planned: Planned | None = field(default=None, repr=False)
+    sendings: tuple[Sending, ...] = ()
+    notes: list[str] = field(default_factory=list)
+    steps: list[StepResult] = field(default_factory=list)
+    finished: datetime | None = None
+    is_reported: bool = False
+
+    @property
+    def code(self) -> int:
+        """The exit code: that of the worst step."""
+        return worst_of(*(step.outcome.code for step in self.steps))
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every path was verified, that was recorded, and every host was compared."""
+        done = {step.step for step in self.steps if step.outcome.state is StepState.DONE}
+        return self.orders.is_whole and {NightStep.VERIFY, NightStep.RECORD, NightStep.DRIFT} <= done
+
+    @property
+    def drifted(self) -> frozenset[str] | None:
+        """The hosts that differ from the inventory; None where they were not compared."""
+        if self.planned is None or self.result is None:
+            return None
+        unread = {host.host for host in self.result.hosts if host.drift} & self.planned.unreadable.keys()
+        return frozenset({change.host for change in self.planned.plan.pending} | unread)
+
+    @property
+    def ending(self) -> tuple[str, ...]:
+        """The last lines, those of the step that says the worst first; what is only a note comes last."""
+        by_rank = sorted(self.steps, key=lambda step: rank_of(step.outcome.code))
+        return (*(line for step in by_rank for line in step.lines), *(f"note: {note}" for note in self.notes))
+
+
+def night_document(night: Night, *, everything: bool = True) -> Document:
+    """The `nightly` document.
+
+    Args:
+        night: the night.
+        everything: whether the documents of the verification and of the comparison are in it.
+    """
+    planned = night.planned
+    drift = plan_document(planned.plan, schema=DRIFT_SCHEMA) if everything and planned else None
+    return {
+        "schema": "provisioner/nightly",
+        "version": 1,
+        "inventory": night.inventory,
+        "started_at": local_iso(night.started),
+        "finished_at": local_iso(night.finished) if night.finished else None,
+        "run": night.run,
+        "complete": night.is_complete,
+        "exit_code": night.code,
+        "summary": night.document["summary"] if night.document else None,
+        "drifted": sorted(night.drifted) if night.drifted is not None else None,
+        "steps": [step.document for step in night.steps],
+        "notices": [sending.document for sending in night.sendings],
+        "notes": list(night.notes),
+        "ending": list(night.ending),
+        "verify": night.document if everything else None,
+        "drift": drift,
+    }
+
+
+def notice_lines(sendings: Sequence[Sending]) -> tuple[str, ...]:
+    """What became of each receiver's notice, a line each."""
+    return tuple(_notice_line(sending) for sending in sendings)
+
+
+def _notice_line(sending: Sending) -> str:
+    said = ", ".join(f"{number} {turn}" for turn, number in sending.turns.items() if number)
+    tail = f": {sending.message}" if sending.message else f" ({said})" if said else ""
+    return f"{sending.receiver.id} ({sending.receiver.kind}, {sending.receiver.role}): {sending.outcome}{tail}"

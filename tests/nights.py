@@ -1,0 +1,84 @@
+"""Nights as notices see them, drawn at random, and readers who look at them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from hypothesis import strategies as st
+
+from provisioner.base.roles import BOUND_TO, ReaderRole, ReaderScope, Whereabouts
+from provisioner.inventory.model import NoticeLanguage, Receiver, ReceiverKind
+from provisioner.notify.sight import HOST_SIGHT, NightSight, Sight
+from provisioner.verify.result import Cause, Layer, Verdict
+
+PROVINCES: Final = ("bac-giang", "hai-duong", "quang-nam")
+CARRIERS: Final = ("viettel", "vnpt")
+FIRST: Final = datetime(2021, 5, 20, 20, 0, tzinfo=UTC)
+BAD: Final = [Verdict.DOWN, Verdict.UNKNOWN, Verdict.DEGRADED, Verdict.QUARANTINED]
+CAUSES: Final = [Cause.TUNNEL_DOWN, Cause.WRONG_PASSWORD, Cause.SILENT]
+FACILITIES: Final = tuple(f"kcl-{province}-{number}" for province in PROVINCES for number in (1, 2))
+
+
+def province_of(facility: str) -> str:
+    """The province of a facility of these nights."""
+    return next(province for province in PROVINCES if province in facility)
+
+
+def place_of(sight: Sight) -> Whereabouts:
+    """Whose a sight is."""
+    return Whereabouts(province_of(sight.facility) if sight.facility else "", sight.facility, sight.carriers)
+
+
+def path(facility: str, camera: int, carrier: str, verdict: Verdict, cause: Cause) -> Sight:
+    """A path; what it hangs on and its evidence name it, so that a leak of either is seen."""
+    name = f"{province_of(facility)}/{facility}/cam-{camera}/sub"
+    if verdict is Verdict.UP:
+        return Sight(name, f"relay-{carrier}", facility, frozenset({carrier}), verdict)
+    layer, thing = (
+        (Layer.TUNNEL, facility) if cause is Cause.TUNNEL_DOWN else (Layer.CAMERA, f"{facility}/cam-{camera}")
+    )
+    detail = f"canary-{facility}-{carrier} <b>10.9.8.7</b>"
+    return Sight(name, f"relay-{carrier}", facility, frozenset({carrier}), verdict, cause, layer, thing, detail)
+
+
+def host(carrier: str, cause: Cause = Cause.DRIFT) -> Sight:
+    """A host that drifted."""
+    name = f"relay-{carrier}"
+    detail = f"canary-{carrier} 10.9.8.7"
+    return Sight(
+        f"{HOST_SIGHT}{name}:{cause}", "", "", frozenset({carrier}), Verdict.DEGRADED, cause, Layer.HOST, name, detail
+    )
+
+
+_VERDICTS = st.sampled_from([Verdict.UP, Verdict.UP, *BAD])
+_PATHS = st.builds(
+    path, st.sampled_from(FACILITIES), st.integers(1, 3), st.sampled_from(CARRIERS), _VERDICTS, st.sampled_from(CAUSES)
+)
+SIGHTS = st.tuples(
+    st.lists(_PATHS, max_size=14, unique_by=lambda sight: sight.key),
+    st.lists(st.builds(host, st.sampled_from(CARRIERS)), max_size=2, unique_by=lambda sight: sight.key),
+).map(lambda both: (*both[0], *both[1]))
+
+
+def night(sights: tuple[Sight, ...], number: int = 0) -> NightSight:
+    """A night of some paths and hosts; the later, the higher its number."""
+    return NightSight("example", f"run-{number}", FIRST + timedelta(days=number), sights)
+
+
+def _of(role: ReaderRole) -> st.SearchStrategy[ReaderScope]:
+    names = {"province": PROVINCES, "carrier": CARRIERS, "facility": FACILITIES}
+    bound = BOUND_TO.get(role)
+    return st.builds(ReaderScope, st.just(role), st.sampled_from(names[bound]) if bound else st.just(""))
+
+
+READERS = st.sampled_from(list(ReaderRole)).flatmap(_of)
+LANGUAGES = st.sampled_from(list(NoticeLanguage))
+
+
+def receiver(
+    reader: ReaderScope, language: NoticeLanguage = NoticeLanguage.EN, kind: ReceiverKind = ReceiverKind.WEBHOOK
+) -> Receiver:
+    """A receiver that reads as somebody."""
+    of = {BOUND_TO[reader.role]: reader.of} if reader.of else {}
+    return Receiver.model_validate({"id": "noc", "kind": kind, "role": reader.role, "language": language, **of})

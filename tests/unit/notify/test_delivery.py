@@ -1,0 +1,234 @@
+"""Notices on their way, at real servers on this machine: what is taken, what is tried again, and what ends anyway."""
+
+from __future__ import annotations
+
+import hmac
+import json
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from provisioner.base.json_document import Document
+from provisioner.base.secret import Secret
+from provisioner.inventory.model import MailSecurity, Receiver, ReceiverSecrets
+from provisioner.notify.attempt import Patience, ReachError
+from provisioner.notify.delivery import Outgoing, deliver
+from provisioner.notify.letter import Letter
+from tests import sinks
+from tests.sinks import certified, closed_port, mail_sink, status, web_sink
+
+KEY = "canary-key-" + "k" * 32
+SENDER, FIRST, SECOND = "canary-noc@provisioner.example", "canary-a@dic.example", "canary-b@dic.example"
+QUICK = Patience(attempt_s=20.0, total_s=60.0, attempts=3, first_pause_s=0.01)
+SHORT = Patience(attempt_s=0.5, total_s=2.0, attempts=2, first_pause_s=0.01)
+DOCUMENT: Document = {"schema": "provisioner/notice", "text": "Đêm 20/05/2021: mất hình"}
+LETTER = Letter("[provisioner example] Đêm 20/05/2021", "mất hình\n", "<!doctype html><p>mất hình</p>\n")
+ALERTS: list[Document] = [{"labels": {"alertname": "ProvisionerNight"}, "annotations": {}}]
+
+
+def outgoing(kind: str, secrets: dict[str, Any] | None = None, **fields: Any) -> Outgoing:
+    receiver = Receiver.model_validate({"id": "noc", "kind": kind, "role": "ministry", **fields}, strict=False)
+    vaulted = {name: _secret(value) for name, value in (secrets or {}).items()}
+    at = datetime(2021, 5, 20, 20, 30, tzinfo=UTC)
+    return Outgoing(receiver, ReceiverSecrets(**vaulted), at, "d" * 32, DOCUMENT, LETTER, ALERTS)
+
+
+def _secret(value: Any) -> Any:
+    return tuple(map(Secret, value)) if isinstance(value, list) else Secret(value)
+
+
+def webhook(url: str) -> Outgoing:
+    return outgoing("webhook", {"key": KEY}, url=url)
+
+
+# --- webhooks -------------------------------------------------------------------------------------
+
+
+def test_a_webhook_gets_a_body_that_its_key_proves() -> None:
+    """The recipe of docs/nightly.md, as a receiver would write it."""
+    with web_sink() as sink:
+        assert deliver(webhook(sink.url()), QUICK).attempts == 1
+    (taken,) = sink.taken
+    timestamp = taken.headers["Provisioner-Timestamp"]
+    mac = hmac.new(KEY.encode(), timestamp.encode() + b"." + taken.body, "sha256").hexdigest()
+    assert taken.headers["Provisioner-Signature"] == f"v1={mac}"
+    assert int(timestamp) == 1_621_542_600
+    assert json.loads(taken.body) == DOCUMENT
+    assert taken.headers["Content-Type"] == "application/json"
+    assert KEY not in str(taken.headers)
+
+
+def test_a_server_that_fails_is_asked_again_with_the_same_notice() -> None:
+    with web_sink(status(500), status(429), status(204)) as sink:
+        assert deliver(webhook(sink.url()), QUICK).attempts == 3
+    assert len({taken.headers["Provisioner-Delivery"] for taken in sink.taken}) == 1
+    assert len({taken.body for taken in sink.taken}) == 1
+
+
+@pytest.mark.parametrize(("number", "times"), [(500, 3), (503, 3), (429, 3), (400, 1), (401, 1), (404, 1), (410, 1)])
+def test_what_will_not_pass_is_not_tried_again(number: int, times: int) -> None:
+    with web_sink(status(number)) as sink, pytest.raises(ReachError, match=str(number)) as caught:
+        deliver(webhook(sink.url()), QUICK)
+    assert (len(sink.taken), caught.value.attempts) == (times, times)
+    assert caught.value.hint
+
+
+def test_a_redirect_is_not_followed() -> None:
+    with web_sink() as other, web_sink(status(307, Location=other.url())) as sink:
+        with pytest.raises(ReachError, match="redirect"):
+            deliver(webhook(sink.url()), QUICK)
+        assert other.taken == []
+
+
+@pytest.mark.parametrize("answer", [sinks.hang, sinks.drip], ids=["hangs", "drips"])
+def test_a_server_that_does_not_come_to_an_end_is_left(answer: Callable[[Any], None]) -> None:
+    with web_sink(answer) as sink:
+        began = time.monotonic()
+        with pytest.raises(ReachError, match="answer"):
+            deliver(webhook(sink.url()), SHORT)
+        assert time.monotonic() - began < 30.0
+
+
+def test_of_an_endless_answer_little_is_read() -> None:
+    with web_sink(sinks.flood) as sink:
+        assert deliver(webhook(sink.url()), QUICK).attempts == 1
+        assert sink.sent < 64 * 1024 * 1024
+
+
+@pytest.mark.parametrize("place", ["closed", "garbage"])
+def test_what_speaks_no_http_is_said_so(place: str) -> None:
+    with web_sink(sinks.garbage) as sink:
+        url = sink.url() if place == "garbage" else f"http://127.0.0.1:{closed_port()}/"
+        with pytest.raises(ReachError, match="reached"):
+            deliver(webhook(url), QUICK)
+
+
+def test_a_certificate_is_held_against_its_authority(tmp_path: Path) -> None:
+    made = certified(tmp_path)
+    with web_sink(tls=made.server) as sink:
+        with pytest.raises(ReachError, match="certificate") as caught:
+            deliver(webhook(sink.url(scheme="https")), QUICK)
+        assert caught.value.attempts == 1
+        trusting = Patience(attempts=1, authorities=str(made.authority))
+        assert deliver(webhook(sink.url(scheme="https")), trusting).attempts == 1
+    assert len(sink.taken) == 1
+
+
+def test_neither_a_proxy_nor_a_login_of_the_machine_is_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login canary password canary\n", encoding="utf-8")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{closed_port()}")
+    with web_sink() as sink:
+        deliver(webhook(sink.url()), QUICK)
+    assert "Authorization" not in sink.taken[0].headers
+
+
+# --- Alertmanager ---------------------------------------------------------------------------------
+
+
+def test_an_alertmanager_is_sent_alerts_with_a_login_that_may_have_accents() -> None:
+    secrets = {"username": "noc", "password": "mật-khẩu"}
+    with web_sink() as sink:
+        deliver(outgoing("alertmanager", secrets, url=sink.url("/prefix/")), QUICK)
+    (taken,) = sink.taken
+    assert taken.path == "/prefix/api/v2/alerts"
+    assert json.loads(taken.body) == ALERTS
+    assert taken.headers["Authorization"].startswith("Basic ")
+
+
+# --- mail -----------------------------------------------------------------------------------------
+
+
+def mail(port: int, security: str, **secrets: Any) -> Outgoing:
+    vaulted = {"sender": SENDER, "addresses": [FIRST, SECOND]} | secrets
+    return outgoing("smtp", vaulted, server="127.0.0.1", port=port, security=MailSecurity(security))
+
+
+def test_a_mail_is_plain_text_and_a_page_to_all_addresses() -> None:
+    with mail_sink() as sink:
+        assert deliver(mail(sink.port, "none"), QUICK).note == ""
+    (sent,) = sink.mails
+    assert sink.envelopes == [(SENDER, (FIRST, SECOND))]
+    assert sent["Subject"] == LETTER.subject
+    assert sent["Auto-Submitted"] == "auto-generated"
+    plain, page = sent.get_body(("plain",)), sent.get_body(("html",))
+    assert plain is not None
+    assert page is not None
+    assert plain.get_content().replace("\r\n", "\n") == LETTER.plain
+    assert "mất hình" in page.get_content()
+
+
+@pytest.mark.parametrize("security", ["starttls", "implicit"])
+def test_a_login_is_sent_over_an_encrypted_way_only(tmp_path: Path, security: str) -> None:
+    made = certified(tmp_path)
+    login = ("noc", "Mat-khau-canary")
+    with mail_sink(tls=made.server, implicit=security == "implicit", login=login) as sink:
+        notice = mail(sink.port, security, username=login[0], password=login[1])
+        with pytest.raises(ReachError, match="certificate"):
+            deliver(notice, QUICK)
+        assert sink.logins == []
+        trusting = Patience(attempts=1, authorities=str(made.authority))
+        assert deliver(notice, trusting).attempts == 1
+        assert sink.logins == [login]
+        wrong = mail(sink.port, security, username=login[0], password="another-canary")
+        with pytest.raises(ReachError, match="refuses the login") as caught:
+            deliver(wrong, Patience(attempts=3, authorities=str(made.authority)))
+    assert caught.value.attempts == 1
+    assert len(sink.mails) == 1
+
+
+def test_a_server_without_encryption_gets_nothing() -> None:
+    with mail_sink() as sink, pytest.raises(ReachError, match="encryption"):
+        deliver(mail(sink.port, "starttls"), QUICK)
+    assert sink.mails == []
+
+
+def test_an_address_that_is_refused_keeps_the_notice_from_nobody_else() -> None:
+    with mail_sink(refused=frozenset({FIRST})) as sink:
+        assert deliver(mail(sink.port, "none"), QUICK).note == "1 of its 2 addresses were refused"
+    assert sink.envelopes == [(SENDER, (SECOND,))]
+
+
+def test_no_address_and_nothing_that_a_server_said_is_repeated() -> None:
+    with mail_sink(refused=frozenset({FIRST, SECOND})) as sink, pytest.raises(ReachError) as caught:
+        deliver(mail(sink.port, "none"), QUICK)
+    assert caught.value.attempts == 1
+    assert "canary" not in caught.value.reason + caught.value.hint + repr(caught.value)
+
+
+def test_a_mail_server_that_says_nothing_is_left() -> None:
+    with web_sink() as sink:  # it waits for a request, as the client waits for a greeting
+        began = time.monotonic()
+        with pytest.raises(ReachError):
+            deliver(mail(sink.port, "none"), SHORT)
+        assert time.monotonic() - began < 30.0
+
+
+@pytest.mark.parametrize(
+    "address", ["a@b.vn\r\nBcc: c@d.vn", "a@b.vn, c@d.vn", "Nguyễn <a@b.vn>", "a@b.vn\nSubject: x", "", "no address"]
+)
+def test_no_address_brings_a_line_of_its_own_into_the_head(address: str) -> None:
+    notice = mail(closed_port(), "none", addresses=[address])
+    with pytest.raises(ReachError, match="complete"):
+        deliver(notice, SHORT)
+
+
+def test_a_subject_brings_no_line_of_its_own_into_the_head() -> None:
+    hostile = replace(LETTER, subject="x\r\nBcc: canary@evil.example")
+    with mail_sink() as sink:
+        with pytest.raises(ReachError, match="complete"):
+            deliver(replace(mail(sink.port, "none"), letter=hostile), QUICK)
+        assert sink.mails == []
+
+
+def test_a_receiver_that_lacks_something_is_not_tried() -> None:
+    for lacking in (outgoing("webhook", {}, url="https://a.example"), outgoing("smtp", {"sender": SENDER})):
+        with pytest.raises(ReachError, match="complete"):
+            deliver(lacking, SHORT)
