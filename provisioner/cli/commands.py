@@ -26,6 +26,8 @@ _COMMANDS: dict[str, tuple[str, str, str]] = {
     "history": ("provisioner.cli.history", "history", "Show what was changed, by whom, and what became of it."),
     "import": ("provisioner.cli.import_", "import_", "Read spreadsheets of provinces, checked cell by cell."),
     "keys": ("provisioner.cli.keys", "keys", "Make the keys and secrets that hosts and the vault hold."),
+    "metrics": ("provisioner.cli.metrics", "metrics", "Tell Prometheus what the last verification found."),
+    "monitoring": ("provisioner.cli.monitoring", "monitoring", "Write rules, routes and a dashboard for alerts."),
     "plan": ("provisioner.cli.plan", "plan", "Show what apply would change, and whom it would cut."),
     "quarantine": ("provisioner.cli.quarantine", "quarantine", "List refused passwords, or have them tried again."),
     "render": ("provisioner.cli.render", "render", "Write every file as it should lie on each host."),
@@ -36,6 +38,7 @@ _COMMANDS: dict[str, tuple[str, str, str]] = {
     "status": ("provisioner.cli.status", "status", "Show where facilities stand, and against which deadline."),
     "validate": ("provisioner.cli.validate", "validate", "Check the inventory and list every problem."),
     "verify": ("provisioner.cli.verify", "verify", "Prove that every camera path is up."),
+    "watch": ("provisioner.cli.watch", "watch", "Look again and again whether every path flows."),
 }
 
 COMMANDS = {name: CommandEntry(*row) for name, row in _COMMANDS.items()}

@@ -1,0 +1,85 @@
+"""Metrics of what verifications recorded: the last look at all, and looks at a part since."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from provisioner.base.errors import InventoryError, StateError
+from provisioner.history.place import StatePlace, state_place_of
+from provisioner.history.records import Operation, Recorded
+from provisioner.history.store import History, find_history
+from provisioner.hosts.document import UnreadableError
+from provisioner.inventory.loader.cache import cache_of
+from provisioner.inventory.loader.load import load
+from provisioner.inventory.model import Inventory
+from provisioner.monitoring.night import RecordedLook, night_sheet
+from provisioner.monitoring.sheet import Sheet
+
+MOST_PARTS: Final = 500
+"""So many of the newest runs are looked through for the last verification of all."""
+
+
+def place_of_inventory(root: Path, environment: Mapping[str, str], now: datetime) -> StatePlace:
+    """Where an inventory's history is; the inventory may have errors, as long as its id can be read.
+
+    Raises:
+        InventoryError: nothing can be read of it.
+    """
+    return state_place_of(environment, _read(root, environment, now).settings.id)
+
+
+def carriers_of(root: Path, environment: Mapping[str, str], now: datetime) -> tuple[str, ...]:
+    """The ids of an inventory's carriers.
+
+    Raises:
+        InventoryError: nothing can be read of it.
+    """
+    return tuple(sorted(_read(root, environment, now).carriers))
+
+
+def _read(root: Path, environment: Mapping[str, str], now: datetime) -> Inventory:
+    loaded = load(root, today=now.date(), cache=cache_of(root, environment))
+    inventory = loaded.in_brief or loaded.partial
+    if inventory is None:
+        raise InventoryError(f"the inventory {root} cannot be understood", hint="provisioner validate lists its errors")
+    return inventory
+
+
+def recorded_sheet(place: StatePlace, now: datetime) -> Sheet:
+    """The metrics of a history.
+
+    Raises:
+        StateError: there is a history, and it cannot be read.
+    """
+    history = find_history(place)
+    if history is None:
+        return night_sheet(place.inventory, (), now)
+    with closing(history):
+        looks = [_look(history, recorded) for recorded in _verifications(history)]
+    try:
+        return night_sheet(place.inventory, [look for look in looks if look is not None], now)
+    except UnreadableError as error:
+        message = f"a verification in {place.shown} is not as this program records them: {error}"
+        raise StateError(message, hint="provisioner history verify says whether it was changed") from None
+
+
+def _verifications(history: History) -> list[Recorded]:
+    """The newest verifications that ended, down to one that looked at all."""
+    ended = []
+    for recorded in history.past(MOST_PARTS).runs:
+        if recorded.run.operation is Operation.VERIFY and recorded.finished is not None:
+            ended.append(recorded)
+            if not recorded.run.limit:
+                break
+    return ended
+
+
+def _look(history: History, recorded: Recorded) -> RecordedLook | None:
+    document, run = history.document(recorded.run.id), recorded.run
+    if document is None or recorded.finished is None:
+        return None
+    return RecordedLook(run.started, recorded.finished, not run.limit, document)
