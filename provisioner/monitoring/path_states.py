@@ -181,7 +181,7 @@ class PathStates:
         relay = self._relays.get(host)
         if relay is None or relay.silent_since is not None:
             return ()
-        again = relay.visited is None or now - relay.visited >= VISIT_AGAIN
+        again = relay.visited is not None and now - relay.visited >= VISIT_AGAIN
         sites = {
             relay.targets[name].path.facility
             for name, one in relay.paths.items()

@@ -65,8 +65,7 @@ def watch_sheet(view: WatchView, facts: WatchFacts, shown: Shown) -> tuple[Sheet
     sheet.put(catalogue.WATCH_EVERY, facts.every_s)
     sheet.put(catalogue.WATCH_BEGAN, facts.began.timestamp())
     sheet.put(catalogue.WATCH_LOADED, float(facts.current))
-    told = Shown(_put_paths(sheet, view, shown.paths), _put_incidents(sheet, view, shown.incidents))
-    return sheet, told
+    return sheet, Shown(_put_paths(sheet, view, shown.paths), _put_incidents(sheet, view, shown.incidents))
 
 
 def _by_place(view: WatchView) -> dict[tuple[str, str], dict[Verdict, int]]:
@@ -78,12 +77,12 @@ def _by_place(view: WatchView) -> dict[tuple[str, str], dict[Verdict, int]]:
 
 def _put_paths(sheet: Sheet, view: WatchView, before: Mapping[Labels, datetime]) -> dict[Labels, datetime]:
     now = {_labels_of(one): STATES[one.verdict] for one in view.standing if one.verdict is not Verdict.UP}
-    told = _lasting(now, before, view.at)
+    lasting = _lasting(now, before, view.at)
     room = sheet.room - MOST_INCIDENTS - len(view.relays)
-    for labels in list(told)[:room]:
+    for labels in list(lasting)[:room]:
         sheet.put(catalogue.WATCH_PATH_STATE, now.get(labels, 0), **dict(labels))
-    sheet.put(catalogue.WATCH_LEFT_OUT, max(0, len(told) - room))
-    return told
+    sheet.put(catalogue.WATCH_LEFT_OUT, max(0, len(lasting) - room))
+    return lasting
 
 
 def _labels_of(one: PathVerdict) -> Labels:
@@ -102,11 +101,11 @@ def _put_incidents(sheet: Sheet, view: WatchView, before: Mapping[Labels, dateti
     now: dict[Labels, int] = {}
     for labels, size in broken(view):
         now[labels] = now.get(labels, 0) + size
-    told = _lasting(now, before, view.at)
-    for labels in list(told)[:MOST_INCIDENTS]:
+    lasting = _lasting(now, before, view.at)
+    for labels in list(lasting)[:MOST_INCIDENTS]:
         sheet.put(catalogue.WATCH_INCIDENT, now.get(labels, 0), **dict(labels))
-    sheet.put(catalogue.WATCH_INCIDENTS_LEFT_OUT, max(0, len(told) - MOST_INCIDENTS))
-    return told
+    sheet.put(catalogue.WATCH_INCIDENTS_LEFT_OUT, max(0, len(lasting) - MOST_INCIDENTS))
+    return lasting
 
 
 def broken(view: WatchView) -> Iterator[tuple[Labels, int]]:
