@@ -26,17 +26,18 @@ class Sheet:
 
     inventory: str
     metrics: tuple[Metric, ...]
-    _samples: dict[str, list[tuple[tuple[str, ...], float]]] = field(default_factory=dict)
+    _samples: dict[str, dict[tuple[str, ...], float]] = field(default_factory=dict)
 
     def put(self, metric: Metric, value: float, **labels: str) -> None:
-        """Add a sample.
+        """Add a sample; of the same labels the last one counts.
 
         Raises:
             ValueError: its labels are not those of the catalogue.
         """
         if metric not in self.metrics or tuple(labels) != metric.labels:
             raise ValueError(f"{metric.name} has the labels {metric.labels}, not {tuple(labels)}")
-        self._samples.setdefault(metric.name, []).append((tuple(labels.values()), value))
+        # Of two that are the same once they are clean one is told: Prometheus takes nothing where one stands twice.
+        self._samples.setdefault(metric.name, {})[tuple(map(_clean, labels.values()))] = value
 
     @property
     def count(self) -> int:
@@ -56,8 +57,8 @@ class Sheet:
         """The metrics with their samples, in the order of the catalogue."""
         for metric in self.metrics:
             family = GaugeMetricFamily(metric.name, metric.help, labels=("inventory", *metric.labels))
-            for labels, value in self._samples.get(metric.name, ()):
-                family.add_metric([_clean(text) for text in (self.inventory, *labels)], value)
+            for labels, value in self._samples.get(metric.name, {}).items():
+                family.add_metric((self.inventory, *labels), value)
             yield family
 
 
