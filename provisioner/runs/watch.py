@@ -84,6 +84,7 @@ class Watch:
         self._failures = 0
         self._failure: Exception | None = None
         self._warnings: list[str] = []
+        self._ended = False
 
     # --- what it knows ----------------------------------------------------------------------------
 
@@ -129,7 +130,7 @@ class Watch:
                     if self._failure is not None:
                         raise self._failure
             finally:
-                stop.set()
+                self._ended = True
                 pool.shutdown(wait=False, cancel_futures=True)
                 self._close()
 
@@ -168,7 +169,8 @@ class Watch:
     def _guarded(self, work: Callable[..., None], *arguments: object) -> None:
         """Do a part of the work; what goes wrong in it ends the watch, and is told as a command's failure is."""
         try:
-            work(*arguments)
+            if not self._ended:
+                work(*arguments)
         except Exception as error:  # noqa: BLE001 (raised again where the loop runs)
             self._failure = self._failure or error
 
