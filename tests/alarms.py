@@ -22,7 +22,7 @@ from typing import Any, Final
 
 from provisioner.monitoring.kit import kit
 from provisioner.monitoring.routes import EVERYTHING
-from provisioner.monitoring.scrape import Places
+from provisioner.monitoring.scrape import ScrapePlaces
 
 PACKAGES: Final = {
     "prometheus": "prometheus",
@@ -143,7 +143,7 @@ def alarms(
     with ExitStack() as stack:
         sink = stack.enter_context(_sink(heard))
         addresses = {name: f"http://127.0.0.1:{sink}/{name or 'all'}" for name in (EVERYTHING, *carriers)}
-        places = Places(f"127.0.0.1:{watch}", f"127.0.0.1:{node}", f"127.0.0.1:{other}")
+        places = ScrapePlaces(f"127.0.0.1:{watch}", f"127.0.0.1:{node}", f"127.0.0.1:{other}")
         for name, text in kit(places, addresses).items():
             for before, after in HASTE if haste else ():
                 text = text.replace(before, after)  # noqa: PLW2901

@@ -17,10 +17,10 @@ from provisioner.cli.output import print_document, print_warning
 from provisioner.cli.word import Place
 from provisioner.monitoring.kit import kit
 from provisioner.monitoring.routes import EVERYTHING
-from provisioner.monitoring.scrape import Places
+from provisioner.monitoring.scrape import ScrapePlaces
 from provisioner.runs.recorded_metrics import carriers_of
 
-_USUAL = Places()
+_USUAL = ScrapePlaces()
 
 
 @click.command()
@@ -54,7 +54,7 @@ def monitoring(
     """
     invocation.refuse_proposed(folder)
     addresses = _addresses(webhooks, carriers_of(invocation.inventory, invocation.env, now()))
-    files = kit(Places(_endpoint(watch), _endpoint(node), _endpoint(alertmanager)), addresses)
+    files = kit(ScrapePlaces(_endpoint(watch), _endpoint(node), _endpoint(alertmanager)), addresses)
     _write(folder, files, force=force)
     if invocation.json:
         print_document({"schema": "provisioner/monitoring", "version": 1, "files": [str(folder / n) for n in files]})

@@ -20,7 +20,7 @@ from provisioner.monitoring.night import Labels
 from provisioner.monitoring.watch_view import WatchView
 from provisioner.monitoring.watched import broken
 from provisioner.pipeline import Session
-from provisioner.runs.watch import News, Pace, Watch
+from provisioner.runs.watch import News, Pace, PathWatch
 from provisioner.runs.watch_endpoint import METRICS, endpoint_of, served
 from provisioner.runs.watch_visits import Watched, watched
 from provisioner.verify.result import Verdict
@@ -64,7 +64,7 @@ def watch(invocation: Invocation, limits: tuple[str, ...], listen: str | None, e
     first = Session(invocation.inventory, invocation.env, today())
     inventory = watched(first, limit, first.runner)
     pace = Pace(timedelta(seconds=every))
-    one = Watch(inventory, pace, lambda known: _as_it_is_now(invocation, limit, known))
+    one = PathWatch(inventory, pace, lambda known: _as_it_is_now(invocation, limit, known))
 
     def tell(news: News) -> None:
         if not invocation.json:
@@ -107,7 +107,7 @@ def _named(labels: Labels) -> str:
     return f"{names['layer']} {names['object']}: {names['cause']}"
 
 
-def _end(invocation: Invocation, one: Watch, *, by_time: bool) -> int:
+def _end(invocation: Invocation, one: PathWatch, *, by_time: bool) -> int:
     view = one.view()
     flowing = view.number(Verdict.UP)
     if invocation.json:
@@ -120,7 +120,7 @@ def _end(invocation: Invocation, one: Watch, *, by_time: bool) -> int:
     return int(by_time and unexcused > 0)
 
 
-def _document(one: Watch, view: WatchView) -> Document:
+def _document(one: PathWatch, view: WatchView) -> Document:
     return {
         "schema": "provisioner/watch",
         "version": 1,

@@ -75,7 +75,7 @@ INCIDENT_PATHS = Metric(
     "provisioner_incident_paths",
     "Paths that hang on one broken thing, by the last verification.",
     _INCIDENT_LABELS,
-    f"1 an incident, {MOST_INCIDENTS} at most",
+    f"{MOST_INCIDENTS} at most",
 )
 INCIDENTS_LEFT_OUT = Metric(
     "provisioner_incidents_left_out", "Incidents that are not among these metrics, for their number.", (), _ONE
@@ -112,7 +112,7 @@ WATCH_PATH_STATE = Metric(
     "State of a path that does not flow: 1 flapping, 2 unknown, 3 down, 4 maintenance, 5 quarantined;"
     " 0 for a while after it flows again.",
     ("path", "carrier", "province", "facility", "host", "layer", "object"),
-    "1 a path that does not flow",
+    "1 a path that stands",
 )
 WATCH_PATHS = Metric(
     "provisioner_watch_paths", "Watched paths by state.", ("carrier", "province", "state"), "6 a carrier and province"
@@ -121,7 +121,7 @@ WATCH_INCIDENT = Metric(
     "provisioner_watch_incident_paths",
     "Paths that hang on one broken thing now; 0 for a while after it is mended.",
     _INCIDENT_LABELS,
-    f"1 an incident, {MOST_INCIDENTS} at most",
+    f"{MOST_INCIDENTS} at most",
 )
 WATCH_INCIDENTS_LEFT_OUT = Metric(
     "provisioner_watch_incidents_left_out", "Incidents that are not among these metrics, for their number.", (), _ONE

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from provisioner.monitoring.dashboard import dashboard_file
 from provisioner.monitoring.routes import routes_file
 from provisioner.monitoring.rules import rules_file
-from provisioner.monitoring.scrape import RULES, Places, prometheus_file
+from provisioner.monitoring.scrape import RULES, ScrapePlaces, prometheus_file
 
 
-def kit(places: Places, addresses: Mapping[str, str]) -> dict[str, str]:
+def kit(places: ScrapePlaces, addresses: Mapping[str, str]) -> dict[str, str]:
     """Every file's text.
 
     Args:

@@ -14,7 +14,7 @@ WATCH_PORT: Final = 9464
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class ScrapePlaces:
     """Where Prometheus finds what, each as `address:port`."""
 
     watch: str = f"127.0.0.1:{WATCH_PORT}"
@@ -22,7 +22,7 @@ class Places:
     alertmanager: str = "127.0.0.1:9093"
 
 
-def prometheus_file(places: Places) -> str:
+def prometheus_file(places: ScrapePlaces) -> str:
     """The configuration; who has one already takes the two jobs and the file of rules out of it."""
     config: Document = {
         "global": {"scrape_interval": "30s", "evaluation_interval": "30s"},

@@ -23,7 +23,7 @@ LINGER: Final = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class ShownSeries:
     """Series that were shown, each with the last moment at which it was more than 0."""
 
     paths: Mapping[Labels, datetime] = field(default_factory=dict)
@@ -44,7 +44,7 @@ class WatchFacts:
     current: bool = True
 
 
-def watch_sheet(view: WatchView, facts: WatchFacts, shown: Shown) -> tuple[Sheet, Shown]:
+def watch_sheet(view: WatchView, facts: WatchFacts, shown: ShownSeries) -> tuple[Sheet, ShownSeries]:
     """The metrics of a watch, and which series are to be told next time as well.
 
     Args:
@@ -65,7 +65,7 @@ def watch_sheet(view: WatchView, facts: WatchFacts, shown: Shown) -> tuple[Sheet
     sheet.put(catalogue.WATCH_EVERY, facts.every_s)
     sheet.put(catalogue.WATCH_BEGAN, facts.began.timestamp())
     sheet.put(catalogue.WATCH_LOADED, float(facts.current))
-    return sheet, Shown(_put_paths(sheet, view, shown.paths), _put_incidents(sheet, view, shown.incidents))
+    return sheet, ShownSeries(_put_paths(sheet, view, shown.paths), _put_incidents(sheet, view, shown.incidents))
 
 
 def _by_place(view: WatchView) -> dict[tuple[str, str], dict[Verdict, int]]:

@@ -22,7 +22,7 @@ from provisioner.monitoring.flow import FlowLook
 from provisioner.monitoring.night import Labels
 from provisioner.monitoring.path_states import PathStates
 from provisioner.monitoring.watch_view import WatchView
-from provisioner.monitoring.watched import Shown, WatchFacts, broken, watch_sheet
+from provisioner.monitoring.watched import ShownSeries, WatchFacts, broken, watch_sheet
 from provisioner.runs.watch_visits import Watched
 from provisioner.verify.result import PathVerdict
 from provisioner.verify.wanted import PathToCheck
@@ -57,7 +57,7 @@ class News:
 
 
 @dataclass
-class Watch:
+class PathWatch:
     """One watch over one inventory.
 
     Attributes:
@@ -79,7 +79,7 @@ class Watch:
         self._lock = threading.Lock()
         self._states = PathStates(self.inventory.targets, self.inventory.windows)
         self._busy: set[str] = set()
-        self._shown = Shown()
+        self._shown = ShownSeries()
         self._reloaded = self.began
         self._failures = 0
         self._failure: Exception | None = None

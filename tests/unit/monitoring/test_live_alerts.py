@@ -11,7 +11,7 @@ from pathlib import Path
 from prometheus_client import Metric as Family
 
 from provisioner.monitoring.watch_view import RelayView, WatchView
-from provisioner.monitoring.watched import Shown, WatchFacts, watch_sheet
+from provisioner.monitoring.watched import ShownSeries, WatchFacts, watch_sheet
 from provisioner.runs.watch_endpoint import served
 from provisioner.verify.incidents import incidents_of
 from provisioner.verify.result import Cause, Incident, Layer, PathVerdict, Verdict
@@ -47,7 +47,7 @@ class Stage:
 
     standing: tuple[PathVerdict, ...] = ()
     beside: tuple[Incident, ...] = ()
-    shown: Shown = field(default_factory=Shown)
+    shown: ShownSeries = field(default_factory=ShownSeries)
 
     def families(self) -> Iterator[Family]:
         now = datetime.now(UTC)

@@ -18,7 +18,7 @@ from provisioner.monitoring.dashboard import dashboard_file
 from provisioner.monitoring.kit import kit
 from provisioner.monitoring.routes import EVERYTHING, routes_file
 from provisioner.monitoring.rules import rules_file
-from provisioner.monitoring.scrape import Places
+from provisioner.monitoring.scrape import ScrapePlaces
 from tests.alarms import checked
 
 HERE = Path(__file__).parent
@@ -35,7 +35,7 @@ def rules() -> list[dict[str, Any]]:
 
 
 def test_promtool_takes_configuration_and_rules(tmp_path: Path) -> None:
-    for name, text in kit(Places(), ADDRESSES).items():
+    for name, text in kit(ScrapePlaces(), ADDRESSES).items():
         (tmp_path / name).write_text(text, encoding="utf-8")
     printed = checked("promtool", "check", "config", str(tmp_path / "prometheus.yml"))
     assert f"{len(rules())} rules found" in printed

@@ -19,7 +19,7 @@ from provisioner.monitoring import path_states
 from provisioner.monitoring.sheet import exposition
 from provisioner.pipeline import Session
 from provisioner.runs import watch as watch_module
-from provisioner.runs.watch import News, Pace, Watch
+from provisioner.runs.watch import News, Pace, PathWatch
 from provisioner.runs.watch_visits import Watched, watched
 from provisioner.verify import standing
 from provisioner.verify.result import Verdict
@@ -35,7 +35,7 @@ STILL = "bac-giang/kcl-bg-001/cam-01/sub"
 class Watching:
     """A watch that runs beside a test."""
 
-    one: Watch
+    one: PathWatch
     controller: RecordingController
     stop: threading.Event = field(default_factory=threading.Event)
     news: list[News] = field(default_factory=list)
@@ -98,7 +98,7 @@ def started(controller: RecordingController, hosts: WatchedHosts | None = None) 
         now = session(controller)
         return None if now.digest == known.digest else watched(now, Limit(), runner)
 
-    return Watching(Watch(inventory, QUICK, reload), controller)
+    return Watching(PathWatch(inventory, QUICK, reload), controller)
 
 
 def run_beside(watching: Watching) -> threading.Thread:
@@ -239,7 +239,7 @@ def test_an_error_of_ours_ends_it_and_is_told(controller: RecordingController) -
     def reload(_known: Watched) -> Watched | None:
         raise KeyError("a defect")
 
-    watching = Watching(Watch(inventory, replace(QUICK, reload=timedelta(0)), reload), controller)
+    watching = Watching(PathWatch(inventory, replace(QUICK, reload=timedelta(0)), reload), controller)
     run_beside(watching).join(60)
     assert [type(error) for error in watching.error] == [KeyError]
 
