@@ -32,6 +32,8 @@ MOST_TOGETHER: Final = 50
 _AT_ONCE: Final = 32
 _MOMENT_S: Final = 0.25
 _NEWS_S: Final = 1.0
+# Of a country of which a third stands still it takes most of a second to say what is one thing.
+_NEWS_SHARE: Final = 10
 _MOST_FAILURES: Final = 3
 
 Reload = Callable[[Watched], Watched | None]
@@ -124,8 +126,10 @@ class PathWatch:
                 while not stop.is_set() and (end is None or time.monotonic() < end):
                     self._submit(pool)
                     if time.monotonic() >= next_news:
-                        next_news = time.monotonic() + _NEWS_S
+                        begun = time.monotonic()
                         known = self._tell(tell, known)
+                        took_s = time.monotonic() - begun
+                        next_news = begun + max(_NEWS_S, _NEWS_SHARE * took_s)
                     stop.wait(_MOMENT_S)
                     if self._failure is not None:
                         raise self._failure

@@ -22,6 +22,7 @@ from provisioner.monitoring.night import RecordedLook, night_sheet
 from provisioner.monitoring.sheet import Sheet, exposition
 from provisioner.verify.result import Cause, Layer, Verdict
 from tests.alarms import checked
+from tests.hostile import VIEWER
 
 REPORTS = Path(__file__).parents[2] / "golden/report"
 NIGHT_AT = datetime(2021, 5, 12, 1, tzinfo=UTC)
@@ -211,6 +212,7 @@ CANARY = "canary-Nguyen-Van-A-0912345678"
 WORDS = st.text(max_size=12)
 
 
+@VIEWER
 def test_what_a_document_says_beside_is_in_no_metric() -> None:
     document = report("mixed")
     for path in document["paths"]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,7 +17,8 @@ from provisioner.monitoring.watch_view import WatchView, verdict_on
 from provisioner.verify.maintenance import Window
 from provisioner.verify.result import Cause, Layer, PathVerdict, Trouble, Verdict
 from provisioner.verify.wanted import PathToCheck, select
-from tests.unit.verify.world import RELAY, state
+from tests.hostile import RELAY as RELAY_IN_OTHER_HANDS
+from tests.unit.verify.world import PATHS, RELAY, relay_spec, state
 
 NOON = datetime(2021, 5, 12, 5, tzinfo=UTC)
 EVERY = timedelta(seconds=10)
@@ -185,6 +188,34 @@ def test_another_inventory_keeps_what_is_known_of_the_paths_that_stay() -> None:
     one.look(replace(looked(70), host="nobody"))
 
 
+def test_a_round_of_looks_at_a_country_costs_a_part_of_its_ten_seconds(capsys: pytest.CaptureFixture[str]) -> None:
+    spec, path = relay_spec(), PATHS[4]
+    country = [
+        PathToCheck(
+            replace(spec, id=f"relay-{relay:02}"),
+            path._replace(name=f"p-{relay:02}/kcl-{relay:02}-{n // 10:03}/cam-{n % 10}/sub", camera=f"cam-{n % 10}"),
+            (),
+        )
+        for relay in range(87)
+        for n in range(1150)
+    ]
+    one, seconds = PathStates(country, ()), {}
+    for number, share in enumerate((0.0, 0.01, 0.01, 0.3)):
+        begun = time.process_time()
+        for host in one.hosts:
+            names = list(one.targets(host))
+            flows = {name: place >= share * len(names) for place, name in enumerate(names)}
+            document = {"unit": "active", "api_error": "", "flows": flows, "seconds": 2.0}
+            answered = HostAnswer(host, CallOutcome.ANSWERED, document)
+            one.look(flow_in(answered, names, at(10 * number), 2.0))
+        seconds[share] = time.process_time() - begun
+    with capsys.disabled():
+        words = ", ".join(f"{share:.0%} still: {cost:.2f} s" for share, cost in seconds.items())
+        print(f"\none round of looks at {len(country)} paths on 87 relays: {words}")  # noqa: T201 (a figure of the page)
+    assert one.view(at(31)).total == len(country)
+    assert seconds[0.01] < 5
+
+
 # --- what hosts say -------------------------------------------------------------------------------
 
 
@@ -207,6 +238,7 @@ JUNK = st.recursive(
 )
 
 
+@RELAY_IN_OTHER_HANDS
 @given(st.dictionaries(st.sampled_from(["unit", "api_error", "flows", "seconds", "other"]), JUNK))
 def test_whatever_a_relay_answers_is_a_look_or_none(document: dict[str, object]) -> None:
     look = answer(document)

@@ -14,6 +14,7 @@ from provisioner.base.errors import StateError, UsageError
 from provisioner.monitoring.catalogue import NIGHT, WRITTEN_AT
 from provisioner.monitoring.sheet import Sheet
 from provisioner.runs.watch_endpoint import endpoint_of, served
+from tests.hostile import VIEWER
 
 
 def families() -> Iterable[Family]:
@@ -32,6 +33,7 @@ def asked(port: int, method: str = "GET", path: str = "/metrics", host: str = ""
         connection.close()
 
 
+@VIEWER
 def test_metrics_are_read_and_nothing_else() -> None:
     with served(("127.0.0.1", 0), families) as port:
         status, text = asked(port)
@@ -86,6 +88,7 @@ def test_any_other_place_is_refused(text: str) -> None:
         endpoint_of(text)
 
 
+@VIEWER
 @given(st.text(max_size=30))
 def test_no_text_makes_it_listen_on_the_network(text: str) -> None:
     try:
