@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from provisioner.desired.spec import HostSpec
 from provisioner.hosts.document import Fields, UnreadableError, fields_of
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
 from provisioner.verify import words
+from provisioner.verify.wanted import PathToCheck
 
 if TYPE_CHECKING:  # the host's own package: its types are for the type checker, the module is not installed here
     from provisioner_host import wire
@@ -48,10 +48,10 @@ class FlowLook:
         return not self.error
 
 
-def flow_call(spec: HostSpec, paths: Collection[str]) -> HostCall:
-    """The call that asks a relay, over the connection of the look before."""
-    request: wire.FlowLookRequest = {"operation": "flow", "paths": sorted(paths), "sample_s": SAMPLE_S}
-    return HostCall(spec, request, shares=True)
+def flow_call(targets: Mapping[str, PathToCheck]) -> HostCall:
+    """The call that asks a relay about paths of its own, over the connection of the look before."""
+    request: wire.FlowLookRequest = {"operation": "flow", "paths": sorted(targets), "sample_s": SAMPLE_S}
+    return HostCall(next(iter(targets.values())).relay, request, shares=True)
 
 
 def flow_in(answer: HostAnswer, paths: Collection[str], at: datetime, seconds: float) -> FlowLook:

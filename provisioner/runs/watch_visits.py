@@ -62,7 +62,7 @@ class Watched:
         Raises:
             HostError: what carries calls did not work.
         """
-        calls = [flow_call(next(iter(of.values())).relay, of) for of in targets.values()]
+        calls = [flow_call(of) for of in targets.values()]
         at, begun = datetime.now(UTC), time.monotonic()
         for answer in _answers(self.runner, calls, LOOK_TIMEOUT_S):
             yield flow_in(answer, targets[answer.host].keys(), at, time.monotonic() - begun)

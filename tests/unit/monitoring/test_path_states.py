@@ -226,7 +226,7 @@ def answer(document: object) -> FlowLook:
 def test_an_answer_says_what_flows_and_nothing_of_what_nobody_asked() -> None:
     look = answer({"unit": "active", "api_error": "", "flows": {LONELY: True, "x/y/z/sub": True}, "seconds": 2.0})
     assert (look.flowing, look.standing, look.is_known) == (frozenset({LONELY}), frozenset(), True)
-    call = flow_call(TARGETS[0].relay, NAMES)
+    call = flow_call({target.path.name: target for target in TARGETS})
     assert call.request["paths"] == sorted(NAMES)
     assert call.shares
 
