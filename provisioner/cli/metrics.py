@@ -15,7 +15,7 @@ from provisioner.cli.word import Place
 from provisioner.history.place import StatePlace
 from provisioner.monitoring.catalogue import VERIFIED_AT
 from provisioner.monitoring.sheet import Sheet, exposition
-from provisioner.runs.recorded_metrics import place_of_inventory, recorded_sheet
+from provisioner.runs.recorded_metrics import RecordedMetrics, place_of_inventory
 from provisioner.runs.watch_endpoint import METRICS, endpoint_of, served
 
 
@@ -28,7 +28,8 @@ def metrics(invocation: Invocation, out: Path | None, listen: str | None) -> int
 
     One state series a path, all else counted by carrier, province, facility and host; no names of facilities, no
     person, no secret. With --out into the folder of a node exporter's text files, at the end of each night; with
-    --listen over HTTP, read anew for each request. Asks no host. `provisioner monitoring` writes the rules for it.
+    --listen over HTTP, made anew once a verification was recorded. Asks no host. `provisioner monitoring` writes the
+    rules for it.
 
     Example: provisioner -i DIR metrics --out /var/lib/prometheus/node-exporter/provisioner.prom
     """
@@ -40,7 +41,7 @@ def metrics(invocation: Invocation, out: Path | None, listen: str | None) -> int
     place = place_of_inventory(invocation.inventory, invocation.env, now())
     if listen is not None:
         return _listen(endpoint_of(listen), place)
-    sheet = recorded_sheet(place, now())
+    sheet = RecordedMetrics(place).sheet(now())
     text = exposition(sheet.families())
     if out is not None:
         _write(out, text)
@@ -77,8 +78,9 @@ def _print(invocation: Invocation, sheet: Sheet, text: bytes, out: Path | None) 
 
 
 def _listen(endpoint: tuple[str, int], place: StatePlace) -> int:
-    recorded_sheet(place, now())  # what cannot be read is told now, and not to whoever asks
-    with ended_by_signal() as stop, served(endpoint, lambda: recorded_sheet(place, now()).families()) as port:
+    recorded = RecordedMetrics(place)
+    recorded.sheet(now())  # what cannot be read is told now, and not to whoever asks
+    with ended_by_signal() as stop, served(endpoint, lambda: recorded.sheet(now()).families()) as port:
         click.echo(f"serving http://{endpoint[0]}:{port}{METRICS}", err=True)
         stop.wait()
     return 0

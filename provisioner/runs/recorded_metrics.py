@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -49,22 +50,42 @@ def _read(root: Path, environment: Mapping[str, str], now: datetime) -> Inventor
     return inventory
 
 
-def recorded_sheet(place: StatePlace, now: datetime) -> Sheet:
-    """The metrics of a history.
+@dataclass
+class RecordedMetrics:
+    """The metrics of a history, made anew when a verification was recorded.
 
-    Raises:
-        StateError: there is a history, and it cannot be read.
+    Attributes:
+        place: where the history is.
     """
-    history = find_history(place)
-    if history is None:
-        return night_sheet(place.inventory, (), now)
-    with closing(history):
-        looks = [_look(history, recorded) for recorded in _verifications(history)]
-    try:
-        return night_sheet(place.inventory, [look for look in looks if look is not None], now)
-    except UnreadableError as error:
-        message = f"a verification in {place.shown} is not as this program records them: {error}"
-        raise StateError(message, hint="provisioner history verify says whether it was changed") from None
+
+    place: StatePlace
+    _runs: tuple[str, ...] | None = None
+    _sheet: Sheet | None = field(default=None, repr=False)
+
+    def sheet(self, now: datetime) -> Sheet:
+        """The metrics as they are now.
+
+        Raises:
+            StateError: there is a history, and it cannot be read.
+        """
+        history = find_history(self.place)
+        if history is None:
+            return night_sheet(self.place.inventory, (), now)
+        with closing(history):
+            newest = _verifications(history)
+            runs = tuple(recorded.run.id for recorded in newest)
+            if self._sheet is None or runs != self._runs:
+                self._sheet = self._made(history, newest, now)
+                self._runs = runs
+        return self._sheet
+
+    def _made(self, history: History, newest: Sequence[Recorded], now: datetime) -> Sheet:
+        looks = [look for recorded in newest if (look := _look(history, recorded)) is not None]
+        try:
+            return night_sheet(self.place.inventory, looks, now)
+        except UnreadableError as error:
+            message = f"a verification in {self.place.shown} is not as this program records them: {error}"
+            raise StateError(message, hint="provisioner history verify says whether it was changed") from None
 
 
 def _verifications(history: History) -> list[Recorded]:

@@ -10,15 +10,20 @@ import subprocess
 import sys
 import tempfile
 import time
+import zlib
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from provisioner.cli import watch as watch_module
+from provisioner.monitoring.sheet import exposition
+from provisioner.runs.recorded_metrics import RecordedMetrics
 from tests.alarms import checked, free_port, wait_for
 from tests.recorded import EXAMPLE, Printed, RecordingController, recording_controller
 
+NOON = datetime(2021, 5, 12, 5, tzinfo=UTC)
 SILENT = "bac-giang/kcl-bg-001/cam-01/sub"
 
 
@@ -108,6 +113,24 @@ def test_no_name_no_contact_and_no_secret_is_in_them(verified: RecordingControll
     assert len(names) > 3
     assert [name for name in names if name in text] == []
     assert not re.search(r"rtsp://|password|\b0\d{9}\b|192\.168\.", text)
+
+
+def test_what_is_served_is_of_the_newest_verification(verified: RecordingController) -> None:
+    recorded = RecordedMetrics(verified.place)
+    first = recorded.sheet(NOON)
+    assert recorded.sheet(NOON) is first, "nothing was recorded: nothing is read again"
+    verified.hosts.silent.clear()
+    assert verified.run("verify", "--once").code == 0
+    text = exposition(recorded.sheet(NOON).families()).decode()
+    assert all(line.endswith(" 0.0") for line in lines(text, "provisioner_path_state"))
+
+
+def test_a_verification_that_was_made_up_is_no_metrics(verified: RecordingController) -> None:
+    with verified.tampered() as connection:
+        connection.execute("UPDATE provisioner_documents SET packed = ?", (zlib.compress(b'{"paths": 7}'),))
+    printed = verified.run("metrics")
+    assert printed.code == 13
+    assert "not as this program records them" in printed.err
 
 
 @pytest.mark.parametrize(

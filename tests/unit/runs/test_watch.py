@@ -67,11 +67,16 @@ def session(controller: RecordingController) -> Session:
     return Session(controller.root, controller.environment, datetime.now(UTC).date())
 
 
-@pytest.fixture
-def controller(tmp_path: Path) -> RecordingController:
-    one = recording_controller(tmp_path)
+@pytest.fixture(scope="module")
+def _applied(tmp_path_factory: pytest.TempPathFactory) -> RecordingController:
+    one = recording_controller(tmp_path_factory.mktemp("applied"))
     assert one.run("apply", "--yes", "--allow", "trust=4").code == 0
     return one
+
+
+@pytest.fixture
+def controller(_applied: RecordingController, tmp_path: Path) -> RecordingController:
+    return _applied.copy(tmp_path)
 
 
 @pytest.fixture
