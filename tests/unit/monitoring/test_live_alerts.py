@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from prometheus_client import Metric as Family
 
+from provisioner.monitoring.night import RecordedLook, night_sheet
 from provisioner.monitoring.watch_view import RelayView, WatchView
 from provisioner.monitoring.watched import ShownSeries, WatchFacts, watch_sheet
 from provisioner.runs.watch_endpoint import served
@@ -120,3 +121,25 @@ def test_alerts_stay_when_the_watch_is_gone_and_that_is_an_alert(tmp_path: Path)
         active = {one["labels"]["alertname"] for one in heard.alerts()}
         assert {"ProvisionerSiteDown", "ProvisionerWatchDown"} <= active
         assert "ProvisionerSiteDown" not in {name for one in heard.resolved() for name in one.names("resolved")}
+
+
+def test_a_night_that_did_not_run_is_a_message_and_nothing_else_goes_by_what_is_old(tmp_path: Path) -> None:
+    ended = [datetime.now(UTC) - timedelta(hours=25)]
+    host = {"host": "edge-1", "outcome": "unreachable", "drift": None}
+
+    def night() -> Iterator[Family]:
+        document = {"paths": [], "incidents": [], "hosts": [host]}
+        looks = [RecordedLook(ended[0] - timedelta(hours=1), ended[0], whole=True, document=document)]
+        return night_sheet("example", looks, datetime.now(UTC)).families()
+
+    with (
+        served(("127.0.0.1", 0), Stage().families) as watch,
+        served(("127.0.0.1", 0), night) as node,
+        alarms(tmp_path, watch, node=node) as heard,
+    ):
+        wait_for(lambda: heard.names_firing() == {"ProvisionerHostNotVerified"}, "what the last night left")
+        ended[0] -= timedelta(hours=2)
+        wait_for(lambda: "ProvisionerNightMissed" in heard.names_firing(), "that a night is missing")
+        wait_for(lambda: any("ProvisionerHostNotVerified" in m.names("resolved") for m in heard.resolved()), "no more")
+        ended[0] = datetime.now(UTC)
+        wait_for(lambda: any("ProvisionerNightMissed" in m.names("resolved") for m in heard.resolved()), "it ran")
