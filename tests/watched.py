@@ -1,4 +1,4 @@
-"""Hosts in memory that also answer probes: every camera sends, unless a test says that it is silent."""
+"""Hosts in memory that also answer probes and looks: every camera sends, unless a test says that it is silent."""
 
 from __future__ import annotations
 
@@ -22,10 +22,18 @@ class WatchedHosts(SimulatedHosts):
     def call(self, calls: Sequence[HostCall], *, timeout_s: float) -> dict[str, HostAnswer]:
         """Answer every call; a probe with what a relay and a centre would tell of such cameras."""
         self._specs |= {call.spec.id: call.spec for call in calls}
-        probes = [call for call in calls if call.request["operation"] == "probe"]
-        others = [call for call in calls if call.request["operation"] != "probe"]
+        own = {"probe": self._probed, "flow": self._flows}
+        others = [call for call in calls if call.request["operation"] not in own]
         answers = super().call(others, timeout_s=timeout_s)
-        return answers | {call.spec.id: self._probed(call) for call in probes}
+        answered = (call for call in calls if call.request["operation"] in own)
+        return answers | {call.spec.id: own[call.request["operation"]](call) for call in answered}
+
+    def _flows(self, call: HostCall) -> HostAnswer:
+        if call.spec.id in self.hosts and not self.hosts[call.spec.id].reachable:
+            return HostAnswer(call.spec.id, CallOutcome.UNREACHABLE, error="no route")
+        flows = {name: name not in self.silent for name in call.request["paths"]}
+        answer = {"unit": "active", "api_error": "", "flows": flows, "seconds": 0.1}
+        return HostAnswer(call.spec.id, CallOutcome.ANSWERED, answer)
 
     def _probed(self, call: HostCall) -> HostAnswer:
         observed = replace(call, request={"operation": "observe", **call.request["observe"]})

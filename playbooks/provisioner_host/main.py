@@ -14,7 +14,7 @@ from provisioner_host.room import words_of
 from provisioner_host.shell import Failed, scrub
 
 if TYPE_CHECKING:
-    from provisioner_host.wire import Answer, ProbeAnswer, ProbeRequest, Request
+    from provisioner_host.wire import Answer, FlowLookAnswer, FlowLookRequest, ProbeAnswer, ProbeRequest, Request
 
 ANSWER = "PROVISIONER-ANSWER "
 
@@ -53,6 +53,12 @@ def _probe(request: ProbeRequest, folder: Path) -> ProbeAnswer:
     return probe.probe(request, folder)
 
 
+def _flow(request: FlowLookRequest, folder: Path) -> FlowLookAnswer:
+    from provisioner_host import flow  # noqa: PLC0415 (the same)
+
+    return flow.flow(request, folder)
+
+
 def _operation(request: Request, folder: Path) -> Answer:
     # Which request an operation takes is what its name says: the type checker cannot see that through a table.
     operations: dict[str, Callable[[Any, Path], Answer]] = {
@@ -65,6 +71,7 @@ def _operation(request: Request, folder: Path) -> Answer:
         "abort": confirm.abort,
         "status": confirm.status,
         "probe": _probe,
+        "flow": _flow,
     }
     name = request["operation"]
     if name not in operations:

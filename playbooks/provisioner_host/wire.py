@@ -144,6 +144,14 @@ class ProbeRequest(LimitsRequest):
     centre: NotRequired[CentreToProbe]
 
 
+class FlowLookRequest(TypedDict):
+    """Tell which paths flow, by two samples that are at most so long apart."""
+
+    operation: Literal["flow"]
+    paths: list[str]
+    sample_s: float
+
+
 class ProgramToInstall(TypedDict):
     """MediaMTX's program: where it belongs, whether it is in the bundle (`files/artefact`), and its checksum."""
 
@@ -261,6 +269,7 @@ Request = (
     ObserveRequest
     | KeysRequest
     | ProbeRequest
+    | FlowLookRequest
     | ApplyRequest
     | RollbackRequest
     | LookRequest
@@ -921,6 +930,15 @@ class ProbeAnswer(TypedDict):
     seconds: float
 
 
+class FlowLookAnswer(TypedDict):
+    """Which paths flow, by name; those that the relay has not got are left out."""
+
+    unit: str
+    api_error: str
+    flows: dict[str, bool]
+    seconds: float
+
+
 # --- a change -------------------------------------------------------------------------------------
 
 Outcome = Literal[
@@ -1044,4 +1062,4 @@ class ChangeAnswer(ChangeParts):
     notes: list[str]
 
 
-Answer = FactsAnswer | KeysAnswer | ProbeAnswer | ChangeAnswer
+Answer = FactsAnswer | KeysAnswer | ProbeAnswer | FlowLookAnswer | ChangeAnswer

@@ -26,6 +26,8 @@ _COMMANDS: dict[str, tuple[str, str, str]] = {
     "history": ("provisioner.cli.history", "history", "Show what was changed, by whom, and what became of it."),
     "import": ("provisioner.cli.import_", "import_", "Read spreadsheets of provinces, checked cell by cell."),
     "keys": ("provisioner.cli.keys", "keys", "Make the keys and secrets that hosts and the vault hold."),
+    "metrics": ("provisioner.cli.metrics", "metrics", "Tell Prometheus what the last verification found."),
+    "monitoring": ("provisioner.cli.monitoring", "monitoring", "Write rules, routes and a dashboard for alerts."),
     "nightly": ("provisioner.cli.nightly", "nightly", "Verify, find drift, report, and tell whom it concerns."),
     "notify": ("provisioner.cli.notify", "notify", "Tell receivers what the last verification found."),
     "plan": ("provisioner.cli.plan", "plan", "Show what apply would change, and whom it would cut."),
@@ -38,6 +40,7 @@ _COMMANDS: dict[str, tuple[str, str, str]] = {
     "status": ("provisioner.cli.status", "status", "Show where facilities stand, and against which deadline."),
     "validate": ("provisioner.cli.validate", "validate", "Check the inventory and list every problem."),
     "verify": ("provisioner.cli.verify", "verify", "Prove that every camera path is up."),
+    "watch": ("provisioner.cli.watch", "watch", "Look again and again whether every path flows."),
 }
 
 COMMANDS = {name: CommandEntry(*row) for name, row in _COMMANDS.items()}

@@ -1,9 +1,10 @@
-"""Ctrl-C and SIGTERM while hosts change: the first starts no further host, the second leaves at once."""
+"""Ctrl-C and SIGTERM: while hosts change the first starts no further host; what goes on until then ends with it."""
 
 from __future__ import annotations
 
 import contextlib
 import signal
+import threading
 from collections.abc import Iterator
 from types import FrameType
 
@@ -35,6 +36,24 @@ def stoppable() -> Iterator[Stop]:
             "once more leaves at once, and they return to last-good by themselves",
             err=True,
         )
+
+    before = {number: signal.signal(number, asked) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def ended_by_signal() -> Iterator[threading.Event]:
+    """An event that a first signal sets, which is how what goes on for ever is ended; a second leaves at once."""
+    stop = threading.Event()
+
+    def asked(_number: int, _frame: FrameType | None) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
 
     before = {number: signal.signal(number, asked) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

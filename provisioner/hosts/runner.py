@@ -91,6 +91,15 @@ class ExpectingRunner(Protocol):
         ...
 
 
+@runtime_checkable
+class ClosableRunner(Protocol):
+    """A `HostRunner` that keeps something open between calls."""
+
+    def close(self) -> None:
+        """End it; calls on their way have no answer any more."""
+        ...
+
+
 UNPROVED = "it has not proved that it is the host that was managed before; nothing was sent to it"
 
 

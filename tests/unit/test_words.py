@@ -12,8 +12,8 @@ ROOT = Path(__file__).parents[2]
 SOURCES = [ROOT / "provisioner", ROOT / "playbooks" / "provisioner_host"]
 EMPTY_WORDS = {"found", "told"}
 """Names that say nothing of what they hold."""
-WINGS_WITH_A_GERUND = {"importing"}
-"""`import` is a keyword, and the wing is as old as its command."""
+WINGS_WITH_A_GERUND = {"importing", "monitoring"}
+"""`import` is a keyword, and the wing is as old as its command; monitoring is the field's name for what it is."""
 NOUNS_IN_ING = {"keyring", "standing"}
 """Nouns that only end like a gerund: a ring of keys, and what a facility has come to."""
 

@@ -12,6 +12,7 @@ import time
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 
+from provisioner.base.errors import HostError
 from provisioner.desired.spec import HostSpec
 from provisioner.hosts.ansible.play import MAX_WORKERS, Play
 from provisioner.hosts.ansible.proof import Proofs
@@ -42,10 +43,13 @@ class AnsibleRunner:
         self._plays: list[Play] = []
         self._proofs = Proofs()
         self._lock = threading.Lock()
+        self._closed = False
         weakref.finalize(self, _close_all, self._plays)
 
     def close(self) -> None:
-        """End all plays, and remove what has travelled; hosts in flight finish by themselves."""
+        """End all plays, and remove what has travelled; hosts in flight finish by themselves. No call comes after."""
+        with self._lock:
+            self._closed = True
         _close_all(self._plays)
 
     def expect(self, specs: Sequence[HostSpec]) -> None:
@@ -55,6 +59,7 @@ class AnsibleRunner:
             HostError: there is no tmpfs for secrets.
         """
         with self._lock:
+            self._refuse_closed()
             new = [spec for spec in specs if not any(play.takes(spec) for play in self._plays)]
             # A larger play's workers end after one call, so that it has to know its calls.
             if new and len(new) <= MAX_WORKERS:
@@ -93,11 +98,21 @@ class AnsibleRunner:
     def _post(self, calls: Sequence[HostCall]) -> _Posted:
         """Every call to a worker that waits for one, or else to a new play's."""
         with self._lock:
+            self._refuse_closed()
             plays = {call.spec.id: play for call in calls for play in self._plays if play.takes(call.spec)}
             if new := [call.spec for call in calls if call.spec.id not in plays]:
                 self._plays.append(Play(new, self._templates, self._environment, self._proofs))
                 plays |= {spec.id: self._plays[-1] for spec in new}
             return {(play, play.post(call)): call for call in calls for play in (plays[call.spec.id],)}
+
+    def _refuse_closed(self) -> None:
+        """Start nothing that nobody would end.
+
+        Raises:
+            HostError: it was closed, by another thread.
+        """
+        if self._closed:
+            raise HostError("no host is called any more: the command ends")
 
     def _come(self, posted: _Posted) -> list[HostAnswer]:
         """Take what has come, off the posted calls too."""

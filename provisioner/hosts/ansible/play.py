@@ -43,7 +43,8 @@ _SAFE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._:-]*")
 # A worker is a process; a play of more hosts has its workers take one call each, and end.
 MAX_WORKERS = 50
 _CHILD = "provisioner.hosts.ansible.child"
-_GRACE_S = 3.0
+# What is to end by itself has that long on a busy machine; what is killed first leaves files behind.
+_GRACE_S = 10.0
 _LONGEST_ERROR = 600
 # What a path of a socket may be long at most (unix(7)), less what ssh adds to it for a moment.
 _MAX_SOCKET = 107 - 20

@@ -1,0 +1,135 @@
+"""`provisioner monitoring`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import click
+
+from provisioner.base.atomic_file import replace_file
+from provisioner.base.errors import UsageError
+from provisioner.base.nearest import did_you_mean
+from provisioner.base.printable import printable
+from provisioner.cli.context import Invocation, now
+from provisioner.cli.output import print_document, print_warning
+from provisioner.cli.word import Place
+from provisioner.monitoring.kit import kit
+from provisioner.monitoring.routes import EVERYTHING
+from provisioner.monitoring.scrape import ScrapePlaces
+from provisioner.runs.recorded_metrics import carriers_of
+
+_USUAL = ScrapePlaces()
+
+
+@click.command()
+@click.argument("folder", type=Place(path_type=Path), metavar="DIR")
+@click.option("--webhook", "webhooks", multiple=True, metavar="[CARRIER=]URL", help="Who hears of alerts. May repeat.")
+@click.option("--watch", default=_USUAL.watch, show_default=True, metavar="ADDRESS:PORT", help="The watch's metrics.")
+@click.option("--node", default=_USUAL.node, show_default=True, metavar="ADDRESS:PORT", help="The node exporter.")
+@click.option(
+    "--alertmanager", default=_USUAL.alertmanager, show_default=True, metavar="ADDRESS:PORT", help="Where alerts go."
+)
+@click.option("--force", is_flag=True, help="Overwrite files that are there.")
+@click.pass_obj
+def monitoring(
+    invocation: Invocation,
+    /,
+    folder: Path,
+    *,
+    webhooks: tuple[str, ...],
+    watch: str,
+    node: str,
+    alertmanager: str,
+    force: bool,
+) -> int:
+    """Write what Prometheus, Alertmanager and Grafana need to watch camera paths.
+
+    prometheus.yml (what is scraped), provisioner-rules.yml (recording and alert rules), alertmanager.yml (who hears,
+    and what hides what: one broken tunnel is one alert), grafana-dashboard.json. A webhook with a carrier hears of
+    that carrier alone, one without of everything. Asks no host, and holds no secret.
+
+    Example: provisioner -i DIR monitoring out/monitoring --webhook http://127.0.0.1:8080/alerts
+    """
+    invocation.refuse_proposed(folder)
+    addresses = _addresses(webhooks, carriers_of(invocation.inventory, invocation.env, now()))
+    files = kit(ScrapePlaces(_endpoint(watch), _endpoint(node), _endpoint(alertmanager)), addresses)
+    _write(folder, files, force=force)
+    if invocation.json:
+        print_document({"schema": "provisioner/monitoring", "version": 1, "files": [str(folder / n) for n in files]})
+    else:
+        for name in files:
+            click.echo(f"wrote {folder / name}")
+    if not addresses:
+        hint = "name who hears of them: --webhook URL, or put receivers into alertmanager.yml"
+        print_warning("no alert goes anywhere", hint, color=invocation.color)
+    return 0
+
+
+def _endpoint(text: str) -> str:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal() or not text.isprintable() or any(c in text for c in " /@'\""):
+        raise UsageError(f"{printable(text, 80)} is no address with a port", hint="write it as 127.0.0.1:9464")
+    return text
+
+
+def _addresses(webhooks: Iterable[str], carriers: tuple[str, ...]) -> dict[str, str]:
+    """Where alerts go, by carrier.
+
+    Raises:
+        UsageError: an address is none, holds a secret, or is of a carrier that is not there.
+    """
+    addresses: dict[str, str] = {}
+    for text in webhooks:
+        carrier, equals, url = text.partition("=")
+        if not equals or "/" in carrier:
+            carrier, url = EVERYTHING, text
+        elif carrier not in carriers:
+            hint = did_you_mean(carrier, carriers, f"carriers here are: {', '.join(carriers)}")
+            raise UsageError(f"--webhook: there is no carrier {printable(carrier, 80)}", hint=hint)
+        if carrier in addresses:
+            raise UsageError(f"--webhook: {carrier or 'everything'} has two addresses", hint="name one")
+        addresses[carrier] = _checked(url)
+    return addresses
+
+
+def _checked(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        is_address = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        parts, is_address = urlsplit(""), False
+    if not is_address or not url.isascii() or not url.isprintable() or " " in url:
+        hint = "write it as https://host:port/path"
+        raise UsageError("--webhook: that is no address of HTTP", hint=hint)
+    if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
+        hint = "put the token into a file of its own, and name that in alertmanager.yml (http_config, credentials_file)"
+        raise UsageError("--webhook: an address with a login or a query may hold a secret", hint=hint)
+    return url
+
+
+def _write(folder: Path, files: dict[str, str], *, force: bool) -> None:
+    """Write all files, or none where one is there that somebody may have changed.
+
+    Raises:
+        UsageError: one is there, or cannot be written.
+    """
+    there = [name for name, text in files.items() if (folder / name).exists() and not _holds(folder / name, text)]
+    if there and not force:
+        hint = "name another folder, or overwrite with --force"
+        raise UsageError(f"{folder / there[0]} is there already, and is another one", hint=hint)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in files.items():
+            replace_file(folder / name, text.encode(), mode=0o644)
+    except OSError as error:
+        hint = "make room, or name a folder that you can write to"
+        raise UsageError(f"{folder} cannot be written: {error.strerror}", hint=hint) from None
+
+
+def _holds(path: Path, text: str) -> bool:
+    try:
+        return path.read_text(encoding="utf-8") == text
+    except (OSError, UnicodeDecodeError):
+        return False

@@ -1,0 +1,121 @@
+"""What a watch knows, as metrics: what does not flow, what is broken, and how old that is. Pure.
+
+A series that went away would leave alerts with its last value until Prometheus forgets it. So what is mended stays at
+0 for a while, and rules may look back over a gap of the watch itself (`provisioner.monitoring.rules`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from provisioner.monitoring import catalogue
+from provisioner.monitoring.catalogue import MOST_INCIDENTS, STATES, WATCH
+from provisioner.monitoring.night import Labels, PathRow, incident_series
+from provisioner.monitoring.sheet import Sheet
+from provisioner.monitoring.watch_view import WatchView
+from provisioner.verify.result import PathVerdict, Verdict
+
+LINGER: Final = timedelta(minutes=15)
+"""So long a series of what is mended stays, at 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShownSeries:
+    """Series that were shown, each with the last moment at which it was more than 0."""
+
+    paths: Mapping[Labels, datetime] = field(default_factory=dict)
+    incidents: Mapping[Labels, datetime] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class WatchFacts:
+    """What is told of the watch itself.
+
+    Attributes:
+        current: whether it goes by the inventory as it is now.
+    """
+
+    inventory: str
+    began: datetime
+    every_s: float
+    current: bool = True
+
+
+def watch_sheet(view: WatchView, facts: WatchFacts, shown: ShownSeries) -> tuple[Sheet, ShownSeries]:
+    """The metrics of a watch, and which series are to be told next time as well.
+
+    Args:
+        view: what it knows.
+        facts: what is told of it.
+        shown: what was told the last time.
+    """
+    sheet = Sheet(facts.inventory, WATCH)
+    for (carrier, province), states in _by_place(view).items():
+        for verdict in Verdict:
+            sheet.put(
+                catalogue.WATCH_PATHS, states.get(verdict, 0), carrier=carrier, province=province, state=verdict.value
+            )
+    for relay in view.relays:
+        known = relay.known or facts.began
+        sheet.put(catalogue.WATCH_HOST_LOOKED, known.timestamp(), host=relay.host)
+        sheet.put(catalogue.WATCH_LOOK_S, relay.seconds, host=relay.host)
+    sheet.put(catalogue.WATCH_EVERY, facts.every_s)
+    sheet.put(catalogue.WATCH_BEGAN, facts.began.timestamp())
+    sheet.put(catalogue.WATCH_LOADED, float(facts.current))
+    return sheet, ShownSeries(_put_paths(sheet, view, shown.paths), _put_incidents(sheet, view, shown.incidents))
+
+
+def _by_place(view: WatchView) -> dict[tuple[str, str], dict[Verdict, int]]:
+    places: dict[tuple[str, str], dict[Verdict, int]] = {}
+    for (carrier, province, verdict), count in sorted(view.counts.items()):
+        places.setdefault((carrier, province), {})[verdict] = count
+    return places
+
+
+def _put_paths(sheet: Sheet, view: WatchView, before: Mapping[Labels, datetime]) -> dict[Labels, datetime]:
+    now = {_labels_of(one): STATES[one.verdict] for one in view.standing if one.verdict is not Verdict.UP}
+    lasting = _lasting(now, before, view.at)
+    room = sheet.room - MOST_INCIDENTS - len(view.relays)
+    for labels in list(lasting)[:room]:
+        sheet.put(catalogue.WATCH_PATH_STATE, now.get(labels, 0), **dict(labels))
+    sheet.put(catalogue.WATCH_LEFT_OUT, max(0, len(lasting) - room))
+    return lasting
+
+
+def _labels_of(one: PathVerdict) -> Labels:
+    return (
+        ("path", one.path),
+        ("carrier", one.carrier),
+        ("province", one.province),
+        ("facility", one.facility),
+        ("host", one.relay),
+        ("layer", one.layer.value if one.layer else ""),
+        ("object", one.object),
+    )
+
+
+def _put_incidents(sheet: Sheet, view: WatchView, before: Mapping[Labels, datetime]) -> dict[Labels, datetime]:
+    now: dict[Labels, int] = {}
+    for labels, size in broken(view):
+        now[labels] = now.get(labels, 0) + size
+    lasting = _lasting(now, before, view.at)
+    for labels in list(lasting)[:MOST_INCIDENTS]:
+        sheet.put(catalogue.WATCH_INCIDENT, now.get(labels, 0), **dict(labels))
+    sheet.put(catalogue.WATCH_INCIDENTS_LEFT_OUT, max(0, len(lasting) - MOST_INCIDENTS))
+    return lasting
+
+
+def broken(view: WatchView) -> Iterator[tuple[Labels, int]]:
+    """What is broken now: each by its labels, with the number of its paths."""
+    rows = (PathRow(one.path, one.carrier, one.province, one.facility, one.relay, one.verdict) for one in view.standing)
+    return incident_series(view.incidents, rows, {relay.host: relay.carrier for relay in view.relays})
+
+
+def _lasting(now: Iterable[Labels], before: Mapping[Labels, datetime], at: datetime) -> dict[Labels, datetime]:
+    """What there is now, and after it what went away within the last minutes."""
+    gone = {labels: last for labels, last in before.items() if at - last < LINGER}
+    fresh = dict.fromkeys(now, at)
+    return fresh | {labels: last for labels, last in gone.items() if labels not in fresh}

@@ -1,0 +1,106 @@
+"""Metrics of what verifications recorded: the last look at all, and looks at a part since."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from provisioner.base.errors import InventoryError, StateError
+from provisioner.history.place import StatePlace, state_place_of
+from provisioner.history.records import Operation, Recorded
+from provisioner.history.store import History, find_history
+from provisioner.hosts.document import UnreadableError
+from provisioner.inventory.loader.cache import cache_of
+from provisioner.inventory.loader.load import load
+from provisioner.inventory.model import Inventory
+from provisioner.monitoring.night import RecordedLook, night_sheet
+from provisioner.monitoring.sheet import Sheet
+
+MOST_PARTS: Final = 500
+"""So many of the newest runs are looked through for the last verification of all."""
+
+
+def place_of_inventory(root: Path, environment: Mapping[str, str], now: datetime) -> StatePlace:
+    """Where an inventory's history is; the inventory may have errors, as long as its id can be read.
+
+    Raises:
+        InventoryError: nothing can be read of it.
+    """
+    return state_place_of(environment, _read(root, environment, now).settings.id)
+
+
+def carriers_of(root: Path, environment: Mapping[str, str], now: datetime) -> tuple[str, ...]:
+    """The ids of an inventory's carriers.
+
+    Raises:
+        InventoryError: nothing can be read of it.
+    """
+    return tuple(sorted(_read(root, environment, now).carriers))
+
+
+def _read(root: Path, environment: Mapping[str, str], now: datetime) -> Inventory:
+    loaded = load(root, today=now.date(), cache=cache_of(root, environment))
+    inventory = loaded.in_brief or loaded.partial
+    if inventory is None:
+        raise InventoryError(f"the inventory {root} cannot be understood", hint="provisioner validate lists its errors")
+    return inventory
+
+
+@dataclass
+class RecordedMetrics:
+    """The metrics of a history, made anew when a verification was recorded.
+
+    Attributes:
+        place: where the history is.
+    """
+
+    place: StatePlace
+    _runs: tuple[str, ...] | None = None
+    _sheet: Sheet | None = field(default=None, repr=False)
+
+    def sheet(self, now: datetime) -> Sheet:
+        """The metrics as they are now.
+
+        Raises:
+            StateError: there is a history, and it cannot be read.
+        """
+        history = find_history(self.place)
+        if history is None:
+            return night_sheet(self.place.inventory, (), now)
+        with closing(history):
+            newest = _verifications(history)
+            runs = tuple(recorded.run.id for recorded in newest)
+            if self._sheet is None or runs != self._runs:
+                self._sheet = self._made(history, newest, now)
+                self._runs = runs
+        return self._sheet
+
+    def _made(self, history: History, newest: Sequence[Recorded], now: datetime) -> Sheet:
+        looks = [look for recorded in newest if (look := _look(history, recorded)) is not None]
+        try:
+            return night_sheet(self.place.inventory, looks, now)
+        except UnreadableError as error:
+            message = f"a verification in {self.place.shown} is not as this program records them: {error}"
+            raise StateError(message, hint="provisioner history verify says whether it was changed") from None
+
+
+def _verifications(history: History) -> list[Recorded]:
+    """The newest verifications that ended, down to one that looked at all."""
+    ended = []
+    for recorded in history.past(MOST_PARTS).runs:
+        if recorded.run.operation is Operation.VERIFY and recorded.finished is not None:
+            ended.append(recorded)
+            if not recorded.run.limit:
+                break
+    return ended
+
+
+def _look(history: History, recorded: Recorded) -> RecordedLook | None:
+    document, run = history.document(recorded.run.id), recorded.run
+    if document is None or recorded.finished is None:
+        return None
+    return RecordedLook(run.started, recorded.finished, not run.limit, document)

@@ -1,0 +1,241 @@
+"""A watch: every relay is asked again and again whether its paths flow, until somebody ends it.
+
+It changes no host, takes no lease and writes nothing down: what it knows is in memory, served as metrics. A relay is
+asked one thing at a time, over one connection that stays open; relays that do not answer keep nobody else waiting.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from prometheus_client import Metric as Family
+
+from provisioner.base.errors import HostError, ProvisionerError
+from provisioner.hosts.runner import CallOutcome, ClosableRunner, ExpectingRunner
+from provisioner.monitoring.flow import FlowLook
+from provisioner.monitoring.night import Labels
+from provisioner.monitoring.path_states import PathStates
+from provisioner.monitoring.watch_view import WatchView
+from provisioner.monitoring.watched import ShownSeries, WatchFacts, broken, watch_sheet
+from provisioner.runs.watch_visits import Watched
+from provisioner.verify.result import PathVerdict
+from provisioner.verify.wanted import PathToCheck
+
+MOST_TOGETHER: Final = 50
+"""What carries calls keeps connections open for so many hosts at once (`hosts.ansible.play.MAX_WORKERS`)."""
+_AT_ONCE: Final = 32
+_MOMENT_S: Final = 0.25
+_NEWS_S: Final = 1.0
+# Of a country of which a third stands still it takes most of a second to say what is one thing.
+_NEWS_SHARE: Final = 10
+_MOST_FAILURES: Final = 3
+
+Reload = Callable[[Watched], Watched | None]
+"""The inventory as it is now; None where it is the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often relays are looked at, and how often it is seen whether the inventory has changed."""
+
+    every: timedelta = timedelta(seconds=10)
+    reload: timedelta = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What began or ended since the last news: an incident's labels, and the number of its paths."""
+
+    at: datetime
+    begun: tuple[tuple[Labels, int], ...] = ()
+    ended: tuple[Labels, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass
+class PathWatch:
+    """One watch over one inventory.
+
+    Attributes:
+        inventory: what there is to watch.
+        pace: how often.
+        reload: tells the inventory as it is now.
+        current: whether the watch goes by it.
+        looks: how many looks relays answered.
+    """
+
+    inventory: Watched
+    pace: Pace
+    reload: Reload
+    began: datetime = field(default_factory=lambda: datetime.now(UTC))
+    current: bool = True
+    looks: int = 0
+
+    def __post_init__(self) -> None:
+        self._lock = threading.Lock()
+        self._states = PathStates(self.inventory.targets, self.inventory.windows)
+        self._busy: set[str] = set()
+        self._shown = ShownSeries()
+        self._reloaded = self.began
+        self._failures = 0
+        self._failure: Exception | None = None
+        self._warnings: list[str] = []
+        self._ended = False
+
+    # --- what it knows ----------------------------------------------------------------------------
+
+    def view(self) -> WatchView:
+        """What it knows now."""
+        with self._lock:
+            return self._states.view(datetime.now(UTC))
+
+    def families(self) -> Iterable[Family]:
+        """What it knows now, as metrics."""
+        with self._lock:
+            view = self._states.view(datetime.now(UTC))
+            every_s = self.pace.every.total_seconds()
+            facts = WatchFacts(self.inventory.inventory, self.began, every_s, self.current)
+            sheet, self._shown = watch_sheet(view, facts, self._shown)
+        return sheet.families()
+
+    # --- the loop ---------------------------------------------------------------------------------
+
+    def run(self, stop: threading.Event, tell: Callable[[News], None], *, until_s: float | None = None) -> None:
+        """Watch until somebody says to stop, or the time is over; then what is on its way is left alone.
+
+        Args:
+            stop: set when it is to end.
+            tell: is told what begins and what ends.
+            until_s: for how long at most.
+
+        Raises:
+            HostError: what carries calls to hosts does not work.
+        """
+        end = None if until_s is None else time.monotonic() + until_s
+        known: dict[Labels, int] = {}
+        next_news = 0.0
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            self._expect()
+            try:
+                while not stop.is_set() and (end is None or time.monotonic() < end):
+                    self._submit(pool)
+                    if time.monotonic() >= next_news:
+                        begun = time.monotonic()
+                        known = self._tell(tell, known)
+                        took_s = time.monotonic() - begun
+                        next_news = begun + max(_NEWS_S, _NEWS_SHARE * took_s)
+                    stop.wait(_MOMENT_S)
+                    if self._failure is not None:
+                        raise self._failure
+            finally:
+                self._ended = True
+                pool.shutdown(wait=False, cancel_futures=True)
+                self._close()
+
+    def _expect(self) -> None:
+        """Have what carries calls start for all relays, in groups that it keeps open."""
+        runner, relays = self.inventory.runner, {t.relay.id: t.relay for t in self.inventory.targets}
+        specs = list(relays.values())
+        if isinstance(runner, ExpectingRunner):
+            for first in range(0, len(specs), MOST_TOGETHER):
+                runner.expect(specs[first : first + MOST_TOGETHER])
+
+    def _close(self) -> None:
+        if isinstance(self.inventory.runner, ClosableRunner):
+            self.inventory.runner.close()
+
+    def _submit(self, pool: ThreadPoolExecutor) -> None:
+        """Begin whatever is due for relays that are asked nothing now."""
+        now = datetime.now(UTC)
+        looks: list[tuple[str, Mapping[str, PathToCheck]]] = []
+        with self._lock:
+            for host in self._states.hosts:
+                if host in self._busy:
+                    continue
+                if targets := self._states.to_visit(host, now):
+                    self._busy.add(host)
+                    pool.submit(self._guarded, self._visit, host, targets)
+                elif (due := self._states.due(host, self.pace.every)) is None or due <= now:
+                    self._busy.add(host)
+                    looks.append((host, self._states.targets(host)))
+        for first in range(0, len(looks), MOST_TOGETHER):
+            pool.submit(self._guarded, self._look, dict(looks[first : first + MOST_TOGETHER]))
+        if now - self._reloaded >= self.pace.reload:
+            self._reloaded = now
+            pool.submit(self._guarded, self._load)
+
+    def _guarded(self, work: Callable[..., None], *arguments: object) -> None:
+        """Do a part of the work; what goes wrong in it ends the watch, and is told as a command's failure is."""
+        try:
+            if not self._ended:
+                work(*arguments)
+        except Exception as error:  # noqa: BLE001 (raised again where the loop runs)
+            self._failure = self._failure or error
+
+    def _look(self, targets: Mapping[str, Mapping[str, PathToCheck]]) -> None:
+        at, left = datetime.now(UTC), set(targets)
+        try:
+            for look in self.inventory.look(targets):
+                left.discard(look.host)
+                self._take(look)
+            self._failures = 0
+        except (HostError, OSError) as error:
+            self._failed(error)
+            why = error.message if isinstance(error, HostError) else str(error.strerror)
+            for host in left:
+                self._take(FlowLook(host, at, 0.0, CallOutcome.FAILED, f"it was not asked: {why}"))
+
+    def _take(self, look: FlowLook) -> None:
+        with self._lock:
+            self._states.look(look)
+            self._busy.discard(look.host)
+            self.looks += look.is_known
+
+    def _visit(self, host: str, targets: tuple[PathToCheck, ...]) -> None:
+        at = datetime.now(UTC)
+        verdicts: tuple[PathVerdict, ...] = ()
+        try:
+            verdicts = self.inventory.visit(targets)
+        except (HostError, OSError) as error:
+            self._failed(error)
+        finally:
+            with self._lock:
+                self._states.visit(host, verdicts, at)
+                self._busy.discard(host)
+
+    def _failed(self, error: HostError | OSError) -> None:
+        """Go on where what carries calls failed once; where it fails again and again, end."""
+        self._failures += 1
+        if self._failures >= _MOST_FAILURES:
+            self._failure = self._failure or error
+
+    def _load(self) -> None:
+        """See whether the inventory has changed, and go by it as it is now; by the last valid one where it is not."""
+        try:
+            changed = self.reload(self.inventory)
+        except ProvisionerError as error:
+            if self.current:
+                self._warnings.append(f"the watch goes on by the inventory of before: {error.message}")
+            self.current = False
+            return
+        self.current = True
+        if changed is not None:
+            with self._lock:
+                self.inventory = changed
+                self._states.replace_targets(changed.targets, changed.windows)
+            self._expect()
+
+    def _tell(self, tell: Callable[[News], None], before: Mapping[Labels, int]) -> dict[Labels, int]:
+        now = dict(broken(self.view()))
+        begun = tuple((labels, size) for labels, size in now.items() if labels not in before)
+        ended = tuple(labels for labels in before if labels not in now)
+        warnings, self._warnings = self._warnings, []
+        if begun or ended or warnings:
+            tell(News(datetime.now(UTC), begun, ended, tuple(warnings)))
+        return now

@@ -1,0 +1,204 @@
+"""Prometheus and Alertmanager as Debian has them, on loopback, by the files that `provisioner monitoring` writes.
+
+Alerts go to a sink in this process. Where a program is missing, tests fail and say what to install.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import subprocess
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, Final
+
+from provisioner.monitoring.kit import kit
+from provisioner.monitoring.routes import EVERYTHING
+from provisioner.monitoring.scrape import ScrapePlaces
+
+PACKAGES: Final = {
+    "prometheus": "prometheus",
+    "promtool": "prometheus",
+    "prometheus-alertmanager": "prometheus-alertmanager",
+    "amtool": "prometheus-alertmanager",
+}
+PATIENCE_S: Final = 60.0
+
+
+def program(name: str) -> str:
+    """The path of a program of Debian's."""
+    path = shutil.which(name)
+    assert path is not None, f"{name} is missing: apt-get install --no-install-recommends {PACKAGES[name]}"
+    return path
+
+
+def checked(*words: str, stdin: bytes | None = None) -> str:
+    """Run a checker, which has to find nothing; what it printed."""
+    done = subprocess.run([program(words[0]), *words[1:]], input=stdin, capture_output=True, timeout=60, check=False)
+    assert done.returncode == 0, (done.stdout + done.stderr).decode()
+    return done.stdout.decode()
+
+
+def wait_for(condition: Callable[[], bool], what: str, seconds: float = PATIENCE_S) -> float:
+    """Wait until something is so: how long that took."""
+    begun = time.monotonic()
+    while not condition():
+        assert time.monotonic() < begun + seconds, f"not within {seconds:.0f} s: {what}"
+        time.sleep(0.05)
+    return time.monotonic() - begun
+
+
+@dataclass(frozen=True)
+class Notice:
+    """One message of Alertmanager's: when it came, at which address, and its alerts."""
+
+    at: float
+    receiver: str
+    alerts: tuple[dict[str, Any], ...]
+
+    def names(self, status: str) -> list[str]:
+        """The names of its alerts of a status."""
+        return sorted(one["labels"]["alertname"] for one in self.alerts if one["status"] == status)
+
+
+@dataclass
+class Alarms:
+    """What came, and where Prometheus and Alertmanager answer."""
+
+    prometheus: str
+    alertmanager: str
+    notices: list[Notice] = field(default_factory=list)
+
+    def firing(self, receiver: str = "all") -> list[Notice]:
+        """The messages in which something fires."""
+        return [one for one in list(self.notices) if one.receiver == receiver and one.names("firing")]
+
+    def names_firing(self) -> set[str]:
+        """The names of all alerts of which a message came."""
+        return {name for one in self.firing() for name in one.names("firing")}
+
+    def resolved(self, receiver: str = "all") -> list[Notice]:
+        """The messages in which something is over."""
+        return [one for one in list(self.notices) if one.receiver == receiver and one.names("resolved")]
+
+    def alerts(self) -> list[dict[str, Any]]:
+        """The alerts that Alertmanager has, those that others hide as well."""
+        alerts: list[dict[str, Any]] = _json(f"{self.alertmanager}/api/v2/alerts")
+        return alerts
+
+    def states(self) -> dict[str, int]:
+        """How many alerts are hidden, and how many are not."""
+        states = [one["status"]["state"] for one in self.alerts()]
+        return {state: states.count(state) for state in set(states)}
+
+
+def _json(url: str) -> Any:
+    with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 (loopback)
+        return json.load(answer)
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+HASTE: Final = (
+    ("interval: 5s", "interval: 1s"),
+    ("interval: 1m", "interval: 1s"),
+    ("scrape_interval: 5s", "scrape_interval: 1s"),
+    ("scrape_timeout: 5s", "scrape_timeout: 1s"),
+    ("scrape_interval: 1m", "scrape_interval: 1s"),
+    ("group_wait: 2s", "group_wait: 1s"),
+    ("group_interval: 10s", "group_interval: 1s"),
+    ("for: 30s", "for: 1s"),
+)
+"""What makes tests short: the same files with shorter pauses."""
+
+
+@contextmanager
+def alarms(
+    folder: Path, watch: int, *, node: int = 1, carriers: tuple[str, ...] = (), haste: bool = True
+) -> Iterator[Alarms]:
+    """Run both programs, until the end of the block.
+
+    Args:
+        folder: for their files and data.
+        watch: the port of the watch's metrics.
+        node: the port of the node exporter's.
+        carriers: which of them have a receiver of their own.
+        haste: whether pauses are shortened.
+    """
+    own, other = free_port(), free_port()
+    heard = Alarms(f"http://127.0.0.1:{own}", f"http://127.0.0.1:{other}")
+    with ExitStack() as stack:
+        sink = stack.enter_context(_sink(heard))
+        addresses = {name: f"http://127.0.0.1:{sink}/{name or 'all'}" for name in (EVERYTHING, *carriers)}
+        places = ScrapePlaces(f"127.0.0.1:{watch}", f"127.0.0.1:{node}", f"127.0.0.1:{other}")
+        for name, text in kit(places, addresses).items():
+            for before, after in HASTE if haste else ():
+                text = text.replace(before, after)  # noqa: PLW2901
+            (folder / name).write_text(text, encoding="utf-8")
+        words = [f"--config.file={folder}/alertmanager.yml", f"--storage.path={folder}/alertmanager"]
+        words += [f"--web.listen-address=127.0.0.1:{other}", "--cluster.listen-address=", "--log.level=warn"]
+        stack.enter_context(_running("prometheus-alertmanager", words, folder))
+        words = [f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/prometheus"]
+        words += [f"--web.listen-address=127.0.0.1:{own}", "--log.level=warn"]
+        stack.enter_context(_running("prometheus", words, folder))
+        wait_for(lambda: _is_ready(heard.alertmanager) and _is_ready(heard.prometheus), "both programs are ready")
+        yield heard
+
+
+def _is_ready(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url}/-/ready", timeout=2) as answer:  # noqa: S310 (loopback)
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+@contextmanager
+def _running(name: str, words: list[str], folder: Path) -> Iterator[None]:
+    with (folder / f"{name}.log").open("wb") as log:
+        process = subprocess.Popen([program(name), *words], cwd=folder, stdout=log, stderr=log)
+        try:
+            yield
+        finally:
+            process.terminate()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+@contextmanager
+def _sink(heard: Alarms) -> Iterator[int]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            document = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            heard.notices.append(Notice(time.monotonic(), self.path.strip("/"), tuple(document["alerts"])))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_words: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

@@ -1,0 +1,129 @@
+"""A cable is pulled on a real site: seconds until one message of a real Alertmanager, by the files as written."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.alarms import Alarms, Notice, alarms, free_port, wait_for
+
+from .deployment import Deployment
+from .patience import stretched
+
+pytestmark = [pytest.mark.lab, pytest.mark.destructive, pytest.mark.soak]
+
+MOST_S = 90
+"""From a cable that is pulled to one message: what the page promises."""
+
+
+@dataclass(frozen=True)
+class RunningWatch:
+    """`provisioner watch`, and what it serves."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+
+    def paths(self, state: str) -> float:
+        """How many paths are in a state."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=10) as answer:
+            families = text_string_to_metric_families(answer.read().decode())
+            samples = [sample for family in families for sample in family.samples]
+        named = [one for one in samples if one.name == "provisioner_watch_paths" and one.labels["state"] == state]
+        return sum(one.value for one in named)
+
+    def ansibles(self) -> int:
+        """How many processes of it are an Ansible that was started, not one of its workers."""
+        words = ["pgrep", "-f", "-c", f"ansible-playbook.*provisioner-{self.process.pid}-"]
+        return int(subprocess.run(words, capture_output=True, text=True, check=False).stdout)
+
+
+@contextmanager
+def watching(deployment: Deployment, folder: Path) -> Iterator[RunningWatch]:
+    port = free_port()
+    program = Path(sys.executable).with_name("provisioner")
+    with (folder / "watch.out").open("wb") as out, (folder / "watch.err").open("wb") as err:
+        process = subprocess.Popen(
+            [program, "watch", "--listen", str(port)],
+            env=deployment.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=err,
+        )
+        one = RunningWatch(process, port)
+        try:
+            wait_for(lambda: b"watching" in (folder / "watch.err").read_bytes(), "the watch", stretched(60))
+            yield one
+            process.terminate()
+            assert process.wait(stretched(60)) == 0
+        finally:
+            process.kill()
+            process.wait()
+            deployment.transcript.append((folder / "watch.out").read_text() + (folder / "watch.err").read_text())
+
+
+def message_after(heard: Alarms, begun: float, known: int) -> Notice:
+    """The first message that something fires since a moment."""
+    wait_for(lambda: len(heard.firing()) > known, "a message", stretched(MOST_S) + 60)
+    notice = heard.firing()[known]
+    assert notice.at > begun
+    return notice
+
+
+def test_a_pulled_cable_is_one_message_within_ninety_seconds(
+    deployment: Deployment, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lab, said = deployment.lab, []
+    with watching(deployment, tmp_path) as watch, alarms(tmp_path, watch.port, haste=False) as heard:
+        wait_for(lambda: watch.paths("up") == 12, "all pulled paths flow", stretched(120))
+        time.sleep(15)
+        assert heard.firing() == [], "all is well, and nothing is said"
+        ansibles = watch.ansibles()
+
+        camera = lab.camera("kcl-bg-001/cam-02")
+        begun = time.monotonic()
+        camera.unplug()
+        try:
+            cable = message_after(heard, begun, 0)
+            said.append(f"a camera's cable pulled: {cable.at - begun:.1f} s to a message")
+            (alert,) = cable.alerts
+            assert (alert["labels"]["alertname"], alert["labels"]["object"]) == (
+                "ProvisionerDeviceDown",
+                "kcl-bg-001/cam-02",
+            )
+            assert "camera unplugged" in alert["annotations"]["summary"]
+            assert cable.at - begun <= MOST_S
+            # It takes no lease: a change goes on beside it.
+            assert deployment.document("apply", "--yes")["outcome"] == "nothing-to-do"
+        finally:
+            plugged = time.monotonic()
+            camera.plug()
+        wait_for(lambda: bool(heard.resolved()), "the message that it is over", stretched(120))
+        said.append(f"plugged again: {heard.resolved()[0].at - plugged:.1f} s to the message that it is over")
+        assert len(heard.firing()) == 1
+
+        begun = time.monotonic()
+        lab.exec("gw-2", ["systemctl", "stop", "provisioner-site"])
+        try:
+            tunnel = message_after(heard, begun, 1)
+            said.append(f"a site's tunnel down: {tunnel.at - begun:.1f} s to a message")
+            assert tunnel.names("firing") == ["ProvisionerSiteDown"]
+            assert tunnel.alerts[0]["labels"]["facility"] == "kcl-bg-002"
+            wait_for(lambda: heard.states().get("suppressed", 0) == 3, "the cameras' own alerts, hidden", 60)
+            time.sleep(20)
+            assert len(heard.firing()) == 2, "one message for three cameras"
+        finally:
+            lab.exec("gw-2", ["systemctl", "start", "provisioner-site"])
+        wait_for(lambda: watch.paths("up") == 12, "all pulled paths flow again", stretched(180))
+        said.append(f"Ansible was started {ansibles} time(s) at first, and {watch.ansibles()} at the end")
+        assert watch.ansibles() == ansibles
+    with capsys.disabled():
+        print("\n" + "\n".join(said))  # noqa: T201 (the figures of the page)
