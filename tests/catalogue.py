@@ -51,6 +51,7 @@ RESTATED = (
     "inventory/loader/file_content.py",
     "inventory/loader/held.py",
     "inventory/loader/load.py",
+    "inventory/loader/secret_file.py",
     "inventory/loader/secrets.py",
     "inventory/loader/site.py",
     "inventory/makes.py",
@@ -286,7 +287,7 @@ def spoken() -> Iterator[Msgid]:
 
 def _of_call(call: ast.Call, file: str) -> Iterator[Msgid]:
     match call.func, call.args:
-        case ((ast.Name(id="say" | "marked") | ast.Attribute(attr="say")), [ast.Constant(value=str(one))]):
+        case ((ast.Name(id="say" | "marked") | ast.Attribute(attr="say" | "_say")), [ast.Constant(value=str(one))]):
             yield Msgid(one, "", file)
         case ast.Name(id="marked"), [ast.JoinedStr() as finished]:
             yield Msgid(_LEADING.sub("", _template(finished)), "", file)

@@ -138,7 +138,7 @@ def verify(
     if accept:
         result, accepted = accept_pictures(session, result, renew=renew)
     files = VerifyFiles(html, junit, markdown)
-    unwritten = write_files(result, files, Verdict(fail_on), color=invocation.color)
+    unwritten = write_files(result, files, Verdict(fail_on), color=invocation.color, say=invocation.say)
     if invocation.json:
         print_document(verify_document(result))
     else:

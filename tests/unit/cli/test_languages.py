@@ -23,6 +23,7 @@ from provisioner.plan import Plan
 from provisioner.report.html import html_page
 from provisioner.report.plan_markdown import MAX_BYTES, plan_comment
 from provisioner.report.text import text_report
+from provisioner.report.verify_markdown import verify_comment
 from provisioner.verify.result import Verdict
 from tests import fleets, inventories
 from tests.plans import World, of
@@ -180,10 +181,11 @@ def test_reports_of_a_verification_are_as_kept_in_vietnamese(
     for name, result in RESULTS.items():
         tree[f"{name}.txt"] = text_report(result, say=VI)
         tree[f"{name}.detail.txt"] = text_report(result, detail=True, say=VI)
+        tree[f"{name}.md"] = verify_comment(result, VI)
         tree[f"{name}.html"] = html_page(result, VI)
     golden_tree("language/report", {path: text.encode() for path, text in tree.items()})
     for name, text in tree.items():
-        body = re.sub(r"<style>.*?</style>|<head>.*?</head>|<[^>]*>", " ", text, flags=re.DOTALL)
+        body = re.sub(r"<style>.*?</style>|<head>.*?</head>|<[^>]*>|`", " ", text, flags=re.DOTALL)
         assert list(english_in(body)) == [], name
     assert '<html lang="vi">' in tree["mixed.html"]
 
