@@ -170,7 +170,7 @@ class _Clock:
         nexts = (*moments[1:], self._until)
         return [
             max(0, min(following, at + self._longest, self._until) - max(at, self._begin))
-            for at, following in zip(moments, nexts, strict=True)
+            for at, following in zip(moments, nexts, strict=False)
         ]
 
     def measure(self, column: bytes) -> Measured:

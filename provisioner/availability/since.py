@@ -75,25 +75,25 @@ def since(table: LookTable, as_of: datetime | None = None) -> Mapping[str, PathS
 
 def _of(table: LookTable, place: int, column: bytes) -> PathSince | None:
     states = column.translate(_STATE_OF)
-    told = states.rstrip(bytes([_UNKNOWN, _NOT]))
-    after = states[len(told) :].find(_UNKNOWN)
-    if not told:
+    known = states.rstrip(bytes([_UNKNOWN, _NOT]))
+    after = states[len(known) :].find(_UNKNOWN)
+    if not known:
         return _never_known(table, place, column, states)
-    state, last = told[-1], len(told) - 1
+    state, last = known[-1], len(known) - 1
     others = bytes(one for one in range(_UNKNOWN) if one != state)
-    before = max(told.rfind(one) for one in others)
-    first = told.index(state, before + 1)
-    up = max(told.rfind(one) for one in _UP)
+    before = max(known.rfind(one) for one in others)
+    first = known.index(state, before + 1)
+    up = max(known.rfind(one) for one in _UP)
     kept = kept_of(column[last], table.words[table.cause_column(place)[last]])
     return PathSince(
         verdict=kept.verdict,
         cause=kept.cause,
         level=kept.level,
         since=_moment(table, first),
-        looks=told.count(state, first),
+        looks=known.count(state, first),
         last_look=_moment(table, last),
         last_up=None if up < 0 else _moment(table, up),
-        unknown_since=None if after < 0 else _moment(table, len(told) + after),
+        unknown_since=None if after < 0 else _moment(table, len(known) + after),
         maintenance=kept.maintenance,
     )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple, cast
 
-from sqlalchemy import Connection, Row, Table, select
+from sqlalchemy import Connection, Row, select
 from sqlalchemy.exc import DBAPIError
 
 from provisioner.history.append import seals_of
@@ -15,7 +15,6 @@ from provisioner.history.records import (
     EndedContent,
     EntryKind,
     FacilityCheck,
-    canonical,
     checks_digest,
     digest,
     genesis,
@@ -24,11 +23,19 @@ from provisioner.history.records import (
 )
 from provisioner.history.rows import DAMAGE, entry_content, unpacked
 from provisioner.history.seal import Head, RecordKeys, SealVerdict
-from provisioner.history.tables import checks, documents, entries, events, held, holdings, moment, stored
+from provisioner.history.strays import sets_faults, strays
+from provisioner.history.tables import (
+    checks,
+    documents,
+    entries,
+    holdings,
+    moment,
+    stored,
+)
+from provisioner.history.verdict_rows import kept_digest
 
 # Clocks of several machines differ, and a verification may begin before a change that it is recorded after.
 _CLOCKS_DIFFER = timedelta(minutes=15)
-_LONGEST_SHOWN = 70
 _NOT_OURS = (
     "no entry is by the vault's key: the vault's digest key was renewed and nothing was recorded since, or this is"
     " another record than ours"
@@ -102,11 +109,11 @@ def checked(connection: Connection, inventory: str, keys: RecordKeys) -> ChainRe
     chain = _Chain(connection, inventory, keys)
     for number in chain.numbers():
         chain.take(number)
-    of_sets = _guarded(lambda: _of_sets(connection, inventory), "what hosts were shown to hold cannot be read")
-    strays = _guarded(lambda: _strays(connection, inventory, chain.ended, chain.runs), "a row beside cannot be read")
+    of_sets = _guarded(lambda: sets_faults(connection, inventory), "what hosts were shown to hold cannot be read")
+    rows = _guarded(lambda: strays(connection, inventory, chain.ended, chain.runs), "a row beside cannot be read")
     if keys.secret and chain.seals.unproved and not chain.seals.keyed:
-        strays.append(_NOT_OURS)
-    faults = (*chain.faults, *(ChainFault(0, message) for message in (*of_sets, *strays)))
+        rows.append(_NOT_OURS)
+    faults = (*chain.faults, *(ChainFault(0, message) for message in (*of_sets, *rows)))
     return ChainReport(chain.length, chain.previous, faults, chain.seals, tuple(chain.remarks))
 
 
@@ -275,6 +282,8 @@ def _of_ending(connection: Connection, row: _EntryRow, content: EndedContent) ->
     shown = {h.host: [moment_text(h.at), h.held, _flag(h.flag)] for h in connection.execute(of_hosts)}
     if shown != content["holdings"]:
         yield "what it says of hosts was changed"
+    if kept_digest(connection, row.inventory, row.number) != content.get("verdicts", ""):
+        yield "what it kept of paths is missing or was changed"
 
 
 def _flag(value: object) -> bool:
@@ -290,43 +299,3 @@ def _digest_of(row: Row[object] | None) -> str | None:
         return digest(unpacked(row[0]))
     except DAMAGE:
         return ""
-
-
-def _of_sets(connection: Connection, inventory: str) -> Iterator[str]:
-    """Check what hosts were shown to hold: it is kept by its own hash."""
-    query = select(held.c.digest, held.c.facility, held.c.content).where(held.c.inventory == inventory)
-    sets: dict[str, dict[str, str]] = {digest(canonical({})): {}}
-    for row in connection.execute(query):
-        sets.setdefault(row.digest, {})[row.facility] = row.content
-    for name, facilities in sets.items():
-        if digest(canonical(facilities)) != name:
-            yield f"the set of facilities {name} was changed"
-    named = select(holdings.c.held).where(holdings.c.inventory == inventory, holdings.c.held.is_not(None)).distinct()
-    for row in connection.execute(named):
-        if row.held not in sets:
-            yield f"the set of facilities {row.held} is missing"
-
-
-def _strays(connection: Connection, inventory: str, ended: set[int], runs: set[str]) -> Iterator[str]:
-    """Name the rows that no entry vouches for: nobody who records leaves any."""
-    for table, what in ((checks, "checks of facilities"), (holdings, "what hosts hold")):
-        for number in _each(connection, table, "number", inventory):
-            if number not in ended:
-                yield f"there are rows of {what} that are no ended run's ({_shown(number)})"
-    for table, what in ((documents, "a document"), (events, "a journal")):
-        for run in _each(connection, table, "run", inventory):
-            if run not in runs:
-                yield f"there is {what} of a run that has no entry ({_shown(run)})"
-    there = set(_each(connection, entries, "number", inventory))
-    for number in seals_of(connection, inventory):
-        if number not in there:
-            yield f"there is a seal of an entry that is not there ({number})"
-
-
-def _shown(value: object) -> str:
-    return ascii(value)[:_LONGEST_SHOWN]
-
-
-def _each(connection: Connection, table: Table, name: str, inventory: str) -> list[object]:
-    raw = stored(table.c[name])
-    return list(connection.scalars(select(raw).where(table.c.inventory == inventory).distinct()))

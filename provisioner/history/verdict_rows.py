@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -16,6 +16,7 @@ from sqlalchemy import Connection, insert, select
 
 from provisioner.availability.kept import ABSENT, SweptPaths, mark_of
 from provisioner.availability.looks import Listing
+from provisioner.history.database import has_table
 from provisioner.history.place import StatePlace
 from provisioner.history.records import canonical, digest, moment_text
 from provisioner.history.rows import DAMAGE, unpacked
@@ -198,6 +199,24 @@ def _inflated(packed: object, most: int) -> bytes:
     return plane
 
 
-def numbers_of(connection: Connection, inventory: str) -> Iterator[object]:
-    """The entries that rows of verdicts say they are of, whatever stands there."""
-    yield from connection.scalars(select(stored(verdicts.c.number)).where(verdicts.c.inventory == inventory).distinct())
+def kept_digest(connection: Connection, inventory: str, number: int) -> str:
+    """The hash of what an entry's rows keep, as the entry has to name it; empty where there are none.
+
+    Raises:
+        TypeError, ValueError: a row of them is not as rows are.
+    """
+    if not has_table(connection, verdicts):
+        return ""
+    names = ("run", "at", "province", "paths", "marks", "causes")
+    query = select(*(verdicts.c[name] for name in names))
+    rows = connection.execute(query.where(verdicts.c.inventory == inventory, verdicts.c.number == number)).all()
+    if not rows:
+        return ""
+    runs = {(row.run, row.at) for row in rows}
+    if len(runs) > 1:
+        raise ValueError("an entry has the rows of one run")
+    listings = {row.paths: read_listing(connection, inventory, row.paths) for row in rows}
+    if None in listings.values():
+        raise ValueError("a list of paths is not as it was stored")
+    packed = (PackedProvince(row.province, row.paths, bytes(row.marks), bytes(row.causes)) for row in rows)
+    return sweep_digest(*runs.pop(), tuple(packed))

@@ -24,6 +24,7 @@ from provisioner.runs.holdings import contents_of, shown_of_facilities, shown_of
 from provisioner.runs.journal import state_place
 from provisioner.verify.acceptance import acceptances
 from provisioner.verify.document import verify_document
+from provisioner.verify.kept import swept_paths
 from provisioner.verify.memory import NOTHING, Memories, memory_document, memory_from
 from provisioner.verify.orders import Orders
 from provisioner.verify.reference import References, references_document, references_from, report_on
@@ -189,7 +190,7 @@ def record_verification(
         StateError: it cannot be recorded; what was found stays true, and nothing is accepted.
         NoteError: it is recorded, and the Git note that was wished, or the memory of its paths, could not be written.
     """
-    contents = contents_of(session.served)
+    contents, narrowed = contents_of(session.served), (*limit, *_narrowed(result.scope))
     run = Run(
         id=accepted.run if accepted else new_run_id(),
         operation=Operation.VERIFY,
@@ -198,7 +199,7 @@ def record_verification(
         digest=session.digest,
         who=who(session.environment),
         tool=__version__,
-        limit=(*limit, *_narrowed(result.scope)),
+        limit=narrowed,
     )
     ending = Ending(
         finished=result.finished_at,
@@ -206,6 +207,7 @@ def record_verification(
         document=verify_document(result),
         holdings=shown_of_hosts(session.state, contents, result),
         checks=shown_of_facilities(session.state, contents, result),
+        swept=swept_paths(result, whole=not narrowed),
     )
     place = state_place(session)
     with closing(open_history(place)) as history:
