@@ -67,6 +67,7 @@ class Measured:
         down: down or quarantined.
         maintenance: in an announced window, whatever was seen.
         unmeasured: nobody looked, or could not tell.
+        outages: how many times it was seen down, and was not by the look before that still stood.
     """
 
     up: int = 0
@@ -74,6 +75,7 @@ class Measured:
     down: int = 0
     maintenance: int = 0
     unmeasured: int = 0
+    outages: int = 0
 
     def __add__(self, other: Measured) -> Measured:
         return total_of((self, other))
@@ -125,13 +127,14 @@ NOTHING_MEASURED: Final = Measured()
 
 def total_of(parts: Iterable[Measured]) -> Measured:
     """What several come to together."""
-    sums = [0] * 5
+    sums = [0] * 6
     for part in parts:
         sums[0] += part.up
         sums[1] += part.degraded
         sums[2] += part.down
         sums[3] += part.maintenance
         sums[4] += part.unmeasured
+        sums[5] += part.outages
     return Measured(*sums)
 
 
@@ -175,16 +178,28 @@ class _Clock:
 
     def measure(self, column: bytes) -> Measured:
         """What a column of kinds comes to."""
-        stand = self._stand
+        moments, stand = self.moments, self._stand
         if _NOT in column:
-            seen = column.translate(_SEEN)
-            stand = self._standing(tuple(compress(self.moments, seen)))
+            moments = tuple(compress(moments, column.translate(_SEEN)))
+            stand = self._standing(moments)
             column = column.translate(None, bytes([_NOT]))
         up, degraded, down, maintenance = (
             sum(compress(stand, column.translate(_ONLY[kind]))) if kind in column else 0 for kind in _COUNTED
         )
-        whole = self._until - self._begin
-        return Measured(up, degraded, down, maintenance, whole - up - degraded - down - maintenance)
+        unmeasured = self._until - self._begin - up - degraded - down - maintenance
+        outages = self._outages(moments, column) if _DOWN in column else 0
+        return Measured(up, degraded, down, maintenance, unmeasured, outages)
+
+    def _outages(self, moments: tuple[int, ...], column: bytes) -> int:
+        """How often it was seen down anew within the span."""
+        number, last = 0, None
+        for at, kind in zip(moments, column, strict=True):
+            if kind == _DOWN:
+                is_new = last is None or at - last > self._longest
+                number += is_new and self._begin <= at < self._until
+            if kind != _UNKNOWN:
+                last = at if kind == _DOWN else None
+        return number
 
 
 _SEEN: Final = bytes(place != _NOT for place in range(256))

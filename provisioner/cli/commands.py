@@ -19,6 +19,7 @@ class CommandEntry(NamedTuple):
 _COMMANDS: dict[str, tuple[str, str, str]] = {
     "allocate": ("provisioner.cli.allocate", "allocate", "Record tunnel addresses and ports of what is new."),
     "apply": ("provisioner.cli.apply", "apply", "Bring hosts to what the inventory says, or back."),
+    "availability": ("provisioner.cli.availability", "availability", "Show for what share of a time pictures came."),
     "contacts": ("provisioner.cli.contacts", "contacts", "Check, list, find and erase contacts: personal data."),
     "drift": ("provisioner.cli.plan", "drift", "Tell whether hosts are as the inventory says."),
     "export": ("provisioner.cli.export", "export", "Count progress, surveys and zones for the ministry."),

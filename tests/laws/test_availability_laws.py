@@ -65,7 +65,19 @@ def slowly(of: Told, path: str, span: Span, longest: timedelta) -> Measured:
         if kind != "unknown" and lasts > timedelta():
             sums[kind] += lasts
             sums["unmeasured"] -= lasts
-    return Measured(**{name: lasts // timedelta(microseconds=1) for name, lasts in sums.items()})
+    times = {name: lasts // timedelta(microseconds=1) for name, lasts in sums.items()}
+    return Measured(**times, outages=outages_slowly(looked, span, longest))
+
+
+def outages_slowly(looked: list[tuple[datetime, KeptVerdict]], span: Span, longest: timedelta) -> int:
+    """How many looks saw it down for which none of the looks before, that still stood, was the last to tell so."""
+    known = [(at, one) for at, one in looked if one.verdict != "unknown"]
+    down = [one.verdict in {"down", "quarantined"} and not one.maintenance for _, one in known]
+    outages = 0
+    for place, (at, _) in enumerate(known):
+        goes_on = place > 0 and down[place - 1] and at - known[place - 1][0] <= longest
+        outages += down[place] and span.begin <= at < span.until and not goes_on
+    return outages
 
 
 def test_a_mark_holds_what_is_kept_and_is_never_that_of_no_look() -> None:

@@ -63,7 +63,7 @@ from provisioner.inventory.model.orders import (
     Instructions,
     ManagingBody,
 )
-from provisioner.inventory.model.policy import Freeze, Limits, Move, Policy, SignOffs
+from provisioner.inventory.model.policy import AgreedAvailability, Freeze, Limits, Move, Policy, Retention, SignOffs
 from provisioner.inventory.model.settings import MediamtxArtefact, ProvinceScheme, Settings
 from provisioner.inventory.model.signers import Signer, Signers
 from provisioner.inventory.model.vaulted import CarrierSecrets, Credentials, InventorySecrets, Secrets
@@ -72,6 +72,7 @@ from provisioner.inventory.model.whole import Frame, InProvince, Inventory
 __all__ = [
     "DISTRICTS_ENDED",
     "Access",
+    "AgreedAvailability",
     "Allocations",
     "BlockOwner",
     "BlockReason",
@@ -116,6 +117,7 @@ __all__ = [
     "Recorder",
     "Relay",
     "RelayAllocation",
+    "Retention",
     "Secrets",
     "Settings",
     "SignOff",
