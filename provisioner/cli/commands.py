@@ -30,6 +30,7 @@ _COMMANDS: dict[str, tuple[str, str, str]] = {
     "plan": ("provisioner.cli.plan", "plan", "Show what apply would change, and whom it would cut."),
     "quarantine": ("provisioner.cli.quarantine", "quarantine", "List refused passwords, or have them tried again."),
     "render": ("provisioner.cli.render", "render", "Write every file as it should lie on each host."),
+    "retention": ("provisioner.cli.retention", "retention", "Show what the history keeps, and let old things leave."),
     "rollback": ("provisioner.cli.rollback", "rollback", "Return hosts to the state before a run."),
     "schema": ("provisioner.cli.schema", "schema", "Print JSON Schemas of the inventory's files, for editors."),
     "sign-off": ("provisioner.cli.sign_off", "sign_off", "Record that a plan was agreed as it stands."),

@@ -11,10 +11,13 @@ from sqlalchemy import Connection, Row, select
 from sqlalchemy.exc import DBAPIError
 
 from provisioner.history.append import seals_of
+from provisioner.history.cuts import latest_cut
 from provisioner.history.records import (
+    Cut,
     EndedContent,
     EntryKind,
     FacilityCheck,
+    Operation,
     checks_digest,
     digest,
     genesis,
@@ -138,6 +141,7 @@ class _Chain:
         self._connection, self._inventory, self._keys = connection, inventory, keys
         self._sealed = seals_of(connection, inventory)
         self._proofs = _Proofs(keys)
+        self._cut = latest_cut(connection, inventory, keys)
         self._last_at: datetime | None = None
         self._due = 1
         self.previous = genesis(inventory)
@@ -204,7 +208,7 @@ class _Chain:
         self._look_at_the_clock(row)
         if row.step == EntryKind.ENDED:
             self.ended.add(row.number)
-            yield from _of_ending(self._connection, row, cast("EndedContent", plain))
+            yield from _of_ending(self._connection, row, cast("EndedContent", plain), self._cut)
 
     def _look_at_the_clock(self, row: _EntryRow) -> None:
         at = moment(row.at)
@@ -264,10 +268,12 @@ def _entry(connection: Connection, inventory: str, number: int) -> _EntryRow:
     return _EntryRow._make(connection.execute(query).first() or ())
 
 
-def _of_ending(connection: Connection, row: _EntryRow, content: EndedContent) -> Iterator[str]:
+def _of_ending(connection: Connection, row: _EntryRow, content: EndedContent, cut: Cut) -> Iterator[str]:
     packed = stored(documents.c.packed)
     document = select(packed).where(documents.c.inventory == row.inventory, documents.c.run == row.run)
-    if _digest_of(connection.execute(document).first()) != content["document"]:
+    there = _digest_of(connection.execute(document).first())
+    may_be_gone = row.operation == Operation.VERIFY and _is_before(row, cut.documents)
+    if there != content["document"] and not (may_be_gone and there is None):
         yield "its document is missing or was changed"
     own = checks.c.inventory == row.inventory, checks.c.number == row.number
     recorded = (
@@ -282,8 +288,13 @@ def _of_ending(connection: Connection, row: _EntryRow, content: EndedContent) ->
     shown = {h.host: [moment_text(h.at), h.held, _flag(h.flag)] for h in connection.execute(of_hosts)}
     if shown != content["holdings"]:
         yield "what it says of hosts was changed"
-    if kept_digest(connection, row.inventory, row.number) != content.get("verdicts", ""):
+    kept = kept_digest(connection, row.inventory, row.number)
+    if kept != content.get("verdicts", "") and not (not kept and _is_before(row, cut.verdicts)):
         yield "what it kept of paths is missing or was changed"
+
+
+def _is_before(row: _EntryRow, at: datetime | None) -> bool:
+    return at is not None and moment(row.at) < at
 
 
 def _flag(value: object) -> bool:

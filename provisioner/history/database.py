@@ -7,7 +7,7 @@ import os
 import re
 import sqlite3
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from provisioner.base.own_folder import make_own_folder, refuse_link
 from provisioner.history.place import VARIABLE, StatePlace
 from provisioner.history.rows import DAMAGE, DamagedRecordError
 from provisioner.history.tables import (
+    PRUNED_SCHEMA,
     SCHEMA,
     entries,
     metadata,
@@ -80,6 +81,18 @@ class Database:
             return connection.execution_options(isolation_level=isolation_level)
         return connection
 
+    def compact(self) -> None:
+        """Give the room of what was deleted back to the disk; a server does so by itself.
+
+        Raises:
+            StateError: it cannot be done now; what was written stays written.
+        """
+        if self.place.file is None:
+            return
+        with _database_errors(self.place, "made smaller"), closing(self._engine.raw_connection()) as connection:
+            connection.cursor().execute("VACUUM")
+            connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def close(self) -> None:
         """Return the connections."""
         self._engine.dispose()
@@ -135,9 +148,10 @@ def _create(connection: Connection) -> None:
 
 def _refuse_other(connection: Connection, place: StatePlace) -> None:
     version = connection.scalar(select(schema.c.version))
-    if version != SCHEMA:
+    if version not in {SCHEMA, PRUNED_SCHEMA}:
+        own = f"{SCHEMA} and {PRUNED_SCHEMA}"
         raise StateError(
-            f"the history in {place.shown} is of another version ({version}; this program's is {SCHEMA})",
+            f"the history in {place.shown} is of another version ({version}; this program's are {own})",
             hint="use the version of provisioner that wrote it last",
         )
 

@@ -35,6 +35,8 @@ from sqlalchemy import (
 from sqlalchemy.types import NullType, TypeEngine
 
 SCHEMA = 1
+PRUNED_SCHEMA = 2
+"""The version of a database that something left (`history.retention`)."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
