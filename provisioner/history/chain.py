@@ -35,7 +35,7 @@ from provisioner.history.tables import (
     moment,
     stored,
 )
-from provisioner.history.verdict_rows import kept_digest
+from provisioner.history.verdict_rows import kept_digest, row_seals
 
 # Clocks of several machines differ, and a verification may begin before a change that it is recorded after.
 _CLOCKS_DIFFER = timedelta(minutes=15)
@@ -140,6 +140,7 @@ class _Chain:
     def __init__(self, connection: Connection, inventory: str, keys: RecordKeys) -> None:
         self._connection, self._inventory, self._keys = connection, inventory, keys
         self._sealed = seals_of(connection, inventory)
+        self._keys = keys
         self._proofs = _Proofs(keys)
         self._cut = latest_cut(connection, inventory, keys)
         self._last_at: datetime | None = None
@@ -202,13 +203,21 @@ class _Chain:
             yield "a column says something else than its content"
         if plain.get("history", self._inventory) != self._inventory:
             yield "it is of another inventory's history"
-        if plain.get("keyed") and row.number not in self._sealed:
+        if plain.get("keyed") and not self._sealed.get(row.number, ("", ""))[0]:
             yield "it was keyed when it was written, and its seal is gone"
         self.runs.add(row.run)
         self._look_at_the_clock(row)
         if row.step == EntryKind.ENDED:
             self.ended.add(row.number)
             yield from _of_ending(self._connection, row, cast("EndedContent", plain), self._cut)
+            yield from self._of_row_seals(row)
+
+    def _of_row_seals(self, row: _EntryRow) -> Iterator[str]:
+        """Rows are sealed with their entry, by the same key."""
+        by_rows = row_seals(self._connection, row.inventory, row.number, self._keys)
+        is_keyed = self._proofs.latest is SealVerdict.GENUINE
+        if SealVerdict.FALSE in by_rows or (is_keyed and by_rows - {SealVerdict.GENUINE}):
+            yield "a seal of what it kept of paths is not by the key of the entry"
 
     def _look_at_the_clock(self, row: _EntryRow) -> None:
         at = moment(row.at)
@@ -237,6 +246,11 @@ class _Proofs:
             signed=len(by_signature) - by_signature.count(SealVerdict.NONE),
             proved=by_signature.count(SealVerdict.GENUINE),
         )
+
+    @property
+    def latest(self) -> SealVerdict:
+        """What the seal of the last entry that was looked at proves."""
+        return self._verdicts[-1][0]
 
     def of(self, message: str, seal: str, signature: str) -> Iterator[str]:
         """What is wrong with an entry's."""

@@ -247,7 +247,6 @@ verdicts = Table(
     Column("causes", LargeBinary, nullable=False),
     Column("seal", _LongText, nullable=False),
     Index("provisioner_verdicts_by_entry", "inventory", "number"),
-    sqlite_with_rowid=False,
 )
 
 events = Table(

@@ -20,11 +20,13 @@ from provisioner.history.database import has_table
 from provisioner.history.place import StatePlace
 from provisioner.history.records import canonical, digest, moment_text
 from provisioner.history.rows import DAMAGE, unpacked
+from provisioner.history.seal import RecordKeys, SealVerdict
 from provisioner.history.tables import microseconds, path_lists, stored, verdicts
 
 LONGEST_PLANE: Final = 2**24
 _WORDS: Final = 256
 _BETWEEN: Final = "\t"
+_NO_HASH: Final = "no hash"
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +204,8 @@ def _inflated(packed: object, most: int) -> bytes:
 def kept_digest(connection: Connection, inventory: str, number: int) -> str:
     """The hash of what an entry's rows keep, as the entry has to name it; empty where there are none.
 
+    Rows that are not of one run, or whose lists of paths are not there as they were stored, have another hash.
+
     Raises:
         TypeError, ValueError: a row of them is not as rows are.
     """
@@ -213,10 +217,25 @@ def kept_digest(connection: Connection, inventory: str, number: int) -> str:
     if not rows:
         return ""
     runs = {(row.run, row.at) for row in rows}
-    if len(runs) > 1:
-        raise ValueError("an entry has the rows of one run")
-    listings = {row.paths: read_listing(connection, inventory, row.paths) for row in rows}
-    if None in listings.values():
-        raise ValueError("a list of paths is not as it was stored")
+    listings = (read_listing(connection, inventory, name) for name in {row.paths for row in rows})
+    if len(runs) > 1 or None in listings:
+        return _NO_HASH
     packed = (PackedProvince(row.province, row.paths, bytes(row.marks), bytes(row.causes)) for row in rows)
     return sweep_digest(*runs.pop(), tuple(packed))
+
+
+def row_seals(connection: Connection, inventory: str, number: int, keys: RecordKeys) -> frozenset[SealVerdict]:
+    """What the seals of an entry's rows prove.
+
+    Raises:
+        TypeError, ValueError: a row of them is not as rows are.
+    """
+    if not has_table(connection, verdicts):
+        return frozenset()
+    names = ("run", "province", "paths", "marks", "causes", "seal")
+    query = select(stored(verdicts.c.at).label("moment"), *(verdicts.c[name] for name in names))
+    proved = set()
+    for row in connection.execute(query.where(verdicts.c.inventory == inventory, verdicts.c.number == number)):
+        packed = PackedProvince(row.province, row.paths, bytes(row.marks), bytes(row.causes))
+        proved.add(keys.judge_seal(row.seal, seal_message(inventory, packed, row.run, number, row.moment)))
+    return frozenset(proved)
