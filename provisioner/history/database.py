@@ -82,7 +82,7 @@ class Database:
         return connection
 
     def compact(self) -> None:
-        """Give the room of what was deleted back to the disk; a server does so by itself.
+        """Return the room of what was deleted to the disk; a server does so by itself.
 
         Raises:
             StateError: it cannot be done now; what was written stays written.

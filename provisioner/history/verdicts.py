@@ -83,18 +83,21 @@ def record_verdicts(
         history.end(run, Ending(at, "", swept=SweptPaths(kept, carriers or {}, whole)))
 
 
-def read_since(place: StatePlace, prefix: str = "", as_of: datetime | None = None) -> ByPath[PathSince]:
+def read_since(
+    place: StatePlace, prefix: str = "", as_of: datetime | None = None, begin: datetime | None = None
+) -> ByPath[PathSince]:
     """Since when each path is what it is, of those whose names begin with a prefix.
 
     Args:
         place: where the history is, with the keys that rows are held against.
         prefix: `""` for all, or `<province>/`, `<province>/<facility>/` and so on.
         as_of: what was known at that moment.
+        begin: from when on looks are read; what is older is that old at least.
 
     Raises:
         StateError: there is a history, and it cannot be read.
     """
-    return read_looks(place, prefix, None, as_of).by_path(lambda table: since(table, as_of))
+    return read_looks(place, prefix, begin, as_of).by_path(lambda table: since(table, as_of))
 
 
 def read_nights(place: StatePlace, prefix: str, last: date, number: int) -> ByPath[Strip]:

@@ -13,6 +13,7 @@ from provisioner.base.clock import local_time
 from provisioner.base.printable import printable
 from provisioner.report.text import proof_sentence, scope_lines, seconds_of, sentence, worst_of
 from provisioner.report.totals import SEVERITY, Total, total_of, totals_by
+from provisioner.verify.in_a_row import in_a_row
 from provisioner.verify.levels import LEVELS
 from provisioner.verify.result import Incident, PathVerdict, Verdict, VerifyResult
 
@@ -59,6 +60,7 @@ def html_page(result: VerifyResult) -> str:
         scope=tuple(scope_lines(result)),
         maintenance=tuple(path for path in result.paths if path.maintenance)[:MOST_LISTED],
         local_time=local_time,
+        row_of=lambda incident: in_a_row(result, incident),
         proof=lambda path: proof_sentence(path, result.finished_at),
     )
 

@@ -15,6 +15,7 @@ from provisioner.base.printable import printable
 from provisioner.plan.guards.measures import named
 from provisioner.report.tables import text_table
 from provisioner.report.totals import SEVERITY, Total, total_of, totals_by
+from provisioner.verify.in_a_row import in_a_row
 from provisioner.verify.result import Cause, HostReport, Incident, PathVerdict, Verdict, VerifyResult
 from provisioner.verify.waits import waits_line
 
@@ -172,7 +173,14 @@ def _incidents(result: VerifyResult, *, detail: bool, color: bool) -> Iterator[s
         what = printable(f"{incident.layer.value} {incident.object}: {incident.cause}{count}")
         verdict = worst_of(by_name[name] for name in incident.paths)
         yield f"  {_word(verdict, color=color) if incident.paths else _NO_PATH.ljust(8)}  {what}"
-        yield from (f"            {line}" for line in _below(incident, detail=detail))
+        lines = (*_since(result, incident), *_below(incident, detail=detail))
+        yield from (f"            {line}" for line in lines)
+
+
+def _since(result: VerifyResult, incident: Incident) -> Iterator[str]:
+    """Since when, where it is not new."""
+    if row := in_a_row(result, incident):
+        yield f"since {local_time(row.since)}, in {counted(row.times, 'verification')} in a row"
 
 
 def _below(incident: Incident, *, detail: bool) -> Iterator[str]:
