@@ -13,6 +13,7 @@ from typing import Final
 
 VERDICTS: Final = ("up", "degraded", "down", "quarantined", "unknown")
 """The words of verdicts; the place of each is what its mark says, for ever. Maintenance is a flag, not a verdict."""
+UP: Final = VERDICTS[0]
 ABSENT: Final = 0xFF
 HIGHEST_LEVEL: Final = 15
 

@@ -34,6 +34,10 @@ class Nightly:
         printed = self._capsys.readouterr()
         return printed.out, printed.err
 
+    def run(self, *words: str) -> str:
+        self.controller.run(*words)
+        return self._capsys.readouterr().out
+
     def incident(self) -> dict[str, Any]:
         document = json.loads(self.verify("--output", "json")[0])
         holds("verify", document)
@@ -70,6 +74,22 @@ def test_an_incident_says_since_when_and_how_often_in_a_row(nightly: Nightly) ->
     assert (said.verdict, said.last_up, said.looks) == ("up", said.last_look, 1)
     nightly.controller.hosts.silent = {PATH}
     assert nightly.incident() == {"since": None, "in_a_row": None}
+
+
+def test_status_says_why_with_since_when(nightly: Nightly) -> None:
+    nightly.verify()
+    nightly.controller.hosts.silent = {PATH}
+    nightly.verify()
+    nightly.verify()
+    out = nightly.run("status", "--why", "kcl-bg-001")
+    (line,) = [line for line in out.splitlines() if PATH in line]
+    assert line.startswith(f"  - {PATH} down: ")
+    assert "in 2 verifications in a row, last up 20" in line
+    document = json.loads(nightly.run("status", "--why", "--output", "json"))
+    holds("status", document)
+    failing = {one["facility"]: one["failing"] for one in document["facilities"]}
+    assert [(one["path"], one["in_a_row"]) for one in failing.pop("kcl-bg-001")] == [(PATH, 2)]
+    assert set(map(len, failing.values())) == {0}
 
 
 def test_a_limit_keeps_what_was_looked_at_alone(nightly: Nightly) -> None:
