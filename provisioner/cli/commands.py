@@ -19,6 +19,7 @@ class CommandEntry(NamedTuple):
 _COMMANDS: dict[str, tuple[str, str, str]] = {
     "allocate": ("provisioner.cli.allocate", "allocate", "Record tunnel addresses and ports of what is new."),
     "apply": ("provisioner.cli.apply", "apply", "Bring hosts to what the inventory says, or back."),
+    "availability": ("provisioner.cli.availability", "availability", "Show for what share of a time pictures came."),
     "contacts": ("provisioner.cli.contacts", "contacts", "Check, list, find and erase contacts: personal data."),
     "drift": ("provisioner.cli.plan", "drift", "Tell whether hosts are as the inventory says."),
     "export": ("provisioner.cli.export", "export", "Count progress for the ministry; write its documents."),
@@ -33,6 +34,7 @@ _COMMANDS: dict[str, tuple[str, str, str]] = {
     "plan": ("provisioner.cli.plan", "plan", "Show what apply would change, and whom it would cut."),
     "quarantine": ("provisioner.cli.quarantine", "quarantine", "List refused passwords, or have them tried again."),
     "render": ("provisioner.cli.render", "render", "Write every file as it should lie on each host."),
+    "retention": ("provisioner.cli.retention", "retention", "Show what the history keeps, and let old things leave."),
     "rollback": ("provisioner.cli.rollback", "rollback", "Return hosts to the state before a run."),
     "schema": ("provisioner.cli.schema", "schema", "Print JSON Schemas of the inventory's files, for editors."),
     "sign-off": ("provisioner.cli.sign_off", "sign_off", "Record that a plan was agreed as it stands."),

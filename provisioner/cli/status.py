@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 import click
 
+from provisioner.availability.since import PathSince
 from provisioner.base.collector import without_collector
 from provisioner.base.counted import counted
 from provisioner.base.errors import InventoryError
@@ -48,7 +49,7 @@ def _status(invocation: Invocation, facilities: tuple[str, ...], limits: tuple[s
     _warn(invocation, whole)
     if not invocation.json:
         print_held(held, color=invocation.color, what=HOSTS_KEEP, say=invocation.say)
-    explained = {one.facility.id: _explained(whole, one) for one in chosen} if why else {}
+    explained = _all_explained(whole, chosen) if why else {}
     if invocation.json:
         document = status_document(chosen, whole.evidence, whole.now, explained)
         print_document(document | {"unreadable": list(whole.unreadable), "held": held_documents(held)})
@@ -59,10 +60,15 @@ def _status(invocation: Invocation, facilities: tuple[str, ...], limits: tuple[s
     return code_with_held(InventoryError.exit_code if whole.unreadable else 0, held)
 
 
-def _explained(whole: Overview, status: FacilityStatus) -> Explained:
+def _all_explained(whole: Overview, chosen: Sequence[FacilityStatus]) -> dict[str, Explained]:
+    failing = whole.failing([one.facility for one in chosen])
+    return {one.facility.id: _explained(whole, one, failing.get(one.facility.id, {})) for one in chosen}
+
+
+def _explained(whole: Overview, status: FacilityStatus, failing: Mapping[str, PathSince]) -> Explained:
     grounds = Grounds(status.standing, whole.evidence, status.duties, whole.inventory.instructions, whole.loaded.places)
     problems = tuple(problem for problem in whole.problems if problem.object == f"facility/{status.facility.id}")
-    return Explained(status, reasons(grounds), problems)
+    return Explained(status, reasons(grounds), problems, failing)
 
 
 def _warn(invocation: Invocation, whole: Overview) -> None:

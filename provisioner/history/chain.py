@@ -7,15 +7,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple, cast
 
-from sqlalchemy import Connection, Row, Table, select
+from sqlalchemy import Connection, Row, select
 from sqlalchemy.exc import DBAPIError
 
 from provisioner.history.append import seals_of
+from provisioner.history.cuts import latest_cut
 from provisioner.history.records import (
+    Cut,
     EndedContent,
     EntryKind,
     FacilityCheck,
-    canonical,
+    Operation,
     checks_digest,
     digest,
     genesis,
@@ -24,11 +26,19 @@ from provisioner.history.records import (
 )
 from provisioner.history.rows import DAMAGE, entry_content, unpacked
 from provisioner.history.seal import Head, RecordKeys, SealVerdict
-from provisioner.history.tables import checks, documents, entries, events, held, holdings, moment, stored
+from provisioner.history.strays import sets_faults, strays
+from provisioner.history.tables import (
+    checks,
+    documents,
+    entries,
+    holdings,
+    moment,
+    stored,
+)
+from provisioner.history.verdict_rows import kept_digest, row_seals
 
 # Clocks of several machines differ, and a verification may begin before a change that it is recorded after.
 _CLOCKS_DIFFER = timedelta(minutes=15)
-_LONGEST_SHOWN = 70
 _NOT_OURS = (
     "no entry is by the vault's key: the vault's digest key was renewed and nothing was recorded since, or this is"
     " another record than ours"
@@ -102,11 +112,11 @@ def checked(connection: Connection, inventory: str, keys: RecordKeys) -> ChainRe
     chain = _Chain(connection, inventory, keys)
     for number in chain.numbers():
         chain.take(number)
-    of_sets = _guarded(lambda: _of_sets(connection, inventory), "what hosts were shown to hold cannot be read")
-    strays = _guarded(lambda: _strays(connection, inventory, chain.ended, chain.runs), "a row beside cannot be read")
+    of_sets = _guarded(lambda: sets_faults(connection, inventory), "what hosts were shown to hold cannot be read")
+    rows = _guarded(lambda: strays(connection, inventory, chain.ended, chain.runs), "a row beside cannot be read")
     if keys.secret and chain.seals.unproved and not chain.seals.keyed:
-        strays.append(_NOT_OURS)
-    faults = (*chain.faults, *(ChainFault(0, message) for message in (*of_sets, *strays)))
+        rows.append(_NOT_OURS)
+    faults = (*chain.faults, *(ChainFault(0, message) for message in (*of_sets, *rows)))
     return ChainReport(chain.length, chain.previous, faults, chain.seals, tuple(chain.remarks))
 
 
@@ -130,7 +140,9 @@ class _Chain:
     def __init__(self, connection: Connection, inventory: str, keys: RecordKeys) -> None:
         self._connection, self._inventory, self._keys = connection, inventory, keys
         self._sealed = seals_of(connection, inventory)
+        self._keys = keys
         self._proofs = _Proofs(keys)
+        self._cut = latest_cut(connection, inventory, keys)
         self._last_at: datetime | None = None
         self._due = 1
         self.previous = genesis(inventory)
@@ -191,13 +203,21 @@ class _Chain:
             yield "a column says something else than its content"
         if plain.get("history", self._inventory) != self._inventory:
             yield "it is of another inventory's history"
-        if plain.get("keyed") and row.number not in self._sealed:
+        if plain.get("keyed") and not self._sealed.get(row.number, ("", ""))[0]:
             yield "it was keyed when it was written, and its seal is gone"
         self.runs.add(row.run)
         self._look_at_the_clock(row)
         if row.step == EntryKind.ENDED:
             self.ended.add(row.number)
-            yield from _of_ending(self._connection, row, cast("EndedContent", plain))
+            yield from _of_ending(self._connection, row, cast("EndedContent", plain), self._cut)
+            yield from self._of_row_seals(row)
+
+    def _of_row_seals(self, row: _EntryRow) -> Iterator[str]:
+        """Rows are sealed with their entry, by the same key."""
+        by_rows = row_seals(self._connection, row.inventory, row.number, self._keys)
+        is_keyed = self._proofs.latest is SealVerdict.GENUINE
+        if SealVerdict.FALSE in by_rows or (is_keyed and by_rows - {SealVerdict.GENUINE}):
+            yield "a seal of what it kept of paths is not by the key of the entry"
 
     def _look_at_the_clock(self, row: _EntryRow) -> None:
         at = moment(row.at)
@@ -226,6 +246,11 @@ class _Proofs:
             signed=len(by_signature) - by_signature.count(SealVerdict.NONE),
             proved=by_signature.count(SealVerdict.GENUINE),
         )
+
+    @property
+    def latest(self) -> SealVerdict:
+        """What the seal of the last entry that was looked at proves."""
+        return self._verdicts[-1][0]
 
     def of(self, message: str, seal: str, signature: str) -> Iterator[str]:
         """What is wrong with an entry's."""
@@ -257,10 +282,12 @@ def _entry(connection: Connection, inventory: str, number: int) -> _EntryRow:
     return _EntryRow._make(connection.execute(query).first() or ())
 
 
-def _of_ending(connection: Connection, row: _EntryRow, content: EndedContent) -> Iterator[str]:
+def _of_ending(connection: Connection, row: _EntryRow, content: EndedContent, cut: Cut) -> Iterator[str]:
     packed = stored(documents.c.packed)
     document = select(packed).where(documents.c.inventory == row.inventory, documents.c.run == row.run)
-    if _digest_of(connection.execute(document).first()) != content["document"]:
+    there = _digest_of(connection.execute(document).first())
+    may_be_gone = row.operation == Operation.VERIFY and _is_before(row, cut.documents)
+    if there != content["document"] and not (may_be_gone and there is None):
         yield "its document is missing or was changed"
     own = checks.c.inventory == row.inventory, checks.c.number == row.number
     recorded = (
@@ -275,6 +302,13 @@ def _of_ending(connection: Connection, row: _EntryRow, content: EndedContent) ->
     shown = {h.host: [moment_text(h.at), h.held, _flag(h.flag)] for h in connection.execute(of_hosts)}
     if shown != content["holdings"]:
         yield "what it says of hosts was changed"
+    kept = kept_digest(connection, row.inventory, row.number)
+    if kept != content.get("verdicts", "") and not (not kept and _is_before(row, cut.verdicts)):
+        yield "what it kept of paths is missing or was changed"
+
+
+def _is_before(row: _EntryRow, at: datetime | None) -> bool:
+    return at is not None and moment(row.at) < at
 
 
 def _flag(value: object) -> bool:
@@ -290,43 +324,3 @@ def _digest_of(row: Row[object] | None) -> str | None:
         return digest(unpacked(row[0]))
     except DAMAGE:
         return ""
-
-
-def _of_sets(connection: Connection, inventory: str) -> Iterator[str]:
-    """Check what hosts were shown to hold: it is kept by its own hash."""
-    query = select(held.c.digest, held.c.facility, held.c.content).where(held.c.inventory == inventory)
-    sets: dict[str, dict[str, str]] = {digest(canonical({})): {}}
-    for row in connection.execute(query):
-        sets.setdefault(row.digest, {})[row.facility] = row.content
-    for name, facilities in sets.items():
-        if digest(canonical(facilities)) != name:
-            yield f"the set of facilities {name} was changed"
-    named = select(holdings.c.held).where(holdings.c.inventory == inventory, holdings.c.held.is_not(None)).distinct()
-    for row in connection.execute(named):
-        if row.held not in sets:
-            yield f"the set of facilities {row.held} is missing"
-
-
-def _strays(connection: Connection, inventory: str, ended: set[int], runs: set[str]) -> Iterator[str]:
-    """Name the rows that no entry vouches for: nobody who records leaves any."""
-    for table, what in ((checks, "checks of facilities"), (holdings, "what hosts hold")):
-        for number in _each(connection, table, "number", inventory):
-            if number not in ended:
-                yield f"there are rows of {what} that are no ended run's ({_shown(number)})"
-    for table, what in ((documents, "a document"), (events, "a journal")):
-        for run in _each(connection, table, "run", inventory):
-            if run not in runs:
-                yield f"there is {what} of a run that has no entry ({_shown(run)})"
-    there = set(_each(connection, entries, "number", inventory))
-    for number in seals_of(connection, inventory):
-        if number not in there:
-            yield f"there is a seal of an entry that is not there ({number})"
-
-
-def _shown(value: object) -> str:
-    return ascii(value)[:_LONGEST_SHOWN]
-
-
-def _each(connection: Connection, table: Table, name: str, inventory: str) -> list[object]:
-    raw = stored(table.c[name])
-    return list(connection.scalars(select(raw).where(table.c.inventory == inventory).distinct()))

@@ -7,7 +7,7 @@ import os
 import re
 import sqlite3
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -18,13 +18,23 @@ from provisioner.base.errors import StateError
 from provisioner.base.own_folder import make_own_folder, refuse_link
 from provisioner.history.place import VARIABLE, StatePlace
 from provisioner.history.rows import DAMAGE, DamagedRecordError
-from provisioner.history.tables import SCHEMA, entries, metadata, path_memories, schema, seals, view_references
+from provisioner.history.tables import (
+    PRUNED_SCHEMA,
+    SCHEMA,
+    entries,
+    metadata,
+    path_memories,
+    schema,
+    seals,
+    verdicts,
+    view_references,
+)
 
 _WAIT_S = 30
 _TO_WRITE = "provisioner_to_write"
 _SQLITE, _POSTGRESQL = "sqlite", "postgresql"
 # The first table, and those that a later version brought: a database of before lacks some.
-_MILESTONES = (entries, seals, path_memories, view_references)
+_MILESTONES = (entries, seals, path_memories, view_references, verdicts)
 _URL_HINT = f"{VARIABLE} is a folder, or postgresql+psycopg://USER:PASSWORD@HOST/DATABASE"
 _LOGIN = re.compile(r"[^\s\"']*@")
 _DRIVER_HINT = "install it: pip install 'provisioner[postgresql]'"
@@ -83,6 +93,18 @@ class Database:
             return connection.execution_options(isolation_level=isolation_level)
         return connection
 
+    def compact(self) -> None:
+        """Return the room of what was deleted to the disk; a server does so by itself.
+
+        Raises:
+            StateError: it cannot be done now; what was written stays written.
+        """
+        if self.place.file is None:
+            return
+        with _database_errors(self.place, "made smaller"), closing(self._engine.raw_connection()) as connection:
+            connection.cursor().execute("VACUUM")
+            connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def close(self) -> None:
         """Return the connections."""
         self._engine.dispose()
@@ -138,9 +160,10 @@ def _create(connection: Connection) -> None:
 
 def _refuse_other(connection: Connection, place: StatePlace) -> None:
     version = connection.scalar(select(schema.c.version))
-    if version != SCHEMA:
+    if version not in {SCHEMA, PRUNED_SCHEMA}:
+        own = f"{SCHEMA} and {PRUNED_SCHEMA}"
         raise StateError(
-            f"the history in {place.shown} is of another version ({version}; this program's is {SCHEMA})",
+            f"the history in {place.shown} is of another version ({version}; this program's are {own})",
             hint="use the version of provisioner that wrote it last",
         )
 

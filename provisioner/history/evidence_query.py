@@ -38,7 +38,8 @@ def evidence(connection: Connection, inventory: str, acceptance: timedelta) -> E
         inventory: the inventory's id.
         acceptance: how much later than the first proof the one has to be that accepts.
     """
-    ended = select(entries.c.number, entries.c.run).where(entries.c.inventory == inventory)
+    is_look = entries.c.operation != Operation.PRUNE.value
+    ended = select(entries.c.number, entries.c.run).where(entries.c.inventory == inventory, is_look)
     runs = {row.number: row.run for row in connection.execute(ended)}
     checked = _checked(connection, inventory, acceptance, runs)
     verifications = tuple(_latest_verifications(connection, inventory))

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import NotRequired, TypedDict, cast
 
+from provisioner.availability.kept import SweptPaths
 from provisioner.base.clock import aware
 
 
@@ -30,6 +31,7 @@ class Operation(StrEnum):
     APPLY = "apply"
     VERIFY = "verify"
     ROLLBACK = "rollback"
+    PRUNE = "prune"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,19 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
+class Cut:
+    """Up to which moment what is kept of runs leaves the history; None leaves none of the class.
+
+    Attributes:
+        documents: of documents of verifications.
+        verdicts: of verdicts on paths.
+    """
+
+    documents: datetime | None = None
+    verdicts: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Ending:
     """What became of a run.
 
@@ -109,6 +124,8 @@ class Ending:
         document: the command's own JSON document; no secret is ever in one.
         holdings: what hosts were shown to hold; of a host that is not named nothing new is known.
         checks: what was shown of facilities.
+        swept: what was seen of each path.
+        cut: what left the history.
     """
 
     finished: datetime
@@ -116,6 +133,8 @@ class Ending:
     document: Mapping[str, object] | None = None
     holdings: tuple[Holding, ...] = ()
     checks: tuple[FacilityCheck, ...] = ()
+    swept: SweptPaths | None = None
+    cut: Cut | None = None
 
 
 class InventoryVersion(TypedDict):
@@ -148,12 +167,17 @@ class BegunContent(RunContent):
 
 
 class EndedContent(RunContent):
-    """What the last entry of a run says."""
+    """What the last entry of a run says.
+
+    `verdicts` is the hash of what is kept of each path, `cut` up to which moments what is kept of runs has left.
+    """
 
     outcome: str
     document: str | None
     checks: str
     holdings: dict[str, list[str | bool | None]]
+    verdicts: NotRequired[str]
+    cut: NotRequired[dict[str, str | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,15 +229,32 @@ def begun_content(run: Run, hosts: Iterable[str], intent: str = "") -> BegunCont
     return cast("BegunContent", content | {"intent": intent} if intent else content)
 
 
-def ended_content(run: Run, ending: Ending) -> EndedContent:
+def ended_content(run: Run, ending: Ending, verdicts: str = "") -> EndedContent:
     """What the last entry of a run says; large parts stand elsewhere, and their hashes here."""
-    return {
+    content = {
         **_run_content(run, EntryKind.ENDED, ending.finished),
         "outcome": ending.outcome,
         "document": None if ending.document is None else digest(canonical(ending.document)),
         "checks": checks_digest(ending.checks),
         "holdings": {h.host: [moment_text(h.at), h.held_digest, h.exact] for h in ending.holdings},
     }
+    kept = {"verdicts": verdicts} if verdicts else {}
+    return cast("EndedContent", content | kept | ({"cut": _cut_content(ending.cut)} if ending.cut else {}))
+
+
+def _cut_content(cut: Cut) -> dict[str, str | None]:
+    moments = {"documents": cut.documents, "verdicts": cut.verdicts}
+    return {name: moment_text(at) if at else None for name, at in moments.items()}
+
+
+def cut_of(content: EndedContent) -> Cut:
+    """What an entry says that left.
+
+    Raises:
+        TypeError, ValueError, LookupError: it is not as entries are.
+    """
+    plain = content["cut"]
+    return Cut(*(datetime.fromisoformat(at) if (at := plain[name]) else None for name in ("documents", "verdicts")))
 
 
 def _run_content(run: Run, step: EntryKind, at: datetime) -> RunContent:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 SIGNING_KEY = "PROVISIONER_RECORD_KEY"
 _SEAL, _SIGNATURE = "hmac-sha256", "ed25519"
 _NAME_LENGTH = 16
+_SEALED = re.compile(rf"{_SEAL}:[0-9a-f]+:[0-9a-f]{{64}}")
 _SIGNED = re.compile(rf"{_SIGNATURE}:([0-9a-f]{{{_NAME_LENGTH}}}):([A-Za-z0-9+/]{{86}}==)")
 _KEY_HINT = "make one: ssh-keygen -t ed25519 -N '' -f FILE; a key with a passphrase cannot be used here"
 
@@ -90,6 +91,8 @@ class RecordKeys:
         """Judge a seal; a closed vault knows no key."""
         if not seal:
             return SealVerdict.NONE
+        if not _SEALED.fullmatch(seal):
+            return SealVerdict.FALSE
         if not self.secret or not seal.startswith(f"{_SEAL}:{self._name}:"):
             return SealVerdict.OTHER_KEY
         genuine = hmac.compare_digest(seal.encode(), self.seal(message).encode())

@@ -19,6 +19,12 @@ def short(moment: datetime) -> str:
     return f"{moment.astimezone(VIETNAM):%Y-%m-%d %H:%M}"
 
 
+def since_words(since: datetime, times: int, say: Translator = ENGLISH) -> str:
+    """Since when something has been as it is, and in how many verifications in a row."""
+    seen = say.counted(times, "verification")
+    return say("since {moment}, in {times} in a row", moment=local_time(since), times=seen)
+
+
 def freshness_line(fresh: Freshness, say: Translator = ENGLISH) -> str:
     """The first line of a report: when all was verified last, and whether that still says anything of now."""
     if fresh.verified is None or fresh.age is None:

@@ -12,6 +12,7 @@ import jinja2
 from provisioner.base.clock import local_time
 from provisioner.base.language import ENGLISH, Translator
 from provisioner.base.printable import printable
+from provisioner.report.freshness import since_words
 from provisioner.report.text import (
     picture_word,
     picture_words,
@@ -22,6 +23,7 @@ from provisioner.report.text import (
     worst_of,
 )
 from provisioner.report.totals import SEVERITY, Total, total_of, totals_by
+from provisioner.verify.in_a_row import in_a_row
 from provisioner.verify.levels import LEVELS
 from provisioner.verify.result import Incident, PathVerdict, Verdict, VerifyResult
 
@@ -69,6 +71,8 @@ def html_page(result: VerifyResult, say: Translator = ENGLISH) -> str:
         scope=tuple(scope_lines(result, say)),
         maintenance=tuple(path for path in result.paths if path.maintenance)[:MOST_LISTED],
         local_time=local_time,
+        since_words=since_words,
+        row_of=lambda incident: in_a_row(result, incident),
         proof=lambda path: proof_sentence(path, result.finished_at, say),
         picture_words=picture_words,
         picture_word=picture_word,

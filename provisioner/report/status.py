@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
+from provisioner.availability.since import PathSince
 from provisioner.base.clock import local_iso, local_time
 from provisioner.base.diagnostics import Problem
 from provisioner.base.json_document import Document
 from provisioner.base.language import ENGLISH, Translator, marked
+from provisioner.base.printable import printable
 from provisioner.inventory.deadlines import Timeliness
 from provisioner.lifecycle.evidence import Evidence
 from provisioner.lifecycle.pictures import Pictures, freshness
@@ -18,7 +20,7 @@ from provisioner.lifecycle.reasons import Reason
 from provisioner.lifecycle.states import FacilityState, Since
 from provisioner.lifecycle.status import FacilityStatus
 from provisioner.report.facility_document import duty_document, facility_document, since_document
-from provisioner.report.freshness import freshness_document, freshness_line, short
+from provisioner.report.freshness import freshness_document, freshness_line, short, since_words
 from provisioner.report.tables import text_table
 
 _TIMELINESS = {
@@ -41,11 +43,13 @@ class Explained:
     Attributes:
         reasons: why, in sentences.
         problems: what is wrong with its file.
+        failing: its paths that are not up by the last look that could tell, and since when.
     """
 
     status: FacilityStatus
     reasons: tuple[Reason, ...]
     problems: tuple[Problem, ...]
+    failing: Mapping[str, PathSince] = field(default_factory=dict)
 
 
 # --- text -----------------------------------------------------------------------------------------
@@ -165,9 +169,19 @@ def why_lines(explained: Explained, say: Translator = ENGLISH) -> Iterator[str]:
     for reason in explained.reasons:
         place = f" ({reason.file}:{reason.line})" if reason.file else ""
         yield f"  - {say.restated(reason.text)}{place}"
+    yield from map(printable, failing_lines(explained.failing, say))
     for problem in explained.problems:
         yield f"  {say.word(problem.severity)}: {problem.place}: {say.restated(problem.message)}"
     yield f"  {say('next')}: {say.restated(explained.status.next)}"
+
+
+def failing_lines(failing: Mapping[str, PathSince], say: Translator = ENGLISH) -> Iterator[str]:
+    """Each path that is not up, the one that has been so for longest first, with why, since when and how often."""
+    for path, one in sorted(failing.items(), key=lambda item: (item[1].since, item[0])):
+        cause = f": {say.restated(one.cause)}" if one.cause else ""
+        last = say("last up {moment}", moment=local_time(one.last_up)) if one.last_up else say("never seen up")
+        since = since_words(one.since, one.looks, say)
+        yield f"  - {path} {say.restated(one.verdict)}{cause}; {since}, {last}"
 
 
 # --- document -------------------------------------------------------------------------------------
@@ -209,4 +223,21 @@ def _facility(status: FacilityStatus, evidence: Evidence, why: Explained | None)
     if why is None:
         return document
     reasons = [{"text": reason.text, "file": reason.file, "line": reason.line} for reason in why.reasons]
-    return document | {"why": reasons, "problems": [f"{p.place}: {p.message}" for p in why.problems]}
+    failing = [_failing(path, one) for path, one in sorted(why.failing.items())]
+    return document | {
+        "failing": failing,
+        "why": reasons,
+        "problems": [f"{p.place}: {p.message}" for p in why.problems],
+    }
+
+
+def _failing(path: str, one: PathSince) -> Document:
+    return {
+        "path": path,
+        "verdict": one.verdict,
+        "cause": one.cause,
+        "since": local_iso(one.since),
+        "in_a_row": one.looks,
+        "last_look": local_iso(one.last_look),
+        "last_up": local_iso(one.last_up) if one.last_up else None,
+    }

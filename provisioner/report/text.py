@@ -13,8 +13,10 @@ from provisioner.base.held import HeldFacility
 from provisioner.base.language import ENGLISH, Language, Translator, marked
 from provisioner.base.printable import printable
 from provisioner.plan.guards.measures import named
+from provisioner.report.freshness import since_words
 from provisioner.report.tables import text_table
 from provisioner.report.totals import SEVERITY, Total, total_of, totals_by
+from provisioner.verify.in_a_row import in_a_row
 from provisioner.verify.result import Cause, HostReport, Incident, PathVerdict, Verdict, VerifyResult
 from provisioner.verify.waits import waits_line
 
@@ -187,7 +189,14 @@ def _incidents(result: VerifyResult, say: Translator, *, detail: bool, color: bo
         verdict = worst_of(by_name[name] for name in incident.paths)
         word = _word(verdict, say, width, color=color) if incident.paths else say("warning").ljust(width)
         yield f"  {word}  {what}"
-        yield from (f"{' ' * (width + 4)}{line}" for line in _below(incident, say, detail=detail))
+        lines = (*_since(result, incident, say), *_below(incident, say, detail=detail))
+        yield from (f"{' ' * (width + 4)}{line}" for line in lines)
+
+
+def _since(result: VerifyResult, incident: Incident, say: Translator) -> Iterator[str]:
+    """Since when, where it is not new."""
+    if row := in_a_row(result, incident):
+        yield since_words(row.since, row.times, say)
 
 
 def _below(incident: Incident, say: Translator, *, detail: bool) -> Iterator[str]:

@@ -9,6 +9,8 @@ from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
+from provisioner.availability.kept import UP
+from provisioner.availability.since import PathSince
 from provisioner.base.diagnostics import Problem, Severity
 from provisioner.base.errors import InventoryError, UsageError
 from provisioner.base.held import HeldFacility
@@ -117,6 +119,24 @@ class Overview:
             provinces = sorted({self.inventory.province_counted(f) for f in self.inventory.facilities.values()})
             raise UsageError("no facility is chosen", hint=f"provinces here are: {', '.join(provinces) or 'none'}")
         return statuses(self.inventory, self.evidence, self.now, chosen)
+
+    def failing(self, facilities: Collection[Facility]) -> Mapping[str, Mapping[str, PathSince]]:
+        """Of some facilities, the paths that the last look which could tell did not see up, and since when.
+
+        Raises:
+            StateError: there is a history, and it cannot be read.
+        """
+        if self.place.file and not self.place.file.exists():
+            return {}
+        from provisioner.history.verdicts import read_since  # noqa: PLC0415 (the database's library takes time)
+
+        failing: dict[str, dict[str, PathSince]] = {facility.id: {} for facility in facilities}
+        for province in sorted({facility.province for facility in facilities}):
+            for path, one in read_since(self.place, f"{province}/", self.now).items():
+                facility = path.removeprefix(f"{province}/").partition("/")[0]
+                if facility in failing and one.verdict != UP:
+                    failing[facility][path] = one
+        return failing
 
     def _refuse_unknown(self, name: str) -> None:
         if name in self.unreadable:

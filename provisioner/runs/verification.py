@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from provisioner import __version__
+from provisioner.availability.since import PathSince
 from provisioner.base.counted import counted
 from provisioner.base.errors import StateError, UsageError
 from provisioner.base.json_document import Document
@@ -17,6 +18,7 @@ from provisioner.history.git_notes import note_head
 from provisioner.history.path_memory import read_memories, remember_paths
 from provisioner.history.records import Ending, Operation, Run
 from provisioner.history.store import open_history
+from provisioner.history.verdicts import read_since
 from provisioner.history.view_references import add_references, read_references
 from provisioner.history.who import who
 from provisioner.pipeline import Session, new_run_id, paths_to_verify, verify_inventory
@@ -24,10 +26,12 @@ from provisioner.runs.holdings import contents_of, shown_of_facilities, shown_of
 from provisioner.runs.journal import state_place
 from provisioner.verify.acceptance import acceptances
 from provisioner.verify.document import verify_document
+from provisioner.verify.in_a_row import REMEMBERED
+from provisioner.verify.kept import swept_paths
 from provisioner.verify.memory import NOTHING, Memories, memory_document, memory_from
 from provisioner.verify.orders import Orders
 from provisioner.verify.reference import References, references_document, references_from, report_on
-from provisioner.verify.result import Accepted, PathLook, Scope, VerifyResult, exit_code
+from provisioner.verify.result import Accepted, PathLook, Scope, Verdict, VerifyResult, exit_code
 from provisioner.verify.standing import remembered
 
 
@@ -102,7 +106,20 @@ def verify_with_memory(session: Session, limit: Limit, orders: Orders) -> Verify
     orders = replace(orders, memories=recalled.memories, forgot=forgot, references=accepted)
     result = verify_inventory(session, limit, orders)
     reports = {path: report for path in names if (report := report_on(accepted.get(path, ())))}
-    return replace(result, references=reports)
+    return replace(result, references=reports, before=_before(session, result))
+
+
+def _before(session: Session, result: VerifyResult) -> Mapping[str, PathSince]:
+    """Since when paths that are not up had been what they were; nothing where that cannot be read."""
+    failing = {path.path for path in result.paths if path.without_window is not Verdict.UP}
+    provinces = sorted({path.partition("/")[0] for path in failing})
+    try:
+        place = state_place(session)
+        begin = result.started_at - REMEMBERED
+        of = [read_since(place, f"{province}/", result.started_at, begin) for province in provinces]
+    except StateError:
+        return {}
+    return {path: one for part in of for path, one in part.items() if path in failing}
 
 
 def recall_references(session: Session, paths: Collection[str]) -> Mapping[str, References]:
@@ -189,7 +206,7 @@ def record_verification(
         StateError: it cannot be recorded; what was found stays true, and nothing is accepted.
         NoteError: it is recorded, and the Git note that was wished, or the memory of its paths, could not be written.
     """
-    contents = contents_of(session.served)
+    contents, narrowed = contents_of(session.served), (*limit, *_narrowed(result.scope))
     run = Run(
         id=accepted.run if accepted else new_run_id(),
         operation=Operation.VERIFY,
@@ -198,7 +215,7 @@ def record_verification(
         digest=session.digest,
         who=who(session.environment),
         tool=__version__,
-        limit=(*limit, *_narrowed(result.scope)),
+        limit=narrowed,
     )
     ending = Ending(
         finished=result.finished_at,
@@ -206,6 +223,7 @@ def record_verification(
         document=verify_document(result),
         holdings=shown_of_hosts(session.state, contents, result),
         checks=shown_of_facilities(session.state, contents, result),
+        swept=swept_paths(result, whole=not narrowed),
     )
     place = state_place(session)
     with closing(open_history(place)) as history:

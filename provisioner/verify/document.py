@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from provisioner.base.json_document import Document
+from provisioner.verify.in_a_row import in_a_row
 from provisioner.verify.levels import HIGHEST, LEVELS
 from provisioner.verify.result import (
     Accepted,
@@ -33,7 +34,7 @@ def verify_document(result: VerifyResult) -> Document:
         "memory": {"used": not result.forgot, "reason": result.forgot},
         "level_names": {str(level.number): level.name for level in LEVELS},
         "paths": [_path(p, result) for p in result.paths],
-        "incidents": [_incident(i) for i in result.incidents],
+        "incidents": [_incident(i) | _in_a_row(result, i) for i in result.incidents],
         "hosts": [_host(h) | {"seconds": _seconds(result.waits.hosts.get(h.host))} for h in result.hosts],
         "seconds": {
             "total": round(result.waits.total_s, 2),
@@ -161,6 +162,11 @@ def _incident(incident: Incident) -> Document:
         "paths": list(incident.paths),
         "detail": incident.detail,
     }
+
+
+def _in_a_row(result: VerifyResult, incident: Incident) -> Document:
+    row = in_a_row(result, incident)
+    return {"since": _time(row.since) if row else None, "in_a_row": row.times if row else None}
 
 
 def _seconds(wait: HostWait | None) -> Document:

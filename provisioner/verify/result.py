@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from provisioner.availability.since import PathSince
 from provisioner.base.held import HeldFacility
 from provisioner.plan.changes import Change
 from provisioner.verify.condition import HostFault
@@ -409,6 +410,7 @@ class VerifyResult:
         references: what is known of the references of paths, by their names.
         accepted: what came of paths whose pictures were to be accepted; None where none were.
         waits: where the time went.
+        before: since when paths that are not up had been what they were, by earlier verifications.
     """
 
     engine: str
@@ -424,6 +426,7 @@ class VerifyResult:
     waits: Waits = field(default_factory=Waits)
     references: Mapping[str, ReferenceReport] = field(default_factory=dict, repr=False)
     accepted: tuple[Accepted, ...] | None = None
+    before: Mapping[str, PathSince] = field(default_factory=dict, repr=False)
 
     @property
     def all_up(self) -> bool:

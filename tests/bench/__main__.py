@@ -1,4 +1,4 @@
-"""What `scripts/bench` runs: `offline`, `national`, `rollout`, or all of them."""
+"""What `scripts/bench` runs: `offline`, `national`, `nights`, `rollout`, or all of them."""
 
 from __future__ import annotations
 
@@ -14,12 +14,15 @@ from tests.bench.child import BenchError
 from tests.bench.figures import Part, machine, machine_line
 from tests.bench.national import CAMERAS, Wanted, markdown
 from tests.bench.national import measure as measure_national
+from tests.bench.nights import NIGHTS, PATHS
+from tests.bench.nights import measure as measure_nights
 from tests.bench.offline import SIZES
 from tests.bench.offline import measure as measure_offline
 
 _CAUTION: Final = (
     "wall clock is only as good as the machine is quiet; with a load above its cores, read CPU seconds instead"
 )
+_PARTS: Final = ("offline", "national", "nights", "rollout")
 _HOSTS: Final = (2, 8, 20)
 
 
@@ -46,7 +49,7 @@ def main() -> int:
     say(f"note: {_CAUTION}")
     parts: list[Part] = []
     failed = False
-    for name in [options.part] if options.part else ["offline", "national", "rollout"]:
+    for name in [options.part] if options.part else _PARTS:
         try:
             for part in _measure(name, options):
                 parts.append(part)
@@ -62,7 +65,7 @@ def main() -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
-    parser.add_argument("part", nargs="?", choices=["offline", "national", "rollout"], help="one part; all otherwise")
+    parser.add_argument("part", nargs="?", choices=_PARTS, help="one part; all otherwise")
     parser.add_argument("--markdown", action="store_true", help="print the table of `national` as Markdown, too")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there, too")
     offline = parser.add_argument_group("offline, national")
@@ -74,6 +77,9 @@ def _parser() -> argparse.ArgumentParser:
     national.add_argument("--apart", action="store_true", help="carriers have vault files and ids of their own")
     national.add_argument("--tree", type=Path, default=Path(), metavar="DIR", help="measure that tree's commands")
     national.add_argument("--keep", type=Path, metavar="DIR", help="keep the country there, for further runs")
+    nights = parser.add_argument_group("nights")
+    nights.add_argument("--paths", type=int, default=PATHS, help="paths of the country (100,000)")
+    nights.add_argument("--nights", type=int, default=NIGHTS, help="how many nights (365)")
     rollout = parser.add_argument_group("rollout")
     rollout.add_argument("--hosts", type=_counts, default=_HOSTS, metavar="N,N", help="sizes of the fleets (2,8,20)")
     rollout.add_argument("--rounds", type=int, default=3, help="rounds of all sides, if time allows (3)")
@@ -91,6 +97,9 @@ def _counts(text: str) -> tuple[int, ...]:
 def _measure(name: str, options: argparse.Namespace) -> Iterator[Part]:
     if name == "offline":
         yield measure_offline(options.cameras or SIZES, options.runs, options.seed, progress)
+        return
+    if name == "nights":
+        yield measure_nights(options.paths, options.nights, options.runs, options.seed, progress)
         return
     if name == "national":
         for size in options.size or [CAMERAS]:

@@ -15,8 +15,11 @@ from provisioner.history.place import FILE
 from tests.hostile import LOCAL_USER
 from tests.recorded import recording_controller, tampered
 
-_TABLES = ("schema", "entries", "seals", "documents", "checks", "holdings", "held", "events")
-_READERS = (("history",), ("status",), ("export", "progress"), ("apply", "--resume"))
+_TABLES = (
+    *("schema", "entries", "seals", "documents", "checks", "holdings", "held", "events"),
+    *("verdicts", "path_lists"),
+)
+_READERS = (("history",), ("status",), ("export", "progress"), ("apply", "--resume"), ("availability",))
 _ENDS = {0, 1, 2, 5, 13}
 
 

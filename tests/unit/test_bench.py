@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench import fleet, planning
+from tests.bench import fleet, nights, planning
 
 _CAMERAS = 60
 
@@ -24,3 +24,10 @@ def test_more_hosts_than_policy_lets_through_unasked_are_planned_and_applied(
 
     assert found["cold"]["hosts"] > 25
     assert (found["unchanged"]["pending"], found["changed"]["pending"]) == (0, 2)
+
+
+def test_a_year_of_nights_is_measured_at_any_size() -> None:
+    figures = {one.name: one for one in nights.measure(200, 14, 1, 1, lambda _: None).figures}
+    assert figures["all time, the largest province, CPU"].least > 0
+    assert figures["database after retention"].least <= figures["database before retention"].least
+    assert figures["verdicts, one night, packed"].least > 0

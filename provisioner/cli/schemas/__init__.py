@@ -13,6 +13,7 @@ from provisioner.base.json_document import Document
 
 DOCUMENTS: Final = (
     "apply",
+    "availability",
     "compare",
     "drift",
     "error",

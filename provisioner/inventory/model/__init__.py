@@ -63,7 +63,7 @@ from provisioner.inventory.model.orders import (
     Instructions,
     ManagingBody,
 )
-from provisioner.inventory.model.policy import Freeze, Limits, Move, Policy, SignOffs
+from provisioner.inventory.model.policy import AgreedAvailability, Freeze, Limits, Move, Policy, Retention, SignOffs
 from provisioner.inventory.model.receivers import (
     MailSecurity,
     NoticeLanguage,
@@ -81,6 +81,7 @@ from provisioner.inventory.model.whole import Frame, InProvince, Inventory
 __all__ = [
     "DISTRICTS_ENDED",
     "Access",
+    "AgreedAvailability",
     "Allocations",
     "BlockOwner",
     "BlockReason",
@@ -131,6 +132,7 @@ __all__ = [
     "Recorder",
     "Relay",
     "RelayAllocation",
+    "Retention",
     "Secrets",
     "Settings",
     "SignOff",

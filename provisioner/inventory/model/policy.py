@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import Field, PlainSerializer, PlainValidator, StringConstraints
 
 from provisioner.base.clock import VIETNAM
-from provisioner.inventory.model.base import Count, Day, Model, Text
+from provisioner.inventory.model.base import Count, Day, Model, Slug, Text
 
 _MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(Z|[+-][0-9]{2}:[0-9]{2})?")
 _FIRST_YEAR, _LAST_YEAR = 2000, 2200
@@ -74,13 +74,40 @@ class SignOffs(StrEnum):
     SIGNED = "signed"
 
 
+AgreedPercent = Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]
+
+
+class AgreedAvailability(Model):
+    """For what share of the measured time outside of maintenance pictures have to come: the agreed level."""
+
+    percent: AgreedPercent | None = None
+    """Of every path for which nothing else is agreed; left out, nothing is."""
+    carriers: dict[Slug, AgreedPercent] = Field(default_factory=dict)
+    """Of a carrier's paths."""
+    facilities: dict[Slug, AgreedPercent] = Field(default_factory=dict)
+    """Of a facility's paths, whatever its carrier's level is."""
+    longest_hours: Annotated[int, Field(ge=1, le=24 * 31)] = 26
+    """How long a look stands for at most; what is beyond is not measured."""
+
+
+class Retention(Model):
+    """How long what is kept of runs stays, by class; left out, it stays for ever."""
+
+    document_days: Annotated[int, Field(ge=1, le=36_500)] | None = None
+    """The whole documents of verifications, which `history RUN` shows."""
+    verdict_days: Annotated[int, Field(ge=31, le=36_500)] | None = None
+    """The verdicts on single paths, which `availability` counts by."""
+
+
 class Policy(Model):
-    """What holds a plan back."""
+    """What holds a plan back, and what is agreed of operation."""
 
     limits: Limits = Limits()
     freeze: tuple[Freeze, ...] = ()
     sign_offs: SignOffs = SignOffs.CLAIMED
     """Whether agreed plans need the parties' signatures (`signed`), or who edits the file may say that they agreed."""
+    availability: AgreedAvailability = AgreedAvailability()
+    retention: Retention = Retention()
 
 
 class Move(Model):

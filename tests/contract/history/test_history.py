@@ -118,7 +118,7 @@ def test_a_run_ends_once_and_what_fails_leaves_nothing(history: History) -> None
 
 def test_a_history_of_a_newer_version_is_left_alone(history: History) -> None:
     fill(history)
-    change(history.place, "UPDATE provisioner_schema SET version = 2")
+    change(history.place, "UPDATE provisioner_schema SET version = 3")
     for opened in (open_history, find_history):
         with pytest.raises(StateError, match="another version") as raised:
             opened(history.place)

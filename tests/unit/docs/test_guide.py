@@ -44,7 +44,10 @@ RUN_HERE = (
     *(page for page in GUIDE if "hosts" not in page),
 )
 """Pages with console blocks. Each begins anew: a fresh checkout whose example runs on the hosts."""
-RUN_ELSEWHERE = {"docs/lifecycle.md": "tests/unit/cli/test_status.py"}
+RUN_ELSEWHERE = {
+    "docs/availability.md": "tests/unit/cli/test_availability.py",
+    "docs/lifecycle.md": "tests/unit/cli/test_status.py",
+}
 """Pages whose blocks need another beginning, and the test that makes it and runs them."""
 NOW = datetime(2021, 6, 13, 8, tzinfo=VIETNAM)
 """The moment of the example's reports: days to its openings and deadlines stand in them."""

@@ -69,7 +69,7 @@ def cut(connection: sqlite3.Connection, after: int) -> None:
     for table in ("documents", "events"):
         runs = "SELECT run FROM provisioner_entries WHERE number > ?"
         connection.execute(f"DELETE FROM provisioner_{table} WHERE run IN ({runs})", (after,))  # noqa: S608
-    for table in ("entries", "seals", "checks", "holdings"):
+    for table in ("entries", "seals", "checks", "holdings", "verdicts"):
         connection.execute(f"DELETE FROM provisioner_{table} WHERE number > ?", (after,))  # noqa: S608
 
 
@@ -281,7 +281,7 @@ def test_a_record_of_another_inventory_does_not_pass_for_this_one_s(
     controller.state.mkdir()
     shutil.copy(other.folder / "state/provisioner/another" / FILE, controller.state / FILE)
     with controller.tampered() as connection:
-        for table in ("entries", "seals", "documents", "checks", "holdings", "held", "events"):
+        for table in ("entries", "seals", "documents", "checks", "holdings", "held", "events", "verdicts"):
             connection.execute(f"UPDATE provisioner_{table} SET inventory = 'example'")  # noqa: S608
     assert any("another inventory" in fault for fault in controller.check().faults)
     with controller.tampered() as connection:

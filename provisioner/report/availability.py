@@ -1,0 +1,152 @@
+"""Availability as text and as a document. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+
+from provisioner.availability.measured import Measured, Span
+from provisioner.availability.shares import Kept, ShareRow
+from provisioner.base.clock import local_iso, local_time
+from provisioner.base.counted import are, counted
+from provisioner.base.json_document import Document
+from provisioner.base.printable import printable
+from provisioner.report.tables import text_table
+
+_NAMED = 3
+_UNKNOWN = "-"
+
+
+def percent(share: float | None) -> str:
+    """A share as people read it; it is never rounded up to all of it."""
+    if share is None:
+        return _UNKNOWN
+    shown = f"{share * 100:.2f}"
+    return f"{'99.99' if shown == '100.00' and share < 1 else shown} %"
+
+
+# --- text -----------------------------------------------------------------------------------------
+
+
+def availability_lines(
+    noun: str, rows: Sequence[ShareRow], total: ShareRow, *, shown: int, before: bool, span: Span, longest: timedelta
+) -> Iterator[str]:
+    """The span, the table with the worst first, and what it comes to.
+
+    Args:
+        noun: what a row is about.
+        rows: the worst first.
+        total: all of them together.
+        shown: how many rows are shown.
+        before: whether the span before is shown, too.
+        span: of which time it is.
+        longest: how long a look stands for at most.
+    """
+    yield f"from {local_time(span.begin)} until {local_time(span.until)}"
+    hours = counted(round(longest.total_seconds() / 3600), "hour")
+    yield f"a look stands until the next one, for {hours} at most; what is beyond is not measured, and never up"
+    yield ""
+    changes = ("before", "change") if before else ()
+    levels = any(row.agreed is not None for row in rows)
+    names = (
+        noun,
+        "paths",
+        "available",
+        *changes,
+        *(("agreed",) if levels else ()),
+        "degraded",
+        "down",
+        "outages",
+        "maintenance",
+        "not measured",
+    )
+    listed = [*rows[:shown], *([total] if len(rows) > 1 else [])]
+    cells = [_row(row, before=before, levels=levels) for row in listed]
+    yield from map(printable, text_table(names, cells, numbers=True))
+    if len(rows) > shown:
+        yield f"… and {len(rows) - shown} more that did better; --rows shows them"
+    yield ""
+    yield from map(printable, availability_ending(noun, rows, total))
+
+
+def _row(row: ShareRow, *, before: bool, levels: bool) -> Sequence[str]:
+    one = row.measured
+    changes = (percent(row.before.available if row.before else None), _change(row.change)) if before else ()
+    agreed = ("" if row.agreed is None else f"{row.agreed:g} %",) if levels else ()
+    parts = (percent(_share(one.degraded, one)), percent(_share(one.down, one)), str(one.outages))
+    rest = percent(_share(one.maintenance, one)), percent(one.unmeasured_share)
+    return (row.name or _UNKNOWN, str(row.paths), percent(one.available), *changes, *agreed, *parts, *rest)
+
+
+def _share(part: int, one: Measured) -> float:
+    return part / one.total if one.total else 0.0
+
+
+def _change(change: float | None) -> str:
+    return _UNKNOWN if change is None else f"{change * 100:+.2f}"
+
+
+def availability_ending(noun: str, rows: Sequence[ShareRow], total: ShareRow) -> Iterator[str]:
+    """The last lines, the worst first: what missed the agreed level, what nobody measured, and the whole."""
+    of_rows = f"of {counted(len(rows), noun)}"
+    below = [row for row in rows if row.kept is Kept.MISSED]
+    blind = [row for row in rows if row.kept is Kept.UNMEASURED]
+    if below:
+        named = ", ".join(f"{row.name} {percent(row.measured.available)} of {row.agreed:g} %" for row in below[:_NAMED])
+        yield f"{len(below)} {of_rows} below the agreed level: {named}{_more(below)}"
+    if blind:
+        named = ", ".join(row.name for row in blind[:_NAMED])
+        yield f"{len(blind)} {of_rows} not measured at all, against an agreed level: {named}{_more(blind)}"
+    one = total.measured
+    yield (
+        f"{percent(one.available)} available over {counted(total.paths, 'path')} by what was measured;"
+        f" {percent(one.unmeasured_share)} of the time {are(1)} not measured"
+    )
+
+
+def _more(rows: Sequence[ShareRow]) -> str:
+    return f" and {len(rows) - _NAMED} more" if len(rows) > _NAMED else ""
+
+
+# --- document -------------------------------------------------------------------------------------
+
+
+def availability_document(
+    by: str, rows: Sequence[ShareRow], total: ShareRow, *, span: Span, as_of: datetime, longest: timedelta
+) -> Document:
+    """The `availability` document."""
+    return {
+        "schema": "provisioner/availability",
+        "version": 1,
+        "from": local_iso(span.begin),
+        "until": local_iso(span.until),
+        "as_of": local_iso(as_of),
+        "by": by,
+        "longest_s": round(longest.total_seconds()),
+        "rows": [_row_document(row) for row in rows],
+        "total": _row_document(total),
+    }
+
+
+def _row_document(row: ShareRow) -> Document:
+    return {
+        "name": row.name,
+        "paths": row.paths,
+        **_times(row.measured),
+        "agreed_percent": row.agreed,
+        "kept": row.kept.value,
+        "before": None if row.before is None else _times(row.before),
+    }
+
+
+def _times(one: Measured) -> Document:
+    return {
+        "available": one.available,
+        "up_s": one.up_s,
+        "degraded_s": one.degraded_s,
+        "down_s": one.down_s,
+        "maintenance_s": one.maintenance_s,
+        "unmeasured_s": one.unmeasured_s,
+        "unmeasured_share": one.unmeasured_share,
+        "outages": one.outages,
+    }

@@ -1,0 +1,167 @@
+"""Since when, night by night, shares of time: held against a slow reading of the same looks, one path at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from provisioner.availability.kept import ABSENT, MARKS, VERDICTS, KeptVerdict, kept_of, mark_of
+from provisioner.availability.looks import Listing, LookTable, Sweep, table_of
+from provisioner.availability.measured import NOTHING_MEASURED, Measured, Span, measured, total_of
+from provisioner.availability.nights import nights
+from provisioner.availability.since import since
+from provisioner.base.clock import VIETNAM
+from provisioner.verify.result import Cause, Verdict
+
+START = datetime(2021, 5, 8, tzinfo=UTC)
+PATHS = ("a/k-1/c-1/sub", "a/k-1/c-2/sub", "a/k-10/c-1/sub", "a/k-2/c-1/main")
+CAUSES = ("", "camera unplugged", "drift")
+LONGEST = timedelta(hours=26)
+
+kept = st.builds(
+    KeptVerdict, st.sampled_from(VERDICTS), st.sampled_from(CAUSES), st.integers(0, 7), maintenance=st.booleans()
+)
+moments = st.integers(0, 20 * 24 * 60).map(lambda minutes: START + timedelta(minutes=minutes))
+looks = st.dictionaries(st.sampled_from(PATHS), kept)
+told = st.dictionaries(moments, st.tuples(st.sets(st.sampled_from(PATHS), min_size=1), looks), max_size=12)
+Told = Mapping[datetime, tuple[set[str], Mapping[str, KeptVerdict]]]
+
+
+@st.composite
+def spans(draw: st.DrawFn) -> Span:
+    return Span(*sorted((draw(moments), draw(moments))))
+
+
+def sweep(at: datetime, paths: set[str], seen: Mapping[str, KeptVerdict]) -> Sweep:
+    names = tuple(sorted(paths | seen.keys()))
+    words = tuple(CAUSES)
+    marks = bytes(mark_of(seen[path]) if path in seen else ABSENT for path in names)
+    causes = bytes(words.index(seen[path].cause) if path in seen else 0 for path in names)
+    order = (at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+    return Sweep(order, "", Listing(names, ("",) * len(names)), marks, causes, words)
+
+
+def table(of: Told) -> LookTable:
+    return table_of(sweep(at, *rest) for at, rest in of.items())
+
+
+def seen_of(of: Told, path: str) -> list[tuple[datetime, KeptVerdict]]:
+    return [(at, seen[path]) for at, (_, seen) in sorted(of.items()) if path in seen]
+
+
+def slowly(of: Told, path: str, span: Span, longest: timedelta) -> Measured:
+    """The same, look by look."""
+    looked = [(at, one) for at, one in seen_of(of, path) if at <= span.until]
+    sums = dict.fromkeys(("up", "degraded", "down", "maintenance", "unmeasured"), timedelta())
+    sums["unmeasured"] = span.until - span.begin
+    for place, (at, one) in enumerate(looked):
+        following = looked[place + 1][0] if place + 1 < len(looked) else span.until
+        lasts = min(following, at + longest, span.until) - max(at, span.begin)
+        kind = "down" if one.verdict == "quarantined" else one.verdict
+        kind = "maintenance" if one.maintenance and kind != "unknown" else kind
+        if kind != "unknown" and lasts > timedelta():
+            sums[kind] += lasts
+            sums["unmeasured"] -= lasts
+    times = {name: lasts // timedelta(microseconds=1) for name, lasts in sums.items()}
+    return Measured(**times, outages=outages_slowly(looked, span, longest))
+
+
+def outages_slowly(looked: list[tuple[datetime, KeptVerdict]], span: Span, longest: timedelta) -> int:
+    """How many looks saw it down for which none of the looks before, that still stood, was the last to tell so."""
+    known = [(at, one) for at, one in looked if one.verdict != "unknown"]
+    down = [one.verdict in {"down", "quarantined"} and not one.maintenance for _, one in known]
+    outages = 0
+    for place, (at, _) in enumerate(known):
+        goes_on = place > 0 and down[place - 1] and at - known[place - 1][0] <= longest
+        outages += down[place] and span.begin <= at < span.until and not goes_on
+    return outages
+
+
+def test_a_mark_holds_what_is_kept_and_is_never_that_of_no_look() -> None:
+    assert {mark_of(kept_of(mark, "drift")) for mark in MARKS} == MARKS
+    assert ABSENT not in MARKS
+
+
+def test_the_kept_words_are_those_of_verification() -> None:
+    assert set(VERDICTS) == {verdict.value for verdict in Verdict} - {Verdict.MAINTENANCE.value}
+    assert len(Cause) < ABSENT
+
+
+@given(told, spans(), st.sampled_from((LONGEST, timedelta(hours=1), timedelta(days=30))))
+def test_time_is_what_a_slow_reading_makes_of_it(of: Told, span: Span, longest: timedelta) -> None:
+    by_path = measured(table(of), span, longest)
+    assert set(by_path) == {path for paths, seen in of.values() for path in paths | seen.keys()}
+    assert {path: slowly(of, path, span, longest) for path in by_path} == by_path
+
+
+@given(told, spans(), moments)
+def test_the_parts_of_a_span_come_to_the_whole(of: Told, span: Span, cut: datetime) -> None:
+    cut = min(max(cut, span.begin), span.until)
+    whole, parts = table(of), (Span(span.begin, cut), Span(cut, span.until))
+    for path, all_of_it in measured(whole, span).items():
+        assert total_of(measured(whole, part)[path] for part in parts) == all_of_it
+
+
+@given(told, spans())
+def test_the_time_is_all_there_and_gaps_are_never_up(of: Told, span: Span) -> None:
+    length = (span.until - span.begin) // timedelta(microseconds=1)
+    for path, one in measured(table(of), span).items():
+        assert one.total == length
+        most = len(seen_of(of, path)) * LONGEST // timedelta(microseconds=1)
+        assert one.total - one.unmeasured <= most
+    assert total_of(()) == NOTHING_MEASURED
+
+
+@given(told, spans(), st.randoms(use_true_random=False))
+def test_the_order_in_which_sweeps_come_changes_nothing(of: Told, span: Span, chance: st.DataObject) -> None:
+    sweeps = [sweep(at, *rest) for at, rest in of.items()]
+    mixed = sorted(sweeps, key=lambda _: chance.random())  # type: ignore[attr-defined]
+    assert table_of(mixed) == table_of(sweeps)
+    assert measured(table_of(mixed), span) == measured(table(of), span)
+
+
+@given(told, st.sampled_from(("", "a/", "a/k-1/", "a/k-1", "a/k-1/c-2/sub", "b/")))
+def test_a_prefix_takes_the_paths_that_begin_so_and_changes_nothing_of_them(of: Told, prefix: str) -> None:
+    whole = table(of)
+    part = table_of((sweep(at, *rest) for at, rest in of.items()), prefix)
+    assert part.paths == tuple(path for path in whole.paths if path.startswith(prefix))
+    assert since(part) == {path: one for path, one in since(whole).items() if path.startswith(prefix)}
+
+
+@given(told, moments)
+def test_since_is_the_first_look_that_no_other_state_came_after(of: Told, as_of: datetime) -> None:
+    states = {"quarantined": "down"}
+    said = since(table(of), as_of)
+    for path in PATHS:
+        looked = [(at, one) for at, one in seen_of(of, path) if at <= as_of]
+        known = [(at, one) for at, one in looked if one.verdict != "unknown"]
+        assert (path in said) == bool(looked)
+        if not known:
+            assert not looked or said[path].verdict == "unknown"
+            continue
+        of_state = [states.get(one.verdict, one.verdict) for _, one in known]
+        row = next((n for n, state in enumerate(reversed(of_state)) if state != of_state[-1]), len(known))
+        one = said[path]
+        assert (one.since, one.looks, one.last_look) == (known[-row][0], row, known[-1][0])
+        assert (one.verdict, one.cause, one.level) == (known[-1][1].verdict, known[-1][1].cause, known[-1][1].level)
+        assert one.last_up == max((at for at, k in known if k.verdict in {"up", "degraded"}), default=None)
+        after = [at for at, k in looked if k.verdict == "unknown" and at > known[-1][0]]
+        assert one.unknown_since == min(after, default=None)
+
+
+@given(told, st.integers(0, 21), st.integers(1, 30))
+def test_a_night_is_the_worst_that_its_looks_could_tell(of: Told, back: int, number: int) -> None:
+    last = date(2021, 5, 8) + timedelta(days=back)
+    worst = ("down", "quarantined", "degraded", "up", "unknown")
+    for path, strip in nights(table(of), last, number).items():
+        assert len(strip) == number
+        for place, night in enumerate(strip):
+            day = last - timedelta(days=number - 1 - place)
+            looked = [one for at, one in seen_of(of, path) if at.astimezone(VIETNAM).date() == day]
+            assert (night is None) == (not looked)
+            if night is not None:
+                assert (night.day, night.looks) == (day, len(looked))
+                assert night.verdict == min((one.verdict for one in looked), key=worst.index)

@@ -1,0 +1,124 @@
+"""What is broken is told with since when, and in how many verifications in a row; each verification is kept."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from provisioner import pipeline
+from provisioner.history.place import state_place_of
+from provisioner.history.verdicts import read_since
+from provisioner.runs import execution
+from tests.unit.cli.test_documents import holds
+from tests.unit.runs.test_verification import Controller
+from tests.watched import WatchedHosts
+
+PATH = "bac-giang/kcl-bg-001/cam-02/sub"
+OTHER = "bac-giang/kcl-bg-001/cam-01/sub"
+
+
+class Nightly:
+    """A controller that verifies again and again."""
+
+    def __init__(self, controller: Controller, capsys: pytest.CaptureFixture[str]) -> None:
+        self.controller, self._capsys = controller, capsys
+        self.place = state_place_of(controller.environment, "example")
+
+    def verify(self, *words: str) -> tuple[str, str]:
+        self.controller.run("verify", "--once", *words)
+        printed = self._capsys.readouterr()
+        return printed.out, printed.err
+
+    def run(self, *words: str) -> str:
+        self.controller.run(*words)
+        return self._capsys.readouterr().out
+
+    def incident(self) -> dict[str, Any]:
+        document = json.loads(self.verify("--output", "json")[0])
+        holds("verify", document)
+        (incident,) = [one for one in document["incidents"] if PATH in one["paths"]]
+        return {name: incident[name] for name in ("since", "in_a_row")}
+
+
+@pytest.fixture
+def nightly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Nightly:
+    hosts, program = WatchedHosts(), tmp_path / "mediamtx"
+    program.touch()
+    monkeypatch.setattr(pipeline, "AnsibleRunner", lambda *_arguments: hosts)
+    monkeypatch.setattr(execution, "fetch", lambda *_arguments: program)
+    controller = Controller(tmp_path, hosts)
+    assert controller.run("apply", "--yes", "--allow", "trust=4") == 0
+    capsys.readouterr()
+    return Nightly(controller, capsys)
+
+
+def test_an_incident_says_since_when_and_how_often_in_a_row(nightly: Nightly) -> None:
+    nightly.verify()
+    nightly.controller.hosts.silent = {PATH}
+    assert nightly.incident() == {"since": None, "in_a_row": None}
+    first = read_since(nightly.place)[PATH]
+    assert (first.verdict, first.looks) == ("down", 1)
+    second = nightly.incident()
+    assert second["in_a_row"] == 2
+    out, _ = nightly.verify("--html", str(nightly.controller.root / "report.html"))
+    assert "in 3 verifications in a row" in out
+    assert "in 3 verifications in a row" in (nightly.controller.root / "report.html").read_text(encoding="utf-8")
+    nightly.controller.hosts.silent = set()
+    nightly.verify()
+    said = read_since(nightly.place)[PATH]
+    assert (said.verdict, said.last_up, said.looks) == ("up", said.last_look, 1)
+    nightly.controller.hosts.silent = {PATH}
+    assert nightly.incident() == {"since": None, "in_a_row": None}
+
+
+def test_status_says_why_with_since_when(nightly: Nightly) -> None:
+    nightly.verify()
+    nightly.controller.hosts.silent = {PATH}
+    nightly.verify()
+    nightly.verify()
+    out = nightly.run("status", "--why", "kcl-bg-001")
+    (line,) = [line for line in out.splitlines() if PATH in line]
+    assert line.startswith(f"  - {PATH} down: ")
+    assert "in 2 verifications in a row, last up 20" in line
+    document = json.loads(nightly.run("status", "--why", "--output", "json"))
+    holds("status", document)
+    failing = {one["facility"]: one["failing"] for one in document["facilities"]}
+    assert [(one["path"], one["in_a_row"]) for one in failing.pop("kcl-bg-001")] == [(PATH, 2)]
+    assert set(map(len, failing.values())) == {0}
+
+
+def test_a_limit_keeps_what_was_looked_at_alone(nightly: Nightly) -> None:
+    nightly.verify()
+    before = read_since(nightly.place)
+    nightly.controller.hosts.silent = {PATH, "quang-ninh/kcl-qn-001/cam-01/sub"}
+    nightly.verify("--limit", "facility=kcl-bg-001")
+    said = read_since(nightly.place)
+    assert set(said) == set(before)
+    assert (said[PATH].verdict, said[OTHER].looks) == ("down", 2)
+    assert {path: one for path, one in said.items() if "kcl-bg-001" not in path} == {
+        path: one for path, one in before.items() if "kcl-bg-001" not in path
+    }
+    assert said.carriers[PATH] == "viettel"
+
+
+def test_a_full_disk_keeps_the_verification_and_says_so(nightly: Nightly) -> None:
+    nightly.verify()
+    before = read_since(nightly.place)
+    file = nightly.place.file
+    assert file is not None
+    full = "CREATE TRIGGER full BEFORE INSERT ON provisioner_verdicts BEGIN SELECT RAISE(FAIL, 'disk is full'); END"
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute(full)
+    nightly.controller.hosts.silent = {PATH}
+    out, err = nightly.verify()
+    assert PATH in out
+    assert "this verification is not recorded" in err
+    assert dict(read_since(nightly.place)) == dict(before)
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("DROP TRIGGER full")
+    assert nightly.controller.run("history", "verify") == 0
