@@ -18,13 +18,22 @@ from provisioner.base.errors import StateError
 from provisioner.base.own_folder import make_own_folder, refuse_link
 from provisioner.history.place import VARIABLE, StatePlace
 from provisioner.history.rows import DAMAGE, DamagedRecordError
-from provisioner.history.tables import SCHEMA, entries, metadata, path_memories, schema, seals, view_references
+from provisioner.history.tables import (
+    SCHEMA,
+    entries,
+    metadata,
+    path_memories,
+    schema,
+    seals,
+    verdicts,
+    view_references,
+)
 
 _WAIT_S = 30
 _TO_WRITE = "provisioner_to_write"
 _SQLITE, _POSTGRESQL = "sqlite", "postgresql"
 # The first table, and those that a later version brought: a database of before lacks some.
-_MILESTONES = (entries, seals, path_memories, view_references)
+_MILESTONES = (entries, seals, path_memories, view_references, verdicts)
 _URL_HINT = f"{VARIABLE} is a folder, or postgresql+psycopg://USER:PASSWORD@HOST/DATABASE"
 _LOGIN = re.compile(r"[^\s\"']*@")
 _DRIVER_HINT = "install it: pip install 'provisioner[postgresql]'"

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import NotRequired, TypedDict, cast
 
+from provisioner.availability.kept import SweptPaths
 from provisioner.base.clock import aware
 
 
@@ -109,6 +110,7 @@ class Ending:
         document: the command's own JSON document; no secret is ever in one.
         holdings: what hosts were shown to hold; of a host that is not named nothing new is known.
         checks: what was shown of facilities.
+        swept: what was seen of each path.
     """
 
     finished: datetime
@@ -116,6 +118,7 @@ class Ending:
     document: Mapping[str, object] | None = None
     holdings: tuple[Holding, ...] = ()
     checks: tuple[FacilityCheck, ...] = ()
+    swept: SweptPaths | None = None
 
 
 class InventoryVersion(TypedDict):
@@ -148,12 +151,13 @@ class BegunContent(RunContent):
 
 
 class EndedContent(RunContent):
-    """What the last entry of a run says."""
+    """What the last entry of a run says; `verdicts` is the hash of what is kept of each path."""
 
     outcome: str
     document: str | None
     checks: str
     holdings: dict[str, list[str | bool | None]]
+    verdicts: NotRequired[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,15 +209,16 @@ def begun_content(run: Run, hosts: Iterable[str], intent: str = "") -> BegunCont
     return cast("BegunContent", content | {"intent": intent} if intent else content)
 
 
-def ended_content(run: Run, ending: Ending) -> EndedContent:
+def ended_content(run: Run, ending: Ending, verdicts: str = "") -> EndedContent:
     """What the last entry of a run says; large parts stand elsewhere, and their hashes here."""
-    return {
+    content = {
         **_run_content(run, EntryKind.ENDED, ending.finished),
         "outcome": ending.outcome,
         "document": None if ending.document is None else digest(canonical(ending.document)),
         "checks": checks_digest(ending.checks),
         "holdings": {h.host: [moment_text(h.at), h.held_digest, h.exact] for h in ending.holdings},
     }
+    return cast("EndedContent", content | {"verdicts": verdicts} if verdicts else content)
 
 
 def _run_content(run: Run, step: EntryKind, at: datetime) -> RunContent:

@@ -32,6 +32,7 @@ from provisioner.history.remembered import remember, remembered
 from provisioner.history.rows import DAMAGE, DamagedRecordError, entry_content, entry_name, plain_object, unpacked
 from provisioner.history.seal import Head
 from provisioner.history.tables import checks, documents, entries, held, holdings, stored
+from provisioner.history.verdict_rows import keep_sweep, pack_sweep
 from provisioner.lifecycle.evidence import ACCEPTANCE, Evidence
 
 _NAMED = 5
@@ -76,9 +77,11 @@ class History:
     def end(self, run: Run, ending: Ending) -> Head:
         """Record what became of a run, all of it or nothing: the entry as others keep it."""
         with self._database.writing() as connection:
-            content = ended_content(run, ending)
+            sweep = pack_sweep(connection, self.place, run.id, ending.finished, ending.swept)
+            content = ended_content(run, ending, sweep.digest)
             lost = self._lost(connection)
             head = append(connection, self.place, Entry(run, EntryKind.ENDED, ending.finished, content))
+            keep_sweep(connection, self.place, head.number, sweep)
             own = {"inventory": self._mine, "number": head.number}
             if ending.document is not None:
                 packed = zlib.compress(canonical(ending.document).encode())

@@ -5,6 +5,9 @@
 database without the table is made whole by the first that records in it. `path_memories`, later still, is no record and
 no part of the chain: a row is what the next verification needs to know of a path, and is replaced by it. Rows of
 `view_references` are added when a person accepts what cameras show, and name the run that says who did.
+
+`verdicts` is what is asked most, and is laid out for it: a row has what one run saw of a whole province, two bytes a
+path (`availability.kept`), in the order of the list in `path_lists` that it names; the `ended` entry vouches for it.
 """
 
 from __future__ import annotations
@@ -219,6 +222,30 @@ view_references = Table(
     Column("content", _LongText, nullable=False),
     Column("seal", _LongText, nullable=False),
     Index("provisioner_view_references_by_path", "inventory", "path", "number"),
+)
+
+path_lists = Table(
+    "provisioner_path_lists",
+    metadata,
+    Column("inventory", TextColumn(63), primary_key=True),
+    Column("digest", TextColumn(71), primary_key=True),
+    Column("packed", LargeBinary, nullable=False),
+)
+
+verdicts = Table(
+    "provisioner_verdicts",
+    metadata,
+    Column("inventory", TextColumn(63), primary_key=True),
+    Column("province", TextColumn(63), primary_key=True),
+    Column("at", MomentColumn, primary_key=True, autoincrement=False),
+    Column("number", NumberColumn, primary_key=True, autoincrement=False),
+    Column("run", TextColumn(63), nullable=False),
+    Column("paths", TextColumn(71), nullable=False),
+    Column("marks", LargeBinary, nullable=False),
+    Column("causes", LargeBinary, nullable=False),
+    Column("seal", _LongText, nullable=False),
+    Index("provisioner_verdicts_by_entry", "inventory", "number"),
+    sqlite_with_rowid=False,
 )
 
 events = Table(

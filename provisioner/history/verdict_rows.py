@@ -1,0 +1,203 @@
+"""The verdicts of a run as rows: one a province, packed, named in the run's entry and sealed each by itself."""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
+from typing import Final
+
+import orjson
+from sqlalchemy import Connection, insert, select
+
+from provisioner.availability.kept import ABSENT, SweptPaths, mark_of
+from provisioner.availability.looks import Listing
+from provisioner.history.place import StatePlace
+from provisioner.history.records import canonical, digest, moment_text
+from provisioner.history.rows import DAMAGE, unpacked
+from provisioner.history.tables import microseconds, path_lists, stored, verdicts
+
+LONGEST_PLANE: Final = 2**24
+_WORDS: Final = 256
+_BETWEEN: Final = "\t"
+
+
+@dataclass(frozen=True, slots=True)
+class PackedProvince:
+    """What a run saw of a province, as it is stored.
+
+    Attributes:
+        listing: the digest of the list of its paths.
+    """
+
+    province: str
+    listing: str
+    marks: bytes
+    causes: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PackedSweep:
+    """What a run saw, as it is stored.
+
+    Attributes:
+        lists: the texts of the lists that are not stored yet, by their digests.
+    """
+
+    run: str
+    at: datetime
+    provinces: tuple[PackedProvince, ...] = ()
+    lists: Mapping[str, str] | None = None
+
+    @property
+    def digest(self) -> str:
+        """The hash that the run's entry names; empty where nothing is kept."""
+        return sweep_digest(self.run, self.at, self.provinces) if self.provinces else ""
+
+
+def sweep_digest(run: str, at: datetime, provinces: tuple[PackedProvince, ...]) -> str:
+    """The hash of what a run saw, in whatever order its provinces come."""
+    rows = sorted([p.province, p.listing, _sha(p.marks), _sha(p.causes)] for p in provinces)
+    return digest(canonical([run, moment_text(at), rows]))
+
+
+def seal_message(inventory: str, province: PackedProvince, run: str, number: int, at: int) -> str:
+    """What is sealed of a row: whose it is, of which run and moment, and all that it says."""
+    planes = _sha(province.marks), _sha(province.causes)
+    return canonical(["verdicts", inventory, province.province, number, run, at, province.listing, *planes])
+
+
+def _sha(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+# --- writing --------------------------------------------------------------------------------------
+
+
+def pack_sweep(
+    connection: Connection, place: StatePlace, run: str, at: datetime, swept: SweptPaths | None
+) -> PackedSweep:
+    """What a run saw as rows, province by province; nothing is written."""
+    if swept is None:
+        return PackedSweep(run, at)
+    by_province: dict[str, dict[str, str]] = defaultdict(dict)
+    for path in sorted(swept.carriers.keys() | swept.verdicts.keys()):
+        by_province[path.partition("/")[0]][path] = swept.carriers.get(path, "")
+    provinces, lists = [], {}
+    for province, carriers in sorted(by_province.items()):
+        listing = carriers if swept.whole else _with_others(connection, place, province, carriers)
+        text = "\n".join(f"{path}{_BETWEEN}{carrier}" for path, carrier in sorted(listing.items()))
+        lists[digest(text)] = text
+        provinces.append(_packed(province, digest(text), sorted(listing), swept))
+    return PackedSweep(run, at, tuple(provinces), _not_stored(connection, place, lists))
+
+
+def _with_others(connection: Connection, place: StatePlace, province: str, own: Mapping[str, str]) -> dict[str, str]:
+    """The paths that a run knew, and those that the latest one before knew beside them."""
+    mine = verdicts.c.inventory == place.inventory, verdicts.c.province == province
+    latest = select(stored(verdicts.c.paths)).where(*mine).order_by(verdicts.c.at.desc(), verdicts.c.number.desc())
+    name = connection.scalar(latest.limit(1))
+    before = read_listing(connection, place.inventory, name) if isinstance(name, str) else None
+    others = dict(zip(before.paths, before.carriers, strict=True)) if before else {}
+    return others | dict(own)
+
+
+def _packed(province: str, listing: str, paths: list[str], swept: SweptPaths) -> PackedProvince:
+    words: dict[str, int] = {"": 0}
+    marks, causes = bytearray(), bytearray()
+    for path in paths:
+        kept = swept.verdicts.get(path)
+        marks.append(ABSENT if kept is None else mark_of(kept))
+        causes.append(words.setdefault(kept.cause, len(words)) if kept else 0)
+    head = orjson.dumps(list(words)) + b"\n"
+    return PackedProvince(province, listing, zlib.compress(bytes(marks), 9), zlib.compress(head + bytes(causes), 9))
+
+
+def _not_stored(connection: Connection, place: StatePlace, lists: Mapping[str, str]) -> dict[str, str]:
+    there = select(stored(path_lists.c.digest)).where(path_lists.c.inventory == place.inventory)
+    known = set(connection.scalars(there.where(path_lists.c.digest.in_(sorted(lists)))))
+    return {name: text for name, text in lists.items() if name not in known}
+
+
+def keep_sweep(connection: Connection, place: StatePlace, number: int, sweep: PackedSweep) -> None:
+    """Write the rows of a run's entry."""
+    own = {"inventory": place.inventory}
+    if sweep.lists:
+        packed = [own | {"digest": name, "packed": zlib.compress(t.encode(), 9)} for name, t in sweep.lists.items()]
+        connection.execute(insert(path_lists), packed)
+    rows = []
+    for one in sweep.provinces:
+        seal = place.keys.seal(seal_message(place.inventory, one, sweep.run, number, microseconds(sweep.at)))
+        columns = {"province": one.province, "at": sweep.at, "number": number, "run": sweep.run, "paths": one.listing}
+        rows.append(own | columns | {"marks": one.marks, "causes": one.causes, "seal": seal})
+    if rows:
+        connection.execute(insert(verdicts), rows)
+
+
+# --- reading --------------------------------------------------------------------------------------
+
+
+def read_listing(connection: Connection, inventory: str, name: str) -> Listing | None:
+    """A list of paths by its digest; None where it is not there as it was stored."""
+    mine = path_lists.c.inventory == inventory, path_lists.c.digest == name
+    try:
+        text = unpacked(connection.scalar(select(stored(path_lists.c.packed)).where(*mine)))
+    except DAMAGE:
+        return None
+    return listing_of(text) if digest(text) == name else None
+
+
+def listing_of(text: str) -> Listing | None:
+    """The list in a text; None where it is none."""
+    pairs = [line.partition(_BETWEEN) for line in text.split("\n")]
+    paths = tuple(path for path, _, _ in pairs)
+    is_one = all(between for _, between, _ in pairs) and all(a < b for a, b in pairwise(paths))
+    return Listing(paths, tuple(carrier for _, _, carrier in pairs)) if is_one else None
+
+
+def plane_of(packed: object, length: int) -> bytes:
+    """A packed plane's bytes.
+
+    Raises:
+        ValueError, TypeError, zlib.error: it is none of that length.
+    """
+    plane = _inflated(packed, length)
+    if len(plane) != length:
+        raise ValueError("a plane has a byte for each path")
+    return plane
+
+
+def causes_of(packed: object, length: int) -> tuple[bytes, tuple[str, ...]]:
+    """The plane of causes, and the words that its bytes are the places of.
+
+    Raises:
+        ValueError, TypeError, zlib.error: it is none of that length.
+    """
+    head, _, plane = _inflated(packed, length + LONGEST_PLANE).partition(b"\n")
+    words = orjson.loads(head)
+    if not isinstance(words, list) or not 0 < len(words) <= _WORDS or not all(isinstance(w, str) for w in words):
+        raise ValueError("causes are words")
+    if len(plane) != length or (plane and max(plane) >= len(words)):
+        raise ValueError("a plane has a byte for each path")
+    return plane, tuple(words)
+
+
+def _inflated(packed: object, most: int) -> bytes:
+    if isinstance(packed, memoryview):
+        packed = bytes(packed)
+    if not isinstance(packed, bytes):
+        raise TypeError("a plane is bytes")
+    machine = zlib.decompressobj()
+    plane = machine.decompress(packed, most + 1)
+    if not machine.eof or machine.unused_data:
+        raise ValueError("a plane ends where its bytes end")
+    return plane
+
+
+def numbers_of(connection: Connection, inventory: str) -> Iterator[object]:
+    """The entries that rows of verdicts say they are of, whatever stands there."""
+    yield from connection.scalars(select(stored(verdicts.c.number)).where(verdicts.c.inventory == inventory).distinct())
