@@ -76,5 +76,5 @@ def serve(
         facilities = counted(len(feed.board.facilities), "facility")
         click.echo(f"serving {facilities} at {server.address_of(place, bound)} (read-only; end it with Ctrl-C)")
 
-    server.serve(served, place, listener, ready)
+    server.make_server(served, place, ready).run(sockets=[listener])
     return 0

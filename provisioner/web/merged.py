@@ -13,7 +13,7 @@ from datetime import datetime
 
 from provisioner.base.json_document import Document
 from provisioner.verify.result import Cause, Layer, Verdict
-from provisioner.web.board import WORST_FIRST, PathRow, DoubtedPicture, worst_of
+from provisioner.web.board import WORST_FIRST, DoubtedPicture, PathRow, worst_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,13 +116,12 @@ def address_of(place: ServerPlace, port: int) -> str:
     return f"{'https' if place.is_secure else 'http'}://{host}:{port}/"
 
 
-def serve(served: ServedPages, place: ServerPlace, listener: socket.socket, ready: Callable[[], None]) -> None:
-    """Serve until somebody ends it.
+def make_server(served: ServedPages, place: ServerPlace, ready: Callable[[], None]) -> uvicorn.Server:
+    """A server that is run with its socket.
 
     Args:
         served: what is served.
         place: where.
-        listener: its socket.
         ready: called when requests are answered.
     """
     config = uvicorn.Config(
@@ -140,7 +139,7 @@ def serve(served: ServedPages, place: ServerPlace, listener: socket.socket, read
         ssl_certfile=str(place.certificate) if place.certificate else None,
         ssl_keyfile=str(place.key) if place.key else None,
     )
-    _Server(config, ready).run(sockets=[listener])
+    return _Server(config, ready)
 
 
 class _Server(uvicorn.Server):
