@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -54,6 +55,12 @@ def serve(
     place = server.ServerPlace(host, port, certificate, key, names)
     networks = read_networks(trusted)
     server.refuse_open(place, trusts=bool(networks), signs_in=sign_in is not None)
+    signing_in = None
+    if sign_in is not None:
+        from provisioner.web.sign_in import open_sign_in  # noqa: PLC0415 (few have readers who sign in)
+
+        signing_in = open_sign_in(sign_in)
+        place = replace(place, names=(*names, signing_in.host))
     feed = Feed(RecordedSource(invocation.inventory, invocation.env, now))
     feed.load()
     listener = server.listen(place)
@@ -65,10 +72,12 @@ def serve(
         contacts = cards_for(invocation, purpose)
     served = ServedPages(
         feed=feed,
-        door=HeaderDoor(networks) if networks else LocalDoor(),
+        door=signing_in or (HeaderDoor(networks) if networks else LocalDoor()),
         names=server.names_of(place, bound),
         clock=now,
-        secure=place.is_secure,
+        secure=place.is_secure or signing_in is not None,
+        further=signing_in.routes if signing_in else (),
+        leave="sign-out" if signing_in else "",
         contacts=contacts,
     )
 

@@ -69,6 +69,9 @@ def refuse_open(place: ServerPlace, *, trusts: bool, signs_in: bool) -> None:
         raise UsageError(f"--host {place.host[:60]!r} is no address", hint=hint) from None
     if (place.certificate is None) != (place.key is None):
         raise UsageError("TLS needs a certificate and its key", hint="write both: --certificate FILE --key FILE")
+    if trusts and signs_in:
+        hint = "leave out --trust: a proxy in front of a server where readers sign in says nothing of them"
+        raise UsageError("a proxy says who reads, or readers sign in: not both", hint=hint)
     if place.is_loopback:
         return
     if not trusts and not signs_in:
@@ -77,7 +80,7 @@ def refuse_open(place: ServerPlace, *, trusts: bool, signs_in: bool) -> None:
             "name the proxy that says it (--trust ADDRESS), let readers sign in (--sign-in FILE), or stay on loopback"
         )
         raise UsageError(message, hint=hint)
-    if signs_in and not trusts and not place.is_secure:
+    if signs_in and not place.is_secure:
         hint = "write --certificate FILE --key FILE, or serve on loopback behind a proxy that has them"
         raise UsageError(f"--host {place.host} would send what readers sign in with in the clear", hint=hint)
 

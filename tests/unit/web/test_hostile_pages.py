@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from provisioner.web.board import Board, FacilityRow, IncidentRow, PathRow, DoubtedPicture
+from provisioner.web.board import Board, DoubtedPicture, FacilityRow, IncidentRow, PathRow
 from tests.boards import GivenSource, board
 from tests.hostile import CAMERA, MERGE_REQUEST
 from tests.unit.report.test_hostile_reports import TEXTS
