@@ -93,7 +93,7 @@ class StripedPast:
         """The last days of each path whose name begins so."""
         days = days_until(last, number)
         squares = [NightSquare(day, "down" if (last - day).days == _BAD else "up" if number else "") for day in days]
-        return {path: squares for path in board().paths if path.startswith(prefix)}
+        return {path: squares for path in {row.name for row in board().paths} if path.startswith(prefix)}
 
 
 _BAD: Final = 5

@@ -55,6 +55,7 @@ def serve(
     place = server.ServerPlace(host, port, certificate, key, names)
     networks = read_networks(trusted)
     server.refuse_open(place, trusts=bool(networks), signs_in=sign_in is not None)
+    server.refuse_certificate(place)
     signing_in = None
     if sign_in is not None:
         from provisioner.web.sign_in import open_sign_in  # noqa: PLC0415 (few have readers who sign in)

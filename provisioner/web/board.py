@@ -7,7 +7,7 @@ A board is made once from what is recorded and never changed; a reader gets a bo
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -117,11 +117,11 @@ class IncidentRow:
     cause: str
     verdict: str
     detail: str
-    since: datetime | None
-    paths: tuple[str, ...]
-    facilities: tuple[str, ...]
-    provinces: tuple[str, ...]
-    carriers: tuple[str, ...]
+    since: datetime | None = None
+    paths: tuple[str, ...] = ()
+    facilities: tuple[str, ...] = ()
+    provinces: tuple[str, ...] = ()
+    carriers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,10 +188,10 @@ class Board:
         """The facilities by id."""
         return {facility.id: facility for facility in self.facilities}
 
-    @cached_property
-    def paths(self) -> Mapping[str, PathRow]:
-        """The paths by name."""
-        return {path.name: path for facility in self.facilities for path in facility.paths}
+    @property
+    def paths(self) -> Iterator[PathRow]:
+        """All paths."""
+        return (path for facility in self.facilities for path in facility.paths)
 
 
 def worst_of(counts: Mapping[str, int]) -> str:

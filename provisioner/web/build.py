@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -12,9 +12,10 @@ from provisioner.geography import ProvinceError
 from provisioner.inventory.model import Camera, Facility, Inventory
 from provisioner.lifecycle.status import FacilityStatus
 from provisioner.verify.result import Verdict
-from provisioner.web.board import Board, FacilityRow, IncidentRow, PathRow, total, worst_of
+from provisioner.web.board import Board, FacilityRow, PathRow, total, worst_of
 from provisioner.web.groups import by_carrier, by_province
-from provisioner.web.merged import Broken, Merged
+from provisioner.web.incidents import incidents_of
+from provisioner.web.merged import Merged
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ def build_board(
         revision: of what is recorded.
     """
     by_facility: dict[str, list[PathRow]] = defaultdict(list)
-    for path in merged.paths.values():
+    for path in merged.paths:
         by_facility[path.facility].append(_dated(path, since.get(path.name)))
     names = {carrier.id: carrier.name for carrier in inventory.carriers.values()}
     rows = []
@@ -64,7 +65,7 @@ def build_board(
         names[province] = _province_name(inventory, facility)
         rows.append(_facility_row(status, province, by_facility.pop(facility.id, [])))
     rows.sort(key=lambda row: (row.province, row.id))
-    incidents = tuple(_incident_rows(merged.broken, rows))
+    incidents = incidents_of(rows, merged.hosts)
     return Board(
         inventory=inventory.settings.id,
         scheme=inventory.settings.province_scheme,
@@ -131,33 +132,3 @@ def _facility_row(status: FacilityStatus, province: str, paths: list[PathRow]) -
 
 def _placed(path: PathRow, camera: Camera | None) -> PathRow:
     return replace(path, zone=camera.zone.value, where=camera.location or "") if camera else path
-
-
-def _incident_rows(broken: Iterable[Broken], facilities: Sequence[FacilityRow]) -> list[IncidentRow]:
-    home = {path.name: (path, facility) for facility in facilities for path in facility.paths}
-    rows = []
-    for one in broken:
-        known = [home[name] for name in one.paths if name in home]
-        if known or not one.paths:
-            rows.append(incident_row(one, known))
-    return rows
-
-
-def incident_row(one: Broken, known: Sequence[tuple[PathRow, FacilityRow]]) -> IncidentRow:
-    """A broken thing with those of its paths that are shown."""
-
-    def of(value: Callable[[PathRow, FacilityRow], str]) -> tuple[str, ...]:
-        return tuple(sorted({value(path, facility) for path, facility in known}))
-
-    return IncidentRow(
-        layer=one.layer,
-        object=one.object,
-        cause=one.cause,
-        verdict=worst_of(Counter(path.verdict for path, _ in known)),
-        detail=one.detail,
-        since=min((path.since for path, _ in known if path.since), default=None),
-        paths=tuple(path.name for path, _ in known),
-        facilities=of(lambda _, facility: facility.id),
-        provinces=of(lambda _, facility: facility.province),
-        carriers=of(lambda path, _: path.carrier),
-    )

@@ -6,26 +6,13 @@ was known of those before still stands, with its age.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from provisioner.base.json_document import Document
-from provisioner.verify.result import Cause, Layer, Verdict
-from provisioner.web.board import WORST_FIRST, DoubtedPicture, PathRow, worst_of
-
-
-@dataclass(frozen=True, slots=True)
-class Broken:
-    """One broken thing, with those of its paths of which its verification is the last word."""
-
-    layer: str
-    object: str
-    cause: str
-    detail: str
-    verdict: str
-    paths: tuple[str, ...]
+from provisioner.verify.result import Cause, Verdict
+from provisioner.web.board import DoubtedPicture, IncidentRow, PathRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +20,16 @@ class Merged:
     """All that verifications said of paths.
 
     Attributes:
-        paths: the last word on each path, by its name.
-        broken: what is broken, the worst first.
+        paths: the last word on each path of each relay, in the order of names: while one carrier takes over from
+            another, a path comes over both.
+        hosts: what is wrong with hosts themselves, as the newest verification has it: no path hangs on it.
         verified_at: when the newest verification ended.
         oldest_at: when the oldest of those ended that is some path's last word.
         engine: what serves the paths.
     """
 
-    paths: Mapping[str, PathRow] = field(default_factory=dict)
-    broken: tuple[Broken, ...] = ()
+    paths: tuple[PathRow, ...] = ()
+    hosts: tuple[IncidentRow, ...] = ()
     verified_at: datetime | None = None
     oldest_at: datetime | None = None
     engine: str = ""
@@ -49,41 +37,28 @@ class Merged:
 
 def merged(documents: Sequence[Document]) -> Merged:
     """Put documents of verifications together, the oldest first; one that is not as such documents are says nothing."""
-    last: dict[str, tuple[int, PathRow]] = {}
+    last: dict[tuple[str, str], tuple[int, PathRow]] = {}
     for number, document in enumerate(documents):
         for row in _rows(document):
-            if row.name not in last or row.cause != Cause.NOT_ASKED:
-                last[row.name] = (number, row)
+            if (row.name, row.relay) not in last or row.cause != Cause.NOT_ASKED:
+                last[row.name, row.relay] = (number, row)
     ends = [moment(document.get("finished_at")) for document in documents]
     used = [ends[number] for number in {number for number, _ in last.values()}]
+    newest = documents[-1] if documents else {}
     return Merged(
-        paths={name: row for name, (_, row) in sorted(last.items())},
-        broken=tuple(sorted(_broken(documents, last), key=_gravity)),
+        paths=tuple(row for _, (_, row) in sorted(last.items())),
+        hosts=tuple(_hosts(newest)),
         verified_at=max((end for end in ends if end), default=None),
         oldest_at=min((end for end in used if end), default=None),
-        engine=text(documents[-1].get("engine")) if documents else "",
+        engine=text(newest.get("engine")),
     )
 
 
-def _gravity(one: Broken) -> tuple[int, int, int, str]:
-    """The worst first, and of those what most paths hang on."""
-    layers = [layer.value for layer in Layer]
-    verdicts = [*WORST_FIRST, ""]
-    layer = layers.index(one.layer) if one.layer in layers else len(layers)
-    return verdicts.index(one.verdict), -len(one.paths), layer, one.object
-
-
-def _broken(documents: Sequence[Document], last: Mapping[str, tuple[int, PathRow]]) -> Iterator[Broken]:
-    for number, document in enumerate(documents):
-        is_newest = number == len(documents) - 1
-        for raw in records(document.get("incidents")):
-            named = [text(path) for path in listed(raw.get("paths"))]
-            own = tuple(sorted(path for path in named if path in last and last[path][0] == number))
-            # What no path hangs on is of hosts themselves: the newest verification alone knows that it still is so.
-            if own or (not named and is_newest):
-                counts = Counter(last[path][1].verdict for path in own)
-                layer, what, cause, detail = (text(raw.get(key)) for key in ("layer", "object", "cause", "detail"))
-                yield Broken(layer, what, cause, detail, worst_of(counts), own)
+def _hosts(document: Document) -> Iterator[IncidentRow]:
+    for raw in records(document.get("incidents")):
+        if not listed(raw.get("paths")):
+            layer, what, cause, detail = (text(raw.get(key)) for key in ("layer", "object", "cause", "detail"))
+            yield IncidentRow(layer, what, cause, "", detail)
 
 
 def _rows(document: Document) -> Iterator[PathRow]:

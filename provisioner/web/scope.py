@@ -7,14 +7,12 @@ address gets the same answer as for what never was.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from provisioner.base.roles import Matter, Reach, ReaderScope, Whereabouts
-from provisioner.web.board import Board, FacilityRow, IncidentRow, PathRow, total, worst_of
-from provisioner.web.build import incident_row
+from provisioner.web.board import Board, FacilityRow, PathRow, total, worst_of
 from provisioner.web.groups import by_carrier, by_province
-from provisioner.web.merged import Broken
+from provisioner.web.incidents import incidents_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +56,8 @@ def scoped(board: Board, reader: Reader) -> Board:
         return replace(empty, verified_at=board.verified_at)
     names = {group.id: group.name for group in (*board.provinces.values(), *board.carriers.values())}
     facilities = tuple(_facility(f, scope) for f in board.facilities if scope.sees(Matter.STATUS, place_of(f)))
-    incidents = tuple(_incidents(board.incidents, facilities, scope))
+    hosts = () if scope.of else (replace(one, detail="") for one in board.incidents if not one.paths)
+    incidents = incidents_of(facilities, hosts)
     return replace(
         board,
         counts=total(facility.counts for facility in facilities),
@@ -91,16 +90,3 @@ def _facility(facility: FacilityRow, scope: ReaderScope) -> FacilityRow:
 def _without_evidence(path: PathRow) -> PathRow:
     """A path without what names a site's devices: addresses and ports stand in the evidence."""
     return replace(path, detail="", suspicions=tuple(replace(one, detail="") for one in path.suspicions))
-
-
-def _incidents(
-    incidents: Iterable[IncidentRow], facilities: Iterable[FacilityRow], scope: ReaderScope
-) -> Iterable[IncidentRow]:
-    home = {path.name: (path, facility) for facility in facilities for path in facility.paths}
-    for one in incidents:
-        known = [home[name] for name in one.paths if name in home]
-        if known or (not one.paths and not scope.of):
-            sees = known and all(scope.sees(Matter.SITE_NETWORK, _path_place(f, p)) for p, f in known)
-            detail = one.detail if sees else ""
-            broken = Broken(one.layer, one.object, one.cause, detail, one.verdict, one.paths)
-            yield incident_row(broken, known)

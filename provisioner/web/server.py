@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -83,6 +84,22 @@ def refuse_open(place: ServerPlace, *, trusts: bool, signs_in: bool) -> None:
     if signs_in and not place.is_secure:
         hint = "write --certificate FILE --key FILE, or serve on loopback behind a proxy that has them"
         raise UsageError(f"--host {place.host} would send what readers sign in with in the clear", hint=hint)
+
+
+def refuse_certificate(place: ServerPlace) -> None:
+    """Refuse a certificate and a key that no server could use.
+
+    Raises:
+        UsageError: one cannot be read, they do not belong together, or the key is locked by a password.
+    """
+    if place.certificate is None or place.key is None:
+        return
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(place.certificate, place.key, password=lambda: "")
+    except (OSError, ValueError) as error:
+        why = (error.strerror if isinstance(error, OSError) else "") or "they do not belong together"
+        hint = "write PEM files: the certificate with those that signed it, and its key without a password"
+        raise UsageError(f"{place.certificate} and {place.key} cannot be used: {why}", hint=hint) from None
 
 
 def listen(place: ServerPlace) -> socket.socket:

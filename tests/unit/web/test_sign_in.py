@@ -118,7 +118,7 @@ _IDS = ("kcl-bg-001", "kcl-bg-002", "kcl-hd-001", "kcl-qn-001", "kcl-qn-002")
         {"answer": {"id_token": None}},
         {"status": 500},
     ],
-    ids=str,
+    ids="-".join,
 )
 def test_a_token_that_proves_nothing_lets_nobody_in(
     tmp_path: Path, double: DoubleProvider, lie: dict[str, object]
