@@ -39,7 +39,7 @@ class Links:
         """The way up to the folder of all languages."""
         return "../" * (1 + self.page.count("/"))
 
-    def to(self, page: str, **query: str) -> str:
+    def to(self, page: str, /, **query: str) -> str:
         """The address of a page in this language."""
         named = [(key, value) for key, value in query.items() if value]
         file = quote(page) + self.suffix if page else f"index{self.suffix}" if self.suffix else ""

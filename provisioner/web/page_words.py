@@ -8,6 +8,8 @@ from datetime import date, datetime
 from functools import cached_property
 from typing import Final
 
+from markupsafe import Markup
+
 from provisioner.base.clock import VIETNAM
 from provisioner.base.language import Language, Translator
 from provisioner.geography import ProvinceError, by_slug
@@ -16,6 +18,7 @@ from provisioner.web.actions import next_action
 from provisioner.web.board import WORST_FIRST, Board, GroupRow, PathRow
 from provisioner.web.links import Links
 from provisioner.web.past import NightSquare
+from provisioner.web.strips import strip
 from provisioner.web.texts import age, at_time, page_translator, words_of
 
 _MANY: Final = 0.1
@@ -72,10 +75,6 @@ class PageWords:
     def time(self, moment: datetime | None) -> str:
         """A moment."""
         return at_time(moment, self.links.language)
-
-    def day(self, day: date) -> str:
-        """A day."""
-        return f"{day:%d/%m/%Y}" if self.links.language is Language.VI else day.isoformat()
 
     def age(self, moment: datetime | None) -> str:
         """How long ago a moment is."""
@@ -154,11 +153,6 @@ class PageWords:
         levels = ", ".join(map(str, path.passed))
         return self.t("levels {levels} passed", levels=levels) if levels else self.t("no level passed")
 
-    def strip_words(self, strip: Sequence[NightSquare]) -> str:
-        """A strip of nights, in words."""
-        verdicts = [night.verdict for night in strip]
-        words = [f"{verdicts.count(one)} {self.words['Verdict'][one]}" for one in WORST_FIRST if one in verdicts]
-        if unseen := verdicts.count(""):
-            words.append(self.t("{n} not measured", n=unseen))
-        nights = self.t("The last {n} nights:", n=len(strip))
-        return f"{nights} {', '.join(reversed(words))}"
+    def strip(self, squares: Sequence[NightSquare]) -> Markup:
+        """A path's last nights."""
+        return strip(tuple(squares), self.links.language)

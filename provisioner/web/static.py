@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
+from itertools import product
 from pathlib import Path
 from typing import Final
 
@@ -23,7 +24,7 @@ from provisioner.web.pages import (
     overview_page,
     province_page,
 )
-from provisioner.web.past import Past
+from provisioner.web.past import NightSquare, Past
 
 _SUFFIX: Final = ".html"
 _MARK: Final = ".provisioner-pages"
@@ -79,22 +80,42 @@ def files_of(board: Board, past: Past, now: datetime) -> Iterator[tuple[str, byt
     yield "index.html", _FRONT.encode()
     for name in ASSETS:
         yield f"assets/{name}", asset(name)
-    for language in Language:
-        sheet = Sheet(board, Links(language, suffix=_SUFFIX), now, past)
-        for page, html in _pages(sheet):
-            yield f"{language.value}/{page}{_SUFFIX}", html.encode()
-
-
-def _pages(sheet: Sheet) -> Iterator[tuple[str, str]]:
-    def at(page: str) -> Sheet:
-        return replace(sheet, links=replace(sheet.links, page=page))
-
-    yield "index", overview_page(sheet)
-    yield INCIDENTS, incidents_page(at(INCIDENTS), Filters(), size=0)
-    yield FACILITIES, facilities_page(at(FACILITIES), Filters(), size=0)
-    for slug in sheet.board.provinces:
-        page = f"provinces/{slug}"
-        yield page, province_page(at(page), slug, size=0) or ""
-    for facility in sheet.board.facilities:
+    kept = _ProvincePast(past)
+    sheets = [Sheet(board, Links(language, suffix=_SUFFIX), now, kept) for language in Language]
+    for sheet in sheets:
+        yield _file(sheet, "index", overview_page(sheet))
+        yield _file(sheet, INCIDENTS, incidents_page(_at(sheet, INCIDENTS), Filters(), size=0))
+        yield _file(sheet, FACILITIES, facilities_page(_at(sheet, FACILITIES), Filters(), size=0))
+        for slug in board.provinces:
+            page = f"provinces/{slug}"
+            yield _file(sheet, page, province_page(_at(sheet, page), slug, size=0) or "")
+    # One facility after the other in both languages: the nights of its province are read once.
+    for facility, sheet in product(sorted(board.facilities, key=lambda one: (one.folder, one.id)), sheets):
         page = f"{FACILITIES}/{facility.id}"
-        yield page, facility_page(at(page), facility.id) or ""
+        yield _file(sheet, page, facility_page(_at(sheet, page), facility.id) or "")
+
+
+def _at(sheet: Sheet, page: str) -> Sheet:
+    return replace(sheet, links=replace(sheet.links, page=page))
+
+
+def _file(sheet: Sheet, page: str, html: str) -> tuple[str, bytes]:
+    return f"{sheet.links.language.value}/{page}{_SUFFIX}", html.encode()
+
+
+class _ProvincePast:
+    """A past that is asked for a whole province, and answers for one facility after the other."""
+
+    def __init__(self, past: Past) -> None:
+        self._past = past
+        self._asked: tuple[str, date, int] | None = None
+        self._known: dict[str, dict[str, Sequence[NightSquare]]] = {}
+
+    def nights(self, prefix: str, last: date, number: int) -> Mapping[str, Sequence[NightSquare]]:
+        """The last days of each path of a facility."""
+        province = prefix.partition("/")[0] + "/"
+        if self._asked != (province, last, number):
+            self._asked, self._known = (province, last, number), {}
+            for path, squares in self._past.nights(province, last, number).items():
+                self._known.setdefault(path.rsplit("/", 2)[0] + "/", {})[path] = squares
+        return self._known.get(prefix, {})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
@@ -89,6 +89,11 @@ def at_time(moment: datetime | None, language: Language) -> str:
         return ""
     local = moment.astimezone(VIETNAM)
     return f"{local:%d/%m/%Y %H:%M}" if language is Language.VI else f"{local:%Y-%m-%d %H:%M}"
+
+
+def day_text(day: date, language: Language) -> str:
+    """A day, as people write it."""
+    return f"{day:%d/%m/%Y}" if language is Language.VI else day.isoformat()
 
 
 def age(since: datetime | None, now: datetime, t: Translator) -> str:
