@@ -7,15 +7,22 @@ import json
 import os
 import re
 import signal
+import ssl
 import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from provisioner.cli.contacts.cards import cards_for
 from provisioner.cli.context import Invocation
@@ -184,3 +191,35 @@ def test_the_program_serves_and_ends_when_it_is_told(served: tuple[str, subproce
     process.send_signal(signal.SIGINT)
     assert process.wait(60) == 130
     listening.close()
+
+
+def test_the_program_speaks_tls_with_a_certificate_of_its_own(recorded: Path, tmp_path: Path) -> None:
+    certificate, key = self_signed(tmp_path)
+    controller = RecordingController(recorded)
+    program = [sys.executable, "-m", "provisioner", "-i", str(controller.root), "serve", "--port", "0"]
+    program += ["--certificate", str(certificate), "--key", str(key)]
+    environment = os.environ | controller.environment
+    with subprocess.Popen(program, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        try:
+            address = re.search(r"https://127\.0\.0\.1:\d+/", process.stdout.readline())
+            assert address
+            trust = ssl.create_default_context(cafile=certificate)
+            with urllib.request.urlopen(f"{address[0]}vi/", timeout=60, context=trust) as answer:  # noqa: S310 (ours)
+                assert answer.headers["Strict-Transport-Security"]
+        finally:
+            process.kill()
+
+
+def self_signed(folder: Path) -> tuple[Path, Path]:
+    """A certificate for loopback, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "pages")])
+    begin = datetime.now(UTC) - timedelta(days=1)
+    loopback = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+    made = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number()).not_valid_before(begin)
+    signed = made.not_valid_after(begin + timedelta(days=2)).add_extension(loopback, critical=False).sign(key, SHA256())
+    plain = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (folder / "pages.pem").write_bytes(signed.public_bytes(Encoding.PEM))
+    (folder / "pages.key").write_bytes(plain)
+    return folder / "pages.pem", folder / "pages.key"
