@@ -68,12 +68,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("part", nargs="?", choices=_PARTS, help="one part; all otherwise")
     parser.add_argument("--markdown", action="store_true", help="print the table of `national` as Markdown, too")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there, too")
-    offline = parser.add_argument_group("offline, national")
+    offline = parser.add_argument_group("offline, national, page")
     offline.add_argument("--runs", type=int, default=3, help="runs of each thing, if time allows (3)")
     offline.add_argument("--seed", type=int, default=1, help="seed of the generated inventories (1)")
     offline.add_argument("--cameras", type=int, action="append", help="size of the inventory; may be repeated")
     national = parser.add_argument_group("national")
-    national.add_argument("--size", type=int, action="append", help="cameras of the country; may be repeated (100000)")
+    national.add_argument(
+        "--size", type=int, action="append", help="cameras of the country, also for page; may be repeated (100000)"
+    )
     national.add_argument("--apart", action="store_true", help="carriers have vault files and ids of their own")
     national.add_argument("--tree", type=Path, default=Path(), metavar="DIR", help="measure that tree's commands")
     national.add_argument("--keep", type=Path, metavar="DIR", help="keep the country there, for further runs")
@@ -110,6 +112,12 @@ def _measure(name: str, options: argparse.Namespace) -> Iterator[Part]:
                 for line in ("", *markdown(part)):
                     say(line)
             yield part
+        return
+    if name == "page":
+        from tests.bench.page import measure as measure_page  # noqa: PLC0415 (the same)
+
+        for size in options.size or [CAMERAS]:
+            yield measure_page(size, options.runs, options.seed, progress)
         return
     # Not before it is needed: a child is a copy of this process until it starts, and its peak memory tells.
     from tests.bench.rollout.part import measure  # noqa: PLC0415

@@ -1,0 +1,90 @@
+"""`provisioner serve`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from provisioner.base.counted import counted
+from provisioner.cli.context import Invocation, now
+from provisioner.cli.word import Place
+
+_PORT = 8300
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Where to listen.")
+@click.option("--port", type=click.IntRange(0, 65535), default=_PORT, show_default=True, help="0 takes a free one.")
+@click.option("--name", "names", multiple=True, metavar="HOST", help="A name by which readers call it, e.g. a proxy's.")
+@click.option("--trust", "trusted", multiple=True, metavar="ADDRESS", help="A proxy that says who reads, in a header.")
+@click.option("--sign-in", type=Place(path_type=Path), metavar="FILE", help="Have readers sign in (OpenID Connect).")
+@click.option("--certificate", type=Place(path_type=Path), metavar="FILE", help="Of TLS, with those that signed it.")
+@click.option("--key", type=Place(path_type=Path), metavar="FILE", help="The certificate's private key.")
+@click.option("--contacts-for", "purpose", metavar="TEXT", help="Show who to call, and record it with this purpose.")
+@click.pass_obj
+def serve(
+    invocation: Invocation,
+    *,
+    host: str,
+    port: int,
+    names: tuple[str, ...],
+    trusted: tuple[str, ...],
+    sign_in: Path | None,
+    certificate: Path | None,
+    key: Path | None,
+    purpose: str | None,
+) -> int:
+    """Serve the pages where people look: incidents, facilities, provinces.
+
+    Read-only. Shows what runs recorded, loads it once for each run, and tells open pages when there is more. On
+    loopback everybody is the engineer who started it; elsewhere a proxy that is trusted says who reads (--trust), or
+    readers sign in (--sign-in), and each sees what docs/page.md gives the role. Ends when it is interrupted.
+
+    Example: provisioner -i DIR serve
+    """
+    invocation.refuse_proposed(sign_in, certificate, key)
+    # The server's libraries are imported where there is a server.
+    from provisioner.web import server  # noqa: PLC0415
+    from provisioner.web.app import ServedPages  # noqa: PLC0415
+    from provisioner.web.feed import Feed  # noqa: PLC0415
+    from provisioner.web.readers import HeaderDoor, LocalDoor, read_networks  # noqa: PLC0415
+    from provisioner.web.source import RecordedSource  # noqa: PLC0415
+
+    place = server.ServerPlace(host, port, certificate, key, names)
+    networks = read_networks(trusted)
+    server.refuse_open(place, trusts=bool(networks), signs_in=sign_in is not None)
+    server.refuse_certificate(place)
+    signing_in = None
+    if sign_in is not None:
+        from provisioner.web.sign_in import open_sign_in  # noqa: PLC0415 (few have readers who sign in)
+
+        signing_in = open_sign_in(sign_in)
+        place = replace(place, names=(*names, signing_in.host))
+    feed = Feed(RecordedSource(invocation.inventory, invocation.env, now))
+    feed.load()
+    listener = server.listen(place)
+    bound = listener.getsockname()[1]
+    contacts = None
+    if purpose is not None:
+        from provisioner.cli.contacts.cards import cards_for  # noqa: PLC0415 (only where personal data is wished)
+
+        contacts = cards_for(invocation, purpose)
+    served = ServedPages(
+        feed=feed,
+        door=signing_in or (HeaderDoor(networks) if networks else LocalDoor()),
+        names=server.names_of(place, bound),
+        clock=now,
+        secure=place.is_secure or signing_in is not None,
+        further=signing_in.routes if signing_in else (),
+        leave="sign-out" if signing_in else "",
+        contacts=contacts,
+    )
+
+    def ready() -> None:
+        facilities = counted(len(feed.board.facilities), "facility")
+        click.echo(f"serving {facilities} at {server.address_of(place, bound)} (read-only; end it with Ctrl-C)")
+
+    server.make_server(served, place, ready).run(sockets=[listener])
+    return 0

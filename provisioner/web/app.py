@@ -1,0 +1,271 @@
+"""The server's answers: which page at which address, for whom. It changes nothing and keeps nothing of readers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from hashlib import sha256
+from importlib.resources import files
+from typing import Final
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response, StreamingResponse
+from starlette.routing import BaseRoute, Route
+
+from provisioner.base.errors import ProvisionerError
+from provisioner.base.language import Language
+from provisioner.base.roles import Matter, Reach
+from provisioner.web.feed import MOST_LISTENERS, Feed
+from provisioner.web.filters import Filters, read_filters
+from provisioner.web.guard import Guard
+from provisioner.web.links import Links
+from provisioner.web.pages import (
+    CallCard,
+    Sheet,
+    contacts_page,
+    facilities_page,
+    facility_page,
+    incidents_page,
+    overview_page,
+    province_page,
+    sentence_page,
+)
+from provisioner.web.readers import Door, NobodyError, SignInError, role_name
+from provisioner.web.scope import Reader, place_of
+from provisioner.web.texts import page_translator
+
+Contacts = Callable[[str, str, Reader], Sequence[CallCard]]
+"""Who is to be called for a facility of a province; whoever is asked records that a reader asked."""
+
+ASSETS: Final = {
+    "page.css": "text/css; charset=utf-8",
+    "page.js": "text/javascript; charset=utf-8",
+    "icon.svg": "image/svg+xml",
+}
+_NO_STORE: Final = {"Cache-Control": "no-store"}
+SIGN_IN: Final = "/sign-in"
+
+
+@dataclass(frozen=True)
+class ServedPages:
+    """How a server serves.
+
+    Attributes:
+        feed: what it shows.
+        door: who reads.
+        names: the hosts by which it is called.
+        clock: says the moment.
+        secure: whether readers come over TLS.
+        contacts: who is to be called; None where the server was not started for that.
+        further: addresses of the door's own, such as those of signing in.
+        leave: where a reader signs out, from the top; empty where nobody signs in.
+    """
+
+    feed: Feed
+    door: Door
+    names: Collection[str]
+    clock: Callable[[], datetime]
+    secure: bool = False
+    contacts: Contacts | None = None
+    further: Sequence[BaseRoute] = ()
+    leave: str = ""
+
+
+def make_app(served: ServedPages) -> Starlette:
+    """The whole server as one application."""
+    pages = _Answers(served)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        watching = asyncio.create_task(served.feed.watch())
+        try:
+            yield
+        finally:
+            served.feed.close()
+            watching.cancel()
+
+    below = "/{language:str}"
+    app = Starlette(
+        routes=[
+            Route("/", pages.front),
+            *served.further,
+            Route("/events", pages.events),
+            Route("/assets/{name}", _asset),
+            Route(below, pages.language),
+            Route(f"{below}/", partial(pages.page, _overview)),
+            Route(f"{below}/incidents", partial(pages.page, _incidents)),
+            Route(f"{below}/facilities", partial(pages.page, _facilities)),
+            Route(f"{below}/facilities/{{id}}", partial(pages.page, _facility)),
+            Route(f"{below}/provinces/{{slug}}", partial(pages.page, _province)),
+            Route(f"{below}/contacts/{{id}}", pages.contacts),
+        ],
+        middleware=[Middleware(Guard, names=served.names, secure=served.secure)],
+        exception_handlers={HTTPException: pages.failed, NobodyError: _nobody, SignInError: _sign_in},
+        lifespan=lifespan,
+    )
+    app.router.redirect_slashes = False
+    return app
+
+
+class _Answers:
+    """The pages of one server."""
+
+    def __init__(self, served: ServedPages) -> None:
+        self._served = served
+        self._stamp = assets_stamp()
+
+    def front(self, request: Request) -> Response:
+        """Lead to the language that the browser asks for."""
+        self._served.door.reader(request)
+        asked = request.headers.get("accept-language", "")[:200].lower()
+        language = Language.EN if asked.startswith("en") else Language.VI
+        return RedirectResponse(f"{language.value}/", 302, _NO_STORE | {"Vary": "Accept-Language"})
+
+    def language(self, request: Request) -> Response:
+        """Lead a language without its slash to its first page."""
+        sheet = self._sheet(request, self._served.door.reader(request))
+        named = request.path_params["language"]
+        return RedirectResponse(f"{named}/", 302, _NO_STORE) if named in set(Language) else self._absent(sheet)
+
+    def page(self, make: Callable[[Sheet, Request], str | None], request: Request) -> Response:
+        """A page of whoever reads; what that reader may not see is as if it were not there."""
+        sheet = self._sheet(request, self._served.door.reader(request))
+        html = make(sheet, request)
+        return HTMLResponse(html, headers=_NO_STORE) if html is not None else self._absent(sheet)
+
+    def contacts(self, request: Request) -> Response:
+        """Who is to be called: asked for anew each time, and recorded each time."""
+        reader = self._served.door.reader(request)
+        sheet = self._sheet(request, reader)
+        one = sheet.board.by_id.get(request.path_params["id"])
+        ask = self._served.contacts
+        if one is None or ask is None or not reader.may_call(place_of(one)):
+            return self._absent(sheet)
+        try:
+            cards = ask(one.folder, one.id, reader)
+        except ProvisionerError:
+            t = page_translator(sheet.links.language)
+            sentence = t("The contacts cannot be opened now: provisioner contacts check tells whoever runs this why.")
+            return HTMLResponse(sentence_page(sheet, t("Who to call"), sentence), 503, _NO_STORE)
+        html = contacts_page(sheet, one.id, cards)
+        return HTMLResponse(html, headers=_NO_STORE) if html is not None else self._absent(sheet)
+
+    async def events(self, request: Request) -> Response:
+        """The word that something new is recorded, as long as a page is open."""
+        self._served.door.reader(request)
+        feed = self._served.feed
+        if feed.listeners >= MOST_LISTENERS:
+            return PlainTextResponse("too many pages are open\n", 503, {"Retry-After": "60"})
+        return StreamingResponse(feed.events(), media_type="text/event-stream", headers=_NO_STORE)
+
+    def failed(self, request: Request, error: Exception) -> Response:
+        """An address at which there is nothing, for whom there may be something elsewhere."""
+        status = error.status_code if isinstance(error, HTTPException) else 500
+        if status != 404:  # noqa: PLR2004 (the number is the protocol's own word)
+            return PlainTextResponse("this cannot be answered\n", status, _NO_STORE)
+        try:
+            reader = self._served.door.reader(request)
+        except (NobodyError, SignInError):
+            return PlainTextResponse("there is nothing here\n", status, _NO_STORE)
+        return self._absent(self._sheet(request, reader))
+
+    def _absent(self, sheet: Sheet) -> Response:
+        t = page_translator(sheet.links.language)
+        sentence = t("There is nothing here, or nothing that your role may see.")
+        return HTMLResponse(sentence_page(sheet, t("Nothing here"), sentence), 404, _NO_STORE)
+
+    def _sheet(self, request: Request, reader: Reader) -> Sheet:
+        served = self._served
+        board = served.feed.of(reader)
+        language, page = _asked(request.url.path)
+        scope = reader.scope
+        one = board.by_id.get(request.path_params.get("id", ""))
+        return Sheet(
+            board=board,
+            links=Links(language, page, query=request.url.query, stamp=self._stamp),
+            now=served.clock(),
+            past=served.feed.source.past,
+            live=True,
+            sees_facilities=scope is None or scope.reach(Matter.STATUS) in {Reach.ALL, Reach.OWN},
+            reader_name="" if scope is None and not reader.who else role_name(reader),
+            leave=f"../{'../' * page.count('/')}{served.leave}" if served.leave else "",
+            calls=served.contacts is not None and one is not None and reader.may_call(place_of(one)),
+            trouble=served.feed.trouble,
+        )
+
+
+def _asked(path: str) -> tuple[Language, str]:
+    """The language and the page of an address; Vietnamese for an address that names none."""
+    language, _, page = path.lstrip("/").partition("/")
+    if language not in set(Language):
+        return Language.VI, page if "/" in path.lstrip("/") else ""
+    return Language(language), page
+
+
+def _overview(sheet: Sheet, request: Request) -> str | None:
+    return overview_page(sheet) if _is_language(request) else None
+
+
+def _incidents(sheet: Sheet, request: Request) -> str | None:
+    return incidents_page(sheet, _choice(request)) if _is_shown(sheet, request) else None
+
+
+def _facilities(sheet: Sheet, request: Request) -> str | None:
+    return facilities_page(sheet, _choice(request)) if _is_shown(sheet, request) else None
+
+
+def _facility(sheet: Sheet, request: Request) -> str | None:
+    return facility_page(sheet, request.path_params["id"]) if _is_language(request) else None
+
+
+def _province(sheet: Sheet, request: Request) -> str | None:
+    return province_page(sheet, request.path_params["slug"]) if _is_language(request) else None
+
+
+def _choice(request: Request) -> Filters:
+    return read_filters(request.query_params)
+
+
+def _is_language(request: Request) -> bool:
+    return request.path_params["language"] in set(Language)
+
+
+def _is_shown(sheet: Sheet, request: Request) -> bool:
+    return sheet.sees_facilities and _is_language(request)
+
+
+def _asset(request: Request) -> Response:
+    """A script or a style; they say nothing of anybody."""
+    name = request.path_params["name"]
+    if name not in ASSETS:
+        return PlainTextResponse("there is no such file\n", 404)
+    lasting = {"Cache-Control": "public, max-age=31536000, immutable"}
+    return Response(asset(name), media_type=ASSETS[name], headers=lasting)
+
+
+def asset(name: str) -> bytes:
+    """A script or a style of pages."""
+    return (files("provisioner.web") / "assets" / name).read_bytes()
+
+
+def assets_stamp() -> str:
+    """Another word with every version of the scripts and styles."""
+    return sha256(b"".join(asset(name) for name in ASSETS)).hexdigest()[:12]
+
+
+def _nobody(_: Request, error: Exception) -> Response:
+    sentence = error.sentence if isinstance(error, NobodyError) else ""
+    return PlainTextResponse(f"{sentence}\n", 403, _NO_STORE)
+
+
+def _sign_in(request: Request, _: Exception) -> Response:
+    if "text/html" not in request.headers.get("accept", ""):
+        return PlainTextResponse("sign in first\n", 401, _NO_STORE)
+    return RedirectResponse(SIGN_IN, 302, _NO_STORE)

@@ -1,0 +1,212 @@
+"""What pages show, as values: paths, facilities, provinces and incidents of one moment. Pure.
+
+A board is made once from what is recorded and never changed; a reader gets a board of what that reader may see
+(`web.scope`), and every page is made of that one alone.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from typing import Final
+
+WORST_FIRST: Final = ("down", "quarantined", "unknown", "degraded", "maintenance", "up")
+"""The verdicts of paths, those first that somebody has to see to."""
+_RANK: Final = {verdict: rank for rank, verdict in enumerate(WORST_FIRST)}
+
+
+@dataclass(frozen=True, slots=True)
+class DoubtedPicture:
+    """What a person should look at, with since when; it changes no verdict."""
+
+    word: str
+    since: datetime | None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PathRow:
+    """One camera's path, as the last verification that looked at it has it.
+
+    Attributes:
+        name: the path, e.g. `bac-giang/kcl-001/cam-03/sub`.
+        where: what the inventory says of the camera's place; empty where it says nothing.
+        zone: the zone that it watches; empty where the inventory has no such camera any more.
+        verdict: one of `WORST_FIRST`.
+        passed: the levels that passed.
+        since: since when it is as it is; None where nobody knows.
+        looks: how many checks in a row saw it so; 0 where nobody counted.
+        proved_at: when it was last proved to its end, where it is not up, and as far as it is remembered.
+        until: the end of its maintenance window.
+        would_be: its verdict without that window.
+    """
+
+    name: str
+    facility: str
+    camera: str
+    stream: str
+    carrier: str
+    relay: str
+    verdict: str
+    cause: str = ""
+    layer: str = ""
+    object: str = ""
+    detail: str = ""
+    passed: tuple[int, ...] = ()
+    checked_at: datetime | None = None
+    since: datetime | None = None
+    looks: int = 0
+    proved_level: int = 0
+    proved_at: datetime | None = None
+    until: datetime | None = None
+    reason: str = ""
+    would_be: str = ""
+    suspicions: tuple[DoubtedPicture, ...] = ()
+    where: str = ""
+    zone: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FacilityRow:
+    """One facility with its paths.
+
+    Attributes:
+        key: its name and id as they are searched: without marks.
+        province: the slug of the province under which it is counted today.
+        folder: the slug under which its paths and files are: no merger of provinces changes it.
+        carriers: the carriers of its plan and of its paths.
+        state: where it stands, e.g. `accepted`.
+        worst: the worst verdict of its paths; empty where no host carries it.
+        since: since when its worst path is so.
+        cameras: how many cameras its file has.
+    """
+
+    id: str
+    name: str
+    key: str
+    province: str
+    carriers: tuple[str, ...]
+    folder: str = ""
+    kind: str = ""
+    managing_body: str = ""
+    operating: str = ""
+    address: str = ""
+    state: str = ""
+    timeliness: str = ""
+    cameras: int = 0
+    counts: Mapping[str, int] = field(default_factory=dict)
+    worst: str = ""
+    since: datetime | None = None
+    paths: tuple[PathRow, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentRow:
+    """One broken thing, with the paths that hang on it.
+
+    Attributes:
+        verdict: the worst verdict of its paths; empty where none hangs on it.
+        since: since when the first of them is so.
+    """
+
+    layer: str
+    object: str
+    cause: str
+    verdict: str
+    detail: str
+    since: datetime | None = None
+    paths: tuple[str, ...] = ()
+    facilities: tuple[str, ...] = ()
+    provinces: tuple[str, ...] = ()
+    carriers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GroupRow:
+    """The paths of one province or of one carrier, counted.
+
+    Attributes:
+        id: the slug, or the carrier's id.
+        facilities: how many facilities, with those that no host carries.
+        incidents: how many incidents touch it.
+    """
+
+    id: str
+    name: str
+    facilities: int
+    counts: Mapping[str, int]
+    incidents: int
+
+    @property
+    def paths(self) -> int:
+        """How many paths."""
+        return sum(self.counts.values())
+
+    @property
+    def worst(self) -> str:
+        """The worst verdict among them; empty where there is no path."""
+        return worst_of(self.counts)
+
+
+@dataclass(frozen=True)
+class Board:
+    """All that may be shown of one moment.
+
+    Attributes:
+        inventory: the inventory's id.
+        scheme: the list of provinces that it uses.
+        verified_at: when the newest verification ended; None where there was none.
+        oldest_at: when the oldest word that still counts was given.
+        engine: what serves the paths, as it names itself.
+        counts: how many paths have each verdict, the worst first.
+        provinces: those that have a facility, by slug.
+        carriers: those that carry something, by id.
+        facilities: in the order of provinces and ids.
+        incidents: the worst first.
+        unread: facilities whose files cannot be understood.
+        revision: changes with every change of what is shown.
+    """
+
+    inventory: str
+    scheme: str
+    verified_at: datetime | None
+    oldest_at: datetime | None
+    engine: str
+    counts: Mapping[str, int]
+    provinces: Mapping[str, GroupRow]
+    carriers: Mapping[str, GroupRow]
+    facilities: tuple[FacilityRow, ...]
+    incidents: tuple[IncidentRow, ...]
+    unread: tuple[str, ...] = ()
+    revision: str = ""
+
+    @cached_property
+    def by_id(self) -> Mapping[str, FacilityRow]:
+        """The facilities by id."""
+        return {facility.id: facility for facility in self.facilities}
+
+    @property
+    def paths(self) -> Iterator[PathRow]:
+        """All paths."""
+        return (path for facility in self.facilities for path in facility.paths)
+
+
+def worst_of(counts: Mapping[str, int]) -> str:
+    """The worst verdict that is counted; empty where nothing is."""
+    return min((verdict for verdict, number in counts.items() if number), key=rank, default="")
+
+
+def rank(verdict: str) -> int:
+    """A verdict's place, 0 for the worst; what is none comes last."""
+    return _RANK.get(verdict, len(WORST_FIRST))
+
+
+def total(counts: Iterable[Mapping[str, int]]) -> Mapping[str, int]:
+    """Counts added up, the worst first."""
+    summed: Counter[str] = Counter()
+    for one in counts:
+        summed.update(one)
+    return {verdict: summed[verdict] for verdict in WORST_FIRST if summed[verdict]}

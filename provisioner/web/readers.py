@@ -1,0 +1,135 @@
+"""Who reads: the engineer at this machine, or whom a trusted proxy names in a header."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Final, Protocol
+
+from starlette.requests import Request
+
+from provisioner.base.errors import UsageError
+from provisioner.base.roles import ReaderRole, ReaderScope
+from provisioner.web.scope import ENGINEER, Reader
+
+NOC: Final = "noc"
+"""The role of a network operations centre: it sees what the commands show."""
+ROLE_HEADER: Final = "X-Provisioner-Role"
+NAME_HEADER: Final = "X-Provisioner-User"
+_OF: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
+_LONGEST_NAME: Final = 200
+_FORWARDED: Final = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via")
+
+Network = IPv4Network | IPv6Network
+
+
+class NobodyError(Exception):
+    """A request of which it is not known, or not believed, who reads.
+
+    Attributes:
+        sentence: why, and what whoever set it up does.
+    """
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+
+
+class SignInError(Exception):
+    """A request of a reader who has to sign in first."""
+
+
+class Door(Protocol):
+    """Tells who sends a request."""
+
+    def reader(self, request: Request) -> Reader:
+        """Who reads.
+
+        Raises:
+            NobodyError: that is not known.
+            SignInError: the reader has to sign in.
+        """
+        ...
+
+
+class LocalDoor:
+    """Everybody is the engineer: only for a server that nobody but this machine can reach."""
+
+    def reader(self, request: Request) -> Reader:
+        """The engineer; what came through a proxy came from elsewhere."""
+        if any(name in request.headers for name in _FORWARDED):
+            raise NobodyError("a proxy forwards to this server, which knows no roles: start it with serve --trust")
+        return ENGINEER
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderDoor:
+    """Believes the header of a proxy at certain addresses.
+
+    Attributes:
+        trusted: the addresses that may say who reads.
+        header: the header that says the role.
+    """
+
+    trusted: Sequence[Network]
+    header: str = ROLE_HEADER
+
+    def reader(self, request: Request) -> Reader:
+        """Whom the proxy names."""
+        client = _address(request.client.host if request.client else "")
+        if client is None or not any(client in network for network in self.trusted):
+            raise NobodyError("only the proxy of this server is answered: ask it")
+        roles = request.headers.getlist(self.header)
+        reader = read_role(roles[0]) if len(roles) == 1 else None
+        if reader is None:
+            raise NobodyError(f"the proxy has to say one role in {self.header}, e.g. noc, ministry or dic:bac-giang")
+        name = request.headers.get(NAME_HEADER, "")[:_LONGEST_NAME]
+        return Reader(reader.scope, name if name.isprintable() else "")
+
+
+def _address(text: str) -> IPv4Address | IPv6Address | None:
+    try:
+        read = ip_address(text)
+    except ValueError:
+        return None
+    return read.ipv4_mapped or read if isinstance(read, IPv6Address) else read
+
+
+def read_role(text: str) -> Reader | None:
+    """The reader of a role, e.g. `noc`, `ministry`, `dic:bac-giang` or `carrier:viettel`; None for what is none."""
+    role, colon, of = text.strip().partition(":")
+    if role == NOC and not colon:
+        return ENGINEER
+    if role not in set(ReaderRole) or (colon and not _OF.fullmatch(of)):
+        return None
+    try:
+        return Reader(ReaderScope(ReaderRole(role), of))
+    except ValueError:
+        return None
+
+
+def read_networks(texts: Sequence[str]) -> tuple[Network, ...]:
+    """Addresses and networks that are trusted.
+
+    Raises:
+        UsageError: one is none, or is everybody.
+    """
+    networks = []
+    for text in texts:
+        try:
+            network = ip_network(text)
+        except ValueError:
+            hint = "write the proxy's address, e.g. 127.0.0.1 or 198.18.0.0/28"
+            raise UsageError(f"--trust {text[:60]!r} is no address and no network", hint=hint) from None
+        if network.prefixlen == 0:
+            raise UsageError(f"--trust {text} would trust everybody", hint="write the proxy's own address")
+        networks.append(network)
+    return tuple(networks)
+
+
+def role_name(reader: Reader) -> str:
+    """The role as it is written, e.g. `dic:bac-giang`."""
+    scope = reader.scope
+    return NOC if scope is None else f"{scope.role.value}:{scope.of}" if scope.of else scope.role.value

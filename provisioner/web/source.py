@@ -1,0 +1,153 @@
+"""Where a board comes from: the inventory, the recorded verifications, and the history of verdicts. Read-only."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from pathlib import Path
+from typing import Final, Protocol
+
+from provisioner.base.collector import without_collector
+from provisioner.base.json_document import Document
+from provisioner.history.place import StatePlace
+from provisioner.history.records import Operation, Recorded
+from provisioner.history.store import History, find_history
+from provisioner.history.verdicts import read_nights, read_since
+from provisioner.lifecycle.status import statuses
+from provisioner.runs.overview import overview
+from provisioner.web.board import Board
+from provisioner.web.build import SeenSince, build_board
+from provisioner.web.merged import merged
+from provisioner.web.past import NightSquare, Past, days_until
+
+_NEWEST: Final = 200
+"""So many runs are looked through for the last word on each path: a country's provinces, verified one by one."""
+
+
+class Source(Protocol):
+    """What a server shows, and whether it has changed."""
+
+    def mark(self) -> str:
+        """Something that is another with every run that is recorded."""
+        ...
+
+    def load(self) -> Board:
+        """All that may be shown now."""
+        ...
+
+    @property
+    def past(self) -> Past:
+        """How paths were."""
+        ...
+
+
+@dataclass
+class RecordedSource:
+    """An inventory and what is recorded of it.
+
+    Attributes:
+        root: the inventory's folder.
+        environment: the caller's environment (where the history is).
+        clock: says the moment.
+    """
+
+    root: Path
+    environment: Mapping[str, str] = field(repr=False)
+    clock: Callable[[], datetime]
+    _place: StatePlace | None = None
+
+    def mark(self) -> str:
+        """Something that is another with every run that is recorded.
+
+        Raises:
+            StateError: there is a history, and it cannot be read.
+        """
+        if self._place is None:
+            return ""
+        history = find_history(self._place)
+        if history is None:
+            return "none"
+        with closing(history):
+            return _mark(history)
+
+    def load(self) -> Board:
+        """All that may be shown now.
+
+        Raises:
+            InventoryError: nothing can be read of the inventory.
+            StateError: there is a history, and it cannot be read.
+        """
+        with without_collector():
+            whole = overview(self.root, self.environment, self.clock())
+            self._place = whole.place
+            documents, mark = self._documents(whole.place)
+            return build_board(
+                whole.inventory,
+                statuses(whole.inventory, whole.evidence, whole.now),
+                merged(documents),
+                since=_since(whole.place) if documents else {},
+                unread=whole.unreadable,
+                revision=hashlib.sha256(f"{whole.loaded.digest} {mark}".encode()).hexdigest()[:16],
+            )
+
+    def _documents(self, place: StatePlace) -> tuple[Sequence[Document], str]:
+        history = find_history(place)
+        if history is None:
+            return (), "none"
+        with closing(history):
+            runs = last_words(history.past(_NEWEST).runs)
+            documents = [history.document(run) for run in runs]
+            return [document for document in documents if document is not None], _mark(history)
+
+    @property
+    def past(self) -> Past:
+        """How paths were, by the history of verdicts."""
+        return _RecordedPast(self._place)
+
+
+def last_words(runs: Sequence[Recorded]) -> Sequence[str]:
+    """The verifications that together have the last word on every path, the oldest first.
+
+    Args:
+        runs: the newest runs, in any order; only the latest verification of all counts, and those after it.
+    """
+    ended = [(one.finished, one.run) for one in runs if one.finished and one.run.operation is Operation.VERIFY]
+    chosen: list[str] = []
+    for _, run in sorted(ended, key=lambda pair: (pair[0], pair[1].id), reverse=True):
+        chosen.append(run.id)
+        if not run.limit:
+            break
+    return chosen[::-1]
+
+
+def _mark(history: History) -> str:
+    newest = history.past(3).runs
+    return " ".join(f"{one.run.id}:{one.finished and one.finished.isoformat()}" for one in newest)
+
+
+def _since(place: StatePlace) -> Mapping[str, SeenSince]:
+    known = read_since(place)
+    return {path: SeenSince(one.verdict, one.since, one.looks, one.unknown_since) for path, one in known.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class _RecordedPast:
+    """The history of verdicts of a place; None before a board was loaded."""
+
+    place: StatePlace | None
+
+    def nights(self, prefix: str, last: date, number: int) -> Mapping[str, Sequence[NightSquare]]:
+        """The last days of each path whose name begins so, the earliest first."""
+        if self.place is None:
+            return {}
+        days = days_until(last, number)
+        return {
+            path: [
+                NightSquare(day, ("maintenance" if night.maintenance else night.verdict) if night else "")
+                for day, night in zip(days, strip, strict=True)
+            ]
+            for path, strip in read_nights(self.place, prefix, last, number).items()
+        }

@@ -1,0 +1,121 @@
+"""The same pages as files: one a province and one a facility, so that each opens at once; nothing of persons."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import date, datetime
+from itertools import product
+from pathlib import Path
+from typing import Final
+
+from provisioner.base.atomic_file import replace_file
+from provisioner.base.errors import UsageError
+from provisioner.base.language import Language
+from provisioner.web.app import ASSETS, asset
+from provisioner.web.board import Board
+from provisioner.web.filters import Filters
+from provisioner.web.links import FACILITIES, INCIDENTS, Links
+from provisioner.web.pages import (
+    Sheet,
+    facilities_page,
+    facility_page,
+    incidents_page,
+    overview_page,
+    province_page,
+)
+from provisioner.web.past import NightSquare, Past
+
+_SUFFIX: Final = ".html"
+_MARK: Final = ".provisioner-pages"
+"""The file by which a folder of pages is known: only such a one, or an empty one, is written into."""
+_FRONT: Final = """<!DOCTYPE html>
+<html lang="vi"><head><meta charset="utf-8"><title>provisioner</title>
+<meta http-equiv="refresh" content="0; url=vi/index.html"></head>
+<body><main><h1>provisioner</h1>
+<p><a href="vi/index.html">Tiếng Việt</a> · <a href="en/index.html" lang="en">English</a></p></main></body></html>
+"""
+
+
+def write_pages(folder: Path, board: Board, past: Past, now: datetime) -> int:
+    """Write all pages in both languages: how many files there are.
+
+    Args:
+        folder: where to; made where it is missing. What is in it of earlier pages is replaced, and what is of no page
+            any more is taken away.
+        board: what is shown.
+        past: how paths were.
+        now: the moment.
+
+    Raises:
+        UsageError: the folder holds something else, or cannot be written.
+    """
+    try:
+        _refuse_other(folder)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (folder / _MARK).touch()
+        written = set()
+        for name, content in files_of(board, past, now):
+            path = folder / name
+            path.parent.mkdir(mode=0o700, exist_ok=True)
+            replace_file(path, content, lasting=False)
+            written.add(path)
+        for path in folder.rglob("*"):
+            if path.suffix == _SUFFIX and path.is_file() and path not in written:
+                path.unlink()
+    except OSError as error:
+        hint = "make room or correct the folder's permissions, then run the command again"
+        raise UsageError(f"pages cannot be written into {folder}: {error.strerror}", hint=hint) from error
+    return len(written)
+
+
+def _refuse_other(folder: Path) -> None:
+    """Refuse a folder that holds something else: pages take away what is of no page."""
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / _MARK).is_file():
+        raise UsageError(f"{folder} holds something that is no page", hint="name an empty folder, or a new one")
+
+
+def files_of(board: Board, past: Past, now: datetime) -> Iterator[tuple[str, bytes]]:
+    """Every file by its name; each is made when it is asked for."""
+    yield "index.html", _FRONT.encode()
+    for name in ASSETS:
+        yield f"assets/{name}", asset(name)
+    kept = _ProvincePast(past)
+    sheets = [Sheet(board, Links(language, suffix=_SUFFIX), now, kept) for language in Language]
+    for sheet in sheets:
+        yield _file(sheet, "index", overview_page(sheet))
+        yield _file(sheet, INCIDENTS, incidents_page(_at(sheet, INCIDENTS), Filters(), size=0))
+        yield _file(sheet, FACILITIES, facilities_page(_at(sheet, FACILITIES), Filters(), size=0))
+        for slug in board.provinces:
+            page = f"provinces/{slug}"
+            yield _file(sheet, page, province_page(_at(sheet, page), slug, size=0) or "")
+    # One facility after the other in both languages: the nights of its province are read once.
+    for facility, sheet in product(sorted(board.facilities, key=lambda one: (one.folder, one.id)), sheets):
+        page = f"{FACILITIES}/{facility.id}"
+        yield _file(sheet, page, facility_page(_at(sheet, page), facility.id) or "")
+
+
+def _at(sheet: Sheet, page: str) -> Sheet:
+    return replace(sheet, links=replace(sheet.links, page=page))
+
+
+def _file(sheet: Sheet, page: str, html: str) -> tuple[str, bytes]:
+    return f"{sheet.links.language.value}/{page}{_SUFFIX}", html.encode()
+
+
+class _ProvincePast:
+    """A past that is asked for a whole province, and answers for one facility after the other."""
+
+    def __init__(self, past: Past) -> None:
+        self._past = past
+        self._asked: tuple[str, date, int] | None = None
+        self._known: dict[str, dict[str, Sequence[NightSquare]]] = {}
+
+    def nights(self, prefix: str, last: date, number: int) -> Mapping[str, Sequence[NightSquare]]:
+        """The last days of each path of a facility."""
+        province = prefix.partition("/")[0] + "/"
+        if self._asked != (province, last, number):
+            self._asked, self._known = (province, last, number), {}
+            for path, squares in self._past.nights(province, last, number).items():
+                self._known.setdefault(path.rsplit("/", 2)[0] + "/", {})[path] = squares
+        return self._known.get(prefix, {})

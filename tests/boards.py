@@ -1,0 +1,115 @@
+"""Boards that pages are tested with: two carriers, three provinces, names that mean harm, and a source of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from functools import cache
+from typing import Any, Final
+
+from provisioner.inventory.model import Inventory
+from provisioner.lifecycle.evidence import NO_EVIDENCE
+from provisioner.lifecycle.status import statuses
+from provisioner.web.board import Board
+from provisioner.web.build import SeenSince, build_board
+from provisioner.web.merged import merged
+from provisioner.web.past import NightSquare, Past, days_until
+from tests import fleets, inventories
+from tests.verified import DrawnNight
+
+NOW: Final = datetime(2021, 5, 20, 1, 0, tzinfo=UTC)
+AT: Final = NOW - timedelta(minutes=20)
+HOSTILE: Final = "<script>alert(1)</script><img src=x onerror=alert(1)>\" ' & {{ 7*7 }}"
+NAMES: Final = {
+    "kcl-bg-001": "Trường THPT Đắk Lắk 1",
+    "kcl-bg-002": HOSTILE,
+    "kcl-hd-001": "Ký túc xá Hòa Bình",
+    "kcl-qn-001": "Khách sạn Bến Tre",
+    "kcl-qn-002": "Trung đoàn Quảng Nam",
+}
+SECRET_ADDRESS: Final = "192.168.1.77"
+"""An address of a site's network: evidence that only those see who may."""
+_PROVINCES: Final = {"bg": "bac-giang", "hd": "hai-duong", "qn": "quang-nam"}
+
+
+@cache
+def inventory() -> Inventory:
+    """Five facilities: three of viettel, two of vnpt, one of which is not carried yet."""
+    facilities = []
+    for id_, name in NAMES.items():
+        province = _PROVINCES[id_.split("-")[1]]
+        carrier = "vnpt" if province == "quang-nam" else "viettel"
+        plan = fleets.facility(id_)["plan"] | {"carrier": carrier, "relay": f"relay-{carrier}-1"}
+        facilities.append(fleets.facility(id_, 3, province=province, plan=plan) | {"name": name})
+    facilities[-1]["operating"] = "standby"
+    carriers = [inventories.carrier() | {"name": "Viettel"}, inventories.carrier("vnpt", 21) | {"name": "VNPT"}]
+    places = [("bac-giang", "viettel"), ("hai-duong", "viettel"), ("quang-nam", "vnpt")]
+    return inventories.inventory(
+        carriers=carriers, facilities=facilities, designations=[inventories.designation(*place) for place in places]
+    )
+
+
+def document(at: datetime = AT) -> dict[str, Any]:
+    """A verification: one camera of Bắc Giang unplugged, a site of Hải Dương down, all else up."""
+    found = DrawnNight(inventory(), at, seed=-1, share=0).document()
+    rows = {path["path"]: path for path in found["paths"]}
+    camera = rows["bac-giang/kcl-bg-002/cam-01/sub"]
+    site = [path for name, path in rows.items() if name.startswith("hai-duong/")]
+    _break(
+        camera, "camera unplugged", "camera", "kcl-bg-002/cam-01", f"the gateway finds no device at {SECRET_ADDRESS}"
+    )
+    for path in site:
+        _break(path, "tunnel down", "tunnel", "kcl-hd-001", f"no handshake with {SECRET_ADDRESS} for 40 min")
+    found["incidents"] = [_incident(camera), _incident(*site)]
+    return found
+
+
+def _break(path: dict[str, Any], cause: str, layer: str, what: str, detail: str) -> None:
+    since = (AT - timedelta(hours=5)).isoformat()
+    path |= {"verdict": "down", "cause": cause, "layer": layer, "object": what, "detail": detail, "passed": [1, 2]}
+    path["failing"] = {"since": since, "looks": 3, "confirmed": True}
+    path["last_proof"] = {"level": 7, "at": (AT - timedelta(days=1)).isoformat(), "age_s": 86400}
+
+
+def _incident(*paths: Mapping[str, Any]) -> dict[str, Any]:
+    first = {key: paths[0][key] for key in ("layer", "object", "cause", "detail")}
+    return first | {"paths": [path["path"] for path in paths]}
+
+
+@cache
+def board(revision: str = "one") -> Board:
+    """What one night showed."""
+    whole = inventory()
+    seen = {"bac-giang/kcl-bg-001/cam-01/sub": SeenSince("up", AT - timedelta(days=9), 10)}
+    found = merged([document()])
+    return build_board(whole, statuses(whole, NO_EVIDENCE, NOW), found, since=seen, revision=revision)
+
+
+class StripedPast:
+    """A past of which every path has one bad night, five days ago."""
+
+    def nights(self, prefix: str, last: date, number: int) -> Mapping[str, Sequence[NightSquare]]:
+        """The last days of each path whose name begins so."""
+        days = days_until(last, number)
+        squares = [NightSquare(day, "down" if (last - day).days == _BAD else "up" if number else "") for day in days]
+        return {path: squares for path in {row.name for row in board().paths} if path.startswith(prefix)}
+
+
+_BAD: Final = 5
+
+
+@dataclass
+class GivenSource:
+    """A source of boards that a test changes."""
+
+    now_shown: Board = field(default_factory=board)
+    past: Past = field(default_factory=StripedPast)
+
+    def mark(self) -> str:
+        """The board's revision."""
+        return self.now_shown.revision
+
+    def load(self) -> Board:
+        """The board."""
+        return self.now_shown

@@ -1,0 +1,150 @@
+"""What no reader's browser sends is refused; what every answer says about itself; nobody is trusted without reason."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from provisioner.base.errors import UsageError
+from provisioner.web.readers import HeaderDoor, LocalDoor, read_networks, read_role, role_name
+from provisioner.web.server import ServerPlace, names_of, refuse_open
+from tests.hostile import LOCAL_USER, VIEWER
+from tests.unit.web.clients import HOST, ROLES, local, reader
+
+EVERYWHERE = "0.0.0.0"  # noqa: S104 (it is refused)
+
+
+@VIEWER
+@pytest.mark.parametrize(
+    "host", ["example.com", "example.com:8300", "127.0.0.1", "127.0.0.1:8301", "", "127.0.0.1:8300.example"]
+)
+def test_a_name_of_somebody_elses_that_leads_here_is_not_answered(host: str) -> None:
+    answer = local().get("/en/", headers={"Host": host})
+    assert (answer.status_code, "kcl" in answer.text) == (421, False)
+
+
+@VIEWER
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"])
+def test_nothing_can_be_changed(method: str) -> None:
+    assert local().request(method, "/en/").status_code == 405
+
+
+@VIEWER
+def test_a_question_is_bounded() -> None:
+    client = local()
+    assert client.request("GET", "/en/", content=b"x").status_code == 413
+    assert client.get(f"/en/?q={'x' * 3000}").status_code == 414
+    assert client.get(f"/en/facilities?q={'x' * 1500}").status_code == 200
+    assert client.get("/en/", headers=[(f"x-{n}", "y") for n in range(120)]).status_code == 431
+
+
+@pytest.mark.parametrize(
+    "address", ["/", "/en/", "/vi/facilities", "/en/facilities/kcl-bg-001", "/vi/nothing", "/assets/page.css", "/xx/"]
+)
+def test_every_answer_keeps_its_page_alone_with_its_server(address: str) -> None:
+    answer = local().get(address)
+    policy = answer.headers["content-security-policy"]
+    assert policy.startswith("default-src 'none';")
+    assert "unsafe" not in policy
+    assert "frame-ancestors 'none'" in policy
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["referrer-policy"] == "no-referrer"
+    assert "set-cookie" not in answer.headers
+    if "assets" not in address:
+        assert answer.headers["cache-control"] == "no-store"
+
+
+def test_the_first_address_leads_to_the_readers_language() -> None:
+    client = local()
+    for asked, language in (("en-GB,en", "en/"), ("vi", "vi/"), ("", "vi/"), ("fr", "vi/")):
+        assert client.get("/", headers={"Accept-Language": asked}).headers["location"] == language
+    assert client.get("/en").headers["location"] == "en/"
+
+
+@VIEWER
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "Via", "X-Real-IP"])
+def test_what_comes_through_a_proxy_is_not_the_engineer(header: str) -> None:
+    answer = local().get("/en/", headers={header: "198.51.100.9"})
+    assert (answer.status_code, "--trust" in answer.text, "kcl" in answer.text) == (403, True, False)
+
+
+@LOCAL_USER
+def test_a_role_is_believed_of_the_proxy_alone() -> None:
+    client = reader("noc")
+    assert client.get("/en/").status_code == 200
+    client.address = "198.18.0.8"
+    for address in ("/en/", "/events", "/", "/en/contacts/kcl-bg-001"):
+        assert client.get(address).status_code == 403
+    assert client.get("/nothing/at/all").status_code == 404
+
+
+@VIEWER
+@pytest.mark.parametrize(
+    "role",
+    ["", "root", "noc:all", "dic", "dic:", "dic:../x", "ministry:bac-giang", "carrier:VIETTEL", "noc, ministry", "NOC"],
+)
+def test_a_role_that_is_none_sees_nothing(role: str) -> None:
+    answer = reader(role).get("/en/")
+    assert (answer.status_code, "kcl" in answer.text) == (403, False)
+    assert read_role(role) is None
+
+
+@VIEWER
+def test_a_second_role_beside_the_proxys_is_believed_no_more_than_the_first() -> None:
+    client = reader("dic:bac-giang")
+    two = [("X-Provisioner-Role", "dic:bac-giang"), ("X-Provisioner-Role", "noc")]
+    del client.headers["X-Provisioner-Role"]
+    assert client.get("/en/", headers=two).status_code == 403
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_is_read_as_it_is_written(role: str) -> None:
+    read = read_role(role)
+    assert read is not None
+    assert role_name(read) == role
+
+
+@pytest.mark.parametrize("text", ["0.0.0.0/0", "::/0", "example.com", "198.18.0.1/8", ""])
+def test_not_everybody_is_trusted(text: str) -> None:
+    with pytest.raises(UsageError):
+        read_networks([text])
+
+
+@pytest.mark.parametrize(
+    ("host", "trusts", "signs_in", "tls", "opens"),
+    [
+        ("127.0.0.1", False, False, False, True),
+        ("127.9.9.9", False, False, False, True),
+        ("::1", False, False, False, True),
+        (EVERYWHERE, False, False, False, False),
+        (EVERYWHERE, False, False, True, False),
+        (EVERYWHERE, True, False, False, True),
+        ("198.18.0.1", False, True, True, True),
+        ("198.18.0.1", False, True, False, False),
+        ("::", False, False, False, False),
+        ("localhost", False, False, False, False),
+    ],
+)
+def test_a_server_that_would_be_open_is_refused(
+    host: str, *, trusts: bool, signs_in: bool, tls: bool, opens: bool
+) -> None:
+    file = Path("x.pem") if tls else None
+    place = ServerPlace(host, 8300, file, file)
+    if opens:
+        refuse_open(place, trusts=trusts, signs_in=signs_in)
+        return
+    with pytest.raises(UsageError) as refused:
+        refuse_open(place, trusts=trusts, signs_in=signs_in)
+    assert refused.value.hint
+
+
+def test_a_server_is_called_by_its_own_names_and_those_that_it_was_given() -> None:
+    assert HOST in names_of(ServerPlace(), 8300)
+    assert "localhost" in names_of(ServerPlace(port=80), 80)
+    assert names_of(ServerPlace("198.18.0.1", names=["pages.example.vn"]), 8300) == (
+        "198.18.0.1:8300",
+        "pages.example.vn",
+    )
+    assert LocalDoor()
+    assert HeaderDoor(())

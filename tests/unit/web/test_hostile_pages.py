@@ -1,0 +1,65 @@
+"""A name or a text of somebody who means harm stays a text on every page."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from provisioner.web.board import Board, DoubtedPicture, FacilityRow, IncidentRow, PathRow
+from tests.boards import GivenSource, board
+from tests.hostile import CAMERA, MERGE_REQUEST
+from tests.unit.report.test_hostile_reports import TEXTS
+from tests.unit.web.clients import Outline, crawl, local
+
+
+def dressed(text: str) -> Board:
+    """A board in which every text that somebody else may have written is this one."""
+
+    def path(row: PathRow) -> PathRow:
+        look = DoubtedPicture(text, row.checked_at, text)
+        row = replace(row, object=text, detail=text, reason=text, where=text, relay=text)
+        return replace(row, cause=text, zone=text, would_be=text, until=row.checked_at, suspicions=(look,))
+
+    def facility(row: FacilityRow) -> FacilityRow:
+        return replace(row, name=text, address=text, state=text, kind=text, paths=tuple(map(path, row.paths)))
+
+    def incident(row: IncidentRow) -> IncidentRow:
+        return replace(row, layer=text, object=text, cause=text, detail=text)
+
+    plain = board()
+    provinces = {slug: replace(group, name=text) for slug, group in plain.provinces.items()}
+    return replace(
+        plain,
+        inventory=text,
+        engine=text,
+        provinces=provinces,
+        carriers={id_: replace(group, name=text) for id_, group in plain.carriers.items()},
+        facilities=tuple(map(facility, plain.facilities)),
+        incidents=tuple(map(incident, plain.incidents)),
+        unread=(text,),
+    )
+
+
+@CAMERA
+@MERGE_REQUEST
+@pytest.mark.parametrize("text", TEXTS)
+def test_no_page_has_an_element_a_link_or_a_control_of_somebody_elses(text: str) -> None:
+    plain, hostile = (crawl(local(GivenSource(dressed(one)))) for one in ("a text", text))
+    assert plain.keys() == hostile.keys()
+    for address, html in hostile.items():
+        expected, page = Outline(plain[address]), Outline(html)
+        assert (page.names, page.places, page.events) == (expected.names, expected.places, []), address
+        assert html.replace("\n", "").isprintable()
+
+
+@MERGE_REQUEST
+@pytest.mark.parametrize("text", TEXTS)
+@pytest.mark.parametrize("listing", ["facilities", "incidents"])
+def test_what_is_typed_into_a_search_stays_a_text(text: str, listing: str) -> None:
+    import httpx  # noqa: PLC0415
+
+    query = str(httpx.QueryParams({"q": text, "province": text, "sort": text, "page": text}))
+    plain = Outline(local().get(f"/en/{listing}?q=x&province=x").text)
+    page = Outline(local().get(f"/en/{listing}?{query}").text)
+    assert (page.names, page.events) == (plain.names, [])
