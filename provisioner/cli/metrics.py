@@ -16,7 +16,7 @@ from provisioner.history.place import StatePlace
 from provisioner.monitoring.catalogue import VERIFIED_AT
 from provisioner.monitoring.sheet import Sheet, exposition
 from provisioner.runs.recorded_metrics import RecordedMetrics, place_of_inventory
-from provisioner.runs.watch_endpoint import METRICS, endpoint_of, served
+from provisioner.runs.watching.endpoint import METRICS, endpoint_of, served
 
 
 @click.command()

@@ -22,7 +22,7 @@ from tests.bench.offline import measure as measure_offline
 _CAUTION: Final = (
     "wall clock is only as good as the machine is quiet; with a load above its cores, read CPU seconds instead"
 )
-_PARTS: Final = ("offline", "national", "nights", "rollout")
+_PARTS: Final = ("offline", "national", "nights", "page", "rollout")
 _HOSTS: Final = (2, 8, 20)
 
 
