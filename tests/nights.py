@@ -7,8 +7,9 @@ from typing import Final
 
 from hypothesis import strategies as st
 
+from provisioner.base.language import Language
 from provisioner.base.roles import BOUND_TO, ReaderRole, ReaderScope, Whereabouts
-from provisioner.inventory.model import NoticeLanguage, Receiver, ReceiverKind
+from provisioner.inventory.model import Receiver, ReceiverKind
 from provisioner.notify.sight import HOST_SIGHT, NightSight, Sight
 from provisioner.verify.result import Cause, Layer, Verdict
 
@@ -73,11 +74,11 @@ def _of(role: ReaderRole) -> st.SearchStrategy[ReaderScope]:
 
 
 READERS = st.sampled_from(list(ReaderRole)).flatmap(_of)
-LANGUAGES = st.sampled_from(list(NoticeLanguage))
+LANGUAGES = st.sampled_from(list(Language))
 
 
 def receiver(
-    reader: ReaderScope, language: NoticeLanguage = NoticeLanguage.EN, kind: ReceiverKind = ReceiverKind.WEBHOOK
+    reader: ReaderScope, language: Language = Language.EN, kind: ReceiverKind = ReceiverKind.WEBHOOK
 ) -> Receiver:
     """A receiver that reads as somebody."""
     of = {BOUND_TO[reader.role]: reader.of} if reader.of else {}

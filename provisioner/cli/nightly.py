@@ -111,17 +111,18 @@ def nightly(
         fail_on=Verdict(fail_on),
         report=report,
         tells=not is_silent,
+        say=(say := invocation.say),
     )
     night = run_night(session, orders, _Terminal(invocation))
     if invocation.json:
         print_document(night_document(night))
         return night.code
     for step in night.steps:
-        for line in problem_lines(getattr(step.error, "problems", ())):
+        for line in problem_lines(getattr(step.error, "problems", ()), say):
             click.echo(line, err=True, color=invocation.color)
-    click.echo("\nTHE NIGHT")
-    for line in night.ending or ("all paths up, no drift",):
-        click.echo(printable(line))
+    click.echo("\n" + say("THE NIGHT"))
+    for line in night.ending or (say("all paths up, no drift"),):
+        click.echo(printable(say.restated(line)))
     return night.code
 
 
@@ -134,25 +135,26 @@ class _Terminal:
 
     def __init__(self, invocation: Invocation) -> None:
         self._invocation = invocation
+        self._say = invocation.say
 
     def verified(self, result: VerifyResult) -> None:
         """Print a verification."""
         if not self._invocation.json:
-            click.echo(text_report(result, color=True), nl=False, color=self._invocation.color)
+            click.echo(text_report(result, color=True, say=self._say), nl=False, color=self._invocation.color)
 
     def compared(self, planned: Planned) -> None:
         """Print what drifted."""
         if not self._invocation.json:
             terminal = stdout_of(self._invocation.env, color=self._invocation.color)
-            click.echo("\nDRIFT")
-            terminal.print(plan_lines(planned.plan, terminal, details=False, everything=False))
+            click.echo("\n" + self._say("DRIFT"))
+            terminal.print(plan_lines(planned.plan, terminal, say=self._say))
 
     def notified(self, sendings: Sequence[Sending]) -> None:
         """Print who was told."""
         from provisioner.runs.nightly.night import notice_lines  # noqa: PLC0415
 
         if not self._invocation.json and sendings:
-            click.echo("\nNOTICES")
+            click.echo("\n" + self._say("NOTICES"))
             for line in notice_lines(sendings):
                 click.echo(printable(line))
 

@@ -13,11 +13,11 @@ from typing import Final
 
 from provisioner.base.clock import start_of
 from provisioner.base.json_document import Document
+from provisioner.base.language import Language, Translator, translator
 from provisioner.base.printable import printable
 from provisioner.base.roles import Matter, Reach
-from provisioner.inventory.model import NoticeLanguage
+from provisioner.notify.letter import counts_sentence, state_sentence, trial_sentence
 from provisioner.notify.news import NewsItem, NightNews, Turn, worst_of_verdicts
-from provisioner.notify.words import NoticeWording, Phrase
 from provisioner.verify.result import Verdict
 
 LASTS: Final = timedelta(hours=30)
@@ -31,9 +31,7 @@ _LONGEST: Final = 200
 Labels = Mapping[str, str]
 
 
-def alerts_of(
-    news: NightNews, before: Sequence[Labels], language: NoticeLanguage
-) -> tuple[list[Document], list[Labels]]:
+def alerts_of(news: NightNews, before: Sequence[Labels], language: Language) -> tuple[list[Document], list[Labels]]:
     """The alerts that an Alertmanager is sent, and the labels of those that stand from then on.
 
     Args:
@@ -41,9 +39,9 @@ def alerts_of(
         before: the labels of alerts that it was sent and that stood.
         language: of the summaries.
     """
-    words = NoticeWording(language)
+    say = translator(language)
     has_numbers_alone = news.reader.reach(Matter.STATUS) is Reach.COUNTS
-    standing = _numbers(news, words) if has_numbers_alone else [_alert(item, news, words) for item in _things(news)]
+    standing = _numbers(news, say) if has_numbers_alone else [_alert(item, news, say) for item in _things(news)]
     labels: list[Labels] = [alert["labels"] for alert in standing]
     moment = _moment(news.at)
     ended = [{"labels": dict(one), "annotations": {}, "endsAt": moment} for one in before if dict(one) not in labels]
@@ -74,13 +72,13 @@ def _joined(one: NewsItem, other: NewsItem) -> NewsItem:
     )
 
 
-def _numbers(news: NightNews, words: NoticeWording) -> list[Document]:
+def _numbers(news: NightNews, say: Translator) -> list[Document]:
     """One alert a province in which something is not up, for who gets numbers alone."""
     fields = {"alertname": COUNTS_ALERT, "severity": "warning", "inventory": news.inventory}
     return [
         _document(
             fields | {"province": one.province},
-            words.say(Phrase.COUNTED, up=one.verdicts["up"], paths=one.verdicts["paths"]),
+            counts_sentence(one.verdicts, say),
             "",
             news,
         )
@@ -89,7 +87,7 @@ def _numbers(news: NightNews, words: NoticeWording) -> list[Document]:
     ]
 
 
-def _alert(item: NewsItem, news: NightNews, words: NoticeWording) -> Document:
+def _alert(item: NewsItem, news: NightNews, say: Translator) -> Document:
     # No `scope`: by that the alerts of a watch hide each other, and a night's drift explains no cut line of now.
     labels = {
         "alertname": ALERT,
@@ -103,8 +101,7 @@ def _alert(item: NewsItem, news: NightNews, words: NoticeWording) -> Document:
         "facility": _only(item.facilities),
         "host": _only(item.hosts),
     }
-    number = f"{words.paths(len(item.paths))} " if item.paths else ""
-    summary = f"{item.object}: {words.cause(item.cause)}: {number}{words.verdict(item.verdict)}"
+    summary = f"{item.object}: {state_sentence(item, say)}"
     document = _document(labels, summary, item.detail, news)
     document["startsAt"] = _moment(start_of(item.first))
     return document
@@ -128,9 +125,9 @@ def _moment(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def trial_alert(inventory: str, receiver: str, at: datetime, language: NoticeLanguage) -> list[Document]:
+def trial_alert(inventory: str, receiver: str, at: datetime, language: Language) -> list[Document]:
     """An alert that ends in five minutes and says that it is a test."""
     labels = {"alertname": "ProvisionerTest", "severity": "none", "inventory": inventory, "receiver": receiver}
-    summary = NoticeWording(language).say(Phrase.TEST)
+    summary = trial_sentence(translator(language))
     ends = _moment(at + timedelta(minutes=5))
     return [{"labels": labels, "annotations": {"summary": summary}, "startsAt": _moment(at), "endsAt": ends}]

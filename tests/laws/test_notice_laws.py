@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from provisioner.base.language import Language
 from provisioner.base.roles import Matter, Reach, ReaderRole, ReaderScope
-from provisioner.inventory.model import NoticeLanguage
 from provisioner.notify.alerts import alerts_of
 from provisioner.notify.document import notice_document
 from provisioner.notify.letter import letter_of
@@ -34,7 +34,7 @@ def knowing(news: NightNews) -> LastNotice:
     return LastNotice(scope_name(news.reader), news.knows)
 
 
-def everything_sent(news: NightNews, last: LastNotice, language: NoticeLanguage) -> str:
+def everything_sent(news: NightNews, last: LastNotice, language: Language) -> str:
     """All that leaves this program for a receiver, by whichever way."""
     letter = letter_of(news, language)
     document = notice_document(news, receiver(news.reader, language), letter)
@@ -44,7 +44,7 @@ def everything_sent(news: NightNews, last: LastNotice, language: NoticeLanguage)
 
 @given(READERS, SIGHTS, SIGHTS, LANGUAGES)
 def test_nobody_gets_a_word_of_what_the_table_denies(
-    reader: ReaderScope, before: Sights, now: Sights, language: NoticeLanguage
+    reader: ReaderScope, before: Sights, now: Sights, language: Language
 ) -> None:
     last = knowing(news_of(reader, before))
     sent = everything_sent(news_of(reader, now, last, 1), last, language)
@@ -63,9 +63,7 @@ def test_nobody_gets_a_word_of_what_the_table_denies(
 
 
 @given(READERS, SIGHTS, LANGUAGES)
-def test_who_gets_numbers_alone_gets_no_name_of_a_path(
-    reader: ReaderScope, now: Sights, language: NoticeLanguage
-) -> None:
+def test_who_gets_numbers_alone_gets_no_name_of_a_path(reader: ReaderScope, now: Sights, language: Language) -> None:
     news = news_of(reader, now)
     if reader.reach(Matter.STATUS) is Reach.COUNTS:
         assert news.items == ()
@@ -118,7 +116,7 @@ def test_every_change_is_in_exactly_one_place(reader: ReaderScope, before: Sight
 
 @given(READERS, SIGHTS, LANGUAGES, st.randoms(use_true_random=False))
 def test_the_order_of_evidence_changes_nothing(
-    reader: ReaderScope, now: Sights, language: NoticeLanguage, chance: random.Random
+    reader: ReaderScope, now: Sights, language: Language, chance: random.Random
 ) -> None:
     shuffled = list(now)
     chance.shuffle(shuffled)
@@ -128,7 +126,7 @@ def test_the_order_of_evidence_changes_nothing(
 
 
 @given(READERS, SIGHTS, LANGUAGES)
-def test_what_is_kept_is_read_back(reader: ReaderScope, now: Sights, language: NoticeLanguage) -> None:
+def test_what_is_kept_is_read_back(reader: ReaderScope, now: Sights, language: Language) -> None:
     news = news_of(reader, now)
     _, labels = alerts_of(news, (), language)
     read = last_notice(json.loads(json.dumps(record_of(news, labels))))
@@ -155,7 +153,7 @@ def test_a_receiver_that_reads_as_another_one_begins_anew(one: ReaderScope, othe
 
 @given(READERS, SIGHTS, SIGHTS, LANGUAGES)
 def test_alerts_stand_for_all_that_is_broken_and_end_with_it(
-    reader: ReaderScope, before: Sights, now: Sights, language: NoticeLanguage
+    reader: ReaderScope, before: Sights, now: Sights, language: Language
 ) -> None:
     first = news_of(reader, before)
     _, stood = alerts_of(first, (), language)
@@ -171,7 +169,7 @@ def test_alerts_stand_for_all_that_is_broken_and_end_with_it(
 
 @RELAY
 @given(SIGHTS, LANGUAGES)
-def test_a_page_holds_no_markup_of_others(now: Sights, language: NoticeLanguage) -> None:
+def test_a_page_holds_no_markup_of_others(now: Sights, language: Language) -> None:
     hostile = tuple(replace(one, object=f"<script>{one.object}", detail="<img src=x onerror=y>") for one in now)
     letter = letter_of(news_of(ReaderScope(ReaderRole.CARRIER, "viettel"), hostile), language)
     tags: set[str] = set()
@@ -185,8 +183,8 @@ def test_a_page_holds_no_markup_of_others(now: Sights, language: NoticeLanguage)
     assert "\n" not in letter.subject
 
 
-@pytest.mark.parametrize("language", list(NoticeLanguage))
-def test_a_failure_says_which_night_of_it_this_is(language: NoticeLanguage) -> None:
+@pytest.mark.parametrize("language", list(Language))
+def test_a_failure_says_which_night_of_it_this_is(language: Language) -> None:
     reader = ReaderScope(ReaderRole.MINISTRY)
     down = (path("kcl-bac-giang-1", 1, "viettel", Verdict.DOWN, Cause.SILENT),)
     last = NOTHING_KNOWN
@@ -194,4 +192,4 @@ def test_a_failure_says_which_night_of_it_this_is(language: NoticeLanguage) -> N
         news = news_of(reader, down, last, number)
         last = knowing(news)
     text = letter_of(news, language).plain
-    assert ("night 3" if language is NoticeLanguage.EN else "đêm thứ 3") in text
+    assert ("night 3" if language is Language.EN else "đêm thứ 3") in text

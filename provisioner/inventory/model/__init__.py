@@ -66,7 +66,6 @@ from provisioner.inventory.model.orders import (
 from provisioner.inventory.model.policy import AgreedAvailability, Freeze, Limits, Move, Policy, Retention, SignOffs
 from provisioner.inventory.model.receivers import (
     MailSecurity,
-    NoticeLanguage,
     Receiver,
     ReceiverKind,
     Receivers,
@@ -119,7 +118,6 @@ __all__ = [
     "MediamtxArtefact",
     "Model",
     "Move",
-    "NoticeLanguage",
     "Operating",
     "Party",
     "PlanState",

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, StringConstraints
 
+from provisioner.base.language import Language
 from provisioner.base.roles import ReaderRole
 from provisioner.inventory.model.base import Model, Port, SecretText, Slug, Version
 from provisioner.inventory.model.settings import ProvinceScheme
@@ -25,13 +26,6 @@ class ReceiverKind(StrEnum):
     WEBHOOK = "webhook"
     SMTP = "smtp"
     ALERTMANAGER = "alertmanager"
-
-
-class NoticeLanguage(StrEnum):
-    """The language of a receiver's notices."""
-
-    VI = "vi"
-    EN = "en"
 
 
 class MailSecurity(StrEnum):
@@ -96,7 +90,8 @@ class Receiver(Model):
     """Of the role carrier: its id."""
     facility: Slug | None = None
     """Of the role facility: its id."""
-    language: NoticeLanguage = NoticeLanguage.VI
+    language: Language = Language.VI
+    """The language of its notices."""
     heartbeat: bool = False
     """Whether it is told of nights in which nothing changed, too."""
     url: ReceiverUrl | None = None

@@ -14,6 +14,7 @@ from provisioner.base.clock import local_iso
 from provisioner.base.errors import ProvisionerError
 from provisioner.base.exit_codes import rank_of, worst_of
 from provisioner.base.json_document import Document
+from provisioner.base.language import ENGLISH, Translator
 from provisioner.desired.limit import Limit
 from provisioner.pipeline import Planned
 from provisioner.plan import DRIFT_SCHEMA, plan_document
@@ -115,6 +116,7 @@ class NightOrders:
         fail_on: how bad a path has to be to count.
         report: the folder into which pages and documents are written; None writes none.
         tells: whether receivers are told.
+        say: whoever says what stands in pages.
     """
 
     limits: tuple[str, ...] = ()
@@ -123,6 +125,7 @@ class NightOrders:
     fail_on: Verdict = Verdict.DEGRADED
     report: Path | None = None
     tells: bool = True
+    say: Translator = ENGLISH
 
     @property
     def is_whole(self) -> bool:

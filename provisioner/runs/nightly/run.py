@@ -214,7 +214,7 @@ def _report_verification(night: Night) -> StepOutcome:
 
         folder = _folder(night.orders.report)
         _write(folder / "verify.json", night.document)
-        _write_text(folder / _PAGE, html_page(night.result))
+        _write_text(folder / _PAGE, html_page(night.result, night.orders.say))
         night.is_reported = True
     return StepOutcome()
 

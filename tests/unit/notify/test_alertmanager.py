@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 import requests
 
+from provisioner.base.language import Language
 from provisioner.base.roles import ReaderRole, ReaderScope
-from provisioner.inventory.model import NoticeLanguage, ReceiverKind, ReceiverSecrets
+from provisioner.inventory.model import ReceiverKind, ReceiverSecrets
 from provisioner.notify.alerts import Labels, alerts_of, trial_alert
 from provisioner.notify.attempt import Patience
 from provisioner.notify.delivery import Outgoing, deliver
@@ -93,16 +94,16 @@ def test_alerts_stand_are_repeated_and_end(alertmanager: Alertmanager) -> None:
     tunnel = [path("kcl-bac-giang-1", n, "viettel", Verdict.DOWN, Cause.TUNNEL_DOWN) for n in range(1, 41)]
     camera = path("kcl-hai-duong-1", 1, "vnpt", Verdict.DEGRADED, Cause.SILENT)
     first = news(NOTHING_KNOWN, *tunnel, camera)
-    alerts, labels = alerts_of(first, (), NoticeLanguage.VI)
+    alerts, labels = alerts_of(first, (), Language.VI)
     alertmanager.take(alerts)
     standing = alertmanager.alerts()
     assert [alert["labels"]["object"] for alert in standing] == ["kcl-bac-giang-1", "kcl-hai-duong-1/cam-1"]
     assert [alert["labels"]["severity"] for alert in standing] == ["critical", "warning"]
-    assert "40 luồng" in standing[0]["annotations"]["summary"]
+    assert "40 đường hình" in standing[0]["annotations"]["summary"]
     assert standing[0]["labels"]["host"] == "relay-viettel"
 
     up = path("kcl-hai-duong-1", 1, "vnpt", Verdict.UP, Cause.NONE)
-    again, _ = alerts_of(news(_known(first, labels), *tunnel, up), labels, NoticeLanguage.VI)
+    again, _ = alerts_of(news(_known(first, labels), *tunnel, up), labels, Language.VI)
     alertmanager.take(again)
     (left,) = alertmanager.alerts()
     assert (left["labels"], left["fingerprint"]) == (standing[0]["labels"], standing[0]["fingerprint"])
@@ -113,7 +114,7 @@ def _known(before: NightNews, labels: list[Labels]) -> LastNotice:
 
 
 def test_a_test_is_an_alert_that_ends_by_itself(alertmanager: Alertmanager) -> None:
-    alertmanager.take(trial_alert("example", "noc", datetime.now(UTC), NoticeLanguage.EN))
+    alertmanager.take(trial_alert("example", "noc", datetime.now(UTC), Language.EN))
     (alert,) = alertmanager.alerts()
     assert alert["labels"]["alertname"] == "ProvisionerTest"
     ends = datetime.fromisoformat(alert["endsAt"])

@@ -1,0 +1,87 @@
+"""What a letter says, in both languages."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from provisioner.base.language import Language
+from provisioner.base.roles import ReaderRole, ReaderScope
+from provisioner.notify.letter import letter_of
+from provisioner.notify.news import NOTHING_KNOWN, LastNotice, news_for, scope_name
+from provisioner.notify.sight import Sight
+from provisioner.verify.result import Cause, Layer, Verdict
+from tests.nights import night, path, province_of
+
+VIETTEL = ReaderScope(ReaderRole.CARRIER, "viettel")
+TUNNEL = tuple(path("kcl-bac-giang-1", n, "viettel", Verdict.DOWN, Cause.TUNNEL_DOWN) for n in range(1, 8))
+GOOD = path("kcl-hai-duong-1", 1, "viettel", Verdict.UP, Cause.NONE)
+CAMERA = replace(
+    path("kcl-hai-duong-1", 1, "viettel", Verdict.DOWN, Cause.CAMERA_REFUSES),
+    detail="100.64.0.5:10554 refuses the connection: the device runs, and its RTSP is off or on another port",
+)
+
+ENGLISH = """\
+Night of 2021-05-22
+for: carrier viettel
+0 of 8 paths up
+1 new, 7 still not up
+
+NEW
+- camera kcl-hai-duong-1/cam-1: camera refuses: 1 path down
+    hai-duong/kcl-hai-duong-1/cam-1/sub
+    evidence: 100.64.0.5:10554 refuses the connection: the device runs, and its RTSP is off or on another port
+
+STILL NOT UP
+- tunnel kcl-bac-giang-1: tunnel down: 7 paths down (since 2021-05-21, night 2)
+    bac-giang/kcl-bac-giang-1/cam-1/sub, bac-giang/kcl-bac-giang-1/cam-2/sub, bac-giang/kcl-bac-giang-1/cam-3/sub, \
+bac-giang/kcl-bac-giang-1/cam-4/sub, bac-giang/kcl-bac-giang-1/cam-5/sub, and 2 more
+    evidence: canary-kcl-bac-giang-1-viettel <b>10.9.8.7</b>
+
+--\x20
+run run-1
+An automatic message about the inventory example. Do not answer: nobody reads this address.
+"""
+VIETNAMESE = """\
+Đêm 22/05/2021
+gửi: doanh nghiệp viễn thông viettel
+0 trong 8 đường hình hoạt động
+1 mới, 7 chưa khắc phục
+
+MỚI
+- camera kcl-hai-duong-1/cam-1: camera từ chối: 1 đường hình mất kết nối
+    hai-duong/kcl-hai-duong-1/cam-1/sub
+"""
+
+
+def second_night(*sights: Sight, language: Language) -> str:
+    first = news_for(VIETTEL, night((*TUNNEL, GOOD)), NOTHING_KNOWN, province_of)
+    last = LastNotice(scope_name(VIETTEL), first.knows)
+    return letter_of(news_for(VIETTEL, night(sights, 1), last, province_of), language).plain
+
+
+def test_a_letter_in_english() -> None:
+    assert second_night(*TUNNEL, CAMERA, language=Language.EN) == ENGLISH
+
+
+def test_a_letter_in_vietnamese_says_the_evidence_in_vietnamese_too() -> None:
+    text = second_night(*TUNNEL, CAMERA, language=Language.VI)
+    assert text.startswith(VIETNAMESE)
+    assert "chi tiết: 100.64.0.5:10554 từ chối kết nối" in text
+    assert "refuses" not in text
+    assert "đường hầm kcl-bac-giang-1: đường hầm mất kết nối: 7 đường hình" in text
+    assert "(từ 21/05/2021, đêm thứ 2)" in text
+
+
+@pytest.mark.parametrize(("language", "words"), [(Language.EN, "up again"), (Language.VI, "hoạt động trở lại")])
+def test_what_came_back_is_said_with_what_it_had(language: Language, words: str) -> None:
+    up = tuple(path("kcl-bac-giang-1", n, "viettel", Verdict.UP, Cause.NONE) for n in range(1, 8))
+    text = second_night(*up, GOOD, language=language)
+    assert f"kcl-bac-giang-1: 7 {'paths' if language is Language.EN else 'đường hình'} {words}" in text
+    assert ("tunnel down" if language is Language.EN else "đường hầm mất kết nối") in text
+
+
+def test_a_layer_is_a_word_of_the_language() -> None:
+    text = second_night(*TUNNEL, CAMERA, language=Language.VI)
+    assert Layer.TUNNEL.value not in text.replace("canary", "")
