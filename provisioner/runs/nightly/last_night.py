@@ -17,7 +17,7 @@ from provisioner.base.json_document import Document
 from provisioner.base.own_folder import make_own_folder, refuse_link
 from provisioner.base.regular_file import read_regular
 from provisioner.history.place import state_folder
-from provisioner.runs.nightly.night import Night
+from provisioner.runs.nightly.night import NightRun
 
 FILE: Final = "night.json"
 _MOST_BYTES: Final = 64 * 1024
@@ -29,7 +29,7 @@ def night_file(environment: Mapping[str, str], inventory: str) -> Path:
     return state_folder(environment) / inventory / FILE
 
 
-def keep_night(environment: Mapping[str, str], night: Night) -> None:
+def keep_night(environment: Mapping[str, str], night: NightRun) -> None:
     """Write down that a night is over.
 
     Raises:
@@ -50,7 +50,7 @@ def keep_night(environment: Mapping[str, str], night: Night) -> None:
         raise StateError(f"{file} cannot be written: {error.strerror}", hint=hint) from None
 
 
-def _moments(night: Night) -> Document:
+def _moments(night: NightRun) -> Document:
     finished = local_iso(night.finished) if night.finished else None
     return {"started_at": local_iso(night.started), "finished_at": finished, "run": night.run}
 

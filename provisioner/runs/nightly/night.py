@@ -134,7 +134,7 @@ class NightOrders:
 
 
 @dataclass
-class Night:
+class NightRun:
     """A night, as far as it has come.
 
     Attributes:
@@ -185,7 +185,7 @@ class Night:
         return (*(line for step in by_rank for line in step.lines), *(f"note: {note}" for note in self.notes))
 
 
-def night_document(night: Night, *, everything: bool = True) -> Document:
+def night_document(night: NightRun, *, everything: bool = True) -> Document:
     """The `nightly` document.
 
     Args:

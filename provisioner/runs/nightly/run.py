@@ -28,8 +28,8 @@ from provisioner.plan import DRIFT_SCHEMA, plan_document, plan_ending
 from provisioner.report.text import verify_ending
 from provisioner.runs.nightly.last_night import keep_night
 from provisioner.runs.nightly.night import (
-    Night,
     NightOrders,
+    NightRun,
     NightStep,
     StepOutcome,
     StepResult,
@@ -62,14 +62,14 @@ class NightWatcher(Protocol):
         """Receivers were told, or were not."""
 
 
-def run_night(session: Session, orders: NightOrders, watcher: NightWatcher) -> Night:
+def run_night(session: Session, orders: NightOrders, watcher: NightWatcher) -> NightRun:
     """Run a night, under a lease: a second one of the same inventory is refused.
 
     Raises:
         LockedError: somebody else runs one.
         InventoryError: there is no inventory.
     """
-    night = Night(_inventory_id(session), orders, datetime.now(UTC))
+    night = NightRun(_inventory_id(session), orders, datetime.now(UTC))
     with ExitStack() as held:
         _take_lease(session, night, held)
         steps: tuple[tuple[NightStep, Callable[[], StepOutcome]], ...] = (
@@ -97,7 +97,7 @@ def _inventory_id(session: Session) -> str:
     return frame.settings.id
 
 
-def _take_lease(session: Session, night: Night, held: ExitStack) -> None:
+def _take_lease(session: Session, night: NightRun, held: ExitStack) -> None:
     """Take the lease; where none can be had, a night goes on without one, since it changes nothing on any host.
 
     Raises:
@@ -117,7 +117,7 @@ def _take_lease(session: Session, night: Night, held: ExitStack) -> None:
 # --- the steps ------------------------------------------------------------------------------------
 
 
-def _verify(session: Session, night: Night, watcher: NightWatcher) -> StepOutcome:
+def _verify(session: Session, night: NightRun, watcher: NightWatcher) -> StepOutcome:
     result = verify_with_memory(session, night.orders.limit, night.orders.verification)
     night.result, night.document = result, verify_document(result)
     watcher.verified(result)
@@ -125,7 +125,7 @@ def _verify(session: Session, night: Night, watcher: NightWatcher) -> StepOutcom
     return StepOutcome(worst_of(code, _HELD) if result.held else code, verify_ending(result))
 
 
-def _record(session: Session, night: Night) -> StepOutcome:
+def _record(session: Session, night: NightRun) -> StepOutcome:
     """Record the verification, and write its own report at once: what comes later may be killed."""
     if night.result is None:
         return _SKIPPED
@@ -139,7 +139,7 @@ def _record(session: Session, night: Night) -> StepOutcome:
     return StepOutcome()
 
 
-def _compare(session: Session, night: Night, watcher: NightWatcher) -> StepOutcome:
+def _compare(session: Session, night: NightRun, watcher: NightWatcher) -> StepOutcome:
     planned = make_plan(session, night.orders.limit)
     night.planned = planned
     watcher.compared(planned)
@@ -152,7 +152,7 @@ def _compare(session: Session, night: Night, watcher: NightWatcher) -> StepOutco
     return StepOutcome(code, plan_ending(planned.plan, judged=False) if code else ())
 
 
-def _report(night: Night) -> StepOutcome:
+def _report(night: NightRun) -> StepOutcome:
     if night.orders.report is None:
         return _SKIPPED
     _report_verification(night)
@@ -162,7 +162,7 @@ def _report(night: Night) -> StepOutcome:
     return StepOutcome()
 
 
-def _tell(session: Session, night: Night, watcher: NightWatcher) -> StepOutcome:
+def _tell(session: Session, night: NightRun, watcher: NightWatcher) -> StepOutcome:
     if not night.orders.tells or night.document is None:
         return _SKIPPED
     board = switchboard(session)
@@ -175,7 +175,7 @@ def _tell(session: Session, night: Night, watcher: NightWatcher) -> StepOutcome:
     return StepOutcome() if night.sendings else _SKIPPED
 
 
-def _conclude(session: Session, night: Night) -> None:
+def _conclude(session: Session, night: NightRun) -> None:
     """Write down that the night is over, for whatever watches nights, and its document."""
     for work in (lambda: _report_night(night), lambda: _keep(session, night)):
         outcome, error = tried(work)
@@ -184,7 +184,7 @@ def _conclude(session: Session, night: Night) -> None:
             night.steps.append(StepResult(step, outcome, error))
 
 
-def _keep(session: Session, night: Night) -> StepOutcome:
+def _keep(session: Session, night: NightRun) -> StepOutcome:
     keep_night(session.environment, night)
     return StepOutcome()
 
@@ -205,7 +205,7 @@ def _folder(folder: Path) -> Path:
     return folder
 
 
-def _report_verification(night: Night) -> StepOutcome:
+def _report_verification(night: NightRun) -> StepOutcome:
     """Write what was verified, unless that is done."""
     if night.orders.report is None or night.is_reported:
         return _SKIPPED
@@ -219,7 +219,7 @@ def _report_verification(night: Night) -> StepOutcome:
     return StepOutcome()
 
 
-def _report_night(night: Night) -> StepOutcome:
+def _report_night(night: NightRun) -> StepOutcome:
     if night.orders.report is not None:
         _write(_folder(night.orders.report) / "nightly.json", night_document(night, everything=False))
     return StepOutcome()
