@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import chain
@@ -21,6 +21,8 @@ from provisioner.base.language.placeholder import filled, literals_of, places_of
 _LONGEST = 2_000
 """A text that is longer is no sentence."""
 _DEEPEST = 6
+_MOST_READINGS = 500
+"""So many texts are read for one, its parts among them: what would take more is no sentence of ours."""
 _MOST_JOINTS = 40
 _JOINTS = ("\n", "; ", ": ", ", ")
 """What sentences are put together with, the strongest first."""
@@ -76,48 +78,69 @@ class Restatement:
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
-        self._remembered = lru_cache(maxsize=20_000)(self._best)
+        self._remembered = lru_cache(maxsize=20_000)(self._read)
 
     def of(self, text: str) -> str:
         """A text in the catalogue's language, as far as it is of the catalogue's sentences."""
-        return text if len(text) > _LONGEST else self._reading(text, 0).text
+        return self._remembered(text).text
 
     def unexplained(self, text: str) -> int:
         """How many words of a text are of no sentence of the catalogue."""
-        return self._reading(text, 0).unexplained
+        return self._remembered(text).unexplained
+
+    def _read(self, text: str) -> _Reading:
+        return _Reader(self.sentences, self.forms).reading(text, 0) if len(text) <= _LONGEST else _unknown(text)
 
     @cached_property
-    def _sentences(self) -> dict[str, str]:
+    def sentences(self) -> Mapping[str, str]:
         """The sentences, and values of lists that are several words: no id is written so."""
         words = {text: said for (_, text), said in self._catalogue.words.items() if " " in text}
         return words | dict(self._catalogue.sentences)
 
     @cached_property
-    def _forms(self) -> dict[str, list[_Form]]:
+    def forms(self) -> Mapping[str, Sequence[_Form]]:
+        """The sentences with places, by their longest word."""
         forms: dict[str, list[_Form]] = defaultdict(list)
-        many = {plural: self._sentences[one] for plural, one in self._catalogue.plurals.items()}
-        for msgid, text in chain(self._sentences.items(), many.items()):
+        many = {plural: self.sentences[one] for plural, one in self._catalogue.plurals.items()}
+        for msgid, text in chain(self.sentences.items(), many.items()):
             for variant in (msgid.replace(_VERB, verb) for verb in (_VERBS if _VERB in msgid else ("",))):
                 if places_of(variant):
                     form = _Form(variant, text)
                     forms[form.key].append(form)
         return forms
 
-    def _reading(self, text: str, depth: int) -> _Reading:
+
+class _Reader:
+    """Reads one text, with all its parts, and stops where that takes too long."""
+
+    def __init__(self, sentences: Mapping[str, str], forms: Mapping[str, Sequence[_Form]]) -> None:
+        self._sentences = sentences
+        self._forms = forms
+        self._known: dict[tuple[str, int], _Reading] = {}
+
+    def reading(self, text: str, depth: int) -> _Reading:
+        """The best reading of a text."""
         core = text.strip(" ")
         # A single word may be an id or a key of a file, whatever it means in English.
         if " " not in core:
             return _Reading(0, len(core), text)
-        best = self._remembered(core, depth)
+        best = self._known.get((core, depth)) or self._best(core, depth)
         return best if core == text else _Reading(best.unexplained, best.loose, text.replace(core, best.text, 1))
 
     def _best(self, text: str, depth: int) -> _Reading:
         if text in self._sentences:
             return _Reading(0, 0, self._sentences[text])
-        if depth > _DEEPEST:
+        if depth > _DEEPEST or len(self._known) >= _MOST_READINGS:
             return _unknown(text)
-        readings = chain(self._matched(text, depth), self._joined(text, depth), self._aside(text, depth))
-        return min(chain(readings, self._of_somebody(text, depth)), default=_unknown(text))
+        self._known[text, depth] = _unknown(text)  # until it is known better
+        best = min(chain(self._matched(text, depth), self._others(text, depth)), default=_unknown(text))
+        self._known[text, depth] = best
+        return best
+
+    def _others(self, text: str, depth: int) -> Iterator[_Reading]:
+        yield from self._joined(text, depth)
+        yield from self._aside(text, depth)
+        yield from self._of_somebody(text, depth)
 
     def _matched(self, text: str, depth: int) -> Iterator[_Reading]:
         for word in sorted({"", *text.split()}):
@@ -127,7 +150,7 @@ class Restatement:
                 for values in values_in(text, form.msgid):
                     if not values.get("n", "0").isdecimal():
                         continue  # the place of a number
-                    inside = {name: self._reading(value, depth + 1) for name, value in values.items()}
+                    inside = {name: self.reading(value, depth + 1) for name, value in values.items()}
                     unexplained = sum(reading.unexplained for reading in inside.values())
                     if not unexplained or form.fixed >= _WEAK:
                         said = filled(form.text, {name: reading.text for name, reading in inside.items()})
@@ -140,15 +163,15 @@ class Restatement:
             if len(parts) > _MOST_JOINTS:
                 continue
             for cut in range(1, min(len(parts), _MOST_CUTS)):
-                first = self._reading(joint.join(parts[:cut]), depth + 1)
-                rest = self._reading(joint.join(parts[cut:]), depth)
+                first = self.reading(joint.join(parts[:cut]), depth + 1)
+                rest = self.reading(joint.join(parts[cut:]), depth)
                 unexplained, loose = first.unexplained + rest.unexplained, first.loose + rest.loose + len(joint)
                 yield _Reading(unexplained, loose, f"{first.text}{joint}{rest.text}")
 
     def _aside(self, text: str, depth: int) -> Iterator[_Reading]:
         """`sentence (another one)`."""
         if match := _ASIDE.fullmatch(text):
-            first, second = (self._reading(part, depth + 1) for part in match.groups())
+            first, second = (self.reading(part, depth + 1) for part in match.groups())
             unexplained, loose = first.unexplained + second.unexplained, first.loose + second.loose
             yield _Reading(unexplained, loose, f"{first.text} ({second.text})")
 
@@ -156,7 +179,7 @@ class Restatement:
         """`id sentence`, which says something of an object: both languages put it first."""
         subject, _, rest = text.partition(" ")
         if not subject.isalpha() and subject[-1:] not in ",;:" and depth < _DEEPEST:
-            said = self._reading(rest, depth + 1)
+            said = self.reading(rest, depth + 1)
             if not said.unexplained and said.text != rest:
                 yield _Reading(0, len(text), f"{subject} {said.text}")
 
