@@ -16,7 +16,7 @@ _WORST_FIRST: Final = ("down", "quarantined", "degraded", "up", "unknown")
 
 
 @dataclass(frozen=True, slots=True)
-class Night:
+class SeenNight:
     """What was seen of a path within one day: the worst that a look of it could tell.
 
     Attributes:
@@ -31,7 +31,7 @@ class Night:
     looks: int
 
 
-Strip = tuple[Night | None, ...]
+Strip = tuple[SeenNight | None, ...]
 """Day after day, None where nobody looked."""
 
 
@@ -61,12 +61,12 @@ def _day(at: int) -> date:
     return (_EPOCH + timedelta(microseconds=at)).astimezone(VIETNAM).date()
 
 
-def _night(table: LookTable, day: date, sweeps: list[int], marks: bytes, causes: bytes) -> Night | None:
+def _night(table: LookTable, day: date, sweeps: list[int], marks: bytes, causes: bytes) -> SeenNight | None:
     kept = list(_kept(table, sweeps, marks, causes))
     if not kept:
         return None
     worst = min(kept, key=lambda one: _WORST_FIRST.index(one.verdict))
-    return Night(day, worst.verdict, worst.cause, worst.level, worst.maintenance, len(kept))
+    return SeenNight(day, worst.verdict, worst.cause, worst.level, worst.maintenance, len(kept))
 
 
 def _kept(table: LookTable, sweeps: list[int], marks: bytes, causes: bytes) -> Iterator[KeptVerdict]:

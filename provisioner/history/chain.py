@@ -35,7 +35,7 @@ from provisioner.history.tables import (
     moment,
     stored,
 )
-from provisioner.history.verdict_rows import kept_digest, row_seals
+from provisioner.history.verdict_rows import PathLists, kept_digest, row_seals
 
 # Clocks of several machines differ, and a verification may begin before a change that it is recorded after.
 _CLOCKS_DIFFER = timedelta(minutes=15)
@@ -143,6 +143,7 @@ class _Chain:
         self._keys = keys
         self._proofs = _Proofs(keys)
         self._cut = latest_cut(connection, inventory, keys)
+        self._lists = PathLists(connection, inventory)
         self._last_at: datetime | None = None
         self._due = 1
         self.previous = genesis(inventory)
@@ -209,7 +210,7 @@ class _Chain:
         self._look_at_the_clock(row)
         if row.step == EntryKind.ENDED:
             self.ended.add(row.number)
-            yield from _of_ending(self._connection, row, cast("EndedContent", plain), self._cut)
+            yield from _of_ending(self._connection, row, cast("EndedContent", plain), self._cut, self._lists)
             yield from self._of_row_seals(row)
 
     def _of_row_seals(self, row: _EntryRow) -> Iterator[str]:
@@ -282,7 +283,9 @@ def _entry(connection: Connection, inventory: str, number: int) -> _EntryRow:
     return _EntryRow._make(connection.execute(query).first() or ())
 
 
-def _of_ending(connection: Connection, row: _EntryRow, content: EndedContent, cut: Cut) -> Iterator[str]:
+def _of_ending(
+    connection: Connection, row: _EntryRow, content: EndedContent, cut: Cut, lists: PathLists
+) -> Iterator[str]:
     packed = stored(documents.c.packed)
     document = select(packed).where(documents.c.inventory == row.inventory, documents.c.run == row.run)
     there = _digest_of(connection.execute(document).first())
@@ -302,7 +305,7 @@ def _of_ending(connection: Connection, row: _EntryRow, content: EndedContent, cu
     shown = {h.host: [moment_text(h.at), h.held, _flag(h.flag)] for h in connection.execute(of_hosts)}
     if shown != content["holdings"]:
         yield "what it says of hosts was changed"
-    kept = kept_digest(connection, row.inventory, row.number)
+    kept = kept_digest(connection, row.inventory, row.number, lists)
     if kept != content.get("verdicts", "") and not (not kept and _is_before(row, cut.verdicts)):
         yield "what it kept of paths is missing or was changed"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -201,7 +201,22 @@ def _inflated(packed: object, most: int) -> bytes:
     return plane
 
 
-def kept_digest(connection: Connection, inventory: str, number: int) -> str:
+class PathLists:
+    """Which lists of paths are there as they were stored; each is read once."""
+
+    def __init__(self, connection: Connection, inventory: str) -> None:
+        self._connection, self._inventory = connection, inventory
+        self._whole: dict[str, bool] = {}
+
+    def are_whole(self, names: Iterable[str]) -> bool:
+        """Whether all of some lists are."""
+        for name in names:
+            if name not in self._whole:
+                self._whole[name] = read_listing(self._connection, self._inventory, name) is not None
+        return all(self._whole[name] for name in names)
+
+
+def kept_digest(connection: Connection, inventory: str, number: int, lists: PathLists) -> str:
     """The hash of what an entry's rows keep, as the entry has to name it; empty where there are none.
 
     Rows that are not of one run, or whose lists of paths are not there as they were stored, have another hash.
@@ -217,8 +232,7 @@ def kept_digest(connection: Connection, inventory: str, number: int) -> str:
     if not rows:
         return ""
     runs = {(row.run, row.at) for row in rows}
-    listings = (read_listing(connection, inventory, name) for name in {row.paths for row in rows})
-    if len(runs) > 1 or None in listings:
+    if len(runs) > 1 or not lists.are_whole({row.paths for row in rows}):
         return _NO_HASH
     packed = (PackedProvince(row.province, row.paths, bytes(row.marks), bytes(row.causes)) for row in rows)
     return sweep_digest(*runs.pop(), tuple(packed))
