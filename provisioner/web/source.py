@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
@@ -80,18 +81,24 @@ class RecordedSource:
             InventoryError: nothing can be read of the inventory.
             StateError: there is a history, and it cannot be read.
         """
-        with without_collector():
-            whole = overview(self.root, self.environment, self.clock())
-            self._place = whole.place
-            documents, mark = self._documents(whole.place)
-            return build_board(
-                whole.inventory,
-                statuses(whole.inventory, whole.evidence, whole.now),
-                merged(documents),
-                since=_since(whole.place) if documents else {},
-                unread=whole.unreadable,
-                revision=hashlib.sha256(f"{whole.loaded.digest} {mark}".encode()).hexdigest()[:16],
-            )
+        try:
+            with without_collector():
+                return self._loaded()
+        finally:
+            gc.unfreeze()  # a server loads again and again: what is left of earlier boards has to go
+
+    def _loaded(self) -> Board:
+        whole = overview(self.root, self.environment, self.clock())
+        self._place = whole.place
+        documents, mark = self._documents(whole.place)
+        return build_board(
+            whole.inventory,
+            statuses(whole.inventory, whole.evidence, whole.now),
+            merged(documents),
+            since=_since(whole.place) if documents else {},
+            unread=whole.unreadable,
+            revision=hashlib.sha256(f"{whole.loaded.digest} {mark}".encode()).hexdigest()[:16],
+        )
 
     def _documents(self, place: StatePlace) -> tuple[Sequence[Document], str]:
         history = find_history(place)

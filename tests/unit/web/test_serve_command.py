@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 import os
@@ -11,6 +12,7 @@ import ssl
 import subprocess
 import sys
 import urllib.request
+import weakref
 from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from datetime import UTC, datetime, timedelta
@@ -223,3 +225,12 @@ def self_signed(folder: Path) -> tuple[Path, Path]:
     (folder / "pages.pem").write_bytes(signed.public_bytes(Encoding.PEM))
     (folder / "pages.key").write_bytes(plain)
     return folder / "pages.pem", folder / "pages.key"
+
+
+def test_nothing_of_earlier_boards_is_kept(recorded: Path) -> None:
+    one = source(recorded)
+    earlier = weakref.ref(one.load())
+    one.load()
+    gc.collect()
+    assert earlier() is None
+    assert gc.get_freeze_count() == 0
