@@ -11,12 +11,13 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Final, Protocol
 
+from provisioner.availability.measured import Measured, Span
 from provisioner.base.collector import without_collector
 from provisioner.base.json_document import Document
 from provisioner.history.place import StatePlace
 from provisioner.history.records import Operation, Recorded
 from provisioner.history.store import History, find_history
-from provisioner.history.verdicts import read_nights, read_since
+from provisioner.history.verdicts import read_availability, read_nights, read_since
 from provisioner.lifecycle.status import statuses
 from provisioner.runs.overview import overview
 from provisioner.web.board import Board
@@ -158,3 +159,7 @@ class _RecordedPast:
             ]
             for path, strip in read_nights(self.place, prefix, last, number).items()
         }
+
+    def measured(self, prefix: str, span: Span) -> Mapping[str, Measured]:
+        """For how long each path whose name begins so was what."""
+        return {} if self.place is None else read_availability(self.place, prefix, span)

@@ -96,6 +96,9 @@ def test_the_strip_has_a_square_for_each_night(recorded: Path) -> None:
     prefix = down.name.rsplit("/", 2)[0] + "/"
     strip = one.past.nights(prefix, (AT + timedelta(hours=7)).date(), 4)[down.name]
     assert [night.verdict for night in strip] == ["", "up", "down", "down"]
+    page = Outline(local(one).get(f"/en/facilities/{down.facility}").text).text
+    assert "of the measured time" in page
+    assert "32.43 % available" in page  # up for 24 h, down for 24 h and for the 26 h that a last look stands for
 
 
 def test_a_record_without_a_run_shows_that_there_is_none(tmp_path: Path) -> None:
