@@ -10,10 +10,12 @@ from typing import Final
 
 from markupsafe import Markup
 
+from provisioner.availability.measured import Measured
 from provisioner.base.clock import VIETNAM
 from provisioner.base.language import Language, Translator
 from provisioner.geography import ProvinceError, by_slug
 from provisioner.lifecycle.pictures import STALE
+from provisioner.report.availability import percent
 from provisioner.web.actions import next_action
 from provisioner.web.board import WORST_FIRST, Board, GroupRow, PathRow
 from provisioner.web.links import Links
@@ -152,6 +154,16 @@ class PageWords:
         """The levels that a path passed, in words."""
         levels = ", ".join(map(str, path.passed))
         return self.t("levels {levels} passed", levels=levels) if levels else self.t("no level passed")
+
+    def available(self, measured: Measured | None) -> str:
+        """The share of the measured time in which pictures came; empty where nothing was measured."""
+        share = measured.available if measured else None
+        return "" if share is None else self.percent(share)
+
+    def percent(self, share: float) -> str:
+        """A share."""
+        shown = percent(share)
+        return shown.replace(".", ",") if self.links.language is Language.VI else shown
 
     def strip(self, squares: Sequence[NightSquare]) -> Markup:
         """A path's last nights."""

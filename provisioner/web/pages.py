@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Final
 
 import jinja2
 from markupsafe import Markup
 
+from provisioner.availability.measured import Span, total_of
 from provisioner.base.language import Language
 from provisioner.base.printable import printable
 from provisioner.verify.levels import LEVELS
@@ -206,12 +207,17 @@ def facility_page(sheet: Sheet, id_: str) -> str | None:
     up = one.counts.get("up", 0)
     summary = c.t("{up} of {paths} are up", up=up, paths=c.paths(len(one.paths))) if one.paths else ""
     strips = _strips(sheet.past, one, c)
+    span = Span(sheet.now - timedelta(days=NIGHTS), sheet.now)
+    shares = sheet.past.measured(f"{one.folder}/{one.id}/", span) if strips else {}
+    whole = total_of(shares[name] for name in {path.name for path in one.paths} if name in shares)
     return sheet.made(
         "facility",
         one.name,
         one=one,
         summary=summary,
-        paths=[(path, strips.get(path.name)) for path in one.paths],
+        paths=[(path, strips.get(path.name), c.available(shares.get(path.name))) for path in one.paths],
+        available=c.available(whole),
+        unmeasured=c.percent(whole.unmeasured_share),
         has_nights=bool(strips),
         levels=LEVELS,
         may_call=sheet.calls,

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Protocol
 
+from provisioner.availability.measured import Measured, Span
+
 NIGHTS = 30
 
 
@@ -28,6 +30,10 @@ class Past(Protocol):
         """The last days of each path whose name begins so, the earliest first; empty where no history is kept."""
         ...
 
+    def measured(self, prefix: str, span: Span) -> Mapping[str, Measured]:
+        """For how long each path whose name begins so was what; empty where no history is kept."""
+        ...
+
 
 class NoPast:
     """A place where no history of verdicts is kept."""
@@ -35,6 +41,11 @@ class NoPast:
     def nights(self, prefix: str, last: date, number: int) -> Mapping[str, Sequence[NightSquare]]:
         """Nothing."""
         del prefix, last, number
+        return {}
+
+    def measured(self, prefix: str, span: Span) -> Mapping[str, Measured]:
+        """Nothing."""
+        del prefix, span
         return {}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
@@ -10,12 +11,13 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Final, Protocol
 
+from provisioner.availability.measured import Measured, Span
 from provisioner.base.collector import without_collector
 from provisioner.base.json_document import Document
 from provisioner.history.place import StatePlace
 from provisioner.history.records import Operation, Recorded
 from provisioner.history.store import History, find_history
-from provisioner.history.verdicts import read_nights, read_since
+from provisioner.history.verdicts import read_availability, read_nights, read_since
 from provisioner.lifecycle.status import statuses
 from provisioner.runs.overview import overview
 from provisioner.web.board import Board
@@ -80,18 +82,24 @@ class RecordedSource:
             InventoryError: nothing can be read of the inventory.
             StateError: there is a history, and it cannot be read.
         """
-        with without_collector():
-            whole = overview(self.root, self.environment, self.clock())
-            self._place = whole.place
-            documents, mark = self._documents(whole.place)
-            return build_board(
-                whole.inventory,
-                statuses(whole.inventory, whole.evidence, whole.now),
-                merged(documents),
-                since=_since(whole.place) if documents else {},
-                unread=whole.unreadable,
-                revision=hashlib.sha256(f"{whole.loaded.digest} {mark}".encode()).hexdigest()[:16],
-            )
+        try:
+            with without_collector():
+                return self._loaded()
+        finally:
+            gc.unfreeze()  # a server loads again and again: what is left of earlier boards has to go
+
+    def _loaded(self) -> Board:
+        whole = overview(self.root, self.environment, self.clock())
+        self._place = whole.place
+        documents, mark = self._documents(whole.place)
+        return build_board(
+            whole.inventory,
+            statuses(whole.inventory, whole.evidence, whole.now),
+            merged(documents),
+            since=_since(whole.place) if documents else {},
+            unread=whole.unreadable,
+            revision=hashlib.sha256(f"{whole.loaded.digest} {mark}".encode()).hexdigest()[:16],
+        )
 
     def _documents(self, place: StatePlace) -> tuple[Sequence[Document], str]:
         history = find_history(place)
@@ -151,3 +159,7 @@ class _RecordedPast:
             ]
             for path, strip in read_nights(self.place, prefix, last, number).items()
         }
+
+    def measured(self, prefix: str, span: Span) -> Mapping[str, Measured]:
+        """For how long each path whose name begins so was what."""
+        return {} if self.place is None else read_availability(self.place, prefix, span)

@@ -9,6 +9,7 @@ from itertools import product
 from pathlib import Path
 from typing import Final
 
+from provisioner.availability.measured import Measured, Span
 from provisioner.base.atomic_file import replace_file
 from provisioner.base.errors import UsageError
 from provisioner.base.language import Language
@@ -110,6 +111,8 @@ class _ProvincePast:
         self._past = past
         self._asked: tuple[str, date, int] | None = None
         self._known: dict[str, dict[str, Sequence[NightSquare]]] = {}
+        self._span: tuple[str, Span] | None = None
+        self._shares: dict[str, dict[str, Measured]] = {}
 
     def nights(self, prefix: str, last: date, number: int) -> Mapping[str, Sequence[NightSquare]]:
         """The last days of each path of a facility."""
@@ -117,5 +120,19 @@ class _ProvincePast:
         if self._asked != (province, last, number):
             self._asked, self._known = (province, last, number), {}
             for path, squares in self._past.nights(province, last, number).items():
-                self._known.setdefault(path.rsplit("/", 2)[0] + "/", {})[path] = squares
+                self._known.setdefault(_facility(path), {})[path] = squares
         return self._known.get(prefix, {})
+
+    def measured(self, prefix: str, span: Span) -> Mapping[str, Measured]:
+        """For how long each path of a facility was what."""
+        province = prefix.partition("/")[0] + "/"
+        if self._span != (province, span):
+            self._span, self._shares = (province, span), {}
+            for path, measured in self._past.measured(province, span).items():
+                self._shares.setdefault(_facility(path), {})[path] = measured
+        return self._shares.get(prefix, {})
+
+
+def _facility(path: str) -> str:
+    """What the names of all paths of a path's facility begin with."""
+    return path.rsplit("/", 2)[0] + "/"

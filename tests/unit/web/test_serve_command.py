@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 import os
@@ -11,6 +12,7 @@ import ssl
 import subprocess
 import sys
 import urllib.request
+import weakref
 from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from datetime import UTC, datetime, timedelta
@@ -94,6 +96,9 @@ def test_the_strip_has_a_square_for_each_night(recorded: Path) -> None:
     prefix = down.name.rsplit("/", 2)[0] + "/"
     strip = one.past.nights(prefix, (AT + timedelta(hours=7)).date(), 4)[down.name]
     assert [night.verdict for night in strip] == ["", "up", "down", "down"]
+    page = Outline(local(one).get(f"/en/facilities/{down.facility}").text).text
+    assert "of the measured time" in page
+    assert "32.43 % available" in page  # up for 24 h, down for 24 h and for the 26 h that a last look stands for
 
 
 def test_a_record_without_a_run_shows_that_there_is_none(tmp_path: Path) -> None:
@@ -223,3 +228,12 @@ def self_signed(folder: Path) -> tuple[Path, Path]:
     (folder / "pages.pem").write_bytes(signed.public_bytes(Encoding.PEM))
     (folder / "pages.key").write_bytes(plain)
     return folder / "pages.pem", folder / "pages.key"
+
+
+def test_nothing_of_earlier_boards_is_kept(recorded: Path) -> None:
+    one = source(recorded)
+    earlier = weakref.ref(one.load())
+    one.load()
+    gc.collect()
+    assert earlier() is None
+    assert gc.get_freeze_count() == 0
