@@ -14,7 +14,7 @@ from provisioner.cli.output import print_document, print_warning
 from provisioner.cli.word import Place
 from provisioner.history.place import StatePlace
 from provisioner.monitoring.catalogue import VERIFIED_AT
-from provisioner.monitoring.sheet import Sheet, exposition
+from provisioner.monitoring.sheet import MetricSheet, exposition
 from provisioner.runs.recorded_metrics import RecordedMetrics, place_of_inventory
 from provisioner.runs.watching.endpoint import METRICS, endpoint_of, served
 
@@ -66,7 +66,7 @@ def _write(path: Path, text: bytes) -> None:
         raise UsageError(f"{path} cannot be written: {error.strerror}", hint=hint) from None
 
 
-def _print(invocation: Invocation, sheet: Sheet, text: bytes, out: Path | None) -> None:
+def _print(invocation: Invocation, sheet: MetricSheet, text: bytes, out: Path | None) -> None:
     if invocation.json:
         counts = {metric.name: sheet.count_of(metric) for metric in sheet.metrics}
         head = {"schema": "provisioner/metrics", "version": 1, "file": str(out) if out else None}

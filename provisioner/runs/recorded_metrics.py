@@ -18,7 +18,7 @@ from provisioner.inventory.loader.cache import cache_of
 from provisioner.inventory.loader.load import load
 from provisioner.inventory.model import Inventory
 from provisioner.monitoring.night import RecordedLook, night_sheet
-from provisioner.monitoring.sheet import Sheet
+from provisioner.monitoring.sheet import MetricSheet
 
 MOST_PARTS: Final = 500
 """So many of the newest runs are looked through for the last verification of all."""
@@ -60,9 +60,9 @@ class RecordedMetrics:
 
     place: StatePlace
     _runs: tuple[str, ...] | None = None
-    _sheet: Sheet | None = field(default=None, repr=False)
+    _sheet: MetricSheet | None = field(default=None, repr=False)
 
-    def sheet(self, now: datetime) -> Sheet:
+    def sheet(self, now: datetime) -> MetricSheet:
         """The metrics as they are now.
 
         Raises:
@@ -79,7 +79,7 @@ class RecordedMetrics:
                 self._runs = runs
         return self._sheet
 
-    def _made(self, history: History, newest: Sequence[Recorded], now: datetime) -> Sheet:
+    def _made(self, history: History, newest: Sequence[Recorded], now: datetime) -> MetricSheet:
         looks = [look for recorded in newest if (look := _look(history, recorded)) is not None]
         try:
             return night_sheet(self.place.inventory, looks, now)
