@@ -6,6 +6,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
+from typing import Final
 
 from provisioner.base.json_document import Document
 from provisioner.hosts.document import Fields, fields_of
@@ -16,6 +18,9 @@ from provisioner.verify.result import Cause, Incident, Layer, Verdict
 
 Labels = tuple[tuple[str, str], ...]
 """Labels of a series, in the catalogue's order."""
+
+
+NO_NIGHTS: Final[Mapping[str, datetime]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +103,16 @@ def _without(incidents: Iterable[Incident], measured: set[str], hosts: set[str])
             yield Incident(one.layer, one.object, one.cause, left)
 
 
-def night_sheet(inventory: str, looks: Sequence[RecordedLook], now: datetime) -> MetricSheet:
+def night_sheet(
+    inventory: str, looks: Sequence[RecordedLook], now: datetime, nights: Mapping[str, datetime] = NO_NIGHTS
+) -> MetricSheet:
     """The metrics of recorded verifications.
 
     Args:
         inventory: its id.
         looks: the newest first, down to one that looked at all, where there is one.
         now: when they are written.
+        nights: when the last nightly run ended that was `complete`, and any that was at least a `part`.
 
     Raises:
         UnreadableError: a document is none that `verify` writes.
@@ -118,6 +126,8 @@ def night_sheet(inventory: str, looks: Sequence[RecordedLook], now: datetime) ->
         sheet.put(catalogue.VERIFIED_FOR, (whole.finished - whole.started).total_seconds())
     if looks:
         sheet.put(catalogue.VERIFIED_AT, looks[0].finished.timestamp(), extent="part")
+    for extent, ended in sorted(nights.items()):
+        sheet.put(catalogue.NIGHT_AT, ended.timestamp(), extent=extent)
     _put_counts(sheet, known.rows.values())
     put_incidents(sheet, known.incidents, known.rows.values())
     for host, answered in sorted(known.answered.items()):
