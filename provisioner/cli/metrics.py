@@ -12,10 +12,9 @@ from provisioner.cli.context import Invocation, now
 from provisioner.cli.interrupt import ended_by_signal
 from provisioner.cli.output import print_document, print_warning
 from provisioner.cli.word import Place
-from provisioner.history.place import StatePlace
 from provisioner.monitoring.catalogue import VERIFIED_AT
-from provisioner.monitoring.sheet import Sheet, exposition
-from provisioner.runs.recorded_metrics import RecordedMetrics, place_of_inventory
+from provisioner.monitoring.sheet import MetricSheet, exposition
+from provisioner.runs.recorded_metrics import RecordedMetrics, recorded_metrics
 from provisioner.runs.watching.endpoint import METRICS, endpoint_of, served
 
 
@@ -38,16 +37,16 @@ def metrics(invocation: Invocation, out: Path | None, listen: str | None) -> int
         raise UsageError(f"{out}: an exporter reads files that end in .prom", hint=f"name it {out.stem}.prom")
     if out is not None and listen is not None:
         raise UsageError("--out writes once, and --listen goes on", hint="leave one of them out")
-    place = place_of_inventory(invocation.inventory, invocation.env, now())
+    recorded = recorded_metrics(invocation.inventory, invocation.env, now())
     if listen is not None:
-        return _listen(endpoint_of(listen), place)
-    sheet = RecordedMetrics(place).sheet(now())
+        return _listen(endpoint_of(listen), recorded)
+    sheet = recorded.sheet(now())
     text = exposition(sheet.families())
     if out is not None:
         _write(out, text)
     _print(invocation, sheet, text, out)
     if not sheet.count_of(VERIFIED_AT):
-        message = f"no verification is recorded in {place.shown}: there is nothing to tell but that"
+        message = f"no verification is recorded in {recorded.place.shown}: there is nothing to tell but that"
         hint = "provisioner verify records one; PROVISIONER_STATE names the place of another machine's"
         print_warning(message, hint, color=invocation.color)
     return 0
@@ -66,7 +65,7 @@ def _write(path: Path, text: bytes) -> None:
         raise UsageError(f"{path} cannot be written: {error.strerror}", hint=hint) from None
 
 
-def _print(invocation: Invocation, sheet: Sheet, text: bytes, out: Path | None) -> None:
+def _print(invocation: Invocation, sheet: MetricSheet, text: bytes, out: Path | None) -> None:
     if invocation.json:
         counts = {metric.name: sheet.count_of(metric) for metric in sheet.metrics}
         head = {"schema": "provisioner/metrics", "version": 1, "file": str(out) if out else None}
@@ -77,8 +76,7 @@ def _print(invocation: Invocation, sheet: Sheet, text: bytes, out: Path | None) 
         click.echo(text.decode(), nl=False)
 
 
-def _listen(endpoint: tuple[str, int], place: StatePlace) -> int:
-    recorded = RecordedMetrics(place)
+def _listen(endpoint: tuple[str, int], recorded: RecordedMetrics) -> int:
     recorded.sheet(now())  # what cannot be read is told now, and not to whoever asks
     with ended_by_signal() as stop, served(endpoint, lambda: recorded.sheet(now()).families()) as port:
         click.echo(f"serving http://{endpoint[0]}:{port}{METRICS}", err=True)

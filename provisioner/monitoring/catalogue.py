@@ -95,6 +95,12 @@ VERIFIED_AT = Metric(
 VERIFIED_FOR = Metric(
     "provisioner_verification_seconds", "How long the last recorded verification of all took.", (), _ONE
 )
+NIGHT_AT = Metric(
+    "provisioner_night_end_timestamp_seconds",
+    "When the last nightly run ended: complete is one that did all of it, part any.",
+    ("extent",),
+    "2",
+)
 SERIES = Metric("provisioner_series", "Series in this file, this one among them.", (), _ONE)
 LEFT_OUT = Metric(
     "provisioner_series_left_out", "Paths without a state series, as there would be more series than allowed.", (), _ONE
@@ -103,7 +109,7 @@ WRITTEN_AT = Metric("provisioner_metrics_written_timestamp_seconds", "When these
 
 NIGHT: Final = (
     *(PATH_STATE, PATHS, FACILITY_PATHS, FACILITY_UP, INCIDENT_PATHS, INCIDENTS_LEFT_OUT),
-    *(HOST_ANSWERED, HOST_DRIFT, VERIFIED_AT, VERIFIED_FOR, SERIES, LEFT_OUT, WRITTEN_AT),
+    *(HOST_ANSWERED, HOST_DRIFT, VERIFIED_AT, VERIFIED_FOR, NIGHT_AT, SERIES, LEFT_OUT, WRITTEN_AT),
 )
 """What `provisioner metrics` writes."""
 

@@ -6,16 +6,21 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
+from typing import Final
 
 from provisioner.base.json_document import Document
 from provisioner.hosts.document import Fields, fields_of
 from provisioner.monitoring import catalogue
 from provisioner.monitoring.catalogue import MOST_INCIDENTS, NIGHT, STATES, scope_of
-from provisioner.monitoring.sheet import Sheet
+from provisioner.monitoring.sheet import MetricSheet
 from provisioner.verify.result import Cause, Incident, Layer, Verdict
 
 Labels = tuple[tuple[str, str], ...]
 """Labels of a series, in the catalogue's order."""
+
+
+NO_NIGHTS: Final[Mapping[str, datetime]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +39,7 @@ class RecordedLook:
 
 
 @dataclass(frozen=True, slots=True)
-class PathRow:
+class StateRow:
     """What is known of a path."""
 
     path: str
@@ -49,7 +54,7 @@ class PathRow:
 class _Known:
     """What recorded verifications come to, the oldest first."""
 
-    rows: dict[tuple[str, str], PathRow] = field(default_factory=dict)
+    rows: dict[tuple[str, str], StateRow] = field(default_factory=dict)
     incidents: list[Incident] = field(default_factory=list)
     answered: dict[str, bool] = field(default_factory=dict)
     drift: dict[str, int] = field(default_factory=dict)
@@ -73,11 +78,11 @@ class _Known:
                 self.drift[name] = len(host.list_of("drift"))
 
 
-def _row(path: Fields) -> PathRow:
+def _row(path: Fields) -> StateRow:
     word = path.text("verdict")
     verdict = Verdict(word) if word in set(Verdict) else Verdict.UNKNOWN
     text = path.text
-    return PathRow(text("path"), text("carrier"), text("province"), text("facility"), text("relay"), verdict)
+    return StateRow(text("path"), text("carrier"), text("province"), text("facility"), text("relay"), verdict)
 
 
 def _incident(fields: Fields) -> Incident:
@@ -98,18 +103,21 @@ def _without(incidents: Iterable[Incident], measured: set[str], hosts: set[str])
             yield Incident(one.layer, one.object, one.cause, left)
 
 
-def night_sheet(inventory: str, looks: Sequence[RecordedLook], now: datetime) -> Sheet:
+def night_sheet(
+    inventory: str, looks: Sequence[RecordedLook], now: datetime, nights: Mapping[str, datetime] = NO_NIGHTS
+) -> MetricSheet:
     """The metrics of recorded verifications.
 
     Args:
         inventory: its id.
         looks: the newest first, down to one that looked at all, where there is one.
         now: when they are written.
+        nights: when the last nightly run ended that was `complete`, and any that was at least a `part`.
 
     Raises:
         UnreadableError: a document is none that `verify` writes.
     """
-    known, sheet = _Known(), Sheet(inventory, NIGHT)
+    known, sheet = _Known(), MetricSheet(inventory, NIGHT)
     for look in reversed(looks):
         known.add(look.document)
     whole = next((look for look in looks if look.whole), None)
@@ -118,6 +126,8 @@ def night_sheet(inventory: str, looks: Sequence[RecordedLook], now: datetime) ->
         sheet.put(catalogue.VERIFIED_FOR, (whole.finished - whole.started).total_seconds())
     if looks:
         sheet.put(catalogue.VERIFIED_AT, looks[0].finished.timestamp(), extent="part")
+    for extent, ended in sorted(nights.items()):
+        sheet.put(catalogue.NIGHT_AT, ended.timestamp(), extent=extent)
     _put_counts(sheet, known.rows.values())
     put_incidents(sheet, known.incidents, known.rows.values())
     for host, answered in sorted(known.answered.items()):
@@ -130,7 +140,7 @@ def night_sheet(inventory: str, looks: Sequence[RecordedLook], now: datetime) ->
     return sheet
 
 
-def _put_counts(sheet: Sheet, rows: Iterable[PathRow]) -> None:
+def _put_counts(sheet: MetricSheet, rows: Iterable[StateRow]) -> None:
     verdicts: Counter[tuple[str, str, Verdict]] = Counter()
     facilities: dict[tuple[str, str, str], list[bool]] = defaultdict(list)
     for row in rows:
@@ -146,7 +156,7 @@ def _put_counts(sheet: Sheet, rows: Iterable[PathRow]) -> None:
         sheet.put(catalogue.FACILITY_UP, sum(ups), **names)
 
 
-def _put_paths(sheet: Sheet, rows: Iterable[PathRow]) -> None:
+def _put_paths(sheet: MetricSheet, rows: Iterable[StateRow]) -> None:
     """Every path's state; where there are too many series, those that are up are left out first."""
     rows = list(rows)
     room = sheet.room - 2
@@ -159,7 +169,7 @@ def _put_paths(sheet: Sheet, rows: Iterable[PathRow]) -> None:
 # --- incidents ------------------------------------------------------------------------------------
 
 
-def put_incidents(sheet: Sheet, incidents: Sequence[Incident], rows: Iterable[PathRow]) -> None:
+def put_incidents(sheet: MetricSheet, incidents: Sequence[Incident], rows: Iterable[StateRow]) -> None:
     """Each incident with the number of its paths, the highest first; what is left out is counted."""
     sizes: Counter[Labels] = Counter()
     for labels, size in incident_series(incidents, rows):
@@ -170,7 +180,7 @@ def put_incidents(sheet: Sheet, incidents: Sequence[Incident], rows: Iterable[Pa
 
 
 def incident_series(
-    incidents: Iterable[Incident], rows: Iterable[PathRow], carriers: Mapping[str, str] | None = None
+    incidents: Iterable[Incident], rows: Iterable[StateRow], carriers: Mapping[str, str] | None = None
 ) -> Iterator[tuple[Labels, int]]:
     """Each incident by its labels, with the number of its paths; the highest layer first.
 
@@ -192,7 +202,7 @@ def _in_order(incident: Incident) -> tuple[int, int, str, str]:
     return incident.layer.rank, -len(incident.paths), incident.object, incident.cause
 
 
-def _labels_of(incident: Incident, of: Sequence[PathRow], carriers: Mapping[str, str]) -> Labels:
+def _labels_of(incident: Incident, of: Sequence[StateRow], carriers: Mapping[str, str]) -> Labels:
     """What an incident is known by: of where it is only what all its paths have in common."""
     facility = _common(row.facility for row in of)
     scope = scope_of(incident, facility)

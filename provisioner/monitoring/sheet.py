@@ -16,7 +16,7 @@ from provisioner.monitoring.catalogue import LONGEST_LABEL, MOST_SERIES, Metric
 
 
 @dataclass
-class Sheet:
+class MetricSheet:
     """The samples of one inventory.
 
     Attributes:

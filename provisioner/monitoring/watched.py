@@ -13,8 +13,8 @@ from typing import Final
 
 from provisioner.monitoring import catalogue
 from provisioner.monitoring.catalogue import MOST_INCIDENTS, STATES, WATCH
-from provisioner.monitoring.night import Labels, PathRow, incident_series
-from provisioner.monitoring.sheet import Sheet
+from provisioner.monitoring.night import Labels, StateRow, incident_series
+from provisioner.monitoring.sheet import MetricSheet
 from provisioner.monitoring.watch_view import WatchView
 from provisioner.verify.result import PathVerdict, Verdict
 
@@ -44,7 +44,7 @@ class WatchFacts:
     current: bool = True
 
 
-def watch_sheet(view: WatchView, facts: WatchFacts, shown: ShownSeries) -> tuple[Sheet, ShownSeries]:
+def watch_sheet(view: WatchView, facts: WatchFacts, shown: ShownSeries) -> tuple[MetricSheet, ShownSeries]:
     """The metrics of a watch, and which series are to be told next time as well.
 
     Args:
@@ -52,7 +52,7 @@ def watch_sheet(view: WatchView, facts: WatchFacts, shown: ShownSeries) -> tuple
         facts: what is told of it.
         shown: what was told the last time.
     """
-    sheet = Sheet(facts.inventory, WATCH)
+    sheet = MetricSheet(facts.inventory, WATCH)
     for (carrier, province), states in _by_place(view).items():
         for verdict in Verdict:
             sheet.put(
@@ -75,7 +75,7 @@ def _by_place(view: WatchView) -> dict[tuple[str, str], dict[Verdict, int]]:
     return places
 
 
-def _put_paths(sheet: Sheet, view: WatchView, before: Mapping[Labels, datetime]) -> dict[Labels, datetime]:
+def _put_paths(sheet: MetricSheet, view: WatchView, before: Mapping[Labels, datetime]) -> dict[Labels, datetime]:
     now = {_labels_of(one): STATES[one.verdict] for one in view.standing if one.verdict is not Verdict.UP}
     lasting = _lasting(now, before, view.at)
     room = sheet.room - MOST_INCIDENTS - len(view.relays)
@@ -97,7 +97,7 @@ def _labels_of(one: PathVerdict) -> Labels:
     )
 
 
-def _put_incidents(sheet: Sheet, view: WatchView, before: Mapping[Labels, datetime]) -> dict[Labels, datetime]:
+def _put_incidents(sheet: MetricSheet, view: WatchView, before: Mapping[Labels, datetime]) -> dict[Labels, datetime]:
     now: dict[Labels, int] = {}
     for labels, size in broken(view):
         now[labels] = now.get(labels, 0) + size
@@ -110,7 +110,9 @@ def _put_incidents(sheet: Sheet, view: WatchView, before: Mapping[Labels, dateti
 
 def broken(view: WatchView) -> Iterator[tuple[Labels, int]]:
     """What is broken now: each by its labels, with the number of its paths."""
-    rows = (PathRow(one.path, one.carrier, one.province, one.facility, one.relay, one.verdict) for one in view.standing)
+    rows = (
+        StateRow(one.path, one.carrier, one.province, one.facility, one.relay, one.verdict) for one in view.standing
+    )
     return incident_series(view.incidents, rows, {relay.host: relay.carrier for relay in view.relays})
 
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+from provisioner.base.clock import aware
 from provisioner.base.errors import InventoryError, StateError
 from provisioner.history.place import StatePlace, state_place_of
 from provisioner.history.records import Operation, Recorded
@@ -18,19 +19,21 @@ from provisioner.inventory.loader.cache import cache_of
 from provisioner.inventory.loader.load import load
 from provisioner.inventory.model import Inventory
 from provisioner.monitoring.night import RecordedLook, night_sheet
-from provisioner.monitoring.sheet import Sheet
+from provisioner.monitoring.sheet import MetricSheet
+from provisioner.runs.nightly.last_night import last_night, night_file
 
 MOST_PARTS: Final = 500
 """So many of the newest runs are looked through for the last verification of all."""
 
 
-def place_of_inventory(root: Path, environment: Mapping[str, str], now: datetime) -> StatePlace:
-    """Where an inventory's history is; the inventory may have errors, as long as its id can be read.
+def recorded_metrics(root: Path, environment: Mapping[str, str], now: datetime) -> RecordedMetrics:
+    """The metrics of an inventory's history; the inventory may have errors, as long as its id can be read.
 
     Raises:
         InventoryError: nothing can be read of it.
     """
-    return state_place_of(environment, _read(root, environment, now).settings.id)
+    place = state_place_of(environment, _read(root, environment, now).settings.id)
+    return RecordedMetrics(place, night_file(environment, place.inventory))
 
 
 def carriers_of(root: Path, environment: Mapping[str, str], now: datetime) -> tuple[str, ...]:
@@ -56,36 +59,56 @@ class RecordedMetrics:
 
     Attributes:
         place: where the history is.
+        nights: the file in which nightly runs leave when they ended.
     """
 
     place: StatePlace
-    _runs: tuple[str, ...] | None = None
-    _sheet: Sheet | None = field(default=None, repr=False)
+    nights: Path
+    _made_of: tuple[tuple[str, ...], Mapping[str, datetime]] | None = None
+    _sheet: MetricSheet | None = field(default=None, repr=False)
 
-    def sheet(self, now: datetime) -> Sheet:
+    def sheet(self, now: datetime) -> MetricSheet:
         """The metrics as they are now.
 
         Raises:
             StateError: there is a history, and it cannot be read.
         """
-        history = find_history(self.place)
+        history, nights = find_history(self.place), _nights(self.nights)
         if history is None:
-            return night_sheet(self.place.inventory, (), now)
+            return night_sheet(self.place.inventory, (), now, nights)
         with closing(history):
             newest = _verifications(history)
-            runs = tuple(recorded.run.id for recorded in newest)
-            if self._sheet is None or runs != self._runs:
-                self._sheet = self._made(history, newest, now)
-                self._runs = runs
+            made_of = tuple(recorded.run.id for recorded in newest), nights
+            if self._sheet is None or made_of != self._made_of:
+                self._sheet = self._made(history, newest, now, nights)
+                self._made_of = made_of
         return self._sheet
 
-    def _made(self, history: History, newest: Sequence[Recorded], now: datetime) -> Sheet:
+    def _made(
+        self, history: History, newest: Sequence[Recorded], now: datetime, nights: Mapping[str, datetime]
+    ) -> MetricSheet:
         looks = [look for recorded in newest if (look := _look(history, recorded)) is not None]
         try:
-            return night_sheet(self.place.inventory, looks, now)
+            return night_sheet(self.place.inventory, looks, now, nights)
         except UnreadableError as error:
             message = f"a verification in {self.place.shown} is not as this program records them: {error}"
             raise StateError(message, hint="provisioner history verify says whether it was changed") from None
+
+
+def _nights(file: Path) -> dict[str, datetime]:
+    """When the last complete nightly run ended, and when the last of any kind did; nothing where none ever did."""
+    night = last_night(file)
+    complete = night.get("last_complete")
+    ended = {"complete": complete.get("finished_at") if isinstance(complete, dict) else None}
+    ended["part"] = night.get("finished_at")
+    return {extent: moment for extent, text in ended.items() if (moment := _moment(text)) is not None}
+
+
+def _moment(text: object) -> datetime | None:
+    try:
+        return aware(datetime.fromisoformat(text)) if isinstance(text, str) else None
+    except ValueError:
+        return None
 
 
 def _verifications(history: History) -> list[Recorded]:

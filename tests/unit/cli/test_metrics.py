@@ -116,13 +116,23 @@ def test_no_name_no_contact_and_no_secret_is_in_them(verified: RecordingControll
 
 
 def test_what_is_served_is_of_the_newest_verification(verified: RecordingController) -> None:
-    recorded = RecordedMetrics(verified.place)
+    recorded = RecordedMetrics(verified.place, verified.state / "night.json")
     first = recorded.sheet(NOON)
     assert recorded.sheet(NOON) is first, "nothing was recorded: nothing is read again"
     verified.hosts.silent.clear()
     assert verified.run("verify", "--once").code == 0
     text = exposition(recorded.sheet(NOON).families()).decode()
     assert all(line.endswith(" 0.0") for line in lines(text, "provisioner_path_state"))
+
+
+def test_when_the_last_night_was_is_told(verified: RecordingController) -> None:
+    assert lines(verified.run("metrics").out, "provisioner_night_end_timestamp_seconds") == []
+    assert verified.run("nightly", "--no-notify").code in {1, 10}
+    (part, complete) = lines(verified.run("metrics").out, "provisioner_night_end_timestamp_seconds")[::-1]
+    assert 'extent="part"' in part
+    assert 'extent="complete"' in complete
+    (verified.state / "night.json").write_text('{"schema": "provisioner/night", "finished_at": 7}', encoding="utf-8")
+    assert lines(verified.run("metrics").out, "provisioner_night_end_timestamp_seconds") == []
 
 
 def test_a_verification_that_was_made_up_is_no_metrics(verified: RecordingController) -> None:

@@ -19,7 +19,7 @@ from provisioner.hosts.document import UnreadableError
 from provisioner.monitoring import catalogue, sheet
 from provisioner.monitoring.catalogue import MOST_SERIES, NIGHT, PATH_STATE, WATCH, Metric
 from provisioner.monitoring.night import RecordedLook, night_sheet
-from provisioner.monitoring.sheet import Sheet, exposition
+from provisioner.monitoring.sheet import MetricSheet, exposition
 from provisioner.verify.result import Cause, Layer, Verdict
 from tests.alarms import checked
 from tests.hostile import VIEWER
@@ -175,7 +175,7 @@ def test_incidents_beyond_their_number_are_counted(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_label_that_is_not_in_the_catalogue_cannot_be_written() -> None:
-    one = Sheet("x", NIGHT)
+    one = MetricSheet("x", NIGHT)
     with pytest.raises(ValueError, match="has the labels"):
         one.put(PATH_STATE, 0, path="p", carrier="c", host="h", phone="0912345678")
     with pytest.raises(ValueError, match="has the labels"):

@@ -12,13 +12,13 @@ from prometheus_client import Metric as Family
 
 from provisioner.base.errors import StateError, UsageError
 from provisioner.monitoring.catalogue import NIGHT, WRITTEN_AT
-from provisioner.monitoring.sheet import Sheet
+from provisioner.monitoring.sheet import MetricSheet
 from provisioner.runs.watching.endpoint import endpoint_of, served
 from tests.hostile import VIEWER
 
 
 def families() -> Iterable[Family]:
-    sheet = Sheet("example", NIGHT)
+    sheet = MetricSheet("example", NIGHT)
     sheet.put(WRITTEN_AT, 7)
     return sheet.families()
 
