@@ -28,7 +28,7 @@ from provisioner.web.guard import Guard
 from provisioner.web.links import Links
 from provisioner.web.pages import (
     CallCard,
-    Sheet,
+    PageSheet,
     contacts_page,
     facilities_page,
     facility_page,
@@ -134,7 +134,7 @@ class _Answers:
         named = request.path_params["language"]
         return RedirectResponse(f"{named}/", 302, _NO_STORE) if named in set(Language) else self._absent(sheet)
 
-    def page(self, make: Callable[[Sheet, Request], str | None], request: Request) -> Response:
+    def page(self, make: Callable[[PageSheet, Request], str | None], request: Request) -> Response:
         """A page of whoever reads; what that reader may not see is as if it were not there."""
         sheet = self._sheet(request, self._served.door.reader(request))
         html = make(sheet, request)
@@ -176,18 +176,18 @@ class _Answers:
             return PlainTextResponse("there is nothing here\n", status, _NO_STORE)
         return self._absent(self._sheet(request, reader))
 
-    def _absent(self, sheet: Sheet) -> Response:
+    def _absent(self, sheet: PageSheet) -> Response:
         t = page_translator(sheet.links.language)
         sentence = t("There is nothing here, or nothing that your role may see.")
         return HTMLResponse(sentence_page(sheet, t("Nothing here"), sentence), 404, _NO_STORE)
 
-    def _sheet(self, request: Request, reader: Reader) -> Sheet:
+    def _sheet(self, request: Request, reader: Reader) -> PageSheet:
         served = self._served
         board = served.feed.of(reader)
         language, page = _asked(request.url.path)
         scope = reader.scope
         one = board.by_id.get(request.path_params.get("id", ""))
-        return Sheet(
+        return PageSheet(
             board=board,
             links=Links(language, page, query=request.url.query, stamp=self._stamp),
             now=served.clock(),
@@ -209,23 +209,23 @@ def _asked(path: str) -> tuple[Language, str]:
     return Language(language), page
 
 
-def _overview(sheet: Sheet, request: Request) -> str | None:
+def _overview(sheet: PageSheet, request: Request) -> str | None:
     return overview_page(sheet) if _is_language(request) else None
 
 
-def _incidents(sheet: Sheet, request: Request) -> str | None:
+def _incidents(sheet: PageSheet, request: Request) -> str | None:
     return incidents_page(sheet, _choice(request)) if _is_shown(sheet, request) else None
 
 
-def _facilities(sheet: Sheet, request: Request) -> str | None:
+def _facilities(sheet: PageSheet, request: Request) -> str | None:
     return facilities_page(sheet, _choice(request)) if _is_shown(sheet, request) else None
 
 
-def _facility(sheet: Sheet, request: Request) -> str | None:
+def _facility(sheet: PageSheet, request: Request) -> str | None:
     return facility_page(sheet, request.path_params["id"]) if _is_language(request) else None
 
 
-def _province(sheet: Sheet, request: Request) -> str | None:
+def _province(sheet: PageSheet, request: Request) -> str | None:
     return province_page(sheet, request.path_params["slug"]) if _is_language(request) else None
 
 
@@ -237,7 +237,7 @@ def _is_language(request: Request) -> bool:
     return request.path_params["language"] in set(Language)
 
 
-def _is_shown(sheet: Sheet, request: Request) -> bool:
+def _is_shown(sheet: PageSheet, request: Request) -> bool:
     return sheet.sees_facilities and _is_language(request)
 
 

@@ -28,7 +28,7 @@ class DoubtedPicture:
 
 
 @dataclass(frozen=True, slots=True)
-class PathRow:
+class SeenPath:
     """One camera's path, as the last verification that looked at it has it.
 
     Attributes:
@@ -100,7 +100,7 @@ class FacilityRow:
     counts: Mapping[str, int] = field(default_factory=dict)
     worst: str = ""
     since: datetime | None = None
-    paths: tuple[PathRow, ...] = ()
+    paths: tuple[SeenPath, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +189,7 @@ class Board:
         return {facility.id: facility for facility in self.facilities}
 
     @property
-    def paths(self) -> Iterator[PathRow]:
+    def paths(self) -> Iterator[SeenPath]:
         """All paths."""
         return (path for facility in self.facilities for path in facility.paths)
 

@@ -12,7 +12,7 @@ from provisioner.geography import ProvinceError
 from provisioner.inventory.model import Camera, Facility, Inventory
 from provisioner.lifecycle.status import FacilityStatus
 from provisioner.verify.result import Verdict
-from provisioner.web.board import Board, FacilityRow, PathRow, total, worst_of
+from provisioner.web.board import Board, FacilityRow, SeenPath, total, worst_of
 from provisioner.web.groups import by_carrier, by_province
 from provisioner.web.incidents import incidents_of
 from provisioner.web.merged import Merged
@@ -54,7 +54,7 @@ def build_board(
         unread: facilities whose files cannot be understood.
         revision: of what is recorded.
     """
-    by_facility: dict[str, list[PathRow]] = defaultdict(list)
+    by_facility: dict[str, list[SeenPath]] = defaultdict(list)
     for path in merged.paths:
         by_facility[path.facility].append(_dated(path, since.get(path.name)))
     names = {carrier.id: carrier.name for carrier in inventory.carriers.values()}
@@ -89,7 +89,7 @@ def _province_name(inventory: Inventory, facility: Facility) -> str:
         return facility.province
 
 
-def _dated(path: PathRow, seen: SeenSince | None) -> PathRow:
+def _dated(path: SeenPath, seen: SeenSince | None) -> SeenPath:
     """A path with since when it is so; the history knows it of paths that are up as well."""
     if seen is None:
         return path
@@ -100,7 +100,7 @@ def _dated(path: PathRow, seen: SeenSince | None) -> PathRow:
     return replace(path, since=seen.since, looks=seen.looks)
 
 
-def _facility_row(status: FacilityStatus, province: str, paths: list[PathRow]) -> FacilityRow:
+def _facility_row(status: FacilityStatus, province: str, paths: list[SeenPath]) -> FacilityRow:
     facility = status.facility
     cameras = {camera.id: camera for camera in facility.cameras}
     placed = tuple(_placed(path, cameras.get(path.camera)) for path in paths)
@@ -130,5 +130,5 @@ def _facility_row(status: FacilityStatus, province: str, paths: list[PathRow]) -
     )
 
 
-def _placed(path: PathRow, camera: Camera | None) -> PathRow:
+def _placed(path: SeenPath, camera: Camera | None) -> SeenPath:
     return replace(path, zone=camera.zone.value, where=camera.location or "") if camera else path

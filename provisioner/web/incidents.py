@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from provisioner.verify.result import Layer, Verdict
-from provisioner.web.board import WORST_FIRST, FacilityRow, IncidentRow, PathRow, worst_of
+from provisioner.web.board import WORST_FIRST, FacilityRow, IncidentRow, SeenPath, worst_of
 
 _LAYERS: Final = [layer.value for layer in Layer]
 _VERDICTS: Final = (*WORST_FIRST, "")
@@ -21,7 +21,7 @@ def incidents_of(facilities: Iterable[FacilityRow], hosts: Iterable[IncidentRow]
         facilities: with the paths that are seen, each of which names what is broken.
         hosts: what is wrong with hosts themselves.
     """
-    groups: dict[tuple[str, str, str], list[tuple[PathRow, FacilityRow]]] = defaultdict(list)
+    groups: dict[tuple[str, str, str], list[tuple[SeenPath, FacilityRow]]] = defaultdict(list)
     for facility in facilities:
         for path in facility.paths:
             if path.layer and path.verdict not in _NO_INCIDENT:
@@ -30,7 +30,7 @@ def incidents_of(facilities: Iterable[FacilityRow], hosts: Iterable[IncidentRow]
     return tuple(sorted([*incidents, *hosts], key=_gravity))
 
 
-def _incident(key: tuple[str, str, str], of: Sequence[tuple[PathRow, FacilityRow]]) -> IncidentRow:
+def _incident(key: tuple[str, str, str], of: Sequence[tuple[SeenPath, FacilityRow]]) -> IncidentRow:
     layer, what, cause = key
     return IncidentRow(
         layer=layer,

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from provisioner.base.json_document import Document
 from provisioner.verify.result import Cause, Verdict
-from provisioner.web.board import DoubtedPicture, IncidentRow, PathRow
+from provisioner.web.board import DoubtedPicture, IncidentRow, SeenPath
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Merged:
         engine: what serves the paths.
     """
 
-    paths: tuple[PathRow, ...] = ()
+    paths: tuple[SeenPath, ...] = ()
     hosts: tuple[IncidentRow, ...] = ()
     verified_at: datetime | None = None
     oldest_at: datetime | None = None
@@ -37,7 +37,7 @@ class Merged:
 
 def merged(documents: Sequence[Document]) -> Merged:
     """Put documents of verifications together, the oldest first; one that is not as such documents are says nothing."""
-    last: dict[tuple[str, str], tuple[int, PathRow]] = {}
+    last: dict[tuple[str, str], tuple[int, SeenPath]] = {}
     for number, document in enumerate(documents):
         for row in _rows(document):
             if (row.name, row.relay) not in last or row.cause != Cause.NOT_ASKED:
@@ -61,7 +61,7 @@ def _hosts(document: Document) -> Iterator[IncidentRow]:
             yield IncidentRow(layer, what, cause, "", detail)
 
 
-def _rows(document: Document) -> Iterator[PathRow]:
+def _rows(document: Document) -> Iterator[SeenPath]:
     for raw in records(document.get("paths")):
         name = text(raw.get("path"))
         if name.count("/") >= _PARTS:
@@ -72,10 +72,10 @@ _PARTS = 3
 _VERDICTS = frozenset(verdict.value for verdict in Verdict)
 
 
-def _row(name: str, raw: Document) -> PathRow:
+def _row(name: str, raw: Document) -> SeenPath:
     failing, proof, window = (part(raw.get(key)) for key in ("failing", "last_proof", "maintenance"))
     verdict = text(raw.get("verdict"))
-    return PathRow(
+    return SeenPath(
         name=name,
         facility=text(raw.get("facility")),
         camera=text(raw.get("camera")),

@@ -17,7 +17,7 @@ from provisioner.geography import ProvinceError, by_slug
 from provisioner.lifecycle.pictures import STALE
 from provisioner.report.availability import percent
 from provisioner.web.actions import next_action
-from provisioner.web.board import WORST_FIRST, Board, GroupRow, PathRow
+from provisioner.web.board import WORST_FIRST, Board, GroupRow, SeenPath
 from provisioner.web.links import Links
 from provisioner.web.past import NightSquare
 from provisioner.web.strips import strip
@@ -138,7 +138,7 @@ class PageWords:
         facility = self.board.by_id.get(id_)
         return facility.name if facility else id_
 
-    def proof(self, path: PathRow) -> str:
+    def proof(self, path: SeenPath) -> str:
         """When a path was last proved to be up, and when it was looked at."""
         looked = self.t("Checked {time}.", time=self.time(path.checked_at)) if path.checked_at else ""
         if path.verdict == "up":
@@ -150,7 +150,7 @@ class PageWords:
         )
         return " ".join(filter(None, (looked, proved)))
 
-    def ladder_words(self, path: PathRow) -> str:
+    def ladder_words(self, path: SeenPath) -> str:
         """The levels that a path passed, in words."""
         levels = ", ".join(map(str, path.passed))
         return self.t("levels {levels} passed", levels=levels) if levels else self.t("no level passed")

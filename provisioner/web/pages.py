@@ -44,7 +44,7 @@ _LANGUAGES: Final = {Language.EN: "English", Language.VI: "Tiếng Việt"}
 
 
 @dataclass(frozen=True)
-class Sheet:
+class PageSheet:
     """What all pages of one answer share.
 
     Attributes:
@@ -101,7 +101,7 @@ class Sheet:
         )
 
 
-def overview_page(sheet: Sheet) -> str:
+def overview_page(sheet: PageSheet) -> str:
     """The first page: incidents first, counts, the map, the carriers."""
     board, c = sheet.board, PageWords(sheet.board, sheet.links, sheet.now)
     total, up = sum(board.counts.values()), board.counts.get("up", 0)
@@ -130,7 +130,7 @@ def overview_page(sheet: Sheet) -> str:
     )
 
 
-def incidents_page(sheet: Sheet, choice: Filters, size: int = PAGE_SIZE) -> str:
+def incidents_page(sheet: PageSheet, choice: Filters, size: int = PAGE_SIZE) -> str:
     """The incidents that were asked for."""
     c = PageWords(sheet.board, sheet.links, sheet.now)
     part, shown = part_of(choose_incidents(sheet.board, choice), choice.page, size)
@@ -148,7 +148,7 @@ def incidents_page(sheet: Sheet, choice: Filters, size: int = PAGE_SIZE) -> str:
     )
 
 
-def facilities_page(sheet: Sheet, choice: Filters, size: int = PAGE_SIZE) -> str:
+def facilities_page(sheet: PageSheet, choice: Filters, size: int = PAGE_SIZE) -> str:
     """The facilities that were asked for."""
     c = PageWords(sheet.board, sheet.links, sheet.now)
     part, shown = part_of(choose_facilities(sheet.board, choice), choice.page, size)
@@ -170,7 +170,7 @@ def _verdicts(c: PageWords) -> list[tuple[str, str]]:
     return [(verdict, c.words["Verdict"][verdict]) for verdict in WORST_FIRST]
 
 
-def _lists(sheet: Sheet) -> Mapping[str, Sequence[tuple[str, str]]]:
+def _lists(sheet: PageSheet) -> Mapping[str, Sequence[tuple[str, str]]]:
     board = sheet.board
     return {
         "provinces": sorted(((one.id, one.name) for one in board.provinces.values()), key=lambda pair: pair[0]),
@@ -178,7 +178,7 @@ def _lists(sheet: Sheet) -> Mapping[str, Sequence[tuple[str, str]]]:
     }
 
 
-def province_page(sheet: Sheet, slug: str, size: int = PAGE_SIZE) -> str | None:
+def province_page(sheet: PageSheet, slug: str, size: int = PAGE_SIZE) -> str | None:
     """A province's page; None where the reader has no such province."""
     group = sheet.board.provinces.get(slug)
     if group is None:
@@ -198,7 +198,7 @@ def province_page(sheet: Sheet, slug: str, size: int = PAGE_SIZE) -> str | None:
     )
 
 
-def facility_page(sheet: Sheet, id_: str) -> str | None:
+def facility_page(sheet: PageSheet, id_: str) -> str | None:
     """A facility's page; None where the reader has no such facility."""
     one = sheet.board.by_id.get(id_)
     if one is None:
@@ -233,7 +233,7 @@ def _strips(past: Past, facility: FacilityRow, c: PageWords) -> Mapping[str, Seq
     return {path.name: strips.get(path.name, blank) for path in facility.paths} if strips else {}
 
 
-def sentence_page(sheet: Sheet, title: str, sentence: str) -> str:
+def sentence_page(sheet: PageSheet, title: str, sentence: str) -> str:
     """A page that says one thing, e.g. that there is no such page."""
     return sheet.made("sentence", title, sentence=sentence)
 
@@ -248,7 +248,7 @@ class CallCard:
     role: str = ""
 
 
-def contacts_page(sheet: Sheet, id_: str, cards: Sequence[CallCard]) -> str | None:
+def contacts_page(sheet: PageSheet, id_: str, cards: Sequence[CallCard]) -> str | None:
     """Who is to be called for a facility; None where the reader has no such facility."""
     one = sheet.board.by_id.get(id_)
     if one is None:

@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 
 from provisioner.base.roles import Matter, Reach, ReaderScope, Whereabouts
-from provisioner.web.board import Board, FacilityRow, PathRow, total, worst_of
+from provisioner.web.board import Board, FacilityRow, SeenPath, total, worst_of
 from provisioner.web.groups import by_carrier, by_province
 from provisioner.web.incidents import incidents_of
 
@@ -69,7 +69,7 @@ def scoped(board: Board, reader: Reader) -> Board:
     )
 
 
-def _path_place(facility: FacilityRow, path: PathRow) -> Whereabouts:
+def _path_place(facility: FacilityRow, path: SeenPath) -> Whereabouts:
     return Whereabouts(facility.province, facility.id, frozenset({path.carrier}))
 
 
@@ -87,6 +87,6 @@ def _facility(facility: FacilityRow, scope: ReaderScope) -> FacilityRow:
     return replace(facility, paths=paths, counts=counts, worst=worst, since=since, carriers=own_carrier)
 
 
-def _without_evidence(path: PathRow) -> PathRow:
+def _without_evidence(path: SeenPath) -> SeenPath:
     """A path without what names a site's devices: addresses and ports stand in the evidence."""
     return replace(path, detail="", suspicions=tuple(replace(one, detail="") for one in path.suspicions))

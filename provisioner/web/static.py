@@ -18,7 +18,7 @@ from provisioner.web.board import Board
 from provisioner.web.filters import Filters
 from provisioner.web.links import FACILITIES, INCIDENTS, Links
 from provisioner.web.pages import (
-    Sheet,
+    PageSheet,
     facilities_page,
     facility_page,
     incidents_page,
@@ -82,7 +82,7 @@ def files_of(board: Board, past: Past, now: datetime) -> Iterator[tuple[str, byt
     for name in ASSETS:
         yield f"assets/{name}", asset(name)
     kept = _ProvincePast(past)
-    sheets = [Sheet(board, Links(language, suffix=_SUFFIX), now, kept) for language in Language]
+    sheets = [PageSheet(board, Links(language, suffix=_SUFFIX), now, kept) for language in Language]
     for sheet in sheets:
         yield _file(sheet, "index", overview_page(sheet))
         yield _file(sheet, INCIDENTS, incidents_page(_at(sheet, INCIDENTS), Filters(), size=0))
@@ -96,11 +96,11 @@ def files_of(board: Board, past: Past, now: datetime) -> Iterator[tuple[str, byt
         yield _file(sheet, page, facility_page(_at(sheet, page), facility.id) or "")
 
 
-def _at(sheet: Sheet, page: str) -> Sheet:
+def _at(sheet: PageSheet, page: str) -> PageSheet:
     return replace(sheet, links=replace(sheet.links, page=page))
 
 
-def _file(sheet: Sheet, page: str, html: str) -> tuple[str, bytes]:
+def _file(sheet: PageSheet, page: str, html: str) -> tuple[str, bytes]:
     return f"{sheet.links.language.value}/{page}{_SUFFIX}", html.encode()
 
 

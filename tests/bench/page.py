@@ -27,7 +27,14 @@ from provisioner.history.place import state_place_of
 from provisioner.inventory.loader.load import load_inventory
 from provisioner.web.filters import Filters, choose_facilities
 from provisioner.web.links import FACILITIES, INCIDENTS, Links
-from provisioner.web.pages import Sheet, facilities_page, facility_page, incidents_page, overview_page, province_page
+from provisioner.web.pages import (
+    PageSheet,
+    facilities_page,
+    facility_page,
+    incidents_page,
+    overview_page,
+    province_page,
+)
 from provisioner.web.scope import Reader, scoped
 from provisioner.web.source import RecordedSource
 from provisioner.web.static import write_pages
@@ -100,8 +107,8 @@ def _in_one_process(taken: _Taken, source: RecordedSource, folder: Path, now: da
     taken.time("board of a DIC", lambda: scoped(board, Reader(ReaderScope(ReaderRole.DIC, "ha-noi"))), runs)
     taken.time("board of a carrier", lambda: scoped(board, Reader(ReaderScope(ReaderRole.CARRIER, "viettel"))), runs)
 
-    def sheet(page: str) -> Sheet:
-        return Sheet(board, Links(Language.VI, page), now, source.past)
+    def sheet(page: str) -> PageSheet:
+        return PageSheet(board, Links(Language.VI, page), now, source.past)
 
     largest = max(board.provinces.values(), key=lambda group: group.facilities).id
     one = next(facility for facility in board.facilities if facility.worst == "down")

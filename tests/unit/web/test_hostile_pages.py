@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from provisioner.web.board import Board, DoubtedPicture, FacilityRow, IncidentRow, PathRow
+from provisioner.web.board import Board, DoubtedPicture, FacilityRow, IncidentRow, SeenPath
 from tests.boards import GivenSource, board
 from tests.hostile import CAMERA, MERGE_REQUEST
 from tests.unit.report.test_hostile_reports import TEXTS
@@ -16,7 +16,7 @@ from tests.unit.web.clients import Outline, crawl, local
 def dressed(text: str) -> Board:
     """A board in which every text that somebody else may have written is this one."""
 
-    def path(row: PathRow) -> PathRow:
+    def path(row: SeenPath) -> SeenPath:
         look = DoubtedPicture(text, row.checked_at, text)
         row = replace(row, object=text, detail=text, reason=text, where=text, relay=text)
         return replace(row, cause=text, zone=text, would_be=text, until=row.checked_at, suspicions=(look,))

@@ -9,13 +9,13 @@ import pytest
 from provisioner.base.language import Language
 from provisioner.web.filters import Filters, read_filters
 from provisioner.web.links import FACILITIES, INCIDENTS, Links
-from provisioner.web.pages import Sheet, facilities_page, incidents_page
+from provisioner.web.pages import PageSheet, facilities_page, incidents_page
 from tests.boards import NAMES, NOW, StripedPast, board
 from tests.unit.web.clients import Outline
 
 
-def sheet(page: str) -> Sheet:
-    return Sheet(board(), Links(Language.EN, page), NOW, StripedPast())
+def sheet(page: str) -> PageSheet:
+    return PageSheet(board(), Links(Language.EN, page), NOW, StripedPast())
 
 
 def test_every_facility_is_on_one_page_and_the_links_lead_through_all() -> None:

@@ -12,7 +12,7 @@ from provisioner.history.records import Operation, Recorded
 from provisioner.lifecycle.evidence import NO_EVIDENCE
 from provisioner.lifecycle.status import statuses
 from provisioner.verify.result import Verdict
-from provisioner.web.board import PathRow
+from provisioner.web.board import SeenPath
 from provisioner.web.build import build_board
 from provisioner.web.merged import Merged, merged
 from provisioner.web.source import last_words
@@ -24,7 +24,7 @@ CAMERA = "bac-giang/kcl-bg-002/cam-01/sub"
 LATER = AT + timedelta(hours=3)
 
 
-def by_name(read: Merged) -> dict[str, PathRow]:
+def by_name(read: Merged) -> dict[str, SeenPath]:
     return {row.name: row for row in read.paths}
 
 
