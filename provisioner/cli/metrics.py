@@ -15,7 +15,7 @@ from provisioner.cli.word import Place
 from provisioner.monitoring.catalogue import VERIFIED_AT
 from provisioner.monitoring.sheet import MetricSheet, exposition
 from provisioner.runs.recorded_metrics import RecordedMetrics, recorded_metrics
-from provisioner.runs.watching.endpoint import METRICS, endpoint_of, served
+from provisioner.runs.watch.endpoint import METRICS, endpoint_of, served
 
 
 @click.command()

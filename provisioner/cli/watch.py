@@ -20,9 +20,9 @@ from provisioner.monitoring.night import Labels
 from provisioner.monitoring.watch_view import WatchView
 from provisioner.monitoring.watched import broken
 from provisioner.pipeline import Session
-from provisioner.runs.watching.endpoint import METRICS, endpoint_of, served
-from provisioner.runs.watching.run import News, Pace, PathWatch
-from provisioner.runs.watching.visits import Watched, watched
+from provisioner.runs.watch.endpoint import METRICS, endpoint_of, served
+from provisioner.runs.watch.run import News, Pace, PathWatch
+from provisioner.runs.watch.visits import Watched, watched
 from provisioner.verify.result import Verdict
 
 _SHORTEST_S, _LONGEST_S, _USUAL_S = 5, 3600, 10

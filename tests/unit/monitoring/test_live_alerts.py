@@ -13,7 +13,7 @@ from prometheus_client import Metric as Family
 from provisioner.monitoring.night import RecordedLook, night_sheet
 from provisioner.monitoring.watch_view import RelayView, WatchView
 from provisioner.monitoring.watched import ShownSeries, WatchFacts, watch_sheet
-from provisioner.runs.watching.endpoint import served
+from provisioner.runs.watch.endpoint import served
 from provisioner.verify.incidents import incidents_of
 from provisioner.verify.result import Cause, Incident, Layer, PathVerdict, Verdict
 from tests.alarms import Alarms, alarms, free_port, wait_for

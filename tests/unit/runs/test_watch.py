@@ -18,9 +18,9 @@ from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
 from provisioner.monitoring import path_states
 from provisioner.monitoring.sheet import exposition
 from provisioner.pipeline import Session
-from provisioner.runs.watching import run as watch_module
-from provisioner.runs.watching.run import News, Pace, PathWatch
-from provisioner.runs.watching.visits import Watched, watched
+from provisioner.runs.watch import run as watch_module
+from provisioner.runs.watch.run import News, Pace, PathWatch
+from provisioner.runs.watch.visits import Watched, watched
 from provisioner.verify import standing
 from provisioner.verify.result import Verdict
 from tests.alarms import wait_for

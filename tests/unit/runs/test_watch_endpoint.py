@@ -13,7 +13,7 @@ from prometheus_client import Metric as Family
 from provisioner.base.errors import StateError, UsageError
 from provisioner.monitoring.catalogue import NIGHT, WRITTEN_AT
 from provisioner.monitoring.sheet import MetricSheet
-from provisioner.runs.watching.endpoint import endpoint_of, served
+from provisioner.runs.watch.endpoint import endpoint_of, served
 from tests.hostile import VIEWER
 
 

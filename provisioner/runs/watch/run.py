@@ -23,7 +23,7 @@ from provisioner.monitoring.night import Labels
 from provisioner.monitoring.path_states import PathStates
 from provisioner.monitoring.watch_view import WatchView
 from provisioner.monitoring.watched import ShownSeries, WatchFacts, broken, watch_sheet
-from provisioner.runs.watching.visits import Watched
+from provisioner.runs.watch.visits import Watched
 from provisioner.verify.result import PathVerdict
 from provisioner.verify.wanted import PathToCheck
 
