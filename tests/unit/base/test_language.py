@@ -42,7 +42,10 @@ _OTHER_SENSES = {
         "{again} of {keys} key pictures are repetitions, byte for byte: restart the camera",
         "{known} of {keys} key pictures came before, byte for byte: restart the camera",
     },
-    "password": {"add it with `ansible-vault edit {root}.yml`: {id}: { {device}: { username: …, password: … } }"},
+    "password": {
+        "add it with `ansible-vault edit {root}.yml`: {id}: { {device}: { username: …, password: … } }",
+        "username: … and password: …",
+    },
     "viewer": {"find out why its Control API does not answer; or, if this is meant, add --allow viewers=NUMBER"},
     "reader": {
         "{field}; with a leading zero it is a text here (older readers take it for octal)",
