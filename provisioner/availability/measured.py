@@ -38,6 +38,7 @@ def _kind(mark: int) -> int:
 
 _KIND_OF: Final = bytes(_kind(mark) for mark in range((HIGHEST_LEVEL + 1) << 4))
 _UP_ALONE: Final = bytes([_UP])
+_UNKNOWN_ALONE: Final = bytes([_UNKNOWN])
 
 
 def micro(moment: datetime) -> int:
@@ -196,13 +197,13 @@ class _Clock:
 
     def _outages(self, moments: tuple[int, ...], column: bytes) -> int:
         """How often it was seen down anew within the span."""
-        number, last = 0, None
-        for at, kind in zip(moments, column, strict=True):
-            if kind == _DOWN:
-                is_new = last is None or at - last > self._longest
-                number += is_new and self._begin <= at < self._until
-            if kind != _UNKNOWN:
-                last = at if kind == _DOWN else None
+        number, place = 0, column.find(_DOWN)
+        while place >= 0:
+            known = len(column[:place].rstrip(_UNKNOWN_ALONE)) - 1
+            at = moments[place]
+            goes_on = known >= 0 and column[known] == _DOWN and at - moments[known] <= self._longest
+            number += not goes_on and self._begin <= at < self._until
+            place = column.find(_DOWN, place + 1)
         return number
 
 

@@ -14,6 +14,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -123,7 +124,7 @@ class RecordKeys:
             return SealVerdict.FALSE
         return SealVerdict.GENUINE
 
-    @property
+    @cached_property
     def _name(self) -> str:
         """What tells this key from another one, and says nothing of it."""
         return self._mac("the name of a key that seals the record")[:_NAME_LENGTH]

@@ -184,7 +184,7 @@ def causes_of(packed: object, length: int) -> tuple[bytes, tuple[str, ...]]:
     words = orjson.loads(head)
     if not isinstance(words, list) or not 0 < len(words) <= _WORDS or not all(isinstance(w, str) for w in words):
         raise ValueError("causes are words")
-    if len(plane) != length or (plane and max(plane) >= len(words)):
+    if len(plane) != length or plane.translate(None, bytes(range(len(words)))):
         raise ValueError("a plane has a byte for each path")
     return plane, tuple(words)
 
