@@ -24,6 +24,8 @@ FREE: Final = frozenset(
 """Licences under which a package may be imported. MPL-2.0 binds its own files alone, and we change none of them."""
 
 REASONED: Final = {
+    "aiosmtpd": "Apache-2.0, with a classifier more that names none: a mail server of the tests",
+    "axe-playwright-python": "its licence's file says MIT, its metadata nothing: it looks at pages in the tests",
     "ansible-core": "GPL-3.0-or-later: run as a program, never imported (the contract `ansible-is-a-program`)",
     "psycopg": "LGPL-3.0-only: an optional library, used as it is, which anybody can replace",
     "psycopg-binary": "LGPL-3.0-only: the compiled half of psycopg",

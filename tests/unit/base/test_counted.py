@@ -97,6 +97,10 @@ def test_no_sentence_counts_without_counted() -> None:
     """`{len(x)} things` says "1 things"; what cannot be one is named here, with its reason."""
     several = {
         "inventory/files/revision.py": "more than the most that are taken",
+        "cli/metrics.py": "a series and series are one word",
+        "notify/attempt.py": "said where it was more than one",
+        "notify/delivery.py": "some of several: where one is refused the receiver fails",
+        "report/documents/letterhead.py": "more than the most that are taken",
     }
     assert [place for place in _naive() if place.partition(":")[0] not in several] == []
 

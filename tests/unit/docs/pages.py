@@ -34,6 +34,9 @@ def all_pages() -> tuple[str, ...]:
 
 
 def _is_ours(parts: tuple[str, ...]) -> bool:
+    # What the program wrote for a comment is no page of ours: its tables are as wide as they are.
+    if parts[:3] == ("tests", "golden", "language"):
+        return False
     hidden = {part for part in parts if part.startswith(".")}
     return hidden <= _HIDDEN and parts[0] not in _MADE
 
