@@ -121,7 +121,7 @@ def test_a_soak_that_was_asked_wrongly_runs_nothing(run: Run, folder: Path, word
 def test_soak_runs_what_was_left_out(run: Run, folder: Path) -> None:
     assert run("scripts/soak").returncode == 0
     assert called(folder) == [
-        ["-m", "soak", "--durations=12", "tests/lab", "tests/demo"],
+        ["-m", "soak", "--durations=12", "tests/lab", "tests/demo", "tests/unit/report"],
         ["--examples", "5", "tests/laws"],
     ]
 

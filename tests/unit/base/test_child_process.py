@@ -66,10 +66,10 @@ def test_no_other_module_starts_a_program() -> None:
         }
         | THREADS
     )
-    for path in THREADS:
-        text = (PACKAGE / path).read_text(encoding="utf-8")
-        assert "ProcessPool" not in text, path
-        assert "create_subprocess" not in text, path
+    for name in THREADS:
+        text = (PACKAGE / name).read_text(encoding="utf-8")
+        assert "ProcessPool" not in text, name
+        assert "create_subprocess" not in text, name
 
 
 @MERGE_REQUEST

@@ -19,6 +19,8 @@ from tests.unit.report.test_official_documents import Judged, every, thai_nguyen
 __all__ = ["thai_nguyen"]  # the fixture
 INSTALL = "apt-get install -y libreoffice-writer-nogui poppler-utils"
 MM = 72 / 25.4
+# It needs a quarter of a gigabyte of packages; the layout as written is tested beside it, at each merge.
+pytestmark = pytest.mark.soak
 
 
 @dataclass(frozen=True)
