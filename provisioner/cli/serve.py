@@ -40,7 +40,7 @@ def serve(
 
     Read-only. Shows what runs recorded, loads it once for each run, and tells open pages when there is more. On
     loopback everybody is the engineer who started it; elsewhere a proxy that is trusted says who reads (--trust), or
-    readers sign in (--sign-in), and each sees what docs/page.md gives the role. Ends when it is interrupted.
+    readers sign in (--sign-in), and each sees what the role may see. Ends when it is interrupted.
 
     Example: provisioner -i DIR serve
     """

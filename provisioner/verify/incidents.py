@@ -11,15 +11,24 @@ from collections.abc import Iterable, Sequence
 from provisioner.verify.condition import Condition
 from provisioner.verify.result import Cause, HostReport, Incident, Layer, PathVerdict, Verdict
 
+_DOWN = frozenset({Verdict.DOWN, Verdict.QUARANTINED})
 _CAUSES = {Condition.DISK_FULL: Cause.DISK_FULL, Condition.CLOCK_OFF: Cause.CLOCK_OFF}
 
 
 def incidents_of(verdicts: Sequence[PathVerdict]) -> tuple[Incident, ...]:
-    """The incidents, the highest layer and the most paths first; what is in a maintenance window raises none."""
+    """The incidents, the highest layer and the most paths first; what is in a maintenance window raises none.
+
+    What a camera's one stream lacks is part of the incident of another one that is down: somebody goes there once.
+    """
+    failing = [v for v in verdicts if v.verdict not in {Verdict.UP, Verdict.MAINTENANCE}]
+    down = {v.object: v.cause for v in reversed(failing) if v.layer is Layer.CAMERA and v.verdict in _DOWN}
     groups: dict[tuple[Layer, str, Cause], list[PathVerdict]] = defaultdict(list)
-    for verdict in verdicts:
-        if verdict.verdict not in {Verdict.UP, Verdict.MAINTENANCE} and verdict.layer is not None:
-            groups[verdict.layer, verdict.object, verdict.cause].append(verdict)
+    # The first of a group says what is wrong.
+    for verdict in sorted(failing, key=lambda v: v.verdict not in _DOWN):
+        if verdict.layer is not None:
+            is_less = verdict.layer is Layer.CAMERA and verdict.verdict not in _DOWN
+            cause = down.get(verdict.object, verdict.cause) if is_less else verdict.cause
+            groups[verdict.layer, verdict.object, cause].append(verdict)
     incidents = (
         Incident(layer, name, cause, tuple(sorted(p.path for p in paths)), paths[0].detail)
         for (layer, name, cause), paths in groups.items()

@@ -16,6 +16,9 @@ from provisioner.web.scope import Reader
 CLAIM: Final = "provisioner_role"
 BACK: Final = "/sign-in/back"
 _REQUIRED: Final = ("issuer", "client_id", "redirect")
+_SHAPE: Final = (
+    f'with {", ".join(sorted(_REQUIRED))} as texts and a table [roles], e.g. issuer = "https://login.example.vn/realm"'
+)
 _KNOWN: Final = frozenset({*_REQUIRED, "client_secret_file", "claim", "roles"})
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -59,7 +62,7 @@ def read_settings(text: str, file: str) -> ProviderSettings:
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        _refuse(f"{file}: {error}", "docs/page.md shows such a file")
+        _refuse(f"{file}: {error}", f"write it in TOML, {_SHAPE}")
     if unknown := sorted(set(values) - _KNOWN):
         _refuse(f"{file}: {printable(unknown[0], 60)} is no setting", f"the settings are: {', '.join(sorted(_KNOWN))}")
     texts = {key: values[key] for key in _KNOWN - {"roles"} if key in values}
@@ -68,7 +71,7 @@ def read_settings(text: str, file: str) -> ProviderSettings:
             _refuse(f"{file}: {key} is no text", 'write it in quotes, e.g. client_id = "provisioner"')
     for key in _REQUIRED:
         if key not in texts:
-            _refuse(f"{file}: {key} is missing", "docs/page.md shows such a file")
+            _refuse(f"{file}: {key} is missing", f"write it, {_SHAPE}")
     for key in ("issuer", "redirect"):
         if not is_safe(urlsplit(texts[key])):
             _refuse(f"{file}: {key} is no https:// address", "write it whole, e.g. https://login.example.vn/realm")

@@ -189,7 +189,7 @@ def _read(path: Path) -> str:
         return read_regular(path, most=_LONGEST_FILE).decode()
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is no UTF-8"
-        raise UsageError(f"{path} cannot be read: {why}", hint="docs/page.md shows such a file") from None
+        raise UsageError(f"{path} cannot be read: {why}", hint="name a file of text that this user can read") from None
 
 
 def _set(answer: Response, name: str, value: str, seconds: int) -> None:

@@ -64,7 +64,8 @@ def test_two_edited_lines_hand_a_stranger_nothing(
     deployment: Deployment, stranger: str, words: tuple[str, ...], code: int
 ) -> None:
     limit = () if words == ("keys", "init") else ("--limit", f"host={RELAY}")
-    since = deployment.lab.exec(stranger, ["date", "+%s"]).stdout.strip()
+    # By whole seconds: what was asked before is of an earlier one.
+    since = deployment.lab.exec(stranger, ["sh", "-c", "sleep 1.1; date +%s"]).stdout.strip()
     done = deployment.run(*words, *limit, check=False)
     assert done.returncode == code, done.stdout + done.stderr
     assert "has not proved" in done.stdout + done.stderr

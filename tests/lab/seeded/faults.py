@@ -168,7 +168,8 @@ CAMERAS: Final = (
         "redirects to another site's camera",
         f"{_HD}/cam-03",
         RedirectsTo(f"{_HD}/cam-03", f"{_BG2}/cam-01/sub"),
-        expected=_down(f"{_HD}/cam-03", "camera redirects"),
+        # The other camera refuses the login, which is not its own: the relay asks it no more.
+        expected=Expected(("down", "quarantined"), ("camera redirects",), ("camera",), f"{_HD}/cam-03"),
     ),
     _camera(
         "redirects to an address of its LAN",
@@ -412,7 +413,7 @@ SITES: Final = (
         _QN,
         _gateway(_QN, f"nft flush chain inet provisioner_site postrouting; {_FORGET}", _SITE_AGAIN),
         Command(_VNPT, "ss -K dst 10.92.0.2 >/dev/null || true"),
-        expected=_cut_off(_QN, "port map missing"),
+        expected=_cut_off(_QN, "gateway forwards nothing"),
         settle_s=25,
     ),
     _site(
@@ -521,11 +522,13 @@ _FULL: Final = (
     f"mkdir -p /root/full; cp -a {_STATE} /root/full/; mount -t tmpfs -o size=2m tmpfs {_STATE}; "
     f"cp -a /root/full/provisioner/. {_STATE}/ 2>/dev/null || true; cat /dev/zero > {_STATE}/zeros 2>/dev/null || true"
 )
-_SITE_MODULE: Final = "/usr/lib/python3/dist-packages/sitecustomize.py"
-# All hosts of a lab have one kernel and its clock: only what asks Python for the time is told another one.
+# All hosts of a lab have one kernel and its clock: only what asks Python for the time is told another one. What runs on
+# hosts takes no module of a site, so that it is one of Python's own that tells it.
+_OWN_MODULE: Final = "$(/usr/bin/python3 -ISc 'import json; print(json.__file__)')"
 _MINUTE_LATE: Final = (
+    f"cp -a {_OWN_MODULE} /root/module.kept; "
     "printf 'import time\\n_t, _n = time.time, time.time_ns\\ntime.time = lambda: _t() - 60\\n"
-    f"time.time_ns = lambda: _n() - 60 * 10**9\\n' > {_SITE_MODULE}"
+    f"time.time_ns = lambda: _n() - 60 * 10**9\\n' >> {_OWN_MODULE}"
 )
 _KEYS = "/etc/provisioner/keys"
 _NFT_AGAIN = "systemctl restart provisioner-nft"
@@ -675,7 +678,7 @@ RELAY_FAULTS: Final = (
         _VIETTEL,
         _kept(_FILE, _MORE_SETTINGS, "sleep 2"),
         expected=_of(_VIETTEL, "degraded", "drift", layers=("host",)),
-        paths=f"*/{_HD}/cam-03/*",
+        paths=f"*/{_HD}/cam-03/sub",
     ),
     _relay(
         "disk full",
@@ -687,7 +690,7 @@ RELAY_FAULTS: Final = (
     _relay(
         "clock off by a minute",
         _VIETTEL,
-        Command(_VIETTEL, _MINUTE_LATE, f"rm -f {_SITE_MODULE}"),
+        Command(_VIETTEL, _MINUTE_LATE, f"cp -a /root/module.kept {_OWN_MODULE}"),
         expected=Expected(("finding",), ("clock off",), ("host",), _VIETTEL),
         settle_s=2,
     ),

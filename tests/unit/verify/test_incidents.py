@@ -59,6 +59,20 @@ def _verdict(draw: st.DrawFn, target: PathToCheck) -> PathVerdict:
 
 
 @given(verdicts())
+def test_a_camera_that_is_down_is_no_second_incident_for_less(given_verdicts: tuple[PathVerdict, ...]) -> None:
+    incidents = incidents_of(given_verdicts)
+    broken = {v.path: v for v in given_verdicts if v.verdict is not Verdict.UP}
+    assert sorted(path for incident in incidents for path in incident.paths) == sorted(broken)
+    for incident in incidents:
+        worst = [broken[path] for path in incident.paths if broken[path].verdict is Verdict.DOWN]
+        assert {v.cause for v in worst} <= {incident.cause}
+        at_camera = [i for i in incidents if (i.layer, i.object) == (Layer.CAMERA, incident.object)]
+        if incident.layer is Layer.CAMERA and not worst:
+            assert len(at_camera) == len({i.cause for i in at_camera})
+            assert all(broken[path].verdict is not Verdict.DOWN for i in at_camera for path in i.paths)
+
+
+@given(verdicts())
 def test_agreement_changes_words_and_no_verdict(given_verdicts: tuple[PathVerdict, ...]) -> None:
     after = agreed(given_verdicts)
     for old, new in zip(given_verdicts, after, strict=True):

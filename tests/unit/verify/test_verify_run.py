@@ -158,6 +158,8 @@ def test_the_document_is_that_of_the_design() -> None:
         "cause": "host unreachable",
         "paths": 0,
         "detail": "ioc-hn could not be reached",
+        "since": None,
+        "in_a_row": None,
     }
     hosts = {h["host"]: h for h in document["hosts"]}
     assert hosts[RELAY]["drift"] == [{"resource": "file", "name": "/etc/provisioner/mediamtx.yml", "action": "update"}]
