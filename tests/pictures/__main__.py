@@ -28,9 +28,13 @@ def main() -> int:
         looks = read(options.judge)
     else:
         size = Size(options.seed, options.cameras, options.nights, options.hard, options.soft)
-        looks = list(collect(size, options.workers))
+        coming = collect(size, options.workers)
         if options.looks is not None:
-            write(looks, options.looks)
+            # As they come: of a run of hours that is broken off, what it measured can be judged.
+            write(coming, options.looks)
+            looks = read(options.looks)
+        else:
+            looks = list(coming)
     found = figures(judge_all(looks, options.seed), options.seed)
     if options.json is not None:
         options.json.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")

@@ -98,7 +98,7 @@ def film(shot: Shot, folder: Path) -> tuple[Unit, ...]:
     coder += ["-g", "100000", "-sc_threshold", "0", "-force_key_frames", keys, *_rate_control(camera)]
     command = ["ffmpeg", "-nostdin", "-v", "error", "-threads", "1", "-filter_complex_threads", "1", *inputs]
     command += ["-filter_complex", graph, "-map", "[out]", "-t", f"{seconds:.3f}", "-r", f"{rate:g}", *coder]
-    stream = subprocess.run([*command, "-f", "h264", "-"], check=True, capture_output=True, timeout=120).stdout
+    stream = subprocess.run([*command, "-f", "h264", "-"], check=True, capture_output=True, timeout=900).stdout
     return _settled(_units(stream, rate))
 
 
