@@ -52,11 +52,8 @@ class UsageError(ProvisionerError):
     code = "usage"
 
 
-class InventoryError(ProvisionerError):
-    """The inventory is invalid; `problems` lists every one of them, with its place."""
-
-    exit_code = 3
-    code = "inventory-invalid"
+class ListedProblemsError(ProvisionerError):
+    """An error with its `problems`, each with its place; of itself it is none that is raised."""
 
     def __init__(
         self,
@@ -68,6 +65,13 @@ class InventoryError(ProvisionerError):
     ) -> None:
         super().__init__(message, hint=hint, object=object)
         self.problems = problems
+
+
+class InventoryError(ListedProblemsError):
+    """The inventory is invalid; `problems` lists every one of them, with its place."""
+
+    exit_code = 3
+    code = "inventory-invalid"
 
 
 class RenderError(ProvisionerError):
@@ -133,22 +137,11 @@ class StateError(ProvisionerError):
     code = "state-closed"
 
 
-class NoticeError(ProvisionerError):
+class NoticeError(ListedProblemsError):
     """A receiver was not told; `problems` has what is wrong with receivers, where that is why."""
 
     exit_code = 14
     code = "notice-failed"
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        problems: tuple[Problem, ...] = (),
-        hint: str = "",
-        object: str = "",  # noqa: A002
-    ) -> None:
-        super().__init__(message, hint=hint, object=object)
-        self.problems = problems
 
 
 class ReportError(ProvisionerError):

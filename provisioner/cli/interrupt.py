@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 
 import click
@@ -37,12 +37,8 @@ def stoppable() -> Iterator[Stop]:
             err=True,
         )
 
-    before = {number: signal.signal(number, asked) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with _signals_to(asked):
         yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextlib.contextmanager
@@ -55,9 +51,16 @@ def ended_by_signal() -> Iterator[threading.Event]:
             raise KeyboardInterrupt
         stop.set()
 
+    with _signals_to(asked):
+        yield stop
+
+
+@contextlib.contextmanager
+def _signals_to(asked: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Handle SIGINT and SIGTERM for a while, and give them back."""
     before = {number: signal.signal(number, asked) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield stop
+        yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -18,6 +18,7 @@ from provisioner.cli.onlooker import TerminalOnlooker
 from provisioner.cli.output import print_document, problem_lines
 from provisioner.cli.plan_text import plan_lines
 from provisioner.cli.terminal import stdout_of
+from provisioner.cli.verify_options import deadline_option, fail_on_option, picture_option
 from provisioner.cli.word import ListedWord, Place
 from provisioner.desired.limit import parse_limits
 from provisioner.pipeline import Planned, Session, expect_hosts
@@ -30,7 +31,6 @@ from provisioner.verify.result import Verdict, VerifyResult
 if TYPE_CHECKING:
     from provisioner.runs.nightly.notices import Sending
 
-_SHORTEST_S, _LONGEST_S = 15, 86_400
 _PROGRAM = "provisioner"
 
 
@@ -42,26 +42,9 @@ _PROGRAM = "provisioner"
     metavar="DIR",
     help="Write verify.html, verify.json, drift.json and nightly.json into DIR; each replaces the last night's.",
 )
-@click.option(
-    "--deadline",
-    type=click.IntRange(_SHORTEST_S, _LONGEST_S),
-    metavar="SECONDS",
-    help="Be done with the verification in this time; what is not reached is unknown.",
-)
-@click.option(
-    "--picture",
-    type=ListedWord([looks.value for looks in Looks]),
-    default=Looks.DUE.value,
-    show_default=True,
-    help="How each picture is looked at: not at all, for 3 s, for 10 to 60 s, or so long where it is due.",
-)
-@click.option(
-    "--fail-on",
-    type=ListedWord(["degraded", "unknown", "down"]),
-    default="degraded",
-    show_default=True,
-    help="Paths count in the exit code only if they are this bad or worse.",
-)
+@deadline_option("Be done with the verification in this time; what is not reached is unknown.")
+@picture_option(Looks.DUE)
+@fail_on_option("Paths count in the exit code only if they are this bad or worse.")
 @click.option("--no-notify", "is_silent", is_flag=True, help="Tell no receiver.")
 @click.option(
     "--print-units",

@@ -17,7 +17,8 @@ from provisioner.cli.limit import limit_option
 from provisioner.cli.onlooker import TerminalOnlooker
 from provisioner.cli.output import print_document, print_warning
 from provisioner.cli.verify_files import VerifyFiles, write_files
-from provisioner.cli.word import ListedWord, Place
+from provisioner.cli.verify_options import deadline_option, fail_on_option, picture_option
+from provisioner.cli.word import Place
 from provisioner.desired.limit import parse_limits
 from provisioner.pipeline import Session, expect_hosts
 from provisioner.report.text import text_report
@@ -27,8 +28,6 @@ from provisioner.verify.orders import Orders
 from provisioner.verify.picture.due import Looks
 from provisioner.verify.result import Verdict, exit_code
 from provisioner.verify.rotation import Share, share_of
-
-_SHORTEST_S, _LONGEST_S = 15, 86_400
 
 
 class Sampled(click.ParamType[Share]):
@@ -50,30 +49,13 @@ class Sampled(click.ParamType[Share]):
 @click.option("--junit", type=Place(path_type=Path), metavar="FILE", help="Write it as JUnit XML, too: a case a path.")
 @click.option("--markdown", type=Place(path_type=Path), metavar="FILE", help="Write it as a comment in Markdown, too.")
 @click.option("--detail", is_flag=True, help="List every path, not only incidents.")
-@click.option(
-    "--fail-on",
-    type=ListedWord(["degraded", "unknown", "down"]),
-    default="degraded",
-    show_default=True,
-    help="End with 1 only if a path is this bad or worse.",
-)
+@fail_on_option("End with 1 only if a path is this bad or worse.")
 @click.option("--level", type=click.IntRange(1, HIGHEST.number), metavar="N", help="Up to which level; 7 is all.")
 @click.option(
     "--sample", type=Sampled(), metavar="SHARE", help="Measure a part of the cameras: a share (10%) or a number (500)."
 )
-@click.option(
-    "--deadline",
-    type=click.IntRange(_SHORTEST_S, _LONGEST_S),
-    metavar="SECONDS",
-    help="Be done in this time; what is not reached is unknown.",
-)
-@click.option(
-    "--picture",
-    type=ListedWord([looks.value for looks in Looks]),
-    default=Looks.QUICK.value,
-    show_default=True,
-    help="How each picture is looked at: not at all, for 3 s, for 10 to 60 s, or so long where it is due.",
-)
+@deadline_option("Be done in this time; what is not reached is unknown.")
+@picture_option(Looks.QUICK)
 @click.option("--once", is_flag=True, help="Judge by one look alone: down at the first failure, no flapping.")
 @click.option("--accept", is_flag=True, help="Accept what the chosen cameras show; needs --limit.")
 @click.option("--renew", is_flag=True, help="With --accept: forget what was accepted of them before.")

@@ -21,7 +21,6 @@ from provisioner.base.json_document import Document
 from provisioner.history.database import has_table, open_database
 from provisioner.history.place import StatePlace
 from provisioner.history.records import canonical
-from provisioner.history.seal import SealVerdict
 from provisioner.history.tables import notices, stored
 
 LARGEST: Final = 64 * 1024 * 1024
@@ -83,7 +82,7 @@ def _document(place: StatePlace, receiver: str, packed: object, seal: object) ->
         return None
     try:
         message = _message(place.inventory, receiver, packed)
-        if place.keys.secret is not None and place.keys.judge_seal(seal, message) is not SealVerdict.GENUINE:
+        if not place.keys.vouch_for(seal, message):
             return None
         opened = zlib.decompressobj()
         document = json.loads(opened.decompress(packed, LARGEST))

@@ -195,6 +195,18 @@ class Recorded:
     intent: str = ""
 
 
+def last_verifications(runs: Iterable[Recorded]) -> tuple[Recorded, ...]:
+    """The verifications that together have the last word on every path, the newest first, down to one of all.
+
+    Args:
+        runs: the newest runs, in any order.
+    """
+    ended = [(one.finished, one) for one in runs if one.finished and one.run.operation is Operation.VERIFY]
+    newest = [one for _, one in sorted(ended, key=lambda pair: (pair[0], pair[1].run.id), reverse=True)]
+    whole = next((place for place, one in enumerate(newest) if not one.run.limit), len(newest))
+    return tuple(newest[: whole + 1])
+
+
 # --- text and hash --------------------------------------------------------------------------------
 
 

@@ -19,7 +19,6 @@ from provisioner.base.json_document import Document
 from provisioner.history.database import has_table, open_database
 from provisioner.history.place import StatePlace
 from provisioner.history.records import canonical
-from provisioner.history.seal import SealVerdict
 from provisioner.history.tables import stored, view_references
 
 LARGEST: Final = 64 * 1024
@@ -103,7 +102,7 @@ def _document(place: StatePlace, number: object, path: str, content: object, sea
         return None
     message = _message(place.inventory, number, path, content)
     try:
-        if place.keys.secret is not None and place.keys.judge_seal(seal, message) is not SealVerdict.GENUINE:
+        if not place.keys.vouch_for(seal, message):
             return None
         document = json.loads(content)
     except (ValueError, RecursionError):

@@ -14,6 +14,7 @@ from typing import Final
 
 from provisioner.base.roles import Matter, Reach, ReaderScope, Whereabouts
 from provisioner.notify.sight import HOST_SIGHT, NightSight, Sight, host_in
+from provisioner.verify.incidents import incident_causes
 from provisioner.verify.result import COUNTED, Cause, Layer, Verdict
 
 _WORST_FIRST: Final = (Verdict.DOWN, Verdict.QUARANTINED, Verdict.UNKNOWN, Verdict.DEGRADED)
@@ -239,16 +240,17 @@ _Key = tuple[Turn, str, str, str]
 
 
 def _items(turned: Iterable[_Turned], places: _Places) -> tuple[NewsItem, ...]:
-    groups: dict[_Key, list[_Turned]] = defaultdict(list)
+    by_turn: dict[Turn, list[_Turned]] = defaultdict(list)
     for one in turned:
-        groups[_key(one)].append(one)
+        by_turn[one.turn].append(one)
+    groups: dict[_Key, list[_Turned]] = defaultdict(list)
+    for one in by_turn.pop(Turn.BACK, ()):
+        groups[one.turn, "", one.sight.facility or one.sight.object, one.known.cause].append(one)
+    for turn, of in by_turn.items():
+        by_key = {one.sight.key: one for one in of}
+        for sight, cause in incident_causes(one.sight for one in of):
+            groups[turn, sight.layer or "", sight.object or sight.name, cause].append(by_key[sight.key])
     return tuple(sorted((_item(key, of, places) for key, of in groups.items()), key=_in_order))
-
-
-def _key(one: _Turned) -> _Key:
-    if one.turn is Turn.BACK:
-        return one.turn, "", one.sight.facility or one.sight.object, one.known.cause
-    return one.turn, one.sight.layer or "", one.sight.object or one.sight.name, one.sight.cause
 
 
 def _item(key: _Key, of: Sequence[_Turned], places: _Places) -> NewsItem:

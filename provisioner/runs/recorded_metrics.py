@@ -12,7 +12,7 @@ from typing import Final
 from provisioner.base.clock import aware
 from provisioner.base.errors import InventoryError, StateError
 from provisioner.history.place import StatePlace, state_place_of
-from provisioner.history.records import Operation, Recorded
+from provisioner.history.records import Recorded, last_verifications
 from provisioner.history.store import History, find_history
 from provisioner.hosts.document import UnreadableError
 from provisioner.inventory.loader.cache import cache_of
@@ -77,7 +77,7 @@ class RecordedMetrics:
         if history is None:
             return night_sheet(self.place.inventory, (), now, nights)
         with closing(history):
-            newest = _verifications(history)
+            newest = last_verifications(history.past(MOST_PARTS).runs)
             made_of = tuple(recorded.run.id for recorded in newest), nights
             if self._sheet is None or made_of != self._made_of:
                 self._sheet = self._made(history, newest, now, nights)
@@ -109,17 +109,6 @@ def _moment(text: object) -> datetime | None:
         return aware(datetime.fromisoformat(text)) if isinstance(text, str) else None
     except ValueError:
         return None
-
-
-def _verifications(history: History) -> list[Recorded]:
-    """The newest verifications that ended, down to one that looked at all."""
-    ended = []
-    for recorded in history.past(MOST_PARTS).runs:
-        if recorded.run.operation is Operation.VERIFY and recorded.finished is not None:
-            ended.append(recorded)
-            if not recorded.run.limit:
-                break
-    return ended
 
 
 def _look(history: History, recorded: Recorded) -> RecordedLook | None:

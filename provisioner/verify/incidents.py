@@ -7,28 +7,62 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from typing import Protocol, TypeVar
 
 from provisioner.verify.condition import Condition
 from provisioner.verify.result import Cause, HostReport, Incident, Layer, PathVerdict, Verdict
 
+NO_INCIDENT = frozenset({Verdict.UP, Verdict.MAINTENANCE})
+"""What raises none."""
 _DOWN = frozenset({Verdict.DOWN, Verdict.QUARANTINED})
 _CAUSES = {Condition.DISK_FULL: Cause.DISK_FULL, Condition.CLOCK_OFF: Cause.CLOCK_OFF}
 
 
-def incidents_of(verdicts: Sequence[PathVerdict]) -> tuple[Incident, ...]:
-    """The incidents, the highest layer and the most paths first; what is in a maintenance window raises none.
+class FailingPath(Protocol):
+    """A path that is not up, as whoever looks at a verification has it."""
+
+    @property
+    def verdict(self) -> str:
+        """What was said of it."""
+
+    @property
+    def layer(self) -> str | None:
+        """The layer of what is broken."""
+
+    @property
+    def object(self) -> str:
+        """What is broken."""
+
+    @property
+    def cause(self) -> str:
+        """Why."""
+
+
+_P = TypeVar("_P", bound=FailingPath)
+
+
+def incident_causes(failing: Iterable[_P]) -> list[tuple[_P, str]]:
+    """Each failing path with the cause that its incident has; those that are down come first, and speak for the others.
 
     What a camera's one stream lacks is part of the incident of another one that is down: somebody goes there once.
     """
-    failing = [v for v in verdicts if v.verdict not in {Verdict.UP, Verdict.MAINTENANCE}]
-    down = {v.object: v.cause for v in reversed(failing) if v.layer is Layer.CAMERA and v.verdict in _DOWN}
+    paths = sorted(failing, key=lambda path: path.verdict not in _DOWN)
+    down = {p.object: p.cause for p in reversed(paths) if p.layer == Layer.CAMERA and p.verdict in _DOWN}
+
+    def cause_of(path: _P) -> str:
+        is_less = path.layer == Layer.CAMERA and path.verdict not in _DOWN
+        return down.get(path.object, path.cause) if is_less else path.cause
+
+    return [(path, cause_of(path)) for path in paths]
+
+
+def incidents_of(verdicts: Sequence[PathVerdict]) -> tuple[Incident, ...]:
+    """The incidents, the highest layer and the most paths first; what is in a maintenance window raises none."""
+    failing = (verdict for verdict in verdicts if verdict.verdict not in NO_INCIDENT)
     groups: dict[tuple[Layer, str, Cause], list[PathVerdict]] = defaultdict(list)
-    # The first of a group says what is wrong.
-    for verdict in sorted(failing, key=lambda v: v.verdict not in _DOWN):
+    for verdict, cause in incident_causes(failing):
         if verdict.layer is not None:
-            is_less = verdict.layer is Layer.CAMERA and verdict.verdict not in _DOWN
-            cause = down.get(verdict.object, verdict.cause) if is_less else verdict.cause
-            groups[verdict.layer, verdict.object, cause].append(verdict)
+            groups[verdict.layer, verdict.object, Cause(cause)].append(verdict)
     incidents = (
         Incident(layer, name, cause, tuple(sorted(p.path for p in paths)), paths[0].detail)
         for (layer, name, cause), paths in groups.items()

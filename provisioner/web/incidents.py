@@ -6,12 +6,12 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from provisioner.verify.result import Layer, Verdict
+from provisioner.verify.incidents import NO_INCIDENT, incident_causes
+from provisioner.verify.result import Layer
 from provisioner.web.board import WORST_FIRST, FacilityRow, IncidentRow, SeenPath, worst_of
 
 _LAYERS: Final = [layer.value for layer in Layer]
 _VERDICTS: Final = (*WORST_FIRST, "")
-_NO_INCIDENT: Final = frozenset({Verdict.UP.value, Verdict.MAINTENANCE.value})
 
 
 def incidents_of(facilities: Iterable[FacilityRow], hosts: Iterable[IncidentRow]) -> tuple[IncidentRow, ...]:
@@ -21,11 +21,12 @@ def incidents_of(facilities: Iterable[FacilityRow], hosts: Iterable[IncidentRow]
         facilities: with the paths that are seen, each of which names what is broken.
         hosts: what is wrong with hosts themselves.
     """
+    by_id = {facility.id: facility for facility in facilities}
+    failing = (path for facility in by_id.values() for path in facility.paths if path.verdict not in NO_INCIDENT)
     groups: dict[tuple[str, str, str], list[tuple[SeenPath, FacilityRow]]] = defaultdict(list)
-    for facility in facilities:
-        for path in facility.paths:
-            if path.layer and path.verdict not in _NO_INCIDENT:
-                groups[path.layer, path.object, path.cause].append((path, facility))
+    for path, cause in incident_causes(failing):
+        if path.layer:
+            groups[path.layer, path.object, cause].append((path, by_id[path.facility]))
     incidents = [_incident(key, of) for key, of in groups.items()]
     return tuple(sorted([*incidents, *hosts], key=_gravity))
 

@@ -15,7 +15,7 @@ from provisioner.availability.measured import Measured, Span
 from provisioner.base.collector import without_collector
 from provisioner.base.json_document import Document
 from provisioner.history.place import StatePlace
-from provisioner.history.records import Operation, Recorded
+from provisioner.history.records import last_verifications
 from provisioner.history.store import History, find_history
 from provisioner.history.verdicts import read_availability, read_nights, read_since
 from provisioner.lifecycle.status import statuses
@@ -106,29 +106,14 @@ class RecordedSource:
         if history is None:
             return (), "none"
         with closing(history):
-            runs = last_words(history.past(_NEWEST).runs)
-            documents = [history.document(run) for run in runs]
+            newest = last_verifications(history.past(_NEWEST).runs)
+            documents = [history.document(one.run.id) for one in reversed(newest)]
             return [document for document in documents if document is not None], _mark(history)
 
     @property
     def past(self) -> Past:
         """How paths were, by the history of verdicts."""
         return _RecordedPast(self._place)
-
-
-def last_words(runs: Sequence[Recorded]) -> Sequence[str]:
-    """The verifications that together have the last word on every path, the oldest first.
-
-    Args:
-        runs: the newest runs, in any order; only the latest verification of all counts, and those after it.
-    """
-    ended = [(one.finished, one.run) for one in runs if one.finished and one.run.operation is Operation.VERIFY]
-    chosen: list[str] = []
-    for _, run in sorted(ended, key=lambda pair: (pair[0], pair[1].id), reverse=True):
-        chosen.append(run.id)
-        if not run.limit:
-            break
-    return chosen[::-1]
 
 
 def _mark(history: History) -> str:

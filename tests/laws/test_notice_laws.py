@@ -193,3 +193,10 @@ def test_a_failure_says_which_night_of_it_this_is(language: Language) -> None:
         last = knowing(news)
     text = letter_of(news, language).plain
     assert ("night 3" if language is Language.EN else "đêm thứ 3") in text
+
+
+def test_a_camera_that_is_down_is_told_of_once() -> None:
+    down = path("kcl-hai-duong-1", 1, "vnpt", Verdict.DOWN, Cause.SILENT)
+    less = replace(down, name=down.name.replace("/sub", "/main"), verdict=Verdict.DEGRADED, cause=Cause.STARVED)
+    (item,) = news_of(ReaderScope(ReaderRole.MINISTRY), (less, down)).items
+    assert (item.verdict, item.cause, item.paths) == (Verdict.DOWN, Cause.SILENT, tuple(sorted([less.name, down.name])))

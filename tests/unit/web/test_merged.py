@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioner.history.records import Operation, Recorded
+from provisioner.history.records import Operation, Recorded, last_verifications
 from provisioner.lifecycle.evidence import NO_EVIDENCE
 from provisioner.lifecycle.status import statuses
 from provisioner.verify.result import Verdict
 from provisioner.web.board import SeenPath
 from provisioner.web.build import build_board
 from provisioner.web.merged import Merged, merged
-from provisioner.web.source import last_words
 from tests import histories
 from tests.boards import AT, NOW, document, inventory
 from tests.hostile import LOCAL_USER
@@ -54,6 +54,15 @@ def test_a_later_look_at_one_province_leaves_what_is_known_of_the_others() -> No
     assert incidents(both) == {"kcl-hd-001": 3}
     assert (both.verified_at, both.oldest_at) == (LATER, AT)
     assert [rows[name] for name in rows if name[:4] != "bac-"] == [before[name] for name in rows if name[:4] != "bac-"]
+
+
+def test_a_camera_that_is_down_is_no_second_incident_for_what_its_other_stream_lacks() -> None:
+    seen = document()
+    down = next(path for path in seen["paths"] if path["path"] == CAMERA)
+    seen["paths"].append(down | {"path": f"{CAMERA[:-3]}main", "verdict": "degraded", "cause": "starved"})
+    board = build_board(inventory(), statuses(inventory(), NO_EVIDENCE, NOW), merged([seen]), since={})
+    of_camera = [one for one in board.incidents if one.object == "kcl-bg-002/cam-01"]
+    assert [(one.cause, one.verdict, len(one.paths)) for one in of_camera] == [(down["cause"], "down", 2)]
 
 
 def test_an_incident_keeps_only_the_paths_that_still_hang_on_it() -> None:
@@ -95,12 +104,15 @@ def test_the_latest_look_at_all_and_those_after_it_have_the_last_word() -> None:
         finished = histories.ending(number).finished if ended else None
         return Recorded(histories.run(number, operation, limit=limit), finished, "up" if ended else "")
 
+    def last(runs: Iterable[Recorded]) -> list[str]:
+        return [one.run.id for one in reversed(last_verifications(runs))]
+
     one = "province=bac-giang"
     runs = [recorded(1, one), recorded(2), recorded(3, one), recorded(4, operation=Operation.APPLY), recorded(5, one)]
-    assert last_words([*runs, recorded(6, ended=False)]) == ["run-2", "run-3", "run-5"]
-    assert last_words(runs[::-1]) == ["run-2", "run-3", "run-5"]
-    assert last_words([runs[0], runs[2]]) == ["run-1", "run-3"]
-    assert last_words([]) == []
+    assert last([*runs, recorded(6, ended=False)]) == ["run-2", "run-3", "run-5"]
+    assert last(runs[::-1]) == ["run-2", "run-3", "run-5"]
+    assert last([runs[0], runs[2]]) == ["run-1", "run-3"]
+    assert last([]) == []
 
 
 BROKEN = st.recursive(
