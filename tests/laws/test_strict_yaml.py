@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from provisioner.inventory.files.layout import File
@@ -18,6 +19,7 @@ from provisioner.inventory.files.positions import Marks
 from provisioner.inventory.files.strict_yaml import MAX_DEPTH, MAX_FAULTS, Document, parse
 from provisioner.inventory.files.yaml_places import PlacesIn, locate
 from provisioner.inventory.files.yaml_quick import GAVE_UP, read_quickly
+from provisioner.inventory.files.yaml_scalars import resolve
 from provisioner.inventory.loader.file_content import MAX_FILE_BYTES, read
 from provisioner.inventory.loader.load import check, load
 from provisioner.inventory.model import Facility
@@ -91,6 +93,23 @@ def test_a_place_in_any_bytes_is_a_place(data: bytes, path: list[str | int]) -> 
 
 
 @settings(suppress_health_check=[HealthCheck.too_slow])
+@given(st.from_regex(r"[-+0-9.eExo_:]{1,12}", fullmatch=True))
+@example(".E0")
+@example(".")
+@example("1.e3")
+@example("0x")
+def test_a_number_is_what_yaml_1_2_calls_one_and_all_else_is_a_text(text: str) -> None:
+    value = resolve(text)
+    core = r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|0o[0-7]+|0x[0-9a-fA-F]+"
+    if isinstance(value, str):
+        assert value == text
+        plain_number = r"[-+]?[1-9][0-9]{0,8}(\.[0-9]{1,9})?"
+        assert not re.fullmatch(plain_number, text)
+    else:
+        assert re.fullmatch(core, text)
+        assert value == (int(text, 0) if text[:2] in {"0x", "0o"} else float(text))
+
+
 @given(st.dictionaries(KEYS, plain, max_size=5))
 def test_what_we_write_reads_back_as_it_was(mapping: dict[str, Any]) -> None:
     document = parse(render_mapping(mapping).encode())

@@ -12,8 +12,9 @@ Scalar = str | int | float | bool | None
 
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _BOOLS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
-_INT = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})\Z")
-_FLOAT = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})?(\.[0-9]{1,17}|\.(?=[eE]|\Z)|(?=[eE]))([eE][-+]?[0-9]{1,2})?\Z")
+_WHOLE = r"(?:0|[1-9][0-9]{0,17})"
+_INT = re.compile(rf"[-+]?{_WHOLE}\Z")
+_FLOAT = re.compile(rf"[-+]?(?:{_WHOLE}(?:\.[0-9]{{0,17}})?|\.[0-9]{{1,17}})(?:[eE][-+]?[0-9]{{1,2}})?\Z")
 _BASED = re.compile(r"0(x[0-9a-fA-F]{1,15}|o[0-7]{1,15})\Z")
 _REMEMBERED = 16_384
 
@@ -33,4 +34,4 @@ def _number(text: str) -> str | int | float:
         return int(text)
     if _BASED.match(text):
         return int(text, 0)
-    return float(text) if _FLOAT.match(text) and any(c.isdigit() for c in text) else text
+    return float(text) if _FLOAT.match(text) else text
