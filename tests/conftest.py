@@ -31,16 +31,28 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Let every law run through fewer examples or more: a merge waits for it, a soak does not."""
+    """Let every law run through fewer examples or more: a merge waits for it, a soak does not.
+
+    Fewer are the same ones every time: a merge is not refused for what another drew. Whoever runs a law alone, and
+    the soak, draw anew, and find what nobody has thought of.
+    """
     share = config.getoption("--examples")
     for law in {id(test): test for item in items if is_hypothesis_test(test := getattr(item, "obj", None))}.values():
         own = getattr(law, _SETTINGS, None) or hypothesis.settings()
-        setattr(law, _SETTINGS, hypothesis.settings(own, max_examples=examples(own.max_examples, share)))
+        setattr(law, _SETTINGS, drawn(own, share))
 
 
 def examples(asked: int, share: float) -> int:
     """How many examples a law runs through; as many as it asks for, or a few, are not made fewer."""
     return max(round(asked * share), min(asked, FEWEST))
+
+
+def drawn(own: hypothesis.settings, share: float) -> hypothesis.settings:
+    """The settings of a law at a share of its examples."""
+    count = examples(own.max_examples, share)
+    if share < 1:
+        return hypothesis.settings(own, max_examples=count, derandomize=True, database=None)
+    return hypothesis.settings(own, max_examples=count)
 
 
 class QuickTime:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from provisioner.verify.maintenance import Window, in_window
@@ -87,6 +87,15 @@ def looks(draw: st.DrawFn) -> list[PathVerdict]:
     return [first, look(draw(verdicts), NOW + APART, draw(causes), draw(st.sampled_from(LEVELS)))]
 
 
+@st.composite
+def looks_that_end_in_a_failure(draw: st.DrawFn) -> list[PathVerdict]:
+    """One look or two, of which the last that says anything failed."""
+    failed = look(Verdict.DOWN, NOW, draw(causes), draw(st.sampled_from(LEVELS)))
+    later = look(draw(st.sampled_from([Verdict.UNKNOWN, Verdict.DOWN])), NOW + APART, draw(causes))
+    earlier = look(draw(verdicts), NOW - APART, draw(causes), draw(st.sampled_from(LEVELS)))
+    return draw(st.sampled_from([[failed], [failed, later], [earlier, failed]]))
+
+
 @given(looks(), memories(), st.booleans())
 @settings(max_examples=300)
 def test_nothing_but_a_look_at_all_levels_makes_a_path_up(
@@ -100,15 +109,13 @@ def test_nothing_but_a_look_at_all_levels_makes_a_path_up(
         assert last.passed == LEVELS
 
 
-@given(looks(), memories(), st.booleans())
+@given(looks_that_end_in_a_failure(), memories(), st.booleans())
 @settings(max_examples=300)
 def test_a_path_that_failed_last_is_down_or_unknown_and_keeps_a_cause(
     seen: list[PathVerdict],
     memory: PathMemory,
     once: bool,  # noqa: FBT001
 ) -> None:
-    told = [one for one in seen if one.verdict is not Verdict.UNKNOWN]
-    assume(told and told[-1].verdict is Verdict.DOWN)
     said = settled(seen, memory, Scope(once=once))
     assert said.verdict in {Verdict.DOWN, Verdict.UNKNOWN}
     assert said.cause is not Cause.NONE
@@ -142,11 +149,10 @@ def test_down_rests_on_two_failures_a_minute_apart_with_nothing_good_between(
     assert all(one.verdict is Verdict.DOWN for one in before)
 
 
-@given(memories(), causes)
-def test_a_failure_of_long_ago_or_of_a_moment_ago_confirms_nothing(memory: PathMemory, cause: Cause) -> None:
-    assume(memory.failing is not None)
-    assert memory.failing is not None
-    trouble = memory.failing.trouble
+@given(memories(), troubles, causes)
+def test_a_failure_of_long_ago_or_of_a_moment_ago_confirms_nothing(
+    memory: PathMemory, trouble: Trouble, cause: Cause
+) -> None:
     for first, last in (
         (NOW - 2 * REMEMBERED_FOR, NOW - REMEMBERED_FOR - timedelta(seconds=1)),
         (NOW - APART + timedelta(seconds=1), NOW),
