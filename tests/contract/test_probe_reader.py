@@ -23,6 +23,8 @@ from .camera import CameraYard, FakeCamera, Fault, Scheme
 from .clip import FRAMES_PER_SECOND, HEIGHT, WIDTH, Clip
 from .relay import LATE
 
+# Seconds for what answers at once on a machine with nothing else to do.
+PATIENT = 15 + LATE
 # Letters that an address must not hold as they are, and those that could end an ffconcat line.
 PASSWORD = "p@ss/w#rd:?% '\\\n-mật"
 
@@ -42,17 +44,17 @@ def _login(camera: FakeCamera, password: str = "") -> Login:
 @pytest.mark.parametrize("scheme", [Scheme.BASIC, Scheme.DIGEST_MD5])
 def test_a_key_frame_is_decoded_whatever_the_password_holds(yard: CameraYard, scheme: Scheme) -> None:
     camera = yard.camera(user="probe", password="s3cret-p%40ss", scheme=scheme)
-    found = read(_login(camera), "a/b/c/sub", 15)
+    found = read(_login(camera), "a/b/c/sub", PATIENT)
     assert (found["codec"], found["width"], found["height"]) == ("h264", WIDTH, HEIGHT)
 
 
 def test_a_short_password_does_not_garble_what_was_read(yard: CameraYard) -> None:
-    assert read(_login(yard.camera(), "y"), "a/b/c/sub", 15)["codec"] == "h264"
+    assert read(_login(yard.camera(), "y"), "a/b/c/sub", PATIENT)["codec"] == "h264"
 
 
 def test_a_stream_whose_description_lacks_its_parameter_sets_is_decoded(clip: Clip) -> None:
     with CameraYard(_Bare(clip.sps, clip.pps, clip.frames)) as yard:
-        found = read(_login(yard.camera(), "x"), "a/b/c/sub", 15)
+        found = read(_login(yard.camera(), "x"), "a/b/c/sub", PATIENT)
     assert (found["codec"], found["width"], found["height"]) == ("h264", WIDTH, HEIGHT)
 
 
@@ -60,7 +62,7 @@ QUICK: LookToTake = {"seconds": 1.5, "most_s": 1.5, "keys": 0, "every": True}
 
 
 def test_a_look_goes_on_from_the_first_key_frame_and_measures_what_comes(yard: CameraYard) -> None:
-    found = read(_login(yard.camera(), "x"), "a/b/c/sub", 15, look=PictureLook(QUICK))
+    found = read(_login(yard.camera(), "x"), "a/b/c/sub", PATIENT, look=PictureLook(QUICK))
     picture = found["picture"]
     assert picture
     assert (found["codec"], found["width"], found["height"]) == ("h264", WIDTH, HEIGHT)
@@ -74,7 +76,7 @@ def test_a_look_goes_on_from_the_first_key_frame_and_measures_what_comes(yard: C
 def test_a_look_waits_for_as_many_key_frames_as_it_is_to_have_and_no_longer(yard: CameraYard) -> None:
     camera = yard.camera()
     found = read(
-        _login(camera, "x"), "a/b/c/sub", 15, look=PictureLook({**QUICK, "seconds": 0.2, "most_s": 9, "keys": 4})
+        _login(camera, "x"), "a/b/c/sub", PATIENT, look=PictureLook({**QUICK, "seconds": 0.2, "most_s": 9, "keys": 4})
     )
     picture = found["picture"]
     assert picture
@@ -85,13 +87,13 @@ def test_a_look_waits_for_as_many_key_frames_as_it_is_to_have_and_no_longer(yard
 def test_a_look_ends_with_the_time_that_was_left(yard: CameraYard) -> None:
     begun = time.monotonic()
     look = PictureLook({"seconds": 50, "most_s": 50, "keys": 0, "every": True}, until=begun + 4)
-    assert read(_login(yard.camera(), "x"), "a/b/c/sub", 15, look=look)["picture"]
+    assert read(_login(yard.camera(), "x"), "a/b/c/sub", PATIENT, look=look)["picture"]
     assert time.monotonic() - begun < 7 + LATE
 
 
 def test_a_stream_whose_size_comes_late_is_looked_at_all_the_same(clip: Clip) -> None:
     with CameraYard(_Bare(clip.sps, clip.pps, clip.frames[1:5] * 8 + clip.frames)) as yard:
-        found = read(_login(yard.camera(), "x"), "a/b/c/sub", 15, look=PictureLook(QUICK))
+        found = read(_login(yard.camera(), "x"), "a/b/c/sub", PATIENT, look=PictureLook(QUICK))
     assert (found["codec"], found["width"], found["height"]) == ("h264", WIDTH, HEIGHT)
     assert found["picture"]
 
@@ -107,7 +109,7 @@ def test_where_packets_cannot_be_copied_the_key_frame_is_decoded_alone(
         return {"error": "[framecrc @ 0x1] dimensions not set", "status": None, "timed_out": False}
 
     monkeypatch.setattr(rtsp_reader, "read_script", without_size)
-    found = read(_login(yard.camera(), "x"), "a/b/c/sub", 15, look=PictureLook(QUICK))
+    found = read(_login(yard.camera(), "x"), "a/b/c/sub", PATIENT, look=PictureLook(QUICK))
     assert (found["codec"], found["picture"]) == ("h264", None)
 
 
@@ -116,7 +118,7 @@ def test_a_camera_that_gives_no_picture_is_told_as_without_a_look(yard: CameraYa
     assert found["timed_out"]
     assert "picture" not in found
     assert (
-        read(_login(yard.camera(fault=Fault.NOT_FOUND), "x"), "a/b/c/sub", 9, look=PictureLook(QUICK))["status"] == 404
+        read(_login(yard.camera(fault=Fault.NOT_FOUND), "x"), "a/b/c/sub", PATIENT, look=PictureLook(QUICK))["status"] == 404
     )
 
 
@@ -130,7 +132,7 @@ def test_what_is_no_stream_is_looked_at_no_longer_than_it_is_read(yard: CameraYa
 
 
 def test_no_password_can_end_its_line_or_break_the_address() -> None:
-    script = Login("127.0.0.1", 8554, "centre-ioc", PASSWORD).script("a/b/c/sub", 15)
+    script = Login("127.0.0.1", 8554, "centre-ioc", PASSWORD).script("a/b/c/sub", PATIENT)
     lines = script.splitlines()
     assert lines[0] == "ffconcat version 1.0"
     assert re.fullmatch(r"file rtsp://centre-ioc:[A-Za-z0-9%._~-]+@127\.0\.0\.1:8554/a/b/c/sub", lines[1])
@@ -158,13 +160,13 @@ def test_the_password_is_never_in_an_argument(yard: CameraYard) -> None:
 
 def test_a_wrong_password_is_told_by_its_status_without_the_password(yard: CameraYard) -> None:
     camera = yard.camera(user="probe", password="right", scheme=Scheme.BASIC)
-    found = read(_login(camera, "wr0ng-secret"), "a/b/c/sub", 15)
+    found = read(_login(camera, "wr0ng-secret"), "a/b/c/sub", PATIENT)
     assert found["status"] == 401
     assert "wr0ng-secret" not in str(found)
 
 
 def test_a_stream_that_is_not_there_is_told_by_its_status(yard: CameraYard) -> None:
-    assert read(_login(yard.camera(fault=Fault.NOT_FOUND), "x"), "a/b/c/sub", 15)["status"] == 404
+    assert read(_login(yard.camera(fault=Fault.NOT_FOUND), "x"), "a/b/c/sub", PATIENT)["status"] == 404
 
 
 @pytest.mark.parametrize("fault", [Fault.SILENT, Fault.MUTE])
