@@ -112,9 +112,12 @@ def _relay_is_cut_off(case: Case) -> bool:
 
 
 def _silent(case: Case, peer: LivePeer) -> bool:
-    """Whether packets went out and nothing at all came back: a tunnel that went down a moment ago."""
+    """Whether packets went out and nothing at all came back: a tunnel that went down a moment ago.
+
+    Not where a rule was seen to drop what goes to the site's devices: what went out was the tunnel's own.
+    """
     outcomes = {case.relay.devices.get(d) for d in case.siblings}
-    return outcomes == {"timeout"} and peer.sent[1] > peer.sent[0] and not _cameras_blocked(case)
+    return outcomes == {"timeout"} and peer.sent[1] > peer.sent[0] and not _is_blocked(case)
 
 
 def port_check(case: Case) -> Check:
