@@ -24,10 +24,13 @@ def lab_modules(monkeypatch: pytest.MonkeyPatch) -> tuple[Any, Any]:
     return importlib.import_module("clips"), importlib.import_module("top_row")
 
 
+_SMALL = (176, 144)
+
+
 @cache
-def _units(clips: Any, tmp: Path, kind: str) -> list[bytes]:
+def _units(clips: Any, tmp: Path, kind: str, size: tuple[int, int] | None = None) -> list[bytes]:
     clips.CLIPS = tmp
-    clip = clips.Clip("7", clips.CAMERAS[7].graph, 2)
+    clip = clips.Clip("7", clips.CAMERAS[7].graph, 2, size=size)
     clips.prepare(clip, kind)
     found: list[bytes] = clips.access_units((tmp / f"7-{kind}.h264").read_bytes())
     return found
@@ -55,13 +58,15 @@ def _decoded(stream: bytes, width: int, height: int) -> tuple[list[bytes], str]:
     return [done.stdout[at : at + luma] for at in range(0, len(done.stdout), size)], done.stderr.decode()
 
 
-@pytest.mark.parametrize("kind", ["sub", "main"])
-def test_the_clock_is_decoded_as_it_was_written(lab_modules: tuple[Any, Any], tmp_path: Path, kind: str) -> None:
+@pytest.mark.parametrize(("kind", "size"), [("sub", None), ("main", None), ("main", _SMALL)])
+def test_the_clock_is_decoded_as_it_was_written(
+    lab_modules: tuple[Any, Any], tmp_path: Path, kind: str, size: tuple[int, int] | None
+) -> None:
     clips, top_row = lab_modules
-    width, height = clips.SIZES[kind]
-    units = _units(clips, tmp_path, kind)
+    width, height = size or clips.SIZES[kind]
+    units = _units(clips, tmp_path, kind, size)
     sps = next(nal for nal in top_row.nals(units[0]) if nal[0] & 31 == 7)
-    row = top_row.Row(top_row.Geometry.of(sps, width))
+    row = top_row.Row(top_row.Geometry.of(sps))
     texts = ["26054200", "26054201"]
     stream = b"".join(row.over(unit, texts[number // 10]) for number, unit in enumerate(units))
     pictures, complaints = _decoded(stream, width, height)
@@ -87,7 +92,7 @@ def test_a_picture_never_comes_twice(lab_modules: tuple[Any, Any], tmp_path: Pat
     clips, top_row = lab_modules
     key = _units(clips, tmp_path, "sub")[0]
     sps = next(nal for nal in top_row.nals(key) if nal[0] & 31 == 7)
-    row = top_row.Row(top_row.Geometry.of(sps, clips.SIZES["sub"][0]))
+    row = top_row.Row(top_row.Geometry.of(sps))
     assert len({row.over(key, f"{second:08}") for second in range(200)}) == 200
 
 
@@ -95,3 +100,13 @@ def test_the_modes_of_the_cameras_are_those_of_the_control() -> None:
     program = (LAB / "camera.py").read_text(encoding="utf-8")
     modes = program[program.index("MODES = {") : program.index("def access_units")]
     assert [picture for picture in Picture if f'"{picture.value}"' not in modes] == []
+
+
+def test_whatever_is_no_still_shows_no_picture_twice_in_a_look(lab_modules: tuple[Any, Any]) -> None:
+    clips, _ = lab_modules
+    longest_look_s = 60
+    assert [
+        clip.name
+        for clip in (*clips.CAMERAS, *clips.SCENES, *clips.OTHERS)
+        if not clip.clock and clip.seconds <= longest_look_s and clip.name != "loop"
+    ] == []

@@ -193,7 +193,7 @@ class Channel:
     def row(self, unit: bytes, clock: tuple[int, int]) -> Row:
         """What writes the clock over a key picture."""
         sps = next(nal for nal in nals(unit) if nal[0] & 31 == 7)
-        return Row(Geometry.of(sps, self.width), *clock)
+        return Row(Geometry.of(sps), *clock)
 
 
 def is_key(unit: bytes) -> bool:

@@ -88,8 +88,9 @@ SCENES = (
 )
 OTHERS = (
     Clip("loop", _mark(3), 3, clock=False),
-    Clip("small", _mark(5), clock=False, size=(176, 144)),
-    Clip("hevc", _mark(6), clock=False, codec="hevc"),
+    Clip("small", _mark(5), size=(176, 144)),
+    # The clock is written in H.264 alone. This one is so long that no look sees a picture twice.
+    Clip("hevc", _mark(6), 90, clock=False, codec="hevc"),
 )
 ALL = (*CAMERAS, *STILL, *SCENES, *OTHERS)
 
@@ -127,7 +128,7 @@ def prepare(clip: Clip, kind: str) -> None:
         return
     whole = encode(clip, kind, size, 0.1)
     sets = tuple(next(nal for nal in nals(whole) if nal[0] & 31 == number) for number in _SETS)
-    geometry = Geometry.of(sets[0], size[0])
+    geometry = Geometry.of(sets[0])
     shorter = encode(clip, kind, (size[0], size[1] - _ROW), clip.seconds)
     units = [below(unit, geometry, (sets[0], sets[1])) for unit in access_units(shorter)]
     target.write_bytes(b"".join(units))

@@ -106,14 +106,16 @@ class Geometry:
     width: int
 
     @classmethod
-    def of(cls, sps: bytes, width: int) -> Geometry:
+    def of(cls, sps: bytes) -> Geometry:
         """Read it from a sequence parameter set of the baseline profile."""
         reader = Reader(plain(sps)[4:])
         reader.ue()
         bits = reader.ue() + 4
         if reader.ue() != 2:
             raise ValueError("the clip's pictures are numbered in another way than expected")
-        return cls(bits, -(-width // _MB))
+        reader.ue()  # references
+        reader.u(1)  # no gaps in the numbers
+        return cls(bits, reader.ue() + 1)
 
 
 @dataclass(frozen=True)
