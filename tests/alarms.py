@@ -121,7 +121,8 @@ HASTE: Final = (
     ("group_wait: 2s", "group_wait: 1s"),
     # Not shorter: what hides others may be over some milliseconds before them, and no message may fall in between.
     ("group_interval: 10s", "group_interval: 5s"),
-    ("for: 30s", "for: 1s"),
+    ("keep_firing_for: 30s", "keep_firing_for: 6s"),
+    (" for: 30s", " for: 1s"),
 )
 """What makes tests short: the same files with shorter pauses."""
 

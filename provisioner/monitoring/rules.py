@@ -21,6 +21,9 @@ LEAST_UP: Final = 0.95
 _BACK: Final = "10m"
 """So long an alert of a watch stays as it was when the watch itself is gone, which is an alert of its own."""
 
+_KEPT: Final = "30s"
+"""So long what hides others stays after its end: its cameras come back one after the other, each no news of its own."""
+
 CRITICAL: Final = "critical"
 WARNING: Final = "warning"
 TICKET: Final = "ticket"
@@ -55,6 +58,7 @@ def _alert(
     texts: tuple[str, str, str],
     *,
     wait: str = "0s",
+    kept: str = "",
     labels: Document | None = None,
 ) -> Document:
     summary, description, action = texts
@@ -62,6 +66,7 @@ def _alert(
         "alert": name,
         "expr": expr,
         "for": wait,
+        **({"keep_firing_for": kept} if kept else {}),
         "labels": {"severity": severity, **(labels or {})},
         "annotations": {"summary": summary, "description": description, "action": action},
     }
@@ -94,6 +99,7 @@ def _watch_alerts() -> Iterator[Document]:
             "The relay does not answer, serves nothing, or reaches none of its sites.",
             f"Reach the relay by another way, then {look} host={{{{ $labels.host }}}}",
         ),
+        kept=_KEPT,
     )
     yield _alert(
         "ProvisionerSiteDown",
@@ -104,6 +110,7 @@ def _watch_alerts() -> Iterator[Document]:
             "The site's tunnel, line, gateway or network is broken; its cameras hang on it.",
             f"Call the site and its line's carrier, then {look} facility={{{{ $labels.facility }}}}",
         ),
+        kept=_KEPT,
     )
     yield _alert(
         "ProvisionerDeviceDown",
