@@ -18,6 +18,19 @@ PAGES = ("", "incidents", "facilities", "facilities/kcl-bg-002", "provinces/hai-
 ENGLISH, VIETNAMESE = ([f"{language}/{page}" for page in PAGES] for language in ("en", "vi"))
 
 
+# Texts that stand in so narrow a column that words are broken: they have more lines than words.
+SQUEEZED = """(() => {
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT), squeezed = [];
+  while (walker.nextNode()) {
+    const range = document.createRange(), text = walker.currentNode.textContent.trim();
+    range.selectNodeContents(walker.currentNode);
+    const tops = new Set([...range.getClientRects()].map(one => Math.round(one.top)));
+    if (text && text.length < 60 && tops.size > text.split(/\\s+/).length) squeezed.push(text);
+  }
+  return squeezed;
+})()"""
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with chromium() as one:
@@ -51,6 +64,7 @@ def test_a_page_fits_on_a_phone(browser: Browser, pages: Site) -> None:
         for address in (*ENGLISH, *VIETNAMESE):
             page.goto(f"{pages.address}/{address}")
             assert page.evaluate("document.documentElement.scrollWidth") <= 360, address
+            assert page.evaluate(SQUEEZED) == [], address
         assert violations(page) == []
 
 
