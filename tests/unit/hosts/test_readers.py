@@ -142,8 +142,8 @@ def test_the_confined_part_has_all_that_it_imports(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(sandbox, "confined", plainly)
     monkeypatch.setattr(sandbox, "refusal", str)
     answers: dict[int, ReadAnswer] = {}
-    until = time.monotonic() + 30
-    readers.read_all(LOGINS, TURNS, ReadTimes(2, 10, until), lambda number, read: answers.update({number: read}))
+    until = time.monotonic() + 120
+    readers.read_all(LOGINS, TURNS, ReadTimes(2, 60, until), lambda number, read: answers.update({number: read}))
     assert sorted(answers) == [0, 1, 2]
     # Nobody listens there.
     assert all("refused" in answer["error"] for answer in answers.values()), answers
