@@ -26,7 +26,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="scripts/demo", description="Show the whole on one machine, with the real commands."
     )
-    parser.add_argument("--keep", action="store_true", help="leave the lab running and say what to try next")
+    parser.add_argument("--keep", action="store_true", help="leave lab and pages running, say what to try next")
     keep: bool = parser.parse_args().keep
     # A shell's background jobs inherit an ignored SIGINT: here both mean "clean up and end".
     for number in (signal.SIGINT, signal.SIGTERM):

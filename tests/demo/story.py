@@ -305,7 +305,7 @@ def what_next(deployment: Deployment, lab: Lab, pages: PageServer | None) -> lis
         f'"${{EDITOR:-nano}}" {shlex.quote(str(deployment.facility_file(EDITED.gateway.facility)))}',
         "provisioner plan",
         "provisioner apply",
-        f"{inside} {facility.name} systemctl stop camera@{device.id}  # then: provisioner verify",
+        f"{inside} {facility.name} systemctl stop camera@{device.id}  # then: verify, and see the pages change",
         f"{inside} {facility.name} systemctl start camera@{device.id}",
         f"{inside} {MANAGED_HOSTS[0]} nft list table inet provisioner",
         f"{inside} {MANAGED_HOSTS[0]} wg show",
