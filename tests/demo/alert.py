@@ -31,7 +31,7 @@ def not_shown(packages: Collection[str]) -> str:
     if not packages:
         return ""
     names = " ".join(sorted(packages))
-    return f"no alert is shown: this machine lacks {names}. apt-get install -y --no-install-recommends {names}"
+    return f"no alert is shown: this machine lacks {names}; as root: apt-get install -y --no-install-recommends {names}"
 
 
 def in_words(alert: Mapping[str, Any]) -> list[str]:

@@ -202,7 +202,9 @@ class Story:
         )
 
     def _fault(self) -> None:
-        self._screen.part("A camera is unplugged, an alert comes; it is plugged in, and the alert goes")
+        self.left_out = not_shown(lacking())
+        whole = "A camera is unplugged, an alert comes; it is plugged in, and the alert goes"
+        self._screen.part("A camera is unplugged, and plugged in again" if self.left_out else whole)
         camera = self._lab.camera(UNPLUGGED.id)
         with self._alerts() as scene:
             self._screen.say(
@@ -226,7 +228,6 @@ class Story:
     @contextmanager
     def _alerts(self) -> Iterator[AlertScene | None]:
         """What tells of alerts until the end of the block; nothing where the programs for it are not here."""
-        self.left_out = not_shown(lacking())
         if self.left_out:
             self._screen.say(f"Left out: {self.left_out}")
             yield None
