@@ -13,8 +13,8 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -23,6 +23,7 @@ from typing import Any, Final
 from provisioner.monitoring.kit import kit
 from provisioner.monitoring.routes import EVERYTHING
 from provisioner.monitoring.scrape import ScrapePlaces
+from tests.processes import beside
 
 PACKAGES: Final = {
     "prometheus": "prometheus",
@@ -31,6 +32,11 @@ PACKAGES: Final = {
     "amtool": "prometheus-alertmanager",
 }
 PATIENCE_S: Final = 60.0
+
+
+def lacking() -> set[str]:
+    """The packages of which a program that is to run is not here."""
+    return {PACKAGES[name] for name in ("prometheus", "prometheus-alertmanager") if shutil.which(name) is None}
 
 
 def program(name: str) -> str:
@@ -127,6 +133,10 @@ HASTE: Final = (
 """What makes tests short: the same files with shorter pauses."""
 
 
+Write = Callable[[ScrapePlaces, Mapping[str, str]], None]
+"""Writes the files: where Prometheus finds what, and by carrier where its alerts go."""
+
+
 @contextmanager
 def alarms(
     folder: Path, watch: int, *, node: int = 1, carriers: tuple[str, ...] = (), haste: bool = True
@@ -140,16 +150,28 @@ def alarms(
         carriers: which of them have a receiver of their own.
         haste: whether pauses are shortened.
     """
+
+    def write(places: ScrapePlaces, addresses: Mapping[str, str]) -> None:
+        for name, text in kit(places, addresses).items():
+            for before, after in HASTE if haste else ():
+                text = text.replace(before, after)  # noqa: PLW2901
+            (folder / name).write_text(text, encoding="utf-8")
+
+    with alarms_by(write, folder, watch, node=node, carriers=carriers) as heard:
+        yield heard
+
+
+@contextmanager
+def alarms_by(
+    write: Write, folder: Path, watch: int, *, node: int = 1, carriers: tuple[str, ...] = ()
+) -> Iterator[Alarms]:
+    """Run both programs by the files that somebody writes into a folder, until the end of the block."""
     own, other = free_port(), free_port()
     heard = Alarms(f"http://127.0.0.1:{own}", f"http://127.0.0.1:{other}")
     with ExitStack() as stack:
         sink = stack.enter_context(_sink(heard))
         addresses = {name: f"http://127.0.0.1:{sink}/{name or 'all'}" for name in (EVERYTHING, *carriers)}
-        places = ScrapePlaces(f"127.0.0.1:{watch}", f"127.0.0.1:{node}", f"127.0.0.1:{other}")
-        for name, text in kit(places, addresses).items():
-            for before, after in HASTE if haste else ():
-                text = text.replace(before, after)  # noqa: PLW2901
-            (folder / name).write_text(text, encoding="utf-8")
+        write(ScrapePlaces(f"127.0.0.1:{watch}", f"127.0.0.1:{node}", f"127.0.0.1:{other}"), addresses)
         words = [f"--config.file={folder}/alertmanager.yml", f"--storage.path={folder}/alertmanager"]
         words += [f"--web.listen-address=127.0.0.1:{other}", "--cluster.listen-address=", "--log.level=warn"]
         stack.enter_context(_running("prometheus-alertmanager", words, folder))
@@ -168,19 +190,8 @@ def _is_ready(url: str) -> bool:
         return False
 
 
-@contextmanager
-def _running(name: str, words: list[str], folder: Path) -> Iterator[None]:
-    with (folder / f"{name}.log").open("wb") as log:
-        process = subprocess.Popen([program(name), *words], cwd=folder, stdout=log, stderr=log)
-        try:
-            yield
-        finally:
-            process.terminate()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+def _running(name: str, words: list[str], folder: Path) -> AbstractContextManager[subprocess.Popen[bytes]]:
+    return beside([program(name), *words], folder / f"{name}.log")
 
 
 @contextmanager

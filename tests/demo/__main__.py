@@ -26,7 +26,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="scripts/demo", description="Show the whole on one machine, with the real commands."
     )
-    parser.add_argument("--keep", action="store_true", help="leave the lab running and say what to try next")
+    parser.add_argument("--keep", action="store_true", help="leave lab and pages running, say what to try next")
     keep: bool = parser.parse_args().keep
     # A shell's background jobs inherit an ignored SIGINT: here both mean "clean up and end".
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -49,7 +49,14 @@ def main() -> int:
 
 
 def _as_interrupt(_signal: int, _frame: FrameType | None) -> None:
+    # The first one is enough: another would end what cleans up.
+    _ignore_signals()
     raise KeyboardInterrupt
+
+
+def _ignore_signals() -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _demo(screen: Screen, *, keep: bool) -> None:
@@ -60,18 +67,19 @@ def _demo(screen: Screen, *, keep: bool) -> None:
         gateways with cameras behind them. The first time an image has to be made, which takes minutes."""
     )
     lab = Lab.start(keep=keep)
+    story = Story(lab, engine, screen, keep=keep)
     kept = False
     try:
         line(f"lab {lab.run} is up after {screen.seconds:.0f} s")
-        story = Story(lab, engine, screen)
         story.tell()
         kept = keep
-        _tell_end(screen, engine)
+        _tell_end(screen, engine, story)
         if keep:
             _tell_next(story, lab)
     finally:
         if not kept:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            _ignore_signals()
+            story.end_pages()
             lab.stop()
 
 
@@ -82,19 +90,23 @@ def _tell_engine(engine: Engine) -> None:
         line("  With the real one: MEDIAMTX_BIN=/path/to/mediamtx scripts/demo")
 
 
-def _tell_end(screen: Screen, engine: Engine) -> None:
+def _tell_end(screen: Screen, engine: Engine, story: Story) -> None:
     line()
     line(f"engine: {engine.name}")
     line(f"verdicts as a page: {OUT / 'verify.html'}")
     line(f"with the camera unplugged: {OUT / 'unplugged.html'}")
-    line(f"demo: all as it should be, {screen.seconds:.0f} s in total")
+    line(story.where_pages_are())
+    if story.left_out:
+        line(f"left out: {story.left_out}")
+    shown = "all that was shown is" if story.left_out else "all"
+    line(f"demo: {shown} as it should be, {screen.seconds:.0f} s in total")
 
 
 def _tell_next(story: Story, lab: Lab) -> None:
     line()
-    line(f"The lab {lab.run} stays. To go on:")
+    line(f"The lab {lab.run} stays, and so do its pages. To go on:")
     line()
-    for text in what_next(story.deployment, lab):
+    for text in what_next(story.deployment, lab, story.pages):
         line(f"  {text}")
 
 

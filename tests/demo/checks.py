@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from subprocess import CompletedProcess
 from typing import Any, Final
 
@@ -63,3 +63,19 @@ def names_only(report: str, camera: str, cause: str, paths: int) -> None:
         raise DemoError(f"verify should name the camera {camera} with the cause: {cause}")
     if "incidents: 1\n" not in report or f"{paths - 2} of {paths} paths are up: 2 down\n" not in report:
         raise DemoError(f"verify should find nothing else wrong than the two paths of {camera}")
+
+
+def one_alert(alerts: Sequence[Mapping[str, Any]], name: str, what: str) -> None:
+    """Insist that one alert is shown, of this name and this thing."""
+    found = [(one["labels"]["alertname"], one["labels"].get("object", "")) for one in alerts]
+    if found != [(name, what)]:
+        listed = ", ".join(" ".join(one) for one in found)
+        raise DemoError(f"there should be one alert, {name} of {what}, and not: {listed}")
+
+
+def pages_say_all_is_well(incidents: Collection[str], facility: Collection[str], camera: str) -> None:
+    """Insist that the page of incidents has none, and that a facility's page has a camera, up."""
+    if "No incident." not in incidents:
+        raise DemoError("the page of incidents should have none: all was repaired")
+    if not any(re.match(rf"up {re.escape(camera)}\b", text) for text in facility):
+        raise DemoError(f"the facility's page should say that {camera} is up")

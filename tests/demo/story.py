@@ -1,4 +1,4 @@
-"""The story: from an inventory to pictures at the monitoring centre, a safe change, a fault, its repair."""
+"""The story: from an inventory to pictures at the centre, a safe change, a fault, its alert and repair, the pages."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ import os
 import shlex
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from tests.alarms import lacking
 from tests.lab.deployment import NEW_HOSTS, Deployment
 from tests.lab.engine import Engine
 from tests.lab.held_readers import LONGEST_GAP, Held, HeldReaders
@@ -17,7 +20,9 @@ from tests.lab.lab import Lab
 from tests.lab.topology import CENTRE, FRAME_RATE, GATEWAYS, MANAGED_HOSTS, PLACES, StreamKind, place
 
 from . import checks
+from .alert import AlertScene, alert_scene, not_shown
 from .errors import DemoError
+from .pages import PageServer, of_camera
 from .screen import Screen, line
 
 ROOT: Final = Path(__file__).parents[2]
@@ -50,10 +55,19 @@ class ShownDeployment(Deployment):
 
 
 class Story:
-    """Tells it on a fresh lab."""
+    """Tells it on a fresh lab.
 
-    def __init__(self, lab: Lab, engine: Engine, screen: Screen) -> None:
-        """Take a lab that has just booted."""
+    Attributes:
+        deployment: the commands and what they work on.
+        left_out: why a part was not shown, in a sentence; empty where all was.
+        pages: the server of the pages, once there is one.
+    """
+
+    def __init__(self, lab: Lab, engine: Engine, screen: Screen, *, keep: bool) -> None:
+        """Take a lab that has just booted; `keep` says whether its pages stay when all is told."""
+        self.left_out = ""
+        self.pages: PageServer | None = None
+        self._keep = keep
         self._lab = lab
         self._screen = screen
         self.deployment = ShownDeployment(lab, engine, screen)
@@ -65,11 +79,28 @@ class Story:
         Raises:
             DemoError: something came out otherwise than it should.
         """
-        self._inventory()
-        self._keys_and_sites()
-        self._first_apply()
-        self._small_change()
-        self._fault()
+        parts = (
+            *(self._inventory, self._keys_and_sites, self._first_apply),
+            *(self._small_change, self._fault, self._pages),
+        )
+        try:
+            for part in parts:
+                part()
+        except AssertionError as error:
+            # What the tests' own pieces insist on.
+            raise DemoError(str(error)) from None
+
+    def where_pages_are(self) -> str:
+        """Whether the pages can be opened, and where or how; for when all is told."""
+        address = self.pages.address if self.pages else ""
+        if self._keep:
+            return f"the pages are open at {address}"
+        return f"the pages were at {address} and have ended; to open them yourself: scripts/demo --keep"
+
+    def end_pages(self) -> None:
+        """End the server of the pages, where there is one."""
+        if self.pages is not None:
+            self.pages.end()
 
     # --- parts ------------------------------------------------------------------------------------
 
@@ -171,19 +202,60 @@ class Story:
         )
 
     def _fault(self) -> None:
-        self._screen.part("A camera is unplugged, and plugged in again")
+        self.left_out = not_shown(lacking())
+        whole = "A camera is unplugged, an alert comes; it is plugged in, and the alert goes"
+        self._screen.part("A camera is unplugged, and plugged in again" if self.left_out else whole)
         camera = self._lab.camera(UNPLUGGED.id)
-        self._screen.say(f"Somebody pulls the network cable of {UNPLUGGED.camera.id} in {UNPLUGGED.gateway.facility}.")
-        camera.unplug()
-        done = self.deployment.run("verify", "--once", "--html", _shown_path("unplugged.html"), check=False)
-        if done.returncode != 1:
-            raise DemoError(f"verify ended with {done.returncode}; with a camera unplugged it should end with 1")
-        checks.names_only(done.stdout, UNPLUGGED.id, "camera unplugged", PATHS)
+        with self._alerts() as scene:
+            self._screen.say(
+                f"Somebody pulls the network cable of {UNPLUGGED.camera.id} in {UNPLUGGED.gateway.facility}."
+            )
+            pulled = time.monotonic()
+            camera.unplug()
+            done = self.deployment.run("verify", "--once", "--html", _shown_path("unplugged.html"), check=False)
+            if done.returncode != 1:
+                raise DemoError(f"verify ended with {done.returncode}; with a camera unplugged it should end with 1")
+            checks.names_only(done.stdout, UNPLUGGED.id, "camera unplugged", PATHS)
+            self._screen.say("Checked: verify ends with 1 and names the facility, the camera and the cause.")
+            if scene:
+                scene.tell_that_it_came(pulled)
+            self._screen.say("The cable is put back.")
+            camera.plug()
+            tell_its_end = scene.look_for_its_end() if scene else lambda: None
+            self._wait_until_up()
+            tell_its_end()
+
+    @contextmanager
+    def _alerts(self) -> Iterator[AlertScene | None]:
+        """What tells of alerts until the end of the block; nothing where the programs for it are not here."""
+        if self.left_out:
+            self._screen.say(f"Left out: {self.left_out}")
+            yield None
+            return
+        with alert_scene(self.deployment, self._screen, UNPLUGGED.id) as scene:
+            yield scene
+
+    def _pages(self) -> None:
+        self._screen.part("The pages where people look")
+        self._screen.say("Who does not type looks here: read-only pages of what the verifications recorded.")
+        self._screen.command("provisioner serve --port 0 &")
+        self.pages = PageServer.start(self.deployment, self._lab.directory / "pages.log", outlives=self._keep)
+        self.pages.wait()
+        self._screen.output(self.pages.printed)
+        front = self.pages.read("")
+        incidents = self.pages.read(front.link("/incidents"))
+        facilities = self.pages.read(front.link("/facilities"))
+        facility = self.pages.read(facilities.link(f"/facilities/{UNPLUGGED.gateway.facility}"))
+        for page, shown in ((incidents, incidents.lines), (facility, of_camera(facility.lines, UNPLUGGED.camera.id))):
+            line()
+            line(page.address)
+            self._screen.output("\n".join(f"  {text}" for text in shown))
+        checks.pages_say_all_is_well(incidents.lines, facility.lines, UNPLUGGED.camera.id)
         self._screen.say(
-            "Checked: verify ends with 1 and names the facility, the camera and the cause. The cable is put back."
+            f"Checked: no incident is left, and the page of {UNPLUGGED.gateway.facility} has {UNPLUGGED.camera.id}."
         )
-        camera.plug()
-        self._wait_until_up()
+        if not self._keep:
+            self.pages.end()
 
     def _wait_until_up(self) -> None:
         for _ in range(_REPAIR_ATTEMPTS):
@@ -214,8 +286,8 @@ def _shown_path(name: str) -> str:
     return os.path.relpath(OUT / name)
 
 
-def what_next(deployment: Deployment, lab: Lab) -> list[str]:
-    """The lines that say what to do with a lab that was kept."""
+def what_next(deployment: Deployment, lab: Lab, pages: PageServer | None) -> list[str]:
+    """The lines that say what to do with a lab that was kept, and with its pages."""
     python = ROOT / ".venv/bin/python"
     names = (
         *("PROVISIONER_ARTEFACTS", "PROVISIONER_INVENTORY", "ANSIBLE_VAULT_PASSWORD_FILE"),
@@ -223,7 +295,10 @@ def what_next(deployment: Deployment, lab: Lab) -> list[str]:
     )
     inside = f"{python} -m tests.lab exec --run {lab.run}"
     facility, device = UNPLUGGED.gateway, UNPLUGGED.device
+    opened = [f"xdg-open {pages.address}  # or any browser on this machine"] if pages else []
+    ended = [f"kill {pages.process.pid}  # ends the pages"] if pages else []
     return [
+        *opened,
         f"cd {shlex.quote(str(ROOT))}",
         f'export PATH={shlex.quote(str(ROOT / ".venv/bin"))}:"$PATH"',
         *(f"export {name}={shlex.quote(deployment.environment[name])}" for name in names),
@@ -231,9 +306,10 @@ def what_next(deployment: Deployment, lab: Lab) -> list[str]:
         f'"${{EDITOR:-nano}}" {shlex.quote(str(deployment.facility_file(EDITED.gateway.facility)))}',
         "provisioner plan",
         "provisioner apply",
-        f"{inside} {facility.name} systemctl stop camera@{device.id}  # then: provisioner verify",
+        f"{inside} {facility.name} systemctl stop camera@{device.id}  # then: verify, and see the pages change",
         f"{inside} {facility.name} systemctl start camera@{device.id}",
         f"{inside} {MANAGED_HOSTS[0]} nft list table inet provisioner",
         f"{inside} {MANAGED_HOSTS[0]} wg show",
+        *ended,
         f"{python} -m tests.lab down --run {lab.run}  # removes the lab",
     ]

@@ -9,7 +9,9 @@ import pytest
 from tests.lab.held_readers import LONGEST_GAP, Held
 
 from . import checks
+from .alert import in_words, not_shown
 from .errors import DemoError
+from .pages import PageParser, of_camera
 from .screen import shortened
 
 RELAY = "relay-1"
@@ -106,3 +108,68 @@ def test_a_long_output_is_shown_by_its_beginning_and_end() -> None:
     lines = shortened(text, 10)
     assert lines == ["0", "1", "2", "3", "4", "5", "… 91 more lines …", "97", "98", "99"]
     assert shortened("a\nb\n", 10) == ["a", "b"]
+
+
+ALERT: dict[str, Any] = {
+    "labels": {
+        "alertname": "ProvisionerDeviceDown",
+        "scope": "device",
+        "severity": "warning",
+        "object": "kcl-1/cam-02",
+        "facility": "kcl-1",
+        "carrier": "viettel",
+        "host": "edge-1",
+        "layer": "camera",
+    },
+    "annotations": {"summary": "kcl-1/cam-02: camera unplugged, 1 path", "action": "See its power"},
+}
+
+
+def test_an_alert_is_told_by_its_name_and_its_labels_in_words() -> None:
+    assert in_words(ALERT) == [
+        "alert ProvisionerDeviceDown: kcl-1/cam-02: camera unplugged, 1 path",
+        "  severity warning; how far it reaches: one device; what is broken: kcl-1/cam-02",
+        "  facility kcl-1; carrier viettel; relay edge-1",
+        "  what to do: See its power",
+    ]
+
+
+def test_one_alert_of_the_camera_passes_and_anything_else_fails() -> None:
+    checks.one_alert([ALERT], "ProvisionerDeviceDown", "kcl-1/cam-02")
+    other = {"labels": {"alertname": "ProvisionerPathDown", "object": "kcl-1/cam-02"}}
+    for alerts in ([], [other], [ALERT, other], [ALERT, ALERT]):
+        with pytest.raises(DemoError, match="one alert"):
+            checks.one_alert(alerts, "ProvisionerDeviceDown", "kcl-1/cam-02")
+
+
+def test_where_a_program_is_lacking_the_demo_says_which_and_what_to_install() -> None:
+    assert not not_shown(())
+    said = not_shown({"prometheus-alertmanager", "prometheus"})
+    assert said.startswith("no alert is shown: this machine lacks prometheus prometheus-alertmanager")
+    assert said.endswith("apt-get install -y --no-install-recommends prometheus prometheus-alertmanager")
+
+
+PAGE = """<body><a href="../en/incidents">Incidents</a><p>above</p><main><h1>One <span>kcl-1</span></h1>
+<form><p>asked</p></form><ol><li><span class="badge">up</span> <b>cam-02</b>
+<span role="img" aria-label="levels 0 to 6"><i>0</i><i>1</i></span><input name="x">
+<i aria-hidden="true">hidden</i></li></ol>
+<p>No incident.</p><dl><dt>Carrier</dt><dd>Viettel</dd></dl></main><p>below</p></body>"""
+
+
+def test_a_page_is_read_as_it_is_read_aloud() -> None:
+    page = PageParser(PAGE)
+    assert page.lines == ["One kcl-1", "up cam-02 levels 0 to 6", "No incident.", "Carrier: Viettel"]
+    assert page.links == ["../en/incidents"]
+
+
+def test_of_a_facility_the_top_is_shown_and_the_camera_that_the_story_is_of() -> None:
+    page = ["One kcl-1", "up 3 of 3", "up cam-01 main", "of the first", "up cam-02 main", "of it", "up cam-03", "no"]
+    assert of_camera(page, "cam-02") == ["One kcl-1", "up 3 of 3", "up cam-02 main", "of it"]
+
+
+def test_pages_that_say_that_all_is_well_pass_and_others_fail() -> None:
+    checks.pages_say_all_is_well(["No incident."], ["up cam-02 gate"], "cam-02")
+    with pytest.raises(DemoError, match="incidents"):
+        checks.pages_say_all_is_well(["1 incident"], ["up cam-02 gate"], "cam-02")
+    with pytest.raises(DemoError, match="cam-02 is up"):
+        checks.pages_say_all_is_well(["No incident."], ["down cam-02 gate", "up cam-021"], "cam-02")

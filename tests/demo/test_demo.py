@@ -7,10 +7,13 @@ import re
 import signal
 import subprocess
 import sys
+import urllib.request
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from tests.alarms import wait_for
 from tests.lab.docker_cli import RUN_LABEL, listed
 from tests.lab.owner import Owner
 from tests.lab.patience import stretched
@@ -20,13 +23,25 @@ pytestmark = pytest.mark.lab
 
 ROOT = Path(__file__).parents[2]
 DEMO = [sys.executable, "-m", "tests.demo"]
-SECONDS = 400
+SECONDS = 500
 
 
 def assert_nothing_is_left_of(run: str) -> None:
     for kind in ("container", "network"):
         assert listed(kind, f"{RUN_LABEL}={run}") == []
     assert run not in {record.run for record in recorded()}
+    assert processes_of(run) == []
+
+
+def processes_of(run: str) -> list[str]:
+    """The processes of this machine that a run's folder is named to, by their arguments or their environment."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        # A process that ends at this moment is none.
+        with suppress(OSError):
+            if run.encode() in (folder / "cmdline").read_bytes() + (folder / "environ").read_bytes():
+                found.append((folder / "cmdline").read_text(encoding="utf-8", errors="replace").replace("\0", " "))
+    return found
 
 
 def test_the_story_is_told_to_its_end_and_nothing_is_left() -> None:
@@ -39,17 +54,73 @@ def test_the_story_is_told_to_its_end_and_nothing_is_left() -> None:
     assert shown[7:10] == ["validate", "sign-off", "plan"]
     pages = [ROOT / "out/demo" / name for name in ("verify.html", "unplugged.html")]
     assert all("<html" in page.read_text(encoding="utf-8") for page in pages)
+    assert_an_alert_came_and_went(done.stdout)
+    address = assert_pages_were_read(done.stdout)
+    assert f"the pages were at {address} and have ended; to open them yourself: scripts/demo --keep\n" in done.stdout
     assert_nothing_is_left_of(run_of(done.stdout))
 
 
-@pytest.mark.parametrize("kind", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.soak)])
-def test_an_interrupted_demo_removes_its_lab(kind: signal.Signals) -> None:
+def assert_an_alert_came_and_went(output: str) -> None:
+    told = (
+        r"^\$ provisioner watch --listen \d+ --every 5 &$",
+        r"^\$ provisioner monitoring \S+ --webhook ",
+        r"^the Alertmanager has it \d+ s after the cable was pulled:$",
+        r"^alert ProvisionerDeviceDown: kcl-bg-001/cam-02: camera unplugged, 1 path$",
+        r"^the alert was gone \d+ s after the cable was put back$",
+    )
+    found = [re.search(one, output, re.MULTILINE) for one in told]
+    assert all(found), [one for one, match in zip(told, found, strict=True) if match is None]
+    places = [match.start() for match in found if match]
+    assert places == sorted(places)
+
+
+def assert_pages_were_read(output: str) -> str:
+    """The address of the first page."""
+    served = re.search(r"^serving 4 facilities at (http://127\.0\.0\.1:\d+/) ", output, re.MULTILINE)
+    assert served
+    for page in ("en/incidents", "en/facilities/kcl-bg-001"):
+        assert re.search(rf"^{re.escape(served[1] + page)}$", output, re.MULTILINE)
+    assert re.search(r"^  No incident\.$", output, re.MULTILINE)
+    assert re.search(r"^  up cam-02\b", output, re.MULTILINE)
+    return served[1]
+
+
+@pytest.mark.soak
+def test_pages_that_are_kept_stay_open_until_what_is_printed_ends_them() -> None:
+    demo = [*DEMO, "--keep"]
+    done = subprocess.run(demo, cwd=ROOT, capture_output=True, text=True, timeout=stretched(SECONDS), check=False)
+    run = run_of(done.stdout)
+    try:
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr
+        address = assert_pages_were_read(done.stdout)
+        assert f"the pages are open at {address}\n" in done.stdout
+        with urllib.request.urlopen(f"{address}en/incidents", timeout=stretched(10)) as page:  # noqa: S310 (loopback)
+            assert "No incident." in page.read().decode()
+    finally:
+        for words in (r"kill \d+", rf"\S+ -m tests\.lab down --run {run}"):
+            printed = re.search(rf"^  ({words})  # ", done.stdout, re.MULTILINE)
+            assert printed, done.stdout[-3000:]
+            subprocess.run(printed[1].split(), cwd=ROOT, timeout=stretched(120), check=True)
+    wait_for(lambda: not processes_of(run), "the pages have ended", stretched(10))
+    assert_nothing_is_left_of(run)
+
+
+@pytest.mark.parametrize(
+    ("kind", "at"),
+    [
+        (signal.SIGINT, "lab "),
+        pytest.param(signal.SIGTERM, "Somebody pulls the network cable", marks=pytest.mark.soak),
+        pytest.param(signal.SIGINT, "serving ", marks=pytest.mark.soak),
+    ],
+    ids=["booted", "while alerts are waited for", "while pages are served"],
+)
+def test_an_interrupted_demo_leaves_neither_its_lab_nor_a_process(kind: signal.Signals, at: str) -> None:
     seen = ""
     with subprocess.Popen(DEMO, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as demo:
         assert demo.stdout is not None
         for line in demo.stdout:
             seen += line
-            if line.startswith("lab "):
+            if line.startswith(at):
                 break
         demo.send_signal(kind)
         _, errors = demo.communicate(timeout=stretched(90))

@@ -2,72 +2,21 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
-from tests.alarms import Alarms, Notice, alarms, free_port, wait_for
+from tests.alarms import Alarms, Notice, alarms, wait_for
 
 from .deployment import Deployment
 from .patience import stretched
+from .watching import watching
 
 pytestmark = [pytest.mark.lab, pytest.mark.destructive, pytest.mark.soak]
 
 MOST_S = 90
 """From a cable that is pulled to one message: what the page promises."""
-
-
-@dataclass(frozen=True)
-class RunningWatch:
-    """`provisioner watch`, and what it serves."""
-
-    process: subprocess.Popen[bytes]
-    port: int
-
-    def paths(self, state: str) -> float:
-        """How many paths are in a state."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=10) as answer:
-            families = text_string_to_metric_families(answer.read().decode())
-            samples = [sample for family in families for sample in family.samples]
-        named = [one for one in samples if one.name == "provisioner_watch_paths" and one.labels["state"] == state]
-        return sum(one.value for one in named)
-
-    def ansibles(self) -> int:
-        """How many processes of it are an Ansible that was started, not one of its workers."""
-        words = ["pgrep", "-f", "-c", f"ansible-playbook.*provisioner-{self.process.pid}-"]
-        return int(subprocess.run(words, capture_output=True, text=True, check=False).stdout)
-
-
-@contextmanager
-def watching(deployment: Deployment, folder: Path) -> Iterator[RunningWatch]:
-    port = free_port()
-    program = Path(sys.executable).with_name("provisioner")
-    with (folder / "watch.out").open("wb") as out, (folder / "watch.err").open("wb") as err:
-        process = subprocess.Popen(
-            [program, "watch", "--listen", str(port)],
-            env=deployment.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=err,
-        )
-        one = RunningWatch(process, port)
-        try:
-            wait_for(lambda: b"watching" in (folder / "watch.err").read_bytes(), "the watch", stretched(60))
-            yield one
-            process.terminate()
-            assert process.wait(stretched(60)) == 0
-        finally:
-            process.kill()
-            process.wait()
-            deployment.transcript.append((folder / "watch.out").read_text() + (folder / "watch.err").read_text())
 
 
 def message_after(heard: Alarms, begun: float, known: int) -> Notice:
