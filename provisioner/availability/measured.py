@@ -118,6 +118,11 @@ class Measured:
         return (self.up + self.degraded) / counted if counted else None
 
     @property
+    def maintenance_share(self) -> float:
+        """The share of all of the time that was announced for maintenance."""
+        return self.maintenance / self.total if self.total else 0.0
+
+    @property
     def unmeasured_share(self) -> float:
         """The share of all of the time of which nobody knows."""
         return self.unmeasured / self.total if self.total else 0.0

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import click
 
-from provisioner.availability.measured import Span
 from provisioner.availability.shares import GroupedBy, missed
-from provisioner.base.counted import counted
-from provisioner.base.errors import UsageError
+from provisioner.cli.availability_options import from_option, span_of, until_option, warn_of_damage
 from provisioner.cli.context import Invocation, now
 from provisioner.cli.limit import limit_option
 from provisioner.cli.moment import MomentWord
@@ -19,7 +17,6 @@ from provisioner.desired.limit import parse_limits
 from provisioner.report.availability import availability_document, availability_lines
 from provisioner.runs.availability import AvailabilityAsked, AvailabilityReport, availability_of
 
-_WEEK = timedelta(days=7)
 _ROWS = 40
 _MISSED = 1
 
@@ -32,8 +29,8 @@ _MISSED = 1
     show_default=True,
     help="What a row is about.",
 )
-@click.option("--from", "begin", type=MomentWord(), metavar="DAY", help="From when on; a week before the end.")
-@click.option("--until", type=MomentWord(), metavar="DAY", help="The first moment that is not in it; now.")
+@from_option
+@until_option
 @click.option("--as-of", type=MomentWord(), metavar="MOMENT", help="By what was known at that moment; now.")
 @click.option("--against-before", is_flag=True, help="Beside the span of the same length just before.")
 @click.option("--rows", type=click.IntRange(min=1), default=_ROWS, show_default=True, help="Show so many, worst first.")
@@ -61,7 +58,7 @@ def availability(
     """
     moment = as_of or now()
     asked = AvailabilityAsked(
-        _span(begin, until, moment), moment, GroupedBy(by), parse_limits(limits), before=against_before
+        span_of(begin, until, moment), moment, GroupedBy(by), parse_limits(limits), before=against_before
     )
     report = availability_of(invocation.inventory, invocation.env, asked)
     _warn(invocation, report)
@@ -83,28 +80,12 @@ def availability(
     return _MISSED if missed(report.rows) or missed([report.total]) else 0
 
 
-def _span(begin: datetime | None, until: datetime | None, as_of: datetime) -> Span:
-    """The span that is asked for: what comes after a moment, nobody knew at it.
-
-    Raises:
-        UsageError: it ends before it begins.
-    """
-    end = min(until or as_of, as_of)
-    first = begin or end - _WEEK
-    if first >= end:
-        raise UsageError("that time ends before it begins", hint="--from is earlier than --until, and than --as-of")
-    return Span(first, end)
-
-
 def _warn(invocation: Invocation, report: AvailabilityReport) -> None:
     if not report.rows:
         message = f"no verdict of that time is kept in {report.place.shown}"
         hint = "verify records what it saw; PROVISIONER_STATE names the place of those of another machine"
         print_warning(message, hint, color=invocation.color)
-    if report.damaged:
-        named = ", ".join(report.damaged[:5])
-        message = f"{counted(len(report.damaged), 'record')} cannot be read, and counts as not measured: {named}"
-        print_warning(message, "see all that is wrong: provisioner history verify", color=invocation.color)
+    warn_of_damage(invocation, report.damaged)
     for name in report.unknown:
         message = f"policy.availability names {name}, of which no verdict of that time is kept"
         print_warning(message, "see that it is written as in its file", color=invocation.color)

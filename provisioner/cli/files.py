@@ -57,6 +57,16 @@ def _make(folder: Path) -> None:
         folder.mkdir(mode=0o700)
 
 
+def refuse_unread_metrics(path: Path | None) -> None:
+    """Refuse a file of metrics that no exporter would read.
+
+    Raises:
+        UsageError: it does not end in `.prom`.
+    """
+    if path is not None and path.suffix != ".prom":
+        raise UsageError(f"{path}: an exporter reads files that end in .prom", hint=f"name it {path.stem}.prom")
+
+
 def write_report(path: Path, content: bytes, *, force: bool) -> None:
     """Write a report for people with mode 0600: which places hold people in quarantine is not for everybody.
 

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import click
 
-from provisioner.base.atomic_file import replace_file
-from provisioner.base.errors import UsageError
+from provisioner.base.errors import ReportError, UsageError
 from provisioner.cli.context import Invocation, now
+from provisioner.cli.files import refuse_unread_metrics
 from provisioner.cli.interrupt import ended_by_signal
 from provisioner.cli.output import print_document, print_warning
 from provisioner.cli.word import Place
 from provisioner.monitoring.catalogue import VERIFIED_AT
 from provisioner.monitoring.sheet import MetricSheet, exposition
-from provisioner.runs.recorded_metrics import RecordedMetrics, recorded_metrics
+from provisioner.runs.recorded_metrics import RecordedMetrics, recorded_metrics, write_metrics
 from provisioner.runs.watch.endpoint import METRICS, endpoint_of, served
 
 
@@ -33,8 +33,7 @@ def metrics(invocation: Invocation, out: Path | None, listen: str | None) -> int
     Example: provisioner -i DIR metrics --out /var/lib/prometheus/node-exporter/provisioner.prom
     """
     invocation.refuse_proposed(out)
-    if out is not None and out.suffix != ".prom":
-        raise UsageError(f"{out}: an exporter reads files that end in .prom", hint=f"name it {out.stem}.prom")
+    refuse_unread_metrics(out)
     if out is not None and listen is not None:
         raise UsageError("--out writes once, and --listen goes on", hint="leave one of them out")
     recorded = recorded_metrics(invocation.inventory, invocation.env, now())
@@ -53,16 +52,15 @@ def metrics(invocation: Invocation, out: Path | None, listen: str | None) -> int
 
 
 def _write(path: Path, text: bytes) -> None:
-    """Replace the file; its exporter is another user, and its folder says who else may read it.
+    """Replace the file.
 
     Raises:
         UsageError: it cannot be written; the old one stays.
     """
     try:
-        replace_file(path, text, mode=0o644)
-    except OSError as error:
-        hint = "make room, or name a file in a folder that is there and that you can write to; the old one stays"
-        raise UsageError(f"{path} cannot be written: {error.strerror}", hint=hint) from None
+        write_metrics(path, text)
+    except ReportError as error:
+        raise UsageError(error.message, hint=error.hint) from None
 
 
 def _print(invocation: Invocation, sheet: MetricSheet, text: bytes, out: Path | None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,8 @@ import click
 
 from provisioner.base.errors import UsageError
 from provisioner.base.printable import printable
-from provisioner.cli.context import Invocation, today
+from provisioner.cli.context import Invocation, now, today
+from provisioner.cli.files import refuse_unread_metrics
 from provisioner.cli.limit import limit_option
 from provisioner.cli.onlooker import TerminalOnlooker
 from provisioner.cli.output import print_document, problem_lines
@@ -42,6 +43,12 @@ _PROGRAM = "provisioner"
     metavar="DIR",
     help="Write verify.html, verify.json, drift.json and nightly.json into DIR; each replaces the last night's.",
 )
+@click.option(
+    "--metrics",
+    type=Place(path_type=Path),
+    metavar="FILE.prom",
+    help="Write metrics there at the end, for a node exporter, as `metrics --out` does.",
+)
 @deadline_option("Be done with the verification in this time; what is not reached is unknown.")
 @picture_option(Looks.DUE)
 @fail_on_option("Paths count in the exit code only if they are this bad or worse.")
@@ -61,6 +68,7 @@ def nightly(
     limits: tuple[str, ...],
     report: Path | None,
     *,
+    metrics: Path | None,
     deadline: int | None,
     picture: str,
     fail_on: str,
@@ -73,15 +81,16 @@ def nightly(
 
     One night of an inventory at a time: a second one is refused (9), with who runs the first. Each step is done
     whatever became of the others, and ends the night with the code of the worst: 13 if it could not be recorded, 5 if a
-    host was not read, 14 if a receiver was not told, 15 if a report could not be written, 3 if a facility is held, 10
-    for drift, 1 if a path is not up. The verification is recorded before anything else is tried.
+    host was not read, 14 if a receiver was not told, 15 if a report or the metrics could not be written, 3 if a
+    facility is held, 10 for drift, 1 if a path is not up. The verification is recorded before anything else is tried.
 
     Example: provisioner -i DIR nightly --report /var/lib/provisioner/reports
     """
-    invocation.refuse_proposed(report)
+    invocation.refuse_proposed(report, metrics)
+    refuse_unread_metrics(metrics)
     session = Session(invocation.inventory, invocation.env, today())
     if unit is not None:
-        return _print_unit(session, unit, time, user)
+        return _print_unit(session, unit, time, user, metrics)
     expect_hosts(session, parse_limits(limits))
     # Only now: while what carries calls to hosts starts beside us, there is time for these imports.
     from provisioner.runs.nightly.night import NightOrders, night_document  # noqa: PLC0415
@@ -94,6 +103,7 @@ def nightly(
         fail_on=Verdict(fail_on),
         report=report,
         tells=not is_silent,
+        metrics=_metrics_into(metrics, invocation.env) if metrics else None,
         say=(say := invocation.say),
     )
     night = run_night(session, orders, _Terminal(invocation))
@@ -142,7 +152,20 @@ class _Terminal:
                 click.echo(printable(line))
 
 
-def _print_unit(session: Session, unit: str, time: str, user: str) -> int:
+def _metrics_into(file: Path, environment: Mapping[str, str]) -> Callable[[str], None]:
+    """What writes the file of metrics, once a night is kept."""
+
+    def write(inventory: str) -> None:
+        from provisioner.monitoring.sheet import exposition  # noqa: PLC0415 (only at the end of a night)
+        from provisioner.runs.recorded_metrics import metrics_of, write_metrics  # noqa: PLC0415
+
+        sheet = metrics_of(environment, inventory).sheet(now())
+        write_metrics(file, exposition(sheet.families()))
+
+    return write
+
+
+def _print_unit(session: Session, unit: str, time: str, user: str, metrics: Path | None) -> int:
     program = shutil.which(_PROGRAM) or str(Path(sys.executable).with_name(_PROGRAM))
     try:
         units = NightUnits(
@@ -151,6 +174,7 @@ def _print_unit(session: Session, unit: str, time: str, user: str) -> int:
             PurePosixPath(Path(program).absolute()),
             user=user,
             time=time,
+            metrics=PurePosixPath(metrics.absolute()) if metrics else None,
         )
     except ValueError as error:
         raise UsageError(str(error), hint="correct the option, or call the inventory by another path") from None

@@ -25,6 +25,11 @@ def percent(share: float | None) -> str:
     return f"{'99.99' if shown == '100.00' and share < 1 else shown} %"
 
 
+def agreed_percent(level: float | None) -> str:
+    """An agreed level as people read it; empty where nothing is agreed."""
+    return "" if level is None else f"{level:g} %"
+
+
 # --- text -----------------------------------------------------------------------------------------
 
 
@@ -42,9 +47,8 @@ def availability_lines(
         span: of which time it is.
         longest: how long a look stands for at most.
     """
-    yield f"from {local_time(span.begin)} until {local_time(span.until)}"
-    hours = counted(round(longest.total_seconds() / 3600), "hour")
-    yield f"a look stands until the next one, for {hours} at most; what is beyond is not measured, and never up"
+    yield span_line(span)
+    yield standing_line(longest)
     yield ""
     changes = ("before", "change") if before else ()
     levels = any(row.agreed is not None for row in rows)
@@ -69,12 +73,23 @@ def availability_lines(
     yield from map(printable, availability_ending(noun, rows, total))
 
 
+def span_line(span: Span) -> str:
+    """Of which time shares are."""
+    return f"from {local_time(span.begin)} until {local_time(span.until)}"
+
+
+def standing_line(longest: timedelta) -> str:
+    """For how long a look stands, and what that makes of gaps."""
+    hours = counted(round(longest.total_seconds() / 3600), "hour")
+    return f"a look stands until the next one, for {hours} at most; what is beyond is not measured, and never up"
+
+
 def _row(row: ShareRow, *, before: bool, levels: bool) -> Sequence[str]:
     one = row.measured
     changes = (percent(row.before.available if row.before else None), _change(row.change)) if before else ()
-    agreed = ("" if row.agreed is None else f"{row.agreed:g} %",) if levels else ()
+    agreed = (agreed_percent(row.agreed),) if levels else ()
     parts = (percent(_share(one.degraded, one)), percent(_share(one.down, one)), str(one.outages))
-    rest = percent(_share(one.maintenance, one)), percent(one.unmeasured_share)
+    rest = percent(one.maintenance_share), percent(one.unmeasured_share)
     return (row.name or _UNKNOWN, str(row.paths), percent(one.available), *changes, *agreed, *parts, *rest)
 
 
@@ -131,11 +146,18 @@ def availability_document(
 def _row_document(row: ShareRow) -> Document:
     return {
         "name": row.name,
+        **share_document(row),
+        "before": None if row.before is None else _times(row.before),
+    }
+
+
+def share_document(row: ShareRow) -> Document:
+    """How long something was what, in documents: against what is agreed, without its name."""
+    return {
         "paths": row.paths,
         **_times(row.measured),
         "agreed_percent": row.agreed,
         "kept": row.kept.value,
-        "before": None if row.before is None else _times(row.before),
     }
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
 
+from provisioner.availability.shares import Kept
 from provisioner.base.clock import VIETNAM
 from provisioner.inventory.deadlines import Timeliness
 from provisioner.inventory.model import (
@@ -50,6 +51,10 @@ _WORDS: tuple[tuple[StrEnum, str], ...] = (
     (Timeliness.ON_TIME, "Đúng hạn"),
     (Timeliness.LATE, "Trễ hạn"),
     (Timeliness.OVERDUE, "Quá hạn"),
+    (Kept.NOT_AGREED, "Chưa thỏa thuận"),
+    (Kept.MET, "Đạt"),
+    (Kept.MISSED, "Không đạt"),
+    (Kept.UNMEASURED, "Chưa đo"),
     (FacilityKind.SCHOOL, "Trường học"),
     (FacilityKind.DORMITORY, "Ký túc xá"),
     (FacilityKind.HOTEL, "Khách sạn"),

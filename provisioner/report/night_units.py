@@ -18,6 +18,11 @@ _KEY: Final = PurePosixPath("/etc/provisioner/ssh-key")
 _USER: Final = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 _TIME: Final = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
 _AT_HOME: Final = ("/home", "/root", "/run/user")
+_OWN: Final = ("/tmp", "/var/tmp")  # noqa: S108 (the service has its own)
+_WRITES: Final = """\
+# Its metrics; where the folder is missing the night says so.
+ReadWritePaths={folder}
+"""
 
 _SERVICE: Final = """\
 # {file}
@@ -70,7 +75,7 @@ KeyringMode=private
 SystemCallArchitectures=native
 SystemCallFilter=@system-service
 SystemCallErrorNumber=EPERM
-"""
+{writes}"""
 _TIMER: Final = """\
 # {file}
 # Written by `provisioner nightly --print-units timer`.
@@ -104,6 +109,7 @@ class NightUnits:
         time: when, in Vietnam, e.g. `01:30`.
         vault: the file with the vault's password, which root alone can read.
         key: the file with the SSH key, as that one.
+        metrics: the file of metrics that the night writes; None where it writes none.
     """
 
     inventory: str
@@ -113,6 +119,7 @@ class NightUnits:
     time: str = "01:30"
     vault: PurePosixPath = _VAULT
     key: PurePosixPath = _KEY
+    metrics: PurePosixPath | None = None
 
     def __post_init__(self) -> None:
         """Refuse what no unit can hold.
@@ -124,9 +131,15 @@ class NightUnits:
             raise ValueError(f"{self.user!r} is no name of a user")
         if not _TIME.fullmatch(self.time):
             raise ValueError(f"{self.time!r} is no time of day: write HH:MM, in Vietnam's time")
-        for path in (self.folder, self.program, self.vault, self.key):
+        for path in (self.folder, self.program, self.vault, self.key, *self._written):
             if not path.is_absolute() or not str(path).isprintable():
                 raise ValueError(f"{str(path)!r} is no absolute path that a unit can hold")
+        if any(path.is_relative_to(own) for path in self._written for own in _OWN):
+            raise ValueError(f"{str(self.metrics)!r} is a path of the service alone, where no exporter sees a file")
+
+    @property
+    def _written(self) -> tuple[PurePosixPath, ...]:
+        return () if self.metrics is None else (self.metrics,)
 
     @property
     def name(self) -> str:
@@ -136,8 +149,10 @@ class NightUnits:
     @property
     def service(self) -> str:
         """The service."""
-        arguments = ("-i", str(self.folder), "nightly", "--report", f"{_STATE}/reports/{self.inventory}")
-        is_at_home = any(path.is_relative_to(home) for path in (self.folder, self.program) for home in _AT_HOME)
+        arguments = ["-i", str(self.folder), "nightly", "--report", f"{_STATE}/reports/{self.inventory}"]
+        arguments += [word for file in self._written for word in ("--metrics", str(file))]
+        places = (self.folder, self.program, *self._written)
+        is_at_home = any(path.is_relative_to(home) for path in places for home in _AT_HOME)
         return _SERVICE.format(
             file=f"/etc/systemd/system/{self.name}.service",
             inventory=self.inventory,
@@ -148,6 +163,7 @@ class NightUnits:
             state=_STATE,
             cache=_CACHE,
             home="read-only" if is_at_home else "yes",
+            writes="".join(_WRITES.format(folder=_quoted(f"-{file.parent}")) for file in self._written),
         )
 
     @property
@@ -159,7 +175,12 @@ class NightUnits:
 
 def unit_word(text: str) -> str:
     """A word of a command in a unit: in quotes where it has to be, and nothing of it is a specifier or a variable."""
-    plain = _specifier_free(text).replace("$", "$$")
+    return _quoted(text.replace("$", "$$"))
+
+
+def _quoted(text: str) -> str:
+    """A word of a unit: in quotes where it has to be, and nothing of it is a specifier."""
+    plain = _specifier_free(text)
     if re.fullmatch(r"[A-Za-z0-9/_.,:=%+@$-]+", plain):
         return plain
     return '"' + plain.replace("\\", "\\\\").replace('"', '\\"') + '"'

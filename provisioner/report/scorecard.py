@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from provisioner.availability.measured import Span
+from provisioner.availability.shares import ShareRow
 from provisioner.inventory.deadlines import Timeliness
 from provisioner.inventory.model import Operating
 from provisioner.lifecycle.evidence import Verification
@@ -51,6 +53,25 @@ class CarrierIncidents:
     def causes(self) -> tuple[str, ...]:
         """The causes that there are, in order."""
         return tuple(sorted({cause for counts in self.counts.values() for cause in counts}))
+
+
+@dataclass(frozen=True, slots=True)
+class CarrierShares:
+    """For what share of a time pictures came, by carrier, as `availability` counts it.
+
+    Attributes:
+        span: of which time.
+        longest: how long a look stands for at most.
+        by_carrier: by a carrier's id; none of whom no verdict of that time is kept.
+        total: all of them together; None where no verdict of that time is kept at all.
+        damaged: records that could not be read.
+    """
+
+    span: Span
+    longest: timedelta
+    by_carrier: Mapping[str, ShareRow]
+    total: ShareRow | None
+    damaged: tuple[str, ...] = ()
 
 
 def counts_by_carrier(
@@ -126,6 +147,7 @@ class CarrierScore:
         timeliness: how many of its facilities stand so against their deadlines.
         taking_over: facilities of other carriers whose next carrier it is to be.
         incidents: by cause, of the last verification; None where none is known.
+        share: for what share of a time its pictures came; None where nobody looked.
     """
 
     carrier: str
@@ -134,19 +156,24 @@ class CarrierScore:
     timeliness: Mapping[Timeliness, int]
     taking_over: int
     incidents: Mapping[str, int] | None
+    share: ShareRow | None = None
 
 
 @dataclass(frozen=True)
 class Scorecard:
-    """The scores of all carriers, and the verification that the incidents are of."""
+    """The scores of all carriers, the verification that the incidents are of, and the time that the shares are of."""
 
     scores: tuple[CarrierScore, ...]
     total: CarrierScore
     incidents: CarrierIncidents | None
+    shares: CarrierShares | None = None
 
 
 def scorecard(
-    statuses: Sequence[FacilityStatus], names: Mapping[str, str], incidents: CarrierIncidents | None
+    statuses: Sequence[FacilityStatus],
+    names: Mapping[str, str],
+    incidents: CarrierIncidents | None,
+    shares: CarrierShares | None = None,
 ) -> Scorecard:
     """Count by carrier.
 
@@ -154,6 +181,7 @@ def scorecard(
         statuses: the facilities' status.
         names: by its id, a carrier's name.
         incidents: what the last verification found broken.
+        shares: for what share of a time pictures came; None where that is said of no carrier.
     """
     listed = [status for status in statuses if status.facility.operating is not Operating.CLOSED]
     report = progress(listed, lambda status: status.facility.province)
@@ -162,8 +190,9 @@ def scorecard(
         by_carrier[status.carrier].append(status)
     next_carriers = Counter(status.facility.successor.carrier for status in listed if status.facility.successor)
     groups = {group.key: group for group in report.by_carrier}
-    # A carrier that carries nothing yet, and is to take something over or has something broken, is a row, too.
-    silent = (set(next_carriers) | set(incidents.counts if incidents else ())) - set(groups)
+    of_carriers = {one: row for one, row in shares.by_carrier.items() if one} if shares else {}
+    # A carrier that carries nothing now, and takes something over, has something broken or did carry, is a row, too.
+    silent = (set(next_carriers) | set(incidents.counts if incidents else ()) | set(of_carriers)) - set(groups)
     groups |= {carrier: progress((), lambda _: "").total for carrier in silent}
 
     def score(carrier: str, group: Group, of: Sequence[FacilityStatus]) -> CarrierScore:
@@ -175,6 +204,7 @@ def scorecard(
             timeliness={one: timeliness[one] for one in Timeliness},
             taking_over=next_carriers[carrier],
             incidents=dict(incidents.counts.get(carrier, {})) if incidents else None,
+            share=of_carriers.get(carrier),
         )
 
     scores = tuple(score(carrier, groups[carrier], by_carrier[carrier]) for carrier in sorted(groups))
@@ -189,5 +219,6 @@ def scorecard(
         timeliness={one: timeliness[one] for one in Timeliness},
         taking_over=next_carriers.total(),
         incidents=dict(sorted(summed.items())) if incidents else None,
+        share=shares.total if shares else None,
     )
-    return Scorecard(scores, total, incidents)
+    return Scorecard(scores, total, incidents, shares)

@@ -27,6 +27,7 @@ class AvailabilityAsked:
         span: of which time; it ends no later than what was known.
         as_of: what was known at that moment.
         before: whether the span of the same length just before it is asked for, too.
+        is_strict: whether a limit is refused that takes nothing of the record; else nothing is measured.
     """
 
     span: Span
@@ -34,6 +35,7 @@ class AvailabilityAsked:
     by: GroupedBy = GroupedBy.FACILITY
     limit: Limit = field(default_factory=Limit)
     before: bool = False
+    is_strict: bool = True
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ def availability_of(root: Path, environment: Mapping[str, str], asked: Availabil
     settings = load_settings(root)
     policy = settings.policy.availability
     place, longest = state_place_of(environment, settings.id), timedelta(hours=policy.longest_hours)
-    reader = _Reader(place, longest, asked.limit.by(settings.province_scheme))
+    reader = _Reader(place, longest, asked.limit.by(settings.province_scheme), is_strict=asked.is_strict)
     times = reader.measured(asked.span)
     before = reader.measured(_before(asked.span)) if asked.before else None
     agreed = AgreedLevels(policy.percent, policy.carriers, policy.facilities)
@@ -105,8 +107,8 @@ def _not_kept(policy: AgreedAvailability, times: ByPath[Measured]) -> Iterable[s
 class _Reader:
     """The paths that a limit takes, and how long each was what."""
 
-    def __init__(self, place: StatePlace, longest: timedelta, limit: Limit) -> None:
-        self._place, self._longest, self._limit = place, longest, limit
+    def __init__(self, place: StatePlace, longest: timedelta, limit: Limit, *, is_strict: bool) -> None:
+        self._place, self._longest, self._limit, self._is_strict = place, longest, limit, is_strict
 
     def measured(self, span: Span) -> ByPath[Measured]:
         """How long each chosen path was what.
@@ -124,7 +126,7 @@ class _Reader:
 
     def _chosen(self, times: ByPath[Measured]) -> Sequence[str]:
         names = {path: _names_of(path, times.carriers) for path in times}
-        for kind, wanted in sorted(self._limit.wanted.items()):
+        for kind, wanted in sorted(self._limit.wanted.items()) if self._is_strict else ():
             self._refuse_unknown(kind, wanted, {next(iter(one[kind])) for one in names.values() if kind in one})
         return [path for path in times if self._limit.takes(names[path])]
 

@@ -9,8 +9,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+from provisioner.base.atomic_file import replace_file
 from provisioner.base.clock import aware
-from provisioner.base.errors import InventoryError, StateError
+from provisioner.base.errors import InventoryError, ReportError, StateError
 from provisioner.history.place import StatePlace, state_place_of
 from provisioner.history.records import Recorded, last_verifications
 from provisioner.history.store import History, find_history
@@ -32,8 +33,25 @@ def recorded_metrics(root: Path, environment: Mapping[str, str], now: datetime) 
     Raises:
         InventoryError: nothing can be read of it.
     """
-    place = state_place_of(environment, _read(root, environment, now).settings.id)
-    return RecordedMetrics(place, night_file(environment, place.inventory))
+    return metrics_of(environment, _read(root, environment, now).settings.id)
+
+
+def metrics_of(environment: Mapping[str, str], inventory: str) -> RecordedMetrics:
+    """The metrics of the history of an inventory, by its id."""
+    return RecordedMetrics(state_place_of(environment, inventory), night_file(environment, inventory))
+
+
+def write_metrics(file: Path, text: bytes) -> None:
+    """Replace the file; its exporter is another user, and its folder says who else may read it.
+
+    Raises:
+        ReportError: it cannot be written; the old one stays.
+    """
+    try:
+        replace_file(file, text, mode=0o644)
+    except OSError as error:
+        hint = "make room, or name a file in a folder that is there and that you can write to; the old one stays"
+        raise ReportError(f"{file} cannot be written: {error.strerror}", hint=hint) from None
 
 
 def carriers_of(root: Path, environment: Mapping[str, str], now: datetime) -> tuple[str, ...]:

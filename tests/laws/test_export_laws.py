@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import click
@@ -11,6 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from provisioner.availability.looks import ByPath
+from provisioner.availability.measured import Measured, Span
+from provisioner.availability.shares import AgreedLevels, GroupedBy, share_rows
 from provisioner.cli.export import export
 from provisioner.cli.schemas import document_schema
 from provisioner.geography import SCHEMES, Province, by_slug
@@ -25,6 +28,7 @@ from provisioner.report.documents.docx_file import official_docx
 from provisioner.report.documents.official import OfficialTable
 from provisioner.report.exports import REPORTS, FacilityList, export_document
 from provisioner.report.progress import CountedAs, Group, counted_as, progress
+from provisioner.report.scorecard import CarrierShares, scorecard
 from provisioner.report.surveys import SurveyGroup, surveys
 from provisioner.report.zones import LISTED_ZONES, Cover, zones
 from tests import inventories as make
@@ -172,13 +176,49 @@ def test_the_command_takes_every_report_of_the_table_and_no_other() -> None:
     assert list(choice.choices) == list(REPORTS)
 
 
+HOURS = st.integers(0, 168).map(lambda hours: hours * 3600 * 10**6)
+MEASURED = st.builds(Measured, HOURS, HOURS, HOURS, HOURS, HOURS, st.integers(0, 3))
+
+
+@st.composite
+def _shares(draw: st.DrawFn) -> CarrierShares | None:
+    """What `availability` may say: of carriers that the inventory has, of others, and of paths without one."""
+    times = draw(st.dictionaries(st.sampled_from([f"bac-giang/{name}/cam-01/sub" for name in NAMES]), MEASURED))
+    carriers = {path: draw(st.sampled_from(["viettel", "vnpt", "fpt", ""])) for path in times}
+    by_path, agreed = ByPath(times, carriers=carriers), AgreedLevels(draw(st.sampled_from([None, 90.0])))
+    rows = share_rows(GroupedBy.CARRIER, by_path, agreed)
+    total = next(iter(share_rows(GroupedBy.ALL, by_path, agreed)), None)
+    span = Span(NOW - timedelta(days=7), NOW)
+    shares = CarrierShares(span, timedelta(hours=26), {row.name: row for row in rows}, total)
+    return draw(st.sampled_from([shares, shares, None]))
+
+
+@FEW
+@given(facilities=_facilities(), recorded=RECORDED, shares=_shares())
+def test_a_scorecard_says_each_share_once_and_none_that_nobody_measured(
+    facilities: dict[str, Facility], recorded: list[Past], shares: CarrierShares | None
+) -> None:
+    card = scorecard(judged(facilities, recorded), {}, None, shares)
+    said = {one.carrier: one.share for one in card.scores if one.share}
+    assert said == {name: row for name, row in (shares.by_carrier if shares else {}).items() if name}
+    assert card.total.share == (shares.total if shares else None)
+    listing = FacilityList(judged(facilities, recorded), _province_of, shares=shares)
+    pages = REPORTS["scorecard"].pages(card, listing)
+    place = [name for name, _ in pages[0].columns].index("Tỷ lệ thời gian có hình")
+    shown = [str(row[place]) for row in (*pages[0].rows, pages[0].total)]
+    for score, cell in zip((*card.scores, card.total), shown, strict=True):
+        known = score.share is not None and score.share.measured.available is not None
+        assert (cell != "") == known
+        assert cell != "100,00 %" or (score.share is not None and not score.share.measured.down)
+
+
 @pytest.mark.parametrize("name", REPORTS)
 @FEW
-@given(facilities=_facilities(), recorded=RECORDED)
+@given(facilities=_facilities(), recorded=RECORDED, shares=_shares())
 def test_every_report_is_counted_and_shown_in_all_ways(
-    name: str, facilities: dict[str, Facility], recorded: list[Past]
+    name: str, facilities: dict[str, Facility], recorded: list[Past], shares: CarrierShares | None
 ) -> None:
-    report, listing = REPORTS[name], FacilityList(judged(facilities, recorded), _province_of)
+    report, listing = REPORTS[name], FacilityList(judged(facilities, recorded), _province_of, shares=shares)
     counted = report.count(listing)
     document = export_document(name, counted, NOW, len(recorded))
     assert document["report"] == name

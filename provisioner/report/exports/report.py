@@ -13,7 +13,7 @@ from provisioner.inventory.model import Facility
 from provisioner.lifecycle.evidence import NO_EVIDENCE, Evidence
 from provisioner.lifecycle.status import FacilityStatus
 from provisioner.report.pages import Page
-from provisioner.report.scorecard import CarrierIncidents
+from provisioner.report.scorecard import CarrierIncidents, CarrierShares
 
 C = TypeVar("C")
 """What a report counted."""
@@ -29,6 +29,7 @@ class FacilityList:
         evidence: what was shown of them.
         carriers: by its id, a carrier's name.
         incidents: what the last verification found broken; None where it is not known.
+        shares: for what share of a time pictures came; None where that is said of no carrier.
     """
 
     statuses: tuple[FacilityStatus, ...]
@@ -36,6 +37,7 @@ class FacilityList:
     evidence: Evidence = NO_EVIDENCE
     carriers: Mapping[str, str] = field(default_factory=dict)
     incidents: CarrierIncidents | None = None
+    shares: CarrierShares | None = None
 
     @property
     def facilities(self) -> tuple[Facility, ...]:
@@ -64,6 +66,8 @@ class Report(Generic[C]):
         pages: its sheets in Vietnamese.
         rests_on_proof: whether it counts what verifications proved, so that it has to say first how old that is.
         needs_incidents: whether it counts what the last verification found broken.
+        needs_shares: whether it says for what share of a time pictures came.
+        basis: what its numbers rest on beside runs and data, in Vietnamese.
     """
 
     heading: str
@@ -73,3 +77,5 @@ class Report(Generic[C]):
     pages: Callable[[C, FacilityList], tuple[Page, ...]]
     rests_on_proof: bool = False
     needs_incidents: bool = False
+    needs_shares: bool = False
+    basis: Callable[[C], str] = lambda _: ""

@@ -1,24 +1,28 @@
-"""The report on carriers: what each was to connect, what it did in time, how it is now, and what is broken. Pure."""
+"""The report on carriers: what each was to connect, did in time, how it is now, how it was, what is broken. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from provisioner.availability.shares import ShareRow
 from provisioner.base.clock import local_iso, local_time
 from provisioner.base.json_document import Document
+from provisioner.base.printable import printable
 from provisioner.inventory.deadlines import Timeliness
+from provisioner.report.availability import agreed_percent, availability_ending, percent, share_document, span_line
 from provisioner.report.exports.report import FacilityList, Report
 from provisioner.report.labels import NO_PLAN_LABEL, TOTAL_LABEL, day_label, label
 from provisioner.report.pages import Page, SheetRow
-from provisioner.report.scorecard import CarrierScore, Scorecard, scorecard
+from provisioner.report.scorecard import CarrierScore, CarrierShares, Scorecard, scorecard
 from provisioner.report.tables import TOTAL_NAME, text_table
 
 _NO_PLAN = "no plan yet"
+_EMPTY = "-"
 _BOUND = tuple(one for one in Timeliness if one is not Timeliness.NOT_BOUND)
 
 
 def _count(listing: FacilityList) -> Scorecard:
-    return scorecard(listing.statuses, listing.carriers, listing.incidents)
+    return scorecard(listing.statuses, listing.carriers, listing.incidents, listing.shares)
 
 
 # --- document --------------------------------------------------------------------------------------
@@ -31,6 +35,17 @@ def _document(card: Scorecard) -> Document:
         "carriers": [{"carrier": one.carrier, "name": one.name} | _score_document(one) for one in card.scores],
         "all_carriers": _score_document(card.total),
         "incidents_of": run,
+        "availability_of": _span_document(card.shares) if card.shares else None,
+    }
+
+
+def _span_document(shares: CarrierShares) -> Document:
+    return {
+        "from": local_iso(shares.span.begin),
+        "until": local_iso(shares.span.until),
+        "longest_s": round(shares.longest.total_seconds()),
+        "paths": shares.total.paths if shares.total else 0,
+        "damaged": list(shares.damaged),
     }
 
 
@@ -50,6 +65,7 @@ def _score_document(score: CarrierScore) -> Document:
         "cameras_down": group.cameras_down,
         "cameras_unknown": group.cameras_unknown,
         "incidents": None if score.incidents is None else dict(score.incidents),
+        "availability": None if score.share is None else share_document(score.share),
     }
 
 
@@ -59,9 +75,12 @@ def _score_document(score: CarrierScore) -> Document:
 def _lines(card: Scorecard) -> Iterator[str]:
     bound = (one.value.replace("_", " ") for one in _BOUND)
     now = ("facilities", "connected", "up now", "not up", "unknown")
-    names = ("carrier", *now, *bound, "blocked", "taking over", "cameras up now", "incidents")
+    shares = ("available", "agreed", "maintenance", "not measured")
+    names = ("carrier", *now, *bound, "blocked", "taking over", "cameras up now", "incidents", *shares)
     rows = [_cells(one, one.carrier or _NO_PLAN) for one in card.scores]
     yield from text_table(names, [*rows, _cells(card.total, TOTAL_NAME)], numbers=True)
+    yield ""
+    yield from _share_lines(card.shares)
     yield ""
     if card.incidents is None:
         yield "incidents: not known, no verification is recorded"
@@ -75,12 +94,33 @@ def _lines(card: Scorecard) -> Iterator[str]:
         yield "  none"
 
 
+def _share_lines(shares: CarrierShares | None) -> Iterator[str]:
+    if shares is None:
+        yield "available: not known of a host alone, as no verdict names one; choose carriers, provinces or facilities"
+    elif shares.total is None:
+        yield f"available {span_line(shares.span)}: not known, no verdict of that time is recorded"
+    else:
+        yield f"available {span_line(shares.span)}:"
+        rows = tuple(shares.by_carrier.values())
+        yield from (f"  {printable(line)}" for line in availability_ending("carrier", rows, shares.total))
+
+
 def _cells(score: CarrierScore, name: str) -> list[str]:
     group = score.group
     now = (group.facilities, group.connected, group.up, group.not_up, group.unknown)
     counts = (*now, *(score.timeliness[one] for one in _BOUND), group.blocked_in_all, score.taking_over)
     incidents = "unknown" if score.incidents is None else str(sum(score.incidents.values()))
-    return [name, *map(str, counts), f"{group.cameras_up}/{group.cameras}", incidents]
+    shares = (cell or _EMPTY for cell in _share_cells(score.share))
+    return [name, *map(str, counts), f"{group.cameras_up}/{group.cameras}", incidents, *shares]
+
+
+def _share_cells(row: ShareRow | None) -> tuple[str, str, str, str]:
+    """What is said of a share: nothing where no verdict is kept; of what was never measured only how long that was."""
+    if row is None:
+        return ("", "", "", "")
+    one = row.measured
+    available = "" if one.available is None else percent(one.available)
+    return (available, agreed_percent(row.agreed), percent(one.maintenance_share), percent(one.unmeasured_share))
 
 
 # --- pages -----------------------------------------------------------------------------------------
@@ -101,6 +141,11 @@ _COLUMNS = (
     ("Camera hiện chưa rõ", 10),
     ("Sự cố đang mở", 10),
     ("Kiểm chứng gần nhất", 16),
+    ("Tỷ lệ thời gian có hình", 12),
+    ("Mức đã thỏa thuận", 12),
+    ("So với mức đã thỏa thuận", 14),
+    ("Tỷ lệ thời gian bảo trì", 12),
+    ("Tỷ lệ thời gian chưa đo", 12),
 )
 
 
@@ -120,11 +165,23 @@ def _counts(score: CarrierScore, name: str) -> SheetRow:
     cameras = (group.cameras, group.cameras_up, group.cameras_down, group.cameras_unknown)
     incidents = "Chưa rõ" if score.incidents is None else sum(score.incidents.values())
     kept = (*(score.timeliness[one] for one in _BOUND), group.blocked_in_all, score.taking_over)
-    return (name, *now, *kept, *cameras, incidents, day_label(group.last_proved))
+    available, agreed, *apart = (cell.replace(".", ",") for cell in _share_cells(score.share))
+    against = label(score.share.kept) if score.share else ""
+    shares = (available, agreed, against, *apart)
+    return (name, *now, *kept, *cameras, incidents, day_label(group.last_proved), *shares)
 
 
 def _incident_rows(scores: Sequence[CarrierScore], of: str) -> list[SheetRow]:
     return [(one.name, cause, count, of) for one in scores for cause, count in sorted((one.incidents or {}).items())]
+
+
+def _basis(card: Scorecard) -> str:
+    if card.shares is None:
+        return "không tính tỷ lệ thời gian có hình theo máy chủ"
+    span = f"từ {day_label(card.shares.span.begin)} đến trước {day_label(card.shares.span.until)}"
+    if card.shares.total is None:
+        return f"không có tỷ lệ thời gian có hình, do chưa ghi nhận lần kiểm tra nào {span}"
+    return f"tỷ lệ thời gian có hình {span}, tính trên thời gian đã đo và ngoài bảo trì"
 
 
 SCORECARD = Report(
@@ -135,5 +192,7 @@ SCORECARD = Report(
     pages=_pages,
     rests_on_proof=True,
     needs_incidents=True,
+    needs_shares=True,
+    basis=_basis,
 )
 """The report on carriers."""

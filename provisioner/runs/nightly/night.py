@@ -33,6 +33,7 @@ class NightStep(StrEnum):
     DRIFT = "drift"
     REPORT = "report"
     NOTIFY = "notify"
+    METRICS = "metrics"
 
 
 class StepState(StrEnum):
@@ -116,6 +117,7 @@ class NightOrders:
         fail_on: how bad a path has to be to count.
         report: the folder into which pages and documents are written; None writes none.
         tells: whether receivers are told.
+        metrics: writes the file of metrics of an inventory, by its id; None where none is asked for.
         say: whoever says what stands in pages.
     """
 
@@ -125,6 +127,7 @@ class NightOrders:
     fail_on: Verdict = Verdict.DEGRADED
     report: Path | None = None
     tells: bool = True
+    metrics: Callable[[str], None] | None = None
     say: Translator = ENGLISH
 
     @property

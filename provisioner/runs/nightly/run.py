@@ -1,4 +1,4 @@
-"""A night: verify, record, compare, report, tell. No step's failure hides what another one found.
+"""A night: verify, record, compare, report, tell, measure. No step's failure hides what another one found.
 
 The verification comes first, and is recorded and written down before anything else is tried: a webhook that hangs or a
 disk that is full later loses nothing of it.
@@ -80,12 +80,17 @@ def run_night(session: Session, orders: NightOrders, watcher: NightWatcher) -> N
             (NightStep.NOTIFY, lambda: _tell(session, night, watcher)),
         )
         for step, work in steps:
-            began = time.monotonic()
-            outcome, error = tried(work)
-            night.steps.append(StepResult(step, outcome, error, time.monotonic() - began))
+            _do(night, step, work)
         night.finished = datetime.now(UTC)
+        _do(night, NightStep.METRICS, lambda: _measure(session, night))
         _conclude(session, night)
     return night
+
+
+def _do(night: NightRun, step: NightStep, work: Callable[[], StepOutcome]) -> None:
+    began = time.monotonic()
+    outcome, error = tried(work)
+    night.steps.append(StepResult(step, outcome, error, time.monotonic() - began))
 
 
 def _inventory_id(session: Session) -> str:
@@ -173,6 +178,15 @@ def _tell(session: Session, night: NightRun, watcher: NightWatcher) -> StepOutco
     if problem := problem_of(night.sendings):
         raise problem
     return StepOutcome() if night.sendings else _SKIPPED
+
+
+def _measure(session: Session, night: NightRun) -> StepOutcome:
+    if night.orders.metrics is None:
+        return _SKIPPED
+    # Metrics tell of this night as well: it is kept before them, and once more with what became of them.
+    tried(lambda: _keep(session, night))
+    night.orders.metrics(night.inventory)
+    return StepOutcome()
 
 
 def _conclude(session: Session, night: NightRun) -> None:

@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -181,7 +182,8 @@ def test_a_webhook_that_fails_loses_nothing_and_is_told_after_the_next_night(nig
     night = nights.document()
     assert night["exit_code"] == 14
     assert outcomes(night) == {"noc": "failed", "viettel": "sent"}
-    assert states(night) == dict.fromkeys(("verify", "record", "drift", "report"), "done") | {"notify": "failed"}
+    done = dict.fromkeys(("verify", "record", "drift", "report"), "done")
+    assert states(night) == done | {"notify": "failed", "metrics": "skipped"}
     assert night["verify"]["summary"]["down"] == 1
     assert nights.recorded() == 1
     assert night["ending"][0].startswith("notify: receiver noc was not told")
@@ -267,6 +269,73 @@ def test_of_what_a_limit_leaves_out_nothing_is_said_and_nothing_forgotten(nights
     nights.hosts.silent = set()
     nights.document()
     assert [json.loads(taken.body)["turns"]["back"] for taken in sink.taken] == [0, 1]
+
+
+# --- metrics ----------------------------------------------------------------------------------------
+
+
+def test_metrics_are_those_of_this_night(nights: Nights) -> None:
+    file = nights.controller.folder / "example.prom"
+    file.write_text("of the night before", encoding="utf-8")
+    nights.hosts.silent = {CAMERA}
+    night = nights.document("--metrics", str(file))
+    assert (night["exit_code"], states(night)["metrics"]) == (1, "done")
+    text = file.read_text(encoding="utf-8")
+    ended = datetime.fromisoformat(night["finished_at"]).timestamp()
+    for extent in ("complete", "part"):
+        (line,) = re.findall(rf"^provisioner_night_end_timestamp_seconds.*{extent}.* (\S+)$", text, re.MULTILINE)
+        assert abs(float(line) - ended) < 1, "the night before this one is not what it tells of"
+    assert re.search(rf"^provisioner_path_state.*{CAMERA}.* 3\.0$", text, re.MULTILINE)
+    assert file.stat().st_mode & 0o777 == 0o644
+    kept = json.loads((nights.controller.state / "night.json").read_text(encoding="utf-8"))
+    assert (kept["steps"]["metrics"], kept["exit_code"]) == ("done", 1)
+    reported = json.loads((nights.reports / "nightly.json").read_text(encoding="utf-8"))
+    assert states(reported)["metrics"] == "done"
+    written = nights.controller.folder / "written.prom"
+    assert nights.controller.run("metrics", "--out", str(written)).code == 0
+    assert without_moment(written.read_text(encoding="utf-8")) == without_moment(text)
+
+
+def without_moment(text: str) -> list[str]:
+    """Metrics without when they were written."""
+    return [line for line in text.splitlines() if not line.startswith("provisioner_metrics_written_timestamp")]
+
+
+def test_metrics_that_cannot_be_written_lose_nothing(nights: Nights) -> None:
+    sink = nights.web("noc", "ministry")
+    nights.hosts.silent = {CAMERA}
+    file = nights.controller.folder / "gone/example.prom"
+    printed = nights.run("--metrics", str(file))
+    assert printed.code == 15
+    assert f"metrics: {file} cannot be written: No such file or directory; make room" in printed.out
+    kept = json.loads((nights.controller.state / "night.json").read_text(encoding="utf-8"))
+    assert (kept["steps"]["metrics"], kept["exit_code"], kept["complete"]) == ("failed", 15, True)
+    reported = json.loads((nights.reports / "nightly.json").read_text(encoding="utf-8"))
+    assert (states(reported)["metrics"], reported["exit_code"]) == ("failed", 15)
+    assert (nights.recorded(), len(sink.taken)) == (1, 1)
+
+
+def test_a_history_that_cannot_be_read_leaves_the_metrics_of_before(nights: Nights) -> None:
+    """Their age is what an alert goes by."""
+    file = nights.controller.folder / "example.prom"
+    assert nights.run("--metrics", str(file)).code == 0
+    before = file.read_bytes()
+    with nights.controller.tampered() as connection:
+        connection.execute("UPDATE provisioner_schema SET version = 99")
+    night = nights.document("--metrics", str(file))
+    assert (night["exit_code"], states(night)["metrics"]) == (13, "failed")
+    assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize("words", [("nightly", "--metrics"), ("metrics", "--out")])
+def test_a_file_that_no_exporter_reads_is_refused_before_anything_is_done(
+    nights: Nights, words: tuple[str, str]
+) -> None:
+    printed = nights.controller.run(*words, str(nights.controller.folder / "metrics.txt"))
+    assert printed.code == 2
+    assert "an exporter reads files that end in .prom" in printed.err
+    assert "name it metrics.prom" in printed.err
+    assert nights.recorded() == 0
 
 
 # --- the lease ------------------------------------------------------------------------------------
@@ -472,6 +541,13 @@ def test_a_unit_is_printed_and_nothing_else_is_done(nights: Nights) -> None:
     assert (service.code, timer.code) == (0, 0)
     assert f"-i {nights.controller.root} nightly" in service.out
     assert "OnCalendar=*-*-* 02:10:00 Asia/Ho_Chi_Minh" in timer.out
+    assert "ReadWritePaths" not in service.out
+    words = ("nightly", "--metrics", "/var/lib/prometheus/node-exporter/example.prom", "--print-units", "service")
+    measured = nights.controller.run(*words).out
+    assert " --metrics /var/lib/prometheus/node-exporter/example.prom\n" in measured
+    assert "\nReadWritePaths=-/var/lib/prometheus/node-exporter\n" in measured
+    own = nights.controller.run("nightly", "--metrics", "/var/tmp/example.prom", "--print-units", "service")  # noqa: S108
+    assert (own.code, "where no exporter sees a file" in own.err) == (2, True)
     assert not (nights.controller.state / "night.json").exists()
     assert nights.controller.run("nightly", "--print-units", "timer", "--at", "2").code == 2
     assert os.environ.get("PROVISIONER_STATE") is None

@@ -8,14 +8,18 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 from provisioner.base.roles import Matter, Reach, ReaderRole, ReaderScope
 from provisioner.base.secret import Secret
 from provisioner.base.vault import encrypt
+from provisioner.inventory.model import ReceiverKind
 from provisioner.inventory.operations.validate import validate
 from provisioner.notify.alerts import LASTS
 from provisioner.notify.attempt import ATTEMPT_S, MOST_ATTEMPTS, TOTAL_S
 from provisioner.notify.webhook import SIGNATURE, TIMESTAMP, signed_headers
+from provisioner.pipeline import Session
+from provisioner.runs.nightly.notices import switchboard
 from tests.unit.docs.pages import ROOT, fences, section, text_of
 
 PAGE = text_of("docs/nightly.md")
@@ -35,6 +39,25 @@ def test_the_files_of_the_page_are_valid(tmp_path: Path) -> None:
     environment = {"ANSIBLE_VAULT_PASSWORD_FILE": str(root / ".vault-password")}
     problems = validate(root, environment, today=date(2026, 1, 1), cached=False).problems
     assert [problem for problem in problems if problem.object == "receivers"] == []
+
+
+def test_the_receivers_of_the_example_have_every_role_and_call_example_hosts_alone(tmp_path: Path) -> None:
+    root = tmp_path / "example"
+    shutil.copytree(ROOT / "inventories/example", root)
+    assert not (root / "receivers.yml").exists(), "a night of the example calls nobody"
+    shutil.copytree(ROOT / "inventories/example-receivers", root, dirs_exist_ok=True)
+    environment = {"ANSIBLE_VAULT_PASSWORD_FILE": str(root / ".vault-password")}
+    assert validate(root, environment, today=date(2021, 6, 13), cached=False).problems == ()
+    session = Session(root, environment, date(2021, 6, 13))
+    board = switchboard(session)
+    assert {one.role for one in board.receivers} == set(ReaderRole)
+    assert {one.kind for one in board.receivers} == set(ReceiverKind)
+    for one in board.receivers:
+        assert board.fault(one) is None
+        host = urlsplit(one.url).hostname if one.url else one.server
+        assert host is not None
+        assert host.endswith(".example.com")
+        assert all(address.reveal().endswith("@example.com") for address in board.secrets(one).addresses)
 
 
 def test_the_recipe_takes_what_is_sent_and_nothing_else() -> None:

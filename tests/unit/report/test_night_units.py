@@ -36,9 +36,19 @@ def written(folder: Path, made: NightUnits) -> list[str]:
 
 
 @pytest.mark.parametrize("folder", ["/srv/inventory", "/home/noc/inventory", ODD])
-def test_systemd_finds_nothing_wrong_with_the_units(tmp_path: Path, folder: str) -> None:
-    done = analyze("verify", "--recursive-errors=no", *written(tmp_path, units(folder)))
+@pytest.mark.parametrize("metrics", [None, "/var/lib/prometheus/node-exporter/example.prom", f"{ODD}/example.prom"])
+def test_systemd_finds_nothing_wrong_with_the_units(tmp_path: Path, folder: str, metrics: str | None) -> None:
+    made = units(folder, metrics=PurePosixPath(metrics) if metrics else None)
+    done = analyze("verify", "--recursive-errors=no", *written(tmp_path, made))
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_service_may_write_where_its_metrics_go_and_nowhere_else() -> None:
+    assert "ReadWritePaths" not in units().service
+    for folder, named in (("/srv/exporter", "-/srv/exporter"), ("/srv/a %n/$HOME", '"-/srv/a %%n/$HOME"')):
+        service = units(metrics=PurePosixPath(folder) / "example.prom").service
+        assert re.findall(r"^ReadWritePaths=(.*)$", service, re.MULTILINE) == [named]
+    assert "ProtectHome=read-only" in units(metrics=PurePosixPath("/home/noc/example.prom")).service
 
 
 def test_the_service_is_shut_in(tmp_path: Path) -> None:
