@@ -70,9 +70,13 @@ class PictureLook:
         self.keys, self.every, self.until = wanted["keys"], wanted["every"], until
 
 
-def decoding(look: PictureLook | None) -> list[str]:
-    """The options of the decoder: key frames alone cost little."""
-    return [] if look is not None and look.every else ["-skip_frame", "nokey"]
+def decoding(look: PictureLook) -> list[str]:
+    """The options of the decoder: of large pictures key frames alone, which cost little.
+
+    Where frames come out of order a key frame is shown two key frames later then: it is held back until as many as may
+    come before it were decoded, and the decoder sees none of those that it skips (measured on ffmpeg 5.1).
+    """
+    return [] if look.every else ["-skip_frame", "nokey"]
 
 
 def outputs(look: PictureLook, pipes: Sequence[int]) -> list[str]:

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 # From the beginning of a line: what a stream says of itself, its title for one, may stand anywhere else.
 _CODEC = re.compile(r"^ {2}Stream #\d+:\d+(?:\[0x[0-9a-f]+\])?(?:\(\w*\))?: Video: (\w+)", re.MULTILINE)
-_FRAME = re.compile(r"^\[Parsed_showinfo_0 @ 0x[0-9a-f]+\] n: [^\n]*\bs:(\d+)x(\d+) [^\n]*\biskey:1\b", re.MULTILINE)
+_KEY_FRAME = "select=key,showinfo=checksum=0"
+# Of a look the first filter, of a read the second.
+_FRAME = re.compile(r"^\[Parsed_showinfo_[01] @ 0x[0-9a-f]+\] n: [^\n]*\bs:(\d+)x(\d+) [^\n]*\biskey:1\b", re.MULTILINE)
 _STATUS = re.compile(r"method [A-Z]+ failed: (\d{3})\b|Server returned (\d{3})\b")
 # What `nice` ends with when it cannot start a program: then nothing was read.
 _NOT_STARTED = {126, 127}
@@ -260,9 +262,11 @@ def _command(look: PictureLook | None, pipes: list[int], protocols: str) -> list
     source = ["-protocol_whitelist", f"pipe,{protocols}", "-f", "concat", "-safe", "0"]
     cheap = ["-probesize", "32", "-analyzeduration", "0", "-fpsprobesize", "0", "-threads", "1"]
     small = ["-max_pixels", str(_MOST_PIXELS)]
-    frame = ["-map", "0:v:0", "-an", "-sn", "-dn", "-vf", "showinfo=checksum=0", "-frames:v", "1", "-f", "null", "-"]
+    # All frames are decoded until there is a key frame: see `picture_look.decoding` for what skipping costs.
+    frame = ["-map", "0:v:0", "-an", "-sn", "-dn", "-vf", _KEY_FRAME, "-frames:v", "1", "-f", "null", "-"]
     written = picture_look.outputs(look, pipes) if look else frame
-    return [*quiet, *source, *cheap, *picture_look.decoding(look), *small, "-i", "pipe:0", *written]
+    decoding = picture_look.decoding(look) if look else []
+    return [*quiet, *source, *cheap, *decoding, *small, "-i", "pipe:0", *written]
 
 
 def parse(said: str) -> ReadAnswer:

@@ -48,7 +48,13 @@ class Clip:
         )
 
 
-def encode(folder: Path) -> Clip:
+PROMPT = ("-t", "2", "-profile:v", "baseline", "-g", "5", "-bf", "0")
+"""A key frame each half second lets a reader decode soon after it joins."""
+OUT_OF_ORDER = ("-t", "60", "-profile:v", "main", "-g", "600", "-bf", "2", "-sc_threshold", "0")
+"""A key frame a minute, and frames between others that are sent after them."""
+
+
+def encode(folder: Path, how: tuple[str, ...] = PROMPT) -> Clip:
     """Encode the clip with ffmpeg into the folder.
 
     Raises:
@@ -60,10 +66,8 @@ def encode(folder: Path) -> Clip:
         raise RuntimeError(message)
     target = folder / "clip.h264"
     source = f"testsrc=size={WIDTH}x{HEIGHT}:rate={FRAMES_PER_SECOND}"
-    arguments = ["-nostdin", "-loglevel", "error", "-f", "lavfi", "-i", source, "-t", "2"]
-    arguments += ["-c:v", "libx264", "-preset", "ultrafast", "-profile:v", "baseline"]
-    # A key frame each half second lets a reader decode soon after it joins.
-    arguments += ["-pix_fmt", "yuv420p", "-g", "5", "-bf", "0", "-y", str(target)]
+    arguments = ["-nostdin", "-loglevel", "error", "-f", "lavfi", "-i", source]
+    arguments += ["-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", *how, "-y", str(target)]
     subprocess.run([ffmpeg, *arguments], check=True, timeout=60)
     return _parse(target.read_bytes())
 

@@ -20,7 +20,7 @@ from provisioner_host.wire import LookToTake, ReadAnswer
 from tests.hostile import CAMERA
 
 from .camera import CameraYard, FakeCamera, Fault, Scheme
-from .clip import FRAMES_PER_SECOND, HEIGHT, WIDTH, Clip
+from .clip import FRAMES_PER_SECOND, HEIGHT, OUT_OF_ORDER, WIDTH, Clip, encode
 from .relay import LATE
 
 # Seconds for what answers at once on a machine with nothing else to do.
@@ -56,6 +56,14 @@ def test_a_stream_whose_description_lacks_its_parameter_sets_is_decoded(clip: Cl
     with CameraYard(_Bare(clip.sps, clip.pps, clip.frames)) as yard:
         found = read(_login(yard.camera(), "x"), "a/b/c/sub", PATIENT)
     assert (found["codec"], found["width"], found["height"]) == ("h264", WIDTH, HEIGHT)
+
+
+def test_a_key_frame_is_there_at_once_where_frames_come_out_of_order(tmp_path: Path) -> None:
+    clip = encode(tmp_path, OUT_OF_ORDER)
+    with CameraYard(clip) as yard:
+        found = read(_login(yard.camera(), "x"), "a/b/c/sub", PATIENT)
+    # The next key frame comes after a minute.
+    assert found.get("codec") == "h264", found
 
 
 QUICK: LookToTake = {"seconds": 1.5, "most_s": 1.5, "keys": 0, "every": True}
