@@ -49,10 +49,8 @@ def examples(asked: int, share: float) -> int:
 
 def drawn(own: hypothesis.settings, share: float) -> hypothesis.settings:
     """The settings of a law at a share of its examples."""
-    count = examples(own.max_examples, share)
-    if share < 1:
-        return hypothesis.settings(own, max_examples=count, derandomize=True, database=None)
-    return hypothesis.settings(own, max_examples=count)
+    of_share = hypothesis.settings(own, max_examples=examples(own.max_examples, share))
+    return hypothesis.settings(of_share, derandomize=True, database=None) if share < 1 else of_share
 
 
 class QuickTime:

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from provisioner.verify.picture.due import LONGEST_S
 from tests.lab.cameras import Picture
 
 LAB = Path(__file__).parents[1] / "lab/image/guest/usr/local/lib/lab"
@@ -104,9 +105,8 @@ def test_the_modes_of_the_cameras_are_those_of_the_control() -> None:
 
 def test_whatever_is_no_still_shows_no_picture_twice_in_a_look(lab_modules: tuple[Any, Any]) -> None:
     clips, _ = lab_modules
-    longest_look_s = 60
     assert [
         clip.name
         for clip in (*clips.CAMERAS, *clips.SCENES, *clips.OTHERS)
-        if not clip.clock and clip.seconds <= longest_look_s and clip.name != "loop"
+        if not clip.clock and clip.seconds <= LONGEST_S and clip.name != "loop"
     ] == []
