@@ -13,8 +13,9 @@ from hypothesis import is_hypothesis_test
 from provisioner import pipeline
 from provisioner.verify.orders import Timepiece
 
-# How long an example takes depends on what else this machine does; how many there are bounds the whole.
-hypothesis.settings.register_profile("ours", deadline=None)
+# How long an example takes depends on what else this machine does; how many there are bounds the whole. Where a
+# variable `CI` stands the library would draw the same examples every time: here the share says that, see `drawn`.
+hypothesis.settings.register_profile("ours", deadline=None, derandomize=False)
 hypothesis.settings.load_profile("ours")
 
 # Where the library keeps what `@settings` says of a test; `given` reads it when the test is called.

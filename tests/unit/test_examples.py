@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -44,3 +48,17 @@ def test_a_law_runs_through_its_share(share: float, runs: int) -> None:
 def test_a_merge_draws_the_same_examples_every_time_and_a_soak_new_ones() -> None:
     assert drawn(0.5) == drawn(0.5)
     assert drawn(1.0) != drawn(1.0)
+
+
+def test_a_soak_draws_new_ones_where_a_variable_says_ci_too() -> None:
+    asked = "from tests import conftest; import hypothesis; print(hypothesis.settings().derandomize)"
+    for said in ({}, {"CI": "true"}):
+        answer = subprocess.run(
+            [sys.executable, "-c", asked],
+            cwd=Path(__file__).parents[2],
+            env={"PATH": os.environ["PATH"], **said},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert answer.stdout.strip() == "False"
