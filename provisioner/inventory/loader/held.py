@@ -168,7 +168,7 @@ def valid_secrets(
     read = read_secrets(root, passwords)
     while True:
         unread = {f"facility/{name}" for name in part.held}
-        problems = tuple(_errors(check(root, read, part.inventory, unread), tolerate))
+        problems = tuple(_of_held(_errors(check(root, read, part.inventory, unread), tolerate), part.held))
         accused, stopping = partition(problems, part.held)
         if stopping:
             message = f"the secrets of {root} are invalid: {counted(len(problems), 'problem')}"
@@ -176,6 +176,15 @@ def valid_secrets(
         if not accused:
             return part, carried(read, part.inventory).secrets
         part = _holding(part, accused)
+
+
+def _of_held(problems: Iterable[Problem], held: Mapping[str, HeldFacility]) -> Iterator[Problem]:
+    """Problems; one of a province's logins that is nobody's else is that of those of the province who are held."""
+    for problem in problems:
+        is_logins = problem.object.startswith("secrets/cameras/") and not problem.facilities
+        province = problem.object.rpartition("/")[2] if is_logins else ""
+        names = tuple(name for name, one in held.items() if province and one.province == province)
+        yield replace(problem, concerns=names) if names else problem
 
 
 def _holding(part: ValidPart, errors: Errors) -> ValidPart:

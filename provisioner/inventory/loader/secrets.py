@@ -62,7 +62,7 @@ from provisioner.inventory.model import (
     Secrets,
 )
 from provisioner.inventory.moves import moved_owner, moved_secrets, old_facilities
-from provisioner.inventory.rules.logins import LoginSite, SecretsView, check_secrets, login_sites
+from provisioner.inventory.rules.logins import LoginSite, SecretsView, check_secrets, login_sites, logins_may_stand_in
 
 _SHARED = ""
 """The name under which logins stand that are no carrier's own."""
@@ -162,11 +162,22 @@ def check_sites(
     broken = new.broken | frozenset(unread)
     view = SecretsView(frame, sites, cameras_of, new.secrets, new.places, new.owners, broken, root, new.carriers)
     own = _by_todays_ids(loaded.problems, moves, {*sites, *(owner.removeprefix("facility/") for owner in unread)})
-    return tuple(sorted([*own, *old, *_shut(root, new), *check_secrets(view)]))
+    return tuple(sorted([*_of_their_readers(own, view), *old, *_shut(root, new), *check_secrets(view)]))
+
+
+def _of_their_readers(problems: Iterable[Problem], view: SecretsView) -> Iterator[Problem]:
+    """Problems of single files; one of logins that is no facility's own is that of all who may have theirs there."""
+    for problem in problems:
+        _, kind, *below = problem.object.split("/") if problem.object.startswith("secrets/") else ("", "")
+        if kind != "cameras" or problem.facilities:
+            yield problem
+        else:
+            carrier = below[0] if len(below) > 1 else ""
+            yield replace(problem, concerns=logins_may_stand_in(view, problem.object, below[-1], carrier))
 
 
 def _by_todays_ids(problems: Iterable[Problem], moves: Sequence[Move], known: Collection[str]) -> Iterator[Problem]:
-    """Problems of single files, under the ids that facilities have now; what is about no known one concerns all."""
+    """Problems of single files, under the ids that facilities have now; what is about no known one names none."""
     now = {old: name for name in known for old in old_facilities(moves, name)} if moves else {}
     for problem in problems:
         names = (now.get(name, name) for name in problem.concerns)

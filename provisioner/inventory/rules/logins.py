@@ -162,6 +162,25 @@ def _owner_of_logins(view: SecretsView, carrier: str, facility: LoginSite) -> st
     return own if own in view.places.sources and facility.id not in view.secrets.cameras else shared
 
 
+def logins_may_stand_in(view: SecretsView, owner: str, province: str, carrier: str = "") -> tuple[str, ...]:
+    """The served facilities whose logins stand in a file, or would stand there if more of it could be read.
+
+    Args:
+        view: what could be read.
+        owner: the file.
+        province: the province that it is named after.
+        carrier: whose it is, where it is not shared.
+    """
+    return tuple(site.id for site in view.sites.values() if _may_read(view, site, owner, province, carrier))
+
+
+def _may_read(view: SecretsView, site: LoginSite, owner: str, province: str, carrier: str) -> bool:
+    if view.owners.get(carrier, {}).get(site.id) == owner:
+        return bool(site.served_by)
+    readers = [name for name in site.served_by if carrier in {"", name}] if site.province == province else []
+    return any(device not in view.secrets.logins(name, site.id) for name in readers for device in site.devices)
+
+
 def _by_facility(view: SecretsView) -> Iterator[tuple[str, Mapping[str, Credentials], str]]:
     """Each facility that has logins, with those, and the file that they are in."""
     for whose, owners in view.owners.items():

@@ -230,11 +230,32 @@ def test_a_wrong_entry_among_the_logins_of_many_holds_its_facility(call: Termina
     ],
     ids=["of nobody here", "an id that is none", "not YAML"],
 )
-def test_logins_that_are_wrong_and_no_facilitys_stop_all(call: Terminal, old: str, new: str) -> None:
+def test_logins_that_are_wrong_and_no_facilitys_hold_all_who_have_theirs_there(
+    call: Terminal, old: str, new: str
+) -> None:
+    before = call.held_parts(), call.held_parts(facility=OTHER)
     _logins_edited(call, old, new)
+    call.hosts.hosts[OTHER_RELAY].units.discard("provisioner-nft.service")
+    code, plan = call.document("plan")
+    assert (code, {change["host"] for change in plan["changes"]}) == (3, {OTHER_RELAY})
+    assert {HELD, OTHER} <= {one["facility"] for one in plan["held"]}
+    assert {one["province"] for one in plan["held"]} == {"bac-giang"}
+    assert all(one["file"].endswith("secrets/cameras/bac-giang.yml") for one in plan["held"])
+    assert call("apply", "--yes")[0] == 3
+    assert (call.held_parts(), call.held_parts(facility=OTHER)) == before
+    assert "provisioner-nft.service" in call.hosts.hosts[OTHER_RELAY].units
+    assert call("validate")[0] == 3
+
+
+def test_logins_that_are_wrong_and_of_a_province_without_anybody_stop_all(call: Terminal) -> None:
+    """Nobody can say whom they are for: a province's name may be the mistake."""
+    password = call.file(".vault-password").read_bytes().strip()
+    file = call.file("secrets/cameras/ha-noi.yml")
+    assert not file.exists()
+    file.write_text(encrypt(b"kcl-hn-001: [", password, "secrets"))
     code, error = call.document("plan")
     assert (code, error["schema"]) == (3, "provisioner/error")
-    assert any(problem["file"].endswith("secrets/cameras/bac-giang.yml") for problem in error["problems"])
+    assert any(problem["file"].endswith("secrets/cameras/ha-noi.yml") for problem in error["problems"])
 
 
 def test_an_unsigned_plan_is_held_until_it_is_signed_off(call: Terminal) -> None:
