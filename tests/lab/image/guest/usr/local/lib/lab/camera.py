@@ -38,10 +38,11 @@ _SOON = 20  # milliseconds until the first look at a stream's clock
 DELIMITER = re.compile(rb"\x00\x00\x00\x01(?:\x09|\x46\x01)")
 # No byte of what is random may look like the start of another unit.
 _NO_START = bytes(max(byte, 4) for byte in range(256))
+# A packet fits into a segment that passes the tunnel: a larger one would be two, each with an answer of its own.
 _SOURCE = (
     "appsrc name=source is-live=true format=time max-bytes=0 "
     "caps=video/x-{codec},stream-format=byte-stream,alignment=au,width={width},height={height},framerate={rate}/1 "
-    "! rtp{codec}pay pt=96 config-interval=0 name="
+    "! rtp{codec}pay pt=96 mtu=1300 config-interval=0 name="
 )
 _SOUND = (
     "appsrc name=sound is-live=true format=time max-bytes=0 caps=audio/x-alaw,rate=8000,channels=1 "
