@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,6 +18,8 @@ from provisioner.verify.orders import Timepiece
 # variable `CI` stands the library would draw the same examples every time: here the share says that, see `drawn`.
 hypothesis.settings.register_profile("ours", deadline=None, derandomize=False)
 hypothesis.settings.load_profile("ours")
+# Whatever a developer has set for himself is none of the tests'.
+os.environ["PROVISIONER_CONFIG"] = ""
 
 # Where the library keeps what `@settings` says of a test; `given` reads it when the test is called.
 _SETTINGS = "_hypothesis_internal_use_settings"

@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from provisioner.base.language import VARIABLE, Language, language_of
+from provisioner.cli.configuration import OUTPUT, output_of, read_configuration
 from provisioner.cli.context import Invocation
 from provisioner.cli.word import ListedWord, Place
 
@@ -56,7 +57,7 @@ def _options() -> tuple[click.Option, ...]:
             expose_value=False,
             callback=_keep,
             help="Text for people, one JSON document on standard output, or (plan, drift) one"
-            " merge-request comment; text where it is left out.",
+            f" merge-request comment; {OUTPUT} otherwise, else text.",
         ),
         click.Option(
             ["--language"],
@@ -97,7 +98,14 @@ def _invocation(ctx: click.Context) -> Invocation:
     output = _given(ctx, _OUTPUT)
     if output == "markdown" and ctx.command.name not in _WITH_MARKDOWN:
         raise click.UsageError(f"{ctx.command.name} has no Markdown: only {' and '.join(_WITH_MARKDOWN)} have", ctx)
-    env = ctx.find_root().obj
+    caller = ctx.find_root().obj
+    configuration = read_configuration(caller)
+    env = configuration.environment(caller)
     option = _given(ctx, _LANGUAGE)
     language = language_of(str(option) if option else None, env)
-    return Invocation(inventory_of(ctx), output == "json", env, markdown=output == "markdown", language=language)
+    as_json = (output or output_of(env)) == "json"
+    invocation = Invocation(
+        inventory_of(ctx), as_json, env, markdown=output == "markdown", language=language, caller=caller
+    )
+    invocation.refuse_proposed_configuration(configuration.file)
+    return invocation

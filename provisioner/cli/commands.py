@@ -20,6 +20,7 @@ _COMMANDS: dict[str, tuple[str, str, str]] = {
     "allocate": ("provisioner.cli.allocate", "allocate", "Record tunnel addresses and ports of what is new."),
     "apply": ("provisioner.cli.apply", "apply", "Bring hosts to what the inventory says, or back."),
     "availability": ("provisioner.cli.availability", "availability", "Show for what share of a time pictures came."),
+    "config": ("provisioner.cli.config", "config", "Show what is set, and where."),
     "contacts": ("provisioner.cli.contacts", "contacts", "Check, list, find and erase contacts: personal data."),
     "drift": ("provisioner.cli.plan", "drift", "Tell whether hosts are as the inventory says."),
     "export": ("provisioner.cli.export", "export", "Count progress for the ministry; write its documents."),

@@ -21,9 +21,10 @@ class Invocation:
     Attributes:
         chosen: the folder named by `-i`, or None.
         json: whether standard output is one JSON document.
-        env: the environment.
+        env: the environment, with what the user's configuration file says of variables that are not set.
         markdown: whether it is one comment in Markdown; only for commands that have one.
         language: of texts for people.
+        caller: the environment alone.
     """
 
     chosen: Path | None
@@ -31,6 +32,7 @@ class Invocation:
     env: Mapping[str, str] = field(repr=False)
     markdown: bool = False
     language: Language = Language.EN
+    caller: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def say(self) -> Translator:
@@ -75,6 +77,19 @@ class Invocation:
         if is_proposed(folder := state_folder(self.env), self.inventory):
             hint = f"name a folder in {VARIABLE} that Git does not have, and take this one out of Git"
             raise StateError(f"{folder} is a part of the inventory's checkout: its history may be made up", hint=hint)
+
+    def refuse_proposed_configuration(self, file: Path | None) -> None:
+        """Refuse a configuration file that Git has in the inventory's checkout: whoever proposes it chooses all in it.
+
+        Raises:
+            UsageError: it is such a one.
+        """
+        named = self.chosen or self.env.get("PROVISIONER_INVENTORY")
+        if file is not None and named and is_proposed(file, self.inventory):
+            message = (
+                f"{file} is a part of the inventory's checkout: whoever proposes a change would choose what it says"
+            )
+            raise UsageError(message, hint="keep the file outside of the checkout, and take this one out of Git")
 
     @property
     def color(self) -> bool | None:

@@ -26,6 +26,7 @@ from provisioner.base.printable import printable
 from provisioner.cli.anywhere import with_options_anywhere
 from provisioner.cli.commands import COMMANDS
 from provisioner.cli.completion import INSTRUCTION, complete
+from provisioner.cli.configuration import OUTPUT, read_configuration
 from provisioner.cli.context import state_dir
 from provisioner.cli.lazy import LazyGroup, UnknownCommandError
 from provisioner.cli.output import error_document, hint_line, print_document, print_error
@@ -73,12 +74,13 @@ def run(arguments: Sequence[str], env: Mapping[str, str]) -> int:
     """
     with safe_streams():
         if instruction := env.get(INSTRUCTION):
-            return complete(cli, instruction, env)
+            return complete(cli, instruction, _settled(env))
         return _run(arguments, env)
 
 
 def _run(arguments: Sequence[str], env: Mapping[str, str]) -> int:
-    as_json, say = _wants_json(arguments), _speaker(arguments, env)
+    settled = _settled(env)
+    as_json, say = _wants_json(arguments, settled), _speaker(arguments, settled)
     color = False if env.get("NO_COLOR") else None
     try:
         code = cli.main(list(arguments), prog_name="provisioner", standalone_mode=False, obj=env)
@@ -96,9 +98,18 @@ def _run(arguments: Sequence[str], env: Mapping[str, str]) -> int:
     return code if isinstance(code, int) else 0
 
 
-def _wants_json(arguments: Sequence[str]) -> bool:
+def _settled(env: Mapping[str, str]) -> Mapping[str, str]:
+    """The environment with the user's configuration; alone where that is wrong, which the command says."""
+    try:
+        return read_configuration(env).environment(env)
+    except UsageError:
+        return env
+
+
+def _wants_json(arguments: Sequence[str], env: Mapping[str, str]) -> bool:
     """The format before click has parsed anything: wrong usage is answered in it as well."""
-    return "json" in _written(arguments, "--output")
+    written = _written(arguments, "--output")
+    return "json" in written or (not written and env.get(OUTPUT) == "json")
 
 
 def _speaker(arguments: Sequence[str], env: Mapping[str, str]) -> Translator:

@@ -57,6 +57,7 @@ class Deployment:
         """The environment of the commands: what a pipeline would set."""
         kept = {k: v for k, v in os.environ.items() if k in {"PATH", "HOME", "LANG", "TERM", "NO_COLOR"}}
         return kept | {
+            "PROVISIONER_CONFIG": "",
             "PROVISIONER_ARTEFACTS": f"{self.engine.path.resolve().parent}:{self.lab.directory}",
             "ANSIBLE_VAULT_PASSWORD_FILE": str(self.password_file),
             "PROVISIONER_INVENTORY": str(self.root),

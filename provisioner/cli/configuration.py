@@ -1,0 +1,214 @@
+"""The user's own configuration file: it stands in for variables of the environment that are not set.
+
+It is looked for in the user's folder and nowhere near an inventory: whoever proposes a change there would else choose
+the history, the key and the password file of whoever looks at it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from provisioner.base.errors import UsageError
+from provisioner.base.language import Language
+from provisioner.base.nearest import did_you_mean
+from provisioner.base.printable import printable
+from provisioner.base.regular_file import read_regular
+
+VARIABLE: Final = "PROVISIONER_CONFIG"
+"""Names another file; empty it says that there is none."""
+OUTPUT: Final = "PROVISIONER_OUTPUT"
+OUTPUTS: Final = ("text", "json")
+_LARGEST = 2**16
+_SHOWN = 80
+_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+_VAULT: Final = ("ANSIBLE_VAULT_PASSWORD_FILE", "ANSIBLE_VAULT_IDENTITY_LIST")
+
+
+class _NotSuchAValueError(ValueError):
+    """A value that its key cannot have; the words say what it has to be."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A key of the file.
+
+    Attributes:
+        variable: the variable of the environment that it stands in for.
+        words: its value as that variable has it, from the value and the file's folder.
+    """
+
+    variable: str
+    words: Callable[[object, Path], str]
+
+
+def _text(value: object, _: Path) -> str:
+    if not isinstance(value, str) or not value or not value.isprintable():
+        raise _NotSuchAValueError("a text that is not empty")
+    return value
+
+
+def _word(known: tuple[str, ...], value: object, _: Path) -> str:
+    if not isinstance(value, str) or value not in known:
+        raise _NotSuchAValueError(" or ".join(f'"{word}"' for word in known))
+    return value
+
+
+def _path(value: object, folder: Path) -> str:
+    return str(folder / Path(_text(value, folder)).expanduser())
+
+
+def _state(value: object, folder: Path) -> str:
+    return value if isinstance(value, str) and "://" in value and value.isprintable() else _path(value, folder)
+
+
+def _switch(value: object, _: Path) -> str:
+    if not isinstance(value, bool):
+        raise _NotSuchAValueError("true or false")
+    return "1" if value else ""
+
+
+def _listed(between: str, each: Callable[[object, Path], str], value: object, folder: Path) -> str:
+    if not isinstance(value, list) or any(between in str(one) for one in value):
+        raise _NotSuchAValueError(f"a list of texts without {between!r}")
+    return between.join(each(one, folder) for one in value)
+
+
+def _identity(value: object, folder: Path) -> str:
+    """A vault id and its password's file: `secrets@FILE`."""
+    label, at, file = _text(value, folder).partition("@")
+    if not (label and at and file):
+        raise _NotSuchAValueError('a list of texts such as "secrets@FILE"')
+    return f"{label}@{_path(file, folder)}"
+
+
+SETTINGS: Final[Mapping[str, Setting]] = {
+    "inventory": Setting("PROVISIONER_INVENTORY", _path),
+    "state": Setting("PROVISIONER_STATE", _state),
+    "output": Setting(OUTPUT, partial(_word, OUTPUTS)),
+    "language": Setting("PROVISIONER_LANGUAGE", partial(_word, tuple(language.value for language in Language))),
+    "ssh_key": Setting("PROVISIONER_SSH_KEY", _path),
+    "vault_password_file": Setting(_VAULT[0], _path),
+    "vault_identities": Setting(_VAULT[1], partial(_listed, ",", _identity)),
+    "contacts": Setting("PROVISIONER_CONTACTS", _path),
+    "artefacts": Setting("PROVISIONER_ARTEFACTS", partial(_listed, ":", _path)),
+    "artefact_mirrors": Setting("PROVISIONER_ARTEFACT_MIRRORS", partial(_listed, ",", _text)),
+    "record_key": Setting("PROVISIONER_RECORD_KEY", _path),
+    "record_note": Setting("PROVISIONER_RECORD_NOTE", _switch),
+}
+"""The keys that a file may have."""
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What a file says.
+
+    Attributes:
+        file: the file; None where there is none.
+        values: by variable; a database's URL may hold a password.
+    """
+
+    file: Path | None = None
+    values: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def environment(self, env: Mapping[str, str]) -> dict[str, str]:
+        """The environment, with what the file says of variables that are not set in it.
+
+        The two that open the vault are one thing: where one is set, the file says nothing of the other.
+        """
+        has_vault = any(env.get(name) for name in _VAULT)
+        ours = {
+            name: value
+            for name, value in self.values.items()
+            if not env.get(name) and not (has_vault and name in _VAULT)
+        }
+        return {**env, **ours}
+
+
+def file_of(env: Mapping[str, str]) -> Path | None:
+    """Where the file is, if there is one; None where the environment says that there is none, or has no home."""
+    if VARIABLE in env:
+        return Path(env[VARIABLE]) if env[VARIABLE] else None
+    if base := env.get("XDG_CONFIG_HOME"):
+        return Path(base) / "provisioner/config.toml"
+    return Path(env["HOME"]) / ".config/provisioner/config.toml" if env.get("HOME") else None
+
+
+def read_configuration(env: Mapping[str, str]) -> Configuration:
+    """Read the user's file. One that is named has to be there.
+
+    Raises:
+        UsageError: it cannot be read or understood, or others than its owner may write to it, or read a password in it.
+    """
+    file = file_of(env)
+    if file is None or not (file.exists() or env.get(VARIABLE)):
+        return Configuration()
+    try:
+        data, status = read_regular(file, most=_LARGEST), file.stat()
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read: {error.strerror}", hint=_SEE) from None
+    _refuse_shared(file, status.st_mode, status.st_uid)
+    return Configuration(file, dict(_values(file, _parsed(file, data), status.st_mode)))
+
+
+def output_of(env: Mapping[str, str]) -> str:
+    """The form of output that the environment names; text where it names none.
+
+    Raises:
+        UsageError: there is no such form.
+    """
+    named = env.get(OUTPUT) or OUTPUTS[0]
+    if named not in OUTPUTS:
+        hint = did_you_mean(named, OUTPUTS, f"it is {' or '.join(OUTPUTS)}")
+        raise UsageError(f"{OUTPUT} names no form of output: {printable(named, _SHOWN)!r}", hint=hint)
+    return named
+
+
+_SEE = f"see the page on the configuration file; {VARIABLE}= (empty) goes without one"
+
+
+def _refuse_shared(file: Path, mode: int, owner: int) -> None:
+    if owner not in {0, os.geteuid()}:
+        raise UsageError(f"{file} is somebody else's: it is not followed", hint="write one of your own")
+    if mode & _OTHERS_WRITE:
+        raise UsageError(f"{file} may be written by others than you", hint=f"take their right: chmod go-w {file}")
+
+
+def _parsed(file: Path, data: bytes) -> dict[str, object]:
+    try:
+        return tomllib.loads(data.decode())
+    except UnicodeDecodeError:
+        raise UsageError(f"{file} is not UTF-8", hint="save it as UTF-8") from None
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        words = printable(str(error) or "nested too deeply", _SHOWN)
+        raise UsageError(f"{file} is not TOML: {words}", hint='a setting is a line such as language = "vi"') from None
+
+
+def _values(file: Path, document: Mapping[str, object], mode: int) -> Iterator[tuple[str, str]]:
+    for key, value in document.items():
+        place, setting = f"{file}:{_line_of(file, key)}", SETTINGS.get(key)
+        if setting is None:
+            hint = did_you_mean(key, SETTINGS, f"the settings are {', '.join(SETTINGS)}")
+            raise UsageError(f"{place}: there is no setting {printable(key, _SHOWN)!r}", hint=hint)
+        try:
+            words = setting.words(value, file.parent)
+        except _NotSuchAValueError as error:
+            raise UsageError(f"{place}: {key} is {error}", hint=_SEE) from None
+        if "://" in words and mode & (stat.S_IRGRP | stat.S_IROTH):
+            hint = f"a URL may hold a password; take the others' right: chmod go= {file}"
+            raise UsageError(f"{place}: {key} is a URL, and the file may be read by others than you", hint=hint)
+        yield setting.variable, words
+
+
+def _line_of(file: Path, key: str) -> int:
+    """The line on which a key stands; the first one where it is written in another form."""
+    lines = file.read_text(encoding="utf-8").splitlines()
+    start = re.compile(rf"\s*[\[\"']*{re.escape(key)}\b")
+    return next((number for number, line in enumerate(lines, 1) if start.match(line)), 1)
