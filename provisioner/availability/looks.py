@@ -1,7 +1,7 @@
 """The looks of many nights at the paths of a place, in columns: one a path, each as long as there were sweeps. Pure.
 
-A sweep is what one run saw of a province: a byte a path in two planes (`kept`). Most sweeps have the same paths, and
-most paths look alike night after night, so that the work is done once for each column that is unlike the others.
+A sweep is what one run saw of a province: a byte a path in two planes (`kept`). Most sweeps have the same paths, so
+that their planes are joined as they are.
 """
 
 from __future__ import annotations
