@@ -1,7 +1,7 @@
 """The looks of many nights at the paths of a place, in columns: one a path, each as long as there were sweeps. Pure.
 
-A sweep is what one run saw of a province: a byte a path in two planes (`kept`). Most sweeps have the same paths, and
-most paths look alike night after night, so that the work is done once for each column that is unlike the others.
+A sweep is what one run saw of a province: a byte a path in two planes (`kept`). Most sweeps have the same paths, so
+that their planes are joined as they are.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, NamedTuple, TypeVar
 
 from provisioner.availability.kept import ABSENT
 
@@ -74,8 +74,7 @@ class Listing:
         return range(first, bisect_left(self.paths, after, first))
 
 
-@dataclass(frozen=True, slots=True)
-class Sweep:
+class Sweep(NamedTuple):
     """What one run saw of a province.
 
     Attributes:
@@ -102,7 +101,7 @@ class LookTable:
         carriers: the carrier that each had last.
         moments: when each sweep was, in microseconds since 1970.
         marks: a byte for each path in each sweep, sweep after sweep.
-        causes: likewise; the places of causes in `words`.
+        causes: likewise; the places of causes in `words`; empty where nobody asked why.
     """
 
     paths: tuple[str, ...]
@@ -133,27 +132,40 @@ class LookTable:
 EMPTY: Final = LookTable((), (), (), b"", b"")
 
 
-def table_of(sweeps: Iterable[Sweep], prefix: str = "") -> LookTable:
+def table_of(sweeps: Iterable[Sweep], prefix: str = "", *, with_causes: bool = True) -> LookTable:
     """The looks at the paths of one province that begin with a prefix, in whatever order the sweeps come."""
     ordered = sorted(sweeps, key=lambda sweep: (sweep.at, sweep.order))
     if not ordered:
         return EMPTY
-    cuts = {id(sweep.listing): sweep.listing.within(prefix) for sweep in ordered}
-    carriers: dict[str, str] = {}
-    for listing in {id(sweep.listing): sweep.listing for sweep in reversed(ordered)}.values():
-        cut = cuts[id(listing)]
-        names = slice(cut.start, cut.stop)
-        carriers = dict(zip(listing.paths[names], listing.carriers[names], strict=True)) | carriers
-    paths = tuple(sorted(carriers))
-    moves = {id(sweep.listing): _moves(sweep.listing, cuts[id(sweep.listing)], paths) for sweep in ordered}
-    words: dict[str, int] = {"": 0}
+    listings = {id(sweep.listing): sweep.listing for sweep in reversed(ordered)}
+    cuts = {name: listing.within(prefix) for name, listing in listings.items()}
+    paths, carriers = _latest(listings, cuts)
+    moves = {name: _moves(listing, cuts[name], paths) for name, listing in listings.items()}
     marks = b"".join(_spread(sweep.marks, moves[id(sweep.listing)], len(paths), _NOTHING) for sweep in ordered)
-    causes = b"".join(
-        _spread(sweep.causes.translate(_places_in(words, sweep.words)), moves[id(sweep.listing)], len(paths), b"\0")
-        for sweep in ordered
-    )
     moments = tuple(sweep.at for sweep in ordered)
-    return LookTable(paths, tuple(carriers[path] for path in paths), moments, marks, causes, tuple(words))
+    if not with_causes:
+        return LookTable(paths, carriers, moments, marks, b"")
+    words = _Words()
+    causes = b"".join(_spread(words.common(sweep), moves[id(sweep.listing)], len(paths), b"\0") for sweep in ordered)
+    return LookTable(paths, carriers, moments, marks, causes, tuple(words.places))
+
+
+def _latest(listings: Mapping[int, Listing], cuts: Mapping[int, range]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """All paths in order, and the carrier that each had last.
+
+    Args:
+        listings: the latest first.
+        cuts: which places of each are meant.
+    """
+    parts = [(listing, slice(cuts[name].start, cuts[name].stop)) for name, listing in listings.items()]
+    if len(parts) == 1:
+        ((listing, part),) = parts
+        return listing.paths[part], listing.carriers[part]
+    carriers: dict[str, str] = {}
+    for listing, part in reversed(parts):
+        carriers |= zip(listing.paths[part], listing.carriers[part], strict=True)
+    paths = tuple(sorted(carriers))
+    return paths, tuple(carriers[path] for path in paths)
 
 
 Move = tuple[slice, slice]
@@ -181,7 +193,24 @@ def _spread(plane: bytes, moves: Sequence[Move], width: int, nothing: bytes) -> 
     return bytes(spread)
 
 
-def _places_in(words: dict[str, int], own: Sequence[str]) -> bytes:
-    """The table that takes the places of a sweep's causes to those in a common list, which grows by them."""
-    places = [words.setdefault(word if word in words or len(words) < _OWN_WORDS else OTHER, len(words)) for word in own]
-    return bytes(places + [0] * (_ALL_BYTES - len(places)))
+class _Words:
+    """The words of causes of several sweeps in one list, which grows by them.
+
+    Attributes:
+        places: the place of each.
+    """
+
+    def __init__(self) -> None:
+        self.places: dict[str, int] = {"": 0}
+        self._known: dict[tuple[str, ...], bytes] = {}
+
+    def common(self, sweep: Sweep) -> bytes:
+        """The causes of a sweep as places in the common list."""
+        if sweep.words not in self._known:
+            places = bytes(map(self._place, sweep.words))
+            self._known[sweep.words] = places.ljust(_ALL_BYTES, b"\0")
+        return sweep.causes.translate(self._known[sweep.words])
+
+    def _place(self, word: str) -> int:
+        is_room = word in self.places or len(self.places) < _OWN_WORDS
+        return self.places.setdefault(word if is_room else OTHER, len(self.places))

@@ -6,10 +6,11 @@ those of a facility's paths are those of the facility.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import compress
+from itertools import accumulate, compress, pairwise
 from typing import Final
 
 from provisioner.availability.kept import ABSENT, HIGHEST_LEVEL, VERDICTS
@@ -22,7 +23,6 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _SECOND: Final = 1_000_000
 
-# Up is 0, which counts as nothing where bytes choose.
 _UP, _DEGRADED, _DOWN, _MAINTENANCE, _UNKNOWN, _NOT = range(6)
 _KINDS: Final = {"up": _UP, "degraded": _DEGRADED, "down": _DOWN, "quarantined": _DOWN, "unknown": _UNKNOWN}
 
@@ -38,7 +38,9 @@ def _kind(mark: int) -> int:
 
 _KIND_OF: Final = bytes(_kind(mark) for mark in range((HIGHEST_LEVEL + 1) << 4))
 _UP_ALONE: Final = bytes([_UP])
-_UNKNOWN_ALONE: Final = bytes([_UNKNOWN])
+_NOT_ALONE: Final = bytes([_NOT])
+_SEEN: Final = bytes(kind != _NOT for kind in range(256))
+_IS_OTHER: Final = bytes(kind != _UP for kind in range(256))
 
 
 def micro(moment: datetime) -> int:
@@ -152,64 +154,150 @@ def measured(table: LookTable, span: Span, longest: timedelta = LONGEST_STANDING
         span: of which time.
         longest: how long a look stands for at most.
     """
-    begin, until = micro(span.begin), micro(span.until)
-    clock = _Clock(table.moments[: table.until(until)], begin, until, longest // _MICROSECOND)
-    width, sweeps = len(table.paths), len(clock.moments)
+    width = len(table.paths)
+    marks = table.marks[: width * table.until(micro(span.until))]
+    first: dict[bytes, int] = {}
+    # Of a short span most columns are alike: each is measured once, by the first path that has it.
+    alike = [first.setdefault(marks[place::width], place) for place in range(width)]
+    places = tuple(first.values())
+    known = dict(zip(places, summed(table, span, longest, places, range(len(places))), strict=True))
+    return {path: known[place] for path, place in zip(table.paths, alike, strict=True)}
+
+
+def summed(
+    table: LookTable, span: Span, longest: timedelta, places: Sequence[int], groups: Sequence[int]
+) -> list[Measured]:
+    """How long the paths of each group were what together.
+
+    Args:
+        table: as `measured` takes it.
+        span: of which time.
+        longest: how long a look stands for at most.
+        places: the places of the paths that count.
+        groups: the group of each of them, from 0 on without a gap.
+    """
+    begin, until, most = micro(span.begin), micro(span.until), longest // _MICROSECOND
+    width, sweeps = len(table.paths), table.until(until)
     kinds = table.marks[: width * sweeps].translate(_KIND_OF)
-    known: dict[bytes, Measured] = {}
-    by_path = {}
-    for place, path in enumerate(table.paths):
-        column = kinds[place::width]
-        if column not in known:
-            known[column] = clock.measure(column)
-        by_path[path] = known[column]
-    return by_path
+    sums = _Sums(max(groups, default=-1) + 1, until - begin)
+    for seen, alike in _looked_at_alike(kinds, width, places):
+        clock = _Clock(tuple(compress(table.moments[:sweeps], seen)), begin, until, most)
+        columns = [kinds[places[one] :: width] for one in alike]
+        if not all(seen):
+            columns = [column.translate(None, _NOT_ALONE) for column in columns]
+        sums.add(clock, columns, [groups[one] for one in alike])
+    return sums.measured()
+
+
+def _looked_at_alike(kinds: bytes, width: int, places: Sequence[int]) -> Iterator[tuple[bytes, Sequence[int]]]:
+    """Which of the places were looked at by the same sweeps: a byte a sweep that is 0 where it did not, and which."""
+    sweeps = len(kinds) // width if width else 0
+    blind = [sweep for sweep in range(sweeps) if kinds.find(_NOT, sweep * width, (sweep + 1) * width) >= 0]
+    if not blind:
+        yield b"\1" * sweeps, range(len(places))
+        return
+    rows = b"".join([kinds[sweep * width : (sweep + 1) * width] for sweep in blind]).translate(_SEEN)
+    alike: dict[bytes, list[int]] = defaultdict(list)
+    for one, place in enumerate(places):
+        alike[rows[place::width]].append(one)
+    for pattern, members in alike.items():
+        seen = bytearray(b"\1" * sweeps)
+        for sweep, is_seen in zip(blind, pattern, strict=True):
+            seen[sweep] = is_seen
+        yield bytes(seen), members
 
 
 class _Clock:
-    """The moments of sweeps, and for how long of a span a look at each stands."""
+    """The moments of sweeps, and for how long of a span a look at each stands until the next of them.
+
+    Attributes:
+        moments: in microseconds since 1970.
+        stood: for how long the looks before each moment stand together, and at last all of them.
+        onset: with `again`, how often a path was seen down anew that was so by the looks from one to before another,
+            and not before: the onset of the first and what came again until the other.
+        again: see there.
+    """
 
     def __init__(self, moments: tuple[int, ...], begin: int, until: int, longest: int) -> None:
         self.moments = moments
         self._begin, self._until, self._longest = begin, until, longest
-        self._stand = self._standing(moments)
-        self._whole_stand = sum(self._stand)
+        lasts = (
+            max(0, min(following, at + longest, until) - max(at, begin))
+            for at, following in zip(moments, (*moments[1:], until), strict=False)
+        )
+        self.stood = [0, *accumulate(lasts)]
+        late = (self._counts(at) and at - before > longest for before, at in pairwise(moments))
+        self.again = [0, 0, *accumulate(late)]
+        self.onset = [self._counts(at) - known for at, known in zip(moments, self.again[1:], strict=False)]
+        self._known: dict[tuple[int, bytes], tuple[list[int], int]] = {}
 
-    def _standing(self, moments: tuple[int, ...]) -> list[int]:
-        """For how long each look stands where each of these is followed by the next."""
-        nexts = (*moments[1:], self._until)
-        return [
-            max(0, min(following, at + self._longest, self._until) - max(at, self._begin))
-            for at, following in zip(moments, nexts, strict=False)
-        ]
+    def _counts(self, at: int) -> bool:
+        """Whether an outage that was seen at a moment is one of the span."""
+        return self._begin <= at < self._until
 
-    def measure(self, column: bytes) -> Measured:
-        """What a column of kinds comes to."""
-        moments, stand = self.moments, self._stand
-        if _NOT in column:
-            moments = tuple(compress(moments, column.translate(_SEEN)))
-            stand = self._standing(moments)
-            column = column.translate(None, bytes([_NOT]))
-        # Nearly all looks of a year saw it up: only the others are gone through one by one.
-        times = [sum(stand) if stand is not self._stand else self._whole_stand, 0, 0, 0, 0]
-        for kind, lasts in zip(column.translate(None, _UP_ALONE), compress(stand, column), strict=True):
-            times[kind] += lasts
-            times[_UP] -= lasts
-        up, degraded, down, maintenance = times[:_UNKNOWN]
-        unmeasured = self._until - self._begin - up - degraded - down - maintenance
-        outages = self._outages(moments, column) if _DOWN in column else 0
-        return Measured(up, degraded, down, maintenance, unmeasured, outages)
+    def look_by_look(self, first: int, kinds: bytes) -> tuple[list[int], int]:
+        """What looks of several kinds come to, where the one before saw it up if there is one: times, and outages."""
+        key = first, kinds
+        if key not in self._known:
+            self._known[key] = self._look_by_look(*key)
+        return self._known[key]
 
-    def _outages(self, moments: tuple[int, ...], column: bytes) -> int:
-        """How often it was seen down anew within the span."""
-        number, place = 0, column.find(_DOWN)
-        while place >= 0:
-            known = len(column[:place].rstrip(_UNKNOWN_ALONE)) - 1
-            at = moments[place]
-            goes_on = known >= 0 and column[known] == _DOWN and at - moments[known] <= self._longest
-            number += not goes_on and self._begin <= at < self._until
-            place = column.find(_DOWN, place + 1)
-        return number
+    def _look_by_look(self, first: int, kinds: bytes) -> tuple[list[int], int]:
+        times, outages, known, before = [0] * _NOT, 0, _UP, 0
+        for place, kind in enumerate(kinds, first):
+            times[kind] += self.stood[place + 1] - self.stood[place]
+            at = self.moments[place]
+            if kind == _DOWN:
+                goes_on = known == _DOWN and at - before <= self._longest
+                outages += not goes_on and self._counts(at)
+            if kind != _UNKNOWN:
+                known, before = kind, at
+        return times, outages
 
 
-_SEEN: Final = bytes(place != _NOT for place in range(256))
+class _Sums:
+    """The times of groups of paths, which grow by one path after the other."""
+
+    def __init__(self, groups: int, length: int) -> None:
+        self._length = length
+        self._paths, self._looked, self._outages = [0] * groups, [0] * groups, [0] * groups
+        self._times = [[0] * groups for _ in range(_NOT)]
+
+    def add(self, clock: _Clock, columns: Sequence[bytes], groups: Sequence[int]) -> None:
+        """Add paths by their columns of kinds; all have looks at each moment of the clock.
+
+        Nearly all looks saw a path up: only the others are gone through, those that follow each other at once.
+        """
+        for group, paths in Counter(groups).items():
+            self._paths[group] += paths
+            self._looked[group] += paths * clock.stood[-1]
+        times, outages, stood, onset, again = self._times, self._outages, clock.stood, clock.onset, clock.again
+        # A byte that is up ends each column, so that what is not up ends with it.
+        line, stride = _UP_ALONE.join([*columns, b""]), len(clock.moments) + 1
+        others = line.translate(_IS_OTHER)
+        start = others.find(1)
+        while start >= 0:
+            end = others.find(0, start)
+            path = start // stride
+            group, kind, length, first = groups[path], line[start], end - start, start - path * stride
+            if length == 1 or line.count(kind, start, end) == length:
+                times[kind][group] += stood[first + length] - stood[first]
+                if kind == _DOWN:
+                    outages[group] += onset[first] + again[first + length]
+            else:
+                self._add_mixed(group, *clock.look_by_look(first, line[start:end]))
+            start = others.find(1, end)
+
+    def _add_mixed(self, group: int, times: Sequence[int], outages: int) -> None:
+        for of_kind, time in zip(self._times, times, strict=True):
+            of_kind[group] += time
+        self._outages[group] += outages
+
+    def measured(self) -> list[Measured]:
+        """What each group comes to; what is neither is not measured."""
+        whole = [paths * self._length for paths in self._paths]
+        _, *others = self._times
+        up = [looked - sum(known) for looked, *known in zip(self._looked, *others, strict=True)]
+        known = (up, *others[:-1])
+        unmeasured = (length - sum(times) for length, *times in zip(whole, *known, strict=True))
+        return list(map(Measured, *known, unmeasured, self._outages))

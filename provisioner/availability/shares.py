@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import StrEnum
 from fractions import Fraction
 from typing import Final
 
-from provisioner.availability.looks import ByPath
-from provisioner.availability.measured import Measured, total_of
+from provisioner.availability.looks import LookTable
+from provisioner.availability.measured import LONGEST_STANDING, NOTHING_MEASURED, Measured, Span, summed, total_of
 
-_FACILITY, _CAMERA = 2, 3
+_CAMERA: Final = 3
 
 
 class GroupedBy(StrEnum):
@@ -49,12 +50,16 @@ class AgreedLevels:
     carriers: Mapping[str, float] = field(default_factory=dict)
     facilities: Mapping[str, float] = field(default_factory=dict)
 
-    def of(self, by: GroupedBy, facilities: Collection[str], carriers: Collection[str]) -> float | None:
-        """The level of a row: of what has several levels only the general one holds."""
-        if by in {GroupedBy.CAMERA, GroupedBy.FACILITY} and len(facilities) == 1:
-            own = self.facilities.get(next(iter(facilities)))
-            if own is not None:
-                return own
+    def of(self, by: GroupedBy, facility: str, carriers: Collection[str]) -> float | None:
+        """The level of a row: of what has several levels only the general one holds.
+
+        Args:
+            by: what the row is about.
+            facility: the one that it is about, or whose camera it is about.
+            carriers: those of its paths.
+        """
+        if by in {GroupedBy.CAMERA, GroupedBy.FACILITY} and facility in self.facilities:
+            return self.facilities[facility]
         if by is not GroupedBy.PROVINCE and by is not GroupedBy.ALL and len(carriers) == 1:
             return self.carriers.get(next(iter(carriers)), self.percent)
         return self.percent
@@ -99,56 +104,118 @@ class ShareRow:
         return None if now is None or before is None else now - before
 
 
+@dataclass(frozen=True, slots=True)
+class GroupTimes:
+    """How long the paths of a group were what together.
+
+    Attributes:
+        paths: how many there are.
+        carriers: the carriers that they had last.
+    """
+
+    paths: int = 0
+    measured: Measured = NOTHING_MEASURED
+    carriers: frozenset[str] = frozenset()
+
+
+NO_PATHS: Final = GroupTimes()
+
+
+def together(groups: Collection[GroupTimes]) -> GroupTimes:
+    """What several groups come to, none of whose paths is in two of them."""
+    return GroupTimes(
+        sum(group.paths for group in groups),
+        total_of(group.measured for group in groups),
+        frozenset().union(*(group.carriers for group in groups)),
+    )
+
+
+def group_times(
+    by: GroupedBy,
+    tables: Iterable[LookTable],
+    span: Span,
+    longest: timedelta = LONGEST_STANDING,
+    takes: Callable[[str, str], bool] | None = None,
+) -> dict[str, GroupTimes]:
+    """How long groups of paths were what, by their names; those of which no path counts are left out.
+
+    Args:
+        by: what a group is about.
+        tables: the looks at the paths of each province, as `measured` takes them.
+        span: of which time.
+        longest: how long a look stands for at most.
+        takes: whether a path counts, by its name and its carrier; None takes all.
+    """
+    groups: dict[str, GroupTimes] = {}
+    for table in tables:
+        for name, group in _of_table(by, table, span, longest, takes):
+            groups[name] = together((groups[name], group)) if name in groups else group
+    return groups
+
+
+def _of_table(
+    by: GroupedBy, table: LookTable, span: Span, longest: timedelta, takes: Callable[[str, str], bool] | None
+) -> Iterator[tuple[str, GroupTimes]]:
+    names, carriers = _names(by, table), table.carriers
+    places: Sequence[int] = range(len(names))
+    if takes is not None:
+        places = [place for place in places if takes(table.paths[place], carriers[place])]
+    index: dict[str, int] = {}
+    groups = [index.setdefault(names[place], len(index)) for place in places]
+    paths, of_carriers = Counter(groups), defaultdict(set)
+    for group, carrier in {(group, carriers[place]) for group, place in zip(groups, places, strict=True)}:
+        of_carriers[group].add(carrier)
+    times = summed(table, span, longest, places, groups)
+    for name, group in index.items():
+        yield name, GroupTimes(paths[group], times[group], frozenset(of_carriers[group]))
+
+
+def _names(by: GroupedBy, table: LookTable) -> Sequence[str]:
+    """The name of each path's group."""
+    paths = table.paths
+    match by:
+        case GroupedBy.CAMERA:
+            return ["/".join(path.split("/")[:_CAMERA]) for path in paths]
+        case GroupedBy.FACILITY:
+            return [facility_of(path) for path in paths]
+        case GroupedBy.CARRIER:
+            return table.carriers
+        case GroupedBy.PROVINCE:
+            return [path.partition("/")[0] for path in paths]
+        case GroupedBy.ALL:
+            return [GroupedBy.ALL.value] * len(paths)
+
+
+def facility_of(path: str) -> str:
+    """The facility of a path, or of a camera; empty where its name has none."""
+    return path.partition("/")[2].partition("/")[0]
+
+
 def share_rows(
     by: GroupedBy,
-    times: ByPath[Measured],
+    groups: Mapping[str, GroupTimes],
     agreed: AgreedLevels = NOTHING_AGREED,
-    before: ByPath[Measured] | None = None,
+    before: Mapping[str, GroupTimes] | None = None,
 ) -> tuple[ShareRow, ...]:
     """The rows, the worst first: what misses most of what is agreed, then what came least, then what nobody measured.
 
     Args:
         by: what a row is about.
-        times: how long each path was what.
+        groups: how long the paths of each were what.
         agreed: the agreed levels.
         before: likewise of the span before.
     """
-    name_of = _names(by, times.carriers)
-    groups: dict[str, list[str]] = defaultdict(list)
-    for path in times:
-        groups[name_of(path)].append(path)
-    earlier: dict[str, list[Measured]] = defaultdict(list)
-    if before is not None:
-        of_before = _names(by, before.carriers)
-        for path, one in before.items():
-            earlier[of_before(path)].append(one)
     rows = (
         ShareRow(
             name,
-            len(paths),
-            total_of(times[path] for path in paths),
-            agreed.of(by, {_part(path, 1) for path in paths}, {times.carriers.get(path, "") for path in paths}),
-            None if before is None else total_of(earlier.get(name, ())),
+            group.paths,
+            group.measured,
+            agreed.of(by, name if by is GroupedBy.FACILITY else facility_of(name), group.carriers),
+            None if before is None else before.get(name, NO_PATHS).measured,
         )
-        for name, paths in groups.items()
+        for name, group in groups.items()
     )
     return tuple(sorted(rows, key=_worst))
-
-
-def _names(by: GroupedBy, carriers: Mapping[str, str]) -> Callable[[str], str]:
-    names: dict[GroupedBy, Callable[[str], str]] = {
-        GroupedBy.CAMERA: lambda path: "/".join(path.split("/")[:_CAMERA]),
-        GroupedBy.FACILITY: lambda path: _part(path, 1),
-        GroupedBy.CARRIER: lambda path: carriers.get(path, ""),
-        GroupedBy.PROVINCE: lambda path: _part(path, 0),
-        GroupedBy.ALL: lambda _: GroupedBy.ALL.value,
-    }
-    return names[by]
-
-
-def _part(path: str, place: int) -> str:
-    parts = path.split("/")
-    return parts[place] if place < len(parts) else ""
 
 
 _ORDER: Final = {Kept.MISSED: 0, Kept.UNMEASURED: 1, Kept.MET: 2, Kept.NOT_AGREED: 2}

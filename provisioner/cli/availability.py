@@ -7,6 +7,7 @@ from datetime import datetime
 import click
 
 from provisioner.availability.shares import GroupedBy, missed
+from provisioner.base.collector import without_collector
 from provisioner.cli.availability_options import from_option, span_of, until_option, warn_of_damage
 from provisioner.cli.context import Invocation, now
 from provisioner.cli.limit import limit_option
@@ -60,7 +61,8 @@ def availability(
     asked = AvailabilityAsked(
         span_of(begin, until, moment), moment, GroupedBy(by), parse_limits(limits), before=against_before
     )
-    report = availability_of(invocation.inventory, invocation.env, asked)
+    with without_collector():
+        report = availability_of(invocation.inventory, invocation.env, asked)
     _warn(invocation, report)
     if invocation.json:
         span, rest = asked.span, {"damaged": list(report.damaged)}

@@ -8,7 +8,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import pairwise
+from functools import lru_cache
+from operator import lt
 from typing import Final
 
 import orjson
@@ -27,6 +28,8 @@ LONGEST_PLANE: Final = 2**24
 _WORDS: Final = 256
 _BETWEEN: Final = "\t"
 _NO_HASH: Final = "no hash"
+_HEADS: Final = 1_000
+"""So many are kept at hand: nights differ by the order in which causes were first met."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,17 +159,16 @@ def read_listing(connection: Connection, inventory: str, name: str) -> Listing |
 
 def listing_of(text: str) -> Listing | None:
     """The list in a text; None where it is none."""
-    pairs = [line.partition(_BETWEEN) for line in text.split("\n")]
-    paths = tuple(path for path, _, _ in pairs)
-    is_one = all(between for _, between, _ in pairs) and all(a < b for a, b in pairwise(paths))
-    return Listing(paths, tuple(carrier for _, _, carrier in pairs)) if is_one else None
+    paths, between, carriers = zip(*(line.partition(_BETWEEN) for line in text.split("\n")), strict=True)
+    is_one = "" not in between and all(map(lt, paths, paths[1:]))
+    return Listing(paths, carriers) if is_one else None
 
 
-def plane_of(packed: object, length: int) -> bytes:
+def plane_of(packed: bytes, length: int) -> bytes:
     """A packed plane's bytes.
 
     Raises:
-        ValueError, TypeError, zlib.error: it is none of that length.
+        ValueError, zlib.error: it is none of that length.
     """
     plane = _inflated(packed, length)
     if len(plane) != length:
@@ -174,26 +176,29 @@ def plane_of(packed: object, length: int) -> bytes:
     return plane
 
 
-def causes_of(packed: object, length: int) -> tuple[bytes, tuple[str, ...]]:
+def causes_of(packed: bytes, length: int) -> tuple[bytes, tuple[str, ...]]:
     """The plane of causes, and the words that its bytes are the places of.
 
     Raises:
         ValueError, TypeError, zlib.error: it is none of that length.
     """
     head, _, plane = _inflated(packed, length + LONGEST_PLANE).partition(b"\n")
+    words, places = _words_of(head)
+    if len(plane) != length or plane.translate(None, places):
+        raise ValueError("a plane has a byte for each path")
+    return plane, words
+
+
+@lru_cache(_HEADS)
+def _words_of(head: bytes) -> tuple[tuple[str, ...], bytes]:
+    """The words in the head of a plane of causes, and the bytes that it may have for them."""
     words = orjson.loads(head)
     if not isinstance(words, list) or not 0 < len(words) <= _WORDS or not all(isinstance(w, str) for w in words):
         raise ValueError("causes are words")
-    if len(plane) != length or plane.translate(None, bytes(range(len(words)))):
-        raise ValueError("a plane has a byte for each path")
-    return plane, tuple(words)
+    return tuple(words), bytes(range(len(words)))
 
 
-def _inflated(packed: object, most: int) -> bytes:
-    if isinstance(packed, memoryview):
-        packed = bytes(packed)
-    if not isinstance(packed, bytes):
-        raise TypeError("a plane is bytes")
+def _inflated(packed: bytes, most: int) -> bytes:
     machine = zlib.decompressobj()
     plane = machine.decompress(packed, most + 1)
     if not machine.eof or machine.unused_data:

@@ -119,11 +119,21 @@ def read_availability(
     Raises:
         StateError: there is a history, and it cannot be read.
     """
-    looks = read_looks(place, prefix, span.begin - longest, span.until)
-    return looks.by_path(lambda table: measured(table, span, longest))
+    return read_span(place, prefix, span, longest).by_path(lambda table: measured(table, span, longest))
 
 
-def read_looks(place: StatePlace, prefix: str, begin: datetime | None, until: datetime | None) -> ReadLooks:
+def read_span(place: StatePlace, prefix: str, span: Span, longest: timedelta = LONGEST_STANDING) -> ReadLooks:
+    """The looks that tell how long paths were what within a span; not why.
+
+    Raises:
+        StateError: there is a history, and it cannot be read.
+    """
+    return read_looks(place, prefix, span.begin - longest, span.until, with_causes=False)
+
+
+def read_looks(
+    place: StatePlace, prefix: str, begin: datetime | None, until: datetime | None, *, with_causes: bool = True
+) -> ReadLooks:
     """The looks at the paths whose names begin with a prefix, in a time; both of its ends are in it.
 
     Raises:
@@ -138,7 +148,7 @@ def read_looks(place: StatePlace, prefix: str, begin: datetime | None, until: da
             reader = _Reader(connection, place, looks)
             for row in connection.execute(_rows(place.inventory, prefix, begin, until)):
                 reader.take(*row)
-            reader.finish(prefix)
+            reader.finish(prefix, with_causes=with_causes)
     return looks
 
 
@@ -164,30 +174,32 @@ class _Reader:
     def take(self, province: object, at: object, number: object, *rest: object) -> None:
         """Take one row as it is stored."""
         try:
-            self._take(province, at, number, *rest)
+            sweep = self._sweep(province, at, number, *rest)
         except DAMAGE:
             where = printable(province, _SHOWN) if isinstance(province, str) else "no province"
             self._looks.damaged.append(f"{where}, entry {entry_name(number)}")
             if isinstance(province, str) and isinstance(at, int):
                 self._lost[province].append(at)
+        else:
+            self._sweeps[str(province)].append(sweep)
 
-    def _take(self, *row: object) -> None:
+    def _sweep(self, *row: object) -> Sweep:
         province, at, number, run, name, marks, causes, seal = row
         if not (isinstance(province, str) and isinstance(name, str) and isinstance(run, str) and isinstance(seal, str)):
             raise TypeError("texts were expected")
         if not (isinstance(at, int) and isinstance(number, int)):
             raise TypeError("whole numbers were expected")
-        packed = PackedProvince(province, name, _bytes(marks), _bytes(causes))
-        self._prove(seal, seal_message(self._place.inventory, packed, run, number, at))
+        marks, causes = _bytes(marks), _bytes(causes)
+        if self._place.keys.secret is not None:
+            packed = PackedProvince(province, name, marks, causes)
+            self._prove(seal, seal_message(self._place.inventory, packed, run, number, at))
         listing = self._listing(name)
         plane = plane_of(marks, len(listing.paths))
         if plane.translate(None, _POSSIBLE):
             raise ValueError("no look has such a mark")
-        self._sweeps[province].append(Sweep(at, run, listing, plane, *causes_of(causes, len(listing.paths))))
+        return Sweep(at, run, listing, plane, *causes_of(causes, len(listing.paths)))
 
     def _prove(self, seal: str, message: str) -> None:
-        if self._place.keys.secret is None:
-            return
         verdict = self._place.keys.judge_seal(seal, message)
         if verdict is SealVerdict.FALSE:
             raise ValueError("its seal is false")
@@ -201,13 +213,13 @@ class _Reader:
             raise LookupError("its list of paths is gone")
         return listing
 
-    def finish(self, prefix: str) -> None:
+    def finish(self, prefix: str, *, with_causes: bool) -> None:
         """Put the looks of each province together."""
         for province in sorted(self._sweeps, key=lambda name: f"{name}/"):
             sweeps = self._sweeps[province]
             newest = max(sweeps, key=lambda sweep: (sweep.at, sweep.order)).listing
             sweeps += [_unread(at, newest) for at in self._lost[province]]
-            self._looks.tables[province] = table_of(sweeps, prefix)
+            self._looks.tables[province] = table_of(sweeps, prefix, with_causes=with_causes)
 
 
 def _unread(at: int, listing: Listing) -> Sweep:
@@ -216,8 +228,8 @@ def _unread(at: int, listing: Listing) -> Sweep:
 
 
 def _bytes(value: object) -> bytes:
+    if isinstance(value, bytes):
+        return value
     if isinstance(value, memoryview):
         return bytes(value)
-    if not isinstance(value, bytes):
-        raise TypeError("bytes were expected")
-    return value
+    raise TypeError("bytes were expected")

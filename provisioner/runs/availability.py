@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from provisioner.availability.looks import ByPath
 from provisioner.availability.measured import Measured, Span
-from provisioner.availability.shares import AgreedLevels, GroupedBy, ShareRow, share_rows
+from provisioner.availability.shares import (
+    AgreedLevels,
+    GroupedBy,
+    GroupTimes,
+    ShareRow,
+    facility_of,
+    group_times,
+    share_rows,
+    together,
+)
 from provisioner.base.errors import UsageError
 from provisioner.base.nearest import did_you_mean
 from provisioner.base.printable import printable
@@ -17,6 +26,9 @@ from provisioner.desired.limit import Limit
 from provisioner.history.place import StatePlace, state_place_of
 from provisioner.inventory.loader.settings import load_settings
 from provisioner.inventory.model import AgreedAvailability
+
+if TYPE_CHECKING:
+    from provisioner.history.verdicts import ReadLooks
 
 
 @dataclass(frozen=True)
@@ -77,20 +89,19 @@ def availability_of(root: Path, environment: Mapping[str, str], asked: Availabil
     policy = settings.policy.availability
     place, longest = state_place_of(environment, settings.id), timedelta(hours=policy.longest_hours)
     reader = _Reader(place, longest, asked.limit.by(settings.province_scheme), is_strict=asked.is_strict)
-    times = reader.measured(asked.span)
-    before = reader.measured(_before(asked.span)) if asked.before else None
+    looks = reader.looks(asked.span)
+    times = reader.times(looks, asked.by, asked.span)
+    earlier = reader.looks(_before(asked.span)) if asked.before else None
+    before = None if earlier is None else reader.times(earlier, asked.by, _before(asked.span))
     agreed = AgreedLevels(policy.percent, policy.carriers, policy.facilities)
-    (total,) = share_rows(GroupedBy.ALL, times, AgreedLevels(policy.percent), before) or (
-        ShareRow("all", 0, Measured()),
-    )
     return AvailabilityReport(
         asked,
         share_rows(asked.by, times, agreed, before),
-        total,
+        _total(times, AgreedLevels(policy.percent), before),
         longest,
         place,
-        tuple(sorted({*times.damaged, *(before.damaged if before else ())})),
-        tuple(_not_kept(policy, times)) if not asked.limit.wanted else (),
+        tuple(sorted({*looks.damaged, *(earlier.damaged if earlier else ())})),
+        tuple(_not_kept(policy, looks)) if not asked.limit.wanted else (),
     )
 
 
@@ -98,53 +109,73 @@ def _before(span: Span) -> Span:
     return Span(span.begin - (span.until - span.begin), span.begin)
 
 
-def _not_kept(policy: AgreedAvailability, times: ByPath[Measured]) -> Iterable[str]:
-    carriers, facilities = set(times.carriers.values()), {path.split("/")[1] for path in times if "/" in path}
+def _total(times: Mapping[str, GroupTimes], agreed: AgreedLevels, before: Mapping[str, GroupTimes] | None) -> ShareRow:
+    """All groups together; where there is none nothing is agreed, either."""
+    if not times:
+        return ShareRow(GroupedBy.ALL.value, 0, Measured())
+    earlier = None if before is None else {GroupedBy.ALL.value: together(before.values())}
+    (total,) = share_rows(GroupedBy.ALL, {GroupedBy.ALL.value: together(times.values())}, agreed, earlier)
+    return total
+
+
+def _not_kept(policy: AgreedAvailability, looks: ReadLooks) -> Iterable[str]:
+    tables = looks.tables.values()
+    carriers = {name for table in tables for name in table.carriers} if policy.carriers else set()
+    facilities = {facility_of(path) for table in tables for path in table.paths} if policy.facilities else set()
     yield from (f"carrier {name}" for name in sorted(policy.carriers.keys() - carriers))
     yield from (f"facility {name}" for name in sorted(policy.facilities.keys() - facilities))
 
 
 class _Reader:
-    """The paths that a limit takes, and how long each was what."""
+    """The looks at the paths that a limit takes, and how long groups of them were what."""
 
     def __init__(self, place: StatePlace, longest: timedelta, limit: Limit, *, is_strict: bool) -> None:
         self._place, self._longest, self._limit, self._is_strict = place, longest, limit, is_strict
 
-    def measured(self, span: Span) -> ByPath[Measured]:
-        """How long each chosen path was what.
+    def looks(self, span: Span) -> ReadLooks:
+        """The looks at the paths of the provinces that a limit names.
 
         Raises:
-            UsageError: none is chosen.
+            UsageError: a name of the limit is none of theirs.
         """
-        from provisioner.history.verdicts import read_availability  # noqa: PLC0415 (the database's library takes time)
+        from provisioner.history.verdicts import ReadLooks, read_span  # noqa: PLC0415 (the database's library takes time)
 
         provinces = self._limit.wanted.get("province")
         prefixes = [f"{name}/" for name in sorted({*provinces, *self._limit.parts})] if provinces else [""]
-        parts = [read_availability(self._place, prefix, span, self._longest) for prefix in prefixes]
-        merged = _merged(parts)
-        return ByPath({path: merged[path] for path in self._chosen(merged)}, merged.damaged, 0, merged.carriers)
+        looks = ReadLooks()
+        for part in (read_span(self._place, prefix, span, self._longest) for prefix in prefixes):
+            looks.tables |= part.tables
+            looks.damaged += part.damaged
+        if self._is_strict:
+            self._refuse_unknown(looks)
+        return looks
 
-    def _chosen(self, times: ByPath[Measured]) -> Sequence[str]:
-        names = {path: _names_of(path, times.carriers) for path in times}
-        for kind, wanted in sorted(self._limit.wanted.items()) if self._is_strict else ():
-            self._refuse_unknown(kind, wanted, {next(iter(one[kind])) for one in names.values() if kind in one})
-        return [path for path in times if self._limit.takes(names[path])]
+    def times(self, looks: ReadLooks, by: GroupedBy, span: Span) -> dict[str, GroupTimes]:
+        """How long groups of the chosen paths were what."""
+        takes = self._takes if self._limit.wanted.keys() - {"province"} else None
+        return group_times(by, looks.tables.values(), span, self._longest, takes)
 
-    def _refuse_unknown(self, kind: str, wanted: Iterable[str], known: set[str]) -> None:
-        if kind == "host":
-            raise UsageError("a host has no availability of its own", hint="choose a carrier, a province or a facility")
-        for name in sorted(set(wanted) - known) if kind != "province" or not self._limit.parts & known else ():
-            hint = did_you_mean(name, sorted(known), "--by facility shows what is kept; a longer span may have it")
-            message = f"no verdict on {kind} {printable(name, 80)} is kept of that time"
-            raise UsageError(message, hint=hint, object=name)
+    def _takes(self, path: str, carrier: str) -> bool:
+        return self._limit.takes({"facility": (facility_of(path),), "carrier": (carrier,)})
+
+    def _refuse_unknown(self, looks: ReadLooks) -> None:
+        for kind, wanted in sorted(self._limit.wanted.items()):
+            if kind == "host":
+                hint = "choose a carrier, a province or a facility"
+                raise UsageError("a host has no availability of its own", hint=hint)
+            known = _known(kind, looks)
+            for name in sorted(wanted - known) if kind != "province" or not self._limit.parts & known else ():
+                hint = did_you_mean(name, sorted(known), "--by facility shows what is kept; a longer span may have it")
+                message = f"no verdict on {kind} {printable(name, 80)} is kept of that time"
+                raise UsageError(message, hint=hint, object=name)
 
 
-def _names_of(path: str, carriers: Mapping[str, str]) -> dict[str, tuple[str]]:
-    province, _, rest = path.partition("/")
-    return {"province": (province,), "facility": (rest.partition("/")[0],), "carrier": (carriers.get(path, ""),)}
-
-
-def _merged(parts: Sequence[ByPath[Measured]]) -> ByPath[Measured]:
-    times = {path: one for part in parts for path, one in part.items()}
-    carriers = {path: carrier for part in parts for path, carrier in part.carriers.items()}
-    return ByPath(times, sorted({name for part in parts for name in part.damaged}), 0, carriers)
+def _known(kind: str, looks: ReadLooks) -> set[str]:
+    """The names of a kind that the looks are of."""
+    tables = looks.tables.values()
+    match kind:
+        case "province":
+            return {name for name, table in looks.tables.items() if table.paths}
+        case "carrier":
+            return {carrier for table in tables for carrier in table.carriers}
+    return {facility_of(path) for table in tables for path in table.paths}

@@ -37,6 +37,7 @@ _SITE: Final = 8
 _FIRST: Final = datetime(2021, 1, 1, 19, tzinfo=UTC)
 _DAY: Final = timedelta(days=1)
 _EVERY: Final = 30
+_GROUPED: Final = ("province", "carrier", "facility", "all")
 _MIB: Final = 2**20
 _UP = (Verdict.UP, Cause.NONE, 7, None)
 _FAULTS = (
@@ -216,10 +217,16 @@ class _Bench:
 
     def _commands(self) -> Iterator[Figure]:
         root = str(Path(__file__).parents[2] / "inventories/example")
-        span = ("--from", f"{self._span.begin:%Y-%m-%d}", "--until", f"{self._span.until:%Y-%m-%d}")
-        for words in (("--limit", f"province={self._country.largest}"), ("--by", "province")):
-            argv = [sys.executable, "-I", "-m", "provisioner", "-i", root, "availability", *span, *words]
-            yield from self._timed(f"`availability {' '.join(words)}`, all time", partial(self._call, argv))
+        all_time, before = self._span, Span(self._span.begin - 30 * _DAY, self._span.begin - 20 * _DAY)
+        limited = ("availability", "--limit", f"province={self._country.largest}")
+        asked: list[tuple[str, Span, tuple[str, ...]]] = [("`availability`, nothing kept", before, ("availability",))]
+        asked += [(f"`{' '.join(limited)}`, all time", all_time, limited)]
+        asked += [(f"`availability --by {by}`, all time", all_time, ("availability", "--by", by)) for by in _GROUPED]
+        asked += [("`export scorecard`, all time", all_time, ("export", "scorecard"))]
+        for name, span, words in asked:
+            days = ("--from", f"{span.begin:%Y-%m-%d}", "--until", f"{span.until:%Y-%m-%d}")
+            argv = [sys.executable, "-I", "-m", "provisioner", "-i", root, *words, *days]
+            yield from self._timed(name, partial(self._call, argv))
 
     def _call(self, argv: Sequence[str]) -> None:
         subprocess.run(argv, env=self._environment, check=True, stdout=subprocess.DEVNULL)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 
@@ -12,12 +13,14 @@ from provisioner.availability.kept import ABSENT, MARKS, VERDICTS, KeptVerdict, 
 from provisioner.availability.looks import Listing, LookTable, Sweep, table_of
 from provisioner.availability.measured import NOTHING_MEASURED, Measured, Span, measured, total_of
 from provisioner.availability.nights import nights
+from provisioner.availability.shares import GroupedBy, group_times
 from provisioner.availability.since import since
 from provisioner.base.clock import VIETNAM
 from provisioner.verify.result import Cause, Verdict
 
 START = datetime(2021, 5, 8, tzinfo=UTC)
 PATHS = ("a/k-1/c-1/sub", "a/k-1/c-2/sub", "a/k-10/c-1/sub", "a/k-2/c-1/main")
+CARRIER = dict(zip(PATHS, ("viettel", "vnpt", "vnpt", "viettel"), strict=True))
 CAUSES = ("", "camera unplugged", "drift")
 LONGEST = timedelta(hours=26)
 
@@ -41,7 +44,8 @@ def sweep(at: datetime, paths: set[str], seen: Mapping[str, KeptVerdict]) -> Swe
     marks = bytes(mark_of(seen[path]) if path in seen else ABSENT for path in names)
     causes = bytes(words.index(seen[path].cause) if path in seen else 0 for path in names)
     order = (at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
-    return Sweep(order, "", Listing(names, ("",) * len(names)), marks, causes, words)
+    carriers = tuple(CARRIER.get(path, "") for path in names)
+    return Sweep(order, "", Listing(names, carriers), marks, causes, words)
 
 
 def table(of: Told) -> LookTable:
@@ -67,6 +71,12 @@ def slowly(of: Told, path: str, span: Span, longest: timedelta) -> Measured:
             sums["unmeasured"] -= lasts
     times = {name: lasts // timedelta(microseconds=1) for name, lasts in sums.items()}
     return Measured(**times, outages=outages_slowly(looked, span, longest))
+
+
+def named_slowly(by: GroupedBy, path: str) -> str:
+    province, facility, camera, _ = path.split("/")
+    named = {GroupedBy.PROVINCE: province, GroupedBy.FACILITY: facility, GroupedBy.CARRIER: CARRIER.get(path, "")}
+    return (named | {GroupedBy.CAMERA: f"{province}/{facility}/{camera}", GroupedBy.ALL: "all"})[by]
 
 
 def outages_slowly(looked: list[tuple[datetime, KeptVerdict]], span: Span, longest: timedelta) -> int:
@@ -95,6 +105,31 @@ def test_time_is_what_a_slow_reading_makes_of_it(of: Told, span: Span, longest: 
     by_path = measured(table(of), span, longest)
     assert set(by_path) == {path for paths, seen in of.values() for path in paths | seen.keys()}
     assert {path: slowly(of, path, span, longest) for path in by_path} == by_path
+
+
+@given(told, told, spans(), st.sampled_from(GroupedBy), st.sets(st.sampled_from(PATHS)))
+def test_a_group_is_what_its_chosen_paths_come_to_path_by_path(
+    one: Told, other: Told, span: Span, by: GroupedBy, left_out: set[str]
+) -> None:
+    moved = {
+        at: ({f"b{p[1:]}" for p in paths}, {f"b{p[1:]}": k for p, k in seen.items()})
+        for at, (paths, seen) in other.items()
+    }
+    slow: dict[str, list[Measured]] = defaultdict(list)
+    named: dict[str, set[tuple[str, str]]] = defaultdict(set)
+    for of in (one, moved):
+        for path in {path for paths, seen in of.values() for path in paths | seen.keys()} - left_out:
+            slow[named_slowly(by, path)].append(slowly(of, path, span, LONGEST))
+            named[named_slowly(by, path)].add((path.split("/")[1], CARRIER.get(path, "")))
+    groups = group_times(by, (table(one), table(moved)), span, LONGEST, lambda path, _: path not in left_out)
+    assert {name: (group.paths, group.measured) for name, group in groups.items()} == {
+        name: (len(parts), total_of(parts)) for name, parts in slow.items()
+    }
+    assert {name: group.carriers for name, group in groups.items()} == {
+        name: {carrier for _, carrier in pairs} for name, pairs in named.items()
+    }
+    if not left_out:
+        assert groups == group_times(by, (table(one), table(moved)), span)
 
 
 @given(told, spans(), moments)

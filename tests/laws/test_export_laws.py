@@ -11,9 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from provisioner.availability.looks import ByPath
 from provisioner.availability.measured import Measured, Span
-from provisioner.availability.shares import AgreedLevels, GroupedBy, share_rows
+from provisioner.availability.shares import AgreedLevels, GroupedBy, GroupTimes, share_rows, together
 from provisioner.cli.export import export
 from provisioner.cli.schemas import document_schema
 from provisioner.geography import SCHEMES, Province, by_slug
@@ -183,11 +182,12 @@ MEASURED = st.builds(Measured, HOURS, HOURS, HOURS, HOURS, HOURS, st.integers(0,
 @st.composite
 def _shares(draw: st.DrawFn) -> CarrierShares | None:
     """What `availability` may say: of carriers that the inventory has, of others, and of paths without one."""
-    times = draw(st.dictionaries(st.sampled_from([f"bac-giang/{name}/cam-01/sub" for name in NAMES]), MEASURED))
-    carriers = {path: draw(st.sampled_from(["viettel", "vnpt", "fpt", ""])) for path in times}
-    by_path, agreed = ByPath(times, carriers=carriers), AgreedLevels(draw(st.sampled_from([None, 90.0])))
-    rows = share_rows(GroupedBy.CARRIER, by_path, agreed)
-    total = next(iter(share_rows(GroupedBy.ALL, by_path, agreed)), None)
+    carriers = st.sampled_from(["viettel", "vnpt", "fpt", ""])
+    groups = draw(st.dictionaries(carriers, st.builds(GroupTimes, st.integers(1, 9), MEASURED)))
+    agreed = AgreedLevels(draw(st.sampled_from([None, 90.0])))
+    rows = share_rows(GroupedBy.CARRIER, groups, agreed)
+    whole = {GroupedBy.ALL.value: together(groups.values())} if groups else {}
+    total = next(iter(share_rows(GroupedBy.ALL, whole, agreed)), None)
     span = Span(NOW - timedelta(days=7), NOW)
     shares = CarrierShares(span, timedelta(hours=26), {row.name: row for row in rows}, total)
     return draw(st.sampled_from([shares, shares, None]))
