@@ -26,6 +26,8 @@ LONGEST_S = 60.0
 _MOST_PACKETS = 12_000
 _MOST_WAITING = 32_000_000
 _MOST_LINE = 2_000
+# A key frame is decoded in a fraction of that on the busiest host.
+_HELD_BACK_S = 3.0
 # Where key frames are rare, a picture between them is better than none.
 _BETWEEN_S = 1.9
 _SIZES = (
@@ -60,14 +62,26 @@ class PictureLook:
         seconds: for how long, at least.
         most_s: for how long, at most.
         keys: until there were so many key frames.
-        every: whether every picture is decoded, or key frames alone.
+        every: whether every picture counts, or key frames alone.
+        skips: whether the decoder gets key frames alone.
         until: its end on the monotonic clock, whenever it began.
     """
 
     def __init__(self, wanted: LookToTake, until: float = inf) -> None:
         self.seconds = max(0.0, min(wanted["seconds"], LONGEST_S))
         self.most_s = max(self.seconds, min(wanted["most_s"], LONGEST_S))
-        self.keys, self.every, self.until = wanted["keys"], wanted["every"], until
+        self.keys, self.until = wanted["keys"], until
+        self.skips = wanted.get("skips", False)
+        self.every = wanted["every"] and not self.skips
+        self._wanted = wanted
+
+    def of_all(self) -> PictureLook:
+        """The same look with every picture decoded."""
+        return PictureLook({**self._wanted, "every": True, "skips": False}, self.until)
+
+
+class HeldBackError(Exception):
+    """Key frames came, and a decoder that gets no others shows none of them."""
 
 
 def decoding(look: PictureLook) -> list[str]:
@@ -76,7 +90,7 @@ def decoding(look: PictureLook) -> list[str]:
     Where frames come out of order a key frame is shown two key frames later then: it is held back until as many as may
     come before it were decoded, and the decoder sees none of those that it skips (measured on ffmpeg 5.1).
     """
-    return [] if look.every else ["-skip_frame", "nokey"]
+    return ["-skip_frame", "nokey"] if look.skips else []
 
 
 def outputs(look: PictureLook, pipes: Sequence[int]) -> list[str]:
@@ -103,7 +117,7 @@ class PacketWatch:
 
     def __init__(self, look: PictureLook, clock: Callable[[], float] = time.monotonic) -> None:
         self._look, self._clock = look, clock
-        self._words, self._stream, self._shown = _Words(), _Stream(clock), _Pictures()
+        self._words, self._stream, self._shown = _Words(every=look.every), _Stream(clock), _Pictures()
         self._since: float | None = None
         self.sinks: tuple[Callable[[bytes], None], ...] = (
             self._stream.line,
@@ -118,6 +132,12 @@ class PacketWatch:
         self._words.take(chunk)
         if self._since is None and self._words.frames:
             self._since = self._clock()
+
+    @property
+    def patient_until(self) -> float | None:
+        """Until when a key frame that has come may be held back; None where none is, or the decoder gets all."""
+        waits = self._look.skips and self._since is None and self._stream.packets
+        return self._stream.begun + _HELD_BACK_S if waits else None
 
     @property
     def until(self) -> float | None:
@@ -150,9 +170,10 @@ class PacketWatch:
 
 
 class _Words:
-    """What ffmpeg says: frames from the first key frame on, and the decoder's complaints since then."""
+    """What ffmpeg says: frames from the first key frame on, all or key frames alone, and the complaints since then."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, every: bool) -> None:
+        self._every = every
         self.frames = self.key_frames = self.complaints = self.missed = 0
         self.first_s = 0.0
         self.declared_fps: float | None = None
@@ -189,7 +210,7 @@ class _Words:
     def _frame(self, seconds: float, *, decoded: bool, key: bool) -> None:
         if not decoded:
             self.chosen.append(key)
-        elif key or self.frames:
+        elif key or (self.frames and self._every):
             self.first_s = self.first_s if self.frames else seconds
             self.frames += 1
             self.key_frames += key
@@ -215,7 +236,7 @@ class _Stream:
     def __init__(self, clock: Callable[[], float]) -> None:
         self.packets: list[Packet] = []
         self.arrived_s = 0.0
-        self._clock, self._begun = clock, 0.0
+        self._clock, self.begun = clock, 0.0
         self._rest, self._data = b"", bytearray()
         self._waiting: list[tuple[float | None, int, bool]] = []
         self._codec, self._tick = "", 1 / 90_000
@@ -252,8 +273,8 @@ class _Stream:
 
     def _add(self, moment: float, size: int, data: bytes) -> None:
         now = self._clock()
-        self._begun = self._begun or now
-        self.arrived_s = now - self._begun
+        self.begun = self.begun or now
+        self.arrived_s = now - self.begun
         self.packets.append(Packet(moment, size, picture_measures.key_of(data, self._codec) if data else ""))
 
 
