@@ -28,6 +28,8 @@ _MOST_WAITING = 32_000_000
 _MOST_LINE = 2_000
 # A key frame is decoded in a fraction of that on the busiest host.
 _HELD_BACK_S = 3.0
+# Days from the beginning of a look, where all moments are counted from.
+_FARTHEST_S = 400_000.0
 # Where key frames are rare, a picture between them is better than none.
 _BETWEEN_S = 1.9
 _SIZES = (
@@ -250,13 +252,17 @@ class _Stream:
             elif (clock := _CLOCK.match(line)) and int(clock[2]):
                 self._tick = int(clock[1]) / int(clock[2])
             elif packet := _PACKET.match(line):
-                moment = None if packet[1] == b"NOPTS" else int(packet[1]) * self._tick
-                self._waiting.append((moment, int(packet[2]), b"F=" not in packet[3]))
+                self._waiting.append((self._moment(packet[1]), int(packet[2]), b"F=" not in packet[3]))
         self._pair()
 
     def data(self, chunk: bytes) -> None:
         self._data += chunk
         self._pair()
+
+    def _moment(self, ticks: bytes) -> float | None:
+        """When a packet is shown; None where that is not known: ffmpeg counts from the least number then, too."""
+        seconds = None if ticks == b"NOPTS" else int(ticks) * self._tick
+        return seconds if seconds is not None and abs(seconds) <= _FARTHEST_S else None
 
     def _pair(self) -> None:
         taken = paired = 0
