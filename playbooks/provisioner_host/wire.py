@@ -861,10 +861,15 @@ class ArrivalAnswer(PlaceAnswer):
 
 
 class FlowAnswer(TypedDict):
-    """How much of a path came from its source, in the seconds in which it was there."""
+    """How much of a path came from its source, in the seconds in which it was there.
+
+    Keys:
+        still_s: for how long of them at a stretch nothing came, the longest.
+    """
 
     seconds: float
     bytes: int
+    still_s: float
 
 
 class RelayDeliveriesAnswer(TypedDict):
