@@ -136,8 +136,8 @@ def delivered_check(case: Case, centre: HostSpec, read: Read) -> Check:
     relay, name, deliveries = case.target.relay.id, case.target.path.name, case.relay.deliveries
     if deliveries is None:
         return PASSED
-    if losing := centre_line_check(case, centre):
-        return losing
+    if lossy := centre_line_check(case, centre):
+        return lossy
     sessions = [one for one in deliveries.readers if one.path == name and one.user == f"centre-{centre.id}"]
     here, there = _seen(case.relay.reads.get(name)), _seen(read)
     if there is not None and is_short(there) and not (here is not None and is_short(here)):
@@ -147,9 +147,9 @@ def delivered_check(case: Case, centre: HostSpec, read: Read) -> Check:
         if _is_held_up(case, centre, sessions, there):
             detail = f"{_part(there)} came to {centre.id}, and all of it to {relay}{_thrown(sessions)}: {_LINE}"
             return failed(Layer.RELAY, relay, Cause.STARVED, detail)
-    thrown = [one for one in sessions if _loses(one) and not _is_unread(one)]
-    if thrown:
-        detail = f"{relay} throws pictures away on their way to {centre.id}{_thrown(thrown)}: {_LINE}"
+    losing = [one for one in sessions if _loses(one) and not _is_unread(one)]
+    if losing:
+        detail = f"{relay} throws pictures away on their way to {centre.id}{_thrown(losing)}: {_LINE}"
         return failed(Layer.RELAY, relay, Cause.STARVED, detail)
     return PASSED
 

@@ -29,7 +29,8 @@ def site_line_check(case: Case) -> Check | None:
     share = _lost_share(one for one in sources if one.address == case.device[0])
     if share is None:
         return None
-    detail = f"{_many(share)} over the site's line to {case.target.relay.id} comes after a lost one: {_HINT}"
+    relay = case.target.relay
+    detail = f"{share:.0%} of what comes over the site's line to {relay.id} comes after a lost packet: {_HINT}"
     return failed(Layer.SITE, case.target.path.facility, Cause.STARVED, detail)
 
 
@@ -40,7 +41,7 @@ def centre_line_check(case: Case, centre: HostSpec) -> Check | None:
     share = _lost_share(one for one in incoming if one.address == str(relay.tunnel.address))
     if share is None:
         return None
-    detail = f"{_many(share)} from {relay.id} to {centre.id} comes after a lost one: {_HINT}"
+    detail = f"{share:.0%} of what comes from {relay.id} to {centre.id} comes after a lost packet: {_HINT}"
     return failed(Layer.RELAY, relay.id, Cause.STARVED, detail)
 
 
@@ -56,7 +57,3 @@ def _lost_share(arrivals: Iterable[Arrival]) -> float | None:
     if total < _FEWEST or share < _LOSES or len(losing) < _MOST_OF_THEM * len(counted):
         return None
     return share
-
-
-def _many(share: float) -> str:
-    return f"{share:.0%} of what comes"

@@ -33,7 +33,8 @@ def stopped_check(case: Case) -> Check | None:
         return None
     if _is_of_site(case):
         return None
-    detail = f"it sent {seen.arrived_s:.0f} s of picture, and then nothing for {_end_s(seen):.0f} s: restart the camera"
+    came_s, nothing_s = seen.arrived_s, _end_s(seen)
+    detail = f"it sent {came_s:.0f} s of picture, and then nothing for {nothing_s:.0f} s: restart the camera"
     return failed(Layer.CAMERA, case.camera_name, Cause.SILENT, detail)
 
 

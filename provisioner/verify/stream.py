@@ -309,7 +309,8 @@ def _one_centre(case: Case, centre: HostSpec) -> Check:
 
 def _unread_at(case: Case, centre: HostSpec, said: CentreEvidence, read: Read) -> Check:
     relay, name = case.target.relay.id, case.target.path.name
-    if (read.status is None or read.status in _ABSENT) and (short := _short_at_relay(case)):
+    comes = any(other.frame for other in said.reads.get(relay, {}).values())
+    if (read.status is None or read.status in _ABSENT) and (short := _short_at_relay(case, comes=comes)):
         return short
     cut_off = read.status is None and not read.timed_out
     if name in case.relay.unsteady and (cut_off or read.status in _ABSENT):
@@ -320,25 +321,23 @@ def _unread_at(case: Case, centre: HostSpec, said: CentreEvidence, read: Read) -
         return failed(Layer.RELAY, relay, Cause.CENTRE_CANNOT_READ, detail)
     if case.firewall_blocks("input", "centres", str(centre.tunnel.address)):
         return failed(Layer.FIREWALL, relay, Cause.FIREWALL, f"{relay} does not let {centre.id} in")
-    return (
-        _way_check(case, centre, said)
-        or _losing_way_check(case, centre, said)
-        or failed(Layer.TUNNEL, centre.id, Cause.CENTRE_CANNOT_READ, f"{centre.id}: {words.of_read(None, read.error)}")
-    )
+    # A line over which nothing comes at all does not merely lose packets.
+    lossy = centre_line_check(case, centre) if comes else None
+    unread = f"{centre.id}: {words.of_read(None, read.error)}"
+    return _way_check(case, centre, said) or lossy or failed(Layer.TUNNEL, centre.id, Cause.CENTRE_CANNOT_READ, unread)
 
 
-def _short_at_relay(case: Case) -> Check | None:
-    """The failure of what comes to the relay itself: where that stops, or comes in part, a centre can read no more."""
+def _short_at_relay(case: Case, *, comes: bool) -> Check | None:
+    """The failure of what comes to the relay itself: where that stops, or comes in part, a centre can read no more.
+
+    Args:
+        case: the path.
+        comes: whether any picture comes from the relay to the centre; where none does, a part is no reason.
+    """
     received = received_check(case)
-    if received.passed is False:
+    if received.finding and (comes or received.finding.cause is Cause.SILENT):
         return received
     return source_failure(case, Cause.SILENT, _STOPPED) if stops(case) else None
-
-
-def _losing_way_check(case: Case, centre: HostSpec, said: CentreEvidence) -> Check | None:
-    """The failure of a line that loses packets, where it brings any picture at all."""
-    others = said.reads.get(case.target.relay.id, {}).values()
-    return centre_line_check(case, centre) if any(other.frame for other in others) else None
 
 
 def _way_check(case: Case, centre: HostSpec, said: CentreEvidence) -> Check | None:
