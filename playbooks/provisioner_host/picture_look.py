@@ -54,7 +54,7 @@ _HARMLESS = re.compile(
 )
 _CODEC = re.compile(rb"#codec_id 0: (\w{1,32})\Z")
 _CLOCK = re.compile(rb"#tb 0: (\d{1,9})/(\d{1,9})\Z")
-_PACKET = re.compile(rb"0, +(?:-?\d{1,19}|NOPTS), +(-?\d{1,19}|NOPTS), +\d{1,19}, +(\d{1,9}), 0x[0-9a-f]{8}(.*)\Z")
+_PACKET = re.compile(rb"0, +(-?\d{1,19}|NOPTS), +(-?\d{1,19}|NOPTS), +\d{1,19}, +(\d{1,9}), 0x[0-9a-f]{8}(.*)\Z")
 
 
 class PictureLook:
@@ -252,7 +252,9 @@ class _Stream:
             elif (clock := _CLOCK.match(line)) and int(clock[2]):
                 self._tick = int(clock[1]) / int(clock[2])
             elif packet := _PACKET.match(line):
-                self._waiting.append((self._moment(packet[1]), int(packet[2]), b"F=" not in packet[3]))
+                # Where frames come out of order it is not said when the first is shown, but when it is decoded.
+                shown, decoded = self._moment(packet[2]), self._moment(packet[1])
+                self._waiting.append((decoded if shown is None else shown, int(packet[3]), b"F=" not in packet[4]))
         self._pair()
 
     def data(self, chunk: bytes) -> None:
@@ -260,7 +262,7 @@ class _Stream:
         self._pair()
 
     def _moment(self, ticks: bytes) -> float | None:
-        """When a packet is shown; None where that is not known: ffmpeg counts from the least number then, too."""
+        """A moment of a packet; None where it is not known: ffmpeg counts from the least number then, too."""
         seconds = None if ticks == b"NOPTS" else int(ticks) * self._tick
         return seconds if seconds is not None and abs(seconds) <= _FARTHEST_S else None
 

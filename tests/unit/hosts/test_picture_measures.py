@@ -206,6 +206,13 @@ def test_a_packet_whose_moment_is_not_known_is_left_out_and_the_others_are_measu
     known = b"0, 9000, 9000, 9000, 3, 0x00000002\n0, 18000, 18000, 9000, 3, 0x00000003, F=0x0\n"
     measured = watched(FRAME % (0, 1), head + unknown + known, b"abcdefghi")
     assert (measured["packets"]["count"], measured["packets"]["span_s"]) == (2, 0.1)
+    decoded = b"0, 0, -9223372036854775808, 9000, 3, 0x00000001\n"
+    measured = watched(FRAME % (0, 1), head + decoded + known, b"abcdefghi")
+    assert (measured["packets"]["count"], measured["packets"]["span_s"], measured["packets"]["key_count"]) == (
+        3,
+        0.2,
+        2,
+    )
 
 
 @CAMERA
