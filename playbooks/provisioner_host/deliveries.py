@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from provisioner_host import relay
@@ -152,7 +152,17 @@ def _flow(name: str, looks: list[Moment]) -> FlowAnswer:
     pairs = [(a, b) for a, b in pairwise(looks) if name in a.received and name in b.received]
     grown = [(b.at - a.at, b.received[name] - a.received[name]) for a, b in pairs]
     kept = [(seconds, more) for seconds, more in grown if more >= 0]
-    return {"seconds": round(sum(seconds for seconds, _ in kept), 2), "bytes": sum(more for _, more in kept)}
+    return {
+        "seconds": round(sum(seconds for seconds, _ in kept), 2),
+        "bytes": sum(more for _, more in kept),
+        "still_s": round(max(sum(seconds for seconds, _ in run) for run in _still(grown)), 2),
+    }
+
+
+def _still(grown: list[tuple[float, int]]) -> Iterator[list[tuple[float, int]]]:
+    """The stretches in which nothing came, the empty one among them."""
+    yield []
+    yield from (list(run) for nothing, run in groupby(grown, lambda one: one[1] == 0) if nothing)
 
 
 def _session(session: Mapping[str, Any]) -> ReaderSession:

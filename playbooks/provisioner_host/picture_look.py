@@ -26,6 +26,10 @@ LONGEST_S = 60.0
 _MOST_PACKETS = 12_000
 _MOST_WAITING = 32_000_000
 _MOST_LINE = 2_000
+# A key frame is decoded in a fraction of that on the busiest host.
+_HELD_BACK_S = 3.0
+# Days from the beginning of a look, where all moments are counted from.
+_FARTHEST_S = 400_000.0
 # Where key frames are rare, a picture between them is better than none.
 _BETWEEN_S = 1.9
 _SIZES = (
@@ -50,7 +54,7 @@ _HARMLESS = re.compile(
 )
 _CODEC = re.compile(rb"#codec_id 0: (\w{1,32})\Z")
 _CLOCK = re.compile(rb"#tb 0: (\d{1,9})/(\d{1,9})\Z")
-_PACKET = re.compile(rb"0, +(?:-?\d{1,19}|NOPTS), +(-?\d{1,19}|NOPTS), +\d{1,19}, +(\d{1,9}), 0x[0-9a-f]{8}(.*)\Z")
+_PACKET = re.compile(rb"0, +(-?\d{1,19}|NOPTS), +(-?\d{1,19}|NOPTS), +\d{1,19}, +(\d{1,9}), 0x[0-9a-f]{8}(.*)\Z")
 
 
 class PictureLook:
@@ -60,14 +64,26 @@ class PictureLook:
         seconds: for how long, at least.
         most_s: for how long, at most.
         keys: until there were so many key frames.
-        every: whether every picture is decoded, or key frames alone.
+        every: whether every picture counts, or key frames alone.
+        skips: whether the decoder gets key frames alone.
         until: its end on the monotonic clock, whenever it began.
     """
 
     def __init__(self, wanted: LookToTake, until: float = inf) -> None:
         self.seconds = max(0.0, min(wanted["seconds"], LONGEST_S))
         self.most_s = max(self.seconds, min(wanted["most_s"], LONGEST_S))
-        self.keys, self.every, self.until = wanted["keys"], wanted["every"], until
+        self.keys, self.until = wanted["keys"], until
+        self.skips = wanted.get("skips", False)
+        self.every = wanted["every"] and not self.skips
+        self._wanted = wanted
+
+    def of_all(self) -> PictureLook:
+        """The same look with every picture decoded."""
+        return PictureLook({**self._wanted, "every": True, "skips": False}, self.until)
+
+
+class HeldBackError(Exception):
+    """Key frames came, and a decoder that gets no others shows none of them."""
 
 
 def decoding(look: PictureLook) -> list[str]:
@@ -76,7 +92,7 @@ def decoding(look: PictureLook) -> list[str]:
     Where frames come out of order a key frame is shown two key frames later then: it is held back until as many as may
     come before it were decoded, and the decoder sees none of those that it skips (measured on ffmpeg 5.1).
     """
-    return [] if look.every else ["-skip_frame", "nokey"]
+    return ["-skip_frame", "nokey"] if look.skips else []
 
 
 def outputs(look: PictureLook, pipes: Sequence[int]) -> list[str]:
@@ -103,7 +119,7 @@ class PacketWatch:
 
     def __init__(self, look: PictureLook, clock: Callable[[], float] = time.monotonic) -> None:
         self._look, self._clock = look, clock
-        self._words, self._stream, self._shown = _Words(), _Stream(clock), _Pictures()
+        self._words, self._stream, self._shown = _Words(every=look.every), _Stream(clock), _Pictures()
         self._since: float | None = None
         self.sinks: tuple[Callable[[bytes], None], ...] = (
             self._stream.line,
@@ -118,6 +134,12 @@ class PacketWatch:
         self._words.take(chunk)
         if self._since is None and self._words.frames:
             self._since = self._clock()
+
+    @property
+    def patient_until(self) -> float | None:
+        """Until when a key frame that has come may be held back; None where none is, or the decoder gets all."""
+        waits = self._look.skips and self._since is None and self._stream.packets
+        return self._stream.begun + _HELD_BACK_S if waits else None
 
     @property
     def until(self) -> float | None:
@@ -150,9 +172,10 @@ class PacketWatch:
 
 
 class _Words:
-    """What ffmpeg says: frames from the first key frame on, and the decoder's complaints since then."""
+    """What ffmpeg says: frames from the first key frame on, all or key frames alone, and the complaints since then."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, every: bool) -> None:
+        self._every = every
         self.frames = self.key_frames = self.complaints = self.missed = 0
         self.first_s = 0.0
         self.declared_fps: float | None = None
@@ -189,7 +212,7 @@ class _Words:
     def _frame(self, seconds: float, *, decoded: bool, key: bool) -> None:
         if not decoded:
             self.chosen.append(key)
-        elif key or self.frames:
+        elif key or (self.frames and self._every):
             self.first_s = self.first_s if self.frames else seconds
             self.frames += 1
             self.key_frames += key
@@ -215,7 +238,7 @@ class _Stream:
     def __init__(self, clock: Callable[[], float]) -> None:
         self.packets: list[Packet] = []
         self.arrived_s = 0.0
-        self._clock, self._begun = clock, 0.0
+        self._clock, self.begun = clock, 0.0
         self._rest, self._data = b"", bytearray()
         self._waiting: list[tuple[float | None, int, bool]] = []
         self._codec, self._tick = "", 1 / 90_000
@@ -229,13 +252,19 @@ class _Stream:
             elif (clock := _CLOCK.match(line)) and int(clock[2]):
                 self._tick = int(clock[1]) / int(clock[2])
             elif packet := _PACKET.match(line):
-                moment = None if packet[1] == b"NOPTS" else int(packet[1]) * self._tick
-                self._waiting.append((moment, int(packet[2]), b"F=" not in packet[3]))
+                # Where frames come out of order it is not said when the first is shown, but when it is decoded.
+                shown, decoded = self._moment(packet[2]), self._moment(packet[1])
+                self._waiting.append((decoded if shown is None else shown, int(packet[3]), b"F=" not in packet[4]))
         self._pair()
 
     def data(self, chunk: bytes) -> None:
         self._data += chunk
         self._pair()
+
+    def _moment(self, ticks: bytes) -> float | None:
+        """A moment of a packet; None where it is not known: ffmpeg counts from the least number then, too."""
+        seconds = None if ticks == b"NOPTS" else int(ticks) * self._tick
+        return seconds if seconds is not None and abs(seconds) <= _FARTHEST_S else None
 
     def _pair(self) -> None:
         taken = paired = 0
@@ -252,8 +281,8 @@ class _Stream:
 
     def _add(self, moment: float, size: int, data: bytes) -> None:
         now = self._clock()
-        self._begun = self._begun or now
-        self.arrived_s = now - self._begun
+        self.begun = self.begun or now
+        self.arrived_s = now - self.begun
         self.packets.append(Packet(moment, size, picture_measures.key_of(data, self._codec) if data else ""))
 
 

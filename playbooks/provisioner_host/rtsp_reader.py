@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from provisioner_host import picture_look
-from provisioner_host.picture_look import PacketWatch, PictureLook
+from provisioner_host.picture_look import HeldBackError, PacketWatch, PictureLook
 from provisioner_host.shell import PATH, Failed, scrub
 
 if TYPE_CHECKING:
@@ -95,7 +95,11 @@ def read(
         look: how it goes on from there; None where the key frame is the end.
     """
     begun = time.monotonic()
-    result = _scrubbed(read_script(login.script(path, timeout_s), timeout_s, wrap, look), login)
+    try:
+        result = _scrubbed(read_script(login.script(path, timeout_s), timeout_s, wrap, look), login)
+    except HeldBackError:
+        # It has shown that it sends: the time for its next key frame begins anew.
+        result = _read_all(login, path, timeout_s, wrap, look)
     left = begun + timeout_s - time.monotonic()
     if look is not None and _SIZE_UNKNOWN in result.get("error", "") and left > 0:
         # ffmpeg copies no packets of which it does not know how large the picture is; it can decode them.
@@ -104,6 +108,15 @@ def read(
             result["picture"] = None
     result["seconds"] = round(time.monotonic() - begun, 2)
     return result
+
+
+def _read_all(
+    login: Login, path: str, timeout_s: float, wrap: Callable[[list[str]], list[str]], look: PictureLook | None
+) -> ReadAnswer:
+    """Read a path with every picture decoded, however much that costs."""
+    if look is not None:
+        look, timeout_s = look.of_all(), min(timeout_s, max(1.0, look.until - time.monotonic()))
+    return _scrubbed(read_script(login.script(path, timeout_s), timeout_s, wrap, look), login)
 
 
 def _scrubbed(result: ReadAnswer, login: Login) -> ReadAnswer:
@@ -130,6 +143,9 @@ def read_script(
         wrap: gives the command that runs as a user with few rights.
         look: how it goes on from there; None where the key frame is the end.
         protocols: over which ffmpeg may read.
+
+    Raises:
+        HeldBackError: of key frames alone none is shown.
     """
     try:
         with _Pipes(look) as pipes:
@@ -209,6 +225,7 @@ def _heard(process: subprocess.Popen[bytes], script: bytes, until: float, pipes:
 
     Raises:
         TimeoutError: there was no key frame until then.
+        HeldBackError: one came, and was not shown.
     """
     assert process.stdin is not None  # noqa: S101 (for the type checker)
     assert process.stderr is not None  # noqa: S101
@@ -222,9 +239,12 @@ def _heard(process: subprocess.Popen[bytes], script: bytes, until: float, pipes:
             waiting.register(reading, selectors.EVENT_READ, sink)
         while waiting.get_map():
             enough = watch.until if watch and not ended else None
-            left = (until if enough is None else enough) - time.monotonic()
+            patient_until = watch.patient_until if watch else None
+            left = min(until if enough is None else enough, patient_until or until) - time.monotonic()
             if left > 0:
                 _take(waiting, left)
+            elif patient_until is not None:
+                raise HeldBackError
             elif enough is not None:
                 # It says its last words, and closes its session.
                 process.terminate()

@@ -68,13 +68,16 @@ class LookToTake(TypedDict):
     Keys:
         seconds: for how long, at least; `most_s`: at most, where key frames are rare.
         keys: until there were so many key frames.
-        every: whether every picture is decoded, or key frames alone.
+        every: whether every picture counts, or key frames alone.
+        skips: whether the decoder gets key frames alone, as of a stream of which all costs too much; left out where it
+            gets all.
     """
 
     seconds: float
     most_s: float
     keys: int
     every: bool
+    skips: NotRequired[bool]
 
 
 class PathToRead(TypedDict):
@@ -602,7 +605,7 @@ class PictureAnswer(TypedDict):
     """What a look at a stream measures.
 
     Keys:
-        every: whether every picture was decoded, or key frames alone.
+        every: whether every picture was counted, or key frames alone.
         looked_s: how long it took, from the first key frame on.
         frames, owed: how many pictures were decoded from then on, and how many packets there were to decode.
         key_frames: how many of them were key frames.
@@ -858,10 +861,15 @@ class ArrivalAnswer(PlaceAnswer):
 
 
 class FlowAnswer(TypedDict):
-    """How much of a path came from its source, in the seconds in which it was there."""
+    """How much of a path came from its source, in the seconds in which it was there.
+
+    Keys:
+        still_s: for how long of them at a stretch nothing came, the longest.
+    """
 
     seconds: float
     bytes: int
+    still_s: float
 
 
 class RelayDeliveriesAnswer(TypedDict):

@@ -16,7 +16,7 @@ from provisioner.verify import closer as looked_closer
 from provisioner.verify.closer import NOTHING_CLOSER, Closer, closer_in, device_of
 from provisioner.verify.condition import Disk, clock_in, disks_in
 from provisioner.verify.picture.measures import Picture, picture_in
-from provisioner.verify.travel import Arrival, Deliveries, arrivals_in, deliveries_in
+from provisioner.verify.travel import Arrival, Deliveries, Seen, arrivals_in, deliveries_in, seen_of
 
 Device = looked_closer.Device
 
@@ -82,6 +82,11 @@ class Read:
     connected: int | None = None
     looked: bool = False
     picture: Picture | None = None
+
+    @property
+    def seen(self) -> Seen | None:
+        """What its look saw come; None where nothing was measured."""
+        return None if self.picture is None else seen_of(self.picture)
 
 
 @dataclass(frozen=True, slots=True)

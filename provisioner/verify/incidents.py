@@ -10,11 +10,12 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol, TypeVar
 
 from provisioner.verify.condition import Condition
-from provisioner.verify.result import Cause, HostReport, Incident, Layer, PathVerdict, Verdict
+from provisioner.verify.result import IMPERFECT, Cause, HostReport, Incident, Layer, PathVerdict, Verdict
 
 NO_INCIDENT = frozenset({Verdict.UP, Verdict.MAINTENANCE})
 """What raises none."""
 _DOWN = frozenset({Verdict.DOWN, Verdict.QUARANTINED})
+_PLACES = {cause.value: place for place, cause in enumerate(Cause)}
 _CAUSES = {Condition.DISK_FULL: Cause.DISK_FULL, Condition.CLOCK_OFF: Cause.CLOCK_OFF}
 
 
@@ -37,23 +38,35 @@ class FailingPath(Protocol):
     def cause(self) -> str:
         """Why."""
 
+    @property
+    def detail(self) -> str:
+        """The evidence in words."""
+
 
 _P = TypeVar("_P", bound=FailingPath)
 
 
 def incident_causes(failing: Iterable[_P]) -> list[tuple[_P, str]]:
-    """Each failing path with the cause that its incident has; those that are down come first, and speak for the others.
+    """Each failing path with the cause that its incident has; the worse come first, and speak for the others.
 
-    What a camera's one stream lacks is part of the incident of another one that is down: somebody goes there once.
+    What is wrong with a camera's streams, with each in its way, is one incident: somebody goes there once.
     """
-    paths = sorted(failing, key=lambda path: path.verdict not in _DOWN)
-    down = {p.object: p.cause for p in reversed(paths) if p.layer == Layer.CAMERA and p.verdict in _DOWN}
+    paths = sorted(failing, key=_gravity)
+    of_camera = {path.object: path.cause for path in reversed(paths) if path.layer == Layer.CAMERA}
+    return [(p, of_camera[p.object] if p.layer == Layer.CAMERA else p.cause) for p in paths]
 
-    def cause_of(path: _P) -> str:
-        is_less = path.layer == Layer.CAMERA and path.verdict not in _DOWN
-        return down.get(path.object, path.cause) if is_less else path.cause
 
-    return [(path, cause_of(path)) for path in paths]
+def _gravity(path: FailingPath) -> tuple[bool, bool, int]:
+    """A path's place: who is down comes first, of these who shows no picture; and each cause has a place of its own."""
+    place = _PLACES.get(path.cause, len(_PLACES))
+    return path.verdict not in _DOWN, path.cause in IMPERFECT, place
+
+
+def incident_detail(paths: Sequence[FailingPath]) -> str:
+    """The detail of an incident of these paths, the worst first, with what is said of those that have another cause."""
+    others = {path.cause: path.detail for path in reversed(paths) if path.cause != paths[0].cause}
+    more = (f"; in its other stream {cause}, {detail}" for cause, detail in sorted(others.items()))
+    return paths[0].detail + "".join(more)
 
 
 def incidents_of(verdicts: Sequence[PathVerdict]) -> tuple[Incident, ...]:
@@ -64,7 +77,7 @@ def incidents_of(verdicts: Sequence[PathVerdict]) -> tuple[Incident, ...]:
         if verdict.layer is not None:
             groups[verdict.layer, verdict.object, Cause(cause)].append(verdict)
     incidents = (
-        Incident(layer, name, cause, tuple(sorted(p.path for p in paths)), paths[0].detail)
+        Incident(layer, name, cause, tuple(sorted(p.path for p in paths)), incident_detail(paths))
         for (layer, name, cause), paths in groups.items()
     )
     return tuple(sorted(incidents, key=lambda i: (i.layer.rank, -len(i.paths), i.object, i.cause)))

@@ -164,12 +164,15 @@ def _root(broken: Sequence[Shortfall]) -> Shortfall:
 
 def _severity(picture: Sequence[Check]) -> Verdict:
     """Judge a path of which the link or the picture failed, by what came of the picture, where that was asked for."""
-    if not picture or any(c.passed is False and c.finding and c.finding.cause not in IMPERFECT for c in picture):
+    if not picture or (picture[0].passed is False and not any(c.passed for c in picture)):
+        return Verdict.DOWN
+    broken = [c for c in picture if c.passed is False]
+    if any(c.finding and c.finding.cause not in IMPERFECT for c in broken):
         return Verdict.DOWN
     if all(c.passed is not None for c in picture):
         return Verdict.DEGRADED
-    # It flows into the relay, so it is not down; how far it comes was not checked.
-    return Verdict.UNKNOWN if picture[0].passed else Verdict.DOWN
+    # It flows into the relay, or was seen, so it is not down; how far it comes was not checked.
+    return Verdict.UNKNOWN if picture[0].passed or broken else Verdict.DOWN
 
 
 def _verdict(

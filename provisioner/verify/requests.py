@@ -92,7 +92,7 @@ def probe_calls(
 
 
 def _at_centre(paths: Iterable[str], looks: Mapping[str, wire.LookToTake]) -> dict[str, wire.LookToTake]:
-    """A centre counts what arrives: it has no need to decode more than key frames."""
+    """A centre counts what arrives: of pictures it needs no more than a key frame."""
     return {name: {**looks[name], "every": False} for name in paths if name in looks}
 
 

@@ -9,12 +9,14 @@ from provisioner.hosts.runner import CallOutcome
 from provisioner.verify import words
 from provisioner.verify.case import PASSED, Case, Check, failed, not_checked
 from provisioner.verify.closer import Said
-from provisioner.verify.delivery import delivered_check
+from provisioner.verify.delivery import delivered_check, received_check
 from provisioner.verify.evidence import CentreEvidence, Read
+from provisioner.verify.lossy import centre_line_check, site_line_check
 from provisioner.verify.network import dropped
 from provisioner.verify.origins import device_of
 from provisioner.verify.redirect import origin_check, redirect_check
 from provisioner.verify.result import Cause, Layer
+from provisioner.verify.stopped import stops
 
 # MediaMTX's words for why a source is down (measured on 1.20.1); the first that fits counts.
 _LOG_LINES: tuple[tuple[re.Pattern[str], Cause], ...] = (
@@ -49,6 +51,7 @@ _MANY_STALLS = 2
 
 _UNAUTHORIZED = 401
 _NAMED = 3
+_STOPPED = "its stream stopped while somebody waited for a picture"
 # MediaMTX's names of sound (1.20.1). It forwards every track of a source and cannot leave one out.
 _SOUND = frozenset(
     {
@@ -152,6 +155,8 @@ def source_failure(case: Case, otherwise: Cause, detail: str) -> Check:
         cause, detail = Cause.SILENT, "the recorder serves its other channels, and does not answer for this one"
     if cause in _STALLED and (size := case.relay.closer.too_large(case.device[0])):
         return too_large(case.target.path.facility, size)
+    if cause in _STALLED and (losing := site_line_check(case)):
+        return losing
     if cause in _OF_DEVICE:
         return failed(case.device_layer, case.device_name, cause, detail)
     if cause is Cause.SILENT:
@@ -233,6 +238,10 @@ def _unread_check(case: Case, read: Read) -> Check:
     # The source was started for this reader, who waited in vain: the camera answers, and sends no picture.
     if read.timed_out and case.target.path.on_demand:
         return source_failure(case, Cause.SILENT, "no picture came while a reader waited")
+    if stops(case):
+        return source_failure(case, Cause.SILENT, _STOPPED)
+    if losing := site_line_check(case):
+        return losing
     detail = f"no key frame: {words.of_read(None, read.error)}"
     return failed(Layer.PICTURE, case.target.path.name, Cause.UNKNOWN, detail)
 
@@ -300,6 +309,9 @@ def _one_centre(case: Case, centre: HostSpec) -> Check:
 
 def _unread_at(case: Case, centre: HostSpec, said: CentreEvidence, read: Read) -> Check:
     relay, name = case.target.relay.id, case.target.path.name
+    comes = any(other.frame for other in said.reads.get(relay, {}).values())
+    if (read.status is None or read.status in _ABSENT) and (short := _short_at_relay(case, comes=comes)):
+        return short
     cut_off = read.status is None and not read.timed_out
     if name in case.relay.unsteady and (cut_off or read.status in _ABSENT):
         detail = f"its picture came or went while it was looked at, and {centre.id} looked at the wrong moment"
@@ -309,9 +321,23 @@ def _unread_at(case: Case, centre: HostSpec, said: CentreEvidence, read: Read) -
         return failed(Layer.RELAY, relay, Cause.CENTRE_CANNOT_READ, detail)
     if case.firewall_blocks("input", "centres", str(centre.tunnel.address)):
         return failed(Layer.FIREWALL, relay, Cause.FIREWALL, f"{relay} does not let {centre.id} in")
-    return _way_check(case, centre, said) or failed(
-        Layer.TUNNEL, centre.id, Cause.CENTRE_CANNOT_READ, f"{centre.id}: {words.of_read(None, read.error)}"
-    )
+    # A line over which nothing comes at all does not merely lose packets.
+    lossy = centre_line_check(case, centre) if comes else None
+    unread = f"{centre.id}: {words.of_read(None, read.error)}"
+    return _way_check(case, centre, said) or lossy or failed(Layer.TUNNEL, centre.id, Cause.CENTRE_CANNOT_READ, unread)
+
+
+def _short_at_relay(case: Case, *, comes: bool) -> Check | None:
+    """The failure of what comes to the relay itself: where that stops, or comes in part, a centre can read no more.
+
+    Args:
+        case: the path.
+        comes: whether any picture comes from the relay to the centre; where none does, a part is no reason.
+    """
+    received = received_check(case)
+    if received.finding and (comes or received.finding.cause is Cause.SILENT):
+        return received
+    return source_failure(case, Cause.SILENT, _STOPPED) if stops(case) else None
 
 
 def _way_check(case: Case, centre: HostSpec, said: CentreEvidence) -> Check | None:

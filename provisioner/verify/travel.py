@@ -19,7 +19,7 @@ class Seen:
     Attributes:
         looked_s: how long it looked.
         count, bytes: how many pictures came, and how much.
-        span_s: how long they are shown.
+        span_s: how long they are shown; `arrived_s`: how long they took to come.
         step_s, longest_s: from one to the next, the usual and the longest.
     """
 
@@ -29,6 +29,7 @@ class Seen:
     span_s: float
     step_s: float
     longest_s: float
+    arrived_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +80,11 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class PathFlow:
-    """How much of a path a relay received, in how many seconds."""
+    """How much of a path a relay received, in how many seconds; for `still_s` of them at a stretch nothing."""
 
     seconds: float
     bytes: int
+    still_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,7 @@ def seen_of(picture: Picture) -> Seen:
         span_s=packets.span_s,
         step_s=packets.step_s,
         longest_s=packets.longest_s,
+        arrived_s=packets.arrived_s,
     )
 
 
@@ -116,8 +119,13 @@ def deliveries_in(answer: Fields) -> Deliveries:
     return Deliveries(
         readers=tuple(map(_delivery, list(answer.each("readers"))[:_MOST])),
         sources=arrivals_in(answer, "sources"),
-        flows={name: PathFlow(_seconds(flow, "seconds"), flow.amount("bytes")) for name, flow in answer.named("flows")},
+        flows={name: _flow(flow) for name, flow in answer.named("flows")},
     )
+
+
+def _flow(flow: Fields) -> PathFlow:
+    still_s = _seconds(flow, "still_s") if flow.has("still_s") else 0.0
+    return PathFlow(_seconds(flow, "seconds"), flow.amount("bytes"), still_s)
 
 
 def arrivals_in(answer: Fields, name: str) -> tuple[Arrival, ...]:

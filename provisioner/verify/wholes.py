@@ -5,7 +5,7 @@ Whoever reads a verdict is to see the same object in it as in its incident, and 
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -74,13 +74,16 @@ def _merge(groups: Groups, merged: Mapping[Key, Collection[Key]]) -> None:
 
 
 def _by_camera(groups: Groups) -> dict[Key, list[Key]]:
-    """Several streams of one camera that fail for one cause: the camera, with the groups that it is made of."""
+    """Several streams of one camera that fail: the camera, for each cause with the groups that it is made of."""
     of_camera: dict[Key, list[Key]] = defaultdict(list)
     for key, verdicts in groups.items():
         cameras = {f"{one.facility}/{one.camera}" for one in verdicts}
         if key[0] in _OF_CAMERA and len(cameras) == 1:
             of_camera[Layer.CAMERA, cameras.pop(), key[2]].append(key)
-    return {key: parts for key, parts in of_camera.items() if len(parts) > 1}
+    number: Counter[str] = Counter()
+    for (_, name, _), parts in of_camera.items():
+        number[name] += len(parts)
+    return {key: parts for key, parts in of_camera.items() if number[key[1]] > 1}
 
 
 def _by_recorder(groups: Groups, whole: Devices) -> dict[Key, list[Key]]:

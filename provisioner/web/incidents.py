@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from provisioner.verify.incidents import NO_INCIDENT, incident_causes
+from provisioner.verify.incidents import NO_INCIDENT, incident_causes, incident_detail
 from provisioner.verify.result import Layer
 from provisioner.web.board import WORST_FIRST, FacilityRow, IncidentRow, SeenPath, worst_of
 
@@ -38,7 +38,7 @@ def _incident(key: tuple[str, str, str], of: Sequence[tuple[SeenPath, FacilityRo
         object=what,
         cause=cause,
         verdict=worst_of(Counter(path.verdict for path, _ in of)),
-        detail=of[0][0].detail,
+        detail=incident_detail([path for path, _ in of]),
         since=min((path.since for path, _ in of if path.since), default=None),
         paths=tuple(path.name for path, _ in of),
         facilities=tuple(sorted({facility.id for _, facility in of})),

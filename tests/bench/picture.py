@@ -70,8 +70,8 @@ def _say(line: str) -> None:
 
 def _look(*, full: bool, every: bool) -> LookToTake:
     if full:
-        return {"seconds": FULL_S, "most_s": LONGEST_S, "keys": FULL_KEYS, "every": every}
-    return {"seconds": QUICK_S, "most_s": QUICK_S, "keys": 0, "every": every}
+        return {"seconds": FULL_S, "most_s": LONGEST_S, "keys": FULL_KEYS, "every": every, "skips": not every}
+    return {"seconds": QUICK_S, "most_s": QUICK_S, "keys": 0, "every": every, "skips": not every}
 
 
 def _print_judgement(stream: str, look: LookToTake, agreed: Agreed) -> int:

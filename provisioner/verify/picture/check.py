@@ -33,8 +33,10 @@ def picture_check(case: Case) -> Check:
     if read.picture is None:
         return not_checked(case.target.relay.id, "its picture could not be measured")
     judgement, received = _judged(case, read.picture), received_check(case)
-    # What comes late or in part is no camera's rate: the line comes first.
-    if received.passed is False and (judgement.fault is None or judgement.fault.cause is Cause.RATE_TOO_LOW):
+    # What comes late or in part is no camera's rate: the line comes first. A camera that sends no more has no picture.
+    if received.finding and (
+        received.finding.cause is Cause.SILENT or judgement.fault is None or judgement.fault.cause is Cause.RATE_TOO_LOW
+    ):
         return received
     if judgement.fault is not None:
         # Of a camera, so that its streams are one incident.

@@ -24,7 +24,8 @@ FULL_KEYS: Final = 4
 LONGEST_S: Final = 60.0
 """A full look at most, where key frames are rare."""
 
-# A quarter of a second of one processor for ten seconds; of larger streams key frames alone are decoded.
+# A quarter of a second of one processor for ten seconds; of larger streams key frames alone are decoded, unless their
+# frames come out of order: then none of them is shown in time.
 _PIXELS_A_SECOND: Final = 6_000_000
 _USUAL_FPS: Final = 25
 
@@ -55,10 +56,10 @@ def looks_at(
 
 def look_at(path: MediaPath, *, full: bool) -> wire.LookToTake:
     """One look at a path."""
-    every = path.width * path.height * (path.fps or _USUAL_FPS) <= _PIXELS_A_SECOND
+    small = path.width * path.height * (path.fps or _USUAL_FPS) <= _PIXELS_A_SECOND
     if full:
-        return {"seconds": FULL_S, "most_s": LONGEST_S, "keys": FULL_KEYS, "every": every}
-    return {"seconds": QUICK_S, "most_s": QUICK_S, "keys": 0, "every": every}
+        return {"seconds": FULL_S, "most_s": LONGEST_S, "keys": FULL_KEYS, "every": small, "skips": not small}
+    return {"seconds": QUICK_S, "most_s": QUICK_S, "keys": 0, "every": small, "skips": not small}
 
 
 def longest_s(look: wire.LookToTake) -> float:

@@ -81,7 +81,7 @@ class Picture:
     """What a look measured.
 
     Attributes:
-        every: whether every picture was decoded, or key frames alone.
+        every: whether every picture was counted, or key frames alone.
         looked_s: how long it took.
         frames: how many pictures were decoded, of `owed`.
         complaints: how often the decoder complained of damage; `missed`: packets of RTP that did not come.

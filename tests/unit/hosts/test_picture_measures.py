@@ -200,6 +200,29 @@ def test_packets_and_their_lines_wait_for_each_other() -> None:
     assert watched(FRAME % (0, 1), lines, b"abcdefghi")["packets"]["count"] == 2
 
 
+def test_a_packet_whose_moment_is_not_known_is_left_out_and_the_others_are_measured() -> None:
+    head = b"#codec_id 0: hevc\n#tb 0: 1/90000\n"
+    unknown = b"0, -9223372036854772808, -9223372036854772808, 9000, 3, 0x00000001\n"
+    known = b"0, 9000, 9000, 9000, 3, 0x00000002\n0, 18000, 18000, 9000, 3, 0x00000003, F=0x0\n"
+    measured = watched(FRAME % (0, 1), head + unknown + known, b"abcdefghi")
+    assert (measured["packets"]["count"], measured["packets"]["span_s"]) == (2, 0.1)
+    decoded = b"0, 0, -9223372036854775808, 9000, 3, 0x00000001\n"
+    measured = watched(FRAME % (0, 1), head + decoded + known, b"abcdefghi")
+    assert (measured["packets"]["count"], measured["packets"]["span_s"], measured["packets"]["key_count"]) == (
+        3,
+        0.2,
+        2,
+    )
+
+
+@CAMERA
+@given(st.lists(st.integers(-(10**19) + 1, 10**19 - 1), min_size=1, max_size=4))
+def test_whatever_moments_packets_bear_the_measures_are_taken(moments: list[int]) -> None:
+    lines = b"".join(b"0, 0, %d, 1, 1, 0x00000001\n" % moment for moment in moments)
+    measured = watched(FRAME % (0, 1), b"#tb 0: 1/90000\n" + lines, b"x" * len(moments))
+    assert checked_picture(measured) == measured
+
+
 @CAMERA
 def test_a_stream_without_end_fills_no_memory() -> None:
     lines, data = PacketWatch(PictureLook(QUICK)).sinks[:2]

@@ -19,7 +19,7 @@ def seen_of(moments: list[float], looked_s: float) -> Seen:
     """What a look saw of pictures that are shown at these moments."""
     steps = sorted(b - a for a, b in pairwise(moments)) or [0.0]
     span_s = moments[-1] - moments[0] if moments else 0.0
-    return Seen(looked_s, len(moments), 2_000 * len(moments), span_s, steps[len(steps) // 2], steps[-1])
+    return Seen(looked_s, len(moments), 2_000 * len(moments), span_s, steps[len(steps) // 2], steps[-1], span_s)
 
 
 def stream(fps: int, seconds: float) -> list[float]:

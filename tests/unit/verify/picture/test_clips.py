@@ -13,7 +13,7 @@ from provisioner.verify.picture.hours import hours_of
 from provisioner.verify.picture.measures import Picture
 from provisioner.verify.picture.rules import Agreed, Before, State, Suspect, judged
 from provisioner.verify.result import Cause
-from tests.clips import DARK, FAULTS, HEALTHY, RATE, clip, look_at, raw, wrapped
+from tests.clips import DARK, FAULTS, HEALTHY, QUICK, RATE, clip, look_at, raw, wrapped
 
 NOON, MIDNIGHT = datetime(2021, 5, 11, 5, tzinfo=UTC), datetime(2021, 5, 11, 17, tzinfo=UTC)
 AGREED = Agreed(fps=RATE)
@@ -40,9 +40,10 @@ def test_nothing_is_said_of_what_is_healthy(clips: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", HEALTHY)
-def test_key_frames_alone_say_no_more_of_what_is_healthy(clips: Path, name: str) -> None:
-    keys = {"seconds": 60, "most_s": 60, "keys": 0, "every": False}
-    picture = look_at(clip(clips, name, HEALTHY[name]), keys)  # type: ignore[arg-type]
+@pytest.mark.parametrize("skips", [False, True], ids=["decoded", "skipped"])
+def test_key_frames_alone_say_no_more_of_what_is_healthy(clips: Path, name: str, *, skips: bool) -> None:
+    picture = look_at(clip(clips, name, HEALTHY[name]), {**QUICK, "every": False, "skips": skips})
+    assert picture.frames == picture.key_frames
     assert judged(picture, NOON, AGREED).state is State.GOOD
 
 

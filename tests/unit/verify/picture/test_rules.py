@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from provisioner.desired.spec import MediaPath
 from provisioner.hosts.document import UnreadableError, fields_of
 from provisioner.hosts.runner import CallOutcome, HostAnswer
 from provisioner.verify.evidence import parse_evidence
@@ -265,9 +266,13 @@ def test_each_way_of_looking_gives_its_looks(looks: Looks) -> None:
 
 
 def test_of_a_large_picture_key_frames_alone_are_decoded() -> None:
-    assert look_at(SUB, full=False)["every"]
-    assert not look_at(MAIN, full=True)["every"]
-    assert not look_at(SUB._replace(fps=120), full=False)["every"]
+    def asked(path: MediaPath, *, full: bool) -> tuple[bool, bool]:
+        look = look_at(path, full=full)
+        return look["every"], look["skips"]
+
+    assert asked(SUB, full=False) == (True, False)
+    assert asked(MAIN, full=True) == (False, True)
+    assert asked(SUB._replace(fps=120), full=False) == (False, True)
 
 
 def test_a_look_is_asked_of_relay_and_centre_and_the_time_for_it_is_given() -> None:
