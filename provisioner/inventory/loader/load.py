@@ -21,7 +21,8 @@ from provisioner.inventory.files.positions import Located, Places, SourceFile
 from provisioner.inventory.files.yaml_places import PlacesIn
 from provisioner.inventory.loader.cache import Cache
 from provisioner.inventory.loader.file_content import OnDisk, bytes_of, read, text_of, validated_text
-from provisioner.inventory.loader.known_sites import KnownSites
+from provisioner.inventory.loader.in_brief import facility_in_brief
+from provisioner.inventory.loader.known_sites import KnownSites, part_of
 from provisioner.inventory.loader.parallel import sites_of
 from provisioner.inventory.loader.site import Site, brief_text, unreadable
 from provisioner.inventory.model import (
@@ -39,8 +40,8 @@ from provisioner.inventory.model import (
     Settings,
     Signers,
 )
-from provisioner.inventory.model.brief import FacilityInBrief, PlanSummary
-from provisioner.inventory.outline import Outline, PlanOutline
+from provisioner.inventory.model.brief import FacilityInBrief, InFile, Remarks
+from provisioner.inventory.outline import Outline
 from provisioner.inventory.rules.consequences import without_consequences
 
 _CARRIERS_ID = "secrets-"
@@ -63,7 +64,7 @@ class Loaded:
         places: where each object stands.
         contents: works out the digest of what each file says, by its path.
         facilities: builds the facilities by id; at ten thousand of them that takes seconds.
-        briefs: the same without recorders and cameras, which each reads from its file when it is asked for them.
+        briefs: the same in brief: what of one is not in its outline is read when it is asked for.
         facility: builds one that is in `outlines`, from its file.
         digests: the SHA-256 of each file's bytes, by its path.
         known_across: the problems across files, found anew where they are not known: by a digest of all they rest on.
@@ -215,6 +216,7 @@ class _FilesPass:
     understood: list[tuple[File, Site]] = field(default_factory=list)
     others: dict[str, tuple[str, str]] = field(default_factory=dict)
     _file_ids: frozenset[str] = frozenset()
+    _mended: set[int] = field(default_factory=set)
 
     def load(self) -> Loaded:
         layout = layout_of(self.root)
@@ -348,22 +350,31 @@ class _FilesPass:
         )
 
     def _briefs(self) -> dict[str, FacilityInBrief]:
-        known = self.known_sites.briefs()
-        briefs, again = {}, {}
-        for file, site in self.understood:
-            digest, brief = known.get(file.relative, ("", None))
-            if brief is None or digest != site.digest:
-                again[file.relative] = site._replace(text=site.text or text_of(file, site.digest))
-                brief = validated_text(FacilityInBrief, brief_text(again[file.relative].text))
-            if outline := site.outline:
-                plans = (_summary(outline.plan), _summary(outline.successor))
-                briefs[outline.id] = brief.completed_by(self._facility, (outline.recorders, outline.cameras), *plans)
-        self.known_sites.keep({file.relative: site for file, site in self.understood} | again, again)
-        return dict(sorted(briefs.items()))
+        in_file = InFile(self._brief, self._facility, self._remarks)
+        return {name: facility_in_brief(outline, in_file) for name, outline in sorted(self.outlines.items())}
 
     def _facility(self, name: str) -> Facility:
         file, site = self._by_name[name]
         return validated_text(Facility, site.text or text_of(file, site.digest))
+
+    def _brief(self, name: str) -> Facility:
+        file, site = self._by_name[name]
+        if (text := self.known_sites.brief(file.relative, site.digest)) is None:
+            whole = site._replace(text=site.text or text_of(file, site.digest))
+            text = brief_text(whole.text)
+            self._mend(file.relative, whole)
+        return validated_text(Facility, text)
+
+    def _mend(self, relative: str, whole: Site) -> None:
+        """Write the part anew in which a brief was missing, once a run."""
+        part = part_of(relative)
+        if part not in self._mended:
+            self._mended.add(part)
+            sites = {file.relative: site for file, site in self.understood if part_of(file.relative) == part}
+            self.known_sites.keep(sites | {relative: whole}, {relative})
+
+    def _remarks(self, name: str) -> Remarks:
+        return validated_text(Remarks, self.outlines[name].remarks or "{}")
 
     @cached_property
     def _by_name(self) -> dict[str, tuple[File, Site]]:
@@ -416,10 +427,6 @@ class _FilesPass:
     def _by_id(self, model: type[M]) -> dict[str, M]:
         values = {m.id: m for m in self.parsed.values() if isinstance(m, model)}  # type: ignore[attr-defined]
         return dict(sorted(values.items()))
-
-
-def _summary(plan: PlanOutline | None) -> PlanSummary | None:
-    return PlanSummary(plan.content, plan.proofs) if plan else None
 
 
 def _carrier_of_label(data: bytes) -> str | None:
