@@ -97,7 +97,9 @@ class Loaded:
         if self.frame is None:
             return None
         with without_collector():
-            return Inventory.model_construct(**dict(self.frame), facilities=self.facilities())
+            # Who reads all of them has the time for the lock, and may compare the whole with another.
+            lock = self.frame.allocations
+            return self.frame.with_facilities(self.facilities()).model_copy(update={"allocations": lock})
 
     @cached_property
     def in_brief(self) -> Inventory | None:
@@ -105,7 +107,7 @@ class Loaded:
         if self.frame is None:
             return None
         with without_collector():
-            return Inventory.model_construct(**dict(self.frame), facilities=dict[str, Facility](self.briefs()))
+            return self.frame.with_facilities(self.briefs())
 
     @cached_property
     def all_problems(self) -> tuple[Problem, ...]:
@@ -215,6 +217,7 @@ class _FilesPass:
     sites: list[tuple[File, Site]] = field(default_factory=list)
     understood: list[tuple[File, Site]] = field(default_factory=list)
     others: dict[str, tuple[str, str]] = field(default_factory=dict)
+    lock: str | None = None
     _file_ids: frozenset[str] = frozenset()
     _mended: set[int] = field(default_factory=set)
 
@@ -279,7 +282,10 @@ class _FilesPass:
         text = self.known_sites.other(file.relative, digest)
         if text is not None:
             self.sources[file.owner] = SourceFile(file.shown, data, PlacesIn)
-            self.parsed[file.owner] = validated_text(file.model, text)
+            if file.model is Allocations:
+                self.lock = text
+            else:
+                self.parsed[file.owner] = validated_text(file.model, text)
         else:
             text = self._read_anew(file, data)
         if file.owner not in self.broken:
@@ -412,7 +418,7 @@ class _FilesPass:
         instructions, designations = self.parsed.get("instructions"), self.parsed.get("designations")
         signers, maintenance = self.parsed.get("signers"), self.parsed.get("maintenance")
         receivers = self.parsed.get("receivers")
-        return Frame.model_construct(
+        frame = Frame.model_construct(
             settings=settings,
             instructions=instructions.instructions if isinstance(instructions, Instructions) else (),
             designations=designations.designations if isinstance(designations, Designations) else (),
@@ -423,6 +429,9 @@ class _FilesPass:
             maintenance=maintenance.windows if isinstance(maintenance, Maintenance) else (),
             receivers=receivers.receivers if isinstance(receivers, Receivers) else (),
         )
+        if (text := self.lock) is not None:
+            frame.read_later(lambda: validated_text(Allocations, text))
+        return frame
 
     def _by_id(self, model: type[M]) -> dict[str, M]:
         values = {m.id: m for m in self.parsed.values() if isinstance(m, model)}  # type: ignore[attr-defined]
