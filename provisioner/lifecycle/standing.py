@@ -6,7 +6,7 @@ verification, of the content that is signed now. Nothing here decides what hosts
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
@@ -64,7 +64,7 @@ class ConnectionProgress:
         own = (check for check in checks if check.content == self.content[1] and check.relay in self.relays)
         return max(own, key=lambda check: check.shown, default=None)
 
-    @cached_property
+    @property
     def steps(self) -> dict[FacilityState, Since]:
         """The steps that this connection has reached, each with its day or moment."""
         day = self.agreed_on
@@ -118,7 +118,7 @@ class Standing:
 
 def standing_of(facility: Facility, evidence: Evidence) -> Standing:
     """Where a facility stands."""
-    steps = dict(_steps(facility, evidence))
+    steps = _steps(facility, evidence)
     connected = evidence.connected.get(facility.id)
     connected_at = connected.at if connected else None
     furthest = max(steps, key=STEPS.index)
@@ -135,14 +135,15 @@ def standing_of(facility: Facility, evidence: Evidence) -> Standing:
     return Standing(facility, state, since, steps, connected_at, left_on)
 
 
-def _steps(facility: Facility, evidence: Evidence) -> Iterator[tuple[FacilityState, Since]]:
-    yield FacilityState.REGISTERED, None
+def _steps(facility: Facility, evidence: Evidence) -> dict[FacilityState, Since]:
+    steps: dict[FacilityState, Since] = {FacilityState.REGISTERED: None}
     if facility.contact_confirmed_on:
-        yield FacilityState.CONTACT_CONFIRMED, facility.contact_confirmed_on
+        steps[FacilityState.CONTACT_CONFIRMED] = facility.contact_confirmed_on
     if facility.surveyed_on:
-        yield FacilityState.SURVEYED, facility.surveyed_on
+        steps[FacilityState.SURVEYED] = facility.surveyed_on
     if facility.plan:
-        yield from ConnectionProgress(facility, facility.plan, evidence).steps.items()
+        steps |= ConnectionProgress(facility, facility.plan, evidence).steps
+    return steps
 
 
 # --- closing --------------------------------------------------------------------------------------

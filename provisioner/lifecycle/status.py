@@ -55,14 +55,17 @@ class FacilityStatus:
     @property
     def claimed(self) -> ClaimedConnection | None:
         """The connection that somebody reports and no run has proved: one that is proved is no claim any more."""
-        closed = self.facility.operating is Operating.CLOSED
-        return None if closed or self.standing.is_connected else self.facility.claimed_connection
+        claimed = self.facility.claimed_connection
+        if claimed is None or self.facility.operating is Operating.CLOSED or self.standing.is_connected:
+            return None
+        return claimed
 
     @property
     def is_blocked(self) -> bool:
         """Whether something that is written down keeps it from being connected."""
-        blocked, closed = self.facility.blocked, self.facility.operating is Operating.CLOSED
-        return blocked is not None and not closed and not self.standing.is_connected
+        if self.facility.blocked is None or self.facility.operating is Operating.CLOSED:
+            return False
+        return not self.standing.is_connected
 
 
 def statuses(

@@ -21,7 +21,7 @@ NOT_PLAIN: Final = object()
 _DEEPEST: Final = 12
 
 # Spaces and one kind of line ends, and nothing that libyaml would refuse or take for an end of a line.
-_ODD: Final = re.compile("[^\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+_ODD: Final = "[^\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
 _KEY: Final = r"[A-Za-z0-9_][A-Za-z0-9_./-]{0,126}"
 _QUOTED: Final = r"\"[^\"\\\n]*\"|'[^'\n]*'"
 _FIRST: Final = r"[^\s\-?:,\[\]{}#&*!|>'\"%@`]"
@@ -45,7 +45,7 @@ class _NotPlain(Exception):  # noqa: N818 (a way out of the recursion, not an er
 
 def read_lines(text: str) -> object:
     """The value of a file that holds one mapping, or NOT_PLAIN."""
-    if _ODD.search(text):
+    if re.search(_ODD, text):  # made when it is needed first: that takes as long as all the others
         return NOT_PLAIN
     lines = [(len(spaces), rest) for spaces, rest in _LINE.findall(text)]
     if not lines or lines[0][0] or lines[0][1].startswith("- "):

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import astuple
 from datetime import date
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -100,8 +100,7 @@ class KnownSites:
     def _site(self, row: _PackedSite) -> Site:
         relative, digest, since, before, rows, outline, content = row
         problems = tuple(self._problems(relative, outline[0], rows)) if rows else ()
-        span = date.fromordinal(since), date.fromordinal(before)
-        return Site(digest, unpacked(outline), (), problems, *span, content=content)
+        return Site(digest, unpacked(outline), (), problems, _day(since), _day(before), content=content)
 
     def _problems(self, relative: str, name: str, rows: list[_PackedProblem]) -> Iterator[Problem]:
         file = File(self._root, relative, f"facility/{name}", Facility)
@@ -177,6 +176,10 @@ class KnownSites:
                 {relative: site._replace(text=texts[relative] or "") for relative, site in below.items()},
             )
             self._briefs[part] = Texts(self._cache, f"briefs-{part:03}")
+
+
+# A country's files are judged alike until the same few days.
+_day = lru_cache(maxsize=4096)(date.fromordinal)
 
 
 def _problem(row: tuple[str, int, int, str, str, str, str, str, list[str]]) -> Problem:
