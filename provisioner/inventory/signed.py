@@ -38,7 +38,7 @@ def signed_content(facility: Facility, plan: ConnectionPlan) -> str:
         return known.content
     content = {
         "facility": facility.id,
-        "plan": plan.model_dump(mode="json", include={"carrier", "relay", "access"}),
+        "plan": {"carrier": plan.carrier, "relay": plan.relay, "access": plan.access.value},
         "recorders": _by_id(_recorders(), facility.recorders),
         "cameras": _by_id(_cameras(), facility.cameras),
     }

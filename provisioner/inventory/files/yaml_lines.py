@@ -66,24 +66,37 @@ def _mapping(lines: list[Line], at: int, indent: int, levels: int) -> tuple[dict
             if deep > indent:
                 raise _NotPlain
             break
-        match = _ENTRY.fullmatch(text)
-        if match is None:
+        entry = _entry(text)
+        if entry is None:
             if text.startswith("- "):
                 break
             raise _NotPlain
-        key, plain, quoted, flow = match.groups()
+        key, is_scalar, value, flow = entry
         if key in entries:
             raise _NotPlain
         at += 1
-        if plain is not None:
-            entries[key] = resolve(plain.rstrip(" "))
-        elif quoted is not None:
-            entries[key] = quoted[1:-1]
+        if is_scalar:
+            entries[key] = value
         elif flow is not None:
             entries[key] = _flow(flow, levels)
         else:
             entries[key], at = _below(lines, at, indent, levels)
     return entries, at
+
+
+@lru_cache(maxsize=16384)
+def _entry(text: str) -> tuple[str, bool, object, str | None] | None:
+    """A line's key, whether a scalar is beside it, and that, or else a collection in brackets; None of another line.
+
+    Facilities' files repeat each other's lines.
+    """
+    match = _ENTRY.fullmatch(text)
+    if match is None:
+        return None
+    key, plain, quoted, flow = match.groups()
+    if plain is not None:
+        return key, True, resolve(plain.rstrip(" ")), None
+    return key, quoted is not None, quoted[1:-1] if quoted is not None else None, flow
 
 
 def _below(lines: list[Line], at: int, indent: int, levels: int) -> tuple[object, int]:
