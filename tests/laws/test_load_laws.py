@@ -208,6 +208,11 @@ def test_the_lock_is_read_where_somebody_asks_for_it(tmp_path: Path, monkeypatch
     for _ in range(2):
         assert loaded.frame.allocations == loaded.in_brief.allocations == wanted.allocations
     assert held.count(Allocations) == 1
+    apart, copied = load(root, today=make.TODAY, cache=cache).frame, load(root, today=make.TODAY, cache=cache).frame
+    assert apart
+    assert copied
+    assert dict(apart) == dict(wanted)
+    assert copied.model_copy(update={"maintenance": ()}).allocations == wanted.allocations
 
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from provisioner.geography import Province, ProvinceError, UnknownProvinceError, by_slug, lies_in, unit_today
 from provisioner.inventory.model.allocations import Allocations
@@ -62,6 +62,11 @@ class Frame(Model):
             self.__dict__[name] = self.__dict__.pop(_READ_LOCK)()
             return self.__dict__[name]
 
+    def __iter__(self) -> Generator[tuple[str, Any]]:
+        """All values by name, the lock among them: who takes a frame apart takes all of it."""
+        yield _LOCK, self.allocations
+        yield from ((name, value) for name, value in super().__iter__() if name != _LOCK)
+
     def read_later(self, read_lock: Callable[[], Allocations]) -> None:
         """Put a lock in the place of the one that is there, which is read when it is asked for first."""
         self.__dict__.pop(_LOCK, None)
@@ -69,9 +74,10 @@ class Frame(Model):
 
     def with_facilities(self, facilities: Mapping[str, Facility]) -> Inventory:
         """The inventory of these facilities, by id and in the order of ids."""
-        inventory = Inventory.model_construct(**dict(self), facilities=dict(facilities))
-        if _LOCK not in self.__dict__:
-            inventory.read_later(lambda: self.allocations)
+        if _LOCK in self.__dict__:
+            return Inventory.model_construct(**dict(self), facilities=dict(facilities))
+        inventory = Inventory.model_construct(**self.__dict__, allocations=Allocations(), facilities=dict(facilities))
+        inventory.read_later(lambda: self.allocations)
         return inventory
 
     @property
