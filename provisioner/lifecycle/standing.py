@@ -71,6 +71,8 @@ class ConnectionProgress:
         if day is None:
             return {FacilityState.PLAN_PROPOSED: None}
         steps: dict[FacilityState, Since] = {FacilityState.PLAN_PROPOSED: None, FacilityState.PLAN_AGREED: day}
+        if not (self.evidence.proofs or self.evidence.carried):
+            return steps
         proof = self.proof
         moments = [shown.at for shown in self.carried.values()]
         if len(moments) == len(self.relays):

@@ -152,6 +152,8 @@ class Overview:
             raise UsageError(f"there is no facility {printable(name, 80)}", hint=hint, object=name)
 
     def _takes(self, limit: Limit, facility: Facility) -> bool:
+        if not limit.wanted:
+            return True
         plans = [plan for plan in (facility.plan, facility.successor) if plan]
         return limit.takes(
             {
