@@ -50,7 +50,7 @@ class Timeliness(StrEnum):
     OVERDUE = "overdue"
 
 
-class Orders:
+class StandingOrders:
     """The orders of an inventory, and whom they bind.
 
     An order binds whom its scope names by managing body; one of the time of districts that names those binds communes
@@ -88,8 +88,8 @@ class Orders:
 
 
 def duties_of(inventory: Inventory, facility: Facility) -> tuple[Duty, ...]:
-    """The orders that bind one facility, as `Orders` has them."""
-    return Orders(inventory).duties_of(facility)
+    """The orders that bind one facility, as `StandingOrders` has them."""
+    return StandingOrders(inventory).duties_of(facility)
 
 
 def _is_in_scope(body: ManagingBody, order: Instruction) -> bool:

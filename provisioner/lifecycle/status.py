@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import cached_property
 
 from provisioner.base.counted import counted
-from provisioner.inventory.deadlines import Duty, Orders, Timeliness, governing_duty, timeliness
+from provisioner.inventory.deadlines import Duty, StandingOrders, Timeliness, governing_duty, timeliness
 from provisioner.inventory.model import ClaimedConnection, Facility, Inventory, Operating
 from provisioner.lifecycle.evidence import Evidence
 from provisioner.lifecycle.next_step import next_step
@@ -80,11 +80,11 @@ def statuses(
         facilities: those that are asked for; all of them otherwise.
     """
     chosen = inventory.facilities.values() if facilities is None else facilities
-    orders = Orders(inventory)
+    orders = StandingOrders(inventory)
     return tuple(_status(orders, evidence, now, f) for f in sorted(chosen, key=lambda f: f.id))
 
 
-def _status(orders: Orders, evidence: Evidence, now: datetime, facility: Facility) -> FacilityStatus:
+def _status(orders: StandingOrders, evidence: Evidence, now: datetime, facility: Facility) -> FacilityStatus:
     standing = standing_of(facility, evidence)
     pictures = pictures_of(facility, evidence, now)
     held = facility.operating.is_carried or standing.connected_at is not None

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from provisioner.base.clock import VIETNAM, start_of
-from provisioner.inventory.deadlines import Duty, Orders, Timeliness, duties_of, governing_duty, timeliness
+from provisioner.inventory.deadlines import Duty, StandingOrders, Timeliness, duties_of, governing_duty, timeliness
 from provisioner.inventory.model import Facility, Instructions, Inventory, ManagingBody
 from tests import inventories as make
 
@@ -33,7 +33,7 @@ def _vietnam_day(moment: datetime) -> date:
 
 @st.composite
 def _orders(draw: st.DrawFn) -> list[dict[str, Any]]:
-    """Orders as a file has them: each may end earlier ones, and have days for provinces and facilities."""
+    """StandingOrders as a file has them: each may end earlier ones, and have days for provinces and facilities."""
     orders: list[dict[str, Any]] = []
     for number, issued_on in enumerate(sorted(draw(st.lists(DAYS, max_size=4)))):
         refs = [order["ref"] for order in orders]
@@ -62,7 +62,7 @@ def world(orders: list[dict[str, Any]], body: str) -> tuple[Inventory, Facility]
 @given(orders=_orders(), asked=st.lists(st.tuples(st.sampled_from(BODIES), st.integers(0, 3), st.none() | DAYS)))
 def test_what_binds_one_of_many_is_what_binds_it_alone(orders: list[dict[str, Any]], asked: list[Any]) -> None:
     inventory, plain = world(orders, BODIES[0])
-    together = Orders(inventory)
+    together = StandingOrders(inventory)
     for body, number, opens_on in asked:
         name, province = ("kcl-bg-001", "kcl-bg-009")[number % 2], ("bac-giang", "quang-nam")[number // 2]
         update = {"id": name, "province": province, "managing_body": ManagingBody(body), "opens_on": opens_on}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from provisioner.geography import Province, ProvinceError, UnknownProvinceError, by_slug, lies_in, unit_today
 from provisioner.inventory.model.allocations import Allocations
@@ -62,7 +62,7 @@ class Frame(Model):
             self.__dict__[name] = self.__dict__.pop(_READ_LOCK)()
             return self.__dict__[name]
 
-    def __iter__(self) -> Generator[tuple[str, Any]]:
+    def __iter__(self) -> Generator[tuple[str, object]]:
         """All values by name, the lock among them: who takes a frame apart takes all of it."""
         yield _LOCK, self.allocations
         yield from ((name, value) for name, value in super().__iter__() if name != _LOCK)
