@@ -33,7 +33,7 @@ def _vietnam_day(moment: datetime) -> date:
 
 @st.composite
 def _orders(draw: st.DrawFn) -> list[dict[str, Any]]:
-    """StandingOrders as a file has them: each may end earlier ones, and have days for provinces and facilities."""
+    """Orders as a file has them: each may end earlier ones, and have days for provinces and facilities."""
     orders: list[dict[str, Any]] = []
     for number, issued_on in enumerate(sorted(draw(st.lists(DAYS, max_size=4)))):
         refs = [order["ref"] for order in orders]

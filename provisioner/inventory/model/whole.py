@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
@@ -62,10 +62,10 @@ class Frame(Model):
             self.__dict__[name] = self.__dict__.pop(_READ_LOCK)()
             return self.__dict__[name]
 
-    def __iter__(self) -> Generator[tuple[str, object]]:
-        """All values by name, the lock among them: who takes a frame apart takes all of it."""
-        yield _LOCK, self.allocations
-        yield from ((name, value) for name, value in super().__iter__() if name != _LOCK)
+        def __iter__(self) -> Iterator[tuple[str, object]]:
+            """All values by name, the lock among them: who takes a frame apart takes all of it."""
+            yield _LOCK, self.allocations
+            yield from ((name, value) for name, value in super().__iter__() if name != _LOCK)
 
     def read_later(self, read_lock: Callable[[], Allocations]) -> None:
         """Put a lock in the place of the one that is there, which is read when it is asked for first."""
