@@ -19,13 +19,14 @@ from provisioner.base.nearest import did_you_mean
 from provisioner.base.password_place import outside_of
 from provisioner.base.secret import Secret
 from provisioner.base.vault import VaultPasswords
-from provisioner.desired import DesiredState, desired_state
+from provisioner.desired.chosen import chosen_hosts, shut_by
 from provisioner.desired.key_hosts import key_hosts, known_keys
 from provisioner.desired.left_out import shut_for_site
-from provisioner.desired.limit import Limit, chosen_hosts, names_of_held, shut_by
+from provisioner.desired.limit import Limit, names_of_held
 from provisioner.desired.required import run_key
 from provisioner.desired.sites import closed_sites, site_spec
-from provisioner.desired.spec import HostSpec, LeftOutHost
+from provisioner.desired.spec import DesiredState, HostSpec, LeftOutHost
+from provisioner.desired.state import desired_state
 from provisioner.hosts.ansible import AnsibleRunner
 from provisioner.hosts.facts import HostFacts
 from provisioner.hosts.keys import make_host_keys
@@ -34,7 +35,8 @@ from provisioner.hosts.runner import ExpectingRunner, HostRunner, UnprovedHostEr
 from provisioner.inventory.files.lock import write_lock
 from provisioner.inventory.files.revision import commit_of
 from provisioner.inventory.loader.cache import Cache, cache_of
-from provisioner.inventory.loader.held import ValidPart, valid_part, valid_secrets
+from provisioner.inventory.loader.held import ValidPart, valid_part
+from provisioner.inventory.loader.held_secrets import valid_secrets
 from provisioner.inventory.loader.load import Loaded, load
 from provisioner.inventory.loader.secrets import carriers_apart, write_carrier_secrets, write_inventory_secrets
 from provisioner.inventory.model import Inventory, InventorySecrets, Secrets

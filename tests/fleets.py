@@ -9,7 +9,8 @@ from functools import cache
 from typing import Any
 
 from provisioner.base.secret import Secret
-from provisioner.desired import DesiredState, desired_state
+from provisioner.desired.spec import DesiredState
+from provisioner.desired.state import desired_state
 from provisioner.inventory.allocate import allocate
 from provisioner.inventory.model import CarrierSecrets, Credentials, Inventory, Secrets, device_of
 from provisioner.inventory.new_secrets import recorded

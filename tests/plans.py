@@ -9,8 +9,10 @@ from datetime import UTC, datetime
 from provisioner.apply import HostOutcome, Job, RolloutOptions, apply
 from provisioner.base.held import HeldFacility
 from provisioner.base.secret import Secret
-from provisioner.desired import NOTHING_HELD, DesiredState, desired_state
-from provisioner.desired.limit import Limit, chosen_hosts
+from provisioner.desired.chosen import chosen_hosts
+from provisioner.desired.limit import Limit
+from provisioner.desired.spec import DesiredState
+from provisioner.desired.state import NOTHING_HELD, desired_state
 from provisioner.hosts.observe import observe
 from provisioner.inventory.allocate import devices_of
 from provisioner.inventory.model import Allocations, Inventory, Secrets

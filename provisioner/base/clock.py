@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import date, datetime, time, timedelta, timezone
+from functools import lru_cache
 
 VIETNAM = timezone(timedelta(hours=7), "ICT")
 """The zone of every day in an inventory and of every time that people read, wherever the program runs."""
 
 
+@lru_cache(maxsize=4096)
 def start_of(day: date) -> datetime:
     """The first moment of a day in Vietnam."""
     return datetime.combine(day, time(), VIETNAM)

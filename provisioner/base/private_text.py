@@ -12,6 +12,7 @@ import re
 import unicodedata
 from base64 import b64decode
 from binascii import Error as Base64Error
+from functools import lru_cache
 
 _TELLING = r"(?:mật\s*khẩu|mat\s*khau|mật\s*mã|password|passwd|passcode|\bpass\b|\bpwd\b|\bmk\b|\bpw\b)"
 _QUANTITY = r"[0-9]+(?:[.,][0-9]+)?(?:km|m2?|cm|mm|kw|w|v|gb|tb|mb|mbps|fps|h|%)(?!\w)"
@@ -75,9 +76,13 @@ _WITHHELD = "***"
 
 def holds_login(text: str) -> bool:
     """Tell whether a text seems to hold a password: by its words, as part of an address, or by its looks."""
-    seen = as_read(text)
-    words = _without_markup(seen).split()
-    return states_login(seen) or any(_looks_made_up(word) for word in words if not _is_ordinary(word))
+    return states_login(text) or holds_made_up_word(text)
+
+
+def holds_made_up_word(text: str) -> bool:
+    """Tell whether a word of a text looks like a password."""
+    words = _without_markup(as_read(text)).split()
+    return any(_looks_made_up(word) and not _is_ordinary(word) for word in words)
 
 
 def holds_markup(text: str) -> bool:
@@ -151,6 +156,7 @@ def _is_reference(value: str) -> bool:
     return not rest or (rest != value and rest[0] == "_" and "=" in rest)
 
 
+@lru_cache(maxsize=256)  # one text is asked for by several rules, one after the other
 def as_read(text: str) -> str:
     """A text as a reader sees it: signs in their plain form, and none that has no width."""
     if text.isascii():
@@ -193,8 +199,9 @@ def _is_ordinary(word: str) -> bool:
 
 def _looks_made_up(word: str, signs: frozenset[str] = _ODD_SIGNS) -> bool:
     """Tell a word of letters, digits and odd signs: no make, model, place or provider is written so."""
-    kinds = (any(map(str.isalpha, word)), any(map(str.isdigit, word)), any(c in signs for c in word))
-    return len(word) >= _SHORTEST_PASSWORD and all(kinds)
+    if len(word) < _SHORTEST_PASSWORD or signs.isdisjoint(word):
+        return False
+    return any(map(str.isalpha, word)) and any(map(str.isdigit, word))
 
 
 def _is_phone(text: str, start: int) -> bool:

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import click
 
+from provisioner.base.collector import without_collector
 from provisioner.base.nearest import did_you_mean
 from provisioner.cli.anywhere import with_options_anywhere
 from provisioner.cli.commands import CommandEntry
@@ -56,7 +57,8 @@ class LazyGroup(NamedGroup):
         if entry is None:
             command = super().get_command(ctx, cmd_name)
             return with_options_anywhere(command) if command else None
-        command = getattr(import_module(entry.module), entry.attribute)
+        with without_collector():
+            command = getattr(import_module(entry.module), entry.attribute)
         if not isinstance(command, click.Command):
             raise TypeError(f"{entry.module}.{entry.attribute} is not a click command")
         return with_options_anywhere(command)

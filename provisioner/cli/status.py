@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import click
 
-from provisioner.availability.since import PathSince
 from provisioner.base.collector import without_collector
 from provisioner.base.counted import counted
 from provisioner.base.errors import InventoryError
@@ -22,6 +22,9 @@ from provisioner.lifecycle.reasons import Grounds, reasons
 from provisioner.lifecycle.status import FacilityStatus
 from provisioner.report.status import Explained, status_document, status_lines, why_lines
 from provisioner.runs.overview import Overview
+
+if TYPE_CHECKING:
+    from provisioner.availability.since import PathSince
 
 
 @click.command()

@@ -6,13 +6,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
 
 from provisioner.base.clock import aware, start_of
-from provisioner.inventory.model import DISTRICTS_ENDED, Facility, Instruction, Inventory, ManagingBody
+from provisioner.inventory.model import DISTRICTS_ENDED, Facility, Instruction, Inventory, ManagingBody, ProvinceScheme
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +50,8 @@ class Timeliness(StrEnum):
     OVERDUE = "overdue"
 
 
-def duties_of(inventory: Inventory, facility: Facility) -> tuple[Duty, ...]:
-    """The orders that bind a facility, in the order of the file.
+class StandingOrders:
+    """The orders of an inventory, and whom they bind.
 
     An order binds whom its scope names by managing body; one of the time of districts that names those binds communes
     as well, which have taken over what was theirs. One that is superseded counts no longer where
@@ -61,8 +60,36 @@ def duties_of(inventory: Inventory, facility: Facility) -> tuple[Duty, ...]:
     before the order's. A facility that opens after the day of the order or the province has to be connected before it
     opens; a day of its own says otherwise.
     """
-    in_scope = [(n, o) for n, o in enumerate(inventory.instructions) if _is_in_scope(facility.managing_body, o)]
-    return tuple(_duty(inventory, facility, n, o) for n, o in in_scope if not _superseded(n, o, in_scope))
+
+    def __init__(self, inventory: Inventory) -> None:
+        self._inventory = inventory
+        # A country's facilities are of few bodies and provinces: what holds for those is worked out once.
+        self._in_force: dict[ManagingBody, list[tuple[int, Instruction]]] = {}
+        self._of_place: dict[tuple[int, str, ProvinceScheme | None], Duty] = {}
+
+    def duties_of(self, facility: Facility) -> tuple[Duty, ...]:
+        """The orders that bind a facility, in the order of the file."""
+        return tuple([self._duty(facility, n, order) for n, order in self._binding(facility.managing_body)])
+
+    def _binding(self, body: ManagingBody) -> list[tuple[int, Instruction]]:
+        if (known := self._in_force.get(body)) is None:
+            in_scope = [(n, o) for n, o in enumerate(self._inventory.instructions) if _is_in_scope(body, o)]
+            known = self._in_force[body] = [(n, o) for n, o in in_scope if not _superseded(n, o, in_scope)]
+        return known
+
+    def _duty(self, facility: Facility, index: int, order: Instruction) -> Duty:
+        own = order.facilities.get(facility.id)
+        if own is not None:
+            return Duty(order, own, ("instructions", index, "facilities", facility.id))
+        place = index, facility.province, facility.province_scheme
+        if (known := self._of_place.get(place)) is None:
+            known = self._of_place[place] = _of_province(self._inventory, facility, index, order)
+        return _opening(facility, known)
+
+
+def duties_of(inventory: Inventory, facility: Facility) -> tuple[Duty, ...]:
+    """The orders that bind one facility, as `StandingOrders` has them."""
+    return StandingOrders(inventory).duties_of(facility)
 
 
 def _is_in_scope(body: ManagingBody, order: Instruction) -> bool:
@@ -78,29 +105,22 @@ def _superseded(index: int, order: Instruction, in_scope: list[tuple[int, Instru
     return any(order.ref in other.supersedes and own < (other.issued_on, n) for n, other in in_scope)
 
 
-def _duty(inventory: Inventory, facility: Facility, index: int, order: Instruction) -> Duty:
-    own = order.facilities.get(facility.id)
-    if own is not None:
-        return Duty(order, own, ("instructions", index, "facilities", facility.id))
-    for slug, day in _of_province(inventory, facility, order):
-        return _opening(facility, Duty(order, day, ("instructions", index, "provinces", slug)))
-    return _opening(facility, Duty(order, order.before, ("instructions", index, "before")))
-
-
 def _opening(facility: Facility, duty: Duty) -> Duty:
     if facility.opens_on is None or facility.opens_on <= duty.before:
         return duty
     return replace(duty, before=facility.opens_on, is_opening=True)
 
 
-def _of_province(inventory: Inventory, facility: Facility, order: Instruction) -> Iterator[tuple[str, date]]:
+def _of_province(inventory: Inventory, facility: Facility, index: int, order: Instruction) -> Duty:
+    """What an order asks of a facility's province: by the province's day, or by the order's own."""
     listed = order.provinces
     if inventory.scheme_of(order.province_scheme) == inventory.scheme_of(facility.province_scheme):
         # Of one list a province is in itself alone: the others need not be asked.
         listed = {facility.province: listed[facility.province]} if facility.province in listed else {}
     for slug, day in listed.items():
         if inventory.is_in(facility, slug, order.province_scheme):
-            yield slug, day
+            return Duty(order, day, ("instructions", index, "provinces", slug))
+    return Duty(order, order.before, ("instructions", index, "before"))
 
 
 def governing_duty(duties: tuple[Duty, ...]) -> Duty | None:

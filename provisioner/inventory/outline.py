@@ -7,6 +7,8 @@ either a rule on its file alone (`rules.SiteView`), or adds a field here.
 
 from __future__ import annotations
 
+from datetime import date
+from functools import lru_cache
 from typing import NamedTuple
 
 from provisioner.base.private_text import path_as_read
@@ -21,11 +23,14 @@ from provisioner.inventory.model import (
     PlanState,
     ProvinceScheme,
 )
-from provisioner.inventory.signed import SignOffProof, Worth, proofs_of, signed_content
+from provisioner.inventory.signed import SignOffProof, Worth, agreed_on, proofs_of, signed_content
 
 
 class PlanOutline(NamedTuple):
-    """A plan or successor, with the hash of what is signed and what its sign-offs prove by themselves."""
+    """A plan or successor, with the hash of what is signed and what its sign-offs prove by themselves.
+
+    `agreed_on` is the last day of the sign-offs, where all three parties have signed exactly what an agreed plan says.
+    """
 
     state: PlanState
     carrier: str
@@ -33,6 +38,7 @@ class PlanOutline(NamedTuple):
     access: Access
     proofs: tuple[SignOffProof, ...] = ()
     content: str = ""
+    agreed_on: date | None = None
 
     @property
     def agreed(self) -> bool:
@@ -41,7 +47,7 @@ class PlanOutline(NamedTuple):
 
 
 class Outline(NamedTuple):
-    """A facility without survey, dates and cameras.
+    """A facility without survey and cameras.
 
     Attributes:
         id: the facility's id; `province`, `province_scheme`, `operating` as well are as in its file.
@@ -54,6 +60,8 @@ class Outline(NamedTuple):
         recorders: how many there are.
         rtsp_paths: the paths and queries that stand in it for devices' RTSP addresses, each once, a line each, as they
             are read; empty where all are the makes' own.
+        contact_confirmed_on: as in its file; so are `opens_on` and `closed_on`. `surveyed_on` is the survey's.
+        remarks: what blocks it and what is claimed of it, as JSON under the names of its file; empty where neither is.
     """
 
     id: str
@@ -72,6 +80,11 @@ class Outline(NamedTuple):
     managing_body: ManagingBody
     recorders: int = 0
     rtsp_paths: str = ""
+    contact_confirmed_on: date | None = None
+    surveyed_on: date | None = None
+    opens_on: date | None = None
+    closed_on: date | None = None
+    remarks: str = ""
 
     @property
     def connections(self) -> tuple[PlanOutline, ...]:
@@ -106,6 +119,11 @@ def outline_of(facility: Facility) -> Outline:
         managing_body=facility.managing_body,
         recorders=len(facility.recorders),
         rtsp_paths=rtsp_paths_of(facility),
+        contact_confirmed_on=facility.contact_confirmed_on,
+        surveyed_on=facility.surveyed_on,
+        opens_on=facility.opens_on,
+        closed_on=facility.closed_on,
+        remarks=_remarks_of(facility),
     )
 
 
@@ -115,26 +133,45 @@ def rtsp_paths_of(facility: Facility) -> str:
     return "\n".join(sorted({path_as_read(stream.rtsp_path) for stream in streams if stream.rtsp_path}))
 
 
+def _remarks_of(facility: Facility) -> str:
+    if facility.blocked is None and facility.claimed_connection is None:
+        return ""
+    return facility.model_dump_json(include={"blocked", "claimed_connection"}, exclude_none=True)
+
+
 def _plan_outline(facility: Facility, plan: ConnectionPlan | None) -> PlanOutline | None:
     if plan is None:
         return None
     content = signed_content(facility, plan)
-    return PlanOutline(plan.state, plan.carrier, plan.relay, plan.access, proofs_of(facility, plan, content), content)
+    proofs, day = proofs_of(facility, plan, content), agreed_on(facility, plan, content)
+    return PlanOutline(plan.state, plan.carrier, plan.relay, plan.access, proofs, content, day)
 
 
 PackedProof = tuple[str, str, str, str, str, str]
 """What a sign-off proves in JSON, where a tuple is a list: it is only ever taken apart."""
-PackedPlan = tuple[str, str, str, str, list[PackedProof], str]
+PackedPlan = tuple[str, str, str, str, list[PackedProof], str, str]
 """A plan's outline in JSON, where a tuple is a list: it is only ever taken apart."""
 _Plans = tuple[PackedPlan | None, PackedPlan | None]
 _Gateway = tuple[bool, str | None, str | None]
-PackedOutline = tuple[str, str, str | None, str, *_Plans, *_Gateway, list[str], int, int, bool, str, int, str]
+_Days = tuple[str, str, str, str]
+PackedOutline = tuple[
+    str, str, str | None, str, *_Plans, *_Gateway, list[str], int, int, bool, str, int, str, *_Days, str
+]
 """An outline in JSON, likewise: its values in their order."""
 
 
 def packed(outline: Outline) -> list[object]:
     """An outline as JSON's own values, without names: it is written ten thousand times."""
-    return list(outline)
+    plans = _packed_plan(outline.plan), _packed_plan(outline.successor)
+    return [*outline[:4], *plans, *outline[6:-5], *map(_written, outline[-5:-1]), outline.remarks]
+
+
+def _packed_plan(plan: PlanOutline | None) -> list[object] | None:
+    return [*plan[:-1], _written(plan.agreed_on)] if plan else None
+
+
+def _written(day: date | None) -> str:
+    return day.isoformat() if day else ""
 
 
 def unpacked(values: PackedOutline) -> Outline:
@@ -144,7 +181,8 @@ def unpacked(values: PackedOutline) -> Outline:
         ValueError, TypeError, LookupError: these are no packed outline.
     """
     name, province, scheme, operating, plan, successor = values[:6]
-    has_gateway, key, lan, devices, cameras, paths, protected, body, recorders, rtsp_paths = values[6:]
+    has_gateway, key, lan, devices, cameras, paths, protected, body, recorders, rtsp_paths = values[6:16]
+    confirmed, surveyed, opens, closed, remarks = values[16:]
     return Outline(
         name,
         province,
@@ -162,19 +200,32 @@ def unpacked(values: PackedOutline) -> Outline:
         _BODIES[body],
         recorders,
         rtsp_paths,
+        _day(confirmed),
+        _day(surveyed),
+        _day(opens),
+        _day(closed),
+        remarks,
     )
 
 
 def _unpacked_plan(values: PackedPlan | None) -> PlanOutline | None:
     if not values:
         return None
-    proofs = tuple(_unpacked_proof(proof) for proof in values[4])
-    return PlanOutline(_STATES[values[0]], values[1], values[2], _ACCESS[values[3]], proofs, values[5])
+    state, carrier, relay, access, listed, content, agreed = values
+    proofs = tuple([_unpacked_proof(tuple(proof)) for proof in listed])
+    return PlanOutline(_STATES[state], carrier, relay, _ACCESS[access], proofs, content, _day(agreed))
 
 
+# A country's facilities are signed on the same few days, by the same few keys.
+@lru_cache(maxsize=4096)
 def _unpacked_proof(values: PackedProof) -> SignOffProof:
     party, day, worth, inventory, key, fault = values
     return SignOffProof(_PARTIES[party], day, _WORTHS[worth], inventory, key, fault)
+
+
+@lru_cache(maxsize=4096)
+def _day(written: str) -> date | None:
+    return date.fromisoformat(written) if written else None
 
 
 # An enumeration's own look-up takes as long as all the rest of an outline.

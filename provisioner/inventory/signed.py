@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from datetime import date
 from enum import StrEnum
 from functools import cache
 from typing import Final, NamedTuple, TypeVar, cast
@@ -37,7 +38,7 @@ def signed_content(facility: Facility, plan: ConnectionPlan) -> str:
         return known.content
     content = {
         "facility": facility.id,
-        "plan": plan.model_dump(mode="json", include={"carrier", "relay", "access"}),
+        "plan": {"carrier": plan.carrier, "relay": plan.relay, "access": plan.access.value},
         "recorders": _by_id(_recorders(), facility.recorders),
         "cameras": _by_id(_cameras(), facility.cameras),
     }
@@ -71,6 +72,23 @@ def stale_sign_offs(facility: Facility, plan: ConnectionPlan) -> tuple[tuple[int
         return ()
     content = signed_content(facility, plan)
     return tuple((n, s) for n, s in enumerate(plan.sign_offs) if s.content != content)
+
+
+def agreed_on(facility: Facility, plan: ConnectionPlan, content: str = "") -> date | None:
+    """The day since which DIC, Health and the carrier have signed exactly what an agreed plan says now; None otherwise.
+
+    Args:
+        facility: whose plan it is.
+        plan: the plan.
+        content: the hash of what is signed, where it is known already.
+    """
+    if isinstance(facility, FacilityInBrief) and (known := facility.summary_of(plan)):
+        return known.agreed_on
+    if not plan.agreed or missing_parties(plan):
+        return None
+    content = content or signed_content(facility, plan)
+    is_signed = all(sign_off.content == content for sign_off in plan.sign_offs)
+    return max(sign_off.signed_on for sign_off in plan.sign_offs) if is_signed else None
 
 
 # --- signatures -----------------------------------------------------------------------------------

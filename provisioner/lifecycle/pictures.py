@@ -107,10 +107,12 @@ def freshness(evidence: Evidence, now: datetime, pictures: Iterable[Pictures]) -
 
 def pictures_of(facility: Facility, evidence: Evidence, now: datetime) -> Pictures:
     """A facility's pictures: over its plan's relay, or over its successor's where more come over that."""
-    progresses = [ConnectionProgress(facility, one.plan, evidence) for one in facility.connections]
+    plans, proofs = facility.carried_plans, [proof.last for proof in evidence.proofs_of(facility.id)]
+    if not proofs and facility.id not in evidence.checks:
+        return Pictures(facility.camera_count, bool(plans), None, None, None)
+    progresses = [ConnectionProgress(facility, plan, evidence) for plan in plans]
     last = {one.content: one.last_check for one in progresses}
     looks = [check for check in last.values() if check and _is_of_now(check, evidence, now)]
-    proofs = [proof.last for proof in evidence.proofs_of(facility.id)]
     return Pictures(
         cameras=facility.camera_count,
         carried=bool(progresses),

@@ -175,7 +175,7 @@ def _left(facility: str, host: str, evidence: Evidence) -> str:
 
 
 def _of_progress(progress: ConnectionProgress, grounds: Grounds) -> Iterator[Reason]:
-    if not progress.agreed:
+    if progress.agreed_on is None:
         return
     for relay in progress.relays:
         yield from _of_relay(progress, relay, grounds)

@@ -6,23 +6,15 @@ verification, of the content that is signed now. Nothing here decides what hosts
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from functools import cached_property
 
 from provisioner.inventory.model import ConnectionPlan, Facility, Operating
-from provisioner.inventory.signed import missing_parties, signed_content
+from provisioner.inventory.signed import agreed_on, signed_content
 from provisioner.lifecycle.evidence import Evidence, LastCheck, Proof, Shown
 from provisioner.lifecycle.states import STEPS, FacilityState, Since
-
-
-def is_agreed(facility: Facility, plan: ConnectionPlan) -> bool:
-    """Tell whether DIC, Health and the carrier have signed exactly what a plan says now."""
-    if not plan.agreed or missing_parties(plan):
-        return False
-    content = signed_content(facility, plan)
-    return all(sign_off.content == content for sign_off in plan.sign_offs)
 
 
 @dataclass(frozen=True)
@@ -39,10 +31,10 @@ class ConnectionProgress:
     plan: ConnectionPlan
     evidence: Evidence
 
-    @cached_property
-    def agreed(self) -> bool:
-        """Whether all three have signed what the plan says now."""
-        return is_agreed(self.facility, self.plan)
+    @property
+    def agreed_on(self) -> date | None:
+        """The day since which all three have signed what the plan says now; None where they have not."""
+        return agreed_on(self.facility, self.plan)
 
     @cached_property
     def content(self) -> tuple[str, str]:
@@ -72,13 +64,15 @@ class ConnectionProgress:
         own = (check for check in checks if check.content == self.content[1] and check.relay in self.relays)
         return max(own, key=lambda check: check.shown, default=None)
 
-    @cached_property
+    @property
     def steps(self) -> dict[FacilityState, Since]:
         """The steps that this connection has reached, each with its day or moment."""
-        steps: dict[FacilityState, Since] = {FacilityState.PLAN_PROPOSED: None}
-        if not self.agreed:
+        day = self.agreed_on
+        if day is None:
+            return {FacilityState.PLAN_PROPOSED: None}
+        steps: dict[FacilityState, Since] = {FacilityState.PLAN_PROPOSED: None, FacilityState.PLAN_AGREED: day}
+        if not (self.evidence.proofs or self.evidence.carried):
             return steps
-        steps[FacilityState.PLAN_AGREED] = max(sign_off.signed_on for sign_off in self.plan.sign_offs)
         proof = self.proof
         moments = [shown.at for shown in self.carried.values()]
         if len(moments) == len(self.relays):
@@ -126,7 +120,7 @@ class Standing:
 
 def standing_of(facility: Facility, evidence: Evidence) -> Standing:
     """Where a facility stands."""
-    steps = dict(_steps(facility, evidence))
+    steps = _steps(facility, evidence)
     connected = evidence.connected.get(facility.id)
     connected_at = connected.at if connected else None
     furthest = max(steps, key=STEPS.index)
@@ -143,14 +137,15 @@ def standing_of(facility: Facility, evidence: Evidence) -> Standing:
     return Standing(facility, state, since, steps, connected_at, left_on)
 
 
-def _steps(facility: Facility, evidence: Evidence) -> Iterator[tuple[FacilityState, Since]]:
-    yield FacilityState.REGISTERED, None
+def _steps(facility: Facility, evidence: Evidence) -> dict[FacilityState, Since]:
+    steps: dict[FacilityState, Since] = {FacilityState.REGISTERED: None}
     if facility.contact_confirmed_on:
-        yield FacilityState.CONTACT_CONFIRMED, facility.contact_confirmed_on
-    if facility.survey:
-        yield FacilityState.SURVEYED, facility.survey.surveyed_on
+        steps[FacilityState.CONTACT_CONFIRMED] = facility.contact_confirmed_on
+    if facility.surveyed_on:
+        steps[FacilityState.SURVEYED] = facility.surveyed_on
     if facility.plan:
-        yield from ConnectionProgress(facility, facility.plan, evidence).steps.items()
+        steps |= ConnectionProgress(facility, facility.plan, evidence).steps
+    return steps
 
 
 # --- closing --------------------------------------------------------------------------------------

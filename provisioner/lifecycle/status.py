@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 
 from provisioner.base.counted import counted
-from provisioner.inventory.deadlines import Duty, Timeliness, duties_of, governing_duty, timeliness
+from provisioner.inventory.deadlines import Duty, StandingOrders, Timeliness, governing_duty, timeliness
 from provisioner.inventory.model import ClaimedConnection, Facility, Inventory, Operating
 from provisioner.lifecycle.evidence import Evidence
 from provisioner.lifecycle.next_step import next_step
@@ -25,7 +26,7 @@ class FacilityStatus:
         duties: the orders that bind it; none where nobody is in it, nor is to come, and it was never connected.
         duty: the one with the earliest deadline.
         opening: what is wrong with its opening.
-        next: what has to happen.
+        evidence: all that was shown.
     """
 
     standing: Standing
@@ -34,7 +35,12 @@ class FacilityStatus:
     duty: Duty | None
     timeliness: Timeliness
     opening: OpeningWarning | None
-    next: str
+    evidence: Evidence = field(repr=False, compare=False)
+
+    @cached_property
+    def next(self) -> str:
+        """What has to happen."""
+        return _next(self.standing, self.pictures, self.evidence)
 
     @property
     def facility(self) -> Facility:
@@ -49,14 +55,17 @@ class FacilityStatus:
     @property
     def claimed(self) -> ClaimedConnection | None:
         """The connection that somebody reports and no run has proved: one that is proved is no claim any more."""
-        closed = self.facility.operating is Operating.CLOSED
-        return None if closed or self.standing.is_connected else self.facility.claimed_connection
+        claimed = self.facility.claimed_connection
+        if claimed is None or self.facility.operating is Operating.CLOSED or self.standing.is_connected:
+            return None
+        return claimed
 
     @property
     def is_blocked(self) -> bool:
         """Whether something that is written down keeps it from being connected."""
-        blocked, closed = self.facility.blocked, self.facility.operating is Operating.CLOSED
-        return blocked is not None and not closed and not self.standing.is_connected
+        if self.facility.blocked is None or self.facility.operating is Operating.CLOSED:
+            return False
+        return not self.standing.is_connected
 
 
 def statuses(
@@ -71,14 +80,15 @@ def statuses(
         facilities: those that are asked for; all of them otherwise.
     """
     chosen = inventory.facilities.values() if facilities is None else facilities
-    return tuple(_status(inventory, evidence, now, f) for f in sorted(chosen, key=lambda f: f.id))
+    orders = StandingOrders(inventory)
+    return tuple(_status(orders, evidence, now, f) for f in sorted(chosen, key=lambda f: f.id))
 
 
-def _status(inventory: Inventory, evidence: Evidence, now: datetime, facility: Facility) -> FacilityStatus:
+def _status(orders: StandingOrders, evidence: Evidence, now: datetime, facility: Facility) -> FacilityStatus:
     standing = standing_of(facility, evidence)
     pictures = pictures_of(facility, evidence, now)
     held = facility.operating.is_carried or standing.connected_at is not None
-    duties = duties_of(inventory, facility) if held else ()
+    duties = orders.duties_of(facility) if held else ()
     duty = governing_duty(duties)
     return FacilityStatus(
         standing=standing,
@@ -87,7 +97,7 @@ def _status(inventory: Inventory, evidence: Evidence, now: datetime, facility: F
         duty=duty,
         timeliness=timeliness(duty, standing.connected_at, now),
         opening=opening_warning(standing, pictures, now),
-        next=_next(standing, pictures, evidence),
+        evidence=evidence,
     )
 
 

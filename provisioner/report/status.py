@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-from provisioner.availability.since import PathSince
 from provisioner.base.clock import local_iso, local_time
 from provisioner.base.diagnostics import Problem
 from provisioner.base.json_document import Document
@@ -22,6 +22,9 @@ from provisioner.lifecycle.status import FacilityStatus
 from provisioner.report.facility_document import duty_document, facility_document, since_document
 from provisioner.report.freshness import freshness_document, freshness_line, short, since_words
 from provisioner.report.tables import text_table
+
+if TYPE_CHECKING:
+    from provisioner.availability.since import PathSince
 
 _TIMELINESS = {
     Timeliness.NOT_BOUND: "",

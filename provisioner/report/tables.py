@@ -17,9 +17,10 @@ def text_table(names: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: 
         numbers: whether all columns but the first are numbers, and stand to the right.
     """
     widths = [max(map(len, column)) for column in zip(names, *rows, strict=True)]
+    # A whole line at once: a country has ten thousand of them.
+    cells = [
+        f"{{:{'>' if numbers and column else '<'}{width}}}" if width else "{}" for column, width in enumerate(widths)
+    ]
+    line = "  ".join(cells).format
     for row in (names, *rows):
-        cells = (
-            cell.rjust(width) if numbers and column else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        yield "  ".join(cells).rstrip()
+        yield line(*row).rstrip()

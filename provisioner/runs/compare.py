@@ -11,8 +11,10 @@ from provisioner.base.collector import without_collector
 from provisioner.base.diagnostics import Severity
 from provisioner.base.errors import InventoryError
 from provisioner.base.held import HeldFacility
-from provisioner.desired import NOTHING_HELD, DesiredState, desired_state
-from provisioner.desired.limit import Limit, chosen_hosts, names_of_held
+from provisioner.desired.chosen import chosen_hosts
+from provisioner.desired.limit import Limit, names_of_held
+from provisioner.desired.spec import DesiredState
+from provisioner.desired.state import NOTHING_HELD, desired_state
 from provisioner.inventory.files.layout import secret_files_of
 from provisioner.inventory.files.revision import revision
 from provisioner.inventory.loader.held import partition

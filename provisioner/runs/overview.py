@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from provisioner.availability.kept import UP
-from provisioner.availability.since import PathSince
 from provisioner.base.diagnostics import Problem, Severity
 from provisioner.base.errors import InventoryError, UsageError
 from provisioner.base.held import HeldFacility
@@ -28,6 +27,9 @@ from provisioner.inventory.rules import ALLOCATION_MISSING, GATEWAY_KEY_MISSING,
 from provisioner.inventory.rules.texts import PRIVATE_TEXTS, shown
 from provisioner.lifecycle.evidence import NO_EVIDENCE, Evidence
 from provisioner.lifecycle.status import FacilityStatus, statuses
+
+if TYPE_CHECKING:
+    from provisioner.availability.since import PathSince
 
 # What hosts still lack is no reason to report nothing.
 _TOLERATED = frozenset({ALLOCATION_MISSING, GATEWAY_KEY_MISSING, HOST_KEYS_MISSING})
@@ -128,7 +130,9 @@ class Overview:
         """
         if self.place.file and not self.place.file.exists():
             return {}
-        from provisioner.history.verdicts import read_since  # noqa: PLC0415 (the database's library takes time)
+        # The database's library takes time.
+        from provisioner.availability.kept import UP  # noqa: PLC0415
+        from provisioner.history.verdicts import read_since  # noqa: PLC0415
 
         failing: dict[str, dict[str, PathSince]] = {facility.id: {} for facility in facilities}
         for province in sorted({facility.province for facility in facilities}):
@@ -148,6 +152,8 @@ class Overview:
             raise UsageError(f"there is no facility {printable(name, 80)}", hint=hint, object=name)
 
     def _takes(self, limit: Limit, facility: Facility) -> bool:
+        if not limit.wanted:
+            return True
         plans = [plan for plan in (facility.plan, facility.successor) if plan]
         return limit.takes(
             {

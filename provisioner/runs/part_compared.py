@@ -18,8 +18,10 @@ from pathlib import Path
 from provisioner.base.collector import without_collector
 from provisioner.base.diagnostics import Problem, Severity
 from provisioner.base.regular_file import read_regular
-from provisioner.desired import DesiredState, HostSpec, desired_state
-from provisioner.desired.limit import Limit, chosen_hosts
+from provisioner.desired.chosen import chosen_hosts
+from provisioner.desired.limit import Limit
+from provisioner.desired.spec import DesiredState, HostSpec
+from provisioner.desired.state import desired_state
 from provisioner.inventory import rules
 from provisioner.inventory.files.layout import LOCK_NAME, File, layout_of
 from provisioner.inventory.files.positions import Places

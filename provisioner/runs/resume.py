@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from provisioner.apply import HostOutcome, HostResult, Job, JournalStep, RolloutOptions, relays_beside, roll_out
-from provisioner.desired.limit import Limit, refuse_all_shut
+from provisioner.desired.chosen import refuse_all_shut
+from provisioner.desired.limit import Limit
 from provisioner.desired.spec import HostSpec
 from provisioner.history.who import who, who_text
 from provisioner.hosts.facts import HostFacts

@@ -10,7 +10,8 @@ from datetime import datetime
 from provisioner.apply import HostOutcome, HostResult, Job, relays_beside, waves_of
 from provisioner.base.errors import HostError, UsageError
 from provisioner.base.nearest import did_you_mean
-from provisioner.desired.limit import Limit, refuse_all_shut
+from provisioner.desired.chosen import refuse_all_shut
+from provisioner.desired.limit import Limit
 from provisioner.history.place import state_place_of
 from provisioner.history.records import Operation
 from provisioner.history.store import find_history

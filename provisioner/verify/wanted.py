@@ -6,7 +6,8 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 
 from provisioner.base.errors import UsageError
-from provisioner.desired.limit import Limit, refuse_all_shut, refuse_held, refuse_shut
+from provisioner.desired.chosen import refuse_all_shut, refuse_held, refuse_shut
+from provisioner.desired.limit import Limit
 from provisioner.desired.spec import DesiredState, HostKind, HostSpec, LeftOutHost, MediaPath
 
 _EVERYTHING = Limit()

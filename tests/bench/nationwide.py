@@ -18,8 +18,9 @@ from typing import Any, Final, TypeVar
 
 from provisioner.base.collector import without_collector
 from provisioner.base.secret import Secret
-from provisioner.desired import DesiredState, desired_state
 from provisioner.desired.limit import Limit
+from provisioner.desired.spec import DesiredState
+from provisioner.desired.state import desired_state
 from provisioner.hosts.facts import HostFacts
 from provisioner.inventory.model import CarrierSecrets, Credentials, Facility, Inventory, Secrets, device_of
 from provisioner.plan import Basis, Plan

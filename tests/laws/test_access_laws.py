@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provisioner.desired import desired_state
 from provisioner.desired.access import ACCESS
 from provisioner.desired.sites import site_spec
+from provisioner.desired.state import desired_state
 from provisioner.inventory.allocate import NEEDS, allocate
 from provisioner.inventory.model import Access, Inventory
 from provisioner.render.site import PACKAGES, render_site

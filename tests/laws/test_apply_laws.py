@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from provisioner.apply import GateRules, HostOutcome, waves_of
-from provisioner.desired import DesiredState
+from provisioner.desired.spec import DesiredState
 from provisioner_host.saved_texts import HeldTexts, holdings
 from tests.hostile import LOCAL_USER
 from tests.simulated import SimulatedHosts, go_back, texts_in

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from provisioner.desired import desired_state
 from provisioner.desired.limit import Limit
+from provisioner.desired.state import desired_state
 from provisioner.inventory.model import Inventory
 from provisioner.plan import Basis, Plan
 from provisioner.plan.build import Observed, build_plan

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from provisioner.apply import HostOutcome, HostResult
-from provisioner.desired import DesiredState
+from provisioner.desired.spec import DesiredState
 from provisioner.history.records import Operation
 from provisioner.hosts.observe import observe
 from provisioner.plan.diff import changes_of

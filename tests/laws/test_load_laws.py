@@ -26,9 +26,11 @@ from provisioner.inventory.files.layout import File, layout_of
 from provisioner.inventory.loader import load as loading
 from provisioner.inventory.loader import parallel as side_by_side
 from provisioner.inventory.loader.cache import Cache
+from provisioner.inventory.loader.file_content import validated_text
 from provisioner.inventory.loader.load import Loaded, check, load
 from provisioner.inventory.loader.site import Site, read_site
-from provisioner.inventory.model import Facility, Inventory
+from provisioner.inventory.model import Allocations, Facility, Inventory
+from provisioner.inventory.signed import agreed_on, proofs_of, signed_content
 from provisioner.report.problem_catalogue import CATALOGUE
 from tests import inventories as make
 
@@ -58,6 +60,18 @@ CHANGES: dict[str, Change] = {
     "opened later": lambda name: make.facility(name, opened_on="2021-05-09"),
     "opens soon": lambda name: make.facility(name, operating="standby", opens_on="2021-05-10"),
     "a district's": lambda name: make.facility(name, managing_body="ubnd_huyen"),
+    "surveyed and claimed": lambda name: make.facility(
+        name, survey=make.survey(), plan=None, claimed_connection={"connected_on": "2021-05-03", "source": "an annex"}
+    ),
+    "changes its carrier": lambda name: make.facility(
+        name, successor={"state": "agreed", "carrier": "vnpt", "relay": "relay-vnpt-1"}, blocked=BLOCKED
+    ),
+    "proposed": lambda name: make.facility(
+        name, plan={"state": "proposed", "carrier": "viettel", "relay": "relay-viettel-1"}, gateway=None
+    ),
+    "signed otherwise": lambda name: (
+        make.signed(make.facility(name)) | {"cameras": [make.camera(), make.camera("cam-02", 12)]}
+    ),
     "address twice": lambda name: make.facility(name, cameras=[make.camera(), make.camera("cam-02")]),
     "unsigned": lambda name: make.facility(name) | {"kind": "hotel", "cameras": [make.camera(port=555)]},
     "unknown key": lambda name: make.facility(name, colour="red"),
@@ -73,8 +87,25 @@ steps = st.lists(st.tuples(st.lists(edits, max_size=3), carriers, st.sampled_fro
 def everything_of(loaded: Loaded) -> tuple[tuple[Problem, ...], Inventory | None, str, Any, frozenset[str], Any]:
     """Everything that a user of what was loaded can notice."""
     briefs = loaded.in_brief.facilities if loaded.in_brief else {}
-    in_brief = {name: (f.name, f.plan, f.survey, f.camera_count) for name, f in briefs.items()}
+    in_brief = {name: said_by(facility, without=("recorders", "cameras")) for name, facility in briefs.items()}
     return check(loaded), loaded.partial, loaded.digest, dict(loaded.outlines), loaded.broken, in_brief
+
+
+def said_by(facility: Facility, without: tuple[str, ...] = ()) -> dict[str, Any]:
+    """All that a facility says, and what is worked out of it; signatures are told by their proofs."""
+    said: dict[str, Any] = {name: getattr(facility, name) for name in Facility.model_fields if name not in without}
+    for key in ("plan", "successor"):
+        plan = said[key]
+        if plan:
+            offs = [sign_off.model_copy(update={"signature": None}) for sign_off in plan.sign_offs]
+            facts = (signed_content(facility, plan), agreed_on(facility, plan), proofs_of(facility, plan))
+            said[key] = (plan.state, plan.carrier, plan.relay, plan.access, offs, *facts)
+    said["carried"] = [(c.plan.carrier, c.gateway, c.successor) for c in facility.connections]
+    return said | {
+        "rendered": facility.rendered,
+        "surveyed_on": facility.surveyed_on,
+        "counted": (facility.camera_count, facility.recorder_count),
+    }
 
 
 def write(root: Path, changes: list[tuple[str, str]], others: dict[str, Any]) -> None:
@@ -95,6 +126,93 @@ def test_after_any_edits_the_answer_is_that_of_a_run_without_a_cache(tmp_path: P
     for changes, others, today in script:
         write(root, changes, others)
         assert everything_of(load(root, today=today, cache=cache)) == everything_of(load(root, today=today))
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(script=steps)
+def test_a_facility_in_brief_says_what_it_says_as_a_whole(tmp_path: Path, script: list[Any]) -> None:
+    shutil.rmtree(tmp_path)
+    root = make.write_inventory(tmp_path / "inv", {path_of(name): make.facility(name) for name in NAMES})
+    (tmp_path / "cache").mkdir()
+    for changes, others, today in script:
+        write(root, changes, others)
+        for cache in (Cache(tmp_path / "cache", "code"), None):
+            loaded = load(root, today=today, cache=cache)
+            whole, brief = loaded.partial, loaded.in_brief
+            assert (whole is None) == (brief is None)
+            if whole and brief:
+                assert list(brief.facilities) == list(whole.facilities)
+                assert all(said_by(brief.facilities[name]) == said_by(one) for name, one in whole.facilities.items())
+                assert brief.allocations == whole.allocations
+
+
+SEALED = "$ANSIBLE_VAULT;1.1;AES256\n3031\n"
+LOCK = {
+    "version": 1,
+    "sites": {NAMES[0]: {"carrier": "viettel", "tunnel_address": "10.91.0.9", "ports": {"cam-01": 10554}}},
+}
+OF_ONE_LENGTH = {
+    path_of(NAMES[0]): ("Trường Ví Dụ", "Trường Vì Dụ"),
+    "carriers/viettel.yml": ("Viettel", "Vietteq"),
+    "allocations.lock.yml": ("10554", "10564"),
+    "designations.yml": ("2021-05-06", "2021-05-07"),
+    "secrets/inventory.yml": ("3031", "3132"),
+}
+
+
+@pytest.mark.parametrize("name", OF_ONE_LENGTH)
+def test_a_changed_file_is_seen_whatever_its_times_and_its_size_say(tmp_path: Path, name: str) -> None:
+    root = make.write_inventory(
+        tmp_path / "inv",
+        {
+            path_of(NAMES[0]): make.facility(NAMES[0]),
+            "secrets/inventory.yml": SEALED,
+            "allocations.lock.yml": LOCK,
+            "carriers/viettel.yml": make.carrier(name="Viettel"),
+        },
+    )
+    (tmp_path / "cache").mkdir()
+    cache = Cache(tmp_path / "cache", "code")
+    first = everything_of(load(root, today=make.TODAY, cache=cache))
+    file, (old, new) = root / name, OF_ONE_LENGTH[name]
+    before, text = file.stat(), file.read_text("utf-8")
+    assert old in text
+    file.write_bytes(text.replace(old, new).encode())
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert (file.stat().st_size, file.stat().st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+    now = everything_of(load(root, today=make.TODAY, cache=cache))
+    assert now == everything_of(load(root, today=make.TODAY))
+    assert now[2] != first[2]
+
+
+def test_the_lock_is_read_where_somebody_asks_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = {path_of(name): make.facility(name) for name in NAMES}
+    root = make.write_inventory(tmp_path / "inv", listed | {"allocations.lock.yml": LOCK})
+    (tmp_path / "cache").mkdir()
+    cache = Cache(tmp_path / "cache", "code")
+    check(load(root, today=make.TODAY, cache=cache))
+    wanted = load(root, today=make.TODAY).frame
+    held: list[Any] = []
+
+    def note(model: Any, text: str) -> Any:
+        held.append(model)
+        return validated_text(model, text)
+
+    monkeypatch.setattr(loading, "validated_text", note)
+    loaded = load(root, today=make.TODAY, cache=cache)
+    check(loaded)
+    assert loaded.in_brief
+    assert Allocations not in held
+    assert loaded.frame
+    assert wanted
+    for _ in range(2):
+        assert loaded.frame.allocations == loaded.in_brief.allocations == wanted.allocations
+    assert held.count(Allocations) == 1
+    apart, copied = load(root, today=make.TODAY, cache=cache).frame, load(root, today=make.TODAY, cache=cache).frame
+    assert apart
+    assert copied
+    assert dict(apart) == dict(wanted)
+    assert copied.model_copy(update={"maintenance": ()}).allocations == wanted.allocations
 
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])

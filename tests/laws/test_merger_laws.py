@@ -7,8 +7,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provisioner.desired import DesiredState
 from provisioner.desired.limit import parse_limits
+from provisioner.desired.spec import DesiredState
 from provisioner.geography import by_slug, merged_into, provinces, unit_today
 from provisioner.inventory.allocate import allocate
 from provisioner.inventory.model import Inventory, ProvinceScheme

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from provisioner.apply import HostOutcome, Job, apply
-from provisioner.desired import DesiredState
+from provisioner.desired.spec import DesiredState
 from provisioner.hosts.observe import observe
 from provisioner.plan import Basis, Plan, plan_document
 from provisioner.plan.changes import Action, Change, Impact, Resource

@@ -13,6 +13,8 @@ _PLACE = re.compile(r"\{([a-z_][a-z0-9_]*)\}")
 
 def filled(sentence: str, values: Mapping[str, object]) -> str:
     """A sentence with its places filled in; a place of which nothing is known stays as it is."""
+    if "{" not in sentence:
+        return sentence
     return _PLACE.sub(lambda place: str(values.get(place[1], place[0])), sentence)
 
 

@@ -276,6 +276,8 @@ def _listed(folder: tuple[str, ...], name: str) -> tuple[str, type[Model] | None
 
 def _printable(path: str) -> str:
     """A path with whatever is no text, or speaks to a terminal, written out."""
+    if path.isprintable():
+        return path
     text = path.encode("utf-8", "backslashreplace").decode()
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 

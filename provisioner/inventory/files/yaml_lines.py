@@ -21,7 +21,7 @@ NOT_PLAIN: Final = object()
 _DEEPEST: Final = 12
 
 # Spaces and one kind of line ends, and nothing that libyaml would refuse or take for an end of a line.
-_ODD: Final = re.compile("[^\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+_ODD: Final = "[^\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
 _KEY: Final = r"[A-Za-z0-9_][A-Za-z0-9_./-]{0,126}"
 _QUOTED: Final = r"\"[^\"\\\n]*\"|'[^'\n]*'"
 _FIRST: Final = r"[^\s\-?:,\[\]{}#&*!|>'\"%@`]"
@@ -45,7 +45,7 @@ class _NotPlain(Exception):  # noqa: N818 (a way out of the recursion, not an er
 
 def read_lines(text: str) -> object:
     """The value of a file that holds one mapping, or NOT_PLAIN."""
-    if _ODD.search(text):
+    if re.search(_ODD, text):  # made when it is needed first: that takes as long as all the others
         return NOT_PLAIN
     lines = [(len(spaces), rest) for spaces, rest in _LINE.findall(text)]
     if not lines or lines[0][0] or lines[0][1].startswith("- "):
@@ -66,24 +66,37 @@ def _mapping(lines: list[Line], at: int, indent: int, levels: int) -> tuple[dict
             if deep > indent:
                 raise _NotPlain
             break
-        match = _ENTRY.fullmatch(text)
-        if match is None:
+        entry = _entry(text)
+        if entry is None:
             if text.startswith("- "):
                 break
             raise _NotPlain
-        key, plain, quoted, flow = match.groups()
+        key, is_scalar, value, flow = entry
         if key in entries:
             raise _NotPlain
         at += 1
-        if plain is not None:
-            entries[key] = resolve(plain.rstrip(" "))
-        elif quoted is not None:
-            entries[key] = quoted[1:-1]
+        if is_scalar:
+            entries[key] = value
         elif flow is not None:
             entries[key] = _flow(flow, levels)
         else:
             entries[key], at = _below(lines, at, indent, levels)
     return entries, at
+
+
+@lru_cache(maxsize=16384)
+def _entry(text: str) -> tuple[str, bool, object, str | None] | None:
+    """A line's key, whether a scalar is beside it, and that, or else a collection in brackets; None of another line.
+
+    Facilities' files repeat each other's lines.
+    """
+    match = _ENTRY.fullmatch(text)
+    if match is None:
+        return None
+    key, plain, quoted, flow = match.groups()
+    if plain is not None:
+        return key, True, resolve(plain.rstrip(" ")), None
+    return key, quoted is not None, quoted[1:-1] if quoted is not None else None, flow
 
 
 def _below(lines: list[Line], at: int, indent: int, levels: int) -> tuple[object, int]:

@@ -8,19 +8,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from provisioner.base.counted import counted
 from provisioner.base.diagnostics import Problem
 from provisioner.base.errors import InventoryError
 from provisioner.base.held import HeldFacility
-from provisioner.base.vault import VaultPasswords
 from provisioner.inventory import rules
 from provisioner.inventory.loader.load import Loaded, refuse_invalid, valid_inventory
 from provisioner.inventory.loader.load import check as check_inventory
-from provisioner.inventory.loader.secrets import carried, check, read_secrets
-from provisioner.inventory.model import Frame, Inventory, Secrets
+from provisioner.inventory.model import Frame, Inventory
 from provisioner.inventory.moves import old_facilities
 
 Errors = Mapping[str, tuple[Problem, ...]]
@@ -79,15 +77,15 @@ def valid_part(
         InventoryError: with every problem: some concern all.
     """
     frame, partial = loaded.frame, whole or loaded.partial
-    if frame is None or partial is None or not any(_errors(check_inventory(loaded), tolerate)):
+    if frame is None or partial is None or not any(errors_of(check_inventory(loaded), tolerate)):
         refuse_invalid(loaded, root, tolerate=tolerate)
         return ValidPart(whole or valid_inventory(loaded, root, tolerate=tolerate))
-    accused, of_files = partition(_errors((*loaded.problems, *loaded.rule_problems), tolerate))
+    accused, of_files = partition(errors_of((*loaded.problems, *loaded.rule_problems), tolerate))
     errors = dict[str, tuple[Problem, ...]]()
     while True:
         errors = _joined(errors, {**accused, **_under_other_names(loaded, accused)})
         # What a held facility makes of the others is none of theirs: a load that is no load, a key that is nobody's.
-        accused, across = partition(_errors(rules.check_across(_without(loaded, frame, errors)), tolerate), errors)
+        accused, across = partition(errors_of(rules.check_across(_without(loaded, frame, errors)), tolerate), errors)
         if not accused:
             break
     if of_files or across:
@@ -98,7 +96,8 @@ def valid_part(
     return ValidPart(partial.model_copy(update={"facilities": facilities}), held)
 
 
-def _errors(problems: Iterable[Problem], tolerate: Collection[str]) -> Iterator[Problem]:
+def errors_of(problems: Iterable[Problem], tolerate: Collection[str]) -> Iterator[Problem]:
+    """The problems that stop, but for those that the calling command is there to solve."""
     return (p for p in problems if p.stops and p.code not in tolerate)
 
 
@@ -145,61 +144,3 @@ def _province_folder(file: str) -> str:
     """The province's folder that a file stands in; what stands elsewhere has none."""
     below = file.rpartition("facilities/")[2].split("/")
     return below[0] if "facilities/" in file and len(below) > 1 else ""
-
-
-# --- secrets --------------------------------------------------------------------------------------
-
-
-def valid_secrets(
-    root: Path, passwords: VaultPasswords, part: ValidPart, *, tolerate: Collection[str] = ()
-) -> tuple[ValidPart, Secrets]:
-    """Secrets that are complete for what is not held; a facility that lacks its own is held as well.
-
-    Args:
-        root: the inventory's folder.
-        passwords: where the vault's passwords come from.
-        part: what the secrets have to serve.
-        tolerate: codes of problems that the calling command is there to solve.
-
-    Raises:
-        SecretsError: a file cannot be opened.
-        InventoryError: with every problem: some concern all.
-    """
-    read = read_secrets(root, passwords)
-    while True:
-        unread = {f"facility/{name}" for name in part.held}
-        problems = tuple(_of_held(_errors(check(root, read, part.inventory, unread), tolerate), part.held))
-        accused, stopping = partition(problems, part.held)
-        if stopping:
-            message = f"the secrets of {root} are invalid: {counted(len(problems), 'problem')}"
-            raise InventoryError(message, problems=problems, hint="correct the places listed")
-        if not accused:
-            return part, carried(read, part.inventory).secrets
-        part = _holding(part, accused)
-
-
-def _of_held(problems: Iterable[Problem], held: Mapping[str, HeldFacility]) -> Iterator[Problem]:
-    """Problems; one of a province's logins that is nobody's else is that of those of the province who are held."""
-    for problem in problems:
-        is_logins = problem.object.startswith("secrets/cameras/") and not problem.facilities
-        province = problem.object.rpartition("/")[2] if is_logins else ""
-        names = tuple(name for name, one in held.items() if province and one.province == province)
-        yield replace(problem, concerns=names) if names else problem
-
-
-def _holding(part: ValidPart, errors: Errors) -> ValidPart:
-    """The same with more facilities held."""
-    inventory = part.inventory
-    held = dict(part.held)
-    for name, problems in errors.items():
-        known = held.get(name)
-        if known is not None:
-            held[name] = replace(known, problems=tuple(sorted({*known.problems, *problems})))
-            continue
-        facility = inventory.facilities.get(name)
-        plans = [plan.carrier for plan in (facility.plan, facility.successor) if plan] if facility else []
-        old = [o for o in old_facilities(inventory.settings.moved, name) if o not in inventory.facilities]
-        province = facility.province if facility else ""
-        held[name] = HeldFacility(name, problems, province, tuple(sorted(set(plans))), (name, *old))
-    facilities = {name: one for name, one in inventory.facilities.items() if name not in held}
-    return ValidPart(inventory.model_copy(update={"facilities": facilities}), dict(sorted(held.items())))

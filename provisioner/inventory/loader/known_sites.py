@@ -13,11 +13,10 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import astuple
 from datetime import date
-from functools import cache, cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Final
 
-from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
 from provisioner.base.diagnostics import Problem, Severity
@@ -26,7 +25,6 @@ from provisioner.inventory.loader.cache import Cache
 from provisioner.inventory.loader.file_content import content_of
 from provisioner.inventory.loader.site import Site, brief_text
 from provisioner.inventory.model import Facility
-from provisioner.inventory.model.brief import FacilityInBrief
 from provisioner.inventory.outline import PackedOutline, packed, unpacked
 
 _PARTS: Final = 128
@@ -75,6 +73,7 @@ class KnownSites:
         self._cache = cache
         self._root = root
         self._texts = {part: Texts(cache, f"texts-{part:03}") for part in range(_PARTS)} if cache else {}
+        self._briefs = {part: Texts(cache, f"briefs-{part:03}") for part in range(_PARTS)} if cache else {}
         self._others = Texts(cache, "others") if cache else None
         self._contents = Texts(cache, "contents") if cache else None
         self._across = Texts(cache, "across") if cache else None
@@ -101,8 +100,7 @@ class KnownSites:
     def _site(self, row: _PackedSite) -> Site:
         relative, digest, since, before, rows, outline, content = row
         problems = tuple(self._problems(relative, outline[0], rows)) if rows else ()
-        span = date.fromordinal(since), date.fromordinal(before)
-        return Site(digest, unpacked(outline), (), problems, *span, content=content)
+        return Site(digest, unpacked(outline), (), problems, _day(since), _day(before), content=content)
 
     def _problems(self, relative: str, name: str, rows: list[_PackedProblem]) -> Iterator[Problem]:
         file = File(self._root, relative, f"facility/{name}", Facility)
@@ -113,18 +111,9 @@ class KnownSites:
         """What a facility's file of these bytes says, as JSON, if it is known."""
         return self._texts[part_of(relative)].get(relative, digest) if self._texts else None
 
-    def briefs(self) -> dict[str, tuple[str, FacilityInBrief]]:
-        """The facilities in brief, each under its file's path and with the SHA-256 of its file's bytes."""
-        briefs: dict[str, tuple[str, FacilityInBrief]] = {}
-        for part in self._texts:
-            try:
-                rows = _briefs().validate_json(
-                    (self._cache.read(f"briefs-{part:03}") or b"[]") if self._cache else b"[]"
-                )
-            except ValidationError:
-                continue
-            briefs |= {relative: (digest, brief) for relative, digest, brief in rows}
-        return briefs
+    def brief(self, relative: str, digest: str) -> str | None:
+        """What it says in brief, likewise."""
+        return self._briefs[part_of(relative)].get(relative, digest) if self._briefs else None
 
     def other(self, relative: str, digest: str) -> str | None:
         """What another file of these bytes says, as JSON, if it is known."""
@@ -170,7 +159,7 @@ class KnownSites:
             sites: everything that is known now, by path.
             changed: paths of what was read anew.
         """
-        if self._cache is None:
+        if self._cache is None or not changed:
             return
         parts = {
             part_of(relative) for relative in changed if sites[relative].text and _is_fit(relative, sites[relative])
@@ -186,6 +175,11 @@ class KnownSites:
                 part,
                 {relative: site._replace(text=texts[relative] or "") for relative, site in below.items()},
             )
+            self._briefs[part] = Texts(self._cache, f"briefs-{part:03}")
+
+
+# A country's files are judged alike until the same few days.
+_day = lru_cache(maxsize=4096)(date.fromordinal)
 
 
 def _problem(row: tuple[str, int, int, str, str, str, str, str, list[str]]) -> Problem:
@@ -206,18 +200,8 @@ def write_part(kept_in: Cache, part: int, sites: Mapping[str, Site]) -> None:
     kept_in.write(f"outlines-{part:03}", rows.encode("ascii"))
     known = {name: (site.digest, site.text) for name, site in fit.items() if site.text}
     Texts(kept_in, f"texts-{part:03}").write(known)
-    briefs = (f"[{json.dumps(name)},{json.dumps(fit[name].digest)},{_brief(fit[name])}]" for name in known)
-    kept_in.write(f"briefs-{part:03}", f"[{','.join(briefs)}]".encode())
-
-
-def _brief(site: Site) -> str:
-    return site.brief or brief_text(site.text)
-
-
-@cache
-def _briefs() -> TypeAdapter[list[tuple[str, str, FacilityInBrief]]]:
-    """One call for all of a part's: a country has ten thousand facilities."""
-    return TypeAdapter(list[tuple[str, str, FacilityInBrief]])
+    briefs = {name: (digest, fit[name].brief or brief_text(text)) for name, (digest, text) in known.items()}
+    Texts(kept_in, f"briefs-{part:03}").write(briefs)
 
 
 def part_of(relative: str) -> int:

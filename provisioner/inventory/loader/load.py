@@ -21,7 +21,8 @@ from provisioner.inventory.files.positions import Located, Places, SourceFile
 from provisioner.inventory.files.yaml_places import PlacesIn
 from provisioner.inventory.loader.cache import Cache
 from provisioner.inventory.loader.file_content import OnDisk, bytes_of, read, text_of, validated_text
-from provisioner.inventory.loader.known_sites import KnownSites
+from provisioner.inventory.loader.in_brief import facility_in_brief
+from provisioner.inventory.loader.known_sites import KnownSites, part_of
 from provisioner.inventory.loader.parallel import sites_of
 from provisioner.inventory.loader.site import Site, brief_text, unreadable
 from provisioner.inventory.model import (
@@ -39,8 +40,8 @@ from provisioner.inventory.model import (
     Settings,
     Signers,
 )
-from provisioner.inventory.model.brief import FacilityInBrief, PlanSummary
-from provisioner.inventory.outline import Outline, PlanOutline
+from provisioner.inventory.model.brief import FacilityInBrief, InFile, Remarks
+from provisioner.inventory.outline import Outline
 from provisioner.inventory.rules.consequences import without_consequences
 
 _CARRIERS_ID = "secrets-"
@@ -63,7 +64,7 @@ class Loaded:
         places: where each object stands.
         contents: works out the digest of what each file says, by its path.
         facilities: builds the facilities by id; at ten thousand of them that takes seconds.
-        briefs: the same without recorders and cameras, which each reads from its file when it is asked for them.
+        briefs: the same in brief: what of one is not in its outline is read when it is asked for.
         facility: builds one that is in `outlines`, from its file.
         digests: the SHA-256 of each file's bytes, by its path.
         known_across: the problems across files, found anew where they are not known: by a digest of all they rest on.
@@ -96,7 +97,9 @@ class Loaded:
         if self.frame is None:
             return None
         with without_collector():
-            return Inventory.model_construct(**dict(self.frame), facilities=self.facilities())
+            # Who reads all of them has the time for the lock, and may compare the whole with another.
+            lock = self.frame.allocations
+            return self.frame.with_facilities(self.facilities()).model_copy(update={"allocations": lock})
 
     @cached_property
     def in_brief(self) -> Inventory | None:
@@ -104,7 +107,7 @@ class Loaded:
         if self.frame is None:
             return None
         with without_collector():
-            return Inventory.model_construct(**dict(self.frame), facilities=dict[str, Facility](self.briefs()))
+            return self.frame.with_facilities(self.briefs())
 
     @cached_property
     def all_problems(self) -> tuple[Problem, ...]:
@@ -214,7 +217,9 @@ class _FilesPass:
     sites: list[tuple[File, Site]] = field(default_factory=list)
     understood: list[tuple[File, Site]] = field(default_factory=list)
     others: dict[str, tuple[str, str]] = field(default_factory=dict)
+    lock: str | None = None
     _file_ids: frozenset[str] = frozenset()
+    _mended: set[int] = field(default_factory=set)
 
     def load(self) -> Loaded:
         layout = layout_of(self.root)
@@ -277,7 +282,10 @@ class _FilesPass:
         text = self.known_sites.other(file.relative, digest)
         if text is not None:
             self.sources[file.owner] = SourceFile(file.shown, data, PlacesIn)
-            self.parsed[file.owner] = validated_text(file.model, text)
+            if file.model is Allocations:
+                self.lock = text
+            else:
+                self.parsed[file.owner] = validated_text(file.model, text)
         else:
             text = self._read_anew(file, data)
         if file.owner not in self.broken:
@@ -348,22 +356,31 @@ class _FilesPass:
         )
 
     def _briefs(self) -> dict[str, FacilityInBrief]:
-        known = self.known_sites.briefs()
-        briefs, again = {}, {}
-        for file, site in self.understood:
-            digest, brief = known.get(file.relative, ("", None))
-            if brief is None or digest != site.digest:
-                again[file.relative] = site._replace(text=site.text or text_of(file, site.digest))
-                brief = validated_text(FacilityInBrief, brief_text(again[file.relative].text))
-            if outline := site.outline:
-                plans = (_summary(outline.plan), _summary(outline.successor))
-                briefs[outline.id] = brief.completed_by(self._facility, (outline.recorders, outline.cameras), *plans)
-        self.known_sites.keep({file.relative: site for file, site in self.understood} | again, again)
-        return dict(sorted(briefs.items()))
+        in_file = InFile(self._brief, self._facility, self._remarks)
+        return {name: facility_in_brief(outline, in_file) for name, outline in sorted(self.outlines.items())}
 
     def _facility(self, name: str) -> Facility:
         file, site = self._by_name[name]
         return validated_text(Facility, site.text or text_of(file, site.digest))
+
+    def _brief(self, name: str) -> Facility:
+        file, site = self._by_name[name]
+        if (text := self.known_sites.brief(file.relative, site.digest)) is None:
+            whole = site._replace(text=site.text or text_of(file, site.digest))
+            text = brief_text(whole.text)
+            self._mend(file.relative, whole)
+        return validated_text(Facility, text)
+
+    def _mend(self, relative: str, whole: Site) -> None:
+        """Write the part anew in which a brief was missing, once a run."""
+        part = part_of(relative)
+        if part not in self._mended:
+            self._mended.add(part)
+            sites = {file.relative: site for file, site in self.understood if part_of(file.relative) == part}
+            self.known_sites.keep(sites | {relative: whole}, {relative})
+
+    def _remarks(self, name: str) -> Remarks:
+        return validated_text(Remarks, self.outlines[name].remarks or "{}")
 
     @cached_property
     def _by_name(self) -> dict[str, tuple[File, Site]]:
@@ -401,7 +418,7 @@ class _FilesPass:
         instructions, designations = self.parsed.get("instructions"), self.parsed.get("designations")
         signers, maintenance = self.parsed.get("signers"), self.parsed.get("maintenance")
         receivers = self.parsed.get("receivers")
-        return Frame.model_construct(
+        frame = Frame.model_construct(
             settings=settings,
             instructions=instructions.instructions if isinstance(instructions, Instructions) else (),
             designations=designations.designations if isinstance(designations, Designations) else (),
@@ -412,14 +429,13 @@ class _FilesPass:
             maintenance=maintenance.windows if isinstance(maintenance, Maintenance) else (),
             receivers=receivers.receivers if isinstance(receivers, Receivers) else (),
         )
+        if (text := self.lock) is not None:
+            frame.read_later(lambda: validated_text(Allocations, text))
+        return frame
 
     def _by_id(self, model: type[M]) -> dict[str, M]:
         values = {m.id: m for m in self.parsed.values() if isinstance(m, model)}  # type: ignore[attr-defined]
         return dict(sorted(values.items()))
-
-
-def _summary(plan: PlanOutline | None) -> PlanSummary | None:
-    return PlanSummary(plan.content, plan.proofs) if plan else None
 
 
 def _carrier_of_label(data: bytes) -> str | None:

@@ -345,7 +345,7 @@ class _SecretsPass:
 
     def read_all(self, files: Iterable[File]) -> LoadedSecrets:
         for file in files:
-            self._read(file, encrypted_bytes(file))
+            self._read(file, self._bytes(file))
         shared = self.logins.pop(_SHARED, {})
         secrets = Secrets.model_construct(
             digest_key=self.digest_key,
@@ -357,6 +357,9 @@ class _SecretsPass:
         broken = frozenset(self.broken) | self.shut.keys()
         problems = tuple(sorted(self.problems))
         return LoadedSecrets(secrets, problems, Places(self.sources), self.owners, broken, self.labels)
+
+    def _bytes(self, file: File) -> bytes:
+        return encrypted_bytes(file)
 
     def _read(self, file: File, data: bytes) -> None:
         if not is_encrypted(data):
@@ -428,6 +431,8 @@ class NamesPass(_SecretsPass):
         super().__init__(root, passwords)
         self.rtsp_paths = rtsp_paths
         self.known = KnownSecrets(cache)
+        self.taken: dict[str, tuple[bytes, KnownFile]] = {}
+        """What is known of a file and holds, with the file's first line: it is not read and hashed once more."""
 
     def read_all(self, files: Iterable[File]) -> LoadedSecrets:
         """Read files, and keep what was found out."""
@@ -437,7 +442,13 @@ class NamesPass(_SecretsPass):
         self.known.write(file.relative for file in listed)
         return loaded
 
+    def _bytes(self, file: File) -> bytes:
+        taken = self.taken.get(file.relative)
+        return taken[0] if taken else super()._bytes(file)
+
     def _opened(self, file: File, data: bytes) -> bytes | KnownFile | None:
+        if (taken := self.taken.get(file.relative)) is not None:
+            return taken[1]
         digest = hashlib.sha256(data).hexdigest()
 
         def attempt(password: bytes) -> _Opened | None:
@@ -471,7 +482,10 @@ class NamesPass(_SecretsPass):
             return None
         digest = hashlib.sha256(data).hexdigest()
         known = self.known.look(password, file.relative, digest)
-        if known is not None and (isinstance(known, ShutByPassword) or holds_for(known, self.rtsp_paths)):
+        if isinstance(known, ShutByPassword):
+            return None
+        if known is not None and holds_for(known, self.rtsp_paths):
+            self.taken[file.relative] = data.partition(b"\n")[0], known
             return None
         return OpeningTask(file, digest, len(data), password)
 

@@ -118,7 +118,7 @@ class Camera(Model):
     """The recorder's channel as its RTSP address counts them."""
     ip_channel: Annotated[int, Field(ge=1, le=256)] | None = None
     """On a hybrid recorder: the number among its IP channels; they follow the analog ones."""
-    dark_hours: list[DarkHours] = []
+    dark_hours: tuple[DarkHours, ...] = ()
     """When it may see nothing, in Vietnam's time, e.g. `22:00-05:00`: a black picture is no fault then."""
     audio: bool = False
     """Whether sound was asked for; without it a stream that carries sound is reported."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
 
 from provisioner.inventory.model.base import Day, Model, Positive, Slug, Text, Version
@@ -23,7 +24,7 @@ class Operating(StrEnum):
     @property
     def is_carried(self) -> bool:
         """Whether hosts carry such a facility once its plan is agreed: cameras are connected before people come."""
-        return self in {Operating.OPEN, Operating.PREPARING}
+        return self is Operating.OPEN or self is Operating.PREPARING
 
 
 class FacilityKind(StrEnum):
@@ -119,15 +120,31 @@ class Facility(Model):
     @property
     def connections(self) -> tuple[Connection, ...]:
         """The connections that hosts carry: none unless people are in it, or about to come, and a plan is agreed."""
-        if not self.operating.is_carried or self.gateway is None:
+        plans = self.carried_plans
+        gateway = self.gateway if plans else None
+        return tuple(Connection(self, p, gateway, successor=p is self.successor) for p in plans) if gateway else ()
+
+    @property
+    def carried_plans(self) -> tuple[ConnectionPlan, ...]:
+        """The plans of its connections."""
+        if not self.operating.is_carried or not self.has_gateway:
             return ()
-        plans = ((self.plan, False), (self.successor, True))
-        return tuple(Connection(self, p, self.gateway, successor=later) for p, later in plans if p and p.agreed)
+        return tuple(plan for plan in (self.plan, self.successor) if plan and plan.agreed)
+
+    @property
+    def has_gateway(self) -> bool:
+        """Whether the file describes the site's router."""
+        return self.gateway is not None
 
     @property
     def rendered(self) -> bool:
         """Whether hosts carry this facility: an agreed plan, and people in it or about to come."""
-        return bool(self.connections)
+        return bool(self.carried_plans)
+
+    @property
+    def surveyed_on(self) -> date | None:
+        """The day of its survey; None where nobody has surveyed it."""
+        return self.survey.surveyed_on if self.survey else None
 
     @property
     def camera_count(self) -> int:

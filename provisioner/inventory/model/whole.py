@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from provisioner.geography import Province, ProvinceError, UnknownProvinceError, by_slug, lies_in, unit_today
 from provisioner.inventory.model.allocations import Allocations
@@ -15,6 +16,9 @@ from provisioner.inventory.model.orders import Designation, Instruction
 from provisioner.inventory.model.receivers import Receiver
 from provisioner.inventory.model.settings import ProvinceScheme, Settings
 from provisioner.inventory.model.signers import Signer, Signers, signers_in, signing_facts_of
+
+_LOCK = "allocations"
+_READ_LOCK = "read_lock"
 
 
 class InProvince(Protocol):
@@ -32,7 +36,10 @@ class InProvince(Protocol):
 
 
 class Frame(Model):
-    """An inventory without its facilities: what they are held against. Mappings are in the order of ids."""
+    """An inventory without its facilities: what they are held against. Mappings are in the order of ids.
+
+    The lock of a country is large, and few ask for it: it may be read when somebody does.
+    """
 
     settings: Settings
     instructions: tuple[Instruction, ...]
@@ -46,6 +53,32 @@ class Frame(Model):
     """The windows of `maintenance.yml`, where there is one."""
     receivers: tuple[Receiver, ...] = ()
     """The receivers of `receivers.yml`, where there is one."""
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> object:
+            if name != _LOCK or _READ_LOCK not in self.__dict__:
+                return super().__getattr__(name)
+            self.__dict__[name] = self.__dict__.pop(_READ_LOCK)()
+            return self.__dict__[name]
+
+        def __iter__(self) -> Iterator[tuple[str, object]]:
+            """All values by name, the lock among them: who takes a frame apart takes all of it."""
+            yield _LOCK, self.allocations
+            yield from ((name, value) for name, value in super().__iter__() if name != _LOCK)
+
+    def read_later(self, read_lock: Callable[[], Allocations]) -> None:
+        """Put a lock in the place of the one that is there, which is read when it is asked for first."""
+        self.__dict__.pop(_LOCK, None)
+        self.__dict__[_READ_LOCK] = read_lock
+
+    def with_facilities(self, facilities: Mapping[str, Facility]) -> Inventory:
+        """The inventory of these facilities, by id and in the order of ids."""
+        if _LOCK in self.__dict__:
+            return Inventory.model_construct(**dict(self), facilities=dict(facilities))
+        inventory = Inventory.model_construct(**self.__dict__, allocations=Allocations(), facilities=dict(facilities))
+        inventory.read_later(lambda: self.allocations)
+        return inventory
 
     @property
     def signers(self) -> tuple[Signer, ...]:

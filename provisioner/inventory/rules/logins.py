@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -79,8 +79,14 @@ def _login_site(facility: Facility | Outline) -> LoginSite:
     else:
         devices, paths = facility.devices, facility.rtsp_paths
         served = tuple(plan.carrier for plan in facility.connections)
-    holders = frozenset(filter(None, (carrier_of(facility), next_carrier_of(facility))))
+    holders = _holders(carrier_of(facility), next_carrier_of(facility))
     return LoginSite(facility.id, facility.province, facility.operating, served, holders, devices, paths)
+
+
+@cache
+def _holders(carrier: str | None, next_one: str | None) -> frozenset[str]:
+    """One set for all facilities that are alike: a country has a few carriers."""
+    return frozenset(filter(None, (carrier, next_one)))
 
 
 @dataclass(frozen=True)
@@ -140,7 +146,7 @@ def logins_are_complete(view: SecretsView) -> Iterator[Problem]:
     for site in view.sites.values():
         for carrier in site.served_by if f"facility/{site.id}" not in view.broken else ():
             known = view.secrets.logins(carrier, site.id)
-            missing = [device for device in site.devices if device not in known]
+            missing = () if known.keys() >= set(site.devices) else [d for d in site.devices if d not in known]
             owner = _owner_of_logins(view, carrier, site) if missing else None
             if owner is None:
                 continue
@@ -203,9 +209,14 @@ def is_repeated(login: Credentials, rtsp_paths: str) -> bool:
 
 def logins_are_changed(view: SecretsView) -> Iterator[Problem]:
     """A factory password is everybody's password, and so is one that repeats the user's name."""
-    every = ((name, *login, owner) for name, logins, owner in _by_facility(view) for login in logins.items())
+    every = (
+        (name, device, login, owner)
+        for name, logins, owner in _by_facility(view)
+        for device, login in logins.items()
+        if login is not STANDS_IN
+    )
     for facility, device, login, owner in every:
-        if login is not STANDS_IN and is_factory(login):
+        if is_factory(login):
             message = f"facility {facility}: the password of {device} is a factory's or repeats the user's name"
             hint = "change it on the device, then here"
             path = (facility, device, "password")

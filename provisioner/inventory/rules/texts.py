@@ -14,7 +14,7 @@ from typing import Final
 from provisioner.base.counted import counted
 from provisioner.base.diagnostics import Problem, Severity
 from provisioner.base.private_text import (
-    holds_login,
+    holds_made_up_word,
     holds_markup,
     holds_personal_data,
     path_holds_login,
@@ -73,7 +73,7 @@ def _finding(text: str) -> _Finding | None:
         return _PASSWORD
     if holds_personal_data(text):
         return _PERSON
-    if holds_login(text):
+    if holds_made_up_word(text):
         return _ODD
     return _MARKUP if holds_markup(text) else None
 

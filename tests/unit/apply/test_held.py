@@ -14,7 +14,8 @@ from provisioner.apply.job import confirm_call, first_call
 from provisioner.base.diagnostics import Problem
 from provisioner.base.held import HeldFacility
 from provisioner.base.secret import Secret, content_key, host_digest_key
-from provisioner.desired import DesiredState, desired_state
+from provisioner.desired.spec import DesiredState
+from provisioner.desired.state import desired_state
 from provisioner.render.files import MEDIAMTX_FILE, NFT_FILE, PSK_FILE, TRUST_FILE, WG_FILE
 from provisioner_host import held as host_held
 from provisioner_host.relay import describe

@@ -13,7 +13,7 @@ import pytest
 from provisioner.apply import Job, RolloutOptions
 from provisioner.apply.job import first_call
 from provisioner.base.secret import Secret, content_key, host_digest_key
-from provisioner.desired import DesiredState
+from provisioner.desired.spec import DesiredState
 from provisioner.render.files import MEDIAMTX_FILE, NFT_FILE, PSK_FILE, WG_FILE
 from provisioner_host import files as host_files
 from provisioner_host import last_good, paths, saved_texts, tombstones

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from provisioner.apply import HostResult, Job, MemoryJournal, Rollout, RolloutOptions, RunProgress, Wave, roll_out
-from provisioner.desired import DesiredState
+from provisioner.desired.spec import DesiredState
 from provisioner.history.event_log import Event
 from provisioner.hosts.observe import observe
 from provisioner.plan.changes import Action

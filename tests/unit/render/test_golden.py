@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from provisioner.base.errors import RenderError
-from provisioner.desired import desired_state
 from provisioner.desired.sites import site_spec
+from provisioner.desired.state import desired_state
 from provisioner.render.files import HOST_PROGRAM, MEDIAMTX_FILE
 from provisioner.render.host import render_host
 from provisioner.render.quote import source_url
