@@ -13,7 +13,7 @@ from time import sleep
 from typing import TypeVar
 
 from provisioner.base.collector import without_collector
-from provisioner.base.errors import HostError, InventoryError, SecretsError, UsageError
+from provisioner.base.errors import HostError, InventoryError, PolicyError, SecretsError, UsageError
 from provisioner.base.held import HeldFacility
 from provisioner.base.nearest import did_you_mean
 from provisioner.base.password_place import outside_of
@@ -31,7 +31,7 @@ from provisioner.hosts.ansible import AnsibleRunner
 from provisioner.hosts.facts import HostFacts
 from provisioner.hosts.keys import make_host_keys
 from provisioner.hosts.observe import observe, observe_request
-from provisioner.hosts.runner import ExpectingRunner, HostRunner, UnprovedHostError
+from provisioner.hosts.runner import ExpectingRunner, ForeignHostError, HostRunner, UnprovedHostError
 from provisioner.inventory.files.lock import write_lock
 from provisioner.inventory.files.revision import commit_of
 from provisioner.inventory.loader.cache import Cache, cache_of
@@ -47,6 +47,7 @@ from provisioner.plan import Basis, HostItems, Plan, saved_text, seal_key, seen_
 from provisioner.plan.build import Observed, build_plan, changes_of_all
 from provisioner.plan.changes import Change, distinct_trust
 from provisioner.plan.diff import changes_of, held_on
+from provisioner.plan.guards.measures import named
 from provisioner.plan.guards.policy import TRUST
 from provisioner.render.files import RenderedFile
 from provisioner.render.host import render_host
@@ -209,9 +210,30 @@ class Planned:
         names = {spec.id: {peer.public_key: peer.name for peer in spec.tunnel.peers} for spec in read}
         return {spec.id: seen_of(self.facts[spec.id], names[spec.id]) for spec in read}
 
+    def refuse_foreign(self) -> None:
+        """Refuse to change anything while a host that was chosen is somebody else's.
+
+        Raises:
+            PolicyError: one is.
+        """
+        refuse_foreign(self.unreadable)
+
     def text(self, key: Secret) -> str:
         """The plan as it is saved, sealed with a key."""
         return saved_text(self.plan, self.seen, key)
+
+
+def refuse_foreign(errors: Mapping[str, HostError]) -> None:
+    """Refuse what would change hosts, where one of them is somebody else's.
+
+    Raises:
+        PolicyError: one is; what is to be done about it is in its words.
+    """
+    foreign = [error for _, error in sorted(errors.items()) if isinstance(error, ForeignHostError)]
+    if foreign:
+        others = sorted(error.object for error in foreign[1:])
+        more = f" (and so do {named(others)})" if others else ""
+        raise PolicyError(f"{foreign[0].message}{more}", hint=foreign[0].hint, object=foreign[0].object)
 
 
 # --- plan and apply -------------------------------------------------------------------------------
@@ -415,6 +437,7 @@ class KeysMade:
     Attributes:
         site_packages: by relay whose key is new, the sites whose gateways were installed with the one before.
         held: facilities with errors of their own: nothing is made for them, and nothing of theirs is lost.
+        foreign: the hosts that belong to somebody else, and were sent nothing.
     """
 
     written: tuple[Path, ...]
@@ -423,14 +446,16 @@ class KeysMade:
     shut: Mapping[str, str]
     site_packages: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     held: tuple[HeldFacility, ...] = ()
+    foreign: tuple[str, ...] = ()
 
 
-def init_keys(session: Session, *, allow: Mapping[str, int] | None = None) -> KeysMade:
+def init_keys(session: Session, *, allow: Mapping[str, int] | None = None, who: str = "") -> KeysMade:
     """Let hosts make their keys, record the public halves in the lock, draw the vault's secrets.
 
     Args:
         session: the inventory.
         allow: `trust` says how many hosts need not prove that they were managed before.
+        who: who does it, for the mark of whose the hosts are.
 
     Raises:
         InventoryError, SecretsError: the inventory is invalid, or the vault cannot be opened.
@@ -452,13 +477,16 @@ def init_keys(session: Session, *, allow: Mapping[str, int] | None = None) -> Ke
         if write_carrier_secrets(session.root, carrier, secrets, session.passwords):
             written.append(session.root / f"secrets/carriers/{carrier}.yml")
     # Only now: what is left on hosts comes from the digest key, which has to outlive this call.
-    made, errors = _keys_of(session, hosts, known_keys(inventory), (allow or {}).get(TRUST, 0))
+    made, errors = _keys_of(session, hosts, known_keys(inventory), (allow or {}).get(TRUST, 0), who)
     lock = recorded(inventory.allocations, made)
     if lock != inventory.allocations:
         written.append(write_lock(session.root, lock))
     packages = _packages_before(inventory, made)
     held = tuple(part.held.values())
-    return KeysMade(tuple(written), tuple(sorted(made)), errors, dict(sorted(old.shut.items())), packages, held)
+    foreign = tuple(sorted(host for host, error in errors.items() if isinstance(error, ForeignHostError)))
+    return KeysMade(
+        tuple(written), tuple(sorted(made)), errors, dict(sorted(old.shut.items())), packages, held, foreign
+    )
 
 
 def _packages_before(inventory: Inventory, made: Mapping[str, Mapping[str, str]]) -> dict[str, tuple[str, ...]]:
@@ -476,16 +504,16 @@ def _packages_before(inventory: Inventory, made: Mapping[str, Mapping[str, str]]
 
 
 def _keys_of(
-    session: Session, specs: Sequence[HostSpec], known: Mapping[str, str], trusted: int
+    session: Session, specs: Sequence[HostSpec], known: Mapping[str, str], trusted: int, who: str
 ) -> tuple[dict[str, Mapping[str, str]], dict[str, HostError]]:
     """What hosts made; those that do not prove themselves are asked only if as many were said to be trusted."""
     program = session.templates.host_program
-    first = make_host_keys(specs, session.runner, program, known=known)
+    first = make_host_keys(specs, session.runner, program, known=known, who=who)
     # One whose key is recorded was managed before: what does not prove that is no new host.
     unproved = [spec for spec in _unproved(specs, first[1]) if spec.id not in known.values()]
     if not 0 < len(unproved) <= trusted:
         return first
-    return _joined(first, make_host_keys(unproved, session.runner, program, known=known, unproved=True))
+    return _joined(first, make_host_keys(unproved, session.runner, program, known=known, unproved=True, who=who))
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,13 @@ import json
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import Any
 
+from provisioner.desired.owner import owner_in
 from provisioner.desired.spec import MediaPath
 from provisioner.desired.units import UNIT_MEDIAMTX, UNIT_REVERT, units_of
+from provisioner.hosts.owner import is_open, judged
 from provisioner.hosts.runner import UNPROVED, CallOutcome, HostAnswer, HostCall
 from provisioner.render.files import MEDIAMTX_FILE, NFT_FILE, POLICY_FILE, PSK_FILE, TRUST_FILE, TUNNEL_FILE, WG_FILE
 from provisioner_host import files as host_files
@@ -32,6 +35,7 @@ File = tuple[bytes, int, str, str]
 GENERATIONS = 3
 
 _LONG_AGO = 1_620_000_000
+MOMENTS = (f"2021-05-{20 + n // 86400:02}T{n // 3600 % 24:02}:{n // 60 % 60:02}:{n % 60:02}Z" for n in count())
 
 
 @dataclass
@@ -63,6 +67,8 @@ class SimulatedHost:
     restarts: int = 0
     public_key: str = ""
     proves: bool = True
+    identity: str = ""
+    owner: dict[str, Any] | None = None
     runs_without_file: bool = False
     overriding: list[str] = field(default_factory=list)
     writes: int = 0
@@ -88,12 +94,13 @@ class SimulatedHosts:
         host = self.hosts.setdefault(call.spec.id, SimulatedHost())
         if not host.reachable:
             return HostAnswer(call.spec.id, CallOutcome.UNREACHABLE, error="no route")
-        if not (host.proves or call.unproved):
-            return HostAnswer(call.spec.id, CallOutcome.UNPROVED, error=UNPROVED)
+        if (refused := _refused(host, call)) is not None:
+            return refused
         self.calls.append((operation, call.spec.id))
         operations = {
             "observe": _observe,
             "keys": _keys,
+            "release": _release,
             "apply": _apply,
             "rollback": _rollback,
             "look": _look,
@@ -107,7 +114,33 @@ class SimulatedHosts:
         return HostAnswer(call.spec.id, CallOutcome.ANSWERED, document)
 
 
-def _keys(_host: SimulatedHost, call: HostCall) -> dict[str, Any]:
+def _refused(host: SimulatedHost, call: HostCall) -> HostAnswer | None:
+    """What comes of a host that does not prove itself, or may not be taken for new."""
+    proves = host.proves and host.identity in {"", call.spec.identity.reveal()}
+    if proves and not call.unproved:
+        return None
+    something = host.owner or host.identity or host.manifest
+    owner = owner_in(json.dumps(host.owner or {})) if something else None
+    later = call.request["operation"] in {"look", "confirm", "abort", "status"}
+    if call.unproved and (later or is_open(call.spec, owner)):
+        return None
+    return judged(call.spec, HostAnswer(call.spec.id, CallOutcome.UNPROVED, error=UNPROVED, owner=owner))
+
+
+def _mark(call: HostCall, run: str) -> dict[str, Any] | None:
+    owner = call.request.get("owner")
+    return {**owner, "run": run, "at": next(MOMENTS), "who": call.request["who"]} if owner else None
+
+
+def _release(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
+    last = (host.manifest or {}).get("run", "")
+    host.owner = {**(_mark(call, last) or {}), "released": True}
+    return {"released": True}
+
+
+def _keys(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
+    host.identity = call.files["identity"].decode().strip()
+    host.owner = host.owner or _mark(call, "")
     digest = hashlib.sha256(call.spec.id.encode()).digest()
     hashed = "sha256:" + base64.b64encode(digest).decode()
     return {"public_key": base64.b64encode(digest).decode(), "api_hash": hashed, "probe_hash": hashed}
@@ -141,6 +174,7 @@ def _observe(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
         "generations": [{"run": run, "at": _LONG_AGO} for run, _ in reversed(host.generations)],
         "keys": {},
         "firewall": {"present": host.rules is not None, "differences": _differences(host, intended)},
+        "owner": host.owner,
         "trust": _json(host, TRUST_FILE),
         "policy": _json(host, POLICY_FILE),
     }
@@ -235,6 +269,8 @@ def _apply(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
         return answer | {"outcome": "stale", "facts": facts}
     if host.silent and UNIT_MEDIAMTX not in request["restart"]:
         return answer | {"outcome": "stale", "cause": f"{UNIT_MEDIAMTX} does not answer", "facts": facts}
+    if "identity" in call.files:
+        host.identity = call.files["identity"].decode().strip()
     host.restarts += bool(request["restart"])
     host.last_good, host.before, host.silent = _state(host), _looked(host, call), False
     for path in set((host.manifest or {}).get("files", ())) - set(request["files"]):
@@ -374,6 +410,7 @@ def _confirm(host: SimulatedHost, call: HostCall) -> dict[str, Any]:
     else:
         host.manifest = {"files": sorted(call.request["files"])}
         _bury(host)
+        host.identity, host.owner = call.spec.identity.reveal(), _mark(call, run) or host.owner
     host.manifest = {**(host.manifest or {}), "run": run, "record": call.request.get("record")}
     host.generations = [*host.generations, (run, host.last_good or {})][-GENERATIONS:]
     host.receipts[run] = ("applied", "")

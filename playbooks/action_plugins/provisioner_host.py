@@ -42,8 +42,21 @@ SHARED = "-o ControlMaster=auto -o ControlPersist=30 -o ControlPath={link} "
 # At a first contact the host's door comes with the bundle: what is installed there later is the same text.
 DOOR = Path(__file__).resolve().parents[1] / "provisioner_host/bundle.py"
 BOOTSTRAP = DOOR.read_text(encoding="utf-8") + "\nreceive(sys.stdin.buffer)\n"
-INSTALLED = "/usr/bin/sudo -n /usr/local/lib/provisioner/provisioner-host "
+# Before that, without any bundle, it says whose the host is.
+TELL = "\ntell_owner()\n"
+SUDO = "/usr/bin/sudo -n "
+INSTALLED = SUDO + "/usr/local/lib/provisioner/provisioner-host "
+LOOK = f"{SUDO}/usr/bin/python3 -I -S -c {shlex.quote(DOOR.read_text(encoding='utf-8') + TELL)}"
 PROOF = "PROVISIONER-PROOF "
+OWNER = "PROVISIONER-OWNER "
+# As `desired/owner.py` reads them: what a host says of whose it is, and the forms of what counts in a mark.
+NOTHING, UNMARKED = "nothing", "unmarked"
+MARK_FORMS = {
+    "inventory": r"(?=.{1,63}\Z)[a-z0-9]+(-[a-z0-9]+)*",
+    "key": r"[0-9a-f]{32}",
+    "at": r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z",
+}
+LONGEST_OWNER = 4096
 LONGEST_LINE = 300
 _FAREWELL = re.compile(r"(Shared )?[Cc]onnection to \S+ closed")
 
@@ -69,13 +82,15 @@ class ActionModule(ActionBase):
         return {**result, "changed": False}
 
     def _answer(self, box: Path, number: str) -> bytes:
-        """Carry one call: first the challenge, if there is one, and only to a host that meets it the bundle."""
+        """Carry one call: first the challenge, or whose the host is, and only to one that may have it the bundle."""
         bundle, seal = _taken(box / f"{number}.tar") or b"", _taken(box / f"{number}.seal")
-        challenge = _taken(box / f"{number}.challenge")
+        challenge, claims = _taken(box / f"{number}.challenge"), _taken(box / f"{number}.claims")
         try:
             with _bounded_reading(self._connection):
                 if challenge is not None and (unproved := self._challenge(json.loads(challenge))) is not None:
                     return unproved
+                if claims is not None and (foreign := self._whose(json.loads(claims))) is not None:
+                    return foreign
                 return self._carry(bundle, seal)
         except AnsibleConnectionFailure as error:
             return _failure("unreachable", str(error))
@@ -86,11 +101,28 @@ class ActionModule(ActionBase):
         """Have the host prove that it holds the key that was left on it: None if it does."""
         line = challenge["challenge"].encode() + b"\n"
         done = self._low_level_execute_command(INSTALLED + "prove", in_data=line, sudoable=False)
-        proof = next((x for x in reversed(done["stdout"].splitlines()) if x.startswith(PROOF)), "")
-        if hmac.compare_digest(proof[len(PROOF) :].strip().encode(), challenge["proof"].encode()):
+        proof = _last_after(PROOF, done["stdout"])
+        if hmac.compare_digest(proof.encode(), challenge["proof"].encode()):
             return None
+        owner = _last_after(OWNER, done["stdout"])
+        if not owner:
+            # An older program says nothing of it; where one answers, something of somebody's is there.
+            owner = self._look() if done["rc"] else UNMARKED
         said = _last_word(done.get("stderr"))
-        return _failure("unproved", said or "its proof is not the one of the key that was left there")
+        return _failure("unproved", said or "its proof is not the one of the key that was left there", owner)
+
+    def _whose(self, claims: list[list[str]]) -> bytes | None:
+        """Ask a host that proves nothing whose it is: None if nobody's, or one's of whom it may be taken."""
+        owner = self._look()
+        if not owner:
+            return _failure("failed", "the host did not say whose it is, and was sent nothing else")
+        return None if is_open(owner, claims) else _failure("unproved", "somebody's mark is on it", owner)
+
+    def _look(self) -> str:
+        """What the host says of whose it is, to the door's text; empty where it says nothing."""
+        # Standard input is never empty: without it ssh would be given a terminal.
+        done = self._low_level_execute_command(LOOK, in_data=b"\n", sudoable=False)
+        return _last_after(OWNER, done["stdout"])
 
     def _carry(self, bundle: bytes, seal: bytes | None) -> bytes:
         """Feed a bundle to the installed program, sealed; at a first contact to the host's Python."""
@@ -122,8 +154,41 @@ def _last_word(said: str | None) -> str:
     return spoken[-1][-LONGEST_LINE:] if spoken else ""
 
 
-def _failure(kind: str, error: str) -> bytes:
-    return json.dumps({"ok": False, "kind": kind, "error": error[-2000:]}).encode("ascii")
+def _last_after(mark: str, said: str) -> str:
+    """What stands after a mark in the last line that begins with it; empty where none does, or nothing."""
+    line = next((x for x in reversed(said.splitlines()) if x.startswith(mark)), "")
+    return line[len(mark) :].strip()[:LONGEST_OWNER]
+
+
+def is_open(owner: str, claims: list[list[str]]) -> bool:
+    """Whether what a host says of its owner is no hindrance: nobody's, released, or one of these claims.
+
+    The controller judges the same by `hosts/owner.py`, for its words; this is the last look before a bundle.
+    """
+    if owner == NOTHING:
+        return True
+    mark = _mark_in(owner)
+    if mark is None:
+        return ["", "", ""] in claims
+    known = [mark["inventory"], mark["key"]]
+    return mark.get("released") is True or [*known, ""] in claims or [*known, mark["at"]] in claims
+
+
+def _mark_in(owner: str) -> dict[str, Any] | None:
+    """A mark of our form, else None."""
+    try:
+        mark = json.loads(owner)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(mark, dict):
+        return None
+    whole = all(isinstance(mark.get(n), str) and re.fullmatch(form, mark[n]) for n, form in MARK_FORMS.items())
+    return mark if whole else None
+
+
+def _failure(kind: str, error: str, owner: str = "") -> bytes:
+    whose = {"owner": owner} if owner else {}
+    return json.dumps({"ok": False, "kind": kind, "error": error[-2000:], **whose}).encode("ascii")
 
 
 # --- bounds -------------------------------------------------------------------------------------------

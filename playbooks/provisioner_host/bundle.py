@@ -2,7 +2,7 @@
 
 It stands alone, imports nothing of the program, and is read twice: from the installed program, whose two words
 `prove` and `call` are all that a narrow sudo rule need allow; and, at a first contact, by the controller, which sends
-it to the host's Python where nothing is installed yet and no bundle can be sealed.
+it to the host's Python where nothing is installed yet and no bundle can be sealed: first to ask whose the host is.
 """
 
 from __future__ import annotations
@@ -19,10 +19,14 @@ import time
 from typing import IO
 
 IDENTITY = "/etc/provisioner/keys/identity"
+OWNER_FILE = "/var/lib/provisioner/owner.json"
+MANIFEST = "/var/lib/provisioner/manifest.json"
 PROOF = "PROVISIONER-PROOF "
+OWNER = "PROVISIONER-OWNER "
 SEAL = b"PROVISIONER-CALL "
 _RUN = "/run"
 _LONGEST_LINE = 512
+_LONGEST_MARK = 4096
 _BLOCK = 1 << 20
 _HOUR_S = 3600
 _KIB = 1024
@@ -32,7 +36,11 @@ _CLOSED = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errn
 
 
 def prove() -> int:
-    """Answer a challenge, a line of standard input, with its HMAC under the key that was left here: the exit code."""
+    """Answer a challenge, a line of standard input, with its HMAC under the key that was left here: the exit code.
+
+    Whose the host is stands before it, for who does not know the key.
+    """
+    tell_owner()
     challenge = sys.stdin.buffer.readline(_LONGEST_LINE).strip()
     key = _identity()
     if not key or not challenge:
@@ -40,6 +48,15 @@ def prove() -> int:
         return 1
     sys.stdout.write("\n" + PROOF + hmac.digest(key, b"prove\0" + challenge, "sha256").hex() + "\n")
     return 0
+
+
+def tell_owner() -> None:
+    """Say whose this host is, and read or change nothing else: the mark as it lies there, or that there is none."""
+    if not any(os.path.lexists(path) for path in (OWNER_FILE, IDENTITY, MANIFEST)):
+        owner = "nothing"
+    else:
+        owner = " ".join(_start_of(OWNER_FILE, _LONGEST_MARK).decode("ascii", "replace").split()) or "unmarked"
+    sys.stdout.write("\n" + OWNER + owner + "\n")
 
 
 def call() -> int:
@@ -192,8 +209,12 @@ def _place(program: list[tuple[str, bytes]]) -> str:
 
 
 def _identity() -> bytes:
+    return _start_of(IDENTITY, _LONGEST_LINE)
+
+
+def _start_of(path: str, longest: int) -> bytes:
     try:
-        with open(IDENTITY, "rb") as file:
-            return file.read(_LONGEST_LINE).strip()
+        with open(path, "rb") as file:
+            return file.read(longest).strip()
     except OSError:
         return b""

@@ -6,7 +6,19 @@ import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from provisioner_host import dead_man, files, gate, held, last_good, lease, lockout, paths, quarantine, tombstones
+from provisioner_host import (
+    dead_man,
+    files,
+    gate,
+    held,
+    last_good,
+    lease,
+    lockout,
+    owner,
+    paths,
+    quarantine,
+    tombstones,
+)
 from provisioner_host.health import health, health_of_saved
 from provisioner_host.observe import observe
 from provisioner_host.room import words_of
@@ -118,6 +130,7 @@ def _remember(change: Transaction, armed: Armed, state: last_good.LiveState | No
         manifest = files.read_json(paths.MANIFEST) or {}
         change.step("save last-good", lambda: last_good.save(sorted(manifest.get("files", ())), state))
         _forget_programs(change)
+        owner.claim(change.request.get("owner"), run=change.run_id, who=change.request["who"])
     except (Failed, OSError) as error:
         change.notes.append(f"confirmed, but the saved states are not up to date: {error}")
 
@@ -130,6 +143,7 @@ def _remember_late(change: Transaction) -> None:
             last_good.keep(change.run_id)
         manifest = files.read_json(paths.MANIFEST) or {}
         last_good.save(sorted(manifest.get("files", ())))
+        owner.claim(change.request.get("owner"), run=change.run_id, who=change.request["who"])
         change.receipt("applied")
     except (Failed, OSError) as error:
         change.notes.append(f"confirmed, but the saved states are not up to date: {error}")

@@ -8,7 +8,7 @@ import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from provisioner_host import files, paths
+from provisioner_host import files, owner, paths
 from provisioner_host.shell import Failed, run
 
 if TYPE_CHECKING:
@@ -49,12 +49,14 @@ def _user(name: str) -> None:
 def make(request: KeysRequest, folder: Path) -> KeysAnswer:
     """Make what is not there yet; answer with the public key and the hashes, never with a secret.
 
-    The controller leaves its key and the program here, so that the host can prove itself from the next call on.
+    The controller leaves its key and the program here, so that the host can prove itself from the next call on, and its
+    mark where there is nobody's.
 
     The request's `relay` says whether this host has a relay and so needs its two passwords.
     """
     prepare()
     leave(folder)
+    owner.claim_first(request.get("owner"), who=request.get("who", ""))
     files.write(paths.HOST_PROGRAM, (folder / "files/program").read_bytes(), mode=0o755)
     if not paths.WG_KEY.exists():
         files.write(paths.WG_KEY, run(["wg", "genkey"]).stdout.encode(), mode=0o600)

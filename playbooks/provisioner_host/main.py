@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from provisioner_host import apply, confirm, keys, observe, rollback
+from provisioner_host import apply, confirm, keys, observe, owner, rollback
 from provisioner_host.room import words_of
 from provisioner_host.shell import Failed, scrub
 
@@ -64,6 +64,7 @@ def _operation(request: Request, folder: Path) -> Answer:
     operations: dict[str, Callable[[Any, Path], Answer]] = {
         "observe": observe.observe,
         "keys": keys.make,
+        "release": owner.release,
         "apply": apply.apply,
         "rollback": rollback.rollback,
         "look": confirm.look,

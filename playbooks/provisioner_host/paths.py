@@ -26,6 +26,8 @@ TRUST_FILE = ETC / "trust.json"
 POLICY_FILE = ETC / "policy.json"
 
 MANIFEST = STATE / "manifest.json"
+# Whose the host is: bundle.py reads it by the same name.
+OWNER = STATE / "owner.json"
 LAST_GOOD = STATE / "last-good"
 GENERATIONS = STATE / "generations"
 TOMBSTONES = STATE / "tombstones.json"

@@ -22,6 +22,14 @@ class RecordHead(TypedDict):
     seal: str
 
 
+class OwnerToMark(TypedDict):
+    """What the mark of whose a host is says of its owner: `key` is a public fingerprint, `host` the host's id there."""
+
+    inventory: str
+    key: str
+    host: str
+
+
 class ObserveRequest(TypedDict):
     """Read the host's facts; `files/nft` in the bundle is the intended firewall.
 
@@ -50,6 +58,16 @@ class KeysRequest(TypedDict):
 
     operation: Literal["keys"]
     relay: bool
+    owner: NotRequired[OwnerToMark]
+    who: NotRequired[str]
+
+
+class ReleaseRequest(TypedDict):
+    """Mark the host as one that its owner has let go of."""
+
+    operation: Literal["release"]
+    owner: OwnerToMark
+    who: str
 
 
 class LimitsRequest(TypedDict):
@@ -189,6 +207,7 @@ class ChangeRequest(TypedDict):
         peers: public keys that the tunnel has to have.
         sentinel: the path that shows that MediaMTX has read its file; empty without a relay.
         record: the entry with which the run began; receipt and manifest keep it.
+        owner: whose the host is once an apply is confirmed.
     """
 
     run: str
@@ -199,6 +218,7 @@ class ChangeRequest(TypedDict):
     sentinel: str
     program: ProgramToInstall | None
     record: NotRequired[RecordHead | None]
+    owner: NotRequired[OwnerToMark]
 
 
 class ApplyRequest(ChangeRequest):
@@ -271,6 +291,7 @@ class StatusRequest(ChangeRequest):
 Request = (
     ObserveRequest
     | KeysRequest
+    | ReleaseRequest
     | ProbeRequest
     | FlowLookRequest
     | ApplyRequest
@@ -515,9 +536,16 @@ class FactsAnswer(TypedDict):
     relay: NotRequired[RelayAnswer | None]
     runtime: NotRequired[RuntimeAnswer | None]
     receipts: NotRequired[list[RecordHead]]
+    owner: NotRequired[dict[str, Any] | None]
     held: NotRequired[HeldAnswer]
     quarantine: NotRequired[dict[str, QuarantineAnswer]]
     live_digest: str
+
+
+class ReleaseAnswer(TypedDict):
+    """That the host has no owner any more."""
+
+    released: bool
 
 
 class KeysAnswer(TypedDict):
@@ -1070,4 +1098,4 @@ class ChangeAnswer(ChangeParts):
     notes: list[str]
 
 
-Answer = FactsAnswer | KeysAnswer | ProbeAnswer | FlowLookAnswer | ChangeAnswer
+Answer = FactsAnswer | KeysAnswer | ReleaseAnswer | ProbeAnswer | FlowLookAnswer | ChangeAnswer

@@ -15,8 +15,9 @@ from provisioner.desired.spec import HostSpec, MediaPath
 from provisioner.desired.units import units_of
 from provisioner.hosts.facts import HostFacts
 from provisioner.hosts.observe import observe_request
+from provisioner.hosts.owner import owner_to_mark
 from provisioner.hosts.runner import HostCall
-from provisioner.plan.changes import HOST, Change, Resource
+from provisioner.plan.changes import HOST, OWNER, Change, Resource
 from provisioner.plan.diff import UNIT_MEDIAMTX, restarts_silent, sentinel_of
 from provisioner.render.files import MEDIAMTX_FILE, RenderedFile, program_path
 from provisioner.render.host import identity_content
@@ -75,7 +76,8 @@ class Job:
     @property
     def unproved(self) -> bool:
         """Whether the host need not prove that it was managed before: the plan says that it was not, and may be."""
-        return any(change.resource is Resource.TRUST and change.name == HOST for change in self.changes)
+        names = {change.name for change in self.changes if change.resource is Resource.TRUST}
+        return HOST in names or (OWNER in names and self.facts is not None and not self.facts.proved)
 
     @property
     def touched(self) -> Touched:
@@ -276,7 +278,7 @@ def _common(job: Job, run_id: str, options: RolloutOptions) -> ChangeRequest:
             "artefact": job.artefact is not None,
             "sha256": job.artefact_sha256,
         }
-    return {
+    request: ChangeRequest = {
         "run": run_id,
         "who": options.who,
         "confirm_s": options.confirm_s,
@@ -286,3 +288,6 @@ def _common(job: Job, run_id: str, options: RolloutOptions) -> ChangeRequest:
         "program": program,
         "record": options.record,
     }
+    if (owner := owner_to_mark(spec)) is not None:
+        request["owner"] = owner
+    return request

@@ -86,6 +86,15 @@ def identity_key(host_key: Secret) -> Secret:
     return Secret(hmac.new(host_key.reveal().encode(), b"provisioner:host-identity", hashlib.sha256).hexdigest())
 
 
+def owner_fingerprint(host_key: Secret) -> str:
+    """The public fingerprint by which a host's mark names the inventory's key; no secret follows from it.
+
+    Args:
+        host_key: the host's key in the vault, as for `identity_key`.
+    """
+    return hmac.new(host_key.reveal().encode(), b"provisioner:host-owner", hashlib.sha256).hexdigest()[:32]
+
+
 def proof_of(identity: Secret, challenge: str) -> str:
     """What a host answers to a challenge if it holds its key, as the on-host code computes it."""
     return hmac.digest(identity.reveal().encode(), b"prove\0" + challenge.encode(), "sha256").hex()

@@ -90,6 +90,7 @@ def _ask(invocation: Invocation, planned: Planned, *, yes: bool) -> None:
         terminal = stderr_of(invocation.env, color=invocation.color)
         terminal.print(plan_lines(planned.plan, terminal, say=invocation.say))
         terminal.print(plan_ending_lines(planned.plan, terminal, say=invocation.say))
+    planned.refuse_foreign()
     if planned.plan.is_empty or planned.plan.refused or yes:
         return
     if invocation.json or not sys.stdin.isatty():

@@ -26,6 +26,7 @@ _COMMANDS: dict[str, tuple[str, str, str]] = {
     "export": ("provisioner.cli.export", "export", "Count progress for the ministry; write its documents."),
     "geography": ("provisioner.cli.geography", "geography", "Look provinces up: the lists of 2021 and 2025."),
     "history": ("provisioner.cli.history", "history", "Show what was changed, by whom, and what became of it."),
+    "hosts": ("provisioner.cli.hosts", "hosts", "Take a host over from another inventory, or let one go."),
     "import": ("provisioner.cli.import_", "import_", "Read spreadsheets of provinces, checked cell by cell."),
     "keys": ("provisioner.cli.keys", "keys", "Make the keys and secrets that hosts and the vault hold."),
     "metrics": ("provisioner.cli.metrics", "metrics", "Tell Prometheus what the last verification found."),

@@ -5,12 +5,13 @@ from __future__ import annotations
 import click
 
 from provisioner.base.counted import counted
-from provisioner.base.errors import HostError
+from provisioner.base.errors import HostError, PolicyError
 from provisioner.base.json_document import Document
 from provisioner.cli.context import Invocation, today
 from provisioner.cli.held_text import code_with_held, held_documents, print_held
 from provisioner.cli.lazy import NamedGroup
 from provisioner.cli.output import print_document, print_error_line, print_warning
+from provisioner.history.who import who, who_text
 from provisioner.pipeline import KeysMade, Session, init_keys
 from provisioner.plan.guards.measures import named
 from provisioner.plan.guards.policy import parse_allowances
@@ -32,16 +33,19 @@ def init(invocation: Invocation, allows: tuple[str, ...]) -> int:
     allocations.lock.yml, reader secrets and pre-shared keys into secrets/. What is there already stays.
     Each host is also left a key with which it proves later that it is the same one. A host that cannot is asked
     nothing: at a first contact say how many are new, --allow trust=NUMBER.
-    Ends with 5 if a host could not be reached or did not prove itself; run it again then.
+    Ends with 5 if a host could not be reached or did not prove itself; run it again then. One that belongs to another
+    inventory is sent nothing, whatever is allowed, and it ends with 6: see hosts adopt.
 
     Example: provisioner -i DIR keys init --allow trust=3
     """
-    made = init_keys(Session(invocation.inventory, invocation.env, today()), allow=parse_allowances(allows))
+    session = Session(invocation.inventory, invocation.env, today())
+    made = init_keys(session, allow=parse_allowances(allows), who=who_text(who(invocation.env)))
     if invocation.json:
         print_document(_document(made))
     else:
         _print(made, invocation)
-    return code_with_held(HostError.exit_code if made.unreadable else 0, made.held)
+    failed = PolicyError if made.foreign else HostError
+    return code_with_held(failed.exit_code if made.unreadable else 0, made.held)
 
 
 def _document(made: KeysMade) -> Document:

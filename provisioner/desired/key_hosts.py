@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from provisioner.base.errors import InventoryError
 from provisioner.base.secret import content_key, identity_key
+from provisioner.desired.ownership import with_owner
 from provisioner.desired.required import host_key
 from provisioner.desired.spec import HostKind, HostSpec, Tunnel
 from provisioner.inventory.model import Inventory, Secrets
@@ -48,7 +49,7 @@ def key_hosts(inventory: Inventory, secrets: Secrets) -> tuple[HostSpec, ...]:
         for centre in inventory.centres.values()
         if _is_open(secrets, centre.id)
     ]
-    return tuple(sorted(specs, key=lambda s: s.id))
+    return tuple(with_owner(spec, inventory, secrets) for spec in sorted(specs, key=lambda s: s.id))
 
 
 def _is_open(secrets: Secrets, host: str) -> bool:

@@ -11,6 +11,7 @@ from typing import NamedTuple, Protocol
 
 from provisioner.base.held import HeldFacility
 from provisioner.base.secret import Secret
+from provisioner.desired.owner import Owner
 from provisioner.desired.trust import AppliedPolicy, Trust
 from provisioner.inventory.model import Access, MediamtxArtefact, Ssh, StreamName
 
@@ -151,6 +152,8 @@ class HostSpec:
         policy: what holds plans back, which every host remembers.
         held: on a relay, the facilities of which it keeps what it has; nothing of them is in the rest.
         lifted: on a relay, the paths whose quarantine somebody lifts.
+        owner: what its mark says once it is ours; None where nobody needs to know.
+        adopted: the owner from whom it is to be taken over, as somebody recorded in the lock.
     """
 
     id: str
@@ -168,6 +171,8 @@ class HostSpec:
     policy: AppliedPolicy | None = None
     held: tuple[HeldFacility, ...] = ()
     lifted: frozenset[str] = frozenset()
+    owner: Owner | None = None
+    adopted: Owner | None = None
 
     @property
     def held_names(self) -> Mapping[str, HeldFacility]:

@@ -12,6 +12,7 @@ from provisioner.base.errors import InventoryError, SecretsError
 from provisioner.base.held import HeldFacility
 from provisioner.desired.centres import centre_host
 from provisioner.desired.left_out import left_out_centre, left_out_relay
+from provisioner.desired.ownership import with_owner
 from provisioner.desired.relays import relay_host
 from provisioner.desired.spec import DesiredState, HostSpec, LeftOutHost
 from provisioner.desired.trust import Trust, policy_of, trust_of
@@ -58,7 +59,13 @@ def desired_state(
     policy = policy_of(inventory)
     kept = tuple(one for _, one in sorted(held.items()))
     trusted = (
-        replace(host, trust=_trust(inventory, host), policy=policy, held=kept if host.relay else ()) for host in hosts
+        replace(
+            with_owner(host, inventory, secrets),
+            trust=_trust(inventory, host),
+            policy=policy,
+            held=kept if host.relay else (),
+        )
+        for host in hosts
     )
     by_id = {host.id: host for host in sorted(trusted, key=lambda h: h.id)}
     return DesiredState(by_id, dict(sorted(left_out.items())), dict(sorted(held.items())))

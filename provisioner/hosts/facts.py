@@ -12,6 +12,7 @@ from ipaddress import ip_address
 from itertools import islice
 from typing import Literal, get_args
 
+from provisioner.desired.owner import Owner, owner_of
 from provisioner.desired.trust import AppliedPolicy, Trust
 from provisioner.hosts.document import Fields, UnreadableError, parsed
 
@@ -219,6 +220,7 @@ class HostFacts:
         live_digest: one digest over what a plan rests on; a host that moved has another one.
         generations: the states that the host can return to, the newest first.
         ssh_peer: the address from which the host saw the controller come, empty where it did not say.
+        owner: whose it is by its mark; None where it has none.
         proved: whether it has proved that it is the host that was managed before.
         trust: what it was trusted for when it was applied last; None where it never was.
         policy: what held plans back then.
@@ -244,6 +246,7 @@ class HostFacts:
     program: ProgramFacts | None = None
     live_digest: str = ""
     ssh_peer: str = ""
+    owner: Owner | None = None
     proved: bool = True
     trust: Trust | None = None
     policy: AppliedPolicy | None = None
@@ -299,6 +302,7 @@ def facts_in(host: str, answer: Fields) -> HostFacts:
         program=_program(answer.below_or_none("program")),
         live_digest=answer.text("live_digest"),
         ssh_peer=_address(machine.values.get("ssh_peer")),
+        owner=owner_of(answer.values["owner"]) if answer.has("owner") else None,
         trust=_trust(answer.below_or_none("trust")),
         policy=_policy(answer.below_or_none("policy")),
         generations=tuple(map(_generation, answer.each("generations"))) if answer.has("generations") else (),

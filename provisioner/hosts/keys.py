@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from provisioner.base.errors import HostError
 from provisioner.desired.spec import HostKind, HostSpec
 from provisioner.hosts.document import Fields, UnreadableError, parsed
+from provisioner.hosts.owner import owner_to_mark
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, HostRunner, unanswered
 from provisioner.render.host import identity_content
 
@@ -34,6 +35,7 @@ def make_host_keys(
     *,
     known: Mapping[str, str] = MappingProxyType({}),
     unproved: bool = False,
+    who: str = "",
 ) -> tuple[dict[str, Mapping[str, str]], dict[str, HostError]]:
     """Let hosts make what they lack: what each of them has, and the error of each that does not answer.
 
@@ -43,8 +45,9 @@ def make_host_keys(
         program: the on-host program, which stays there with the key by which the host proves itself later.
         known: public keys that are recorded already, each with whose it is: a host cannot have another's.
         unproved: whether the hosts need not prove that they are those that were managed before.
+        who: who does it, for the mark of whose the hosts are.
     """
-    calls = [HostCall(spec, _request(spec), _left(spec, program), unproved=unproved) for spec in specs]
+    calls = [HostCall(spec, _request(spec, who), _left(spec, program), unproved=unproved) for spec in specs]
     answers = runner.call(calls, timeout_s=KEYS_TIMEOUT_S)
     made: dict[str, Mapping[str, str]] = {}
     errors: dict[str, HostError] = {}
@@ -79,8 +82,13 @@ def _left(spec: HostSpec, program: bytes) -> dict[str, bytes]:
     return {"identity": identity_content(spec), "program": program}
 
 
-def _request(spec: HostSpec) -> KeysRequest:
-    return {"operation": "keys", "relay": spec.kind is HostKind.RELAY}
+def _request(spec: HostSpec, who: str) -> KeysRequest:
+    request: KeysRequest = {"operation": "keys", "relay": spec.kind is HostKind.RELAY, "who": who}
+    owner = owner_to_mark(spec)
+    # One that is taken over is so by its first apply, after its plan has said what that cuts.
+    if owner is not None and spec.adopted is None:
+        request["owner"] = owner
+    return request
 
 
 def _keys(spec: HostSpec, answer: HostAnswer) -> Mapping[str, str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from provisioner.base.errors import HostError
+from provisioner.desired.owner import Owner
 from provisioner.desired.spec import HostSpec
 from provisioner.hosts.unreachable import unreachable_by
 
@@ -56,6 +57,8 @@ class HostAnswer:
         document: what it answered.
         error: why there is no answer.
         hint: what to do about that, where the cause says it.
+        owner: whose the host is, where it did not prove itself; None where nothing of anybody's is on it, or known.
+        foreign: whether that is somebody else, so that nobody may take it for new.
     """
 
     host: str
@@ -63,6 +66,8 @@ class HostAnswer:
     document: Mapping[str, object] = field(repr=False, default_factory=dict)
     error: str = ""
     hint: str = ""
+    owner: Owner | None = None
+    foreign: bool = False
 
 
 class HostRunner(Protocol):
@@ -104,18 +109,47 @@ UNPROVED = "it has not proved that it is the host that was managed before; nothi
 
 
 class UnprovedHostError(HostError):
-    """A host did not prove that it is the one that was managed before: a stranger, or a new one."""
+    """A host did not prove that it is the one that was managed before: a stranger, or a new one.
+
+    Attributes:
+        owner: whose it was, by its mark; None where nothing of anybody's is on it.
+    """
+
+    owner: Owner | None = None
+
+
+class ForeignHostError(HostError):
+    """A host belongs to somebody else by its mark: no command changes it before it was adopted.
+
+    Attributes:
+        owner: who that is.
+    """
+
+    def __init__(self, message: str, *, hint: str, host: str, owner: Owner) -> None:
+        super().__init__(message, hint=hint, object=host)
+        self.owner = owner
 
 
 def unanswered(spec: HostSpec, answer: HostAnswer) -> HostError:
     """The error of a host that could not be reached, did not prove itself, or whose program failed."""
+    place = f"{spec.id} ({spec.ssh.user}@{spec.address}:{spec.ssh.port})"
+    if answer.foreign and answer.owner is not None:
+        return ForeignHostError(
+            f"{place}: {answer.error}",
+            hint="ask them first: adopting shows whose it is and changes nothing there, and the next plan shows what a"
+            " take-over cuts; if it is not meant, find out who changed the address, the vault or that host",
+            host=spec.id,
+            owner=answer.owner,
+        )
     if answer.outcome is CallOutcome.UNPROVED:
-        return UnprovedHostError(
-            f"{spec.id} ({spec.ssh.user}@{spec.address}:{spec.ssh.port}): {answer.error}",
+        error = UnprovedHostError(
+            f"{place}: {answer.error}",
             hint="if it is new or was installed anew, see that its user may use sudo, and say so for one plan: --allow"
             " trust=NUMBER; if not, find out whose machine that is, and who changed the address or the host key",
             object=spec.id,
         )
+        error.owner = answer.owner
+        return error
     if answer.outcome is CallOutcome.UNREACHABLE:
         return HostError(
             f"{spec.id} ({spec.address}:{spec.ssh.port}) could not be reached: {answer.error}",

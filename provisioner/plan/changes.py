@@ -27,12 +27,15 @@ class Resource(StrEnum):
 HOST = "host"
 """The change of trust of a host that has not proved that it was managed before."""
 
+OWNER = "owner"
+"""The change of trust of a host that is taken over: from another inventory, or from one that has let go of it."""
+
 FIRST = "first apply"
 """The change of trust of a host that has proved itself by the key that it was left, and was never applied."""
 
 _SHARED = ("program", "limit ", "freeze ", "signing: ", "protected ")
 """What is of the whole inventory: the same change on several hosts is one."""
-_DANGER = (HOST, "address", "host key", "SSH user", "SSH port", "key of ", "program", "signing: ", FIRST)
+_DANGER = (OWNER, HOST, "address", "host key", "SSH user", "SSH port", "key of ", "program", "signing: ", FIRST)
 
 
 class Action(StrEnum):

@@ -39,11 +39,12 @@ def apply_plan(
         options: how the run goes.
 
     Raises:
-        PolicyError: the plan is refused; nothing was touched.
+        PolicyError: the plan is refused, or a host is somebody else's; nothing was touched.
         StalePlanError: the saved plan is refused, and hosts have moved since it was made; nothing was touched.
         HostError: MediaMTX's program cannot be had; nothing was touched.
         StateError: the run cannot be recorded; nothing was touched.
     """
+    planned.refuse_foreign()
     stale = moved_hosts(saved, planned.plan, planned.seen) if saved else {}
     _refuse(planned.plan, saved, stale, options.rollout)
     live = planned.plan.basis.live

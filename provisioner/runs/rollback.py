@@ -17,7 +17,7 @@ from provisioner.history.records import Operation
 from provisioner.history.store import find_history
 from provisioner.hosts.facts import HostFacts
 from provisioner.hosts.observe import observe
-from provisioner.pipeline import Session
+from provisioner.pipeline import Session, refuse_foreign
 from provisioner.runs.applied import Applied
 from provisioner.runs.execution import carry_out, new_run
 from provisioner.runs.gone import end_gone
@@ -44,6 +44,7 @@ def plan_rollback(session: Session, targets: Sequence[str]) -> RollbackPlan:
     Raises:
         UsageError: a target is neither, or no host keeps a state to return to.
         SecretsError: a target's secrets stayed shut, or none is named and there are such hosts.
+        PolicyError: a host that is named is somebody else's.
     """
     hosts = session.state.hosts
     by_name = bool(targets) and set(targets) <= hosts.keys() | session.state.left_out.keys()
@@ -53,6 +54,8 @@ def plan_rollback(session: Session, targets: Sequence[str]) -> RollbackPlan:
     if len(runs) > 1 or (runs and named):
         raise UsageError("a rollback takes hosts, or one run", hint="see provisioner history for runs")
     facts, errors = observe([hosts[h] for h in sorted(named or set(hosts))], session.files, session.runner)
+    if named:
+        refuse_foreign(errors)
     kept = {host: {one.run: one.kept for one in of.generations} for host, of in facts.items()}
     newest = {host: next(iter(of), "") for host, of in kept.items()}
     run = runs[0] if runs else _last_run(session, newest.values())

@@ -36,8 +36,14 @@ _ACTION = _plugin()
 BOOTSTRAP: Final = str(_ACTION.BOOTSTRAP)
 MARK: Final = str(_ACTION.MARK)
 PROOF: Final = str(_ACTION.PROOF)
+OWNER: Final = str(_ACTION.OWNER)
 INSTALLED: Final = str(_ACTION.INSTALLED)
 LONGEST_ANSWER: Final = int(_ACTION.LONGEST_ANSWER)
+
+
+def is_open(owner: str, claims: list[list[str]]) -> bool:
+    """Whether the carrier sends a bundle to a host that says this of its owner."""
+    return bool(_ACTION.is_open(owner, claims))
 
 
 class DirectRunner:

@@ -53,9 +53,9 @@ def _device(deployment: Deployment) -> str:
     ("words", "code"),
     [
         (("plan",), 5),
-        (("apply", "--yes"), 5),
+        (("apply", "--yes"), 6),
         (("drift",), 5),
-        (("keys", "init"), 5),
+        (("keys", "init"), 6),
         (("verify",), 1),
     ],
     ids=lambda value: str(value[0]) if isinstance(value, tuple) else "",

@@ -29,11 +29,13 @@ from provisioner.base.child_process import (
 )
 from provisioner.base.errors import HostError
 from provisioner.base.printable import printable
+from provisioner.desired.owner import owner_in
 from provisioner.desired.spec import HostSpec
 from provisioner.hosts.ansible.bundle import write_bundle
 from provisioner.hosts.ansible.private import make_private_folder
 from provisioner.hosts.ansible.proof import SEAL, Proofs, place_of
 from provisioner.hosts.document import LONGEST_ANSWER, UnreadableError, read_json
+from provisioner.hosts.owner import judged
 from provisioner.hosts.runner import UNPROVED, CallOutcome, HostAnswer, HostCall
 from provisioner.hosts.unreachable import unreachable_by
 from provisioner.render.templates import Templates, data_folder
@@ -102,11 +104,13 @@ class Play:
         return self._number
 
     def _fill_box(self, box: Path, call: HostCall) -> None:
-        """Lay a call's bundle into its host's box, with its seal and the challenge that comes first."""
+        """Lay a call's bundle into its host's box, its seal, and what is asked first: for a proof, or whose it is."""
         bundle = box / f"{self._number}.tar"
         write_bundle(bundle, call, self._templates)
         if (challenge := self._proofs.challenge(call)) is not None:
             (box / f"{self._number}.challenge").write_text(json.dumps(challenge))
+        if (claims := self._proofs.claims(call)) is not None:
+            (box / f"{self._number}.claims").write_text(json.dumps(claims))
         if (seal := self._proofs.seal(call, bundle.read_bytes())) is not None:
             (box / f"{self._number}.seal").write_text(f"{SEAL}{seal}\n")
 
@@ -125,7 +129,7 @@ class Play:
             self._free[call.spec.id] = place_of(call.spec)
         taken = answer_in(call.spec.id, raw)
         self._proofs.answered(call, taken.outcome)
-        return taken
+        return judged(call.spec, taken)
 
     def give_up(self, number: int) -> None:
         """Wait no longer for an answer; the worker that still waits for it takes no further call."""
@@ -240,8 +244,10 @@ def answer_of(host: str, document: object) -> HostAnswer:
     match document:
         case {"ok": True, "answer": dict() as answer}:
             return HostAnswer(host, CallOutcome.ANSWERED, answer)
-        case {"error": str() as error, "kind": "unproved"}:
-            return HostAnswer(host, CallOutcome.UNPROVED, error=_one_line(f"{UNPROVED}; it said: {error}"))
+        case {"error": str() as error, "kind": "unproved", **rest}:
+            said, whose = _one_line(f"{UNPROVED}; it said: {error}"), rest.get("owner")
+            owner = owner_in(whose) if isinstance(whose, str) else None
+            return HostAnswer(host, CallOutcome.UNPROVED, error=said, owner=owner)
         case {"error": str() as error, "kind": "unreachable"}:
             why = unreachable_by(error)
             return HostAnswer(host, CallOutcome.UNREACHABLE, error=why.cause, hint=why.hint)

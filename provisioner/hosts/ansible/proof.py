@@ -11,10 +11,14 @@ from dataclasses import dataclass, field
 
 from provisioner.base.secret import proof_of, seal_of
 from provisioner.desired.spec import HostSpec
+from provisioner.hosts.owner import claims_of
 from provisioner.hosts.runner import CallOutcome, HostCall
 
 SEAL = "PROVISIONER-CALL "
 """What begins the line before a sealed bundle; the host knows it by the same words."""
+
+_LATER = frozenset({"look", "confirm", "abort", "status"})
+"""What is asked of a host after a word that has changed it: by then it holds this inventory's key."""
 
 Place = tuple[str, int, str, str]
 """Address, port, user and host key."""
@@ -44,6 +48,12 @@ class Proofs:
         if call.unproved or place_of(call.spec) in self._accepted:
             return None
         return seal_of(call.spec.identity, bundle)
+
+    def claims(self, call: HostCall) -> list[list[str]] | None:
+        """Whose the host may be that need not prove itself; None where it is not asked whose it is."""
+        if not call.unproved or call.request["operation"] in _LATER:
+            return None
+        return claims_of(call.spec)
 
     def answered(self, call: HostCall, outcome: CallOutcome) -> None:
         """Keep that a host answered: one that got no bundle without its proof has proved itself."""

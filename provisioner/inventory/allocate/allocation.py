@@ -51,7 +51,10 @@ def allocate(inventory: Inventory, held: Collection[str] = ()) -> Allocations:
         raise InventoryError("addresses are used up", problems=tuple(work.problems), hint="see the problems listed")
     stones = tuple(sorted(work.tombstones, key=tombstone_order))
     marks = protected_marks(inventory, lock.protected)
-    return Allocations(relays=relays, centres=centres, sites=sites, tombstones=stones, protected=marks)
+    adopted = {host: owner for host, owner in (lock.adopted or {}).items() if host in relays or host in centres}
+    return Allocations(
+        relays=relays, centres=centres, sites=sites, tombstones=stones, protected=marks, adopted=adopted or None
+    )
 
 
 def protected_marks(inventory: Inventory, recorded: Collection[str]) -> tuple[str, ...]:

@@ -15,10 +15,17 @@ _HEADER = """\
 """
 
 
+_ADOPTED = "# `adopted` is written by `provisioner hosts adopt`, too: hosts that are to be taken over, and from whom.\n"
+
+
 def render_lock(allocations: Allocations) -> str:
     """The lock's text; entries are in the order of their names."""
     document = allocations.model_dump(mode="json", exclude_none=True)
-    return _HEADER + render_mapping({key: _sorted(value) for key, value in document.items()})
+    return (
+        _HEADER
+        + (_ADOPTED if "adopted" in document else "")
+        + render_mapping({key: _sorted(value) for key, value in document.items()})
+    )
 
 
 def _sorted(value: object) -> object:

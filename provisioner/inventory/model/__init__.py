@@ -7,6 +7,7 @@ prove about itself is checked here; what needs two objects is in `rules`.
 from __future__ import annotations
 
 from provisioner.inventory.model.allocations import (
+    Adopted,
     Allocations,
     CentreAllocation,
     RelayAllocation,
@@ -80,6 +81,7 @@ from provisioner.inventory.model.whole import Frame, InProvince, Inventory
 __all__ = [
     "DISTRICTS_ENDED",
     "Access",
+    "Adopted",
     "AgreedAvailability",
     "Allocations",
     "BlockOwner",

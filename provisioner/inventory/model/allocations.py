@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import StringConstraints
 
@@ -52,8 +52,19 @@ class Tombstone(Model):
     port: Port | None = None
 
 
+class Adopted(Model):
+    """The owner from whom a host is to be taken over, as its mark named it; one without a mark has no word of this.
+
+    `at` is the moment of the mark: one that the owner has written since is not the one that somebody looked at.
+    """
+
+    inventory: Slug | Literal[""] = ""
+    key: Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{32})?$")] = ""
+    at: Annotated[str, StringConstraints(pattern=r"^([0-9-]{10}T[0-9:]{8}Z)?$")] = ""
+
+
 class Allocations(Model):
-    """`allocations.lock.yml`: written by `allocate` and `keys init` alone, reviewed in Git."""
+    """`allocations.lock.yml`: written by `allocate`, `keys init` and `hosts adopt` alone, reviewed in Git."""
 
     version: Version = 1
     relays: dict[Slug, RelayAllocation] = {}
@@ -62,3 +73,5 @@ class Allocations(Model):
     tombstones: tuple[Tombstone, ...] = ()
     protected: tuple[str, ...] = ()
     """What is protected, e.g. `facility/kcl-bg-001`: known here even when its own block is deleted."""
+    adopted: dict[Slug, Adopted] | None = None
+    """Hosts that are to be taken over from another owner, by id; spent once they are ours. Most locks have none."""

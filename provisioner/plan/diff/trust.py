@@ -9,9 +9,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from ipaddress import ip_network
 
+from provisioner.base.counted import counted
+from provisioner.desired.owner import UNMARKED, Owner
 from provisioner.desired.spec import HostSpec
 from provisioner.desired.trust import AppliedPolicy, Trust
-from provisioner.plan.changes import FIRST, HOST, Action, Change, Impact, Resource
+from provisioner.plan.changes import FIRST, HOST, OWNER, Action, Change, Impact, Resource
 from provisioner.plan.diff.comparison import Comparison
 
 
@@ -20,14 +22,48 @@ def trust_changes(at: Comparison) -> Iterator[Change]:
     desired, live = at.spec.trust, at.facts.trust
     if desired is None:
         return
-    if not at.facts.proved:
+    before = _owner_before(at)
+    if before is not None:
+        yield _change(at, OWNER, Action.UPDATE, f"{_owner_words(before)} → this inventory{_what_ends(at)}")
+    if not at.facts.proved and before is None:
         yield _change(at, HOST, Action.CREATE, f"nothing proves that it was managed before: {_place(desired)}")
+        return
+    if not at.facts.proved:
         return
     if live is None:
         yield _change(at, FIRST, Action.CREATE, _place(desired))
         return
     for name, action, reason in (*_differences(live, desired), *_keys(live.keys, desired.keys)):
         yield _change(at, name, action, reason)
+
+
+def _owner_before(at: Comparison) -> Owner | None:
+    """From whom the host is taken over by its next apply; None where it is ours, or nobody's.
+
+    What has no mark is ours where it proved itself, as earlier versions left none, unless somebody adopted it.
+    """
+    mark, own = at.facts.owner, at.spec.owner
+    if own is None or (mark is not None and mark.is_same(own) and not mark.released):
+        return None
+    adopted = UNMARKED if at.spec.adopted is not None and at.facts.installed else None
+    return mark if mark is not None and mark.inventory else adopted
+
+
+def _owner_words(owner: Owner) -> str:
+    return f"released by {owner.words}" if owner.released else owner.words
+
+
+def _what_ends(at: Comparison) -> str:
+    """What the owner before had running there, and nobody will have after it."""
+    live_peers = set(at.facts.tunnel.peers) if at.facts.tunnel else set()
+    paths = set(at.live_paths) - {path.name for path in at.spec.paths}
+    peers = live_peers - {peer.public_key for peer in at.spec.tunnel.peers}
+    if not (paths or peers):
+        return ""
+    viewers = sum(number for path, number in at.facts.viewers.items() if path in paths)
+    return (
+        f"; it ends {counted(len(paths), 'path')} with {counted(viewers, 'viewer')} and {counted(len(peers), 'peer')}"
+    )
 
 
 def _change(at: Comparison, name: str, action: Action, reason: str) -> Change:

@@ -147,6 +147,8 @@ def key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
     key = secrets.token_hex(32).encode()
     (tmp_path / "identity").write_bytes(key + b"\n")
     monkeypatch.setattr(bundle, "IDENTITY", str(tmp_path / "identity"))
+    monkeypatch.setattr(bundle, "OWNER_FILE", str(tmp_path / "owner.json"))
+    monkeypatch.setattr(bundle, "MANIFEST", str(tmp_path / "manifest.json"))
     monkeypatch.setattr(bundle, "_RUN", str(tmp_path))
     return key
 
@@ -163,8 +165,9 @@ def test_a_host_proves_itself_by_its_key(
 ) -> None:
     monkeypatch.setattr(sys, "stdin", _Input(b"challenge\n"))
     assert bundle.prove() == 0
-    proof = capsys.readouterr().out.strip().removeprefix(bundle.PROOF)
-    assert proof == hmac.digest(key, b"prove\0challenge", "sha256").hex()
+    owner, proof = capsys.readouterr().out.split("\n\n")
+    assert owner.strip() == f"{bundle.OWNER}unmarked"
+    assert proof.strip().removeprefix(bundle.PROOF) == hmac.digest(key, b"prove\0challenge", "sha256").hex()
 
 
 @LOCAL_USER

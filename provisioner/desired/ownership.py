@@ -1,0 +1,23 @@
+"""Whose a host is to be by an inventory: its own, or first somebody's from whom it is taken over. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from provisioner.base.secret import owner_fingerprint
+from provisioner.desired.owner import Owner
+from provisioner.desired.required import host_key
+from provisioner.desired.spec import HostSpec
+from provisioner.inventory.model import Inventory, Secrets
+
+
+def with_owner(spec: HostSpec, inventory: Inventory, secrets: Secrets) -> HostSpec:
+    """A host with the mark that this inventory leaves on it, and with whom it is taken over from.
+
+    Raises:
+        SecretsError: the vault has no key of the host.
+    """
+    own = Owner(inventory.settings.id, owner_fingerprint(host_key(secrets, spec.id)), host=spec.id)
+    recorded = (inventory.allocations.adopted or {}).get(spec.id)
+    adopted = Owner(recorded.inventory, recorded.key, recorded.at) if recorded else None
+    return replace(spec, owner=own, adopted=adopted)

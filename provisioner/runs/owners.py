@@ -1,0 +1,156 @@
+"""Hosts that change their owner: what is recorded before one is taken over, and the mark of one that is let go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from provisioner.base.errors import HostError, PolicyError, UsageError
+from provisioner.base.nearest import did_you_mean
+from provisioner.desired.key_hosts import key_hosts
+from provisioner.desired.owner import UNMARKED, Owner
+from provisioner.desired.spec import HostSpec
+from provisioner.hosts.facts import HostFacts
+from provisioner.hosts.observe import observe
+from provisioner.hosts.owner import owner_to_mark
+from provisioner.hosts.runner import CallOutcome, ForeignHostError, HostCall, UnprovedHostError, unanswered
+from provisioner.inventory.files.lock import write_lock
+from provisioner.inventory.loader.held import valid_secrets
+from provisioner.inventory.model import Adopted, Allocations
+from provisioner.inventory.rules import GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
+from provisioner.inventory.rules.logins import HOST_KEY_MISPLACED, SECRETS_MISSING
+from provisioner.pipeline import Session, refuse_foreign
+
+if TYPE_CHECKING:  # the host's own package: its types are for the type checker, the module is not installed here
+    from provisioner_host.wire import ReleaseRequest
+
+RELEASE_TIMEOUT_S = 60.0
+
+
+@dataclass(frozen=True)
+class Adoption:
+    """A host as `hosts adopt` sees it.
+
+    Attributes:
+        owner: from whom it would be taken over; None where there is nobody to take it from.
+        lock: the inventory's lock once that is recorded, or once what was recorded is spent.
+        recorded: the lock as it is.
+    """
+
+    host: str
+    owner: Owner | None
+    lock: Allocations
+    recorded: Allocations
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether the lock says it already."""
+        return self.lock == self.recorded
+
+
+def see_owner(session: Session, host: str) -> Adoption:
+    """Look whose a host is; it is sent a challenge, and what reads it if it is ours.
+
+    Raises:
+        UsageError: the inventory has no such host.
+        InventoryError, SecretsError: the inventory is invalid, or there is no key yet by which hosts know it.
+        HostError: the host could not be read.
+    """
+    spec, lock = _host(session, host)
+    facts, errors = observe([spec], {host: ()}, session.runner)
+    owner = _other_owner(spec, facts[host]) if host in facts else _owner_by(spec, errors[host])
+    others = {name: entry for name, entry in (lock.adopted or {}).items() if name != host}
+    if owner is None:
+        return Adoption(host, None, lock.model_copy(update={"adopted": others or None}), lock)
+    entry = Adopted(inventory=owner.inventory, key=owner.key, at=owner.at)
+    adopted = dict(sorted({**others, host: entry}.items()))
+    return Adoption(host, owner, lock.model_copy(update={"adopted": adopted}), lock)
+
+
+def _other_owner(spec: HostSpec, facts: HostFacts) -> Owner | None:
+    """Of a host that proved itself: from whom it is to be taken over still, as no apply has done it yet."""
+    mark = facts.owner or (UNMARKED if facts.installed else None)
+    return None if spec.adopted is None or mark is None or _is_free(spec, mark) else mark
+
+
+def _owner_by(spec: HostSpec, error: HostError) -> Owner | None:
+    """From whom a host that did not prove itself may be taken over, by its error.
+
+    Raises:
+        HostError: it could not be asked.
+    """
+    if isinstance(error, ForeignHostError):
+        return error.owner
+    if not isinstance(error, UnprovedHostError):
+        raise error
+    return None if error.owner is None or _is_free(spec, error.owner) else error.owner
+
+
+def _is_free(spec: HostSpec, mark: Owner) -> bool:
+    """Whether there is nobody to take the host over from: it is this inventory's, or was let go."""
+    return mark.released or (spec.owner is not None and mark.is_same(spec.owner))
+
+
+def record_adoption(session: Session, adoption: Adoption) -> Path:
+    """Write the lock.
+
+    Raises:
+        InventoryError: it cannot be written; the old one is untouched.
+    """
+    return write_lock(session.root, adoption.lock)
+
+
+def see_releasable(session: Session, host: str) -> HostFacts:
+    """Look at a host that is to be let go: it has to prove that it is this inventory's.
+
+    Raises:
+        UsageError: the inventory has no such host.
+        InventoryError, SecretsError: as `see_owner`.
+        HostError: the host could not be read, or did not prove itself.
+        PolicyError: it belongs to another inventory, by its mark or its proof.
+    """
+    spec, _ = _host(session, host)
+    facts, errors = observe([spec], {host: ()}, session.runner)
+    refuse_foreign(errors)
+    if host in errors:
+        raise errors[host]
+    mark = facts[host].owner
+    if mark is not None and not _is_free(spec, mark):
+        hint = "it is being taken over: apply that first, or leave it to its owner"
+        raise PolicyError(f"{host} belongs to {mark.words}: only its owner can let it go", hint=hint, object=host)
+    return facts[host]
+
+
+def release_host(session: Session, host: str, who: str) -> None:
+    """Replace a host's mark by one that says that it was let go.
+
+    Raises:
+        UsageError, InventoryError, SecretsError, PolicyError: as `see_releasable`.
+        HostError: the host could not be reached, did not prove itself, or a change waits there.
+    """
+    spec, _ = _host(session, host)
+    owner = owner_to_mark(spec)
+    if owner is None:
+        raise HostError(f"{host} has no owner to be named", object=host)
+    request: ReleaseRequest = {"operation": "release", "owner": owner, "who": who}
+    answer = session.runner.call([HostCall(spec, request)], timeout_s=RELEASE_TIMEOUT_S)[host]
+    if answer.outcome is not CallOutcome.ANSWERED:
+        error = unanswered(spec, answer)
+        refuse_foreign({host: error})
+        raise error
+
+
+def _host(session: Session, host: str) -> tuple[HostSpec, Allocations]:
+    """A host with no more than is needed to call it, keys or none, and the lock."""
+    unread = session.part({HOST_KEYS_MISSING, GATEWAY_KEY_MISSING})
+    lacking = {SECRETS_MISSING, HOST_KEY_MISPLACED}
+    part, secrets = valid_secrets(session.root, session.passwords, unread, tolerate=lacking)
+    hosts = {spec.id: spec for spec in key_hosts(part.inventory, secrets)}
+    if host not in hosts:
+        raise UsageError(
+            f"{host} is no host of this inventory",
+            hint=did_you_mean(host, sorted(hosts), f"hosts are: {', '.join(hosts)}"),
+            object=host,
+        )
+    return hosts[host], part.inventory.allocations
