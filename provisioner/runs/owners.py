@@ -16,7 +16,7 @@ from provisioner.hosts.observe import observe
 from provisioner.hosts.owner import owner_to_mark
 from provisioner.hosts.runner import CallOutcome, ForeignHostError, HostCall, UnprovedHostError, unanswered
 from provisioner.inventory.files.lock import write_lock
-from provisioner.inventory.loader.held import valid_secrets
+from provisioner.inventory.loader.held_secrets import valid_secrets
 from provisioner.inventory.model import Adopted, Allocations
 from provisioner.inventory.rules import GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
 from provisioner.inventory.rules.logins import HOST_KEY_MISPLACED, SECRETS_MISSING
