@@ -244,6 +244,8 @@ def test_an_empty_file_is_a_configuration_without_api_and_paths(
         relay.write("")
         wait_for(lambda: not _listens(relay.api_port))
         assert relay.exit_code is None
+        # The listener has other settings now: it is closed and opened anew.
+        wait_for(lambda: _listens(relay.rtsp_port))
         # Anybody may read now, and there is nothing to read.
         assert describe(relay.rtsp_port, "hn/a", None).status == 400
 
