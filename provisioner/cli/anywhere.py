@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from provisioner.base.language import VARIABLE, Language, language_of
-from provisioner.cli.configuration import OUTPUT, output_of, read_configuration
+from provisioner.cli.configuration import OUTPUT, Configuration, output_of
 from provisioner.cli.context import Invocation
 from provisioner.cli.word import ListedWord, Place
 
@@ -98,14 +98,20 @@ def _invocation(ctx: click.Context) -> Invocation:
     output = _given(ctx, _OUTPUT)
     if output == "markdown" and ctx.command.name not in _WITH_MARKDOWN:
         raise click.UsageError(f"{ctx.command.name} has no Markdown: only {' and '.join(_WITH_MARKDOWN)} have", ctx)
-    caller = ctx.find_root().obj
-    configuration = read_configuration(caller)
-    env = configuration.environment(caller)
+    configuration: Configuration = ctx.find_root().obj
+    if configuration.wrong:
+        raise configuration.wrong
+    env = configuration.environment
     option = _given(ctx, _LANGUAGE)
     language = language_of(str(option) if option else None, env)
     as_json = (output or output_of(env)) == "json"
     invocation = Invocation(
-        inventory_of(ctx), as_json, env, markdown=output == "markdown", language=language, caller=caller
+        inventory_of(ctx),
+        as_json,
+        env,
+        markdown=output == "markdown",
+        language=language,
+        configuration=configuration,
     )
-    invocation.refuse_proposed_configuration(configuration.file)
+    invocation.refuse_proposed_configuration()
     return invocation

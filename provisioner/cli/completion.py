@@ -24,6 +24,7 @@ from click.shell_completion import (
 )
 
 from provisioner.cli.anywhere import inventory_of
+from provisioner.cli.configuration import Configuration
 
 INSTRUCTION: Final = "_PROVISIONER_COMPLETE"
 """The variable by which a shell asks: `bash_source`, `bash_complete` and so on."""
@@ -91,7 +92,7 @@ def _joined(words: Iterable[str]) -> list[str]:
 _SHELLS: Final[Mapping[str, type[ShellComplete]]] = {"bash": _Bash, "fish": FishComplete, "zsh": ZshComplete}
 
 
-def complete(cli: click.Command, instruction: str, env: Mapping[str, str]) -> int:
+def complete(cli: click.Command, instruction: str, configuration: Configuration) -> int:
     """Answer a shell.
 
     Returns:
@@ -104,7 +105,7 @@ def complete(cli: click.Command, instruction: str, env: Mapping[str, str]) -> in
             known = ", ".join(f"{one}_source" for one in _SHELLS)
             click.echo(f"error: {INSTRUCTION} names no shell that there is\nhint: it is one of {known}", err=True)
         return _WRONG_USAGE
-    asked = shell(cli, {"obj": env}, _PROGRAM, INSTRUCTION)
+    asked = shell(cli, {"obj": configuration}, _PROGRAM, INSTRUCTION)
     if what == "source":
         click.echo(asked.source())
         return 0
@@ -139,8 +140,8 @@ def hosts_like(ctx: click.Context, param: click.Parameter, incomplete: str) -> l
 def _names(ctx: click.Context, kind: str, begun: str) -> list[str]:
     from provisioner.inventory.operations.names import names_of  # noqa: PLC0415 (help does not need the inventory)
 
-    env: Mapping[str, str] = ctx.find_root().obj or {}
-    named = inventory_of(ctx) or env.get("PROVISIONER_INVENTORY")
+    configuration: Configuration = ctx.find_root().obj or Configuration()
+    named = inventory_of(ctx) or configuration.environment.get("PROVISIONER_INVENTORY")
     if not named or kind not in _KINDS:
         return []
     known: tuple[str, ...] = getattr(names_of(Path(named)), kind)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
 from provisioner.base.language import Translator
-from provisioner.cli.configuration import SETTINGS, VARIABLE, Configuration, Setting, file_of, read_configuration
+from provisioner.cli.configuration import SETTINGS, VARIABLE, Configuration, file_of
 from provisioner.cli.context import Invocation
 from provisioner.cli.output import print_document
 from provisioner.cli.terminal import stdout_of
@@ -26,9 +26,8 @@ def config(invocation: Invocation) -> int:
 
     Example: provisioner config
     """
-    chosen = read_configuration(invocation.caller)
-    rows = list(_rows(chosen, invocation.caller, invocation.env))
-    file = file_of(invocation.caller)
+    chosen, file = invocation.configuration, file_of(invocation.configuration.caller)
+    rows = list(_rows(chosen))
     if invocation.json:
         document = {"schema": "provisioner/config", "version": 1, "file": str(file) if file else None}
         settings = [dict(zip(("setting", "value", "from"), row, strict=True)) for row in rows]
@@ -48,13 +47,8 @@ def _head(say: Translator, file: Path | None, *, exists: bool) -> str:
     return say("file: {file}", file=file) if exists else say("file: {file}, which is not there", file=file)
 
 
-def _rows(chosen: Configuration, caller: Mapping[str, str], env: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
+def _rows(chosen: Configuration) -> Iterator[tuple[str, str, str]]:
     """Each setting, its value, and where that comes from."""
     for name, setting in SETTINGS.items():
-        value = env.get(setting.variable, "")
-        source = _source(setting, chosen, caller) if value else ""
-        yield name, _HIDDEN if "://" in value else value, source
-
-
-def _source(setting: Setting, chosen: Configuration, caller: Mapping[str, str]) -> str:
-    return setting.variable if caller.get(setting.variable) else str(chosen.file)
+        value = chosen.environment.get(setting.variable, "")
+        yield name, _HIDDEN if "://" in value else value, chosen.source(setting.variable)

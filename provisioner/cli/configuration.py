@@ -12,7 +12,7 @@ import stat
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Final
 
@@ -28,6 +28,7 @@ OUTPUT: Final = "PROVISIONER_OUTPUT"
 OUTPUTS: Final = ("text", "json")
 _LARGEST = 2**16
 _SHOWN = 80
+_PATH_SHOWN = 400
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _VAULT: Final = ("ANSIBLE_VAULT_PASSWORD_FILE", "ANSIBLE_VAULT_IDENTITY_LIST")
 
@@ -108,28 +109,39 @@ SETTINGS: Final[Mapping[str, Setting]] = {
 
 @dataclass(frozen=True)
 class Configuration:
-    """What a file says.
+    """The environment, and what the user's file says of variables that are not set in it.
 
     Attributes:
+        caller: the environment alone.
         file: the file; None where there is none.
         values: by variable; a database's URL may hold a password.
+        wrong: why nothing is taken of the file: whoever runs a command has to know, whoever asks for help has not.
     """
 
+    caller: Mapping[str, str] = field(default_factory=dict, repr=False)
     file: Path | None = None
     values: Mapping[str, str] = field(default_factory=dict, repr=False)
+    wrong: UsageError | None = None
 
-    def environment(self, env: Mapping[str, str]) -> dict[str, str]:
-        """The environment, with what the file says of variables that are not set in it.
+    @cached_property
+    def environment(self) -> Mapping[str, str]:
+        """Both together.
 
         The two that open the vault are one thing: where one is set, the file says nothing of the other.
         """
-        has_vault = any(env.get(name) for name in _VAULT)
+        has_vault = any(self.caller.get(name) for name in _VAULT)
         ours = {
             name: value
             for name, value in self.values.items()
-            if not env.get(name) and not (has_vault and name in _VAULT)
+            if not self.caller.get(name) and not (has_vault and name in _VAULT)
         }
-        return {**env, **ours}
+        return {**self.caller, **ours}
+
+    def source(self, variable: str) -> str:
+        """Where the value of a variable comes from; empty where it has none."""
+        if self.caller.get(variable):
+            return variable
+        return str(self.file) if self.environment.get(variable) else ""
 
 
 def file_of(env: Mapping[str, str]) -> Path | None:
@@ -142,20 +154,25 @@ def file_of(env: Mapping[str, str]) -> Path | None:
 
 
 def read_configuration(env: Mapping[str, str]) -> Configuration:
-    """Read the user's file. One that is named has to be there.
-
-    Raises:
-        UsageError: it cannot be read or understood, or others than its owner may write to it, or read a password in it.
-    """
+    """Read the user's file: it has to be there where it is named, and the user's own; what is wrong is kept."""
     file = file_of(env)
-    if file is None or not (file.exists() or env.get(VARIABLE)):
-        return Configuration()
+    if file is None:
+        return Configuration(env)
     try:
         data, status = read_regular(file, most=_LARGEST), file.stat()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        return Configuration(env, wrong=_unreadable(file, error) if env.get(VARIABLE) else None)
     except OSError as error:
-        raise UsageError(f"{file} cannot be read: {error.strerror}", hint=_SEE) from None
-    _refuse_shared(file, status.st_mode, status.st_uid)
-    return Configuration(file, dict(_values(file, _parsed(file, data), status.st_mode)))
+        return Configuration(env, wrong=_unreadable(file, error))
+    try:
+        _refuse_shared(file, status.st_mode, status.st_uid)
+        return Configuration(env, file, dict(_values(file, data, status.st_mode)))
+    except UsageError as error:
+        return Configuration(env, wrong=error)
+
+
+def _unreadable(file: Path, error: OSError) -> UsageError:
+    return UsageError(f"{printable(str(file), _PATH_SHOWN)} cannot be read: {error.strerror}", hint=_SEE)
 
 
 def output_of(env: Mapping[str, str]) -> str:
@@ -181,9 +198,10 @@ def _refuse_shared(file: Path, mode: int, owner: int) -> None:
         raise UsageError(f"{file} may be written by others than you", hint=f"take their right: chmod go-w {file}")
 
 
-def _parsed(file: Path, data: bytes) -> dict[str, object]:
+def _parsed(file: Path, data: bytes) -> tuple[str, dict[str, object]]:
     try:
-        return tomllib.loads(data.decode())
+        text = data.decode()
+        return text, tomllib.loads(text)
     except UnicodeDecodeError:
         raise UsageError(f"{file} is not UTF-8", hint="save it as UTF-8") from None
     except (tomllib.TOMLDecodeError, RecursionError) as error:
@@ -191,9 +209,10 @@ def _parsed(file: Path, data: bytes) -> dict[str, object]:
         raise UsageError(f"{file} is not TOML: {words}", hint='a setting is a line such as language = "vi"') from None
 
 
-def _values(file: Path, document: Mapping[str, object], mode: int) -> Iterator[tuple[str, str]]:
+def _values(file: Path, data: bytes, mode: int) -> Iterator[tuple[str, str]]:
+    text, document = _parsed(file, data)
     for key, value in document.items():
-        place, setting = f"{file}:{_line_of(file, key)}", SETTINGS.get(key)
+        place, setting = f"{file}:{_line_of(text, key)}", SETTINGS.get(key)
         if setting is None:
             hint = did_you_mean(key, SETTINGS, f"the settings are {', '.join(SETTINGS)}")
             raise UsageError(f"{place}: there is no setting {printable(key, _SHOWN)!r}", hint=hint)
@@ -207,8 +226,8 @@ def _values(file: Path, document: Mapping[str, object], mode: int) -> Iterator[t
         yield setting.variable, words
 
 
-def _line_of(file: Path, key: str) -> int:
+def _line_of(text: str, key: str) -> int:
     """The line on which a key stands; the first one where it is written in another form."""
-    lines = file.read_text(encoding="utf-8").splitlines()
+    lines = text.splitlines()
     start = re.compile(rf"\s*[\[\"']*{re.escape(key)}\b")
     return next((number for number, line in enumerate(lines, 1) if start.match(line)), 1)

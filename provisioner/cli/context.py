@@ -11,6 +11,7 @@ from provisioner.base.clock import VIETNAM
 from provisioner.base.errors import StateError, UsageError
 from provisioner.base.language import Language, Translator, translator
 from provisioner.base.proposed_files import is_proposed, refuse_proposed_link
+from provisioner.cli.configuration import Configuration
 from provisioner.history.place import VARIABLE, state_folder
 
 
@@ -24,7 +25,7 @@ class Invocation:
         env: the environment, with what the user's configuration file says of variables that are not set.
         markdown: whether it is one comment in Markdown; only for commands that have one.
         language: of texts for people.
-        caller: the environment alone.
+        configuration: what of the environment is the caller's, and what the file's.
     """
 
     chosen: Path | None
@@ -32,7 +33,7 @@ class Invocation:
     env: Mapping[str, str] = field(repr=False)
     markdown: bool = False
     language: Language = Language.EN
-    caller: Mapping[str, str] = field(default_factory=dict, repr=False)
+    configuration: Configuration = field(default_factory=Configuration, repr=False)
 
     @property
     def say(self) -> Translator:
@@ -78,13 +79,13 @@ class Invocation:
             hint = f"name a folder in {VARIABLE} that Git does not have, and take this one out of Git"
             raise StateError(f"{folder} is a part of the inventory's checkout: its history may be made up", hint=hint)
 
-    def refuse_proposed_configuration(self, file: Path | None) -> None:
+    def refuse_proposed_configuration(self) -> None:
         """Refuse a configuration file that Git has in the inventory's checkout: whoever proposes it chooses all in it.
 
         Raises:
             UsageError: it is such a one.
         """
-        named = self.chosen or self.env.get("PROVISIONER_INVENTORY")
+        named, file = self.chosen or self.env.get("PROVISIONER_INVENTORY"), self.configuration.file
         if file is not None and named and is_proposed(file, self.inventory):
             message = (
                 f"{file} is a part of the inventory's checkout: whoever proposes a change would choose what it says"

@@ -74,16 +74,17 @@ def run(arguments: Sequence[str], env: Mapping[str, str]) -> int:
     """
     with safe_streams():
         if instruction := env.get(INSTRUCTION):
-            return complete(cli, instruction, _settled(env))
+            return complete(cli, instruction, read_configuration(env))
         return _run(arguments, env)
 
 
 def _run(arguments: Sequence[str], env: Mapping[str, str]) -> int:
-    settled = _settled(env)
+    configuration = read_configuration(env)
+    settled = configuration.environment
     as_json, say = _wants_json(arguments, settled), _speaker(arguments, settled)
     color = False if env.get("NO_COLOR") else None
     try:
-        code = cli.main(list(arguments), prog_name="provisioner", standalone_mode=False, obj=env)
+        code = cli.main(list(arguments), prog_name="provisioner", standalone_mode=False, obj=configuration)
     except ProvisionerError as error:
         print_error(error, as_json=as_json, color=color, say=say)
         return error.exit_code
@@ -96,14 +97,6 @@ def _run(arguments: Sequence[str], env: Mapping[str, str]) -> int:
     except Exception as error:  # noqa: BLE001 (the last door: nothing of ours is outside it)
         return _defect(error, env, as_json=as_json)
     return code if isinstance(code, int) else 0
-
-
-def _settled(env: Mapping[str, str]) -> Mapping[str, str]:
-    """The environment with the user's configuration; alone where that is wrong, which the command says."""
-    try:
-        return read_configuration(env).environment(env)
-    except UsageError:
-        return env
 
 
 def _wants_json(arguments: Sequence[str], env: Mapping[str, str]) -> bool:

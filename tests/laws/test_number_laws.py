@@ -217,7 +217,13 @@ def test_an_odd_word_is_wrong_usage(words: list[str], tmp_path: Path, capsys: py
     assert len(err) < 2_500
 
 
-@pytest.mark.parametrize("name", ["PROVISIONER_INVENTORY", "XDG_CACHE_HOME", "XDG_STATE_HOME", "PROVISIONER_STATE"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("PROVISIONER_INVENTORY", "XDG_CACHE_HOME", "XDG_STATE_HOME", "PROVISIONER_STATE"),
+        *("HOME", "XDG_CONFIG_HOME", "PROVISIONER_CONFIG"),
+    ],
+)
 @pytest.mark.parametrize("value", [_TOO_LONG, LONG])
 def test_an_odd_environment_is_no_defect(
     name: str, value: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

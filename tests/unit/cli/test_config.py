@@ -62,7 +62,7 @@ def test_an_option_counts_before_the_environment_and_that_before_the_file(
     st.dictionaries(st.sampled_from([s.variable for s in SETTINGS.values()]), st.text(min_size=1, max_size=3)),
 )
 def test_what_is_set_in_the_environment_stays(env: dict[str, str], values: dict[str, str]) -> None:
-    merged = Configuration(Path("file"), values).environment(env)
+    merged = Configuration(env, Path("file"), values).environment
     assert all(merged[name] == value for name, value in env.items() if value)
     new = {name for name in merged if merged[name] != env.get(name)}
     assert new <= values.keys()
