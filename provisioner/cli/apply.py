@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Unpack
 
@@ -14,6 +13,7 @@ from provisioner.cli.interrupt import stoppable
 from provisioner.cli.limit import hosts_limit_option
 from provisioner.cli.plan_text import ending_lines as plan_ending_lines
 from provisioner.cli.plan_text import plan_lines
+from provisioner.cli.question import ask, refuse_unattended
 from provisioner.cli.results import RolloutChoices, rollout_options, run_options_of, show_applied
 from provisioner.cli.terminal import stderr_of
 from provisioner.cli.word import Place
@@ -93,7 +93,5 @@ def _ask(invocation: Invocation, planned: Planned, *, yes: bool) -> None:
     planned.refuse_foreign()
     if planned.plan.is_empty or planned.plan.refused or yes:
         return
-    if invocation.json or not sys.stdin.isatty():
-        raise UsageError("nobody is here to answer whether to apply this plan", hint="add --yes, or name a saved plan")
-    if not click.confirm("Apply this plan?", err=True):
-        raise click.Abort
+    refuse_unattended(invocation, "whether to apply this plan", hint="add --yes, or name a saved plan")
+    ask("Apply this plan?")

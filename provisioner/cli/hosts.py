@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
 from provisioner.base.counted import counted
-from provisioner.base.errors import UsageError
 from provisioner.base.json_document import Document
 from provisioner.base.printable import printable
 from provisioner.cli.completion import hosts_like
 from provisioner.cli.context import Invocation, today
 from provisioner.cli.lazy import NamedGroup
 from provisioner.cli.output import print_document
+from provisioner.cli.question import ask, refuse_unattended
 from provisioner.desired.owner import Owner
 from provisioner.history.who import who, who_text
 from provisioner.pipeline import Session
@@ -92,10 +90,8 @@ def _say(invocation: Invocation, sentence: str) -> None:
 def _ask(invocation: Invocation, question: str, what: str, *, yes: bool) -> None:
     if yes:
         return
-    if invocation.json or not sys.stdin.isatty():
-        raise UsageError(f"nobody is here to answer {what}", hint="add --yes")
-    if not click.confirm(question, err=True):
-        raise click.Abort
+    refuse_unattended(invocation, what)
+    ask(question)
 
 
 def _adoption_ending(adoption: Adoption) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Unpack
 
 import click
@@ -16,6 +15,7 @@ from provisioner.cli.lazy import NamedGroup
 from provisioner.cli.limit import limit_option
 from provisioner.cli.output import print_document, print_error_line
 from provisioner.cli.quarantine_text import quarantine_lines
+from provisioner.cli.question import ask, refuse_unattended
 from provisioner.cli.results import RolloutChoices, rollout_options, run_options_of, show_applied
 from provisioner.cli.terminal import stdout_of
 from provisioner.desired.limit import Limit, parse_limits
@@ -143,7 +143,5 @@ def _ask(invocation: Invocation, planned: Planned, *, yes: bool) -> None:
         click.echo(f"{one.host}: {printable(text)}", err=True)
     if yes or planned.plan.refused:
         return
-    if invocation.json or not sys.stdin.isatty():
-        raise UsageError("nobody is here to answer whether cameras are asked again", hint="add --yes")
-    if not click.confirm("Ask them again?", err=True):
-        raise click.Abort
+    refuse_unattended(invocation, "whether cameras are asked again")
+    ask("Ask them again?")

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 
 import click
 
 from provisioner.base.clock import local_iso, local_time
 from provisioner.base.counted import counted
-from provisioner.base.errors import UsageError
 from provisioner.base.json_document import Document
 from provisioner.cli.context import Invocation, now
 from provisioner.cli.output import print_document
+from provisioner.cli.question import ask, refuse_unattended
 from provisioner.history.retention import HeldClass
 from provisioner.inventory.model import Retention
 from provisioner.pipeline import Session
@@ -51,10 +50,8 @@ def retention(invocation: Invocation, /, *, prune: bool, yes: bool) -> int:
 def _ask(invocation: Invocation, leaving: int, *, yes: bool) -> None:
     if yes:
         return
-    if invocation.json or not sys.stdin.isatty():
-        raise UsageError("nobody is here to answer whether it may leave", hint="add --yes")
-    if not click.confirm(f"Let {counted(leaving, 'record')} leave for ever?", err=True):
-        raise click.Abort
+    refuse_unattended(invocation, "whether it may leave")
+    ask(f"Let {counted(leaving, 'record')} leave for ever?")
 
 
 def _show(invocation: Invocation, policy: Retention, held: Sequence[HeldClass], *, done: bool) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Unpack
 
 import click
 
 from provisioner.apply import HostOutcome, HostResult, NotStartedBecause, exit_code, host_document
-from provisioner.base.errors import RollbackError, UsageError
+from provisioner.base.errors import RollbackError
 from provisioner.base.json_document import Document
 from provisioner.base.language import marked
 from provisioner.base.printable import printable
@@ -17,6 +16,7 @@ from provisioner.cli.context import Invocation, today
 from provisioner.cli.held_text import code_with_held, held_documents, held_lines
 from provisioner.cli.interrupt import stoppable
 from provisioner.cli.output import print_document
+from provisioner.cli.question import ask, refuse_unattended
 from provisioner.cli.results import (
     RolloutChoices,
     code_of,
@@ -83,10 +83,8 @@ def _ask(invocation: Invocation, planned: RollbackPlan, *, yes: bool) -> None:
             click.echo(f"{host}: {printable(error.message)}", err=True)
     if yes or not planned.hosts:
         return
-    if invocation.json or not sys.stdin.isatty():
-        raise UsageError("nobody is here to answer whether to go back", hint="add --yes")
-    if not click.confirm("Go back?", err=True):
-        raise click.Abort
+    refuse_unattended(invocation, "whether to go back")
+    ask("Go back?")
 
 
 def _show(invocation: Invocation, planned: RollbackPlan, applied: Applied) -> None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
 from provisioner.base.counted import counted
-from provisioner.base.errors import UsageError
 from provisioner.base.password_place import refuse_proposed_password
 from provisioner.cli.contacts.access import (
     contacts_document,
@@ -25,6 +23,7 @@ from provisioner.cli.contacts.access import (
 from provisioner.cli.contacts.find import nobody, terms_of_person
 from provisioner.cli.context import Invocation
 from provisioner.cli.output import print_document
+from provisioner.cli.question import ask, refuse_unattended
 from provisioner.cli.word import Place
 from provisioner.contacts import erasure
 from provisioner.contacts.erasure import Erasure, Person
@@ -91,14 +90,10 @@ def erase(
 def _ask(invocation: Invocation, planned: Erasure, *, yes: bool) -> None:
     if yes:
         return
-    if invocation.json or not sys.stdin.isatty():
-        hint = "look at the records with find, then add --yes"
-        raise UsageError("nobody is here to answer whether to erase", hint=hint)
+    refuse_unattended(invocation, "whether to erase", hint="look at the records with find, then add --yes")
     print_records(planned.contacts, show=False)
     names = ", ".join(vault_id(renewal.province) for renewal in planned.renewals)
-    question = f"Erase {counted(len(planned.contacts), 'record')} and renew the password of {names}?"
-    if not click.confirm(question, err=True):
-        raise click.Abort
+    ask(f"Erase {counted(len(planned.contacts), 'record')} and renew the password of {names}?")
 
 
 def _show(invocation: Invocation, planned: Erasure, finished: tuple[str, ...]) -> None:
