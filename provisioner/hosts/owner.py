@@ -22,9 +22,14 @@ def is_open(spec: HostSpec, owner: Owner | None) -> bool:
         spec: the host.
         owner: whose it is by its mark; None where nothing of anybody's is on it.
     """
-    if owner is None or owner.released or (spec.owner is not None and owner.is_same(spec.owner)):
+    if owner is None or is_free(spec, owner):
         return True
     return spec.adopted is not None and owner.claim == spec.adopted.claim
+
+
+def is_free(spec: HostSpec, owner: Owner) -> bool:
+    """Whether there is nobody to take a host over from: by its mark it is this inventory's, or was let go."""
+    return owner.released or (spec.owner is not None and owner.is_same(spec.owner))
 
 
 def claims_of(spec: HostSpec) -> list[list[str]]:

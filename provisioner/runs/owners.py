@@ -13,7 +13,7 @@ from provisioner.desired.owner import UNMARKED, Owner
 from provisioner.desired.spec import HostSpec
 from provisioner.hosts.facts import HostFacts
 from provisioner.hosts.observe import observe
-from provisioner.hosts.owner import owner_to_mark
+from provisioner.hosts.owner import is_free, owner_to_mark
 from provisioner.hosts.runner import CallOutcome, ForeignHostError, HostCall, UnprovedHostError, unanswered
 from provisioner.inventory.files.lock import write_lock
 from provisioner.inventory.loader.held_secrets import valid_secrets
@@ -71,7 +71,7 @@ def see_owner(session: Session, host: str) -> Adoption:
 def _other_owner(spec: HostSpec, facts: HostFacts) -> Owner | None:
     """Of a host that proved itself: from whom it is to be taken over still, as no apply has done it yet."""
     mark = facts.owner or (UNMARKED if facts.installed else None)
-    return None if spec.adopted is None or mark is None or _is_free(spec, mark) else mark
+    return None if spec.adopted is None or mark is None or is_free(spec, mark) else mark
 
 
 def _owner_by(spec: HostSpec, error: HostError) -> Owner | None:
@@ -84,12 +84,7 @@ def _owner_by(spec: HostSpec, error: HostError) -> Owner | None:
         return error.owner
     if not isinstance(error, UnprovedHostError):
         raise error
-    return None if error.owner is None or _is_free(spec, error.owner) else error.owner
-
-
-def _is_free(spec: HostSpec, mark: Owner) -> bool:
-    """Whether there is nobody to take the host over from: it is this inventory's, or was let go."""
-    return mark.released or (spec.owner is not None and mark.is_same(spec.owner))
+    return None if error.owner is None or is_free(spec, error.owner) else error.owner
 
 
 def record_adoption(session: Session, adoption: Adoption) -> Path:
@@ -116,7 +111,7 @@ def see_releasable(session: Session, host: str) -> HostFacts:
     if host in errors:
         raise errors[host]
     mark = facts[host].owner
-    if mark is not None and not _is_free(spec, mark):
+    if mark is not None and not is_free(spec, mark):
         hint = "it is being taken over: apply that first, or leave it to its owner"
         raise PolicyError(f"{host} belongs to {mark.words}: only its owner can let it go", hint=hint, object=host)
     return facts[host]
