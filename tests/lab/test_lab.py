@@ -51,18 +51,16 @@ def ssh(lab: Lab, host: str, *command: str, user: str = SSH_USER, options: tuple
 
 
 def view(lab: Lab, place: Place, kind: StreamKind = StreamKind.SUB) -> Look:
-    return look(lab, place.gateway, lab.camera(place.id).url(place.camera.stream(kind)))
+    """Look at a stream; a camera that is busy on a slow machine says so (503), and is asked again."""
+    deadline = time.monotonic() + stretched(15)
+    while "5XX" in (seen := look(lab, place.gateway, lab.camera(place.id).url(place.camera.stream(kind)))).error:
+        if time.monotonic() > deadline:
+            break
+    return seen
 
 
 def knock_at(lab: Lab, place: Place) -> str:
     return knock(lab, place.gateway, str(place.device.address.ip), place.device.port)
-
-
-def wait_until_shown(lab: Lab, place: Place, seconds: float = 15) -> Look:
-    deadline = time.monotonic() + stretched(seconds)
-    while not (seen := view(lab, place)).plays and time.monotonic() < deadline:
-        time.sleep(0.3)
-    return seen
 
 
 @pytest.fixture(params=_VICTIMS)
@@ -77,10 +75,10 @@ def victim(lab: Lab, request: pytest.FixtureRequest) -> Iterator[CameraControl]:
 
 def test_every_camera_plays_both_streams_as_declared(lab: Lab) -> None:
     wanted = [(place, stream) for place in PLACES for stream in place.camera.streams]
-    with ThreadPoolExecutor(8) as pool:
+    with ThreadPoolExecutor(4) as pool:
         looks = list(pool.map(lambda each: view(lab, each[0], each[1].kind), wanted))
     for (place, stream), seen in zip(wanted, looks, strict=True):
-        assert seen.frames, f"{place.id} {stream.kind}"
+        assert seen.frames, f"{place.id} {stream.kind}: {seen.error.replace(lab.camera(place.id).password, '…')}"
         assert seen.frames[0] == (True, stream.width, stream.height), f"{place.id} {stream.kind}"
         assert (seen.codec, seen.profile) == ("h264", "Constrained Baseline")
 
