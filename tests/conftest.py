@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import is_hypothesis_test
 
 from provisioner import pipeline
+from provisioner.apply import job
 from provisioner.verify.orders import Timepiece
 
 # How long an example takes depends on what else this machine does; how many there are bounds the whole. Where a
@@ -72,12 +74,32 @@ class QuickTime:
         self._ahead += timedelta(seconds=seconds)
 
 
+class QuickSeconds:
+    """The seconds of a rollout, of which waiting is a jump: what a host in memory shows is there at once."""
+
+    def __init__(self) -> None:
+        self._ahead = 0.0
+
+    def monotonic(self) -> float:
+        """Seconds, with all that was waited for."""
+        return time.monotonic() + self._ahead
+
+    def sleep(self, seconds: float) -> None:
+        """Jump."""
+        self._ahead += seconds
+
+
 @pytest.fixture(autouse=True)
-def _no_waiting_for_second_looks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let verifications of hosts that are in memory jump over their minute; lab hosts are really waited for."""
+def _no_waiting_for_hosts_in_memory(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let commands on hosts that are in memory jump over a second look's minute and a gate's seconds.
+
+    Hosts of a lab are really waited for, and so is a change that the program of a contract is given.
+    """
     if request.node.get_closest_marker("lab") is None:
-        time = QuickTime()
-        monkeypatch.setattr(pipeline, "WATCH", Timepiece(time.now, time.pause))
+        quick = QuickTime()
+        monkeypatch.setattr(pipeline, "WATCH", Timepiece(quick.now, quick.pause))
+        if "contract" not in request.path.parts:
+            monkeypatch.setattr(job, "time", QuickSeconds())
 
 
 @pytest.fixture

@@ -102,8 +102,8 @@ class RolloutOptions:
 
     confirm_s: float = CONFIRM_S
     lockout_check: bool = True
-    sleep: Callable[[float], None] = field(default=time.sleep)
-    clock: Callable[[], float] = field(default=time.monotonic)
+    sleep: Callable[[float], None] = field(default_factory=lambda: time.sleep)
+    clock: Callable[[], float] = field(default_factory=lambda: time.monotonic)
     gate: GateRules | None = field(default_factory=GateRules)
     max_failed: int = 0
     pause_after: str = ""
