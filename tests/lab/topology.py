@@ -11,7 +11,8 @@ from urllib.parse import quote
 
 SSH_USER: Final = "noc"
 SSH_PORT: Final = 22
-FRAME_RATE: Final = 10
+FRAME_RATE: Final = 5
+"""Pictures a second of every stream; the clips are made with the same."""
 
 
 class Make(StrEnum):

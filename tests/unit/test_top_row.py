@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from provisioner.verify.picture.due import LONGEST_S
 from tests.lab.cameras import Picture
+from tests.lab.topology import FRAME_RATE
 
 LAB = Path(__file__).parents[1] / "lab/image/guest/usr/local/lib/lab"
 
@@ -59,6 +60,11 @@ def _decoded(stream: bytes, width: int, height: int) -> tuple[list[bytes], str]:
     return [done.stdout[at : at + luma] for at in range(0, len(done.stdout), size)], done.stderr.decode()
 
 
+def test_the_lab_sends_pictures_as_often_as_they_were_made_for(lab_modules: tuple[Any, Any]) -> None:
+    clips, _ = lab_modules
+    assert clips.RATE == FRAME_RATE
+
+
 @pytest.mark.parametrize(("kind", "size"), [("sub", None), ("main", None), ("main", _SMALL)])
 def test_the_clock_is_decoded_as_it_was_written(
     lab_modules: tuple[Any, Any], tmp_path: Path, kind: str, size: tuple[int, int] | None
@@ -69,15 +75,15 @@ def test_the_clock_is_decoded_as_it_was_written(
     sps = next(nal for nal in top_row.nals(units[0]) if nal[0] & 31 == 7)
     row = top_row.Row(top_row.Geometry.of(sps))
     texts = ["26054200", "26054201"]
-    stream = b"".join(row.over(unit, texts[number // 10]) for number, unit in enumerate(units))
+    stream = b"".join(row.over(unit, texts[number // clips.RATE]) for number, unit in enumerate(units))
     pictures, complaints = _decoded(stream, width, height)
     assert complaints == ""
-    assert len(pictures) == len(units) == 20
+    assert len(pictures) == len(units) == 2 * clips.RATE
     for number, picture in enumerate(pictures):
-        for line, written in enumerate(top_row.digits(texts[number // 10], 16, 235)):
+        for line, written in enumerate(top_row.digits(texts[number // clips.RATE], 16, 235)):
             # A dependent picture has the row of the key picture before it.
             assert picture[line * width : line * width + len(written)] == written, (number, line)
-    assert pictures[0][width * 16 :] != pictures[5][width * 16 :]
+    assert pictures[0][width * 16 :] != pictures[3][width * 16 :]
 
 
 @given(st.lists(st.sampled_from([0, 0, 0, 1, 2, 3, 4, 255]), max_size=40).map(bytes))

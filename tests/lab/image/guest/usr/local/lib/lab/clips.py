@@ -17,14 +17,16 @@ from top_row import Geometry, below, nals  # type: ignore[import-not-found]  # b
 
 CLIPS = Path("/usr/share/lab-camera")
 SIZES = {"sub": (352, 288), "main": (640, 360)}
-_RATES = {"sub": 110, "main": 280}
+RATE = 5
+"""Pictures a second: each packet passes two tunnels in user space, which is most of what a lab costs."""
+_RATES = {"sub": 55, "main": 140}
 _CAMERAS = 16
 _ROW = 16
 _DELIMITER = b"\x00\x00\x00\x01\x09"
 _SETS = (7, 8)
 # A corridor: walls, doors, a lamp; nothing moves in it.
 _CORRIDOR = (
-    "color=c=0x6a6a62:size={size}:rate=10,drawbox=x=0:y=ih*3/5:w=iw:h=ih*2/5:color=0x3c3a36:t=fill,"
+    "color=c=0x6a6a62:size={size}:r={rate},drawbox=x=0:y=ih*3/5:w=iw:h=ih*2/5:color=0x3c3a36:t=fill,"
     "drawbox=x=iw/8:y=ih/5:w=iw/7:h=ih/2:color=0x8a7a5a:t=fill,drawbox=x=iw*5/8:y=ih/4:w=iw/8:h=ih*9/20:color=0x4a5a6a:t=fill,"
     "drawbox=x=iw*3/7:y=ih/3:w=iw/10:h=ih/4:color=0xc0c0b0:t=fill,drawgrid=w=iw/11:h=ih/9:t=1:color=0x55554e"
 )
@@ -32,7 +34,7 @@ _CORRIDOR = (
 
 @dataclass(frozen=True)
 class Clip:
-    """One clip: what it shows (a filter graph; `{size}` is filled in), how long, and how it is encoded.
+    """One clip: what it shows (a filter graph; `{size}` and `{rate}` are filled in), how long, and how it is encoded.
 
     Attributes:
         gop: pictures from one key picture to the next.
@@ -43,32 +45,36 @@ class Clip:
     name: str
     graph: str
     seconds: int = 12
-    gop: int = 10
+    gop: int = RATE
     clock: bool = True
     size: tuple[int, int] | None = None
     codec: str = "h264"
 
 
 def _mark(number: int) -> str:
-    return (
-        f"testsrc2=size={{size}}:rate=10,hue=h={number * 22},drawbox=x={number * 20}:y=16:w=24:h=24:color=white:t=fill"
-    )
+    box = f"drawbox=x={number * 20}:y=16:w=24:h=24:color=white:t=fill"
+    return f"testsrc2=size={{size}}:r={{rate}},hue=h={number * 22},{box}"
 
 
 CAMERAS = tuple(Clip(str(number), _mark(number)) for number in range(_CAMERAS))
 STILL = (
-    Clip("frozen", "testsrc2=size={size}:rate=10,trim=end_frame=1,loop=loop=-1:size=1,setpts=N/10/TB", 1, clock=False),
-    Clip("black", "color=c=black:size={size}:rate=10", 1, clock=False),
-    Clip("grey", "color=c=0x808080:size={size}:rate=10", 1, clock=False),
+    Clip(
+        "frozen",
+        "testsrc2=size={size}:r={rate},trim=end_frame=1,loop=loop=-1:size=1,setpts=N/{rate}/TB",
+        1,
+        clock=False,
+    ),
+    Clip("black", "color=c=black:size={size}:r={rate}", 1, clock=False),
+    Clip("grey", "color=c=0x808080:size={size}:r={rate}", 1, clock=False),
     Clip(
         "video-loss",
-        "color=c=0x10308a:size={size}:rate=10,drawbox=x=iw/4:y=ih/2-8:w=iw/2:h=16:color=white:t=fill",
+        "color=c=0x10308a:size={size}:r={rate},drawbox=x=iw/4:y=ih/2-8:w=iw/2:h=16:color=white:t=fill",
         1,
         clock=False,
     ),
     Clip(
         "no-signal",
-        "color=c=0x181818:size={size}:rate=10,"
+        "color=c=0x181818:size={size}:r={rate},"
         + ",".join(f"drawbox=x=iw*{n}/16:y=ih*2/5:w=iw/32:h=ih/5:color=white:t=fill" for n in range(4, 12)),
         1,
         clock=False,
@@ -79,12 +85,12 @@ SCENES = (
     Clip("corridor", _CORRIDOR + ",noise=alls=6:allf=t"),
     Clip("still", _CORRIDOR),
     Clip("night", _CORRIDOR + ",hue=s=0,eq=brightness=-0.28:contrast=0.5,noise=alls=8:allf=t"),
-    Clip("dark", "color=c=0x060606:size={size}:rate=10,noise=alls=4:allf=t"),
+    Clip("dark", "color=c=0x060606:size={size}:r={rate},noise=alls=4:allf=t"),
     Clip("snow", _CORRIDOR + ",noise=alls=30:allf=t"),
-    Clip("rare-key", _CORRIDOR + ",noise=alls=6:allf=t", 24, 120),
+    Clip("rare-key", _CORRIDOR + ",noise=alls=6:allf=t", 24, 12 * RATE),
     Clip("moved", _CORRIDOR + ",scroll=hpos=0.3:vpos=0.25,noise=alls=6:allf=t"),
     Clip("blurred", _CORRIDOR + ",gblur=sigma=6,noise=alls=2:allf=t"),
-    Clip("covered", "color=c=0x505048:size={size}:rate=10,vignette,noise=alls=3:allf=t"),
+    Clip("covered", "color=c=0x505048:size={size}:r={rate},vignette,noise=alls=3:allf=t"),
 )
 OTHERS = (
     Clip("loop", _mark(3), 3, clock=False),
@@ -103,7 +109,7 @@ def access_units(clip: bytes) -> list[bytes]:
 def encode(clip: Clip, kind: str, size: tuple[int, int], seconds: float) -> bytes:
     """Encode a clip at a size."""
     rate = f"{_RATES[kind]}k"
-    graph = clip.graph.format(size=f"{size[0]}x{size[1]}")
+    graph = clip.graph.format(size=f"{size[0]}x{size[1]}", rate=RATE)
     quality = ["-b:v", rate, "-maxrate", rate, "-bufsize", rate, "-g", f"{clip.gop}", "-threads", "1", "-an"]
     shape = ["-pix_fmt", "yuv420p", "-t", f"{seconds}"]
     if clip.codec == "hevc":
