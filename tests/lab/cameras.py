@@ -140,18 +140,11 @@ class CameraControl:
 
     def show(self, picture: Picture, kind: StreamKind | None = None) -> None:
         """Change what this camera shows, in one of its streams or in both, for those who watch already too."""
-        self._show(picture.value, kind)
-
-    def show_that_of(self, other: Place) -> None:
-        """Show what another camera shows."""
-        self._show(f"camera-{other.camera.picture}", None)
-
-    def _show(self, word: str, kind: StreamKind | None) -> None:
         file = f"{_PICTURES}/{self.device.id}.json"
         shown = self._run("sh", "-c", 'if [ -e "$0" ]; then cat "$0"; fi', file).stdout
         pictures: dict[str, str] = json.loads(shown) if shown else {}
         name = self.place.camera.id
-        changed = {f"{name}/{kind}": word} if kind else {name: word}
+        changed = {f"{name}/{kind}" if kind else name: picture.value}
         # A word for the camera as a whole ends those for its streams.
         kept = pictures if kind else {n: w for n, w in pictures.items() if not n.startswith(f"{name}/")}
         self._write(file, json.dumps({**kept, **changed}))

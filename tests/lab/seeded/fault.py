@@ -50,6 +50,8 @@ class Fault:
         claim: what it needs for itself: nothing (all of the lab), or a relay, its site, a device there. Faults of which
             one claims what the other is a part of are not seeded at the same time.
         settle_s: how long it takes until the relay notices.
+        accepted: what is shown while a person accepts the pictures of its facility, before the fault; it is then looked
+            at over more than an hour, as a suspicion has to last. None where nobody accepts anything.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Fault:
     claim: tuple[str, ...]
     real_only: bool = False
     settle_s: float = 18.0
+    accepted: tuple[Step, ...] | None = None
     touched: tuple[str, ...] = field(init=False, default=())
 
     def __post_init__(self) -> None:

@@ -8,9 +8,17 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any, Final
 
+from provisioner.base.json_document import Document
+from provisioner.cli.context import today
+from provisioner.history.path_memory import remember_paths
+from provisioner.pipeline import Session
+from provisioner.runs.journal import state_place
+from provisioner.verify.memory import NOTHING, memory_document, memory_from
+from provisioner.verify.reference import LASTS_FOR
 from tests.lab.deployment import Deployment
 from tests.lab.patience import stretched
 from tests.lab.topology import RELAYS
@@ -18,7 +26,7 @@ from tests.lab.topology import RELAYS
 from .fault import PATHS, Fault
 from .faults import batches
 from .outcome import Look, Outcome
-from .steps import During, Shows, ShowsAnother
+from .steps import During, Shows
 
 _MENDING_TRIES: Final = 20
 # What a relay receives, twice: a look with `verify` costs twenty times as much, and the next batch is one.
@@ -57,12 +65,17 @@ class Seeding:
     def tried(self, batch: Sequence[Fault], runs: int) -> list[Outcome]:
         """Seed faults at the same time and look at them so many times."""
         with self._fresh_state(), ExitStack() as mending:
+            self._accept(batch, mending)
             for fault in batch:
                 for step in fault.how:
                     mending.callback(step.undo, self.deployment)
                     step.do(self.deployment)
             # What relays wait for by themselves, on whatever machine.
             time.sleep(max(fault.settle_s for fault in batch))
+            if batch[0].accepted is not None:
+                self._look(batch)
+                self._let_an_hour_pass()
+                self._look(batch)
             documents = [self._look(batch) for _ in range(runs)]
         self._lift()
         mended = self.well()
@@ -78,6 +91,24 @@ class Seeding:
             )
             for number, fault in enumerate(batch)
         ]
+
+    def _accept(self, batch: Sequence[Fault], mending: ExitStack) -> None:
+        """A person accepts what the cameras show, where the faults are such that are compared with it."""
+        steps = [step for fault in batch for step in fault.accepted or ()]
+        if not steps:
+            return
+        for step in steps:
+            mending.callback(step.undo, self.deployment)
+            step.do(self.deployment)
+        time.sleep(max(fault.settle_s for fault in batch))
+        facilities = {path.split("/")[1] for fault in batch for path in fault.touched}
+        limits = [word for facility in sorted(facilities) for word in ("--limit", f"facility={facility}")]
+        self.deployment.run("verify", "--accept", "--once", *_FULL, *limits)
+
+    def _let_an_hour_pass(self) -> None:
+        """Put back by an hour what is remembered to be suspected: the clocks of hosts are left alone."""
+        session = Session(self.deployment.root, self.deployment.environment, today())
+        remember_paths(state_place(session), PATHS, _an_hour_earlier, datetime.now(UTC))
 
     def _lift(self) -> None:
         """Have devices asked again that refused a password: nobody else does, whatever they take now."""
@@ -129,8 +160,14 @@ class Seeding:
             shutil.rmtree(scratch, ignore_errors=True)
 
 
+def _an_hour_earlier(_path: str, document: Document | None) -> Document:
+    memory = memory_from(document) or NOTHING
+    suspects = tuple(replace(one, first=one.first - LASTS_FOR, last=one.last - LASTS_FOR) for one in memory.suspects)
+    return memory_document(replace(memory, suspects=suspects))
+
+
 def _is_of_pictures(fault: Fault) -> bool:
-    return "starved" in fault.expected.causes or any(isinstance(step, Shows | ShowsAnother) for step in fault.how)
+    return "starved" in fault.expected.causes or any(isinstance(step, Shows) for step in fault.how)
 
 
 def _elsewhere(batch: Iterable[Fault], document: Mapping[str, Any]) -> list[str]:

@@ -60,22 +60,6 @@ class Shows:
 
 
 @dataclass(frozen=True, slots=True)
-class ShowsAnother:
-    """A camera shows what another one shows."""
-
-    camera: str
-    other: str
-
-    def do(self, deployment: Deployment) -> None:
-        """Break it."""
-        deployment.lab.camera(self.camera).show_that_of(place(self.other))
-
-    def undo(self, deployment: Deployment) -> None:
-        """Mend it."""
-        deployment.lab.camera(self.camera).show(Picture.MOVING)
-
-
-@dataclass(frozen=True, slots=True)
 class Password:
     """Somebody gave a device another password."""
 

@@ -1,8 +1,7 @@
 """A camera, or a recorder with several channels: an RTSP server that sends prepared H.264 clips for ever.
 
 Usage: `camera.py DEVICE`. `/etc/lab/devices/DEVICE.json` says what the device is; `/run/lab/pictures/DEVICE.json`,
-read at start and at SIGHUP, says what each camera, or one of its streams (`cam-01/sub`), does: a word of `MODES`, or
-`camera-N` for the picture of the camera with that number.
+read at start and at SIGHUP, says what each camera, or one of its streams (`cam-01/sub`), does: a word of `MODES`.
 Clips are sent as they are: nothing is encoded here, so that twelve of these cost next to nothing. Only the clock in the
 top row is written when a picture is sent, so that a healthy camera never sends the same picture twice.
 """
@@ -151,10 +150,7 @@ class Channel:
     @property
     def mode(self) -> Mode:
         """What it does at present."""
-        word = self.pictures.get(f"{self.camera}/{self.kind}") or self.pictures.get(self.camera, "moving")
-        if word.startswith("camera-"):
-            return Mode(word.removeprefix("camera-"))
-        return MODES[word]
+        return MODES[self.pictures.get(f"{self.camera}/{self.kind}") or self.pictures.get(self.camera, "moving")]
 
     @property
     def launch(self) -> str:
