@@ -7,7 +7,8 @@ import json
 import sys
 from pathlib import Path
 
-from tests.pictures.collecting import Size, collect, read, write
+from tests.pictures.collecting import Size, collect
+from tests.pictures.kept import OtherSizeError, keep, read
 from tests.pictures.rates import figures, judge_all, page
 
 
@@ -20,7 +21,7 @@ def main() -> int:
     parser.add_argument("--hard", type=int, default=1, metavar="N", help="how often each has every hard fault (1)")
     parser.add_argument("--soft", type=int, default=2, metavar="N", help="every how-manieth has each soft one (2)")
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="how many processors it takes (1)")
-    parser.add_argument("--looks", type=Path, metavar="FILE", help="keep what was measured here, a line a look")
+    parser.add_argument("--looks", type=Path, metavar="FILE", help="keep what was measured here, and go on with it")
     parser.add_argument("--judge", type=Path, metavar="FILE", help="simulate nothing, judge what was kept")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON too")
     options = parser.parse_args()
@@ -28,13 +29,14 @@ def main() -> int:
         looks = read(options.judge)
     else:
         size = Size(options.seed, options.cameras, options.nights, options.hard, options.soft)
-        coming = collect(size, options.workers)
-        if options.looks is not None:
-            # As they come: of a run of hours that is broken off, what it measured can be judged.
-            write(coming, options.looks)
-            looks = read(options.looks)
+        if options.looks is None:
+            looks = list(collect(size, options.workers))
         else:
-            looks = list(coming)
+            try:
+                keep(options.looks, size, options.workers)
+            except OtherSizeError as other:
+                sys.exit(str(other))
+            looks = read(options.looks)
     found = figures(judge_all(looks, options.seed), options.seed)
     if options.json is not None:
         options.json.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")

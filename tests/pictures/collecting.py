@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 from tests.pictures.cameras import Camera, Light, Night, accepted, camera_of, nights
@@ -73,15 +71,15 @@ class Look:
     cpu_s: float
 
 
-def collect(size: Size, workers: int) -> Iterator[Look]:
-    """All looks of a simulation, camera by camera."""
-    work = [(size, number) for number in range(size.cameras)]
+def collect(size: Size, workers: int, begin: int = 0) -> Iterator[Look]:
+    """All looks of a simulation, camera by camera, from a camera on."""
+    work = [(size, number) for number in range(begin, size.cameras)]
     if workers == 1:
         for one in work:
             yield from _of_camera(one)
         return
     with ProcessPoolExecutor(workers) as pool:
-        for done, looks in enumerate(pool.map(_of_camera, work), 1):
+        for done, looks in enumerate(pool.map(_of_camera, work), begin + 1):
             sys.stderr.write(f"{done} of {size.cameras} cameras\n")
             yield from looks
 
@@ -153,17 +151,3 @@ def _look(by: Watcher, shot: Shot, *, full: bool = False) -> Look:
         picture=seen.picture,
         cpu_s=seen.cpu_s,
     )
-
-
-def write(looks: Iterable[Look], file: Path) -> None:
-    """Keep looks, a line each."""
-    with file.open("w") as lines:
-        for look in looks:
-            lines.write(json.dumps(asdict(look)) + "\n")
-            lines.flush()
-
-
-def read(file: Path) -> list[Look]:
-    """Looks that were kept."""
-    with file.open() as lines:
-        return [Look(**json.loads(line)) for line in lines]

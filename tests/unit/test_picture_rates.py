@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 
-from tests.pictures import rates
+from tests.pictures import kept, rates
 from tests.pictures.cameras import Light, accepted, camera_of
 from tests.pictures.collecting import Look, Size, collect
 from tests.pictures.faults import HARD, Fault, trouble_of
@@ -38,6 +40,31 @@ def test_a_sample_finds_every_hard_fault_and_no_healthy_one() -> None:
     missed = {night.look.fault for night in nights if night.look.fault != Fault.NONE.value and not night.name}
     assert not missed & {fault.value for fault in PROMISED}, missed
     assert {night.look.fault for night in nights} == {fault.value for fault in (Fault.NONE, *HARD)}
+
+
+def test_a_run_that_was_broken_off_goes_on_with_the_camera_it_was_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size, file, asked = Size(seed=11, cameras=3, nights=1, hard=0, soft=0), tmp_path / "looks", []
+
+    def look(number: int, night: int) -> Look:
+        return Look(number, night, "", False, 0.5, True, "day", "clear", 1, 6, 5, 0.0, 0, None, 0.1)  # noqa: FBT003
+
+    def collected(size: Size, _workers: int, begin: int = 0) -> Iterator[Look]:
+        asked.append(begin)
+        return (look(number, night) for number in range(begin, size.cameras) for night in (0, 1))
+
+    monkeypatch.setattr(kept, "collect", collected)
+    kept.keep(file, size, 1)
+    whole = file.read_text()
+    assert [(one.camera, one.night) for one in kept.read(file)] == [(n, night) for n in range(3) for night in (0, 1)]
+    # Broken off in the middle of a line of the third camera's.
+    file.write_text(whole[:-100])
+    kept.keep(file, size, 1)
+    assert (file.read_text(), asked) == (whole, [0, 2])
+    with pytest.raises(kept.OtherSizeError, match="another file"):
+        kept.keep(file, replace(size, seed=12), 1)
+    assert file.read_text() == whole
 
 
 def test_the_same_seed_sends_the_same_bytes_and_another_one_others() -> None:
