@@ -81,7 +81,7 @@ class Sweep(NamedTuple):
         at: when the run ended, in microseconds since 1970.
         order: which of two runs that ended at the same moment counts as later.
         marks: a byte a path.
-        causes: a byte a path, the place of its cause in `words`.
+        causes: a byte a path, the place of its cause in `words`; empty where nobody asked why.
     """
 
     at: int

@@ -145,10 +145,10 @@ def read_looks(
         return looks
     with closing(database), database.reading() as connection:
         if has_table(connection, verdicts):
-            reader = _Reader(connection, place, looks)
+            reader = _Reader(connection, place, looks, with_causes=with_causes)
             for row in connection.execute(_rows(place.inventory, prefix, begin, until)):
                 reader.take(*row)
-            reader.finish(prefix, with_causes=with_causes)
+            reader.finish(prefix)
     return looks
 
 
@@ -165,8 +165,9 @@ def _rows(inventory: str, prefix: str, begin: datetime | None, until: datetime |
 class _Reader:
     """Rows to sweeps, with care: a row that is not as it was recorded is named, and stands for not knowing."""
 
-    def __init__(self, connection: Connection, place: StatePlace, looks: ReadLooks) -> None:
+    def __init__(self, connection: Connection, place: StatePlace, looks: ReadLooks, *, with_causes: bool) -> None:
         self._connection, self._place, self._looks = connection, place, looks
+        self._with_causes = with_causes
         self._listings: dict[str, Listing | None] = {}
         self._sweeps: dict[str, list[Sweep]] = defaultdict(list)
         self._lost: dict[str, list[int]] = defaultdict(list)
@@ -197,6 +198,8 @@ class _Reader:
         plane = plane_of(marks, len(listing.paths))
         if plane.translate(None, _POSSIBLE):
             raise ValueError("no look has such a mark")
+        if not self._with_causes:
+            return Sweep(at, run, listing, plane, b"")
         return Sweep(at, run, listing, plane, *causes_of(causes, len(listing.paths)))
 
     def _prove(self, seal: str, message: str) -> None:
@@ -213,13 +216,13 @@ class _Reader:
             raise LookupError("its list of paths is gone")
         return listing
 
-    def finish(self, prefix: str, *, with_causes: bool) -> None:
+    def finish(self, prefix: str) -> None:
         """Put the looks of each province together."""
         for province in sorted(self._sweeps, key=lambda name: f"{name}/"):
             sweeps = self._sweeps[province]
             newest = max(sweeps, key=lambda sweep: (sweep.at, sweep.order)).listing
             sweeps += [_unread(at, newest) for at in self._lost[province]]
-            self._looks.tables[province] = table_of(sweeps, prefix, with_causes=with_causes)
+            self._looks.tables[province] = table_of(sweeps, prefix, with_causes=self._with_causes)
 
 
 def _unread(at: int, listing: Listing) -> Sweep:
