@@ -10,8 +10,8 @@ from provisioner.verify.evidence import Read
 from provisioner.verify.picture.due import FULL_KEYS, FULL_S, LONGEST_S
 from provisioner.verify.picture.hours import hours_of
 from provisioner.verify.picture.measures import Picture
-from provisioner.verify.picture.rules import Agreed, Before, Judgement, State, judged
-from provisioner.verify.reference import ViewJudgement, judge_view
+from provisioner.verify.picture.rules import Agreed, Before, Judgement, State, Suspect, judged
+from provisioner.verify.reference import SuspectView, ViewDoubt, ViewJudgement, judge_view
 from provisioner.verify.result import Cause, Layer, PictureReport, SuspectSign
 from provisioner.verify.view import PictureView
 
@@ -54,7 +54,7 @@ def report_of(case: Case) -> PictureReport:
     picture, judgement = read.picture, _judged(case, read.picture)
     packets, view = picture.packets, view_of(picture)
     compared = judge_view(view, case.references, case.others, case.at or _NO_TIME, dark=judgement.state is State.DARK)
-    seen = _seen(judgement, compared)
+    seen = signs_of(judgement, compared)
     return PictureReport(
         state=judgement.state.value,
         full=is_full(picture),
@@ -78,14 +78,20 @@ def view_of(picture: Picture) -> PictureView | None:
     return None if scene is None else PictureView(scene.grid, scene.strengths, scene.sharpness)
 
 
-def _seen(judgement: Judgement, compared: ViewJudgement) -> tuple[SuspectSign, ...]:
+def signs_of(judgement: Judgement, compared: ViewJudgement) -> tuple[SuspectSign, ...]:
     """What is suspect in one look: of the picture by itself, then against its references, which know better."""
     if judgement.fault is not None:
         return ()
-    beside = tuple(SuspectSign(one.kind, one.word.value, one.detail) for one in compared.suspects)
+    beside = tuple(SuspectSign(one.kind, _word(one, judgement), one.detail) for one in compared.suspects)
     known = {one.word for one in beside}
     alone = (SuspectSign(one.value, one.value) for one in judgement.suspects if one.value not in known)
     return (*alone, *beside)
+
+
+def _word(suspect: SuspectView, judgement: Judgement) -> str:
+    """What a view is suspected of: one in which there is no edge at all is covered, whatever is left of its pattern."""
+    unlike = suspect.word in {ViewDoubt.PARTLY_COVERED, ViewDoubt.MOVED}
+    return (ViewDoubt.COVERED if unlike and Suspect.COVERED in judgement.suspects else suspect.word).value
 
 
 def is_full(picture: Picture) -> bool:

@@ -15,7 +15,7 @@ from provisioner.hosts.document import UnreadableError, fields_of
 from provisioner.hosts.runner import CallOutcome, HostAnswer
 from provisioner.verify.evidence import parse_evidence
 from provisioner.verify.memory import PathMemory
-from provisioner.verify.picture.check import is_full
+from provisioner.verify.picture.check import is_full, signs_of
 from provisioner.verify.picture.due import FULL_S, LONGEST_S, QUICK_S, Looks, look_at, looks_at
 from provisioner.verify.picture.hours import Hours, hours_of
 from provisioner.verify.picture.measures import Picture, picture_in
@@ -25,12 +25,14 @@ from provisioner.verify.picture.rules import (
     NOTHING_BEFORE,
     Agreed,
     Before,
+    Judgement,
     State,
     Suspect,
     judged,
 )
+from provisioner.verify.reference import SuspectView, ViewDoubt, ViewJudgement
 from provisioner.verify.requests import ProbeLimits, probe_calls
-from provisioner.verify.result import Cause
+from provisioner.verify.result import Cause, SuspectSign
 from provisioner.verify.rotation import full_look_due
 from provisioner.verify.wanted import select
 from tests.unit.verify.world import (
@@ -325,3 +327,12 @@ def test_a_host_that_says_what_cannot_be_is_not_believed() -> None:
     host = parse_evidence(HostAnswer(RELAY, CallOutcome.ANSWERED, document))
     assert host.outcome is CallOutcome.FAILED
     assert "one_level is more than all" in host.error
+
+
+@pytest.mark.parametrize("doubt", [ViewDoubt.COVERED, ViewDoubt.PARTLY_COVERED, ViewDoubt.MOVED])
+def test_a_lens_without_an_edge_is_covered_and_said_once(doubt: ViewDoubt) -> None:
+    compared = ViewJudgement((SuspectView(doubt, "70% of what had edges has none"),))
+    signs = signs_of(Judgement(State.GOOD, suspects=(Suspect.COVERED,)), compared)
+    assert signs == (SuspectSign("view", "covered", "70% of what had edges has none"),)
+    seen = [sign.word for sign in signs_of(Judgement(State.GOOD), compared)]
+    assert seen == [doubt.value]
