@@ -45,10 +45,10 @@ class Look:
         return any(key for key, _, _ in self.frames)
 
 
-def look(lab: Lab, gateway: Gateway, url: str) -> Look:
-    """Read two seconds of a stream from the gateway."""
+def look(lab: Lab, gateway: Gateway, url: str, seconds: float | None = None) -> Look:
+    """Read two seconds of a stream from the gateway; so long it is waited for, or as long as this machine needs."""
     playlist = f"ffconcat version 1.0\nfile '{url}'\noption rtsp_transport tcp\n"
-    limited = ("timeout", f"{stretched(_READ_SECONDS):.0f}", *_READ)
+    limited = ("timeout", f"{seconds or stretched(_READ_SECONDS):.0f}", *_READ)
     done = lab.exec(gateway.name, limited, stdin=playlist, check=False, timeout=30)
     document = json.loads(done.stdout or "{}")
     stream: dict[str, str] = next(iter(document.get("streams", [])), {})
