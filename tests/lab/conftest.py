@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from .deployment import NEW_HOSTS, Deployment
+from .deployment import Deployment
 from .docker_cli import compose_command
 from .engine import Engine, find_engine
 from .lab import Lab
@@ -81,9 +81,7 @@ def deployment(_deployed: Deployment) -> Iterator[Deployment]:
     yield _deployed
     _deployed.git("reset", "--quiet", "--hard")
     _deployed.git("clean", "--quiet", "--force", "-d")
-    if not _deployed.is_as_desired():
-        _deployed.document("apply", "--yes", *NEW_HOSTS)
-        _deployed.lift_quarantine()
+    _deployed.restore()
 
 
 @pytest.hookimpl(trylast=True)
