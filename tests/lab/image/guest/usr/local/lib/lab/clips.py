@@ -89,7 +89,8 @@ SCENES = (
     Clip("snow", _CORRIDOR + ",noise=alls=30:allf=t"),
     Clip("rare-key", _CORRIDOR + ",noise=alls=6:allf=t", 24, 12 * RATE),
     Clip("moved", _CORRIDOR + ",scroll=hpos=0.3:vpos=0.25,noise=alls=6:allf=t"),
-    Clip("blurred", _CORRIDOR + ",gblur=sigma=6,noise=alls=2:allf=t"),
+    # As soft in both streams: they are one camera's.
+    Clip("blurred", _CORRIDOR + ",scale=320:180,gblur=sigma=3,scale=s={size},noise=alls=2:allf=t"),
     Clip("covered", "color=c=0x505048:size={size}:r={rate},vignette,noise=alls=3:allf=t"),
 )
 OTHERS = (
