@@ -25,9 +25,9 @@ many looks said the same. A *healthy* row is a state that looks like a fault and
 its fault was seeded, which may be older than the code.
 
 What the lab cannot show: pictures are synthetic, its twelve cameras are programs, and what lasts for hours lasts for
-seconds here. Two cameras that have each other's picture are up in the table: a suspicion needs references that somebody
-accepted and three checks spread over an hour, and the lab's cameras show one drawing in several colours, so that by
-their edges nobody tells them apart. How often such views are found is in [picture.md](picture.md).
+seconds here. What is a *suspect* has to last: before, the pictures are accepted, then the fault is looked at twice, and
+between these two looks what is remembered of it is put back by an hour, as no lab runs that long; hosts' clocks are
+left alone. How often such views are found where cameras differ is in [picture.md](picture.md).
 """
 
 
