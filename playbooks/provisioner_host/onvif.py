@@ -26,10 +26,10 @@ if TYPE_CHECKING:
         AskingRequest,
         AskingTurn,
         DeviceToAsk,
-        ToldAnswer,
-        ToldClockAnswer,
-        ToldOutcome,
-        ToldProfileAnswer,
+        AccountAnswer,
+        DeviceClockAnswer,
+        AccountOutcome,
+        MediaProfileAnswer,
     )
 
 _SHIPPED = (onvif_soap, onvif_http, onvif_ask)
@@ -48,7 +48,7 @@ _LIMITS = (
     "Nice=10",
     "SystemCallFilter=setpriority",
 )
-_OUTCOMES: Mapping[str, ToldOutcome] = {
+_OUTCOMES: Mapping[str, AccountOutcome] = {
     one: one for one in ("told", "silent", "wrong answer", "login refused", "login refused before")
 }
 _LONGEST_DETAIL = 200
@@ -66,7 +66,7 @@ class _Login(NamedTuple):
     name: str
 
 
-def asked(devices: Sequence[DeviceToAsk], key: str, until: float) -> dict[str, ToldAnswer]:
+def asked(devices: Sequence[DeviceToAsk], key: str, until: float) -> dict[str, AccountAnswer]:
     """What devices tell of themselves, by their names.
 
     Args:
@@ -74,7 +74,7 @@ def asked(devices: Sequence[DeviceToAsk], key: str, until: float) -> dict[str, T
         key: of the keyed digests under which refused logins are remembered.
         until: when to wait no longer, on the monotonic clock.
     """
-    answers: dict[str, ToldAnswer] = {device["name"]: {"outcome": "not asked"} for device in devices}
+    answers: dict[str, AccountAnswer] = {device["name"]: {"outcome": "not asked"} for device in devices}
     logins = _logins(devices, key)
     listed = [device for device in devices if device["name"] in logins]
     refused = {name for name, login in logins.items() if _refused(login).exists()}
@@ -164,7 +164,7 @@ def _refused(login: _Login) -> Path:
     return paths.ONVIF_REFUSED / login.name
 
 
-def _remember(login: _Login, answer: ToldAnswer) -> None:
+def _remember(login: _Login, answer: AccountAnswer) -> None:
     """Remember a refusal, as soon as it is known; a login that is taken was never refused."""
     with suppress(OSError):
         if answer["outcome"] == "login refused":
@@ -185,7 +185,7 @@ def _forget_oldest(folder: Path) -> None:
 # --- what comes back ------------------------------------------------------------------------------
 
 
-def answered(lines: Iterable[bytes], count: int) -> Iterator[tuple[int, ToldAnswer]]:
+def answered(lines: Iterable[bytes], count: int) -> Iterator[tuple[int, AccountAnswer]]:
     """The answers that are as they should be, one for each of so many turns; any other line is nothing."""
     waiting = set(range(count))
     for line in lines:
@@ -197,24 +197,24 @@ def answered(lines: Iterable[bytes], count: int) -> Iterator[tuple[int, ToldAnsw
                 yield turn, checked
 
 
-def _checked(answer: dict[str, Any]) -> ToldAnswer:
+def _checked(answer: dict[str, Any]) -> AccountAnswer:
     """An answer's parts that are of their kind.
 
     Raises:
         KeyError, TypeError, ValueError: a part is not.
     """
-    told: ToldAnswer = {"outcome": _OUTCOMES[answer["outcome"]]}
+    account: AccountAnswer = {"outcome": _OUTCOMES[answer["outcome"]]}
     if "detail" in answer:
-        told["detail"] = _word(answer["detail"], _LONGEST_DETAIL)
+        account["detail"] = _word(answer["detail"], _LONGEST_DETAIL)
     if "clock" in answer:
-        told["clock"] = _clock(answer["clock"])
-    if told["outcome"] == "told":
-        told["model"], told["serial"], told["firmware"] = (
+        account["clock"] = _clock(answer["clock"])
+    if account["outcome"] == "told":
+        account["model"], account["serial"], account["firmware"] = (
             _word(answer[name], onvif_soap.LONGEST_WORD) for name in ("model", "serial", "firmware")
         )
         if "profile" in answer:
-            told["profile"] = _profile(answer["profile"])
-    return told
+            account["profile"] = _profile(answer["profile"])
+    return account
 
 
 def _word(text: object, longest: int) -> str:
@@ -223,7 +223,7 @@ def _word(text: object, longest: int) -> str:
     return "".join(letter if letter.isprintable() else " " for letter in text[:longest])
 
 
-def _clock(clock: dict[str, Any]) -> ToldClockAnswer:
+def _clock(clock: dict[str, Any]) -> DeviceClockAnswer:
     before, after = (float(_number(clock[name])) for name in ("before", "after"))
     utc, shown = (None if clock[name] is None else int(_number(clock[name])) for name in ("utc", "shown"))
     return {"before": round(before, 1), "after": round(after, 1), "utc": utc, "shown": shown}
@@ -235,7 +235,7 @@ def _number(value: object) -> float:
     return value
 
 
-def _profile(profile: dict[str, Any]) -> ToldProfileAnswer:
+def _profile(profile: dict[str, Any]) -> MediaProfileAnswer:
     width, height = (min(int(_number(profile[side])), _LARGEST) for side in ("width", "height"))
     names = [_word(name, onvif_soap.LONGEST_WORD) for name in profile["names"][:_MOST_NAMED]]
     return {"there": profile["there"] is True, "width": width, "height": height, "names": names}

@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING
 
 from provisioner_host import onvif_http, onvif_soap
 from provisioner_host.onvif_http import Challenge, NoAnswer, Reply, Silent
-from provisioner_host.onvif_soap import DeviceTime, Identity, MediaProfile, RefusedLogin, Unreadable
+from provisioner_host.onvif_soap import DeviceTime, Nameplate, MediaProfile, RefusedLogin, Unreadable
 
 if TYPE_CHECKING:
-    from provisioner_host.wire import AskingRequest, AskingTurn, ToldAnswer, ToldOutcome, ToldProfileAnswer
+    from provisioner_host.wire import AskingRequest, AskingTurn, AccountAnswer, AccountOutcome, MediaProfileAnswer
 
 LONGEST_S = 12.0
 """So long a device is asked at most, all requests together."""
@@ -42,32 +42,32 @@ class _Device:
         self._challenge: Challenge | None = None
         self._turn = 0
         self._ahead_s = 0.0
-        self.told: ToldAnswer = {"outcome": "silent"}
+        self.account: AccountAnswer = {"outcome": "silent"}
 
-    def ask(self) -> ToldAnswer:
+    def ask(self) -> AccountAnswer:
         """What came of asking it."""
         try:
             self._ask_time()
-            identity = self._ask_identity()
+            plate = self._ask_nameplate()
         except Silent as error:
             return self._failed("silent", str(error))
         except (NoAnswer, Unreadable) as error:
             return self._failed("wrong answer", str(error))
         except RefusedLogin:
-            return self.told
-        self.told |= {
+            return self.account
+        self.account |= {
             "outcome": "told",
-            "model": identity.model,
-            "serial": identity.serial,
-            "firmware": identity.firmware,
+            "model": plate.model,
+            "serial": plate.serial,
+            "firmware": plate.firmware,
         }
         if self._asked["profile"]:
             self._ask_profile(self._asked["profile"])
-        return self.told
+        return self.account
 
-    def _failed(self, outcome: ToldOutcome, detail: str) -> ToldAnswer:
-        self.told |= {"outcome": outcome, "detail": detail}
-        return self.told
+    def _failed(self, outcome: AccountOutcome, detail: str) -> AccountAnswer:
+        self.account |= {"outcome": outcome, "detail": detail}
+        return self.account
 
     def _ask_time(self) -> None:
         """Ask for its clock; one that does not tell it may tell the rest."""
@@ -77,24 +77,24 @@ class _Device:
         except (NoAnswer, Unreadable, RefusedLogin):
             return
         after = time.time()
-        self.told["clock"] = {"before": before, "after": after, "utc": clock.utc, "shown": clock.shown}
+        self.account["clock"] = {"before": before, "after": after, "utc": clock.utc, "shown": clock.shown}
         self._ahead_s = _ahead_s(clock, before, after)
 
-    def _ask_identity(self) -> Identity:
+    def _ask_nameplate(self) -> Nameplate:
         """Ask who it is: without a login, and with one where it wants that and nobody refused it yet."""
         path = onvif_soap.DEVICE_PATH
         reply = self._post(onvif_soap.INFORMATION, path)
         self._challenge = reply.challenge
         try:
-            return _identity_in(reply)
+            return _nameplate_in(reply)
         except RefusedLogin:
             if not self._asked["login"]:
-                self.told |= {"outcome": "login refused before"}
+                self.account |= {"outcome": "login refused before"}
                 raise
         try:
-            return _identity_in(self._post(onvif_soap.INFORMATION, path, login=True))
+            return _nameplate_in(self._post(onvif_soap.INFORMATION, path, login=True))
         except RefusedLogin:
-            self.told |= {"outcome": "login refused"}
+            self.account |= {"outcome": "login refused"}
             raise
 
     def _ask_profile(self, wanted: str) -> None:
@@ -106,7 +106,7 @@ class _Device:
             profiles = onvif_soap.profiles_in(self._post(onvif_soap.PROFILES, path, login=needs_login).body)
         except (Silent, NoAnswer, Unreadable, RefusedLogin):
             return
-        self.told["profile"] = _profile(wanted, profiles)
+        self.account["profile"] = _profile(wanted, profiles)
 
     def _post(self, body: str, path: str, *, login: bool = False) -> Reply:
         header = authorization = ""
@@ -122,11 +122,11 @@ class _Device:
         return onvif_http.post(self._place, path, onvif_soap.envelope(body, header), until, authorization)
 
 
-def _identity_in(reply: Reply) -> Identity:
+def _nameplate_in(reply: Reply) -> Nameplate:
     if reply.status in _NO_SOAP:
         raise Unreadable(f"HTTP {reply.status}: there is no ONVIF service at this port")
     try:
-        return onvif_soap.identity_in(reply.body)
+        return onvif_soap.nameplate_in(reply.body)
     except Unreadable:
         if reply.status in _UNAUTHORIZED:
             raise RefusedLogin from None
@@ -138,7 +138,7 @@ def _ahead_s(clock: DeviceTime, before: float, after: float) -> float:
     return 0.0 if clock.utc is None else clock.utc - (before + after) / 2
 
 
-def _profile(wanted: str, profiles: Sequence[MediaProfile]) -> ToldProfileAnswer:
+def _profile(wanted: str, profiles: Sequence[MediaProfile]) -> MediaProfileAnswer:
     """The profile that is wanted, by its token or its name, among those that there are."""
     names = [(profile.name or profile.token)[:_LONGEST_NAME] for profile in profiles[:_MOST_NAMED]]
     for profile in profiles:

@@ -67,7 +67,7 @@ class MediaProfile(NamedTuple):
     height: int
 
 
-class Identity(NamedTuple):
+class Nameplate(NamedTuple):
     """What a device says of itself; empty where it says nothing of it."""
 
     model: str
@@ -195,7 +195,7 @@ def _below(body: bytes, answer: str) -> Iterator[tuple[tuple[str, ...], Element]
     return ((one.place[3:], one) for one in elements if one.place[:3] == root and len(one.place) > len(root))
 
 
-def identity_in(body: bytes) -> Identity:
+def nameplate_in(body: bytes) -> Nameplate:
     """What a device says of itself.
 
     Raises:
@@ -208,7 +208,7 @@ def identity_in(body: bytes) -> Identity:
     model, serial, firmware = (words.get((name,), "") for name in ("Model", "SerialNumber", "FirmwareVersion"))
     if not (model or serial):
         raise Unreadable("it names neither model nor serial number")
-    return Identity(model, serial, firmware)
+    return Nameplate(model, serial, firmware)
 
 
 def time_in(body: bytes) -> DeviceTime:

@@ -152,7 +152,7 @@ def _relay(wanted: RelayToProbe, key: str, limits: ProbeBudget, spans: Spans) ->
         asking = beside.submit(_timed, spans, "onvif", onvif.asked, asked, key, limits.until) if asked else None
         look.take(limits.sample_s, paths if wanted.get("read", True) else {})
         devices = trying.result()
-        told = asking.result() if asking else None
+        account = asking.result() if asking else None
     with spans.of("again"):
         look.take_again(begun + _RETRY_S)
     with spans.of("causes"):
@@ -175,7 +175,7 @@ def _relay(wanted: RelayToProbe, key: str, limits: ProbeBudget, spans: Spans) ->
             "chains": closer.foreign_chains(),
             "deliveries": delivered.evidence(),
         }
-        return answer if told is None else {**answer, "onvif": told}
+        return answer if account is None else {**answer, "onvif": account}
 
 
 def _devices_now(

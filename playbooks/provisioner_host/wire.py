@@ -736,10 +736,12 @@ class AskingRequest(TypedDict):
     until: float
 
 
-ToldOutcome = Literal["told", "silent", "wrong answer", "login refused", "login refused before", "not asked", "not run"]
+AccountOutcome = Literal[
+    "told", "silent", "wrong answer", "login refused", "login refused before", "not asked", "not run"
+]
 
 
-class ToldClockAnswer(TypedDict):
+class DeviceClockAnswer(TypedDict):
     """A device's clock as it told it between two moments of the host's, in seconds since 1970.
 
     `shown` is what it shows people, as if that were UTC; null where it did not say.
@@ -751,7 +753,7 @@ class ToldClockAnswer(TypedDict):
     shown: int | None
 
 
-class ToldProfileAnswer(TypedDict):
+class MediaProfileAnswer(TypedDict):
     """Whether a device has the media profile, its size (0 where it does not say), and the names of the first few."""
 
     there: bool
@@ -760,7 +762,7 @@ class ToldProfileAnswer(TypedDict):
     names: list[str]
 
 
-class ToldAnswer(TypedDict):
+class AccountAnswer(TypedDict):
     """What a device told of itself by ONVIF; `outcome` says why it did not.
 
     Keys:
@@ -768,13 +770,13 @@ class ToldAnswer(TypedDict):
         profile: left out where the device was not asked for its media profiles, or did not tell them.
     """
 
-    outcome: ToldOutcome
+    outcome: AccountOutcome
     detail: NotRequired[str]
-    clock: NotRequired[ToldClockAnswer]
+    clock: NotRequired[DeviceClockAnswer]
     model: NotRequired[str]
     serial: NotRequired[str]
     firmware: NotRequired[str]
-    profile: NotRequired[ToldProfileAnswer]
+    profile: NotRequired[MediaProfileAnswer]
 
 
 class PathEvidenceAnswer(TypedDict):
@@ -1018,7 +1020,7 @@ class RelayEvidenceAnswer(TypedDict):
     deliveries: NotRequired[RelayDeliveriesAnswer]
     closer: NotRequired[CloserAnswer]
     chains: NotRequired[list[BaseChainAnswer] | None]
-    onvif: NotRequired[dict[str, ToldAnswer]]
+    onvif: NotRequired[dict[str, AccountAnswer]]
 
 
 class CentreEvidenceAnswer(TypedDict):

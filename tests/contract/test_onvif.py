@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from provisioner_host import onvif, onvif_ask, paths, relay, sandbox
-from provisioner_host.wire import DeviceToAsk, ToldAnswer
+from provisioner_host.wire import DeviceToAsk, AccountAnswer
 from tests.hostile import CAMERA
 
 from .onvif_device import PASSWORD, USER, Login, OnvifDevice, Trouble
@@ -19,7 +19,7 @@ from .relay import LATE
 KEY = "key-of-digests"
 NAME = "kcl-bg-001/cam-01"
 PATH = "bac-giang/kcl-bg-001/cam-01/sub"
-Ask = Callable[..., ToldAnswer]
+Ask = Callable[..., AccountAnswer]
 
 
 def quoted(text: str) -> str:
@@ -42,7 +42,7 @@ def ask(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Ask:
         again: bool = False,
         profile: str = "sub",
         seconds: float = 30 + LATE,
-    ) -> ToldAnswer:
+    ) -> AccountAnswer:
         source = f"rtsp://{quoted(USER)}:{quoted(password)}@127.0.0.1:10554/stream"
         items = [{"name": PATH, "available": flows}]
         monkeypatch.setattr(relay, "api", lambda *_: {"items": items})
@@ -66,10 +66,10 @@ def test_a_device_tells_who_it_is_however_it_wants_the_password_proved(
     ask: Ask, login: Login, *, chunked: bool
 ) -> None:
     with OnvifDevice(login=login, chunked=chunked) as device:
-        told = ask(device)
-    assert told["outcome"] == "told", told
-    assert (told["model"], told["serial"], told["firmware"]) == ("EX-CAM 4", "EXAMPLE0001", "V5.7")
-    assert told["profile"] == {"there": True, "width": 640, "height": 360, "names": ["main", "sub"]}
+        account = ask(device)
+    assert account["outcome"] == "told", account
+    assert (account["model"], account["serial"], account["firmware"]) == ("EX-CAM 4", "EXAMPLE0001", "V5.7")
+    assert account["profile"] == {"there": True, "width": 640, "height": 360, "names": ["main", "sub"]}
     assert device.refused == 0
     assert any(has_login for _, has_login in device.asked) == (login is not Login.NONE)
 
@@ -77,9 +77,9 @@ def test_a_device_tells_who_it_is_however_it_wants_the_password_proved(
 @pytest.mark.parametrize("ahead_s", [0, 7200, -86_400 * 365])
 def test_a_login_is_made_for_the_devices_own_clock_and_the_clock_is_told(ask: Ask, ahead_s: int) -> None:
     with OnvifDevice(ahead_s=ahead_s) as device:
-        told = ask(device)
-    assert told["outcome"] == "told"
-    clock = told["clock"]
+        account = ask(device)
+    assert account["outcome"] == "told"
+    clock = account["clock"]
     assert clock["utc"] is not None
     assert clock["shown"] is not None
     assert clock["before"] - 2 <= clock["utc"] - ahead_s <= clock["after"] + 1
@@ -146,21 +146,21 @@ def test_a_device_in_trouble_is_told_as_such_and_holds_nobody_up(
     monkeypatch.setattr(onvif, "_GRACE_S", 0.5)
     begun = time.monotonic()
     with OnvifDevice(trouble=trouble) as device:
-        told = ask(device, seconds=3)
-    assert told["outcome"] in {"silent", "wrong answer", "not run"}
+        account = ask(device, seconds=3)
+    assert account["outcome"] in {"silent", "wrong answer", "not run"}
     assert device.refused == 0
     assert time.monotonic() - begun < 8 + LATE
     if trouble in {Trouble.HTML, Trouble.GARBAGE, Trouble.BOMB, Trouble.NOT_FOUND, Trouble.EMPTY, Trouble.ENDLESS}:
-        assert told["outcome"] == "wrong answer"
+        assert account["outcome"] == "wrong answer"
 
 
 @CAMERA
 def test_what_a_device_says_of_itself_is_one_printable_line(ask: Ask) -> None:
     with OnvifDevice(model="A\tB&#x202e;\n" + "x" * 500, serial="&lt;script&gt;") as device:
-        told = ask(device)
-    assert told["model"].isprintable()
-    assert len(told["model"]) <= 100
-    assert told["serial"] == "<script>"
+        account = ask(device)
+    assert account["model"].isprintable()
+    assert len(account["model"]) <= 100
+    assert account["serial"] == "<script>"
 
 
 def test_nobody_listening_is_silent_and_says_how(ask: Ask) -> None:

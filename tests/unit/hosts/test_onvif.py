@@ -51,7 +51,7 @@ def broken(draw: st.DrawFn) -> bytes:
 def read(body: bytes) -> list[object]:
     """All that may be read of an answer, whichever it is."""
     known: list[object] = [onvif_soap.media_path_in(body)]
-    for reading in (onvif_soap.identity_in, onvif_soap.time_in, onvif_soap.profiles_in):
+    for reading in (onvif_soap.nameplate_in, onvif_soap.time_in, onvif_soap.profiles_in):
         with suppress(Unreadable, RefusedLogin):
             known.append(reading(body))
     return known
@@ -95,13 +95,13 @@ def test_whatever_a_device_sends_comes_to_short_printable_words_or_to_nothing(bo
 )
 def test_what_is_no_answer_is_refused_as_a_whole(body: str) -> None:
     with pytest.raises(Unreadable):
-        onvif_soap.identity_in(body.encode())
+        onvif_soap.nameplate_in(body.encode())
 
 
 @CAMERA
 def test_a_word_has_an_end_however_long_it_is() -> None:
     of = enveloped(GOOD[1].replace("EXAMPLE0001", "9" * 200_000)).encode()
-    assert onvif_soap.identity_in(of).serial == "9" * 100
+    assert onvif_soap.nameplate_in(of).serial == "9" * 100
 
 
 @pytest.mark.parametrize(
