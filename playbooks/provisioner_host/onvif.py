@@ -23,12 +23,12 @@ from provisioner_host.shell import Failed
 
 if TYPE_CHECKING:
     from provisioner_host.wire import (
+        AccountAnswer,
+        AccountOutcome,
         AskingRequest,
         AskingTurn,
-        DeviceToAsk,
-        AccountAnswer,
         DeviceClockAnswer,
-        AccountOutcome,
+        DeviceToAsk,
         MediaProfileAnswer,
     )
 

@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING
 
 from provisioner_host import onvif_http, onvif_soap
 from provisioner_host.onvif_http import Challenge, NoAnswer, Reply, Silent
-from provisioner_host.onvif_soap import DeviceTime, Nameplate, MediaProfile, RefusedLogin, Unreadable
+from provisioner_host.onvif_soap import DeviceTime, MediaProfile, Nameplate, RefusedLogin, Unreadable
 
 if TYPE_CHECKING:
-    from provisioner_host.wire import AskingRequest, AskingTurn, AccountAnswer, AccountOutcome, MediaProfileAnswer
+    from provisioner_host.wire import AccountAnswer, AccountOutcome, AskingRequest, AskingTurn, MediaProfileAnswer
 
 LONGEST_S = 12.0
 """So long a device is asked at most, all requests together."""

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from provisioner_host import onvif, onvif_ask, paths, relay, sandbox
-from provisioner_host.wire import DeviceToAsk, AccountAnswer
+from provisioner_host.wire import AccountAnswer, DeviceToAsk
 from tests.hostile import CAMERA
 
 from .onvif_device import PASSWORD, USER, Login, OnvifDevice, Trouble
