@@ -173,9 +173,14 @@ class OnvifDevice:
     def _profiles(self) -> str:
         listed = "".join(
             f'<trt:Profiles token="{token}" fixed="true"><tt:Name>{name}</tt:Name>'
-            f'<tt:VideoSourceConfiguration token="source"><tt:Name>source</tt:Name></tt:VideoSourceConfiguration>'
-            f'<tt:VideoEncoderConfiguration token="encoder"><tt:Name>encoder</tt:Name><tt:Encoding>H264</tt:Encoding>'
-            f"<tt:Resolution><tt:Width>{width}</tt:Width><tt:Height>{height}</tt:Height></tt:Resolution>"
+            '<tt:VideoSourceConfiguration token="source"><tt:Name>source</tt:Name><tt:UseCount>2</tt:UseCount>'
+            '<tt:SourceToken>lens</tt:SourceToken><tt:Bounds x="0" y="0" width="1920" height="1080"/>'
+            "</tt:VideoSourceConfiguration>"
+            '<tt:VideoEncoderConfiguration token="encoder"><tt:Name>encoder</tt:Name><tt:UseCount>1</tt:UseCount>'
+            f"<tt:Encoding>H264</tt:Encoding><tt:Resolution><tt:Width>{width}</tt:Width><tt:Height>{height}</tt:Height>"
+            "</tt:Resolution><tt:Quality>3</tt:Quality><tt:Multicast><tt:Address><tt:Type>IPv4</tt:Type>"
+            "<tt:IPv4Address>0.0.0.0</tt:IPv4Address></tt:Address><tt:Port>0</tt:Port><tt:TTL>1</tt:TTL>"
+            "<tt:AutoStart>false</tt:AutoStart></tt:Multicast><tt:SessionTimeout>PT60S</tt:SessionTimeout>"
             "</tt:VideoEncoderConfiguration></trt:Profiles>"
             for token, name, width, height in self.profiles
         )
