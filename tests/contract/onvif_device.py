@@ -1,7 +1,7 @@
 """A device as ONVIF's published services have it: a clock for everybody, the rest for who logs in, by HTTP and SOAP.
 
 It stands for a camera in tests: it checks WS-Security's UsernameToken and HTTP's digest by itself, with no code of the
-program's, and counts every login that it refused.
+program's, and counts every login that it refused. As a program it is a camera of the lab, with what JSON says of it.
 """
 
 from __future__ import annotations
@@ -9,14 +9,17 @@ from __future__ import annotations
 import base64
 import contextlib
 import hashlib
+import json
 import re
 import socket
+import sys
 import threading
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -56,6 +59,7 @@ class OnvifDevice:
     Attributes:
         ahead_s: how far its clock is ahead.
         zone_s: what its clock shows people, beside UTC.
+        place: where it listens; port 0 is any that is free.
         refused: how many logins it refused.
         asked: the SOAP requests that came, by name, each with whether it had a login.
     """
@@ -69,6 +73,7 @@ class OnvifDevice:
     zone_s: int = 7 * 3600
     trouble: Trouble | None = None
     chunked: bool = False
+    place: tuple[str, int] = ("127.0.0.1", 0)
     profiles: tuple[tuple[str, str, int, int], ...] = (("prof_1", "main", 1920, 1080), ("prof_2", "sub", 640, 360))
     refused: int = 0
     asked: list[tuple[str, bool]] = field(default_factory=list)
@@ -81,7 +86,7 @@ class OnvifDevice:
 
     def __enter__(self) -> Self:
         handler = type("Handler", (_Handler,), {"device": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self._server = ThreadingHTTPServer(self.place, handler)
         self._server.daemon_threads = True
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
         return self
@@ -265,3 +270,16 @@ _BODIES = {
     Trouble.BOMB: f'<?xml version="1.0"?><!DOCTYPE a [<!ENTITY e0 "ha">{_ENTITIES}]><a>&e9;</a>',
     Trouble.EMPTY: enveloped(""),
 }
+
+
+def main(document: str, counted: str) -> None:
+    """Be a device until somebody ends it; the number of refused logins is kept in a file."""
+    said = json.loads(document)
+    with OnvifDevice(**{**said, "place": tuple(said["place"])}) as device:
+        while True:
+            Path(counted).write_text(str(device.refused), encoding="ascii")
+            time.sleep(0.2)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
