@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -161,6 +162,26 @@ def test_what_a_device_says_of_itself_is_one_printable_line(ask: Ask) -> None:
     assert account["model"].isprintable()
     assert len(account["model"]) <= 100
     assert account["serial"] == "<script>"
+
+
+@pytest.mark.parametrize("program", ["/no/such/program", "/usr/bin/false", "/bin/cat"])
+def test_where_the_part_that_asks_cannot_be_run_nobody_is_asked_and_nothing_else_suffers(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch, program: str
+) -> None:
+    monkeypatch.setattr(onvif, "command", lambda *_: [program])
+    monkeypatch.setattr(onvif, "_GRACE_S", 0.5)
+    with OnvifDevice() as device:
+        assert ask(device, seconds=2)["outcome"] == "not run"
+        assert device.asked == []
+
+
+@CAMERA
+def test_a_complaint_of_the_part_that_asks_holds_no_login(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = "import sys; sys.exit(sys.stdin.read()[-400:])"
+    monkeypatch.setattr(onvif, "command", lambda *_: [sys.executable, "-c", program])
+    with OnvifDevice() as device:
+        account = ask(device, password="c4nary-of-a-login")
+    assert account == {"outcome": "not run", "detail": "the part that asks could not be run"}
 
 
 def test_nobody_listening_is_silent_and_says_how(ask: Ask) -> None:
